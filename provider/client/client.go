@@ -1,0 +1,62 @@
+// Package client owns the registry of relying parties: what each may ask for,
+// how it authenticates and what its people see. The words are those of RFC 7591
+// and OpenID Connect Dynamic Client Registration.
+package client
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Client is a relying party.
+type Client struct {
+	ID        string
+	Name      string // client_name, shown to people
+	LogoURI   string
+	URI       string // client_uri, the application's home
+	TOSURI    string
+	PolicyURI string
+
+	// SecretHashes are the SHA-256 of the secrets that authenticate it; more
+	// than one while a secret is being rotated. A public client has none.
+	SecretHashes [][32]byte
+	Public       bool // token_endpoint_auth_method none
+
+	RedirectURIs           []string // compared as strings, whole (RFC 9700 §2.1)
+	PostLogoutRedirectURIs []string
+	AllowedOrigins         []string // CORS, for browser applications
+	Scopes                 []string // scopes it may ask for; empty: all
+
+	WithoutPKCE   bool   // excuses an old confidential client from PKCE; never a public one
+	IDTokenAlg    string // id_token_signed_response_alg: RS256 (default), ES256 or EdDSA
+	Pairwise      bool   // subject_type pairwise (OpenID Connect Core §8.1)
+	SectorHost    string // the sector of a pairwise client; by default its redirect host
+	DefaultMaxAge *time.Duration
+	Region        string // default region for phone numbers, ISO 3166-1 alpha-2; "": the deployment's
+	TruecallerApp string // "": the deployment's only one
+
+	Created    time.Time
+	FromConfig bool // declared in the config file: listed, not editable
+}
+
+// Errors of the registry.
+var (
+	ErrNotFound = errors.New("client: not found")
+	ErrExists   = errors.New("client: already exists")
+)
+
+// Store keeps the clients that were added while running. Writes are durable
+// when they return.
+type Store interface {
+	// Client returns the client with this id, or ErrNotFound.
+	Client(ctx context.Context, id string) (Client, error)
+	// Clients returns all of them, ordered by ID.
+	Clients(ctx context.Context) ([]Client, error)
+	// CreateClient fails with ErrExists when the ID is taken.
+	CreateClient(ctx context.Context, c Client) error
+	// UpdateClient applies change inside a transaction; ErrNotFound if absent.
+	UpdateClient(ctx context.Context, id string, change func(*Client) error) error
+	// DeleteClient fails with ErrNotFound when there is none.
+	DeleteClient(ctx context.Context, id string) error
+}

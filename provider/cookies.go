@@ -1,0 +1,72 @@
+package provider
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"net/http"
+	"time"
+)
+
+// Cookies reads and writes the two cookies that browsers get. Over HTTPS both
+// have the __Host- prefix and Secure; a plain-HTTP issuer, which is accepted on
+// loopback only, loses those two and nothing else.
+type Cookies struct {
+	Secure bool
+}
+
+// The browser cookie binds attempts to the browser that started them
+// (invariant 2); one serves all tabs. It lives for a day.
+const browserCookieAge = 24 * time.Hour
+
+func (c Cookies) name(base string) string {
+	if c.Secure {
+		return "__Host-" + base
+	}
+	return base
+}
+
+// Browser returns the browser cookie's secret, "" when there is none.
+func (c Cookies) Browser(r *http.Request) string { return c.read(r, "calleridp_browser") }
+
+// SetBrowser keeps secret as the browser cookie.
+func (c Cookies) SetBrowser(w http.ResponseWriter, secret string) {
+	c.write(w, "calleridp_browser", secret, int(browserCookieAge/time.Second))
+}
+
+// Session returns the session cookie's secret, "" when there is none.
+func (c Cookies) Session(r *http.Request) string { return c.read(r, "calleridp_session") }
+
+// SetSession keeps secret as the session cookie until expires.
+func (c Cookies) SetSession(w http.ResponseWriter, secret string, expires time.Time) {
+	c.write(w, "calleridp_session", secret, max(1, int(time.Until(expires)/time.Second)))
+}
+
+// ClearSession removes the session cookie.
+func (c Cookies) ClearSession(w http.ResponseWriter) { c.write(w, "calleridp_session", "", -1) }
+
+func (c Cookies) read(r *http.Request, base string) string {
+	cookie, err := r.Cookie(c.name(base))
+	if err != nil || len(cookie.Value) > 128 {
+		return ""
+	}
+	return cookie.Value
+}
+
+func (c Cookies) write(w http.ResponseWriter, base, value string, maxAge int) {
+	http.SetCookie(w, &http.Cookie{
+		Name:     c.name(base),
+		Value:    value,
+		Path:     "/",
+		MaxAge:   maxAge,
+		Secure:   c.Secure,
+		HttpOnly: true,
+		SameSite: http.SameSiteLaxMode,
+	})
+}
+
+// NewSecret makes 32 random bytes as 43 characters of base64url.
+func NewSecret() string {
+	var b [32]byte
+	rand.Read(b[:])
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}

@@ -1,0 +1,100 @@
+// Package grant owns what one sign-in gave one client: the authorization code,
+// the access tokens and the refresh family. Its decisions are pure functions
+// that stores run inside one transaction, so that a code or a refresh token is
+// consumed once (invariant 9).
+package grant
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Grant is the authorization that a code, and every token that comes of it,
+// stands for. Revoking it revokes them all.
+type Grant struct {
+	ID       string // 22 characters of base64url
+	ClientID string
+	Sub      string // the person's own sub, also for pairwise clients
+	SID      string // the browser session it came from
+	Scopes   []string
+	Nonce    string // echoed in every ID token of the code exchange
+	AuthTime time.Time
+	ACR      string
+	AMR      []string
+	Created  time.Time
+	Expires  time.Time // when the record may be swept: no token of it lives longer
+	Revoked  bool
+
+	// Offline says that offline_access was granted: refresh tokens exist, and
+	// they outlive the session.
+	Offline bool
+
+	// Generation is the number of the current refresh token of the family; 0
+	// when none was issued. Rotated is when that one was issued.
+	Generation uint32
+	Rotated    time.Time
+}
+
+// Code is an authorization code (RFC 6749 §4.1.2), kept by the SHA-256 of its
+// value, with what its redemption must present and the grant that it buys.
+type Code struct {
+	Hash        [32]byte
+	RedirectURI string
+	Challenge   string // PKCE S256 code_challenge; "" only for clients excused from PKCE
+	Grant       Grant
+	Expires     time.Time
+	Redeemed    bool // kept as a tombstone, so that a second use is recognised
+}
+
+// AccessToken is an opaque bearer token (RFC 6750), kept by its SHA-256.
+type AccessToken struct {
+	Hash    [32]byte
+	GrantID string
+	Scopes  []string
+	Issued  time.Time
+	Expires time.Time
+}
+
+// Redemption is what the use of a code or refresh token does. The zero value
+// writes nothing.
+type Redemption struct {
+	// Code, if set, replaces the stored code.
+	Code *Code
+	// Grant, if set, is stored, new or replaced.
+	Grant *Grant
+	// Access, if set, is stored.
+	Access *AccessToken
+}
+
+// ErrNotFound is returned by stores for a thing that is not there or has
+// expired.
+var ErrNotFound = errors.New("grant: not found")
+
+// Store keeps codes, grants and access tokens. Everything written is durable
+// when the method returns nil.
+type Store interface {
+	// CreateCode keeps a new code. (The code of a sign-in is created by the
+	// transaction that finishes its attempt, see login.Store.)
+	CreateCode(ctx context.Context, c Code) error
+
+	// UseCode finds the code by its hash, also a redeemed one, and writes what
+	// use returns in the same transaction. g is the code's stored grant, nil
+	// until the code has been redeemed. use may run more than once; it must not
+	// have effects of its own. ErrNotFound: no such code.
+	UseCode(ctx context.Context, hash [32]byte, use func(c Code, g *Grant) Redemption) error
+
+	// UseGrant is the same for a grant, for refreshing and revoking.
+	UseGrant(ctx context.Context, id string, use func(g Grant) Redemption) error
+
+	// AccessToken finds a token that has not expired, with its grant, which may
+	// be revoked.
+	AccessToken(ctx context.Context, hash [32]byte) (AccessToken, Grant, error)
+
+	// Grant finds a grant, which may be revoked.
+	Grant(ctx context.Context, id string) (Grant, error)
+
+	// DropAccessToken deletes one access token. Dropping an absent one is no
+	// error.
+	DropAccessToken(ctx context.Context, hash [32]byte) error
+}

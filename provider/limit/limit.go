@@ -1,0 +1,59 @@
+// Package limit decides how often something may happen. Its decisions are pure
+// functions of the stored state and the time (GCRA); stores apply them inside
+// the transaction that does the limited thing (invariant 7).
+package limit
+
+import (
+	"fmt"
+	"time"
+)
+
+// Kind says what a key counts.
+type Kind string
+
+// The kinds of keys. A lock is not a budget: it is held by whoever took it
+// until it ends.
+const (
+	Lock       Kind = "lock"       // a phone number while a push to it is open
+	Number     Kind = "number"     // pushes to one phone number
+	Network    Kind = "network"    // pushes asked for by one IPv4 /32 or IPv6 /64
+	Client     Kind = "client"     // pushes asked for through one client
+	Deployment Kind = "deployment" // all pushes
+)
+
+// Key names one lock or budget. Engines store keys as keyed hashes, because an
+// ID may be a phone number.
+type Key struct {
+	Kind Kind
+	ID   string
+}
+
+// Rate is a budget: Burst events at once, and Burst more in each Period.
+type Rate struct {
+	Burst  int
+	Period time.Duration
+}
+
+// Charge is one event against one budget.
+type Charge struct {
+	Key  Key
+	Rate Rate
+}
+
+// Spend is everything that creating an attempt costs. It is taken whole or not
+// at all.
+type Spend struct {
+	Lock    Key           // zero Key: no lock is needed
+	LockFor time.Duration // how long the lock is held unless it is released
+	Charges []Charge
+}
+
+// Exceeded is the error for a spend that was refused; nothing was taken.
+type Exceeded struct {
+	Kind    Kind
+	RetryAt time.Time // when the same spend may be tried again
+}
+
+func (e *Exceeded) Error() string {
+	return fmt.Sprintf("limit: %s budget exceeded until %s", e.Kind, e.RetryAt.UTC().Format(time.RFC3339))
+}

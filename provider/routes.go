@@ -1,0 +1,32 @@
+package provider
+
+// The paths of everything that is served under the issuer. Clients learn the
+// protocol's from discovery; the pages' own are private to this program.
+const (
+	PathDiscovery      = "/.well-known/openid-configuration"
+	PathOAuthDiscovery = "/.well-known/oauth-authorization-server"
+	PathAuthorize      = "/authorize"
+	PathToken          = "/token"
+	PathUserinfo       = "/userinfo"
+	PathIntrospect     = "/introspect"
+	PathRevoke         = "/revoke"
+	PathJWKS           = "/jwks"
+	PathEndSession     = "/logout"
+
+	PathSignOutConfirm = "/logout/confirm" // POST request=sealed: the answer yes
+	PathSignedOut      = "/logout/done"    // GET: the page after it
+
+	PathSignIn   = "/signin"   // POST request=sealed, phone, region
+	PathAttempt  = "/attempt/" // + id: the waiting page and what follows it
+	PathCallback = "/callback/"
+)
+
+// What is behind PathAttempt + id.
+const (
+	AttemptEvents   = "/events"   // GET, text/event-stream
+	AttemptStatus   = "/status"   // GET, JSON {"state": "..."}
+	AttemptContinue = "/continue" // GET, to the client
+	AttemptCancel   = "/cancel"   // POST
+	AttemptAgain    = "/again"    // POST, the sign-in page for another try
+	AttemptLeave    = "/leave"    // POST, back to the client with access_denied
+)

@@ -1,0 +1,42 @@
+// Package session owns browser sessions: a browser in which a person has signed
+// in. A session lets a second client sign the same person in without another
+// push, until it ends or expires.
+package session
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Session is a signed-in browser. The cookie carries a secret; only its
+// SHA-256 is kept. ID is the public sid claim and opens nothing.
+type Session struct {
+	ID       string
+	Secret   [32]byte
+	Sub      string
+	AuthTime time.Time // when the person approved (auth_time, OpenID Connect Core §2)
+	ACR      string
+	AMR      []string
+	Created  time.Time
+	Expires  time.Time
+}
+
+// ErrNotFound is returned by stores for a session that is not there, has ended
+// or has expired.
+var ErrNotFound = errors.New("session: not found")
+
+// Store keeps sessions. They are created by the transaction that finishes an
+// attempt (login.Store).
+type Store interface {
+	// SessionBySecret finds the session whose cookie secret has this SHA-256.
+	SessionBySecret(ctx context.Context, secret [32]byte) (Session, error)
+
+	// Session finds a session by its sid.
+	Session(ctx context.Context, id string) (Session, error)
+
+	// EndSession deletes the session and, in the same transaction, revokes its
+	// grants, except those whose person asked for offline access. It is durable
+	// when it returns. Ending an absent session is no error.
+	EndSession(ctx context.Context, id string) error
+}

@@ -1,0 +1,34 @@
+// Package subject owns the person as clients know them: an opaque sub, bound to
+// a phone number and, where the profile has one, to Truecaller's own id. A sub
+// is never derived from the number and never issued to a second person.
+package subject
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"calleridp/truecaller"
+	"calleridp/truecaller/phone"
+)
+
+// Person is one subject.
+type Person struct {
+	Sub          string // 22 characters of base64url, no ':' (OpenID Connect Core §2)
+	Number       phone.Number
+	TruecallerID string // "" until a profile has carried one
+	Profile      truecaller.Profile
+	Created      time.Time
+	LastSignIn   time.Time
+	VerifiedAt   time.Time // when Truecaller last vouched for the number
+}
+
+// ErrNotFound is returned by stores for a person who is not there.
+var ErrNotFound = errors.New("subject: not found")
+
+// Store finds people. They are written by the transaction that approves an
+// attempt (login.Store).
+type Store interface {
+	// Person returns the person with this sub, or ErrNotFound.
+	Person(ctx context.Context, sub string) (Person, error)
+}
