@@ -1,0 +1,73 @@
+// Starts the built binary for a test and stops it again. CALLERIDP names the
+// binary; test/all builds it and sets that.
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+
+const binary = process.env.CALLERIDP;
+if (!binary) throw new Error('CALLERIDP must name the built binary: run ./test/all, or go build -o /tmp/calleridp ./cmd/calleridp and set it');
+
+// dev starts `calleridp dev` on free ports and resolves once it serves:
+// { issuer, simulator, demo, restart(), kill(signal), stop() }.
+export async function dev(...args) {
+  const data = await mkdtemp(path.join(tmpdir(), 'calleridp-test-'));
+  let flags = ['dev', '--json', '--data', data, '--provider-port', '0', '--simulator-port', '0', '--demo-port', '0', ...args];
+  let server = await start(flags);
+  // A restart keeps the addresses: the issuer must not change under its clients.
+  const port = (url) => new URL(url).port;
+  return {
+    ...server.urls,
+    data,
+    log: () => server.log(),
+    kill: (signal) => server.kill(signal),
+    async restart() {
+      const fixed = ['dev', '--json', '--data', data,
+        '--provider-port', port(server.urls.issuer),
+        '--simulator-port', port(server.urls.simulator),
+        '--demo-port', port(server.urls.demo), ...args];
+      server = await start(fixed);
+    },
+    async stop() {
+      await server.kill('SIGTERM');
+      await rm(data, { recursive: true, force: true });
+    },
+  };
+}
+
+function start(flags) {
+  const child = spawn(binary, flags, { stdio: ['ignore', 'pipe', 'pipe'] });
+  let stderr = '';
+  child.stderr.on('data', (chunk) => { stderr = (stderr + chunk).slice(-200_000); });
+  const exited = new Promise((resolve) => child.once('exit', (code, signal) => resolve(code ?? signal)));
+  return new Promise((resolve, reject) => {
+    const lines = createInterface({ input: child.stdout });
+    const timer = setTimeout(() => { child.kill('SIGKILL'); reject(new Error('calleridp was not ready in 30 s\n' + stderr)); }, 30_000);
+    exited.then((how) => { clearTimeout(timer); reject(new Error(`calleridp ended (${how}) before it was ready\n${stderr}`)); });
+    lines.on('line', (line) => {
+      if (!line.startsWith('{')) return;
+      clearTimeout(timer);
+      resolve({
+        urls: JSON.parse(line),
+        log: () => stderr,
+        async kill(signal) { child.kill(signal); return exited; },
+      });
+    });
+  });
+}
+
+// simulated talks to the control API of the simulator.
+export function simulated(base) {
+  const json = async (method, at) => {
+    const answer = await fetch(base + at, { method });
+    if (!answer.ok) throw new Error(`${method} ${at}: ${answer.status} ${await answer.text()}`);
+    const text = await answer.text();
+    return text ? JSON.parse(text) : undefined;
+  };
+  return {
+    pending: (digits) => json('GET', `/sim/requests?phone=${digits}`),
+    log: () => json('GET', '/sim/log'),
+    decide: (requestId, what) => json('POST', `/sim/requests/${encodeURIComponent(requestId)}/${what}`),
+  };
+}
