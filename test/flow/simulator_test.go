@@ -1,0 +1,276 @@
+// Package flow walks whole sign-ins against the built binary: every row of the
+// simulator's table, and what Truecaller's interface promises.
+package flow
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"calleridp/test/harness"
+
+	"github.com/coreos/go-oidc/v3/oidc"
+	"golang.org/x/oauth2"
+)
+
+// relyingParty is the demo client, without its pages.
+type relyingParty struct {
+	t        *testing.T
+	server   *harness.Server
+	provider *oidc.Provider
+	config   oauth2.Config
+}
+
+func newRelyingParty(t *testing.T, server *harness.Server) *relyingParty {
+	t.Helper()
+	provider, err := oidc.NewProvider(t.Context(), server.Issuer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &relyingParty{t: t, server: server, provider: provider, config: oauth2.Config{
+		ClientID: "demo", ClientSecret: "demo-secret", RedirectURL: server.Demo + "/callback",
+		Endpoint: provider.Endpoint(), Scopes: []string{"openid", "profile", "email", "phone", "address", "truecaller"},
+	}}
+}
+
+// begin opens the sign-in page and sends a number; it returns what follows the
+// form.
+func (rp *relyingParty) begin(browser *harness.Browser, number string) (harness.Page, string) {
+	rp.t.Helper()
+	verifier := oauth2.GenerateVerifier()
+	page := browser.Get(rp.config.AuthCodeURL("state", oauth2.S256ChallengeOption(verifier)))
+	return browser.Submit(page, number), verifier
+}
+
+// finish follows the sign-in to its end, and returns the ID token's claims, or
+// nil and the page at which it stopped.
+func (rp *relyingParty) finish(browser *harness.Browser, page harness.Page, verifier string, patience time.Duration) (map[string]any, harness.Page) {
+	rp.t.Helper()
+	left, page := browser.Follow(page, patience)
+	if left == nil || left.Query().Get("code") == "" {
+		return nil, page
+	}
+	got, err := rp.config.Exchange(rp.t.Context(), left.Query().Get("code"), oauth2.VerifierOption(verifier))
+	if err != nil {
+		rp.t.Fatal(err)
+	}
+	raw, _ := got.Extra("id_token").(string)
+	id, err := rp.provider.Verifier(&oidc.Config{ClientID: rp.config.ClientID}).Verify(rp.t.Context(), raw)
+	if err != nil {
+		rp.t.Fatal(err)
+	}
+	claims := map[string]any{}
+	if err := id.Claims(&claims); err != nil {
+		rp.t.Fatal(err)
+	}
+	return claims, page
+}
+
+func TestSimulatorRowsThatSignIn(t *testing.T) {
+	rp := newRelyingParty(t, harness.Dev(t))
+	rows := []struct {
+		xx    int
+		what  string
+		check func(t *testing.T, claims map[string]any)
+	}{
+		{5, "approves at once, full profile", func(t *testing.T, c map[string]any) {
+			for _, claim := range []string{"name", "given_name", "family_name", "picture", "email", "address", "truecaller", "gender"} {
+				if c[claim] == nil {
+					t.Errorf("no %s", claim)
+				}
+			}
+		}},
+		{6, "approves after 2 s", nil},
+		{10, "no e-mail", func(t *testing.T, c map[string]any) {
+			if c["email"] != nil {
+				t.Errorf("email = %v", c["email"])
+			}
+		}},
+		{11, "first name only", func(t *testing.T, c map[string]any) {
+			if c["given_name"] == nil || c["name"] == nil || c["family_name"] != nil || c["email"] != nil {
+				t.Errorf("claims %v", c)
+			}
+		}},
+		{12, "callback sent three times", nil},
+		{13, "callback overtakes the push response", nil},
+		{16, "profile answers 503 twice, then 200", nil},
+		{21, "numbers, booleans and ids as strings; onlineIdentities; several numbers", func(t *testing.T, c map[string]any) {
+			if c["email"] == nil {
+				t.Error("no e-mail from onlineIdentities")
+			}
+		}},
+		{23, "bidi and control characters, 10 kB names", func(t *testing.T, c map[string]any) {
+			name, _ := c["name"].(string)
+			if name == "" || len(name) > 1000 || strings.ContainsAny(name, "\u202e\u202d\u2066\u2067\u2068\u2069\u200e\u200f\x00\x07\x1b\n") {
+				t.Errorf("name = %.80q (%d bytes)", name, len(name))
+			}
+		}},
+		{24, "a second Truecaller id for the number", nil},
+	}
+	for _, row := range rows {
+		t.Run(row.what, func(t *testing.T) {
+			rp := *rp
+			rp.t = t
+			browser := harness.NewBrowser(t, rp.server.Issuer)
+			page, verifier := rp.begin(browser, harness.Number(row.xx))
+			claims, page := rp.finish(browser, page, verifier, 15*time.Second)
+			if claims == nil {
+				t.Fatalf("stopped at %s (%d):\n%s", page.URL, page.Status, page.Body)
+			}
+			if claims["phone_number"] != harness.Number(row.xx) || claims["phone_number_verified"] != true {
+				t.Errorf("phone_number %v, verified %v", claims["phone_number"], claims["phone_number_verified"])
+			}
+			if row.check != nil {
+				row.check(t, claims)
+			}
+		})
+	}
+}
+
+// 19: Truecaller answers the push after ten seconds. Nobody may conclude from
+// the silence that nothing was sent: the callback still completes the sign-in.
+func TestSimulatorRowSlowPush(t *testing.T) {
+	t.Parallel()
+	rp := newRelyingParty(t, harness.Dev(t))
+	browser := harness.NewBrowser(t, rp.server.Issuer)
+	page, verifier := rp.begin(browser, harness.Number(19))
+	claims, page := rp.finish(browser, page, verifier, 20*time.Second)
+	if claims == nil {
+		t.Fatalf("stopped at %s (%d):\n%s", page.URL, page.Status, page.Body)
+	}
+}
+
+func TestSimulatorRowsThatFail(t *testing.T) {
+	t.Parallel()
+	server := harness.Dev(t)
+	rp := newRelyingParty(t, server)
+	rows := []struct {
+		xx   int
+		what string
+		log  string // what the operator finds in the log
+	}{
+		{8, "declines after 1 s", "user_rejected"},
+		{14, "approves, but the profile is another number's", "phone_mismatch"},
+		{15, "profile answers 401", "profile_failed"},
+		{18, "push answers 503", "unavailable"},
+		{20, "endpoint names a foreign host", "foreign_endpoint"},
+		{22, "profile is 1 MiB of JSON", "profile_failed"},
+	}
+	for _, row := range rows {
+		t.Run(row.what, func(t *testing.T) {
+			rp := *rp
+			rp.t = t
+			browser := harness.NewBrowser(t, server.Issuer)
+			page, verifier := rp.begin(browser, harness.Number(row.xx))
+			claims, page := rp.finish(browser, page, verifier, 10*time.Second)
+			if claims != nil {
+				t.Fatal("signed in")
+			}
+			if page.Has("waiting") {
+				t.Fatalf("still waiting at %s", page.URL)
+			}
+			if !strings.Contains(server.Log(), row.log) {
+				t.Errorf("the log does not say %q", row.log)
+			}
+			for _, secret := range []string{row.log, "4670174", "7017406"} {
+				if strings.Contains(page.Body, secret) {
+					t.Errorf("the page says %q (invariant 10)", secret)
+				}
+			}
+		})
+	}
+	for _, whole := range []string{"46701740608", "46701740614", "701740608"} {
+		if strings.Contains(server.Log(), whole) {
+			t.Errorf("the log has the whole number %s (invariant 10)", whole)
+		}
+	}
+}
+
+// 09 never answers and 17 has no account: nobody can tell them from 07, who has
+// not decided yet (invariant 7).
+func TestInvariant7_PagesDoNotTellWhoIsOnTruecaller(t *testing.T) {
+	t.Parallel()
+	rp := newRelyingParty(t, harness.Dev(t))
+	shape := func(xx int) (string, int) {
+		browser := harness.NewBrowser(t, rp.server.Issuer)
+		page, _ := rp.begin(browser, harness.Number(xx))
+		_, page = browser.Follow(page, time.Second)
+		if !page.Has("waiting") {
+			t.Errorf("%02d: not waiting: %s (%d)", xx, page.URL, page.Status)
+		}
+		body := strings.NewReplacer(
+			strings.TrimPrefix(page.URL, rp.server.Issuer), "ATTEMPT",
+			harness.Number(xx)[8:], "NNNN").Replace(page.Body)
+		return withoutDigits(body), page.Status
+	}
+	wantBody, wantStatus := shape(7)
+	for _, xx := range []int{9, 17} {
+		body, status := shape(xx)
+		if status != wantStatus || body != wantBody {
+			t.Errorf("the page of %02d differs from that of 07:\n%s\n---\n%s", xx, body, wantBody)
+		}
+	}
+	// And the lock treats them alike.
+	for _, xx := range []int{7, 9, 17} {
+		page, _ := rp.begin(harness.NewBrowser(t, rp.server.Issuer), harness.Number(xx))
+		if page.Status != 429 {
+			t.Errorf("%02d asked for again at once: %d, want 429", xx, page.Status)
+		}
+	}
+}
+
+// withoutDigits drops times and nonces, which differ between any two pages.
+func withoutDigits(body string) string {
+	var out []string
+	for _, line := range strings.Split(body, "\n") {
+		if strings.Contains(line, "nonce=") || strings.Contains(line, "data-") || strings.Contains(line, "datetime") {
+			continue
+		}
+		out = append(out, line)
+	}
+	return strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' {
+			return -1
+		}
+		return r
+	}, strings.Join(out, "\n"))
+}
+
+// 24: a different Truecaller id for a known number is a new person, and an old
+// sub is never issued again.
+func TestChangedHandsGetsANewSub(t *testing.T) {
+	t.Parallel()
+	rp := newRelyingParty(t, harness.Dev(t))
+	seen := map[string]bool{}
+	for range 3 {
+		browser := harness.NewBrowser(t, rp.server.Issuer)
+		page, verifier := rp.begin(browser, harness.Number(24))
+		claims, page := rp.finish(browser, page, verifier, 10*time.Second)
+		if claims == nil {
+			t.Fatalf("stopped at %s (%d)", page.URL, page.Status)
+		}
+		sub := claims["sub"].(string)
+		if seen[sub] {
+			t.Fatalf("sub %s was issued again", sub)
+		}
+		seen[sub] = true
+	}
+}
+
+func TestSameNumberSameSub(t *testing.T) {
+	t.Parallel()
+	rp := newRelyingParty(t, harness.Dev(t))
+	var sub any
+	for range 2 {
+		browser := harness.NewBrowser(t, rp.server.Issuer)
+		page, verifier := rp.begin(browser, harness.Number(5))
+		claims, page := rp.finish(browser, page, verifier, 10*time.Second)
+		if claims == nil {
+			t.Fatalf("stopped at %s (%d)", page.URL, page.Status)
+		}
+		if sub != nil && claims["sub"] != sub {
+			t.Errorf("sub %v, then %v", sub, claims["sub"])
+		}
+		sub = claims["sub"]
+	}
+}

@@ -1,0 +1,176 @@
+// openid-client 6, the strictest of the JavaScript clients, against the built
+// binary.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import * as client from 'openid-client';
+import { dev, simulated } from '../lib/calleridp.mjs';
+import { Walker } from '../lib/walk.mjs';
+
+let server, phone, redirectURI;
+const clients = {
+  post: () => ['demo', client.ClientSecretPost('demo-secret')],
+  basic: () => ['demo', client.ClientSecretBasic('demo-secret')],
+  none: () => ['demo-public', client.None()],
+  es256: () => ['demo-es256', client.ClientSecretPost('demo-es256-secret')],
+};
+
+before(async () => {
+  server = await dev();
+  phone = simulated(server.simulator);
+  redirectURI = server.demo + '/callback';
+});
+after(() => server?.stop());
+
+async function configuration(kind) {
+  const [id, auth] = clients[kind]();
+  return client.discovery(new URL(server.issuer), id, undefined, auth, { execute: [client.allowInsecureRequests] });
+}
+
+async function authorization(config, extra = {}) {
+  const verifier = client.randomPKCECodeVerifier();
+  const checks = { pkceCodeVerifier: verifier, expectedNonce: client.randomNonce(), expectedState: client.randomState(), idTokenExpected: true };
+  const url = client.buildAuthorizationUrl(config, {
+    redirect_uri: redirectURI,
+    scope: 'openid profile email phone address truecaller offline_access',
+    code_challenge: await client.calculatePKCECodeChallenge(verifier),
+    code_challenge_method: 'S256',
+    nonce: checks.expectedNonce,
+    state: checks.expectedState,
+    ...extra,
+  });
+  return { url, checks };
+}
+
+async function signIn(config, walker, number, extra) {
+  const { url, checks } = await authorization(config, extra);
+  const { left, page } = await walker.signIn(url, number);
+  assert.ok(left, 'the flow came back to the client: ' + page);
+  assert.equal(left.searchParams.get('iss'), server.issuer, 'RFC 9207');
+  return { left, checks, grant: () => client.authorizationCodeGrant(config, left, checks) };
+}
+
+for (const kind of Object.keys(clients)) {
+  test(`${kind}: ID token, userinfo, refresh, revocation`, { timeout: 60_000 }, async () => {
+    const config = await configuration(kind);
+    const { grant } = await signIn(config, new Walker(server.issuer), '+46 70 174 06 05');
+    const tokens = await grant();
+    const claims = tokens.claims();
+    assert.equal(claims.iss, server.issuer);
+    assert.equal(claims.aud, config.clientMetadata().client_id);
+    assert.equal(claims.phone_number, '+46701740605');
+    assert.equal(claims.phone_number_verified, true);
+    assert.equal(claims.email_verified, false);
+    assert.ok(claims.at_hash && claims.auth_time && claims.sid && claims.nonce && claims.exp > claims.iat);
+
+    const userinfo = await client.fetchUserInfo(config, tokens.access_token, claims.sub);
+    for (const name of ['sub', 'phone_number', 'phone_number_verified', 'email', 'email_verified', 'name', 'given_name', 'family_name', 'picture', 'address', 'truecaller']) {
+      assert.deepEqual(userinfo[name], claims[name], name);
+    }
+
+    const next = await client.refreshTokenGrant(config, tokens.refresh_token);
+    assert.equal(next.claims().sub, claims.sub);
+    assert.equal(next.claims().auth_time, claims.auth_time);
+    assert.equal(next.claims().phone_number, claims.phone_number);
+    assert.notEqual(next.refresh_token, tokens.refresh_token);
+
+    await client.tokenRevocation(config, next.refresh_token);
+    await assert.rejects(client.refreshTokenGrant(config, next.refresh_token), { error: 'invalid_grant' });
+    await assert.rejects(client.fetchUserInfo(config, next.access_token, claims.sub), (error) => {
+      assert.match(JSON.stringify(error.cause ?? {}) + error.message, /invalid_token|WWW-Authenticate/i);
+      return true;
+    });
+  });
+}
+
+test('introspection tells a live token from a dead one', { timeout: 60_000 }, async () => {
+  const config = await configuration('basic');
+  const tokens = await (await signIn(config, new Walker(server.issuer), '+46701740605')).grant();
+  const live = await client.tokenIntrospection(config, tokens.access_token);
+  assert.equal(live.active, true);
+  assert.equal(live.client_id, 'demo');
+  assert.equal(live.iss, server.issuer);
+  await client.tokenRevocation(config, tokens.access_token);
+  assert.deepEqual(await client.tokenIntrospection(config, tokens.access_token), { active: false });
+});
+
+test('a code is good once; the second use revokes what the first gave', { timeout: 60_000 }, async () => {
+  const config = await configuration('post');
+  const { grant } = await signIn(config, new Walker(server.issuer), '+46701740605');
+  const tokens = await grant();
+  await assert.rejects(grant(), { error: 'invalid_grant' });
+  await assert.rejects(client.fetchUserInfo(config, tokens.access_token, tokens.claims().sub));
+  await assert.rejects(client.refreshTokenGrant(config, tokens.refresh_token), { error: 'invalid_grant' });
+});
+
+test('one session serves a second client; prompt and max_age are kept', { timeout: 60_000 }, async () => {
+  const config = await configuration('post');
+  const walker = new Walker(server.issuer);
+  const first = await (await signIn(config, walker, '+46701740605')).grant();
+  const pushes = async () => (await phone.log()).requests?.length ?? (await phone.log()).length;
+  const before = await pushes();
+
+  const again = await (await signIn(await configuration('none'), walker, undefined)).grant();
+  assert.equal(again.claims().sub, first.claims().sub);
+  assert.equal(again.claims().sid, first.claims().sid);
+  assert.equal(again.claims().auth_time, first.claims().auth_time);
+
+  const silent = await (await signIn(config, walker, undefined, { prompt: 'none' })).grant();
+  assert.equal(silent.claims().sub, first.claims().sub);
+  const hinted = await (await signIn(config, walker, undefined, { prompt: 'none', id_token_hint: first.id_token })).grant();
+  assert.equal(hinted.claims().sub, first.claims().sub);
+  assert.equal(await pushes(), before, 'none of these asked the phone');
+
+  const login = await walker.signIn((await authorization(config, { prompt: 'login' })).url);
+  assert.match(login.page, /id="phone"/, 'prompt=login asks again');
+  await new Promise((resolve) => setTimeout(resolve, 1100)); // max_age counts whole seconds of real time
+  const aged = await walker.signIn((await authorization(config, { max_age: '1' })).url);
+  assert.match(aged.page, /id="phone"/, 'max_age asks again');
+  const young = await (await signIn(config, walker, undefined, { max_age: '3600' })).grant();
+  assert.equal(young.claims().auth_time, first.claims().auth_time);
+
+  const renewed = await (await signIn(config, walker, '+46701740605', { prompt: 'login' })).grant();
+  assert.equal(renewed.claims().sub, first.claims().sub);
+  assert.ok(renewed.claims().auth_time > first.claims().auth_time);
+
+  const url = client.buildEndSessionUrl(config, { id_token_hint: renewed.id_token, post_logout_redirect_uri: server.demo + '/', state: 'bye' });
+  const { left } = await walker.signIn(url);
+  assert.equal(left?.href, server.demo + '/?state=bye');
+  const gone = await signIn(config, walker, undefined, { prompt: 'none' });
+  await assert.rejects(gone.grant(), { error: 'login_required' });
+});
+
+test('a session survives a restart', { timeout: 60_000 }, async () => {
+  const own = await dev();
+  try {
+    const config = await client.discovery(new URL(own.issuer), 'demo', undefined, client.ClientSecretPost('demo-secret'), { execute: [client.allowInsecureRequests] });
+    const walker = new Walker(own.issuer);
+    const at = { redirect_uri: own.demo + '/callback' };
+    const first = await authorization(config, at);
+    const tokens = await client.authorizationCodeGrant(config, (await walker.signIn(first.url, '+46701740605')).left, first.checks);
+    await own.kill('SIGTERM');
+    await own.restart();
+    const second = await authorization(config, { ...at, prompt: 'none' });
+    const silent = await client.authorizationCodeGrant(config, (await walker.signIn(second.url)).left, second.checks);
+    assert.equal(silent.claims().sub, tokens.claims().sub);
+    await client.fetchUserInfo(config, tokens.access_token, tokens.claims().sub);
+  } finally {
+    await own.stop();
+  }
+});
+
+test('a client without a session hears login_required from prompt=none', { timeout: 60_000 }, async () => {
+  const config = await configuration('post');
+  const { grant } = await signIn(config, new Walker(server.issuer), undefined, { prompt: 'none' });
+  await assert.rejects(grant(), { error: 'login_required' });
+});
+
+test('a wrong secret is invalid_client with a challenge, and leaves the code alone', { timeout: 60_000 }, async () => {
+  const config = await configuration('basic');
+  const wrong = await client.discovery(new URL(server.issuer), 'demo', undefined, client.ClientSecretBasic('wrong'), { execute: [client.allowInsecureRequests] });
+  const { left, checks, grant } = await signIn(config, new Walker(server.issuer), '+46701740605');
+  await assert.rejects(client.authorizationCodeGrant(wrong, left, checks), (error) => {
+    assert.equal(error.status ?? error.cause?.status ?? 401, 401);
+    return true;
+  });
+  assert.ok((await grant()).access_token);
+});
