@@ -1,0 +1,52 @@
+package subject
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"time"
+
+	"calleridp/truecaller"
+	"calleridp/truecaller/phone"
+)
+
+// Policy decides when a number has changed hands.
+type Policy struct {
+	// ReuseAfter is how long a number may go without a sign-in before it is
+	// taken for a new person's, when no profile says who it is. 0: never.
+	ReuseAfter time.Duration
+}
+
+// Resolve decides whose sign-in it is: known, the person to whom the number is
+// bound now (nil for none), or a new person with a new sub. It returns the
+// person as they are after the sign-in at now.
+//
+// A different Truecaller id for a known number is a new person. Where one of
+// the two ids is missing they are taken for the same, unless the number has
+// rested longer than the policy allows.
+func (p Policy) Resolve(known *Person, number phone.Number, profile truecaller.Profile, now time.Time) (person Person, isNew bool) {
+	if known == nil || p.changedHands(*known, profile, now) {
+		person, isNew = Person{Sub: newSub(), Number: number, Created: now}, true
+	} else {
+		person = *known
+	}
+	if profile.ID != "" {
+		person.TruecallerID = profile.ID
+	}
+	person.Profile = profile
+	person.LastSignIn = now
+	person.VerifiedAt = now
+	return person, isNew
+}
+
+func (p Policy) changedHands(known Person, profile truecaller.Profile, now time.Time) bool {
+	if known.TruecallerID != "" && profile.ID != "" {
+		return known.TruecallerID != profile.ID
+	}
+	return p.ReuseAfter > 0 && now.Sub(known.LastSignIn) > p.ReuseAfter
+}
+
+func newSub() string {
+	var b [16]byte
+	rand.Read(b[:])
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}
