@@ -1,0 +1,49 @@
+package limit
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Decision is the answer to one charge against one budget.
+type Decision struct {
+	Allowed   bool
+	TAT       time.Time // the state to keep when the charge is taken
+	RetryAt   time.Time // when refused: the earliest time it would be allowed
+	Remaining int       // how many more would be allowed at once after this one
+}
+
+// Take decides one event by the generic cell rate algorithm. tat is the stored
+// state (theoretical arrival time), zero for a budget never used. A Rate that
+// makes no sense allows nothing (fail closed).
+func (r Rate) Take(tat, now time.Time) Decision {
+	if r.Burst <= 0 || r.Period <= 0 {
+		return Decision{RetryAt: now.Add(time.Hour), TAT: tat}
+	}
+	interval := r.Period / time.Duration(r.Burst)
+	if interval <= 0 {
+		interval = 1
+	}
+	tolerance := interval * time.Duration(r.Burst)
+	if tat.Before(now) {
+		tat = now
+	}
+	next := tat.Add(interval)
+	if earliest := next.Add(-tolerance); earliest.After(now) {
+		return Decision{RetryAt: earliest, TAT: tat}
+	}
+	return Decision{Allowed: true, TAT: next, Remaining: int((tolerance - next.Sub(now)) / interval)}
+}
+
+// NetworkOf is the network whose budget an address spends: the whole IPv4
+// address, or the first 64 bits of an IPv6 one.
+func NetworkOf(a netip.Addr) string {
+	if !a.IsValid() {
+		return "unknown"
+	}
+	a = a.Unmap().WithZone("")
+	if a.Is4() {
+		return netip.PrefixFrom(a, 32).String()
+	}
+	return netip.PrefixFrom(a, 64).Masked().String()
+}
