@@ -15,7 +15,8 @@ type Decision struct {
 
 // Take decides one event by the generic cell rate algorithm. tat is the stored
 // state (theoretical arrival time), zero for a budget never used. A Rate that
-// makes no sense allows nothing (fail closed).
+// makes no sense, the zero Rate among them, allows nothing (invariant 7: fail
+// closed): who wants no budget makes no Charge.
 func (r Rate) Take(tat, now time.Time) Decision {
 	if r.Burst <= 0 || r.Period <= 0 {
 		return Decision{RetryAt: now.Add(time.Hour), TAT: tat}

@@ -46,12 +46,14 @@ func TestTakeFailsClosed(t *testing.T) {
 	}
 }
 
-// However the tries come, no window of one period ever holds more than two
-// bursts, and a refused try costs nothing.
+// However the tries come, every stretch of time holds at most one burst and
+// what the rate gives back in it. A refused try costs nothing, is told the
+// truth about when to come back, and no earlier time would do.
 func TestTakeNeverExceeds(t *testing.T) {
 	for seed := range uint64(200) {
 		random := rand.New(rand.NewPCG(seed, 1))
 		rate := Rate{Burst: 1 + random.IntN(9), Period: time.Duration(1+random.IntN(100)) * time.Second}
+		interval := rate.Period / time.Duration(rate.Burst)
 		var tat time.Time
 		var taken []time.Time
 		now := start
@@ -59,21 +61,24 @@ func TestTakeNeverExceeds(t *testing.T) {
 			now = now.Add(time.Duration(random.Int64N(int64(rate.Period) / 4)))
 			d := rate.Take(tat, now)
 			if !d.Allowed {
-				if again := rate.Take(tat, d.RetryAt); !again.Allowed {
+				if !rate.Take(tat, d.RetryAt).Allowed {
 					t.Fatalf("seed %d: refused at the time that RetryAt gave", seed)
+				}
+				if rate.Take(tat, d.RetryAt.Add(-1)).Allowed {
+					t.Fatalf("seed %d: RetryAt is later than it must be", seed)
+				}
+				if !d.TAT.Equal(tat) {
+					t.Fatalf("seed %d: a refusal changed the state", seed)
 				}
 				continue
 			}
 			tat = d.TAT
 			taken = append(taken, now)
-			inWindow := 0
-			for _, at := range taken {
-				if now.Sub(at) < rate.Period {
-					inWindow++
+			for i, at := range taken {
+				held := len(taken) - i
+				if most := rate.Burst + int(now.Sub(at)/interval); held > most {
+					t.Fatalf("seed %d: %d in %s of %+v, at most %d are allowed", seed, held, now.Sub(at), rate, most)
 				}
-			}
-			if inWindow > 2*rate.Burst {
-				t.Fatalf("seed %d: %d in one period of %+v", seed, inWindow, rate)
 			}
 		}
 	}
