@@ -18,7 +18,7 @@ type Callback struct {
 
 // Delivery is a callback that was kept in the inbox.
 type Delivery struct {
-	ID       string // our own, unique, sortable by arrival
+	ID       string // the same for the same callback, so that a repeated one is one delivery
 	App      string // the Truecaller app at whose path it arrived
 	Received time.Time
 	Callback

@@ -1,0 +1,97 @@
+package truecaller
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"unicode/utf8"
+)
+
+// MaxCallback is the largest callback body that is read, in bytes (invariant 4).
+const MaxCallback = 16 << 10
+
+// maxDepth is how deep unknown fields of a callback may nest.
+const maxDepth = 16
+
+// ErrMalformed says that a callback is not what Truecaller sends: one JSON
+// object with an id, and a token or a status, each a string of sensible length.
+var ErrMalformed = errors.New("truecaller: malformed callback")
+
+// ParseCallback checks the shape of a callback, not its truth. Unknown fields
+// are allowed, the same field twice is not. A status that we do not know is
+// kept. Errors wrap ErrMalformed.
+func ParseCallback(body []byte) (Callback, error) {
+	if len(body) > MaxCallback || !utf8.Valid(body) {
+		return Callback{}, ErrMalformed
+	}
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.UseNumber()
+	if token, err := d.Token(); err != nil || token != json.Delim('{') {
+		return Callback{}, ErrMalformed
+	}
+	var c Callback
+	known := map[string]struct {
+		into *string
+		max  int
+	}{
+		"requestId":   {&c.RequestID, maxRequestID},
+		"state":       {&c.State, 256},
+		"accessToken": {&c.AccessToken, 4096},
+		"endpoint":    {&c.Endpoint, 1024},
+		"status":      {&c.Status, 128},
+	}
+	seen := map[string]bool{}
+	for d.More() {
+		token, err := d.Token()
+		name, ok := token.(string)
+		if err != nil || !ok || seen[name] {
+			return Callback{}, ErrMalformed
+		}
+		seen[name] = true
+		field, ok := known[name]
+		if !ok {
+			if err := skip(d); err != nil {
+				return Callback{}, ErrMalformed
+			}
+			continue
+		}
+		value, err := d.Token()
+		text, isString := value.(string)
+		if err != nil || (!isString && value != nil) || len(text) > field.max {
+			return Callback{}, ErrMalformed
+		}
+		*field.into = text
+	}
+	if _, err := d.Token(); err != nil { // the closing brace
+		return Callback{}, ErrMalformed
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return Callback{}, ErrMalformed
+	}
+	if c.RequestID == "" && c.State == "" || c.AccessToken == "" && c.Status == "" {
+		return Callback{}, ErrMalformed
+	}
+	return c, nil
+}
+
+// skip passes over one value that nests no deeper than maxDepth.
+func skip(d *json.Decoder) error {
+	for depth := 0; ; {
+		token, err := d.Token()
+		if err != nil {
+			return err
+		}
+		switch token {
+		case json.Delim('{'), json.Delim('['):
+			if depth++; depth > maxDepth {
+				return ErrMalformed
+			}
+		case json.Delim('}'), json.Delim(']'):
+			depth--
+		}
+		if depth == 0 {
+			return nil
+		}
+	}
+}
