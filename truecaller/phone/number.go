@@ -67,12 +67,3 @@ func (n Number) String() string { return n.Masked() }
 
 // LogValue is the masked form (invariant 10).
 func (n Number) LogValue() slog.Value { return slog.StringValue(n.Masked()) }
-
-// Masked is the number as logs and pages may show it: country code, dots, and
-// the last four digits, as in +46•••••4605.
-func (n Number) Masked() string {
-	if n.IsZero() {
-		return ""
-	}
-	return "+" + n.digits[:2] + "•••••" + n.digits[len(n.digits)-4:]
-}
