@@ -1,6 +1,8 @@
 package login
 
 import (
+	"errors"
+	"slices"
 	"time"
 
 	"calleridp/provider/subject"
@@ -10,8 +12,21 @@ import (
 
 // Each method here is one arrow of the diagram in the package comment. An arrow
 // that does not start at the attempt's state returns ErrState and changes
-// nothing; one that has already been taken is nil and changes nothing. Every
-// arrow looks at the time first: an attempt past its end is expired.
+// nothing that counts; repeating one is harmless. Every arrow looks at the time
+// first: an attempt past its end is expired, whatever its State says.
+
+// errMismatch says that a callback has our state and yet is not for this
+// attempt: its requestId is another one, or it came to another Truecaller app's
+// address (invariant 6). The callback is ignored and audited, and the attempt
+// goes on. Nobody gains by such a callback, because it is never used; ending
+// the attempt would only let it do harm.
+var errMismatch = errors.New("login: the callback does not agree with the attempt")
+
+// Limits on what callbacks may put into an attempt.
+const (
+	maxRequestID = 256 // bytes (invariant 6)
+	maxTrying    = 8   // deliveries; any more are still worked on, but not waited for
+)
 
 // push is created -> pushing: the person's number is known and will be asked.
 func (a *Attempt) push(number phone.Number, now time.Time) error {
@@ -23,69 +38,81 @@ func (a *Attempt) push(number phone.Number, now time.Time) error {
 	return nil
 }
 
-// accepted is pushing -> waiting: Truecaller took the push. requestID is "" when
-// Truecaller's answer did not arrive; undeliverable says that it knows no
-// account for the number. A callback that overtook the answer wins.
+// accepted is pushing -> waiting: Truecaller took the push, or may have.
+// requestID is "" when its answer did not say; undeliverable says that it knows
+// no account for the number. A callback that overtook the answer keeps the
+// state that it reached. Where the two name different requests the answer is
+// right, because it came to us over a connection that we made.
 func (a *Attempt) accepted(requestID string, undeliverable bool, now time.Time) error {
-	if a.expire(now) {
+	if a.expire(now) || len(requestID) > maxRequestID {
 		return ErrState
 	}
 	switch a.State {
 	case Pushing:
 		a.State = Waiting
-	case Waiting, TokenReceived, Approved:
-		// Repeated, or overtaken: what is new is kept, the state stays.
+	case Waiting, TokenReceived:
+	case Approved:
+		return nil
 	default:
 		return ErrState
 	}
-	if a.RequestID == "" {
+	if requestID != "" {
 		a.RequestID = requestID
 	}
 	a.Undeliverable = a.Undeliverable || undeliverable
 	return nil
 }
 
-// expects says whether a callback with this requestId may belong to the attempt
-// (invariant 6: state and requestId agree when both are known). A disagreement
-// does not end the attempt: the callback is not ours, and the right one may
-// still come.
-func (a *Attempt) expects(requestID string, now time.Time) bool {
-	if a.live(now) != nil {
-		return false
+// refused is pushing -> failed: Truecaller did not take the push. A callback
+// that came all the same says more than the refusal, which is then too late.
+func (a *Attempt) refused(why Reason, now time.Time) error {
+	if a.expire(now) || a.State != Pushing {
+		return ErrState
 	}
-	return a.RequestID == "" || requestID == "" || a.RequestID == requestID
+	a.end(Failed, why, now)
+	return nil
 }
 
-// live is nil while the attempt can still be approved.
-func (a *Attempt) live(now time.Time) error {
+// expects is nil when a callback like this may change the attempt: ErrState when
+// it is too late, errMismatch when it is not the attempt's own (invariant 6:
+// state and requestId must agree when both are known).
+func (a *Attempt) expects(app, requestID string, now time.Time) error {
 	if !now.Before(a.Expires) {
 		return ErrState
 	}
 	switch a.State {
 	case Pushing, Waiting, TokenReceived:
-		return nil
-	}
-	return ErrState
-}
-
-// tokenReceived is waiting -> token_received: the callback has brought a token.
-func (a *Attempt) tokenReceived(requestID string, now time.Time) error {
-	if a.expire(now) || !a.expects(requestID, now) {
+	default:
 		return ErrState
 	}
+	if app != a.App || len(requestID) > maxRequestID ||
+		a.RequestID != "" && requestID != "" && a.RequestID != requestID {
+		return errMismatch
+	}
+	return nil
+}
+
+// tokenReceived is waiting -> token_received: a callback has brought a token.
+// In pushing, the callback has overtaken the push's answer.
+func (a *Attempt) tokenReceived(d truecaller.Delivery, now time.Time) error {
+	if err := a.expects(d.App, d.RequestID, now); err != nil {
+		return err
+	}
 	if a.RequestID == "" {
-		a.RequestID = requestID
+		a.RequestID = d.RequestID
 	}
 	a.State = TokenReceived
+	if !slices.Contains(a.Trying, d.ID) && len(a.Trying) < maxTrying {
+		a.Trying = append(slices.Clone(a.Trying), d.ID)
+	}
 	return nil
 }
 
 // approve is token_received -> approved, if the number that was pushed is in
-// the profile (invariant 3), else -> failed. The arrow before it is taken with
-// it when it was only noted. A failed approval is not an error: the attempt
-// says what happened.
-func (a *Attempt) approve(requestID string, p truecaller.Profile, now time.Time) error {
-	if err := a.tokenReceived(requestID, now); err != nil {
+// the profile (invariant 3), else -> failed. It takes the arrow before it along,
+// which a crash may have lost. Failing is no error: the attempt says so.
+func (a *Attempt) approve(d truecaller.Delivery, p truecaller.Profile, now time.Time) error {
+	if err := a.tokenReceived(d, now); err != nil {
 		return err
 	}
 	switch {
@@ -96,38 +123,57 @@ func (a *Attempt) approve(requestID string, p truecaller.Profile, now time.Time)
 	default:
 		a.State = Approved
 		a.AuthTime = now
+		a.Trying = nil
 	}
 	return nil
 }
 
-// use is approved -> done. It happens once: a second use is ErrState.
+// approvedBy makes person the subject of an attempt that is being approved.
+func (a *Attempt) approvedBy(person subject.Person) { a.Sub = person.Sub }
+
+// profileFailed is token_received -> failed: the token fetched no profile. While
+// another token of the attempt is being tried, it stays: a callback that came
+// twice may bring a token that opens only once.
+func (a *Attempt) profileFailed(d truecaller.Delivery, why Reason, now time.Time) error {
+	if err := a.tokenReceived(d, now); err != nil {
+		return err
+	}
+	a.Trying = slices.DeleteFunc(slices.Clone(a.Trying), func(id string) bool { return id == d.ID })
+	if len(a.Trying) > 0 && why != ForeignEndpoint {
+		return nil
+	}
+	a.end(Failed, why, now)
+	return nil
+}
+
+// decline is waiting -> rejected by the phone. It is final: should a token come
+// after it, a new attempt must be started. It is too late once the attempt is
+// approved.
+func (a *Attempt) decline(d truecaller.Delivery, why Reason, now time.Time) error {
+	if err := a.expects(d.App, d.RequestID, now); err != nil {
+		return err
+	}
+	a.end(Rejected, why, now)
+	return nil
+}
+
+// cancel is -> rejected from our side: by the person in the browser, or because
+// the sign-in may not go on.
+func (a *Attempt) cancel(why Reason, now time.Time) error {
+	if a.expire(now) || a.State.Terminal() {
+		return ErrState
+	}
+	a.end(Rejected, why, now)
+	return nil
+}
+
+// use is approved -> done. It happens once: a second use is ErrState
+// (invariant 9).
 func (a *Attempt) use(now time.Time) error {
 	if a.expire(now) || a.State != Approved {
 		return ErrState
 	}
 	a.end(Done, NoReason, now)
-	return nil
-}
-
-// reject ends the attempt because the person said no, on the phone or in the
-// browser.
-func (a *Attempt) reject(why Reason, now time.Time) error {
-	return a.stop(Rejected, why, now)
-}
-
-// fail ends the attempt because something else went wrong.
-func (a *Attempt) fail(why Reason, now time.Time) error {
-	return a.stop(Failed, why, now)
-}
-
-func (a *Attempt) stop(s State, why Reason, now time.Time) error {
-	if a.State == s && a.Reason == why {
-		return nil
-	}
-	if a.expire(now) || a.State.Terminal() {
-		return ErrState
-	}
-	a.end(s, why, now)
 	return nil
 }
 
@@ -145,8 +191,5 @@ func (a *Attempt) expire(now time.Time) bool {
 }
 
 func (a *Attempt) end(s State, why Reason, at time.Time) {
-	a.State, a.Reason, a.Ended = s, why, at
+	a.State, a.Reason, a.Ended, a.Trying = s, why, at, nil
 }
-
-// approvedBy makes the person of an approved attempt its subject.
-func (a *Attempt) approvedBy(person subject.Person) { a.Sub = person.Sub }

@@ -111,6 +111,10 @@ type Attempt struct {
 	// changes nothing that a person sees (invariant 7).
 	Undeliverable bool
 
+	// Trying are the IDs of the inbox deliveries whose tokens are being tried
+	// for a profile. Usually one; more when a callback came more than once.
+	Trying []string
+
 	// Sub and AuthTime are set by the arrow to approved.
 	Sub      string
 	AuthTime time.Time
@@ -164,7 +168,9 @@ type Store interface {
 
 	// ApproveAttempt runs step with the person to whom the attempt's number is
 	// bound now, nil if none, and keeps the attempt and the person that step
-	// returns, binding the number to that person.
+	// returns, binding the number to that person. A Person without a Sub is
+	// nobody: the attempt failed, and no person is kept. Durable when it returns
+	// nil.
 	ApproveAttempt(ctx context.Context, id ID, step func(a *Attempt, known *subject.Person) (subject.Person, Effects, error)) (Attempt, error)
 
 	// FinishAttempt runs step, and keeps the attempt with the session and the

@@ -4,39 +4,39 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
 	"time"
 
-	"calleridp/provider/grant"
 	"calleridp/provider/limit"
-	"calleridp/provider/session"
 	"calleridp/provider/subject"
 	"calleridp/truecaller"
 	"calleridp/truecaller/phone"
 )
 
 // Pusher asks Truecaller to ask the holder of a number. *truecaller.Client is
-// one. Its errors are *truecaller.PushError.
+// one. Its errors are *truecaller.PushError; any other error means that the
+// outcome is unknown. It must have timeouts of its own, because ctx is never
+// cancelled.
 type Pusher interface {
 	Push(ctx context.Context, app truecaller.App, n phone.Number, state string) (requestID string, err error)
 }
 
 // Deliveries is what the engine needs of the inbox: forgetting a delivery that
-// nobody waits for. The others go with the change they cause (Effects.Drop).
+// nobody waits for. The others go with the change that they cause
+// (Effects.Drop).
 type Deliveries interface {
 	DropDelivery(ctx context.Context, id string) error
 }
 
-// Limits are the budgets of pushes. A zero Rate allows nothing.
+// Limits are the budgets of pushes (invariant 7).
 type Limits struct {
 	Number, Network, Client, Deployment limit.Rate
 }
 
-// Config is what an Engine needs. All fields are required but Policy.
+// Config is what an Engine needs.
 type Config struct {
 	Store  Store
 	Inbox  Deliveries
@@ -44,43 +44,63 @@ type Config struct {
 	Apps   map[string]truecaller.App // by App.ID
 
 	// Life is how long an attempt may take, from the submitted number to the
-	// browser's return to the client.
+	// browser's return to the client. Zero: five minutes.
 	Life time.Duration
 	// Lock is how long no second push goes to the same number, unless Truecaller
-	// has answered the first (invariant 7).
-	Lock   time.Duration
-	Limits Limits
-	Policy subject.Policy
+	// has answered the first (invariant 7). Zero: five minutes.
+	Lock time.Duration
+	// CoolDown is how long a number stays locked after its holder declined.
+	// Zero: the decline releases the lock.
+	CoolDown time.Duration
+
+	Limits Limits         // each must allow something; there is no unlimited one
+	Policy subject.Policy // zero: a number is a new person's only when its Truecaller id says so
 
 	// Log is for operators; Audit is the append-only account of who tried what.
-	// Neither ever sees a whole number or a secret.
+	// Neither ever sees a whole number or a secret (invariant 10).
 	Log   *slog.Logger
 	Audit *slog.Logger
 }
 
-// Engine moves attempts. It is safe for concurrent use; it keeps nothing but
-// the list of waiting pages, so that another process could go on at any point.
+// Engine moves attempts. It is safe for concurrent use. It keeps nothing but
+// the list of waiting pages, so that another process can go on at any point.
 type Engine struct {
 	Config
 	hub *hub
 }
 
-// New checks the configuration and makes an engine.
+// New checks the configuration and makes an engine. There is nothing to close.
 func New(c Config) (*Engine, error) {
+	const usual = 5 * time.Minute
+	if c.Life == 0 {
+		c.Life = usual
+	}
+	if c.Lock == 0 {
+		c.Lock = usual
+	}
 	switch {
 	case c.Store == nil || c.Inbox == nil || c.Pusher == nil || c.Log == nil || c.Audit == nil:
 		return nil, errors.New("login: Store, Inbox, Pusher, Log and Audit are required")
 	case len(c.Apps) == 0:
 		return nil, errors.New("login: no Truecaller app")
-	case c.Life <= 0 || c.Lock <= 0:
-		return nil, errors.New("login: Life and Lock must be positive")
+	case c.Life < 0 || c.Lock < 0 || c.CoolDown < 0:
+		return nil, errors.New("login: Life, Lock and CoolDown cannot be negative")
 	}
-	return &Engine{Config: c, hub: newHub()}, nil
+	for _, budget := range []struct {
+		kind limit.Kind
+		rate limit.Rate
+	}{
+		{limit.Number, c.Limits.Number}, {limit.Network, c.Limits.Network},
+		{limit.Client, c.Limits.Client}, {limit.Deployment, c.Limits.Deployment},
+	} {
+		if budget.rate.Burst <= 0 || budget.rate.Period <= 0 {
+			return nil, fmt.Errorf("login: the %s budget allows nothing: Burst and Period must be positive", budget.kind)
+		}
+	}
+	e := &Engine{Config: c}
+	e.hub = newHub(e.timeIsOver)
+	return e, nil
 }
-
-// ErrNotYours says that the browser is not the one that started the attempt
-// (invariant 2).
-var ErrNotYours = errors.New("login: the attempt belongs to another browser")
 
 // Start is what a new attempt needs.
 type Start struct {
@@ -94,17 +114,21 @@ type Start struct {
 
 // Start creates an attempt and asks Truecaller to push. It returns when
 // Truecaller has answered or has taken too long, and the attempt says which. A
-// refused budget or a held lock is a *limit.Exceeded, and nothing was written
-// or sent.
+// refused budget or a held lock is a *limit.Exceeded: nothing was written or
+// sent.
 //
 // The attempt is durable before the push, so that a callback that overtakes the
-// answer finds it. Cancelling ctx after that changes nothing: what was sent was
-// sent.
+// answer finds it, and a crash leaves a record rather than a mystery. A browser
+// that goes away meanwhile changes nothing: what was sent was sent.
 func (e *Engine) Start(ctx context.Context, s Start) (Attempt, error) {
 	app, ok := e.Apps[s.App]
-	if !ok {
+	switch {
+	case !ok:
 		return Attempt{}, fmt.Errorf("login: no Truecaller app %q", s.App)
+	case s.Browser == "":
+		return Attempt{}, errors.New("login: an attempt needs a browser's secret (invariant 2)")
 	}
+	ctx = context.WithoutCancel(ctx)
 	now := time.Now()
 	state := randomText(32)
 	a := Attempt{
@@ -125,58 +149,72 @@ func (e *Engine) Start(ctx context.Context, s Start) (Attempt, error) {
 	}
 	if err := e.Store.CreateAttempt(ctx, a, e.spend(s), now); err != nil {
 		if exceeded := (*limit.Exceeded)(nil); errors.As(err, &exceeded) {
-			e.Audit.Info("sign-in refused", "limit", exceeded.Kind, "number", s.Number, "client", s.ClientID, "network", s.Network)
+			e.audit(ctx, eventLimited, a, slog.String("limit", string(exceeded.Kind)))
 		}
 		return Attempt{}, err
 	}
-	e.audit("sign-in started", a)
-	e.hub.wakeAt(a.ID, a.Expires)
+	e.audit(ctx, eventStarted, a)
+	e.hub.expect(a.ID, a.Expires)
 
-	requestID, err := e.Pusher.Push(context.WithoutCancel(ctx), app, s.Number, state)
-	return e.pushed(context.WithoutCancel(ctx), a, requestID, err)
+	requestID, err := e.Pusher.Push(ctx, app, s.Number, state)
+	return e.pushed(ctx, a, requestID, err)
 }
 
 // pushed records what became of the push.
 func (e *Engine) pushed(ctx context.Context, a Attempt, requestID string, err error) (Attempt, error) {
-	kind := truecaller.PushFailure("")
-	if err != nil {
-		kind = truecaller.PushUnknown // the outcome is unknown unless the error says more
-		if failed := (*truecaller.PushError)(nil); errors.As(err, &failed) {
-			kind = failed.Kind
-		}
-		level := slog.LevelWarn
-		if kind == truecaller.PushNoAccount {
-			level = slog.LevelInfo
-		}
-		e.Log.Log(ctx, level, "the push did not go through", "attempt", a.ID, "outcome", kind, "error", err)
+	if err == nil {
+		return e.waits(ctx, a, requestID, false), nil
 	}
-	why := NoReason
+	kind := truecaller.PushUnknown
+	if failed := (*truecaller.PushError)(nil); errors.As(err, &failed) {
+		kind = failed.Kind
+	}
+	logged := []any{"attempt", a.ID, "app", a.App, "outcome", kind, "error", err}
+	var why Reason
 	switch kind {
-	case "", truecaller.PushUnknown, truecaller.PushNoAccount:
-		// Waiting looks the same for all three (invariant 7). This may be lost in
-		// a crash: see the package documentation of Store.NoteAttempt.
-		undeliverable := kind == truecaller.PushNoAccount
-		e.Store.NoteAttempt(ctx, a.ID, func(a *Attempt) (Effects, error) {
-			return Effects{}, a.accepted(requestID, undeliverable, time.Now())
-		})
-		a.State, a.RequestID, a.Undeliverable = Waiting, requestID, undeliverable
-		return a, nil
+	case truecaller.PushNoAccount:
+		// The person must not be able to tell (invariant 7).
+		e.Log.InfoContext(ctx, "the push reaches nobody", logged...)
+		return e.waits(ctx, a, "", true), nil
+	case truecaller.PushUnknown:
+		// It may have been sent. A callback with our state will tell.
+		e.Log.WarnContext(ctx, "the push may or may not have been sent", logged...)
+		return e.waits(ctx, a, "", false), nil
 	case truecaller.PushAppKeyRejected:
 		why = Misconfigured
-		e.Log.ErrorContext(ctx, "Truecaller refused the appKey: check truecaller.app_key, and that the app is of type Web in Truecaller's portal",
-			"app", a.App)
+		e.Log.ErrorContext(ctx, "Truecaller does not accept the appKey: check the app's key in the configuration, "+
+			"and that it is of type Web in Truecaller's portal", logged...)
 	case truecaller.PushRefused:
 		why = Refused
+		e.Log.ErrorContext(ctx, "Truecaller refused the push", logged...)
 	default:
 		why = Unavailable
+		e.Log.WarnContext(ctx, "Truecaller did not take the push", logged...)
 	}
-	ended, err := e.update(ctx, a.ID, func(a *Attempt) (Effects, error) {
-		return Effects{Unlock: true}, a.fail(why, time.Now())
+	ended, err := e.Store.UpdateAttempt(ctx, a.ID, func(a *Attempt) (Effects, error) {
+		return Effects{Unlock: true}, a.refused(why, time.Now())
 	})
-	if errors.Is(err, ErrState) { // a callback overtook the answer, or it expired
+	if errors.Is(err, ErrState) {
+		// A callback, the browser or the time was faster; the record is the truth.
 		return e.Store.Attempt(ctx, a.ID)
 	}
-	return ended, err
+	if err != nil {
+		return Attempt{}, err
+	}
+	e.hub.settle(a.ID)
+	e.audit(ctx, eventFailed, ended)
+	return ended, nil
+}
+
+// waits notes that the push was taken, and returns the attempt as it then is
+// unless something faster has moved it further. A crash may lose the note: an
+// attempt that is found in pushing afterwards waits like any other.
+func (e *Engine) waits(ctx context.Context, a Attempt, requestID string, undeliverable bool) Attempt {
+	e.Store.NoteAttempt(ctx, a.ID, func(a *Attempt) (Effects, error) {
+		return Effects{}, a.accepted(requestID, undeliverable, time.Now())
+	})
+	a.State, a.RequestID, a.Undeliverable = Waiting, requestID, undeliverable
+	return a
 }
 
 func (e *Engine) spend(s Start) limit.Spend {
@@ -193,92 +231,15 @@ func (e *Engine) spend(s Start) limit.Spend {
 	}
 }
 
-// Get returns the attempt as it is now, to the browser that started it
-// (invariant 2), else ErrNotYours.
-func (e *Engine) Get(ctx context.Context, id ID, browser string) (Attempt, error) {
+// timeIsOver is called by the hub when the time of an attempt that this process
+// knows is over. Nothing is written: the record says by itself that it has
+// expired.
+func (e *Engine) timeIsOver(id ID) {
+	ctx := context.Background()
 	a, err := e.Store.Attempt(ctx, id)
-	if err != nil {
-		return Attempt{}, err
+	if err == nil && !a.State.Terminal() && a.expire(time.Now()) {
+		e.audit(ctx, eventExpired, a)
 	}
-	hash := sha256.Sum256([]byte(browser))
-	if browser == "" || subtle.ConstantTimeCompare(hash[:], a.Browser[:]) != 1 {
-		return Attempt{}, ErrNotYours
-	}
-	a.expire(time.Now())
-	return a, nil
-}
-
-// Finish uses an approved attempt, once: made gives the session and the code
-// that it buys, which are kept in the same transaction (invariant 9). made may
-// run more than once and must give the same each time. replaces is the ID of
-// the session the browser had before, "" for none. ErrState when the attempt is
-// not approved.
-func (e *Engine) Finish(ctx context.Context, id ID, browser, replaces string, made func(Attempt) (session.Session, grant.Code, error)) (Attempt, error) {
-	if _, err := e.Get(ctx, id, browser); err != nil {
-		return Attempt{}, err
-	}
-	a, err := e.Store.FinishAttempt(ctx, id, replaces, func(a *Attempt) (session.Session, grant.Code, error) {
-		if err := a.use(time.Now()); err != nil {
-			return session.Session{}, grant.Code{}, err
-		}
-		return made(*a)
-	})
-	if err == nil {
-		e.audit("signed in", a)
-		e.hub.wake(id)
-	}
-	return a, err
-}
-
-// Abandon ends an approved attempt whose sign-in may not go on, for example
-// because the client asked for another person. It is done, and gives nothing.
-func (e *Engine) Abandon(ctx context.Context, id ID, browser string, why Reason) error {
-	return e.stop(ctx, id, browser, why)
-}
-
-// Cancel ends the attempt by the person's wish. The number stays locked: the
-// request is still open on the phone. It is harmless when the attempt has ended.
-func (e *Engine) Cancel(ctx context.Context, id ID, browser string) error {
-	return e.stop(ctx, id, browser, Cancelled)
-}
-
-func (e *Engine) stop(ctx context.Context, id ID, browser string, why Reason) error {
-	if _, err := e.Get(ctx, id, browser); err != nil {
-		return err
-	}
-	a, err := e.update(ctx, id, func(a *Attempt) (Effects, error) {
-		return Effects{}, a.reject(why, time.Now())
-	})
-	if errors.Is(err, ErrState) {
-		return nil
-	}
-	if err == nil {
-		e.audit("sign-in ended", a)
-	}
-	return err
-}
-
-// Watch returns a channel that receives a hint after each change of the attempt
-// and when it expires, and a function that ends it.
-func (e *Engine) Watch(id ID) (<-chan struct{}, func()) { return e.hub.watch(id) }
-
-func (e *Engine) update(ctx context.Context, id ID, step func(*Attempt) (Effects, error)) (Attempt, error) {
-	a, err := e.Store.UpdateAttempt(ctx, id, step)
-	if err == nil {
-		e.hub.wake(id)
-	}
-	return a, err
-}
-
-func (e *Engine) audit(what string, a Attempt) {
-	args := []any{"attempt", a.ID, "state", a.State, "number", a.Number, "client", a.ClientID, "network", a.Network, "app", a.App}
-	if a.Reason != NoReason {
-		args = append(args, "reason", a.Reason)
-	}
-	if a.Sub != "" {
-		args = append(args, "sub", a.Sub)
-	}
-	e.Audit.Info(what, args...)
 }
 
 // randomText is n random bytes as base64url.

@@ -10,157 +10,153 @@ import (
 	"calleridp/truecaller"
 )
 
-// The Engine is the truecaller.Recipient: it decides what callbacks mean. All
-// of this may be repeated, late, out of order, or about nothing.
+// The Engine is the truecaller.Recipient: it decides what callbacks mean. Any
+// of them may be repeated, late, out of order, or about nothing (invariant 4).
 var _ truecaller.Recipient = (*Engine)(nil)
 
-// Expects says whether a live attempt waits for the callback: found by the state
-// that we sent, which only Truecaller and we know (invariant 6).
+// Expects says whether a live attempt waits for the callback. The attempt is
+// found by the state that we sent, which only Truecaller and we know (invariant
+// 6). A requestId alone finds nothing: others may have seen it.
 func (e *Engine) Expects(ctx context.Context, c truecaller.Callback) (bool, error) {
 	a, err := e.attemptOf(ctx, c)
-	if errors.Is(err, ErrNotFound) {
+	if err == nil {
+		err = a.expects(a.App, c.RequestID, time.Now())
+	}
+	switch {
+	case err == nil:
+		return true, nil
+	case errors.Is(err, ErrNotFound), errors.Is(err, ErrState):
+		return false, nil
+	case errors.Is(err, errMismatch):
+		e.audit(ctx, eventMismatch, a)
 		return false, nil
 	}
-	if err != nil {
-		return false, err
-	}
-	now := time.Now()
-	if !a.expects(c.RequestID, now) {
-		if a.live(now) == nil {
-			e.Audit.Warn("callback with our state and another requestId", "attempt", a.ID)
-		}
-		return false, nil
-	}
-	return true, nil
+	return false, err
 }
 
 // Progress takes an event or a refusal.
 func (e *Engine) Progress(ctx context.Context, d truecaller.Delivery) error {
-	why := NoReason
+	var why Reason
 	switch d.Status {
 	case "user_rejected", "flow_cancelled":
 		why = UserRejected
 	case "use_another_number":
 		why = AnotherNumber
 	case "flow_invoked":
-		// The dialog is open; nothing is decided (invariant 4).
+		// The dialog is open: progress, not a result (invariant 4).
+		return e.drop(ctx, d)
 	default:
-		e.Log.InfoContext(ctx, "callback with a status that is not known; waiting goes on", "app", d.App)
-	}
-	if why == NoReason {
+		e.Log.InfoContext(ctx, "callback with an unknown status; the attempt goes on", "app", d.App, "status", plainStatus(d.Status))
 		return e.drop(ctx, d)
 	}
 	a, err := e.attemptOf(ctx, d.Callback)
-	if errors.Is(err, ErrNotFound) {
-		return e.drop(ctx, d)
-	}
 	if err != nil {
-		return err
+		return e.ignore(ctx, d, a, err)
 	}
-	a, err = e.update(ctx, a.ID, func(a *Attempt) (Effects, error) {
-		if !a.expects(d.RequestID, time.Now()) {
-			return Effects{}, ErrState
+	ended, err := e.Store.UpdateAttempt(ctx, a.ID, func(a *Attempt) (Effects, error) {
+		now := time.Now()
+		effects := Effects{Drop: d.ID, Unlock: e.CoolDown == 0}
+		if e.CoolDown > 0 {
+			effects.CoolDown = now.Add(e.CoolDown)
 		}
-		return Effects{Unlock: true, Drop: d.ID}, a.reject(why, time.Now())
+		return effects, a.decline(d, why, now)
 	})
-	if errors.Is(err, ErrState) || errors.Is(err, ErrNotFound) {
-		return e.drop(ctx, d)
+	if err != nil {
+		return e.ignore(ctx, d, a, err)
 	}
-	if err == nil {
-		e.audit("sign-in declined", a)
-	}
-	return err
+	e.hub.settle(a.ID)
+	e.audit(ctx, eventRejected, ended)
+	return nil
 }
 
-// Token notes that the token has come.
+// Token notes that a token has come. truecaller.ErrNotFound: it is not to be
+// used.
 func (e *Engine) Token(ctx context.Context, d truecaller.Delivery) error {
 	a, err := e.attemptOf(ctx, d.Callback)
-	if errors.Is(err, ErrNotFound) {
-		return truecaller.ErrNotFound
+	if err == nil {
+		err = a.expects(d.App, d.RequestID, time.Now())
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrNotFound), errors.Is(err, ErrState):
+		return truecaller.ErrNotFound
+	case errors.Is(err, errMismatch):
+		e.audit(ctx, eventMismatch, a)
+		return truecaller.ErrNotFound
+	case err != nil:
 		return err
 	}
-	if !a.expects(d.RequestID, time.Now()) {
-		return truecaller.ErrNotFound
-	}
 	e.Store.NoteAttempt(ctx, a.ID, func(a *Attempt) (Effects, error) {
-		return Effects{}, a.tokenReceived(d.RequestID, time.Now())
+		return Effects{}, a.tokenReceived(d, time.Now())
 	})
 	return nil
 }
 
 // Profile approves the attempt, if the profile is that of the number that was
-// asked (invariant 3).
+// asked (invariant 3), and decides whose sign-in it is.
 func (e *Engine) Profile(ctx context.Context, d truecaller.Delivery, p truecaller.Profile) error {
 	a, err := e.attemptOf(ctx, d.Callback)
-	if errors.Is(err, ErrNotFound) {
-		return e.drop(ctx, d)
-	}
 	if err != nil {
-		return err
+		return e.ignore(ctx, d, a, err)
 	}
 	var changedHands bool
-	a, err = e.Store.ApproveAttempt(ctx, a.ID, func(a *Attempt, known *subject.Person) (subject.Person, Effects, error) {
+	decided, err := e.Store.ApproveAttempt(ctx, a.ID, func(a *Attempt, known *subject.Person) (subject.Person, Effects, error) {
 		now := time.Now()
-		changedHands = false
-		if err := a.approve(d.RequestID, p, now); err != nil {
+		if err := a.approve(d, p, now); err != nil {
 			return subject.Person{}, Effects{}, err
 		}
-		effects := Effects{Unlock: true, Drop: d.ID}
 		if a.State != Approved {
-			return subject.Person{}, effects, nil
+			// The phone that was asked has not answered when the profile is another's,
+			// so its lock stays.
+			return subject.Person{}, Effects{Drop: d.ID, Unlock: a.Reason != PhoneMismatch}, nil
 		}
 		person, isNew := e.Policy.Resolve(known, a.Number, p, now)
 		changedHands = isNew && known != nil
 		a.approvedBy(person)
-		return person, effects, nil
+		return person, Effects{Drop: d.ID, Unlock: true}, nil
 	})
-	if errors.Is(err, ErrState) || errors.Is(err, ErrNotFound) {
-		return e.drop(ctx, d)
-	}
 	if err != nil {
-		return err
+		return e.ignore(ctx, d, a, err)
+	}
+	if decided.State != Approved {
+		e.hub.settle(a.ID)
+		e.audit(ctx, eventFailed, decided)
+		return nil
 	}
 	e.hub.wake(a.ID)
-	switch {
-	case a.State != Approved:
-		e.Audit.Warn("sign-in failed", "attempt", a.ID, "reason", a.Reason, "number", a.Number, "client", a.ClientID, "network", a.Network)
-	case changedHands:
-		e.audit("number changed hands", a)
-	default:
-		e.audit("approved", a)
+	if changedHands {
+		e.audit(ctx, eventChangedHands, decided)
 	}
+	e.audit(ctx, eventApproved, decided)
 	return nil
 }
 
-// Failed ends the attempt whose token fetched no profile.
+// Failed takes the token's failure to fetch a profile, which ends the attempt
+// unless another token of it is being tried.
 func (e *Engine) Failed(ctx context.Context, d truecaller.Delivery, cause error) error {
 	why := ProfileFailed
 	if errors.Is(cause, truecaller.ErrForeignEndpoint) {
 		why = ForeignEndpoint
 	}
-	e.Log.WarnContext(ctx, "no profile for a token", "app", d.App, "reason", why, "error", cause)
 	a, err := e.attemptOf(ctx, d.Callback)
-	if errors.Is(err, ErrNotFound) {
-		return e.drop(ctx, d)
-	}
 	if err != nil {
-		return err
+		return e.ignore(ctx, d, a, err)
 	}
-	a, err = e.update(ctx, a.ID, func(a *Attempt) (Effects, error) {
-		if !a.expects(d.RequestID, time.Now()) {
-			return Effects{}, ErrState
+	e.Log.WarnContext(ctx, "a token fetched no profile", "attempt", a.ID, "app", d.App, "reason", why, "error", cause)
+	after, err := e.Store.UpdateAttempt(ctx, a.ID, func(a *Attempt) (Effects, error) {
+		if err := a.profileFailed(d, why, time.Now()); err != nil {
+			return Effects{}, err
 		}
-		return Effects{Unlock: true, Drop: d.ID}, a.fail(why, time.Now())
+		// A foreign endpoint is not Truecaller's answer (invariant 7).
+		return Effects{Drop: d.ID, Unlock: a.State == Failed && why != ForeignEndpoint}, nil
 	})
-	if errors.Is(err, ErrState) || errors.Is(err, ErrNotFound) {
-		return e.drop(ctx, d)
+	if err != nil {
+		return e.ignore(ctx, d, a, err)
 	}
-	if err == nil {
-		e.Audit.Warn("sign-in failed", "attempt", a.ID, "reason", a.Reason, "number", a.Number, "client", a.ClientID, "network", a.Network)
+	if after.State == Failed {
+		e.hub.settle(a.ID)
+		e.audit(ctx, eventFailed, after)
 	}
-	return err
+	return nil
 }
 
 func (e *Engine) attemptOf(ctx context.Context, c truecaller.Callback) (Attempt, error) {
@@ -170,7 +166,19 @@ func (e *Engine) attemptOf(ctx context.Context, c truecaller.Callback) (Attempt,
 	return e.Store.AttemptByCorrelation(ctx, sha256.Sum256([]byte(c.State)))
 }
 
-// drop forgets a delivery that nobody waits for.
+// ignore forgets a delivery that changes nothing, because of err. Other errors
+// are returned: the work on the delivery is done again.
+func (e *Engine) ignore(ctx context.Context, d truecaller.Delivery, a Attempt, err error) error {
+	switch {
+	case errors.Is(err, errMismatch):
+		e.audit(ctx, eventMismatch, a)
+	case errors.Is(err, ErrNotFound), errors.Is(err, ErrState):
+	default:
+		return err
+	}
+	return e.drop(ctx, d)
+}
+
 func (e *Engine) drop(ctx context.Context, d truecaller.Delivery) error {
 	return e.Inbox.DropDelivery(ctx, d.ID)
 }

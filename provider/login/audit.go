@@ -1,0 +1,57 @@
+package login
+
+import (
+	"context"
+	"log/slog"
+)
+
+// The audit events of attempts. Their names are stable; what reads the audit
+// stream may rely on them.
+const (
+	eventStarted      = "attempt.started"
+	eventLimited      = "attempt.limited" // a lock or budget refused it; nothing was written
+	eventApproved     = "attempt.approved"
+	eventChangedHands = "attempt.number_changed_hands" // approved, and the number's person is a new one
+	eventRejected     = "attempt.rejected"
+	eventFailed       = "attempt.failed"
+	eventExpired      = "attempt.expired"
+	eventDone         = "attempt.done"
+	eventMismatch     = "attempt.callback_mismatch" // invariant 6; the attempt goes on
+)
+
+// audit records an event of an attempt. Numbers mask themselves (invariant 10).
+func (e *Engine) audit(ctx context.Context, event string, a Attempt, more ...slog.Attr) {
+	attrs := append([]slog.Attr{
+		slog.String("attempt", string(a.ID)),
+		slog.String("method", string(a.Method)),
+		slog.Any("number", a.Number),
+		slog.String("client", a.ClientID),
+		slog.String("network", a.Network),
+		slog.String("app", a.App),
+	}, more...)
+	if a.Reason != NoReason {
+		attrs = append(attrs, slog.String("reason", string(a.Reason)))
+	}
+	if a.Sub != "" {
+		attrs = append(attrs, slog.String("sub", a.Sub))
+	}
+	level := slog.LevelInfo
+	switch event {
+	case eventFailed, eventMismatch, eventChangedHands:
+		level = slog.LevelWarn
+	}
+	e.Audit.LogAttrs(ctx, level, event, attrs...)
+}
+
+// plainStatus makes a status that a callback brought fit for a log: a short
+// word. Digits do not come through, so neither does a phone number.
+func plainStatus(status string) string {
+	const most = 40
+	word := []byte(status[:min(len(status), most)])
+	for i, b := range word {
+		if (b|0x20 < 'a' || b|0x20 > 'z') && b != '_' && b != '-' {
+			word[i] = '?'
+		}
+	}
+	return string(word)
+}
