@@ -1,0 +1,25 @@
+package bolt
+
+import "syscall"
+
+// networkFS names the network file system that dir is on, "" for a local one or
+// when it cannot be told.
+func networkFS(dir string) string {
+	var fs syscall.Statfs_t
+	if syscall.Statfs(dir, &fs) != nil {
+		return ""
+	}
+	switch uint32(fs.Type) {
+	case 0x6969:
+		return "NFS"
+	case 0x517b, 0xff534d42, 0xfe534d42:
+		return "SMB"
+	case 0x5346414f:
+		return "AFS"
+	case 0x00c36400:
+		return "Ceph"
+	case 0x01021997:
+		return "9P"
+	}
+	return ""
+}
