@@ -1,0 +1,68 @@
+package keys
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+)
+
+// ErrNoMaster says that there is no master key where there should be one.
+var ErrNoMaster = errors.New("keys: no master key")
+
+// ParseMaster reads a master key from text: 32 bytes in base64 (either
+// alphabet, padded or not) or hexadecimal, with white space around it.
+func ParseMaster(text string) (*Master, error) {
+	text = strings.TrimSpace(text)
+	if len(text) == hex.EncodedLen(MasterSize) {
+		if secret, err := hex.DecodeString(text); err == nil {
+			return NewMaster(secret)
+		}
+	}
+	unpadded := strings.NewReplacer("+", "-", "/", "_").Replace(strings.TrimRight(text, "="))
+	secret, err := base64.RawURLEncoding.DecodeString(unpadded)
+	if err != nil {
+		return nil, errors.New("keys: the master key is neither base64 nor hexadecimal; `calleridp keys init-master` makes one")
+	}
+	return NewMaster(secret)
+}
+
+// LoadMaster reads the master key from a file. A missing file is ErrNoMaster
+// with the command that makes one; it is never made by itself.
+func LoadMaster(path string) (*Master, error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w at %s; for a new deployment make one with: calleridp keys init-master --out %s", ErrNoMaster, path, path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("keys: reading the master key: %w", err)
+	}
+	m, err := ParseMaster(string(text))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return m, nil
+}
+
+// CreateMaster writes a new master key to a file that must not exist yet, for
+// the owner's eyes only.
+func CreateMaster(path string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("keys: %s exists; it is not overwritten, because everything in a store is sealed under it", path)
+	}
+	if err != nil {
+		return fmt.Errorf("keys: making the master key: %w", err)
+	}
+	secret := make([]byte, MasterSize)
+	rand.Read(secret)
+	_, err = fmt.Fprintln(f, base64.StdEncoding.EncodeToString(secret))
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
