@@ -110,3 +110,7 @@ func (e *Engine) Watch(id ID) (<-chan struct{}, func()) {
 	}
 	return e.hub.watch(id, end)
 }
+
+// Watching is the number of attempts that this process keeps in memory: those
+// that are live and those that are watched.
+func (e *Engine) Watching() int { return e.hub.size() }

@@ -75,6 +75,12 @@ func (h *hub) settle(id ID) {
 	}
 }
 
+func (h *hub) size() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.attempts)
+}
+
 func (h *hub) leave(id ID, c chan struct{}) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -41,6 +41,7 @@ type attemptRecord struct {
 	Undeliverable bool      `json:"u,omitempty"`
 	Sub           string    `json:"sub,omitempty"`
 	AuthTime      time.Time `json:"at,omitzero"`
+	Trying        []string  `json:"tr,omitempty"`
 }
 
 func (s *Store) CreateAttempt(ctx context.Context, a login.Attempt, spend limit.Spend, now time.Time) error {
@@ -200,7 +201,7 @@ func (r reader) attempt(id login.ID) (login.Attempt, error) {
 		ID: id, Method: login.Method(v.Method), State: login.State(v.State), Reason: login.Reason(v.Reason),
 		RequestID: v.RequestID, App: v.App, Number: number, ClientID: v.ClientID, Network: v.Network,
 		Request: v.Request, Created: v.Created, Expires: v.Expires, Ended: v.Ended,
-		Undeliverable: v.Undeliverable, Sub: v.Sub, AuthTime: v.AuthTime,
+		Undeliverable: v.Undeliverable, Sub: v.Sub, AuthTime: v.AuthTime, Trying: v.Trying,
 	}
 	copy(a.Browser[:], v.Browser)
 	copy(a.Correlation[:], v.Correlation)
@@ -214,7 +215,7 @@ func (t *txn) putAttempt(a login.Attempt) error {
 		Browser: a.Browser[:], Correlation: a.Correlation[:], RequestID: a.RequestID, App: a.App,
 		Number: a.Number.Digits(), ClientID: a.ClientID, Network: a.Network, Request: a.Request,
 		Created: a.Created, Expires: a.Expires, Ended: a.Ended, Undeliverable: a.Undeliverable,
-		Sub: a.Sub, AuthTime: a.AuthTime,
+		Sub: a.Sub, AuthTime: a.AuthTime, Trying: a.Trying,
 	}
 	var kept json.RawMessage
 	if t.get(bAttempts, []byte(a.ID), &kept) == nil {
