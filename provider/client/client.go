@@ -40,7 +40,7 @@ type Client struct {
 	FromConfig bool // declared in the config file: listed, not editable
 }
 
-// Errors of the registry.
+// Errors of stores.
 var (
 	ErrNotFound = errors.New("client: not found")
 	ErrExists   = errors.New("client: already exists")

@@ -54,12 +54,10 @@ func (l Lives) Redeem(c Code, stored *Grant, clientID, redirectURI, verifier str
 	case c.Grant.ClientID != clientID:
 		return Redemption{}, ErrMismatch
 	case c.Redeemed:
-		if stored == nil || stored.Revoked {
+		if stored == nil {
 			return Redemption{}, ErrReused
 		}
-		revoked := *stored
-		revoked.Revoked = true
-		return Redemption{Grant: &revoked}, ErrReused
+		return Revoke(*stored), ErrReused
 	case !now.Before(c.Expires):
 		return Redemption{}, ErrExpired
 	case c.RedirectURI != redirectURI || !proves(c.Challenge, verifier):
@@ -101,8 +99,9 @@ func validVerifier(v string) bool {
 // what was granted. next is the generation of the refresh token to hand out.
 //
 // The current generation is rotated. The one before it, within the grace
-// period, gives the same successor again: its answer may have been lost. Any
-// older one, or that one later, revokes the family.
+// period, gives the same successor again: its answer may have been lost, or two
+// processes of the client may have raced. Any older one, or that one later or
+// too often, revokes the family.
 func (l Lives) Refresh(g Grant, n uint32, clientID string, scopes []string, access [32]byte, now time.Time) (r Redemption, next uint32, err error) {
 	switch {
 	case g.ClientID != clientID || !g.Offline:
@@ -114,10 +113,9 @@ func (l Lives) Refresh(g Grant, n uint32, clientID string, scopes []string, acce
 	case n == 0 || n > g.Generation:
 		return Redemption{}, 0, ErrMismatch
 	}
-	repeated := n == g.Generation-1 && now.Sub(g.Rotated) < l.RefreshGrace
+	repeated := n == g.Generation-1 && now.Sub(g.Rotated) < l.RefreshGrace && g.Repeats < maxRepeats
 	if n < g.Generation && !repeated {
-		g.Revoked = true
-		return Redemption{Grant: &g}, 0, ErrReused
+		return Revoke(g), 0, ErrReused
 	}
 	for _, scope := range scopes {
 		if !slices.Contains(g.Scopes, scope) {
@@ -127,8 +125,10 @@ func (l Lives) Refresh(g Grant, n uint32, clientID string, scopes []string, acce
 	if scopes == nil {
 		scopes = g.Scopes
 	}
-	if !repeated {
-		g.Generation, g.Rotated = n+1, now
+	if repeated {
+		g.Repeats++
+	} else {
+		g.Generation, g.Rotated, g.Repeats = n+1, now, 0
 		g.Expires = l.idleEnd(g, now)
 	}
 	token := AccessToken{Hash: access, GrantID: g.ID, Scopes: scopes, Issued: now, Expires: now.Add(l.AccessToken)}
@@ -136,6 +136,25 @@ func (l Lives) Refresh(g Grant, n uint32, clientID string, scopes []string, acce
 		token.Expires = g.Expires
 	}
 	return Redemption{Grant: &g, Access: &token}, g.Generation, nil
+}
+
+// maxRepeats bounds the grace in number, as RefreshGrace does in time.
+const maxRepeats = 10
+
+// Refreshable says whether the refresh token of generation n would be answered
+// now (RFC 7662 §2.2, active).
+func (l Lives) Refreshable(g Grant, n uint32, now time.Time) bool {
+	_, _, err := l.Refresh(g, n, g.ClientID, nil, [32]byte{}, now)
+	return err == nil
+}
+
+// Revoke ends the grant and everything that came of it.
+func Revoke(g Grant) Redemption {
+	if g.Revoked {
+		return Redemption{}
+	}
+	g.Revoked = true
+	return Redemption{Grant: &g}
 }
 
 // idleEnd is when a grant with refresh tokens dies unless it is used again.

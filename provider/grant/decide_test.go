@@ -180,3 +180,23 @@ func TestRefreshTokens(t *testing.T) {
 		t.Error("a forged generation was accepted")
 	}
 }
+
+// The grace is bounded in number too.
+func TestRefreshGraceIsBoundedInNumber(t *testing.T) {
+	g := Grant{ID: "g", ClientID: "app", Offline: true, Generation: 2, Rotated: now, Created: now, Expires: now.Add(time.Hour)}
+	for i := range maxRepeats {
+		r, next, err := lives.Refresh(g, 1, "app", nil, Hash("x"), now)
+		if err != nil || next != 2 {
+			t.Fatalf("repetition %d: %d, %v", i, next, err)
+		}
+		g = *r.Grant
+	}
+	if r, _, err := lives.Refresh(g, 1, "app", nil, Hash("x"), now); !errors.Is(err, ErrReused) || !r.Grant.Revoked {
+		t.Errorf("one too many: %v", err)
+	}
+	g.Generation, g.Revoked = 2, false
+	r, _, err := lives.Refresh(g, 2, "app", nil, Hash("x"), now)
+	if err != nil || r.Grant.Repeats != 0 {
+		t.Errorf("the next rotation: %v, %+v", err, r.Grant)
+	}
+}

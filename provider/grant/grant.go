@@ -31,9 +31,11 @@ type Grant struct {
 	Offline bool
 
 	// Generation is the number of the current refresh token of the family; 0
-	// when none was issued. Rotated is when that one was issued.
+	// when none was issued. Rotated is when that one was issued. Repeats counts
+	// how often the one before it has been presented again since.
 	Generation uint32
 	Rotated    time.Time
+	Repeats    uint8
 }
 
 // Code is an authorization code (RFC 6749 §4.1.2), kept by the SHA-256 of its

@@ -1,0 +1,138 @@
+// Package claims turns what is known of a person into the claims that clients
+// get: a pure function, the same for the ID token of every grant, for userinfo
+// and for whatever comes later, so that they never differ (OpenID Connect Core
+// §5.4; to a broker, two values for one claim are a broken sign-in).
+package claims
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+
+	"calleridp/provider/subject"
+	"calleridp/truecaller"
+)
+
+// The scopes. Whatever else a client asks for is ignored (OpenID Connect Core
+// §3.1.2.1).
+const (
+	OpenID        = "openid"
+	Profile       = "profile"
+	Email         = "email"
+	Phone         = "phone"
+	Address       = "address"
+	Truecaller    = "truecaller" // the rest of the Truecaller profile, as one object
+	OfflineAccess = "offline_access"
+)
+
+// Scopes are all of them, in the order of the discovery document.
+var Scopes = []string{OpenID, Profile, Email, Phone, Address, Truecaller, OfflineAccess}
+
+// Names are the claims that Add may write, for the discovery document.
+var Names = []string{
+	"name", "given_name", "family_name", "preferred_username", "picture", "website", "gender", "updated_at",
+	"email", "email_verified", "phone_number", "phone_number_verified", "phone_number_verified_at", "address", "truecaller",
+}
+
+// nobody is the name of a person whose profile has none. Some clients fail
+// without a name, and a number, however masked, is no name.
+const nobody = "Truecaller user"
+
+// Add writes the claims that the scopes ask for. sub is the subject as this
+// client knows it, which is not p.Sub for a pairwise client.
+func Add(o *Object, p subject.Person, sub string, scopes []string) {
+	if slices.Contains(scopes, Profile) {
+		addProfile(o, p.Profile, sub)
+	}
+	if slices.Contains(scopes, Email) {
+		o.Text("email", mailAddress(p.Profile.Email))
+		// Truecaller does not verify addresses. The claim is written even
+		// without one: some clients take its absence for true.
+		o.Bool("email_verified", false)
+	}
+	if slices.Contains(scopes, Phone) && !p.Number.IsZero() {
+		o.String("phone_number", p.Number.E164())
+		o.Bool("phone_number_verified", true)
+		o.Time("phone_number_verified_at", p.VerifiedAt)
+	}
+	if slices.Contains(scopes, Address) && len(p.Profile.Addresses) > 0 {
+		o.Object("address", address(p.Profile.Addresses[0]))
+	}
+	if slices.Contains(scopes, Truecaller) {
+		o.Object("truecaller", rest(p.Profile))
+	}
+}
+
+// addProfile writes the claims of the profile scope (OpenID Connect Core §5.4).
+func addProfile(o *Object, p truecaller.Profile, sub string) {
+	name := strings.TrimSpace(p.FirstName + " " + p.LastName)
+	if name == "" {
+		name = nobody
+	}
+	o.String("name", name)
+	o.Text("given_name", p.FirstName)
+	o.Text("family_name", p.LastName)
+	// Never the number: when it changes hands, it would take the account along.
+	o.String("preferred_username", sub)
+	o.Text("picture", webAddress(p.AvatarURL, "https"))
+	o.Text("website", webAddress(p.URL, "https", "http"))
+	switch gender := strings.ToLower(p.Gender); gender {
+	case "male", "female":
+		o.String("gender", gender)
+	}
+	o.Time("updated_at", p.UpdatedAt)
+}
+
+// address is the address claim (OpenID Connect Core §5.1.1).
+func address(a truecaller.Address) Object {
+	country := strings.ToUpper(a.CountryCode)
+	var lines []string
+	for _, line := range []string{a.Street, strings.TrimSpace(a.Zipcode + " " + a.City), country} {
+		if line != "" {
+			lines = append(lines, line)
+		}
+	}
+	var o Object
+	o.Text("formatted", strings.Join(lines, "\n"))
+	o.Text("street_address", a.Street)
+	o.Text("locality", a.City)
+	o.Text("postal_code", a.Zipcode)
+	o.Text("country", country)
+	return o
+}
+
+// rest is the truecaller claim: what a profile says that has no standard name.
+func rest(p truecaller.Profile) Object {
+	id := p.UserID
+	if id == "" {
+		id = p.ID
+	}
+	var o Object
+	o.Text("user_id", id)
+	o.Text("company_name", p.CompanyName)
+	o.Text("job_title", p.JobTitle)
+	o.Text("about_me", p.AboutMe)
+	o.Text("facebook_id", p.FacebookID)
+	o.Text("twitter_id", p.TwitterID)
+	o.Strings("badges", p.Badges)
+	return o
+}
+
+// webAddress is s if it is an absolute address of one of these schemes, else "":
+// whoever shows it must not be led to a javascript: address.
+func webAddress(s string, schemes ...string) string {
+	u, err := url.Parse(s)
+	if err != nil || u.Hostname() == "" || u.User != nil || !slices.Contains(schemes, u.Scheme) {
+		return ""
+	}
+	return u.String()
+}
+
+// mailAddress is s if it looks like an address, else "".
+func mailAddress(s string) string {
+	at := strings.LastIndexByte(s, '@')
+	if at < 1 || at == len(s)-1 || strings.ContainsAny(s, " \t\"<>(),;:\\") {
+		return ""
+	}
+	return s
+}

@@ -1,0 +1,202 @@
+package client
+
+import (
+	"net"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// RedirectAllowed says whether uri is one of the client's redirect URIs. They
+// are compared as strings, raw and whole (RFC 9700 §2.1, OpenID Connect Core
+// §3.1.2.1): nothing is decoded or normalised. The one exception is RFC 8252
+// §7.3: where a public client has registered a loopback address without a
+// port, its request may name any port.
+func (c Client) RedirectAllowed(uri string) bool { return c.allowed(c.RedirectURIs, uri) }
+
+// PostLogoutAllowed is the same for the addresses after signing out (OpenID
+// Connect RP-Initiated Logout §3).
+func (c Client) PostLogoutAllowed(uri string) bool { return c.allowed(c.PostLogoutRedirectURIs, uri) }
+
+func (c Client) allowed(registered []string, uri string) bool {
+	if uri == "" {
+		return false
+	}
+	if slices.Contains(registered, uri) {
+		return true
+	}
+	if !c.Public {
+		return false
+	}
+	for _, r := range registered {
+		if loopbackPort(r, uri) {
+			return true
+		}
+	}
+	return false
+}
+
+// loopbackPrefixes are the loopback addresses whose port may vary. localhost is
+// not among them (RFC 8252 §8.3).
+var loopbackPrefixes = []string{"http://127.0.0.1", "http://[::1]"}
+
+// loopbackPort says whether uri is registered, a loopback address without a
+// port, with a port put in.
+func loopbackPort(registered, uri string) bool {
+	for _, prefix := range loopbackPrefixes {
+		path, ok := strings.CutPrefix(registered, prefix)
+		if !ok || !strings.HasPrefix(path, "/") {
+			continue
+		}
+		rest, ok := strings.CutPrefix(uri, prefix+":")
+		if !ok {
+			continue
+		}
+		port, ok := strings.CutSuffix(rest, path)
+		if ok && isPort(port) {
+			return true
+		}
+	}
+	return false
+}
+
+func isPort(s string) bool {
+	if s == "" || len(s) > 5 || s[0] == '0' {
+		return false
+	}
+	n := 0
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+		n = n*10 + int(s[i]-'0')
+	}
+	return n <= 65535
+}
+
+// NearestRedirect is the registered redirect URI most like uri, for telling an
+// application's developer what is different; "" when none is registered.
+func (c Client) NearestRedirect(uri string) string {
+	best, bestScore := "", -1
+	for _, r := range c.RedirectURIs {
+		n := 0
+		for n < len(r) && n < len(uri) && r[n] == uri[n] {
+			n++
+		}
+		if score := 2*n - len(r); score > bestScore || best == "" {
+			best, bestScore = r, score
+		}
+	}
+	return best
+}
+
+// knownSchemes are private-use schemes without a dot that established
+// consumers use all the same: Microsoft Authenticator's.
+var knownSchemes = []string{"vcclient"}
+
+// redirectProblem says what is wrong with a redirect URI, "" for nothing.
+func redirectProblem(uri string) string {
+	if uri == "" {
+		return "is empty"
+	}
+	for i := range len(uri) {
+		if uri[i] <= ' ' || uri[i] >= 0x7f || strings.IndexByte(`"<>\^`+"`{|}", uri[i]) >= 0 {
+			return "has a character that no URI has (RFC 3986 §2)"
+		}
+	}
+	if len(uri) > 2048 {
+		return "is longer than 2048 bytes"
+	}
+	u, err := url.Parse(uri)
+	switch {
+	case err != nil:
+		return "is not a URI"
+	case u.Scheme == "" || strings.HasPrefix(uri, "//"):
+		return "is not absolute (RFC 6749 §3.1.2)"
+	case strings.Contains(uri, "#"):
+		return "has a fragment (RFC 6749 §3.1.2)"
+	case u.User != nil:
+		return "has a user name in it"
+	case strings.Contains(uri, "*"):
+		return "has a wildcard; redirect URIs are compared whole (RFC 9700 §2.1)"
+	}
+	switch u.Scheme {
+	case "https":
+	case "http":
+		if !isLoopback(u.Hostname()) {
+			return "uses http, which is accepted for loopback addresses only (RFC 8252 §7.3)"
+		}
+	default:
+		if !strings.Contains(u.Scheme, ".") && !slices.Contains(knownSchemes, u.Scheme) {
+			return "uses a scheme that is neither https nor a reversed domain name such as com.example.app (RFC 8252 §7.1)"
+		}
+		if u.Opaque != "" || u.Path == "" {
+			return "has no path; write com.example.app:/callback"
+		}
+		return ""
+	}
+	switch {
+	case u.Hostname() == "":
+		return "has no host"
+	case u.Path == "":
+		return "has no path; some clients add a slash to it and then it differs: write it with one"
+	}
+	return ""
+}
+
+// originProblem says what is wrong with a CORS origin, "" for nothing.
+func originProblem(origin string) string {
+	u, err := url.Parse(origin)
+	switch {
+	case err != nil || u.Host == "" || u.Hostname() == "" || u.User != nil || strings.Contains(origin, "*"):
+		return "is not an origin such as https://app.example.com"
+	case u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())):
+		return "uses a scheme other than https; http is accepted for loopback addresses only"
+	case origin != u.Scheme+"://"+u.Host || origin != strings.ToLower(origin):
+		return "is not an origin: write it in lower case, without a path or a trailing slash"
+	case u.Scheme == "https" && u.Port() == "443" || u.Scheme == "http" && u.Port() == "80":
+		return "names the default port, which browsers leave out"
+	}
+	return ""
+}
+
+// linkProblem says what is wrong with an address that a page shows.
+func linkProblem(link string) string {
+	if link == "" {
+		return ""
+	}
+	u, err := url.Parse(link)
+	if err != nil || u.Hostname() == "" || u.User != nil ||
+		u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())) {
+		return "is not an https address"
+	}
+	return ""
+}
+
+func isLoopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+// Sector is the host to which pairwise subs of the client belong, "" when it is not
+// determined, which no valid pairwise client has (OpenID Connect Core §8.1).
+func (c Client) Sector() string {
+	if c.SectorHost != "" {
+		return c.SectorHost
+	}
+	host := ""
+	for i, r := range c.RedirectURIs {
+		u, err := url.Parse(r)
+		if err != nil || u.Scheme != "https" && u.Scheme != "http" {
+			return ""
+		}
+		if i > 0 && u.Hostname() != host {
+			return ""
+		}
+		host = u.Hostname()
+	}
+	return host
+}
