@@ -3,82 +3,122 @@ package bolt
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
-	"calleridp/keys"
 	"calleridp/provider/grant"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
 	"calleridp/provider/session"
 	"calleridp/provider/subject"
-	"calleridp/truecaller/phone"
 )
 
 var _ login.Store = (*Store)(nil)
 
-// attemptKept is how long an attempt stays after its end, so that late
-// callbacks and the Back button find it.
+// attemptKept is how long an attempt stays after its end, so that late callbacks
+// and the back button find it.
 const attemptKept = time.Hour
 
+// attemptRecord is an attempt and the lock that it took.
 type attemptRecord struct {
-	Method        string    `json:"m"`
-	State         string    `json:"s"`
-	Reason        string    `json:"r,omitempty"`
-	Browser       []byte    `json:"b"`
-	Correlation   []byte    `json:"c"`
-	RequestID     string    `json:"q,omitempty"`
-	App           string    `json:"a"`
-	Number        string    `json:"n,omitempty"`
-	ClientID      string    `json:"ci"`
-	Network       string    `json:"nw,omitempty"`
-	Request       []byte    `json:"rq,omitempty"`
-	Created       time.Time `json:"t"`
-	Expires       time.Time `json:"e"`
-	Ended         time.Time `json:"d,omitzero"`
-	Undeliverable bool      `json:"u,omitempty"`
-	Sub           string    `json:"sub,omitempty"`
-	AuthTime      time.Time `json:"at,omitzero"`
-	Trying        []string  `json:"tr,omitempty"`
+	login.Attempt
+	Lock [32]byte // its key in limits; zero: it took none
 }
 
+func (a *attemptRecord) fields(c *codec) {
+	text(c, &a.ID)
+	text(c, &a.Method)
+	text(c, &a.State)
+	text(c, &a.Reason)
+	c.hash(&a.Browser)
+	c.hash(&a.Correlation)
+	text(c, &a.RequestID)
+	text(c, &a.App)
+	c.phone(&a.Number)
+	text(c, &a.ClientID)
+	text(c, &a.Network)
+	c.bytes(&a.Request)
+	c.time(&a.Created)
+	c.time(&a.Expires)
+	c.time(&a.Ended)
+	c.flag(&a.Undeliverable)
+	texts(c, &a.Trying)
+	text(c, &a.Sub)
+	c.time(&a.AuthTime)
+	c.hash(&a.Lock)
+}
+
+// CreateAttempt implements login.Store. An ID or correlation that was used
+// before is an error: both are single use (invariant 6).
 func (s *Store) CreateAttempt(ctx context.Context, a login.Attempt, spend limit.Spend, now time.Time) error {
-	return s.write(ctx, func(tx *txn) error {
-		if err := tx.spend(spend, string(a.ID), now); err != nil {
+	return s.write(ctx, func(t *txn) error {
+		if t.has(&attempts, []byte(a.ID)) || t.has(&correlations, a.Correlation[:]) {
+			return errors.New("bolt: an attempt with this ID or correlation exists")
+		}
+		taken, err := t.spend(spend, a.ID, now)
+		if err != nil {
 			return err
 		}
-		if err := tx.put(bCorrelations, a.Correlation[:], string(a.ID), a.Expires.Add(attemptKept)); err != nil {
+		record := attemptRecord{Attempt: a}
+		if spend.Lock != (limit.Key{}) {
+			record.Lock = s.limitKey(spend.Lock)
+		}
+		if err := t.take(taken); err != nil {
 			return err
 		}
-		return tx.putAttempt(a)
-	})
-}
-
-func (s *Store) Attempt(_ context.Context, id login.ID) (a login.Attempt, err error) {
-	err = s.read(func(r reader) error {
-		a, err = r.attempt(id)
-		return err
-	})
-	return a, err
-}
-
-func (s *Store) AttemptByCorrelation(_ context.Context, correlation [32]byte) (a login.Attempt, err error) {
-	err = s.read(func(r reader) error {
-		var id string
-		if err := r.get(bCorrelations, correlation[:], &id); err != nil {
-			return orNotFound(err, login.ErrNotFound)
+		if err := t.put(&correlations, a.Correlation[:], never, func(c *codec) { text(c, &a.ID) }); err != nil {
+			return err
 		}
-		a, err = r.attempt(login.ID(id))
-		return err
+		return t.put(&attempts, []byte(a.ID), a.Expires.Add(attemptKept), record.fields)
 	})
-	return a, err
 }
 
-func (s *Store) UpdateAttempt(ctx context.Context, id login.ID, step func(*login.Attempt) (login.Effects, error)) (after login.Attempt, err error) {
-	err = s.write(ctx, func(tx *txn) (err error) {
-		after, err = tx.step(id, step)
+// Attempt implements login.Store.
+func (s *Store) Attempt(ctx context.Context, id login.ID) (login.Attempt, error) {
+	noted := s.queue.of(attemptNotes(id))
+	var a login.Attempt
+	err := s.read(ctx, func(r reader) error {
+		record, _, err := r.attempt(id)
+		if err != nil {
+			return err
+		}
+		a = record.Attempt
+		for _, o := range noted {
+			if r.missing(o) {
+				o.peek(&a)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return login.Attempt{}, err
+	}
+	return a, nil
+}
+
+// AttemptByCorrelation implements login.Store.
+func (s *Store) AttemptByCorrelation(ctx context.Context, correlation [32]byte) (login.Attempt, error) {
+	var id login.ID
+	err := s.read(ctx, func(r reader) error {
+		found, err := r.get(&correlations, correlation[:], func(c *codec) { text(c, &id) })
+		if err == nil && !found {
+			err = login.ErrNotFound
+		}
+		return err
+	})
+	if err != nil {
+		return login.Attempt{}, err
+	}
+	return s.Attempt(ctx, id)
+}
+
+// UpdateAttempt implements login.Store.
+func (s *Store) UpdateAttempt(ctx context.Context, id login.ID, step func(*login.Attempt) (login.Effects, error)) (login.Attempt, error) {
+	var after login.Attempt
+	err := s.write(ctx, func(t *txn) (err error) {
+		after, err = t.step(id, step)
 		return err
 	})
 	if err != nil {
@@ -87,230 +127,144 @@ func (s *Store) UpdateAttempt(ctx context.Context, id login.ID, step func(*login
 	return after, nil
 }
 
-func (s *Store) NoteAttempt(ctx context.Context, id login.ID, step func(*login.Attempt) (login.Effects, error)) {
-	// Nothing is reported: the next look at the attempt tells.
-	_ = s.note(ctx, func(tx *txn) error {
-		_, err := tx.step(id, step)
+// NoteAttempt implements login.Store. The change is on the disk after 100 ms at
+// the latest. It happens also when ctx has ended.
+func (s *Store) NoteAttempt(_ context.Context, id login.ID, step func(*login.Attempt) (login.Effects, error)) {
+	var mu sync.Mutex // a step never runs beside itself, whoever reads meanwhile
+	once := func(a *login.Attempt) (login.Effects, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		return step(a)
+	}
+	peek := func(a *login.Attempt) {
+		defer func() { _ = recover() }() // the committer logs it
+		next := *a
+		if _, err := once(&next); err == nil {
+			*a = next
+		}
+	}
+	err := s.note(attemptNotes(id), peek, func(t *txn) error {
+		_, err := t.step(id, once)
 		return err
 	})
+	if err != nil {
+		s.log.Error("a noted change was lost", "attempt", id, "error", err)
+	}
+}
+
+// ApproveAttempt implements login.Store.
+func (s *Store) ApproveAttempt(ctx context.Context, id login.ID, step func(*login.Attempt, *subject.Person) (subject.Person, login.Effects, error)) (login.Attempt, error) {
+	var after login.Attempt
+	err := s.write(ctx, func(t *txn) error {
+		record, before, err := t.attempt(id)
+		if err != nil {
+			return err
+		}
+		number := record.Number
+		known, err := t.personOf(number)
+		if err != nil {
+			return err
+		}
+		person, effects, err := step(&record.Attempt, known)
+		if err != nil {
+			return err
+		}
+		if err := t.keepAttempt(id, record, before, effects); err != nil {
+			return err
+		}
+		after = record.Attempt
+		if person.Sub == "" {
+			return nil
+		}
+		return t.putPerson(person, number)
+	})
+	if err != nil {
+		return login.Attempt{}, err
+	}
+	return after, nil
+}
+
+// FinishAttempt implements login.Store.
+func (s *Store) FinishAttempt(ctx context.Context, id login.ID, replaces string, step func(*login.Attempt) (session.Session, grant.Code, error)) (login.Attempt, error) {
+	var after login.Attempt
+	err := s.write(ctx, func(t *txn) error {
+		record, before, err := t.attempt(id)
+		if err != nil {
+			return err
+		}
+		signedIn, code, err := step(&record.Attempt)
+		if err != nil {
+			return err
+		}
+		if signedIn.ID == "" || code.Grant.ID == "" {
+			return errors.New("bolt: a finished attempt needs a session and a code")
+		}
+		if err := t.keepAttempt(id, record, before, login.Effects{}); err != nil {
+			return err
+		}
+		after = record.Attempt
+		if replaces != "" {
+			if err := t.endSession(replaces); err != nil {
+				return err
+			}
+		}
+		if err := t.putSession(signedIn); err != nil {
+			return err
+		}
+		return t.putCode(code)
+	})
+	if err != nil {
+		return login.Attempt{}, err
+	}
+	return after, nil
+}
+
+// attempt reads an attempt, and the bytes that it was read from.
+func (r reader) attempt(id login.ID) (record attemptRecord, plain []byte, err error) {
+	value := r.tx.Bucket(attempts.id).Get([]byte(id))
+	if value == nil || !r.alive(value) {
+		return attemptRecord{}, nil, login.ErrNotFound
+	}
+	plain, err = r.open(&attempts, []byte(id), value, record.fields)
+	return record, plain, err
 }
 
 func (t *txn) step(id login.ID, step func(*login.Attempt) (login.Effects, error)) (login.Attempt, error) {
-	a, err := t.attempt(id)
+	record, before, err := t.attempt(id)
 	if err != nil {
 		return login.Attempt{}, err
 	}
-	effects, err := step(&a)
+	effects, err := step(&record.Attempt)
 	if err != nil {
 		return login.Attempt{}, err
 	}
-	if err := t.effects(a, effects); err != nil {
-		return login.Attempt{}, err
-	}
-	return a, t.putAttempt(a)
+	return record.Attempt, t.keepAttempt(id, record, before, effects)
 }
 
-func (s *Store) ApproveAttempt(ctx context.Context, id login.ID, step func(*login.Attempt, *subject.Person) (subject.Person, login.Effects, error)) (after login.Attempt, err error) {
-	err = s.write(ctx, func(tx *txn) error {
-		a, err := tx.attempt(id)
-		if err != nil {
-			return err
-		}
-		known, err := tx.personOf(a.Number)
-		if err != nil {
-			return err
-		}
-		person, effects, err := step(&a, known)
-		if err != nil {
-			return err
-		}
-		if person.Sub != "" {
-			if err := tx.putPerson(person); err != nil {
-				return err
-			}
-		}
-		if err := tx.effects(a, effects); err != nil {
-			return err
-		}
-		after = a
-		return tx.putAttempt(a)
-	})
-	if err != nil {
-		return login.Attempt{}, err
+// keepAttempt keeps what a step has made of an attempt, if it is anything new,
+// and has the effects that it asked for.
+func (t *txn) keepAttempt(id login.ID, record attemptRecord, before []byte, e login.Effects) error {
+	var was attemptRecord
+	if err := decode(before, was.fields); err != nil {
+		return err
 	}
-	return after, nil
-}
-
-func (s *Store) FinishAttempt(ctx context.Context, id login.ID, replaces string, step func(*login.Attempt) (session.Session, grant.Code, error)) (after login.Attempt, err error) {
-	err = s.write(ctx, func(tx *txn) error {
-		a, err := tx.attempt(id)
-		if err != nil {
-			return err
-		}
-		newSession, code, err := step(&a)
-		if err != nil {
-			return err
-		}
-		if replaces != "" {
-			if err := tx.dropSession(replaces); err != nil {
-				return err
-			}
-		}
-		if err := tx.putSession(newSession); err != nil {
-			return err
-		}
-		if err := tx.putCode(code); err != nil {
-			return err
-		}
-		after = a
-		return tx.putAttempt(a)
-	})
-	if err != nil {
-		return login.Attempt{}, err
+	if record.ID != id || record.Correlation != was.Correlation || record.Number != was.Number && !was.Number.IsZero() {
+		return fmt.Errorf("bolt: a step has changed what attempt %s is", id)
 	}
-	return after, nil
-}
-
-func (t *txn) effects(a login.Attempt, e login.Effects) error {
-	if e.Unlock {
-		if err := t.unlock(a.Number, string(a.ID), time.Time{}); err != nil {
+	if after := encode(record.fields); !bytes.Equal(after, before) {
+		if err := t.putPlain(&attempts, []byte(id), record.Expires.Add(attemptKept), after); err != nil {
 			return err
 		}
 	}
-	if !e.CoolDown.IsZero() {
-		if err := t.unlock(a.Number, string(a.ID), e.CoolDown); err != nil {
+	if record.Lock != [32]byte{} && (e.Unlock || !e.CoolDown.IsZero()) {
+		if err := t.release(record.Lock[:], id, e.CoolDown); err != nil {
 			return err
 		}
 	}
 	if e.Drop != "" {
-		return t.drop(bInbox, []byte(e.Drop))
+		return t.del(&deliveries, []byte(e.Drop))
 	}
 	return nil
 }
 
-func (r reader) attempt(id login.ID) (login.Attempt, error) {
-	var v attemptRecord
-	if err := r.get(bAttempts, []byte(id), &v); err != nil {
-		return login.Attempt{}, orNotFound(err, login.ErrNotFound)
-	}
-	number, err := numberOf(v.Number)
-	if err != nil {
-		return login.Attempt{}, err
-	}
-	a := login.Attempt{
-		ID: id, Method: login.Method(v.Method), State: login.State(v.State), Reason: login.Reason(v.Reason),
-		RequestID: v.RequestID, App: v.App, Number: number, ClientID: v.ClientID, Network: v.Network,
-		Request: v.Request, Created: v.Created, Expires: v.Expires, Ended: v.Ended,
-		Undeliverable: v.Undeliverable, Sub: v.Sub, AuthTime: v.AuthTime, Trying: v.Trying,
-	}
-	copy(a.Browser[:], v.Browser)
-	copy(a.Correlation[:], v.Correlation)
-	return a, nil
-}
-
-// putAttempt keeps the attempt, if it differs from what is kept.
-func (t *txn) putAttempt(a login.Attempt) error {
-	v := attemptRecord{
-		Method: string(a.Method), State: string(a.State), Reason: string(a.Reason),
-		Browser: a.Browser[:], Correlation: a.Correlation[:], RequestID: a.RequestID, App: a.App,
-		Number: a.Number.Digits(), ClientID: a.ClientID, Network: a.Network, Request: a.Request,
-		Created: a.Created, Expires: a.Expires, Ended: a.Ended, Undeliverable: a.Undeliverable,
-		Sub: a.Sub, AuthTime: a.AuthTime, Trying: a.Trying,
-	}
-	var kept json.RawMessage
-	if t.get(bAttempts, []byte(a.ID), &kept) == nil {
-		if same, err := json.Marshal(v); err == nil && bytes.Equal(same, kept) {
-			return nil
-		}
-	}
-	return t.put(bAttempts, []byte(a.ID), v, a.Expires.Add(attemptKept))
-}
-
-func numberOf(digits string) (phone.Number, error) {
-	if digits == "" {
-		return phone.Number{}, nil
-	}
-	n, err := phone.FromDigits(digits)
-	if err != nil {
-		return phone.Number{}, fmt.Errorf("bolt: a stored number: %w", err)
-	}
-	return n, nil
-}
-
-func orNotFound(err, notFound error) error {
-	if errors.Is(err, errMissing) {
-		return notFound
-	}
-	return err
-}
-
-// limitRecord is a lock (Holder is the attempt that has it) or a budget (TAT).
-// Either is over at its expiry.
-type limitRecord struct {
-	Holder string    `json:"h,omitempty"`
-	Until  time.Time `json:"u,omitzero"`
-}
-
-const limitPurpose keys.Purpose = "limit key"
-
-func (r reader) limitKey(k limit.Key) []byte {
-	sum := r.s.master.MAC(limitPurpose, []byte(k.Kind), []byte(k.ID))
-	return sum[:]
-}
-
-// spend takes the lock and all budgets, or nothing (invariant 7).
-func (t *txn) spend(spend limit.Spend, holder string, now time.Time) error {
-	type taking struct {
-		key   []byte
-		value limitRecord
-	}
-	var all []taking
-	if spend.Lock != (limit.Key{}) {
-		key := t.limitKey(spend.Lock)
-		var held limitRecord
-		switch err := t.get(bLimits, key, &held); {
-		case err == nil && held.Until.After(now):
-			return &limit.Exceeded{Kind: spend.Lock.Kind, RetryAt: held.Until}
-		case err != nil && !errors.Is(err, errMissing):
-			return err
-		}
-		all = append(all, taking{key, limitRecord{Holder: holder, Until: now.Add(spend.LockFor)}})
-	}
-	for _, charge := range spend.Charges {
-		key := t.limitKey(charge.Key)
-		var budget limitRecord
-		if err := t.get(bLimits, key, &budget); err != nil && !errors.Is(err, errMissing) {
-			return err
-		}
-		decision := charge.Rate.Take(budget.Until, now)
-		if !decision.Allowed {
-			return &limit.Exceeded{Kind: charge.Key.Kind, RetryAt: decision.RetryAt}
-		}
-		all = append(all, taking{key, limitRecord{Until: decision.TAT}})
-	}
-	for _, take := range all {
-		if err := t.put(bLimits, take.key, take.value, take.value.Until); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// unlock ends the lock that holder has on the number, now or at until. A lock
-// that somebody else has taken since stays.
-func (t *txn) unlock(n phone.Number, holder string, until time.Time) error {
-	key := t.limitKey(limit.Key{Kind: limit.Lock, ID: n.Digits()})
-	var held limitRecord
-	switch err := t.get(bLimits, key, &held); {
-	case errors.Is(err, errMissing):
-		return nil
-	case err != nil:
-		return err
-	case held.Holder != holder:
-		return nil
-	}
-	if until.IsZero() {
-		return t.drop(bLimits, key)
-	}
-	return t.put(bLimits, key, limitRecord{Holder: holder, Until: until}, until)
-}
+func attemptNotes(id login.ID) string { return "attempt " + string(id) }

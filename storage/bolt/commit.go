@@ -2,201 +2,275 @@ package bolt
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
 	"time"
 
-	bolt "go.etcd.io/bbolt"
+	"calleridp/provider/login"
+
+	"go.etcd.io/bbolt"
 )
 
 // One goroutine commits. What is queued while a commit is on its way to the disk
-// forms the next batch, so that concurrent writers share an fsync and a lone one
-// waits for nobody.
+// forms the next batch: concurrent writers share an fsync, and a lone one waits
+// for nobody.
 
 const (
 	batchMax = 256
-	// noteDelay is how long a noted change may wait for a durable one to ride
-	// along with.
+	// noteDelay is how long what was only noted may wait for a durable operation
+	// to ride along with.
 	noteDelay = 100 * time.Millisecond
 )
 
 // op is one complete operation.
 type op struct {
-	run  func(*txn) error
-	done chan error // nil for a note, which nobody waits for
+	run    func(*txn) error // may run more than once
+	urgent bool             // somebody needs it to be durable now
+	done   chan struct{}    // closed when err is final
+	err    error
+	wrote  bool
+	taken  atomic.Bool // by the committer, or back by the one who queued it
+
+	// For notes, see pending.go.
+	key  string
+	peek func(*login.Attempt) // what it does to the attempt of key
+	in   atomic.Int64         // the transaction that it is part of, 0 while in none
 }
 
-// txn is a write transaction while one op runs in it.
-type txn struct {
-	reader
-	writes int
+// queue is what waits for the committer, in order.
+type queue struct {
+	mu      sync.Mutex
+	ops     []*op
+	urgent  int
+	closed  bool
+	wake    chan struct{}
+	pending pending
 }
 
-var errClosed = errors.New("bolt: the store is closed")
-
-// write queues run and waits until it is durable, or has failed and left
-// nothing behind. When ctx ends first, the operation may still happen.
-func (s *Store) write(ctx context.Context, run func(*txn) error) error {
-	o := &op{run: run, done: make(chan error, 1)}
-	if err := s.enqueue(ctx, o); err != nil {
-		return err
+func (q *queue) add(o *op) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return ErrClosed
 	}
-	select {
-	case err := <-o.done:
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
+	q.ops = append(q.ops, o)
+	if o.urgent {
+		q.urgent++
 	}
+	q.pending.add(o)
+	q.rouse()
+	return nil
 }
 
-// note queues run and does not wait: it is applied in order with the others and
-// durable with the next of them.
-func (s *Store) note(ctx context.Context, run func(*txn) error) error {
-	return s.enqueue(ctx, &op{run: run})
+func (q *queue) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed = true
+	q.rouse()
 }
 
-func (s *Store) enqueue(ctx context.Context, o *op) error {
+func (q *queue) rouse() {
 	select {
-	case <-s.closing:
-		return errClosed
+	case q.wake <- struct{}{}:
 	default:
 	}
-	select {
-	case s.queue <- o:
-		return nil
-	case <-s.closing:
-		return errClosed
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
-func (s *Store) commit() {
-	defer close(s.closed)
-	for {
-		select {
-		case o := <-s.queue:
-			s.apply(s.gather(o))
-		case <-s.closing:
-			for {
-				select {
-				case o := <-s.queue:
-					s.apply(s.gather(o))
-				default:
-					return
-				}
-			}
-		}
-	}
-}
-
-// gather takes what is queued already. A batch of nothing but notes waits a
-// little for company.
-func (s *Store) gather(first *op) []*op {
-	batch := []*op{first}
-	urgent := first.done != nil
+// next takes the next batch, in order. It waits for an urgent operation, or
+// noteDelay after the first of what is not. The second result is false when the
+// queue is closed and empty.
+func (q *queue) next() ([]*op, bool) {
 	var patience <-chan time.Time
-	for len(batch) < batchMax {
+	for due := false; ; {
+		q.mu.Lock()
+		queued, ready := len(q.ops), q.urgent > 0 || q.closed || due
+		if queued > 0 && ready {
+			batch := q.take()
+			q.mu.Unlock()
+			return batch, true
+		}
+		closed := q.closed
+		q.mu.Unlock()
+		if closed {
+			return nil, false
+		}
+		if queued > 0 && patience == nil {
+			timer := time.NewTimer(noteDelay)
+			defer timer.Stop()
+			patience = timer.C
+		}
 		select {
-		case o := <-s.queue:
-			batch = append(batch, o)
-			urgent = urgent || o.done != nil
-			continue
-		default:
-		}
-		if urgent {
-			return batch
-		}
-		if patience == nil {
-			patience = time.After(noteDelay)
-		}
-		select {
-		case o := <-s.queue:
-			batch = append(batch, o)
-			urgent = urgent || o.done != nil
+		case <-q.wake:
 		case <-patience:
-			return batch
-		case <-s.closing:
-			urgent = true
+			due = true
 		}
 	}
+}
+
+// take takes up to batchMax operations from the front. Those that somebody took
+// back are left out.
+func (q *queue) take() []*op {
+	n := min(len(q.ops), batchMax)
+	batch := make([]*op, 0, n)
+	for _, o := range q.ops[:n] {
+		if o.urgent {
+			q.urgent--
+		}
+		if o.taken.CompareAndSwap(false, true) {
+			batch = append(batch, o)
+		}
+	}
+	rest := copy(q.ops, q.ops[n:])
+	clear(q.ops[rest:])
+	q.ops = q.ops[:rest]
 	return batch
 }
 
-// apply commits a batch. An op that fails before it has written is left out;
-// one that fails later takes the whole transaction with it, and the others are
-// applied again without it.
-func (s *Store) apply(batch []*op) {
-	errs := make(map[*op]error, len(batch))
-	for len(batch) > 0 {
-		var failed *op
-		tx, err := s.db.Begin(true)
-		if err != nil {
-			finish(batch, errs, err)
+// write queues an operation and waits until it is durable, or has failed and
+// left nothing behind.
+func (s *Store) write(ctx context.Context, run func(*txn) error) error {
+	return s.await(ctx, &op{run: run, urgent: true, done: make(chan struct{})})
+}
+
+// await queues an operation and waits for its end. See the package comment for
+// what happens when ctx ends first.
+func (s *Store) await(ctx context.Context, o *op) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := s.queue.add(o); err != nil {
+		return err
+	}
+	select {
+	case <-o.done:
+	case <-ctx.Done():
+		if o.taken.CompareAndSwap(false, true) {
+			return ctx.Err()
+		}
+		<-o.done
+	}
+	return o.err
+}
+
+// note queues an operation that nobody waits for. It is applied in order with
+// the others and becomes durable with the next of them. Reads see it at once:
+// those of key run peek on what they found.
+func (s *Store) note(key string, peek func(*login.Attempt), run func(*txn) error) error {
+	return s.queue.add(&op{run: run, key: key, peek: peek})
+}
+
+func (s *Store) commitLoop() {
+	defer close(s.stopped)
+	for {
+		batch, ok := s.queue.next()
+		if !ok {
 			return
 		}
-		writes := 0
-		for _, o := range batch {
-			if errs[o] != nil {
-				continue
-			}
-			t := &txn{reader: reader{s: s, tx: tx, now: time.Now()}}
-			err := protect(t, o.run)
-			writes += t.writes
-			if err != nil {
-				errs[o] = err
-				if t.writes > 0 {
-					failed = o
-					break
-				}
-			}
-		}
-		if failed != nil || writes == 0 {
-			tx.Rollback()
-			if failed != nil {
-				continue
-			}
-			finish(batch, errs, nil)
-			return
-		}
-		err = tx.Commit()
-		if err == nil {
-			s.commits.Add(1)
-		} else {
-			err = fmt.Errorf("bolt: commit: %w", err)
-		}
-		finish(batch, errs, err)
-		return
+		s.apply(batch)
 	}
 }
 
-// protect turns a panic of one op into its error: the others must not suffer.
-func protect(t *txn, run func(*txn) error) (err error) {
+// apply commits a batch, and tells everybody in it. An operation that fails
+// before it has written is as if it had not been there. One that fails later
+// takes the transaction with it, and the others are applied again without it.
+func (s *Store) apply(batch []*op) {
+	for live := batch; len(live) > 0; {
+		failed, err := s.try(live)
+		if failed < 0 {
+			s.finish(live, err)
+			return
+		}
+		s.finish(live[failed:failed+1], nil)
+		live = append(append([]*op(nil), live[:failed]...), live[failed+1:]...)
+	}
+}
+
+// try runs a batch in one transaction. failed is the index of an operation that
+// spoilt it, -1 if there was none; then err is that of the commit.
+func (s *Store) try(batch []*op) (failed int, err error) {
+	tx, err := s.db.Begin(true)
+	if err != nil {
+		return -1, closedErr(err)
+	}
+	defer tx.Rollback() // does nothing after a commit
+	t := &txn{reader: reader{s: s, tx: tx, now: time.Now()}}
+	for i, o := range batch {
+		before := t.writes
+		o.err = s.protect(t, o.run)
+		o.wrote = t.writes > before
+		if o.err != nil && o.wrote {
+			return i, nil
+		}
+		o.in.Store(int64(tx.ID()))
+	}
+	if t.writes == 0 {
+		return -1, nil
+	}
+	if err := s.commit(tx); err != nil {
+		return -1, fmt.Errorf("bolt: commit: %w", err)
+	}
+	s.commits.Add(1)
+	return -1, nil
+}
+
+// protect turns a panic of one operation into its error: the others must not
+// suffer.
+func (s *Store) protect(t *txn, run func(*txn) error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			t.writes++ // what it did is unknown
+			s.log.Error("panic in a storage operation", "panic", p, "stack", string(debug.Stack()))
 			err = fmt.Errorf("bolt: panic in an operation: %v", p)
 		}
 	}()
 	return run(t)
 }
 
-func finish(batch []*op, errs map[*op]error, all error) {
+// commit makes a transaction durable. A panic in there means that the file is
+// damaged or gone; the transaction has not happened.
+func (s *Store) commit(tx *bbolt.Tx) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	return tx.Commit()
+}
+
+// finish tells the waiting. err is that of the commit; whoever has an error of
+// his own gets that, unless it may be about what was not committed.
+func (s *Store) finish(batch []*op, err error) {
+	s.queue.mu.Lock()
 	for _, o := range batch {
-		if o.done == nil {
-			continue
+		s.queue.pending.remove(o)
+	}
+	s.queue.mu.Unlock()
+	for _, o := range batch {
+		if err != nil {
+			o.err = err
+			o.in.Store(0)
+		} else if o.wrote && o.err == nil {
+			s.operations.Add(1)
 		}
-		err := errs[o]
-		if err == nil {
-			err = all
+		if o.done != nil {
+			close(o.done)
+		} else if err != nil {
+			s.log.Error("a noted change was lost", "error", err)
 		}
-		o.done <- err
 	}
 }
 
-// read runs a read-only transaction.
-func (s *Store) read(view func(reader) error) error {
-	return s.db.View(func(tx *bolt.Tx) error {
-		return view(reader{s: s, tx: tx, now: time.Now()})
-	})
+// read runs a transaction that only reads.
+func (s *Store) read(ctx context.Context, view func(reader) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	tx, err := s.db.Begin(false)
+	if err != nil {
+		return closedErr(err)
+	}
+	defer tx.Rollback()
+	return view(reader{s: s, tx: tx, now: time.Now()})
 }

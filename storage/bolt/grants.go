@@ -2,75 +2,89 @@ package bolt
 
 import (
 	"context"
-	"time"
 
 	"calleridp/provider/grant"
 )
 
 var _ grant.Store = (*Store)(nil)
 
-type grantRecord struct {
-	ClientID   string    `json:"c"`
-	Sub        string    `json:"s"`
-	SID        string    `json:"sid,omitempty"`
-	Scopes     []string  `json:"sc,omitempty"`
-	Nonce      string    `json:"n,omitempty"`
-	AuthTime   time.Time `json:"at"`
-	ACR        string    `json:"acr,omitempty"`
-	AMR        []string  `json:"amr,omitempty"`
-	Created    time.Time `json:"t"`
-	Expires    time.Time `json:"e"`
-	Revoked    bool      `json:"x,omitempty"`
-	Offline    bool      `json:"o,omitempty"`
-	Generation uint32    `json:"g,omitempty"`
-	Rotated    time.Time `json:"rt,omitzero"`
+type grantRecord grant.Grant
+
+func (g *grantRecord) fields(c *codec) {
+	text(c, &g.ID)
+	text(c, &g.ClientID)
+	text(c, &g.Sub)
+	text(c, &g.SID)
+	texts(c, &g.Scopes)
+	text(c, &g.Nonce)
+	c.time(&g.AuthTime)
+	text(c, &g.ACR)
+	texts(c, &g.AMR)
+	c.time(&g.Created)
+	c.time(&g.Expires)
+	c.flag(&g.Revoked)
+	c.flag(&g.Offline)
+	number(c, &g.Generation)
+	number(c, &g.Repeats)
+	c.time(&g.Rotated)
 }
 
-type codeRecord struct {
-	RedirectURI string      `json:"u"`
-	Challenge   string      `json:"p,omitempty"`
-	GrantID     string      `json:"gi"`
-	Grant       grantRecord `json:"g"`
-	Expires     time.Time   `json:"e"`
-	Redeemed    bool        `json:"r,omitempty"`
+type codeRecord grant.Code
+
+func (k *codeRecord) fields(c *codec) {
+	c.hash(&k.Hash)
+	text(c, &k.RedirectURI)
+	text(c, &k.Challenge)
+	(*grantRecord)(&k.Grant).fields(c)
+	c.time(&k.Expires)
+	c.flag(&k.Redeemed)
 }
 
-type tokenRecord struct {
-	GrantID string    `json:"g"`
-	Scopes  []string  `json:"sc,omitempty"`
-	Issued  time.Time `json:"t"`
-	Expires time.Time `json:"e"`
+type tokenRecord grant.AccessToken
+
+func (a *tokenRecord) fields(c *codec) {
+	c.hash(&a.Hash)
+	text(c, &a.GrantID)
+	texts(c, &a.Scopes)
+	c.time(&a.Issued)
+	c.time(&a.Expires)
 }
 
-func (s *Store) CreateCode(ctx context.Context, c grant.Code) error {
-	return s.write(ctx, func(tx *txn) error { return tx.putCode(c) })
+// CreateCode implements grant.Store.
+func (s *Store) CreateCode(ctx context.Context, code grant.Code) error {
+	return s.write(ctx, func(t *txn) error { return t.putCode(code) })
 }
 
+// UseCode implements grant.Store.
 func (s *Store) UseCode(ctx context.Context, hash [32]byte, use func(grant.Code, *grant.Grant) grant.Redemption) error {
-	return s.write(ctx, func(tx *txn) error {
-		var v codeRecord
-		if err := tx.get(bCodes, hash[:], &v); err != nil {
-			return orNotFound(err, grant.ErrNotFound)
-		}
-		c := grant.Code{Hash: hash, RedirectURI: v.RedirectURI, Challenge: v.Challenge,
-			Grant: v.Grant.domain(v.GrantID), Expires: v.Expires, Redeemed: v.Redeemed}
-		var stored *grant.Grant
-		if g, err := tx.grant(v.GrantID); err == nil {
-			stored = &g
-		} else if err != grant.ErrNotFound {
-			return err
-		}
-		return tx.redeem(use(c, stored))
-	})
-}
-
-func (s *Store) UseGrant(ctx context.Context, id string, use func(grant.Grant) grant.Redemption) error {
-	return s.write(ctx, func(tx *txn) error {
-		g, err := tx.grant(id)
+	return s.write(ctx, func(t *txn) error {
+		var code codeRecord
+		found, err := t.get(&codes, hash[:], code.fields)
 		if err != nil {
 			return err
 		}
-		return tx.redeem(use(g))
+		if !found {
+			return grant.ErrNotFound
+		}
+		g, err := t.grant(code.Grant.ID)
+		if err != nil {
+			return err
+		}
+		return t.redeem(use(grant.Code(code), g))
+	})
+}
+
+// UseGrant implements grant.Store.
+func (s *Store) UseGrant(ctx context.Context, id string, use func(grant.Grant) grant.Redemption) error {
+	return s.write(ctx, func(t *txn) error {
+		g, err := t.grant(id)
+		if err != nil {
+			return err
+		}
+		if g == nil {
+			return grant.ErrNotFound
+		}
+		return t.redeem(use(*g))
 	})
 }
 
@@ -86,77 +100,112 @@ func (t *txn) redeem(r grant.Redemption) error {
 		}
 	}
 	if r.Access != nil {
-		a := *r.Access
-		return t.put(bTokens, a.Hash[:], tokenRecord{GrantID: a.GrantID, Scopes: a.Scopes, Issued: a.Issued, Expires: a.Expires}, a.Expires)
+		record := tokenRecord(*r.Access)
+		return t.put(&accessTokens, record.Hash[:], record.Expires, record.fields)
 	}
 	return nil
 }
 
-func (s *Store) AccessToken(_ context.Context, hash [32]byte) (a grant.AccessToken, g grant.Grant, err error) {
-	err = s.read(func(r reader) error {
-		var v tokenRecord
-		if err := r.get(bTokens, hash[:], &v); err != nil {
-			return orNotFound(err, grant.ErrNotFound)
+// AccessToken implements grant.Store.
+func (s *Store) AccessToken(ctx context.Context, hash [32]byte) (grant.AccessToken, grant.Grant, error) {
+	var token tokenRecord
+	var g *grant.Grant
+	err := s.read(ctx, func(r reader) error {
+		found, err := r.get(&accessTokens, hash[:], token.fields)
+		if !found || err != nil {
+			return err
 		}
-		a = grant.AccessToken{Hash: hash, GrantID: v.GrantID, Scopes: v.Scopes, Issued: v.Issued, Expires: v.Expires}
-		g, err = r.grant(v.GrantID)
+		g, err = r.grant(token.GrantID)
 		return err
 	})
-	if err != nil {
+	switch {
+	case err != nil:
 		return grant.AccessToken{}, grant.Grant{}, err
+	case g == nil:
+		return grant.AccessToken{}, grant.Grant{}, grant.ErrNotFound
 	}
-	return a, g, nil
+	return grant.AccessToken(token), *g, nil
 }
 
-func (s *Store) Grant(_ context.Context, id string) (g grant.Grant, err error) {
-	err = s.read(func(r reader) error {
+// Grant implements grant.Store.
+func (s *Store) Grant(ctx context.Context, id string) (grant.Grant, error) {
+	var g *grant.Grant
+	err := s.read(ctx, func(r reader) (err error) {
 		g, err = r.grant(id)
 		return err
 	})
-	return g, err
+	switch {
+	case err != nil:
+		return grant.Grant{}, err
+	case g == nil:
+		return grant.Grant{}, grant.ErrNotFound
+	}
+	return *g, nil
 }
 
+// DropAccessToken implements grant.Store.
 func (s *Store) DropAccessToken(ctx context.Context, hash [32]byte) error {
-	return s.write(ctx, func(tx *txn) error { return tx.drop(bTokens, hash[:]) })
+	return s.write(ctx, func(t *txn) error { return t.del(&accessTokens, hash[:]) })
 }
 
-func (r reader) grant(id string) (grant.Grant, error) {
-	var v grantRecord
-	if err := r.get(bGrants, []byte(id), &v); err != nil {
-		return grant.Grant{}, orNotFound(err, grant.ErrNotFound)
+// grant is the grant with this ID, nil if there is none.
+func (r reader) grant(id string) (*grant.Grant, error) {
+	g := &grantRecord{}
+	if found, err := r.get(&grants, []byte(id), g.fields); !found || err != nil {
+		return nil, err
 	}
-	return v.domain(id), nil
+	return (*grant.Grant)(g), nil
 }
 
-// putCode keeps the code until it expires; a redeemed one as long as anything
-// that it bought.
-func (t *txn) putCode(c grant.Code) error {
-	until := c.Expires
-	if c.Redeemed && c.Grant.Expires.After(until) {
-		until = c.Grant.Expires
+// putCode keeps a code until it expires; a redeemed one as long as anything that
+// it bought, so that its second use is recognised for as long as there is
+// something to revoke (RFC 6749 §4.1.2).
+func (t *txn) putCode(code grant.Code) error {
+	until := code.Expires
+	if code.Redeemed && code.Grant.Expires.After(until) {
+		until = code.Grant.Expires
 	}
-	return t.put(bCodes, c.Hash[:], codeRecord{RedirectURI: c.RedirectURI, Challenge: c.Challenge,
-		GrantID: c.Grant.ID, Grant: recordOf(c.Grant), Expires: c.Expires, Redeemed: c.Redeemed}, until)
+	record := codeRecord(code)
+	if err := t.ofSessionToo(code.Grant.SID, &codes, code.Hash[:]); err != nil {
+		return err
+	}
+	return t.put(&codes, code.Hash[:], until, record.fields)
 }
 
 func (t *txn) putGrant(g grant.Grant) error {
-	if g.SID != "" {
-		key := append(append([]byte(g.SID), 0), g.ID...)
-		if err := t.put(bSIDs, key, true, g.Expires); err != nil {
-			return err
-		}
+	record := grantRecord(g)
+	if err := t.ofSessionToo(g.SID, &grants, []byte(g.ID)); err != nil {
+		return err
 	}
-	return t.put(bGrants, []byte(g.ID), recordOf(g), g.Expires)
+	return t.put(&grants, []byte(g.ID), g.Expires, record.fields)
 }
 
-func recordOf(g grant.Grant) grantRecord {
-	return grantRecord{ClientID: g.ClientID, Sub: g.Sub, SID: g.SID, Scopes: g.Scopes, Nonce: g.Nonce, AuthTime: g.AuthTime,
-		ACR: g.ACR, AMR: g.AMR, Created: g.Created, Expires: g.Expires, Revoked: g.Revoked, Offline: g.Offline,
-		Generation: g.Generation, Rotated: g.Rotated}
+// ofSessionToo makes a new grant or code one that EndSession finds.
+func (t *txn) ofSessionToo(sid string, b *bucket, key []byte) error {
+	if sid == "" || t.tx.Bucket(b.id).Get(key) != nil {
+		return nil
+	}
+	return t.mark(&sessionGrants, sessionGrantKey(sid, b, key))
 }
 
-func (v grantRecord) domain(id string) grant.Grant {
-	return grant.Grant{ID: id, ClientID: v.ClientID, Sub: v.Sub, SID: v.SID, Scopes: v.Scopes, Nonce: v.Nonce, AuthTime: v.AuthTime,
-		ACR: v.ACR, AMR: v.AMR, Created: v.Created, Expires: v.Expires, Revoked: v.Revoked, Offline: v.Offline,
-		Generation: v.Generation, Rotated: v.Rotated}
+// revokeGrant revokes the grant of an ended session, unless the person asked for
+// offline access.
+func (t *txn) revokeGrant(id []byte) error {
+	g, err := t.grant(string(id))
+	if err != nil || g == nil || g.Offline || g.Revoked {
+		return err
+	}
+	g.Revoked = true
+	return t.putGrant(*g)
+}
+
+// voidCode deletes the code of an ended session that nobody has redeemed yet,
+// unless the person asked for offline access.
+func (t *txn) voidCode(hash []byte) error {
+	var code codeRecord
+	found, err := t.get(&codes, hash, code.fields)
+	if err != nil || !found || code.Redeemed || code.Grant.Offline {
+		return err
+	}
+	return t.forget(&codes, hash)
 }

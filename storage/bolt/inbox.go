@@ -2,8 +2,6 @@ package bolt
 
 import (
 	"context"
-	"errors"
-	"sort"
 	"time"
 
 	"calleridp/truecaller"
@@ -12,51 +10,71 @@ import (
 var _ truecaller.Inbox = (*Store)(nil)
 
 // deliveryKept is how long a delivery stays that nobody could finish: well
-// beyond the ten minutes of its token.
+// beyond the ten minutes that its token lives (invariant 8).
 const deliveryKept = time.Hour
 
-type deliveryRecord struct {
-	App         string    `json:"a"`
-	Received    time.Time `json:"t"`
-	RequestID   string    `json:"q,omitempty"`
-	State       string    `json:"s,omitempty"`
-	AccessToken string    `json:"k,omitempty"`
-	Endpoint    string    `json:"e,omitempty"`
-	Status      string    `json:"st,omitempty"`
+type deliveryRecord truecaller.Delivery
+
+func (d *deliveryRecord) fields(c *codec) {
+	text(c, &d.ID)
+	text(c, &d.App)
+	c.time(&d.Received)
+	text(c, &d.RequestID)
+	text(c, &d.State)
+	text(c, &d.AccessToken)
+	text(c, &d.Endpoint)
+	text(c, &d.Status)
 }
 
+// PutDelivery implements truecaller.Inbox. Of deliveries with the same ID the
+// first stays.
 func (s *Store) PutDelivery(ctx context.Context, d truecaller.Delivery) error {
-	return s.write(ctx, func(tx *txn) error {
-		var kept deliveryRecord
-		if err := tx.get(bInbox, []byte(d.ID), &kept); !errors.Is(err, errMissing) {
-			return err // there already, or unreadable
+	return s.write(ctx, func(t *txn) error {
+		if t.has(&deliveries, []byte(d.ID)) {
+			return nil
 		}
-		return tx.put(bInbox, []byte(d.ID), deliveryRecord{App: d.App, Received: d.Received, RequestID: d.RequestID,
-			State: d.State, AccessToken: d.AccessToken, Endpoint: d.Endpoint, Status: d.Status}, d.Received.Add(deliveryKept))
+		if err := t.del(&deliveries, []byte(d.ID)); err != nil { // one that nobody swept yet
+			return err
+		}
+		record := deliveryRecord(d)
+		return t.put(&deliveries, []byte(d.ID), d.Received.Add(deliveryKept), record.fields)
 	})
 }
 
-func (s *Store) Deliveries(_ context.Context, max int) (found []truecaller.Delivery, err error) {
-	err = s.read(func(r reader) error {
-		return r.bucket(bInbox).ForEach(func(k, value []byte) error {
-			var v deliveryRecord
-			if err := r.open(bInbox, k, value, &v); errors.Is(err, errMissing) {
-				return nil
-			} else if err != nil {
+// Deliveries implements truecaller.Inbox.
+func (s *Store) Deliveries(ctx context.Context, max int) (found []truecaller.Delivery, err error) {
+	dropped := s.queue.all()
+	err = s.read(ctx, func(r reader) error {
+		// All end an hour after they were received, so the expiry index has them
+		// in the right order.
+		inbox := r.tx.Bucket(deliveries.id)
+		cursor := r.tx.Bucket(expiry.id).Cursor()
+		for k, _ := cursor.Seek([]byte{deliveries.index}); len(k) > 9 && k[0] == deliveries.index && len(found) < max; k, _ = cursor.Next() {
+			key := k[9:]
+			value := inbox.Get(key)
+			if value == nil || !r.alive(value) {
+				continue
+			}
+			if o := dropped[dropNotes(string(key))]; len(o) > 0 && r.missing(o[len(o)-1]) {
+				continue
+			}
+			var d deliveryRecord
+			if _, err := r.open(&deliveries, key, value, d.fields); err != nil {
 				return err
 			}
-			found = append(found, truecaller.Delivery{ID: string(k), App: v.App, Received: v.Received, Callback: truecaller.Callback{
-				RequestID: v.RequestID, State: v.State, AccessToken: v.AccessToken, Endpoint: v.Endpoint, Status: v.Status}})
-			return nil
-		})
+			found = append(found, truecaller.Delivery(d))
+		}
+		return nil
 	})
-	sort.SliceStable(found, func(i, j int) bool { return found[i].Received.Before(found[j].Received) })
-	if len(found) > max {
-		found = found[:max]
-	}
 	return found, err
 }
 
+// DropDelivery implements truecaller.Inbox. It does not wait for the disk.
 func (s *Store) DropDelivery(ctx context.Context, id string) error {
-	return s.note(ctx, func(tx *txn) error { return tx.drop(bInbox, []byte(id)) })
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return s.note(dropNotes(id), nil, func(t *txn) error { return t.del(&deliveries, []byte(id)) })
 }
+
+func dropNotes(id string) string { return "delivery " + id }

@@ -2,8 +2,6 @@ package bolt
 
 import (
 	"context"
-	"errors"
-	"time"
 
 	"calleridp/keys"
 	"calleridp/provider/subject"
@@ -13,122 +11,102 @@ import (
 
 var _ subject.Store = (*Store)(nil)
 
-type personRecord struct {
-	Number       string        `json:"n"`
-	TruecallerID string        `json:"i,omitempty"`
-	Created      time.Time     `json:"t"`
-	LastSignIn   time.Time     `json:"l"`
-	VerifiedAt   time.Time     `json:"v"`
-	Profile      profileRecord `json:"p"`
+type personRecord subject.Person
+
+func (p *personRecord) fields(c *codec) {
+	text(c, &p.Sub)
+	c.phone(&p.Number)
+	text(c, &p.TruecallerID)
+	c.time(&p.Created)
+	c.time(&p.LastSignIn)
+	c.time(&p.VerifiedAt)
+	profileFields(c, &p.Profile)
 }
 
-type profileRecord struct {
-	ID          string          `json:"id,omitempty"`
-	UserID      string          `json:"ui,omitempty"`
-	Numbers     []string        `json:"n,omitempty"`
-	FirstName   string          `json:"f,omitempty"`
-	LastName    string          `json:"l,omitempty"`
-	Email       string          `json:"e,omitempty"`
-	URL         string          `json:"u,omitempty"`
-	FacebookID  string          `json:"fb,omitempty"`
-	TwitterID   string          `json:"tw,omitempty"`
-	AvatarURL   string          `json:"av,omitempty"`
-	Gender      string          `json:"g,omitempty"`
-	CompanyName string          `json:"co,omitempty"`
-	JobTitle    string          `json:"jt,omitempty"`
-	AboutMe     string          `json:"am,omitempty"`
-	Addresses   []addressRecord `json:"ad,omitempty"`
-	Badges      []string        `json:"bd,omitempty"`
-	UpdatedAt   time.Time       `json:"up,omitzero"`
+func profileFields(c *codec, p *truecaller.Profile) {
+	text(c, &p.ID)
+	text(c, &p.UserID)
+	list(c, &p.Numbers, (*codec).phone)
+	text(c, &p.FirstName)
+	text(c, &p.LastName)
+	text(c, &p.Email)
+	text(c, &p.URL)
+	text(c, &p.FacebookID)
+	text(c, &p.TwitterID)
+	text(c, &p.AvatarURL)
+	text(c, &p.Gender)
+	text(c, &p.CompanyName)
+	text(c, &p.JobTitle)
+	text(c, &p.AboutMe)
+	list(c, &p.Addresses, addressFields)
+	texts(c, &p.Badges)
+	c.flag(&p.Inactive)
+	c.time(&p.UpdatedAt)
 }
 
-type addressRecord struct {
-	Street  string `json:"s,omitempty"`
-	City    string `json:"c,omitempty"`
-	Zipcode string `json:"z,omitempty"`
-	Country string `json:"cc,omitempty"`
+func addressFields(c *codec, a *truecaller.Address) {
+	text(c, &a.Street)
+	text(c, &a.City)
+	text(c, &a.Zipcode)
+	text(c, &a.CountryCode)
 }
 
-const numberPurpose keys.Purpose = "number index"
-
-func (r reader) numberKey(n phone.Number) []byte {
-	sum := r.s.master.MAC(numberPurpose, []byte(n.Digits()))
-	return sum[:]
-}
-
-func (s *Store) Person(_ context.Context, sub string) (p subject.Person, err error) {
-	err = s.read(func(r reader) error {
+// Person implements subject.Store.
+func (s *Store) Person(ctx context.Context, sub string) (subject.Person, error) {
+	var p *subject.Person
+	err := s.read(ctx, func(r reader) (err error) {
 		p, err = r.person(sub)
 		return err
 	})
-	return p, err
+	if err != nil {
+		return subject.Person{}, err
+	}
+	if p == nil {
+		return subject.Person{}, subject.ErrNotFound
+	}
+	return *p, nil
+}
+
+// person is the person with this sub, nil if there is none.
+func (r reader) person(sub string) (*subject.Person, error) {
+	p := &personRecord{}
+	if found, err := r.get(&people, []byte(sub), p.fields); !found || err != nil {
+		return nil, err
+	}
+	return (*subject.Person)(p), nil
+}
+
+const numberPurpose keys.Purpose = "bolt/number"
+
+func (s *Store) numberKey(n phone.Number) []byte {
+	sum := s.master.MAC(numberPurpose, []byte(n.Digits()))
+	return sum[:]
 }
 
 // personOf is the person to whom the number is bound now, nil if none.
 func (r reader) personOf(n phone.Number) (*subject.Person, error) {
 	var sub string
-	if err := r.get(bNumbers, r.numberKey(n), &sub); errors.Is(err, errMissing) {
-		return nil, nil
-	} else if err != nil {
+	found, err := r.get(&numbers, r.s.numberKey(n), func(c *codec) { text(c, &sub) })
+	if !found || err != nil {
 		return nil, err
 	}
-	p, err := r.person(sub)
-	if errors.Is(err, subject.ErrNotFound) {
-		return nil, nil
-	}
-	return &p, err
+	return r.person(sub)
 }
 
-func (r reader) person(sub string) (subject.Person, error) {
-	var v personRecord
-	if err := r.get(bPeople, []byte(sub), &v); err != nil {
-		return subject.Person{}, orNotFound(err, subject.ErrNotFound)
-	}
-	number, err := numberOf(v.Number)
-	if err != nil {
-		return subject.Person{}, err
-	}
-	w := v.Profile
-	p := subject.Person{
-		Sub: sub, Number: number, TruecallerID: v.TruecallerID, Created: v.Created, LastSignIn: v.LastSignIn, VerifiedAt: v.VerifiedAt,
-		Profile: truecaller.Profile{
-			ID: w.ID, UserID: w.UserID, FirstName: w.FirstName, LastName: w.LastName, Email: w.Email, URL: w.URL,
-			FacebookID: w.FacebookID, TwitterID: w.TwitterID, AvatarURL: w.AvatarURL, Gender: w.Gender,
-			CompanyName: w.CompanyName, JobTitle: w.JobTitle, AboutMe: w.AboutMe, Badges: w.Badges, UpdatedAt: w.UpdatedAt,
-		},
-	}
-	for _, digits := range w.Numbers {
-		n, err := numberOf(digits)
-		if err != nil {
-			return subject.Person{}, err
-		}
-		p.Profile.Numbers = append(p.Profile.Numbers, n)
-	}
-	for _, a := range w.Addresses {
-		p.Profile.Addresses = append(p.Profile.Addresses, truecaller.Address{Street: a.Street, City: a.City, Zipcode: a.Zipcode, CountryCode: a.Country})
-	}
-	return p, nil
-}
-
-// putPerson keeps the person and binds the number to them.
-func (t *txn) putPerson(p subject.Person) error {
-	w := p.Profile
-	v := personRecord{
-		Number: p.Number.Digits(), TruecallerID: p.TruecallerID, Created: p.Created, LastSignIn: p.LastSignIn, VerifiedAt: p.VerifiedAt,
-		Profile: profileRecord{
-			ID: w.ID, UserID: w.UserID, FirstName: w.FirstName, LastName: w.LastName, Email: w.Email, URL: w.URL,
-			FacebookID: w.FacebookID, TwitterID: w.TwitterID, AvatarURL: w.AvatarURL, Gender: w.Gender,
-			CompanyName: w.CompanyName, JobTitle: w.JobTitle, AboutMe: w.AboutMe, Badges: w.Badges, UpdatedAt: w.UpdatedAt,
-		},
-	}
-	for _, n := range w.Numbers {
-		v.Profile.Numbers = append(v.Profile.Numbers, n.Digits())
-	}
-	for _, a := range w.Addresses {
-		v.Profile.Addresses = append(v.Profile.Addresses, addressRecord{Street: a.Street, City: a.City, Zipcode: a.Zipcode, Country: a.CountryCode})
-	}
-	if err := t.put(bPeople, []byte(p.Sub), v, time.Time{}); err != nil {
+// putPerson keeps a person and binds the number to them. Who had the number
+// before stays, without it: a sub is never issued again.
+func (t *txn) putPerson(p subject.Person, n phone.Number) error {
+	record := personRecord(p)
+	if err := t.put(&people, []byte(p.Sub), never, record.fields); err != nil {
 		return err
 	}
-	return t.put(bNumbers, t.numberKey(p.Number), p.Sub, time.Time{})
+	var bound string
+	key := t.s.numberKey(n)
+	if _, err := t.get(&numbers, key, func(c *codec) { text(c, &bound) }); err != nil {
+		return err
+	}
+	if bound == p.Sub {
+		return nil
+	}
+	return t.put(&numbers, key, never, func(c *codec) { text(c, &p.Sub) })
 }

@@ -3,105 +3,124 @@ package bolt
 import (
 	"bytes"
 	"context"
-	"errors"
-	"time"
+	"encoding/binary"
 
-	"calleridp/provider/grant"
 	"calleridp/provider/session"
 )
 
 var _ session.Store = (*Store)(nil)
 
-type sessionRecord struct {
-	Secret   []byte    `json:"k"`
-	Sub      string    `json:"s"`
-	AuthTime time.Time `json:"at"`
-	ACR      string    `json:"acr,omitempty"`
-	AMR      []string  `json:"amr,omitempty"`
-	Created  time.Time `json:"t"`
-	Expires  time.Time `json:"e"`
+type sessionRecord session.Session
+
+func (s *sessionRecord) fields(c *codec) {
+	text(c, &s.ID)
+	c.hash(&s.Secret)
+	text(c, &s.Sub)
+	c.time(&s.AuthTime)
+	text(c, &s.ACR)
+	texts(c, &s.AMR)
+	c.time(&s.Created)
+	c.time(&s.Expires)
 }
 
-func (s *Store) SessionBySecret(_ context.Context, secret [32]byte) (found session.Session, err error) {
-	err = s.read(func(r reader) error {
-		var id string
-		if err := r.get(bSecrets, secret[:], &id); err != nil {
-			return orNotFound(err, session.ErrNotFound)
-		}
-		found, err = r.session(id)
+// SessionBySecret implements session.Store.
+func (s *Store) SessionBySecret(ctx context.Context, secret [32]byte) (session.Session, error) {
+	var found session.Session
+	err := s.read(ctx, func(r reader) (err error) {
+		found, err = r.session(secret)
 		return err
 	})
 	return found, err
 }
 
-func (s *Store) Session(_ context.Context, id string) (found session.Session, err error) {
-	err = s.read(func(r reader) error {
-		found, err = r.session(id)
-		return err
-	})
-	return found, err
-}
-
-func (s *Store) EndSession(ctx context.Context, id string) error {
-	return s.write(ctx, func(tx *txn) error {
-		if err := tx.dropSession(id); err != nil {
+// Session implements session.Store.
+func (s *Store) Session(ctx context.Context, id string) (session.Session, error) {
+	var found session.Session
+	err := s.read(ctx, func(r reader) error {
+		var secret [32]byte
+		ok, err := r.get(&sessionIDs, []byte(id), func(c *codec) { c.hash(&secret) })
+		if err != nil {
 			return err
 		}
-		var ids []string
-		prefix := append([]byte(id), 0)
-		cursor := tx.bucket(bSIDs).Cursor()
-		for k, _ := cursor.Seek(prefix); bytes.HasPrefix(k, prefix); k, _ = cursor.Next() {
-			ids = append(ids, string(k[len(prefix):]))
+		if !ok {
+			return session.ErrNotFound
 		}
-		for _, grantID := range ids {
-			g, err := tx.grant(grantID)
-			if errors.Is(err, grant.ErrNotFound) {
-				continue
+		found, err = r.session(secret)
+		return err
+	})
+	return found, err
+}
+
+// EndSession implements session.Store. The grants of a session that is not there
+// any more are revoked, too; its codes that nobody has redeemed yet are void.
+func (s *Store) EndSession(ctx context.Context, id string) error {
+	return s.write(ctx, func(t *txn) error {
+		for _, entry := range t.ofSession(id) {
+			var err error
+			switch entry[0] {
+			case codes.index:
+				err = t.voidCode(entry[1:])
+			case grants.index:
+				err = t.revokeGrant(entry[1:])
 			}
 			if err != nil {
 				return err
 			}
-			if g.Offline || g.Revoked {
-				continue
-			}
-			g.Revoked = true
-			if err := tx.putGrant(g); err != nil {
-				return err
-			}
 		}
-		return nil
+		return t.endSession(id)
 	})
 }
 
-func (r reader) session(id string) (session.Session, error) {
-	var v sessionRecord
-	if err := r.get(bSessions, []byte(id), &v); err != nil {
-		return session.Session{}, orNotFound(err, session.ErrNotFound)
+func (r reader) session(secret [32]byte) (session.Session, error) {
+	var record sessionRecord
+	found, err := r.get(&sessions, secret[:], record.fields)
+	switch {
+	case err != nil:
+		return session.Session{}, err
+	case !found:
+		return session.Session{}, session.ErrNotFound
 	}
-	s := session.Session{ID: id, Sub: v.Sub, AuthTime: v.AuthTime, ACR: v.ACR, AMR: v.AMR, Created: v.Created, Expires: v.Expires}
-	copy(s.Secret[:], v.Secret)
-	return s, nil
+	return session.Session(record), nil
 }
 
 func (t *txn) putSession(s session.Session) error {
-	if err := t.put(bSecrets, s.Secret[:], s.ID, s.Expires); err != nil {
+	if err := t.endSession(s.ID); err != nil { // with another secret, perhaps
 		return err
 	}
-	return t.put(bSessions, []byte(s.ID), sessionRecord{
-		Secret: s.Secret[:], Sub: s.Sub, AuthTime: s.AuthTime, ACR: s.ACR, AMR: s.AMR, Created: s.Created, Expires: s.Expires,
-	}, s.Expires)
+	record := sessionRecord(s)
+	if err := t.put(&sessions, s.Secret[:], s.Expires, record.fields); err != nil {
+		return err
+	}
+	return t.put(&sessionIDs, []byte(s.ID), never, func(c *codec) { c.hash(&s.Secret) })
 }
 
-func (t *txn) dropSession(id string) error {
-	s, err := t.session(id)
-	if errors.Is(err, session.ErrNotFound) {
-		return nil
-	}
-	if err != nil {
+// endSession deletes a session and leaves its grants.
+func (t *txn) endSession(id string) error {
+	var secret [32]byte
+	found, err := t.get(&sessionIDs, []byte(id), func(c *codec) { c.hash(&secret) })
+	if !found || err != nil {
 		return err
 	}
-	if err := t.drop(bSecrets, s.Secret[:]); err != nil {
-		return err
+	return t.forget(&sessions, secret[:])
+}
+
+// sessionGrantKey leads from a session to its grants and codes: the length of
+// the sid, the sid, the index mark of the bucket, the key.
+func sessionGrantKey(sid string, b *bucket, key []byte) []byte {
+	k := make([]byte, 0, 2+len(sid)+1+len(key))
+	k = binary.BigEndian.AppendUint16(k, uint16(len(sid)))
+	k = append(k, sid...)
+	k = append(k, b.index)
+	return append(k, key...)
+}
+
+// ofSession returns what sessionGrantKey has put after the sid.
+func (r reader) ofSession(sid string) (entries [][]byte) {
+	prefix := sessionGrantKey(sid, &bucket{}, nil)
+	prefix = prefix[:len(prefix)-1]
+	cursor := r.tx.Bucket(sessionGrants.id).Cursor()
+	for k, _ := cursor.Seek(prefix); bytes.HasPrefix(k, prefix) && len(k) > len(prefix); k, _ = cursor.Next() {
+		entries = append(entries, bytes.Clone(k[len(prefix):]))
 	}
-	return t.drop(bSessions, []byte(id))
+	return entries
 }

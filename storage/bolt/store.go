@@ -1,14 +1,20 @@
 // Package bolt is the embedded engine for every store that the other packages
 // declare: one file, one process, every value sealed under the master key.
 //
-//	store.go    opening, buckets, closing, backup
+//	store.go    opening, closing, backup
 //	commit.go   group commit: concurrent writes share one fsync
-//	record.go   how a value looks on disk
+//	pending.go  what was noted and is not committed yet, as reads see it
+//	record.go   a value on disk: version, end, seal; the expiry index
+//	codec.go    the fields of a record as bytes
 //	sweep.go    deleting what has expired
-//	the rest    one file a consumer
+//	the rest    one file a noun: its record, its transactions
 //
-// Records on disk are private structs of this package. Every value starts with
-// a version and its expiry; what follows is sealed, bound to its bucket and key.
+// A write returns when it is durable, or has failed and left nothing behind. A
+// context that ends first takes a write out of the queue, and then it never
+// happens; a write that is already on its way to the disk is waited for, so the
+// answer is true either way and no function of the caller runs after the call.
+//
+// It is the only importer of bbolt.
 package bolt
 
 import (
@@ -16,110 +22,142 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"calleridp/keys"
 
-	bolt "go.etcd.io/bbolt"
+	"go.etcd.io/bbolt"
 )
 
-// The buckets. A value's bucket is part of what its seal covers.
-var (
-	bMeta         = []byte("meta")
-	bAttempts     = []byte("attempts")
-	bCorrelations = []byte("correlations") // SHA-256 of the state -> attempt
-	bInbox        = []byte("inbox")
-	bLimits       = []byte("limits") // keyed hash -> lock or budget
-	bPeople       = []byte("people")
-	bNumbers      = []byte("numbers") // keyed hash of the number -> sub
-	bSessions     = []byte("sessions")
-	bSecrets      = []byte("session_secrets") // SHA-256 of the cookie -> session
-	bCodes        = []byte("codes")
-	bGrants       = []byte("grants")
-	bSIDs         = []byte("sid_grants") // sid and grant id
-	bTokens       = []byte("access_tokens")
-	bClients      = []byte("clients")
-	bKeys         = []byte("signing_keys")
-	bExpiry       = []byte("expiry") // time, bucket, key: what Run sweeps
-)
+// schema is the version of the file's layout. A newer one is refused; older
+// ones are migrated by Open when there are any.
+const schema = 1
 
-var buckets = [][]byte{bMeta, bAttempts, bCorrelations, bInbox, bLimits, bPeople, bNumbers, bSessions, bSecrets,
-	bCodes, bGrants, bSIDs, bTokens, bClients, bKeys, bExpiry}
-
-// schema is the version of the layout. A newer one is refused; older ones are
-// migrated when there are any.
-const schema = "1"
-
-// Options change how a store opens. The zero value is right.
+// Options change how a store opens and runs. The zero value is right.
 type Options struct {
 	// AllowNetworkFS opens a file on a network file system, where locks and
 	// fsync may not hold what they promise.
 	AllowNetworkFS bool
-	// NoSync leaves out fsync. Only for tests and throw-away data.
+	// SweepEvery is how often Run looks for expired records; 0: 10 seconds.
+	SweepEvery time.Duration
+	// NoSync leaves out fsync, so that a crash of the machine may destroy the
+	// file. Only for tests and throw-away data.
 	NoSync bool
+	// Log is for what has no caller to tell; nil: nowhere.
+	Log *slog.Logger
 }
 
-// Store is an open store.
+// Store is an open store. All its methods may be called from many goroutines.
 type Store struct {
-	db     *bolt.DB
-	master *keys.Master
-	path   string
+	db      *bbolt.DB
+	master  *keys.Master
+	path    string
+	options Options
+	log     *slog.Logger
 
-	queue   chan *op
-	closing chan struct{}
-	closed  chan struct{}
-	close   sync.Once
+	queue   queue
+	stopped chan struct{} // closed when the committer has ended
+	closing sync.Once
+	closed  error
 
-	commits atomic.Uint64
+	commits, operations atomic.Uint64
 }
 
-// Errors of Open.
+// Errors of Open and PinIssuer; their texts say what to do.
 var (
 	ErrInUse          = errors.New("another calleridp process has the store open")
-	ErrWrongMasterKey = errors.New("the store was written under another master key")
+	ErrWrongMasterKey = errors.New("the store was made with another master key")
 	ErrNewerSchema    = errors.New("the store was written by a newer version of calleridp")
 	ErrNetworkFS      = errors.New("the store is on a network file system")
+	ErrForeignFile    = errors.New("the file is not a calleridp store")
 	ErrIssuer         = errors.New("the store belongs to another issuer")
 )
 
-// Open opens the store at path, and makes it when it is not there. The master
-// key must be the one under which it was made. The error says what to do.
+// ErrClosed is returned by everything after Close.
+var ErrClosed = errors.New("bolt: the store is closed")
+
+// Open opens the store at path, and makes it (mode 0600, its folder must exist)
+// when it is not there. The master key must be the one that it was made with.
+// One process at a time has a store open; a second one waits half a second and
+// then gets ErrInUse.
 func Open(path string, master *keys.Master, o Options) (*Store, error) {
-	if !o.AllowNetworkFS {
-		if kind := networkFS(filepath.Dir(path)); kind != "" {
-			return nil, fmt.Errorf("%s: %w (%s); use a local disk, because locks and fsync are not reliable there", path, ErrNetworkFS, kind)
-		}
+	dir := filepath.Dir(path)
+	if kind := networkFS(dir); kind != "" && !o.AllowNetworkFS {
+		return nil, fmt.Errorf("%s: %w (%s), where locks and fsync cannot be relied upon; use a local disk", path, ErrNetworkFS, kind)
 	}
-	db, err := bolt.Open(path, 0o600, &bolt.Options{
-		Timeout:        500 * time.Millisecond,
-		FreelistType:   bolt.FreelistMapType,
-		NoFreelistSync: true,
-		NoSync:         o.NoSync,
+	_, err := os.Stat(path)
+	created := errors.Is(err, os.ErrNotExist)
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
+		Timeout: 500 * time.Millisecond,
+		// The list of free pages is found by reading the file at the next start.
+		// Written with each commit, it would make every commit slow for as long
+		// as the file has free space left from a busy hour.
+		FreelistType:    bbolt.FreelistMapType,
+		NoFreelistSync:  true,
+		InitialMmapSize: mapped(),
+		NoStatistics:    true,
+		NoSync:          o.NoSync,
 	})
-	if errors.Is(err, bolt.ErrTimeout) {
-		return nil, fmt.Errorf("%s: %w; stop it first, or talk to it with the calleridp commands, which use its admin socket", path, ErrInUse)
+	switch {
+	case errors.Is(err, bbolt.ErrTimeout):
+		return nil, fmt.Errorf("%s: %w; stop that one first, or use the calleridp commands, which talk to it over its admin socket", path, ErrInUse)
+	case errors.Is(err, bbolt.ErrInvalid), errors.Is(err, bbolt.ErrVersionMismatch), errors.Is(err, bbolt.ErrChecksum):
+		return nil, fmt.Errorf("%s: %w, or is damaged (%v); restore it from a backup, or name another file", path, ErrForeignFile, err)
+	case err != nil:
+		return nil, fmt.Errorf("opening the store: %w", err)
+	}
+	db.AllocSize = 1 << 20 // grow in steps of 1 MiB
+	s := &Store{db: db, master: master, path: path, options: o, log: o.Log, stopped: make(chan struct{})}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.options.SweepEvery <= 0 {
+		s.options.SweepEvery = 10 * time.Second
+	}
+	err = s.prepare()
+	if err == nil && created && !o.NoSync {
+		err = syncDir(dir)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("opening the store %s: %w", path, err)
-	}
-	s := &Store{
-		db: db, master: master, path: path,
-		queue:   make(chan *op, 1024),
-		closing: make(chan struct{}),
-		closed:  make(chan struct{}),
-	}
-	if err := s.prepare(); err != nil {
 		db.Close()
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	go s.commit()
+	s.queue.wake = make(chan struct{}, 1)
+	go s.commitLoop()
 	return s, nil
 }
 
+// mapped is how much address space to reserve for the file. While the file fits,
+// a long read (a backup) never holds up a commit that makes the file grow.
+func mapped() int {
+	if strconv.IntSize < 64 || runtime.GOOS == "windows" { // there the file itself would become as large
+		return 0
+	}
+	return 1 << 30
+}
+
+// syncDir makes a new file's entry in its folder durable.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	if err := d.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		return err
+	}
+	return nil
+}
+
+// Keys in the meta bucket. The first two are plain, because they are needed to
+// find out whether anything else can be read.
 var (
 	metaSchema      = []byte("schema")
 	metaFingerprint = []byte("master_key_fingerprint")
@@ -128,86 +166,133 @@ var (
 
 // prepare makes what is missing in a new store, and checks an old one.
 func (s *Store) prepare() error {
-	fresh := false
-	check := func(meta *bolt.Bucket) error {
-		if got := string(meta.Get(metaSchema)); got != schema {
-			return fmt.Errorf("%w (its layout is %q, this one knows %q); start that version", ErrNewerSchema, got, schema)
+	fresh, missing := false, false
+	err := s.db.View(func(tx *bbolt.Tx) error {
+		if b := tx.Bucket(meta.id); b != nil {
+			for _, b := range buckets {
+				missing = missing || tx.Bucket(b.id) == nil
+			}
+			return s.check(b)
 		}
-		if got := string(meta.Get(metaFingerprint)); got != s.master.Fingerprint() {
-			return fmt.Errorf("%w (fingerprint %s, the configured key has %s); point master_key_file at the key that it was made with, or restore that key from its backup: without it nothing in the store can be read",
-				ErrWrongMasterKey, got, s.master.Fingerprint())
-		}
-		return nil
-	}
-	err := s.db.View(func(tx *bolt.Tx) error {
-		if meta := tx.Bucket(bMeta); meta != nil {
-			return check(meta)
+		if name, _ := tx.Cursor().First(); name != nil {
+			return fmt.Errorf("%w: it has other data in it; name another file", ErrForeignFile)
 		}
 		fresh = true
 		return nil
 	})
-	if err != nil || !fresh {
+	if err != nil || !fresh && !missing {
 		return err
 	}
-	return s.db.Update(func(tx *bolt.Tx) error {
-		for _, name := range buckets {
-			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+	return s.db.Update(func(tx *bbolt.Tx) error {
+		for _, b := range buckets {
+			if _, err := tx.CreateBucketIfNotExists(b.id); err != nil {
 				return err
 			}
 		}
-		meta := tx.Bucket(bMeta)
-		if err := meta.Put(metaSchema, []byte(schema)); err != nil {
+		if !fresh {
+			return nil
+		}
+		b := tx.Bucket(meta.id)
+		if err := b.Put(metaSchema, strconv.AppendInt(nil, schema, 10)); err != nil {
 			return err
 		}
-		return meta.Put(metaFingerprint, []byte(s.master.Fingerprint()))
+		return b.Put(metaFingerprint, []byte(s.master.Fingerprint()))
 	})
+}
+
+func (s *Store) check(b *bbolt.Bucket) error {
+	written, err := strconv.Atoi(string(b.Get(metaSchema)))
+	switch {
+	case err != nil || written < 1:
+		return fmt.Errorf("%w: it has no layout version", ErrForeignFile)
+	case written > schema:
+		return fmt.Errorf("%w (layout %d, this version knows up to %d); start that version, or restore a backup from before the upgrade", ErrNewerSchema, written, schema)
+	}
+	if got := string(b.Get(metaFingerprint)); got != s.master.Fingerprint() {
+		return fmt.Errorf("%w (fingerprint %s, the configured key has %s); configure the key that it was made with, or restore that key from its backup: without it nothing in the store can be read",
+			ErrWrongMasterKey, got, s.master.Fingerprint())
+	}
+	return nil
 }
 
 // PinIssuer binds the store to its issuer at the first start, and refuses any
-// other afterwards: clients compare the issuer byte for byte.
+// other afterwards with ErrIssuer: clients compare the issuer byte for byte
+// (OpenID Connect Core §3.1.3.7).
 func (s *Store) PinIssuer(ctx context.Context, issuer string) error {
-	return s.write(ctx, func(tx *txn) error {
-		meta := tx.bucket(bMeta)
-		switch pinned := string(meta.Get(metaIssuer)); pinned {
-		case issuer:
-			return nil
-		case "":
-			tx.writes++
-			return meta.Put(metaIssuer, []byte(issuer))
-		default:
-			return fmt.Errorf("%w: it was made for %s, the configuration says %s; set issuer back, or start with an empty data_dir (every client must then be told the new issuer, and every person gets a new sub)",
+	if issuer == "" {
+		return fmt.Errorf("%w: the issuer is empty", ErrIssuer)
+	}
+	return s.write(ctx, func(t *txn) error {
+		var pinned string
+		found, err := t.get(&meta, metaIssuer, func(c *codec) { text(c, &pinned) })
+		switch {
+		case err != nil || found && pinned == issuer:
+			return err
+		case found:
+			return fmt.Errorf("%w: it was made for %s, the configuration says %s; set the issuer back, or start with an empty data folder (every client must then be told the new issuer, and every person gets a new sub)",
 				ErrIssuer, pinned, issuer)
 		}
+		return t.put(&meta, metaIssuer, never, func(c *codec) { text(c, &issuer) })
 	})
 }
 
-// Stats are counters for operators and the load test.
+// Stats are counters for operators and for the load test.
 type Stats struct {
-	Commits uint64 `json:"commits"`  // durable commits since the start
-	Bytes   int64  `json:"db_bytes"` // size of the file
+	Commits    uint64 `json:"commits"`    // durable commits since the start
+	Operations uint64 `json:"operations"` // operations that wrote something in them
+	Bytes      int64  `json:"db_bytes"`   // size of the file
 }
 
 // Stats returns the counters.
 func (s *Store) Stats() Stats {
-	stats := Stats{Commits: s.commits.Load()}
+	stats := Stats{Commits: s.commits.Load(), Operations: s.operations.Load()}
 	if info, err := os.Stat(s.path); err == nil {
 		stats.Bytes = info.Size()
 	}
 	return stats
 }
 
-// Backup writes a consistent copy of the whole store while it is in use. The
-// copy is sealed like the store: it needs the same master key.
-func (s *Store) Backup(_ context.Context, w io.Writer) error {
-	return s.db.View(func(tx *bolt.Tx) error {
-		_, err := tx.WriteTo(w)
+// Backup writes a consistent copy of the whole store to w while it is in use.
+// The copy is itself a store: sealed, and opened with the same master key. w
+// should be quick, because the file grows while it is written to.
+func (s *Store) Backup(ctx context.Context, w io.Writer) error {
+	err := s.db.View(func(tx *bbolt.Tx) error {
+		_, err := tx.WriteTo(writerUntil{ctx, w})
 		return err
 	})
+	if err != nil {
+		return fmt.Errorf("bolt: backup: %w", closedErr(err))
+	}
+	return nil
+}
+
+// writerUntil stops writing when ctx ends.
+type writerUntil struct {
+	ctx context.Context
+	w   io.Writer
+}
+
+func (w writerUntil) Write(p []byte) (int, error) {
+	if err := w.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return w.w.Write(p)
 }
 
 // Close finishes what is queued, also what was only noted, and closes the file.
+// It may be called twice.
 func (s *Store) Close() error {
-	s.close.Do(func() { close(s.closing) })
-	<-s.closed
-	return s.db.Close()
+	s.closing.Do(func() {
+		s.queue.close()
+		<-s.stopped
+		s.closed = s.db.Close()
+	})
+	return s.closed
+}
+
+func closedErr(err error) error {
+	if errors.Is(err, bbolt.ErrDatabaseNotOpen) {
+		return ErrClosed
+	}
+	return err
 }

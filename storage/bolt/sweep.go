@@ -4,17 +4,18 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"time"
 )
 
-const (
-	sweepEvery = 10 * time.Second
-	sweepBatch = 500
-)
+// sweepMax is how many entries of the expiry index one transaction works off,
+// so that sign-ins never wait long behind it.
+const sweepMax = 200
 
-// Run deletes what has expired, in small batches, until ctx ends.
+// Run deletes what has expired, every Options.SweepEvery and in small batches,
+// until ctx ends. A store that holds nothing expired is not written to.
 func (s *Store) Run(ctx context.Context) {
-	ticker := time.NewTicker(sweepEvery)
+	ticker := time.NewTicker(s.options.SweepEvery)
 	defer ticker.Stop()
 	for {
 		select {
@@ -22,55 +23,128 @@ func (s *Store) Run(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
-		for {
+		for more := true; more; {
 			n, err := s.sweep(ctx)
-			if err != nil || n < sweepBatch {
-				break // a failed sweep is tried again with the next tick
+			switch {
+			case errors.Is(err, ErrClosed) || ctx.Err() != nil:
+				return
+			case err != nil: // the next tick tries again
+				s.log.Error("the sweep of expired records failed", "error", err)
 			}
+			more = err == nil && n == sweepMax
 		}
 	}
 }
 
-// sweep deletes one batch and says how many entries it looked at.
-func (s *Store) sweep(ctx context.Context) (int, error) {
-	if due, err := s.anythingDue(); err != nil || !due {
+// sweep works off up to sweepMax entries that are due, and says how many.
+func (s *Store) sweep(ctx context.Context) (n int, err error) {
+	due := false
+	err = s.read(ctx, func(r reader) error {
+		due = len(r.due(1)) > 0
+		return nil
+	})
+	if err != nil || !due {
 		return 0, err
 	}
-	n := 0
-	err := s.write(ctx, func(tx *txn) error {
-		n = 0
-		index := tx.bucket(bExpiry)
-		var done [][]byte
-		cursor := index.Cursor()
-		for k, _ := cursor.First(); k != nil && n < sweepBatch && dueAt(k) <= tx.now.UnixMilli(); k, _ = cursor.Next() {
-			done = append(done, bytes.Clone(k))
-			n++
-		}
-		for _, k := range done {
-			bucket, key, _ := bytes.Cut(k[8:], []byte{0})
-			// The record may have been renewed since, or be gone.
-			if value := tx.bucket(bucket).Get(key); value != nil && expiry(value) == dueAt(k) {
-				if err := tx.drop(bucket, key); err != nil {
-					return err
-				}
-			}
-			tx.writes++
-			if err := index.Delete(k); err != nil {
+	err = s.await(ctx, &op{done: make(chan struct{}), run: func(t *txn) error {
+		entries := t.due(sweepMax)
+		n = len(entries)
+		for _, e := range entries {
+			if err := t.expire(e); err != nil {
 				return err
 			}
 		}
 		return nil
-	})
+	}})
 	return n, err
 }
 
-func (s *Store) anythingDue() (due bool, err error) {
-	err = s.read(func(r reader) error {
-		k, _ := r.bucket(bExpiry).Cursor().First()
-		due = k != nil && dueAt(k) <= r.now.UnixMilli()
-		return nil
-	})
-	return due, err
+// dueEntry is an entry of the expiry index whose time has come.
+type dueEntry struct {
+	of  *bucket
+	end int64
+	key []byte
 }
 
-func dueAt(k []byte) int64 { return int64(binary.BigEndian.Uint64(k)) }
+// due returns up to most entries that are due. They stay valid while the
+// transaction writes.
+func (r reader) due(most int) (entries []dueEntry) {
+	cursor := r.tx.Bucket(expiry.id).Cursor()
+	for _, b := range buckets {
+		if b.index == 0 {
+			continue
+		}
+		for k, _ := cursor.Seek([]byte{b.index}); len(k) > 9 && k[0] == b.index && len(entries) < most; k, _ = cursor.Next() {
+			end := int64(binary.BigEndian.Uint64(k[1:9]))
+			if end > r.now.UnixNano() {
+				break
+			}
+			entries = append(entries, dueEntry{of: b, end: end, key: bytes.Clone(k[9:])})
+		}
+	}
+	return entries
+}
+
+// expire deletes the record of an entry, if its own end has come, too. If it was
+// renewed since, its entry moves to where its end is now.
+func (t *txn) expire(e dueEntry) error {
+	t.writes++
+	if err := t.tx.Bucket(expiry.id).Delete(expiryKey(e.of, e.end, e.key)); err != nil {
+		return err
+	}
+	value := t.tx.Bucket(e.of.id).Get(e.key)
+	switch {
+	case value == nil:
+		return nil
+	case t.alive(value):
+		return t.mark(&expiry, expiryKey(e.of, endOf(value), e.key))
+	}
+	return t.forget(e.of, e.key)
+}
+
+// forget deletes a record and what was kept to find it by. A record that cannot
+// be read is deleted all the same.
+func (t *txn) forget(b *bucket, key []byte) error {
+	value := t.tx.Bucket(b.id).Get(key)
+	if value == nil {
+		return nil
+	}
+	err := t.forgetIndexes(b, key, value)
+	if errors.Is(err, errUnreadable) {
+		t.s.log.Error("deleting a record that cannot be read", "bucket", string(b.id), "error", err)
+	} else if err != nil {
+		return err
+	}
+	return t.del(b, key)
+}
+
+// forgetIndexes deletes what leads to a record that is about to go.
+func (t *txn) forgetIndexes(b *bucket, key, value []byte) error {
+	switch b {
+	case &attempts:
+		var a attemptRecord
+		if _, err := t.open(b, key, value, a.fields); err != nil {
+			return err
+		}
+		return t.del(&correlations, a.Correlation[:])
+	case &sessions:
+		var s sessionRecord
+		if _, err := t.open(b, key, value, s.fields); err != nil {
+			return err
+		}
+		return t.del(&sessionIDs, []byte(s.ID))
+	case &codes:
+		var c codeRecord
+		if _, err := t.open(b, key, value, c.fields); err != nil {
+			return err
+		}
+		return t.del(&sessionGrants, sessionGrantKey(c.Grant.SID, &codes, key))
+	case &grants:
+		var g grantRecord
+		if _, err := t.open(b, key, value, g.fields); err != nil {
+			return err
+		}
+		return t.del(&sessionGrants, sessionGrantKey(g.SID, &grants, key))
+	}
+	return nil
+}

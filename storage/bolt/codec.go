@@ -1,0 +1,191 @@
+package bolt
+
+import (
+	"encoding/binary"
+	"errors"
+	"math"
+	"time"
+
+	"calleridp/truecaller/phone"
+)
+
+// A record is its fields one after the other, without names: a function that
+// visits the fields of a domain type writes and reads them in the same order.
+// Such a function is the whole definition of a record; it is changed only
+// together with recordVersion.
+//
+//	text, bytes   length (uvarint), then the bytes
+//	hash          32 bytes
+//	time          8 bytes, Unix nanoseconds; the zero time is noTime
+//	number        uvarint
+//	flag          one byte, 0 or 1
+//	list          length (uvarint), then the elements
+//
+// Reading userinfo takes three records. As JSON that is 25 us, this way it is
+// 4 us (BenchmarkUserinfo).
+type codec struct {
+	out     []byte
+	in      string
+	reading bool
+	err     error
+}
+
+// errFormat says that the bytes are not a record.
+var errFormat = errors.New("the record does not have the expected format")
+
+const noTime = math.MinInt64
+
+func encode(fields func(*codec)) []byte {
+	c := codec{out: make([]byte, 0, 512)}
+	fields(&c)
+	return c.out
+}
+
+func decode(plain []byte, fields func(*codec)) error {
+	c := codec{in: string(plain), reading: true}
+	fields(&c)
+	if c.err == nil && c.in != "" {
+		return errFormat
+	}
+	return c.err
+}
+
+// next takes n bytes, or fails.
+func (c *codec) next(n uint64) string {
+	if c.err != nil || n > uint64(len(c.in)) {
+		c.err = errFormat
+		return ""
+	}
+	taken := c.in[:n]
+	c.in = c.in[n:]
+	return taken
+}
+
+func (c *codec) uvarint() uint64 {
+	var v uint64
+	for shift := 0; shift < 64; shift += 7 {
+		s := c.next(1)
+		if c.err != nil {
+			return 0
+		}
+		v |= uint64(s[0]&0x7f) << shift
+		if s[0] < 0x80 {
+			return v
+		}
+	}
+	c.err = errFormat
+	return 0
+}
+
+func text[T ~string](c *codec, v *T) {
+	if c.reading {
+		*v = T(c.next(c.uvarint()))
+		return
+	}
+	c.out = binary.AppendUvarint(c.out, uint64(len(*v)))
+	c.out = append(c.out, *v...)
+}
+
+func (c *codec) bytes(v *[]byte) {
+	if c.reading {
+		if s := c.next(c.uvarint()); s != "" {
+			*v = []byte(s)
+		}
+		return
+	}
+	c.out = binary.AppendUvarint(c.out, uint64(len(*v)))
+	c.out = append(c.out, *v...)
+}
+
+func (c *codec) hash(v *[32]byte) {
+	if c.reading {
+		copy(v[:], c.next(32))
+		return
+	}
+	c.out = append(c.out, v[:]...)
+}
+
+func number[T ~uint8 | ~uint32 | ~uint64](c *codec, v *T) {
+	if c.reading {
+		n := c.uvarint()
+		if *v = T(n); uint64(*v) != n {
+			c.err = errFormat
+		}
+		return
+	}
+	c.out = binary.AppendUvarint(c.out, uint64(*v))
+}
+
+func (c *codec) flag(v *bool) {
+	if c.reading {
+		switch c.next(1) {
+		case "\x01":
+			*v = true
+		case "\x00":
+		default:
+			c.err = errFormat
+		}
+		return
+	}
+	if *v {
+		c.out = append(c.out, 1)
+	} else {
+		c.out = append(c.out, 0)
+	}
+}
+
+func (c *codec) int64(v *int64) {
+	if c.reading {
+		if s := c.next(8); s != "" {
+			*v = int64(binary.BigEndian.Uint64([]byte(s)))
+		}
+		return
+	}
+	c.out = binary.BigEndian.AppendUint64(c.out, uint64(*v))
+}
+
+func (c *codec) time(v *time.Time) {
+	n := int64(noTime)
+	if !v.IsZero() {
+		n = v.UnixNano()
+	}
+	c.int64(&n)
+	if c.reading && n != noTime {
+		*v = time.Unix(0, n).UTC()
+	}
+}
+
+func (c *codec) phone(v *phone.Number) {
+	digits := v.Digits()
+	text(c, &digits)
+	if !c.reading || digits == "" || c.err != nil {
+		return
+	}
+	if *v, c.err = phone.FromDigits(digits); c.err != nil || v.Digits() != digits {
+		c.err = errFormat
+	}
+}
+
+func list[T any](c *codec, v *[]T, each func(*codec, *T)) {
+	if !c.reading {
+		c.out = binary.AppendUvarint(c.out, uint64(len(*v)))
+		for i := range *v {
+			each(c, &(*v)[i])
+		}
+		return
+	}
+	n := c.uvarint()
+	if n > uint64(len(c.in)) { // every element takes a byte at least
+		c.err = errFormat
+		return
+	}
+	if n == 0 {
+		return
+	}
+	*v = make([]T, n)
+	for i := range *v {
+		each(c, &(*v)[i])
+	}
+}
+
+func texts(c *codec, v *[]string) { list(c, v, text[string]) }

@@ -1,0 +1,120 @@
+package bolt
+
+import (
+	"time"
+
+	"calleridp/keys"
+	"calleridp/provider/limit"
+	"calleridp/provider/login"
+)
+
+const limitPurpose keys.Purpose = "bolt/limit key"
+
+// limitKey hides what a limit is about: an ID may be a phone number.
+func (s *Store) limitKey(k limit.Key) [32]byte {
+	return s.master.MAC(limitPurpose, []byte(k.Kind), []byte(k.ID))
+}
+
+// limitRecord is a lock or a budget. Its end is the lock's end or the budget's
+// theoretical arrival time: after it, a budget is as good as never used.
+type limitRecord struct {
+	key    [32]byte
+	until  time.Time
+	Holder login.ID // the attempt that has the lock; "" in a budget
+}
+
+func (l *limitRecord) fields(c *codec) { text(c, &l.Holder) }
+
+// limit reads a lock or a budget; its until is zero when there is none. Whether
+// it is over is for the caller, who has a clock of his own.
+func (r reader) limit(key [32]byte) (limitRecord, error) {
+	l := limitRecord{key: key}
+	value := r.tx.Bucket(limits.id).Get(key[:])
+	if value == nil {
+		return l, nil
+	}
+	_, err := r.open(&limits, key[:], value, l.fields)
+	l.until = time.Unix(0, endOf(value))
+	return l, err
+}
+
+// spend decides whether the lock is free and every budget has room, and returns
+// what is to be kept then. When several refuse, the error names the first, and
+// the time when none of them would (invariant 7).
+func (r reader) spend(spend limit.Spend, holder login.ID, now time.Time) (taken []limitRecord, err error) {
+	var refused *limit.Exceeded
+	refuse := func(kind limit.Kind, retryAt time.Time) {
+		if refused == nil {
+			refused = &limit.Exceeded{Kind: kind}
+		}
+		if refused.RetryAt.Before(retryAt) {
+			refused.RetryAt = retryAt
+		}
+	}
+	if spend.Lock != (limit.Key{}) {
+		lock, err := r.limit(r.s.limitKey(spend.Lock))
+		if err != nil {
+			return nil, err
+		}
+		if lock.until.After(now) {
+			refuse(spend.Lock.Kind, lock.until)
+		}
+		lock.Holder, lock.until = holder, now.Add(spend.LockFor)
+		taken = append(taken, lock)
+	}
+	for _, charge := range spend.Charges {
+		key := r.s.limitKey(charge.Key)
+		var budget *limitRecord
+		for i := range taken { // charged twice in one spend
+			if taken[i].key == key {
+				budget = &taken[i]
+			}
+		}
+		if budget == nil {
+			stored, err := r.limit(key)
+			if err != nil {
+				return nil, err
+			}
+			taken = append(taken, stored)
+			budget = &taken[len(taken)-1]
+		}
+		decision := charge.Rate.Take(budget.until, now)
+		if !decision.Allowed {
+			refuse(charge.Key.Kind, decision.RetryAt)
+			continue
+		}
+		budget.until = decision.TAT
+	}
+	if refused != nil {
+		return nil, refused
+	}
+	return taken, nil
+}
+
+func (t *txn) take(taken []limitRecord) error {
+	for i := range taken {
+		l := &taken[i]
+		if err := t.put(&limits, l.key[:], l.until, l.fields); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// release ends the lock that holder took, or lets it end at until instead. A
+// lock that somebody else has taken since stays as it is.
+func (t *txn) release(key []byte, holder login.ID, until time.Time) error {
+	lock, err := t.limit([32]byte(key))
+	if err != nil {
+		return err
+	}
+	free := !lock.until.After(t.now)
+	switch {
+	case !free && lock.Holder != holder:
+		return nil
+	case until.IsZero():
+		return t.del(&limits, key)
+	}
+	lock.Holder = holder
+	return t.put(&limits, key, until, lock.fields)
+}
