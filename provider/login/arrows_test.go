@@ -1,6 +1,7 @@
 package login
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -349,6 +350,15 @@ func TestArrowsInAnyOrder(t *testing.T) {
 		if reached[s] == 0 {
 			t.Errorf("no walk reached %s: the test shows nothing about it", s)
 		}
+	}
+}
+
+// No secret opens nothing, not even an attempt that has the hash of none.
+func TestInvariant2_NoSecretIsNobodys(t *testing.T) {
+	a := attemptIn(t, Approved)
+	a.Browser = sha256.Sum256(nil)
+	if err := a.startedBy(""); !errors.Is(err, ErrNotYours) {
+		t.Errorf("startedBy(\"\"): %v", err)
 	}
 }
 

@@ -237,7 +237,7 @@ func (e *Engine) spend(s Start) limit.Spend {
 func (e *Engine) timeIsOver(id ID) {
 	ctx := context.Background()
 	a, err := e.Store.Attempt(ctx, id)
-	if err == nil && !a.State.Terminal() && a.expire(time.Now()) {
+	if err == nil && a.expire(time.Now()) {
 		e.audit(ctx, eventExpired, a)
 	}
 }

@@ -47,6 +47,9 @@ func TestResolve(t *testing.T) {
 			if got.TruecallerID != row.wantID || got.Number != number || got.Profile.FirstName != "Asha" {
 				t.Errorf("%+v", got)
 			}
+			if !row.wantNew && !got.Created.Equal(row.known.Created) || row.wantNew && !got.Created.Equal(now) {
+				t.Errorf("created %v", got.Created)
+			}
 			if !got.LastSignIn.Equal(now) || !got.VerifiedAt.Equal(now) {
 				t.Errorf("last sign-in %v, verified %v", got.LastSignIn, got.VerifiedAt)
 			}

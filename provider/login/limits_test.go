@@ -1,0 +1,179 @@
+package login_test
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"calleridp/provider/limit"
+	"calleridp/provider/login"
+	"calleridp/truecaller"
+)
+
+func TestInvariant7_OneOpenPushPerNumber(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		end := w.start().Expires
+		other := func(s *login.Start) { s.Browser, s.ClientID, s.Network = "another", "another", "2001:db8::/64" }
+		refused := func() {
+			t.Helper()
+			_, err := w.begin(other)
+			exceeded := (*limit.Exceeded)(nil)
+			if !errors.As(err, &exceeded) || exceeded.Kind != limit.Lock || !exceeded.RetryAt.Equal(end) {
+				t.Errorf("whoever asks: %v", err)
+			}
+		}
+		refused()
+		time.Sleep(4 * time.Minute)
+		w.restart()
+		refused()
+		time.Sleep(time.Minute - time.Nanosecond)
+		refused()
+		if w.phone.pushes() != 1 {
+			t.Errorf("%d pushes", w.phone.pushes())
+		}
+		time.Sleep(time.Nanosecond)
+		if _, err := w.begin(other); err != nil {
+			t.Errorf("after five minutes: %v", err)
+		}
+	})
+}
+
+// The lock ends early only when Truecaller has given its answer.
+func TestInvariant7_TheLockEndsOnTruecallersWord(t *testing.T) {
+	rows := []struct {
+		what   string
+		step   func(*world, login.Attempt)
+		locked bool
+	}{
+		{"approved", func(w *world, _ login.Attempt) { w.approve() }, false},
+		{"declined", func(w *world, _ login.Attempt) {
+			w.must(w.engine.Progress(w.t.Context(), w.callback(status("user_rejected"))))
+		}, false},
+		{"no profile", func(w *world, _ login.Attempt) {
+			w.must(w.engine.Failed(w.t.Context(), w.callback(), truecaller.ErrUnauthorized))
+		}, false},
+		{"cancelled in the browser", func(w *world, a login.Attempt) {
+			w.must(w.engine.Cancel(w.t.Context(), a.ID, browser))
+		}, true},
+		{"progress", func(w *world, _ login.Attempt) {
+			w.must(w.engine.Progress(w.t.Context(), w.callback(status("flow_invoked"))))
+		}, true},
+		{"a token", func(w *world, _ login.Attempt) { w.must(w.engine.Token(w.t.Context(), w.callback())) }, true},
+	}
+	for _, row := range rows {
+		t.Run(row.what, func(t *testing.T) {
+			w := newWorld(t)
+			row.step(w, w.start())
+			if w.locked() != row.locked {
+				t.Errorf("locked: %v", !row.locked)
+			}
+		})
+	}
+	t.Run("cooling down", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, func(c *login.Config) { c.CoolDown = 20 * time.Minute })
+			w.start()
+			w.must(w.engine.Progress(t.Context(), w.callback(status("user_rejected"))))
+			time.Sleep(20*time.Minute - 1)
+			if !w.locked() {
+				t.Error("a declined number cooled down too early")
+			}
+			time.Sleep(1)
+			if w.locked() {
+				t.Error("a declined number stays locked")
+			}
+		})
+	})
+}
+
+// A late release does not end a lock that a later attempt holds.
+func TestInvariant7_ALockIsReleasedByItsHolderOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(c *login.Config) { c.Lock = time.Minute })
+		w.start()
+		first := w.phone.state()
+		time.Sleep(time.Minute)
+		w.start()
+		d := w.callback(status("user_rejected"), func(d *truecaller.Delivery) { d.State = first })
+		w.must(w.engine.Progress(t.Context(), d))
+		if !w.locked() {
+			t.Error("the first attempt's decline released the second's lock")
+		}
+	})
+}
+
+func TestInvariant7_BudgetsAreSpentWithTheAttempt(t *testing.T) {
+	two := limit.Rate{Burst: 2, Period: time.Hour}
+	rows := []struct {
+		kind limit.Kind
+		set  func(*login.Limits)
+		same func(*login.Start) // what the tries have in common is in here
+	}{
+		{limit.Number, func(l *login.Limits) { l.Number = two }, func(s *login.Start) { s.Network, s.ClientID = s.Browser, s.Browser }},
+		{limit.Network, func(l *login.Limits) { l.Network = two }, func(s *login.Start) { s.ClientID = s.Browser }},
+		{limit.Client, func(l *login.Limits) { l.Client = two }, func(s *login.Start) { s.Network = s.Browser }},
+		{limit.Deployment, func(l *login.Limits) { l.Deployment = two }, func(s *login.Start) { s.Network, s.ClientID = s.Browser, s.Browser }},
+	}
+	for _, row := range rows {
+		t.Run(string(row.kind), func(t *testing.T) {
+			w := newWorld(t, func(c *login.Config) { row.set(&c.Limits) })
+			try := func(n string) error {
+				_, err := w.begin(row.same, func(s *login.Start) {
+					s.Browser = "browser " + n
+					row.same(s)
+					if row.kind != limit.Number {
+						s.Number = num(t, "4670174061"+n)
+					}
+				})
+				if err == nil && row.kind == limit.Number { // release the lock, not the budget
+					w.must(w.engine.Progress(t.Context(), w.callback(status("user_rejected"))))
+				}
+				return err
+			}
+			for _, n := range []string{"1", "2"} {
+				w.must(try(n))
+			}
+			w.restart()
+			exceeded := (*limit.Exceeded)(nil)
+			if err := try("3"); !errors.As(err, &exceeded) || exceeded.Kind != row.kind || !exceeded.RetryAt.After(time.Now()) {
+				t.Errorf("the third: %v", err)
+			}
+			if w.phone.pushes() != 2 {
+				t.Errorf("%d pushes", w.phone.pushes())
+			}
+			if !w.log.has("attempt.limited", map[string]string{"limit": string(row.kind)}) {
+				t.Error("the refusal is not audited")
+			}
+			// A refused submission takes nothing, the lock neither.
+			if row.kind != limit.Number && w.isLocked("46701740613") {
+				t.Error("the refused number is locked")
+			}
+		})
+	}
+}
+
+// Nobody can tell by the record that a page shows whether the number has an
+// account.
+func TestInvariant7_NoAccountLooksLikeNoAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		silent := w.start()
+		w.phone.answer = refuses(truecaller.PushNoAccount)
+		nobody := w.start(dialled(t, "46701740617"))
+		w.settle()
+		for range 7 {
+			a, b := w.record(silent.ID), w.record(nobody.ID)
+			if a.State != b.State || a.Reason != b.Reason || !a.Expires.Equal(b.Expires) {
+				t.Fatalf("%s %s %v, but %s %s %v", a.State, a.Reason, a.Expires, b.State, b.Reason, b.Expires)
+			}
+			_, lockA := w.begin()
+			_, lockB := w.begin(dialled(t, "46701740617"))
+			if (lockA == nil) != (lockB == nil) {
+				t.Fatalf("%v, but %v", lockA, lockB)
+			}
+			time.Sleep(time.Minute)
+		}
+	})
+}
