@@ -1,0 +1,59 @@
+package simulator
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+)
+
+// profileOf is the body of a profile, in the shapes that Truecaller documents
+// and in some that it should not send.
+func profileOf(kind, number, id string) []byte {
+	switch kind {
+	case "no e-mail":
+		return marshal(map[string]any{
+			"id": id, "phoneNumbers": []json.Number{json.Number(number)},
+			"name": map[string]any{"first": "Nils", "last": "Ek"}, "onlineIdentities": map[string]any{"url": "https://nils.example"},
+			"isActive": true, "gender": "Male", "badges": []string{},
+		})
+	case "first name only":
+		return marshal(map[string]any{"phoneNumbers": []json.Number{json.Number(number)}, "name": map[string]any{"first": "Mira"}})
+	case "strings":
+		return marshal(map[string]any{
+			"id": id, "userId": "4567890123456789", "phoneNumbers": []string{"919999999999", number, "+46701740698"},
+			"name": map[string]any{"first": "Asha", "last": "Rao"}, "isActive": "True", "gender": "NotSet",
+			"onlineIdentities": map[string]any{"email": "asha@example.com"}, "createdTime": "1379314068000",
+			"history": map[string]any{"name": map[string]any{"updateTime": "1508916139000"}},
+		})
+	case "huge":
+		return marshal(map[string]any{"phoneNumbers": []json.Number{json.Number(number)}, "name": map[string]any{"first": "Big"}, "aboutMe": strings.Repeat("a", 1<<20)})
+	case "hostile text":
+		return marshal(map[string]any{
+			"id": id, "phoneNumbers": []json.Number{json.Number(number)},
+			"name": map[string]any{"first": "\u202eevil\u2066\u0000\u0007\u001b[31m\n<b>" + strings.Repeat("x", 10<<10), "last": "\u200f&\"'"},
+		})
+	}
+	return marshal(map[string]any{
+		"id": id, "userId": 4567890123456789, "phoneNumbers": []json.Number{json.Number(number)},
+		"name":           map[string]any{"first": "Anna", "last": "Lind"},
+		"onlineIdentity": map[string]any{"facebookId": "anna.lind", "twitterId": "annalind", "email": "anna.lind@example.com", "url": "https://anna.example"},
+		"avatarUrl":      "https://images.example/anna.png",
+		"aboutMe":        "Reads a lot.", "companyName": "Example AB", "jobTitle": "Librarian", "gender": "Female",
+		"addresses": []any{map[string]any{"countryCode": "se", "city": "Stockholm", "street": "Drottninggatan 1", "zipcode": "111 51"}},
+		"badges":    []string{"verified", "premium"}, "isActive": true, "privacy": "Public", "type": "Personal",
+		"history": map[string]any{"name": map[string]any{"updateTime": 1508916139000}},
+	})
+}
+
+// idOf is Truecaller's own id for the holder of a number.
+func idOf(number string, person int) string {
+	return fmt.Sprintf("sim-%s-%d", number[len(number)-4:], person)
+}
+
+func marshal(v any) []byte {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // these are our own maps
+	}
+	return b
+}

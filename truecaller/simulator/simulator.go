@@ -1,0 +1,87 @@
+// Package simulator is a Truecaller that runs on a laptop and misbehaves on
+// request. It speaks the wire format of the push interface and of the profile
+// interface, delivers callbacks as Truecaller would, and has a phone on a web
+// page. It is reached over HTTP alone.
+package simulator
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// Config is what a Simulator needs.
+type Config struct {
+	// AppName and AppKey are the one registered app.
+	AppName, AppKey string
+	// CallbackURL is where its callbacks go.
+	CallbackURL string
+	// ApproveAll makes every number approve at once, for load tests.
+	ApproveAll bool
+	Log        *slog.Logger
+}
+
+// Simulator is a running one.
+type Simulator struct {
+	Config
+	ctx  context.Context
+	stop context.CancelFunc
+	http *http.Client
+
+	mu       sync.Mutex
+	requests []*request // oldest first
+	byID     map[string]*request
+	tokens   map[string]*token
+	visits   map[string]int // how often a number has signed in
+	log      []Event
+}
+
+// request is one push.
+type request struct {
+	ID, State, Number, App string
+	Received               time.Time
+	Decided                string // "", approve, decline or expire
+}
+
+type token struct {
+	number  string
+	kind    string // of profile
+	person  int    // which holder of the number
+	expires time.Time
+	fails   int // how many more requests answer 503
+	status  int // what it answers instead of a profile
+}
+
+// Event is a line of the log.
+type Event struct {
+	At     time.Time       `json:"at"`
+	What   string          `json:"what"` // push, profile or callback
+	Phone  string          `json:"phone,omitempty"`
+	AppKey bool            `json:"app_key_present,omitempty"`
+	Body   json.RawMessage `json:"body,omitempty"`
+	Status int             `json:"status"`
+}
+
+const (
+	keptRequests = 2000
+	keptEvents   = 2000
+	tokenLife    = 10 * time.Minute
+	foreign      = "https://profile4.truecaller.com.evil.example/v1/default"
+)
+
+// New makes a simulator.
+func New(c Config) *Simulator {
+	ctx, stop := context.WithCancel(context.Background())
+	return &Simulator{Config: c, ctx: ctx, stop: stop,
+		http: &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}},
+		byID: map[string]*request{}, tokens: map[string]*token{}, visits: map[string]int{}}
+}
+
+// Close stops what is still to come.
+func (s *Simulator) Close() { s.stop() }
+
+func rand64() string { return base64.RawURLEncoding.EncodeToString(random(16)) }
