@@ -1,0 +1,179 @@
+package storagetest
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"calleridp/provider/grant"
+	"calleridp/provider/limit"
+	"calleridp/provider/login"
+	"calleridp/provider/session"
+	"calleridp/provider/subject"
+)
+
+func testAttempts(t *testing.T, w *world) {
+	_, err := w.Attempt(w.ctx, "absent")
+	w.is(err, login.ErrNotFound)
+	_, err = w.AttemptByCorrelation(w.ctx, newHash())
+	w.is(err, login.ErrNotFound)
+	_, err = w.UpdateAttempt(w.ctx, "absent", func(*login.Attempt) (login.Effects, error) {
+		t.Error("a step ran for an absent attempt")
+		return login.Effects{}, nil
+	})
+	w.is(err, login.ErrNotFound)
+	_, err = w.ApproveAttempt(w.ctx, "absent", func(*login.Attempt, *subject.Person) (subject.Person, login.Effects, error) {
+		t.Error("a step ran for an absent attempt")
+		return subject.Person{}, login.Effects{}, nil
+	})
+	w.is(err, login.ErrNotFound)
+	_, err = w.FinishAttempt(w.ctx, "absent", "", func(*login.Attempt) (session.Session, grant.Code, error) {
+		t.Error("a step ran for an absent attempt")
+		return session.Session{}, grant.Code{}, nil
+	})
+	w.is(err, login.ErrNotFound)
+
+	a := w.create()
+	twice := w.attempt()
+	twice.ID = a.ID
+	if w.CreateAttempt(w.ctx, twice, limit.Spend{}, w.now) == nil {
+		t.Error("an ID was used twice")
+	}
+	twice = w.attempt()
+	twice.Correlation = a.Correlation // invariant 6: single use
+	if w.CreateAttempt(w.ctx, twice, limit.Spend{}, w.now) == nil {
+		t.Error("a state was used twice")
+	}
+
+	after, err := w.UpdateAttempt(w.ctx, a.ID, func(a *login.Attempt) (login.Effects, error) {
+		a.State, a.RequestID = login.Waiting, "r1"
+		return login.Effects{}, nil
+	})
+	w.must(err)
+	a.State, a.RequestID = login.Waiting, "r1"
+	w.same(after, a)
+	got, err := w.Attempt(w.ctx, a.ID)
+	w.must(err)
+	w.same(got, a)
+
+	// It is still there for a while after its end, as it was.
+	late := w.attempt()
+	late.Created, late.Expires = w.now.Add(-6*time.Minute), w.now.Add(-time.Minute)
+	w.must(w.CreateAttempt(w.ctx, late, limit.Spend{}, w.now))
+	got, err = w.Attempt(w.ctx, late.ID)
+	w.must(err)
+	w.same(got, late)
+	_, err = w.AttemptByCorrelation(w.ctx, late.Correlation)
+	w.must(err)
+}
+
+// A note is seen at once, and is applied in order with everything else.
+func testNotes(t *testing.T, w *world) {
+	a := w.create()
+	note := func(change func(*login.Attempt) error) {
+		w.NoteAttempt(w.ctx, a.ID, func(a *login.Attempt) (login.Effects, error) { return login.Effects{}, change(a) })
+	}
+	append1 := func(s string) func(*login.Attempt) error {
+		return func(a *login.Attempt) error { a.RequestID += s; return nil }
+	}
+	expect := func(want string) {
+		t.Helper()
+		got, err := w.Attempt(w.ctx, a.ID)
+		w.must(err)
+		byState, err := w.AttemptByCorrelation(w.ctx, a.Correlation)
+		w.must(err)
+		if got.RequestID != want || byState.RequestID != want {
+			t.Fatalf("%q and %q, want %q", got.RequestID, byState.RequestID, want)
+		}
+	}
+	note(append1("1"))
+	expect("1")
+	note(append1("2"))
+	expect("12")
+	_, err := w.UpdateAttempt(w.ctx, a.ID, func(a *login.Attempt) (login.Effects, error) {
+		if a.RequestID != "12" {
+			t.Errorf("an update came before the notes: %q", a.RequestID)
+		}
+		return login.Effects{}, append1("3")(a)
+	})
+	w.must(err)
+	expect("123")
+
+	note(func(a *login.Attempt) error { a.RequestID = "never"; return login.ErrState })
+	expect("123")
+	w.NoteAttempt(w.ctx, "absent", func(*login.Attempt) (login.Effects, error) { return login.Effects{}, nil })
+	for i := range 200 { // also while they are being committed
+		note(append1("x"))
+		got, err := w.Attempt(w.ctx, a.ID)
+		w.must(err)
+		if len(got.RequestID) != 4+i {
+			t.Fatalf("after %d notes: %q", i+1, got.RequestID)
+		}
+		if i%10 == 0 {
+			w.must(w.PutDelivery(w.ctx, w.delivery()))
+		}
+	}
+	w.NoteAttempt(w.ctx, a.ID, func(a *login.Attempt) (login.Effects, error) {
+		a.RequestID = "last"
+		return login.Effects{Unlock: true}, nil
+	})
+	w.reopen()
+	expect("last")
+	if w.locked(a, w.now) {
+		t.Error("the effects of a note did not happen")
+	}
+}
+
+// A step that returns an error leaves nothing behind, whatever it did before.
+func testStepErrors(t *testing.T, w *world) {
+	refused := errors.New("refused")
+	a, d := w.create(), w.delivery()
+	w.must(w.PutDelivery(w.ctx, d))
+	p, s, c := w.person(a.Number), w.session(), w.code("")
+	old := w.session()
+	w.signIn(old, "")
+
+	effects := login.Effects{Unlock: true, Drop: d.ID}
+	spoil := func(a *login.Attempt) { a.State, a.RequestID, a.Trying = login.Failed, "spoilt", []string{"spoilt"} }
+	_, err := w.UpdateAttempt(w.ctx, a.ID, func(a *login.Attempt) (login.Effects, error) {
+		spoil(a)
+		return effects, refused
+	})
+	if err != refused {
+		t.Errorf("the error of a step comes back as %v", err)
+	}
+	_, err = w.ApproveAttempt(w.ctx, a.ID, func(a *login.Attempt, _ *subject.Person) (subject.Person, login.Effects, error) {
+		spoil(a)
+		return p, effects, refused
+	})
+	if err != refused {
+		t.Errorf("the error of a step comes back as %v", err)
+	}
+	_, err = w.FinishAttempt(w.ctx, a.ID, old.ID, func(a *login.Attempt) (session.Session, grant.Code, error) {
+		spoil(a)
+		return s, c, refused
+	})
+	if err != refused {
+		t.Errorf("the error of a step comes back as %v", err)
+	}
+
+	got, err := w.Attempt(w.ctx, a.ID)
+	w.must(err)
+	w.same(got, a)
+	if !w.inbox(d.ID) {
+		t.Error("the delivery was dropped")
+	}
+	if !w.locked(a, w.now) {
+		t.Error("the lock was released")
+	}
+	_, err = w.Person(w.ctx, p.Sub)
+	w.is(err, subject.ErrNotFound)
+	_, err = w.Session(w.ctx, s.ID)
+	w.is(err, session.ErrNotFound)
+	_, err = w.Session(w.ctx, old.ID)
+	w.must(err)
+	w.is(w.UseCode(w.ctx, c.Hash, func(grant.Code, *grant.Grant) grant.Redemption { return grant.Redemption{} }), grant.ErrNotFound)
+	if known := w.approve(a.ID, p); known != nil {
+		t.Errorf("the number was bound to %v", known.Sub)
+	}
+}

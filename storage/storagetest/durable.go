@@ -1,0 +1,77 @@
+package storagetest
+
+import (
+	"context"
+	"testing"
+
+	"calleridp/keys"
+	"calleridp/provider/client"
+	"calleridp/provider/limit"
+	"calleridp/provider/login"
+)
+
+// Everything is there after a restart.
+func testReopen(t *testing.T, w *world) {
+	a, d, s, c := w.create(), w.delivery(), w.session(), w.code("")
+	p := w.person(a.Number)
+	w.must(w.PutDelivery(w.ctx, d))
+	w.approve(a.ID, p)
+	w.signIn(s, "")
+	token := w.redeem(c)
+	w.must(w.CreateClient(w.ctx, client.Client{ID: "shop"}))
+	w.must(w.ReplaceSigningKeys(w.ctx, []keys.Record{{ID: "k"}}, 0))
+
+	for range 2 {
+		w.reopen()
+		got, err := w.AttemptByCorrelation(w.ctx, a.Correlation)
+		w.must(err)
+		if got.State != login.Approved {
+			t.Errorf("%+v", got)
+		}
+		if !w.inbox(d.ID) {
+			t.Error("the delivery is gone")
+		}
+		_, err = w.Person(w.ctx, p.Sub)
+		w.must(err)
+		_, err = w.Session(w.ctx, s.ID)
+		w.must(err)
+		_, err = w.SessionBySecret(w.ctx, s.Secret)
+		w.must(err)
+		_, _, err = w.AccessToken(w.ctx, token.Hash)
+		w.must(err)
+		_, err = w.Client(w.ctx, "shop")
+		w.must(err)
+		set, version, err := w.SigningKeys(w.ctx)
+		w.must(err)
+		if len(set) != 1 || version == 0 {
+			t.Errorf("%+v version %d", set, version)
+		}
+	}
+}
+
+// A context that has ended is an error, and nothing happens.
+func testEndedContext(t *testing.T, w *world) {
+	ended, cancel := context.WithCancel(w.ctx)
+	cancel()
+	a, d := w.attempt(), w.delivery()
+	w.is(w.CreateAttempt(ended, a, limit.Spend{}, w.now), context.Canceled)
+	w.is(w.PutDelivery(ended, d), context.Canceled)
+	_, err := w.Attempt(ended, a.ID)
+	w.is(err, context.Canceled)
+	_, err = w.Attempt(w.ctx, a.ID)
+	w.is(err, login.ErrNotFound)
+	if w.inbox(d.ID) {
+		t.Error("the delivery was kept")
+	}
+
+	// Also one that ends at any time meanwhile: the answer is the truth.
+	for range 200 {
+		ctx, cancel := context.WithCancel(w.ctx)
+		a := w.attempt()
+		go cancel()
+		err := w.CreateAttempt(ctx, a, limit.Spend{}, w.now)
+		if _, found := w.Attempt(w.ctx, a.ID); (err == nil) != (found == nil) {
+			t.Fatalf("create: %v, and yet reading it: %v", err, found)
+		}
+	}
+}

@@ -1,0 +1,128 @@
+package storagetest
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"calleridp/provider/limit"
+	"calleridp/provider/login"
+)
+
+// exceeded checks that a spend was refused for a reason, and returns when to try
+// again.
+func (w *world) exceeded(err error, kind limit.Kind) time.Time {
+	w.t.Helper()
+	var e *limit.Exceeded
+	if !errors.As(err, &e) || e.Kind != kind {
+		w.t.Fatalf("error %v, want a refusal by %s", err, kind)
+	}
+	return e.RetryAt
+}
+
+func testLocks(t *testing.T, w *world) {
+	a := w.create()
+	other := w.attempt()
+	other.Number = a.Number
+	end := w.now.Add(5 * time.Minute)
+	if retry := w.exceeded(w.CreateAttempt(w.ctx, other, lockOf(a), w.now), limit.Lock); !retry.Equal(end) {
+		t.Errorf("retry at %v, want %v", retry, end)
+	}
+	_, err := w.Attempt(w.ctx, other.ID)
+	w.is(err, login.ErrNotFound)
+	w.reopen() // invariant 7: it survives a restart
+	if !w.locked(a, end.Add(-time.Millisecond)) {
+		t.Error("the lock ended early")
+	}
+	if w.locked(a, end) {
+		t.Error("the lock did not end")
+	}
+
+	unlock := func(a login.Attempt, e login.Effects) {
+		t.Helper()
+		_, err := w.UpdateAttempt(w.ctx, a.ID, func(*login.Attempt) (login.Effects, error) { return e, nil })
+		w.must(err)
+	}
+	// Who has the lock may release it, and nobody else.
+	w.must(w.CreateAttempt(w.ctx, other, lockOf(a), end))
+	unlock(a, login.Effects{Unlock: true})
+	if !w.locked(a, end) {
+		t.Error("an attempt released the lock of a later one")
+	}
+	unlock(other, login.Effects{Unlock: true})
+	if w.locked(a, end) {
+		t.Error("the lock was not released")
+	}
+	unlock(other, login.Effects{Unlock: true})
+
+	// A cool-down takes the place of the lock.
+	b := w.create()
+	cool := w.now.Add(time.Minute)
+	unlock(b, login.Effects{CoolDown: cool})
+	if !w.locked(b, cool.Add(-time.Millisecond)) || w.locked(b, cool) {
+		t.Error("the lock does not end with the cool-down")
+	}
+
+	// Without a lock in the spend, none is taken.
+	free := w.attempt()
+	w.must(w.CreateAttempt(w.ctx, free, limit.Spend{LockFor: time.Hour}, w.now))
+	w.must(w.CreateAttempt(w.ctx, w.attempt(), limit.Spend{LockFor: time.Hour}, w.now))
+	if w.locked(free, w.now) {
+		t.Error("a lock was taken that nobody asked for")
+	}
+	unlock(free, login.Effects{Unlock: true})
+}
+
+func testBudgets(t *testing.T, w *world) {
+	key := limit.Key{Kind: limit.Network, ID: "192.0.2.7/32"}
+	rate := limit.Rate{Burst: 3, Period: 30 * time.Second}
+	charge := limit.Charge{Key: key, Rate: rate}
+	spend := func(at time.Time, charges ...limit.Charge) error {
+		return w.CreateAttempt(w.ctx, w.attempt(), limit.Spend{Charges: charges}, at)
+	}
+	for range 3 {
+		w.must(spend(w.now, charge))
+	}
+	retry := w.exceeded(spend(w.now, charge), limit.Network)
+	w.reopen()
+	w.exceeded(spend(retry.Add(-time.Millisecond), charge), limit.Network)
+	w.must(spend(retry, charge))
+	w.exceeded(spend(retry, charge), limit.Network)
+
+	// The same ID of another kind is another budget.
+	w.must(spend(w.now, limit.Charge{Key: limit.Key{Kind: limit.Client, ID: key.ID}, Rate: rate}))
+	w.must(spend(w.now, limit.Charge{Key: limit.Key{Kind: limit.Deployment}, Rate: rate}))
+
+	// All or nothing: what is refused for one reason costs nothing elsewhere.
+	one := limit.Charge{Key: limit.Key{Kind: limit.Client, ID: "one"}, Rate: limit.Rate{Burst: 1, Period: time.Hour}}
+	a := w.attempt()
+	s := lockOf(a)
+	s.Charges = []limit.Charge{one, charge}
+	w.exceeded(w.CreateAttempt(w.ctx, a, s, w.now), limit.Network)
+	_, err := w.Attempt(w.ctx, a.ID)
+	w.is(err, login.ErrNotFound)
+	if w.locked(a, w.now) {
+		t.Error("a refused spend took the lock")
+	}
+	w.must(spend(w.now, one))
+	w.exceeded(spend(w.now, one), limit.Client)
+
+	// A lock that is held costs no budget, and RetryAt is when both would allow.
+	locked := w.create()
+	two := limit.Charge{Key: limit.Key{Kind: limit.Number, ID: "two"}, Rate: limit.Rate{Burst: 1, Period: time.Hour}}
+	s = lockOf(locked)
+	s.Charges = []limit.Charge{two}
+	w.exceeded(w.CreateAttempt(w.ctx, w.attempt(), s, w.now), limit.Lock)
+	w.must(spend(w.now, two))
+	if retry := w.exceeded(w.CreateAttempt(w.ctx, w.attempt(), s, w.now), limit.Lock); !retry.Equal(w.now.Add(time.Hour)) {
+		t.Errorf("retry at %v, when the budget still refuses", retry)
+	}
+
+	// The same budget twice in one spend is charged twice.
+	pair := limit.Charge{Key: limit.Key{Kind: limit.Client, ID: "pair"}, Rate: limit.Rate{Burst: 2, Period: time.Hour}}
+	w.exceeded(spend(w.now, pair, pair, pair), limit.Client)
+	w.must(spend(w.now, pair, pair))
+	w.exceeded(spend(w.now, pair), limit.Client)
+
+	w.exceeded(spend(w.now, limit.Charge{Key: limit.Key{Kind: limit.Client, ID: "zero"}}), limit.Client) // invariant 7: fail closed
+}

@@ -1,0 +1,72 @@
+package storagetest
+
+import (
+	"testing"
+
+	"calleridp/provider/login"
+	"calleridp/provider/subject"
+)
+
+func testPeople(t *testing.T, w *world) {
+	_, err := w.Person(w.ctx, "absent")
+	w.is(err, subject.ErrNotFound)
+
+	first := w.create()
+	again := func() login.Attempt {
+		t.Helper()
+		a := w.attempt()
+		a.Number = first.Number
+		w.must(w.CreateAttempt(w.ctx, a, lockOf(a), w.now))
+		return a
+	}
+	p := w.person(first.Number)
+	if known := w.approve(first.ID, p); known != nil {
+		t.Fatalf("a new number is bound to %+v", known)
+	}
+	a, err := w.Attempt(w.ctx, first.ID)
+	w.must(err)
+	if a.State != login.Approved || a.Sub != p.Sub {
+		t.Fatalf("%+v", a)
+	}
+	if w.locked(first, w.now) {
+		t.Error("the approval did not release the lock")
+	}
+
+	// The same person again.
+	known := w.approve(again().ID, p)
+	if known == nil {
+		t.Fatal("the number is not bound")
+	}
+	w.same(*known, p)
+
+	// Nobody: the attempt failed. The number's person stays.
+	failed := again()
+	after, err := w.ApproveAttempt(w.ctx, failed.ID, func(a *login.Attempt, _ *subject.Person) (subject.Person, login.Effects, error) {
+		a.State, a.Reason = login.Failed, login.PhoneMismatch
+		return subject.Person{}, login.Effects{Unlock: true}, nil
+	})
+	w.must(err)
+	if after.State != login.Failed {
+		t.Fatalf("%+v", after)
+	}
+
+	// Another person has the number now. A sub is never issued again, so the
+	// first one stays known by it.
+	p2 := w.person(first.Number)
+	if known := w.approve(again().ID, p2); known == nil || known.Sub != p.Sub {
+		t.Fatalf("bound to %+v, want the first person", known)
+	}
+	if known := w.approve(again().ID, p2); known == nil || known.Sub != p2.Sub {
+		t.Fatalf("bound to %+v, want the second person", known)
+	}
+	kept, err := w.Person(w.ctx, p.Sub)
+	w.must(err)
+	w.same(kept, p)
+
+	// What was learnt about a person replaces what was known.
+	p2.Profile.FirstName, p2.TruecallerID = "Bina", "tc-2"
+	w.approve(again().ID, p2)
+	kept, err = w.Person(w.ctx, p2.Sub)
+	w.must(err)
+	w.same(kept, p2)
+}

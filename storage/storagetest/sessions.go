@@ -1,0 +1,127 @@
+package storagetest
+
+import (
+	"testing"
+	"time"
+
+	"calleridp/provider/grant"
+	"calleridp/provider/login"
+	"calleridp/provider/session"
+)
+
+func testFinish(t *testing.T, w *world) {
+	old := w.session()
+	w.signIn(old, "")
+	g := w.code(old.ID)
+	w.redeem(g)
+
+	a, s, c := w.create(), w.session(), w.code("")
+	after, err := w.FinishAttempt(w.ctx, a.ID, old.ID, func(a *login.Attempt) (session.Session, grant.Code, error) {
+		a.State, a.Ended = login.Done, w.now
+		return s, c, nil
+	})
+	w.must(err)
+	a.State, a.Ended = login.Done, w.now
+	w.same(after, a)
+	got, err := w.Attempt(w.ctx, a.ID)
+	w.must(err)
+	w.same(got, a)
+	_, err = w.SessionBySecret(w.ctx, s.Secret)
+	w.must(err)
+	used := false
+	w.must(w.UseCode(w.ctx, c.Hash, func(grant.Code, *grant.Grant) grant.Redemption { used = true; return grant.Redemption{} }))
+	if !used {
+		t.Error("the code was not there")
+	}
+
+	// The session that it replaces is gone; its grants are not.
+	_, err = w.Session(w.ctx, old.ID)
+	w.is(err, session.ErrNotFound)
+	_, err = w.SessionBySecret(w.ctx, old.Secret)
+	w.is(err, session.ErrNotFound)
+	if w.revoked(g.Grant.ID) {
+		t.Error("the grants of a replaced session were revoked")
+	}
+	w.signIn(w.session(), "absent")
+
+	// The same session again, with another secret in the cookie.
+	turned := s
+	turned.Secret = newHash()
+	w.signIn(turned, "")
+	_, err = w.SessionBySecret(w.ctx, s.Secret)
+	w.is(err, session.ErrNotFound)
+	found, err := w.Session(w.ctx, s.ID)
+	w.must(err)
+	w.same(found, turned)
+}
+
+func testSessions(t *testing.T, w *world) {
+	_, err := w.Session(w.ctx, "absent")
+	w.is(err, session.ErrNotFound)
+	_, err = w.SessionBySecret(w.ctx, newHash())
+	w.is(err, session.ErrNotFound)
+	w.must(w.EndSession(w.ctx, "absent"))
+
+	over := w.session()
+	over.Expires = w.now.Add(-time.Millisecond)
+	w.signIn(over, "")
+	_, err = w.Session(w.ctx, over.ID)
+	w.is(err, session.ErrNotFound)
+	_, err = w.SessionBySecret(w.ctx, over.Secret)
+	w.is(err, session.ErrNotFound)
+
+	s, neighbour := w.session(), w.session()
+	neighbour.ID = s.ID + "x"
+	w.signIn(s, "")
+	w.signIn(neighbour, "")
+	online, online2, offline, elsewhere := w.code(s.ID), w.code(s.ID), w.code(s.ID), w.code(neighbour.ID)
+	offline.Grant.Offline = true
+	token := w.redeem(online)
+	for _, c := range []grant.Code{online2, offline, elsewhere} {
+		w.redeem(c)
+	}
+	unused, unusedOffline := w.code(s.ID), w.code(s.ID)
+	unusedOffline.Grant.Offline = true
+	w.must(w.CreateCode(w.ctx, unused))
+	w.must(w.CreateCode(w.ctx, unusedOffline))
+
+	for range 2 { // ending an absent session is no error
+		w.must(w.EndSession(w.ctx, s.ID))
+		_, err = w.Session(w.ctx, s.ID)
+		w.is(err, session.ErrNotFound)
+		_, err = w.SessionBySecret(w.ctx, s.Secret)
+		w.is(err, session.ErrNotFound)
+		for _, row := range []struct {
+			name    string
+			code    grant.Code
+			revoked bool
+		}{{"online", online, true}, {"online2", online2, true}, {"offline", offline, false}, {"of another session", elsewhere, false}} {
+			if got := w.revoked(row.code.Grant.ID); got != row.revoked {
+				t.Errorf("the grant %s is revoked: %v", row.name, got)
+			}
+		}
+	}
+	_, g, err := w.AccessToken(w.ctx, token.Hash)
+	w.must(err)
+	if !g.Revoked {
+		t.Error("a token's grant is not revoked")
+	}
+	nothing := func(grant.Code, *grant.Grant) grant.Redemption { return grant.Redemption{} }
+	w.is(w.UseCode(w.ctx, unused.Hash, nothing), grant.ErrNotFound)
+	w.must(w.UseCode(w.ctx, unusedOffline.Hash, nothing))
+	w.must(w.UseCode(w.ctx, online.Hash, nothing)) // a second use is still recognised
+	_, err = w.Session(w.ctx, neighbour.ID)
+	w.must(err)
+
+	// A session that a new sign-in replaced is not there any more. Signing out
+	// of it still revokes what it gave.
+	replaced := w.session()
+	w.signIn(replaced, "")
+	c := w.code(replaced.ID)
+	w.redeem(c)
+	w.signIn(w.session(), replaced.ID)
+	w.must(w.EndSession(w.ctx, replaced.ID))
+	if !w.revoked(c.Grant.ID) {
+		t.Error("the grant of a replaced session outlived its sign-out")
+	}
+}

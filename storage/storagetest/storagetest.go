@@ -1,0 +1,262 @@
+// Package storagetest is the contract that every storage engine must pass: what
+// the comments of the stores' interfaces say, as tests. An engine's own test
+// calls Run; what only that engine can do (its files, its servers) is tested
+// beside it.
+package storagetest
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"reflect"
+	"testing"
+	"time"
+
+	"calleridp/keys"
+	"calleridp/provider/client"
+	"calleridp/provider/grant"
+	"calleridp/provider/limit"
+	"calleridp/provider/login"
+	"calleridp/provider/session"
+	"calleridp/provider/subject"
+	"calleridp/truecaller"
+	"calleridp/truecaller/phone"
+)
+
+// Engine is every store at once. Only wiring and this suite mention it; everybody
+// else declares the store that he needs.
+type Engine interface {
+	keys.Store
+	truecaller.Inbox
+	login.Store
+	subject.Store
+	session.Store
+	grant.Store
+	client.Store
+
+	// PinIssuer keeps the first issuer that it is told, and refuses any other.
+	PinIssuer(ctx context.Context, issuer string) error
+	// Run deletes what has expired, until ctx ends.
+	Run(ctx context.Context)
+	// Close makes everything durable, also what was only noted.
+	Close() error
+}
+
+// Place is where an engine keeps its data. Each call opens it, after the engine
+// that had it open was closed.
+type Place func(t *testing.T) Engine
+
+// Run runs the suite. fresh makes an empty place.
+func Run(t *testing.T, fresh func(t *testing.T) Place) {
+	for _, part := range []struct {
+		name string
+		test func(t *testing.T, w *world)
+	}{
+		{"Fields", testFields},
+		{"SigningKeys", testSigningKeys},
+		{"Issuer", testIssuer},
+		{"Clients", testClients},
+		{"Inbox", testInbox},
+		{"Attempts", testAttempts},
+		{"Notes", testNotes},
+		{"StepErrors", testStepErrors},
+		{"Locks", testLocks},
+		{"Budgets", testBudgets},
+		{"People", testPeople},
+		{"Finish", testFinish},
+		{"Sessions", testSessions},
+		{"Codes", testCodes},
+		{"Grants", testGrants},
+		{"AccessTokens", testAccessTokens},
+		{"Reopen", testReopen},
+		{"EndedContext", testEndedContext},
+		{"Parallel", testParallel},
+	} {
+		t.Run(part.name, func(t *testing.T) {
+			place := fresh(t)
+			w := &world{Engine: place(t), t: t, place: place, ctx: t.Context(), now: time.Now().UTC().Truncate(time.Millisecond)}
+			t.Cleanup(func() { w.Close() })
+			part.test(t, w)
+		})
+	}
+}
+
+// world is an engine under test.
+type world struct {
+	Engine
+	t     *testing.T
+	place Place
+	ctx   context.Context
+	now   time.Time
+}
+
+// reopen closes the engine and opens its place again.
+func (w *world) reopen() {
+	w.t.Helper()
+	w.must(w.Close())
+	w.Engine = w.place(w.t)
+}
+
+func (w *world) must(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// is checks that err is the expected one.
+func (w *world) is(err, want error) {
+	w.t.Helper()
+	if !errors.Is(err, want) {
+		w.t.Fatalf("error %v, want %v", err, want)
+	}
+}
+
+// same checks that a record came back whole. Times come back in UTC. It may be
+// called by a step, which an engine may run in a goroutine of its own.
+func (w *world) same(got, want any) {
+	w.t.Helper()
+	if !reflect.DeepEqual(got, want) {
+		w.t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+func newID() string {
+	b := make([]byte, 16)
+	rand.Read(b)
+	return base64.RawURLEncoding.EncodeToString(b)
+}
+
+func newHash() (h [32]byte) {
+	rand.Read(h[:])
+	return h
+}
+
+// newNumber is one of the Swedish numbers that are kept for fiction.
+func newNumber() phone.Number {
+	b := make([]byte, 4)
+	rand.Read(b)
+	n, err := phone.FromDigits(fmt.Sprintf("4670174%04d%03d", int(b[0])<<4|int(b[1])>>4, int(b[2])))
+	if err != nil {
+		panic(err)
+	}
+	return n
+}
+
+func (w *world) attempt() login.Attempt {
+	return login.Attempt{
+		ID: login.ID(newID()), Method: login.Push, State: login.Pushing,
+		Browser: newHash(), Correlation: newHash(), App: "main", Number: newNumber(), ClientID: "shop",
+		Network: "192.0.2.7/32", Request: []byte("sealed request"), Created: w.now, Expires: w.now.Add(5 * time.Minute),
+	}
+}
+
+// lockOf is a spend that takes the lock of the attempt's number.
+func lockOf(a login.Attempt) limit.Spend {
+	return limit.Spend{Lock: limit.Key{Kind: limit.Lock, ID: a.Number.Digits()}, LockFor: 5 * time.Minute}
+}
+
+// create keeps a new attempt that took its number's lock.
+func (w *world) create() login.Attempt {
+	w.t.Helper()
+	a := w.attempt()
+	w.must(w.CreateAttempt(w.ctx, a, lockOf(a), w.now))
+	return a
+}
+
+// locked says whether the number of an attempt is locked at a time.
+func (w *world) locked(a login.Attempt, at time.Time) bool {
+	w.t.Helper()
+	probe := w.attempt()
+	probe.Number = a.Number
+	// The probe asks for a budget that nobody gets, so that it never takes the lock.
+	spend := lockOf(a)
+	spend.Charges = []limit.Charge{{Key: limit.Key{Kind: limit.Client, ID: "probe"}}}
+	err := w.CreateAttempt(w.ctx, probe, spend, at)
+	var exceeded *limit.Exceeded
+	if !errors.As(err, &exceeded) {
+		w.t.Fatalf("a spend with a budget of nothing: %v", err)
+	}
+	return exceeded.Kind == limit.Lock
+}
+
+func (w *world) delivery() truecaller.Delivery {
+	return truecaller.Delivery{ID: newID(), App: "main", Received: w.now, Callback: truecaller.Callback{
+		RequestID: "request", State: "state", AccessToken: "token", Endpoint: "https://profile4.truecaller.com/v1/default"}}
+}
+
+// inbox says whether the inbox has a delivery.
+func (w *world) inbox(id string) bool {
+	w.t.Helper()
+	all, err := w.Deliveries(w.ctx, 1000)
+	w.must(err)
+	for _, d := range all {
+		if d.ID == id {
+			return true
+		}
+	}
+	return false
+}
+
+func (w *world) person(n phone.Number) subject.Person {
+	return subject.Person{Sub: newID(), Number: n, Created: w.now, LastSignIn: w.now, VerifiedAt: w.now,
+		Profile: truecaller.Profile{FirstName: "Asha", Numbers: []phone.Number{n}}}
+}
+
+// approve makes the attempt approved by a person.
+func (w *world) approve(id login.ID, p subject.Person) (known *subject.Person) {
+	w.t.Helper()
+	_, err := w.ApproveAttempt(w.ctx, id, func(a *login.Attempt, bound *subject.Person) (subject.Person, login.Effects, error) {
+		known = bound
+		a.State, a.Sub, a.AuthTime = login.Approved, p.Sub, w.now
+		return p, login.Effects{Unlock: true}, nil
+	})
+	w.must(err)
+	return known
+}
+
+func (w *world) session() session.Session {
+	return session.Session{ID: newID(), Secret: newHash(), Sub: newID(), AuthTime: w.now, ACR: "urn:calleridp:acr:phone-approval",
+		Created: w.now, Expires: w.now.Add(time.Hour)}
+}
+
+// signIn keeps a session, as the end of an attempt of its own.
+func (w *world) signIn(s session.Session, replaces string) {
+	w.t.Helper()
+	a := w.create()
+	_, err := w.FinishAttempt(w.ctx, a.ID, replaces, func(a *login.Attempt) (session.Session, grant.Code, error) {
+		a.State = login.Done
+		return s, w.code(""), nil
+	})
+	w.must(err)
+}
+
+func (w *world) grant(sid string) grant.Grant {
+	return grant.Grant{ID: newID(), ClientID: "shop", Sub: newID(), SID: sid, Scopes: []string{"openid"},
+		AuthTime: w.now, Created: w.now, Expires: w.now.Add(time.Hour)}
+}
+
+func (w *world) code(sid string) grant.Code {
+	return grant.Code{Hash: newHash(), RedirectURI: "https://shop.example/cb", Challenge: "challenge", Grant: w.grant(sid), Expires: w.now.Add(time.Minute)}
+}
+
+// redeem redeems a code for its grant and an access token.
+func (w *world) redeem(c grant.Code) grant.AccessToken {
+	w.t.Helper()
+	w.must(w.CreateCode(w.ctx, c))
+	token := grant.AccessToken{Hash: newHash(), GrantID: c.Grant.ID, Scopes: c.Grant.Scopes, Issued: w.now, Expires: w.now.Add(10 * time.Minute)}
+	w.must(w.UseCode(w.ctx, c.Hash, func(c grant.Code, _ *grant.Grant) grant.Redemption {
+		c.Redeemed = true
+		return grant.Redemption{Code: &c, Grant: &c.Grant, Access: &token}
+	}))
+	return token
+}
+
+func (w *world) revoked(id string) bool {
+	w.t.Helper()
+	g, err := w.Grant(w.ctx, id)
+	w.must(err)
+	return g.Revoked
+}
