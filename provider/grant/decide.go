@@ -201,3 +201,10 @@ func randomText(n int) string {
 	rand.Read(b)
 	return base64.RawURLEncoding.EncodeToString(b)
 }
+
+// IsChallenge says whether s has the form of an S256 code_challenge: a SHA-256
+// in base64url (RFC 7636 §4.2).
+func IsChallenge(s string) bool {
+	sum, err := base64.RawURLEncoding.Strict().DecodeString(s)
+	return err == nil && len(sum) == sha256.Size
+}

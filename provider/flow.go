@@ -1,0 +1,279 @@
+package provider
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"strings"
+	"time"
+
+	"calleridp/keys"
+	"calleridp/provider/client"
+	"calleridp/provider/grant"
+	"calleridp/provider/limit"
+	"calleridp/provider/login"
+	"calleridp/provider/session"
+	"calleridp/truecaller/phone"
+)
+
+// Submit implements Flow.
+func (p *Provider) Submit(ctx context.Context, s Submission) (login.ID, error) {
+	q := new(authRequest)
+	if err := p.unseal(purposeRequest, s.Request, q); err != nil {
+		return "", err
+	}
+	if time.Now().Unix() >= q.Until {
+		return "", ErrRequestExpired
+	}
+	c, err := p.recheck(ctx, q)
+	if err != nil {
+		return "", err
+	}
+	region := strings.ToUpper(s.Region)
+	if !phone.IsRegion(region) {
+		region = p.region(c)
+	}
+	again := func(problem Problem) error {
+		v, err := p.signInView(q, c, s.Phone)
+		if err != nil {
+			return err
+		}
+		v.Region, v.Problem = region, &problem
+		return &Refusal{Problem: problem, View: v}
+	}
+	number, err := phone.Parse(s.Phone, region)
+	if mistake := (*phone.ParseError)(nil); errors.As(err, &mistake) {
+		return "", again(Problem{Kind: ProblemKind(mistake.Kind)})
+	}
+	if err != nil {
+		return "", err
+	}
+	app := c.TruecallerApp
+	if app == "" {
+		app = p.TruecallerApp
+	}
+	kept, err := json.Marshal(q)
+	if err != nil {
+		return "", err
+	}
+	a, err := p.Engine.Start(ctx, login.Start{
+		Number: number, App: app, ClientID: c.ID, Browser: s.Browser, Network: s.Network, Request: kept,
+	})
+	if full := (*limit.Exceeded)(nil); errors.As(err, &full) {
+		return "", again(Problem{Kind: problemOf(full.Kind), RetryAt: full.RetryAt})
+	}
+	return a.ID, err
+}
+
+// problemOf says which sentence a refused budget gets. That of the client or of
+// the whole deployment is not the person's doing.
+func problemOf(kind limit.Kind) ProblemKind {
+	switch kind {
+	case limit.Lock:
+		return Locked
+	case limit.Client, limit.Deployment:
+		return Unavailable
+	}
+	return Limited
+}
+
+// recheck finds the client of a request again, which may have changed since:
+// ErrBadRequest when it may not have the response any more.
+func (p *Provider) recheck(ctx context.Context, q *authRequest) (client.Client, error) {
+	c, err := p.Clients.Client(ctx, q.ClientID)
+	if errors.Is(err, client.ErrNotFound) {
+		return client.Client{}, ErrBadRequest
+	}
+	if err != nil {
+		return client.Client{}, err
+	}
+	if !c.RedirectAllowed(q.RedirectURI) {
+		return client.Client{}, ErrBadRequest
+	}
+	return c, nil
+}
+
+// attempt finds the attempt of this browser, with the request that it serves.
+func (p *Provider) attempt(ctx context.Context, id login.ID, browser string) (login.Attempt, *authRequest, error) {
+	a, err := p.Engine.Get(ctx, id, browser)
+	if err != nil {
+		return login.Attempt{}, nil, yours(err)
+	}
+	q := new(authRequest)
+	return a, q, json.Unmarshal(a.Request, q)
+}
+
+// yours gives the engine's errors the names that pages know.
+func yours(err error) error {
+	if errors.Is(err, login.ErrNotYours) {
+		return ErrNotYours
+	}
+	return err
+}
+
+// View implements Flow.
+func (p *Provider) View(ctx context.Context, id login.ID, browser string) (AttemptView, error) {
+	a, q, err := p.attempt(ctx, id, browser)
+	if err != nil {
+		return AttemptView{}, err
+	}
+	c, err := p.Clients.Client(ctx, q.ClientID)
+	if errors.Is(err, client.ErrNotFound) {
+		c, err = client.Client{ID: q.ClientID}, nil
+	}
+	if err != nil {
+		return AttemptView{}, err
+	}
+	return AttemptView{
+		ID: a.ID, State: a.State, Reason: a.Reason, Number: a.Number.Masked(), Client: clientView(c),
+		UILocales: q.UILocales, Expires: a.Expires, AgainAt: p.againAt(a), FormAction: formAction(q.RedirectURI),
+	}, nil
+}
+
+// againAt is when the number's lock ends at the latest (invariant 7). An answer
+// of Truecaller's has ended it already.
+func (p *Provider) againAt(a login.Attempt) time.Time {
+	switch {
+	case a.State == login.Failed, a.State == login.Rejected && a.Reason != login.Cancelled:
+		return a.Ended
+	}
+	return a.Created.Add(p.Lock)
+}
+
+// Watch implements Flow.
+func (p *Provider) Watch(id login.ID) (<-chan struct{}, func()) { return p.Engine.Watch(id) }
+
+// Purposes of what is derived from an attempt that is being finished.
+const (
+	purposeCode    keys.Purpose = "attempt-code"
+	purposeGrant   keys.Purpose = "attempt-grant"
+	purposeSession keys.Purpose = "attempt-session"
+	purposeSID     keys.Purpose = "attempt-sid"
+)
+
+// derived makes the secrets of a finished sign-in from the attempt, under the
+// master key, instead of by chance. So a browser that asks twice, because a
+// double click or a reload cut the first answer off, can be given that answer
+// again without keeping a secret.
+func (p *Provider) derived(purpose keys.Purpose, id login.ID, size int) string {
+	mac := p.Master.MAC(purpose, []byte(id))
+	return base64.RawURLEncoding.EncodeToString(mac[:size])
+}
+
+// otherPerson says that the client asked for another person than the one who
+// approved (id_token_hint).
+const otherPerson login.Reason = "other_person"
+
+// Continue implements Flow. It uses the approved attempt once; but until its
+// code is redeemed or expires, the same browser may have the answer again.
+func (p *Provider) Continue(ctx context.Context, id login.ID, browser, cookie string) (Finished, error) {
+	a, q, err := p.attempt(ctx, id, browser)
+	if err != nil {
+		return Finished{}, err
+	}
+	c, err := p.recheck(ctx, q)
+	if err != nil {
+		return Finished{}, err
+	}
+	switch {
+	case a.State == login.Done:
+		return p.answerAgain(ctx, q, a)
+	case a.State != login.Approved:
+		return Finished{}, login.ErrState
+	case q.HintSub != "" && q.HintSub != p.subFor(c, a.Sub):
+		if err := p.Engine.Abandon(ctx, id, browser, otherPerson); err != nil {
+			return Finished{}, yours(err)
+		}
+		return Finished{Response: p.refuse(q, "login_required", "another person than the expected one signed in")}, nil
+	}
+	before, had, err := p.browserSession(ctx, cookie)
+	if err != nil {
+		return Finished{}, err
+	}
+	replaces := ""
+	if had {
+		replaces = before.ID
+	}
+	code, secret := p.derived(purposeCode, id, 32), p.derived(purposeSession, id, 32)
+	var made session.Session
+	_, err = p.Engine.Finish(ctx, id, browser, replaces, func(a login.Attempt) (session.Session, grant.Code, error) {
+		now := time.Now()
+		made = session.Session{
+			ID: p.derived(purposeSID, id, 16), Secret: session.Hash(secret), Sub: a.Sub, AuthTime: a.AuthTime, ACR: ACR,
+			Created: now, Expires: now.Add(p.Lifetimes.Session),
+		}
+		return made, p.newCode(q, made, grant.Hash(code), p.derived(purposeGrant, id, 16), now), nil
+	})
+	if errors.Is(err, login.ErrState) { // the other half of a double click was faster
+		if a, err = p.Engine.Get(ctx, id, browser); err == nil && a.State == login.Done {
+			return p.answerAgain(ctx, q, a)
+		}
+		return Finished{}, login.ErrState
+	}
+	if err != nil {
+		return Finished{}, yours(err)
+	}
+	return Finished{Response: p.respond(q, [2]string{"code", code}), Session: secret, Expires: made.Expires}, nil
+}
+
+// answerAgain repeats the answer of a finished attempt, if nobody has used it.
+func (p *Provider) answerAgain(ctx context.Context, q *authRequest, a login.Attempt) (Finished, error) {
+	code, secret := p.derived(purposeCode, a.ID, 32), p.derived(purposeSession, a.ID, 32)
+	usable := false
+	err := p.Grants.UseCode(ctx, grant.Hash(code), func(c grant.Code, _ *grant.Grant) grant.Redemption {
+		usable = !c.Redeemed && time.Now().Before(c.Expires)
+		return grant.Redemption{}
+	})
+	if errors.Is(err, grant.ErrNotFound) || err == nil && !usable {
+		return Finished{}, login.ErrState
+	}
+	if err != nil {
+		return Finished{}, err
+	}
+	s, ok, err := p.browserSession(ctx, secret)
+	if err != nil {
+		return Finished{}, err
+	}
+	if !ok {
+		return Finished{}, login.ErrState
+	}
+	return Finished{Response: p.respond(q, [2]string{"code", code}), Session: secret, Expires: s.Expires}, nil
+}
+
+// Cancel implements Flow.
+func (p *Provider) Cancel(ctx context.Context, id login.ID, browser string) error {
+	return yours(p.Engine.Cancel(ctx, id, browser))
+}
+
+// Again implements Flow. login.ErrState when the attempt has succeeded.
+func (p *Provider) Again(ctx context.Context, id login.ID, browser string) (SignInView, error) {
+	a, q, err := p.attempt(ctx, id, browser)
+	if err != nil {
+		return SignInView{}, err
+	}
+	if a.State == login.Approved || a.State == login.Done {
+		return SignInView{}, login.ErrState
+	}
+	c, err := p.recheck(ctx, q)
+	if err != nil {
+		return SignInView{}, err
+	}
+	return p.signInView(q, c, a.Number.International())
+}
+
+// Leave implements Flow. login.ErrState when the attempt has not ended, or has
+// succeeded.
+func (p *Provider) Leave(ctx context.Context, id login.ID, browser string) (Response, error) {
+	a, q, err := p.attempt(ctx, id, browser)
+	if err != nil {
+		return Response{}, err
+	}
+	if !a.State.Terminal() || a.State == login.Done {
+		return Response{}, login.ErrState
+	}
+	if _, err := p.recheck(ctx, q); err != nil {
+		return Response{}, err
+	}
+	return p.refuse(q, "access_denied", "the sign-in was not completed"), nil
+}

@@ -1,0 +1,51 @@
+package provider
+
+import (
+	"net/http"
+
+	"github.com/go-chi/chi/v5"
+)
+
+// Handler serves the protocol's paths (see routes.go). It is mounted at the
+// root.
+func (p *Provider) Handler() http.Handler {
+	r := chi.NewRouter()
+	p.Mount(r)
+	return r
+}
+
+// Mount registers the protocol's paths at a router that has others too.
+func (p *Provider) Mount(r chi.Router) {
+	for _, path := range []string{PathDiscovery, PathOAuthDiscovery} {
+		r.HandleFunc(path, p.serveDiscovery)
+	}
+	r.HandleFunc(PathJWKS, p.serveJWKS)
+
+	r.HandleFunc(PathAuthorize, p.pages(p.authorize, http.MethodGet, http.MethodHead, http.MethodPost))
+	r.HandleFunc(PathEndSession, p.pages(p.endSession, http.MethodGet, http.MethodHead, http.MethodPost))
+	r.HandleFunc(PathSignOutConfirm, p.pages(p.confirmSignOut, http.MethodPost))
+	r.HandleFunc(PathSignedOut, p.pages(p.signedOut, http.MethodGet, http.MethodHead))
+
+	direct := p.libraryHandler()
+	for path, e := range p.directEndpoints() {
+		r.Handle(path, p.guard(e, direct))
+	}
+}
+
+// pages is what the endpoints that browsers visit have in common.
+func (p *Provider) pages(h http.HandlerFunc, methods ...string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		for _, m := range methods {
+			if r.Method == m {
+				noStore(w)
+				w.Header().Set("Referrer-Policy", "no-referrer")
+				h(w, r)
+				return
+			}
+		}
+		for _, m := range methods {
+			w.Header().Add("Allow", m)
+		}
+		p.errorPage(w, r, ErrorView{Kind: ErrorMethodNotAllowed, Status: http.StatusMethodNotAllowed})
+	}
+}

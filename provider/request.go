@@ -1,0 +1,110 @@
+package provider
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"time"
+
+	"calleridp/keys"
+	"calleridp/provider/client"
+)
+
+// authRequest is a validated authorization request (OpenID Connect Core
+// §3.1.2.1). It travels sealed in the sign-in form, and is kept in the attempt
+// that it starts: nothing is stored for it before (invariant 1).
+type authRequest struct {
+	ClientID    string   `json:"c"`
+	RedirectURI string   `json:"u"`
+	FormPost    bool     `json:"f,omitempty"`
+	Scopes      []string `json:"s"`
+	State       string   `json:"st,omitempty"`
+	Nonce       string   `json:"n,omitempty"`
+	Challenge   string   `json:"p,omitempty"`
+	MaxAge      int64    `json:"m,omitempty"` // seconds, plus one; 0 for none
+	Reauth      bool     `json:"r,omitempty"` // prompt=login or select_account
+	Silent      bool     `json:"-"`           // prompt=none; never sealed
+	HintSub     string   `json:"h,omitempty"` // sub of the id_token_hint
+	UILocales   []string `json:"l,omitempty"`
+	LoginHint   string   `json:"-"`
+
+	// Until is when the sign-in page is too old, in seconds since 1970.
+	Until int64 `json:"e"`
+}
+
+// maxAge is the bound on the age of the sign-in, if there is one.
+func (q *authRequest) maxAge() (time.Duration, bool) {
+	return time.Duration(q.MaxAge-1) * time.Second, q.MaxAge > 0
+}
+
+// respond makes the authorization response for the client: these parameters,
+// state as it came, and iss (RFC 9207 §2), on success and on error.
+func (p *Provider) respond(q *authRequest, params ...[2]string) Response {
+	if q.State != "" {
+		params = append(params, [2]string{"state", q.State})
+	}
+	params = append(params, [2]string{"iss", p.Issuer})
+	return Response{RedirectURI: q.RedirectURI, Params: params, FormPost: q.FormPost}
+}
+
+// refuse is the error response (RFC 6749 §4.1.2.1, OpenID Connect Core
+// §3.1.2.6). description is for the application's developer.
+func (p *Provider) refuse(q *authRequest, code, description string) Response {
+	return p.respond(q, [2]string{"error", code}, [2]string{"error_description", description})
+}
+
+// Purposes of sealing.
+const (
+	purposeRequest keys.Purpose = "authorization-request"
+	purposeLogout  keys.Purpose = "logout-request"
+)
+
+// seal encrypts a request for a form.
+func (p *Provider) seal(purpose keys.Purpose, v any) (string, error) {
+	plain, err := json.Marshal(v)
+	if err != nil {
+		return "", err
+	}
+	return base64.RawURLEncoding.EncodeToString(p.Master.Seal(purpose, plain, nil)), nil
+}
+
+// unseal undoes seal; ErrBadRequest for everything that seal did not make.
+func (p *Provider) unseal(purpose keys.Purpose, sealed string, v any) error {
+	box, err := base64.RawURLEncoding.DecodeString(sealed)
+	if err != nil {
+		return ErrBadRequest
+	}
+	plain, err := p.Master.Open(purpose, box, nil)
+	if err != nil {
+		return ErrBadRequest
+	}
+	return json.Unmarshal(plain, v)
+}
+
+// signInView is the sign-in page for a request.
+func (p *Provider) signInView(q *authRequest, c client.Client, phone string) (SignInView, error) {
+	q.Until = time.Now().Add(p.Lifetimes.Request).Unix()
+	sealed, err := p.seal(purposeRequest, q)
+	if err != nil {
+		return SignInView{}, err
+	}
+	return SignInView{
+		Client: clientView(c), Request: sealed, Phone: phone, Region: p.region(c),
+		UILocales: q.UILocales, FormAction: formAction(q.RedirectURI),
+	}, nil
+}
+
+// region is the country in which a number without a country code is read.
+func (p *Provider) region(c client.Client) string {
+	if c.Region != "" {
+		return c.Region
+	}
+	return p.DefaultRegion
+}
+
+func clientView(c client.Client) ClientView {
+	name := c.Name
+	if name == "" {
+		name = c.ID
+	}
+	return ClientView{ID: c.ID, Name: name, LogoURI: c.LogoURI, URI: c.URI, TOSURI: c.TOSURI, PolicyURI: c.PolicyURI}
+}

@@ -1,0 +1,170 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"calleridp/keys"
+	"calleridp/provider/claims"
+	"calleridp/provider/client"
+	"calleridp/provider/grant"
+	"calleridp/provider/subject"
+
+	"github.com/zitadel/oidc/v3/pkg/oidc"
+	"github.com/zitadel/oidc/v3/pkg/op"
+)
+
+// tokenResponse is the successful answer of the token endpoint (RFC 6749 §5.1,
+// OpenID Connect Core §3.1.3.3).
+type tokenResponse struct {
+	AccessToken  string `json:"access_token"`
+	TokenType    string `json:"token_type"`
+	ExpiresIn    int64  `json:"expires_in"` // seconds
+	RefreshToken string `json:"refresh_token,omitempty"`
+	Scope        string `json:"scope"`
+	IDToken      string `json:"id_token,omitempty"`
+	// SessionState is the sid again. Old Keycloaks read only this one, and
+	// without it their back-channel logout does nothing.
+	SessionState string `json:"session_state,omitempty"`
+}
+
+const purposeRefresh keys.Purpose = "refresh-token"
+
+func (p *Provider) refreshMAC(parts ...[]byte) [32]byte {
+	return p.Master.MAC(purposeRefresh, parts...)
+}
+
+// CodeExchange redeems a code (RFC 6749 §4.1.3). The code is consumed before
+// any token is made, in the transaction that keeps what it buys (invariant 9).
+func (s *server) CodeExchange(ctx context.Context, r *op.ClientRequest[oidc.AccessTokenRequest]) (*op.Response, error) {
+	c, p, now := ours(r.Client), s.p, time.Now()
+	access, hash := grant.NewToken()
+	var bought grant.Grant
+	var no error
+	err := p.Grants.UseCode(ctx, grant.Hash(r.Data.Code), func(code grant.Code, stored *grant.Grant) grant.Redemption {
+		var red grant.Redemption
+		bought = code.Grant
+		if red, no = p.lives.Redeem(code, stored, c.ID, r.Data.RedirectURI, r.Data.CodeVerifier, hash, now); no == nil {
+			bought = *red.Grant
+		}
+		return red
+	})
+	if err == nil && no == nil {
+		var person subject.Person
+		var scopes []string
+		if person, scopes, no = p.authorizeSubject(ctx, c, bought, bought.Scopes); no == nil {
+			return s.tokens(ctx, issue{c, person, bought, scopes, access, bought.Nonce, now})
+		}
+	}
+	if errors.Is(err, grant.ErrNotFound) {
+		no = err
+	} else if err != nil {
+		return nil, s.internal(ctx, "code exchange", err)
+	}
+	return nil, s.invalidGrant(ctx, "code", "the code is unknown, used, expired, or was issued for another client, redirect_uri or code_challenge", no, c.ID, bought)
+}
+
+// RefreshToken rotates a refresh token (RFC 6749 §6, RFC 9700 §4.14).
+func (s *server) RefreshToken(ctx context.Context, r *op.ClientRequest[oidc.RefreshTokenRequest]) (*op.Response, error) {
+	const refusal = "the refresh token is unknown, used, expired or revoked"
+	c, p, now := ours(r.Client), s.p, time.Now()
+	id, generation, ok := grant.ParseRefreshToken(p.refreshMAC, r.Data.RefreshToken)
+	if !ok {
+		return nil, s.invalidGrant(ctx, "refresh_token", refusal, grant.ErrNotFound, c.ID, grant.Grant{})
+	}
+	// Policies first: a refresh that may not be is one that uses nothing up.
+	known, err := p.Grants.Grant(ctx, id)
+	if errors.Is(err, grant.ErrNotFound) {
+		return nil, s.invalidGrant(ctx, "refresh_token", refusal, err, c.ID, grant.Grant{ID: id})
+	}
+	if err != nil {
+		return nil, s.internal(ctx, "refresh", err)
+	}
+	person, allowed, err := p.authorizeSubject(ctx, c, known, known.Scopes)
+	if errors.Is(err, errGone) {
+		return nil, s.invalidGrant(ctx, "refresh_token", refusal, err, c.ID, known)
+	}
+	if err != nil {
+		return nil, s.internal(ctx, "refresh", err)
+	}
+	scopes := []string(r.Data.Scopes)
+	if len(scopes) == 0 {
+		scopes = allowed
+	}
+	access, hash := grant.NewToken()
+	var next uint32
+	var no error
+	current := known
+	err = p.Grants.UseGrant(ctx, id, func(g grant.Grant) grant.Redemption {
+		var red grant.Redemption
+		current = g
+		if red, next, no = p.lives.Refresh(g, generation, c.ID, scopes, hash, now); no == nil {
+			current, scopes = *red.Grant, red.Access.Scopes
+		}
+		return red
+	})
+	switch {
+	case errors.Is(err, grant.ErrNotFound):
+		return nil, s.invalidGrant(ctx, "refresh_token", refusal, err, c.ID, known)
+	case err != nil:
+		return nil, s.internal(ctx, "refresh", err)
+	case errors.Is(no, grant.ErrScope):
+		return nil, oidc.ErrInvalidScope().WithDescription("scope is wider than what was granted")
+	case no != nil:
+		return nil, s.invalidGrant(ctx, "refresh_token", refusal, no, c.ID, current)
+	}
+	current.Generation = next
+	// No nonce: it belongs to the first ID token (OpenID Connect Core §12.2).
+	return s.tokens(ctx, issue{c, person, current, scopes, access, "", now})
+}
+
+// issue is what one answer of the token endpoint is made of.
+type issue struct {
+	client client.Client
+	person subject.Person
+	grant  grant.Grant
+	scopes []string
+	access string
+	nonce  string
+	now    time.Time
+}
+
+// tokens makes the answer: the same for every grant.
+func (s *server) tokens(ctx context.Context, i issue) (*op.Response, error) {
+	p := s.p
+	out := &tokenResponse{
+		AccessToken: i.access, TokenType: oidc.BearerToken, ExpiresIn: int64(p.lives.AccessToken / time.Second),
+		Scope: strings.Join(i.scopes, " "), SessionState: i.grant.SID,
+	}
+	if left := i.grant.Expires.Sub(i.now); i.grant.Offline && left < p.lives.AccessToken {
+		out.ExpiresIn = int64(left / time.Second)
+	}
+	if i.grant.Offline {
+		out.RefreshToken = grant.RefreshToken(p.refreshMAC, i.grant.ID, i.grant.Generation)
+	}
+	if slices.Contains(i.scopes, claims.OpenID) {
+		var err error
+		if out.IDToken, err = p.idToken(i); err != nil {
+			return nil, s.internal(ctx, "signing an ID token", err)
+		}
+	}
+	return op.NewResponse(out), nil
+}
+
+// invalidGrant refuses a code or refresh token. The client learns one sentence
+// (RFC 6749 §5.2), the log which of its parts is true; a second use goes to the
+// audit.
+func (s *server) invalidGrant(ctx context.Context, kind, description string, why error, clientID string, g grant.Grant) error {
+	attrs := []slog.Attr{slog.String("kind", kind), slog.String("client", clientID), slog.String("grant", g.ID), slog.Any("reason", why)}
+	if errors.Is(why, grant.ErrReused) {
+		s.p.Audit.LogAttrs(ctx, slog.LevelWarn, "grant.reused", append(attrs, slog.String("sub", g.Sub))...)
+	} else {
+		s.p.Logger.LogAttrs(ctx, slog.LevelInfo, "grant refused", attrs...)
+	}
+	return op.NewStatusError(oidc.ErrInvalidGrant().WithDescription("%s", description), http.StatusBadRequest)
+}
