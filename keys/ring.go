@@ -53,7 +53,8 @@ type Ring struct {
 type snapshot struct {
 	version uint64
 	records []Record
-	signers map[string]jose.Signer     // by algorithm, the active ones
+	active  map[string]jose.SigningKey // by algorithm
+	signers sync.Map                   // algorithm and typ -> jose.Signer, made when first asked for
 	public  map[string]jose.JSONWebKey // by kid
 	jwks    []byte
 }
@@ -87,7 +88,7 @@ func OpenRing(ctx context.Context, c Config) (*Ring, error) {
 		return nil, err
 	}
 	for _, alg := range algorithms {
-		if _, ok := r.now.Load().signers[alg]; ok {
+		if _, ok := r.now.Load().active[alg]; ok {
 			continue
 		}
 		if err := r.change(ctx, func(records []Record, now time.Time) ([]Record, error) { return r.complete(records, alg, now) }); err != nil {
@@ -287,18 +288,36 @@ func (r *Ring) Keys() []Info {
 // Algorithms are what Sign takes, the default first.
 func (r *Ring) Algorithms() []string { return append([]string(nil), algorithms...) }
 
-// Sign makes a compact JWS of payload, a JWT's claims, with the active key of
-// alg (RFC 7515 §7.1).
-func (r *Ring) Sign(alg string, payload []byte) (string, error) {
-	s, ok := r.now.Load().signers[alg]
-	if !ok {
-		return "", fmt.Errorf("keys: no key for algorithm %q", alg)
+// Sign makes a JWS of payload in compact form with the active key of alg
+// (RFC 7515 §7.1). typ is the header's typ: JWT, or a more explicit type
+// (RFC 8725 §3.11).
+func (r *Ring) Sign(alg, typ string, payload []byte) (string, error) {
+	signer, err := r.now.Load().signer(alg, typ)
+	if err != nil {
+		return "", err
 	}
-	jws, err := s.Sign(payload)
+	jws, err := signer.Sign(payload)
 	if err != nil {
 		return "", fmt.Errorf("keys: signing: %w", err)
 	}
 	return jws.CompactSerialize()
+}
+
+func (s *snapshot) signer(alg, typ string) (jose.Signer, error) {
+	id := [2]string{alg, typ}
+	if made, ok := s.signers.Load(id); ok {
+		return made.(jose.Signer), nil
+	}
+	key, ok := s.active[alg]
+	if !ok {
+		return nil, fmt.Errorf("keys: no key for algorithm %q", alg)
+	}
+	made, err := jose.NewSigner(key, (&jose.SignerOptions{}).WithType(jose.ContentType(typ)))
+	if err != nil {
+		return nil, fmt.Errorf("keys: %s: %w", alg, err)
+	}
+	s.signers.Store(id, made)
+	return made, nil
 }
 
 // Verify returns the payload of a compact JWS that one of the published keys has
@@ -365,7 +384,7 @@ func generate(alg string) (crypto.Signer, error) {
 const rsaBits = 2048
 
 func (r *Ring) snapshotOf(records []Record, version uint64) (*snapshot, error) {
-	s := &snapshot{version: version, records: records, signers: map[string]jose.Signer{}, public: map[string]jose.JSONWebKey{}}
+	s := &snapshot{version: version, records: records, active: map[string]jose.SigningKey{}, public: map[string]jose.JSONWebKey{}}
 	set := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{}}
 	for _, record := range records {
 		var public jose.JSONWebKey
@@ -389,13 +408,10 @@ func (r *Ring) snapshotOf(records []Record, version uint64) (*snapshot, error) {
 		if record.State != Active {
 			continue
 		}
-		js, err := jose.NewSigner(
-			jose.SigningKey{Algorithm: jose.SignatureAlgorithm(record.Algorithm), Key: jose.JSONWebKey{Key: private, KeyID: record.ID, Algorithm: record.Algorithm}},
-			(&jose.SignerOptions{}).WithType("JWT"))
-		if err != nil {
-			return nil, fmt.Errorf("%w: key %s: %v", ErrUnreadable, record.ID, err)
+		s.active[record.Algorithm] = jose.SigningKey{
+			Algorithm: jose.SignatureAlgorithm(record.Algorithm),
+			Key:       jose.JSONWebKey{Key: private, KeyID: record.ID, Algorithm: record.Algorithm},
 		}
-		s.signers[record.Algorithm] = js
 	}
 	jwks, err := json.Marshal(set)
 	if err != nil {

@@ -1,0 +1,85 @@
+package ui
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"embed"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"path"
+	"strings"
+
+	"github.com/go-chi/chi/v5"
+)
+
+//go:embed static
+var staticFiles embed.FS
+
+// pathStatic is where the stylesheet, the script and the icon are. Their names
+// hold a hash of their content, so that a browser may keep them for ever.
+const pathStatic = "/static/"
+
+type assets struct {
+	byName              map[string]asset
+	style, script, icon string // the names under which they are served
+}
+
+type asset struct {
+	contentType   string
+	plain, zipped []byte
+}
+
+func loadAssets() (*assets, error) {
+	a := &assets{byName: map[string]asset{}}
+	for _, f := range []struct {
+		file, contentType string
+		name              *string
+	}{
+		{"app.css", "text/css; charset=utf-8", &a.style},
+		{"app.js", "text/javascript; charset=utf-8", &a.script},
+		{"icon.svg", "image/svg+xml", &a.icon},
+	} {
+		plain, err := staticFiles.ReadFile("static/" + f.file)
+		if err != nil {
+			return nil, fmt.Errorf("ui: %w", err)
+		}
+		*f.name = a.add(f.file, f.contentType, plain)
+	}
+	return a, nil
+}
+
+// add keeps a file and returns the name under which it is served.
+func (a *assets) add(file, contentType string, plain []byte) string {
+	hash := sha256.Sum256(plain)
+	ext := path.Ext(file)
+	name := strings.TrimSuffix(file, ext) + "-" + base64.RawURLEncoding.EncodeToString(hash[:9]) + ext
+	var zipped bytes.Buffer
+	z := gzip.NewWriter(&zipped)
+	z.Write(plain) // a bytes.Buffer takes everything
+	z.Close()
+	a.byName[name] = asset{contentType: contentType, plain: plain, zipped: zipped.Bytes()}
+	return name
+}
+
+// serve answers GET /static/{name}.
+func (a *assets) serve(w http.ResponseWriter, r *http.Request) error {
+	file, ok := a.byName[chi.URLParam(r, "name")]
+	if !ok {
+		return errNoPage
+	}
+	h := w.Header()
+	h.Set("Content-Type", file.contentType)
+	h.Set("Cache-Control", "public, max-age=31536000, immutable")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Vary", "Accept-Encoding")
+	body := file.plain
+	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+		h.Set("Content-Encoding", "gzip")
+		body = file.zipped
+	}
+	w.Write(body) // an error means that the browser has gone
+	return nil
+}

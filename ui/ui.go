@@ -1,0 +1,124 @@
+// Package ui is every page that a person sees: the handlers behind the sign-in
+// page, the templates, the texts in each language, the stylesheet and the script,
+// and a gallery of all pages in every state.
+//
+// It decides nothing. What happens to a sign-in is the provider's; the pages
+// show it, and pass on what the person did:
+//
+//	POST /signin                  a number was submitted        -> 303 to the attempt
+//	GET  /attempt/{id}            waiting, approved, how it ended
+//	GET  /attempt/{id}/events     the same, live (server-sent events)
+//	GET  /attempt/{id}/status     the same, once (JSON)
+//	GET  /attempt/{id}/continue   uses an approved attempt      -> to the client
+//	POST /attempt/{id}/cancel     ends it                       -> 303 to the attempt
+//	POST /attempt/{id}/again      the sign-in page once more
+//	POST /attempt/{id}/leave      to the client, without success
+//	GET  /static/{name}           stylesheet, script, icon; named by their content
+//
+// Everything works without JavaScript. The script makes it faster and quieter.
+package ui
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"calleridp/provider"
+)
+
+// Config is what the pages need to know.
+type Config struct {
+	// Issuer is the address under which the pages are served. Its path, if it
+	// has one, starts every link; its origin may post forms even when a proxy
+	// changes the Host. "": no path, and the request's own Host.
+	Issuer string
+
+	Cookies provider.Cookies
+
+	// ClientAddr is the address of the person's browser, behind whatever proxies
+	// are trusted. nil: the address of the connection.
+	ClientAddr func(*http.Request) netip.Addr
+
+	DeploymentName string // shown on every page; "": CallerIdP
+
+	// Simulation makes every page say that no real phone is involved.
+	Simulation bool
+	// ShowDetail puts ErrorView.Detail on error pages. For development only: it
+	// tells strangers how a client is configured.
+	ShowDetail bool
+
+	Log *slog.Logger // required
+}
+
+// UI draws the pages. It is safe for concurrent use.
+type UI struct {
+	Config
+	base      string // path of the issuer, without a slash at its end
+	origin    *http.CrossOriginProtection
+	static    *assets
+	languages *languages
+
+	draining chan struct{} // closed by Drain
+	drain    sync.Once
+	beat     time.Duration // between two events on a quiet stream
+}
+
+var _ provider.Pages = (*UI)(nil)
+
+// New reads the templates and texts and checks them: a template that names a
+// missing text, or a text with a wrong placeholder, is an error here and not on
+// a page.
+func New(c Config) (*UI, error) {
+	if c.Log == nil {
+		return nil, errors.New("ui: Log is required")
+	}
+	if c.DeploymentName == "" {
+		c.DeploymentName = "CallerIdP"
+	}
+	if c.ClientAddr == nil {
+		c.ClientAddr = connectionAddr
+	}
+	u := &UI{Config: c, origin: http.NewCrossOriginProtection(), draining: make(chan struct{}), beat: 15 * time.Second}
+	if c.Issuer != "" {
+		issuer, err := url.Parse(c.Issuer)
+		if err != nil || issuer.Host == "" {
+			return nil, fmt.Errorf("ui: the issuer %q is not a URL", c.Issuer)
+		}
+		u.base = strings.TrimRight(issuer.EscapedPath(), "/")
+		if err := u.origin.AddTrustedOrigin(issuer.Scheme + "://" + issuer.Host); err != nil {
+			return nil, fmt.Errorf("ui: %w", err)
+		}
+	}
+	var err error
+	if u.static, err = loadAssets(); err != nil {
+		return nil, err
+	}
+	if u.languages, err = loadLanguages(); err != nil {
+		return nil, err
+	}
+	return u, nil
+}
+
+// Drain ends the live connections of waiting pages, so that a server can shut
+// down: give it to http.Server.RegisterOnShutdown. The pages ask again by
+// themselves, from whichever server answers then.
+func (u *UI) Drain() { u.drain.Do(func() { close(u.draining) }) }
+
+func connectionAddr(r *http.Request) netip.Addr {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	addr, err := netip.ParseAddr(host)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return addr
+}
