@@ -2,8 +2,10 @@ package bolt
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -162,10 +164,17 @@ func (s *Store) note(key string, peek func(*login.Attempt), run func(*txn) error
 }
 
 func (s *Store) commitLoop() {
-	defer close(s.stopped)
+	closed := false
+	defer func() {
+		if closed {
+			close(s.stopped)
+		} else { // an operation has ended this goroutine (runtime.Goexit)
+			go s.commitLoop()
+		}
+	}()
 	for {
 		batch, ok := s.queue.next()
-		if !ok {
+		if closed = !ok; closed {
 			return
 		}
 		s.apply(batch)
@@ -176,14 +185,23 @@ func (s *Store) commitLoop() {
 // before it has written is as if it had not been there. One that fails later
 // takes the transaction with it, and the others are applied again without it.
 func (s *Store) apply(batch []*op) {
-	for live := batch; len(live) > 0; {
+	live := batch
+	defer func() { // nobody waits for ever, whatever happens in here
+		if len(live) > 0 {
+			s.finish(live, errors.New("bolt: an operation has ended the committer"))
+		}
+	}()
+	for len(live) > 0 {
 		failed, err := s.try(live)
 		if failed < 0 {
-			s.finish(live, err)
+			done := live
+			live = nil
+			s.finish(done, err)
 			return
 		}
-		s.finish(live[failed:failed+1], nil)
-		live = append(append([]*op(nil), live[:failed]...), live[failed+1:]...)
+		o := live[failed]
+		live = slices.Delete(slices.Clone(live), failed, failed+1)
+		s.finish([]*op{o}, nil)
 	}
 }
 

@@ -260,7 +260,10 @@ func (s *Store) Backup(ctx context.Context, w io.Writer) error {
 		_, err := tx.WriteTo(writerUntil{ctx, w})
 		return err
 	})
-	if err != nil {
+	switch {
+	case ctx.Err() != nil && err != nil: // bbolt hides the cause
+		return ctx.Err()
+	case err != nil:
 		return fmt.Errorf("bolt: backup: %w", closedErr(err))
 	}
 	return nil

@@ -1,0 +1,272 @@
+package bolt
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"calleridp/provider/grant"
+	"calleridp/provider/limit"
+	"calleridp/provider/login"
+	"calleridp/provider/session"
+	"calleridp/provider/subject"
+	"calleridp/truecaller"
+	"calleridp/truecaller/phone"
+
+	"go.etcd.io/bbolt"
+)
+
+func randomID() string {
+	b := make([]byte, 16)
+	rand.Read(b)
+	return base64.RawURLEncoding.EncodeToString(b)
+}
+
+// signIn is a whole sign-in with the five commits that it has: attempt, delivery,
+// approval, session and code, redemption.
+func signIn(t testing.TB, s *Store, digits string) login.Attempt {
+	t.Helper()
+	ctx, now := context.Background(), time.Now()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	number, err := phone.FromDigits(digits)
+	must(err)
+	id := login.ID(randomID())
+	a := login.Attempt{ID: id, Method: login.Push, State: login.Pushing, Correlation: sha256.Sum256([]byte(id)), App: "main", Number: number,
+		ClientID: "shop", Network: "192.0.2.7/32", Request: []byte(strings.Repeat("sealed request ", 20)), Created: now, Expires: now.Add(5 * time.Minute)}
+	wide := limit.Rate{Burst: 1_000_000, Period: time.Hour}
+	must(s.CreateAttempt(ctx, a, limit.Spend{
+		Lock: limit.Key{Kind: limit.Lock, ID: digits}, LockFor: 5 * time.Minute,
+		Charges: []limit.Charge{
+			{Key: limit.Key{Kind: limit.Number, ID: digits}, Rate: limit.Rate{Burst: 100, Period: time.Hour}},
+			{Key: limit.Key{Kind: limit.Network, ID: digits[:9]}, Rate: wide},
+			{Key: limit.Key{Kind: limit.Client, ID: "shop"}, Rate: wide},
+			{Key: limit.Key{Kind: limit.Deployment}, Rate: wide},
+		},
+	}, now))
+	s.NoteAttempt(ctx, id, func(a *login.Attempt) (login.Effects, error) {
+		a.State, a.RequestID = login.Waiting, "request-of-truecaller"
+		return login.Effects{}, nil
+	})
+	d := truecaller.Delivery{ID: randomID(), App: "main", Received: now, Callback: truecaller.Callback{RequestID: "request-of-truecaller", AccessToken: "token"}}
+	must(s.PutDelivery(ctx, d))
+	s.NoteAttempt(ctx, id, func(a *login.Attempt) (login.Effects, error) {
+		a.State = login.TokenReceived
+		return login.Effects{}, nil
+	})
+	_, err = s.ApproveAttempt(ctx, id, func(a *login.Attempt, known *subject.Person) (subject.Person, login.Effects, error) {
+		p := subject.Person{Sub: randomID(), Number: number, Created: now}
+		if known != nil {
+			p = *known
+		}
+		p.LastSignIn, p.Profile = now, truecaller.Profile{FirstName: "Asha-in-the-clear", Numbers: []phone.Number{number}}
+		a.State, a.Sub = login.Approved, p.Sub
+		return p, login.Effects{Unlock: true, Drop: d.ID}, nil
+	})
+	must(err)
+	sid := randomID()
+	c := grant.Code{Hash: sha256.Sum256([]byte("code" + sid)), RedirectURI: "https://shop.example/cb", Expires: now.Add(time.Minute),
+		Grant: grant.Grant{ID: randomID(), ClientID: "shop", SID: sid, Scopes: []string{"openid", "phone"}, Created: now, Expires: now.Add(10 * time.Minute)}}
+	done, err := s.FinishAttempt(ctx, id, "", func(a *login.Attempt) (session.Session, grant.Code, error) {
+		a.State = login.Done
+		return session.Session{ID: sid, Secret: sha256.Sum256([]byte(sid)), Sub: a.Sub, Created: now, Expires: now.Add(8 * time.Hour)}, c, nil
+	})
+	must(err)
+	must(s.UseCode(ctx, c.Hash, func(c grant.Code, _ *grant.Grant) grant.Redemption {
+		c.Redeemed = true
+		return grant.Redemption{Code: &c, Grant: &c.Grant, Access: &grant.AccessToken{
+			Hash: sha256.Sum256([]byte("token" + sid)), GrantID: c.Grant.ID, Issued: now, Expires: now.Add(10 * time.Minute)}}
+	}))
+	return done
+}
+
+// records counts the records in every bucket.
+func records(t testing.TB, s *Store) map[string]int {
+	t.Helper()
+	n := map[string]int{}
+	err := s.db.View(func(tx *bbolt.Tx) error {
+		for _, b := range buckets {
+			n[string(b.id)] = 0
+			tx.Bucket(b.id).ForEach(func(_, _ []byte) error { n[string(b.id)]++; return nil })
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// A week of sign-ins by the same thousand people: the file reaches its size on
+// the first day. When everybody has gone home, only the people are left.
+func TestWeekOfLoad(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := open(t, Options{NoSync: true, SweepEvery: time.Minute})
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		go s.Run(ctx)
+		var size [8]int64
+		for i := range 7 * 24 * 12 {
+			for range 2 {
+				b := make([]byte, 1)
+				rand.Read(b)
+				signIn(t, s, fmt.Sprintf("467017406%02d", int(b[0])%100))
+			}
+			time.Sleep(5 * time.Minute)
+			size[1+i/(24*12)] = s.Stats().Bytes
+		}
+		t.Logf("size by day: %v", size[1:])
+		if size[7] > size[2] {
+			t.Errorf("the file grows: %v", size[1:])
+		}
+		intact(t, s)
+		time.Sleep(24 * time.Hour)
+		synctest.Wait()
+		for name, n := range records(t, s) {
+			switch name {
+			case "meta":
+			case "people", "numbers":
+				if n == 0 || n > 100 {
+					t.Errorf("%d %s", n, name)
+				}
+			default:
+				if n != 0 {
+					t.Errorf("%d left in %s", n, name)
+				}
+			}
+		}
+		before := s.Stats().Commits
+		time.Sleep(24 * time.Hour)
+		if got := s.Stats().Commits; got != before {
+			t.Errorf("%d commits without any work", got-before)
+		}
+	})
+}
+
+// What was renewed is swept at its new end; what ends earlier than it was meant
+// to is swept earlier; what goes and comes back has its own end.
+func TestSweepLooksAtTheRecord(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := open(t, Options{NoSync: true})
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		go s.Run(ctx)
+		start := time.Now()
+		put := func(id string, end time.Duration) {
+			t.Helper()
+			err := s.write(ctx, func(t *txn) error { return t.putGrant(grant.Grant{ID: id, Expires: start.Add(end)}) })
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		put("renewed", time.Hour)
+		put("renewed", 3*time.Hour)
+		put("shortened", 5*time.Hour)
+		put("shortened", 2*time.Hour)
+		put("again", 4*time.Hour)
+		if err := s.write(ctx, func(t *txn) error { return t.forget(&grants, []byte("again")) }); err != nil {
+			t.Fatal(err)
+		}
+		put("again", 6*time.Hour)
+		put("unset", -50*365*24*time.Hour)
+		for hour, want := range []string{"again renewed shortened ", "again renewed shortened ", "again renewed ", "again ", "again ", "again ", ""} {
+			time.Sleep(time.Until(start.Add(time.Duration(hour)*time.Hour + time.Minute)))
+			synctest.Wait()
+			got := ""
+			s.db.View(func(tx *bbolt.Tx) error {
+				return tx.Bucket(grants.id).ForEach(func(k, _ []byte) error { got += string(k) + " "; return nil })
+			})
+			if got != want {
+				t.Errorf("after %d h: %q, want %q", hour, got, want)
+			}
+			intact(t, s)
+		}
+		if left := records(t, s)["expiry"]; left != 0 {
+			t.Errorf("%d entries left in the expiry index", left)
+		}
+	})
+}
+
+// An attempt stays for an hour after its end; a record that cannot be read does
+// not hold up the sweep.
+func TestSweepTimes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := open(t, Options{NoSync: true})
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		go s.Run(ctx)
+		a := login.Attempt{ID: "a", Correlation: [32]byte{1}, Expires: time.Now().Add(5 * time.Minute)}
+		if err := s.CreateAttempt(ctx, a, limit.Spend{}, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		err := s.write(ctx, func(t *txn) error {
+			t.writes++
+			key := []byte("damaged")
+			if err := t.putGrant(grant.Grant{ID: "damaged", Expires: t.now.Add(time.Minute)}); err != nil {
+				return err
+			}
+			value := append([]byte(nil), t.tx.Bucket(grants.id).Get(key)...)
+			value[len(value)-1]++
+			return t.tx.Bucket(grants.id).Put(key, value)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(64 * time.Minute)
+		if _, err := s.Attempt(ctx, "a"); err != nil {
+			t.Errorf("an hour after its end: %v", err)
+		}
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		if _, err := s.Attempt(ctx, "a"); !errors.Is(err, login.ErrNotFound) {
+			t.Errorf("later: %v", err)
+		}
+		for _, name := range []string{"attempts", "correlations", "grants", "expiry"} {
+			if n := records(t, s)[name]; n != 0 {
+				t.Errorf("%d left in %s", n, name)
+			}
+		}
+	})
+}
+
+// A sweep of much goes on in small batches until it is done.
+func TestSweepBatches(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := open(t, Options{NoSync: true})
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		err := s.write(ctx, func(t *txn) error {
+			for i := range 3*sweepMax + 1 {
+				if err := t.put(&accessTokens, fmt.Append(nil, i), t.now.Add(time.Minute), (&tokenRecord{}).fields); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := s.Stats().Commits
+		time.Sleep(time.Minute)
+		go s.Run(ctx)
+		time.Sleep(11 * time.Second)
+		synctest.Wait()
+		if n := records(t, s)["access_tokens"]; n != 0 {
+			t.Errorf("%d left", n)
+		}
+		if commits := s.Stats().Commits - before; commits != 4 {
+			t.Errorf("%d commits, want 4", commits)
+		}
+	})
+}
