@@ -125,6 +125,16 @@ func (p *Provider) View(ctx context.Context, id login.ID, browser string) (Attem
 	if err != nil {
 		return AttemptView{}, err
 	}
+	if a.State == login.Done {
+		// The answer may have got lost on the way to the browser. As long as
+		// nobody has used it, Continue gives it again.
+		switch _, err := p.answerAgain(ctx, q, a); {
+		case err == nil:
+			a.State = login.Approved
+		case !errors.Is(err, login.ErrState):
+			return AttemptView{}, err
+		}
+	}
 	return AttemptView{
 		ID: a.ID, State: a.State, Reason: a.Reason, Number: a.Number.Masked(), Client: clientView(c),
 		UILocales: q.UILocales, Expires: a.Expires, AgainAt: p.againAt(a), FormAction: formAction(q.RedirectURI),
@@ -219,6 +229,9 @@ func (p *Provider) Continue(ctx context.Context, id login.ID, browser, cookie st
 
 // answerAgain repeats the answer of a finished attempt, if nobody has used it.
 func (p *Provider) answerAgain(ctx context.Context, q *authRequest, a login.Attempt) (Finished, error) {
+	if time.Since(a.Ended) > p.lives.Code {
+		return Finished{}, login.ErrState
+	}
 	code, secret := p.derived(purposeCode, a.ID, 32), p.derived(purposeSession, a.ID, 32)
 	usable := false
 	err := p.Grants.UseCode(ctx, grant.Hash(code), func(c grant.Code, _ *grant.Grant) grant.Redemption {

@@ -1,0 +1,18 @@
+package provider
+
+import "time"
+
+// Aged is a sealed authorization request as it would be if it had been made at
+// another time.
+func Aged(p *Provider, sealed string, by time.Duration) string {
+	q := new(authRequest)
+	if err := p.unseal(purposeRequest, sealed, q); err != nil {
+		panic(err)
+	}
+	q.Until += int64(by / time.Second)
+	sealed, err := p.seal(purposeRequest, q)
+	if err != nil {
+		panic(err)
+	}
+	return sealed
+}
