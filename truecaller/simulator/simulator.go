@@ -22,7 +22,9 @@ type Config struct {
 	CallbackURL string
 	// ApproveAll makes every number approve at once, for load tests.
 	ApproveAll bool
-	Log        *slog.Logger
+	// HTTP delivers callbacks; nil for the usual one.
+	HTTP *http.Client
+	Log  *slog.Logger
 }
 
 // Simulator is a running one.
@@ -76,8 +78,11 @@ const (
 // New makes a simulator.
 func New(c Config) *Simulator {
 	ctx, stop := context.WithCancel(context.Background())
-	return &Simulator{Config: c, ctx: ctx, stop: stop,
-		http: &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}},
+	deliver := c.HTTP
+	if deliver == nil {
+		deliver = &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
+	}
+	return &Simulator{Config: c, ctx: ctx, stop: stop, http: deliver,
 		byID: map[string]*request{}, tokens: map[string]*token{}, visits: map[string]int{}}
 }
 

@@ -1,0 +1,155 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"calleridp/keys"
+	"calleridp/provider"
+	"calleridp/provider/admin"
+	"calleridp/provider/client"
+	"calleridp/provider/limit"
+	"calleridp/provider/login"
+	"calleridp/provider/subject"
+	"calleridp/storage/bolt"
+	"calleridp/truecaller"
+	"calleridp/ui"
+
+	"github.com/go-chi/chi/v5"
+)
+
+// server is the whole program, built and not yet listening.
+type server struct {
+	handler http.Handler // what the world sees
+	admin   http.Handler // what operators see, on a Unix socket
+
+	store      *bolt.Store
+	background []func(context.Context)
+}
+
+// build puts all parts together. Everything that the program is made of is in
+// this function.
+func build(ctx context.Context, s settings, log *slog.Logger, development bool) (*server, error) {
+	if err := os.MkdirAll(s.DataDir, 0o700); err != nil {
+		return nil, fmt.Errorf("data_dir: %w", err)
+	}
+	store, err := bolt.Open(filepath.Join(s.DataDir, "calleridp.db"), s.master, bolt.Options{})
+	if err != nil {
+		return nil, err
+	}
+	built := false
+	defer func() {
+		if !built {
+			store.Close()
+		}
+	}()
+	if err := store.PinIssuer(ctx, s.Issuer); err != nil {
+		return nil, err
+	}
+	ring, err := keys.OpenRing(ctx, keys.Config{
+		Store: store, Master: s.master, Log: log,
+		RotateEvery: time.Duration(s.Keys.RotateEvery), PublishBefore: time.Duration(s.Keys.PublishBefore),
+	})
+	if err != nil {
+		return nil, err
+	}
+
+	apps := map[string]truecaller.App{s.app.ID: s.app}
+	outgoing := truecaller.NewClient(truecaller.Options{Timeout: time.Duration(s.Truecaller.Timeout)})
+	audit := log.With("log", "audit")
+	engine, err := login.New(login.Config{
+		Store: store, Inbox: store, Pusher: outgoing, Apps: apps,
+		Life: time.Duration(s.Lifetimes.Attempt), Lock: time.Duration(s.Limits.Lock),
+		Limits: login.Limits{
+			Number: limit.Rate(s.Limits.Number), Network: limit.Rate(s.Limits.Network),
+			Client: limit.Rate(s.Limits.Client), Deployment: limit.Rate(s.Limits.Deployment),
+		},
+		Policy: subject.Policy{ReuseAfter: time.Duration(s.Subject.ReuseAfter)},
+		Log:    log, Audit: audit,
+	})
+	if err != nil {
+		return nil, err
+	}
+	receiver, err := truecaller.NewReceiver(provider.PathCallback, truecaller.ReceiverConfig{
+		Apps: apps, Inbox: store, Recipient: engine, Client: outgoing, Log: log,
+	})
+	if err != nil {
+		return nil, err
+	}
+
+	registry, err := client.NewRegistry(s.clients, store)
+	if err != nil {
+		return nil, err
+	}
+	cookies := provider.Cookies{Secure: isHTTPS(s.Issuer)}
+	addresses := clientAddresses{trusted: s.proxies}
+	pages, err := ui.New(ui.Config{
+		Cookies: cookies, Log: log, AppName: s.app.Name, Simulation: development, ClientAddr: addresses.of,
+	})
+	if err != nil {
+		return nil, err
+	}
+	op, err := provider.New(provider.Config{
+		Issuer: s.Issuer, Engine: engine, Pages: pages, Ring: ring, Master: s.master, Clients: registry,
+		Grants: store, Sessions: store, People: store,
+		Lifetimes: provider.Lifetimes{
+			Code: time.Duration(s.Lifetimes.Code), IDToken: time.Duration(s.Lifetimes.IDToken), AccessToken: time.Duration(s.Lifetimes.AccessToken),
+			RefreshIdle: time.Duration(s.Lifetimes.RefreshIdle), RefreshMax: time.Duration(s.Lifetimes.RefreshMax),
+			RefreshGrace: time.Duration(s.Lifetimes.RefreshGrace), Session: time.Duration(s.Lifetimes.Session),
+		},
+		Lock:          time.Duration(s.Limits.Lock),
+		DefaultRegion: s.DefaultRegion, TruecallerApp: s.app.ID, UILocales: pages.Languages(), Cookies: cookies,
+		Logger: log, Audit: audit, Dev: development,
+	})
+	if err != nil {
+		return nil, err
+	}
+
+	router := chi.NewRouter()
+	router.Use(observe(log, addresses), bodyDeadline)
+	router.Get("/healthz", func(w http.ResponseWriter, r *http.Request) { w.Write([]byte("ok\n")) })
+	router.Handle(provider.PathCallback+"*", receiver)
+	pages.Mount(router, op)
+	op.Mount(router)
+	router.NotFound(func(w http.ResponseWriter, r *http.Request) {
+		pages.Error(w, r, provider.ErrorView{Kind: provider.ErrorNotFound, Status: http.StatusNotFound})
+	})
+	router.MethodNotAllowed(func(w http.ResponseWriter, r *http.Request) {
+		pages.Error(w, r, provider.ErrorView{Kind: provider.ErrorMethodNotAllowed, Status: http.StatusMethodNotAllowed})
+	})
+
+	built = true
+	return &server{
+		handler:    router,
+		admin:      admin.Handler(admin.Config{Clients: registry, Keys: ring, Stats: func() any { return store.Stats() }, Audit: audit}),
+		store:      store,
+		background: []func(context.Context){store.Run, ring.Run, receiver.Run},
+	}, nil
+}
+
+// run does the background work until ctx ends, and then closes the store.
+func (s *server) run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	for _, work := range s.background {
+		wg.Go(func() { work(ctx) })
+	}
+	wg.Wait()
+	return s.store.Close()
+}
+
+func isHTTPS(issuer string) bool { return len(issuer) > 8 && issuer[:8] == "https://" }
+
+// logger makes the log that the configuration asks for.
+func logger(s settings) *slog.Logger {
+	options := &slog.HandlerOptions{Level: s.level}
+	if s.Log.Format == "text" {
+		return slog.New(slog.NewTextHandler(os.Stderr, options))
+	}
+	return slog.New(slog.NewJSONHandler(os.Stderr, options))
+}

@@ -1,0 +1,314 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+
+	"calleridp/provider/limit"
+
+	"github.com/goccy/go-yaml"
+)
+
+// Config is the configuration file, a YAML document. Unknown keys are refused.
+//
+// Every key that is not in a list can also come from the environment, which
+// wins: CALLERIDP_ and the key in capitals, with underscores between the levels,
+// as in CALLERIDP_ISSUER or CALLERIDP_TRUECALLER_APP_KEY_FILE. Lists of text are
+// separated by commas there. Secrets come from files (keys that end in _file) or
+// from the environment, never from the document itself.
+//
+// Times are written like 90s, 15m, 12h or 30d. Rates are written like 10/1h: ten
+// at once, and ten more in each hour.
+type Config struct {
+	// Issuer is how clients and browsers reach this server: https, host and port,
+	// without a path or a trailing slash. Clients compare it byte for byte; it is
+	// fixed at the first start. Plain http is accepted on loopback only. Required.
+	Issuer string `yaml:"issuer"`
+
+	// Listen is the address to listen on. Default ":8443".
+	Listen string `yaml:"listen"`
+
+	// TLS is the server's certificate. Without it the server speaks plain HTTP
+	// and must stand behind a proxy that speaks TLS.
+	TLS TLSConfig `yaml:"tls"`
+
+	// TrustedProxies are the networks (CIDR) whose X-Forwarded-For is believed.
+	// Default none: the address of the connection counts.
+	TrustedProxies []string `yaml:"trusted_proxies"`
+
+	// DataDir is where the store and the admin socket are: a local disk, writable
+	// by the server alone. Required.
+	DataDir string `yaml:"data_dir"`
+
+	// MasterKeyFile has the key under which everything in the store is sealed;
+	// `calleridp keys init-master --out FILE` makes one. Keep a copy elsewhere:
+	// without it the store cannot be read. The key itself may be in the
+	// environment instead, as CALLERIDP_MASTER_KEY.
+	MasterKeyFile string `yaml:"master_key_file"`
+	MasterKey     string `yaml:"-" env:"MASTER_KEY"`
+
+	// Truecaller is the app that was registered in Truecaller's developer portal.
+	Truecaller TruecallerConfig `yaml:"truecaller"`
+
+	// DefaultRegion is the country in which national phone numbers are read, two
+	// capital letters (ISO 3166-1). A client may have its own. Default none:
+	// people must type the country code.
+	DefaultRegion string `yaml:"default_region"`
+
+	// Clients are applications declared here. More can be added while the server
+	// runs, with `calleridp client add`.
+	Clients []ClientConfig `yaml:"clients"`
+
+	// Lifetimes are how long things last.
+	Lifetimes LifetimesConfig `yaml:"lifetimes"`
+
+	// Limits bound how often phones are asked.
+	Limits LimitsConfig `yaml:"limits"`
+
+	// Subject is about whose a number is.
+	Subject SubjectConfig `yaml:"subject"`
+
+	// Keys is about the signing keys.
+	Keys KeysConfig `yaml:"keys"`
+
+	// Log is about the log, which goes to standard error.
+	Log LogConfig `yaml:"log"`
+
+	// AdminSocket is where the calleridp commands reach the server. Default
+	// admin.sock in data_dir.
+	AdminSocket string `yaml:"admin_socket"`
+
+	// DebugListen serves Go's profiles at /debug/pprof/, on loopback only. Default
+	// off.
+	DebugListen string `yaml:"debug_listen"`
+}
+
+// TLSConfig is the server's certificate. The files are read again when they
+// change.
+type TLSConfig struct {
+	// CertFile has the certificate and its chain, PEM.
+	CertFile string `yaml:"cert_file"`
+	// KeyFile has its private key, PEM.
+	KeyFile string `yaml:"key_file"`
+}
+
+// TruecallerConfig is one registration in Truecaller's developer portal. Register
+// there as callback URL: ISSUER/callback/default/CALLBACK_SECRET.
+type TruecallerConfig struct {
+	// AppName is what the phone shows; it appears on our pages. Required.
+	AppName string `yaml:"app_name"`
+	// AppKeyFile has the appKey. Or CALLERIDP_TRUECALLER_APP_KEY. Required.
+	AppKeyFile string `yaml:"app_key_file"`
+	AppKey     string `yaml:"-" env:"TRUECALLER_APP_KEY"`
+	// CallbackSecretFile has the secret last part of the callback address: at
+	// least 32 letters and digits, for example from `openssl rand -hex 32`. Or
+	// CALLERIDP_TRUECALLER_CALLBACK_SECRET. Required.
+	CallbackSecretFile string `yaml:"callback_secret_file"`
+	CallbackSecret     string `yaml:"-" env:"TRUECALLER_CALLBACK_SECRET"`
+	// APIURL is where pushes are asked for. Default https://api4.truecaller.com.
+	APIURL string `yaml:"api_url"`
+	// ProfileURLs are where profiles may be fetched; a callback can only choose
+	// among them, and the first is used when it names none. Default
+	// https://profile4.truecaller.com and its -noneu and -eu siblings.
+	ProfileURLs []string `yaml:"profile_urls"`
+	// Timeout of one request to Truecaller. Default 5s.
+	Timeout duration `yaml:"timeout"`
+}
+
+// ClientConfig is an application (RFC 7591).
+type ClientConfig struct {
+	// ID is its client_id. Required.
+	ID string `yaml:"client_id"`
+	// Name is what people see. Required.
+	Name string `yaml:"name"`
+	// SecretFile has its client_secret. A confidential client needs one.
+	SecretFile string `yaml:"secret_file"`
+	// Secret is the same in the clear, accepted by `calleridp dev` only.
+	Secret string `yaml:"secret"`
+	// Public says that it cannot keep a secret: a browser or phone application.
+	Public bool `yaml:"public"`
+	// RedirectURIs are where people may be sent back to, compared whole. Required.
+	RedirectURIs []string `yaml:"redirect_uris"`
+	// PostLogoutRedirectURIs are the same after signing out.
+	PostLogoutRedirectURIs []string `yaml:"post_logout_redirect_uris"`
+	// AllowedOrigins are browser applications that may call the token endpoint and
+	// userinfo (CORS).
+	AllowedOrigins []string `yaml:"allowed_origins"`
+	// Scopes it may ask for. Default all.
+	Scopes []string `yaml:"scopes"`
+	// IDTokenAlg signs its ID tokens: RS256 (default), ES256 or EdDSA.
+	IDTokenAlg string `yaml:"id_token_signed_response_alg"`
+	// SubjectType is public (default) or pairwise: another sub for each sector.
+	SubjectType string `yaml:"subject_type"`
+	// SectorHost is the sector of a pairwise client whose redirect URIs have
+	// several hosts.
+	SectorHost string `yaml:"sector_host"`
+	// Region overrides default_region.
+	Region string `yaml:"region"`
+	// LogoURI, URI, TOSURI and PolicyURI are shown to people, https.
+	LogoURI   string `yaml:"logo_uri"`
+	URI       string `yaml:"client_uri"`
+	TOSURI    string `yaml:"tos_uri"`
+	PolicyURI string `yaml:"policy_uri"`
+	// DangerouslyWithoutPKCE excuses an old confidential client from PKCE. Codes
+	// stolen on their way to it can be used.
+	DangerouslyWithoutPKCE bool `yaml:"dangerously_without_pkce"`
+}
+
+// LifetimesConfig is how long things last.
+type LifetimesConfig struct {
+	Attempt      duration `yaml:"attempt"`       // from the number to the answer on the phone. Default 5m.
+	Code         duration `yaml:"code"`          // Default 60s.
+	IDToken      duration `yaml:"id_token"`      // Default 1h, at least 5m.
+	AccessToken  duration `yaml:"access_token"`  // Default 1h.
+	RefreshIdle  duration `yaml:"refresh_idle"`  // a refresh token that is not used. Default 30d.
+	RefreshMax   duration `yaml:"refresh_max"`   // all refreshing, from the sign-in. Default 180d.
+	RefreshGrace duration `yaml:"refresh_grace"` // a used refresh token still gives its successor. Default 45s.
+	Session      duration `yaml:"session"`       // a signed-in browser. Default 24h.
+}
+
+// LimitsConfig bounds how often phones are asked.
+type LimitsConfig struct {
+	Lock       duration `yaml:"lock"`       // one open request per number. Default 5m.
+	Number     rate     `yaml:"number"`     // requests to one number. Default 10/24h.
+	Network    rate     `yaml:"network"`    // from one IPv4 address or IPv6 /64. Default 30/1h.
+	Client     rate     `yaml:"client"`     // through one client. Default 3000/1h.
+	Deployment rate     `yaml:"deployment"` // in all. Default 10000/1h.
+}
+
+// SubjectConfig is about whose a number is.
+type SubjectConfig struct {
+	// ReuseAfter is after how long without a sign-in a number is taken for a new
+	// person's, where no profile says who it is. Default never.
+	ReuseAfter duration `yaml:"reuse_after"`
+}
+
+// KeysConfig is about the signing keys.
+type KeysConfig struct {
+	RotateEvery   duration `yaml:"rotate_every"`   // Default 30d.
+	PublishBefore duration `yaml:"publish_before"` // a key is public before it signs. Default 24h.
+}
+
+// LogConfig is about the log.
+type LogConfig struct {
+	Level  string `yaml:"level"`  // debug, info (default), warn or error.
+	Format string `yaml:"format"` // json (default) or text.
+}
+
+// duration is a time.Duration that also knows days.
+type duration time.Duration
+
+func (d *duration) UnmarshalText(text []byte) error {
+	s := string(text)
+	if days, ok := strings.CutSuffix(s, "d"); ok {
+		n, err := strconv.ParseUint(days, 10, 16)
+		if err != nil {
+			return fmt.Errorf("%q is not a time; write it like 90s, 15m, 12h or 30d", s)
+		}
+		*d = duration(time.Duration(n) * 24 * time.Hour)
+		return nil
+	}
+	v, err := time.ParseDuration(s)
+	if err != nil || v < 0 {
+		return fmt.Errorf("%q is not a time; write it like 90s, 15m, 12h or 30d", s)
+	}
+	*d = duration(v)
+	return nil
+}
+
+// rate is a limit.Rate written as 10/1h.
+type rate limit.Rate
+
+func (r *rate) UnmarshalText(text []byte) error {
+	burst, period, ok := strings.Cut(string(text), "/")
+	n, err := strconv.ParseUint(strings.TrimSpace(burst), 10, 31)
+	var every duration
+	if !ok || err != nil || n == 0 || every.UnmarshalText([]byte(strings.TrimSpace(period))) != nil || every <= 0 {
+		return fmt.Errorf("%q is not a rate; write it like 10/1h", text)
+	}
+	*r = rate{Burst: int(n), Period: time.Duration(every)}
+	return nil
+}
+
+// loadConfig reads the file, then the environment. The errors are about the
+// document as such; what is in it is checked by check.
+func loadConfig(path string, environment func(string) (string, bool)) (Config, error) {
+	var c Config
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Config{}, fmt.Errorf("there is no configuration file %s; deploy/calleridp.example.yaml is a start", path)
+	}
+	if err != nil {
+		return Config{}, err
+	}
+	if err := decodeStrictly(text, &c); err != nil {
+		return Config{}, fmt.Errorf("%s: %w", path, err)
+	}
+	if err := fromEnvironment(reflect.ValueOf(&c).Elem(), "CALLERIDP", environment); err != nil {
+		return Config{}, err
+	}
+	return c, nil
+}
+
+// decodeStrictly refuses unknown keys, duplicate ones and wrong types, and says
+// where they are.
+func decodeStrictly(text []byte, v any) error {
+	if len(strings.TrimSpace(string(text))) == 0 {
+		return nil
+	}
+	if err := yaml.UnmarshalWithOptions(text, v, yaml.Strict()); err != nil {
+		return errors.New(yaml.FormatError(err, false, true))
+	}
+	return nil
+}
+
+// fromEnvironment overlays what the environment has.
+func fromEnvironment(v reflect.Value, prefix string, environment func(string) (string, bool)) error {
+	for i := range v.NumField() {
+		field := v.Type().Field(i)
+		name := prefix + "_" + strings.ToUpper(field.Tag.Get("yaml"))
+		if own := field.Tag.Get("env"); own != "" {
+			name = "CALLERIDP_" + own
+		}
+		target := v.Field(i)
+		if text, ok := target.Addr().Interface().(interface{ UnmarshalText([]byte) error }); ok {
+			if value, set := environment(name); set {
+				if err := text.UnmarshalText([]byte(value)); err != nil {
+					return fmt.Errorf("%s: %w", name, err)
+				}
+			}
+			continue
+		}
+		if target.Kind() == reflect.Struct {
+			if err := fromEnvironment(target, name, environment); err != nil {
+				return err
+			}
+			continue
+		}
+		value, set := environment(name)
+		if !set {
+			continue
+		}
+		switch target.Interface().(type) {
+		case string:
+			target.SetString(value)
+		case []string:
+			var list []string
+			for part := range strings.SplitSeq(value, ",") {
+				if part = strings.TrimSpace(part); part != "" {
+					list = append(list, part)
+				}
+			}
+			target.Set(reflect.ValueOf(list))
+		default:
+			return fmt.Errorf("%s: this key cannot come from the environment; write it in the file", name)
+		}
+	}
+	return nil
+}
