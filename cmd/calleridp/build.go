@@ -30,6 +30,7 @@ type server struct {
 	admin   http.Handler // what operators see, on a Unix socket
 
 	store      *bolt.Store
+	drain      func() // ends the live connections of waiting pages
 	background []func(context.Context)
 }
 
@@ -90,7 +91,7 @@ func build(ctx context.Context, s settings, log *slog.Logger, development bool) 
 	cookies := provider.Cookies{Secure: isHTTPS(s.Issuer)}
 	addresses := clientAddresses{trusted: s.proxies}
 	pages, err := ui.New(ui.Config{
-		Cookies: cookies, Log: log, AppName: s.app.Name, Simulation: development, ClientAddr: addresses.of,
+		Issuer: s.Issuer, Cookies: cookies, Log: log, ClientAddr: addresses.of, Simulation: development, ShowDetail: development,
 	})
 	if err != nil {
 		return nil, err
@@ -115,6 +116,11 @@ func build(ctx context.Context, s settings, log *slog.Logger, development bool) 
 	router.Use(observe(log, addresses), bodyDeadline)
 	router.Get("/healthz", func(w http.ResponseWriter, r *http.Request) { w.Write([]byte("ok\n")) })
 	router.Handle(provider.PathCallback+"*", receiver)
+	if development {
+		gallery := pages.Gallery()
+		router.Handle("/gallery", gallery)
+		router.Handle("/gallery/*", gallery)
+	}
 	pages.Mount(router, op)
 	op.Mount(router)
 	router.NotFound(func(w http.ResponseWriter, r *http.Request) {
@@ -129,6 +135,7 @@ func build(ctx context.Context, s settings, log *slog.Logger, development bool) 
 		handler:    router,
 		admin:      admin.Handler(admin.Config{Clients: registry, Keys: ring, Stats: func() any { return store.Stats() }, Audit: audit}),
 		store:      store,
+		drain:      pages.Drain,
 		background: []func(context.Context){store.Run, ring.Run, receiver.Run},
 	}, nil
 }

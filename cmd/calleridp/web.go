@@ -81,10 +81,7 @@ func (srv *server) serve(ctx context.Context, s settings, listener net.Listener,
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
-	// Pages that wait are told to come back, so that they don't hold up the end.
-	leaving, leave := context.WithCancel(context.Background())
-	defer leave()
-	web.BaseContext = func(net.Listener) context.Context { return leaving }
+	web.RegisterOnShutdown(srv.drain)
 
 	adminListener, err := listenAdmin(s.AdminSocket)
 	if err != nil {
@@ -123,7 +120,6 @@ func (srv *server) serve(ctx context.Context, s settings, listener net.Listener,
 	case err = <-failed:
 	}
 	log.Info("stopping")
-	time.AfterFunc(drainFor/5, leave)
 	drain, done := context.WithTimeout(context.Background(), drainFor)
 	defer done()
 	if web.Shutdown(drain) != nil {
