@@ -4,112 +4,236 @@ import (
 	"embed"
 	"encoding/json"
 	"fmt"
-	"io/fs"
+	"html"
+	"maps"
+	"regexp"
+	"slices"
 	"strings"
-	"time"
 
-	"github.com/nicksnyder/go-i18n/v2/i18n"
+	"golang.org/x/text/feature/plural"
 	"golang.org/x/text/language"
 )
 
-//go:embed locales/*.json
+//go:embed locales
 var localeFiles embed.FS
 
-// catalogue is the texts of all languages, one file a language.
-type catalogue struct {
-	bundle  *i18n.Bundle
-	tags    []language.Tag // the default first
-	matcher language.Matcher
+// source is the language in which texts are written first. Every other
+// catalogue has exactly its keys and placeholders.
+const source = "en"
+
+// A catalogue holds the texts of one language, by key. In its file a text is a
+// string, or, when it counts something, an object of strings by plural category
+// (Unicode CLDR: zero, one, two, few, many, other).
+type catalogue map[string]text
+
+// text is a string with placeholders such as {client}, one for each plural
+// category; only "other" when it counts nothing.
+type text map[string]string
+
+func (t *text) UnmarshalJSON(raw []byte) error {
+	var one string
+	if json.Unmarshal(raw, &one) == nil {
+		*t = text{"other": one}
+		return nil
+	}
+	var forms map[string]string
+	if err := json.Unmarshal(raw, &forms); err != nil {
+		return err
+	}
+	*t = forms
+	return nil
 }
 
-// The default language is the one that every key must have.
-var defaultLanguage = language.English
-
-func newCatalogue() (*catalogue, error) {
-	c := &catalogue{bundle: i18n.NewBundle(defaultLanguage)}
-	c.bundle.RegisterUnmarshalFunc("json", json.Unmarshal)
-	names, err := fs.Glob(localeFiles, "locales/*.json")
-	if err != nil {
-		return nil, fmt.Errorf("ui: %w", err)
+func parseCatalogue(raw []byte) (catalogue, error) {
+	var c catalogue
+	if err := json.Unmarshal(raw, &c); err != nil {
+		return nil, err
 	}
-	c.tags = []language.Tag{defaultLanguage}
-	for _, name := range names {
-		file, err := c.bundle.LoadMessageFileFS(localeFiles, name)
-		if err != nil {
-			return nil, fmt.Errorf("ui: %s: %w", name, err)
+	for key, t := range c {
+		if t["other"] == "" {
+			return nil, fmt.Errorf("%s has no text", key)
 		}
-		if file.Tag != defaultLanguage {
-			c.tags = append(c.tags, file.Tag)
+		for _, s := range t {
+			// The texts become part of templates.
+			if strings.Contains(s, "{{") || strings.Contains(s, "}}") || strings.Contains(s, "[[") {
+				return nil, fmt.Errorf("%s: doubled brackets are the templates' own", key)
+			}
 		}
 	}
-	c.matcher = language.NewMatcher(c.tags)
 	return c, nil
 }
 
-func (c *catalogue) languages() []string {
-	var all []string
-	for _, tag := range c.tags {
-		all = append(all, tag.String())
-	}
-	return all
-}
-
-// choose picks the language: what the client asked for (ui_locales, OpenID
-// Connect Core §3.1.2.1), then what the browser prefers.
-func (c *catalogue) choose(uiLocales []string, acceptLanguage string) texts {
-	var wanted []language.Tag
-	for _, locale := range uiLocales {
-		if tag, err := language.Parse(locale); err == nil {
-			wanted = append(wanted, tag)
+// check compares a catalogue with that of the source language.
+func (c catalogue) check(tag language.Tag, with catalogue) error {
+	for key := range with {
+		if _, ok := c[key]; !ok {
+			return fmt.Errorf("%s is missing", key)
 		}
 	}
-	accepted, _, err := language.ParseAcceptLanguage(acceptLanguage)
-	if err == nil {
-		wanted = append(wanted, accepted...)
+	for key, t := range c {
+		want, ok := with[key]
+		if !ok {
+			return fmt.Errorf("%s is in no other language", key)
+		}
+		if counted := counts(want); len(t) > 1 || counted != "" {
+			for _, category := range categories(tag) {
+				if counted != "" && t[category] == "" {
+					return fmt.Errorf("%s has no text for the plural category %q", key, category)
+				}
+			}
+			if counted == "" {
+				return fmt.Errorf("%s has plural categories and counts nothing", key)
+			}
+		}
+		for category, s := range t {
+			if !slices.Contains(categories(tag), category) {
+				return fmt.Errorf("%s: the language has no plural category %q", key, category)
+			}
+			// "In a minute" needs no digit.
+			got, wanted := placeholders(s), placeholders(want["other"])
+			if category != "other" {
+				delete(wanted, counts(want))
+				delete(got, counts(want))
+			}
+			if !maps.Equal(got, wanted) {
+				return fmt.Errorf("%s has the placeholders %v, want %v", key, slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(wanted)))
+			}
+		}
 	}
-	_, at, _ := c.matcher.Match(wanted...)
-	tag := c.tags[at]
-	return texts{Lang: tag.String(), Dir: direction(tag), localizer: i18n.NewLocalizer(c.bundle, tag.String())}
+	return nil
 }
 
-// direction is rtl for languages that are written from right to left.
-func direction(tag language.Tag) string {
-	script, _ := tag.Script()
-	switch script.String() {
-	case "Arab", "Hebr", "Thaa", "Syrc":
-		return "rtl"
+var placeholder = regexp.MustCompile(`\{([^{}]*)\}`)
+
+func placeholders(s string) map[string]bool {
+	found := map[string]bool{}
+	for _, m := range placeholder.FindAllStringSubmatch(s, -1) {
+		found[m[1]] = true
 	}
-	return "ltr"
+	return found
 }
 
-// texts are the texts of one language.
-type texts struct {
-	Lang, Dir string
-	localizer *i18n.Localizer
-}
-
-// T is the text of a key, with values for its placeholders as name, value pairs.
-func (t texts) T(key string, pairs ...string) (string, error) {
-	values := map[string]string{}
-	for i := 0; i+1 < len(pairs); i += 2 {
-		values[pairs[i]] = pairs[i+1]
+// counts is the placeholder that a text counts, "" for none.
+func counts(t text) string {
+	for name := range placeholders(t["other"]) {
+		if values[name].count != "" {
+			return name
+		}
 	}
-	return t.localizer.Localize(&i18n.LocalizeConfig{MessageID: key, TemplateData: values})
+	return ""
 }
 
-// Minutes is the text of a key that counts minutes from now until at, rounded
-// up.
-func (t texts) Minutes(key string, at time.Time) (string, error) {
-	minutes := max(1, int((time.Until(at)+time.Minute-1)/time.Minute))
-	return t.localizer.Localize(&i18n.LocalizeConfig{MessageID: key, PluralCount: minutes, TemplateData: map[string]any{"Count": minutes}})
+var categoryNames = map[plural.Form]string{
+	plural.Zero: "zero", plural.One: "one", plural.Two: "two", plural.Few: "few", plural.Many: "many", plural.Other: "other",
 }
 
-// must is T for keys that this package's own code names; a test sees to it that
-// all exist.
-func (t texts) must(key string, pairs ...string) string {
-	text, err := t.T(key, pairs...)
+// category is the plural category of n things.
+func category(tag language.Tag, n int) string {
+	return categoryNames[plural.Cardinal.MatchPlural(tag, n, 0, 0, 0, 0)]
+}
+
+// categories are the plural categories that whole numbers as small as ours have
+// in a language.
+func categories(tag language.Tag) []string {
+	var found []string
+	for n := range 1000 {
+		if c := category(tag, n); !slices.Contains(found, c) {
+			found = append(found, c)
+		}
+	}
+	if !slices.Contains(found, "other") {
+		found = append(found, "other")
+	}
+	return found
+}
+
+// value is what may stand in a text: where the templates find it.
+type value struct {
+	field  string // an expression of the templates
+	markup string // around it in a page's body, with %s for it; "" for nothing
+	count  string // the expression to count by; "" when it is no count
+}
+
+// values are all placeholders. Names are isolated, so that a name in another
+// direction of writing moves nothing around it.
+var values = map[string]value{
+	"client":     {field: "$.Client.Name", markup: "<bdi>%s</bdi>"},
+	"deployment": {field: "$.Deployment", markup: "<bdi>%s</bdi>"},
+	"app":        {field: "$.App", markup: "<bdi>%s</bdi>"},
+	"number":     {field: "$.Number", markup: `<bdi class="number" dir="ltr">%s</bdi>`},
+	"left":       {field: "$.Left", markup: `<span id="left" class="clock" role="timer" data-seconds="{{$.LeftSeconds}}">%s</span>`},
+	"again":      {field: "$.Again", markup: `<span id="again-in" class="clock" data-seconds="{{$.AgainSeconds}}">%s</span>`},
+	"minutes":    {field: "$.Wait.Minutes", count: "$.Wait.Minutes"},
+	"hours":      {field: "$.Wait.Hours", count: "$.Wait.Hours"},
+}
+
+// wait is the placeholder that is a text itself: how long until something may be
+// tried again.
+const wait = "wait"
+
+// render writes a text as a template. plain is for titles and attributes, where
+// there can be no markup.
+func (c catalogue) render(key string, plain bool) (string, error) {
+	t, ok := c[key]
+	if !ok {
+		return "", fmt.Errorf("there is no text %s", key)
+	}
+	counted := counts(t)
+	if counted == "" {
+		return c.fill(key, t["other"], plain)
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "{{with category %s}}", values[counted].count)
+	join := "if"
+	for _, category := range slices.Sorted(maps.Keys(t)) {
+		if category == "other" {
+			continue
+		}
+		filled, err := c.fill(key, t[category], plain)
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(&b, "{{%s eq . %q}}%s", join, category, filled)
+		join = "else if"
+	}
+	other, err := c.fill(key, t["other"], plain)
 	if err != nil {
-		return strings.ToUpper(key)
+		return "", err
 	}
-	return text
+	if join == "if" {
+		fmt.Fprintf(&b, "%s{{end}}", other)
+	} else {
+		fmt.Fprintf(&b, "{{else}}%s{{end}}{{end}}", other)
+	}
+	return b.String(), nil
+}
+
+// fill puts the templates' expressions in the place of placeholders.
+func (c catalogue) fill(key, s string, plain bool) (string, error) {
+	var failed error
+	filled := placeholder.ReplaceAllStringFunc(html.EscapeString(s), func(m string) string {
+		name := m[1 : len(m)-1]
+		if name == wait {
+			minutes, err := c.render("wait.minutes", plain)
+			if err != nil {
+				failed = err
+			}
+			hours, err := c.render("wait.hours", plain)
+			if err != nil {
+				failed = err
+			}
+			return "{{if $.Wait.Hours}}" + hours + "{{else}}" + minutes + "{{end}}"
+		}
+		v, ok := values[name]
+		if !ok {
+			failed = fmt.Errorf("%s: there is no placeholder {%s}", key, name)
+			return ""
+		}
+		field := "{{" + v.field + "}}"
+		if plain || v.markup == "" {
+			return field
+		}
+		return strings.Replace(v.markup, "%s", field, 1)
+	})
+	return filled, failed
 }

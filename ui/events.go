@@ -55,17 +55,21 @@ func (h handlers) events(w http.ResponseWriter, r *http.Request) {
 	plainHeaders(w, "text/event-stream")
 	w.Header().Set("X-Accel-Buffering", "no") // nginx would wait for more
 	stream := http.NewResponseController(w)
+	// The server's own limits are for requests that end. ResponseController
+	// reports where a deadline is not supported; there is none then either.
+	stream.SetReadDeadline(time.Time{})
+	defer stream.SetWriteDeadline(time.Time{})
 	beat := time.NewTicker(h.beat)
 	defer beat.Stop()
 	for {
-		// The server's own limits are for answers that end.
-		stream.SetWriteDeadline(time.Now().Add(writeTimeout)) // unsupported only in tests
+		stream.SetWriteDeadline(time.Now().Add(writeTimeout))
 		if _, err := w.Write(appendEvent(nil, view, time.Now())); err != nil {
 			return
 		}
 		if err := stream.Flush(); err != nil {
 			return
 		}
+		stream.SetWriteDeadline(time.Time{}) // in HTTP/2 it would end a quiet stream
 		if view.State.Terminal() || view.State == login.Approved {
 			return
 		}

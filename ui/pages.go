@@ -1,17 +1,47 @@
 package ui
 
 import (
+	"html/template"
 	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
 
 	"calleridp/provider"
+	"calleridp/provider/login"
 )
 
-// problemStatus is the status of the sign-in page when it is shown again.
-func problemStatus(p *provider.Problem) int {
-	if p == nil {
-		return http.StatusOK
+// in is the language of a page.
+func (u *UI) in(r *http.Request, uiLocales []string) *spoken {
+	return u.languages.choose(uiLocales, r.Header.Get("Accept-Language"))
+}
+
+// No page that a client may have opened in a window of its own sets a
+// Cross-Origin-Opener-Policy: any value would cut that window off from the
+// client, which waits for its answer. Pages that end there do.
+const severed = "same-origin"
+
+// SignIn implements provider.Pages.
+func (u *UI) SignIn(w http.ResponseWriter, r *http.Request, v provider.SignInView) {
+	p := page{Client: showClient(v.Client), Request: v.Request, Phone: v.Phone, Region: v.Region}
+	status := http.StatusOK
+	if v.Problem != nil {
+		p.Problem = string(v.Problem.Kind)
+		status = problemStatus(v.Problem.Kind)
+		now := time.Now()
+		p.Wait = waitUntil(now, v.Problem.RetryAt)
+		if left := seconds(now, v.Problem.RetryAt); left > 0 {
+			w.Header().Set("Retry-After", strconv.Itoa(left)) // RFC 9110 §10.2.3
+		}
 	}
-	switch p.Kind {
+	u.show(w, r, u.in(r, v.UILocales), "signin", status, p,
+		policy{script: true, logo: p.Client.Logo, formAction: v.FormAction})
+}
+
+// problemStatus is the status that goes with a problem.
+func problemStatus(kind provider.ProblemKind) int {
+	switch kind {
 	case provider.Locked, provider.Limited:
 		return http.StatusTooManyRequests
 	case provider.Unavailable:
@@ -20,86 +50,123 @@ func problemStatus(p *provider.Problem) int {
 	return http.StatusUnprocessableEntity
 }
 
-// example is a number of the shape that a person from the region would type.
-var examples = map[string]string{"": "+91 81234 56789", "IN": "81234 56789", "SE": "070-174 06 05"}
-
-// SignIn is the page with the number field.
-func (u *UI) SignIn(w http.ResponseWriter, r *http.Request, v provider.SignInView) {
-	t := u.texts.choose(v.UILocales, r.Header.Get("Accept-Language"))
-	u.render(w, r, "signin.html", pageOptions{
-		status: problemStatus(v.Problem), title: t.must("signin.title", "Client", v.Client.Name),
-		formAction: v.FormAction, logo: v.Client.LogoURI, locales: v.UILocales,
-	}, func(t texts) any {
-		example, ok := examples[v.Region]
-		if !ok {
-			example = examples[""]
-		}
-		view := map[string]any{"V": v, "Action": provider.PathSignIn, "Example": example, "Problem": ""}
-		if v.Problem != nil {
-			view["Problem"] = u.problem(t, *v.Problem)
-		}
-		return view
-	})
-}
-
-// problem is the sentence about what is wrong.
-func (u *UI) problem(t texts, p provider.Problem) string {
-	key := "problem." + string(p.Kind)
-	if p.Kind == provider.Locked || p.Kind == provider.Limited {
-		text, err := t.Minutes(key, p.RetryAt)
-		if err != nil {
-			return key
-		}
-		return text
+func attemptPage(v provider.AttemptView) page {
+	now := time.Now()
+	p := page{
+		Client:       showClient(v.Client),
+		Attempt:      string(v.ID),
+		Number:       v.Number,
+		LeftSeconds:  seconds(now, v.Expires),
+		AgainSeconds: seconds(now, v.AgainAt),
+		Wait:         waitUntil(now, v.AgainAt),
+		Locked:       v.AgainAt.After(now),
+		Manual:       !isWeb(v.FormAction),
 	}
-	return t.must(key)
+	p.Left, p.Again = clock(p.LeftSeconds), clock(p.AgainSeconds)
+	return p
 }
 
-// FormPost carries an authorization response to the client (OAuth 2.0 Form Post
-// Response Mode). The script presses the button; without it the person does.
+// waiting shows that the phone is asked.
+func (u *UI) waiting(w http.ResponseWriter, r *http.Request, v provider.AttemptView) {
+	u.showWaiting(w, r, u.in(r, v.UILocales), attemptPage(v), v.FormAction)
+}
+
+func (u *UI) showWaiting(w http.ResponseWriter, r *http.Request, in *spoken, p page, formAction string) {
+	u.show(w, r, in, "waiting", http.StatusOK, p,
+		policy{script: true, connect: true, logo: p.Client.Logo, formAction: formAction})
+}
+
+// approved leads to the client after a success.
+func (u *UI) approved(w http.ResponseWriter, r *http.Request, v provider.AttemptView) {
+	p := attemptPage(v)
+	p.Success = true
+	p.Onward = template.URL(u.base + provider.PathAttempt + string(v.ID) + provider.AttemptContinue)
+	u.show(w, r, u.in(r, v.UILocales), "onward", http.StatusOK, p, policy{logo: p.Client.Logo, formAction: v.FormAction})
+}
+
+// onward leads to the client, without a success. to is a URL of the web.
+func (u *UI) onward(w http.ResponseWriter, r *http.Request, v provider.AttemptView, to string) {
+	p := attemptPage(v)
+	p.Manual = false
+	p.Onward = template.URL(to)
+	u.show(w, r, u.in(r, v.UILocales), "onward", http.StatusOK, p, policy{logo: p.Client.Logo})
+}
+
+// outcomes are the pages for how an attempt ended without success. What is not
+// here is "failed".
+var outcomes = map[login.Reason]string{
+	login.UserRejected:  "declined",
+	login.AnotherNumber: "another",
+	login.Cancelled:     "cancelled",
+	login.PhoneMismatch: "mismatch",
+	login.Misconfigured: "unavailable",
+	login.Refused:       "unavailable",
+	login.Unavailable:   "unavailable",
+}
+
+func outcome(v provider.AttemptView) string {
+	if v.State == login.Expired {
+		return "expired"
+	}
+	if o := outcomes[v.Reason]; o != "" {
+		return o
+	}
+	if v.State == login.Rejected {
+		return "declined"
+	}
+	return "failed"
+}
+
+// ended shows how an attempt ended without success.
+func (u *UI) ended(w http.ResponseWriter, r *http.Request, v provider.AttemptView) {
+	p := attemptPage(v)
+	p.Outcome = outcome(v)
+	u.show(w, r, u.in(r, v.UILocales), "ended", http.StatusOK, p, policy{logo: p.Client.Logo, formAction: v.FormAction})
+}
+
+// FormPost implements provider.Pages.
 func (u *UI) FormPost(w http.ResponseWriter, r *http.Request, action string, fields [][2]string) {
-	t := u.texts.choose(nil, r.Header.Get("Accept-Language"))
-	u.render(w, r, "formpost.html", pageOptions{status: http.StatusOK, title: t.must("approved.go"), formAction: originOf(action)}, func(texts) any {
-		return map[string]any{"Action": action, "Fields": fields}
-	})
-}
-
-// ConfirmSignOut asks whether to sign out.
-func (u *UI) ConfirmSignOut(w http.ResponseWriter, r *http.Request, v provider.SignOutView) {
-	t := u.texts.choose(v.UILocales, r.Header.Get("Accept-Language"))
-	u.render(w, r, "signout.html", pageOptions{status: http.StatusOK, title: t.must("signout.title"), formAction: v.FormAction, locales: v.UILocales}, func(texts) any {
-		return map[string]any{"V": v, "Action": provider.PathSignOutConfirm}
-	})
-}
-
-// SignedOut says that it is done.
-func (u *UI) SignedOut(w http.ResponseWriter, r *http.Request, v provider.SignedOutView) {
-	t := u.texts.choose(v.UILocales, r.Header.Get("Accept-Language"))
-	u.render(w, r, "signedout.html", pageOptions{status: http.StatusOK, title: t.must("signedout.title"), locales: v.UILocales}, func(texts) any { return v })
-}
-
-// Error is the page for what has no client to be told to.
-func (u *UI) Error(w http.ResponseWriter, r *http.Request, v provider.ErrorView) {
-	t := u.texts.choose(v.UILocales, r.Header.Get("Accept-Language"))
-	if v.Status == 0 {
-		v.Status = errorStatus[v.Kind]
+	to, err := url.Parse(action)
+	if err != nil || to.Scheme != "https" && to.Scheme != "http" || to.Host == "" {
+		u.Log.ErrorContext(r.Context(), "a form can be posted to the web only", "correlation", correlation(w))
+		u.Error(w, r, provider.ErrorView{Kind: provider.ErrorInternal, Correlation: correlation(w)})
+		return
 	}
-	u.render(w, r, "error.html", pageOptions{status: v.Status, title: t.must("error.title"), locales: v.UILocales}, func(t texts) any {
-		return map[string]any{"V": v, "Text": t.must("error." + string(v.Kind))}
-	})
+	// The client may redirect the form's answer to another site of its own, and
+	// browsers apply form-action there too. The page has one form and nothing in
+	// it that is not escaped.
+	forms := strings.TrimSpace(cspSource(to.Scheme+"://"+to.Host) + " https:")
+	if to.Scheme == "http" {
+		forms += " http:"
+	}
+	u.show(w, r, u.in(r, nil), "formpost", http.StatusOK, page{Action: template.URL(action), Fields: fields},
+		policy{script: true, forms: forms, referrer: "strict-origin"})
 }
 
-// errorStatus is what each kind of error page says in its status.
-var errorStatus = map[provider.ErrorKind]int{
-	provider.ErrorBadRequest:       http.StatusBadRequest,
-	provider.ErrorUnknownClient:    http.StatusBadRequest,
-	provider.ErrorRedirectURI:      http.StatusBadRequest,
-	provider.ErrorRequestExpired:   http.StatusBadRequest,
-	provider.ErrorNotYourBrowser:   http.StatusForbidden,
-	provider.ErrorNotFound:         http.StatusNotFound,
-	provider.ErrorMethodNotAllowed: http.StatusMethodNotAllowed,
-	provider.ErrorFinished:         http.StatusGone,
-	provider.ErrorTooLarge:         http.StatusRequestEntityTooLarge,
-	provider.ErrorCrossOrigin:      http.StatusForbidden,
-	provider.ErrorInternal:         http.StatusInternalServerError,
+// ConfirmSignOut implements provider.Pages.
+func (u *UI) ConfirmSignOut(w http.ResponseWriter, r *http.Request, v provider.SignOutView) {
+	p := page{Client: showClient(v.Client), Request: v.Request}
+	u.show(w, r, u.in(r, v.UILocales), "signout", http.StatusOK, p, policy{logo: p.Client.Logo, formAction: v.FormAction})
+}
+
+// SignedOut implements provider.Pages.
+func (u *UI) SignedOut(w http.ResponseWriter, r *http.Request, v provider.SignedOutView) {
+	p := page{Client: showClient(v.Client)}
+	u.show(w, r, u.in(r, v.UILocales), "signedout", http.StatusOK, p, policy{logo: p.Client.Logo, opener: severed})
+}
+
+// Error implements provider.Pages. A kind without a text is shown as
+// ErrorInternal, and a view without a status gets its kind's.
+func (u *UI) Error(w http.ResponseWriter, r *http.Request, v provider.ErrorView) {
+	status, ok := statuses[v.Kind]
+	if !ok {
+		v.Kind, status = provider.ErrorInternal, http.StatusInternalServerError
+	} else if v.Status != 0 {
+		status = v.Status
+	}
+	p := page{Error: string(v.Kind), Correlation: v.Correlation}
+	if u.ShowDetail {
+		p.Detail = v.Detail
+	}
+	u.show(w, r, u.in(r, v.UILocales), "error", status, p, policy{opener: severed})
 }

@@ -71,4 +71,3 @@ func redirect(w http.ResponseWriter, to string) {
 	h.Set("Referrer-Policy", "same-origin")
 	w.WriteHeader(http.StatusSeeOther)
 }
-

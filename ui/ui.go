@@ -19,6 +19,7 @@
 package ui
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -46,7 +47,12 @@ type Config struct {
 	// are trusted. nil: the address of the connection.
 	ClientAddr func(*http.Request) netip.Addr
 
-	DeploymentName string // shown on every page; "": CallerIdP
+	// DeploymentName is shown on every page. "": AppName, and without one
+	// CallerIdP.
+	DeploymentName string
+	// AppName is the name under which Truecaller shows the request on the phone:
+	// that of the Truecaller app. "": DeploymentName.
+	AppName string
 
 	// Simulation makes every page say that no real phone is involved.
 	Simulation bool
@@ -79,9 +85,8 @@ func New(c Config) (*UI, error) {
 	if c.Log == nil {
 		return nil, errors.New("ui: Log is required")
 	}
-	if c.DeploymentName == "" {
-		c.DeploymentName = "CallerIdP"
-	}
+	c.DeploymentName = cmp.Or(c.DeploymentName, c.AppName, "CallerIdP")
+	c.AppName = cmp.Or(c.AppName, c.DeploymentName)
 	if c.ClientAddr == nil {
 		c.ClientAddr = connectionAddr
 	}
@@ -110,6 +115,17 @@ func New(c Config) (*UI, error) {
 // down: give it to http.Server.RegisterOnShutdown. The pages ask again by
 // themselves, from whichever server answers then.
 func (u *UI) Drain() { u.drain.Do(func() { close(u.draining) }) }
+
+// Languages are the languages of the pages, for ui_locales_supported in the
+// discovery document (OpenID Connect Discovery §3): BCP 47, the first being used
+// when no other fits.
+func (u *UI) Languages() []string {
+	var tags []string
+	for _, s := range u.languages.all {
+		tags = append(tags, s.Tag)
+	}
+	return tags
+}
 
 func connectionAddr(r *http.Request) netip.Addr {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)

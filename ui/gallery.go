@@ -1,0 +1,208 @@
+package ui
+
+import (
+	"cmp"
+	"html/template"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"calleridp/provider"
+	"calleridp/provider/login"
+
+	"golang.org/x/text/language/display"
+)
+
+// Gallery shows every page in every state, with canned data, for people who work
+// on the pages and for the tests that look at them:
+//
+//	/gallery                                        what there is
+//	/gallery/{page}?lang=sv&theme=dark&dir=rtl      one page
+//
+// theme is light or dark, else the browser's choice; dir overrides the
+// language's direction. Nothing on these pages leads anywhere. It is for
+// development: it says nothing secret, and has no place in production. Call it
+// before Mount's handlers serve: it adds stylesheets to theirs.
+func (u *UI) Gallery() http.Handler {
+	g := &gallery{UI: u, styles: map[string]string{"": u.static.style}}
+	style := string(u.static.byName[u.static.style].plain)
+	for theme, media := range map[string]string{"light": "not all", "dark": "all"} {
+		themed := strings.NewReplacer(
+			"(prefers-color-scheme: dark)", media,
+			"color-scheme: light dark", "color-scheme: "+theme).Replace(style)
+		g.styles[theme] = u.static.add(theme+".css", "text/css; charset=utf-8", []byte(themed))
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET "+pathGallery, g.list)
+	mux.HandleFunc("GET "+pathGallery+"/{page}", g.page)
+	return mux
+}
+
+const pathGallery = "/gallery"
+
+type gallery struct {
+	*UI
+	styles map[string]string // the names of the stylesheets, by theme
+}
+
+// scene is one page in one state.
+type scene struct {
+	name string
+	show func(u *UI, w http.ResponseWriter, r *http.Request, uiLocales []string)
+}
+
+var (
+	shop = provider.ClientView{ID: "shop", Name: "Lingon Market", URI: "https://shop.example/",
+		TOSURI: "https://shop.example/terms", PolicyURI: "https://shop.example/privacy"}
+	longName = provider.ClientView{ID: "long", Name: "The Association of Independent Booksellers and Stationers of the Northern Counties"}
+	arabic   = provider.ClientView{ID: "arabic", Name: "متجر الزهور"}
+)
+
+// scenes are all pages in all states, in the order in which people meet them.
+func scenes() []scene {
+	var all []scene
+	add := func(name string, show func(u *UI, w http.ResponseWriter, r *http.Request, uiLocales []string)) {
+		all = append(all, scene{name, show})
+	}
+	signIn := func(name string, v provider.SignInView) {
+		add("signin"+name, func(u *UI, w http.ResponseWriter, r *http.Request, uiLocales []string) {
+			v.UILocales, v.Request = uiLocales, "sealed"
+			u.SignIn(w, r, v)
+		})
+	}
+	signIn("", provider.SignInView{Client: shop, Region: "SE"})
+	signIn("-no-region", provider.SignInView{Client: arabic})
+	signIn("-prefilled", provider.SignInView{Client: longName, Region: "SE", Phone: "+46 70 174 06 05"})
+	for _, kind := range []provider.ProblemKind{
+		provider.PhoneEmpty, provider.PhoneNotANumber, provider.PhoneTooShort, provider.PhoneTooLong, provider.PhoneCountry,
+		provider.PhoneInvalid, provider.PhoneLandline, provider.PhoneNeedsRegion, provider.Locked, provider.Limited, provider.Unavailable,
+	} {
+		phone := "+46 70 174 06"
+		if kind == provider.PhoneEmpty {
+			phone = ""
+		}
+		signIn("-"+strings.ReplaceAll(string(kind), "_", "-"), provider.SignInView{Client: shop, Region: "SE", Phone: phone,
+			Problem: &provider.Problem{Kind: kind, RetryAt: time.Now().Add(4*time.Minute + 10*time.Second)}})
+	}
+	signIn("-limited-for-hours", provider.SignInView{Client: shop, Region: "SE", Phone: "+46 70 174 06 05",
+		Problem: &provider.Problem{Kind: provider.Limited, RetryAt: time.Now().Add(5 * time.Hour)}})
+
+	attempt := func(name string, client provider.ClientView, state login.State, reason login.Reason, again time.Duration) {
+		add(name, func(u *UI, w http.ResponseWriter, r *http.Request, uiLocales []string) {
+			v := provider.AttemptView{ID: "AAAAAAAAAAAAAAAAAAAAAA", State: state, Reason: reason, Number: "+46•••••0605", Client: client,
+				UILocales: uiLocales, Expires: time.Now().Add(4*time.Minute + 42*time.Second), AgainAt: time.Now().Add(again)}
+			p := attemptPage(v)
+			p.Still = true
+			in := u.in(r, uiLocales)
+			switch {
+			case state == login.Waiting:
+				u.showWaiting(w, r, in, p, "")
+			case state == login.Approved:
+				p.Success, p.Onward = true, "#"
+				u.show(w, r, in, "onward", http.StatusOK, p, policy{})
+			case state == login.Done:
+				p.Onward = "#"
+				u.show(w, r, in, "onward", http.StatusOK, p, policy{})
+			default:
+				u.ended(w, r, v)
+			}
+		})
+	}
+	attempt("waiting", shop, login.Waiting, "", 4*time.Minute+42*time.Second)
+	attempt("waiting-again", longName, login.Waiting, "", 0)
+	attempt("approved", shop, login.Approved, "", 0)
+	attempt("declined", shop, login.Rejected, login.UserRejected, 0)
+	attempt("another-number", shop, login.Rejected, login.AnotherNumber, 0)
+	attempt("cancelled", shop, login.Rejected, login.Cancelled, 4*time.Minute)
+	attempt("expired", shop, login.Expired, "", time.Minute)
+	attempt("mismatch", shop, login.Failed, login.PhoneMismatch, 0)
+	attempt("unavailable", shop, login.Failed, login.Unavailable, 0)
+	attempt("failed", shop, login.Failed, login.ProfileFailed, 0)
+	attempt("leaving", shop, login.Done, "", 0)
+
+	add("form-post", func(u *UI, w http.ResponseWriter, r *http.Request, uiLocales []string) {
+		u.show(w, r, u.in(r, uiLocales), "formpost", http.StatusOK, page{Action: "#", Fields: [][2]string{{"code", "x"}}}, policy{})
+	})
+	add("sign-out", func(u *UI, w http.ResponseWriter, r *http.Request, uiLocales []string) {
+		u.ConfirmSignOut(w, r, provider.SignOutView{UILocales: uiLocales})
+	})
+	add("sign-out-client", func(u *UI, w http.ResponseWriter, r *http.Request, uiLocales []string) {
+		u.ConfirmSignOut(w, r, provider.SignOutView{Client: shop, UILocales: uiLocales})
+	})
+	add("signed-out", func(u *UI, w http.ResponseWriter, r *http.Request, uiLocales []string) {
+		u.SignedOut(w, r, provider.SignedOutView{UILocales: uiLocales})
+	})
+	add("signed-out-client", func(u *UI, w http.ResponseWriter, r *http.Request, uiLocales []string) {
+		u.SignedOut(w, r, provider.SignedOutView{Client: shop, UILocales: uiLocales})
+	})
+	for kind := range statuses {
+		v := provider.ErrorView{Kind: kind, Correlation: "01JD7K3W9QX4T8Z2"}
+		if kind == provider.ErrorRedirectURI {
+			v.Detail = "redirect_uri https://shop.example/callback/ is not registered for the client shop.\nRegistered: https://shop.example/callback"
+		}
+		add("error-"+strings.ReplaceAll(string(kind), "_", "-"), func(u *UI, w http.ResponseWriter, r *http.Request, uiLocales []string) {
+			v := v
+			v.UILocales = uiLocales
+			u.Error(w, r, v)
+		})
+	}
+	slices.SortStableFunc(all, func(a, b scene) int {
+		if strings.HasPrefix(a.name, "error-") && strings.HasPrefix(b.name, "error-") {
+			return cmp.Compare(a.name, b.name)
+		}
+		return 0
+	})
+	return all
+}
+
+var galleryList = template.Must(template.New("").Parse(`<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>Gallery</title>
+<link rel="stylesheet" href="{{.Style}}"></head><body><main><h1>Gallery</h1>
+<ul>{{range $name := .Scenes}}<li>{{$name}}{{range $lang, $own := $.Languages}} · <a href="/gallery/{{$name}}?lang={{$lang}}" hreflang="{{$lang}}" lang="{{$lang}}">{{$own}}</a>
+(<a href="/gallery/{{$name}}?lang={{$lang}}&amp;theme=light">light</a>, <a href="/gallery/{{$name}}?lang={{$lang}}&amp;theme=dark">dark</a>){{end}}</li>
+{{end}}</ul></main></body></html>
+`))
+
+func (g *gallery) list(w http.ResponseWriter, r *http.Request) {
+	names := []string{}
+	for _, s := range scenes() {
+		names = append(names, s.name)
+	}
+	own := map[string]string{}
+	for _, s := range g.languages.all {
+		own[s.Tag] = display.Self.Name(s.tag)
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
+	galleryList.Execute(w, map[string]any{"Style": g.base + pathStatic + g.static.style, "Scenes": names, "Languages": own})
+}
+
+func (g *gallery) page(w http.ResponseWriter, r *http.Request) {
+	query := r.URL.Query()
+	for _, s := range scenes() {
+		if s.name == r.PathValue("page") {
+			s.show(g.dressed(query.Get("theme"), query.Get("dir")), w, r, []string{query.Get("lang")})
+			return
+		}
+	}
+	g.answer(w, r, errNoPage)
+}
+
+// dressed is the UI with another stylesheet, or another direction of writing.
+func (g *gallery) dressed(theme, dir string) *UI {
+	static := *g.static
+	if style, ok := g.styles[theme]; ok {
+		static.style = style
+	}
+	spoke := *g.languages
+	if dir == "ltr" || dir == "rtl" {
+		spoke.all = slices.Clone(spoke.all)
+		for i := range spoke.all {
+			turned := *spoke.all[i]
+			turned.Dir = dir
+			spoke.all[i] = &turned
+		}
+	}
+	return &UI{Config: g.Config, base: g.base, origin: g.origin, static: &static, languages: &spoke, draining: g.draining, beat: g.beat}
+}
