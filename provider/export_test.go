@@ -16,3 +16,17 @@ func Aged(p *Provider, sealed string, by time.Duration) string {
 	}
 	return sealed
 }
+
+// AgedLogout is the same for a sealed logout request.
+func AgedLogout(p *Provider, sealed string, by time.Duration) string {
+	q := new(logoutRequest)
+	if err := p.unseal(purposeLogout, sealed, q); err != nil {
+		panic(err)
+	}
+	q.Until += int64(by / time.Second)
+	sealed, err := p.seal(purposeLogout, q)
+	if err != nil {
+		panic(err)
+	}
+	return sealed
+}

@@ -84,6 +84,7 @@ func (p *Provider) guard(e directEndpoint, next http.Handler) http.Handler {
 		var in parameters
 		var bad *problem
 		if e.bearer {
+			w.Header().Add("Vary", "Origin")
 			in, bad = bearerParameters(r)
 			if bad != nil && r.Header.Get("Origin") != "" && p.Clients.OriginAllowed(r.Context(), r.Header.Get("Origin")) {
 				allowOrigin(w.Header(), r.Header.Get("Origin"))

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"net/url"
 	"reflect"
 	"strings"
@@ -362,6 +363,10 @@ func TestRequestExpires(t *testing.T) {
 // Nothing that opens a door, and no whole number, is in the log.
 func TestInvariant10_LogsKeepSecrets(t *testing.T) {
 	w := newWorld(t)
+	// The library logs by itself, to the process's own logger.
+	before := slog.Default()
+	defer slog.SetDefault(before)
+	slog.SetDefault(slog.New(slog.NewJSONHandler(w.log, nil)))
 	done, session := w.signIn(asked("app", "scope", everything), number)
 	code := param(done.Response, "code")
 	a := w.exchange("app", code).json()
