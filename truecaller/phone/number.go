@@ -9,7 +9,6 @@ package phone
 
 import (
 	"errors"
-	"log/slog"
 	"strconv"
 	"strings"
 )
@@ -60,10 +59,3 @@ func (n Number) Int64() int64 {
 	v, _ := strconv.ParseInt(n.digits, 10, 64)
 	return v
 }
-
-// String is the masked form, so that a number that slips into a message stays
-// private.
-func (n Number) String() string { return n.Masked() }
-
-// LogValue is the masked form (invariant 10).
-func (n Number) LogValue() slog.Value { return slog.StringValue(n.Masked()) }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode"
@@ -25,8 +27,25 @@ func TestParse(t *testing.T) {
 		{"+৪৬৭০১৭৪০৬০৫", "", "+46701740605"},     // Bengali
 		{"＋４６　７０　１７４　０６　０５", "", "+46701740605"}, // full width
 		{"+௪௬௭௦௧௭௪௦௬௦௫", "", "+46701740605"},     // Tamil
+		{"+૪૬ ૭૦ ૧૭૪ ૦૬ ૦૫", "", "+46701740605"}, // Gujarati
+		{"+੪੬ ੭੦ ੧੭੪ ੦੬ ੦੫", "", "+46701740605"}, // Gurmukhi
+		{"+೪೬ ೭೦ ೧೭೪ ೦೬ ೦೫", "", "+46701740605"}, // Kannada
+		{"+൪൬ ൭൦ ൧൭൪ ൦൬ ൦൫", "", "+46701740605"}, // Malayalam
+		{"+౪౬ ౭౦ ౧౭౪ ౦౬ ౦౫", "", "+46701740605"}, // Telugu
 		{"०७०१७४०६०५", "SE", "+46701740605"},
-		{"91999 99 99999", "", ""},
+		{"०० ४६ ७० १७४ ०६ ०५", "IN", "+46701740605"},
+		{"\ufeff\u2066 070\u00a0174\u200906\u202f05 \u2069", "SE", "+46701740605"},
+		{"(+46) 70–174–06–05", "IN", "+46701740605"},
+		{"0046 (0)70 174 06 05", "", "+46701740605"},
+		{"46 70 174 06 05", "SE", "+46701740605"}, // the plus forgotten
+		{"0011 46 70 174 06 05", "AU", "+46701740605"},
+		{"011 46 70 174 06 05", "US", "+46701740605"},
+		{"0046 70 174 06 05", "US", "+46701740605"},
+		{"TEL:+46701740605", "", "+46701740605"},
+		{"tel:%2B46701740605", "", "+46701740605"},
+		{"tel:070-1740605;phone-context=+46", "IN", "+46701740605"}, // RFC 3966 section 5.1.5
+		{"tel:070-1740605;phone-context=example.com", "SE", "+46701740605"},
+		{"+44 (0)7911 123456", "", "+447911123456"},
 		{"+91 99999 99999", "", "+919999999999"},
 		{"099999 99999", "IN", "+919999999999"},
 		{"99999 99999", "IN", "+919999999999"},
@@ -59,20 +78,39 @@ func TestParseSaysWhatIsWrong(t *testing.T) {
 	}{
 		{"", "SE", Empty},
 		{"  \t", "SE", Empty},
-		{"\u200e", "SE", NotANumber},
+		{"\u200e", "SE", Empty}, // nothing that shows
 		{"anna@example.com", "SE", NotANumber},
 		{"+", "SE", NotANumber},
 		{"070 174 06 05 ext 4", "SE", NotANumber},
 		{"+46 70 174 06 05, +46 70 174 06 06", "", NotANumber},
 		{"070+1740605", "SE", NotANumber},
+		{"070 174 06 05;ext=4", "SE", NotANumber},
+		{"tel:+46701740605;ext=4", "SE", NotANumber},
+		{"tel:", "SE", NotANumber},
+		{"tel:%zz", "SE", NotANumber},
+		{"070*1740605", "SE", NotANumber},
+		{"#31#0701740605", "SE", NotANumber},
+		{"٪٪٪", "SE", NotANumber},
+		{"-", "SE", NotANumber},
+		{"07O1740605", "SE", NotANumber}, // the letter
+		{"\xff0701740605", "SE", NotANumber},
+		{"91999 99 99999", "", NeedsRegion},
 		{"0701740605", "", NeedsRegion},
 		{"0701740605", "XX", NeedsRegion},
 		{"070 17", "SE", TooShort},
 		{"+46 70 12", "", TooShort},
+		{"+46", "", TooShort},
+		{"+4", "", TooShort},
+		{"00", "SE", TooShort},
+		{"112", "SE", TooShort},
 		{"+46 70 174 06 05 1234", "", TooLong},
 		{"+46701740605123456789", "", TooLong},
 		{strings.Repeat("0", 300), "SE", TooLong},
+		{strings.Repeat("1", 31), "SE", TooLong},
 		{"+999 123 456 789", "", BadCountry},
+		{"00 999 123 456 789", "SE", BadCountry},
+		{"+800 1234 5678", "", Landline}, // freephone
+		{"+1 800 555 0123", "", Landline},
 		{"+46 8 123 456 78", "", Landline},
 		{"+91 11 2345 6789", "", Landline},
 		{"+46 00 000 00 00", "", Invalid},
@@ -107,12 +145,19 @@ func TestInvariant10_NumbersMaskThemselves(t *testing.T) {
 	const want = "+46•••••0605"
 	var log strings.Builder
 	slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "number", n, "nested", map[string]any{"n": fmt.Sprint(n)})
-	for _, shown := range []string{n.String(), n.Masked(), fmt.Sprint(n), fmt.Sprintf("%v %s", n, n), log.String()} {
-		if !strings.Contains(shown, want) || strings.Contains(shown, "701740605") {
-			t.Errorf("shown as %q", shown)
+	shown := []string{n.String(), n.Masked(), fmt.Sprint(n), log.String()}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d", "%x"} {
+		shown = append(shown, fmt.Sprintf(verb, n), fmt.Sprintf(verb, struct{ N Number }{n}), fmt.Sprintf(verb, []Number{n}))
+	}
+	for _, s := range shown {
+		if !strings.Contains(s, want) || strings.Contains(s, "01740605") {
+			t.Errorf("shown as %q", s)
 		}
 	}
-	for digits, want := range map[string]string{"12015550123": "+1•••••0123", "919999999999": "+91•••••9999", "35312345678": "+353•••••5678", "2901234": "+290•••••4"} {
+	if Masked := (Number{}).Masked(); Masked != "" {
+		t.Errorf("no number is masked as %q", Masked)
+	}
+	for digits, want := range map[string]string{"12015550123": "+1•••••0123", "919999999999": "+91•••••9999", "35312345678": "+353•••••5678", "2901234": "+290•••••4", "1234567": "+1•••••567", "97312345": "+973•••••45", "9991234567": "+9•••••4567"} {
 		n, err := FromDigits(digits)
 		if err != nil {
 			t.Fatal(err)
@@ -134,15 +179,103 @@ func TestInternationalAndRegion(t *testing.T) {
 	if got := n.Region(); got != "SE" {
 		t.Errorf("Region = %q", got)
 	}
+	if got := (Number{}).Region() + (Number{}).International() + (Number{}).E164(); got != "" || (Number{}).Int64() != 0 {
+		t.Errorf("no number is %q", got)
+	}
+	for digits, want := range map[string]string{"15062345678": "CA", "12015550123": "US", "77012345678": "KZ", "882161234567": "", "9991234567": ""} {
+		n, err := FromDigits(digits)
+		if err != nil || n.Region() != want {
+			t.Errorf("%s is in %q, %v; want %q", digits, n.Region(), err, want)
+		}
+	}
 	if !IsRegion("SE") || IsRegion("se") || IsRegion("XX") || IsRegion("") || IsRegion("001") {
 		t.Error("IsRegion")
+	}
+}
+
+// Every country's own example is read in each of its forms, and as itself.
+func TestEveryCountry(t *testing.T) {
+	all := CountryCodes()
+	if len(all) < 240 {
+		t.Fatalf("%d countries", len(all))
+	}
+	seen := map[string]bool{}
+	for i, c := range all {
+		if seen[c.Region] || !IsRegion(c.Region) || c.Code < 1 || c.Code > 999 || i > 0 && all[i-1].Region >= c.Region {
+			t.Errorf("%+v: invalid, out of order or twice", c)
+		}
+		seen[c.Region] = true
+		if c.Example == "" {
+			continue // a place without mobile numbers of its own
+		}
+		n, err := Parse(c.Example, c.Region)
+		if err != nil {
+			t.Errorf("%s: %q: %v", c.Region, c.Example, err)
+			continue
+		}
+		if !strings.HasPrefix(n.Digits(), strconv.Itoa(c.Code)) {
+			t.Errorf("%s: %q is %s, not in +%d", c.Region, c.Example, n.E164(), c.Code)
+		}
+		for _, form := range []string{n.E164(), n.International(), "00" + n.Digits(), "tel:" + n.E164()} {
+			for _, region := range []string{"", "SE", "IN", "US", "AU"} {
+				if again, err := Parse(form, region); err != nil || again != n {
+					t.Errorf("%s: %q in %q is %s, %v; want %s", c.Region, form, region, again.E164(), err, n.E164())
+				}
+			}
+		}
+		checkMask(t, n)
+	}
+	for _, region := range []string{"SE", "IN", "US", "KE", "BR", "ID", "NG", "EG", "PK", "BD"} {
+		if !seen[region] {
+			t.Errorf("%s is missing", region)
+		}
+	}
+}
+
+// The table of decimal digits is made of runs of ten that begin with a zero.
+func TestDigitsOfEveryScript(t *testing.T) {
+	for _, script := range []rune{'0', '٠', '۰', '०', '০', '੦', '૦', '௦', '౦', '೦', '൦', '０', '𝟎', '𞥐'} {
+		for value := range rune(10) {
+			if got := digitValue(script + value); rune(got) != value {
+				t.Errorf("%c is %d, want %d", script+value, got, value)
+			}
+		}
+	}
+	for _, in := range unicode.Nd.R16 {
+		if in.Stride != 1 || (in.Hi-in.Lo+1)%10 != 0 {
+			t.Errorf("%+v", in)
+		}
+	}
+	for _, in := range unicode.Nd.R32 {
+		if in.Stride != 1 || (in.Hi-in.Lo+1)%10 != 0 {
+			t.Errorf("%+v", in)
+		}
+	}
+}
+
+// The pages choose their sentence by these strings.
+func TestKinds(t *testing.T) {
+	want := []Kind{"phone_empty", "phone_not_a_number", "phone_too_short", "phone_too_long", "phone_country", "phone_invalid", "phone_landline", "phone_needs_region"}
+	if got := []Kind{Empty, NotANumber, TooShort, TooLong, BadCountry, Invalid, Landline, NeedsRegion}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// checkMask: no more is shown than a country code and the last four digits, and
+// at least three digits are not (invariant 10).
+func checkMask(t *testing.T, n Number) {
+	t.Helper()
+	code, tail, ok := strings.Cut(strings.TrimPrefix(n.Masked(), "+"), hidden)
+	if !ok || len(code) < 1 || len(code) > 3 || len(tail) > 4 || len(n.Digits())-len(code)-len(tail) < 3 ||
+		!strings.HasPrefix(n.Digits(), code) || !strings.HasSuffix(n.Digits(), tail) {
+		t.Fatalf("%s masked as %s", n.E164(), n.Masked())
 	}
 }
 
 // What parses is an E.164 number that parses to itself; what does not parse
 // gives nothing at all.
 func FuzzParse(f *testing.F) {
-	for _, seed := range []string{"+46 70 174 06 05", "070-174 06 05", "＋４６", "tel:+46701740605", "+४६ ७०", "(0)", "+1 (0)201", "anna@example.com", "٠٧٠"} {
+	for _, seed := range []string{"+46 70 174 06 05", "070-174 06 05", "＋４６", "tel:+46701740605", "+४६ ७०", "(0)", "+1 (0)201", "anna@example.com", "٠٧٠", "tel:070-1740605;phone-context=+46", "+393123456789", "+5491123456789", "+12015550123", "+2250123456789", "+37060112345", "+7 912 345-67-89", "+8613123456789", "+390612345678"} {
 		f.Add(seed, "SE")
 		f.Add(seed, "")
 	}
@@ -161,14 +294,6 @@ func FuzzParse(f *testing.F) {
 		if err != nil || again != n {
 			t.Fatalf("%s parses to %s, %v", n.E164(), again.E164(), err)
 		}
-		hidden := len(n.Digits()) - len(strings.Map(func(r rune) rune {
-			if unicode.IsDigit(r) {
-				return r
-			}
-			return -1
-		}, n.Masked()))
-		if hidden < 3 {
-			t.Fatalf("%s masked as %s", n.E164(), n.Masked())
-		}
+		checkMask(t, n)
 	})
 }

@@ -1,0 +1,111 @@
+package phone
+
+import (
+	"net/url"
+	"strings"
+	"unicode"
+)
+
+// Bounds on what is looked at: bytes that were typed, and digits in them. A
+// number has fifteen digits, before which a prefix and zeros may be dialled.
+const (
+	maxInput  = 250
+	maxDigits = 30
+)
+
+// plain leaves ASCII digits, and a plus before them if there was one, of what
+// was typed. Anything else than what numbers are written with is a mistake: an
+// extension, a second number or an e-mail address must not become a number by
+// accident.
+func plain(input string) (string, error) {
+	if len(input) > maxInput {
+		return "", &ParseError{TooLong}
+	}
+	input = strings.TrimFunc(input, ignorable)
+	if input == "" {
+		return "", &ParseError{Empty}
+	}
+	if len(input) >= 4 && strings.EqualFold(input[:4], "tel:") {
+		var err error
+		if input, err = fromURI(input[4:]); err != nil {
+			return "", err
+		}
+	}
+	return digitsOf(input)
+}
+
+func digitsOf(text string) (string, error) {
+	var b strings.Builder
+	digits := 0
+	for _, r := range text {
+		switch {
+		case unicode.Is(unicode.Nd, r):
+			b.WriteByte('0' + digitValue(r))
+			digits++
+		case r == '+' || r == '＋' || r == '﹢':
+			if b.Len() > 0 {
+				return "", &ParseError{NotANumber}
+			}
+			b.WriteByte('+')
+		case ignorable(r), unicode.Is(unicode.Pd, r), strings.ContainsRune("()[]./·•~−⁄〜～（）．", r):
+			// How people group digits. The zero of +46 (0)70 stays: it is known to
+			// be a national prefix when the number is read.
+		default:
+			return "", &ParseError{NotANumber}
+		}
+	}
+	switch {
+	case digits == 0:
+		return "", &ParseError{NotANumber}
+	case digits > maxDigits:
+		return "", &ParseError{TooLong}
+	}
+	return b.String(), nil
+}
+
+// fromURI is the number in a tel: URI, without the scheme (RFC 3966 §3). A
+// local number is one of its phone-context, where that is a prefix (§5.1.5).
+func fromURI(uri string) (string, error) {
+	uri, err := url.PathUnescape(uri)
+	if err != nil {
+		return "", &ParseError{NotANumber}
+	}
+	number, parameters, _ := strings.Cut(uri, ";")
+	number = strings.TrimFunc(number, ignorable)
+	if number == "" {
+		return "", &ParseError{NotANumber}
+	}
+	for parameter := range strings.SplitSeq(parameters, ";") {
+		name, value, _ := strings.Cut(parameter, "=")
+		switch strings.ToLower(name) {
+		case "ext", "isub":
+			return "", &ParseError{NotANumber} // no mobile phone has these
+		case "phone-context":
+			if strings.HasPrefix(value, "+") && !strings.HasPrefix(number, "+") {
+				number = value + number
+			}
+		}
+	}
+	return number, nil
+}
+
+// ignorable says whether r shows nothing: a space, or a character that a paste
+// brings along, such as a direction mark or a byte order mark.
+func ignorable(r rune) bool { return unicode.IsSpace(r) || unicode.Is(unicode.Cf, r) }
+
+// digitValue is the value of a decimal digit of any script. The digits of a
+// script stand in a run of ten that begins with its zero, and the ranges of the
+// table are made of such runs.
+func digitValue(r rune) byte {
+	for _, in := range unicode.Nd.R16 {
+		if rune(in.Lo) <= r && r <= rune(in.Hi) {
+			return byte((r - rune(in.Lo)) % 10)
+		}
+	}
+	for _, in := range unicode.Nd.R32 {
+		if rune(in.Lo) <= r && r <= rune(in.Hi) {
+			return byte((r - rune(in.Lo)) % 10)
+		}
+	}
+	return 0
+}
