@@ -172,7 +172,7 @@ func TestSimulatorRowsThatFail(t *testing.T) {
 			if !strings.Contains(server.Log(), row.log) {
 				t.Errorf("the log does not say %q", row.log)
 			}
-			for _, secret := range []string{row.log, "4670174", "7017406"} {
+			for _, secret := range []string{"user_rejected", "phone_mismatch", "profile_failed", "foreign_endpoint", "4670174", "7017406"} {
 				if strings.Contains(page.Body, secret) {
 					t.Errorf("the page says %q (invariant 10)", secret)
 				}

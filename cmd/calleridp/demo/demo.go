@@ -124,6 +124,11 @@ func (d *Demo) login(w http.ResponseWriter, r *http.Request) {
 func (d *Demo) callback(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	f, err := d.flow(w, r, q.Get("state"))
+	if _, signedIn := d.person(r); err != nil && signedIn {
+		// The Back button: this answer was used, and the person is signed in.
+		http.Redirect(w, r, "/claims", http.StatusSeeOther)
+		return
+	}
 	if err != nil {
 		d.fail(w, "This answer belongs to no sign-in of this browser.", err)
 		return
