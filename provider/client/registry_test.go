@@ -1,0 +1,139 @@
+package client_test
+
+import (
+	"bytes"
+	"errors"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"calleridp/keys"
+	"calleridp/provider/client"
+	"calleridp/storage/bolt"
+)
+
+func declared() client.Client {
+	return client.Client{ID: "declared", SecretHashes: [][32]byte{client.HashSecret("one")}, RedirectURIs: []string{"https://app.example/cb"}}
+}
+
+func newRegistry(t *testing.T) (*client.Registry, *bolt.Store) {
+	t.Helper()
+	master, err := keys.NewMaster(bytes.Repeat([]byte{7}, keys.MasterSize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := bolt.Open(filepath.Join(t.TempDir(), "store"), master, bolt.Options{NoSync: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	r, err := client.NewRegistry([]client.Client{declared()}, store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r, store
+}
+
+func TestRegistry(t *testing.T) {
+	r, store := newRegistry(t)
+	ctx := t.Context()
+	is := func(id, secret string) bool {
+		t.Helper()
+		c, err := r.Authenticate(ctx, id, secret)
+		if err != nil && !errors.Is(err, client.ErrUnauthenticated) {
+			t.Fatal(err)
+		}
+		if (err == nil) != (c.ID == id) {
+			t.Errorf("%q, %v", c.ID, err)
+		}
+		return err == nil
+	}
+	added, secret, err := r.Add(ctx, client.Client{Name: "Added", RedirectURIs: []string{"https://added.example/cb"}, AllowedOrigins: []string{"https://added.example"}})
+	if err != nil || len(added.ID) != 22 || len(secret) != 43 {
+		t.Fatalf("%+v, %q, %v", added, secret, err)
+	}
+	public, none, err := r.Add(ctx, client.Client{ID: "public", Public: true, RedirectURIs: []string{"com.example.app:/cb"}})
+	if err != nil || none != "" || len(public.SecretHashes) != 0 {
+		t.Fatalf("%+v, %q, %v", public, none, err)
+	}
+	for what, ok := range map[string]bool{
+		"declared": is("declared", "one"), "added": is(added.ID, secret), "public": is("public", ""),
+		"wrong secret": !is("declared", "two"), "empty secret": !is("declared", ""), "another's secret": !is("declared", secret),
+		"public with a secret": !is("public", "x"), "unknown": !is("nobody", "x"), "unknown, empty": !is("nobody", ""), "no id": !is("", ""),
+	} {
+		if !ok {
+			t.Errorf("%s", what)
+		}
+	}
+
+	second, err := r.RotateSecret(ctx, added.ID)
+	if err != nil || !is(added.ID, secret) || !is(added.ID, second) {
+		t.Errorf("after one rotation both are good: %v", err)
+	}
+	third, err := r.RotateSecret(ctx, added.ID)
+	if err != nil || is(added.ID, secret) || !is(added.ID, second) || !is(added.ID, third) {
+		t.Errorf("after two the first is not: %v", err)
+	}
+
+	for what, row := range map[string]struct {
+		err  error
+		want error
+	}{
+		"add a declared one":      {last(r.Add(ctx, declared())), client.ErrExists},
+		"add a stored one":        {last(r.Add(ctx, public)), client.ErrExists},
+		"rotate a declared one":   {one(r.RotateSecret(ctx, "declared")), client.ErrFromConfig},
+		"rotate a public one":     {one(r.RotateSecret(ctx, "public")), client.ErrPublic},
+		"rotate an unknown one":   {one(r.RotateSecret(ctx, "nobody")), client.ErrNotFound},
+		"remove a declared one":   {r.Remove(ctx, "declared"), client.ErrFromConfig},
+		"remove an unknown one":   {r.Remove(ctx, "nobody"), client.ErrNotFound},
+		"look for an unknown one": {one(r.Client(ctx, "nobody")), client.ErrNotFound},
+	} {
+		if !errors.Is(row.err, row.want) {
+			t.Errorf("%s: %v, want %v", what, row.err, row.want)
+		}
+	}
+	invalid := (*client.InvalidError)(nil)
+	if _, _, err := r.Add(ctx, client.Client{ID: "bad", RedirectURIs: []string{"javascript:x"}}); !errors.As(err, &invalid) || len(invalid.Problems) != 1 {
+		t.Errorf("%v", err)
+	}
+
+	list, err := r.List(ctx)
+	ids := []string{}
+	for _, c := range list {
+		ids = append(ids, c.ID)
+		if c.FromConfig != (c.ID == "declared") {
+			t.Errorf("%s: FromConfig %v", c.ID, c.FromConfig)
+		}
+	}
+	if err != nil || len(ids) != 3 || !slices.IsSorted(ids) {
+		t.Errorf("%v, %v", ids, err)
+	}
+
+	if !r.OriginAllowed(ctx, "https://added.example") || r.OriginAllowed(ctx, "https://evil.example") || r.OriginAllowed(ctx, "") {
+		t.Error("origins")
+	}
+	if err := r.Remove(ctx, added.ID); err != nil || is(added.ID, third) || r.OriginAllowed(ctx, "https://added.example") {
+		t.Errorf("removed: %v", err)
+	}
+	// The config file wins over the store.
+	shadow := declared()
+	shadow.SecretHashes = [][32]byte{client.HashSecret("stored")}
+	if err := store.CreateClient(ctx, shadow); err != nil {
+		t.Fatal(err)
+	}
+	if is("declared", "stored") || !is("declared", "one") {
+		t.Error("the stored client shadows the declared one")
+	}
+}
+
+func TestNewRegistryTellsAllProblems(t *testing.T) {
+	_, err := client.NewRegistry([]client.Client{declared(), declared(), {ID: "x"}}, nil)
+	invalid := (*client.InvalidError)(nil)
+	if err == nil || !errors.As(err, &invalid) || invalid.ID != "x" || !bytes.Contains([]byte(err.Error()), []byte("declared twice")) {
+		t.Errorf("%v", err)
+	}
+}
+
+func one[T any](_ T, err error) error { return err }
+
+func last[A, B any](_ A, _ B, err error) error { return err }

@@ -1,0 +1,172 @@
+package client
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+func good() Client {
+	return Client{ID: "app", Name: "App", SecretHashes: [][32]byte{HashSecret("s")}, RedirectURIs: []string{"https://app.example/cb"}}
+}
+
+func TestValidate(t *testing.T) {
+	minus := -time.Second
+	rows := []struct {
+		what   string
+		change func(*Client)
+		key    string // of the problem, "" for none
+	}{
+		{"good", func(*Client) {}, ""},
+		{"public", func(c *Client) { c.Public, c.SecretHashes = true, nil }, ""},
+		{"loopback", func(c *Client) {
+			c.RedirectURIs = []string{"http://127.0.0.1/cb", "http://[::1]:8000/cb", "http://localhost:3000/"}
+		}, ""},
+		{"private-use scheme", func(c *Client) {
+			c.RedirectURIs = []string{"com.example.app:/cb", "com.example.app://x/cb", "vcclient://openid/"}
+		}, ""},
+		{"everything", func(c *Client) {
+			c.LogoURI, c.PostLogoutRedirectURIs, c.AllowedOrigins = "https://app.example/l.png", []string{"https://app.example/"}, []string{"https://app.example", "http://localhost:3000"}
+			c.Scopes, c.IDTokenAlg, c.Pairwise, c.Region = []string{"openid", "phone"}, "EdDSA", true, "IN"
+		}, ""},
+		{"no id", func(c *Client) { c.ID = "" }, "id"},
+		{"id with a colon", func(c *Client) { c.ID = "a:b" }, "id"},
+		{"id with a space", func(c *Client) { c.ID = "a b" }, "id"},
+		{"long id", func(c *Client) { c.ID = strings.Repeat("a", 129) }, "id"},
+		{"name with a newline", func(c *Client) { c.Name = "a\nb" }, "name"},
+		{"name that runs backwards", func(c *Client) { c.Name = "\u202egpj" }, "name"},
+		{"script for a logo", func(c *Client) { c.LogoURI = "javascript:alert(1)" }, "logo_uri"},
+		{"plain logo", func(c *Client) { c.LogoURI = "http://app.example/l.png" }, "logo_uri"},
+		{"no secret", func(c *Client) { c.SecretHashes = nil }, "secret"},
+		{"public with a secret", func(c *Client) { c.Public = true }, "secret"},
+		{"public without PKCE", func(c *Client) { c.Public, c.SecretHashes, c.WithoutPKCE = true, nil, true }, "without_pkce"},
+		{"no redirect URI", func(c *Client) { c.RedirectURIs = nil }, "redirect_uris"},
+		{"bad address after signing out", func(c *Client) { c.PostLogoutRedirectURIs = []string{"/bye"} }, "post_logout_redirect_uris"},
+		{"any origin", func(c *Client) { c.AllowedOrigins = []string{"*"} }, "allowed_origins"},
+		{"null origin", func(c *Client) { c.AllowedOrigins = []string{"null"} }, "allowed_origins"},
+		{"origin with a slash", func(c *Client) { c.AllowedOrigins = []string{"https://app.example/"} }, "allowed_origins"},
+		{"plain origin", func(c *Client) { c.AllowedOrigins = []string{"http://app.example"} }, "allowed_origins"},
+		{"origin with the default port", func(c *Client) { c.AllowedOrigins = []string{"https://app.example:443"} }, "allowed_origins"},
+		{"upper case origin", func(c *Client) { c.AllowedOrigins = []string{"https://App.example"} }, "allowed_origins"},
+		{"unknown scope", func(c *Client) { c.Scopes = []string{"openid", "cheese"} }, "scopes"},
+		{"scopes without openid", func(c *Client) { c.Scopes = []string{"phone"} }, "scopes"},
+		{"symmetric algorithm", func(c *Client) { c.IDTokenAlg = "HS256" }, "id_token_alg"},
+		{"no signature", func(c *Client) { c.IDTokenAlg = "none" }, "id_token_alg"},
+		{"pairwise with two hosts", func(c *Client) {
+			c.Pairwise, c.RedirectURIs = true, []string{"https://a.example/cb", "https://b.example/cb"}
+		}, "sector_host"},
+		{"pairwise app without a host", func(c *Client) { c.Pairwise, c.RedirectURIs = true, []string{"com.example.app:/cb"} }, "sector_host"},
+		{"sector that is an address", func(c *Client) { c.Pairwise, c.SectorHost = true, "https://a.example" }, "sector_host"},
+		{"negative age", func(c *Client) { c.DefaultMaxAge = &minus }, "default_max_age"},
+		{"unknown country", func(c *Client) { c.Region = "XX" }, "region"},
+		{"lower case country", func(c *Client) { c.Region = "in" }, "region"},
+	}
+	for _, row := range rows {
+		c := good()
+		row.change(&c)
+		found := Validate(c)
+		if row.key == "" && len(found) > 0 || row.key != "" && (len(found) != 1 || found[0].Key != row.key || found[0].Text == "") {
+			t.Errorf("%s: %v, want %q", row.what, found, row.key)
+		}
+	}
+	if found := Validate(Client{}); len(found) < 3 {
+		t.Errorf("all problems are told at once: %v", found)
+	}
+}
+
+func TestRedirectProblem(t *testing.T) {
+	for _, bad := range []string{
+		"", "/cb", "//app.example/cb", "app.example/cb", "http://app.example/cb", "http://10.0.0.1/cb", "http://127.0.0.1.evil.example/cb",
+		"https://app.example", "http://127.0.0.1:8000", "https:///cb", "https://app.example/cb#x", "https://app.example/cb#", "https://u:p@app.example/cb",
+		"https://*.app.example/cb", "https://app.example/*", "javascript:alert(1)", "javascript:alert(1)//x.y", "data:text/html,x", "vbscript:x", "file:///etc/passwd", "ftp://app.example/cb",
+		"myapp://cb", "com.example.app", "com.example.app:cb", "com.example.app:", "https://app.example/a b", "https://app.example/å", "https://app.example/\\evil", " https://app.example/cb",
+		"https://app.example/cb\n", "https:app.example/cb", "https://app.example/" + strings.Repeat("x", 2048), "https://app.example:x/cb",
+	} {
+		if redirectProblem(bad) == "" {
+			t.Errorf("%q was accepted", bad)
+		}
+	}
+	for _, good := range []string{
+		"https://app.example/", "https://app.example:8443/cb?x=1&y=%2F", "http://127.0.0.1/cb", "http://[::1]/cb", "http://localhost:3000/cb", "com.example.app:/cb", "vcclient://openid/",
+		"https://tenant.example/realms/R/broker/ALIAS/endpoint", "https://x.auth.eu-north-1.amazoncognito.com/oauth2/idpresponse",
+	} {
+		if text := redirectProblem(good); text != "" {
+			t.Errorf("%q %s", good, text)
+		}
+	}
+}
+
+func TestRedirectAllowed(t *testing.T) {
+	confidential := Client{RedirectURIs: []string{"https://app.example/cb", "http://127.0.0.1/cb"}}
+	native := Client{Public: true, RedirectURIs: []string{"http://127.0.0.1/cb", "http://[::1]/", "http://127.0.0.1:9000/fixed", "http://localhost/cb"}}
+	for _, row := range []struct {
+		c    Client
+		uri  string
+		want bool
+	}{
+		{confidential, "https://app.example/cb", true},
+		{confidential, "", false},
+		{confidential, "https://app.example/cb?", false},
+		{confidential, "https://app.example/c%62", false},
+		{confidential, "http://127.0.0.1/cb", true},
+		{confidential, "http://127.0.0.1:8000/cb", false}, // for public clients only
+		{native, "http://127.0.0.1/cb", true},
+		{native, "http://127.0.0.1:1/cb", true},
+		{native, "http://127.0.0.1:65535/cb", true},
+		{native, "http://[::1]:8000/", true},
+		{native, "http://127.0.0.1:65536/cb", false},
+		{native, "http://127.0.0.1:0/cb", false},
+		{native, "http://127.0.0.1:08/cb", false},
+		{native, "http://127.0.0.1:/cb", false},
+		{native, "http://127.0.0.1:8000/cb/", false},
+		{native, "http://127.0.0.1:8000@evil.example/cb", false},
+		{native, "http://127.0.0.1:8000.evil.example/cb", false},
+		{native, "http://127.0.0.1:8000/x/cb", false},
+		{native, "http://127.0.0.2:8000/cb", false},
+		{native, "https://127.0.0.1:8000/cb", false},
+		{native, "http://127.0.0.1:9001/fixed", false}, // registered with its port
+		{native, "http://localhost:8000/cb", false},    // RFC 8252 §8.3
+	} {
+		if got := row.c.RedirectAllowed(row.uri); got != row.want {
+			t.Errorf("public %v, %s: %v", row.c.Public, row.uri, got)
+		}
+	}
+}
+
+func TestNearestRedirect(t *testing.T) {
+	c := Client{RedirectURIs: []string{"https://app.example/cb", "https://app.example/other/callback", "com.example.app:/cb"}}
+	for uri, want := range map[string]string{
+		"https://app.example/cb/": "https://app.example/cb", "https://app.example/other/call": "https://app.example/other/callback", "com.example.app:/x": "com.example.app:/cb",
+	} {
+		if got := c.NearestRedirect(uri); got != want {
+			t.Errorf("%s: %s", uri, got)
+		}
+	}
+	if (Client{}).NearestRedirect("x") != "" {
+		t.Error("without any")
+	}
+}
+
+// Whatever is accepted is safe to send a browser to, and is found again.
+func FuzzRedirectURI(f *testing.F) {
+	for _, seed := range []string{"https://app.example/cb", "javascript:alert(1)", "com.example.app:/cb", "http://127.0.0.1:8000/cb", "https://a@b/c", "https://app.example/\u202e", "http://[::1]/"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, uri string) {
+		if redirectProblem(uri) != "" {
+			return
+		}
+		lower := strings.ToLower(uri)
+		for _, bad := range []string{"javascript:", "data:", "vbscript:", "file:", "//", " "} {
+			if strings.HasPrefix(lower, bad) {
+				t.Fatalf("accepted %q", uri)
+			}
+		}
+		if strings.ContainsAny(uri, "#*\r\n\t \"<>\\") {
+			t.Fatalf("accepted %q", uri)
+		}
+		if c := (Client{RedirectURIs: []string{uri}}); !c.RedirectAllowed(uri) || c.RedirectAllowed(uri+"x") {
+			t.Fatalf("%q is not compared whole", uri)
+		}
+	})
+}
