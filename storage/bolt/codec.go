@@ -21,8 +21,8 @@ import (
 //	flag          one byte, 0 or 1
 //	list          length (uvarint), then the elements
 //
-// Reading userinfo takes three records. As JSON that is 25 us, this way it is
-// 4 us (BenchmarkUserinfo).
+// Decoding a person takes 0.9 us this way and 14.5 us as JSON (BenchmarkRecord);
+// all that userinfo reads takes 6 us (BenchmarkUserinfo).
 type codec struct {
 	out     []byte
 	in      string

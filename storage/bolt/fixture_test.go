@@ -1,0 +1,241 @@
+package bolt
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"crypto/sha256"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"reflect"
+	"sort"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"calleridp/keys"
+	"calleridp/provider/client"
+	"calleridp/provider/grant"
+	"calleridp/provider/limit"
+	"calleridp/provider/login"
+	"calleridp/provider/session"
+	"calleridp/provider/subject"
+	"calleridp/storage/storagetest"
+	"calleridp/truecaller"
+	"calleridp/truecaller/phone"
+)
+
+// testdata/v1.db.gz is a whole store as recordVersion 1 writes it, and v1.txt is
+// what is in it, field by field. They are written with
+//
+//	go test ./storage/bolt -run TestFixtures -write-fixtures
+//
+// and once that version has been released never again: from then on a change of
+// a record needs the next recordVersion, a reader for both, and fixtures of its
+// own beside these.
+var writeFixtures = flag.Bool("write-fixtures", false, "write the fixtures of the current record version")
+
+func TestFixtures(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // its clock starts in 2000, always
+		start := time.Now().UTC()
+		base := filepath.Join("testdata", fmt.Sprintf("v%d", recordVersion))
+		path := filepath.Join(t.TempDir(), "store.db")
+		if *writeFixtures {
+			writeFixture(t, path, base, start)
+		}
+		for version := 1; version <= recordVersion; version++ {
+			base := filepath.Join("testdata", fmt.Sprintf("v%d", version))
+			unpack(t, base+".db.gz", path)
+			got := dump(t, openAt(t, path, Options{}))
+			file, err := os.ReadFile(base + ".txt")
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := map[string]string{}
+			for line := range strings.Lines(string(file)) {
+				field, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " = ")
+				want[field] = value
+				if got[field] != value {
+					t.Errorf("version %d: %s is %q, want %q", version, field, got[field], value)
+				}
+			}
+			for field, value := range got { // a field that version did not have
+				if _, had := want[field]; !had && value != `""` && value != "false" && value != "0" && value != "[]" {
+					t.Errorf("version %d: %s is %q, which that version did not have", version, field, value)
+				}
+			}
+		}
+	})
+}
+
+func writeFixture(t *testing.T, path, base string, start time.Time) {
+	s := openAt(t, path, Options{})
+	ctx := context.Background()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	later := start.Add(time.Hour)
+	must(s.PinIssuer(ctx, "https://id.example"))
+	must(s.CreateClient(ctx, storagetest.Filled[client.Client](start)))
+	must(s.ReplaceSigningKeys(ctx, []keys.Record{storagetest.Filled[keys.Record](start)}, 0))
+	must(s.PutDelivery(ctx, storagetest.Filled[truecaller.Delivery](start)))
+	a := storagetest.Filled[login.Attempt](start)
+	a.Correlation, a.Expires = sha256.Sum256([]byte("state")), later
+	must(s.CreateAttempt(ctx, a, limit.Spend{Lock: limit.Key{Kind: limit.Lock, ID: "46701740605"}, LockFor: time.Hour,
+		Charges: []limit.Charge{{Key: limit.Key{Kind: limit.Client, ID: "shop"}, Rate: limit.Rate{Burst: 1, Period: time.Hour}}}}, start))
+	p := storagetest.Filled[subject.Person](start)
+	_, err := s.ApproveAttempt(ctx, a.ID, func(*login.Attempt, *subject.Person) (subject.Person, login.Effects, error) {
+		return p, login.Effects{}, nil
+	})
+	must(err)
+	c := storagetest.Filled[grant.Code](start)
+	c.Hash, c.Expires, c.Grant.Expires, c.Grant.Revoked, c.Grant.Offline = sha256.Sum256([]byte("code")), later, later, false, false
+	ss := storagetest.Filled[session.Session](start)
+	ss.ID, ss.Expires = c.Grant.SID, later
+	_, err = s.FinishAttempt(ctx, a.ID, "", func(*login.Attempt) (session.Session, grant.Code, error) { return ss, c, nil })
+	must(err)
+	token := storagetest.Filled[grant.AccessToken](start)
+	token.Hash, token.GrantID, token.Expires = sha256.Sum256([]byte("token")), c.Grant.ID, later
+	must(s.UseCode(ctx, c.Hash, func(c grant.Code, _ *grant.Grant) grant.Redemption {
+		return grant.Redemption{Grant: &c.Grant, Access: &token}
+	}))
+
+	var lines []string
+	for field, value := range dump(t, s) {
+		lines = append(lines, field+" = "+value+"\n")
+	}
+	sort.Strings(lines)
+	var packed bytes.Buffer
+	zip := gzip.NewWriter(&packed)
+	must(s.Backup(ctx, zip))
+	must(zip.Close())
+	must(s.Close())
+	must(os.MkdirAll("testdata", 0o755))
+	must(os.WriteFile(base+".db.gz", packed.Bytes(), 0o644))
+	must(os.WriteFile(base+".txt", []byte(strings.Join(lines, "")), 0o644))
+}
+
+func unpack(t *testing.T, from, to string) {
+	t.Helper()
+	file, err := os.Open(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	zip, err := gzip.NewReader(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	content, err := io.ReadAll(zip)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(to, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// dump reads everything in the fixture through the stores' own methods, and
+// gives it as one line a field.
+func dump(t *testing.T, s *Store) map[string]string {
+	t.Helper()
+	ctx := context.Background()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	lines := map[string]string{}
+	add := func(name string, v any, err error) {
+		t.Helper()
+		must(err)
+		flatten(lines, name, reflect.ValueOf(v))
+	}
+	must(s.PinIssuer(ctx, "https://id.example"))
+	clients, err := s.Clients(ctx)
+	add("clients", clients, err)
+	set, version, err := s.SigningKeys(ctx)
+	add("keys", set, err)
+	add("keys.version", version, nil)
+	inbox, err := s.Deliveries(ctx, 10)
+	add("deliveries", inbox, err)
+	a, err := s.AttemptByCorrelation(ctx, sha256.Sum256([]byte("state")))
+	add("attempt", a, err)
+	var person subject.Person
+	_, err = s.ApproveAttempt(ctx, a.ID, func(_ *login.Attempt, known *subject.Person) (subject.Person, login.Effects, error) {
+		person = *known
+		return subject.Person{}, login.Effects{}, nil
+	})
+	add("person of the number", person, err)
+	person, err = s.Person(ctx, person.Sub)
+	add("person", person, err)
+	var code grant.Code
+	var g grant.Grant
+	err = s.UseCode(ctx, sha256.Sum256([]byte("code")), func(c grant.Code, stored *grant.Grant) grant.Redemption {
+		code, g = c, *stored
+		return grant.Redemption{}
+	})
+	add("code", code, err)
+	add("grant", g, nil)
+	signedIn, err := s.Session(ctx, g.SID)
+	add("session", signedIn, err)
+	signedIn, err = s.SessionBySecret(ctx, signedIn.Secret)
+	add("session by secret", signedIn, err)
+	token, _, err := s.AccessToken(ctx, sha256.Sum256([]byte("token")))
+	add("token", token, err)
+	for _, key := range []limit.Key{{Kind: limit.Lock, ID: "46701740605"}, {Kind: limit.Client, ID: "shop"}} {
+		must(s.read(ctx, func(r reader) error {
+			l, err := r.limit(s.limitKey(key))
+			add("limit "+string(key.Kind), l.until.UTC(), err)
+			add("holder "+string(key.Kind), l.Holder, nil)
+			return nil
+		}))
+	}
+	return lines
+}
+
+func flatten(into map[string]string, name string, v reflect.Value) {
+	switch x := v.Interface().(type) {
+	case time.Time:
+		into[name] = ""
+		if !x.IsZero() {
+			into[name] = x.Format(time.RFC3339Nano)
+		}
+		return
+	case phone.Number:
+		into[name] = x.E164()
+		return
+	case []byte, [32]byte:
+		into[name] = fmt.Sprintf("%x", x)
+		return
+	}
+	switch v.Kind() {
+	case reflect.Struct:
+		for i := range v.NumField() {
+			flatten(into, name+"."+v.Type().Field(i).Name, v.Field(i))
+		}
+	case reflect.Slice:
+		if v.Len() == 0 {
+			into[name] = "[]"
+		}
+		for i := range v.Len() {
+			flatten(into, fmt.Sprintf("%s[%d]", name, i), v.Index(i))
+		}
+	case reflect.Pointer:
+		if !v.IsNil() {
+			flatten(into, name, v.Elem())
+		}
+	case reflect.String:
+		into[name] = fmt.Sprintf("%q", v.String())
+	default:
+		into[name] = fmt.Sprint(v.Interface())
+	}
+}

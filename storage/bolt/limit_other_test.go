@@ -1,0 +1,7 @@
+//go:build !linux
+
+package bolt
+
+import "errors"
+
+func limitFileSize(int64) (func(), error) { return nil, errors.ErrUnsupported }
