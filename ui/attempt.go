@@ -3,7 +3,6 @@ package ui
 import (
 	"errors"
 	"net/http"
-	"net/url"
 	"strings"
 
 	"calleridp/provider"
@@ -41,11 +40,11 @@ func (h handlers) attempt(w http.ResponseWriter, r *http.Request) error {
 // redirects; a page of ours in between ends that, and costs nobody anything.
 func byHand(r *http.Request) bool { return r.Header.Get("Sec-Fetch-User") == "?1" }
 
-// isWeb says that a form-action is a web page's. The other kind is a scheme of
-// an app on the phone, which browsers open only when the person presses
-// something.
-func isWeb(formAction string) bool {
-	return formAction == "" || strings.HasPrefix(formAction, "https:") || strings.HasPrefix(formAction, "http:")
+// isWeb says that a redirect URI, or the form-action for one, is a web page's.
+// The other kind is a scheme of an app on the same device, which browsers open
+// only when the person presses something.
+func isWeb(uri string) bool {
+	return uri == "" || strings.HasPrefix(uri, "https:") || strings.HasPrefix(uri, "http:")
 }
 
 // proceed uses an approved attempt and goes to the client.
@@ -62,29 +61,21 @@ func (h handlers) proceed(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	h.Cookies.SetSession(w, done.Session, done.Expires)
-	if done.Response.FormPost {
-		h.FormPost(w, r, done.Response.RedirectURI, done.Response.Params)
-		return nil
+	if done.Session != "" { // none when somebody else than the client expected has approved
+		h.Cookies.SetSession(w, done.Session, done.Expires)
 	}
-	to, err := withParams(done.Response)
-	if err != nil {
-		return err
-	}
-	redirect(w, to)
+	done.Response.Write(w, r, h.UI)
 	return nil
 }
 
 // notApproved answers who comes too early or too late.
 func (h handlers) notApproved(w http.ResponseWriter, r *http.Request, id login.ID, browser string) error {
 	view, err := h.flow.View(r.Context(), id, browser)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case view.State == login.Done:
+	}
+	if view.State == login.Done {
 		return errFinished
-	case view.State == login.Approved:
-		return errors.New("ui: the attempt is approved and cannot be used") // and not a circle of redirects
 	}
 	h.seeOther(w, provider.PathAttempt+string(id))
 	return nil
@@ -118,43 +109,15 @@ func (h handlers) leave(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if response.FormPost {
-		h.FormPost(w, r, response.RedirectURI, response.Params)
-		return nil
-	}
-	to, err := withParams(response)
-	if err != nil {
-		return err
-	}
-	if !strings.HasPrefix(to, "https:") && !strings.HasPrefix(to, "http:") {
-		redirect(w, to) // an app's own scheme, and the person has just pressed a button
+	if response.FormPost || !isWeb(response.RedirectURI) {
+		// An app's own scheme opens now, because the person has pressed a button.
+		response.Write(w, r, h.UI)
 		return nil
 	}
 	view, err := h.flow.View(r.Context(), id, browser)
 	if err != nil {
 		return err
 	}
-	h.onward(w, r, view, to)
+	h.onward(w, r, view, response.URL())
 	return nil
-}
-
-// withParams is the redirect URI with the response in its query. A query that it
-// has already stays as it is (RFC 6749 §3.1.2).
-func withParams(response provider.Response) (string, error) {
-	to, err := url.Parse(response.RedirectURI)
-	if err != nil {
-		return "", errors.New("ui: the redirect URI does not parse")
-	}
-	var query strings.Builder
-	query.WriteString(to.RawQuery)
-	for _, p := range response.Params {
-		if query.Len() > 0 {
-			query.WriteByte('&')
-		}
-		query.WriteString(url.QueryEscape(p[0]))
-		query.WriteByte('=')
-		query.WriteString(url.QueryEscape(p[1]))
-	}
-	to.RawQuery = query.String()
-	return to.String(), nil
 }

@@ -10,8 +10,6 @@ import (
 
 	"calleridp/provider"
 	"calleridp/provider/login"
-
-	"golang.org/x/text/language/display"
 )
 
 // Gallery shows every page in every state, with canned data, for people who work
@@ -97,7 +95,7 @@ func scenes() []scene {
 			in := u.in(r, uiLocales)
 			switch {
 			case state == login.Waiting:
-				u.showWaiting(w, r, in, p, "")
+				u.show(w, r, in, "waiting", http.StatusOK, p, policy{}) // without its script, which would ask for the attempt
 			case state == login.Approved:
 				p.Success, p.Onward = true, "#"
 				u.show(w, r, in, "onward", http.StatusOK, p, policy{})
@@ -171,7 +169,7 @@ func (g *gallery) list(w http.ResponseWriter, r *http.Request) {
 	}
 	own := map[string]string{}
 	for _, s := range g.languages.all {
-		own[s.Tag] = display.Self.Name(s.tag)
+		own[s.Tag] = s.texts["language"]["other"]
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")

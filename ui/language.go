@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"cmp"
 	"embed"
 	"fmt"
 	"html/template"
@@ -112,19 +113,43 @@ func (l *languages) choose(uiLocales []string, accept string) *spoken {
 		accept = accept[:strings.LastIndexByte(accept[:maxPreference], ',')+1]
 		accept = strings.TrimSuffix(accept, ",")
 	}
-	if wanted, _, err := language.ParseAcceptLanguage(accept); err == nil {
-		if s := l.match(wanted); s != nil {
-			return s
-		}
+	wanted, _, err := language.ParseAcceptLanguage(accept)
+	if err != nil {
+		wanted = piecewise(accept)
+	}
+	if s := l.match(wanted); s != nil {
+		return s
 	}
 	return l.all[0]
+}
+
+// piecewise reads an Accept-Language with something unknown in it, which the
+// library refuses whole.
+func piecewise(accept string) []language.Tag {
+	type preference struct {
+		tag    language.Tag
+		weight float32
+	}
+	var found []preference
+	for piece := range strings.SplitSeq(accept, ",") {
+		if tags, weights, err := language.ParseAcceptLanguage(piece); err == nil && len(tags) == 1 {
+			found = append(found, preference{tags[0], weights[0]})
+		}
+	}
+	slices.SortStableFunc(found, func(a, b preference) int { return cmp.Compare(b.weight, a.weight) })
+	var tags []language.Tag
+	for _, p := range found {
+		tags = append(tags, p.tag)
+	}
+	return tags
 }
 
 func (l *languages) match(wanted []language.Tag) *spoken {
 	if len(wanted) == 0 {
 		return nil
 	}
-	if _, i, confidence := l.matcher.Match(wanted...); confidence > language.No {
+	// Less than high confidence is another language that its speakers may know.
+	if _, i, confidence := l.matcher.Match(wanted...); confidence >= language.High {
 		return l.all[i]
 	}
 	return nil

@@ -3,7 +3,6 @@ package ui
 import (
 	"html/template"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -68,12 +67,9 @@ func attemptPage(v provider.AttemptView) page {
 
 // waiting shows that the phone is asked.
 func (u *UI) waiting(w http.ResponseWriter, r *http.Request, v provider.AttemptView) {
-	u.showWaiting(w, r, u.in(r, v.UILocales), attemptPage(v), v.FormAction)
-}
-
-func (u *UI) showWaiting(w http.ResponseWriter, r *http.Request, in *spoken, p page, formAction string) {
-	u.show(w, r, in, "waiting", http.StatusOK, p,
-		policy{script: true, connect: true, logo: p.Client.Logo, formAction: formAction})
+	p := attemptPage(v)
+	u.show(w, r, u.in(r, v.UILocales), "waiting", http.StatusOK, p,
+		policy{script: true, connect: true, logo: p.Client.Logo, formAction: v.FormAction})
 }
 
 // approved leads to the client after a success.
@@ -126,27 +122,38 @@ func (u *UI) ended(w http.ResponseWriter, r *http.Request, v provider.AttemptVie
 
 // FormPost implements provider.Pages.
 func (u *UI) FormPost(w http.ResponseWriter, r *http.Request, action string, fields [][2]string) {
-	to, err := url.Parse(action)
-	if err != nil || to.Scheme != "https" && to.Scheme != "http" || to.Host == "" {
+	if action == "" || !isWeb(action) {
 		u.Log.ErrorContext(r.Context(), "a form can be posted to the web only", "correlation", correlation(w))
 		u.Error(w, r, provider.ErrorView{Kind: provider.ErrorInternal, Correlation: correlation(w)})
 		return
 	}
-	// The client may redirect the form's answer to another site of its own, and
-	// browsers apply form-action there too. The page has one form and nothing in
-	// it that is not escaped.
-	forms := strings.TrimSpace(cspSource(to.Scheme+"://"+to.Host) + " https:")
-	if to.Scheme == "http" {
-		forms += " http:"
-	}
 	u.show(w, r, u.in(r, nil), "formpost", http.StatusOK, page{Action: template.URL(action), Fields: fields},
-		policy{script: true, forms: forms, referrer: "strict-origin"})
+		policy{script: true, forms: anywhere(action), referrer: "strict-origin"})
+}
+
+// anywhere is the form-action for a form that leads to a client at once. The
+// client may redirect further, to another site of its own, and browsers apply
+// form-action there too. Such a page has one form, and nothing in it that is not
+// escaped.
+func anywhere(uri string) string {
+	switch scheme, _, _ := strings.Cut(uri, ":"); scheme {
+	case "https":
+		return "https:"
+	case "http": // on a developer's machine
+		return "https: http:"
+	default:
+		return cspSource(scheme + ":")
+	}
 }
 
 // ConfirmSignOut implements provider.Pages.
 func (u *UI) ConfirmSignOut(w http.ResponseWriter, r *http.Request, v provider.SignOutView) {
 	p := page{Client: showClient(v.Client), Request: v.Request}
-	u.show(w, r, u.in(r, v.UILocales), "signout", http.StatusOK, p, policy{logo: p.Client.Logo, formAction: v.FormAction})
+	pol := policy{logo: p.Client.Logo}
+	if v.FormAction != "" {
+		pol.forms = "'self' " + anywhere(v.FormAction)
+	}
+	u.show(w, r, u.in(r, v.UILocales), "signout", http.StatusOK, p, pol)
 }
 
 // SignedOut implements provider.Pages.

@@ -1,10 +1,12 @@
 package ui
 
 import (
+	"errors"
 	"net/http"
 
 	"calleridp/provider"
 	"calleridp/provider/limit"
+	"calleridp/provider/login"
 )
 
 // signIn takes the number that a person submitted, and goes to the attempt's
@@ -51,6 +53,10 @@ func (h handlers) again(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	view, err := h.flow.Again(r.Context(), id, browser)
+	if errors.Is(err, login.ErrState) { // it was approved meanwhile
+		h.seeOther(w, provider.PathAttempt+string(id))
+		return nil
+	}
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,174 @@
+package ui
+
+import (
+	"bufio"
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"calleridp/provider/login"
+)
+
+func TestStatus(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		time.Sleep(1500 * time.Millisecond) // of the bubble's own time
+		w.flow.view.AgainAt = time.Now().Add(-time.Second)
+		answer := w.do(ours("GET", ourPath+"/status", nil))
+		if got := answer.Body.String(); got != `{"state":"waiting","seconds":299,"again":0}` {
+			t.Error(got)
+		}
+		if h := answer.Header(); h.Get("Content-Type") != "application/json" || !strings.Contains(h.Get("Cache-Control"), "no-store") {
+			t.Errorf("headers %v", h)
+		}
+	})
+}
+
+// stream is a ResponseWriter whose events can be read while the handler runs.
+type stream struct {
+	header http.Header
+	mu     sync.Mutex
+	all    []string
+}
+
+func (s *stream) Header() http.Header { return s.header }
+func (s *stream) WriteHeader(int)     {}
+func (s *stream) Flush()              {}
+func (s *stream) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all = append(s.all, string(b))
+	return len(b), nil
+}
+
+func (s *stream) events() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]string(nil), s.all...)
+}
+
+// watch opens the stream and returns it, and a channel that closes when the
+// handler returns.
+func (w *world) watch(ctx context.Context) (*stream, chan struct{}) {
+	s, ended := &stream{header: http.Header{}}, make(chan struct{})
+	go func() {
+		defer close(ended)
+		w.ServeHTTP(s, ours("GET", ourPath+"/events", nil).WithContext(ctx))
+	}()
+	return s, ended
+}
+
+func over(ended chan struct{}) bool {
+	select {
+	case <-ended:
+		return true
+	default:
+		return false
+	}
+}
+
+func TestEventsSayTheStateAtOnceAndAtEachChange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		s, ended := w.watch(t.Context())
+		synctest.Wait()
+		if got := s.events(); len(got) != 1 || got[0] != "retry: 2000\ndata: {\"state\":\"waiting\",\"seconds\":300,\"again\":300}\n\n" {
+			t.Fatalf("at first %q", got)
+		}
+		if s.header.Get("Content-Type") != "text/event-stream" || s.header.Get("X-Accel-Buffering") != "no" {
+			t.Errorf("headers %v", s.header)
+		}
+		w.flow.move(login.Approved, "")
+		synctest.Wait()
+		if got := s.events(); len(got) != 2 || !strings.Contains(got[1], `"state":"approved"`) || !over(ended) {
+			t.Fatalf("after the approval %q, ended %v", got, over(ended))
+		}
+		if w.flow.watching() != 0 {
+			t.Error("the watcher stays")
+		}
+	})
+}
+
+func TestEventsEndWithTheAttempt(t *testing.T) {
+	for _, state := range []login.State{login.Approved, login.Done, login.Rejected, login.Expired, login.Failed} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			w.flow.move(state, "")
+			s, ended := w.watch(t.Context())
+			synctest.Wait()
+			if !over(ended) || !strings.Contains(s.events()[0], string(state)) {
+				t.Errorf("%s: %q, ended %v", state, s.events(), over(ended))
+			}
+		})
+	}
+}
+
+func TestEventsAreRepeatedOnAQuietStream(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		ctx, gone := context.WithCancel(t.Context())
+		s, ended := w.watch(ctx)
+		time.Sleep(46 * time.Second)
+		if got := len(s.events()); got != 4 {
+			t.Errorf("%d events in 46 s, want 4", got)
+		}
+		// A change whose hint got lost is seen all the same.
+		w.flow.mu.Lock()
+		w.flow.view.Number = "changed"
+		w.flow.mu.Unlock()
+		gone()
+		synctest.Wait()
+		if !over(ended) || w.flow.watching() != 0 {
+			t.Error("the handler outlives its browser")
+		}
+	})
+}
+
+func TestDrainEndsStreams(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		_, ended := w.watch(t.Context())
+		synctest.Wait()
+		w.ui.Drain()
+		w.ui.Drain()
+		synctest.Wait()
+		if !over(ended) {
+			t.Error("the stream goes on")
+		}
+	})
+}
+
+// The limits that a server sets for ordinary requests must not end a stream.
+func TestEventsOutliveTheServersTimeouts(t *testing.T) {
+	w := newWorld(t)
+	w.ui.beat = 50 * time.Millisecond
+	server := httptest.NewUnstartedServer(w)
+	server.Config.ReadTimeout, server.Config.WriteTimeout = 100*time.Millisecond, 100*time.Millisecond
+	server.Start()
+	defer server.Close()
+
+	r, err := http.NewRequestWithContext(t.Context(), "GET", server.URL+ourPath+"/events", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.AddCookie(&http.Cookie{Name: "__Host-calleridp_browser", Value: ourBrowser})
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	lines := bufio.NewScanner(answer.Body)
+	for n := 0; n < 10; {
+		if !lines.Scan() {
+			t.Fatalf("the stream ended after %d events: %v", n, lines.Err())
+		}
+		if strings.HasPrefix(lines.Text(), "data:") {
+			n++
+		}
+	}
+}

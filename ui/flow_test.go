@@ -1,0 +1,231 @@
+package ui
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"calleridp/provider"
+	"calleridp/provider/login"
+
+	"github.com/go-chi/chi/v5"
+)
+
+// fakeFlow is one attempt of one browser, in memory. The real flow needs the
+// whole provider; test/flow and test/browser run the pages over that.
+type fakeFlow struct {
+	mu        sync.Mutex
+	view      provider.AttemptView
+	browser   string
+	submitted []provider.Submission
+	refusal   error
+	cancelled int
+	finished  provider.Finished
+	left      provider.Response
+	watchers  map[chan struct{}]bool
+	failure   error // of View
+}
+
+const (
+	ourID      = login.ID("abcdefghijklmnopqrstuv")
+	ourBrowser = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFG"
+)
+
+func newFakeFlow() *fakeFlow {
+	return &fakeFlow{
+		browser: ourBrowser,
+		view: provider.AttemptView{
+			ID: ourID, State: login.Waiting, Number: "+46•••••0605", Client: shop,
+			Expires: time.Now().Add(5 * time.Minute), AgainAt: time.Now().Add(5 * time.Minute), FormAction: "https://shop.example",
+		},
+		finished: provider.Finished{
+			Response: provider.Response{RedirectURI: "https://shop.example/cb?a=b", Params: [][2]string{{"code", "c/1"}, {"iss", "https://id.example"}}},
+			Session:  "session-secret", Expires: time.Now().Add(time.Hour),
+		},
+		left:     provider.Response{RedirectURI: "https://shop.example/cb", Params: [][2]string{{"error", "access_denied"}}},
+		watchers: map[chan struct{}]bool{},
+	}
+}
+
+// move changes the attempt, and wakes who watches it.
+func (f *fakeFlow) move(state login.State, reason login.Reason) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.view.State, f.view.Reason = state, reason
+	for w := range f.watchers {
+		select {
+		case w <- struct{}{}:
+		default:
+		}
+	}
+}
+
+func (f *fakeFlow) watching() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.watchers)
+}
+
+func (f *fakeFlow) Submit(_ context.Context, s provider.Submission) (login.ID, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.submitted = append(f.submitted, s)
+	return ourID, f.refusal
+}
+
+func (f *fakeFlow) View(_ context.Context, id login.ID, browser string) (provider.AttemptView, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case f.failure != nil:
+		return provider.AttemptView{}, f.failure
+	case id != ourID:
+		return provider.AttemptView{}, login.ErrNotFound
+	case browser != f.browser:
+		return provider.AttemptView{}, provider.ErrNotYours
+	}
+	return f.view, nil
+}
+
+func (f *fakeFlow) Watch(login.ID) (<-chan struct{}, func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	w := make(chan struct{}, 1)
+	f.watchers[w] = true
+	return w, func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		delete(f.watchers, w)
+	}
+}
+
+func (f *fakeFlow) Continue(ctx context.Context, id login.ID, browser, _ string) (provider.Finished, error) {
+	v, err := f.View(ctx, id, browser)
+	if err != nil {
+		return provider.Finished{}, err
+	}
+	if v.State != login.Approved {
+		return provider.Finished{}, login.ErrState
+	}
+	f.move(login.Done, "")
+	return f.finished, nil
+}
+
+func (f *fakeFlow) Cancel(ctx context.Context, id login.ID, browser string) error {
+	if _, err := f.View(ctx, id, browser); err != nil {
+		return err
+	}
+	f.move(login.Rejected, login.Cancelled)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.cancelled++
+	return nil
+}
+
+func (f *fakeFlow) Again(ctx context.Context, id login.ID, browser string) (provider.SignInView, error) {
+	v, err := f.View(ctx, id, browser)
+	if err != nil {
+		return provider.SignInView{}, err
+	}
+	if v.State == login.Approved || v.State == login.Done {
+		return provider.SignInView{}, login.ErrState
+	}
+	return provider.SignInView{Client: shop, Request: "sealed-again", Phone: "+46 70 174 06 05", FormAction: v.FormAction}, nil
+}
+
+func (f *fakeFlow) Leave(ctx context.Context, id login.ID, browser string) (provider.Response, error) {
+	v, err := f.View(ctx, id, browser)
+	if err != nil {
+		return provider.Response{}, err
+	}
+	if !v.State.Terminal() || v.State == login.Done {
+		return provider.Response{}, login.ErrState
+	}
+	return f.left, nil
+}
+
+// world is the pages over a fake flow, behind the middleware that the server
+// has.
+type world struct {
+	t    *testing.T
+	ui   *UI
+	flow *fakeFlow
+	log  *strings.Builder
+	http.Handler
+}
+
+func newWorld(t *testing.T, configure ...func(*Config)) *world {
+	t.Helper()
+	log := &strings.Builder{}
+	c := Config{Issuer: "https://id.example", Cookies: provider.Cookies{Secure: true}, AppName: "Lingon ID",
+		Log: slog.New(slog.NewTextHandler(log, nil))}
+	for _, f := range configure {
+		f(&c)
+	}
+	u, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	flow := newFakeFlow()
+	r := chi.NewRouter()
+	r.Use(func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("X-Request-ID", "correlation-1")
+			next.ServeHTTP(w, r)
+		})
+	})
+	u.Mount(r, flow)
+	return &world{t: t, ui: u, flow: flow, log: log, Handler: r}
+}
+
+const ourPath = provider.PathAttempt + string(ourID)
+
+func request(method, at string, form url.Values) *http.Request {
+	r := httptest.NewRequest(method, "https://id.example"+at, strings.NewReader(form.Encode()))
+	if method == http.MethodPost {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Sec-Fetch-Site", "same-origin")
+	}
+	return r
+}
+
+// ours is a request of the browser that started the attempt.
+func ours(method, at string, form url.Values) *http.Request {
+	r := request(method, at, form)
+	r.AddCookie(&http.Cookie{Name: "__Host-calleridp_browser", Value: ourBrowser})
+	return r
+}
+
+func (w *world) do(r *http.Request) *httptest.ResponseRecorder {
+	answer := httptest.NewRecorder()
+	w.ServeHTTP(answer, r)
+	return answer
+}
+
+// wants fails the test unless the answer has the status and its body the parts.
+func wants(t *testing.T, answer *httptest.ResponseRecorder, status int, parts ...string) {
+	t.Helper()
+	if answer.Code != status {
+		t.Errorf("status %d, want %d", answer.Code, status)
+	}
+	for _, part := range parts {
+		if !strings.Contains(answer.Body.String(), part) {
+			t.Errorf("the page has no %q:\n%s", part, answer.Body)
+		}
+	}
+}
+
+func goesTo(t *testing.T, answer *httptest.ResponseRecorder, to string) {
+	t.Helper()
+	if answer.Code != http.StatusSeeOther || answer.Header().Get("Location") != to {
+		t.Errorf("%d to %q, want 303 to %q\n%s", answer.Code, answer.Header().Get("Location"), to, answer.Body)
+	}
+}
+
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
