@@ -1,8 +1,17 @@
 package truecaller
 
-import "net/url"
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/url"
+	"strings"
+)
 
-// App is one registration in Truecaller's developer portal.
+// App is one registration in Truecaller's developer portal. It prints without
+// its secrets.
 type App struct {
 	ID   string // our name for it, used in the callback path and by clients
 	Name string // what the phone shows
@@ -18,3 +27,63 @@ type App struct {
 	// when a callback names no endpoint (invariant 5).
 	Profiles []*url.URL
 }
+
+// Validate says all that makes the app unusable or unsafe, joined. Addresses
+// must be https, or http on loopback, where a simulator is.
+func (a App) Validate() error {
+	var problems []error
+	problem := func(format string, args ...any) {
+		problems = append(problems, fmt.Errorf("truecaller: app %q: "+format, append([]any{a.ID}, args...)...))
+	}
+	if a.ID == "" || strings.ContainsFunc(a.ID, func(r rune) bool { return !isPathSafe(r) }) {
+		problem("the id must be letters, digits, '-', '_' or '.', because it is in the callback address")
+	}
+	if !isBearer(a.Key) {
+		problem("the appKey is empty, or has characters that no header can carry")
+	}
+	if len(a.CallbackSecrets) == 0 {
+		problem("there is no callback secret, so that nobody could call back")
+	}
+	for _, secret := range a.CallbackSecrets {
+		if secret == "" || strings.ContainsFunc(secret, func(r rune) bool { return !isPathSafe(r) }) {
+			problem("a callback secret is empty, or has other characters than letters, digits, '-', '_' and '.'")
+		}
+	}
+	if len(a.Profiles) == 0 {
+		problem("there is no profile host")
+	}
+	for _, base := range append([]*url.URL{a.API}, a.Profiles...) {
+		if err := validBase(base); err != nil {
+			problem("%w", err)
+		}
+	}
+	return errors.Join(problems...)
+}
+
+func validBase(base *url.URL) error {
+	switch {
+	case base == nil || base.Hostname() == "":
+		return errors.New("an address is missing")
+	case base.User != nil || base.RawQuery != "" || base.Fragment != "" || base.Opaque != "":
+		return fmt.Errorf("%s has more than scheme, host, port and path", base.Redacted())
+	case base.Scheme != "https" && !(base.Scheme == "http" && isLoopback(base.Hostname())):
+		return fmt.Errorf("%s must be https, because secrets are sent there", base)
+	}
+	return nil
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// isPathSafe: RFC 3986's unreserved characters but '~'.
+func isPathSafe(r rune) bool {
+	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_.", r)
+}
+
+// Format writes the app without its secrets, for every verb (invariant 10).
+func (a App) Format(f fmt.State, _ rune) { io.WriteString(f, "Truecaller app "+a.ID) }
+
+// LogValue is the app without its secrets (invariant 10).
+func (a App) LogValue() slog.Value { return slog.StringValue(a.ID) }

@@ -3,17 +3,34 @@ package truecaller
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
+	"log/slog"
 	"time"
 )
 
 // Callback is what Truecaller posted, decoded and checked for shape, not for
-// truth: anybody who knows the callback address can post one.
+// truth: anybody who knows the callback address can post one. It prints without
+// its token and its ids.
 type Callback struct {
 	RequestID   string // Truecaller's request id (push), or our own nonce (one-tap)
 	State       string // the state we sent with a push; "" when absent
 	AccessToken string // a bearer for the profile; "" when Status says why not
 	Endpoint    string // the profile address it names; only ever selects a configured host
 	Status      string // flow_invoked, user_rejected, use_another_number, or one we do not know
+}
+
+// Format says what kind of callback it is, for every verb (invariant 10).
+func (c Callback) Format(f fmt.State, _ rune) { io.WriteString(f, c.kind()) }
+
+// LogValue says what kind of callback it is (invariant 10).
+func (c Callback) LogValue() slog.Value { return slog.StringValue(c.kind()) }
+
+func (c Callback) kind() string {
+	if c.AccessToken != "" {
+		return "callback with a token"
+	}
+	return "callback with a status"
 }
 
 // Delivery is a callback that was kept in the inbox.

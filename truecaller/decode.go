@@ -1,52 +1,39 @@
 package truecaller
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"calleridp/truecaller/phone"
-
-	"golang.org/x/text/unicode/norm"
 )
 
-// The longest strings that are kept, in runes. Longer ones are cut: they are
-// what people say about themselves, and end in ID tokens.
-const (
-	maxName  = 100
-	maxText  = 500
-	maxURL   = 1000
-	maxShort = 64
-	maxItems = 20
-)
+// maxItems is how many numbers, addresses and badges are kept of a profile, and
+// how many elements of each of its lists are looked at.
+const maxItems = 20
 
 // DecodeProfile reads a profile in any of the shapes that Truecaller documents
-// or sends: numbers and booleans as themselves or as strings, onlineIdentity or
-// onlineIdentities, null for absent. Only a phone number is mandatory. A field
-// of the wrong type counts as absent. Errors wrap ErrProfile.
+// or sends (truecaller.md sections 4.4 to 4.6): numbers and booleans as
+// themselves or as strings, onlineIdentity or onlineIdentities, null for
+// absent. Only a phone number is mandatory. A field of the wrong type counts as
+// absent, and so does a number that is not E.164. Errors wrap ErrProfile.
 func DecodeProfile(raw []byte) (Profile, error) {
 	if !utf8.Valid(raw) {
 		return Profile{}, fmt.Errorf("%w: not UTF-8", ErrProfile)
 	}
 	var w wireProfile
-	d := json.NewDecoder(bytes.NewReader(raw))
-	if err := d.Decode(&w); err != nil {
-		return Profile{}, fmt.Errorf("%w: not a JSON object", ErrProfile)
-	}
-	if d.More() {
-		return Profile{}, fmt.Errorf("%w: more than one JSON value", ErrProfile)
+	if err := json.Unmarshal(raw, &w); err != nil {
+		return Profile{}, fmt.Errorf("%w: not one JSON object", ErrProfile)
 	}
 	p := Profile{
-		ID:          w.ID.text(maxShort),
-		UserID:      w.UserID.text(maxShort),
+		ID:          w.ID.whole(maxID),
+		UserID:      w.UserID.whole(maxID),
 		FirstName:   w.Name.v.First.text(maxName),
 		LastName:    w.Name.v.Last.text(maxName),
-		AvatarURL:   w.AvatarURL.text(maxURL),
+		AvatarURL:   w.AvatarURL.whole(maxURL),
 		Gender:      w.Gender.text(maxShort),
 		CompanyName: w.CompanyName.text(maxName),
 		JobTitle:    w.JobTitle.text(maxName),
@@ -54,14 +41,15 @@ func DecodeProfile(raw []byte) (Profile, error) {
 		Inactive:    strings.EqualFold(w.IsActive.text(maxShort), "false"),
 		UpdatedAt:   newest(w.History.v),
 	}
+	// The plural is the newer one.
 	for _, identity := range []wireIdentity{w.Identities.v, w.Identity.v} {
-		p.Email = first(p.Email, identity.Email.text(maxURL))
-		p.URL = first(p.URL, identity.URL.text(maxURL))
-		p.FacebookID = first(p.FacebookID, identity.FacebookID.text(maxShort))
-		p.TwitterID = first(p.TwitterID, identity.TwitterID.text(maxShort))
+		p.Email = first(p.Email, identity.Email.whole(maxEmail))
+		p.URL = first(p.URL, identity.URL.whole(maxURL))
+		p.FacebookID = first(p.FacebookID, identity.FacebookID.whole(maxID))
+		p.TwitterID = first(p.TwitterID, identity.TwitterID.whole(maxID))
 	}
 	for _, number := range w.PhoneNumbers {
-		if n, err := phone.FromDigits(number.digits()); err == nil && !p.Has(n) && len(p.Numbers) < maxItems {
+		if n, err := phone.FromDigits(strings.TrimSpace(string(number))); err == nil && !p.Has(n) {
 			p.Numbers = append(p.Numbers, n)
 		}
 	}
@@ -69,24 +57,36 @@ func DecodeProfile(raw []byte) (Profile, error) {
 		return Profile{}, fmt.Errorf("%w: no phone number in it", ErrProfile)
 	}
 	for _, badge := range w.Badges {
-		if text := badge.text(maxShort); text != "" && len(p.Badges) < maxItems {
+		if text := badge.text(maxShort); text != "" {
 			p.Badges = append(p.Badges, text)
 		}
 	}
 	for _, a := range w.Addresses {
 		address := Address{
-			Street:  a.Street.text(maxName),
-			City:    a.City.text(maxName),
-			Zipcode: a.Zipcode.text(maxShort),
+			Street:      a.Street.text(maxName),
+			City:        a.City.text(maxName),
+			Zipcode:     a.Zipcode.text(maxShort),
+			CountryCode: country(a.CountryCode.text(maxShort)),
 		}
-		if code := strings.ToUpper(a.CountryCode.text(maxShort)); len(code) == 2 && code[0] >= 'A' && code[0] <= 'Z' && code[1] >= 'A' && code[1] <= 'Z' {
-			address.CountryCode = code
-		}
-		if address != (Address{}) && len(p.Addresses) < maxItems {
+		if address != (Address{}) {
 			p.Addresses = append(p.Addresses, address)
 		}
 	}
 	return p, nil
+}
+
+// country is an ISO 3166-1 alpha-2 code in upper case, "" for anything else.
+func country(code string) string {
+	if len(code) != 2 {
+		return ""
+	}
+	code = strings.ToUpper(code)
+	for i := range len(code) {
+		if code[i] < 'A' || code[i] > 'Z' {
+			return ""
+		}
+	}
+	return code
 }
 
 type wireProfile struct {
@@ -148,43 +148,8 @@ func (s *scalar) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
-// text is the scalar as it may be shown: valid, NFC, without control or
-// direction characters, trimmed, at most max runes.
-func (s scalar) text(max int) string {
-	// Cutting first bounds the work; composing may shorten, never lengthen
-	// beyond what the last cut allows.
-	clean := strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n' || r == '\t' || r == '\r':
-			return ' '
-		case unicode.IsControl(r), unicode.Is(unicode.Cf, r) && r != zwj && r != zwnj, r == utf8.RuneError, unicode.Is(unicode.Co, r), r == 0x2028, r == 0x2029:
-			return -1
-		}
-		return r
-	}, cut(string(s), 4*max))
-	return strings.TrimSpace(cut(strings.TrimSpace(norm.NFC.String(clean)), max))
-}
-
-// Joiners are format characters that names in Indic scripts need.
-const (
-	zwnj = '\u200c'
-	zwj  = '\u200d'
-)
-
-func (s scalar) digits() string { return strings.TrimSpace(string(s)) }
-
-func cut(s string, runes int) string {
-	for i := range s {
-		if runes == 0 {
-			return s[:i]
-		}
-		runes--
-	}
-	return s
-}
-
-// list is an array, of which elements that do not decode are left out; anything
-// else is empty.
+// list is an array, of which elements that do not decode, and those beyond
+// maxItems, are left out; anything else is empty.
 type list[T any] []T
 
 func (l *list[T]) UnmarshalJSON(raw []byte) error {
@@ -193,10 +158,7 @@ func (l *list[T]) UnmarshalJSON(raw []byte) error {
 	if json.Unmarshal(raw, &elements) != nil {
 		return nil
 	}
-	for _, element := range elements {
-		if len(*l) >= 4*maxItems {
-			break
-		}
+	for _, element := range elements[:min(len(elements), maxItems)] {
 		var v T
 		if json.Unmarshal(element, &v) == nil {
 			*l = append(*l, v)
@@ -221,7 +183,7 @@ func (o *object[T]) UnmarshalJSON(raw []byte) error {
 func newest(history map[string]object[wireChange]) time.Time {
 	var latest time.Time
 	for _, change := range history {
-		ms, err := strconv.ParseInt(change.v.UpdateTime.digits(), 10, 64)
+		ms, err := strconv.ParseInt(strings.TrimSpace(string(change.v.UpdateTime)), 10, 64)
 		if at := time.UnixMilli(ms).UTC(); err == nil && at.Year() >= 2000 && at.Year() < 3000 && at.After(latest) {
 			latest = at
 		}

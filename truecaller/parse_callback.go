@@ -15,18 +15,19 @@ const MaxCallback = 16 << 10
 const maxDepth = 16
 
 // ErrMalformed says that a callback is not what Truecaller sends: one JSON
-// object with an id, and a token or a status, each a string of sensible length.
+// object with an id, and a token or a status, each a string of sensible length,
+// and the token one that a header can carry.
 var ErrMalformed = errors.New("truecaller: malformed callback")
 
-// ParseCallback checks the shape of a callback, not its truth. Unknown fields
-// are allowed, the same field twice is not. A status that we do not know is
-// kept. Errors wrap ErrMalformed.
+// ParseCallback checks the shape of a callback, not its truth (truecaller.md
+// section 3). Unknown fields are allowed, the same field twice is not; null is
+// as good as absent. A status that we do not know is kept. Errors wrap ErrMalformed.
 func ParseCallback(body []byte) (Callback, error) {
-	if len(body) > MaxCallback || !utf8.Valid(body) {
+	if len(body) > MaxCallback || !utf8.Valid(body) || !json.Valid(body) {
 		return Callback{}, ErrMalformed
 	}
 	d := json.NewDecoder(bytes.NewReader(body))
-	d.UseNumber()
+	d.UseNumber() // a number of any size is passed over
 	if token, err := d.Token(); err != nil || token != json.Delim('{') {
 		return Callback{}, ErrMalformed
 	}
@@ -70,6 +71,9 @@ func ParseCallback(body []byte) (Callback, error) {
 		return Callback{}, ErrMalformed
 	}
 	if c.RequestID == "" && c.State == "" || c.AccessToken == "" && c.Status == "" {
+		return Callback{}, ErrMalformed
+	}
+	if c.AccessToken != "" && !isBearer(c.AccessToken) {
 		return Callback{}, ErrMalformed
 	}
 	return c, nil

@@ -5,17 +5,20 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
+	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
+	"os"
 	"strings"
 	"time"
 )
 
 // ReceiverConfig is what a Receiver needs. All fields are required.
 type ReceiverConfig struct {
-	Apps      map[string]App // by App.ID
+	Apps      map[string]App // by App.ID; each must be valid (App.Validate)
 	Inbox     Inbox
 	Recipient Recipient
 	Client    *Client
@@ -23,12 +26,13 @@ type ReceiverConfig struct {
 }
 
 // Receiver takes Truecaller's callbacks: an http.Handler for
-// {prefix}/{app}/{secret}, and the worker behind it (Run).
+// {prefix}{app}/{secret}, and the worker behind it (Run).
 type Receiver struct {
 	ReceiverConfig
 	prefix string
-	fresh  chan Delivery
+	fresh  chan Delivery // to the worker; when it is full, the worker finds them in the inbox
 	work   *inProgress
+	slots  map[string]chan struct{} // by profile host: who may make a request now
 }
 
 // NewReceiver makes a receiver for callbacks at prefix, "/callback/" say.
@@ -36,16 +40,36 @@ func NewReceiver(prefix string, c ReceiverConfig) (*Receiver, error) {
 	if len(c.Apps) == 0 || c.Inbox == nil || c.Recipient == nil || c.Client == nil || c.Log == nil {
 		return nil, errors.New("truecaller: a receiver needs Apps, Inbox, Recipient, Client and Log")
 	}
-	return &Receiver{ReceiverConfig: c, prefix: prefix, fresh: make(chan Delivery, 256), work: newInProgress()}, nil
+	rc := &Receiver{ReceiverConfig: c, prefix: prefix, fresh: make(chan Delivery, 256), work: newInProgress(), slots: map[string]chan struct{}{}}
+	for id, app := range c.Apps {
+		if id != app.ID {
+			return nil, fmt.Errorf("truecaller: app %q stands under the id %q", app.ID, id)
+		}
+		if err := app.Validate(); err != nil {
+			return nil, err
+		}
+		for _, base := range app.Profiles {
+			rc.slots[base.Host] = make(chan struct{}, fetchesPerHost)
+		}
+	}
+	return rc, nil
 }
 
-// readTimeout bounds how long a slow sender may hold a connection.
-const readTimeout = 5 * time.Second
+const (
+	// readTimeout bounds how long a slow sender may hold a connection.
+	readTimeout = 5 * time.Second
+	// keepTimeout bounds how long storing may take. Truecaller waits three
+	// seconds for the answer (truecaller.md section 1.6).
+	keepTimeout = 2500 * time.Millisecond
+)
 
 // ServeHTTP answers a callback (invariant 4): 200 for everything well-formed,
 // whether or not anybody waits for it; 4xx for malformed; 500 only when it could
-// not be stored, so that Truecaller sends it again.
+// not be stored, so that Truecaller sends it again. Only a POST changes anything.
 func (rc *Receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	// Before anything else, because the server reads what a handler leaves. Not
+	// every writer can do it; the server has limits of its own.
+	http.NewResponseController(w).SetReadDeadline(time.Now().Add(readTimeout))
 	w.Header().Set("Cache-Control", "no-store")
 	app, ok := rc.app(strings.TrimPrefix(r.URL.Path, rc.prefix))
 	if !ok {
@@ -57,18 +81,16 @@ func (rc *Receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "callbacks are POSTed", http.StatusMethodNotAllowed)
 		return
 	}
-	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
-		http.Error(w, "callbacks are not compressed", http.StatusUnsupportedMediaType)
-		return
+	// Nothing is decompressed: a small body must not become a large one.
+	for _, encoding := range r.Header.Values("Content-Encoding") {
+		if encoding != "" && !strings.EqualFold(encoding, "identity") {
+			http.Error(w, "callbacks are not compressed", http.StatusUnsupportedMediaType)
+			return
+		}
 	}
-	http.NewResponseController(w).SetReadDeadline(time.Now().Add(readTimeout)) // not every writer can; the server has its own
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxCallback))
-	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-		http.Error(w, "callbacks are at most 16 KiB", http.StatusRequestEntityTooLarge)
-		return
-	}
-	if err != nil {
-		http.Error(w, "the body did not arrive", http.StatusBadRequest)
+	body, status := readCallback(w, r)
+	if status != 0 {
+		http.Error(w, "the callback could not be read", status)
 		return
 	}
 	c, err := ParseCallback(body)
@@ -85,8 +107,30 @@ func (rc *Receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusOK)
 }
 
+// readCallback returns the body, or the status that says why not.
+func readCallback(w http.ResponseWriter, r *http.Request) (body []byte, status int) {
+	if r.ContentLength > MaxCallback {
+		w.Header().Set("Connection", "close") // the rest is not read
+		return nil, http.StatusRequestEntityTooLarge
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxCallback))
+	tooLarge := (*http.MaxBytesError)(nil)
+	switch {
+	case errors.As(err, &tooLarge):
+		return nil, http.StatusRequestEntityTooLarge
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, http.StatusRequestTimeout
+	case err != nil:
+		return nil, http.StatusBadRequest
+	}
+	return body, 0
+}
+
 // keep stores a callback that somebody waits for, and hands it to the worker.
+// It does not stop when the sender goes away: what has arrived is kept.
 func (rc *Receiver) keep(ctx context.Context, app string, c Callback) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keepTimeout)
+	defer cancel()
 	expected, err := rc.Recipient.Expects(ctx, c)
 	if err != nil {
 		return err
@@ -112,15 +156,16 @@ func deliveryID(app string, c Callback) string {
 	h := sha256.New()
 	for _, part := range []string{app, c.RequestID, c.State, c.AccessToken, c.Endpoint, c.Status} {
 		var size [4]byte
-		size[0], size[1], size[2], size[3] = byte(len(part)>>24), byte(len(part)>>16), byte(len(part)>>8), byte(len(part))
+		binary.BigEndian.PutUint32(size[:], uint32(len(part)))
 		h.Write(size[:])
 		io.WriteString(h, part)
 	}
 	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:16])
 }
 
-// app finds the Truecaller app whose path this is. The secret is compared in
-// constant time, also for an app that does not exist.
+// app finds the Truecaller app whose path this is. The secret is compared with
+// all of the app's in constant time, also for an app that does not exist, and
+// as a hash, so that its length does not show.
 func (rc *Receiver) app(rest string) (string, bool) {
 	id, secret, _ := strings.Cut(rest, "/")
 	app, known := rc.Apps[id]

@@ -4,20 +4,27 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"net/url"
 	"sync"
 	"time"
 )
 
 const (
-	tokenLife  = 10 * time.Minute // Truecaller's rule (invariant 8)
-	workers    = 32               // profile requests at once
-	sweepEvery = 5 * time.Second  // how often the inbox is looked through for leftovers
-	sweepMax   = 1000
+	tokenLife = 10 * time.Minute // Truecaller's rule (invariant 8)
+
+	fetchesPerHost = 32   // requests at once to one profile host
+	maxInProgress  = 4096 // deliveries at once, most of them waiting for another try; the rest wait in the inbox
+	sweepMax       = 2 * maxInProgress
+	sweepEvery     = 5 * time.Second // how often the inbox is looked through for what is left
+
 	retryFirst = 500 * time.Millisecond
 	retryMax   = 30 * time.Second
+
+	settleTries   = 3               // of the recipient, with a profile in hand
+	settleTimeout = 5 * time.Second // of all of them
 )
 
-// inProgress is the set of deliveries that somebody works on or will soon.
+// inProgress is the set of deliveries that somebody works on.
 type inProgress struct {
 	mu  sync.Mutex
 	ids map[string]bool
@@ -25,10 +32,11 @@ type inProgress struct {
 
 func newInProgress() *inProgress { return &inProgress{ids: map[string]bool{}} }
 
+// take reports whether the delivery is now the caller's alone, until done.
 func (p *inProgress) take(id string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.ids[id] {
+	if p.ids[id] || len(p.ids) >= maxInProgress {
 		return false
 	}
 	p.ids[id] = true
@@ -42,10 +50,10 @@ func (p *inProgress) done(id string) {
 }
 
 // Run works through the inbox until ctx ends: first what an earlier process
-// left, then what arrives. A delivery that could not be finished stays in the
-// inbox, and is taken up again by the next sweep or the next process.
+// left, then what arrives. It returns soon after ctx ends, when no work is under
+// way any more. A delivery that could not be finished stays in the inbox, and is
+// taken up again by the next sweep or the next process.
 func (rc *Receiver) Run(ctx context.Context) {
-	slots := make(chan struct{}, workers)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	begin := func(d Delivery) {
@@ -54,91 +62,136 @@ func (rc *Receiver) Run(ctx context.Context) {
 		}
 		wg.Go(func() {
 			defer rc.work.done(d.ID)
-			rc.deliver(ctx, d, slots)
+			if err := rc.deliver(ctx, d); err != nil && ctx.Err() == nil {
+				rc.Log.ErrorContext(ctx, "a delivery could not be finished; it stays in the inbox", "delivery", d.ID, "app", d.App, "error", err)
+			}
 		})
 	}
-	sweep := func() {
-		left, err := rc.Inbox.Deliveries(ctx, sweepMax)
-		if err != nil {
-			if ctx.Err() == nil {
-				rc.Log.ErrorContext(ctx, "the inbox cannot be read", "error", err)
+	// On its own, so that a slow store does not hold up what arrives.
+	wg.Go(func() {
+		ticker := time.NewTicker(sweepEvery)
+		defer ticker.Stop()
+		for {
+			rc.sweep(ctx, begin)
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
 			}
-			return
 		}
-		for _, d := range left {
-			begin(d)
-		}
-	}
-	sweep()
-	ticker := time.NewTicker(sweepEvery)
-	defer ticker.Stop()
+	})
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case d := <-rc.fresh:
 			begin(d)
-		case <-ticker.C:
-			sweep()
 		}
 	}
 }
 
-// deliver does what a delivery is about. Waiting for a retry takes no slot, so
-// that a profile host in trouble does not hold up the others.
-func (rc *Receiver) deliver(ctx context.Context, d Delivery, slots chan struct{}) {
-	if err := rc.delivered(ctx, d, slots); err != nil && ctx.Err() == nil {
-		rc.Log.ErrorContext(ctx, "a delivery could not be finished; it stays in the inbox", "app", d.App, "error", err)
+// sweep begins what is in the inbox and not in progress.
+func (rc *Receiver) sweep(ctx context.Context, begin func(Delivery)) {
+	left, err := rc.Inbox.Deliveries(ctx, sweepMax)
+	if err != nil && ctx.Err() == nil {
+		rc.Log.ErrorContext(ctx, "the inbox cannot be read", "error", err)
+	}
+	for _, d := range left {
+		if ctx.Err() != nil {
+			return
+		}
+		begin(d)
 	}
 }
 
-func (rc *Receiver) delivered(ctx context.Context, d Delivery, slots chan struct{}) error {
+// deliver does what a delivery is about. Its error leaves the delivery in the
+// inbox.
+func (rc *Receiver) deliver(ctx context.Context, d Delivery) error {
 	if d.AccessToken == "" {
 		return rc.Recipient.Progress(ctx, d)
 	}
-	switch err := rc.Recipient.Token(ctx, d); {
-	case errors.Is(err, ErrNotFound):
-		return rc.Inbox.DropDelivery(ctx, d.ID)
-	case err != nil:
-		return err
-	}
-	p, err := rc.profile(ctx, d, slots)
-	switch {
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case err != nil:
+	// The callback's endpoint and app come from outside, so this comes before
+	// anything is sent (invariant 5).
+	at, err := rc.Apps[d.App].profileURL(d.Endpoint)
+	if err != nil {
+		if err := rc.Recipient.Token(ctx, d); err != nil {
+			return rc.unwanted(ctx, d, err)
+		}
 		return rc.Recipient.Failed(ctx, d, err)
 	}
-	return rc.Recipient.Profile(ctx, d, p)
+	// A 401 is final; a 5xx or a broken connection is tried again within the
+	// token's life, waiting longer each time, with jitter.
+	for wait := retryFirst; ; wait = min(2*wait, retryMax) {
+		// Asked again before each try: when nobody waits for the token any more,
+		// it must not be used.
+		if err := rc.Recipient.Token(ctx, d); err != nil {
+			return rc.unwanted(ctx, d, err)
+		}
+		p, err := rc.fetch(ctx, d, at)
+		switch {
+		case err == nil:
+			return rc.settle(ctx, d, p)
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case !errors.Is(err, ErrProfileUnavailable):
+			return rc.Recipient.Failed(ctx, d, err)
+		}
+		rc.Log.WarnContext(ctx, "the profile could not be fetched; it will be tried again", "delivery", d.ID, "app", d.App, "error", err)
+		pause := time.NewTimer(min(wait/2+rand.N(wait), time.Until(d.Received.Add(tokenLife))))
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return ctx.Err()
+		}
+	}
 }
 
-// profile fetches until it has a profile or a final error. A 401 is final; a
-// 5xx or a broken connection is tried again within the token's life, waiting
-// longer each time, with jitter.
-func (rc *Receiver) profile(ctx context.Context, d Delivery, slots chan struct{}) (Profile, error) {
-	app := rc.Apps[d.App]
-	end := d.Received.Add(tokenLife)
-	for wait := retryFirst; ; wait = min(2*wait, retryMax) {
-		if !time.Now().Before(end) {
-			return Profile{}, ErrTokenExpired
+// unwanted drops a delivery that nobody waits for; other errors of
+// Recipient.Token stay what they are.
+func (rc *Receiver) unwanted(ctx context.Context, d Delivery, err error) error {
+	if errors.Is(err, ErrNotFound) {
+		return rc.Inbox.DropDelivery(ctx, d.ID)
+	}
+	return err
+}
+
+// fetch makes one request, in one of the host's slots. Waiting for another try
+// takes no slot, and another host has its own: a profile host in trouble does
+// not hold up sign-ins that do not need it.
+func (rc *Receiver) fetch(ctx context.Context, d Delivery, at *url.URL) (Profile, error) {
+	slots := rc.slots[at.Host]
+	select {
+	case slots <- struct{}{}:
+		defer func() { <-slots }()
+	case <-ctx.Done():
+		return Profile{}, ctx.Err()
+	}
+	if time.Since(d.Received) >= tokenLife {
+		return Profile{}, ErrTokenExpired
+	}
+	return rc.Client.fetchProfile(ctx, at, d.AccessToken)
+}
+
+// settle hands over a profile. A token may open only once, so a profile in hand
+// is not let go for a moment's trouble of the store, or because the process is
+// being stopped.
+func (rc *Receiver) settle(ctx context.Context, d Delivery, p Profile) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
+	defer cancel()
+	wait := retryFirst
+	for try := 1; ; try++ {
+		err := rc.Recipient.Profile(ctx, d, p)
+		if err == nil || try == settleTries {
+			return err
 		}
+		pause := time.NewTimer(wait)
 		select {
-		case slots <- struct{}{}:
+		case <-pause.C:
 		case <-ctx.Done():
-			return Profile{}, ctx.Err()
+			pause.Stop()
+			return err
 		}
-		p, err := rc.Client.FetchProfile(ctx, app, d.Endpoint, d.AccessToken)
-		<-slots
-		if !errors.Is(err, ErrUnavailable) {
-			return p, err
-		}
-		rc.Log.WarnContext(ctx, "the profile could not be fetched; it will be tried again", "app", d.App, "error", err)
-		timer := time.NewTimer(wait/2 + rand.N(wait))
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return Profile{}, ctx.Err()
-		}
+		wait *= 2
 	}
 }

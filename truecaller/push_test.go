@@ -1,0 +1,365 @@
+package truecaller
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"calleridp/truecaller/phone"
+)
+
+func number(t testing.TB, digits string) phone.Number {
+	t.Helper()
+	n, err := phone.FromDigits(digits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// appAt is an app whose hosts are all at one address.
+func appAt(t testing.TB, base string) App {
+	t.Helper()
+	u, err := url.Parse(base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return App{ID: "main", Key: "key-of-the-app", CallbackSecrets: []string{"secret"}, API: u, Profiles: []*url.URL{u}}
+}
+
+// serve is a server that answers everything with one handler, and says nothing
+// of what goes wrong.
+func serve(t testing.TB, h http.HandlerFunc) *httptest.Server {
+	t.Helper()
+	server := httptest.NewUnstartedServer(h)
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.Start()
+	t.Cleanup(server.Close)
+	return server
+}
+
+const (
+	typed     = "46701740605"
+	ourState  = "c3RhdGUtb2YtdGhlLWF0dGVtcHQtMzItYnl0ZXMtbG9"
+	goodReply = `{"requestId":"vXbyFPwqiCAHZyxAldA9M9DDXKk="}`
+)
+
+func TestPushRequest(t *testing.T) {
+	var got *http.Request
+	var body []byte
+	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		got = r
+		body, _ = io.ReadAll(r.Body)
+		io.WriteString(w, goodReply)
+	})
+	for base, path := range map[string]string{"": "/v1/apps/requests", "/": "/v1/apps/requests", "/mock": "/mock/v1/apps/requests"} {
+		id, err := NewClient(Options{}).Push(t.Context(), appAt(t, server.URL+base), number(t, typed), ourState)
+		if err != nil || id != "vXbyFPwqiCAHZyxAldA9M9DDXKk=" {
+			t.Fatalf("%q, %v", id, err)
+		}
+		if got.Method != "POST" || got.URL.Path != path || got.URL.RawQuery != "" {
+			t.Errorf("%s %s", got.Method, got.URL)
+		}
+	}
+	if got.Header.Get("appKey") != "key-of-the-app" || got.Header.Get("Content-Type") != "application/json" || got.Header.Get("Authorization") != "" {
+		t.Errorf("headers %v", got.Header)
+	}
+	if want := `{"phoneNumber":46701740605,"state":"` + ourState + `"}`; string(body) != want {
+		t.Errorf("body %s, want %s", body, want)
+	}
+	// Fifteen digits, where a float would be written with an exponent.
+	if _, err := NewClient(Options{}).Push(t.Context(), appAt(t, server.URL), number(t, "999999999999999"), ourState); err != nil || !strings.Contains(string(body), ":999999999999999,") {
+		t.Errorf("body %s, %v", body, err)
+	}
+}
+
+// The header's name is written as Truecaller documents it.
+func TestPushWritesAppKeyAsDocumented(t *testing.T) {
+	address, requests := rawServer(t, "HTTP/1.1 200 OK\r\nContent-Length: 18\r\n\r\n{\"requestId\":\"a\"}\n")
+	if _, err := NewClient(Options{}).Push(t.Context(), appAt(t, "http://"+address), number(t, typed), ourState); err != nil {
+		t.Fatal(err)
+	}
+	if head := <-requests; !strings.Contains(head, "\r\nappKey: key-of-the-app\r\n") {
+		t.Errorf("the request was %q", head)
+	}
+}
+
+// rawServer answers each connection with fixed text after one read, and closes
+// it. What it read comes over the channel.
+func rawServer(t *testing.T, answer string) (address string, requests chan string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	requests = make(chan string, 16)
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			buffer := make([]byte, 4096)
+			n, _ := c.Read(buffer)
+			requests <- string(buffer[:n])
+			io.WriteString(c, answer)
+			c.Close()
+		}
+	}()
+	return l.Addr().String(), requests
+}
+
+func TestPushAnswers(t *testing.T) {
+	rows := []struct {
+		status int
+		body   string
+		want   PushFailure // "" for accepted
+		code   int
+	}{
+		{200, goodReply, "", 0},
+		{200, `{"requestId":"92849748hueh9","more":{"x":[1]}}`, "", 0},
+		{200, `{"requestId":"` + strings.Repeat("r", 256) + `"}`, "", 0},
+		{200, `{"requestId":"` + strings.Repeat("r", 257) + `"}`, PushUnknown, 0},
+		{200, `{"requestId":""}`, PushUnknown, 0},
+		{200, `{"requestId":null}`, PushUnknown, 0},
+		{200, `{"requestId":7}`, PushUnknown, 0},
+		{200, "{\"requestId\":\"\xff\"}", PushUnknown, 0},
+		{200, `{}`, PushUnknown, 0},
+		{200, ``, PushUnknown, 0},
+		{200, `<html>`, PushUnknown, 0},
+		{200, goodReply + goodReply, PushUnknown, 0},
+		{200, `{"requestId":"a","x":"` + strings.Repeat("x", maxAnswer) + `"}`, PushUnknown, 0},
+		{202, goodReply, PushUnknown, 0},
+		{204, ``, PushUnknown, 0},
+		{302, ``, PushRefused, 0},
+		{400, `{"code":400,"message":"x"}`, PushRefused, 400},
+		{401, ``, PushRefused, 0},
+		{403, `{"code":1008,"message":"Forbidden: It is forbidden to use sdk login for this phone number."}`, PushNoAccount, 1008},
+		{403, `{"code":"1008"}`, PushNoAccount, 1008},
+		{400, `{"code":1008}`, PushNoAccount, 1008},
+		{403, `{"code":403}`, PushRefused, 403},
+		{403, ``, PushRefused, 0},
+		{404, `{"code":404,"message":"Invalid partner credentials."}`, PushAppKeyRejected, 404},
+		{404, ``, PushAppKeyRejected, 0},
+		{404, `<html>`, PushAppKeyRejected, 0},
+		{403, `{"code":404}`, PushAppKeyRejected, 404},
+		{408, ``, PushUnavailable, 0},
+		{429, `{"code":1008}`, PushUnavailable, 1008},
+		{500, ``, PushUnavailable, 0},
+		{503, `{"code":1008}`, PushUnavailable, 1008},
+	}
+	for _, row := range rows {
+		t.Run(fmt.Sprintf("%d %.40s", row.status, row.body), func(t *testing.T) {
+			var requests atomic.Int32
+			server := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				requests.Add(1)
+				w.Header().Set("Location", "/elsewhere")
+				w.WriteHeader(row.status)
+				io.WriteString(w, row.body)
+			})
+			id, err := NewClient(Options{}).Push(t.Context(), appAt(t, server.URL), number(t, typed), ourState)
+			if requests.Load() != 1 {
+				t.Errorf("%d requests: a push is never repeated, and follows no redirect", requests.Load())
+			}
+			if row.want == "" {
+				if err != nil || id == "" {
+					t.Errorf("%q, %v", id, err)
+				}
+				return
+			}
+			failed := (*PushError)(nil)
+			if !errors.As(err, &failed) || failed.Kind != row.want || failed.Status != row.status || failed.Code != row.code || id != "" {
+				t.Fatalf("%q, %#v; want %s", id, err, row.want)
+			}
+			checkDiscreet(t, err.Error())
+		})
+	}
+}
+
+// checkDiscreet: no number, state, key or token in what is logged (invariant 10).
+func checkDiscreet(t *testing.T, shown string) {
+	t.Helper()
+	for _, secret := range []string{"701740605", ourState, "key-of-the-app", bearer} {
+		if strings.Contains(shown, secret) {
+			t.Errorf("%q has a secret", shown)
+		}
+	}
+}
+
+// The operator learns which app's key it is and where to change it.
+func TestPushSaysWhichAppKeyIsWrong(t *testing.T) {
+	server := serve(t, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(404) })
+	_, err := NewClient(Options{}).Push(t.Context(), appAt(t, server.URL), number(t, typed), ourState)
+	if err == nil || !strings.Contains(err.Error(), `refused the appKey of app "main"`) || !strings.Contains(err.Error(), "truecaller.apps[].app_key") {
+		t.Errorf("%v", err)
+	}
+}
+
+func kindOfPush(t *testing.T, c *Client, ctx context.Context, base string) PushFailure {
+	t.Helper()
+	_, err := c.Push(ctx, appAt(t, base), number(t, typed), ourState)
+	failed := (*PushError)(nil)
+	if !errors.As(err, &failed) || failed.Status != 0 && failed.Status != 200 {
+		t.Fatalf("%v", err)
+	}
+	checkDiscreet(t, err.Error())
+	return failed.Kind
+}
+
+// Nothing can have been sent: the number may be tried again at once.
+func TestPushSurelyNotSent(t *testing.T) {
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed.Close()
+	plain := serve(t, func(w http.ResponseWriter, r *http.Request) { t.Error("served") })
+	strange := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("served") }))
+	strange.Config.ErrorLog = log.New(io.Discard, "", 0)
+	strange.StartTLS() // a certificate that nobody vouches for
+	defer strange.Close()
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // accepts and never shakes hands
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	c := NewClient(Options{ConnectTimeout: 50 * time.Millisecond})
+	for what, row := range map[string]struct {
+		ctx  context.Context
+		base string
+	}{
+		"nobody listens":      {t.Context(), "http://" + closed.Addr().String()},
+		"no TLS":              {t.Context(), "https://" + strings.TrimPrefix(plain.URL, "http://")},
+		"unknown certificate": {t.Context(), strange.URL},
+		"no handshake":        {t.Context(), "https://" + silent.Addr().String()},
+		"no such host":        {t.Context(), "http://calleridp.invalid"},
+		"cancelled before":    {over, plain.URL},
+	} {
+		if got := kindOfPush(t, c, row.ctx, row.base); got != PushUnavailable {
+			t.Errorf("%s: %s", what, got)
+		}
+	}
+	for what, app := range map[string]App{"no address": {ID: "x"}, "no number": appAt(t, plain.URL)} {
+		if _, err := c.Push(t.Context(), app, phone.Number{}, ourState); err == nil {
+			t.Errorf("%s: pushed", what)
+		}
+	}
+}
+
+// The phone may be ringing: nothing is concluded, and nothing sent again.
+func TestPushThatMayHaveBeenSent(t *testing.T) {
+	var requests atomic.Int32
+	slow := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		requests.Add(1)
+		io.Copy(io.Discard, r.Body)
+		<-r.Context().Done()
+	})
+	stuck := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		requests.Add(1)
+		io.WriteString(w, `{"requestId"`)
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
+	})
+	broken := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		requests.Add(1)
+		panic(http.ErrAbortHandler)
+	})
+	for what, row := range map[string]struct {
+		base    string
+		options Options
+	}{
+		"total timeout":         {slow.URL, Options{Timeout: 100 * time.Millisecond}},
+		"header timeout":        {slow.URL, Options{HeaderTimeout: 100 * time.Millisecond}},
+		"timeout inside a body": {stuck.URL, Options{Timeout: 100 * time.Millisecond}},
+		"connection broken":     {broken.URL, Options{}},
+	} {
+		requests.Store(0)
+		if got := kindOfPush(t, NewClient(row.options), t.Context(), row.base); got != PushUnknown {
+			t.Errorf("%s: %s", what, got)
+		}
+		if requests.Load() != 1 {
+			t.Errorf("%s: %d requests", what, requests.Load())
+		}
+	}
+}
+
+// A connection that the server drops while it is idle is where HTTP clients
+// like to send a request again.
+func TestPushIsNotRepeatedOnAnotherConnection(t *testing.T) {
+	var requests atomic.Int32
+	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if requests.Add(1) == 2 {
+			io.Copy(io.Discard, r.Body)
+			panic(http.ErrAbortHandler)
+		}
+		io.WriteString(w, goodReply)
+	})
+	c := NewClient(Options{})
+	if _, err := c.Push(t.Context(), appAt(t, server.URL), number(t, typed), ourState); err != nil {
+		t.Fatal(err)
+	}
+	if got := kindOfPush(t, c, t.Context(), server.URL); got != PushUnknown || requests.Load() != 2 {
+		t.Errorf("%s after %d requests", got, requests.Load())
+	}
+}
+
+func TestClientKeepsConnections(t *testing.T) {
+	var connections atomic.Int32
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == profilePath {
+			json.NewEncoder(w).Encode(map[string]any{"phoneNumbers": []int64{46701740605}})
+			return
+		}
+		io.WriteString(w, goodReply)
+	}))
+	server.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		if s == http.StateNew {
+			connections.Add(1)
+		}
+	}
+	server.Start()
+	defer server.Close()
+	c := NewClient(Options{})
+	for range 10 {
+		if _, err := c.Push(t.Context(), appAt(t, server.URL), number(t, typed), ourState); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.FetchProfile(t.Context(), appAt(t, server.URL), "", bearer); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if connections.Load() != 1 {
+		t.Errorf("%d connections for twenty requests", connections.Load())
+	}
+}
+
+func TestClientWantsTLS12(t *testing.T) {
+	for version, ok := range map[uint16]bool{tls.VersionTLS11: false, tls.VersionTLS12: true, tls.VersionTLS13: true} {
+		server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, goodReply) }))
+		server.Config.ErrorLog = log.New(io.Discard, "", 0)
+		server.TLS = &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: version}
+		server.StartTLS()
+		c := NewClient(Options{})
+		c.http.Transport.(*http.Transport).TLSClientConfig.RootCAs = server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
+		_, err := c.Push(t.Context(), appAt(t, server.URL), number(t, typed), ourState)
+		if (err == nil) != ok {
+			t.Errorf("%s: %v", tls.VersionName(version), err)
+		}
+		server.Close()
+	}
+}
