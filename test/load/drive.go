@@ -1,0 +1,251 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"html"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"regexp"
+	"sort"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// measured is what one measurement found; times are seconds.
+type measured struct {
+	perSecond, cpu, commits, p50, p99, peak float64
+}
+
+// measure runs work n times, parallel at a time.
+func measure(ctx context.Context, s *server, parallel, n int, work func(context.Context) error) (measured, error) {
+	var m measured
+	cpu, err1 := s.cpu()
+	commits, err2 := s.commits()
+	if err := errors.Join(err1, err2); err != nil {
+		return m, err
+	}
+	took := make([]float64, n)
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	var failed atomic.Pointer[error]
+	begun := time.Now()
+	for range parallel {
+		wg.Go(func() {
+			for i := next.Add(1) - 1; i < int64(n) && failed.Load() == nil && ctx.Err() == nil; i = next.Add(1) - 1 {
+				one := time.Now()
+				if err := work(ctx); err != nil {
+					failed.Store(&err)
+					return
+				}
+				took[i] = time.Since(one).Seconds()
+			}
+		})
+	}
+	wg.Wait()
+	if err := failed.Load(); err != nil {
+		return m, *err
+	}
+	if ctx.Err() != nil {
+		return m, ctx.Err()
+	}
+	whole := time.Since(begun).Seconds()
+	cpu2, err1 := s.cpu()
+	commits2, err2 := s.commits()
+	peak, err3 := s.memory("VmHWM")
+	sort.Float64s(took)
+	return measured{
+		perSecond: float64(n) / whole, cpu: (cpu2 - cpu) / float64(n), commits: float64(commits2-commits) / float64(n),
+		p50: took[n/2], p99: took[n*99/100], peak: peak,
+	}, errors.Join(err1, err2, err3)
+}
+
+// app is a relying party and its people's browsers.
+type app struct {
+	*server
+	alg  string
+	http *http.Client
+
+	mu      sync.Mutex
+	access  []string
+	refresh []string
+}
+
+func newApp(s *server, alg string) *app {
+	return &app{server: s, alg: alg, http: &http.Client{
+		Timeout:       20 * time.Second,
+		Transport:     &http.Transport{MaxIdleConnsPerHost: 128},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+}
+
+var (
+	number  atomic.Int64
+	sealed  = regexp.MustCompile(`name="request"[^>]*value="([^"]*)"`)
+	waiting = []byte(`id="waiting"`)
+)
+
+// signIn is one whole sign-in, by somebody new in a browser of their own.
+func (a *app) signIn(ctx context.Context) error {
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		return err
+	}
+	browser := *a.http
+	browser.Jar = jar
+	verifier := rand.Text() + rand.Text()
+	sum := sha256.Sum256([]byte(verifier))
+	page, location, err := do(ctx, &browser, http.MethodGet, a.issuer+"/authorize?"+url.Values{
+		"client_id": {a.alg}, "redirect_uri": {redirectURI}, "response_type": {"code"}, "state": {"state"}, "nonce": {"nonce"},
+		"scope": {"openid phone profile email offline_access"}, "code_challenge_method": {"S256"},
+		"code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])},
+	}.Encode(), nil, "")
+	if err != nil {
+		return err
+	}
+	form := sealed.FindSubmatch(page)
+	if form == nil {
+		return fmt.Errorf("no sign-in form: %.300s", page)
+	}
+	// Indian mobile numbers, each used once.
+	phone := fmt.Sprintf("+9199%08d", number.Add(1))
+	_, location, err = do(ctx, &browser, http.MethodPost, a.issuer+"/signin", url.Values{"request": {html.UnescapeString(string(form[1]))}, "phone": {phone}}, "")
+	for hops := 0; err == nil && !strings.HasPrefix(location, redirectURI); hops++ {
+		if location == "" || hops > 2000 {
+			return fmt.Errorf("the sign-in stopped: %.300s", page)
+		}
+		at := location
+		if page, location, err = do(ctx, &browser, http.MethodGet, a.issuer+at, nil, ""); err == nil && location == "" && strings.Contains(string(page), string(waiting)) {
+			// What the live connection does: it hears at once when to go on.
+			if _, err = events(ctx, &browser, a.issuer+at+"/events"); err != nil {
+				return err
+			}
+			location = at
+		}
+	}
+	if err != nil {
+		return err
+	}
+	back, err := url.Parse(location)
+	if err != nil {
+		return err
+	}
+	answer, _, err := do(ctx, a.http, http.MethodPost, a.issuer+"/token", url.Values{
+		"grant_type": {"authorization_code"}, "code": {back.Query().Get("code")}, "redirect_uri": {redirectURI}, "code_verifier": {verifier},
+	}, a.basic())
+	if err != nil {
+		return err
+	}
+	var tokens struct {
+		Access  string `json:"access_token"`
+		Refresh string `json:"refresh_token"`
+		ID      string `json:"id_token"`
+	}
+	if err := json.Unmarshal(answer, &tokens); err != nil || tokens.ID == "" {
+		return fmt.Errorf("no tokens: %.300s", answer)
+	}
+	a.mu.Lock()
+	a.access, a.refresh = append(a.access, tokens.Access), append(a.refresh, tokens.Refresh)
+	a.mu.Unlock()
+	return a.userinfo(ctx, tokens.Access)
+}
+
+func (a *app) basic() string {
+	return "Basic " + base64.StdEncoding.EncodeToString([]byte(a.alg+":"+clientSecret))
+}
+
+func (a *app) userinfo(ctx context.Context, access string) error {
+	info, _, err := do(ctx, a.http, http.MethodGet, a.issuer+"/userinfo", nil, "Bearer "+access)
+	if err == nil && !strings.Contains(string(info), `"phone_number":"+9199`) {
+		err = fmt.Errorf("userinfo: %.300s", info)
+	}
+	return err
+}
+
+// singles measures userinfo, introspection and refresh alone.
+func (a *app) singles(ctx context.Context, n int) error {
+	var i atomic.Int64
+	some := func(of []string) string { return of[int(i.Add(1))%len(of)] }
+	calls := []struct {
+		what string
+		n    int
+		do   func(context.Context) error
+	}{
+		{"userinfo", n, func(ctx context.Context) error { return a.userinfo(ctx, some(a.access)) }},
+		{"introspection", n, func(ctx context.Context) error {
+			answer, _, err := do(ctx, a.http, http.MethodPost, a.issuer+"/introspect", url.Values{"token": {some(a.access)}}, a.basic())
+			if err == nil && !strings.Contains(string(answer), `"active":true`) {
+				err = fmt.Errorf("introspection: %.300s", answer)
+			}
+			return err
+		}},
+		{"refresh", min(n, len(a.refresh)), func(ctx context.Context) error {
+			answer, _, err := do(ctx, a.http, http.MethodPost, a.issuer+"/token", url.Values{"grant_type": {"refresh_token"}, "refresh_token": {some(a.refresh)}}, a.basic())
+			if err == nil && !strings.Contains(string(answer), `"id_token"`) {
+				err = fmt.Errorf("refresh: %.300s", answer)
+			}
+			return err
+		}},
+	}
+	for _, call := range calls {
+		m, err := measure(ctx, a.server, 8, call.n, call.do)
+		if err != nil {
+			return err
+		}
+		fmt.Printf("%-6s %-16s %8.0f   %7.3f ms\n", a.alg, call.what, m.perSecond, m.cpu*1000)
+	}
+	return nil
+}
+
+// do makes one request and reads the answer whole.
+func do(ctx context.Context, c *http.Client, method, at string, form url.Values, authorization string) (body []byte, location string, err error) {
+	var in io.Reader
+	if form != nil {
+		in = strings.NewReader(form.Encode())
+	}
+	r, err := http.NewRequestWithContext(ctx, method, at, in)
+	if err != nil {
+		return nil, "", err
+	}
+	if form != nil {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Sec-Fetch-Site", "same-origin")
+	}
+	if authorization != "" {
+		r.Header.Set("Authorization", authorization)
+	}
+	answer, err := c.Do(r)
+	if err != nil {
+		return nil, "", err
+	}
+	defer answer.Body.Close()
+	body, err = io.ReadAll(answer.Body)
+	if err == nil && answer.StatusCode >= 400 {
+		err = fmt.Errorf("%s %s: %s: %.300s", method, r.URL.Path, answer.Status, body)
+	}
+	return body, answer.Header.Get("Location"), err
+}
+
+// events listens until the waiting page may go on.
+func events(ctx context.Context, c *http.Client, at string) (string, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, at, nil)
+	if err != nil {
+		return "", err
+	}
+	answer, err := c.Do(r)
+	if err != nil {
+		return "", err
+	}
+	defer answer.Body.Close()
+	heard, err := io.ReadAll(answer.Body) // it ends when the waiting does
+	return string(heard), err
+}

@@ -1,0 +1,98 @@
+// Command load measures whole sign-ins against the built binary: every browser
+// request, the push, the callback, the profile, the tokens and userinfo, with a
+// durable store and with the simulated Truecaller in a process of its own. Then
+// it measures userinfo, introspection and refresh alone. Beside the figures it
+// prints the floor of this machine, measured in the same run.
+//
+//	go run ./test/load
+//	go run ./test/load -profile cpu.out   # and a CPU profile of the server
+//
+// It talks to loopback only, and stops by itself.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime"
+	"time"
+)
+
+type options struct {
+	n, warm  int
+	calls    int
+	profile  string
+	binary   string
+	parallel []int
+}
+
+func main() {
+	if len(os.Args) > 1 && os.Args[1] == "simulator" { // the other process
+		simulate(os.Args[2:])
+		return
+	}
+	o := options{parallel: []int{1, 8, 64}}
+	flag.IntVar(&o.n, "n", 800, "sign-ins for each measurement")
+	flag.IntVar(&o.warm, "warm", 100, "sign-ins before the first measurement")
+	flag.IntVar(&o.calls, "calls", 4000, "calls for each measurement of a single endpoint")
+	flag.StringVar(&o.profile, "profile", "", "write a CPU profile of the server at eight sign-ins at a time to this `file`")
+	flag.StringVar(&o.binary, "binary", "", "the built calleridp `file`; default builds one")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, o); err != nil {
+		fmt.Fprintln(os.Stderr, "load:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, o options) error {
+	fmt.Printf("%d CPUs, %s\n\n", runtime.NumCPU(), runtime.Version())
+	if err := floor(); err != nil {
+		return err
+	}
+	s, err := startServer(ctx, o.binary)
+	if err != nil {
+		return err
+	}
+	defer s.stop()
+	idle, err := s.memory("VmRSS")
+	if err != nil {
+		return err
+	}
+	fmt.Printf("cold start %v to the first answer, idle memory %.1f MiB\n\n", s.coldStart.Round(time.Millisecond), idle)
+
+	rs, es := newApp(s, "rs256"), newApp(s, "es256")
+	if _, err := measure(ctx, s, 8, o.warm, rs.signIn); err != nil {
+		return err
+	}
+	fmt.Println("whole sign-ins            per s   server CPU   commits      p50      p99   peak memory")
+	for _, app := range []*app{rs, es} {
+		for _, parallel := range o.parallel {
+			var stopProfile func() error
+			if o.profile != "" && app == rs && parallel == 8 {
+				stopProfile = s.profile(o.profile)
+			}
+			m, err := measure(ctx, s, parallel, o.n, app.signIn)
+			if err != nil {
+				return err
+			}
+			if stopProfile != nil {
+				if err := stopProfile(); err != nil {
+					return err
+				}
+			}
+			fmt.Printf("%-6s %3d at a time   %8.0f   %7.2f ms   %7.2f   %6.1f ms %6.1f ms %8.1f MiB\n",
+				app.alg, parallel, m.perSecond, m.cpu*1000, m.commits, m.p50*1000, m.p99*1000, m.peak)
+		}
+	}
+	fmt.Println("\nsingle calls, 8 at a time  per s   server CPU")
+	for _, app := range []*app{rs, es} {
+		if err := app.singles(ctx, o.calls); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,225 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"calleridp/truecaller/simulator"
+)
+
+const (
+	appKey         = "load-app-key"
+	callbackSecret = "load-callback-secret-load-callback-secret"
+	redirectURI    = "http://127.0.0.1:1/callback"
+	clientSecret   = "load-client-secret"
+)
+
+// server is the measured process, with the simulator beside it.
+type server struct {
+	issuer, dir string
+	debug       string
+	process     *exec.Cmd
+	simulator   *exec.Cmd
+	admin       http.Client
+	coldStart   time.Duration
+}
+
+func startServer(ctx context.Context, binary string) (*server, error) {
+	dir, err := os.MkdirTemp("", "calleridp-load-")
+	if err != nil {
+		return nil, err
+	}
+	s := &server{dir: dir}
+	if binary == "" {
+		binary = filepath.Join(dir, "calleridp")
+		build := exec.Command("go", "build", "-o", binary, "calleridp/cmd/calleridp")
+		build.Stderr = os.Stderr
+		if err := build.Run(); err != nil {
+			return nil, fmt.Errorf("building calleridp: %w", err)
+		}
+	}
+	address, err := freeAddress()
+	if err != nil {
+		return nil, err
+	}
+	if s.debug, err = freeAddress(); err != nil {
+		return nil, err
+	}
+	s.issuer = "http://" + address
+
+	s.simulator = exec.CommandContext(ctx, os.Args[0], "simulator", s.issuer+"/callback/default/"+callbackSecret)
+	s.simulator.Stderr = os.Stderr
+	out, err := s.simulator.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := s.simulator.Start(); err != nil {
+		return nil, err
+	}
+	truecaller, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		return nil, fmt.Errorf("the simulator did not start: %w", err)
+	}
+	truecaller = strings.TrimSpace(truecaller)
+
+	for name, text := range map[string]string{"appkey": appKey, "callback": callbackSecret, "secret": clientSecret, "calleridp.yaml": fmt.Sprintf(`
+issuer: %[1]s
+listen: %[2]s
+data_dir: %[3]s/data
+master_key_file: %[3]s/master.key
+debug_listen: %[5]s
+truecaller: {app_name: Load, app_key_file: %[3]s/appkey, callback_secret_file: %[3]s/callback, api_url: "%[4]s", profile_urls: ["%[4]s"]}
+clients:
+  - {client_id: rs256, name: RS256, secret_file: %[3]s/secret, redirect_uris: ["%[6]s"]}
+  - {client_id: es256, name: ES256, secret_file: %[3]s/secret, redirect_uris: ["%[6]s"], id_token_signed_response_alg: ES256}
+limits: {number: 1000000/1h, network: 1000000/1h, client: 1000000/1h, deployment: 1000000/1h}
+`, s.issuer, address, dir, truecaller, s.debug, redirectURI)} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			return nil, err
+		}
+	}
+	if out, err := exec.Command(binary, "keys", "init-master", "--out", filepath.Join(dir, "master.key")).CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("%s", out)
+	}
+	log, err := os.Create(filepath.Join(dir, "log"))
+	if err != nil {
+		return nil, err
+	}
+	start := func() error {
+		s.process = exec.CommandContext(ctx, binary, "serve", "--config", filepath.Join(dir, "calleridp.yaml"))
+		s.process.Stderr = log
+		begun := time.Now()
+		if err := s.process.Start(); err != nil {
+			return err
+		}
+		for time.Since(begun) < 20*time.Second {
+			if answer, err := http.Get(s.issuer + "/healthz"); err == nil {
+				answer.Body.Close()
+				s.coldStart = time.Since(begun)
+				return nil
+			}
+			time.Sleep(time.Millisecond)
+		}
+		return fmt.Errorf("the server did not start; its log is %s", log.Name())
+	}
+	// The first start makes keys; the second is the cold start that counts.
+	if err := start(); err != nil {
+		return nil, err
+	}
+	s.process.Process.Signal(os.Interrupt)
+	s.process.Wait()
+	if err := start(); err != nil {
+		return nil, err
+	}
+	s.admin.Transport = &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(dir, "data", "admin.sock"))
+	}}
+	return s, nil
+}
+
+func (s *server) stop() {
+	for _, p := range []*exec.Cmd{s.process, s.simulator} {
+		p.Process.Signal(os.Interrupt)
+		p.Wait()
+	}
+	os.RemoveAll(s.dir)
+}
+
+func freeAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer l.Close()
+	return l.Addr().String(), nil
+}
+
+// simulate is the other process: a Truecaller whose people all approve at once.
+func simulate(args []string) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil || len(args) != 1 {
+		fmt.Fprintln(os.Stderr, "load: simulator:", err)
+		os.Exit(1)
+	}
+	sim := simulator.New(simulator.Config{AppName: "Load", AppKey: appKey, CallbackURL: args[0], ApproveAll: true})
+	fmt.Printf("http://%s\n", l.Addr())
+	http.Serve(l, sim.Handler())
+}
+
+// commits is how many durable commits there have been.
+func (s *server) commits() (uint64, error) {
+	answer, err := s.admin.Get("http://calleridp/v1/stats")
+	if err != nil {
+		return 0, err
+	}
+	defer answer.Body.Close()
+	var stats struct {
+		Commits uint64 `json:"commits"`
+	}
+	return stats.Commits, json.NewDecoder(answer.Body).Decode(&stats)
+}
+
+// cpu is the CPU seconds that the server has used.
+func (s *server) cpu() (float64, error) {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.process.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	fields := strings.Fields(string(raw[strings.LastIndexByte(string(raw), ')')+2:]))
+	user, err1 := strconv.ParseFloat(fields[11], 64)
+	system, err2 := strconv.ParseFloat(fields[12], 64)
+	if err1 != nil || err2 != nil {
+		return 0, fmt.Errorf("/proc/stat: %q", raw)
+	}
+	const ticks = 100 // a second, on Linux
+	return (user + system) / ticks, nil
+}
+
+// memory is a figure of /proc/PID/status in MiB: VmRSS now, VmHWM at its peak.
+func (s *server) memory(what string) (float64, error) {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.process.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.SplitSeq(string(raw), "\n") {
+		if rest, ok := strings.CutPrefix(line, what+":"); ok {
+			kb, err := strconv.ParseFloat(strings.Fields(rest)[0], 64)
+			return kb / 1024, err
+		}
+	}
+	return 0, fmt.Errorf("no %s in /proc/status", what)
+}
+
+// profile records a CPU profile until the returned function is called, which
+// waits for it: ten seconds, or as long as the measurement.
+func (s *server) profile(file string) (wait func() error) {
+	done := make(chan error, 1)
+	go func() {
+		answer, err := http.Get("http://" + s.debug + "/debug/pprof/profile?seconds=5")
+		if err != nil {
+			done <- err
+			return
+		}
+		defer answer.Body.Close()
+		f, err := os.Create(file)
+		if err != nil {
+			done <- err
+			return
+		}
+		_, err = io.Copy(f, answer.Body)
+		f.Close()
+		done <- err
+	}()
+	return func() error { return <-done }
+}
