@@ -286,7 +286,7 @@ func observe(log *slog.Logger, addresses clientAddresses) func(http.Handler) htt
 				}
 				log.LogAttrs(r.Context(), slog.LevelInfo, "request",
 					slog.String("request_id", id), slog.String("method", r.Method), slog.String("path", loggedPath(r.URL.Path)),
-					slog.Int("status", seen.status), slog.Duration("took", time.Since(begun)), slog.String("from", addresses.of(r).String()))
+					slog.Int("status", seen.status), slog.Float64("took_ms", float64(time.Since(begun).Microseconds())/1000), slog.String("from", addresses.of(r).String()))
 			}()
 			next.ServeHTTP(seen, r)
 		})

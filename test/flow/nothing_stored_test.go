@@ -1,0 +1,72 @@
+package flow
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"calleridp/test/harness"
+)
+
+// A crawler that visits the authorization endpoint again and again leaves the
+// store as it is: not a commit, not a byte (invariant 1). The sample is bounded;
+// nothing in it depends on how often.
+func TestInvariant1_VisitsWriteNothing(t *testing.T) {
+	t.Parallel()
+	truecaller := httptest.NewServer(http.NotFoundHandler())
+	defer truecaller.Close()
+	server := harness.Serve(t, truecaller.URL, "")
+	stats := func() (s struct {
+		Commits uint64 `json:"commits"`
+		Bytes   int64  `json:"db_bytes"`
+	}) {
+		t.Helper()
+		admin := http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", server.Socket)
+		}}}
+		answer, err := admin.Get("http://calleridp/v1/stats")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		if err := json.NewDecoder(answer.Body).Decode(&s); err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	file := func() string {
+		t.Helper()
+		raw, err := os.ReadFile(filepath.Join(server.Dir, "data", "calleridp.db"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(raw)
+	}
+	before, bytesBefore := stats(), file()
+	crawler := harness.NewBrowser(t, server.Issuer)
+	for i := range 3000 {
+		query := url.Values{"client_id": {"demo"}, "redirect_uri": {"http://127.0.0.1:1/callback"}, "response_type": {"code"}, "scope": {"openid"},
+			"state": {fmt.Sprint(i)}, "code_challenge": {strings.Repeat("a", 43)}, "code_challenge_method": {"S256"}}
+		if i%3 == 1 {
+			query.Set("prompt", "none")
+		}
+		page := crawler.Get(server.Issuer + "/authorize?" + query.Encode())
+		if want := map[bool]int{true: http.StatusSeeOther, false: http.StatusOK}[i%3 == 1]; page.Status != want {
+			t.Fatalf("visit %d: %d, want %d\n%s", i, page.Status, want, page.Body)
+		}
+		if len(page.Header.Values("Set-Cookie")) > 0 {
+			t.Fatalf("visit %d set a cookie", i)
+		}
+	}
+	if after := stats(); after != before || file() != bytesBefore {
+		t.Errorf("the store changed: %+v, then %+v", before, after)
+	}
+}
