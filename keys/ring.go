@@ -127,7 +127,13 @@ func (r *Ring) use(records []Record, version uint64) error {
 	if err != nil {
 		return err
 	}
-	r.current.Store(s)
+	if was := r.current.Swap(s); was != nil {
+		for _, alg := range algorithms {
+			if kid := s.signers[alg].kid; kid != was.signers[alg].kid {
+				r.Log.Info("a signing key takes over", "alg", alg, "kid", kid, "before", was.signers[alg].kid)
+			}
+		}
+	}
 	return nil
 }
 
@@ -169,12 +175,12 @@ func (r *Ring) Rotate(ctx context.Context, force bool) error {
 					ErrTooYoung, k.Algorithm, from.UTC().Format("2006-01-02 15:04 MST"))
 			}
 		}
-		return r.promote(ctx, records, algorithms, now)
+		return r.promote(records, algorithms, now)
 	})
 }
 
 // promote moves the keys of these algorithms on by one state.
-func (r *Ring) promote(ctx context.Context, records []Record, algs []string, now time.Time) ([]Record, error) {
+func (r *Ring) promote(records []Record, algs []string, now time.Time) ([]Record, error) {
 	for _, alg := range algs {
 		for i := range records {
 			k := &records[i]
@@ -184,7 +190,6 @@ func (r *Ring) promote(ctx context.Context, records []Record, algs []string, now
 				k.State, k.Retired = Retired, now
 			case k.State == Next:
 				k.State, k.Activated = Active, now
-				r.Log.InfoContext(ctx, "a signing key takes over", "kid", k.ID, "alg", alg)
 			}
 		}
 		next, err := r.make(alg, Next, now)
@@ -222,7 +227,7 @@ func (r *Ring) tend(ctx context.Context) error {
 		if len(due) == 0 && len(kept) == len(records) {
 			return nil, nil
 		}
-		return r.promote(ctx, kept, due, now)
+		return r.promote(kept, due, now)
 	})
 }
 

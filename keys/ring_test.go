@@ -1,4 +1,4 @@
-package keys
+package keys_test
 
 import (
 	"bytes"
@@ -6,368 +6,389 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
-	"os"
-	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/go-jose/go-jose/v4"
+	"calleridp/keys"
 )
 
-// kept is a store in memory; the real ones run storagetest.
-type kept struct {
-	mu      sync.Mutex
-	records []Record
-	version uint64
-	writes  int
-}
+const day = 24 * time.Hour
 
-func (k *kept) SigningKeys(context.Context) ([]Record, uint64, error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return append([]Record(nil), k.records...), k.version, nil
-}
-
-func (k *kept) ReplaceSigningKeys(_ context.Context, records []Record, version uint64) error {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if version != k.version {
-		return ErrConflict
-	}
-	k.records, k.version, k.writes = append([]Record(nil), records...), version+1, k.writes+1
-	return nil
-}
-
-func master(t *testing.T, fill byte) *Master {
+func master(t testing.TB, fill byte) *keys.Master {
 	t.Helper()
-	m, err := NewMaster(bytes.Repeat([]byte{fill}, MasterSize))
+	m, err := keys.NewMaster(bytes.Repeat([]byte{fill}, keys.MasterSize))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return m
 }
 
-func open(t *testing.T, store Store) *Ring {
+func open(t testing.TB, store keys.Store, change ...func(*keys.Config)) *keys.Ring {
 	t.Helper()
-	r, err := OpenRing(t.Context(), Config{Store: store, Master: master(t, 1), Log: slog.New(slog.DiscardHandler)})
+	c := keys.Config{Store: store, Master: master(t, 1), Log: slog.New(slog.DiscardHandler)}
+	for _, f := range change {
+		f(&c)
+	}
+	r, err := keys.OpenRing(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return r
 }
 
-func states(r *Ring, alg string) string {
-	count := map[State]int{}
+// kids are the keys of alg in this state.
+func kids(r *keys.Ring, alg string, state keys.State) []string {
+	var ids []string
 	for _, k := range r.Keys() {
-		if k.Algorithm == alg {
-			count[k.State]++
+		if k.Algorithm == alg && k.State == state {
+			ids = append(ids, k.ID)
 		}
 	}
-	out := ""
-	for _, s := range []State{Next, Active, Retired} {
-		out += strings.Repeat(string(s[0]), count[s])
-	}
-	return out
+	return ids
 }
 
-func kid(t *testing.T, token string) string {
+func kid(t testing.TB, r *keys.Ring, alg string, state keys.State) string {
 	t.Helper()
-	jws, err := jose.ParseSigned(token, []jose.SignatureAlgorithm{"RS256", "ES256", "EdDSA"})
-	if err != nil {
-		t.Fatal(err)
+	ids := kids(r, alg, state)
+	if len(ids) != 1 {
+		t.Fatalf("%d %s keys for %s, want one", len(ids), state, alg)
 	}
-	return jws.Signatures[0].Header.KeyID
+	return ids[0]
 }
 
-func TestSignAndVerify(t *testing.T) {
-	r := open(t, &kept{})
-	for _, alg := range r.Algorithms() {
-		token, err := r.Sign(alg, "JWT", []byte(`{"a":1}`))
-		if err != nil {
-			t.Fatal(err)
-		}
-		payload, err := r.Verify(token)
-		if err != nil || string(payload) != `{"a":1}` {
-			t.Errorf("%s: %s, %v", alg, payload, err)
-		}
-		// Somebody else, holding our JWKS and a token, verifies it too.
-		var set jose.JSONWebKeySet
-		if err := json.Unmarshal(r.JWKS(), &set); err != nil {
-			t.Fatal(err)
-		}
-		jws, err := jose.ParseSigned(token, []jose.SignatureAlgorithm{jose.SignatureAlgorithm(alg)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		published := set.Key(kid(t, token))
-		if len(published) != 1 {
-			t.Fatalf("%s: kid is %d times in the JWKS", alg, len(published))
-		}
-		if _, err := jws.Verify(published[0]); err != nil {
-			t.Errorf("%s: %v", alg, err)
-		}
-		if typ := jws.Signatures[0].Header.ExtraHeaders["typ"]; typ != "JWT" {
-			t.Errorf("typ %v", typ)
-		}
-		broken := token[:len(token)-8] + strings.Repeat("A", 8)
-		if _, err := r.Verify(broken); err == nil {
-			t.Errorf("%s: a broken signature verifies", alg)
-		}
-	}
-	if _, err := r.Sign("HS256", "JWT", nil); err == nil {
-		t.Error("HS256 signs")
-	}
-	for _, bad := range []string{"", "a.b.c", "eyJhbGciOiJub25lIn0.e30."} {
-		if _, err := r.Verify(bad); err == nil {
-			t.Errorf("%q verifies", bad)
-		}
-	}
-	stranger := open(t, &kept{})
-	foreign, err := stranger.Sign("RS256", "JWT", []byte(`{}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := r.Verify(foreign); err == nil {
-		t.Error("another provider's token verifies")
-	}
-}
-
-// The key named by kid decides the algorithm, not the token.
-func TestVerifyPinsTheAlgorithm(t *testing.T) {
-	r := open(t, &kept{})
-	token, err := r.Sign("ES256", "JWT", []byte(`{}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	rs, err := r.Sign("RS256", "JWT", []byte(`{}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	// RS256's header in front of the ES256 token.
-	mixed := strings.SplitN(rs, ".", 2)[0] + "." + strings.SplitN(token, ".", 2)[1]
-	if _, err := r.Verify(mixed); err == nil {
-		t.Error("a token with another key's header verifies")
-	}
-}
-
-func TestJWKSHasNoPrivateParts(t *testing.T) {
-	r := open(t, &kept{})
-	var set struct{ Keys []map[string]any }
+func published(t testing.TB, r *keys.Ring) []string {
+	t.Helper()
+	var set struct{ Keys []struct{ Kid string } }
 	if err := json.Unmarshal(r.JWKS(), &set); err != nil {
 		t.Fatal(err)
 	}
-	if len(set.Keys) != 6 {
-		t.Fatalf("%d keys, want next and active of three algorithms", len(set.Keys))
+	var ids []string
+	for _, k := range set.Keys {
+		ids = append(ids, k.Kid)
 	}
-	kids := map[any]bool{}
-	for _, key := range set.Keys {
-		for _, private := range []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k"} {
-			if key[private] != nil {
-				t.Errorf("%v has %s", key["kid"], private)
-			}
-		}
-		if key["use"] != "sig" || key["alg"] == nil || kids[key["kid"]] {
-			t.Errorf("key %v", key)
-		}
-		kids[key["kid"]] = true
-	}
+	return ids
 }
 
-func TestStoredPrivatePartsAreSealed(t *testing.T) {
-	store := &kept{}
-	open(t, store)
-	for _, record := range store.records {
-		// A PKCS #8 key in the clear has its algorithm's object identifier.
-		for _, oid := range [][]byte{{0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01}, {0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01}, {0x2b, 0x65, 0x70}} {
-			if bytes.Contains(record.Sealed, oid) {
-				t.Errorf("%s key %s is not sealed", record.Algorithm, record.ID)
+func TestFirstStartMakesOneActiveAndOneNextKeyOfEachAlgorithm(t *testing.T) {
+	store := &memory{}
+	r := open(t, store)
+	if got := r.Algorithms(); !slices.Equal(got, []string{"RS256", "ES256", "EdDSA"}) {
+		t.Errorf("algorithms %v", got)
+	}
+	for _, alg := range r.Algorithms() {
+		active, next := kid(t, r, alg, keys.Active), kid(t, r, alg, keys.Next)
+		for _, id := range []string{active, next} {
+			if !slices.Contains(published(t, r), id) {
+				t.Errorf("%s key %s is not in the JWKS", alg, id)
 			}
 		}
 	}
-}
-
-func TestKeysAreMadeOnceOnly(t *testing.T) {
-	store := &kept{}
-	first := open(t, store)
-	writes := store.writes
-	second := open(t, store)
-	if store.writes != writes || !bytes.Equal(first.JWKS(), second.JWKS()) {
+	if store.writes != 1 {
+		t.Errorf("%d writes, want one: a crash between two would leave half a set", store.writes)
+	}
+	again := open(t, store)
+	if store.writes != 1 || !bytes.Equal(again.JWKS(), r.JWKS()) {
 		t.Error("a second start changed the keys")
 	}
-	// Another master key must stop the start, and change nothing.
-	_, err := OpenRing(t.Context(), Config{Store: store, Master: master(t, 2), Log: slog.New(slog.DiscardHandler)})
-	if !errors.Is(err, ErrUnreadable) || !strings.Contains(err.Error(), "master_key_file") {
-		t.Errorf("another master key: %v", err)
+}
+
+func TestWhatIsLostIsNeverReplacedByNewKeys(t *testing.T) {
+	store := &memory{}
+	open(t, store)
+	whole := store.records
+	byAlg := func(alg string, state keys.State) int {
+		return slices.IndexFunc(store.records, func(k keys.Record) bool { return k.Algorithm == alg && k.State == state })
 	}
-	store.records[0].Sealed[20] ^= 1
-	if _, err := OpenRing(t.Context(), Config{Store: store, Master: master(t, 1), Log: slog.New(slog.DiscardHandler)}); !errors.Is(err, ErrUnreadable) {
-		t.Errorf("a damaged key: %v", err)
-	}
-	if store.writes != writes {
-		t.Error("unreadable keys were replaced")
+	for name, row := range map[string]struct {
+		spoil  func()
+		master byte
+		says   string
+	}{
+		"wrong master key":     {func() {}, 2, "master_key_file"},
+		"no keys left":         {func() { store.records = nil }, 1, "restore the store from a backup"},
+		"no key that signs":    {func() { store.records = slices.Delete(store.records, 0, 1) }, 1, "0 active and 1 next keys for RS256"},
+		"two keys that sign":   {func() { store.records[1].State = keys.Active }, 1, "2 active and 0 next keys for RS256"},
+		"sealed part changed":  {func() { store.records[2].Sealed = append([]byte{9}, store.records[2].Sealed...) }, 1, "master key"},
+		"sealed parts swapped": {func() { store.records[0].Sealed, store.records[1].Sealed = whole[1].Sealed, whole[0].Sealed }, 1, "master key"},
+		"public part of another key": {func() {
+			store.records[0].Public = whole[1].Public
+		}, 1, "public and private halves"},
+		"public part unreadable": {func() { store.records[0].Public = []byte("{") }, 1, "public and private halves"},
+		"algorithm of another key": {func() {
+			store.records[byAlg("ES256", keys.Active)].Algorithm = "EdDSA"
+		}, 1, "does not sign EdDSA"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			store.records = slices.Clone(whole)
+			row.spoil()
+			_, err := keys.OpenRing(t.Context(), keys.Config{Store: store, Master: master(t, row.master), Log: slog.New(slog.DiscardHandler)})
+			if !errors.Is(err, keys.ErrUnreadable) || !strings.Contains(err.Error(), row.says) {
+				t.Errorf("error %v; want ErrUnreadable that says %q", err, row.says)
+			}
+			if store.writes != 1 {
+				t.Error("the set was written")
+			}
+		})
 	}
 }
 
-func TestRotationOnSchedule(t *testing.T) {
+func TestSmallRSAKeysAreRefused(t *testing.T) {
+	store := &memory{}
+	open(t, store)
+	k := &store.records[0]
+	k.Public, k.Sealed = weakRSA(t, master(t, 1), k.ID)
+	_, err := keys.OpenRing(t.Context(), keys.Config{Store: store, Master: master(t, 1), Log: slog.New(slog.DiscardHandler)})
+	if !errors.Is(err, keys.ErrUnreadable) || !strings.Contains(err.Error(), "1024 bits") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// The life of a key: published a day before it signs, signs for 30 days, stays
+// published until its last token has expired.
+func TestRotationTimeline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		store := &memory{}
+		r := open(t, store, func(c *keys.Config) { c.RetireFor = 2 * day })
 		ctx, stop := context.WithCancel(t.Context())
-		r := open(t, &kept{})
-		sign := func() string {
-			token, err := r.Sign("ES256", "JWT", []byte(`{}`))
-			if err != nil {
-				t.Fatal(err)
-			}
-			return token
-		}
-		before := sign()
-		if err := r.Rotate(ctx, false); !errors.Is(err, ErrTooYoung) {
-			t.Errorf("rotating at once: %v", err)
-		}
-		if kid(t, sign()) != kid(t, before) {
-			t.Fatal("a refused rotation rotated")
-		}
-		done := make(chan struct{})
-		go func() { r.Run(ctx); close(done) }()
-		time.Sleep(30*24*time.Hour + 2*time.Minute) // fake time
+		var done sync.WaitGroup
+		done.Go(func() { r.Run(ctx) })
+		first, second := kid(t, r, "RS256", keys.Active), kid(t, r, "RS256", keys.Next)
+
+		time.Sleep(30*day - time.Hour)
 		synctest.Wait()
-		after := sign()
-		if kid(t, after) == kid(t, before) {
-			t.Error("not rotated after 30 days")
+		if got := kid(t, r, "RS256", keys.Active); got != first {
+			t.Fatal("rotated before its time")
 		}
-		if got := states(r, "ES256"); got != "nar" {
-			t.Errorf("states %s, want next, active, retired", got)
+		before := signed(t, r, "RS256")
+
+		time.Sleep(time.Hour + time.Minute)
+		synctest.Wait()
+		if got := kid(t, r, "RS256", keys.Active); got != second {
+			t.Fatalf("%s signs after 30 days, want the one that was next", got)
+		}
+		third := kid(t, r, "RS256", keys.Next)
+		if got := kid(t, r, "RS256", keys.Retired); got != first {
+			t.Fatal("the key before is not retired")
+		}
+		for _, id := range []string{first, second, third} {
+			if !slices.Contains(published(t, r), id) {
+				t.Error("one of the three keys is not published")
+			}
 		}
 		if _, err := r.Verify(before); err != nil {
-			t.Errorf("a retired key's token: %v", err)
+			t.Errorf("a token of the retired key: %v", err)
 		}
-		if !bytes.Contains(r.JWKS(), []byte(kid(t, before))) {
-			t.Error("a retired key left the JWKS at once")
+		for _, alg := range r.Algorithms() {
+			if len(kids(r, alg, keys.Retired)) != 1 {
+				t.Errorf("%s did not rotate", alg)
+			}
 		}
-		time.Sleep(7*24*time.Hour + 2*time.Minute)
+
+		time.Sleep(2*day - 2*time.Minute)
 		synctest.Wait()
-		if got := states(r, "ES256"); got != "na" {
-			t.Errorf("states %s a week later, want next, active", got)
+		if !slices.Contains(published(t, r), first) {
+			t.Error("forgotten while its tokens may still live")
+		}
+		time.Sleep(3 * time.Minute)
+		synctest.Wait()
+		if slices.Contains(published(t, r), first) {
+			t.Error("still published after its last token has expired")
 		}
 		if _, err := r.Verify(before); err == nil {
-			t.Error("a forgotten key's token verifies")
+			t.Error("a token of a forgotten key verifies")
 		}
 		stop()
-		<-done
+		done.Wait()
 	})
+}
+
+func TestScheduleWaitsUntilTheNextKeyIsKnown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, &memory{}, func(c *keys.Config) { c.RotateEvery, c.PublishBefore = day, 3*day })
+		ctx, stop := context.WithCancel(t.Context())
+		var done sync.WaitGroup
+		done.Go(func() { r.Run(ctx) })
+		first := kid(t, r, "ES256", keys.Active)
+		time.Sleep(3*day - time.Minute)
+		synctest.Wait()
+		if kid(t, r, "ES256", keys.Active) != first {
+			t.Error("signs with a key that clients may not know")
+		}
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		if kid(t, r, "ES256", keys.Active) == first {
+			t.Error("does not rotate at all")
+		}
+		stop()
+		done.Wait()
+	})
+}
+
+func TestNegativeScheduleNeverRotates(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &memory{}
+		r := open(t, store, func(c *keys.Config) { c.RotateEvery = -1 })
+		ctx, stop := context.WithTimeout(t.Context(), 100*time.Hour)
+		defer stop()
+		r.Run(ctx)
+		if store.writes != 1 {
+			t.Error("rotated")
+		}
+	})
+}
+
+func TestRotateByHand(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &memory{}
+		r := open(t, store)
+		next := kid(t, r, "RS256", keys.Next)
+
+		err := r.Rotate(t.Context(), false)
+		if !errors.Is(err, keys.ErrTooYoung) || !strings.Contains(err.Error(), "2000-01-02 00:00 UTC") || !strings.Contains(err.Error(), "--force") {
+			t.Errorf("error %v; want when it may, and how to insist", err)
+		}
+		if store.writes != 1 || kid(t, r, "RS256", keys.Next) != next {
+			t.Error("a refused rotation changed the keys")
+		}
+
+		if err := r.Rotate(t.Context(), true); err != nil {
+			t.Fatal(err)
+		}
+		if kid(t, r, "RS256", keys.Active) != next {
+			t.Error("--force did not promote the next key")
+		}
+
+		time.Sleep(day)
+		if err := r.Rotate(t.Context(), false); err != nil {
+			t.Errorf("a day later: %v", err)
+		}
+		for _, alg := range r.Algorithms() {
+			if got := len(kids(r, alg, keys.Retired)); got != 2 {
+				t.Errorf("%s: %d retired keys, want 2", alg, got)
+			}
+		}
+	})
+}
+
+// Two rings over one store: the loser of a race re-reads, and both end with the
+// same set.
+func TestTwoRingsRotateOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &memory{}
+		a, b := open(t, store), open(t, store)
+		time.Sleep(31 * day)
+		ctx, stop := context.WithCancel(t.Context())
+		var done sync.WaitGroup
+		done.Go(func() { a.Run(ctx) })
+		done.Go(func() { b.Run(ctx) })
+		synctest.Wait()
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		if store.writes != 2 {
+			t.Errorf("%d writes, want the first keys and one rotation", store.writes)
+		}
+		if !bytes.Equal(a.JWKS(), b.JWKS()) {
+			t.Error("the rings disagree")
+		}
+		stop()
+		done.Wait()
+	})
+}
+
+func TestTwoRingsStartOnAnEmptyStore(t *testing.T) {
+	store := &memory{}
+	var other *keys.Ring
+	store.before = func() { other = open(t, store) } // between the look and the write
+	r := open(t, store)
+	if store.writes != 1 || !bytes.Equal(r.JWKS(), other.JWKS()) {
+		t.Error("both made first keys")
+	}
+}
+
+func TestLoserOfARotationDecidesAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &memory{}
+		a, b := open(t, store), open(t, store)
+		time.Sleep(2 * day)
+		store.before = func() {
+			if err := b.Rotate(t.Context(), false); err != nil {
+				t.Error(err)
+			}
+		}
+		// What a wanted has been done by b a moment before: its next key is new
+		// now, and must not sign at once.
+		if err := a.Rotate(t.Context(), false); !errors.Is(err, keys.ErrTooYoung) {
+			t.Errorf("error %v, want ErrTooYoung", err)
+		}
+		if !bytes.Equal(a.JWKS(), b.JWKS()) {
+			t.Error("the loser did not take up the winner's set")
+		}
+	})
+}
+
+func TestFailedWriteChangesNothing(t *testing.T) {
+	store := &memory{}
+	r := open(t, store)
+	before := r.JWKS()
+	store.fails = errors.New("disk full")
+	if err := r.Rotate(t.Context(), true); err == nil || !strings.Contains(err.Error(), "disk full") {
+		t.Errorf("error %v", err)
+	}
+	if !bytes.Equal(before, r.JWKS()) {
+		t.Error("keys that were not stored are in use")
+	}
+	if err := r.Rotate(t.Context(), true); err != nil {
+		t.Errorf("the next try: %v", err)
+	}
+}
+
+func TestRingNeedsItsParts(t *testing.T) {
+	if _, err := keys.OpenRing(t.Context(), keys.Config{}); err == nil {
+		t.Error("no error")
+	}
 }
 
 // A key that signs was in the JWKS before: whoever fetched it then can verify.
 func TestNextKeyIsPublishedBeforeItSigns(t *testing.T) {
-	r := open(t, &kept{})
-	cached := r.JWKS()
+	r := open(t, &memory{})
+	cached := published(t, r)
 	if err := r.Rotate(t.Context(), true); err != nil {
 		t.Fatal(err)
 	}
 	for _, alg := range r.Algorithms() {
-		token, err := r.Sign(alg, "JWT", []byte(`{}`))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !bytes.Contains(cached, []byte(kid(t, token))) {
+		if !slices.Contains(cached, kid(t, r, alg, keys.Active)) {
 			t.Errorf("%s: the key that signs now was not published before", alg)
 		}
 	}
 }
 
-// Two processes that rotate in the same moment leave one active and one next
-// key, and agree.
-func TestConcurrentRotation(t *testing.T) {
-	store := &kept{}
-	rings := []*Ring{open(t, store), open(t, store)}
-	var wg sync.WaitGroup
-	for range 2 {
-		for _, r := range rings {
-			wg.Go(func() {
-				if err := r.Rotate(t.Context(), true); err != nil {
-					t.Error(err)
-				}
-			})
-		}
-	}
-	wg.Wait()
+// Forced rotations at the same moment all happen, one after the other, and leave
+// a whole set on which everybody agrees.
+func TestForcedRotationsAtOnce(t *testing.T) {
+	store := &memory{}
+	rings := []*keys.Ring{open(t, store), open(t, store)}
+	var done sync.WaitGroup
 	for _, r := range rings {
-		if err := r.reload(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		for _, alg := range r.Algorithms() {
-			if got := states(r, alg); !strings.HasPrefix(got, "nar") || strings.Count(got, "a") != 1 || strings.Count(got, "n") != 1 {
-				t.Errorf("%s: states %s", alg, got)
+		done.Go(func() {
+			if err := r.Rotate(t.Context(), true); err != nil {
+				t.Error(err)
 			}
-		}
+		})
 	}
-	if !bytes.Equal(rings[0].JWKS(), rings[1].JWKS()) {
-		t.Error("the two disagree")
+	done.Wait()
+	if store.writes != 3 {
+		t.Errorf("%d writes, want the first keys and two rotations", store.writes)
 	}
-}
-
-func TestMaster(t *testing.T) {
-	m := master(t, 1)
-	box := m.Seal("a", []byte("secret"), []byte("place"))
-	if plain, err := m.Open("a", box, []byte("place")); err != nil || string(plain) != "secret" {
-		t.Fatalf("%q, %v", plain, err)
-	}
-	broken := bytes.Clone(box)
-	broken[len(broken)-1] ^= 1
-	for what, try := range map[string]func() ([]byte, error){
-		"another purpose": func() ([]byte, error) { return m.Open("b", box, []byte("place")) },
-		"another place":   func() ([]byte, error) { return m.Open("a", box, []byte("elsewhere")) },
-		"another key":     func() ([]byte, error) { return master(t, 2).Open("a", box, []byte("place")) },
-		"changed":         func() ([]byte, error) { return m.Open("a", broken, []byte("place")) },
-		"cut short":       func() ([]byte, error) { return m.Open("a", box[:5], []byte("place")) },
-	} {
-		if plain, err := try(); !errors.Is(err, ErrUnsealed) || plain != nil {
-			t.Errorf("%s: %q, %v", what, plain, err)
-		}
-	}
-	if m.MAC("a", []byte("x"), []byte("y")) == m.MAC("a", []byte("xy")) || m.MAC("a", []byte("x")) == m.MAC("b", []byte("x")) {
-		t.Error("MACs of different parts or purposes are equal")
-	}
-	if m.Fingerprint() == master(t, 2).Fingerprint() || m.Fingerprint() != master(t, 1).Fingerprint() {
-		t.Error("fingerprints")
-	}
-}
-
-func TestMasterFiles(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "master.key")
-	if _, err := LoadMaster(file); !errors.Is(err, ErrNoMaster) || !strings.Contains(err.Error(), "calleridp keys init-master --out "+file) {
-		t.Errorf("a missing file: %v", err)
-	}
-	if err := CreateMaster(file); err != nil {
-		t.Fatal(err)
-	}
-	first, err := LoadMaster(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := CreateMaster(file); err == nil {
-		t.Error("the master key was overwritten")
-	}
-	if again, err := LoadMaster(file); err != nil || again.Fingerprint() != first.Fingerprint() {
-		t.Errorf("%v", err)
-	}
-	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("%v, %v", info.Mode(), err)
-	}
-	for _, same := range []string{
-		"0101010101010101010101010101010101010101010101010101010101010101",
-		" AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=\n",
-		"AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE",
-	} {
-		if m, err := ParseMaster(same); err != nil || m.Fingerprint() != master(t, 1).Fingerprint() {
-			t.Errorf("%q: %v", same, err)
-		}
-	}
-	for _, bad := range []string{"", "short", strings.Repeat("é", 32), "AQEB"} {
-		if _, err := ParseMaster(bad); err == nil {
-			t.Errorf("%q is a master key", bad)
+	r := open(t, store)
+	for _, alg := range r.Algorithms() {
+		kid(t, r, alg, keys.Active)
+		kid(t, r, alg, keys.Next)
+		if n := len(kids(r, alg, keys.Retired)); n != 2 {
+			t.Errorf("%s: %d retired keys, want 2", alg, n)
 		}
 	}
 }

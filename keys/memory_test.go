@@ -1,0 +1,45 @@
+package keys_test
+
+import (
+	"context"
+	"sync"
+
+	"calleridp/keys"
+)
+
+// memory is a Store without a file. The engine has its own contract suite; here
+// it matters to see and to spoil what is stored.
+type memory struct {
+	mu      sync.Mutex
+	records []keys.Record
+	version uint64
+
+	before func() // called before a replacement, without the lock
+	fails  error  // what the next replacement reports, storing nothing
+	writes int
+}
+
+func (m *memory) SigningKeys(context.Context) ([]keys.Record, uint64, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return append([]keys.Record(nil), m.records...), m.version, nil
+}
+
+func (m *memory) ReplaceSigningKeys(_ context.Context, records []keys.Record, version uint64) error {
+	if before := m.before; before != nil {
+		m.before = nil
+		before()
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.fails; err != nil {
+		m.fails = nil
+		return err
+	}
+	if version != m.version {
+		return keys.ErrConflict
+	}
+	m.records, m.version = append([]keys.Record(nil), records...), version+1
+	m.writes++
+	return nil
+}

@@ -1,0 +1,87 @@
+package keys
+
+import (
+	"crypto"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/go-jose/go-jose/v4"
+)
+
+// snapshot is the set at one time, ready for use. It never changes.
+type snapshot struct {
+	version uint64
+	records []Record
+	signers map[string]signer          // by algorithm: the active key
+	public  map[string]jose.JSONWebKey // by kid
+	jwks    []byte
+}
+
+// snapshotOf opens every key and checks that the set is whole: for each
+// algorithm one key that signs and one that is next.
+func (r *Ring) snapshotOf(records []Record, version uint64) (*snapshot, error) {
+	s := &snapshot{version: version, records: records, signers: map[string]signer{}, public: map[string]jose.JSONWebKey{}}
+	published := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{}}
+	held := map[string]map[State]int{}
+	for _, k := range records {
+		private, err := r.unseal(k)
+		if err != nil {
+			return nil, fmt.Errorf("%w: key %s: %w", ErrUnreadable, k.ID, err)
+		}
+		// The JWKS is made of the private key's own public half, not of what is
+		// stored beside it, so that what is published always verifies.
+		public := jose.JSONWebKey{Key: private.Public(), KeyID: k.ID, Algorithm: k.Algorithm, Use: "sig"}
+		if !public.IsPublic() || !public.Valid() {
+			return nil, fmt.Errorf("%w: key %s is not valid", ErrUnreadable, k.ID)
+		}
+		if !samePublic(k.Public, private.Public()) {
+			return nil, fmt.Errorf("%w: the public and private halves of key %s differ; restore the store from a backup", ErrUnreadable, k.ID)
+		}
+		if _, twice := s.public[k.ID]; twice {
+			return nil, fmt.Errorf("%w: key %s is there twice", ErrUnreadable, k.ID)
+		}
+		s.public[k.ID] = public
+		published.Keys = append(published.Keys, public)
+		if held[k.Algorithm] == nil {
+			held[k.Algorithm] = map[State]int{}
+		}
+		held[k.Algorithm][k.State]++
+		if k.State == Active {
+			s.signers[k.Algorithm] = signer{key: private, alg: k.Algorithm, kid: k.ID}
+		}
+	}
+	for _, alg := range algorithms {
+		if n := held[alg]; n[Active] != 1 || n[Next] != 1 {
+			return nil, fmt.Errorf("%w: there are %d active and %d next keys for %s, not one of each; restore the store from a backup", ErrUnreadable, n[Active], n[Next], alg)
+		}
+	}
+	var err error
+	if s.jwks, err = json.Marshal(published); err != nil {
+		return nil, fmt.Errorf("keys: %w", err)
+	}
+	return s, nil
+}
+
+// unseal unseals the private half of a key.
+func (r *Ring) unseal(k Record) (crypto.Signer, error) {
+	plain, err := r.Master.Open(privatePurpose, k.Sealed, []byte(k.ID))
+	if err != nil {
+		return nil, errors.New("it was sealed under another master key; give the master key that this store was made with (master_key_file, or CALLERIDP_MASTER_KEY), or restore the store that belongs to this one")
+	}
+	return parsePrivate(k.Algorithm, plain)
+}
+
+// samePublic says whether the stored public JWK is that of the key.
+func samePublic(stored []byte, public crypto.PublicKey) bool {
+	var jwk jose.JSONWebKey
+	if json.Unmarshal(stored, &jwk) != nil {
+		return false
+	}
+	key, ok := jwk.Key.(interface{ Equal(crypto.PublicKey) bool })
+	return ok && key.Equal(public)
+}
+
+// JWKS is the public set as JSON (RFC 7517 §5), of all three states. The bytes
+// are shared and must not be changed.
+func (r *Ring) JWKS() []byte { return r.current.Load().jwks }
