@@ -34,13 +34,15 @@
 
   // The waiting page refreshes itself. Once a request has shown that scripts can
   // ask the server here, this takes over: live events while the page is visible,
-  // questions every few seconds while it is not or when events do not work. So a
-  // browser with many tabs holds one connection, and not one for each: over
-  // HTTP/1.1 it has six.
+  // questions every few seconds while it is not or when events do not work.
+  //
+  // A browser has six connections to a server over HTTP/1.1, for all its tabs
+  // together. So at most three tabs have live events, and the others ask.
   function watch(page) {
     var base = page.getAttribute('data-attempt');
     var say = byId('say'), status = say.textContent;
-    var stream = null, timer = 0, heard = 0, failures = 0, ours = false, over = false;
+    var stream = null, release = null, claiming = false;
+    var timer = 0, heard = 0, failures = 0, ours = false, over = false;
     var end = 0, again = 0;
 
     function ask() {
@@ -96,7 +98,25 @@
     }
 
     function open() {
-      if (over || stream || document.hidden || !window.EventSource) { return; }
+      if (over || stream || claiming || document.hidden || !window.EventSource) { return; }
+      if (!navigator.locks) { connect(); return; }
+      claiming = true;
+      claim(3);
+    }
+
+    // claim looks for a free one of the places for live events, and keeps it
+    // until close.
+    function claim(place) {
+      navigator.locks.request('waiting-' + place, { ifAvailable: true }, function (lock) {
+        if (!lock && place > 1) { claim(place - 1); return undefined; }
+        claiming = false;
+        if (!lock) { setTimeout(open, 10000); return undefined; }
+        if (over || document.hidden) { return undefined; }
+        return new Promise(function (done) { release = done; connect(); });
+      });
+    }
+
+    function connect() {
       var mine = stream = new EventSource(base + '/events');
       clearTimeout(timer);
       heard = Date.now();
@@ -115,6 +135,7 @@
 
     function close() {
       if (stream) { stream.close(); stream = null; }
+      if (release) { release(); release = null; }
     }
 
     function tick() {
