@@ -249,7 +249,6 @@ func (s *Store) try(batch []*op) (failed int, err error) {
 func (s *Store) protect(t *txn, run func(*txn) error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			t.writes++ // what it did is unknown
 			s.log.Error("panic in a storage operation", "panic", p, "stack", string(debug.Stack()))
 			err = fmt.Errorf("bolt: panic in an operation: %v", p)
 		}

@@ -229,6 +229,49 @@ func TestNotesRideAlong(t *testing.T) {
 	})
 }
 
+// A read applies a note exactly if its snapshot does not have it, also while the
+// commit has happened and the note is not forgotten yet.
+func TestNotesAreSeenOnce(t *testing.T) {
+	s := open(t, Options{})
+	ctx := context.Background()
+	a := login.Attempt{ID: "a", Expires: time.Now().Add(time.Minute)}
+	if err := s.CreateAttempt(ctx, a, limit.Spend{}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	release := stall(t, s)
+	s.NoteAttempt(ctx, a.ID, func(a *login.Attempt) (login.Effects, error) { a.RequestID += "1"; return login.Effects{}, nil })
+	noted := s.queue.of(attemptNotes(a.ID))
+	if len(noted) != 1 {
+		t.Fatalf("%d notes", len(noted))
+	}
+	check := func(r reader, missing bool, stored string) error {
+		record, _, err := r.attempt(a.ID)
+		if record.RequestID != stored || r.missing(noted[0]) != missing {
+			t.Errorf("a snapshot has %q, and the note is missing in it: %v", record.RequestID, r.missing(noted[0]))
+		}
+		return err
+	}
+	err := s.read(ctx, func(before reader) error {
+		if err := check(before, true, ""); err != nil {
+			return err
+		}
+		release()
+		if err := s.CreateClient(ctx, client.Client{ID: "c"}); err != nil {
+			return err
+		}
+		if err := check(before, true, ""); err != nil {
+			return err
+		}
+		return s.read(ctx, func(after reader) error { return check(after, false, "1") })
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	if n := s.queue.pending.count.Load(); n != 0 || len(s.queue.all()) != 0 {
+		t.Errorf("%d notes are not forgotten", n)
+	}
+}
+
 // What changes nothing costs no commit.
 func TestNothingToWrite(t *testing.T) {
 	s := open(t, Options{})

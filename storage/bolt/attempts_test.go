@@ -1,0 +1,84 @@
+package bolt
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"calleridp/provider/grant"
+	"calleridp/provider/limit"
+	"calleridp/provider/login"
+	"calleridp/provider/session"
+	"calleridp/truecaller/phone"
+)
+
+// What an attempt is found by, and whose lock it has, cannot change under it.
+func TestAttemptsKeepTheirIdentity(t *testing.T) {
+	s := open(t, Options{})
+	ctx := context.Background()
+	number, _ := phone.FromDigits("46701740605")
+	other, _ := phone.FromDigits("46701740606")
+	a := login.Attempt{ID: "a", Number: number, Expires: time.Now().Add(time.Minute)}
+	if err := s.CreateAttempt(ctx, a, limit.Spend{}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string]func(*login.Attempt){
+		"id":     func(a *login.Attempt) { a.ID = "b" },
+		"state":  func(a *login.Attempt) { a.Correlation[0]++ },
+		"number": func(a *login.Attempt) { a.Number = other },
+	} {
+		_, err := s.UpdateAttempt(ctx, a.ID, func(a *login.Attempt) (login.Effects, error) {
+			change(a)
+			return login.Effects{}, nil
+		})
+		if got, _ := s.Attempt(ctx, a.ID); err == nil || got.Correlation != a.Correlation || got.Number != number {
+			t.Errorf("%s: %v, %+v", name, err, got)
+		}
+	}
+}
+
+// A sign-in that ends without a session and a code has not ended.
+func TestFinishNeedsBoth(t *testing.T) {
+	s := open(t, Options{})
+	ctx := context.Background()
+	a := login.Attempt{ID: "a", State: login.Approved, Expires: time.Now().Add(time.Minute)}
+	if err := s.CreateAttempt(ctx, a, limit.Spend{}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []struct {
+		session session.Session
+		code    grant.Code
+	}{
+		{session.Session{}, grant.Code{Grant: grant.Grant{ID: "g"}}},
+		{session.Session{ID: "s"}, grant.Code{}},
+	} {
+		_, err := s.FinishAttempt(ctx, a.ID, "", func(a *login.Attempt) (session.Session, grant.Code, error) {
+			a.State = login.Done
+			return row.session, row.code, nil
+		})
+		if got, _ := s.Attempt(ctx, a.ID); err == nil || got.State != login.Approved {
+			t.Errorf("%v, state %s", err, got.State)
+		}
+	}
+}
+
+// One session's grants are never found under another's sid, however the ids are
+// put together.
+func TestSessionGrantsAreApart(t *testing.T) {
+	s := open(t, Options{})
+	ctx := context.Background()
+	end := time.Now().Add(time.Hour)
+	for _, g := range []grant.Grant{{ID: "1", SID: "s", Expires: end}, {ID: "x", SID: "sg", Expires: end}, {ID: "gx", SID: "other", Expires: end}} {
+		if err := s.write(ctx, func(t *txn) error { return t.putGrant(g) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.EndSession(ctx, "s"); err != nil {
+		t.Fatal(err)
+	}
+	for id, want := range map[string]bool{"1": true, "x": false, "gx": false} {
+		if g, err := s.Grant(ctx, id); err != nil || g.Revoked != want {
+			t.Errorf("grant %s is revoked: %v, %v", id, g.Revoked, err)
+		}
+	}
+}
