@@ -54,7 +54,7 @@ func TestInvariant1_VisitsWriteNothing(t *testing.T) {
 	crawler := harness.NewBrowser(t, server.Issuer)
 	for i := range 3000 {
 		query := url.Values{"client_id": {"demo"}, "redirect_uri": {"http://127.0.0.1:1/callback"}, "response_type": {"code"}, "scope": {"openid"},
-			"state": {fmt.Sprint(i)}, "code_challenge": {strings.Repeat("a", 43)}, "code_challenge_method": {"S256"}}
+			"state": {fmt.Sprint(i)}, "code_challenge": {strings.Repeat("A", 43)}, "code_challenge_method": {"S256"}}
 		if i%3 == 1 {
 			query.Set("prompt", "none")
 		}
