@@ -30,6 +30,7 @@ type ReceiverConfig struct {
 type Receiver struct {
 	ReceiverConfig
 	prefix string
+	read   time.Duration // readTimeout, less in tests
 	fresh  chan Delivery // to the worker; when it is full, the worker finds them in the inbox
 	work   *inProgress
 	slots  map[string]chan struct{} // by profile host: who may make a request now
@@ -40,7 +41,7 @@ func NewReceiver(prefix string, c ReceiverConfig) (*Receiver, error) {
 	if len(c.Apps) == 0 || c.Inbox == nil || c.Recipient == nil || c.Client == nil || c.Log == nil {
 		return nil, errors.New("truecaller: a receiver needs Apps, Inbox, Recipient, Client and Log")
 	}
-	rc := &Receiver{ReceiverConfig: c, prefix: prefix, fresh: make(chan Delivery, 256), work: newInProgress(), slots: map[string]chan struct{}{}}
+	rc := &Receiver{ReceiverConfig: c, prefix: prefix, read: readTimeout, fresh: make(chan Delivery, 256), work: newInProgress(), slots: map[string]chan struct{}{}}
 	for id, app := range c.Apps {
 		if id != app.ID {
 			return nil, fmt.Errorf("truecaller: app %q stands under the id %q", app.ID, id)
@@ -69,7 +70,7 @@ const (
 func (rc *Receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// Before anything else, because the server reads what a handler leaves. Not
 	// every writer can do it; the server has limits of its own.
-	http.NewResponseController(w).SetReadDeadline(time.Now().Add(readTimeout))
+	http.NewResponseController(w).SetReadDeadline(time.Now().Add(rc.read))
 	w.Header().Set("Cache-Control", "no-store")
 	app, ok := rc.app(strings.TrimPrefix(r.URL.Path, rc.prefix))
 	if !ok {
