@@ -318,6 +318,18 @@ func TestPushIsNotRepeatedOnAnotherConnection(t *testing.T) {
 	}
 }
 
+// Nor over HTTP/2, whose transport repeats what it can rewind.
+func TestPushCannotBeRewound(t *testing.T) {
+	c := NewClient(Options{})
+	c.http.Transport = roundTrip(func(r *http.Request) (*http.Response, error) {
+		if r.GetBody != nil {
+			t.Error("the transport can read the body again")
+		}
+		return nil, errors.New("no answer")
+	})
+	c.Push(t.Context(), appAt(t, "https://api4.truecaller.com"), number(t, typed), ourState)
+}
+
 func TestClientKeepsConnections(t *testing.T) {
 	var connections atomic.Int32
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
