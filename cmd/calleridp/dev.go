@@ -61,7 +61,7 @@ func dev(ctx context.Context, args []string, out io.Writer) error {
 		}
 	}
 
-	say("Opening ports ... ")
+	say("Opening ports.\n")
 	provider, err := loopback("--provider-port", o.providerPort)
 	if err != nil {
 		return err
@@ -92,7 +92,7 @@ func dev(ctx context.Context, args []string, out io.Writer) error {
 	if err := os.MkdirAll(o.data, 0o700); err != nil {
 		return fmt.Errorf("--data: %w", err)
 	}
-	say("making keys (a few seconds at the first start) ... ")
+	say("Making keys; this takes a few seconds at the first start.\n")
 	s, err := devSettings(o, issuer, phoneURL, shopURL)
 	if err != nil {
 		return err
@@ -132,7 +132,7 @@ func dev(ctx context.Context, args []string, out io.Writer) error {
 	if o.json {
 		json.NewEncoder(out).Encode(map[string]string{"issuer": issuer, "simulator": phoneURL, "demo": shopURL, "data": o.data, "admin_socket": s.AdminSocket})
 	} else {
-		say("ready.\n\n")
+		say("Ready.\n\n")
 		say("  Demo application   %s\n", shopURL)
 		say("  Simulated phone    %s\n", phoneURL)
 		say("  Issuer             %s   (client demo, secret demo-secret)\n\n", issuer)

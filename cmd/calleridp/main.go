@@ -83,25 +83,30 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 	}
 }
 
-// flags is a flag set whose mistakes come back as one line.
-func flags(name, about string, out io.Writer) *flag.FlagSet {
-	f := flag.NewFlagSet(name, flag.ContinueOnError)
+// flagSet is a flag set whose mistakes come back as one line.
+type flagSet struct {
+	*flag.FlagSet
+	about string
+	out   io.Writer
+}
+
+func flags(name, about string, out io.Writer) flagSet {
+	f := flagSet{flag.NewFlagSet(name, flag.ContinueOnError), about, out}
 	f.SetOutput(io.Discard)
-	f.Usage = func() {
-		fmt.Fprintf(out, "calleridp %s: %s\n\n", name, about)
-		f.SetOutput(out)
-		f.PrintDefaults()
-		f.SetOutput(io.Discard)
-	}
+	f.Usage = func() {}
 	return f
 }
 
-// parse parses flags and refuses anything else.
-func parse(f *flag.FlagSet, args []string) error {
-	if err := f.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return err
-		}
+// parse parses flags and refuses anything else. Only -h prints them.
+func parse(f flagSet, args []string) error {
+	err := f.Parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintf(f.out, "calleridp %s: %s\n\n", f.Name(), f.about)
+		f.SetOutput(f.out)
+		f.PrintDefaults()
+		return err
+	}
+	if err != nil {
 		return fmt.Errorf("%w: %v; calleridp %s -h lists the flags", errUsage, err, f.Name())
 	}
 	if f.NArg() > 0 {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -23,7 +22,7 @@ import (
 const defaultSocket = "/var/lib/calleridp/admin.sock"
 
 // socketFlag names the server that a command talks to.
-func socketFlag(f *flag.FlagSet) *string {
+func socketFlag(f flagSet) *string {
 	usual := os.Getenv("CALLERIDP_ADMIN_SOCKET")
 	if usual == "" {
 		usual = defaultSocket
@@ -80,7 +79,7 @@ func clientCommand(ctx context.Context, args []string, out io.Writer) error {
 	if len(args) == 0 {
 		return fmt.Errorf("%w: say add, list, show, rotate-secret or remove", errUsage)
 	}
-	f := flags("client "+args[0], "", out)
+	f := flags("client "+args[0], "the applications that may sign people in", out)
 	socket := socketFlag(f)
 	asJSON := f.Bool("json", false, "write JSON")
 	switch args[0] {
@@ -187,7 +186,7 @@ func keysCommand(ctx context.Context, args []string, out io.Writer) error {
 	if len(args) == 0 {
 		return fmt.Errorf("%w: say list, rotate or init-master", errUsage)
 	}
-	f := flags("keys "+args[0], "", out)
+	f := flags("keys "+args[0], "master key and signing keys", out)
 	var listed []keys.Info
 	switch args[0] {
 	case "init-master":
