@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net/http"
 	"strings"
 	"time"
 
@@ -31,7 +30,8 @@ type introspection struct {
 }
 
 // Introspect says what a token is good for (RFC 7662), to the confidential
-// client that it was issued to. To any other it is as inactive as an unknown
+// client that it was issued to (the library lets no client in without a
+// secret). To any other it is as inactive as an unknown
 // one: a token says something about its person, and clients are strangers to
 // each other.
 func (s *server) Introspect(ctx context.Context, r *op.Request[op.IntrospectionRequest]) (*op.Response, error) {
@@ -39,9 +39,6 @@ func (s *server) Introspect(ctx context.Context, r *op.Request[op.IntrospectionR
 	c, err := s.authenticate(ctx, r.Data.ClientCredentials)
 	if err != nil {
 		return nil, err
-	}
-	if c.Public {
-		return nil, op.NewStatusError(oidc.ErrInvalidClient().WithDescription("introspection is for confidential clients"), http.StatusUnauthorized)
 	}
 	out := introspection{}
 	token, now := r.Data.Token, time.Now()

@@ -460,6 +460,14 @@ func TestIntrospection(t *testing.T) {
 			t.Errorf("%s: %d %s", what, a.StatusCode, a.body)
 		}
 	}
+	next := w.refresh("pair", refresh).json()["refresh_token"].(string)
+	if ask(refresh, "pair", secret).json()["active"] != true || ask(next, "pair", secret).json()["active"] != true {
+		t.Error("within the grace both refresh tokens are good")
+	}
+	last := w.refresh("pair", next).json()["refresh_token"].(string)
+	if ask(refresh, "pair", secret).json()["active"] != false || ask(last, "pair", secret).json()["active"] != true {
+		t.Error("a refresh token that was replaced twice is not active")
+	}
 	for what, a := range map[string]answer{
 		"no secret":     w.post("/introspect", url.Values{"token": {access}, "client_id": {"pair"}}),
 		"public client": w.post("/introspect", url.Values{"token": {access}, "client_id": {"public"}}),

@@ -41,11 +41,11 @@ func (s *server) UserInfo(ctx context.Context, r *op.Request[oidc.UserInfoReques
 	return answer, nil
 }
 
-// bearer finds an access token with its grant and client: errGone when it is
-// good for nothing.
+// bearer finds an access token with its grant and client: errGone when there is
+// none. authorizeSubject says whether it is still good.
 func (p *Provider) bearer(ctx context.Context, token string) (grant.AccessToken, grant.Grant, client.Client, error) {
 	t, g, err := p.Grants.AccessToken(ctx, grant.Hash(token))
-	if errors.Is(err, grant.ErrNotFound) || err == nil && g.Revoked {
+	if errors.Is(err, grant.ErrNotFound) {
 		err = errGone
 	}
 	if err != nil {
