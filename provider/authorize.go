@@ -3,6 +3,7 @@ package provider
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"slices"
 	"time"
@@ -148,6 +149,7 @@ func (p *Provider) codeFor(ctx context.Context, q *authRequest, s session.Sessio
 	if err := p.Grants.CreateCode(ctx, code); err != nil {
 		return Response{}, err
 	}
+	p.Audit.LogAttrs(ctx, slog.LevelInfo, "session.used", slog.String("sid", s.ID), slog.String("sub", s.Sub), slog.String("client", q.ClientID))
 	return p.respond(q, [2]string{"code", token}), nil
 }
 
