@@ -23,7 +23,7 @@ var ErrMalformed = errors.New("truecaller: malformed callback")
 // section 3). Unknown fields are allowed, the same field twice is not; null is
 // as good as absent. A status that we do not know is kept. Errors wrap ErrMalformed.
 func ParseCallback(body []byte) (Callback, error) {
-	if len(body) > MaxCallback || !utf8.Valid(body) || !json.Valid(body) {
+	if len(body) > MaxCallback || !utf8.Valid(body) {
 		return Callback{}, ErrMalformed
 	}
 	d := json.NewDecoder(bytes.NewReader(body))

@@ -46,7 +46,7 @@ func (e *PushError) Error() string {
 		answer += fmt.Sprintf(", code %d", e.Code)
 	}
 	if e.Kind == PushAppKeyRejected {
-		return fmt.Sprintf("truecaller: Truecaller refused the appKey of app %q (%s): check truecaller.apps[].app_key, "+
+		return fmt.Sprintf("truecaller: Truecaller refused the appKey of app %q (%s): check its app_key in the configuration, "+
 			"and in Truecaller's portal that the app is of type Web and approved", e.App, answer)
 	}
 	return fmt.Sprintf("truecaller: push: %s: %s", e.Kind, answer)

@@ -203,7 +203,7 @@ func checkDiscreet(t *testing.T, shown string) {
 func TestPushSaysWhichAppKeyIsWrong(t *testing.T) {
 	server := serve(t, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(404) })
 	_, err := NewClient(Options{}).Push(t.Context(), appAt(t, server.URL), number(t, typed), ourState)
-	if err == nil || !strings.Contains(err.Error(), `refused the appKey of app "main"`) || !strings.Contains(err.Error(), "truecaller.apps[].app_key") {
+	if err == nil || !strings.Contains(err.Error(), `refused the appKey of app "main"`) || !strings.Contains(err.Error(), "check its app_key in the configuration") {
 		t.Errorf("%v", err)
 	}
 }

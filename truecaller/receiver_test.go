@@ -263,11 +263,15 @@ func TestTooLargeIsRefusedAtOnce(t *testing.T) {
 func TestInvariant4_FullChannelLosesNothing(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		n := cap(w.rc.fresh) + 100
+		started := time.Now()
 		for i := range n {
 			body := fmt.Sprintf(`{"requestId":"r%d","accessToken":"token-%d"}`, i, i)
 			if answer := w.post("/callback/main/secret-one", body); answer.Code != 200 {
 				t.Fatalf("%d", answer.Code)
 			}
+		}
+		if took := time.Since(started); took != 0 {
+			t.Errorf("the sender waited %s", took)
 		}
 		stop := w.run()
 		time.Sleep(2 * sweepEvery)
