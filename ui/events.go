@@ -1,7 +1,10 @@
 package ui
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
+	"net"
 	"net/http"
 	"strconv"
 	"time"
@@ -35,57 +38,118 @@ const writeTimeout = 10 * time.Second
 // quiet stream it repeats itself, so that proxies keep the connection, both ends
 // notice when it is lost, and a change whose hint got lost is seen.
 //
-// A waiting page costs this goroutine and its connection; nothing here keeps
-// more than a few bytes between events.
+// Ten thousand pages may wait. Over HTTP/1.1 each costs a small goroutine and a
+// socket: the handler takes the connection over and returns, which frees what
+// the server keeps for a request, four times as much. HTTP/2 has no connection
+// to take; there the handler stays.
 func (h handlers) events(w http.ResponseWriter, r *http.Request) {
 	id, err := attemptID(r)
 	if err != nil {
 		h.refuse(w, r, err)
 		return
 	}
-	browser := h.Cookies.Browser(r)
-	hints, leave := h.flow.Watch(id) // before the first look, so that no change is missed
-	defer leave()
-	view, err := h.flow.View(r.Context(), id, browser)
+	f := &follower{handlers: h, id: id, browser: h.Cookies.Browser(r)}
+	f.hints, f.leave = h.flow.Watch(id) // before the first look, so that no change is missed
+	view, err := h.flow.View(r.Context(), id, f.browser)
 	if err != nil {
+		f.leave()
 		h.refuse(w, r, err)
 		return
 	}
 
 	plainHeaders(w, "text/event-stream")
 	w.Header().Set("X-Accel-Buffering", "no") // nginx would wait for more
-	stream := http.NewResponseController(w)
-	// The server's own limits are for requests that end. ResponseController
-	// reports where a deadline is not supported; there is none then either.
-	stream.SetReadDeadline(time.Time{})
-	defer stream.SetWriteDeadline(time.Time{})
-	beat := time.NewTicker(h.beat)
+	control := http.NewResponseController(w)
+	if conn, _, err := control.Hijack(); err == nil {
+		head := bytes.NewBufferString("HTTP/1.1 200 OK\r\n")
+		w.Header().Set("Connection", "close") // the end of the stream is the end of the connection
+		w.Header().Set("Date", time.Now().UTC().Format(http.TimeFormat))
+		w.Header().Write(head) // a bytes.Buffer takes everything
+		head.WriteString("\r\n")
+		first := appendEvent(head.Bytes(), view, time.Now())
+		go f.overConn(conn, first, last(view))
+		return
+	}
+	f.overResponse(w, r, control, view)
+}
+
+// follower is one stream of events.
+type follower struct {
+	handlers
+	id      login.ID
+	browser string
+	hints   <-chan struct{}
+	leave   func()
+}
+
+// overConn writes to a connection of its own. It notices that the browser has
+// gone when it writes the next event but one.
+func (f *follower) overConn(conn net.Conn, first []byte, last bool) {
+	defer conn.Close()
+	defer f.leave()
+	send := func(b []byte) error {
+		if err := conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+			return err
+		}
+		_, err := conn.Write(b)
+		return err
+	}
+	if err := send(first); err != nil || last {
+		return
+	}
+	f.follow(context.Background(), send)
+}
+
+// overResponse writes to a response of the server's. The server's own limits are
+// for requests that end; where they cannot be changed, there are none.
+func (f *follower) overResponse(w http.ResponseWriter, r *http.Request, control *http.ResponseController, view provider.AttemptView) {
+	defer f.leave()
+	control.SetReadDeadline(time.Time{})
+	send := func(b []byte) error {
+		control.SetWriteDeadline(time.Now().Add(writeTimeout))
+		defer control.SetWriteDeadline(time.Time{}) // in HTTP/2 it would end a quiet stream
+		if _, err := w.Write(b); err != nil {
+			return err
+		}
+		return control.Flush()
+	}
+	if err := send(appendEvent(nil, view, time.Now())); err != nil || last(view) {
+		return
+	}
+	f.follow(r.Context(), send)
+}
+
+// follow sends an event at every change and every beat, until the attempt has
+// ended, the browser has gone or the server is about to. Whatever ends it, the
+// page asks again.
+func (f *follower) follow(ctx context.Context, send func([]byte) error) {
+	beat := time.NewTicker(f.beat)
 	defer beat.Stop()
 	for {
-		stream.SetWriteDeadline(time.Now().Add(writeTimeout))
-		if _, err := w.Write(appendEvent(nil, view, time.Now())); err != nil {
-			return
-		}
-		if err := stream.Flush(); err != nil {
-			return
-		}
-		stream.SetWriteDeadline(time.Time{}) // in HTTP/2 it would end a quiet stream
-		if view.State.Terminal() || view.State == login.Approved {
-			return
-		}
 		select {
-		case <-r.Context().Done():
+		case <-ctx.Done():
 			return
-		case <-h.draining:
+		case <-f.draining:
 			return
-		case <-hints:
+		case <-f.hints:
 		case <-beat.C:
 		}
-		if view, err = h.flow.View(r.Context(), id, browser); err != nil {
-			h.note(w, r, err)
-			return // the page asks again
+		view, err := f.flow.View(ctx, f.id, f.browser)
+		if err != nil {
+			if kindOf(err) == provider.ErrorInternal && ctx.Err() == nil {
+				f.Log.ErrorContext(ctx, "a waiting page cannot be told", "error", err)
+			}
+			return
+		}
+		if err := send(appendEvent(nil, view, time.Now())); err != nil || last(view) {
+			return
 		}
 	}
+}
+
+// last says that a page that has seen view needs no more events.
+func last(view provider.AttemptView) bool {
+	return view.State.Terminal() || view.State == login.Approved
 }
 
 // appendEvent is one server-sent event. retry is how long the browser waits

@@ -3,6 +3,7 @@ package ui
 import (
 	"bufio"
 	"context"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -143,32 +144,81 @@ func TestDrainEndsStreams(t *testing.T) {
 	})
 }
 
-// The limits that a server sets for ordinary requests must not end a stream.
-func TestEventsOutliveTheServersTimeouts(t *testing.T) {
-	w := newWorld(t)
-	w.ui.beat = 50 * time.Millisecond
-	server := httptest.NewUnstartedServer(w)
-	server.Config.ReadTimeout, server.Config.WriteTimeout = 100*time.Millisecond, 100*time.Millisecond
-	server.Start()
-	defer server.Close()
+// Over each version of HTTP, a stream outlives the limits that a server sets for
+// ordinary requests, and ends with the attempt.
+func TestEventsOverRealConnections(t *testing.T) {
+	for _, version := range []int{1, 2} {
+		w := newWorld(t)
+		w.ui.beat = 50 * time.Millisecond
+		server := httptest.NewUnstartedServer(w)
+		server.Config.ReadTimeout, server.Config.WriteTimeout = 100*time.Millisecond, 100*time.Millisecond
+		server.EnableHTTP2 = version == 2
+		server.StartTLS()
+		defer server.Close()
 
-	r, err := http.NewRequestWithContext(t.Context(), "GET", server.URL+ourPath+"/events", nil)
-	if err != nil {
-		t.Fatal(err)
+		r, err := http.NewRequestWithContext(t.Context(), "GET", server.URL+ourPath+"/events", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.AddCookie(&http.Cookie{Name: "__Host-calleridp_browser", Value: ourBrowser})
+		answer, err := server.Client().Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		if answer.ProtoMajor != version || answer.StatusCode != 200 || answer.Header.Get("Content-Type") != "text/event-stream" ||
+			answer.Header.Get("X-Request-Id") != "correlation-1" || answer.Header.Get("Date") == "" {
+			t.Errorf("%s %d %v", answer.Proto, answer.StatusCode, answer.Header)
+		}
+		events, n := bufio.NewScanner(answer.Body), 0
+		for events.Scan() {
+			if !strings.HasPrefix(events.Text(), "data:") {
+				continue
+			}
+			if n++; n == 10 {
+				w.flow.move(login.Approved, "")
+			}
+			if strings.Contains(events.Text(), "approved") && n < 10 {
+				t.Errorf("approved after %d events", n)
+			}
+		}
+		if n < 11 || events.Err() != nil {
+			t.Errorf("HTTP/%d: the stream ended after %d events: %v", version, n, events.Err())
+		}
 	}
-	r.AddCookie(&http.Cookie{Name: "__Host-calleridp_browser", Value: ourBrowser})
-	answer, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Fatal(err)
+}
+
+// A connection that was taken over ends when the server drains, and when the
+// browser has gone.
+func TestTakenConnectionsEnd(t *testing.T) {
+	w := newWorld(t)
+	w.ui.beat = 10 * time.Millisecond
+	server := httptest.NewServer(w)
+	defer server.Close()
+	open := func() *http.Response {
+		r, err := http.NewRequestWithContext(t.Context(), "GET", server.URL+ourPath+"/events", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.AddCookie(&http.Cookie{Name: "__Host-calleridp_browser", Value: ourBrowser})
+		answer, err := server.Client().Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return answer
 	}
+	open().Body.Close()
+	for deadline := time.After(10 * time.Second); w.flow.watching() > 0; {
+		select {
+		case <-deadline:
+			t.Fatal("a page that has gone is watched for ever")
+		case <-time.After(time.Millisecond):
+		}
+	}
+	answer := open()
 	defer answer.Body.Close()
-	lines := bufio.NewScanner(answer.Body)
-	for n := 0; n < 10; {
-		if !lines.Scan() {
-			t.Fatalf("the stream ended after %d events: %v", n, lines.Err())
-		}
-		if strings.HasPrefix(lines.Text(), "data:") {
-			n++
-		}
+	w.ui.Drain()
+	if _, err := io.ReadAll(answer.Body); err != nil {
+		t.Errorf("the drained stream ended with %v", err)
 	}
 }
