@@ -106,6 +106,8 @@ func TestParseSaysWhatIsWrong(t *testing.T) {
 		{"+46 70 174 06 05 1234", "", TooLong},
 		{"+46701740605123456789", "", TooLong},
 		{strings.Repeat("0", 300), "SE", TooLong},
+		{strings.Repeat(" ", 250) + "0701740605", "SE", TooLong},
+		{"++46701740605", "", NotANumber},
 		{strings.Repeat("1", 31), "SE", TooLong},
 		{"+999 123 456 789", "", BadCountry},
 		{"00 999 123 456 789", "SE", BadCountry},
