@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -12,7 +11,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
@@ -37,120 +35,70 @@ type settings struct {
 // appID is the name of the one Truecaller app, in the callback path.
 const appID = "default"
 
-func configCommand(_ context.Context, args []string, out io.Writer) error {
-	if len(args) == 0 || args[0] != "check" {
-		return fmt.Errorf("%w: say calleridp config check --config FILE", errUsage)
+// check turns the configuration into settings. It returns every problem there
+// is, each with its key and what to do.
+func check(c Config, development bool) (settings, []error) {
+	var problems []error
+	wrong := func(key, format string, args ...any) {
+		problems = append(problems, fmt.Errorf("%s: %s", key, fmt.Sprintf(format, args...)))
 	}
-	f := flags("config check", "says everything that is wrong with a configuration", out)
-	file := configFlag(f)
-	if err := parse(f, args[1:]); err != nil {
-		return err
-	}
-	s, err := configured(*file)
-	if err != nil {
-		return err
-	}
-	for _, text := range warnings(s) {
-		fmt.Fprintf(out, "note: %s\n", text)
-	}
-	_, err = fmt.Fprintf(out, "%s is right\n", sourceName(*file))
-	return err
-}
-
-// configured loads and checks the configuration: the file, if there is one, and
-// the environment.
-func configured(file string) (settings, error) {
-	var c Config
-	d := &decoder{where: map[string]string{}}
-	if file != "" {
-		if err := d.readDocument(file, &c); err != nil {
-			return settings{}, err
-		}
-	}
-	d.fromEnvironment(&c, os.LookupEnv)
-	s := check(c, d, false)
-	if len(d.problems) > 0 {
-		return settings{}, &problems{Source: sourceName(file), All: d.problems}
-	}
-	return s, nil
-}
-
-func sourceName(file string) string {
-	if file == "" {
-		return "the configuration (of the environment alone; --config FILE names a file)"
-	}
-	return file
-}
-
-// check turns the configuration into settings. It adds every problem to d, each
-// with its key and what to do. It reads the files that the configuration names
-// and changes nothing.
-func check(c Config, d *decoder, development bool) settings {
 	defaults(&c)
 	s := settings{Config: c}
+
 	if c.Issuer == "" {
-		d.wrong("issuer", "missing; write the address by which browsers reach this server, like https://login.example.com")
+		wrong("issuer", "missing; write the address by which browsers reach this server, like https://login.example.com")
 	} else if err := provider.CheckIssuer(c.Issuer); err != nil {
-		d.wrong("issuer", "%s", strings.TrimPrefix(err.Error(), "provider: issuer "))
+		wrong("issuer", "%s", strings.TrimPrefix(err.Error(), "provider: issuer "))
 	}
-	if !isAddress(c.Listen) {
-		d.wrong("listen", "%q is not an address like :8443 or 127.0.0.1:8080", c.Listen)
+	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
+		wrong("listen", "%q is not an address like :8443 or 127.0.0.1:8080", c.Listen)
 	}
-	checkTLS(c.TLS, d)
-	for i, text := range c.TrustedProxies {
+	if (c.TLS.CertFile == "") != (c.TLS.KeyFile == "") {
+		wrong("tls", "cert_file and key_file go together")
+	}
+	for _, text := range c.TrustedProxies {
 		p, err := netip.ParsePrefix(text)
 		if err != nil {
-			d.wrong(fmt.Sprintf("trusted_proxies[%d]", i), "%q is not a network like 10.0.0.0/8 or 127.0.0.1/32", text)
+			wrong("trusted_proxies", "%q is not a network like 10.0.0.0/8 or 127.0.0.1/32", text)
 		}
 		s.proxies = append(s.proxies, p)
 	}
 	if c.DataDir == "" {
-		d.wrong("data_dir", "missing; name a directory on a local disk, like /var/lib/calleridp")
+		wrong("data_dir", "missing; name a directory on a local disk, like /var/lib/calleridp")
 	}
-	if len(c.AdminSocket) > maxSocketPath {
-		d.wrong("admin_socket", "%q is longer than %d bytes, which systems do not allow for a socket; name a shorter path", c.AdminSocket, maxSocketPath)
+	var err error
+	switch {
+	case c.MasterKey != "":
+		s.master, err = keys.ParseMaster(c.MasterKey)
+	case c.MasterKeyFile != "":
+		s.master, err = keys.LoadMaster(c.MasterKeyFile)
+	default:
+		err = errors.New("missing; for a new deployment: calleridp keys init-master --out /etc/calleridp/master.key, then name that file here")
 	}
-	s.master = checkMaster(c, d)
+	if err != nil {
+		wrong("master_key_file", "%s", strings.TrimPrefix(err.Error(), "keys: "))
+	}
 	if c.DefaultRegion != "" && !phone.IsRegion(c.DefaultRegion) {
-		d.wrong("default_region", "%q is not a country of two capital letters, like IN", c.DefaultRegion)
+		wrong("default_region", "%q is not a country of two capital letters, like IN", c.DefaultRegion)
 	}
-	s.app = checkApp(c.Truecaller, d)
-	s.clients = checkClients(c.Clients, d)
-	checkTimes(c, d)
+	s.app = checkApp(c.Truecaller, wrong)
+	s.clients = checkClients(c.Clients, development, wrong)
 	if err := s.level.UnmarshalText([]byte(c.Log.Level)); err != nil {
-		d.wrong("log.level", "%q: use debug, info, warn or error", c.Log.Level)
+		wrong("log.level", "%q: use debug, info, warn or error", c.Log.Level)
 	}
 	if c.Log.Format != "json" && c.Log.Format != "text" {
-		d.wrong("log.format", "%q: use json or text", c.Log.Format)
+		wrong("log.format", "%q: use json or text", c.Log.Format)
+	}
+	if c.Lifetimes.IDToken != 0 && time.Duration(c.Lifetimes.IDToken) < 5*time.Minute {
+		wrong("lifetimes.id_token", "at least 5m, because clients' clocks differ")
 	}
 	if c.DebugListen != "" {
-		host, _, _ := net.SplitHostPort(c.DebugListen)
-		if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() || !isAddress(c.DebugListen) {
-			d.wrong("debug_listen", "%q: give a loopback address and a port, like 127.0.0.1:6060", c.DebugListen)
+		host, _, err := net.SplitHostPort(c.DebugListen)
+		if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsLoopback() {
+			wrong("debug_listen", "%q: give a loopback address and a port, like 127.0.0.1:6060", c.DebugListen)
 		}
 	}
-	return s
-}
-
-// maxSocketPath is what every system allows for the path of a Unix socket, in
-// bytes.
-const maxSocketPath = 103
-
-// warnings are what is allowed and probably not meant.
-func warnings(s settings) []string {
-	var texts []string
-	if s.TLS.CertFile == "" && isHTTPS(s.Issuer) && len(s.TrustedProxies) == 0 {
-		texts = append(texts, "trusted_proxies: none, and no tls either: behind a proxy everybody seems to come from the proxy's address and shares one limits.network budget")
-	}
-	for _, file := range []struct{ key, path string }{
-		{"master_key_file", s.MasterKeyFile}, {"truecaller.app_key_file", s.Truecaller.AppKeyFile},
-		{"truecaller.callback_secret_file", s.Truecaller.CallbackSecretFile}, {"tls.key_file", s.TLS.KeyFile},
-	} {
-		if info, err := os.Stat(file.path); err == nil && info.Mode().Perm()&0o004 != 0 {
-			texts = append(texts, fmt.Sprintf("%s: every user of this machine can read %s; chmod 600 it", file.key, file.path))
-		}
-	}
-	return texts
+	return s, problems
 }
 
 // defaults fills in what was left out.
@@ -170,7 +118,6 @@ func defaults(c *Config) {
 			*r = rate(limit.Rate{Burst: burst, Period: period})
 		}
 	}
-	const day = 24 * time.Hour
 	orText(&c.Listen, ":8443")
 	orText(&c.Log.Level, "info")
 	orText(&c.Log.Format, "json")
@@ -181,215 +128,158 @@ func defaults(c *Config) {
 	}
 	orTime(&c.Truecaller.Timeout, 5*time.Second)
 	orTime(&c.Lifetimes.Attempt, 5*time.Minute)
-	orTime(&c.Lifetimes.Code, time.Minute)
-	orTime(&c.Lifetimes.IDToken, time.Hour)
-	orTime(&c.Lifetimes.AccessToken, time.Hour)
-	orTime(&c.Lifetimes.RefreshIdle, 30*day)
-	orTime(&c.Lifetimes.RefreshMax, 180*day)
-	orTime(&c.Lifetimes.RefreshGrace, 45*time.Second)
-	orTime(&c.Lifetimes.Session, day)
+	orTime(&c.Lifetimes.Session, 24*time.Hour)
 	orTime(&c.Limits.Lock, 5*time.Minute)
-	orRate(&c.Limits.Number, 10, day)
+	orRate(&c.Limits.Number, 10, 24*time.Hour)
 	orRate(&c.Limits.Network, 30, time.Hour)
 	orRate(&c.Limits.Client, 3000, time.Hour)
 	orRate(&c.Limits.Deployment, 10000, time.Hour)
-	orTime(&c.Keys.RotateEvery, 30*day)
-	orTime(&c.Keys.PublishBefore, day)
 }
 
-func isAddress(text string) bool {
-	_, port, err := net.SplitHostPort(text)
-	n, err2 := strconv.ParseUint(port, 10, 16)
-	return err == nil && err2 == nil && n > 0
-}
-
-func checkTLS(c TLSConfig, d *decoder) {
-	switch {
-	case c.CertFile == "" && c.KeyFile == "":
-	case c.KeyFile == "":
-		d.wrong("tls.key_file", "missing; cert_file and key_file go together")
-	case c.CertFile == "":
-		d.wrong("tls.cert_file", "missing; cert_file and key_file go together")
-	default:
-		if _, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile); err != nil {
-			d.wrong("tls", "the certificate does not load: %s", strings.TrimPrefix(err.Error(), "tls: "))
-		}
-	}
-}
-
-func checkMaster(c Config, d *decoder) *keys.Master {
-	key := "master_key_file"
-	var master *keys.Master
-	var err error
-	switch {
-	case c.MasterKey != "":
-		key = "master_key"
-		master, err = keys.ParseMaster(c.MasterKey)
-	case c.MasterKeyFile != "":
-		master, err = keys.LoadMaster(c.MasterKeyFile)
-	default:
-		err = errors.New("missing; for a new deployment: calleridp keys init-master --out /etc/calleridp/master.key, then name that file here")
-	}
-	if err != nil {
-		d.wrong(key, "%s", strings.TrimPrefix(err.Error(), "keys: "))
-	}
-	return master
-}
-
-// checkTimes holds times within what makes sense.
-func checkTimes(c Config, d *decoder) {
-	for _, t := range []struct {
-		key         string
-		value       duration
-		least, most time.Duration
-		because     string
-	}{
-		{"truecaller.timeout", c.Truecaller.Timeout, time.Second, 12 * time.Second, "a browser waits for it"},
-		{"lifetimes.attempt", c.Lifetimes.Attempt, time.Second, time.Hour, "people answer a phone in minutes"},
-		{"lifetimes.code", c.Lifetimes.Code, time.Second, 10 * time.Minute, "codes are used at once (RFC 6749 section 4.1.2)"},
-		{"lifetimes.id_token", c.Lifetimes.IDToken, 5 * time.Minute, 0, "clients' clocks differ"},
-		{"lifetimes.access_token", c.Lifetimes.AccessToken, time.Minute, 0, "clients' clocks differ"},
-		{"lifetimes.refresh_idle", c.Lifetimes.RefreshIdle, time.Minute, time.Duration(c.Lifetimes.RefreshMax), "it ends with refresh_max"},
-		{"lifetimes.refresh_max", c.Lifetimes.RefreshMax, time.Minute, 0, "it would be of no use"},
-		{"lifetimes.refresh_grace", c.Lifetimes.RefreshGrace, time.Second, 10 * time.Minute, "it is for answers that got lost on their way"},
-		{"lifetimes.session", c.Lifetimes.Session, time.Minute, 0, "it would be of no use"},
-		{"limits.lock", c.Limits.Lock, time.Second, 24 * time.Hour, "phones must be left in peace, and can be asked again"},
-		{"keys.rotate_every", c.Keys.RotateEvery, time.Hour, 0, "clients cache keys"},
-		{"keys.publish_before", c.Keys.PublishBefore, 15 * time.Minute, time.Duration(c.Keys.RotateEvery), "clients cache keys, and every key is published before it signs"},
-	} {
-		switch value := time.Duration(t.value); {
-		case d.failed(t.key):
-		case value < t.least:
-			d.wrong(t.key, "%s is too short; at least %s, because %s", value, t.least, t.because)
-		case t.most > 0 && value > t.most:
-			d.wrong(t.key, "%s is too long; at most %s, because %s", value, t.most, t.because)
-		}
-	}
-}
-
-func checkApp(c TruecallerConfig, d *decoder) truecaller.App {
+func checkApp(c TruecallerConfig, wrong func(string, string, ...any)) truecaller.App {
 	app := truecaller.App{ID: appID, Name: c.AppName}
 	if c.AppName == "" {
-		d.wrong("truecaller.app_name", "missing; write the name that the phone shows")
+		wrong("truecaller.app_name", "missing; write the name that the phone shows")
 	}
-	app.Key = secret("truecaller.app_key", c.AppKey, c.AppKeyFile, d)
-	if strings.ContainsFunc(app.Key, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		d.wrong("truecaller.app_key_file", "has spaces or characters that no appKey has; it must be the appKey alone")
-	}
-	if callback := secret("truecaller.callback_secret", c.CallbackSecret, c.CallbackSecretFile, d); callback != "" {
+	app.Key = secret("truecaller.app_key", c.AppKey, c.AppKeyFile, wrong)
+	if callback := secret("truecaller.callback_secret", c.CallbackSecret, c.CallbackSecretFile, wrong); callback != "" {
 		if len(callback) < 32 || strings.Trim(callback, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
-			d.wrong("truecaller.callback_secret_file", "the secret must be at least 32 letters and digits; openssl rand -hex 32 makes one")
+			wrong("truecaller.callback_secret_file", "the secret must be at least 32 letters and digits; openssl rand -hex 32 makes one")
 		}
 		app.CallbackSecrets = []string{callback}
 	}
-	app.API = endpoint("truecaller.api_url", c.APIURL, d)
-	for i, text := range c.ProfileURLs {
-		app.Profiles = append(app.Profiles, endpoint(fmt.Sprintf("truecaller.profile_urls[%d]", i), text, d))
+	app.API = endpoint("truecaller.api_url", c.APIURL, wrong)
+	for _, text := range c.ProfileURLs {
+		app.Profiles = append(app.Profiles, endpoint("truecaller.profile_urls", text, wrong))
 	}
 	return app
 }
 
 // endpoint is an address at Truecaller. Plain http is for a simulator on
-// loopback (invariant 5).
-func endpoint(key, text string, d *decoder) *url.URL {
+// loopback.
+func endpoint(key, text string, wrong func(string, string, ...any)) *url.URL {
 	u, err := url.Parse(text)
-	if err != nil || u.Hostname() == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
-		d.wrong(key, "%q is not an address like https://api4.truecaller.com", text)
+	if err != nil || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		wrong(key, "%q is not an address like https://api4.truecaller.com", text)
 		return &url.URL{}
 	}
 	if ip := net.ParseIP(u.Hostname()); u.Scheme != "https" && !(u.Scheme == "http" && ip != nil && ip.IsLoopback()) {
-		d.wrong(key, "%q must be https: secrets are sent there", text)
+		wrong(key, "%q must be https", text)
 	}
 	return u
 }
 
 // secret takes a secret from the environment or from a file.
-func secret(key, value, file string, d *decoder) string {
-	if value = strings.TrimSpace(value); value != "" {
-		return value
+func secret(key, value, file string, wrong func(string, string, ...any)) string {
+	if value != "" {
+		return strings.TrimSpace(value)
 	}
 	if file == "" {
-		if !d.failed(key) {
-			d.wrong(key+"_file", "missing; name a file, or set %s", variable(key))
-		}
+		wrong(key+"_file", "missing; name a file, or set CALLERIDP_%s", strings.ToUpper(strings.ReplaceAll(key, ".", "_")))
 		return ""
 	}
-	return secretFile(key+"_file", file, d)
-}
-
-func secretFile(key, file string, d *decoder) string {
 	text, err := os.ReadFile(file)
 	if err != nil {
-		d.wrong(key, "%v", err)
+		wrong(key+"_file", "%v", err)
 		return ""
 	}
-	value := strings.TrimSpace(string(text))
-	if value == "" {
-		d.wrong(key, "%s is empty", file)
+	if value = strings.TrimSpace(string(text)); value == "" {
+		wrong(key+"_file", "%s is empty", file)
 	}
 	return value
 }
 
-func checkClients(all []ClientConfig, d *decoder) []client.Client {
+func checkClients(all []ClientConfig, development bool, wrong func(string, string, ...any)) []client.Client {
 	var clients []client.Client
-	first := map[string]int{}
+	seen := map[string]bool{}
 	for i, c := range all {
-		key := fmt.Sprintf("clients[%d]", i)
-		if c.ID == "" {
-			d.wrong(key+".client_id", "missing")
-		} else if j, twice := first[c.ID]; twice {
-			d.wrong(key+".client_id", "%q is declared already in clients[%d]", c.ID, j)
-		} else {
-			first[c.ID] = i
+		key := fmt.Sprintf("clients[%d] (%s)", i, c.ID)
+		if seen[c.ID] {
+			wrong(key, "client_id is declared twice")
 		}
-		clients = append(clients, checkClient(key, c, d))
+		seen[c.ID] = true
+		out := client.Client{
+			ID: c.ID, Name: c.Name, LogoURI: c.LogoURI, URI: c.URI, TOSURI: c.TOSURI, PolicyURI: c.PolicyURI, Public: c.Public,
+			RedirectURIs: c.RedirectURIs, PostLogoutRedirectURIs: c.PostLogoutRedirectURIs, AllowedOrigins: c.AllowedOrigins,
+			Scopes: c.Scopes, WithoutPKCE: c.DangerouslyWithoutPKCE, IDTokenAlg: c.IDTokenAlg, SectorHost: c.SectorHost, Region: c.Region,
+		}
+		switch c.SubjectType {
+		case "", "public":
+		case "pairwise":
+			out.Pairwise = true
+		default:
+			wrong(key, "subject_type: %q: use public or pairwise", c.SubjectType)
+		}
+		switch {
+		case c.Secret != "" && !development:
+			wrong(key, "secret: put it in a file of its own and name that as secret_file")
+		case c.Secret != "":
+			out.SecretHashes = [][32]byte{client.HashSecret(c.Secret)}
+		case c.SecretFile != "":
+			text, err := os.ReadFile(c.SecretFile)
+			if err != nil {
+				wrong(key, "secret_file: %v", err)
+			} else if strings.TrimSpace(string(text)) == "" {
+				wrong(key, "secret_file: %s is empty", c.SecretFile)
+			}
+			out.SecretHashes = [][32]byte{client.HashSecret(strings.TrimSpace(string(text)))}
+		}
+		if c.Region != "" && !phone.IsRegion(c.Region) {
+			wrong(key, "region: %q is not a country of two capital letters, like IN", c.Region)
+		}
+		for _, problem := range client.Validate(out) {
+			if problem.Key == "secret" && c.SecretFile != "" {
+				continue // said already: the file could not be read
+			}
+			wrong(key, "%s", problem)
+		}
+		clients = append(clients, out)
 	}
 	return clients
 }
 
-func checkClient(key string, c ClientConfig, d *decoder) client.Client {
-	out := client.Client{
-		ID: c.ID, Name: c.Name, LogoURI: c.LogoURI, URI: c.URI, TOSURI: c.TOSURI, PolicyURI: c.PolicyURI, Public: c.Public,
-		RedirectURIs: c.RedirectURIs, PostLogoutRedirectURIs: c.PostLogoutRedirectURIs, AllowedOrigins: c.AllowedOrigins,
-		Scopes: c.Scopes, WithoutPKCE: c.DangerouslyWithoutPKCE, IDTokenAlg: c.IDTokenAlg, SectorHost: c.SectorHost, Region: c.Region,
+// problemsError is all problems, a line each.
+func problemsError(file string, problems []error) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s has %d problem", file, len(problems))
+	if len(problems) > 1 {
+		b.WriteByte('s')
 	}
-	if c.Name == "" {
-		d.wrong(key+".name", "missing; people see it when they sign in")
+	b.WriteByte(':')
+	for _, p := range problems {
+		b.WriteString("\n  " + p.Error())
 	}
-	if c.DefaultMaxAge > 0 {
-		age := time.Duration(c.DefaultMaxAge)
-		out.DefaultMaxAge = &age
-	}
-	switch c.SubjectType {
-	case "", "public":
-	case "pairwise":
-		out.Pairwise = true
-	default:
-		d.wrong(key+".subject_type", "%q: use public or pairwise", c.SubjectType)
-	}
-	secret := strings.TrimSpace(c.Secret)
-	if c.SecretFile != "" {
-		secret = secretFile(key+".secret_file", c.SecretFile, d)
-	}
-	if secret != "" {
-		out.SecretHashes = [][32]byte{client.HashSecret(secret)}
-	}
-	if len(secret) > 0 && len(secret) < 16 && d.secrets != "dev" {
-		d.wrong(key+".secret_file", "the secret has %d characters; it is kept as a fast hash and must be random: openssl rand -hex 32 makes one", len(secret))
-	}
-	for _, p := range client.Validate(out) {
-		name, ok := clientKeys[p.Key]
-		if !ok {
-			name = p.Key
-		}
-		if full := key + "." + name; !d.failed(full) && !d.failed(key+".secret") {
-			d.wrong(full, "%s", p.Text)
-		}
-	}
-	return out
+	return errors.New(b.String())
 }
 
-// clientKeys are the keys here of what the registry names otherwise.
-var clientKeys = map[string]string{
-	"id": "client_id", "secret": "secret_file", "id_token_alg": "id_token_signed_response_alg", "without_pkce": "dangerously_without_pkce",
+func configCommand(_ context.Context, args []string, out io.Writer) error {
+	if len(args) == 0 || args[0] != "check" {
+		return fmt.Errorf("%w: say calleridp config check --config FILE", errUsage)
+	}
+	f := flags("config check", "says everything that is wrong with a configuration", out)
+	file := f.String("config", "", "the configuration `file`")
+	if err := parse(f, args[1:]); err != nil {
+		return err
+	}
+	if _, err := configured(*file); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(out, "%s is right\n", *file)
+	return err
+}
+
+// configured loads and checks the file.
+func configured(file string) (settings, error) {
+	if file == "" {
+		return settings{}, fmt.Errorf("%w: --config FILE is missing", errUsage)
+	}
+	c, err := loadConfig(file, os.LookupEnv)
+	if err != nil {
+		return settings{}, err
+	}
+	s, problems := check(c, false)
+	if len(problems) > 0 {
+		return settings{}, problemsError(file, problems)
+	}
+	return s, nil
 }
