@@ -180,7 +180,7 @@ func (w *world) Profile(ctx context.Context, d Delivery, p Profile) error {
 		w.t.Error("the recipient's context is over")
 	}
 	if profile := call(w, &w.profile); profile != nil {
-		return w.tell(d, "profile", profile(d))
+		return w.tell(d, "profile", cmp.Or(profile(d), ctx.Err()))
 	}
 	return w.tell(d, "profile", nil)
 }
