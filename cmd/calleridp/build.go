@@ -7,7 +7,9 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"calleridp/keys"
@@ -30,9 +32,16 @@ type server struct {
 	admin   http.Handler // what operators see, on a Unix socket
 
 	store      *bolt.Store
-	drain      func() // ends the live connections of waiting pages
+	drain      func()      // ends the live connections of waiting pages
+	draining   atomic.Bool // no longer ready for new requests
 	background []func(context.Context)
 }
+
+// For machines that watch over the server.
+const (
+	pathHealth = "/healthz" // 200 as long as the process answers
+	pathReady  = "/readyz"  // 200 when it can do its work, else 503
+)
 
 // build puts all parts together. Everything that the program is made of is in
 // this function.
@@ -40,7 +49,7 @@ func build(ctx context.Context, s settings, log *slog.Logger, development bool) 
 	if err := os.MkdirAll(s.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("data_dir: %w", err)
 	}
-	store, err := bolt.Open(filepath.Join(s.DataDir, "calleridp.db"), s.master, bolt.Options{})
+	store, err := bolt.Open(filepath.Join(s.DataDir, "calleridp.db"), s.master, bolt.Options{Log: log})
 	if err != nil {
 		return nil, err
 	}
@@ -56,6 +65,7 @@ func build(ctx context.Context, s settings, log *slog.Logger, development bool) 
 	ring, err := keys.OpenRing(ctx, keys.Config{
 		Store: store, Master: s.master, Log: log,
 		RotateEvery: time.Duration(s.Keys.RotateEvery), PublishBefore: time.Duration(s.Keys.PublishBefore),
+		RetireFor: retireFor(s),
 	})
 	if err != nil {
 		return nil, err
@@ -91,7 +101,7 @@ func build(ctx context.Context, s settings, log *slog.Logger, development bool) 
 	cookies := provider.Cookies{Secure: isHTTPS(s.Issuer)}
 	addresses := clientAddresses{trusted: s.proxies}
 	pages, err := ui.New(ui.Config{
-		Issuer: s.Issuer, Cookies: cookies, Log: log, ClientAddr: addresses.of, Simulation: development, ShowDetail: development,
+		Issuer: s.Issuer, Cookies: cookies, Log: log, ClientAddr: addresses.of, AppName: s.app.Name, Simulation: development, ShowDetail: development,
 	})
 	if err != nil {
 		return nil, err
@@ -112,9 +122,15 @@ func build(ctx context.Context, s settings, log *slog.Logger, development bool) 
 		return nil, err
 	}
 
+	srv := &server{
+		admin:      admin.Handler(admin.Config{Clients: registry, Keys: ring, Stats: func() any { return store.Stats() }, Log: log, Audit: audit}),
+		store:      store,
+		drain:      pages.Drain,
+		background: []func(context.Context){store.Run, ring.Run, receiver.Run},
+	}
 	router := chi.NewRouter()
-	router.Use(observe(log, addresses), bodyDeadline)
-	router.Get("/healthz", func(w http.ResponseWriter, r *http.Request) { w.Write([]byte("ok\n")) })
+	router.Get(pathHealth, func(w http.ResponseWriter, r *http.Request) { w.Write([]byte("ok\n")) })
+	router.Get(pathReady, srv.ready)
 	router.Handle(provider.PathCallback+"*", receiver)
 	if development {
 		gallery := pages.Gallery()
@@ -130,14 +146,27 @@ func build(ctx context.Context, s settings, log *slog.Logger, development bool) 
 		pages.Error(w, r, provider.ErrorView{Kind: provider.ErrorMethodNotAllowed, Status: http.StatusMethodNotAllowed})
 	})
 
+	srv.handler = observer{log: log, addresses: addresses, strict: isHTTPS(s.Issuer) && !development, broken: pages.Error}.wrap(router)
 	built = true
-	return &server{
-		handler:    router,
-		admin:      admin.Handler(admin.Config{Clients: registry, Keys: ring, Stats: func() any { return store.Stats() }, Audit: audit}),
-		store:      store,
-		drain:      pages.Drain,
-		background: []func(context.Context){store.Run, ring.Run, receiver.Run},
-	}, nil
+	return srv, nil
+}
+
+// retireFor is how long a retired key stays published: as long as an ID token
+// that it signed is good, and then a week, in which the token is still taken as
+// a hint of who signs out.
+func retireFor(s settings) time.Duration {
+	return time.Duration(s.Lifetimes.IDToken) + 7*24*time.Hour
+}
+
+// ready says whether the server can do its work now.
+func (srv *server) ready(w http.ResponseWriter, r *http.Request) {
+	ctx, done := context.WithTimeout(r.Context(), time.Second)
+	defer done()
+	if _, _, err := srv.store.SigningKeys(ctx); err != nil || srv.draining.Load() {
+		http.Error(w, "not ready", http.StatusServiceUnavailable)
+		return
+	}
+	w.Write([]byte("ready\n"))
 }
 
 // run does the background work until ctx ends, and then closes the store.
@@ -150,13 +179,13 @@ func (s *server) run(ctx context.Context) error {
 	return s.store.Close()
 }
 
-func isHTTPS(issuer string) bool { return len(issuer) > 8 && issuer[:8] == "https://" }
+func isHTTPS(issuer string) bool { return strings.HasPrefix(issuer, "https://") }
 
 // logger makes the log that the configuration asks for.
 func logger(s settings) *slog.Logger {
 	options := &slog.HandlerOptions{Level: s.level}
 	if s.Log.Format == "text" {
-		return slog.New(slog.NewTextHandler(os.Stderr, options))
+		return slog.New(withRequestID{slog.NewTextHandler(os.Stderr, options)})
 	}
-	return slog.New(slog.NewJSONHandler(os.Stderr, options))
+	return slog.New(withRequestID{slog.NewJSONHandler(os.Stderr, options)})
 }

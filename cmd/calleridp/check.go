@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -11,7 +12,9 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"calleridp/keys"
@@ -35,70 +38,117 @@ type settings struct {
 // appID is the name of the one Truecaller app, in the callback path.
 const appID = "default"
 
-// check turns the configuration into settings. It returns every problem there
-// is, each with its key and what to do.
-func check(c Config, development bool) (settings, []error) {
-	var problems []error
-	wrong := func(key, format string, args ...any) {
-		problems = append(problems, fmt.Errorf("%s: %s", key, fmt.Sprintf(format, args...)))
+func configCheck(_ context.Context, args []string, out io.Writer) error {
+	f := flags("config check", "says everything that is wrong with a configuration", out)
+	file := configFlag(f)
+	if _, err := parse(f, args); err != nil {
+		return err
 	}
+	s, err := configured(*file)
+	if err != nil {
+		return err
+	}
+	for _, text := range warnings(s) {
+		fmt.Fprintf(out, "note: %s\n", text)
+	}
+	_, err = fmt.Fprintf(out, "%s is right\n", sourceName(*file))
+	return err
+}
+
+// configured loads and checks the configuration: the file, if there is one, and
+// the environment.
+func configured(file string) (settings, error) {
+	var c Config
+	d := &decoder{where: map[string]string{}}
+	if file != "" {
+		if err := d.readDocument(file, "", &c); err != nil {
+			return settings{}, err
+		}
+	}
+	d.fromEnvironment(&c, os.LookupEnv)
+	s := check(c, d)
+	if len(d.problems) > 0 {
+		return settings{}, &problems{Source: sourceName(file), All: d.problems}
+	}
+	return s, nil
+}
+
+func sourceName(file string) string {
+	if file == "" {
+		return "the configuration (of the environment alone; --config FILE names a file)"
+	}
+	return file
+}
+
+// check turns the configuration into settings. It adds every problem to d, each
+// with its key and what to do. It reads the files that the configuration names
+// and changes nothing.
+func check(c Config, d *decoder) settings {
 	defaults(&c)
 	s := settings{Config: c}
-
 	if c.Issuer == "" {
-		wrong("issuer", "missing; write the address by which browsers reach this server, like https://login.example.com")
+		d.wrong("issuer", "missing; write the address by which browsers reach this server, like https://login.example.com")
 	} else if err := provider.CheckIssuer(c.Issuer); err != nil {
-		wrong("issuer", "%s", strings.TrimPrefix(err.Error(), "provider: issuer "))
+		d.wrong("issuer", "%s", strings.TrimPrefix(err.Error(), "provider: issuer "))
 	}
-	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
-		wrong("listen", "%q is not an address like :8443 or 127.0.0.1:8080", c.Listen)
+	if !isAddress(c.Listen) {
+		d.wrong("listen", "%q is not an address like :8443 or 127.0.0.1:8080", c.Listen)
 	}
-	if (c.TLS.CertFile == "") != (c.TLS.KeyFile == "") {
-		wrong("tls", "cert_file and key_file go together")
-	}
-	for _, text := range c.TrustedProxies {
+	checkTLS(c.TLS, d)
+	for i, text := range c.TrustedProxies {
 		p, err := netip.ParsePrefix(text)
 		if err != nil {
-			wrong("trusted_proxies", "%q is not a network like 10.0.0.0/8 or 127.0.0.1/32", text)
+			d.wrong(fmt.Sprintf("trusted_proxies[%d]", i), "%q is not a network like 10.0.0.0/8 or 127.0.0.1/32", text)
 		}
 		s.proxies = append(s.proxies, p)
 	}
 	if c.DataDir == "" {
-		wrong("data_dir", "missing; name a directory on a local disk, like /var/lib/calleridp")
+		d.wrong("data_dir", "missing; name a directory on a local disk, like /var/lib/calleridp")
 	}
-	var err error
-	switch {
-	case c.MasterKey != "":
-		s.master, err = keys.ParseMaster(c.MasterKey)
-	case c.MasterKeyFile != "":
-		s.master, err = keys.LoadMaster(c.MasterKeyFile)
-	default:
-		err = errors.New("missing; for a new deployment: calleridp keys init-master --out /etc/calleridp/master.key, then name that file here")
+	if len(c.AdminSocket) > maxSocketPath {
+		d.wrong("admin_socket", "%q is longer than %d bytes, which the system does not allow for a socket; name a shorter path", c.AdminSocket, maxSocketPath)
 	}
-	if err != nil {
-		wrong("master_key_file", "%s", strings.TrimPrefix(err.Error(), "keys: "))
-	}
+	s.master = checkMaster(c, d)
 	if c.DefaultRegion != "" && !phone.IsRegion(c.DefaultRegion) {
-		wrong("default_region", "%q is not a country of two capital letters, like IN", c.DefaultRegion)
+		d.wrong("default_region", "%q is not a country of two capital letters, like IN", c.DefaultRegion)
 	}
-	s.app = checkApp(c.Truecaller, wrong)
-	s.clients = checkClients(c.Clients, development, wrong)
+	s.app = checkApp(c.Truecaller, d)
+	s.clients = checkClients(c.Clients, d)
+	checkTimes(c, d)
 	if err := s.level.UnmarshalText([]byte(c.Log.Level)); err != nil {
-		wrong("log.level", "%q: use debug, info, warn or error", c.Log.Level)
+		d.wrong("log.level", "%q: use debug, info, warn or error", c.Log.Level)
 	}
 	if c.Log.Format != "json" && c.Log.Format != "text" {
-		wrong("log.format", "%q: use json or text", c.Log.Format)
-	}
-	if c.Lifetimes.IDToken != 0 && time.Duration(c.Lifetimes.IDToken) < 5*time.Minute {
-		wrong("lifetimes.id_token", "at least 5m, because clients' clocks differ")
+		d.wrong("log.format", "%q: use json or text", c.Log.Format)
 	}
 	if c.DebugListen != "" {
-		host, _, err := net.SplitHostPort(c.DebugListen)
-		if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsLoopback() {
-			wrong("debug_listen", "%q: give a loopback address and a port, like 127.0.0.1:6060", c.DebugListen)
+		host, _, _ := net.SplitHostPort(c.DebugListen)
+		if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() || !isAddress(c.DebugListen) {
+			d.wrong("debug_listen", "%q: give a loopback address and a port, like 127.0.0.1:6060", c.DebugListen)
 		}
 	}
-	return s, problems
+	return s
+}
+
+// maxSocketPath is what the system allows for the path of a Unix socket, in
+// bytes; one is for the zero at its end.
+var maxSocketPath = len(syscall.RawSockaddrUnix{}.Path) - 1
+
+// warnings are what is allowed and probably not meant.
+func warnings(s settings) []string {
+	var texts []string
+	if s.TLS.CertFile == "" && isHTTPS(s.Issuer) && len(s.TrustedProxies) == 0 {
+		texts = append(texts, "trusted_proxies: none, and no tls either: behind a proxy everybody seems to come from the proxy's address and shares one limits.network budget")
+	}
+	for _, file := range []struct{ key, path string }{
+		{"master_key_file", s.MasterKeyFile}, {"truecaller.app_key_file", s.Truecaller.AppKeyFile},
+		{"truecaller.callback_secret_file", s.Truecaller.CallbackSecretFile}, {"tls.key_file", s.TLS.KeyFile},
+	} {
+		if info, err := os.Stat(file.path); err == nil && info.Mode().Perm()&0o004 != 0 {
+			texts = append(texts, fmt.Sprintf("%s: every user of this machine can read %s; chmod 600 it", file.key, file.path))
+		}
+	}
+	return texts
 }
 
 // defaults fills in what was left out.
@@ -118,6 +168,7 @@ func defaults(c *Config) {
 			*r = rate(limit.Rate{Burst: burst, Period: period})
 		}
 	}
+	const day = 24 * time.Hour
 	orText(&c.Listen, ":8443")
 	orText(&c.Log.Level, "info")
 	orText(&c.Log.Format, "json")
@@ -128,158 +179,223 @@ func defaults(c *Config) {
 	}
 	orTime(&c.Truecaller.Timeout, 5*time.Second)
 	orTime(&c.Lifetimes.Attempt, 5*time.Minute)
-	orTime(&c.Lifetimes.Session, 24*time.Hour)
+	orTime(&c.Lifetimes.Code, time.Minute)
+	orTime(&c.Lifetimes.IDToken, time.Hour)
+	orTime(&c.Lifetimes.AccessToken, time.Hour)
+	orTime(&c.Lifetimes.RefreshMax, 180*day)
+	orTime(&c.Lifetimes.RefreshIdle, min(30*day, time.Duration(c.Lifetimes.RefreshMax)))
+	orTime(&c.Lifetimes.RefreshGrace, 45*time.Second)
+	orTime(&c.Lifetimes.Session, day)
 	orTime(&c.Limits.Lock, 5*time.Minute)
-	orRate(&c.Limits.Number, 10, 24*time.Hour)
+	orRate(&c.Limits.Number, 10, day)
 	orRate(&c.Limits.Network, 30, time.Hour)
 	orRate(&c.Limits.Client, 3000, time.Hour)
 	orRate(&c.Limits.Deployment, 10000, time.Hour)
+	orTime(&c.Keys.RotateEvery, 30*day)
+	orTime(&c.Keys.PublishBefore, min(day, time.Duration(c.Keys.RotateEvery)))
 }
 
-func checkApp(c TruecallerConfig, wrong func(string, string, ...any)) truecaller.App {
+func isAddress(text string) bool {
+	_, port, err := net.SplitHostPort(text)
+	n, err2 := strconv.ParseUint(port, 10, 16)
+	return err == nil && err2 == nil && n > 0
+}
+
+func checkTLS(c TLSConfig, d *decoder) {
+	switch {
+	case c.CertFile == "" && c.KeyFile == "":
+	case c.KeyFile == "":
+		d.wrong("tls.key_file", "missing; cert_file and key_file go together")
+	case c.CertFile == "":
+		d.wrong("tls.cert_file", "missing; cert_file and key_file go together")
+	default:
+		if _, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile); err != nil {
+			d.wrong("tls", "the certificate does not load: %s", strings.TrimPrefix(err.Error(), "tls: "))
+		}
+	}
+}
+
+func checkMaster(c Config, d *decoder) *keys.Master {
+	key := "master_key_file"
+	var master *keys.Master
+	var err error
+	switch {
+	case c.MasterKey != "":
+		key = "master_key"
+		master, err = keys.ParseMaster(c.MasterKey)
+	case c.MasterKeyFile != "":
+		master, err = keys.LoadMaster(c.MasterKeyFile)
+	default:
+		err = errors.New("missing; for a new deployment: calleridp keys init-master --out /etc/calleridp/master.key, then name that file here")
+	}
+	if err != nil {
+		d.wrong(key, "%s", strings.TrimPrefix(err.Error(), "keys: "))
+	}
+	return master
+}
+
+// checkTimes holds times within what makes sense.
+func checkTimes(c Config, d *decoder) {
+	for _, t := range []struct {
+		key         string
+		value       duration
+		least, most time.Duration
+		because     string
+	}{
+		{"truecaller.timeout", c.Truecaller.Timeout, time.Second, 12 * time.Second, "a browser waits for it"},
+		{"lifetimes.attempt", c.Lifetimes.Attempt, time.Second, time.Hour, "people answer a phone in minutes"},
+		{"lifetimes.code", c.Lifetimes.Code, time.Second, 10 * time.Minute, "codes are used at once (RFC 6749 section 4.1.2)"},
+		{"lifetimes.id_token", c.Lifetimes.IDToken, 5 * time.Minute, 0, "clients' clocks differ"},
+		{"lifetimes.access_token", c.Lifetimes.AccessToken, time.Minute, 0, "clients' clocks differ"},
+		{"lifetimes.refresh_idle", c.Lifetimes.RefreshIdle, time.Minute, time.Duration(c.Lifetimes.RefreshMax), "it ends with refresh_max"},
+		{"lifetimes.refresh_max", c.Lifetimes.RefreshMax, time.Minute, 0, "it would be of no use"},
+		{"lifetimes.refresh_grace", c.Lifetimes.RefreshGrace, time.Second, 10 * time.Minute, "it is for answers that got lost on their way"},
+		{"lifetimes.session", c.Lifetimes.Session, time.Minute, 0, "it would be of no use"},
+		{"limits.lock", c.Limits.Lock, time.Second, 24 * time.Hour, "phones must be left in peace, and can be asked again"},
+		{"keys.rotate_every", c.Keys.RotateEvery, time.Hour, 0, "clients cache keys"},
+		{"keys.publish_before", c.Keys.PublishBefore, 15 * time.Minute, time.Duration(c.Keys.RotateEvery), "clients cache keys, and every key is published before it signs"},
+	} {
+		switch value := time.Duration(t.value); {
+		case d.failed(t.key):
+		case value < t.least:
+			d.wrong(t.key, "%s is too short; at least %s, because %s", value, t.least, t.because)
+		case t.most > 0 && value > t.most:
+			d.wrong(t.key, "%s is too long; at most %s, because %s", value, t.most, t.because)
+		}
+	}
+}
+
+func checkApp(c TruecallerConfig, d *decoder) truecaller.App {
 	app := truecaller.App{ID: appID, Name: c.AppName}
 	if c.AppName == "" {
-		wrong("truecaller.app_name", "missing; write the name that the phone shows")
+		d.wrong("truecaller.app_name", "missing; write the name that the phone shows")
 	}
-	app.Key = secret("truecaller.app_key", c.AppKey, c.AppKeyFile, wrong)
-	if callback := secret("truecaller.callback_secret", c.CallbackSecret, c.CallbackSecretFile, wrong); callback != "" {
-		if len(callback) < 32 || strings.Trim(callback, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
-			wrong("truecaller.callback_secret_file", "the secret must be at least 32 letters and digits; openssl rand -hex 32 makes one")
+	app.Key = secret("truecaller.app_key", c.AppKey, c.AppKeyFile, d, func(text string) string {
+		if strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }) {
+			return "has spaces or characters that no appKey has; it must be the appKey alone"
 		}
-		app.CallbackSecrets = []string{callback}
-	}
-	app.API = endpoint("truecaller.api_url", c.APIURL, wrong)
-	for _, text := range c.ProfileURLs {
-		app.Profiles = append(app.Profiles, endpoint("truecaller.profile_urls", text, wrong))
+		return ""
+	})
+	app.CallbackSecrets = []string{secret("truecaller.callback_secret", c.CallbackSecret, c.CallbackSecretFile, d, func(text string) string {
+		if len(text) < 32 || strings.Trim(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
+			return "must be at least 32 letters and digits; openssl rand -hex 32 makes one"
+		}
+		return ""
+	})}
+	app.API = endpoint("truecaller.api_url", c.APIURL, d)
+	for i, text := range c.ProfileURLs {
+		app.Profiles = append(app.Profiles, endpoint(fmt.Sprintf("truecaller.profile_urls[%d]", i), text, d))
 	}
 	return app
 }
 
 // endpoint is an address at Truecaller. Plain http is for a simulator on
-// loopback.
-func endpoint(key, text string, wrong func(string, string, ...any)) *url.URL {
+// loopback (invariant 5).
+func endpoint(key, text string, d *decoder) *url.URL {
 	u, err := url.Parse(text)
-	if err != nil || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
-		wrong(key, "%q is not an address like https://api4.truecaller.com", text)
+	if err != nil || u.Hostname() == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		d.wrong(key, "%q is not an address like https://api4.truecaller.com", text)
 		return &url.URL{}
 	}
 	if ip := net.ParseIP(u.Hostname()); u.Scheme != "https" && !(u.Scheme == "http" && ip != nil && ip.IsLoopback()) {
-		wrong(key, "%q must be https", text)
+		d.wrong(key, "%q must be https: secrets are sent there", text)
 	}
 	return u
 }
 
-// secret takes a secret from the environment or from a file.
-func secret(key, value, file string, wrong func(string, string, ...any)) string {
+// secret takes a secret from the environment or from a file. mistake says what is
+// wrong with it, "" for nothing; it never repeats it.
+func secret(key, value, file string, d *decoder, mistake func(string) string) string {
+	value = strings.TrimSpace(value)
+	switch {
+	case value != "":
+	case file != "":
+		key += "_file"
+		value = secretFile(key, file, d)
+	case !d.failed(key):
+		d.wrong(key+"_file", "missing; name a file, or set %s", variable(key))
+	}
 	if value != "" {
-		return strings.TrimSpace(value)
-	}
-	if file == "" {
-		wrong(key+"_file", "missing; name a file, or set CALLERIDP_%s", strings.ToUpper(strings.ReplaceAll(key, ".", "_")))
-		return ""
-	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		wrong(key+"_file", "%v", err)
-		return ""
-	}
-	if value = strings.TrimSpace(string(text)); value == "" {
-		wrong(key+"_file", "%s is empty", file)
+		if text := mistake(value); text != "" {
+			d.wrong(key, "%s", text)
+		}
 	}
 	return value
 }
 
-func checkClients(all []ClientConfig, development bool, wrong func(string, string, ...any)) []client.Client {
+func secretFile(key, file string, d *decoder) string {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		d.wrong(key, "%v", err)
+		return ""
+	}
+	value := strings.TrimSpace(string(text))
+	if value == "" {
+		d.wrong(key, "%s is empty", file)
+	}
+	return value
+}
+
+func checkClients(all []ClientConfig, d *decoder) []client.Client {
 	var clients []client.Client
-	seen := map[string]bool{}
+	first := map[string]int{}
 	for i, c := range all {
-		key := fmt.Sprintf("clients[%d] (%s)", i, c.ID)
-		if seen[c.ID] {
-			wrong(key, "client_id is declared twice")
+		key := fmt.Sprintf("clients[%d]", i)
+		if c.ID == "" {
+			d.wrong(key+".client_id", "missing")
+		} else if j, twice := first[c.ID]; twice {
+			d.wrong(key+".client_id", "%q is declared already in clients[%d]", c.ID, j)
+		} else {
+			first[c.ID] = i
 		}
-		seen[c.ID] = true
-		out := client.Client{
-			ID: c.ID, Name: c.Name, LogoURI: c.LogoURI, URI: c.URI, TOSURI: c.TOSURI, PolicyURI: c.PolicyURI, Public: c.Public,
-			RedirectURIs: c.RedirectURIs, PostLogoutRedirectURIs: c.PostLogoutRedirectURIs, AllowedOrigins: c.AllowedOrigins,
-			Scopes: c.Scopes, WithoutPKCE: c.DangerouslyWithoutPKCE, IDTokenAlg: c.IDTokenAlg, SectorHost: c.SectorHost, Region: c.Region,
-		}
-		switch c.SubjectType {
-		case "", "public":
-		case "pairwise":
-			out.Pairwise = true
-		default:
-			wrong(key, "subject_type: %q: use public or pairwise", c.SubjectType)
-		}
-		switch {
-		case c.Secret != "" && !development:
-			wrong(key, "secret: put it in a file of its own and name that as secret_file")
-		case c.Secret != "":
-			out.SecretHashes = [][32]byte{client.HashSecret(c.Secret)}
-		case c.SecretFile != "":
-			text, err := os.ReadFile(c.SecretFile)
-			if err != nil {
-				wrong(key, "secret_file: %v", err)
-			} else if strings.TrimSpace(string(text)) == "" {
-				wrong(key, "secret_file: %s is empty", c.SecretFile)
-			}
-			out.SecretHashes = [][32]byte{client.HashSecret(strings.TrimSpace(string(text)))}
-		}
-		if c.Region != "" && !phone.IsRegion(c.Region) {
-			wrong(key, "region: %q is not a country of two capital letters, like IN", c.Region)
-		}
-		for _, problem := range client.Validate(out) {
-			if problem.Key == "secret" && c.SecretFile != "" {
-				continue // said already: the file could not be read
-			}
-			wrong(key, "%s", problem)
-		}
-		clients = append(clients, out)
+		clients = append(clients, checkClient(key, c, d))
 	}
 	return clients
 }
 
-// problemsError is all problems, a line each.
-func problemsError(file string, problems []error) error {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s has %d problem", file, len(problems))
-	if len(problems) > 1 {
-		b.WriteByte('s')
+func checkClient(key string, c ClientConfig, d *decoder) client.Client {
+	out := client.Client{
+		ID: c.ID, Name: c.Name, LogoURI: c.LogoURI, URI: c.URI, TOSURI: c.TOSURI, PolicyURI: c.PolicyURI, Public: c.Public,
+		RedirectURIs: c.RedirectURIs, PostLogoutRedirectURIs: c.PostLogoutRedirectURIs, AllowedOrigins: c.AllowedOrigins,
+		Scopes: c.Scopes, WithoutPKCE: c.DangerouslyWithoutPKCE, IDTokenAlg: c.IDTokenAlg, SectorHost: c.SectorHost, Region: c.Region,
 	}
-	b.WriteByte(':')
-	for _, p := range problems {
-		b.WriteString("\n  " + p.Error())
+	if c.Name == "" {
+		d.wrong(key+".name", "missing; people see it when they sign in")
 	}
-	return errors.New(b.String())
+	if c.DefaultMaxAge > 0 {
+		age := time.Duration(c.DefaultMaxAge)
+		out.DefaultMaxAge = &age
+	}
+	switch c.SubjectType {
+	case "", "public":
+	case "pairwise":
+		out.Pairwise = true
+	default:
+		d.wrong(key+".subject_type", "%q: use public or pairwise", c.SubjectType)
+	}
+	secret := strings.TrimSpace(c.Secret)
+	if c.SecretFile != "" {
+		secret = secretFile(key+".secret_file", c.SecretFile, d)
+	}
+	if secret != "" {
+		out.SecretHashes = [][32]byte{client.HashSecret(secret)}
+	}
+	for _, p := range client.Validate(out) {
+		name, ok := clientKeys[p.Key]
+		if !ok {
+			name = p.Key
+		}
+		if p.Key == "secret" && d.failed(key+".secret") {
+			continue // said already: it stands in the document
+		}
+		if full := key + "." + name; !d.failed(full) {
+			d.wrong(full, "%s", p.Text)
+		}
+	}
+	return out
 }
 
-func configCommand(_ context.Context, args []string, out io.Writer) error {
-	if len(args) == 0 || args[0] != "check" {
-		return fmt.Errorf("%w: say calleridp config check --config FILE", errUsage)
-	}
-	f := flags("config check", "says everything that is wrong with a configuration", out)
-	file := f.String("config", "", "the configuration `file`")
-	if err := parse(f, args[1:]); err != nil {
-		return err
-	}
-	if _, err := configured(*file); err != nil {
-		return err
-	}
-	_, err := fmt.Fprintf(out, "%s is right\n", *file)
-	return err
-}
-
-// configured loads and checks the file.
-func configured(file string) (settings, error) {
-	if file == "" {
-		return settings{}, fmt.Errorf("%w: --config FILE is missing", errUsage)
-	}
-	c, err := loadConfig(file, os.LookupEnv)
-	if err != nil {
-		return settings{}, err
-	}
-	s, problems := check(c, false)
-	if len(problems) > 0 {
-		return settings{}, problemsError(file, problems)
-	}
-	return s, nil
+// clientKeys are the keys here of what the registry names otherwise.
+var clientKeys = map[string]string{
+	"id": "client_id", "secret": "secret_file", "id_token_alg": "id_token_signed_response_alg", "without_pkce": "dangerously_without_pkce",
 }

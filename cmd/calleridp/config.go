@@ -1,27 +1,24 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"reflect"
 	"strconv"
 	"strings"
 	"time"
 
 	"calleridp/provider/limit"
-
-	"github.com/goccy/go-yaml"
 )
 
 // Config is the configuration file, a YAML document. Unknown keys are refused.
+// docs/configuration.md is made of these comments.
 //
-// Every key that is not in a list can also come from the environment, which
-// wins: CALLERIDP_ and the key in capitals, with underscores between the levels,
-// as in CALLERIDP_ISSUER or CALLERIDP_TRUECALLER_APP_KEY_FILE. Lists of text are
-// separated by commas there. Secrets come from files (keys that end in _file) or
-// from the environment, never from the document itself.
+// Every key but clients can also come from the environment, which wins:
+// CALLERIDP_ and the key in capitals, with underscores between the levels, as in
+// CALLERIDP_ISSUER or CALLERIDP_TRUECALLER_APP_NAME. Lists are separated by
+// commas there. An empty variable counts as none.
+//
+// Secrets come from files (the keys that end in _file) or from the environment
+// (the same key without _file), never from the document itself.
 //
 // Times are written like 90s, 15m, 12h or 30d. Rates are written like 10/1h: ten
 // at once, and ten more in each hour.
@@ -48,10 +45,10 @@ type Config struct {
 
 	// MasterKeyFile has the key under which everything in the store is sealed;
 	// `calleridp keys init-master --out FILE` makes one. Keep a copy elsewhere:
-	// without it the store cannot be read. The key itself may be in the
-	// environment instead, as CALLERIDP_MASTER_KEY.
+	// without it the store cannot be read. Required, or CALLERIDP_MASTER_KEY with
+	// the key itself.
 	MasterKeyFile string `yaml:"master_key_file"`
-	MasterKey     string `yaml:"-" env:"MASTER_KEY"`
+	MasterKey     string `yaml:"master_key" secret:"environment"`
 
 	// Truecaller is the app that was registered in Truecaller's developer portal.
 	Truecaller TruecallerConfig `yaml:"truecaller"`
@@ -103,14 +100,14 @@ type TLSConfig struct {
 type TruecallerConfig struct {
 	// AppName is what the phone shows; it appears on our pages. Required.
 	AppName string `yaml:"app_name"`
-	// AppKeyFile has the appKey. Or CALLERIDP_TRUECALLER_APP_KEY. Required.
+	// AppKeyFile has the appKey. Required, or CALLERIDP_TRUECALLER_APP_KEY.
 	AppKeyFile string `yaml:"app_key_file"`
-	AppKey     string `yaml:"-" env:"TRUECALLER_APP_KEY"`
+	AppKey     string `yaml:"app_key" secret:"environment"`
 	// CallbackSecretFile has the secret last part of the callback address: at
-	// least 32 letters and digits, for example from `openssl rand -hex 32`. Or
-	// CALLERIDP_TRUECALLER_CALLBACK_SECRET. Required.
+	// least 32 letters and digits, for example from `openssl rand -hex 32`.
+	// Required, or CALLERIDP_TRUECALLER_CALLBACK_SECRET.
 	CallbackSecretFile string `yaml:"callback_secret_file"`
-	CallbackSecret     string `yaml:"-" env:"TRUECALLER_CALLBACK_SECRET"`
+	CallbackSecret     string `yaml:"callback_secret" secret:"environment"`
 	// APIURL is where pushes are asked for. Default https://api4.truecaller.com.
 	APIURL string `yaml:"api_url"`
 	// ProfileURLs are where profiles may be fetched; a callback can only choose
@@ -130,7 +127,7 @@ type ClientConfig struct {
 	// SecretFile has its client_secret. A confidential client needs one.
 	SecretFile string `yaml:"secret_file"`
 	// Secret is the same in the clear, accepted by `calleridp dev` only.
-	Secret string `yaml:"secret"`
+	Secret string `yaml:"secret" secret:"dev"`
 	// Public says that it cannot keep a secret: a browser or phone application.
 	Public bool `yaml:"public"`
 	// RedirectURIs are where people may be sent back to, compared whole. Required.
@@ -151,6 +148,9 @@ type ClientConfig struct {
 	SectorHost string `yaml:"sector_host"`
 	// Region overrides default_region.
 	Region string `yaml:"region"`
+	// DefaultMaxAge is the max_age of requests that name none: a sign-in that is
+	// older is not good enough for this client. Default none.
+	DefaultMaxAge duration `yaml:"default_max_age"`
 	// LogoURI, URI, TOSURI and PolicyURI are shown to people, https.
 	LogoURI   string `yaml:"logo_uri"`
 	URI       string `yaml:"client_uri"`
@@ -167,7 +167,7 @@ type LifetimesConfig struct {
 	Code         duration `yaml:"code"`          // Default 60s.
 	IDToken      duration `yaml:"id_token"`      // Default 1h, at least 5m.
 	AccessToken  duration `yaml:"access_token"`  // Default 1h.
-	RefreshIdle  duration `yaml:"refresh_idle"`  // a refresh token that is not used. Default 30d.
+	RefreshIdle  duration `yaml:"refresh_idle"`  // a refresh token that is not used. Default 30d, or refresh_max if that is shorter.
 	RefreshMax   duration `yaml:"refresh_max"`   // all refreshing, from the sign-in. Default 180d.
 	RefreshGrace duration `yaml:"refresh_grace"` // a used refresh token still gives its successor. Default 45s.
 	Session      duration `yaml:"session"`       // a signed-in browser. Default 24h.
@@ -201,22 +201,22 @@ type LogConfig struct {
 	Format string `yaml:"format"` // json (default) or text.
 }
 
-// duration is a time.Duration that also knows days.
+// duration is a time.Duration that also knows days. The zero value means that nothing was said.
 type duration time.Duration
 
 func (d *duration) UnmarshalText(text []byte) error {
 	s := string(text)
 	if days, ok := strings.CutSuffix(s, "d"); ok {
 		n, err := strconv.ParseUint(days, 10, 16)
-		if err != nil {
-			return fmt.Errorf("%q is not a time; write it like 90s, 15m, 12h or 30d", s)
+		if err != nil || n == 0 {
+			return fmt.Errorf("%q is not a time above zero; write it like 90s, 15m, 12h or 30d", s)
 		}
 		*d = duration(time.Duration(n) * 24 * time.Hour)
 		return nil
 	}
 	v, err := time.ParseDuration(s)
-	if err != nil || v < 0 {
-		return fmt.Errorf("%q is not a time; write it like 90s, 15m, 12h or 30d", s)
+	if err != nil || v <= 0 {
+		return fmt.Errorf("%q is not a time above zero; write it like 90s, 15m, 12h or 30d", s)
 	}
 	*d = duration(v)
 	return nil
@@ -229,86 +229,9 @@ func (r *rate) UnmarshalText(text []byte) error {
 	burst, period, ok := strings.Cut(string(text), "/")
 	n, err := strconv.ParseUint(strings.TrimSpace(burst), 10, 31)
 	var every duration
-	if !ok || err != nil || n == 0 || every.UnmarshalText([]byte(strings.TrimSpace(period))) != nil || every <= 0 {
+	if !ok || err != nil || n == 0 || every.UnmarshalText([]byte(strings.TrimSpace(period))) != nil {
 		return fmt.Errorf("%q is not a rate; write it like 10/1h", text)
 	}
 	*r = rate{Burst: int(n), Period: time.Duration(every)}
-	return nil
-}
-
-// loadConfig reads the file, then the environment. The errors are about the
-// document as such; what is in it is checked by check.
-func loadConfig(path string, environment func(string) (string, bool)) (Config, error) {
-	var c Config
-	text, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return Config{}, fmt.Errorf("there is no configuration file %s; deploy/calleridp.example.yaml is a start", path)
-	}
-	if err != nil {
-		return Config{}, err
-	}
-	if err := decodeStrictly(text, &c); err != nil {
-		return Config{}, fmt.Errorf("%s: %w", path, err)
-	}
-	if err := fromEnvironment(reflect.ValueOf(&c).Elem(), "CALLERIDP", environment); err != nil {
-		return Config{}, err
-	}
-	return c, nil
-}
-
-// decodeStrictly refuses unknown keys, duplicate ones and wrong types, and says
-// where they are.
-func decodeStrictly(text []byte, v any) error {
-	if len(strings.TrimSpace(string(text))) == 0 {
-		return nil
-	}
-	if err := yaml.UnmarshalWithOptions(text, v, yaml.Strict()); err != nil {
-		return errors.New(yaml.FormatError(err, false, true))
-	}
-	return nil
-}
-
-// fromEnvironment overlays what the environment has.
-func fromEnvironment(v reflect.Value, prefix string, environment func(string) (string, bool)) error {
-	for i := range v.NumField() {
-		field := v.Type().Field(i)
-		name := prefix + "_" + strings.ToUpper(field.Tag.Get("yaml"))
-		if own := field.Tag.Get("env"); own != "" {
-			name = "CALLERIDP_" + own
-		}
-		target := v.Field(i)
-		if text, ok := target.Addr().Interface().(interface{ UnmarshalText([]byte) error }); ok {
-			if value, set := environment(name); set {
-				if err := text.UnmarshalText([]byte(value)); err != nil {
-					return fmt.Errorf("%s: %w", name, err)
-				}
-			}
-			continue
-		}
-		if target.Kind() == reflect.Struct {
-			if err := fromEnvironment(target, name, environment); err != nil {
-				return err
-			}
-			continue
-		}
-		value, set := environment(name)
-		if !set {
-			continue
-		}
-		switch target.Interface().(type) {
-		case string:
-			target.SetString(value)
-		case []string:
-			var list []string
-			for part := range strings.SplitSeq(value, ",") {
-				if part = strings.TrimSpace(part); part != "" {
-					list = append(list, part)
-				}
-			}
-			target.Set(reflect.ValueOf(list))
-		default:
-			return fmt.Errorf("%s: this key cannot come from the environment; write it in the file", name)
-		}
-	}
 	return nil
 }

@@ -2,20 +2,12 @@ package main
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
-	"math/big"
 	"net"
 	"net/http"
 	"os"
@@ -26,13 +18,15 @@ import (
 	"calleridp/cmd/calleridp/demo"
 	"calleridp/keys"
 	"calleridp/provider/limit"
+	"calleridp/storage/bolt"
 	"calleridp/truecaller/simulator"
 )
 
 // devFlags are the flags of calleridp dev.
 type devFlags struct {
 	providerPort, simulatorPort, demoPort int
-	data, host, clients                   string
+	data, host                            string
+	clients                               texts
 	tls, json, verbose                    bool
 	attemptLife                           time.Duration
 }
@@ -46,14 +40,17 @@ func dev(ctx context.Context, args []string, out io.Writer) error {
 	f.IntVar(&o.simulatorPort, "simulator-port", 9441, "`port` of the simulated Truecaller and its phone")
 	f.IntVar(&o.demoPort, "demo-port", 9442, "`port` of the demo application")
 	f.StringVar(&o.data, "data", "", "keep data in this `directory`; default a temporary one, deleted at the end")
-	f.StringVar(&o.clients, "clients", "", "register the clients of this YAML `file` too, a list as under clients: in the configuration")
+	f.Var(&o.clients, "clients", "register the clients of this YAML `file` too, a list as under clients: in the configuration; may be repeated")
 	f.BoolVar(&o.tls, "tls", false, "serve the provider over HTTPS, with a certificate of its own making")
 	f.StringVar(&o.host, "host", "127.0.0.1", "host `name` in issuer and certificate; it must lead to this machine")
 	f.DurationVar(&o.attemptLife, "attempt-life", 5*time.Minute, "how long a request on the phone stays open")
 	f.BoolVar(&o.json, "json", false, "when ready, print one line of JSON with the addresses, and nothing else")
 	f.BoolVar(&o.verbose, "v", false, "log every request")
-	if err := parse(f, args); err != nil {
+	if _, err := parse(f, args); err != nil {
 		return err
+	}
+	if ip := net.ParseIP(o.host); !o.tls && o.host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return usageError("--host %s needs --tls: plain HTTP is accepted at loopback addresses only", o.host)
 	}
 	say := func(format string, args ...any) {
 		if !o.json {
@@ -66,22 +63,22 @@ func dev(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	defer provider.Close()
 	phone, err := loopback("--simulator-port", o.simulatorPort)
 	if err != nil {
 		return err
 	}
+	defer phone.Close()
 	shop, err := loopback("--demo-port", o.demoPort)
 	if err != nil {
 		return err
 	}
-	at := func(scheme, host string, l net.Listener) string {
-		return scheme + "://" + net.JoinHostPort(host, strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
-	}
+	defer shop.Close()
 	scheme := "http"
 	if o.tls {
 		scheme = "https"
 	}
-	issuer, phoneURL, shopURL := at(scheme, o.host, provider), at("http", "127.0.0.1", phone), at("http", "127.0.0.1", shop)
+	issuer, phoneURL, shopURL := address(scheme, o.host, provider), address("http", "127.0.0.1", phone), address("http", "127.0.0.1", shop)
 
 	if o.data == "" {
 		if o.data, err = os.MkdirTemp("", "calleridp-dev-"); err != nil {
@@ -92,24 +89,35 @@ func dev(ctx context.Context, args []string, out io.Writer) error {
 	if err := os.MkdirAll(o.data, 0o700); err != nil {
 		return fmt.Errorf("--data: %w", err)
 	}
-	say("Making keys; this takes a few seconds at the first start.\n")
 	s, err := devSettings(o, issuer, phoneURL, shopURL)
 	if err != nil {
 		return err
 	}
-	log := logger(s)
-	slog.SetDefault(log)
-	srv, err := build(ctx, s, log, true)
-	if err != nil {
-		return err
+	// A folder may be named so deep that no socket fits into it.
+	if len(s.AdminSocket) > maxSocketPath {
+		dir, err := os.MkdirTemp("", "calleridp-dev-")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(dir)
+		s.AdminSocket = filepath.Join(dir, "admin.sock")
 	}
 	trust := http.DefaultClient
 	var certificate *certificates
 	if o.tls {
 		if certificate, trust, err = devCertificate(o.data, o.host); err != nil {
-			srv.store.Close()
 			return err
 		}
+	}
+	say("Making keys; this takes a few seconds at the first start.\n")
+	log := logger(s)
+	slog.SetDefault(log)
+	srv, err := build(ctx, s, log, true)
+	if errors.Is(err, bolt.ErrIssuer) {
+		return fmt.Errorf("%s belongs to a provider at another address; use the same --provider-port, --host and --tls as then, or another --data", o.data)
+	}
+	if err != nil {
+		return err
 	}
 
 	sim := simulator.New(simulator.Config{
@@ -129,27 +137,33 @@ func dev(ctx context.Context, args []string, out io.Writer) error {
 		defer web.Close()
 	}
 
-	if o.json {
-		json.NewEncoder(out).Encode(map[string]string{"issuer": issuer, "simulator": phoneURL, "demo": shopURL, "data": o.data, "admin_socket": s.AdminSocket})
-	} else {
+	return srv.serve(ctx, s, provider, certificate, log, func() {
+		if o.json {
+			json.NewEncoder(out).Encode(map[string]string{"issuer": issuer, "simulator": phoneURL, "demo": shopURL, "data": o.data, "admin_socket": s.AdminSocket})
+			return
+		}
 		say("Ready.\n\n")
 		say("  Demo application   %s\n", shopURL)
 		say("  Simulated phone    %s\n", phoneURL)
-		say("  Issuer             %s   (client demo, secret demo-secret)\n\n", issuer)
+		say("  Issuer             %s   (client demo, secret demo-secret)\n", issuer)
+		say("  Every page         %s/gallery\n\n", issuer)
 		say("Open the demo application and sign in with +46 70 174 06 05, which approves by itself.\n")
 		say("Any other number waits until you approve it on the simulated phone. Stop with Ctrl-C.\n")
-	}
-	return srv.serve(ctx, s, provider, certificate, log)
+	})
+}
+
+func address(scheme, host string, l net.Listener) string {
+	return scheme + "://" + net.JoinHostPort(host, strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
 }
 
 // loopback opens a port on loopback, never on another address.
 func loopback(flag string, port int) (net.Listener, error) {
 	if port < 0 || port > 65535 {
-		return nil, fmt.Errorf("%w: %s %d is not a port", errUsage, flag, port)
+		return nil, usageError("%s %d is not a port", flag, port)
 	}
 	l, err := listen(flag, net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 	if err != nil {
-		return nil, fmt.Errorf("%w (try %s 0)", err, flag)
+		return nil, fmt.Errorf("%w (%s 0 takes a free one)", err, flag)
 	}
 	return l, nil
 }
@@ -160,15 +174,15 @@ func callbackPath(s settings) string { return "/callback/" + s.app.ID + "/" + s.
 // simulator. Budgets are wide; the lock stays.
 func devSettings(o devFlags, issuer, phoneURL, shopURL string) (settings, error) {
 	masterFile := filepath.Join(o.data, "master.key")
-	if err := keys.CreateMaster(masterFile); err != nil {
-		if _, statErr := os.Stat(masterFile); statErr != nil {
+	if _, err := os.Stat(masterFile); errors.Is(err, fs.ErrNotExist) {
+		if err := keys.CreateMaster(masterFile); err != nil {
 			return settings{}, err
 		}
 	}
 	wide := rate(limit.Rate{Burst: 1_000_000, Period: time.Hour})
 	redirects := []string{shopURL + "/callback"}
 	c := Config{
-		Issuer: issuer, Listen: "127.0.0.1:0", DataDir: o.data, MasterKeyFile: masterFile, DefaultRegion: "SE",
+		Issuer: issuer, DataDir: o.data, MasterKeyFile: masterFile, DefaultRegion: "SE",
 		Truecaller: TruecallerConfig{
 			AppName: "Demo shop", AppKey: "simulated-app-key", CallbackSecret: "simulated-callback-secret-on-loopback-only",
 			APIURL: phoneURL, ProfileURLs: []string{phoneURL},
@@ -189,78 +203,21 @@ func devSettings(o devFlags, issuer, phoneURL, shopURL string) (settings, error)
 	if o.json {
 		c.Log.Format = "json"
 	}
-	if o.clients != "" {
-		text, err := os.ReadFile(o.clients)
-		if err != nil {
+	for _, file := range o.clients {
+		d := &decoder{secrets: "dev", where: map[string]string{}}
+		var more []ClientConfig
+		if err := d.readDocument(file, "clients", &more); err != nil {
 			return settings{}, fmt.Errorf("--clients: %w", err)
 		}
-		var more []ClientConfig
-		if err := decodeStrictly(text, &more); err != nil {
-			return settings{}, fmt.Errorf("--clients: %s: %w", o.clients, err)
+		if len(d.problems) > 0 {
+			return settings{}, &problems{Source: file, All: d.problems}
 		}
 		c.Clients = append(c.Clients, more...)
 	}
-	s, problems := check(c, true)
-	if len(problems) > 0 {
-		return settings{}, problemsError("the development configuration", problems)
+	d := &decoder{secrets: "dev", where: map[string]string{}}
+	s := check(c, d)
+	if len(d.problems) > 0 {
+		return settings{}, &problems{Source: "the development configuration", All: d.problems}
 	}
 	return s, nil
-}
-
-// devCertificate makes a certificate, or takes the one that is there, and a
-// client that trusts it and nothing else.
-func devCertificate(dir, host string) (*certificates, *http.Client, error) {
-	certFile, keyFile := filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")
-	if _, err := os.Stat(certFile); errors.Is(err, fs.ErrNotExist) {
-		if err := makeCertificate(certFile, keyFile, host); err != nil {
-			return nil, nil, fmt.Errorf("--tls: %w", err)
-		}
-	}
-	c, err := loadCertificates(certFile, keyFile)
-	if err != nil {
-		return nil, nil, fmt.Errorf("--tls: %w", err)
-	}
-	pool := x509.NewCertPool()
-	leaf, err := x509.ParseCertificate(c.current.Load().Certificate[0])
-	if err != nil {
-		return nil, nil, fmt.Errorf("--tls: %w", err)
-	}
-	pool.AddCert(leaf)
-	trust := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{
-		TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: true,
-	}}
-	return c, trust, nil
-}
-
-func makeCertificate(certFile, keyFile, host string) error {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return err
-	}
-	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
-	if err != nil {
-		return err
-	}
-	template := &x509.Certificate{
-		SerialNumber: serial, Subject: pkix.Name{CommonName: host},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(0, 3, 0),
-		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		IsCA: true, BasicConstraintsValid: true,
-		DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
-	}
-	if net.ParseIP(host) == nil {
-		template.DNSNames = append(template.DNSNames, host)
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		return err
-	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}), 0o600); err != nil {
-		return err
-	}
-	return os.WriteFile(certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o644)
 }

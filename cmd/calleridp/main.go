@@ -1,12 +1,18 @@
 // Command calleridp is an OpenID Provider that signs people in with Truecaller.
 //
-//	main.go      the commands
-//	config.go    the configuration file: its struct is the manual
-//	check.go     what can be wrong with it
-//	build.go     puts all parts together, in one function
-//	web.go       listening, middleware, shutting down
-//	dev.go       everything on a laptop
-//	manage.go    client and keys: they talk to the running server
+//	main.go          the commands
+//	config.go        the configuration file: its struct is the manual
+//	decode.go        reads it, and the environment
+//	check.go         what can be wrong with it
+//	build.go         puts all parts together, in one function
+//	serve.go         listens, and stops in peace
+//	middleware.go    what every request goes through
+//	address.go       whose request it is, behind proxies
+//	certificate.go   the certificate, read again when it changes
+//	dev.go           everything on a laptop
+//	operator.go      talks to the running server for the next two
+//	clients.go       client: the applications
+//	signingkeys.go   keys: the signing keys, and the master key
 package main
 
 import (
@@ -18,6 +24,8 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"syscall"
 )
 
@@ -42,17 +50,48 @@ client and keys talk to the running server. Each command explains its flags with
 // command is a subcommand. It returns what went wrong in one line.
 type command func(ctx context.Context, args []string, out io.Writer) error
 
+// commands are the first words of the command line.
 var commands = map[string]command{
 	"serve":   serve,
 	"dev":     dev,
-	"config":  configCommand,
-	"client":  clientCommand,
-	"keys":    keysCommand,
+	"config":  group("config", map[string]command{"check": configCheck}),
+	"client":  group("client", map[string]command{"add": clientAdd, "list": clientList, "show": clientShow, "rotate-secret": clientRotateSecret, "remove": clientRemove}),
+	"keys":    group("keys", map[string]command{"init-master": keysInitMaster, "list": keysList, "rotate": keysRotate}),
 	"version": version,
 }
 
-// errUsage is for wrong words and flags: exit status 2.
-var errUsage = errors.New("usage")
+// group is a command whose next word chooses among others.
+func group(name string, members map[string]command) command {
+	var words []string
+	for word := range members {
+		words = append(words, word)
+	}
+	slices.Sort(words)
+	choice := strings.Join(words, ", ")
+	return func(ctx context.Context, args []string, out io.Writer) error {
+		if len(args) == 0 {
+			return usageError("say which: calleridp %s %s", name, strings.Join(words, "|"))
+		}
+		if args[0] == "-h" || args[0] == "--help" || args[0] == "help" {
+			fmt.Fprintf(out, "calleridp %s: say one of %s; each explains its flags with -h\n", name, choice)
+			return nil
+		}
+		do, ok := members[args[0]]
+		if !ok {
+			return usageError("there is no %s %s; there are %s", name, args[0], choice)
+		}
+		return do(ctx, args[1:], out)
+	}
+}
+
+// wrongUsage is about wrong words and flags: exit status 2.
+type wrongUsage struct{ text string }
+
+func (e *wrongUsage) Error() string { return e.text }
+
+func usageError(format string, args ...any) error {
+	return &wrongUsage{fmt.Sprintf(format, args...)}
+}
 
 func main() {
 	// The first signal ends it in peace, a second one at once.
@@ -61,7 +100,11 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
+// run is the whole program: 0 for success, 1 for failure, 2 for wrong usage.
 func run(ctx context.Context, args []string, out, errOut io.Writer) int {
+	if len(args) > 1 && args[0] == "help" { // calleridp help serve
+		args = append(args[1:], "-h")
+	}
 	if len(args) == 0 || args[0] == "help" || args[0] == "-h" || args[0] == "--help" {
 		fmt.Fprint(out, usage)
 		return 0
@@ -71,16 +114,15 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 		fmt.Fprintf(errOut, "calleridp: there is no command %q; calleridp help lists them\n", args[0])
 		return 2
 	}
-	switch err := do(ctx, args[1:], out); {
-	case err == nil, errors.Is(err, flag.ErrHelp):
+	err := do(ctx, args[1:], out)
+	if err == nil || errors.Is(err, flag.ErrHelp) {
 		return 0
-	case errors.Is(err, errUsage):
-		fmt.Fprintf(errOut, "calleridp %s: %v\n", args[0], err)
-		return 2
-	default:
-		fmt.Fprintf(errOut, "calleridp %s: %v\n", args[0], err)
-		return 1
 	}
+	fmt.Fprintf(errOut, "calleridp %s: %v\n", args[0], err)
+	if wrong := (*wrongUsage)(nil); errors.As(err, &wrong) {
+		return 2
+	}
+	return 1
 }
 
 // flagSet is a flag set whose mistakes come back as one line.
@@ -97,26 +139,43 @@ func flags(name, about string, out io.Writer) flagSet {
 	return f
 }
 
-// parse parses flags and refuses anything else. Only -h prints them.
-func parse(f flagSet, args []string) error {
-	err := f.Parse(args)
-	if errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintf(f.out, "calleridp %s: %s\n\n", f.Name(), f.about)
-		f.SetOutput(f.out)
-		f.PrintDefaults()
-		return err
+// parse parses flags, and takes as many other words as names says, each called
+// by its name when it is missing. Flags may stand before and after them. Only -h
+// prints the flags.
+func parse(f flagSet, args []string, names ...string) ([]string, error) {
+	var words []string
+	for {
+		err := f.Parse(args)
+		if errors.Is(err, flag.ErrHelp) {
+			fmt.Fprintf(f.out, "calleridp %s: %s\n\n", strings.Join(append([]string{f.Name()}, names...), " "), f.about)
+			f.SetOutput(f.out)
+			f.PrintDefaults()
+			return nil, err
+		}
+		if err != nil {
+			return nil, usageError("%v; calleridp %s -h lists the flags", err, f.Name())
+		}
+		if f.NArg() == 0 {
+			break
+		}
+		if len(words) == len(names) {
+			return nil, usageError("unexpected %q; calleridp %s -h lists the flags", f.Arg(0), f.Name())
+		}
+		words, args = append(words, f.Arg(0)), f.Args()[1:]
 	}
-	if err != nil {
-		return fmt.Errorf("%w: %v; calleridp %s -h lists the flags", errUsage, err, f.Name())
+	if len(words) < len(names) {
+		return nil, usageError("%s is missing: calleridp %s %s", names[len(words)], f.Name(), strings.Join(names, " "))
 	}
-	if f.NArg() > 0 {
-		return fmt.Errorf("%w: unexpected %q; calleridp %s -h lists the flags", errUsage, f.Arg(0), f.Name())
-	}
-	return nil
+	return words, nil
+}
+
+// configFlag names the configuration file.
+func configFlag(f flagSet) *string {
+	return f.String("config", os.Getenv("CALLERIDP_CONFIG"), "the configuration `file`, or CALLERIDP_CONFIG; without one, the environment alone")
 }
 
 func version(_ context.Context, args []string, out io.Writer) error {
-	if err := parse(flags("version", "what this is", out), args); err != nil {
+	if _, err := parse(flags("version", "what this is", out), args); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintln(out, "calleridp", versionText())
@@ -131,10 +190,10 @@ func versionText() string {
 	text := info.Main.Version
 	if text == "" || text == "(devel)" {
 		text = "development"
-	}
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			text += " " + s.Value
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				text += " " + s.Value
+			}
 		}
 	}
 	return text + " " + info.GoVersion

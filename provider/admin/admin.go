@@ -1,14 +1,18 @@
 // Package admin is the operators' HTTP API. It is served on a Unix socket, whose
-// file permissions say who may use it; it has no other authentication.
+// file permissions say who may use it; it has no other authentication, and must
+// not be served anywhere else.
 //
 //	GET    /v1/clients               all clients
 //	POST   /v1/clients               a new one; the answer has its secret, once
 //	GET    /v1/clients/{id}
 //	DELETE /v1/clients/{id}
-//	POST   /v1/clients/{id}/secret   a new secret
+//	POST   /v1/clients/{id}/secret   a new secret, in the answer, once
 //	GET    /v1/keys                  the signing keys, without their private parts
 //	POST   /v1/keys/rotate?force=    the next keys sign from now on
 //	GET    /v1/stats                 counters of the store
+//
+// Answers are JSON. What was not carried out is answered by a status of 400 or
+// more and a Problem.
 package admin
 
 import (
@@ -39,30 +43,13 @@ type Keys interface {
 	Rotate(ctx context.Context, force bool) error
 }
 
-// Config is what the API needs.
+// Config is what the API needs. Everything is required.
 type Config struct {
 	Clients Clients
 	Keys    Keys
-	Stats   func() any // counters, as they are written in JSON
-	Audit   *slog.Logger
-}
-
-// Client is a client as the API writes it (RFC 7591 §2). Its secret is in the
-// answers that make one, and nowhere else.
-type Client struct {
-	ID                     string   `json:"client_id"`
-	Secret                 string   `json:"client_secret,omitempty"`
-	Name                   string   `json:"client_name"`
-	Public                 bool     `json:"public,omitempty"`
-	RedirectURIs           []string `json:"redirect_uris"`
-	PostLogoutRedirectURIs []string `json:"post_logout_redirect_uris,omitempty"`
-	AllowedOrigins         []string `json:"allowed_origins,omitempty"`
-	Scopes                 []string `json:"scopes,omitempty"`
-	IDTokenAlg             string   `json:"id_token_signed_response_alg,omitempty"`
-	Pairwise               bool     `json:"pairwise,omitempty"`
-	Region                 string   `json:"region,omitempty"`
-	WithoutPKCE            bool     `json:"dangerously_without_pkce,omitempty"`
-	FromConfig             bool     `json:"from_config,omitempty"`
+	Stats   func() any   // counters, as they are written in JSON
+	Log     *slog.Logger // failures of our own
+	Audit   *slog.Logger // what operators changed
 }
 
 // Problem is the answer to a request that was not carried out.
@@ -74,125 +61,67 @@ type Problem struct {
 func Handler(c Config) http.Handler {
 	h := &handler{c}
 	r := chi.NewRouter()
-	r.Get("/v1/clients", h.list)
-	r.Post("/v1/clients", h.add)
-	r.Get("/v1/clients/{id}", h.show)
-	r.Delete("/v1/clients/{id}", h.remove)
-	r.Post("/v1/clients/{id}/secret", h.secret)
-	r.Get("/v1/keys", func(w http.ResponseWriter, r *http.Request) { reply(w, http.StatusOK, h.Keys.Keys()) })
-	r.Post("/v1/keys/rotate", h.rotate)
-	r.Get("/v1/stats", func(w http.ResponseWriter, r *http.Request) { reply(w, http.StatusOK, h.Stats()) })
+	r.Get("/v1/clients", h.answer(h.list))
+	r.Post("/v1/clients", h.answer(h.add))
+	r.Get("/v1/clients/{id}", h.answer(h.show))
+	r.Delete("/v1/clients/{id}", h.answer(h.remove))
+	r.Post("/v1/clients/{id}/secret", h.answer(h.secret))
+	r.Get("/v1/keys", h.answer(func(*http.Request) (int, any, error) { return http.StatusOK, h.Keys.Keys(), nil }))
+	r.Post("/v1/keys/rotate", h.answer(h.rotate))
+	r.Get("/v1/stats", h.answer(func(*http.Request) (int, any, error) { return http.StatusOK, h.Stats(), nil }))
+	r.NotFound(h.answer(func(*http.Request) (int, any, error) {
+		return 0, nil, refused{http.StatusNotFound, "there is no such path; another version of calleridp may have it"}
+	}))
+	r.MethodNotAllowed(h.answer(func(*http.Request) (int, any, error) {
+		return 0, nil, refused{http.StatusMethodNotAllowed, "this path has no such method"}
+	}))
 	return r
 }
 
 type handler struct{ Config }
 
-func (h *handler) list(w http.ResponseWriter, r *http.Request) {
-	all, err := h.Clients.List(r.Context())
-	if err != nil {
-		h.refuse(w, err)
-		return
-	}
-	out := []Client{}
-	for _, c := range all {
-		out = append(out, shown(c))
-	}
-	reply(w, http.StatusOK, out)
+// refused is a request that cannot be carried out, with what operators are told.
+type refused struct {
+	status int
+	text   string
 }
 
-func (h *handler) show(w http.ResponseWriter, r *http.Request) {
-	c, err := h.Clients.Client(r.Context(), chi.URLParam(r, "id"))
-	if err != nil {
-		h.refuse(w, err)
-		return
+func (e refused) Error() string { return e.text }
+
+// answer writes what a handler returned: a status and a value, or an error.
+func (h *handler) answer(do func(r *http.Request) (int, any, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, 1<<20)
+		status, value, err := do(r)
+		no := refused{}
+		switch {
+		case err == nil:
+		case errors.As(err, &no):
+			status, value = no.status, Problem{no.text}
+		default:
+			h.Log.ErrorContext(r.Context(), "an operator's request failed", "method", r.Method, "path", r.URL.Path, "error", err)
+			status, value = http.StatusInternalServerError, Problem{"the server failed: " + err.Error()}
+		}
+		body, err := json.Marshal(value)
+		if err != nil {
+			h.Log.ErrorContext(r.Context(), "an answer to an operator could not be written", "error", err)
+			status, body = http.StatusInternalServerError, []byte(`{"error":"the answer could not be written"}`)
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Cache-Control", "no-store")
+		w.WriteHeader(status)
+		w.Write(append(body, '\n')) // an error means that the operator has gone
 	}
-	reply(w, http.StatusOK, shown(c))
 }
 
-func (h *handler) add(w http.ResponseWriter, r *http.Request) {
-	var in Client
-	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<20))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&in); err != nil {
-		reply(w, http.StatusBadRequest, Problem{"the client is not readable: " + err.Error()})
-		return
-	}
-	c, secret, err := h.Clients.Add(r.Context(), client.Client{
-		ID: in.ID, Name: in.Name, Public: in.Public, RedirectURIs: in.RedirectURIs, PostLogoutRedirectURIs: in.PostLogoutRedirectURIs,
-		AllowedOrigins: in.AllowedOrigins, Scopes: in.Scopes, IDTokenAlg: in.IDTokenAlg, Pairwise: in.Pairwise, Region: in.Region,
-		WithoutPKCE: in.WithoutPKCE,
-	})
-	if err != nil {
-		h.refuse(w, err)
-		return
-	}
-	h.Audit.Info("client.added", "client", c.ID)
-	out := shown(c)
-	out.Secret = secret
-	reply(w, http.StatusCreated, out)
-}
-
-func (h *handler) secret(w http.ResponseWriter, r *http.Request) {
-	id := chi.URLParam(r, "id")
-	secret, err := h.Clients.RotateSecret(r.Context(), id)
-	if err != nil {
-		h.refuse(w, err)
-		return
-	}
-	h.Audit.Info("client.secret_rotated", "client", id)
-	reply(w, http.StatusOK, Client{ID: id, Secret: secret})
-}
-
-func (h *handler) remove(w http.ResponseWriter, r *http.Request) {
-	id := chi.URLParam(r, "id")
-	if err := h.Clients.Remove(r.Context(), id); err != nil {
-		h.refuse(w, err)
-		return
-	}
-	h.Audit.Info("client.removed", "client", id)
-	reply(w, http.StatusOK, Client{ID: id})
-}
-
-func (h *handler) rotate(w http.ResponseWriter, r *http.Request) {
+func (h *handler) rotate(r *http.Request) (int, any, error) {
 	force := r.URL.Query().Get("force") == "true"
 	if err := h.Keys.Rotate(r.Context(), force); err != nil {
-		h.refuse(w, err)
-		return
+		if errors.Is(err, keys.ErrTooYoung) {
+			return 0, nil, refused{http.StatusConflict, trim(err)}
+		}
+		return 0, nil, err
 	}
-	h.Audit.Info("keys.rotated", "force", force)
-	reply(w, http.StatusOK, h.Keys.Keys())
-}
-
-// refuse answers with what operators may know, which is everything.
-func (h *handler) refuse(w http.ResponseWriter, err error) {
-	status := http.StatusInternalServerError
-	invalid := (*client.InvalidError)(nil)
-	switch {
-	case errors.Is(err, client.ErrNotFound):
-		status = http.StatusNotFound
-	case errors.Is(err, client.ErrExists), errors.Is(err, client.ErrFromConfig), errors.Is(err, keys.ErrTooYoung):
-		status = http.StatusConflict
-	case errors.As(err, &invalid):
-		status = http.StatusUnprocessableEntity
-	}
-	reply(w, status, Problem{err.Error()})
-}
-
-func shown(c client.Client) Client {
-	return Client{
-		ID: c.ID, Name: c.Name, Public: c.Public, RedirectURIs: c.RedirectURIs, PostLogoutRedirectURIs: c.PostLogoutRedirectURIs,
-		AllowedOrigins: c.AllowedOrigins, Scopes: c.Scopes, IDTokenAlg: c.IDTokenAlg, Pairwise: c.Pairwise, Region: c.Region,
-		WithoutPKCE: c.WithoutPKCE, FromConfig: c.FromConfig,
-	}
-}
-
-func reply(w http.ResponseWriter, status int, v any) {
-	body, err := json.Marshal(v)
-	if err != nil {
-		status, body = http.StatusInternalServerError, []byte(`{"error":"the answer could not be written"}`)
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
-	w.Write(append(body, '\n'))
+	h.Audit.InfoContext(r.Context(), "keys.rotated", "force", force)
+	return http.StatusOK, h.Keys.Keys(), nil
 }

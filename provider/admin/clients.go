@@ -1,0 +1,189 @@
+package admin
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"calleridp/provider/client"
+
+	"github.com/go-chi/chi/v5"
+)
+
+// Client is a client as the API writes it (RFC 7591 §2, OpenID Connect Dynamic
+// Client Registration §2; the last four are ours). Its secret is in the answers
+// that make one, and nowhere else.
+type Client struct {
+	ID                     string   `json:"client_id"`
+	Secret                 string   `json:"client_secret,omitempty"`
+	Name                   string   `json:"client_name"`
+	URI                    string   `json:"client_uri,omitempty"`
+	LogoURI                string   `json:"logo_uri,omitempty"`
+	TOSURI                 string   `json:"tos_uri,omitempty"`
+	PolicyURI              string   `json:"policy_uri,omitempty"`
+	RedirectURIs           []string `json:"redirect_uris"`
+	PostLogoutRedirectURIs []string `json:"post_logout_redirect_uris,omitempty"`
+	Scope                  string   `json:"scope,omitempty"` // with spaces between; "" for all
+	IDTokenAlg             string   `json:"id_token_signed_response_alg,omitempty"`
+	SubjectType            string   `json:"subject_type,omitempty"` // pairwise; "" for public
+	DefaultMaxAge          *int64   `json:"default_max_age,omitempty"`
+
+	Public         bool     `json:"public,omitempty"` // token_endpoint_auth_method none
+	AllowedOrigins []string `json:"allowed_origins,omitempty"`
+	SectorHost     string   `json:"sector_host,omitempty"`
+	Region         string   `json:"region,omitempty"`
+	WithoutPKCE    bool     `json:"dangerously_without_pkce,omitempty"`
+
+	Created    time.Time `json:"created,omitzero"`      // ignored in requests, like the next
+	FromConfig bool      `json:"from_config,omitempty"` // declared in the configuration file
+}
+
+func (h *handler) list(r *http.Request) (int, any, error) {
+	all, err := h.Clients.List(r.Context())
+	if err != nil {
+		return 0, nil, err
+	}
+	out := []Client{}
+	for _, c := range all {
+		out = append(out, shown(c))
+	}
+	return http.StatusOK, out, nil
+}
+
+func (h *handler) show(r *http.Request) (int, any, error) {
+	id := chi.URLParam(r, "id")
+	c, err := h.Clients.Client(r.Context(), id)
+	if err != nil {
+		return 0, nil, clientError(id, err)
+	}
+	return http.StatusOK, shown(c), nil
+}
+
+func (h *handler) add(r *http.Request) (int, any, error) {
+	var in Client
+	d := json.NewDecoder(r.Body)
+	d.DisallowUnknownFields()
+	if err := d.Decode(&in); err != nil {
+		return 0, nil, refused{http.StatusBadRequest, "the client is not readable: " + strings.TrimPrefix(err.Error(), "json: ")}
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return 0, nil, refused{http.StatusBadRequest, "the client is not readable: there is more than one JSON value"}
+	}
+	if in.Secret != "" {
+		return 0, nil, refused{http.StatusUnprocessableEntity, "client_secret is made by the server; leave it out"}
+	}
+	if strings.TrimSpace(in.Name) == "" {
+		return 0, nil, refused{http.StatusUnprocessableEntity, "client_name is missing; people see it when they sign in"}
+	}
+	c, err := registered(in)
+	if err != nil {
+		return 0, nil, err
+	}
+	added, secret, err := h.Clients.Add(r.Context(), c)
+	if err != nil {
+		return 0, nil, clientError(c.ID, err)
+	}
+	h.Audit.InfoContext(r.Context(), "client.added", "client", added.ID)
+	out := shown(added)
+	out.Secret = secret
+	return http.StatusCreated, out, nil
+}
+
+func (h *handler) secret(r *http.Request) (int, any, error) {
+	id := chi.URLParam(r, "id")
+	secret, err := h.Clients.RotateSecret(r.Context(), id)
+	if err != nil {
+		return 0, nil, clientError(id, err)
+	}
+	h.Audit.InfoContext(r.Context(), "client.secret_rotated", "client", id)
+	c, err := h.Clients.Client(r.Context(), id)
+	if err != nil {
+		return 0, nil, clientError(id, err)
+	}
+	out := shown(c)
+	out.Secret = secret
+	return http.StatusOK, out, nil
+}
+
+func (h *handler) remove(r *http.Request) (int, any, error) {
+	id := chi.URLParam(r, "id")
+	c, err := h.Clients.Client(r.Context(), id)
+	if err == nil {
+		err = h.Clients.Remove(r.Context(), id)
+	}
+	if err != nil {
+		return 0, nil, clientError(id, err)
+	}
+	h.Audit.InfoContext(r.Context(), "client.removed", "client", id)
+	return http.StatusOK, shown(c), nil
+}
+
+// clientError is what operators are told of the registry's refusals.
+func clientError(id string, err error) error {
+	invalid := (*client.InvalidError)(nil)
+	switch {
+	case errors.Is(err, client.ErrNotFound):
+		return refused{http.StatusNotFound, "there is no client " + id}
+	case errors.Is(err, client.ErrExists):
+		return refused{http.StatusConflict, "there is a client " + id + " already"}
+	case errors.Is(err, client.ErrFromConfig), errors.Is(err, client.ErrPublic):
+		return refused{http.StatusConflict, "client " + id + " is " + strings.TrimPrefix(trim(err), "is ")}
+	case errors.As(err, &invalid):
+		return refused{http.StatusUnprocessableEntity, invalid.Error()}
+	}
+	return err
+}
+
+// trim takes the package's name off an error's text.
+func trim(err error) string {
+	_, text, ok := strings.Cut(err.Error(), ": ")
+	if !ok {
+		return err.Error()
+	}
+	return text
+}
+
+// registered is a client as the registry takes it.
+func registered(in Client) (client.Client, error) {
+	c := client.Client{
+		ID: in.ID, Name: in.Name, URI: in.URI, LogoURI: in.LogoURI, TOSURI: in.TOSURI, PolicyURI: in.PolicyURI,
+		RedirectURIs: in.RedirectURIs, PostLogoutRedirectURIs: in.PostLogoutRedirectURIs, AllowedOrigins: in.AllowedOrigins,
+		Scopes: strings.Fields(in.Scope), IDTokenAlg: in.IDTokenAlg, SectorHost: in.SectorHost, Region: in.Region,
+		Public: in.Public, WithoutPKCE: in.WithoutPKCE,
+	}
+	switch in.SubjectType {
+	case "", "public":
+	case "pairwise":
+		c.Pairwise = true
+	default:
+		return c, refused{http.StatusUnprocessableEntity, "subject_type must be public or pairwise"}
+	}
+	if in.DefaultMaxAge != nil {
+		if *in.DefaultMaxAge < 0 || *in.DefaultMaxAge > 1<<31 {
+			return c, refused{http.StatusUnprocessableEntity, "default_max_age must be a number of seconds"}
+		}
+		age := time.Duration(*in.DefaultMaxAge) * time.Second
+		c.DefaultMaxAge = &age
+	}
+	return c, nil
+}
+
+func shown(c client.Client) Client {
+	out := Client{
+		ID: c.ID, Name: c.Name, URI: c.URI, LogoURI: c.LogoURI, TOSURI: c.TOSURI, PolicyURI: c.PolicyURI,
+		RedirectURIs: c.RedirectURIs, PostLogoutRedirectURIs: c.PostLogoutRedirectURIs, AllowedOrigins: c.AllowedOrigins,
+		Scope: strings.Join(c.Scopes, " "), IDTokenAlg: c.SigningAlg(), SectorHost: c.SectorHost, Region: c.Region,
+		Public: c.Public, WithoutPKCE: c.WithoutPKCE, Created: c.Created, FromConfig: c.FromConfig,
+	}
+	if c.Pairwise {
+		out.SubjectType = "pairwise"
+	}
+	if c.DefaultMaxAge != nil {
+		seconds := int64(*c.DefaultMaxAge / time.Second)
+		out.DefaultMaxAge = &seconds
+	}
+	return out
+}
