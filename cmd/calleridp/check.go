@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -84,6 +85,7 @@ func sourceName(file string) string {
 // with its key and what to do. It reads the files that the configuration names
 // and changes nothing.
 func check(c Config, d *decoder) settings {
+	d.decoded = len(d.problems)
 	defaults(&c)
 	s := settings{Config: c}
 	if c.Issuer == "" {
@@ -380,16 +382,16 @@ func checkClient(key string, c ClientConfig, d *decoder) client.Client {
 	if secret != "" {
 		out.SecretHashes = [][32]byte{client.HashSecret(secret)}
 	}
+	said := slices.Clone(d.problems)
 	for _, p := range client.Validate(out) {
 		name, ok := clientKeys[p.Key]
 		if !ok {
 			name = p.Key
 		}
-		if p.Key == "secret" && d.failed(key+".secret") {
-			continue // said already: it stands in the document
-		}
-		if full := key + "." + name; !d.failed(full) {
-			d.wrong(full, "%s", p.Text)
+		if !slices.ContainsFunc(said, func(have problem) bool {
+			return have.Key == key+"."+name || p.Key == "secret" && have.Key == key+".secret"
+		}) {
+			d.wrong(key+"."+name, "%s", p.Text)
 		}
 	}
 	return out

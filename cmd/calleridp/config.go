@@ -137,7 +137,8 @@ type ClientConfig struct {
 	// AllowedOrigins are browser applications that may call the token endpoint and
 	// userinfo (CORS).
 	AllowedOrigins []string `yaml:"allowed_origins"`
-	// Scopes it may ask for. Default all.
+	// Scopes are those that it may ask for: openid, profile, email, phone, address,
+	// truecaller, offline_access. Default all.
 	Scopes []string `yaml:"scopes"`
 	// IDTokenAlg signs its ID tokens: RS256 (default), ES256 or EdDSA.
 	IDTokenAlg string `yaml:"id_token_signed_response_alg"`
@@ -151,10 +152,13 @@ type ClientConfig struct {
 	// DefaultMaxAge is the max_age of requests that name none: a sign-in that is
 	// older is not good enough for this client. Default none.
 	DefaultMaxAge duration `yaml:"default_max_age"`
-	// LogoURI, URI, TOSURI and PolicyURI are shown to people, https.
-	LogoURI   string `yaml:"logo_uri"`
-	URI       string `yaml:"client_uri"`
-	TOSURI    string `yaml:"tos_uri"`
+	// LogoURI is its logo, https, shown to people like the next three.
+	LogoURI string `yaml:"logo_uri"`
+	// URI is its home page.
+	URI string `yaml:"client_uri"`
+	// TOSURI is its terms of service.
+	TOSURI string `yaml:"tos_uri"`
+	// PolicyURI is its privacy policy.
 	PolicyURI string `yaml:"policy_uri"`
 	// DangerouslyWithoutPKCE excuses an old confidential client from PKCE. Codes
 	// stolen on their way to it can be used.
@@ -164,9 +168,9 @@ type ClientConfig struct {
 // LifetimesConfig is how long things last.
 type LifetimesConfig struct {
 	Attempt      duration `yaml:"attempt"`       // from the number to the answer on the phone. Default 5m.
-	Code         duration `yaml:"code"`          // Default 60s.
-	IDToken      duration `yaml:"id_token"`      // Default 1h, at least 5m.
-	AccessToken  duration `yaml:"access_token"`  // Default 1h.
+	Code         duration `yaml:"code"`          // an authorization code. Default 60s, at most 10m.
+	IDToken      duration `yaml:"id_token"`      // an ID token. Default 1h, at least 5m.
+	AccessToken  duration `yaml:"access_token"`  // an access token. Default 1h.
 	RefreshIdle  duration `yaml:"refresh_idle"`  // a refresh token that is not used. Default 30d, or refresh_max if that is shorter.
 	RefreshMax   duration `yaml:"refresh_max"`   // all refreshing, from the sign-in. Default 180d.
 	RefreshGrace duration `yaml:"refresh_grace"` // a used refresh token still gives its successor. Default 45s.
@@ -191,8 +195,8 @@ type SubjectConfig struct {
 
 // KeysConfig is about the signing keys.
 type KeysConfig struct {
-	RotateEvery   duration `yaml:"rotate_every"`   // Default 30d.
-	PublishBefore duration `yaml:"publish_before"` // a key is public before it signs. Default 24h.
+	RotateEvery   duration `yaml:"rotate_every"`   // how long a key signs. Default 30d.
+	PublishBefore duration `yaml:"publish_before"` // how long a key is public before it signs, because clients cache keys. Default 24h.
 }
 
 // LogConfig is about the log.

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
@@ -53,9 +54,16 @@ type decoder struct {
 	secrets  string            // what `secret` tags may be filled from the document: "dev" or ""
 	where    map[string]string // by key, where its value comes from
 	problems []problem
+	decoded  int // how many problems there were when everything was read
 }
 
+// wrong adds a problem. Of a value that could not be read, nothing more is said.
 func (d *decoder) wrong(key, format string, args ...any) {
+	for _, p := range d.problems[:d.decoded] {
+		if rest, ok := strings.CutPrefix(key, p.Key); ok && (rest == "" || rest[0] == '.' || rest[0] == '[') {
+			return
+		}
+	}
 	d.problems = append(d.problems, problem{Key: key, Where: d.origin(key), Text: fmt.Sprintf(format, args...)})
 }
 
@@ -70,15 +78,9 @@ func (d *decoder) origin(key string) string {
 	return ""
 }
 
-// failed says whether something is wrong already with this key or with what is
-// under it.
+// failed says whether something is wrong already with exactly this key.
 func (d *decoder) failed(key string) bool {
-	for _, p := range d.problems {
-		if rest, ok := strings.CutPrefix(p.Key, key); ok && (rest == "" || rest[0] == '.' || rest[0] == '[') {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(d.problems, func(p problem) bool { return p.Key == key })
 }
 
 // readDocument reads a YAML file into v, which is what key names in problems.
@@ -109,9 +111,6 @@ func line(n ast.Node) string { return fmt.Sprintf("line %d", n.GetToken().Positi
 
 // node decodes one value.
 func (d *decoder) node(key string, n ast.Node, v reflect.Value) {
-	if key != "" {
-		d.where[key] = line(n)
-	}
 	switch n.(type) {
 	case *ast.NullNode, *ast.CommentGroupNode:
 		return // a key without a value counts as left out
@@ -139,7 +138,9 @@ func (d *decoder) node(key string, n ast.Node, v reflect.Value) {
 		}
 		items := reflect.MakeSlice(v.Type(), len(list.Values), len(list.Values))
 		for i, item := range list.Values {
-			d.node(fmt.Sprintf("%s[%d]", key, i), item, items.Index(i))
+			at := fmt.Sprintf("%s[%d]", key, i)
+			d.where[at] = line(item)
+			d.node(at, item, items.Index(i))
 		}
 		v.Set(items)
 	case reflect.Bool:
@@ -189,14 +190,13 @@ func (d *decoder) table(key string, n ast.Node, v reflect.Value) {
 	for _, pair := range pairs {
 		name := pair.Key.GetToken().Value
 		full := under(key, name)
+		d.where[full] = line(pair.Key)
 		field, ok := fieldNamed(v.Type(), name)
 		if !ok {
-			d.where[full] = line(pair.Key)
 			d.wrong(full, "there is no such key%s", suggestion(v.Type(), name))
 			continue
 		}
 		if may := field.Tag.Get("secret"); may != "" && may != d.secrets {
-			d.where[full] = line(pair.Key)
 			d.wrong(full, "secrets do not belong in this file; put it in a file of its own and name that as %s_file%s", name, orVariable(may, full))
 			continue
 		}
