@@ -113,9 +113,8 @@ type model struct {
 	state    string // the state sent to Truecaller
 	number   string
 	last     login.Attempt
-	approved int  // right profiles brought by agreeing deliveries
-	finished int  // successful uses
-	refused  bool // the phone, the browser or a wrong profile said no
+	approved int // right profiles brought by agreeing deliveries
+	finished int // successful uses
 }
 
 var rank = map[login.State]int{login.Pushing: 1, login.Waiting: 2, login.TokenReceived: 3, login.Approved: 4,

@@ -34,6 +34,7 @@ import (
 	"calleridp/keys"
 
 	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 )
 
 // schema is the version of the file's layout. A newer one is refused; older
@@ -106,9 +107,9 @@ func Open(path string, master *keys.Master, o Options) (*Store, error) {
 		NoSync:          o.NoSync,
 	})
 	switch {
-	case errors.Is(err, bbolt.ErrTimeout):
+	case errors.Is(err, berrors.ErrTimeout):
 		return nil, fmt.Errorf("%s: %w; stop that one first, or use the calleridp commands, which talk to it over its admin socket", path, ErrInUse)
-	case errors.Is(err, bbolt.ErrInvalid), errors.Is(err, bbolt.ErrVersionMismatch), errors.Is(err, bbolt.ErrChecksum):
+	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrVersionMismatch), errors.Is(err, berrors.ErrChecksum):
 		return nil, fmt.Errorf("%s: %w, or is damaged (%v); restore it from a backup, or name another file", path, ErrForeignFile, err)
 	case err != nil:
 		return nil, fmt.Errorf("opening the store: %w", err)
@@ -294,7 +295,7 @@ func (s *Store) Close() error {
 }
 
 func closedErr(err error) error {
-	if errors.Is(err, bbolt.ErrDatabaseNotOpen) {
+	if errors.Is(err, berrors.ErrDatabaseNotOpen) {
 		return ErrClosed
 	}
 	return err

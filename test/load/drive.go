@@ -104,7 +104,7 @@ func (a *app) signIn(ctx context.Context) error {
 	browser.Jar = jar
 	verifier := rand.Text() + rand.Text()
 	sum := sha256.Sum256([]byte(verifier))
-	page, location, err := do(ctx, &browser, http.MethodGet, a.issuer+"/authorize?"+url.Values{
+	page, _, err := do(ctx, &browser, http.MethodGet, a.issuer+"/authorize?"+url.Values{
 		"client_id": {a.alg}, "redirect_uri": {redirectURI}, "response_type": {"code"}, "state": {"state"}, "nonce": {"nonce"},
 		"scope": {"openid phone profile email offline_access"}, "code_challenge_method": {"S256"},
 		"code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])},
@@ -118,7 +118,7 @@ func (a *app) signIn(ctx context.Context) error {
 	}
 	// Indian mobile numbers, each used once.
 	phone := fmt.Sprintf("+9199%08d", number.Add(1))
-	_, location, err = do(ctx, &browser, http.MethodPost, a.issuer+"/signin", url.Values{"request": {html.UnescapeString(string(form[1]))}, "phone": {phone}}, "")
+	_, location, err := do(ctx, &browser, http.MethodPost, a.issuer+"/signin", url.Values{"request": {html.UnescapeString(string(form[1]))}, "phone": {phone}}, "")
 	for hops := 0; err == nil && !strings.HasPrefix(location, redirectURI); hops++ {
 		if location == "" || hops > 2000 {
 			return fmt.Errorf("the sign-in stopped: %.300s", page)
