@@ -8,9 +8,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
-	"errors"
 	"fmt"
-	"io/fs"
 	"math/big"
 	"net"
 	"net/http"
@@ -19,24 +17,21 @@ import (
 	"time"
 )
 
-// devCertificate makes a certificate, or takes the one that is there, and a
-// client that trusts it and nothing else.
+// devCertificate makes a certificate, or takes the one that is there if it is for
+// this host and good for another day, and a client that trusts it and nothing
+// else.
 func devCertificate(dir, host string) (*certificates, *http.Client, error) {
 	certFile, keyFile := filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")
-	if _, err := os.Stat(certFile); errors.Is(err, fs.ErrNotExist) {
+	c, leaf, err := readDevCertificate(certFile, keyFile)
+	if err != nil || leaf.VerifyHostname(host) != nil || time.Until(leaf.NotAfter) < 24*time.Hour {
 		if err := makeCertificate(certFile, keyFile, host); err != nil {
 			return nil, nil, fmt.Errorf("--tls: %w", err)
 		}
-	}
-	c, err := loadCertificates(certFile, keyFile)
-	if err != nil {
-		return nil, nil, fmt.Errorf("--tls: %w", err)
+		if c, leaf, err = readDevCertificate(certFile, keyFile); err != nil {
+			return nil, nil, fmt.Errorf("--tls: %w", err)
+		}
 	}
 	pool := x509.NewCertPool()
-	leaf, err := x509.ParseCertificate(c.current.Load().Certificate[0])
-	if err != nil {
-		return nil, nil, fmt.Errorf("--tls: %w", err)
-	}
 	pool.AddCert(leaf)
 	trust := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{
 		TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: true,
@@ -44,6 +39,16 @@ func devCertificate(dir, host string) (*certificates, *http.Client, error) {
 	return c, trust, nil
 }
 
+func readDevCertificate(certFile, keyFile string) (*certificates, *x509.Certificate, error) {
+	c, err := loadCertificates(certFile, keyFile)
+	if err != nil {
+		return nil, nil, err
+	}
+	leaf, err := x509.ParseCertificate(c.current.Load().Certificate[0])
+	return c, leaf, err
+}
+
+// makeCertificate writes a certificate that signs itself, for three months.
 func makeCertificate(certFile, keyFile, host string) error {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

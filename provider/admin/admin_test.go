@@ -1,0 +1,247 @@
+package admin_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"calleridp/keys"
+	"calleridp/provider/admin"
+	"calleridp/provider/client"
+	"calleridp/storage/bolt"
+)
+
+// api is the API over a real store.
+type api struct {
+	t        *testing.T
+	handler  http.Handler
+	registry *client.Registry
+	store    *bolt.Store
+	ring     *keys.Ring
+	audit    *bytes.Buffer
+}
+
+func newAPI(t *testing.T) *api {
+	t.Helper()
+	master, err := keys.NewMaster(bytes.Repeat([]byte{1}, keys.MasterSize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := bolt.Open(filepath.Join(t.TempDir(), "test.db"), master, bolt.Options{NoSync: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	fixed := client.Client{ID: "fixed", Name: "Fixed", SecretHashes: [][32]byte{client.HashSecret("s")}, RedirectURIs: []string{"https://f.example.com/cb"}}
+	registry, err := client.NewRegistry([]client.Client{fixed}, store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ring, err := keys.OpenRing(t.Context(), keys.Config{Store: store, Master: master, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &api{t: t, registry: registry, store: store, ring: ring, audit: &bytes.Buffer{}}
+	a.handler = admin.Handler(admin.Config{
+		Clients: registry, Keys: ring, Stats: func() any { return store.Stats() },
+		Log: slog.New(slog.DiscardHandler), Audit: slog.New(slog.NewTextHandler(a.audit, nil)),
+	})
+	return a
+}
+
+// call makes a request, checks its status, and decodes the answer into v.
+func (a *api) call(method, path, body string, status int, v any) {
+	a.t.Helper()
+	w := httptest.NewRecorder()
+	a.handler.ServeHTTP(w, httptest.NewRequest(method, path, strings.NewReader(body)))
+	if w.Code != status || w.Header().Get("Content-Type") != "application/json" || w.Header().Get("Cache-Control") != "no-store" {
+		a.t.Fatalf("%s %s: %d %v %s; want %d", method, path, w.Code, w.Header(), w.Body, status)
+	}
+	if err := json.Unmarshal(w.Body.Bytes(), v); err != nil {
+		a.t.Fatalf("%s %s: %v", method, path, err)
+	}
+}
+
+func (a *api) refuses(method, path, body string, status int, says string) {
+	a.t.Helper()
+	var p admin.Problem
+	a.call(method, path, body, status, &p)
+	if !strings.Contains(p.Error, says) {
+		a.t.Errorf("%s %s: %q; want %q in it", method, path, p.Error, says)
+	}
+}
+
+const shop = `{"client_name":"Shop","redirect_uris":["https://shop.example.com/cb"]}`
+
+func TestLifeOfAClient(t *testing.T) {
+	a := newAPI(t)
+	var added, got admin.Client
+	a.call("POST", "/v1/clients", shop, 201, &added)
+	if added.ID == "" || len(added.Secret) < 43 || added.IDTokenAlg != "RS256" || added.Created.IsZero() || added.FromConfig {
+		t.Fatalf("added %+v", added)
+	}
+	if _, err := a.registry.Authenticate(t.Context(), added.ID, added.Secret); err != nil {
+		t.Errorf("the new secret: %v", err)
+	}
+	a.call("GET", "/v1/clients/"+added.ID, "", 200, &got)
+	if got.Secret != "" || got.Name != "Shop" || len(got.RedirectURIs) != 1 {
+		t.Errorf("shown %+v", got)
+	}
+
+	var rotated admin.Client
+	a.call("POST", "/v1/clients/"+added.ID+"/secret", "", 200, &rotated)
+	if rotated.Secret == "" || rotated.Secret == added.Secret {
+		t.Fatal("no new secret")
+	}
+	for _, secret := range []string{added.Secret, rotated.Secret} {
+		if _, err := a.registry.Authenticate(t.Context(), added.ID, secret); err != nil {
+			t.Errorf("both secrets are good until the next rotation: %v", err)
+		}
+	}
+
+	var all []admin.Client
+	a.call("GET", "/v1/clients", "", 200, &all)
+	if len(all) != 2 {
+		t.Errorf("%d clients, want the added one and that of the configuration", len(all))
+	}
+	for _, c := range all {
+		if c.Secret != "" || c.FromConfig != (c.ID == "fixed") {
+			t.Errorf("listed %+v", c)
+		}
+	}
+
+	a.call("DELETE", "/v1/clients/"+added.ID, "", 200, &got)
+	a.refuses("GET", "/v1/clients/"+added.ID, "", 404, "there is no client "+added.ID)
+	for _, event := range []string{"client.added", "client.secret_rotated", "client.removed"} {
+		if !strings.Contains(a.audit.String(), "msg="+event+" client="+added.ID) {
+			t.Errorf("%s is not in the audit log", event)
+		}
+	}
+	if strings.Contains(a.audit.String(), added.Secret) || strings.Contains(a.audit.String(), rotated.Secret) {
+		t.Error("a secret is in the audit log")
+	}
+}
+
+func TestEverythingThatAClientCanHaveIsKept(t *testing.T) {
+	a := newAPI(t)
+	body := `{"client_id":"full","client_name":"Full","client_uri":"https://f.example.com/","logo_uri":"https://f.example.com/l.png",
+		"tos_uri":"https://f.example.com/tos","policy_uri":"https://f.example.com/p","redirect_uris":["https://f.example.com/cb","https://f.example.com/cb2"],
+		"post_logout_redirect_uris":["https://f.example.com/bye"],"scope":"openid phone","id_token_signed_response_alg":"ES256","subject_type":"pairwise",
+		"default_max_age":600,"allowed_origins":["https://f.example.com"],"sector_host":"f.example.com","region":"SE","dangerously_without_pkce":true}`
+	var added, got map[string]any
+	a.call("POST", "/v1/clients", body, 201, &added)
+	a.call("GET", "/v1/clients/full", "", 200, &got)
+	var want map[string]any
+	if err := json.Unmarshal([]byte(body), &want); err != nil {
+		t.Fatal(err)
+	}
+	for key, value := range want {
+		w, err := json.Marshal(value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if g, err := json.Marshal(got[key]); err != nil || !bytes.Equal(g, w) {
+			t.Errorf("%s is %s, want %s", key, g, w)
+		}
+	}
+	if c, err := a.registry.Client(t.Context(), "full"); err != nil || !c.Pairwise || !c.WithoutPKCE || c.DefaultMaxAge == nil || len(c.Scopes) != 2 {
+		t.Errorf("%+v, %v", c, err)
+	}
+
+	var app admin.Client
+	a.call("POST", "/v1/clients", `{"client_name":"App","public":true,"redirect_uris":["com.example.app:/cb"]}`, 201, &app)
+	if app.Secret != "" || !app.Public {
+		t.Errorf("a public client: %+v", app)
+	}
+	a.refuses("POST", "/v1/clients/"+app.ID+"/secret", "", 409, "is public and has no secret")
+}
+
+func TestRefusedClients(t *testing.T) {
+	a := newAPI(t)
+	redirect := func(uri string) string { return `{"client_name":"X","redirect_uris":["` + uri + `"]}` }
+	for _, row := range []struct {
+		body   string
+		status int
+		says   string
+	}{
+		{``, 400, "not readable"},
+		{`{`, 400, "not readable"},
+		{`[]`, 400, "not readable"},
+		{shop + shop, 400, "more than one"},
+		{`{"client_name":"X","redirect_uri":["https://x.example.com/"]}`, 400, `unknown field "redirect_uri"`},
+		{`{"redirect_uris":["https://x.example.com/"]}`, 422, "client_name is missing"},
+		{`{"client_name":"X"}`, 422, "redirect_uris is empty"},
+		{`{"client_name":"X","client_secret":"mine","redirect_uris":["https://x.example.com/"]}`, 422, "client_secret is made by the server"},
+		{`{"client_name":"X","subject_type":"x","redirect_uris":["https://x.example.com/"]}`, 422, "subject_type"},
+		{`{"client_name":"X","default_max_age":-1,"redirect_uris":["https://x.example.com/"]}`, 422, "default_max_age"},
+		{`{"client_name":"X","client_id":"fixed","redirect_uris":["https://x.example.com/"]}`, 409, "there is a client fixed already"},
+		{redirect("/cb"), 422, "not absolute"},
+		{redirect("https://x.example.com/cb#f"), 422, "fragment"},
+		{redirect("http://x.example.com/cb"), 422, "http"},
+		{redirect("javascript:alert(1)"), 422, "scheme"},
+		{redirect("data:text/html,x"), 422, "scheme"},
+		{redirect("https://x.example.com"), 422, "no path"},
+		{`{"client_name":"` + strings.Repeat("x", 2<<20) + `"}`, 400, "too large"},
+	} {
+		name := row.body
+		if len(name) > 60 {
+			name = name[:60]
+		}
+		t.Run(name, func(t *testing.T) {
+			a.t = t
+			a.refuses("POST", "/v1/clients", row.body, row.status, row.says)
+		})
+	}
+	a.t = t
+	a.refuses("POST", "/v1/clients/fixed/secret", "", 409, "client fixed is declared in the config file")
+	a.refuses("DELETE", "/v1/clients/fixed", "", 409, "client fixed is declared in the config file")
+	a.refuses("DELETE", "/v1/clients/nobody", "", 404, "there is no client nobody")
+	a.refuses("PUT", "/v1/clients/fixed", "", 405, "no such method")
+	a.refuses("GET", "/v2/clients", "", 404, "no such path")
+	var all []admin.Client
+	if a.call("GET", "/v1/clients", "", 200, &all); len(all) != 1 {
+		t.Errorf("%d clients after refusals only", len(all))
+	}
+}
+
+func TestKeys(t *testing.T) {
+	a := newAPI(t)
+	var before, after []keys.Info
+	a.call("GET", "/v1/keys", "", 200, &before)
+	if len(before) != 6 {
+		t.Fatalf("%d keys", len(before))
+	}
+	a.refuses("POST", "/v1/keys/rotate", "", 409, "--force")
+	a.refuses("POST", "/v1/keys/rotate?force=yes", "", 409, "--force")
+	a.call("POST", "/v1/keys/rotate?force=true", "", 200, &after)
+	if len(after) != 9 || !strings.Contains(a.audit.String(), "keys.rotated") {
+		t.Errorf("%d keys after a rotation; audit %s", len(after), a.audit)
+	}
+}
+
+func TestStats(t *testing.T) {
+	a := newAPI(t)
+	var stats map[string]float64
+	a.call("GET", "/v1/stats", "", 200, &stats)
+	if stats["commits"] == 0 || stats["db_bytes"] == 0 {
+		t.Errorf("%v", stats)
+	}
+}
+
+// A failure of the server is a 500 with its cause, for the operator, and in the
+// log.
+func TestFailuresOfTheServer(t *testing.T) {
+	a := newAPI(t)
+	if err := a.store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range [][2]string{{"GET", "/v1/clients"}, {"GET", "/v1/clients/x"}, {"POST", "/v1/keys/rotate?force=true"}} {
+		a.refuses(row[0], row[1], "", 500, "the server failed: ")
+	}
+	a.refuses("POST", "/v1/clients", shop, 500, bolt.ErrClosed.Error())
+}
