@@ -1,0 +1,349 @@
+// Package cli runs the built binary's commands beside the running server.
+package cli
+
+import (
+	"bufio"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"fmt"
+	"html"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"calleridp/test/harness"
+)
+
+// one runs the binary, which must fail with one line that says this.
+func one(t *testing.T, says string, args ...string) {
+	t.Helper()
+	out, err := harness.Run(t, args...)
+	out = strings.TrimPrefix(out, "Opening ports.\n")
+	out = strings.TrimPrefix(out, "Making keys; this takes a few seconds at the first start.\n")
+	if err == nil || strings.Count(out, "\n") != 1 || !strings.Contains(out, says) {
+		t.Errorf("calleridp %s: %v\n%s\nwant one line with %q", strings.Join(args, " "), err, out, says)
+	}
+}
+
+// good runs the binary, which must succeed, and returns what it printed.
+func good(t *testing.T, args ...string) string {
+	t.Helper()
+	out, err := harness.Run(t, args...)
+	if err != nil {
+		t.Fatalf("calleridp %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return out
+}
+
+func portOf(t *testing.T, base string) string {
+	t.Helper()
+	u, err := url.Parse(base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u.Port()
+}
+
+func TestDevSaysWhatIsInItsWay(t *testing.T) {
+	server := harness.Dev(t)
+	taken := portOf(t, server.Issuer)
+	one(t, "--provider-port: 127.0.0.1:"+taken+" is taken by another program; choose another port or stop that program (--provider-port 0 takes a free one)",
+		"dev", "--provider-port", taken)
+	one(t, "--demo-port: 127.0.0.1:"+taken+" is taken", "dev", "--provider-port", "0", "--simulator-port", "0", "--demo-port", taken)
+	free := []string{"dev", "--provider-port", "0", "--simulator-port", "0", "--demo-port", "0"}
+	one(t, "another calleridp process has the store open", append(free, "--data", server.Data)...)
+	one(t, "there is no file nowhere.yaml", append(free, "--clients", "nowhere.yaml")...)
+	server.Stop(os.Interrupt)
+	one(t, server.Data+" belongs to a provider at another address", append(free, "--data", server.Data)...)
+}
+
+func TestDevRegistersTheClientsOfAFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "clients.yaml")
+	text := "- client_id: conformance-1\n  name: Conformance\n  secret: conformance-secret\n  redirect_uris: [https://suite.example.com/cb]\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	server := harness.Dev(t, "--clients", file)
+	listed := good(t, "client", "list", "--socket", filepath.Join(server.Data, "admin.sock"))
+	for _, id := range []string{"conformance-1", "demo ", "demo2", "demo-es256", "demo-public"} {
+		if !strings.Contains(listed, id) {
+			t.Errorf("no client %s in\n%s", id, listed)
+		}
+	}
+	if err := os.WriteFile(file, []byte("- client_id: x\n  nam: X\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := harness.Run(t, "dev", "--provider-port", "0", "--simulator-port", "0", "--demo-port", "0", "--clients", file)
+	if err == nil || !strings.Contains(out, file+" has 1 problem:\n  clients[0].nam (line 2): there is no such key; did you mean name?") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// authenticates asks whether the client's secret is good, at the introspection
+// endpoint.
+func authenticates(t *testing.T, issuer, id, secret string) bool {
+	t.Helper()
+	r, err := http.NewRequest(http.MethodPost, issuer+"/introspect", strings.NewReader("token=x"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.SetBasicAuth(id, secret)
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	return answer.StatusCode == http.StatusOK
+}
+
+type client struct {
+	ID     string `json:"client_id"`
+	Secret string `json:"client_secret"`
+}
+
+func TestClientsOfARunningServer(t *testing.T) {
+	server := harness.Serve(t, "http://127.0.0.1:1", "")
+	config := []string{"--config", filepath.Join(server.Dir, "calleridp.yaml")}
+	command := func(args ...string) string { t.Helper(); return good(t, append(args, config...)...) }
+	parsed := func(out string) client {
+		t.Helper()
+		var c client
+		if err := json.Unmarshal([]byte(out), &c); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		return c
+	}
+
+	added := parsed(command("client", "add", "--json", "--name", "My shop", "--redirect-uri", "https://shop.example.com/cb", "--alg", "ES256"))
+	if !authenticates(t, server.Issuer, added.ID, added.Secret) || authenticates(t, server.Issuer, added.ID, added.Secret+"x") {
+		t.Error("the printed secret is not the client's")
+	}
+	shown := command("client", "show", added.ID)
+	if !strings.Contains(shown, "My shop") || !strings.Contains(shown, "ES256") || strings.Contains(shown, "client_secret") {
+		t.Errorf("shown:\n%s", shown)
+	}
+	// It is there after a restart.
+	server.Stop(os.Interrupt)
+	server.Start()
+	if !authenticates(t, server.Issuer, added.ID, added.Secret) {
+		t.Error("gone after a restart")
+	}
+
+	second := parsed(command("client", "rotate-secret", added.ID, "--json")).Secret
+	third := parsed(command("client", "rotate-secret", "--json", added.ID)).Secret
+	for secret, want := range map[string]bool{added.Secret: false, second: true, third: true} {
+		if authenticates(t, server.Issuer, added.ID, secret) != want {
+			t.Errorf("a secret is good: %v, want %v", !want, want)
+		}
+	}
+	if out := command("client", "remove", added.ID); !strings.Contains(out, "client "+added.ID+" (My shop) is removed") {
+		t.Error(out)
+	}
+	if authenticates(t, server.Issuer, added.ID, third) {
+		t.Error("a removed client authenticates")
+	}
+
+	public := command("client", "add", "--id", "app", "--name", "App", "--public", "--redirect-uri", "com.example.app:/cb")
+	if strings.Contains(public, "secret") || !strings.Contains(public, "public") {
+		t.Errorf("a public client:\n%s", public)
+	}
+	fails := func(says string, args ...string) { t.Helper(); one(t, says, append(args, config...)...) }
+	fails("there is no client nobody", "client", "show", "nobody")
+	fails("client app is public and has no secret", "client", "rotate-secret", "app")
+	fails("there is a client app already", "client", "add", "--id", "app", "--name", "App", "--redirect-uri", "https://a.example.com/cb")
+	fails("client demo is declared in the config file", "client", "remove", "demo")
+	for uri, says := range map[string]string{
+		"https://a.example.com/cb#x": "has a fragment", "http://a.example.com/cb": "uses http", "https://a.example.com": "has no path",
+		"javascript:alert(1)": "uses a scheme", "/cb": "is not absolute", "https://*.example.com/cb": "has a wildcard",
+	} {
+		fails(says, "client", "add", "--name", "X", "--redirect-uri", uri)
+	}
+	server.Stop(os.Interrupt)
+	fails("no server runs at "+server.Socket+"; start it", "client", "list")
+}
+
+func TestKeysOfARunningServer(t *testing.T) {
+	server := harness.Serve(t, "http://127.0.0.1:1", "")
+	jwks := func() string { return harness.NewBrowser(t, server.Issuer).Get(server.Issuer + "/jwks").Body }
+	before := jwks()
+	listed := good(t, "keys", "list", "--socket", server.Socket)
+	if strings.Count(listed, "active") != 3 || strings.Count(listed, "next") != 3 {
+		t.Errorf("listed:\n%s", listed)
+	}
+	one(t, "--force", "keys", "rotate", "--socket", server.Socket)
+	if jwks() != before {
+		t.Error("a refused rotation changed the keys")
+	}
+	rotated := good(t, "keys", "rotate", "--force", "--socket", server.Socket)
+	if strings.Count(rotated, "active") != 3 || strings.Count(rotated, "next") != 3 || strings.Count(rotated, "retired") != 3 {
+		t.Errorf("rotated:\n%s", rotated)
+	}
+	after := jwks()
+	if after == before {
+		t.Error("nothing changed")
+	}
+	// The same keys are there after the server was killed, its socket left behind.
+	server.Stop(os.Kill)
+	server.Start()
+	if jwks() != after {
+		t.Error("other keys after a restart")
+	}
+	if out := good(t, "keys", "list", "--socket", server.Socket); out != rotated {
+		t.Errorf("listed:\n%s\nbefore:\n%s", out, rotated)
+	}
+	if info, err := os.Stat(server.Socket); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the socket: %v, %v", info.Mode(), err)
+	}
+}
+
+// A lost or exchanged master key stops the start, with the way out, and changes
+// nothing.
+func TestMasterKeyLostOrExchanged(t *testing.T) {
+	server := harness.Serve(t, "http://127.0.0.1:1", "")
+	before := harness.NewBrowser(t, server.Issuer).Get(server.Issuer + "/jwks").Body
+	server.Stop(os.Interrupt)
+	config, key := filepath.Join(server.Dir, "calleridp.yaml"), filepath.Join(server.Dir, "master.key")
+	if err := os.Rename(key, key+".away"); err != nil {
+		t.Fatal(err)
+	}
+	out, err := harness.Run(t, "serve", "--config", config)
+	if err == nil || !strings.Contains(out, "calleridp keys init-master --out "+key) {
+		t.Errorf("lost: %v\n%s", err, out)
+	}
+	good(t, "keys", "init-master", "--out", key)
+	one(t, "the store was made with another master key", "serve", "--config", config)
+	if err := os.Rename(key+".away", key); err != nil {
+		t.Fatal(err)
+	}
+	server.Start()
+	if after := harness.NewBrowser(t, server.Issuer).Get(server.Issuer + "/jwks").Body; after != before {
+		t.Error("the keys have changed")
+	}
+}
+
+func TestHealth(t *testing.T) {
+	server := harness.Serve(t, "http://127.0.0.1:1", "")
+	for path, body := range map[string]string{"/healthz": "ok\n", "/readyz": "ready\n"} {
+		if p := harness.NewBrowser(t, server.Issuer).Get(server.Issuer + path); p.Status != 200 || p.Body != body {
+			t.Errorf("%s: %d %q", path, p.Status, p.Body)
+		}
+	}
+}
+
+// SIGTERM ends a live waiting page and everything else, quickly and in peace;
+// the page comes back to the next server.
+func TestStopsInPeace(t *testing.T) {
+	server := harness.Dev(t)
+	browser := harness.NewBrowser(t, server.Issuer)
+	page := browser.Get(server.Demo + "/login")
+	waiting := browser.Submit(browser.Get(page.Header.Get("Location")), harness.Number(7))
+	at := server.Issuer + waiting.Header.Get("Location")
+	browser.Timeout = 0
+	events, err := browser.Client.Get(at + "/events")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer events.Body.Close()
+	lines := bufio.NewScanner(events.Body)
+	for lines.Scan() && !strings.HasPrefix(lines.Text(), "data: ") {
+	}
+	if !strings.Contains(lines.Text(), "waiting") {
+		t.Fatalf("the first event is %q (%v)", lines.Text(), lines.Err())
+	}
+
+	begun := time.Now()
+	server.Stop(os.Interrupt)
+	for lines.Scan() {
+	}
+	if took := time.Since(begun); took > 5*time.Second {
+		t.Errorf("stopping took %s", took)
+	}
+	if log := server.Log(); !strings.Contains(log, `"stopped"`) {
+		t.Errorf("it did not end in peace:\n%s", log)
+	}
+	server.Restart()
+	if p := browser.Get(at); !p.Has("waiting") {
+		t.Errorf("after the restart: %d\n%s", p.Status, p.Body)
+	}
+}
+
+// dev --tls: the issuer is https, with a certificate that is saved, HTTP/2, and
+// cookies as in production; the demo signs in.
+func TestDevOverTLS(t *testing.T) {
+	server := harness.Dev(t, "--tls", "--host", "localhost")
+	if !strings.HasPrefix(server.Issuer, "https://localhost:") {
+		t.Fatalf("issuer %s", server.Issuer)
+	}
+	pem, err := os.ReadFile(filepath.Join(server.Data, "tls.crt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(pem)
+	browser := harness.NewBrowser(t, server.Issuer)
+	browser.Transport = &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, ForceAttemptHTTP2: true}
+
+	answer, err := browser.Client.Get(server.Issuer + "/.well-known/openid-configuration")
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+	if answer.ProtoMajor != 2 || answer.Header.Get("Strict-Transport-Security") != "" {
+		t.Errorf("%s, headers %v", answer.Proto, answer.Header)
+	}
+	page := browser.Get(server.Demo + "/login")
+	page = browser.Submit(browser.Get(page.Header.Get("Location")), harness.Number(5))
+	for _, cookie := range page.Header.Values("Set-Cookie") {
+		if !strings.HasPrefix(cookie, "__Host-") || !strings.Contains(cookie, "; Secure") {
+			t.Errorf("cookie %s", cookie)
+		}
+	}
+	left, page := browser.Follow(page, 15*time.Second)
+	if left == nil {
+		t.Fatalf("stopped at %s (%d)\n%s", page.URL, page.Status, page.Body)
+	}
+	page = browser.Get(left.String())
+	if page = browser.Get(server.Demo + page.Header.Get("Location")); !strings.Contains(html.UnescapeString(page.Body), "+46701740605") {
+		t.Errorf("claims: %d\n%s", page.Status, page.Body)
+	}
+}
+
+// Behind a trusted proxy the budget per network is each person's own.
+func TestInvariant7_BudgetsBehindAProxy(t *testing.T) {
+	server := harness.Serve(t, "http://127.0.0.1:1", "trusted_proxies: [127.0.0.1/32]\nlimits: {network: 1/1h}\n")
+	submit := func(from string, number int) int {
+		t.Helper()
+		browser := harness.NewBrowser(t, server.Issuer)
+		browser.Transport = forwarded(from)
+		q := url.Values{"client_id": {"demo"}, "response_type": {"code"}, "scope": {"openid"}, "redirect_uri": {"http://127.0.0.1:1/callback"},
+			"code_challenge": {"E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"}, "code_challenge_method": {"S256"}}
+		return browser.Submit(browser.Get(server.Issuer+"/authorize?"+q.Encode()), harness.Number(number)).Status
+	}
+	if status := submit("198.51.100.1", 5); status == http.StatusTooManyRequests {
+		t.Fatal("the first is refused")
+	}
+	if status := submit("198.51.100.1", 6); status != http.StatusTooManyRequests {
+		t.Errorf("the second of the same address: %d, want 429", status)
+	}
+	if status := submit("198.51.100.2", 10); status == http.StatusTooManyRequests {
+		t.Error("another address pays for the first")
+	}
+	if !strings.Contains(server.Log(), `"from":"198.51.100.2"`) {
+		t.Error("the log has the proxy's address")
+	}
+}
+
+// forwarded is a proxy in front of the server, for one address.
+type forwarded string
+
+func (f forwarded) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Header.Set("X-Forwarded-For", fmt.Sprintf("192.0.2.66, %s", string(f)))
+	return http.DefaultTransport.RoundTrip(r)
+}
