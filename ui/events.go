@@ -31,9 +31,6 @@ func (h handlers) status(w http.ResponseWriter, r *http.Request) {
 	h.refuse(w, r, err)
 }
 
-// writeTimeout is how long a browser may take to accept an event.
-const writeTimeout = 10 * time.Second
-
 // events answers now and at every change, until the attempt has ended. On a
 // quiet stream it repeats itself, so that proxies keep the connection, both ends
 // notice when it is lost, and a change whose hint got lost is seen.
@@ -88,7 +85,7 @@ func (f *follower) overConn(conn net.Conn, first []byte, last bool) {
 	defer conn.Close()
 	defer f.leave()
 	send := func(b []byte) error {
-		if err := conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+		if err := conn.SetWriteDeadline(time.Now().Add(f.patience)); err != nil {
 			return err
 		}
 		_, err := conn.Write(b)
@@ -104,9 +101,8 @@ func (f *follower) overConn(conn net.Conn, first []byte, last bool) {
 // for requests that end; where they cannot be changed, there are none.
 func (f *follower) overResponse(w http.ResponseWriter, r *http.Request, control *http.ResponseController, view provider.AttemptView) {
 	defer f.leave()
-	control.SetReadDeadline(time.Time{})
 	send := func(b []byte) error {
-		control.SetWriteDeadline(time.Now().Add(writeTimeout))
+		control.SetWriteDeadline(time.Now().Add(f.patience))
 		defer control.SetWriteDeadline(time.Time{}) // in HTTP/2 it would end a quiet stream
 		if _, err := w.Write(b); err != nil {
 			return err

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -35,7 +36,11 @@ type stream struct {
 	header http.Header
 	mu     sync.Mutex
 	all    []string
+
+	deadline, until time.Time // now, and at the last write
 }
+
+func (s *stream) SetWriteDeadline(t time.Time) error { s.deadline = t; return nil }
 
 func (s *stream) Header() http.Header { return s.header }
 func (s *stream) WriteHeader(int)     {}
@@ -43,7 +48,7 @@ func (s *stream) Flush()              {}
 func (s *stream) Write(b []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.all = append(s.all, string(b))
+	s.all, s.until = append(s.all, string(b)), s.deadline
 	return len(b), nil
 }
 
@@ -83,6 +88,9 @@ func TestEventsSayTheStateAtOnceAndAtEachChange(t *testing.T) {
 		}
 		if s.header.Get("Content-Type") != "text/event-stream" || s.header.Get("X-Accel-Buffering") != "no" {
 			t.Errorf("headers %v", s.header)
+		}
+		if left := time.Until(s.until); left != 10*time.Second || !s.deadline.IsZero() {
+			t.Errorf("the event had %s, and what follows has until %v", left, s.deadline)
 		}
 		w.flow.move(login.Approved, "")
 		synctest.Wait()
@@ -144,13 +152,32 @@ func TestDrainEndsStreams(t *testing.T) {
 	})
 }
 
+// kept is a response whose connection cannot be taken over.
+type kept struct {
+	http.ResponseWriter
+	control *http.ResponseController
+}
+
+func (k kept) FlushError() error                  { return k.control.Flush() }
+func (k kept) SetReadDeadline(t time.Time) error  { return k.control.SetReadDeadline(t) }
+func (k kept) SetWriteDeadline(t time.Time) error { return k.control.SetWriteDeadline(t) }
+
 // Over each version of HTTP, a stream outlives the limits that a server sets for
 // ordinary requests, and ends with the attempt.
 func TestEventsOverRealConnections(t *testing.T) {
-	for _, version := range []int{1, 2} {
+	for _, row := range []struct {
+		version int
+		kept    bool
+	}{{1, false}, {1, true}, {2, false}} {
+		version := row.version
 		w := newWorld(t)
-		w.ui.beat = 50 * time.Millisecond
-		server := httptest.NewUnstartedServer(w)
+		w.ui.beat, w.ui.patience = 50*time.Millisecond, 40*time.Millisecond
+		server := httptest.NewUnstartedServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+			if row.kept {
+				out = kept{out, http.NewResponseController(out)}
+			}
+			w.ServeHTTP(out, r)
+		}))
 		server.Config.ReadTimeout, server.Config.WriteTimeout = 100*time.Millisecond, 100*time.Millisecond
 		server.EnableHTTP2 = version == 2
 		server.StartTLS()
@@ -183,7 +210,7 @@ func TestEventsOverRealConnections(t *testing.T) {
 			}
 		}
 		if n < 11 || events.Err() != nil {
-			t.Errorf("HTTP/%d: the stream ended after %d events: %v", version, n, events.Err())
+			t.Errorf("HTTP/%d, kept %v: the stream ended after %d events: %v", version, row.kept, n, events.Err())
 		}
 	}
 }
@@ -195,8 +222,10 @@ func TestTakenConnectionsEnd(t *testing.T) {
 	w.ui.beat = 10 * time.Millisecond
 	server := httptest.NewServer(w)
 	defer server.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
 	open := func() *http.Response {
-		r, err := http.NewRequestWithContext(t.Context(), "GET", server.URL+ourPath+"/events", nil)
+		r, err := http.NewRequestWithContext(ctx, "GET", server.URL+ourPath+"/events", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -208,9 +237,9 @@ func TestTakenConnectionsEnd(t *testing.T) {
 		return answer
 	}
 	open().Body.Close()
-	for deadline := time.After(10 * time.Second); w.flow.watching() > 0; {
+	for w.flow.watching() > 0 {
 		select {
-		case <-deadline:
+		case <-ctx.Done():
 			t.Fatal("a page that has gone is watched for ever")
 		case <-time.After(time.Millisecond):
 		}
@@ -221,4 +250,20 @@ func TestTakenConnectionsEnd(t *testing.T) {
 	if _, err := io.ReadAll(answer.Body); err != nil {
 		t.Errorf("the drained stream ended with %v", err)
 	}
+}
+
+// A browser that takes nothing is given up.
+func TestATakenConnectionThatIsStuckEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		ours, theirs := net.Pipe() // nobody reads from theirs
+		defer theirs.Close()
+		left := false
+		f := &follower{handlers: handlers{w.ui, w.flow}, id: ourID, browser: ourBrowser, leave: func() { left = true }}
+		started := time.Now()
+		f.overConn(ours, []byte("data: x\n\n"), false)
+		if took := time.Since(started); took != 10*time.Second || !left {
+			t.Errorf("it took %s, and leave was called: %v", took, left)
+		}
+	})
 }

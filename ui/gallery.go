@@ -202,5 +202,5 @@ func (g *gallery) dressed(theme, dir string) *UI {
 			spoke.all[i] = &turned
 		}
 	}
-	return &UI{Config: g.Config, base: g.base, origin: g.origin, static: &static, languages: &spoke, draining: g.draining, beat: g.beat}
+	return &UI{Config: g.Config, base: g.base, origin: g.origin, static: &static, languages: &spoke, draining: g.draining, beat: g.beat, patience: g.patience}
 }

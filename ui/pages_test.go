@@ -99,7 +99,7 @@ func TestEveryPageInEveryStateAndLanguage(t *testing.T) {
 				// CSP, and every address on the page is ours or a link that a person presses.
 				h := answer.Header()
 				csp := h.Get("Content-Security-Policy")
-				for _, part := range []string{"default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'", "form-action ", "style-src 'nonce-"} {
+				for _, part := range []string{"default-src 'none'; ", "; frame-ancestors 'none'", "; base-uri 'none'", "; form-action ", "; style-src 'nonce-"} {
 					if !strings.Contains(csp, part) {
 						t.Errorf("%s: no %s in %s", name, part, csp)
 					}

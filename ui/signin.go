@@ -68,12 +68,9 @@ func (h handlers) again(w http.ResponseWriter, r *http.Request) error {
 }
 
 // seeOther goes to one of our own paths.
-func (u *UI) seeOther(w http.ResponseWriter, path string) { redirect(w, u.base+path) }
-
-func redirect(w http.ResponseWriter, to string) {
+func (u *UI) seeOther(w http.ResponseWriter, path string) {
 	h := w.Header()
-	h.Set("Location", to)
+	h.Set("Location", u.base+path)
 	h.Set("Cache-Control", "no-store")
-	h.Set("Referrer-Policy", "same-origin")
 	w.WriteHeader(http.StatusSeeOther)
 }

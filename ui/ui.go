@@ -74,6 +74,7 @@ type UI struct {
 	draining chan struct{} // closed by Drain
 	drain    sync.Once
 	beat     time.Duration // between two events on a quiet stream
+	patience time.Duration // how long a browser may take to accept an event
 }
 
 var _ provider.Pages = (*UI)(nil)
@@ -90,7 +91,7 @@ func New(c Config) (*UI, error) {
 	if c.ClientAddr == nil {
 		c.ClientAddr = connectionAddr
 	}
-	u := &UI{Config: c, origin: http.NewCrossOriginProtection(), draining: make(chan struct{}), beat: 15 * time.Second}
+	u := &UI{Config: c, origin: http.NewCrossOriginProtection(), draining: make(chan struct{}), beat: 15 * time.Second, patience: 10 * time.Second}
 	if c.Issuer != "" {
 		issuer, err := url.Parse(c.Issuer)
 		if err != nil || issuer.Host == "" {
