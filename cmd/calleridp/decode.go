@@ -59,6 +59,9 @@ type decoder struct {
 
 // wrong adds a problem. Of a value that could not be read, nothing more is said.
 func (d *decoder) wrong(key, format string, args ...any) {
+	if key == "" {
+		key = "the document"
+	}
 	for _, p := range d.problems[:d.decoded] {
 		if rest, ok := strings.CutPrefix(key, p.Key); ok && (rest == "" || rest[0] == '.' || rest[0] == '[') {
 			return
