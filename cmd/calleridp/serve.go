@@ -169,10 +169,7 @@ func listenAdmin(path string) (net.Listener, error) {
 			return nil, fmt.Errorf("admin_socket: %w", err)
 		}
 	}
-	// No other goroutine makes files at this point of the start.
-	old := syscall.Umask(0o177)
-	l, err := net.Listen("unix", path)
-	syscall.Umask(old)
+	l, err := listenPrivately(path)
 	if err != nil {
 		return nil, fmt.Errorf("admin_socket: %w", err)
 	}

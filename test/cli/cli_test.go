@@ -264,8 +264,12 @@ func TestStopsInPeace(t *testing.T) {
 	if took := time.Since(begun); took > 5*time.Second {
 		t.Errorf("stopping took %s", took)
 	}
-	if log := server.Log(); !strings.Contains(log, `"stopped"`) {
+	log := server.Log()
+	if !strings.Contains(log, `"stopped"`) {
 		t.Errorf("it did not end in peace:\n%s", log)
+	}
+	if !strings.Contains(log, `/events","status":200`) {
+		t.Errorf("the live page is not logged with its status:\n%s", log)
 	}
 	server.Restart()
 	if p := browser.Get(at); !p.Has("waiting") {
