@@ -111,6 +111,7 @@ func TestWhatIsLostIsNeverReplacedByNewKeys(t *testing.T) {
 		"wrong master key":     {func() {}, 2, "master_key_file"},
 		"no keys left":         {func() { store.records = nil }, 1, "restore the store from a backup"},
 		"no key that signs":    {func() { store.records = slices.Delete(store.records, 0, 1) }, 1, "0 active and 1 next keys for RS256"},
+		"no next key":          {func() { store.records = slices.Delete(store.records, 1, 2) }, 1, "1 active and 0 next keys for RS256"},
 		"two keys that sign":   {func() { store.records[1].State = keys.Active }, 1, "2 active and 0 next keys for RS256"},
 		"sealed part changed":  {func() { store.records[2].Sealed = append([]byte{9}, store.records[2].Sealed...) }, 1, "master key"},
 		"sealed parts swapped": {func() { store.records[0].Sealed, store.records[1].Sealed = whole[1].Sealed, whole[0].Sealed }, 1, "master key"},

@@ -225,6 +225,17 @@ func TestEnvironmentWinsAndIsNamedInProblems(t *testing.T) {
 	}
 }
 
+// A key is published for as long as anything that it signed is good.
+func TestRetiredKeysOutliveTheirTokens(t *testing.T) {
+	for _, life := range []time.Duration{time.Hour, 30 * 24 * time.Hour} {
+		var s settings
+		s.Lifetimes.IDToken = duration(life)
+		if got := retireFor(s); got < life+24*time.Hour {
+			t.Errorf("ID tokens live %s, and their keys %s after the last", life, got)
+		}
+	}
+}
+
 func TestWarnings(t *testing.T) {
 	clean(t)
 	dir := t.TempDir()

@@ -60,7 +60,7 @@ type decoder struct {
 // wrong adds a problem. Of a value that could not be read, nothing more is said.
 func (d *decoder) wrong(key, format string, args ...any) {
 	if key == "" {
-		key = "the document"
+		key = "the document" // its top
 	}
 	for _, p := range d.problems[:d.decoded] {
 		if rest, ok := strings.CutPrefix(key, p.Key); ok && (rest == "" || rest[0] == '.' || rest[0] == '[') {
@@ -183,11 +183,7 @@ func (d *decoder) table(key string, n ast.Node, v reflect.Value) {
 	case *ast.MappingValueNode:
 		pairs = []*ast.MappingValueNode{m}
 	default:
-		at := key
-		if at == "" {
-			at = "the document"
-		}
-		d.wrong(at, "must be a table of keys and values")
+		d.wrong(key, "must be a table of keys and values")
 		return
 	}
 	for _, pair := range pairs {

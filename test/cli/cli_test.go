@@ -241,7 +241,25 @@ func TestHealth(t *testing.T) {
 func TestStopsInPeace(t *testing.T) {
 	server := harness.Dev(t)
 	browser := harness.NewBrowser(t, server.Issuer)
-	page := browser.Get(server.Demo + "/login")
+	at := stopsWhileWaiting(t, server, browser)
+	log := server.Log()
+	if !strings.Contains(log, `"stopped"`) {
+		t.Errorf("it did not end in peace:\n%s", log)
+	}
+	if !strings.Contains(log, `/events","status":200`) {
+		t.Errorf("the live page is not logged with its status:\n%s", log)
+	}
+	server.Restart()
+	if p := browser.Get(at); !p.Has("waiting") {
+		t.Errorf("after the restart: %d\n%s", p.Status, p.Body)
+	}
+}
+
+// stopsWhileWaiting stops the server while a page waits, with live events, and
+// returns the page's address.
+func stopsWhileWaiting(t *testing.T, server *harness.Server, browser *harness.Browser) string {
+	t.Helper()
+	page := browser.Get(server.Demo + "/login?prompt=login")
 	waiting := browser.Submit(browser.Get(page.Header.Get("Location")), harness.Number(7))
 	at := server.Issuer + waiting.Header.Get("Location")
 	browser.Timeout = 0
@@ -256,7 +274,6 @@ func TestStopsInPeace(t *testing.T) {
 	if !strings.Contains(lines.Text(), "waiting") {
 		t.Fatalf("the first event is %q (%v)", lines.Text(), lines.Err())
 	}
-
 	begun := time.Now()
 	server.Stop(os.Interrupt)
 	for lines.Scan() {
@@ -264,17 +281,7 @@ func TestStopsInPeace(t *testing.T) {
 	if took := time.Since(begun); took > 5*time.Second {
 		t.Errorf("stopping took %s", took)
 	}
-	log := server.Log()
-	if !strings.Contains(log, `"stopped"`) {
-		t.Errorf("it did not end in peace:\n%s", log)
-	}
-	if !strings.Contains(log, `/events","status":200`) {
-		t.Errorf("the live page is not logged with its status:\n%s", log)
-	}
-	server.Restart()
-	if p := browser.Get(at); !p.Has("waiting") {
-		t.Errorf("after the restart: %d\n%s", p.Status, p.Body)
-	}
+	return at
 }
 
 // dev --tls: the issuer is https, with a certificate that is saved, HTTP/2, and
@@ -316,6 +323,7 @@ func TestDevOverTLS(t *testing.T) {
 	if page = browser.Get(server.Demo + page.Header.Get("Location")); !strings.Contains(html.UnescapeString(page.Body), "+46701740605") {
 		t.Errorf("claims: %d\n%s", page.Status, page.Body)
 	}
+	stopsWhileWaiting(t, server, browser)
 }
 
 // Behind a trusted proxy the budget per network is each person's own.
