@@ -29,11 +29,15 @@ type Config struct {
 	RetireFor time.Duration
 }
 
-// Errors of OpenRing and Rotate.
+// Errors of OpenRing, Rotate and Remove.
 var (
 	// ErrUnreadable says that the set exists and cannot be used. New keys are
 	// never made in its place.
 	ErrUnreadable = errors.New("keys: the stored signing keys cannot be used")
+	// ErrNoKey says that there is no key with this kid.
+	ErrNoKey = errors.New("keys: there is no such key")
+	// ErrInUse says that a key is not retired, so that it cannot be removed.
+	ErrInUse = errors.New("keys: the key is not retired; rotate first")
 	// ErrTooYoung says that a next key has not been published long enough.
 	ErrTooYoung = errors.New("keys: the next key has not been published long enough for clients to know it")
 )
@@ -176,6 +180,22 @@ func (r *Ring) Rotate(ctx context.Context, force bool) error {
 			}
 		}
 		return r.promote(records, algorithms, now)
+	})
+}
+
+// Remove takes a retired key out of the JWKS at once, before its last token has
+// expired: after its theft, so that what a thief signs is no longer accepted as
+// soon as clients fetch the JWKS again. ErrNoKey, ErrInUse.
+func (r *Ring) Remove(ctx context.Context, kid string) error {
+	return r.change(ctx, func(records []Record, _ time.Time) ([]Record, error) {
+		i := slices.IndexFunc(records, func(k Record) bool { return k.ID == kid })
+		switch {
+		case i < 0:
+			return nil, ErrNoKey
+		case records[i].State != Retired:
+			return nil, ErrInUse
+		}
+		return slices.Delete(records, i, i+1), nil
 	})
 }
 

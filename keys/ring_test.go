@@ -275,6 +275,35 @@ func TestRotateByHand(t *testing.T) {
 	})
 }
 
+// After a theft: the stolen key is out of the JWKS at once, and what it signed
+// is worth nothing.
+func TestRemove(t *testing.T) {
+	r := open(t, &memory{})
+	stolen := kid(t, r, "RS256", keys.Active)
+	token := signed(t, r, "RS256")
+	if err := r.Remove(t.Context(), stolen); !errors.Is(err, keys.ErrInUse) {
+		t.Errorf("a key that signs: %v", err)
+	}
+	if err := r.Remove(t.Context(), kid(t, r, "RS256", keys.Next)); !errors.Is(err, keys.ErrInUse) {
+		t.Errorf("a next key: %v", err)
+	}
+	if err := r.Remove(t.Context(), "nobody"); !errors.Is(err, keys.ErrNoKey) {
+		t.Errorf("no key: %v", err)
+	}
+	if err := r.Rotate(t.Context(), true); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Remove(t.Context(), stolen); err != nil {
+		t.Fatal(err)
+	}
+	if slices.Contains(published(t, r), stolen) || len(published(t, r)) != 8 {
+		t.Errorf("published: %v", published(t, r))
+	}
+	if _, err := r.Verify(token); err == nil {
+		t.Error("a token of the removed key verifies")
+	}
+}
+
 // Two rings over one store: the loser of a race re-reads, and both end with the
 // same set.
 func TestTwoRingsRotateOnce(t *testing.T) {

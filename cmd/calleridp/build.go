@@ -181,11 +181,16 @@ func (s *server) run(ctx context.Context) error {
 
 func isHTTPS(issuer string) bool { return strings.HasPrefix(issuer, "https://") }
 
-// logger makes the log that the configuration asks for.
+// logger makes the log that the configuration asks for. What libraries log by
+// themselves goes there too, if it is a warning at least.
 func logger(s settings) *slog.Logger {
-	options := &slog.HandlerOptions{Level: s.level}
-	if s.Log.Format == "text" {
-		return slog.New(withRequestID{slog.NewTextHandler(os.Stderr, options)})
+	made := func(level slog.Level) *slog.Logger {
+		options := &slog.HandlerOptions{Level: level}
+		if s.Log.Format == "text" {
+			return slog.New(withRequestID{slog.NewTextHandler(os.Stderr, options)})
+		}
+		return slog.New(withRequestID{slog.NewJSONHandler(os.Stderr, options)})
 	}
-	return slog.New(withRequestID{slog.NewJSONHandler(os.Stderr, options)})
+	slog.SetDefault(made(max(s.level, slog.LevelWarn)))
+	return made(s.level)
 }

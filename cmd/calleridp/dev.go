@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -111,7 +110,6 @@ func dev(ctx context.Context, args []string, out io.Writer) error {
 	}
 	say("Making keys; this takes a few seconds at the first start.\n")
 	log := logger(s)
-	slog.SetDefault(log)
 	srv, err := build(ctx, s, log, true)
 	if errors.Is(err, bolt.ErrIssuer) {
 		return fmt.Errorf("%s belongs to a provider at another address; use the same --provider-port, --host and --tls as then, or another --data", o.data)

@@ -38,7 +38,7 @@ Usage:
   calleridp config check --config FILE      say everything that is wrong with a configuration
 
   calleridp keys init-master --out FILE     make the master key of a new deployment
-  calleridp keys list|rotate                look at or rotate the signing keys
+  calleridp keys list|rotate|remove         look at or rotate the signing keys
   calleridp client add|list|show|rotate-secret|remove
                                             the applications that may sign people in
 
@@ -56,7 +56,7 @@ var commands = map[string]command{
 	"dev":     dev,
 	"config":  group("config", map[string]command{"check": configCheck}),
 	"client":  group("client", map[string]command{"add": clientAdd, "list": clientList, "show": clientShow, "rotate-secret": clientRotateSecret, "remove": clientRemove}),
-	"keys":    group("keys", map[string]command{"init-master": keysInitMaster, "list": keysList, "rotate": keysRotate}),
+	"keys":    group("keys", map[string]command{"init-master": keysInitMaster, "list": keysList, "rotate": keysRotate, "remove": keysRemove}),
 	"version": version,
 }
 

@@ -25,7 +25,7 @@ func TestWrongWordsGetOneLine(t *testing.T) {
 		{"client remove a b", `unexpected "b"`},
 		{"client add", "--name NAME is missing"},
 		{"client add --name Shop", "--redirect-uri ADDRESS is missing"},
-		{"keys", "say which: calleridp keys init-master|list|rotate"},
+		{"keys", "say which: calleridp keys init-master|list|remove|rotate"},
 		{"keys init-master", "--out FILE is missing"},
 		{"keys rotate --force=maybe", `invalid boolean value "maybe"`},
 		{"dev --provider-port many", `invalid value "many" for flag -provider-port`},
@@ -62,7 +62,7 @@ func TestHelp(t *testing.T) {
 		}
 	}
 	// Every flag says what it is for.
-	for _, line := range []string{"serve", "dev", "config check", "client add", "client list", "client show", "client rotate-secret", "client remove", "keys init-master", "keys list", "keys rotate"} {
+	for _, line := range []string{"serve", "dev", "config check", "client add", "client list", "client show", "client rotate-secret", "client remove", "keys init-master", "keys list", "keys rotate", "keys remove"} {
 		_, out, _ := runs(t, append(strings.Fields(line), "-h")...)
 		for paragraph := range strings.SplitSeq(out, "\n  -") {
 			if len(strings.Fields(paragraph)) < 3 {

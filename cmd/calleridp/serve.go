@@ -28,7 +28,6 @@ func serve(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	log := logger(s)
-	slog.SetDefault(log)
 	for _, text := range warnings(s) {
 		log.Warn("configuration: " + text)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"text/tabwriter"
 
 	"calleridp/keys"
@@ -45,6 +46,17 @@ func keysRotate(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	return keysAnswer(ctx, server, http.MethodPost, fmt.Sprintf("/v1/keys/rotate?force=%t", *force), *asJSON, out)
+}
+
+func keysRemove(ctx context.Context, args []string, out io.Writer) error {
+	f := flags("keys remove", "takes a retired signing key out of use before its time, after a theft; what it signed is worth nothing then", out)
+	server := operatorFlags(f)
+	asJSON := f.Bool("json", false, "write JSON")
+	words, err := parse(f, args, "KEY")
+	if err != nil {
+		return err
+	}
+	return keysAnswer(ctx, server, http.MethodDelete, "/v1/keys/"+url.PathEscape(words[0]), *asJSON, out)
 }
 
 func keysAnswer(ctx context.Context, server operator, method, path string, asJSON bool, out io.Writer) error {

@@ -9,6 +9,7 @@
 //	POST   /v1/clients/{id}/secret   a new secret, in the answer, once
 //	GET    /v1/keys                  the signing keys, without their private parts
 //	POST   /v1/keys/rotate?force=    the next keys sign from now on
+//	DELETE /v1/keys/{kid}            a retired key leaves the JWKS at once
 //	GET    /v1/stats                 counters of the store
 //
 // Answers are JSON. What was not carried out is answered by a status of 400 or
@@ -41,6 +42,7 @@ type Clients interface {
 type Keys interface {
 	Keys() []keys.Info
 	Rotate(ctx context.Context, force bool) error
+	Remove(ctx context.Context, kid string) error
 }
 
 // Config is what the API needs. Everything is required.
@@ -68,6 +70,7 @@ func Handler(c Config) http.Handler {
 	r.Post("/v1/clients/{id}/secret", h.answer(h.secret))
 	r.Get("/v1/keys", h.answer(func(*http.Request) (int, any, error) { return http.StatusOK, h.Keys.Keys(), nil }))
 	r.Post("/v1/keys/rotate", h.answer(h.rotate))
+	r.Delete("/v1/keys/{kid}", h.answer(h.removeKey))
 	r.Get("/v1/stats", h.answer(func(*http.Request) (int, any, error) { return http.StatusOK, h.Stats(), nil }))
 	r.NotFound(h.answer(func(*http.Request) (int, any, error) {
 		return 0, nil, refused{http.StatusNotFound, "there is no such path; another version of calleridp may have it"}
@@ -123,5 +126,19 @@ func (h *handler) rotate(r *http.Request) (int, any, error) {
 		return 0, nil, err
 	}
 	h.Audit.InfoContext(r.Context(), "keys.rotated", "force", force)
+	return http.StatusOK, h.Keys.Keys(), nil
+}
+
+func (h *handler) removeKey(r *http.Request) (int, any, error) {
+	kid := chi.URLParam(r, "kid")
+	switch err := h.Keys.Remove(r.Context(), kid); {
+	case errors.Is(err, keys.ErrNoKey):
+		return 0, nil, refused{http.StatusNotFound, "there is no key " + kid}
+	case errors.Is(err, keys.ErrInUse):
+		return 0, nil, refused{http.StatusConflict, "key " + kid + " is not retired; calleridp keys rotate --force comes first, and twice for a next key"}
+	case err != nil:
+		return 0, nil, err
+	}
+	h.Audit.InfoContext(r.Context(), "keys.removed", "kid", kid)
 	return http.StatusOK, h.Keys.Keys(), nil
 }

@@ -224,6 +224,19 @@ func TestKeys(t *testing.T) {
 	}
 }
 
+func TestRemovedKeys(t *testing.T) {
+	a := newAPI(t)
+	signing := a.ring.Keys()[0].ID
+	a.refuses("DELETE", "/v1/keys/nobody", "", 404, "there is no key nobody")
+	a.refuses("DELETE", "/v1/keys/"+signing, "", 409, "calleridp keys rotate --force comes first")
+	var left []keys.Info
+	a.call("POST", "/v1/keys/rotate?force=true", "", 200, &left)
+	a.call("DELETE", "/v1/keys/"+signing, "", 200, &left)
+	if len(left) != 8 || !strings.Contains(a.audit.String(), "keys.removed kid="+signing) {
+		t.Errorf("%d keys left; audit %s", len(left), a.audit)
+	}
+}
+
 func TestStats(t *testing.T) {
 	a := newAPI(t)
 	var stats map[string]float64

@@ -188,6 +188,15 @@ func TestKeysOfARunningServer(t *testing.T) {
 	if after == before {
 		t.Error("nothing changed")
 	}
+	for line := range strings.Lines(rotated) {
+		if kid, _, _ := strings.Cut(line, " "); strings.Contains(line, "retired") && strings.Contains(line, "RS256") {
+			rotated = good(t, "keys", "remove", kid, "--socket", server.Socket)
+			if strings.Contains(rotated, kid) || strings.Contains(jwks(), kid) {
+				t.Errorf("removed %s:\n%s", kid, rotated)
+			}
+		}
+	}
+	after = jwks()
 	// The same keys are there after the server was killed, its socket left behind.
 	server.Stop(os.Kill)
 	server.Start()
