@@ -21,6 +21,11 @@ type App struct {
 	// than one is alive while a secret is being rotated.
 	CallbackSecrets []string
 
+	// OneTap is the dialog of one-tap links; nil: the app offers none.
+	OneTap *Dialog
+	// WithoutPush says that nobody can be asked by their number through this app.
+	WithoutPush bool
+
 	API *url.URL // base of the push API, https://api4.truecaller.com
 
 	// Profiles are the bases that a token may be sent to; the first is used
@@ -51,6 +56,11 @@ func (a App) Validate() error {
 	}
 	if len(a.Profiles) == 0 {
 		problem("there is no profile host")
+	}
+	if a.OneTap != nil {
+		for _, mistake := range a.OneTap.Mistakes() {
+			problem("one-tap: %s %s", mistake.Field, mistake.Text)
+		}
 	}
 	for _, base := range append([]*url.URL{a.API}, a.Profiles...) {
 		if err := validBase(base); err != nil {

@@ -38,6 +38,30 @@ func (a *Attempt) push(number phone.Number, now time.Time) error {
 	return nil
 }
 
+// handOut is created -> waiting: the browser has the link that opens Truecaller
+// on its phone. nonce is what Truecaller brings back as requestId.
+func (a *Attempt) handOut(nonce string, now time.Time) error {
+	if a.expire(now) || a.State != Created || nonce == "" {
+		return ErrState
+	}
+	a.RequestID = nonce
+	a.State = Waiting
+	return nil
+}
+
+// invoked notes that the dialog is open on the phone: progress, not a result
+// (invariant 4). After a token it says nothing new and is too late.
+func (a *Attempt) invoked(d truecaller.Delivery, now time.Time) error {
+	if err := a.expects(d.App, d.RequestID, now); err != nil {
+		return err
+	}
+	if a.State == TokenReceived || !a.Invoked.IsZero() {
+		return ErrState
+	}
+	a.Invoked = now
+	return nil
+}
+
 // accepted is pushing -> waiting: Truecaller took the push, or may have.
 // requestID is "" when its answer did not say; undeliverable says that it knows
 // no account for the number. A callback that overtook the answer keeps the
@@ -108,19 +132,27 @@ func (a *Attempt) tokenReceived(d truecaller.Delivery, now time.Time) error {
 	return nil
 }
 
-// approve is token_received -> approved, if the number that was pushed is in
-// the profile (invariant 3), else -> failed. It takes the arrow before it along,
-// which a crash may have lost. Failing is no error: the attempt says so.
-func (a *Attempt) approve(d truecaller.Delivery, p truecaller.Profile, now time.Time) error {
+// approve is token_received -> approved, if number is in the profile, else ->
+// failed. number is the one that was pushed (invariant 3), or the one that the
+// profile of a one-tap attempt gave, zero for none that may be used. It takes
+// the arrow before it along, which a crash may have lost. Failing is no error:
+// the attempt says so.
+func (a *Attempt) approve(d truecaller.Delivery, p truecaller.Profile, number phone.Number, now time.Time) error {
 	if err := a.tokenReceived(d, now); err != nil {
 		return err
 	}
+	if a.Method == Push && number != a.Number {
+		return ErrState // the caller has mixed up two attempts
+	}
 	switch {
-	case !p.Has(a.Number):
+	case number.IsZero():
+		a.end(Failed, SeveralNumbers, now)
+	case !p.Has(number):
 		a.end(Failed, PhoneMismatch, now)
 	case p.Inactive:
 		a.end(Failed, InactiveAccount, now)
 	default:
+		a.Number = number
 		a.State = Approved
 		a.AuthTime = now
 		a.Trying = nil

@@ -67,13 +67,15 @@ func arrows(t *testing.T) []arrow {
 	d := delivery("d1", "main", "r1")
 	return []arrow{
 		{"push", func(a *Attempt, now time.Time) error { return a.push(n, now) }},
+		{"hand out", func(a *Attempt, now time.Time) error { return a.handOut("r1", now) }},
+		{"invoked", func(a *Attempt, now time.Time) error { return a.invoked(d, now) }},
 		{"accepted", func(a *Attempt, now time.Time) error { return a.accepted("r1", false, now) }},
 		{"undeliverable", func(a *Attempt, now time.Time) error { return a.accepted("", true, now) }},
 		{"refused", func(a *Attempt, now time.Time) error { return a.refused(Unavailable, now) }},
 		{"token", func(a *Attempt, now time.Time) error { return a.tokenReceived(d, now) }},
-		{"approve", func(a *Attempt, now time.Time) error { return a.approve(d, right, now) }},
-		{"mismatch", func(a *Attempt, now time.Time) error { return a.approve(d, wrong, now) }},
-		{"inactive", func(a *Attempt, now time.Time) error { return a.approve(d, inactive, now) }},
+		{"approve", func(a *Attempt, now time.Time) error { return a.approve(d, right, n, now) }},
+		{"mismatch", func(a *Attempt, now time.Time) error { return a.approve(d, wrong, n, now) }},
+		{"inactive", func(a *Attempt, now time.Time) error { return a.approve(d, inactive, n, now) }},
 		{"no profile", func(a *Attempt, now time.Time) error { return a.profileFailed(d, ProfileFailed, now) }},
 		{"decline", func(a *Attempt, now time.Time) error { return a.decline(d, UserRejected, now) }},
 		{"cancel", func(a *Attempt, now time.Time) error { return a.cancel(Cancelled, now) }},
@@ -87,6 +89,8 @@ func TestArrows(t *testing.T) {
 	states := []State{Created, Pushing, Waiting, TokenReceived, Approved, Done, Rejected, Expired, Failed}
 	table := map[string][5]State{ // from the five live states; terminal ones lead nowhere
 		"push":          {Pushing, "", "", "", ""},
+		"hand out":      {Waiting, "", "", "", ""},
+		"invoked":       {"", Pushing, Waiting, "", ""},
 		"accepted":      {"", Waiting, Waiting, TokenReceived, Approved},
 		"undeliverable": {"", Waiting, Waiting, TokenReceived, Approved},
 		"refused":       {"", Failed, "", "", ""},
@@ -176,7 +180,7 @@ func TestInvariant6_RequestIDAndAppMustAgree(t *testing.T) {
 			case "token":
 				err = a.tokenReceived(d, began)
 			case "approve":
-				err = a.approve(d, truecaller.Profile{Numbers: []phone.Number{a.Number}}, began)
+				err = a.approve(d, truecaller.Profile{Numbers: []phone.Number{a.Number}}, a.Number, began)
 			case "no profile":
 				err = a.profileFailed(d, ProfileFailed, began)
 			case "decline":
@@ -204,10 +208,10 @@ func TestInvariant6_TheAnswerToThePushIsRight(t *testing.T) {
 		t.Fatal(err)
 	}
 	profile := truecaller.Profile{Numbers: []phone.Number{a.Number}}
-	if err := a.approve(early, profile, began); !errors.Is(err, errMismatch) {
+	if err := a.approve(early, profile, a.Number, began); !errors.Is(err, errMismatch) {
 		t.Errorf("the early callback: %v", err)
 	}
-	if err := a.approve(delivery("d2", "main", "ours"), profile, began); err != nil || a.State != Approved {
+	if err := a.approve(delivery("d2", "main", "ours"), profile, a.Number, began); err != nil || a.State != Approved {
 		t.Errorf("the right one: %v, %s", err, a.State)
 	}
 }
@@ -233,7 +237,7 @@ func TestInvariant3_TheWholeNumberMustBeInTheProfile(t *testing.T) {
 		for _, digits := range row.numbers {
 			p.Numbers = append(p.Numbers, number(t, digits))
 		}
-		if err := a.approve(delivery("d1", "main", ""), p, began); err != nil {
+		if err := a.approve(delivery("d1", "main", ""), p, a.Number, began); err != nil {
 			t.Fatal(err)
 		}
 		if a.State != row.want || a.State == Failed && a.Reason != PhoneMismatch {
@@ -243,7 +247,7 @@ func TestInvariant3_TheWholeNumberMustBeInTheProfile(t *testing.T) {
 	// No number matches no number.
 	a := attemptIn(t, Waiting)
 	a.Number = phone.Number{}
-	if a.approve(delivery("d1", "main", ""), truecaller.Profile{Numbers: []phone.Number{{}}}, began); a.State != Failed {
+	if a.approve(delivery("d1", "main", ""), truecaller.Profile{Numbers: []phone.Number{{}}}, a.Number, began); a.State != Failed {
 		t.Errorf("the zero number was approved: %s", a.State)
 	}
 }
@@ -262,7 +266,7 @@ func TestProfileFailsWithTheLastToken(t *testing.T) {
 		t.Fatalf("after one of two: %v, %s", err, a.State)
 	}
 	b := a
-	if err := a.approve(second, truecaller.Profile{Numbers: []phone.Number{a.Number}}, began); err != nil || a.State != Approved {
+	if err := a.approve(second, truecaller.Profile{Numbers: []phone.Number{a.Number}}, a.Number, began); err != nil || a.State != Approved {
 		t.Errorf("the second token: %v, %s", err, a.State)
 	}
 	if err := b.profileFailed(second, ProfileFailed, began); err != nil || b.State != Failed || b.Trying != nil {
@@ -297,6 +301,7 @@ func TestArrowsInAnyOrder(t *testing.T) {
 	for seed := range uint64(3000) {
 		random := rand.New(rand.NewPCG(seed, 2))
 		a := attemptIn(t, Created)
+		a.Method = []Method{Push, OneTap}[seed%2]
 		now := began
 		var trace []string
 		for range 25 {
@@ -305,7 +310,7 @@ func TestArrowsInAnyOrder(t *testing.T) {
 			if random.IntN(4) == 0 { // a callback that is not quite this attempt's
 				d := delivery(fmt.Sprint(random.IntN(3)), []string{"main", "other"}[random.IntN(2)], []string{"r1", "r2"}[random.IntN(2)])
 				next = arrow{fmt.Sprint("stray ", d.ID, d.App, d.RequestID), func(a *Attempt, now time.Time) error {
-					return a.approve(d, truecaller.Profile{Numbers: []phone.Number{n}}, now)
+					return a.approve(d, truecaller.Profile{Numbers: []phone.Number{n}}, n, now)
 				}}
 			}
 			trace = append(trace, fmt.Sprintf("%s@%s", next.name, now.Sub(began)))
@@ -331,6 +336,8 @@ func TestArrowsInAnyOrder(t *testing.T) {
 				fail("done without approval")
 			case a.State == Approved && a.AuthTime.IsZero():
 				fail("approved at no time")
+			case !before.Invoked.IsZero() && !a.Invoked.Equal(before.Invoked):
+				fail("the dialog opened at %v and again at %v", before.Invoked, a.Invoked)
 			case before.RequestID != "" && a.RequestID != before.RequestID && next.name != "accepted":
 				fail("the requestId changed from %q to %q", before.RequestID, a.RequestID)
 			case a.State.Terminal() == a.Ended.IsZero():

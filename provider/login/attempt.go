@@ -2,6 +2,7 @@
 // possession of a phone number through Truecaller, as a state machine.
 //
 //	created --number accepted--> pushing --accepted by Truecaller--> waiting
+//	created --link handed out (one-tap)------------------------------> waiting
 //	   waiting --callback--> token_received --profile matches--> approved --used--> done
 //	any of the first five --> rejected | expired | failed(reason)
 //
@@ -66,13 +67,20 @@ const (
 	ForeignEndpoint Reason = "foreign_endpoint"   // the callback named a host that is not ours (invariant 5)
 	InactiveAccount Reason = "inactive_account"   // the profile says isActive false
 	RequestMismatch Reason = "request_mismatch"   // state and requestId do not agree (invariant 6)
+	SeveralNumbers  Reason = "several_numbers"    // one-tap: the profile has several numbers, and the app's policy picks none
 )
 
 // Method is how the attempt reaches the person.
 type Method string
 
-// Push: the person types a number and Truecaller asks their phone.
-const Push Method = "push"
+// The methods.
+const (
+	// Push: the person types a number and Truecaller asks their phone.
+	Push Method = "push"
+	// OneTap: a link opens Truecaller on the same Android phone. The number is
+	// learnt from the profile.
+	OneTap Method = "onetap"
+)
 
 // ID is the attempt's public handle: 22 characters of base64url. It names the
 // attempt in our own URLs and opens nothing without the browser's secret.
@@ -89,14 +97,16 @@ type Attempt struct {
 	// started it (invariant 2).
 	Browser [32]byte
 
-	// Correlation is the SHA-256 of the state that was sent to Truecaller: 32
-	// random bytes, single use (invariant 6). RequestID is Truecaller's own, ""
-	// until known.
+	// Correlation is the SHA-256 of what Truecaller brings back: the state that
+	// was sent with a push, or the nonce in a one-tap link. Each is 32 random
+	// bytes, single use (invariant 6). RequestID is Truecaller's own for a push,
+	// "" until known; for one-tap it is the nonce, which Truecaller returns as
+	// requestId.
 	Correlation [32]byte
 	RequestID   string
 
-	App      string // the Truecaller app
-	Number   phone.Number
+	App      string       // the Truecaller app
+	Number   phone.Number // zero for one-tap until it is approved
 	ClientID string
 	Network  string // whose budget was spent, for the audit
 
@@ -110,6 +120,10 @@ type Attempt struct {
 	// Undeliverable says that Truecaller knows no account for the number. It
 	// changes nothing that a person sees (invariant 7).
 	Undeliverable bool
+
+	// Invoked is when Truecaller said that its dialog is open on the phone
+	// (flow_invoked): progress, and the only proof that the app is there.
+	Invoked time.Time
 
 	// Trying are the IDs of the inbox deliveries whose tokens are being tried
 	// for a profile. Usually one; more when a callback came more than once.
@@ -166,12 +180,12 @@ type Store interface {
 	// next of them. It does not wait, and reports nothing.
 	NoteAttempt(ctx context.Context, id ID, step func(*Attempt) (Effects, error))
 
-	// ApproveAttempt runs step with the person to whom the attempt's number is
-	// bound now, nil if none, and keeps the attempt and the person that step
-	// returns, binding the number to that person. A Person without a Sub is
-	// nobody: the attempt failed, and no person is kept. Durable when it returns
-	// nil.
-	ApproveAttempt(ctx context.Context, id ID, step func(a *Attempt, known *subject.Person) (subject.Person, Effects, error)) (Attempt, error)
+	// ApproveAttempt runs step with the person to whom number is bound now, nil
+	// if none, and keeps the attempt and the person that step returns, binding
+	// number to that person. A zero number is bound to nobody. A Person without a
+	// Sub is nobody: the attempt failed, and no person is kept. Durable when it
+	// returns nil.
+	ApproveAttempt(ctx context.Context, id ID, number phone.Number, step func(a *Attempt, known *subject.Person) (subject.Person, Effects, error)) (Attempt, error)
 
 	// FinishAttempt runs step, and keeps the attempt with the session and the
 	// code that it returns, in one transaction (invariant 9). replaces is the

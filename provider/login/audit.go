@@ -10,6 +10,7 @@ import (
 const (
 	eventStarted      = "attempt.started"
 	eventLimited      = "attempt.limited" // a lock or budget refused it; nothing was written
+	eventInvoked      = "attempt.invoked" // the dialog is open on the phone
 	eventApproved     = "attempt.approved"
 	eventChangedHands = "attempt.number_changed_hands" // approved, and the number's person is a new one
 	eventRejected     = "attempt.rejected"

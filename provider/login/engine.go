@@ -160,6 +160,68 @@ func (e *Engine) Start(ctx context.Context, s Start) (Attempt, error) {
 	return e.pushed(ctx, a, requestID, err)
 }
 
+// StartOneTap is what a new one-tap attempt needs.
+type StartOneTap struct {
+	Nonce    string // 32 random bytes as base64url; the requestNonce of the link
+	App      string // ID of the Truecaller app; it must offer one-tap
+	ClientID string
+	Browser  string // the secret of the browser cookie
+	Network  string // see limit.NetworkOf
+	Request  []byte // the authorization request it serves, opaque
+}
+
+// StartOneTap creates an attempt whose link the browser opens by itself: nothing
+// is sent. A refused budget is a *limit.Exceeded and nothing was written. There
+// is no lock and no budget of a number, because none is known. A nonce starts
+// one attempt (invariant 6): when the same browser asks again while that one is
+// live, as a double click does, it gets that one; else ErrState.
+func (e *Engine) StartOneTap(ctx context.Context, s StartOneTap) (Attempt, error) {
+	app, ok := e.Apps[s.App]
+	switch {
+	case !ok || app.OneTap == nil:
+		return Attempt{}, fmt.Errorf("login: no Truecaller app %q that offers one-tap", s.App)
+	case s.Browser == "":
+		return Attempt{}, errors.New("login: an attempt needs a browser's secret (invariant 2)")
+	case len(s.Nonce) < 43 || len(s.Nonce) > 64:
+		return Attempt{}, errors.New("login: a nonce is 32 bytes as base64url (invariant 6)")
+	}
+	ctx = context.WithoutCancel(ctx)
+	now := time.Now()
+	a := Attempt{
+		ID:          ID(randomText(16)),
+		Method:      OneTap,
+		State:       Created,
+		Browser:     sha256.Sum256([]byte(s.Browser)),
+		Correlation: sha256.Sum256([]byte(s.Nonce)),
+		App:         s.App,
+		ClientID:    s.ClientID,
+		Network:     s.Network,
+		Request:     s.Request,
+		Created:     now,
+		Expires:     now.Add(e.Life),
+	}
+	if known, err := e.Store.AttemptByCorrelation(ctx, a.Correlation); err == nil {
+		if known.Method != OneTap || known.startedBy(s.Browser) != nil || known.expire(now) || known.State.Terminal() {
+			return Attempt{}, ErrState
+		}
+		return known, nil
+	} else if !errors.Is(err, ErrNotFound) {
+		return Attempt{}, err
+	}
+	if err := a.handOut(s.Nonce, now); err != nil {
+		return Attempt{}, err
+	}
+	if err := e.Store.CreateAttempt(ctx, a, limit.Spend{Charges: e.shared(s.Network, s.ClientID)}, now); err != nil {
+		if full := (*limit.Exceeded)(nil); errors.As(err, &full) {
+			e.audit(ctx, eventLimited, a, slog.String("limit", string(full.Kind)))
+		}
+		return Attempt{}, err
+	}
+	e.audit(ctx, eventStarted, a)
+	e.hub.expect(a.ID, a.Expires)
+	return a, nil
+}
+
 // pushed records what became of the push.
 func (e *Engine) pushed(ctx context.Context, a Attempt, requestID string, err error) (Attempt, error) {
 	if err == nil {
@@ -222,12 +284,18 @@ func (e *Engine) spend(s Start) limit.Spend {
 	return limit.Spend{
 		Lock:    limit.Key{Kind: limit.Lock, ID: number},
 		LockFor: e.Lock,
-		Charges: []limit.Charge{
+		Charges: append([]limit.Charge{
 			{Key: limit.Key{Kind: limit.Number, ID: number}, Rate: e.Limits.Number},
-			{Key: limit.Key{Kind: limit.Network, ID: s.Network}, Rate: e.Limits.Network},
-			{Key: limit.Key{Kind: limit.Client, ID: s.ClientID}, Rate: e.Limits.Client},
-			{Key: limit.Key{Kind: limit.Deployment}, Rate: e.Limits.Deployment},
-		},
+		}, e.shared(s.Network, s.ClientID)...),
+	}
+}
+
+// shared are the budgets that every method spends.
+func (e *Engine) shared(network, clientID string) []limit.Charge {
+	return []limit.Charge{
+		{Key: limit.Key{Kind: limit.Network, ID: network}, Rate: e.Limits.Network},
+		{Key: limit.Key{Kind: limit.Client, ID: clientID}, Rate: e.Limits.Client},
+		{Key: limit.Key{Kind: limit.Deployment}, Rate: e.Limits.Deployment},
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"calleridp/provider/subject"
 	"calleridp/truecaller"
+	"calleridp/truecaller/phone"
 )
 
 // The Engine is the truecaller.Recipient: it decides what callbacks mean. Any
@@ -15,8 +16,8 @@ import (
 var _ truecaller.Recipient = (*Engine)(nil)
 
 // Expects says whether a live attempt waits for the callback. The attempt is
-// found by the state that we sent, which only Truecaller and we know (invariant
-// 6). A requestId alone finds nothing: others may have seen it.
+// found by what only Truecaller and we know, or for one-tap by the nonce that we
+// made (invariant 6). Truecaller's own requestId alone finds nothing.
 func (e *Engine) Expects(ctx context.Context, c truecaller.Callback) (bool, error) {
 	a, err := e.attemptOf(ctx, c)
 	if err == nil {
@@ -43,8 +44,7 @@ func (e *Engine) Progress(ctx context.Context, d truecaller.Delivery) error {
 	case "use_another_number":
 		why = AnotherNumber
 	case "flow_invoked":
-		// The dialog is open: progress, not a result (invariant 4).
-		return e.drop(ctx, d)
+		return e.opened(ctx, d)
 	default:
 		e.Log.InfoContext(ctx, "callback with an unknown status; the attempt goes on", "app", d.App, "status", plainStatus(d.Status))
 		return e.drop(ctx, d)
@@ -69,6 +69,25 @@ func (e *Engine) Progress(ctx context.Context, d truecaller.Delivery) error {
 	return nil
 }
 
+// opened takes the news that the dialog is open: progress, not a result
+// (invariant 4). A crash may lose it; the page then learns of the result alone.
+func (e *Engine) opened(ctx context.Context, d truecaller.Delivery) error {
+	a, err := e.attemptOf(ctx, d.Callback)
+	if err != nil {
+		return e.ignore(ctx, d, a, err)
+	}
+	if !a.Invoked.IsZero() {
+		return e.drop(ctx, d)
+	}
+	now := time.Now() // the step may run more than once
+	e.Store.NoteAttempt(ctx, a.ID, func(a *Attempt) (Effects, error) {
+		return Effects{}, a.invoked(d, now)
+	})
+	e.hub.wake(a.ID)
+	e.audit(ctx, eventInvoked, a)
+	return e.drop(ctx, d)
+}
+
 // Token notes that a token has come. truecaller.ErrNotFound: it is not to be
 // used.
 func (e *Engine) Token(ctx context.Context, d truecaller.Delivery) error {
@@ -91,6 +110,19 @@ func (e *Engine) Token(ctx context.Context, d truecaller.Delivery) error {
 	return nil
 }
 
+// numberOf is the number that the attempt is about: the one that was pushed, or
+// for one-tap the profile's. Where that has several, the app's policy picks the
+// first or none: the zero number (truecaller.md section 4.6).
+func (e *Engine) numberOf(a Attempt, p truecaller.Profile) phone.Number {
+	if a.Method == Push {
+		return a.Number
+	}
+	if dialog := e.Apps[a.App].OneTap; len(p.Numbers) == 1 || len(p.Numbers) > 1 && dialog != nil && dialog.FirstOfSeveral {
+		return p.Numbers[0]
+	}
+	return phone.Number{}
+}
+
 // Profile approves the attempt, if the profile is that of the number that was
 // asked (invariant 3), and decides whose sign-in it is.
 func (e *Engine) Profile(ctx context.Context, d truecaller.Delivery, p truecaller.Profile) error {
@@ -99,9 +131,10 @@ func (e *Engine) Profile(ctx context.Context, d truecaller.Delivery, p truecalle
 		return e.ignore(ctx, d, a, err)
 	}
 	var changedHands bool
-	decided, err := e.Store.ApproveAttempt(ctx, a.ID, func(a *Attempt, known *subject.Person) (subject.Person, Effects, error) {
+	number := e.numberOf(a, p)
+	decided, err := e.Store.ApproveAttempt(ctx, a.ID, number, func(a *Attempt, known *subject.Person) (subject.Person, Effects, error) {
 		now := time.Now()
-		if err := a.approve(d, p, now); err != nil {
+		if err := a.approve(d, p, number, now); err != nil {
 			return subject.Person{}, Effects{}, err
 		}
 		if a.State != Approved {
@@ -159,11 +192,19 @@ func (e *Engine) Failed(ctx context.Context, d truecaller.Delivery, cause error)
 	return nil
 }
 
+// attemptOf finds the attempt of a callback (invariant 6): that of a push by the
+// state that we sent, which only Truecaller and we know; that of a one-tap link
+// by its nonce, which comes back as requestId and without a state.
 func (e *Engine) attemptOf(ctx context.Context, c truecaller.Callback) (Attempt, error) {
+	correlation, method := c.State, Push
 	if c.State == "" {
+		correlation, method = c.RequestID, OneTap
+	}
+	a, err := e.Store.AttemptByCorrelation(ctx, sha256.Sum256([]byte(correlation)))
+	if err == nil && a.Method != method {
 		return Attempt{}, ErrNotFound
 	}
-	return e.Store.AttemptByCorrelation(ctx, sha256.Sum256([]byte(c.State)))
+	return a, err
 }
 
 // ignore forgets a delivery that changes nothing, because of err. Other errors

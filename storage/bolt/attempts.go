@@ -13,6 +13,7 @@ import (
 	"calleridp/provider/login"
 	"calleridp/provider/session"
 	"calleridp/provider/subject"
+	"calleridp/truecaller/phone"
 )
 
 var _ login.Store = (*Store)(nil)
@@ -47,6 +48,7 @@ func (a *attemptRecord) fields(c *codec) {
 	texts(c, &a.Trying)
 	text(c, &a.Sub)
 	c.time(&a.AuthTime)
+	c.time(&a.Invoked)
 	c.hash(&a.Lock)
 }
 
@@ -153,17 +155,18 @@ func (s *Store) NoteAttempt(_ context.Context, id login.ID, step func(*login.Att
 }
 
 // ApproveAttempt implements login.Store.
-func (s *Store) ApproveAttempt(ctx context.Context, id login.ID, step func(*login.Attempt, *subject.Person) (subject.Person, login.Effects, error)) (login.Attempt, error) {
+func (s *Store) ApproveAttempt(ctx context.Context, id login.ID, number phone.Number, step func(*login.Attempt, *subject.Person) (subject.Person, login.Effects, error)) (login.Attempt, error) {
 	var after login.Attempt
 	err := s.write(ctx, func(t *txn) error {
 		record, before, err := t.attempt(id)
 		if err != nil {
 			return err
 		}
-		number := record.Number
-		known, err := t.personOf(number)
-		if err != nil {
-			return err
+		var known *subject.Person
+		if !number.IsZero() {
+			if known, err = t.personOf(number); err != nil {
+				return err
+			}
 		}
 		person, effects, err := step(&record.Attempt, known)
 		if err != nil {
@@ -175,6 +178,9 @@ func (s *Store) ApproveAttempt(ctx context.Context, id login.ID, step func(*logi
 		after = record.Attempt
 		if person.Sub == "" {
 			return nil
+		}
+		if number.IsZero() {
+			return errors.New("bolt: a person cannot be bound to no number")
 		}
 		return t.putPerson(person, number)
 	})

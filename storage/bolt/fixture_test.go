@@ -91,7 +91,7 @@ func writeFixture(t *testing.T, path, base string, start time.Time) {
 	must(s.CreateAttempt(ctx, a, limit.Spend{Lock: limit.Key{Kind: limit.Lock, ID: "46701740605"}, LockFor: time.Hour,
 		Charges: []limit.Charge{{Key: limit.Key{Kind: limit.Client, ID: "shop"}, Rate: limit.Rate{Burst: 1, Period: time.Hour}}}}, start))
 	p := storagetest.Filled[subject.Person](start)
-	_, err := s.ApproveAttempt(ctx, a.ID, func(*login.Attempt, *subject.Person) (subject.Person, login.Effects, error) {
+	_, err := s.ApproveAttempt(ctx, a.ID, a.Number, func(*login.Attempt, *subject.Person) (subject.Person, login.Effects, error) {
 		return p, login.Effects{}, nil
 	})
 	must(err)
@@ -170,7 +170,7 @@ func dump(t *testing.T, s *Store) map[string]string {
 	a, err := s.AttemptByCorrelation(ctx, sha256.Sum256([]byte("state")))
 	add("attempt", a, err)
 	var person subject.Person
-	_, err = s.ApproveAttempt(ctx, a.ID, func(_ *login.Attempt, known *subject.Person) (subject.Person, login.Effects, error) {
+	_, err = s.ApproveAttempt(ctx, a.ID, a.Number, func(_ *login.Attempt, known *subject.Person) (subject.Person, login.Effects, error) {
 		person = *known
 		return subject.Person{}, login.Effects{}, nil
 	})

@@ -65,7 +65,7 @@ func signIn(t testing.TB, s *Store, digits string) login.Attempt {
 		a.State = login.TokenReceived
 		return login.Effects{}, nil
 	})
-	_, err = s.ApproveAttempt(ctx, id, func(a *login.Attempt, known *subject.Person) (subject.Person, login.Effects, error) {
+	_, err = s.ApproveAttempt(ctx, id, number, func(a *login.Attempt, known *subject.Person) (subject.Person, login.Effects, error) {
 		p := subject.Person{Sub: randomID(), Number: number, Created: now}
 		if known != nil {
 			p = *known

@@ -10,6 +10,7 @@ import (
 	"calleridp/provider/login"
 	"calleridp/provider/session"
 	"calleridp/provider/subject"
+	"calleridp/truecaller/phone"
 )
 
 func testAttempts(t *testing.T, w *world) {
@@ -22,7 +23,7 @@ func testAttempts(t *testing.T, w *world) {
 		return login.Effects{}, nil
 	})
 	w.is(err, login.ErrNotFound)
-	_, err = w.ApproveAttempt(w.ctx, "absent", func(*login.Attempt, *subject.Person) (subject.Person, login.Effects, error) {
+	_, err = w.ApproveAttempt(w.ctx, "absent", phone.Number{}, func(*login.Attempt, *subject.Person) (subject.Person, login.Effects, error) {
 		t.Error("a step ran for an absent attempt")
 		return subject.Person{}, login.Effects{}, nil
 	})
@@ -142,7 +143,7 @@ func testStepErrors(t *testing.T, w *world) {
 	if err != refused {
 		t.Errorf("the error of a step comes back as %v", err)
 	}
-	_, err = w.ApproveAttempt(w.ctx, a.ID, func(a *login.Attempt, _ *subject.Person) (subject.Person, login.Effects, error) {
+	_, err = w.ApproveAttempt(w.ctx, a.ID, a.Number, func(a *login.Attempt, _ *subject.Person) (subject.Person, login.Effects, error) {
 		spoil(a)
 		return p, effects, refused
 	})

@@ -134,7 +134,7 @@ func testParallel(t *testing.T, w *world) {
 		var approved, used atomic.Int32
 		atOnce(func(int) {
 			p := w.person(a.Number)
-			_, err := w.ApproveAttempt(w.ctx, a.ID, func(a *login.Attempt, known *subject.Person) (subject.Person, login.Effects, error) {
+			_, err := w.ApproveAttempt(w.ctx, a.ID, a.Number, func(a *login.Attempt, known *subject.Person) (subject.Person, login.Effects, error) {
 				if a.State != login.Pushing {
 					return subject.Person{}, login.Effects{}, login.ErrState
 				}

@@ -208,7 +208,7 @@ func (w *world) person(n phone.Number) subject.Person {
 // approve makes the attempt approved by a person.
 func (w *world) approve(id login.ID, p subject.Person) (known *subject.Person) {
 	w.t.Helper()
-	_, err := w.ApproveAttempt(w.ctx, id, func(a *login.Attempt, bound *subject.Person) (subject.Person, login.Effects, error) {
+	_, err := w.ApproveAttempt(w.ctx, id, p.Number, func(a *login.Attempt, bound *subject.Person) (subject.Person, login.Effects, error) {
 		known = bound
 		a.State, a.Sub, a.AuthTime = login.Approved, p.Sub, w.now
 		return p, login.Effects{Unlock: true}, nil

@@ -1,0 +1,188 @@
+package truecaller
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// Dialog is how Truecaller's own dialog looks and reads when a one-tap link opens
+// it (truecaller.md section 2). Every field may be left out. The words are
+// Truecaller's: a fixed vocabulary, because unknown ones are shown as nothing.
+type Dialog struct {
+	LoginPrefix  string        // the title's first half; default "continue"
+	LoginSuffix  string        // its second half; default "login"
+	CTAPrefix    string        // on the button before the number; default "continuewith"
+	CTAColor     string        // fill of the button, "#RRGGBB"; "" is Truecaller's blue
+	CTATextColor string        // its text
+	BtnShape     string        // round or rect
+	SkipOption   string        // the text below the button; default "useanothernum"
+	TTL          time.Duration // after this the dialog goes away by itself; 0: never, at least 8 s
+	PrivacyURL   string        // https
+	TermsURL     string        // https
+
+	// PartnerName is what the dialog calls us; "" is the app's Name.
+	PartnerName string
+
+	// FirstOfSeveral takes the first number of a profile that has several.
+	// Without it such a sign-in is refused: their order and meaning are not
+	// documented.
+	FirstOfSeveral bool
+}
+
+// The vocabulary of one-tap links (truecaller.md sections 2.1 to 2.3).
+var (
+	loginPrefixes = []string{"getstarted", "continue", "placeorder", "completepurchase", "checkout", "completebooking",
+		"proceedwithbooking", "continuewith", "getdetails", "viewmore", "continuereading", "proceed"}
+	loginSuffixes = []string{"verifymobile", "login", "signup", "loginsignup", "register", "signin"}
+	ctaPrefixes   = []string{"use", "continuewith", "proceedwith"}
+	btnShapes     = []string{"round", "rect"}
+	skipOptions   = []string{"useanothernum", "useanothermethod", "manualdetails", "later"}
+	linkLanguages = []string{"en", "hi", "mr", "te", "ml", "ur", "pa", "ta", "bn", "kn", "sw", "ar"}
+)
+
+// Limits of what goes into a link.
+const (
+	minNonce, maxNonce = 8, 64 // characters of a requestNonce, Truecaller's limits
+	minTTL             = 8 * time.Second
+	maxTTL             = 10 * time.Minute
+	maxLinkURL         = 512 // bytes of a privacy or terms address
+	maxPartnerName     = 64  // characters; the dialog has one line for it
+)
+
+// Mistake is one thing that is wrong with a Dialog.
+type Mistake struct {
+	Field string // as in the link: loginPrefix
+	Text  string
+}
+
+// Mistakes says all that is wrong with the dialog, nil for nothing.
+func (d Dialog) Mistakes() []Mistake {
+	var all []Mistake
+	wrong := func(field, format string, args ...any) {
+		all = append(all, Mistake{field, fmt.Sprintf(format, args...)})
+	}
+	for _, word := range []struct {
+		field, value string
+		known        []string
+	}{
+		{"loginPrefix", d.LoginPrefix, loginPrefixes}, {"loginSuffix", d.LoginSuffix, loginSuffixes},
+		{"ctaPrefix", d.CTAPrefix, ctaPrefixes}, {"btnShape", d.BtnShape, btnShapes}, {"skipOption", d.SkipOption, skipOptions},
+	} {
+		if word.value != "" && !slices.Contains(word.known, word.value) {
+			wrong(word.field, "%q is not one of %s", word.value, strings.Join(word.known, ", "))
+		}
+	}
+	for _, color := range []struct{ field, value string }{{"ctaColor", d.CTAColor}, {"ctaTextColor", d.CTATextColor}} {
+		if color.value != "" && !isColor(color.value) {
+			wrong(color.field, "%q is not a colour like #0066CC", color.value)
+		}
+	}
+	for _, address := range []struct{ field, value string }{{"privacyUrl", d.PrivacyURL}, {"termsUrl", d.TermsURL}} {
+		if address.value != "" && !isWebAddress(address.value) {
+			wrong(address.field, "%q is not an https address of at most %d bytes", address.value, maxLinkURL)
+		}
+	}
+	if d.TTL != 0 && (d.TTL < minTTL || d.TTL > maxTTL) {
+		wrong("ttl", "%s is not between %s and %s", d.TTL, minTTL, maxTTL)
+	}
+	if !isName(d.PartnerName) {
+		wrong("partnerName", "%q is longer than %d characters, or has control characters", d.PartnerName, maxPartnerName)
+	}
+	return all
+}
+
+// ErrLink says that a one-tap link cannot be made: the app does not offer one, or
+// a part of it is not what Truecaller takes.
+var ErrLink = errors.New("truecaller: no one-tap link can be made")
+
+// DeepLink is the link that opens Truecaller's dialog on an Android phone
+// (truecaller.md section 2.1). nonce is 8 to 64 characters of base64url and
+// comes back as requestId. lang is a BCP 47 tag; a language that the dialog does
+// not speak is English. Whatever is not validated is not in the link; everything
+// in it is percent-encoded, spaces as %20, because Android does not always read
+// a plus as one. Errors wrap ErrLink.
+func (a App) DeepLink(nonce, lang string) (string, error) {
+	d := a.OneTap
+	if d == nil {
+		return "", fmt.Errorf("%w: app %q does not offer one-tap", ErrLink, a.ID)
+	}
+	if len(nonce) < minNonce || len(nonce) > maxNonce || strings.ContainsFunc(nonce, func(r rune) bool { return !isBase64URL(r) }) {
+		return "", fmt.Errorf("%w: the nonce is not %d to %d characters of base64url", ErrLink, minNonce, maxNonce)
+	}
+	name := d.PartnerName
+	if name == "" {
+		name = a.Name
+	}
+	if !isBearer(a.Key) || name == "" || !isName(name) || len(d.Mistakes()) > 0 {
+		return "", fmt.Errorf("%w: app %q is not valid", ErrLink, a.ID)
+	}
+	orElse := func(value, usual string) string {
+		if value == "" {
+			return usual
+		}
+		return value
+	}
+	link := []byte("truecallersdk://truesdk/web_verify?type=btmsheet")
+	add := func(name, value string) {
+		if value != "" {
+			link = append(link, '&')
+			link = append(link, name...)
+			link = append(link, '=')
+			link = append(link, encoded(value)...)
+		}
+	}
+	add("requestNonce", nonce)
+	add("partnerKey", a.Key)
+	add("partnerName", name)
+	add("lang", linkLanguage(lang))
+	add("privacyUrl", d.PrivacyURL)
+	add("termsUrl", d.TermsURL)
+	add("loginPrefix", orElse(d.LoginPrefix, "continue"))
+	add("loginSuffix", orElse(d.LoginSuffix, "login"))
+	add("ctaPrefix", orElse(d.CTAPrefix, "continuewith"))
+	add("ctaColor", d.CTAColor)
+	add("ctaTextColor", d.CTATextColor)
+	add("btnShape", d.BtnShape)
+	add("skipOption", orElse(d.SkipOption, "useanothernum"))
+	if d.TTL > 0 {
+		add("ttl", strconv.FormatInt(d.TTL.Milliseconds(), 10))
+	}
+	return string(link), nil
+}
+
+// encoded is a value of a query. url.PathEscape would leave & and = alone.
+func encoded(value string) string { return strings.ReplaceAll(url.QueryEscape(value), "+", "%20") }
+
+// linkLanguage is the dialog's word for a language: its primary subtag.
+func linkLanguage(tag string) string {
+	primary, _, _ := strings.Cut(strings.ToLower(tag), "-")
+	if slices.Contains(linkLanguages, primary) {
+		return primary
+	}
+	return "en"
+}
+
+func isColor(s string) bool {
+	return len(s) == 7 && s[0] == '#' && strings.Trim(s[1:], "0123456789abcdefABCDEF") == ""
+}
+
+func isWebAddress(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && u.Scheme == "https" && u.Hostname() != "" && u.User == nil && len(s) <= maxLinkURL
+}
+
+// isName: "" is one, too; the caller knows whether it must be there.
+func isName(s string) bool {
+	return utf8.RuneCountInString(s) <= maxPartnerName &&
+		!strings.ContainsFunc(s, func(r rune) bool { return r == utf8.RuneError || presentable(r) != r })
+}
+
+func isBase64URL(r rune) bool {
+	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_'
+}
