@@ -328,7 +328,7 @@ func TestNewRefuses(t *testing.T) {
 	if _, err := provider.New(provider.Config{Issuer: issuer}); err == nil {
 		t.Error("an empty configuration was accepted")
 	}
-	if _, err := client.NewRegistry([]client.Client{{ID: "x"}}, nil); err == nil {
+	if _, err := client.NewRegistry([]client.Client{{ID: "x"}}, nil, nil); err == nil {
 		t.Error("a client without anything was accepted")
 	}
 }

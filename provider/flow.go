@@ -19,28 +19,27 @@ import (
 
 // Submit implements Flow.
 func (p *Provider) Submit(ctx context.Context, s Submission) (login.ID, error) {
-	q := new(authRequest)
-	if err := p.unseal(purposeRequest, s.Request, q); err != nil {
-		return "", err
-	}
-	if time.Now().Unix() >= q.Until {
-		return "", ErrRequestExpired
-	}
-	c, err := p.recheck(ctx, q)
+	q, c, err := p.submitted(ctx, s.Request)
 	if err != nil {
 		return "", err
+	}
+	app, err := p.appOf(c)
+	if err != nil {
+		return "", err
+	}
+	if app.WithoutPush {
+		return "", ErrBadRequest
 	}
 	region := strings.ToUpper(s.Region)
 	if !phone.IsRegion(region) {
 		region = p.region(c)
 	}
 	again := func(problem Problem) error {
-		v, err := p.signInView(q, c, s.Phone)
-		if err != nil {
-			return err
+		err := p.again(q, c, s.Phone, problem)
+		if refusal := (*Refusal)(nil); errors.As(err, &refusal) {
+			refusal.View.Region = region
 		}
-		v.Region, v.Problem = region, &problem
-		return &Refusal{Problem: problem, View: v}
+		return err
 	}
 	number, err := phone.Parse(s.Phone, region)
 	if mistake := (*phone.ParseError)(nil); errors.As(err, &mistake) {
@@ -49,16 +48,12 @@ func (p *Provider) Submit(ctx context.Context, s Submission) (login.ID, error) {
 	if err != nil {
 		return "", err
 	}
-	app := c.TruecallerApp
-	if app == "" {
-		app = p.TruecallerApp
-	}
 	kept, err := json.Marshal(q)
 	if err != nil {
 		return "", err
 	}
 	a, err := p.Engine.Start(ctx, login.Start{
-		Number: number, App: app, ClientID: c.ID, Browser: s.Browser, Network: s.Network, Request: kept,
+		Number: number, App: app.ID, ClientID: c.ID, Browser: s.Browser, Network: s.Network, Request: kept,
 	})
 	if full := (*limit.Exceeded)(nil); errors.As(err, &full) {
 		return "", again(Problem{Kind: problemOf(full.Kind), RetryAt: full.RetryAt})
@@ -135,16 +130,30 @@ func (p *Provider) View(ctx context.Context, id login.ID, browser string) (Attem
 			return AttemptView{}, err
 		}
 	}
-	return AttemptView{
-		ID: a.ID, State: a.State, Reason: a.Reason, Number: a.Number.Masked(), Client: clientView(c),
+	v := AttemptView{
+		ID: a.ID, Method: a.Method, State: a.State, Reason: a.Reason, Client: clientView(c), Opened: !a.Invoked.IsZero(),
 		UILocales: q.UILocales, Expires: a.Expires, AgainAt: p.againAt(a), FormAction: formAction(q.RedirectURI),
-	}, nil
+	}
+	if !a.Number.IsZero() {
+		v.Number = a.Number.Masked()
+	}
+	if app, ok := p.Apps[a.App]; ok {
+		v.App = app.Name
+		if a.Method == login.OneTap && app.OneTap != nil {
+			if v.Link, err = linkFor(c, app, a.RequestID); err != nil {
+				return AttemptView{}, err
+			}
+		}
+	}
+	return v, nil
 }
 
 // againAt is when the number's lock ends at the latest (invariant 7). An answer
 // of Truecaller's has ended it already.
 func (p *Provider) againAt(a login.Attempt) time.Time {
 	switch {
+	case a.Method == login.OneTap: // it has locked no number
+		return a.Created
 	case a.State == login.Failed, a.State == login.Rejected && a.Reason != login.Cancelled:
 		return a.Ended
 	}
@@ -272,7 +281,11 @@ func (p *Provider) Again(ctx context.Context, id login.ID, browser string) (Sign
 	if err != nil {
 		return SignInView{}, err
 	}
-	return p.signInView(q, c, a.Number.International())
+	number := ""
+	if !a.Number.IsZero() {
+		number = a.Number.International()
+	}
+	return p.signInView(q, c, number)
 }
 
 // Leave implements Flow. login.ErrState when the attempt has not ended, or has

@@ -35,6 +35,7 @@ type ClientView struct {
 // SignInView is what the sign-in page shows.
 type SignInView struct {
 	Client    ClientView
+	App       string   // the name under which Truecaller shows the request on the phone
 	Request   string   // the sealed authorization request, for the form
 	Phone     string   // what the person typed before, or the login_hint, as it is
 	Region    string   // default region of the number field, ISO 3166-1 alpha-2
@@ -44,6 +45,18 @@ type SignInView struct {
 	// because browsers apply it to the redirects after a form too.
 	FormAction string
 	Problem    *Problem // why the page is shown again; nil at first
+
+	// WithoutPush says that no number can be asked: only the one-tap link works.
+	WithoutPush bool
+	// OneTap is the link for Android phones; nil where there is none.
+	OneTap *OneTapView
+}
+
+// OneTapView is a link that opens Truecaller on the same phone. The click that
+// opens it posts Nonce to PathOneTap as well, which starts the attempt.
+type OneTapView struct {
+	Nonce string                   // sealed, for the form; it starts one attempt
+	Link  func(lang string) string `json:"-"` // the link for a page in this language (BCP 47)
 }
 
 // Problem is a mistake or refusal that the sign-in page explains.
@@ -74,14 +87,21 @@ const (
 // AttemptView is what the waiting page, and the pages after it, show.
 type AttemptView struct {
 	ID         login.ID
+	Method     login.Method
+	App        string       // as in SignInView
 	State      login.State  // expired as soon as its time is over
 	Reason     login.Reason // for choosing the sentence
-	Number     string       // masked
+	Number     string       // masked; "" as long as it is not known (one-tap)
 	Client     ClientView
 	UILocales  []string
 	Expires    time.Time
 	AgainAt    time.Time // when another request may be sent to the same number
 	FormAction string    // as in SignInView
+
+	// Opened says that Truecaller's dialog is open on the phone.
+	Opened bool
+	// Link opens that dialog (one-tap); nil for other methods.
+	Link func(lang string) string `json:"-"`
 }
 
 // SignOutView is what the sign-out question shows. Request is the sealed logout
@@ -154,6 +174,14 @@ type Submission struct {
 	Network string // the client address, reduced by limit.NetworkOf
 }
 
+// OneTapSubmission is the one-tap form, as a browser sent it.
+type OneTapSubmission struct {
+	Request string // the sealed authorization request
+	Nonce   string // OneTapView.Nonce
+	Browser string // as in Submission
+	Network string
+}
+
 // Flow is what the pages' handlers may do with a sign-in. *Provider implements
 // it; package ui declares what it needs of it.
 type Flow interface {
@@ -161,6 +189,15 @@ type Flow interface {
 	// *Refusal, the page is shown again with what was typed. ErrRequestExpired
 	// and ErrBadRequest are error pages.
 	Submit(ctx context.Context, s Submission) (login.ID, error)
+
+	// StartOneTap starts an attempt whose link the browser opens. It is harmless
+	// to repeat while the attempt is live; login.ErrState when it has ended or
+	// another browser has started it. Otherwise its errors are those of Submit.
+	StartOneTap(ctx context.Context, s OneTapSubmission) (login.ID, error)
+
+	// NewOneTap is another link for the sealed request of a page that is still
+	// open, because a nonce is good for one attempt. nil where there is none.
+	NewOneTap(ctx context.Context, request string) (*OneTapView, error)
 
 	// View returns what a page may show. ErrNotYours when browser is not the
 	// one that started it, login.ErrNotFound when there is no such attempt.

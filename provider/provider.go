@@ -2,7 +2,7 @@
 // tokens that they give.
 //
 //	authorize.go, check.go    the authorization endpoint
-//	flow.go                   what pages may do with a sign-in (Flow)
+//	flow.go, onetap.go        what pages may do with a sign-in (Flow)
 //	guard.go, cors.go         what every direct endpoint has in common
 //	server.go                 the library's op.Server, over our stores
 //	token.go, idtoken.go      code and refresh token for tokens
@@ -31,6 +31,7 @@ import (
 	"calleridp/provider/login"
 	"calleridp/provider/session"
 	"calleridp/provider/subject"
+	"calleridp/truecaller"
 )
 
 // ACR is the authentication context of every sign-in: approved on the phone
@@ -52,6 +53,7 @@ type Keys interface {
 // Attempts moves sign-in attempts. *login.Engine is one.
 type Attempts interface {
 	Start(ctx context.Context, s login.Start) (login.Attempt, error)
+	StartOneTap(ctx context.Context, s login.StartOneTap) (login.Attempt, error)
 	Get(ctx context.Context, id login.ID, browser string) (login.Attempt, error)
 	Finish(ctx context.Context, id login.ID, browser, replaces string, made func(login.Attempt) (session.Session, grant.Code, error)) (login.Attempt, error)
 	Cancel(ctx context.Context, id login.ID, browser string) error
@@ -118,10 +120,11 @@ type Config struct {
 	People   subject.Store
 
 	Lifetimes     Lifetimes
-	Lock          time.Duration // the engine's lock per number, for telling when it ends; default 5 min
-	DefaultRegion string        // for phone numbers, ISO 3166-1 alpha-2; "" for none
-	TruecallerApp string        // ID of the Truecaller app of clients that name none
-	UILocales     []string      // languages of the pages, for discovery; may be empty
+	Lock          time.Duration             // the engine's lock per number, for telling when it ends; default 5 min
+	DefaultRegion string                    // for phone numbers, ISO 3166-1 alpha-2; "" for none
+	Apps          map[string]truecaller.App // by App.ID; those of the engine
+	TruecallerApp string                    // ID of the Truecaller app of clients that name none
+	UILocales     []string                  // languages of the pages, for discovery; may be empty
 	Cookies       Cookies
 
 	Logger *slog.Logger
@@ -150,6 +153,9 @@ func New(c Config) (*Provider, error) {
 		return nil, errors.New("provider: Engine, Pages, Ring, Master and Clients are required")
 	case c.Grants == nil || c.Sessions == nil || c.People == nil || c.Logger == nil:
 		return nil, errors.New("provider: Grants, Sessions, People and Logger are required")
+	}
+	if _, ok := c.Apps[c.TruecallerApp]; !ok {
+		return nil, fmt.Errorf("provider: the Truecaller app %q is not among the Apps", c.TruecallerApp)
 	}
 	if err := CheckIssuer(c.Issuer); err != nil {
 		return nil, err

@@ -87,8 +87,16 @@ func (p *Provider) signInView(q *authRequest, c client.Client, phone string) (Si
 	if err != nil {
 		return SignInView{}, err
 	}
+	app, err := p.appOf(c)
+	if err != nil {
+		return SignInView{}, err
+	}
+	oneTap, err := p.oneTap(c, app, q.Until)
+	if err != nil {
+		return SignInView{}, err
+	}
 	return SignInView{
-		Client: clientView(c), Request: sealed, Phone: phone, Region: p.region(c),
+		Client: clientView(c), App: app.Name, Request: sealed, Phone: phone, Region: p.region(c), WithoutPush: app.WithoutPush, OneTap: oneTap,
 		UILocales: q.UILocales, FormAction: formAction(q.RedirectURI),
 	}, nil
 }

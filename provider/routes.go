@@ -17,6 +17,7 @@ const (
 	PathSignedOut      = "/logout/done"    // GET: the page after it
 
 	PathSignIn   = "/signin"   // POST request=sealed, phone, region
+	PathOneTap   = "/onetap"   // POST request=sealed, nonce=sealed: the one-tap link was opened
 	PathAttempt  = "/attempt/" // + id: the waiting page and what follows it
 	PathCallback = "/callback/"
 )

@@ -154,8 +154,17 @@ func clients() []client.Client {
 		{ID: "es256", SecretHashes: hash, IDTokenAlg: "ES256", RedirectURIs: []string{"https://es.example/cb"}},
 		{ID: "eddsa", SecretHashes: hash, IDTokenAlg: "EdDSA", RedirectURIs: []string{"https://ed.example/cb"}},
 		{ID: "pair", SecretHashes: hash, Pairwise: true, RedirectURIs: []string{"https://pair.example/cb"}, PostLogoutRedirectURIs: []string{"https://pair.example/bye"}},
+		{ID: "tap", Name: "Tap", SecretHashes: hash, TruecallerApp: "tap", PolicyURI: "https://tap.example/privacy", RedirectURIs: []string{"https://tap.example/cb"}},
 		{ID: "narrow", SecretHashes: hash, Scopes: []string{"openid", "phone"}, RedirectURIs: []string{"https://narrow.example/cb"}},
 		{ID: "hourly", SecretHashes: hash, DefaultMaxAge: &hour, RedirectURIs: []string{"https://hourly.example/cb"}},
+	}
+}
+
+// apps are the Truecaller apps that the worlds have.
+func apps() map[string]truecaller.App {
+	return map[string]truecaller.App{
+		"one": {ID: "one", Name: "One", Key: "key-of-one"},
+		"tap": {ID: "tap", Name: "Tap", Key: "key-of-tap", OneTap: &truecaller.Dialog{}},
 	}
 }
 
@@ -171,19 +180,19 @@ func newWorld(t testing.TB, change ...func(*provider.Config)) *world {
 	w := &world{t: t, store: store, pages: &notebook{}, phone: &truecallerDouble{state: map[phone.Number]string{}}, log: log}
 	wide := limit.Rate{Burst: 10000, Period: time.Minute}
 	w.engine, err = login.New(login.Config{
-		Store: store, Inbox: store, Pusher: w.phone, Apps: map[string]truecaller.App{"one": {ID: "one"}},
+		Store: store, Inbox: store, Pusher: w.phone, Apps: apps(),
 		Limits: login.Limits{Number: wide, Network: wide, Client: wide, Deployment: wide}, Log: logger, Audit: logger,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.registry, err = client.NewRegistry(clients(), store)
+	w.registry, err = client.NewRegistry(clients(), store, []string{"one", "tap"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	config := provider.Config{
 		Issuer: issuer, Engine: w.engine, Pages: w.pages, Ring: ring(), Master: master(), Clients: w.registry,
-		Grants: store, Sessions: store, People: store, DefaultRegion: "SE", TruecallerApp: "one",
+		Grants: store, Sessions: store, People: store, DefaultRegion: "SE", Apps: apps(), TruecallerApp: "one",
 		Cookies: provider.Cookies{Secure: true}, Logger: logger, Dev: true,
 	}
 	for _, c := range change {
@@ -277,7 +286,7 @@ func cookie(c *http.Cookie) func(*http.Request) { return func(r *http.Request) {
 // redirects of the clients.
 var redirects = map[string]string{
 	"app": "https://app.example/cb", "public": "com.example.app:/cb", "old": "https://old.example/cb", "es256": "https://es.example/cb",
-	"eddsa": "https://ed.example/cb", "pair": "https://pair.example/cb", "narrow": "https://narrow.example/cb", "hourly": "https://hourly.example/cb",
+	"eddsa": "https://ed.example/cb", "pair": "https://pair.example/cb", "tap": "https://tap.example/cb", "narrow": "https://narrow.example/cb", "hourly": "https://hourly.example/cb",
 }
 
 // asked is a good authorization request of the client, changed by pairs of name

@@ -17,8 +17,8 @@ type App struct {
 	Name string // what the phone shows
 	Key  string // the appKey (partnerKey); a secret where only push is used
 
-	// CallbackSecrets are the secret last segments of the callback path. More
-	// than one is alive while a secret is being rotated.
+	// CallbackSecrets are the secret last segments of the callback path at the
+	// start, all of them good until Receiver.UseSecret says otherwise.
 	CallbackSecrets []string
 
 	// OneTap is the dialog of one-tap links; nil: the app offers none.

@@ -3,7 +3,6 @@ package truecaller
 import (
 	"context"
 	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
@@ -29,11 +28,12 @@ type ReceiverConfig struct {
 // {prefix}{app}/{secret}, and the worker behind it (Run).
 type Receiver struct {
 	ReceiverConfig
-	prefix string
-	read   time.Duration // readTimeout, less in tests
-	fresh  chan Delivery // to the worker; when it is full, the worker finds them in the inbox
-	work   *inProgress
-	slots  map[string]chan struct{} // by profile host: who may make a request now
+	prefix  string
+	read    time.Duration // readTimeout, less in tests
+	fresh   chan Delivery // to the worker; when it is full, the worker finds them in the inbox
+	work    *inProgress
+	slots   map[string]chan struct{} // by profile host: who may make a request now
+	secrets *secretBook
 }
 
 // NewReceiver makes a receiver for callbacks at prefix, "/callback/" say.
@@ -41,7 +41,7 @@ func NewReceiver(prefix string, c ReceiverConfig) (*Receiver, error) {
 	if len(c.Apps) == 0 || c.Inbox == nil || c.Recipient == nil || c.Client == nil || c.Log == nil {
 		return nil, errors.New("truecaller: a receiver needs Apps, Inbox, Recipient, Client and Log")
 	}
-	rc := &Receiver{ReceiverConfig: c, prefix: prefix, read: readTimeout, fresh: make(chan Delivery, 256), work: newInProgress(), slots: map[string]chan struct{}{}}
+	rc := &Receiver{ReceiverConfig: c, prefix: prefix, read: readTimeout, fresh: make(chan Delivery, 256), work: newInProgress(), slots: map[string]chan struct{}{}, secrets: newSecretBook(c.Apps)}
 	for id, app := range c.Apps {
 		if id != app.ID {
 			return nil, fmt.Errorf("truecaller: app %q stands under the id %q", app.ID, id)
@@ -164,21 +164,8 @@ func deliveryID(app string, c Callback) string {
 	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:16])
 }
 
-// app finds the Truecaller app whose path this is. The secret is compared with
-// all of the app's in constant time, also for an app that does not exist, and
-// as a hash, so that its length does not show.
+// app finds the Truecaller app whose path this is.
 func (rc *Receiver) app(rest string) (string, bool) {
 	id, secret, _ := strings.Cut(rest, "/")
-	app, known := rc.Apps[id]
-	secrets := app.CallbackSecrets
-	if !known {
-		secrets = []string{"no such app"}
-	}
-	match := 0
-	given := sha256.Sum256([]byte(secret))
-	for _, want := range secrets {
-		sum := sha256.Sum256([]byte(want))
-		match |= subtle.ConstantTimeCompare(given[:], sum[:])
-	}
-	return id, known && match == 1 && secret != ""
+	return id, rc.secrets.opens(id, secret, time.Now())
 }

@@ -71,7 +71,10 @@ func build(ctx context.Context, s settings, log *slog.Logger, development bool) 
 		return nil, err
 	}
 
-	apps := map[string]truecaller.App{s.app.ID: s.app}
+	apps, appIDs := map[string]truecaller.App{}, []string{}
+	for _, app := range s.apps {
+		apps[app.ID], appIDs = app, append(appIDs, app.ID)
+	}
 	outgoing := truecaller.NewClient(truecaller.Options{Timeout: time.Duration(s.Truecaller.Timeout)})
 	audit := log.With("log", "audit")
 	engine, err := login.New(login.Config{
@@ -94,14 +97,19 @@ func build(ctx context.Context, s settings, log *slog.Logger, development bool) 
 		return nil, err
 	}
 
-	registry, err := client.NewRegistry(s.clients, store)
+	secrets := newCallbackSecrets(s, receiver, store, log)
+	if err := secrets.start(ctx); err != nil {
+		return nil, err
+	}
+
+	registry, err := client.NewRegistry(s.clients, store, appIDs)
 	if err != nil {
 		return nil, err
 	}
 	cookies := provider.Cookies{Secure: isHTTPS(s.Issuer)}
 	addresses := clientAddresses{trusted: s.proxies}
 	pages, err := ui.New(ui.Config{
-		Issuer: s.Issuer, Cookies: cookies, Log: log, ClientAddr: addresses.of, AppName: s.app.Name, Simulation: development, ShowDetail: development,
+		Issuer: s.Issuer, Cookies: cookies, Log: log, ClientAddr: addresses.of, AppName: s.apps[0].Name, Simulation: development, ShowDetail: development,
 	})
 	if err != nil {
 		return nil, err
@@ -115,7 +123,7 @@ func build(ctx context.Context, s settings, log *slog.Logger, development bool) 
 			RefreshGrace: time.Duration(s.Lifetimes.RefreshGrace), Session: time.Duration(s.Lifetimes.Session),
 		},
 		Lock:          time.Duration(s.Limits.Lock),
-		DefaultRegion: s.DefaultRegion, TruecallerApp: s.app.ID, UILocales: pages.Languages(), Cookies: cookies,
+		DefaultRegion: s.DefaultRegion, Apps: apps, TruecallerApp: s.apps[0].ID, UILocales: pages.Languages(), Cookies: cookies,
 		Logger: log, Audit: audit, Dev: development,
 	})
 	if err != nil {
@@ -126,7 +134,7 @@ func build(ctx context.Context, s settings, log *slog.Logger, development bool) 
 		admin:      admin.Handler(admin.Config{Clients: registry, Keys: ring, Stats: func() any { return store.Stats() }, Log: log, Audit: audit}),
 		store:      store,
 		drain:      pages.Drain,
-		background: []func(context.Context){store.Run, ring.Run, receiver.Run},
+		background: []func(context.Context){store.Run, ring.Run, receiver.Run, secrets.watch},
 	}
 	router := chi.NewRouter()
 	router.Get(pathHealth, func(w http.ResponseWriter, r *http.Request) { w.Write([]byte("ok\n")) })

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -30,14 +29,11 @@ import (
 type settings struct {
 	Config
 	master  *keys.Master
-	app     truecaller.App
+	apps    []truecaller.App // the first is that of clients that name none
 	clients []client.Client
 	proxies []netip.Prefix
 	level   slog.Level
 }
-
-// appID is the name of the one Truecaller app, in the callback path.
-const appID = "default"
 
 func configCheck(_ context.Context, args []string, out io.Writer) error {
 	f := flags("config check", "says everything that is wrong with a configuration", out)
@@ -114,8 +110,8 @@ func check(c Config, d *decoder) settings {
 	if c.DefaultRegion != "" && !phone.IsRegion(c.DefaultRegion) {
 		d.wrong("default_region", "%q is not a country of two capital letters, like IN", c.DefaultRegion)
 	}
-	s.app = checkApp(c.Truecaller, d)
-	s.clients = checkClients(c.Clients, d)
+	s.apps = checkApps(c, d)
+	s.clients = checkClients(c.Clients, s.apps, d)
 	checkTimes(c, d)
 	if err := s.level.UnmarshalText([]byte(c.Log.Level)); err != nil {
 		d.wrong("log.level", "%q: use debug, info, warn or error", c.Log.Level)
@@ -142,10 +138,14 @@ func warnings(s settings) []string {
 	if s.TLS.CertFile == "" && isHTTPS(s.Issuer) && len(s.TrustedProxies) == 0 {
 		texts = append(texts, "trusted_proxies: none, and no tls either: behind a proxy everybody seems to come from the proxy's address and shares one limits.network budget")
 	}
-	for _, file := range []struct{ key, path string }{
-		{"master_key_file", s.MasterKeyFile}, {"truecaller.app_key_file", s.Truecaller.AppKeyFile},
-		{"truecaller.callback_secret_file", s.Truecaller.CallbackSecretFile}, {"tls.key_file", s.TLS.KeyFile},
-	} {
+	files := []struct{ key, path string }{{"master_key_file", s.MasterKeyFile}, {"tls.key_file", s.TLS.KeyFile}}
+	for _, app := range appsOf(s.Config) {
+		if slices.Contains(app.Methods, methodPush) {
+			files = append(files, struct{ key, path string }{app.key + ".app_key_file", app.AppKeyFile})
+		}
+		files = append(files, struct{ key, path string }{app.key + ".callback_secret_file", app.CallbackSecretFile})
+	}
+	for _, file := range files {
 		if info, err := os.Stat(file.path); err == nil && info.Mode().Perm()&0o004 != 0 {
 			texts = append(texts, fmt.Sprintf("%s: every user of this machine can read %s; chmod 600 it", file.key, file.path))
 		}
@@ -175,9 +175,11 @@ func defaults(c *Config) {
 	orText(&c.Log.Level, "info")
 	orText(&c.Log.Format, "json")
 	orText(&c.AdminSocket, filepath.Join(c.DataDir, "admin.sock"))
-	orText(&c.Truecaller.APIURL, "https://api4.truecaller.com")
-	if len(c.Truecaller.ProfileURLs) == 0 {
-		c.Truecaller.ProfileURLs = []string{"https://profile4.truecaller.com", "https://profile4-noneu.truecaller.com", "https://profile4-eu.truecaller.com"}
+	orText(&c.Truecaller.ID, "default")
+	appDefaults(&c.Truecaller)
+	c.TruecallerApps = slices.Clone(c.TruecallerApps)
+	for i := range c.TruecallerApps {
+		appDefaults(&c.TruecallerApps[i])
 	}
 	orTime(&c.Truecaller.Timeout, 5*time.Second)
 	orTime(&c.Lifetimes.Attempt, 5*time.Minute)
@@ -267,78 +269,7 @@ func checkTimes(c Config, d *decoder) {
 	}
 }
 
-func checkApp(c TruecallerConfig, d *decoder) truecaller.App {
-	app := truecaller.App{ID: appID, Name: c.AppName}
-	if c.AppName == "" {
-		d.wrong("truecaller.app_name", "missing; write the name that the phone shows")
-	}
-	app.Key = secret("truecaller.app_key", c.AppKey, c.AppKeyFile, d, func(text string) string {
-		if strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }) {
-			return "has spaces or characters that no appKey has; it must be the appKey alone"
-		}
-		return ""
-	})
-	app.CallbackSecrets = []string{secret("truecaller.callback_secret", c.CallbackSecret, c.CallbackSecretFile, d, func(text string) string {
-		if len(text) < 32 || strings.Trim(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
-			return "must be at least 32 letters and digits; openssl rand -hex 32 makes one"
-		}
-		return ""
-	})}
-	app.API = endpoint("truecaller.api_url", c.APIURL, d)
-	for i, text := range c.ProfileURLs {
-		app.Profiles = append(app.Profiles, endpoint(fmt.Sprintf("truecaller.profile_urls[%d]", i), text, d))
-	}
-	return app
-}
-
-// endpoint is an address at Truecaller. Plain http is for a simulator on
-// loopback (invariant 5).
-func endpoint(key, text string, d *decoder) *url.URL {
-	u, err := url.Parse(text)
-	if err != nil || u.Hostname() == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
-		d.wrong(key, "%q is not an address like https://api4.truecaller.com", text)
-		return &url.URL{}
-	}
-	if ip := net.ParseIP(u.Hostname()); u.Scheme != "https" && !(u.Scheme == "http" && ip != nil && ip.IsLoopback()) {
-		d.wrong(key, "%q must be https: secrets are sent there", text)
-	}
-	return u
-}
-
-// secret takes a secret from the environment or from a file. mistake says what is
-// wrong with it, "" for nothing; it never repeats it.
-func secret(key, value, file string, d *decoder, mistake func(string) string) string {
-	value = strings.TrimSpace(value)
-	switch {
-	case value != "":
-	case file != "":
-		key += "_file"
-		value = secretFile(key, file, d)
-	case !d.failed(key):
-		d.wrong(key+"_file", "missing; name a file, or set %s", variable(key))
-	}
-	if value != "" {
-		if text := mistake(value); text != "" {
-			d.wrong(key, "%s", text)
-		}
-	}
-	return value
-}
-
-func secretFile(key, file string, d *decoder) string {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		d.wrong(key, "%v", err)
-		return ""
-	}
-	value := strings.TrimSpace(string(text))
-	if value == "" {
-		d.wrong(key, "%s is empty", file)
-	}
-	return value
-}
-
-func checkClients(all []ClientConfig, d *decoder) []client.Client {
+func checkClients(all []ClientConfig, apps []truecaller.App, d *decoder) []client.Client {
 	var clients []client.Client
 	first := map[string]int{}
 	for i, c := range all {
@@ -350,6 +281,9 @@ func checkClients(all []ClientConfig, d *decoder) []client.Client {
 		} else {
 			first[c.ID] = i
 		}
+		if c.TruecallerApp != "" && !slices.ContainsFunc(apps, func(app truecaller.App) bool { return app.ID == c.TruecallerApp }) {
+			d.wrong(key+".truecaller_app", "%q is not the id of truecaller or of one of truecaller_apps", c.TruecallerApp)
+		}
 		clients = append(clients, checkClient(key, c, d))
 	}
 	return clients
@@ -360,6 +294,7 @@ func checkClient(key string, c ClientConfig, d *decoder) client.Client {
 		ID: c.ID, Name: c.Name, LogoURI: c.LogoURI, URI: c.URI, TOSURI: c.TOSURI, PolicyURI: c.PolicyURI, Public: c.Public,
 		RedirectURIs: c.RedirectURIs, PostLogoutRedirectURIs: c.PostLogoutRedirectURIs, AllowedOrigins: c.AllowedOrigins,
 		Scopes: c.Scopes, WithoutPKCE: c.DangerouslyWithoutPKCE, IDTokenAlg: c.IDTokenAlg, SectorHost: c.SectorHost, Region: c.Region,
+		TruecallerApp: c.TruecallerApp,
 	}
 	if c.Name == "" {
 		d.wrong(key+".name", "missing; people see it when they sign in")

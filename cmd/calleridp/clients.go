@@ -40,6 +40,7 @@ func clientAdd(ctx context.Context, args []string, out io.Writer) error {
 	f.BoolVar(&pairwise, "pairwise", false, "give it subs of its own")
 	f.StringVar(&c.SectorHost, "sector-host", "", "`host` whose clients share pairwise subs; default that of the redirect URIs")
 	f.StringVar(&c.Region, "region", "", "`country` of national phone numbers, like IN; default the deployment's")
+	f.StringVar(&c.TruecallerApp, "truecaller-app", "", "`id` of the Truecaller app that asks its people; default that of truecaller in the configuration")
 	f.DurationVar(&maxAge, "default-max-age", 0, "how old a sign-in may be when a request does not say")
 	f.StringVar(&c.URI, "uri", "", "the application's home `page`")
 	f.StringVar(&c.LogoURI, "logo-uri", "", "`address` of its logo")

@@ -12,7 +12,7 @@ import (
 // Config is the configuration file, a YAML document. Unknown keys are refused.
 // docs/configuration.md is made of these comments.
 //
-// Every key but clients can also come from the environment, which wins:
+// Every key but clients and truecaller_apps can also come from the environment, which wins:
 // CALLERIDP_ and the key in capitals, with underscores between the levels, as in
 // CALLERIDP_ISSUER or CALLERIDP_TRUECALLER_APP_NAME. Lists are separated by
 // commas there. An empty variable counts as none.
@@ -50,8 +50,14 @@ type Config struct {
 	MasterKeyFile string `yaml:"master_key_file"`
 	MasterKey     string `yaml:"master_key" secret:"environment"`
 
-	// Truecaller is the app that was registered in Truecaller's developer portal.
+	// Truecaller is the app that was registered in Truecaller's developer portal,
+	// for all clients that name no other.
 	Truecaller TruecallerConfig `yaml:"truecaller"`
+
+	// TruecallerApps are more of them, each with the keys of truecaller and an id,
+	// for clients that name one with truecaller_app. The phone shows that app's
+	// name. Only from this file.
+	TruecallerApps []TruecallerConfig `yaml:"truecaller_apps"`
 
 	// DefaultRegion is the country in which national phone numbers are read, two
 	// capital letters (ISO 3166-1). A client may have its own. Default none:
@@ -96,8 +102,11 @@ type TLSConfig struct {
 }
 
 // TruecallerConfig is one registration in Truecaller's developer portal. Register
-// there as callback URL: ISSUER/callback/default/CALLBACK_SECRET.
+// there as callback URL: ISSUER/callback/ID/CALLBACK_SECRET.
 type TruecallerConfig struct {
+	// ID is our own name for the app: letters, digits, '-', '_' and '.'. Default
+	// "default"; required in truecaller_apps.
+	ID string `yaml:"id"`
 	// AppName is what the phone shows; it appears on our pages. Required.
 	AppName string `yaml:"app_name"`
 	// AppKeyFile has the appKey. Required, or CALLERIDP_TRUECALLER_APP_KEY.
@@ -105,17 +114,61 @@ type TruecallerConfig struct {
 	AppKey     string `yaml:"app_key" secret:"environment"`
 	// CallbackSecretFile has the secret last part of the callback address: at
 	// least 32 letters and digits, for example from `openssl rand -hex 32`.
-	// Required, or CALLERIDP_TRUECALLER_CALLBACK_SECRET.
+	// Required, or CALLERIDP_TRUECALLER_CALLBACK_SECRET. The file is read again
+	// when it changes; the secret before stays good for an hour, also over a
+	// restart, so that the address can be changed in the portal meanwhile.
 	CallbackSecretFile string `yaml:"callback_secret_file"`
 	CallbackSecret     string `yaml:"callback_secret" secret:"environment"`
+	// Methods are the ways to reach people: push (they type their number and the
+	// phone rings) and onetap (on Android phones, a button opens Truecaller).
+	// Default push. With onetap the appKey is part of a link that everybody can
+	// read: it is no secret then.
+	Methods []string `yaml:"methods"`
+	// OneTap is how Truecaller's dialog looks when the button opens it.
+	OneTap OneTapConfig `yaml:"onetap"`
 	// APIURL is where pushes are asked for. Default https://api4.truecaller.com.
 	APIURL string `yaml:"api_url"`
 	// ProfileURLs are where profiles may be fetched; a callback can only choose
 	// among them, and the first is used when it names none. Default
 	// https://profile4.truecaller.com and its -noneu and -eu siblings.
 	ProfileURLs []string `yaml:"profile_urls"`
-	// Timeout of one request to Truecaller. Default 5s.
+	// Timeout of one request to Truecaller, for all apps. Default 5s.
 	Timeout duration `yaml:"timeout"`
+}
+
+// OneTapConfig is Truecaller's own dialog, in Truecaller's own words.
+type OneTapConfig struct {
+	// PartnerName is what the dialog calls us. Default app_name.
+	PartnerName string `yaml:"partner_name"`
+	// LoginPrefix starts the title: getstarted, continue (default), placeorder,
+	// completepurchase, checkout, completebooking, proceedwithbooking,
+	// continuewith, getdetails, viewmore, continuereading or proceed.
+	LoginPrefix string `yaml:"login_prefix"`
+	// LoginSuffix ends it: verifymobile, login (default), signup, loginsignup,
+	// register or signin.
+	LoginSuffix string `yaml:"login_suffix"`
+	// CTAPrefix stands on the button before the number: use, continuewith
+	// (default) or proceedwith.
+	CTAPrefix string `yaml:"cta_prefix"`
+	// CTAColor fills the button, like "#0066CC". Default Truecaller's.
+	CTAColor string `yaml:"cta_color"`
+	// CTATextColor is the colour of its text.
+	CTATextColor string `yaml:"cta_text_color"`
+	// BtnShape is its shape: round or rect.
+	BtnShape string `yaml:"btn_shape"`
+	// SkipOption is the way out below it: useanothernum (default),
+	// useanothermethod, manualdetails or later.
+	SkipOption string `yaml:"skip_option"`
+	// TTL is after how long the dialog goes away by itself, at least 8s. Default
+	// never.
+	TTL duration `yaml:"ttl"`
+	// PrivacyURL is your privacy page, linked in it. Default the client's.
+	PrivacyURL string `yaml:"privacy_url"`
+	// TermsURL are your terms. Default the client's.
+	TermsURL string `yaml:"terms_url"`
+	// SeveralNumbers says what to do when a profile has more than one number:
+	// refuse (default) or first.
+	SeveralNumbers string `yaml:"several_numbers"`
 }
 
 // ClientConfig is an application (RFC 7591).
@@ -147,6 +200,9 @@ type ClientConfig struct {
 	// SectorHost is the sector of a pairwise client whose redirect URIs have
 	// several hosts.
 	SectorHost string `yaml:"sector_host"`
+	// TruecallerApp is the id of the Truecaller app that asks its people. Default
+	// that of truecaller.
+	TruecallerApp string `yaml:"truecaller_app"`
 	// Region overrides default_region.
 	Region string `yaml:"region"`
 	// DefaultMaxAge is the max_age of requests that name none: a sign-in that is

@@ -128,6 +128,7 @@ func TestExampleConfiguration(t *testing.T) {
 	}
 	for name, text := range map[string]string{
 		"master.key": strings.Repeat("01", 32), "truecaller.appkey": "key", "truecaller.callback": strings.Repeat("a", 64), "shop.secret": strings.Repeat("b", 64),
+		"shop.appkey": "key", "shop.callback": strings.Repeat("c", 64),
 	} {
 		if err := os.WriteFile(filepath.Join(files, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -155,7 +156,10 @@ func TestExampleConfiguration(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	full.TrustedProxies, full.Subject = nil, SubjectConfig{} // these have no default to show
+	if len(full.TruecallerApps) != 1 || full.apps[1].ID != "shop" {
+		t.Errorf("the second app of the example: %+v", full.TruecallerApps)
+	}
+	full.TrustedProxies, full.Subject, full.TruecallerApps = nil, SubjectConfig{}, plain.TruecallerApps // these have no default to show
 	full.Clients[0].IDTokenAlg, full.Clients[0].Scopes = "", nil
 	if a, b := fmt.Sprintf("%+v", plain.Config), fmt.Sprintf("%+v", full.Config); a != b {
 		t.Errorf("what is commented out is not the default:\n%s\n%s", a, b)
@@ -193,8 +197,8 @@ func TestEveryKeyComesFromTheEnvironment(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.Issuer != "https://id.example.com" || s.Listen != "127.0.0.1:8080" || len(s.proxies) != 2 || s.master == nil || s.app.Key != "key" ||
-		len(s.app.Profiles) != 1 || s.DefaultRegion != "SE" || time.Duration(s.Lifetimes.IDToken) != 2*time.Hour ||
+	if s.Issuer != "https://id.example.com" || s.Listen != "127.0.0.1:8080" || len(s.proxies) != 2 || s.master == nil || s.apps[0].Key != "key" ||
+		len(s.apps[0].Profiles) != 1 || s.DefaultRegion != "SE" || time.Duration(s.Lifetimes.IDToken) != 2*time.Hour ||
 		limit.Rate(s.Limits.Number) != (limit.Rate{Burst: 3, Period: 12 * time.Hour}) || s.Log.Level != "warn" || s.AdminSocket != "/var/lib/x/admin.sock" {
 		t.Errorf("%+v", s.Config)
 	}

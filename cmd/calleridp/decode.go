@@ -204,7 +204,7 @@ func (d *decoder) table(key string, n ast.Node, v reflect.Value) {
 }
 
 func orVariable(may, key string) string {
-	if may == "environment" {
+	if may == "environment" && !strings.Contains(key, "[") {
 		return ", or set " + variable(key)
 	}
 	return ""

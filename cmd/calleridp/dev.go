@@ -18,6 +18,7 @@ import (
 	"calleridp/keys"
 	"calleridp/provider/limit"
 	"calleridp/storage/bolt"
+	"calleridp/truecaller"
 	"calleridp/truecaller/simulator"
 )
 
@@ -119,8 +120,8 @@ func dev(ctx context.Context, args []string, out io.Writer) error {
 	}
 
 	sim := simulator.New(simulator.Config{
-		AppName: s.app.Name, AppKey: s.app.Key, Log: log,
-		CallbackURL: issuer + callbackPath(s), HTTP: trust,
+		AppName: s.apps[0].Name, AppKey: s.apps[0].Key, Log: log,
+		CallbackURL: issuer + callbackPath(s.apps[0]), HTTP: trust,
 	})
 	defer sim.Close()
 	application := demo.New(demo.Config{
@@ -166,7 +167,10 @@ func loopback(flag string, port int) (net.Listener, error) {
 	return l, nil
 }
 
-func callbackPath(s settings) string { return "/callback/" + s.app.ID + "/" + s.app.CallbackSecrets[0] }
+// callbackPath is where an app's callbacks go.
+func callbackPath(app truecaller.App) string {
+	return "/callback/" + app.ID + "/" + app.CallbackSecrets[0]
+}
 
 // devSettings is the configuration that serve would read, pointed at the
 // simulator. Budgets are wide; the lock stays.
@@ -183,7 +187,7 @@ func devSettings(o devFlags, issuer, phoneURL, shopURL string) (settings, error)
 		Issuer: issuer, DataDir: o.data, MasterKeyFile: masterFile, DefaultRegion: "SE",
 		Truecaller: TruecallerConfig{
 			AppName: "Demo shop", AppKey: "simulated-app-key", CallbackSecret: "simulated-callback-secret-on-loopback-only",
-			APIURL: phoneURL, ProfileURLs: []string{phoneURL},
+			APIURL: phoneURL, ProfileURLs: []string{phoneURL}, Methods: []string{methodPush, methodOneTap},
 		},
 		Limits:    LimitsConfig{Number: wide, Network: wide, Client: wide, Deployment: wide},
 		Lifetimes: LifetimesConfig{Attempt: duration(o.attemptLife)},

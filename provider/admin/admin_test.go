@@ -38,7 +38,7 @@ func newAPI(t *testing.T) *api {
 	}
 	t.Cleanup(func() { store.Close() })
 	fixed := client.Client{ID: "fixed", Name: "Fixed", SecretHashes: [][32]byte{client.HashSecret("s")}, RedirectURIs: []string{"https://f.example.com/cb"}}
-	registry, err := client.NewRegistry([]client.Client{fixed}, store)
+	registry, err := client.NewRegistry([]client.Client{fixed}, store, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

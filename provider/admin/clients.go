@@ -14,7 +14,7 @@ import (
 )
 
 // Client is a client as the API writes it (RFC 7591 §2, OpenID Connect Dynamic
-// Client Registration §2; the last four are ours). Its secret is in the answers
+// Client Registration §2; those after default_max_age are ours). Its secret is in the answers
 // that make one, and nowhere else.
 type Client struct {
 	ID                     string   `json:"client_id"`
@@ -36,6 +36,7 @@ type Client struct {
 	SectorHost     string   `json:"sector_host,omitempty"`
 	Region         string   `json:"region,omitempty"`
 	WithoutPKCE    bool     `json:"dangerously_without_pkce,omitempty"`
+	TruecallerApp  string   `json:"truecaller_app,omitempty"` // "" for the deployment's first
 
 	Created    time.Time `json:"created,omitzero"`      // ignored in requests, like the next
 	FromConfig bool      `json:"from_config,omitempty"` // declared in the configuration file
@@ -152,7 +153,7 @@ func registered(in Client) (client.Client, error) {
 		ID: in.ID, Name: in.Name, URI: in.URI, LogoURI: in.LogoURI, TOSURI: in.TOSURI, PolicyURI: in.PolicyURI,
 		RedirectURIs: in.RedirectURIs, PostLogoutRedirectURIs: in.PostLogoutRedirectURIs, AllowedOrigins: in.AllowedOrigins,
 		Scopes: strings.Fields(in.Scope), IDTokenAlg: in.IDTokenAlg, SectorHost: in.SectorHost, Region: in.Region,
-		Public: in.Public, WithoutPKCE: in.WithoutPKCE,
+		Public: in.Public, WithoutPKCE: in.WithoutPKCE, TruecallerApp: in.TruecallerApp,
 	}
 	switch in.SubjectType {
 	case "", "public":
@@ -176,7 +177,7 @@ func shown(c client.Client) Client {
 		ID: c.ID, Name: c.Name, URI: c.URI, LogoURI: c.LogoURI, TOSURI: c.TOSURI, PolicyURI: c.PolicyURI,
 		RedirectURIs: c.RedirectURIs, PostLogoutRedirectURIs: c.PostLogoutRedirectURIs, AllowedOrigins: c.AllowedOrigins,
 		Scope: strings.Join(c.Scopes, " "), IDTokenAlg: c.SigningAlg(), SectorHost: c.SectorHost, Region: c.Region,
-		Public: c.Public, WithoutPKCE: c.WithoutPKCE, Created: c.Created, FromConfig: c.FromConfig,
+		Public: c.Public, WithoutPKCE: c.WithoutPKCE, TruecallerApp: c.TruecallerApp, Created: c.Created, FromConfig: c.FromConfig,
 	}
 	if c.Pairwise {
 		out.SubjectType = "pairwise"

@@ -34,7 +34,7 @@ type Client struct {
 	SectorHost    string // the sector of a pairwise client; by default its redirect host
 	DefaultMaxAge *time.Duration
 	Region        string // default region for phone numbers, ISO 3166-1 alpha-2; "": the deployment's
-	TruecallerApp string // "": the deployment's only one
+	TruecallerApp string // whose people are asked through it; "": the deployment's first
 
 	Created    time.Time
 	FromConfig bool // declared in the config file: listed, not editable

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -34,6 +35,7 @@ const liveSecrets = 2
 type Registry struct {
 	config map[string]Client
 	store  Store
+	apps   []string // the Truecaller apps that there are
 
 	mu      sync.Mutex
 	origins map[string]bool
@@ -41,13 +43,13 @@ type Registry struct {
 }
 
 // NewRegistry checks the clients of the config file. All problems are reported
-// at once.
-func NewRegistry(config []Client, store Store) (*Registry, error) {
-	r := &Registry{config: make(map[string]Client, len(config)), store: store}
+// at once. apps are the IDs of the Truecaller apps that a client may name.
+func NewRegistry(config []Client, store Store, apps []string) (*Registry, error) {
+	r := &Registry{config: make(map[string]Client, len(config)), store: store, apps: apps}
 	var problems []error
 	for _, c := range config {
 		c.FromConfig = true
-		if found := Validate(c); len(found) > 0 {
+		if found := r.validate(c); len(found) > 0 {
 			problems = append(problems, &InvalidError{ID: c.ID, Problems: found})
 		}
 		if _, taken := r.config[c.ID]; taken {
@@ -59,6 +61,15 @@ func NewRegistry(config []Client, store Store) (*Registry, error) {
 		return nil, errors.Join(problems...)
 	}
 	return r, nil
+}
+
+// validate is Validate, and whether the Truecaller app is there.
+func (r *Registry) validate(c Client) []Problem {
+	problems := Validate(c)
+	if c.TruecallerApp != "" && !slices.Contains(r.apps, c.TruecallerApp) {
+		problems = append(problems, Problem{"truecaller_app", fmt.Sprintf("%q is not configured; there is %s", c.TruecallerApp, strings.Join(r.apps, ", "))})
+	}
+	return problems
 }
 
 // Client returns the client with this id, or ErrNotFound. The config file wins

@@ -27,7 +27,7 @@ func newRegistry(t *testing.T) (*client.Registry, *bolt.Store) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { store.Close() })
-	r, err := client.NewRegistry([]client.Client{declared()}, store)
+	r, err := client.NewRegistry([]client.Client{declared()}, store, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +127,7 @@ func TestRegistry(t *testing.T) {
 }
 
 func TestNewRegistryTellsAllProblems(t *testing.T) {
-	_, err := client.NewRegistry([]client.Client{declared(), declared(), {ID: "x"}}, nil)
+	_, err := client.NewRegistry([]client.Client{declared(), declared(), {ID: "x"}}, nil, nil)
 	invalid := (*client.InvalidError)(nil)
 	if err == nil || !errors.As(err, &invalid) || invalid.ID != "x" || !bytes.Contains([]byte(err.Error()), []byte("declared twice")) {
 		t.Errorf("%v", err)

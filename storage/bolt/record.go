@@ -41,26 +41,27 @@ func newBucket(name string, index byte) bucket {
 
 // The buckets. Names and marks are on disk.
 var (
-	meta          = newBucket("meta", 0)
-	signingKeys   = newBucket("signing_keys", 0)
-	clients       = newBucket("clients", 0)
-	people        = newBucket("people", 0)          // sub
-	numbers       = newBucket("numbers", 0)         // keyed hash of the number: sub
-	limits        = newBucket("limits", 'l')        // keyed hash of the limit's key: lock or budget
-	attempts      = newBucket("attempts", 'a')      // id
-	correlations  = newBucket("correlations", 0)    // SHA-256 of the state: attempt's id
-	deliveries    = newBucket("deliveries", 'd')    // id
-	sessions      = newBucket("sessions", 's')      // SHA-256 of the cookie's secret
-	sessionIDs    = newBucket("session_ids", 0)     // sid: SHA-256 of the cookie's secret
-	codes         = newBucket("codes", 'c')         // SHA-256 of the code
-	grants        = newBucket("grants", 'g')        // id
-	sessionGrants = newBucket("session_grants", 0)  // sid and grant or code, without values
-	accessTokens  = newBucket("access_tokens", 't') // SHA-256 of the token
-	expiry        = newBucket("expiry", 0)          // mark, end, key, without values: see sweep.go
+	meta            = newBucket("meta", 0)
+	signingKeys     = newBucket("signing_keys", 0)
+	clients         = newBucket("clients", 0)
+	people          = newBucket("people", 0)           // sub
+	numbers         = newBucket("numbers", 0)          // keyed hash of the number: sub
+	limits          = newBucket("limits", 'l')         // keyed hash of the limit's key: lock or budget
+	attempts        = newBucket("attempts", 'a')       // id
+	correlations    = newBucket("correlations", 0)     // SHA-256 of the state: attempt's id
+	callbackSecrets = newBucket("callback_secrets", 0) // Truecaller app
+	deliveries      = newBucket("deliveries", 'd')     // id
+	sessions        = newBucket("sessions", 's')       // SHA-256 of the cookie's secret
+	sessionIDs      = newBucket("session_ids", 0)      // sid: SHA-256 of the cookie's secret
+	codes           = newBucket("codes", 'c')          // SHA-256 of the code
+	grants          = newBucket("grants", 'g')         // id
+	sessionGrants   = newBucket("session_grants", 0)   // sid and grant or code, without values
+	accessTokens    = newBucket("access_tokens", 't')  // SHA-256 of the token
+	expiry          = newBucket("expiry", 0)           // mark, end, key, without values: see sweep.go
 )
 
 var buckets = []*bucket{&meta, &signingKeys, &clients, &people, &numbers, &limits, &attempts, &correlations,
-	&deliveries, &sessions, &sessionIDs, &codes, &grants, &sessionGrants, &accessTokens, &expiry}
+	&callbackSecrets, &deliveries, &sessions, &sessionIDs, &codes, &grants, &sessionGrants, &accessTokens, &expiry}
 
 // reader is a transaction, as far as it reads.
 type reader struct {

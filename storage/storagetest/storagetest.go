@@ -30,6 +30,7 @@ import (
 type Engine interface {
 	keys.Store
 	truecaller.Inbox
+	truecaller.Secrets
 	login.Store
 	subject.Store
 	session.Store
@@ -59,6 +60,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Place) {
 		{"Issuer", testIssuer},
 		{"Clients", testClients},
 		{"Inbox", testInbox},
+		{"CallbackSecrets", testCallbackSecrets},
 		{"Attempts", testAttempts},
 		{"Notes", testNotes},
 		{"StepErrors", testStepErrors},

@@ -1,0 +1,38 @@
+package storagetest
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"calleridp/truecaller"
+)
+
+// A callback secret that is replaced stays good for the grace and no longer, also
+// over a restart and over more replacements.
+func testCallbackSecrets(t *testing.T, w *world) {
+	use := func(app string, secret byte, at time.Time, want ...truecaller.OldSecret) {
+		t.Helper()
+		got, err := w.UseCallbackSecret(w.ctx, app, [32]byte{secret}, at, time.Hour)
+		w.must(err)
+		same := func(a, b truecaller.OldSecret) bool { return a.Hash == b.Hash && a.Until.Equal(b.Until) }
+		if !slices.EqualFunc(got, want, same) {
+			t.Errorf("%s with secret %d at %s: %v, want %v", app, secret, at.Sub(w.now), got, want)
+		}
+	}
+	old := func(secret byte, until time.Duration) truecaller.OldSecret {
+		return truecaller.OldSecret{Hash: [32]byte{secret}, Until: w.now.Add(until)}
+	}
+	minute := func(n int) time.Time { return w.now.Add(time.Duration(n) * time.Minute) }
+	use("one", 1, minute(0))
+	use("one", 1, minute(1))
+	use("two", 9, minute(1)) // another app's are its own
+	use("one", 2, minute(10), old(1, 70*time.Minute))
+	w.reopen()
+	use("one", 2, minute(69), old(1, 70*time.Minute))
+	use("one", 3, minute(69), old(1, 70*time.Minute), old(2, 129*time.Minute))
+	use("one", 3, minute(70), old(2, 129*time.Minute))
+	use("one", 2, minute(80), old(3, 140*time.Minute)) // back again
+	use("one", 2, minute(140))
+	use("two", 9, minute(140))
+}

@@ -1,0 +1,91 @@
+package truecaller
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+)
+
+// SecretGrace is how long a callback secret stays good after another one has
+// taken its place: the time to change the address in Truecaller's portal, and for
+// callbacks that are on their way.
+const SecretGrace = time.Hour
+
+// OldSecret is a callback secret that has been replaced, by its SHA-256.
+type OldSecret struct {
+	Hash  [32]byte
+	Until time.Time // it is good before then
+}
+
+// Secrets remembers which callback secrets were in use, so that the one before
+// the current one stays good for a while, also over a restart.
+type Secrets interface {
+	// UseCallbackSecret makes the secret with this SHA-256 the current one of an
+	// app, and returns the others that are still good at now. One that it
+	// replaces is good until now plus grace. It is durable when it returns, and
+	// harmless to repeat.
+	UseCallbackSecret(ctx context.Context, app string, hash [32]byte, now time.Time, grace time.Duration) ([]OldSecret, error)
+}
+
+// secretBook is which secrets open which app's callback path.
+type secretBook struct {
+	mu   sync.RWMutex
+	good map[string][]OldSecret // by App.ID; the zero Until has no end
+}
+
+func newSecretBook(apps map[string]App) *secretBook {
+	b := &secretBook{good: map[string][]OldSecret{}}
+	for id, app := range apps {
+		for _, secret := range app.CallbackSecrets {
+			b.good[id] = append(b.good[id], OldSecret{Hash: sha256.Sum256([]byte(secret))})
+		}
+	}
+	return b
+}
+
+// opens says whether secret is one of the app's that are good at now. It compares
+// with all of them, in constant time; an unknown app takes as long as another.
+func (b *secretBook) opens(app, secret string, now time.Time) bool {
+	b.mu.RLock()
+	known := b.good[app]
+	b.mu.RUnlock()
+	given := sha256.Sum256([]byte(secret))
+	match := 0
+	if len(known) == 0 {
+		known = []OldSecret{{}} // no secret has this hash
+	}
+	for _, want := range known {
+		if want.Until.IsZero() || now.Before(want.Until) {
+			match |= subtle.ConstantTimeCompare(given[:], want.Hash[:])
+		}
+	}
+	return match == 1 && secret != ""
+}
+
+// UseSecret makes secret the current one at an app's callback path. The one that
+// it replaces stays good for SecretGrace, and so do those before it for what is
+// left of theirs.
+func (rc *Receiver) UseSecret(ctx context.Context, kept Secrets, app, secret string) error {
+	if _, ok := rc.Apps[app]; !ok || secret == "" || strings.ContainsFunc(secret, func(r rune) bool { return !isPathSafe(r) }) {
+		return fmt.Errorf("truecaller: app %q: a callback secret is empty, or has other characters than letters, digits, '-', '_' and '.'", app)
+	}
+	hash := sha256.Sum256([]byte(secret))
+	old, err := kept.UseCallbackSecret(ctx, app, hash, time.Now(), SecretGrace)
+	if err != nil {
+		return err
+	}
+	good := []OldSecret{{Hash: hash}}
+	for _, o := range old {
+		if o.Hash != hash && !o.Until.IsZero() {
+			good = append(good, o)
+		}
+	}
+	rc.secrets.mu.Lock()
+	defer rc.secrets.mu.Unlock()
+	rc.secrets.good[app] = good
+	return nil
+}
