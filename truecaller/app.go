@@ -26,6 +26,13 @@ type App struct {
 	// WithoutPush says that nobody can be asked by their number through this app.
 	WithoutPush bool
 
+	// NativeClientID is the app's OAuth client id, for native applications; "":
+	// the app has none. It is public.
+	NativeClientID string
+	// OAuth is the base of the OAuth interface,
+	// https://oauth-account-noneu.truecaller.com; nil where NativeClientID is "".
+	OAuth *url.URL
+
 	API *url.URL // base of the push API, https://api4.truecaller.com
 
 	// Profiles are the bases that a token may be sent to; the first is used
@@ -62,7 +69,14 @@ func (a App) Validate() error {
 			problem("one-tap: %s %s", mistake.Field, mistake.Text)
 		}
 	}
-	for _, base := range append([]*url.URL{a.API}, a.Profiles...) {
+	bases := append([]*url.URL{a.API}, a.Profiles...)
+	if a.NativeClientID != "" {
+		bases = append(bases, a.OAuth)
+		if !isBearer(a.NativeClientID) {
+			problem("the OAuth client id has other than visible ASCII characters")
+		}
+	}
+	for _, base := range bases {
 		if err := validBase(base); err != nil {
 			problem("%w", err)
 		}

@@ -77,39 +77,53 @@ func (c *Client) FetchProfile(ctx context.Context, app App, endpoint, token stri
 }
 
 func (c *Client) fetchProfile(ctx context.Context, at *url.URL, token string) (Profile, error) {
+	status, body, err := c.get(ctx, at, token)
+	if err != nil {
+		return Profile{}, err
+	}
+	if status != http.StatusOK {
+		return Profile{}, fmt.Errorf("%w: status %d", ErrProfile, status)
+	}
+	return DecodeProfile(body)
+}
+
+// get makes one request with a bearer token. ErrUnauthorized, ErrProfile and
+// ErrProfileUnavailable are those that mean the same everywhere; what any other
+// status but 200 means is the caller's business, and it has no body then.
+func (c *Client) get(ctx context.Context, at *url.URL, token string) (status int, body []byte, err error) {
 	if !isBearer(token) {
-		return Profile{}, ErrUnauthorized // it cannot be sent, so no server can accept it
+		return 0, nil, ErrUnauthorized // it cannot be sent, so no server can accept it
 	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, at.String(), nil)
 	if err != nil {
-		return Profile{}, ErrForeignEndpoint
+		return 0, nil, ErrForeignEndpoint
 	}
 	r.Header.Set("Authorization", "Bearer "+token)
 	r.Header.Set("Cache-Control", "no-cache")
 	answer, err := c.http.Do(r)
 	if err != nil {
-		return Profile{}, fmt.Errorf("%w: %w", ErrProfileUnavailable, withoutURL(err))
+		return 0, nil, fmt.Errorf("%w: %w", ErrProfileUnavailable, withoutURL(err))
 	}
 	defer answer.Body.Close()
 	switch status := answer.StatusCode; {
 	case status == http.StatusOK:
 	case status == http.StatusUnauthorized, status == http.StatusForbidden:
-		return Profile{}, fmt.Errorf("%w: status %d", ErrUnauthorized, status)
+		return 0, nil, fmt.Errorf("%w: status %d", ErrUnauthorized, status)
 	case status >= 500, status == http.StatusTooManyRequests, status == http.StatusRequestTimeout:
 		io.CopyN(io.Discard, answer.Body, 4<<10) // so that the connection can be used again
-		return Profile{}, fmt.Errorf("%w: status %d", ErrProfileUnavailable, status)
+		return 0, nil, fmt.Errorf("%w: status %d", ErrProfileUnavailable, status)
 	default:
-		return Profile{}, fmt.Errorf("%w: status %d", ErrProfile, status)
+		return status, nil, nil
 	}
 	// The Content-Type is not looked at: the decoder decides what is a profile.
-	body, err := io.ReadAll(io.LimitReader(answer.Body, c.maxProfile+1))
+	body, err = io.ReadAll(io.LimitReader(answer.Body, c.maxProfile+1))
 	switch {
 	case int64(len(body)) > c.maxProfile:
-		return Profile{}, fmt.Errorf("%w: more than %d bytes", ErrProfile, c.maxProfile)
+		return 0, nil, fmt.Errorf("%w: more than %d bytes", ErrProfile, c.maxProfile)
 	case err != nil:
-		return Profile{}, fmt.Errorf("%w: %w", ErrProfileUnavailable, withoutURL(err))
+		return 0, nil, fmt.Errorf("%w: %w", ErrProfileUnavailable, withoutURL(err))
 	}
-	return DecodeProfile(body)
+	return http.StatusOK, body, nil
 }
 
 // isBearer says whether token can stand in an Authorization header. Its alphabet

@@ -6,13 +6,15 @@ import (
 	"calleridp/truecaller/phone"
 )
 
-// Profile is a Truecaller profile after tolerant decoding (see DecodeProfile).
+// Profile is a Truecaller profile after tolerant decoding (see DecodeProfile and
+// DecodeUserinfo).
 // Only the numbers are verified; everything else is what the person says about
 // themselves. Strings are already capped, NFC-normalised and free of control
 // and bidi characters; "" means absent.
 type Profile struct {
 	ID          string // Truecaller's own id for the person; "" in old profiles
 	UserID      string
+	OAuthSub    string // the OAuth interface's sub for the person; "" in every other profile
 	Numbers     []phone.Number
 	FirstName   string
 	LastName    string

@@ -1,0 +1,178 @@
+package truecaller
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// The OAuth interface is how a native Android application signs somebody in
+// (truecaller.md section 5). Truecaller's SDK gives the application an
+// authorization code, bound by PKCE to a verifier that the application keeps;
+// the code and the verifier open a token here, and the token the profile.
+
+// Errors of ExchangeCode and FetchUserinfo, beside ErrUnauthorized, ErrProfile
+// and ErrProfileUnavailable.
+var (
+	// ErrCodeRefused: the code or its verifier is wrong, expired or used.
+	ErrCodeRefused = errors.New("truecaller: the authorization code or its verifier was refused")
+	// ErrClientIDRefused: an operator's mistake.
+	ErrClientIDRefused = errors.New("truecaller: the OAuth client id was refused: check native_client_id in the configuration, " +
+		"and in Truecaller's portal that the app is of type Android and approved")
+	// ErrExchange: the token endpoint answered something that is not documented.
+	ErrExchange = errors.New("truecaller: the token endpoint's answer cannot be understood")
+	// ErrExchangeUnavailable: no answer, a 429 or a 5xx. The code may be used up.
+	ErrExchangeUnavailable = errors.New("truecaller: the token endpoint did not answer")
+	// ErrNoProfile: Truecaller has no profile of the person.
+	ErrNoProfile = errors.New("truecaller: there is no profile")
+	// ErrNoOpenID: the application did not ask Truecaller for the scope openid.
+	ErrNoOpenID = errors.New("truecaller: the scope openid was not granted")
+	// ErrNoNumber: the application did not ask for the scope phone, or the person
+	// did not grant it.
+	ErrNoNumber = errors.New("truecaller: the scope phone was not granted: there is no phone number")
+	// ErrUnverified: Truecaller says that it has not verified the number.
+	ErrUnverified = errors.New("truecaller: the phone number is not verified")
+)
+
+// The longest code that is sent, in characters. Neither its length nor its
+// alphabet is documented.
+const maxCode = 2048
+
+// IsCode says whether s may be an authorization code: visible characters (RFC
+// 6749 appendix A.11), not too many.
+func IsCode(s string) bool { return len(s) <= maxCode && isBearer(s) }
+
+// IsVerifier says whether s has the form of a PKCE code_verifier: 43 to 128
+// unreserved characters (RFC 7636 §4.1).
+func IsVerifier(s string) bool {
+	return len(s) >= 43 && len(s) <= 128 && !strings.ContainsFunc(s, func(r rune) bool { return !isPathSafe(r) && r != '~' })
+}
+
+// ExchangeCode redeems a code of the SDK's for an access token (truecaller.md
+// section 5.1). There is no client secret and no redirect URI; the verifier is
+// all that proves the code to be the application's. It makes one request: a code
+// is good for one use. The error is, or wraps, one of the errors above, and holds
+// neither code nor verifier.
+func (c *Client) ExchangeCode(ctx context.Context, app App, code, verifier string) (token string, err error) {
+	if !IsCode(code) || !IsVerifier(verifier) {
+		return "", ErrCodeRefused // no server can accept it
+	}
+	if app.OAuth == nil || app.NativeClientID == "" {
+		return "", fmt.Errorf("%w: app %q has none", ErrClientIDRefused, app.ID)
+	}
+	form := url.Values{
+		"grant_type": {"authorization_code"}, "client_id": {app.NativeClientID}, "code": {code}, "code_verifier": {verifier},
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, app.OAuth.JoinPath("v1/token").String(), strings.NewReader(form.Encode()))
+	if err != nil {
+		return "", fmt.Errorf("%w: its address is not usable", ErrExchangeUnavailable)
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.Header.Set("Accept", "application/json")
+	answer, err := c.http.Do(r)
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", ErrExchangeUnavailable, withoutURL(err))
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
+	if answer.StatusCode != http.StatusOK {
+		return "", fmt.Errorf("%w: status %d", exchangeRefusal(answer.StatusCode, body), answer.StatusCode)
+	}
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", ErrExchangeUnavailable, withoutURL(err))
+	}
+	var given struct {
+		AccessToken string `json:"access_token"`
+		TokenType   string `json:"token_type"`
+	}
+	switch err := json.Unmarshal(body, &given); {
+	case err != nil:
+		return "", fmt.Errorf("%w: not the JSON of an access token", ErrExchange)
+	case !isBearer(given.AccessToken):
+		return "", fmt.Errorf("%w: no usable access token", ErrExchange)
+	case given.TokenType != "" && !strings.EqualFold(given.TokenType, "Bearer"): // RFC 6749 §7.1
+		return "", fmt.Errorf("%w: the token is not a bearer token", ErrExchange)
+	}
+	return given.AccessToken, nil
+}
+
+// exchangeRefusal reads an answer other than 200. A 403 may be about the code,
+// which somebody gave us, or about the client id, which the operator did; the
+// status does not say. The body is not documented: RFC 6749 §5.2's error is
+// understood, and the envelope of Truecaller's other interfaces. In doubt it is
+// the code.
+func exchangeRefusal(status int, body []byte) error {
+	switch {
+	case status >= 500, status == http.StatusTooManyRequests, status == http.StatusRequestTimeout:
+		return ErrExchangeUnavailable
+	case status == http.StatusUnauthorized, status == http.StatusNotFound:
+		return ErrClientIDRefused
+	case status != http.StatusBadRequest && status != http.StatusForbidden:
+		return ErrExchange
+	}
+	var said struct {
+		Error       scalar `json:"error"`
+		Description scalar `json:"error_description"`
+		Message     scalar `json:"message"`
+	}
+	json.Unmarshal(body, &said)
+	text := strings.ToLower(string(said.Error + " " + said.Description + " " + said.Message))
+	for _, about := range []string{"client id", "client_id", "clientid", "invalid client", "invalid_client", "unauthorized_client", "not allowed for", "partner"} {
+		if strings.Contains(text, about) {
+			return ErrClientIDRefused
+		}
+	}
+	return ErrCodeRefused
+}
+
+// How often, and after which pause, the profile of a native sign-in is asked
+// for. Somebody waits for the answer, with an application open.
+const (
+	userinfoTries = 3
+	userinfoPause = 200 * time.Millisecond
+)
+
+// FetchUserinfo gets the profile that token opens (truecaller.md section 5.2).
+// The token is new, so that a 5xx or a broken connection is worth another try,
+// twice; a refusal is final. The error is, or wraps, one of the errors of this
+// package, and does not hold the token.
+func (c *Client) FetchUserinfo(ctx context.Context, app App, token string) (Profile, error) {
+	if app.OAuth == nil {
+		return Profile{}, ErrForeignEndpoint
+	}
+	for try, pause := 1, userinfoPause; ; try, pause = try+1, 3*pause {
+		p, err := c.fetchUserinfo(ctx, app.OAuth.JoinPath("v1/userinfo"), token)
+		if try == userinfoTries || !errors.Is(err, ErrProfileUnavailable) {
+			return p, err
+		}
+		timer := time.NewTimer(pause/2 + rand.N(pause))
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return Profile{}, err
+		}
+	}
+}
+
+func (c *Client) fetchUserinfo(ctx context.Context, at *url.URL, token string) (Profile, error) {
+	status, body, err := c.get(ctx, at, token)
+	switch {
+	case err != nil:
+		return Profile{}, err
+	case status == http.StatusNotFound:
+		return Profile{}, ErrNoProfile
+	case status == http.StatusUnprocessableEntity:
+		return Profile{}, ErrNoOpenID
+	case status != http.StatusOK:
+		return Profile{}, fmt.Errorf("%w: status %d", ErrProfile, status)
+	}
+	return DecodeUserinfo(body)
+}

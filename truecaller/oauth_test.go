@@ -1,0 +1,319 @@
+package truecaller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+const (
+	nativeID = "made-up-client-id-of-43-characters-012345678"
+	sdkCode  = "SplxlOBeZQQYbYS6WxSbIA-secret-code"
+	verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+)
+
+// nativeAt is an app whose OAuth interface is at base.
+func nativeAt(t testing.TB, base string) App {
+	t.Helper()
+	app := appAt(t, base)
+	app.NativeClientID, app.OAuth = nativeID, bases(t, base)[0]
+	return app
+}
+
+// checkUnsaid fails when an error's text has what it must not.
+func checkUnsaid(t *testing.T, err error) {
+	t.Helper()
+	checkDiscreet(t, err.Error())
+	for _, secret := range []string{sdkCode, verifier, "http://", "https://"} {
+		if strings.Contains(err.Error(), secret) {
+			t.Errorf("%q tells %q", err, secret)
+		}
+	}
+}
+
+func TestExchangeCodeRequest(t *testing.T) {
+	var got *http.Request
+	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		got = r
+		if err := r.ParseForm(); err != nil {
+			t.Error(err)
+		}
+		w.Write(fixtures(t, "token")["granted_as_documented"])
+	})
+	for base, path := range map[string]string{"": "/v1/token", "/": "/v1/token", "/mock": "/mock/v1/token"} {
+		token, err := NewClient(Options{}).ExchangeCode(t.Context(), nativeAt(t, server.URL+base), sdkCode, verifier)
+		if err != nil || token != bearer {
+			t.Fatalf("%q, %v", token, err)
+		}
+		if got.Method != http.MethodPost || got.URL.Path != path || got.URL.RawQuery != "" {
+			t.Errorf("%s %s", got.Method, got.URL)
+		}
+	}
+	want := url.Values{"grant_type": {"authorization_code"}, "client_id": {nativeID}, "code": {sdkCode}, "code_verifier": {verifier}}
+	if got.PostForm.Encode() != want.Encode() {
+		t.Errorf("form %v", got.PostForm)
+	}
+	if got.Header.Get("Content-Type") != "application/x-www-form-urlencoded" || got.Header.Get("Authorization") != "" || got.Header.Get("appKey") != "" {
+		t.Errorf("headers %v", got.Header)
+	}
+}
+
+// Every row of truecaller.md section 5.1, and what is not in it. Whatever the
+// answer, there is one request: a code is good for one use.
+func TestExchangeCodeAnswers(t *testing.T) {
+	bodies := fixtures(t, "token")
+	used := map[string]bool{}
+	for _, row := range []struct {
+		status int
+		body   string
+		want   error
+	}{
+		{200, "granted_as_documented", nil},
+		{200, "granted_as_the_sample_app_reads_it", nil},
+		{200, "granted_without_type", nil},
+		{200, "no_token", ErrExchange},
+		{200, "token_with_a_line_break", ErrExchange},
+		{200, "token_as_number", ErrExchange},
+		{200, "other_token_type", ErrExchange},
+		{200, "array", ErrExchange},
+		{200, "html", ErrExchange},
+		{200, "nothing", ErrExchange},
+		{201, "granted_as_documented", ErrExchange},
+		{302, "granted_as_documented", ErrExchange},
+		{400, "unsupported_grant_type", ErrCodeRefused},
+		{400, "empty_parameters", ErrCodeRefused},
+		{400, "rfc6749_invalid_grant", ErrCodeRefused},
+		{400, "rfc6749_invalid_client", ErrClientIDRefused},
+		{400, "rfc6749_unauthorized_client", ErrClientIDRefused},
+		{401, "rfc6749_invalid_client", ErrClientIDRefused},
+		{401, "nothing", ErrClientIDRefused},
+		{403, "invalid_client_id", ErrClientIDRefused},
+		{403, "grant_not_allowed", ErrClientIDRefused},
+		{403, "invalid_code", ErrCodeRefused},
+		{403, "invalid_verifier", ErrCodeRefused},
+		{403, "nothing", ErrCodeRefused},
+		{403, "html", ErrCodeRefused},
+		{404, "nothing", ErrClientIDRefused},
+		{405, "nothing", ErrExchange},
+		{408, "nothing", ErrExchangeUnavailable},
+		{429, "nothing", ErrExchangeUnavailable},
+		{500, "html", ErrExchangeUnavailable},
+		{500, "granted_as_documented", ErrExchangeUnavailable},
+		{503, "nothing", ErrExchangeUnavailable},
+	} {
+		body, ok := bodies[row.body]
+		if used[row.body] = true; !ok {
+			t.Fatalf("no fixture %s", row.body)
+		}
+		t.Run(fmt.Sprintf("%d %s", row.status, row.body), func(t *testing.T) {
+			var requests atomic.Int32
+			server := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				requests.Add(1)
+				w.Header().Set("Location", "/elsewhere")
+				w.WriteHeader(row.status)
+				w.Write(body)
+			})
+			token, err := NewClient(Options{}).ExchangeCode(t.Context(), nativeAt(t, server.URL), sdkCode, verifier)
+			if !errors.Is(err, row.want) || (err == nil) != (token == bearer) {
+				t.Errorf("%q, %v; want %v", token, err, row.want)
+			}
+			if requests.Load() != 1 {
+				t.Errorf("%d requests", requests.Load())
+			}
+			if err != nil {
+				checkUnsaid(t, err)
+			}
+		})
+	}
+	for name := range bodies {
+		if !used[name] {
+			t.Errorf("testdata/token/%s.json is used by no row", name)
+		}
+	}
+}
+
+func TestExchangeCodeWithoutAnswer(t *testing.T) {
+	slow := serve(t, func(w http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body); <-r.Context().Done() })
+	broken := serve(t, func(w http.ResponseWriter, r *http.Request) { panic(http.ErrAbortHandler) })
+	for _, base := range []string{slow.URL, broken.URL, "http://127.0.0.1:1"} {
+		_, err := NewClient(Options{Timeout: 100 * time.Millisecond}).ExchangeCode(t.Context(), nativeAt(t, base), sdkCode, verifier)
+		if !errors.Is(err, ErrExchangeUnavailable) {
+			t.Errorf("%v", err)
+			continue
+		}
+		checkUnsaid(t, err)
+	}
+}
+
+// What no server can accept, and an app that has no OAuth interface, is not
+// asked about.
+func TestExchangeCodeSendsNothing(t *testing.T) {
+	server := serve(t, func(w http.ResponseWriter, r *http.Request) { t.Error("Truecaller was asked") })
+	app := nativeAt(t, server.URL)
+	for _, row := range []struct {
+		what, code, verifier string
+		want                 error
+	}{
+		{"no code", "", verifier, ErrCodeRefused},
+		{"a code with a space", "a b", verifier, ErrCodeRefused},
+		{"a code with a line break", "a\r\nb", verifier, ErrCodeRefused},
+		{"a code that is not ASCII", "é", verifier, ErrCodeRefused},
+		{"a long code", strings.Repeat("a", maxCode+1), verifier, ErrCodeRefused},
+		{"no verifier", sdkCode, "", ErrCodeRefused},
+		{"a short verifier", sdkCode, verifier[:42], ErrCodeRefused},
+		{"a long verifier", sdkCode, strings.Repeat("a", 129), ErrCodeRefused},
+		{"a verifier with a plus", sdkCode, verifier + "+", ErrCodeRefused},
+	} {
+		if _, err := NewClient(Options{}).ExchangeCode(t.Context(), app, row.code, row.verifier); !errors.Is(err, row.want) {
+			t.Errorf("%s: %v", row.what, err)
+		}
+	}
+	plain := appAt(t, server.URL)
+	if _, err := NewClient(Options{}).ExchangeCode(t.Context(), plain, sdkCode, verifier); !errors.Is(err, ErrClientIDRefused) {
+		t.Errorf("an app without a client id: %v", err)
+	}
+	if _, err := NewClient(Options{}).FetchUserinfo(t.Context(), plain, bearer); !errors.Is(err, ErrForeignEndpoint) {
+		t.Errorf("an app without an OAuth host: %v", err)
+	}
+	for _, token := range []string{"", "a b", "a\r\nX-Evil: 1", "é"} {
+		if _, err := NewClient(Options{}).FetchUserinfo(t.Context(), app, token); !errors.Is(err, ErrUnauthorized) {
+			t.Errorf("token %q: %v", token, err)
+		}
+	}
+}
+
+// Every row of truecaller.md section 5.2, and what is not in it. Only what is
+// temporary is asked again.
+func TestFetchUserinfoAnswers(t *testing.T) {
+	good := string(fixtures(t, "userinfo")["as_documented"])
+	const fill = 256 << 10
+	for _, row := range []struct {
+		status   int
+		body     string
+		want     error
+		requests int32
+	}{
+		{200, good, nil, 1},
+		{200, "\ufeff" + good, ErrProfile, 1},
+		{200, `{}`, ErrProfile, 1},
+		{200, goodBody, ErrProfile, 1}, // a web profile
+		{200, good + strings.Repeat(" ", fill-len(good)), nil, 1},
+		{200, good + strings.Repeat(" ", fill-len(good)+1), ErrProfile, 1},
+		{204, ``, ErrProfile, 1},
+		{302, good, ErrProfile, 1},
+		{400, ``, ErrProfile, 1},
+		{401, `{"status":40101,"message":"Unauthorized"}`, ErrUnauthorized, 1},
+		{403, ``, ErrUnauthorized, 1},
+		{404, ``, ErrNoProfile, 1},
+		{422, ``, ErrNoOpenID, 1},
+		{408, ``, ErrProfileUnavailable, 3},
+		{429, ``, ErrProfileUnavailable, 3},
+		{500, good, ErrProfileUnavailable, 3},
+		{503, ``, ErrProfileUnavailable, 3},
+	} {
+		t.Run(fmt.Sprintf("%d %.20q %d", row.status, row.body, len(row.body)), func(t *testing.T) {
+			var requests atomic.Int32
+			var got *http.Request
+			server := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				got = r
+				requests.Add(1)
+				w.Header().Set("Location", "/elsewhere")
+				w.WriteHeader(row.status)
+				io.WriteString(w, row.body)
+			})
+			p, err := NewClient(Options{}).FetchUserinfo(t.Context(), nativeAt(t, server.URL), bearer)
+			if !errors.Is(err, row.want) || (err != nil) != (p.Numbers == nil) {
+				t.Errorf("%v, %v; want %v", p.Numbers, err, row.want)
+			}
+			if requests.Load() != row.requests {
+				t.Errorf("%d requests, want %d", requests.Load(), row.requests)
+			}
+			if err != nil {
+				checkUnsaid(t, err)
+			}
+			if got.Method != http.MethodGet || got.URL.String() != "/v1/userinfo" || got.Header.Get("Authorization") != "Bearer "+bearer {
+				t.Errorf("%s %s %v", got.Method, got.URL, got.Header)
+			}
+		})
+	}
+}
+
+// A profile that comes at the third try comes within two seconds; and whoever
+// gives up waiting is not kept.
+func TestFetchUserinfoTriesAgain(t *testing.T) {
+	good := string(fixtures(t, "userinfo")["as_documented"])
+	synctest.Test(t, func(t *testing.T) {
+		begun, asked := time.Now(), 0
+		client := NewClient(Options{})
+		client.http.Transport = roundTrip(func(r *http.Request) (*http.Response, error) {
+			status := http.StatusServiceUnavailable
+			if asked++; asked == 3 {
+				status = http.StatusOK
+			}
+			return &http.Response{StatusCode: status, Body: io.NopCloser(strings.NewReader(good)), Request: r, Header: http.Header{}}, nil
+		})
+		p, err := client.FetchUserinfo(t.Context(), nativeAt(t, "https://oauth.example"), bearer)
+		if err != nil || !p.Has(number(t, typed)) || asked != 3 {
+			t.Errorf("%v, %v after %d requests", p.Numbers, err, asked)
+		}
+		if took := time.Since(begun); took < 300*time.Millisecond || took > 2*time.Second {
+			t.Errorf("it took %s", took)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		client := NewClient(Options{})
+		client.http.Transport = roundTrip(func(r *http.Request) (*http.Response, error) { return nil, errors.New("connection reset by peer") })
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+		defer cancel()
+		begun := time.Now()
+		if _, err := client.FetchUserinfo(ctx, nativeAt(t, "https://oauth.example"), bearer); !errors.Is(err, ErrProfileUnavailable) {
+			t.Error(err)
+		}
+		if took := time.Since(begun); took > 10*time.Millisecond {
+			t.Errorf("it took %s", took)
+		}
+	})
+}
+
+// A redirect would carry the code, or the token, to another place.
+func TestInvariant5_NativeSecretsFollowNoRedirect(t *testing.T) {
+	foreign := serve(t, func(w http.ResponseWriter, r *http.Request) { t.Error("the foreign host was asked") })
+	for _, status := range []int{301, 302, 303, 307, 308} {
+		ours := serve(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, foreign.URL, status) })
+		app := nativeAt(t, ours.URL)
+		if _, err := NewClient(Options{}).ExchangeCode(t.Context(), app, sdkCode, verifier); !errors.Is(err, ErrExchange) {
+			t.Errorf("%d: %v", status, err)
+		}
+		if _, err := NewClient(Options{}).FetchUserinfo(t.Context(), app, bearer); !errors.Is(err, ErrProfile) {
+			t.Errorf("%d: %v", status, err)
+		}
+	}
+}
+
+func TestNativeAppValidate(t *testing.T) {
+	good := nativeAt(t, "https://oauth-account-noneu.truecaller.com")
+	if err := good.Validate(); err != nil {
+		t.Error(err)
+	}
+	for what, spoil := range map[string]func(*App){
+		"no OAuth host":            func(a *App) { a.OAuth = nil },
+		"plain http":               func(a *App) { a.OAuth = bases(t, "http://oauth.example")[0] },
+		"a query":                  func(a *App) { a.OAuth = bases(t, "https://oauth.example?x=1")[0] },
+		"a space in the client id": func(a *App) { a.NativeClientID = "a b" },
+		"a client id beyond ASCII": func(a *App) { a.NativeClientID = "é" },
+	} {
+		app := good
+		spoil(&app)
+		if app.Validate() == nil {
+			t.Errorf("%s: valid", what)
+		}
+	}
+}
