@@ -13,8 +13,8 @@ import (
 	"github.com/go-chi/chi/v5"
 )
 
-// Handler serves Truecaller's two interfaces, the phone page and the control
-// interface for tests:
+// Handler serves Truecaller's interfaces, the phone page and the control
+// interface for tests (for the OAuth interface see nativeRoutes):
 //
 //	POST /v1/apps/requests             the push interface
 //	GET  /v1/default                   the profile interface
@@ -27,6 +27,7 @@ func (s *Simulator) Handler() http.Handler {
 	r := chi.NewRouter()
 	r.Post("/v1/apps/requests", s.push)
 	r.Get("/v1/default", s.profile)
+	s.nativeRoutes(r)
 	r.Get("/", s.phonePage)
 	// A page of another site must not press the phone's buttons.
 	guarded := http.NewCrossOriginProtection()

@@ -18,6 +18,8 @@ import (
 type Config struct {
 	// AppName and AppKey are the one registered app.
 	AppName, AppKey string
+	// NativeClientID is the app's OAuth client id, for native applications.
+	NativeClientID string
 	// CallbackURL is where its callbacks go.
 	CallbackURL string
 	// ApproveAll makes every number approve at once, for load tests.
@@ -39,7 +41,11 @@ type Simulator struct {
 	byID     map[string]*request
 	tokens   map[string]*token
 	visits   map[string]int // how often a number has signed in
-	log      []Event
+
+	codes        map[string]*nativeCode
+	nativeTokens map[string]*nativeToken
+
+	log []Event
 }
 
 // request is one push.
@@ -61,7 +67,7 @@ type token struct {
 // Event is a line of the log.
 type Event struct {
 	At     time.Time       `json:"at"`
-	What   string          `json:"what"` // push, profile or callback
+	What   string          `json:"what"` // push, profile, callback, native code, native token, native userinfo
 	Phone  string          `json:"phone,omitempty"`
 	AppKey bool            `json:"app_key_present,omitempty"`
 	Body   json.RawMessage `json:"body,omitempty"`
@@ -83,7 +89,8 @@ func New(c Config) *Simulator {
 		deliver = &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
 	}
 	return &Simulator{Config: c, ctx: ctx, stop: stop, http: deliver,
-		byID: map[string]*request{}, tokens: map[string]*token{}, visits: map[string]int{}}
+		byID: map[string]*request{}, tokens: map[string]*token{}, visits: map[string]int{},
+		codes: map[string]*nativeCode{}, nativeTokens: map[string]*nativeToken{}}
 }
 
 // Close stops what is still to come.

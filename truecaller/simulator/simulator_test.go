@@ -35,7 +35,7 @@ func newWorld(t *testing.T) *world {
 		}
 	}))
 	t.Cleanup(receiver.Close)
-	w.sim = New(Config{AppName: "Test", AppKey: "key", CallbackURL: receiver.URL})
+	w.sim = New(Config{AppName: "Test", AppKey: "key", CallbackURL: receiver.URL, NativeClientID: "native-id"})
 	t.Cleanup(w.sim.Close)
 	server := httptest.NewServer(w.sim.Handler())
 	t.Cleanup(server.Close)
