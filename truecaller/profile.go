@@ -51,3 +51,48 @@ func (p Profile) Has(n phone.Number) bool {
 	}
 	return false
 }
+
+// Onto is what is known of a person after p, when before was known. Profiles are
+// whole and replace what was known. But the OAuth interface tells an application
+// the claims of the scopes that the person granted to it, and has never heard of
+// some fields: what p does not say then is not gone.
+func (p Profile) Onto(before Profile) Profile {
+	if p.OAuthSub == "" {
+		return p
+	}
+	after := before
+	after.OAuthSub, after.Numbers = p.OAuthSub, p.Numbers
+	if p.Describes() {
+		after.FirstName, after.LastName, after.AvatarURL, after.Gender = p.FirstName, p.LastName, p.AvatarURL, p.Gender
+		after.UpdatedAt = p.UpdatedAt // the other one was about what is replaced
+	}
+	if p.Email != "" {
+		after.Email = p.Email
+	}
+	if len(p.Addresses) > 0 && !within(p.Addresses[0], before.Addresses) {
+		after.Addresses = p.Addresses
+	}
+	return after
+}
+
+// Describes says whether the profile tells anything of what the person is
+// called, looks like or is: the claims of OpenID Connect's scope profile, as far
+// as the OAuth interface has them.
+func (p Profile) Describes() bool {
+	return p.FirstName != "" || p.LastName != "" || p.AvatarURL != "" || p.Gender != ""
+}
+
+// within says whether the first of known says all that a does. The OAuth
+// interface tells less of an address than a profile has.
+func within(a Address, known []Address) bool {
+	if len(known) == 0 {
+		return false
+	}
+	have := known[0]
+	for _, pair := range [][2]string{{a.Street, have.Street}, {a.City, have.City}, {a.Zipcode, have.Zipcode}, {a.CountryCode, have.CountryCode}} {
+		if pair[0] != "" && pair[0] != pair[1] {
+			return false
+		}
+	}
+	return true
+}

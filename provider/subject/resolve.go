@@ -20,9 +20,11 @@ type Policy struct {
 // bound now (nil for none), or a new person with a new sub. It returns the
 // person as they are after the sign-in at now.
 //
-// A different Truecaller id for a known number is a new person. Where one of
-// the two ids is missing they are taken for the same, unless the number has
-// rested longer than the policy allows.
+// A different Truecaller id for a known number is a new person. Ids are compared
+// with their own kind only: nothing is known of how the two kinds hang together,
+// and somebody who signs in both ways must not become two people. Where there is
+// nothing to compare they are taken for the same, unless the number has rested
+// longer than the policy allows.
 func (p Policy) Resolve(known *Person, number phone.Number, profile truecaller.Profile, now time.Time) (person Person, isNew bool) {
 	if known == nil || p.changedHands(*known, profile, now) {
 		person, isNew = Person{Sub: newSub(), Number: number, Created: now}, true
@@ -32,7 +34,10 @@ func (p Policy) Resolve(known *Person, number phone.Number, profile truecaller.P
 	if profile.ID != "" {
 		person.TruecallerID = profile.ID
 	}
-	person.Profile = profile
+	if profile.OAuthSub != "" {
+		person.OAuthSub = profile.OAuthSub
+	}
+	person.Profile = profile.Onto(person.Profile)
 	person.LastSignIn = now
 	person.VerifiedAt = now
 	return person, isNew
@@ -41,6 +46,9 @@ func (p Policy) Resolve(known *Person, number phone.Number, profile truecaller.P
 func (p Policy) changedHands(known Person, profile truecaller.Profile, now time.Time) bool {
 	if known.TruecallerID != "" && profile.ID != "" {
 		return known.TruecallerID != profile.ID
+	}
+	if known.OAuthSub != "" && profile.OAuthSub != "" {
+		return known.OAuthSub != profile.OAuthSub
 	}
 	return p.ReuseAfter > 0 && now.Sub(known.LastSignIn) > p.ReuseAfter
 }

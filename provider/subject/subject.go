@@ -1,6 +1,8 @@
 // Package subject owns the person as clients know them: an opaque sub, bound to
-// a phone number and, where the profile has one, to Truecaller's own id. A sub
-// is never derived from the number and never issued to a second person.
+// a phone number and, where the profile has one, to Truecaller's own id. Truecaller
+// has two kinds of ids: that of the profiles that push and one-tap read, and the
+// sub of its OAuth interface, which native applications use. A sub of ours is
+// never derived from the number and never issued to a second person.
 package subject
 
 import (
@@ -16,7 +18,8 @@ import (
 type Person struct {
 	Sub          string // 22 characters of base64url, no ':' (OpenID Connect Core §2)
 	Number       phone.Number
-	TruecallerID string // "" until a profile has carried one
+	TruecallerID string // the id in profiles; "" until one has carried it
+	OAuthSub     string // the sub of Truecaller's OAuth interface; "" until a native sign-in has told it
 	Profile      truecaller.Profile
 	Created      time.Time
 	LastSignIn   time.Time

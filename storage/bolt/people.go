@@ -21,6 +21,7 @@ func (p *personRecord) fields(c *codec) {
 	c.time(&p.LastSignIn)
 	c.time(&p.VerifiedAt)
 	profileFields(c, &p.Profile)
+	text(c, &p.OAuthSub)
 }
 
 func profileFields(c *codec, p *truecaller.Profile) {
@@ -42,6 +43,7 @@ func profileFields(c *codec, p *truecaller.Profile) {
 	texts(c, &p.Badges)
 	c.flag(&p.Inactive)
 	c.time(&p.UpdatedAt)
+	text(c, &p.OAuthSub)
 }
 
 func addressFields(c *codec, a *truecaller.Address) {
