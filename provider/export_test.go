@@ -30,3 +30,9 @@ func AgedLogout(p *Provider, sealed string, by time.Duration) string {
 	}
 	return sealed
 }
+
+// For fuzzing sealed texts.
+var (
+	Spliced = spliced
+	Splice  = splice
+)

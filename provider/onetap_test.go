@@ -139,10 +139,9 @@ func FuzzSealedNonce(f *testing.F) {
 	if err := json.Unmarshal(raw, &tap); err != nil || tap.Nonce == "" {
 		f.Fatal(err)
 	}
-	f.Add(tap.Nonce)
-	f.Add(tap.Nonce[1:])
-	f.Add("")
-	f.Fuzz(func(t *testing.T, nonce string) {
+	provider.Spliced(f)
+	f.Fuzz(func(t *testing.T, piece string, at, out uint8) {
+		nonce := provider.Splice(tap.Nonce, piece, at, out)
 		_, err := w.provider.StartOneTap(context.Background(), provider.OneTapSubmission{Request: view["Request"].(string), Nonce: nonce, Browser: browser, Network: "n"})
 		if (err == nil) != (nonce == tap.Nonce) {
 			t.Errorf("%q: %v", nonce, err)

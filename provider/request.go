@@ -3,6 +3,7 @@ package provider
 import (
 	"encoding/base64"
 	"encoding/json"
+	"strings"
 	"time"
 
 	"calleridp/keys"
@@ -69,8 +70,9 @@ func (p *Provider) seal(purpose keys.Purpose, v any) (string, error) {
 
 // unseal undoes seal; ErrBadRequest for everything that seal did not make.
 func (p *Provider) unseal(purpose keys.Purpose, sealed string, v any) error {
-	box, err := base64.RawURLEncoding.DecodeString(sealed)
-	if err != nil {
+	// One box has one text: no padding bits, no line ends in between.
+	box, err := base64.RawURLEncoding.Strict().DecodeString(sealed)
+	if err != nil || strings.ContainsAny(sealed, "\r\n") {
 		return ErrBadRequest
 	}
 	plain, err := p.Master.Open(purpose, box, nil)
