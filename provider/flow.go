@@ -132,7 +132,7 @@ func (p *Provider) View(ctx context.Context, id login.ID, browser string) (Attem
 	}
 	v := AttemptView{
 		ID: a.ID, Method: a.Method, State: a.State, Reason: a.Reason, Client: clientView(c), Opened: !a.Invoked.IsZero(),
-		UILocales: q.UILocales, Expires: a.Expires, AgainAt: p.againAt(a), FormAction: formAction(q.RedirectURI),
+		UILocales: q.UILocales, Expires: a.Expires, AgainAt: p.Engine.AgainAt(a), FormAction: formAction(q.RedirectURI),
 	}
 	if !a.Number.IsZero() {
 		v.Number = a.Number.Masked()
@@ -146,18 +146,6 @@ func (p *Provider) View(ctx context.Context, id login.ID, browser string) (Attem
 		}
 	}
 	return v, nil
-}
-
-// againAt is when the number's lock ends at the latest (invariant 7). An answer
-// of Truecaller's has ended it already.
-func (p *Provider) againAt(a login.Attempt) time.Time {
-	switch {
-	case a.Method == login.OneTap: // it has locked no number
-		return a.Created
-	case a.State == login.Failed, a.State == login.Rejected && a.Reason != login.Cancelled:
-		return a.Ended
-	}
-	return a.Created.Add(p.Lock)
 }
 
 // Watch implements Flow.

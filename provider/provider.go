@@ -59,6 +59,7 @@ type Attempts interface {
 	Cancel(ctx context.Context, id login.ID, browser string) error
 	Abandon(ctx context.Context, id login.ID, browser string, why login.Reason) error
 	Watch(id login.ID) (<-chan struct{}, func())
+	AgainAt(a login.Attempt) time.Time
 }
 
 // Lifetimes are how long things are good. Zero means the default.
@@ -120,7 +121,6 @@ type Config struct {
 	People   subject.Store
 
 	Lifetimes     Lifetimes
-	Lock          time.Duration             // the engine's lock per number, for telling when it ends; default 5 min
 	DefaultRegion string                    // for phone numbers, ISO 3166-1 alpha-2; "" for none
 	Apps          map[string]truecaller.App // by App.ID; those of the engine
 	TruecallerApp string                    // ID of the Truecaller app of clients that name none
@@ -162,9 +162,6 @@ func New(c Config) (*Provider, error) {
 	}
 	if err := c.Lifetimes.complete(); err != nil {
 		return nil, err
-	}
-	if c.Lock == 0 {
-		c.Lock = 5 * time.Minute
 	}
 	if c.Audit == nil {
 		c.Audit = c.Logger

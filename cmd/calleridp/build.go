@@ -79,7 +79,7 @@ func build(ctx context.Context, s settings, log *slog.Logger, development bool) 
 	audit := log.With("log", "audit")
 	engine, err := login.New(login.Config{
 		Store: store, Inbox: store, Pusher: outgoing, Apps: apps,
-		Life: time.Duration(s.Lifetimes.Attempt), Lock: time.Duration(s.Limits.Lock),
+		Life: time.Duration(s.Lifetimes.Attempt), Lock: time.Duration(s.Limits.Lock), CoolDown: time.Duration(s.Limits.CoolDown),
 		Limits: login.Limits{
 			Number: limit.Rate(s.Limits.Number), Network: limit.Rate(s.Limits.Network),
 			Client: limit.Rate(s.Limits.Client), Deployment: limit.Rate(s.Limits.Deployment),
@@ -122,7 +122,6 @@ func build(ctx context.Context, s settings, log *slog.Logger, development bool) 
 			RefreshIdle: time.Duration(s.Lifetimes.RefreshIdle), RefreshMax: time.Duration(s.Lifetimes.RefreshMax),
 			RefreshGrace: time.Duration(s.Lifetimes.RefreshGrace), Session: time.Duration(s.Lifetimes.Session),
 		},
-		Lock:          time.Duration(s.Limits.Lock),
 		DefaultRegion: s.DefaultRegion, Apps: apps, TruecallerApp: s.apps[0].ID, UILocales: pages.Languages(), Cookies: cookies,
 		Logger: log, Audit: audit, Dev: development,
 	})

@@ -191,6 +191,7 @@ func defaults(c *Config) {
 	orTime(&c.Lifetimes.RefreshGrace, 45*time.Second)
 	orTime(&c.Lifetimes.Session, day)
 	orTime(&c.Limits.Lock, 5*time.Minute)
+	orTime(&c.Limits.CoolDown, 15*time.Minute)
 	orRate(&c.Limits.Number, 10, day)
 	orRate(&c.Limits.Network, 30, time.Hour)
 	orRate(&c.Limits.Client, 3000, time.Hour)
@@ -256,6 +257,7 @@ func checkTimes(c Config, d *decoder) {
 		{"lifetimes.refresh_grace", c.Lifetimes.RefreshGrace, time.Second, 10 * time.Minute, "it is for answers that got lost on their way"},
 		{"lifetimes.session", c.Lifetimes.Session, time.Minute, 0, "it would be of no use"},
 		{"limits.lock", c.Limits.Lock, time.Second, 24 * time.Hour, "phones must be left in peace, and can be asked again"},
+		{"limits.cool_down", c.Limits.CoolDown, time.Second, 24 * time.Hour, "people may change their mind"},
 		{"keys.rotate_every", c.Keys.RotateEvery, time.Hour, 0, "clients cache keys"},
 		{"keys.publish_before", c.Keys.PublishBefore, 15 * time.Minute, time.Duration(c.Keys.RotateEvery), "clients cache keys, and every key is published before it signs"},
 	} {

@@ -236,6 +236,7 @@ type LifetimesConfig struct {
 // LimitsConfig bounds how often phones are asked.
 type LimitsConfig struct {
 	Lock       duration `yaml:"lock"`       // one open request per number. Default 5m.
+	CoolDown   duration `yaml:"cool_down"`  // how long a number is left in peace after it was declined on the phone. Default 15m.
 	Number     rate     `yaml:"number"`     // requests to one number. Default 10/24h.
 	Network    rate     `yaml:"network"`    // from one IPv4 address or IPv6 /64. Default 30/1h.
 	Client     rate     `yaml:"client"`     // through one client. Default 3000/1h.

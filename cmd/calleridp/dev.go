@@ -28,7 +28,7 @@ type devFlags struct {
 	data, host                            string
 	clients                               texts
 	tls, json, verbose                    bool
-	attemptLife                           time.Duration
+	attemptLife, coolDown                 time.Duration
 }
 
 // dev runs everything on loopback: the provider as serve runs it, a simulated
@@ -44,6 +44,7 @@ func dev(ctx context.Context, args []string, out io.Writer) error {
 	f.BoolVar(&o.tls, "tls", false, "serve the provider over HTTPS, with a certificate of its own making")
 	f.StringVar(&o.host, "host", "127.0.0.1", "host `name` in issuer and certificate; it must lead to this machine")
 	f.DurationVar(&o.attemptLife, "attempt-life", 5*time.Minute, "how long a request on the phone stays open")
+	f.DurationVar(&o.coolDown, "cool-down", 0, "how long a number is left in peace after it was declined on the phone")
 	f.BoolVar(&o.json, "json", false, "when ready, print one line of JSON with the addresses, and nothing else")
 	f.BoolVar(&o.verbose, "v", false, "log every request")
 	if _, err := parse(f, args); err != nil {
@@ -221,5 +222,6 @@ func devSettings(o devFlags, issuer, phoneURL, shopURL string) (settings, error)
 	if len(d.problems) > 0 {
 		return settings{}, &problems{Source: "the development configuration", All: d.problems}
 	}
+	s.Limits.CoolDown = duration(o.coolDown) // none: test suites decline a number and ask it again
 	return s, nil
 }

@@ -40,6 +40,16 @@ type Charge struct {
 	Rate Rate
 }
 
+// Left says how many such events a budget in the state tat would take at once,
+// and when it takes the next: now, or later when it takes none.
+func (c Charge) Left(tat, now time.Time) (left int, next time.Time) {
+	d := c.Rate.Take(tat, now)
+	if !d.Allowed {
+		return 0, d.RetryAt
+	}
+	return d.Remaining + 1, now
+}
+
 // Spend is everything that creating an attempt costs. It is taken whole or not
 // at all.
 type Spend struct {

@@ -125,6 +125,9 @@ type Attempt struct {
 	// (flow_invoked): progress, and the only proof that the app is there.
 	Invoked time.Time
 
+	// Tries are what the budgets of its number and network had left after it.
+	Tries Tries
+
 	// Trying are the IDs of the inbox deliveries whose tokens are being tried
 	// for a profile. Usually one; more when a callback came more than once.
 	Trying []string
@@ -162,6 +165,11 @@ type Store interface {
 	// transaction, durable when it returns nil. A refused spend is a
 	// *limit.Exceeded and nothing is written (invariants 1 and 7).
 	CreateAttempt(ctx context.Context, a Attempt, spend limit.Spend, now time.Time) error
+
+	// LimitStates returns how each key stands: the end of a lock, the theoretical
+	// arrival time of a budget, the zero time where nothing is kept. It only
+	// reads.
+	LimitStates(ctx context.Context, keys ...limit.Key) ([]time.Time, error)
 
 	// Attempt returns the attempt, or ErrNotFound.
 	Attempt(ctx context.Context, id ID) (Attempt, error)

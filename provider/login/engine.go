@@ -31,11 +31,6 @@ type Deliveries interface {
 	DropDelivery(ctx context.Context, id string) error
 }
 
-// Limits are the budgets of pushes (invariant 7).
-type Limits struct {
-	Number, Network, Client, Deployment limit.Rate
-}
-
 // Config is what an Engine needs.
 type Config struct {
 	Store  Store
@@ -147,6 +142,10 @@ func (e *Engine) Start(ctx context.Context, s Start) (Attempt, error) {
 	if err := a.push(s.Number, now); err != nil {
 		return Attempt{}, err
 	}
+	var err error
+	if a.Tries, err = e.tries(ctx, now, true, e.ofNumber(s), e.ofNetwork(s.Network)); err != nil {
+		return Attempt{}, err
+	}
 	if err := e.Store.CreateAttempt(ctx, a, e.spend(s), now); err != nil {
 		if exceeded := (*limit.Exceeded)(nil); errors.As(err, &exceeded) {
 			e.audit(ctx, eventLimited, a, slog.String("limit", string(exceeded.Kind)))
@@ -209,6 +208,10 @@ func (e *Engine) StartOneTap(ctx context.Context, s StartOneTap) (Attempt, error
 		return Attempt{}, err
 	}
 	if err := a.handOut(s.Nonce, now); err != nil {
+		return Attempt{}, err
+	}
+	var err error
+	if a.Tries, err = e.tries(ctx, now, true, e.ofNetwork(s.Network)); err != nil {
 		return Attempt{}, err
 	}
 	if err := e.Store.CreateAttempt(ctx, a, limit.Spend{Charges: e.shared(s.Network, s.ClientID)}, now); err != nil {
@@ -277,26 +280,6 @@ func (e *Engine) waits(ctx context.Context, a Attempt, requestID string, undeliv
 	})
 	a.State, a.RequestID, a.Undeliverable = Waiting, requestID, undeliverable
 	return a
-}
-
-func (e *Engine) spend(s Start) limit.Spend {
-	number := s.Number.Digits()
-	return limit.Spend{
-		Lock:    limit.Key{Kind: limit.Lock, ID: number},
-		LockFor: e.Lock,
-		Charges: append([]limit.Charge{
-			{Key: limit.Key{Kind: limit.Number, ID: number}, Rate: e.Limits.Number},
-		}, e.shared(s.Network, s.ClientID)...),
-	}
-}
-
-// shared are the budgets that every method spends.
-func (e *Engine) shared(network, clientID string) []limit.Charge {
-	return []limit.Charge{
-		{Key: limit.Key{Kind: limit.Network, ID: network}, Rate: e.Limits.Network},
-		{Key: limit.Key{Kind: limit.Client, ID: clientID}, Rate: e.Limits.Client},
-		{Key: limit.Key{Kind: limit.Deployment}, Rate: e.Limits.Deployment},
-	}
 }
 
 // timeIsOver is called by the hub when the time of an attempt that this process

@@ -61,21 +61,50 @@ func TestInvariant7_TheLockEndsOnTruecallersWord(t *testing.T) {
 			w.must(w.engine.Progress(w.t.Context(), w.callback(status("flow_invoked"))))
 		}, true},
 		{"a token", func(w *world, _ login.Attempt) { w.must(w.engine.Token(w.t.Context(), w.callback())) }, true},
+		{"another number's profile", func(w *world, _ login.Attempt) {
+			w.must(w.engine.Profile(w.t.Context(), w.callback(), profile(w.t, "asha", "46701740606")))
+		}, true},
+		{"a foreign endpoint", func(w *world, _ login.Attempt) {
+			w.must(w.engine.Failed(w.t.Context(), w.callback(), truecaller.ErrForeignEndpoint))
+		}, true},
+		{"the push was refused", func(w *world, _ login.Attempt) {}, false},
+		{"cancelled after the approval", func(w *world, a login.Attempt) {
+			w.approve()
+			w.must(w.engine.Cancel(w.t.Context(), a.ID, browser))
+		}, false},
+		{"used", func(w *world, a login.Attempt) {
+			w.approve()
+			_, err := w.finish(a.ID)
+			w.must(err)
+		}, false},
 	}
 	for _, row := range rows {
 		t.Run(row.what, func(t *testing.T) {
 			w := newWorld(t)
-			row.step(w, w.start())
+			if row.what == "the push was refused" {
+				w.phone.answer = refuses(truecaller.PushRefused)
+			}
+			a := w.start()
+			row.step(w, a)
 			if w.locked() != row.locked {
 				t.Errorf("locked: %v", !row.locked)
+			}
+			// What the page tells the person is what is so.
+			if told := w.engine.AgainAt(w.record(a.ID)).After(time.Now()); told != row.locked {
+				t.Errorf("the page says locked: %v", told)
 			}
 		})
 	}
 	t.Run("cooling down", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t, func(c *login.Config) { c.CoolDown = 20 * time.Minute })
-			w.start()
+			a := w.start()
+			time.Sleep(time.Minute)
 			w.must(w.engine.Progress(t.Context(), w.callback(status("user_rejected"))))
+			again := w.engine.AgainAt(w.record(a.ID))
+			if !again.Equal(time.Now().Add(20 * time.Minute)) {
+				t.Errorf("the page says %v, at %v", again, time.Now())
+			}
 			time.Sleep(20*time.Minute - 1)
 			if !w.locked() {
 				t.Error("a declined number cooled down too early")
@@ -175,5 +204,55 @@ func TestInvariant7_NoAccountLooksLikeNoAnswer(t *testing.T) {
 			}
 			time.Sleep(time.Minute)
 		}
+	})
+}
+
+// An attempt knows what its number and its network had left after it, and when
+// the next is possible; what others do later does not change it.
+func TestTriesAreThoseOfTheAttempt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(c *login.Config) {
+			c.Limits.Number = limit.Rate{Burst: 2, Period: 24 * time.Hour}
+			c.Limits.Network = limit.Rate{Burst: 4, Period: time.Hour}
+		})
+		left := func(n int) {
+			t.Helper()
+			if tries, err := w.engine.NetworkTries(t.Context(), "192.0.2.7/32"); err != nil || tries.Left != n {
+				t.Errorf("the network has %+v, %v; want %d", tries, err, n)
+			}
+		}
+		left(4)
+		first := w.start()
+		w.approve()
+		left(3)
+		second := w.start()
+		w.approve()
+		other := w.start(dialled(t, "46701740606"))
+		last := w.start(dialled(t, "46701740607"))
+		left(0)
+		for _, row := range []struct {
+			what string
+			a    login.Attempt
+			want login.Tries
+		}{
+			{"the first", first, login.Tries{Left: 1, Next: first.Created}},
+			{"the last for the number", second, login.Tries{Left: 0, Next: second.Created.Add(12 * time.Hour)}},
+			{"another number", other, login.Tries{Left: 1, Next: other.Created}},
+			{"the last for the network", last, login.Tries{Left: 0, Next: last.Created.Add(15 * time.Minute)}},
+		} {
+			if got := w.record(row.a.ID).Tries; got.Left != row.want.Left || !got.Next.Equal(row.want.Next) {
+				t.Errorf("%s: %+v, want %+v", row.what, got, row.want)
+			}
+		}
+		// Approved, but the number has no try left: later than the lock says.
+		if again := w.engine.AgainAt(w.record(second.ID)); !again.Equal(second.Created.Add(12 * time.Hour)) {
+			t.Errorf("the page says %v, at %v", again, time.Now())
+		}
+		tries, err := w.engine.NetworkTries(t.Context(), "192.0.2.7/32")
+		if err != nil || !tries.Next.Equal(time.Now().Add(15*time.Minute)) {
+			t.Errorf("the network: %+v, %v", tries, err)
+		}
+		time.Sleep(15 * time.Minute)
+		left(1)
 	})
 }

@@ -138,9 +138,7 @@ func (e *Engine) Profile(ctx context.Context, d truecaller.Delivery, p truecalle
 			return subject.Person{}, Effects{}, err
 		}
 		if a.State != Approved {
-			// The phone that was asked has not answered when the profile is another's,
-			// so its lock stays.
-			return subject.Person{}, Effects{Drop: d.ID, Unlock: a.Reason != PhoneMismatch}, nil
+			return subject.Person{}, Effects{Drop: d.ID, Unlock: a.answered()}, nil
 		}
 		person, isNew := e.Policy.Resolve(known, a.Number, p, now)
 		changedHands = isNew && known != nil
@@ -179,8 +177,7 @@ func (e *Engine) Failed(ctx context.Context, d truecaller.Delivery, cause error)
 		if err := a.profileFailed(d, why, time.Now()); err != nil {
 			return Effects{}, err
 		}
-		// A foreign endpoint is not Truecaller's answer (invariant 7).
-		return Effects{Drop: d.ID, Unlock: a.State == Failed && why != ForeignEndpoint}, nil
+		return Effects{Drop: d.ID, Unlock: a.State == Failed && a.answered()}, nil
 	})
 	if err != nil {
 		return e.ignore(ctx, d, a, err)

@@ -50,6 +50,10 @@ func (a *attemptRecord) fields(c *codec) {
 	c.time(&a.AuthTime)
 	c.time(&a.Invoked)
 	c.hash(&a.Lock)
+	left := int64(a.Tries.Left)
+	c.int64(&left)
+	a.Tries.Left = int(left)
+	c.time(&a.Tries.Next)
 }
 
 // CreateAttempt implements login.Store. An ID or correlation that was used

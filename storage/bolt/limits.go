@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"context"
 	"time"
 
 	"calleridp/keys"
@@ -36,6 +37,22 @@ func (r reader) limit(key [32]byte) (limitRecord, error) {
 	_, err := r.open(&limits, key[:], value, l.fields)
 	l.until = time.Unix(0, endOf(value))
 	return l, err
+}
+
+// LimitStates implements login.Store.
+func (s *Store) LimitStates(ctx context.Context, keys ...limit.Key) ([]time.Time, error) {
+	states := make([]time.Time, len(keys))
+	err := s.read(ctx, func(r reader) error {
+		for i, key := range keys {
+			kept, err := r.limit(s.limitKey(key))
+			if err != nil {
+				return err
+			}
+			states[i] = kept.until
+		}
+		return nil
+	})
+	return states, err
 }
 
 // spend decides whether the lock is free and every budget has room, and returns

@@ -73,6 +73,49 @@ func testLocks(t *testing.T, w *world) {
 	unlock(free, login.Effects{Unlock: true})
 }
 
+// LimitStates shows what is kept, changes nothing, and knows nothing of what was
+// refused.
+func testLimitStates(t *testing.T, w *world) {
+	states := func(keys ...limit.Key) []time.Time {
+		t.Helper()
+		got, err := w.LimitStates(w.ctx, keys...)
+		w.must(err)
+		if len(got) != len(keys) {
+			t.Fatalf("%d states of %d keys", len(got), len(keys))
+		}
+		return got
+	}
+	states()
+	a := w.attempt()
+	spend := lockOf(a)
+	budget := limit.Charge{Key: limit.Key{Kind: limit.Network, ID: "192.0.2.9/32"}, Rate: limit.Rate{Burst: 2, Period: time.Hour}}
+	spend.Charges = []limit.Charge{budget}
+	unused := limit.Key{Kind: limit.Client, ID: budget.Key.ID}
+	keys := []limit.Key{budget.Key, unused, spend.Lock}
+	for _, state := range states(keys...) {
+		if !state.IsZero() {
+			t.Errorf("never used, and %v", state)
+		}
+	}
+	w.must(w.CreateAttempt(w.ctx, a, spend, w.now))
+	w.reopen()
+	for range 2 { // looking changes nothing
+		got := states(keys...)
+		if !got[0].Equal(w.now.Add(30*time.Minute)) || !got[1].IsZero() || !got[2].Equal(w.now.Add(spend.LockFor)) {
+			t.Errorf("states %v, at %v", got, w.now)
+		}
+		if left, next := budget.Left(got[0], w.now); left != 1 || !next.Equal(w.now) {
+			t.Errorf("%d left, the next at %v", left, next)
+		}
+		w.exceeded(w.CreateAttempt(w.ctx, w.attempt(), spend, w.now), limit.Lock)
+	}
+	_, err := w.UpdateAttempt(w.ctx, a.ID, func(*login.Attempt) (login.Effects, error) { return login.Effects{Unlock: true}, nil })
+	w.must(err)
+	if got := states(spend.Lock); !got[0].IsZero() {
+		t.Errorf("released, and %v", got)
+	}
+}
+
 func testBudgets(t *testing.T, w *world) {
 	key := limit.Key{Kind: limit.Network, ID: "192.0.2.7/32"}
 	rate := limit.Rate{Burst: 3, Period: 30 * time.Second}

@@ -66,6 +66,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Place) {
 		{"StepErrors", testStepErrors},
 		{"Locks", testLocks},
 		{"Budgets", testBudgets},
+		{"LimitStates", testLimitStates},
 		{"People", testPeople},
 		{"Finish", testFinish},
 		{"Sessions", testSessions},

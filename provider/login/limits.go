@@ -1,0 +1,115 @@
+package login
+
+import (
+	"context"
+	"time"
+
+	"calleridp/provider/limit"
+)
+
+// Limits are the budgets of pushes (invariant 7).
+type Limits struct {
+	Number, Network, Client, Deployment limit.Rate
+}
+
+func (e *Engine) spend(s Start) limit.Spend {
+	return limit.Spend{
+		Lock:    limit.Key{Kind: limit.Lock, ID: s.Number.Digits()},
+		LockFor: e.Lock,
+		Charges: append([]limit.Charge{e.ofNumber(s)}, e.shared(s.Network, s.ClientID)...),
+	}
+}
+
+// shared are the budgets that every method spends.
+func (e *Engine) shared(network, clientID string) []limit.Charge {
+	return []limit.Charge{
+		e.ofNetwork(network),
+		{Key: limit.Key{Kind: limit.Client, ID: clientID}, Rate: e.Limits.Client},
+		{Key: limit.Key{Kind: limit.Deployment}, Rate: e.Limits.Deployment},
+	}
+}
+
+func (e *Engine) ofNumber(s Start) limit.Charge {
+	return limit.Charge{Key: limit.Key{Kind: limit.Number, ID: s.Number.Digits()}, Rate: e.Limits.Number}
+}
+
+func (e *Engine) ofNetwork(network string) limit.Charge {
+	return limit.Charge{Key: limit.Key{Kind: limit.Network, ID: network}, Rate: e.Limits.Network}
+}
+
+// Tries is what budgets have left: how many more attempts at once, and when the
+// next is possible.
+type Tries struct {
+	Left int
+	Next time.Time
+}
+
+// NetworkTries is what the network's budget has left. It only reads (invariant
+// 1).
+func (e *Engine) NetworkTries(ctx context.Context, network string) (Tries, error) {
+	return e.tries(ctx, time.Now(), false, e.ofNetwork(network))
+}
+
+// tries is what the tightest of these budgets has left, after they were charged
+// once more if spent says so.
+func (e *Engine) tries(ctx context.Context, now time.Time, spent bool, charges ...limit.Charge) (Tries, error) {
+	keys := make([]limit.Key, len(charges))
+	for i, c := range charges {
+		keys[i] = c.Key
+	}
+	states, err := e.Store.LimitStates(ctx, keys...)
+	if err != nil {
+		return Tries{}, err
+	}
+	var all Tries
+	for i, c := range charges {
+		state := states[i]
+		if spent {
+			state = c.Rate.Take(state, now).TAT
+		}
+		left, next := c.Left(state, now)
+		if i == 0 || left < all.Left {
+			all.Left = left
+		}
+		if next.After(all.Next) {
+			all.Next = next
+		}
+	}
+	return all, nil
+}
+
+// AgainAt is when another push to the attempt's number is possible, as far as
+// the attempt can tell: when the lock ends that it took (invariant 7), and its
+// budgets have room again. What others have done since does not change it: who
+// once asked a number learns nothing from it about what happens to that number
+// later.
+func (e *Engine) AgainAt(a Attempt) time.Time {
+	at := a.lockEnds(e.Lock, e.CoolDown)
+	if a.Tries.Next.After(at) {
+		return a.Tries.Next
+	}
+	return at
+}
+
+// lockEnds is when the lock ends that the attempt took. Truecaller's answer has
+// ended it; a decline has put the cool-down in its place.
+func (a *Attempt) lockEnds(lock, coolDown time.Duration) time.Time {
+	switch {
+	case a.Method == OneTap: // it has locked no number
+		return a.Created
+	case a.State == Rejected && (a.Reason == UserRejected || a.Reason == AnotherNumber):
+		return a.Ended.Add(coolDown)
+	case !a.AuthTime.IsZero():
+		return a.AuthTime
+	case a.State == Failed && a.answered():
+		return a.Ended
+	}
+	return a.Created.Add(lock)
+}
+
+// answered says whether a failure was Truecaller's answer for the number. The
+// phone that was asked has not answered when the profile is another's, and a
+// foreign endpoint is not Truecaller's.
+func (a *Attempt) answered() bool {
+	return a.Reason != PhoneMismatch && a.Reason != ForeignEndpoint
+}
