@@ -63,16 +63,23 @@ func (l Lives) Redeem(c Code, stored *Grant, clientID, redirectURI, verifier str
 	case c.RedirectURI != redirectURI || !proves(c.Challenge, verifier):
 		return Redemption{}, ErrMismatch
 	}
-	g := c.Grant
+	bought := l.Issue(c.Grant, access, now)
+	c.Redeemed = true
+	c.Grant.Expires = bought.Grant.Expires
+	bought.Code = &c
+	return bought, nil
+}
+
+// Issue gives a new grant its first access token, and its first refresh token
+// where it has offline access.
+func (l Lives) Issue(g Grant, access [32]byte, now time.Time) Redemption {
 	token := AccessToken{Hash: access, GrantID: g.ID, Scopes: g.Scopes, Issued: now, Expires: now.Add(l.AccessToken)}
 	g.Expires = token.Expires
 	if g.Offline {
 		g.Generation, g.Rotated = 1, now
 		g.Expires = l.idleEnd(g, now)
 	}
-	c.Redeemed = true
-	c.Grant.Expires = g.Expires
-	return Redemption{Code: &c, Grant: &g, Access: &token}, nil
+	return Redemption{Grant: &g, Access: &token}
 }
 
 // proves checks a PKCE verifier against an S256 challenge (RFC 7636 §4.6). A

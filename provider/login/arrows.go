@@ -160,6 +160,38 @@ func (a *Attempt) approve(d truecaller.Delivery, p truecaller.Profile, number ph
 	return nil
 }
 
+// exchanged is created -> token_received, for native: Truecaller has taken the
+// application's code.
+func (a *Attempt) exchanged(now time.Time) error {
+	if a.expire(now) || a.Method != Native || a.State != Created {
+		return ErrState
+	}
+	a.State = TokenReceived
+	return nil
+}
+
+// approveNative is token_received -> approved, for native: number is the one in
+// the profile that the application's code opened. It takes the arrow before it
+// along, which may have been lost.
+func (a *Attempt) approveNative(number phone.Number, now time.Time) error {
+	if a.expire(now) || a.Method != Native || a.State != Created && a.State != TokenReceived || number.IsZero() {
+		return ErrState
+	}
+	a.Number = number
+	a.State = Approved
+	a.AuthTime = now
+	return nil
+}
+
+// nativeFailed is created or token_received -> failed, for native.
+func (a *Attempt) nativeFailed(why Reason, now time.Time) error {
+	if a.expire(now) || a.Method != Native || a.State != Created && a.State != TokenReceived {
+		return ErrState
+	}
+	a.end(Failed, why, now)
+	return nil
+}
+
 // approvedBy makes person the subject of an attempt that is being approved.
 func (a *Attempt) approvedBy(person subject.Person) { a.Sub = person.Sub }
 

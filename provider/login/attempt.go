@@ -6,6 +6,9 @@
 //	   waiting --callback--> token_received --profile matches--> approved --used--> done
 //	any of the first five --> rejected | expired | failed(reason)
 //
+// A native attempt goes from created to token_received: nobody has to be waited
+// for.
+//
 // Each arrow is one method on Attempt, run by a store inside one transaction.
 // The method checks the old state; repeating an arrow is harmless; terminal
 // states never change. The stored record is the only memory of the flow. Waking
@@ -60,14 +63,17 @@ const (
 	AnotherNumber   Reason = "use_another_number" // chose another number on the phone
 	Cancelled       Reason = "cancelled"          // cancelled in the browser
 	PhoneMismatch   Reason = "phone_mismatch"     // the profile is another number's (invariant 3)
-	Misconfigured   Reason = "misconfigured"      // Truecaller refused our appKey
+	Misconfigured   Reason = "misconfigured"      // Truecaller refused our appKey or OAuth client id
 	Refused         Reason = "refused"            // Truecaller refused the push for another reason
-	Unavailable     Reason = "unavailable"        // Truecaller did not take the push
+	Unavailable     Reason = "unavailable"        // Truecaller did not take the push, or did not answer
 	ProfileFailed   Reason = "profile_failed"     // the token fetched no profile
 	ForeignEndpoint Reason = "foreign_endpoint"   // the callback named a host that is not ours (invariant 5)
 	InactiveAccount Reason = "inactive_account"   // the profile says isActive false
 	RequestMismatch Reason = "request_mismatch"   // state and requestId do not agree (invariant 6)
 	SeveralNumbers  Reason = "several_numbers"    // one-tap: the profile has several numbers, and the app's policy picks none
+	CodeRefused     Reason = "code_refused"       // native: Truecaller refused the authorization code or its verifier
+	NotGranted      Reason = "not_granted"        // native: the person did not grant the scopes that tell the number
+	Unverified      Reason = "unverified_number"  // native: Truecaller says that the number is not verified
 )
 
 // Method is how the attempt reaches the person.
@@ -80,6 +86,11 @@ const (
 	// OneTap: a link opens Truecaller on the same Android phone. The number is
 	// learnt from the profile.
 	OneTap Method = "onetap"
+	// Native: the SDK of an Android application has asked, and the application
+	// brings Truecaller's authorization code. The number is learnt from the
+	// profile. There is no browser, and nobody but the application's own request
+	// has to do with the attempt.
+	Native Method = "native"
 )
 
 // ID is the attempt's public handle: 22 characters of base64url. It names the
@@ -94,7 +105,7 @@ type Attempt struct {
 	Reason Reason
 
 	// Browser is the SHA-256 of the secret in the cookie of the browser that
-	// started it (invariant 2).
+	// started it (invariant 2); zero, which is nobody's, for native.
 	Browser [32]byte
 
 	// Correlation is the SHA-256 of what Truecaller brings back: the state that
@@ -106,7 +117,7 @@ type Attempt struct {
 	RequestID   string
 
 	App      string       // the Truecaller app
-	Number   phone.Number // zero for one-tap until it is approved
+	Number   phone.Number // zero for one-tap and native until it is approved
 	ClientID string
 	Network  string // whose budget was spent, for the audit
 
@@ -154,6 +165,8 @@ var (
 	// ErrState says that the arrow does not start at the attempt's state. The
 	// attempt is left as it is.
 	ErrState = errors.New("login: the attempt is not in a state for this")
+	// ErrExists says that there is an attempt with this ID or correlation.
+	ErrExists = errors.New("login: an attempt with this ID or correlation exists")
 )
 
 // Store keeps attempts. A step function runs inside the transaction, may run
@@ -163,7 +176,8 @@ var (
 type Store interface {
 	// CreateAttempt spends the budgets and keeps the attempt, in one
 	// transaction, durable when it returns nil. A refused spend is a
-	// *limit.Exceeded and nothing is written (invariants 1 and 7).
+	// *limit.Exceeded and nothing is written (invariants 1 and 7). ErrExists when
+	// the ID or the correlation was used before: both are single use (invariant 6).
 	CreateAttempt(ctx context.Context, a Attempt, spend limit.Spend, now time.Time) error
 
 	// LimitStates returns how each key stands: the end of a lock, the theoretical
@@ -200,4 +214,8 @@ type Store interface {
 	// ID of a session that ends without a trace, "" for none: the one that the
 	// browser had before. Its grants stay.
 	FinishAttempt(ctx context.Context, id ID, replaces string, step func(*Attempt) (session.Session, grant.Code, error)) (Attempt, error)
+
+	// RedeemAttempt is FinishAttempt where there is no browser: it keeps the
+	// attempt with the grant and the access token that step returns (invariant 9).
+	RedeemAttempt(ctx context.Context, id ID, step func(*Attempt) (grant.Redemption, error)) (Attempt, error)
 }

@@ -36,7 +36,10 @@ type Config struct {
 	Store  Store
 	Inbox  Deliveries
 	Pusher Pusher
-	Apps   map[string]truecaller.App // by App.ID
+	// Exchanger is needed where an app has an OAuth client id, for native
+	// applications; else nil.
+	Exchanger Exchanger
+	Apps      map[string]truecaller.App // by App.ID
 
 	// Life is how long an attempt may take, from the submitted number to the
 	// browser's return to the client. Zero: five minutes.
@@ -80,6 +83,11 @@ func New(c Config) (*Engine, error) {
 		return nil, errors.New("login: no Truecaller app")
 	case c.Life < 0 || c.Lock < 0 || c.CoolDown < 0:
 		return nil, errors.New("login: Life, Lock and CoolDown cannot be negative")
+	}
+	for id, app := range c.Apps {
+		if app.NativeClientID != "" && c.Exchanger == nil {
+			return nil, fmt.Errorf("login: app %q has an OAuth client id, and there is no Exchanger", id)
+		}
 	}
 	for _, budget := range []struct {
 		kind limit.Kind

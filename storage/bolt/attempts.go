@@ -56,12 +56,11 @@ func (a *attemptRecord) fields(c *codec) {
 	c.time(&a.Tries.Next)
 }
 
-// CreateAttempt implements login.Store. An ID or correlation that was used
-// before is an error: both are single use (invariant 6).
+// CreateAttempt implements login.Store.
 func (s *Store) CreateAttempt(ctx context.Context, a login.Attempt, spend limit.Spend, now time.Time) error {
 	return s.write(ctx, func(t *txn) error {
 		if t.has(&attempts, []byte(a.ID)) || t.has(&correlations, a.Correlation[:]) {
-			return errors.New("bolt: an attempt with this ID or correlation exists")
+			return login.ErrExists
 		}
 		taken, err := t.spend(spend, a.ID, now)
 		if err != nil {
@@ -222,6 +221,33 @@ func (s *Store) FinishAttempt(ctx context.Context, id login.ID, replaces string,
 			return err
 		}
 		return t.putCode(code)
+	})
+	if err != nil {
+		return login.Attempt{}, err
+	}
+	return after, nil
+}
+
+// RedeemAttempt implements login.Store.
+func (s *Store) RedeemAttempt(ctx context.Context, id login.ID, step func(*login.Attempt) (grant.Redemption, error)) (login.Attempt, error) {
+	var after login.Attempt
+	err := s.write(ctx, func(t *txn) error {
+		record, before, err := t.attempt(id)
+		if err != nil {
+			return err
+		}
+		bought, err := step(&record.Attempt)
+		if err != nil {
+			return err
+		}
+		if bought.Grant == nil || bought.Access == nil {
+			return errors.New("bolt: a redeemed attempt needs a grant and an access token")
+		}
+		if err := t.keepAttempt(id, record, before, login.Effects{}); err != nil {
+			return err
+		}
+		after = record.Attempt
+		return t.redeem(bought)
 	})
 	if err != nil {
 		return login.Attempt{}, err

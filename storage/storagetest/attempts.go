@@ -33,18 +33,19 @@ func testAttempts(t *testing.T, w *world) {
 		return session.Session{}, grant.Code{}, nil
 	})
 	w.is(err, login.ErrNotFound)
+	_, err = w.RedeemAttempt(w.ctx, "absent", func(*login.Attempt) (grant.Redemption, error) {
+		t.Error("a step ran for an absent attempt")
+		return grant.Redemption{}, nil
+	})
+	w.is(err, login.ErrNotFound)
 
 	a := w.create()
 	twice := w.attempt()
 	twice.ID = a.ID
-	if w.CreateAttempt(w.ctx, twice, limit.Spend{}, w.now) == nil {
-		t.Error("an ID was used twice")
-	}
+	w.is(w.CreateAttempt(w.ctx, twice, limit.Spend{}, w.now), login.ErrExists)
 	twice = w.attempt()
 	twice.Correlation = a.Correlation // invariant 6: single use
-	if w.CreateAttempt(w.ctx, twice, limit.Spend{}, w.now) == nil {
-		t.Error("a state was used twice")
-	}
+	w.is(w.CreateAttempt(w.ctx, twice, limit.Spend{}, w.now), login.ErrExists)
 
 	after, err := w.UpdateAttempt(w.ctx, a.ID, func(a *login.Attempt) (login.Effects, error) {
 		a.State, a.RequestID = login.Waiting, "r1"

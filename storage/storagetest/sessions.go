@@ -55,6 +55,53 @@ func testFinish(t *testing.T, w *world) {
 	w.same(found, turned)
 }
 
+func testRedeem(t *testing.T, w *world) {
+	a, c := w.create(), w.code("")
+	g := c.Grant
+	token := grant.AccessToken{Hash: newHash(), GrantID: g.ID, Scopes: g.Scopes, Issued: w.now, Expires: w.now.Add(time.Minute)}
+	buy := func(a *login.Attempt) (grant.Redemption, error) {
+		if a.State == login.Done {
+			return grant.Redemption{}, login.ErrState
+		}
+		a.State, a.Ended = login.Done, w.now
+		return grant.Redemption{Grant: &g, Access: &token}, nil
+	}
+
+	// Without a grant or a token nothing is bought, and the attempt is not used.
+	for _, missing := range []func(*grant.Redemption){func(r *grant.Redemption) { r.Grant = nil }, func(r *grant.Redemption) { r.Access = nil }} {
+		_, err := w.RedeemAttempt(w.ctx, a.ID, func(a *login.Attempt) (grant.Redemption, error) {
+			r, err := buy(a)
+			missing(&r)
+			return r, err
+		})
+		if err == nil {
+			t.Error("an attempt was redeemed for less than a grant and a token")
+		}
+	}
+	got, err := w.Attempt(w.ctx, a.ID)
+	w.must(err)
+	w.same(got, a)
+	_, err = w.Grant(w.ctx, g.ID)
+	w.is(err, grant.ErrNotFound)
+
+	after, err := w.RedeemAttempt(w.ctx, a.ID, buy)
+	w.must(err)
+	a.State, a.Ended = login.Done, w.now
+	w.same(after, a)
+	kept, of, err := w.AccessToken(w.ctx, token.Hash)
+	w.must(err)
+	w.same(kept, token)
+	w.same(of, g)
+
+	// The error of a step is returned as it is, and nothing changes (invariant 9).
+	_, err = w.RedeemAttempt(w.ctx, a.ID, buy)
+	w.is(err, login.ErrState)
+	w.reopen()
+	_, of, err = w.AccessToken(w.ctx, token.Hash)
+	w.must(err)
+	w.same(of, g)
+}
+
 func testSessions(t *testing.T, w *world) {
 	_, err := w.Session(w.ctx, "absent")
 	w.is(err, session.ErrNotFound)

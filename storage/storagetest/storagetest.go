@@ -69,6 +69,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Place) {
 		{"LimitStates", testLimitStates},
 		{"People", testPeople},
 		{"Finish", testFinish},
+		{"Redeem", testRedeem},
 		{"Sessions", testSessions},
 		{"Codes", testCodes},
 		{"Grants", testGrants},
