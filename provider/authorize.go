@@ -11,6 +11,7 @@ import (
 	"calleridp/provider/claims"
 	"calleridp/provider/client"
 	"calleridp/provider/grant"
+	"calleridp/provider/login"
 	"calleridp/provider/session"
 	"calleridp/provider/subject"
 	"calleridp/truecaller/phone"
@@ -61,12 +62,7 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 		// Looking is free: a code is made for a browser that will take it.
 		w.WriteHeader(http.StatusOK)
 	case signedIn:
-		resp, err := p.codeFor(r.Context(), q, s)
-		if err != nil {
-			p.oops(w, r, err)
-			return
-		}
-		resp.Write(w, r, p.Pages)
+		p.answerSignedIn(w, r, q, c, s)
 	case q.Silent:
 		p.refuse(q, "login_required", "nobody is signed in here who could be returned without asking").Write(w, r, p.Pages)
 	default:
@@ -76,6 +72,32 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		p.Pages.SignIn(w, r, v)
+	}
+}
+
+// answerSignedIn answers the request of a browser with a session: with a code,
+// or first with the question whether the client may have one.
+func (p *Provider) answerSignedIn(w http.ResponseWriter, r *http.Request, q *authRequest, c client.Client, s session.Session) {
+	asks, err := p.asksConsent(r.Context(), q, c, s.Sub)
+	switch {
+	case err != nil:
+		p.oops(w, r, err)
+	case asks && q.Silent:
+		p.refuse(q, "consent_required", "the person has not allowed this yet").Write(w, r, p.Pages)
+	case asks:
+		v, err := p.consentView(r.Context(), q, c, s, login.ID(grant.NewID()))
+		if err != nil {
+			p.oops(w, r, err)
+			return
+		}
+		p.Pages.Consent(w, r, v)
+	default:
+		resp, err := p.codeFor(r.Context(), q, s)
+		if err != nil {
+			p.oops(w, r, err)
+			return
+		}
+		resp.Write(w, r, p.Pages)
 	}
 }
 

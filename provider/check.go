@@ -195,7 +195,7 @@ func checkPrompt(in parameters, q *authRequest, c client.Client) error {
 			// in with another number.
 			q.Reauth = true
 		case "consent":
-			// Who types the number and approves on the phone has consented.
+			q.Consent = true
 		default:
 			return toClient("invalid_request", "prompt has an unknown value")
 		}

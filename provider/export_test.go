@@ -36,3 +36,17 @@ var (
 	Spliced = spliced
 	Splice  = splice
 )
+
+// AgedConsent is the same for a sealed question about consent.
+func AgedConsent(p *Provider, sealed string, by time.Duration) string {
+	q := new(consentRequest)
+	if err := p.unseal(purposeConsent, sealed, q); err != nil {
+		panic(err)
+	}
+	q.Until += int64(by / time.Second)
+	sealed, err := p.seal(purposeConsent, q)
+	if err != nil {
+		panic(err)
+	}
+	return sealed
+}

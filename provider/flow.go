@@ -14,6 +14,7 @@ import (
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
 	"calleridp/provider/session"
+	"calleridp/provider/subject"
 	"calleridp/truecaller/phone"
 )
 
@@ -123,7 +124,7 @@ func (p *Provider) View(ctx context.Context, id login.ID, browser string) (Attem
 	if a.State == login.Done {
 		// The answer may have got lost on the way to the browser. As long as
 		// nobody has used it, Continue gives it again.
-		switch _, err := p.answerAgain(ctx, q, a); {
+		switch _, err := p.answerAgain(ctx, q, c, a); {
 		case err == nil:
 			a.State = login.Approved
 		case !errors.Is(err, login.ErrState):
@@ -185,7 +186,7 @@ func (p *Provider) Continue(ctx context.Context, id login.ID, browser, cookie st
 	}
 	switch {
 	case a.State == login.Done:
-		return p.answerAgain(ctx, q, a)
+		return p.answerAgain(ctx, q, c, a)
 	case a.State != login.Approved:
 		return Finished{}, login.ErrState
 	case q.HintSub != "" && q.HintSub != p.subFor(c, a.Sub):
@@ -202,45 +203,57 @@ func (p *Provider) Continue(ctx context.Context, id login.ID, browser, cookie st
 	if had {
 		replaces = before.ID
 	}
+	asks, err := p.asksConsent(ctx, q, c, a.Sub)
+	if err != nil {
+		return Finished{}, err
+	}
 	code, secret := p.derived(purposeCode, id, 32), p.derived(purposeSession, id, 32)
 	var made session.Session
 	_, err = p.Engine.Finish(ctx, id, browser, replaces, func(a login.Attempt) (session.Session, grant.Code, error) {
 		now := time.Now()
 		made = session.Session{
 			ID: p.derived(purposeSID, id, 16), Secret: session.Hash(secret), Sub: a.Sub, AuthTime: a.AuthTime, ACR: ACR,
-			Created: now, Expires: now.Add(p.Lifetimes.Session),
+			Created: now, Expires: now.Add(p.Lifetimes.Session), LastUsed: now,
+		}
+		if asks { // no code exists before consent
+			return made, grant.Code{}, nil
 		}
 		return made, p.newCode(q, made, grant.Hash(code), p.derived(purposeGrant, id, 16), now), nil
 	})
 	if errors.Is(err, login.ErrState) { // the other half of a double click was faster
 		if a, err = p.Engine.Get(ctx, id, browser); err == nil && a.State == login.Done {
-			return p.answerAgain(ctx, q, a)
+			return p.answerAgain(ctx, q, c, a)
 		}
 		return Finished{}, login.ErrState
 	}
 	if err != nil {
 		return Finished{}, yours(err)
 	}
-	return Finished{Response: p.respond(q, [2]string{"code", code}), Session: secret, Expires: made.Expires}, nil
+	done := Finished{Session: secret, Expires: made.Expires}
+	if !asks {
+		done.Response = p.respond(q, [2]string{"code", code})
+		return done, nil
+	}
+	return p.asking(ctx, q, c, made, id, done)
 }
 
-// answerAgain repeats the answer of a finished attempt, if nobody has used it.
-func (p *Provider) answerAgain(ctx context.Context, q *authRequest, a login.Attempt) (Finished, error) {
-	if time.Since(a.Ended) > p.lives.Code {
-		return Finished{}, login.ErrState
-	}
-	code, secret := p.derived(purposeCode, a.ID, 32), p.derived(purposeSession, a.ID, 32)
-	usable := false
-	err := p.Grants.UseCode(ctx, grant.Hash(code), func(c grant.Code, _ *grant.Grant) grant.Redemption {
-		usable = !c.Redeemed && time.Now().Before(c.Expires)
-		return grant.Redemption{}
-	})
-	if errors.Is(err, grant.ErrNotFound) || err == nil && !usable {
+// asking puts the question about consent into what continuing an attempt gives.
+func (p *Provider) asking(ctx context.Context, q *authRequest, c client.Client, s session.Session, id login.ID, done Finished) (Finished, error) {
+	v, err := p.consentView(ctx, q, c, s, id)
+	if errors.Is(err, subject.ErrNotFound) {
 		return Finished{}, login.ErrState
 	}
 	if err != nil {
 		return Finished{}, err
 	}
+	done.Consent = &v
+	return done, nil
+}
+
+// answerAgain repeats the answer of a finished attempt, if nobody has used it,
+// or the question about consent, as long as it may be answered.
+func (p *Provider) answerAgain(ctx context.Context, q *authRequest, c client.Client, a login.Attempt) (Finished, error) {
+	secret := p.derived(purposeSession, a.ID, 32)
 	s, ok, err := p.browserSession(ctx, secret)
 	if err != nil {
 		return Finished{}, err
@@ -248,7 +261,20 @@ func (p *Provider) answerAgain(ctx context.Context, q *authRequest, a login.Atte
 	if !ok {
 		return Finished{}, login.ErrState
 	}
-	return Finished{Response: p.respond(q, [2]string{"code", code}), Session: secret, Expires: s.Expires}, nil
+	done := Finished{Session: secret, Expires: s.Expires}
+	done.Response, err = p.sameAnswer(ctx, q, a.ID)
+	if !errors.Is(err, grant.ErrNotFound) {
+		return done, err
+	}
+	// There is no code any more, or not yet.
+	asks, err := p.asksConsent(ctx, q, c, s.Sub)
+	if err != nil {
+		return Finished{}, err
+	}
+	if !asks || time.Since(a.Ended) > p.Lifetimes.Request {
+		return Finished{}, login.ErrState
+	}
+	return p.asking(ctx, q, c, s, a.ID, done)
 }
 
 // Cancel implements Flow.

@@ -22,6 +22,7 @@ func (p *Provider) Mount(r chi.Router) {
 	r.HandleFunc(PathJWKS, p.serveJWKS)
 
 	r.HandleFunc(PathAuthorize, p.pages(p.authorize, http.MethodGet, http.MethodHead, http.MethodPost))
+	r.HandleFunc(PathConsent, p.pages(p.answerConsent, http.MethodPost))
 	r.HandleFunc(PathEndSession, p.pages(p.endSession, http.MethodGet, http.MethodHead, http.MethodPost))
 	r.HandleFunc(PathSignOutConfirm, p.pages(p.confirmSignOut, http.MethodPost))
 	r.HandleFunc(PathSignedOut, p.pages(p.signedOut, http.MethodGet, http.MethodHead))

@@ -15,6 +15,9 @@ import (
 type Pages interface {
 	// SignIn is the page with the number field.
 	SignIn(w http.ResponseWriter, r *http.Request, v SignInView)
+	// Consent asks whether a client may have what it asks for (OpenID Connect
+	// Core §3.1.2.4).
+	Consent(w http.ResponseWriter, r *http.Request, v ConsentView)
 	// FormPost carries an authorization response to the client by a form
 	// (OAuth 2.0 Form Post Response Mode).
 	FormPost(w http.ResponseWriter, r *http.Request, action string, fields [][2]string)
@@ -104,6 +107,16 @@ type AttemptView struct {
 	Link func(lang string) string `json:"-"`
 }
 
+// ConsentView is what the consent page shows.
+type ConsentView struct {
+	Client     ClientView
+	Request    string   // the sealed request, for the form
+	Scopes     []string // what the client asks for, in the order of claims.Scopes
+	Number     string   // who is signed in, masked
+	UILocales  []string
+	FormAction string // as in SignInView
+}
+
 // SignOutView is what the sign-out question shows. Request is the sealed logout
 // request, for the form.
 type SignOutView struct {
@@ -158,10 +171,12 @@ type Response struct {
 }
 
 // Finished is what continuing an approved attempt gives: the response for the
-// client, and the cookie of the browser's new session.
+// client, or the question that comes before it, and the cookie of the browser's
+// new session.
 type Finished struct {
 	Response Response
-	Session  string // the cookie's secret
+	Consent  *ConsentView // nil for none
+	Session  string       // the cookie's secret
 	Expires  time.Time
 }
 

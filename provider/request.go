@@ -23,6 +23,7 @@ type authRequest struct {
 	Challenge   string   `json:"p,omitempty"`
 	MaxAge      int64    `json:"m,omitempty"` // seconds, plus one; 0 for none
 	Reauth      bool     `json:"r,omitempty"` // prompt=login or select_account
+	Consent     bool     `json:"k,omitempty"` // prompt=consent
 	Silent      bool     `json:"-"`           // prompt=none; never sealed
 	HintSub     string   `json:"h,omitempty"` // sub of the id_token_hint
 	UILocales   []string `json:"l,omitempty"`

@@ -16,6 +16,8 @@ const (
 	PathSignOutConfirm = "/logout/confirm" // POST request=sealed: the answer yes
 	PathSignedOut      = "/logout/done"    // GET: the page after it
 
+	PathConsent = "/consent" // POST request=sealed, decision=allow, deny or another
+
 	PathSignIn   = "/signin"   // POST request=sealed, phone, region
 	PathOneTap   = "/onetap"   // POST request=sealed, nonce=sealed: the one-tap link was opened
 	PathAttempt  = "/attempt/" // + id: the waiting page and what follows it

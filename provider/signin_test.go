@@ -159,7 +159,7 @@ func TestPromptAndMaxAge(t *testing.T) {
 		{"none without", []string{"prompt", "none"}, false, "login_required"},
 		{"login", []string{"prompt", "login"}, true, "page"},
 		{"select_account", []string{"prompt", "select_account"}, true, "page"},
-		{"consent", []string{"prompt", "consent"}, true, "code"},
+		{"consent", []string{"prompt", "consent"}, true, "consent"},
 		{"consent login", []string{"prompt", "consent login"}, true, "page"},
 		{"none login", []string{"prompt", "none login"}, true, "invalid_request"},
 		{"unknown prompt", []string{"prompt", "create"}, true, "invalid_request"},
@@ -192,7 +192,9 @@ func TestPromptAndMaxAge(t *testing.T) {
 			if query.Get("state") != "the-state" || query.Get("iss") != issuer {
 				t.Errorf("%s: %v", row.what, query)
 			}
-		} else if page, _ := a.page(); page != "signin" {
+		} else if page, _ := a.page(); page == "consent" {
+			got = page
+		} else if page != "signin" {
 			got = a.body
 		}
 		if got != row.want {

@@ -79,6 +79,9 @@ func (notebook) write(w http.ResponseWriter, status int, page string, v any) {
 func (n notebook) SignIn(w http.ResponseWriter, _ *http.Request, v provider.SignInView) {
 	n.write(w, 200, "signin", v)
 }
+func (n notebook) Consent(w http.ResponseWriter, _ *http.Request, v provider.ConsentView) {
+	n.write(w, 200, "consent", v)
+}
 func (n notebook) FormPost(w http.ResponseWriter, _ *http.Request, action string, fields [][2]string) {
 	n.write(w, 200, "formpost", map[string]any{"action": action, "fields": fields})
 }
@@ -156,6 +159,8 @@ func clients() []client.Client {
 		{ID: "pair", SecretHashes: hash, Pairwise: true, RedirectURIs: []string{"https://pair.example/cb"}, PostLogoutRedirectURIs: []string{"https://pair.example/bye"}},
 		{ID: "tap", Name: "Tap", SecretHashes: hash, TruecallerApp: "tap", PolicyURI: "https://tap.example/privacy", RedirectURIs: []string{"https://tap.example/cb"}},
 		{ID: "narrow", SecretHashes: hash, Scopes: []string{"openid", "phone"}, RedirectURIs: []string{"https://narrow.example/cb"}},
+		{ID: "third", Name: "Third party", SecretHashes: hash, Consent: client.ConsentRemember, RedirectURIs: []string{"https://third.example/cb"}},
+		{ID: "wary", SecretHashes: hash, Consent: client.ConsentAlways, RedirectURIs: []string{"https://wary.example/cb"}},
 		{ID: "hourly", SecretHashes: hash, DefaultMaxAge: &hour, RedirectURIs: []string{"https://hourly.example/cb"}},
 	}
 }
@@ -192,7 +197,7 @@ func newWorld(t testing.TB, change ...func(*provider.Config)) *world {
 	}
 	config := provider.Config{
 		Issuer: issuer, Engine: w.engine, Pages: w.pages, Ring: ring(), Master: master(), Clients: w.registry,
-		Grants: store, Sessions: store, People: store, DefaultRegion: "SE", Apps: apps(), TruecallerApp: "one",
+		Grants: store, Sessions: store, People: store, Consents: store, DefaultRegion: "SE", Apps: apps(), TruecallerApp: "one",
 		Cookies: provider.Cookies{Secure: true}, Logger: logger, Dev: true,
 	}
 	for _, c := range change {
@@ -287,6 +292,7 @@ func cookie(c *http.Cookie) func(*http.Request) { return func(r *http.Request) {
 var redirects = map[string]string{
 	"app": "https://app.example/cb", "public": "com.example.app:/cb", "old": "https://old.example/cb", "es256": "https://es.example/cb",
 	"eddsa": "https://ed.example/cb", "pair": "https://pair.example/cb", "tap": "https://tap.example/cb", "narrow": "https://narrow.example/cb", "hourly": "https://hourly.example/cb",
+	"third": "https://third.example/cb", "wary": "https://wary.example/cb",
 }
 
 // asked is a good authorization request of the client, changed by pairs of name

@@ -64,6 +64,10 @@ func (h handlers) proceed(w http.ResponseWriter, r *http.Request) error {
 	if done.Session != "" { // none when somebody else than the client expected has approved
 		h.Cookies.SetSession(w, done.Session, done.Expires)
 	}
+	if done.Consent != nil {
+		h.Consent(w, r, *done.Consent)
+		return nil
+	}
 	done.Response.Write(w, r, h.UI)
 	return nil
 }

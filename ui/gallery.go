@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"calleridp/provider"
+	"calleridp/provider/claims"
 	"calleridp/provider/login"
 )
 
@@ -119,6 +120,12 @@ func scenes() []scene {
 	attempt("failed", shop, login.Failed, login.ProfileFailed, 0)
 	attempt("leaving", shop, login.Done, "", 0)
 
+	add("consent", func(u *UI, w http.ResponseWriter, r *http.Request, uiLocales []string) {
+		u.Consent(w, r, provider.ConsentView{Client: shop, Request: "sealed", Scopes: claims.Scopes, Number: "+46•••••0605", UILocales: uiLocales})
+	})
+	add("consent-little", func(u *UI, w http.ResponseWriter, r *http.Request, uiLocales []string) {
+		u.Consent(w, r, provider.ConsentView{Client: longName, Request: "sealed", Scopes: []string{claims.OpenID, claims.Phone}, Number: "+46•••••0605", UILocales: uiLocales})
+	})
 	add("form-post", func(u *UI, w http.ResponseWriter, r *http.Request, uiLocales []string) {
 		u.show(w, r, u.in(r, uiLocales), "formpost", http.StatusOK, page{Action: "#", Fields: [][2]string{{"code", "x"}}}, policy{})
 	})

@@ -36,7 +36,7 @@ type spoken struct {
 }
 
 // The pages, by the names of their templates.
-var pageNames = []string{"signin", "waiting", "onward", "ended", "formpost", "signout", "signedout", "error"}
+var pageNames = []string{"signin", "waiting", "onward", "ended", "consent", "formpost", "signout", "signedout", "error"}
 
 func loadLanguages() (*languages, error) {
 	files, err := fs.Glob(localeFiles, "locales/*.json")

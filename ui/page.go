@@ -47,6 +47,8 @@ type page struct {
 	Action  template.URL
 	Fields  [][2]string
 
+	Shares []share // what a client asks for
+
 	Error       string // provider.ErrorKind
 	Correlation string
 	Detail      string

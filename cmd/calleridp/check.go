@@ -312,6 +312,11 @@ func checkClient(key string, c ClientConfig, d *decoder) client.Client {
 	default:
 		d.wrong(key+".subject_type", "%q: use public or pairwise", c.SubjectType)
 	}
+	if consent, ok := client.ParseConsent(c.Consent); ok {
+		out.Consent = consent
+	} else {
+		d.wrong(key+".consent", "%q: use none, remember or always", c.Consent)
+	}
 	secret := strings.TrimSpace(c.Secret)
 	if c.SecretFile != "" {
 		secret = secretFile(key+".secret_file", c.SecretFile, d)

@@ -39,6 +39,7 @@ func clientAdd(ctx context.Context, args []string, out io.Writer) error {
 	f.StringVar(&c.IDTokenAlg, "alg", "", "`algorithm` of its ID tokens: RS256 (default), ES256 or EdDSA")
 	f.BoolVar(&pairwise, "pairwise", false, "give it subs of its own")
 	f.StringVar(&c.SectorHost, "sector-host", "", "`host` whose clients share pairwise subs; default that of the redirect URIs")
+	f.StringVar(&c.Consent, "consent", "none", "`when` people are asked what it may have: none, remember (once, and for more) or always")
 	f.StringVar(&c.Region, "region", "", "`country` of national phone numbers, like IN; default the deployment's")
 	f.StringVar(&c.TruecallerApp, "truecaller-app", "", "`id` of the Truecaller app that asks its people; default that of truecaller in the configuration")
 	f.DurationVar(&maxAge, "default-max-age", 0, "how old a sign-in may be when a request does not say")
@@ -169,6 +170,7 @@ func writeClient(out io.Writer, c admin.Client, asJSON bool) error {
 	row("id_token_signed_response_alg", c.IDTokenAlg)
 	row("subject_type", c.SubjectType)
 	row("sector_host", c.SectorHost)
+	row("consent", c.Consent)
 	row("region", c.Region)
 	if c.DefaultMaxAge != nil {
 		row("default_max_age", strconv.FormatInt(*c.DefaultMaxAge, 10))

@@ -203,6 +203,10 @@ type ClientConfig struct {
 	// TruecallerApp is the id of the Truecaller app that asks its people. Default
 	// that of truecaller.
 	TruecallerApp string `yaml:"truecaller_app"`
+	// Consent says when people are asked whether this application may have what it
+	// asks for: none (default), for your own applications; remember, once and again
+	// when it asks for more; always. A request with prompt=consent always asks.
+	Consent string `yaml:"consent"`
 	// Region overrides default_region.
 	Region string `yaml:"region"`
 	// DefaultMaxAge is the max_age of requests that name none: a sign-in that is

@@ -196,6 +196,7 @@ func devSettings(o devFlags, issuer, phoneURL, shopURL string) (settings, error)
 		Clients: []ClientConfig{
 			{ID: "demo", Name: "Demo shop", Secret: "demo-secret", RedirectURIs: redirects, PostLogoutRedirectURIs: []string{shopURL + "/"}},
 			{ID: "demo2", Name: "Second demo", Secret: "demo2-secret", RedirectURIs: redirects, PostLogoutRedirectURIs: []string{shopURL + "/"}},
+			{ID: "demo-third", Name: "Somebody else's demo", Secret: "demo-third-secret", Consent: "remember", RedirectURIs: redirects},
 			{ID: "demo-es256", Name: "Demo with ES256", Secret: "demo-es256-secret", RedirectURIs: redirects, IDTokenAlg: "ES256"},
 			{ID: "demo-public", Name: "Public demo", Public: true, RedirectURIs: append([]string{"http://127.0.0.1/callback"}, redirects...), AllowedOrigins: []string{shopURL}},
 		},

@@ -35,6 +35,7 @@ type Client struct {
 	AllowedOrigins []string `json:"allowed_origins,omitempty"`
 	SectorHost     string   `json:"sector_host,omitempty"`
 	Region         string   `json:"region,omitempty"`
+	Consent        string   `json:"consent,omitempty"` // remember or always; "" for none
 	WithoutPKCE    bool     `json:"dangerously_without_pkce,omitempty"`
 	TruecallerApp  string   `json:"truecaller_app,omitempty"` // "" for the deployment's first
 
@@ -155,6 +156,11 @@ func registered(in Client) (client.Client, error) {
 		Scopes: strings.Fields(in.Scope), IDTokenAlg: in.IDTokenAlg, SectorHost: in.SectorHost, Region: in.Region,
 		Public: in.Public, WithoutPKCE: in.WithoutPKCE, TruecallerApp: in.TruecallerApp,
 	}
+	consent, ok := client.ParseConsent(in.Consent)
+	if !ok {
+		return c, refused{http.StatusUnprocessableEntity, "consent must be none, remember or always"}
+	}
+	c.Consent = consent
 	switch in.SubjectType {
 	case "", "public":
 	case "pairwise":
@@ -177,7 +183,8 @@ func shown(c client.Client) Client {
 		ID: c.ID, Name: c.Name, URI: c.URI, LogoURI: c.LogoURI, TOSURI: c.TOSURI, PolicyURI: c.PolicyURI,
 		RedirectURIs: c.RedirectURIs, PostLogoutRedirectURIs: c.PostLogoutRedirectURIs, AllowedOrigins: c.AllowedOrigins,
 		Scope: strings.Join(c.Scopes, " "), IDTokenAlg: c.SigningAlg(), SectorHost: c.SectorHost, Region: c.Region,
-		Public: c.Public, WithoutPKCE: c.WithoutPKCE, TruecallerApp: c.TruecallerApp, Created: c.Created, FromConfig: c.FromConfig,
+		Consent: string(c.Consent),
+		Public:  c.Public, WithoutPKCE: c.WithoutPKCE, TruecallerApp: c.TruecallerApp, Created: c.Created, FromConfig: c.FromConfig,
 	}
 	if c.Pairwise {
 		out.SubjectType = "pairwise"

@@ -35,9 +35,35 @@ type Client struct {
 	DefaultMaxAge *time.Duration
 	Region        string // default region for phone numbers, ISO 3166-1 alpha-2; "": the deployment's
 	TruecallerApp string // whose people are asked through it; "": the deployment's first
+	Consent       Consent
 
 	Created    time.Time
 	FromConfig bool // declared in the config file: listed, not editable
+}
+
+// Consent says when a person is asked whether the client may have what it asks
+// for. A request with prompt=consent asks always (OpenID Connect Core §3.1.2.1).
+type Consent string
+
+// When a person is asked.
+const (
+	// ConsentNone: never. The operator's own applications (first-party).
+	ConsentNone Consent = ""
+	// ConsentRemember: once, and again when the client asks for more than before.
+	ConsentRemember Consent = "remember"
+	// ConsentAlways: every time.
+	ConsentAlways Consent = "always"
+)
+
+// ParseConsent reads a setting: none (or nothing), remember or always.
+func ParseConsent(s string) (Consent, bool) {
+	switch c := Consent(s); c {
+	case ConsentNone, ConsentRemember, ConsentAlways:
+		return c, true
+	case "none":
+		return ConsentNone, true
+	}
+	return ConsentNone, false
 }
 
 // Errors of stores.

@@ -100,6 +100,9 @@ func Validate(c Client) []Problem {
 	if c.DefaultMaxAge != nil && *c.DefaultMaxAge < 0 {
 		add("default_max_age", "is negative")
 	}
+	if _, ok := ParseConsent(string(c.Consent)); !ok {
+		add("consent", "%q is unknown; there are none, remember and always", c.Consent)
+	}
 	if c.Region != "" && !phone.IsRegion(c.Region) {
 		add("region", "%q is not a country as in ISO 3166-1 alpha-2, in upper case", c.Region)
 	}

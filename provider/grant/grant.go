@@ -73,11 +73,19 @@ type Redemption struct {
 // expired.
 var ErrNotFound = errors.New("grant: not found")
 
+// ErrExists is returned by stores for a code that is there already.
+var ErrExists = errors.New("grant: there is such a code already")
+
 // Store keeps codes, grants and access tokens. Everything written is durable
 // when the method returns nil.
 type Store interface {
-	// CreateCode keeps a new code. (The code of a sign-in is created by the
-	// transaction that finishes its attempt, see login.Store.)
+	// CreateCode keeps a new code. In the same transaction it notes that the
+	// grant's session was used, and the person's consent to the client, if there
+	// is one (session.Session and consent.Consent, LastUsed). ErrExists when
+	// there is a code with this hash, used or not; session.ErrNotFound when the
+	// grant names a session that has ended: then nothing is written. (The code
+	// of a sign-in is created by the transaction that finishes its attempt, see
+	// login.Store, and one that needs consent by consent.Store.)
 	CreateCode(ctx context.Context, c Code) error
 
 	// UseCode finds the code by its hash, also a redeemed one, and writes what

@@ -210,9 +210,10 @@ type Store interface {
 	ApproveAttempt(ctx context.Context, id ID, number phone.Number, step func(a *Attempt, known *subject.Person) (subject.Person, Effects, error)) (Attempt, error)
 
 	// FinishAttempt runs step, and keeps the attempt with the session and the
-	// code that it returns, in one transaction (invariant 9). replaces is the
-	// ID of a session that ends without a trace, "" for none: the one that the
-	// browser had before. Its grants stay.
+	// code that it returns, in one transaction (invariant 9). A Code without a
+	// grant's ID is none: the person has to consent before there is one.
+	// replaces is the ID of a session that ends without a trace, "" for none:
+	// the one that the browser had before. Its grants stay.
 	FinishAttempt(ctx context.Context, id ID, replaces string, step func(*Attempt) (session.Session, grant.Code, error)) (Attempt, error)
 
 	// RedeemAttempt is FinishAttempt where there is no browser: it keeps the

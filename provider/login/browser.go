@@ -43,8 +43,9 @@ func (e *Engine) Get(ctx context.Context, id ID, browser string) (Attempt, error
 }
 
 // Finish uses an approved attempt, once. made gives the session and the code
-// that it buys, which are kept in the same transaction (invariant 9); it may run
-// more than once, and its last result counts. replaces is the ID of the session
+// that it buys, which are kept in the same transaction (invariant 9); a zero code
+// is none, for a client that the person has not allowed yet. made may run more
+// than once, and its last result counts. replaces is the ID of the session
 // that the browser had before, "" for none. ErrState when the attempt is not
 // approved, any more or yet. An error of made is returned as it is, and the
 // attempt stays approved.

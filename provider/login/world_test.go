@@ -246,7 +246,7 @@ func (w *world) finish(id login.ID) (login.Attempt, error) {
 // bought is the session and code that a sign-in buys.
 func bought(a login.Attempt) (session.Session, grant.Code, error) {
 	s := session.Session{ID: "sid-" + string(a.ID), Secret: [32]byte{1}, Sub: a.Sub, AuthTime: a.AuthTime, Created: a.AuthTime, Expires: time.Now().Add(time.Hour)}
-	c := grant.Code{Hash: [32]byte{2}, RedirectURI: "https://rp.example/cb", Expires: time.Now().Add(time.Minute),
+	c := grant.Code{Hash: grant.Hash(string(a.ID)), RedirectURI: "https://rp.example/cb", Expires: time.Now().Add(time.Minute),
 		Grant: grant.Grant{ID: "grant", ClientID: a.ClientID, Sub: a.Sub, SID: s.ID, Created: time.Now(), Expires: time.Now().Add(time.Hour)}}
 	return s, c, nil
 }

@@ -20,6 +20,7 @@ type Session struct {
 	AMR      []string
 	Created  time.Time
 	Expires  time.Time
+	LastUsed time.Time // when it last signed the person in to a client
 }
 
 // ErrNotFound is returned by stores for a session that is not there, has ended

@@ -205,8 +205,8 @@ func (s *Store) FinishAttempt(ctx context.Context, id login.ID, replaces string,
 		if err != nil {
 			return err
 		}
-		if signedIn.ID == "" || code.Grant.ID == "" {
-			return errors.New("bolt: a finished attempt needs a session and a code")
+		if signedIn.ID == "" {
+			return errors.New("bolt: a finished attempt needs a session")
 		}
 		if err := t.keepAttempt(id, record, before, login.Effects{}); err != nil {
 			return err
@@ -217,10 +217,10 @@ func (s *Store) FinishAttempt(ctx context.Context, id login.ID, replaces string,
 				return err
 			}
 		}
-		if err := t.putSession(signedIn); err != nil {
+		if err := t.putSession(signedIn); err != nil || code.Grant.ID == "" {
 			return err
 		}
-		return t.putCode(code)
+		return t.createCode(code)
 	})
 	if err != nil {
 		return login.Attempt{}, err

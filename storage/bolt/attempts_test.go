@@ -37,28 +37,38 @@ func TestAttemptsKeepTheirIdentity(t *testing.T) {
 	}
 }
 
-// A sign-in that ends without a session and a code has not ended.
-func TestFinishNeedsBoth(t *testing.T) {
+// A sign-in that ends without a session has not ended, nor one whose code is of
+// another session.
+func TestFinishNeedsASession(t *testing.T) {
 	s := open(t, Options{})
 	ctx := context.Background()
 	a := login.Attempt{ID: "a", State: login.Approved, Expires: time.Now().Add(time.Minute)}
 	if err := s.CreateAttempt(ctx, a, limit.Spend{}, time.Now()); err != nil {
 		t.Fatal(err)
 	}
+	later := time.Now().Add(time.Hour)
 	for _, row := range []struct {
 		session session.Session
 		code    grant.Code
+		done    bool
 	}{
-		{session.Session{}, grant.Code{Grant: grant.Grant{ID: "g"}}},
-		{session.Session{ID: "s"}, grant.Code{}},
+		{session.Session{}, grant.Code{Grant: grant.Grant{ID: "g"}}, false},
+		{session.Session{ID: "s", Expires: later}, grant.Code{Grant: grant.Grant{ID: "g", SID: "another"}}, false},
+		{session.Session{ID: "s", Expires: later}, grant.Code{}, true}, // the person has to consent first
 	} {
 		_, err := s.FinishAttempt(ctx, a.ID, "", func(a *login.Attempt) (session.Session, grant.Code, error) {
 			a.State = login.Done
 			return row.session, row.code, nil
 		})
-		if got, _ := s.Attempt(ctx, a.ID); err == nil || got.State != login.Approved {
+		if got, _ := s.Attempt(ctx, a.ID); (err == nil) != row.done || (got.State == login.Done) != row.done {
 			t.Errorf("%v, state %s", err, got.State)
 		}
+		if _, err := s.Session(ctx, "s"); (err == nil) != row.done {
+			t.Errorf("the session: %v", err)
+		}
+	}
+	if n := records(t, s)["codes"]; n != 0 {
+		t.Errorf("%d codes", n)
 	}
 }
 

@@ -39,6 +39,7 @@ func (r *clientRecord) fields(c *codec) {
 	text(c, &r.TruecallerApp)
 	c.time(&r.Created)
 	c.flag(&r.FromConfig)
+	text(c, &r.Consent)
 }
 
 // Client implements client.Store.

@@ -252,7 +252,7 @@ func full(path string) {
 		lift()
 		a, spend := attempt(300 << 10)
 		check(s.CreateAttempt(ctx, a, spend, now) == nil, "it does not write when there is room again")
-		c := grant.Code{Hash: [32]byte{byte(room >> 12)}, Expires: now.Add(time.Hour), Grant: grant.Grant{ID: "g", SID: "s"}}
+		c := grant.Code{Hash: [32]byte{byte(room >> 12)}, Expires: now.Add(time.Hour), Grant: grant.Grant{ID: "g"}}
 		check(s.CreateCode(ctx, c) == nil, "it does not write when there is room again")
 	}
 	check(s.Close() == nil, "close failed")

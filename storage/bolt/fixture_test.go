@@ -19,6 +19,7 @@ import (
 
 	"calleridp/keys"
 	"calleridp/provider/client"
+	"calleridp/provider/consent"
 	"calleridp/provider/grant"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
@@ -101,6 +102,10 @@ func writeFixture(t *testing.T, path, base string, start time.Time) {
 	ss.ID, ss.Expires = c.Grant.SID, later
 	_, err = s.FinishAttempt(ctx, a.ID, "", func(*login.Attempt) (session.Session, grant.Code, error) { return ss, c, nil })
 	must(err)
+	k := storagetest.Filled[consent.Consent](start)
+	third := storagetest.Filled[grant.Code](start)
+	third.Hash, third.Grant.SID, third.Grant.ID, third.Expires = sha256.Sum256([]byte("third")), "", "third", later
+	must(s.Allow(ctx, k.Sub, k.ClientID, third, func(*consent.Consent) consent.Consent { return k }))
 	token := storagetest.Filled[grant.AccessToken](start)
 	token.Hash, token.GrantID, token.Expires = sha256.Sum256([]byte("token")), c.Grant.ID, later
 	must(s.UseCode(ctx, c.Hash, func(c grant.Code, _ *grant.Grant) grant.Redemption {
@@ -189,6 +194,9 @@ func dump(t *testing.T, s *Store) map[string]string {
 	add("session", signedIn, err)
 	signedIn, err = s.SessionBySecret(ctx, signedIn.Secret)
 	add("session by secret", signedIn, err)
+	k := storagetest.Filled[consent.Consent](time.Time{})
+	allowed, err := s.Consent(ctx, k.Sub, k.ClientID)
+	add("consent", allowed, err)
 	token, _, err := s.AccessToken(ctx, sha256.Sum256([]byte("token")))
 	add("token", token, err)
 	for _, key := range []limit.Key{{Kind: limit.Lock, ID: "46701740605"}, {Kind: limit.Client, ID: "shop"}} {

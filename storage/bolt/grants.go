@@ -52,7 +52,22 @@ func (a *tokenRecord) fields(c *codec) {
 
 // CreateCode implements grant.Store.
 func (s *Store) CreateCode(ctx context.Context, code grant.Code) error {
-	return s.write(ctx, func(t *txn) error { return t.putCode(code) })
+	return s.write(ctx, func(t *txn) error { return t.createCode(code) })
+}
+
+// createCode keeps a new code, and notes what it was made of.
+func (t *txn) createCode(code grant.Code) error {
+	if t.has(&codes, code.Hash[:]) {
+		return grant.ErrExists
+	}
+	g := code.Grant
+	if err := t.useSession(g.SID, g.Created); err != nil {
+		return err
+	}
+	if err := t.useConsent(g.Sub, g.ClientID, g.Created); err != nil {
+		return err
+	}
+	return t.putCode(code)
 }
 
 // UseCode implements grant.Store.

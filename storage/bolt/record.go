@@ -56,12 +56,13 @@ var (
 	codes           = newBucket("codes", 'c')          // SHA-256 of the code
 	grants          = newBucket("grants", 'g')         // id
 	sessionGrants   = newBucket("session_grants", 0)   // sid and grant or code, without values
+	consents        = newBucket("consents", 0)         // sub and client
 	accessTokens    = newBucket("access_tokens", 't')  // SHA-256 of the token
 	expiry          = newBucket("expiry", 0)           // mark, end, key, without values: see sweep.go
 )
 
 var buckets = []*bucket{&meta, &signingKeys, &clients, &people, &numbers, &limits, &attempts, &correlations,
-	&callbackSecrets, &deliveries, &sessions, &sessionIDs, &codes, &grants, &sessionGrants, &accessTokens, &expiry}
+	&callbackSecrets, &deliveries, &sessions, &sessionIDs, &codes, &grants, &sessionGrants, &accessTokens, &consents, &expiry}
 
 // reader is a transaction, as far as it reads.
 type reader struct {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"time"
 
 	"calleridp/provider/session"
 )
@@ -21,6 +22,7 @@ func (s *sessionRecord) fields(c *codec) {
 	texts(c, &s.AMR)
 	c.time(&s.Created)
 	c.time(&s.Expires)
+	c.time(&s.LastUsed)
 }
 
 // SessionBySecret implements session.Store.
@@ -36,19 +38,24 @@ func (s *Store) SessionBySecret(ctx context.Context, secret [32]byte) (session.S
 // Session implements session.Store.
 func (s *Store) Session(ctx context.Context, id string) (session.Session, error) {
 	var found session.Session
-	err := s.read(ctx, func(r reader) error {
-		var secret [32]byte
-		ok, err := r.get(&sessionIDs, []byte(id), func(c *codec) { c.hash(&secret) })
-		if err != nil {
-			return err
-		}
-		if !ok {
-			return session.ErrNotFound
-		}
-		found, err = r.session(secret)
+	err := s.read(ctx, func(r reader) (err error) {
+		found, err = r.sessionWith(id)
 		return err
 	})
 	return found, err
+}
+
+// sessionWith is the session with this sid.
+func (r reader) sessionWith(id string) (session.Session, error) {
+	var secret [32]byte
+	found, err := r.get(&sessionIDs, []byte(id), func(c *codec) { c.hash(&secret) })
+	switch {
+	case err != nil:
+		return session.Session{}, err
+	case !found:
+		return session.Session{}, session.ErrNotFound
+	}
+	return r.session(secret)
 }
 
 // EndSession implements session.Store. The grants of a session that is not there
@@ -92,6 +99,20 @@ func (t *txn) putSession(s session.Session) error {
 		return err
 	}
 	return t.put(&sessionIDs, []byte(s.ID), never, func(c *codec) { c.hash(&s.Secret) })
+}
+
+// useSession notes that a session was used, if there is one to be named.
+func (t *txn) useSession(id string, at time.Time) error {
+	if id == "" {
+		return nil
+	}
+	found, err := t.sessionWith(id)
+	if err != nil || !at.After(found.LastUsed) {
+		return err
+	}
+	found.LastUsed = at
+	record := sessionRecord(found)
+	return t.put(&sessions, found.Secret[:], found.Expires, record.fields)
 }
 
 // endSession deletes a session and leaves its grants.

@@ -8,6 +8,7 @@ import (
 
 	"calleridp/keys"
 	"calleridp/provider/client"
+	"calleridp/provider/consent"
 	"calleridp/provider/grant"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
@@ -42,6 +43,7 @@ func testFields(t *testing.T, w *world) {
 	s.Expires = soon
 	c := Filled[grant.Code](w.now)
 	c.Expires, c.Grant.Expires = soon, soon.Add(time.Minute)
+	c.Grant.SID, c.Grant.Created = s.ID, s.LastUsed
 	_, err = w.FinishAttempt(w.ctx, a.ID, "", func(*login.Attempt) (session.Session, grant.Code, error) { return s, c, nil })
 	w.must(err)
 	gotSession, err := w.Session(w.ctx, s.ID)
@@ -50,6 +52,12 @@ func testFields(t *testing.T, w *world) {
 	gotSession, err = w.SessionBySecret(w.ctx, s.Secret)
 	w.must(err)
 	w.same(gotSession, s)
+
+	k := Filled[consent.Consent](w.now)
+	w.must(w.Allow(w.ctx, k.Sub, k.ClientID, w.code(""), func(*consent.Consent) consent.Consent { return k }))
+	gotConsent, err := w.Consent(w.ctx, k.Sub, k.ClientID)
+	w.must(err)
+	w.same(gotConsent, k)
 
 	token := Filled[grant.AccessToken](w.now)
 	token.Expires, token.GrantID = soon, c.Grant.ID

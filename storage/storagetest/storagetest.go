@@ -16,6 +16,7 @@ import (
 
 	"calleridp/keys"
 	"calleridp/provider/client"
+	"calleridp/provider/consent"
 	"calleridp/provider/grant"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
@@ -35,6 +36,7 @@ type Engine interface {
 	subject.Store
 	session.Store
 	grant.Store
+	consent.Store
 	client.Store
 
 	// PinIssuer keeps the first issuer that it is told, and refuses any other.
@@ -74,6 +76,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Place) {
 		{"Codes", testCodes},
 		{"Grants", testGrants},
 		{"AccessTokens", testAccessTokens},
+		{"Consents", testConsents},
 		{"Reopen", testReopen},
 		{"EndedContext", testEndedContext},
 		{"Parallel", testParallel},

@@ -70,7 +70,7 @@ func TestDevRegistersTheClientsOfAFile(t *testing.T) {
 	}
 	server := harness.Dev(t, "--clients", file)
 	listed := good(t, "client", "list", "--socket", filepath.Join(server.Data, "admin.sock"))
-	for _, id := range []string{"conformance-1", "demo ", "demo2", "demo-es256", "demo-public"} {
+	for _, id := range []string{"conformance-1", "demo ", "demo2", "demo-third", "demo-es256", "demo-public"} {
 		if !strings.Contains(listed, id) {
 			t.Errorf("no client %s in\n%s", id, listed)
 		}

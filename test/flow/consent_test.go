@@ -1,0 +1,102 @@
+package flow
+
+import (
+	"net/url"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"calleridp/test/harness"
+
+	"golang.org/x/oauth2"
+)
+
+// thirdParty is the client of `calleridp dev` whose people are asked.
+func thirdParty(t *testing.T, server *harness.Server) *relyingParty {
+	t.Helper()
+	rp := newRelyingParty(t, server)
+	rp.config.ClientID, rp.config.ClientSecret = "demo-third", "demo-third-secret"
+	return rp
+}
+
+// open opens the authorization endpoint.
+func (rp *relyingParty) open(browser *harness.Browser, options ...oauth2.AuthCodeOption) (harness.Page, string) {
+	rp.t.Helper()
+	verifier := oauth2.GenerateVerifier()
+	return browser.Get(rp.config.AuthCodeURL("state", append(options, oauth2.S256ChallengeOption(verifier))...)), verifier
+}
+
+func decide(browser *harness.Browser, page harness.Page, decision string) harness.Page {
+	return browser.Post(browser.Issuer+"/consent", url.Values{"request": {page.Sealed()}, "decision": {decision}})
+}
+
+// A third party gets nothing before the person has said yes; then it is
+// remembered, until it asks for more.
+func TestConsentOfAThirdParty(t *testing.T) {
+	t.Parallel()
+	server := harness.Dev(t)
+	rp := thirdParty(t, server)
+	rp.config.Scopes = []string{"openid", "phone"}
+	browser := harness.NewBrowser(t, server.Issuer)
+
+	page, _ := rp.begin(browser, harness.Number(5))
+	left, page := browser.Follow(page, 10*time.Second)
+	if left != nil || !page.Has("consent") || !page.Has("allow") || !page.Has("deny") {
+		t.Fatalf("no question: left to %v, %s (%d)\n%s", left, page.URL, page.Status, page.Body)
+	}
+	if strings.Contains(page.Body, harness.Number(5)) || !strings.Contains(page.Body, "0605") {
+		t.Errorf("the number is not masked:\n%s", page.Body)
+	}
+	left, _ = browser.Follow(decide(browser, page, "deny"), 0)
+	if left == nil || left.Query().Get("error") != "access_denied" || left.Query().Get("iss") != server.Issuer {
+		t.Fatalf("no: %v", left)
+	}
+
+	// Signed in, and yet asked again; after a yes no more.
+	page, verifier := rp.open(browser)
+	if !page.Has("consent") {
+		t.Fatalf("not asked: %d %s", page.Status, page.Header.Get("Location"))
+	}
+	if claims, at := rp.finish(browser, decide(browser, page, "allow"), verifier, 0); claims == nil || claims["phone_number"] != harness.Number(5) {
+		t.Fatalf("%v, stopped at %s (%d)", claims, at.URL, at.Status)
+	}
+	page, verifier = rp.open(browser)
+	if claims, at := rp.finish(browser, page, verifier, 0); claims == nil {
+		t.Errorf("asked again: %s (%d)", at.URL, at.Status)
+	}
+	rp.config.Scopes = []string{"openid", "phone", "profile"}
+	if page, _ = rp.open(browser); !page.Has("consent") {
+		t.Errorf("not asked for more: %d", page.Status)
+	}
+	page, _ = rp.open(browser, oauth2.SetAuthURLParam("prompt", "none"))
+	if left, _ := browser.Follow(page, 0); left == nil || left.Query().Get("error") != "consent_required" {
+		t.Errorf("silently: %v", left)
+	}
+
+	// It survives a restart, and the store still knows.
+	rp.config.Scopes = []string{"openid", "phone"}
+	server.Stop(os.Interrupt)
+	server.Restart()
+	page, _ = rp.open(browser, oauth2.SetAuthURLParam("prompt", "none"))
+	if left, _ := browser.Follow(page, 0); left == nil || left.Query().Get("code") == "" {
+		t.Errorf("after a restart: %v", left)
+	}
+}
+
+// The operator's own applications ask nobody, unless they want it.
+func TestConsentThatAFirstPartyWants(t *testing.T) {
+	t.Parallel()
+	server := harness.Dev(t)
+	rp := newRelyingParty(t, server)
+	browser := harness.NewBrowser(t, server.Issuer)
+	verifier := oauth2.GenerateVerifier()
+	page := browser.Get(rp.config.AuthCodeURL("state", oauth2.S256ChallengeOption(verifier), oauth2.SetAuthURLParam("prompt", "consent")))
+	_, page = browser.Follow(browser.Submit(page, harness.Number(5)), 10*time.Second)
+	if !page.Has("consent") {
+		t.Fatalf("%s (%d)", page.URL, page.Status)
+	}
+	if claims, at := rp.finish(browser, decide(browser, page, "allow"), verifier, 0); claims == nil {
+		t.Errorf("stopped at %s (%d)", at.URL, at.Status)
+	}
+}

@@ -1,0 +1,24 @@
+package ui
+
+import (
+	"net/http"
+
+	"calleridp/provider"
+)
+
+// share is one line of what a client asks for.
+type share struct {
+	Scope  string
+	Number string // masked, for the line about it
+}
+
+// Consent implements provider.Pages.
+func (u *UI) Consent(w http.ResponseWriter, r *http.Request, v provider.ConsentView) {
+	p := page{Client: showClient(v.Client), Request: v.Request, Number: v.Number}
+	for _, scope := range v.Scopes {
+		p.Shares = append(p.Shares, share{Scope: scope, Number: v.Number})
+	}
+	// The answer leads to the client at once, as an answer about signing out does.
+	pol := policy{logo: p.Client.Logo, forms: "'self' " + anywhere(v.FormAction)}
+	u.show(w, r, u.in(r, v.UILocales), "consent", http.StatusOK, p, pol)
+}
