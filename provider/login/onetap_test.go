@@ -219,3 +219,19 @@ func TestInvariant7_OneTapSpendsTheSharedBudgets(t *testing.T) {
 		}
 	})
 }
+
+// Residual risk, docs/threat-model.md: in one-tap there is no number to compare
+// with. Whoever knows the secret callback path, and has a token that the victim
+// gave to another partner, can post it with the nonce of their own attempt, and is
+// signed in as the victim. The path is the only barrier.
+func TestThreat_OneTapTokenOfAnotherPartner(t *testing.T) {
+	w := newWorld(t, offersOneTap)
+	w.phone.quiet()
+	a, err := w.tap()
+	w.must(err)
+	w.must(w.engine.Profile(t.Context(), w.tapped(), profile(t, "victim", "46701740699")))
+	w.expect(a.ID, login.Approved, "")
+	if got := w.record(a.ID); got.Number.Digits() != "46701740699" {
+		t.Errorf("signed in as %v (if this is no longer so, docs/threat-model.md is wrong)", got.Number)
+	}
+}

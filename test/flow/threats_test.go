@@ -1,0 +1,288 @@
+package flow
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"calleridp/test/harness"
+)
+
+// docs/threat-model.md names these tests. Each plays an attack against the built
+// binary and shows what comes of it, also where that is not nothing.
+
+// vendor is a Truecaller that does exactly what a test says.
+type vendor struct {
+	*httptest.Server
+	mu       sync.Mutex
+	states   []string          // sent with the pushes
+	profiles map[string]string // by token: the number
+	fetched  []string          // tokens that came for a profile
+}
+
+func newVendor(t *testing.T) *vendor {
+	v := &vendor{profiles: map[string]string{}}
+	v.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		if r.URL.Path == "/v1/apps/requests" {
+			var push struct{ State string }
+			json.NewDecoder(r.Body).Decode(&push)
+			v.states = append(v.states, push.State)
+			fmt.Fprintf(w, `{"requestId":"request-%d"}`, len(v.states))
+			return
+		}
+		token := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
+		v.fetched = append(v.fetched, token)
+		number, ok := v.profiles[token]
+		if !ok {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		fmt.Fprintf(w, `{"id":"id-of-%s","phoneNumbers":[%s],"name":{"first":"Asha"}}`, number, number)
+	}))
+	t.Cleanup(v.Close)
+	return v
+}
+
+// fetches is how often a token came for a profile.
+func (v *vendor) fetches() int {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return len(v.fetched)
+}
+
+// attack is a server, and the sign-in of a browser that waits for its number.
+type attack struct {
+	*testing.T
+	vendor  *vendor
+	server  *harness.Production
+	browser *harness.Browser
+	waiting harness.Page
+	state   string
+}
+
+const challenge = "/authorize?client_id=demo&redirect_uri=http://127.0.0.1:1/callback&response_type=code&scope=openid+phone&code_challenge_method=S256&code_challenge="
+
+// waitsFor starts a sign-in for the number xx.
+func waitsFor(t *testing.T, xx int) *attack {
+	t.Helper()
+	a := &attack{T: t, vendor: newVendor(t)}
+	a.server = harness.Serve(t, a.vendor.URL, "")
+	a.browser = harness.NewBrowser(t, a.server.Issuer)
+	page := a.browser.Get(a.server.Issuer + challenge + strings.Repeat("A", 43))
+	_, a.waiting = a.browser.Follow(a.browser.Submit(page, harness.Number(xx)), 0)
+	if !a.waiting.Has("waiting") || len(a.vendor.states) != 1 {
+		t.Fatalf("not waiting: %d\n%s", a.waiting.Status, a.waiting.Body)
+	}
+	a.state = a.vendor.states[0]
+	return a
+}
+
+// grants makes the token one for the profile of the number xx.
+func (a *attack) grants(token string, xx int) {
+	a.vendor.mu.Lock()
+	defer a.vendor.mu.Unlock()
+	a.vendor.profiles[token] = strings.TrimPrefix(harness.Number(xx), "+")
+}
+
+// post sends a callback to a path, and returns the answer's status and body.
+func (a *attack) post(path string, fields map[string]string) (int, string) {
+	a.Helper()
+	body, _ := json.Marshal(fields)
+	answer, err := http.Post(a.server.Issuer+path, "application/json", strings.NewReader(string(body)))
+	if err != nil {
+		a.Fatal(err)
+	}
+	defer answer.Body.Close()
+	text, _ := io.ReadAll(answer.Body)
+	return answer.StatusCode, string(text)
+}
+
+func (a *attack) rightPath() string {
+	return strings.TrimPrefix(a.server.CallbackURL(), a.server.Issuer)
+}
+
+// outcome waits for the attempt to move, and returns the data-outcome of its last
+// page, or "signed in".
+func (a *attack) outcome() string {
+	a.Helper()
+	left, page := a.browser.Follow(a.browser.Get(a.waiting.URL), 10*time.Second)
+	if left != nil && left.Query().Get("code") != "" {
+		return "signed in"
+	}
+	_, rest, _ := strings.Cut(page.Body, `data-outcome="`)
+	outcome, _, _ := strings.Cut(rest, `"`)
+	return outcome
+}
+
+func (a *attack) stillWaits() {
+	a.Helper()
+	if page := a.browser.Get(a.waiting.URL); !page.Has("waiting") {
+		a.Errorf("not waiting any more: %d %s", page.Status, page.Header.Get("Location"))
+	}
+}
+
+// A token that another partner got from the victim does not sign the thief in as
+// the victim, even where he knows the callback path and the state of his own
+// attempt: the profile is not that of the number that was asked (invariant 3).
+func TestThreat_StolenTokenOfAnotherPartner(t *testing.T) {
+	t.Parallel()
+	a := waitsFor(t, 1) // the thief's own number
+	a.grants("victims-token", 2)
+	for _, path := range []string{"/callback/default/" + strings.Repeat("x", 40), "/callback/default/", "/callback/default"} {
+		if status, _ := a.post(path, map[string]string{"requestId": "request-1", "state": a.state, "accessToken": "victims-token"}); status != http.StatusNotFound {
+			t.Errorf("%s: %d", path, status)
+		}
+	}
+	// With the path, and without the state that only Truecaller and we know.
+	for _, fields := range []map[string]string{
+		{"requestId": "request-1", "accessToken": "victims-token"},
+		{"requestId": "request-1", "state": strings.Repeat("A", 43), "accessToken": "victims-token"},
+	} {
+		if status, body := a.post(a.rightPath(), fields); status != http.StatusOK || body != "" {
+			t.Errorf("%v: %d %q", fields, status, body)
+		}
+	}
+	a.stillWaits()
+	if a.vendor.fetches() != 0 {
+		t.Error("a token that nobody waits for was used")
+	}
+	a.post(a.rightPath(), map[string]string{"requestId": "request-1", "state": a.state, "accessToken": "victims-token"})
+	if got := a.outcome(); got != "mismatch" {
+		t.Errorf("with path and state: %s", got)
+	}
+	if log := a.server.Log(); !strings.Contains(log, "phone_mismatch") || strings.Contains(log, "victims-token") || strings.Contains(log, "46701740602") {
+		t.Errorf("the audit:\n%s", log)
+	}
+}
+
+// The endpoint of a callback only selects one of our own profile hosts: a token is
+// sent nowhere else, and the attempt ends (invariant 5).
+func TestThreat_ForgedEndpoint(t *testing.T) {
+	t.Parallel()
+	evil := newVendor(t)
+	evil.profiles["token"] = "46701740601"
+	for _, forged := range []func(ours string) string{
+		func(string) string { return evil.URL + "/v1/default" },
+		func(ours string) string {
+			return "http://" + strings.TrimPrefix(ours, "http://") + "@" + strings.TrimPrefix(evil.URL, "http://") + "/v1/default"
+		},
+		func(ours string) string { return ours + "/v1/default?redirect=" + url.QueryEscape(evil.URL) },
+		func(ours string) string { return ours + "/v1/default/../../evil" },
+	} {
+		a := waitsFor(t, 1)
+		a.grants("token", 1)
+		endpoint := forged(a.vendor.URL)
+		a.post(a.rightPath(), map[string]string{"requestId": "request-1", "state": a.state, "accessToken": "token", "endpoint": endpoint})
+		if got := a.outcome(); got == "signed in" || got == "" {
+			t.Errorf("%s: %q", endpoint, got)
+		}
+		if a.vendor.fetches()+evil.fetches() != 0 {
+			t.Errorf("%s: a token was sent", endpoint)
+		}
+		if !strings.Contains(a.server.Log(), "foreign_endpoint") {
+			t.Errorf("%s is not audited:\n%s", endpoint, a.server.Log())
+		}
+	}
+}
+
+// A guessed path is answered alike for an app that is there and for one that is
+// not, and says nothing about the secret.
+func TestThreat_GuessedPath(t *testing.T) {
+	t.Parallel()
+	a := waitsFor(t, 1)
+	a.grants("token", 1)
+	fields := map[string]string{"requestId": "request-1", "state": a.state, "accessToken": "token"}
+	answers := map[string]bool{}
+	for _, path := range []string{
+		"/callback/default/" + a.server.CallbackSecret[1:], "/callback/default/" + a.server.CallbackSecret + "c", "/callback/default/" + a.server.CallbackSecret + "/",
+		"/callback/other/" + a.server.CallbackSecret, "/callback//" + a.server.CallbackSecret, "/callback/" + a.server.CallbackSecret,
+		"/callback/default/", "/callback/DEFAULT/" + a.server.CallbackSecret,
+	} {
+		status, body := a.post(path, fields)
+		answers[fmt.Sprint(status, body)] = true
+		if status != http.StatusNotFound {
+			t.Errorf("%s: %d", path, status)
+		}
+	}
+	if len(answers) != 1 {
+		t.Errorf("the answers differ: %v", answers)
+	}
+	a.stillWaits()
+	if a.vendor.fetches() != 0 || strings.Contains(a.server.Log(), a.server.CallbackSecret) {
+		t.Error("a token was used, or the secret is in the log")
+	}
+}
+
+// A callback that comes again, as often as anybody likes, does nothing: one
+// profile, one approval, one code.
+func TestThreat_ReplayedCallback(t *testing.T) {
+	t.Parallel()
+	a := waitsFor(t, 1)
+	a.grants("token", 1)
+	fields := map[string]string{"requestId": "request-1", "state": a.state, "accessToken": "token"}
+	for range 3 {
+		if status, _ := a.post(a.rightPath(), fields); status != http.StatusOK {
+			t.Errorf("answered %d", status)
+		}
+	}
+	if got := a.outcome(); got != "signed in" {
+		t.Fatal(got)
+	}
+	for range 3 {
+		if status, _ := a.post(a.rightPath(), fields); status != http.StatusOK {
+			t.Errorf("answered %d", status)
+		}
+	}
+	if n := a.vendor.fetches(); n != 1 {
+		t.Errorf("the profile was fetched %d times", n)
+	}
+	// Nobody else gets anything by it either.
+	stranger := harness.NewBrowser(t, a.server.Issuer)
+	for _, at := range []string{a.waiting.URL, a.waiting.URL + "/continue", a.waiting.URL + "/status"} {
+		if page := stranger.Get(at); page.Status != http.StatusForbidden {
+			t.Errorf("%s to a stranger: %d", at, page.Status)
+		}
+	}
+}
+
+// Residual risk: the attacker types the victim's number, and the victim approves
+// on the phone. The attacker's browser is signed in, because that is what the
+// approval says; the victim's own browser sees nothing of it. What limits it: one
+// request per number at a time, whoever asks, budgets, and the name of the
+// application on the phone and on the page.
+func TestThreat_VictimsNumberTypedByAnAttacker(t *testing.T) {
+	t.Parallel()
+	a := waitsFor(t, 1)
+	for _, text := range []string{"Demo", "Test"} { // who asks, and what the phone shows
+		if !strings.Contains(a.waiting.Body, text) {
+			t.Errorf("the page does not name %s", text)
+		}
+	}
+	if strings.Contains(a.waiting.Body, "46701740601") {
+		t.Error("the page shows the whole number")
+	}
+	// The victim's browser has no part in it, also with the address in hand.
+	victim := harness.NewBrowser(t, a.server.Issuer)
+	if page := victim.Get(a.waiting.URL); page.Status != http.StatusForbidden || !page.Has("error") {
+		t.Errorf("the address in another browser: %d", page.Status)
+	}
+	// A second request to the same phone is not sent, whoever asks (invariant 7).
+	page := victim.Submit(victim.Get(a.server.Issuer+challenge+strings.Repeat("A", 43)), harness.Number(1))
+	if page.Status != http.StatusTooManyRequests || len(a.vendor.states) != 1 {
+		t.Errorf("a second push: %d, %d sent", page.Status, len(a.vendor.states))
+	}
+	a.grants("token", 1)
+	a.post(a.rightPath(), map[string]string{"requestId": "request-1", "state": a.state, "accessToken": "token"})
+	if got := a.outcome(); got != "signed in" {
+		t.Errorf("after the victim's approval: %s (if this is no longer so, docs/threat-model.md is wrong)", got)
+	}
+}
