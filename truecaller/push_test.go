@@ -73,7 +73,7 @@ func TestPushRequest(t *testing.T) {
 			t.Errorf("%s %s", got.Method, got.URL)
 		}
 	}
-	if got.Header.Get("appKey") != "key-of-the-app" || got.Header.Get("Content-Type") != "application/json" || got.Header.Get("Authorization") != "" {
+	if got.Header.Get("appKey") != "key-of-the-app" || got.Header.Get("Content-Type") != "application/json" || got.Header.Get("Cache-Control") != "no-cache" || got.Header.Get("Authorization") != "" {
 		t.Errorf("headers %v", got.Header)
 	}
 	if want := `{"phoneNumber":46701740605,"state":"` + ourState + `"}`; string(body) != want {
