@@ -66,7 +66,7 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 	case q.Silent:
 		p.refuse(q, "login_required", "nobody is signed in here who could be returned without asking").Write(w, r, p.Pages)
 	default:
-		v, err := p.signInView(q, c, p.prefill(q, c))
+		v, err := p.signInView(r.Context(), q, c, p.prefill(q, c), p.network(r))
 		if err != nil {
 			p.oops(w, r, err)
 			return

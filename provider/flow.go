@@ -36,7 +36,7 @@ func (p *Provider) Submit(ctx context.Context, s Submission) (login.ID, error) {
 		region = p.region(c)
 	}
 	again := func(problem Problem) error {
-		err := p.again(q, c, s.Phone, problem)
+		err := p.again(ctx, q, c, s.Phone, s.Network, problem)
 		if refusal := (*Refusal)(nil); errors.As(err, &refusal) {
 			refusal.View.Region = region
 		}
@@ -133,7 +133,7 @@ func (p *Provider) View(ctx context.Context, id login.ID, browser string) (Attem
 	}
 	v := AttemptView{
 		ID: a.ID, Method: a.Method, State: a.State, Reason: a.Reason, Client: clientView(c), Opened: !a.Invoked.IsZero(),
-		UILocales: q.UILocales, Expires: a.Expires, AgainAt: p.Engine.AgainAt(a), FormAction: formAction(q.RedirectURI),
+		UILocales: q.UILocales, Expires: a.Expires, AgainAt: p.Engine.AgainAt(a), Tries: fewLeft(a.Tries), FormAction: formAction(q.RedirectURI),
 	}
 	if !a.Number.IsZero() {
 		v.Number = a.Number.Masked()
@@ -299,7 +299,7 @@ func (p *Provider) Again(ctx context.Context, id login.ID, browser string) (Sign
 	if !a.Number.IsZero() {
 		number = a.Number.International()
 	}
-	return p.signInView(q, c, number)
+	return p.signInView(ctx, q, c, number, a.Network)
 }
 
 // Leave implements Flow. login.ErrState when the attempt has not ended, or has

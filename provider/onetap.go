@@ -112,7 +112,7 @@ func (p *Provider) StartOneTap(ctx context.Context, s OneTapSubmission) (login.I
 		Nonce: given.Nonce, App: app.ID, ClientID: c.ID, Browser: s.Browser, Network: s.Network, Request: kept,
 	})
 	if full := (*limit.Exceeded)(nil); errors.As(err, &full) {
-		return "", p.again(q, c, "", Problem{Kind: problemOf(full.Kind), RetryAt: full.RetryAt})
+		return "", p.again(ctx, q, c, "", s.Network, Problem{Kind: problemOf(full.Kind), RetryAt: full.RetryAt})
 	}
 	return a.ID, err
 }
@@ -144,8 +144,8 @@ func (p *Provider) submitted(ctx context.Context, sealed string) (*authRequest, 
 }
 
 // again is the refusal that shows the sign-in page once more.
-func (p *Provider) again(q *authRequest, c client.Client, phone string, problem Problem) error {
-	v, err := p.signInView(q, c, phone)
+func (p *Provider) again(ctx context.Context, q *authRequest, c client.Client, phone, network string, problem Problem) error {
+	v, err := p.signInView(ctx, q, c, phone, network)
 	if err != nil {
 		return err
 	}

@@ -47,7 +47,8 @@ type SignInView struct {
 	// of the redirect URI, which the page's CSP must allow as a form-action,
 	// because browsers apply it to the redirects after a form too.
 	FormAction string
-	Problem    *Problem // why the page is shown again; nil at first
+	Problem    *Problem     // why the page is shown again; nil at first
+	Tries      *login.Tries // what the browser's network has left; nil while that is plenty
 
 	// WithoutPush says that no number can be asked: only the one-tap link works.
 	WithoutPush bool
@@ -98,8 +99,9 @@ type AttemptView struct {
 	Client     ClientView
 	UILocales  []string
 	Expires    time.Time
-	AgainAt    time.Time // when another request may be sent to the same number
-	FormAction string    // as in SignInView
+	AgainAt    time.Time    // when another request may be sent to the same number
+	Tries      *login.Tries // what was left for the number after this one; nil while that is plenty
+	FormAction string       // as in SignInView
 
 	// Opened says that Truecaller's dialog is open on the phone.
 	Opened bool

@@ -22,6 +22,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -62,6 +63,7 @@ type Attempts interface {
 	Abandon(ctx context.Context, id login.ID, browser string, why login.Reason) error
 	Watch(id login.ID) (<-chan struct{}, func())
 	AgainAt(a login.Attempt) time.Time
+	NetworkTries(ctx context.Context, network string) (login.Tries, error)
 }
 
 // Lifetimes are how long things are good. Zero means the default.
@@ -130,6 +132,10 @@ type Config struct {
 	UILocales     []string                  // languages of the pages, for discovery; may be empty
 	Cookies       Cookies
 
+	// ClientAddr is the address of the person's browser, behind whatever proxies
+	// are trusted. nil: the address of the connection.
+	ClientAddr func(*http.Request) netip.Addr
+
 	Logger *slog.Logger
 	Audit  *slog.Logger // nil: Logger
 
@@ -165,6 +171,9 @@ func New(c Config) (*Provider, error) {
 	}
 	if err := c.Lifetimes.complete(); err != nil {
 		return nil, err
+	}
+	if c.ClientAddr == nil {
+		c.ClientAddr = ConnectionAddr
 	}
 	if c.Audit == nil {
 		c.Audit = c.Logger

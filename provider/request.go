@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"strings"
@@ -83,8 +84,8 @@ func (p *Provider) unseal(purpose keys.Purpose, sealed string, v any) error {
 	return json.Unmarshal(plain, v)
 }
 
-// signInView is the sign-in page for a request.
-func (p *Provider) signInView(q *authRequest, c client.Client, phone string) (SignInView, error) {
+// signInView is the sign-in page for a request that comes from network.
+func (p *Provider) signInView(ctx context.Context, q *authRequest, c client.Client, phone, network string) (SignInView, error) {
 	q.Until = time.Now().Add(p.Lifetimes.Request).Unix()
 	sealed, err := p.seal(purposeRequest, q)
 	if err != nil {
@@ -98,8 +99,12 @@ func (p *Provider) signInView(q *authRequest, c client.Client, phone string) (Si
 	if err != nil {
 		return SignInView{}, err
 	}
+	tries, err := p.Engine.NetworkTries(ctx, network)
+	if err != nil {
+		return SignInView{}, err
+	}
 	return SignInView{
-		Client: clientView(c), App: app.Name, Request: sealed, Phone: phone, Region: p.region(c), WithoutPush: app.WithoutPush, OneTap: oneTap,
+		Tries: fewLeft(tries), Client: clientView(c), App: app.Name, Request: sealed, Phone: phone, Region: p.region(c), WithoutPush: app.WithoutPush, OneTap: oneTap,
 		UILocales: q.UILocales, FormAction: formAction(q.RedirectURI),
 	}, nil
 }

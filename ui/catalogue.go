@@ -163,6 +163,7 @@ var values = map[string]value{
 	"number":     {field: "$.Number", markup: `<bdi class="number" dir="ltr">%s</bdi>`},
 	"left":       {field: "$.Left", markup: `<span id="left" class="clock" role="timer" data-seconds="{{$.LeftSeconds}}">%s</span>`},
 	"again":      {field: "$.Again", markup: `<span id="again-in" class="clock" data-seconds="{{$.AgainSeconds}}">%s</span>`},
+	"tries":      {field: "$.Tries", count: "$.Tries"},
 	"minutes":    {field: "$.Wait.Minutes", count: "$.Wait.Minutes"},
 	"hours":      {field: "$.Wait.Hours", count: "$.Wait.Hours"},
 }

@@ -87,10 +87,16 @@ func scenes() []scene {
 	signIn("-limited-for-hours", provider.SignInView{Client: shop, Region: "SE", Phone: "+46 70 174 06 05",
 		Problem: &provider.Problem{Kind: provider.Limited, RetryAt: time.Now().Add(5 * time.Hour)}})
 
-	attempt := func(name string, client provider.ClientView, state login.State, reason login.Reason, again time.Duration) {
+	signIn("-few-tries", provider.SignInView{Client: shop, Region: "SE", Tries: &login.Tries{Left: 2}})
+	signIn("-no-tries", provider.SignInView{Client: shop, Region: "SE", Tries: &login.Tries{Next: time.Now().Add(11 * time.Minute)}})
+
+	attempt := func(name string, client provider.ClientView, state login.State, reason login.Reason, again time.Duration, left ...int) {
 		add(name, func(u *UI, w http.ResponseWriter, r *http.Request, uiLocales []string) {
 			v := provider.AttemptView{ID: "AAAAAAAAAAAAAAAAAAAAAA", State: state, Reason: reason, Number: "+46•••••0605", Client: client,
 				UILocales: uiLocales, Expires: time.Now().Add(4*time.Minute + 42*time.Second), AgainAt: time.Now().Add(again)}
+			for _, n := range left {
+				v.Tries = &login.Tries{Left: n}
+			}
 			p := attemptPage(v)
 			p.Still = true
 			in := u.in(r, uiLocales)
@@ -110,8 +116,12 @@ func scenes() []scene {
 	}
 	attempt("waiting", shop, login.Waiting, "", 4*time.Minute+42*time.Second)
 	attempt("waiting-again", longName, login.Waiting, "", 0)
+	attempt("waiting-few-tries", shop, login.Waiting, "", 4*time.Minute+42*time.Second, 1)
+	attempt("waiting-last-try", shop, login.Waiting, "", 12*time.Hour, 0)
 	attempt("approved", shop, login.Approved, "", 0)
 	attempt("declined", shop, login.Rejected, login.UserRejected, 0)
+	attempt("declined-cooling-down", shop, login.Rejected, login.UserRejected, 15*time.Minute)
+	attempt("declined-few-tries", shop, login.Rejected, login.UserRejected, 0, 2)
 	attempt("another-number", shop, login.Rejected, login.AnotherNumber, 0)
 	attempt("cancelled", shop, login.Rejected, login.Cancelled, 4*time.Minute)
 	attempt("expired", shop, login.Expired, "", time.Minute)

@@ -32,6 +32,8 @@ type page struct {
 	Region  string
 	Problem string // provider.ProblemKind, "" for none
 	Wait    delay
+	Tries   int  // so many are left, and that is few; 0: enough, or none
+	None    bool // none is left; Wait says until when
 
 	Attempt                   string
 	Number                    string // masked
@@ -39,6 +41,7 @@ type page struct {
 	LeftSeconds, AgainSeconds int
 	Outcome                   string
 	Locked                    bool // the same number may not be asked again yet
+	Later                     bool // nor for so long that a clock would be of no use
 	Manual                    bool // the person must press something to go to the client
 	Still                     bool // does not refresh itself: the gallery
 

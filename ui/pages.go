@@ -34,6 +34,10 @@ func (u *UI) SignIn(w http.ResponseWriter, r *http.Request, v provider.SignInVie
 			w.Header().Set("Retry-After", strconv.Itoa(left)) // RFC 9110 §10.2.3
 		}
 	}
+	if v.Tries != nil && (v.Problem == nil || v.Problem.RetryAt.IsZero()) { // else the problem says when
+		p.Tries, p.None = v.Tries.Left, v.Tries.Left == 0
+		p.Wait = waitUntil(time.Now(), v.Tries.Next)
+	}
 	u.show(w, r, u.in(r, v.UILocales), "signin", status, p,
 		policy{script: true, logo: p.Client.Logo, formAction: v.FormAction})
 }
@@ -59,7 +63,11 @@ func attemptPage(v provider.AttemptView) page {
 		AgainSeconds: seconds(now, v.AgainAt),
 		Wait:         waitUntil(now, v.AgainAt),
 		Locked:       v.AgainAt.After(now),
+		Later:        v.AgainAt.After(v.Expires.Add(time.Minute)),
 		Manual:       !isWeb(v.FormAction),
+	}
+	if v.Tries != nil {
+		p.Tries = v.Tries.Left
 	}
 	p.Left, p.Again = clock(p.LeftSeconds), clock(p.AgainSeconds)
 	return p

@@ -5,11 +5,13 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"calleridp/provider"
+	"calleridp/provider/login"
 
 	"golang.org/x/text/language"
 )
@@ -295,6 +297,43 @@ func TestWaits(t *testing.T) {
 		if got := clock(seconds); got != want {
 			t.Errorf("%d is %s, want %s", seconds, got, want)
 		}
+	}
+}
+
+// What is left is said once, and not beside a problem that says more.
+func TestWhatIsLeft(t *testing.T) {
+	w := newWorld(t)
+	signIn := func(v provider.SignInView) *httptest.ResponseRecorder {
+		answer := httptest.NewRecorder()
+		v.Client, v.Request = shop, "sealed"
+		w.ui.SignIn(answer, httptest.NewRequest("GET", "/authorize", nil), v)
+		wellFormed(t, "what is left", answer.Body.String())
+		return answer
+	}
+	soon := time.Now().Add(11*time.Minute - time.Second)
+	const none, few = "There were too many tries. You can try again in 11\u00a0minutes.", "2 more tries are possible for now."
+	wants(t, signIn(provider.SignInView{Tries: &login.Tries{Next: soon}}), 200, none, `aria-describedby="tries hint"`)
+	wants(t, signIn(provider.SignInView{Tries: &login.Tries{Left: 2}}), 200, few, `aria-describedby="tries hint"`)
+	wants(t, signIn(provider.SignInView{Tries: &login.Tries{Left: 1}}), 200, "One more try is possible for now.")
+	mistake := &provider.Problem{Kind: provider.PhoneTooShort}
+	wants(t, signIn(provider.SignInView{Tries: &login.Tries{Left: 2}, Problem: mistake}), 422, few, "too short", `aria-describedby="problem tries hint"`)
+	limited := &provider.Problem{Kind: provider.Limited, RetryAt: soon}
+	answer := signIn(provider.SignInView{Tries: &login.Tries{Next: soon}, Problem: limited})
+	if wants(t, answer, 429, none); strings.Count(answer.Body.String(), "too many tries") != 1 {
+		t.Error("it is said twice")
+	}
+	if left, err := strconv.Atoi(answer.Header().Get("Retry-After")); err != nil || left < 600 || left > 660 {
+		t.Errorf("Retry-After %q", answer.Header().Get("Retry-After"))
+	}
+	if html := signIn(provider.SignInView{}).Body.String(); strings.Contains(html, "tries") {
+		t.Errorf("with plenty left:\n%s", html)
+	}
+
+	// The waiting page counts down to the next request, unless it would count hours.
+	w.flow.view.AgainAt, w.flow.view.Tries = time.Now().Add(5*time.Hour-time.Second), &login.Tries{}
+	answer = w.do(ours("GET", ourPath, nil))
+	if wants(t, answer, 200, "The same number can be asked again in 5\u00a0hours.", `<button id="again" class="secondary" disabled>Send again</button>`); strings.Contains(answer.Body.String(), "again-in") {
+		t.Error("a clock that counts hours")
 	}
 }
 

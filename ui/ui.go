@@ -23,7 +23,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -89,7 +88,7 @@ func New(c Config) (*UI, error) {
 	c.DeploymentName = cmp.Or(c.DeploymentName, c.AppName, "CallerIdP")
 	c.AppName = cmp.Or(c.AppName, c.DeploymentName)
 	if c.ClientAddr == nil {
-		c.ClientAddr = connectionAddr
+		c.ClientAddr = provider.ConnectionAddr
 	}
 	u := &UI{Config: c, origin: http.NewCrossOriginProtection(), draining: make(chan struct{}), beat: 15 * time.Second, patience: 10 * time.Second}
 	if c.Issuer != "" {
@@ -126,16 +125,4 @@ func (u *UI) Languages() []string {
 		tags = append(tags, s.Tag)
 	}
 	return tags
-}
-
-func connectionAddr(r *http.Request) netip.Addr {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{}
-	}
-	addr, err := netip.ParseAddr(host)
-	if err != nil {
-		return netip.Addr{}
-	}
-	return addr
 }
