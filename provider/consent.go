@@ -101,7 +101,7 @@ func (p *Provider) answerConsent(w http.ResponseWriter, r *http.Request) {
 		p.Audit.LogAttrs(r.Context(), slog.LevelInfo, "consent.denied", slog.String("sub", s.Sub), slog.String("client", c.ID))
 		p.refuse(q.Request, "access_denied", "the person did not allow it").Write(w, r, p.Pages)
 	case "another":
-		v, err := p.signInView(q.Request, c, "")
+		v, err := p.signInView(r.Context(), q.Request, c, "", p.network(r))
 		if err != nil {
 			p.oops(w, r, err)
 			return
