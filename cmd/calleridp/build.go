@@ -130,7 +130,9 @@ func build(ctx context.Context, s settings, log *slog.Logger, development bool) 
 	}
 
 	srv := &server{
-		admin:      admin.Handler(admin.Config{Clients: registry, Keys: ring, Stats: func() any { return store.Stats() }, Log: log, Audit: audit}),
+		admin: admin.Handler(admin.Config{
+			Clients: registry, Keys: ring, Budgets: store, Limits: engine.Limits, Region: s.DefaultRegion, Stats: func() any { return store.Stats() }, Log: log, Audit: audit,
+		}),
 		store:      store,
 		drain:      pages.Drain,
 		background: []func(context.Context){store.Run, ring.Run, receiver.Run, secrets.watch},

@@ -10,9 +10,10 @@
 //	address.go       whose request it is, behind proxies
 //	certificate.go   the certificate, read again when it changes
 //	dev.go           everything on a laptop
-//	operator.go      talks to the running server for the next two
+//	operator.go      talks to the running server for the next three
 //	clients.go       client: the applications
 //	signingkeys.go   keys: the signing keys, and the master key
+//	limits.go        limit: locks and budgets
 package main
 
 import (
@@ -41,10 +42,11 @@ Usage:
   calleridp keys list|rotate|remove         look at or rotate the signing keys
   calleridp client add|list|show|rotate-secret|remove
                                             the applications that may sign people in
+  calleridp limit show|clear NUMBER         what a number may still be asked; --network, --client, --deployment
 
   calleridp version
 
-client and keys talk to the running server. Each command explains its flags with -h.
+client, keys and limit talk to the running server. Each command explains its flags with -h.
 `
 
 // command is a subcommand. It returns what went wrong in one line.
@@ -57,6 +59,7 @@ var commands = map[string]command{
 	"config":  group("config", map[string]command{"check": configCheck}),
 	"client":  group("client", map[string]command{"add": clientAdd, "list": clientList, "show": clientShow, "rotate-secret": clientRotateSecret, "remove": clientRemove}),
 	"keys":    group("keys", map[string]command{"init-master": keysInitMaster, "list": keysList, "rotate": keysRotate, "remove": keysRemove}),
+	"limit":   group("limit", map[string]command{"show": limitShow, "clear": limitClear}),
 	"version": version,
 }
 
@@ -145,7 +148,7 @@ func flags(name, about string, out io.Writer) flagSet {
 }
 
 // parse parses flags, and takes as many other words as names says, each called
-// by its name when it is missing. Flags may stand before and after them. Only -h
+// by its name when it is missing; those in brackets may be. Flags may stand before and after them. Only -h
 // prints the flags.
 func parse(f flagSet, args []string, names ...string) ([]string, error) {
 	var words []string
@@ -168,7 +171,7 @@ func parse(f flagSet, args []string, names ...string) ([]string, error) {
 		}
 		words, args = append(words, f.Arg(0)), f.Args()[1:]
 	}
-	if len(words) < len(names) {
+	if len(words) < len(names) && !strings.HasPrefix(names[len(words)], "[") {
 		return nil, usageError("%s is missing: calleridp %s %s", names[len(words)], f.Name(), strings.Join(names, " "))
 	}
 	return words, nil

@@ -10,6 +10,8 @@
 //	GET    /v1/keys                  the signing keys, without their private parts
 //	POST   /v1/keys/rotate?force=    the next keys sign from now on
 //	DELETE /v1/keys/{kid}            a retired key leaves the JWKS at once
+//	POST   /v1/limits/show           how a lock and a budget stand
+//	POST   /v1/limits/clear          the lock is free and the budget full
 //	GET    /v1/stats                 counters of the store
 //
 // Answers are JSON. What was not carried out is answered by a status of 400 or
@@ -25,6 +27,7 @@ import (
 
 	"calleridp/keys"
 	"calleridp/provider/client"
+	"calleridp/provider/login"
 
 	"github.com/go-chi/chi/v5"
 )
@@ -49,6 +52,9 @@ type Keys interface {
 type Config struct {
 	Clients Clients
 	Keys    Keys
+	Budgets Budgets
+	Limits  login.Limits // the rates of the budgets
+	Region  string       // in which national numbers are read; may be ""
 	Stats   func() any   // counters, as they are written in JSON
 	Log     *slog.Logger // failures of our own
 	Audit   *slog.Logger // what operators changed
@@ -71,6 +77,8 @@ func Handler(c Config) http.Handler {
 	r.Get("/v1/keys", h.answer(func(*http.Request) (int, any, error) { return http.StatusOK, h.Keys.Keys(), nil }))
 	r.Post("/v1/keys/rotate", h.answer(h.rotate))
 	r.Delete("/v1/keys/{kid}", h.answer(h.removeKey))
+	r.Post("/v1/limits/show", h.answer(h.showLimits))
+	r.Post("/v1/limits/clear", h.answer(h.clearLimits))
 	r.Get("/v1/stats", h.answer(func(*http.Request) (int, any, error) { return http.StatusOK, h.Stats(), nil }))
 	r.NotFound(h.answer(func(*http.Request) (int, any, error) {
 		return 0, nil, refused{http.StatusNotFound, "there is no such path; another version of calleridp may have it"}

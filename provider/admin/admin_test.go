@@ -26,7 +26,7 @@ type api struct {
 	audit    *bytes.Buffer
 }
 
-func newAPI(t *testing.T) *api {
+func newAPI(t *testing.T, change ...func(*admin.Config)) *api {
 	t.Helper()
 	master, err := keys.NewMaster(bytes.Repeat([]byte{1}, keys.MasterSize))
 	if err != nil {
@@ -47,10 +47,14 @@ func newAPI(t *testing.T) *api {
 		t.Fatal(err)
 	}
 	a := &api{t: t, registry: registry, store: store, ring: ring, audit: &bytes.Buffer{}}
-	a.handler = admin.Handler(admin.Config{
-		Clients: registry, Keys: ring, Stats: func() any { return store.Stats() },
+	config := admin.Config{
+		Clients: registry, Keys: ring, Budgets: store, Limits: budgets, Region: "SE", Stats: func() any { return store.Stats() },
 		Log: slog.New(slog.DiscardHandler), Audit: slog.New(slog.NewTextHandler(a.audit, nil)),
-	})
+	}
+	for _, c := range change {
+		c(&config)
+	}
+	a.handler = admin.Handler(config)
 	return a
 }
 

@@ -95,7 +95,7 @@ func (e *Engine) AgainAt(a Attempt) time.Time {
 // ended it; a decline has put the cool-down in its place.
 func (a *Attempt) lockEnds(lock, coolDown time.Duration) time.Time {
 	switch {
-	case a.Method == OneTap: // it has locked no number
+	case a.Method != Push: // it has locked no number
 		return a.Created
 	case a.State == Rejected && (a.Reason == UserRejected || a.Reason == AnotherNumber):
 		return a.Ended.Add(coolDown)

@@ -226,6 +226,9 @@ func TestTriesAreThoseOfTheAttempt(t *testing.T) {
 		w.approve()
 		left(3)
 		second := w.start()
+		if again := w.engine.AgainAt(w.record(first.ID)); again.After(time.Now()) {
+			t.Errorf("the first attempt's page tells that the number is asked again: %v", again)
+		}
 		w.approve()
 		other := w.start(dialled(t, "46701740606"))
 		last := w.start(dialled(t, "46701740607"))

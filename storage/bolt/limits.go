@@ -55,6 +55,19 @@ func (s *Store) LimitStates(ctx context.Context, keys ...limit.Key) ([]time.Time
 	return states, err
 }
 
+// ClearLimits implements admin.Budgets.
+func (s *Store) ClearLimits(ctx context.Context, keys ...limit.Key) error {
+	return s.write(ctx, func(t *txn) error {
+		for _, key := range keys {
+			hidden := s.limitKey(key)
+			if err := t.del(&limits, hidden[:]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
 // spend decides whether the lock is free and every budget has room, and returns
 // what is to be kept then. When several refuse, the error names the first, and
 // the time when none of them would (invariant 7).

@@ -116,6 +116,37 @@ func testLimitStates(t *testing.T, w *world) {
 	}
 }
 
+// What is cleared is as if it had never been used; the rest stays, and who had
+// the lock may still release it, or cool it down.
+func testClearLimits(t *testing.T, w *world) {
+	w.must(w.ClearLimits(w.ctx))
+	w.must(w.ClearLimits(w.ctx, limit.Key{Kind: limit.Number, ID: "never used"}))
+	a, b := w.attempt(), w.attempt()
+	rate := limit.Rate{Burst: 1, Period: time.Hour}
+	spend := func(a login.Attempt, network string) limit.Spend {
+		s := lockOf(a)
+		s.Charges = []limit.Charge{{Key: limit.Key{Kind: limit.Network, ID: network}, Rate: rate}}
+		return s
+	}
+	first, second := spend(a, "first"), spend(b, "second")
+	w.must(w.CreateAttempt(w.ctx, a, first, w.now))
+	w.must(w.CreateAttempt(w.ctx, b, second, w.now))
+	w.must(w.ClearLimits(w.ctx, first.Lock, first.Charges[0].Key))
+	w.reopen()
+	if w.locked(a, w.now) || !w.locked(b, w.now) {
+		t.Error("the wrong lock was cleared")
+	}
+	w.must(w.CreateAttempt(w.ctx, w.attempt(), limit.Spend{Charges: first.Charges}, w.now))
+	w.exceeded(w.CreateAttempt(w.ctx, w.attempt(), limit.Spend{Charges: second.Charges}, w.now), limit.Network)
+
+	cool := w.now.Add(time.Minute)
+	_, err := w.UpdateAttempt(w.ctx, a.ID, func(*login.Attempt) (login.Effects, error) { return login.Effects{CoolDown: cool}, nil })
+	w.must(err)
+	if !w.locked(a, w.now) || w.locked(a, cool) {
+		t.Error("a decline after the clearing does not cool down")
+	}
+}
+
 func testBudgets(t *testing.T, w *world) {
 	key := limit.Key{Kind: limit.Network, ID: "192.0.2.7/32"}
 	rate := limit.Rate{Burst: 3, Period: 30 * time.Second}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"calleridp/keys"
+	"calleridp/provider/admin"
 	"calleridp/provider/client"
 	"calleridp/provider/consent"
 	"calleridp/provider/grant"
@@ -33,6 +34,7 @@ type Engine interface {
 	truecaller.Inbox
 	truecaller.Secrets
 	login.Store
+	admin.Budgets
 	subject.Store
 	session.Store
 	grant.Store
@@ -69,6 +71,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Place) {
 		{"Locks", testLocks},
 		{"Budgets", testBudgets},
 		{"LimitStates", testLimitStates},
+		{"ClearLimits", testClearLimits},
 		{"People", testPeople},
 		{"Finish", testFinish},
 		{"Redeem", testRedeem},

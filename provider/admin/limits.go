@@ -1,0 +1,180 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"calleridp/provider/limit"
+	"calleridp/truecaller/phone"
+)
+
+// Budgets is where locks and budgets are kept. *bolt.Store is one.
+type Budgets interface {
+	// LimitStates is that of login.Store.
+	LimitStates(ctx context.Context, keys ...limit.Key) ([]time.Time, error)
+	// ClearLimits forgets what is kept of these keys; durable when it returns nil.
+	// Keys of which nothing is kept are no error.
+	ClearLimits(ctx context.Context, keys ...limit.Key) error
+}
+
+// LimitsOf says whose lock and budget is meant: one of the fields. It travels in
+// the body, because a phone number has no place in an address (invariant 10).
+type LimitsOf struct {
+	Number     string `json:"number,omitempty"`     // as people write it
+	Network    string `json:"network,omitempty"`    // an IP address, or a network as the audit names it
+	Client     string `json:"client,omitempty"`     // client_id
+	Deployment bool   `json:"deployment,omitempty"` // that of all together
+}
+
+// Limits is how a lock and a budget stand.
+type Limits struct {
+	Of          string    `json:"of"`                    // the number, masked; the network; the client
+	LockedUntil time.Time `json:"locked_until,omitzero"` // of a number; zero: not locked
+	Burst       int       `json:"burst"`                 // so many at once, and so many more in each Period
+	Period      string    `json:"period"`
+	Used        int       `json:"used"`
+	Left        int       `json:"left"`
+	Next        time.Time `json:"next"`             // when the next is possible; now, if one is left
+	Full        time.Time `json:"full_at,omitzero"` // when all are back; zero: all are there
+}
+
+// subject is one whose limits are meant.
+type subject struct {
+	shown  string // fit for a log (invariant 10)
+	lock   limit.Key
+	budget limit.Charge
+}
+
+func (s subject) keys() []limit.Key {
+	if s.lock == (limit.Key{}) {
+		return []limit.Key{s.budget.Key}
+	}
+	return []limit.Key{s.budget.Key, s.lock}
+}
+
+func (h *handler) showLimits(r *http.Request) (int, any, error) {
+	s, err := h.subject(r)
+	if err != nil {
+		return 0, nil, err
+	}
+	h.Audit.LogAttrs(r.Context(), slog.LevelInfo, "limit.shown", slog.String("kind", string(s.budget.Key.Kind)), slog.String("of", s.shown))
+	return h.limits(r.Context(), s)
+}
+
+func (h *handler) clearLimits(r *http.Request) (int, any, error) {
+	s, err := h.subject(r)
+	if err != nil {
+		return 0, nil, err
+	}
+	if err := h.Budgets.ClearLimits(r.Context(), s.keys()...); err != nil {
+		return 0, nil, err
+	}
+	h.Audit.LogAttrs(r.Context(), slog.LevelInfo, "limit.cleared", slog.String("kind", string(s.budget.Key.Kind)), slog.String("of", s.shown))
+	return h.limits(r.Context(), s)
+}
+
+func (h *handler) limits(ctx context.Context, s subject) (int, any, error) {
+	now := time.Now()
+	states, err := h.Budgets.LimitStates(ctx, s.keys()...)
+	if err != nil {
+		return 0, nil, err
+	}
+	rate := s.budget.Rate
+	left, next := s.budget.Left(states[0], now)
+	out := Limits{Of: s.shown, Burst: rate.Burst, Period: plainly(rate.Period), Used: rate.Burst - left, Left: left, Next: next.UTC()}
+	if states[0].After(now) {
+		out.Full = states[0].UTC()
+	}
+	if len(states) > 1 && states[1].After(now) {
+		out.LockedUntil = states[1].UTC()
+	}
+	return http.StatusOK, out, nil
+}
+
+// plainly writes a period as the configuration does: 24h, not 24h0m0s.
+func plainly(d time.Duration) string {
+	text := d.String()
+	if short, ok := strings.CutSuffix(text, "m0s"); ok {
+		text = short + "m"
+	}
+	if short, ok := strings.CutSuffix(text, "h0m"); ok {
+		text = short + "h"
+	}
+	return text
+}
+
+// subject reads whose limits a request is about.
+func (h *handler) subject(r *http.Request) (subject, error) {
+	var in LimitsOf
+	d := json.NewDecoder(r.Body)
+	d.DisallowUnknownFields()
+	if err := d.Decode(&in); err != nil {
+		return subject{}, refused{http.StatusBadRequest, "the request is not readable: " + strings.TrimPrefix(err.Error(), "json: ")}
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return subject{}, refused{http.StatusBadRequest, "the request is not readable: there is more than one JSON value"}
+	}
+	switch in {
+	case LimitsOf{Number: in.Number}:
+		return h.ofNumber(in.Number)
+	case LimitsOf{Network: in.Network}:
+		return h.ofNetwork(in.Network)
+	case LimitsOf{Client: in.Client}:
+		c, err := h.Clients.Client(r.Context(), in.Client)
+		if err != nil {
+			return subject{}, clientError(in.Client, err)
+		}
+		return subject{shown: c.ID, budget: limit.Charge{Key: limit.Key{Kind: limit.Client, ID: c.ID}, Rate: h.Limits.Client}}, nil
+	case LimitsOf{Deployment: true}:
+		return subject{shown: "all", budget: limit.Charge{Key: limit.Key{Kind: limit.Deployment}, Rate: h.Limits.Deployment}}, nil
+	}
+	return subject{}, refused{http.StatusUnprocessableEntity, "say one of number, network, client and deployment"}
+}
+
+func (h *handler) ofNumber(text string) (subject, error) {
+	n, err := phone.Parse(text, h.Region)
+	mistake := (*phone.ParseError)(nil)
+	if errors.As(err, &mistake) {
+		return subject{}, refused{http.StatusUnprocessableEntity, "the number " + numberMistakes[mistake.Kind]}
+	}
+	if err != nil {
+		return subject{}, err
+	}
+	return subject{shown: n.Masked(), lock: limit.Key{Kind: limit.Lock, ID: n.Digits()},
+		budget: limit.Charge{Key: limit.Key{Kind: limit.Number, ID: n.Digits()}, Rate: h.Limits.Number}}, nil
+}
+
+// numberMistakes are what operators are told of a number that is none. The
+// number itself is not repeated.
+var numberMistakes = map[phone.Kind]string{
+	phone.Empty:       "is missing",
+	phone.NotANumber:  "is not a phone number; write it with digits",
+	phone.TooShort:    "is too short",
+	phone.TooLong:     "is too long",
+	phone.BadCountry:  "has a country code that no country has",
+	phone.Invalid:     "does not exist in its country",
+	phone.Landline:    "is not that of a mobile phone",
+	phone.NeedsRegion: "has no country code; start it with +, or set default_region",
+}
+
+func (h *handler) ofNetwork(text string) (subject, error) {
+	address, err := netip.ParseAddr(text)
+	if err != nil {
+		// As the audit names it: the address' own network and no other.
+		network, err := netip.ParsePrefix(text)
+		if err != nil || limit.NetworkOf(network.Addr()) != network.Masked().String() {
+			return subject{}, refused{http.StatusUnprocessableEntity, fmt.Sprintf("%q is not an address like 192.0.2.7 or 2001:db8::1, or a network of the audit like 192.0.2.7/32", text)}
+		}
+		address = network.Addr()
+	}
+	network := limit.NetworkOf(address)
+	return subject{shown: network, budget: limit.Charge{Key: limit.Key{Kind: limit.Network, ID: network}, Rate: h.Limits.Network}}, nil
+}

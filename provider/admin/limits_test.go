@@ -1,0 +1,143 @@
+package admin_test
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"calleridp/provider/admin"
+	"calleridp/provider/limit"
+	"calleridp/provider/login"
+)
+
+var budgets = login.Limits{
+	Number: limit.Rate{Burst: 10, Period: 24 * time.Hour}, Network: limit.Rate{Burst: 30, Period: time.Hour},
+	Client: limit.Rate{Burst: 3000, Period: 90 * time.Minute}, Deployment: limit.Rate{Burst: 10000, Period: 90 * time.Second},
+}
+
+// spend creates an attempt that costs all this.
+func (a *api) spend(lock limit.Key, charges ...limit.Charge) {
+	a.t.Helper()
+	attempt := login.Attempt{ID: login.ID(rand.Text()), Expires: time.Now().Add(time.Minute)}
+	attempt.Correlation = sha256.Sum256([]byte(attempt.ID))
+	if err := a.store.CreateAttempt(a.t.Context(), attempt, limit.Spend{Lock: lock, LockFor: 5 * time.Minute, Charges: charges}, time.Now()); err != nil {
+		a.t.Fatal(err)
+	}
+}
+
+// push is a spend like that of a push.
+func (a *api) push() {
+	a.t.Helper()
+	a.spend(limit.Key{Kind: limit.Lock, ID: "46701740605"},
+		limit.Charge{Key: limit.Key{Kind: limit.Number, ID: "46701740605"}, Rate: budgets.Number},
+		limit.Charge{Key: limit.Key{Kind: limit.Network, ID: "2001:db8:1:2::/64"}, Rate: budgets.Network},
+		limit.Charge{Key: limit.Key{Kind: limit.Client, ID: "fixed"}, Rate: budgets.Client},
+		limit.Charge{Key: limit.Key{Kind: limit.Deployment}, Rate: budgets.Deployment})
+}
+
+func (a *api) limits(what, of string) (l admin.Limits) {
+	a.t.Helper()
+	a.call("POST", "/v1/limits/"+what, of, 200, &l)
+	return l
+}
+
+func TestLimitsAreShownAndCleared(t *testing.T) {
+	a := newAPI(t)
+	a.push()
+	rows := []struct {
+		of, kind, shown, period string
+		burst                   int
+	}{
+		{`{"number":"070-174 06 05"}`, "number", "+46•••••0605", "24h", 10},
+		{`{"network":"2001:db8:1:2:3::9"}`, "network", "2001:db8:1:2::/64", "1h", 30},
+		{`{"client":"fixed"}`, "client", "fixed", "1h30m", 3000},
+		{`{"deployment":true}`, "deployment", "all", "1m30s", 10000},
+	}
+	for _, row := range rows {
+		for range 2 { // looking changes nothing
+			l := a.limits("show", row.of)
+			if l.Of != row.shown || l.Burst != row.burst || l.Period != row.period || l.Used != 1 || l.Left != row.burst-1 ||
+				l.Next.After(time.Now()) || l.Full.Before(time.Now()) {
+				t.Errorf("%s: %+v", row.of, l)
+			}
+			if locked := time.Until(l.LockedUntil) > 4*time.Minute; locked != (row.kind == "number") {
+				t.Errorf("%s: locked %v", row.of, l.LockedUntil)
+			}
+		}
+	}
+	for _, row := range rows {
+		if l := a.limits("clear", row.of); l.Used != 0 || l.Left != row.burst || !l.LockedUntil.IsZero() || !l.Full.IsZero() || l.Of != row.shown {
+			t.Errorf("cleared %s: %+v", row.of, l)
+		}
+		for _, event := range []string{"limit.shown", "limit.cleared"} {
+			if !strings.Contains(a.audit.String(), `msg=`+event+` kind=`+row.kind+` of=`+row.shown) {
+				t.Errorf("no %s of %s in the audit:\n%s", event, row.kind, a.audit)
+			}
+		}
+	}
+	if strings.Contains(a.audit.String(), "1740605") { // invariant 10
+		t.Errorf("a whole number in the audit:\n%s", a.audit)
+	}
+	a.push() // the lock is free
+
+	// A network as the audit writes it; what is used up says until when.
+	charge := limit.Charge{Key: limit.Key{Kind: limit.Network, ID: "192.0.2.7/32"}, Rate: budgets.Network}
+	a.spend(limit.Key{}, slices.Repeat([]limit.Charge{charge}, 30)...)
+	l := a.limits("show", `{"network":"192.0.2.7/32"}`)
+	if l.Left != 0 || l.Used != 30 || time.Until(l.Next) < time.Minute || time.Until(l.Full) < 59*time.Minute {
+		t.Errorf("used up: %+v", l)
+	}
+}
+
+func TestRefusedLimits(t *testing.T) {
+	a := newAPI(t)
+	for _, row := range []struct {
+		body   string
+		status int
+		says   string
+	}{
+		{``, 400, "not readable"},
+		{`[]`, 400, "not readable"},
+		{`{"phone":"+46701740605"}`, 400, `unknown field "phone"`},
+		{`{"deployment":true}{}`, 400, "more than one"},
+		{`{}`, 422, "the number is missing"},
+		{`{"number":"+46701740605","client":"fixed"}`, 422, "say one of"},
+		{`{"deployment":true,"client":"fixed"}`, 422, "say one of"},
+		{`{"number":"asha"}`, 422, "the number is not a phone number"},
+		{`{"number":"+46 70"}`, 422, "the number is too short"},
+		{`{"number":"+467017406050000"}`, 422, "the number is too long"},
+		{`{"number":"+999701740605"}`, 422, "country code that no country has"},
+		{`{"number":"08-123 456 78"}`, 422, "not that of a mobile phone"},
+		{`{"network":"example.com"}`, 422, `"example.com" is not an address`},
+		{`{"network":"10.0.0.0/8"}`, 422, "not an address"},
+		{`{"network":"2001:db8::/48"}`, 422, "not an address"},
+		{`{"client":"nobody"}`, 404, "there is no client nobody"},
+	} {
+		for _, what := range []string{"show", "clear"} {
+			a.refuses("POST", "/v1/limits/"+what, row.body, row.status, row.says)
+		}
+	}
+	if a.audit.Len() > 0 {
+		t.Errorf("audited: %s", a.audit)
+	}
+	a.refuses("GET", "/v1/limits/show", "", 405, "no such method")
+	if err := a.store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, what := range []string{"show", "clear"} {
+		a.refuses("POST", "/v1/limits/"+what, `{"deployment":true}`, 500, "the server failed: ")
+	}
+}
+
+func TestLimitsOfANumberWithoutARegion(t *testing.T) {
+	a := newAPI(t, func(c *admin.Config) { c.Region = "" })
+	a.refuses("POST", "/v1/limits/show", `{"number":"070-174 06 05"}`, 422, "has no country code")
+	raw, err := json.Marshal(a.limits("show", `{"number":"+46701740605"}`))
+	if err != nil || strings.Contains(string(raw), "locked_until") || strings.Contains(string(raw), "full_at") {
+		t.Errorf("never used: %s, %v", raw, err)
+	}
+}

@@ -1,0 +1,61 @@
+package cli
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"calleridp/test/harness"
+)
+
+// An operator sees why a number is refused, and lets it through.
+func TestLimitsOfARunningServer(t *testing.T) {
+	server := harness.Serve(t, "http://127.0.0.1:1", "limits: {number: 2/24h}\n")
+	command := func(args ...string) string { t.Helper(); return good(t, append(args, "--socket", server.Socket)...) }
+	browser := harness.NewBrowser(t, server.Issuer)
+	query := url.Values{"client_id": {"demo"}, "response_type": {"code"}, "scope": {"openid"}, "redirect_uri": {"http://127.0.0.1:1/callback"},
+		"code_challenge": {"E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"}, "code_challenge_method": {"S256"}}
+	submit := func() int {
+		t.Helper()
+		return browser.Submit(browser.Get(server.Issuer+"/authorize?"+query.Encode()), harness.Number(5)).Status
+	}
+	has := func(out string, lines ...string) {
+		t.Helper()
+		for _, line := range lines {
+			if !strings.Contains(out, line) {
+				t.Errorf("no %q in\n%s", line, out)
+			}
+		}
+	}
+	has(command("limit", "show", harness.Number(5)), "of            +46•••••0605\n", "locked until  not locked\n", "used          0 of 2 in 24h\n", "next          now\n")
+	// Nobody answers at that address, so that each push fails and frees the lock.
+	for range 2 {
+		if status := submit(); status != http.StatusSeeOther {
+			t.Fatalf("status %d", status)
+		}
+	}
+	if status := submit(); status != http.StatusTooManyRequests {
+		t.Fatalf("status %d, want 429", status)
+	}
+	has(command("limit", "show", "070-174 06 05"), "used          2 of 2 in 24h\n", "left          0\n", "next          20")
+	has(command("limit", "show", "--network", "127.0.0.1"), "of        127.0.0.1/32\n", "used      2 of 30 in 1h\n")
+	has(command("limit", "show", "--client", "demo", "--json"), `"of": "demo"`, `"used": 2`)
+	has(command("limit", "show", "--deployment"), "of        all\n", "used      2 of 10000 in 1h\n")
+	has(command("limit", "clear", harness.Number(5)), "used          0 of 2 in 24h\n", "all back      now\n")
+	if status := submit(); status != http.StatusSeeOther {
+		t.Errorf("cleared, and status %d", status)
+	}
+
+	log := server.Log()
+	has(log, `"msg":"limit.cleared","log":"audit","kind":"number","of":"+46•••••0605"`, `"msg":"limit.shown","log":"audit","kind":"network","of":"127.0.0.1/32"`)
+	if strings.Contains(log, "701740605") {
+		t.Error("the whole number is in the log (invariant 10)")
+	}
+	one(t, "the number is too short", "limit", "show", "+46 70", "--socket", server.Socket)
+	one(t, "there is no client nobody", "limit", "clear", "--client", "nobody", "--socket", server.Socket)
+	one(t, `"x" is not an address`, "limit", "clear", "--network", "x", "--socket", server.Socket)
+	one(t, "say one of them: calleridp limit show NUMBER, or --network", "limit", "show", "--socket", server.Socket)
+	one(t, "say one of them", "limit", "clear", harness.Number(5), "--client", "demo", "--socket", server.Socket)
+	one(t, "there is no limit forget; there are clear, show", "limit", "forget")
+}
