@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"calleridp/provider/client"
 	"calleridp/provider/login"
 )
 
@@ -33,6 +34,7 @@ type Pages interface {
 // ClientView is what a page may say about the client.
 type ClientView struct {
 	ID, Name, LogoURI, URI, TOSURI, PolicyURI string
+	Accent                                    *client.Accent // nil: the operator's
 }
 
 // SignInView is what the sign-in page shows.

@@ -122,5 +122,6 @@ func clientView(c client.Client) ClientView {
 	if name == "" {
 		name = c.ID
 	}
-	return ClientView{ID: c.ID, Name: name, LogoURI: c.LogoURI, URI: c.URI, TOSURI: c.TOSURI, PolicyURI: c.PolicyURI}
+	accent, _ := client.ParseAccent(c.Colour, c.ColourDark) // what the registry refused to keep counts as none
+	return ClientView{ID: c.ID, Name: name, LogoURI: c.LogoURI, URI: c.URI, TOSURI: c.TOSURI, PolicyURI: c.PolicyURI, Accent: accent}
 }

@@ -6,9 +6,12 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/base64"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/go-chi/chi/v5"
@@ -24,6 +27,7 @@ const pathStatic = "/static/"
 type assets struct {
 	byName              map[string]asset
 	style, script, icon string // the names under which they are served
+	logo                string // "" for none
 }
 
 type asset struct {
@@ -31,8 +35,12 @@ type asset struct {
 	plain, zipped []byte
 }
 
-func loadAssets() (*assets, error) {
+// ownStyle is the operator's addition to the stylesheet.
+const ownStyle = "static/custom.css"
+
+func loadAssets(overrides fs.FS, logo *Image) (*assets, error) {
 	a := &assets{byName: map[string]asset{}}
+	files := sources{builtin: staticFiles, overrides: overrides}
 	for _, f := range []struct {
 		file, contentType string
 		name              *string
@@ -41,11 +49,22 @@ func loadAssets() (*assets, error) {
 		{"app.js", "text/javascript; charset=utf-8", &a.script},
 		{"icon.svg", "image/svg+xml", &a.icon},
 	} {
-		plain, err := staticFiles.ReadFile("static/" + f.file)
+		plain, err := files.read("static/" + f.file)
 		if err != nil {
 			return nil, fmt.Errorf("ui: %w", err)
 		}
+		if f.name == &a.style && overrides != nil {
+			switch own, err := fs.ReadFile(overrides, ownStyle); {
+			case err == nil:
+				plain = slices.Concat(plain, []byte("\n"), own)
+			case !errors.Is(err, fs.ErrNotExist):
+				return nil, fmt.Errorf("ui: overrides: %w", err)
+			}
+		}
 		*f.name = a.add(f.file, f.contentType, plain)
+	}
+	if logo != nil {
+		a.logo = a.add("logo"+extensions[logo.Type], logo.Type, logo.Bytes)
 	}
 	return a, nil
 }
@@ -73,6 +92,10 @@ func (a *assets) serve(w http.ResponseWriter, r *http.Request) error {
 	h.Set("Content-Type", file.contentType)
 	h.Set("Cache-Control", "public, max-age=31536000, immutable")
 	h.Set("X-Content-Type-Options", "nosniff")
+	if strings.HasPrefix(file.contentType, "image/") {
+		// A picture that is opened by itself must not run what may be in it.
+		h.Set("Content-Security-Policy", "default-src 'none'; sandbox")
+	}
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.Set("Vary", "Accept-Encoding")
 	body := file.plain

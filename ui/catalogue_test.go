@@ -48,7 +48,7 @@ func constants(t *testing.T, file, typeName string) []string {
 
 func loaded(t *testing.T) *languages {
 	t.Helper()
-	l, err := loadLanguages()
+	l, err := loadLanguages(nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -30,6 +30,7 @@ type spoken struct {
 	tag   language.Tag
 	texts catalogue
 
+	templates sources
 	// pages are written at first use: there are many languages, and one server
 	// meets few of them.
 	pages func() (map[string]*template.Template, error)
@@ -38,18 +39,21 @@ type spoken struct {
 // The pages, by the names of their templates.
 var pageNames = []string{"signin", "waiting", "onward", "ended", "consent", "formpost", "signout", "signedout", "error"}
 
-func loadLanguages() (*languages, error) {
+func loadLanguages(overrides fs.FS) (*languages, error) {
 	files, err := fs.Glob(localeFiles, "locales/*.json")
+	if err == nil && overrides != nil {
+		var more []string
+		more, err = fs.Glob(overrides, "locales/*.json")
+		files = slices.Compact(slices.Sorted(slices.Values(append(files, more...))))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("ui: %w", err)
 	}
+	texts := sources{builtin: localeFiles, overrides: overrides}
+	templates := sources{builtin: templateFiles, overrides: overrides}
 	l := &languages{}
 	for _, file := range files {
-		raw, err := localeFiles.ReadFile(file)
-		if err != nil {
-			return nil, fmt.Errorf("ui: %w", err)
-		}
-		texts, err := parseCatalogue(raw)
+		own, err := texts.readCatalogue(file)
 		if err != nil {
 			return nil, fmt.Errorf("ui: %s: %w", file, err)
 		}
@@ -57,7 +61,7 @@ func loadLanguages() (*languages, error) {
 		if err != nil {
 			return nil, fmt.Errorf("ui: %s: %w", file, err)
 		}
-		s := &spoken{Tag: tag.String(), Dir: direction(tag), tag: tag, texts: texts}
+		s := &spoken{Tag: tag.String(), Dir: direction(tag), tag: tag, texts: own, templates: templates}
 		s.pages = sync.OnceValues(func() (map[string]*template.Template, error) { return write(s) })
 		l.all = append(l.all, s)
 	}
@@ -186,7 +190,7 @@ func write(s *spoken) (map[string]*template.Template, error) {
 var mention = regexp.MustCompile(`\[\[(=?)([a-z_*.]+)(?: (\.[A-Za-z.]+))?\]\]`)
 
 func (s *spoken) localised(name string) (string, error) {
-	raw, err := templateFiles.ReadFile("templates/" + name + ".html")
+	raw, err := s.templates.read("templates/" + name + ".html")
 	if err != nil {
 		return "", fmt.Errorf("ui: %w", err)
 	}

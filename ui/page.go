@@ -15,6 +15,7 @@ import (
 	"unicode"
 
 	"calleridp/provider"
+	"calleridp/provider/client"
 )
 
 // page is everything that a template may use. Each page fills in what it shows.
@@ -22,6 +23,9 @@ type page struct {
 	Nonce               string
 	Base                string
 	Style, Script, Icon string
+	Logo                string       // "" for none
+	Accent              template.CSS // "" for the stylesheet's own
+	Privacy, Terms      string       // the operator's pages, "" for none
 	Lang, Dir           string
 	Deployment, App     string
 	Simulation          bool
@@ -61,6 +65,7 @@ type page struct {
 type clientView struct {
 	Name, Initial          string
 	Logo, URI, TOS, Policy string // https, or ""
+	Accent                 *client.Accent
 }
 
 // delay is a time until something may be tried again, for a sentence: minutes
@@ -82,7 +87,7 @@ func clock(seconds int) string {
 }
 
 func showClient(c provider.ClientView) clientView {
-	v := clientView{Name: strings.TrimSpace(c.Name), Logo: webURL(c.LogoURI), URI: webURL(c.URI), TOS: webURL(c.TOSURI), Policy: webURL(c.PolicyURI)}
+	v := clientView{Name: strings.TrimSpace(c.Name), Logo: webURL(c.LogoURI), URI: webURL(c.URI), TOS: webURL(c.TOSURI), Policy: webURL(c.PolicyURI), Accent: c.Accent}
 	if v.Name == "" {
 		v.Name = c.ID
 	}
@@ -208,7 +213,11 @@ func (u *UI) show(w http.ResponseWriter, r *http.Request, in *spoken, name strin
 	p.Nonce = base64.RawURLEncoding.EncodeToString(random[:])
 	p.Base, p.Simulation = u.base, u.Simulation
 	p.Deployment, p.App = u.DeploymentName, u.AppName
-	p.Style, p.Icon = u.static.style, u.static.icon
+	p.Style, p.Icon, p.Logo = u.static.style, u.static.icon, u.static.logo
+	p.Privacy, p.Terms = u.Brand.PrivacyURL, u.Brand.TermsURL
+	if p.Accent = accentStyle(p.Client.Accent); p.Accent == "" {
+		p.Accent = accentStyle(u.Brand.Accent)
+	}
 	if pol.script {
 		p.Script = u.static.script
 	}
@@ -218,6 +227,10 @@ func (u *UI) show(w http.ResponseWriter, r *http.Request, in *spoken, name strin
 	defer buffers.Put(b)
 	b.Reset()
 	if err := in.render(b, name, p); err != nil {
+		if u.unshowable != nil {
+			u.unshowable(err)
+			return
+		}
 		u.Log.ErrorContext(r.Context(), "a page does not render", "page", name, "language", in.Tag,
 			"correlation", correlation(w), "error", err)
 		if name == "error" {

@@ -22,6 +22,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -53,6 +54,12 @@ type Config struct {
 	// that of the Truecaller app. "": DeploymentName.
 	AppName string
 
+	// Brand is the operator's logo, colour and links.
+	Brand Brand
+	// Overrides is a folder of the operator's own texts, templates and style; nil
+	// for none. See overrides.go.
+	Overrides fs.FS
+
 	// Simulation makes every page say that no real phone is involved.
 	Simulation bool
 	// ShowDetail puts ErrorView.Detail on error pages. For development only: it
@@ -69,6 +76,8 @@ type UI struct {
 	origin    *http.CrossOriginProtection
 	static    *assets
 	languages *languages
+
+	unshowable func(error) // hears why a page cannot be rendered; nil in service
 
 	draining chan struct{} // closed by Drain
 	drain    sync.Once
@@ -102,11 +111,19 @@ func New(c Config) (*UI, error) {
 		}
 	}
 	var err error
-	if u.static, err = loadAssets(); err != nil {
+	if c.Overrides != nil {
+		if err := checkOverrides(c.Overrides); err != nil {
+			return nil, err
+		}
+	}
+	if u.static, err = loadAssets(c.Overrides, c.Brand.Logo); err != nil {
 		return nil, err
 	}
-	if u.languages, err = loadLanguages(); err != nil {
+	if u.languages, err = loadLanguages(c.Overrides); err != nil {
 		return nil, err
+	}
+	if c.Overrides != nil {
+		return u, u.tryPages()
 	}
 	return u, nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"os"
@@ -108,8 +109,12 @@ func build(ctx context.Context, s settings, log *slog.Logger, development bool) 
 	}
 	cookies := provider.Cookies{Secure: isHTTPS(s.Issuer)}
 	addresses := clientAddresses{trusted: s.proxies}
+	var overrides fs.FS
+	if s.UI.OverridesDir != "" {
+		overrides = os.DirFS(s.UI.OverridesDir)
+	}
 	pages, err := ui.New(ui.Config{
-		Issuer: s.Issuer, Cookies: cookies, Log: log, ClientAddr: addresses.of, AppName: s.apps[0].Name, Simulation: development, ShowDetail: development,
+		Issuer: s.Issuer, Cookies: cookies, Log: log, ClientAddr: addresses.of, AppName: s.apps[0].Name, DeploymentName: s.UI.Name, Brand: s.brand, Overrides: overrides, Simulation: development, ShowDetail: development,
 	})
 	if err != nil {
 		return nil, err

@@ -23,6 +23,7 @@ import (
 	"calleridp/provider/limit"
 	"calleridp/truecaller"
 	"calleridp/truecaller/phone"
+	"calleridp/ui"
 )
 
 // settings are the configuration, checked and ready for use.
@@ -32,6 +33,7 @@ type settings struct {
 	apps    []truecaller.App // the first is that of clients that name none
 	clients []client.Client
 	proxies []netip.Prefix
+	brand   ui.Brand
 	level   slog.Level
 }
 
@@ -112,6 +114,7 @@ func check(c Config, d *decoder) settings {
 	}
 	s.apps = checkApps(c, d)
 	s.clients = checkClients(c.Clients, s.apps, d)
+	s.brand = checkUI(c.UI, d)
 	checkTimes(c, d)
 	if err := s.level.UnmarshalText([]byte(c.Log.Level)); err != nil {
 		d.wrong("log.level", "%q: use debug, info, warn or error", c.Log.Level)
@@ -293,7 +296,7 @@ func checkClients(all []ClientConfig, apps []truecaller.App, d *decoder) []clien
 
 func checkClient(key string, c ClientConfig, d *decoder) client.Client {
 	out := client.Client{
-		ID: c.ID, Name: c.Name, LogoURI: c.LogoURI, URI: c.URI, TOSURI: c.TOSURI, PolicyURI: c.PolicyURI, Public: c.Public,
+		ID: c.ID, Name: c.Name, LogoURI: c.LogoURI, URI: c.URI, TOSURI: c.TOSURI, PolicyURI: c.PolicyURI, Colour: c.Colour, ColourDark: c.ColourDark, Public: c.Public,
 		RedirectURIs: c.RedirectURIs, PostLogoutRedirectURIs: c.PostLogoutRedirectURIs, AllowedOrigins: c.AllowedOrigins,
 		Scopes: c.Scopes, WithoutPKCE: c.DangerouslyWithoutPKCE, IDTokenAlg: c.IDTokenAlg, SectorHost: c.SectorHost, Region: c.Region,
 		TruecallerApp: c.TruecallerApp,

@@ -46,6 +46,8 @@ func clientAdd(ctx context.Context, args []string, out io.Writer) error {
 	f.StringVar(&c.URI, "uri", "", "the application's home `page`")
 	f.StringVar(&c.LogoURI, "logo-uri", "", "`address` of its logo")
 	f.StringVar(&c.TOSURI, "tos-uri", "", "`address` of its terms")
+	f.StringVar(&c.Colour, "colour", "", "accent `colour` of the pages on the way to it, like #0066cc")
+	f.StringVar(&c.ColourDark, "colour-dark", "", "the same in the dark theme; default made of --colour")
 	f.StringVar(&c.PolicyURI, "policy-uri", "", "`address` of its privacy policy")
 	f.BoolVar(&c.WithoutPKCE, "dangerously-without-pkce", false, "excuse an old confidential client from PKCE; codes stolen on their way to it can be used")
 	if _, err := parse(f, args); err != nil {

@@ -71,6 +71,9 @@ type Config struct {
 	// Lifetimes are how long things last.
 	Lifetimes LifetimesConfig `yaml:"lifetimes"`
 
+	// UI is how the pages look.
+	UI UIConfig `yaml:"ui"`
+
 	// Limits bound how often phones are asked.
 	Limits LimitsConfig `yaml:"limits"`
 
@@ -220,6 +223,11 @@ type ClientConfig struct {
 	TOSURI string `yaml:"tos_uri"`
 	// PolicyURI is its privacy policy.
 	PolicyURI string `yaml:"policy_uri"`
+	// Colour is the accent of the pages that people see on their way to it, like
+	// "#0066cc"; refused when it cannot be read. Default that of ui.
+	Colour string `yaml:"colour"`
+	// ColourDark is the same in the dark theme. Default made of colour.
+	ColourDark string `yaml:"colour_dark"`
 	// DangerouslyWithoutPKCE excuses an old confidential client from PKCE. Codes
 	// stolen on their way to it can be used.
 	DangerouslyWithoutPKCE bool `yaml:"dangerously_without_pkce"`
@@ -235,6 +243,26 @@ type LifetimesConfig struct {
 	RefreshMax   duration `yaml:"refresh_max"`   // all refreshing, from the sign-in. Default 180d.
 	RefreshGrace duration `yaml:"refresh_grace"` // a used refresh token still gives its successor. Default 45s.
 	Session      duration `yaml:"session"`       // a signed-in browser. Default 24h.
+}
+
+// UIConfig is how the pages look.
+type UIConfig struct {
+	// Name is what the pages call this service. Default app_name of truecaller.
+	Name string `yaml:"name"`
+	// LogoFile has its logo: SVG, PNG or WebP, at most 64 kB. Default none.
+	LogoFile string `yaml:"logo_file"`
+	// Colour is the accent, that of buttons and links, like "#0066cc"; refused when
+	// it cannot be read (WCAG 2.2 AA). Default a blue.
+	Colour string `yaml:"colour"`
+	// ColourDark is the same in the dark theme. Default made of colour.
+	ColourDark string `yaml:"colour_dark"`
+	// PrivacyURL is linked on every page. Default none.
+	PrivacyURL string `yaml:"privacy_url"`
+	// TermsURL is linked on every page. Default none.
+	TermsURL string `yaml:"terms_url"`
+	// OverridesDir has texts, templates and style of your own: see docs/pages.md.
+	// They are checked at the start. Default none.
+	OverridesDir string `yaml:"overrides_dir"`
 }
 
 // LimitsConfig bounds how often phones are asked.

@@ -120,7 +120,7 @@ func TestExampleConfiguration(t *testing.T) {
 	}
 	dir := t.TempDir()
 	files := filepath.Join(dir, "etc")
-	if err := os.Mkdir(files, 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Join(files, "pages"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	if err := makeCertificate(filepath.Join(files, "tls.crt"), filepath.Join(files, "tls.key"), "login.example.com"); err != nil {
@@ -128,7 +128,7 @@ func TestExampleConfiguration(t *testing.T) {
 	}
 	for name, text := range map[string]string{
 		"master.key": strings.Repeat("01", 32), "truecaller.appkey": "key", "truecaller.callback": strings.Repeat("a", 64), "shop.secret": strings.Repeat("b", 64),
-		"shop.appkey": "key", "shop.callback": strings.Repeat("c", 64),
+		"logo.svg": `<svg xmlns="http://www.w3.org/2000/svg"/>`, "shop.appkey": "key", "shop.callback": strings.Repeat("c", 64),
 	} {
 		if err := os.WriteFile(filepath.Join(files, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -159,6 +159,7 @@ func TestExampleConfiguration(t *testing.T) {
 	if len(full.TruecallerApps) != 1 || full.apps[1].ID != "shop" {
 		t.Errorf("the second app of the example: %+v", full.TruecallerApps)
 	}
+	full.UI = UIConfig{}
 	full.TrustedProxies, full.Subject, full.TruecallerApps = nil, SubjectConfig{}, plain.TruecallerApps // these have no default to show
 	full.Clients[0].IDTokenAlg, full.Clients[0].Scopes = "", nil
 	if a, b := fmt.Sprintf("%+v", plain.Config), fmt.Sprintf("%+v", full.Config); a != b {

@@ -37,6 +37,8 @@ type Client struct {
 	Region         string   `json:"region,omitempty"`
 	Consent        string   `json:"consent,omitempty"` // remember or always; "" for none
 	WithoutPKCE    bool     `json:"dangerously_without_pkce,omitempty"`
+	Colour         string   `json:"colour,omitempty"`
+	ColourDark     string   `json:"colour_dark,omitempty"`
 	TruecallerApp  string   `json:"truecaller_app,omitempty"` // "" for the deployment's first
 
 	Created    time.Time `json:"created,omitzero"`      // ignored in requests, like the next
@@ -154,7 +156,7 @@ func registered(in Client) (client.Client, error) {
 		ID: in.ID, Name: in.Name, URI: in.URI, LogoURI: in.LogoURI, TOSURI: in.TOSURI, PolicyURI: in.PolicyURI,
 		RedirectURIs: in.RedirectURIs, PostLogoutRedirectURIs: in.PostLogoutRedirectURIs, AllowedOrigins: in.AllowedOrigins,
 		Scopes: strings.Fields(in.Scope), IDTokenAlg: in.IDTokenAlg, SectorHost: in.SectorHost, Region: in.Region,
-		Public: in.Public, WithoutPKCE: in.WithoutPKCE, TruecallerApp: in.TruecallerApp,
+		Public: in.Public, WithoutPKCE: in.WithoutPKCE, Colour: in.Colour, ColourDark: in.ColourDark, TruecallerApp: in.TruecallerApp,
 	}
 	consent, ok := client.ParseConsent(in.Consent)
 	if !ok {
@@ -184,7 +186,7 @@ func shown(c client.Client) Client {
 		RedirectURIs: c.RedirectURIs, PostLogoutRedirectURIs: c.PostLogoutRedirectURIs, AllowedOrigins: c.AllowedOrigins,
 		Scope: strings.Join(c.Scopes, " "), IDTokenAlg: c.SigningAlg(), SectorHost: c.SectorHost, Region: c.Region,
 		Consent: string(c.Consent),
-		Public:  c.Public, WithoutPKCE: c.WithoutPKCE, TruecallerApp: c.TruecallerApp, Created: c.Created, FromConfig: c.FromConfig,
+		Public:  c.Public, WithoutPKCE: c.WithoutPKCE, Colour: c.Colour, ColourDark: c.ColourDark, TruecallerApp: c.TruecallerApp, Created: c.Created, FromConfig: c.FromConfig,
 	}
 	if c.Pairwise {
 		out.SubjectType = "pairwise"

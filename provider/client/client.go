@@ -18,6 +18,11 @@ type Client struct {
 	TOSURI    string
 	PolicyURI string
 
+	// Colour and ColourDark are the accent of the pages that people see on their
+	// way to it, for the light theme and the dark one (ParseAccent); "": the
+	// operator's.
+	Colour, ColourDark string
+
 	// SecretHashes are the SHA-256 of the secrets that authenticate it; more
 	// than one while a secret is being rotated. A public client has none.
 	SecretHashes [][32]byte

@@ -103,6 +103,9 @@ func Validate(c Client) []Problem {
 	if _, ok := ParseConsent(string(c.Consent)); !ok {
 		add("consent", "%q is unknown; there are none, remember and always", c.Consent)
 	}
+	if _, err := ParseAccent(c.Colour, c.ColourDark); err != nil {
+		add("colour", "%v", err)
+	}
 	if c.Region != "" && !phone.IsRegion(c.Region) {
 		add("region", "%q is not a country as in ISO 3166-1 alpha-2, in upper case", c.Region)
 	}

@@ -18,6 +18,8 @@ func (r *clientRecord) fields(c *codec) {
 	text(c, &r.URI)
 	text(c, &r.TOSURI)
 	text(c, &r.PolicyURI)
+	text(c, &r.Colour)
+	text(c, &r.ColourDark)
 	list(c, &r.SecretHashes, (*codec).hash)
 	c.flag(&r.Public)
 	texts(c, &r.RedirectURIs)

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"net/url"
+	"os"
+
+	"calleridp/provider/client"
+	"calleridp/ui"
+)
+
+// checkUI reads how the pages look. What is in overrides_dir is checked by the
+// pages themselves, when they are made.
+func checkUI(c UIConfig, d *decoder) ui.Brand {
+	brand := ui.Brand{PrivacyURL: c.PrivacyURL, TermsURL: c.TermsURL}
+	for _, link := range []struct{ key, value string }{{"ui.privacy_url", c.PrivacyURL}, {"ui.terms_url", c.TermsURL}} {
+		if u, err := url.Parse(link.value); link.value != "" && (err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil) {
+			d.wrong(link.key, "%q is not an https address", link.value)
+		}
+	}
+	var err error
+	if brand.Accent, err = client.ParseAccent(c.Colour, c.ColourDark); err != nil {
+		d.wrong("ui.colour", "%v", err)
+	}
+	if c.LogoFile != "" {
+		raw, err := os.ReadFile(c.LogoFile)
+		if err == nil {
+			brand.Logo, err = ui.ReadLogo(raw)
+		}
+		if err != nil {
+			d.wrong("ui.logo_file", "%v", err)
+		}
+	}
+	if c.OverridesDir != "" {
+		if info, err := os.Stat(c.OverridesDir); err != nil {
+			d.wrong("ui.overrides_dir", "%v", err)
+		} else if !info.IsDir() {
+			d.wrong("ui.overrides_dir", "%s is not a directory", c.OverridesDir)
+		} else if err := ui.CheckOverrides(os.DirFS(c.OverridesDir)); err != nil {
+			d.wrong("ui.overrides_dir", "%v", err)
+		}
+	}
+	return brand
+}
