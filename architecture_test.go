@@ -39,6 +39,7 @@ var only = map[string]struct {
 	"go.etcd.io/bbolt":                  {[]string{"storage/bolt", "test/load"}, "an engine is one folder; the load test measures the floor below it"},
 	"github.com/nyaruka/phonenumbers":   {[]string{"truecaller/phone"}, "a phone number is one type, which masks itself"},
 	"calleridp/truecaller/simulator":    {[]string{"cmd/calleridp", "test/load"}, "the simulator is reached over HTTP alone, so that the production path is the same code"},
+	"github.com/sony/gobreaker":         {[]string{"truecaller"}, "only what speaks to Truecaller knows how it fails"},
 	"github.com/goccy/go-yaml":          {[]string{"cmd/calleridp"}, "packages take plain structs; only cmd reads configuration"},
 }
 

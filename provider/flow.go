@@ -15,6 +15,7 @@ import (
 	"calleridp/provider/login"
 	"calleridp/provider/session"
 	"calleridp/provider/subject"
+	"calleridp/truecaller"
 	"calleridp/truecaller/phone"
 )
 
@@ -58,6 +59,9 @@ func (p *Provider) Submit(ctx context.Context, s Submission) (login.ID, error) {
 	})
 	if full := (*limit.Exceeded)(nil); errors.As(err, &full) {
 		return "", again(Problem{Kind: problemOf(full.Kind), RetryAt: full.RetryAt})
+	}
+	if down := (*truecaller.Unavailable)(nil); errors.As(err, &down) {
+		return "", again(Problem{Kind: Unavailable, RetryAt: down.RetryAt})
 	}
 	return a.ID, err
 }

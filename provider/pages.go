@@ -68,7 +68,7 @@ type OneTapView struct {
 // Problem is a mistake or refusal that the sign-in page explains.
 type Problem struct {
 	Kind    ProblemKind
-	RetryAt time.Time // for Locked and Limited: when it may be tried again
+	RetryAt time.Time // for Locked, Limited and Unavailable: when it may be tried again
 }
 
 // ProblemKind names the sentence that the page shows. The statuses: mistakes in

@@ -308,6 +308,11 @@ func TestSubmitRefuses(t *testing.T) {
 	if err := submit(sealed, number, ""); !errors.As(err, &refusal) || refusal.Problem.Kind != provider.Locked || time.Until(refusal.Problem.RetryAt) < time.Minute {
 		t.Errorf("the number is locked: %+v", err)
 	}
+	w.phone.down = time.Now().Add(30 * time.Second)
+	if err := submit(sealed, "+46701740607", ""); !errors.As(err, &refusal) || refusal.Problem != (provider.Problem{Kind: provider.Unavailable, RetryAt: w.phone.down}) || refusal.View.Phone == "" {
+		t.Errorf("Truecaller has not been answering: %+v", err)
+	}
+	w.phone.down = time.Time{}
 	for _, bad := range []string{"", "x", sealed[1:], sealed + "A", strings.ToUpper(sealed)} {
 		if err := submit(bad, number, ""); !errors.Is(err, provider.ErrBadRequest) {
 			t.Errorf("sealed %.20q: %v", bad, err)

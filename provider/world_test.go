@@ -58,9 +58,19 @@ type truecallerDouble struct {
 	mu    sync.Mutex
 	state map[phone.Number]string
 	fails error
+	down  time.Time // nothing is asked until then
 }
 
-func (d *truecallerDouble) Push(_ context.Context, _ truecaller.App, n phone.Number, state string) (string, error) {
+func (d *truecallerDouble) Admit(truecaller.App) (*truecaller.Permit, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if time.Now().Before(d.down) {
+		return nil, &truecaller.Unavailable{Purpose: truecaller.ForPush, Host: "api4.truecaller.com", RetryAt: d.down}
+	}
+	return new(truecaller.Permit), nil
+}
+
+func (d *truecallerDouble) Push(_ context.Context, _ *truecaller.Permit, _ truecaller.App, n phone.Number, state string) (string, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.state[n] = state

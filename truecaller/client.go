@@ -12,6 +12,7 @@ package truecaller
 import (
 	"crypto/tls"
 	"errors"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -24,14 +25,17 @@ type Options struct {
 	ConnectTimeout time.Duration // of the TCP connection, and again of its TLS handshake; default 3 s
 	HeaderTimeout  time.Duration // from the request sent to the answer's header; default Timeout
 	MaxProfile     int64         // bytes of a profile; default 256 KiB
+	Log            *slog.Logger  // hears of hosts that stop answering; nil: nobody does
 }
 
 // Client makes requests to Truecaller: over one connection pool, with
-// timeouts, with caps on what it reads, following no redirect. It is safe for
-// concurrent use.
+// timeouts, with caps on what it reads, following no redirect. A host that does
+// not answer gets no requests for a while (breaker.go). It is safe for concurrent
+// use.
 type Client struct {
 	http       *http.Client
 	maxProfile int64
+	breakers   *breakers
 }
 
 // maxAnswer is the largest body of an answer to a push that is read, in bytes.
@@ -51,8 +55,12 @@ func NewClient(o Options) *Client {
 	if o.MaxProfile <= 0 {
 		o.MaxProfile = 256 << 10
 	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
 	return &Client{
 		maxProfile: o.MaxProfile,
+		breakers:   newBreakers(o.Log),
 		http: &http.Client{
 			Timeout: o.Timeout,
 			// A redirect would carry the bearer to another place (invariant 5).

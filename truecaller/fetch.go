@@ -20,7 +20,8 @@ var (
 	ErrForeignEndpoint = errors.New("truecaller: the callback names a foreign profile endpoint")
 	// ErrProfile: the profile cannot be understood, or is too large.
 	ErrProfile = errors.New("truecaller: the profile cannot be understood")
-	// ErrProfileUnavailable: no answer, or a 5xx. It may be retried.
+	// ErrProfileUnavailable: no answer, a 5xx, or not asked because the host has
+	// not been answering (*Unavailable). It may be retried.
 	ErrProfileUnavailable = errors.New("truecaller: the profile could not be fetched")
 	// ErrTokenExpired: the token's ten minutes are over (invariant 8).
 	ErrTokenExpired = errors.New("truecaller: the access token's ten minutes are over")
@@ -94,6 +95,11 @@ func (c *Client) get(ctx context.Context, at *url.URL, token string) (status int
 	if !isBearer(token) {
 		return 0, nil, ErrUnauthorized // it cannot be sent, so no server can accept it
 	}
+	permit, err := c.breakers.admit(ForProfile, at.Host)
+	if err != nil {
+		return 0, nil, fmt.Errorf("%w: %w", ErrProfileUnavailable, err)
+	}
+	defer func() { permit.settle(outcomeOf(ctx, err)) }()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, at.String(), nil)
 	if err != nil {
 		return 0, nil, ErrForeignEndpoint

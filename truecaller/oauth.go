@@ -28,7 +28,8 @@ var (
 		"and in Truecaller's portal that the app is of type Android and approved")
 	// ErrExchange: the token endpoint answered something that is not documented.
 	ErrExchange = errors.New("truecaller: the token endpoint's answer cannot be understood")
-	// ErrExchangeUnavailable: no answer, a 429 or a 5xx. The code may be used up.
+	// ErrExchangeUnavailable: no answer, a 429 or a 5xx, and the code may be used
+	// up; or not asked because the host has not been answering (*Unavailable).
 	ErrExchangeUnavailable = errors.New("truecaller: the token endpoint did not answer")
 	// ErrNoProfile: Truecaller has no profile of the person.
 	ErrNoProfile = errors.New("truecaller: there is no profile")
@@ -70,6 +71,11 @@ func (c *Client) ExchangeCode(ctx context.Context, app App, code, verifier strin
 	form := url.Values{
 		"grant_type": {"authorization_code"}, "client_id": {app.NativeClientID}, "code": {code}, "code_verifier": {verifier},
 	}
+	permit, err := c.breakers.admit(ForToken, app.OAuth.Host)
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", ErrExchangeUnavailable, err)
+	}
+	defer func() { permit.settle(outcomeOf(ctx, err)) }()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, app.OAuth.JoinPath("v1/token").String(), strings.NewReader(form.Encode()))
 	if err != nil {
 		return "", fmt.Errorf("%w: its address is not usable", ErrExchangeUnavailable)
@@ -149,7 +155,8 @@ func (c *Client) FetchUserinfo(ctx context.Context, app App, token string) (Prof
 	}
 	for try, pause := 1, userinfoPause; ; try, pause = try+1, 3*pause {
 		p, err := c.fetchUserinfo(ctx, app.OAuth.JoinPath("v1/userinfo"), token)
-		if try == userinfoTries || !errors.Is(err, ErrProfileUnavailable) {
+		down := (*Unavailable)(nil)
+		if try == userinfoTries || !errors.Is(err, ErrProfileUnavailable) || errors.As(err, &down) {
 			return p, err
 		}
 		timer := time.NewTimer(pause/2 + rand.N(pause))

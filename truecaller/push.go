@@ -63,13 +63,19 @@ const (
 // maxRequestID is the longest requestId that is kept, in bytes (invariant 6).
 const maxRequestID = 256
 
+// Admit says whether a push for app may be sent now. It is asked before anything
+// is written for the push. The error is an *Unavailable.
+func (c *Client) Admit(app App) (*Permit, error) { return c.breakers.admit(ForPush, app.API.Host) }
+
 // Push asks Truecaller to ask the holder of n (truecaller.md section 1.2).
-// state, of at most 64 characters, comes back in the callback. The requestID is
-// Truecaller's, opaque, 1 to 256 bytes. Every error is a *PushError.
+// permit is what Admit gave for app. state, of at most 64 characters, comes back
+// in the callback. The requestID is Truecaller's, opaque, 1 to 256 bytes. Every
+// error is a *PushError.
 //
 // A push is never sent twice, not even where HTTP would allow it: the phone
 // would ring twice.
-func (c *Client) Push(ctx context.Context, app App, n phone.Number, state string) (requestID string, err error) {
+func (c *Client) Push(ctx context.Context, permit *Permit, app App, n phone.Number, state string) (requestID string, err error) {
+	defer func() { permit.settle(outcomeOf(ctx, err)) }()
 	// The error before anything is sent.
 	unsent := func(cause error) error { return &PushError{Kind: PushRefused, App: app.ID, cause: cause} }
 	if app.API == nil || n.IsZero() {

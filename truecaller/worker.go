@@ -121,7 +121,7 @@ func (rc *Receiver) deliver(ctx context.Context, d Delivery) error {
 	}
 	// A 401 is final; a 5xx or a broken connection is tried again within the
 	// token's life, waiting longer each time, with jitter.
-	for wait := retryFirst; ; wait = min(2*wait, retryMax) {
+	for wait := retryFirst; ; {
 		// Asked again before each try: when nobody waits for the token any more,
 		// it must not be used.
 		if err := rc.Recipient.Token(ctx, d); err != nil {
@@ -136,8 +136,14 @@ func (rc *Receiver) deliver(ctx context.Context, d Delivery) error {
 		case !errors.Is(err, ErrProfileUnavailable):
 			return rc.Recipient.Failed(ctx, d, err)
 		}
-		rc.Log.WarnContext(ctx, "the profile could not be fetched; it will be tried again", "delivery", d.ID, "app", d.App, "error", err)
-		pause := time.NewTimer(min(wait/2+rand.N(wait), time.Until(d.Received.Add(tokenLife))))
+		after := wait/2 + rand.N(wait)
+		if down := (*Unavailable)(nil); errors.As(err, &down) {
+			after = time.Until(down.RetryAt) + rand.N(wait) // it was not asked
+		} else {
+			rc.Log.WarnContext(ctx, "the profile could not be fetched; it will be tried again", "delivery", d.ID, "app", d.App, "error", err)
+			wait = min(2*wait, retryMax)
+		}
+		pause := time.NewTimer(min(after, time.Until(d.Received.Add(tokenLife))))
 		select {
 		case <-pause.C:
 		case <-ctx.Done():

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/sony/gobreaker/v2"
 )
 
 // inBubble runs a test of the worker in fake time, and looks through the log
@@ -287,6 +289,7 @@ func TestSlowProfileHostHoldsUpNobodyElse(t *testing.T) {
 // Deliveries that wait for another try take no slot of the host's.
 func TestRetriesHoldUpNobody(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
+		w.rc.Client.breakers.trip = func(gobreaker.Counts) bool { return false } // or the host would get a rest
 		w.answer = func(_ *http.Request, token string) (int, string) {
 			if strings.HasPrefix(token, "token-bad") {
 				return 503, ""

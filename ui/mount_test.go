@@ -55,6 +55,9 @@ func TestARefusedNumberKeepsWhatWasTyped(t *testing.T) {
 		if (kind == provider.Locked) != strings.Contains(answer.Body.String(), "was asked a moment ago. You can ask it again in 3\u00a0minutes.") {
 			t.Errorf("%s:\n%s", kind, answer.Body)
 		}
+		if (kind == provider.Unavailable) != strings.Contains(answer.Body.String(), "Truecaller is not answering at the moment. You can try again in 3\u00a0minutes.") {
+			t.Errorf("%s:\n%s", kind, answer.Body)
+		}
 		if answer.Header().Get("Retry-After") == "" {
 			t.Errorf("%s: no Retry-After", kind)
 		}

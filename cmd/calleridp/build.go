@@ -76,7 +76,7 @@ func build(ctx context.Context, s settings, log *slog.Logger, development bool) 
 	for _, app := range s.apps {
 		apps[app.ID], appIDs = app, append(appIDs, app.ID)
 	}
-	outgoing := truecaller.NewClient(truecaller.Options{Timeout: time.Duration(s.Truecaller.Timeout)})
+	outgoing := truecaller.NewClient(truecaller.Options{Timeout: time.Duration(s.Truecaller.Timeout), Log: log})
 	audit := log.With("log", "audit")
 	engine, err := login.New(login.Config{
 		Store: store, Inbox: store, Pusher: outgoing, Apps: apps,

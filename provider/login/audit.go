@@ -9,8 +9,9 @@ import (
 // stream may rely on them.
 const (
 	eventStarted      = "attempt.started"
-	eventLimited      = "attempt.limited" // a lock or budget refused it; nothing was written
-	eventInvoked      = "attempt.invoked" // the dialog is open on the phone
+	eventLimited      = "attempt.limited"     // a lock or budget refused it; nothing was written
+	eventUnavailable  = "attempt.unavailable" // Truecaller has not been answering; nothing was written
+	eventInvoked      = "attempt.invoked"     // the dialog is open on the phone
 	eventApproved     = "attempt.approved"
 	eventChangedHands = "attempt.number_changed_hands" // approved, and the number's person is a new one
 	eventRejected     = "attempt.rejected"

@@ -17,11 +17,17 @@ import (
 )
 
 // Pusher asks Truecaller to ask the holder of a number. *truecaller.Client is
-// one. Its errors are *truecaller.PushError; any other error means that the
-// outcome is unknown. It must have timeouts of its own, because ctx is never
-// cancelled.
+// one.
 type Pusher interface {
-	Push(ctx context.Context, app truecaller.App, n phone.Number, state string) (requestID string, err error)
+	// Admit is asked before anything is written for a push. The error is a
+	// *truecaller.Unavailable when Truecaller has not been answering. A permit
+	// that is not used for a push is returned.
+	Admit(app truecaller.App) (*truecaller.Permit, error)
+
+	// Push uses the permit. Its errors are *truecaller.PushError; any other error
+	// means that the outcome is unknown. It must have timeouts of its own, because
+	// ctx is never cancelled.
+	Push(ctx context.Context, permit *truecaller.Permit, app truecaller.App, n phone.Number, state string) (requestID string, err error)
 }
 
 // Deliveries is what the engine needs of the inbox: forgetting a delivery that
@@ -117,8 +123,8 @@ type Start struct {
 
 // Start creates an attempt and asks Truecaller to push. It returns when
 // Truecaller has answered or has taken too long, and the attempt says which. A
-// refused budget or a held lock is a *limit.Exceeded: nothing was written or
-// sent.
+// refused budget or a held lock is a *limit.Exceeded, and a Truecaller that has
+// not been answering a *truecaller.Unavailable: nothing was written or sent.
 //
 // The attempt is durable before the push, so that a callback that overtakes the
 // answer finds it, and a crash leaves a record rather than a mystery. A browser
@@ -150,7 +156,13 @@ func (e *Engine) Start(ctx context.Context, s Start) (Attempt, error) {
 	if err := a.push(s.Number, now); err != nil {
 		return Attempt{}, err
 	}
-	var err error
+	// Before the budgets are spent and the number is locked, for nothing.
+	permit, err := e.Pusher.Admit(app)
+	if err != nil {
+		e.audit(ctx, eventUnavailable, a)
+		return Attempt{}, err
+	}
+	defer permit.Return()
 	if a.Tries, err = e.tries(ctx, now, true, e.ofNumber(s), e.ofNetwork(s.Network)); err != nil {
 		return Attempt{}, err
 	}
@@ -163,7 +175,7 @@ func (e *Engine) Start(ctx context.Context, s Start) (Attempt, error) {
 	e.audit(ctx, eventStarted, a)
 	e.hub.expect(a.ID, a.Expires)
 
-	requestID, err := e.Pusher.Push(ctx, app, s.Number, state)
+	requestID, err := e.Pusher.Push(ctx, permit, app, s.Number, state)
 	return e.pushed(ctx, a, requestID, err)
 }
 

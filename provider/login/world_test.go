@@ -45,7 +45,11 @@ type truecallerDouble struct {
 	states []string
 }
 
-func (d *truecallerDouble) Push(ctx context.Context, _ truecaller.App, _ phone.Number, state string) (string, error) {
+func (d *truecallerDouble) Admit(truecaller.App) (*truecaller.Permit, error) {
+	return new(truecaller.Permit), nil
+}
+
+func (d *truecallerDouble) Push(ctx context.Context, _ *truecaller.Permit, _ truecaller.App, _ phone.Number, state string) (string, error) {
 	d.mu.Lock()
 	d.states = append(d.states, state)
 	answer := d.answer

@@ -1,0 +1,429 @@
+package truecaller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptrace"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"calleridp/truecaller/phone"
+)
+
+// api is a Truecaller that answers as the test says, in fake time.
+type api struct {
+	t      *testing.T
+	client *Client
+	app    App
+	log    *safeBuffer
+	asked  atomic.Int32
+	answer func(*http.Request) (*http.Response, error)
+}
+
+// inAPIBubble runs a test of the client in fake time.
+func inAPIBubble(t *testing.T, test func(t *testing.T, a *api)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		a := &api{t: t, app: appAt(t, "https://api4.truecaller.com"), log: &safeBuffer{}}
+		a.app.Profiles = bases(t, goodHost+" "+slowHost)
+		a.client = NewClient(Options{Log: slog.New(slog.NewJSONHandler(a.log, nil))})
+		a.client.http.Transport = roundTrip(func(r *http.Request) (*http.Response, error) {
+			a.asked.Add(1)
+			return a.answer(r)
+		})
+		test(t, a)
+		checkDiscreet(t, a.log.String())
+	})
+}
+
+// says is an answer with a status and a body.
+func says(status int, body string) func(*http.Request) (*http.Response, error) {
+	return func(r *http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: status, Body: io.NopCloser(strings.NewReader(body)), Request: r, Header: http.Header{}}, nil
+	}
+}
+
+// connects is how a request ends that had a connection.
+func connects(r *http.Request) {
+	httptrace.ContextClientTrace(r.Context()).GotConn(httptrace.GotConnInfo{})
+}
+
+func noConnection(*http.Request) (*http.Response, error) {
+	return nil, errors.New("connection refused")
+}
+
+func noAnswer(r *http.Request) (*http.Response, error) {
+	connects(r)
+	<-r.Context().Done()
+	return nil, r.Context().Err()
+}
+
+func cutOff(r *http.Request) (*http.Response, error) {
+	connects(r)
+	return nil, io.ErrUnexpectedEOF
+}
+
+// push is one push as the engine makes it.
+func (a *api) push() error {
+	permit, err := a.client.Admit(a.app)
+	if err != nil {
+		return err
+	}
+	defer permit.Return()
+	_, err = a.client.Push(context.Background(), permit, a.app, number(a.t, typed), ourState)
+	return err
+}
+
+// pushes makes n pushes that are all let through.
+func (a *api) pushes(n int, answer func(*http.Request) (*http.Response, error)) {
+	a.t.Helper()
+	a.answer = answer
+	before := a.asked.Load()
+	for range n {
+		a.push()
+	}
+	if got := a.asked.Load() - before; int(got) != n {
+		a.t.Fatalf("%d of %d pushes were sent", got, n)
+	}
+}
+
+// closed makes sure that the breaker for pushes lets requests through, or not.
+func (a *api) closed(want bool) {
+	a.t.Helper()
+	permit, err := a.client.Admit(a.app)
+	if (err == nil) != want {
+		a.t.Fatalf("lets a push through: %v (%v)", !want, err)
+	}
+	if err == nil {
+		permit.Return()
+	}
+}
+
+// retryAt is when a refused push may be tried again.
+func (a *api) retryAt() time.Time {
+	a.t.Helper()
+	down := (*Unavailable)(nil)
+	if err := a.push(); !errors.As(err, &down) || down.Purpose != ForPush || down.Host != "api4.truecaller.com" {
+		a.t.Fatalf("%v", err)
+	}
+	return down.RetryAt
+}
+
+// After five pushes in a row without an answer no more are sent for half a
+// minute, then one, which decides.
+func TestBreaker(t *testing.T) {
+	inAPIBubble(t, func(t *testing.T, a *api) {
+		a.pushes(openAfter-1, says(503, ""))
+		a.closed(true)
+		a.pushes(1, says(503, ""))
+		opened := time.Now()
+		for range 3 {
+			if at := a.retryAt(); at.Before(opened.Add(pushPause)) || at.After(opened.Add(pushPause+time.Second)) {
+				t.Errorf("may be tried again after %s", at.Sub(opened))
+			}
+			time.Sleep(pushPause / 3)
+		}
+		if a.asked.Load() != openAfter || time.Since(opened) != pushPause {
+			t.Errorf("%d requests after %s", a.asked.Load(), time.Since(opened))
+		}
+
+		// It is half open. The one that is let through fails.
+		time.Sleep(time.Until(a.retryAt()))
+		a.pushes(1, says(503, ""))
+		again := a.retryAt()
+		if again.Before(time.Now().Add(pushPause)) {
+			t.Errorf("open again for %s only", time.Until(again))
+		}
+
+		// And then one is answered.
+		time.Sleep(time.Until(again))
+		a.pushes(2*openAfter, says(200, goodReply))
+		a.pushes(openAfter-1, says(503, "")) // those before it are forgotten
+		a.closed(true)
+
+		for text, n := range map[string]int{`"WARN","msg":"Truecaller does not answer`: 2, `"INFO","msg":"Truecaller answers again"`: 1} {
+			if got := strings.Count(a.log.String(), text); got != n {
+				t.Errorf("%d times %s in the log, want %d:\n%s", got, text, n, a.log.String())
+			}
+		}
+	})
+}
+
+// An answer is an answer, whatever it says. What never left, or was given up by
+// ourselves, says nothing.
+func TestBreakerCountsWhatIsNotAnswered(t *testing.T) {
+	for what, row := range map[string]struct {
+		answer func(*http.Request) (*http.Response, error)
+		opens  bool
+	}{
+		"no connection":     {noConnection, true},
+		"no answer in time": {noAnswer, true},
+		"cut off":           {cutOff, true},
+		"408":               {says(408, ""), true},
+		"429":               {says(429, ""), true},
+		"500":               {says(500, ""), true},
+		"503 with 1008":     {says(503, `{"code":1008}`), true},
+		"302":               {says(302, ""), false},
+		"400":               {says(400, ""), false},
+		"401":               {says(401, ""), false},
+		"403 with 1008":     {says(403, `{"code":1008}`), false},
+		"404":               {says(404, ""), false},
+		"no requestId":      {says(200, `{}`), false},
+		"accepted":          {says(200, goodReply), false},
+	} {
+		inAPIBubble(t, func(t *testing.T, a *api) {
+			a.pushes(openAfter, row.answer)
+			if _, err := a.client.Admit(a.app); (err != nil) != row.opens {
+				t.Errorf("%s: %v", what, err)
+			}
+		})
+	}
+	inAPIBubble(t, func(t *testing.T, a *api) {
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		a.answer = func(r *http.Request) (*http.Response, error) { connects(r); return nil, r.Context().Err() }
+		for range 2 * openAfter {
+			permit, err := a.client.Admit(a.app)
+			if err != nil {
+				t.Fatal(err)
+			}
+			a.client.Push(ended, permit, a.app, number(t, typed), ourState)
+			if permit, err = a.client.Admit(a.app); err != nil {
+				t.Fatal(err)
+			}
+			a.client.Push(t.Context(), permit, a.app, phone.Number{}, ourState)
+		}
+		a.closed(true)
+	})
+}
+
+// A host that answers now and then is still no host.
+func TestBreakerCountsTheRatio(t *testing.T) {
+	inAPIBubble(t, func(t *testing.T, a *api) {
+		for range openAtLeast/2 - 1 {
+			a.pushes(1, says(200, goodReply))
+			a.pushes(1, says(503, ""))
+		}
+		a.pushes(1, says(200, goodReply))
+		a.closed(true)
+		a.pushes(1, says(503, ""))
+		a.closed(false)
+	})
+	// The last minute counts, wherever it begins.
+	inAPIBubble(t, func(t *testing.T, a *api) {
+		pairs := func(n int) {
+			for range n {
+				a.pushes(1, says(200, goodReply))
+				a.pushes(1, says(503, ""))
+			}
+		}
+		a.closed(true)
+		time.Sleep(openWindow - 2*time.Second)
+		pairs(openAtLeast/2 - 1)
+		time.Sleep(4 * time.Second)
+		pairs(1)
+		a.closed(false)
+	})
+	// The same, more slowly, is not a failure.
+	inAPIBubble(t, func(t *testing.T, a *api) {
+		for range 2 * openAtLeast {
+			a.pushes(1, says(200, goodReply))
+			a.pushes(1, says(503, ""))
+			time.Sleep(windowStep)
+		}
+		a.closed(true)
+	})
+}
+
+// While one push finds out whether the host is back, nobody else's is sent, and
+// they are told to come back soon.
+func TestBreakerLetsOneThrough(t *testing.T) {
+	inAPIBubble(t, func(t *testing.T, a *api) {
+		a.pushes(openAfter, says(503, ""))
+		time.Sleep(time.Until(a.retryAt()))
+
+		// Who is let through and sends nothing, gives way to the next.
+		permit, err := a.client.Admit(a.app)
+		if err != nil {
+			t.Fatal(err)
+		}
+		permit.Return()
+		permit.Return()
+
+		a.answer = noAnswer
+		go a.push()
+		synctest.Wait()
+		if at := a.retryAt(); at.Sub(time.Now()) != probePause {
+			t.Errorf("the others wait %s", time.Until(at))
+		}
+		if a.asked.Load() != openAfter+1 {
+			t.Errorf("%d requests", a.asked.Load())
+		}
+		time.Sleep(10 * time.Second) // it was not answered
+		a.closed(false)
+		if a.asked.Load() != openAfter+1 {
+			t.Errorf("%d requests", a.asked.Load())
+		}
+	})
+}
+
+// A host that takes no pushes may still give profiles, and the other way round,
+// and so may another host.
+func TestBreakersAreApart(t *testing.T) {
+	inAPIBubble(t, func(t *testing.T, a *api) {
+		a.app.Profiles = bases(t, "https://api4.truecaller.com "+slowHost)
+		states := func() string {
+			var all [3]string
+			for _, b := range a.client.Breakers() {
+				text := fmt.Sprintf("%s %s %s", b.Purpose, b.Host, b.State)
+				switch {
+				case b.Purpose == ForPush:
+					all[0] = text
+				case b.Host == "api4.truecaller.com":
+					all[1] = text
+				default:
+					all[2] = text
+				}
+			}
+			return strings.Join(all[:], ", ")
+		}
+		a.pushes(openAfter, says(503, ""))
+		fetch := func(endpoint string) error {
+			_, err := a.client.FetchProfile(t.Context(), a.app, endpoint, bearer)
+			return err
+		}
+		a.answer = says(200, goodBody)
+		if err := fetch(""); err != nil {
+			t.Errorf("another purpose: %v", err)
+		}
+		a.answer = says(503, "")
+		for range openAfter {
+			fetch("")
+		}
+		before := a.asked.Load()
+		down := (*Unavailable)(nil)
+		if err := fetch(""); !errors.Is(err, ErrProfileUnavailable) || !errors.As(err, &down) || a.asked.Load() != before {
+			t.Errorf("%v after %d requests", err, a.asked.Load()-before)
+		} else if wait := time.Until(down.RetryAt); wait < shortPause || wait > shortPause+time.Second {
+			t.Errorf("wait %s", wait)
+		}
+		a.answer = says(200, goodBody)
+		if err := fetch(slowHost + "/v1/default"); err != nil {
+			t.Errorf("another host: %v", err)
+		}
+		if got, want := states(), "push api4.truecaller.com open, profile api4.truecaller.com open, profile profile4-noneu.truecaller.com closed"; got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+		time.Sleep(time.Until(down.RetryAt))
+		if got := states(); !strings.Contains(got, "profile api4.truecaller.com half_open") {
+			t.Errorf("%s", got)
+		}
+	})
+}
+
+// Whatever ends a profile request tells the breaker what it should.
+func TestBreakerOfProfiles(t *testing.T) {
+	for status, opens := range map[int]bool{200: false, 401: false, 404: false, 429: true, 500: true} {
+		inAPIBubble(t, func(t *testing.T, a *api) {
+			a.answer = says(status, "")
+			for range openAfter {
+				a.client.FetchProfile(t.Context(), a.app, "", bearer)
+			}
+			before := a.asked.Load()
+			a.client.FetchProfile(t.Context(), a.app, "", bearer)
+			if asked := a.asked.Load() != before; asked == opens {
+				t.Errorf("%d: asked again: %v", status, asked)
+			}
+		})
+	}
+}
+
+// Deliveries wait for a host that does not answer without asking it all the
+// time, and are all worked off when it does.
+func TestInvariant8_AnOpenHostIsNotHammered(t *testing.T) {
+	const deliveries = 500
+	inBubble(t, func(t *testing.T, w *world) {
+		w.answer = func(*http.Request, string) (int, string) { return 503, "" }
+		var looked atomic.Int32
+		w.token = func(Delivery) error { looked.Add(1); return nil }
+		for i := range deliveries {
+			w.delivery(fmt.Sprintf("d%d", i))
+		}
+		begun := time.Now()
+		stop := w.run()
+		time.Sleep(5 * time.Minute)
+		// The first at once fill their slots; then one in each pause.
+		w.mu.Lock()
+		asked := len(w.asked)
+		w.mu.Unlock()
+		if most := fetchesPerHost + int(time.Since(begun)/shortPause) + 1; asked > most || asked < 10 {
+			t.Errorf("%d requests, want at most %d", asked, most)
+		}
+		if n, most := int(looked.Load()), deliveries*(5+int(time.Since(begun)/shortPause)); n > most {
+			t.Errorf("the deliveries were taken up %d times, want at most %d", n, most)
+		}
+		w.set(func() { w.answer = nil })
+		time.Sleep(2 * time.Minute)
+		stop()
+		w.wantInbox()
+		if len(w.told) != deliveries || !strings.HasPrefix(w.told[0], "profile ") {
+			t.Errorf("%d deliveries were worked off: %.200q", len(w.told), w.told)
+		}
+		if n := strings.Count(w.log.String(), "tried again"); n > asked {
+			t.Errorf("%d lines in the log for %d requests", n, asked)
+		}
+	})
+}
+
+// The OAuth host has its own, one for codes and one for profiles, and a host that
+// does not answer is not asked three times.
+func TestBreakerOfTheOAuthHost(t *testing.T) {
+	inAPIBubble(t, func(t *testing.T, a *api) {
+		a.app.OAuth, a.app.NativeClientID = bases(t, "https://oauth.truecaller.com")[0], "client"
+		verifier := strings.Repeat("v", 43)
+		exchange := func() error {
+			_, err := a.client.ExchangeCode(t.Context(), a.app, "code", verifier)
+			return err
+		}
+		down := (*Unavailable)(nil)
+		for status, opens := range map[int]bool{400: false, 401: false, 503: true} {
+			a.answer = says(status, "")
+			for range openAfter {
+				if err := exchange(); errors.As(err, &down) {
+					t.Fatalf("%d: %v", status, err)
+				}
+			}
+			before := a.asked.Load()
+			err := exchange()
+			if errors.As(err, &down) != opens || (a.asked.Load() == before) != opens || opens && !errors.Is(err, ErrExchangeUnavailable) {
+				t.Fatalf("%d: %v", status, err)
+			}
+			time.Sleep(openWindow + shortPause) // another window
+			a.answer = says(400, "")
+			exchange()
+		}
+		userinfo := func() error {
+			_, err := a.client.FetchUserinfo(t.Context(), a.app, bearer)
+			return err
+		}
+		a.answer = says(503, "")
+		if err := userinfo(); errors.As(err, &down) {
+			t.Errorf("%v", err)
+		}
+		before := time.Now()
+		if err := userinfo(); !errors.As(err, &down) || !errors.Is(err, ErrProfileUnavailable) || time.Since(before) > 2*time.Second {
+			t.Errorf("%v after %s", err, time.Since(before))
+		}
+		before = time.Now()
+		if err := userinfo(); !errors.As(err, &down) || !time.Now().Equal(before) {
+			t.Errorf("%v after %s", err, time.Since(before))
+		}
+	})
+}
