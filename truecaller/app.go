@@ -17,6 +17,15 @@ type App struct {
 	Name string // what the phone shows
 	Key  string // the appKey (partnerKey); a secret where only push is used
 
+	// NativeClientID is the app's OAuth client id, for native applications; "":
+	// the app has none. It is public.
+	NativeClientID string
+	// OAuth is the base of the OAuth interface,
+	// https://oauth-account-noneu.truecaller.com; nil where NativeClientID is "".
+	OAuth *url.URL
+
+	// What follows is for the other methods, and missing where NativeOnly.
+
 	// CallbackSecrets are the secret last segments of the callback path at the
 	// start, all of them good until Receiver.UseSecret says otherwise.
 	CallbackSecrets []string
@@ -26,18 +35,17 @@ type App struct {
 	// WithoutPush says that nobody can be asked by their number through this app.
 	WithoutPush bool
 
-	// NativeClientID is the app's OAuth client id, for native applications; "":
-	// the app has none. It is public.
-	NativeClientID string
-	// OAuth is the base of the OAuth interface,
-	// https://oauth-account-noneu.truecaller.com; nil where NativeClientID is "".
-	OAuth *url.URL
-
 	API *url.URL // base of the push API, https://api4.truecaller.com
 
 	// Profiles are the bases that a token may be sent to; the first is used
 	// when a callback names no endpoint (invariant 5).
 	Profiles []*url.URL
+}
+
+// NativeOnly says whether the app is of use to native applications alone: no
+// browser's person can be asked through it, and nobody calls back.
+func (a App) NativeOnly() bool {
+	return a.NativeClientID != "" && a.WithoutPush && a.OneTap == nil
 }
 
 // Validate says all that makes the app unusable or unsafe, joined. Addresses
@@ -50,26 +58,29 @@ func (a App) Validate() error {
 	if a.ID == "" || strings.ContainsFunc(a.ID, func(r rune) bool { return !isPathSafe(r) }) {
 		problem("the id must be letters, digits, '-', '_' or '.', because it is in the callback address")
 	}
-	if !isBearer(a.Key) {
-		problem("the appKey is empty, or has characters that no header can carry")
-	}
-	if len(a.CallbackSecrets) == 0 {
-		problem("there is no callback secret, so that nobody could call back")
+	var bases []*url.URL
+	if !a.NativeOnly() {
+		if !isBearer(a.Key) {
+			problem("the appKey is empty, or has characters that no header can carry")
+		}
+		if len(a.CallbackSecrets) == 0 {
+			problem("there is no callback secret, so that nobody could call back")
+		}
+		if len(a.Profiles) == 0 {
+			problem("there is no profile host")
+		}
+		bases = append([]*url.URL{a.API}, a.Profiles...)
 	}
 	for _, secret := range a.CallbackSecrets {
 		if secret == "" || strings.ContainsFunc(secret, func(r rune) bool { return !isPathSafe(r) }) {
 			problem("a callback secret is empty, or has other characters than letters, digits, '-', '_' and '.'")
 		}
 	}
-	if len(a.Profiles) == 0 {
-		problem("there is no profile host")
-	}
 	if a.OneTap != nil {
 		for _, mistake := range a.OneTap.Mistakes() {
 			problem("one-tap: %s %s", mistake.Field, mistake.Text)
 		}
 	}
-	bases := append([]*url.URL{a.API}, a.Profiles...)
 	if a.NativeClientID != "" {
 		bases = append(bases, a.OAuth)
 		if !isBearer(a.NativeClientID) {

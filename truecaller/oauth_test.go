@@ -303,6 +303,14 @@ func TestNativeAppValidate(t *testing.T) {
 	if err := good.Validate(); err != nil {
 		t.Error(err)
 	}
+	only := App{ID: "android", NativeClientID: nativeID, OAuth: good.OAuth, WithoutPush: true}
+	if err := only.Validate(); err != nil || !only.NativeOnly() || good.NativeOnly() {
+		t.Errorf("native only: %v", err)
+	}
+	only.OneTap = &Dialog{}
+	if only.Validate() == nil || only.NativeOnly() {
+		t.Error("one-tap without an appKey")
+	}
 	for what, spoil := range map[string]func(*App){
 		"no OAuth host":            func(a *App) { a.OAuth = nil },
 		"plain http":               func(a *App) { a.OAuth = bases(t, "http://oauth.example")[0] },

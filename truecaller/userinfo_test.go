@@ -12,7 +12,7 @@ import (
 )
 
 func TestDecodeUserinfo(t *testing.T) {
-	const sub = "13627101294235520"
+	const sub = "90071992547409931"
 	one := []phone.Number{number(t, typed)}
 	want := map[string]Profile{
 		"as_documented": {

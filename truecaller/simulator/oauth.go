@@ -98,7 +98,8 @@ func (s *Simulator) native(number string) native {
 // nativeCode does what the SDK does when the person taps Continue.
 func (s *Simulator) nativeCode(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 16<<10)
-	number, challenge := strings.TrimPrefix(r.PostFormValue("phone"), "+"), r.PostFormValue("code_challenge")
+	// A plus that nobody has escaped arrives as a space.
+	number, challenge := strings.TrimLeft(r.PostFormValue("phone"), "+ "), r.PostFormValue("code_challenge")
 	scopes := strings.Fields(r.PostFormValue("scope"))
 	if len(scopes) == 0 {
 		scopes = strings.Fields(nativeDefault)

@@ -33,7 +33,7 @@ func (w *world) form(path string, form url.Values) (int, map[string]any) {
 // sdk is what an application gets from its SDK.
 func (w *world) sdk(xx, scope string) (int, map[string]any) {
 	return w.form("/sim/native/codes", url.Values{
-		"phone": {fiction + xx}, "code_challenge": {challengeOf(pkceVerifier)}, "scope": {scope}, "state": {"app-state"},
+		"phone": {" " + fiction + xx}, "code_challenge": {challengeOf(pkceVerifier)}, "scope": {scope}, "state": {"app-state"},
 	})
 }
 
