@@ -51,12 +51,19 @@ func (p *Provider) check(ctx context.Context, in parameters) (*authRequest, clie
 		return q, c, err
 	}
 	// From here on errors go to the client.
+	app, err := p.appOf(c)
+	if err != nil {
+		return q, c, err
+	}
 	for _, step := range []func(parameters, *authRequest, client.Client) error{
 		checkResponse, checkUnsupported, checkScope, checkPKCE, checkPrompt, p.checkHint,
 	} {
 		if err := step(in, q, c); err != nil {
 			return q, c, err
 		}
+	}
+	if app.NativeOnly() {
+		return q, c, toClient("unauthorized_client", "the client's people sign in natively, not through a browser")
 	}
 	q.Nonce = in.get("nonce")
 	q.LoginHint = in.get("login_hint")
@@ -92,6 +99,8 @@ func (p *Provider) checkClient(ctx context.Context, in parameters, q *authReques
 func redirectDetail(c client.Client, uri string) string {
 	nearest := c.NearestRedirect(uri)
 	switch {
+	case len(c.RedirectURIs) == 0:
+		return fmt.Sprintf("no redirect_uri is registered for %s, so that nobody can sign in through a browser", c.ID)
 	case uri == "":
 		return fmt.Sprintf("redirect_uri is missing; registered for %s is %q", c.ID, nearest)
 	case uri == nearest+"/" || uri+"/" == nearest:

@@ -10,38 +10,40 @@ import (
 	"time"
 
 	"calleridp/provider/claims"
+
+	"github.com/zitadel/oidc/v3/pkg/oidc"
 )
 
 // metadata is the discovery document (OpenID Connect Discovery §3, RFC 8414
 // §2). What it lists works, and what works is listed.
 type metadata struct {
-	Issuer                 string   `json:"issuer"`
-	AuthorizationEndpoint  string   `json:"authorization_endpoint"`
-	TokenEndpoint          string   `json:"token_endpoint"`
-	UserinfoEndpoint       string   `json:"userinfo_endpoint"`
-	JWKSURI                string   `json:"jwks_uri"`
-	EndSessionEndpoint     string   `json:"end_session_endpoint"`
-	IntrospectionEndpoint  string   `json:"introspection_endpoint"`
-	RevocationEndpoint     string   `json:"revocation_endpoint"`
-	ScopesSupported        []string `json:"scopes_supported"`
-	ResponseTypesSupported []string `json:"response_types_supported"`
-	ResponseModesSupported []string `json:"response_modes_supported"`
-	GrantTypesSupported    []string `json:"grant_types_supported"`
-	ACRValuesSupported     []string `json:"acr_values_supported"`
-	SubjectTypesSupported  []string `json:"subject_types_supported"`
-	IDTokenAlgsSupported   []string `json:"id_token_signing_alg_values_supported"`
-	TokenAuthMethods       []string `json:"token_endpoint_auth_methods_supported"`
-	IntrospectionAuth      []string `json:"introspection_endpoint_auth_methods_supported"`
-	RevocationAuth         []string `json:"revocation_endpoint_auth_methods_supported"`
-	ClaimTypesSupported    []string `json:"claim_types_supported"`
-	ClaimsSupported        []string `json:"claims_supported"`
-	PromptValuesSupported  []string `json:"prompt_values_supported"`
-	CodeChallengeMethods   []string `json:"code_challenge_methods_supported"`
-	UILocalesSupported     []string `json:"ui_locales_supported,omitempty"`
-	ClaimsParameter        bool     `json:"claims_parameter_supported"`
-	RequestParameter       bool     `json:"request_parameter_supported"`
-	RequestURIParameter    bool     `json:"request_uri_parameter_supported"`
-	IssParameter           bool     `json:"authorization_response_iss_parameter_supported"`
+	Issuer                 string           `json:"issuer"`
+	AuthorizationEndpoint  string           `json:"authorization_endpoint"`
+	TokenEndpoint          string           `json:"token_endpoint"`
+	UserinfoEndpoint       string           `json:"userinfo_endpoint"`
+	JWKSURI                string           `json:"jwks_uri"`
+	EndSessionEndpoint     string           `json:"end_session_endpoint"`
+	IntrospectionEndpoint  string           `json:"introspection_endpoint"`
+	RevocationEndpoint     string           `json:"revocation_endpoint"`
+	ScopesSupported        []string         `json:"scopes_supported"`
+	ResponseTypesSupported []string         `json:"response_types_supported"`
+	ResponseModesSupported []string         `json:"response_modes_supported"`
+	GrantTypesSupported    []oidc.GrantType `json:"grant_types_supported"`
+	ACRValuesSupported     []string         `json:"acr_values_supported"`
+	SubjectTypesSupported  []string         `json:"subject_types_supported"`
+	IDTokenAlgsSupported   []string         `json:"id_token_signing_alg_values_supported"`
+	TokenAuthMethods       []string         `json:"token_endpoint_auth_methods_supported"`
+	IntrospectionAuth      []string         `json:"introspection_endpoint_auth_methods_supported"`
+	RevocationAuth         []string         `json:"revocation_endpoint_auth_methods_supported"`
+	ClaimTypesSupported    []string         `json:"claim_types_supported"`
+	ClaimsSupported        []string         `json:"claims_supported"`
+	PromptValuesSupported  []string         `json:"prompt_values_supported"`
+	CodeChallengeMethods   []string         `json:"code_challenge_methods_supported"`
+	UILocalesSupported     []string         `json:"ui_locales_supported,omitempty"`
+	ClaimsParameter        bool             `json:"claims_parameter_supported"`
+	RequestParameter       bool             `json:"request_parameter_supported"`
+	RequestURIParameter    bool             `json:"request_uri_parameter_supported"`
+	IssParameter           bool             `json:"authorization_response_iss_parameter_supported"`
 }
 
 // document is an answer made once.
@@ -70,7 +72,7 @@ func (p *Provider) newDiscovery() (document, error) {
 		ScopesSupported:        claims.Scopes,
 		ResponseTypesSupported: []string{"code"},
 		ResponseModesSupported: []string{"query", "form_post"},
-		GrantTypesSupported:    []string{"authorization_code", "refresh_token"},
+		GrantTypesSupported:    p.grantTypes(),
 		ACRValuesSupported:     []string{ACR},
 		SubjectTypesSupported:  []string{"public", "pairwise"},
 		IDTokenAlgsSupported:   p.Ring.Algorithms(),

@@ -39,19 +39,21 @@ func unauthenticated(description string) *problem {
 func (p *Provider) directEndpoints() map[string]directEndpoint {
 	post := []string{http.MethodPost}
 	return map[string]directEndpoint{
-		PathToken:      {methods: post, cors: true, check: checkGrantType},
+		PathToken:      {methods: post, cors: true, check: p.checkGrantType},
 		PathRevoke:     {methods: post, cors: true},
 		PathIntrospect: {methods: post},
 		PathUserinfo:   {methods: []string{http.MethodGet, http.MethodPost}, bearer: true, cors: true},
 	}
 }
 
-func checkGrantType(in parameters) *problem {
+func (p *Provider) checkGrantType(in parameters) *problem {
 	switch asked := oidc.GrantType(in.get("grant_type")); {
 	case asked == "":
 		return badRequest("grant_type is missing")
-	case !slices.Contains(grantTypes, asked):
-		return &problem{http.StatusBadRequest, string(oidc.UnsupportedGrantType), "grant_type is not one of authorization_code, refresh_token"}
+	case !slices.Contains(p.grantTypes(), asked):
+		return &problem{http.StatusBadRequest, string(oidc.UnsupportedGrantType), "grant_type is not one of " + joined(p.grantTypes())}
+	case asked == oidc.GrantTypeTokenExchange:
+		return checkExchange(in)
 	case asked == oidc.GrantTypeCode && in.get("code") == "":
 		return badRequest("code is missing")
 	case asked == oidc.GrantTypeCode && in.get("redirect_uri") == "":
@@ -120,7 +122,7 @@ func (p *Provider) guard(e directEndpoint, next http.Handler) http.Handler {
 
 // secretParameters are those that never stand in a URL, where logs and
 // histories keep them.
-var secretParameters = []string{"client_secret", "client_assertion", "code", "code_verifier", "refresh_token", "token", "access_token"}
+var secretParameters = []string{"client_secret", "client_assertion", "code", "code_verifier", "refresh_token", "token", "access_token", "subject_token", "actor_token"}
 
 func leaksInQuery(query string) bool {
 	if query == "" {

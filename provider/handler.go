@@ -29,7 +29,11 @@ func (p *Provider) Mount(r chi.Router) {
 
 	direct := p.libraryHandler()
 	for path, e := range p.directEndpoints() {
-		r.Handle(path, p.guard(e, direct))
+		next := direct
+		if path == PathToken {
+			next = p.tokenEndpoint(direct)
+		}
+		r.Handle(path, p.guard(e, next))
 	}
 }
 

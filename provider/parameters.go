@@ -21,7 +21,8 @@ var (
 	errDuplicates = errors.New("a parameter is given more than once")
 )
 
-// parameters are those of a request, each given at most once. A parameter
+// parameters are those of a request, each given at most once but for those that
+// may be repeated, of which the first counts here. A parameter
 // without a value counts as left out (RFC 6749 §3.1).
 type parameters struct {
 	values   map[string]string
@@ -84,11 +85,11 @@ func parseParameters(raw string) (parameters, error) {
 			}
 		}
 		switch {
-		case len(values) == 1:
+		case len(values) == 1 || repeatable[name]:
 			if values[0] != "" {
 				p.values[name] = values[0]
 			}
-		case !repeatable[name]:
+		default:
 			if p.repeated == nil {
 				p.repeated = map[string]bool{}
 			}

@@ -7,6 +7,7 @@
 //	guard.go, cors.go         what every direct endpoint has in common
 //	server.go                 the library's op.Server, over our stores
 //	token.go, idtoken.go      code and refresh token for tokens
+//	exchange.go               a native application's code of Truecaller for tokens
 //	userinfo.go, inspect.go   userinfo, introspection, revocation
 //	logout.go                 RP-initiated logout
 //	discovery.go, jwks.go     the documents
@@ -59,6 +60,7 @@ type Attempts interface {
 	StartOneTap(ctx context.Context, s login.StartOneTap) (login.Attempt, error)
 	Get(ctx context.Context, id login.ID, browser string) (login.Attempt, error)
 	Finish(ctx context.Context, id login.ID, browser, replaces string, made func(login.Attempt) (session.Session, grant.Code, error)) (login.Attempt, error)
+	Native(ctx context.Context, s login.StartNative, made func(login.Attempt, truecaller.Profile) grant.Redemption) (login.Attempt, error)
 	Cancel(ctx context.Context, id login.ID, browser string) error
 	Abandon(ctx context.Context, id login.ID, browser string, why login.Reason) error
 	Watch(id login.ID) (<-chan struct{}, func())

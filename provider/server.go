@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"calleridp/provider/claims"
@@ -107,9 +108,27 @@ var _ op.Client = relyingParty{}
 func ours(c op.Client) client.Client { return c.(relyingParty).Client }
 
 var (
-	grantTypes    = []oidc.GrantType{oidc.GrantTypeCode, oidc.GrantTypeRefreshToken}
+	grantTypes    = []oidc.GrantType{oidc.GrantTypeCode, oidc.GrantTypeRefreshToken} // those that the library serves
 	responseTypes = []oidc.ResponseType{oidc.ResponseTypeCode}
 )
+
+// grantTypes are those of the token endpoint.
+func (p *Provider) grantTypes() []oidc.GrantType {
+	for _, app := range p.Apps {
+		if app.NativeClientID != "" {
+			return append(grantTypes[:2:2], oidc.GrantTypeTokenExchange)
+		}
+	}
+	return grantTypes
+}
+
+func joined(types []oidc.GrantType) string {
+	var names []string
+	for _, t := range types {
+		names = append(names, string(t))
+	}
+	return strings.Join(names, ", ")
+}
 
 func (c relyingParty) GetID() string                        { return c.ID }
 func (c relyingParty) RedirectURIs() []string               { return c.Client.RedirectURIs }

@@ -22,12 +22,15 @@ import (
 // tokenResponse is the successful answer of the token endpoint (RFC 6749 §5.1,
 // OpenID Connect Core §3.1.3.3).
 type tokenResponse struct {
-	AccessToken  string `json:"access_token"`
-	TokenType    string `json:"token_type"`
-	ExpiresIn    int64  `json:"expires_in"` // seconds
-	RefreshToken string `json:"refresh_token,omitempty"`
-	Scope        string `json:"scope"`
-	IDToken      string `json:"id_token,omitempty"`
+	AccessToken string `json:"access_token"`
+	TokenType   string `json:"token_type"`
+	ExpiresIn   int64  `json:"expires_in"` // seconds
+	// IssuedTokenType says what access_token is, after a token exchange (RFC 8693
+	// §2.2.1).
+	IssuedTokenType string `json:"issued_token_type,omitempty"`
+	RefreshToken    string `json:"refresh_token,omitempty"`
+	Scope           string `json:"scope"`
+	IDToken         string `json:"id_token,omitempty"`
 	// SessionState is the sid again. Old Keycloaks read only this one, and
 	// without it their back-channel logout does nothing.
 	SessionState string `json:"session_state,omitempty"`
@@ -134,9 +137,17 @@ type issue struct {
 	now    time.Time
 }
 
-// tokens makes the answer: the same for every grant.
+// tokens is the answer, for the library.
 func (s *server) tokens(ctx context.Context, i issue) (*op.Response, error) {
-	p := s.p
+	out, err := s.p.tokenAnswer(i)
+	if err != nil {
+		return nil, s.internal(ctx, "signing an ID token", err)
+	}
+	return op.NewResponse(out), nil
+}
+
+// tokenAnswer makes the answer: the same for every grant.
+func (p *Provider) tokenAnswer(i issue) (*tokenResponse, error) {
 	out := &tokenResponse{
 		AccessToken: i.access, TokenType: oidc.BearerToken, ExpiresIn: int64(p.lives.AccessToken / time.Second),
 		Scope: strings.Join(i.scopes, " "), SessionState: i.grant.SID,
@@ -150,10 +161,10 @@ func (s *server) tokens(ctx context.Context, i issue) (*op.Response, error) {
 	if slices.Contains(i.scopes, claims.OpenID) {
 		var err error
 		if out.IDToken, err = p.idToken(i); err != nil {
-			return nil, s.internal(ctx, "signing an ID token", err)
+			return nil, err
 		}
 	}
-	return op.NewResponse(out), nil
+	return out, nil
 }
 
 // invalidGrant refuses a code or refresh token. The client learns one sentence

@@ -79,7 +79,7 @@ func build(ctx context.Context, s settings, log *slog.Logger, development bool) 
 	outgoing := truecaller.NewClient(truecaller.Options{Timeout: time.Duration(s.Truecaller.Timeout), Log: log})
 	audit := log.With("log", "audit")
 	engine, err := login.New(login.Config{
-		Store: store, Inbox: store, Pusher: outgoing, Apps: apps,
+		Store: store, Inbox: store, Pusher: outgoing, Exchanger: outgoing, Apps: apps,
 		Life: time.Duration(s.Lifetimes.Attempt), Lock: time.Duration(s.Limits.Lock), CoolDown: time.Duration(s.Limits.CoolDown),
 		Limits: login.Limits{
 			Number: limit.Rate(s.Limits.Number), Network: limit.Rate(s.Limits.Network),

@@ -28,6 +28,9 @@ type secretSource struct {
 func newCallbackSecrets(s settings, receiver *truecaller.Receiver, kept truecaller.Secrets, log *slog.Logger) *callbackSecrets {
 	c := &callbackSecrets{receiver: receiver, kept: kept, log: log}
 	for i, app := range appsOf(s.Config) {
+		if s.apps[i].NativeOnly() { // nobody calls back
+			continue
+		}
 		source := &secretSource{app: app.ID, current: s.apps[i].CallbackSecrets[0]}
 		if app.CallbackSecret == "" {
 			source.file = app.CallbackSecretFile

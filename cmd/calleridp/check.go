@@ -286,17 +286,29 @@ func checkClients(all []ClientConfig, apps []truecaller.App, d *decoder) []clien
 		} else {
 			first[c.ID] = i
 		}
-		if c.TruecallerApp != "" && !slices.ContainsFunc(apps, func(app truecaller.App) bool { return app.ID == c.TruecallerApp }) {
+		if app, ok := appNamed(apps, c.TruecallerApp); !ok {
 			d.wrong(key+".truecaller_app", "%q is not the id of truecaller or of one of truecaller_apps", c.TruecallerApp)
+		} else if c.Native && app.NativeClientID == "" {
+			d.wrong(key+".native", "needs a Truecaller app with the method native, which %q does not have", app.ID)
 		}
 		clients = append(clients, checkClient(key, c, d))
 	}
 	return clients
 }
 
+// appNamed is the app with this id, the first for "".
+func appNamed(apps []truecaller.App, id string) (truecaller.App, bool) {
+	for _, app := range apps {
+		if id == "" || app.ID == id {
+			return app, true
+		}
+	}
+	return truecaller.App{}, false
+}
+
 func checkClient(key string, c ClientConfig, d *decoder) client.Client {
 	out := client.Client{
-		ID: c.ID, Name: c.Name, LogoURI: c.LogoURI, URI: c.URI, TOSURI: c.TOSURI, PolicyURI: c.PolicyURI, Colour: c.Colour, ColourDark: c.ColourDark, Public: c.Public,
+		ID: c.ID, Name: c.Name, LogoURI: c.LogoURI, URI: c.URI, TOSURI: c.TOSURI, PolicyURI: c.PolicyURI, Colour: c.Colour, ColourDark: c.ColourDark, Public: c.Public, Native: c.Native,
 		RedirectURIs: c.RedirectURIs, PostLogoutRedirectURIs: c.PostLogoutRedirectURIs, AllowedOrigins: c.AllowedOrigins,
 		Scopes: c.Scopes, WithoutPKCE: c.DangerouslyWithoutPKCE, IDTokenAlg: c.IDTokenAlg, SectorHost: c.SectorHost, Region: c.Region,
 		TruecallerApp: c.TruecallerApp,

@@ -16,6 +16,7 @@ import (
 const (
 	methodPush   = "push"
 	methodOneTap = "onetap"
+	methodNative = "native"
 )
 
 // appConfig is one Truecaller app of the configuration, with its key there.
@@ -37,6 +38,9 @@ func appsOf(c Config) []appConfig {
 func appDefaults(c *TruecallerConfig) {
 	if len(c.Methods) == 0 {
 		c.Methods = []string{methodPush}
+	}
+	if c.OAuthURL == "" {
+		c.OAuthURL = "https://oauth-account-noneu.truecaller.com"
 	}
 	if c.APIURL == "" {
 		c.APIURL = "https://api4.truecaller.com"
@@ -77,6 +81,21 @@ func checkApp(c appConfig, d *decoder) truecaller.App {
 	if c.AppName == "" {
 		d.wrong(c.key+".app_name", "missing; write the name that the phone shows")
 	}
+	for i, method := range c.Methods {
+		if method != methodPush && method != methodOneTap && method != methodNative {
+			d.wrong(fmt.Sprintf("%s.methods[%d]", c.key, i), "%q: use push, onetap or native", method)
+		}
+	}
+	app.WithoutPush = !slices.Contains(c.Methods, methodPush)
+	checkNative(c, &app, d)
+	if slices.Contains(c.Methods, methodOneTap) {
+		app.OneTap = checkOneTap(c, d)
+	} else if c.OneTap != (OneTapConfig{}) {
+		d.wrong(c.key+".onetap", "is for the method onetap, which is not among %s.methods", c.key)
+	}
+	if app.NativeOnly() {
+		return app
+	}
 	app.Key = secret(c.key+".app_key", c.AppKey, c.AppKeyFile, d, func(text string) string {
 		if strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }) {
 			return "has spaces or characters that no appKey has; it must be the appKey alone"
@@ -88,18 +107,24 @@ func checkApp(c appConfig, d *decoder) truecaller.App {
 	for i, text := range c.ProfileURLs {
 		app.Profiles = append(app.Profiles, endpoint(fmt.Sprintf("%s.profile_urls[%d]", c.key, i), text, d))
 	}
-	for i, method := range c.Methods {
-		if method != methodPush && method != methodOneTap {
-			d.wrong(fmt.Sprintf("%s.methods[%d]", c.key, i), "%q: use push or onetap", method)
-		}
-	}
-	app.WithoutPush = !slices.Contains(c.Methods, methodPush)
-	if slices.Contains(c.Methods, methodOneTap) {
-		app.OneTap = checkOneTap(c, d)
-	} else if c.OneTap != (OneTapConfig{}) {
-		d.wrong(c.key+".onetap", "is for the method onetap, which is not among %s.methods", c.key)
-	}
 	return app
+}
+
+// checkNative reads what the method native needs.
+func checkNative(c appConfig, app *truecaller.App, d *decoder) {
+	key, id := c.key+".native_client_id", strings.TrimSpace(c.NativeClientID)
+	switch has := slices.Contains(c.Methods, methodNative); {
+	case has && id == "":
+		d.wrong(key, "missing; the method native needs the OAuth client id of the Android app in Truecaller's portal")
+	case !has && id != "":
+		d.wrong(key, "is for the method native, which is not among %s.methods", c.key)
+	case strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r > '~' }):
+		d.wrong(key, "%q has spaces or characters that no client id has", id)
+	}
+	oauth := endpoint(c.key+".oauth_url", c.OAuthURL, d)
+	if id != "" {
+		app.NativeClientID, app.OAuth = id, oauth
+	}
 }
 
 // callbackSecretMistake says what is wrong with a callback secret, "" for

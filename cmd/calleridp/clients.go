@@ -33,6 +33,7 @@ func clientAdd(ctx context.Context, args []string, out io.Writer) error {
 	f.StringVar(&c.Name, "name", "", "the `name` that people see")
 	f.Var(&redirects, "redirect-uri", "`address` to which people are sent back; may be repeated")
 	f.BoolVar(&c.Public, "public", false, "it cannot keep a secret: a browser or phone application")
+	f.BoolVar(&c.Native, "native", false, "it is an Android application with Truecaller's SDK, and brings the SDK's codes to the token endpoint")
 	f.Var(&logouts, "post-logout-redirect-uri", "`address` to which people are sent after signing out; may be repeated")
 	f.Var(&origins, "origin", "browser `origin` that may call the token endpoint and userinfo; may be repeated")
 	f.Var(&scopes, "scope", "a `scope` it may ask for; may be repeated; default all")
@@ -56,7 +57,7 @@ func clientAdd(ctx context.Context, args []string, out io.Writer) error {
 	switch {
 	case c.Name == "":
 		return usageError("--name NAME is missing; people see it when they sign in")
-	case len(redirects) == 0:
+	case len(redirects) == 0 && !c.Native:
 		return usageError("--redirect-uri ADDRESS is missing; it is in the application's own documentation")
 	}
 	c.RedirectURIs, c.PostLogoutRedirectURIs, c.AllowedOrigins = redirects, logouts, origins
@@ -165,6 +166,9 @@ func writeClient(out io.Writer, c admin.Client, asJSON bool) error {
 	row("client_secret", c.Secret)
 	row("name", c.Name)
 	row("kind", kindOf(c))
+	if c.Native {
+		row("native", "true")
+	}
 	row("redirect_uris", strings.Join(c.RedirectURIs, " "))
 	row("post_logout_redirect_uris", strings.Join(c.PostLogoutRedirectURIs, " "))
 	row("allowed_origins", strings.Join(c.AllowedOrigins, " "))

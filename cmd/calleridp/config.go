@@ -123,12 +123,20 @@ type TruecallerConfig struct {
 	CallbackSecretFile string `yaml:"callback_secret_file"`
 	CallbackSecret     string `yaml:"callback_secret" secret:"environment"`
 	// Methods are the ways to reach people: push (they type their number and the
-	// phone rings) and onetap (on Android phones, a button opens Truecaller).
-	// Default push. With onetap the appKey is part of a link that everybody can
+	// phone rings), onetap (on Android phones, a button opens Truecaller) and native
+	// (Android applications with Truecaller's SDK, which bring its codes to the token
+	// endpoint). Default push. An app with native alone needs neither app_key nor
+	// callback_secret. With onetap the appKey is part of a link that everybody can
 	// read: it is no secret then.
 	Methods []string `yaml:"methods"`
 	// OneTap is how Truecaller's dialog looks when the button opens it.
 	OneTap OneTapConfig `yaml:"onetap"`
+	// NativeClientID is the OAuth client id that Truecaller's portal shows for an
+	// Android app. Required for the method native.
+	NativeClientID string `yaml:"native_client_id"`
+	// OAuthURL is where codes of native applications are redeemed, and their
+	// profiles fetched. Default https://oauth-account-noneu.truecaller.com.
+	OAuthURL string `yaml:"oauth_url"`
 	// APIURL is where pushes are asked for. Default https://api4.truecaller.com.
 	APIURL string `yaml:"api_url"`
 	// ProfileURLs are where profiles may be fetched; a callback can only choose
@@ -186,7 +194,12 @@ type ClientConfig struct {
 	Secret string `yaml:"secret" secret:"dev"`
 	// Public says that it cannot keep a secret: a browser or phone application.
 	Public bool `yaml:"public"`
-	// RedirectURIs are where people may be sent back to, compared whole. Required.
+	// Native says that it is an Android application with Truecaller's SDK, which
+	// brings the SDK's codes to the token endpoint (token exchange, RFC 8693). Its
+	// Truecaller app must have the method native.
+	Native bool `yaml:"native"`
+	// RedirectURIs are where people may be sent back to, compared whole. Required,
+	// unless it is native: without them nobody signs in there through a browser.
 	RedirectURIs []string `yaml:"redirect_uris"`
 	// PostLogoutRedirectURIs are the same after signing out.
 	PostLogoutRedirectURIs []string `yaml:"post_logout_redirect_uris"`

@@ -156,8 +156,8 @@ func TestExampleConfiguration(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(full.TruecallerApps) != 1 || full.apps[1].ID != "shop" {
-		t.Errorf("the second app of the example: %+v", full.TruecallerApps)
+	if len(full.TruecallerApps) != 2 || full.apps[1].ID != "shop" || full.apps[1].NativeOnly() || full.apps[2].ID != "android" || !full.apps[2].NativeOnly() {
+		t.Errorf("the other apps of the example: %+v", full.TruecallerApps)
 	}
 	full.UI = UIConfig{}
 	full.TrustedProxies, full.Subject, full.TruecallerApps = nil, SubjectConfig{}, plain.TruecallerApps // these have no default to show

@@ -121,7 +121,7 @@ func dev(ctx context.Context, args []string, out io.Writer) error {
 	}
 
 	sim := simulator.New(simulator.Config{
-		AppName: s.apps[0].Name, AppKey: s.apps[0].Key, Log: log,
+		AppName: s.apps[0].Name, AppKey: s.apps[0].Key, NativeClientID: s.apps[0].NativeClientID, Log: log,
 		CallbackURL: issuer + callbackPath(s.apps[0]), HTTP: trust,
 	})
 	defer sim.Close()
@@ -188,7 +188,8 @@ func devSettings(o devFlags, issuer, phoneURL, shopURL string) (settings, error)
 		Issuer: issuer, DataDir: o.data, MasterKeyFile: masterFile, DefaultRegion: "SE",
 		Truecaller: TruecallerConfig{
 			AppName: "Demo shop", AppKey: "simulated-app-key", CallbackSecret: "simulated-callback-secret-on-loopback-only",
-			APIURL: phoneURL, ProfileURLs: []string{phoneURL}, Methods: []string{methodPush, methodOneTap},
+			APIURL: phoneURL, ProfileURLs: []string{phoneURL}, Methods: []string{methodPush, methodOneTap, methodNative},
+			NativeClientID: "simulated-native-client-id", OAuthURL: phoneURL,
 		},
 		Limits:    LimitsConfig{Number: wide, Network: wide, Client: wide, Deployment: wide},
 		Lifetimes: LifetimesConfig{Attempt: duration(o.attemptLife)},
@@ -199,6 +200,7 @@ func devSettings(o devFlags, issuer, phoneURL, shopURL string) (settings, error)
 			{ID: "demo-third", Name: "Somebody else's demo", Secret: "demo-third-secret", Consent: "remember", RedirectURIs: redirects},
 			{ID: "demo-es256", Name: "Demo with ES256", Secret: "demo-es256-secret", RedirectURIs: redirects, IDTokenAlg: "ES256"},
 			{ID: "demo-public", Name: "Public demo", Public: true, RedirectURIs: append([]string{"http://127.0.0.1/callback"}, redirects...), AllowedOrigins: []string{shopURL}},
+			{ID: "demo-native", Name: "Demo for Android", Public: true, Native: true},
 		},
 	}
 	if o.verbose || o.json {

@@ -24,7 +24,7 @@ type Client struct {
 	LogoURI                string   `json:"logo_uri,omitempty"`
 	TOSURI                 string   `json:"tos_uri,omitempty"`
 	PolicyURI              string   `json:"policy_uri,omitempty"`
-	RedirectURIs           []string `json:"redirect_uris"`
+	RedirectURIs           []string `json:"redirect_uris,omitempty"`
 	PostLogoutRedirectURIs []string `json:"post_logout_redirect_uris,omitempty"`
 	Scope                  string   `json:"scope,omitempty"` // with spaces between; "" for all
 	IDTokenAlg             string   `json:"id_token_signed_response_alg,omitempty"`
@@ -32,6 +32,7 @@ type Client struct {
 	DefaultMaxAge          *int64   `json:"default_max_age,omitempty"`
 
 	Public         bool     `json:"public,omitempty"` // token_endpoint_auth_method none
+	Native         bool     `json:"native,omitempty"`
 	AllowedOrigins []string `json:"allowed_origins,omitempty"`
 	SectorHost     string   `json:"sector_host,omitempty"`
 	Region         string   `json:"region,omitempty"`
@@ -156,7 +157,7 @@ func registered(in Client) (client.Client, error) {
 		ID: in.ID, Name: in.Name, URI: in.URI, LogoURI: in.LogoURI, TOSURI: in.TOSURI, PolicyURI: in.PolicyURI,
 		RedirectURIs: in.RedirectURIs, PostLogoutRedirectURIs: in.PostLogoutRedirectURIs, AllowedOrigins: in.AllowedOrigins,
 		Scopes: strings.Fields(in.Scope), IDTokenAlg: in.IDTokenAlg, SectorHost: in.SectorHost, Region: in.Region,
-		Public: in.Public, WithoutPKCE: in.WithoutPKCE, Colour: in.Colour, ColourDark: in.ColourDark, TruecallerApp: in.TruecallerApp,
+		Public: in.Public, Native: in.Native, WithoutPKCE: in.WithoutPKCE, Colour: in.Colour, ColourDark: in.ColourDark, TruecallerApp: in.TruecallerApp,
 	}
 	consent, ok := client.ParseConsent(in.Consent)
 	if !ok {
@@ -186,7 +187,7 @@ func shown(c client.Client) Client {
 		RedirectURIs: c.RedirectURIs, PostLogoutRedirectURIs: c.PostLogoutRedirectURIs, AllowedOrigins: c.AllowedOrigins,
 		Scope: strings.Join(c.Scopes, " "), IDTokenAlg: c.SigningAlg(), SectorHost: c.SectorHost, Region: c.Region,
 		Consent: string(c.Consent),
-		Public:  c.Public, WithoutPKCE: c.WithoutPKCE, Colour: c.Colour, ColourDark: c.ColourDark, TruecallerApp: c.TruecallerApp, Created: c.Created, FromConfig: c.FromConfig,
+		Public:  c.Public, Native: c.Native, WithoutPKCE: c.WithoutPKCE, Colour: c.Colour, ColourDark: c.ColourDark, TruecallerApp: c.TruecallerApp, Created: c.Created, FromConfig: c.FromConfig,
 	}
 	if c.Pairwise {
 		out.SubjectType = "pairwise"

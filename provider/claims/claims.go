@@ -38,6 +38,24 @@ var Names = []string{
 // without a name, and a number, however masked, is no name.
 const nobody = "Truecaller user"
 
+// Told are those of the scopes for which a profile of Truecaller's OAuth
+// interface tells something. It has what the person granted to one application;
+// what is known of them from other sign-ins is not that application's (RFC 6749
+// §3.3: the scope may be less than what was asked for).
+func Told(p truecaller.Profile, scopes []string) []string {
+	told := map[string]bool{
+		OpenID: true, OfflineAccess: true, Phone: len(p.Numbers) > 0, Profile: p.Describes(),
+		Email: p.Email != "", Address: len(p.Addresses) > 0, Truecaller: false, // nothing of it is in there
+	}
+	var out []string
+	for _, scope := range scopes {
+		if told[scope] {
+			out = append(out, scope)
+		}
+	}
+	return out
+}
+
 // Add writes the claims that the scopes ask for. sub is the subject as this
 // client knows it, which is not p.Sub for a pairwise client.
 func Add(o *Object, p subject.Person, sub string, scopes []string) {

@@ -36,6 +36,31 @@ func full() truecaller.Profile {
 	}
 }
 
+// A native application has a scope when Truecaller has told it something for it.
+func TestTold(t *testing.T) {
+	number := person(t, truecaller.Profile{}).Number
+	for _, row := range []struct {
+		what string
+		told truecaller.Profile
+		want string
+	}{
+		{"nothing", truecaller.Profile{}, "openid offline_access"},
+		{"a number", truecaller.Profile{Numbers: []phone.Number{number}}, "openid phone offline_access"},
+		{"a name", truecaller.Profile{LastName: "Rao"}, "openid profile offline_access"},
+		{"a picture", truecaller.Profile{AvatarURL: "https://img.example/a.png"}, "openid profile offline_access"},
+		{"an e-mail address", truecaller.Profile{Email: "asha@example.com"}, "openid email offline_access"},
+		{"an address", truecaller.Profile{Addresses: []truecaller.Address{{City: "Pune"}}}, "openid address offline_access"},
+		{"what only other profiles have", truecaller.Profile{UserID: "17", CompanyName: "A&C", URL: "https://asha.example"}, "openid offline_access"},
+	} {
+		if got := strings.Join(Told(row.told, Scopes), " "); got != row.want {
+			t.Errorf("%s: %s, want %s", row.what, got, row.want)
+		}
+	}
+	if got := Told(full(), []string{Phone, "cheese"}); len(got) != 0 {
+		t.Errorf("more than was asked for: %v", got)
+	}
+}
+
 func TestAdd(t *testing.T) {
 	p := person(t, full())
 	for _, row := range []struct{ scopes, want string }{

@@ -39,6 +39,7 @@ type Client struct {
 	SectorHost    string // the sector of a pairwise client; by default its redirect host
 	DefaultMaxAge *time.Duration
 	Region        string // default region for phone numbers, ISO 3166-1 alpha-2; "": the deployment's
+	Native        bool   // an Android application that may bring codes of Truecaller's SDK (token exchange, RFC 8693)
 	TruecallerApp string // whose people are asked through it; "": the deployment's first
 	Consent       Consent
 

@@ -62,7 +62,8 @@ func Validate(c Client) []Problem {
 	} else if len(c.SecretHashes) == 0 {
 		add("secret", "is missing; a client without one must be public")
 	}
-	if len(c.RedirectURIs) == 0 {
+	// A native application may do without: nobody is sent back to it.
+	if len(c.RedirectURIs) == 0 && !c.Native {
 		add("redirect_uris", "is empty")
 	}
 	for _, uri := range c.RedirectURIs {
@@ -99,6 +100,9 @@ func Validate(c Client) []Problem {
 	}
 	if c.DefaultMaxAge != nil && *c.DefaultMaxAge < 0 {
 		add("default_max_age", "is negative")
+	}
+	if c.Native && c.Consent != ConsentNone {
+		add("native", "is for the operator's own applications: there is no page that could ask for consent")
 	}
 	if _, ok := ParseConsent(string(c.Consent)); !ok {
 		add("consent", "%q is unknown; there are none, remember and always", c.Consent)

@@ -29,6 +29,10 @@ func TestValidate(t *testing.T) {
 			c.LogoURI, c.PostLogoutRedirectURIs, c.AllowedOrigins = "https://app.example/l.png", []string{"https://app.example/"}, []string{"https://app.example", "http://localhost:3000"}
 			c.Scopes, c.IDTokenAlg, c.Pairwise, c.Region = []string{"openid", "phone"}, "EdDSA", true, "IN"
 		}, ""},
+		{"native", func(c *Client) { c.Native, c.Public, c.SecretHashes, c.RedirectURIs = true, true, nil, nil }, ""},
+		{"native with a browser too", func(c *Client) { c.Native = true }, ""},
+		{"native and pairwise", func(c *Client) { c.Native, c.RedirectURIs, c.Pairwise = true, nil, true }, "sector_host"},
+		{"native of a third party", func(c *Client) { c.Native, c.Consent = true, ConsentRemember }, "native"},
 		{"no id", func(c *Client) { c.ID = "" }, "id"},
 		{"id with a colon", func(c *Client) { c.ID = "a:b" }, "id"},
 		{"id with a space", func(c *Client) { c.ID = "a b" }, "id"},

@@ -42,6 +42,7 @@ func (r *clientRecord) fields(c *codec) {
 	c.time(&r.Created)
 	c.flag(&r.FromConfig)
 	text(c, &r.Consent)
+	c.flag(&r.Native)
 }
 
 // Client implements client.Store.

@@ -70,7 +70,7 @@ func TestDevRegistersTheClientsOfAFile(t *testing.T) {
 	}
 	server := harness.Dev(t, "--clients", file)
 	listed := good(t, "client", "list", "--socket", filepath.Join(server.Data, "admin.sock"))
-	for _, id := range []string{"conformance-1", "demo ", "demo2", "demo-third", "demo-es256", "demo-public"} {
+	for _, id := range []string{"conformance-1", "demo ", "demo2", "demo-third", "demo-es256", "demo-public", "demo-native"} {
 		if !strings.Contains(listed, id) {
 			t.Errorf("no client %s in\n%s", id, listed)
 		}
@@ -154,6 +154,10 @@ func TestClientsOfARunningServer(t *testing.T) {
 		t.Errorf("a public client:\n%s", public)
 	}
 	fails := func(says string, args ...string) { t.Helper(); one(t, says, append(args, config...)...) }
+	native := command("client", "add", "--id", "android", "--name", "Android", "--public", "--native")
+	if !strings.Contains(native, "native") || strings.Contains(native, "redirect_uris") || !strings.Contains(command("client", "show", "android", "--json"), `"native": true`) {
+		t.Errorf("a native client:\n%s", native)
+	}
 	fails("there is no client nobody", "client", "show", "nobody")
 	fails("client app is public and has no secret", "client", "rotate-secret", "app")
 	fails("there is a client app already", "client", "add", "--id", "app", "--name", "App", "--redirect-uri", "https://a.example.com/cb")
