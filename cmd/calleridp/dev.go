@@ -120,10 +120,11 @@ func dev(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 
-	sim := simulator.New(simulator.Config{
-		AppName: s.apps[0].Name, AppKey: s.apps[0].Key, NativeClientID: s.apps[0].NativeClientID, Log: log,
-		CallbackURL: issuer + callbackPath(s.apps[0]), HTTP: trust,
-	})
+	var registered []simulator.App
+	for _, app := range s.apps {
+		registered = append(registered, simulator.App{Name: app.Name, Key: app.Key, CallbackURL: issuer + callbackPath(app), NativeClientID: app.NativeClientID})
+	}
+	sim := simulator.New(simulator.Config{Apps: registered, Log: log, HTTP: trust})
 	defer sim.Close()
 	application := demo.New(demo.Config{
 		Issuer: issuer, ClientID: "demo", ClientSecret: "demo-secret", BaseURL: shopURL, Phone: phoneURL, HTTP: trust, Log: log,
@@ -191,12 +192,16 @@ func devSettings(o devFlags, issuer, phoneURL, shopURL string) (settings, error)
 			APIURL: phoneURL, ProfileURLs: []string{phoneURL}, Methods: []string{methodPush, methodOneTap, methodNative},
 			NativeClientID: "simulated-native-client-id", OAuthURL: phoneURL,
 		},
+		TruecallerApps: []TruecallerConfig{{
+			ID: "second", AppName: "Second demo", AppKey: "second-simulated-app-key", CallbackSecret: "second-callback-secret-on-loopback-only",
+			APIURL: phoneURL, ProfileURLs: []string{phoneURL}, Methods: []string{methodPush, methodOneTap},
+		}},
 		Limits:    LimitsConfig{Number: wide, Network: wide, Client: wide, Deployment: wide},
 		Lifetimes: LifetimesConfig{Attempt: duration(o.attemptLife)},
 		Log:       LogConfig{Level: "warn", Format: "text"},
 		Clients: []ClientConfig{
 			{ID: "demo", Name: "Demo shop", Secret: "demo-secret", RedirectURIs: redirects, PostLogoutRedirectURIs: []string{shopURL + "/"}},
-			{ID: "demo2", Name: "Second demo", Secret: "demo2-secret", RedirectURIs: redirects, PostLogoutRedirectURIs: []string{shopURL + "/"}},
+			{ID: "demo2", Name: "Second demo", Secret: "demo2-secret", TruecallerApp: "second", RedirectURIs: redirects, PostLogoutRedirectURIs: []string{shopURL + "/"}},
 			{ID: "demo-third", Name: "Somebody else's demo", Secret: "demo-third-secret", Consent: "remember", RedirectURIs: redirects},
 			{ID: "demo-es256", Name: "Demo with ES256", Secret: "demo-es256-secret", RedirectURIs: redirects, IDTokenAlg: "ES256"},
 			{ID: "demo-public", Name: "Public demo", Public: true, RedirectURIs: append([]string{"http://127.0.0.1/callback"}, redirects...), AllowedOrigins: []string{shopURL}},

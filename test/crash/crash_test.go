@@ -20,7 +20,7 @@ import (
 // Truecaller will not send it again. After a restart the sign-in completes
 // (invariants 4 and 8).
 func TestInvariant8_KilledBetweenCallbackAndProfile(t *testing.T) {
-	sim := simulator.New(simulator.Config{AppName: "Test", AppKey: harness.AppKey})
+	sim := simulator.New(simulator.Config{Apps: []simulator.App{{Name: "Test", Key: harness.AppKey}}})
 	defer sim.Close()
 	handler := sim.Handler()
 	// Until the server has been killed, profiles do not come.
@@ -37,7 +37,7 @@ func TestInvariant8_KilledBetweenCallbackAndProfile(t *testing.T) {
 	defer truecaller.Close()
 
 	server := harness.Serve(t, truecaller.URL, "")
-	sim.CallbackURL = server.CallbackURL()
+	sim.Apps[0].CallbackURL = server.CallbackURL()
 
 	browser := harness.NewBrowser(t, server.Issuer)
 	verifier := oauth2.GenerateVerifier()
@@ -70,7 +70,7 @@ func TestInvariant8_KilledBetweenCallbackAndProfile(t *testing.T) {
 // kill -9 while the push is on its way: the attempt is on disk before the push,
 // so that its callback is known after the restart.
 func TestKilledDuringThePush(t *testing.T) {
-	sim := simulator.New(simulator.Config{AppName: "Test", AppKey: harness.AppKey})
+	sim := simulator.New(simulator.Config{Apps: []simulator.App{{Name: "Test", Key: harness.AppKey}}})
 	defer sim.Close()
 	handler := sim.Handler()
 	arrived, answer := make(chan struct{}, 1), make(chan struct{})
@@ -83,7 +83,7 @@ func TestKilledDuringThePush(t *testing.T) {
 	}))
 	defer truecaller.Close()
 	server := harness.Serve(t, truecaller.URL, "")
-	sim.CallbackURL = server.CallbackURL()
+	sim.Apps[0].CallbackURL = server.CallbackURL()
 
 	browser := harness.NewBrowser(t, server.Issuer)
 	config := oauth2.Config{ClientID: "demo", RedirectURL: "http://127.0.0.1:1/callback", Scopes: []string{"openid"}, Endpoint: oauth2.Endpoint{AuthURL: server.Issuer + "/authorize"}}

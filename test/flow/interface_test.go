@@ -124,7 +124,7 @@ func pathEscape(id string) string {
 // person hears only that it does not work now.
 func TestAWrongAppKeyIsTheOperatorsError(t *testing.T) {
 	t.Parallel()
-	sim := simulator.New(simulator.Config{AppName: "Test", AppKey: "the right one"})
+	sim := simulator.New(simulator.Config{Apps: []simulator.App{{Name: "Test", Key: "the right one"}}})
 	defer sim.Close()
 	truecaller := httptest.NewServer(sim.Handler())
 	defer truecaller.Close()

@@ -44,7 +44,7 @@ func told(page harness.Page) string {
 // does not answer, 17 has no account, and not a word differs.
 func TestInvariant7_PagesDoNotTellWhoHasAnAccount(t *testing.T) {
 	t.Parallel()
-	sim := simulator.New(simulator.Config{AppName: "Test", AppKey: harness.AppKey, CallbackURL: "http://127.0.0.1:1/", HTTP: http.DefaultClient,
+	sim := simulator.New(simulator.Config{Apps: []simulator.App{{Name: "Test", Key: harness.AppKey, CallbackURL: "http://127.0.0.1:1/"}}, HTTP: http.DefaultClient,
 		Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
 	defer sim.Close()
 	truecaller := httptest.NewServer(sim.Handler())

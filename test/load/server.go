@@ -152,7 +152,7 @@ func simulate(args []string) {
 		fmt.Fprintln(os.Stderr, "load: simulator:", err)
 		os.Exit(1)
 	}
-	sim := simulator.New(simulator.Config{AppName: "Load", AppKey: appKey, CallbackURL: args[0], ApproveAll: true})
+	sim := simulator.New(simulator.Config{Apps: []simulator.App{{Name: "Load", Key: appKey, CallbackURL: args[0]}}, ApproveAll: true})
 	fmt.Printf("http://%s\n", l.Addr())
 	http.Serve(l, sim.Handler())
 }

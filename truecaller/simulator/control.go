@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -18,9 +19,10 @@ import (
 //
 //	POST /v1/apps/requests             the push interface
 //	GET  /v1/default                   the profile interface
-//	GET  /                             the phone
+//	GET  /, GET /phone                 the phone
 //	GET  /sim/requests?phone=          what is pending, as JSON
-//	POST /sim/requests/{id}/{decision} approve, decline or expire
+//	POST /sim/open                     opens a one-tap link on a phone
+//	POST /sim/requests/{id}/{decision} approve, decline, another (one-tap) or expire
 //	POST /sim/callback                 sends a callback of the caller's choosing
 //	GET  /sim/log                      everything that happened
 func (s *Simulator) Handler() http.Handler {
@@ -29,8 +31,12 @@ func (s *Simulator) Handler() http.Handler {
 	r.Get("/v1/default", s.profile)
 	s.nativeRoutes(r)
 	r.Get("/", s.phonePage)
+	r.Get("/phone", s.phonePage)
+	r.Get("/phone/open", s.phoneForm)
 	// A page of another site must not press the phone's buttons.
 	guarded := http.NewCrossOriginProtection()
+	r.Method(http.MethodPost, "/sim/open", guarded.Handler(http.HandlerFunc(s.open)))
+	r.Method(http.MethodPost, "/phone/open", guarded.Handler(http.HandlerFunc(s.phoneOpen)))
 	r.Method(http.MethodPost, "/phone", guarded.Handler(http.HandlerFunc(s.phoneDecision)))
 	r.Get("/sim/requests", s.pending)
 	r.Method(http.MethodPost, "/sim/requests/*", guarded.Handler(http.HandlerFunc(s.controlDecision)))
@@ -47,18 +53,24 @@ func (s *Simulator) Handler() http.Handler {
 // Pending is a request that nobody has decided.
 type Pending struct {
 	RequestID string    `json:"requestId"`
+	Kind      string    `json:"kind"` // push or onetap
 	Phone     string    `json:"phone"`
 	App       string    `json:"app"`
 	Received  time.Time `json:"received"`
+	Link      *Link     `json:"link,omitempty"` // of one-tap
 }
 
-func (s *Simulator) open(phone string) []Pending {
+func (s *Simulator) waiting(phone string) []Pending {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	open := []Pending{}
 	for _, req := range s.requests {
 		if req.Decided == "" && (phone == "" || req.Number == phone) && time.Since(req.Received) < 10*time.Minute {
-			open = append(open, Pending{req.ID, req.Number, req.App, req.Received})
+			p := Pending{RequestID: req.ID, Kind: "push", Phone: req.Number, App: req.app.Name, Received: req.Received, Link: req.Link}
+			if req.Link != nil {
+				p.Kind, p.App = "onetap", req.Link.PartnerName
+			}
+			open = append(open, p)
 		}
 	}
 	slices.Reverse(open) // newest first
@@ -66,7 +78,7 @@ func (s *Simulator) open(phone string) []Pending {
 }
 
 func (s *Simulator) pending(w http.ResponseWriter, r *http.Request) {
-	reply(w, http.StatusOK, marshal(s.open(r.URL.Query().Get("phone"))))
+	reply(w, http.StatusOK, marshal(s.waiting(r.URL.Query().Get("phone"))))
 }
 
 func (s *Simulator) find(id string) *request {
@@ -89,8 +101,8 @@ func (s *Simulator) controlDecision(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case err != nil || req == nil:
 		reply(w, http.StatusNotFound, []byte(`{"error":"no such request"}`))
-	case decision != "approve" && decision != "decline" && decision != "expire":
-		reply(w, http.StatusNotFound, []byte(`{"error":"decide approve, decline or expire"}`))
+	case decision != "approve" && decision != "decline" && decision != "expire" && (decision != "another" || req.Link == nil):
+		reply(w, http.StatusNotFound, []byte(`{"error":"decide approve, decline or expire, and another for one-tap"}`))
 	case !s.decide(req, decision):
 		reply(w, http.StatusConflict, []byte(`{"error":"decided already"}`))
 	default:
@@ -119,8 +131,8 @@ func (s *Simulator) sendCallback(w http.ResponseWriter, r *http.Request) {
 		reply(w, http.StatusBadRequest, []byte(`{"error":"send {\"url\": ..., \"body\": ...}"}`))
 		return
 	}
-	if in.URL == "" {
-		in.URL = s.CallbackURL
+	if in.URL == "" && len(s.Apps) > 0 {
+		in.URL = s.Apps[0].CallbackURL
 	}
 	body := []byte(in.Body)
 	var text string
@@ -128,7 +140,7 @@ func (s *Simulator) sendCallback(w http.ResponseWriter, r *http.Request) {
 		body = []byte(text)
 	}
 	begun := time.Now()
-	status, err := s.callback(in.URL, body)
+	status, err := s.post(in.URL, body)
 	if err != nil {
 		reply(w, http.StatusBadGateway, marshal(map[string]string{"error": err.Error()}))
 		return
@@ -142,6 +154,14 @@ var files embed.FS
 var phoneTemplate = template.Must(template.ParseFS(files, "phone.html"))
 
 func (s *Simulator) phonePage(w http.ResponseWriter, r *http.Request) {
+	s.showPhone(w, map[string]any{"Open": s.waiting(r.URL.Query().Get("number"))})
+}
+
+func (s *Simulator) phoneForm(w http.ResponseWriter, _ *http.Request) {
+	s.showPhone(w, map[string]any{"Form": true, "Open": nil})
+}
+
+func (s *Simulator) showPhone(w http.ResponseWriter, shown map[string]any) {
 	css, err := files.ReadFile("phone.css")
 	if err != nil {
 		panic(err) // it is embedded
@@ -152,9 +172,8 @@ func (s *Simulator) phonePage(w http.ResponseWriter, r *http.Request) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	nonce := rand64()
 	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'nonce-"+nonce+"'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
-	err = phoneTemplate.Execute(w, map[string]any{
-		"Nonce": nonce, "CSS": template.CSS(css), "Open": s.open(r.URL.Query().Get("number")),
-	})
+	shown["Nonce"], shown["CSS"] = nonce, template.CSS(css)
+	err = phoneTemplate.Execute(w, shown)
 	if err != nil && s.Log != nil {
 		s.Log.Error("the phone page", "error", err)
 	}
@@ -163,8 +182,18 @@ func (s *Simulator) phonePage(w http.ResponseWriter, r *http.Request) {
 func (s *Simulator) phoneDecision(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 16<<10)
 	decision := r.PostFormValue("decision")
-	if req := s.find(r.PostFormValue("request")); req != nil && (decision == "approve" || decision == "decline") {
+	if req := s.find(r.PostFormValue("request")); req != nil && (decision == "approve" || decision == "decline" || decision == "another" && req.Link != nil) {
 		s.decide(req, decision)
+	}
+	http.Redirect(w, r, "/", http.StatusSeeOther)
+}
+
+// phoneOpen opens a link that somebody has pasted.
+func (s *Simulator) phoneOpen(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, 16<<10)
+	if _, err := s.openLink(strings.TrimSpace(r.PostFormValue("link")), r.PostFormValue("phone"), "http://"+r.Host); err != nil {
+		http.Error(w, err.Error(), http.StatusUnprocessableEntity)
+		return
 	}
 	http.Redirect(w, r, "/", http.StatusSeeOther)
 }

@@ -145,7 +145,7 @@ func (s *Simulator) redeem(r *http.Request) (status int, body []byte, number str
 		return refuse(http.StatusBadRequest, "Unsupported grant type")
 	case r.PostFormValue("client_id") == "" || code == "" || verifier == "":
 		return refuse(http.StatusBadRequest, "Parameters are empty")
-	case r.PostFormValue("client_id") != s.NativeClientID:
+	case !slices.ContainsFunc(s.Apps, func(app App) bool { return app.NativeClientID == r.PostFormValue("client_id") }):
 		return refuse(http.StatusForbidden, "Invalid client id")
 	}
 	s.mu.Lock()

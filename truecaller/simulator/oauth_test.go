@@ -131,7 +131,7 @@ func TestTokenEndpointRefuses(t *testing.T) {
 
 func TestCodesAndTokensExpire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := New(Config{NativeClientID: "native-id"})
+		s := New(Config{Apps: []App{{NativeClientID: "native-id"}}})
 		defer s.Close()
 		s.codes["c"] = &nativeCode{number: fiction + "05", challenge: challengeOf(pkceVerifier), expires: time.Now().Add(codeLife)}
 		time.Sleep(codeLife + 1)

@@ -16,17 +16,22 @@ import (
 
 // Config is what a Simulator needs.
 type Config struct {
-	// AppName and AppKey are the one registered app.
-	AppName, AppKey string
-	// NativeClientID is the app's OAuth client id, for native applications.
-	NativeClientID string
-	// CallbackURL is where its callbacks go.
-	CallbackURL string
+	// Apps are those that were registered in its portal. The first is the one
+	// whose callbacks tests make up.
+	Apps []App
 	// ApproveAll makes every number approve at once, for load tests.
 	ApproveAll bool
 	// HTTP delivers callbacks; nil for the usual one.
 	HTTP *http.Client
 	Log  *slog.Logger
+}
+
+// App is one registered app.
+type App struct {
+	Name           string // what the phone shows for a push
+	Key            string // the appKey, or partnerKey of a link
+	CallbackURL    string
+	NativeClientID string // OAuth client id, for native applications; "" for none
 }
 
 // Simulator is a running one.
@@ -38,8 +43,10 @@ type Simulator struct {
 
 	mu       sync.Mutex
 	requests []*request // oldest first
+	received int        // how many there were
 	byID     map[string]*request
 	tokens   map[string]*token
+	issued   []string       // the keys of tokens, oldest first
 	visits   map[string]int // how often a number has signed in
 
 	codes        map[string]*nativeCode
@@ -48,11 +55,14 @@ type Simulator struct {
 	log []Event
 }
 
-// request is one push.
+// request is one push, or one link that was opened.
 type request struct {
-	ID, State, Number, App string
-	Received               time.Time
-	Decided                string // "", approve, decline or expire
+	ID, State, Number string
+	app               *App
+	Link              *Link  // of one-tap; nil for a push
+	base              string // of one-tap: the simulator's own address
+	Received          time.Time
+	Decided           string // "", approve, decline, another or expire
 }
 
 type token struct {
@@ -67,16 +77,20 @@ type token struct {
 // Event is a line of the log.
 type Event struct {
 	At     time.Time       `json:"at"`
-	What   string          `json:"what"` // push, profile, callback, native code, native token, native userinfo
+	What   string          `json:"what"` // push, link, profile, callback, native code, native token, native userinfo
 	Phone  string          `json:"phone,omitempty"`
 	AppKey bool            `json:"app_key_present,omitempty"`
 	Body   json.RawMessage `json:"body,omitempty"`
 	Status int             `json:"status"`
+
+	Warnings []string `json:"warnings,omitempty"` // about a link
 }
 
 const (
 	keptRequests = 2000
 	keptEvents   = 2000
+	keptTokens   = 10_000
+	keptBody     = 4 << 10 // bytes of a body in the log
 	tokenLife    = 10 * time.Minute
 	foreign      = "https://profile4.truecaller.com.evil.example/v1/default"
 )

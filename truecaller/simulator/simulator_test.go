@@ -35,7 +35,7 @@ func newWorld(t *testing.T) *world {
 		}
 	}))
 	t.Cleanup(receiver.Close)
-	w.sim = New(Config{AppName: "Test", AppKey: "key", CallbackURL: receiver.URL, NativeClientID: "native-id"})
+	w.sim = New(Config{Apps: []App{{Name: "Test", Key: "key", CallbackURL: receiver.URL, NativeClientID: "native-id"}}})
 	t.Cleanup(w.sim.Close)
 	server := httptest.NewServer(w.sim.Handler())
 	t.Cleanup(server.Close)
@@ -273,11 +273,11 @@ func TestPhonePage(t *testing.T) {
 	if status != 200 || !strings.Contains(page, "+"+fiction+"07") || !strings.Contains(page, `value="approve"`) {
 		t.Fatalf("%d %s", status, page)
 	}
-	form := url.Values{"request": {w.sim.open("")[0].RequestID}, "decision": {"approve"}}.Encode()
+	form := url.Values{"request": {w.sim.waiting("")[0].RequestID}, "decision": {"approve"}}.Encode()
 	if status, _ := w.do("POST", "/phone", form, "Content-Type", "application/x-www-form-urlencoded", "Sec-Fetch-Site", "cross-site"); status != 403 {
 		t.Errorf("another site's form: %d", status)
 	}
-	if len(w.sim.open("")) != 1 {
+	if len(w.sim.waiting("")) != 1 {
 		t.Fatal("another site approved")
 	}
 	w.do("POST", "/phone", form, "Content-Type", "application/x-www-form-urlencoded", "Sec-Fetch-Site", "same-origin")

@@ -27,7 +27,8 @@ func (s *Simulator) push(w http.ResponseWriter, r *http.Request) {
 		s.record(Event{What: "push", Phone: number, AppKey: r.Header.Get("appKey") != "", Body: body, Status: status})
 		reply(w, status, out)
 	}
-	if r.Header.Get("appKey") != s.AppKey {
+	app := s.appByKey(r.Header.Get("appKey"))
+	if app == nil {
 		answer(http.StatusNotFound, []byte(`{"code":404,"message":"Invalid partner credentials."}`))
 		return
 	}
@@ -40,7 +41,7 @@ func (s *Simulator) push(w http.ResponseWriter, r *http.Request) {
 		answer(b.pushStatus, []byte(b.pushBody))
 		return
 	}
-	req := s.add(number, in.State)
+	req := s.add(app, number, in.State)
 	if b.overtakes {
 		s.decide(req, b.decision)
 	}
@@ -56,17 +57,35 @@ func (s *Simulator) push(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (s *Simulator) add(number, state string) *request {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	req := &request{State: state, Number: number, App: s.AppName, Received: time.Now()}
+// appByKey is the app with this key, nil if there is none.
+func (s *Simulator) appByKey(key string) *App {
+	for i := range s.Apps {
+		if s.Apps[i].Key == key && key != "" {
+			return &s.Apps[i]
+		}
+	}
+	return nil
+}
+
+func (s *Simulator) add(app *App, number, state string) *request {
+	req := &request{State: state, Number: number, app: app, Received: time.Now()}
 	// Truecaller has used both shapes: base64 of 20 bytes, padded, and 13
 	// lower-case letters and digits.
-	if len(s.requests)%2 == 0 {
+	s.mu.Lock()
+	even := s.received%2 == 0
+	s.mu.Unlock()
+	if even {
 		req.ID = base64.StdEncoding.EncodeToString(random(20))
 	} else {
 		req.ID = strings.ToLower(rand.Text()[:13])
 	}
+	return s.keep(req)
+}
+
+func (s *Simulator) keep(req *request) *request {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.received++
 	s.requests = append(s.requests, req)
 	s.byID[req.ID] = req
 	if len(s.requests) > keptRequests {
@@ -89,6 +108,9 @@ func (s *Simulator) decide(req *request, decision string) bool {
 	if req.State != "" {
 		body["state"] = req.State
 	}
+	if req.Link != nil {
+		body["endpoint"] = req.base + "/v1/default"
+	}
 	switch decision {
 	case "approve":
 		access := base64.RawURLEncoding.EncodeToString(random(48))
@@ -101,66 +123,75 @@ func (s *Simulator) decide(req *request, decision string) bool {
 			s.visits[req.Number]++
 			s.tokens[access].person = 1 + s.visits[req.Number]%2
 		}
-		time.AfterFunc(tokenLife, func() { s.forget(access) })
+		if s.issued = append(s.issued, access); len(s.issued) > keptTokens {
+			delete(s.tokens, s.issued[0])
+			s.issued = s.issued[1:]
+		}
 		body["accessToken"] = access
 		if b.endpoint != "" {
 			body["endpoint"] = b.endpoint
 		}
 	case "decline":
 		body["status"] = "user_rejected"
+	case "another":
+		body["status"] = "use_another_number"
 	default: // expire: nothing is ever sent
 		s.mu.Unlock()
 		return true
 	}
+	if body["accessToken"] == "" {
+		delete(body, "endpoint")
+	}
 	s.mu.Unlock()
 	for range max(1, b.callbacks) {
-		s.callback(s.CallbackURL, marshal(body))
+		s.callback(req.app.CallbackURL, marshal(body))
 	}
 	return true
 }
 
-func (s *Simulator) forget(access string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.tokens, access)
-}
-
-// callback posts a callback, and again after a 500, as Truecaller does.
-func (s *Simulator) callback(url string, body []byte) (status int, err error) {
+// callback delivers a callback, and again when it was not answered, or with a 500,
+// as Truecaller does.
+func (s *Simulator) callback(url string, body []byte) {
 	for try := range 4 {
 		if try > 0 {
 			select {
 			case <-time.After(time.Duration(try) * 500 * time.Millisecond):
 			case <-s.ctx.Done():
-				return status, s.ctx.Err()
+				return
 			}
 		}
-		r, err := http.NewRequestWithContext(s.ctx, http.MethodPost, url, bytes.NewReader(body))
-		if err != nil {
-			return 0, err
-		}
-		r.Header.Set("Content-Type", "application/json")
-		answer, err := s.http.Do(r)
-		if err != nil {
-			s.record(Event{What: "callback", Body: shortened(body)})
-			continue
-		}
-		io.Copy(io.Discard, answer.Body)
-		answer.Body.Close()
-		status = answer.StatusCode
-		s.record(Event{What: "callback", Body: shortened(body), Status: status})
-		if status != http.StatusInternalServerError {
-			break
+		if status, err := s.post(url, body); err == nil && status != http.StatusInternalServerError {
+			return
 		}
 	}
-	return status, nil
+}
+
+// post sends a callback once.
+func (s *Simulator) post(url string, body []byte) (status int, err error) {
+	r, err := http.NewRequestWithContext(s.ctx, http.MethodPost, url, bytes.NewReader(body))
+	if err != nil {
+		return 0, err
+	}
+	r.Header.Set("Content-Type", "application/json")
+	answer, err := s.http.Do(r)
+	if err != nil {
+		s.record(Event{What: "callback", Body: shortened(body)})
+		return 0, err
+	}
+	io.Copy(io.Discard, io.LimitReader(answer.Body, 64<<10))
+	answer.Body.Close()
+	s.record(Event{What: "callback", Body: shortened(body), Status: answer.StatusCode})
+	return answer.StatusCode, nil
 }
 
 // profile is GET /v1/default.
 func (s *Simulator) profile(w http.ResponseWriter, r *http.Request) {
-	access, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	access, bearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	s.mu.Lock()
 	t := s.tokens[access]
+	if !bearer {
+		t = nil
+	}
 	status := http.StatusOK
 	switch {
 	case t == nil || time.Now().After(t.expires):
@@ -186,7 +217,7 @@ func (s *Simulator) profile(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Simulator) record(e Event) {
-	if !json.Valid(e.Body) {
+	if len(e.Body) > keptBody || !json.Valid(e.Body) {
 		e.Body = nil
 	}
 	e.At = time.Now()
