@@ -204,7 +204,11 @@ func (p *Provider) exchangeProblem(w http.ResponseWriter, r *http.Request, c cli
 			return badRequest(known.description)
 		}
 	}
-	used, full := (*login.UsedError)(nil), (*limit.Exceeded)(nil)
+	used, full, down := (*login.UsedError)(nil), (*limit.Exceeded)(nil), (*truecaller.Unavailable)(nil)
+	wait := unavailablePause
+	if errors.As(err, &down) {
+		wait = time.Until(down.RetryAt)
+	}
 	switch {
 	case errors.As(err, &used):
 		p.codeUsedAgain(ctx, c, used.Before)
@@ -212,7 +216,9 @@ func (p *Provider) exchangeProblem(w http.ResponseWriter, r *http.Request, c cli
 	case errors.As(err, &full):
 		return later(http.StatusTooManyRequests, time.Until(full.RetryAt), "too many sign-ins; the subject_token is still good")
 	case errors.Is(err, truecaller.ErrExchangeUnavailable), errors.Is(err, truecaller.ErrProfileUnavailable), errors.Is(err, login.ErrState):
-		return later(http.StatusServiceUnavailable, unavailablePause, "Truecaller does not answer; ask the SDK for another code and try again")
+		return later(http.StatusServiceUnavailable, wait, "Truecaller does not answer; ask the SDK for another code and try again")
+	case down != nil:
+		return later(http.StatusServiceUnavailable, wait, "Truecaller does not answer; the subject_token is still good")
 	}
 	return p.broken(ctx, "token exchange by attempt "+string(a.ID), err)
 }

@@ -38,12 +38,20 @@ const (
 type oauthDouble struct {
 	mu       sync.Mutex
 	asked    []string
+	down     *truecaller.Unavailable
 	exchange error
 	userinfo error
 	profile  truecaller.Profile
 }
 
-func (d *oauthDouble) ExchangeCode(_ context.Context, app truecaller.App, code, given string) (string, error) {
+func (d *oauthDouble) AdmitExchange(truecaller.App) (*truecaller.Permit, error) {
+	if d.down != nil {
+		return nil, d.down
+	}
+	return &truecaller.Permit{}, nil
+}
+
+func (d *oauthDouble) ExchangeCode(_ context.Context, _ *truecaller.Permit, app truecaller.App, code, given string) (string, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.asked = append(d.asked, app.ID+" "+code)
@@ -447,6 +455,26 @@ func TestTokenExchangeTellsTruecallersErrors(t *testing.T) {
 			}
 			w.quiet(sdkCode, verifier)
 		})
+	}
+}
+
+// While Truecaller does not answer, an application is told when to try again, and
+// its code is still good if it was not sent.
+func TestTokenExchangeWhileTruecallerDoesNotAnswer(t *testing.T) {
+	w, oauth := nativeWorld(t, nil)
+	down := &truecaller.Unavailable{Purpose: truecaller.ForToken, Host: "oauth.example", RetryAt: time.Now().Add(25 * time.Second)}
+	oauth.down = down
+	a := w.post("/token", exchanged("native"))
+	if a.StatusCode != 503 || a.json()["error"] != "temporarily_unavailable" || a.Header.Get("Retry-After") != "25" || !strings.Contains(a.body, "still good") {
+		t.Errorf("%d %v %s", a.StatusCode, a.Header, a.body)
+	}
+	oauth.down = nil
+	w.native("native")
+
+	oauth.userinfo = fmt.Errorf("%w: %w", truecaller.ErrProfileUnavailable, down)
+	a = w.post("/token", exchanged("native", "subject_token", "other"))
+	if a.StatusCode != 503 || a.Header.Get("Retry-After") != "25" || strings.Contains(a.body, "still good") {
+		t.Errorf("at the profile: %d %v %s", a.StatusCode, a.Header, a.body)
 	}
 }
 

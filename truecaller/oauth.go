@@ -28,8 +28,7 @@ var (
 		"and in Truecaller's portal that the app is of type Android and approved")
 	// ErrExchange: the token endpoint answered something that is not documented.
 	ErrExchange = errors.New("truecaller: the token endpoint's answer cannot be understood")
-	// ErrExchangeUnavailable: no answer, a 429 or a 5xx, and the code may be used
-	// up; or not asked because the host has not been answering (*Unavailable).
+	// ErrExchangeUnavailable: no answer, a 429 or a 5xx. The code may be used up.
 	ErrExchangeUnavailable = errors.New("truecaller: the token endpoint did not answer")
 	// ErrNoProfile: Truecaller has no profile of the person.
 	ErrNoProfile = errors.New("truecaller: there is no profile")
@@ -56,12 +55,28 @@ func IsVerifier(s string) bool {
 	return len(s) >= 43 && len(s) <= 128 && !strings.ContainsFunc(s, func(r rune) bool { return !isPathSafe(r) && r != '~' })
 }
 
+// AdmitExchange says whether a code for app may be redeemed now. It is asked
+// before anything is written for it; the error is an *Unavailable. The permit is
+// for ExchangeCode, or is returned.
+func (c *Client) AdmitExchange(app App) (*Permit, error) {
+	if app.OAuth == nil {
+		return &Permit{}, nil // ExchangeCode says what is wrong
+	}
+	return c.breakers.admit(ForToken, app.OAuth.Host)
+}
+
 // ExchangeCode redeems a code of the SDK's for an access token (truecaller.md
-// section 5.1). There is no client secret and no redirect URI; the verifier is
+// section 5.1). permit is what AdmitExchange gave for app. There is no client secret and no redirect URI; the verifier is
 // all that proves the code to be the application's. It makes one request: a code
 // is good for one use. The error is, or wraps, one of the errors above, and holds
 // neither code nor verifier.
-func (c *Client) ExchangeCode(ctx context.Context, app App, code, verifier string) (token string, err error) {
+func (c *Client) ExchangeCode(ctx context.Context, permit *Permit, app App, code, verifier string) (token string, err error) {
+	asked := false
+	defer func() {
+		if asked { // else the caller returns the permit
+			permit.settle(outcomeOf(ctx, err))
+		}
+	}()
 	if !IsCode(code) || !IsVerifier(verifier) {
 		return "", ErrCodeRefused // no server can accept it
 	}
@@ -71,17 +86,13 @@ func (c *Client) ExchangeCode(ctx context.Context, app App, code, verifier strin
 	form := url.Values{
 		"grant_type": {"authorization_code"}, "client_id": {app.NativeClientID}, "code": {code}, "code_verifier": {verifier},
 	}
-	permit, err := c.breakers.admit(ForToken, app.OAuth.Host)
-	if err != nil {
-		return "", fmt.Errorf("%w: %w", ErrExchangeUnavailable, err)
-	}
-	defer func() { permit.settle(outcomeOf(ctx, err)) }()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, app.OAuth.JoinPath("v1/token").String(), strings.NewReader(form.Encode()))
 	if err != nil {
 		return "", fmt.Errorf("%w: its address is not usable", ErrExchangeUnavailable)
 	}
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.Header.Set("Accept", "application/json")
+	asked = true
 	answer, err := c.http.Do(r)
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", ErrExchangeUnavailable, withoutURL(err))

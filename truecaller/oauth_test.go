@@ -49,7 +49,7 @@ func TestExchangeCodeRequest(t *testing.T) {
 		w.Write(fixtures(t, "token")["granted_as_documented"])
 	})
 	for base, path := range map[string]string{"": "/v1/token", "/": "/v1/token", "/mock": "/mock/v1/token"} {
-		token, err := NewClient(Options{}).ExchangeCode(t.Context(), nativeAt(t, server.URL+base), sdkCode, verifier)
+		token, err := NewClient(Options{}).ExchangeCode(t.Context(), &Permit{}, nativeAt(t, server.URL+base), sdkCode, verifier)
 		if err != nil || token != bearer {
 			t.Fatalf("%q, %v", token, err)
 		}
@@ -121,7 +121,7 @@ func TestExchangeCodeAnswers(t *testing.T) {
 				w.WriteHeader(row.status)
 				w.Write(body)
 			})
-			token, err := NewClient(Options{}).ExchangeCode(t.Context(), nativeAt(t, server.URL), sdkCode, verifier)
+			token, err := NewClient(Options{}).ExchangeCode(t.Context(), &Permit{}, nativeAt(t, server.URL), sdkCode, verifier)
 			if !errors.Is(err, row.want) || (err == nil) != (token == bearer) {
 				t.Errorf("%q, %v; want %v", token, err, row.want)
 			}
@@ -144,7 +144,7 @@ func TestExchangeCodeWithoutAnswer(t *testing.T) {
 	slow := serve(t, func(w http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body); <-r.Context().Done() })
 	broken := serve(t, func(w http.ResponseWriter, r *http.Request) { panic(http.ErrAbortHandler) })
 	for _, base := range []string{slow.URL, broken.URL, "http://127.0.0.1:1"} {
-		_, err := NewClient(Options{Timeout: 100 * time.Millisecond}).ExchangeCode(t.Context(), nativeAt(t, base), sdkCode, verifier)
+		_, err := NewClient(Options{Timeout: 100 * time.Millisecond}).ExchangeCode(t.Context(), &Permit{}, nativeAt(t, base), sdkCode, verifier)
 		if !errors.Is(err, ErrExchangeUnavailable) {
 			t.Errorf("%v", err)
 			continue
@@ -172,12 +172,12 @@ func TestExchangeCodeSendsNothing(t *testing.T) {
 		{"a long verifier", sdkCode, strings.Repeat("a", 129), ErrCodeRefused},
 		{"a verifier with a plus", sdkCode, verifier + "+", ErrCodeRefused},
 	} {
-		if _, err := NewClient(Options{}).ExchangeCode(t.Context(), app, row.code, row.verifier); !errors.Is(err, row.want) {
+		if _, err := NewClient(Options{}).ExchangeCode(t.Context(), &Permit{}, app, row.code, row.verifier); !errors.Is(err, row.want) {
 			t.Errorf("%s: %v", row.what, err)
 		}
 	}
 	plain := appAt(t, server.URL)
-	if _, err := NewClient(Options{}).ExchangeCode(t.Context(), plain, sdkCode, verifier); !errors.Is(err, ErrClientIDRefused) {
+	if _, err := NewClient(Options{}).ExchangeCode(t.Context(), &Permit{}, plain, sdkCode, verifier); !errors.Is(err, ErrClientIDRefused) {
 		t.Errorf("an app without a client id: %v", err)
 	}
 	if _, err := NewClient(Options{}).FetchUserinfo(t.Context(), plain, bearer); !errors.Is(err, ErrForeignEndpoint) {
@@ -289,7 +289,7 @@ func TestInvariant5_NativeSecretsFollowNoRedirect(t *testing.T) {
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		ours := serve(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, foreign.URL, status) })
 		app := nativeAt(t, ours.URL)
-		if _, err := NewClient(Options{}).ExchangeCode(t.Context(), app, sdkCode, verifier); !errors.Is(err, ErrExchange) {
+		if _, err := NewClient(Options{}).ExchangeCode(t.Context(), &Permit{}, app, sdkCode, verifier); !errors.Is(err, ErrExchange) {
 			t.Errorf("%d: %v", status, err)
 		}
 		if _, err := NewClient(Options{}).FetchUserinfo(t.Context(), app, bearer); !errors.Is(err, ErrProfile) {

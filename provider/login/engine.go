@@ -132,8 +132,8 @@ type Start struct {
 func (e *Engine) Start(ctx context.Context, s Start) (Attempt, error) {
 	app, ok := e.Apps[s.App]
 	switch {
-	case !ok:
-		return Attempt{}, fmt.Errorf("login: no Truecaller app %q", s.App)
+	case !ok || app.WithoutPush:
+		return Attempt{}, fmt.Errorf("login: no Truecaller app %q that pushes", s.App)
 	case s.Browser == "":
 		return Attempt{}, errors.New("login: an attempt needs a browser's secret (invariant 2)")
 	}

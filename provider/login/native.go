@@ -17,7 +17,12 @@ import (
 // Exchanger is Truecaller's OAuth interface. *truecaller.Client is one. The
 // errors are those of package truecaller.
 type Exchanger interface {
-	ExchangeCode(ctx context.Context, app truecaller.App, code, verifier string) (token string, err error)
+	// AdmitExchange is asked before anything is written for a code. The error is a
+	// *truecaller.Unavailable when Truecaller has not been answering. A permit that
+	// is not used for an exchange is returned.
+	AdmitExchange(app truecaller.App) (*truecaller.Permit, error)
+
+	ExchangeCode(ctx context.Context, permit *truecaller.Permit, app truecaller.App, code, verifier string) (token string, err error)
 	FetchUserinfo(ctx context.Context, app truecaller.App, token string) (truecaller.Profile, error)
 }
 
@@ -51,8 +56,9 @@ func (e *UsedError) Error() string {
 // approved it; it may run more than once, and its last result counts.
 //
 // A code is good for one attempt, whatever comes of it (invariant 9): the second
-// gets a *UsedError. A refused budget is a *limit.Exceeded. In both cases nothing
-// was written or sent. When Truecaller is the reason, the attempt has failed, and
+// gets a *UsedError. A refused budget is a *limit.Exceeded, and a Truecaller that
+// has not been answering a *truecaller.Unavailable. In these cases nothing was
+// written or sent. When Truecaller is the reason, the attempt has failed, and
 // is returned together with the error of package truecaller. ErrState when the
 // attempt's time was over first.
 func (e *Engine) Native(ctx context.Context, s StartNative, made func(Attempt, truecaller.Profile) grant.Redemption) (Attempt, error) {
@@ -60,13 +66,19 @@ func (e *Engine) Native(ctx context.Context, s StartNative, made func(Attempt, t
 	if !ok || app.NativeClientID == "" {
 		return Attempt{}, fmt.Errorf("login: no Truecaller app %q with an OAuth client id", s.App)
 	}
+	permit, err := e.Exchanger.AdmitExchange(app)
+	if err != nil {
+		e.audit(ctx, eventUnavailable, newNative(s))
+		return Attempt{}, err
+	}
+	defer permit.Return()
 	a, err := e.startNative(ctx, s)
 	if err != nil {
 		return Attempt{}, err
 	}
 	e.hub.expect(a.ID, a.Expires)
 	defer e.hub.settle(a.ID)
-	profile, err := e.nativeProfile(ctx, a, app, s)
+	profile, err := e.nativeProfile(ctx, permit, a, app, s)
 	// What has become of the attempt is noted also when the caller has gone.
 	ctx = context.WithoutCancel(ctx)
 	if err != nil {
@@ -88,13 +100,17 @@ func (e *Engine) Native(ctx context.Context, s StartNative, made func(Attempt, t
 	return a, nil
 }
 
-func (e *Engine) startNative(ctx context.Context, s StartNative) (Attempt, error) {
-	now := time.Now()
-	a := Attempt{
+func newNative(s StartNative) Attempt {
+	return Attempt{
 		ID: ID(randomText(16)), Method: Native, State: Created,
 		Correlation: nativeCorrelation(s), App: s.App, ClientID: s.ClientID, Network: s.Network,
-		Created: now, Expires: now.Add(e.Life),
 	}
+}
+
+func (e *Engine) startNative(ctx context.Context, s StartNative) (Attempt, error) {
+	now := time.Now()
+	a := newNative(s)
+	a.Created, a.Expires = now, now.Add(e.Life)
 	charges := e.shared(s.Network, s.ClientID)
 	if s.Server {
 		charges = charges[1:] // the first is the network's
@@ -123,10 +139,10 @@ func nativeCorrelation(s StartNative) [32]byte {
 	return sha256.Sum256([]byte("native\x00" + s.App + "\x00" + s.Code))
 }
 
-func (e *Engine) nativeProfile(ctx context.Context, a Attempt, app truecaller.App, s StartNative) (truecaller.Profile, error) {
+func (e *Engine) nativeProfile(ctx context.Context, permit *truecaller.Permit, a Attempt, app truecaller.App, s StartNative) (truecaller.Profile, error) {
 	ctx, cancel := context.WithTimeout(ctx, nativeTime)
 	defer cancel()
-	token, err := e.Exchanger.ExchangeCode(ctx, app, s.Code, s.Verifier)
+	token, err := e.Exchanger.ExchangeCode(ctx, permit, app, s.Code, s.Verifier)
 	if err != nil {
 		return truecaller.Profile{}, err
 	}

@@ -29,11 +29,19 @@ const (
 type oauthDouble struct {
 	mu        sync.Mutex
 	exchanges int
+	down      *truecaller.Unavailable
 	exchange  func(ctx context.Context) error
 	userinfo  func(ctx context.Context) (truecaller.Profile, error)
 }
 
-func (d *oauthDouble) ExchangeCode(ctx context.Context, app truecaller.App, code, verifier string) (string, error) {
+func (d *oauthDouble) AdmitExchange(truecaller.App) (*truecaller.Permit, error) {
+	if d.down != nil {
+		return nil, d.down
+	}
+	return &truecaller.Permit{}, nil
+}
+
+func (d *oauthDouble) ExchangeCode(ctx context.Context, _ *truecaller.Permit, app truecaller.App, code, verifier string) (string, error) {
 	d.mu.Lock()
 	d.exchanges++
 	d.mu.Unlock()
@@ -280,6 +288,19 @@ func TestInvariant7_NativeSpendsBudgets(t *testing.T) {
 			w.must2(w.native(row.change, code("2"), func(s *login.StartNative) { s.Network, s.ClientID = "198.51.100.1/32", "other" }))
 		}
 	}
+}
+
+// While Truecaller does not answer nothing is written, so that the code is still
+// good when it does.
+func TestNativeWhileTruecallerDoesNotAnswer(t *testing.T) {
+	w, oauth := nativeWorld(t)
+	oauth.down = &truecaller.Unavailable{Purpose: truecaller.ForToken, Host: "oauth.example", RetryAt: time.Now().Add(time.Second)}
+	down := (*truecaller.Unavailable)(nil)
+	if _, err := w.native(); !errors.As(err, &down) || oauth.asked() != 0 || !w.log.has("attempt.unavailable", map[string]string{"method": "native", "client": "demo"}) {
+		t.Errorf("%v, asked %d: %s", err, oauth.asked(), w.log.text())
+	}
+	oauth.down = nil
+	w.must2(w.native())
 }
 
 // A native attempt is no browser's, and no callback's.
