@@ -174,3 +174,46 @@ test('a wrong secret is invalid_client with a challenge, and leaves the code alo
   });
   assert.ok((await grant()).access_token);
 });
+
+// A native application's backend or test with the library's generic grant: the
+// code of Truecaller's SDK for tokens (RFC 8693).
+async function sdk(number, verifier) {
+  const answer = await fetch(server.simulator + '/sim/native/codes', {
+    method: 'POST',
+    body: new URLSearchParams({ phone: number, code_challenge: await client.calculatePKCECodeChallenge(verifier), scope: 'openid profile phone' }),
+  });
+  return (await answer.json()).authorizationCode;
+}
+
+test('token exchange of a native application, by the generic grant', { timeout: 60_000 }, async () => {
+  const config = await client.discovery(new URL(server.issuer), 'demo-native', undefined, client.None(), { execute: [client.allowInsecureRequests] });
+  const grant = 'urn:ietf:params:oauth:grant-type:token-exchange';
+  assert.ok(config.serverMetadata().grant_types_supported.includes(grant));
+  const verifier = client.randomPKCECodeVerifier();
+  const parameters = {
+    subject_token: await sdk('+46701740605', verifier),
+    subject_token_type: 'urn:calleridp:params:oauth:token-type:truecaller-code',
+    code_verifier: verifier,
+    scope: 'openid profile phone offline_access',
+  };
+  const tokens = await client.genericGrantRequest(config, grant, parameters);
+  assert.equal(tokens.issued_token_type, 'urn:ietf:params:oauth:token-type:access_token');
+  const claims = tokens.claims(); // the library has checked signature, issuer, audience and times
+  assert.equal(claims.aud, 'demo-native');
+  assert.equal(claims.phone_number, '+46701740605');
+  assert.equal(claims.given_name, 'Anna');
+  assert.equal((await client.fetchUserInfo(config, tokens.access_token, claims.sub)).phone_number, claims.phone_number);
+  const next = await client.refreshTokenGrant(config, tokens.refresh_token);
+  assert.equal(next.claims().sub, claims.sub);
+
+  await assert.rejects(client.genericGrantRequest(config, grant, parameters), { error: 'invalid_request', status: 400 });
+  await assert.rejects(client.fetchUserInfo(config, next.access_token, claims.sub), 'a second use of the code revokes what the first gave');
+  // The library reads the error of a 4xx only, and keeps any other answer.
+  // The library reads the error of a 4xx only, and keeps any other answer.
+  const later = { ...parameters, subject_token: await sdk('+46701740618', verifier) };
+  const { cause } = await client.genericGrantRequest(config, grant, later).then(() => assert.fail('503 was expected'), (error) => error);
+  assert.equal(cause.status, 503);
+  assert.ok(Number(cause.headers.get('retry-after')) > 0);
+  assert.equal((await cause.json()).error, 'temporarily_unavailable');
+  await assert.rejects(client.genericGrantRequest(config, grant, { ...parameters, audience: 'https://api.example' }), { error: 'invalid_target' });
+});
