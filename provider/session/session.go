@@ -21,6 +21,8 @@ type Session struct {
 	Created  time.Time
 	Expires  time.Time
 	LastUsed time.Time // when it last signed the person in to a client
+	Device   Device
+	Country  string // of the network at the sign-in, ISO 3166-1 alpha-2; "" when it is not known
 }
 
 // ErrNotFound is returned by stores for a session that is not there, has ended

@@ -182,6 +182,8 @@ func dump(t *testing.T, s *Store) map[string]string {
 	add("person of the number", person, err)
 	person, err = s.Person(ctx, person.Sub)
 	add("person", person, err)
+	record, err := s.Account(ctx, person.Sub)
+	add("account", record, err)
 	var code grant.Code
 	var g grant.Grant
 	err = s.UseCode(ctx, sha256.Sum256([]byte("code")), func(c grant.Code, stored *grant.Grant) grant.Redemption {

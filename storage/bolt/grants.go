@@ -181,7 +181,7 @@ func (t *txn) putCode(code grant.Code) error {
 		until = code.Grant.Expires
 	}
 	record := codeRecord(code)
-	if err := t.ofSessionToo(code.Grant.SID, &codes, code.Hash[:]); err != nil {
+	if err := t.owns(code.Grant, &codes, code.Hash[:]); err != nil {
 		return err
 	}
 	return t.put(&codes, code.Hash[:], until, record.fields)
@@ -189,37 +189,36 @@ func (t *txn) putCode(code grant.Code) error {
 
 func (t *txn) putGrant(g grant.Grant) error {
 	record := grantRecord(g)
-	if err := t.ofSessionToo(g.SID, &grants, []byte(g.ID)); err != nil {
+	if err := t.owns(g, &grants, []byte(g.ID)); err != nil {
 		return err
 	}
 	return t.put(&grants, []byte(g.ID), g.Expires, record.fields)
 }
 
-// ofSessionToo makes a new grant or code one that EndSession finds.
-func (t *txn) ofSessionToo(sid string, b *bucket, key []byte) error {
-	if sid == "" || t.tx.Bucket(b.id).Get(key) != nil {
-		return nil
+// owns makes a grant, or the code for one, be found by its session and person.
+func (t *txn) owns(g grant.Grant, b *bucket, key []byte) error {
+	if err := t.ofPerson(g.Sub, b, key); err != nil {
+		return err
 	}
-	return t.mark(&sessionGrants, sessionGrantKey(sid, b, key))
+	return t.own(&sessionGrants, g.SID, b, key)
 }
 
-// revokeGrant revokes the grant of an ended session, unless the person asked for
-// offline access.
-func (t *txn) revokeGrant(id []byte) error {
+// revokeGrant revokes a grant, if it is one of those.
+func (t *txn) revokeGrant(id []byte, those func(grant.Grant) bool) error {
 	g, err := t.grant(string(id))
-	if err != nil || g == nil || g.Offline || g.Revoked {
+	if err != nil || g == nil || g.Revoked || !those(*g) {
 		return err
 	}
 	g.Revoked = true
 	return t.putGrant(*g)
 }
 
-// voidCode deletes the code of an ended session that nobody has redeemed yet,
-// unless the person asked for offline access.
-func (t *txn) voidCode(hash []byte) error {
+// voidCode deletes a code that nobody has redeemed yet, if its grant is one of
+// those.
+func (t *txn) voidCode(hash []byte, those func(grant.Grant) bool) error {
 	var code codeRecord
 	found, err := t.get(&codes, hash, code.fields)
-	if err != nil || !found || code.Redeemed || code.Grant.Offline {
+	if err != nil || !found || code.Redeemed || !those(code.Grant) {
 		return err
 	}
 	return t.forget(&codes, hash)

@@ -87,28 +87,32 @@ func (s *Store) numberKey(n phone.Number) []byte {
 
 // personOf is the person to whom the number is bound now, nil if none.
 func (r reader) personOf(n phone.Number) (*subject.Person, error) {
-	var sub string
-	found, err := r.get(&numbers, r.s.numberKey(n), func(c *codec) { text(c, &sub) })
-	if !found || err != nil {
+	sub, err := r.subOf(n)
+	if sub == "" || err != nil {
 		return nil, err
 	}
 	return r.person(sub)
 }
 
+// subOf is the sub of the person to whom the number is bound now, "" if none.
+func (r reader) subOf(n phone.Number) (sub string, err error) {
+	_, err = r.get(&numbers, r.s.numberKey(n), func(c *codec) { text(c, &sub) })
+	return sub, err
+}
+
 // putPerson keeps a person and binds the number to them. Who had the number
 // before stays, without it: a sub is never issued again.
 func (t *txn) putPerson(p subject.Person, n phone.Number) error {
+	if t.isDeleted(p.Sub) {
+		return subject.ErrNotFound
+	}
 	record := personRecord(p)
 	if err := t.put(&people, []byte(p.Sub), never, record.fields); err != nil {
 		return err
 	}
-	var bound string
-	key := t.s.numberKey(n)
-	if _, err := t.get(&numbers, key, func(c *codec) { text(c, &bound) }); err != nil {
+	bound, err := t.subOf(n)
+	if err != nil || bound == p.Sub {
 		return err
 	}
-	if bound == p.Sub {
-		return nil
-	}
-	return t.put(&numbers, key, never, func(c *codec) { text(c, &p.Sub) })
+	return t.put(&numbers, t.s.numberKey(n), never, func(c *codec) { text(c, &p.Sub) })
 }

@@ -45,6 +45,8 @@ var (
 	signingKeys     = newBucket("signing_keys", 0)
 	clients         = newBucket("clients", 0)
 	people          = newBucket("people", 0)           // sub
+	deleted         = newBucket("deleted", 0)          // keyed hash of a deleted person's sub, without fields
+	personIndex     = newBucket("person_index", 0)     // sub and session, grant or code, without values
 	numbers         = newBucket("numbers", 0)          // keyed hash of the number: sub
 	limits          = newBucket("limits", 'l')         // keyed hash of the limit's key: lock or budget
 	attempts        = newBucket("attempts", 'a')       // id
@@ -61,7 +63,7 @@ var (
 	expiry          = newBucket("expiry", 0)           // mark, end, key, without values: see sweep.go
 )
 
-var buckets = []*bucket{&meta, &signingKeys, &clients, &people, &numbers, &limits, &attempts, &correlations,
+var buckets = []*bucket{&meta, &signingKeys, &clients, &people, &deleted, &personIndex, &numbers, &limits, &attempts, &correlations,
 	&callbackSecrets, &deliveries, &sessions, &sessionIDs, &codes, &grants, &sessionGrants, &accessTokens, &consents, &expiry}
 
 // reader is a transaction, as far as it reads.

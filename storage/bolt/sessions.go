@@ -1,11 +1,10 @@
 package bolt
 
 import (
-	"bytes"
 	"context"
-	"encoding/binary"
 	"time"
 
+	"calleridp/provider/grant"
 	"calleridp/provider/session"
 )
 
@@ -23,6 +22,9 @@ func (s *sessionRecord) fields(c *codec) {
 	c.time(&s.Created)
 	c.time(&s.Expires)
 	c.time(&s.LastUsed)
+	text(c, &s.Device.Browser)
+	text(c, &s.Device.OS)
+	text(c, &s.Country)
 }
 
 // SessionBySecret implements session.Store.
@@ -62,21 +64,33 @@ func (r reader) sessionWith(id string) (session.Session, error) {
 // any more are revoked, too; its codes that nobody has redeemed yet are void.
 func (s *Store) EndSession(ctx context.Context, id string) error {
 	return s.write(ctx, func(t *txn) error {
-		for _, entry := range t.ofSession(id) {
-			var err error
-			switch entry[0] {
-			case codes.index:
-				err = t.voidCode(entry[1:])
-			case grants.index:
-				err = t.revokeGrant(entry[1:])
-			}
-			if err != nil {
-				return err
-			}
+		if err := t.endGrants(t.owned(&sessionGrants, id)); err != nil {
+			return err
 		}
 		return t.endSession(id)
 	})
 }
+
+// endGrants revokes these grants and voids these codes, except those for offline
+// access.
+func (t *txn) endGrants(entries []ownedKey) error {
+	for _, e := range entries {
+		var err error
+		switch e.of {
+		case &codes:
+			err = t.voidCode(e.key, online)
+		case &grants:
+			err = t.revokeGrant(e.key, online)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// online says whether a grant ends with its session.
+func online(g grant.Grant) bool { return !g.Offline }
 
 func (r reader) session(secret [32]byte) (session.Session, error) {
 	var record sessionRecord
@@ -95,6 +109,9 @@ func (t *txn) putSession(s session.Session) error {
 		return err
 	}
 	record := sessionRecord(s)
+	if err := t.ofPerson(s.Sub, &sessions, s.Secret[:]); err != nil {
+		return err
+	}
 	if err := t.put(&sessions, s.Secret[:], s.Expires, record.fields); err != nil {
 		return err
 	}
@@ -123,25 +140,4 @@ func (t *txn) endSession(id string) error {
 		return err
 	}
 	return t.forget(&sessions, secret[:])
-}
-
-// sessionGrantKey leads from a session to its grants and codes: the length of
-// the sid, the sid, the index mark of the bucket, the key.
-func sessionGrantKey(sid string, b *bucket, key []byte) []byte {
-	k := make([]byte, 0, 2+len(sid)+1+len(key))
-	k = binary.BigEndian.AppendUint16(k, uint16(len(sid)))
-	k = append(k, sid...)
-	k = append(k, b.index)
-	return append(k, key...)
-}
-
-// ofSession returns what sessionGrantKey has put after the sid.
-func (r reader) ofSession(sid string) (entries [][]byte) {
-	prefix := sessionGrantKey(sid, &bucket{}, nil)
-	prefix = prefix[:len(prefix)-1]
-	cursor := r.tx.Bucket(sessionGrants.id).Cursor()
-	for k, _ := cursor.Seek(prefix); bytes.HasPrefix(k, prefix) && len(k) > len(prefix); k, _ = cursor.Next() {
-		entries = append(entries, bytes.Clone(k[len(prefix):]))
-	}
-	return entries
 }

@@ -6,6 +6,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"time"
+
+	"calleridp/provider/grant"
 )
 
 // sweepMax is how many entries of the expiry index one transaction works off,
@@ -132,19 +134,22 @@ func (t *txn) forgetIndexes(b *bucket, key, value []byte) error {
 		if _, err := t.open(b, key, value, s.fields); err != nil {
 			return err
 		}
+		if err := t.del(&personIndex, ownerKey(s.Sub, b, key)); err != nil {
+			return err
+		}
 		return t.del(&sessionIDs, []byte(s.ID))
 	case &codes:
 		var c codeRecord
 		if _, err := t.open(b, key, value, c.fields); err != nil {
 			return err
 		}
-		return t.del(&sessionGrants, sessionGrantKey(c.Grant.SID, &codes, key))
+		return t.disown(c.Grant, b, key)
 	case &grants:
 		var g grantRecord
 		if _, err := t.open(b, key, value, g.fields); err != nil {
 			return err
 		}
-		return t.del(&sessionGrants, sessionGrantKey(g.SID, &grants, key))
+		return t.disown(grant.Grant(g), b, key)
 	}
 	return nil
 }

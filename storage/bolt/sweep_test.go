@@ -80,6 +80,7 @@ func signIn(t testing.TB, s *Store, digits string) login.Attempt {
 		Grant: grant.Grant{ID: randomID(), ClientID: "shop", SID: sid, Scopes: []string{"openid", "phone"}, Created: now, Expires: now.Add(10 * time.Minute)}}
 	done, err := s.FinishAttempt(ctx, id, "", func(a *login.Attempt) (session.Session, grant.Code, error) {
 		a.State = login.Done
+		c.Grant.Sub = a.Sub
 		return session.Session{ID: sid, Secret: sha256.Sum256([]byte(sid)), Sub: a.Sub, Created: now, Expires: now.Add(8 * time.Hour)}, c, nil
 	})
 	must(err)

@@ -16,6 +16,7 @@ import (
 
 	"calleridp/keys"
 	"calleridp/provider/admin"
+	"calleridp/provider/account"
 	"calleridp/provider/client"
 	"calleridp/provider/consent"
 	"calleridp/provider/grant"
@@ -39,6 +40,7 @@ type Engine interface {
 	session.Store
 	grant.Store
 	consent.Store
+	account.Store
 	client.Store
 
 	// PinIssuer keeps the first issuer that it is told, and refuses any other.
@@ -80,6 +82,10 @@ func Run(t *testing.T, fresh func(t *testing.T) Place) {
 		{"Grants", testGrants},
 		{"AccessTokens", testAccessTokens},
 		{"Consents", testConsents},
+		{"Accounts", testAccounts},
+		{"EndSessions", testEndSessions},
+		{"DeletePerson", testDeletePerson},
+		{"NumberOfAnother", testNumberOfAnother},
 		{"Reopen", testReopen},
 		{"EndedContext", testEndedContext},
 		{"Parallel", testParallel},

@@ -1,0 +1,175 @@
+package bolt
+
+import (
+	"bytes"
+	"context"
+
+	"calleridp/keys"
+	"calleridp/provider/account"
+	"calleridp/provider/consent"
+	"calleridp/provider/grant"
+	"calleridp/provider/session"
+	"calleridp/provider/subject"
+)
+
+var _ account.Store = (*Store)(nil)
+
+// Account implements account.Store.
+func (s *Store) Account(ctx context.Context, sub string) (account.Record, error) {
+	var found account.Record
+	err := s.read(ctx, func(r reader) (err error) {
+		found, err = r.account(sub)
+		return err
+	})
+	if err != nil {
+		return account.Record{}, err
+	}
+	return found, nil
+}
+
+func (r reader) account(sub string) (found account.Record, err error) {
+	person, err := r.person(sub)
+	if err != nil {
+		return found, err
+	}
+	if person == nil {
+		return found, subject.ErrNotFound
+	}
+	found.Person = *person
+	owner, err := r.subOf(person.Number)
+	if err != nil {
+		return found, err
+	}
+	found.Bound = owner == sub
+	for _, e := range r.owned(&personIndex, sub) {
+		switch e.of {
+		case &sessions:
+			var s sessionRecord
+			there, err := r.get(&sessions, e.key, s.fields)
+			if err != nil {
+				return found, err
+			}
+			if there {
+				found.Sessions = append(found.Sessions, session.Session(s))
+			}
+		case &grants:
+			g, err := r.grant(string(e.key))
+			if err != nil {
+				return found, err
+			}
+			if g != nil {
+				found.Grants = append(found.Grants, *g)
+			}
+		}
+	}
+	found.Consents, err = r.consentsOf(sub)
+	return found, err
+}
+
+// consentsOf are all consents of a person.
+func (r reader) consentsOf(sub string) (all []consent.Consent, err error) {
+	prefix := consentKey(sub, "")
+	cursor := r.tx.Bucket(consents.id).Cursor()
+	for k, v := cursor.Seek(prefix); bytes.HasPrefix(k, prefix); k, v = cursor.Next() {
+		var record consentRecord
+		if _, err := r.open(&consents, k, v, record.fields); err != nil {
+			return nil, err
+		}
+		all = append(all, consent.Consent(record))
+	}
+	return all, nil
+}
+
+// RevokeClient implements account.Store.
+func (s *Store) RevokeClient(ctx context.Context, sub, clientID string) error {
+	its := func(g grant.Grant) bool { return g.ClientID == clientID }
+	return s.write(ctx, func(t *txn) error {
+		for _, e := range t.owned(&personIndex, sub) {
+			var err error
+			switch e.of {
+			case &codes:
+				err = t.voidCode(e.key, its)
+			case &grants:
+				err = t.revokeGrant(e.key, its)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return t.del(&consents, consentKey(sub, clientID))
+	})
+}
+
+// EndSessions implements account.Store.
+func (s *Store) EndSessions(ctx context.Context, sub string) error {
+	return s.write(ctx, func(t *txn) error {
+		all := t.owned(&personIndex, sub)
+		if err := t.endGrants(all); err != nil {
+			return err
+		}
+		for _, e := range all {
+			if e.of != &sessions {
+				continue
+			}
+			if err := t.forget(&sessions, e.key); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// DeletePerson implements account.Store.
+func (s *Store) DeletePerson(ctx context.Context, sub string) error {
+	return s.write(ctx, func(t *txn) error {
+		person, err := t.person(sub)
+		if err != nil || person == nil {
+			return err
+		}
+		owner, err := t.subOf(person.Number)
+		if err != nil {
+			return err
+		}
+		if owner == sub {
+			if err := t.del(&numbers, t.s.numberKey(person.Number)); err != nil {
+				return err
+			}
+		}
+		for _, e := range t.owned(&personIndex, sub) {
+			if err := t.forget(e.of, e.key); err != nil {
+				return err
+			}
+			// Also the entry of what cannot be read.
+			if err := t.del(&personIndex, ownerKey(sub, e.of, e.key)); err != nil {
+				return err
+			}
+		}
+		allowed, err := t.consentsOf(sub)
+		if err != nil {
+			return err
+		}
+		for _, k := range allowed {
+			if err := t.del(&consents, consentKey(sub, k.ClientID)); err != nil {
+				return err
+			}
+		}
+		if err := t.put(&deleted, t.s.deletedKey(sub), never, func(*codec) {}); err != nil {
+			return err
+		}
+		return t.del(&people, []byte(sub))
+	})
+}
+
+const deletedPurpose keys.Purpose = "bolt/deleted"
+
+// deletedKey is the mark of a deleted person. Without the master key nobody can
+// say whose it is.
+func (s *Store) deletedKey(sub string) []byte {
+	sum := s.master.MAC(deletedPurpose, []byte(sub))
+	return sum[:]
+}
+
+// isDeleted says whether the sub was that of a person who is deleted.
+func (r reader) isDeleted(sub string) bool {
+	return sub != "" && r.has(&deleted, r.s.deletedKey(sub))
+}

@@ -1,0 +1,275 @@
+package storagetest
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"calleridp/provider/account"
+	"calleridp/provider/consent"
+	"calleridp/provider/grant"
+	"calleridp/provider/limit"
+	"calleridp/provider/login"
+	"calleridp/provider/session"
+	"calleridp/provider/subject"
+	"calleridp/truecaller/phone"
+)
+
+// household is a person with some of everything.
+type household struct {
+	person                   subject.Person
+	here, there              session.Session
+	online, offline, native  grant.Code // redeemed, for the client shop
+	news                     grant.Code // redeemed, for the client news, while away
+	unused, unusedOffline    grant.Code // for shop
+	shopConsent, newsConsent consent.Consent
+	tokens                   []grant.AccessToken // of the redeemed, in that order
+}
+
+// household makes one. Its sub begins with prefix.
+func (w *world) household(prefix string) household {
+	w.t.Helper()
+	a := w.create()
+	h := household{person: w.person(a.Number), here: w.session(), there: w.session()}
+	h.person.Sub = prefix + newID()
+	w.approve(a.ID, h.person)
+	h.here.Sub, h.there.Sub = h.person.Sub, h.person.Sub
+	w.signIn(h.here, "")
+	w.signIn(h.there, "")
+	code := func(sid, client string, offline bool) grant.Code {
+		c := w.code(sid)
+		c.Grant.Sub, c.Grant.ClientID, c.Grant.Offline = h.person.Sub, client, offline
+		return c
+	}
+	allow := func(c grant.Code) consent.Consent {
+		k := consent.Widen(nil, h.person.Sub, c.Grant.ClientID, c.Grant.Scopes, w.now)
+		w.must(w.Allow(w.ctx, k.Sub, k.ClientID, c, func(*consent.Consent) consent.Consent { return k }))
+		return k
+	}
+	h.online, h.offline = code(h.here.ID, "shop", false), code(h.there.ID, "shop", true)
+	h.native, h.news = code("", "shop", false), code(h.there.ID, "news", true)
+	for _, c := range []grant.Code{h.online, h.offline, h.native, h.news} {
+		h.tokens = append(h.tokens, w.redeem(c))
+	}
+	h.unused, h.unusedOffline = code(h.here.ID, "shop", false), code(h.here.ID, "shop", true)
+	h.shopConsent, h.newsConsent = allow(h.unused), allow(code(h.here.ID, "news", false))
+	w.must(w.CreateCode(w.ctx, h.unusedOffline))
+	h.here.LastUsed, h.there.LastUsed = w.now, w.now
+	return h
+}
+
+// record is what an account has, without order.
+func (h household) record() account.Record {
+	r := account.Record{Person: h.person, Bound: true, Sessions: []session.Session{h.here, h.there}, Consents: []consent.Consent{h.shopConsent, h.newsConsent}}
+	for _, c := range []grant.Code{h.online, h.offline, h.native, h.news} {
+		r.Grants = append(r.Grants, c.Grant)
+	}
+	return ordered(r)
+}
+
+func ordered(r account.Record) account.Record {
+	slices.SortFunc(r.Sessions, func(a, b session.Session) int { return compare(a.ID, b.ID) })
+	slices.SortFunc(r.Grants, func(a, b grant.Grant) int { return compare(a.ID, b.ID) })
+	slices.SortFunc(r.Consents, func(a, b consent.Consent) int { return compare(a.ClientID, b.ClientID) })
+	return r
+}
+
+func compare(a, b string) int {
+	if a < b {
+		return -1
+	}
+	return 1
+}
+
+func (w *world) account(sub string) account.Record {
+	w.t.Helper()
+	r, err := w.Account(w.ctx, sub)
+	w.must(err)
+	return ordered(r)
+}
+
+// gone says whether there is no such code to be used.
+func (w *world) gone(c grant.Code) bool {
+	w.t.Helper()
+	err := w.UseCode(w.ctx, c.Hash, func(grant.Code, *grant.Grant) grant.Redemption { return grant.Redemption{} })
+	if err != nil {
+		w.is(err, grant.ErrNotFound)
+	}
+	return err != nil
+}
+
+func testAccounts(t *testing.T, w *world) {
+	_, err := w.Account(w.ctx, "absent")
+	w.is(err, subject.ErrNotFound)
+	w.must(w.RevokeClient(w.ctx, "absent", "shop"))
+	w.must(w.EndSessions(w.ctx, "absent"))
+	w.must(w.DeletePerson(w.ctx, "absent"))
+
+	h := w.household("s")
+	neighbour := w.household(h.person.Sub) // whose sub begins with the other
+	w.same(w.account(h.person.Sub), h.record())
+
+	// What has ended is not there.
+	over := h.here
+	over.ID, over.Secret, over.Expires = newID(), newHash(), w.now.Add(-time.Millisecond)
+	w.signIn(over, "")
+	w.same(w.account(h.person.Sub), h.record())
+
+	for range 2 {
+		w.must(w.RevokeClient(w.ctx, h.person.Sub, "shop"))
+	}
+	for i, want := range []bool{true, true, true, false} {
+		_, g, err := w.AccessToken(w.ctx, h.tokens[i].Hash)
+		w.must(err)
+		if g.Revoked != want {
+			t.Errorf("grant %d is revoked: %v", i, g.Revoked)
+		}
+	}
+	if !w.gone(h.unused) || !w.gone(h.unusedOffline) || w.gone(h.online) {
+		t.Error("codes that nobody has redeemed are void, a redeemed one is recognised")
+	}
+	_, err = w.Consent(w.ctx, h.person.Sub, "shop")
+	w.is(err, consent.ErrNotFound)
+	_, err = w.Consent(w.ctx, h.person.Sub, "news")
+	w.must(err)
+	_, err = w.Session(w.ctx, h.here.ID)
+	w.must(err)
+	w.same(w.account(neighbour.person.Sub), neighbour.record())
+}
+
+func testEndSessions(t *testing.T, w *world) {
+	h := w.household("s")
+	neighbour := w.household(h.person.Sub)
+	for range 2 {
+		w.must(w.EndSessions(w.ctx, h.person.Sub))
+		for _, s := range []session.Session{h.here, h.there} {
+			_, err := w.Session(w.ctx, s.ID)
+			w.is(err, session.ErrNotFound)
+			_, err = w.SessionBySecret(w.ctx, s.Secret)
+			w.is(err, session.ErrNotFound)
+		}
+		for _, row := range []struct {
+			name    string
+			code    grant.Code
+			revoked bool
+		}{{"online", h.online, true}, {"offline", h.offline, false}, {"native", h.native, true}, {"while away", h.news, false}} {
+			if got := w.revoked(row.code.Grant.ID); got != row.revoked {
+				t.Errorf("the grant %s is revoked: %v", row.name, got)
+			}
+		}
+		if !w.gone(h.unused) || w.gone(h.unusedOffline) || w.gone(h.online) {
+			t.Error("the codes of an ended session are void, except those for offline access")
+		}
+	}
+	if left := w.account(h.person.Sub); len(left.Sessions) != 0 || len(left.Consents) != 2 || len(left.Grants) != 4 {
+		t.Errorf("%+v", left)
+	}
+	w.same(w.account(neighbour.person.Sub), neighbour.record())
+}
+
+func testDeletePerson(t *testing.T, w *world) {
+	h := w.household("s")
+	neighbour := w.household(h.person.Sub)
+	before := w.attempt() // approved before, and not used yet
+	before.Number = h.person.Number
+	w.must(w.CreateAttempt(w.ctx, before, lockOf(before), w.now))
+	w.approve(before.ID, h.person)
+
+	check := func() {
+		t.Helper()
+		_, err := w.Account(w.ctx, h.person.Sub)
+		w.is(err, subject.ErrNotFound)
+		_, err = w.Person(w.ctx, h.person.Sub)
+		w.is(err, subject.ErrNotFound)
+		for _, s := range []session.Session{h.here, h.there} {
+			_, err = w.Session(w.ctx, s.ID)
+			w.is(err, session.ErrNotFound)
+			_, err = w.SessionBySecret(w.ctx, s.Secret)
+			w.is(err, session.ErrNotFound)
+		}
+		for _, c := range []grant.Code{h.online, h.offline, h.native, h.news, h.unused, h.unusedOffline} {
+			_, err = w.Grant(w.ctx, c.Grant.ID)
+			w.is(err, grant.ErrNotFound)
+			if !w.gone(c) {
+				t.Error("a code is left")
+			}
+		}
+		for _, token := range h.tokens {
+			_, _, err = w.AccessToken(w.ctx, token.Hash)
+			w.is(err, grant.ErrNotFound)
+		}
+		for _, client := range []string{"shop", "news"} {
+			_, err = w.Consent(w.ctx, h.person.Sub, client)
+			w.is(err, consent.ErrNotFound)
+		}
+		w.same(w.account(neighbour.person.Sub), neighbour.record())
+
+		// The sub is never issued again, and gets nothing.
+		a := w.attempt()
+		a.Number = h.person.Number
+		w.must(w.CreateAttempt(w.ctx, a, limit.Spend{}, w.now))
+		var known *subject.Person
+		_, err = w.ApproveAttempt(w.ctx, a.ID, a.Number, func(a *login.Attempt, bound *subject.Person) (subject.Person, login.Effects, error) {
+			known = bound
+			a.State = login.Approved
+			return h.person, login.Effects{Unlock: true}, nil
+		})
+		w.is(err, subject.ErrNotFound)
+		if known != nil {
+			t.Errorf("the number is still bound to %+v", known)
+		}
+		_, err = w.FinishAttempt(w.ctx, before.ID, "", func(a *login.Attempt) (session.Session, grant.Code, error) {
+			a.State = login.Done
+			s := w.session()
+			s.Sub = h.person.Sub
+			return s, grant.Code{}, nil
+		})
+		w.is(err, subject.ErrNotFound)
+		if a, err := w.Attempt(w.ctx, before.ID); err != nil || a.State != login.Approved {
+			t.Errorf("%+v, %v", a, err)
+		}
+		c := w.code("")
+		c.Grant.Sub = h.person.Sub
+		w.is(w.CreateCode(w.ctx, c), subject.ErrNotFound)
+		w.is(w.Allow(w.ctx, c.Grant.Sub, "shop", c, func(*consent.Consent) consent.Consent { return h.shopConsent }), subject.ErrNotFound)
+	}
+	for range 2 {
+		w.must(w.DeletePerson(w.ctx, h.person.Sub))
+		check()
+	}
+	w.reopen()
+	check()
+
+	// Whoever has the number now is a new person, and deleting again does not
+	// touch them.
+	a := w.attempt()
+	a.Number = h.person.Number
+	w.must(w.CreateAttempt(w.ctx, a, lockOf(a), w.now.Add(2*time.Hour)))
+	next := w.person(a.Number)
+	w.approve(a.ID, next)
+	w.must(w.DeletePerson(w.ctx, h.person.Sub))
+	w.same(w.account(next.Sub), account.Record{Person: next, Bound: true})
+}
+
+// A number that has changed hands is not the old person's any more: neither to
+// be shown, nor to be taken along when they go.
+func testNumberOfAnother(t *testing.T, w *world) {
+	old := w.household("s")
+	bind := func(p subject.Person, n phone.Number) {
+		t.Helper()
+		a := w.attempt()
+		a.Number = n
+		w.must(w.CreateAttempt(w.ctx, a, lockOf(a), w.now.Add(time.Hour)))
+		w.approve(a.ID, p)
+	}
+	next := w.person(old.person.Number)
+	bind(next, next.Number)
+	if r := w.account(old.person.Sub); r.Bound || r.Person.Sub != old.person.Sub {
+		t.Errorf("%+v", r)
+	}
+	if r := w.account(next.Sub); !r.Bound {
+		t.Errorf("%+v", r)
+	}
+	w.must(w.DeletePerson(w.ctx, old.person.Sub))
+	w.same(w.account(next.Sub), account.Record{Person: next, Bound: true})
+}
