@@ -1,6 +1,10 @@
 package provider
 
-import "time"
+import (
+	"time"
+
+	"calleridp/provider/account"
+)
 
 // Aged is a sealed authorization request as it would be if it had been made at
 // another time.
@@ -50,3 +54,6 @@ func AgedConsent(p *Provider, sealed string, by time.Duration) string {
 	}
 	return sealed
 }
+
+// Stored is what a person gets of a record.
+func Stored(p *Provider, record account.Record) ([]byte, error) { return p.stored(record, time.Now()) }

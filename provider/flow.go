@@ -50,7 +50,7 @@ func (p *Provider) Submit(ctx context.Context, s Submission) (login.ID, error) {
 	if err != nil {
 		return "", err
 	}
-	kept, err := json.Marshal(q)
+	kept, err := p.kept(q, s.UserAgent, s.Network)
 	if err != nil {
 		return "", err
 	}
@@ -64,6 +64,12 @@ func (p *Provider) Submit(ctx context.Context, s Submission) (login.ID, error) {
 		return "", again(Problem{Kind: Unavailable, RetryAt: down.RetryAt})
 	}
 	return a.ID, err
+}
+
+// kept is a submitted request as its attempt keeps it.
+func (p *Provider) kept(q *authRequest, userAgent, network string) ([]byte, error) {
+	q.From = &origin{Device: session.DeviceOf(userAgent)}
+	return json.Marshal(q)
 }
 
 // problemOf says which sentence a refused budget gets. That of the client or of
@@ -81,6 +87,9 @@ func problemOf(kind limit.Kind) ProblemKind {
 // recheck finds the client of a request again, which may have changed since:
 // ErrBadRequest when it may not have the response any more.
 func (p *Provider) recheck(ctx context.Context, q *authRequest) (client.Client, error) {
+	if q.own() {
+		return client.Client{ID: ownClientID}, nil
+	}
 	c, err := p.Clients.Client(ctx, q.ClientID)
 	if errors.Is(err, client.ErrNotFound) {
 		return client.Client{}, ErrBadRequest
@@ -219,11 +228,17 @@ func (p *Provider) Continue(ctx context.Context, id login.ID, browser, cookie st
 			ID: p.derived(purposeSID, id, 16), Secret: session.Hash(secret), Sub: a.Sub, AuthTime: a.AuthTime, ACR: ACR,
 			Created: now, Expires: now.Add(p.Lifetimes.Session), LastUsed: now,
 		}
-		if asks { // no code exists before consent
+		if q.From != nil {
+			made.Device, made.Country = q.From.Device, q.From.Country
+		}
+		if asks || q.own() { // no code exists before consent, and none for ourselves
 			return made, grant.Code{}, nil
 		}
 		return made, p.newCode(q, made, grant.Hash(code), p.derived(purposeGrant, id, 16), now), nil
 	})
+	if errors.Is(err, subject.ErrNotFound) { // deleted since the approval
+		return Finished{}, login.ErrState
+	}
 	if errors.Is(err, login.ErrState) { // the other half of a double click was faster
 		if a, err = p.Engine.Get(ctx, id, browser); err == nil && a.State == login.Done {
 			return p.answerAgain(ctx, q, c, a)
@@ -266,6 +281,10 @@ func (p *Provider) answerAgain(ctx context.Context, q *authRequest, c client.Cli
 		return Finished{}, login.ErrState
 	}
 	done := Finished{Session: secret, Expires: s.Expires}
+	if q.own() {
+		done.Response = p.respond(q)
+		return done, nil
+	}
 	done.Response, err = p.sameAnswer(ctx, q, a.ID)
 	if !errors.Is(err, grant.ErrNotFound) {
 		return done, err

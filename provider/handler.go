@@ -23,6 +23,7 @@ func (p *Provider) Mount(r chi.Router) {
 
 	r.HandleFunc(PathAuthorize, p.pages(p.authorize, http.MethodGet, http.MethodHead, http.MethodPost))
 	r.HandleFunc(PathConsent, p.pages(p.answerConsent, http.MethodPost))
+	p.mountAccount(r)
 	r.HandleFunc(PathEndSession, p.pages(p.endSession, http.MethodGet, http.MethodHead, http.MethodPost))
 	r.HandleFunc(PathSignOutConfirm, p.pages(p.confirmSignOut, http.MethodPost))
 	r.HandleFunc(PathSignedOut, p.pages(p.signedOut, http.MethodGet, http.MethodHead))
@@ -34,6 +35,32 @@ func (p *Provider) Mount(r chi.Router) {
 			next = p.tokenEndpoint(direct)
 		}
 		r.Handle(path, p.guard(e, next))
+	}
+}
+
+// mountAccount registers the account page.
+func (p *Provider) mountAccount(r chi.Router) {
+	look := []string{http.MethodGet, http.MethodHead}
+	r.HandleFunc(PathAccount, p.pages(p.account, look...))
+	r.HandleFunc(PathAccountDeleted, p.pages(p.accountDeleted, look...))
+	r.HandleFunc(PathAccountRevoke, p.pages(p.accountForm(p.revokeAccess), http.MethodPost))
+	r.HandleFunc(PathAccountSignOut, p.pages(p.accountForm(p.signOutSession), http.MethodPost))
+	r.HandleFunc(PathAccountEverywhere, p.pages(p.accountForm(p.signOutEverywhere), http.MethodPost))
+	for path, ask := range map[string]struct {
+		step AccountStep
+		do   accountAction
+	}{
+		PathAccountDownload: {StepDownload, p.downloadAccount},
+		PathAccountDelete:   {StepDelete, p.deleteAccount},
+	} {
+		question, answer := p.accountStep(ask.step), p.accountForm(p.recent(path, ask.do))
+		r.HandleFunc(path, p.pages(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodPost {
+				answer(w, r)
+				return
+			}
+			question(w, r)
+		}, append(look, http.MethodPost)...))
 	}
 }
 

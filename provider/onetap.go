@@ -2,7 +2,6 @@ package provider
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -104,7 +103,7 @@ func (p *Provider) StartOneTap(ctx context.Context, s OneTapSubmission) (login.I
 	if time.Now().Unix() >= given.Until {
 		return "", ErrRequestExpired
 	}
-	kept, err := json.Marshal(q)
+	kept, err := p.kept(q, s.UserAgent, s.Network)
 	if err != nil {
 		return "", err
 	}

@@ -27,6 +27,10 @@ type Pages interface {
 	ConfirmSignOut(w http.ResponseWriter, r *http.Request, v SignOutView)
 	// SignedOut says that it is done.
 	SignedOut(w http.ResponseWriter, r *http.Request, v SignedOutView)
+	// Account is the account page.
+	Account(w http.ResponseWriter, r *http.Request, v AccountView)
+	// AccountStep is a page of what the account page leads to.
+	AccountStep(w http.ResponseWriter, r *http.Request, v AccountStepView)
 	// Error says what went wrong, when there is no client to tell.
 	Error(w http.ResponseWriter, r *http.Request, v ErrorView)
 }
@@ -35,6 +39,9 @@ type Pages interface {
 type ClientView struct {
 	ID, Name, LogoURI, URI, TOSURI, PolicyURI string
 	Accent                                    *client.Accent // nil: the operator's
+	// Own says that it is no client: the person signs in to their account here.
+	// The rest is empty then.
+	Own bool
 }
 
 // SignInView is what the sign-in page shows.
@@ -191,14 +198,19 @@ type Submission struct {
 	Region  string // country chosen on the page, "" for the default
 	Browser string // the browser cookie's secret, always present: the handler makes one when the browser has none
 	Network string // the client address, reduced by limit.NetworkOf
+	// UserAgent is the browser's own word about itself, from which only the family
+	// is kept.
+	UserAgent string
 }
 
 // OneTapSubmission is the one-tap form, as a browser sent it.
 type OneTapSubmission struct {
 	Request string // the sealed authorization request
 	Nonce   string // OneTapView.Nonce
-	Browser string // as in Submission
+	Browser string // as in Submission, like the rest
 	Network string
+
+	UserAgent string
 }
 
 // Flow is what the pages' handlers may do with a sign-in. *Provider implements

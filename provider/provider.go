@@ -4,6 +4,7 @@
 //	authorize.go, check.go    the authorization endpoint
 //	flow.go, onetap.go        what pages may do with a sign-in (Flow)
 //	consent.go                the question before a third party's code
+//	account.go and so on      the account page
 //	guard.go, cors.go         what every direct endpoint has in common
 //	server.go                 the library's op.Server, over our stores
 //	token.go, idtoken.go      code and refresh token for tokens
@@ -29,6 +30,7 @@ import (
 	"time"
 
 	"calleridp/keys"
+	"calleridp/provider/account"
 	"calleridp/provider/client"
 	"calleridp/provider/consent"
 	"calleridp/provider/grant"
@@ -126,6 +128,7 @@ type Config struct {
 	Sessions session.Store
 	People   subject.Store
 	Consents consent.Store
+	Accounts account.Store
 
 	Lifetimes     Lifetimes
 	DefaultRegion string                    // for phone numbers, ISO 3166-1 alpha-2; "" for none
@@ -162,8 +165,8 @@ func New(c Config) (*Provider, error) {
 	switch {
 	case c.Engine == nil || c.Pages == nil || c.Ring == nil || c.Master == nil || c.Clients == nil:
 		return nil, errors.New("provider: Engine, Pages, Ring, Master and Clients are required")
-	case c.Grants == nil || c.Sessions == nil || c.People == nil || c.Consents == nil || c.Logger == nil:
-		return nil, errors.New("provider: Grants, Sessions, People, Consents and Logger are required")
+	case c.Grants == nil || c.Sessions == nil || c.People == nil || c.Consents == nil || c.Accounts == nil || c.Logger == nil:
+		return nil, errors.New("provider: Grants, Sessions, People, Consents, Accounts and Logger are required")
 	}
 	if _, ok := c.Apps[c.TruecallerApp]; !ok {
 		return nil, fmt.Errorf("provider: the Truecaller app %q is not among the Apps", c.TruecallerApp)

@@ -9,6 +9,7 @@ import (
 
 	"calleridp/keys"
 	"calleridp/provider/client"
+	"calleridp/provider/session"
 )
 
 // authRequest is a validated authorization request (OpenID Connect Core
@@ -28,10 +29,18 @@ type authRequest struct {
 	Silent      bool     `json:"-"`           // prompt=none; never sealed
 	HintSub     string   `json:"h,omitempty"` // sub of the id_token_hint
 	UILocales   []string `json:"l,omitempty"`
+	From        *origin  `json:"o,omitempty"` // the browser that submitted it; nil until then
 	LoginHint   string   `json:"-"`
 
 	// Until is when the sign-in page is too old, in seconds since 1970.
 	Until int64 `json:"e"`
+}
+
+// origin is what is remembered of the browser that submitted a request, for the
+// session.
+type origin struct {
+	Device  session.Device `json:"d"`
+	Country string         `json:"c,omitempty"` // ISO 3166-1 alpha-2
 }
 
 // maxAge is the bound on the age of the sign-in, if there is one.
@@ -42,6 +51,9 @@ func (q *authRequest) maxAge() (time.Duration, bool) {
 // respond makes the authorization response for the client: these parameters,
 // state as it came, and iss (RFC 9207 §2), on success and on error.
 func (p *Provider) respond(q *authRequest, params ...[2]string) Response {
+	if q.own() {
+		return Response{RedirectURI: q.RedirectURI}
+	}
 	if q.State != "" {
 		params = append(params, [2]string{"state", q.State})
 	}
@@ -52,6 +64,9 @@ func (p *Provider) respond(q *authRequest, params ...[2]string) Response {
 // refuse is the error response (RFC 6749 §4.1.2.1, OpenID Connect Core
 // §3.1.2.6). description is for the application's developer.
 func (p *Provider) refuse(q *authRequest, code, description string) Response {
+	if q.own() {
+		return Response{RedirectURI: PathAccount}
+	}
 	return p.respond(q, [2]string{"error", code}, [2]string{"error_description", description})
 }
 
@@ -118,6 +133,9 @@ func (p *Provider) region(c client.Client) string {
 }
 
 func clientView(c client.Client) ClientView {
+	if c.ID == ownClientID {
+		return ClientView{Own: true}
+	}
 	name := c.Name
 	if name == "" {
 		name = c.ID

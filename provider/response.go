@@ -47,7 +47,7 @@ func (resp Response) URL() string {
 // may end at uri: the origin of a web address, the scheme of another.
 func formAction(uri string) string {
 	u, err := url.Parse(uri)
-	if err != nil || uri == "" {
+	if err != nil || u.Scheme == "" { // or a page of our own
 		return ""
 	}
 	if u.Scheme == "https" || u.Scheme == "http" {

@@ -18,6 +18,14 @@ const (
 
 	PathConsent = "/consent" // POST request=sealed, decision=allow, deny or another
 
+	PathAccount           = "/account"             // GET
+	PathAccountRevoke     = "/account/revoke"      // POST token, client
+	PathAccountSignOut    = "/account/signout"     // POST token, session
+	PathAccountEverywhere = "/account/signout-all" // POST token
+	PathAccountDownload   = "/account/download"    // GET: the question; POST token: the file
+	PathAccountDelete     = "/account/delete"      // GET: the question; POST token: it is done
+	PathAccountDeleted    = "/account/deleted"     // GET: the page after it
+
 	PathSignIn   = "/signin"   // POST request=sealed, phone, region
 	PathOneTap   = "/onetap"   // POST request=sealed, nonce=sealed: the one-tap link was opened
 	PathAttempt  = "/attempt/" // + id: the waiting page and what follows it

@@ -92,6 +92,12 @@ func (n notebook) SignIn(w http.ResponseWriter, _ *http.Request, v provider.Sign
 func (n notebook) Consent(w http.ResponseWriter, _ *http.Request, v provider.ConsentView) {
 	n.write(w, 200, "consent", v)
 }
+func (n notebook) Account(w http.ResponseWriter, _ *http.Request, v provider.AccountView) {
+	n.write(w, 200, "account", v)
+}
+func (n notebook) AccountStep(w http.ResponseWriter, _ *http.Request, v provider.AccountStepView) {
+	n.write(w, 200, "step", v)
+}
 func (n notebook) FormPost(w http.ResponseWriter, _ *http.Request, action string, fields [][2]string) {
 	n.write(w, 200, "formpost", map[string]any{"action": action, "fields": fields})
 }
@@ -207,7 +213,7 @@ func newWorld(t testing.TB, change ...func(*provider.Config)) *world {
 	}
 	config := provider.Config{
 		Issuer: issuer, Engine: w.engine, Pages: w.pages, Ring: ring(), Master: master(), Clients: w.registry,
-		Grants: store, Sessions: store, People: store, Consents: store, DefaultRegion: "SE", Apps: apps(), TruecallerApp: "one",
+		Grants: store, Sessions: store, People: store, Consents: store, Accounts: store, DefaultRegion: "SE", Apps: apps(), TruecallerApp: "one",
 		Cookies: provider.Cookies{Secure: true}, Logger: logger, Dev: true,
 	}
 	for _, c := range change {
@@ -355,7 +361,12 @@ func profile(t testing.TB, number string) truecaller.Profile {
 // approve does what the phone does.
 func (w *world) approve(number string) {
 	w.t.Helper()
-	p := profile(w.t, number)
+	w.approveAs(profile(w.t, number))
+}
+
+// approveAs does it for somebody with this profile.
+func (w *world) approveAs(p truecaller.Profile) {
+	w.t.Helper()
 	w.phone.mu.Lock()
 	state := w.phone.state[p.Numbers[0]]
 	w.phone.mu.Unlock()

@@ -166,11 +166,18 @@ var values = map[string]value{
 	"tries":      {field: "$.Tries", count: "$.Tries"},
 	"minutes":    {field: "$.Wait.Minutes", count: "$.Wait.Minutes"},
 	"hours":      {field: "$.Wait.Hours", count: "$.Wait.Hours"},
+	"hours_ago":  {field: "$.Hours", count: "$.Hours"},
+	"days_ago":   {field: "$.Days", count: "$.Days"},
+	"months_ago": {field: "$.Months", count: "$.Months"},
 }
 
 // wait is the placeholder that is a text itself: how long until something may be
 // tried again.
 const wait = "wait"
+
+// ago is the other one: how long ago something was. Such a text stands in a
+// template of its own, which is given a moment.
+const ago = "ago"
 
 // render writes a text as a template. plain is for titles and attributes, where
 // there can be no markup.
@@ -224,6 +231,18 @@ func (c catalogue) fill(key, s string, plain bool) (string, error) {
 				failed = err
 			}
 			return "{{if $.Wait.Hours}}" + hours + "{{else}}" + minutes + "{{end}}"
+		}
+		if name == ago {
+			var parts [4]string
+			for i, key := range []string{"ago.months", "ago.days", "ago.hours", "ago.now"} {
+				part, err := c.render(key, plain)
+				if err != nil {
+					failed = err
+				}
+				parts[i] = part
+			}
+			text := "{{if $.Months}}" + parts[0] + "{{else if $.Days}}" + parts[1] + "{{else if $.Hours}}" + parts[2] + "{{else}}" + parts[3] + "{{end}}"
+			return `<time datetime="{{$.ISO}}">` + text + "</time>"
 		}
 		v, ok := values[name]
 		if !ok {

@@ -91,6 +91,7 @@ func TestEveryTextIsUsed(t *testing.T) {
 	texts := loaded(t).all[0].texts
 	used := map[string]bool{
 		"wait.minutes": true, "wait.hours": true, // the placeholder {wait}
+		"ago.now": true, "ago.hours": true, "ago.days": true, "ago.months": true, // the placeholder {ago}
 		"language": true, // its own name, in the gallery's list
 	}
 	files, err := fs.Glob(templateFiles, "templates/*.html")

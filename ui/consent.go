@@ -15,10 +15,17 @@ type share struct {
 // Consent implements provider.Pages.
 func (u *UI) Consent(w http.ResponseWriter, r *http.Request, v provider.ConsentView) {
 	p := page{Client: showClient(v.Client), Request: v.Request, Number: v.Number}
-	for _, scope := range v.Scopes {
-		p.Shares = append(p.Shares, share{Scope: scope, Number: v.Number})
-	}
+	p.Shares = shares(v.Scopes, v.Number)
 	// The answer leads to the client at once, as an answer about signing out does.
 	pol := policy{logo: p.Client.Logo, forms: "'self' " + anywhere(v.FormAction)}
 	u.show(w, r, u.in(r, v.UILocales), "consent", http.StatusOK, p, pol)
+}
+
+// shares are the lines of these scopes.
+func shares(scopes []string, number string) []share {
+	var lines []share
+	for _, scope := range scopes {
+		lines = append(lines, share{Scope: scope, Number: number})
+	}
+	return lines
 }

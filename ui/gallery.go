@@ -11,6 +11,7 @@ import (
 	"calleridp/provider"
 	"calleridp/provider/claims"
 	"calleridp/provider/login"
+	"calleridp/provider/session"
 )
 
 // Gallery shows every page in every state, with canned data, for people who work
@@ -58,6 +59,14 @@ var (
 	arabic   = provider.ClientView{ID: "arabic", Name: "متجر الزهور"}
 )
 
+// spokenTo is a request from a browser in one language, for pages that ask
+// nobody else.
+func spokenTo(r *http.Request, uiLocales []string) *http.Request {
+	r = r.Clone(r.Context())
+	r.Header.Set("Accept-Language", strings.Join(uiLocales, ","))
+	return r
+}
+
 // scenes are all pages in all states, in the order in which people meet them.
 func scenes() []scene {
 	var all []scene
@@ -72,6 +81,7 @@ func scenes() []scene {
 	}
 	signIn("", provider.SignInView{Client: shop, Region: "SE"})
 	signIn("-no-region", provider.SignInView{Client: arabic})
+	signIn("-account", provider.SignInView{Client: provider.ClientView{Own: true}, Region: "SE"})
 	signIn("-prefilled", provider.SignInView{Client: longName, Region: "SE", Phone: "+46 70 174 06 05"})
 	for _, kind := range []provider.ProblemKind{
 		provider.PhoneEmpty, provider.PhoneNotANumber, provider.PhoneTooShort, provider.PhoneTooLong, provider.PhoneCountry,
@@ -136,6 +146,35 @@ func scenes() []scene {
 	add("consent-little", func(u *UI, w http.ResponseWriter, r *http.Request, uiLocales []string) {
 		u.Consent(w, r, provider.ConsentView{Client: longName, Request: "sealed", Scopes: []string{claims.OpenID, claims.Phone}, Number: "+46•••••0605", UILocales: uiLocales})
 	})
+	account := func(name string, v provider.AccountView) {
+		add("account"+name, func(u *UI, w http.ResponseWriter, r *http.Request, uiLocales []string) {
+			u.Account(w, spokenTo(r, uiLocales), v)
+		})
+	}
+	hour, now := time.Hour, time.Now()
+	laptop := provider.SessionView{ID: "one", Device: session.Device{Browser: "Firefox", OS: "Windows"}, Created: now, LastUsed: now, Here: true}
+	account("", provider.AccountView{
+		Name: "Asha Rao", Number: "+46•••••0605", Token: "token", Did: provider.DidRevoke,
+		Applications: []provider.ApplicationView{
+			{Client: shop, Scopes: []string{claims.OpenID, claims.Phone}, Since: now.Add(-1000 * hour), LastUsed: now.Add(-hour)},
+			{Client: longName, Scopes: claims.Scopes, Since: now.Add(-20000 * hour), LastUsed: now.Add(-100 * hour)},
+			{Client: arabic, Scopes: []string{claims.OpenID}, Since: now.Add(-3 * hour), LastUsed: now},
+		},
+		Sessions: []provider.SessionView{laptop,
+			{ID: "two", Device: session.Device{Browser: "Samsung Internet", OS: "Android"}, Country: "SE", Created: now.Add(-70 * hour), LastUsed: now.Add(-2 * hour)},
+			{ID: "three", Created: now.Add(-9000 * hour), LastUsed: now.Add(-800 * hour)},
+		},
+	})
+	account("-empty", provider.AccountView{Number: "+46•••••0611", NumberLost: true, Token: "token", Sessions: []provider.SessionView{laptop}})
+	for _, step := range []provider.AccountStep{provider.StepDownload, provider.StepDelete, provider.StepDeleted} {
+		v := provider.AccountStepView{Step: step, Number: "+46•••••0605", Token: "token"}
+		if step == provider.StepDeleted {
+			v = provider.AccountStepView{Step: step}
+		}
+		add("account-"+string(step), func(u *UI, w http.ResponseWriter, r *http.Request, uiLocales []string) {
+			u.AccountStep(w, spokenTo(r, uiLocales), v)
+		})
+	}
 	add("form-post", func(u *UI, w http.ResponseWriter, r *http.Request, uiLocales []string) {
 		u.show(w, r, u.in(r, uiLocales), "formpost", http.StatusOK, page{Action: "#", Fields: [][2]string{{"code", "x"}}}, policy{})
 	})

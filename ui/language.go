@@ -37,7 +37,7 @@ type spoken struct {
 }
 
 // The pages, by the names of their templates.
-var pageNames = []string{"signin", "waiting", "onward", "ended", "consent", "formpost", "signout", "signedout", "error"}
+var pageNames = []string{"signin", "waiting", "onward", "ended", "consent", "account", "accountstep", "formpost", "signout", "signedout", "error"}
 
 func loadLanguages(overrides fs.FS) (*languages, error) {
 	files, err := fs.Glob(localeFiles, "locales/*.json")

@@ -56,6 +56,8 @@ type page struct {
 
 	Shares []share // what a client asks for
 
+	accountPage
+
 	Error       string // provider.ErrorKind
 	Correlation string
 	Detail      string
@@ -66,6 +68,7 @@ type clientView struct {
 	Name, Initial          string
 	Logo, URI, TOS, Policy string // https, or ""
 	Accent                 *client.Accent
+	own                    bool // it is us
 }
 
 // delay is a time until something may be tried again, for a sentence: minutes
@@ -87,7 +90,7 @@ func clock(seconds int) string {
 }
 
 func showClient(c provider.ClientView) clientView {
-	v := clientView{Name: strings.TrimSpace(c.Name), Logo: webURL(c.LogoURI), URI: webURL(c.URI), TOS: webURL(c.TOSURI), Policy: webURL(c.PolicyURI), Accent: c.Accent}
+	v := clientView{Name: strings.TrimSpace(c.Name), Logo: webURL(c.LogoURI), URI: webURL(c.URI), TOS: webURL(c.TOSURI), Policy: webURL(c.PolicyURI), Accent: c.Accent, own: c.Own}
 	if v.Name == "" {
 		v.Name = c.ID
 	}
@@ -222,6 +225,9 @@ func (u *UI) show(w http.ResponseWriter, r *http.Request, in *spoken, name strin
 		p.Script = u.static.script
 	}
 	p.Lang, p.Dir = in.Tag, in.Dir
+	if p.Client.own {
+		p.Client = showClient(provider.ClientView{Name: u.DeploymentName})
+	}
 
 	b := buffers.Get().(*bytes.Buffer)
 	defer buffers.Put(b)

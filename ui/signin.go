@@ -19,6 +19,8 @@ func (h handlers) signIn(w http.ResponseWriter, r *http.Request) error {
 		Region:  r.PostForm.Get("region"),
 		Browser: browser,
 		Network: limit.NetworkOf(h.ClientAddr(r)),
+
+		UserAgent: r.UserAgent(),
 	})
 	if err != nil {
 		return err

@@ -121,7 +121,7 @@ func build(ctx context.Context, s settings, log *slog.Logger, development bool) 
 	}
 	op, err := provider.New(provider.Config{
 		Issuer: s.Issuer, Engine: engine, Pages: pages, Ring: ring, Master: s.master, Clients: registry,
-		Grants: store, Sessions: store, People: store, Consents: store,
+		Grants: store, Sessions: store, People: store, Consents: store, Accounts: store,
 		Lifetimes: provider.Lifetimes{
 			Code: time.Duration(s.Lifetimes.Code), IDToken: time.Duration(s.Lifetimes.IDToken), AccessToken: time.Duration(s.Lifetimes.AccessToken),
 			RefreshIdle: time.Duration(s.Lifetimes.RefreshIdle), RefreshMax: time.Duration(s.Lifetimes.RefreshMax),

@@ -15,8 +15,8 @@ import (
 	"time"
 
 	"calleridp/keys"
-	"calleridp/provider/admin"
 	"calleridp/provider/account"
+	"calleridp/provider/admin"
 	"calleridp/provider/client"
 	"calleridp/provider/consent"
 	"calleridp/provider/grant"

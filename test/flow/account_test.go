@@ -1,0 +1,172 @@
+package flow
+
+import (
+	"encoding/json"
+	"html"
+	"net/http"
+	"net/url"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"calleridp/test/harness"
+
+	"golang.org/x/oauth2"
+)
+
+var (
+	tokenField   = regexp.MustCompile(`name="token" value="([^"]*)"`)
+	sessionField = regexp.MustCompile(`name="session" value="([^"]*)"`)
+	clientField  = regexp.MustCompile(`name="client" value="([^"]*)"`)
+)
+
+// toAccount signs in to the account page itself.
+func toAccount(t *testing.T, browser *harness.Browser, number string) harness.Page {
+	t.Helper()
+	left, page := browser.Follow(browser.Submit(browser.Get(browser.Issuer+"/account"), number), 10*time.Second)
+	if left != nil || !page.Has("account") {
+		t.Fatalf("left to %v, at %s (%d)\n%s", left, page.URL, page.Status, page.Body)
+	}
+	return page
+}
+
+// send posts a form of the account page.
+func send(browser *harness.Browser, page harness.Page, path string, v url.Values) harness.Page {
+	if v == nil {
+		v = url.Values{}
+	}
+	v.Set("token", field(tokenField, page, 0))
+	return browser.Post(browser.Issuer+path, v)
+}
+
+// field is the value of the nth field on a page.
+func field(pattern *regexp.Regexp, page harness.Page, n int) string {
+	if found := pattern.FindAllStringSubmatch(page.Body, -1); n < len(found) {
+		return html.UnescapeString(found[n][1])
+	}
+	return ""
+}
+
+func TestTheAccountPage(t *testing.T) {
+	t.Parallel()
+	server := harness.Dev(t)
+	number := harness.Number(5)
+	laptop, phone := harness.NewBrowser(t, server.Issuer), harness.NewBrowser(t, server.Issuer)
+
+	// Two browsers, and an application of somebody else's that stays signed in.
+	page := toAccount(t, laptop, number)
+	if !strings.Contains(page.Body, "0605") || strings.Contains(page.Body, "701740605") {
+		t.Errorf("the number is not masked:\n%s", page.Body)
+	}
+	rp := thirdParty(t, server)
+	rp.config.Scopes = []string{"openid", "phone", "offline_access"}
+	question, verifier := rp.begin(phone, number)
+	_, question = phone.Follow(question, 10*time.Second)
+	left, at := phone.Follow(decide(phone, question, "allow"), 0)
+	if left == nil {
+		t.Fatalf("stopped at %s (%d)", at.URL, at.Status)
+	}
+	tokens, err := rp.config.Exchange(t.Context(), left.Query().Get("code"), oauth2.VerifierOption(verifier))
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	page = laptop.Get(server.Issuer + "/account")
+	if got := field(clientField, page, 0); got != "demo-third" || len(sessionField.FindAllString(page.Body, -1)) != 2 {
+		t.Fatalf("application %q on\n%s", got, page.Body)
+	}
+
+	// Sign the phone out from the laptop.
+	_, page = laptop.Follow(send(laptop, page, "/account/signout", url.Values{"session": {field(sessionField, page, 1)}}), 0)
+	if len(sessionField.FindAllString(page.Body, -1)) != 1 || !page.Has("did") {
+		t.Errorf("%s", page.Body)
+	}
+	if p := phone.Get(server.Issuer + "/account"); !p.Has("phone") {
+		t.Errorf("the phone is still signed in: %d", p.Status)
+	}
+	refresh := func() error {
+		next, err := rp.config.TokenSource(t.Context(), &oauth2.Token{RefreshToken: tokens.RefreshToken}).Token()
+		if err == nil {
+			tokens = next
+		}
+		return err
+	}
+	if err := refresh(); err != nil {
+		t.Errorf("access while away ended with the session: %v", err)
+	}
+
+	// Take the application's access away. A restart changes nothing about it.
+	_, page = laptop.Follow(send(laptop, page, "/account/revoke", url.Values{"client": {"demo-third"}}), 0)
+	if clientField.MatchString(page.Body) || !page.Has("did") {
+		t.Errorf("%s", page.Body)
+	}
+	server.Stop(os.Interrupt)
+	server.Restart()
+	if err := refresh(); err == nil || !strings.Contains(err.Error(), "invalid_grant") {
+		t.Errorf("the refresh token lives: %v", err)
+	}
+
+	// A copy of everything.
+	page = laptop.Get(server.Issuer + "/account/download")
+	file := send(laptop, page, "/account/download", nil)
+	var stored map[string]any
+	if err := json.Unmarshal([]byte(file.Body), &stored); err != nil || stored["phone_number"] != number || stored["sub"] == "" || file.Header.Get("Content-Disposition") == "" {
+		t.Errorf("%v %d %s", err, file.Status, file.Body)
+	}
+
+	// Delete it: nobody is signed in any more, and the next sign-in is a new
+	// person's.
+	page = laptop.Get(server.Issuer + "/account/delete")
+	if !page.Has("account-delete") {
+		t.Fatalf("%s", page.Body)
+	}
+	_, page = laptop.Follow(send(laptop, page, "/account/delete", nil), 0)
+	if !page.Has("account-deleted") {
+		t.Fatalf("%s (%d)", page.URL, page.Status)
+	}
+	if page = laptop.Get(server.Issuer + "/account"); !page.Has("phone") {
+		t.Errorf("still signed in: %s", page.Body)
+	}
+	rp = newRelyingParty(t, server)
+	page, verifier = rp.begin(laptop, number)
+	if claims, at := rp.finish(laptop, page, verifier, 10*time.Second); claims == nil || claims["sub"] == stored["sub"] {
+		t.Errorf("%v, at %s", claims, at.URL)
+	}
+	log := server.Log()
+	if !strings.Contains(log, `"person.deleted"`) || strings.Contains(log, number[1:]) || strings.Contains(log, tokens.RefreshToken) {
+		t.Error("the log lacks the deletion, or has a number or a token (invariant 10)")
+	}
+}
+
+// Sign out everywhere, and what another site may not do.
+func TestTheAccountPageIsForItsPerson(t *testing.T) {
+	t.Parallel()
+	server := harness.Dev(t)
+	here, there := harness.NewBrowser(t, server.Issuer), harness.NewBrowser(t, server.Issuer)
+	page := toAccount(t, here, harness.Number(5))
+	toAccount(t, there, harness.Number(5))
+	stranger := harness.NewBrowser(t, server.Issuer)
+	strange := toAccount(t, stranger, harness.Number(6))
+
+	if p := here.Post(server.Issuer+"/account/signout-all", url.Values{"token": {field(tokenField, strange, 0)}}); p.Status != http.StatusForbidden {
+		t.Errorf("with another person's token: %d", p.Status)
+	}
+	send(stranger, strange, "/account/signout", url.Values{"session": {field(sessionField, page, 0)}})
+	if p := here.Get(server.Issuer + "/account"); !p.Has("account") {
+		t.Error("a stranger has signed the person out")
+	}
+	_, done := here.Follow(send(here, page, "/account/signout-all", nil), 0)
+	if !done.Has("signed-out") {
+		t.Errorf("%s (%d)", done.URL, done.Status)
+	}
+	for _, browser := range []*harness.Browser{here, there} {
+		if p := browser.Get(server.Issuer + "/account"); !p.Has("phone") {
+			t.Error("still signed in")
+		}
+	}
+	if p := stranger.Get(server.Issuer + "/account"); !p.Has("account") {
+		t.Error("the stranger is signed out, too")
+	}
+}
