@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -54,11 +55,16 @@ func (p *Provider) Submit(ctx context.Context, s Submission) (login.ID, error) {
 	if err != nil {
 		return "", err
 	}
+	solved, why := p.solved(s, time.Now())
+	if why != nil && p.Challenge == ChallengeAlways {
+		p.Audit.LogAttrs(ctx, slog.LevelInfo, "challenge.unsolved", slog.String("client", c.ID), slog.String("network", s.Network), slog.Any("error", why))
+		return "", again(Problem{Kind: Unsolved})
+	}
 	a, err := p.Engine.Start(ctx, login.Start{
-		Number: number, App: app.ID, ClientID: c.ID, Browser: s.Browser, Network: s.Network, Request: kept,
+		Number: number, App: app.ID, ClientID: c.ID, Browser: s.Browser, Network: s.Network, Solved: solved, Request: kept,
 	})
 	if full := (*limit.Exceeded)(nil); errors.As(err, &full) {
-		return "", again(Problem{Kind: problemOf(full.Kind), RetryAt: full.RetryAt})
+		return "", again(problemOf(full))
 	}
 	if down := (*truecaller.Unavailable)(nil); errors.As(err, &down) {
 		return "", again(Problem{Kind: Unavailable, RetryAt: down.RetryAt})
@@ -74,14 +80,19 @@ func (p *Provider) kept(q *authRequest, userAgent, network string) ([]byte, erro
 
 // problemOf says which sentence a refused budget gets. That of the client or of
 // the whole deployment is not the person's doing.
-func problemOf(kind limit.Kind) ProblemKind {
-	switch kind {
-	case limit.Lock:
-		return Locked
-	case limit.Client, limit.Deployment:
-		return Unavailable
+func problemOf(full *limit.Exceeded) Problem {
+	problem := Problem{Kind: Limited, RetryAt: full.RetryAt}
+	switch {
+	case full.Kind == limit.Challenge: // it was used before: another will do
+		problem = Problem{Kind: Unsolved}
+	case full.Reserved:
+		problem.Kind = Unsolved
+	case full.Kind == limit.Lock:
+		problem.Kind = Locked
+	case full.Kind == limit.Client, full.Kind == limit.Deployment:
+		problem.Kind = Unavailable
 	}
-	return Limited
+	return problem
 }
 
 // recheck finds the client of a request again, which may have changed since:

@@ -111,7 +111,7 @@ func (p *Provider) StartOneTap(ctx context.Context, s OneTapSubmission) (login.I
 		Nonce: given.Nonce, App: app.ID, ClientID: c.ID, Browser: s.Browser, Network: s.Network, Request: kept,
 	})
 	if full := (*limit.Exceeded)(nil); errors.As(err, &full) {
-		return "", p.again(ctx, q, c, "", s.Network, Problem{Kind: problemOf(full.Kind), RetryAt: full.RetryAt})
+		return "", p.again(ctx, q, c, "", s.Network, problemOf(full))
 	}
 	return a.ID, err
 }

@@ -59,6 +59,10 @@ type SignInView struct {
 	Problem    *Problem     // why the page is shown again; nil at first
 	Tries      *login.Tries // what the browser's network has left; nil while that is plenty
 
+	// Challenge is what the browser must solve before it may submit; nil for
+	// nothing.
+	Challenge *ChallengeView
+
 	// WithoutPush says that no number can be asked: only the one-tap link works.
 	WithoutPush bool
 	// OneTap is the link for Android phones; nil where there is none.
@@ -72,14 +76,26 @@ type OneTapView struct {
 	Link  func(lang string) string `json:"-"` // the link for a page in this language (BCP 47)
 }
 
+// ChallengeView is a challenge for the browser: find a decimal number whose
+// digits, written after Seed, have a SHA-256 that starts with Bits zero bits.
+// Sealed goes into the form as it is, the number as its solution.
+type ChallengeView struct {
+	Sealed string
+	Seed   string // ASCII
+	Bits   int
+	// Without is when no challenge will be asked for any more, if nothing more
+	// happens; zero: one always is.
+	Without time.Time
+}
+
 // Problem is a mistake or refusal that the sign-in page explains.
 type Problem struct {
 	Kind    ProblemKind
-	RetryAt time.Time // for Locked, Limited and Unavailable: when it may be tried again
+	RetryAt time.Time // for Locked, Limited and Unavailable: when it may be tried again; for Unsolved: when without a challenge
 }
 
 // ProblemKind names the sentence that the page shows. The statuses: mistakes in
-// the number are 422, Locked and Limited are 429, Unavailable is 503.
+// the number are 422, Locked, Limited and Unsolved are 429, Unavailable is 503.
 type ProblemKind string
 
 // The problems. The first eight are the mistakes of phone.ParseError.
@@ -94,6 +110,7 @@ const (
 	PhoneNeedsRegion ProblemKind = "phone_needs_region" // a national number, and no default region
 	Locked           ProblemKind = "locked"             // a request to this number is open
 	Limited          ProblemKind = "limited"            // too many tries
+	Unsolved         ProblemKind = "unsolved"           // the browser must solve a challenge first
 	Unavailable      ProblemKind = "unavailable"        // Truecaller does not answer
 )
 
@@ -201,6 +218,9 @@ type Submission struct {
 	// UserAgent is the browser's own word about itself, from which only the family
 	// is kept.
 	UserAgent string
+
+	Challenge string // ChallengeView.Sealed; "" when the page had none
+	Solution  string // what the browser found, "" for nothing
 }
 
 // OneTapSubmission is the one-tap form, as a browser sent it.

@@ -3,6 +3,7 @@
 //
 //	authorize.go, check.go    the authorization endpoint
 //	flow.go, onetap.go        what pages may do with a sign-in (Flow)
+//	challenge.go, tries.go    what a browser must solve, and how many tries it has
 //	consent.go                the question before a third party's code
 //	account.go and so on      the account page
 //	guard.go, cors.go         what every direct endpoint has in common
@@ -67,7 +68,7 @@ type Attempts interface {
 	Abandon(ctx context.Context, id login.ID, browser string, why login.Reason) error
 	Watch(id login.ID) (<-chan struct{}, func())
 	AgainAt(a login.Attempt) time.Time
-	NetworkTries(ctx context.Context, network string) (login.Tries, error)
+	NetworkTries(ctx context.Context, network string, solved bool) (login.Tries, error)
 }
 
 // Lifetimes are how long things are good. Zero means the default.
@@ -141,6 +142,12 @@ type Config struct {
 	// are trusted. nil: the address of the connection.
 	ClientAddr func(*http.Request) netip.Addr
 
+	// Challenge says when browsers must solve a challenge before a phone is asked;
+	// "": never. ChallengeBits is its difficulty, the zero bits to be found;
+	// default 18.
+	Challenge     ChallengeMode
+	ChallengeBits int
+
 	Logger *slog.Logger
 	Audit  *slog.Logger // nil: Logger
 
@@ -175,6 +182,9 @@ func New(c Config) (*Provider, error) {
 		return nil, err
 	}
 	if err := c.Lifetimes.complete(); err != nil {
+		return nil, err
+	}
+	if err := c.checkChallenge(); err != nil {
 		return nil, err
 	}
 	if c.ClientAddr == nil {

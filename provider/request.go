@@ -114,12 +114,18 @@ func (p *Provider) signInView(ctx context.Context, q *authRequest, c client.Clie
 	if err != nil {
 		return SignInView{}, err
 	}
-	tries, err := p.Engine.NetworkTries(ctx, network)
+	tries, err := p.Engine.NetworkTries(ctx, network, true)
 	if err != nil {
 		return SignInView{}, err
 	}
+	var challenge *ChallengeView
+	if !app.WithoutPush {
+		if challenge, err = p.challenge(ctx, network, q.Until); err != nil {
+			return SignInView{}, err
+		}
+	}
 	return SignInView{
-		Tries: fewLeft(tries), Client: clientView(c), App: app.Name, Request: sealed, Phone: phone, Region: p.region(c), WithoutPush: app.WithoutPush, OneTap: oneTap,
+		Tries: fewLeft(tries), Challenge: challenge, Client: clientView(c), App: app.Name, Request: sealed, Phone: phone, Region: p.region(c), WithoutPush: app.WithoutPush, OneTap: oneTap,
 		UILocales: q.UILocales, FormAction: formAction(q.RedirectURI),
 	}, nil
 }

@@ -25,9 +25,9 @@ var staticFiles embed.FS
 const pathStatic = "/static/"
 
 type assets struct {
-	byName              map[string]asset
-	style, script, icon string // the names under which they are served
-	logo                string // "" for none
+	byName                      map[string]asset
+	style, script, solver, icon string // the names under which they are served
+	logo                        string // "" for none
 }
 
 type asset struct {
@@ -47,6 +47,7 @@ func loadAssets(overrides fs.FS, logo *Image) (*assets, error) {
 	}{
 		{"app.css", "text/css; charset=utf-8", &a.style},
 		{"app.js", "text/javascript; charset=utf-8", &a.script},
+		{"challenge.js", "text/javascript; charset=utf-8", &a.solver},
 		{"icon.svg", "image/svg+xml", &a.icon},
 	} {
 		plain, err := files.read("static/" + f.file)

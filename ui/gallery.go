@@ -97,6 +97,10 @@ func scenes() []scene {
 	signIn("-limited-for-hours", provider.SignInView{Client: shop, Region: "SE", Phone: "+46 70 174 06 05",
 		Problem: &provider.Problem{Kind: provider.Limited, RetryAt: time.Now().Add(5 * time.Hour)}})
 
+	challenge := &provider.ChallengeView{Sealed: "sealed", Seed: "0123456789abcdefghijkl", Bits: 18}
+	signIn("-challenge", provider.SignInView{Client: shop, Region: "SE", Challenge: challenge})
+	signIn("-unsolved", provider.SignInView{Client: shop, Region: "SE", Phone: "+46 70 174 06 05", Problem: &provider.Problem{Kind: provider.Unsolved},
+		Challenge: &provider.ChallengeView{Sealed: "sealed", Seed: challenge.Seed, Bits: 18, Without: time.Now().Add(9 * time.Minute)}})
 	signIn("-few-tries", provider.SignInView{Client: shop, Region: "SE", Tries: &login.Tries{Left: 2}})
 	signIn("-no-tries", provider.SignInView{Client: shop, Region: "SE", Tries: &login.Tries{Next: time.Now().Add(11 * time.Minute)}})
 

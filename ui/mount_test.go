@@ -17,7 +17,8 @@ func TestASubmittedNumberGoesToItsAttempt(t *testing.T) {
 	w := newWorld(t, func(c *Config) {
 		c.ClientAddr = func(*http.Request) netip.Addr { return netip.MustParseAddr("2001:db8:1:2:3::4") }
 	})
-	first := request("POST", "/signin", url.Values{"request": {"sealed"}, "phone": {"070"}, "region": {"SE"}})
+	first := request("POST", "/signin", url.Values{"request": {"sealed"}, "phone": {"070"}, "region": {"SE"},
+		"challenge": {"sealed too"}, "solution": {"42"}})
 	first.Header.Set("User-Agent", "Mozilla/5.0")
 	answer := w.do(first)
 	goesTo(t, answer, ourPath)
@@ -26,7 +27,7 @@ func TestASubmittedNumberGoesToItsAttempt(t *testing.T) {
 	if cookie.Name != "__Host-calleridp_browser" || !cookie.HttpOnly || !cookie.Secure || cookie.SameSite != http.SameSiteLaxMode {
 		t.Errorf("cookie %v", cookie)
 	}
-	want := provider.Submission{Request: "sealed", Phone: "070", Region: "SE", Browser: cookie.Value, Network: "2001:db8:1:2::/64", UserAgent: "Mozilla/5.0"}
+	want := provider.Submission{Request: "sealed", Phone: "070", Region: "SE", Browser: cookie.Value, Network: "2001:db8:1:2::/64", UserAgent: "Mozilla/5.0", Challenge: "sealed too", Solution: "42"}
 	if got != want {
 		t.Errorf("submitted %+v, want %+v", got, want)
 	}

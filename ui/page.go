@@ -23,6 +23,7 @@ type page struct {
 	Nonce               string
 	Base                string
 	Style, Script, Icon string
+	Solver              string       // the script that solves Challenge, "" for none
 	Logo                string       // "" for none
 	Accent              template.CSS // "" for the stylesheet's own
 	Privacy, Terms      string       // the operator's pages, "" for none
@@ -38,6 +39,9 @@ type page struct {
 	Wait    delay
 	Tries   int  // so many are left, and that is few; 0: enough, or none
 	None    bool // none is left; Wait says until when
+
+	Challenge *provider.ChallengeView // what the browser must solve; nil for nothing
+	WaitsFor  bool                    // Wait says when it need not any more
 
 	Attempt                   string
 	Number                    string // masked
@@ -115,6 +119,7 @@ func webURL(raw string) string {
 // policy is what differs between the security headers of pages.
 type policy struct {
 	script     bool
+	solver     bool   // the challenge is solved by a script of its own
 	connect    bool   // the script asks the server
 	logo       string // a URL, "" for none
 	formAction string // beside 'self'; "" for none
@@ -223,6 +228,9 @@ func (u *UI) show(w http.ResponseWriter, r *http.Request, in *spoken, name strin
 	}
 	if pol.script {
 		p.Script = u.static.script
+	}
+	if pol.solver {
+		p.Solver = u.static.solver
 	}
 	p.Lang, p.Dir = in.Tag, in.Dir
 	if p.Client.own {

@@ -25,27 +25,40 @@ const severed = "same-origin"
 func (u *UI) SignIn(w http.ResponseWriter, r *http.Request, v provider.SignInView) {
 	p := page{Client: showClient(v.Client), Request: v.Request, Phone: v.Phone, Region: v.Region}
 	status := http.StatusOK
+	now, patience := time.Now(), false
 	if v.Problem != nil {
-		p.Problem = string(v.Problem.Kind)
+		p.Problem, patience = string(v.Problem.Kind), waits(v.Problem.Kind)
 		status = problemStatus(v.Problem.Kind)
-		now := time.Now()
-		p.Wait = waitUntil(now, v.Problem.RetryAt)
 		if left := seconds(now, v.Problem.RetryAt); left > 0 {
 			w.Header().Set("Retry-After", strconv.Itoa(left)) // RFC 9110 §10.2.3
 		}
 	}
-	if v.Tries != nil && (v.Problem == nil || v.Problem.RetryAt.IsZero()) { // else the problem says when
+	if v.Tries != nil && !patience {
 		p.Tries, p.None = v.Tries.Left, v.Tries.Left == 0
-		p.Wait = waitUntil(time.Now(), v.Tries.Next)
+	}
+	p.Challenge = v.Challenge
+	// One sentence of the page says how long to wait: that of the first of these.
+	switch {
+	case patience:
+		p.Wait = waitUntil(now, v.Problem.RetryAt)
+	case p.None:
+		p.Wait = waitUntil(now, v.Tries.Next)
+	case v.Challenge != nil && !v.Challenge.Without.IsZero():
+		p.WaitsFor, p.Wait = true, waitUntil(now, v.Challenge.Without)
 	}
 	u.show(w, r, u.in(r, v.UILocales), "signin", status, p,
-		policy{script: true, logo: p.Client.Logo, formAction: v.FormAction})
+		policy{script: true, solver: v.Challenge != nil, logo: p.Client.Logo, formAction: v.FormAction})
+}
+
+// waits says whether the sentence of a problem says how long to wait.
+func waits(kind provider.ProblemKind) bool {
+	return kind == provider.Locked || kind == provider.Limited || kind == provider.Unavailable
 }
 
 // problemStatus is the status that goes with a problem.
 func problemStatus(kind provider.ProblemKind) int {
 	switch kind {
-	case provider.Locked, provider.Limited:
+	case provider.Locked, provider.Limited, provider.Unsolved:
 		return http.StatusTooManyRequests
 	case provider.Unavailable:
 		return http.StatusServiceUnavailable

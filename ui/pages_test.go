@@ -345,6 +345,53 @@ func TestWhatIsLeft(t *testing.T) {
 	}
 }
 
+// The script that solves a challenge is there when there is one, before the
+// other, and the page's policy stays as strict. Who cannot run it is told what
+// to do.
+func TestChallengeOnThePage(t *testing.T) {
+	w := newWorld(t)
+	show := func(v provider.SignInView) (*httptest.ResponseRecorder, string) {
+		answer := httptest.NewRecorder()
+		v.Client, v.Request = shop, "sealed"
+		w.ui.SignIn(answer, httptest.NewRequest("GET", "/authorize", nil), v)
+		wellFormed(t, "challenge", answer.Body.String())
+		nonce := regexp.MustCompile(`nonce="([^"]*)"`).FindStringSubmatch(answer.Body.String())[1]
+		return answer, strings.ReplaceAll(answer.Header().Get("Content-Security-Policy"), nonce, "NONCE")
+	}
+	plain, policy := show(provider.SignInView{})
+	if html := plain.Body.String(); strings.Contains(html, "challenge") || strings.Contains(html, "noscript") {
+		t.Errorf("without a challenge:\n%s", html)
+	}
+	always := &provider.ChallengeView{Sealed: "sealed-challenge", Seed: "the-seed", Bits: 17}
+	answer, csp := show(provider.SignInView{Challenge: always})
+	wants(t, answer, 200, `name="challenge" value="sealed-challenge"`, `name="solution" id="solution" data-seed="the-seed" data-bits="17"`,
+		`role="status"`, "needs JavaScript. Turn it on, or use another browser.")
+	if csp != policy {
+		t.Errorf("%s\nwithout: %s", csp, policy)
+	}
+	scripts := regexp.MustCompile(`<script src="/static/([a-z]+)-[^"]+" nonce="[^"]+" defer>`).FindAllStringSubmatch(answer.Body.String(), -1)
+	if len(scripts) != 2 || scripts[0][1] != "challenge" || scripts[1][1] != "app" {
+		t.Errorf("scripts %q", scripts)
+	}
+
+	soon := time.Now().Add(9*time.Minute - time.Second)
+	auto := &provider.ChallengeView{Sealed: "s", Seed: "s", Bits: 17, Without: soon}
+	const until = "Turn it on, or come back in 9\u00a0minutes."
+	answer, _ = show(provider.SignInView{Challenge: auto})
+	wants(t, answer, 200, until)
+	answer, _ = show(provider.SignInView{Challenge: auto, Tries: &login.Tries{Left: 2}})
+	wants(t, answer, 200, until, "2 more tries")
+	answer, _ = show(provider.SignInView{Challenge: auto, Problem: &provider.Problem{Kind: provider.Unsolved, RetryAt: soon}})
+	if wants(t, answer, 429, until, "must pass a short check", `aria-describedby="problem hint"`); answer.Header().Get("Retry-After") == "" || strings.Contains(answer.Body.String(), "aria-invalid") {
+		t.Errorf("%v\n%s", answer.Header(), answer.Body)
+	}
+	// Two times on a page would be one too many.
+	answer, _ = show(provider.SignInView{Challenge: auto, Problem: &provider.Problem{Kind: provider.Limited, RetryAt: soon.Add(time.Hour)}})
+	wants(t, answer, 429, "try again in 69\u00a0minutes", "or use another browser")
+	answer, _ = show(provider.SignInView{Challenge: auto, Tries: &login.Tries{Next: soon.Add(time.Hour)}})
+	wants(t, answer, 200, "try again in 69\u00a0minutes", "or use another browser")
+}
+
 func TestNewRefuses(t *testing.T) {
 	if _, err := New(Config{}); err == nil {
 		t.Error("no log")

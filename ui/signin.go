@@ -21,6 +21,8 @@ func (h handlers) signIn(w http.ResponseWriter, r *http.Request) error {
 		Network: limit.NetworkOf(h.ClientAddr(r)),
 
 		UserAgent: r.UserAgent(),
+		Challenge: r.PostForm.Get("challenge"),
+		Solution:  r.PostForm.Get("solution"),
 	})
 	if err != nil {
 		return err

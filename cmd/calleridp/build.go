@@ -78,12 +78,13 @@ func build(ctx context.Context, s settings, log *slog.Logger, development bool) 
 	}
 	outgoing := truecaller.NewClient(truecaller.Options{Timeout: time.Duration(s.Truecaller.Timeout), Log: log})
 	audit := log.With("log", "audit")
+	challenge, reserve := challengeMode(s.Limits)
 	engine, err := login.New(login.Config{
 		Store: store, Inbox: store, Pusher: outgoing, Exchanger: outgoing, Apps: apps,
 		Life: time.Duration(s.Lifetimes.Attempt), Lock: time.Duration(s.Limits.Lock), CoolDown: time.Duration(s.Limits.CoolDown),
 		Limits: login.Limits{
 			Number: limit.Rate(s.Limits.Number), Network: limit.Rate(s.Limits.Network),
-			Client: limit.Rate(s.Limits.Client), Deployment: limit.Rate(s.Limits.Deployment),
+			Client: limit.Rate(s.Limits.Client), Deployment: limit.Rate(s.Limits.Deployment), Reserve: reserve,
 		},
 		Policy: subject.Policy{ReuseAfter: time.Duration(s.Subject.ReuseAfter)},
 		Log:    log, Audit: audit,
@@ -128,6 +129,7 @@ func build(ctx context.Context, s settings, log *slog.Logger, development bool) 
 			RefreshGrace: time.Duration(s.Lifetimes.RefreshGrace), Session: time.Duration(s.Lifetimes.Session),
 		},
 		DefaultRegion: s.DefaultRegion, Apps: apps, TruecallerApp: s.apps[0].ID, UILocales: pages.Languages(), Cookies: cookies, ClientAddr: addresses.of,
+		Challenge: challenge, ChallengeBits: int(s.Limits.ChallengeBits),
 		Logger: log, Audit: audit, Dev: development,
 	})
 	if err != nil {

@@ -116,6 +116,7 @@ func check(c Config, d *decoder) settings {
 	s.clients = checkClients(c.Clients, s.apps, d)
 	s.brand = checkUI(c.UI, d)
 	checkTimes(c, d)
+	checkChallenge(c.Limits, d)
 	if err := s.level.UnmarshalText([]byte(c.Log.Level)); err != nil {
 		d.wrong("log.level", "%q: use debug, info, warn or error", c.Log.Level)
 	}
@@ -195,6 +196,10 @@ func defaults(c *Config) {
 	orTime(&c.Lifetimes.Session, day)
 	orTime(&c.Limits.Lock, 5*time.Minute)
 	orTime(&c.Limits.CoolDown, 15*time.Minute)
+	orText(&c.Limits.Challenge, challengeOff)
+	if c.Limits.ChallengeBits == 0 {
+		c.Limits.ChallengeBits = 18
+	}
 	orRate(&c.Limits.Number, 10, day)
 	orRate(&c.Limits.Network, 30, time.Hour)
 	orRate(&c.Limits.Client, 3000, time.Hour)
@@ -272,6 +277,33 @@ func checkTimes(c Config, d *decoder) {
 			d.wrong(t.key, "%s is too long; at most %s, because %s", value, t.most, t.because)
 		}
 	}
+}
+
+// challengeOff is the word for it in the configuration; the other modes are
+// called as in provider.
+const challengeOff = "off"
+
+func checkChallenge(c LimitsConfig, d *decoder) {
+	switch c.Challenge {
+	case challengeOff, string(provider.ChallengeAuto), string(provider.ChallengeAlways):
+	default:
+		d.wrong("limits.challenge", "%q: use off, auto or always", c.Challenge)
+	}
+	if !d.failed("limits.challenge_bits") && (c.ChallengeBits < provider.MinChallengeBits || c.ChallengeBits > provider.MaxChallengeBits) {
+		d.wrong("limits.challenge_bits", "%d: use a number from %d to %d; each is twice the work of the one before", c.ChallengeBits, provider.MinChallengeBits, provider.MaxChallengeBits)
+	}
+}
+
+// challengeMode is the mode that the configuration asks for, and how much of the
+// network's budget is kept for browsers that solve one.
+func challengeMode(c LimitsConfig) (mode provider.ChallengeMode, reserve int) {
+	if c.Challenge == challengeOff {
+		return provider.ChallengeOff, 0
+	}
+	if mode = provider.ChallengeMode(c.Challenge); mode == provider.ChallengeAuto {
+		reserve = c.Network.Burst / 2
+	}
+	return mode, reserve
 }
 
 func checkClients(all []ClientConfig, apps []truecaller.App, d *decoder) []client.Client {

@@ -286,6 +286,15 @@ type LimitsConfig struct {
 	Network    rate     `yaml:"network"`    // from one IPv4 address or IPv6 /64. Default 30/1h.
 	Client     rate     `yaml:"client"`     // through one client. Default 3000/1h.
 	Deployment rate     `yaml:"deployment"` // in all. Default 10000/1h.
+
+	// Challenge makes browsers solve a small task (proof of work) before a phone
+	// is asked: off (default), auto (when half of its network's budget is spent)
+	// or always. It is made and checked here, without any third party, and needs
+	// JavaScript; people without it are told when to come back.
+	Challenge string `yaml:"challenge"`
+	// ChallengeBits is how hard it is, from 8 to 22; one more is twice the work.
+	// Default 18: under a second on a computer, a few seconds on a simple phone.
+	ChallengeBits bits `yaml:"challenge_bits"`
 }
 
 // SubjectConfig is about whose a number is.
@@ -325,6 +334,18 @@ func (d *duration) UnmarshalText(text []byte) error {
 		return fmt.Errorf("%q is not a time above zero; write it like 90s, 15m, 12h or 30d", s)
 	}
 	*d = duration(v)
+	return nil
+}
+
+// bits are a number of bits.
+type bits int
+
+func (b *bits) UnmarshalText(text []byte) error {
+	n, err := strconv.ParseUint(string(text), 10, 8)
+	if err != nil || n == 0 {
+		return fmt.Errorf("%q is not a number of bits, like 18", text)
+	}
+	*b = bits(n)
 	return nil
 }
 

@@ -25,7 +25,7 @@ import (
 // devFlags are the flags of calleridp dev.
 type devFlags struct {
 	providerPort, simulatorPort, demoPort int
-	data, host                            string
+	data, host, challenge                 string
 	clients                               texts
 	tls, json, verbose                    bool
 	attemptLife, coolDown                 time.Duration
@@ -45,6 +45,7 @@ func dev(ctx context.Context, args []string, out io.Writer) error {
 	f.StringVar(&o.host, "host", "127.0.0.1", "host `name` in issuer and certificate; it must lead to this machine")
 	f.DurationVar(&o.attemptLife, "attempt-life", 5*time.Minute, "how long a request on the phone stays open")
 	f.DurationVar(&o.coolDown, "cool-down", 0, "how long a number is left in peace after it was declined on the phone")
+	f.StringVar(&o.challenge, "challenge", challengeOff, "`when` browsers must solve a task before a phone is asked: off, auto or always")
 	f.BoolVar(&o.json, "json", false, "when ready, print one line of JSON with the addresses, and nothing else")
 	f.BoolVar(&o.verbose, "v", false, "log every request")
 	if _, err := parse(f, args); err != nil {
@@ -196,7 +197,7 @@ func devSettings(o devFlags, issuer, phoneURL, shopURL string) (settings, error)
 			ID: "second", AppName: "Second demo", AppKey: "second-simulated-app-key", CallbackSecret: "second-callback-secret-on-loopback-only",
 			APIURL: phoneURL, ProfileURLs: []string{phoneURL}, Methods: []string{methodPush, methodOneTap},
 		}},
-		Limits:    LimitsConfig{Number: wide, Network: wide, Client: wide, Deployment: wide},
+		Limits:    LimitsConfig{Number: wide, Network: wide, Client: wide, Deployment: wide, Challenge: o.challenge},
 		Lifetimes: LifetimesConfig{Attempt: duration(o.attemptLife)},
 		Log:       LogConfig{Level: "warn", Format: "text"},
 		Clients: []ClientConfig{

@@ -17,15 +17,21 @@ type Decision struct {
 // state (theoretical arrival time), zero for a budget never used. A Rate that
 // makes no sense, the zero Rate among them, allows nothing (invariant 7: fail
 // closed): who wants no budget makes no Charge.
-func (r Rate) Take(tat, now time.Time) Decision {
-	if r.Burst <= 0 || r.Period <= 0 {
+func (r Rate) Take(tat, now time.Time) Decision { return Charge{Rate: r}.Take(tat, now) }
+
+// Take decides the charge as Rate.Take does, and leaves the reserve alone:
+// Remaining and RetryAt are without it. Where the reserve is the whole burst,
+// nothing is allowed.
+func (c Charge) Take(tat, now time.Time) Decision {
+	burst, period := c.Rate.Burst, c.Rate.Period
+	if burst <= 0 || period <= 0 || c.Reserve < 0 || c.Reserve >= burst {
 		return Decision{RetryAt: now.Add(time.Hour), TAT: tat}
 	}
-	interval := r.Period / time.Duration(r.Burst)
+	interval := period / time.Duration(burst)
 	if interval <= 0 {
 		interval = 1
 	}
-	tolerance := interval * time.Duration(r.Burst)
+	tolerance := interval * time.Duration(burst-c.Reserve)
 	if tat.Before(now) {
 		tat = now
 	}

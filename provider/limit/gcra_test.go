@@ -100,3 +100,45 @@ func TestNetworkOf(t *testing.T) {
 		t.Errorf("no address -> %s", got)
 	}
 }
+
+// A charge that leaves a reserve alone takes what is above it and no more, and
+// who may have the reserve finds it whole.
+func TestReserve(t *testing.T) {
+	for seed := range uint64(200) {
+		random := rand.New(rand.NewPCG(seed, 2))
+		rate := Rate{Burst: 2 + random.IntN(9), Period: time.Duration(1+random.IntN(100)) * time.Second}
+		others := Charge{Rate: rate, Reserve: 1 + random.IntN(rate.Burst-1)}
+		whole := Charge{Rate: rate}
+		var tat time.Time
+		now := start
+		for range 300 {
+			now = now.Add(time.Duration(random.Int64N(int64(rate.Period) / 4)))
+			d := others.Take(tat, now)
+			left, next := others.Left(tat, now)
+			all, _ := whole.Left(tat, now)
+			if d.Allowed != (left > 0) || d.Allowed && d.Remaining != left-1 || left != max(0, all-others.Reserve) {
+				t.Fatalf("seed %d: %+v, %d left of %d", seed, d, left, all)
+			}
+			if !d.Allowed {
+				if !d.RetryAt.Equal(next) || !others.Take(tat, d.RetryAt).Allowed || others.Take(tat, d.RetryAt.Add(-1)).Allowed || !d.TAT.Equal(tat) {
+					t.Fatalf("seed %d: refused, %+v", seed, d)
+				}
+				if random.IntN(2) == 0 { // somebody who may
+					if d := whole.Take(tat, now); d.Allowed {
+						tat = d.TAT
+					}
+				}
+				continue
+			}
+			tat = d.TAT
+			if all, _ := whole.Left(tat, now); all < others.Reserve {
+				t.Fatalf("seed %d: the reserve was touched: %d of %d are left", seed, all, others.Reserve)
+			}
+		}
+	}
+	for _, reserve := range []int{-1, 3, 4} { // fail closed
+		if (Charge{Rate: Rate{Burst: 3, Period: time.Hour}, Reserve: reserve}).Take(time.Time{}, start).Allowed {
+			t.Errorf("a reserve of %d of 3 allows something", reserve)
+		}
+	}
+}

@@ -19,6 +19,7 @@ const (
 	Network    Kind = "network"    // pushes asked for by one IPv4 /32 or IPv6 /64
 	Client     Kind = "client"     // pushes asked for through one client
 	Deployment Kind = "deployment" // all pushes
+	Challenge  Kind = "challenge"  // one that a browser has solved
 )
 
 // Key names one lock or budget. Engines store keys as keyed hashes, because an
@@ -38,12 +39,15 @@ type Rate struct {
 type Charge struct {
 	Key  Key
 	Rate Rate
+	// Reserve is how many of a burst are for others: the charge is refused when
+	// it would leave fewer.
+	Reserve int
 }
 
 // Left says how many such events a budget in the state tat would take at once,
 // and when it takes the next: now, or later when it takes none.
 func (c Charge) Left(tat, now time.Time) (left int, next time.Time) {
-	d := c.Rate.Take(tat, now)
+	d := c.Take(tat, now)
 	if !d.Allowed {
 		return 0, d.RetryAt
 	}
@@ -62,6 +66,9 @@ type Spend struct {
 type Exceeded struct {
 	Kind    Kind
 	RetryAt time.Time // when the same spend may be tried again
+	// Reserved says that nothing refuses it but a Reserve: without that, it could
+	// be taken now.
+	Reserved bool
 }
 
 func (e *Exceeded) Error() string {

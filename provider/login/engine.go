@@ -106,6 +106,9 @@ func New(c Config) (*Engine, error) {
 			return nil, fmt.Errorf("login: the %s budget allows nothing: Burst and Period must be positive", budget.kind)
 		}
 	}
+	if c.Limits.Reserve < 0 || c.Limits.Reserve >= c.Limits.Network.Burst {
+		return nil, errors.New("login: the Reserve must leave something of the network budget to others")
+	}
 	e := &Engine{Config: c}
 	e.hub = newHub(e.timeIsOver)
 	return e, nil
@@ -118,6 +121,7 @@ type Start struct {
 	ClientID string
 	Browser  string // the secret of the browser cookie
 	Network  string // see limit.NetworkOf
+	Solved   Solved // the challenge that the browser has solved, if any
 	Request  []byte // the authorization request it serves, opaque
 }
 
@@ -166,9 +170,9 @@ func (e *Engine) Start(ctx context.Context, s Start) (Attempt, error) {
 	if a.Tries, err = e.tries(ctx, now, true, e.ofNumber(s), e.ofNetwork(s.Network)); err != nil {
 		return Attempt{}, err
 	}
-	if err := e.Store.CreateAttempt(ctx, a, e.spend(s), now); err != nil {
+	if err := e.Store.CreateAttempt(ctx, a, e.spend(s, now), now); err != nil {
 		if exceeded := (*limit.Exceeded)(nil); errors.As(err, &exceeded) {
-			e.audit(ctx, eventLimited, a, slog.String("limit", string(exceeded.Kind)))
+			e.audit(ctx, eventLimited, a, slog.String("limit", string(exceeded.Kind)), slog.Bool("reserved", exceeded.Reserved))
 		}
 		return Attempt{}, err
 	}

@@ -250,6 +250,8 @@ func TestNewRefusesAConfigurationThatCannotWork(t *testing.T) {
 		"negative lock":      func(c *login.Config) { c.Lock = -1 },
 		"no number budget":   func(c *login.Config) { c.Limits.Number = limit.Rate{} },
 		"negative budget":    func(c *login.Config) { c.Limits.Client.Burst = -1 },
+		"all in reserve":     func(c *login.Config) { c.Limits.Reserve = c.Limits.Network.Burst },
+		"negative reserve":   func(c *login.Config) { c.Limits.Reserve = -1 },
 		"endless in no time": func(c *login.Config) { c.Limits.Deployment.Period = 0 },
 	}
 	for what, spoil := range rows {

@@ -10,14 +10,39 @@ import (
 // Limits are the budgets of pushes (invariant 7).
 type Limits struct {
 	Number, Network, Client, Deployment limit.Rate
+
+	// Reserve is how many of Network's burst are for browsers that have solved a
+	// challenge. Zero: none.
+	Reserve int
 }
 
-func (e *Engine) spend(s Start) limit.Spend {
-	return limit.Spend{
+// Solved is a challenge that a browser has solved. It buys one push, from the
+// reserve of the network's budget if need be; the zero Solved buys none from
+// there. Who makes challenges checks the solution.
+type Solved struct {
+	ID    string    // one of a kind
+	Until time.Time // when the challenge ends
+}
+
+func (e *Engine) spend(s Start, now time.Time) limit.Spend {
+	spend := limit.Spend{
 		Lock:    limit.Key{Kind: limit.Lock, ID: s.Number.Digits()},
 		LockFor: e.Lock,
 		Charges: append([]limit.Charge{e.ofNumber(s)}, e.shared(s.Network, s.ClientID)...),
 	}
+	if s.Solved.ID != "" {
+		// As long as the challenge is good, it is used up.
+		spend.Charges = append(spend.Charges, limit.Charge{
+			Key: limit.Key{Kind: limit.Challenge, ID: s.Solved.ID}, Rate: limit.Rate{Burst: 1, Period: s.Solved.Until.Sub(now)},
+		})
+		return spend
+	}
+	for i := range spend.Charges {
+		if spend.Charges[i].Key.Kind == limit.Network {
+			spend.Charges[i].Reserve = e.Limits.Reserve
+		}
+	}
+	return spend
 }
 
 // shared are the budgets that every method spends.
@@ -44,10 +69,14 @@ type Tries struct {
 	Next time.Time
 }
 
-// NetworkTries is what the network's budget has left. It only reads (invariant
-// 1).
-func (e *Engine) NetworkTries(ctx context.Context, network string) (Tries, error) {
-	return e.tries(ctx, time.Now(), false, e.ofNetwork(network))
+// NetworkTries is what the network's budget has left, for who solves a challenge
+// or for who does not. It only reads (invariant 1).
+func (e *Engine) NetworkTries(ctx context.Context, network string, solved bool) (Tries, error) {
+	budget := e.ofNetwork(network)
+	if !solved {
+		budget.Reserve = e.Limits.Reserve
+	}
+	return e.tries(ctx, time.Now(), false, budget)
 }
 
 // tries is what the tightest of these budgets has left, after they were charged

@@ -217,7 +217,7 @@ func TestTriesAreThoseOfTheAttempt(t *testing.T) {
 		})
 		left := func(n int) {
 			t.Helper()
-			if tries, err := w.engine.NetworkTries(t.Context(), "192.0.2.7/32"); err != nil || tries.Left != n {
+			if tries, err := w.engine.NetworkTries(t.Context(), "192.0.2.7/32", true); err != nil || tries.Left != n {
 				t.Errorf("the network has %+v, %v; want %d", tries, err, n)
 			}
 		}
@@ -251,11 +251,48 @@ func TestTriesAreThoseOfTheAttempt(t *testing.T) {
 		if again := w.engine.AgainAt(w.record(second.ID)); !again.Equal(second.Created.Add(12 * time.Hour)) {
 			t.Errorf("the page says %v, at %v", again, time.Now())
 		}
-		tries, err := w.engine.NetworkTries(t.Context(), "192.0.2.7/32")
+		tries, err := w.engine.NetworkTries(t.Context(), "192.0.2.7/32", true)
 		if err != nil || !tries.Next.Equal(time.Now().Add(15*time.Minute)) {
 			t.Errorf("the network: %+v, %v", tries, err)
 		}
 		time.Sleep(15 * time.Minute)
 		left(1)
+	})
+}
+
+// A solved challenge buys one push, and lets it have the reserve of the
+// network's budget. It is used up in the transaction that creates the attempt,
+// and only there.
+func TestInvariant7_ASolvedChallengeBuysOnePush(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(c *login.Config) {
+			c.Limits.Network, c.Limits.Reserve = limit.Rate{Burst: 3, Period: time.Hour}, 2
+		})
+		end := time.Now().Add(time.Hour)
+		push := func(id, digits string, until time.Time) error {
+			_, err := w.begin(dialled(t, digits), func(s *login.Start) { s.Solved = login.Solved{ID: id, Until: until} })
+			return err
+		}
+		refused := func(err error, kind limit.Kind, reserved bool) {
+			t.Helper()
+			exceeded := (*limit.Exceeded)(nil)
+			if !errors.As(err, &exceeded) || exceeded.Kind != kind || exceeded.Reserved != reserved {
+				t.Errorf("%+v, %v; want %s, reserved %v", exceeded, err, kind, reserved)
+			}
+		}
+		w.must(push("", "46701740601", time.Time{}))
+		refused(push("", "46701740602", time.Time{}), limit.Network, true)
+		refused(push("a", "46701740601", end), limit.Lock, false) // which does not use it up
+		w.must(push("a", "46701740602", end))
+		w.restart()
+		refused(push("a", "46701740603", end), limit.Challenge, false)
+		refused(push("old", "46701740603", time.Now()), limit.Challenge, false) // fail closed
+		w.must(push("b", "46701740603", end))
+		refused(push("c", "46701740604", end), limit.Network, false)
+		time.Sleep(time.Hour - 1)
+		refused(push("a", "46701740604", end), limit.Challenge, false)
+		if n := w.phone.pushes(); n != 3 {
+			t.Errorf("%d pushes", n)
+		}
 	})
 }

@@ -70,9 +70,10 @@ func (s *Store) ClearLimits(ctx context.Context, keys ...limit.Key) error {
 
 // spend decides whether the lock is free and every budget has room, and returns
 // what is to be kept then. When several refuse, the error names the first, and
-// the time when none of them would (invariant 7).
+// the time when none of them would (invariant 7). A reserve is named when
+// nothing else refuses.
 func (r reader) spend(spend limit.Spend, holder login.ID, now time.Time) (taken []limitRecord, err error) {
-	var refused *limit.Exceeded
+	var refused, reserved *limit.Exceeded
 	refuse := func(kind limit.Kind, retryAt time.Time) {
 		if refused == nil {
 			refused = &limit.Exceeded{Kind: kind}
@@ -108,12 +109,22 @@ func (r reader) spend(spend limit.Spend, holder login.ID, now time.Time) (taken 
 			taken = append(taken, stored)
 			budget = &taken[len(taken)-1]
 		}
-		decision := charge.Rate.Take(budget.until, now)
+		decision := charge.Take(budget.until, now)
 		if !decision.Allowed {
-			refuse(charge.Key.Kind, decision.RetryAt)
+			switch whole := charge.Rate.Take(budget.until, now); {
+			case !whole.Allowed:
+				refuse(charge.Key.Kind, whole.RetryAt)
+			case reserved == nil:
+				reserved = &limit.Exceeded{Kind: charge.Key.Kind, RetryAt: decision.RetryAt, Reserved: true}
+			case reserved.RetryAt.Before(decision.RetryAt):
+				reserved.RetryAt = decision.RetryAt
+			}
 			continue
 		}
 		budget.until = decision.TAT
+	}
+	if refused == nil {
+		refused = reserved
 	}
 	if refused != nil {
 		return nil, refused

@@ -199,4 +199,24 @@ func testBudgets(t *testing.T, w *world) {
 	w.exceeded(spend(w.now, pair), limit.Client)
 
 	w.exceeded(spend(w.now, limit.Charge{Key: limit.Key{Kind: limit.Client, ID: "zero"}}), limit.Client) // invariant 7: fail closed
+
+	// A reserve is left alone by those whom it is not for, and is named only when
+	// nothing else refuses.
+	whole := limit.Charge{Key: limit.Key{Kind: limit.Network, ID: "reserve"}, Rate: limit.Rate{Burst: 4, Period: time.Hour}}
+	rest := whole
+	rest.Reserve = 2
+	reserved := func(err error, want bool, retryAt time.Time) {
+		t.Helper()
+		var e *limit.Exceeded
+		if !errors.As(err, &e) || e.Kind != limit.Network || e.Reserved != want || !e.RetryAt.Equal(retryAt) {
+			t.Errorf("%+v (%v), want reserved %v until %v", e, err, want, retryAt)
+		}
+	}
+	w.must(spend(w.now, rest, rest))
+	reserved(spend(w.now, rest), true, w.now.Add(15*time.Minute))
+	w.exceeded(spend(w.now, rest, one), limit.Client)
+	w.must(spend(w.now, whole))
+	reserved(spend(w.now, rest), true, w.now.Add(30*time.Minute))
+	w.must(spend(w.now, whole))
+	reserved(spend(w.now, rest), false, w.now.Add(15*time.Minute))
 }
