@@ -129,7 +129,7 @@ func checkResponse(in parameters, q *authRequest, _ client.Client) error {
 		return toClient("invalid_request", "response_mode is not one of query, form_post")
 	}
 	if name := in.anyRepeated(); name != "" {
-		return toClient("invalid_request", "a parameter is given more than once (RFC 6749 §3.1)")
+		return toClient("invalid_request", "a parameter is given more than once (RFC 6749 section 3.1)")
 	}
 	switch in.get("response_type") {
 	case "code":

@@ -80,7 +80,7 @@ func (p *Provider) guard(e directEndpoint, next http.Handler) http.Handler {
 			return
 		}
 		if leaksInQuery(r.URL.RawQuery) && !e.bearer {
-			e.writeProblem(w, badRequest("parameters are sent in the body, never in the URL (RFC 6749 §2.3.1, §3.2)"))
+			e.writeProblem(w, badRequest("parameters are sent in the body, never in the URL (RFC 6749 sections 2.3.1 and 3.2)"))
 			return
 		}
 		var in parameters
@@ -150,7 +150,7 @@ func clientParameters(r *http.Request) (parameters, string, *problem) {
 	}
 	id := in.get("client_id")
 	if name := in.anyRepeated(); name != "" {
-		return in, id, badRequest(errDuplicates.Error() + " (RFC 6749 §3.2)")
+		return in, id, badRequest(errDuplicates.Error() + " (RFC 6749 section 3.2)")
 	}
 	if in.has("client_assertion") || in.has("client_assertion_type") {
 		return in, id, unauthenticated("client assertions are not supported")
@@ -168,7 +168,7 @@ func clientParameters(r *http.Request) (parameters, string, *problem) {
 	case len(header) > 1 || !ok || err != nil || basic == "":
 		return in, id, unauthenticated("the Authorization header is not Basic with a client_id")
 	case in.has("client_secret"):
-		return in, basic, badRequest("the client authenticates in more than one way (RFC 6749 §2.3)")
+		return in, basic, badRequest("the client authenticates in more than one way (RFC 6749 section 2.3)")
 	case id != "" && id != basic:
 		return in, basic, badRequest("client_id differs from the Authorization header's")
 	}
@@ -199,7 +199,7 @@ func bearerParameters(r *http.Request) (parameters, *problem) {
 	case len(header) == 0:
 		return in, nil
 	case len(header) > 1 || in.get("access_token") != "":
-		return in, badRequest("the access token is sent in more than one way (RFC 6750 §2)")
+		return in, badRequest("the access token is sent in more than one way (RFC 6750 section 2)")
 	}
 	scheme, token, _ := strings.Cut(header[0], " ")
 	if !strings.EqualFold(scheme, "Bearer") || strings.Trim(token, " ") == "" {

@@ -178,6 +178,7 @@ func writeClient(out io.Writer, c admin.Client, asJSON bool) error {
 	row("sector_host", c.SectorHost)
 	row("consent", c.Consent)
 	row("region", c.Region)
+	row("truecaller_app", c.TruecallerApp)
 	if c.DefaultMaxAge != nil {
 		row("default_max_age", strconv.FormatInt(*c.DefaultMaxAge, 10))
 	}
