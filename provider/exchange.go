@@ -18,6 +18,7 @@ import (
 	"calleridp/provider/grant"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
+	"calleridp/provider/subject"
 	"calleridp/truecaller"
 
 	"github.com/zitadel/oidc/v3/pkg/oidc"
@@ -126,7 +127,7 @@ func (p *Provider) exchange(w http.ResponseWriter, r *http.Request) (*tokenRespo
 	}
 	person, scopes, err := p.authorizeSubject(ctx, c, bought, bought.Scopes)
 	if err != nil {
-		return nil, p.broken(ctx, "token exchange", err)
+		return nil, p.exchangeProblem(w, r, c, a, err)
 	}
 	out, err := p.tokenAnswer(issue{c, person, bought, scopes, access, "", now})
 	if err != nil {
@@ -217,6 +218,8 @@ func (p *Provider) exchangeProblem(w http.ResponseWriter, r *http.Request, c cli
 		return later(http.StatusTooManyRequests, time.Until(full.RetryAt), "too many sign-ins; the subject_token is still good")
 	case errors.Is(err, truecaller.ErrExchangeUnavailable), errors.Is(err, truecaller.ErrProfileUnavailable), errors.Is(err, login.ErrState):
 		return later(http.StatusServiceUnavailable, wait, "Truecaller does not answer; ask the SDK for another code and try again")
+	case errors.Is(err, errGone), errors.Is(err, subject.ErrNotFound):
+		return badRequest("the person has deleted their account meanwhile")
 	case down != nil:
 		return later(http.StatusServiceUnavailable, wait, "Truecaller does not answer; the subject_token is still good")
 	}

@@ -17,6 +17,7 @@ import (
 
 	"calleridp/provider"
 	"calleridp/provider/client"
+	"calleridp/provider/grant"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
 	"calleridp/provider/subject"
@@ -475,6 +476,36 @@ func TestTokenExchangeWhileTruecallerDoesNotAnswer(t *testing.T) {
 	a = w.post("/token", exchanged("native", "subject_token", "other"))
 	if a.StatusCode != 503 || a.Header.Get("Retry-After") != "25" || strings.Contains(a.body, "still good") {
 		t.Errorf("at the profile: %d %v %s", a.StatusCode, a.Header, a.body)
+	}
+}
+
+// overtaken is an engine whose native sign-ins end so.
+type overtaken struct {
+	provider.Attempts
+	err error
+}
+
+func (o overtaken) Native(context.Context, login.StartNative, func(login.Attempt, truecaller.Profile) grant.Redemption) (login.Attempt, error) {
+	return login.Attempt{}, o.err
+}
+
+// What happens to a sign-in while an application waits is told, and a failure of
+// ours is hidden.
+func TestTokenExchangeThatIsOvertaken(t *testing.T) {
+	for _, row := range []struct {
+		err    error
+		status int
+		code   string
+	}{
+		{subject.ErrNotFound, 400, "invalid_request"}, // the person was deleted
+		{login.ErrState, 503, "temporarily_unavailable"},
+		{errors.New("the disk is full"), 500, "server_error"},
+	} {
+		w, _ := nativeWorld(t, nil, func(c *provider.Config) { c.Engine = overtaken{c.Engine, row.err} })
+		a := w.post("/token", exchanged("native"))
+		if a.StatusCode != row.status || a.json()["error"] != row.code || strings.Contains(a.body, row.err.Error()) {
+			t.Errorf("%v: %d %s", row.err, a.StatusCode, a.body)
+		}
 	}
 }
 

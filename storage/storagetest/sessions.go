@@ -7,6 +7,7 @@ import (
 	"calleridp/provider/grant"
 	"calleridp/provider/login"
 	"calleridp/provider/session"
+	"calleridp/provider/subject"
 )
 
 func testFinish(t *testing.T, w *world) {
@@ -100,6 +101,17 @@ func testRedeem(t *testing.T, w *world) {
 	_, of, err = w.AccessToken(w.ctx, token.Hash)
 	w.must(err)
 	w.same(of, g)
+
+	// Who is deleted meanwhile gets nothing.
+	late := w.create()
+	p := w.person(late.Number)
+	w.approve(late.ID, p)
+	w.must(w.DeletePerson(w.ctx, p.Sub))
+	g.ID, g.Sub, token.Hash, token.GrantID = newID(), p.Sub, newHash(), g.ID
+	_, err = w.RedeemAttempt(w.ctx, late.ID, buy)
+	w.is(err, subject.ErrNotFound)
+	_, _, err = w.AccessToken(w.ctx, token.Hash)
+	w.is(err, grant.ErrNotFound)
 }
 
 func testSessions(t *testing.T, w *world) {
