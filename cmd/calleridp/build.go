@@ -138,7 +138,7 @@ func build(ctx context.Context, s settings, log *slog.Logger, development bool) 
 
 	srv := &server{
 		admin: admin.Handler(admin.Config{
-			Clients: registry, Keys: ring, Budgets: store, Limits: engine.Limits, Region: s.DefaultRegion, Stats: func() any { return store.Stats() }, Log: log, Audit: audit,
+			Clients: registry, Keys: ring, Budgets: store, People: store, Limits: engine.Limits, Region: s.DefaultRegion, Stats: func() any { return store.Stats() }, Log: log, Audit: audit,
 		}),
 		store:      store,
 		drain:      pages.Drain,

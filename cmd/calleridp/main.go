@@ -10,9 +10,10 @@
 //	address.go       whose request it is, behind proxies
 //	certificate.go   the certificate, read again when it changes
 //	dev.go           everything on a laptop
-//	operator.go      talks to the running server for the next three
+//	operator.go      talks to the running server for the next four
 //	clients.go       client: the applications
 //	signingkeys.go   keys: the signing keys, and the master key
+//	users.go         user: the people
 //	limits.go        limit: locks and budgets
 package main
 
@@ -42,11 +43,13 @@ Usage:
   calleridp keys list|rotate|remove         look at or rotate the signing keys
   calleridp client add|list|show|rotate-secret|remove
                                             the applications that may sign people in
+  calleridp user find NUMBER, user show|signout|delete SUB
+                                            where a person is signed in; ends it, or deletes them
   calleridp limit show|clear NUMBER         what a number may still be asked; --network, --client, --deployment
 
   calleridp version
 
-client, keys and limit talk to the running server. Each command explains its flags with -h.
+client, keys, user and limit talk to the running server. Each command explains its flags with -h.
 `
 
 // command is a subcommand. It returns what went wrong in one line.
@@ -60,6 +63,7 @@ var commands = map[string]command{
 	"client":  group("client", map[string]command{"add": clientAdd, "list": clientList, "show": clientShow, "rotate-secret": clientRotateSecret, "remove": clientRemove}),
 	"keys":    group("keys", map[string]command{"init-master": keysInitMaster, "list": keysList, "rotate": keysRotate, "remove": keysRemove}),
 	"limit":   group("limit", map[string]command{"show": limitShow, "clear": limitClear}),
+	"user":    group("user", map[string]command{"find": userFind, "show": userShow, "signout": userSignOut, "delete": userDelete}),
 	"version": version,
 }
 

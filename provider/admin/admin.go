@@ -12,6 +12,10 @@
 //	DELETE /v1/keys/{kid}            a retired key leaves the JWKS at once
 //	POST   /v1/limits/show           how a lock and a budget stand
 //	POST   /v1/limits/clear          the lock is free and the budget full
+//	POST   /v1/users/find            the person who has a number
+//	GET    /v1/users/{sub}
+//	POST   /v1/users/{sub}/signout   all their sessions end
+//	DELETE /v1/users/{sub}           everything about them is deleted
 //	GET    /v1/stats                 counters of the store
 //
 // Answers are JSON. What was not carried out is answered by a status of 400 or
@@ -53,6 +57,7 @@ type Config struct {
 	Clients Clients
 	Keys    Keys
 	Budgets Budgets
+	People  People
 	Limits  login.Limits // the rates of the budgets
 	Region  string       // in which national numbers are read; may be ""
 	Stats   func() any   // counters, as they are written in JSON
@@ -79,6 +84,10 @@ func Handler(c Config) http.Handler {
 	r.Delete("/v1/keys/{kid}", h.answer(h.removeKey))
 	r.Post("/v1/limits/show", h.answer(h.showLimits))
 	r.Post("/v1/limits/clear", h.answer(h.clearLimits))
+	r.Post("/v1/users/find", h.answer(h.findUser))
+	r.Get("/v1/users/{sub}", h.answer(h.showUser))
+	r.Post("/v1/users/{sub}/signout", h.answer(h.signOutUser))
+	r.Delete("/v1/users/{sub}", h.answer(h.deleteUser))
 	r.Get("/v1/stats", h.answer(func(*http.Request) (int, any, error) { return http.StatusOK, h.Stats(), nil }))
 	r.NotFound(h.answer(func(*http.Request) (int, any, error) {
 		return 0, nil, refused{http.StatusNotFound, "there is no such path; another version of calleridp may have it"}

@@ -46,14 +46,14 @@ type Limits struct {
 	Full        time.Time `json:"full_at,omitzero"` // when all are back; zero: all are there
 }
 
-// subject is one whose limits are meant.
-type subject struct {
+// limited is one whose limits are meant.
+type limited struct {
 	shown  string // fit for a log (invariant 10)
 	lock   limit.Key
 	budget limit.Charge
 }
 
-func (s subject) keys() []limit.Key {
+func (s limited) keys() []limit.Key {
 	if s.lock == (limit.Key{}) {
 		return []limit.Key{s.budget.Key}
 	}
@@ -61,7 +61,7 @@ func (s subject) keys() []limit.Key {
 }
 
 func (h *handler) showLimits(r *http.Request) (int, any, error) {
-	s, err := h.subject(r)
+	s, err := h.whose(r)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -70,7 +70,7 @@ func (h *handler) showLimits(r *http.Request) (int, any, error) {
 }
 
 func (h *handler) clearLimits(r *http.Request) (int, any, error) {
-	s, err := h.subject(r)
+	s, err := h.whose(r)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -81,7 +81,7 @@ func (h *handler) clearLimits(r *http.Request) (int, any, error) {
 	return h.limits(r.Context(), s)
 }
 
-func (h *handler) limits(ctx context.Context, s subject) (int, any, error) {
+func (h *handler) limits(ctx context.Context, s limited) (int, any, error) {
 	now := time.Now()
 	states, err := h.Budgets.LimitStates(ctx, s.keys()...)
 	if err != nil {
@@ -111,16 +111,11 @@ func plainly(d time.Duration) string {
 	return text
 }
 
-// subject reads whose limits a request is about.
-func (h *handler) subject(r *http.Request) (subject, error) {
+// whose reads whose limits a request is about.
+func (h *handler) whose(r *http.Request) (limited, error) {
 	var in LimitsOf
-	d := json.NewDecoder(r.Body)
-	d.DisallowUnknownFields()
-	if err := d.Decode(&in); err != nil {
-		return subject{}, refused{http.StatusBadRequest, "the request is not readable: " + strings.TrimPrefix(err.Error(), "json: ")}
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return subject{}, refused{http.StatusBadRequest, "the request is not readable: there is more than one JSON value"}
+	if err := readBody(r, &in); err != nil {
+		return limited{}, err
 	}
 	switch in {
 	case LimitsOf{Number: in.Number}:
@@ -130,26 +125,44 @@ func (h *handler) subject(r *http.Request) (subject, error) {
 	case LimitsOf{Client: in.Client}:
 		c, err := h.Clients.Client(r.Context(), in.Client)
 		if err != nil {
-			return subject{}, clientError(in.Client, err)
+			return limited{}, clientError(in.Client, err)
 		}
-		return subject{shown: c.ID, budget: limit.Charge{Key: limit.Key{Kind: limit.Client, ID: c.ID}, Rate: h.Limits.Client}}, nil
+		return limited{shown: c.ID, budget: limit.Charge{Key: limit.Key{Kind: limit.Client, ID: c.ID}, Rate: h.Limits.Client}}, nil
 	case LimitsOf{Deployment: true}:
-		return subject{shown: "all", budget: limit.Charge{Key: limit.Key{Kind: limit.Deployment}, Rate: h.Limits.Deployment}}, nil
+		return limited{shown: "all", budget: limit.Charge{Key: limit.Key{Kind: limit.Deployment}, Rate: h.Limits.Deployment}}, nil
 	}
-	return subject{}, refused{http.StatusUnprocessableEntity, "say one of number, network, client and deployment"}
+	return limited{}, refused{http.StatusUnprocessableEntity, "say one of number, network, client and deployment"}
 }
 
-func (h *handler) ofNumber(text string) (subject, error) {
-	n, err := phone.Parse(text, h.Region)
-	mistake := (*phone.ParseError)(nil)
-	if errors.As(err, &mistake) {
-		return subject{}, refused{http.StatusUnprocessableEntity, "the number " + numberMistakes[mistake.Kind]}
-	}
+func (h *handler) ofNumber(text string) (limited, error) {
+	n, err := h.number(text)
 	if err != nil {
-		return subject{}, err
+		return limited{}, err
 	}
-	return subject{shown: n.Masked(), lock: limit.Key{Kind: limit.Lock, ID: n.Digits()},
+	return limited{shown: n.Masked(), lock: limit.Key{Kind: limit.Lock, ID: n.Digits()},
 		budget: limit.Charge{Key: limit.Key{Kind: limit.Number, ID: n.Digits()}, Rate: h.Limits.Number}}, nil
+}
+
+// number reads a number that an operator gave.
+func (h *handler) number(text string) (phone.Number, error) {
+	n, err := phone.Parse(text, h.Region)
+	if mistake := (*phone.ParseError)(nil); errors.As(err, &mistake) {
+		return n, refused{http.StatusUnprocessableEntity, "the number " + numberMistakes[mistake.Kind]}
+	}
+	return n, err
+}
+
+// readBody reads the one JSON value of a request.
+func readBody(r *http.Request, v any) error {
+	d := json.NewDecoder(r.Body)
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		return refused{http.StatusBadRequest, "the request is not readable: " + strings.TrimPrefix(err.Error(), "json: ")}
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return refused{http.StatusBadRequest, "the request is not readable: there is more than one JSON value"}
+	}
+	return nil
 }
 
 // numberMistakes are what operators are told of a number that is none. The
@@ -165,16 +178,16 @@ var numberMistakes = map[phone.Kind]string{
 	phone.NeedsRegion: "has no country code; start it with +, or set default_region",
 }
 
-func (h *handler) ofNetwork(text string) (subject, error) {
+func (h *handler) ofNetwork(text string) (limited, error) {
 	address, err := netip.ParseAddr(text)
 	if err != nil {
 		// As the audit names it: the address' own network and no other.
 		network, err := netip.ParsePrefix(text)
 		if err != nil || limit.NetworkOf(network.Addr()) != network.Masked().String() {
-			return subject{}, refused{http.StatusUnprocessableEntity, fmt.Sprintf("%q is not an address like 192.0.2.7 or 2001:db8::1, or a network of the audit like 192.0.2.7/32", text)}
+			return limited{}, refused{http.StatusUnprocessableEntity, fmt.Sprintf("%q is not an address like 192.0.2.7 or 2001:db8::1, or a network of the audit like 192.0.2.7/32", text)}
 		}
 		address = network.Addr()
 	}
 	network := limit.NetworkOf(address)
-	return subject{shown: network, budget: limit.Charge{Key: limit.Key{Kind: limit.Network, ID: network}, Rate: h.Limits.Network}}, nil
+	return limited{shown: network, budget: limit.Charge{Key: limit.Key{Kind: limit.Network, ID: network}, Rate: h.Limits.Network}}, nil
 }

@@ -94,6 +94,22 @@ func (r reader) personOf(n phone.Number) (*subject.Person, error) {
 	return r.person(sub)
 }
 
+// PersonOf implements admin.People.
+func (s *Store) PersonOf(ctx context.Context, n phone.Number) (subject.Person, error) {
+	var p *subject.Person
+	err := s.read(ctx, func(r reader) (err error) {
+		p, err = r.personOf(n)
+		return err
+	})
+	if err != nil {
+		return subject.Person{}, err
+	}
+	if p == nil {
+		return subject.Person{}, subject.ErrNotFound
+	}
+	return *p, nil
+}
+
 // subOf is the sub of the person to whom the number is bound now, "" if none.
 func (r reader) subOf(n phone.Number) (sub string, err error) {
 	_, err = r.get(&numbers, r.s.numberKey(n), func(c *codec) { text(c, &sub) })

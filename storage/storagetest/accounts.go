@@ -105,8 +105,14 @@ func testAccounts(t *testing.T, w *world) {
 	w.must(w.EndSessions(w.ctx, "absent"))
 	w.must(w.DeletePerson(w.ctx, "absent"))
 
+	_, err = w.PersonOf(w.ctx, newNumber())
+	w.is(err, subject.ErrNotFound)
+
 	h := w.household("s")
 	neighbour := w.household(h.person.Sub) // whose sub begins with the other
+	person, err := w.PersonOf(w.ctx, h.person.Number)
+	w.must(err)
+	w.same(person, h.person)
 	w.same(w.account(h.person.Sub), h.record())
 
 	// What has ended is not there.
@@ -180,6 +186,8 @@ func testDeletePerson(t *testing.T, w *world) {
 		_, err := w.Account(w.ctx, h.person.Sub)
 		w.is(err, subject.ErrNotFound)
 		_, err = w.Person(w.ctx, h.person.Sub)
+		w.is(err, subject.ErrNotFound)
+		_, err = w.PersonOf(w.ctx, h.person.Number)
 		w.is(err, subject.ErrNotFound)
 		for _, s := range []session.Session{h.here, h.there} {
 			_, err = w.Session(w.ctx, s.ID)
@@ -270,6 +278,9 @@ func testNumberOfAnother(t *testing.T, w *world) {
 	if r := w.account(next.Sub); !r.Bound {
 		t.Errorf("%+v", r)
 	}
+	person, err := w.PersonOf(w.ctx, next.Number)
+	w.must(err)
+	w.same(person, next)
 	w.must(w.DeletePerson(w.ctx, old.person.Sub))
 	w.same(w.account(next.Sub), account.Record{Person: next, Bound: true})
 }

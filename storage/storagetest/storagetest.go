@@ -41,6 +41,7 @@ type Engine interface {
 	grant.Store
 	consent.Store
 	account.Store
+	admin.People
 	client.Store
 
 	// PinIssuer keeps the first issuer that it is told, and refuses any other.
