@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"unicode"
+
+	"github.com/nyaruka/phonenumbers"
 )
 
 func TestParse(t *testing.T) {
@@ -197,26 +199,18 @@ func TestInternationalAndRegion(t *testing.T) {
 
 // Every country's own example is read in each of its forms, and as itself.
 func TestEveryCountry(t *testing.T) {
-	all := CountryCodes()
-	if len(all) < 240 {
-		t.Fatalf("%d countries", len(all))
-	}
-	seen := map[string]bool{}
-	for i, c := range all {
-		if seen[c.Region] || !IsRegion(c.Region) || c.Code < 1 || c.Code > 999 || i > 0 && all[i-1].Region >= c.Region {
-			t.Errorf("%+v: invalid, out of order or twice", c)
-		}
-		seen[c.Region] = true
-		if c.Example == "" {
+	for _, c := range Countries() {
+		example := phonenumbers.GetExampleNumberForType(c.Region, phonenumbers.MOBILE)
+		if example == nil {
 			continue // a place without mobile numbers of its own
 		}
-		n, err := Parse(c.Example, c.Region)
+		n, err := Parse(phonenumbers.Format(example, phonenumbers.E164), c.Region)
 		if err != nil {
-			t.Errorf("%s: %q: %v", c.Region, c.Example, err)
+			t.Errorf("%s: %v", c.Region, err)
 			continue
 		}
 		if !strings.HasPrefix(n.Digits(), strconv.Itoa(c.Code)) {
-			t.Errorf("%s: %q is %s, not in +%d", c.Region, c.Example, n.E164(), c.Code)
+			t.Errorf("%s: %s is not in +%d", c.Region, n.E164(), c.Code)
 		}
 		for _, form := range []string{n.E164(), n.International(), "00" + n.Digits(), "tel:" + n.E164()} {
 			for _, region := range []string{"", "SE", "IN", "US", "AU"} {
@@ -226,11 +220,6 @@ func TestEveryCountry(t *testing.T) {
 			}
 		}
 		checkMask(t, n)
-	}
-	for _, region := range []string{"SE", "IN", "US", "KE", "BR", "ID", "NG", "EG", "PK", "BD"} {
-		if !seen[region] {
-			t.Errorf("%s is missing", region)
-		}
 	}
 }
 

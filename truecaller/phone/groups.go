@@ -1,0 +1,51 @@
+package phone
+
+import (
+	_ "embed"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// groups.txt is made of phonenumbers' metadata by groups_test.go.
+//
+//go:embed groups.txt
+var groups string
+
+// Groups is how the mobile numbers of all countries are written, for a script
+// that formats a number while it is typed. It has a line for each calling code:
+//
+//	46|SE|0|7[02369]=2 3 2 2
+//
+// the code; the regions that share it, two letters each, the main one first; the
+// trunk prefix that numbers begin with at home, which may be empty; and rules,
+// separated by semicolons. A rule says how the digits after the calling code may
+// begin (alternatives, separated by commas, in digits, classes and dots as in
+// regular expressions) and how many digits stand together. The more numbers a
+// rule is for, the earlier it stands.
+//
+// Every number that Parse takes for surely a mobile one follows a rule, and the
+// rule writes it as International does. Some others follow a rule too.
+func Groups() string { return groups }
+
+// Country is a country that has phone numbers. Several share a code: +1 is that
+// of the United States, Canada and others.
+type Country struct {
+	Region string // ISO 3166-1 alpha-2
+	Code   int    // calling code, without a plus
+}
+
+// Countries are all countries, by region, for a list to pick from.
+func Countries() []Country {
+	var all []Country
+	for line := range strings.Lines(groups) {
+		code, rest, _ := strings.Cut(line, "|")
+		regions, _, _ := strings.Cut(rest, "|")
+		number, _ := strconv.Atoi(code) // a test compares the file with the metadata
+		for region := range slices.Chunk([]byte(regions), 2) {
+			all = append(all, Country{string(region), number})
+		}
+	}
+	slices.SortFunc(all, func(a, b Country) int { return strings.Compare(a.Region, b.Region) })
+	return all
+}
