@@ -50,7 +50,8 @@ type SignInView struct {
 	App       string   // the name under which Truecaller shows the request on the phone
 	Request   string   // the sealed authorization request, for the form
 	Phone     string   // what the person typed before, or the login_hint, as it is
-	Region    string   // default region of the number field, ISO 3166-1 alpha-2
+	Region    string   // default region of the number field, ISO 3166-1 alpha-2; "" when nobody has said
+	Countries []string // regions that the list of countries starts with
 	UILocales []string // what the client asked for, best first (BCP 47)
 	// FormAction is the origin (scheme://host:port) or scheme ("com.example:")
 	// of the redirect URI, which the page's CSP must allow as a form-action,

@@ -133,6 +133,7 @@ type Config struct {
 
 	Lifetimes     Lifetimes
 	DefaultRegion string                    // for phone numbers, ISO 3166-1 alpha-2; "" for none
+	Countries     []string                  // regions that the list of countries starts with, for clients that name none
 	Apps          map[string]truecaller.App // by App.ID; those of the engine
 	TruecallerApp string                    // ID of the Truecaller app of clients that name none
 	UILocales     []string                  // languages of the pages, for discovery; may be empty

@@ -125,7 +125,7 @@ func (p *Provider) signInView(ctx context.Context, q *authRequest, c client.Clie
 		}
 	}
 	return SignInView{
-		Tries: fewLeft(tries), Challenge: challenge, Client: clientView(c), App: app.Name, Request: sealed, Phone: phone, Region: p.region(c), WithoutPush: app.WithoutPush, OneTap: oneTap,
+		Tries: fewLeft(tries), Challenge: challenge, Client: clientView(c), App: app.Name, Request: sealed, Phone: phone, Region: p.region(c), Countries: p.countries(c), WithoutPush: app.WithoutPush, OneTap: oneTap,
 		UILocales: q.UILocales, FormAction: formAction(q.RedirectURI),
 	}, nil
 }
@@ -136,6 +136,14 @@ func (p *Provider) region(c client.Client) string {
 		return c.Region
 	}
 	return p.DefaultRegion
+}
+
+// countries are those that the client's people mostly come from.
+func (p *Provider) countries(c client.Client) []string {
+	if len(c.Countries) > 0 {
+		return c.Countries
+	}
+	return p.Countries
 }
 
 func clientView(c client.Client) ClientView {

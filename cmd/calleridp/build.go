@@ -128,7 +128,7 @@ func build(ctx context.Context, s settings, log *slog.Logger, development bool) 
 			RefreshIdle: time.Duration(s.Lifetimes.RefreshIdle), RefreshMax: time.Duration(s.Lifetimes.RefreshMax),
 			RefreshGrace: time.Duration(s.Lifetimes.RefreshGrace), Session: time.Duration(s.Lifetimes.Session),
 		},
-		DefaultRegion: s.DefaultRegion, Apps: apps, TruecallerApp: s.apps[0].ID, UILocales: pages.Languages(), Cookies: cookies, ClientAddr: addresses.of,
+		DefaultRegion: s.DefaultRegion, Countries: s.Countries, Apps: apps, TruecallerApp: s.apps[0].ID, UILocales: pages.Languages(), Cookies: cookies, ClientAddr: addresses.of,
 		Challenge: challenge, ChallengeBits: int(s.Limits.ChallengeBits),
 		Logger: log, Audit: audit, Dev: development,
 	})

@@ -112,6 +112,9 @@ func check(c Config, d *decoder) settings {
 	if c.DefaultRegion != "" && !phone.IsRegion(c.DefaultRegion) {
 		d.wrong("default_region", "%q is not a country of two capital letters, like IN", c.DefaultRegion)
 	}
+	if text := client.CountriesProblem(c.Countries); text != "" {
+		d.wrong("countries", "%s", text)
+	}
 	s.apps = checkApps(c, d)
 	s.clients = checkClients(c.Clients, s.apps, d)
 	s.brand = checkUI(c.UI, d)
@@ -342,7 +345,7 @@ func checkClient(key string, c ClientConfig, d *decoder) client.Client {
 	out := client.Client{
 		ID: c.ID, Name: c.Name, LogoURI: c.LogoURI, URI: c.URI, TOSURI: c.TOSURI, PolicyURI: c.PolicyURI, Colour: c.Colour, ColourDark: c.ColourDark, Public: c.Public, Native: c.Native,
 		RedirectURIs: c.RedirectURIs, PostLogoutRedirectURIs: c.PostLogoutRedirectURIs, AllowedOrigins: c.AllowedOrigins,
-		Scopes: c.Scopes, WithoutPKCE: c.DangerouslyWithoutPKCE, IDTokenAlg: c.IDTokenAlg, SectorHost: c.SectorHost, Region: c.Region,
+		Scopes: c.Scopes, WithoutPKCE: c.DangerouslyWithoutPKCE, IDTokenAlg: c.IDTokenAlg, SectorHost: c.SectorHost, Region: c.Region, Countries: c.Countries,
 		TruecallerApp: c.TruecallerApp,
 	}
 	if c.Name == "" {

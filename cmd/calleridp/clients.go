@@ -26,7 +26,7 @@ func clientAdd(ctx context.Context, args []string, out io.Writer) error {
 	server := operatorFlags(f)
 	asJSON := f.Bool("json", false, "write JSON")
 	var c admin.Client
-	var redirects, logouts, origins, scopes texts
+	var redirects, logouts, origins, scopes, countries texts
 	var maxAge time.Duration
 	var pairwise bool
 	f.StringVar(&c.ID, "id", "", "`client_id`; default a random one")
@@ -42,6 +42,7 @@ func clientAdd(ctx context.Context, args []string, out io.Writer) error {
 	f.StringVar(&c.SectorHost, "sector-host", "", "`host` whose clients share pairwise subs; default that of the redirect URIs")
 	f.StringVar(&c.Consent, "consent", "none", "`when` people are asked what it may have: none, remember (once, and for more) or always")
 	f.StringVar(&c.Region, "region", "", "`country` of national phone numbers, like IN; default the deployment's")
+	f.Var(&countries, "country", "a `country` at the top of the list, like IN; may be repeated; default the deployment's")
 	f.StringVar(&c.TruecallerApp, "truecaller-app", "", "`id` of the Truecaller app that asks its people; default that of truecaller in the configuration")
 	f.DurationVar(&maxAge, "default-max-age", 0, "how old a sign-in may be when a request does not say")
 	f.StringVar(&c.URI, "uri", "", "the application's home `page`")
@@ -61,6 +62,7 @@ func clientAdd(ctx context.Context, args []string, out io.Writer) error {
 		return usageError("--redirect-uri ADDRESS is missing; it is in the application's own documentation")
 	}
 	c.RedirectURIs, c.PostLogoutRedirectURIs, c.AllowedOrigins = redirects, logouts, origins
+	c.Countries = countries
 	c.Scope = strings.Join(scopes, " ")
 	if pairwise {
 		c.SubjectType = "pairwise"
@@ -178,6 +180,7 @@ func writeClient(out io.Writer, c admin.Client, asJSON bool) error {
 	row("sector_host", c.SectorHost)
 	row("consent", c.Consent)
 	row("region", c.Region)
+	row("countries", strings.Join(c.Countries, " "))
 	row("truecaller_app", c.TruecallerApp)
 	if c.DefaultMaxAge != nil {
 		row("default_max_age", strconv.FormatInt(*c.DefaultMaxAge, 10))

@@ -60,9 +60,15 @@ type Config struct {
 	TruecallerApps []TruecallerConfig `yaml:"truecaller_apps"`
 
 	// DefaultRegion is the country in which national phone numbers are read, two
-	// capital letters (ISO 3166-1). A client may have its own. Default none:
-	// people must type the country code.
+	// capital letters (ISO 3166-1), unless the person chooses another. A client may
+	// have its own. Default none: the page proposes that of the browser's language,
+	// and asks whether it was right.
 	DefaultRegion string `yaml:"default_region"`
+
+	// Countries are those that the page's list of countries starts with, like
+	// [IN, SE]; all others follow. A client may have its own. Without a
+	// default_region only these are proposed. Default none.
+	Countries []string `yaml:"countries"`
 
 	// Clients are applications declared here. More can be added while the server
 	// runs, with `calleridp client add`.
@@ -225,6 +231,8 @@ type ClientConfig struct {
 	Consent string `yaml:"consent"`
 	// Region overrides default_region.
 	Region string `yaml:"region"`
+	// Countries override those of the deployment.
+	Countries []string `yaml:"countries"`
 	// DefaultMaxAge is the max_age of requests that name none: a sign-in that is
 	// older is not good enough for this client. Default none.
 	DefaultMaxAge duration `yaml:"default_max_age"`

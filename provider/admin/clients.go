@@ -36,7 +36,8 @@ type Client struct {
 	AllowedOrigins []string `json:"allowed_origins,omitempty"`
 	SectorHost     string   `json:"sector_host,omitempty"`
 	Region         string   `json:"region,omitempty"`
-	Consent        string   `json:"consent,omitempty"` // remember or always; "" for none
+	Countries      []string `json:"countries,omitempty"` // at the top of the list of countries
+	Consent        string   `json:"consent,omitempty"`   // remember or always; "" for none
 	WithoutPKCE    bool     `json:"dangerously_without_pkce,omitempty"`
 	Colour         string   `json:"colour,omitempty"`
 	ColourDark     string   `json:"colour_dark,omitempty"`
@@ -156,7 +157,7 @@ func registered(in Client) (client.Client, error) {
 	c := client.Client{
 		ID: in.ID, Name: in.Name, URI: in.URI, LogoURI: in.LogoURI, TOSURI: in.TOSURI, PolicyURI: in.PolicyURI,
 		RedirectURIs: in.RedirectURIs, PostLogoutRedirectURIs: in.PostLogoutRedirectURIs, AllowedOrigins: in.AllowedOrigins,
-		Scopes: strings.Fields(in.Scope), IDTokenAlg: in.IDTokenAlg, SectorHost: in.SectorHost, Region: in.Region,
+		Scopes: strings.Fields(in.Scope), IDTokenAlg: in.IDTokenAlg, SectorHost: in.SectorHost, Region: in.Region, Countries: in.Countries,
 		Public: in.Public, Native: in.Native, WithoutPKCE: in.WithoutPKCE, Colour: in.Colour, ColourDark: in.ColourDark, TruecallerApp: in.TruecallerApp,
 	}
 	consent, ok := client.ParseConsent(in.Consent)
@@ -185,7 +186,7 @@ func shown(c client.Client) Client {
 	out := Client{
 		ID: c.ID, Name: c.Name, URI: c.URI, LogoURI: c.LogoURI, TOSURI: c.TOSURI, PolicyURI: c.PolicyURI,
 		RedirectURIs: c.RedirectURIs, PostLogoutRedirectURIs: c.PostLogoutRedirectURIs, AllowedOrigins: c.AllowedOrigins,
-		Scope: strings.Join(c.Scopes, " "), IDTokenAlg: c.SigningAlg(), SectorHost: c.SectorHost, Region: c.Region,
+		Scope: strings.Join(c.Scopes, " "), IDTokenAlg: c.SigningAlg(), SectorHost: c.SectorHost, Region: c.Region, Countries: c.Countries,
 		Consent: string(c.Consent),
 		Public:  c.Public, Native: c.Native, WithoutPKCE: c.WithoutPKCE, Colour: c.Colour, ColourDark: c.ColourDark, TruecallerApp: c.TruecallerApp, Created: c.Created, FromConfig: c.FromConfig,
 	}

@@ -38,9 +38,10 @@ type Client struct {
 	Pairwise      bool   // subject_type pairwise (OpenID Connect Core §8.1)
 	SectorHost    string // the sector of a pairwise client; by default its redirect host
 	DefaultMaxAge *time.Duration
-	Region        string // default region for phone numbers, ISO 3166-1 alpha-2; "": the deployment's
-	Native        bool   // an Android application that may bring codes of Truecaller's SDK (token exchange, RFC 8693)
-	TruecallerApp string // whose people are asked through it; "": the deployment's first
+	Region        string   // default region for phone numbers, ISO 3166-1 alpha-2; "": the deployment's
+	Countries     []string // regions that the list of countries starts with; empty: the deployment's
+	Native        bool     // an Android application that may bring codes of Truecaller's SDK (token exchange, RFC 8693)
+	TruecallerApp string   // whose people are asked through it; "": the deployment's first
 	Consent       Consent
 
 	Created    time.Time

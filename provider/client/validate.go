@@ -110,10 +110,33 @@ func Validate(c Client) []Problem {
 	if _, err := ParseAccent(c.Colour, c.ColourDark); err != nil {
 		add("colour", "%v", err)
 	}
+	if text := CountriesProblem(c.Countries); text != "" {
+		add("countries", "%s", text)
+	}
 	if c.Region != "" && !phone.IsRegion(c.Region) {
 		add("region", "%q is not a country as in ISO 3166-1 alpha-2, in upper case", c.Region)
 	}
 	return problems
+}
+
+// maxCountries is how many countries are worth a place before all the others.
+const maxCountries = 20
+
+// CountriesProblem says what is wrong with the countries that a list starts
+// with, "" for nothing.
+func CountriesProblem(regions []string) string {
+	if len(regions) > maxCountries {
+		return fmt.Sprintf("has %d countries; more than %d at the top of a list help nobody", len(regions), maxCountries)
+	}
+	for i, region := range regions {
+		if !phone.IsRegion(region) {
+			return fmt.Sprintf("%q is not a country as in ISO 3166-1 alpha-2, in upper case", region)
+		}
+		if slices.Contains(regions[:i], region) {
+			return fmt.Sprintf("has %s twice", region)
+		}
+	}
+	return ""
 }
 
 // AllowsScope says whether the client may ask for the scope.

@@ -64,6 +64,12 @@ func TestValidate(t *testing.T) {
 		{"negative age", func(c *Client) { c.DefaultMaxAge = &minus }, "default_max_age"},
 		{"unknown country", func(c *Client) { c.Region = "XX" }, "region"},
 		{"lower case country", func(c *Client) { c.Region = "in" }, "region"},
+		{"countries", func(c *Client) { c.Countries = []string{"IN", "SE"} }, ""},
+		{"an unknown one of several countries", func(c *Client) { c.Countries = []string{"IN", "XX"} }, "countries"},
+		{"a country twice", func(c *Client) { c.Countries = []string{"IN", "SE", "IN"} }, "countries"},
+		{"a world of countries", func(c *Client) {
+			c.Countries = strings.Fields("AF AL AR AT AU BD BE BR CA CH CL CN CO DE DK EG ES FI FR GB GR")
+		}, "countries"},
 	}
 	for _, row := range rows {
 		c := good()

@@ -43,6 +43,7 @@ func (r *clientRecord) fields(c *codec) {
 	c.flag(&r.FromConfig)
 	text(c, &r.Consent)
 	c.flag(&r.Native)
+	texts(c, &r.Countries)
 }
 
 // Client implements client.Store.
