@@ -51,6 +51,14 @@ func (p *Provider) Submit(ctx context.Context, s Submission) (login.ID, error) {
 	if err != nil {
 		return "", err
 	}
+	if s.Guessed && isNational(s.Phone) {
+		// The same digits may be a stranger's number in another country.
+		err := again(Problem{Kind: PhoneConfirm})
+		if refusal := (*Refusal)(nil); errors.As(err, &refusal) {
+			refusal.View.Phone = number.International()
+		}
+		return "", err
+	}
 	kept, err := p.kept(q, s.UserAgent, s.Network)
 	if err != nil {
 		return "", err
@@ -76,6 +84,12 @@ func (p *Provider) Submit(ctx context.Context, s Submission) (login.ID, error) {
 func (p *Provider) kept(q *authRequest, userAgent, network string) ([]byte, error) {
 	q.From = &origin{Device: session.DeviceOf(userAgent)}
 	return json.Marshal(q)
+}
+
+// isNational says that a number that can be read has no country code.
+func isNational(typed string) bool {
+	_, err := phone.Parse(typed, "")
+	return err != nil
 }
 
 // problemOf says which sentence a refused budget gets. That of the client or of

@@ -96,7 +96,8 @@ type Problem struct {
 }
 
 // ProblemKind names the sentence that the page shows. The statuses: mistakes in
-// the number are 422, Locked, Limited and Unsolved are 429, Unavailable is 503.
+// the number are 422, PhoneConfirm is 200, Locked, Limited and Unsolved are 429,
+// Unavailable is 503.
 type ProblemKind string
 
 // The problems. The first eight are the mistakes of phone.ParseError.
@@ -109,6 +110,7 @@ const (
 	PhoneInvalid     ProblemKind = "phone_invalid" // no such number in that country
 	PhoneLandline    ProblemKind = "phone_landline"
 	PhoneNeedsRegion ProblemKind = "phone_needs_region" // a national number, and no default region
+	PhoneConfirm     ProblemKind = "phone_confirm"      // no mistake: it was read in a country that was guessed
 	Locked           ProblemKind = "locked"             // a request to this number is open
 	Limited          ProblemKind = "limited"            // too many tries
 	Unsolved         ProblemKind = "unsolved"           // the browser must solve a challenge first
@@ -214,6 +216,7 @@ type Submission struct {
 	Request string // the sealed authorization request
 	Phone   string // as typed
 	Region  string // country chosen on the page, "" for the default
+	Guessed bool   // nobody chose Region: the page proposed it, and did not show the number in it
 	Browser string // the browser cookie's secret, always present: the handler makes one when the browser has none
 	Network string // the client address, reduced by limit.NetworkOf
 	// UserAgent is the browser's own word about itself, from which only the family

@@ -10,6 +10,7 @@ import (
 	"calleridp/keys"
 	"calleridp/provider/client"
 	"calleridp/provider/session"
+	"calleridp/truecaller/phone"
 )
 
 // authRequest is a validated authorization request (OpenID Connect Core
@@ -100,7 +101,7 @@ func (p *Provider) unseal(purpose keys.Purpose, sealed string, v any) error {
 }
 
 // signInView is the sign-in page for a request that comes from network.
-func (p *Provider) signInView(ctx context.Context, q *authRequest, c client.Client, phone, network string) (SignInView, error) {
+func (p *Provider) signInView(ctx context.Context, q *authRequest, c client.Client, typed, network string) (SignInView, error) {
 	q.Until = time.Now().Add(p.Lifetimes.Request).Unix()
 	sealed, err := p.seal(purposeRequest, q)
 	if err != nil {
@@ -125,7 +126,7 @@ func (p *Provider) signInView(ctx context.Context, q *authRequest, c client.Clie
 		}
 	}
 	return SignInView{
-		Tries: fewLeft(tries), Challenge: challenge, Client: clientView(c), App: app.Name, Request: sealed, Phone: phone, Region: p.region(c), Countries: p.countries(c), WithoutPush: app.WithoutPush, OneTap: oneTap,
+		Tries: fewLeft(tries), Challenge: challenge, Client: clientView(c), App: app.Name, Request: sealed, Phone: typed, Region: p.regionOf(typed, c), Countries: p.countries(c), WithoutPush: app.WithoutPush, OneTap: oneTap,
 		UILocales: q.UILocales, FormAction: formAction(q.RedirectURI),
 	}, nil
 }
@@ -136,6 +137,16 @@ func (p *Provider) region(c client.Client) string {
 		return c.Region
 	}
 	return p.DefaultRegion
+}
+
+// regionOf is the country of a number that the page starts with, else the one in
+// which it will be read.
+func (p *Provider) regionOf(typed string, c client.Client) string {
+	region := p.region(c)
+	if n, err := phone.Parse(typed, region); err == nil && n.Region() != "" {
+		return n.Region()
+	}
+	return region
 }
 
 // countries are those that the client's people mostly come from.

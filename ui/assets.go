@@ -76,7 +76,10 @@ func (a *assets) add(file, contentType string, plain []byte) string {
 	ext := path.Ext(file)
 	name := strings.TrimSuffix(file, ext) + "-" + base64.RawURLEncoding.EncodeToString(hash[:9]) + ext
 	var zipped bytes.Buffer
-	z := gzip.NewWriter(&zipped)
+	z, err := gzip.NewWriterLevel(&zipped, gzip.BestCompression)
+	if err != nil {
+		panic(err) // there is such a level
+	}
 	z.Write(plain) // a bytes.Buffer takes everything
 	z.Close()
 	a.byName[name] = asset{contentType: contentType, plain: plain, zipped: zipped.Bytes()}
@@ -100,7 +103,7 @@ func (a *assets) serve(w http.ResponseWriter, r *http.Request) error {
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.Set("Vary", "Accept-Encoding")
 	body := file.plain
-	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+	if acceptsGzip(r) {
 		h.Set("Content-Encoding", "gzip")
 		body = file.zipped
 	}

@@ -18,7 +18,7 @@ import (
 
 func branded(t *testing.T, c Config) *UI {
 	t.Helper()
-	c.Log = slog.New(slog.DiscardHandler)
+	c.Log, c.Countries = slog.New(slog.DiscardHandler), []Country{{"SE", 46}}
 	u, err := New(c)
 	if err != nil {
 		t.Fatal(err)
@@ -179,7 +179,7 @@ func TestOverridesAreCheckedAtTheStart(t *testing.T) {
 		{"templates/signin.html", strings.Replace(builtin("signin"), "<h1>", `<h1>[[signin.hello]]`, 1), "there is no text signin.hello"},
 		{"templates/layout.html", strings.Replace(builtin("layout"), `dir="{{.Dir}}"`, "", 1), "must have dir="},
 	} {
-		_, err := New(Config{Log: slog.New(slog.DiscardHandler), Overrides: fstest.MapFS{row.file: {Data: []byte(row.text)}}})
+		_, err := New(Config{Log: slog.New(slog.DiscardHandler), Countries: []Country{{"SE", 46}}, Overrides: fstest.MapFS{row.file: {Data: []byte(row.text)}}})
 		if err == nil || !strings.Contains(err.Error(), row.want) || !strings.Contains(err.Error(), "ui: ") {
 			t.Errorf("%s: %v, want %q", row.file, err, row.want)
 		}

@@ -161,6 +161,7 @@ var values = map[string]value{
 	"deployment": {field: "$.Deployment", markup: "<bdi>%s</bdi>"},
 	"app":        {field: "$.App", markup: "<bdi>%s</bdi>"},
 	"number":     {field: "$.Number", markup: `<bdi class="number" dir="ltr">%s</bdi>`},
+	"typed":      {field: `""`, markup: `<bdi class="number" dir="ltr">%s</bdi>`}, // by the script
 	"left":       {field: "$.Left", markup: `<span id="left" class="clock" role="timer" data-seconds="{{$.LeftSeconds}}">%s</span>`},
 	"again":      {field: "$.Again", markup: `<span id="again-in" class="clock" data-seconds="{{$.AgainSeconds}}">%s</span>`},
 	"tries":      {field: "$.Tries", count: "$.Tries"},

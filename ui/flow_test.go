@@ -13,6 +13,7 @@ import (
 
 	"calleridp/provider"
 	"calleridp/provider/login"
+	"calleridp/truecaller/phone"
 
 	"github.com/go-chi/chi/v5"
 )
@@ -163,7 +164,7 @@ type world struct {
 func newWorld(t *testing.T, configure ...func(*Config)) *world {
 	t.Helper()
 	log := &strings.Builder{}
-	c := Config{Issuer: "https://id.example", Cookies: provider.Cookies{Secure: true}, AppName: "Lingon ID",
+	c := Config{Issuer: "https://id.example", Cookies: provider.Cookies{Secure: true}, AppName: "Lingon ID", Countries: everyCountry(),
 		Log: slog.New(slog.NewTextHandler(log, nil))}
 	for _, f := range configure {
 		f(&c)
@@ -182,6 +183,14 @@ func newWorld(t *testing.T, configure ...func(*Config)) *world {
 	})
 	u.Mount(r, flow)
 	return &world{t: t, ui: u, flow: flow, log: log, Handler: r}
+}
+
+func everyCountry() []Country {
+	var all []Country
+	for _, c := range phone.Countries() {
+		all = append(all, Country(c))
+	}
+	return all
 }
 
 const ourPath = provider.PathAttempt + string(ourID)

@@ -80,8 +80,13 @@ func scenes() []scene {
 		})
 	}
 	signIn("", provider.SignInView{Client: shop, Region: "SE"})
-	signIn("-no-region", provider.SignInView{Client: arabic})
 	signIn("-account", provider.SignInView{Client: provider.ClientView{Own: true}, Region: "SE"})
+	signIn("-countries", provider.SignInView{Client: shop, Region: "SE", Countries: []string{"IN", "SE", "NG"}})
+	add("signin-no-country", func(u *UI, w http.ResponseWriter, r *http.Request, uiLocales []string) {
+		r = r.Clone(r.Context())
+		r.Header.Del("Accept-Language") // of which one would be guessed
+		u.SignIn(w, r, provider.SignInView{Client: arabic, UILocales: uiLocales, Request: "sealed"})
+	})
 	signIn("-prefilled", provider.SignInView{Client: longName, Region: "SE", Phone: "+46 70 174 06 05"})
 	for _, kind := range []provider.ProblemKind{
 		provider.PhoneEmpty, provider.PhoneNotANumber, provider.PhoneTooShort, provider.PhoneTooLong, provider.PhoneCountry,
@@ -94,6 +99,7 @@ func scenes() []scene {
 		signIn("-"+strings.ReplaceAll(string(kind), "_", "-"), provider.SignInView{Client: shop, Region: "SE", Phone: phone,
 			Problem: &provider.Problem{Kind: kind, RetryAt: time.Now().Add(4*time.Minute + 10*time.Second)}})
 	}
+	signIn("-confirm", provider.SignInView{Client: shop, Region: "SE", Phone: "+46 70 174 06 05", Problem: &provider.Problem{Kind: provider.PhoneConfirm}})
 	signIn("-limited-for-hours", provider.SignInView{Client: shop, Region: "SE", Phone: "+46 70 174 06 05",
 		Problem: &provider.Problem{Kind: provider.Limited, RetryAt: time.Now().Add(5 * time.Hour)}})
 

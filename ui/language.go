@@ -34,6 +34,8 @@ type spoken struct {
 	// pages are written at first use: there are many languages, and one server
 	// meets few of them.
 	pages func() (map[string]*template.Template, error)
+
+	countries func() *countryList // made at first use as well
 }
 
 // The pages, by the names of their templates.
@@ -113,18 +115,23 @@ func (l *languages) choose(uiLocales []string, accept string) *spoken {
 			return s
 		}
 	}
+	if s := l.match(accepted(accept)); s != nil {
+		return s
+	}
+	return l.all[0]
+}
+
+// accepted reads an Accept-Language (RFC 9110 §12.5.4), best first.
+func accepted(accept string) []language.Tag {
 	if len(accept) > maxPreference {
 		accept = accept[:strings.LastIndexByte(accept[:maxPreference], ',')+1]
 		accept = strings.TrimSuffix(accept, ",")
 	}
-	wanted, _, err := language.ParseAcceptLanguage(accept)
+	tags, _, err := language.ParseAcceptLanguage(accept)
 	if err != nil {
-		wanted = piecewise(accept)
+		return piecewise(accept)
 	}
-	if s := l.match(wanted); s != nil {
-		return s
-	}
-	return l.all[0]
+	return tags
 }
 
 // piecewise reads an Accept-Language with something unknown in it, which the

@@ -32,13 +32,17 @@ type page struct {
 	Simulation          bool
 	Client              clientView
 
-	Request string // sealed, for the form
-	Phone   string
-	Region  string
-	Problem string // provider.ProblemKind, "" for none
-	Wait    delay
-	Tries   int  // so many are left, and that is few; 0: enough, or none
-	None    bool // none is left; Wait says until when
+	Request   string // sealed, for the form
+	Phone     string
+	Region    string
+	Guessed   bool          // Region is what the browser's language speaks of
+	Countries []option      // before all the others
+	List      template.HTML // all the others
+	Problem   string        // provider.ProblemKind, "" for none
+	Confirm   bool          // which is none, but a question
+	Wait      delay
+	Tries     int  // so many are left, and that is few; 0: enough, or none
+	None      bool // none is left; Wait says until when
 
 	Challenge *provider.ChallengeView // what the browser must solve; nil for nothing
 	WaitsFor  bool                    // Wait says when it need not any more
@@ -61,6 +65,8 @@ type page struct {
 	Shares []share // what a client asks for
 
 	accountPage
+
+	list *block // what List stands for
 
 	Error       string // provider.ErrorKind
 	Correlation string
@@ -265,6 +271,10 @@ func (u *UI) show(w http.ResponseWriter, r *http.Request, in *spoken, name strin
 	h.Set("Permissions-Policy", permissions)
 	if pol.opener != "" {
 		h.Set("Cross-Origin-Opener-Policy", pol.opener)
+	}
+	if p.list != nil {
+		p.list.write(w, r, status, b.Bytes())
+		return
 	}
 	w.WriteHeader(status)
 	w.Write(b.Bytes()) // an error means that the browser has gone

@@ -23,11 +23,14 @@ const severed = "same-origin"
 
 // SignIn implements provider.Pages.
 func (u *UI) SignIn(w http.ResponseWriter, r *http.Request, v provider.SignInView) {
-	p := page{Client: showClient(v.Client), Request: v.Request, Phone: v.Phone, Region: v.Region}
+	in := u.in(r, v.UILocales)
+	p := page{Client: showClient(v.Client), Request: v.Request, Phone: v.Phone}
+	p.setCountry(r, in.countries(), v.Region, v.Countries)
 	status := http.StatusOK
 	now, patience := time.Now(), false
 	if v.Problem != nil {
 		p.Problem, patience = string(v.Problem.Kind), waits(v.Problem.Kind)
+		p.Confirm = v.Problem.Kind == provider.PhoneConfirm
 		status = problemStatus(v.Problem.Kind)
 		if left := seconds(now, v.Problem.RetryAt); left > 0 {
 			w.Header().Set("Retry-After", strconv.Itoa(left)) // RFC 9110 §10.2.3
@@ -46,7 +49,7 @@ func (u *UI) SignIn(w http.ResponseWriter, r *http.Request, v provider.SignInVie
 	case v.Challenge != nil && !v.Challenge.Without.IsZero():
 		p.WaitsFor, p.Wait = true, waitUntil(now, v.Challenge.Without)
 	}
-	u.show(w, r, u.in(r, v.UILocales), "signin", status, p,
+	u.show(w, r, in, "signin", status, p,
 		policy{script: true, solver: v.Challenge != nil, logo: p.Client.Logo, formAction: v.FormAction})
 }
 
@@ -58,6 +61,8 @@ func waits(kind provider.ProblemKind) bool {
 // problemStatus is the status that goes with a problem.
 func problemStatus(kind provider.ProblemKind) int {
 	switch kind {
+	case provider.PhoneConfirm:
+		return http.StatusOK
 	case provider.Locked, provider.Limited, provider.Unsolved:
 		return http.StatusTooManyRequests
 	case provider.Unavailable:

@@ -17,6 +17,7 @@ func (h handlers) signIn(w http.ResponseWriter, r *http.Request) error {
 		Request: r.PostForm.Get("request"),
 		Phone:   r.PostForm.Get("phone"),
 		Region:  r.PostForm.Get("region"),
+		Guessed: r.PostForm.Has("guessed") && r.PostForm.Get("guessed") == r.PostForm.Get("region"),
 		Browser: browser,
 		Network: limit.NetworkOf(h.ClientAddr(r)),
 

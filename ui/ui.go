@@ -47,6 +47,9 @@ type Config struct {
 	// are trusted. nil: the address of the connection.
 	ClientAddr func(*http.Request) netip.Addr
 
+	// Countries are those that the number field offers. Required.
+	Countries []Country
+
 	// DeploymentName is shown on every page. "": AppName, and without one
 	// CallerIdP.
 	DeploymentName string
@@ -94,6 +97,9 @@ func New(c Config) (*UI, error) {
 	if c.Log == nil {
 		return nil, errors.New("ui: Log is required")
 	}
+	if len(c.Countries) == 0 {
+		return nil, errors.New("ui: Countries are required")
+	}
 	c.DeploymentName = cmp.Or(c.DeploymentName, c.AppName, "CallerIdP")
 	c.AppName = cmp.Or(c.AppName, c.DeploymentName)
 	if c.ClientAddr == nil {
@@ -121,6 +127,9 @@ func New(c Config) (*UI, error) {
 	}
 	if u.languages, err = loadLanguages(c.Overrides); err != nil {
 		return nil, err
+	}
+	for _, s := range u.languages.all {
+		s.countries = sync.OnceValue(func() *countryList { return newCountryList(s.tag, c.Countries) })
 	}
 	if c.Overrides != nil {
 		return u, u.tryPages()

@@ -22,6 +22,7 @@ import (
 	"calleridp/provider/subject"
 	"calleridp/storage/bolt"
 	"calleridp/truecaller"
+	"calleridp/truecaller/phone"
 	"calleridp/ui"
 
 	"github.com/go-chi/chi/v5"
@@ -115,7 +116,7 @@ func build(ctx context.Context, s settings, log *slog.Logger, development bool) 
 		overrides = os.DirFS(s.UI.OverridesDir)
 	}
 	pages, err := ui.New(ui.Config{
-		Issuer: s.Issuer, Cookies: cookies, Log: log, ClientAddr: addresses.of, AppName: s.apps[0].Name, DeploymentName: s.UI.Name, Brand: s.brand, Overrides: overrides, Simulation: development, ShowDetail: development,
+		Issuer: s.Issuer, Cookies: cookies, Log: log, ClientAddr: addresses.of, Countries: countries(), AppName: s.apps[0].Name, DeploymentName: s.UI.Name, Brand: s.brand, Overrides: overrides, Simulation: development, ShowDetail: development,
 	})
 	if err != nil {
 		return nil, err
@@ -165,6 +166,15 @@ func build(ctx context.Context, s settings, log *slog.Logger, development bool) 
 	srv.handler = observer{log: log, addresses: addresses, strict: isHTTPS(s.Issuer) && !development, broken: pages.Error}.wrap(router)
 	built = true
 	return srv, nil
+}
+
+// countries are those that the pages offer beside the number field.
+func countries() []ui.Country {
+	var all []ui.Country
+	for _, c := range phone.Countries() {
+		all = append(all, ui.Country(c))
+	}
+	return all
 }
 
 // retireFor is how long a retired key stays published: as long as an ID token
