@@ -58,16 +58,16 @@ type Permit struct {
 // Return gives back a permit that was not used. It does nothing to one that was.
 func (p *Permit) Return() { p.settle(errUnused) }
 
-// settle tells the breaker the outcome: nil, errUnanswered or errUnused.
-func (p *Permit) settle(outcome error) {
+// settle tells the breaker the verdict: nil, errUnanswered or errUnused.
+func (p *Permit) settle(verdict error) {
 	p.once.Do(func() {
 		if p.done != nil { // the zero Permit is nobody's
-			p.done(outcome)
+			p.done(verdict)
 		}
 	})
 }
 
-// Outcomes of a request, as far as a breaker cares. An answer is nil, whatever
+// Verdicts about a request, as far as a breaker cares. An answer is nil, whatever
 // it says.
 var (
 	errUnanswered = errors.New("not answered")
@@ -213,9 +213,9 @@ func (c *Client) Breakers() []Breaker {
 	return states
 }
 
-// outcomeOf is what a breaker is told of a request that ended with err. ctx is
+// verdictOf is what a breaker is told of a request that ended with err. ctx is
 // the caller's, whose end is not the host's fault.
-func outcomeOf(ctx context.Context, err error) error {
+func verdictOf(ctx context.Context, err error) error {
 	failed := (*PushError)(nil)
 	errors.As(err, &failed)
 	switch {

@@ -21,11 +21,12 @@ import (
 
 // Options are the limits of a Client. Zero values mean the defaults.
 type Options struct {
-	Timeout        time.Duration // of one whole request, its answer included; default 5 s
-	ConnectTimeout time.Duration // of the TCP connection, and again of its TLS handshake; default 3 s
-	HeaderTimeout  time.Duration // from the request sent to the answer's header; default Timeout
-	MaxProfile     int64         // bytes of a profile; default 256 KiB
-	Log            *slog.Logger  // hears of hosts that stop answering; nil: nobody does
+	Timeout        time.Duration   // of one whole request, its answer included; default 5 s
+	ConnectTimeout time.Duration   // of the TCP connection, and again of its TLS handshake; default 3 s
+	HeaderTimeout  time.Duration   // from the request sent to the answer's header; default Timeout
+	MaxProfile     int64           // bytes of a profile; default 256 KiB
+	Log            *slog.Logger    // hears of hosts that stop answering; nil: nobody does
+	Observer       RequestObserver // counts requests; nil: nobody does
 }
 
 // Client makes requests to Truecaller: over one connection pool, with
@@ -36,6 +37,7 @@ type Client struct {
 	http       *http.Client
 	maxProfile int64
 	breakers   *breakers
+	observer   RequestObserver
 }
 
 // maxAnswer is the largest body of an answer to a push that is read, in bytes.
@@ -58,9 +60,13 @@ func NewClient(o Options) *Client {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.Observer == nil {
+		o.Observer = unobserved{}
+	}
 	return &Client{
 		maxProfile: o.MaxProfile,
 		breakers:   newBreakers(o.Log),
+		observer:   o.Observer,
 		http: &http.Client{
 			Timeout: o.Timeout,
 			// A redirect would carry the bearer to another place (invariant 5).

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 )
 
 // Errors of FetchProfile, and causes of Recipient.Failed.
@@ -95,11 +96,12 @@ func (c *Client) get(ctx context.Context, at *url.URL, token string) (status int
 	if !isBearer(token) {
 		return 0, nil, ErrUnauthorized // it cannot be sent, so no server can accept it
 	}
-	permit, err := c.breakers.admit(ForProfile, at.Host)
+	permit, err := c.admit(ForProfile, at.Host)
 	if err != nil {
 		return 0, nil, fmt.Errorf("%w: %w", ErrProfileUnavailable, err)
 	}
-	defer func() { permit.settle(outcomeOf(ctx, err)) }()
+	begun := time.Now()
+	defer func() { c.asked(ctx, ForProfile, permit, begun, err) }()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, at.String(), nil)
 	if err != nil {
 		return 0, nil, ErrForeignEndpoint

@@ -62,21 +62,15 @@ func (c *Client) AdmitExchange(app App) (*Permit, error) {
 	if app.OAuth == nil {
 		return &Permit{}, nil // ExchangeCode says what is wrong
 	}
-	return c.breakers.admit(ForToken, app.OAuth.Host)
+	return c.admit(ForToken, app.OAuth.Host)
 }
 
 // ExchangeCode redeems a code of the SDK's for an access token (truecaller.md
-// section 5.1). permit is what AdmitExchange gave for app. There is no client secret and no redirect URI; the verifier is
-// all that proves the code to be the application's. It makes one request: a code
-// is good for one use. The error is, or wraps, one of the errors above, and holds
-// neither code nor verifier.
+// section 5.1). permit is what AdmitExchange gave for app. There is no client
+// secret and no redirect URI; the verifier is all that proves the code to be the
+// application's. It makes one request: a code is good for one use. The error is,
+// or wraps, one of the errors above, and holds neither code nor verifier.
 func (c *Client) ExchangeCode(ctx context.Context, permit *Permit, app App, code, verifier string) (token string, err error) {
-	asked := false
-	defer func() {
-		if asked { // else the caller returns the permit
-			permit.settle(outcomeOf(ctx, err))
-		}
-	}()
 	if !IsCode(code) || !IsVerifier(verifier) {
 		return "", ErrCodeRefused // no server can accept it
 	}
@@ -92,7 +86,8 @@ func (c *Client) ExchangeCode(ctx context.Context, permit *Permit, app App, code
 	}
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.Header.Set("Accept", "application/json")
-	asked = true
+	begun := time.Now() // before this, the caller returns the permit
+	defer func() { c.asked(ctx, ForToken, permit, begun, err) }()
 	answer, err := c.http.Do(r)
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", ErrExchangeUnavailable, withoutURL(err))

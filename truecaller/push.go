@@ -11,6 +11,7 @@ import (
 	"net/http/httptrace"
 	"strconv"
 	"sync/atomic"
+	"time"
 	"unicode/utf8"
 
 	"calleridp/truecaller/phone"
@@ -65,7 +66,7 @@ const maxRequestID = 256
 
 // Admit says whether a push for app may be sent now. It is asked before anything
 // is written for the push. The error is an *Unavailable.
-func (c *Client) Admit(app App) (*Permit, error) { return c.breakers.admit(ForPush, app.API.Host) }
+func (c *Client) Admit(app App) (*Permit, error) { return c.admit(ForPush, app.API.Host) }
 
 // Push asks Truecaller to ask the holder of n (truecaller.md section 1.2).
 // permit is what Admit gave for app. state, of at most 64 characters, comes back
@@ -75,7 +76,8 @@ func (c *Client) Admit(app App) (*Permit, error) { return c.breakers.admit(ForPu
 // A push is never sent twice, not even where HTTP would allow it: the phone
 // would ring twice.
 func (c *Client) Push(ctx context.Context, permit *Permit, app App, n phone.Number, state string) (requestID string, err error) {
-	defer func() { permit.settle(outcomeOf(ctx, err)) }()
+	begun := time.Now()
+	defer func() { c.asked(ctx, ForPush, permit, begun, err) }()
 	// The error before anything is sent.
 	unsent := func(cause error) error { return &PushError{Kind: PushRefused, App: app.ID, cause: cause} }
 	if app.API == nil || n.IsZero() {

@@ -15,13 +15,16 @@ import (
 	"time"
 )
 
-// ReceiverConfig is what a Receiver needs. All fields are required.
+// ReceiverConfig is what a Receiver needs. The first five are required.
 type ReceiverConfig struct {
 	Apps      map[string]App // by App.ID; each must be valid (App.Validate)
 	Inbox     Inbox
 	Recipient Recipient
 	Client    *Client
 	Log       *slog.Logger
+
+	From     func(*http.Request) string // who sent it, for the log; nil: the connection's address
+	Observer CallbackObserver           // nil: nobody counts
 }
 
 // Receiver takes Truecaller's callbacks: an http.Handler for
@@ -34,6 +37,7 @@ type Receiver struct {
 	work    *inProgress
 	slots   map[string]chan struct{} // by profile host: who may make a request now
 	secrets *secretBook
+	ledger  *ledger
 }
 
 // NewReceiver makes a receiver for callbacks at prefix, "/callback/" say.
@@ -41,7 +45,13 @@ func NewReceiver(prefix string, c ReceiverConfig) (*Receiver, error) {
 	if len(c.Apps) == 0 || c.Inbox == nil || c.Recipient == nil || c.Client == nil || c.Log == nil {
 		return nil, errors.New("truecaller: a receiver needs Apps, Inbox, Recipient, Client and Log")
 	}
-	rc := &Receiver{ReceiverConfig: c, prefix: prefix, read: readTimeout, fresh: make(chan Delivery, 256), work: newInProgress(), slots: map[string]chan struct{}{}, secrets: newSecretBook(c.Apps)}
+	if c.From == nil {
+		c.From = func(r *http.Request) string { return r.RemoteAddr }
+	}
+	if c.Observer == nil {
+		c.Observer = unobserved{}
+	}
+	rc := &Receiver{ReceiverConfig: c, prefix: prefix, read: readTimeout, fresh: make(chan Delivery, 256), work: newInProgress(), slots: map[string]chan struct{}{}, secrets: newSecretBook(c.Apps), ledger: newLedger(c.Log)}
 	for id, app := range c.Apps {
 		if id != app.ID {
 			return nil, fmt.Errorf("truecaller: app %q stands under the id %q", app.ID, id)
@@ -72,83 +82,92 @@ func (rc *Receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// every writer can do it; the server has limits of its own.
 	http.NewResponseController(w).SetReadDeadline(time.Now().Add(rc.read))
 	w.Header().Set("Cache-Control", "no-store")
+	app, outcome, err := rc.take(w, r)
+	rc.Observer.Callback(app, outcome)
+	rc.ledger.note(r.Context(), app, outcome, func() []slog.Attr {
+		attrs := []slog.Attr{slog.String("from", rc.From(r))}
+		if err != nil {
+			attrs = append(attrs, slog.Any("error", err))
+		}
+		return attrs
+	})
+	answer := callbackAnswers[outcome]
+	if answer.status == http.StatusOK {
+		w.WriteHeader(http.StatusOK)
+		return
+	}
+	http.Error(w, answer.text, answer.status)
+}
+
+// take does what a callback asks for, except for answering. err is the cause of
+// CallbackNotKept.
+func (rc *Receiver) take(w http.ResponseWriter, r *http.Request) (app string, o CallbackOutcome, err error) {
 	app, ok := rc.app(strings.TrimPrefix(r.URL.Path, rc.prefix))
 	if !ok {
-		http.NotFound(w, r)
-		return
+		return "", CallbackWrongPath, nil
 	}
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
-		http.Error(w, "callbacks are POSTed", http.StatusMethodNotAllowed)
-		return
+		return app, CallbackWrongMethod, nil
 	}
 	// Nothing is decompressed: a small body must not become a large one.
 	for _, encoding := range r.Header.Values("Content-Encoding") {
 		if encoding != "" && !strings.EqualFold(encoding, "identity") {
-			http.Error(w, "callbacks are not compressed", http.StatusUnsupportedMediaType)
-			return
+			return app, CallbackCompressed, nil
 		}
 	}
-	body, status := readCallback(w, r)
-	if status != 0 {
-		http.Error(w, "the callback could not be read", status)
-		return
+	body, o := readCallback(w, r)
+	if o != "" {
+		return app, o, nil
 	}
 	c, err := ParseCallback(body)
 	if err != nil {
-		rc.Log.WarnContext(r.Context(), "malformed callback", "app", app, "bytes", len(body))
-		http.Error(w, "malformed callback", http.StatusBadRequest)
-		return
+		return app, CallbackMalformed, nil
 	}
-	if err := rc.keep(r.Context(), app, c); err != nil {
-		rc.Log.ErrorContext(r.Context(), "a callback could not be stored; Truecaller may send it again", "app", app, "error", err)
-		http.Error(w, "not stored", http.StatusInternalServerError)
-		return
-	}
-	w.WriteHeader(http.StatusOK)
+	o, err = rc.keep(r.Context(), app, c)
+	return app, o, err
 }
 
-// readCallback returns the body, or the status that says why not.
-func readCallback(w http.ResponseWriter, r *http.Request) (body []byte, status int) {
+// readCallback returns the body, or the outcome that says why not.
+func readCallback(w http.ResponseWriter, r *http.Request) (body []byte, o CallbackOutcome) {
 	if r.ContentLength > MaxCallback {
 		w.Header().Set("Connection", "close") // the rest is not read
-		return nil, http.StatusRequestEntityTooLarge
+		return nil, CallbackTooLarge
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxCallback))
 	tooLarge := (*http.MaxBytesError)(nil)
 	switch {
 	case errors.As(err, &tooLarge):
-		return nil, http.StatusRequestEntityTooLarge
+		return nil, CallbackTooLarge
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return nil, http.StatusRequestTimeout
+		return nil, CallbackSlow
 	case err != nil:
-		return nil, http.StatusBadRequest
+		return nil, CallbackCutOff
 	}
-	return body, 0
+	return body, ""
 }
 
 // keep stores a callback that somebody waits for, and hands it to the worker.
 // It does not stop when the sender goes away: what has arrived is kept.
-func (rc *Receiver) keep(ctx context.Context, app string, c Callback) error {
+func (rc *Receiver) keep(ctx context.Context, app string, c Callback) (CallbackOutcome, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keepTimeout)
 	defer cancel()
 	expected, err := rc.Recipient.Expects(ctx, c)
 	if err != nil {
-		return err
+		return CallbackNotKept, err
 	}
 	if !expected {
-		rc.Log.InfoContext(ctx, "callback for no live attempt", "app", app)
-		return nil
+		return CallbackUnknown, nil
 	}
 	d := Delivery{ID: deliveryID(app, c), App: app, Received: time.Now(), Callback: c}
 	if err := rc.Inbox.PutDelivery(ctx, d); err != nil {
-		return err
+		return CallbackNotKept, err
 	}
 	select {
 	case rc.fresh <- d:
 	default: // the worker is behind; its sweep of the inbox finds it
 	}
-	return nil
+	return CallbackKept, nil
 }
 
 // deliveryID is the same for the same callback, so that a callback sent three

@@ -17,6 +17,8 @@ const (
 	sweepMax       = 2 * maxInProgress
 	sweepEvery     = 5 * time.Second // how often the inbox is looked through for what is left
 
+	ledgerEvery = 10 * time.Second // how often callbacks that were only counted are logged
+
 	retryFirst = 500 * time.Millisecond
 	retryMax   = 30 * time.Second
 
@@ -80,12 +82,17 @@ func (rc *Receiver) Run(ctx context.Context) {
 			}
 		}
 	})
+	ticker := time.NewTicker(ledgerEvery)
+	defer ticker.Stop()
+	defer rc.ledger.flush(context.WithoutCancel(ctx))
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case d := <-rc.fresh:
 			begin(d)
+		case <-ticker.C:
+			rc.ledger.flush(ctx)
 		}
 	}
 }
@@ -117,6 +124,7 @@ func (rc *Receiver) deliver(ctx context.Context, d Delivery) error {
 		if err := rc.Recipient.Token(ctx, d); err != nil {
 			return rc.unwanted(ctx, d, err)
 		}
+		rc.Observer.Callback(d.App, CallbackBadEndpoint)
 		return rc.Recipient.Failed(ctx, d, err)
 	}
 	// A 401 is final; a 5xx or a broken connection is tried again within the

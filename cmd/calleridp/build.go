@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"calleridp/cmd/calleridp/metrics"
 	"calleridp/keys"
 	"calleridp/provider"
 	"calleridp/provider/admin"
@@ -32,6 +33,7 @@ import (
 type server struct {
 	handler http.Handler // what the world sees
 	admin   http.Handler // what operators see, on a Unix socket
+	metrics http.Handler // what Prometheus sees, on an address of its own
 
 	store      *bolt.Store
 	drain      func()      // ends the live connections of waiting pages
@@ -43,6 +45,8 @@ type server struct {
 const (
 	pathHealth = "/healthz" // 200 as long as the process answers
 	pathReady  = "/readyz"  // 200 when it can do its work, else 503
+
+	pathMetrics = "/metrics"
 )
 
 // build puts all parts together. Everything that the program is made of is in
@@ -73,11 +77,13 @@ func build(ctx context.Context, s settings, log *slog.Logger, development bool) 
 		return nil, err
 	}
 
+	counting := metrics.New(versions())
+	addresses := clientAddresses{trusted: s.proxies}
 	apps, appIDs := map[string]truecaller.App{}, []string{}
 	for _, app := range s.apps {
 		apps[app.ID], appIDs = app, append(appIDs, app.ID)
 	}
-	outgoing := truecaller.NewClient(truecaller.Options{Timeout: time.Duration(s.Truecaller.Timeout), Log: log})
+	outgoing := truecaller.NewClient(truecaller.Options{Timeout: time.Duration(s.Truecaller.Timeout), Log: log, Observer: counting})
 	audit := log.With("log", "audit")
 	challenge, reserve := challengeMode(s.Limits)
 	engine, err := login.New(login.Config{
@@ -88,13 +94,14 @@ func build(ctx context.Context, s settings, log *slog.Logger, development bool) 
 			Client: limit.Rate(s.Limits.Client), Deployment: limit.Rate(s.Limits.Deployment), Reserve: reserve,
 		},
 		Policy: subject.Policy{ReuseAfter: time.Duration(s.Subject.ReuseAfter)},
-		Log:    log, Audit: audit,
+		Log:    log, Audit: audit, Observer: counting,
 	})
 	if err != nil {
 		return nil, err
 	}
 	receiver, err := truecaller.NewReceiver(provider.PathCallback, truecaller.ReceiverConfig{
 		Apps: apps, Inbox: store, Recipient: engine, Client: outgoing, Log: log,
+		From: func(r *http.Request) string { return addresses.of(r).String() }, Observer: counting,
 	})
 	if err != nil {
 		return nil, err
@@ -110,7 +117,6 @@ func build(ctx context.Context, s settings, log *slog.Logger, development bool) 
 		return nil, err
 	}
 	cookies := provider.Cookies{Secure: isHTTPS(s.Issuer)}
-	addresses := clientAddresses{trusted: s.proxies}
 	var overrides fs.FS
 	if s.UI.OverridesDir != "" {
 		overrides = os.DirFS(s.UI.OverridesDir)
@@ -145,6 +151,13 @@ func build(ctx context.Context, s settings, log *slog.Logger, development bool) 
 		drain:      pages.Drain,
 		background: []func(context.Context){store.Run, ring.Run, receiver.Run, secrets.watch},
 	}
+	counting.Watch(metrics.Sources{
+		Store: store.Stats, Inbox: store.InboxSize, Attempts: engine.Watching, Pages: engine.Pages, Breakers: outgoing.Breakers,
+	})
+	private := http.NewServeMux()
+	private.Handle("GET "+pathMetrics, counting.Handler())
+	srv.metrics = private
+
 	router := chi.NewRouter()
 	router.Get(pathHealth, func(w http.ResponseWriter, r *http.Request) { w.Write([]byte("ok\n")) })
 	router.Get(pathReady, srv.ready)
@@ -163,7 +176,7 @@ func build(ctx context.Context, s settings, log *slog.Logger, development bool) 
 		pages.Error(w, r, provider.ErrorView{Kind: provider.ErrorMethodNotAllowed, Status: http.StatusMethodNotAllowed})
 	})
 
-	srv.handler = observer{log: log, addresses: addresses, strict: isHTTPS(s.Issuer) && !development, broken: pages.Error}.wrap(router)
+	srv.handler = observer{log: log, addresses: addresses, strict: isHTTPS(s.Issuer) && !development, broken: pages.Error, counted: counting.Request}.wrap(router)
 	built = true
 	return srv, nil
 }

@@ -126,6 +126,7 @@ func check(c Config, d *decoder) settings {
 	if c.Log.Format != "json" && c.Log.Format != "text" {
 		d.wrong("log.format", "%q: use json or text", c.Log.Format)
 	}
+	checkMetricsListen(c, d)
 	if c.DebugListen != "" {
 		host, _, _ := net.SplitHostPort(c.DebugListen)
 		if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() || !isAddress(c.DebugListen) {
@@ -133,6 +134,22 @@ func check(c Config, d *decoder) settings {
 		}
 	}
 	return s
+}
+
+// checkMetricsListen keeps the metrics where the world does not get to.
+func checkMetricsListen(c Config, d *decoder) {
+	if c.MetricsListen == "" {
+		return
+	}
+	host, port, _ := net.SplitHostPort(c.MetricsListen)
+	addr, err := netip.ParseAddr(host)
+	_, public, _ := net.SplitHostPort(c.Listen)
+	switch {
+	case err != nil || !isAddress(c.MetricsListen) || !addr.IsLoopback() && !addr.IsPrivate():
+		d.wrong("metrics_listen", "%q: give a loopback or private address and a port, like 127.0.0.1:9464 or 10.0.0.5:9464", c.MetricsListen)
+	case port == public:
+		d.wrong("metrics_listen", "%q: the world comes in at port %s; give the metrics another", c.MetricsListen, port)
+	}
 }
 
 // maxSocketPath is what the system allows for the path of a Unix socket, in

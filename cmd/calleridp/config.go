@@ -96,6 +96,11 @@ type Config struct {
 	// admin.sock in data_dir.
 	AdminSocket string `yaml:"admin_socket"`
 
+	// MetricsListen serves metrics for Prometheus at /metrics: a loopback or private
+	// address of this machine and a port of its own, like 127.0.0.1:9464. Default
+	// off.
+	MetricsListen string `yaml:"metrics_listen"`
+
 	// DebugListen serves Go's profiles at /debug/pprof/, on loopback only. Default
 	// off.
 	DebugListen string `yaml:"debug_listen"`

@@ -25,6 +25,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -195,18 +196,24 @@ func version(_ context.Context, args []string, out io.Writer) error {
 }
 
 func versionText() string {
+	version, goVersion := versions()
+	return version + " " + goVersion
+}
+
+// versions are those of the program and of Go.
+func versions() (version, goVersion string) {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
-		return "(unknown)"
+		return "(unknown)", runtime.Version()
 	}
-	text := info.Main.Version
-	if text == "" || text == "(devel)" {
-		text = "development"
+	version = info.Main.Version
+	if version == "" || version == "(devel)" {
+		version = "development"
 		for _, s := range info.Settings {
 			if s.Key == "vcs.revision" {
-				text += " " + s.Value
+				version += " " + s.Value
 			}
 		}
 	}
-	return text + " " + info.GoVersion
+	return version, info.GoVersion
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"log/slog"
@@ -12,6 +13,8 @@ import (
 	"time"
 
 	"calleridp/provider"
+
+	"github.com/go-chi/chi/v5"
 )
 
 // requestIDHeader carries the word that connects an answer with the log. Error
@@ -49,6 +52,8 @@ type observer struct {
 	addresses clientAddresses
 	strict    bool // the issuer is https: browsers need never try without
 	broken    func(http.ResponseWriter, *http.Request, provider.ErrorView)
+	// counted is told of each answer, with the route that gave it, "" for none.
+	counted func(route string, status int, took time.Duration)
 }
 
 func (o observer) wrap(next http.Handler) http.Handler {
@@ -61,22 +66,29 @@ func (o observer) wrap(next http.Handler) http.Handler {
 		if o.strict {
 			h.Set("Strict-Transport-Security", "max-age=31536000")
 		}
-		r = r.WithContext(context.WithValue(r.Context(), requestIDKey{}, id))
+		taken := chi.NewRouteContext() // the router writes down in it which route it took
+		r = r.WithContext(context.WithValue(context.WithValue(r.Context(), requestIDKey{}, id), chi.RouteCtxKey, taken))
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		seen := &statusWriter{ResponseWriter: w}
 		defer func() {
 			if p := recover(); p != nil {
 				o.panicked(seen, r, p)
 			}
+			took := time.Since(begun)
+			o.counted(taken.RoutePattern(), cmp.Or(seen.status, http.StatusOK), took)
 			level := slog.LevelInfo
-			if r.URL.Path == pathHealth || r.URL.Path == pathReady {
+			// Callbacks are logged by whoever takes them, who knows which of them count.
+			if r.URL.Path == pathHealth || r.URL.Path == pathReady || strings.HasPrefix(r.URL.Path, provider.PathCallback) {
 				level = slog.LevelDebug
+			}
+			if !o.log.Enabled(r.Context(), level) {
+				return
 			}
 			// Neither the query nor the secret part of a callback's path is logged
 			// (invariant 10).
 			o.log.LogAttrs(r.Context(), level, "request",
 				slog.String("method", loggedText(r.Method, 16)), slog.String("path", loggedPath(r.URL.Path)), slog.Int("status", seen.status),
-				slog.Float64("took_ms", float64(time.Since(begun).Microseconds())/1000), slog.String("from", o.addresses.of(r).String()))
+				slog.Float64("took_ms", float64(took.Microseconds())/1000), slog.String("from", o.addresses.of(r).String()))
 		}()
 		next.ServeHTTP(seen, r)
 	})

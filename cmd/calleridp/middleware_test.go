@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -10,8 +11,11 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"calleridp/provider"
+
+	"github.com/go-chi/chi/v5"
 )
 
 func proxies(t *testing.T, networks ...string) clientAddresses {
@@ -76,9 +80,35 @@ func observed(t *testing.T, o observer, r *http.Request, h http.HandlerFunc) (*h
 			io.WriteString(w, "page "+string(v.Kind)+" "+v.Correlation)
 		}
 	}
+	if o.counted == nil {
+		o.counted = func(string, int, time.Duration) {}
+	}
 	w := httptest.NewRecorder()
 	o.wrap(h).ServeHTTP(w, r)
 	return w, log.String()
+}
+
+// Each answer is counted under the pattern of its route, never under what
+// somebody wrote into the path (invariant 10).
+func TestAnswersAreCountedByRoute(t *testing.T) {
+	router := chi.NewRouter()
+	router.Get("/attempt/{id}/events", func(w http.ResponseWriter, r *http.Request) {})
+	router.Handle("/callback/*", http.NotFoundHandler())
+	router.Get("/broken", func(w http.ResponseWriter, r *http.Request) { panic("x") })
+	for target, want := range map[string]string{
+		"/attempt/46701740605/events": "/attempt/{id}/events 200",
+		"/callback/default/SECRET":    "/callback/* 404",
+		"/broken":                     "/broken 500",
+		"/46701740605":                " 404",
+		"/attempt/46701740605":        " 404",
+	} {
+		got := ""
+		count := func(route string, status int, took time.Duration) { got += fmt.Sprint(route, " ", status) }
+		observed(t, observer{counted: count}, httptest.NewRequest("GET", target, nil), router.ServeHTTP)
+		if got != want {
+			t.Errorf("%s is counted as %q, want %q", target, got, want)
+		}
+	}
 }
 
 // Nothing secret is in the log: no query, and no secret segment of a callback
@@ -110,8 +140,14 @@ func TestInvariant10_RequestLog(t *testing.T) {
 }
 
 func TestWatchersOfTheServerAreNotLoggedAsRequests(t *testing.T) {
-	_, log := observed(t, observer{}, httptest.NewRequest("GET", pathHealth, nil), func(http.ResponseWriter, *http.Request) {})
-	if !strings.Contains(log, `"level":"DEBUG"`) {
+	for _, path := range []string{pathHealth, pathReady} {
+		_, log := observed(t, observer{}, httptest.NewRequest("GET", path, nil), func(http.ResponseWriter, *http.Request) {})
+		if !strings.Contains(log, `"level":"DEBUG"`) {
+			t.Error(log)
+		}
+	}
+	// A flood of callbacks must not fill the log. Their receiver logs them.
+	if _, log := observed(t, observer{}, httptest.NewRequest("POST", "/callback/default/x", nil), func(http.ResponseWriter, *http.Request) {}); !strings.Contains(log, `"level":"DEBUG"`) {
 		t.Error(log)
 	}
 }

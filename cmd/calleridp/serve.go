@@ -80,7 +80,13 @@ func (srv *server) serve(ctx context.Context, s settings, listener net.Listener,
 		return errors.Join(err, srv.store.Close())
 	}
 	defer adminListener.Close()
-	var debugListener net.Listener
+	var metricsListener, debugListener net.Listener
+	if s.MetricsListen != "" {
+		if metricsListener, err = listen("metrics_listen", s.MetricsListen); err != nil {
+			return errors.Join(err, srv.store.Close())
+		}
+		defer metricsListener.Close()
+	}
 	if s.DebugListen != "" {
 		if debugListener, err = listen("debug_listen", s.DebugListen); err != nil {
 			return errors.Join(err, srv.store.Close())
@@ -105,7 +111,7 @@ func (srv *server) serve(ctx context.Context, s settings, listener net.Listener,
 	worked := make(chan error, 1)
 	go func() { worked <- srv.run(working) }()
 
-	failed := make(chan error, 3)
+	failed := make(chan error, 4)
 	go func() {
 		if certificate == nil {
 			failed <- web.Serve(listener)
@@ -116,6 +122,10 @@ func (srv *server) serve(ctx context.Context, s settings, listener net.Listener,
 	}()
 	operators := &http.Server{Handler: srv.admin, ReadHeaderTimeout: 5 * time.Second}
 	go func() { failed <- operators.Serve(adminListener) }()
+	monitoring := &http.Server{Handler: srv.metrics, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second}
+	if metricsListener != nil {
+		go func() { failed <- monitoring.Serve(metricsListener) }()
+	}
 	debugging := &http.Server{Handler: profiles(), ReadHeaderTimeout: 5 * time.Second}
 	if debugListener != nil {
 		go func() { failed <- debugging.Serve(debugListener) }()
@@ -135,6 +145,7 @@ func (srv *server) serve(ctx context.Context, s settings, listener net.Listener,
 		web.Close()
 	}
 	operators.Close()
+	monitoring.Close()
 	debugging.Close()
 	stopWorking()
 	err = errors.Join(err, <-worked)

@@ -115,3 +115,6 @@ func (e *Engine) Watch(id ID) (<-chan struct{}, func()) {
 // Watching is the number of attempts that this process keeps in memory: those
 // that are live and those that are watched.
 func (e *Engine) Watching() int { return e.hub.size() }
+
+// Pages is the number of pages that wait at this process now.
+func (e *Engine) Pages() int { return e.hub.watchers() }

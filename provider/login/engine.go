@@ -64,6 +64,8 @@ type Config struct {
 	// Neither ever sees a whole number or a secret (invariant 10).
 	Log   *slog.Logger
 	Audit *slog.Logger
+
+	Observer Observer // nil: nobody counts
 }
 
 // Engine moves attempts. It is safe for concurrent use. It keeps nothing but
@@ -108,6 +110,9 @@ func New(c Config) (*Engine, error) {
 	}
 	if c.Limits.Reserve < 0 || c.Limits.Reserve >= c.Limits.Network.Burst {
 		return nil, errors.New("login: the Reserve must leave something of the network budget to others")
+	}
+	if c.Observer == nil {
+		c.Observer = unobserved{}
 	}
 	e := &Engine{Config: c}
 	e.hub = newHub(e.timeIsOver)
@@ -171,9 +176,7 @@ func (e *Engine) Start(ctx context.Context, s Start) (Attempt, error) {
 		return Attempt{}, err
 	}
 	if err := e.Store.CreateAttempt(ctx, a, e.spend(s, now), now); err != nil {
-		if exceeded := (*limit.Exceeded)(nil); errors.As(err, &exceeded) {
-			e.audit(ctx, eventLimited, a, slog.String("limit", string(exceeded.Kind)), slog.Bool("reserved", exceeded.Reserved))
-		}
+		e.limited(ctx, a, err)
 		return Attempt{}, err
 	}
 	e.audit(ctx, eventStarted, a)
@@ -239,9 +242,7 @@ func (e *Engine) StartOneTap(ctx context.Context, s StartOneTap) (Attempt, error
 		return Attempt{}, err
 	}
 	if err := e.Store.CreateAttempt(ctx, a, limit.Spend{Charges: e.shared(s.Network, s.ClientID)}, now); err != nil {
-		if full := (*limit.Exceeded)(nil); errors.As(err, &full) {
-			e.audit(ctx, eventLimited, a, slog.String("limit", string(full.Kind)))
-		}
+		e.limited(ctx, a, err)
 		return Attempt{}, err
 	}
 	e.audit(ctx, eventStarted, a)
@@ -303,6 +304,9 @@ func (e *Engine) waits(ctx context.Context, a Attempt, requestID string, undeliv
 		return Effects{}, a.accepted(requestID, undeliverable, time.Now())
 	})
 	a.State, a.RequestID, a.Undeliverable = Waiting, requestID, undeliverable
+	if !undeliverable {
+		e.Observer.Attempt(eventPushed, a)
+	}
 	return a
 }
 

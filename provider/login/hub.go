@@ -81,6 +81,16 @@ func (h *hub) size() int {
 	return len(h.attempts)
 }
 
+func (h *hub) watchers() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n := 0
+	for _, w := range h.attempts {
+		n += len(w.watchers)
+	}
+	return n
+}
+
 func (h *hub) leave(id ID, c chan struct{}) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -116,9 +116,7 @@ func (e *Engine) startNative(ctx context.Context, s StartNative) (Attempt, error
 		charges = charges[1:] // the first is the network's
 	}
 	err := e.Store.CreateAttempt(ctx, a, limit.Spend{Charges: charges}, now)
-	if full := (*limit.Exceeded)(nil); errors.As(err, &full) {
-		e.audit(ctx, eventLimited, a, slog.String("limit", string(full.Kind)))
-	}
+	e.limited(ctx, a, err)
 	if errors.Is(err, ErrExists) {
 		before, err := e.Store.AttemptByCorrelation(ctx, a.Correlation)
 		if err != nil {

@@ -77,4 +77,14 @@ func (s *Store) DropDelivery(ctx context.Context, id string) error {
 	return s.note(dropNotes(id), nil, func(t *txn) error { return t.del(&deliveries, []byte(id)) })
 }
 
+// InboxSize is how many deliveries are kept, those among them that were dropped a
+// moment ago.
+func (s *Store) InboxSize(ctx context.Context) (n int, err error) {
+	err = s.read(ctx, func(r reader) error {
+		n = r.tx.Bucket(deliveries.id).Stats().KeyN
+		return nil
+	})
+	return n, err
+}
+
 func dropNotes(id string) string { return "delivery " + id }

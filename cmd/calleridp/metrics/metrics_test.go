@@ -1,0 +1,165 @@
+package metrics
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"net/http/httptest"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"calleridp/provider/limit"
+	"calleridp/provider/login"
+	"calleridp/storage/bolt"
+	"calleridp/truecaller"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+func sources() Sources {
+	return Sources{
+		Store:    func() bolt.Stats { return bolt.Stats{Commits: 7, Operations: 9, Bytes: 4096} },
+		Inbox:    func(context.Context) (int, error) { return 3, nil },
+		Attempts: func() int { return 5 },
+		Pages:    func() int { return 4 },
+		Breakers: func() []truecaller.Breaker {
+			return []truecaller.Breaker{{Purpose: truecaller.ForPush, Host: "api4.truecaller.com", State: truecaller.BreakerOpen}}
+		},
+	}
+}
+
+// page is what Prometheus reads.
+func page(t *testing.T, m *Metrics) string {
+	t.Helper()
+	w := httptest.NewRecorder()
+	m.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	if w.Code != 200 || !strings.HasPrefix(w.Header().Get("Content-Type"), "text/plain; version=0.0.4") {
+		t.Fatalf("%d %s\n%s", w.Code, w.Header(), w.Body)
+	}
+	return w.Body.String()
+}
+
+func TestMetrics(t *testing.T) {
+	m := New("v1.2.3", "go1.26")
+	m.Watch(sources())
+	begun := time.Now()
+	a := login.Attempt{Method: login.Push, App: "default", Created: begun}
+	m.Attempt("attempt.started", a)
+	m.Attempt("attempt.started", a)
+	a.AuthTime = begun.Add(7 * time.Second)
+	m.Attempt("attempt.approved", a)
+	a.Reason = login.UserRejected
+	m.Attempt("attempt.rejected", a)
+	m.Limited(limit.Network)
+	m.Asked(truecaller.ForPush, "no_account", 30*time.Millisecond)
+	m.HeldBack(truecaller.ForProfile)
+	m.Callback("", truecaller.CallbackWrongPath)
+	m.Request("/token", 200, 2*time.Millisecond)
+	m.Request("", 404, time.Millisecond)
+	got := page(t, m)
+	for _, want := range []string{
+		`calleridp_attempts_total{app="default",event="started",method="push",reason=""} 2`,
+		`calleridp_attempts_total{app="default",event="rejected",method="push",reason="user_rejected"} 1`,
+		`calleridp_approval_seconds_bucket{app="default",method="push",le="5"} 0`,
+		`calleridp_approval_seconds_bucket{app="default",method="push",le="10"} 1`,
+		`calleridp_approval_seconds_sum{app="default",method="push"} 7`,
+		`calleridp_limited_total{limit="network"} 1`,
+		`calleridp_callbacks_total{app="",outcome="wrong_path"} 1`,
+		`calleridp_truecaller_request_seconds_bucket{outcome="no_account",purpose="push",le="0.05"} 1`,
+		`calleridp_truecaller_request_seconds_count{outcome="no_account",purpose="push"} 1`,
+		`calleridp_truecaller_held_back_total{purpose="profile"} 1`,
+		`calleridp_truecaller_breaker{host="api4.truecaller.com",purpose="push",state="open"} 1`,
+		`calleridp_truecaller_breaker{host="api4.truecaller.com",purpose="push",state="closed"} 0`,
+		`calleridp_truecaller_breaker{host="api4.truecaller.com",purpose="push",state="half_open"} 0`,
+		`calleridp_http_requests_total{route="/token",status="200"} 1`,
+		`calleridp_http_requests_total{route="none",status="404"} 1`,
+		`calleridp_http_request_seconds_bucket{route="/token",le="0.0025"} 1`,
+		`calleridp_store_commits_total 7`,
+		`calleridp_store_operations_total 9`,
+		`calleridp_store_bytes 4096`,
+		`calleridp_inbox_deliveries 3`,
+		`calleridp_live_attempts 5`,
+		`calleridp_waiting_pages 4`,
+		`calleridp_build_info{go_version="go1.26",version="v1.2.3"} 1`,
+		`go_goroutines `,
+		`process_cpu_seconds_total `,
+	} {
+		if !strings.Contains(got, "\n"+want) {
+			t.Errorf("there is no %s in\n%s", want, got)
+		}
+	}
+}
+
+// A store that cannot be asked does not hide the rest.
+func TestABrokenSourceIsNotANumber(t *testing.T) {
+	m := New("v", "go")
+	s := sources()
+	s.Inbox = func(context.Context) (int, error) { return 0, errors.New("closed") }
+	m.Watch(s)
+	if got := page(t, m); !strings.Contains(got, "calleridp_inbox_deliveries NaN") || !strings.Contains(got, "calleridp_store_commits_total 7") {
+		t.Error(got)
+	}
+}
+
+var update = flag.Bool("update", false, "write the list of metrics in docs/operators.md anew")
+
+const (
+	document = "../../../docs/operators.md"
+	begins   = "<!-- metrics -->\n"
+	ends     = "<!-- /metrics -->"
+)
+
+// The operators' list has every metric, with its labels and what it says.
+func TestDocumentHasEveryMetric(t *testing.T) {
+	raw, err := os.ReadFile(document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, ok := strings.Cut(string(raw), begins)
+	have, after, ok2 := strings.Cut(rest, ends)
+	if !ok || !ok2 {
+		t.Fatalf("%s has no place for the metrics, between %q and %q", document, begins, ends)
+	}
+	want := table(t)
+	if have == want {
+		return
+	}
+	if !*update {
+		t.Fatalf("%s differs from the program; write it anew with: go test ./cmd/calleridp/metrics -run Document -update", document)
+	}
+	if err := os.WriteFile(document, []byte(before+begins+want+ends+after), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+var described = regexp.MustCompile(`^Desc\{fqName: "(calleridp_[a-z_]+)", help: "([^"]+)", .*constLabels: \{([^}]*)\}, variableLabels: \{([^}]*)\}`)
+
+func table(t *testing.T) string {
+	m := New("v", "go")
+	m.Watch(sources())
+	descs := make(chan *prometheus.Desc)
+	go func() { m.registry.Describe(descs); close(descs) }()
+	var rows []string
+	for d := range descs {
+		if !strings.Contains(d.String(), `"calleridp_`) {
+			continue
+		}
+		parts := described.FindStringSubmatch(d.String())
+		if parts == nil {
+			t.Errorf("%s is described in another way: %s", d, described)
+			continue
+		}
+		labels := regexp.MustCompile(`="[^"]*"`).ReplaceAllString(strings.Trim(parts[3]+","+parts[4], ","), "")
+		rows = append(rows, fmt.Sprintf("| `%s` | %s | %s |\n", parts[1], strings.ReplaceAll(labels, ",", ", "), parts[2]))
+	}
+	slices.Sort(rows)
+	if len(rows) < 10 {
+		t.Fatalf("only %d metrics", len(rows))
+	}
+	return "\n| metric | labels | what it says |\n|---|---|---|\n" + strings.Join(rows, "") + "\n"
+}

@@ -1,0 +1,46 @@
+package metrics
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"calleridp/provider/limit"
+	"calleridp/provider/login"
+	"calleridp/truecaller"
+)
+
+// Attempt implements login.Observer.
+func (m *Metrics) Attempt(event string, a login.Attempt) {
+	event = strings.TrimPrefix(event, "attempt.")
+	m.attempts.WithLabelValues(event, string(a.Method), a.App, string(a.Reason)).Inc()
+	if event == "approved" {
+		m.approvals.WithLabelValues(string(a.Method), a.App).Observe(a.AuthTime.Sub(a.Created).Seconds())
+	}
+}
+
+// Limited implements login.Observer.
+func (m *Metrics) Limited(kind limit.Kind) { m.limited.WithLabelValues(string(kind)).Inc() }
+
+// Asked implements truecaller.RequestObserver.
+func (m *Metrics) Asked(p truecaller.Purpose, o truecaller.Outcome, took time.Duration) {
+	m.asked.WithLabelValues(string(p), string(o)).Observe(took.Seconds())
+}
+
+// HeldBack implements truecaller.RequestObserver.
+func (m *Metrics) HeldBack(p truecaller.Purpose) { m.heldBack.WithLabelValues(string(p)).Inc() }
+
+// Callback implements truecaller.CallbackObserver.
+func (m *Metrics) Callback(app string, o truecaller.CallbackOutcome) {
+	m.callbacks.WithLabelValues(app, string(o)).Inc()
+}
+
+// Request counts an answered request. route is the pattern that took it, "" when
+// none did.
+func (m *Metrics) Request(route string, status int, took time.Duration) {
+	if route == "" {
+		route = "none"
+	}
+	m.requests.WithLabelValues(route, strconv.Itoa(status)).Inc()
+	m.took.WithLabelValues(route).Observe(took.Seconds())
+}

@@ -1,0 +1,117 @@
+package flow
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"calleridp/test/harness"
+)
+
+// What people, Truecaller and strangers do is counted, on an address of its own,
+// and nothing of theirs is in it.
+func TestMetrics(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	a := &attack{T: t, vendor: newVendor(t)}
+	a.server = harness.Serve(t, a.vendor.URL, fmt.Sprintf("metrics_listen: %s\n", l.Addr()))
+	for xx, fields := range map[int]map[string]string{
+		1: {"accessToken": "token-of-1"},
+		2: {"status": "user_rejected"},
+		3: {"accessToken": "token-of-1"}, // another number's
+		4: {},
+	} {
+		a.browser = harness.NewBrowser(t, a.server.Issuer)
+		page := a.browser.Get(a.server.Issuer + challenge + strings.Repeat("A", 43))
+		_, a.waiting = a.browser.Follow(a.browser.Submit(page, harness.Number(xx)), 0)
+		if len(fields) == 0 {
+			continue
+		}
+		a.grants("token-of-1", 1)
+		a.vendor.mu.Lock()
+		n := len(a.vendor.states)
+		fields["requestId"], fields["state"] = fmt.Sprintf("request-%d", n), a.vendor.states[n-1]
+		a.vendor.mu.Unlock()
+		a.post(a.rightPath(), fields)
+		a.outcome()
+	}
+	a.browser.Submit(a.browser.Get(a.server.Issuer+challenge+strings.Repeat("A", 43)), harness.Number(4)) // locked
+	a.post(a.rightPath(), map[string]string{"requestId": "46701740609", "state": "nobodys", "accessToken": "strangers-token"})
+	a.post("/callback/46701740609/strangers-secret", nil)
+	a.browser.Get(a.server.Issuer + "/46701740609")
+
+	scrape := func() string {
+		answer, err := http.Get("http://" + l.Addr().String() + "/metrics")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		raw, err := io.ReadAll(answer.Body)
+		if err != nil || answer.StatusCode != 200 {
+			t.Fatalf("%d, %v", answer.StatusCode, err)
+		}
+		return string(raw)
+	}
+	got := scrape()
+	for _, want := range []string{
+		`calleridp_attempts_total{app="default",event="started",method="push",reason=""} 4`,
+		`calleridp_attempts_total{app="default",event="pushed",method="push",reason=""} 4`,
+		`calleridp_attempts_total{app="default",event="approved",method="push",reason=""} 1`,
+		`calleridp_attempts_total{app="default",event="done",method="push",reason=""} 1`,
+		`calleridp_attempts_total{app="default",event="rejected",method="push",reason="user_rejected"} 1`,
+		`calleridp_attempts_total{app="default",event="failed",method="push",reason="phone_mismatch"} 1`,
+		`calleridp_attempts_total{app="default",event="limited",method="push",reason=""} 1`,
+		`calleridp_approval_seconds_count{app="default",method="push"} 1`,
+		`calleridp_limited_total{limit="lock"} 1`,
+		`calleridp_callbacks_total{app="default",outcome="accepted"} 3`,
+		`calleridp_callbacks_total{app="default",outcome="unknown"} 1`,
+		`calleridp_callbacks_total{app="",outcome="wrong_path"} 1`,
+		`calleridp_truecaller_request_seconds_count{outcome="ok",purpose="push"} 4`,
+		`calleridp_truecaller_request_seconds_count{outcome="ok",purpose="profile"} 2`,
+		`calleridp_truecaller_breaker{host="` + strings.TrimPrefix(a.vendor.URL, "http://") + `",purpose="push",state="closed"} 1`,
+		`calleridp_inbox_deliveries 0`,
+		`calleridp_live_attempts 1`,
+		`calleridp_http_requests_total{route="/signin",status="303"} 4`,
+		`calleridp_http_requests_total{route="/signin",status="429"} 1`,
+		`calleridp_http_requests_total{route="/callback/*",status="404"} 1`,
+		`calleridp_http_requests_total{route="none",status="404"} 1`,
+	} {
+		if !strings.Contains(got, "\n"+want) {
+			name := want[:strings.IndexAny(want, "{ ")]
+			t.Errorf("there is no %s, but\n%s", want, strings.Join(regexp.MustCompile(`(?m)^`+name+`\b.*`).FindAllString(got, -1), "\n"))
+		}
+	}
+	for _, secret := range []string{"4670174", "70174", "strangers", "token-of", "nobodys", a.server.CallbackSecret, "request-"} {
+		if strings.Contains(got, secret) {
+			t.Errorf("the metrics have %q", secret)
+		}
+	}
+	// Whatever strangers do, there are no more lines than before.
+	for i := range 50 {
+		a.post(fmt.Sprintf("/callback/app%d/x", i), nil)
+		a.browser.Get(fmt.Sprintf("%s/path%d", a.server.Issuer, i))
+	}
+	if before, after := strings.Count(got, "\ncalleridp_"), strings.Count(scrape(), "\ncalleridp_"); after != before {
+		t.Errorf("%d lines became %d", before, after)
+	}
+	// The world does not see them.
+	if page := a.browser.Get(a.server.Issuer + "/metrics"); page.Status != http.StatusNotFound {
+		t.Errorf("the pages' address has /metrics: %d", page.Status)
+	}
+	// Nor do they keep the server from stopping.
+	begun := time.Now()
+	a.server.Stop(os.Interrupt)
+	if took := time.Since(begun); took > 5*time.Second {
+		t.Errorf("stopping took %s", took)
+	}
+}
