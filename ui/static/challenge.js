@@ -77,7 +77,7 @@
 
   // This listens before any other script does, and keeps the form back.
   form.addEventListener('submit', function (event) {
-    if (solved) { return; }
+    if (solved || event.submitter && event.submitter !== button) { return; }
     event.preventDefault();
     event.stopImmediatePropagation();
     begin();
