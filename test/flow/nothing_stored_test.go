@@ -20,10 +20,18 @@ import (
 // store as it is: not a commit, not a byte (invariant 1). The sample is bounded;
 // nothing in it depends on how often.
 func TestInvariant1_VisitsWriteNothing(t *testing.T) {
-	t.Parallel()
+	for name, more := range map[string]string{"as it comes": "", "with a challenge on each page": "limits: {challenge: always, network: 3/1h}\n"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			visitsWriteNothing(t, more)
+		})
+	}
+}
+
+func visitsWriteNothing(t *testing.T, more string) {
 	truecaller := httptest.NewServer(http.NotFoundHandler())
 	defer truecaller.Close()
-	server := harness.Serve(t, truecaller.URL, "")
+	server := harness.Serve(t, truecaller.URL, more)
 	stats := func() (s struct {
 		Commits uint64 `json:"commits"`
 		Bytes   int64  `json:"db_bytes"`
@@ -61,6 +69,9 @@ func TestInvariant1_VisitsWriteNothing(t *testing.T) {
 		page := crawler.Get(server.Issuer + "/authorize?" + query.Encode())
 		if want := map[bool]int{true: http.StatusSeeOther, false: http.StatusOK}[i%3 == 1]; page.Status != want {
 			t.Fatalf("visit %d: %d, want %d\n%s", i, page.Status, want, page.Body)
+		}
+		if page.Has("solution") != (more != "" && i%3 != 1) {
+			t.Fatalf("visit %d: a challenge on the page: %v", i, page.Has("solution"))
 		}
 		if len(page.Header.Values("Set-Cookie")) > 0 {
 			t.Fatalf("visit %d set a cookie", i)
