@@ -107,9 +107,14 @@ func (p *Provider) StartOneTap(ctx context.Context, s OneTapSubmission) (login.I
 	if err != nil {
 		return "", err
 	}
-	a, err := p.Engine.StartOneTap(ctx, login.StartOneTap{
-		Nonce: given.Nonce, App: app.ID, ClientID: c.ID, Browser: s.Browser, Network: s.Network, Request: kept,
-	})
+	start := login.StartOneTap{Nonce: given.Nonce, App: app.ID, ClientID: c.ID, Browser: s.Browser, Network: s.Network, Request: kept}
+	a, err := p.Engine.StartOneTap(ctx, start)
+	if errors.Is(err, login.ErrState) {
+		// The page's nonce was used before: its person has come back to it. The
+		// waiting page has the link with this one.
+		start.Nonce = NewSecret()
+		a, err = p.Engine.StartOneTap(ctx, start)
+	}
 	if full := (*limit.Exceeded)(nil); errors.As(err, &full) {
 		return "", p.again(ctx, q, c, "", s.Network, problemOf(full))
 	}

@@ -57,6 +57,13 @@ func TestOneTapSignIn(t *testing.T) {
 	}
 	nonce := w.nonceOf(id)
 	ctx := t.Context()
+	// The page in another browser, and later again in this one, starts another
+	// attempt, with a nonce of its own.
+	stranger := form
+	stranger.Browser = "another-browser"
+	if other, err := w.provider.StartOneTap(ctx, stranger); err != nil || other == id {
+		t.Errorf("another browser with this page: %v, %v", other, err)
+	}
 	opened := truecaller.Delivery{ID: "d0", App: "tap", Received: time.Now(), Callback: truecaller.Callback{RequestID: nonce, Status: "flow_invoked"}}
 	if err := w.engine.Progress(ctx, opened); err != nil {
 		t.Fatal(err)

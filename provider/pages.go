@@ -245,9 +245,9 @@ type Flow interface {
 	// and ErrBadRequest are error pages.
 	Submit(ctx context.Context, s Submission) (login.ID, error)
 
-	// StartOneTap starts an attempt whose link the browser opens. It is harmless
-	// to repeat while the attempt is live; login.ErrState when it has ended or
-	// another browser has started it. Otherwise its errors are those of Submit.
+	// StartOneTap starts an attempt whose link the browser opens. Repeated while
+	// that attempt is live it is the same one, and afterwards another one, with
+	// another link. Its errors are those of Submit.
 	StartOneTap(ctx context.Context, s OneTapSubmission) (login.ID, error)
 
 	// NewOneTap is another link for the sealed request of a page that is still

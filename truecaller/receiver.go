@@ -38,6 +38,7 @@ type Receiver struct {
 	slots   map[string]chan struct{} // by profile host: who may make a request now
 	secrets *secretBook
 	ledger  *ledger
+	early   *early
 }
 
 // NewReceiver makes a receiver for callbacks at prefix, "/callback/" say.
@@ -51,7 +52,7 @@ func NewReceiver(prefix string, c ReceiverConfig) (*Receiver, error) {
 	if c.Observer == nil {
 		c.Observer = unobserved{}
 	}
-	rc := &Receiver{ReceiverConfig: c, prefix: prefix, read: readTimeout, fresh: make(chan Delivery, 256), work: newInProgress(), slots: map[string]chan struct{}{}, secrets: newSecretBook(c.Apps), ledger: newLedger(c.Log)}
+	rc := &Receiver{ReceiverConfig: c, prefix: prefix, read: readTimeout, fresh: make(chan Delivery, 256), work: newInProgress(), slots: map[string]chan struct{}{}, secrets: newSecretBook(c.Apps), ledger: newLedger(c.Log), early: newEarly()}
 	for id, app := range c.Apps {
 		if id != app.ID {
 			return nil, fmt.Errorf("truecaller: app %q stands under the id %q", app.ID, id)
@@ -156,10 +157,20 @@ func (rc *Receiver) keep(ctx context.Context, app string, c Callback) (CallbackO
 	if err != nil {
 		return CallbackNotKept, err
 	}
+	d := Delivery{ID: deliveryID(app, c), App: app, Received: time.Now(), Callback: c}
+	if !expected && rc.mayBeEarly(app, c) {
+		// The attempt may have been made between the question and this.
+		rc.early.put(d)
+		if expected, err = rc.Recipient.Expects(ctx, c); err != nil {
+			return CallbackNotKept, err
+		}
+		if expected {
+			rc.early.take(c.RequestID, time.Now())
+		}
+	}
 	if !expected {
 		return CallbackUnknown, nil
 	}
-	d := Delivery{ID: deliveryID(app, c), App: app, Received: time.Now(), Callback: c}
 	if err := rc.Inbox.PutDelivery(ctx, d); err != nil {
 		return CallbackNotKept, err
 	}

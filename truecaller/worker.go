@@ -75,6 +75,7 @@ func (rc *Receiver) Run(ctx context.Context) {
 		defer ticker.Stop()
 		for {
 			rc.sweep(ctx, begin)
+			rc.early.expire(time.Now())
 			select {
 			case <-ctx.Done():
 				return

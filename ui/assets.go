@@ -27,6 +27,7 @@ const pathStatic = "/static/"
 type assets struct {
 	byName                      map[string]asset
 	style, script, solver, icon string // the names under which they are served
+	oneTap                      string
 	logo                        string // "" for none
 }
 
@@ -48,6 +49,7 @@ func loadAssets(overrides fs.FS, logo *Image) (*assets, error) {
 		{"app.css", "text/css; charset=utf-8", &a.style},
 		{"app.js", "text/javascript; charset=utf-8", &a.script},
 		{"challenge.js", "text/javascript; charset=utf-8", &a.solver},
+		{"onetap.js", "text/javascript; charset=utf-8", &a.oneTap},
 		{"icon.svg", "image/svg+xml", &a.icon},
 	} {
 		plain, err := files.read("static/" + f.file)

@@ -71,7 +71,7 @@ func TestEveryProblemAndErrorHasATextAndAStatus(t *testing.T) {
 				t.Errorf("%s has no status", kind)
 			}
 		}
-		ends := []string{"expired", "failed"}
+		ends := []string{"expired", "failed", "onetap_declined", "onetap_expired"}
 		for _, o := range outcomes {
 			ends = append(ends, o)
 		}

@@ -163,6 +163,14 @@ func appendStatus(b []byte, view provider.AttemptView, now time.Time) []byte {
 	b = strconv.AppendInt(b, int64(seconds(now, view.Expires)), 10)
 	b = append(b, `,"again":`...)
 	b = strconv.AppendInt(b, int64(seconds(now, view.AgainAt)), 10)
+	if view.Opened {
+		b = append(b, `,"opened":true`...)
+	}
+	if view.State.Terminal() && view.State != login.Done {
+		b = append(b, `,"outcome":"`...)
+		b = append(b, outcome(view)...)
+		b = append(b, '"')
+	}
 	return append(b, '}')
 }
 

@@ -25,6 +25,7 @@ type fakeFlow struct {
 	view      provider.AttemptView
 	browser   string
 	submitted []provider.Submission
+	tapped    []provider.OneTapSubmission
 	refusal   error
 	cancelled int
 	finished  provider.Finished
@@ -78,6 +79,22 @@ func (f *fakeFlow) Submit(_ context.Context, s provider.Submission) (login.ID, e
 	defer f.mu.Unlock()
 	f.submitted = append(f.submitted, s)
 	return ourID, f.refusal
+}
+
+func (f *fakeFlow) StartOneTap(_ context.Context, s provider.OneTapSubmission) (login.ID, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.tapped = append(f.tapped, s)
+	return ourID, f.refusal
+}
+
+func (f *fakeFlow) NewOneTap(context.Context, string) (*provider.OneTapView, error) {
+	return &provider.OneTapView{Nonce: "fresh", Link: testLink}, nil
+}
+
+// testLink is a link as truecaller.App.DeepLink would make it.
+func testLink(lang string) string {
+	return "truecallersdk://truesdk/web_verify?type=btmsheet&partnerName=A%26B&lang=" + lang
 }
 
 func (f *fakeFlow) View(_ context.Context, id login.ID, browser string) (provider.AttemptView, error) {

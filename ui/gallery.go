@@ -100,6 +100,21 @@ func scenes() []scene {
 			Problem: &provider.Problem{Kind: kind, RetryAt: time.Now().Add(4*time.Minute + 10*time.Second)}})
 	}
 	signIn("-confirm", provider.SignInView{Client: shop, Region: "SE", Phone: "+46 70 174 06 05", Problem: &provider.Problem{Kind: provider.PhoneConfirm}})
+	for name, v := range map[string]provider.SignInView{
+		"-android":        {Client: shop, Region: "SE"},
+		"-android-only":   {Client: shop, WithoutPush: true},
+		"-android-prompt": {Client: longName, Region: "SE", Problem: &provider.Problem{Kind: provider.PhoneTooShort}},
+	} {
+		add("signin"+name, func(u *UI, w http.ResponseWriter, r *http.Request, uiLocales []string) {
+			v := v
+			v.UILocales, v.Request = uiLocales, "sealed"
+			v.OneTap = &provider.OneTapView{Nonce: "sealed", Link: func(string) string { return "#" }}
+			r = r.Clone(r.Context())
+			r.Header.Set("Sec-CH-UA-Platform", `"Android"`)
+			u.SignIn(w, r, v)
+		})
+	}
+	signIn("-elsewhere", provider.SignInView{Client: shop, WithoutPush: true})
 	signIn("-limited-for-hours", provider.SignInView{Client: shop, Region: "SE", Phone: "+46 70 174 06 05",
 		Problem: &provider.Problem{Kind: provider.Limited, RetryAt: time.Now().Add(5 * time.Hour)}})
 
@@ -135,6 +150,19 @@ func scenes() []scene {
 		})
 	}
 	attempt("waiting", shop, login.Waiting, "", 4*time.Minute+42*time.Second)
+	for name, opened := range map[string]bool{"waiting-onetap": false, "waiting-onetap-opened": true} {
+		add(name, func(u *UI, w http.ResponseWriter, r *http.Request, uiLocales []string) {
+			p := attemptPage(provider.AttemptView{ID: "AAAAAAAAAAAAAAAAAAAAAA", Method: login.OneTap, State: login.Waiting, Client: shop, App: "Lingon Market",
+				Expires: time.Now().Add(4*time.Minute + 42*time.Second), Opened: opened})
+			p.Still, p.Link = true, "#"
+			u.show(w, r, u.in(r, uiLocales), "waiting", http.StatusOK, p, policy{})
+		})
+	}
+	for name, reason := range map[string]login.Reason{"declined-onetap": login.UserRejected, "several-numbers": login.SeveralNumbers} {
+		add(name, func(u *UI, w http.ResponseWriter, r *http.Request, uiLocales []string) {
+			u.ended(w, r, provider.AttemptView{ID: "AAAAAAAAAAAAAAAAAAAAAA", Method: login.OneTap, State: login.Rejected, Reason: reason, Client: shop, UILocales: uiLocales})
+		})
+	}
 	attempt("waiting-again", longName, login.Waiting, "", 0)
 	attempt("waiting-few-tries", shop, login.Waiting, "", 4*time.Minute+42*time.Second, 1)
 	attempt("waiting-last-try", shop, login.Waiting, "", 12*time.Hour, 0)

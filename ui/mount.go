@@ -15,6 +15,8 @@ import (
 // contract of each method is with provider.Flow.
 type Flow interface {
 	Submit(ctx context.Context, s provider.Submission) (login.ID, error)
+	StartOneTap(ctx context.Context, s provider.OneTapSubmission) (login.ID, error)
+	NewOneTap(ctx context.Context, request string) (*provider.OneTapView, error)
 	View(ctx context.Context, id login.ID, browser string) (provider.AttemptView, error)
 	Watch(id login.ID) (<-chan struct{}, func())
 	Continue(ctx context.Context, id login.ID, browser, session string) (provider.Finished, error)
@@ -37,6 +39,7 @@ func (u *UI) Mount(r chi.Router, flow Flow) {
 	attempt := provider.PathAttempt + "{id}"
 
 	u.post(r, provider.PathSignIn, h.signIn)
+	u.post(r, provider.PathOneTap, h.startOneTap)
 	u.get(r, attempt, h.attempt)
 	u.get(r, attempt+provider.AttemptContinue, h.proceed)
 	u.post(r, attempt+provider.AttemptCancel, h.cancel)

@@ -47,9 +47,15 @@ type page struct {
 	Challenge *provider.ChallengeView // what the browser must solve; nil for nothing
 	WaitsFor  bool                    // Wait says when it need not any more
 
+	OneTap      *oneTapPage // nil where there is none
+	Tap         string      // the script of one-tap, "" for none
+	WithoutPush bool        // there is no number field
+
 	Attempt                   string
-	Number                    string // masked
-	Left, Again               string // m:ss
+	Link                      template.URL // opens Truecaller on the same phone; "" for a push
+	Opened                    bool         // it is open there
+	Number                    string       // masked
+	Left, Again               string       // m:ss
 	LeftSeconds, AgainSeconds int
 	Outcome                   string
 	Locked                    bool // the same number may not be asked again yet
@@ -226,7 +232,7 @@ func (u *UI) show(w http.ResponseWriter, r *http.Request, in *spoken, name strin
 	rand.Read(random[:])
 	p.Nonce = base64.RawURLEncoding.EncodeToString(random[:])
 	p.Base, p.Simulation = u.base, u.Simulation
-	p.Deployment, p.App = u.DeploymentName, u.AppName
+	p.Deployment, p.App = u.DeploymentName, cmp.Or(p.App, u.AppName)
 	p.Style, p.Icon, p.Logo = u.static.style, u.static.icon, u.static.logo
 	p.Privacy, p.Terms = u.Brand.PrivacyURL, u.Brand.TermsURL
 	if p.Accent = accentStyle(p.Client.Accent); p.Accent == "" {

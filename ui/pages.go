@@ -24,7 +24,11 @@ const severed = "same-origin"
 // SignIn implements provider.Pages.
 func (u *UI) SignIn(w http.ResponseWriter, r *http.Request, v provider.SignInView) {
 	in := u.in(r, v.UILocales)
-	p := page{Client: showClient(v.Client), Request: v.Request, Phone: v.Phone}
+	p := page{Client: showClient(v.Client), App: v.App, Request: v.Request, Phone: v.Phone, WithoutPush: v.WithoutPush,
+		OneTap: oneTapOn(r, v.OneTap, in), Manual: !isWeb(v.FormAction)}
+	if p.OneTap != nil {
+		p.Tap = u.static.oneTap
+	}
 	p.setCountry(r, in.countries(), v.Region, v.Countries)
 	status := http.StatusOK
 	now, patience := time.Now(), false
@@ -50,7 +54,7 @@ func (u *UI) SignIn(w http.ResponseWriter, r *http.Request, v provider.SignInVie
 		p.WaitsFor, p.Wait = true, waitUntil(now, v.Challenge.Without)
 	}
 	u.show(w, r, in, "signin", status, p,
-		policy{script: true, solver: v.Challenge != nil, logo: p.Client.Logo, formAction: v.FormAction})
+		policy{script: true, solver: v.Challenge != nil, connect: p.OneTap != nil, logo: p.Client.Logo, formAction: v.FormAction})
 }
 
 // waits says whether the sentence of a problem says how long to wait.
@@ -75,6 +79,8 @@ func attemptPage(v provider.AttemptView) page {
 	now := time.Now()
 	p := page{
 		Client:       showClient(v.Client),
+		App:          v.App,
+		Opened:       v.Opened,
 		Attempt:      string(v.ID),
 		Number:       v.Number,
 		LeftSeconds:  seconds(now, v.Expires),
@@ -94,7 +100,11 @@ func attemptPage(v provider.AttemptView) page {
 // waiting shows that the phone is asked.
 func (u *UI) waiting(w http.ResponseWriter, r *http.Request, v provider.AttemptView) {
 	p := attemptPage(v)
-	u.show(w, r, u.in(r, v.UILocales), "waiting", http.StatusOK, p,
+	in := u.in(r, v.UILocales)
+	if v.Link != nil {
+		p.Link = template.URL(v.Link(in.Tag)) // made of validated parts by truecaller.App.DeepLink
+	}
+	u.show(w, r, in, "waiting", http.StatusOK, p,
 		policy{script: true, connect: true, logo: p.Client.Logo, formAction: v.FormAction})
 }
 
@@ -124,9 +134,19 @@ var outcomes = map[login.Reason]string{
 	login.Misconfigured: "unavailable",
 	login.Refused:       "unavailable",
 	login.Unavailable:   "unavailable",
+
+	login.SeveralNumbers: "several",
 }
 
 func outcome(v provider.AttemptView) string {
+	if v.Method == login.OneTap { // no number is known that a sentence could name
+		switch {
+		case v.State == login.Expired:
+			return "onetap_expired"
+		case v.Reason == login.UserRejected:
+			return "onetap_declined"
+		}
+	}
 	if v.State == login.Expired {
 		return "expired"
 	}

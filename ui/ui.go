@@ -6,6 +6,7 @@
 // show it, and pass on what the person did:
 //
 //	POST /signin                  a number was submitted        -> 303 to the attempt
+//	POST /onetap                  the one-tap link was opened   -> 303 to the attempt, or JSON
 //	GET  /attempt/{id}            waiting, approved, how it ended
 //	GET  /attempt/{id}/events     the same, live (server-sent events)
 //	GET  /attempt/{id}/status     the same, once (JSON)

@@ -86,6 +86,7 @@ func build(ctx context.Context, s settings, log *slog.Logger, development bool) 
 	outgoing := truecaller.NewClient(truecaller.Options{Timeout: time.Duration(s.Truecaller.Timeout), Log: log, Observer: counting})
 	audit := log.With("log", "audit")
 	challenge, reserve := challengeMode(s.Limits)
+	var receiver *truecaller.Receiver
 	engine, err := login.New(login.Config{
 		Store: store, Inbox: store, Pusher: outgoing, Exchanger: outgoing, Apps: apps,
 		Life: time.Duration(s.Lifetimes.Attempt), Lock: time.Duration(s.Limits.Lock), CoolDown: time.Duration(s.Limits.CoolDown),
@@ -94,12 +95,14 @@ func build(ctx context.Context, s settings, log *slog.Logger, development bool) 
 			Client: limit.Rate(s.Limits.Client), Deployment: limit.Rate(s.Limits.Deployment), Reserve: reserve,
 		},
 		Policy: subject.Policy{ReuseAfter: time.Duration(s.Subject.ReuseAfter)},
-		Log:    log, Audit: audit, Observer: counting,
+		// The two know each other: the engine decides what callbacks mean.
+		Arrived: func(ctx context.Context, nonce string) { receiver.Arrived(ctx, nonce) },
+		Log:     log, Audit: audit, Observer: counting,
 	})
 	if err != nil {
 		return nil, err
 	}
-	receiver, err := truecaller.NewReceiver(provider.PathCallback, truecaller.ReceiverConfig{
+	receiver, err = truecaller.NewReceiver(provider.PathCallback, truecaller.ReceiverConfig{
 		Apps: apps, Inbox: store, Recipient: engine, Client: outgoing, Log: log,
 		From: func(r *http.Request) string { return addresses.of(r).String() }, Observer: counting,
 	})

@@ -47,6 +47,10 @@ type Config struct {
 	Exchanger Exchanger
 	Apps      map[string]truecaller.App // by App.ID
 
+	// Arrived hears of each new one-tap attempt by its nonce, because Truecaller's
+	// callback may have come before it (truecaller.Receiver.Arrived). nil: nobody.
+	Arrived func(ctx context.Context, nonce string)
+
 	// Life is how long an attempt may take, from the submitted number to the
 	// browser's return to the client. Zero: five minutes.
 	Life time.Duration
@@ -247,6 +251,9 @@ func (e *Engine) StartOneTap(ctx context.Context, s StartOneTap) (Attempt, error
 	}
 	e.audit(ctx, eventStarted, a)
 	e.hub.expect(a.ID, a.Expires)
+	if e.Arrived != nil {
+		e.Arrived(ctx, s.Nonce)
+	}
 	return a, nil
 }
 

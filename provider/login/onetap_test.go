@@ -1,6 +1,7 @@
 package login_test
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -233,5 +234,27 @@ func TestThreat_OneTapTokenOfAnotherPartner(t *testing.T) {
 	w.expect(a.ID, login.Approved, "")
 	if got := w.record(a.ID); got.Number.Digits() != "46701740699" {
 		t.Errorf("signed in as %v (if this is no longer so, docs/threat-model.md is wrong)", got.Number)
+	}
+}
+
+// Who carries callbacks hears of an attempt when it can be found, and of a double
+// click not again.
+func TestArrivedIsToldOfNewAttempts(t *testing.T) {
+	var told []string
+	var w *world
+	w = newWorld(t, offersOneTap, func(c *login.Config) {
+		c.Arrived = func(_ context.Context, nonce string) {
+			told = append(told, nonce)
+			if expected, err := w.engine.Expects(t.Context(), truecaller.Callback{RequestID: nonce, AccessToken: "t"}); err != nil || !expected {
+				t.Errorf("told before it can be found: %v", err)
+			}
+		}
+	})
+	for range 2 {
+		_, err := w.tap()
+		w.must(err)
+	}
+	if !slices.Equal(told, []string{nonce}) {
+		t.Errorf("told of %v", told)
 	}
 }

@@ -59,8 +59,8 @@ function start(flags) {
 
 // simulated talks to the control API of the simulator.
 export function simulated(base) {
-  const json = async (method, at) => {
-    const answer = await fetch(base + at, { method });
+  const json = async (method, at, body) => {
+    const answer = await fetch(base + at, { method, body: body && JSON.stringify(body), headers: body && { 'content-type': 'application/json' } });
     if (!answer.ok) throw new Error(`${method} ${at}: ${answer.status} ${await answer.text()}`);
     const text = await answer.text();
     return text ? JSON.parse(text) : undefined;
@@ -68,6 +68,8 @@ export function simulated(base) {
   return {
     pending: (digits) => json('GET', `/sim/requests?phone=${digits}`),
     log: () => json('GET', '/sim/log'),
+    // open is a phone with this number, whose browser has opened a one-tap link.
+    open: (link, number) => json('POST', '/sim/open', { link, phone: number }),
     decide: (requestId, what) => json('POST', `/sim/requests/${encodeURIComponent(requestId)}/${what}`),
   };
 }

@@ -72,6 +72,7 @@
     function tell(news) {
       if (over) { return; }
       heard = Date.now();
+      if (news.opened && page.hasAttribute('data-opened')) { status = page.getAttribute('data-opened'); }
       if (say.textContent !== status) { say.textContent = status; }
       end = heard + news.seconds * 1000;
       again = heard + news.again * 1000;

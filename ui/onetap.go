@@ -1,0 +1,78 @@
+package ui
+
+import (
+	"encoding/json"
+	"html/template"
+	"net/http"
+	"strings"
+
+	"calleridp/provider"
+	"calleridp/provider/limit"
+)
+
+// One-tap on the sign-in page: on an Android phone, a button opens Truecaller
+// beside the number field, which is never hidden.
+//
+// With JavaScript, the click opens the link and posts the form at once, because a
+// browser opens an app only from within a click; the script then watches what
+// comes of it (static/onetap.js). Without, the form leads to the waiting page of
+// the attempt, where the link is.
+
+// oneTapPage is what the sign-in page has of it.
+type oneTapPage struct {
+	Nonce string       // sealed, for the form
+	Link  template.URL // made of validated parts by truecaller.App.DeepLink
+}
+
+// opensTruecaller says whether the browser runs on an Android phone or tablet,
+// where Truecaller's link may open something (truecaller.md section 2.6). The
+// client hint is right where there is one; the User-Agent of other systems does
+// not have the word.
+func opensTruecaller(h http.Header) bool {
+	if platform := h.Get("Sec-CH-UA-Platform"); platform != "" {
+		return strings.Trim(platform, `"`) == "Android"
+	}
+	agent := h.Get("User-Agent")
+	return strings.Contains(agent, "Android") && !strings.Contains(agent, "Windows Phone")
+}
+
+// oneTapOn is the link of a sign-in page in the page's language; nil when there is
+// none or the browser cannot open it.
+func oneTapOn(r *http.Request, v *provider.OneTapView, in *spoken) *oneTapPage {
+	if v == nil || !opensTruecaller(r.Header) {
+		return nil
+	}
+	return &oneTapPage{Nonce: v.Nonce, Link: template.URL(v.Link(in.Tag))}
+}
+
+// startOneTap takes the form that was posted when the link was opened.
+func (h handlers) startOneTap(w http.ResponseWriter, r *http.Request) error {
+	browser := h.browser(w, r)
+	request := r.PostForm.Get("request")
+	id, err := h.flow.StartOneTap(r.Context(), provider.OneTapSubmission{
+		Request: request, Nonce: r.PostForm.Get("nonce"), Browser: browser, Network: limit.NetworkOf(h.ClientAddr(r)), UserAgent: r.UserAgent(),
+	})
+	if err != nil {
+		return err
+	}
+	if r.Header.Get("Accept") != "application/json" {
+		h.seeOther(w, provider.PathAttempt+string(id))
+		return nil
+	}
+	// The page stays where it is. It gets another link, for another try.
+	next, err := h.flow.NewOneTap(r.Context(), request)
+	if err != nil {
+		return err
+	}
+	answer := struct {
+		Attempt string `json:"attempt"`
+		Nonce   string `json:"nonce,omitempty"`
+		Link    string `json:"link,omitempty"`
+	}{Attempt: h.base + provider.PathAttempt + string(id)}
+	if next != nil {
+		answer.Nonce, answer.Link = next.Nonce, next.Link(r.PostForm.Get("lang"))
+	}
+	plainHeaders(w, "application/json")
+	json.NewEncoder(w).Encode(answer) // an error means that the browser has gone
+	return nil
+}
