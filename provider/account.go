@@ -123,7 +123,7 @@ func (p *Provider) accountView(ctx context.Context, here session.Session, record
 	v := AccountView{
 		Name:   nameOf(record.Person),
 		Number: record.Person.Number.Masked(), NumberLost: !record.Bound,
-		Since: record.Person.Created, Token: p.formToken(here),
+		Token: p.formToken(here),
 	}
 	for _, s := range record.Sessions {
 		v.Sessions = append(v.Sessions, SessionView{

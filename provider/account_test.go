@@ -65,7 +65,9 @@ func clientIDs(view map[string]any) []string {
 // Whoever is not signed in signs in to their account: by an attempt like any
 // other, without a client, a code or a redirect to another site.
 func TestSignInToTheAccount(t *testing.T) {
-	w := newWorld(t)
+	w := newWorld(t, func(c *provider.Config) {
+		c.Country = func(network string) string { return map[string]string{"192.0.2.1/32": "SE"}[network] }
+	})
 	before := w.store.Stats().Operations
 	a := w.get("/account")
 	_, view := a.page()
@@ -94,7 +96,7 @@ func TestSignInToTheAccount(t *testing.T) {
 			t.Errorf("%v", shown)
 		}
 		s := rows(shown, "Sessions")
-		if len(s) != 1 || s[0]["Here"] != true || !reflect.DeepEqual(s[0]["Device"], map[string]any{"Browser": "Firefox", "OS": "Linux"}) {
+		if len(s) != 1 || s[0]["Here"] != true || s[0]["Country"] != "SE" || !reflect.DeepEqual(s[0]["Device"], map[string]any{"Browser": "Firefox", "OS": "Linux"}) {
 			t.Errorf("%v", s)
 		}
 	}

@@ -11,7 +11,6 @@ type AccountView struct {
 	Name       string // from the profile; "" for none
 	Number     string // masked
 	NumberLost bool   // it belongs to somebody else now
-	Since      time.Time
 
 	Sessions     []SessionView     // this browser's first, then the latest used
 	Applications []ApplicationView // the latest used first

@@ -83,6 +83,9 @@ func (p *Provider) Submit(ctx context.Context, s Submission) (login.ID, error) {
 // kept is a submitted request as its attempt keeps it.
 func (p *Provider) kept(q *authRequest, userAgent, network string) ([]byte, error) {
 	q.From = &origin{Device: session.DeviceOf(userAgent)}
+	if p.Country != nil {
+		q.From.Country = p.Country(network)
+	}
 	return json.Marshal(q)
 }
 

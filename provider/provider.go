@@ -138,6 +138,9 @@ type Config struct {
 	TruecallerApp string                    // ID of the Truecaller app of clients that name none
 	UILocales     []string                  // languages of the pages, for discovery; may be empty
 	Cookies       Cookies
+	// Country tells the country of a network, as limit.NetworkOf writes it: ISO
+	// 3166-1 alpha-2, "" when it does not know. nil: nobody knows.
+	Country func(network string) string
 
 	// ClientAddr is the address of the person's browser, behind whatever proxies
 	// are trusted. nil: the address of the connection.

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"calleridp/provider"
+
+	"golang.org/x/text/language/display"
 )
 
 // accountPage is what the account page shows beside its head.
@@ -63,11 +65,16 @@ func (u *UI) Account(w http.ResponseWriter, r *http.Request, v provider.AccountV
 		line := row(&p.Applications, a.Since, a.LastUsed)
 		line.ID, line.Client, line.Shares = a.Client.ID, showClient(a.Client), shares(a.Scopes, v.Number)
 	}
+	in := u.in(r, nil)
+	countries := display.Regions(in.tag)
 	for _, s := range v.Sessions {
 		line := row(&p.Sessions, s.Created, s.LastUsed)
-		line.ID, line.Browser, line.OS, line.Country, line.Here = s.ID, s.Device.Browser, s.Device.OS, s.Country, s.Here
+		line.ID, line.Browser, line.OS, line.Here = s.ID, s.Device.Browser, s.Device.OS, s.Here
+		if s.Country != "" {
+			line.Country = countryName(s.Country, in.tag, countries)
+		}
 	}
-	u.show(w, r, u.in(r, nil), "account", http.StatusOK, p, policy{opener: severed})
+	u.show(w, r, in, "account", http.StatusOK, p, policy{opener: severed})
 }
 
 // AccountStep implements provider.Pages.

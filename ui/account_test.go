@@ -84,3 +84,17 @@ func TestTheAccountSignsInUnderTheNameOfTheDeployment(t *testing.T) {
 	w.ui.SignIn(answer, httptest.NewRequest("GET", "/account", nil), provider.SignInView{Client: provider.ClientView{Own: true}, Request: "sealed"})
 	wants(t, answer, 200, "<h1>Sign in to <bdi>Lingon ID</bdi></h1>", `id="phone"`)
 }
+
+func TestTheCountryOfASessionIsInTheLanguageOfThePage(t *testing.T) {
+	w := newWorld(t)
+	for lang, want := range map[string]string{"en": " · <bdi>Sweden</bdi>", "sv": " · <bdi>Sverige</bdi>", "ar": " · <bdi>السويد</bdi>"} {
+		r := httptest.NewRequest("GET", "/account", nil)
+		r.Header.Set("Accept-Language", lang)
+		answer := httptest.NewRecorder()
+		w.ui.Account(answer, r, provider.AccountView{Sessions: []provider.SessionView{{ID: "one", Country: "SE"}, {ID: "two"}}})
+		wants(t, answer, 200, want)
+		if n := strings.Count(answer.Body.String(), " · <bdi>"); n != 1 {
+			t.Errorf("%s: %d countries", lang, n)
+		}
+	}
+}

@@ -139,6 +139,7 @@ func build(ctx context.Context, s settings, log *slog.Logger, development bool) 
 			RefreshGrace: time.Duration(s.Lifetimes.RefreshGrace), Session: time.Duration(s.Lifetimes.Session),
 		},
 		DefaultRegion: s.DefaultRegion, Countries: s.Countries, Apps: apps, TruecallerApp: s.apps[0].ID, UILocales: pages.Languages(), Cookies: cookies, ClientAddr: addresses.of,
+		Country:   s.countryDB.of,
 		Challenge: challenge, ChallengeBits: int(s.Limits.ChallengeBits),
 		Logger: log, Audit: audit, Dev: development,
 	})

@@ -34,7 +34,9 @@ type settings struct {
 	clients []client.Client
 	proxies []netip.Prefix
 	brand   ui.Brand
-	level   slog.Level
+	// countryDB is nil when none is configured.
+	countryDB *countryDatabase
+	level     slog.Level
 }
 
 func configCheck(_ context.Context, args []string, out io.Writer) error {
@@ -119,6 +121,12 @@ func check(c Config, d *decoder) settings {
 	s.clients = checkClients(c.Clients, s.apps, d)
 	s.brand = checkUI(c.UI, d)
 	checkTimes(c, d)
+	if c.CountryDatabase != "" {
+		var err error
+		if s.countryDB, err = openCountryDatabase(c.CountryDatabase); err != nil {
+			d.wrong("country_database", "%s does not load: %v", c.CountryDatabase, err)
+		}
+	}
 	checkChallenge(c.Limits, d)
 	if err := s.level.UnmarshalText([]byte(c.Log.Level)); err != nil {
 		d.wrong("log.level", "%q: use debug, info, warn or error", c.Log.Level)

@@ -92,6 +92,11 @@ type Config struct {
 	// Log is about the log, which goes to standard error.
 	Log LogConfig `yaml:"log"`
 
+	// CountryDatabase is a file in MaxMind's format (.mmdb) that tells the country
+	// of a network. People then see on their account page from which country they
+	// signed in. Nothing is asked of anybody. Default none.
+	CountryDatabase string `yaml:"country_database"`
+
 	// AdminSocket is where the calleridp commands reach the server. Default
 	// admin.sock in data_dir.
 	AdminSocket string `yaml:"admin_socket"`

@@ -8,6 +8,7 @@
 //	serve.go         listens, and stops in peace
 //	middleware.go    what every request goes through
 //	address.go       whose request it is, behind proxies
+//	countrydb.go     the country of a network
 //	certificate.go   the certificate, read again when it changes
 //	dev.go           everything on a laptop
 //	operator.go      talks to the running server for the next four

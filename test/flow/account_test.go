@@ -4,14 +4,18 @@ import (
 	"encoding/json"
 	"html"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"calleridp/test/harness"
+	"calleridp/truecaller/simulator"
 
 	"golang.org/x/oauth2"
 )
@@ -168,5 +172,24 @@ func TestTheAccountPageIsForItsPerson(t *testing.T) {
 	}
 	if p := stranger.Get(server.Issuer + "/account"); !p.Has("account") {
 		t.Error("the stranger is signed out, too")
+	}
+}
+
+// With a database of countries, people see from where they signed in.
+func TestTheAccountPageNamesTheCountry(t *testing.T) {
+	t.Parallel()
+	database, err := filepath.Abs("../../cmd/calleridp/testdata/config/files/country.mmdb") // 127.0.0.0/8 is in Sweden
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sim atomic.Pointer[simulator.Simulator] // it is told where to call back, and the server where it is
+	truecaller := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { sim.Load().Handler().ServeHTTP(w, r) }))
+	defer truecaller.Close()
+	server := harness.Serve(t, truecaller.URL, "country_database: "+database+"\n")
+	sim.Store(simulator.New(simulator.Config{Apps: []simulator.App{{Name: "Test", Key: harness.AppKey, CallbackURL: server.CallbackURL()}}}))
+	defer sim.Load().Close()
+	browser := harness.NewBrowser(t, server.Issuer)
+	if page := toAccount(t, browser, harness.Number(5)); !strings.Contains(page.Body, "<bdi>Sweden</bdi>") {
+		t.Errorf("%s", page.Body)
 	}
 }
