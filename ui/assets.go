@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -28,6 +29,7 @@ type assets struct {
 	byName                      map[string]asset
 	style, script, solver, icon string // the names under which they are served
 	oneTap                      string
+	signIn                      string // the script of the sign-in page: script and more
 	logo                        string // "" for none
 }
 
@@ -39,7 +41,7 @@ type asset struct {
 // ownStyle is the operator's addition to the stylesheet.
 const ownStyle = "static/custom.css"
 
-func loadAssets(overrides fs.FS, logo *Image) (*assets, error) {
+func loadAssets(overrides fs.FS, logo *Image, groups string) (*assets, error) {
 	a := &assets{byName: map[string]asset{}}
 	files := sources{builtin: staticFiles, overrides: overrides}
 	for _, f := range []struct {
@@ -66,6 +68,17 @@ func loadAssets(overrides fs.FS, logo *Image) (*assets, error) {
 		}
 		*f.name = a.add(f.file, f.contentType, plain)
 	}
+	// One script for the page that people meet first, so that it is one request.
+	field, err := staticFiles.ReadFile("static/field.js")
+	if err != nil {
+		return nil, fmt.Errorf("ui: %w", err)
+	}
+	table, err := json.Marshal(strings.TrimSpace(groups)) // which is also how JavaScript writes a text
+	if err != nil {
+		return nil, fmt.Errorf("ui: %w", err)
+	}
+	field = bytes.Replace(field, []byte("GROUPS"), table, 1)
+	a.signIn = a.add("signin.js", "text/javascript; charset=utf-8", slices.Concat(a.byName[a.script].plain, field))
 	if logo != nil {
 		a.logo = a.add("logo"+extensions[logo.Type], logo.Type, logo.Bytes)
 	}

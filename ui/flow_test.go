@@ -181,7 +181,7 @@ type world struct {
 func newWorld(t *testing.T, configure ...func(*Config)) *world {
 	t.Helper()
 	log := &strings.Builder{}
-	c := Config{Issuer: "https://id.example", Cookies: provider.Cookies{Secure: true}, AppName: "Lingon ID", Countries: everyCountry(),
+	c := Config{Issuer: "https://id.example", Cookies: provider.Cookies{Secure: true}, AppName: "Lingon ID", Countries: everyCountry(), Groups: phone.Groups(),
 		Log: slog.New(slog.NewTextHandler(log, nil))}
 	for _, f := range configure {
 		f(&c)

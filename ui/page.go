@@ -131,6 +131,7 @@ func webURL(raw string) string {
 // policy is what differs between the security headers of pages.
 type policy struct {
 	script     bool
+	signIn     bool   // a script that knows numbers too
 	solver     bool   // the challenge is solved by a script of its own
 	connect    bool   // the script asks the server
 	logo       string // a URL, "" for none
@@ -240,6 +241,9 @@ func (u *UI) show(w http.ResponseWriter, r *http.Request, in *spoken, name strin
 	}
 	if pol.script {
 		p.Script = u.static.script
+	}
+	if pol.signIn {
+		p.Script = u.static.signIn
 	}
 	if pol.solver {
 		p.Solver = u.static.solver

@@ -54,7 +54,7 @@ func (u *UI) SignIn(w http.ResponseWriter, r *http.Request, v provider.SignInVie
 		p.WaitsFor, p.Wait = true, waitUntil(now, v.Challenge.Without)
 	}
 	u.show(w, r, in, "signin", status, p,
-		policy{script: true, solver: v.Challenge != nil, connect: p.OneTap != nil, logo: p.Client.Logo, formAction: v.FormAction})
+		policy{script: true, signIn: !v.WithoutPush, solver: v.Challenge != nil, connect: p.OneTap != nil, logo: p.Client.Logo, formAction: v.FormAction})
 }
 
 // waits says whether the sentence of a problem says how long to wait.

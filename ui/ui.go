@@ -51,6 +51,10 @@ type Config struct {
 	// Countries are those that the number field offers. Required.
 	Countries []Country
 
+	// Groups is how they write their mobile numbers, as phone.Groups has it. "": a
+	// number is not formatted while it is typed.
+	Groups string
+
 	// DeploymentName is shown on every page. "": AppName, and without one
 	// CallerIdP.
 	DeploymentName string
@@ -123,7 +127,7 @@ func New(c Config) (*UI, error) {
 			return nil, err
 		}
 	}
-	if u.static, err = loadAssets(c.Overrides, c.Brand.Logo); err != nil {
+	if u.static, err = loadAssets(c.Overrides, c.Brand.Logo, c.Groups); err != nil {
 		return nil, err
 	}
 	if u.languages, err = loadLanguages(c.Overrides); err != nil {

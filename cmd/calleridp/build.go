@@ -125,7 +125,7 @@ func build(ctx context.Context, s settings, log *slog.Logger, development bool) 
 		overrides = os.DirFS(s.UI.OverridesDir)
 	}
 	pages, err := ui.New(ui.Config{
-		Issuer: s.Issuer, Cookies: cookies, Log: log, ClientAddr: addresses.of, Countries: countries(), AppName: s.apps[0].Name, DeploymentName: s.UI.Name, Brand: s.brand, Overrides: overrides, Simulation: development, ShowDetail: development,
+		Issuer: s.Issuer, Cookies: cookies, Log: log, ClientAddr: addresses.of, Countries: countries(), Groups: phone.Groups(), AppName: s.apps[0].Name, DeploymentName: s.UI.Name, Brand: s.brand, Overrides: overrides, Simulation: development, ShowDetail: development,
 	})
 	if err != nil {
 		return nil, err

@@ -25,10 +25,18 @@ import (
 // devFlags are the flags of calleridp dev.
 type devFlags struct {
 	providerPort, simulatorPort, demoPort int
-	data, host, challenge                 string
+	data, host, region, challenge         string
 	clients                               texts
 	tls, json, verbose                    bool
 	attemptLife, coolDown                 time.Duration
+}
+
+// defaultRegion is what the configuration would have.
+func (o devFlags) defaultRegion() string {
+	if o.region == "none" {
+		return ""
+	}
+	return o.region
 }
 
 // dev runs everything on loopback: the provider as serve runs it, a simulated
@@ -43,6 +51,7 @@ func dev(ctx context.Context, args []string, out io.Writer) error {
 	f.Var(&o.clients, "clients", "register the clients of this YAML `file` too, a list as under clients: in the configuration; may be repeated")
 	f.BoolVar(&o.tls, "tls", false, "serve the provider over HTTPS, with a certificate of its own making")
 	f.StringVar(&o.host, "host", "127.0.0.1", "host `name` in issuer and certificate; it must lead to this machine")
+	f.StringVar(&o.region, "region", "SE", "`country` of national phone numbers; none to guess it from the browser's language")
 	f.DurationVar(&o.attemptLife, "attempt-life", 5*time.Minute, "how long a request on the phone stays open")
 	f.DurationVar(&o.coolDown, "cool-down", 0, "how long a number is left in peace after it was declined on the phone")
 	f.StringVar(&o.challenge, "challenge", challengeOff, "`when` browsers must solve a task before a phone is asked: off, auto or always")
@@ -187,7 +196,7 @@ func devSettings(o devFlags, issuer, phoneURL, shopURL string) (settings, error)
 	wide := rate(limit.Rate{Burst: 1_000_000, Period: time.Hour})
 	redirects := []string{shopURL + "/callback"}
 	c := Config{
-		Issuer: issuer, DataDir: o.data, MasterKeyFile: masterFile, DefaultRegion: "SE",
+		Issuer: issuer, DataDir: o.data, MasterKeyFile: masterFile, DefaultRegion: o.defaultRegion(),
 		Truecaller: TruecallerConfig{
 			AppName: "Demo shop", AppKey: "simulated-app-key", CallbackSecret: "simulated-callback-secret-on-loopback-only",
 			APIURL: phoneURL, ProfileURLs: []string{phoneURL}, Methods: []string{methodPush, methodOneTap, methodNative},

@@ -1,0 +1,167 @@
+// The number field. Digits stand in groups while they are typed, as their country
+// writes mobile numbers, and the whole number is shown before it is asked. Nothing
+// that is typed leaves the page before the form does, and whatever is not
+// understood here stays as it is: the server reads more than this does.
+(function () {
+  'use strict';
+
+  // See truecaller/phone.Groups for the lines of this table.
+  var table = GROUPS;
+
+  var phone = document.getElementById('phone'), region = document.getElementById('region');
+  var hint = document.getElementById('hint'), asked = document.getElementById('asked'), guessed = document.getElementById('guessed');
+  if (!table || !phone || !region || !hint || !asked) { return; }
+
+  var plans = {}, codes = {}; // by calling code; of each region
+  table.split('\n').forEach(function (line) {
+    var part = line.split('|');
+    if (part.length < 4) { return; }
+    plans[part[0]] = { code: part[0], main: part[1].slice(0, 2), trunk: part[2], text: part[3] };
+    part[1].replace(/../g, function (name) { codes[name] = part[0]; });
+  });
+
+  // The rules of a plan: how digits may begin, each place as the digits that may
+  // stand there, and how they are grouped.
+  function rules(plan) {
+    if (!plan.rules) {
+      plan.rules = plan.text.split(';').map(function (text) {
+        var at = text.indexOf('='), shape = text.slice(at + 1), length = 0;
+        shape.replace(/\d+/g, function (size) { length += +size; });
+        return {
+          begins: text.slice(0, at).split(',').map(function (begin) {
+            return begin.match(/\[[^\]]*\]|./g).map(function (place) { return new RegExp('[' + place.replace(/[\[\]]/g, '').replace('.', '0-9') + ']'); });
+          }),
+          shape: shape, length: length
+        };
+      });
+    }
+    return plan.rules;
+  }
+
+  // rule finds how digits are written: as a number that has all of its digits,
+  // else as the beginning of one.
+  function rule(plan, digits) {
+    var fit = rules(plan).filter(function (r) {
+      return digits.length <= r.length && r.begins.some(function (begin) {
+        return begin.every(function (place, i) { return i >= digits.length || place.test(digits.charAt(i)); });
+      });
+    });
+    return fit.filter(function (r) { return digits.length === r.length; })[0] || fit[0];
+  }
+
+  function grouped(r, digits) {
+    var at = 0, text = r.shape.replace(/\d+/g, function (size) {
+      var group = digits.substr(at, +size);
+      at += +size;
+      return group;
+    });
+    return text.replace(/\D+$/, '');
+  }
+
+  // The zeros of the scripts' digits; nine more follow each.
+  var zeros = '\u0660\u06f0\u07c0\u0966\u09e6\u0a66\u0ae6\u0b66\u0be6\u0c66\u0ce6\u0d66\u0de6\u0e50\u0ed0\u0f20\u1040\u17e0\u1810\uff10';
+  var between = /[\s()\[\].\/\u00b7\u2022~\u2212\u2044\u301c\uff5e\uff08\uff09\uff0e\-\u058a\u2010-\u2015\u2e3a\u2e3b\ufe58\ufe63\uff0d\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]/;
+
+  // plain is what counts of a text, a plus and ASCII digits; null when there is
+  // something else in it than numbers are written with.
+  function plain(text) {
+    var out = '', i, j, c, code, digit;
+    text = text.replace(/^\s*tel:/i, '').replace(/^%2b/i, '+');
+    for (i = 0; i < text.length; i++) {
+      c = text.charAt(i);
+      code = text.charCodeAt(i);
+      digit = /[0-9]/.test(c) ? c : '';
+      for (j = 0; j < zeros.length && code > 127 && digit === ''; j++) {
+        if (code >= zeros.charCodeAt(j) && code < zeros.charCodeAt(j) + 10) { digit = String(code - zeros.charCodeAt(j)); }
+      }
+      if (digit !== '') {
+        out += digit;
+      } else if (/[+\uff0b\ufe62]/.test(c) && out === '') {
+        out = '+';
+      } else if (!between.test(c)) {
+        return null;
+      }
+    }
+    return out;
+  }
+
+  // read says how a text is written, and with which number in full if it has all
+  // its digits; null when the text had better stay as it is.
+  function read(text) {
+    var digits = plain(text), abroad, head, plan, national, r, bare;
+    if (!digits) { return null; }
+    abroad = /^(\+|00)/.exec(digits);
+    if (abroad) {
+      digits = digits.slice(abroad[0].length);
+      plan = plans[digits.slice(0, 1)] || plans[digits.slice(0, 2)] || plans[digits.slice(0, 3)];
+      if (!plan) { return null; }
+      national = digits.slice(plan.code.length);
+      head = abroad[0] + plan.code + (national ? ' ' : '');
+    } else {
+      plan = plans[codes[region.value]];
+      if (!plan) { return null; }
+      national = digits;
+      head = '';
+    }
+    r = rule(plan, national);
+    if (!r && plan.trunk && national.indexOf(plan.trunk) === 0) {
+      bare = national.slice(plan.trunk.length);
+      r = rule(plan, bare);
+      // The zero of +46 (0)70 is not dialled from abroad.
+      if (r && !(abroad && bare.length === r.length)) { head += plan.trunk + (plan.trunk === '0' || !bare ? '' : ' '); }
+      national = bare;
+    }
+    if (!r) { return { plan: plan, abroad: abroad, national: national, text: null, whole: '' }; }
+    bare = grouped(r, national);
+    return {
+      plan: plan, abroad: abroad, national: national, text: head + bare,
+      whole: national.length === r.length ? '+' + plan.code + ' ' + bare : ''
+    };
+  }
+
+  var last = '';
+
+  function write(deleting) {
+    var text = phone.value, caret = phone.selectionStart, atEnd = caret === text.length, now = plain(text), found = read(text), counts, i;
+    // A space that was taken out stays out, or the key would do nothing.
+    if (found && found.text !== null && found.text !== text && !(deleting && now === last)) {
+      counts = (plain(text.slice(0, caret)) || '').length;
+      phone.value = found.text;
+      if (document.activeElement === phone) {
+        for (i = 0; i < found.text.length && (atEnd || counts > 0); i++) { if (/[+0-9]/.test(found.text.charAt(i))) { counts--; } }
+        phone.setSelectionRange(i, i);
+      }
+    }
+    last = now;
+    if (found && found.abroad && codes[region.value] !== found.plan.code) { region.value = found.plan.main; }
+    show(found ? found.whole : '');
+  }
+
+  // show says which number will be asked. What was shown needs no other question.
+  function show(number) {
+    var text;
+    if (guessed) { guessed.disabled = number !== ''; }
+    if (hint.getAttribute('data-number') === number) { return; }
+    hint.setAttribute('data-number', number);
+    hint.textContent = '';
+    if (number) {
+      text = asked.cloneNode(true);
+      text.querySelector('bdi').textContent = number;
+      while (text.firstChild) { hint.appendChild(text.firstChild); }
+    }
+  }
+
+  phone.addEventListener('input', function (event) {
+    if (!event.isComposing) { write(/^delete/.test(event.inputType || '')); }
+  });
+  phone.addEventListener('compositionend', function () { write(false); });
+  phone.addEventListener('change', function () { write(false); });
+
+  // The country that was chosen last wins over a code that was typed before.
+  region.addEventListener('change', function () {
+    var found = read(phone.value);
+    if (found && found.abroad && codes[region.value] !== found.plan.code) { phone.value = found.national; }
+    write(false);
+  });
+  window.addEventListener('pageshow', function () { write(false); });
+})();
