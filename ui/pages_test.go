@@ -374,7 +374,7 @@ func TestChallengeOnThePage(t *testing.T) {
 		t.Errorf("%s\nwithout: %s", csp, policy)
 	}
 	scripts := regexp.MustCompile(`<script src="/static/([a-z]+)-[^"]+" nonce="[^"]+" defer>`).FindAllStringSubmatch(answer.Body.String(), -1)
-	if len(scripts) != 2 || scripts[0][1] != "challenge" || scripts[1][1] != "app" {
+	if len(scripts) != 2 || scripts[0][1] != "challenge" || scripts[1][1] != "signin" {
 		t.Errorf("scripts %q", scripts)
 	}
 
