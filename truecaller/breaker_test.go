@@ -260,7 +260,7 @@ func TestBreakerLetsOneThrough(t *testing.T) {
 		a.answer = noAnswer
 		go a.push()
 		synctest.Wait()
-		if at := a.retryAt(); at.Sub(time.Now()) != probePause {
+		if at := a.retryAt(); time.Until(at) != probePause {
 			t.Errorf("the others wait %s", time.Until(at))
 		}
 		if a.asked.Load() != openAfter+1 {
