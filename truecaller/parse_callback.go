@@ -52,7 +52,10 @@ func ParseCallback(body []byte) (Callback, error) {
 		seen[name] = true
 		field, ok := known[name]
 		if !ok {
-			if err := skip(d); err != nil {
+			// Whole, because token by token takes five times as long, and anybody may
+			// send as much of it as fits.
+			var value json.RawMessage
+			if err := d.Decode(&value); err != nil || nesting(value) > maxDepth {
 				return Callback{}, ErrMalformed
 			}
 			continue
@@ -79,23 +82,24 @@ func ParseCallback(body []byte) (Callback, error) {
 	return c, nil
 }
 
-// skip passes over one value that nests no deeper than maxDepth.
-func skip(d *json.Decoder) error {
-	for depth := 0; ; {
-		token, err := d.Token()
-		if err != nil {
-			return err
-		}
-		switch token {
-		case json.Delim('{'), json.Delim('['):
-			if depth++; depth > maxDepth {
-				return ErrMalformed
+// nesting is how deep arrays and objects nest in a JSON value.
+func nesting(value []byte) int {
+	depth, deepest, inText := 0, 0, false
+	for i := 0; i < len(value); i++ {
+		switch b := value[i]; {
+		case inText:
+			if b == '\\' {
+				i++ // whatever it is, it does not end the text
 			}
-		case json.Delim('}'), json.Delim(']'):
+			inText = b != '"'
+		case b == '"':
+			inText = true
+		case b == '{', b == '[':
+			depth++
+			deepest = max(deepest, depth)
+		case b == '}', b == ']':
 			depth--
 		}
-		if depth == 0 {
-			return nil
-		}
 	}
+	return deepest
 }

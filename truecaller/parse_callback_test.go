@@ -26,6 +26,8 @@ func TestParseCallback(t *testing.T) {
 		{`{"requestId":"r","accessToken":"t","new":{"a":[1,2.5e99,null,{"b":false}]},"more":"x","n":1}`, Callback{RequestID: "r", AccessToken: "t"}},
 		{`{"requestId":"r","status":"s","requestid":"other","STATUS":1}`, Callback{RequestID: "r", Status: "s"}}, // names are exact
 		{`{"requestId":"r","status":"s","d":` + strings.Repeat("[", 16) + strings.Repeat("]", 16) + `}`, Callback{RequestID: "r", Status: "s"}},
+		{`{"requestId":"r","status":"s","d":[{"[[":"` + strings.Repeat("[", 20) + `","e":"\"` + strings.Repeat("{", 20) + `\\\\"}]}`, Callback{RequestID: "r", Status: "s"}},
+		{`{"requestId":"r","status":"s","d":[` + strings.Repeat("[],{},", 50) + `1]}`, Callback{RequestID: "r", Status: "s"}},
 		{`{"requestId":"` + strings.Repeat("r", 256) + `","status":"s"}`, Callback{RequestID: strings.Repeat("r", 256), Status: "s"}},
 		{`{"requestId":"r\u0000<é","status":"s"}`, Callback{RequestID: "r\x00<é", Status: "s"}}, // opaque
 
@@ -59,7 +61,13 @@ func TestParseCallback(t *testing.T) {
 		{`{'requestId':'r','status':'s'}`, Callback{}},
 		{`{"requestId":"r","status":"s","d":` + strings.Repeat("[", 17) + strings.Repeat("]", 17) + `}`, Callback{}},
 		{`{"requestId":"r","status":"s","d":` + strings.Repeat(`{"a":`, 17) + "1" + strings.Repeat("}", 17) + `}`, Callback{}},
+		{`{"requestId":"r","status":"s","d":["x\\",` + strings.Repeat("[", 16) + strings.Repeat("]", 16) + `]}`, Callback{}},
 		{`{"requestId":"r","status":"s","d":` + strings.Repeat("[", 8000), Callback{}},
+		{`{"requestId":"r","status":"s","d":` + strings.Repeat(`{"x":[`, 8) + `{"y":1}` + strings.Repeat("]}", 8) + `}`, Callback{}},
+		{`{"requestId":"r","status":"s","d":[1,2,]}`, Callback{}},
+		{`{"requestId":"r","status":"s","d":}`, Callback{}},
+		{`{"requestId":"r","status":"s","d":truee}`, Callback{}},
+		{"{\"requestId\":\"r\",\"status\":\"s\",\"d\":\"\n\"}", Callback{}},
 		{"{\"requestId\":\"r\xff\",\"status\":\"s\"}", Callback{}},
 		{"\ufeff" + `{"requestId":"r","status":"s"}`, Callback{}},
 		{`{"requestId":"` + strings.Repeat("r", 257) + `","status":"s"}`, Callback{}},

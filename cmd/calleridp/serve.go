@@ -94,17 +94,7 @@ func (srv *server) serve(ctx context.Context, s settings, listener net.Listener,
 		defer debugListener.Close()
 	}
 
-	web := &http.Server{
-		Handler: srv.handler,
-		// A request must arrive and be answered in these times. A waiting page's
-		// live events lift both for themselves.
-		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       20 * time.Second,
-		WriteTimeout:      30 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // strangers' broken connections
-	}
+	web := facing(srv.handler, log)
 	web.RegisterOnShutdown(srv.drain)
 
 	working, stopWorking := context.WithCancel(context.Background())
@@ -151,6 +141,21 @@ func (srv *server) serve(ctx context.Context, s settings, listener net.Listener,
 	err = errors.Join(err, <-worked)
 	log.Info("stopped")
 	return err
+}
+
+// facing is a server that faces the world: a request must arrive and be answered
+// in time, and its header is small. A waiting page's live events lift the times
+// for themselves.
+func facing(h http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       20 * time.Second,
+		WriteTimeout:      30 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // strangers' broken connections
+	}
 }
 
 // profiles are Go's own, for the loopback address of debug_listen.

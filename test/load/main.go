@@ -6,6 +6,7 @@
 //
 //	go run ./test/load
 //	go run ./test/load -profile cpu.out   # and a CPU profile of the server
+//	go run ./test/load -flood 10000       # what so many bogus callbacks a second do
 //
 // It talks to loopback only, and stops by itself.
 package main
@@ -26,12 +27,22 @@ type options struct {
 	profile  string
 	binary   string
 	parallel []int
+
+	flood          int
+	floodFor, idle time.Duration
+	rate           float64
 }
 
 func main() {
-	if len(os.Args) > 1 && os.Args[1] == "simulator" { // the other process
-		simulate(os.Args[2:])
-		return
+	if len(os.Args) > 1 { // the other processes
+		switch os.Args[1] {
+		case "simulator":
+			simulate(os.Args[2:])
+			return
+		case "stub":
+			stub()
+			return
+		}
 	}
 	o := options{parallel: []int{1, 8, 64}}
 	flag.IntVar(&o.n, "n", 800, "sign-ins for each measurement")
@@ -39,6 +50,10 @@ func main() {
 	flag.IntVar(&o.calls, "calls", 4000, "calls for each measurement of a single endpoint")
 	flag.StringVar(&o.profile, "profile", "", "write a CPU profile of the server at eight sign-ins at a time to this `file`")
 	flag.StringVar(&o.binary, "binary", "", "the built calleridp `file`; default builds one")
+	flag.IntVar(&o.flood, "flood", 0, "instead, send so many bogus callbacks a second, and see what sign-ins notice")
+	flag.DurationVar(&o.floodFor, "for", time.Minute, "how long the flood lasts")
+	flag.DurationVar(&o.idle, "idle", 30*time.Second, "how long the same is measured without it, before and after")
+	flag.Float64Var(&o.rate, "rate", 5, "sign-ins a second meanwhile")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -50,6 +65,9 @@ func main() {
 
 func run(ctx context.Context, o options) error {
 	fmt.Printf("%d CPUs, %s\n\n", runtime.NumCPU(), runtime.Version())
+	if o.flood > 0 {
+		return flood(ctx, o)
+	}
 	if err := floor(); err != nil {
 		return err
 	}
