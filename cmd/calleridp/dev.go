@@ -157,6 +157,7 @@ func dev(ctx context.Context, args []string, out io.Writer) error {
 		say("  Demo application   %s\n", shopURL)
 		say("  Simulated phone    %s\n", phoneURL)
 		say("  Issuer             %s   (client demo, secret demo-secret)\n", issuer)
+		say("  Account page       %s/account\n", issuer)
 		say("  Every page         %s/gallery\n\n", issuer)
 		say("Open the demo application and sign in with +46 70 174 06 05, which approves by itself.\n")
 		say("Any other number waits until you approve it on the simulated phone. Stop with Ctrl-C.\n")

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"calleridp/keys"
+	"calleridp/provider/consent"
 	"calleridp/provider/grant"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
@@ -161,6 +162,45 @@ func testParallel(t *testing.T, w *world) {
 		})
 		if approved.Load() != 1 || used.Load() != 1 {
 			t.Errorf("approved %d times, used %d times", approved.Load(), used.Load())
+		}
+	})
+
+	t.Run("a person who is being deleted gets nothing", func(t *testing.T) {
+		h := w.household("s")
+		attempts := make([]login.Attempt, many)
+		sessions, codes := make([]session.Session, many), make([]grant.Code, many)
+		for i := range many {
+			attempts[i], sessions[i], codes[i] = w.create(), w.session(), w.code("")
+			sessions[i].Sub, codes[i].Grant.Sub = h.person.Sub, h.person.Sub
+		}
+		atOnce(func(i int) {
+			var err error
+			switch i % 4 {
+			case 0:
+				_, err = w.FinishAttempt(w.ctx, attempts[i].ID, "", func(*login.Attempt) (session.Session, grant.Code, error) { return sessions[i], codes[i], nil })
+			case 1:
+				err = w.CreateCode(w.ctx, codes[i])
+			case 2:
+				err = w.Allow(w.ctx, h.person.Sub, "late", codes[i], func(*consent.Consent) consent.Consent { return consent.Consent{Scopes: []string{"openid"}} })
+			case 3:
+				fail(w.DeletePerson(w.ctx, h.person.Sub))
+				return
+			}
+			if err != nil && !errors.Is(err, subject.ErrNotFound) {
+				t.Error(err)
+			}
+		})
+		// Whether it came before the end or after it: nothing is there.
+		for i := range many {
+			_, err := w.Session(w.ctx, sessions[i].ID)
+			w.is(err, session.ErrNotFound)
+			if !w.gone(codes[i]) {
+				t.Error("a code is left")
+			}
+		}
+		for _, client := range []string{"shop", "news", "late"} {
+			_, err := w.Consent(w.ctx, h.person.Sub, client)
+			w.is(err, consent.ErrNotFound)
 		}
 	})
 

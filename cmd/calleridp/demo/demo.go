@@ -232,7 +232,7 @@ func (d *Demo) claims(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "/", http.StatusSeeOther)
 		return
 	}
-	d.show(w, http.StatusOK, view{Title: "Signed in", IDToken: rows(who.claims), Userinfo: rows(who.user)})
+	d.show(w, http.StatusOK, view{Title: "Signed in", Account: d.Issuer + "/account", IDToken: rows(who.claims), Userinfo: rows(who.user)})
 }
 
 func (d *Demo) logout(w http.ResponseWriter, r *http.Request) {
@@ -256,9 +256,9 @@ func (d *Demo) logout(w http.ResponseWriter, r *http.Request) {
 }
 
 type view struct {
-	Title, Note, Phone, Nonce, CSS string
-	SignIn                         bool
-	IDToken, Userinfo              []row
+	Title, Note, Phone, Account, Nonce, CSS string
+	SignIn                                  bool
+	IDToken, Userinfo                       []row
 }
 
 func (v view) Style() template.CSS { return template.CSS(v.CSS) }
