@@ -297,3 +297,32 @@ func TestNothingInTheClear(t *testing.T) {
 		}
 	}
 }
+
+func TestInboxSize(t *testing.T) {
+	s := open(t, Options{})
+	size := func(want int) {
+		t.Helper()
+		if n, err := s.InboxSize(t.Context()); err != nil || n != want {
+			t.Errorf("%d deliveries, %v; want %d", n, err, want)
+		}
+	}
+	put := func(id string) {
+		if err := s.PutDelivery(t.Context(), truecaller.Delivery{ID: id, Received: time.Now()}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	size(0)
+	put("one")
+	put("two")
+	put("two")
+	size(2)
+	if err := s.DropDelivery(t.Context(), "one"); err != nil {
+		t.Fatal(err)
+	}
+	put("three") // takes what was dropped along to the disk
+	size(2)
+	s.Close()
+	if _, err := s.InboxSize(t.Context()); err == nil {
+		t.Error("a closed store has a size")
+	}
+}

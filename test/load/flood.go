@@ -33,7 +33,7 @@ const senders = 64
 // (what sharing the machine with the sender alone costs), under the flood, and
 // afterwards.
 func flood(ctx context.Context, o options) error {
-	s, err := startServer(ctx, o.binary)
+	s, err := startServer(ctx, o.binary, "push, onetap")
 	if err != nil {
 		return err
 	}
@@ -209,6 +209,7 @@ const right = "/callback/default/" + callbackSecret
 var bogus = []func() string{
 	func() string { return post(right, `{"requestId":17,"accessToken":`) },
 	func() string { return post(right, callback()) },
+	func() string { return post(right, oneTapCallback()) },
 	func() string { return post("/callback/default/"+random(32), callback()) },
 	func() string { return post(right, nonsense) },
 }
@@ -216,6 +217,12 @@ var bogus = []func() string{
 // callback is one that looks right, for an attempt that is nobody's.
 func callback() string {
 	return `{"requestId":"` + random(14) + `","state":"` + random(22)[:43] + `","accessToken":"` + random(32) + `"}`
+}
+
+// oneTapCallback is one that may have come before its attempt, so that it is
+// remembered for a while.
+func oneTapCallback() string {
+	return `{"requestId":"` + random(22)[:43] + `","accessToken":"` + random(32) + `"}`
 }
 
 // nonsense is four kilobytes of good JSON that say nothing.

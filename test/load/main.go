@@ -71,7 +71,7 @@ func run(ctx context.Context, o options) error {
 	if err := floor(); err != nil {
 		return err
 	}
-	s, err := startServer(ctx, o.binary)
+	s, err := startServer(ctx, o.binary, "push")
 	if err != nil {
 		return err
 	}

@@ -35,7 +35,9 @@ type server struct {
 	coldStart   time.Duration
 }
 
-func startServer(ctx context.Context, binary string) (*server, error) {
+// startServer starts the simulator and the server. methods are those of the
+// Truecaller app.
+func startServer(ctx context.Context, binary, methods string) (*server, error) {
 	dir, err := os.MkdirTemp("", "calleridp-load-")
 	if err != nil {
 		return nil, err
@@ -79,12 +81,12 @@ listen: %[2]s
 data_dir: %[3]s/data
 master_key_file: %[3]s/master.key
 debug_listen: %[5]s
-truecaller: {app_name: Load, app_key_file: %[3]s/appkey, callback_secret_file: %[3]s/callback, api_url: "%[4]s", profile_urls: ["%[4]s"]}
+truecaller: {app_name: Load, methods: [%[7]s], app_key_file: %[3]s/appkey, callback_secret_file: %[3]s/callback, api_url: "%[4]s", profile_urls: ["%[4]s"]}
 clients:
   - {client_id: rs256, name: RS256, secret_file: %[3]s/secret, redirect_uris: ["%[6]s"]}
   - {client_id: es256, name: ES256, secret_file: %[3]s/secret, redirect_uris: ["%[6]s"], id_token_signed_response_alg: ES256}
 limits: {number: 1000000/1h, network: 1000000/1h, client: 1000000/1h, deployment: 1000000/1h}
-`, s.issuer, address, dir, truecaller, s.debug, redirectURI)} {
+`, s.issuer, address, dir, truecaller, s.debug, redirectURI, methods)} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			return nil, err
 		}
