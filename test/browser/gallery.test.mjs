@@ -1,0 +1,141 @@
+// Every page in every state, as the gallery of `calleridp dev` shows them: axe finds
+// nothing at WCAG 2.2 AA, nothing overflows on a small phone or is cut when text is
+// twice as large, and the keyboard reaches everything in order.
+import assert from 'node:assert/strict';
+import { createRequire } from 'node:module';
+import { after, before, test } from 'node:test';
+import { dev } from '../lib/calleridp.mjs';
+import { launch } from '../lib/browser.mjs';
+
+const axe = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
+const rules = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
+
+// Pages that most people meet; the others are looked at in fewer languages.
+const main = ['signin', 'signin-android', 'signin-phone-too-short', 'waiting', 'waiting-onetap', 'approved', 'declined', 'expired', 'consent', 'account', 'error-internal'];
+
+let server, browser, scenes, languages;
+before(async () => {
+  [server, browser] = await Promise.all([dev(), launch()]);
+  const list = await (await fetch(server.issuer + '/gallery')).text();
+  scenes = [...list.matchAll(/<li>([a-z0-9-]+)/g)].map((m) => m[1]);
+  languages = [...new Set([...list.matchAll(/hreflang="([a-zA-Z-]+)"/g)].map((m) => m[1]))];
+  assert.ok(scenes.length > 50 && languages.length > 10, `${scenes.length} scenes in ${languages}`);
+  for (const scene of main) assert.ok(scenes.includes(scene), `no scene ${scene}`);
+});
+after(async () => {
+  await browser?.close();
+  await server?.stop();
+});
+
+const address = (scene, lang, more = '') => `${server.issuer}/gallery/${scene}?lang=${lang}${more}`;
+
+// each opens pages in several tabs of one context and collects what look finds
+// wrong with each.
+async function each(options, pages, look, tabs = 3) {
+  const context = await browser.newContext(options);
+  const wrong = [], queue = [...pages];
+  await Promise.all(Array.from({ length: tabs }, async () => {
+    const page = await context.newPage();
+    for (let at = queue.shift(); at; at = queue.shift()) {
+      const answer = await page.goto(at, { waitUntil: 'load' });
+      assert.ok(answer.status() < 600 && answer.headers()['content-type'].startsWith('text/html'), at);
+      wrong.push(...(await look(page)).map((what) => `${new URL(at).pathname}${new URL(at).search}: ${what}`));
+    }
+  }));
+  await context.close();
+  return wrong;
+}
+
+// axe needs to run a script in the page, which the pages' own policy forbids: for
+// this alone it is set aside. The other tests hold the policy.
+const inspected = async (page) => {
+  await page.addScriptTag({ path: axe });
+  const found = await page.evaluate((tags) => globalThis.axe.run(document, { runOnly: { type: 'tag', values: tags }, resultTypes: ['violations'] }), rules);
+  return found.violations.map((v) => `${v.id}: ${v.help}: ${v.nodes.map((n) => n.target.join(' ')).join(', ')}`);
+};
+
+for (const colorScheme of ['light', 'dark']) {
+  test(`axe finds nothing on any page in English, ${colorScheme}`, { timeout: 180_000 }, async () => {
+    assert.equal((await each({ bypassCSP: true, colorScheme }, scenes.map((s) => address(s, 'en')), inspected)).join('\n'), '');
+  });
+}
+
+test('axe finds nothing on any page from right to left', { timeout: 180_000 }, async () => {
+  assert.equal((await each({ bypassCSP: true }, scenes.map((s) => address(s, 'ar')), inspected)).join('\n'), '');
+});
+
+test('axe finds nothing on the main pages in every language', { timeout: 180_000 }, async () => {
+  const pages = languages.flatMap((lang) => ['signin', 'waiting', 'account'].map((s) => address(s, lang)));
+  assert.equal((await each({ bypassCSP: true, colorScheme: 'dark' }, pages, inspected)).join('\n'), '');
+});
+
+// spilled says what is wider than the window, or is cut.
+const spilled = (page) => page.evaluate(() => {
+  const found = [], width = document.documentElement.clientWidth;
+  if (document.documentElement.scrollWidth > width) found.push(`the page is ${document.documentElement.scrollWidth} wide in a window of ${width}`);
+  for (const e of document.querySelectorAll('body *')) {
+    const box = e.getBoundingClientRect(), style = getComputedStyle(e);
+    if (!box.width || !box.height || style.visibility === 'hidden') continue;
+    const name = `${e.tagName.toLowerCase()}${e.id ? '#' + e.id : ''}${e.className && typeof e.className === 'string' ? '.' + e.className.split(' ')[0] : ''}`;
+    if (box.right > width + 1 || box.left < -1) found.push(`${name} reaches from ${Math.round(box.left)} to ${Math.round(box.right)} in ${width}`);
+    const cuts = style.overflowX !== 'visible' && style.overflowX !== 'auto' && style.overflowX !== 'scroll';
+    if (cuts && e.tagName !== 'SELECT' && e.tagName !== 'INPUT' && e.scrollWidth > e.clientWidth + 1) found.push(`${name} cuts its text`);
+    if (e.tagName === 'BUTTON' && e.scrollHeight > e.clientHeight + 1) found.push(`${name} is too low for its text`);
+  }
+  return found;
+});
+
+test('nothing overflows a window of 320 px, on any page in any language', { timeout: 300_000 }, async () => {
+  const pages = languages.flatMap((lang) => scenes.map((s) => address(s, lang)));
+  assert.equal((await each({ viewport: { width: 320, height: 640 }, javaScriptEnabled: true }, pages, spilled, 4)).join('\n'), '');
+});
+
+test('nothing is cut when text is twice as large', { timeout: 180_000 }, async () => {
+  const larger = async (page) => {
+    await page.addStyleTag({ content: 'html { font-size: 200% !important }' });
+    return spilled(page);
+  };
+  const pages = [...scenes.map((s) => address(s, 'en')), ...languages.flatMap((lang) => main.map((s) => address(s, lang)))];
+  assert.equal((await each({ bypassCSP: true, viewport: { width: 640, height: 800 } }, pages, larger)).join('\n'), '');
+});
+
+test('the keyboard reaches everything in its order, and shows where it is', { timeout: 120_000 }, async () => {
+  const walked = async (page) => {
+    const want = await page.evaluate(() => {
+      document.activeElement?.blur();
+      return [...document.querySelectorAll('a[href], button, input:not([type=hidden]), select, summary, [tabindex="0"]')]
+        .filter((e) => !e.disabled && e.checkVisibility()).map((e, i) => { e.dataset.step = i; return e.outerHTML.slice(0, 60); });
+    });
+    const wrong = [];
+    await page.evaluate(() => { document.body.tabIndex = -1; document.body.focus(); });
+    for (let i = 0; i < want.length; i++) {
+      await page.keyboard.press('Tab');
+      const [step, ring] = await page.evaluate(() => {
+        const e = document.activeElement, s = getComputedStyle(e);
+        return [e.dataset.step, s.outlineStyle !== 'none' && parseFloat(s.outlineWidth) >= 2];
+      });
+      if (Number(step) !== i) wrong.push(`step ${i} is ${step}, want ${want[i]}`);
+      else if (!ring) wrong.push(`no ring around ${want[i]}`);
+    }
+    return wrong;
+  };
+  const pages = scenes.flatMap((s) => [address(s, 'en'), ...(main.includes(s) ? [address(s, 'ar')] : [])]);
+  assert.equal((await each({}, pages, walked, 1)).join('\n'), '');
+});
+
+test('nothing moves for people who asked for that', { timeout: 60_000 }, async () => {
+  const moving = (page) => page.evaluate(() => document.getAnimations().map((a) => `${a.animationName ?? a.transitionProperty} runs`));
+  assert.equal((await each({ reducedMotion: 'reduce' }, main.map((s) => address(s, 'en')), moving)).join('\n'), '');
+  const context = await browser.newContext({ reducedMotion: 'no-preference' });
+  const page = await context.newPage();
+  await page.goto(address('waiting', 'en'));
+  assert.notEqual((await moving(page)).length, 0, 'nothing moves on the waiting page at all: the test shows nothing');
+  await context.close();
+});
+
+test('forced colours: what is framed stays framed', { timeout: 60_000 }, async () => {
+  const frameless = (page) => page.evaluate(() => [...document.querySelectorAll('button, a.primary, input:not([type=hidden]), select')]
+    .filter((e) => e.checkVisibility() && !e.classList.contains('quiet') && parseFloat(getComputedStyle(e).borderTopWidth) < 1)
+    .map((e) => 'no frame: ' + e.outerHTML.slice(0, 60)));
+  assert.equal((await each({ forcedColors: 'active' }, main.map((s) => address(s, 'en')), frameless)).join('\n'), '');
+});
