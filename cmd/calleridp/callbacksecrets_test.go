@@ -78,6 +78,7 @@ func TestCallbackSecretIsReadAgain(t *testing.T) {
 		}
 		write("too short")
 		time.Sleep(time.Minute)
+		synctest.Wait() // for what is being logged
 		if !opens(one) || strings.Count(log.String(), "not used") != 1 || strings.Contains(log.String(), one) {
 			t.Errorf("a secret that is no good: %s", log.String())
 		}

@@ -159,7 +159,7 @@ func TestExampleConfiguration(t *testing.T) {
 	if len(full.TruecallerApps) != 2 || full.apps[1].ID != "shop" || full.apps[1].NativeOnly() || full.apps[2].ID != "android" || !full.apps[2].NativeOnly() {
 		t.Errorf("the other apps of the example: %+v", full.TruecallerApps)
 	}
-	full.UI = UIConfig{}
+	full.UI, full.MetricsListen = UIConfig{}, ""
 	full.TrustedProxies, full.Subject, full.TruecallerApps = nil, SubjectConfig{}, plain.TruecallerApps // these have no default to show
 	full.Clients[0].IDTokenAlg, full.Clients[0].Scopes = "", nil
 	if a, b := fmt.Sprintf("%+v", plain.Config), fmt.Sprintf("%+v", full.Config); a != b {
