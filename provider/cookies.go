@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Cookies reads and writes the two cookies that browsers get. Over HTTPS both
+// Cookies reads and writes the cookies that browsers get. Over HTTPS all
 // have the __Host- prefix and Secure; a plain-HTTP issuer, which is accepted on
 // loopback only, loses those two and nothing else.
 type Cookies struct {
@@ -43,6 +43,18 @@ func (c Cookies) SetSession(w http.ResponseWriter, secret string, expires time.T
 
 // ClearSession removes the session cookie.
 func (c Cookies) ClearSession(w http.ResponseWriter) { c.write(w, "calleridp_session", "", -1) }
+
+// languageCookieAge is how long the language is remembered that somebody chose.
+const languageCookieAge = 365 * 24 * time.Hour
+
+// Language returns what SetLanguage kept, "" when there is none. It comes from a
+// browser, and is a wish at most.
+func (c Cookies) Language(r *http.Request) string { return c.read(r, "calleridp_language") }
+
+// SetLanguage keeps a preference of the pages.
+func (c Cookies) SetLanguage(w http.ResponseWriter, preference string) {
+	c.write(w, "calleridp_language", preference, int(languageCookieAge/time.Second))
+}
 
 func (c Cookies) read(r *http.Request, base string) string {
 	cookie, err := r.Cookie(c.name(base))

@@ -278,6 +278,10 @@ type Flow interface {
 	// Leave returns the access_denied response for the client of an attempt
 	// that ended without success.
 	Leave(ctx context.Context, id login.ID, browser string) (Response, error)
+
+	// Reopen writes once more the page whose form holds a sealed request, or an
+	// error page. It changes nothing.
+	Reopen(w http.ResponseWriter, r *http.Request, page Reopening)
 }
 
 // Refusal is why a submission started nothing. View is the page to show again.

@@ -26,6 +26,7 @@ const (
 	PathAccountDelete     = "/account/delete"      // GET: the question; POST token: it is done
 	PathAccountDeleted    = "/account/deleted"     // GET: the page after it
 
+	PathLanguage = "/language" // POST lang, from and what the page needs to be shown again
 	PathSignIn   = "/signin"   // POST request=sealed, phone, region
 	PathOneTap   = "/onetap"   // POST request=sealed, nonce=sealed: the one-tap link was opened
 	PathAttempt  = "/attempt/" // + id: the waiting page and what follows it

@@ -162,14 +162,14 @@ var values = map[string]value{
 	"app":        {field: "$.App", markup: "<bdi>%s</bdi>"},
 	"number":     {field: "$.Number", markup: `<bdi class="number" dir="ltr">%s</bdi>`},
 	"typed":      {field: `""`, markup: `<bdi class="number" dir="ltr">%s</bdi>`}, // by the script
-	"left":       {field: "$.Left", markup: `<span id="left" class="clock" role="timer" data-seconds="{{$.LeftSeconds}}">%s</span>`},
-	"again":      {field: "$.Again", markup: `<span id="again-in" class="clock" data-seconds="{{$.AgainSeconds}}">%s</span>`},
-	"tries":      {field: "$.Tries", count: "$.Tries"},
-	"minutes":    {field: "$.Wait.Minutes", count: "$.Wait.Minutes"},
-	"hours":      {field: "$.Wait.Hours", count: "$.Wait.Hours"},
-	"hours_ago":  {field: "$.Hours", count: "$.Hours"},
-	"days_ago":   {field: "$.Days", count: "$.Days"},
-	"months_ago": {field: "$.Months", count: "$.Months"},
+	"left":       {field: "digits $.Left", markup: `<span id="left" class="clock" role="timer" data-seconds="{{$.LeftSeconds}}" data-zero="{{zero}}">%s</span>`},
+	"again":      {field: "digits $.Again", markup: `<span id="again-in" class="clock" data-seconds="{{$.AgainSeconds}}" data-zero="{{zero}}">%s</span>`},
+	"tries":      {field: "digits $.Tries", count: "$.Tries"},
+	"minutes":    {field: "digits $.Wait.Minutes", count: "$.Wait.Minutes"},
+	"hours":      {field: "digits $.Wait.Hours", count: "$.Wait.Hours"},
+	"hours_ago":  {field: "digits $.Hours", count: "$.Hours"},
+	"days_ago":   {field: "digits $.Days", count: "$.Days"},
+	"months_ago": {field: "digits $.Months", count: "$.Months"},
 }
 
 // wait is the placeholder that is a text itself: how long until something may be

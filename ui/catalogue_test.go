@@ -5,6 +5,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"net/http/httptest"
 	"slices"
 	"strconv"
 	"strings"
@@ -193,7 +194,7 @@ func TestTextsAreEscapedAndValuesIsolated(t *testing.T) {
 }
 
 func TestTheLanguageOfAPage(t *testing.T) {
-	l := loaded(t)
+	u := newWorld(t).ui
 	for _, row := range []struct {
 		uiLocales []string
 		accept    string
@@ -212,7 +213,9 @@ func TestTheLanguageOfAPage(t *testing.T) {
 		{nil, "sv," + strings.Repeat("en-US,", 100), "sv"},
 		{nil, strings.Repeat("-", 10_000), "en"},
 	} {
-		if got := l.choose(row.uiLocales, row.accept).Tag; got != row.want {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Header.Set("Accept-Language", row.accept)
+		if got := u.in(r, row.uiLocales).Tag; got != row.want {
 			t.Errorf("%v and %.40q give %s, want %s", row.uiLocales, row.accept, got, row.want)
 		}
 	}

@@ -25,6 +25,8 @@ type fakeFlow struct {
 	view      provider.AttemptView
 	browser   string
 	submitted []provider.Submission
+	reopened  []provider.Reopening
+	show      func(w http.ResponseWriter, r *http.Request) // of Reopen
 	tapped    []provider.OneTapSubmission
 	refusal   error
 	cancelled int
@@ -166,6 +168,15 @@ func (f *fakeFlow) Leave(ctx context.Context, id login.ID, browser string) (prov
 		return provider.Response{}, login.ErrState
 	}
 	return f.left, nil
+}
+
+func (f *fakeFlow) Reopen(w http.ResponseWriter, r *http.Request, page provider.Reopening) {
+	f.mu.Lock()
+	f.reopened = append(f.reopened, page)
+	f.mu.Unlock()
+	if f.show != nil {
+		f.show(w, r)
+	}
 }
 
 // world is the pages over a fake flow, behind the middleware that the server

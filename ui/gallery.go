@@ -272,6 +272,8 @@ func (g *gallery) list(w http.ResponseWriter, r *http.Request) {
 
 func (g *gallery) page(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
+	r = r.Clone(r.Context())
+	r.Header.Del("Cookie") // the address says the language
 	for _, s := range scenes() {
 		if s.name == r.PathValue("page") {
 			s.show(g.dressed(query.Get("theme"), query.Get("dir")), w, r, []string{query.Get("lang")})
@@ -296,5 +298,5 @@ func (g *gallery) dressed(theme, dir string) *UI {
 			spoke.all[i] = &turned
 		}
 	}
-	return &UI{Config: g.Config, base: g.base, origin: g.origin, static: &static, languages: &spoke, draining: g.draining, beat: g.beat, patience: g.patience}
+	return &UI{Config: g.Config, base: g.base, origin: g.origin, static: &static, languages: &spoke, names: g.names, draining: g.draining, beat: g.beat, patience: g.patience}
 }

@@ -30,6 +30,11 @@ type spoken struct {
 	tag   language.Tag
 	texts catalogue
 
+	zero rune // of the digits that numbers are written with
+
+	// others are the same language with other digits, by numbering system.
+	others map[string]*spoken
+
 	templates sources
 	// pages are written at first use: there are many languages, and one server
 	// meets few of them.
@@ -63,9 +68,7 @@ func loadLanguages(overrides fs.FS) (*languages, error) {
 		if err != nil {
 			return nil, fmt.Errorf("ui: %s: %w", file, err)
 		}
-		s := &spoken{Tag: tag.String(), Dir: direction(tag), tag: tag, texts: own, templates: templates}
-		s.pages = sync.OnceValues(func() (map[string]*template.Template, error) { return write(s) })
-		l.all = append(l.all, s)
+		l.all = append(l.all, newSpoken(tag, own, templates))
 	}
 	first := slices.IndexFunc(l.all, func(s *spoken) bool { return s.Tag == source })
 	if first < 0 {
@@ -88,6 +91,27 @@ func loadLanguages(overrides fs.FS) (*languages, error) {
 	return l, nil
 }
 
+func newSpoken(tag language.Tag, texts catalogue, templates sources) *spoken {
+	s := &spoken{Tag: tag.String(), Dir: direction(tag), tag: tag, texts: texts, templates: templates, others: map[string]*spoken{}}
+	s.zero = zeros[numbering(tag, nil)]
+	s.pages = sync.OnceValues(func() (map[string]*template.Template, error) { return write(s) })
+	for system, zero := range zeros {
+		other := *s
+		other.zero = zero
+		other.pages = sync.OnceValues(func() (map[string]*template.Template, error) { return write(&other) })
+		s.others[system] = &other
+	}
+	return s
+}
+
+// in is the language with the digits of a numbering system.
+func (s *spoken) in(system string) *spoken {
+	if other := s.others[system]; other != nil && other.zero != s.zero {
+		return other
+	}
+	return s
+}
+
 // direction is the direction of a language's writing.
 func direction(tag language.Tag) string {
 	switch script, _ := tag.Script(); script.String() {
@@ -99,27 +123,6 @@ func direction(tag language.Tag) string {
 
 // maxPreference is how much of a list of languages is looked at, in bytes.
 const maxPreference = 256
-
-// choose is the language for a page: what the client asks for (ui_locales,
-// OpenID Connect Core §3.1.2.1), else what the browser does (Accept-Language),
-// else the source language.
-func (l *languages) choose(uiLocales []string, accept string) *spoken {
-	if len(uiLocales) > 0 {
-		var wanted []language.Tag
-		for _, locale := range uiLocales {
-			if tag, err := language.Parse(locale); err == nil && len(locale) <= 35 && len(wanted) < 16 {
-				wanted = append(wanted, tag)
-			}
-		}
-		if s := l.match(wanted); s != nil {
-			return s
-		}
-	}
-	if s := l.match(accepted(accept)); s != nil {
-		return s
-	}
-	return l.all[0]
-}
 
 // accepted reads an Accept-Language (RFC 9110 §12.5.4), best first.
 func accepted(accept string) []language.Tag {
@@ -173,7 +176,11 @@ func write(s *spoken) (map[string]*template.Template, error) {
 	if err != nil {
 		return nil, err
 	}
-	funcs := template.FuncMap{"category": func(n int) string { return category(s.tag, n) }}
+	funcs := template.FuncMap{
+		"category": func(n int) string { return category(s.tag, n) },
+		"digits":   func(v any) string { return native(fmt.Sprint(v), s.zero) },
+		"zero":     func() string { return string(s.zero) },
+	}
 	pages := map[string]*template.Template{}
 	for _, name := range pageNames {
 		body, err := s.localised(name)

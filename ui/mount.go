@@ -23,6 +23,7 @@ type Flow interface {
 	Cancel(ctx context.Context, id login.ID, browser string) error
 	Again(ctx context.Context, id login.ID, browser string) (provider.SignInView, error)
 	Leave(ctx context.Context, id login.ID, browser string) (provider.Response, error)
+	Reopen(w http.ResponseWriter, r *http.Request, page provider.Reopening)
 }
 
 // maxForm is how much of a form is read, in bytes. A sealed authorization
@@ -38,6 +39,7 @@ func (u *UI) Mount(r chi.Router, flow Flow) {
 	h := handlers{UI: u, flow: flow}
 	attempt := provider.PathAttempt + "{id}"
 
+	u.post(r, provider.PathLanguage, h.language)
 	u.post(r, provider.PathSignIn, h.signIn)
 	u.post(r, provider.PathOneTap, h.startOneTap)
 	u.get(r, attempt, h.attempt)

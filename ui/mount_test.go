@@ -256,18 +256,18 @@ func TestCancelAgainAndLeave(t *testing.T) {
 
 func TestEveryPostIsProtected(t *testing.T) {
 	w := newWorld(t)
-	for _, at := range []string{"/signin", ourPath + "/cancel", ourPath + "/again", ourPath + "/leave"} {
-		r := ours("POST", at, url.Values{"request": {"sealed"}})
+	for _, at := range []string{"/signin", ourPath + "/cancel", ourPath + "/again", ourPath + "/leave", "/language"} {
+		r := ours("POST", at, url.Values{"request": {"sealed"}, "lang": {"sv"}})
 		r.Header.Set("Sec-Fetch-Site", "cross-site")
 		wants(t, w.do(r), 403, "cross_origin", `id="error"`)
 
-		r = ours("POST", at, url.Values{"request": {"sealed"}})
+		r = ours("POST", at, url.Values{"request": {"sealed"}, "lang": {"sv"}})
 		r.Header.Del("Sec-Fetch-Site")
 		r.Header.Set("Origin", "https://evil.example")
 		wants(t, w.do(r), 403, "cross_origin")
 
 		// A proxy that changes the Host does not make our own form another site's.
-		r = ours("POST", at, url.Values{"request": {"sealed"}})
+		r = ours("POST", at, url.Values{"request": {"sealed"}, "lang": {"sv"}})
 		r.Header.Del("Sec-Fetch-Site")
 		r.Header.Set("Origin", "https://id.example")
 		r.Host = "10.0.0.7:8080"

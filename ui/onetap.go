@@ -38,11 +38,11 @@ func opensTruecaller(h http.Header) bool {
 
 // oneTapOn is the link of a sign-in page in the page's language; nil when there is
 // none or the browser cannot open it.
-func oneTapOn(r *http.Request, v *provider.OneTapView, in *spoken) *oneTapPage {
+func oneTapOn(r *http.Request, v *provider.OneTapView, lang string) *oneTapPage {
 	if v == nil || !opensTruecaller(r.Header) {
 		return nil
 	}
-	return &oneTapPage{Nonce: v.Nonce, Link: template.URL(v.Link(in.Tag))}
+	return &oneTapPage{Nonce: v.Nonce, Link: template.URL(v.Link(lang))}
 }
 
 // startOneTap takes the form that was posted when the link was opened.

@@ -74,6 +74,9 @@ type page struct {
 
 	list *block // what List stands for
 
+	Switch *switcher // nil for none
+	retry  time.Time // Problem.RetryAt
+
 	Error       string // provider.ErrorKind
 	Correlation string
 	Detail      string
@@ -228,7 +231,7 @@ var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 // show renders a page whole, then writes it. When it cannot be rendered, the
 // answer is an error page and not half of this one.
-func (u *UI) show(w http.ResponseWriter, r *http.Request, in *spoken, name string, status int, p page, pol policy) {
+func (u *UI) show(w http.ResponseWriter, r *http.Request, in voice, name string, status int, p page, pol policy) {
 	var random [16]byte
 	rand.Read(random[:])
 	p.Nonce = base64.RawURLEncoding.EncodeToString(random[:])
@@ -249,6 +252,7 @@ func (u *UI) show(w http.ResponseWriter, r *http.Request, in *spoken, name strin
 		p.Solver = u.static.solver
 	}
 	p.Lang, p.Dir = in.Tag, in.Dir
+	p.Switch = u.switcherFor(r, in, name, &p)
 	if p.Client.own {
 		p.Client = showClient(provider.ClientView{Name: u.DeploymentName})
 	}

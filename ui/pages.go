@@ -11,11 +11,6 @@ import (
 	"calleridp/provider/login"
 )
 
-// in is the language of a page.
-func (u *UI) in(r *http.Request, uiLocales []string) *spoken {
-	return u.languages.choose(uiLocales, r.Header.Get("Accept-Language"))
-}
-
 // No page that a client may have opened in a window of its own sets a
 // Cross-Origin-Opener-Policy: any value would cut that window off from the
 // client, which waits for its answer. Pages that end there do.
@@ -25,7 +20,7 @@ const severed = "same-origin"
 func (u *UI) SignIn(w http.ResponseWriter, r *http.Request, v provider.SignInView) {
 	in := u.in(r, v.UILocales)
 	p := page{Client: showClient(v.Client), App: v.App, Request: v.Request, Phone: v.Phone, WithoutPush: v.WithoutPush,
-		OneTap: oneTapOn(r, v.OneTap, in), Manual: !isWeb(v.FormAction)}
+		OneTap: oneTapOn(r, v.OneTap, in.Tag), Manual: !isWeb(v.FormAction)}
 	if p.OneTap != nil {
 		p.Tap = u.static.oneTap
 	}
@@ -34,6 +29,7 @@ func (u *UI) SignIn(w http.ResponseWriter, r *http.Request, v provider.SignInVie
 	now, patience := time.Now(), false
 	if v.Problem != nil {
 		p.Problem, patience = string(v.Problem.Kind), waits(v.Problem.Kind)
+		p.retry = v.Problem.RetryAt
 		p.Confirm = v.Problem.Kind == provider.PhoneConfirm
 		status = problemStatus(v.Problem.Kind)
 		if left := seconds(now, v.Problem.RetryAt); left > 0 {

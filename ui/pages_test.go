@@ -17,9 +17,9 @@ import (
 )
 
 var (
-	tagPattern  = regexp.MustCompile(`<(/?)([a-z0-9]+)((?:\s+[a-z-]+(?:="[^"<]*")?)*)\s*>`)
+	tagPattern  = regexp.MustCompile(`<(/?)([a-z0-9]+)((?:\s+[a-zA-Z-]+(?:="[^"<]*")?)*)\s*/?>`)
 	attrPattern = regexp.MustCompile(`([a-z-]+)(?:="([^"]*)")?`)
-	void        = map[string]bool{"meta": true, "link": true, "input": true, "img": true, "br": true, "hr": true}
+	void        = map[string]bool{"meta": true, "link": true, "input": true, "img": true, "br": true, "hr": true, "path": true}
 )
 
 // wellFormed checks that a page's tags nest, that nothing else looks like a tag,

@@ -5,6 +5,7 @@
 // It decides nothing. What happens to a sign-in is the provider's; the pages
 // show it, and pass on what the person did:
 //
+//	POST /language                another language              -> the same page
 //	POST /signin                  a number was submitted        -> 303 to the attempt
 //	POST /onetap                  the one-tap link was opened   -> 303 to the attempt, or JSON
 //	GET  /attempt/{id}            waiting, approved, how it ended
@@ -84,6 +85,7 @@ type UI struct {
 	origin    *http.CrossOriginProtection
 	static    *assets
 	languages *languages
+	names     []ownName // of the languages, for choosing one
 
 	unshowable func(error) // hears why a page cannot be rendered; nil in service
 
@@ -133,8 +135,12 @@ func New(c Config) (*UI, error) {
 	if u.languages, err = loadLanguages(c.Overrides); err != nil {
 		return nil, err
 	}
+	u.names = u.languages.names()
 	for _, s := range u.languages.all {
 		s.countries = sync.OnceValue(func() *countryList { return newCountryList(s.tag, c.Countries) })
+		for _, other := range s.others {
+			other.countries = s.countries
+		}
 	}
 	if c.Overrides != nil {
 		return u, u.tryPages()

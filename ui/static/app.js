@@ -19,6 +19,7 @@
   function signIn(button) {
     var sent = false, text = button.textContent;
     button.form.addEventListener('submit', function (event) {
+      if (event.submitter && event.submitter !== button) { return; } // another language
       if (sent) { event.preventDefault(); return; }
       sent = true;
       button.setAttribute('aria-disabled', 'true');
@@ -44,6 +45,11 @@
     var stream = null, release = null, claiming = false;
     var timer = 0, heard = 0, failures = 0, ours = false, over = false;
     var end = 0, again = 0;
+
+    // Without a script the list of languages stands open, because the page
+    // refreshes itself.
+    var languages = document.querySelector('.languages[open]');
+    if (languages) { languages.open = false; languages.className = 'languages'; }
 
     function ask() {
       clearTimeout(timer);
@@ -159,7 +165,13 @@
       if (!element) { return; }
       var seconds = Math.max(0, Math.ceil((until - Date.now()) / 1000));
       var text = Math.floor(seconds / 60) + ':' + ('0' + seconds % 60).slice(-2);
+      text = native(text, element.getAttribute('data-zero') || '0');
       if (element.textContent !== text) { element.textContent = text; }
+    }
+
+    // native writes digits as the page's reader does, as the server did.
+    function native(text, zero) {
+      return text.replace(/[0-9]/g, function (digit) { return String.fromCharCode(zero.charCodeAt(0) + Number(digit)); });
     }
 
     function approved() {
