@@ -16,7 +16,7 @@ import (
 
 var budgets = login.Limits{
 	Number: limit.Rate{Burst: 10, Period: 24 * time.Hour}, Network: limit.Rate{Burst: 30, Period: time.Hour},
-	Client: limit.Rate{Burst: 3000, Period: 90 * time.Minute}, Deployment: limit.Rate{Burst: 10000, Period: 90 * time.Second},
+	Client: limit.Rate{Burst: 3, Period: 90 * time.Minute}, Deployment: limit.Rate{Burst: 100, Period: 90 * 24 * time.Hour},
 }
 
 // spend creates an attempt that costs all this.
@@ -54,8 +54,8 @@ func TestLimitsAreShownAndCleared(t *testing.T) {
 	}{
 		{`{"number":"070-174 06 05"}`, "number", "+46•••••0605", "24h", 10},
 		{`{"network":"2001:db8:1:2:3::9"}`, "network", "2001:db8:1:2::/64", "1h", 30},
-		{`{"client":"fixed"}`, "client", "fixed", "1h30m", 3000},
-		{`{"deployment":true}`, "deployment", "all", "1m30s", 10000},
+		{`{"client":"fixed"}`, "client", "fixed", "1h30m", 3},
+		{`{"deployment":true}`, "deployment", "all", "2160h", 100},
 	}
 	for _, row := range rows {
 		for range 2 { // looking changes nothing
