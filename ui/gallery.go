@@ -150,6 +150,12 @@ func scenes() []scene {
 		})
 	}
 	attempt("waiting", shop, login.Waiting, "", 4*time.Minute+42*time.Second)
+	add("waiting-android", func(u *UI, w http.ResponseWriter, r *http.Request, uiLocales []string) {
+		p := attemptPage(provider.AttemptView{ID: "AAAAAAAAAAAAAAAAAAAAAA", State: login.Waiting, Client: shop, Number: "+46•••••0605",
+			Expires: time.Now().Add(4*time.Minute + 42*time.Second), AgainAt: time.Now().Add(4*time.Minute + 42*time.Second)})
+		p.Still, p.Truecaller = true, openTruecaller
+		u.show(w, r, u.in(r, uiLocales), "waiting", http.StatusOK, p, policy{})
+	})
 	for name, opened := range map[string]bool{"waiting-onetap": false, "waiting-onetap-opened": true} {
 		add(name, func(u *UI, w http.ResponseWriter, r *http.Request, uiLocales []string) {
 			p := attemptPage(provider.AttemptView{ID: "AAAAAAAAAAAAAAAAAAAAAA", Method: login.OneTap, State: login.Waiting, Client: shop, App: "Lingon Market",

@@ -36,6 +36,12 @@ func opensTruecaller(h http.Header) bool {
 	return strings.Contains(agent, "Android") && !strings.Contains(agent, "Windows Phone")
 }
 
+// openTruecaller opens the app itself, on the phone on which it is pressed. It
+// names the package and nothing else, because no address of the app is documented
+// but the one-tap link's. Where the system lets a browser open no app like that, it
+// shows the app's page in the store, which has a button for it.
+const openTruecaller template.URL = "intent:#Intent;action=android.intent.action.MAIN;category=android.intent.category.LAUNCHER;package=com.truecaller;end"
+
 // oneTapOn is the link of a sign-in page in the page's language; nil when there is
 // none or the browser cannot open it.
 func oneTapOn(r *http.Request, v *provider.OneTapView, lang string) *oneTapPage {

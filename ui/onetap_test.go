@@ -173,3 +173,27 @@ func TestOneTapWaitingPageAndStatus(t *testing.T) {
 		t.Errorf("expired:\n%s", page)
 	}
 }
+
+// Where a push is waited for on an Android phone, which may be the one that is
+// asked, Truecaller can be opened from the page.
+func TestTruecallerOnTheSamePhone(t *testing.T) {
+	w := newWorld(t)
+	const link = `<a id="truecaller" class="secondary" href="intent:#Intent;action=android.intent.action.MAIN;category=android.intent.category.LAUNCHER;package=com.truecaller;end">`
+	show := func(agent string) string {
+		r := ours("GET", ourPath, nil)
+		r.Header.Set("User-Agent", agent)
+		answer := w.do(r)
+		wellFormed(t, agent, answer.Body.String())
+		return answer.Body.String()
+	}
+	if page := show(androidAgent); !strings.Contains(page, link) {
+		t.Errorf("no %s:\n%s", link, page)
+	}
+	if page := show("Mozilla/5.0 (X11; Linux x86_64) Chrome/141.0.0.0"); strings.Contains(page, "com.truecaller") {
+		t.Errorf("a desktop is offered it:\n%s", page)
+	}
+	w.flow.view.Link = testLink
+	if page := show(androidAgent); strings.Contains(page, "com.truecaller") {
+		t.Errorf("beside the one-tap link:\n%s", page)
+	}
+}

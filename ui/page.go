@@ -53,6 +53,7 @@ type page struct {
 
 	Attempt                   string
 	Link                      template.URL // opens Truecaller on the same phone; "" for a push
+	Truecaller                template.URL // opens the app itself, for a push; "" where it cannot
 	Opened                    bool         // it is open there
 	Number                    string       // masked
 	Left, Again               string       // m:ss

@@ -99,6 +99,8 @@ func (u *UI) waiting(w http.ResponseWriter, r *http.Request, v provider.AttemptV
 	in := u.in(r, v.UILocales)
 	if v.Link != nil {
 		p.Link = template.URL(v.Link(in.Tag)) // made of validated parts by truecaller.App.DeepLink
+	} else if opensTruecaller(r.Header) {
+		p.Truecaller = openTruecaller
 	}
 	u.show(w, r, in, "waiting", http.StatusOK, p,
 		policy{script: true, connect: true, logo: p.Client.Logo, formAction: v.FormAction})

@@ -37,7 +37,7 @@ async function open(page, number) {
 
 // choose presses a language. The list is a native one: open it where it is not.
 async function choose(page, name) {
-  if (!await page.locator('.languages').evaluate((e) => e.open)) await page.click('.languages summary');
+  if (!await page.locator('.languages details').evaluate((e) => e.open)) await page.click('.languages summary');
   await page.click(`.languages button:has-text("${name}")`);
 }
 
@@ -137,7 +137,7 @@ fresh('the list is closed on a waiting page with a script, and nothing moves', {
     new PerformanceObserver((list) => { for (const e of list.getEntries()) window.shifts += e.value; }).observe({ type: 'layout-shift', buffered: true });
   });
   await open(page, '+46701740647');
-  await page.waitForFunction(() => !document.querySelector('.languages').open);
+  await page.waitForFunction(() => !document.querySelector('.languages details').open);
   await page.waitForTimeout(500);
   assert.ok(await page.evaluate(() => window.shifts) < 0.01);
 });

@@ -48,8 +48,8 @@
 
     // Without a script the list of languages stands open, because the page
     // refreshes itself.
-    var languages = document.querySelector('.languages[open]');
-    if (languages) { languages.open = false; languages.className = 'languages'; }
+    var languages = document.querySelector('.languages .early');
+    if (languages) { languages.open = false; languages.className = ''; }
 
     function ask() {
       clearTimeout(timer);
