@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"strconv"
 	"time"
 
@@ -63,8 +64,7 @@ func (h handlers) events(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Date", time.Now().UTC().Format(http.TimeFormat))
 		w.Header().Write(head) // a bytes.Buffer takes everything
 		head.WriteString("\r\n")
-		first := appendEvent(head.Bytes(), view, time.Now())
-		go f.overConn(conn, first, last(view))
+		f.overConn(conn, appendEvent(head.Bytes(), view, time.Now()), last(view))
 		return
 	}
 	f.overResponse(w, r, control, view)
@@ -79,11 +79,10 @@ type follower struct {
 	leave   func()
 }
 
-// overConn writes to a connection of its own. It notices that the browser has
-// gone when it writes the next event but one.
+// overConn writes to a connection of its own: the first event at once, the others
+// from a goroutine of its own. It notices that the browser has gone when it
+// writes the next event but one.
 func (f *follower) overConn(conn net.Conn, first []byte, last bool) {
-	defer conn.Close()
-	defer f.leave()
 	send := func(b []byte) error {
 		if err := conn.SetWriteDeadline(time.Now().Add(f.patience)); err != nil {
 			return err
@@ -91,10 +90,15 @@ func (f *follower) overConn(conn net.Conn, first []byte, last bool) {
 		_, err := conn.Write(b)
 		return err
 	}
+	end := func() { f.leave(); conn.Close() }
 	if err := send(first); err != nil || last {
+		end()
 		return
 	}
-	f.follow(context.Background(), send)
+	go func() {
+		defer end()
+		f.follow(context.Background(), send)
+	}()
 }
 
 // overResponse writes to a response of the server's. The server's own limits are
@@ -121,6 +125,7 @@ func (f *follower) overResponse(w http.ResponseWriter, r *http.Request, control 
 func (f *follower) follow(ctx context.Context, send func([]byte) error) {
 	beat := time.NewTicker(f.beat)
 	defer beat.Stop()
+	told := make(chan bool)
 	for {
 		select {
 		case <-ctx.Done():
@@ -130,18 +135,40 @@ func (f *follower) follow(ctx context.Context, send func([]byte) error) {
 		case <-f.hints:
 		case <-beat.C:
 		}
-		view, err := f.flow.View(ctx, f.id, f.browser)
-		if err != nil {
-			if kindOf(err) == provider.ErrorInternal && ctx.Err() == nil {
-				f.Log.ErrorContext(ctx, "a waiting page cannot be told", "error", err)
-			}
-			return
-		}
-		if err := send(appendEvent(nil, view, time.Now())); err != nil || last(view) {
+		// To look and to write goes deep, into the store, ciphers and the network. A
+		// goroutine that did it itself would keep a stack of that depth while it
+		// waits, and most of what a waiting page costs would be that.
+		f.tellers <- struct{}{}
+		go func() { told <- f.tell(ctx, send) }()
+		more := <-told
+		<-f.tellers
+		if !more {
 			return
 		}
 	}
 }
+
+// tell sends an event, and says whether there will be more. No server is above it
+// that would catch a panic.
+func (f *follower) tell(ctx context.Context, send func([]byte) error) (more bool) {
+	defer func() {
+		if p := recover(); p != nil {
+			f.Log.ErrorContext(ctx, "panic", "panic", p, "stack", string(debug.Stack()))
+			more = false
+		}
+	}()
+	view, err := f.flow.View(ctx, f.id, f.browser)
+	if err != nil {
+		if kindOf(err) == provider.ErrorInternal && ctx.Err() == nil {
+			f.Log.ErrorContext(ctx, "a waiting page cannot be told", "error", err)
+		}
+		return false
+	}
+	return send(appendEvent(nil, view, time.Now())) == nil && !last(view)
+}
+
+// maxTellers is how many pages are told at a time.
+const maxTellers = 128
 
 // last says that a page that has seen view needs no more events.
 func last(view provider.AttemptView) bool {

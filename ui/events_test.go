@@ -7,12 +7,14 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"calleridp/provider"
 	"calleridp/provider/login"
 )
 
@@ -266,4 +268,68 @@ func TestATakenConnectionThatIsStuckEnds(t *testing.T) {
 			t.Errorf("it took %s, and leave was called: %v", took, left)
 		}
 	})
+}
+
+// oddFlow is a flow whose View does something else than to look.
+type oddFlow struct {
+	*fakeFlow
+	odd func()
+}
+
+func (f oddFlow) View(ctx context.Context, id login.ID, browser string) (provider.AttemptView, error) {
+	f.odd()
+	return f.fakeFlow.View(ctx, id, browser)
+}
+
+// A panic while a page is told ends its stream and nothing else.
+func TestAPanicEndsOneStream(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		f := &follower{handlers: handlers{w.ui, oddFlow{w.flow, func() { panic("no view") }}}, id: ourID, browser: ourBrowser}
+		f.follow(t.Context(), func([]byte) error { t.Error("an event"); return nil })
+		if len(w.ui.tellers) != 0 {
+			t.Error("it still tells")
+		}
+	})
+}
+
+//go:noinline
+func deep(n int) byte {
+	var frame [512]byte
+	if n > 0 {
+		frame[n%512] = deep(n - 1)
+	}
+	return frame[n/2%512]
+}
+
+// What it takes to look is not kept while a page waits.
+func TestAWaitingPageKeepsASmallStack(t *testing.T) {
+	w := newWorld(t)
+	const pages = 500
+	var told sync.WaitGroup
+	ctx, cancel := context.WithCancel(t.Context())
+	stacks := func() uint64 {
+		runtime.GC() // which also gives back what stacks have too much
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.StackInuse
+	}
+	before := stacks()
+	var ended sync.WaitGroup
+	for range pages {
+		hints := make(chan struct{}, 1)
+		hints <- struct{}{}
+		told.Add(1)
+		f := &follower{handlers: handlers{w.ui, oddFlow{w.flow, func() { deep(30) }}}, id: ourID, browser: ourBrowser, hints: hints}
+		ended.Go(func() { f.follow(ctx, func([]byte) error { told.Done(); return nil }) })
+	}
+	told.Wait()
+	for len(w.ui.tellers) > 0 {
+		runtime.Gosched()
+	}
+	if each := (stacks() - before) / pages; each > 5000 {
+		t.Errorf("a page that waits keeps %d bytes of stack", each)
+	}
+	cancel()
+	ended.Wait()
 }

@@ -93,6 +93,7 @@ type UI struct {
 	drain    sync.Once
 	beat     time.Duration // between two events on a quiet stream
 	patience time.Duration // how long a browser may take to accept an event
+	tellers  chan struct{} // full while maxTellers pages are being told
 }
 
 var _ provider.Pages = (*UI)(nil)
@@ -112,7 +113,7 @@ func New(c Config) (*UI, error) {
 	if c.ClientAddr == nil {
 		c.ClientAddr = provider.ConnectionAddr
 	}
-	u := &UI{Config: c, origin: http.NewCrossOriginProtection(), draining: make(chan struct{}), beat: 15 * time.Second, patience: 10 * time.Second}
+	u := &UI{Config: c, origin: http.NewCrossOriginProtection(), draining: make(chan struct{}), beat: 15 * time.Second, patience: 10 * time.Second, tellers: make(chan struct{}, maxTellers)}
 	if c.Issuer != "" {
 		issuer, err := url.Parse(c.Issuer)
 		if err != nil || issuer.Host == "" {

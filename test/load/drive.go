@@ -103,22 +103,8 @@ func (a *app) signIn(ctx context.Context) error {
 	browser := *a.http
 	browser.Jar = jar
 	verifier := rand.Text() + rand.Text()
-	sum := sha256.Sum256([]byte(verifier))
-	page, _, err := do(ctx, &browser, http.MethodGet, a.issuer+"/authorize?"+url.Values{
-		"client_id": {a.alg}, "redirect_uri": {redirectURI}, "response_type": {"code"}, "state": {"state"}, "nonce": {"nonce"},
-		"scope": {"openid phone profile email offline_access"}, "code_challenge_method": {"S256"},
-		"code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])},
-	}.Encode(), nil, "")
-	if err != nil {
-		return err
-	}
-	form := sealed.FindSubmatch(page)
-	if form == nil {
-		return fmt.Errorf("no sign-in form: %.300s", page)
-	}
-	// Indian mobile numbers, each used once.
-	phone := fmt.Sprintf("+9199%08d", number.Add(1))
-	_, location, err := do(ctx, &browser, http.MethodPost, a.issuer+"/signin", url.Values{"request": {html.UnescapeString(string(form[1]))}, "phone": {phone}}, "")
+	location, err := a.submit(ctx, &browser, newNumber(), verifier)
+	var page []byte
 	for hops := 0; err == nil && !strings.HasPrefix(location, redirectURI); hops++ {
 		if location == "" || hops > 2000 {
 			return fmt.Errorf("the sign-in stopped: %.300s", page)
@@ -157,6 +143,29 @@ func (a *app) signIn(ctx context.Context) error {
 	a.access, a.refresh = append(a.access, tokens.Access), append(a.refresh, tokens.Refresh)
 	a.mu.Unlock()
 	return a.userinfo(ctx, tokens.Access)
+}
+
+// newNumber is an Indian mobile number; each is used once.
+func newNumber() string { return fmt.Sprintf("+9199%08d", number.Add(1)) }
+
+// submit opens the sign-in page and sends a number. It returns where the attempt
+// is: the page that waits.
+func (a *app) submit(ctx context.Context, browser *http.Client, phone, verifier string) (location string, err error) {
+	sum := sha256.Sum256([]byte(verifier))
+	page, _, err := do(ctx, browser, http.MethodGet, a.issuer+"/authorize?"+url.Values{
+		"client_id": {a.alg}, "redirect_uri": {redirectURI}, "response_type": {"code"}, "state": {"state"}, "nonce": {"nonce"},
+		"scope": {"openid phone profile email offline_access"}, "code_challenge_method": {"S256"},
+		"code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])},
+	}.Encode(), nil, "")
+	if err != nil {
+		return "", err
+	}
+	form := sealed.FindSubmatch(page)
+	if form == nil {
+		return "", fmt.Errorf("no sign-in form: %.300s", page)
+	}
+	_, location, err = do(ctx, browser, http.MethodPost, a.issuer+"/signin", url.Values{"request": {html.UnescapeString(string(form[1]))}, "phone": {phone}}, "")
+	return location, err
 }
 
 func (a *app) basic() string {

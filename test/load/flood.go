@@ -33,7 +33,7 @@ const senders = 64
 // (what sharing the machine with the sender alone costs), under the flood, and
 // afterwards.
 func flood(ctx context.Context, o options) error {
-	s, err := startServer(ctx, o.binary, "push, onetap")
+	s, err := startServer(ctx, setup{binary: o.binary, methods: "push, onetap"})
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@
 //	go run ./test/load
 //	go run ./test/load -profile cpu.out   # and a CPU profile of the server
 //	go run ./test/load -flood 10000       # what so many bogus callbacks a second do
+//	go run ./test/load -waiting 10000     # what so many pages that wait cost
 //
 // It talks to loopback only, and stops by itself.
 package main
@@ -31,6 +32,8 @@ type options struct {
 	flood          int
 	floodFor, idle time.Duration
 	rate           float64
+
+	waiting, approve int
 }
 
 func main() {
@@ -54,6 +57,8 @@ func main() {
 	flag.DurationVar(&o.floodFor, "for", time.Minute, "how long the flood lasts")
 	flag.DurationVar(&o.idle, "idle", 30*time.Second, "how long the same is measured without it, before and after")
 	flag.Float64Var(&o.rate, "rate", 5, "sign-ins a second meanwhile")
+	flag.IntVar(&o.waiting, "waiting", 0, "instead, let so many pages wait, and see what each costs and when it hears of its approval")
+	flag.IntVar(&o.approve, "approve", 300, "how many of them are approved one by one, before all the others at once")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -68,10 +73,13 @@ func run(ctx context.Context, o options) error {
 	if o.flood > 0 {
 		return flood(ctx, o)
 	}
+	if o.waiting > 0 {
+		return waitingPages(ctx, o)
+	}
 	if err := floor(); err != nil {
 		return err
 	}
-	s, err := startServer(ctx, o.binary, "push")
+	s, err := startServer(ctx, setup{binary: o.binary, methods: "push"})
 	if err != nil {
 		return err
 	}

@@ -28,6 +28,7 @@ const (
 // server is the measured process, with the simulator beside it.
 type server struct {
 	issuer, dir string
+	truecaller  string
 	debug       string
 	process     *exec.Cmd
 	simulator   *exec.Cmd
@@ -35,9 +36,17 @@ type server struct {
 	coldStart   time.Duration
 }
 
-// startServer starts the simulator and the server. methods are those of the
-// Truecaller app.
-func startServer(ctx context.Context, binary, methods string) (*server, error) {
+// setup is what is measured.
+type setup struct {
+	binary  string // the built calleridp; "" builds one
+	methods string // of the Truecaller app
+	// byHand makes people approve when the load says so, and not at once.
+	byHand bool
+}
+
+// startServer starts the simulator and the server.
+func startServer(ctx context.Context, of setup) (*server, error) {
+	binary := of.binary
 	dir, err := os.MkdirTemp("", "calleridp-load-")
 	if err != nil {
 		return nil, err
@@ -60,7 +69,7 @@ func startServer(ctx context.Context, binary, methods string) (*server, error) {
 	}
 	s.issuer = "http://" + address
 
-	s.simulator = exec.CommandContext(ctx, os.Args[0], "simulator", s.issuer+"/callback/default/"+callbackSecret)
+	s.simulator = exec.CommandContext(ctx, os.Args[0], "simulator", s.issuer+"/callback/default/"+callbackSecret, strconv.FormatBool(of.byHand))
 	s.simulator.Stderr = os.Stderr
 	out, err := s.simulator.StdoutPipe()
 	if err != nil {
@@ -73,7 +82,7 @@ func startServer(ctx context.Context, binary, methods string) (*server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the simulator did not start: %w", err)
 	}
-	truecaller = strings.TrimSpace(truecaller)
+	s.truecaller = strings.TrimSpace(truecaller)
 
 	for name, text := range map[string]string{"appkey": appKey, "callback": callbackSecret, "secret": clientSecret, "calleridp.yaml": fmt.Sprintf(`
 issuer: %[1]s
@@ -86,7 +95,8 @@ clients:
   - {client_id: rs256, name: RS256, secret_file: %[3]s/secret, redirect_uris: ["%[6]s"]}
   - {client_id: es256, name: ES256, secret_file: %[3]s/secret, redirect_uris: ["%[6]s"], id_token_signed_response_alg: ES256}
 limits: {number: 1000000/1h, network: 1000000/1h, client: 1000000/1h, deployment: 1000000/1h}
-`, s.issuer, address, dir, truecaller, s.debug, redirectURI, methods)} {
+lifetimes: {attempt: 30m}
+`, s.issuer, address, dir, s.truecaller, s.debug, redirectURI, of.methods)} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			return nil, err
 		}
@@ -147,14 +157,15 @@ func freeAddress() (string, error) {
 	return l.Addr().String(), nil
 }
 
-// simulate is the other process: a Truecaller whose people all approve at once.
+// simulate is the other process: a Truecaller whose people all approve at once,
+// or when they are told.
 func simulate(args []string) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil || len(args) != 1 {
+	if err != nil || len(args) != 2 {
 		fmt.Fprintln(os.Stderr, "load: simulator:", err)
 		os.Exit(1)
 	}
-	sim := simulator.New(simulator.Config{Apps: []simulator.App{{Name: "Load", Key: appKey, CallbackURL: args[0]}}, ApproveAll: true})
+	sim := simulator.New(simulator.Config{Apps: []simulator.App{{Name: "Load", Key: appKey, CallbackURL: args[0]}}, ApproveAll: args[1] == "false", KeptRequests: 100_000})
 	fmt.Printf("http://%s\n", l.Addr())
 	http.Serve(l, sim.Handler())
 }

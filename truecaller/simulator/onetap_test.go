@@ -250,7 +250,7 @@ func TestTokensAreBearersAndBounded(t *testing.T) {
 		shapes[strings.HasSuffix(req.ID, "=")]++
 		w.sim.decide(req, "approve")
 	}
-	if len(w.sim.tokens) > keptTokens || len(w.sim.issued) > keptTokens || len(w.sim.byID) > keptRequests || len(w.sim.log) > keptEvents {
+	if len(w.sim.tokens) > keptTokens || len(w.sim.issued) > keptTokens || len(w.sim.byID) > w.sim.KeptRequests || len(w.sim.log) > keptEvents {
 		t.Errorf("%d tokens, %d requests, %d events", len(w.sim.tokens), len(w.sim.byID), len(w.sim.log))
 	}
 	if shapes[true] < keptTokens/3 || shapes[false] < keptTokens/3 {

@@ -5,6 +5,7 @@
 package simulator
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -21,6 +22,9 @@ type Config struct {
 	Apps []App
 	// ApproveAll makes every number approve at once, for load tests.
 	ApproveAll bool
+	// KeptRequests is how many requests the phones show at most, the newest; 0:
+	// 2000.
+	KeptRequests int
 	// HTTP delivers callbacks; nil for the usual one.
 	HTTP *http.Client
 	Log  *slog.Logger
@@ -87,16 +91,16 @@ type Event struct {
 }
 
 const (
-	keptRequests = 2000
-	keptEvents   = 2000
-	keptTokens   = 10_000
-	keptBody     = 4 << 10 // bytes of a body in the log
-	tokenLife    = 10 * time.Minute
-	foreign      = "https://profile4.truecaller.com.evil.example/v1/default"
+	keptEvents = 2000
+	keptTokens = 10_000
+	keptBody   = 4 << 10 // bytes of a body in the log
+	tokenLife  = 10 * time.Minute
+	foreign    = "https://profile4.truecaller.com.evil.example/v1/default"
 )
 
 // New makes a simulator.
 func New(c Config) *Simulator {
+	c.KeptRequests = cmp.Or(c.KeptRequests, 2000)
 	ctx, stop := context.WithCancel(context.Background())
 	deliver := c.HTTP
 	if deliver == nil {

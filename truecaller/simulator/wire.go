@@ -88,7 +88,7 @@ func (s *Simulator) keep(req *request) *request {
 	s.received++
 	s.requests = append(s.requests, req)
 	s.byID[req.ID] = req
-	if len(s.requests) > keptRequests {
+	if len(s.requests) > s.KeptRequests {
 		delete(s.byID, s.requests[0].ID)
 		s.requests = s.requests[1:]
 	}
