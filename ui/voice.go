@@ -90,8 +90,8 @@ var zeros = map[string]rune{"latn": '0', "arab": '٠', "arabext": '۰', "beng": 
 const arabDigits = "BH DJ EG ER IL IQ JO KM KW LB MR OM PS QA SA SD SO SS SY TD YE"
 
 // numbering is how somebody who reads a language writes numbers. The first tag of
-// theirs that is of this language may say a country, or the numbering itself (the
-// key nu, RFC 6067 and UTS #35).
+// theirs that is of this language and says a country decides, or the numbering itself
+// (the key nu, RFC 6067 and UTS #35).
 func numbering(in language.Tag, wanted []language.Tag) string {
 	base, _ := in.Base()
 	country := ""
@@ -104,8 +104,8 @@ func numbering(in language.Tag, wanted []language.Tag) string {
 		}
 		if region, confidence := tag.Region(); confidence == language.Exact {
 			country = region.String()
+			break
 		}
-		break
 	}
 	switch code := base.String(); {
 	case code == "bn":

@@ -64,6 +64,7 @@
         later(document.hidden ? 5000 : 2000);
       }, function () {
         failures++;
+        retry(); // a stream over the same network is not to be trusted
         if (failures > 1) { say.textContent = page.getAttribute('data-offline'); }
         later(Math.min(1000 * Math.pow(2, failures), 15000));
       });
@@ -134,10 +135,16 @@
       // Whatever the reason, the questions go on until a stream works again.
       mine.onerror = function () {
         if (stream !== mine) { return; }
-        close();
+        retry();
         ask();
-        setTimeout(open, 5000 + 5000 * Math.random());
       };
+    }
+
+    // retry gives up the stream, and opens another one after a while.
+    function retry() {
+      if (!stream) { return; }
+      close();
+      setTimeout(open, 5000 + 5000 * Math.random());
     }
 
     function close() {
@@ -151,8 +158,8 @@
       if (wait) {
         show(wait, again);
         if (again <= Date.now()) {
-          wait.parentNode.removeChild(wait.previousSibling);
           byId('again').disabled = false;
+          wait = byId('again-wait') || wait;
           wait.parentNode.removeChild(wait);
         }
       }
@@ -194,6 +201,7 @@
     document.addEventListener('visibilitychange', wake);
     window.addEventListener('focus', wake);
     window.addEventListener('online', wake);
+    window.addEventListener('offline', wake);
     window.addEventListener('pageshow', function (event) {
       if (event.persisted && over) { location.reload(); } else if (event.persisted) { close(); wake(); }
     });

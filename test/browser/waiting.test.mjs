@@ -1,0 +1,161 @@
+// The waiting page when the network, a proxy or the computer's sleep is in the way.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { dev, simulated } from '../lib/calleridp.mjs';
+import { claims, launch, sendNumber } from '../lib/browser.mjs';
+
+let server, browser, phone;
+before(async () => {
+  [server, browser] = await Promise.all([dev(), launch()]);
+  phone = simulated(server.simulator);
+});
+after(async () => { await browser?.close(); await server?.stop(); });
+
+// waits goes to the waiting page of a number and hands it to the test.
+function waits(name, number, run, options = {}) {
+  test(name, { timeout: 90_000 }, async () => {
+    const context = await browser.newContext(options);
+    const page = await context.newPage(), errors = [];
+    context.on('weberror', (e) => errors.push(e.error()));
+    try {
+      await sendNumber(page, server.demo, '+' + number);
+      await page.waitForSelector('#waiting');
+      await run(page, context, async (what) => {
+        const [request] = await phone.pending(number);
+        await phone.decide(request.requestId, what);
+      });
+      assert.deepEqual(errors, []);
+    } finally {
+      await context.close();
+    }
+  });
+}
+
+// takenOver waits until the script has the page: the refresh is gone.
+const takenOver = (page) => page.waitForSelector('meta[http-equiv=refresh]', { state: 'detached', timeout: 15_000 });
+const says = (page, text) => page.waitForFunction((t) => document.getElementById('say').textContent === t, text, { timeout: 30_000 });
+const lost = 'The connection is lost. Trying again…';
+
+waits('the network is lost and comes back', '46701740651', async (page, context, decide) => {
+  await takenOver(page);
+  const usual = await page.textContent('#say');
+  await context.setOffline(true);
+  // A live stream does not notice at once; the page asks when the system says so.
+  await page.evaluate(() => window.dispatchEvent(new Event('online')));
+  await says(page, lost);
+  assert.equal(await page.locator('#waiting').isVisible(), true, 'the page stays');
+  await context.setOffline(false);
+  await says(page, usual);
+  await decide('approve');
+  assert.equal((await claims(page)).phone_number, '+46701740651');
+});
+
+waits('approved while the network was lost', '46701740652', async (page, context, decide) => {
+  await takenOver(page);
+  await context.setOffline(true);
+  await page.evaluate(() => window.dispatchEvent(new Event('online')));
+  await says(page, lost);
+  await decide('approve');
+  await context.setOffline(false);
+  assert.equal((await claims(page)).phone_number, '+46701740652');
+});
+
+waits('a proxy answers 502 for a while', '46701740653', async (page, context, decide) => {
+  await takenOver(page);
+  const usual = await page.textContent('#say');
+  let refused = 0;
+  await page.route('**/attempt/*/{status,events}', (route) => { refused++; return route.fulfill({ status: 502, contentType: 'text/html', body: '<h1>Bad Gateway</h1>' }); });
+  await page.evaluate(() => window.dispatchEvent(new Event('online')));
+  await says(page, lost);
+  await page.waitForTimeout(4000);
+  assert.ok(refused >= 2 && refused < 20, `it goes on asking, and not without end: ${refused} times`);
+  assert.equal(await page.locator('h1').first().innerText(), 'Approve on your phone', 'the proxy\'s page is not shown');
+  await page.unroute('**/attempt/*/{status,events}');
+  await says(page, usual);
+  await decide('approve');
+  assert.equal((await claims(page)).phone_number, '+46701740653');
+});
+
+waits('live events never work: the page asks instead', '46701740654', async (page, context, decide) => {
+  await page.route('**/attempt/*/events', (route) => route.abort());
+  await page.reload();
+  await takenOver(page);
+  await decide('approve');
+  assert.equal((await claims(page)).phone_number, '+46701740654');
+});
+
+waits('live events answer with an error page of a proxy', '46701740655', async (page, context, decide) => {
+  await page.route('**/attempt/*/events', (route) => route.fulfill({ status: 200, contentType: 'text/html', body: 'hello' }));
+  await page.reload();
+  await takenOver(page);
+  await decide('decline');
+  await page.waitForSelector('#ended[data-outcome=declined]');
+});
+
+// The computer sleeps: nothing runs in the page, and what happens meanwhile
+// reaches it when it wakes up.
+waits('the page sleeps while the phone approves', '46701740656', async (page, context, decide) => {
+  await takenOver(page);
+  const cdp = await context.newCDPSession(page);
+  await cdp.send('Page.setWebLifecycleState', { state: 'frozen' });
+  await decide('approve');
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  await cdp.send('Page.setWebLifecycleState', { state: 'active' });
+  assert.equal((await claims(page)).phone_number, '+46701740656');
+});
+
+waits('a stream that has died without a word is noticed', '46701740657', async (page, context, decide) => {
+  // A stream that says one thing and then nothing, as after a change of networks.
+  await page.addInitScript(() => {
+    const Real = window.EventSource;
+    let first = true;
+    window.EventSource = function (url) {
+      if (!first) return new Real(url);
+      first = false;
+      const dead = { close() { window.closed = true; } };
+      setTimeout(() => dead.onmessage({ data: '{"state":"waiting","seconds":250,"again":250}' }), 0);
+      return dead;
+    };
+  });
+  await page.reload();
+  await takenOver(page);
+  await decide('approve');
+  assert.equal((await claims(page).catch(() => page.waitForSelector('#claims', { timeout: 40_000 }).then(() => claims(page)))).phone_number, '+46701740657');
+});
+
+waits('"send again" opens when the lock ends, without a word to screen readers', '46701740658', async (page) => {
+  await page.route('**/attempt/*/events', (route) => route.abort());
+  await page.route('**/attempt/*/status', (route) => route.fulfill({ contentType: 'application/json', body: '{"state":"waiting","seconds":200,"again":2}' }), { times: 1 });
+  await page.reload();
+  assert.equal(await page.isDisabled('#again'), true);
+  assert.match(await page.textContent('#again'), /^Send again \(\d:\d\d\)$/);
+  await page.route('**/attempt/*/status', (route) => route.fulfill({ contentType: 'application/json', body: '{"state":"waiting","seconds":200,"again":0}' }));
+  await page.waitForFunction(() => !document.getElementById('again').disabled);
+  assert.equal(await page.textContent('#again'), 'Send again');
+  assert.equal(await page.locator('#left').getAttribute('role'), 'timer', 'which is silent');
+  assert.equal(await page.evaluate(() => document.activeElement === document.body), true, 'the focus stays where it was');
+});
+
+waits('the title says that it is done, and the next page is announced', '46701740659', async (page, context, decide) => {
+  await takenOver(page);
+  assert.equal(await page.title(), 'Approve on your phone');
+  await page.route('**/attempt/*/continue', (route) => route.fulfill({ contentType: 'text/html', status: 204, body: '' })); // stay to look
+  await decide('approve');
+  await page.waitForFunction(() => document.title === 'Approved');
+  assert.equal(await page.locator('#waiting').isVisible(), false);
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Approved', 'what had the focus is gone, so the heading has it');
+});
+
+waits('what a person needs to know is there', '46701740661', async (page) => {
+  const text = await page.textContent('#waiting');
+  for (const part of ['+46•••••0661', 'Demo shop', 'Open Truecaller', 'Send again', 'Use another number', 'Cancel', 'Did somebody ask you to do this?']) {
+    assert.ok(text.includes(part), part);
+  }
+  assert.match(await page.textContent('#left'), /^[45]:\d\d$/);
+  assert.equal(await page.getAttribute('#say', 'role'), 'status');
+  assert.equal(await page.locator('#truecaller').count(), 0, 'a desktop has no Truecaller');
+});
+
+waits('on an Android phone Truecaller can be opened', '46701740662', async (page) => {
+  assert.match(await page.getAttribute('#truecaller', 'href'), /^intent:#Intent;.*package=com\.truecaller;end$/);
+}, { userAgent: 'Mozilla/5.0 (Linux; Android 15; Pixel 8) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Mobile Safari/537.36' });
