@@ -304,5 +304,5 @@ func (g *gallery) dressed(theme, dir string) *UI {
 			spoke.all[i] = &turned
 		}
 	}
-	return &UI{Config: g.Config, base: g.base, origin: g.origin, static: &static, languages: &spoke, names: g.names, draining: g.draining, beat: g.beat, patience: g.patience}
+	return &UI{Config: g.Config, base: g.base, origin: g.origin, static: &static, languages: &spoke, buttons: g.buttons, draining: g.draining, beat: g.beat, patience: g.patience}
 }

@@ -81,7 +81,7 @@ func checkOverrides(overrides fs.FS) error {
 // managers or tests rely on it (design: section 6).
 var hooks = map[string][]string{
 	"layout":   {`{{template "title" .}}`, `{{template "content" .}}`, `lang="{{.Lang}}"`, `dir="{{.Dir}}"`, `{{block "refresh" .}}`},
-	"signin":   {`action="{{.Base}}/signin"`, `name="request"`, `id="phone"`, `name="phone"`, `id="submit"`},
+	"signin":   {`action="{{.Base}}/signin"`, `name="request"`, `id="phone"`, `name="phone"`, `id="submit"`, `id="number"`},
 	"waiting":  {`id="waiting"`, `id="cancel"`, `id="again"`, `http-equiv="refresh"`, `id="say"`},
 	"onward":   {`{{.Onward}}`},
 	"ended":    {`id="ended"`, `/again"`, `/leave"`},

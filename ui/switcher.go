@@ -1,6 +1,9 @@
 package ui
 
 import (
+	"fmt"
+	"html"
+	"html/template"
 	"net/http"
 	"regexp"
 	"slices"
@@ -22,27 +25,43 @@ import (
 // switcher is that list. It is nil on pages that lead somewhere else by
 // themselves.
 type switcher struct {
-	Form      string // id of the form that the buttons belong to
-	Own       bool   // which is not one of the page's, and has Fields
-	Fields    [][2]string
-	Current   string // how the language of the page calls itself
-	Open      bool   // the page refreshes itself, which would close the list
-	Languages []ownName
+	Own     bool // the buttons' form is not one of the page's, and has Fields
+	Fields  [][2]string
+	Current string // how the language of the page calls itself
+	Buttons template.HTML
+	Open    bool // the page refreshes itself, which would close the list
 }
 
-// ownName is how a language calls itself.
-type ownName struct{ Tag, Direction, Name string }
+// The forms that the buttons may belong to: that of the number field, and that of
+// the list itself.
+const numberForm, languageForm = "number", "language"
 
-// names are all languages, script by script.
-func (l *languages) names() []ownName {
-	var names []ownName
-	for _, s := range l.all {
-		names = append(names, ownName{s.Tag, s.Dir, s.texts["language"]["other"]})
-	}
+// buttons are those of a page in each language, by form and language: the same for
+// everybody.
+func (l *languages) buttons(base string) map[string]map[string]template.HTML {
+	names := slices.Clone(l.all)
 	order := collate.New(language.Und)
-	slices.SortFunc(names, func(a, b ownName) int { return order.CompareString(a.Name, b.Name) })
-	return names
+	slices.SortFunc(names, func(a, b *spoken) int { return order.CompareString(a.name(), b.name()) })
+	all := map[string]map[string]template.HTML{numberForm: {}, languageForm: {}}
+	for form, byPage := range all {
+		for _, page := range names {
+			var b strings.Builder
+			for _, s := range names {
+				current := ""
+				if s == page {
+					current = ` aria-current="true"`
+				}
+				fmt.Fprintf(&b, `<li><button form="%s" formaction="%s%s" name="lang" value="%s" lang="%[4]s" dir="%s"%s>%s</button></li>`+"\n",
+					form, html.EscapeString(base), provider.PathLanguage, s.Tag, s.Dir, current, html.EscapeString(s.name()))
+			}
+			byPage[page.Tag] = template.HTML(b.String())
+		}
+	}
+	return all
 }
+
+// name is how the language calls itself.
+func (s *spoken) name() string { return s.texts["language"]["other"] }
 
 // askable is a path that a page of ours can be asked for again with.
 var askable = regexp.MustCompile(`^(/[A-Za-z0-9_-]+)+(\?[A-Za-z0-9_.~%=&-]*)?$`)
@@ -51,10 +70,10 @@ var askable = regexp.MustCompile(`^(/[A-Za-z0-9_-]+)+(\?[A-Za-z0-9_.~%=&-]*)?$`)
 // goes back whole, with what was typed; a sealed request makes its page again; an
 // error is a few words; and everything else can be asked for once more.
 func (u *UI) switcherFor(r *http.Request, in voice, name string, p *page) *switcher {
-	if len(u.names) < 2 || p.Onward != "" && !p.Manual || name == "formpost" {
+	if len(u.languages.all) < 2 || p.Onward != "" && !p.Manual || name == "formpost" {
 		return nil
 	}
-	s := &switcher{Form: "language", Own: true, Current: in.texts["language"]["other"], Open: name == "waiting", Languages: u.names}
+	s := &switcher{Own: true, Current: in.name(), Open: name == "waiting", Buttons: u.buttons[languageForm][in.Tag]}
 	add := func(name, value string) {
 		if value != "" {
 			s.Fields = append(s.Fields, [2]string{name, value})
@@ -67,7 +86,7 @@ func (u *UI) switcherFor(r *http.Request, in voice, name string, p *page) *switc
 		add("correlation", p.Correlation)
 	case p.Request != "":
 		if name == "signin" && !p.WithoutPush {
-			s.Form, s.Own = "number", false
+			s.Own, s.Buttons = false, u.buttons[numberForm][in.Tag]
 			add("problem", p.Problem)
 			if !p.retry.IsZero() {
 				add("retry", strconv.FormatInt(p.retry.Unix(), 10))

@@ -24,6 +24,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"html/template"
 	"io/fs"
 	"log/slog"
 	"net/http"
@@ -85,7 +86,7 @@ type UI struct {
 	origin    *http.CrossOriginProtection
 	static    *assets
 	languages *languages
-	names     []ownName // of the languages, for choosing one
+	buttons   map[string]map[string]template.HTML // for choosing a language
 
 	unshowable func(error) // hears why a page cannot be rendered; nil in service
 
@@ -136,7 +137,7 @@ func New(c Config) (*UI, error) {
 	if u.languages, err = loadLanguages(c.Overrides); err != nil {
 		return nil, err
 	}
-	u.names = u.languages.names()
+	u.buttons = u.languages.buttons(u.base)
 	for _, s := range u.languages.all {
 		s.countries = sync.OnceValue(func() *countryList { return newCountryList(s.tag, c.Countries) })
 		for _, other := range s.others {

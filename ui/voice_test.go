@@ -60,7 +60,7 @@ func TestNumbering(t *testing.T) {
 		{"ar", "ar-EG", "arab"},
 		{"ar", "en-US ar-SA fr", "arab"},
 		{"ar", "ar-MA ar-EG", "latn"}, // the first says it
-		{"ar", "ar ar-EG", "arab"}, // the client's ui_locales, and then the browser's languages
+		{"ar", "ar ar-EG", "arab"},    // the client's ui_locales, and then the browser's languages
 		{"ar", "ar-AE", "latn"},
 		{"ar", "ar", "latn"},
 		{"ar", "", "latn"},
