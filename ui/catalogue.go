@@ -65,6 +65,7 @@ func parseCatalogue(raw []byte) (catalogue, error) {
 
 // check compares a catalogue with that of the source language.
 func (c catalogue) check(tag language.Tag, with catalogue) error {
+	has := categories(tag)
 	for key := range with {
 		if _, ok := c[key]; !ok {
 			return fmt.Errorf("%s is missing", key)
@@ -76,7 +77,7 @@ func (c catalogue) check(tag language.Tag, with catalogue) error {
 			return fmt.Errorf("%s is in no other language", key)
 		}
 		if counted := counts(want); len(t) > 1 || counted != "" {
-			for _, category := range categories(tag) {
+			for _, category := range has {
 				if counted != "" && t[category] == "" {
 					return fmt.Errorf("%s has no text for the plural category %q", key, category)
 				}
@@ -86,7 +87,7 @@ func (c catalogue) check(tag language.Tag, with catalogue) error {
 			}
 		}
 		for category, s := range t {
-			if !slices.Contains(categories(tag), category) {
+			if !slices.Contains(has, category) {
 				return fmt.Errorf("%s: the language has no plural category %q", key, category)
 			}
 			// "In a minute" needs no digit.
