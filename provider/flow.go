@@ -180,7 +180,7 @@ func (p *Provider) View(ctx context.Context, id login.ID, browser string) (Attem
 		v.Number = a.Number.Masked()
 	}
 	if app, ok := p.Apps[a.App]; ok {
-		v.App = app.Name
+		v.App, v.WithoutPush = app.Name, app.WithoutPush
 		if a.Method == login.OneTap && app.OneTap != nil {
 			if v.Link, err = linkFor(c, app, a.RequestID); err != nil {
 				return AttemptView{}, err

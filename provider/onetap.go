@@ -83,42 +83,46 @@ func linkFor(c client.Client, app truecaller.App, nonce string) (func(lang strin
 }
 
 // StartOneTap implements Flow.
-func (p *Provider) StartOneTap(ctx context.Context, s OneTapSubmission) (login.ID, error) {
+func (p *Provider) StartOneTap(ctx context.Context, s OneTapSubmission) (OneTapStarted, error) {
 	q, c, err := p.submitted(ctx, s.Request)
 	if err != nil {
-		return "", err
+		return OneTapStarted{}, err
 	}
 	app, err := p.appOf(c)
 	if err != nil {
-		return "", err
+		return OneTapStarted{}, err
 	}
 	// Only a nonce that was made here, for this client, and not long ago.
 	given := new(sealedNonce)
 	if err := p.unseal(purposeNonce, s.Nonce, given); err != nil {
-		return "", err
+		return OneTapStarted{}, err
 	}
 	if given.ClientID != c.ID || given.App != app.ID || app.OneTap == nil {
-		return "", ErrBadRequest
+		return OneTapStarted{}, ErrBadRequest
 	}
 	if time.Now().Unix() >= given.Until {
-		return "", ErrRequestExpired
+		return OneTapStarted{}, ErrRequestExpired
 	}
 	kept, err := p.kept(q, s.UserAgent, s.Network)
 	if err != nil {
-		return "", err
+		return OneTapStarted{}, err
 	}
 	start := login.StartOneTap{Nonce: given.Nonce, App: app.ID, ClientID: c.ID, Browser: s.Browser, Network: s.Network, Request: kept}
 	a, err := p.Engine.StartOneTap(ctx, start)
-	if errors.Is(err, login.ErrState) {
+	used := errors.Is(err, login.ErrState)
+	if used {
 		// The page's nonce was used before: its person has come back to it. The
 		// waiting page has the link with this one.
 		start.Nonce = NewSecret()
 		a, err = p.Engine.StartOneTap(ctx, start)
 	}
 	if full := (*limit.Exceeded)(nil); errors.As(err, &full) {
-		return "", p.again(ctx, q, c, "", s.Network, problemOf(full))
+		return OneTapStarted{}, p.again(ctx, q, c, "", s.Network, problemOf(full))
 	}
-	return a.ID, err
+	if err != nil {
+		return OneTapStarted{}, err
+	}
+	return OneTapStarted{Attempt: a.ID, OtherLink: used}, nil
 }
 
 // NewOneTap implements Flow.

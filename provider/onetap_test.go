@@ -44,11 +44,12 @@ func (w *world) nonceOf(id login.ID) string {
 func TestOneTapSignIn(t *testing.T) {
 	w := newWorld(t)
 	form := oneTapForm(t, w.get("/authorize?"+asked("tap", "scope", "openid phone").Encode()))
-	id, err := w.provider.StartOneTap(t.Context(), form)
-	if err != nil {
-		t.Fatal(err)
+	started, err := w.provider.StartOneTap(t.Context(), form)
+	if err != nil || started.OtherLink {
+		t.Fatal(started, err)
 	}
-	if again, err := w.provider.StartOneTap(t.Context(), form); err != nil || again != id {
+	id := started.Attempt
+	if again, err := w.provider.StartOneTap(t.Context(), form); err != nil || again != started {
 		t.Errorf("a double click: %v, %v", again, err)
 	}
 	v, err := w.provider.View(t.Context(), id, browser)
@@ -61,7 +62,7 @@ func TestOneTapSignIn(t *testing.T) {
 	// attempt, with a nonce of its own.
 	stranger := form
 	stranger.Browser = "another-browser"
-	if other, err := w.provider.StartOneTap(ctx, stranger); err != nil || other == id {
+	if other, err := w.provider.StartOneTap(ctx, stranger); err != nil || other.Attempt == id || !other.OtherLink {
 		t.Errorf("another browser with this page: %v, %v", other, err)
 	}
 	opened := truecaller.Delivery{ID: "d0", App: "tap", Received: time.Now(), Callback: truecaller.Callback{RequestID: nonce, Status: "flow_invoked"}}
@@ -85,6 +86,9 @@ func TestOneTapSignIn(t *testing.T) {
 	got := w.exchange("tap", param(done.Response, "code")).json()
 	if claims := claimsOf(t, got["id_token"]); claims["phone_number"] != number || claims["phone_number_verified"] != true {
 		t.Errorf("%v", claims)
+	}
+	if later, err := w.provider.StartOneTap(ctx, form); err != nil || later.Attempt == id || !later.OtherLink {
+		t.Errorf("the page once more, after its sign-in: %v, %v", later, err)
 	}
 }
 

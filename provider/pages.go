@@ -134,6 +134,8 @@ type AttemptView struct {
 
 	// Opened says that Truecaller's dialog is open on the phone.
 	Opened bool
+	// WithoutPush says that no number can be typed instead.
+	WithoutPush bool
 	// Link opens that dialog (one-tap); nil for other methods.
 	Link func(lang string) string `json:"-"`
 }
@@ -237,6 +239,14 @@ type OneTapSubmission struct {
 	UserAgent string
 }
 
+// OneTapStarted is what the one-tap form has started.
+type OneTapStarted struct {
+	Attempt login.ID
+	// OtherLink says that the page's link is not the attempt's, because an earlier
+	// attempt has had it. The waiting page has the right one.
+	OtherLink bool
+}
+
 // Flow is what the pages' handlers may do with a sign-in. *Provider implements
 // it; package ui declares what it needs of it.
 type Flow interface {
@@ -248,7 +258,7 @@ type Flow interface {
 	// StartOneTap starts an attempt whose link the browser opens. Repeated while
 	// that attempt is live it is the same one, and afterwards another one, with
 	// another link. Its errors are those of Submit.
-	StartOneTap(ctx context.Context, s OneTapSubmission) (login.ID, error)
+	StartOneTap(ctx context.Context, s OneTapSubmission) (OneTapStarted, error)
 
 	// NewOneTap is another link for the sealed request of a page that is still
 	// open, because a nonce is good for one attempt. nil where there is none.

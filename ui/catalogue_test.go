@@ -72,7 +72,7 @@ func TestEveryProblemAndErrorHasATextAndAStatus(t *testing.T) {
 				t.Errorf("%s has no status", kind)
 			}
 		}
-		ends := []string{"expired", "failed", "onetap_declined", "onetap_expired"}
+		ends := []string{"expired", "failed", "onetap_declined", "onetap_expired", "several_only"}
 		for _, o := range outcomes {
 			ends = append(ends, o)
 		}

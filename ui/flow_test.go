@@ -28,6 +28,7 @@ type fakeFlow struct {
 	reopened  []provider.Reopening
 	show      func(w http.ResponseWriter, r *http.Request) // of Reopen
 	tapped    []provider.OneTapSubmission
+	usedLink  bool // of StartOneTap
 	refusal   error
 	cancelled int
 	finished  provider.Finished
@@ -83,11 +84,11 @@ func (f *fakeFlow) Submit(_ context.Context, s provider.Submission) (login.ID, e
 	return ourID, f.refusal
 }
 
-func (f *fakeFlow) StartOneTap(_ context.Context, s provider.OneTapSubmission) (login.ID, error) {
+func (f *fakeFlow) StartOneTap(_ context.Context, s provider.OneTapSubmission) (provider.OneTapStarted, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.tapped = append(f.tapped, s)
-	return ourID, f.refusal
+	return provider.OneTapStarted{Attempt: ourID, OtherLink: f.usedLink}, f.refusal
 }
 
 func (f *fakeFlow) NewOneTap(context.Context, string) (*provider.OneTapView, error) {

@@ -100,18 +100,27 @@ func scenes() []scene {
 			Problem: &provider.Problem{Kind: kind, RetryAt: time.Now().Add(4*time.Minute + 10*time.Second)}})
 	}
 	signIn("-confirm", provider.SignInView{Client: shop, Region: "SE", Phone: "+46 70 174 06 05", Problem: &provider.Problem{Kind: provider.PhoneConfirm}})
-	for name, v := range map[string]provider.SignInView{
-		"-android":        {Client: shop, Region: "SE"},
-		"-android-only":   {Client: shop, WithoutPush: true},
-		"-android-prompt": {Client: longName, Region: "SE", Problem: &provider.Problem{Kind: provider.PhoneTooShort}},
-	} {
-		add("signin"+name, func(u *UI, w http.ResponseWriter, r *http.Request, uiLocales []string) {
-			v := v
+	onAndroid := func(name string, v provider.SignInView) {
+		add("signin-android"+name, func(u *UI, w http.ResponseWriter, r *http.Request, uiLocales []string) {
 			v.UILocales, v.Request = uiLocales, "sealed"
 			v.OneTap = &provider.OneTapView{Nonce: "sealed", Link: func(string) string { return "#" }}
 			r = r.Clone(r.Context())
 			r.Header.Set("Sec-CH-UA-Platform", `"Android"`)
 			u.SignIn(w, r, v)
+		})
+	}
+	limited := &provider.Problem{Kind: provider.Limited, RetryAt: time.Now().Add(4*time.Minute + 10*time.Second)}
+	onAndroid("", provider.SignInView{Client: shop, Region: "SE"})
+	onAndroid("-problem", provider.SignInView{Client: longName, Region: "SE", Phone: "+46 70 174 06", Problem: &provider.Problem{Kind: provider.PhoneTooShort}})
+	onAndroid("-limited", provider.SignInView{Client: shop, Region: "SE", Problem: limited})
+	onAndroid("-only", provider.SignInView{Client: shop, WithoutPush: true})
+	onAndroid("-only-limited", provider.SignInView{Client: shop, WithoutPush: true, Problem: limited})
+	for _, told := range []string{"opened", "absent", "declined"} { // by the script
+		add("signin-android-"+told, func(u *UI, w http.ResponseWriter, r *http.Request, uiLocales []string) {
+			p := page{Client: showClient(shop), Request: "sealed", OneTap: &oneTapPage{Nonce: "sealed", Link: "#"}, Told: told}
+			in := u.in(r, uiLocales)
+			p.setCountry(r, in.countries(), "SE", nil)
+			u.show(w, r, in, "signin", http.StatusOK, p, policy{})
 		})
 	}
 	signIn("-elsewhere", provider.SignInView{Client: shop, WithoutPush: true})
@@ -156,19 +165,26 @@ func scenes() []scene {
 		p.Still, p.Truecaller = true, openTruecaller
 		u.show(w, r, u.in(r, uiLocales), "waiting", http.StatusOK, p, policy{})
 	})
-	for name, opened := range map[string]bool{"waiting-onetap": false, "waiting-onetap-opened": true} {
+	onPhone := func(name string, v provider.AttemptView) {
+		v.ID, v.Method, v.Client, v.App = "AAAAAAAAAAAAAAAAAAAAAA", login.OneTap, shop, "Lingon Market"
 		add(name, func(u *UI, w http.ResponseWriter, r *http.Request, uiLocales []string) {
-			p := attemptPage(provider.AttemptView{ID: "AAAAAAAAAAAAAAAAAAAAAA", Method: login.OneTap, State: login.Waiting, Client: shop, App: "Lingon Market",
-				Expires: time.Now().Add(4*time.Minute + 42*time.Second), Opened: opened})
+			v.UILocales, v.Expires = uiLocales, time.Now().Add(4*time.Minute+42*time.Second)
+			if v.State.Terminal() {
+				u.ended(w, r, v)
+				return
+			}
+			p := attemptPage(v)
 			p.Still, p.Link = true, "#"
 			u.show(w, r, u.in(r, uiLocales), "waiting", http.StatusOK, p, policy{})
 		})
 	}
-	for name, reason := range map[string]login.Reason{"declined-onetap": login.UserRejected, "several-numbers": login.SeveralNumbers} {
-		add(name, func(u *UI, w http.ResponseWriter, r *http.Request, uiLocales []string) {
-			u.ended(w, r, provider.AttemptView{ID: "AAAAAAAAAAAAAAAAAAAAAA", Method: login.OneTap, State: login.Rejected, Reason: reason, Client: shop, UILocales: uiLocales})
-		})
-	}
+	onPhone("waiting-onetap", provider.AttemptView{State: login.Waiting})
+	onPhone("waiting-onetap-opened", provider.AttemptView{State: login.Waiting, Opened: true})
+	onPhone("waiting-onetap-only", provider.AttemptView{State: login.Waiting, WithoutPush: true})
+	onPhone("declined-onetap", provider.AttemptView{State: login.Rejected, Reason: login.UserRejected})
+	onPhone("expired-onetap", provider.AttemptView{State: login.Expired})
+	onPhone("several-numbers", provider.AttemptView{State: login.Failed, Reason: login.SeveralNumbers})
+	onPhone("several-numbers-only", provider.AttemptView{State: login.Failed, Reason: login.SeveralNumbers, WithoutPush: true})
 	attempt("waiting-again", longName, login.Waiting, "", 0)
 	attempt("waiting-few-tries", shop, login.Waiting, "", 4*time.Minute+42*time.Second, 1)
 	attempt("waiting-last-try", shop, login.Waiting, "", 12*time.Hour, 0)

@@ -15,7 +15,7 @@ import (
 // contract of each method is with provider.Flow.
 type Flow interface {
 	Submit(ctx context.Context, s provider.Submission) (login.ID, error)
-	StartOneTap(ctx context.Context, s provider.OneTapSubmission) (login.ID, error)
+	StartOneTap(ctx context.Context, s provider.OneTapSubmission) (provider.OneTapStarted, error)
 	NewOneTap(ctx context.Context, request string) (*provider.OneTapView, error)
 	View(ctx context.Context, id login.ID, browser string) (provider.AttemptView, error)
 	Watch(id login.ID) (<-chan struct{}, func())

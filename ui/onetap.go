@@ -55,26 +55,29 @@ func oneTapOn(r *http.Request, v *provider.OneTapView, lang string) *oneTapPage 
 func (h handlers) startOneTap(w http.ResponseWriter, r *http.Request) error {
 	browser := h.browser(w, r)
 	request := r.PostForm.Get("request")
-	id, err := h.flow.StartOneTap(r.Context(), provider.OneTapSubmission{
+	started, err := h.flow.StartOneTap(r.Context(), provider.OneTapSubmission{
 		Request: request, Nonce: r.PostForm.Get("nonce"), Browser: browser, Network: limit.NetworkOf(h.ClientAddr(r)), UserAgent: r.UserAgent(),
 	})
 	if err != nil {
 		return err
 	}
 	if r.Header.Get("Accept") != "application/json" {
-		h.seeOther(w, provider.PathAttempt+string(id))
+		h.seeOther(w, provider.PathAttempt+string(started.Attempt))
 		return nil
 	}
-	// The page stays where it is. It gets another link, for another try.
+	// The page stays where it is. It gets another link, for another try. Only where
+	// the link that it has opened is not this attempt's, it must go on to the one
+	// that has the right link.
 	next, err := h.flow.NewOneTap(r.Context(), request)
 	if err != nil {
 		return err
 	}
 	answer := struct {
-		Attempt string `json:"attempt"`
-		Nonce   string `json:"nonce,omitempty"`
-		Link    string `json:"link,omitempty"`
-	}{Attempt: h.base + provider.PathAttempt + string(id)}
+		Attempt   string `json:"attempt"`
+		OtherLink bool   `json:"other_link,omitempty"`
+		Nonce     string `json:"nonce,omitempty"`
+		Link      string `json:"link,omitempty"`
+	}{Attempt: h.base + provider.PathAttempt + string(started.Attempt), OtherLink: started.OtherLink}
 	if next != nil {
 		answer.Nonce, answer.Link = next.Nonce, next.Link(r.PostForm.Get("lang"))
 	}

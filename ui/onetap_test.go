@@ -86,6 +86,40 @@ func TestOneTapPage(t *testing.T) {
 	}
 }
 
+// Where no number can be typed, no sentence says so, and a refusal is explained all
+// the same.
+func TestOneTapWithoutANumberField(t *testing.T) {
+	w := newWorld(t)
+	nowhere := func(what, page string) {
+		if wellFormed(t, what, page); strings.Contains(page, "number instead") || strings.Contains(page, "your mobile number") || strings.Contains(page, "type your number") {
+			t.Errorf("%s speaks of a number that cannot be typed:\n%s", what, page)
+		}
+	}
+	alone := provider.SignInView{WithoutPush: true}
+	first := tapPage(w.ui, androidAgent, alone)
+	nowhere("the sign-in page", first.Body.String())
+	alone.Problem = &provider.Problem{Kind: provider.Limited, RetryAt: time.Now().Add(10 * time.Minute)}
+	refused := tapPage(w.ui, androidAgent, alone)
+	nowhere("the refusal", refused.Body.String())
+	wants(t, refused, 429, `role="alert"`, "too many tries")
+	alone.Problem, alone.Tries = nil, &login.Tries{Left: 2}
+	wants(t, tapPage(w.ui, androidAgent, alone), 200, `id="tries"`)
+
+	w.flow.view.Method, w.flow.view.Number, w.flow.view.Link, w.flow.view.WithoutPush = login.OneTap, "", testLink, true
+	waiting := w.getOurs(ourPath).Body.String()
+	nowhere("the waiting page", waiting)
+	if !strings.Contains(waiting, `name="another" value="1">Try again`) {
+		t.Errorf("no other try:\n%s", waiting)
+	}
+	for reason, want := range map[login.Reason]string{login.AnotherNumber: "onetap_declined", login.SeveralNumbers: "several_only"} {
+		w.flow.move(login.Rejected, reason)
+		page := w.getOurs(ourPath).Body.String()
+		if nowhere(want, page); !strings.Contains(page, `data-outcome="`+want+`"`) {
+			t.Errorf("%s:\n%s", reason, page)
+		}
+	}
+}
+
 func (w *world) postTap(accept string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest("POST", "https://id.example/onetap", strings.NewReader(url.Values{"request": {"sealed"}, "nonce": {"sealed-nonce"}, "lang": {"sw"}}.Encode()))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
@@ -111,6 +145,13 @@ func TestOneTapForm(t *testing.T) {
 	}
 	if got["attempt"] != "/attempt/"+string(ourID) || got["nonce"] != "fresh" || got["link"] != testLink("sw") {
 		t.Errorf("%v", got)
+	}
+	if _, there := got["other_link"]; there {
+		t.Errorf("%v", got)
+	}
+	w.flow.usedLink = true
+	if body := w.postTap("application/json").Body.String(); !strings.Contains(body, `"other_link":true`) {
+		t.Errorf("a link that another attempt has had: %s", body)
 	}
 	for _, s := range w.flow.tapped {
 		if s.Request != "sealed" || s.Nonce != "sealed-nonce" || len(s.Browser) != 43 || s.Network == "" {

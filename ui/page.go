@@ -49,6 +49,7 @@ type page struct {
 
 	OneTap      *oneTapPage // nil where there is none
 	Tap         string      // the script of one-tap, "" for none
+	Told        string      // what the script says; from the server in the gallery alone: absent, opened or declined
 	WithoutPush bool        // there is no number field
 
 	Attempt                   string

@@ -76,6 +76,7 @@ func attemptPage(v provider.AttemptView) page {
 	p := page{
 		Client:       showClient(v.Client),
 		App:          v.App,
+		WithoutPush:  v.WithoutPush,
 		Opened:       v.Opened,
 		Attempt:      string(v.ID),
 		Number:       v.Number,
@@ -141,8 +142,10 @@ func outcome(v provider.AttemptView) string {
 		switch {
 		case v.State == login.Expired:
 			return "onetap_expired"
-		case v.Reason == login.UserRejected:
+		case v.Reason == login.UserRejected, v.Reason == login.AnotherNumber && v.WithoutPush:
 			return "onetap_declined"
+		case v.Reason == login.SeveralNumbers && v.WithoutPush:
+			return "several_only"
 		}
 	}
 	if v.State == login.Expired {

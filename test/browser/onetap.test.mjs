@@ -22,10 +22,14 @@ after(async () => {
 // opened; answers is what the phone does with each: a number, or nothing for a
 // phone without the app.
 function onPhone(name, options, run) {
-  test(name, { timeout: 60_000 }, async () => {
+  test(name, { timeout: 90_000 }, async () => {
     const context = await browser.newContext({ userAgent: android, viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true, ...options });
     const page = await context.newPage();
-    const errors = [], links = [], answers = [];
+    const errors = [], links = [], answers = [], attempts = [];
+    page.on('response', (answer) => {
+      if (answer.url() !== server.issuer + '/onetap' || !answer.ok()) return;
+      attempts.push(answer.json().then((started) => server.issuer + started.attempt, () => 'the page has gone on'));
+    });
     context.on('weberror', (e) => errors.push(e.error()));
     context.on('console', (m) => { if (m.type() === 'error' && /Content.Security.Policy/i.test(m.text())) errors.push(m.text()); });
     const devtools = await context.newCDPSession(page);
@@ -37,8 +41,12 @@ function onPhone(name, options, run) {
       if (number) assert.deepEqual(await phone.open(url, number), { warnings: null });
     });
     try {
-      await run(page, { links, answers });
+      await run(page, { links, answers, attempts });
       assert.deepEqual(errors, [], 'no script errors, nothing against the content security policy');
+    } catch (e) {
+      const said = await page.locator('#onetap-say').textContent({ timeout: 1000 }).catch(() => 'nothing');
+      e.message += `\nat ${page.url()}, which says ${said}; opened ${links.length} links, began ${await Promise.all(attempts)}`;
+      throw e;
     } finally {
       await context.close();
     }
@@ -150,6 +158,131 @@ onPhone('a late answer of the app is heard after the page has given up on it', {
   await say(page, 'Truecaller did not open');
   await phone.open(links[0], '46701740605');
   assert.equal((await claims(page)).phone_number, '+46701740605');
+});
+
+onPhone('pressed again when nothing opened, it opens the same link, and the sign-in is the same', {}, async (page, { links, answers, attempts }) => {
+  await page.goto(server.demo + '/login');
+  await page.click('#onetap button');
+  await say(page, 'Truecaller did not open');
+  answers.push('46701740605');
+  await press(page, '#onetap button');
+  assert.equal((await claims(page)).phone_number, '+46701740605');
+  assert.equal(links.length, 2);
+  assert.equal(links[0], links[1]);
+  assert.equal(attempts.length, 1);
+});
+
+onPhone('pressed again after the dialog was closed in silence, it begins anew', {}, async (page, { links, answers, attempts }) => {
+  answers.push('46701740609', '46701740605');
+  await page.goto(server.demo + '/login');
+  await page.click('#onetap button');
+  await say(page, 'Truecaller is open');
+  await page.waitForTimeout(1000); // what is sooner is a double click
+  await press(page, '#onetap button');
+  assert.equal((await claims(page)).phone_number, '+46701740605');
+  assert.notEqual(links[0], links[1]);
+  const first = await (await page.request.get((await attempts[0]) + '/status')).json();
+  assert.equal(first.outcome, 'cancelled', 'its dialog signs nobody in');
+});
+
+// away is another app in front, from which the person comes back.
+const away = async (page) => {
+  await page.evaluate(() => window.dispatchEvent(new Event('blur')));
+  await page.waitForTimeout(1200);
+  assert.equal(await page.locator('#onetap-say').textContent(), 'Opening Truecaller…', 'what is in front may be Truecaller');
+  await page.evaluate(() => window.dispatchEvent(new Event('focus')));
+};
+
+onPhone('another app was in front: soon after the return the page says that it waits', {}, async (page, { links }) => {
+  await page.goto(server.demo + '/login');
+  await page.click('#onetap button');
+  await away(page);
+  await say(page, 'Still waiting for Truecaller');
+  await phone.open(links[0], '46701740605');
+  assert.equal((await claims(page)).phone_number, '+46701740605');
+});
+
+onPhone('after half a minute without a word the page says that it waits', {}, async (page) => {
+  await page.clock.install();
+  await page.goto(server.demo + '/login');
+  await page.click('#onetap button');
+  await say(page, 'Truecaller did not open');
+  await page.clock.fastForward(25_000);
+  await page.waitForTimeout(1000);
+  await say(page, 'Truecaller did not open');
+  await page.clock.fastForward(5_000);
+  await say(page, 'Still waiting for Truecaller');
+});
+
+onPhone('who types a number has given the link up', {}, async (page, { links, attempts }) => {
+  await page.goto(server.demo + '/login');
+  await page.click('#onetap button');
+  await say(page, 'Truecaller did not open');
+  await page.fill('#phone', '+46 70 174 06 07');
+  await press(page, '#submit');
+  await page.waitForSelector('#waiting');
+  const status = await (await page.request.get((await attempts[0]) + '/status')).json();
+  assert.equal(status.outcome, 'cancelled');
+  await phone.open(links[0], '46701740605'); // somebody approves it all the same
+  const [asked] = await phone.pending('46701740607');
+  await phone.decide(asked.requestId, 'approve');
+  assert.equal((await claims(page)).phone_number, '+46701740607');
+});
+
+onPhone('the phone drops the page while Truecaller is in front', {}, async (page, { answers }) => {
+  answers.push('46701740607');
+  await page.goto(server.demo + '/login');
+  await page.click('#onetap button');
+  await say(page, 'Truecaller is open');
+  await page.reload();
+  await say(page, 'Still waiting for Truecaller');
+  const [dialog] = await phone.pending('46701740607');
+  await phone.decide(dialog.requestId, 'approve');
+  assert.equal((await claims(page)).phone_number, '+46701740607');
+});
+
+onPhone('a page for another request, in the same tab, knows nothing of it', {}, async (page, { links, answers }) => {
+  await page.goto(server.demo + '/login');
+  await page.click('#onetap button');
+  await say(page, 'Truecaller did not open');
+  await page.goto(server.demo + '/login');
+  await phone.open(links[0], '46701740605'); // the first dialog is approved late
+  answers.push('46701740610');
+  await press(page, '#onetap button');
+  assert.equal((await claims(page)).phone_number, '+46701740610');
+});
+
+onPhone('the network is away at the click: the request is sent until it arrives', {}, async (page, { links, answers, attempts }) => {
+  answers.push('46701740605'); // at once, so the callback is the first to arrive
+  let lost = 0;
+  await page.route('**/onetap', (route) => (lost++ < 2 ? route.abort('connectionreset') : route.continue()));
+  await page.goto(server.demo + '/login');
+  await page.click('#onetap button');
+  assert.equal((await claims(page)).phone_number, '+46701740605');
+  assert.equal(lost, 3);
+  assert.equal(links.length, 1);
+  assert.equal(attempts.length, 1);
+});
+
+onPhone('the first answer is lost, and with it the cookie: the waiting page has the right link', {}, async (page) => {
+  let lost = 0;
+  await page.route('**/onetap', async (route) => {
+    if (lost++ > 0) { await route.continue(); return; }
+    await fetch(route.request().url(), { method: 'POST', headers: { 'content-type': 'application/x-www-form-urlencoded' }, body: route.request().postData() });
+    await route.abort('connectionreset');
+  });
+  await page.goto(server.demo + '/login');
+  await page.click('#onetap button');
+  await page.waitForSelector('#waiting');
+  await phone.open(await page.getAttribute('#open', 'href'), '46701740605');
+  assert.equal((await claims(page)).phone_number, '+46701740605');
+});
+
+onPhone('a refusal shows the page that says why', {}, async (page) => {
+  await page.route('**/onetap', (route) => route.continue({ postData: 'request=nonsense&nonce=nonsense' }));
+  await page.goto(server.demo + '/login');
+  await page.click('#onetap button');
+  await page.waitForSelector('#error');
 });
 
 onPhone('by keyboard alone', {}, async (page, { answers }) => {
