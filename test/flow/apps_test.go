@@ -59,7 +59,7 @@ truecaller_apps:
 	page := a.browser.Get(server.Issuer + challenge + strings.Repeat("A", 43))
 	_, a.waiting = a.browser.Follow(a.browser.Submit(page, harness.Number(1)), 0)
 	a.grants("token", 1)
-	fields := map[string]string{"requestId": "request-1", "state": vendor.states[0], "accessToken": "token"}
+	fields := map[string]string{"requestId": "request-1", "state": vendor.pushes()[0], "accessToken": "token"}
 	if status, _ := a.post("/callback/other/"+secret, fields); status != http.StatusOK {
 		t.Errorf("answered %d", status)
 	}

@@ -38,10 +38,8 @@ func TestMetrics(t *testing.T) {
 			continue
 		}
 		a.grants("token-of-1", 1)
-		a.vendor.mu.Lock()
-		n := len(a.vendor.states)
-		fields["requestId"], fields["state"] = fmt.Sprintf("request-%d", n), a.vendor.states[n-1]
-		a.vendor.mu.Unlock()
+		pushes := a.vendor.pushes()
+		fields["requestId"], fields["state"] = fmt.Sprintf("request-%d", len(pushes)), pushes[len(pushes)-1]
 		a.post(a.rightPath(), fields)
 		a.outcome()
 	}

@@ -169,9 +169,7 @@ func TestSimulatorRowsThatFail(t *testing.T) {
 			if page.Has("waiting") {
 				t.Fatalf("still waiting at %s", page.URL)
 			}
-			if !strings.Contains(server.Log(), row.log) {
-				t.Errorf("the log does not say %q", row.log)
-			}
+			server.Logged(row.log)
 			for _, secret := range []string{"user_rejected", "phone_mismatch", "profile_failed", "foreign_endpoint", "4670174", "7017406"} {
 				if strings.Contains(page.Body, secret) {
 					t.Errorf("the page says %q (invariant 10)", secret)

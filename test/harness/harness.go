@@ -16,6 +16,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -140,6 +141,10 @@ func (s *Server) Restart() {
 // Log is what the process has logged so far.
 func (s *Server) Log() string { return s.log.tail(1 << 20) }
 
+// Logged waits until the process has logged all of these, and returns what it has
+// logged then. A page can be there before the line that tells of it.
+func (s *Server) Logged(texts ...string) string { return s.log.has(s.t, texts) }
+
 func port(t testing.TB, base string) string {
 	u, err := url.Parse(base)
 	if err != nil {
@@ -167,6 +172,22 @@ func (b *logBuffer) tail(n int) string {
 		return "..." + all[len(all)-n:]
 	}
 	return all
+}
+
+func (b *logBuffer) has(t testing.TB, texts []string) string {
+	t.Helper()
+	for deadline := time.Now().Add(15 * time.Second); ; {
+		log := b.tail(1 << 20)
+		missing := slices.IndexFunc(texts, func(text string) bool { return !strings.Contains(log, text) })
+		if missing < 0 {
+			return log
+		}
+		if time.Now().After(deadline) {
+			t.Errorf("not logged within 15 s: %s", texts[missing])
+			return log
+		}
+		<-time.After(20 * time.Millisecond)
+	}
 }
 
 // Browser keeps cookies and follows no redirect by itself.

@@ -126,6 +126,9 @@ func (p *Production) CallbackURL() string { return p.Issuer + "/callback/default
 // Log is what it has logged so far.
 func (p *Production) Log() string { return p.log.tail(1 << 20) }
 
+// Logged is Server.Logged.
+func (p *Production) Logged(texts ...string) string { return p.log.has(p.t, texts) }
+
 // Run runs the binary with these arguments and returns what it printed.
 func Run(t testing.TB, args ...string) (out string, err error) {
 	t.Helper()
