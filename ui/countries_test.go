@@ -168,4 +168,10 @@ func TestAGuessIsSubmittedAsOne(t *testing.T) {
 	if strings.Contains(answer.Body.String(), "aria-invalid") {
 		t.Error("a question is shown as a mistake")
 	}
+	// Who has chosen another country has ended the guess.
+	w.flow.refusal = &provider.Refusal{Problem: provider.Problem{Kind: provider.PhoneTooShort}, View: provider.SignInView{Client: shop, Request: "sealed", Region: "NO"}}
+	answer = w.do(request("POST", "/signin", url.Values{"region": {"NO"}, "guessed": {"SE"}, "phone": {"070"}}))
+	if wants(t, answer, 422, `<option value="NO" selected>`); strings.Contains(answer.Body.String(), `name="guessed"`) {
+		t.Error("a country that was chosen is called a guess")
+	}
 }
