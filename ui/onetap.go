@@ -24,17 +24,26 @@ type oneTapPage struct {
 	Link  template.URL // made of validated parts by truecaller.App.DeepLink
 }
 
-// opensTruecaller says whether the browser runs on an Android phone or tablet,
-// where Truecaller's link may open something (truecaller.md section 2.6). The
-// client hint is right where there is one; the User-Agent of other systems does
-// not have the word.
+// opensTruecaller says whether the browser runs on an Android phone or tablet and
+// may open Truecaller (truecaller.md sections 2.5 and 2.6). The client hint is right
+// where there is one.
 func opensTruecaller(h http.Header) bool {
+	agent := h.Get("User-Agent")
+	for _, other := range strangers {
+		if strings.Contains(agent, other) {
+			return false
+		}
+	}
 	if platform := h.Get("Sec-CH-UA-Platform"); platform != "" {
 		return strings.Trim(platform, `"`) == "Android"
 	}
-	agent := h.Get("User-Agent")
-	return strings.Contains(agent, "Android") && !strings.Contains(agent, "Windows Phone")
+	return strings.Contains(agent, "Android")
 }
+
+// strangers are what the User-Agent says of browsers that call themselves Android
+// and open no app: two other systems, and the view inside another app, where the
+// link would put an error in the place of the page.
+var strangers = []string{"Windows Phone", "KAIOS", "; wv)"}
 
 // openTruecaller opens the app itself, on the phone on which it is pressed. It
 // names the package and nothing else, because no address of the app is documented
