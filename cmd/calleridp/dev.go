@@ -134,7 +134,7 @@ func dev(ctx context.Context, args []string, out io.Writer) error {
 	for _, app := range s.apps {
 		registered = append(registered, simulator.App{Name: app.Name, Key: app.Key, CallbackURL: issuer + callbackPath(app), NativeClientID: app.NativeClientID})
 	}
-	sim := simulator.New(simulator.Config{Apps: registered, Log: log, HTTP: trust})
+	sim := simulator.New(simulator.Config{Apps: registered, BaseURL: phoneURL, Log: log, HTTP: trust})
 	defer sim.Close()
 	application := demo.New(demo.Config{
 		Issuer: issuer, ClientID: "demo", ClientSecret: "demo-secret", BaseURL: shopURL, Phone: phoneURL, HTTP: trust, Log: log,

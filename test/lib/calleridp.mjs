@@ -68,8 +68,10 @@ export function simulated(base) {
   return {
     pending: (digits) => json('GET', `/sim/requests?phone=${digits}`),
     log: () => json('GET', '/sim/log'),
-    // open is a phone with this number, whose browser has opened a one-tap link.
-    open: (link, number) => json('POST', '/sim/open', { link, phone: number }),
+    // open is a phone with this number, whose browser has opened a one-tap link:
+    // { requestId, dialog, reason, warnings }. It behaves as its number does, or as
+    // another row of the table (docs/simulator.md).
+    open: (link, number, as) => json('POST', '/sim/open', { link, phone: number, as }),
     decide: (requestId, what) => json('POST', `/sim/requests/${encodeURIComponent(requestId)}/${what}`),
   };
 }

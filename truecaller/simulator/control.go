@@ -1,9 +1,7 @@
 package simulator
 
 import (
-	"embed"
 	"encoding/json"
-	"html/template"
 	"io"
 	"net/http"
 	"net/url"
@@ -19,7 +17,8 @@ import (
 //
 //	POST /v1/apps/requests             the push interface
 //	GET  /v1/default                   the profile interface
-//	GET  /, GET /phone                 the phone
+//	GET  /, GET /phone                 the phone; ?number= shows that phone alone
+//	GET  /phone/open                   a form for a one-tap link; ?link= fills it in
 //	GET  /sim/requests?phone=          what is pending, as JSON
 //	POST /sim/open                     opens a one-tap link on a phone
 //	POST /sim/requests/{id}/{decision} approve, decline, another (one-tap) or expire
@@ -32,21 +31,16 @@ func (s *Simulator) Handler() http.Handler {
 	s.nativeRoutes(r)
 	r.Get("/", s.phonePage)
 	r.Get("/phone", s.phonePage)
-	r.Get("/phone/open", s.phoneForm)
-	// A page of another site must not press the phone's buttons.
-	guarded := http.NewCrossOriginProtection()
-	r.Method(http.MethodPost, "/sim/open", guarded.Handler(http.HandlerFunc(s.open)))
-	r.Method(http.MethodPost, "/phone/open", guarded.Handler(http.HandlerFunc(s.phoneOpen)))
-	r.Method(http.MethodPost, "/phone", guarded.Handler(http.HandlerFunc(s.phoneDecision)))
+	r.Get("/phone/open", s.openPage)
 	r.Get("/sim/requests", s.pending)
-	r.Method(http.MethodPost, "/sim/requests/*", guarded.Handler(http.HandlerFunc(s.controlDecision)))
-	r.Method(http.MethodPost, "/sim/callback", guarded.Handler(http.HandlerFunc(s.sendCallback)))
-	r.Get("/sim/log", func(w http.ResponseWriter, r *http.Request) {
-		s.mu.Lock()
-		events := slices.Clone(s.log)
-		s.mu.Unlock()
-		reply(w, http.StatusOK, marshal(map[string]any{"events": events}))
-	})
+	r.Get("/sim/log", s.events)
+	// A page of another site must not press the phone's buttons.
+	guarded := r.With(http.NewCrossOriginProtection().Handler)
+	guarded.Post("/phone", s.phoneDecision)
+	guarded.Post("/phone/open", s.phoneOpen)
+	guarded.Post("/sim/open", s.open)
+	guarded.Post("/sim/requests/*", s.controlDecision)
+	guarded.Post("/sim/callback", s.sendCallback)
 	return r
 }
 
@@ -57,40 +51,52 @@ type Pending struct {
 	Phone     string    `json:"phone"`
 	App       string    `json:"app"`
 	Received  time.Time `json:"received"`
-	Link      *Link     `json:"link,omitempty"` // of one-tap
+	Dialog    *Dialog   `json:"dialog,omitempty"`   // of one-tap
+	Warnings  []string  `json:"warnings,omitempty"` // about its link
 }
 
+const pendingLife = 10 * time.Minute // as long as any token lives
+
+// waiting is what a phone shows, the newest first; phone "" is all of them.
 func (s *Simulator) waiting(phone string) []Pending {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	open := []Pending{}
-	for _, req := range s.requests {
-		if req.Decided == "" && (phone == "" || req.Number == phone) && time.Since(req.Received) < 10*time.Minute {
-			p := Pending{RequestID: req.ID, Kind: "push", Phone: req.Number, App: req.app.Name, Received: req.Received, Link: req.Link}
-			if req.Link != nil {
-				p.Kind, p.App = "onetap", req.Link.PartnerName
-			}
-			open = append(open, p)
+	for _, id := range slices.Backward(s.requests.keys) {
+		req := s.requests.get(id)
+		if req.Decided != "" || phone != "" && req.Number != phone || time.Since(req.Received) >= pendingLife {
+			continue
 		}
+		p := Pending{RequestID: req.ID, Kind: "push", Phone: req.Number, App: req.app.Name, Received: req.Received}
+		if req.Link != nil {
+			p.Kind, p.App, p.Dialog, p.Warnings = "onetap", req.Link.PartnerName, req.Link.dialog(req.Number), req.Warnings
+		}
+		open = append(open, p)
 	}
-	slices.Reverse(open) // newest first
 	return open
 }
 
 func (s *Simulator) pending(w http.ResponseWriter, r *http.Request) {
-	reply(w, http.StatusOK, marshal(s.waiting(r.URL.Query().Get("phone"))))
+	reply(w, http.StatusOK, marshal(s.waiting(asDigits(r.URL.Query().Get("phone")))))
+}
+
+// asDigits takes a number as people write it. A plus that nobody has escaped
+// arrives as a space.
+func asDigits(number string) string {
+	return strings.NewReplacer("+", "", " ", "", "-", "").Replace(number)
 }
 
 func (s *Simulator) find(id string) *request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.byID[id]
+	return s.requests.get(id)
 }
 
+// controlDecision answers when the callbacks have been delivered.
 func (s *Simulator) controlDecision(w http.ResponseWriter, r *http.Request) {
 	// The id may hold a slash, and so the path is taken apart from its end.
 	path := r.URL.EscapedPath()[len("/sim/requests/"):]
-	at := lastSlash(path)
+	at := strings.LastIndexByte(path, '/')
 	if at < 0 {
 		http.NotFound(w, r)
 		return
@@ -101,7 +107,7 @@ func (s *Simulator) controlDecision(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case err != nil || req == nil:
 		reply(w, http.StatusNotFound, []byte(`{"error":"no such request"}`))
-	case decision != "approve" && decision != "decline" && decision != "expire" && (decision != "another" || req.Link == nil):
+	case !req.decidable(decision):
 		reply(w, http.StatusNotFound, []byte(`{"error":"decide approve, decline or expire, and another for one-tap"}`))
 	case !s.decide(req, decision):
 		reply(w, http.StatusConflict, []byte(`{"error":"decided already"}`))
@@ -110,17 +116,8 @@ func (s *Simulator) controlDecision(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func lastSlash(s string) int {
-	for i := len(s) - 1; i >= 0; i-- {
-		if s[i] == '/' {
-			return i
-		}
-	}
-	return -1
-}
-
 // sendCallback posts {"url": optional, "body": any JSON, or a string to be sent
-// as it is}.
+// as it is}, once.
 func (s *Simulator) sendCallback(w http.ResponseWriter, r *http.Request) {
 	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 2<<20))
 	var in struct {
@@ -131,8 +128,9 @@ func (s *Simulator) sendCallback(w http.ResponseWriter, r *http.Request) {
 		reply(w, http.StatusBadRequest, []byte(`{"error":"send {\"url\": ..., \"body\": ...}"}`))
 		return
 	}
+	app := ""
 	if in.URL == "" && len(s.Apps) > 0 {
-		in.URL = s.Apps[0].CallbackURL
+		app, in.URL = s.Apps[0].Name, s.Apps[0].CallbackURL
 	}
 	body := []byte(in.Body)
 	var text string
@@ -140,60 +138,10 @@ func (s *Simulator) sendCallback(w http.ResponseWriter, r *http.Request) {
 		body = []byte(text)
 	}
 	begun := time.Now()
-	status, err := s.post(in.URL, body)
+	status, err := s.post(app, in.URL, body)
 	if err != nil {
 		reply(w, http.StatusBadGateway, marshal(map[string]string{"error": err.Error()}))
 		return
 	}
 	reply(w, http.StatusOK, marshal(map[string]any{"status": status, "ms": time.Since(begun).Milliseconds()}))
-}
-
-//go:embed phone.html phone.css
-var files embed.FS
-
-var phoneTemplate = template.Must(template.ParseFS(files, "phone.html"))
-
-func (s *Simulator) phonePage(w http.ResponseWriter, r *http.Request) {
-	s.showPhone(w, map[string]any{"Open": s.waiting(r.URL.Query().Get("number"))})
-}
-
-func (s *Simulator) phoneForm(w http.ResponseWriter, _ *http.Request) {
-	s.showPhone(w, map[string]any{"Form": true, "Open": nil})
-}
-
-func (s *Simulator) showPhone(w http.ResponseWriter, shown map[string]any) {
-	css, err := files.ReadFile("phone.css")
-	if err != nil {
-		panic(err) // it is embedded
-	}
-	h := w.Header()
-	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
-	nonce := rand64()
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'nonce-"+nonce+"'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
-	shown["Nonce"], shown["CSS"] = nonce, template.CSS(css)
-	err = phoneTemplate.Execute(w, shown)
-	if err != nil && s.Log != nil {
-		s.Log.Error("the phone page", "error", err)
-	}
-}
-
-func (s *Simulator) phoneDecision(w http.ResponseWriter, r *http.Request) {
-	r.Body = http.MaxBytesReader(w, r.Body, 16<<10)
-	decision := r.PostFormValue("decision")
-	if req := s.find(r.PostFormValue("request")); req != nil && (decision == "approve" || decision == "decline" || decision == "another" && req.Link != nil) {
-		s.decide(req, decision)
-	}
-	http.Redirect(w, r, "/", http.StatusSeeOther)
-}
-
-// phoneOpen opens a link that somebody has pasted.
-func (s *Simulator) phoneOpen(w http.ResponseWriter, r *http.Request) {
-	r.Body = http.MaxBytesReader(w, r.Body, 16<<10)
-	if _, err := s.openLink(strings.TrimSpace(r.PostFormValue("link")), r.PostFormValue("phone"), "http://"+r.Host); err != nil {
-		http.Error(w, err.Error(), http.StatusUnprocessableEntity)
-		return
-	}
-	http.Redirect(w, r, "/", http.StatusSeeOther)
 }

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Link is what a one-tap link says (truecaller.md section 2.1).
@@ -19,62 +21,48 @@ type Link struct {
 	TTL                                          time.Duration // 0: the dialog stays
 }
 
-// Texts that the dialog makes of Truecaller's vocabulary (sections 2.2 and 2.3).
-var (
-	prefixTexts = map[string]string{
-		"getstarted": "To get started", "continue": "To continue", "placeorder": "To place order", "completepurchase": "To complete your purchase",
-		"checkout": "To checkout", "completebooking": "To complete your booking", "proceedwithbooking": "To proceed with your booking",
-		"continuewith": "To continue with your booking", "getdetails": "To get details", "viewmore": "To view more",
-		"continuereading": "To continue reading", "proceed": "To proceed",
-	}
-	suffixTexts = map[string]string{
-		"verifymobile": "please verify mobile no.", "login": "please log in", "signup": "please sign up",
-		"loginsignup": "please log in or sign up", "register": "please register", "signin": "please sign in",
-	}
-	buttonTexts = map[string]string{"use": "Use", "continuewith": "Continue with", "proceedwith": "Proceed with"}
-	skipTexts   = map[string]string{
-		"useanothernum": "Use another number", "useanothermethod": "Use another method",
-		"manualdetails": "Enter details manually", "later": "I'll do it later",
-	}
-	languages = []string{"en", "hi", "mr", "te", "ml", "ur", "pa", "ta", "bn", "kn", "sw", "ar"}
-)
-
-const minTTL = 8 * time.Second
+var languages = []string{"en", "hi", "mr", "te", "ml", "ur", "pa", "ta", "bn", "kn", "sw", "ar"}
 
 // errLink says why the phone would not open a link.
 var errLink = errors.New("the phone does not open this link")
+
+// parameters are all that a link may have.
+var parameters = []string{"type", "requestNonce", "partnerKey", "partnerName", "lang", "privacyUrl", "termsUrl", "loginPrefix", "loginSuffix",
+	"ctaPrefix", "ctaColor", "ctaTextColor", "btnShape", "skipOption", "ttl"}
+
+const (
+	linkStart   = "truecallersdk://truesdk/web_verify?"
+	maxLink     = 8 << 10 // bytes
+	maxWarnings = 20
+	minTTL      = 8 * time.Second
+)
 
 // ParseLink reads a link as the app on a phone would. The error is about a link
 // that opens nothing; the warnings are about what a phone ignores, or may read in
 // another way than was meant: a good link has none.
 func ParseLink(raw string) (l Link, warnings []string, err error) {
-	query, ok := strings.CutPrefix(raw, "truecallersdk://truesdk/web_verify?")
-	if !ok {
-		return Link{}, nil, fmt.Errorf("%w: it does not begin with truecallersdk://truesdk/web_verify?", errLink)
+	query, ok := strings.CutPrefix(raw, linkStart)
+	switch {
+	case !ok:
+		return Link{}, nil, fmt.Errorf("%w: it does not begin with %s", errLink, linkStart)
+	case len(raw) > maxLink:
+		return Link{}, nil, fmt.Errorf("%w: it has %d bytes", errLink, len(raw))
 	}
-	warn := func(format string, args ...any) { warnings = append(warnings, fmt.Sprintf(format, args...)) }
+	warn := func(format string, args ...any) {
+		if len(warnings) < maxWarnings {
+			warnings = append(warnings, fmt.Sprintf(format, args...))
+		}
+	}
 	if at := strings.IndexByte(query, '#'); at >= 0 {
 		warn("everything after the first # is a fragment and lost: write %%23")
 		query = query[:at]
 	}
-	values := map[string]string{}
-	for pair := range strings.SplitSeq(query, "&") {
-		name, value, _ := strings.Cut(pair, "=")
-		if strings.Contains(value, "+") {
-			warn("%s: a plus is not read as a space everywhere; write %%20", name)
-		}
-		decoded, err := url.PathUnescape(value)
-		switch _, twice := values[name]; {
-		case err != nil:
-			return Link{}, nil, fmt.Errorf("%w: %s is not percent-encoded", errLink, name)
-		case twice:
-			warn("%s stands in it twice; the first counts", name)
-		case strings.ContainsAny(decoded, "\r\n\t"):
-			warn("%s has white space in it", name)
-			fallthrough
-		default:
-			values[name] = decoded
-		}
+	if strings.ContainsFunc(query, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		warn("it has white space or other characters that must be percent-encoded")
+	}
+	values, err := readQuery(query, warn)
+	if err != nil {
+		return Link{}, nil, err
 	}
 	l = Link{
 		Nonce: values["requestNonce"], PartnerKey: values["partnerKey"], PartnerName: values["partnerName"], Lang: values["lang"],
@@ -82,24 +70,57 @@ func ParseLink(raw string) (l Link, warnings []string, err error) {
 		CTATextColor: values["ctaTextColor"], BtnShape: values["btnShape"], SkipOption: values["skipOption"],
 		PrivacyURL: values["privacyUrl"], TermsURL: values["termsUrl"],
 	}
-	switch {
+	switch length := utf8.RuneCountInString(l.Nonce); {
 	case values["type"] != "btmsheet":
-		return Link{}, nil, fmt.Errorf("%w: type is %q, not btmsheet", errLink, values["type"])
-	case len(l.Nonce) < 8 || len(l.Nonce) > 64:
-		return Link{}, nil, fmt.Errorf("%w: requestNonce has %d characters, not 8 to 64", errLink, len(l.Nonce))
+		return Link{}, nil, fmt.Errorf("%w: type is %.40q, not btmsheet", errLink, values["type"])
+	case length < 8 || length > 64:
+		return Link{}, nil, fmt.Errorf("%w: requestNonce has %d characters, not 8 to 64", errLink, length)
 	case l.PartnerKey == "" || l.PartnerName == "":
 		return Link{}, nil, fmt.Errorf("%w: partnerKey and partnerName must be there", errLink)
 	}
-	l.check(values["ttl"], warn)
-	known := []string{"type", "requestNonce", "partnerKey", "partnerName", "lang", "privacyUrl", "termsUrl", "loginPrefix", "loginSuffix",
-		"ctaPrefix", "ctaColor", "ctaTextColor", "btnShape", "skipOption", "ttl"}
-	for name := range values {
-		if !slices.Contains(known, name) {
-			warn("%s is not known", name)
-		}
+	if strings.Trim(l.Nonce, base64URL) != "" {
+		warn("requestNonce has other characters than those of base64url")
 	}
+	l.check(values["ttl"], warn)
 	slices.Sort(warnings)
 	return l, warnings, nil
+}
+
+const base64URL = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+// readQuery takes the parameters apart.
+func readQuery(query string, warn func(string, ...any)) (map[string]string, error) {
+	values := map[string]string{}
+	for pair := range strings.SplitSeq(query, "&") {
+		name, value, _ := strings.Cut(pair, "=")
+		if !slices.Contains(parameters, name) {
+			warn("%.40q is not known", name)
+			continue
+		}
+		if strings.Contains(value, "+") {
+			warn("%s: a plus is not read as a space everywhere; write %%20", name)
+		}
+		decoded, err := url.PathUnescape(value)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %s is not percent-encoded", errLink, name)
+		}
+		if _, twice := values[name]; twice {
+			warn("%s stands in it twice; the first counts", name)
+			continue
+		}
+		if !utf8.ValidString(decoded) {
+			warn("%s is not UTF-8", name)
+			decoded = strings.ToValidUTF8(decoded, "\ufffd")
+		}
+		if strings.ContainsFunc(decoded, unicode.IsControl) {
+			warn("%s has line breaks or other control characters in it", name)
+		}
+		if decoded == "" {
+			warn("%s is empty", name)
+		}
+		values[name] = decoded
+	}
+	return values, nil
 }
 
 // check drops what the phone ignores.
@@ -113,7 +134,7 @@ func (l *Link) check(ttl string, warn func(string, ...any)) {
 		{"skipOption", &l.SkipOption, skipTexts}, {"btnShape", &l.BtnShape, map[string]string{"round": "", "rect": ""}},
 	} {
 		if _, ok := word.known[*word.value]; *word.value != "" && !ok {
-			warn("%s: %q is not known", word.name, *word.value)
+			warn("%s: %.40q is not known", word.name, *word.value)
 			*word.value = ""
 		}
 	}
@@ -122,7 +143,7 @@ func (l *Link) check(ttl string, warn func(string, ...any)) {
 		value *string
 	}{{"ctaColor", &l.CTAColor}, {"ctaTextColor", &l.CTATextColor}} {
 		if c := *color.value; c != "" && (len(c) != 7 || c[0] != '#' || strings.Trim(c[1:], "0123456789abcdefABCDEF") != "") {
-			warn("%s: %q is not a colour", color.name, c)
+			warn("%s: %.40q is not a colour", color.name, c)
 			*color.value = ""
 		}
 	}
@@ -131,18 +152,18 @@ func (l *Link) check(ttl string, warn func(string, ...any)) {
 		value *string
 	}{{"privacyUrl", &l.PrivacyURL}, {"termsUrl", &l.TermsURL}} {
 		if u, err := url.Parse(*address.value); *address.value != "" && (err != nil || u.Scheme != "https" || u.Host == "") {
-			warn("%s: %q is not an https address", address.name, *address.value)
+			warn("%s: %.80q is not an https address", address.name, *address.value)
 			*address.value = ""
 		}
 	}
 	if l.Lang != "" && !slices.Contains(languages, l.Lang) {
-		warn("lang: %q is shown in English", l.Lang)
+		warn("lang: %.40q is shown in English", l.Lang)
 		l.Lang = "en"
 	}
 	if ttl != "" {
 		ms, err := strconv.ParseUint(ttl, 10, 31)
 		if err != nil {
-			warn("ttl: %q is not a number of milliseconds", ttl)
+			warn("ttl: %.40q is not a number of milliseconds", ttl)
 			return
 		}
 		if l.TTL = time.Duration(ms) * time.Millisecond; l.TTL < minTTL {
@@ -151,15 +172,3 @@ func (l *Link) check(ttl string, warn func(string, ...any)) {
 		}
 	}
 }
-
-// Title is the dialog's first line.
-func (l Link) Title() string {
-	prefix, suffix := prefixTexts[l.LoginPrefix], suffixTexts[l.LoginSuffix]
-	return strings.Trim(strings.TrimSpace(prefix+", "+suffix), ", ")
-}
-
-// Button is the text of the dialog's button, before the number.
-func (l Link) Button() string { return buttonTexts[l.CTAPrefix] }
-
-// Skip is the text below the button.
-func (l Link) Skip() string { return skipTexts[l.SkipOption] }

@@ -97,14 +97,14 @@ func (s *Simulator) native(number string) native {
 
 // nativeCode does what the SDK does when the person taps Continue.
 func (s *Simulator) nativeCode(w http.ResponseWriter, r *http.Request) {
-	r.Body = http.MaxBytesReader(w, r.Body, 16<<10)
+	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	// A plus that nobody has escaped arrives as a space.
 	number, challenge := strings.TrimLeft(r.PostFormValue("phone"), "+ "), r.PostFormValue("code_challenge")
 	scopes := strings.Fields(r.PostFormValue("scope"))
 	if len(scopes) == 0 {
 		scopes = strings.Fields(nativeDefault)
 	}
-	if sum, err := base64.RawURLEncoding.DecodeString(challenge); err != nil || len(sum) != sha256.Size || len(number) < 7 || strings.Trim(number, "0123456789") != "" {
+	if sum, err := base64.RawURLEncoding.DecodeString(challenge); err != nil || len(sum) != sha256.Size || !isNumber(number) {
 		reply(w, http.StatusBadRequest, []byte(`{"error":"send phone=46701740605 and code_challenge=BASE64URL(SHA256(verifier)), and scope and state if you like"}`))
 		return
 	}
@@ -116,20 +116,15 @@ func (s *Simulator) nativeCode(w http.ResponseWriter, r *http.Request) {
 	scopes = slices.DeleteFunc(scopes, func(scope string) bool { return scope == b.withoutScope })
 	code := base64.RawURLEncoding.EncodeToString(random(24))
 	s.mu.Lock()
-	s.codes[code] = &nativeCode{number: number, challenge: challenge, scopes: scopes, expires: time.Now().Add(codeLife)}
+	s.codes.put(code, &nativeCode{number: number, challenge: challenge, scopes: scopes, expires: time.Now().Add(codeLife)})
 	s.mu.Unlock()
-	time.AfterFunc(codeLife+oauthLife, func() { // used ones are told from unknown ones meanwhile
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		delete(s.codes, code)
-	})
 	s.record(Event{What: "native code", Phone: number, Status: http.StatusOK})
 	reply(w, http.StatusOK, marshal(map[string]any{"authorizationCode": code, "state": r.PostFormValue("state"), "scopesGranted": scopes}))
 }
 
 // token is POST /v1/token.
 func (s *Simulator) token(w http.ResponseWriter, r *http.Request) {
-	r.Body = http.MaxBytesReader(w, r.Body, 16<<10)
+	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	status, body, number := s.redeem(r)
 	s.record(Event{What: "native token", Phone: number, Status: status})
 	reply(w, status, body)
@@ -150,7 +145,7 @@ func (s *Simulator) redeem(r *http.Request) (status int, body []byte, number str
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := s.codes[code]
+	c := s.codes.get(code)
 	if c == nil {
 		return refuse(http.StatusForbidden, "Invalid authorization code")
 	}
@@ -175,12 +170,7 @@ func (s *Simulator) redeem(r *http.Request) (status int, body []byte, number str
 		t.person = 1 + s.visits[number]%2
 	}
 	access := base64.RawURLEncoding.EncodeToString(random(48))
-	s.nativeTokens[access] = t
-	time.AfterFunc(oauthLife, func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		delete(s.nativeTokens, access)
-	})
+	s.nativeTokens.put(access, t)
 	return http.StatusOK, marshal(map[string]any{
 		"access_token": access, "expires_in": int(oauthLife / time.Second), "token_type": "Bearer", "scope": strings.Join(c.scopes, " "),
 	}), number
@@ -188,9 +178,8 @@ func (s *Simulator) redeem(r *http.Request) (status int, body []byte, number str
 
 // userinfo is GET /v1/userinfo.
 func (s *Simulator) userinfo(w http.ResponseWriter, r *http.Request) {
-	access, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	s.mu.Lock()
-	t := s.nativeTokens[access]
+	t := s.nativeTokens.get(bearer(r))
 	var found nativeToken
 	status := http.StatusUnauthorized
 	if t != nil && time.Now().Before(t.expires) {

@@ -133,14 +133,14 @@ func TestCodesAndTokensExpire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := New(Config{Apps: []App{{NativeClientID: "native-id"}}})
 		defer s.Close()
-		s.codes["c"] = &nativeCode{number: fiction + "05", challenge: challengeOf(pkceVerifier), expires: time.Now().Add(codeLife)}
+		s.codes.put("c", &nativeCode{number: fiction + "05", challenge: challengeOf(pkceVerifier), expires: time.Now().Add(codeLife)})
 		time.Sleep(codeLife + 1)
 		r := httptest.NewRequest("POST", "/v1/token", strings.NewReader(redemption("c").Encode()))
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		if status, body, _ := s.redeem(r); status != 403 {
 			t.Errorf("an expired code: %d %s", status, body)
 		}
-		s.nativeTokens["t"] = &nativeToken{number: fiction + "05", scopes: []string{"openid"}, expires: time.Now().Add(oauthLife)}
+		s.nativeTokens.put("t", &nativeToken{number: fiction + "05", scopes: []string{"openid"}, expires: time.Now().Add(oauthLife)})
 		time.Sleep(oauthLife)
 		answer := httptest.NewRecorder()
 		r = httptest.NewRequest("GET", "/v1/userinfo", nil)

@@ -2,266 +2,266 @@ package simulator
 
 import (
 	"encoding/json"
-	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"reflect"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 )
 
-const goodLink = "truecallersdk://truesdk/web_verify?type=btmsheet&requestNonce=nonce-of-32-bytes&partnerKey=key&partnerName=Lingon%20Market" +
-	"&lang=hi&privacyUrl=https%3A%2F%2Flingon.example%2Fp&loginPrefix=getstarted&loginSuffix=login&ctaPrefix=use&ctaColor=%230066CC&skipOption=later&ttl=60000"
+const goodNonce = "nonce-of-32-bytes"
 
-func TestParseLink(t *testing.T) {
-	l, warnings, err := ParseLink(goodLink)
-	want := Link{Nonce: "nonce-of-32-bytes", PartnerKey: "key", PartnerName: "Lingon Market", Lang: "hi", PrivacyURL: "https://lingon.example/p",
-		LoginPrefix: "getstarted", LoginSuffix: "login", CTAPrefix: "use", CTAColor: "#0066CC", SkipOption: "later", TTL: time.Minute}
-	if err != nil || warnings != nil || l != want {
-		t.Fatalf("%+v\n%v %v", l, warnings, err)
+// openOn opens a link; as may be "".
+func (w *world) openOn(link, number, as string) (int, opened) {
+	w.t.Helper()
+	status, body := w.do("POST", "/sim/open", string(marshal(map[string]string{"link": link, "phone": number, "as": as})))
+	var answer opened
+	if err := json.Unmarshal([]byte(body), &answer); err != nil {
+		w.t.Fatalf("%d %s: %v", status, body, err)
 	}
-	if l.Title() != "To get started, please log in" || l.Button() != "Use" || l.Skip() != "I'll do it later" {
-		t.Errorf("%q %q %q", l.Title(), l.Button(), l.Skip())
-	}
-	without := func(part string) string { return strings.Replace(goodLink, part, "", 1) }
-	for what, link := range map[string]string{
-		"another scheme": strings.Replace(goodLink, "truecallersdk:", "truecaller:", 1),
-		"another path":   strings.Replace(goodLink, "web_verify", "verify", 1),
-		"a merged first parameter, as in the printed samples": strings.Replace(goodLink, "btmsheet&", "btmsheet", 1),
-		"no nonce":      without("&requestNonce=nonce-of-32-bytes"),
-		"a short nonce": strings.Replace(goodLink, "nonce-of-32-bytes", "1234567", 1),
-		"a long nonce":  strings.Replace(goodLink, "nonce-of-32-bytes", strings.Repeat("n", 65), 1),
-		"no key":        without("&partnerKey=key"),
-		"no name":       without("&partnerName=Lingon%20Market"),
-		"bad encoding":  goodLink + "%zz",
-	} {
-		if _, _, err := ParseLink(link); err == nil {
-			t.Errorf("%s: it opens", what)
-		}
-	}
-	for what, row := range map[string]struct{ link, warning string }{
-		"a raw colour":      {strings.Replace(goodLink, "%23", "#", 1), "fragment"},
-		"a plus":            {strings.Replace(goodLink, "Lingon%20", "Lingon+", 1), "partnerName: a plus"},
-		"an unknown prefix": {strings.Replace(goodLink, "=getstarted", "=welcome", 1), "loginPrefix"},
-		"a short ttl":       {strings.Replace(goodLink, "=60000", "=100", 1), "ttl: 100ms is raised to 8s"},
-		"an unknown name":   {goodLink + "&callbackUrl=x", "callbackUrl is not known"},
-		"a name twice":      {goodLink + "&lang=en", "lang stands in it twice"},
-		"another language":  {strings.Replace(goodLink, "lang=hi", "lang=sv", 1), `lang: "sv"`},
-		"an http address":   {strings.Replace(goodLink, "https%3A", "http%3A", 1), "privacyUrl"},
-	} {
-		if _, warnings, err := ParseLink(row.link); err != nil || len(warnings) == 0 || !strings.Contains(strings.Join(warnings, "\n"), row.warning) {
-			t.Errorf("%s: %v, %v", what, warnings, err)
-		}
-	}
+	return status, answer
 }
 
-// What a phone reads from a link without warnings is what it would read from the
-// link made of that again.
-func FuzzParseLink(f *testing.F) {
-	f.Add(goodLink)
-	f.Add(goodLink + "&lang=en#x")
-	f.Add("truecallersdk://truesdk/web_verify?")
-	f.Fuzz(func(t *testing.T, raw string) {
-		l, warnings, err := ParseLink(raw)
-		if err != nil {
-			if l != (Link{}) || warnings != nil {
-				t.Fatal("an error and a link")
-			}
-			return
+// tap opens the good link, without its ttl, on the phone with the number xx.
+func (w *world) tap(xx string) opened {
+	w.t.Helper()
+	status, answer := w.openOn(strings.TrimSuffix(goodLink, "&ttl=60000"), "+"+fiction+xx, "")
+	if status != 200 || answer.RequestID != goodNonce || answer.Warnings == nil || len(answer.Warnings) != 0 || answer.Dialog != (answer.Reason == "") {
+		w.t.Fatalf("%d %+v", status, answer)
+	}
+	return answer
+}
+
+// The dialog that a test finds on the phone has all that the link says.
+func TestDialog(t *testing.T) {
+	inBubble(t, func(w *world) {
+		link := goodLink + "&ctaTextColor=%23ffffff&btnShape=round&termsUrl=https%3A%2F%2Flingon.example%2Ft"
+		if status, answer := w.openOn(link, "+46 70 174 06 09", ""); status != 200 || !answer.Dialog {
+			t.Fatalf("%d %+v", status, answer)
 		}
-		if len(l.Nonce) < 8 || len(l.Nonce) > 64 || l.PartnerKey == "" || l.TTL != 0 && l.TTL < minTTL {
-			t.Fatalf("%+v", l)
+		open := w.pending("09")
+		if len(open) != 1 || open[0].Kind != "onetap" || open[0].App != "Lingon Market" || open[0].RequestID != goodNonce || open[0].Phone != fiction+"09" {
+			t.Fatalf("%+v", open)
 		}
-		if len(warnings) > 0 {
-			return
-		}
-		q := url.Values{"type": {"btmsheet"}, "requestNonce": {l.Nonce}, "partnerKey": {l.PartnerKey}, "partnerName": {l.PartnerName}, "lang": {l.Lang},
-			"privacyUrl": {l.PrivacyURL}, "termsUrl": {l.TermsURL}, "loginPrefix": {l.LoginPrefix}, "loginSuffix": {l.LoginSuffix}, "ctaPrefix": {l.CTAPrefix},
-			"ctaColor": {l.CTAColor}, "ctaTextColor": {l.CTATextColor}, "btnShape": {l.BtnShape}, "skipOption": {l.SkipOption}}
-		again, warnings, err := ParseLink("truecallersdk://truesdk/web_verify?" + strings.ReplaceAll(q.Encode(), "+", "%20"))
-		again.TTL = l.TTL
-		if err != nil || len(warnings) > 0 || again != l {
-			t.Fatalf("%+v, %v, %v; want %+v", again, warnings, err, l)
+		want := Dialog{Title: "To get started, please log in", Button: "Use +46701740609", Footer: "I'll do it later", Color: "#0066CC", TextColor: "#ffffff", Round: true,
+			Lang: "hi", PrivacyURL: "https://lingon.example/p", TermsURL: "https://lingon.example/t", TTL: 60000}
+		if *open[0].Dialog != want {
+			t.Errorf("%+v", open[0].Dialog)
 		}
 	})
 }
 
-// tap opens the good link on the phone with the number xx.
-func (w *world) tap(xx string) {
-	w.t.Helper()
-	body := string(marshal(map[string]string{"link": goodLink, "phone": "+" + fiction + xx}))
-	if status, answer := w.do("POST", "/sim/open", body); status != 200 || answer != `{"warnings":null}` {
-		w.t.Fatalf("%d %s", status, answer)
-	}
-}
-
-func TestOneTapByItself(t *testing.T) {
-	for _, row := range []struct{ xx, want string }{
-		{"05", "flow_invoked token"}, {"08", "flow_invoked user_rejected"}, {"12", "flow_invoked token token token"}, {"13", "token flow_invoked"},
+func TestDialogTexts(t *testing.T) {
+	for _, row := range []struct {
+		link Link
+		want Dialog
+	}{
+		{Link{}, Dialog{Button: "+4670"}},
+		{Link{LoginPrefix: "proceed"}, Dialog{Title: "To proceed", Button: "+4670"}},
+		{Link{LoginSuffix: "verifymobile", CTAPrefix: "proceedwith", BtnShape: "rect"}, Dialog{Title: "please verify mobile no.", Button: "Proceed with +4670"}},
+		{Link{LoginPrefix: "continuewith", LoginSuffix: "loginsignup", SkipOption: "manualdetails", TTL: minTTL},
+			Dialog{Title: "To continue with your booking, please log in or sign up", Button: "+4670", Footer: "Enter details manually", TTL: 8000}},
 	} {
-		w := newWorld(t)
-		w.tap(row.xx)
-		var got []string
-		for range strings.Fields(row.want) {
-			c := w.callback()
-			if c["requestId"] != "nonce-of-32-bytes" || c["state"] != "" {
-				t.Errorf("%s: %v", row.xx, c)
-			}
-			if c["accessToken"] == "" {
-				got = append(got, c["status"])
-				continue
-			}
-			got = append(got, "token")
-			if c["endpoint"] != w.url+"/v1/default" {
-				t.Errorf("endpoint %s", c["endpoint"])
-			}
-			if status, profile := w.profile(c["accessToken"]); status != 200 || !reflect.DeepEqual(profile["phoneNumbers"], []any{46701740600.0 + float64(row.xx[0]-'0')*10 + float64(row.xx[1]-'0')}) {
-				t.Errorf("%s: %d %v", row.xx, status, profile["phoneNumbers"])
-			}
-		}
-		if strings.Join(got, " ") != row.want {
-			t.Errorf("%s: %v, want %s", row.xx, got, row.want)
+		if got := row.link.dialog("4670"); *got != row.want {
+			t.Errorf("%+v", got)
 		}
 	}
 }
 
-func TestOneTapDecided(t *testing.T) {
-	for decision, want := range map[string]string{"approve": "", "decline": "user_rejected", "another": "use_another_number"} {
-		w := newWorld(t)
-		w.tap("07")
+// The app of the partnerKey gets the callbacks, whatever name the link shows.
+func TestOneTapOfSeveralApps(t *testing.T) {
+	inBubble(t, func(w *world) {
+		w.openOn(strings.Replace(goodLink, "partnerKey=key", "partnerKey=other-key", 1), fiction+"05", "")
+		time.Sleep(time.Second)
+		for _, d := range w.deliveries() {
+			if d.path != "/other" {
+				t.Errorf("%+v", d)
+			}
+		}
+		if len(w.deliveries()) != 2 {
+			t.Error(w.deliveries())
+		}
+	})
+}
+
+// as is a phone that behaves as another number of the table; its own number stays.
+func TestOneTapAs(t *testing.T) {
+	inBubble(t, func(w *world) {
+		w.openOn(goodLink, "919999999999", "16")
 		if c := w.callback(); c["status"] != "flow_invoked" {
 			t.Fatal(c)
 		}
-		var open []Pending
-		_, body := w.do("GET", "/sim/requests?phone="+fiction+"07", "")
-		if err := json.Unmarshal([]byte(body), &open); err != nil || len(open) != 1 || open[0].Kind != "onetap" || open[0].App != "Lingon Market" {
-			t.Fatalf("%s %v", body, err)
+		token := w.callback()["accessToken"]
+		for _, want := range []int{503, 503, 200} {
+			status, profile := w.profile(token)
+			if status != want || status == 200 && !strings.Contains(string(marshal(profile)), "919999999999") {
+				t.Errorf("%d %v", status, profile)
+			}
 		}
-		if _, page := w.do("GET", "/phone", ""); !strings.Contains(page, "To get started, please log in") || !strings.Contains(page, "do it later") {
-			t.Errorf("the dialog:\n%s", page)
+		if _, answer := w.openOn(goodLink, fiction+"05", "17"); answer.Dialog {
+			t.Error("nobody is signed in there")
 		}
-		if status, _ := w.do("POST", "/sim/requests/nonce-of-32-bytes/"+decision, ""); status != 200 {
-			t.Errorf("%s: %d", decision, status)
+		w.openOn(goodLink, fiction+"05", "07")
+		time.Sleep(time.Second)
+		if len(w.pending("05")) != 1 {
+			t.Error("05 as 07 does not wait")
 		}
-		if c := w.callback(); c["status"] != want || (c["accessToken"] != "") != (want == "") {
-			t.Errorf("%s: %v", decision, c)
-		}
-		if status, _ := w.do("POST", "/sim/requests/nonce-of-32-bytes/approve", ""); status != 409 {
-			t.Errorf("decided again: %d", status)
-		}
-	}
-	w := newWorld(t) // a push has no footer
-	w.push("07")
-	id := w.sim.waiting("")[0].RequestID
-	if status, _ := w.do("POST", "/sim/requests/"+url.PathEscape(id)+"/another", ""); status != 404 {
-		t.Errorf("another for a push: %d", status)
-	}
-}
-
-// Nobody signed in on the phone, or a partner that is not known: the dialog does
-// not appear, and nobody hears of it.
-func TestOneTapWithoutDialog(t *testing.T) {
-	w := newWorld(t)
-	w.tap("17")
-	unknown := strings.Replace(goodLink, "partnerKey=key", "partnerKey=other", 1)
-	if status, _ := w.do("POST", "/sim/open", string(marshal(map[string]string{"link": unknown}))); status != 200 {
-		t.Errorf("unknown partner: %d", status)
-	}
-	if status, body := w.do("POST", "/sim/open", `{"link":"https://example.com/"}`); status != 422 || !strings.Contains(body, "does not open") {
-		t.Errorf("%d %s", status, body)
-	}
-	if open := w.sim.waiting(""); len(open) != 0 || len(w.callbacks) != 0 {
-		t.Errorf("%v, %d callbacks", open, len(w.callbacks))
-	}
-	w.sim.mu.Lock()
-	defer w.sim.mu.Unlock()
-	for _, e := range w.sim.log {
-		if e.What == "link" && e.Status == 200 {
-			t.Errorf("%+v", e)
-		}
-	}
-}
-
-// roundTrip takes callbacks without a network.
-type roundTrip func(*http.Request) (*http.Response, error)
-
-func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
-
-// A dialog with a ttl goes away by itself, and says that it was dismissed.
-func TestOneTapTTL(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		got := make(chan string, 10)
-		s := New(Config{Apps: []App{{Name: "Test", Key: "key", CallbackURL: "http://127.0.0.1/"}}, HTTP: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
-			var body map[string]string
-			json.NewDecoder(r.Body).Decode(&body)
-			got <- body["status"]
-			return httptest.NewRecorder().Result(), nil
-		})}})
-		defer s.Close()
-		if _, err := s.openLink(goodLink, fiction+"09", "http://127.0.0.1"); err != nil {
-			t.Fatal(err)
-		}
-		opened := time.Now()
-		if first := <-got; first != "flow_invoked" || time.Since(opened) != 0 {
-			t.Errorf("%s after %s", first, time.Since(opened))
-		}
-		if second := <-got; second != "user_rejected" || time.Since(opened) != time.Minute {
-			t.Errorf("%s after %s", second, time.Since(opened))
+		for _, row := range [][2]string{{fiction + "05", "99"}, {fiction + "05", "5"}, {"abc", ""}, {"12", ""}, {"0701740605", ""}, {"4670174060512345", ""}} {
+			if status, _ := w.do("POST", "/sim/open", string(marshal(map[string]string{"link": goodLink, "phone": row[0], "as": row[1]}))); status != 400 {
+				t.Errorf("%v: %d", row, status)
+			}
 		}
 	})
 }
 
-func TestSeveralApps(t *testing.T) {
-	w := newWorld(t)
-	other := make(chan string, 10)
-	receiver := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { other <- r.URL.Path }))
-	defer receiver.Close()
-	w.sim.Apps = append(w.sim.Apps, App{Name: "Other", Key: "other-key", CallbackURL: receiver.URL + "/other"})
-	if status, _ := w.do("POST", "/v1/apps/requests", `{"phoneNumber":`+fiction+`07}`, "appKey", "other-key"); status != 200 {
-		t.Fatal(status)
-	}
-	open := w.sim.waiting("")
-	if len(open) != 1 || open[0].App != "Other" {
-		t.Fatalf("%+v", open)
-	}
-	w.do("POST", "/sim/requests/"+url.PathEscape(open[0].RequestID)+"/approve", "")
-	if path := <-other; path != "/other" || len(w.callbacks) != 0 {
-		t.Errorf("the callback went to %s, and %d to the first app", path, len(w.callbacks))
-	}
-}
-
-func TestTokensAreBearersAndBounded(t *testing.T) {
-	w := newWorld(t)
-	w.push("05")
-	access := w.callback()["accessToken"]
-	for _, header := range []string{access, "bearer " + access, "Basic " + access, ""} {
-		if status, _ := w.do("GET", "/v1/default", "", "Authorization", header); status != 401 {
-			t.Errorf("%.10q: %d", header, status)
+// A phone that nobody has named waits for its person.
+func TestOneTapOnThePhoneWithoutAName(t *testing.T) {
+	inBubble(t, func(w *world) {
+		if status, body := w.do("POST", "/sim/open", `{"link":"`+goodLink+`"}`); status != 200 || body != `{"requestId":"nonce-of-32-bytes","dialog":true,"warnings":[]}` {
+			t.Errorf("%d %s", status, body)
 		}
-	}
-	app := &w.sim.Apps[0]
-	app.CallbackURL = "http://127.0.0.1:1/"
-	w.sim.http = &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) { return httptest.NewRecorder().Result(), nil })}
-	shapes := map[bool]int{}
-	for range keptTokens + 10 {
-		req := w.sim.add(app, fiction+"05", "")
-		shapes[strings.HasSuffix(req.ID, "=")]++
-		w.sim.decide(req, "approve")
-	}
-	if len(w.sim.tokens) > keptTokens || len(w.sim.issued) > keptTokens || len(w.sim.byID) > w.sim.KeptRequests || len(w.sim.log) > keptEvents {
-		t.Errorf("%d tokens, %d requests, %d events", len(w.sim.tokens), len(w.sim.byID), len(w.sim.log))
-	}
-	if shapes[true] < keptTokens/3 || shapes[false] < keptTokens/3 {
-		t.Errorf("shapes of ids: %v", shapes)
-	}
+		if len(w.pending("07")) != 1 {
+			t.Error("it is not that of 07")
+		}
+	})
 }
 
-// A callback of a test's own making is sent once, and says when nobody is there.
-func TestSendCallbackSaysWhenNobodyIsThere(t *testing.T) {
-	w := newWorld(t)
-	if status, body := w.do("POST", "/sim/callback", `{"url":"http://127.0.0.1:1/","body":{}}`); status != 502 || !strings.Contains(body, "error") {
-		t.Errorf("%d %s", status, body)
+// Nobody signed in on the phone, or a partner that is not known: the dialog does
+// not appear, and nobody hears of it. A link that is none opens nothing.
+func TestOneTapWithoutDialog(t *testing.T) {
+	inBubble(t, func(w *world) {
+		if answer := w.tap("17"); answer.Reason != "nobody is signed in to Truecaller on this phone" {
+			t.Errorf("%+v", answer)
+		}
+		unknown := strings.Replace(goodLink, "partnerKey=key", "partnerKey=unknown", 1)
+		if status, answer := w.openOn(unknown, fiction+"05", ""); status != 200 || answer.Dialog || answer.Reason != "no app has this partnerKey" {
+			t.Errorf("%d %+v", status, answer)
+		}
+		if status, body := w.do("POST", "/sim/open", `{"link":"https://example.com/"}`); status != 422 || !strings.Contains(body, "the phone does not open this link") {
+			t.Errorf("%d %s", status, body)
+		}
+		for _, body := range []string{``, `{`, `[]`, `{"link":7}`, `{"link":"` + goodLink + `","number":"46701740605"}`} {
+			if status, answer := w.do("POST", "/sim/open", body); status != 400 {
+				t.Errorf("%q: %d %s", body, status, answer)
+			}
+		}
+		time.Sleep(time.Hour)
+		if len(w.deliveries()) != 0 || len(w.sim.waiting("")) != 0 {
+			t.Errorf("%v", w.deliveries())
+		}
+		var statuses []int
+		for _, e := range w.events() {
+			if statuses = append(statuses, e.Status); e.What != "link" || e.Error == "" {
+				t.Errorf("%+v", e)
+			}
+		}
+		if !reflect.DeepEqual(statuses, []int{404, 404, 422}) {
+			t.Errorf("%v", statuses)
+		}
+	})
+}
+
+// What is wrong with a link is in the answer, on the phone and in the log.
+func TestOneTapWarnings(t *testing.T) {
+	inBubble(t, func(w *world) {
+		_, answer := w.openOn(goodLink+"&callbackUrl=x", fiction+"07", "")
+		want := []string{`"callbackUrl" is not known`}
+		if !answer.Dialog || !reflect.DeepEqual(answer.Warnings, want) || !reflect.DeepEqual(w.pending("07")[0].Warnings, want) {
+			t.Errorf("%+v", answer)
+		}
+		for _, e := range w.events() {
+			if e.What == "link" && (e.Status != 200 || e.App != "Lingon" || e.RequestID != goodNonce || !reflect.DeepEqual(e.Warnings, want)) {
+				t.Errorf("%+v", e)
+			}
+		}
+	})
+}
+
+// A dialog with a ttl goes away by itself, and says that it was dismissed; one
+// below eight seconds is raised.
+func TestOneTapTTL(t *testing.T) {
+	for ttl, want := range map[string]time.Duration{"60000": time.Minute, "8000": 8 * time.Second, "100": 8 * time.Second} {
+		inBubble(t, func(w *world) {
+			w.openOn(strings.Replace(goodLink, "ttl=60000", "ttl="+ttl, 1), fiction+"09", "")
+			time.Sleep(want - time.Nanosecond)
+			if len(w.pending("09")) != 1 {
+				t.Errorf("%s: it is gone before its time", ttl)
+			}
+			time.Sleep(time.Nanosecond)
+			if c := w.callback(); c["status"] != "flow_invoked" {
+				t.Error(c)
+			}
+			if c := w.callback(); c["status"] != "user_rejected" || time.Since(w.begun) != want {
+				t.Errorf("%s: %v after %s", ttl, c, time.Since(w.begun))
+			}
+		})
 	}
+	inBubble(t, func(w *world) { // one that was decided stays so
+		w.openOn(goodLink, fiction+"05", "")
+		time.Sleep(time.Hour)
+		if made := w.deliveries(); len(made) != 2 || made[1].body["accessToken"] == "" {
+			t.Errorf("%+v", made)
+		}
+	})
+}
+
+// A link that is opened twice has one dialog, and can be answered again.
+func TestOneTapOpenedAgain(t *testing.T) {
+	inBubble(t, func(w *world) {
+		w.tap("07")
+		w.tap("07")
+		if open := w.pending("07"); len(open) != 1 {
+			t.Fatalf("%+v", open)
+		}
+		if w.decide(goodNonce, decline) != 200 || w.decide(goodNonce, approve) != 409 {
+			t.Error("not decided once")
+		}
+		w.tap("07")
+		if w.decide(goodNonce, approve) != 200 {
+			t.Error("the third dialog cannot be approved")
+		}
+		var said []string
+		for _, d := range w.deliveries() {
+			said = append(said, d.body["status"])
+		}
+		if strings.Join(said, " ") != "flow_invoked flow_invoked user_rejected flow_invoked " {
+			t.Errorf("%q", said)
+		}
+	})
+}
+
+// The profile's address is the configured one, also where a person has typed
+// another name for this machine.
+func TestOneTapEndpoint(t *testing.T) {
+	inBubble(t, func(w *world) {
+		for configured, want := range map[string]string{"": w.url, "http://simulator.example:9441": "http://simulator.example:9441", "http://simulator.example/": "http://simulator.example"} {
+			w.sim.BaseURL = configured
+			w.tap("05")
+			w.callback()
+			if c := w.callback(); c["endpoint"] != want+"/v1/default" {
+				t.Errorf("%q: %v", configured, c)
+			}
+		}
+	})
+}
+
+// The same number, pushed and tapped at once: each answers for itself.
+func TestPushAndOneTapTogether(t *testing.T) {
+	inBubble(t, func(w *world) {
+		w.push("07")
+		w.tap("07")
+		w.callback()
+		open := w.pending("07")
+		if len(open) != 2 || open[0].Kind != "onetap" || open[1].Kind != "push" {
+			t.Fatalf("%+v", open)
+		}
+		w.decide(open[1].RequestID, approve)
+		if c := w.callback(); c["requestId"] != open[1].RequestID || c["state"] != "our-state" || c["endpoint"] != "" {
+			t.Errorf("%v", c)
+		}
+		w.decide(url.PathEscape(goodNonce), approve)
+		if c := w.callback(); c["requestId"] != goodNonce || c["state"] != "" || c["endpoint"] == "" {
+			t.Errorf("%v", c)
+		}
+	})
 }

@@ -3,8 +3,51 @@ package simulator
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"strings"
+	"time"
 )
+
+// token is the access token of an approval.
+type token struct {
+	app     string // whose it is; the profile interface does not ask
+	number  string
+	kind    string // of profile
+	person  int    // which holder of the number
+	expires time.Time
+	fails   int // how many more requests answer 503
+	status  int // what it answers instead of a profile
+}
+
+// profile is GET /v1/default (truecaller.md section 4).
+func (s *Simulator) profile(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	t := s.tokens.get(bearer(r))
+	status := http.StatusOK
+	switch {
+	case t == nil || time.Now().After(t.expires):
+		status = http.StatusUnauthorized
+	case t.status != 0:
+		status = t.status
+	case t.fails > 0:
+		t.fails--
+		status = http.StatusServiceUnavailable
+	}
+	s.mu.Unlock()
+	event := Event{What: "profile", Status: status}
+	if t != nil {
+		event.App, event.Phone = t.app, t.number
+	}
+	s.record(event)
+	switch status {
+	case http.StatusOK:
+		reply(w, status, profileOf(t.kind, t.number, idOf(t.number, t.person)))
+	case http.StatusUnauthorized:
+		reply(w, status, []byte(`{"status":40101,"message":"Unauthorized"}`))
+	default:
+		reply(w, status, []byte(`{"status":50301,"message":"Unavailable"}`))
+	}
+}
 
 // profileOf is the body of a profile, in the shapes that Truecaller documents
 // and in some that it should not send.
@@ -48,12 +91,4 @@ func profileOf(kind, number, id string) []byte {
 // idOf is Truecaller's own id for the holder of a number.
 func idOf(number string, person int) string {
 	return fmt.Sprintf("sim-%s-%d", number[len(number)-4:], person)
-}
-
-func marshal(v any) []byte {
-	b, err := json.Marshal(v)
-	if err != nil {
-		panic(err) // these are our own maps
-	}
-	return b
 }

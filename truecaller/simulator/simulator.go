@@ -1,16 +1,18 @@
 // Package simulator is a Truecaller that runs on a laptop and misbehaves on
-// request. It speaks the wire format of the push interface and of the profile
-// interface, delivers callbacks as Truecaller would, and has a phone on a web
-// page. It is reached over HTTP alone.
+// request. It speaks the wire format of the push interface, of one-tap links, of
+// the profile interface and of the OAuth interface, delivers callbacks as
+// Truecaller would, and has a phone on a web page. It is reached over HTTP alone:
+// docs/simulator.md has its numbers and its control interface.
 package simulator
 
 import (
 	"cmp"
 	"context"
-	"encoding/base64"
+	"crypto/rand"
 	"encoding/json"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 )
@@ -20,12 +22,17 @@ type Config struct {
 	// Apps are those that were registered in its portal. The first is the one
 	// whose callbacks tests make up.
 	Apps []App
+	// BaseURL is the simulator's own address, http://127.0.0.1:9441, which one-tap
+	// callbacks name as the host of the profile. "" takes the address under which
+	// a link was opened; a person may have typed another one than is configured.
+	BaseURL string
 	// ApproveAll makes every number approve at once, for load tests.
 	ApproveAll bool
 	// KeptRequests is how many requests the phones show at most, the newest; 0:
 	// 2000.
 	KeptRequests int
-	// HTTP delivers callbacks; nil for the usual one.
+	// HTTP delivers callbacks; nil for the usual one. Redirects are not followed,
+	// and an answer is waited for no longer than five seconds.
 	HTTP *http.Client
 	Log  *slog.Logger
 }
@@ -45,73 +52,87 @@ type Simulator struct {
 	stop context.CancelFunc
 	http *http.Client
 
-	mu       sync.Mutex
-	requests []*request // oldest first
-	received int        // how many there were
-	byID     map[string]*request
-	tokens   map[string]*token
-	issued   []string       // the keys of tokens, oldest first
-	visits   map[string]int // how often a number has signed in
-
-	codes        map[string]*nativeCode
-	nativeTokens map[string]*nativeToken
-
-	log []Event
-}
-
-// request is one push, or one link that was opened.
-type request struct {
-	ID, State, Number string
-	app               *App
-	Link              *Link  // of one-tap; nil for a push
-	base              string // of one-tap: the simulator's own address
-	Received          time.Time
-	Decided           string // "", approve, decline, another or expire
-}
-
-type token struct {
-	number  string
-	kind    string // of profile
-	person  int    // which holder of the number
-	expires time.Time
-	fails   int // how many more requests answer 503
-	status  int // what it answers instead of a profile
-}
-
-// Event is a line of the log.
-type Event struct {
-	At     time.Time       `json:"at"`
-	What   string          `json:"what"` // push, link, profile, callback, native code, native token, native userinfo
-	Phone  string          `json:"phone,omitempty"`
-	AppKey bool            `json:"app_key_present,omitempty"`
-	Body   json.RawMessage `json:"body,omitempty"`
-	Status int             `json:"status"`
-
-	Warnings []string `json:"warnings,omitempty"` // about a link
+	mu           sync.Mutex
+	pushes       int // how many there were
+	requests     newest[*request]
+	tokens       newest[*token]
+	codes        newest[*nativeCode]
+	nativeTokens newest[*nativeToken]
+	visits       map[string]int // how often a number has signed in, of those that change
+	log          []Event
 }
 
 const (
-	keptEvents = 2000
-	keptTokens = 10_000
-	keptBody   = 4 << 10 // bytes of a body in the log
-	tokenLife  = 10 * time.Minute
-	foreign    = "https://profile4.truecaller.com.evil.example/v1/default"
+	keptTokens   = 10_000 // and as many codes
+	tokenLife    = 10 * time.Minute
+	maxBody      = 16 << 10 // bytes of a request
+	answerWithin = 5 * time.Second
 )
 
 // New makes a simulator.
 func New(c Config) *Simulator {
 	c.KeptRequests = cmp.Or(c.KeptRequests, 2000)
-	ctx, stop := context.WithCancel(context.Background())
-	deliver := c.HTTP
-	if deliver == nil {
-		deliver = &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
+	deliver := http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
+	if c.HTTP != nil {
+		deliver = *c.HTTP
 	}
-	return &Simulator{Config: c, ctx: ctx, stop: stop, http: deliver,
-		byID: map[string]*request{}, tokens: map[string]*token{}, visits: map[string]int{},
-		codes: map[string]*nativeCode{}, nativeTokens: map[string]*nativeToken{}}
+	// Whether Truecaller follows redirects is not documented. Whoever relies on
+	// it would find out in production only.
+	deliver.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	deliver.Timeout = cmp.Or(deliver.Timeout, answerWithin)
+	ctx, stop := context.WithCancel(context.Background())
+	return &Simulator{
+		Config: c, ctx: ctx, stop: stop, http: &deliver,
+		requests: newestOf[*request](c.KeptRequests), tokens: newestOf[*token](keptTokens),
+		codes: newestOf[*nativeCode](keptTokens), nativeTokens: newestOf[*nativeToken](keptTokens),
+		visits: map[string]int{},
+	}
 }
 
 // Close stops what is still to come.
 func (s *Simulator) Close() { s.stop() }
 
-func rand64() string { return base64.RawURLEncoding.EncodeToString(random(16)) }
+// appByKey is the app with this key, nil if there is none.
+func (s *Simulator) appByKey(key string) *App {
+	for i := range s.Apps {
+		if s.Apps[i].Key == key && key != "" {
+			return &s.Apps[i]
+		}
+	}
+	return nil
+}
+
+// isNumber says whether digits are a phone number in the international form,
+// without a plus: 7 to 15 of them, no zero first.
+func isNumber(digits string) bool {
+	return len(digits) >= 7 && len(digits) <= 15 && digits[0] != '0' && strings.Trim(digits, "0123456789") == ""
+}
+
+// bearer is the token of an Authorization header, "" without the word Bearer.
+func bearer(r *http.Request) string {
+	access, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if !ok {
+		return ""
+	}
+	return access
+}
+
+func reply(w http.ResponseWriter, status int, body []byte) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	w.Write(body)
+}
+
+func marshal(v any) []byte {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // these are our own maps
+	}
+	return b
+}
+
+func random(n int) []byte {
+	b := make([]byte, n)
+	rand.Read(b)
+	return b
+}

@@ -1,0 +1,192 @@
+package simulator
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A callback of a test's own making is sent once, whatever is answered.
+func TestSendCallback(t *testing.T) {
+	inBubble(t, func(w *world) {
+		if status, body := w.do("POST", "/sim/callback", `{"body":{"requestId":"x","status":"flow_invoked"}}`); status != 200 || body != `{"ms":0,"status":200}` {
+			t.Errorf("%d %s", status, body)
+		}
+		if c := w.callback(); c["requestId"] != "x" || c["status"] != "flow_invoked" {
+			t.Errorf("%v", c)
+		}
+		w.answer = func() (int, error) { return 500, nil }
+		if status, body := w.do("POST", "/sim/callback", `{"url":"https://id.example/guess","body":"{\"as it is\":\"\"}"}`); status != 200 || !strings.Contains(body, `"status":500`) {
+			t.Errorf("%d %s", status, body)
+		}
+		w.answer = func() (int, error) { return 0, errors.New("connection refused") }
+		if status, body := w.do("POST", "/sim/callback", `{"url":"https://id.example/secret","body":{}}`); status != 502 || body != `{"error":"connection refused"}` {
+			t.Errorf("nobody there: %d %s", status, body)
+		}
+		time.Sleep(time.Hour)
+		made := w.deliveries()
+		if len(made) != 3 || made[0].path != "/lingon" || made[1].path != "/guess" || made[1].body["as it is"] != "" {
+			t.Errorf("%+v", made)
+		}
+		for _, body := range []string{``, `{`, `[]`, `{"url":7}`} {
+			if status, _ := w.do("POST", "/sim/callback", body); status != 400 {
+				t.Errorf("%q: %d", body, status)
+			}
+		}
+	})
+}
+
+// The log has each request and callback with its answer, and no whole token.
+func TestLog(t *testing.T) {
+	inBubble(t, func(w *world) {
+		answers := []int{500, 200}
+		w.answer = func() (status int, err error) { status, answers = answers[0], answers[1:]; return }
+		w.push("05")
+		token := w.callback()["accessToken"]
+		time.Sleep(time.Second) // until the answer is in the log
+		w.profile(token)
+		w.do("GET", "/v1/default", "", "Authorization", token)
+		w.do("POST", "/v1/apps/requests", `{"phoneNumber":46701740605}`)
+		var got []string
+		for _, e := range w.events() {
+			got = append(got, fmt.Sprintf("%s %s %s %v %d", e.What, e.App, e.Phone, e.AppKey, e.Status))
+			if e.At.IsZero() || e.What == "push" && e.Status == 200 && e.RequestID == "" {
+				t.Errorf("%+v", e)
+			}
+		}
+		want := []string{
+			"push Lingon 46701740605 true 200", "callback Lingon  false 500", "callback Lingon  false 200",
+			"profile Lingon 46701740605 false 200", "profile   false 401", "push  46701740605 false 404",
+		}
+		if strings.Join(got, "\n") != strings.Join(want, "\n") {
+			t.Errorf("log\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
+		if _, log := w.do("GET", "/sim/log", ""); strings.Contains(log, token) || !strings.Contains(log, `"accessToken":"`+token[:6]+`..."`) {
+			t.Error("the log has a whole token, or none")
+		}
+	})
+}
+
+// Why a callback was not taken is in the log, without the address, whose path is
+// a secret.
+func TestLogSaysWhyNobodyAnswers(t *testing.T) {
+	inBubble(t, func(w *world) {
+		w.answer = func() (int, error) { return 0, errors.New("connection refused") }
+		w.push("05")
+		time.Sleep(time.Minute)
+		tries := 0
+		for _, e := range w.events() {
+			if e.What == "callback" {
+				if tries++; e.Status != 0 || e.Error != "connection refused" {
+					t.Errorf("%+v", e)
+				}
+			}
+		}
+		if tries != 4 {
+			t.Errorf("%d tries", tries)
+		}
+	})
+}
+
+// However much comes, what is kept has an end.
+func TestBounds(t *testing.T) {
+	inBubble(t, func(w *world) {
+		w.sim.http = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: 200, Body: http.NoBody, Request: r}, nil
+		})}
+		var token string
+		for i := range keptTokens + 10 {
+			req := w.sim.keep(&request{ID: fmt.Sprint(i), Number: fiction + "05", app: &w.sim.Apps[0]})
+			w.sim.decide(req, approve)
+			if i == 0 {
+				token = w.sim.tokens.keys[0]
+			}
+		}
+		for range keptTokens + 10 {
+			w.sdk("05", "")
+		}
+		for range 3 {
+			w.do("POST", "/v1/apps/requests", `{"phoneNumber":"`+strings.Repeat("4", 15<<10)+`"}`, "appKey", "key")
+			w.do("POST", "/v1/apps/requests", strings.Repeat("x", 1<<20), "appKey", "key")
+			w.do("POST", "/sim/open", `{"link":"`+goodLink+strings.Repeat("&x=y", 1000)+`"}`)
+		}
+		for what, n := range map[string][2]int{
+			"tokens": {len(w.sim.tokens.byKey), keptTokens}, "their keys": {len(w.sim.tokens.keys), keptTokens}, "codes": {len(w.sim.codes.byKey), keptTokens},
+			"requests": {len(w.sim.requests.byKey), 2000}, "events": {len(w.sim.log), keptEvents},
+		} {
+			if n[0] > n[1] || n[0] < n[1]/2 {
+				t.Errorf("%d %s, want at most %d", n[0], what, n[1])
+			}
+		}
+		if status, _ := w.profile(token); status != 401 {
+			t.Errorf("the oldest token: %d", status)
+		}
+		for _, e := range w.sim.log {
+			if len(e.Body) > keptBody || len(e.Phone) > keptText || len(e.Error) > keptText || len(e.Warnings) > maxWarnings {
+				t.Fatalf("%+v", e)
+			}
+		}
+	})
+}
+
+func TestTokensAreBearers(t *testing.T) {
+	inBubble(t, func(w *world) {
+		w.push("05")
+		access, native := w.callback()["accessToken"], w.nativeSignIn("05", "")
+		for path, token := range map[string]string{"/v1/default": access, "/v1/userinfo": native} {
+			for _, row := range []struct {
+				header string
+				status int
+			}{
+				{"Bearer " + token, 200}, {token, 401}, {"bearer " + token, 401}, {"Basic " + token, 401}, {"Bearer", 401}, {"Bearer ", 401}, {"", 401},
+				{"Bearer guess", 401}, {"Bearer " + token + "x", 401},
+			} {
+				if status, _ := w.do("GET", path, "", "Authorization", row.header); status != row.status {
+					t.Errorf("%s with %.12q: %d", path, row.header, status)
+				}
+			}
+			if status, _ := w.do("GET", path+"?access_token="+token, ""); status != 401 {
+				t.Errorf("%s: a token in the address: %d", path, status)
+			}
+		}
+		if status, _ := w.do("GET", "/v1/default", "", "Authorization", "Bearer "+native); status != 401 {
+			t.Errorf("a native token for a profile: %d", status)
+		}
+	})
+}
+
+// A page of another site cannot press the phone's buttons, open links or send
+// callbacks; a script of nobody's page can.
+func TestOtherSitesAreRefused(t *testing.T) {
+	inBubble(t, func(w *world) {
+		w.push("07")
+		id := w.pending("07")[0].RequestID
+		forms := map[string]string{
+			"/phone":      url.Values{"request": {id}, "decision": {approve}}.Encode(),
+			"/phone/open": url.Values{"link": {goodLink}}.Encode(),
+			"/sim/open":   `{"link":"` + goodLink + `"}`,
+			"/sim/requests/" + url.PathEscape(id) + "/approve": "",
+			"/sim/callback":     `{"body":{}}`,
+			"/sim/native/codes": url.Values{"phone": {fiction + "05"}, "code_challenge": {challengeOf(pkceVerifier)}}.Encode(),
+		}
+		for path, body := range forms {
+			for _, header := range [][2]string{{"Sec-Fetch-Site", "cross-site"}, {"Sec-Fetch-Site", "same-site"}, {"Origin", "https://evil.example"}} {
+				if status, _ := w.do("POST", path, body, "Content-Type", "application/x-www-form-urlencoded", header[0], header[1]); status != 403 {
+					t.Errorf("%s with %v: %d", path, header, status)
+				}
+			}
+		}
+		if n := len(w.deliveries()); n != 0 || len(w.pending("07")) != 1 {
+			t.Fatalf("%d callbacks", n)
+		}
+		for path, body := range forms {
+			if status, answer := w.do("POST", path, body, "Content-Type", "application/x-www-form-urlencoded", "Sec-Fetch-Site", "same-origin"); status >= 400 && status != 409 {
+				t.Errorf("%s from its own page: %d %s", path, status, answer)
+			}
+		}
+	})
+}

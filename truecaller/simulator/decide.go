@@ -1,0 +1,169 @@
+package simulator
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// request is one push, or one link that was opened.
+type request struct {
+	ID, State, Number string
+	app               *App
+	does              behaviour
+	Link              *Link    // of one-tap; nil for a push
+	Warnings          []string // about the link
+	base              string   // of one-tap: the simulator's own address
+	Received          time.Time
+	Decided           string // "", or what was decided
+}
+
+// What a person decides, or leaves.
+const (
+	approve = "approve"
+	decline = "decline"
+	another = "another" // the dialog's footer, of one-tap only
+	expire  = "expire"  // never decides; nothing is ever sent
+)
+
+// decidable says whether a request can be decided so by hand.
+func (r *request) decidable(decision string) bool {
+	return decision == approve || decision == decline || decision == expire || decision == another && r.Link != nil
+}
+
+// keep shows a request on its phone. A link that is opened again has its dialog
+// again, and not two.
+func (s *Simulator) keep(req *request) *request {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if before := s.requests.get(req.ID); before != nil && before.Decided == "" {
+		before.Decided = expire
+	}
+	s.requests.put(req.ID, req)
+	return req
+}
+
+// byItself decides later what the number decides by itself.
+func (s *Simulator) byItself(req *request) {
+	if d := req.does.decision; d != "" {
+		time.AfterFunc(req.does.after, func() { s.decide(req, d) })
+	}
+}
+
+// decide does what the person decides, once, and delivers what comes of it. It
+// says whether nobody had decided before.
+func (s *Simulator) decide(req *request, decision string) bool {
+	s.mu.Lock()
+	if req.Decided != "" {
+		s.mu.Unlock()
+		return false
+	}
+	req.Decided = decision
+	said := s.outcome(req)
+	s.mu.Unlock()
+	if said == nil {
+		return true
+	}
+	body := marshal(said)
+	for range max(1, req.does.callbacks) {
+		s.callback(req.app, body)
+	}
+	return true
+}
+
+// outcome is the callback's body (truecaller.md section 3); nil for none. The
+// caller holds the lock.
+func (s *Simulator) outcome(req *request) map[string]string {
+	said := map[string]string{"requestId": req.ID}
+	if req.State != "" {
+		said["state"] = req.State
+	}
+	switch req.Decided {
+	case approve:
+		said["accessToken"] = s.issue(req)
+		if req.Link != nil {
+			said["endpoint"] = req.base + "/v1/default"
+		}
+		if req.does.endpoint != "" {
+			said["endpoint"] = req.does.endpoint
+		}
+	case decline:
+		said["status"] = "user_rejected"
+	case another:
+		said["status"] = "use_another_number"
+	default:
+		return nil
+	}
+	return said
+}
+
+// issue makes the access token of an approval. The caller holds the lock.
+func (s *Simulator) issue(req *request) string {
+	t := &token{number: req.Number, kind: req.does.profile, person: 1, app: req.app.Name, expires: time.Now().Add(tokenLife),
+		fails: req.does.fails, status: req.does.tokenStatus}
+	if req.does.otherNumber {
+		t.number = fiction + "99"
+	}
+	if req.does.changes {
+		s.visits[req.Number]++
+		t.person = 1 + s.visits[req.Number]%2
+	}
+	access := base64.RawURLEncoding.EncodeToString(random(48))
+	s.tokens.put(access, t)
+	return access
+}
+
+// callback delivers a callback, and again when it was not answered, or with a 500,
+// as Truecaller's first documents say (truecaller.md section 1.6).
+func (s *Simulator) callback(app *App, body []byte) {
+	for try := range 4 {
+		if try > 0 {
+			select {
+			case <-time.After(time.Duration(try) * 500 * time.Millisecond):
+			case <-s.ctx.Done():
+				return
+			}
+		}
+		if status, err := s.post(app.Name, app.CallbackURL, body); err == nil && status != http.StatusInternalServerError {
+			return
+		}
+	}
+}
+
+// post sends a callback once.
+func (s *Simulator) post(app, url string, body []byte) (status int, err error) {
+	event := Event{What: "callback", App: app, Body: shortened(body)}
+	defer func() { s.record(event) }()
+	status, err = s.send(url, body)
+	if event.Status = status; err != nil {
+		event.Error = err.Error()
+	}
+	return status, err
+}
+
+func (s *Simulator) send(address string, body []byte) (status int, err error) {
+	r, err := http.NewRequestWithContext(s.ctx, http.MethodPost, address, bytes.NewReader(body))
+	if err != nil {
+		return 0, withoutURL(err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	answer, err := s.http.Do(r)
+	if err != nil {
+		return 0, withoutURL(err)
+	}
+	defer answer.Body.Close()
+	io.Copy(io.Discard, io.LimitReader(answer.Body, 64<<10)) // for the connection to be used again
+	return answer.StatusCode, nil
+}
+
+// withoutURL keeps the address, which has the app's secret in it, out of an error.
+func withoutURL(err error) error {
+	if at := (*url.Error)(nil); errors.As(err, &at) {
+		return at.Err
+	}
+	return err
+}
