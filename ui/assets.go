@@ -26,17 +26,27 @@ var staticFiles embed.FS
 const pathStatic = "/static/"
 
 type assets struct {
-	byName                      map[string]asset
-	style, script, solver, icon string // the names under which they are served
-	oneTap                      string
-	signIn                      string // the script of the sign-in page: script and more
-	logo                        string // "" for none
+	byName map[string]asset
+
+	// The names under which they are served.
+	style, icon string
+	logo        string // "" for none
+	script      string // of every page that has one
+	solver      string // of the sign-in page that has a challenge, beside its own
+	// signIn is the script of the sign-in page, one for what is on it, so that it is
+	// one request: script and more.
+	signIn map[signInParts]string
 }
+
+// signInParts is what a sign-in page has of its two ways in.
+type signInParts struct{ number, oneTap bool }
 
 type asset struct {
 	contentType   string
 	plain, zipped []byte
 }
+
+const javaScript = "text/javascript; charset=utf-8"
 
 // ownStyle is the operator's addition to the stylesheet.
 const ownStyle = "static/custom.css"
@@ -44,41 +54,39 @@ const ownStyle = "static/custom.css"
 func loadAssets(overrides fs.FS, logo *Image, groups string) (*assets, error) {
 	a := &assets{byName: map[string]asset{}}
 	files := sources{builtin: staticFiles, overrides: overrides}
-	for _, f := range []struct {
-		file, contentType string
-		name              *string
-	}{
-		{"app.css", "text/css; charset=utf-8", &a.style},
-		{"app.js", "text/javascript; charset=utf-8", &a.script},
-		{"challenge.js", "text/javascript; charset=utf-8", &a.solver},
-		{"onetap.js", "text/javascript; charset=utf-8", &a.oneTap},
-		{"icon.svg", "image/svg+xml", &a.icon},
+	var style, icon, script, solver, field, oneTap []byte
+	for file, plain := range map[string]*[]byte{
+		"app.css": &style, "icon.svg": &icon, "app.js": &script, "challenge.js": &solver, "field.js": &field, "onetap.js": &oneTap,
 	} {
-		plain, err := files.read("static/" + f.file)
-		if err != nil {
+		var err error
+		if *plain, err = files.read("static/" + file); err != nil {
 			return nil, fmt.Errorf("ui: %w", err)
 		}
-		if f.name == &a.style && overrides != nil {
-			switch own, err := fs.ReadFile(overrides, ownStyle); {
-			case err == nil:
-				plain = slices.Concat(plain, []byte("\n"), own)
-			case !errors.Is(err, fs.ErrNotExist):
-				return nil, fmt.Errorf("ui: overrides: %w", err)
-			}
-		}
-		*f.name = a.add(f.file, f.contentType, plain)
 	}
-	// One script for the page that people meet first, so that it is one request.
-	field, err := staticFiles.ReadFile("static/field.js")
-	if err != nil {
-		return nil, fmt.Errorf("ui: %w", err)
+	if overrides != nil {
+		switch own, err := fs.ReadFile(overrides, ownStyle); {
+		case err == nil:
+			style = slices.Concat(style, []byte("\n"), own)
+		case !errors.Is(err, fs.ErrNotExist):
+			return nil, fmt.Errorf("ui: overrides: %w", err)
+		}
 	}
 	table, err := json.Marshal(strings.TrimSpace(groups)) // which is also how JavaScript writes a text
 	if err != nil {
 		return nil, fmt.Errorf("ui: %w", err)
 	}
 	field = bytes.Replace(field, []byte("GROUPS"), table, 1)
-	a.signIn = a.add("signin.js", "text/javascript; charset=utf-8", slices.Concat(a.byName[a.script].plain, field))
+
+	a.style = a.add("app.css", "text/css; charset=utf-8", style)
+	a.icon = a.add("icon.svg", "image/svg+xml", icon)
+	a.script = a.add("app.js", javaScript, script)
+	a.solver = a.add("challenge.js", javaScript, solver)
+	a.signIn = map[signInParts]string{
+		{}:                           a.script,
+		{number: true}:               a.add("signin.js", javaScript, slices.Concat(script, field)),
+		{oneTap: true}:               a.add("onetap.js", javaScript, slices.Concat(script, oneTap)),
+		{number: true, oneTap: true}: a.add("signin.js", javaScript, slices.Concat(script, field, oneTap)),
+	}
 	if logo != nil {
 		a.logo = a.add("logo"+extensions[logo.Type], logo.Type, logo.Bytes)
 	}

@@ -66,7 +66,7 @@ func TestOneTapPage(t *testing.T) {
 	page := answer.Body.String()
 	for _, want := range []string{
 		`data-link="` + html.EscapeString(testLink("hi")) + `"`, `name="nonce" value="sealed-nonce"`, `name="lang" value="hi"`, `action="/onetap"`,
-		`id="phone"`, `id="submit"`, "/static/onetap-",
+		`id="phone"`, `id="submit"`, "/static/" + u.static.signIn[signInParts{number: true, oneTap: true}],
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("no %s:\n%s", want, page)

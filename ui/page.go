@@ -48,7 +48,6 @@ type page struct {
 	WaitsFor  bool                    // Wait says when it need not any more
 
 	OneTap      *oneTapPage // nil where there is none
-	Tap         string      // the script of one-tap, "" for none
 	Told        string      // what the script says; from the server in the gallery alone: absent, opened or declined
 	WithoutPush bool        // there is no number field
 
@@ -135,9 +134,8 @@ func webURL(raw string) string {
 
 // policy is what differs between the security headers of pages.
 type policy struct {
-	script     bool
-	signIn     bool   // a script that knows numbers too
-	solver     bool   // the challenge is solved by a script of its own
+	script     string // the name of the page's script, "" for none
+	solver     string // and of the one that solves its challenge
 	connect    bool   // the script asks the server
 	logo       string // a URL, "" for none
 	formAction string // beside 'self'; "" for none
@@ -157,7 +155,7 @@ func (p policy) contentSecurityPolicy(nonce string) string {
 		b.WriteByte(' ')
 		b.WriteString(origin)
 	}
-	if p.script {
+	if p.script != "" {
 		b.WriteString("; script-src 'nonce-")
 		b.WriteString(nonce)
 		b.WriteByte('\'')
@@ -244,15 +242,7 @@ func (u *UI) show(w http.ResponseWriter, r *http.Request, in voice, name string,
 	if p.Accent = accentStyle(p.Client.Accent); p.Accent == "" {
 		p.Accent = accentStyle(u.Brand.Accent)
 	}
-	if pol.script {
-		p.Script = u.static.script
-	}
-	if pol.signIn {
-		p.Script = u.static.signIn
-	}
-	if pol.solver {
-		p.Solver = u.static.solver
-	}
+	p.Script, p.Solver = pol.script, pol.solver
 	p.Lang, p.Dir = in.Tag, in.Dir
 	p.Switch = u.switcherFor(r, in, name, &p)
 	if p.Client.own {

@@ -21,9 +21,6 @@ func (u *UI) SignIn(w http.ResponseWriter, r *http.Request, v provider.SignInVie
 	in := u.in(r, v.UILocales)
 	p := page{Client: showClient(v.Client), App: v.App, Request: v.Request, Phone: v.Phone, WithoutPush: v.WithoutPush,
 		OneTap: oneTapOn(r, v.OneTap, in.Tag), Manual: !isWeb(v.FormAction)}
-	if p.OneTap != nil {
-		p.Tap = u.static.oneTap
-	}
 	p.setCountry(r, in.countries(), v.Region, v.Countries)
 	status := http.StatusOK
 	now, patience := time.Now(), false
@@ -49,8 +46,12 @@ func (u *UI) SignIn(w http.ResponseWriter, r *http.Request, v provider.SignInVie
 	case v.Challenge != nil && !v.Challenge.Without.IsZero():
 		p.WaitsFor, p.Wait = true, waitUntil(now, v.Challenge.Without)
 	}
-	u.show(w, r, in, "signin", status, p,
-		policy{script: true, signIn: !v.WithoutPush, solver: v.Challenge != nil, connect: p.OneTap != nil, logo: p.Client.Logo, formAction: v.FormAction})
+	pol := policy{script: u.static.signIn[signInParts{number: !v.WithoutPush, oneTap: p.OneTap != nil}],
+		connect: p.OneTap != nil, logo: p.Client.Logo, formAction: v.FormAction}
+	if v.Challenge != nil {
+		pol.solver = u.static.solver
+	}
+	u.show(w, r, in, "signin", status, p, pol)
 }
 
 // waits says whether the sentence of a problem says how long to wait.
@@ -104,7 +105,7 @@ func (u *UI) waiting(w http.ResponseWriter, r *http.Request, v provider.AttemptV
 		p.Truecaller = openTruecaller
 	}
 	u.show(w, r, in, "waiting", http.StatusOK, p,
-		policy{script: true, connect: true, logo: p.Client.Logo, formAction: v.FormAction})
+		policy{script: u.static.script, connect: true, logo: p.Client.Logo, formAction: v.FormAction})
 }
 
 // approved leads to the client after a success.
@@ -175,7 +176,7 @@ func (u *UI) FormPost(w http.ResponseWriter, r *http.Request, action string, fie
 		return
 	}
 	u.show(w, r, u.in(r, nil), "formpost", http.StatusOK, page{Action: template.URL(action), Fields: fields},
-		policy{script: true, forms: anywhere(action), referrer: "strict-origin"})
+		policy{script: u.static.script, forms: anywhere(action), referrer: "strict-origin"})
 }
 
 // anywhere is the form-action for a form that leads to a client at once. The
