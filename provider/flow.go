@@ -191,7 +191,9 @@ func (p *Provider) View(ctx context.Context, id login.ID, browser string) (Attem
 }
 
 // Watch implements Flow.
-func (p *Provider) Watch(id login.ID) (<-chan struct{}, func()) { return p.Engine.Watch(id) }
+func (p *Provider) Watch(id login.ID, browser string) login.Watcher {
+	return p.Engine.Watch(id, browser)
+}
 
 // Purposes of what is derived from an attempt that is being finished.
 const (

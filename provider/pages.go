@@ -268,10 +268,9 @@ type Flow interface {
 	// one that started it, login.ErrNotFound when there is no such attempt.
 	View(ctx context.Context, id login.ID, browser string) (AttemptView, error)
 
-	// Watch returns a channel that receives a hint after each change of the
-	// attempt, and a function that ends it. It costs nothing durable. The
-	// caller looks at View after each hint.
-	Watch(id login.ID) (<-chan struct{}, func())
+	// Watch watches an attempt for a browser, "" for none. It costs nothing
+	// durable. The caller looks at View after each hint.
+	Watch(id login.ID, browser string) login.Watcher
 
 	// Continue uses an approved attempt, once (approved -> done).
 	// login.ErrState when it is not approved. session is the cookie of the

@@ -66,7 +66,7 @@ type Attempts interface {
 	Native(ctx context.Context, s login.StartNative, made func(login.Attempt, truecaller.Profile) grant.Redemption) (login.Attempt, error)
 	Cancel(ctx context.Context, id login.ID, browser string) error
 	Abandon(ctx context.Context, id login.ID, browser string, why login.Reason) error
-	Watch(id login.ID) (<-chan struct{}, func())
+	Watch(id login.ID, browser string) login.Watcher
 	AgainAt(a login.Attempt) time.Time
 	NetworkTries(ctx context.Context, network string, solved bool) (login.Tries, error)
 }

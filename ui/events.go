@@ -36,6 +36,9 @@ func (h handlers) status(w http.ResponseWriter, r *http.Request) {
 // quiet stream it repeats itself, so that proxies keep the connection, both ends
 // notice when it is lost, and a change whose hint got lost is seen.
 //
+// It also names the other attempts of the same browser that change: a browser has
+// six connections to a server over HTTP/1.1, so that one page listens for all.
+//
 // Ten thousand pages may wait. Over HTTP/1.1 each costs a small goroutine and a
 // socket: the handler takes the connection over and returns, which frees what
 // the server keeps for a request, four times as much. HTTP/2 has no connection
@@ -47,10 +50,10 @@ func (h handlers) events(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	f := &follower{handlers: h, id: id, browser: h.Cookies.Browser(r)}
-	f.hints, f.leave = h.flow.Watch(id) // before the first look, so that no change is missed
+	f.watcher = h.flow.Watch(id, f.browser) // before the first look, so that no change is missed
 	view, err := h.flow.View(r.Context(), id, f.browser)
 	if err != nil {
-		f.leave()
+		f.watcher.End()
 		h.refuse(w, r, err)
 		return
 	}
@@ -75,8 +78,7 @@ type follower struct {
 	handlers
 	id      login.ID
 	browser string
-	hints   <-chan struct{}
-	leave   func()
+	watcher login.Watcher
 }
 
 // overConn writes to a connection of its own: the first event at once, the others
@@ -90,7 +92,7 @@ func (f *follower) overConn(conn net.Conn, first []byte, last bool) {
 		_, err := conn.Write(b)
 		return err
 	}
-	end := func() { f.leave(); conn.Close() }
+	end := func() { f.watcher.End(); conn.Close() }
 	if err := send(first); err != nil || last {
 		end()
 		return
@@ -104,7 +106,7 @@ func (f *follower) overConn(conn net.Conn, first []byte, last bool) {
 // overResponse writes to a response of the server's. The server's own limits are
 // for requests that end; where they cannot be changed, there are none.
 func (f *follower) overResponse(w http.ResponseWriter, r *http.Request, control *http.ResponseController, view provider.AttemptView) {
-	defer f.leave()
+	defer f.watcher.End()
 	send := func(b []byte) error {
 		control.SetWriteDeadline(time.Now().Add(f.patience))
 		defer control.SetWriteDeadline(time.Time{}) // in HTTP/2 it would end a quiet stream
@@ -132,7 +134,7 @@ func (f *follower) follow(ctx context.Context, send func([]byte) error) {
 			return
 		case <-f.draining:
 			return
-		case <-f.hints:
+		case <-f.watcher.Hints:
 		case <-beat.C:
 		}
 		// To look and to write goes deep, into the store, ciphers and the network. A
@@ -164,7 +166,13 @@ func (f *follower) tell(ctx context.Context, send func([]byte) error) (more bool
 		}
 		return false
 	}
-	return send(appendEvent(nil, view, time.Now())) == nil && !last(view)
+	var b []byte
+	for _, id := range f.watcher.Others() {
+		b = append(b, "event: other\ndata: "...)
+		b = append(b, id...)
+		b = append(b, "\n\n"...)
+	}
+	return send(appendEvent(b, view, time.Now())) == nil && !last(view)
 }
 
 // maxTellers is how many pages are told at a time.

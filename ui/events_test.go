@@ -105,6 +105,28 @@ func TestEventsSayTheStateAtOnceAndAtEachChange(t *testing.T) {
 	})
 }
 
+// One page listens for all of its browser's: it hears which others have changed,
+// and no more about them.
+func TestEventsNameTheOtherAttemptsThatChange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		s, ended := w.watch(ctx)
+		synctest.Wait()
+		w.flow.mu.Lock()
+		w.flow.others = []login.ID{"BBBBBBBBBBBBBBBBBBBBBB", "CCCCCCCCCCCCCCCCCCCCCC"}
+		w.flow.mu.Unlock()
+		w.flow.move(login.Waiting, "") // which hints
+		synctest.Wait()
+		const want = "event: other\ndata: BBBBBBBBBBBBBBBBBBBBBB\n\nevent: other\ndata: CCCCCCCCCCCCCCCCCCCCCC\n\nretry: 2000\ndata: {\"state\":\"waiting\","
+		if got := s.events(); len(got) != 2 || !strings.HasPrefix(got[1], want) || over(ended) {
+			t.Errorf("%q, ended %v", got, over(ended))
+		}
+		cancel()
+		<-ended
+	})
+}
+
 func TestEventsEndWithTheAttempt(t *testing.T) {
 	for _, state := range []login.State{login.Approved, login.Done, login.Rejected, login.Expired, login.Failed} {
 		synctest.Test(t, func(t *testing.T) {
@@ -261,11 +283,11 @@ func TestATakenConnectionThatIsStuckEnds(t *testing.T) {
 		ours, theirs := net.Pipe() // nobody reads from theirs
 		defer theirs.Close()
 		left := false
-		f := &follower{handlers: handlers{w.ui, w.flow}, id: ourID, browser: ourBrowser, leave: func() { left = true }}
+		f := &follower{handlers: handlers{w.ui, w.flow}, id: ourID, browser: ourBrowser, watcher: login.Watcher{End: func() { left = true }}}
 		started := time.Now()
 		f.overConn(ours, []byte("data: x\n\n"), false)
 		if took := time.Since(started); took != 10*time.Second || !left {
-			t.Errorf("it took %s, and leave was called: %v", took, left)
+			t.Errorf("it took %s, and the watcher was ended: %v", took, left)
 		}
 	})
 }
@@ -320,7 +342,7 @@ func TestAWaitingPageKeepsASmallStack(t *testing.T) {
 		hints := make(chan struct{}, 1)
 		hints <- struct{}{}
 		told.Add(1)
-		f := &follower{handlers: handlers{w.ui, oddFlow{w.flow, func() { deep(30) }}}, id: ourID, browser: ourBrowser, hints: hints}
+		f := &follower{handlers: handlers{w.ui, oddFlow{w.flow, func() { deep(30) }}}, id: ourID, browser: ourBrowser, watcher: login.Watcher{Hints: hints, Others: func() []login.ID { return nil }}}
 		ended.Go(func() { f.follow(ctx, func([]byte) error { told.Done(); return nil }) })
 	}
 	told.Wait()

@@ -34,7 +34,8 @@ type fakeFlow struct {
 	finished  provider.Finished
 	left      provider.Response
 	watchers  map[chan struct{}]bool
-	failure   error // of View
+	others    []login.ID // of each watcher
+	failure   error      // of View
 }
 
 const (
@@ -114,15 +115,25 @@ func (f *fakeFlow) View(_ context.Context, id login.ID, browser string) (provide
 	return f.view, nil
 }
 
-func (f *fakeFlow) Watch(login.ID) (<-chan struct{}, func()) {
+func (f *fakeFlow) Watch(login.ID, string) login.Watcher {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	w := make(chan struct{}, 1)
-	f.watchers[w] = true
-	return w, func() {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		delete(f.watchers, w)
+	hints := make(chan struct{}, 1)
+	f.watchers[hints] = true
+	return login.Watcher{
+		Hints: hints,
+		Others: func() []login.ID {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			others := f.others
+			f.others = nil
+			return others
+		},
+		End: func() {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			delete(f.watchers, hints)
+		},
 	}
 }
 

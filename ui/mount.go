@@ -18,7 +18,7 @@ type Flow interface {
 	StartOneTap(ctx context.Context, s provider.OneTapSubmission) (provider.OneTapStarted, error)
 	NewOneTap(ctx context.Context, request string) (*provider.OneTapView, error)
 	View(ctx context.Context, id login.ID, browser string) (provider.AttemptView, error)
-	Watch(id login.ID) (<-chan struct{}, func())
+	Watch(id login.ID, browser string) login.Watcher
 	Continue(ctx context.Context, id login.ID, browser, session string) (provider.Finished, error)
 	Cancel(ctx context.Context, id login.ID, browser string) error
 	Again(ctx context.Context, id login.ID, browser string) (provider.SignInView, error)

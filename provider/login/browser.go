@@ -62,7 +62,7 @@ func (e *Engine) Finish(ctx context.Context, id ID, browser, replaces string, ma
 	if err != nil {
 		return Attempt{}, err
 	}
-	e.hub.settle(id)
+	e.hub.settle(a)
 	e.audit(ctx, eventDone, a)
 	return a, nil
 }
@@ -94,22 +94,26 @@ func (e *Engine) stop(ctx context.Context, id ID, browser string, why Reason) er
 	if err != nil {
 		return err
 	}
-	e.hub.settle(id)
+	e.hub.settle(a)
 	e.audit(ctx, eventRejected, a)
 	return nil
 }
 
-// Watch returns a channel that receives a hint after each change of the attempt
-// that a person can see, and when its time is over, and a function that ends
-// it. Look at the attempt after Watch and after each hint. A hint is never more
-// than that: it says nothing to whoever does not own the attempt.
-func (e *Engine) Watch(id ID) (<-chan struct{}, func()) {
-	var end time.Time
+// Watch watches the attempt for a browser with this secret in its cookie, "" for
+// none. Look at the attempt after Watch and after each hint. A hint is never more
+// than that: it says nothing to whoever does not own the attempt, and which other
+// attempts have changed is told of those alone that the same secret has started
+// (invariant 2).
+func (e *Engine) Watch(id ID, browser string) Watcher {
 	a, err := e.Store.Attempt(context.Background(), id)
-	if err == nil && !a.State.Terminal() {
-		end = a.Expires
+	if err != nil {
+		a = Attempt{ID: id}
 	}
-	return e.hub.watch(id, end)
+	var hash browserHash
+	if browser != "" {
+		hash = sha256.Sum256([]byte(browser))
+	}
+	return e.hub.watch(a, hash)
 }
 
 // Watching is the number of attempts that this process keeps in memory: those

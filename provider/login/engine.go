@@ -184,7 +184,7 @@ func (e *Engine) Start(ctx context.Context, s Start) (Attempt, error) {
 		return Attempt{}, err
 	}
 	e.audit(ctx, eventStarted, a)
-	e.hub.expect(a.ID, a.Expires)
+	e.hub.expect(a)
 
 	requestID, err := e.Pusher.Push(ctx, permit, app, s.Number, state)
 	return e.pushed(ctx, a, requestID, err)
@@ -250,7 +250,7 @@ func (e *Engine) StartOneTap(ctx context.Context, s StartOneTap) (Attempt, error
 		return Attempt{}, err
 	}
 	e.audit(ctx, eventStarted, a)
-	e.hub.expect(a.ID, a.Expires)
+	e.hub.expect(a)
 	if e.Arrived != nil {
 		e.Arrived(ctx, s.Nonce)
 	}
@@ -298,7 +298,7 @@ func (e *Engine) pushed(ctx context.Context, a Attempt, requestID string, err er
 	if err != nil {
 		return Attempt{}, err
 	}
-	e.hub.settle(a.ID)
+	e.hub.settle(a)
 	e.audit(ctx, eventFailed, ended)
 	return ended, nil
 }

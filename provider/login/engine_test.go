@@ -84,8 +84,7 @@ func TestInvariant1_OnlyAnAcceptedNumberWrites(t *testing.T) {
 	before := w.store.Stats().Commits
 	for range 100 {
 		w.engine.Get(t.Context(), "nobody", browser)
-		_, end := w.engine.Watch("nobody")
-		end()
+		w.engine.Watch("nobody", browser).End()
 		if expected, err := w.engine.Expects(t.Context(), truecaller.Callback{State: "guess", RequestID: "request", AccessToken: "t"}); expected || err != nil {
 			t.Fatalf("expects a stranger's callback: %v, %v", expected, err)
 		}

@@ -1,78 +1,108 @@
 package login
 
 import (
+	"crypto/sha256"
+	"slices"
 	"sync"
 	"time"
 )
 
-// maxWatchers is how many pages may wait for one attempt. With one more, the
-// oldest gets no more hints, and is left to what it does by itself.
-const maxWatchers = 16
+const (
+	// maxWatchers is how many pages may watch one attempt, and how many one
+	// browser's others. With one more, the oldest gets no more hints, and is left
+	// to what it does by itself.
+	maxWatchers = 16
+	// maxOthers is how many other attempts a watcher that takes nothing is told of.
+	maxOthers = 256
+)
 
-// hub wakes the pages that wait for attempts. A hint carries nothing: whoever
-// receives one looks at the record. Hints to a watcher that has not taken the
-// last one are merged. It also knows when each live attempt's time is over.
+// Watcher hears of changes that a person can see.
+type Watcher struct {
+	// Hints receives after each change of the attempt, when its time is over, and
+	// after each change of another attempt of the same browser. A hint carries
+	// nothing: whoever receives one looks at the record. Hints are merged until
+	// they are taken.
+	Hints <-chan struct{}
+	// Others takes the browser's other attempts that have changed, the oldest
+	// change first. One page can thus wait for all pages of its browser.
+	Others func() []ID
+	// End ends it. Ending it twice is harmless.
+	End func()
+}
+
+// hub wakes the pages that wait for attempts. It also knows when each live
+// attempt's time is over.
 type hub struct {
 	over func(ID) // called once when an attempt's time is over
 
 	mu       sync.Mutex
 	attempts map[ID]*waiting
+	browsers map[browserHash][]*watcher
 }
+
+// browserHash is the SHA-256 of a browser cookie's secret; zero for no browser.
+type browserHash = [sha256.Size]byte
 
 // waiting is kept while an attempt is live or somebody watches it.
 type waiting struct {
-	watchers []chan struct{}
+	watchers []*watcher
 	timer    *time.Timer // nil once the attempt has ended
 }
 
-func newHub(over func(ID)) *hub { return &hub{over: over, attempts: map[ID]*waiting{}} }
-
-// expect remembers that the attempt lives until end.
-func (h *hub) expect(id ID, end time.Time) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.at(id).expect(h, id, end)
+// watcher is one page.
+type watcher struct {
+	id      ID
+	browser browserHash
+	hints   chan struct{}
+	others  []ID
 }
 
-// watch adds a watcher of an attempt that lives until end, zero when it has
-// ended already.
-func (h *hub) watch(id ID, end time.Time) (<-chan struct{}, func()) {
-	c := make(chan struct{}, 1)
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	w := h.at(id)
-	if len(w.watchers) == maxWatchers {
-		w.watchers = append(w.watchers[:0], w.watchers[1:]...)
-	}
-	w.watchers = append(w.watchers, c)
-	if !end.IsZero() {
-		w.expect(h, id, end)
-	}
-	return c, func() { h.leave(id, c) }
+func newHub(over func(ID)) *hub {
+	return &hub{over: over, attempts: map[ID]*waiting{}, browsers: map[browserHash][]*watcher{}}
 }
 
-// wake gives each watcher of the attempt a hint.
-func (h *hub) wake(id ID) {
+// expect remembers that the attempt lives until its end.
+func (h *hub) expect(a Attempt) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if w := h.attempts[id]; w != nil {
-		w.hint()
+	h.at(a.ID).expect(h, a)
+}
+
+// watch adds a watcher of an attempt, for the browser with this hash. The attempt
+// has only its ID where it is unknown.
+func (h *hub) watch(a Attempt, browser browserHash) Watcher {
+	w := &watcher{id: a.ID, browser: browser, hints: make(chan struct{}, 1)}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	at := h.at(a.ID)
+	at.watchers = withWatcher(at.watchers, w)
+	if !a.Expires.IsZero() && !a.State.Terminal() {
+		at.expect(h, a)
 	}
+	if browser != (browserHash{}) {
+		h.browsers[browser] = withWatcher(h.browsers[browser], w)
+	}
+	return Watcher{Hints: w.hints, Others: func() []ID { return h.take(w) }, End: func() { h.leave(w) }}
+}
+
+// wake gives a hint to each watcher of the attempt, and of its browser.
+func (h *hub) wake(a Attempt) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.hint(a.ID, a.Browser)
 }
 
 // settle is wake for an attempt that has ended: nobody waits for its time any
 // more.
-func (h *hub) settle(id ID) {
+func (h *hub) settle(a Attempt) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if w := h.attempts[id]; w != nil {
-		if w.timer != nil {
-			w.timer.Stop()
-			w.timer = nil
-		}
-		w.hint()
-		h.tidy(id, w)
+	if at := h.attempts[a.ID]; at != nil && at.timer != nil {
+		at.timer.Stop()
+		at.timer = nil
 	}
+	h.hint(a.ID, a.Browser)
+	h.tidy(a.ID)
 }
 
 func (h *hub) size() int {
@@ -85,57 +115,85 @@ func (h *hub) watchers() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	n := 0
-	for _, w := range h.attempts {
-		n += len(w.watchers)
+	for _, at := range h.attempts {
+		n += len(at.watchers)
 	}
 	return n
 }
 
-func (h *hub) leave(id ID, c chan struct{}) {
+func (h *hub) take(w *watcher) []ID {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	w := h.attempts[id]
-	if w == nil {
-		return
+	ids := w.others
+	w.others = nil
+	return ids
+}
+
+func (h *hub) leave(w *watcher) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	is := func(other *watcher) bool { return other == w }
+	if at := h.attempts[w.id]; at != nil {
+		at.watchers = slices.DeleteFunc(at.watchers, is)
+		h.tidy(w.id)
 	}
-	for i := range w.watchers {
-		if w.watchers[i] == c {
-			w.watchers = append(w.watchers[:i], w.watchers[i+1:]...)
-			break
+	if left := slices.DeleteFunc(h.browsers[w.browser], is); len(left) > 0 {
+		h.browsers[w.browser] = left
+	} else {
+		delete(h.browsers, w.browser)
+	}
+}
+
+func (h *hub) hint(id ID, browser browserHash) {
+	if at := h.attempts[id]; at != nil {
+		for _, w := range at.watchers {
+			w.hint()
 		}
 	}
-	h.tidy(id, w)
+	for _, w := range h.browsers[browser] { // nobody watches for no browser
+		if w.id != id && len(w.others) < maxOthers && !slices.Contains(w.others, id) {
+			w.others = append(w.others, id)
+			w.hint()
+		}
+	}
 }
 
 func (h *hub) at(id ID) *waiting {
-	w := h.attempts[id]
-	if w == nil {
-		w = &waiting{}
-		h.attempts[id] = w
+	at := h.attempts[id]
+	if at == nil {
+		at = &waiting{}
+		h.attempts[id] = at
 	}
-	return w
+	return at
 }
 
-func (h *hub) tidy(id ID, w *waiting) {
-	if len(w.watchers) == 0 && w.timer == nil {
+func (h *hub) tidy(id ID) {
+	if at := h.attempts[id]; at != nil && len(at.watchers) == 0 && at.timer == nil {
 		delete(h.attempts, id)
 	}
 }
 
-func (w *waiting) expect(h *hub, id ID, end time.Time) {
-	if w.timer == nil {
-		w.timer = time.AfterFunc(time.Until(end), func() {
+func (at *waiting) expect(h *hub, a Attempt) {
+	if at.timer == nil {
+		id, browser := a.ID, a.Browser // and not all of the attempt
+		at.timer = time.AfterFunc(time.Until(a.Expires), func() {
 			h.over(id)
-			h.settle(id)
+			h.settle(Attempt{ID: id, Browser: browser})
 		})
 	}
 }
 
-func (w *waiting) hint() {
-	for _, c := range w.watchers {
-		select {
-		case c <- struct{}{}:
-		default:
-		}
+// withWatcher adds one, in the place of the oldest when there are too many.
+func withWatcher(all []*watcher, w *watcher) []*watcher {
+	if len(all) == maxWatchers {
+		all = slices.Delete(all, 0, 1)
+	}
+	return append(all, w)
+}
+
+func (w *watcher) hint() {
+	select {
+	case w.hints <- struct{}{}:
+	default:
 	}
 }

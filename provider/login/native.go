@@ -76,8 +76,8 @@ func (e *Engine) Native(ctx context.Context, s StartNative, made func(Attempt, t
 	if err != nil {
 		return Attempt{}, err
 	}
-	e.hub.expect(a.ID, a.Expires)
-	defer e.hub.settle(a.ID)
+	e.hub.expect(a)
+	defer e.hub.settle(a)
 	profile, err := e.nativeProfile(ctx, permit, a, app, s)
 	// What has become of the attempt is noted also when the caller has gone.
 	ctx = context.WithoutCancel(ctx)

@@ -52,10 +52,10 @@ func TestOneTap(t *testing.T) {
 	if w.locked() {
 		t.Error("a number is locked, and none is known")
 	}
-	hints, done := w.engine.Watch(a.ID)
-	defer done()
+	watcher := w.engine.Watch(a.ID, browser)
+	defer watcher.End()
 	w.must(w.engine.Progress(t.Context(), w.tapped(status("flow_invoked"))))
-	<-hints
+	<-watcher.Hints
 	if w.record(a.ID).Invoked.IsZero() {
 		t.Error("flow_invoked is not noted")
 	}

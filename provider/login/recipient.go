@@ -64,7 +64,7 @@ func (e *Engine) Progress(ctx context.Context, d truecaller.Delivery) error {
 	if err != nil {
 		return e.ignore(ctx, d, a, err)
 	}
-	e.hub.settle(a.ID)
+	e.hub.settle(a)
 	e.audit(ctx, eventRejected, ended)
 	return nil
 }
@@ -83,7 +83,7 @@ func (e *Engine) opened(ctx context.Context, d truecaller.Delivery) error {
 	e.Store.NoteAttempt(ctx, a.ID, func(a *Attempt) (Effects, error) {
 		return Effects{}, a.invoked(d, now)
 	})
-	e.hub.wake(a.ID)
+	e.hub.wake(a)
 	e.audit(ctx, eventInvoked, a)
 	return e.drop(ctx, d)
 }
@@ -149,11 +149,11 @@ func (e *Engine) Profile(ctx context.Context, d truecaller.Delivery, p truecalle
 		return e.ignore(ctx, d, a, err)
 	}
 	if decided.State != Approved {
-		e.hub.settle(a.ID)
+		e.hub.settle(a)
 		e.audit(ctx, eventFailed, decided)
 		return nil
 	}
-	e.hub.wake(a.ID)
+	e.hub.wake(a)
 	if changedHands {
 		e.audit(ctx, eventChangedHands, decided)
 	}
@@ -183,7 +183,7 @@ func (e *Engine) Failed(ctx context.Context, d truecaller.Delivery, cause error)
 		return e.ignore(ctx, d, a, err)
 	}
 	if after.State == Failed {
-		e.hub.settle(a.ID)
+		e.hub.settle(a)
 		e.audit(ctx, eventFailed, after)
 	}
 	return nil

@@ -2,6 +2,7 @@ package login_test
 
 import (
 	"runtime"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -38,36 +39,60 @@ func TestWatchersAreHintedAtEachChange(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			w := newWorld(t)
 			a := w.start()
-			first, endFirst := w.engine.Watch(a.ID)
-			second, endSecond := w.engine.Watch(a.ID)
-			other, endOther := w.engine.Watch("another")
-			defer endSecond()
-			defer endOther()
-			if hinted(first) || hinted(second) {
+			first, second := w.engine.Watch(a.ID, browser), w.engine.Watch(a.ID, browser)
+			other := w.engine.Watch("another", "of another browser")
+			defer second.End()
+			defer other.End()
+			if hinted(first.Hints) || hinted(second.Hints) {
 				t.Error("a hint before any change")
 			}
-			endFirst()
-			endFirst() // ending twice is harmless
+			first.End()
+			first.End() // ending twice is harmless
 			step(w, a)
-			if hinted(first) || !hinted(second) || hinted(other) {
+			if hinted(first.Hints) || !hinted(second.Hints) || hinted(other.Hints) {
 				t.Error("the wrong watchers were hinted")
 			}
-			if hinted(second) {
+			if hinted(second.Hints) {
 				t.Error("one change gave two hints")
+			}
+			if ids := second.Others(); ids != nil {
+				t.Errorf("the attempt itself is called another: %v", ids)
 			}
 		})
 	}
 	t.Run("done", func(t *testing.T) {
 		w := newWorld(t)
 		a := w.start()
-		c, end := w.engine.Watch(a.ID)
-		defer end()
+		watcher := w.engine.Watch(a.ID, browser)
+		defer watcher.End()
 		w.approve()
 		w.finish(a.ID) // two changes, one hint that is not taken: they are merged
-		if !hinted(c) || hinted(c) {
+		if !hinted(watcher.Hints) || hinted(watcher.Hints) {
 			t.Error("hints are not merged")
 		}
 	})
+}
+
+// A page may wait for all pages of its browser. It is told which of their attempts
+// have changed, once for each until it looks, and of no other browser's.
+func TestInvariant2_AWatcherHearsOfItsBrowsersAttemptsAlone(t *testing.T) {
+	w := newWorld(t)
+	mine, other, none := w.engine.Watch("mine", browser), w.engine.Watch("other", "another browser's secret"), w.engine.Watch("none", "")
+	defer mine.End()
+	defer other.End()
+	defer none.End()
+	a := w.start()
+	w.approve()
+	w.finish(a.ID)
+	if !hinted(mine.Hints) || !slices.Equal(mine.Others(), []login.ID{a.ID}) {
+		t.Error("the browser's own page has not heard")
+	}
+	if mine.Others() != nil {
+		t.Error("it is told twice")
+	}
+	if hinted(other.Hints) || other.Others() != nil || hinted(none.Hints) || none.Others() != nil {
+		t.Error("a page of another browser has heard")
+	}
 }
 
 // When the time is over a waiting page is told so, also after a restart and for
@@ -81,16 +106,17 @@ func TestWatchersAreHintedWhenTheTimeIsOver(t *testing.T) {
 			if restart {
 				w.restart()
 			}
-			c, end := w.engine.Watch(a.ID)
-			defer end()
+			watcher, listener := w.engine.Watch(a.ID, browser), w.engine.Watch("another", browser)
+			defer watcher.End()
+			defer listener.End()
 			time.Sleep(4*time.Minute - 1)
 			synctest.Wait()
-			if hinted(c) {
+			if hinted(watcher.Hints) || hinted(listener.Hints) {
 				t.Error("a hint too early")
 			}
 			time.Sleep(time.Nanosecond)
 			synctest.Wait()
-			if !hinted(c) {
+			if !hinted(watcher.Hints) || !hinted(listener.Hints) || !slices.Equal(listener.Others(), []login.ID{a.ID}) {
 				t.Error("no hint when the time was over")
 			}
 			w.expect(a.ID, login.Expired, login.NoReason)
@@ -103,27 +129,31 @@ func TestWatchersAreHintedWhenTheTimeIsOver(t *testing.T) {
 func TestWatchersAreBounded(t *testing.T) {
 	w := newWorld(t)
 	a := w.start()
-	var all []<-chan struct{}
-	var ends []func()
+	var all, listeners []login.Watcher
 	for range 40 {
-		c, end := w.engine.Watch(a.ID)
-		all, ends = append(all, c), append(ends, end)
+		all = append(all, w.engine.Watch(a.ID, ""))
+		listeners = append(listeners, w.engine.Watch("another", browser))
 	}
 	w.approve()
-	n := 0
-	for _, c := range all {
-		if hinted(c) {
-			n++
+	for what, watchers := range map[string][]login.Watcher{"pages of the attempt": all, "pages of its browser": listeners} {
+		n := 0
+		for _, watcher := range watchers {
+			if hinted(watcher.Hints) {
+				n++
+			}
+		}
+		if n != 16 {
+			t.Errorf("%d of 40 %s were hinted, want the last 16", n, what)
 		}
 	}
-	if n != 16 {
-		t.Errorf("%d of 40 were hinted, want the last 16", n)
+	for _, watcher := range listeners {
+		watcher.End()
 	}
 	if w.engine.Watching() != 1 {
 		t.Errorf("%d attempts are watched", w.engine.Watching())
 	}
-	for _, end := range ends {
-		end()
+	for _, watcher := range all {
+		watcher.End()
 	}
 	w.finish(a.ID)
 	if n := w.engine.Watching(); n != 0 {
@@ -143,23 +173,22 @@ func TestTenThousandWaitingPages(t *testing.T) {
 		return m.HeapAlloc
 	}
 	before := heap()
-	var ends []func()
+	var all []login.Watcher
 	for i := range pages {
-		_, end := w.engine.Watch(login.ID(rune(i)))
-		ends = append(ends, end)
+		all = append(all, w.engine.Watch(login.ID(rune(i)), string(rune(i))))
 	}
 	a := w.start()
-	c, end := w.engine.Watch(a.ID)
-	defer end()
+	watcher := w.engine.Watch(a.ID, browser)
+	defer watcher.End()
 	if cost := (heap() - before) / pages; cost > 2048 {
 		t.Errorf("a watcher costs %d bytes", cost)
 	}
 	w.approve()
-	if !hinted(c) {
+	if !hinted(watcher.Hints) {
 		t.Error("no hint")
 	}
-	for _, end := range ends {
-		end()
+	for _, watcher := range all {
+		watcher.End()
 	}
 	if n := w.engine.Watching(); n != 1 {
 		t.Errorf("%d attempts are still remembered", n)

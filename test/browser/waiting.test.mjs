@@ -104,6 +104,59 @@ waits('the page sleeps while the phone approves', '46701740656', async (page, co
   assert.equal((await claims(page)).phone_number, '+46701740656');
 });
 
+// One visible tab listens for all tabs of the browser, and hands that over when it goes.
+test('two hundred tabs would share one stream: the visible tab listens for the hidden ones', { timeout: 90_000 }, async () => {
+  const context = await browser.newContext();
+  // A browser without a screen shows all its tabs; so the page is told otherwise.
+  await context.addInitScript(() => {
+    let hidden = false;
+    Object.defineProperty(Document.prototype, 'hidden', { get: () => hidden });
+    window.hide = () => { hidden = true; document.dispatchEvent(new Event('visibilitychange')); };
+  });
+  const asked = [];
+  context.on('request', (request) => {
+    const [, , id, what] = new URL(request.url()).pathname.split('/');
+    if (what === 'status' || what === 'events') asked.push({ id, what });
+  });
+  const decide = async (number, what) => phone.decide((await phone.pending(number))[0].requestId, what);
+  const open = async (number) => {
+    const page = await context.newPage();
+    await sendNumber(page, server.demo, '+' + number);
+    await page.waitForSelector('#waiting');
+    const id = (await page.getAttribute('#waiting', 'data-attempt')).split('/').at(-1);
+    await takenOver(page);
+    return { page, number, id, asks: (what) => asked.filter((a) => a.id === id && a.what === what).length };
+  };
+  try {
+    const hidden = await open('46701740670');
+    await hidden.page.evaluate(() => {
+      window.heard = [];
+      new BroadcastChannel('waiting/attempt').addEventListener('message', (event) => window.heard.push(event.data));
+      window.hide();
+    });
+    const front = await open('46701740671');
+    // Whoever listens says so at once, to all who wait.
+    await hidden.page.waitForFunction(() => window.heard.includes(''));
+    const behind = await open('46701740672'); // visible too, as in another window
+    await behind.page.waitForTimeout(3000);   // in which it would ask once or twice
+    assert.equal(behind.asks('events'), 0, 'it leaves the stream to the other');
+    assert.ok(behind.asks('status') <= 1, `and does not ask: ${behind.asks('status')}`);
+    assert.equal(front.asks('events'), 1);
+
+    const before = hidden.asks('status');
+    await decide(hidden.number, 'approve');
+    assert.equal((await claims(hidden.page)).phone_number, '+' + hidden.number);
+    assert.equal(hidden.asks('status') - before, 1, 'it was told when to ask');
+
+    await front.page.close();
+    await decide(behind.number, 'approve');
+    assert.equal((await claims(behind.page)).phone_number, '+' + behind.number);
+    assert.equal(behind.asks('events'), 1, 'the next one listens');
+  } finally {
+    await context.close();
+  }
+});
+
 waits('a stream that has died without a word is noticed', '46701740657', async (page, context, decide) => {
   // A stream that says one thing and then nothing, as after a change of networks.
   await page.addInitScript(() => {

@@ -38,12 +38,19 @@
   // questions every few seconds while it is not or when events do not work.
   //
   // A browser has six connections to a server over HTTP/1.1, for all its tabs
-  // together. So at most three tabs have live events, and the others ask.
+  // together. So one visible tab has live events for all of them. It tells the
+  // others that it listens (''; '?' asks for that), which attempt has changed (its
+  // id), and that it does not listen any more ('end'). While they hear nothing,
+  // they ask the server.
   function watch(page) {
     var base = page.getAttribute('data-attempt');
     var say = byId('say'), status = say.textContent;
-    var stream = null, release = null, claiming = false;
-    var timer = 0, heard = 0, failures = 0, ours = false, over = false;
+    var cut = base.lastIndexOf('/'), id = base.slice(cut + 1), room = 'waiting' + base.slice(0, cut);
+    var stream = null, live = false; // live: it has said something
+    var release = null, queue = null; // of the right to listen
+    var tabs = window.BroadcastChannel && navigator.locks && window.AbortController ? new BroadcastChannel(room) : null;
+    var listened = 0; // when another tab was last heard to listen, 0 for none
+    var timer = 0, clock = 0, heard = 0, failures = 0, ours = false, over = false;
     var end = 0, again = 0;
 
     // Without a script the list of languages stands open, because the page
@@ -64,16 +71,34 @@
         later(document.hidden ? 5000 : 2000);
       }, function () {
         failures++;
-        retry(); // a stream over the same network is not to be trusted
+        retry(); // a stream over the same network is not to be trusted, nor another tab's
+        listened = 0;
         if (failures > 1) { say.textContent = page.getAttribute('data-offline'); }
         later(Math.min(1000 * Math.pow(2, failures), 15000));
       });
     }
 
-    // later asks again, unless a stream tells by itself until then.
+    // later asks again, unless a stream tells by itself until then. Where another
+    // tab's does, it is only to be sure.
     function later(delay) {
       clearTimeout(timer);
+      if (Date.now() - listened < 25000) { delay = Math.max(delay, 20000); }
       if (ours && !over && !stream) { timer = setTimeout(ask, delay); }
+    }
+
+    if (tabs) {
+      tabs.onmessage = function (event) {
+        if (over) { return; }
+        if (event.data === '?') {
+          if (live) { tabs.postMessage(''); }
+          return;
+        }
+        var known = listened, ended = event.data === 'end';
+        listened = ended ? 0 : Date.now();
+        if (event.data === id) { ask(); return; }
+        // What changes until the next tab listens is seen by asking. Not by all at once.
+        if (ended || !known) { later(5000 * Math.random()); }
+      };
     }
 
     function tell(news) {
@@ -101,37 +126,37 @@
       window.stop();
       var refresh = document.querySelector('meta[http-equiv=refresh]');
       if (refresh) { refresh.parentNode.removeChild(refresh); }
-      setInterval(tick, 500);
+      runClock();
+      if (tabs) { tabs.postMessage('?'); }
       open();
     }
 
+    // open listens as soon as no other tab does, and until close.
     function open() {
-      if (over || stream || claiming || document.hidden || !window.EventSource) { return; }
-      if (!navigator.locks) { connect(); return; }
-      claiming = true;
-      claim(3);
-    }
-
-    // claim looks for a free one of the places for live events, and keeps it
-    // until close.
-    function claim(place) {
-      navigator.locks.request('waiting-' + place, { ifAvailable: true }, function (lock) {
-        if (!lock && place > 1) { claim(place - 1); return undefined; }
-        claiming = false;
-        if (!lock) { setTimeout(open, 10000); return undefined; }
-        if (over || document.hidden) { return undefined; }
+      if (over || stream || queue || document.hidden || !window.EventSource) { return; }
+      if (!tabs) { connect(); return; }
+      var mine = queue = new AbortController();
+      navigator.locks.request(room, { signal: mine.signal }, function () {
+        if (queue !== mine) { return undefined; }
+        queue = null;
         return new Promise(function (done) { release = done; connect(); });
-      });
+      }).then(null, function () {}); // aborted
     }
 
     function connect() {
       var mine = stream = new EventSource(base + '/events');
       clearTimeout(timer);
       heard = Date.now();
+      listened = 0;
       mine.onmessage = function (event) {
         failures = 0;
+        live = true;
+        if (tabs) { tabs.postMessage(''); }
         tell(JSON.parse(event.data));
       };
+      mine.addEventListener('other', function (event) {
+        if (tabs) { tabs.postMessage(event.data); }
+      });
       // Whatever the reason, the questions go on until a stream works again.
       mine.onerror = function () {
         if (stream !== mine) { return; }
@@ -148,8 +173,16 @@
     }
 
     function close() {
-      if (stream) { stream.close(); stream = null; }
+      if (stream && tabs) { tabs.postMessage('end'); }
+      if (stream) { stream.close(); stream = null; live = false; }
+      if (queue) { queue.abort(); queue = null; }
       if (release) { release(); release = null; }
+    }
+
+    // Nobody sees the clock of a hidden page.
+    function runClock() {
+      clearInterval(clock);
+      if (!document.hidden) { clock = setInterval(tick, 500); tick(); }
     }
 
     function tick() {
@@ -193,6 +226,7 @@
 
     function wake() {
       if (!ours || over) { return; }
+      runClock();
       if (document.hidden) { close(); later(1000); return; }
       ask();
       open();
@@ -202,6 +236,7 @@
     window.addEventListener('focus', wake);
     window.addEventListener('online', wake);
     window.addEventListener('offline', wake);
+    window.addEventListener('pagehide', close);
     window.addEventListener('pageshow', function (event) {
       if (event.persisted && over) { location.reload(); } else if (event.persisted) { close(); wake(); }
     });
