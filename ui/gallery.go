@@ -136,7 +136,7 @@ func scenes() []scene {
 
 	attempt := func(name string, client provider.ClientView, state login.State, reason login.Reason, again time.Duration, left ...int) {
 		add(name, func(u *UI, w http.ResponseWriter, r *http.Request, uiLocales []string) {
-			v := provider.AttemptView{ID: "AAAAAAAAAAAAAAAAAAAAAA", State: state, Reason: reason, Number: "+46•••••0605", Client: client,
+			v := provider.AttemptView{ID: "AAAAAAAAAAAAAAAAAAAAAA", State: state, Reason: reason, Number: "+46•••••0605", Client: client, App: client.Name,
 				UILocales: uiLocales, Expires: time.Now().Add(4*time.Minute + 42*time.Second), AgainAt: time.Now().Add(again)}
 			for _, n := range left {
 				v.Tries = &login.Tries{Left: n}
