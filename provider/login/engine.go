@@ -230,13 +230,8 @@ func (e *Engine) StartOneTap(ctx context.Context, s StartOneTap) (Attempt, error
 		Created:     now,
 		Expires:     now.Add(e.Life),
 	}
-	if known, err := e.Store.AttemptByCorrelation(ctx, a.Correlation); err == nil {
-		if known.Method != OneTap || known.startedBy(s.Browser) != nil || known.expire(now) || known.State.Terminal() {
-			return Attempt{}, ErrState
-		}
-		return known, nil
-	} else if !errors.Is(err, ErrNotFound) {
-		return Attempt{}, err
+	if known, err := e.tapped(ctx, a.Correlation, s.Browser, now); !errors.Is(err, ErrNotFound) {
+		return known, err
 	}
 	if err := a.handOut(s.Nonce, now); err != nil {
 		return Attempt{}, err
@@ -245,7 +240,11 @@ func (e *Engine) StartOneTap(ctx context.Context, s StartOneTap) (Attempt, error
 	if a.Tries, err = e.tries(ctx, now, true, e.ofNetwork(s.Network)); err != nil {
 		return Attempt{}, err
 	}
-	if err := e.Store.CreateAttempt(ctx, a, limit.Spend{Charges: e.shared(s.Network, s.ClientID)}, now); err != nil {
+	err = e.Store.CreateAttempt(ctx, a, limit.Spend{Charges: e.shared(s.Network, s.ClientID)}, now)
+	if errors.Is(err, ErrExists) { // the other half of a double click was faster
+		return e.tapped(ctx, a.Correlation, s.Browser, now)
+	}
+	if err != nil {
 		e.limited(ctx, a, err)
 		return Attempt{}, err
 	}
@@ -255,6 +254,19 @@ func (e *Engine) StartOneTap(ctx context.Context, s StartOneTap) (Attempt, error
 		e.Arrived(ctx, s.Nonce)
 	}
 	return a, nil
+}
+
+// tapped is the live attempt that this browser has started with a nonce.
+// ErrNotFound when nobody has used the nonce, ErrState when it is used up.
+func (e *Engine) tapped(ctx context.Context, correlation [32]byte, browser string, now time.Time) (Attempt, error) {
+	known, err := e.Store.AttemptByCorrelation(ctx, correlation)
+	switch {
+	case err != nil:
+		return Attempt{}, err
+	case known.Method != OneTap || known.startedBy(browser) != nil || known.expire(now) || known.State.Terminal():
+		return Attempt{}, ErrState
+	}
+	return known, nil
 }
 
 // pushed records what became of the push.

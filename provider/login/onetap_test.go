@@ -3,8 +3,10 @@ package login_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -158,6 +160,34 @@ func TestInvariant6_ANonceStartsOneAttempt(t *testing.T) {
 		if _, err := w.tap(change); err == nil {
 			t.Errorf("%s was accepted", what)
 		}
+	}
+}
+
+// Also when the two halves of a double click arrive together.
+func TestInvariant6_ADoubleClickAtOnceStartsOneAttempt(t *testing.T) {
+	w := newWorld(t, offersOneTap)
+	for round := range 20 {
+		fresh := fmt.Sprintf("%043d", round)
+		var ids [8]login.ID
+		var clicks sync.WaitGroup
+		for i := range ids {
+			clicks.Go(func() {
+				a, err := w.tap(func(s *login.StartOneTap) { s.Nonce = fresh })
+				if err != nil {
+					t.Error(err)
+				}
+				ids[i] = a.ID
+			})
+		}
+		clicks.Wait()
+		for _, id := range ids {
+			if id != ids[0] {
+				t.Fatalf("one nonce has started %v", ids)
+			}
+		}
+	}
+	if n := w.log.count("attempt.started", nil); n != 20 {
+		t.Errorf("%d attempts of 20 nonces", n)
 	}
 }
 
