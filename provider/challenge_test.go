@@ -285,6 +285,28 @@ func TestInvariant1_AChallengeStoresNothing(t *testing.T) {
 	}
 }
 
+// A one-tap link has no challenge that could be solved: where only the reserve is
+// left, its page says when to come back.
+func TestOneTapWhereOnlyTheReserveIsLeft(t *testing.T) {
+	ring()
+	synctest.Test(t, func(t *testing.T) {
+		w := rationed(t, func(c *login.Config) {
+			c.Limits.Network, c.Limits.Reserve = limit.Rate{Burst: 2, Period: time.Hour}, 1
+		}, asks(provider.ChallengeAuto))
+		tap := func() error {
+			_, err := w.provider.StartOneTap(t.Context(), oneTapForm(t, w.get("/authorize?"+asked("tap").Encode())))
+			return err
+		}
+		if err := tap(); err != nil {
+			t.Fatal(err)
+		}
+		refusal := (*provider.Refusal)(nil)
+		if err := tap(); !errors.As(err, &refusal) || refusal.Problem.Kind != provider.Limited || !refusal.Problem.RetryAt.Equal(time.Now().Add(30*time.Minute)) {
+			t.Errorf("%+v, %v", refusal, err)
+		}
+	})
+}
+
 // A one-tap link asks no phone, so that it needs no challenge; nor has a page
 // one that nobody can submit.
 func TestOneTapNeedsNoChallenge(t *testing.T) {

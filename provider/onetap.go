@@ -117,7 +117,11 @@ func (p *Provider) StartOneTap(ctx context.Context, s OneTapSubmission) (OneTapS
 		a, err = p.Engine.StartOneTap(ctx, start)
 	}
 	if full := (*limit.Exceeded)(nil); errors.As(err, &full) {
-		return OneTapStarted{}, p.again(ctx, q, c, "", s.Network, problemOf(full))
+		problem := problemOf(full)
+		if full.Reserved { // there is no challenge to solve for a link
+			problem.Kind = Limited
+		}
+		return OneTapStarted{}, p.again(ctx, q, c, "", s.Network, problem)
 	}
 	if err != nil {
 		return OneTapStarted{}, err

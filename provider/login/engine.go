@@ -176,7 +176,7 @@ func (e *Engine) Start(ctx context.Context, s Start) (Attempt, error) {
 		return Attempt{}, err
 	}
 	defer permit.Return()
-	if a.Tries, err = e.tries(ctx, now, true, e.ofNumber(s), e.ofNetwork(s.Network)); err != nil {
+	if a.Tries, err = e.tries(ctx, now, true, e.ofNumber(s), e.ofNetwork(s.Network, 0)); err != nil {
 		return Attempt{}, err
 	}
 	if err := e.Store.CreateAttempt(ctx, a, e.spend(s, now), now); err != nil {
@@ -237,7 +237,7 @@ func (e *Engine) StartOneTap(ctx context.Context, s StartOneTap) (Attempt, error
 		return Attempt{}, err
 	}
 	var err error
-	if a.Tries, err = e.tries(ctx, now, true, e.ofNetwork(s.Network)); err != nil {
+	if a.Tries, err = e.tries(ctx, now, true, e.ofNetwork(s.Network, e.Limits.Reserve)); err != nil {
 		return Attempt{}, err
 	}
 	err = e.Store.CreateAttempt(ctx, a, limit.Spend{Charges: e.shared(s.Network, s.ClientID)}, now)

@@ -30,25 +30,24 @@ func (e *Engine) spend(s Start, now time.Time) limit.Spend {
 		LockFor: e.Lock,
 		Charges: append([]limit.Charge{e.ofNumber(s)}, e.shared(s.Network, s.ClientID)...),
 	}
-	if s.Solved.ID != "" {
-		// As long as the challenge is good, it is used up.
-		spend.Charges = append(spend.Charges, limit.Charge{
-			Key: limit.Key{Kind: limit.Challenge, ID: s.Solved.ID}, Rate: limit.Rate{Burst: 1, Period: s.Solved.Until.Sub(now)},
-		})
+	if s.Solved.ID == "" {
 		return spend
 	}
 	for i := range spend.Charges {
-		if spend.Charges[i].Key.Kind == limit.Network {
-			spend.Charges[i].Reserve = e.Limits.Reserve
-		}
+		spend.Charges[i].Reserve = 0
 	}
+	// As long as the challenge is good, it is used up.
+	spend.Charges = append(spend.Charges, limit.Charge{
+		Key: limit.Key{Kind: limit.Challenge, ID: s.Solved.ID}, Rate: limit.Rate{Burst: 1, Period: s.Solved.Until.Sub(now)},
+	})
 	return spend
 }
 
-// shared are the budgets that every method spends.
+// shared are the budgets that every method spends. The reserve of the network's is
+// left alone: what has no challenge must not take it from those who solve one.
 func (e *Engine) shared(network, clientID string) []limit.Charge {
 	return []limit.Charge{
-		e.ofNetwork(network),
+		e.ofNetwork(network, e.Limits.Reserve),
 		{Key: limit.Key{Kind: limit.Client, ID: clientID}, Rate: e.Limits.Client},
 		{Key: limit.Key{Kind: limit.Deployment}, Rate: e.Limits.Deployment},
 	}
@@ -58,8 +57,8 @@ func (e *Engine) ofNumber(s Start) limit.Charge {
 	return limit.Charge{Key: limit.Key{Kind: limit.Number, ID: s.Number.Digits()}, Rate: e.Limits.Number}
 }
 
-func (e *Engine) ofNetwork(network string) limit.Charge {
-	return limit.Charge{Key: limit.Key{Kind: limit.Network, ID: network}, Rate: e.Limits.Network}
+func (e *Engine) ofNetwork(network string, reserve int) limit.Charge {
+	return limit.Charge{Key: limit.Key{Kind: limit.Network, ID: network}, Rate: e.Limits.Network, Reserve: reserve}
 }
 
 // Tries is what budgets have left: how many more attempts at once, and when the
@@ -72,11 +71,11 @@ type Tries struct {
 // NetworkTries is what the network's budget has left, for who solves a challenge
 // or for who does not. It only reads (invariant 1).
 func (e *Engine) NetworkTries(ctx context.Context, network string, solved bool) (Tries, error) {
-	budget := e.ofNetwork(network)
-	if !solved {
-		budget.Reserve = e.Limits.Reserve
+	reserve := e.Limits.Reserve
+	if solved {
+		reserve = 0
 	}
-	return e.tries(ctx, time.Now(), false, budget)
+	return e.tries(ctx, time.Now(), false, e.ofNetwork(network, reserve))
 }
 
 // tries is what the tightest of these budgets has left, after they were charged

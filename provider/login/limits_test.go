@@ -2,6 +2,7 @@ package login_test
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -293,6 +294,46 @@ func TestInvariant7_ASolvedChallengeBuysOnePush(t *testing.T) {
 		refused(push("a", "46701740604", end), limit.Challenge, false)
 		if n := w.phone.pushes(); n != 3 {
 			t.Errorf("%d pushes", n)
+		}
+	})
+}
+
+// What comes without a challenge leaves the reserve of the network's budget to
+// those who solve one, whatever the method.
+func TestInvariant7_TheReserveIsForThoseWhoSolve(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		oauth := &oauthDouble{userinfo: tells(t, "1")}
+		w := newWorld(t, offersOneTap, func(c *login.Config) {
+			c.Exchanger = oauth
+			c.Apps["native"] = truecaller.App{ID: "native", NativeClientID: "id"}
+			c.Limits.Network, c.Limits.Reserve = limit.Rate{Burst: 6, Period: time.Hour}, 3
+		})
+		tries := map[string]func(i int) error{
+			"one-tap": func(i int) error {
+				_, err := w.tap(func(s *login.StartOneTap) { s.Network, s.Nonce = "one-tap", fmt.Sprintf("%043d", i) })
+				return err
+			},
+			"native": func(i int) error {
+				_, err := w.native(code(fmt.Sprint(i)), func(s *login.StartNative) { s.Network, s.App = "native", "native" })
+				return err
+			},
+		}
+		for method, try := range tries {
+			for i := range 3 {
+				w.must(try(i))
+			}
+			full := (*limit.Exceeded)(nil)
+			if err := try(3); !errors.As(err, &full) || !full.Reserved || !full.RetryAt.Equal(time.Now().Add(10*time.Minute)) {
+				t.Errorf("%s takes the reserve: %v", method, err)
+			}
+			if left, err := w.engine.NetworkTries(t.Context(), method, true); err != nil || left.Left != 3 {
+				t.Errorf("%s: %+v are left for those who solve, %v", method, left, err)
+			}
+		}
+		if _, err := w.begin(func(s *login.Start) {
+			s.Network, s.Solved = "one-tap", login.Solved{ID: "a", Until: time.Now().Add(time.Hour)}
+		}); err != nil {
+			t.Errorf("who solves has none: %v", err)
 		}
 	})
 }
