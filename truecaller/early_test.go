@@ -61,6 +61,20 @@ func TestEarlyCallbackWhoseAttemptIsMadeMeanwhile(t *testing.T) {
 	}
 }
 
+// Then those that came before this one are not lost either: Arrived may find none
+// any more.
+func TestEarlyCallbacksBeforeTheOneThatIsDue(t *testing.T) {
+	w, _ := oneTapWorld(t)
+	w.early("", "token-one")
+	asked := 0
+	w.expects = func(Callback) (bool, error) { asked++; return asked > 1, nil }
+	w.early("flow_invoked", "")
+	w.rc.Arrived(t.Context(), ourNonce)
+	if len(w.inbox) != 2 || len(w.rc.early.kept) != 0 {
+		t.Errorf("%d deliveries, want the token and the news; %d kept", len(w.inbox), len(w.rc.early.kept))
+	}
+}
+
 func TestEarlyCallbacksAreForgottenAndBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, attempt := oneTapWorld(t)

@@ -158,6 +158,7 @@ func (rc *Receiver) keep(ctx context.Context, app string, c Callback) (CallbackO
 		return CallbackNotKept, err
 	}
 	d := Delivery{ID: deliveryID(app, c), App: app, Received: time.Now(), Callback: c}
+	due := []Delivery{d}
 	if !expected && rc.mayBeEarly(app, c) {
 		// The attempt may have been made between the question and this.
 		rc.early.put(d)
@@ -165,18 +166,22 @@ func (rc *Receiver) keep(ctx context.Context, app string, c Callback) (CallbackO
 			return CallbackNotKept, err
 		}
 		if expected {
-			rc.early.take(c.RequestID, time.Now())
+			// Those that came before it are due as well: whoever comes for them finds
+			// none any more.
+			due = append(rc.early.take(c.RequestID, time.Now()), d)
 		}
 	}
 	if !expected {
 		return CallbackUnknown, nil
 	}
-	if err := rc.Inbox.PutDelivery(ctx, d); err != nil {
-		return CallbackNotKept, err
-	}
-	select {
-	case rc.fresh <- d:
-	default: // the worker is behind; its sweep of the inbox finds it
+	for _, d := range due {
+		if err := rc.Inbox.PutDelivery(ctx, d); err != nil {
+			return CallbackNotKept, err
+		}
+		select {
+		case rc.fresh <- d:
+		default: // the worker is behind; its sweep of the inbox finds it
+		}
 	}
 	return CallbackKept, nil
 }
