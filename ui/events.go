@@ -142,9 +142,7 @@ func (f *follower) follow(ctx context.Context, send func([]byte) error) {
 		// waits, and most of what a waiting page costs would be that.
 		f.tellers <- struct{}{}
 		go func() { told <- f.tell(ctx, send) }()
-		more := <-told
-		<-f.tellers
-		if !more {
+		if more := <-told; !more {
 			return
 		}
 	}
@@ -159,7 +157,7 @@ func (f *follower) tell(ctx context.Context, send func([]byte) error) (more bool
 			more = false
 		}
 	}()
-	view, err := f.flow.View(ctx, f.id, f.browser)
+	view, err := f.look(ctx)
 	if err != nil {
 		if kindOf(err) == provider.ErrorInternal && ctx.Err() == nil {
 			f.Log.ErrorContext(ctx, "a waiting page cannot be told", "error", err)
@@ -175,7 +173,14 @@ func (f *follower) tell(ctx context.Context, send func([]byte) error) (more bool
 	return send(appendEvent(b, view, time.Now())) == nil && !last(view)
 }
 
-// maxTellers is how many pages are told at a time.
+// look gives the teller's place back before anything is written: a browser that
+// takes nothing keeps nobody else from being told.
+func (f *follower) look(ctx context.Context) (provider.AttemptView, error) {
+	defer func() { <-f.tellers }()
+	return f.flow.View(ctx, f.id, f.browser)
+}
+
+// maxTellers is how many pages look at a time.
 const maxTellers = 128
 
 // last says that a page that has seen view needs no more events.

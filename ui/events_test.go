@@ -292,6 +292,31 @@ func TestATakenConnectionThatIsStuckEnds(t *testing.T) {
 	})
 }
 
+// However many browsers take nothing of what they are sent, as HTTP/2 lets them
+// without an end: the others are told at once.
+func TestBrowsersThatTakeNothingHoldUpNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		var ended sync.WaitGroup
+		defer ended.Wait()
+		follow := func(send func([]byte) error) {
+			hints := make(chan struct{}, 1)
+			hints <- struct{}{}
+			f := &follower{handlers: handlers{w.ui, w.flow}, id: ourID, browser: ourBrowser, watcher: login.Watcher{Hints: hints, Others: func() []login.ID { return nil }}}
+			ended.Go(func() { f.follow(t.Context(), send) })
+		}
+		for range 2 * maxTellers {
+			follow(func([]byte) error { time.Sleep(w.ui.patience); return net.ErrClosed })
+		}
+		synctest.Wait()
+		begun, told := time.Now(), make(chan time.Duration, 1)
+		follow(func([]byte) error { told <- time.Since(begun); return net.ErrClosed })
+		if took := <-told; took != 0 {
+			t.Errorf("told after %s", took)
+		}
+	})
+}
+
 // oddFlow is a flow whose View does something else than to look.
 type oddFlow struct {
 	*fakeFlow

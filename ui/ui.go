@@ -94,7 +94,7 @@ type UI struct {
 	drain    sync.Once
 	beat     time.Duration // between two events on a quiet stream
 	patience time.Duration // how long a browser may take to accept an event
-	tellers  chan struct{} // full while maxTellers pages are being told
+	tellers  chan struct{} // full while maxTellers pages look
 }
 
 var _ provider.Pages = (*UI)(nil)
