@@ -49,7 +49,7 @@ func (p *Provider) account(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !ok {
-		p.signInToAccount(w, r, PathAccount, nil)
+		p.signInToAccount(w, r, PathAccount, "")
 		return
 	}
 	v, err := p.accountView(r.Context(), s, record)
@@ -72,9 +72,9 @@ func (p *Provider) accountStep(step AccountStep) http.HandlerFunc {
 		case err != nil:
 			p.oops(w, r, err)
 		case !ok:
-			p.signInToAccount(w, r, r.URL.Path, nil)
+			p.signInToAccount(w, r, r.URL.Path, "")
 		case !s.Fresh(recently, time.Now()):
-			p.signInToAccount(w, r, r.URL.Path, &record)
+			p.signInToAccount(w, r, r.URL.Path, s.Sub)
 		default:
 			p.Pages.AccountStep(w, r, AccountStepView{Step: step, Number: record.Person.Number.Masked(), Token: p.formToken(s)})
 		}
@@ -99,18 +99,13 @@ func (p *Provider) myAccount(r *http.Request) (session.Session, account.Record, 
 	return s, record, err == nil, err
 }
 
-// signInToAccount shows the sign-in page for an account page. known is who must
-// sign in again, nil for anybody.
-func (p *Provider) signInToAccount(w http.ResponseWriter, r *http.Request, then string, known *account.Record) {
-	q := &authRequest{ClientID: ownClientID, RedirectURI: then}
-	number := ""
-	if known != nil {
-		q.HintSub = known.Person.Sub
-		if known.Bound {
-			number = known.Person.Number.International()
-		}
-	}
-	v, err := p.signInView(r.Context(), q, client.Client{ID: ownClientID}, number, p.network(r))
+// signInToAccount shows the sign-in page for an account page. sub is who must
+// sign in again, "" for anybody. Their number is not filled in: the account page
+// shows it masked, and whoever finds the browser signed in must not learn it here,
+// nor ask that phone with one press.
+func (p *Provider) signInToAccount(w http.ResponseWriter, r *http.Request, then, sub string) {
+	q := &authRequest{ClientID: ownClientID, RedirectURI: then, HintSub: sub}
+	v, err := p.signInView(r.Context(), q, client.Client{ID: ownClientID}, "", p.network(r))
 	if err != nil {
 		p.oops(w, r, err)
 		return
