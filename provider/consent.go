@@ -45,7 +45,7 @@ func (p *Provider) asksConsent(ctx context.Context, q *authRequest, c client.Cli
 	if errors.Is(err, consent.ErrNotFound) {
 		return true, nil
 	}
-	return !known.Covers(q.Scopes), err
+	return c.Follows(known.LastUsed) || !known.Covers(q.Scopes), err
 }
 
 // consentView is the question for the person of a session.
@@ -88,7 +88,7 @@ func (p *Provider) answerConsent(w http.ResponseWriter, r *http.Request) {
 	}
 	switch in.get("decision") {
 	case "allow":
-		resp, err := p.allow(r.Context(), q, s)
+		resp, err := p.allow(r.Context(), q, c, s)
 		switch {
 		case errors.Is(err, login.ErrState):
 			p.errorPage(w, r, ErrorView{Kind: ErrorFinished, Status: http.StatusGone, UILocales: q.Request.UILocales})
@@ -147,11 +147,14 @@ func (p *Provider) checkConsent(r *http.Request, sealed string) (q *consentReque
 // allow keeps the consent and makes the code that it buys: one commit. Answered
 // a second time, it gives the same code as long as nobody has used it, and
 // login.ErrState after that.
-func (p *Provider) allow(ctx context.Context, q *consentRequest, s session.Session) (Response, error) {
+func (p *Provider) allow(ctx context.Context, q *consentRequest, c client.Client, s session.Session) (Response, error) {
 	now := time.Now()
 	text := p.derived(purposeCode, q.Ticket, 32)
 	code := p.newCode(q.Request, s, grant.Hash(text), p.derived(purposeGrant, q.Ticket, 16), now)
 	err := p.Consents.Allow(ctx, s.Sub, q.Request.ClientID, code, func(known *consent.Consent) consent.Consent {
+		if known != nil && c.Follows(known.LastUsed) {
+			known = nil
+		}
 		return consent.Widen(known, s.Sub, q.Request.ClientID, q.Request.Scopes, now)
 	})
 	switch {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"calleridp/provider"
+	"calleridp/provider/client"
 	"calleridp/provider/consent"
 	"calleridp/provider/login"
 )
@@ -294,4 +295,49 @@ func TestConsentLooksAtTheClientAgain(t *testing.T) {
 	if a := w.decide(view["Request"].(string), "allow", cookie(session)); a.StatusCode != 400 || code(a) != "" {
 		t.Errorf("%d %s", a.StatusCode, a.body)
 	}
+}
+
+// What people have allowed a client that was removed, they have not allowed the
+// next one of its ID.
+func TestConsentEndsWithTheClient(t *testing.T) {
+	w := newWorld(t)
+	c := clients()[0]
+	c.ID, c.Consent = "brief", client.ConsentRemember
+	c, _, err := w.registry.Add(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, session := w.signIn(asked("app"), number)
+	ask := func(scope string) (string, string) {
+		t.Helper()
+		a := w.get("/authorize?"+asked("app", "client_id", c.ID, "scope", scope).Encode(), session)
+		if code(a) != "" {
+			return "a code", ""
+		}
+		page, view := a.page()
+		request, _ := view["Request"].(string)
+		return page, request
+	}
+	allow := func(scope string) {
+		t.Helper()
+		page, request := ask(scope)
+		if page != "consent" {
+			t.Fatalf("%s: %s, and not a question", scope, page)
+		}
+		if a := w.decide(request, "allow", cookie(session)); code(a) == "" {
+			t.Fatalf("%d %s", a.StatusCode, a.body)
+		}
+		if page, _ := ask(scope); page != "a code" {
+			t.Fatalf("%s is not remembered: %s", scope, page)
+		}
+	}
+	allow("openid phone email")
+	if err := w.registry.Remove(t.Context(), c.ID); err != nil {
+		t.Fatal(err)
+	}
+	if c, _, err = w.registry.Add(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	allow("openid")
+	allow("openid phone")
 }

@@ -87,7 +87,7 @@ func (p *Provider) authorizeSubject(ctx context.Context, c client.Client, g gran
 			allowed = append(allowed, scope)
 		}
 	}
-	if g.ClientID != c.ID || g.Revoked || g.Offline && !c.AllowsScope(claims.OfflineAccess) {
+	if g.ClientID != c.ID || c.Follows(g.Created) || g.Revoked || g.Offline && !c.AllowsScope(claims.OfflineAccess) {
 		return subject.Person{}, nil, errGone
 	}
 	person, err := p.People.Person(ctx, g.Sub)

@@ -394,4 +394,14 @@ func TestPolicyCountsAtEveryUse(t *testing.T) {
 	if a := w.post("/userinfo", nil, bearer(got["access_token"].(string))); a.StatusCode != 401 {
 		t.Errorf("userinfo after the client is gone: %d", a.StatusCode)
 	}
+	// Whoever gets its ID later gets nothing of what it had.
+	if c, added, err = w.registry.Add(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	if a := w.post("/userinfo", nil, bearer(got["access_token"].(string))); a.StatusCode != 401 {
+		t.Errorf("userinfo after another client has its ID: %d", a.StatusCode)
+	}
+	if a := use(next.json()["refresh_token"]); a.StatusCode != 400 || a.json()["error"] != "invalid_grant" {
+		t.Errorf("its refresh token, from another client: %d %s", a.StatusCode, a.body)
+	}
 }

@@ -48,6 +48,10 @@ type Client struct {
 	FromConfig bool // declared in the config file: listed, not editable
 }
 
+// Follows says that what was given to a client of this ID at that time was given
+// to another one, which has been removed since. This one has no claim to it.
+func (c Client) Follows(given time.Time) bool { return given.Before(c.Created) }
+
 // Consent says when a person is asked whether the client may have what it asks
 // for. A request with prompt=consent asks always (OpenID Connect Core §3.1.2.1).
 type Consent string
