@@ -231,7 +231,7 @@ func seconds(now, then time.Time) int {
 	if left <= 0 {
 		return 0
 	}
-	return int((left + time.Second - 1) / time.Second)
+	return int((left-1)/time.Second) + 1
 }
 
 // refuse is answer for a request that a script made.

@@ -97,10 +97,10 @@ type delay struct{ Minutes, Hours int }
 
 func waitUntil(now, then time.Time) delay {
 	left := max(then.Sub(now), time.Second)
-	if minutes := int((left + time.Minute - 1) / time.Minute); minutes <= 90 {
+	if minutes := int((left-1)/time.Minute) + 1; minutes <= 90 {
 		return delay{Minutes: minutes}
 	}
-	return delay{Hours: int((left + time.Hour - 1) / time.Hour)}
+	return delay{Hours: int((left-1)/time.Hour) + 1}
 }
 
 // clock writes seconds as m:ss.

@@ -160,6 +160,22 @@ func TestAnotherLanguageOnErrorPages(t *testing.T) {
 	}
 }
 
+// The time in the form is the browser's word. Whatever it says, the page is shown:
+// nobody fills the log with pages that do not render.
+func TestTimesThatSomebodyMadeUp(t *testing.T) {
+	w := newWorld(t)
+	for _, retry := range []string{"99999999999", "9223372036", "9223372036854775807", "-9223372036854775808", "0", "later"} {
+		w.flow.show = func(out http.ResponseWriter, r *http.Request) {
+			reopened := w.flow.reopened[len(w.flow.reopened)-1]
+			w.ui.SignIn(out, r, provider.SignInView{Client: shop, Request: "sealed", Problem: reopened.Problem})
+		}
+		answer := w.do(request("POST", "/language", url.Values{"lang": {"sv"}, "request": {"sealed"}, "problem": {"limited"}, "retry": {retry}}))
+		if answer.Code != 429 || strings.Contains(answer.Header().Get("Retry-After"), "-") {
+			t.Errorf("%s: %d, Retry-After %s", retry, answer.Code, answer.Header().Get("Retry-After"))
+		}
+	}
+}
+
 func TestLanguagesThatAreRefused(t *testing.T) {
 	w := newWorld(t)
 	for _, form := range []url.Values{
