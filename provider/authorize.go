@@ -46,7 +46,9 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 	if p.cookielessPost(r) {
 		// Browsers keep SameSite=Lax cookies back from a form of another site,
 		// and send them when the same request comes as a GET.
-		if query := in.form().Encode(); len(query) <= maxRedirectedQuery {
+		form := in.form()
+		form.Del("login_hint") // a number is better typed again than in a URL (invariant 10)
+		if query := form.Encode(); len(query) <= maxRedirectedQuery {
 			w.Header().Set("Location", PathAuthorize+"?"+query)
 			w.WriteHeader(http.StatusSeeOther)
 			return

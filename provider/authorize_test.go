@@ -256,6 +256,10 @@ func TestAuthorizeCrossSitePost(t *testing.T) {
 	if _, query := w.get(a.Header.Get("Location"), session).to(); query.Get("code") == "" {
 		t.Error("the session was not found")
 	}
+	hinted := w.post("/authorize", asked("app", "login_hint", number), crossSite)
+	if to := hinted.Header.Get("Location"); hinted.StatusCode != 303 || strings.Contains(to, number[1:]) {
+		t.Errorf("a number goes into the URL (invariant 10): %d %s", hinted.StatusCode, to)
+	}
 	if page, _ := w.post("/authorize", asked("app", "state", strings.Repeat("x", 9000)), crossSite).page(); page != "signin" {
 		t.Error("a long request must not go into the URL")
 	}
