@@ -176,9 +176,7 @@ func build(ctx context.Context, s settings, log *slog.Logger, development bool) 
 	router.NotFound(func(w http.ResponseWriter, r *http.Request) {
 		pages.Error(w, r, provider.ErrorView{Kind: provider.ErrorNotFound, Status: http.StatusNotFound})
 	})
-	router.MethodNotAllowed(func(w http.ResponseWriter, r *http.Request) {
-		pages.Error(w, r, provider.ErrorView{Kind: provider.ErrorMethodNotAllowed, Status: http.StatusMethodNotAllowed})
-	})
+	router.MethodNotAllowed(methodNotAllowed(router, pages.Error))
 
 	srv.handler = observer{log: log, addresses: addresses, strict: isHTTPS(s.Issuer) && !development, broken: pages.Error, counted: counting.Request}.wrap(router)
 	built = true

@@ -94,6 +94,19 @@ func (o observer) wrap(next http.Handler) http.Handler {
 	})
 }
 
+// methodNotAllowed answers a method that the path does not take, and says which it
+// does (RFC 9110 §15.5.6).
+func methodNotAllowed(router chi.Routes, page func(http.ResponseWriter, *http.Request, provider.ErrorView)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost} {
+			if router.Match(chi.NewRouteContext(), method, r.URL.Path) {
+				w.Header().Add("Allow", method)
+			}
+		}
+		page(w, r, provider.ErrorView{Kind: provider.ErrorMethodNotAllowed, Status: http.StatusMethodNotAllowed})
+	}
+}
+
 // requestID is the one that a trusted proxy gave, or a new one.
 func (o observer) requestID(r *http.Request) string {
 	if given := r.Header.Get(requestIDHeader); isRequestID(given) && o.addresses.fromProxy(r) {

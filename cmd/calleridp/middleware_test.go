@@ -223,3 +223,21 @@ func TestBodiesAreBounded(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 }
+
+// Whoever uses a method that a path does not take is told which it does (RFC 9110
+// §15.5.6).
+func TestMethodNotAllowedNamesThoseThatAre(t *testing.T) {
+	router := chi.NewRouter()
+	nothing := func(http.ResponseWriter, *http.Request) {}
+	router.Post("/signin", nothing)
+	router.Get("/attempt/{id}", nothing)
+	router.MethodNotAllowed(methodNotAllowed(router, func(w http.ResponseWriter, _ *http.Request, v provider.ErrorView) { w.WriteHeader(v.Status) }))
+	for request, want := range map[string]string{"GET /signin": "POST", "DELETE /signin": "POST", "POST /attempt/a": "GET"} {
+		method, path, _ := strings.Cut(request, " ")
+		w := httptest.NewRecorder()
+		router.ServeHTTP(w, httptest.NewRequest(method, path, nil))
+		if got := strings.Join(w.Header().Values("Allow"), ", "); w.Code != 405 || got != want {
+			t.Errorf("%s: %d, Allow %q, want %q", request, w.Code, got, want)
+		}
+	}
+}
