@@ -292,7 +292,11 @@ func TestOneTapWhereOnlyTheReserveIsLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := rationed(t, func(c *login.Config) {
 			c.Limits.Network, c.Limits.Reserve = limit.Rate{Burst: 2, Period: time.Hour}, 1
-		}, asks(provider.ChallengeAuto))
+		}, asks(provider.ChallengeAuto), func(c *provider.Config) {
+			tap := c.Apps["tap"]
+			tap.WithoutPush = true
+			c.Apps["tap"] = tap
+		})
 		tap := func() error {
 			_, err := w.provider.StartOneTap(t.Context(), oneTapForm(t, w.get("/authorize?"+asked("tap").Encode())))
 			return err
@@ -302,7 +306,10 @@ func TestOneTapWhereOnlyTheReserveIsLeft(t *testing.T) {
 		}
 		refusal := (*provider.Refusal)(nil)
 		if err := tap(); !errors.As(err, &refusal) || refusal.Problem.Kind != provider.Limited || !refusal.Problem.RetryAt.Equal(time.Now().Add(30*time.Minute)) {
-			t.Errorf("%+v, %v", refusal, err)
+			t.Fatalf("%+v, %v", refusal, err)
+		}
+		if refusal.View.Tries == nil || refusal.View.Tries.Left != 0 {
+			t.Errorf("the page says that there is another try: %+v", refusal.View.Tries)
 		}
 	})
 }

@@ -115,7 +115,8 @@ func (p *Provider) signInView(ctx context.Context, q *authRequest, c client.Clie
 	if err != nil {
 		return SignInView{}, err
 	}
-	tries, err := p.Engine.NetworkTries(ctx, network, true)
+	// Where no number can be typed, nobody gets the reserve by solving a challenge.
+	tries, err := p.Engine.NetworkTries(ctx, network, !app.WithoutPush)
 	if err != nil {
 		return SignInView{}, err
 	}
