@@ -68,7 +68,9 @@ func Add(o *Object, p subject.Person, sub string, scopes []string) {
 		// without one: some clients take its absence for true.
 		o.Bool("email_verified", false)
 	}
-	if slices.Contains(scopes, Phone) && !p.Number.IsZero() {
+	// A client that looks people up by their number must not take the one who had it
+	// before for the one who has it now.
+	if slices.Contains(scopes, Phone) && !p.Number.IsZero() && !p.NumberLost {
 		o.String("phone_number", p.Number.E164())
 		o.Bool("phone_number_verified", true)
 		o.Time("phone_number_verified_at", p.VerifiedAt)

@@ -204,7 +204,8 @@ type Store interface {
 
 	// ApproveAttempt runs step with the person to whom number is bound now, nil
 	// if none, and keeps the attempt and the person that step returns, binding
-	// number to that person. A zero number is bound to nobody. A Person without a
+	// number to that person; who had it before has lost it (Person.NumberLost). A
+	// zero number is bound to nobody. A Person without a
 	// Sub is nobody: the attempt failed, and no person is kept. Durable when it
 	// returns nil.
 	ApproveAttempt(ctx context.Context, id ID, number phone.Number, step func(a *Attempt, known *subject.Person) (subject.Person, Effects, error)) (Attempt, error)

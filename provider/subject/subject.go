@@ -24,6 +24,9 @@ type Person struct {
 	Created      time.Time
 	LastSignIn   time.Time
 	VerifiedAt   time.Time // when Truecaller last vouched for the number
+	// NumberLost says that the number is somebody else's by now. It stays so: who
+	// has the number later is a new person.
+	NumberLost bool
 }
 
 // ErrNotFound is returned by stores for a person who is not there.

@@ -22,6 +22,7 @@ func (p *personRecord) fields(c *codec) {
 	c.time(&p.VerifiedAt)
 	profileFields(c, &p.Profile)
 	text(c, &p.OAuthSub)
+	c.flag(&p.NumberLost)
 }
 
 func profileFields(c *codec, p *truecaller.Profile) {
@@ -117,7 +118,7 @@ func (r reader) subOf(n phone.Number) (sub string, err error) {
 }
 
 // putPerson keeps a person and binds the number to them. Who had the number
-// before stays, without it: a sub is never issued again.
+// before stays, and has lost it: a sub is never issued again.
 func (t *txn) putPerson(p subject.Person, n phone.Number) error {
 	if t.isDeleted(p.Sub) {
 		return subject.ErrNotFound
@@ -129,6 +130,17 @@ func (t *txn) putPerson(p subject.Person, n phone.Number) error {
 	bound, err := t.subOf(n)
 	if err != nil || bound == p.Sub {
 		return err
+	}
+	before, err := t.person(bound)
+	if err != nil {
+		return err
+	}
+	if before != nil {
+		before.NumberLost = true
+		lost := personRecord(*before)
+		if err := t.put(&people, []byte(bound), never, lost.fields); err != nil {
+			return err
+		}
 	}
 	return t.put(&numbers, t.s.numberKey(n), never, func(c *codec) { text(c, &p.Sub) })
 }
