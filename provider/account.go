@@ -139,15 +139,29 @@ func (p *Provider) accountView(ctx context.Context, here session.Session, record
 // applications are those that have access: by a grant that lives, or because
 // they need not ask again.
 func (p *Provider) applications(ctx context.Context, record account.Record) ([]ApplicationView, error) {
+	clients := map[string]client.Client{}
 	found := map[string]*ApplicationView{}
-	add := func(clientID string, scopes []string, since, used time.Time) {
+	add := func(clientID string, scopes []string, since, used time.Time) error {
+		c, known := clients[clientID]
+		if !known {
+			var err error
+			if c, err = p.Clients.Client(ctx, clientID); errors.Is(err, client.ErrNotFound) {
+				c = client.Client{ID: clientID}
+			} else if err != nil {
+				return err
+			}
+			clients[clientID] = c
+		}
+		if c.Follows(used) { // it was another client's, which is gone
+			return nil
+		}
 		a := found[clientID]
 		if a == nil {
-			a = &ApplicationView{Client: ClientView{ID: clientID}, Since: since}
+			a = &ApplicationView{Client: clientView(c), Since: since}
 			found[clientID] = a
 		}
 		for _, scope := range scopes {
-			if !slices.Contains(a.Scopes, scope) {
+			if !slices.Contains(a.Scopes, scope) && c.AllowsScope(scope) {
 				a.Scopes = append(a.Scopes, scope)
 			}
 		}
@@ -157,27 +171,23 @@ func (p *Provider) applications(ctx context.Context, record account.Record) ([]A
 		if used.After(a.LastUsed) {
 			a.LastUsed = used
 		}
+		return nil
 	}
 	for _, k := range record.Consents {
-		add(k.ClientID, k.Scopes, k.Created, k.LastUsed)
+		if err := add(k.ClientID, k.Scopes, k.Created, k.LastUsed); err != nil {
+			return nil, err
+		}
 	}
 	for _, g := range record.Grants {
-		if !g.Revoked {
-			add(g.ClientID, g.Scopes, g.Created, lastUse(g))
+		if g.Revoked {
+			continue
+		}
+		if err := add(g.ClientID, g.Scopes, g.Created, lastUse(g)); err != nil {
+			return nil, err
 		}
 	}
 	all := make([]ApplicationView, 0, len(found))
-	for id, a := range found {
-		c, err := p.Clients.Client(ctx, id)
-		if err != nil && !errors.Is(err, client.ErrNotFound) {
-			return nil, err
-		}
-		if err == nil {
-			a.Client = clientView(c)
-			a.Scopes = slices.DeleteFunc(a.Scopes, func(s string) bool { return !c.AllowsScope(s) })
-		} else {
-			a.Client.Name = id
-		}
+	for _, a := range found {
 		all = append(all, *a)
 	}
 	slices.SortFunc(all, func(a, b ApplicationView) int {

@@ -156,6 +156,16 @@ func TestTheAccountSaysWhoHasAccess(t *testing.T) {
 	if got := clientIDs(w.shown(session)); len(got) != 3 || got[0] != "gone" {
 		t.Errorf("%v", got)
 	}
+	// Another client that gets its ID has no access.
+	if _, _, err := w.registry.Add(t.Context(), gone); err != nil {
+		t.Fatal(err)
+	}
+	if got := clientIDs(w.shown(session)); len(got) != 2 {
+		t.Errorf("%v", got)
+	}
+	if err := w.registry.Remove(t.Context(), gone.ID); err != nil {
+		t.Fatal(err)
+	}
 	w.doing("/account/revoke", session, url.Values{"client": {"gone"}})
 	if got := clientIDs(w.shown(session)); len(got) != 2 {
 		t.Errorf("%v", got)
