@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"net/url"
 	"reflect"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -101,7 +100,7 @@ func nativeWorld(t testing.TB, limits *login.Limits, change ...func(*provider.Co
 	var registry *client.Registry
 	w := newWorld(t, append([]func(*provider.Config){func(c *provider.Config) {
 		store := c.Grants.(*bolt.Store)
-		if registry, err = client.NewRegistry(append(clients(), nativeClients()...), store, slices.Collect(maps.Keys(all))); err != nil {
+		if registry, err = client.NewRegistry(append(clients(), nativeClients()...), store, []client.App{{ID: "one"}, {ID: "tap"}, {ID: "nat", Native: true}}); err != nil {
 			t.Fatal(err)
 		}
 		engine, err = login.New(login.Config{

@@ -130,7 +130,7 @@ func TestBasicIsFormEncoded(t *testing.T) {
 	const odd = "ö+ %/:secret"
 	c := clients()[0]
 	c.ID, c.SecretHashes = "odd", [][32]byte{client.HashSecret(odd)}
-	registry, err := client.NewRegistry([]client.Client{c}, w.store, []string{"one"})
+	registry, err := client.NewRegistry([]client.Client{c}, w.store, []client.App{{ID: "one"}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -207,7 +207,7 @@ func newWorld(t testing.TB, change ...func(*provider.Config)) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.registry, err = client.NewRegistry(clients(), store, []string{"one", "tap"})
+	w.registry, err = client.NewRegistry(clients(), store, []client.App{{ID: "one"}, {ID: "tap"}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -79,9 +79,9 @@ func build(ctx context.Context, s settings, log *slog.Logger, development bool) 
 
 	counting := metrics.New(versions())
 	addresses := clientAddresses{trusted: s.proxies}
-	apps, appIDs := map[string]truecaller.App{}, []string{}
+	apps, registered := map[string]truecaller.App{}, []client.App{}
 	for _, app := range s.apps {
-		apps[app.ID], appIDs = app, append(appIDs, app.ID)
+		apps[app.ID], registered = app, append(registered, client.App{ID: app.ID, Native: app.NativeClientID != ""})
 	}
 	outgoing := truecaller.NewClient(truecaller.Options{Timeout: time.Duration(s.Truecaller.Timeout), Log: log, Observer: counting})
 	audit := log.With("log", "audit")
@@ -115,7 +115,7 @@ func build(ctx context.Context, s settings, log *slog.Logger, development bool) 
 		return nil, err
 	}
 
-	registry, err := client.NewRegistry(s.clients, store, appIDs)
+	registry, err := client.NewRegistry(s.clients, store, registered)
 	if err != nil {
 		return nil, err
 	}

@@ -30,12 +30,18 @@ var (
 // and the one that it replaces.
 const liveSecrets = 2
 
+// App is a Truecaller app, as far as the registration of a client depends on it.
+type App struct {
+	ID     string
+	Native bool // it takes the codes of native applications
+}
+
 // Registry knows all clients: those of the config file, which cannot be changed
 // here, and those of the store. It is safe for concurrent use.
 type Registry struct {
 	config map[string]Client
 	store  Store
-	apps   []string // the Truecaller apps that there are
+	apps   []App // the Truecaller apps that there are
 
 	mu      sync.Mutex
 	origins map[string]bool
@@ -43,8 +49,9 @@ type Registry struct {
 }
 
 // NewRegistry checks the clients of the config file. All problems are reported
-// at once. apps are the IDs of the Truecaller apps that a client may name.
-func NewRegistry(config []Client, store Store, apps []string) (*Registry, error) {
+// at once. apps are the Truecaller apps that a client may name; the first is that
+// of clients that name none.
+func NewRegistry(config []Client, store Store, apps []App) (*Registry, error) {
 	r := &Registry{config: make(map[string]Client, len(config)), store: store, apps: apps}
 	var problems []error
 	for _, c := range config {
@@ -66,10 +73,25 @@ func NewRegistry(config []Client, store Store, apps []string) (*Registry, error)
 // validate is Validate, and whether the Truecaller app is there.
 func (r *Registry) validate(c Client) []Problem {
 	problems := Validate(c)
-	if c.TruecallerApp != "" && !slices.Contains(r.apps, c.TruecallerApp) {
-		problems = append(problems, Problem{"truecaller_app", fmt.Sprintf("%q is not configured; there is %s", c.TruecallerApp, strings.Join(r.apps, ", "))})
+	if c.TruecallerApp != "" && r.app(c) == nil {
+		ids := make([]string, len(r.apps))
+		for i, app := range r.apps {
+			ids[i] = app.ID
+		}
+		problems = append(problems, Problem{"truecaller_app", fmt.Sprintf("%q is not configured; there is %s", c.TruecallerApp, strings.Join(ids, ", "))})
 	}
 	return problems
+}
+
+// app is the Truecaller app through which the client's people are asked, nil if
+// there is none.
+func (r *Registry) app(c Client) *App {
+	for i, app := range r.apps {
+		if c.TruecallerApp == "" || c.TruecallerApp == app.ID {
+			return &r.apps[i]
+		}
+	}
+	return nil
 }
 
 // Client returns the client with this id, or ErrNotFound. The config file wins
@@ -140,7 +162,8 @@ func (r *Registry) Authenticate(ctx context.Context, id, secret string) (Client,
 // error is an *InvalidError when something is wrong with c, and ErrExists when
 // the ID is taken.
 func (r *Registry) Add(ctx context.Context, c Client) (Client, string, error) {
-	if c.ID == "" {
+	given := c.ID
+	if given == "" {
 		c.ID = randomText(16)
 	}
 	c.Created = time.Now()
@@ -151,8 +174,12 @@ func (r *Registry) Add(ctx context.Context, c Client) (Client, string, error) {
 		secret = randomText(32)
 		c.SecretHashes = [][32]byte{HashSecret(secret)}
 	}
-	if found := Validate(c); len(found) > 0 {
-		return Client{}, "", &InvalidError{ID: c.ID, Problems: found}
+	found := r.validate(c)
+	if app := r.app(c); c.Native && app != nil && !app.Native {
+		found = append(found, Problem{"native", fmt.Sprintf("needs a Truecaller app with the method native, which %q does not have", app.ID)})
+	}
+	if len(found) > 0 {
+		return Client{}, "", &InvalidError{ID: given, Problems: found}
 	}
 	if _, taken := r.config[c.ID]; taken {
 		return Client{}, "", ErrExists

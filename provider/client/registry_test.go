@@ -126,6 +126,34 @@ func TestRegistry(t *testing.T) {
 	}
 }
 
+// What the configuration file may not say of Truecaller apps, `client add` may not
+// either: such a client could sign nobody in.
+func TestAddChecksTheTruecallerApp(t *testing.T) {
+	_, store := newRegistry(t)
+	r, err := client.NewRegistry(nil, store, []client.App{{ID: "default"}, {ID: "android", Native: true}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		app    string
+		native bool
+		key    string // of the problem, "" for none
+	}{
+		{"", false, ""}, {"default", false, ""}, {"android", false, ""}, {"android", true, ""},
+		{"nope", false, "truecaller_app"}, {"nope", true, "truecaller_app"}, {"", true, "native"}, {"default", true, "native"},
+	} {
+		_, _, err := r.Add(t.Context(), client.Client{RedirectURIs: []string{"https://app.example/cb"}, TruecallerApp: c.app, Native: c.native})
+		invalid := (*client.InvalidError)(nil)
+		errors.As(err, &invalid)
+		switch {
+		case c.key == "" && err != nil, c.key != "" && invalid == nil:
+			t.Errorf("%+v: %v", c, err)
+		case c.key != "" && (len(invalid.Problems) != 1 || invalid.Problems[0].Key != c.key):
+			t.Errorf("%+v: %+v", c, invalid.Problems)
+		}
+	}
+}
+
 func TestNewRegistryTellsAllProblems(t *testing.T) {
 	_, err := client.NewRegistry([]client.Client{declared(), declared(), {ID: "x"}}, nil, nil)
 	invalid := (*client.InvalidError)(nil)

@@ -16,7 +16,8 @@ type Problem struct{ Key, Text string }
 
 func (p Problem) String() string { return p.Key + " " + p.Text }
 
-// InvalidError holds everything that is wrong with a client.
+// InvalidError holds everything that is wrong with a client. ID is "" for one that
+// would have got a random one.
 type InvalidError struct {
 	ID       string
 	Problems []Problem
@@ -27,7 +28,11 @@ func (e *InvalidError) Error() string {
 	for i, p := range e.Problems {
 		texts[i] = p.String()
 	}
-	return fmt.Sprintf("client %q: %s", e.ID, strings.Join(texts, "; "))
+	text := strings.Join(texts, "; ")
+	if e.ID == "" {
+		return text
+	}
+	return fmt.Sprintf("client %q: %s", e.ID, text)
 }
 
 // Algorithms are the algorithms that a client's ID tokens may be signed with;
