@@ -85,6 +85,26 @@ func TestTheAccountSignsInUnderTheNameOfTheDeployment(t *testing.T) {
 	wants(t, answer, 200, "<h1>Sign in to <bdi>Lingon ID</bdi></h1>", `id="phone"`)
 }
 
+// A site that opens the account page in a window learns from what it can do with the
+// window whether the page has a Cross-Origin-Opener-Policy. It must not learn
+// whether somebody is signed in.
+func TestAnOpenerCannotTellWhoIsSignedIn(t *testing.T) {
+	w := newWorld(t)
+	r := httptest.NewRequest("GET", "/account", nil)
+	in, out := httptest.NewRecorder(), httptest.NewRecorder()
+	w.ui.Account(in, r, provider.AccountView{})
+	w.ui.SignIn(out, r, provider.SignInView{Client: provider.ClientView{Own: true}, Request: "sealed"})
+	const policy = "Cross-Origin-Opener-Policy"
+	if a, b := in.Header().Get(policy), out.Header().Get(policy); a != "same-origin" || a != b {
+		t.Errorf("signed in %q, not signed in %q", a, b)
+	}
+	client := httptest.NewRecorder()
+	w.ui.SignIn(client, r, provider.SignInView{Client: shop, Request: "sealed"})
+	if got := client.Header().Get(policy); got != "" {
+		t.Errorf("a client's window is cut off from it: %q", got)
+	}
+}
+
 func TestTheCountryOfASessionIsInTheLanguageOfThePage(t *testing.T) {
 	w := newWorld(t)
 	for lang, want := range map[string]string{"en": " · <bdi>Sweden</bdi>", "sv": " · <bdi>Sverige</bdi>", "ar": " · <bdi>السويد</bdi>"} {

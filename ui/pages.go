@@ -51,6 +51,11 @@ func (u *UI) SignIn(w http.ResponseWriter, r *http.Request, v provider.SignInVie
 	if v.Challenge != nil {
 		pol.solver = u.static.solver
 	}
+	if v.Client.Own {
+		// As the account page has it: a site that opened the window cannot tell the two
+		// apart, and so not who is signed in.
+		pol.opener = severed
+	}
 	u.show(w, r, in, "signin", status, p, pol)
 }
 
