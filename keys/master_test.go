@@ -43,6 +43,9 @@ func TestMasterFile(t *testing.T) {
 	if after, err := os.ReadFile(path); err != nil || !bytes.Equal(before, after) {
 		t.Error("the file changed")
 	}
+	if err := keys.CreateMaster(filepath.Join(t.TempDir(), "none", "master.key")); err == nil || !strings.Contains(err.Error(), "there is no folder") {
+		t.Errorf("error %v; want the folder that is missing", err)
+	}
 	other := filepath.Join(t.TempDir(), "other.key")
 	if err := keys.CreateMaster(other); err != nil {
 		t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 )
 
@@ -54,6 +55,9 @@ func CreateMaster(path string) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("keys: %s exists; it is not overwritten, because everything in a store is sealed under it", path)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("keys: there is no folder %s; make it first", filepath.Dir(path))
 	}
 	if err != nil {
 		return fmt.Errorf("keys: making the master key: %w", err)

@@ -416,5 +416,5 @@ func checkClient(key string, c ClientConfig, d *decoder) client.Client {
 
 // clientKeys are the keys here of what the registry names otherwise.
 var clientKeys = map[string]string{
-	"id": "client_id", "secret": "secret_file", "id_token_alg": "id_token_signed_response_alg", "without_pkce": "dangerously_without_pkce",
+	"id": "client_id", "secret": "secret_file", "without_pkce": "dangerously_without_pkce",
 }

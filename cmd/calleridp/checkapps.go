@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/url"
 	"os"
@@ -12,7 +14,7 @@ import (
 	"calleridp/truecaller"
 )
 
-// The methods that an app may have (design.md section 1).
+// The methods that an app may have.
 const (
 	methodPush   = "push"
 	methodOneTap = "onetap"
@@ -200,10 +202,22 @@ func secret(key, value, file string, d *decoder, mistake func(string) string) st
 	return value
 }
 
+// fileMistake is why a file that the configuration names is not read, and what
+// to do about it.
+func fileMistake(file string, err error) string {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "there is no " + file + "; make it, or correct its name here"
+	case errors.Is(err, fs.ErrPermission):
+		return file + " is not readable for the user that this runs as; let that user own it"
+	}
+	return err.Error()
+}
+
 func secretFile(key, file string, d *decoder) string {
 	text, err := os.ReadFile(file)
 	if err != nil {
-		d.wrong(key, "%v", err)
+		d.wrong(key, "%s", fileMistake(file, err))
 		return ""
 	}
 	value := strings.TrimSpace(string(text))

@@ -22,17 +22,15 @@ func checkUI(c UIConfig, d *decoder) ui.Brand {
 		d.wrong("ui.colour", "%v", err)
 	}
 	if c.LogoFile != "" {
-		raw, err := os.ReadFile(c.LogoFile)
-		if err == nil {
-			brand.Logo, err = ui.ReadLogo(raw)
-		}
-		if err != nil {
+		if raw, err := os.ReadFile(c.LogoFile); err != nil {
+			d.wrong("ui.logo_file", "%s", fileMistake(c.LogoFile, err))
+		} else if brand.Logo, err = ui.ReadLogo(raw); err != nil {
 			d.wrong("ui.logo_file", "%v", err)
 		}
 	}
 	if c.OverridesDir != "" {
 		if info, err := os.Stat(c.OverridesDir); err != nil {
-			d.wrong("ui.overrides_dir", "%v", err)
+			d.wrong("ui.overrides_dir", "%s", fileMistake(c.OverridesDir, err))
 		} else if !info.IsDir() {
 			d.wrong("ui.overrides_dir", "%s is not a directory", c.OverridesDir)
 		} else if err := ui.CheckOverrides(os.DirFS(c.OverridesDir)); err != nil {

@@ -31,8 +31,7 @@ type Config struct {
 	// Listen is the address to listen on. Default ":8443".
 	Listen string `yaml:"listen"`
 
-	// TLS is the server's certificate. Without it the server speaks plain HTTP
-	// and must stand behind a proxy that speaks TLS.
+	// TLS is the server's certificate.
 	TLS TLSConfig `yaml:"tls"`
 
 	// TrustedProxies are the networks (CIDR) whose X-Forwarded-For is believed.
@@ -54,9 +53,9 @@ type Config struct {
 	// for all clients that name no other.
 	Truecaller TruecallerConfig `yaml:"truecaller"`
 
-	// TruecallerApps are more of them, each with the keys of truecaller and an id,
-	// for clients that name one with truecaller_app. The phone shows that app's
-	// name. Only from this file.
+	// TruecallerApps are more of them, for clients that name one with
+	// truecaller_app: each has an id and the keys of truecaller, but timeout. The
+	// phone shows that app's name. Their secrets come from files only.
 	TruecallerApps []TruecallerConfig `yaml:"truecaller_apps"`
 
 	// DefaultRegion is the country in which national phone numbers are read, two
@@ -89,7 +88,7 @@ type Config struct {
 	// Keys is about the signing keys.
 	Keys KeysConfig `yaml:"keys"`
 
-	// Log is about the log, which goes to standard error.
+	// Log is about the log.
 	Log LogConfig `yaml:"log"`
 
 	// CountryDatabase is a file in MaxMind's format (.mmdb) that tells the country
@@ -112,7 +111,8 @@ type Config struct {
 }
 
 // TLSConfig is the server's certificate. The files are read again when they
-// change.
+// change. Without it the server speaks plain HTTP and must stand behind a proxy
+// that speaks TLS.
 type TLSConfig struct {
 	// CertFile has the certificate and its chain, PEM.
 	CertFile string `yaml:"cert_file"`
@@ -186,8 +186,8 @@ type OneTapConfig struct {
 	// SkipOption is the way out below it: useanothernum (default),
 	// useanothermethod, manualdetails or later.
 	SkipOption string `yaml:"skip_option"`
-	// TTL is after how long the dialog goes away by itself, at least 8s. Default
-	// never.
+	// TTL is after how long the dialog goes away by itself, from 8s to 10m.
+	// Default never.
 	TTL duration `yaml:"ttl"`
 	// PrivacyURL is your privacy page, linked in it. Default the client's.
 	PrivacyURL string `yaml:"privacy_url"`
@@ -325,10 +325,10 @@ type SubjectConfig struct {
 // KeysConfig is about the signing keys.
 type KeysConfig struct {
 	RotateEvery   duration `yaml:"rotate_every"`   // how long a key signs. Default 30d.
-	PublishBefore duration `yaml:"publish_before"` // how long a key is public before it signs, because clients cache keys. Default 24h.
+	PublishBefore duration `yaml:"publish_before"` // how long a key is public before it signs, because clients cache keys. Default 24h, or rotate_every if that is shorter.
 }
 
-// LogConfig is about the log.
+// LogConfig is about the log, which goes to standard error.
 type LogConfig struct {
 	Level  string `yaml:"level"`  // debug, info (default), warn or error.
 	Format string `yaml:"format"` // json (default) or text.

@@ -3,13 +3,13 @@
 //	main.go          the commands
 //	config.go        the configuration file: its struct is the manual
 //	decode.go        reads it, and the environment
-//	check.go         what can be wrong with it
+//	check.go         what can be wrong with it; checkapps.go and checkui.go go on
 //	build.go         puts all parts together, in one function
 //	serve.go         listens, and stops in peace
 //	middleware.go    what every request goes through
 //	address.go       whose request it is, behind proxies
 //	countrydb.go     the country of a network
-//	certificate.go   the certificate, read again when it changes
+//	certificate.go   the certificate, read again when it changes; callbacksecrets.go the same of those
 //	dev.go           everything on a laptop
 //	operator.go      talks to the running server for the next four
 //	clients.go       client: the applications

@@ -51,9 +51,11 @@ func manual(t *testing.T) string {
 	intro = strings.Replace(intro, "docs/configuration.md is made of these comments.\n", "", 1)
 	b.WriteString("The configuration is one YAML file; [calleridp.example.yaml](../deploy/calleridp.example.yaml) is a start.\n`calleridp config check --config FILE` reports everything that is wrong with one." + intro)
 	b.WriteString("\nThis page is made of the comments in `cmd/calleridp/config.go`.\n")
+	type section struct{ key, typeName, field string }
+	written := map[string]bool{}
 	var write func(prefix, name string)
 	write = func(prefix, name string) {
-		var below [][2]string
+		var below []section
 		for _, field := range structs[name].Fields.List {
 			tag := reflect.StructTag(strings.Trim(field.Tag.Value, "`"))
 			key := tag.Get("yaml")
@@ -83,7 +85,7 @@ func manual(t *testing.T) string {
 				}
 			}
 			if structs[typeName] != nil {
-				below = append(below, [2]string{prefix + key, typeName})
+				below = append(below, section{prefix + key, typeName, text})
 				continue
 			}
 			if text != "" {
@@ -92,11 +94,17 @@ func manual(t *testing.T) string {
 			fmt.Fprintf(&b, "- `%s%s`%s\n", prefix, key, text)
 		}
 		for _, s := range below {
-			doc := docs[s[1]]
+			doc := docs[s.typeName]
 			doc = doc[strings.IndexByte(doc, ' ')+1:]
 			doc = strings.TrimPrefix(doc, "is ")
-			fmt.Fprintf(&b, "\n## %s\n\n%s%s\n", s[0], strings.ToUpper(doc[:1]), doc[1:])
-			write(s[0]+".", s[1])
+			if written[s.typeName] { // its keys stand above
+				doc = s.field
+			}
+			fmt.Fprintf(&b, "\n## %s\n\n%s%s\n", s.key, strings.ToUpper(doc[:1]), doc[1:])
+			if !written[s.typeName] {
+				written[s.typeName] = true
+				write(s.key+".", s.typeName)
+			}
 		}
 	}
 	b.WriteString("\n## The top\n\n")

@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"text/tabwriter"
 
 	"calleridp/keys"
@@ -21,7 +23,7 @@ func keysInitMaster(_ context.Context, args []string, out io.Writer) error {
 		return usageError("--out FILE is missing")
 	}
 	if err := keys.CreateMaster(*file); err != nil {
-		return err
+		return errors.New(strings.TrimPrefix(err.Error(), "keys: "))
 	}
 	_, err := fmt.Fprintf(out, "made %s. Keep a copy in another place: without it the store cannot be read.\n", *file)
 	return err

@@ -95,7 +95,7 @@ func Validate(c Client) []Problem {
 		add("scopes", "must have openid in it")
 	}
 	if c.IDTokenAlg != "" && !slices.Contains(Algorithms, c.IDTokenAlg) {
-		add("id_token_alg", "%q is unknown; there are %s", c.IDTokenAlg, strings.Join(Algorithms, ", "))
+		add("id_token_signed_response_alg", "%q is unknown; there are %s", c.IDTokenAlg, strings.Join(Algorithms, ", "))
 	}
 	if c.Pairwise && c.Sector() == "" {
 		add("sector_host", "is needed, because the redirect URIs do not have one host (OpenID Connect Core §8.1)")

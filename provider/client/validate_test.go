@@ -54,8 +54,8 @@ func TestValidate(t *testing.T) {
 		{"upper case origin", func(c *Client) { c.AllowedOrigins = []string{"https://App.example"} }, "allowed_origins"},
 		{"unknown scope", func(c *Client) { c.Scopes = []string{"openid", "cheese"} }, "scopes"},
 		{"scopes without openid", func(c *Client) { c.Scopes = []string{"phone"} }, "scopes"},
-		{"symmetric algorithm", func(c *Client) { c.IDTokenAlg = "HS256" }, "id_token_alg"},
-		{"no signature", func(c *Client) { c.IDTokenAlg = "none" }, "id_token_alg"},
+		{"symmetric algorithm", func(c *Client) { c.IDTokenAlg = "HS256" }, "id_token_signed_response_alg"},
+		{"no signature", func(c *Client) { c.IDTokenAlg = "none" }, "id_token_signed_response_alg"},
 		{"pairwise with two hosts", func(c *Client) {
 			c.Pairwise, c.RedirectURIs = true, []string{"https://a.example/cb", "https://b.example/cb"}
 		}, "sector_host"},
