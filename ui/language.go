@@ -60,11 +60,11 @@ func loadLanguages(overrides fs.FS) (*languages, error) {
 	templates := sources{builtin: templateFiles, overrides: overrides}
 	l := &languages{}
 	for _, file := range files {
-		own, err := texts.readCatalogue(file)
+		tag, err := language.Parse(strings.TrimSuffix(strings.TrimPrefix(file, "locales/"), ".json"))
 		if err != nil {
 			return nil, fmt.Errorf("ui: %s: %w", file, err)
 		}
-		tag, err := language.Parse(strings.TrimSuffix(strings.TrimPrefix(file, "locales/"), ".json"))
+		own, err := texts.readCatalogue(file, tag)
 		if err != nil {
 			return nil, fmt.Errorf("ui: %s: %w", file, err)
 		}

@@ -10,6 +10,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"golang.org/x/text/language"
 )
 
 // What an operator may put in the place of the built-in files, in a folder of the
@@ -123,7 +125,7 @@ func (c catalogue) over(builtin catalogue) catalogue {
 
 // readCatalogue reads the texts of a language: the built-in ones, with the
 // operator's over them.
-func (s sources) readCatalogue(path string) (catalogue, error) {
+func (s sources) readCatalogue(path string, tag language.Tag) (catalogue, error) {
 	var texts catalogue
 	if raw, err := fs.ReadFile(s.builtin, path); err == nil {
 		if texts, err = parseCatalogue(raw); err != nil {
@@ -149,7 +151,18 @@ func (s sources) readCatalogue(path string) (catalogue, error) {
 	if err != nil {
 		return nil, err
 	}
-	return own.over(texts), nil
+	merged := own.over(texts)
+	if len(texts) == 0 { // a new language, which is compared with the others
+		return merged, nil
+	}
+	// Compared with what it takes the place of, so that a mistake is told of this
+	// file and not of the languages that differ from it.
+	for key := range own {
+		if _, ok := texts[key]; !ok {
+			return nil, fmt.Errorf("there is no text %s", key)
+		}
+	}
+	return merged, merged.check(tag, texts)
 }
 
 // CheckOverrides says what is wrong with a folder of the operator's own texts,
