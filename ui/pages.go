@@ -221,7 +221,8 @@ func (u *UI) Error(w http.ResponseWriter, r *http.Request, v provider.ErrorView)
 	status, ok := statuses[v.Kind]
 	if !ok {
 		v.Kind, status = provider.ErrorInternal, http.StatusInternalServerError
-	} else if v.Status != 0 {
+	}
+	if v.Status != 0 {
 		status = v.Status
 	}
 	p := page{Error: string(v.Kind), Correlation: v.Correlation}

@@ -132,7 +132,8 @@ func (h handlers) language(w http.ResponseWriter, r *http.Request) error {
 		if len(correlation) > 64 || !isBase64URL(correlation) {
 			correlation = ""
 		}
-		h.Error(w, r, provider.ErrorView{Kind: provider.ErrorKind(form.Get("error")), Correlation: correlation})
+		// What went wrong did so before, and is no failure of this request.
+		h.Error(w, r, provider.ErrorView{Kind: provider.ErrorKind(form.Get("error")), Status: http.StatusOK, Correlation: correlation})
 	default:
 		h.seeOther(w, back)
 	}

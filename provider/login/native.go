@@ -44,7 +44,7 @@ type StartNative struct {
 
 // UsedError says that the authorization code has been presented before.
 type UsedError struct {
-	Before Attempt // the attempt that it made
+	Before Attempt // the attempt that it made; without an ID when that is forgotten by now
 }
 
 func (e *UsedError) Error() string {
@@ -119,7 +119,7 @@ func (e *Engine) startNative(ctx context.Context, s StartNative) (Attempt, error
 	e.limited(ctx, a, err)
 	if errors.Is(err, ErrExists) {
 		before, err := e.Store.AttemptByCorrelation(ctx, a.Correlation)
-		if err != nil {
+		if err != nil && !errors.Is(err, ErrNotFound) {
 			return Attempt{}, err
 		}
 		return Attempt{}, &UsedError{Before: before}

@@ -204,6 +204,19 @@ func TestNativeFailures(t *testing.T) {
 	}
 }
 
+// That a code was used is known for longer than by which attempt.
+func TestANativeCodeWhoseAttemptIsForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, _ := nativeWorld(t)
+		w.must2(w.native())
+		time.Sleep(5*time.Minute + time.Hour + time.Second) // the attempt's life, and how long it is kept
+		used := (*login.UsedError)(nil)
+		if _, err := w.native(); !errors.As(err, &used) || used.Before.ID != "" {
+			t.Errorf("%v", err)
+		}
+	})
+}
+
 // A code makes one attempt, whatever came of the first (RFC 6749 §4.1.2).
 func TestInvariant9_ANativeCodeIsUsedOnce(t *testing.T) {
 	w, oauth := nativeWorld(t)
