@@ -15,7 +15,7 @@ import (
 const module = "calleridp/"
 
 // layers are the top folders, with those of ours that each may import beside
-// itself, and the reason. (design.md section 2)
+// itself, and the reason.
 var layers = map[string]struct {
 	may []string
 	why string
@@ -66,7 +66,7 @@ func TestImportRule(t *testing.T) {
 		top, _, _ := strings.Cut(dir, "/")
 		layer, known := layers[top]
 		if !known {
-			t.Errorf("%s: the folder %s has no place in the layout (design.md section 2)", path, top)
+			t.Errorf("%s: the folder %s has no place in the layout", path, top)
 			return nil
 		}
 		seen[top] = true

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// What the direct endpoints cost without a network: goals in design.md section 9.
+// What the direct endpoints cost without a network: goals in docs/performance.md.
 
 func BenchmarkUserinfo(b *testing.B) {
 	w := newWorld(b)

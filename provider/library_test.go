@@ -48,7 +48,7 @@ func TestForbiddenPartsOfTheLibrary(t *testing.T) {
 			}
 			if of, ok := selector.X.(*ast.Ident); ok && of.Name == name {
 				if why, bad := forbidden[selector.Sel.Name]; bad {
-					t.Errorf("op.%s is used: %s (design.md section 4)", selector.Sel.Name, why)
+					t.Errorf("op.%s is used: %s", selector.Sel.Name, why)
 				}
 			}
 			return true

@@ -13,7 +13,7 @@ import (
 	"calleridp/truecaller"
 )
 
-// One-tap (truecaller.md section 2): the page carries a link that opens
+// One-tap (docs/truecaller.md section 2): the page carries a link that opens
 // Truecaller on the same Android phone. Showing the page stores nothing
 // (invariant 1), so the nonce in the link travels sealed beside it; the click
 // that opens the link also posts it here, and only then is there an attempt.

@@ -16,7 +16,7 @@ import (
 const maxItems = 20
 
 // DecodeProfile reads a profile in any of the shapes that Truecaller documents
-// or sends (truecaller.md sections 4.4 to 4.6): numbers and booleans as
+// or sends (docs/truecaller.md section 4): numbers and booleans as
 // themselves or as strings, onlineIdentity or onlineIdentities, null for
 // absent. Only a phone number is mandatory. A field of the wrong type counts as
 // absent, and so does a number that is not E.164. Errors wrap ErrProfile.

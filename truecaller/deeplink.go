@@ -12,7 +12,7 @@ import (
 )
 
 // Dialog is how Truecaller's own dialog looks and reads when a one-tap link opens
-// it (truecaller.md section 2). Every field may be left out. The words are
+// it (docs/truecaller.md section 2). Every field may be left out. The words are
 // Truecaller's: a fixed vocabulary, because unknown ones are shown as nothing.
 type Dialog struct {
 	LoginPrefix  string        // the title's first half; default "continue"
@@ -35,7 +35,7 @@ type Dialog struct {
 	FirstOfSeveral bool
 }
 
-// The vocabulary of one-tap links (truecaller.md sections 2.1 to 2.3).
+// The vocabulary of one-tap links (docs/truecaller.md section 2).
 var (
 	loginPrefixes = []string{"getstarted", "continue", "placeorder", "completepurchase", "checkout", "completebooking",
 		"proceedwithbooking", "continuewith", "getdetails", "viewmore", "continuereading", "proceed"}
@@ -102,7 +102,7 @@ func (d Dialog) Mistakes() []Mistake {
 var ErrLink = errors.New("truecaller: no one-tap link can be made")
 
 // DeepLink is the link that opens Truecaller's dialog on an Android phone
-// (truecaller.md section 2.1). nonce is 8 to 64 characters of base64url and
+// (docs/truecaller.md section 2). nonce is 8 to 64 characters of base64url and
 // comes back as requestId. lang is a BCP 47 tag; a language that the dialog does
 // not speak is English. Whatever is not validated is not in the link; everything
 // in it is percent-encoded, spaces as %20, because Android does not always read

@@ -20,7 +20,7 @@ func linkApp(change ...func(*Dialog)) App {
 }
 
 // The link as a phone sees it, parameter by parameter, in the order and the
-// encoding of truecaller.md section 2.1.
+// encoding of docs/truecaller.md section 2.
 func TestDeepLink(t *testing.T) {
 	full := func(d *Dialog) {
 		*d = Dialog{LoginPrefix: "getstarted", LoginSuffix: "signin", CTAPrefix: "use", CTAColor: "#0066CC", CTATextColor: "#ffffff",

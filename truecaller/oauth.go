@@ -14,7 +14,7 @@ import (
 )
 
 // The OAuth interface is how a native Android application signs somebody in
-// (truecaller.md section 5). Truecaller's SDK gives the application an
+// (docs/truecaller.md section 5). Truecaller's SDK gives the application an
 // authorization code, bound by PKCE to a verifier that the application keeps;
 // the code and the verifier open a token here, and the token the profile.
 
@@ -65,8 +65,8 @@ func (c *Client) AdmitExchange(app App) (*Permit, error) {
 	return c.admit(ForToken, app.OAuth.Host)
 }
 
-// ExchangeCode redeems a code of the SDK's for an access token (truecaller.md
-// section 5.1). permit is what AdmitExchange gave for app. There is no client
+// ExchangeCode redeems a code of the SDK's for an access token (docs/truecaller.md
+// section 5). permit is what AdmitExchange gave for app. There is no client
 // secret and no redirect URI; the verifier is all that proves the code to be the
 // application's. It makes one request: a code is good for one use. The error is,
 // or wraps, one of the errors above, and holds neither code nor verifier.
@@ -151,7 +151,7 @@ const (
 	userinfoPause = 200 * time.Millisecond
 )
 
-// FetchUserinfo gets the profile that token opens (truecaller.md section 5.2).
+// FetchUserinfo gets the profile that token opens (docs/truecaller.md section 5).
 // The token is new, so that a 5xx or a broken connection is worth another try,
 // twice; a refusal is final. The error is, or wraps, one of the errors of this
 // package, and does not hold the token.

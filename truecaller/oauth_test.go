@@ -66,7 +66,7 @@ func TestExchangeCodeRequest(t *testing.T) {
 	}
 }
 
-// Every row of truecaller.md section 5.1, and what is not in it. Whatever the
+// Every answer of /v1/token (docs/truecaller.md section 5), and what is not in it. Whatever the
 // answer, there is one request: a code is good for one use.
 func TestExchangeCodeAnswers(t *testing.T) {
 	bodies := fixtures(t, "token")
@@ -190,7 +190,7 @@ func TestExchangeCodeSendsNothing(t *testing.T) {
 	}
 }
 
-// Every row of truecaller.md section 5.2, and what is not in it. Only what is
+// Every row of docs/truecaller.md section 5, and what is not in it. Only what is
 // temporary is asked again.
 func TestFetchUserinfoAnswers(t *testing.T) {
 	good := string(fixtures(t, "userinfo")["as_documented"])

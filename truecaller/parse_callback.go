@@ -19,7 +19,7 @@ const maxDepth = 16
 // and the token one that a header can carry.
 var ErrMalformed = errors.New("truecaller: malformed callback")
 
-// ParseCallback checks the shape of a callback, not its truth (truecaller.md
+// ParseCallback checks the shape of a callback, not its truth (docs/truecaller.md
 // section 3). Unknown fields are allowed, the same field twice is not; null is
 // as good as absent. A status that we do not know is kept. Errors wrap ErrMalformed.
 func ParseCallback(body []byte) (Callback, error) {

@@ -68,7 +68,7 @@ const maxRequestID = 256
 // is written for the push. The error is an *Unavailable.
 func (c *Client) Admit(app App) (*Permit, error) { return c.admit(ForPush, app.API.Host) }
 
-// Push asks Truecaller to ask the holder of n (truecaller.md section 1.2).
+// Push asks Truecaller to ask the holder of n (docs/truecaller.md section 1).
 // permit is what Admit gave for app. state, of at most 64 characters, comes back
 // in the callback. The requestID is Truecaller's, opaque, 1 to 256 bytes. Every
 // error is a *PushError.
@@ -133,7 +133,7 @@ func (c *Client) Push(ctx context.Context, permit *Permit, app App, n phone.Numb
 }
 
 // pushRefusal reads an answer other than 200. The code in the body may differ
-// from the status, and says more (truecaller.md section 1.3). The body is
+// from the status, and says more (docs/truecaller.md section 1). The body is
 // optional: without one the status decides.
 func pushRefusal(app App, status int, body []byte) *PushError {
 	var envelope struct {

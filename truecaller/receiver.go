@@ -71,7 +71,7 @@ const (
 	// readTimeout bounds how long a slow sender may hold a connection.
 	readTimeout = 5 * time.Second
 	// keepTimeout bounds how long storing may take. Truecaller waits three
-	// seconds for the answer (truecaller.md section 1.6).
+	// seconds for the answer (docs/truecaller.md section 1).
 	keepTimeout = 2500 * time.Millisecond
 )
 

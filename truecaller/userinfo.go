@@ -9,8 +9,8 @@ import (
 	"calleridp/truecaller/phone"
 )
 
-// DecodeUserinfo reads the claims of the OAuth interface (truecaller.md section
-// 5.2), each as itself or as a string, null for absent, and of the wrong type as
+// DecodeUserinfo reads the claims of the OAuth interface (docs/truecaller.md
+// section 5), each as itself or as a string, null for absent, and of the wrong type as
 // good as absent. Only the claims of the scopes that the person granted are
 // there. Three are needed, and strict:
 //

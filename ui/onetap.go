@@ -25,7 +25,7 @@ type oneTapPage struct {
 }
 
 // opensTruecaller says whether the browser runs on an Android phone or tablet and
-// may open Truecaller (truecaller.md sections 2.5 and 2.6). The client hint is right
+// may open Truecaller (docs/truecaller.md section 2). The client hint is right
 // where there is one.
 func opensTruecaller(h http.Header) bool {
 	agent := h.Get("User-Agent")

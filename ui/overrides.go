@@ -80,7 +80,7 @@ func checkOverrides(overrides fs.FS) error {
 }
 
 // hooks are what a template must have, because the handlers, the script, password
-// managers or tests rely on it (design: section 6).
+// managers or tests rely on it.
 var hooks = map[string][]string{
 	"layout":   {`{{template "title" .}}`, `{{template "content" .}}`, `lang="{{.Lang}}"`, `dir="{{.Dir}}"`, `{{block "refresh" .}}`},
 	"signin":   {`action="{{.Base}}/signin"`, `name="request"`, `id="phone"`, `name="phone"`, `id="submit"`, `id="number"`},

@@ -112,7 +112,7 @@ func (e *Engine) Token(ctx context.Context, d truecaller.Delivery) error {
 
 // numberOf is the number that the attempt is about: the one that was pushed, or
 // for one-tap the profile's. Where that has several, the app's policy picks the
-// first or none: the zero number (truecaller.md section 4.6).
+// first or none: the zero number (docs/truecaller.md section 4).
 func (e *Engine) numberOf(a Attempt, p truecaller.Profile) phone.Number {
 	if a.Method == Push {
 		return a.Number

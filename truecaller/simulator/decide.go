@@ -75,7 +75,7 @@ func (s *Simulator) decide(req *request, decision string) bool {
 	return true
 }
 
-// outcome is the callback's body (truecaller.md section 3); nil for none. The
+// outcome is the callback's body (docs/truecaller.md section 3); nil for none. The
 // caller holds the lock.
 func (s *Simulator) outcome(req *request) map[string]string {
 	said := map[string]string{"requestId": req.ID}
@@ -118,7 +118,7 @@ func (s *Simulator) issue(req *request) string {
 }
 
 // callback delivers a callback, and again when it was not answered, or with a 500,
-// as Truecaller's first documents say (truecaller.md section 1.6).
+// as Truecaller's first documents say (docs/truecaller.md section 1).
 func (s *Simulator) callback(app *App, body []byte) {
 	for try := range 4 {
 		if try > 0 {

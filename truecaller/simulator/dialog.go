@@ -2,7 +2,7 @@ package simulator
 
 import "time"
 
-// Dialog is what the app shows for a link (truecaller.md section 8.2).
+// Dialog is what the app shows for a link (docs/truecaller.md section 2).
 type Dialog struct {
 	Title      string `json:"title"`
 	Button     string `json:"button"`           // with the number

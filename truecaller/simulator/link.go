@@ -12,7 +12,7 @@ import (
 	"unicode/utf8"
 )
 
-// Link is what a one-tap link says (truecaller.md section 2.1).
+// Link is what a one-tap link says (docs/truecaller.md section 2).
 type Link struct {
 	Nonce, PartnerKey, PartnerName, Lang         string
 	LoginPrefix, LoginSuffix, CTAPrefix          string

@@ -46,7 +46,7 @@ var natives = map[string]native{
 	"44": {userStatus: http.StatusInternalServerError},
 }
 
-// The SDK's error codes (truecaller.md section 5.5).
+// The SDK's error codes (docs/truecaller.md section 5).
 const (
 	sdkNoApp     = 5  // no Truecaller on the phone, or nobody signed in there
 	sdkDismissed = 14 // the person closed the dialog

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// One-tap (truecaller.md section 2): a browser on the phone opens a link, and the
+// One-tap (docs/truecaller.md section 2): a browser on the phone opens a link, and the
 // app shows its dialog. A laptop has no such app, so the link is given to the
 // simulator by a test or by hand:
 //

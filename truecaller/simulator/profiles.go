@@ -19,7 +19,7 @@ type token struct {
 	status  int // what it answers instead of a profile
 }
 
-// profile is GET /v1/default (truecaller.md section 4).
+// profile is GET /v1/default (docs/truecaller.md section 4).
 func (s *Simulator) profile(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	t := s.tokens.get(bearer(r))

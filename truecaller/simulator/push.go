@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// push is POST /v1/apps/requests (truecaller.md section 1).
+// push is POST /v1/apps/requests (docs/truecaller.md section 1).
 func (s *Simulator) push(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	var in struct {
