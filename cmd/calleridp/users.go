@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -85,7 +86,7 @@ func writeUser(out io.Writer, u admin.User, asJSON bool) error {
 	fmt.Fprintf(t, "since\t%s\n", when(u.Created))
 	fmt.Fprintf(t, "last sign-in\t%s\n", when(u.LastSignIn))
 	for _, s := range u.Sessions {
-		fmt.Fprintf(t, "session\t%s\t%s, signed in %s, last used %s\n", s.SID, strings.TrimSpace(s.Browser+" "+s.OS), when(s.Created), when(s.LastUsed))
+		fmt.Fprintf(t, "session\t%s\t%s, signed in %s, last used %s\n", s.SID, cmp.Or(strings.TrimSpace(s.Browser+" "+s.OS), "unknown browser"), when(s.Created), when(s.LastUsed))
 	}
 	for _, a := range u.Applications {
 		text := counted(a.Grants, "grant", "grants")

@@ -29,7 +29,7 @@ func TestUsersOfARunningServer(t *testing.T) {
 		t.Fatalf("%+v, %v", u, err)
 	}
 	shown := good(t, "user", "show", u.Sub, "--socket", socket)
-	for _, line := range []string{"sub           " + u.Sub + "\n", "number        +46•••••0605\n", "last sign-in  20", "session       " + u.Sessions[0].SID} {
+	for _, line := range []string{"sub           " + u.Sub + "\n", "number        +46•••••0605\n", "last sign-in  20", "session       " + u.Sessions[0].SID + "  unknown browser, signed in 20"} {
 		if !strings.Contains(shown, line) {
 			t.Errorf("no %q in\n%s", line, shown)
 		}
