@@ -4,13 +4,14 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
 
-// Every file that a document links to is there.
+// Every file that a document links to is there, and every heading.
 func TestDocumentsLinkToFilesThatExist(t *testing.T) {
-	link := regexp.MustCompile(`\]\(([^):#]+)[^):]*\)`)
+	link := regexp.MustCompile(`\]\(([^):#]*)(?:#([^):]*))?\)`)
 	links := 0
 	for _, pattern := range []string{"*.md", "docs/*.md"} {
 		documents, err := filepath.Glob(pattern)
@@ -24,8 +25,14 @@ func TestDocumentsLinkToFilesThatExist(t *testing.T) {
 			}
 			for _, m := range link.FindAllSubmatch(text, -1) {
 				links++
-				if _, err := os.Stat(filepath.Join(filepath.Dir(file), string(m[1]))); err != nil {
+				to := file
+				if len(m[1]) > 0 {
+					to = filepath.Join(filepath.Dir(file), string(m[1]))
+				}
+				if _, err := os.Stat(to); err != nil {
 					t.Errorf("%s links to %s: %v", file, m[1], err)
+				} else if len(m[2]) > 0 && !slices.Contains(headings(t, to), string(m[2])) {
+					t.Errorf("%s links to %s#%s, which has no such heading", file, m[1], m[2])
 				}
 			}
 		}
@@ -33,6 +40,20 @@ func TestDocumentsLinkToFilesThatExist(t *testing.T) {
 	if links < 10 {
 		t.Errorf("only %d links", links)
 	}
+}
+
+// headings are those of a document, as links name them.
+func headings(t *testing.T, file string) []string {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	dropped := regexp.MustCompile(`[^\p{L}\p{N} _-]`)
+	for _, m := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(string(text), -1) {
+		names = append(names, strings.ReplaceAll(dropped.ReplaceAllString(strings.ToLower(m[1]), ""), " ", "-"))
+	}
+	return names
 }
 
 // Every test that a document names is there, so that a table which says how a
