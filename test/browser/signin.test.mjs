@@ -35,6 +35,18 @@ async function state(page, wanted) {
   await page.waitForSelector(wanted, { timeout: 15_000 });
 }
 
+// tabTo presses Tab until what has the focus says text.
+async function tabTo(page, text) {
+  const passed = [];
+  while (passed.length < 30) {
+    await page.keyboard.press('Tab');
+    const focused = await page.evaluate(() => document.activeElement.textContent.trim());
+    if (text.test(focused)) return;
+    passed.push(focused.slice(0, 40));
+  }
+  assert.fail(`Tab does not lead to ${text}: ${passed.join(' | ')}`);
+}
+
 for (const javaScriptEnabled of [true, false]) {
   const how = javaScriptEnabled ? 'with JavaScript' : 'without JavaScript';
 
@@ -51,7 +63,7 @@ for (const javaScriptEnabled of [true, false]) {
     const page = await context.newPage();
     await sendNumber(page, server.demo, '070-174 06 07');
     await state(page, '#waiting');
-    assert.equal(await page.locator('meta[http-equiv=refresh]').count(), javaScriptEnabled ? await page.locator('meta[http-equiv=refresh]').count() : 1);
+    if (!javaScriptEnabled) assert.equal(await page.locator('meta[http-equiv=refresh]').count(), 1, 'the page refreshes itself');
     assert.match(await page.textContent('body'), /•+\s?0607/, 'the number is shown masked');
     assert.doesNotMatch(await page.content(), /701740607|70 174 06 07/, 'the whole number is not on the page');
 
@@ -61,6 +73,33 @@ for (const javaScriptEnabled of [true, false]) {
     await phonePage.context().close();
 
     assert.equal((await claims(page)).phone_number, '+46701740607');
+  });
+
+  fresh(`the whole path by keyboard alone, ${how}`, { javaScriptEnabled }, async (context) => {
+    const page = await context.newPage();
+    const number = javaScriptEnabled ? '46701740674' : '46701740675', another = javaScriptEnabled ? '46701740676' : '46701740677';
+    await page.goto(server.demo);
+    await tabTo(page, /^Sign in with Truecaller$/);
+    await page.keyboard.press('Enter');
+    await state(page, '#phone:focus');
+    await page.keyboard.type('12'); // a mistake
+    await page.keyboard.press('Enter');
+    await state(page, '#problem');
+    await state(page, '#phone:focus');
+    await page.keyboard.press('Control+A');
+    await page.keyboard.type('+' + another);
+    await tabTo(page, /^Continue with Truecaller$/);
+    await page.keyboard.press('Enter');
+    await state(page, '#waiting');
+    await tabTo(page, /^Use another number$/);
+    await page.keyboard.press('Enter');
+    await state(page, '#phone:focus');
+    await page.keyboard.press('Control+A');
+    await page.keyboard.type('+' + number);
+    await page.keyboard.press('Enter');
+    await state(page, '#waiting');
+    await phone.decide((await phone.pending(number))[0].requestId, 'approve');
+    assert.equal((await claims(page)).phone_number, '+' + number);
   });
 
   fresh(`declined on the phone: the page says so, and offers the way back, ${how}`, { javaScriptEnabled }, async (context) => {

@@ -50,7 +50,7 @@
     var release = null, queue = null; // of the right to listen
     var tabs = window.BroadcastChannel && navigator.locks && window.AbortController ? new BroadcastChannel(room) : null;
     var listened = 0; // when another tab was last heard to listen, 0 for none
-    var timer = 0, clock = 0, heard = 0, failures = 0, ours = false, over = false;
+    var timer = 0, clock = 0, heard = 0, failures = 0, ours = false, over = false, leaving = false;
     var end = 0, again = 0;
 
     // Without a script the list of languages stands open, because the page
@@ -101,8 +101,9 @@
       };
     }
 
+    // Who has pressed a button gets its page, and not the news that it makes.
     function tell(news) {
-      if (over) { return; }
+      if (over || leaving) { return; }
       heard = Date.now();
       if (news.opened && page.hasAttribute('data-opened')) { status = page.getAttribute('data-opened'); }
       if (say.textContent !== status) { say.textContent = status; }
@@ -236,9 +237,13 @@
     window.addEventListener('focus', wake);
     window.addEventListener('online', wake);
     window.addEventListener('offline', wake);
+    window.addEventListener('beforeunload', function () { leaving = true; });
     window.addEventListener('pagehide', close);
     window.addEventListener('pageshow', function (event) {
-      if (event.persisted && over) { location.reload(); } else if (event.persisted) { close(); wake(); }
+      if (!event.persisted) { return; }
+      if (over || leaving) { location.reload(); return; }
+      close();
+      wake();
     });
 
     if (document.readyState === 'complete') { ask(); } else { window.addEventListener('load', ask); }
