@@ -209,6 +209,10 @@ waits('what a person needs to know is there', '46701740661', async (page) => {
   assert.equal(await page.locator('#truecaller').count(), 0, 'a desktop has no Truecaller');
 });
 
-waits('on an Android phone Truecaller can be opened', '46701740662', async (page) => {
+waits('on an Android phone Truecaller can be opened, and the page goes on waiting', '46701740662', async (page, context, decide) => {
+  await takenOver(page);
   assert.match(await page.getAttribute('#truecaller', 'href'), /^intent:#Intent;.*package=com\.truecaller;end$/);
+  await page.click('#truecaller'); // which opens nothing here
+  await decide('approve');
+  assert.equal((await claims(page)).phone_number, '+46701740662');
 }, { userAgent: 'Mozilla/5.0 (Linux; Android 15; Pixel 8) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Mobile Safari/537.36' });

@@ -237,7 +237,8 @@
     window.addEventListener('focus', wake);
     window.addEventListener('online', wake);
     window.addEventListener('offline', wake);
-    window.addEventListener('beforeunload', function () { leaving = true; });
+    // Not beforeunload: the link that opens an app leaves this page where it is.
+    document.addEventListener('submit', function () { leaving = true; });
     window.addEventListener('pagehide', close);
     window.addEventListener('pageshow', function (event) {
       if (!event.persisted) { return; }
