@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"maps"
 	"net/http"
 	"slices"
 	"time"
@@ -25,6 +26,21 @@ import (
 // ownClientID stands for us where an attempt names its client. No application
 // can have it, because a client_id has no colon.
 const ownClientID = "urn:calleridp:account"
+
+// ownClient signs people in to the account page: by the Truecaller app of clients
+// that name none, or by the first other one if that is for native applications alone.
+func (p *Provider) ownClient() client.Client {
+	c := client.Client{ID: ownClientID, TruecallerApp: p.TruecallerApp}
+	if p.Apps[p.TruecallerApp].NativeOnly() {
+		for _, id := range slices.Sorted(maps.Keys(p.Apps)) {
+			if !p.Apps[id].NativeOnly() {
+				c.TruecallerApp = id
+				break
+			}
+		}
+	}
+	return c
+}
 
 // own says whether the request is that of the account page.
 func (q *authRequest) own() bool { return q.ClientID == ownClientID }
@@ -105,7 +121,7 @@ func (p *Provider) myAccount(r *http.Request) (session.Session, account.Record, 
 // nor ask that phone with one press.
 func (p *Provider) signInToAccount(w http.ResponseWriter, r *http.Request, then, sub string) {
 	q := &authRequest{ClientID: ownClientID, RedirectURI: then, HintSub: sub}
-	v, err := p.signInView(r.Context(), q, client.Client{ID: ownClientID}, "", p.network(r))
+	v, err := p.signInView(r.Context(), q, p.ownClient(), "", p.network(r))
 	if err != nil {
 		p.oops(w, r, err)
 		return

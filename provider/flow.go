@@ -116,7 +116,7 @@ func problemOf(full *limit.Exceeded) Problem {
 // ErrBadRequest when it may not have the response any more.
 func (p *Provider) recheck(ctx context.Context, q *authRequest) (client.Client, error) {
 	if q.own() {
-		return client.Client{ID: ownClientID}, nil
+		return p.ownClient(), nil
 	}
 	c, err := p.Clients.Client(ctx, q.ClientID)
 	if errors.Is(err, client.ErrNotFound) {
