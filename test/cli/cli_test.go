@@ -108,7 +108,7 @@ type client struct {
 }
 
 func TestClientsOfARunningServer(t *testing.T) {
-	server := harness.Serve(t, "http://127.0.0.1:1", "")
+	server := harness.Serve(t, "http://127.0.0.1:1", "truecaller_apps:\n  - {id: phones, app_name: Phones, methods: [native], native_client_id: of-the-portal}\n")
 	config := []string{"--config", filepath.Join(server.Dir, "calleridp.yaml")}
 	command := func(args ...string) string { t.Helper(); return good(t, append(args, config...)...) }
 	parsed := func(out string) client {
@@ -154,7 +154,9 @@ func TestClientsOfARunningServer(t *testing.T) {
 		t.Errorf("a public client:\n%s", public)
 	}
 	fails := func(says string, args ...string) { t.Helper(); one(t, says, append(args, config...)...) }
-	native := command("client", "add", "--id", "android", "--name", "Android", "--public", "--native")
+	fails(`native needs a Truecaller app with the method native, which "default" does not have`, "client", "add", "--id", "android", "--name", "Android", "--public", "--native")
+	fails(`truecaller_app "nobodys" is not configured; there is default, phones`, "client", "add", "--name", "X", "--redirect-uri", "https://a.example.com/cb", "--truecaller-app", "nobodys")
+	native := command("client", "add", "--id", "android", "--name", "Android", "--public", "--native", "--truecaller-app", "phones")
 	if !strings.Contains(native, "native") || strings.Contains(native, "redirect_uris") || !strings.Contains(command("client", "show", "android", "--json"), `"native": true`) {
 		t.Errorf("a native client:\n%s", native)
 	}
