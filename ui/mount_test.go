@@ -55,7 +55,7 @@ func TestARefusedNumberKeepsWhatWasTyped(t *testing.T) {
 		}
 		answer := w.do(request("POST", "/signin", url.Values{"request": {"sealed"}, "phone": {`+46 <"70"`}}))
 		wants(t, answer, status, `value="&#43;46 &lt;&#34;70&#34;"`, `aria-invalid="true"`, `aria-describedby="problem hint"`, `id="problem"`, `name="request" value="sealed"`)
-		if (kind == provider.Locked) != strings.Contains(answer.Body.String(), "was asked a moment ago. You can ask it again in 3\u00a0minutes.") {
+		if (kind == provider.Locked) != strings.Contains(answer.Body.String(), "A request was sent to this number a moment ago. You can send another in 3\u00a0minutes.") {
 			t.Errorf("%s:\n%s", kind, answer.Body)
 		}
 		if (kind == provider.Unavailable) != strings.Contains(answer.Body.String(), "Truecaller is not answering at the moment. You can try again in 3\u00a0minutes.") {

@@ -344,7 +344,7 @@ func TestWhatIsLeft(t *testing.T) {
 	// The waiting page counts down to the next request, unless it would count hours.
 	w.flow.view.AgainAt, w.flow.view.Tries = time.Now().Add(5*time.Hour-time.Second), &login.Tries{}
 	answer = w.do(ours("GET", ourPath, nil))
-	if wants(t, answer, 200, "The same number can be asked again in 5\u00a0hours.", `<button id="again" class="secondary" disabled>Send again</button>`); strings.Contains(answer.Body.String(), "again-in") {
+	if wants(t, answer, 200, "Another request can be sent to this number in 5\u00a0hours.", `<button id="again" class="secondary" disabled>Send again</button>`); strings.Contains(answer.Body.String(), "again-in") {
 		t.Error("a clock that counts hours")
 	}
 }

@@ -46,7 +46,7 @@ fresh('digits stand in groups while they are typed, and the caret stays where it
   await open(page);
   await page.locator('#phone').pressSequentially('0701740605');
   assert.equal(await value(page), '070 174 06 05');
-  assert.equal(await shown(page), 'We will ask +46 70 174 06 05.');
+  assert.equal(await shown(page), 'The request goes to +46 70 174 06 05.');
 
   await page.keyboard.press('Home');
   await press(page, 'ArrowRight', 5);
@@ -162,7 +162,7 @@ fresh('the list of countries: a code that is typed wins, and then the country th
   assert.equal(await country(page), 'NO');
   assert.equal(await shown(page), '');
   await page.selectOption('#region', 'SE');
-  assert.equal(await shown(page), 'We will ask +46 70 174 06 05.');
+  assert.equal(await shown(page), 'The request goes to +46 70 174 06 05.');
   await page.click('#submit');
   assert.equal((await claims(page)).phone_number, '+46701740605');
 });

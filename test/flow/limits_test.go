@@ -94,8 +94,8 @@ func TestInvariant7_PagesDoNotTellWhoHasAnAccount(t *testing.T) {
 		t.Errorf("Retry-After %d with an account, %d without", wait, wait2)
 	}
 	for i, text := range map[int]string{ // each round: the attempt's page, a second submission, how it ended
-		0: "2 more tries are possible for now", 1: "You can ask it again in 1\u00a0minute", 3: "One more try is possible for now",
-		8: "The same number can be asked again in 4\u00a0hours", 9: "You can try again in 4\u00a0hours",
+		0: "2 more tries are possible for now", 1: "You can send another in 1\u00a0minute", 3: "One more try is possible for now",
+		8: "Another request can be sent to this number in 4\u00a0hours", 9: "You can try again in 4\u00a0hours",
 	} {
 		if !strings.Contains(with[i], text) {
 			t.Errorf("page %d does not say %q:\n%s", i, text, with[i])
