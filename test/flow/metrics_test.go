@@ -43,7 +43,7 @@ func TestMetrics(t *testing.T) {
 		a.post(a.rightPath(), fields)
 		a.outcome()
 	}
-	a.browser = harness.NewBrowser(t, a.server.Issuer) // the last may be signed in
+	a.browser = harness.NewBrowser(t, a.server.Issuer)                                                    // the last may be signed in
 	a.browser.Submit(a.browser.Get(a.server.Issuer+challenge+strings.Repeat("A", 43)), harness.Number(4)) // locked
 	a.post(a.rightPath(), map[string]string{"requestId": "46701740609", "state": "nobodys", "accessToken": "strangers-token"})
 	a.post("/callback/46701740609/strangers-secret", nil)
