@@ -29,13 +29,54 @@ var layers = map[string]struct {
 	"test":       {nil, "tests of the built program use it from outside"},
 }
 
+// rooms are the folders of provider, with those of provider that each may import,
+// and the reason. What is not listed has no place.
+var rooms = map[string]struct {
+	may []string
+	why string
+}{
+	"provider": {[]string{"endpoint", "authorize", "clientauth", "token", "logout", "account", "discovery", "idtoken",
+		"client", "consent", "grant", "session", "subject"}, "provider assembles the rooms and has no rule of the protocol"},
+
+	// The rooms of the protocol import the domain and endpoint, never each other.
+	"endpoint":   {[]string{"client", "limit"}, "what all endpoints have in common knows none of them"},
+	"clientauth": {[]string{"endpoint", "client"}, "who calls an endpoint does not depend on what it is"},
+	"authorize": {[]string{"endpoint", "idtoken", "claims", "client", "consent", "grant", "limit", "login", "session", "subject"},
+		"the authorization endpoint knows no other endpoint"},
+	"token": {[]string{"endpoint", "clientauth", "idtoken", "claims", "client", "grant", "limit", "login", "subject"},
+		"clients authenticate at the token endpoint, so it imports clientauth, and no other room"},
+	"logout":    {[]string{"endpoint", "idtoken", "client", "session"}, "logout knows no other endpoint"},
+	"account":   {[]string{"endpoint", "client", "consent", "grant", "session", "subject"}, "the account page declares the sign-in that it needs"},
+	"discovery": {[]string{"endpoint"}, "the documents are made of what each room says of itself"},
+	"admin":     {[]string{"account", "client", "limit", "login", "subject"}, "the operators' API changes the domain, and speaks no OpenID Connect"},
+
+	// The domain.
+	"idtoken": {[]string{"claims", "client", "grant", "subject"}, domain},
+	"login":   {[]string{"grant", "limit", "session", "subject"}, domain},
+	"consent": {[]string{"grant"}, domain},
+	"client":  {[]string{"claims"}, domain},
+	"claims":  {[]string{"subject"}, domain},
+	"session": {nil, domain},
+	"grant":   {nil, domain},
+	"subject": {nil, domain},
+	"limit":   {nil, domain},
+
+	"internal/splice": {nil, "changes sealed texts for fuzzing"},
+}
+
+const domain = "the domain knows no endpoint: it decides, and others speak HTTP"
+
+// notInTheDomain are imports that only rooms which speak HTTP may have.
+var notInTheDomain = []string{"net/http", "html/template", "github.com/go-chi/chi/v5", "github.com/zitadel/oidc/v3"}
+
 // only are third parties, and folders of ours, with the places that may import
 // them; the first is their home.
 var only = map[string]struct {
 	by  []string
 	why string
 }{
-	"github.com/zitadel/oidc/v3/pkg/op":    {[]string{"provider"}, "no type of the library leaves the package that speaks the protocol"},
+	"github.com/zitadel/oidc/v3/pkg/oidc": {[]string{"provider/endpoint", "provider/clientauth", "provider/authorize", "provider/token"},
+		"the library's types and errors stay in the rooms that speak the protocol"},
 	"go.etcd.io/bbolt":                     {[]string{"storage/bolt", "test/load"}, "an engine is one folder; the load test measures the floor below it"},
 	"github.com/nyaruka/phonenumbers":      {[]string{"truecaller/phone"}, "a phone number is one type, which masks itself"},
 	"calleridp/truecaller/simulator":       {[]string{"cmd/calleridp", "test/load"}, "the simulator is reached over HTTP alone, so that the production path is the same code"},
@@ -45,9 +86,43 @@ var only = map[string]struct {
 	"github.com/goccy/go-yaml":             {[]string{"cmd/calleridp"}, "packages take plain structs; only cmd reads configuration"},
 }
 
-// TestImportRule holds the direction of imports, by reading the files.
-func TestImportRule(t *testing.T) {
-	seen, users := map[string]bool{}, map[string]bool{}
+// never are packages that no file may import, with the reason.
+var never = map[string]string{
+	"github.com/zitadel/oidc/v3/pkg/op": "its server parses every request a second time, and its storage skips PKCE, iss and single use; " +
+		"the endpoints are ours, over the types, errors and verifiers of pkg/oidc",
+}
+
+// source is a Go file with what it imports.
+type source struct {
+	path    string
+	dir     string // with slashes
+	test    bool
+	imports []string
+}
+
+// top is the folder at the root.
+func (s source) top() string {
+	top, _, _ := strings.Cut(s.dir, "/")
+	return top
+}
+
+// room is the folder below provider, "provider" for the package itself and "" for
+// other files.
+func (s source) room() string {
+	if s.dir == "provider" {
+		return "provider"
+	}
+	room, ok := strings.CutPrefix(s.dir, "provider/")
+	if !ok {
+		return ""
+	}
+	return room
+}
+
+// sources reads the imports of all files.
+func sources(t *testing.T) []source {
+	t.Helper()
+	var all []source
 	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -62,45 +137,51 @@ func TestImportRule(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		dir := filepath.ToSlash(filepath.Dir(path))
-		top, _, _ := strings.Cut(dir, "/")
-		layer, known := layers[top]
-		if !known {
-			t.Errorf("%s: the folder %s has no place in the layout", path, top)
-			return nil
-		}
-		seen[top] = true
+		s := source{path: path, dir: filepath.ToSlash(filepath.Dir(path)), test: strings.HasSuffix(path, "_test.go")}
 		for _, spec := range file.Imports {
 			imported, err := strconv.Unquote(spec.Path.Value)
 			if err != nil {
 				return err
 			}
-			isTest := strings.HasSuffix(path, "_test.go")
-			excepted := false
-			for name, rule := range only {
-				if imported != name && !strings.HasPrefix(imported, name+"/") {
-					continue
-				}
-				inside := module+dir == name || slices.Contains(rule.by, dir)
-				if inside {
-					excepted = true
-					users[name] = users[name] || dir == rule.by[0]
-				} else if !isTest || !strings.HasPrefix(name, module) {
-					t.Errorf("%s imports %s, which only %s may: %s", path, imported, strings.Join(rule.by, " and "), rule.why)
-				}
-			}
-			ours, ok := strings.CutPrefix(imported, module)
-			if !ok || isTest || excepted { // a test may set up whatever it tests with
-				continue
-			}
-			if to, _, _ := strings.Cut(ours, "/"); to != top && !slices.Contains(layer.may, to) {
-				t.Errorf("%s imports %s, but %s may import only %v of ours: %s", path, imported, top, append([]string{top}, layer.may...), layer.why)
-			}
+			s.imports = append(s.imports, imported)
 		}
+		all = append(all, s)
 		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+	return all
+}
+
+// within reports whether an import is name, or a package below it.
+func within(imported, name string) bool {
+	return imported == name || strings.HasPrefix(imported, name+"/")
+}
+
+// TestLayers holds the direction of imports between the top folders, by reading
+// the files.
+func TestLayers(t *testing.T) {
+	seen := map[string]bool{}
+	for _, s := range sources(t) {
+		layer, known := layers[s.top()]
+		if !known {
+			t.Errorf("%s: the folder %s has no place in the layout", s.path, s.top())
+			continue
+		}
+		seen[s.top()] = true
+		if s.test { // a test may set up whatever it tests with
+			continue
+		}
+		for _, imported := range s.imports {
+			ours, ok := strings.CutPrefix(imported, module)
+			if !ok || excepted(s, imported) {
+				continue
+			}
+			if to, _, _ := strings.Cut(ours, "/"); to != s.top() && !slices.Contains(layer.may, to) {
+				t.Errorf("%s imports %s, but %s may import only %v of ours: %s", s.path, imported, s.top(), append([]string{s.top()}, layer.may...), layer.why)
+			}
+		}
 	}
 	// A rule about something that does not exist protects nothing.
 	for top, layer := range layers {
@@ -110,6 +191,87 @@ func TestImportRule(t *testing.T) {
 		for _, to := range layer.may {
 			if _, ok := layers[to]; !ok {
 				t.Errorf("%s may import %s, which is no layer", top, to)
+			}
+		}
+	}
+}
+
+// excepted reports whether a rule of only lets the file import what its layer may
+// not.
+func excepted(s source, imported string) bool {
+	for name, rule := range only {
+		if within(imported, name) && slices.Contains(rule.by, s.dir) {
+			return true
+		}
+	}
+	return false
+}
+
+// TestRooms holds the direction of imports between the rooms of provider.
+func TestRooms(t *testing.T) {
+	used := map[string]map[string]bool{} // room, imported room
+	for _, s := range sources(t) {
+		name := s.room()
+		if name == "" || s.test {
+			continue
+		}
+		room, known := rooms[name]
+		if !known {
+			t.Errorf("%s: the folder has no place among the rooms of provider", s.path)
+			continue
+		}
+		if used[name] == nil {
+			used[name] = map[string]bool{}
+		}
+		for _, imported := range s.imports {
+			if room.why == domain {
+				for _, web := range notInTheDomain {
+					if within(imported, web) {
+						t.Errorf("%s imports %s: %s", s.path, imported, room.why)
+					}
+				}
+			}
+			to, ok := strings.CutPrefix(imported, module+"provider/")
+			if !ok {
+				continue
+			}
+			used[name][to] = true
+			if !slices.Contains(room.may, to) {
+				t.Errorf("%s imports provider/%s, but provider/%s may import only %v: %s", s.path, to, name, room.may, room.why)
+			}
+		}
+	}
+	for name, room := range rooms {
+		for _, to := range room.may {
+			if !used[name][to] {
+				t.Errorf("%s may import %s and does not: the rule is out of date", name, to)
+			}
+		}
+		if used[name] == nil {
+			t.Errorf("there is no room %s: the rule is out of date", name)
+		}
+	}
+}
+
+// TestThirdParties holds who may import what others wrote.
+func TestThirdParties(t *testing.T) {
+	users := map[string]bool{}
+	for _, s := range sources(t) {
+		for _, imported := range s.imports {
+			for name, why := range never {
+				if within(imported, name) {
+					t.Errorf("%s imports %s: %s", s.path, imported, why)
+				}
+			}
+			for name, rule := range only {
+				if !within(imported, name) {
+					continue
+				}
+				if module+s.dir == name || slices.Contains(rule.by, s.dir) {
+					users[name] = users[name] || s.dir == rule.by[0]
+				} else if !s.test || !strings.HasPrefix(name, module) {
+					t.Errorf("%s imports %s, which only %s may: %s", s.path, imported, strings.Join(rule.by, " and "), rule.why)
+				}
 			}
 		}
 	}

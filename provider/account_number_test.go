@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"calleridp/provider"
+	"calleridp/provider/endpoint"
 )
 
 // A number that has changed hands: the old person sees that it is not theirs any
@@ -69,8 +70,8 @@ func TestThreat_ALostNumberIsNotClaimed(t *testing.T) {
 // Where clients that name no Truecaller app have one for native applications alone,
 // people sign in to their account by another one.
 func TestTheAccountPageOfANativeDeployment(t *testing.T) {
-	w, _ := nativeWorld(t, nil, func(c *provider.Config) { c.TruecallerApp = "nat" })
-	page, v := w.get(provider.PathAccount).page()
+	w, _ := nativeWorld(t, nil, func(c *provider.Config) { c.Apps.Default = "nat" })
+	page, v := w.get(endpoint.PathAccount).page()
 	if page != "signin" || v["WithoutPush"] != false || v["App"] == "Nat" {
 		t.Errorf("%s: %v", page, v)
 	}

@@ -1,7 +1,6 @@
 package provider_test
 
 import (
-	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
@@ -12,11 +11,9 @@ import (
 	"time"
 
 	"calleridp/provider"
-	"calleridp/provider/account"
+	"calleridp/provider/authorize"
 	"calleridp/provider/client"
 	"calleridp/provider/login"
-	"calleridp/storage/storagetest"
-	"calleridp/truecaller/phone"
 )
 
 const firefox = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
@@ -77,7 +74,7 @@ func TestSignInToTheAccount(t *testing.T) {
 	if n := w.store.Stats().Operations - before; n != 0 {
 		t.Errorf("looking wrote %d times (invariant 1)", n)
 	}
-	id, err := w.provider.Submit(t.Context(), provider.Submission{Request: view["Request"].(string), Phone: number, Browser: browser, Network: "192.0.2.1/32", UserAgent: firefox})
+	id, err := w.provider.Submit(t.Context(), authorize.Submission{Request: view["Request"].(string), Phone: number, Browser: browser, Network: "192.0.2.1/32", UserAgent: firefox})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -257,63 +254,6 @@ func TestSignOutEverywhere(t *testing.T) {
 	}
 	if a := w.refresh("app", offline["refresh_token"].(string)); a.StatusCode != 200 {
 		t.Errorf("access while away has ended: %s", a.body)
-	}
-}
-
-// Everything that is stored and opens nothing is in the file: also a field that
-// was added to a record yesterday.
-func TestDownloadIsComplete(t *testing.T) {
-	w := newWorld(t)
-	now := time.Now().UTC().Truncate(time.Millisecond)
-	record := storagetest.Filled[account.Record](now)
-	raw, err := provider.Stored(w.provider, record)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text := string(raw)
-	// What opens doors, what says nothing about the person, and the sub, which
-	// stands there once.
-	left := map[string]bool{"Record.Sessions.Secret": true, "Record.Grants.Nonce": true, "Record.Grants.Generation": true, "Record.Grants.Repeats": true,
-		"Record.Sessions.Sub": true, "Record.Grants.Sub": true, "Record.Consents.Sub": true}
-	var walk func(name string, v reflect.Value)
-	walk = func(name string, v reflect.Value) {
-		want := ""
-		switch x := v.Interface().(type) {
-		case time.Time:
-			want = x.Format(time.RFC3339Nano)
-		case phone.Number:
-			want = x.E164()
-		case string:
-			want = x
-		}
-		switch {
-		case left[name]:
-			if want != "" && strings.Contains(text, want) {
-				t.Errorf("%s is there: %s", name, want)
-			}
-		case want != "":
-			if !strings.Contains(text, want) {
-				t.Errorf("%s is missing: %s", name, want)
-			}
-		case v.Kind() == reflect.Struct:
-			for i := range v.NumField() {
-				walk(name+"."+v.Type().Field(i).Name, v.Field(i))
-			}
-		case v.Kind() == reflect.Slice:
-			for i := range v.Len() {
-				walk(name, v.Index(i))
-			}
-		case v.Kind() == reflect.Bool: // true in the record, and under a name of its own
-			if strings.Count(text, ": true") < 4 { // yours, inactive, revoked, offline
-				t.Errorf("%s is missing", name)
-			}
-		default:
-			t.Errorf("%s is a %s, which this test does not know", name, v.Kind())
-		}
-	}
-	walk("Record", reflect.ValueOf(record))
-	if !json.Valid(raw) {
-		t.Error("it is not JSON")
 	}
 }
 

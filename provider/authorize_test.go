@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"calleridp/provider"
+	"calleridp/provider/authorize"
 	"calleridp/provider/client"
 )
 
@@ -193,7 +194,7 @@ func TestSignInViewSaysWhoAsks(t *testing.T) {
 	w := newWorld(t)
 	_, view := w.get("/authorize?" + asked("public", "redirect_uri", "http://127.0.0.1:51004/cb", "ui_locales", "sv hi-IN").Encode()).page()
 	raw, _ := json.Marshal(view)
-	var v provider.SignInView
+	var v authorize.SignInView
 	if err := json.Unmarshal(raw, &v); err != nil {
 		t.Fatal(err)
 	}

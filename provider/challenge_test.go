@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"calleridp/provider"
+	"calleridp/provider/authorize"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
 )
@@ -18,14 +19,14 @@ import (
 const here = "192.0.2.1/32" // the network of httptest's requests
 
 // asks makes browsers solve challenges, easy ones.
-func asks(mode provider.ChallengeMode) func(*provider.Config) {
-	return func(c *provider.Config) { c.Challenge, c.ChallengeBits = mode, provider.MinChallengeBits }
+func asks(mode authorize.ChallengeMode) func(*provider.Config) {
+	return func(c *provider.Config) { c.Challenge, c.ChallengeBits = mode, authorize.MinChallengeBits }
 }
 
 // page is a sign-in page as its form has it.
 type page struct {
 	Request   string
-	Challenge *provider.ChallengeView
+	Challenge *authorize.ChallengeView
 }
 
 func (w *world) signInPage() page {
@@ -46,8 +47,8 @@ func (w *world) signInPage() page {
 }
 
 // submission is what a browser without JavaScript sends from the page.
-func (p page) submission(number string) provider.Submission {
-	s := provider.Submission{Request: p.Request, Phone: number, Browser: browser, Network: here}
+func (p page) submission(number string) authorize.Submission {
+	s := authorize.Submission{Request: p.Request, Phone: number, Browser: browser, Network: here}
 	if p.Challenge != nil {
 		s.Challenge = p.Challenge.Sealed
 	}
@@ -55,17 +56,17 @@ func (p page) submission(number string) provider.Submission {
 }
 
 // solved is what one with it sends.
-func (p page) solved(number string) provider.Submission {
+func (p page) solved(number string) authorize.Submission {
 	s := p.submission(number)
 	if p.Challenge != nil {
-		s.Solution = provider.Solve(p.Challenge.Seed, p.Challenge.Bits)
+		s.Solution = solve(p.Challenge.Seed, p.Challenge.Bits)
 	}
 	return s
 }
 
 // refusedBy submits, and returns the problem that the page then shows; "" when a
 // phone is asked.
-func (w *world) refusedBy(s provider.Submission) (kind provider.ProblemKind, refusal *provider.Refusal) {
+func (w *world) refusedBy(s authorize.Submission) (kind authorize.ProblemKind, refusal *authorize.Refusal) {
 	w.t.Helper()
 	_, err := w.provider.Submit(w.t.Context(), s)
 	if errors.As(err, &refusal) {
@@ -100,30 +101,30 @@ func TestNoChallengeUnlessAskedFor(t *testing.T) {
 }
 
 func TestInvariant7_AlwaysAChallenge(t *testing.T) {
-	w := newWorld(t, asks(provider.ChallengeAlways))
+	w := newWorld(t, asks(authorize.ChallengeAlways))
 	next := numbers()
 	one, other := w.signInPage(), w.signInPage()
-	if one.Challenge == nil || one.Challenge.Bits != provider.MinChallengeBits || !one.Challenge.Without.IsZero() || one.Challenge.Seed == other.Challenge.Seed {
+	if one.Challenge == nil || one.Challenge.Bits != authorize.MinChallengeBits || !one.Challenge.Without.IsZero() || one.Challenge.Seed == other.Challenge.Seed {
 		t.Fatalf("%+v and %+v", one.Challenge, other.Challenge)
 	}
-	for provider.Solves(other.Challenge.Seed, other.Challenge.Bits, one.solved(number).Solution) { // one in 256 has the same solution
+	for solves(other.Challenge.Seed, other.Challenge.Bits, one.solved(number).Solution) { // one in 256 has the same solution
 		other = w.signInPage()
 	}
-	for what, change := range map[string]func(*provider.Submission){
-		"no JavaScript":         func(s *provider.Submission) { s.Solution = "" },
-		"no challenge":          func(s *provider.Submission) { s.Challenge = "" },
-		"none of ours":          func(s *provider.Submission) { s.Challenge = strings.Repeat("A", len(s.Challenge)) },
-		"another's solution":    func(s *provider.Submission) { s.Challenge = other.Challenge.Sealed },
-		"the sealed request":    func(s *provider.Submission) { s.Challenge = s.Request },
-		"another network":       func(s *provider.Submission) { s.Network = "192.0.2.2/32" },
-		"an unreadable network": func(s *provider.Submission) { s.Network = "unknown" },
-		"no number":             func(s *provider.Submission) { s.Solution = "abc" },
+	for what, change := range map[string]func(*authorize.Submission){
+		"no JavaScript":         func(s *authorize.Submission) { s.Solution = "" },
+		"no challenge":          func(s *authorize.Submission) { s.Challenge = "" },
+		"none of ours":          func(s *authorize.Submission) { s.Challenge = strings.Repeat("A", len(s.Challenge)) },
+		"another's solution":    func(s *authorize.Submission) { s.Challenge = other.Challenge.Sealed },
+		"the sealed request":    func(s *authorize.Submission) { s.Challenge = s.Request },
+		"another network":       func(s *authorize.Submission) { s.Network = "192.0.2.2/32" },
+		"an unreadable network": func(s *authorize.Submission) { s.Network = "unknown" },
+		"no number":             func(s *authorize.Submission) { s.Solution = "abc" },
 	} {
 		s := one.solved(next())
 		change(&s)
 		before := w.store.Stats()
 		kind, refusal := w.refusedBy(s)
-		if kind != provider.Unsolved {
+		if kind != authorize.Unsolved {
 			t.Errorf("%s: %q", what, kind)
 			continue
 		}
@@ -137,13 +138,13 @@ func TestInvariant7_AlwaysAChallenge(t *testing.T) {
 	if n := strings.Count(w.log.text(), "challenge.unsolved"); n != 8 {
 		t.Errorf("%d refusals in the audit", n)
 	}
-	if kind, _ := w.refusedBy(one.solved("+46 70 12")); kind != provider.PhoneTooShort {
+	if kind, _ := w.refusedBy(one.solved("+46 70 12")); kind != authorize.PhoneTooShort {
 		t.Errorf("a mistake in the number: %q", kind)
 	}
 	if kind, _ := w.refusedBy(one.solved(next())); kind != "" {
 		t.Errorf("solved, and after a mistake in the number: %q", kind)
 	}
-	if kind, _ := w.refusedBy(one.solved(next())); kind != provider.Unsolved {
+	if kind, _ := w.refusedBy(one.solved(next())); kind != authorize.Unsolved {
 		t.Errorf("the same again: %q", kind)
 	}
 }
@@ -151,17 +152,17 @@ func TestInvariant7_AlwaysAChallenge(t *testing.T) {
 // A challenge buys one push, whoever submits it at the same time; and a push
 // that is refused for another reason does not use it up.
 func TestInvariant7_AChallengeBuysOnePush(t *testing.T) {
-	w := newWorld(t, asks(provider.ChallengeAlways))
+	w := newWorld(t, asks(authorize.ChallengeAlways))
 	next := numbers()
 	p := w.signInPage()
 	locked := next()
 	if kind, _ := w.refusedBy(w.signInPage().solved(locked)); kind != "" {
 		t.Fatal(kind)
 	}
-	if kind, _ := w.refusedBy(p.solved(locked)); kind != provider.Locked {
+	if kind, _ := w.refusedBy(p.solved(locked)); kind != authorize.Locked {
 		t.Fatalf("a locked number: %q", kind)
 	}
-	submissions := make([]provider.Submission, 32)
+	submissions := make([]authorize.Submission, 32)
 	for i := range submissions {
 		submissions[i] = p.solved(next())
 	}
@@ -170,11 +171,11 @@ func TestInvariant7_AChallengeBuysOnePush(t *testing.T) {
 	for _, s := range submissions {
 		wg.Go(func() {
 			_, err := w.provider.Submit(t.Context(), s)
-			refusal := (*provider.Refusal)(nil)
+			refusal := (*authorize.Refusal)(nil)
 			switch {
 			case err == nil:
 				bought.Add(1)
-			case !errors.As(err, &refusal) || refusal.Problem.Kind != provider.Unsolved:
+			case !errors.As(err, &refusal) || refusal.Problem.Kind != authorize.Unsolved:
 				t.Error(err)
 			}
 		})
@@ -192,7 +193,7 @@ func TestInvariant7_AChallengeWhenTheBudgetRunsLow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := rationed(t, func(c *login.Config) {
 			c.Limits.Network, c.Limits.Reserve = limit.Rate{Burst: 10, Period: time.Hour}, 5
-		}, asks(provider.ChallengeAuto))
+		}, asks(authorize.ChallengeAuto))
 		next := numbers()
 		early := w.signInPage()
 		for range 5 {
@@ -208,9 +209,9 @@ func TestInvariant7_AChallengeWhenTheBudgetRunsLow(t *testing.T) {
 		if p.Challenge == nil || !p.Challenge.Without.Equal(soon) {
 			t.Fatalf("%+v, at %v", p.Challenge, time.Now())
 		}
-		for what, s := range map[string]provider.Submission{"a page from before": early.submission(next()), "without JavaScript": p.submission(next())} {
+		for what, s := range map[string]authorize.Submission{"a page from before": early.submission(next()), "without JavaScript": p.submission(next())} {
 			kind, refusal := w.refusedBy(s)
-			if kind != provider.Unsolved || !refusal.Problem.RetryAt.Equal(soon) || refusal.View.Challenge == nil {
+			if kind != authorize.Unsolved || !refusal.Problem.RetryAt.Equal(soon) || refusal.View.Challenge == nil {
 				t.Errorf("%s: %q, %+v", what, kind, refusal)
 			}
 		}
@@ -228,11 +229,11 @@ func TestInvariant7_AChallengeWhenTheBudgetRunsLow(t *testing.T) {
 				t.Fatalf("solved: %s", kind)
 			}
 		}
-		if kind, _ := w.refusedBy(w.signInPage().solved(next())); kind != provider.Limited {
+		if kind, _ := w.refusedBy(w.signInPage().solved(next())); kind != authorize.Limited {
 			t.Errorf("the reserve is spent: %q", kind)
 		}
 		time.Sleep(36*time.Minute - 1)
-		if kind, _ := w.refusedBy(w.signInPage().submission(next())); kind != provider.Unsolved {
+		if kind, _ := w.refusedBy(w.signInPage().submission(next())); kind != authorize.Unsolved {
 			t.Errorf("too early without: %q", kind)
 		}
 		time.Sleep(time.Nanosecond)
@@ -249,14 +250,14 @@ func TestInvariant7_AChallengeWhenTheBudgetRunsLow(t *testing.T) {
 func TestChallengeExpires(t *testing.T) {
 	ring()
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, asks(provider.ChallengeAlways))
+		w := newWorld(t, asks(authorize.ChallengeAlways))
 		next := numbers()
 		p, fresh := w.signInPage(), w.signInPage()
 		if kind, _ := w.refusedBy(p.solved(next())); kind != "" {
 			t.Fatal(kind)
 		}
 		time.Sleep(time.Hour - time.Second)
-		if kind, _ := w.refusedBy(p.solved(next())); kind != provider.Unsolved {
+		if kind, _ := w.refusedBy(p.solved(next())); kind != authorize.Unsolved {
 			t.Errorf("used before: %q", kind)
 		}
 		if kind, _ := w.refusedBy(fresh.solved(next())); kind != "" {
@@ -266,7 +267,7 @@ func TestChallengeExpires(t *testing.T) {
 		time.Sleep(time.Hour)
 		s := p.solved(next())
 		s.Request = w.signInPage().Request
-		if kind, _ := w.refusedBy(s); kind != provider.Unsolved {
+		if kind, _ := w.refusedBy(s); kind != authorize.Unsolved {
 			t.Errorf("too old, with a fresh request: %q", kind)
 		}
 	})
@@ -274,7 +275,7 @@ func TestChallengeExpires(t *testing.T) {
 
 // Pages with a challenge store as little as those without.
 func TestInvariant1_AChallengeStoresNothing(t *testing.T) {
-	w := newWorld(t, asks(provider.ChallengeAlways))
+	w := newWorld(t, asks(authorize.ChallengeAlways))
 	before := w.store.Stats()
 	seeds := map[string]bool{}
 	for range 200 {
@@ -292,10 +293,10 @@ func TestOneTapWhereOnlyTheReserveIsLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := rationed(t, func(c *login.Config) {
 			c.Limits.Network, c.Limits.Reserve = limit.Rate{Burst: 2, Period: time.Hour}, 1
-		}, asks(provider.ChallengeAuto), func(c *provider.Config) {
-			tap := c.Apps["tap"]
+		}, asks(authorize.ChallengeAuto), func(c *provider.Config) {
+			tap := c.Apps.ByID["tap"]
 			tap.WithoutPush = true
-			c.Apps["tap"] = tap
+			c.Apps.ByID["tap"] = tap
 		})
 		tap := func() error {
 			_, err := w.provider.StartOneTap(t.Context(), oneTapForm(t, w.get("/authorize?"+asked("tap").Encode())))
@@ -304,8 +305,8 @@ func TestOneTapWhereOnlyTheReserveIsLeft(t *testing.T) {
 		if err := tap(); err != nil {
 			t.Fatal(err)
 		}
-		refusal := (*provider.Refusal)(nil)
-		if err := tap(); !errors.As(err, &refusal) || refusal.Problem.Kind != provider.Limited || !refusal.Problem.RetryAt.Equal(time.Now().Add(30*time.Minute)) {
+		refusal := (*authorize.Refusal)(nil)
+		if err := tap(); !errors.As(err, &refusal) || refusal.Problem.Kind != authorize.Limited || !refusal.Problem.RetryAt.Equal(time.Now().Add(30*time.Minute)) {
 			t.Fatalf("%+v, %v", refusal, err)
 		}
 		if refusal.View.Tries == nil || refusal.View.Tries.Left != 0 {
@@ -317,7 +318,7 @@ func TestOneTapWhereOnlyTheReserveIsLeft(t *testing.T) {
 // A one-tap link asks no phone, so that it needs no challenge; nor has a page
 // one that nobody can submit.
 func TestOneTapNeedsNoChallenge(t *testing.T) {
-	w := newWorld(t, asks(provider.ChallengeAlways))
+	w := newWorld(t, asks(authorize.ChallengeAlways))
 	_, view := w.get("/authorize?" + asked("tap").Encode()).page()
 	raw, err := json.Marshal(view["OneTap"])
 	if err != nil {
@@ -327,13 +328,13 @@ func TestOneTapNeedsNoChallenge(t *testing.T) {
 	if err := json.Unmarshal(raw, &tap); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.provider.StartOneTap(t.Context(), provider.OneTapSubmission{Request: view["Request"].(string), Nonce: tap.Nonce, Browser: browser, Network: here}); err != nil {
+	if _, err := w.provider.StartOneTap(t.Context(), authorize.OneTapSubmission{Request: view["Request"].(string), Nonce: tap.Nonce, Browser: browser, Network: here}); err != nil {
 		t.Error(err)
 	}
-	w = newWorld(t, asks(provider.ChallengeAlways), func(c *provider.Config) {
-		one := c.Apps["one"]
+	w = newWorld(t, asks(authorize.ChallengeAlways), func(c *provider.Config) {
+		one := c.Apps.ByID["one"]
 		one.WithoutPush = true
-		c.Apps["one"] = one
+		c.Apps.ByID["one"] = one
 	})
 	if p := w.signInPage(); p.Challenge != nil {
 		t.Errorf("%+v", p.Challenge)

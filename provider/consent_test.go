@@ -7,11 +7,11 @@ import (
 	"reflect"
 	"strings"
 	"testing"
-	"time"
 
-	"calleridp/provider"
+	"calleridp/provider/authorize"
 	"calleridp/provider/client"
 	"calleridp/provider/consent"
+	"calleridp/provider/endpoint"
 	"calleridp/provider/login"
 )
 
@@ -24,7 +24,7 @@ func (w *world) approved(request url.Values, number string) login.ID {
 }
 
 // asks continues an attempt, and wants the question.
-func (w *world) asks(id login.ID) (*provider.ConsentView, *http.Cookie) {
+func (w *world) asks(id login.ID) (*authorize.ConsentView, *http.Cookie) {
 	w.t.Helper()
 	done, err := w.provider.Continue(w.t.Context(), id, browser, "")
 	if err != nil || done.Consent == nil || done.Response.RedirectURI != "" || done.Session == "" {
@@ -71,7 +71,7 @@ func TestConsentComesAfterApprovalAndBeforeTheCode(t *testing.T) {
 	if page, err := w.provider.View(t.Context(), id, browser); err != nil || page.State != login.Approved {
 		t.Errorf("the attempt's page while the question is open: %+v, %v", page, err)
 	}
-	if _, err := w.provider.Continue(t.Context(), id, "another browser", ""); !errors.Is(err, provider.ErrNotYours) {
+	if _, err := w.provider.Continue(t.Context(), id, "another browser", ""); !errors.Is(err, login.ErrNotYours) {
 		t.Errorf("another browser: %v", err)
 	}
 
@@ -236,7 +236,7 @@ func TestConsentBelongsToTheBrowserThatSignedIn(t *testing.T) {
 		"from another site":      {w.decide(view.Request, "allow", cookie(session), crossSite), 403, "cross_origin"},
 		"not sealed":             {w.decide("x", "allow", cookie(session)), 400, "bad_request"},
 		"changed":                {w.decide(view.Request[1:], "allow", cookie(session)), 400, "bad_request"},
-		"too old":                {w.decide(provider.AgedConsent(w.provider, view.Request, -2*time.Hour), "allow", cookie(session)), 400, "request_expired"},
+		"too old":                {w.decide(aged(t, "consent-request", view.Request), "allow", cookie(session)), 400, "request_expired"},
 		"neither yes nor no":     {w.post("/consent", nonsense, cookie(session)), 400, "bad_request"},
 		"looked at":              {w.get("/consent", session), 405, "method_not_allowed"},
 	} {
@@ -250,7 +250,7 @@ func TestConsentBelongsToTheBrowserThatSignedIn(t *testing.T) {
 	if a := w.decide(signin["Request"].(string), "allow", cookie(session)); a.StatusCode != 400 {
 		t.Errorf("a sign-in request as a question: %d", a.StatusCode)
 	}
-	if _, err := w.provider.Submit(t.Context(), provider.Submission{Request: view.Request, Phone: number, Browser: browser}); !errors.Is(err, provider.ErrBadRequest) {
+	if _, err := w.provider.Submit(t.Context(), authorize.Submission{Request: view.Request, Phone: number, Browser: browser}); !errors.Is(err, endpoint.ErrBadRequest) {
 		t.Errorf("a question as a sign-in request: %v", err)
 	}
 	// Signed in anew in another tab, as the same person: the question still

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"calleridp/provider"
+	"calleridp/provider/authorize"
 )
 
 // Where the page has guessed the country and could not show the number in it, a
@@ -14,17 +15,17 @@ func TestANumberInAGuessedCountryIsShownFirst(t *testing.T) {
 	w := newWorld(t)
 	_, view := w.get("/authorize?" + asked("app").Encode()).page()
 	submit := func(number, region string, guessed bool) error {
-		_, err := w.provider.Submit(t.Context(), provider.Submission{
+		_, err := w.provider.Submit(t.Context(), authorize.Submission{
 			Request: view["Request"].(string), Phone: number, Region: region, Guessed: guessed, Browser: browser, Network: "192.0.2.1/32",
 		})
 		return err
 	}
-	refusal := (*provider.Refusal)(nil)
+	refusal := (*authorize.Refusal)(nil)
 	err := submit("070-174 06 99", "SE", true)
-	if !errors.As(err, &refusal) || refusal.Problem.Kind != provider.PhoneConfirm || refusal.View.Phone != "+46 70 174 06 99" || refusal.View.Region != "SE" {
+	if !errors.As(err, &refusal) || refusal.Problem.Kind != authorize.PhoneConfirm || refusal.View.Phone != "+46 70 174 06 99" || refusal.View.Region != "SE" {
 		t.Errorf("%+v", err)
 	}
-	if err := submit("070 1", "SE", true); !errors.As(err, &refusal) || refusal.Problem.Kind != provider.PhoneTooShort {
+	if err := submit("070 1", "SE", true); !errors.As(err, &refusal) || refusal.Problem.Kind != authorize.PhoneTooShort {
 		t.Errorf("a mistake is told first: %+v", err)
 	}
 	if len(w.phone.state) != 0 {

@@ -174,7 +174,7 @@ func TestTokenExchangeWhileTruecallerDoesNotAnswer(t *testing.T) {
 
 // overtaken is an engine whose native sign-ins end so.
 type overtaken struct {
-	provider.Attempts
+	provider.Engine
 	err error
 }
 

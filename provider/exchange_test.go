@@ -15,6 +15,7 @@ import (
 
 	"calleridp/provider"
 	"calleridp/provider/client"
+	"calleridp/provider/endpoint"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
 	"calleridp/provider/subject"
@@ -109,7 +110,7 @@ func nativeWorld(t testing.TB, limits *login.Limits, change ...func(*provider.Co
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.Engine, c.Apps, c.Clients = engine, all, registry
+		c.Engine, c.Apps.ByID, c.Clients = engine, all, registry
 	}}, change...)...)
 	w.registry = registry
 	return w, oauth
@@ -165,7 +166,7 @@ func TestTokenExchange(t *testing.T) {
 	id := claimsOf(t, out["id_token"])
 	for name, want := range map[string]any{
 		"iss": issuer, "aud": "native", "azp": "native", "phone_number": number, "phone_number_verified": true, "name": "Asha Rao", "given_name": "Asha",
-		"picture": "https://img.example/a.png", "gender": "female", "email": "asha@example.com", "email_verified": false, "acr": provider.ACR,
+		"picture": "https://img.example/a.png", "gender": "female", "email": "asha@example.com", "email_verified": false, "acr": endpoint.ACR,
 	} {
 		if id[name] != want {
 			t.Errorf("%s is %v, want %v", name, id[name], want)
@@ -234,7 +235,7 @@ func TestTokenExchangeOfABackend(t *testing.T) {
 			continue
 		}
 		seen := w.post("/introspect", url.Values{"token": {a.json()["access_token"].(string)}}, basic("backend", secret)).json()
-		if seen["active"] != true || seen["client_id"] != "backend" || seen["sid"] != nil || seen["acr"] != provider.ACR {
+		if seen["active"] != true || seen["client_id"] != "backend" || seen["sid"] != nil || seen["acr"] != endpoint.ACR {
 			t.Errorf("%s: introspection %v", what, seen)
 		}
 	}

@@ -6,9 +6,6 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-	"time"
-
-	"calleridp/provider"
 )
 
 // alive says whether the session still signs in.
@@ -121,7 +118,7 @@ func TestLogoutAsks(t *testing.T) {
 		"another origin":         confirm(sealed, func(r *http.Request) { r.Header.Set("Origin", "https://evil.example") }),
 		"nothing":                confirm(""),
 		"nonsense":               confirm("nonsense"),
-		"an old question":        confirm(provider.AgedLogout(w.provider, sealed, -2*time.Hour)),
+		"an old question":        confirm(aged(t, "logout-request", sealed)),
 		"a sealed sign-in":       confirm(sealedSignIn(w)),
 		"GET instead of a click": w.get("/logout/confirm?request="+sealed, session),
 	} {

@@ -11,19 +11,22 @@ import (
 	"time"
 
 	"calleridp/provider"
+	"calleridp/provider/authorize"
+	"calleridp/provider/endpoint"
+	"calleridp/provider/internal/splice"
 	"calleridp/provider/login"
 	"calleridp/truecaller"
 )
 
 // oneTapForm is what a click on the one-tap button of a sign-in page posts.
-func oneTapForm(t *testing.T, a answer) provider.OneTapSubmission {
+func oneTapForm(t *testing.T, a answer) authorize.OneTapSubmission {
 	t.Helper()
 	page, view := a.page()
 	tap, ok := view["OneTap"].(map[string]any)
 	if page != "signin" || !ok {
 		t.Fatalf("no one-tap: %s %v", page, view)
 	}
-	return provider.OneTapSubmission{Request: view["Request"].(string), Nonce: tap["Nonce"].(string), Browser: browser, Network: "192.0.2.1/32"}
+	return authorize.OneTapSubmission{Request: view["Request"].(string), Nonce: tap["Nonce"].(string), Browser: browser, Network: "192.0.2.1/32"}
 }
 
 // nonceOf is the nonce that a phone would find in the link of an attempt.
@@ -102,21 +105,21 @@ func TestInvariant6_OnlyOurOwnNonces(t *testing.T) {
 			t.Error("an app without one-tap offers it")
 		}
 		_, other := w.get("/authorize?" + asked("app").Encode()).page()
-		start := func(change func(*provider.OneTapSubmission)) error {
+		start := func(change func(*authorize.OneTapSubmission)) error {
 			form := good
 			change(&form)
 			_, err := w.provider.StartOneTap(context.Background(), form)
 			return err
 		}
-		for what, change := range map[string]func(*provider.OneTapSubmission){
-			"no nonce":                   func(s *provider.OneTapSubmission) { s.Nonce = "" },
-			"a nonce in the clear":       func(s *provider.OneTapSubmission) { s.Nonce = strings.Repeat("n", 43) },
-			"the request as nonce":       func(s *provider.OneTapSubmission) { s.Nonce = s.Request },
-			"the nonce as request":       func(s *provider.OneTapSubmission) { s.Request = s.Nonce },
-			"another client's request":   func(s *provider.OneTapSubmission) { s.Request = other["Request"].(string) },
-			"a nonce with a bit changed": func(s *provider.OneTapSubmission) { s.Nonce = s.Nonce[:20] + "A" + s.Nonce[21:] + "A" },
+		for what, change := range map[string]func(*authorize.OneTapSubmission){
+			"no nonce":                   func(s *authorize.OneTapSubmission) { s.Nonce = "" },
+			"a nonce in the clear":       func(s *authorize.OneTapSubmission) { s.Nonce = strings.Repeat("n", 43) },
+			"the request as nonce":       func(s *authorize.OneTapSubmission) { s.Nonce = s.Request },
+			"the nonce as request":       func(s *authorize.OneTapSubmission) { s.Request = s.Nonce },
+			"another client's request":   func(s *authorize.OneTapSubmission) { s.Request = other["Request"].(string) },
+			"a nonce with a bit changed": func(s *authorize.OneTapSubmission) { s.Nonce = s.Nonce[:20] + "A" + s.Nonce[21:] + "A" },
 		} {
-			if err := start(change); !errors.Is(err, provider.ErrBadRequest) {
+			if err := start(change); !errors.Is(err, endpoint.ErrBadRequest) {
 				t.Errorf("%s: %v", what, err)
 			}
 		}
@@ -125,7 +128,7 @@ func TestInvariant6_OnlyOurOwnNonces(t *testing.T) {
 			t.Fatalf("%v, %v", fresh, err)
 		}
 		time.Sleep(time.Hour + time.Second)
-		if err := start(func(*provider.OneTapSubmission) {}); !errors.Is(err, provider.ErrRequestExpired) {
+		if err := start(func(*authorize.OneTapSubmission) {}); !errors.Is(err, endpoint.ErrRequestExpired) {
 			t.Errorf("after an hour: %v", err)
 		}
 		w.store.Close()
@@ -135,7 +138,7 @@ func TestInvariant6_OnlyOurOwnNonces(t *testing.T) {
 // A client whose Truecaller app has been taken out of the configuration does not
 // fall back to another one's name and callback.
 func TestClientOfAnAppThatIsGone(t *testing.T) {
-	w := newWorld(t, func(c *provider.Config) { delete(c.Apps, "tap") })
+	w := newWorld(t, func(c *provider.Config) { delete(c.Apps.ByID, "tap") })
 	if a := w.get("/authorize?" + asked("tap").Encode()); a.StatusCode != 500 || !strings.Contains(w.log.text(), "not configured") {
 		t.Errorf("%d\n%s", a.StatusCode, w.log.text())
 	}
@@ -150,10 +153,10 @@ func FuzzSealedNonce(f *testing.F) {
 	if err := json.Unmarshal(raw, &tap); err != nil || tap.Nonce == "" {
 		f.Fatal(err)
 	}
-	provider.Spliced(f)
+	splice.Seed(f)
 	f.Fuzz(func(t *testing.T, piece string, at, out uint8) {
-		nonce := provider.Splice(tap.Nonce, piece, at, out)
-		_, err := w.provider.StartOneTap(context.Background(), provider.OneTapSubmission{Request: view["Request"].(string), Nonce: nonce, Browser: browser, Network: "n"})
+		nonce := splice.At(tap.Nonce, piece, at, out)
+		_, err := w.provider.StartOneTap(context.Background(), authorize.OneTapSubmission{Request: view["Request"].(string), Nonce: nonce, Browser: browser, Network: "n"})
 		if (err == nil) != (nonce == tap.Nonce) {
 			t.Errorf("%q: %v", nonce, err)
 		}

@@ -13,7 +13,8 @@ import (
 	"testing"
 	"time"
 
-	"calleridp/provider"
+	"calleridp/provider/authorize"
+	"calleridp/provider/endpoint"
 	"calleridp/provider/login"
 )
 
@@ -43,7 +44,7 @@ func TestSignIn(t *testing.T) {
 			}
 			id := claimsOf(t, got["id_token"])
 			for claim, want := range map[string]any{
-				"iss": issuer, "aud": c.id, "azp": c.id, "nonce": "the-nonce", "acr": provider.ACR, "at_hash": c.hash(got["access_token"].(string)),
+				"iss": issuer, "aud": c.id, "azp": c.id, "nonce": "the-nonce", "acr": endpoint.ACR, "at_hash": c.hash(got["access_token"].(string)),
 				"sid": got["session_state"], "phone_number": number, "phone_number_verified": true,
 			} {
 				if id[claim] != want {
@@ -238,7 +239,7 @@ func TestContinueTwice(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(first.Response, second.Response) || first.Session != second.Session {
 		t.Errorf("again: %+v, %v; want %+v", second, err, first)
 	}
-	if _, err := w.provider.Continue(t.Context(), id, "another browser", ""); !errors.Is(err, provider.ErrNotYours) {
+	if _, err := w.provider.Continue(t.Context(), id, "another browser", ""); !errors.Is(err, login.ErrNotYours) {
 		t.Errorf("another browser: %v", err)
 	}
 	if a := w.exchange("app", param(second.Response, "code")); a.StatusCode != 200 {
@@ -265,7 +266,7 @@ func TestInvariant2_FlowNeedsTheBrowser(t *testing.T) {
 		_, errs["Leave"] = w.provider.Leave(t.Context(), id, thief)
 		errs["Cancel"] = w.provider.Cancel(t.Context(), id, thief)
 		for what, err := range errs {
-			if !errors.Is(err, provider.ErrNotYours) {
+			if !errors.Is(err, login.ErrNotYours) {
 				t.Errorf("%s by %q: %v", what, thief, err)
 			}
 		}
@@ -280,14 +281,14 @@ func TestSubmitRefuses(t *testing.T) {
 	_, view := w.get("/authorize?" + asked("app", "ui_locales", "sv en").Encode()).page()
 	sealed := view["Request"].(string)
 	submit := func(sealed, number, region string) error {
-		_, err := w.provider.Submit(t.Context(), provider.Submission{Request: sealed, Phone: number, Region: region, Browser: browser, Network: "192.0.2.1/32"})
+		_, err := w.provider.Submit(t.Context(), authorize.Submission{Request: sealed, Phone: number, Region: region, Browser: browser, Network: "192.0.2.1/32"})
 		return err
 	}
 	shownAgain := ""
-	for typed, want := range map[string]provider.ProblemKind{
-		"": provider.PhoneEmpty, "anna@example.com": provider.PhoneNotANumber, "070 1": provider.PhoneTooShort, "+46 8 123 456 78": provider.PhoneLandline,
+	for typed, want := range map[string]authorize.ProblemKind{
+		"": authorize.PhoneEmpty, "anna@example.com": authorize.PhoneNotANumber, "070 1": authorize.PhoneTooShort, "+46 8 123 456 78": authorize.PhoneLandline,
 	} {
-		refusal := (*provider.Refusal)(nil)
+		refusal := (*authorize.Refusal)(nil)
 		if err := submit(sealed, typed, ""); !errors.As(err, &refusal) || refusal.Problem.Kind != want ||
 			refusal.View.Phone != typed || refusal.View.Problem == nil || refusal.View.Client.Name != "App" || len(refusal.View.UILocales) != 2 {
 			t.Errorf("%q: %+v", typed, err)
@@ -304,17 +305,17 @@ func TestSubmitRefuses(t *testing.T) {
 	if err := submit(sealed, number, ""); err != nil {
 		t.Fatal(err)
 	}
-	refusal := (*provider.Refusal)(nil)
-	if err := submit(sealed, number, ""); !errors.As(err, &refusal) || refusal.Problem.Kind != provider.Locked || time.Until(refusal.Problem.RetryAt) < time.Minute {
+	refusal := (*authorize.Refusal)(nil)
+	if err := submit(sealed, number, ""); !errors.As(err, &refusal) || refusal.Problem.Kind != authorize.Locked || time.Until(refusal.Problem.RetryAt) < time.Minute {
 		t.Errorf("the number is locked: %+v", err)
 	}
 	w.phone.down = time.Now().Add(30 * time.Second)
-	if err := submit(sealed, "+46701740607", ""); !errors.As(err, &refusal) || refusal.Problem != (provider.Problem{Kind: provider.Unavailable, RetryAt: w.phone.down}) || refusal.View.Phone == "" {
+	if err := submit(sealed, "+46701740607", ""); !errors.As(err, &refusal) || refusal.Problem != (authorize.Problem{Kind: authorize.Unavailable, RetryAt: w.phone.down}) || refusal.View.Phone == "" {
 		t.Errorf("Truecaller has not been answering: %+v", err)
 	}
 	w.phone.down = time.Time{}
 	for _, bad := range []string{"", "x", sealed[1:], sealed + "A", strings.ToUpper(sealed)} {
-		if err := submit(bad, number, ""); !errors.Is(err, provider.ErrBadRequest) {
+		if err := submit(bad, number, ""); !errors.Is(err, endpoint.ErrBadRequest) {
 			t.Errorf("sealed %.20q: %v", bad, err)
 		}
 	}
@@ -333,8 +334,8 @@ func TestSubmitLooksAtTheClientAgain(t *testing.T) {
 	if err := w.registry.Remove(t.Context(), c.ID); err != nil {
 		t.Fatal(err)
 	}
-	_, err = w.provider.Submit(t.Context(), provider.Submission{Request: view["Request"].(string), Phone: number, Browser: browser})
-	if !errors.Is(err, provider.ErrBadRequest) {
+	_, err = w.provider.Submit(t.Context(), authorize.Submission{Request: view["Request"].(string), Phone: number, Browser: browser})
+	if !errors.Is(err, endpoint.ErrBadRequest) {
 		t.Errorf("%v", err)
 	}
 }
@@ -364,9 +365,9 @@ func TestAgainAndLeave(t *testing.T) {
 func TestRequestExpires(t *testing.T) {
 	w := newWorld(t)
 	_, view := w.get("/authorize?" + asked("app").Encode()).page()
-	sealed := provider.Aged(w.provider, view["Request"].(string), -2*time.Hour)
-	_, err := w.provider.Submit(t.Context(), provider.Submission{Request: sealed, Phone: number, Browser: browser})
-	if !errors.Is(err, provider.ErrRequestExpired) {
+	sealed := aged(t, "authorization-request", view["Request"].(string))
+	_, err := w.provider.Submit(t.Context(), authorize.Submission{Request: sealed, Phone: number, Browser: browser})
+	if !errors.Is(err, endpoint.ErrRequestExpired) {
 		t.Errorf("%v", err)
 	}
 }

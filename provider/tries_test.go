@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"calleridp/provider"
+	"calleridp/provider/authorize"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
 	"calleridp/truecaller"
@@ -64,7 +65,7 @@ func TestInvariant1_SayingWhatIsLeftWritesNothing(t *testing.T) {
 	}
 	// Somebody else's network has its own.
 	_, view := w.get("/authorize?" + asked("app").Encode()).page()
-	other := provider.Submission{Request: view["Request"].(string), Phone: number, Browser: browser, Network: "192.0.2.2/32"}
+	other := authorize.Submission{Request: view["Request"].(string), Phone: number, Browser: browser, Network: "192.0.2.2/32"}
 	if _, err := w.provider.Submit(t.Context(), other); err != nil {
 		t.Errorf("another network: %v", err)
 	}
@@ -83,8 +84,8 @@ func TestInvariant7_LimitsDoNotTellWhoHasAnAccount(t *testing.T) {
 		const silent, nobody = "+46701740609", "+46701740617"
 		// told is everything that one submission, and looking at it, tells.
 		type told struct {
-			View    provider.AttemptView
-			Problem provider.Problem
+			View    authorize.AttemptView
+			Problem authorize.Problem
 			Tries   any
 		}
 		submit := func(number string) (got told) {
@@ -94,8 +95,8 @@ func TestInvariant7_LimitsDoNotTellWhoHasAnAccount(t *testing.T) {
 			}
 			w.phone.mu.Unlock()
 			_, view := w.get("/authorize?" + asked("app").Encode()).page()
-			id, err := w.provider.Submit(t.Context(), provider.Submission{Request: view["Request"].(string), Phone: number, Browser: browser, Network: "192.0.2.1/32"})
-			if refusal := (*provider.Refusal)(nil); errors.As(err, &refusal) {
+			id, err := w.provider.Submit(t.Context(), authorize.Submission{Request: view["Request"].(string), Phone: number, Browser: browser, Network: "192.0.2.1/32"})
+			if refusal := (*authorize.Refusal)(nil); errors.As(err, &refusal) {
 				got.Problem, got.Tries = refusal.Problem, refusal.View.Tries
 				return got
 			}
@@ -108,7 +109,7 @@ func TestInvariant7_LimitsDoNotTellWhoHasAnAccount(t *testing.T) {
 			got.View.ID, got.View.Number = "", ""
 			return got
 		}
-		kinds := map[provider.ProblemKind]bool{}
+		kinds := map[authorize.ProblemKind]bool{}
 		for range 40 {
 			a, b := submit(silent), submit(nobody)
 			if !reflect.DeepEqual(a, b) {
@@ -116,11 +117,11 @@ func TestInvariant7_LimitsDoNotTellWhoHasAnAccount(t *testing.T) {
 			}
 			kinds[a.Problem.Kind] = true
 			if a.View.Tries != nil {
-				kinds[provider.ProblemKind("left")] = true
+				kinds[authorize.ProblemKind("left")] = true
 			}
 			time.Sleep(time.Minute)
 		}
-		for _, kind := range []provider.ProblemKind{"", "left", provider.Locked, provider.Limited} {
+		for _, kind := range []authorize.ProblemKind{"", "left", authorize.Locked, authorize.Limited} {
 			if !kinds[kind] {
 				t.Errorf("nobody was told %q", kind)
 			}
@@ -146,12 +147,12 @@ func TestAgainAfterADecline(t *testing.T) {
 		}
 		submit := func() error {
 			_, page := w.get("/authorize?" + asked("app").Encode()).page()
-			_, err := w.provider.Submit(t.Context(), provider.Submission{Request: page["Request"].(string), Phone: number, Browser: "another", Network: "192.0.2.9/32"})
+			_, err := w.provider.Submit(t.Context(), authorize.Submission{Request: page["Request"].(string), Phone: number, Browser: "another", Network: "192.0.2.9/32"})
 			return err
 		}
 		time.Sleep(time.Until(view.AgainAt) - 1)
-		refusal := (*provider.Refusal)(nil)
-		if err := submit(); !errors.As(err, &refusal) || refusal.Problem.Kind != provider.Locked || !refusal.Problem.RetryAt.Equal(view.AgainAt) {
+		refusal := (*authorize.Refusal)(nil)
+		if err := submit(); !errors.As(err, &refusal) || refusal.Problem.Kind != authorize.Locked || !refusal.Problem.RetryAt.Equal(view.AgainAt) {
 			t.Errorf("before: %v", err)
 		}
 		time.Sleep(time.Nanosecond)

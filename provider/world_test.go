@@ -6,12 +6,14 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -19,9 +21,13 @@ import (
 
 	"calleridp/keys"
 	"calleridp/provider"
+	"calleridp/provider/account"
+	"calleridp/provider/authorize"
 	"calleridp/provider/client"
+	"calleridp/provider/endpoint"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
+	"calleridp/provider/logout"
 	"calleridp/storage/bolt"
 	"calleridp/truecaller"
 	"calleridp/truecaller/phone"
@@ -44,7 +50,7 @@ func challengeOf(verifier string) string {
 type world struct {
 	t        testing.TB
 	store    *bolt.Store
-	provider *provider.Provider
+	provider provider.Flow
 	engine   *login.Engine
 	registry *client.Registry
 	handler  http.Handler
@@ -86,28 +92,32 @@ func (notebook) write(w http.ResponseWriter, status int, page string, v any) {
 	json.NewEncoder(w).Encode(map[string]any{"page": page, "view": v})
 }
 
-func (n notebook) SignIn(w http.ResponseWriter, _ *http.Request, v provider.SignInView) {
+func (n notebook) SignIn(w http.ResponseWriter, _ *http.Request, v authorize.SignInView) {
 	n.write(w, 200, "signin", v)
 }
-func (n notebook) Consent(w http.ResponseWriter, _ *http.Request, v provider.ConsentView) {
+func (n notebook) Consent(w http.ResponseWriter, _ *http.Request, v authorize.ConsentView) {
 	n.write(w, 200, "consent", v)
 }
-func (n notebook) Account(w http.ResponseWriter, _ *http.Request, v provider.AccountView) {
+func (n notebook) Account(w http.ResponseWriter, _ *http.Request, v account.AccountView) {
 	n.write(w, 200, "account", v)
 }
-func (n notebook) AccountStep(w http.ResponseWriter, _ *http.Request, v provider.AccountStepView) {
+func (n notebook) AccountStep(w http.ResponseWriter, _ *http.Request, v account.AccountStepView) {
 	n.write(w, 200, "step", v)
 }
-func (n notebook) FormPost(w http.ResponseWriter, _ *http.Request, action string, fields [][2]string) {
-	n.write(w, 200, "formpost", map[string]any{"action": action, "fields": fields})
+func (n notebook) FormPost(w http.ResponseWriter, _ *http.Request, action string, fields []endpoint.Parameter) {
+	pairs := make([][2]string, len(fields))
+	for i, field := range fields {
+		pairs[i] = [2]string{field.Name, field.Value}
+	}
+	n.write(w, 200, "formpost", map[string]any{"action": action, "fields": pairs})
 }
-func (n notebook) ConfirmSignOut(w http.ResponseWriter, _ *http.Request, v provider.SignOutView) {
+func (n notebook) ConfirmSignOut(w http.ResponseWriter, _ *http.Request, v logout.SignOutView) {
 	n.write(w, 200, "confirm", v)
 }
-func (n notebook) SignedOut(w http.ResponseWriter, _ *http.Request, v provider.SignedOutView) {
+func (n notebook) SignedOut(w http.ResponseWriter, _ *http.Request, v logout.SignedOutView) {
 	n.write(w, 200, "signedout", v)
 }
-func (n notebook) Error(w http.ResponseWriter, _ *http.Request, v provider.ErrorView) {
+func (n notebook) Error(w http.ResponseWriter, _ *http.Request, v endpoint.ErrorView) {
 	n.write(w, v.Status, "error", v)
 }
 
@@ -213,17 +223,18 @@ func newWorld(t testing.TB, change ...func(*provider.Config)) *world {
 	}
 	config := provider.Config{
 		Issuer: issuer, Engine: w.engine, Pages: w.pages, Ring: ring(), Master: master(), Clients: w.registry,
-		Grants: store, Sessions: store, People: store, Consents: store, Accounts: store, DefaultRegion: "SE", Apps: apps(), TruecallerApp: "one",
-		Cookies: provider.Cookies{Secure: true}, Logger: logger, Dev: true,
+		Grants: store, Sessions: store, People: store, Consents: store, Accounts: store, DefaultRegion: "SE", Apps: truecaller.Apps{ByID: apps(), Default: "one"},
+		Cookies: endpoint.Cookies{Secure: true}, Logger: logger, Dev: true,
 	}
 	for _, c := range change {
 		c(&config)
 	}
-	w.provider, err = provider.New(config)
+	op, err := provider.New(config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.handler = w.provider.Handler()
+	w.provider = op.Flow()
+	w.handler = op.Handler()
 	return w
 }
 
@@ -337,7 +348,7 @@ func (w *world) submit(a answer, number string) login.ID {
 	if page != "signin" {
 		w.t.Fatalf("no sign-in page: %d %s %s", a.StatusCode, a.Header.Get("Location"), a.body)
 	}
-	id, err := w.provider.Submit(w.t.Context(), provider.Submission{Request: view["Request"].(string), Phone: number, Browser: browser, Network: "192.0.2.1/32"})
+	id, err := w.provider.Submit(w.t.Context(), authorize.Submission{Request: view["Request"].(string), Phone: number, Browser: browser, Network: "192.0.2.1/32"})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -378,7 +389,7 @@ func (w *world) approveAs(p truecaller.Profile) {
 
 // signIn goes from the authorization request to its response, and gives the
 // session cookie.
-func (w *world) signIn(request url.Values, number string) (provider.Finished, *http.Cookie) {
+func (w *world) signIn(request url.Values, number string) (authorize.Finished, *http.Cookie) {
 	w.t.Helper()
 	id := w.submit(w.get("/authorize?"+request.Encode()), number)
 	w.approve(number)
@@ -390,10 +401,10 @@ func (w *world) signIn(request url.Values, number string) (provider.Finished, *h
 }
 
 // param is a parameter of a response.
-func param(r provider.Response, name string) string {
+func param(r authorize.Response, name string) string {
 	for _, p := range r.Params {
-		if p[0] == name {
-			return p[1]
+		if p.Name == name {
+			return p.Value
 		}
 	}
 	return ""
@@ -437,4 +448,41 @@ func claimsOf(t testing.TB, token any) map[string]any {
 		t.Fatal(err)
 	}
 	return m
+}
+
+// aged returns a sealed request as it would be if it had been made two hours ago.
+func aged(t testing.TB, purpose keys.Purpose, sealed string) string {
+	t.Helper()
+	var fields map[string]json.RawMessage
+	if err := endpoint.Unseal(master(), purpose, sealed, &fields); err != nil {
+		t.Fatal(err)
+	}
+	var until int64
+	if err := json.Unmarshal(fields["e"], &until); err != nil {
+		t.Fatal(err)
+	}
+	fields["e"] = json.RawMessage(strconv.FormatInt(until-7200, 10))
+	sealed, err := endpoint.Seal(master(), purpose, fields)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sealed
+}
+
+// solves reports whether a solution has so many zero bits, counted by hand.
+func solves(seed string, zeros int, solution string) bool {
+	text := ""
+	for _, b := range sha256.Sum256([]byte(seed + solution)) {
+		text += fmt.Sprintf("%08b", b)
+	}
+	return strings.HasPrefix(text, strings.Repeat("0", zeros))
+}
+
+// solve finds a solution as a browser does.
+func solve(seed string, zeros int) string {
+	for n := 0; ; n++ {
+		if solution := strconv.Itoa(n); solves(seed, zeros, solution) {
+			return solution
+		}
+	}
 }

@@ -4,7 +4,7 @@ import (
 	"net/http"
 	"time"
 
-	"calleridp/provider"
+	"calleridp/provider/account"
 
 	"golang.org/x/text/language/display"
 )
@@ -13,9 +13,9 @@ import (
 type accountPage struct {
 	Name         string
 	NumberLost   bool
-	Did          string // provider.AccountDeed, "" for none
+	Did          string // account.AccountDeed, "" for none
 	Token        string
-	Step         string // provider.AccountStep
+	Step         string // account.AccountStep
 	Applications []accountRow
 	Sessions     []accountRow
 }
@@ -54,7 +54,7 @@ func momentOf(now, then time.Time) moment {
 }
 
 // Account implements provider.Pages.
-func (u *UI) Account(w http.ResponseWriter, r *http.Request, v provider.AccountView) {
+func (u *UI) Account(w http.ResponseWriter, r *http.Request, v account.AccountView) {
 	now := time.Now()
 	p := page{Number: v.Number, accountPage: accountPage{Name: v.Name, NumberLost: v.NumberLost, Did: string(v.Did), Token: v.Token}}
 	row := func(list *[]accountRow, since, used time.Time) *accountRow {
@@ -78,7 +78,7 @@ func (u *UI) Account(w http.ResponseWriter, r *http.Request, v provider.AccountV
 }
 
 // AccountStep implements provider.Pages.
-func (u *UI) AccountStep(w http.ResponseWriter, r *http.Request, v provider.AccountStepView) {
+func (u *UI) AccountStep(w http.ResponseWriter, r *http.Request, v account.AccountStepView) {
 	p := page{Number: v.Number, accountPage: accountPage{Step: string(v.Step), Token: v.Token}}
 	u.show(w, r, u.in(r, nil), "accountstep", http.StatusOK, p, policy{opener: severed})
 }

@@ -7,17 +7,19 @@ import (
 	"testing"
 	"time"
 
-	"calleridp/provider"
+	"calleridp/provider/account"
+	"calleridp/provider/authorize"
 	"calleridp/provider/claims"
+	"calleridp/provider/endpoint"
 	"calleridp/provider/session"
 )
 
 func TestEveryDeedAndStepHasATextInEveryLanguage(t *testing.T) {
 	for _, s := range loaded(t).all {
 		for part, want := range map[string][]string{
-			"account.did.*":         constants(t, "../provider/account_view.go", "AccountDeed"),
-			"account.step.*.title":  constants(t, "../provider/account_view.go", "AccountStep"),
-			"account.step.*.text":   constants(t, "../provider/account_view.go", "AccountStep"),
+			"account.did.*":         constants(t, "../provider/account/views.go", "AccountDeed"),
+			"account.step.*.title":  constants(t, "../provider/account/views.go", "AccountStep"),
+			"account.step.*.text":   constants(t, "../provider/account/views.go", "AccountStep"),
 			"account.step.*.submit": {"delete", "download"},
 		} {
 			if got := s.texts.stars(part); !slices.Equal(got, want) {
@@ -30,10 +32,10 @@ func TestEveryDeedAndStepHasATextInEveryLanguage(t *testing.T) {
 func TestTheAccountPage(t *testing.T) {
 	w := newWorld(t)
 	now := time.Now()
-	v := provider.AccountView{
+	v := account.AccountView{
 		Name: `Asha <b>"Rao"`, Number: "+46•••••0605", Token: "token-1",
-		Applications: []provider.ApplicationView{{Client: shop, Scopes: []string{claims.OpenID, claims.Phone}, Since: now.Add(-72 * time.Hour), LastUsed: now}},
-		Sessions: []provider.SessionView{
+		Applications: []account.ApplicationView{{Client: shop, Scopes: []string{claims.OpenID, claims.Phone}, Since: now.Add(-72 * time.Hour), LastUsed: now}},
+		Sessions: []account.SessionView{
 			{ID: "sid-1", Device: session.Device{Browser: "Firefox", OS: "Windows"}, Created: now.Add(-90 * time.Minute), LastUsed: now, Here: true},
 			{ID: "sid-2", Created: now.Add(-100 * 24 * time.Hour), LastUsed: now.Add(-49 * time.Hour)},
 		},
@@ -55,7 +57,7 @@ func TestTheAccountPage(t *testing.T) {
 	if h := answer.Header(); !strings.Contains(h.Get("Content-Security-Policy"), "form-action 'self';") || h.Get("Cross-Origin-Opener-Policy") != "same-origin" {
 		t.Errorf("%v", h)
 	}
-	v.NumberLost, v.Did, v.Applications = true, provider.DidSignOut, nil
+	v.NumberLost, v.Did, v.Applications = true, account.DidSignOut, nil
 	answer = httptest.NewRecorder()
 	w.ui.Account(answer, httptest.NewRequest("GET", "/account", nil), v)
 	wants(t, answer, 200, "somebody else", `id="did" class="notice" role="status"`, "You are signed out there.", "No application has access.")
@@ -81,7 +83,7 @@ func TestMoments(t *testing.T) {
 func TestTheAccountSignsInUnderTheNameOfTheDeployment(t *testing.T) {
 	w := newWorld(t)
 	answer := httptest.NewRecorder()
-	w.ui.SignIn(answer, httptest.NewRequest("GET", "/account", nil), provider.SignInView{Client: provider.ClientView{Own: true}, Request: "sealed"})
+	w.ui.SignIn(answer, httptest.NewRequest("GET", "/account", nil), authorize.SignInView{Client: endpoint.ClientView{Own: true}, Request: "sealed"})
 	wants(t, answer, 200, "<h1>Sign in to <bdi>Lingon ID</bdi></h1>", `id="phone"`)
 }
 
@@ -92,14 +94,14 @@ func TestAnOpenerCannotTellWhoIsSignedIn(t *testing.T) {
 	w := newWorld(t)
 	r := httptest.NewRequest("GET", "/account", nil)
 	in, out := httptest.NewRecorder(), httptest.NewRecorder()
-	w.ui.Account(in, r, provider.AccountView{})
-	w.ui.SignIn(out, r, provider.SignInView{Client: provider.ClientView{Own: true}, Request: "sealed"})
+	w.ui.Account(in, r, account.AccountView{})
+	w.ui.SignIn(out, r, authorize.SignInView{Client: endpoint.ClientView{Own: true}, Request: "sealed"})
 	const policy = "Cross-Origin-Opener-Policy"
 	if a, b := in.Header().Get(policy), out.Header().Get(policy); a != "same-origin" || a != b {
 		t.Errorf("signed in %q, not signed in %q", a, b)
 	}
 	client := httptest.NewRecorder()
-	w.ui.SignIn(client, r, provider.SignInView{Client: shop, Request: "sealed"})
+	w.ui.SignIn(client, r, authorize.SignInView{Client: shop, Request: "sealed"})
 	if got := client.Header().Get(policy); got != "" {
 		t.Errorf("a client's window is cut off from it: %q", got)
 	}
@@ -111,7 +113,7 @@ func TestTheCountryOfASessionIsInTheLanguageOfThePage(t *testing.T) {
 		r := httptest.NewRequest("GET", "/account", nil)
 		r.Header.Set("Accept-Language", lang)
 		answer := httptest.NewRecorder()
-		w.ui.Account(answer, r, provider.AccountView{Sessions: []provider.SessionView{{ID: "one", Country: "SE"}, {ID: "two"}}})
+		w.ui.Account(answer, r, account.AccountView{Sessions: []account.SessionView{{ID: "one", Country: "SE"}, {ID: "two"}}})
 		wants(t, answer, 200, want)
 		if n := strings.Count(answer.Body.String(), " · <bdi>"); n != 1 {
 			t.Errorf("%s: %d countries", lang, n)

@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"strings"
 
-	"calleridp/provider"
+	"calleridp/provider/endpoint"
 	"calleridp/provider/login"
 )
 
@@ -25,7 +25,7 @@ func (h handlers) attempt(w http.ResponseWriter, r *http.Request) error {
 	case view.State == login.Approved && (byHand(r) || !isWeb(view.FormAction)):
 		h.approved(w, r, view)
 	case view.State == login.Approved:
-		h.seeOther(w, provider.PathAttempt+string(id)+provider.AttemptContinue)
+		h.seeOther(w, endpoint.PathAttempt+string(id)+endpoint.AttemptContinue)
 	case view.State.Terminal():
 		h.ended(w, r, view)
 	default:
@@ -81,7 +81,7 @@ func (h handlers) notApproved(w http.ResponseWriter, r *http.Request, id login.I
 	if view.State == login.Done {
 		return errFinished
 	}
-	h.seeOther(w, provider.PathAttempt+string(id))
+	h.seeOther(w, endpoint.PathAttempt+string(id))
 	return nil
 }
 
@@ -94,7 +94,7 @@ func (h handlers) cancel(w http.ResponseWriter, r *http.Request) error {
 	if err := h.flow.Cancel(r.Context(), id, h.Cookies.Browser(r)); err != nil {
 		return err
 	}
-	h.seeOther(w, provider.PathAttempt+string(id))
+	h.seeOther(w, endpoint.PathAttempt+string(id))
 	return nil
 }
 
@@ -107,7 +107,7 @@ func (h handlers) leave(w http.ResponseWriter, r *http.Request) error {
 	browser := h.Cookies.Browser(r)
 	response, err := h.flow.Leave(r.Context(), id, browser)
 	if errors.Is(err, login.ErrState) {
-		h.seeOther(w, provider.PathAttempt+string(id))
+		h.seeOther(w, endpoint.PathAttempt+string(id))
 		return nil
 	}
 	if err != nil {

@@ -9,7 +9,8 @@ import (
 	"strings"
 	"testing"
 
-	"calleridp/provider"
+	"calleridp/provider/authorize"
+	"calleridp/provider/endpoint"
 )
 
 // gunzip reads one whole gzip member, with its checksum.
@@ -60,7 +61,7 @@ func TestNothingThatDiffersIsCompressed(t *testing.T) {
 	length := func(typed, sealed string) int {
 		r, answer := httptest.NewRequest("GET", "/authorize", nil), httptest.NewRecorder()
 		r.Header.Set("Accept-Encoding", "gzip")
-		w.ui.SignIn(answer, r, provider.SignInView{Client: shop, Request: sealed, Phone: typed, Region: "SE"})
+		w.ui.SignIn(answer, r, authorize.SignInView{Client: shop, Request: sealed, Phone: typed, Region: "SE"})
 		if !bytes.Contains(answer.Body.Bytes(), []byte(`value="`+sealed+`"`)) || !bytes.Contains(answer.Body.Bytes(), []byte(`value="`+typed+`"`)) {
 			t.Errorf("%s or %s is compressed", sealed, typed)
 		}
@@ -89,7 +90,7 @@ func TestAcceptsGzip(t *testing.T) {
 func TestTheSignInPageIsSmall(t *testing.T) {
 	w := newWorld(t)
 	const most = 30_000 // bytes
-	sealed := provider.NewSecret() + strings.Repeat(provider.NewSecret(), 20)
+	sealed := endpoint.NewSecret() + strings.Repeat(endpoint.NewSecret(), 20)
 	static := 0
 	for _, name := range []string{w.ui.static.style, w.ui.static.signIn[signInParts{number: true}], w.ui.static.icon} {
 		static += len(w.ui.static.byName[name].zipped)
@@ -97,7 +98,7 @@ func TestTheSignInPageIsSmall(t *testing.T) {
 	for _, lang := range w.ui.Languages() {
 		r, answer := httptest.NewRequest("GET", "/authorize", nil), httptest.NewRecorder()
 		r.Header.Set("Accept-Encoding", "gzip")
-		w.ui.SignIn(answer, r, provider.SignInView{Client: longName, Request: sealed, UILocales: []string{lang}, Countries: []string{"IN", "SE", "NG"}})
+		w.ui.SignIn(answer, r, authorize.SignInView{Client: longName, Request: sealed, UILocales: []string{lang}, Countries: []string{"IN", "SE", "NG"}})
 		headers := 0
 		for name, values := range answer.Header() {
 			headers += len(name) + len(values[0]) + 4

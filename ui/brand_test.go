@@ -10,8 +10,9 @@ import (
 	"testing"
 	"testing/fstest"
 
-	"calleridp/provider"
+	"calleridp/provider/authorize"
 	"calleridp/provider/client"
+	"calleridp/provider/endpoint"
 
 	"github.com/go-chi/chi/v5"
 )
@@ -27,9 +28,9 @@ func branded(t *testing.T, c Config) *UI {
 }
 
 // signInOf is the sign-in page of a client, and its headers.
-func signInOf(u *UI, c provider.ClientView, locales ...string) *httptest.ResponseRecorder {
+func signInOf(u *UI, c endpoint.ClientView, locales ...string) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
-	u.SignIn(w, httptest.NewRequest("GET", "/authorize", nil), provider.SignInView{Client: c, Request: "sealed", UILocales: locales})
+	u.SignIn(w, httptest.NewRequest("GET", "/authorize", nil), authorize.SignInView{Client: c, Request: "sealed", UILocales: locales})
 	return w
 }
 

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"calleridp/provider"
+	"calleridp/provider/endpoint"
 
 	"golang.org/x/text/language"
 )
@@ -58,17 +58,17 @@ func loaded(t *testing.T) *languages {
 
 func TestEveryProblemAndErrorHasATextAndAStatus(t *testing.T) {
 	for _, s := range loaded(t).all {
-		if got, want := s.texts.stars("problem.*"), constants(t, "../provider/pages.go", "ProblemKind"); !slices.Equal(got, want) {
+		if got, want := s.texts.stars("problem.*"), constants(t, "../provider/authorize/views.go", "ProblemKind"); !slices.Equal(got, want) {
 			t.Errorf("%s has texts for the problems %v, want %v", s.Tag, got, want)
 		}
-		kinds := constants(t, "../provider/pages.go", "ErrorKind")
+		kinds := constants(t, "../provider/endpoint/views.go", "ErrorKind")
 		for _, part := range []string{"error.*.title", "error.*.text"} {
 			if got := s.texts.stars(part); !slices.Equal(got, kinds) {
 				t.Errorf("%s has %s for %v, want %v", s.Tag, part, got, kinds)
 			}
 		}
 		for _, kind := range kinds {
-			if statuses[provider.ErrorKind(kind)] == 0 {
+			if statuses[endpoint.ErrorKind(kind)] == 0 {
 				t.Errorf("%s has no status", kind)
 			}
 		}

@@ -3,7 +3,7 @@ package ui
 import (
 	"net/http"
 
-	"calleridp/provider"
+	"calleridp/provider/authorize"
 )
 
 // share is one line of what a client asks for.
@@ -13,7 +13,7 @@ type share struct {
 }
 
 // Consent implements provider.Pages.
-func (u *UI) Consent(w http.ResponseWriter, r *http.Request, v provider.ConsentView) {
+func (u *UI) Consent(w http.ResponseWriter, r *http.Request, v authorize.ConsentView) {
 	p := page{Client: showClient(v.Client), Request: v.Request, Number: v.Number}
 	p.Shares = shares(v.Scopes, v.Number)
 	// The answer leads to the client at once, as an answer about signing out does.

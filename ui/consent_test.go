@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"calleridp/provider"
+	"calleridp/provider/authorize"
 	"calleridp/provider/claims"
 	"calleridp/provider/login"
 )
@@ -23,7 +23,7 @@ func TestEveryScopeIsExplained(t *testing.T) {
 
 func TestTheConsentPage(t *testing.T) {
 	w := newWorld(t)
-	v := provider.ConsentView{Client: shop, Request: "sealed", Scopes: []string{claims.OpenID, claims.Phone, claims.Email}, Number: "+46•••••0605", FormAction: "https://shop.example"}
+	v := authorize.ConsentView{Client: shop, Request: "sealed", Scopes: []string{claims.OpenID, claims.Phone, claims.Email}, Number: "+46•••••0605", FormAction: "https://shop.example"}
 	answer := httptest.NewRecorder()
 	w.ui.Consent(answer, httptest.NewRequest("GET", "/authorize", nil), v)
 	wants(t, answer, 200, `id="consent"`, `<h1>Allow <bdi>Lingon Market</bdi>?</h1>`, `action="/consent"`, `name="request" value="sealed"`,
@@ -47,7 +47,7 @@ func TestTheConsentPage(t *testing.T) {
 func TestContinueAsksForConsent(t *testing.T) {
 	w := newWorld(t)
 	w.flow.move(login.Approved, "")
-	w.flow.finished.Consent = &provider.ConsentView{Client: shop, Request: "sealed-question", Scopes: []string{claims.OpenID}}
+	w.flow.finished.Consent = &authorize.ConsentView{Client: shop, Request: "sealed-question", Scopes: []string{claims.OpenID}}
 	answer := w.do(ours("GET", ourPath+"/continue", nil))
 	wants(t, answer, 200, `id="consent"`, `value="sealed-question"`)
 	if answer.Header().Get("Location") != "" || strings.Contains(answer.Body.String(), "c/1") {

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"calleridp/provider"
+	"calleridp/provider/authorize"
 
 	"golang.org/x/text/language"
 	"golang.org/x/text/language/display"
@@ -110,18 +110,18 @@ func TestTheListOfCountries(t *testing.T) {
 	top := regexp.MustCompile(`(?s)<div class="picker"><select id="region" name="region"[^>]*>\n(.*?)<option value="AF">`)
 	for _, row := range []struct {
 		what, accept string
-		view         provider.SignInView
+		view         authorize.SignInView
 		want         string
 		guessed      bool
 	}{
-		{"nothing is known", "", provider.SignInView{}, `<option value="" selected>Choose a country</option>` + "\n", false},
-		{"the client's", "en-IN", provider.SignInView{Region: "SE"}, `<option value="SE" selected>Sweden &#43;46</option>` + "\n<hr>\n", false},
-		{"guessed", "en-IN", provider.SignInView{}, `<option value="IN" selected>India &#43;91</option>` + "\n<hr>\n", true},
-		{"one of the client's countries", "", provider.SignInView{Region: "SE", Countries: []string{"IN", "SE"}},
+		{"nothing is known", "", authorize.SignInView{}, `<option value="" selected>Choose a country</option>` + "\n", false},
+		{"the client's", "en-IN", authorize.SignInView{Region: "SE"}, `<option value="SE" selected>Sweden &#43;46</option>` + "\n<hr>\n", false},
+		{"guessed", "en-IN", authorize.SignInView{}, `<option value="IN" selected>India &#43;91</option>` + "\n<hr>\n", true},
+		{"one of the client's countries", "", authorize.SignInView{Region: "SE", Countries: []string{"IN", "SE"}},
 			`<option value="IN">India &#43;91</option>` + "\n" + `<option value="SE" selected>Sweden &#43;46</option>` + "\n<hr>\n", false},
-		{"none of the client's countries", "", provider.SignInView{Region: "NG", Countries: []string{"IN", "SE"}},
+		{"none of the client's countries", "", authorize.SignInView{Region: "NG", Countries: []string{"IN", "SE"}},
 			`<option value="NG" selected>Nigeria &#43;234</option>` + "\n" + `<option value="IN">India &#43;91</option>` + "\n" + `<option value="SE">Sweden &#43;46</option>` + "\n<hr>\n", false},
-		{"guessed among the client's countries", "en-US", provider.SignInView{Countries: []string{"IN", "SE"}},
+		{"guessed among the client's countries", "en-US", authorize.SignInView{Countries: []string{"IN", "SE"}},
 			`<option value="IN" selected>India &#43;91</option>` + "\n" + `<option value="SE">Sweden &#43;46</option>` + "\n<hr>\n", true},
 	} {
 		r, answer := httptest.NewRequest("GET", "/authorize", nil), httptest.NewRecorder()
@@ -159,9 +159,9 @@ func TestAGuessIsSubmittedAsOne(t *testing.T) {
 		}
 	}
 	// It is asked whether the number is right, and the guess is still one.
-	w.flow.refusal = &provider.Refusal{
-		Problem: provider.Problem{Kind: provider.PhoneConfirm},
-		View:    provider.SignInView{Client: shop, Request: "sealed", Phone: "+46 70 174 06 05", Region: "SE"},
+	w.flow.refusal = &authorize.Refusal{
+		Problem: authorize.Problem{Kind: authorize.PhoneConfirm},
+		View:    authorize.SignInView{Client: shop, Request: "sealed", Phone: "+46 70 174 06 05", Region: "SE"},
 	}
 	answer := w.do(request("POST", "/signin", url.Values{"region": {"SE"}, "guessed": {"SE"}, "phone": {"0701740605"}}))
 	wants(t, answer, 200, `role="status">Is this your number? Then continue.`, `value="&#43;46 70 174 06 05"`, `name="guessed" value="SE"`, `<option value="SE" selected>`)
@@ -169,7 +169,7 @@ func TestAGuessIsSubmittedAsOne(t *testing.T) {
 		t.Error("a question is shown as a mistake")
 	}
 	// Who has chosen another country has ended the guess.
-	w.flow.refusal = &provider.Refusal{Problem: provider.Problem{Kind: provider.PhoneTooShort}, View: provider.SignInView{Client: shop, Request: "sealed", Region: "NO"}}
+	w.flow.refusal = &authorize.Refusal{Problem: authorize.Problem{Kind: authorize.PhoneTooShort}, View: authorize.SignInView{Client: shop, Request: "sealed", Region: "NO"}}
 	answer = w.do(request("POST", "/signin", url.Values{"region": {"NO"}, "guessed": {"SE"}, "phone": {"070"}}))
 	if wants(t, answer, 422, `<option value="NO" selected>`); strings.Contains(answer.Body.String(), `name="guessed"`) {
 		t.Error("a country that was chosen is called a guess")

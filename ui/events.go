@@ -10,7 +10,8 @@ import (
 	"strconv"
 	"time"
 
-	"calleridp/provider"
+	"calleridp/provider/authorize"
+	"calleridp/provider/endpoint"
 	"calleridp/provider/login"
 )
 
@@ -22,7 +23,7 @@ import (
 func (h handlers) status(w http.ResponseWriter, r *http.Request) {
 	id, err := attemptID(r)
 	if err == nil {
-		var view provider.AttemptView
+		var view authorize.AttemptView
 		if view, err = h.flow.View(r.Context(), id, h.Cookies.Browser(r)); err == nil {
 			plainHeaders(w, "application/json")
 			w.Write(appendStatus(nil, view, time.Now())) // an error means that the browser has gone
@@ -105,7 +106,7 @@ func (f *follower) overConn(conn net.Conn, first []byte, last bool) {
 
 // overResponse writes to a response of the server's. The server's own limits are
 // for requests that end; where they cannot be changed, there are none.
-func (f *follower) overResponse(w http.ResponseWriter, r *http.Request, control *http.ResponseController, view provider.AttemptView) {
+func (f *follower) overResponse(w http.ResponseWriter, r *http.Request, control *http.ResponseController, view authorize.AttemptView) {
 	defer f.watcher.End()
 	send := func(b []byte) error {
 		control.SetWriteDeadline(time.Now().Add(f.patience))
@@ -159,7 +160,7 @@ func (f *follower) tell(ctx context.Context, send func([]byte) error) (more bool
 	}()
 	view, err := f.look(ctx)
 	if err != nil {
-		if kindOf(err) == provider.ErrorInternal && ctx.Err() == nil {
+		if kindOf(err) == endpoint.ErrorInternal && ctx.Err() == nil {
 			f.Log.ErrorContext(ctx, "a waiting page cannot be told", "error", err)
 		}
 		return false
@@ -175,7 +176,7 @@ func (f *follower) tell(ctx context.Context, send func([]byte) error) (more bool
 
 // look gives the teller's place back before anything is written: a browser that
 // takes nothing keeps nobody else from being told.
-func (f *follower) look(ctx context.Context) (provider.AttemptView, error) {
+func (f *follower) look(ctx context.Context) (authorize.AttemptView, error) {
 	defer func() { <-f.tellers }()
 	return f.flow.View(ctx, f.id, f.browser)
 }
@@ -184,19 +185,19 @@ func (f *follower) look(ctx context.Context) (provider.AttemptView, error) {
 const maxTellers = 128
 
 // last says that a page that has seen view needs no more events.
-func last(view provider.AttemptView) bool {
+func last(view authorize.AttemptView) bool {
 	return view.State.Terminal() || view.State == login.Approved
 }
 
 // appendEvent is one server-sent event. retry is how long the browser waits
 // before it connects again, in milliseconds.
-func appendEvent(b []byte, view provider.AttemptView, now time.Time) []byte {
+func appendEvent(b []byte, view authorize.AttemptView, now time.Time) []byte {
 	b = append(b, "retry: 2000\ndata: "...)
 	b = appendStatus(b, view, now)
 	return append(b, "\n\n"...)
 }
 
-func appendStatus(b []byte, view provider.AttemptView, now time.Time) []byte {
+func appendStatus(b []byte, view authorize.AttemptView, now time.Time) []byte {
 	b = append(b, `{"state":"`...)
 	b = append(b, shown(view.State)...)
 	b = append(b, `","seconds":`...)

@@ -15,7 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"calleridp/provider"
+	"calleridp/provider/authorize"
 	"calleridp/provider/login"
 )
 
@@ -328,7 +328,7 @@ type oddFlow struct {
 	odd func()
 }
 
-func (f oddFlow) View(ctx context.Context, id login.ID, browser string) (provider.AttemptView, error) {
+func (f oddFlow) View(ctx context.Context, id login.ID, browser string) (authorize.AttemptView, error) {
 	f.odd()
 	return f.fakeFlow.View(ctx, id, browser)
 }

@@ -5,7 +5,8 @@ import (
 	"errors"
 	"net/http"
 
-	"calleridp/provider"
+	"calleridp/provider/authorize"
+	"calleridp/provider/endpoint"
 	"calleridp/provider/login"
 )
 
@@ -20,43 +21,43 @@ var (
 // 500, and the cause is in the log only (invariant 10).
 var known = []struct {
 	err  error
-	kind provider.ErrorKind
+	kind endpoint.ErrorKind
 }{
-	{provider.ErrNotYours, provider.ErrorNotYourBrowser},
-	{login.ErrNotYours, provider.ErrorNotYourBrowser},
-	{login.ErrNotFound, provider.ErrorNotFound},
-	{errNoPage, provider.ErrorNotFound},
-	{provider.ErrRequestExpired, provider.ErrorRequestExpired},
-	{provider.ErrBadRequest, provider.ErrorBadRequest},
-	{errCrossOrigin, provider.ErrorCrossOrigin},
-	{errFinished, provider.ErrorFinished},
+	{login.ErrNotYours, endpoint.ErrorNotYourBrowser},
+	{login.ErrNotYours, endpoint.ErrorNotYourBrowser},
+	{login.ErrNotFound, endpoint.ErrorNotFound},
+	{errNoPage, endpoint.ErrorNotFound},
+	{endpoint.ErrRequestExpired, endpoint.ErrorRequestExpired},
+	{endpoint.ErrBadRequest, endpoint.ErrorBadRequest},
+	{errCrossOrigin, endpoint.ErrorCrossOrigin},
+	{errFinished, endpoint.ErrorFinished},
 }
 
 // statuses are those that ErrorKind promises.
-var statuses = map[provider.ErrorKind]int{
-	provider.ErrorBadRequest:       http.StatusBadRequest,
-	provider.ErrorUnknownClient:    http.StatusBadRequest,
-	provider.ErrorRedirectURI:      http.StatusBadRequest,
-	provider.ErrorRequestExpired:   http.StatusBadRequest,
-	provider.ErrorNotYourBrowser:   http.StatusForbidden,
-	provider.ErrorNotFound:         http.StatusNotFound,
-	provider.ErrorMethodNotAllowed: http.StatusMethodNotAllowed,
-	provider.ErrorFinished:         http.StatusGone,
-	provider.ErrorTooLarge:         http.StatusRequestEntityTooLarge,
-	provider.ErrorCrossOrigin:      http.StatusForbidden,
-	provider.ErrorInternal:         http.StatusInternalServerError,
+var statuses = map[endpoint.ErrorKind]int{
+	endpoint.ErrorBadRequest:       http.StatusBadRequest,
+	endpoint.ErrorUnknownClient:    http.StatusBadRequest,
+	endpoint.ErrorRedirectURI:      http.StatusBadRequest,
+	endpoint.ErrorRequestExpired:   http.StatusBadRequest,
+	endpoint.ErrorNotYourBrowser:   http.StatusForbidden,
+	endpoint.ErrorNotFound:         http.StatusNotFound,
+	endpoint.ErrorMethodNotAllowed: http.StatusMethodNotAllowed,
+	endpoint.ErrorFinished:         http.StatusGone,
+	endpoint.ErrorTooLarge:         http.StatusRequestEntityTooLarge,
+	endpoint.ErrorCrossOrigin:      http.StatusForbidden,
+	endpoint.ErrorInternal:         http.StatusInternalServerError,
 }
 
-func kindOf(err error) provider.ErrorKind {
+func kindOf(err error) endpoint.ErrorKind {
 	for _, k := range known {
 		if errors.Is(err, k.err) {
 			return k.kind
 		}
 	}
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-		return provider.ErrorTooLarge
+		return endpoint.ErrorTooLarge
 	}
-	return provider.ErrorInternal
+	return endpoint.ErrorInternal
 }
 
 // answer writes the page for what a handler returned, if it returned an error.
@@ -64,19 +65,19 @@ func (u *UI) answer(w http.ResponseWriter, r *http.Request, err error) {
 	if err == nil {
 		return
 	}
-	if refusal := (*provider.Refusal)(nil); errors.As(err, &refusal) {
+	if refusal := (*authorize.Refusal)(nil); errors.As(err, &refusal) {
 		view := refusal.View
 		view.Problem = &refusal.Problem
 		u.SignIn(w, r, view)
 		return
 	}
-	u.Error(w, r, provider.ErrorView{Kind: u.note(w, r, err), Correlation: correlation(w)})
+	u.Error(w, r, endpoint.ErrorView{Kind: u.note(w, r, err), Correlation: correlation(w)})
 }
 
 // note logs an error that is ours, and says what to show for it.
-func (u *UI) note(w http.ResponseWriter, r *http.Request, err error) provider.ErrorKind {
+func (u *UI) note(w http.ResponseWriter, r *http.Request, err error) endpoint.ErrorKind {
 	kind := kindOf(err)
-	if kind == provider.ErrorInternal && !errors.Is(r.Context().Err(), context.Canceled) {
+	if kind == endpoint.ErrorInternal && !errors.Is(r.Context().Err(), context.Canceled) {
 		u.Log.ErrorContext(r.Context(), "a page failed", "method", r.Method, "path", r.URL.Path,
 			"correlation", correlation(w), "error", err)
 	}

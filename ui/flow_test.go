@@ -11,7 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"calleridp/provider"
+	"calleridp/provider/authorize"
+	"calleridp/provider/endpoint"
 	"calleridp/provider/login"
 	"calleridp/truecaller/phone"
 
@@ -22,17 +23,17 @@ import (
 // whole provider; test/flow and test/browser run the pages over that.
 type fakeFlow struct {
 	mu        sync.Mutex
-	view      provider.AttemptView
+	view      authorize.AttemptView
 	browser   string
-	submitted []provider.Submission
-	reopened  []provider.Reopening
+	submitted []authorize.Submission
+	reopened  []authorize.Reopening
 	show      func(w http.ResponseWriter, r *http.Request) // of Reopen
-	tapped    []provider.OneTapSubmission
+	tapped    []authorize.OneTapSubmission
 	usedLink  bool // of StartOneTap
 	refusal   error
 	cancelled int
-	finished  provider.Finished
-	left      provider.Response
+	finished  authorize.Finished
+	left      authorize.Response
 	watchers  map[chan struct{}]bool
 	others    []login.ID // of each watcher
 	failure   error      // of View
@@ -46,15 +47,15 @@ const (
 func newFakeFlow() *fakeFlow {
 	return &fakeFlow{
 		browser: ourBrowser,
-		view: provider.AttemptView{
+		view: authorize.AttemptView{
 			ID: ourID, State: login.Waiting, Number: "+46•••••0605", Client: shop,
 			Expires: time.Now().Add(5 * time.Minute), AgainAt: time.Now().Add(5 * time.Minute), FormAction: "https://shop.example",
 		},
-		finished: provider.Finished{
-			Response: provider.Response{RedirectURI: "https://shop.example/cb?a=b", Params: [][2]string{{"code", "c/1"}, {"iss", "https://id.example"}}},
+		finished: authorize.Finished{
+			Response: authorize.Response{RedirectURI: "https://shop.example/cb?a=b", Params: []endpoint.Parameter{{Name: "code", Value: "c/1"}, {Name: "iss", Value: "https://id.example"}}},
 			Session:  "session-secret", Expires: time.Now().Add(time.Hour),
 		},
-		left:     provider.Response{RedirectURI: "https://shop.example/cb", Params: [][2]string{{"error", "access_denied"}}},
+		left:     authorize.Response{RedirectURI: "https://shop.example/cb", Params: []endpoint.Parameter{{Name: "error", Value: "access_denied"}}},
 		watchers: map[chan struct{}]bool{},
 	}
 }
@@ -78,22 +79,22 @@ func (f *fakeFlow) watching() int {
 	return len(f.watchers)
 }
 
-func (f *fakeFlow) Submit(_ context.Context, s provider.Submission) (login.ID, error) {
+func (f *fakeFlow) Submit(_ context.Context, s authorize.Submission) (login.ID, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.submitted = append(f.submitted, s)
 	return ourID, f.refusal
 }
 
-func (f *fakeFlow) StartOneTap(_ context.Context, s provider.OneTapSubmission) (provider.OneTapStarted, error) {
+func (f *fakeFlow) StartOneTap(_ context.Context, s authorize.OneTapSubmission) (authorize.OneTapStarted, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.tapped = append(f.tapped, s)
-	return provider.OneTapStarted{Attempt: ourID, OtherLink: f.usedLink}, f.refusal
+	return authorize.OneTapStarted{Attempt: ourID, OtherLink: f.usedLink}, f.refusal
 }
 
-func (f *fakeFlow) NewOneTap(context.Context, string) (*provider.OneTapView, error) {
-	return &provider.OneTapView{Nonce: "fresh", Link: testLink}, nil
+func (f *fakeFlow) NewOneTap(context.Context, string) (*authorize.OneTapView, error) {
+	return &authorize.OneTapView{Nonce: "fresh", Link: testLink}, nil
 }
 
 // testLink is a link as truecaller.App.DeepLink would make it.
@@ -101,16 +102,16 @@ func testLink(lang string) string {
 	return "truecallersdk://truesdk/web_verify?type=btmsheet&partnerName=A%26B&lang=" + lang
 }
 
-func (f *fakeFlow) View(_ context.Context, id login.ID, browser string) (provider.AttemptView, error) {
+func (f *fakeFlow) View(_ context.Context, id login.ID, browser string) (authorize.AttemptView, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch {
 	case f.failure != nil:
-		return provider.AttemptView{}, f.failure
+		return authorize.AttemptView{}, f.failure
 	case id != ourID:
-		return provider.AttemptView{}, login.ErrNotFound
+		return authorize.AttemptView{}, login.ErrNotFound
 	case browser != f.browser:
-		return provider.AttemptView{}, provider.ErrNotYours
+		return authorize.AttemptView{}, login.ErrNotYours
 	}
 	return f.view, nil
 }
@@ -137,13 +138,13 @@ func (f *fakeFlow) Watch(login.ID, string) login.Watcher {
 	}
 }
 
-func (f *fakeFlow) Continue(ctx context.Context, id login.ID, browser, _ string) (provider.Finished, error) {
+func (f *fakeFlow) Continue(ctx context.Context, id login.ID, browser, _ string) (authorize.Finished, error) {
 	v, err := f.View(ctx, id, browser)
 	if err != nil {
-		return provider.Finished{}, err
+		return authorize.Finished{}, err
 	}
 	if v.State != login.Approved {
-		return provider.Finished{}, login.ErrState
+		return authorize.Finished{}, login.ErrState
 	}
 	f.move(login.Done, "")
 	return f.finished, nil
@@ -160,29 +161,29 @@ func (f *fakeFlow) Cancel(ctx context.Context, id login.ID, browser string) erro
 	return nil
 }
 
-func (f *fakeFlow) Again(ctx context.Context, id login.ID, browser string) (provider.SignInView, error) {
+func (f *fakeFlow) Again(ctx context.Context, id login.ID, browser string) (authorize.SignInView, error) {
 	v, err := f.View(ctx, id, browser)
 	if err != nil {
-		return provider.SignInView{}, err
+		return authorize.SignInView{}, err
 	}
 	if v.State == login.Approved || v.State == login.Done {
-		return provider.SignInView{}, login.ErrState
+		return authorize.SignInView{}, login.ErrState
 	}
-	return provider.SignInView{Client: shop, Request: "sealed-again", Phone: "+46 70 174 06 05", FormAction: v.FormAction}, nil
+	return authorize.SignInView{Client: shop, Request: "sealed-again", Phone: "+46 70 174 06 05", FormAction: v.FormAction}, nil
 }
 
-func (f *fakeFlow) Leave(ctx context.Context, id login.ID, browser string) (provider.Response, error) {
+func (f *fakeFlow) Leave(ctx context.Context, id login.ID, browser string) (authorize.Response, error) {
 	v, err := f.View(ctx, id, browser)
 	if err != nil {
-		return provider.Response{}, err
+		return authorize.Response{}, err
 	}
 	if !v.State.Terminal() || v.State == login.Done {
-		return provider.Response{}, login.ErrState
+		return authorize.Response{}, login.ErrState
 	}
 	return f.left, nil
 }
 
-func (f *fakeFlow) Reopen(w http.ResponseWriter, r *http.Request, page provider.Reopening) {
+func (f *fakeFlow) Reopen(w http.ResponseWriter, r *http.Request, page authorize.Reopening) {
 	f.mu.Lock()
 	f.reopened = append(f.reopened, page)
 	f.mu.Unlock()
@@ -204,7 +205,7 @@ type world struct {
 func newWorld(t *testing.T, configure ...func(*Config)) *world {
 	t.Helper()
 	log := &strings.Builder{}
-	c := Config{Issuer: "https://id.example", Cookies: provider.Cookies{Secure: true}, AppName: "Lingon ID", Countries: everyCountry(), Groups: phone.Groups(),
+	c := Config{Issuer: "https://id.example", Cookies: endpoint.Cookies{Secure: true}, AppName: "Lingon ID", Countries: everyCountry(), Groups: phone.Groups(),
 		Log: slog.New(slog.NewTextHandler(log, nil))}
 	for _, f := range configure {
 		f(&c)
@@ -233,7 +234,7 @@ func everyCountry() []Country {
 	return all
 }
 
-const ourPath = provider.PathAttempt + string(ourID)
+const ourPath = endpoint.PathAttempt + string(ourID)
 
 func request(method, at string, form url.Values) *http.Request {
 	r := httptest.NewRequest(method, "https://id.example"+at, strings.NewReader(form.Encode()))

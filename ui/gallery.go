@@ -8,9 +8,12 @@ import (
 	"strings"
 	"time"
 
-	"calleridp/provider"
+	"calleridp/provider/account"
+	"calleridp/provider/authorize"
 	"calleridp/provider/claims"
+	"calleridp/provider/endpoint"
 	"calleridp/provider/login"
+	"calleridp/provider/logout"
 	"calleridp/provider/session"
 )
 
@@ -53,10 +56,10 @@ type scene struct {
 }
 
 var (
-	shop = provider.ClientView{ID: "shop", Name: "Lingon Market", URI: "https://shop.example/",
+	shop = endpoint.ClientView{ID: "shop", Name: "Lingon Market", URI: "https://shop.example/",
 		TOSURI: "https://shop.example/terms", PolicyURI: "https://shop.example/privacy"}
-	longName = provider.ClientView{ID: "long", Name: "The Association of Independent Booksellers and Stationers of the Northern Counties"}
-	arabic   = provider.ClientView{ID: "arabic", Name: "متجر الزهور"}
+	longName = endpoint.ClientView{ID: "long", Name: "The Association of Independent Booksellers and Stationers of the Northern Counties"}
+	arabic   = endpoint.ClientView{ID: "arabic", Name: "متجر الزهور"}
 )
 
 // spokenTo is a request from a browser in one language, for pages that ask
@@ -73,48 +76,48 @@ func scenes() []scene {
 	add := func(name string, show func(u *UI, w http.ResponseWriter, r *http.Request, uiLocales []string)) {
 		all = append(all, scene{name, show})
 	}
-	signIn := func(name string, v provider.SignInView) {
+	signIn := func(name string, v authorize.SignInView) {
 		add("signin"+name, func(u *UI, w http.ResponseWriter, r *http.Request, uiLocales []string) {
 			v.UILocales, v.Request = uiLocales, "sealed"
 			u.SignIn(w, r, v)
 		})
 	}
-	signIn("", provider.SignInView{Client: shop, Region: "SE"})
-	signIn("-account", provider.SignInView{Client: provider.ClientView{Own: true}, Region: "SE"})
-	signIn("-countries", provider.SignInView{Client: shop, Region: "SE", Countries: []string{"IN", "SE", "NG"}})
+	signIn("", authorize.SignInView{Client: shop, Region: "SE"})
+	signIn("-account", authorize.SignInView{Client: endpoint.ClientView{Own: true}, Region: "SE"})
+	signIn("-countries", authorize.SignInView{Client: shop, Region: "SE", Countries: []string{"IN", "SE", "NG"}})
 	add("signin-no-country", func(u *UI, w http.ResponseWriter, r *http.Request, uiLocales []string) {
 		r = r.Clone(r.Context())
 		r.Header.Del("Accept-Language") // of which one would be guessed
-		u.SignIn(w, r, provider.SignInView{Client: arabic, UILocales: uiLocales, Request: "sealed"})
+		u.SignIn(w, r, authorize.SignInView{Client: arabic, UILocales: uiLocales, Request: "sealed"})
 	})
-	signIn("-prefilled", provider.SignInView{Client: longName, Region: "SE", Phone: "+46 70 174 06 05"})
-	for _, kind := range []provider.ProblemKind{
-		provider.PhoneEmpty, provider.PhoneNotANumber, provider.PhoneTooShort, provider.PhoneTooLong, provider.PhoneCountry,
-		provider.PhoneInvalid, provider.PhoneLandline, provider.PhoneNeedsRegion, provider.Locked, provider.Limited, provider.Unavailable,
+	signIn("-prefilled", authorize.SignInView{Client: longName, Region: "SE", Phone: "+46 70 174 06 05"})
+	for _, kind := range []authorize.ProblemKind{
+		authorize.PhoneEmpty, authorize.PhoneNotANumber, authorize.PhoneTooShort, authorize.PhoneTooLong, authorize.PhoneCountry,
+		authorize.PhoneInvalid, authorize.PhoneLandline, authorize.PhoneNeedsRegion, authorize.Locked, authorize.Limited, authorize.Unavailable,
 	} {
 		phone := "+46 70 174 06"
-		if kind == provider.PhoneEmpty {
+		if kind == authorize.PhoneEmpty {
 			phone = ""
 		}
-		signIn("-"+strings.ReplaceAll(string(kind), "_", "-"), provider.SignInView{Client: shop, Region: "SE", Phone: phone,
-			Problem: &provider.Problem{Kind: kind, RetryAt: time.Now().Add(4*time.Minute + 10*time.Second)}})
+		signIn("-"+strings.ReplaceAll(string(kind), "_", "-"), authorize.SignInView{Client: shop, Region: "SE", Phone: phone,
+			Problem: &authorize.Problem{Kind: kind, RetryAt: time.Now().Add(4*time.Minute + 10*time.Second)}})
 	}
-	signIn("-confirm", provider.SignInView{Client: shop, Region: "SE", Phone: "+46 70 174 06 05", Problem: &provider.Problem{Kind: provider.PhoneConfirm}})
-	onAndroid := func(name string, v provider.SignInView) {
+	signIn("-confirm", authorize.SignInView{Client: shop, Region: "SE", Phone: "+46 70 174 06 05", Problem: &authorize.Problem{Kind: authorize.PhoneConfirm}})
+	onAndroid := func(name string, v authorize.SignInView) {
 		add("signin-android"+name, func(u *UI, w http.ResponseWriter, r *http.Request, uiLocales []string) {
 			v.UILocales, v.Request = uiLocales, "sealed"
-			v.OneTap = &provider.OneTapView{Nonce: "sealed", Link: func(string) string { return "#" }}
+			v.OneTap = &authorize.OneTapView{Nonce: "sealed", Link: func(string) string { return "#" }}
 			r = r.Clone(r.Context())
 			r.Header.Set("Sec-CH-UA-Platform", `"Android"`)
 			u.SignIn(w, r, v)
 		})
 	}
-	limited := &provider.Problem{Kind: provider.Limited, RetryAt: time.Now().Add(4*time.Minute + 10*time.Second)}
-	onAndroid("", provider.SignInView{Client: shop, Region: "SE"})
-	onAndroid("-problem", provider.SignInView{Client: longName, Region: "SE", Phone: "+46 70 174 06", Problem: &provider.Problem{Kind: provider.PhoneTooShort}})
-	onAndroid("-limited", provider.SignInView{Client: shop, Region: "SE", Problem: limited})
-	onAndroid("-only", provider.SignInView{Client: shop, WithoutPush: true})
-	onAndroid("-only-limited", provider.SignInView{Client: shop, WithoutPush: true, Problem: limited})
+	limited := &authorize.Problem{Kind: authorize.Limited, RetryAt: time.Now().Add(4*time.Minute + 10*time.Second)}
+	onAndroid("", authorize.SignInView{Client: shop, Region: "SE"})
+	onAndroid("-problem", authorize.SignInView{Client: longName, Region: "SE", Phone: "+46 70 174 06", Problem: &authorize.Problem{Kind: authorize.PhoneTooShort}})
+	onAndroid("-limited", authorize.SignInView{Client: shop, Region: "SE", Problem: limited})
+	onAndroid("-only", authorize.SignInView{Client: shop, WithoutPush: true})
+	onAndroid("-only-limited", authorize.SignInView{Client: shop, WithoutPush: true, Problem: limited})
 	for _, told := range []string{"opened", "absent", "declined"} { // by the script
 		add("signin-android-"+told, func(u *UI, w http.ResponseWriter, r *http.Request, uiLocales []string) {
 			p := page{Client: showClient(shop), Request: "sealed", OneTap: &oneTapPage{Nonce: "sealed", Link: "#"}, Told: told}
@@ -123,20 +126,20 @@ func scenes() []scene {
 			u.show(w, r, in, "signin", http.StatusOK, p, policy{})
 		})
 	}
-	signIn("-elsewhere", provider.SignInView{Client: shop, WithoutPush: true})
-	signIn("-limited-for-hours", provider.SignInView{Client: shop, Region: "SE", Phone: "+46 70 174 06 05",
-		Problem: &provider.Problem{Kind: provider.Limited, RetryAt: time.Now().Add(5 * time.Hour)}})
+	signIn("-elsewhere", authorize.SignInView{Client: shop, WithoutPush: true})
+	signIn("-limited-for-hours", authorize.SignInView{Client: shop, Region: "SE", Phone: "+46 70 174 06 05",
+		Problem: &authorize.Problem{Kind: authorize.Limited, RetryAt: time.Now().Add(5 * time.Hour)}})
 
-	challenge := &provider.ChallengeView{Sealed: "sealed", Seed: "0123456789abcdefghijkl", Bits: 18}
-	signIn("-challenge", provider.SignInView{Client: shop, Region: "SE", Challenge: challenge})
-	signIn("-unsolved", provider.SignInView{Client: shop, Region: "SE", Phone: "+46 70 174 06 05", Problem: &provider.Problem{Kind: provider.Unsolved},
-		Challenge: &provider.ChallengeView{Sealed: "sealed", Seed: challenge.Seed, Bits: 18, Without: time.Now().Add(9 * time.Minute)}})
-	signIn("-few-tries", provider.SignInView{Client: shop, Region: "SE", Tries: &login.Tries{Left: 2}})
-	signIn("-no-tries", provider.SignInView{Client: shop, Region: "SE", Tries: &login.Tries{Next: time.Now().Add(11 * time.Minute)}})
+	challenge := &authorize.ChallengeView{Sealed: "sealed", Seed: "0123456789abcdefghijkl", Bits: 18}
+	signIn("-challenge", authorize.SignInView{Client: shop, Region: "SE", Challenge: challenge})
+	signIn("-unsolved", authorize.SignInView{Client: shop, Region: "SE", Phone: "+46 70 174 06 05", Problem: &authorize.Problem{Kind: authorize.Unsolved},
+		Challenge: &authorize.ChallengeView{Sealed: "sealed", Seed: challenge.Seed, Bits: 18, Without: time.Now().Add(9 * time.Minute)}})
+	signIn("-few-tries", authorize.SignInView{Client: shop, Region: "SE", Tries: &login.Tries{Left: 2}})
+	signIn("-no-tries", authorize.SignInView{Client: shop, Region: "SE", Tries: &login.Tries{Next: time.Now().Add(11 * time.Minute)}})
 
-	attempt := func(name string, client provider.ClientView, state login.State, reason login.Reason, again time.Duration, left ...int) {
+	attempt := func(name string, client endpoint.ClientView, state login.State, reason login.Reason, again time.Duration, left ...int) {
 		add(name, func(u *UI, w http.ResponseWriter, r *http.Request, uiLocales []string) {
-			v := provider.AttemptView{ID: "AAAAAAAAAAAAAAAAAAAAAA", State: state, Reason: reason, Number: "+46•••••0605", Client: client, App: client.Name,
+			v := authorize.AttemptView{ID: "AAAAAAAAAAAAAAAAAAAAAA", State: state, Reason: reason, Number: "+46•••••0605", Client: client, App: client.Name,
 				UILocales: uiLocales, Expires: time.Now().Add(4*time.Minute + 42*time.Second), AgainAt: time.Now().Add(again)}
 			for _, n := range left {
 				v.Tries = &login.Tries{Left: n}
@@ -160,12 +163,12 @@ func scenes() []scene {
 	}
 	attempt("waiting", shop, login.Waiting, "", 4*time.Minute+42*time.Second)
 	add("waiting-android", func(u *UI, w http.ResponseWriter, r *http.Request, uiLocales []string) {
-		p := attemptPage(provider.AttemptView{ID: "AAAAAAAAAAAAAAAAAAAAAA", State: login.Waiting, Client: shop, Number: "+46•••••0605",
+		p := attemptPage(authorize.AttemptView{ID: "AAAAAAAAAAAAAAAAAAAAAA", State: login.Waiting, Client: shop, Number: "+46•••••0605",
 			Expires: time.Now().Add(4*time.Minute + 42*time.Second), AgainAt: time.Now().Add(4*time.Minute + 42*time.Second)})
 		p.Still, p.Truecaller = true, openTruecaller
 		u.show(w, r, u.in(r, uiLocales), "waiting", http.StatusOK, p, policy{})
 	})
-	onPhone := func(name string, v provider.AttemptView) {
+	onPhone := func(name string, v authorize.AttemptView) {
 		v.ID, v.Method, v.Client, v.App = "AAAAAAAAAAAAAAAAAAAAAA", login.OneTap, shop, "Lingon Market"
 		add(name, func(u *UI, w http.ResponseWriter, r *http.Request, uiLocales []string) {
 			v.UILocales, v.Expires = uiLocales, time.Now().Add(4*time.Minute+42*time.Second)
@@ -178,13 +181,13 @@ func scenes() []scene {
 			u.show(w, r, u.in(r, uiLocales), "waiting", http.StatusOK, p, policy{})
 		})
 	}
-	onPhone("waiting-onetap", provider.AttemptView{State: login.Waiting})
-	onPhone("waiting-onetap-opened", provider.AttemptView{State: login.Waiting, Opened: true})
-	onPhone("waiting-onetap-only", provider.AttemptView{State: login.Waiting, WithoutPush: true})
-	onPhone("declined-onetap", provider.AttemptView{State: login.Rejected, Reason: login.UserRejected})
-	onPhone("expired-onetap", provider.AttemptView{State: login.Expired})
-	onPhone("several-numbers", provider.AttemptView{State: login.Failed, Reason: login.SeveralNumbers})
-	onPhone("several-numbers-only", provider.AttemptView{State: login.Failed, Reason: login.SeveralNumbers, WithoutPush: true})
+	onPhone("waiting-onetap", authorize.AttemptView{State: login.Waiting})
+	onPhone("waiting-onetap-opened", authorize.AttemptView{State: login.Waiting, Opened: true})
+	onPhone("waiting-onetap-only", authorize.AttemptView{State: login.Waiting, WithoutPush: true})
+	onPhone("declined-onetap", authorize.AttemptView{State: login.Rejected, Reason: login.UserRejected})
+	onPhone("expired-onetap", authorize.AttemptView{State: login.Expired})
+	onPhone("several-numbers", authorize.AttemptView{State: login.Failed, Reason: login.SeveralNumbers})
+	onPhone("several-numbers-only", authorize.AttemptView{State: login.Failed, Reason: login.SeveralNumbers, WithoutPush: true})
 	attempt("waiting-again", longName, login.Waiting, "", 0)
 	attempt("waiting-few-tries", shop, login.Waiting, "", 4*time.Minute+42*time.Second, 1)
 	attempt("waiting-last-try", shop, login.Waiting, "", 12*time.Hour, 0)
@@ -201,35 +204,35 @@ func scenes() []scene {
 	attempt("leaving", shop, login.Done, "", 0)
 
 	add("consent", func(u *UI, w http.ResponseWriter, r *http.Request, uiLocales []string) {
-		u.Consent(w, r, provider.ConsentView{Client: shop, Request: "sealed", Scopes: claims.Scopes, Number: "+46•••••0605", UILocales: uiLocales})
+		u.Consent(w, r, authorize.ConsentView{Client: shop, Request: "sealed", Scopes: claims.Scopes, Number: "+46•••••0605", UILocales: uiLocales})
 	})
 	add("consent-little", func(u *UI, w http.ResponseWriter, r *http.Request, uiLocales []string) {
-		u.Consent(w, r, provider.ConsentView{Client: longName, Request: "sealed", Scopes: []string{claims.OpenID, claims.Phone}, Number: "+46•••••0605", UILocales: uiLocales})
+		u.Consent(w, r, authorize.ConsentView{Client: longName, Request: "sealed", Scopes: []string{claims.OpenID, claims.Phone}, Number: "+46•••••0605", UILocales: uiLocales})
 	})
-	account := func(name string, v provider.AccountView) {
+	addAccount := func(name string, v account.AccountView) {
 		add("account"+name, func(u *UI, w http.ResponseWriter, r *http.Request, uiLocales []string) {
 			u.Account(w, spokenTo(r, uiLocales), v)
 		})
 	}
 	hour, now := time.Hour, time.Now()
-	laptop := provider.SessionView{ID: "one", Device: session.Device{Browser: "Firefox", OS: "Windows"}, Created: now, LastUsed: now, Here: true}
-	account("", provider.AccountView{
-		Name: "Asha Rao", Number: "+46•••••0605", Token: "token", Did: provider.DidRevoke,
-		Applications: []provider.ApplicationView{
+	laptop := account.SessionView{ID: "one", Device: session.Device{Browser: "Firefox", OS: "Windows"}, Created: now, LastUsed: now, Here: true}
+	addAccount("", account.AccountView{
+		Name: "Asha Rao", Number: "+46•••••0605", Token: "token", Did: account.DidRevoke,
+		Applications: []account.ApplicationView{
 			{Client: shop, Scopes: []string{claims.OpenID, claims.Phone}, Since: now.Add(-1000 * hour), LastUsed: now.Add(-hour)},
 			{Client: longName, Scopes: claims.Scopes, Since: now.Add(-20000 * hour), LastUsed: now.Add(-100 * hour)},
 			{Client: arabic, Scopes: []string{claims.OpenID}, Since: now.Add(-3 * hour), LastUsed: now},
 		},
-		Sessions: []provider.SessionView{laptop,
+		Sessions: []account.SessionView{laptop,
 			{ID: "two", Device: session.Device{Browser: "Samsung Internet", OS: "Android"}, Country: "SE", Created: now.Add(-70 * hour), LastUsed: now.Add(-2 * hour)},
 			{ID: "three", Created: now.Add(-9000 * hour), LastUsed: now.Add(-800 * hour)},
 		},
 	})
-	account("-empty", provider.AccountView{Number: "+46•••••0611", NumberLost: true, Token: "token", Sessions: []provider.SessionView{laptop}})
-	for _, step := range []provider.AccountStep{provider.StepDownload, provider.StepDelete, provider.StepDeleted} {
-		v := provider.AccountStepView{Step: step, Number: "+46•••••0605", Token: "token"}
-		if step == provider.StepDeleted {
-			v = provider.AccountStepView{Step: step}
+	addAccount("-empty", account.AccountView{Number: "+46•••••0611", NumberLost: true, Token: "token", Sessions: []account.SessionView{laptop}})
+	for _, step := range []account.AccountStep{account.StepDownload, account.StepDelete, account.StepDeleted} {
+		v := account.AccountStepView{Step: step, Number: "+46•••••0605", Token: "token"}
+		if step == account.StepDeleted {
+			v = account.AccountStepView{Step: step}
 		}
 		add("account-"+string(step), func(u *UI, w http.ResponseWriter, r *http.Request, uiLocales []string) {
 			u.AccountStep(w, spokenTo(r, uiLocales), v)
@@ -239,20 +242,20 @@ func scenes() []scene {
 		u.show(w, r, u.in(r, uiLocales), "formpost", http.StatusOK, page{Action: "#", Fields: [][2]string{{"code", "x"}}}, policy{})
 	})
 	add("sign-out", func(u *UI, w http.ResponseWriter, r *http.Request, uiLocales []string) {
-		u.ConfirmSignOut(w, r, provider.SignOutView{UILocales: uiLocales})
+		u.ConfirmSignOut(w, r, logout.SignOutView{UILocales: uiLocales})
 	})
 	add("sign-out-client", func(u *UI, w http.ResponseWriter, r *http.Request, uiLocales []string) {
-		u.ConfirmSignOut(w, r, provider.SignOutView{Client: shop, UILocales: uiLocales})
+		u.ConfirmSignOut(w, r, logout.SignOutView{Client: shop, UILocales: uiLocales})
 	})
 	add("signed-out", func(u *UI, w http.ResponseWriter, r *http.Request, uiLocales []string) {
-		u.SignedOut(w, r, provider.SignedOutView{UILocales: uiLocales})
+		u.SignedOut(w, r, logout.SignedOutView{UILocales: uiLocales})
 	})
 	add("signed-out-client", func(u *UI, w http.ResponseWriter, r *http.Request, uiLocales []string) {
-		u.SignedOut(w, r, provider.SignedOutView{Client: shop, UILocales: uiLocales})
+		u.SignedOut(w, r, logout.SignedOutView{Client: shop, UILocales: uiLocales})
 	})
 	for kind := range statuses {
-		v := provider.ErrorView{Kind: kind, Correlation: "01JD7K3W9QX4T8Z2"}
-		if kind == provider.ErrorRedirectURI {
+		v := endpoint.ErrorView{Kind: kind, Correlation: "01JD7K3W9QX4T8Z2"}
+		if kind == endpoint.ErrorRedirectURI {
 			v.Detail = "redirect_uri https://shop.example/callback/ is not registered for the client shop.\nRegistered: https://shop.example/callback"
 		}
 		add("error-"+strings.ReplaceAll(string(kind), "_", "-"), func(u *UI, w http.ResponseWriter, r *http.Request, uiLocales []string) {

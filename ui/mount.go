@@ -5,7 +5,8 @@ import (
 	"errors"
 	"net/http"
 
-	"calleridp/provider"
+	"calleridp/provider/authorize"
+	"calleridp/provider/endpoint"
 	"calleridp/provider/login"
 
 	"github.com/go-chi/chi/v5"
@@ -14,16 +15,16 @@ import (
 // Flow is what the handlers need of the provider; *provider.Provider is one. The
 // contract of each method is with provider.Flow.
 type Flow interface {
-	Submit(ctx context.Context, s provider.Submission) (login.ID, error)
-	StartOneTap(ctx context.Context, s provider.OneTapSubmission) (provider.OneTapStarted, error)
-	NewOneTap(ctx context.Context, request string) (*provider.OneTapView, error)
-	View(ctx context.Context, id login.ID, browser string) (provider.AttemptView, error)
+	Submit(ctx context.Context, s authorize.Submission) (login.ID, error)
+	StartOneTap(ctx context.Context, s authorize.OneTapSubmission) (authorize.OneTapStarted, error)
+	NewOneTap(ctx context.Context, request string) (*authorize.OneTapView, error)
+	View(ctx context.Context, id login.ID, browser string) (authorize.AttemptView, error)
 	Watch(id login.ID, browser string) login.Watcher
-	Continue(ctx context.Context, id login.ID, browser, session string) (provider.Finished, error)
+	Continue(ctx context.Context, id login.ID, browser, session string) (authorize.Finished, error)
 	Cancel(ctx context.Context, id login.ID, browser string) error
-	Again(ctx context.Context, id login.ID, browser string) (provider.SignInView, error)
-	Leave(ctx context.Context, id login.ID, browser string) (provider.Response, error)
-	Reopen(w http.ResponseWriter, r *http.Request, page provider.Reopening)
+	Again(ctx context.Context, id login.ID, browser string) (authorize.SignInView, error)
+	Leave(ctx context.Context, id login.ID, browser string) (authorize.Response, error)
+	Reopen(w http.ResponseWriter, r *http.Request, page authorize.Reopening)
 }
 
 // maxForm is how much of a form is read, in bytes. A sealed authorization
@@ -37,18 +38,18 @@ type handler func(w http.ResponseWriter, r *http.Request) error
 // Mount registers the pages' own paths on r, which serves the issuer's path.
 func (u *UI) Mount(r chi.Router, flow Flow) {
 	h := handlers{UI: u, flow: flow}
-	attempt := provider.PathAttempt + "{id}"
+	attempt := endpoint.PathAttempt + "{id}"
 
-	u.post(r, provider.PathLanguage, h.language)
-	u.post(r, provider.PathSignIn, h.signIn)
-	u.post(r, provider.PathOneTap, h.startOneTap)
+	u.post(r, endpoint.PathLanguage, h.language)
+	u.post(r, endpoint.PathSignIn, h.signIn)
+	u.post(r, endpoint.PathOneTap, h.startOneTap)
 	u.get(r, attempt, h.attempt)
-	u.get(r, attempt+provider.AttemptContinue, h.proceed)
-	u.post(r, attempt+provider.AttemptCancel, h.cancel)
-	u.post(r, attempt+provider.AttemptAgain, h.again)
-	u.post(r, attempt+provider.AttemptLeave, h.leave)
-	r.Get(attempt+provider.AttemptStatus, h.status)
-	r.Get(attempt+provider.AttemptEvents, h.events)
+	u.get(r, attempt+endpoint.AttemptContinue, h.proceed)
+	u.post(r, attempt+endpoint.AttemptCancel, h.cancel)
+	u.post(r, attempt+endpoint.AttemptAgain, h.again)
+	u.post(r, attempt+endpoint.AttemptLeave, h.leave)
+	r.Get(attempt+endpoint.AttemptStatus, h.status)
+	r.Get(attempt+endpoint.AttemptEvents, h.events)
 	u.get(r, pathStatic+"{name}", u.static.serve)
 }
 
@@ -68,7 +69,7 @@ func (u *UI) post(r chi.Router, pattern string, h handler) {
 		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 		if err := r.ParseForm(); err != nil {
 			if tooLarge := (*http.MaxBytesError)(nil); !errors.As(err, &tooLarge) {
-				err = provider.ErrBadRequest
+				err = endpoint.ErrBadRequest
 			}
 			u.answer(w, r, err)
 			return

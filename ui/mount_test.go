@@ -9,7 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"calleridp/provider"
+	"calleridp/provider/authorize"
+	"calleridp/provider/endpoint"
 	"calleridp/provider/login"
 )
 
@@ -27,7 +28,7 @@ func TestASubmittedNumberGoesToItsAttempt(t *testing.T) {
 	if cookie.Name != "__Host-calleridp_browser" || !cookie.HttpOnly || !cookie.Secure || cookie.SameSite != http.SameSiteLaxMode {
 		t.Errorf("cookie %v", cookie)
 	}
-	want := provider.Submission{Request: "sealed", Phone: "070", Region: "SE", Browser: cookie.Value, Network: "2001:db8:1:2::/64", UserAgent: "Mozilla/5.0", Challenge: "sealed too", Solution: "42"}
+	want := authorize.Submission{Request: "sealed", Phone: "070", Region: "SE", Browser: cookie.Value, Network: "2001:db8:1:2::/64", UserAgent: "Mozilla/5.0", Challenge: "sealed too", Solution: "42"}
 	if got != want {
 		t.Errorf("submitted %+v, want %+v", got, want)
 	}
@@ -46,19 +47,19 @@ func TestASubmittedNumberGoesToItsAttempt(t *testing.T) {
 
 func TestARefusedNumberKeepsWhatWasTyped(t *testing.T) {
 	w := newWorld(t)
-	for kind, status := range map[provider.ProblemKind]int{
-		provider.PhoneTooShort: 422, provider.PhoneEmpty: 422, provider.Locked: 429, provider.Limited: 429, provider.Unavailable: 503,
+	for kind, status := range map[authorize.ProblemKind]int{
+		authorize.PhoneTooShort: 422, authorize.PhoneEmpty: 422, authorize.Locked: 429, authorize.Limited: 429, authorize.Unavailable: 503,
 	} {
-		w.flow.refusal = &provider.Refusal{
-			Problem: provider.Problem{Kind: kind, RetryAt: time.Now().Add(3 * time.Minute)},
-			View:    provider.SignInView{Client: shop, Request: "sealed", Phone: `+46 <"70"`, FormAction: "https://shop.example"},
+		w.flow.refusal = &authorize.Refusal{
+			Problem: authorize.Problem{Kind: kind, RetryAt: time.Now().Add(3 * time.Minute)},
+			View:    authorize.SignInView{Client: shop, Request: "sealed", Phone: `+46 <"70"`, FormAction: "https://shop.example"},
 		}
 		answer := w.do(request("POST", "/signin", url.Values{"request": {"sealed"}, "phone": {`+46 <"70"`}}))
 		wants(t, answer, status, `value="&#43;46 &lt;&#34;70&#34;"`, `aria-invalid="true"`, `aria-describedby="problem hint"`, `id="problem"`, `name="request" value="sealed"`)
-		if (kind == provider.Locked) != strings.Contains(answer.Body.String(), "A request was sent to this number a moment ago. You can send another in 3\u00a0minutes.") {
+		if (kind == authorize.Locked) != strings.Contains(answer.Body.String(), "A request was sent to this number a moment ago. You can send another in 3\u00a0minutes.") {
 			t.Errorf("%s:\n%s", kind, answer.Body)
 		}
-		if (kind == provider.Unavailable) != strings.Contains(answer.Body.String(), "Truecaller is not answering at the moment. You can try again in 3\u00a0minutes.") {
+		if (kind == authorize.Unavailable) != strings.Contains(answer.Body.String(), "Truecaller is not answering at the moment. You can try again in 3\u00a0minutes.") {
 			t.Errorf("%s:\n%s", kind, answer.Body)
 		}
 		if answer.Header().Get("Retry-After") == "" {
@@ -98,7 +99,7 @@ func TestUnknownAttempts(t *testing.T) {
 	w := newWorld(t)
 	for _, id := range []string{"zzzzzzzzzzzzzzzzzzzzzz", "short", "abcdefghijklmnopqrst.v"} {
 		for _, at := range []string{"", "/continue", "/status", "/events"} {
-			wants(t, w.do(ours("GET", provider.PathAttempt+id+at, nil)), 404, "not_found")
+			wants(t, w.do(ours("GET", endpoint.PathAttempt+id+at, nil)), 404, "not_found")
 		}
 	}
 }

@@ -6,7 +6,8 @@ import (
 	"net/http"
 	"strings"
 
-	"calleridp/provider"
+	"calleridp/provider/authorize"
+	"calleridp/provider/endpoint"
 	"calleridp/provider/limit"
 )
 
@@ -53,7 +54,7 @@ const openTruecaller template.URL = "intent:#Intent;action=android.intent.action
 
 // oneTapOn is the link of a sign-in page in the page's language; nil when there is
 // none or the browser cannot open it.
-func oneTapOn(r *http.Request, v *provider.OneTapView, lang string) *oneTapPage {
+func oneTapOn(r *http.Request, v *authorize.OneTapView, lang string) *oneTapPage {
 	if v == nil || !opensTruecaller(r.Header) {
 		return nil
 	}
@@ -64,14 +65,14 @@ func oneTapOn(r *http.Request, v *provider.OneTapView, lang string) *oneTapPage 
 func (h handlers) startOneTap(w http.ResponseWriter, r *http.Request) error {
 	browser := h.browser(w, r)
 	request := r.PostForm.Get("request")
-	started, err := h.flow.StartOneTap(r.Context(), provider.OneTapSubmission{
+	started, err := h.flow.StartOneTap(r.Context(), authorize.OneTapSubmission{
 		Request: request, Nonce: r.PostForm.Get("nonce"), Browser: browser, Network: limit.NetworkOf(h.ClientAddr(r)), UserAgent: r.UserAgent(),
 	})
 	if err != nil {
 		return err
 	}
 	if r.Header.Get("Accept") != "application/json" {
-		h.seeOther(w, provider.PathAttempt+string(started.Attempt))
+		h.seeOther(w, endpoint.PathAttempt+string(started.Attempt))
 		return nil
 	}
 	// The page stays where it is. It gets another link, for another try. Only where
@@ -86,7 +87,7 @@ func (h handlers) startOneTap(w http.ResponseWriter, r *http.Request) error {
 		OtherLink bool   `json:"other_link,omitempty"`
 		Nonce     string `json:"nonce,omitempty"`
 		Link      string `json:"link,omitempty"`
-	}{Attempt: h.base + provider.PathAttempt + string(started.Attempt), OtherLink: started.OtherLink}
+	}{Attempt: h.base + endpoint.PathAttempt + string(started.Attempt), OtherLink: started.OtherLink}
 	if next != nil {
 		answer.Nonce, answer.Link = next.Nonce, next.Link(r.PostForm.Get("lang"))
 	}

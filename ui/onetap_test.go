@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"calleridp/provider"
+	"calleridp/provider/authorize"
 	"calleridp/provider/login"
 )
 
@@ -50,9 +50,9 @@ func TestOneTapIsOfferedOnAndroidOnly(t *testing.T) {
 }
 
 // tapPage is the sign-in page of a client with one-tap.
-func tapPage(u *UI, agent string, v provider.SignInView) *httptest.ResponseRecorder {
+func tapPage(u *UI, agent string, v authorize.SignInView) *httptest.ResponseRecorder {
 	v.Client, v.Request = shop, "sealed"
-	v.OneTap = &provider.OneTapView{Nonce: "sealed-nonce", Link: testLink}
+	v.OneTap = &authorize.OneTapView{Nonce: "sealed-nonce", Link: testLink}
 	r := httptest.NewRequest("GET", "/authorize", nil)
 	r.Header.Set("User-Agent", agent)
 	w := httptest.NewRecorder()
@@ -62,7 +62,7 @@ func tapPage(u *UI, agent string, v provider.SignInView) *httptest.ResponseRecor
 
 func TestOneTapPage(t *testing.T) {
 	u := newWorld(t).ui
-	answer := tapPage(u, androidAgent, provider.SignInView{App: "Lingon app", UILocales: []string{"hi"}})
+	answer := tapPage(u, androidAgent, authorize.SignInView{App: "Lingon app", UILocales: []string{"hi"}})
 	page := answer.Body.String()
 	for _, want := range []string{
 		`data-link="` + html.EscapeString(testLink("hi")) + `"`, `name="nonce" value="sealed-nonce"`, `name="lang" value="hi"`, `action="/onetap"`,
@@ -79,13 +79,13 @@ func TestOneTapPage(t *testing.T) {
 	if strings.Contains(page, "autofocus") {
 		t.Error("the keyboard would cover the button")
 	}
-	desktop := tapPage(u, "Mozilla/5.0 (X11; Linux x86_64) Chrome/141.0.0.0", provider.SignInView{})
+	desktop := tapPage(u, "Mozilla/5.0 (X11; Linux x86_64) Chrome/141.0.0.0", authorize.SignInView{})
 	if page := desktop.Body.String(); strings.Contains(page, "truecallersdk") || strings.Contains(page, "onetap") || strings.Contains(desktop.Header().Get("Content-Security-Policy"), "connect-src") {
 		t.Errorf("a desktop is offered it:\n%s", page)
 	}
 	// Without push there is no number field: only the button, or where to go.
-	alone := tapPage(u, androidAgent, provider.SignInView{WithoutPush: true}).Body.String()
-	elsewhere := tapPage(u, "desktop", provider.SignInView{WithoutPush: true}).Body.String()
+	alone := tapPage(u, androidAgent, authorize.SignInView{WithoutPush: true}).Body.String()
+	elsewhere := tapPage(u, "desktop", authorize.SignInView{WithoutPush: true}).Body.String()
 	if strings.Contains(alone, `id="phone"`) || !strings.Contains(alone, `id="onetap"`) || strings.Contains(elsewhere, `id="phone"`) || !strings.Contains(elsewhere, "Android phone") {
 		t.Errorf("without push:\n%s\n%s", alone, elsewhere)
 	}
@@ -100,10 +100,10 @@ func TestOneTapWithoutANumberField(t *testing.T) {
 			t.Errorf("%s speaks of a number that cannot be typed:\n%s", what, page)
 		}
 	}
-	alone := provider.SignInView{WithoutPush: true}
+	alone := authorize.SignInView{WithoutPush: true}
 	first := tapPage(w.ui, androidAgent, alone)
 	nowhere("the sign-in page", first.Body.String())
-	alone.Problem = &provider.Problem{Kind: provider.Limited, RetryAt: time.Now().Add(10 * time.Minute)}
+	alone.Problem = &authorize.Problem{Kind: authorize.Limited, RetryAt: time.Now().Add(10 * time.Minute)}
 	refused := tapPage(w.ui, androidAgent, alone)
 	nowhere("the refusal", refused.Body.String())
 	wants(t, refused, 429, `role="alert"`, "too many tries")
@@ -164,7 +164,7 @@ func TestOneTapForm(t *testing.T) {
 		}
 	}
 	// A refusal is the page that says why, for the script, too: it shows that page.
-	w.flow.refusal = &provider.Refusal{Problem: provider.Problem{Kind: provider.Limited, RetryAt: time.Now().Add(time.Hour)}, View: provider.SignInView{Client: shop, Request: "sealed"}}
+	w.flow.refusal = &authorize.Refusal{Problem: authorize.Problem{Kind: authorize.Limited, RetryAt: time.Now().Add(time.Hour)}, View: authorize.SignInView{Client: shop, Request: "sealed"}}
 	for _, accept := range []string{"text/html", "application/json"} {
 		if answer := w.postTap(accept); answer.Code != 429 || answer.Header().Get("Retry-After") == "" {
 			t.Errorf("%s: %d", accept, answer.Code)

@@ -14,8 +14,9 @@ import (
 	"time"
 	"unicode"
 
-	"calleridp/provider"
+	"calleridp/provider/authorize"
 	"calleridp/provider/client"
+	"calleridp/provider/endpoint"
 )
 
 // page is everything that a template may use. Each page fills in what it shows.
@@ -38,14 +39,14 @@ type page struct {
 	Guessed   bool          // Region is what the browser's language speaks of
 	Countries []option      // before all the others
 	List      template.HTML // all the others
-	Problem   string        // provider.ProblemKind, "" for none
+	Problem   string        // authorize.ProblemKind, "" for none
 	Confirm   bool          // which is none, but a question
 	Wait      delay
 	Tries     int  // so many are left, and that is few; 0: enough, or none
 	None      bool // none is left; Wait says until when
 
-	Challenge *provider.ChallengeView // what the browser must solve; nil for nothing
-	WaitsFor  bool                    // Wait says when it need not any more
+	Challenge *authorize.ChallengeView // what the browser must solve; nil for nothing
+	WaitsFor  bool                     // Wait says when it need not any more
 
 	OneTap      *oneTapPage // nil where there is none
 	Told        string      // what the script says; from the server in the gallery alone: absent, opened or declined
@@ -78,12 +79,12 @@ type page struct {
 	Switch *switcher // nil for none
 	retry  time.Time // Problem.RetryAt
 
-	Error       string // provider.ErrorKind
+	Error       string // endpoint.ErrorKind
 	Correlation string
 	Detail      string
 }
 
-// clientView is provider.ClientView, made fit for a page.
+// clientView is endpoint.ClientView, made fit for a page.
 type clientView struct {
 	Name, Initial          string
 	Logo, URI, TOS, Policy string // https, or ""
@@ -109,7 +110,7 @@ func clock(seconds int) string {
 	return string(append(b, ':', byte('0'+seconds%60/10), byte('0'+seconds%10)))
 }
 
-func showClient(c provider.ClientView) clientView {
+func showClient(c endpoint.ClientView) clientView {
 	v := clientView{Name: strings.TrimSpace(c.Name), Logo: webURL(c.LogoURI), URI: webURL(c.URI), TOS: webURL(c.TOSURI), Policy: webURL(c.PolicyURI), Accent: c.Accent, own: c.Own}
 	if v.Name == "" {
 		v.Name = c.ID
@@ -246,7 +247,7 @@ func (u *UI) show(w http.ResponseWriter, r *http.Request, in voice, name string,
 	p.Lang, p.Dir = in.Tag, in.Dir
 	p.Switch = u.switcherFor(r, in, name, &p)
 	if p.Client.own {
-		p.Client = showClient(provider.ClientView{Name: u.DeploymentName})
+		p.Client = showClient(endpoint.ClientView{Name: u.DeploymentName})
 	}
 
 	b := buffers.Get().(*bytes.Buffer)
@@ -263,7 +264,7 @@ func (u *UI) show(w http.ResponseWriter, r *http.Request, in voice, name string,
 			http.Error(w, "server error "+correlation(w), http.StatusInternalServerError)
 			return
 		}
-		u.Error(w, r, provider.ErrorView{Kind: provider.ErrorInternal, Correlation: correlation(w)})
+		u.Error(w, r, endpoint.ErrorView{Kind: endpoint.ErrorInternal, Correlation: correlation(w)})
 		return
 	}
 	h := w.Header()

@@ -7,8 +7,10 @@ import (
 	"strings"
 	"time"
 
-	"calleridp/provider"
+	"calleridp/provider/authorize"
+	"calleridp/provider/endpoint"
 	"calleridp/provider/login"
+	"calleridp/provider/logout"
 )
 
 // No page that a client may have opened in a window of its own sets a
@@ -17,7 +19,7 @@ import (
 const severed = "same-origin"
 
 // SignIn implements provider.Pages.
-func (u *UI) SignIn(w http.ResponseWriter, r *http.Request, v provider.SignInView) {
+func (u *UI) SignIn(w http.ResponseWriter, r *http.Request, v authorize.SignInView) {
 	in := u.in(r, v.UILocales)
 	p := page{Client: showClient(v.Client), App: v.App, Request: v.Request, Phone: v.Phone, WithoutPush: v.WithoutPush,
 		OneTap: oneTapOn(r, v.OneTap, in.Tag), Manual: !isWeb(v.FormAction)}
@@ -27,7 +29,7 @@ func (u *UI) SignIn(w http.ResponseWriter, r *http.Request, v provider.SignInVie
 	if v.Problem != nil {
 		p.Problem, patience = string(v.Problem.Kind), waits(v.Problem.Kind)
 		p.retry = v.Problem.RetryAt
-		p.Confirm = v.Problem.Kind == provider.PhoneConfirm
+		p.Confirm = v.Problem.Kind == authorize.PhoneConfirm
 		status = problemStatus(v.Problem.Kind)
 		if left := seconds(now, v.Problem.RetryAt); left > 0 {
 			w.Header().Set("Retry-After", strconv.Itoa(left)) // RFC 9110 §10.2.3
@@ -60,24 +62,24 @@ func (u *UI) SignIn(w http.ResponseWriter, r *http.Request, v provider.SignInVie
 }
 
 // waits says whether the sentence of a problem says how long to wait.
-func waits(kind provider.ProblemKind) bool {
-	return kind == provider.Locked || kind == provider.Limited || kind == provider.Unavailable
+func waits(kind authorize.ProblemKind) bool {
+	return kind == authorize.Locked || kind == authorize.Limited || kind == authorize.Unavailable
 }
 
 // problemStatus is the status that goes with a problem.
-func problemStatus(kind provider.ProblemKind) int {
+func problemStatus(kind authorize.ProblemKind) int {
 	switch kind {
-	case provider.PhoneConfirm:
+	case authorize.PhoneConfirm:
 		return http.StatusOK
-	case provider.Locked, provider.Limited, provider.Unsolved:
+	case authorize.Locked, authorize.Limited, authorize.Unsolved:
 		return http.StatusTooManyRequests
-	case provider.Unavailable:
+	case authorize.Unavailable:
 		return http.StatusServiceUnavailable
 	}
 	return http.StatusUnprocessableEntity
 }
 
-func attemptPage(v provider.AttemptView) page {
+func attemptPage(v authorize.AttemptView) page {
 	now := time.Now()
 	p := page{
 		Client:       showClient(v.Client),
@@ -101,7 +103,7 @@ func attemptPage(v provider.AttemptView) page {
 }
 
 // waiting shows that the phone is asked.
-func (u *UI) waiting(w http.ResponseWriter, r *http.Request, v provider.AttemptView) {
+func (u *UI) waiting(w http.ResponseWriter, r *http.Request, v authorize.AttemptView) {
 	p := attemptPage(v)
 	in := u.in(r, v.UILocales)
 	if v.Link != nil {
@@ -114,15 +116,15 @@ func (u *UI) waiting(w http.ResponseWriter, r *http.Request, v provider.AttemptV
 }
 
 // approved leads to the client after a success.
-func (u *UI) approved(w http.ResponseWriter, r *http.Request, v provider.AttemptView) {
+func (u *UI) approved(w http.ResponseWriter, r *http.Request, v authorize.AttemptView) {
 	p := attemptPage(v)
 	p.Success = true
-	p.Onward = template.URL(u.base + provider.PathAttempt + string(v.ID) + provider.AttemptContinue)
+	p.Onward = template.URL(u.base + endpoint.PathAttempt + string(v.ID) + endpoint.AttemptContinue)
 	u.show(w, r, u.in(r, v.UILocales), "onward", http.StatusOK, p, policy{logo: p.Client.Logo, formAction: v.FormAction})
 }
 
 // onward leads to the client, without a success. to is a URL of the web.
-func (u *UI) onward(w http.ResponseWriter, r *http.Request, v provider.AttemptView, to string) {
+func (u *UI) onward(w http.ResponseWriter, r *http.Request, v authorize.AttemptView, to string) {
 	p := attemptPage(v)
 	p.Manual = false
 	p.Onward = template.URL(to)
@@ -143,7 +145,7 @@ var outcomes = map[login.Reason]string{
 	login.SeveralNumbers: "several",
 }
 
-func outcome(v provider.AttemptView) string {
+func outcome(v authorize.AttemptView) string {
 	if v.Method == login.OneTap { // no number is known that a sentence could name
 		switch {
 		case v.State == login.Expired:
@@ -167,20 +169,24 @@ func outcome(v provider.AttemptView) string {
 }
 
 // ended shows how an attempt ended without success.
-func (u *UI) ended(w http.ResponseWriter, r *http.Request, v provider.AttemptView) {
+func (u *UI) ended(w http.ResponseWriter, r *http.Request, v authorize.AttemptView) {
 	p := attemptPage(v)
 	p.Outcome = outcome(v)
 	u.show(w, r, u.in(r, v.UILocales), "ended", http.StatusOK, p, policy{logo: p.Client.Logo, formAction: v.FormAction})
 }
 
 // FormPost implements provider.Pages.
-func (u *UI) FormPost(w http.ResponseWriter, r *http.Request, action string, fields [][2]string) {
+func (u *UI) FormPost(w http.ResponseWriter, r *http.Request, action string, fields []endpoint.Parameter) {
 	if action == "" || !isWeb(action) {
 		u.Log.ErrorContext(r.Context(), "a form can be posted to the web only", "correlation", correlation(w))
-		u.Error(w, r, provider.ErrorView{Kind: provider.ErrorInternal, Correlation: correlation(w)})
+		u.Error(w, r, endpoint.ErrorView{Kind: endpoint.ErrorInternal, Correlation: correlation(w)})
 		return
 	}
-	u.show(w, r, u.in(r, nil), "formpost", http.StatusOK, page{Action: template.URL(action), Fields: fields},
+	pairs := make([][2]string, len(fields)) // as operators' templates know them
+	for i, field := range fields {
+		pairs[i] = [2]string{field.Name, field.Value}
+	}
+	u.show(w, r, u.in(r, nil), "formpost", http.StatusOK, page{Action: template.URL(action), Fields: pairs},
 		policy{script: u.static.script, forms: anywhere(action), referrer: "strict-origin"})
 }
 
@@ -200,7 +206,7 @@ func anywhere(uri string) string {
 }
 
 // ConfirmSignOut implements provider.Pages.
-func (u *UI) ConfirmSignOut(w http.ResponseWriter, r *http.Request, v provider.SignOutView) {
+func (u *UI) ConfirmSignOut(w http.ResponseWriter, r *http.Request, v logout.SignOutView) {
 	p := page{Client: showClient(v.Client), Request: v.Request}
 	pol := policy{logo: p.Client.Logo}
 	if v.FormAction != "" {
@@ -210,17 +216,17 @@ func (u *UI) ConfirmSignOut(w http.ResponseWriter, r *http.Request, v provider.S
 }
 
 // SignedOut implements provider.Pages.
-func (u *UI) SignedOut(w http.ResponseWriter, r *http.Request, v provider.SignedOutView) {
+func (u *UI) SignedOut(w http.ResponseWriter, r *http.Request, v logout.SignedOutView) {
 	p := page{Client: showClient(v.Client)}
 	u.show(w, r, u.in(r, v.UILocales), "signedout", http.StatusOK, p, policy{logo: p.Client.Logo, opener: severed})
 }
 
 // Error implements provider.Pages. A kind without a text is shown as
 // ErrorInternal, and a view without a status gets its kind's.
-func (u *UI) Error(w http.ResponseWriter, r *http.Request, v provider.ErrorView) {
+func (u *UI) Error(w http.ResponseWriter, r *http.Request, v endpoint.ErrorView) {
 	status, ok := statuses[v.Kind]
 	if !ok {
-		v.Kind, status = provider.ErrorInternal, http.StatusInternalServerError
+		v.Kind, status = endpoint.ErrorInternal, http.StatusInternalServerError
 	}
 	if v.Status != 0 {
 		status = v.Status

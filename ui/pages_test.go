@@ -10,8 +10,10 @@ import (
 	"testing"
 	"time"
 
-	"calleridp/provider"
+	"calleridp/provider/authorize"
+	"calleridp/provider/endpoint"
 	"calleridp/provider/login"
+	"calleridp/provider/logout"
 
 	"golang.org/x/text/language"
 )
@@ -161,33 +163,33 @@ func TestNamesThatStay(t *testing.T) {
 
 func TestErrorPagesSayTheirStatus(t *testing.T) {
 	w := newWorld(t)
-	show := func(v provider.ErrorView) *httptest.ResponseRecorder {
+	show := func(v endpoint.ErrorView) *httptest.ResponseRecorder {
 		answer := httptest.NewRecorder()
 		w.ui.Error(answer, httptest.NewRequest("GET", "/", nil), v)
 		return answer
 	}
 	for kind, status := range statuses {
-		wants(t, show(provider.ErrorView{Kind: kind, Status: status, Correlation: "c-1"}), status, `id="error" data-error="`+string(kind)+`"`, "c-1")
-		wants(t, show(provider.ErrorView{Kind: kind}), status)
+		wants(t, show(endpoint.ErrorView{Kind: kind, Status: status, Correlation: "c-1"}), status, `id="error" data-error="`+string(kind)+`"`, "c-1")
+		wants(t, show(endpoint.ErrorView{Kind: kind}), status)
 	}
-	wants(t, show(provider.ErrorView{Kind: "later_invention"}), 500, `data-error="internal"`)
+	wants(t, show(endpoint.ErrorView{Kind: "later_invention"}), 500, `data-error="internal"`)
 
-	answer := show(provider.ErrorView{Kind: provider.ErrorRedirectURI, Detail: "registered: https://secret.example"})
+	answer := show(endpoint.ErrorView{Kind: endpoint.ErrorRedirectURI, Detail: "registered: https://secret.example"})
 	if strings.Contains(answer.Body.String(), "secret.example") {
 		t.Error("the detail is shown to strangers")
 	}
 	w.ui.ShowDetail = true
-	wants(t, show(provider.ErrorView{Kind: provider.ErrorRedirectURI, Detail: "<registered>"}), 400, "&lt;registered&gt;")
+	wants(t, show(endpoint.ErrorView{Kind: endpoint.ErrorRedirectURI, Detail: "<registered>"}), 400, "&lt;registered&gt;")
 }
 
 func TestWhatAClientMayPutOnAPage(t *testing.T) {
 	w := newWorld(t)
-	show := func(c provider.ClientView) (string, string) {
+	show := func(c endpoint.ClientView) (string, string) {
 		answer := httptest.NewRecorder()
-		w.ui.SignIn(answer, httptest.NewRequest("GET", "/authorize", nil), provider.SignInView{Client: c, Request: "sealed", FormAction: "https://app.example:8443"})
+		w.ui.SignIn(answer, httptest.NewRequest("GET", "/authorize", nil), authorize.SignInView{Client: c, Request: "sealed", FormAction: "https://app.example:8443"})
 		return answer.Body.String(), answer.Header().Get("Content-Security-Policy")
 	}
-	html, csp := show(provider.ClientView{Name: `<script>alert(1)</script>`, LogoURI: "https://cdn.example:8443/logo.png", TOSURI: "https://app.example/tos", PolicyURI: "javascript:alert(1)"})
+	html, csp := show(endpoint.ClientView{Name: `<script>alert(1)</script>`, LogoURI: "https://cdn.example:8443/logo.png", TOSURI: "https://app.example/tos", PolicyURI: "javascript:alert(1)"})
 	wellFormed(t, "hostile name", html)
 	if strings.Contains(html, "<script>") || strings.Contains(html, "javascript:") || !strings.Contains(html, `src="https://cdn.example:8443/logo.png"`) {
 		t.Error(html)
@@ -196,17 +198,17 @@ func TestWhatAClientMayPutOnAPage(t *testing.T) {
 		t.Error(csp)
 	}
 	for _, logo := range []string{"http://cdn.example/logo.png", "data:image/png;base64,", "https://user@cdn.example/x", "//cdn.example/x", "https:///x"} {
-		html, csp := show(provider.ClientView{Name: "App", LogoURI: logo})
+		html, csp := show(endpoint.ClientView{Name: "App", LogoURI: logo})
 		if strings.Contains(html, "<img") || !strings.Contains(csp, "img-src 'self';") {
 			t.Errorf("%s is shown: %s", logo, csp)
 		}
 	}
 	// A client without a name is called by its id.
-	if html, _ := show(provider.ClientView{ID: "app-1"}); !strings.Contains(html, "Sign in to app-1") {
+	if html, _ := show(endpoint.ClientView{ID: "app-1"}); !strings.Contains(html, "Sign in to app-1") {
 		t.Error(html)
 	}
 	// The initial is a letter, whatever the name starts with.
-	if html, _ := show(provider.ClientView{Name: "«åre»"}); !strings.Contains(html, `aria-hidden="true">Å</span>`) {
+	if html, _ := show(endpoint.ClientView{Name: "«åre»"}); !strings.Contains(html, `aria-hidden="true">Å</span>`) {
 		t.Error(html)
 	}
 }
@@ -273,7 +275,7 @@ func TestSignOutMayLeadOnwards(t *testing.T) {
 		"com.example:":        "form-action 'self' com.example:;",
 	} {
 		answer := httptest.NewRecorder()
-		w.ui.ConfirmSignOut(answer, httptest.NewRequest("GET", "/logout", nil), provider.SignOutView{Request: "sealed", FormAction: action})
+		w.ui.ConfirmSignOut(answer, httptest.NewRequest("GET", "/logout", nil), logout.SignOutView{Request: "sealed", FormAction: action})
 		if csp := answer.Header().Get("Content-Security-Policy"); !strings.Contains(csp, want) {
 			t.Errorf("%q: %s, want %s", action, csp, want)
 		}
@@ -284,13 +286,13 @@ func TestFormPostsGoToTheWebOnly(t *testing.T) {
 	w := newWorld(t)
 	for _, action := range []string{"", "javascript:alert(1)", "com.example:/cb"} {
 		answer := httptest.NewRecorder()
-		w.ui.FormPost(answer, httptest.NewRequest("GET", "/", nil), action, [][2]string{{"code", "secret"}})
+		w.ui.FormPost(answer, httptest.NewRequest("GET", "/", nil), action, []endpoint.Parameter{{Name: "code", Value: "secret"}})
 		if answer.Code != http.StatusInternalServerError || strings.Contains(answer.Body.String(), "secret") {
 			t.Errorf("%q: %d", action, answer.Code)
 		}
 	}
 	answer := httptest.NewRecorder()
-	w.ui.FormPost(answer, httptest.NewRequest("GET", "/", nil), "https://app.example/cb?x=1&y=2", [][2]string{{`a"b`, `<">`}})
+	w.ui.FormPost(answer, httptest.NewRequest("GET", "/", nil), "https://app.example/cb?x=1&y=2", []endpoint.Parameter{{Name: `a"b`, Value: `<">`}})
 	wellFormed(t, "form post", answer.Body.String())
 	wants(t, answer, 200, `action="https://app.example/cb?x=1&amp;y=2"`, `name="a&#34;b" value="&lt;&#34;&gt;"`)
 }
@@ -315,7 +317,7 @@ func TestWaits(t *testing.T) {
 // What is left is said once, and not beside a problem that says more.
 func TestWhatIsLeft(t *testing.T) {
 	w := newWorld(t)
-	signIn := func(v provider.SignInView) *httptest.ResponseRecorder {
+	signIn := func(v authorize.SignInView) *httptest.ResponseRecorder {
 		answer := httptest.NewRecorder()
 		v.Client, v.Request = shop, "sealed"
 		w.ui.SignIn(answer, httptest.NewRequest("GET", "/authorize", nil), v)
@@ -324,20 +326,20 @@ func TestWhatIsLeft(t *testing.T) {
 	}
 	soon := time.Now().Add(11*time.Minute - time.Second)
 	const none, few = "There were too many tries. You can try again in 11\u00a0minutes.", "2 more tries are possible for now."
-	wants(t, signIn(provider.SignInView{Tries: &login.Tries{Next: soon}}), 200, none, `aria-describedby="tries hint"`)
-	wants(t, signIn(provider.SignInView{Tries: &login.Tries{Left: 2}}), 200, few, `aria-describedby="tries hint"`)
-	wants(t, signIn(provider.SignInView{Tries: &login.Tries{Left: 1}}), 200, "One more try is possible for now.")
-	mistake := &provider.Problem{Kind: provider.PhoneTooShort}
-	wants(t, signIn(provider.SignInView{Tries: &login.Tries{Left: 2}, Problem: mistake}), 422, few, "too short", `aria-describedby="problem tries hint"`)
-	limited := &provider.Problem{Kind: provider.Limited, RetryAt: soon}
-	answer := signIn(provider.SignInView{Tries: &login.Tries{Next: soon}, Problem: limited})
+	wants(t, signIn(authorize.SignInView{Tries: &login.Tries{Next: soon}}), 200, none, `aria-describedby="tries hint"`)
+	wants(t, signIn(authorize.SignInView{Tries: &login.Tries{Left: 2}}), 200, few, `aria-describedby="tries hint"`)
+	wants(t, signIn(authorize.SignInView{Tries: &login.Tries{Left: 1}}), 200, "One more try is possible for now.")
+	mistake := &authorize.Problem{Kind: authorize.PhoneTooShort}
+	wants(t, signIn(authorize.SignInView{Tries: &login.Tries{Left: 2}, Problem: mistake}), 422, few, "too short", `aria-describedby="problem tries hint"`)
+	limited := &authorize.Problem{Kind: authorize.Limited, RetryAt: soon}
+	answer := signIn(authorize.SignInView{Tries: &login.Tries{Next: soon}, Problem: limited})
 	if wants(t, answer, 429, none); strings.Count(answer.Body.String(), "too many tries") != 1 {
 		t.Error("it is said twice")
 	}
 	if left, err := strconv.Atoi(answer.Header().Get("Retry-After")); err != nil || left < 600 || left > 660 {
 		t.Errorf("Retry-After %q", answer.Header().Get("Retry-After"))
 	}
-	if html := signIn(provider.SignInView{}).Body.String(); strings.Contains(html, "tries") {
+	if html := signIn(authorize.SignInView{}).Body.String(); strings.Contains(html, "tries") {
 		t.Errorf("with plenty left:\n%s", html)
 	}
 
@@ -354,7 +356,7 @@ func TestWhatIsLeft(t *testing.T) {
 // to do.
 func TestChallengeOnThePage(t *testing.T) {
 	w := newWorld(t)
-	show := func(v provider.SignInView) (*httptest.ResponseRecorder, string) {
+	show := func(v authorize.SignInView) (*httptest.ResponseRecorder, string) {
 		answer := httptest.NewRecorder()
 		v.Client, v.Request = shop, "sealed"
 		w.ui.SignIn(answer, httptest.NewRequest("GET", "/authorize", nil), v)
@@ -362,12 +364,12 @@ func TestChallengeOnThePage(t *testing.T) {
 		nonce := regexp.MustCompile(`nonce="([^"]*)"`).FindStringSubmatch(answer.Body.String())[1]
 		return answer, strings.ReplaceAll(answer.Header().Get("Content-Security-Policy"), nonce, "NONCE")
 	}
-	plain, policy := show(provider.SignInView{})
+	plain, policy := show(authorize.SignInView{})
 	if html := plain.Body.String(); strings.Contains(html, "challenge") || strings.Contains(html, "noscript") {
 		t.Errorf("without a challenge:\n%s", html)
 	}
-	always := &provider.ChallengeView{Sealed: "sealed-challenge", Seed: "the-seed", Bits: 17}
-	answer, csp := show(provider.SignInView{Challenge: always})
+	always := &authorize.ChallengeView{Sealed: "sealed-challenge", Seed: "the-seed", Bits: 17}
+	answer, csp := show(authorize.SignInView{Challenge: always})
 	wants(t, answer, 200, `name="challenge" value="sealed-challenge"`, `name="solution" id="solution" data-seed="the-seed" data-bits="17"`,
 		`role="status"`, "needs JavaScript. Turn it on, or use another browser.")
 	if csp != policy {
@@ -379,20 +381,20 @@ func TestChallengeOnThePage(t *testing.T) {
 	}
 
 	soon := time.Now().Add(9*time.Minute - time.Second)
-	auto := &provider.ChallengeView{Sealed: "s", Seed: "s", Bits: 17, Without: soon}
+	auto := &authorize.ChallengeView{Sealed: "s", Seed: "s", Bits: 17, Without: soon}
 	const until = "Turn it on, or come back in 9\u00a0minutes."
-	answer, _ = show(provider.SignInView{Challenge: auto})
+	answer, _ = show(authorize.SignInView{Challenge: auto})
 	wants(t, answer, 200, until)
-	answer, _ = show(provider.SignInView{Challenge: auto, Tries: &login.Tries{Left: 2}})
+	answer, _ = show(authorize.SignInView{Challenge: auto, Tries: &login.Tries{Left: 2}})
 	wants(t, answer, 200, until, "2 more tries")
-	answer, _ = show(provider.SignInView{Challenge: auto, Problem: &provider.Problem{Kind: provider.Unsolved, RetryAt: soon}})
+	answer, _ = show(authorize.SignInView{Challenge: auto, Problem: &authorize.Problem{Kind: authorize.Unsolved, RetryAt: soon}})
 	if wants(t, answer, 429, until, "must pass a short check", `aria-describedby="problem hint"`); answer.Header().Get("Retry-After") == "" || strings.Contains(answer.Body.String(), "aria-invalid") {
 		t.Errorf("%v\n%s", answer.Header(), answer.Body)
 	}
 	// Two times on a page would be one too many.
-	answer, _ = show(provider.SignInView{Challenge: auto, Problem: &provider.Problem{Kind: provider.Limited, RetryAt: soon.Add(time.Hour)}})
+	answer, _ = show(authorize.SignInView{Challenge: auto, Problem: &authorize.Problem{Kind: authorize.Limited, RetryAt: soon.Add(time.Hour)}})
 	wants(t, answer, 429, "try again in 69\u00a0minutes", "or use another browser")
-	answer, _ = show(provider.SignInView{Challenge: auto, Tries: &login.Tries{Next: soon.Add(time.Hour)}})
+	answer, _ = show(authorize.SignInView{Challenge: auto, Tries: &login.Tries{Next: soon.Add(time.Hour)}})
 	wants(t, answer, 200, "try again in 69\u00a0minutes", "or use another browser")
 }
 
@@ -416,7 +418,7 @@ func BenchmarkSignInPage(b *testing.B) {
 	}
 	r := httptest.NewRequest("GET", "/authorize", nil)
 	r.Header.Set("Accept-Language", "en-US,en;q=0.9,sv;q=0.8")
-	v := provider.SignInView{Client: shop, Request: strings.Repeat("sealed", 100), FormAction: "https://app.example"}
+	v := authorize.SignInView{Client: shop, Request: strings.Repeat("sealed", 100), FormAction: "https://app.example"}
 	for b.Loop() {
 		u.SignIn(discard{http.Header{}}, r, v)
 	}

@@ -4,7 +4,8 @@ import (
 	"errors"
 	"net/http"
 
-	"calleridp/provider"
+	"calleridp/provider/authorize"
+	"calleridp/provider/endpoint"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
 )
@@ -13,7 +14,7 @@ import (
 // page.
 func (h handlers) signIn(w http.ResponseWriter, r *http.Request) error {
 	browser := h.browser(w, r)
-	id, err := h.flow.Submit(r.Context(), provider.Submission{
+	id, err := h.flow.Submit(r.Context(), authorize.Submission{
 		Request: r.PostForm.Get("request"),
 		Phone:   r.PostForm.Get("phone"),
 		Region:  r.PostForm.Get("region"),
@@ -28,7 +29,7 @@ func (h handlers) signIn(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	h.seeOther(w, provider.PathAttempt+string(id))
+	h.seeOther(w, endpoint.PathAttempt+string(id))
 	return nil
 }
 
@@ -37,7 +38,7 @@ func (h handlers) signIn(w http.ResponseWriter, r *http.Request) error {
 func (h handlers) browser(w http.ResponseWriter, r *http.Request) string {
 	secret := h.Cookies.Browser(r)
 	if len(secret) != 43 || !isBase64URL(secret) {
-		secret = provider.NewSecret()
+		secret = endpoint.NewSecret()
 	}
 	h.Cookies.SetBrowser(w, secret)
 	return secret
@@ -59,7 +60,7 @@ func (h handlers) again(w http.ResponseWriter, r *http.Request) error {
 	}
 	view, err := h.flow.Again(r.Context(), id, browser)
 	if errors.Is(err, login.ErrState) { // it was approved meanwhile
-		h.seeOther(w, provider.PathAttempt+string(id))
+		h.seeOther(w, endpoint.PathAttempt+string(id))
 		return nil
 	}
 	if err != nil {

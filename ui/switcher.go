@@ -11,7 +11,8 @@ import (
 	"strings"
 	"time"
 
-	"calleridp/provider"
+	"calleridp/provider/authorize"
+	"calleridp/provider/endpoint"
 	"calleridp/provider/limit"
 
 	"golang.org/x/text/collate"
@@ -52,7 +53,7 @@ func (l *languages) buttons(base string) map[string]map[string]template.HTML {
 					current = ` aria-current="true"`
 				}
 				fmt.Fprintf(&b, `<li><button form="%s" formaction="%s%s" name="lang" value="%s" lang="%[4]s" dir="%s"%s>%s</button></li>`+"\n",
-					form, html.EscapeString(base), provider.PathLanguage, s.Tag, s.Dir, current, html.EscapeString(s.name()))
+					form, html.EscapeString(base), endpoint.PathLanguage, s.Tag, s.Dir, current, html.EscapeString(s.name()))
 			}
 			byPage[page.Tag] = template.HTML(b.String())
 		}
@@ -109,7 +110,7 @@ func (h handlers) language(w http.ResponseWriter, r *http.Request) error {
 	form := r.PostForm
 	chosen := h.languages.named(form.Get("lang"))
 	if chosen == nil {
-		return provider.ErrBadRequest
+		return endpoint.ErrBadRequest
 	}
 	preference := chosen.Tag
 	if instead := h.languages.named(form.Get("from")); instead != nil {
@@ -117,13 +118,13 @@ func (h handlers) language(w http.ResponseWriter, r *http.Request) error {
 	}
 	back := form.Get("back")
 	if !form.Has("request") && !form.Has("error") && !askable.MatchString(back) {
-		return provider.ErrBadRequest
+		return endpoint.ErrBadRequest
 	}
 	h.Cookies.SetLanguage(w, preference)
 	r = speaking(r, chosen)
 	switch {
 	case form.Has("request"):
-		h.flow.Reopen(w, r, provider.Reopening{
+		h.flow.Reopen(w, r, authorize.Reopening{
 			Request: form.Get("request"), Network: limit.NetworkOf(h.ClientAddr(r)),
 			Phone: form.Get("phone"), Region: form.Get("region"), Problem: h.problemIn(form.Get("problem"), form.Get("retry")),
 		})
@@ -133,7 +134,7 @@ func (h handlers) language(w http.ResponseWriter, r *http.Request) error {
 			correlation = ""
 		}
 		// What went wrong did so before, and is no failure of this request.
-		h.Error(w, r, provider.ErrorView{Kind: provider.ErrorKind(form.Get("error")), Status: http.StatusOK, Correlation: correlation})
+		h.Error(w, r, endpoint.ErrorView{Kind: endpoint.ErrorKind(form.Get("error")), Status: http.StatusOK, Correlation: correlation})
 	default:
 		h.seeOther(w, back)
 	}
@@ -141,11 +142,11 @@ func (h handlers) language(w http.ResponseWriter, r *http.Request) error {
 }
 
 // problemIn is the problem that a page has shown, nil for none.
-func (u *UI) problemIn(kind, retry string) *provider.Problem {
+func (u *UI) problemIn(kind, retry string) *authorize.Problem {
 	if _, known := u.languages.all[0].texts["problem."+kind]; !known {
 		return nil
 	}
-	p := &provider.Problem{Kind: provider.ProblemKind(kind)}
+	p := &authorize.Problem{Kind: authorize.ProblemKind(kind)}
 	if at, err := strconv.ParseInt(retry, 10, 64); err == nil {
 		p.RetryAt = time.Unix(at, 0)
 	}

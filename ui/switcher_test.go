@@ -9,8 +9,10 @@ import (
 	"testing"
 	"time"
 
-	"calleridp/provider"
+	"calleridp/provider/authorize"
+	"calleridp/provider/endpoint"
 	"calleridp/provider/login"
+	"calleridp/provider/logout"
 )
 
 var (
@@ -90,10 +92,10 @@ func TestChoosingALanguage(t *testing.T) {
 // it said before.
 func TestAnotherLanguageOnTheSignInPage(t *testing.T) {
 	w := newWorld(t)
-	view := provider.SignInView{Client: shop, Request: "sealed", Phone: "070 1", Region: "SE", UILocales: []string{"sv"}}
+	view := authorize.SignInView{Client: shop, Request: "sealed", Phone: "070 1", Region: "SE", UILocales: []string{"sv"}}
 	w.flow.show = func(out http.ResponseWriter, r *http.Request) { w.ui.SignIn(out, r, view) }
 	retry := time.Now().Add(4 * time.Minute).Truncate(time.Second)
-	w.flow.refusal = &provider.Refusal{Problem: provider.Problem{Kind: provider.Locked, RetryAt: retry}, View: view}
+	w.flow.refusal = &authorize.Refusal{Problem: authorize.Problem{Kind: authorize.Locked, RetryAt: retry}, View: view}
 	html := w.do(request("POST", "/signin", url.Values{"request": {"sealed"}, "phone": {"070 1"}})).Body.String()
 	to, form := switchForm(t, html, "ta")
 	form.Set("phone", "070 12")
@@ -101,7 +103,7 @@ func TestAnotherLanguageOnTheSignInPage(t *testing.T) {
 	answer := w.do(request("POST", to, form))
 	wants(t, answer, 200, `<html lang="ta" dir="ltr">`)
 	if got := w.flow.reopened[0]; got.Request != "sealed" || got.Phone != "070 12" || got.Region != "NO" || got.Problem == nil ||
-		got.Problem.Kind != provider.Locked || !got.Problem.RetryAt.Equal(retry) || got.Network != "192.0.2.1/32" {
+		got.Problem.Kind != authorize.Locked || !got.Problem.RetryAt.Equal(retry) || got.Network != "192.0.2.1/32" {
 		t.Errorf("%+v %+v", got, got.Problem)
 	}
 	if cookie := answer.Result().Cookies()[0]; cookie.Value != "ta.sv" {
@@ -123,13 +125,13 @@ func TestAnotherLanguageOnPagesWithARequest(t *testing.T) {
 	w := newWorld(t)
 	for name, show := range map[string]func(http.ResponseWriter, *http.Request){
 		"consent": func(out http.ResponseWriter, r *http.Request) {
-			w.ui.Consent(out, r, provider.ConsentView{Client: shop, Request: "sealed"})
+			w.ui.Consent(out, r, authorize.ConsentView{Client: shop, Request: "sealed"})
 		},
 		"sign-out": func(out http.ResponseWriter, r *http.Request) {
-			w.ui.ConfirmSignOut(out, r, provider.SignOutView{Request: "sealed"})
+			w.ui.ConfirmSignOut(out, r, logout.SignOutView{Request: "sealed"})
 		},
 		"one-tap alone": func(out http.ResponseWriter, r *http.Request) {
-			w.ui.SignIn(out, r, provider.SignInView{Client: shop, Request: "sealed", WithoutPush: true})
+			w.ui.SignIn(out, r, authorize.SignInView{Client: shop, Request: "sealed", WithoutPush: true})
 		},
 	} {
 		answer := httptest.NewRecorder()
@@ -145,7 +147,7 @@ func TestAnotherLanguageOnPagesWithARequest(t *testing.T) {
 
 func TestAnotherLanguageOnErrorPages(t *testing.T) {
 	w := newWorld(t)
-	html := w.do(ours("GET", provider.PathAttempt+"zzzzzzzzzzzzzzzzzzzzzz", nil)).Body.String()
+	html := w.do(ours("GET", endpoint.PathAttempt+"zzzzzzzzzzzzzzzzzzzzzz", nil)).Body.String()
 	to, form := switchForm(t, html, "sv")
 	if form.Encode() != "correlation=correlation-1&error=not_found&lang=sv" {
 		t.Error(form.Encode())
@@ -167,7 +169,7 @@ func TestTimesThatSomebodyMadeUp(t *testing.T) {
 	for _, retry := range []string{"99999999999", "9223372036", "9223372036854775807", "-9223372036854775808", "0", "later"} {
 		w.flow.show = func(out http.ResponseWriter, r *http.Request) {
 			reopened := w.flow.reopened[len(w.flow.reopened)-1]
-			w.ui.SignIn(out, r, provider.SignInView{Client: shop, Request: "sealed", Problem: reopened.Problem})
+			w.ui.SignIn(out, r, authorize.SignInView{Client: shop, Request: "sealed", Problem: reopened.Problem})
 		}
 		answer := w.do(request("POST", "/language", url.Values{"lang": {"sv"}, "request": {"sealed"}, "problem": {"limited"}, "retry": {retry}}))
 		if answer.Code != 429 || strings.Contains(answer.Header().Get("Retry-After"), "-") {
@@ -212,11 +214,11 @@ func TestPagesWithoutLanguages(t *testing.T) {
 		"approved":  func(out http.ResponseWriter, r *http.Request) { w.ui.approved(out, r, w.flow.view) },
 		"a POST": func(out http.ResponseWriter, r *http.Request) {
 			r.Method = "POST"
-			w.ui.SignedOut(out, r, provider.SignedOutView{})
+			w.ui.SignedOut(out, r, logout.SignedOutView{})
 		},
 		"an odd address": func(out http.ResponseWriter, r *http.Request) {
 			r.URL.RawQuery = "x=%0a'"
-			w.ui.SignedOut(out, r, provider.SignedOutView{})
+			w.ui.SignedOut(out, r, logout.SignedOutView{})
 		},
 	} {
 		answer := httptest.NewRecorder()

@@ -35,6 +35,7 @@ import (
 	"time"
 
 	"calleridp/provider"
+	"calleridp/provider/endpoint"
 )
 
 // Config is what the pages need to know.
@@ -44,7 +45,7 @@ type Config struct {
 	// changes the Host. "": no path, and the request's own Host.
 	Issuer string
 
-	Cookies provider.Cookies
+	Cookies endpoint.Cookies
 
 	// ClientAddr is the address of the person's browser, behind whatever proxies
 	// are trusted. nil: the address of the connection.
@@ -112,7 +113,7 @@ func New(c Config) (*UI, error) {
 	c.DeploymentName = cmp.Or(c.DeploymentName, c.AppName, "CallerIdP")
 	c.AppName = cmp.Or(c.AppName, c.DeploymentName)
 	if c.ClientAddr == nil {
-		c.ClientAddr = provider.ConnectionAddr
+		c.ClientAddr = endpoint.ConnectionAddr
 	}
 	u := &UI{Config: c, origin: http.NewCrossOriginProtection(), draining: make(chan struct{}), beat: 15 * time.Second, patience: 10 * time.Second, tellers: make(chan struct{}, maxTellers)}
 	if c.Issuer != "" {

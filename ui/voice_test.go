@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"calleridp/provider"
+	"calleridp/provider/authorize"
 
 	"golang.org/x/text/language"
 	"golang.org/x/text/message"
@@ -112,7 +112,7 @@ func TestDigitsOnAPage(t *testing.T) {
 
 		r = request("POST", "/signin", url.Values{"request": {"sealed"}})
 		r.Header.Set("Accept-Language", row.accept)
-		w.flow.refusal = &provider.Refusal{Problem: provider.Problem{Kind: provider.Locked, RetryAt: time.Now().Add(5*time.Minute - time.Second)}, View: provider.SignInView{Client: shop, Request: "sealed"}}
+		w.flow.refusal = &authorize.Refusal{Problem: authorize.Problem{Kind: authorize.Locked, RetryAt: time.Now().Add(5*time.Minute - time.Second)}, View: authorize.SignInView{Client: shop, Request: "sealed"}}
 		wants(t, w.do(r), 429, row.locked, `id="number"`)
 
 		w.flow.move("expired", "")

@@ -18,6 +18,7 @@ import (
 	"calleridp/provider"
 	"calleridp/provider/admin"
 	"calleridp/provider/client"
+	"calleridp/provider/endpoint"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
 	"calleridp/provider/subject"
@@ -102,7 +103,7 @@ func build(ctx context.Context, s settings, log *slog.Logger, development bool) 
 	if err != nil {
 		return nil, err
 	}
-	receiver, err = truecaller.NewReceiver(provider.PathCallback, truecaller.ReceiverConfig{
+	receiver, err = truecaller.NewReceiver(endpoint.PathCallback, truecaller.ReceiverConfig{
 		Apps: apps, Inbox: store, Recipient: engine, Client: outgoing, Log: log,
 		From: func(r *http.Request) string { return addresses.of(r).String() }, Observer: counting,
 	})
@@ -119,7 +120,7 @@ func build(ctx context.Context, s settings, log *slog.Logger, development bool) 
 	if err != nil {
 		return nil, err
 	}
-	cookies := provider.Cookies{Secure: isHTTPS(s.Issuer)}
+	cookies := endpoint.Cookies{Secure: isHTTPS(s.Issuer)}
 	var overrides fs.FS
 	if s.UI.OverridesDir != "" {
 		overrides = os.DirFS(s.UI.OverridesDir)
@@ -138,7 +139,7 @@ func build(ctx context.Context, s settings, log *slog.Logger, development bool) 
 			RefreshIdle: time.Duration(s.Lifetimes.RefreshIdle), RefreshMax: time.Duration(s.Lifetimes.RefreshMax),
 			RefreshGrace: time.Duration(s.Lifetimes.RefreshGrace), Session: time.Duration(s.Lifetimes.Session),
 		},
-		DefaultRegion: s.DefaultRegion, Countries: s.Countries, Apps: apps, TruecallerApp: s.apps[0].ID, UILocales: pages.Languages(), Cookies: cookies, ClientAddr: addresses.of,
+		DefaultRegion: s.DefaultRegion, Countries: s.Countries, Apps: truecaller.Apps{ByID: apps, Default: s.apps[0].ID}, UILocales: pages.Languages(), Cookies: cookies, ClientAddr: addresses.of,
 		Country:   s.countryDB.of,
 		Challenge: challenge, ChallengeBits: int(s.Limits.ChallengeBits),
 		Logger: log, Audit: audit, Dev: development,
@@ -165,16 +166,16 @@ func build(ctx context.Context, s settings, log *slog.Logger, development bool) 
 	router := chi.NewRouter()
 	router.Get(pathHealth, func(w http.ResponseWriter, r *http.Request) { w.Write([]byte("ok\n")) })
 	router.Get(pathReady, srv.ready)
-	router.Handle(provider.PathCallback+"*", receiver)
+	router.Handle(endpoint.PathCallback+"*", receiver)
 	if development {
 		gallery := pages.Gallery()
 		router.Handle("/gallery", gallery)
 		router.Handle("/gallery/*", gallery)
 	}
-	pages.Mount(router, op)
+	pages.Mount(router, op.Flow())
 	op.Mount(router)
 	router.NotFound(func(w http.ResponseWriter, r *http.Request) {
-		pages.Error(w, r, provider.ErrorView{Kind: provider.ErrorNotFound, Status: http.StatusNotFound})
+		pages.Error(w, r, endpoint.ErrorView{Kind: endpoint.ErrorNotFound, Status: http.StatusNotFound})
 	})
 	router.MethodNotAllowed(methodNotAllowed(router, pages.Error))
 

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"calleridp/keys"
-	"calleridp/provider"
+	"calleridp/provider/endpoint"
 	"calleridp/storage/bolt"
 	"calleridp/truecaller"
 )
@@ -50,7 +50,7 @@ func TestCallbackSecretIsReadAgain(t *testing.T) {
 			at := &url.URL{Scheme: "https", Host: "truecaller.example"}
 			app := truecaller.App{ID: "default", Key: "key", API: at, Profiles: []*url.URL{at}, CallbackSecrets: []string{secret}}
 			logger := slog.New(slog.NewTextHandler(&log, nil))
-			receiver, err := truecaller.NewReceiver(provider.PathCallback, truecaller.ReceiverConfig{
+			receiver, err := truecaller.NewReceiver(endpoint.PathCallback, truecaller.ReceiverConfig{
 				Apps: map[string]truecaller.App{"default": app}, Inbox: store, Recipient: nobody{}, Client: truecaller.NewClient(truecaller.Options{}), Log: logger,
 			})
 			if err != nil {

@@ -19,6 +19,7 @@ import (
 
 	"calleridp/keys"
 	"calleridp/provider"
+	"calleridp/provider/authorize"
 	"calleridp/provider/client"
 	"calleridp/provider/limit"
 	"calleridp/truecaller"
@@ -313,22 +314,22 @@ const challengeOff = "off"
 
 func checkChallenge(c LimitsConfig, d *decoder) {
 	switch c.Challenge {
-	case challengeOff, string(provider.ChallengeAuto), string(provider.ChallengeAlways):
+	case challengeOff, string(authorize.ChallengeAuto), string(authorize.ChallengeAlways):
 	default:
 		d.wrong("limits.challenge", "%q: use off, auto or always", c.Challenge)
 	}
-	if !d.failed("limits.challenge_bits") && (c.ChallengeBits < provider.MinChallengeBits || c.ChallengeBits > provider.MaxChallengeBits) {
-		d.wrong("limits.challenge_bits", "%d: use a number from %d to %d; each is twice the work of the one before", c.ChallengeBits, provider.MinChallengeBits, provider.MaxChallengeBits)
+	if !d.failed("limits.challenge_bits") && (c.ChallengeBits < authorize.MinChallengeBits || c.ChallengeBits > authorize.MaxChallengeBits) {
+		d.wrong("limits.challenge_bits", "%d: use a number from %d to %d; each is twice the work of the one before", c.ChallengeBits, authorize.MinChallengeBits, authorize.MaxChallengeBits)
 	}
 }
 
 // challengeMode is the mode that the configuration asks for, and how much of the
 // network's budget is kept for browsers that solve one.
-func challengeMode(c LimitsConfig) (mode provider.ChallengeMode, reserve int) {
+func challengeMode(c LimitsConfig) (mode authorize.ChallengeMode, reserve int) {
 	if c.Challenge == challengeOff {
-		return provider.ChallengeOff, 0
+		return authorize.ChallengeOff, 0
 	}
-	if mode = provider.ChallengeMode(c.Challenge); mode == provider.ChallengeAuto {
+	if mode = authorize.ChallengeMode(c.Challenge); mode == authorize.ChallengeAuto {
 		reserve = c.Network.Burst / 2
 	}
 	return mode, reserve

@@ -105,9 +105,9 @@ func checkApp(c appConfig, d *decoder) truecaller.App {
 		return ""
 	})
 	app.CallbackSecrets = []string{secret(c.key+".callback_secret", c.CallbackSecret, c.CallbackSecretFile, d, callbackSecretMistake)}
-	app.API = endpoint(c.key+".api_url", c.APIURL, d)
+	app.API = truecallerURL(c.key+".api_url", c.APIURL, d)
 	for i, text := range c.ProfileURLs {
-		app.Profiles = append(app.Profiles, endpoint(fmt.Sprintf("%s.profile_urls[%d]", c.key, i), text, d))
+		app.Profiles = append(app.Profiles, truecallerURL(fmt.Sprintf("%s.profile_urls[%d]", c.key, i), text, d))
 	}
 	return app
 }
@@ -123,7 +123,7 @@ func checkNative(c appConfig, app *truecaller.App, d *decoder) {
 	case strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r > '~' }):
 		d.wrong(key, "%q has spaces or characters that no client id has", id)
 	}
-	oauth := endpoint(c.key+".oauth_url", c.OAuthURL, d)
+	oauth := truecallerURL(c.key+".oauth_url", c.OAuthURL, d)
 	if id != "" {
 		app.NativeClientID, app.OAuth = id, oauth
 	}
@@ -168,9 +168,9 @@ func checkOneTap(app appConfig, d *decoder) *truecaller.Dialog {
 	return dialog
 }
 
-// endpoint is an address at Truecaller. Plain http is for a simulator on
+// truecallerURL is an address at Truecaller. Plain http is for a simulator on
 // loopback (invariant 5).
-func endpoint(key, text string, d *decoder) *url.URL {
+func truecallerURL(key, text string, d *decoder) *url.URL {
 	u, err := url.Parse(text)
 	if err != nil || u.Hostname() == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
 		d.wrong(key, "%q is not an address like https://api4.truecaller.com", text)

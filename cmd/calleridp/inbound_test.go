@@ -13,7 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"calleridp/provider"
+	"calleridp/provider/endpoint"
 	"calleridp/truecaller"
 
 	"github.com/go-chi/chi/v5"
@@ -45,14 +45,14 @@ func inbound(t *testing.T, test func(dial func() net.Conn)) {
 		at := &url.URL{Scheme: "https", Host: "truecaller.example"}
 		app := truecaller.App{ID: "default", Key: "key", API: at, Profiles: []*url.URL{at}, CallbackSecrets: []string{"secret"}}
 		silent := slog.New(slog.DiscardHandler)
-		receiver, err := truecaller.NewReceiver(provider.PathCallback, truecaller.ReceiverConfig{
+		receiver, err := truecaller.NewReceiver(endpoint.PathCallback, truecaller.ReceiverConfig{
 			Apps: map[string]truecaller.App{"default": app}, Inbox: forgetful{}, Recipient: nobody{}, Client: truecaller.NewClient(truecaller.Options{}), Log: silent,
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
 		router := chi.NewRouter()
-		router.Handle(provider.PathCallback+"*", receiver)
+		router.Handle(endpoint.PathCallback+"*", receiver)
 		w := wire{make(chan net.Conn), make(chan struct{})}
 		web := facing(observer{log: silent, counted: func(string, int, time.Duration) {}}.wrap(router), silent)
 		go web.Serve(w)

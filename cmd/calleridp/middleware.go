@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"calleridp/provider"
+	"calleridp/provider/endpoint"
 
 	"github.com/go-chi/chi/v5"
 )
@@ -51,7 +51,7 @@ type observer struct {
 	log       *slog.Logger
 	addresses clientAddresses
 	strict    bool // the issuer is https: browsers need never try without
-	broken    func(http.ResponseWriter, *http.Request, provider.ErrorView)
+	broken    func(http.ResponseWriter, *http.Request, endpoint.ErrorView)
 	// counted is told of each answer, with the route that gave it, "" for none.
 	counted func(route string, status int, took time.Duration)
 }
@@ -78,7 +78,7 @@ func (o observer) wrap(next http.Handler) http.Handler {
 			o.counted(taken.RoutePattern(), cmp.Or(seen.status, http.StatusOK), took)
 			level := slog.LevelInfo
 			// Callbacks are logged by whoever takes them, who knows which of them count.
-			if r.URL.Path == pathHealth || r.URL.Path == pathReady || strings.HasPrefix(r.URL.Path, provider.PathCallback) {
+			if r.URL.Path == pathHealth || r.URL.Path == pathReady || strings.HasPrefix(r.URL.Path, endpoint.PathCallback) {
 				level = slog.LevelDebug
 			}
 			if !o.log.Enabled(r.Context(), level) {
@@ -96,14 +96,14 @@ func (o observer) wrap(next http.Handler) http.Handler {
 
 // methodNotAllowed answers a method that the path does not take, and says which it
 // does (RFC 9110 §15.5.6).
-func methodNotAllowed(router chi.Routes, page func(http.ResponseWriter, *http.Request, provider.ErrorView)) http.HandlerFunc {
+func methodNotAllowed(router chi.Routes, page func(http.ResponseWriter, *http.Request, endpoint.ErrorView)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost} {
 			if router.Match(chi.NewRouteContext(), method, r.URL.Path) {
 				w.Header().Add("Allow", method)
 			}
 		}
-		page(w, r, provider.ErrorView{Kind: provider.ErrorMethodNotAllowed, Status: http.StatusMethodNotAllowed})
+		page(w, r, endpoint.ErrorView{Kind: endpoint.ErrorMethodNotAllowed, Status: http.StatusMethodNotAllowed})
 	}
 }
 
@@ -131,7 +131,7 @@ func (o observer) panicked(w *statusWriter, r *http.Request, p any) {
 		// says that it is not whole.
 		panic(http.ErrAbortHandler)
 	case strings.Contains(r.Header.Get("Accept"), "text/html"):
-		o.broken(w, r, provider.ErrorView{Kind: provider.ErrorInternal, Status: http.StatusInternalServerError, Correlation: w.Header().Get(requestIDHeader)})
+		o.broken(w, r, endpoint.ErrorView{Kind: endpoint.ErrorInternal, Status: http.StatusInternalServerError, Correlation: w.Header().Get(requestIDHeader)})
 	default:
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Cache-Control", "no-store")
@@ -141,9 +141,9 @@ func (o observer) panicked(w *statusWriter, r *http.Request, p any) {
 }
 
 func loggedPath(path string) string {
-	if rest, ok := strings.CutPrefix(path, provider.PathCallback); ok {
+	if rest, ok := strings.CutPrefix(path, endpoint.PathCallback); ok {
 		app, _, _ := strings.Cut(rest, "/")
-		return provider.PathCallback + loggedText(app, 32) + "/..."
+		return endpoint.PathCallback + loggedText(app, 32) + "/..."
 	}
 	return loggedText(path, 200)
 }

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"calleridp/provider"
+	"calleridp/provider/endpoint"
 
 	"github.com/go-chi/chi/v5"
 )
@@ -75,7 +75,7 @@ func observed(t *testing.T, o observer, r *http.Request, h http.HandlerFunc) (*h
 	var log bytes.Buffer
 	o.log = slog.New(withRequestID{slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})})
 	if o.broken == nil {
-		o.broken = func(w http.ResponseWriter, _ *http.Request, v provider.ErrorView) {
+		o.broken = func(w http.ResponseWriter, _ *http.Request, v endpoint.ErrorView) {
 			w.WriteHeader(v.Status)
 			io.WriteString(w, "page "+string(v.Kind)+" "+v.Correlation)
 		}
@@ -231,7 +231,7 @@ func TestMethodNotAllowedNamesThoseThatAre(t *testing.T) {
 	nothing := func(http.ResponseWriter, *http.Request) {}
 	router.Post("/signin", nothing)
 	router.Get("/attempt/{id}", nothing)
-	router.MethodNotAllowed(methodNotAllowed(router, func(w http.ResponseWriter, _ *http.Request, v provider.ErrorView) { w.WriteHeader(v.Status) }))
+	router.MethodNotAllowed(methodNotAllowed(router, func(w http.ResponseWriter, _ *http.Request, v endpoint.ErrorView) { w.WriteHeader(v.Status) }))
 	for request, want := range map[string]string{"GET /signin": "POST", "DELETE /signin": "POST", "POST /attempt/a": "GET"} {
 		method, path, _ := strings.Cut(request, " ")
 		w := httptest.NewRecorder()

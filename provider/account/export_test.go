@@ -1,0 +1,4 @@
+package account
+
+// Export is what a user downloads of a record.
+var Export = export

@@ -1,0 +1,122 @@
+package account
+
+import (
+	"crypto/subtle"
+	"log/slog"
+	"net/http"
+	"slices"
+	"time"
+
+	"calleridp/provider/endpoint"
+	"calleridp/provider/session"
+)
+
+// action is something that the user of a session does at their account.
+type action func(w http.ResponseWriter, r *http.Request, in endpoint.Parameters, s session.Session, record Record) error
+
+// form accepts a form of the account pages: from our own site, in the session that
+// was shown it. Where there is no session any more, it leads to the sign-in page.
+func (a *Account) form(do action) endpoint.PageHandler {
+	return a.cfg.Browser.OwnForm(func(w http.ResponseWriter, r *http.Request, in endpoint.Parameters) error {
+		s, record, ok, err := a.current(r)
+		switch {
+		case err != nil:
+			return err
+		case !ok:
+			endpoint.SeeOther(w, endpoint.PathAccount)
+			return nil
+		case subtle.ConstantTimeCompare([]byte(in.Get("token")), []byte(a.formToken(s))) != 1:
+			return endpoint.Refuse(endpoint.ErrorCrossOrigin, http.StatusForbidden, "the form's token is not that of the session")
+		}
+		return do(w, r, in, s, record)
+	})
+}
+
+// recent is an action that needs a recent sign-in: the page at path asks for one.
+func (a *Account) recent(path string, do action) action {
+	return func(w http.ResponseWriter, r *http.Request, in endpoint.Parameters, s session.Session, record Record) error {
+		if !s.Fresh(recently, time.Now()) {
+			endpoint.SeeOther(w, path)
+			return nil
+		}
+		return do(w, r, in, s, record)
+	}
+}
+
+// revokeAccess ends one application's access.
+func (a *Account) revokeAccess(w http.ResponseWriter, r *http.Request, in endpoint.Parameters, s session.Session, _ Record) error {
+	clientID := in.Get("client")
+	if err := a.cfg.Accounts.RevokeClient(r.Context(), s.Sub, clientID); err != nil {
+		return err
+	}
+	a.audit(r, "access.revoked", s, slog.String("client", endpoint.Clip(clientID)))
+	endpoint.SeeOther(w, endpoint.PathAccount+"?did="+string(DidRevoke))
+	return nil
+}
+
+// signOutSession ends one session of the user.
+func (a *Account) signOutSession(w http.ResponseWriter, r *http.Request, in endpoint.Parameters, s session.Session, record Record) error {
+	id := in.Get("session")
+	theirs := slices.ContainsFunc(record.Sessions, func(s session.Session) bool { return s.ID == id })
+	if theirs {
+		if err := a.cfg.Sessions.EndSession(r.Context(), id); err != nil {
+			return err
+		}
+		a.audit(r, "session.ended", s, slog.String("sid", id), slog.String("client", endpoint.AccountClientID))
+	}
+	if id == s.ID {
+		a.leave(w, endpoint.PathSignedOut)
+		return nil
+	}
+	// A session that has ended meanwhile, or was never theirs, is not there any more.
+	endpoint.SeeOther(w, endpoint.PathAccount+"?did="+string(DidSignOut))
+	return nil
+}
+
+// signOutEverywhere ends all sessions of the user, this one included.
+func (a *Account) signOutEverywhere(w http.ResponseWriter, r *http.Request, _ endpoint.Parameters, s session.Session, _ Record) error {
+	if err := a.cfg.Accounts.EndSessions(r.Context(), s.Sub); err != nil {
+		return err
+	}
+	a.audit(r, "sessions.ended", s)
+	a.leave(w, endpoint.PathSignedOut)
+	return nil
+}
+
+// download sends the user what is stored about them.
+func (a *Account) download(w http.ResponseWriter, r *http.Request, _ endpoint.Parameters, s session.Session, record Record) error {
+	body, err := export(record, a.cfg.Issuer, time.Now())
+	if err != nil {
+		return err
+	}
+	a.audit(r, "person.downloaded", s)
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Disposition", `attachment; filename="account.json"`)
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; sandbox")
+	h.Set("X-Content-Type-Options", "nosniff")
+	w.Write(body) // an error means that the browser disconnected
+	return nil
+}
+
+// delete deletes the user with everything they have.
+func (a *Account) delete(w http.ResponseWriter, r *http.Request, _ endpoint.Parameters, s session.Session, _ Record) error {
+	if err := a.cfg.Accounts.DeletePerson(r.Context(), s.Sub); err != nil {
+		return err
+	}
+	// The sub alone, which identifies no user any more.
+	a.cfg.Audit.LogAttrs(r.Context(), slog.LevelInfo, "person.deleted", slog.String("sub", s.Sub))
+	a.leave(w, endpoint.PathAccountDeleted)
+	return nil
+}
+
+// audit records what a user did at their account.
+func (a *Account) audit(r *http.Request, event string, s session.Session, more ...slog.Attr) {
+	a.cfg.Audit.LogAttrs(r.Context(), slog.LevelInfo, event, append([]slog.Attr{slog.String("sub", s.Sub), slog.String("by", s.ID)}, more...)...)
+}
+
+// leave goes to a page that needs no session.
+func (a *Account) leave(w http.ResponseWriter, path string) {
+	a.cfg.Cookies.ClearSession(w)
+	endpoint.SeeOther(w, path)
+}

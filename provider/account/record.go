@@ -1,0 +1,45 @@
+package account
+
+import (
+	"context"
+
+	"calleridp/provider/consent"
+	"calleridp/provider/grant"
+	"calleridp/provider/session"
+	"calleridp/provider/subject"
+)
+
+// Record is everything that is stored about a user, at one moment. Attempts, which
+// are swept within an hour or so of their end, are not in it.
+type Record struct {
+	Person subject.Person
+	// Bound reports that the number is still this user's. It is not when it has
+	// changed hands.
+	Bound    bool
+	Sessions []session.Session // those that live
+	Grants   []grant.Grant     // those that have not expired; they may be revoked
+	Consents []consent.Consent
+}
+
+// Store reads and ends what is stored about a user. Each operation is atomic and
+// durable when it returns nil, and may be repeated. An unknown sub is no error for
+// those that end something.
+type Store interface {
+	// Account returns everything about the user, or subject.ErrNotFound.
+	Account(ctx context.Context, sub string) (Record, error)
+
+	// RevokeClient ends the client's access to the user: it deletes the consent,
+	// revokes the grants, those for offline access too, and deletes unused codes.
+	RevokeClient(ctx context.Context, sub, clientID string) error
+
+	// EndSessions ends all sessions of the user, as session.Store's EndSession does
+	// one. Grants whose session has ended before end with them, except those for
+	// offline access.
+	EndSessions(ctx context.Context, sub string) error
+
+	// DeletePerson deletes the user with everything in Record, and unused codes.
+	// Their number is unbound, unless it has changed hands before. A tombstone
+	// without personal data remains, so that the sub is never issued again: creating
+	// a session, a code, a grant or a user with it fails with subject.ErrNotFound.
+	DeletePerson(ctx context.Context, sub string) error
+}

@@ -1,0 +1,113 @@
+package authorize
+
+import (
+	"context"
+	"errors"
+
+	"calleridp/provider/endpoint"
+	"calleridp/provider/login"
+
+	"github.com/zitadel/oidc/v3/pkg/oidc"
+)
+
+// View returns what a page may show of an attempt: login.ErrNotYours when another
+// browser started it, login.ErrNotFound when there is none.
+func (f *Flow) View(ctx context.Context, id login.ID, browser string) (AttemptView, error) {
+	a, q, err := f.attemptOf(ctx, id, browser)
+	if err != nil {
+		return AttemptView{}, err
+	}
+	c, err := f.clientOf(ctx, q)
+	if err != nil {
+		return AttemptView{}, err
+	}
+	if a.State == login.Done {
+		// The response may have been lost on the way to the browser. As long as it
+		// is unused, Continue gives it again.
+		switch _, err := f.again(ctx, q, c, a); {
+		case err == nil:
+			a.State = login.Approved
+		case !errors.Is(err, login.ErrState):
+			return AttemptView{}, err
+		}
+	}
+	v := AttemptView{
+		ID:         a.ID,
+		Method:     a.Method,
+		State:      a.State,
+		Reason:     a.Reason,
+		Client:     viewOf(c),
+		Opened:     !a.Invoked.IsZero(),
+		UILocales:  q.UILocales,
+		Expires:    a.Expires,
+		AgainAt:    f.attempts.AgainAt(a),
+		Tries:      fewLeft(a.Tries),
+		FormAction: endpoint.FormAction(q.RedirectURI),
+	}
+	if !a.Number.IsZero() {
+		v.Number = a.Number.Masked()
+	}
+	app, err := f.clients.apps.Of(a.App)
+	if err != nil { // it has left the configuration
+		return v, nil
+	}
+	v.App, v.WithoutPush = app.Name, app.WithoutPush
+	if a.Method == login.OneTap && app.OneTap != nil {
+		if v.Link, err = linkFor(c, app, a.RequestID); err != nil {
+			return AttemptView{}, err
+		}
+	}
+	return v, nil
+}
+
+// Watch watches an attempt for a browser, "" for none. It writes nothing. The
+// caller looks at View after each hint.
+func (f *Flow) Watch(id login.ID, browser string) login.Watcher {
+	return f.attempts.Watch(id, browser)
+}
+
+// Cancel ends the attempt at the user's request. It is harmless after the end.
+func (f *Flow) Cancel(ctx context.Context, id login.ID, browser string) error {
+	return f.attempts.Cancel(ctx, id, browser)
+}
+
+// Again returns the sign-in page for the attempt's request, to start another
+// attempt for it. login.ErrState when the attempt has succeeded.
+func (f *Flow) Again(ctx context.Context, id login.ID, browser string) (SignInView, error) {
+	a, q, err := f.attemptOf(ctx, id, browser)
+	if err != nil {
+		return SignInView{}, err
+	}
+	if a.State == login.Approved || a.State == login.Done {
+		return SignInView{}, login.ErrState
+	}
+	c, err := f.clients.again(ctx, q)
+	if err != nil {
+		return SignInView{}, err
+	}
+	number := ""
+	if !a.Number.IsZero() {
+		number = a.Number.International()
+	}
+	return f.form.view(ctx, q, c, number, a.Network)
+}
+
+// Leave returns the access_denied response for the client of an attempt that
+// ended without success. login.ErrState when it has not ended, or has succeeded.
+func (f *Flow) Leave(ctx context.Context, id login.ID, browser string) (Response, error) {
+	a, q, err := f.attemptOf(ctx, id, browser)
+	if err != nil {
+		return Response{}, err
+	}
+	if !a.State.Terminal() || a.State == login.Done {
+		return Response{}, login.ErrState
+	}
+	if _, err := f.clients.again(ctx, q); err != nil {
+		return Response{}, err
+	}
+	return f.responses.refusal(q, accessDenied("the sign-in was not completed")), nil
+}
+
+func accessDenied(description string) *oidc.Error {
+	return oidc.ErrAccessDenied().WithDescription("%s", description)
+}

@@ -1,0 +1,180 @@
+// Package authorize is the authorization endpoint (OpenID Connect Core §3.1.2),
+// and what the pages may do with the sign-in that it begins.
+//
+// The endpoint is a pipeline, in this file from top to bottom:
+//
+//	read      the parameters                          endpoint
+//	resolve   the client and its redirect URI         resolve.go
+//	validate  everything else, into a Request         validate.go
+//	decide    session, consent, sign-in page, refusal decide.go
+//	respond   to the client or with a page            respond.go
+//
+// Where a sign-in page is shown, the Request travels sealed in its form
+// (request.go, signinpage.go), and the pages go on through Flow:
+//
+//	submit.go    a number starts an attempt     onetap.go     so does a one-tap link
+//	challenge.go what a browser solves first    attempt.go    the waiting page
+//	continue.go  an approved attempt is used    reopen.go     a page in another language
+//
+// The consent prompt (consent.go) stands between a session and its code, so it
+// shares the request, the code and the response with them.
+//
+// How the phone is asked is package login's concern; what a user sees, Pages'.
+package authorize
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"calleridp/provider/client"
+	"calleridp/provider/endpoint"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/zitadel/oidc/v3/pkg/oidc"
+)
+
+// Endpoint is the authorization endpoint with its consent prompt.
+type Endpoint struct {
+	*room
+}
+
+// Mount registers the endpoint's paths.
+func (e *Endpoint) Mount(r chi.Router) {
+	r.HandleFunc(endpoint.PathAuthorize, e.browser.Page(e.authorize, http.MethodGet, http.MethodHead, http.MethodPost))
+	r.HandleFunc(endpoint.PathConsent, e.browser.Page(e.browser.OwnForm(e.decideConsent), http.MethodPost))
+}
+
+// authorize handles an authorization request. Without a session it stores nothing
+// and sets no cookie (invariant 1).
+func (e *Endpoint) authorize(w http.ResponseWriter, r *http.Request) error {
+	ctx := r.Context()
+
+	in, err := endpoint.Read(r)
+	if err != nil {
+		return err
+	}
+
+	// Until client and redirect URI are known, errors are shown on a page (RFC
+	// 6749 §4.1.2.1); from then on the client gets them.
+	c, uri, err := e.clients.resolve(ctx, in)
+	if err != nil {
+		return err
+	}
+	q, err := e.validate(in, c, uri)
+	if err != nil {
+		return e.refuse(w, r, q, err)
+	}
+	if query, ok := e.asGet(r, in); ok {
+		endpoint.SeeOther(w, endpoint.PathAuthorize+"?"+query)
+		return nil
+	}
+
+	d, err := e.decide(ctx, q, c, e.cookies.Session(r))
+	if err != nil {
+		return e.refuse(w, r, q, err)
+	}
+	if r.Method == http.MethodHead && d.outcome != showSignIn {
+		// A HEAD request has no effect: a code is made for a browser that takes it.
+		w.WriteHeader(http.StatusOK)
+		return nil
+	}
+	switch d.outcome {
+	case issueCode:
+		return e.respondWithCode(w, r, q, d.session)
+	case askConsent:
+		return e.showConsent(w, r, q, c, d.session)
+	default:
+		return e.showSignIn(w, r, q, c)
+	}
+}
+
+// refuse sends an OAuth error to the client and returns any other error.
+func (e *Endpoint) refuse(w http.ResponseWriter, r *http.Request, q *request, err error) error {
+	refusal, ok := errors.AsType[*oidc.Error](err)
+	if !ok {
+		return err
+	}
+	e.responses.refusal(q, refusal).Write(w, r, e.pages)
+	return nil
+}
+
+// showSignIn shows the sign-in page for a request.
+func (e *Endpoint) showSignIn(w http.ResponseWriter, r *http.Request, q *request, c client.Client) error {
+	v, err := e.form.view(r.Context(), q, c, e.form.prefill(q, c), e.addr.Network(r))
+	if err != nil {
+		return err
+	}
+	e.pages.SignIn(w, r, v)
+	return nil
+}
+
+// SignInToAccount shows the sign-in page for one of the account pages: then is its
+// path, sub the user who must sign in again, "" for any. Their number is not
+// filled in: the account page shows it masked, and whoever finds the browser
+// signed in must neither learn it nor push to that phone with one press.
+func (e *Endpoint) SignInToAccount(w http.ResponseWriter, r *http.Request, then, sub string) error {
+	q := &request{ClientID: endpoint.AccountClientID, RedirectURI: then, HintSub: sub}
+	c, err := e.clients.again(r.Context(), q)
+	if err != nil {
+		return err
+	}
+	v, err := e.form.view(r.Context(), q, c, "", e.addr.Network(r))
+	if err != nil {
+		return err
+	}
+	e.pages.SignIn(w, r, v)
+	return nil
+}
+
+// maxRedirectedQuery is the longest request, in bytes, that is turned from POST
+// into GET.
+const maxRedirectedQuery = 6 << 10
+
+// asGet returns the query of the same request as a GET, for a form of another
+// site: browsers withhold SameSite=Lax cookies from it, and send them with a GET.
+func (e *Endpoint) asGet(r *http.Request, in endpoint.Parameters) (query string, ok bool) {
+	if r.Method != http.MethodPost || r.Header.Get("Sec-Fetch-Site") != "cross-site" || e.cookies.Session(r) != "" {
+		return "", false
+	}
+	query = in.Encode("login_hint") // a number is better typed again than in a URL (invariant 10)
+	return query, len(query) <= maxRedirectedQuery
+}
+
+// Metadata implements endpoint.Describer.
+func (e *Endpoint) Metadata() endpoint.Metadata {
+	return endpoint.Metadata{
+		{Name: "authorization_endpoint", Value: e.responses.issuer + endpoint.PathAuthorize},
+		{Name: "response_types_supported", Value: []string{"code"}},
+		{Name: "response_modes_supported", Value: []string{"query", "form_post"}},
+		{Name: "acr_values_supported", Value: []string{endpoint.ACR}},
+		{Name: "prompt_values_supported", Value: []string{"none", "login", "consent", "select_account"}},
+		{Name: "code_challenge_methods_supported", Value: []string{"S256"}},
+		{Name: "claims_parameter_supported", Value: false},
+		{Name: "request_parameter_supported", Value: false},
+		{Name: "request_uri_parameter_supported", Value: false},
+		{Name: "authorization_response_iss_parameter_supported", Value: true},
+	}
+}
+
+// room is what Endpoint and Flow are built from. Each part knows one thing.
+type room struct {
+	browser *endpoint.Browser
+	pages   Pages
+	cookies endpoint.Cookies
+	addr    endpoint.ClientAddr
+
+	clients   clients
+	hints     hints
+	sessions  sessions
+	responses responses
+	codes     codes
+	consents  consents
+	form      signInForm
+}
+
+// Clients knows the relying parties. *client.Registry is one.
+type Clients interface {
+	// Client returns the client with this id, or client.ErrNotFound.
+	Client(ctx context.Context, id string) (client.Client, error)
+}

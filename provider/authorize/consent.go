@@ -1,0 +1,200 @@
+package authorize
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"calleridp/keys"
+	"calleridp/provider/client"
+	"calleridp/provider/consent"
+	"calleridp/provider/endpoint"
+	"calleridp/provider/grant"
+	"calleridp/provider/login"
+	"calleridp/provider/session"
+	"calleridp/provider/subject"
+)
+
+// consentRequest is an authorization request that waits for the user's consent.
+// It travels sealed in the form of the prompt; no code exists for it yet. Whoever
+// confirms must be signed in as the same user, in the same sign-in or a later one.
+type consentRequest struct {
+	Request  *request `json:"q"`
+	Sub      string   `json:"s"`
+	AuthTime int64    `json:"a"` // of the session that was asked, in nanoseconds since 1970
+	// Ticket makes the code, as the attempt does for one without a prompt: whoever
+	// confirms twice gets the same code.
+	Ticket login.ID `json:"t"`
+	Until  int64    `json:"e"` // seconds since 1970
+}
+
+const purposeConsent keys.Purpose = "consent-request"
+
+// consents knows when consent is needed, and makes the prompt.
+type consents struct {
+	store    consent.Store
+	people   subject.Store
+	master   *keys.Master
+	lifetime time.Duration // of the prompt
+	audit    *slog.Logger
+}
+
+// needed reports whether the user must consent before the client gets a code
+// (OpenID Connect Core §3.1.2.4).
+func (cs consents) needed(ctx context.Context, q *request, c client.Client, sub string) (bool, error) {
+	switch {
+	case q.Prompt.Consent, c.Consent == client.ConsentAlways:
+		return true, nil
+	case c.Consent == client.ConsentNone:
+		return false, nil
+	}
+	known, err := cs.store.Consent(ctx, sub, c.ID)
+	if errors.Is(err, consent.ErrNotFound) {
+		return true, nil
+	}
+	return c.Follows(known.LastUsed) || !known.Covers(q.Scopes), err
+}
+
+// prompt returns the consent page for the user of a session.
+func (cs consents) prompt(ctx context.Context, q *request, c client.Client, s session.Session, ticket login.ID) (ConsentView, error) {
+	person, err := cs.people.Person(ctx, s.Sub)
+	if err != nil {
+		return ConsentView{}, err
+	}
+	sealed, err := endpoint.Seal(cs.master, purposeConsent, consentRequest{
+		Request:  q,
+		Sub:      s.Sub,
+		AuthTime: s.AuthTime.UnixNano(),
+		Ticket:   ticket,
+		Until:    time.Now().Add(cs.lifetime).Unix(),
+	})
+	if err != nil {
+		return ConsentView{}, err
+	}
+	return ConsentView{
+		Client:     viewOf(c),
+		Request:    sealed,
+		Scopes:     q.Scopes,
+		Number:     person.Number.Masked(),
+		UILocales:  q.UILocales,
+		FormAction: endpoint.FormAction(q.RedirectURI),
+	}, nil
+}
+
+// showConsent shows the consent prompt for a session's user.
+func (e *Endpoint) showConsent(w http.ResponseWriter, r *http.Request, q *request, c client.Client, s session.Session) error {
+	v, err := e.consents.prompt(r.Context(), q, c, s, login.ID(grant.NewID()))
+	if err != nil {
+		return err
+	}
+	e.pages.Consent(w, r, v)
+	return nil
+}
+
+// decideConsent takes the user's decision.
+func (e *Endpoint) decideConsent(w http.ResponseWriter, r *http.Request, in endpoint.Parameters) error {
+	q, c, s, err := e.openConsent(r, in.Get("request"))
+	if err != nil {
+		return err
+	}
+	switch in.Get("decision") {
+	case "allow":
+		resp, err := e.allow(r.Context(), q, c, s)
+		if errors.Is(err, login.ErrState) {
+			return endpoint.Refuse(endpoint.ErrorFinished, http.StatusGone, "the code was used, or the session has ended").In(q.Request.UILocales)
+		}
+		if err != nil {
+			return err
+		}
+		resp.Write(w, r, e.pages)
+		return nil
+	case "deny":
+		e.consents.audit.LogAttrs(r.Context(), slog.LevelInfo, "consent.denied", slog.String("sub", s.Sub), slog.String("client", c.ID))
+		e.responses.refusal(q.Request, accessDenied("the person did not allow it")).Write(w, r, e.pages)
+		return nil
+	case "another":
+		v, err := e.form.view(r.Context(), q.Request, c, "", e.addr.Network(r))
+		if err != nil {
+			return err
+		}
+		e.pages.SignIn(w, r, v)
+		return nil
+	}
+	return badRequest("decision is not one of allow, deny, another")
+}
+
+// openConsent opens the sealed prompt that a user decides on, and checks that it
+// is theirs. An error is an *endpoint.PageError or an internal one.
+func (e *Endpoint) openConsent(r *http.Request, sealed string) (*consentRequest, client.Client, session.Session, error) {
+	var c client.Client
+	var s session.Session
+	q := new(consentRequest)
+	if err := endpoint.Unseal(e.consents.master, purposeConsent, sealed, q); err != nil {
+		return q, c, s, err
+	}
+	refuse := func(kind endpoint.ErrorKind, status int, detail string) error {
+		return endpoint.Refuse(kind, status, "%s", detail).In(q.Request.UILocales)
+	}
+	if time.Now().Unix() >= q.Until {
+		return q, c, s, refuse(endpoint.ErrorRequestExpired, http.StatusBadRequest, "the prompt was open for too long")
+	}
+	c, err := e.clients.again(r.Context(), q.Request)
+	if errors.Is(err, endpoint.ErrBadRequest) {
+		return q, c, s, refuse(endpoint.ErrorBadRequest, http.StatusBadRequest, "the client may not have the response any more")
+	}
+	if err != nil {
+		return q, c, s, err
+	}
+	s, here, err := e.sessions.current(r.Context(), e.cookies.Session(r))
+	switch {
+	case err != nil:
+		return q, c, s, err
+	case !here:
+		return q, c, s, refuse(endpoint.ErrorRequestExpired, http.StatusBadRequest, "there is no session any more")
+	case s.Sub != q.Sub || s.AuthTime.UnixNano() < q.AuthTime:
+		return q, c, s, refuse(endpoint.ErrorNotYourBrowser, http.StatusForbidden, "another user was asked")
+	}
+	return q, c, s, nil
+}
+
+// allow keeps the consent and makes the code that it buys: one commit. Repeated,
+// it gives the same code as long as that is unused, and login.ErrState after that.
+func (e *Endpoint) allow(ctx context.Context, q *consentRequest, c client.Client, s session.Session) (Response, error) {
+	now := time.Now()
+	text := derived(e.consents.master, purposeCode, q.Ticket, 32)
+	code := e.codes.code(q.Request, s, grant.Hash(text), derived(e.consents.master, purposeGrant, q.Ticket, 16), now)
+	err := e.consents.store.Allow(ctx, s.Sub, q.Request.ClientID, code, func(known *consent.Consent) consent.Consent {
+		if known != nil && c.Follows(known.LastUsed) {
+			known = nil
+		}
+		return consent.Widen(known, s.Sub, q.Request.ClientID, q.Request.Scopes, now)
+	})
+	switch {
+	case errors.Is(err, grant.ErrExists):
+		return e.sameResponse(ctx, q.Request, q.Ticket)
+	case errors.Is(err, session.ErrNotFound): // it has ended meanwhile
+		return Response{}, login.ErrState
+	case err != nil:
+		return Response{}, err
+	}
+	e.consents.audit.LogAttrs(ctx, slog.LevelInfo, "consent.given", slog.String("sub", s.Sub), slog.String("sid", s.ID),
+		slog.String("client", q.Request.ClientID), slog.String("scope", strings.Join(q.Request.Scopes, " ")))
+	return e.responses.code(q.Request, text), nil
+}
+
+// sameResponse repeats the response with the code of a ticket, if that is unused:
+// login.ErrState if it was used, grant.ErrNotFound if there is none.
+func (r *room) sameResponse(ctx context.Context, q *request, ticket login.ID) (Response, error) {
+	code := derived(r.consents.master, purposeCode, ticket, 32)
+	unused, err := r.codes.unused(ctx, code)
+	switch {
+	case err != nil:
+		return Response{}, err
+	case !unused:
+		return Response{}, login.ErrState
+	}
+	return r.responses.code(q, code), nil
+}

@@ -1,0 +1,99 @@
+package authorize
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"calleridp/provider/client"
+	"calleridp/provider/session"
+	"calleridp/provider/subject"
+
+	"github.com/zitadel/oidc/v3/pkg/oidc"
+)
+
+// outcome is how the endpoint goes on with a valid request. A refusal is an error
+// instead.
+type outcome int
+
+const (
+	showSignIn outcome = iota // no session serves the request
+	askConsent                // one does, and the user has to consent first
+	issueCode                 // one does
+)
+
+// decision is the outcome, with the session that serves the request.
+type decision struct {
+	outcome outcome
+	session session.Session
+}
+
+// decide decides what a browser with this session cookie gets. An *oidc.Error is
+// for the client: prompt=none shows no page (OpenID Connect Core §3.1.2.6).
+func (e *Endpoint) decide(ctx context.Context, q *request, c client.Client, cookie string) (decision, error) {
+	s, ok, err := e.sessions.serving(ctx, q, c, cookie)
+	if err != nil {
+		return decision{}, err
+	}
+	if !ok {
+		if q.Prompt.None {
+			return decision{}, loginRequired("nobody is signed in here who could be returned without asking")
+		}
+		return decision{outcome: showSignIn}, nil
+	}
+	needed, err := e.consents.needed(ctx, q, c, s.Sub)
+	switch {
+	case err != nil:
+		return decision{}, err
+	case needed && q.Prompt.None:
+		refusal := oidc.Error{ErrorType: "consent_required"} // OpenID Connect Core §3.1.2.6
+		return decision{}, refusal.WithDescription("the person has not allowed this yet")
+	case needed:
+		return decision{outcome: askConsent, session: s}, nil
+	}
+	return decision{outcome: issueCode, session: s}, nil
+}
+
+func loginRequired(description string) *oidc.Error {
+	return oidc.ErrLoginRequired().WithDescription("%s", description)
+}
+
+// sessions finds the browser's session.
+type sessions struct {
+	store  session.Store
+	people subject.Store
+	hints  hints
+}
+
+// current returns the live session of a cookie.
+func (ss sessions) current(ctx context.Context, cookie string) (session.Session, bool, error) {
+	return session.Current(ctx, ss.store, cookie)
+}
+
+// serving returns the session if it serves the request without another push.
+func (ss sessions) serving(ctx context.Context, q *request, c client.Client, cookie string) (session.Session, bool, error) {
+	if q.Prompt.SignIn {
+		return session.Session{}, false, nil
+	}
+	s, ok, err := ss.current(ctx, cookie)
+	if err != nil || !ok {
+		return session.Session{}, false, err
+	}
+	if bound, bounded := q.maxAge(); bounded && !s.Fresh(bound, time.Now()) {
+		return session.Session{}, false, nil
+	}
+	if !ss.expected(q, c, s.Sub) {
+		return session.Session{}, false, nil
+	}
+	_, err = ss.people.Person(ctx, s.Sub)
+	if errors.Is(err, subject.ErrNotFound) {
+		return session.Session{}, false, nil
+	}
+	return s, err == nil, err
+}
+
+// expected reports whether the user is the one that the request expects
+// (id_token_hint).
+func (ss sessions) expected(q *request, c client.Client, sub string) bool {
+	return q.HintSub == "" || q.HintSub == ss.hints.Subject(c, sub)
+}

@@ -1,0 +1,128 @@
+package authorize
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"calleridp/keys"
+	"calleridp/provider/consent"
+	"calleridp/provider/endpoint"
+	"calleridp/provider/grant"
+	"calleridp/provider/idtoken"
+	"calleridp/provider/login"
+	"calleridp/provider/session"
+	"calleridp/provider/subject"
+	"calleridp/truecaller"
+)
+
+// Attempts moves sign-in attempts. *login.Engine is one.
+type Attempts interface {
+	Start(ctx context.Context, s login.Start) (login.Attempt, error)
+	StartOneTap(ctx context.Context, s login.StartOneTap) (login.Attempt, error)
+	Get(ctx context.Context, id login.ID, browser string) (login.Attempt, error)
+	Finish(ctx context.Context, id login.ID, browser, replaces string, step func(login.Attempt) (session.Session, grant.Code, error)) (login.Attempt, error)
+	Cancel(ctx context.Context, id login.ID, browser string) error
+	Abandon(ctx context.Context, id login.ID, browser string, why login.Reason) error
+	Watch(id login.ID, browser string) login.Watcher
+	AgainAt(a login.Attempt) time.Time
+	NetworkTries(ctx context.Context, network string, solved bool) (login.Tries, error)
+}
+
+// Flow is what the pages' handlers may do with a sign-in. It holds no state: the
+// sealed request and the stored attempt are the only memory of a sign-in.
+type Flow struct {
+	*room
+	attempts Attempts
+	master   *keys.Master
+	lifetime Lifetimes
+	country  func(network string) string
+	audit    *slog.Logger
+}
+
+// Lifetimes are how long things are valid. Each is required.
+type Lifetimes struct {
+	Request time.Duration // a page whose form holds a sealed request, from opening to sending
+	Code    time.Duration
+	Session time.Duration // a signed-in browser
+}
+
+// Config is what the room needs. Everything is required unless it says so.
+type Config struct {
+	Issuer    string
+	Browser   *endpoint.Browser
+	Pages     Pages
+	Cookies   endpoint.Cookies
+	Addr      endpoint.ClientAddr
+	Master    *keys.Master
+	Tokens    *idtoken.Issuer
+	Attempts  Attempts
+	Clients   Clients
+	Grants    grant.Store
+	Sessions  session.Store
+	People    subject.Store
+	Consents  consent.Store
+	Apps      truecaller.Apps
+	Lifetimes Lifetimes
+
+	Region    string   // default region of phone numbers, ISO 3166-1 alpha-2; "" for none
+	Countries []string // regions that the list of countries starts with; may be empty
+	// Country returns the country of a network, as limit.NetworkOf writes it: ISO
+	// 3166-1 alpha-2, "" for unknown. nil: all are unknown.
+	Country func(network string) string
+
+	Challenge     ChallengeMode // "": never
+	ChallengeBits int           // difficulty, in leading zero bits; 0: 18
+
+	Audit *slog.Logger
+}
+
+// New returns the authorization endpoint, and the Flow of the pages.
+func New(cfg Config) (*Endpoint, *Flow, error) {
+	switch {
+	case cfg.Attempts == nil || cfg.Pages == nil || cfg.Clients == nil:
+		return nil, nil, errors.New("authorize: Attempts, Pages and Clients are required")
+	case cfg.Grants == nil || cfg.Sessions == nil || cfg.People == nil || cfg.Consents == nil:
+		return nil, nil, errors.New("authorize: Grants, Sessions, People and Consents are required")
+	}
+	if _, err := cfg.Apps.Of(""); err != nil {
+		return nil, nil, fmt.Errorf("provider: %w", err)
+	}
+	challenges, err := newChallenges(cfg.Challenge, cfg.ChallengeBits, cfg.Master, cfg.Attempts)
+	if err != nil {
+		return nil, nil, err
+	}
+	clients := clients{registry: cfg.Clients, apps: cfg.Apps}
+	r := &room{
+		browser:   cfg.Browser,
+		pages:     cfg.Pages,
+		cookies:   cfg.Cookies,
+		addr:      cfg.Addr,
+		clients:   clients,
+		hints:     cfg.Tokens,
+		sessions:  sessions{store: cfg.Sessions, people: cfg.People, hints: cfg.Tokens},
+		responses: responses{issuer: cfg.Issuer},
+		codes:     codes{store: cfg.Grants, lifetime: cfg.Lifetimes.Code, audit: cfg.Audit},
+		consents:  consents{store: cfg.Consents, people: cfg.People, master: cfg.Master, lifetime: cfg.Lifetimes.Request, audit: cfg.Audit},
+		form: signInForm{
+			sealer:     sealer{master: cfg.Master, lifetime: cfg.Lifetimes.Request},
+			clients:    clients,
+			links:      links{master: cfg.Master},
+			challenges: challenges,
+			tries:      cfg.Attempts,
+			region:     cfg.Region,
+			countries:  cfg.Countries,
+		},
+	}
+	flow := &Flow{
+		room:     r,
+		attempts: cfg.Attempts,
+		master:   cfg.Master,
+		lifetime: cfg.Lifetimes,
+		country:  cfg.Country,
+		audit:    cfg.Audit,
+	}
+	return &Endpoint{room: r}, flow, nil
+}

@@ -1,0 +1,152 @@
+package authorize
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"calleridp/keys"
+	"calleridp/provider/client"
+	"calleridp/provider/endpoint"
+	"calleridp/provider/limit"
+	"calleridp/provider/login"
+	"calleridp/truecaller"
+)
+
+// One-tap (docs/truecaller.md section 2): the page carries a link that opens
+// Truecaller on the same Android phone. Showing the page stores nothing (invariant
+// 1), so the link's nonce travels sealed beside it; the click that opens the link
+// also posts it here, and only then is there an attempt.
+
+const purposeNonce keys.Purpose = "one-tap-nonce"
+
+// sealedNonce is a nonce for one client's request at one Truecaller app.
+type sealedNonce struct {
+	Nonce    string `json:"n"` // 32 random bytes as base64url
+	ClientID string `json:"c"`
+	App      string `json:"a"`
+	Until    int64  `json:"e"` // seconds since 1970
+}
+
+// links makes one-tap links.
+type links struct{ master *keys.Master }
+
+// sealed returns an unused link, with its nonce sealed for the form; nil where
+// the app offers none.
+func (ls links) sealed(c client.Client, app truecaller.App, until int64) (*OneTapView, error) {
+	if app.OneTap == nil {
+		return nil, nil
+	}
+	nonce := endpoint.NewSecret()
+	box, err := endpoint.Seal(ls.master, purposeNonce, sealedNonce{Nonce: nonce, ClientID: c.ID, App: app.ID, Until: until})
+	if err != nil {
+		return nil, err
+	}
+	link, err := linkFor(c, app, nonce)
+	if err != nil {
+		return nil, err
+	}
+	return &OneTapView{Nonce: box, Link: link}, nil
+}
+
+// open returns the nonce of a form, if it was made here for this client and app
+// and has not expired.
+func (ls links) open(sealed string, c client.Client, app truecaller.App) (nonce string, err error) {
+	var given sealedNonce
+	if err := endpoint.Unseal(ls.master, purposeNonce, sealed, &given); err != nil {
+		return "", err
+	}
+	if given.ClientID != c.ID || given.App != app.ID || app.OneTap == nil {
+		return "", endpoint.ErrBadRequest
+	}
+	if time.Now().Unix() >= given.Until {
+		return "", endpoint.ErrRequestExpired
+	}
+	return given.Nonce, nil
+}
+
+// linkFor returns a function that makes the link in the language of the page.
+// Where the app names no privacy page and terms, the client's own are shown.
+func linkFor(c client.Client, app truecaller.App, nonce string) (func(lang string) string, error) {
+	dialog := *app.OneTap
+	if dialog.PrivacyURL == "" {
+		dialog.PrivacyURL = c.PolicyURI
+	}
+	if dialog.TermsURL == "" {
+		dialog.TermsURL = c.TOSURI
+	}
+	if len(dialog.Mistakes()) > 0 { // the client's are not fit for a link
+		dialog = *app.OneTap
+	}
+	app.OneTap = &dialog
+	if _, err := app.DeepLink(nonce, "en"); err != nil {
+		return nil, err
+	}
+	return func(lang string) string {
+		link, _ := app.DeepLink(nonce, lang) // a language is no reason to fail
+		return link
+	}, nil
+}
+
+// StartOneTap starts an attempt whose link the browser opens. Repeated while that
+// attempt is live it returns the same one, and afterwards another one, with
+// another link. Its errors are those of Submit.
+func (f *Flow) StartOneTap(ctx context.Context, s OneTapSubmission) (OneTapStarted, error) {
+	q, c, err := f.form.submitted(ctx, s.Request)
+	if err != nil {
+		return OneTapStarted{}, err
+	}
+	app, err := f.clients.app(c)
+	if err != nil {
+		return OneTapStarted{}, err
+	}
+	nonce, err := f.form.links.open(s.Nonce, c, app)
+	if err != nil {
+		return OneTapStarted{}, err
+	}
+	kept, err := f.keep(q, s.UserAgent, s.Network)
+	if err != nil {
+		return OneTapStarted{}, err
+	}
+	start := login.StartOneTap{
+		Nonce:    nonce,
+		App:      app.ID,
+		ClientID: c.ID,
+		Browser:  s.Browser,
+		Network:  s.Network,
+		Request:  kept,
+	}
+	a, err := f.attempts.StartOneTap(ctx, start)
+	used := errors.Is(err, login.ErrState)
+	if used {
+		// The page's nonce was used before: the user has come back to the page. The
+		// waiting page has the link with the new nonce.
+		start.Nonce = endpoint.NewSecret()
+		a, err = f.attempts.StartOneTap(ctx, start)
+	}
+	if exceeded, ok := errors.AsType[*limit.Exceeded](err); ok {
+		problem := problemOf(exceeded)
+		if exceeded.Reserved { // a link has no challenge to solve
+			problem.Kind = Limited
+		}
+		return OneTapStarted{}, f.form.refused(ctx, q, c, "", s.Network, problem)
+	}
+	if err != nil {
+		return OneTapStarted{}, err
+	}
+	return OneTapStarted{Attempt: a.ID, OtherLink: used}, nil
+}
+
+// NewOneTap returns another link for the sealed request of a page that is still
+// open, because a nonce is good for one attempt. nil where there is none.
+func (f *Flow) NewOneTap(ctx context.Context, request string) (*OneTapView, error) {
+	q, c, err := f.form.submitted(ctx, request)
+	if err != nil {
+		return nil, err
+	}
+	app, err := f.clients.app(c)
+	if err != nil {
+		return nil, err
+	}
+	return f.form.links.sealed(c, app, q.Until)
+}

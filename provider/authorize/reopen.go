@@ -1,0 +1,46 @@
+package authorize
+
+import (
+	"net/http"
+	"strings"
+
+	"calleridp/provider/endpoint"
+	"calleridp/truecaller/phone"
+)
+
+// ReopenSignIn shows the sign-in page of a sealed request once more:
+// endpoint.ErrBadRequest when the request is not that of a sign-in page. It
+// changes nothing.
+func (e *Endpoint) ReopenSignIn(w http.ResponseWriter, r *http.Request, page Reopening) error {
+	q, c, err := e.form.submitted(r.Context(), page.Request)
+	if err != nil {
+		return err
+	}
+	v, err := e.form.view(r.Context(), q, c, page.Phone, page.Network)
+	if err != nil {
+		return err
+	}
+	if region := strings.ToUpper(page.Region); phone.IsRegion(region) {
+		v.Region = region
+	}
+	v.Problem = page.Problem
+	e.pages.SignIn(w, r, v)
+	return nil
+}
+
+// ReopenConsent does the same for a consent prompt.
+func (e *Endpoint) ReopenConsent(w http.ResponseWriter, r *http.Request, sealed string) error {
+	if err := endpoint.Unseal(e.consents.master, purposeConsent, sealed, new(consentRequest)); err != nil {
+		return err
+	}
+	q, c, s, err := e.openConsent(r, sealed)
+	if err != nil {
+		return err
+	}
+	v, err := e.consents.prompt(r.Context(), q.Request, c, s, q.Ticket)
+	if err != nil {
+		return err
+	}
+	e.pages.Consent(w, r, v)
+	return nil
+}

@@ -1,0 +1,88 @@
+package authorize
+
+import (
+	"context"
+	"time"
+
+	"calleridp/keys"
+	"calleridp/provider/client"
+	"calleridp/provider/endpoint"
+	"calleridp/provider/session"
+)
+
+// request is a validated authorization request (OpenID Connect Core §3.1.2.1). It
+// travels sealed in the sign-in form, and is kept in the attempt that it starts:
+// nothing is stored for it before (invariant 1).
+type request struct {
+	ClientID    string   `json:"c"`
+	RedirectURI string   `json:"u"`
+	Mode        mode     `json:"f,omitempty"`
+	Scopes      []string `json:"s"`
+	State       string   `json:"st,omitempty"`
+	Nonce       string   `json:"n,omitempty"`
+	Challenge   string   `json:"p,omitempty"` // PKCE S256; "" for a client excused from it
+	MaxAge      *int64   `json:"m,omitempty"` // seconds; nil for no bound
+	Prompt      prompt   `json:"r,omitzero"`
+	HintSub     string   `json:"h,omitempty"` // sub of the id_token_hint
+	UILocales   []string `json:"l,omitempty"`
+	LoginHint   string   `json:"-"` // often a phone number: never sealed
+	From        *origin  `json:"o,omitempty"`
+
+	// Until is when the sign-in page expires, in seconds since 1970.
+	Until int64 `json:"e"`
+}
+
+// origin is what is remembered for the session of the browser that submitted a
+// request. It is nil until then.
+type origin struct {
+	Device  session.Device `json:"d"`
+	Country string         `json:"c,omitempty"` // ISO 3166-1 alpha-2
+}
+
+// forAccount reports whether the request is that of the account page.
+func (q *request) forAccount() bool { return q.ClientID == endpoint.AccountClientID }
+
+// maxAge returns the bound on the age of the sign-in, if there is one.
+func (q *request) maxAge() (bound time.Duration, bounded bool) {
+	if q.MaxAge == nil {
+		return 0, false
+	}
+	return time.Duration(*q.MaxAge) * time.Second, true
+}
+
+const purposeRequest keys.Purpose = "authorization-request"
+
+// sealer seals requests into forms and opens them again.
+type sealer struct {
+	master   *keys.Master
+	lifetime time.Duration // of a page, from opening to sending
+}
+
+// seal gives the request a lifetime from now on and seals it.
+func (s sealer) seal(q *request) (string, error) {
+	q.Until = time.Now().Add(s.lifetime).Unix()
+	return endpoint.Seal(s.master, purposeRequest, q)
+}
+
+// open opens the sealed request of a form: endpoint.ErrBadRequest when it is not
+// one, endpoint.ErrRequestExpired when it is too old.
+func (s sealer) open(sealed string) (*request, error) {
+	q := new(request)
+	if err := endpoint.Unseal(s.master, purposeRequest, sealed, q); err != nil {
+		return nil, err
+	}
+	if time.Now().Unix() >= q.Until {
+		return nil, endpoint.ErrRequestExpired
+	}
+	return q, nil
+}
+
+// submitted opens the sealed request of a form, and finds its client once more.
+func (f signInForm) submitted(ctx context.Context, sealed string) (*request, client.Client, error) {
+	q, err := f.sealer.open(sealed)
+	if err != nil {
+		return nil, client.Client{}, err
+	}
+	c, err := f.clients.again(ctx, q)
+	return q, c, err
+}

@@ -1,0 +1,111 @@
+package authorize
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+
+	"calleridp/provider/client"
+	"calleridp/provider/endpoint"
+	"calleridp/truecaller"
+)
+
+// clients finds the client of a request.
+type clients struct {
+	registry Clients
+	apps     truecaller.Apps
+}
+
+// resolve finds the client and matches its redirect URI. While either is in
+// doubt the browser is sent nowhere (RFC 6749 §4.1.2.1), so the error is an
+// *endpoint.PageError or an internal one.
+func (cs clients) resolve(ctx context.Context, in endpoint.Parameters) (c client.Client, redirectURI string, err error) {
+	locales := in.UILocales()
+	if in.Repeated("client_id") || in.Repeated("redirect_uri") {
+		return c, "", badRequest("client_id or redirect_uri is given more than once (RFC 6749 §3.1)").In(locales)
+	}
+	id := in.Get("client_id")
+	if id == "" {
+		return c, "", badRequest("client_id is missing").In(locales)
+	}
+	c, err = cs.registry.Client(ctx, id)
+	if errors.Is(err, client.ErrNotFound) {
+		return c, "", endpoint.Refuse(endpoint.ErrorUnknownClient, http.StatusBadRequest,
+			"no client is registered with client_id %q", endpoint.Clip(id)).In(locales)
+	}
+	if err != nil {
+		return c, "", err
+	}
+	uri := in.Get("redirect_uri")
+	if !c.RedirectAllowed(uri) {
+		return c, "", endpoint.Refuse(endpoint.ErrorRedirectURI, http.StatusBadRequest, "%s", redirectDetail(c, uri)).In(locales)
+	}
+	return c, uri, nil
+}
+
+func badRequest(detail string) *endpoint.PageError {
+	return endpoint.Refuse(endpoint.ErrorBadRequest, http.StatusBadRequest, "%s", detail)
+}
+
+// redirectDetail tells a developer what is different about a redirect URI.
+func redirectDetail(c client.Client, uri string) string {
+	nearest := c.NearestRedirect(uri)
+	switch {
+	case len(c.RedirectURIs) == 0:
+		return fmt.Sprintf("no redirect_uri is registered for %s, so that nobody can sign in through a browser", c.ID)
+	case uri == "":
+		return fmt.Sprintf("redirect_uri is missing; registered for %s is %q", c.ID, nearest)
+	case uri == nearest+"/" || uri+"/" == nearest:
+		return fmt.Sprintf("redirect_uri is %q; the nearest registered for %s is %q: they differ in the slash at the end", endpoint.Clip(uri), c.ID, nearest)
+	}
+	return fmt.Sprintf("redirect_uri is %q; the nearest registered for %s is %q; they are compared byte by byte", endpoint.Clip(uri), c.ID, nearest)
+}
+
+// again finds the client of a sealed request once more, because the registration
+// may have changed since: endpoint.ErrBadRequest when the client may not have the
+// response any more.
+func (cs clients) again(ctx context.Context, q *request) (client.Client, error) {
+	if q.forAccount() {
+		return cs.account(), nil
+	}
+	c, err := cs.registry.Client(ctx, q.ClientID)
+	if errors.Is(err, client.ErrNotFound) {
+		return client.Client{}, endpoint.ErrBadRequest
+	}
+	if err != nil {
+		return client.Client{}, err
+	}
+	if !c.RedirectAllowed(q.RedirectURI) {
+		return client.Client{}, endpoint.ErrBadRequest
+	}
+	return c, nil
+}
+
+// app returns the Truecaller app through which the client's users are asked.
+func (cs clients) app(c client.Client) (truecaller.App, error) {
+	app, err := cs.apps.Of(c.TruecallerApp)
+	if err != nil {
+		return truecaller.App{}, fmt.Errorf("provider: client %q: %w", c.ID, err)
+	}
+	return app, nil
+}
+
+// account returns the client that stands for the account page: it uses the
+// default Truecaller app, or the first other one if that serves native
+// applications alone.
+func (cs clients) account() client.Client {
+	c := client.Client{ID: endpoint.AccountClientID, TruecallerApp: cs.apps.Default}
+	if !cs.apps.ByID[cs.apps.Default].NativeOnly() {
+		return c
+	}
+	for _, id := range slices.Sorted(maps.Keys(cs.apps.ByID)) {
+		if !cs.apps.ByID[id].NativeOnly() {
+			c.TruecallerApp = id
+			break
+		}
+	}
+	return c
+}

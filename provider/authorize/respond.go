@@ -1,0 +1,85 @@
+package authorize
+
+import (
+	"net/http"
+
+	"calleridp/provider/endpoint"
+	"calleridp/provider/session"
+
+	"github.com/zitadel/oidc/v3/pkg/oidc"
+)
+
+// Response is an authorization response on its way to the client: by redirect or
+// by form post.
+type Response struct {
+	RedirectURI string
+	Params      []endpoint.Parameter
+	FormPost    bool
+}
+
+// FormPoster draws the page of the form_post response mode (OAuth 2.0 Form Post
+// Response Mode §2).
+type FormPoster interface {
+	FormPost(w http.ResponseWriter, r *http.Request, action string, fields []endpoint.Parameter)
+}
+
+// Write sends the response.
+func (resp Response) Write(w http.ResponseWriter, r *http.Request, pages FormPoster) {
+	if resp.FormPost {
+		endpoint.NoStore(w)
+		w.Header().Set("Referrer-Policy", "no-referrer")
+		pages.FormPost(w, r, resp.RedirectURI, resp.Params)
+		return
+	}
+	endpoint.Redirect(w, resp.URL())
+}
+
+// URL returns the redirect's address.
+func (resp Response) URL() string { return endpoint.WithParameters(resp.RedirectURI, resp.Params...) }
+
+// responses makes authorization responses.
+type responses struct{ issuer string }
+
+// code is the successful response (RFC 6749 §4.1.2). The account page gets none:
+// its sign-in ends at its own page.
+func (rs responses) code(q *request, code string) Response {
+	if q.forAccount() {
+		return rs.signedIn(q)
+	}
+	return rs.to(q, endpoint.Parameter{Name: "code", Value: code})
+}
+
+// signedIn ends a sign-in to the account page.
+func (responses) signedIn(q *request) Response { return Response{RedirectURI: q.RedirectURI} }
+
+// refusal is the error response (RFC 6749 §4.1.2.1, OpenID Connect Core
+// §3.1.2.6). Its description is for the client's developer.
+func (rs responses) refusal(q *request, e *oidc.Error) Response {
+	if q.forAccount() {
+		return Response{RedirectURI: endpoint.PathAccount}
+	}
+	return rs.to(q,
+		endpoint.Parameter{Name: "error", Value: string(e.ErrorType)},
+		endpoint.Parameter{Name: "error_description", Value: e.Description})
+}
+
+// to adds what every response carries: state as it came, and iss, on success and
+// on error (RFC 9207 §2).
+func (rs responses) to(q *request, params ...endpoint.Parameter) Response {
+	if q.State != "" {
+		params = append(params, endpoint.Parameter{Name: "state", Value: q.State})
+	}
+	params = append(params, endpoint.Parameter{Name: "iss", Value: rs.issuer})
+	return Response{RedirectURI: q.RedirectURI, Params: params, FormPost: q.Mode == modeFormPost}
+}
+
+// respondWithCode makes a code for the session's user and sends it: one commit,
+// no push.
+func (e *Endpoint) respondWithCode(w http.ResponseWriter, r *http.Request, q *request, s session.Session) error {
+	code, err := e.codes.create(r.Context(), q, s)
+	if err != nil {
+		return err
+	}
+	e.responses.code(q, code).Write(w, r, e.pages)
+	return nil
+}

@@ -1,0 +1,137 @@
+package authorize
+
+import (
+	"context"
+
+	"calleridp/provider/client"
+	"calleridp/provider/endpoint"
+	"calleridp/provider/login"
+	"calleridp/truecaller/phone"
+)
+
+// signInForm makes the sign-in page of a request.
+type signInForm struct {
+	sealer     sealer
+	clients    clients
+	links      links
+	challenges challenges
+	tries      triesLeft
+
+	region    string   // for phone numbers, ISO 3166-1 alpha-2; "" for none
+	countries []string // regions that the list of countries starts with
+}
+
+// triesLeft knows what the rate limits of a network have left. *login.Engine
+// does.
+type triesLeft interface {
+	NetworkTries(ctx context.Context, network string, solved bool) (login.Tries, error)
+}
+
+// view returns the sign-in page for a request that comes from network. typed is
+// what its number field starts with. The page expires; showing it stores nothing
+// (invariant 1).
+func (f signInForm) view(ctx context.Context, q *request, c client.Client, typed, network string) (SignInView, error) {
+	sealed, err := f.sealer.seal(q)
+	if err != nil {
+		return SignInView{}, err
+	}
+	app, err := f.clients.app(c)
+	if err != nil {
+		return SignInView{}, err
+	}
+	oneTap, err := f.links.sealed(c, app, q.Until)
+	if err != nil {
+		return SignInView{}, err
+	}
+	// Where no number can be typed, solving a challenge opens no reserve.
+	tries, err := f.tries.NetworkTries(ctx, network, !app.WithoutPush)
+	if err != nil {
+		return SignInView{}, err
+	}
+	var challenge *ChallengeView
+	if !app.WithoutPush {
+		if challenge, err = f.challenges.forNetwork(ctx, network, q.Until); err != nil {
+			return SignInView{}, err
+		}
+	}
+	return SignInView{
+		Client:      viewOf(c),
+		App:         app.Name,
+		Request:     sealed,
+		Phone:       typed,
+		Region:      f.regionOf(typed, c),
+		Countries:   f.countriesOf(c),
+		UILocales:   q.UILocales,
+		FormAction:  endpoint.FormAction(q.RedirectURI),
+		Tries:       fewLeft(tries),
+		Challenge:   challenge,
+		WithoutPush: app.WithoutPush,
+		OneTap:      oneTap,
+	}, nil
+}
+
+// viewOf is endpoint.ViewOf, which knows nothing of the account page's client.
+func viewOf(c client.Client) endpoint.ClientView {
+	if c.ID == endpoint.AccountClientID {
+		return endpoint.ClientView{Own: true}
+	}
+	return endpoint.ViewOf(c)
+}
+
+// refused returns the refusal that shows the sign-in page again.
+func (f signInForm) refused(ctx context.Context, q *request, c client.Client, typed, network string, problem Problem) error {
+	v, err := f.view(ctx, q, c, typed, network)
+	if err != nil {
+		return err
+	}
+	v.Problem = &problem
+	return &Refusal{Problem: problem, View: v}
+}
+
+// prefill returns what the number field starts with: the login_hint, if it is a
+// number. It is untrusted, and nothing is sent because of it.
+func (f signInForm) prefill(q *request, c client.Client) string {
+	if _, err := phone.Parse(q.LoginHint, f.defaultRegion(c)); err != nil {
+		return ""
+	}
+	return q.LoginHint
+}
+
+// defaultRegion returns the country in which a number without a country code is
+// read.
+func (f signInForm) defaultRegion(c client.Client) string {
+	if c.Region != "" {
+		return c.Region
+	}
+	return f.region
+}
+
+// regionOf returns the country of the number that the page starts with, else the
+// default region.
+func (f signInForm) regionOf(typed string, c client.Client) string {
+	region := f.defaultRegion(c)
+	if n, err := phone.Parse(typed, region); err == nil && n.Region() != "" {
+		return n.Region()
+	}
+	return region
+}
+
+// countriesOf returns the countries from which most of the client's users come.
+func (f signInForm) countriesOf(c client.Client) []string {
+	if len(c.Countries) > 0 {
+		return c.Countries
+	}
+	return f.countries
+}
+
+// few is the number of tries from which on a page says how many are left.
+const few = 3
+
+// fewLeft returns what a page says of the tries that are left: nil while there
+// are plenty.
+func fewLeft(t login.Tries) *login.Tries {
+	if t.Left > few || t.Next.IsZero() {
+		return nil
+	}
+	return &t
+}

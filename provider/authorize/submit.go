@@ -1,0 +1,146 @@
+package authorize
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"strings"
+	"time"
+
+	"calleridp/provider/client"
+	"calleridp/provider/endpoint"
+	"calleridp/provider/limit"
+	"calleridp/provider/login"
+	"calleridp/provider/session"
+	"calleridp/truecaller"
+	"calleridp/truecaller/phone"
+)
+
+// Submit starts an attempt for a submitted number and asks Truecaller to push. A
+// *Refusal shows the page again with what was typed;
+// endpoint.ErrRequestExpired and endpoint.ErrBadRequest are error pages.
+func (f *Flow) Submit(ctx context.Context, s Submission) (login.ID, error) {
+	q, c, err := f.form.submitted(ctx, s.Request)
+	if err != nil {
+		return "", err
+	}
+	app, err := f.clients.app(c)
+	if err != nil {
+		return "", err
+	}
+	if app.WithoutPush {
+		return "", endpoint.ErrBadRequest // its page has no number field
+	}
+	region := strings.ToUpper(s.Region)
+	if !phone.IsRegion(region) {
+		region = f.form.defaultRegion(c)
+	}
+	refused := func(problem Problem, typed string) error {
+		err := f.form.refused(ctx, q, c, typed, s.Network, problem)
+		if refusal, ok := errors.AsType[*Refusal](err); ok {
+			refusal.View.Region = region
+		}
+		return err
+	}
+
+	number, err := phone.Parse(s.Phone, region)
+	if mistake, ok := errors.AsType[*phone.ParseError](err); ok {
+		return "", refused(Problem{Kind: ProblemKind(mistake.Kind)}, s.Phone)
+	}
+	if err != nil {
+		return "", err
+	}
+	if s.Guessed && isNational(s.Phone) {
+		// The same digits may be a stranger's number in another country.
+		return "", confirm(refused(Problem{Kind: PhoneConfirm}, s.Phone), number)
+	}
+	solved, unsolved := f.form.challenges.solved(s, time.Now())
+	if unsolved != nil && f.form.challenges.mode == ChallengeAlways {
+		f.audit.LogAttrs(ctx, slog.LevelInfo, "challenge.unsolved",
+			slog.String("client", c.ID), slog.String("network", s.Network), slog.Any("error", unsolved))
+		return "", refused(Problem{Kind: Unsolved}, s.Phone)
+	}
+
+	kept, err := f.keep(q, s.UserAgent, s.Network)
+	if err != nil {
+		return "", err
+	}
+	a, err := f.attempts.Start(ctx, login.Start{
+		Number:   number,
+		App:      app.ID,
+		ClientID: c.ID,
+		Browser:  s.Browser,
+		Network:  s.Network,
+		Solved:   solved,
+		Request:  kept,
+	})
+	if exceeded, ok := errors.AsType[*limit.Exceeded](err); ok {
+		return "", refused(problemOf(exceeded), s.Phone)
+	}
+	if down, ok := errors.AsType[*truecaller.Unavailable](err); ok {
+		return "", refused(Problem{Kind: Unavailable, RetryAt: down.RetryAt}, s.Phone)
+	}
+	return a.ID, err
+}
+
+// confirm fills the number into the page in international form, so that the user
+// sees in which country it was read.
+func confirm(err error, number phone.Number) error {
+	if refusal, ok := errors.AsType[*Refusal](err); ok {
+		refusal.View.Phone = number.International()
+	}
+	return err
+}
+
+// keep returns a submitted request as its attempt keeps it, with the browser that
+// submitted it.
+func (f *Flow) keep(q *request, userAgent, network string) ([]byte, error) {
+	q.From = &origin{Device: session.DeviceOf(userAgent)}
+	if f.country != nil {
+		q.From.Country = f.country(network)
+	}
+	return json.Marshal(q)
+}
+
+// isNational reports whether a number that parses has no country code.
+func isNational(typed string) bool {
+	_, err := phone.Parse(typed, "")
+	return err != nil
+}
+
+// problemOf returns the sentence for an exceeded rate limit. That of the client
+// or of the whole deployment is not the user's doing.
+func problemOf(exceeded *limit.Exceeded) Problem {
+	switch {
+	case exceeded.Kind == limit.Challenge: // it was used before: another one will do
+		return Problem{Kind: Unsolved}
+	case exceeded.Reserved:
+		return Problem{Kind: Unsolved, RetryAt: exceeded.RetryAt}
+	case exceeded.Kind == limit.Lock:
+		return Problem{Kind: Locked, RetryAt: exceeded.RetryAt}
+	case exceeded.Kind == limit.Client, exceeded.Kind == limit.Deployment:
+		return Problem{Kind: Unavailable, RetryAt: exceeded.RetryAt}
+	}
+	return Problem{Kind: Limited, RetryAt: exceeded.RetryAt}
+}
+
+// attemptOf finds this browser's attempt, with the request that it serves.
+func (f *Flow) attemptOf(ctx context.Context, id login.ID, browser string) (login.Attempt, *request, error) {
+	a, err := f.attempts.Get(ctx, id, browser)
+	if err != nil {
+		return login.Attempt{}, nil, err
+	}
+	q := new(request)
+	return a, q, json.Unmarshal(a.Request, q)
+}
+
+// clientOf returns the client of a request for display, also one that is not
+// registered any more.
+func (f *Flow) clientOf(ctx context.Context, q *request) (client.Client, error) {
+	c, err := f.clients.registry.Client(ctx, q.ClientID)
+	if errors.Is(err, client.ErrNotFound) {
+		return client.Client{ID: q.ClientID}, nil
+	}
+	return c, err
+}

@@ -1,0 +1,219 @@
+package authorize
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"calleridp/provider/claims"
+	"calleridp/provider/client"
+	"calleridp/provider/endpoint"
+	"calleridp/provider/grant"
+	"calleridp/provider/idtoken"
+
+	"github.com/zitadel/oidc/v3/pkg/oidc"
+)
+
+// hints reads id_token_hint. *idtoken.Issuer does it.
+type hints interface {
+	ReadHint(compact string) (idtoken.Hint, error)
+	// Subject returns the user's sub as the client knows it.
+	Subject(c client.Client, sub string) string
+}
+
+// validate turns the parameters of a resolved client into a request. An error is
+// an *oidc.Error for the client, or an internal one; the request returned with it
+// is enough to send the client that error.
+func (e *Endpoint) validate(in endpoint.Parameters, c client.Client, redirectURI string) (*request, error) {
+	q := &request{
+		ClientID:    c.ID,
+		RedirectURI: redirectURI,
+		State:       in.Get("state"),
+		Nonce:       in.Get("nonce"),
+		LoginHint:   in.Get("login_hint"),
+		UILocales:   in.UILocales(),
+	}
+	app, err := e.clients.app(c)
+	if err != nil {
+		return q, err
+	}
+	// The response mode comes first: all other errors are sent in it (OAuth 2.0
+	// Multiple Response Types §2.1).
+	if q.Mode, err = parseMode(in); err != nil {
+		return q, err
+	}
+	if in.AnyRepeated() != "" {
+		return q, invalidRequest("a parameter is given more than once (RFC 6749 section 3.1)")
+	}
+	if err := checkResponseType(in); err != nil {
+		return q, err
+	}
+	if err := checkUnsupported(in); err != nil {
+		return q, err
+	}
+	if q.Scopes, err = parseScope(in, c); err != nil {
+		return q, err
+	}
+	if q.Challenge, err = parsePKCE(in, c); err != nil {
+		return q, err
+	}
+	if q.Prompt, err = parsePrompt(in); err != nil {
+		return q, err
+	}
+	if q.MaxAge, err = parseMaxAge(in, c); err != nil {
+		return q, err
+	}
+	if q.HintSub, err = parseHint(in, c, e.hints); err != nil {
+		return q, err
+	}
+	if app.NativeOnly() {
+		return q, oidc.ErrUnauthorizedClient().WithDescription("the client's people sign in natively, not through a browser")
+	}
+	return q, nil
+}
+
+func invalidRequest(description string) error {
+	return oidc.ErrInvalidRequest().WithDescription("%s", description)
+}
+
+// mode is a response mode (OAuth 2.0 Multiple Response Types §2.1).
+type mode string
+
+const (
+	modeQuery    mode = "" // the default
+	modeFormPost mode = "form_post"
+)
+
+func parseMode(in endpoint.Parameters) (mode, error) {
+	switch in.Get("response_mode") {
+	case "", "query":
+		return modeQuery, nil
+	case "form_post":
+		return modeFormPost, nil
+	}
+	return modeQuery, invalidRequest("response_mode is not one of query, form_post")
+}
+
+func checkResponseType(in endpoint.Parameters) error {
+	switch in.Get("response_type") {
+	case "code":
+		return nil
+	case "":
+		return invalidRequest("response_type is missing")
+	}
+	unsupported := oidc.Error{ErrorType: "unsupported_response_type"} // RFC 6749 §4.1.2.1
+	return unsupported.WithDescription("response_type must be code")
+}
+
+// checkUnsupported refuses parameters that would change the meaning of the
+// request if they were ignored (OpenID Connect Core §6.1, §6.2, §7.2.1).
+func checkUnsupported(in endpoint.Parameters) error {
+	for _, parameter := range []struct {
+		name string
+		err  oidc.Error
+	}{
+		{"request", oidc.Error{ErrorType: oidc.RequestNotSupported}},
+		{"request_uri", oidc.Error{ErrorType: "request_uri_not_supported"}},
+		{"registration", oidc.Error{ErrorType: "registration_not_supported"}},
+	} {
+		if in.Has(parameter.name) {
+			return parameter.err.WithDescription("%s is not supported", parameter.name)
+		}
+	}
+	return nil
+}
+
+// parseScope returns the requested scopes that exist and that the client may
+// have; others are ignored (OpenID Connect Core §3.1.2.1).
+func parseScope(in endpoint.Parameters, c client.Client) ([]string, error) {
+	requested := strings.Fields(in.Get("scope"))
+	if !slices.Contains(requested, claims.OpenID) {
+		return nil, oidc.ErrInvalidScope().WithDescription("scope must have openid in it")
+	}
+	return c.GrantableScopes(requested), nil
+}
+
+// parsePKCE returns the code_challenge. S256 is required of every client that is
+// not excused (RFC 7636 §4.3, RFC 9700 §2.1.1); a missing method means plain,
+// which is never accepted.
+func parsePKCE(in endpoint.Parameters, c client.Client) (challenge string, err error) {
+	challenge, method := in.Get("code_challenge"), in.Get("code_challenge_method")
+	switch {
+	case challenge == "" && method == "" && c.WithoutPKCE && !c.Public:
+		return "", nil
+	case challenge == "":
+		return "", invalidRequest("code_challenge is missing: PKCE is required (RFC 7636)")
+	case method == "":
+		return "", invalidRequest("code_challenge_method is missing; it must be S256")
+	case method != "S256":
+		return "", invalidRequest("code_challenge_method must be S256")
+	case !grant.IsChallenge(challenge):
+		return "", invalidRequest("code_challenge is not a SHA-256 in base64url")
+	}
+	return challenge, nil
+}
+
+// prompt is what the prompt parameter demands (OpenID Connect Core §3.1.2.1).
+type prompt struct {
+	None    bool `json:"-"`           // no page may be shown; never sealed, because it shows none
+	SignIn  bool `json:"r,omitempty"` // login or select_account
+	Consent bool `json:"k,omitempty"`
+}
+
+func parsePrompt(in endpoint.Parameters) (prompt, error) {
+	var p prompt
+	values := strings.Fields(in.Get("prompt"))
+	for _, value := range values {
+		switch value {
+		case oidc.PromptNone:
+			if len(values) > 1 {
+				return prompt{}, invalidRequest("prompt has none and something else")
+			}
+			p.None = true
+		case oidc.PromptLogin, oidc.PromptSelectAccount:
+			// A browser has one account here; another is chosen by signing in with
+			// another number.
+			p.SignIn = true
+		case oidc.PromptConsent:
+			p.Consent = true
+		default:
+			return prompt{}, invalidRequest("prompt has an unknown value")
+		}
+	}
+	return p, nil
+}
+
+// maxMaxAge bounds max_age, in seconds: more than thirty years mean no bound.
+const maxMaxAge = 1_000_000_000
+
+// parseMaxAge returns max_age in seconds, the client's default_max_age where the
+// request has none, nil where neither has (OpenID Connect Core §3.1.2.1).
+func parseMaxAge(in endpoint.Parameters, c client.Client) (*int64, error) {
+	text := in.Get("max_age")
+	if text == "" {
+		if c.DefaultMaxAge == nil {
+			return nil, nil
+		}
+		return new(min(int64(*c.DefaultMaxAge/time.Second), maxMaxAge)), nil
+	}
+	seconds, err := strconv.ParseUint(text, 10, 63)
+	if err != nil || len(text) > 10 {
+		return nil, invalidRequest("max_age is not a number of seconds")
+	}
+	return new(min(int64(seconds), maxMaxAge)), nil
+}
+
+// parseHint returns the sub of id_token_hint: whom the client expects (OpenID
+// Connect Core §3.1.2.1).
+func parseHint(in endpoint.Parameters, c client.Client, issuer hints) (sub string, err error) {
+	text := in.Get("id_token_hint")
+	if text == "" {
+		return "", nil
+	}
+	hint, err := issuer.ReadHint(text)
+	if err != nil || hint.Audience != c.ID {
+		return "", invalidRequest("id_token_hint is not an ID token that was issued here to this client")
+	}
+	return hint.Subject, nil
+}

@@ -1,0 +1,13 @@
+package clientauth
+
+import "calleridp/provider/endpoint"
+
+// post reads client_secret_post: client_id and secret in the body (RFC 6749
+// §2.3.1).
+func post(in endpoint.Parameters) (Credentials, error) {
+	given := Credentials{ClientID: in.Get("client_id"), Secret: in.Get("client_secret")}
+	if given.ClientID == "" {
+		return given, errUnnamed
+	}
+	return given, nil
+}

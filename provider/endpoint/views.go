@@ -1,0 +1,83 @@
+package endpoint
+
+import (
+	"net/http"
+	"net/url"
+
+	"calleridp/provider/client"
+)
+
+// ClientView is what a page may say about the client.
+type ClientView struct {
+	ID, Name, LogoURI, URI, TOSURI, PolicyURI string
+	Accent                                    *client.Accent // nil: the operator's
+	// Own is set when there is no client: the user signs in to their account
+	// page here. The other fields are then empty.
+	Own bool
+}
+
+// ViewOf returns what a page may say about c.
+func ViewOf(c client.Client) ClientView {
+	name := c.Name
+	if name == "" {
+		name = c.ID
+	}
+	accent, _ := client.ParseAccent(c.Colour, c.ColourDark) // one that does not parse counts as unset
+	return ClientView{
+		ID:        c.ID,
+		Name:      name,
+		LogoURI:   c.LogoURI,
+		URI:       c.URI,
+		TOSURI:    c.TOSURI,
+		PolicyURI: c.PolicyURI,
+		Accent:    accent,
+	}
+}
+
+// ErrorKind chooses the fixed sentence of an error page.
+type ErrorKind string
+
+// The kinds of error pages, with their statuses.
+const (
+	ErrorBadRequest       ErrorKind = "bad_request"        // 400, a request that no client of ours makes
+	ErrorUnknownClient    ErrorKind = "unknown_client"     // 400
+	ErrorRedirectURI      ErrorKind = "redirect_uri"       // 400
+	ErrorRequestExpired   ErrorKind = "request_expired"    // 400, the sealed request is too old
+	ErrorNotYourBrowser   ErrorKind = "not_your_browser"   // 403 (invariant 2)
+	ErrorNotFound         ErrorKind = "not_found"          // 404
+	ErrorMethodNotAllowed ErrorKind = "method_not_allowed" // 405
+	ErrorFinished         ErrorKind = "finished"           // 410, the attempt was used already
+	ErrorTooLarge         ErrorKind = "too_large"          // 413
+	ErrorCrossOrigin      ErrorKind = "cross_origin"       // 403, a form of another site
+	ErrorInternal         ErrorKind = "internal"           // 500
+)
+
+// ErrorView is what an error page shows. Correlation is on the page and in the
+// log, where the cause is (invariant 10). Detail is for the client's developer
+// and is shown only in development.
+type ErrorView struct {
+	Kind        ErrorKind
+	Status      int
+	Correlation string
+	Detail      string
+	UILocales   []string
+}
+
+// ErrorPages draws error pages. It writes the whole response, status included.
+type ErrorPages interface {
+	Error(w http.ResponseWriter, r *http.Request, v ErrorView)
+}
+
+// FormAction returns what a page's Content-Security-Policy must name so that a
+// form may end at uri: the origin of a web address, the scheme of another; "" for
+// a page of our own.
+func FormAction(uri string) string {
+	u, err := url.Parse(uri)
+	if err != nil || u.Scheme == "" {
+		return ""
+	}
+	if u.Scheme == "https" || u.Scheme == "http" {
+		return u.Scheme + "://" + u.Host
+	}
+	return u.Scheme + ":"
+}

@@ -1,0 +1,20 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Current returns the live session of a browser's cookie. ok is false when the
+// cookie is missing, or its session has ended or expired.
+func Current(ctx context.Context, store Store, secret string) (s Session, ok bool, err error) {
+	if secret == "" {
+		return Session{}, false, nil
+	}
+	s, err = store.SessionBySecret(ctx, Hash(secret))
+	if errors.Is(err, ErrNotFound) {
+		return Session{}, false, nil
+	}
+	return s, err == nil && s.Live(time.Now()), err
+}

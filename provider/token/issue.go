@@ -1,0 +1,75 @@
+package token
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"calleridp/provider/claims"
+	"calleridp/provider/client"
+	"calleridp/provider/grant"
+	"calleridp/provider/idtoken"
+	"calleridp/provider/subject"
+
+	"github.com/zitadel/oidc/v3/pkg/oidc"
+)
+
+// response is the successful response of the token endpoint (RFC 6749 §5.1,
+// OpenID Connect Core §3.1.3.3).
+type response struct {
+	AccessToken string `json:"access_token"`
+	TokenType   string `json:"token_type"`
+	ExpiresIn   int64  `json:"expires_in"` // seconds
+	// IssuedTokenType says what access_token is, after a token exchange (RFC 8693
+	// §2.2.1).
+	IssuedTokenType oidc.TokenType `json:"issued_token_type,omitempty"`
+	RefreshToken    string         `json:"refresh_token,omitempty"`
+	Scope           string         `json:"scope"`
+	IDToken         string         `json:"id_token,omitempty"`
+	// SessionState is the sid again. Old Keycloaks read only this one, and without
+	// it their back-channel logout does nothing.
+	SessionState string `json:"session_state,omitempty"`
+}
+
+// issued is what a token response is made of.
+type issued struct {
+	client client.Client
+	person subject.Person
+	grant  grant.Grant
+	scopes []string
+	access string // the access token
+	nonce  string
+	now    time.Time
+}
+
+// issue makes the token response: the same for every grant.
+func (e *Endpoint) issue(i issued) (*response, error) {
+	lifetime := e.cfg.Lifetimes.AccessToken
+	out := &response{
+		AccessToken:  i.access,
+		TokenType:    oidc.BearerToken,
+		ExpiresIn:    int64(lifetime / time.Second),
+		Scope:        strings.Join(i.scopes, " "),
+		SessionState: i.grant.SID,
+	}
+	if left := i.grant.Expires.Sub(i.now); i.grant.Offline && left < lifetime {
+		out.ExpiresIn = int64(left / time.Second)
+	}
+	if i.grant.Offline {
+		out.RefreshToken = grant.RefreshToken(e.mac, i.grant.ID, i.grant.Generation)
+	}
+	if !slices.Contains(i.scopes, claims.OpenID) {
+		return out, nil
+	}
+	var err error
+	out.IDToken, err = e.cfg.Tokens.Token(idtoken.SignIn{
+		Client:      i.client,
+		Person:      i.person,
+		Grant:       i.grant,
+		Scopes:      i.scopes,
+		AccessToken: i.access,
+		Nonce:       i.nonce,
+		Now:         i.now,
+	})
+	return out, err
+}

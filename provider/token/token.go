@@ -1,0 +1,195 @@
+// Package token is the token endpoint (RFC 6749 §3.2, OpenID Connect Core §3.1.3),
+// and what becomes of the tokens: userinfo, introspection, revocation.
+//
+//	token.go       the endpoint: which grant a request uses
+//	code.go        authorization_code          refresh.go   refresh_token
+//	exchange.go    token exchange: a native application's Truecaller code
+//	issue.go       the one function that makes a token response
+//	policy.go      what must still hold at every use of a grant
+//	userinfo.go    introspect.go    revoke.go
+//
+// A new grant is a file with a grantType of its own, and a line in New.
+package token
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"calleridp/keys"
+	"calleridp/provider/claims"
+	"calleridp/provider/client"
+	"calleridp/provider/clientauth"
+	"calleridp/provider/endpoint"
+	"calleridp/provider/grant"
+	"calleridp/provider/idtoken"
+	"calleridp/provider/login"
+	"calleridp/provider/subject"
+	"calleridp/truecaller"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/zitadel/oidc/v3/pkg/oidc"
+)
+
+// Native carries out native sign-ins. *login.Engine does it.
+type Native interface {
+	Native(ctx context.Context, s login.StartNative, redeem func(login.Attempt, truecaller.Profile) grant.Redemption) (login.Attempt, error)
+}
+
+// Clients knows the relying parties. *client.Registry is one.
+type Clients interface {
+	// Client returns the client with this id, or client.ErrNotFound.
+	Client(ctx context.Context, id string) (client.Client, error)
+}
+
+// Config is what the room needs. Everything is required.
+type Config struct {
+	Issuer    string
+	Direct    *endpoint.Direct
+	Auth      *clientauth.Authenticator
+	Clients   Clients
+	Grants    grant.Store
+	People    subject.Store
+	Native    Native
+	Apps      truecaller.Apps
+	Addr      endpoint.ClientAddr
+	Tokens    *idtoken.Issuer
+	Master    *keys.Master
+	Lifetimes grant.Lives
+	Failures  endpoint.Failures
+	Log       *slog.Logger
+	Audit     *slog.Logger
+}
+
+// Endpoint is the token endpoint with userinfo, introspection and revocation.
+type Endpoint struct {
+	cfg    Config
+	policy policy
+	grants []grantType // in the order of the discovery document
+}
+
+// grantType is one grant of the token endpoint.
+type grantType struct {
+	name oidc.GrantType
+	// check looks at the parameters before the client authenticates.
+	check func(in endpoint.Parameters) error
+	// serve makes the token response for an authenticated client.
+	serve func(r *http.Request, c client.Client, in endpoint.Parameters) (*response, error)
+}
+
+// New returns an Endpoint.
+func New(cfg Config) *Endpoint {
+	e := &Endpoint{cfg: cfg, policy: policy{people: cfg.People}}
+	e.grants = []grantType{
+		{name: oidc.GrantTypeCode, check: checkCode, serve: e.redeemCode},
+		{name: oidc.GrantTypeRefreshToken, check: checkRefresh, serve: e.refresh},
+	}
+	if cfg.Apps.AnyNative() {
+		e.grants = append(e.grants, grantType{name: oidc.GrantTypeTokenExchange, check: checkExchange, serve: e.exchange})
+	}
+	return e
+}
+
+// Mount registers the room's paths.
+func (e *Endpoint) Mount(r chi.Router) {
+	r.Handle(endpoint.PathToken, e.cfg.Auth.Serve(clientauth.Endpoint{
+		Name:  "token endpoint",
+		CORS:  true,
+		Check: e.check,
+		Serve: e.serve,
+	}))
+	r.Handle(endpoint.PathRevoke, e.cfg.Auth.Serve(clientauth.Endpoint{
+		Name:  "revocation",
+		CORS:  true,
+		Serve: e.revoke,
+	}))
+	r.Handle(endpoint.PathIntrospect, e.cfg.Auth.Serve(clientauth.Endpoint{
+		Name:         "introspection",
+		Confidential: true,
+		Serve:        e.introspect,
+	}))
+	r.Handle(endpoint.PathUserinfo, e.cfg.Direct.Serve(endpoint.DirectEndpoint{
+		Name:    "userinfo",
+		Methods: []string{http.MethodGet, http.MethodPost},
+		Scheme:  endpoint.Bearer,
+		CORS:    true,
+		Handle:  e.userinfo,
+	}))
+}
+
+// Metadata implements endpoint.Describer.
+func (e *Endpoint) Metadata() endpoint.Metadata {
+	return endpoint.Metadata{
+		{Name: "token_endpoint", Value: e.cfg.Issuer + endpoint.PathToken},
+		{Name: "token_endpoint_auth_methods_supported", Value: clientauth.All()},
+		{Name: "grant_types_supported", Value: e.grantTypes()},
+		{Name: "scopes_supported", Value: claims.Scopes},
+		{Name: "subject_types_supported", Value: e.cfg.Tokens.SubjectTypes()},
+		{Name: "claim_types_supported", Value: []string{"normal"}},
+		{Name: "claims_supported", Value: append(idtoken.ClaimNames[:len(idtoken.ClaimNames):len(idtoken.ClaimNames)], claims.Names...)},
+		{Name: "userinfo_endpoint", Value: e.cfg.Issuer + endpoint.PathUserinfo},
+		{Name: "introspection_endpoint", Value: e.cfg.Issuer + endpoint.PathIntrospect},
+		{Name: "introspection_endpoint_auth_methods_supported", Value: clientauth.Confidential()},
+		{Name: "revocation_endpoint", Value: e.cfg.Issuer + endpoint.PathRevoke},
+		{Name: "revocation_endpoint_auth_methods_supported", Value: clientauth.All()},
+	}
+}
+
+func (e *Endpoint) grantTypes() []oidc.GrantType {
+	names := make([]oidc.GrantType, len(e.grants))
+	for i, g := range e.grants {
+		names[i] = g.name
+	}
+	return names
+}
+
+// requested returns the grant that a request uses.
+func (e *Endpoint) requested(in endpoint.Parameters) (grantType, error) {
+	name := oidc.GrantType(in.Get("grant_type"))
+	if name == "" {
+		return grantType{}, endpoint.InvalidRequest("grant_type is missing")
+	}
+	var names []string
+	for _, g := range e.grants {
+		if g.name == name {
+			return g, nil
+		}
+		names = append(names, string(g.name))
+	}
+	return grantType{}, oidc.ErrUnsupportedGrantType().WithDescription("grant_type is not one of %s", strings.Join(names, ", "))
+}
+
+func (e *Endpoint) check(in endpoint.Parameters) error {
+	g, err := e.requested(in)
+	if err != nil {
+		return err
+	}
+	return g.check(in)
+}
+
+func (e *Endpoint) serve(r *http.Request, c client.Client, in endpoint.Parameters) (any, error) {
+	g, err := e.requested(in)
+	if err != nil {
+		return nil, err
+	}
+	return g.serve(r, c, in)
+}
+
+const purposeRefresh keys.Purpose = "refresh-token"
+
+// mac authenticates refresh tokens.
+func (e *Endpoint) mac(parts ...[]byte) [32]byte { return e.cfg.Master.MAC(purposeRefresh, parts...) }
+
+// invalidGrant refuses a code or refresh token. The client gets one sentence (RFC
+// 6749 §5.2), the log which of its parts is true; a second use is audited.
+func (e *Endpoint) invalidGrant(ctx context.Context, kind, description string, why error, clientID string, g grant.Grant) error {
+	attrs := []slog.Attr{slog.String("kind", kind), slog.String("client", clientID), slog.String("grant", g.ID), slog.Any("reason", why)}
+	if errors.Is(why, grant.ErrReused) {
+		e.cfg.Audit.LogAttrs(ctx, slog.LevelWarn, "grant.reused", append(attrs, slog.String("sub", g.Sub))...)
+	} else {
+		e.cfg.Log.LogAttrs(ctx, slog.LevelInfo, "grant refused", attrs...)
+	}
+	return oidc.ErrInvalidGrant().WithDescription("%s", description)
+}
