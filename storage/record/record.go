@@ -82,9 +82,9 @@ func Decode(k *Kind, plain []byte, r Record) error {
 }
 
 func decode(plain []byte, version byte, r Record) error {
-	c := codec{in: string(plain), reading: true}
+	c := codec{reading: true, in: plain, texts: string(plain)}
 	r.fields(&c, version)
-	if c.err == nil && c.in != "" {
+	if c.err == nil && c.at < len(c.in) {
 		return ErrFormat
 	}
 	return c.err

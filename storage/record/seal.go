@@ -23,6 +23,10 @@ const headerSize = 9
 // ErrUnreadable says that a value is stored and cannot be read.
 var ErrUnreadable = errors.New("cannot be read")
 
+// ErrNewer says why a value is ErrUnreadable: a newer version of the program
+// wrote it.
+var ErrNewer = errors.New("it was written by a newer version of calleridp")
+
 // Sealer seals and opens records under the master key. It may be used from many
 // goroutines.
 type Sealer struct{ master *keys.Master }
@@ -46,14 +50,22 @@ func (s Sealer) Seal(k *Kind, key []byte, until time.Time, r Record) []byte {
 
 // Open reads a stored value into r. Its errors are ErrUnreadable.
 func (s Sealer) Open(k *Kind, key, value []byte, r Record) error {
-	if len(value) < headerSize || value[0] != k.version {
+	if len(value) < headerSize {
 		return unreadable(k, ErrFormat)
 	}
+	version := value[0]
 	plain, err := s.master.Open(k.purpose(), value[headerSize:], place(k, key, value[:headerSize]))
 	if err != nil {
 		return unreadable(k, err)
 	}
-	if err := decode(plain, value[0], r); err != nil {
+	switch { // the version is sealed, so damage does not look like a newer one
+	case version == 0:
+		return unreadable(k, ErrFormat)
+	case version > k.version:
+		return unreadable(k, fmt.Errorf("%w (record version %d, this one knows up to %d); start that version again, or restore a backup from before the upgrade",
+			ErrNewer, version, k.version))
+	}
+	if err := decode(plain, version, r); err != nil {
 		return unreadable(k, err)
 	}
 	return nil
