@@ -27,9 +27,6 @@ var algorithms = []string{"RS256", "ES256", "EdDSA"}
 // rsaBits is the size of RSA keys: what RFC 7518 §3.3 demands at least.
 const rsaBits = 2048
 
-// privatePurpose seals private keys; their kid is the place.
-const privatePurpose Purpose = "signing key"
-
 // Algorithms are what Sign takes, the default first.
 func (r *Ring) Algorithms() []string { return slices.Clone(algorithms) }
 
@@ -132,7 +129,7 @@ func (r *Ring) make(alg string, state State, now time.Time) (Record, error) {
 	if err != nil {
 		return Record{}, fmt.Errorf("keys: %w", err)
 	}
-	k.Sealed = r.Master.Seal(privatePurpose, plain, []byte(k.ID))
+	k.Sealed = r.Master.Seal(PurposePrivateKey, plain, []byte(k.ID))
 	return k, nil
 }
 
