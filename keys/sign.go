@@ -115,9 +115,7 @@ func (r *Ring) make(alg string, state State, now time.Time) (Record, error) {
 	if err != nil {
 		return Record{}, fmt.Errorf("keys: generating %s: %w", alg, err)
 	}
-	var id [12]byte
-	rand.Read(id[:])
-	k := Record{ID: base64.RawURLEncoding.EncodeToString(id[:]), Algorithm: alg, State: state, Created: now}
+	k := Record{ID: RandomText(12), Algorithm: alg, State: state, Created: now}
 	if state == Active {
 		k.Activated = now
 	}
@@ -129,7 +127,7 @@ func (r *Ring) make(alg string, state State, now time.Time) (Record, error) {
 	if err != nil {
 		return Record{}, fmt.Errorf("keys: %w", err)
 	}
-	k.Sealed = r.Master.Seal(PurposePrivateKey, plain, []byte(k.ID))
+	k.Sealed = r.cfg.Master.Seal(PurposePrivateKey, plain, []byte(k.ID))
 	return k, nil
 }
 
