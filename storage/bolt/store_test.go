@@ -208,7 +208,7 @@ func intact(t testing.TB, s *Store) {
 		covered := map[string]bool{}
 		r := reader{s: s, tx: tx, now: time.Now().AddDate(200, 0, 0)}
 		for _, e := range r.due(1 << 30) {
-			if v := tx.Bucket(e.of.id).Get(e.key); v != nil && record.Expiry(v) >= e.end {
+			if v := tx.Bucket(e.of.id).Get(e.key); v != nil && record.Expiry(v) >= e.expiry {
 				covered[string(e.of.id)+string(e.key)] = true
 			}
 		}
