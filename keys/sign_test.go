@@ -157,40 +157,34 @@ func TestVerifyPinsTheAlgorithm(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: stranger, KeyID: es}}, nil)
-	if err != nil {
-		t.Fatal(err)
+	signedWith := func(alg jose.SignatureAlgorithm, key any, kid string) string {
+		t.Helper()
+		signer, err := jose.NewSigner(jose.SigningKey{Algorithm: alg, Key: jose.JSONWebKey{Key: key, KeyID: kid}}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		jws, err := signer.Sign([]byte(`{"sub":"mallory"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		compact, err := jws.CompactSerialize()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return compact
 	}
-	foreign, err := signer.Sign([]byte(`{"sub":"mallory"}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	compactForeign, err := foreign.CompactSerialize()
-	if err != nil {
-		t.Fatal(err)
-	}
-	hmacer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.HS256, Key: jose.JSONWebKey{Key: r.JWKS(), KeyID: rs}}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	confused, err := hmacer.Sign([]byte(`{"sub":"mallory"}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	compactConfused, err := confused.CompactSerialize()
-	if err != nil {
-		t.Fatal(err)
-	}
+	foreign := signedWith(jose.ES256, stranger, es)
+	confused := signedWith(jose.HS256, r.JWKS(), rs)
 	for name, token := range map[string]string{
 		"empty":                          "",
 		"no JWS":                         "abc",
 		"none":                           forge(`{"alg":"none","kid":"`+rs+`"}`, nothing),
-		"HMAC with the public keys":      compactConfused,
+		"HMAC with the public keys":      confused,
 		"RS256 header on an ES256 key":   forge(`{"alg":"RS256","kid":"`+es+`"}`, nothing),
 		"ES256 header on an RS256 key":   forge(`{"alg":"ES256","kid":"`+rs+`"}`, nothing),
 		"unknown kid":                    forge(`{"alg":"ES256","kid":"nobody"}`, nothing),
 		"no kid":                         forge(`{"alg":"ES256"}`, nothing),
-		"another's key under our kid":    compactForeign,
+		"another's key under our kid":    foreign,
 		"payload changed":                parts[0] + "." + base64.RawURLEncoding.EncodeToString([]byte(`{"sub":"y"}`)) + "." + parts[2],
 		"signature cut":                  good[:len(good)-4],
 		"signature of zeros":             parts[0] + "." + parts[1] + "." + base64.RawURLEncoding.EncodeToString(make([]byte, 64)),

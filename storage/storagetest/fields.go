@@ -18,8 +18,8 @@ import (
 	"calleridp/truecaller/phone"
 )
 
-// Every field of every record comes back, also one that was added to the domain
-// type yesterday.
+// Every field of every record is read as it was stored, including a field that is
+// new in the domain type.
 func testFields(t *testing.T, w *world) {
 	soon := w.now.Add(time.Minute)
 
@@ -93,8 +93,7 @@ func testFields(t *testing.T, w *world) {
 	w.same(set, records)
 }
 
-// Filled is a T none of whose fields is zero. The same T and time make the same
-// value.
+// Filled returns a T without zero fields. The same T and time give the same value.
 func Filled[T any](now time.Time) T {
 	var v T
 	n := 0
