@@ -29,7 +29,7 @@ func signed(t testing.TB, r *keys.Ring, alg string) string {
 	return jws
 }
 
-// weakRSA is a key of 1024 bits, stored as ours are.
+// weakRSA returns an RSA key of 1024 bits, stored as our keys are.
 func weakRSA(t testing.TB, m *keys.Master, kid string) (public, sealed []byte) {
 	t.Setenv("GODEBUG", "rsa1024min=0")
 	k, err := rsa.GenerateKey(rand.Reader, 1024)
@@ -47,7 +47,7 @@ func weakRSA(t testing.TB, m *keys.Master, kid string) (public, sealed []byte) {
 	return public, m.Seal(keys.PurposePrivateKey, plain, []byte(kid))
 }
 
-// Somebody else's implementation reads what is signed here.
+// Another implementation verifies our signatures.
 func TestSignatures(t *testing.T) {
 	r := open(t, &memory{})
 	var set jose.JSONWebKeySet
@@ -89,7 +89,7 @@ func TestSignRefuses(t *testing.T) {
 	}
 }
 
-// The JWKS is for the world: no member of a private key may be in it
+// The JWKS is public: it has no member of a private key
 // (RFC 7518 §6.2.2, §6.3.2, §6.4; RFC 8037 §2).
 func TestJWKSHasNoPrivateMembers(t *testing.T) {
 	r := open(t, &memory{})
@@ -141,7 +141,7 @@ func TestStoredPrivateKeysAreSealed(t *testing.T) {
 	}
 }
 
-// A key speaks for its own algorithm only (RFC 8725 §3.1, §2.1).
+// A key verifies only its own algorithm (RFC 8725 §3.1, §2.1).
 func TestVerifyPinsTheAlgorithm(t *testing.T) {
 	r := open(t, &memory{})
 	forge := func(header string, sign func(input string) []byte) string {
