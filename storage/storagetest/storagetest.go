@@ -138,6 +138,17 @@ func (w *world) same(got, want any) {
 	}
 }
 
+// reads returns a check that a read returns this record and no error:
+//
+//	w.reads(want)(w.Grant(ctx, id))
+func (w *world) reads(want any) func(got any, err error) {
+	return func(got any, err error) {
+		w.t.Helper()
+		w.must(err)
+		w.same(got, want)
+	}
+}
+
 func newID() string { return keys.RandomText(16) }
 
 func newHash() (h [32]byte) {
