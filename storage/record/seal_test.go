@@ -34,6 +34,13 @@ func TestKindsAreApart(t *testing.T) {
 	}
 }
 
+// A code contains a grant, which it reads in its own version.
+func TestCodesHaveTheVersionOfGrants(t *testing.T) {
+	if Codes.version != Grants.version {
+		t.Errorf("got version %d of codes and %d of grants, want the same", Codes.version, Grants.version)
+	}
+}
+
 // parcel is a record that got a field in its second version.
 type parcel struct {
 	name  string
