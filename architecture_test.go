@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -77,7 +78,7 @@ var only = map[string]struct {
 }{
 	"github.com/zitadel/oidc/v3/pkg/oidc": {[]string{"provider/endpoint", "provider/clientauth", "provider/authorize", "provider/token"},
 		"the library's types and errors stay in the rooms that speak the protocol"},
-	"go.etcd.io/bbolt":                     {[]string{"storage/bolt", "test/load"}, "an engine is one folder; the load test measures the floor below it"},
+	"go.etcd.io/bbolt":                     {[]string{"storage/bolt", "test/load"}, "an engine is one folder, and storage/record is for all of them; the load test measures the floor below it"},
 	"github.com/nyaruka/phonenumbers":      {[]string{"truecaller/phone"}, "a phone number is one type, which masks itself"},
 	"calleridp/truecaller/simulator":       {[]string{"cmd/calleridp", "test/load"}, "the simulator is reached over HTTP alone, so that the production path is the same code"},
 	"github.com/sony/gobreaker":            {[]string{"truecaller"}, "only what speaks to Truecaller knows how it fails"},
@@ -310,6 +311,23 @@ func TestNobodyReadsTheEnvironment(t *testing.T) {
 		})
 		if err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+// A purpose that is not in keys/purposes.go could be the same as another one.
+func TestPurposesAreListedInOnePlace(t *testing.T) {
+	declared := regexp.MustCompile(`keys\.Purpose\s*=|keys\.Purpose\(`)
+	for _, s := range sources(t) {
+		if s.test {
+			continue
+		}
+		text, err := os.ReadFile(s.path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if declared.Match(text) {
+			t.Errorf("%s declares a key purpose: add it to keys/purposes.go", s.path)
 		}
 	}
 }

@@ -88,12 +88,10 @@ func (a *Account) Mount(r chi.Router) {
 // recently is how old a sign-in may be for an action that cannot be undone.
 const recently = 10 * time.Minute
 
-const purposeForm keys.Purpose = "account-form"
-
 // formToken is in the forms of the account pages. Only the pages that a session
 // was shown have it.
 func (a *Account) formToken(s session.Session) string {
-	mac := a.cfg.Master.MAC(purposeForm, []byte(s.ID))
+	mac := a.cfg.Master.MAC(keys.PurposeAccountForm, []byte(s.ID))
 	return base64.RawURLEncoding.EncodeToString(mac[:])
 }
 

@@ -39,8 +39,6 @@ const (
 	defaultChallengeBits = 18
 )
 
-const purposeChallenge keys.Purpose = "challenge"
-
 // challenges makes challenges and checks solutions.
 type challenges struct {
 	mode   ChallengeMode
@@ -87,7 +85,7 @@ func (cs challenges) forNetwork(ctx context.Context, network string, until int64
 		without = tries.Next
 	}
 	challenge := sealedChallenge{Seed: keys.RandomText(16), Bits: cs.bits, Network: network, Until: until}
-	sealed, err := endpoint.Seal(cs.master, purposeChallenge, challenge)
+	sealed, err := endpoint.Seal(cs.master, keys.PurposeChallenge, challenge)
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +103,7 @@ func (cs challenges) solved(s Submission, now time.Time) (login.Solved, error) {
 		return login.Solved{}, errUnsolved
 	}
 	var challenge sealedChallenge
-	if err := endpoint.Unseal(cs.master, purposeChallenge, s.Challenge, &challenge); err != nil {
+	if err := endpoint.Unseal(cs.master, keys.PurposeChallenge, s.Challenge, &challenge); err != nil {
 		return login.Solved{}, fmt.Errorf("%w: it was not made here", errUnsolved)
 	}
 	until := time.Unix(challenge.Until, 0)

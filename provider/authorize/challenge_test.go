@@ -66,11 +66,11 @@ func FuzzSolution(f *testing.F) {
 	cs := challenges{master: master, mode: ChallengeAlways}
 	now := time.Now()
 	made := sealedChallenge{Seed: "0123456789abcdefghijkl", Bits: MinChallengeBits, Network: "192.0.2.7/32", Until: now.Add(time.Hour).Unix()}
-	sealed, err := endpoint.Seal(master, purposeChallenge, made)
+	sealed, err := endpoint.Seal(master, keys.PurposeChallenge, made)
 	if err != nil {
 		f.Fatal(err)
 	}
-	other, err := endpoint.Seal(master, purposeRequest, made)
+	other, err := endpoint.Seal(master, keys.PurposeAuthorizationRequest, made)
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -31,8 +31,6 @@ type consentRequest struct {
 	Until  int64    `json:"e"` // seconds since 1970
 }
 
-const purposeConsent keys.Purpose = "consent-request"
-
 // consents knows when consent is needed, and makes the prompt.
 type consents struct {
 	store    consent.Store
@@ -64,7 +62,7 @@ func (cs consents) prompt(ctx context.Context, q *request, c client.Client, s se
 	if err != nil {
 		return ConsentView{}, err
 	}
-	sealed, err := endpoint.Seal(cs.master, purposeConsent, consentRequest{
+	sealed, err := endpoint.Seal(cs.master, keys.PurposeConsentRequest, consentRequest{
 		Request:  q,
 		Sub:      s.Sub,
 		AuthTime: s.AuthTime.UnixNano(),
@@ -132,7 +130,7 @@ func (e *Endpoint) openConsent(r *http.Request, sealed string) (*consentRequest,
 	var c client.Client
 	var s session.Session
 	q := new(consentRequest)
-	if err := endpoint.Unseal(e.consents.master, purposeConsent, sealed, q); err != nil {
+	if err := endpoint.Unseal(e.consents.master, keys.PurposeConsentRequest, sealed, q); err != nil {
 		return q, c, s, err
 	}
 	refuse := func(kind endpoint.ErrorKind, status int, detail string) error {

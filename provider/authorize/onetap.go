@@ -18,8 +18,6 @@ import (
 // 1), so the link's nonce travels sealed beside it; the click that opens the link
 // also posts it here, and only then is there an attempt.
 
-const purposeNonce keys.Purpose = "one-tap-nonce"
-
 // sealedNonce is a nonce for one client's request at one Truecaller app.
 type sealedNonce struct {
 	Nonce    string `json:"n"` // 32 random bytes as base64url
@@ -38,7 +36,7 @@ func (ls links) sealed(c client.Client, app truecaller.App, until int64) (*OneTa
 		return nil, nil
 	}
 	nonce := endpoint.NewSecret()
-	box, err := endpoint.Seal(ls.master, purposeNonce, sealedNonce{Nonce: nonce, ClientID: c.ID, App: app.ID, Until: until})
+	box, err := endpoint.Seal(ls.master, keys.PurposeOneTapNonce, sealedNonce{Nonce: nonce, ClientID: c.ID, App: app.ID, Until: until})
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +51,7 @@ func (ls links) sealed(c client.Client, app truecaller.App, until int64) (*OneTa
 // and has not expired.
 func (ls links) open(sealed string, c client.Client, app truecaller.App) (nonce string, err error) {
 	var given sealedNonce
-	if err := endpoint.Unseal(ls.master, purposeNonce, sealed, &given); err != nil {
+	if err := endpoint.Unseal(ls.master, keys.PurposeOneTapNonce, sealed, &given); err != nil {
 		return "", err
 	}
 	if given.ClientID != c.ID || given.App != app.ID || app.OneTap == nil {

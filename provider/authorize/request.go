@@ -50,8 +50,6 @@ func (q *request) maxAge() (bound time.Duration, bounded bool) {
 	return time.Duration(*q.MaxAge) * time.Second, true
 }
 
-const purposeRequest keys.Purpose = "authorization-request"
-
 // sealer seals requests into forms and opens them again.
 type sealer struct {
 	master   *keys.Master
@@ -61,14 +59,14 @@ type sealer struct {
 // seal gives the request a lifetime from now on and seals it.
 func (s sealer) seal(q *request) (string, error) {
 	q.Until = time.Now().Add(s.lifetime).Unix()
-	return endpoint.Seal(s.master, purposeRequest, q)
+	return endpoint.Seal(s.master, keys.PurposeAuthorizationRequest, q)
 }
 
 // open opens the sealed request of a form: endpoint.ErrBadRequest when it is not
 // one, endpoint.ErrRequestExpired when it is too old.
 func (s sealer) open(sealed string) (*request, error) {
 	q := new(request)
-	if err := endpoint.Unseal(s.master, purposeRequest, sealed, q); err != nil {
+	if err := endpoint.Unseal(s.master, keys.PurposeAuthorizationRequest, sealed, q); err != nil {
 		return nil, err
 	}
 	if time.Now().Unix() >= q.Until {

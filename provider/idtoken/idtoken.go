@@ -114,8 +114,6 @@ func (i *Issuer) ReadHint(compact string) (Hint, error) {
 	return hint, nil
 }
 
-const purposePairwise keys.Purpose = "pairwise-sub"
-
 // Subject returns the user's sub as the client knows it: their own, or for a
 // pairwise client one that means nothing to clients of another sector (OpenID
 // Connect Core §8.1).
@@ -123,7 +121,7 @@ func (i *Issuer) Subject(c client.Client, sub string) string {
 	if !c.Pairwise {
 		return sub
 	}
-	mac := i.cfg.Master.MAC(purposePairwise, []byte(c.Sector()), []byte(sub))
+	mac := i.cfg.Master.MAC(keys.PurposePairwiseSub, []byte(c.Sector()), []byte(sub))
 	return base64.RawURLEncoding.EncodeToString(mac[:])
 }
 

@@ -100,8 +100,6 @@ type request struct {
 	Until     int64    `json:"e"` // seconds since 1970
 }
 
-const purpose keys.Purpose = "logout-request"
-
 // endSession handles a logout request. The browser's cookie names the session. A
 // valid id_token_hint of the session's own user skips the prompt; without one the
 // user is asked, because any site can make a browser come here.
@@ -202,7 +200,7 @@ func (e *Endpoint) current(r *http.Request) (session.Session, bool, error) {
 // prompt asks the user.
 func (e *Endpoint) prompt(w http.ResponseWriter, r *http.Request, c client.Client, q *request) error {
 	q.Until = time.Now().Add(e.cfg.Lifetime).Unix()
-	sealed, err := endpoint.Seal(e.cfg.Master, purpose, q)
+	sealed, err := endpoint.Seal(e.cfg.Master, keys.PurposeLogoutRequest, q)
 	if err != nil {
 		return err
 	}
@@ -217,7 +215,7 @@ func (e *Endpoint) prompt(w http.ResponseWriter, r *http.Request, c client.Clien
 // open opens the sealed request of the prompt's form.
 func (e *Endpoint) open(sealed string) (*request, error) {
 	q := new(request)
-	if err := endpoint.Unseal(e.cfg.Master, purpose, sealed, q); err != nil {
+	if err := endpoint.Unseal(e.cfg.Master, keys.PurposeLogoutRequest, sealed, q); err != nil {
 		return nil, err
 	}
 	if time.Now().Unix() >= q.Until {

@@ -177,10 +177,10 @@ func (e *Endpoint) serve(r *http.Request, c client.Client, in endpoint.Parameter
 	return g.serve(r, c, in)
 }
 
-const purposeRefresh keys.Purpose = "refresh-token"
-
 // mac authenticates refresh tokens.
-func (e *Endpoint) mac(parts ...[]byte) [32]byte { return e.cfg.Master.MAC(purposeRefresh, parts...) }
+func (e *Endpoint) mac(parts ...[]byte) [32]byte {
+	return e.cfg.Master.MAC(keys.PurposeRefreshToken, parts...)
+}
 
 // invalidGrant refuses a code or refresh token. The client gets one sentence (RFC
 // 6749 §5.2), the log which of its parts is true; a second use is audited.

@@ -4,39 +4,26 @@ import (
 	"bytes"
 	"context"
 
-	"calleridp/keys"
 	"calleridp/provider/account"
 	"calleridp/provider/consent"
 	"calleridp/provider/grant"
 	"calleridp/provider/session"
-	"calleridp/provider/subject"
+	"calleridp/storage/record"
 )
 
 var _ account.Store = (*Store)(nil)
 
 // Account implements account.Store.
 func (s *Store) Account(ctx context.Context, sub string) (account.Record, error) {
-	var found account.Record
-	err := s.read(ctx, func(r reader) (err error) {
-		found, err = r.account(sub)
-		return err
-	})
-	if err != nil {
-		return account.Record{}, err
-	}
-	return found, nil
+	return view(ctx, s, func(r reader) (account.Record, error) { return r.account(sub) })
 }
 
+// account returns everything that is stored about a user, or subject.ErrNotFound.
 func (r reader) account(sub string) (found account.Record, err error) {
-	person, err := r.person(sub)
-	if err != nil {
+	if found.Person, err = present(r.person(sub)); err != nil {
 		return found, err
 	}
-	if person == nil {
-		return found, subject.ErrNotFound
-	}
-	found.Person = *person
-	owner, err := r.subOf(person.Number)
+	owner, err := r.subOf(found.Person.Number)
 	if err != nil {
 		return found, err
 	}
@@ -44,13 +31,13 @@ func (r reader) account(sub string) (found account.Record, err error) {
 	for _, e := range r.owned(&personIndex, sub) {
 		switch e.of {
 		case &sessions:
-			var s sessionRecord
-			there, err := r.get(&sessions, e.key, s.fields)
+			var s session.Session
+			exists, err := r.get(&sessions, e.key, (*record.Session)(&s))
 			if err != nil {
 				return found, err
 			}
-			if there {
-				found.Sessions = append(found.Sessions, session.Session(s))
+			if exists {
+				found.Sessions = append(found.Sessions, s)
 			}
 		case &grants:
 			g, err := r.grant(string(e.key))
@@ -66,35 +53,26 @@ func (r reader) account(sub string) (found account.Record, err error) {
 	return found, err
 }
 
-// consentsOf are all consents of a person.
+// consentsOf returns all consents of a user.
 func (r reader) consentsOf(sub string) (all []consent.Consent, err error) {
 	prefix := consentKey(sub, "")
 	cursor := r.tx.Bucket(consents.id).Cursor()
 	for k, v := cursor.Seek(prefix); bytes.HasPrefix(k, prefix); k, v = cursor.Next() {
-		var record consentRecord
-		if _, err := r.open(&consents, k, v, record.fields); err != nil {
+		var c consent.Consent
+		if err := r.open(&consents, k, v, (*record.Consent)(&c)); err != nil {
 			return nil, err
 		}
-		all = append(all, consent.Consent(record))
+		all = append(all, c)
 	}
 	return all, nil
 }
 
 // RevokeClient implements account.Store.
 func (s *Store) RevokeClient(ctx context.Context, sub, clientID string) error {
-	its := func(g grant.Grant) bool { return g.ClientID == clientID }
+	ofClient := func(g grant.Grant) bool { return g.ClientID == clientID }
 	return s.write(ctx, func(t *txn) error {
-		for _, e := range t.owned(&personIndex, sub) {
-			var err error
-			switch e.of {
-			case &codes:
-				err = t.voidCode(e.key, its)
-			case &grants:
-				err = t.revokeGrant(e.key, its)
-			}
-			if err != nil {
-				return err
-			}
+		if err := t.endGrants(t.owned(&personIndex, sub), ofClient); err != nil {
+			return err
 		}
 		return t.del(&consents, consentKey(sub, clientID))
 	})
@@ -104,7 +82,7 @@ func (s *Store) RevokeClient(ctx context.Context, sub, clientID string) error {
 func (s *Store) EndSessions(ctx context.Context, sub string) error {
 	return s.write(ctx, func(t *txn) error {
 		all := t.owned(&personIndex, sub)
-		if err := t.endGrants(all); err != nil {
+		if err := t.endGrants(all, online); err != nil {
 			return err
 		}
 		for _, e := range all {
@@ -131,7 +109,8 @@ func (s *Store) DeletePerson(ctx context.Context, sub string) error {
 			return err
 		}
 		if owner == sub {
-			if err := t.del(&numbers, t.s.numberKey(person.Number)); err != nil {
+			key := t.s.sealer.NumberKey(person.Number)
+			if err := t.del(&numbers, key[:]); err != nil {
 				return err
 			}
 		}
@@ -139,7 +118,7 @@ func (s *Store) DeletePerson(ctx context.Context, sub string) error {
 			if err := t.forget(e.of, e.key); err != nil {
 				return err
 			}
-			// Also the entry of what cannot be read.
+			// The entry of a record that cannot be read is still there.
 			if err := t.del(&personIndex, ownerKey(sub, e.of, e.key)); err != nil {
 				return err
 			}
@@ -148,28 +127,24 @@ func (s *Store) DeletePerson(ctx context.Context, sub string) error {
 		if err != nil {
 			return err
 		}
-		for _, k := range allowed {
-			if err := t.del(&consents, consentKey(sub, k.ClientID)); err != nil {
+		for _, c := range allowed {
+			if err := t.del(&consents, consentKey(sub, c.ClientID)); err != nil {
 				return err
 			}
 		}
-		if err := t.put(&deleted, t.s.deletedKey(sub), never, func(*codec) {}); err != nil {
+		tombstone := t.s.sealer.DeletedKey(sub)
+		if err := t.put(&deleted, tombstone[:], never, &record.Tombstone{}); err != nil {
 			return err
 		}
 		return t.del(&people, []byte(sub))
 	})
 }
 
-const deletedPurpose keys.Purpose = "bolt/deleted"
-
-// deletedKey is the mark of a deleted person. Without the master key nobody can
-// say whose it is.
-func (s *Store) deletedKey(sub string) []byte {
-	sum := s.master.MAC(deletedPurpose, []byte(sub))
-	return sum[:]
-}
-
-// isDeleted says whether the sub was that of a person who is deleted.
+// isDeleted reports whether the sub was that of a deleted user.
 func (r reader) isDeleted(sub string) bool {
-	return sub != "" && r.has(&deleted, r.s.deletedKey(sub))
+	if sub == "" {
+		return false
+	}
+	tombstone := r.s.sealer.DeletedKey(sub)
+	return r.has(&deleted, tombstone[:])
 }

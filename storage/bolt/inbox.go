@@ -4,40 +4,27 @@ import (
 	"context"
 	"time"
 
+	"calleridp/storage/record"
 	"calleridp/truecaller"
 )
 
 var _ truecaller.Inbox = (*Store)(nil)
 
-// deliveryKept is how long a delivery stays that nobody could finish: well
-// beyond the ten minutes that its token lives (invariant 8).
+// deliveryKept is how long an unfinished delivery stays: well beyond the ten
+// minutes for which its token is valid (invariant 8).
 const deliveryKept = time.Hour
 
-type deliveryRecord truecaller.Delivery
-
-func (d *deliveryRecord) fields(c *codec) {
-	text(c, &d.ID)
-	text(c, &d.App)
-	c.time(&d.Received)
-	text(c, &d.RequestID)
-	text(c, &d.State)
-	text(c, &d.AccessToken)
-	text(c, &d.Endpoint)
-	text(c, &d.Status)
-}
-
-// PutDelivery implements truecaller.Inbox. Of deliveries with the same ID the
-// first stays.
+// PutDelivery implements truecaller.Inbox. It keeps the first of several
+// deliveries with the same ID.
 func (s *Store) PutDelivery(ctx context.Context, d truecaller.Delivery) error {
 	return s.write(ctx, func(t *txn) error {
 		if t.has(&deliveries, []byte(d.ID)) {
 			return nil
 		}
-		if err := t.del(&deliveries, []byte(d.ID)); err != nil { // one that nobody swept yet
+		if err := t.del(&deliveries, []byte(d.ID)); err != nil { // one that has expired and was not swept yet
 			return err
 		}
-		record := deliveryRecord(d)
-		return t.put(&deliveries, []byte(d.ID), d.Received.Add(deliveryKept), record.fields)
+		return t.put(&deliveries, []byte(d.ID), d.Received.Add(deliveryKept), (*record.Delivery)(&d))
 	})
 }
 
@@ -45,12 +32,13 @@ func (s *Store) PutDelivery(ctx context.Context, d truecaller.Delivery) error {
 func (s *Store) Deliveries(ctx context.Context, max int) (found []truecaller.Delivery, err error) {
 	dropped := s.queue.all()
 	err = s.read(ctx, func(r reader) error {
-		// All end an hour after they were received, so the expiry index has them
-		// in the right order.
+		// All of them expire an hour after they were received, so the expiry index
+		// has them in the order in which they were received.
 		inbox := r.tx.Bucket(deliveries.id)
-		cursor := r.tx.Bucket(expiry.id).Cursor()
-		for k, _ := cursor.Seek([]byte{deliveries.index}); len(k) > 9 && k[0] == deliveries.index && len(found) < max; k, _ = cursor.Next() {
-			key := k[9:]
+		for _, key := range r.expiring(&deliveries) {
+			if len(found) >= max {
+				break
+			}
 			value := inbox.Get(key)
 			if value == nil || !r.alive(value) {
 				continue
@@ -58,11 +46,11 @@ func (s *Store) Deliveries(ctx context.Context, max int) (found []truecaller.Del
 			if o := dropped[dropNotes(string(key))]; len(o) > 0 && r.missing(o[len(o)-1]) {
 				continue
 			}
-			var d deliveryRecord
-			if _, err := r.open(&deliveries, key, value, d.fields); err != nil {
+			var d truecaller.Delivery
+			if err := r.open(&deliveries, key, value, (*record.Delivery)(&d)); err != nil {
 				return err
 			}
-			found = append(found, truecaller.Delivery(d))
+			found = append(found, d)
 		}
 		return nil
 	})
@@ -77,8 +65,8 @@ func (s *Store) DropDelivery(ctx context.Context, id string) error {
 	return s.note(dropNotes(id), nil, func(t *txn) error { return t.del(&deliveries, []byte(id)) })
 }
 
-// InboxSize is how many deliveries are kept, those among them that were dropped a
-// moment ago.
+// InboxSize returns how many deliveries are stored, including those that were
+// dropped and not committed yet.
 func (s *Store) InboxSize(ctx context.Context) (n int, err error) {
 	err = s.read(ctx, func(r reader) error {
 		n = r.tx.Bucket(deliveries.id).Stats().KeyN

@@ -13,12 +13,13 @@ import (
 
 	"calleridp/keys"
 	"calleridp/provider/client"
+	"calleridp/storage/record"
 	"calleridp/truecaller"
 
 	"go.etcd.io/bbolt"
 )
 
-// Every refusal is recognisable and says what to do.
+// Every refusal has an error of its own and says what to do.
 func TestOpenRefuses(t *testing.T) {
 	other, err := keys.NewMaster(bytes.Repeat([]byte{7}, keys.MasterSize))
 	if err != nil {
@@ -53,8 +54,12 @@ func TestOpenRefuses(t *testing.T) {
 		{"another master key", func(t *testing.T, path string) { openAt(t, path, Options{}).Close() }, other, ErrWrongMasterKey, "restore that key"},
 		{"a newer layout", func(t *testing.T, path string) {
 			openAt(t, path, Options{}).Close()
-			change(t, path, func(b *bbolt.Bucket) error { return b.Put(metaSchema, []byte("2")) })
+			change(t, path, func(b *bbolt.Bucket) error { return b.Put(metaSchema, []byte("3")) })
 		}, testMaster(t), ErrNewerSchema, "restore a backup"},
+		{"an older layout", func(t *testing.T, path string) {
+			openAt(t, path, Options{}).Close()
+			change(t, path, func(b *bbolt.Bucket) error { return b.Put(metaSchema, []byte("1")) })
+		}, testMaster(t), ErrOlderSchema, "move the file away"},
 		{"no layout", func(t *testing.T, path string) {
 			change(t, path, func(b *bbolt.Bucket) error { return nil })
 		}, testMaster(t), ErrForeignFile, "layout"},
@@ -95,6 +100,26 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
+// Every kind of record has a bucket of its own, which is in the expiry index if
+// and only if its records expire.
+func TestKindsHaveBuckets(t *testing.T) {
+	of := map[*record.Kind]*bucket{}
+	for _, b := range buckets {
+		if b.kind != nil {
+			of[b.kind] = b
+		}
+	}
+	for _, kind := range record.Kinds() {
+		b := of[kind]
+		switch {
+		case b == nil:
+			t.Errorf("%s has no bucket", kind.Name)
+		case string(b.id) != kind.Name || (b.mark != 0) != kind.Expires():
+			t.Errorf("%s: got bucket %s with mark %q, want its name, and a mark: %v", kind.Name, b.id, b.mark, kind.Expires())
+		}
+	}
+}
+
 func TestOpenMakesAPrivateFile(t *testing.T) {
 	s := open(t, Options{})
 	info, err := os.Stat(s.path)
@@ -106,7 +131,7 @@ func TestOpenMakesAPrivateFile(t *testing.T) {
 	}
 }
 
-// A bucket that a later version of the same layout adds is made at its start.
+// Open creates a bucket that a later version of the same layout adds.
 func TestOpenAddsBuckets(t *testing.T) {
 	s := open(t, Options{})
 	err := s.db.Update(func(tx *bbolt.Tx) error { return tx.DeleteBucket(accessTokens.id) })
@@ -122,7 +147,7 @@ func TestOpenAddsBuckets(t *testing.T) {
 	}
 }
 
-// A backup is taken while others write, and holds everything from before it.
+// A backup contains every earlier write, also while other goroutines write.
 func TestBackup(t *testing.T) {
 	s := open(t, Options{})
 	ctx := context.Background()
@@ -172,8 +197,8 @@ func TestBackup(t *testing.T) {
 	}
 }
 
-// intact checks the file's structure, and that the expiry index has every record
-// with an end, not later than its end.
+// intact checks the file's structure, and that the expiry index has an entry for
+// every record that expires, at its expiry or before.
 func intact(t testing.TB, s *Store) {
 	t.Helper()
 	err := s.db.View(func(tx *bbolt.Tx) error {
@@ -183,12 +208,12 @@ func intact(t testing.TB, s *Store) {
 		covered := map[string]bool{}
 		r := reader{s: s, tx: tx, now: time.Now().AddDate(200, 0, 0)}
 		for _, e := range r.due(1 << 30) {
-			if v := tx.Bucket(e.of.id).Get(e.key); v != nil && endOf(v) >= e.end {
+			if v := tx.Bucket(e.of.id).Get(e.key); v != nil && record.Expiry(v) >= e.expiry {
 				covered[string(e.of.id)+string(e.key)] = true
 			}
 		}
 		for _, b := range buckets {
-			if b.index == 0 {
+			if b.mark == 0 {
 				continue
 			}
 			tx.Bucket(b.id).ForEach(func(k, _ []byte) error {
@@ -205,8 +230,7 @@ func intact(t testing.TB, s *Store) {
 	}
 }
 
-// A value means nothing in another place, under another end, or when it was
-// changed.
+// A value does not open in another place, with another expiry, or after a change.
 func TestSealedInPlace(t *testing.T) {
 	s := open(t, Options{})
 	ctx := context.Background()
@@ -231,8 +255,7 @@ func TestSealedInPlace(t *testing.T) {
 			t.Fatal(err)
 		}
 		err = s.read(ctx, func(r reader) (err error) {
-			var d deliveryRecord
-			found, err = r.get(b, []byte(key), d.fields)
+			found, err = r.get(b, []byte(key), &record.Delivery{})
 			return err
 		})
 		return found, err
@@ -254,22 +277,22 @@ func TestSealedInPlace(t *testing.T) {
 		{"another key", &deliveries, "b", value},
 		{"another bucket", &attempts, "a", value},
 		{"another version", &deliveries, "a", changed(0, 1)},
-		{"a later end", &deliveries, "a", changed(4, 1)},
+		{"a later expiry", &deliveries, "a", changed(4, 1)},
 		{"a changed byte", &deliveries, "a", changed(len(value)-20, 1)},
 		{"cut short", &deliveries, "a", value[:len(value)-1]},
-		{"only a header", &deliveries, "a", value[:headerSize]},
+		{"only a header", &deliveries, "a", value[:9]},
 	} {
-		if found, err := read(row.bucket, row.key, row.value); found || !errors.Is(err, errUnreadable) {
+		if found, err := read(row.bucket, row.key, row.value); found || !errors.Is(err, record.ErrUnreadable) {
 			t.Errorf("%s: found %v, error %v", row.name, found, err)
 		}
 	}
-	// What has no whole header is expired; the sweep deletes it.
+	// A value without a whole header has expired; the sweep deletes it.
 	if found, err := read(&deliveries, "a", value[:5]); found || err != nil {
 		t.Errorf("less than a header: found %v, error %v", found, err)
 	}
 }
 
-// Nothing of what is private is in the file as it is (invariants 8 and 10).
+// The file has no private data in the clear (invariants 8 and 10).
 func TestNothingInTheClear(t *testing.T) {
 	s := open(t, Options{})
 	ctx := context.Background()
@@ -319,7 +342,7 @@ func TestInboxSize(t *testing.T) {
 	if err := s.DropDelivery(t.Context(), "one"); err != nil {
 		t.Fatal(err)
 	}
-	put("three") // takes what was dropped along to the disk
+	put("three") // commits the dropped delivery, too
 	size(2)
 	s.Close()
 	if _, err := s.InboxSize(t.Context()); err == nil {

@@ -3,19 +3,19 @@ package bolt
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"time"
 
 	"calleridp/provider/grant"
+	"calleridp/storage/record"
 )
 
-// sweepMax is how many entries of the expiry index one transaction works off,
-// so that sign-ins never wait long behind it.
+// sweepMax is how many entries of the expiry index one transaction handles, so
+// that no sign-in waits long for it.
 const sweepMax = 200
 
-// Run deletes what has expired, every Options.SweepEvery and in small batches,
-// until ctx ends. A store that holds nothing expired is not written to.
+// Run deletes expired records every Options.SweepEvery, in small batches, until
+// ctx is done. It does not write to a store without expired records.
 func (s *Store) Run(ctx context.Context) {
 	ticker := time.NewTicker(s.options.SweepEvery)
 	defer ticker.Stop()
@@ -38,7 +38,7 @@ func (s *Store) Run(ctx context.Context) {
 	}
 }
 
-// sweep works off up to sweepMax entries that are due, and says how many.
+// sweep handles up to sweepMax entries that are due, and returns how many.
 func (s *Store) sweep(ctx context.Context) (n int, err error) {
 	due := false
 	err = s.read(ctx, func(r reader) error {
@@ -61,37 +61,35 @@ func (s *Store) sweep(ctx context.Context) (n int, err error) {
 	return n, err
 }
 
-// dueEntry is an entry of the expiry index whose time has come.
+// dueEntry is an entry of the expiry index that is due.
 type dueEntry struct {
-	of  *bucket
-	end int64
-	key []byte
+	of     *bucket
+	expiry int64
+	key    []byte
 }
 
-// due returns up to most entries that are due. They stay valid while the
+// due returns up to most entries that are due. The result stays valid while the
 // transaction writes.
 func (r reader) due(most int) (entries []dueEntry) {
-	cursor := r.tx.Bucket(expiry.id).Cursor()
 	for _, b := range buckets {
-		if b.index == 0 {
+		if b.mark == 0 {
 			continue
 		}
-		for k, _ := cursor.Seek([]byte{b.index}); len(k) > 9 && k[0] == b.index && len(entries) < most; k, _ = cursor.Next() {
-			end := int64(binary.BigEndian.Uint64(k[1:9]))
-			if end > r.now.UnixNano() {
+		for at, key := range r.expiring(b) {
+			if at > r.now.UnixNano() || len(entries) == most {
 				break
 			}
-			entries = append(entries, dueEntry{of: b, end: end, key: bytes.Clone(k[9:])})
+			entries = append(entries, dueEntry{of: b, expiry: at, key: bytes.Clone(key)})
 		}
 	}
 	return entries
 }
 
-// expire deletes the record of an entry, if its own end has come, too. If it was
-// renewed since, its entry moves to where its end is now.
+// expire deletes the record of an entry, if it has expired. If the record was
+// renewed, its entry moves to the new expiry.
 func (t *txn) expire(e dueEntry) error {
 	t.writes++
-	if err := t.tx.Bucket(expiry.id).Delete(expiryKey(e.of, e.end, e.key)); err != nil {
+	if err := t.tx.Bucket(expiry.id).Delete(expiryKey(e.of, e.expiry, e.key)); err != nil {
 		return err
 	}
 	value := t.tx.Bucket(e.of.id).Get(e.key)
@@ -99,20 +97,20 @@ func (t *txn) expire(e dueEntry) error {
 	case value == nil:
 		return nil
 	case t.alive(value):
-		return t.mark(&expiry, expiryKey(e.of, endOf(value), e.key))
+		return t.mark(&expiry, expiryKey(e.of, record.Expiry(value), e.key))
 	}
 	return t.forget(e.of, e.key)
 }
 
-// forget deletes a record and what was kept to find it by. A record that cannot
-// be read is deleted all the same.
+// forget deletes a record and the entries that lead to it. It also deletes a
+// record that cannot be read, without its entries.
 func (t *txn) forget(b *bucket, key []byte) error {
 	value := t.tx.Bucket(b.id).Get(key)
 	if value == nil {
 		return nil
 	}
 	err := t.forgetIndexes(b, key, value)
-	if errors.Is(err, errUnreadable) {
+	if errors.Is(err, record.ErrUnreadable) {
 		t.s.log.Error("deleting a record that cannot be read", "bucket", string(b.id), "error", err)
 	} else if err != nil {
 		return err
@@ -120,18 +118,18 @@ func (t *txn) forget(b *bucket, key []byte) error {
 	return t.del(b, key)
 }
 
-// forgetIndexes deletes what leads to a record that is about to go.
+// forgetIndexes deletes the entries that lead to a record about to be deleted.
 func (t *txn) forgetIndexes(b *bucket, key, value []byte) error {
 	switch b {
 	case &attempts:
-		var a attemptRecord
-		if _, err := t.open(b, key, value, a.fields); err != nil {
+		var a record.Attempt
+		if err := t.open(b, key, value, &a); err != nil {
 			return err
 		}
 		return t.del(&correlations, a.Correlation[:])
 	case &sessions:
-		var s sessionRecord
-		if _, err := t.open(b, key, value, s.fields); err != nil {
+		var s record.Session
+		if err := t.open(b, key, value, &s); err != nil {
 			return err
 		}
 		if err := t.del(&personIndex, ownerKey(s.Sub, b, key)); err != nil {
@@ -139,14 +137,14 @@ func (t *txn) forgetIndexes(b *bucket, key, value []byte) error {
 		}
 		return t.del(&sessionIDs, []byte(s.ID))
 	case &codes:
-		var c codeRecord
-		if _, err := t.open(b, key, value, c.fields); err != nil {
+		var c record.Code
+		if err := t.open(b, key, value, &c); err != nil {
 			return err
 		}
 		return t.disown(c.Grant, b, key)
 	case &grants:
-		var g grantRecord
-		if _, err := t.open(b, key, value, g.fields); err != nil {
+		var g record.Grant
+		if err := t.open(b, key, value, &g); err != nil {
 			return err
 		}
 		return t.disown(grant.Grant(g), b, key)
