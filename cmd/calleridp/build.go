@@ -17,6 +17,7 @@ import (
 	"calleridp/keys"
 	"calleridp/provider"
 	"calleridp/provider/admin"
+	"calleridp/provider/audit"
 	"calleridp/provider/client"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
@@ -84,7 +85,7 @@ func build(ctx context.Context, s settings, log *slog.Logger, development bool) 
 		apps[app.ID], registered = app, append(registered, client.App{ID: app.ID, Native: app.NativeClientID != ""})
 	}
 	outgoing := truecaller.NewClient(truecaller.Options{Timeout: time.Duration(s.Truecaller.Timeout), Log: log, Observer: counting})
-	audit := log.With("log", "audit")
+	auditLog := log.With("log", "audit")
 	challenge, reserve := challengeMode(s.Limits)
 	var receiver *truecaller.Receiver
 	engine, err := login.New(login.Config{
@@ -97,7 +98,7 @@ func build(ctx context.Context, s settings, log *slog.Logger, development bool) 
 		Policy: subject.Policy{ReuseAfter: time.Duration(s.Subject.ReuseAfter)},
 		// The two know each other: the engine decides what callbacks mean.
 		Arrived: func(ctx context.Context, nonce string) { receiver.Arrived(ctx, nonce) },
-		Log:     log, Audit: audit, Observer: counting,
+		Log:     log, Audit: auditLog, Observer: counting,
 	})
 	if err != nil {
 		return nil, err
@@ -141,7 +142,7 @@ func build(ctx context.Context, s settings, log *slog.Logger, development bool) 
 		DefaultRegion: s.DefaultRegion, Countries: s.Countries, Apps: apps, TruecallerApp: s.apps[0].ID, UILocales: pages.Languages(), Cookies: cookies, ClientAddr: addresses.of,
 		Country:   s.countryDB.of,
 		Challenge: challenge, ChallengeBits: int(s.Limits.ChallengeBits),
-		Logger: log, Audit: audit, Dev: development,
+		Logger: log, Audit: auditLog, Dev: development,
 	})
 	if err != nil {
 		return nil, err
@@ -149,7 +150,7 @@ func build(ctx context.Context, s settings, log *slog.Logger, development bool) 
 
 	srv := &server{
 		admin: admin.Handler(admin.Config{
-			Clients: registry, Keys: ring, Budgets: store, People: store, Limits: engine.Limits, Region: s.DefaultRegion, Stats: func() any { return store.Stats() }, Log: log, Audit: audit,
+			Clients: registry, Keys: ring, Budgets: store, People: store, Limits: engine.Limits, Region: s.DefaultRegion, Stats: func() any { return store.Stats() }, Log: log, Audit: audit.Log(auditLog),
 		}),
 		store:      store,
 		drain:      pages.Drain,
