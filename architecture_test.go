@@ -36,7 +36,7 @@ var only = map[string]struct {
 	why string
 }{
 	"github.com/zitadel/oidc/v3/pkg/op":    {[]string{"provider"}, "no type of the library leaves the package that speaks the protocol"},
-	"go.etcd.io/bbolt":                     {[]string{"storage/bolt", "test/load"}, "an engine is one folder; the load test measures the floor below it"},
+	"go.etcd.io/bbolt":                     {[]string{"storage/bolt", "test/load"}, "an engine is one folder, and storage/record is for all of them; the load test measures the floor below it"},
 	"github.com/nyaruka/phonenumbers":      {[]string{"truecaller/phone"}, "a phone number is one type, which masks itself"},
 	"calleridp/truecaller/simulator":       {[]string{"cmd/calleridp", "test/load"}, "the simulator is reached over HTTP alone, so that the production path is the same code"},
 	"github.com/sony/gobreaker":            {[]string{"truecaller"}, "only what speaks to Truecaller knows how it fails"},

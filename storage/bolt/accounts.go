@@ -4,12 +4,12 @@ import (
 	"bytes"
 	"context"
 
-	"calleridp/keys"
 	"calleridp/provider/account"
 	"calleridp/provider/consent"
 	"calleridp/provider/grant"
 	"calleridp/provider/session"
 	"calleridp/provider/subject"
+	"calleridp/storage/record"
 )
 
 var _ account.Store = (*Store)(nil)
@@ -44,13 +44,13 @@ func (r reader) account(sub string) (found account.Record, err error) {
 	for _, e := range r.owned(&personIndex, sub) {
 		switch e.of {
 		case &sessions:
-			var s sessionRecord
-			there, err := r.get(&sessions, e.key, s.fields)
+			var s session.Session
+			there, err := r.get(&sessions, e.key, (*record.Session)(&s))
 			if err != nil {
 				return found, err
 			}
 			if there {
-				found.Sessions = append(found.Sessions, session.Session(s))
+				found.Sessions = append(found.Sessions, s)
 			}
 		case &grants:
 			g, err := r.grant(string(e.key))
@@ -71,11 +71,11 @@ func (r reader) consentsOf(sub string) (all []consent.Consent, err error) {
 	prefix := consentKey(sub, "")
 	cursor := r.tx.Bucket(consents.id).Cursor()
 	for k, v := cursor.Seek(prefix); bytes.HasPrefix(k, prefix); k, v = cursor.Next() {
-		var record consentRecord
-		if _, err := r.open(&consents, k, v, record.fields); err != nil {
+		var allowed consent.Consent
+		if err := r.open(&consents, k, v, (*record.Consent)(&allowed)); err != nil {
 			return nil, err
 		}
-		all = append(all, consent.Consent(record))
+		all = append(all, allowed)
 	}
 	return all, nil
 }
@@ -131,7 +131,8 @@ func (s *Store) DeletePerson(ctx context.Context, sub string) error {
 			return err
 		}
 		if owner == sub {
-			if err := t.del(&numbers, t.s.numberKey(person.Number)); err != nil {
+			key := t.s.sealer.NumberKey(person.Number)
+			if err := t.del(&numbers, key[:]); err != nil {
 				return err
 			}
 		}
@@ -153,23 +154,19 @@ func (s *Store) DeletePerson(ctx context.Context, sub string) error {
 				return err
 			}
 		}
-		if err := t.put(&deleted, t.s.deletedKey(sub), never, func(*codec) {}); err != nil {
+		tombstone := t.s.sealer.DeletedKey(sub)
+		if err := t.put(&deleted, tombstone[:], never, &record.Tombstone{}); err != nil {
 			return err
 		}
 		return t.del(&people, []byte(sub))
 	})
 }
 
-const deletedPurpose keys.Purpose = "bolt/deleted"
-
-// deletedKey is the mark of a deleted person. Without the master key nobody can
-// say whose it is.
-func (s *Store) deletedKey(sub string) []byte {
-	sum := s.master.MAC(deletedPurpose, []byte(sub))
-	return sum[:]
-}
-
 // isDeleted says whether the sub was that of a person who is deleted.
 func (r reader) isDeleted(sub string) bool {
-	return sub != "" && r.has(&deleted, r.s.deletedKey(sub))
+	if sub == "" {
+		return false
+	}
+	key := r.s.sealer.DeletedKey(sub)
+	return r.has(&deleted, key[:])
 }

@@ -13,6 +13,7 @@ import (
 	"calleridp/provider/login"
 	"calleridp/provider/session"
 	"calleridp/provider/subject"
+	"calleridp/storage/record"
 	"calleridp/truecaller/phone"
 )
 
@@ -21,40 +22,6 @@ var _ login.Store = (*Store)(nil)
 // attemptKept is how long an attempt stays after its end, so that late callbacks
 // and the back button find it.
 const attemptKept = time.Hour
-
-// attemptRecord is an attempt and the lock that it took.
-type attemptRecord struct {
-	login.Attempt
-	Lock [32]byte // its key in limits; zero: it took none
-}
-
-func (a *attemptRecord) fields(c *codec) {
-	text(c, &a.ID)
-	text(c, &a.Method)
-	text(c, &a.State)
-	text(c, &a.Reason)
-	c.hash(&a.Browser)
-	c.hash(&a.Correlation)
-	text(c, &a.RequestID)
-	text(c, &a.App)
-	c.phone(&a.Number)
-	text(c, &a.ClientID)
-	text(c, &a.Network)
-	c.bytes(&a.Request)
-	c.time(&a.Created)
-	c.time(&a.Expires)
-	c.time(&a.Ended)
-	c.flag(&a.Undeliverable)
-	texts(c, &a.Trying)
-	text(c, &a.Sub)
-	c.time(&a.AuthTime)
-	c.time(&a.Invoked)
-	c.hash(&a.Lock)
-	left := int64(a.Tries.Left)
-	c.int64(&left)
-	a.Tries.Left = int(left)
-	c.time(&a.Tries.Next)
-}
 
 // CreateAttempt implements login.Store.
 func (s *Store) CreateAttempt(ctx context.Context, a login.Attempt, spend limit.Spend, now time.Time) error {
@@ -66,17 +33,17 @@ func (s *Store) CreateAttempt(ctx context.Context, a login.Attempt, spend limit.
 		if err != nil {
 			return err
 		}
-		record := attemptRecord{Attempt: a}
+		kept := record.Attempt{Attempt: a}
 		if spend.Lock != (limit.Key{}) {
-			record.Lock = s.limitKey(spend.Lock)
+			kept.Lock = s.sealer.LimitKey(spend.Lock)
 		}
 		if err := t.take(taken); err != nil {
 			return err
 		}
-		if err := t.put(&correlations, a.Correlation[:], never, func(c *codec) { text(c, &a.ID) }); err != nil {
+		if err := t.put(&correlations, a.Correlation[:], never, (*record.Text)(&a.ID)); err != nil {
 			return err
 		}
-		return t.put(&attempts, []byte(a.ID), a.Expires.Add(attemptKept), record.fields)
+		return t.put(&attempts, []byte(a.ID), a.Expires.Add(attemptKept), &kept)
 	})
 }
 
@@ -85,11 +52,11 @@ func (s *Store) Attempt(ctx context.Context, id login.ID) (login.Attempt, error)
 	noted := s.queue.of(attemptNotes(id))
 	var a login.Attempt
 	err := s.read(ctx, func(r reader) error {
-		record, _, err := r.attempt(id)
+		kept, err := r.attempt(id)
 		if err != nil {
 			return err
 		}
-		a = record.Attempt
+		a = kept.Attempt
 		for _, o := range noted {
 			if r.missing(o) {
 				o.peek(&a)
@@ -107,7 +74,7 @@ func (s *Store) Attempt(ctx context.Context, id login.ID) (login.Attempt, error)
 func (s *Store) AttemptByCorrelation(ctx context.Context, correlation [32]byte) (login.Attempt, error) {
 	var id login.ID
 	err := s.read(ctx, func(r reader) error {
-		found, err := r.get(&correlations, correlation[:], func(c *codec) { text(c, &id) })
+		found, err := r.get(&correlations, correlation[:], (*record.Text)(&id))
 		if err == nil && !found {
 			err = login.ErrNotFound
 		}
@@ -161,7 +128,7 @@ func (s *Store) NoteAttempt(_ context.Context, id login.ID, step func(*login.Att
 func (s *Store) ApproveAttempt(ctx context.Context, id login.ID, number phone.Number, step func(*login.Attempt, *subject.Person) (subject.Person, login.Effects, error)) (login.Attempt, error) {
 	var after login.Attempt
 	err := s.write(ctx, func(t *txn) error {
-		record, before, err := t.attempt(id)
+		kept, before, err := t.attemptToStep(id)
 		if err != nil {
 			return err
 		}
@@ -171,14 +138,14 @@ func (s *Store) ApproveAttempt(ctx context.Context, id login.ID, number phone.Nu
 				return err
 			}
 		}
-		person, effects, err := step(&record.Attempt, known)
+		person, effects, err := step(&kept.Attempt, known)
 		if err != nil {
 			return err
 		}
-		if err := t.keepAttempt(id, record, before, effects); err != nil {
+		if err := t.keepAttempt(id, kept, before, effects); err != nil {
 			return err
 		}
-		after = record.Attempt
+		after = kept.Attempt
 		if person.Sub == "" {
 			return nil
 		}
@@ -197,21 +164,21 @@ func (s *Store) ApproveAttempt(ctx context.Context, id login.ID, number phone.Nu
 func (s *Store) FinishAttempt(ctx context.Context, id login.ID, replaces string, step func(*login.Attempt) (session.Session, grant.Code, error)) (login.Attempt, error) {
 	var after login.Attempt
 	err := s.write(ctx, func(t *txn) error {
-		record, before, err := t.attempt(id)
+		kept, before, err := t.attemptToStep(id)
 		if err != nil {
 			return err
 		}
-		signedIn, code, err := step(&record.Attempt)
+		signedIn, code, err := step(&kept.Attempt)
 		if err != nil {
 			return err
 		}
 		if signedIn.ID == "" {
 			return errors.New("bolt: a finished attempt needs a session")
 		}
-		if err := t.keepAttempt(id, record, before, login.Effects{}); err != nil {
+		if err := t.keepAttempt(id, kept, before, login.Effects{}); err != nil {
 			return err
 		}
-		after = record.Attempt
+		after = kept.Attempt
 		if replaces != "" {
 			if err := t.endSession(replaces); err != nil {
 				return err
@@ -232,21 +199,21 @@ func (s *Store) FinishAttempt(ctx context.Context, id login.ID, replaces string,
 func (s *Store) RedeemAttempt(ctx context.Context, id login.ID, step func(*login.Attempt) (grant.Redemption, error)) (login.Attempt, error) {
 	var after login.Attempt
 	err := s.write(ctx, func(t *txn) error {
-		record, before, err := t.attempt(id)
+		kept, before, err := t.attemptToStep(id)
 		if err != nil {
 			return err
 		}
-		bought, err := step(&record.Attempt)
+		bought, err := step(&kept.Attempt)
 		if err != nil {
 			return err
 		}
 		if bought.Grant == nil || bought.Access == nil {
 			return errors.New("bolt: a redeemed attempt needs a grant and an access token")
 		}
-		if err := t.keepAttempt(id, record, before, login.Effects{}); err != nil {
+		if err := t.keepAttempt(id, kept, before, login.Effects{}); err != nil {
 			return err
 		}
-		after = record.Attempt
+		after = kept.Attempt
 		return t.redeem(bought)
 	})
 	if err != nil {
@@ -255,45 +222,53 @@ func (s *Store) RedeemAttempt(ctx context.Context, id login.ID, step func(*login
 	return after, nil
 }
 
-// attempt reads an attempt, and the bytes that it was read from.
-func (r reader) attempt(id login.ID) (record attemptRecord, plain []byte, err error) {
-	value := r.tx.Bucket(attempts.id).Get([]byte(id))
-	if value == nil || !r.alive(value) {
-		return attemptRecord{}, nil, login.ErrNotFound
+// attempt reads an attempt.
+func (r reader) attempt(id login.ID) (kept record.Attempt, err error) {
+	found, err := r.get(&attempts, []byte(id), &kept)
+	if err == nil && !found {
+		err = login.ErrNotFound
 	}
-	plain, err = r.open(&attempts, []byte(id), value, record.fields)
-	return record, plain, err
+	return kept, err
+}
+
+// attemptToStep reads an attempt that a step may change, and returns it as bytes
+// as well, as it is before the step.
+func (t *txn) attemptToStep(id login.ID) (kept record.Attempt, before []byte, err error) {
+	if kept, err = t.attempt(id); err != nil {
+		return record.Attempt{}, nil, err
+	}
+	return kept, record.Encode(&record.Attempts, &kept), nil
 }
 
 func (t *txn) step(id login.ID, step func(*login.Attempt) (login.Effects, error)) (login.Attempt, error) {
-	record, before, err := t.attempt(id)
+	kept, before, err := t.attemptToStep(id)
 	if err != nil {
 		return login.Attempt{}, err
 	}
-	effects, err := step(&record.Attempt)
+	effects, err := step(&kept.Attempt)
 	if err != nil {
 		return login.Attempt{}, err
 	}
-	return record.Attempt, t.keepAttempt(id, record, before, effects)
+	return kept.Attempt, t.keepAttempt(id, kept, before, effects)
 }
 
 // keepAttempt keeps what a step has made of an attempt, if it is anything new,
 // and has the effects that it asked for.
-func (t *txn) keepAttempt(id login.ID, record attemptRecord, before []byte, e login.Effects) error {
-	var was attemptRecord
-	if err := decode(before, was.fields); err != nil {
+func (t *txn) keepAttempt(id login.ID, kept record.Attempt, before []byte, e login.Effects) error {
+	var was record.Attempt
+	if err := record.Decode(&record.Attempts, before, &was); err != nil {
 		return err
 	}
-	if record.ID != id || record.Correlation != was.Correlation || record.Number != was.Number && !was.Number.IsZero() {
+	if kept.ID != id || kept.Correlation != was.Correlation || kept.Number != was.Number && !was.Number.IsZero() {
 		return fmt.Errorf("bolt: a step has changed what attempt %s is", id)
 	}
-	if after := encode(record.fields); !bytes.Equal(after, before) {
-		if err := t.putPlain(&attempts, []byte(id), record.Expires.Add(attemptKept), after); err != nil {
+	if !bytes.Equal(record.Encode(&record.Attempts, &kept), before) {
+		if err := t.put(&attempts, []byte(id), kept.Expires.Add(attemptKept), &kept); err != nil {
 			return err
 		}
 	}
-	if record.Lock != [32]byte{} && (e.Unlock || !e.CoolDown.IsZero()) {
-		if err := t.release(record.Lock[:], id, e.CoolDown); err != nil {
+	if kept.Lock != [32]byte{} && (e.Unlock || !e.CoolDown.IsZero()) {
+		if err := t.release(kept.Lock[:], id, e.CoolDown); err != nil {
 			return err
 		}
 	}

@@ -3,7 +3,6 @@ package bolt
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/json"
 	"fmt"
 	"sync"
 	"testing"
@@ -131,33 +130,6 @@ func BenchmarkSessionBySecret(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-}
-
-// BenchmarkRecord compares the records' own form with JSON, which would be less
-// code: decoding a person.
-func BenchmarkRecord(b *testing.B) {
-	p := personRecord(storagetest.Filled[subject.Person](time.Now()))
-	b.Run("own", func(b *testing.B) {
-		plain := encode(p.fields)
-		for b.Loop() {
-			var back personRecord
-			if err := decode(plain, back.fields); err != nil {
-				b.Fatal(err)
-			}
-		}
-	})
-	b.Run("JSON", func(b *testing.B) {
-		plain, err := json.Marshal(p)
-		if err != nil {
-			b.Fatal(err)
-		}
-		for b.Loop() {
-			var back personRecord
-			if err := json.Unmarshal(plain, &back); err != nil {
-				b.Fatal(err)
-			}
-		}
-	})
 }
 
 func BenchmarkOpen(b *testing.B) {

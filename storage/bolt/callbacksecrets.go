@@ -4,24 +4,11 @@ import (
 	"context"
 	"time"
 
+	"calleridp/storage/record"
 	"calleridp/truecaller"
 )
 
 var _ truecaller.Secrets = (*Store)(nil)
-
-// callbackSecretRecord is which secrets open the callback path of an app.
-type callbackSecretRecord struct {
-	Current [32]byte
-	Old     []truecaller.OldSecret
-}
-
-func (r *callbackSecretRecord) fields(c *codec) {
-	c.hash(&r.Current)
-	list(c, &r.Old, func(c *codec, o *truecaller.OldSecret) {
-		c.hash(&o.Hash)
-		c.time(&o.Until)
-	})
-}
 
 // UseCallbackSecret implements truecaller.Secrets. Nothing is written when the
 // secret is the current one already.
@@ -29,25 +16,25 @@ func (s *Store) UseCallbackSecret(ctx context.Context, app string, hash [32]byte
 	var good []truecaller.OldSecret
 	err := s.write(ctx, func(t *txn) error {
 		good = nil
-		var record callbackSecretRecord
-		found, err := t.get(&callbackSecrets, []byte(app), record.fields)
+		var known record.CallbackSecret
+		found, err := t.get(&callbackSecrets, []byte(app), &known)
 		if err != nil {
 			return err
 		}
-		old := record.Old
-		if found && record.Current != hash {
-			old = append(old, truecaller.OldSecret{Hash: record.Current, Until: now.Add(grace)})
+		old := known.Old
+		if found && known.Current != hash {
+			old = append(old, truecaller.OldSecret{Hash: known.Current, Until: now.Add(grace)})
 		}
 		for _, o := range old {
 			if o.Hash != hash && now.Before(o.Until) {
 				good = append(good, o)
 			}
 		}
-		if found && record.Current == hash {
+		if found && known.Current == hash {
 			return nil
 		}
-		record = callbackSecretRecord{Current: hash, Old: good}
-		return t.put(&callbackSecrets, []byte(app), never, record.fields)
+		known = record.CallbackSecret{Current: hash, Old: good}
+		return t.put(&callbackSecrets, []byte(app), never, &known)
 	})
 	return good, err
 }

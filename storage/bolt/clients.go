@@ -2,49 +2,12 @@ package bolt
 
 import (
 	"context"
-	"time"
 
 	"calleridp/provider/client"
+	"calleridp/storage/record"
 )
 
 var _ client.Store = (*Store)(nil)
-
-type clientRecord client.Client
-
-func (r *clientRecord) fields(c *codec) {
-	text(c, &r.ID)
-	text(c, &r.Name)
-	text(c, &r.LogoURI)
-	text(c, &r.URI)
-	text(c, &r.TOSURI)
-	text(c, &r.PolicyURI)
-	text(c, &r.Colour)
-	text(c, &r.ColourDark)
-	list(c, &r.SecretHashes, (*codec).hash)
-	c.flag(&r.Public)
-	texts(c, &r.RedirectURIs)
-	texts(c, &r.PostLogoutRedirectURIs)
-	texts(c, &r.AllowedOrigins)
-	texts(c, &r.Scopes)
-	c.flag(&r.WithoutPKCE)
-	text(c, &r.IDTokenAlg)
-	c.flag(&r.Pairwise)
-	text(c, &r.SectorHost)
-	maxAge := r.DefaultMaxAge != nil
-	if c.flag(&maxAge); maxAge {
-		if r.DefaultMaxAge == nil {
-			r.DefaultMaxAge = new(time.Duration)
-		}
-		c.int64((*int64)(r.DefaultMaxAge))
-	}
-	text(c, &r.Region)
-	text(c, &r.TruecallerApp)
-	c.time(&r.Created)
-	c.flag(&r.FromConfig)
-	text(c, &r.Consent)
-	c.flag(&r.Native)
-	texts(c, &r.Countries)
-}
 
 // Client implements client.Store.
 func (s *Store) Client(ctx context.Context, id string) (client.Client, error) {
@@ -60,11 +23,11 @@ func (s *Store) Client(ctx context.Context, id string) (client.Client, error) {
 func (s *Store) Clients(ctx context.Context) (all []client.Client, err error) {
 	err = s.read(ctx, func(r reader) error {
 		return r.tx.Bucket(clients.id).ForEach(func(key, value []byte) error {
-			var record clientRecord
-			if _, err := r.open(&clients, key, value, record.fields); err != nil {
+			var c client.Client
+			if err := r.open(&clients, key, value, (*record.Client)(&c)); err != nil {
 				return err
 			}
-			all = append(all, client.Client(record))
+			all = append(all, c)
 			return nil
 		})
 	})
@@ -107,18 +70,17 @@ func (s *Store) DeleteClient(ctx context.Context, id string) error {
 }
 
 func (r reader) client(id string) (client.Client, error) {
-	var record clientRecord
-	found, err := r.get(&clients, []byte(id), record.fields)
+	var c client.Client
+	found, err := r.get(&clients, []byte(id), (*record.Client)(&c))
 	switch {
 	case err != nil:
 		return client.Client{}, err
 	case !found:
 		return client.Client{}, client.ErrNotFound
 	}
-	return client.Client(record), nil
+	return c, nil
 }
 
 func (t *txn) putClient(c client.Client) error {
-	record := clientRecord(c)
-	return t.put(&clients, []byte(c.ID), never, record.fields)
+	return t.put(&clients, []byte(c.ID), never, (*record.Client)(&c))
 }

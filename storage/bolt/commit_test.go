@@ -245,9 +245,9 @@ func TestNotesAreSeenOnce(t *testing.T) {
 		t.Fatalf("%d notes", len(noted))
 	}
 	check := func(r reader, missing bool, stored string) error {
-		record, _, err := r.attempt(a.ID)
-		if record.RequestID != stored || r.missing(noted[0]) != missing {
-			t.Errorf("a snapshot has %q, and the note is missing in it: %v", record.RequestID, r.missing(noted[0]))
+		kept, err := r.attempt(a.ID)
+		if kept.RequestID != stored || r.missing(noted[0]) != missing {
+			t.Errorf("a snapshot has %q, and the note is missing in it: %v", kept.RequestID, r.missing(noted[0]))
 		}
 		return err
 	}

@@ -7,19 +7,10 @@ import (
 
 	"calleridp/provider/consent"
 	"calleridp/provider/grant"
+	"calleridp/storage/record"
 )
 
 var _ consent.Store = (*Store)(nil)
-
-type consentRecord consent.Consent
-
-func (k *consentRecord) fields(c *codec) {
-	text(c, &k.Sub)
-	text(c, &k.ClientID)
-	texts(c, &k.Scopes)
-	c.time(&k.Created)
-	c.time(&k.LastUsed)
-}
 
 // Consent implements consent.Store.
 func (s *Store) Consent(ctx context.Context, sub, clientID string) (consent.Consent, error) {
@@ -56,16 +47,15 @@ func (s *Store) Allow(ctx context.Context, sub, clientID string, code grant.Code
 
 // consent is what the person allows the client, nil for nothing.
 func (r reader) consent(sub, clientID string) (*consent.Consent, error) {
-	k := &consentRecord{}
-	if found, err := r.get(&consents, consentKey(sub, clientID), k.fields); !found || err != nil {
+	k := &consent.Consent{}
+	if found, err := r.get(&consents, consentKey(sub, clientID), (*record.Consent)(k)); !found || err != nil {
 		return nil, err
 	}
-	return (*consent.Consent)(k), nil
+	return k, nil
 }
 
 func (t *txn) putConsent(k consent.Consent) error {
-	record := consentRecord(k)
-	return t.put(&consents, consentKey(k.Sub, k.ClientID), never, record.fields)
+	return t.put(&consents, consentKey(k.Sub, k.ClientID), never, (*record.Consent)(&k))
 }
 
 // useConsent notes that a consent was used, if there is one.

@@ -19,6 +19,7 @@ import (
 	"calleridp/provider/grant"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
+	"calleridp/storage/record"
 	"calleridp/truecaller"
 )
 
@@ -212,7 +213,7 @@ func full(path string) {
 	check(s.CreateAttempt(ctx, first, spend, now) == nil, "the first write failed")
 	tat := func() (at time.Time) {
 		s.read(ctx, func(r reader) error {
-			l, err := r.limit(s.limitKey(charge.Key))
+			l, err := r.limit(s.sealer.LimitKey(charge.Key))
 			at = l.until
 			return err
 		})
@@ -235,7 +236,7 @@ func full(path string) {
 			check((err == nil) == !tat().Equal(before), "create: %v; the budget went from %v to %v", err, before, tat())
 			if err != nil {
 				failures++
-				check(!errors.Is(found, errUnreadable) && errors.Is(found, login.ErrNotFound), "reading it: %v", found)
+				check(!errors.Is(found, record.ErrUnreadable) && errors.Is(found, login.ErrNotFound), "reading it: %v", found)
 				a.ID = login.ID(randomID())
 				a.Correlation[0]++
 				a.Request = nil

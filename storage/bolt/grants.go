@@ -4,51 +4,10 @@ import (
 	"context"
 
 	"calleridp/provider/grant"
+	"calleridp/storage/record"
 )
 
 var _ grant.Store = (*Store)(nil)
-
-type grantRecord grant.Grant
-
-func (g *grantRecord) fields(c *codec) {
-	text(c, &g.ID)
-	text(c, &g.ClientID)
-	text(c, &g.Sub)
-	text(c, &g.SID)
-	texts(c, &g.Scopes)
-	text(c, &g.Nonce)
-	c.time(&g.AuthTime)
-	text(c, &g.ACR)
-	texts(c, &g.AMR)
-	c.time(&g.Created)
-	c.time(&g.Expires)
-	c.flag(&g.Revoked)
-	c.flag(&g.Offline)
-	number(c, &g.Generation)
-	number(c, &g.Repeats)
-	c.time(&g.Rotated)
-}
-
-type codeRecord grant.Code
-
-func (k *codeRecord) fields(c *codec) {
-	c.hash(&k.Hash)
-	text(c, &k.RedirectURI)
-	text(c, &k.Challenge)
-	(*grantRecord)(&k.Grant).fields(c)
-	c.time(&k.Expires)
-	c.flag(&k.Redeemed)
-}
-
-type tokenRecord grant.AccessToken
-
-func (a *tokenRecord) fields(c *codec) {
-	c.hash(&a.Hash)
-	text(c, &a.GrantID)
-	texts(c, &a.Scopes)
-	c.time(&a.Issued)
-	c.time(&a.Expires)
-}
 
 // CreateCode implements grant.Store.
 func (s *Store) CreateCode(ctx context.Context, code grant.Code) error {
@@ -73,8 +32,8 @@ func (t *txn) createCode(code grant.Code) error {
 // UseCode implements grant.Store.
 func (s *Store) UseCode(ctx context.Context, hash [32]byte, use func(grant.Code, *grant.Grant) grant.Redemption) error {
 	return s.write(ctx, func(t *txn) error {
-		var code codeRecord
-		found, err := t.get(&codes, hash[:], code.fields)
+		var code grant.Code
+		found, err := t.get(&codes, hash[:], (*record.Code)(&code))
 		if err != nil {
 			return err
 		}
@@ -85,7 +44,7 @@ func (s *Store) UseCode(ctx context.Context, hash [32]byte, use func(grant.Code,
 		if err != nil {
 			return err
 		}
-		return t.redeem(use(grant.Code(code), g))
+		return t.redeem(use(code, g))
 	})
 }
 
@@ -115,18 +74,17 @@ func (t *txn) redeem(r grant.Redemption) error {
 		}
 	}
 	if r.Access != nil {
-		record := tokenRecord(*r.Access)
-		return t.put(&accessTokens, record.Hash[:], record.Expires, record.fields)
+		return t.put(&accessTokens, r.Access.Hash[:], r.Access.Expires, (*record.AccessToken)(r.Access))
 	}
 	return nil
 }
 
 // AccessToken implements grant.Store.
 func (s *Store) AccessToken(ctx context.Context, hash [32]byte) (grant.AccessToken, grant.Grant, error) {
-	var token tokenRecord
+	var token grant.AccessToken
 	var g *grant.Grant
 	err := s.read(ctx, func(r reader) error {
-		found, err := r.get(&accessTokens, hash[:], token.fields)
+		found, err := r.get(&accessTokens, hash[:], (*record.AccessToken)(&token))
 		if !found || err != nil {
 			return err
 		}
@@ -139,7 +97,7 @@ func (s *Store) AccessToken(ctx context.Context, hash [32]byte) (grant.AccessTok
 	case g == nil:
 		return grant.AccessToken{}, grant.Grant{}, grant.ErrNotFound
 	}
-	return grant.AccessToken(token), *g, nil
+	return token, *g, nil
 }
 
 // Grant implements grant.Store.
@@ -165,11 +123,11 @@ func (s *Store) DropAccessToken(ctx context.Context, hash [32]byte) error {
 
 // grant is the grant with this ID, nil if there is none.
 func (r reader) grant(id string) (*grant.Grant, error) {
-	g := &grantRecord{}
-	if found, err := r.get(&grants, []byte(id), g.fields); !found || err != nil {
+	g := &grant.Grant{}
+	if found, err := r.get(&grants, []byte(id), (*record.Grant)(g)); !found || err != nil {
 		return nil, err
 	}
-	return (*grant.Grant)(g), nil
+	return g, nil
 }
 
 // putCode keeps a code until it expires; a redeemed one as long as anything that
@@ -180,19 +138,17 @@ func (t *txn) putCode(code grant.Code) error {
 	if code.Redeemed && code.Grant.Expires.After(until) {
 		until = code.Grant.Expires
 	}
-	record := codeRecord(code)
 	if err := t.owns(code.Grant, &codes, code.Hash[:]); err != nil {
 		return err
 	}
-	return t.put(&codes, code.Hash[:], until, record.fields)
+	return t.put(&codes, code.Hash[:], until, (*record.Code)(&code))
 }
 
 func (t *txn) putGrant(g grant.Grant) error {
-	record := grantRecord(g)
 	if err := t.owns(g, &grants, []byte(g.ID)); err != nil {
 		return err
 	}
-	return t.put(&grants, []byte(g.ID), g.Expires, record.fields)
+	return t.put(&grants, []byte(g.ID), g.Expires, (*record.Grant)(&g))
 }
 
 // owns makes a grant, or the code for one, be found by its session and person.
@@ -216,8 +172,8 @@ func (t *txn) revokeGrant(id []byte, those func(grant.Grant) bool) error {
 // voidCode deletes a code that nobody has redeemed yet, if its grant is one of
 // those.
 func (t *txn) voidCode(hash []byte, those func(grant.Grant) bool) error {
-	var code codeRecord
-	found, err := t.get(&codes, hash, code.fields)
+	var code grant.Code
+	found, err := t.get(&codes, hash, (*record.Code)(&code))
 	if err != nil || !found || code.Redeemed || !those(code.Grant) {
 		return err
 	}

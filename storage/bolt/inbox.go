@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"calleridp/storage/record"
 	"calleridp/truecaller"
 )
 
@@ -12,19 +13,6 @@ var _ truecaller.Inbox = (*Store)(nil)
 // deliveryKept is how long a delivery stays that nobody could finish: well
 // beyond the ten minutes that its token lives (invariant 8).
 const deliveryKept = time.Hour
-
-type deliveryRecord truecaller.Delivery
-
-func (d *deliveryRecord) fields(c *codec) {
-	text(c, &d.ID)
-	text(c, &d.App)
-	c.time(&d.Received)
-	text(c, &d.RequestID)
-	text(c, &d.State)
-	text(c, &d.AccessToken)
-	text(c, &d.Endpoint)
-	text(c, &d.Status)
-}
 
 // PutDelivery implements truecaller.Inbox. Of deliveries with the same ID the
 // first stays.
@@ -36,8 +24,7 @@ func (s *Store) PutDelivery(ctx context.Context, d truecaller.Delivery) error {
 		if err := t.del(&deliveries, []byte(d.ID)); err != nil { // one that nobody swept yet
 			return err
 		}
-		record := deliveryRecord(d)
-		return t.put(&deliveries, []byte(d.ID), d.Received.Add(deliveryKept), record.fields)
+		return t.put(&deliveries, []byte(d.ID), d.Received.Add(deliveryKept), (*record.Delivery)(&d))
 	})
 }
 
@@ -49,7 +36,7 @@ func (s *Store) Deliveries(ctx context.Context, max int) (found []truecaller.Del
 		// in the right order.
 		inbox := r.tx.Bucket(deliveries.id)
 		cursor := r.tx.Bucket(expiry.id).Cursor()
-		for k, _ := cursor.Seek([]byte{deliveries.index}); len(k) > 9 && k[0] == deliveries.index && len(found) < max; k, _ = cursor.Next() {
+		for k, _ := cursor.Seek([]byte{deliveries.mark}); len(k) > 9 && k[0] == deliveries.mark && len(found) < max; k, _ = cursor.Next() {
 			key := k[9:]
 			value := inbox.Get(key)
 			if value == nil || !r.alive(value) {
@@ -58,11 +45,11 @@ func (s *Store) Deliveries(ctx context.Context, max int) (found []truecaller.Del
 			if o := dropped[dropNotes(string(key))]; len(o) > 0 && r.missing(o[len(o)-1]) {
 				continue
 			}
-			var d deliveryRecord
-			if _, err := r.open(&deliveries, key, value, d.fields); err != nil {
+			var d truecaller.Delivery
+			if err := r.open(&deliveries, key, value, (*record.Delivery)(&d)); err != nil {
 				return err
 			}
-			found = append(found, truecaller.Delivery(d))
+			found = append(found, d)
 		}
 		return nil
 	})

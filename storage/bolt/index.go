@@ -24,7 +24,7 @@ func ownerKey(owner string, b *bucket, key []byte) []byte {
 	k := make([]byte, 0, 2+len(owner)+1+len(key))
 	k = binary.BigEndian.AppendUint16(k, uint16(len(owner)))
 	k = append(k, owner...)
-	k = append(k, b.index)
+	k = append(k, b.mark)
 	return append(k, key...)
 }
 
@@ -61,7 +61,7 @@ func (r reader) owned(index *bucket, owner string) (found []ownedKey) {
 	cursor := r.tx.Bucket(index.id).Cursor()
 	for k, _ := cursor.Seek(prefix); bytes.HasPrefix(k, prefix) && len(k) > len(prefix); k, _ = cursor.Next() {
 		for _, b := range buckets {
-			if b.index != 0 && b.index == k[len(prefix)] {
+			if b.mark != 0 && b.mark == k[len(prefix)] {
 				found = append(found, ownedKey{of: b, key: bytes.Clone(k[len(prefix)+1:])})
 			}
 		}

@@ -4,38 +4,28 @@ import (
 	"context"
 	"time"
 
-	"calleridp/keys"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
+	"calleridp/storage/record"
 )
 
-const limitPurpose keys.Purpose = "bolt/limit key"
-
-// limitKey hides what a limit is about: an ID may be a phone number.
-func (s *Store) limitKey(k limit.Key) [32]byte {
-	return s.master.MAC(limitPurpose, []byte(k.Kind), []byte(k.ID))
+// limitState is a lock or a budget with its key and its expiry.
+type limitState struct {
+	key   [32]byte
+	until time.Time
+	record.Limit
 }
-
-// limitRecord is a lock or a budget. Its end is the lock's end or the budget's
-// theoretical arrival time: after it, a budget is as good as never used.
-type limitRecord struct {
-	key    [32]byte
-	until  time.Time
-	Holder login.ID // the attempt that has the lock; "" in a budget
-}
-
-func (l *limitRecord) fields(c *codec) { text(c, &l.Holder) }
 
 // limit reads a lock or a budget; its until is zero when there is none. Whether
 // it is over is for the caller, who has a clock of his own.
-func (r reader) limit(key [32]byte) (limitRecord, error) {
-	l := limitRecord{key: key}
+func (r reader) limit(key [32]byte) (limitState, error) {
+	l := limitState{key: key}
 	value := r.tx.Bucket(limits.id).Get(key[:])
 	if value == nil {
 		return l, nil
 	}
-	_, err := r.open(&limits, key[:], value, l.fields)
-	l.until = time.Unix(0, endOf(value))
+	err := r.open(&limits, key[:], value, &l.Limit)
+	l.until = time.Unix(0, record.Expiry(value))
 	return l, err
 }
 
@@ -44,7 +34,7 @@ func (s *Store) LimitStates(ctx context.Context, keys ...limit.Key) ([]time.Time
 	states := make([]time.Time, len(keys))
 	err := s.read(ctx, func(r reader) error {
 		for i, key := range keys {
-			kept, err := r.limit(s.limitKey(key))
+			kept, err := r.limit(s.sealer.LimitKey(key))
 			if err != nil {
 				return err
 			}
@@ -59,7 +49,7 @@ func (s *Store) LimitStates(ctx context.Context, keys ...limit.Key) ([]time.Time
 func (s *Store) ClearLimits(ctx context.Context, keys ...limit.Key) error {
 	return s.write(ctx, func(t *txn) error {
 		for _, key := range keys {
-			hidden := s.limitKey(key)
+			hidden := s.sealer.LimitKey(key)
 			if err := t.del(&limits, hidden[:]); err != nil {
 				return err
 			}
@@ -72,7 +62,7 @@ func (s *Store) ClearLimits(ctx context.Context, keys ...limit.Key) error {
 // what is to be kept then. When several refuse, the error names the first, and
 // the time when none of them would (invariant 7). A reserve is named when
 // nothing else refuses.
-func (r reader) spend(spend limit.Spend, holder login.ID, now time.Time) (taken []limitRecord, err error) {
+func (r reader) spend(spend limit.Spend, holder login.ID, now time.Time) (taken []limitState, err error) {
 	var refused, reserved *limit.Exceeded
 	refuse := func(kind limit.Kind, retryAt time.Time) {
 		if refused == nil {
@@ -83,7 +73,7 @@ func (r reader) spend(spend limit.Spend, holder login.ID, now time.Time) (taken 
 		}
 	}
 	if spend.Lock != (limit.Key{}) {
-		lock, err := r.limit(r.s.limitKey(spend.Lock))
+		lock, err := r.limit(r.s.sealer.LimitKey(spend.Lock))
 		if err != nil {
 			return nil, err
 		}
@@ -94,8 +84,8 @@ func (r reader) spend(spend limit.Spend, holder login.ID, now time.Time) (taken 
 		taken = append(taken, lock)
 	}
 	for _, charge := range spend.Charges {
-		key := r.s.limitKey(charge.Key)
-		var budget *limitRecord
+		key := r.s.sealer.LimitKey(charge.Key)
+		var budget *limitState
 		for i := range taken { // charged twice in one spend
 			if taken[i].key == key {
 				budget = &taken[i]
@@ -132,10 +122,10 @@ func (r reader) spend(spend limit.Spend, holder login.ID, now time.Time) (taken 
 	return taken, nil
 }
 
-func (t *txn) take(taken []limitRecord) error {
+func (t *txn) take(taken []limitState) error {
 	for i := range taken {
 		l := &taken[i]
-		if err := t.put(&limits, l.key[:], l.until, l.fields); err != nil {
+		if err := t.put(&limits, l.key[:], l.until, &l.Limit); err != nil {
 			return err
 		}
 	}
@@ -157,5 +147,5 @@ func (t *txn) release(key []byte, holder login.ID, until time.Time) error {
 		return t.del(&limits, key)
 	}
 	lock.Holder = holder
-	return t.put(&limits, key, until, lock.fields)
+	return t.put(&limits, key, until, &lock.Limit)
 }

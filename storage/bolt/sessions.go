@@ -6,26 +6,10 @@ import (
 
 	"calleridp/provider/grant"
 	"calleridp/provider/session"
+	"calleridp/storage/record"
 )
 
 var _ session.Store = (*Store)(nil)
-
-type sessionRecord session.Session
-
-func (s *sessionRecord) fields(c *codec) {
-	text(c, &s.ID)
-	c.hash(&s.Secret)
-	text(c, &s.Sub)
-	c.time(&s.AuthTime)
-	text(c, &s.ACR)
-	texts(c, &s.AMR)
-	c.time(&s.Created)
-	c.time(&s.Expires)
-	c.time(&s.LastUsed)
-	text(c, &s.Device.Browser)
-	text(c, &s.Device.OS)
-	text(c, &s.Country)
-}
 
 // SessionBySecret implements session.Store.
 func (s *Store) SessionBySecret(ctx context.Context, secret [32]byte) (session.Session, error) {
@@ -50,7 +34,7 @@ func (s *Store) Session(ctx context.Context, id string) (session.Session, error)
 // sessionWith is the session with this sid.
 func (r reader) sessionWith(id string) (session.Session, error) {
 	var secret [32]byte
-	found, err := r.get(&sessionIDs, []byte(id), func(c *codec) { c.hash(&secret) })
+	found, err := r.get(&sessionIDs, []byte(id), (*record.Hash)(&secret))
 	switch {
 	case err != nil:
 		return session.Session{}, err
@@ -93,29 +77,28 @@ func (t *txn) endGrants(entries []ownedKey) error {
 func online(g grant.Grant) bool { return !g.Offline }
 
 func (r reader) session(secret [32]byte) (session.Session, error) {
-	var record sessionRecord
-	found, err := r.get(&sessions, secret[:], record.fields)
+	var s session.Session
+	found, err := r.get(&sessions, secret[:], (*record.Session)(&s))
 	switch {
 	case err != nil:
 		return session.Session{}, err
 	case !found:
 		return session.Session{}, session.ErrNotFound
 	}
-	return session.Session(record), nil
+	return s, nil
 }
 
 func (t *txn) putSession(s session.Session) error {
 	if err := t.endSession(s.ID); err != nil { // with another secret, perhaps
 		return err
 	}
-	record := sessionRecord(s)
 	if err := t.ofPerson(s.Sub, &sessions, s.Secret[:]); err != nil {
 		return err
 	}
-	if err := t.put(&sessions, s.Secret[:], s.Expires, record.fields); err != nil {
+	if err := t.put(&sessions, s.Secret[:], s.Expires, (*record.Session)(&s)); err != nil {
 		return err
 	}
-	return t.put(&sessionIDs, []byte(s.ID), never, func(c *codec) { c.hash(&s.Secret) })
+	return t.put(&sessionIDs, []byte(s.ID), never, (*record.Hash)(&s.Secret))
 }
 
 // useSession notes that a session was used, if there is one to be named.
@@ -128,14 +111,13 @@ func (t *txn) useSession(id string, at time.Time) error {
 		return err
 	}
 	found.LastUsed = at
-	record := sessionRecord(found)
-	return t.put(&sessions, found.Secret[:], found.Expires, record.fields)
+	return t.put(&sessions, found.Secret[:], found.Expires, (*record.Session)(&found))
 }
 
 // endSession deletes a session and leaves its grants.
 func (t *txn) endSession(id string) error {
 	var secret [32]byte
-	found, err := t.get(&sessionIDs, []byte(id), func(c *codec) { c.hash(&secret) })
+	found, err := t.get(&sessionIDs, []byte(id), (*record.Hash)(&secret))
 	if !found || err != nil {
 		return err
 	}

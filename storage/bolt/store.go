@@ -4,10 +4,12 @@
 //	store.go    opening, closing, backup
 //	commit.go   group commit: concurrent writes share one fsync
 //	pending.go  what was noted and is not committed yet, as reads see it
-//	record.go   a value on disk: version, end, seal; the expiry index
-//	codec.go    the fields of a record as bytes
+//	buckets.go  the buckets; reading and writing a record; the expiry index
+//	index.go    the indexes from an owner to records
 //	sweep.go    deleting what has expired
-//	the rest    one file a noun: its record, its transactions
+//	the rest    one file a noun: its transactions
+//
+// The records themselves are defined in storage/record.
 //
 // A write returns when it is durable, or has failed and left nothing behind. A
 // context that ends first takes a write out of the queue, and then it never
@@ -32,6 +34,7 @@ import (
 	"time"
 
 	"calleridp/keys"
+	"calleridp/storage/record"
 
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
@@ -58,7 +61,7 @@ type Options struct {
 // Store is an open store. All its methods may be called from many goroutines.
 type Store struct {
 	db      *bbolt.DB
-	master  *keys.Master
+	sealer  record.Sealer
 	path    string
 	options Options
 	log     *slog.Logger
@@ -115,7 +118,7 @@ func Open(path string, master *keys.Master, o Options) (*Store, error) {
 		return nil, fmt.Errorf("opening the store: %w", err)
 	}
 	db.AllocSize = 1 << 20 // grow in steps of 1 MiB
-	s := &Store{db: db, master: master, path: path, options: o, log: o.Log, stopped: make(chan struct{})}
+	s := &Store{db: db, sealer: record.NewSealer(master), path: path, options: o, log: o.Log, stopped: make(chan struct{})}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -197,7 +200,7 @@ func (s *Store) prepare() error {
 		if err := b.Put(metaSchema, strconv.AppendInt(nil, schema, 10)); err != nil {
 			return err
 		}
-		return b.Put(metaFingerprint, []byte(s.master.Fingerprint()))
+		return b.Put(metaFingerprint, []byte(s.sealer.Fingerprint()))
 	})
 }
 
@@ -209,9 +212,9 @@ func (s *Store) check(b *bbolt.Bucket) error {
 	case written > schema:
 		return fmt.Errorf("%w (layout %d, this version knows up to %d); start that version, or restore a backup from before the upgrade", ErrNewerSchema, written, schema)
 	}
-	if got := string(b.Get(metaFingerprint)); got != s.master.Fingerprint() {
+	if got := string(b.Get(metaFingerprint)); got != s.sealer.Fingerprint() {
 		return fmt.Errorf("%w (fingerprint %s, the configured key has %s); configure the key that it was made with, or restore that key from its backup: without it nothing in the store can be read",
-			ErrWrongMasterKey, got, s.master.Fingerprint())
+			ErrWrongMasterKey, got, s.sealer.Fingerprint())
 	}
 	return nil
 }
@@ -225,7 +228,7 @@ func (s *Store) PinIssuer(ctx context.Context, issuer string) error {
 	}
 	return s.write(ctx, func(t *txn) error {
 		var pinned string
-		found, err := t.get(&meta, metaIssuer, func(c *codec) { text(c, &pinned) })
+		found, err := t.get(&meta, metaIssuer, (*record.Text)(&pinned))
 		switch {
 		case err != nil || found && pinned == issuer:
 			return err
@@ -233,7 +236,7 @@ func (s *Store) PinIssuer(ctx context.Context, issuer string) error {
 			return fmt.Errorf("%w: it was made for %s, the configuration says %s; set the issuer back, or start with an empty data folder (every client must then be told the new issuer, and every person gets a new sub)",
 				ErrIssuer, pinned, issuer)
 		}
-		return t.put(&meta, metaIssuer, never, func(c *codec) { text(c, &issuer) })
+		return t.put(&meta, metaIssuer, never, (*record.Text)(&issuer))
 	})
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"calleridp/keys"
 	"calleridp/provider/client"
+	"calleridp/storage/record"
 	"calleridp/truecaller"
 
 	"go.etcd.io/bbolt"
@@ -183,12 +184,12 @@ func intact(t testing.TB, s *Store) {
 		covered := map[string]bool{}
 		r := reader{s: s, tx: tx, now: time.Now().AddDate(200, 0, 0)}
 		for _, e := range r.due(1 << 30) {
-			if v := tx.Bucket(e.of.id).Get(e.key); v != nil && endOf(v) >= e.end {
+			if v := tx.Bucket(e.of.id).Get(e.key); v != nil && record.Expiry(v) >= e.end {
 				covered[string(e.of.id)+string(e.key)] = true
 			}
 		}
 		for _, b := range buckets {
-			if b.index == 0 {
+			if b.mark == 0 {
 				continue
 			}
 			tx.Bucket(b.id).ForEach(func(k, _ []byte) error {
@@ -231,8 +232,7 @@ func TestSealedInPlace(t *testing.T) {
 			t.Fatal(err)
 		}
 		err = s.read(ctx, func(r reader) (err error) {
-			var d deliveryRecord
-			found, err = r.get(b, []byte(key), d.fields)
+			found, err = r.get(b, []byte(key), &record.Delivery{})
 			return err
 		})
 		return found, err
@@ -257,9 +257,9 @@ func TestSealedInPlace(t *testing.T) {
 		{"a later end", &deliveries, "a", changed(4, 1)},
 		{"a changed byte", &deliveries, "a", changed(len(value)-20, 1)},
 		{"cut short", &deliveries, "a", value[:len(value)-1]},
-		{"only a header", &deliveries, "a", value[:headerSize]},
+		{"only a header", &deliveries, "a", value[:9]},
 	} {
-		if found, err := read(row.bucket, row.key, row.value); found || !errors.Is(err, errUnreadable) {
+		if found, err := read(row.bucket, row.key, row.value); found || !errors.Is(err, record.ErrUnreadable) {
 			t.Errorf("%s: found %v, error %v", row.name, found, err)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"calleridp/provider/grant"
+	"calleridp/storage/record"
 )
 
 // sweepMax is how many entries of the expiry index one transaction works off,
@@ -73,10 +74,10 @@ type dueEntry struct {
 func (r reader) due(most int) (entries []dueEntry) {
 	cursor := r.tx.Bucket(expiry.id).Cursor()
 	for _, b := range buckets {
-		if b.index == 0 {
+		if b.mark == 0 {
 			continue
 		}
-		for k, _ := cursor.Seek([]byte{b.index}); len(k) > 9 && k[0] == b.index && len(entries) < most; k, _ = cursor.Next() {
+		for k, _ := cursor.Seek([]byte{b.mark}); len(k) > 9 && k[0] == b.mark && len(entries) < most; k, _ = cursor.Next() {
 			end := int64(binary.BigEndian.Uint64(k[1:9]))
 			if end > r.now.UnixNano() {
 				break
@@ -99,7 +100,7 @@ func (t *txn) expire(e dueEntry) error {
 	case value == nil:
 		return nil
 	case t.alive(value):
-		return t.mark(&expiry, expiryKey(e.of, endOf(value), e.key))
+		return t.mark(&expiry, expiryKey(e.of, record.Expiry(value), e.key))
 	}
 	return t.forget(e.of, e.key)
 }
@@ -112,7 +113,7 @@ func (t *txn) forget(b *bucket, key []byte) error {
 		return nil
 	}
 	err := t.forgetIndexes(b, key, value)
-	if errors.Is(err, errUnreadable) {
+	if errors.Is(err, record.ErrUnreadable) {
 		t.s.log.Error("deleting a record that cannot be read", "bucket", string(b.id), "error", err)
 	} else if err != nil {
 		return err
@@ -124,14 +125,14 @@ func (t *txn) forget(b *bucket, key []byte) error {
 func (t *txn) forgetIndexes(b *bucket, key, value []byte) error {
 	switch b {
 	case &attempts:
-		var a attemptRecord
-		if _, err := t.open(b, key, value, a.fields); err != nil {
+		var a record.Attempt
+		if err := t.open(b, key, value, &a); err != nil {
 			return err
 		}
 		return t.del(&correlations, a.Correlation[:])
 	case &sessions:
-		var s sessionRecord
-		if _, err := t.open(b, key, value, s.fields); err != nil {
+		var s record.Session
+		if err := t.open(b, key, value, &s); err != nil {
 			return err
 		}
 		if err := t.del(&personIndex, ownerKey(s.Sub, b, key)); err != nil {
@@ -139,14 +140,14 @@ func (t *txn) forgetIndexes(b *bucket, key, value []byte) error {
 		}
 		return t.del(&sessionIDs, []byte(s.ID))
 	case &codes:
-		var c codeRecord
-		if _, err := t.open(b, key, value, c.fields); err != nil {
+		var c record.Code
+		if err := t.open(b, key, value, &c); err != nil {
 			return err
 		}
 		return t.disown(c.Grant, b, key)
 	case &grants:
-		var g grantRecord
-		if _, err := t.open(b, key, value, g.fields); err != nil {
+		var g record.Grant
+		if err := t.open(b, key, value, &g); err != nil {
 			return err
 		}
 		return t.disown(grant.Grant(g), b, key)

@@ -17,6 +17,7 @@ import (
 	"calleridp/provider/login"
 	"calleridp/provider/session"
 	"calleridp/provider/subject"
+	"calleridp/storage/record"
 	"calleridp/truecaller"
 	"calleridp/truecaller/phone"
 
@@ -258,7 +259,7 @@ func TestSweepBatches(t *testing.T) {
 		defer cancel()
 		err := s.write(ctx, func(t *txn) error {
 			for i := range 3*sweepMax + 1 {
-				if err := t.put(&accessTokens, fmt.Append(nil, i), t.now.Add(time.Minute), (&tokenRecord{}).fields); err != nil {
+				if err := t.put(&accessTokens, fmt.Append(nil, i), t.now.Add(time.Minute), &record.AccessToken{}); err != nil {
 					return err
 				}
 			}

@@ -1,0 +1,14 @@
+package record
+
+import "calleridp/keys"
+
+// Deleted has a Tombstone for every deleted person, under Sealer.DeletedKey.
+var Deleted = Kind{Name: "deleted", version: 1}
+
+const deletedPurpose keys.Purpose = "bolt/deleted"
+
+// DeletedKey returns the key of a deleted person's tombstone: a keyed hash, so
+// that without the master key the tombstone does not tell whose it is.
+func (s Sealer) DeletedKey(sub string) [32]byte {
+	return s.master.MAC(deletedPurpose, []byte(sub))
+}

@@ -1,0 +1,45 @@
+package record
+
+import (
+	"calleridp/provider/login"
+)
+
+// Attempts are found by their id.
+var Attempts = Kind{Name: "attempts", version: 1, expires: true}
+
+// Correlations lead from the SHA-256 of a state to the id of its attempt (Text).
+var Correlations = Kind{Name: "correlations", version: 1}
+
+// Attempt is an attempt and the lock that it took.
+type Attempt struct {
+	login.Attempt
+	Lock [32]byte // its key in limits; zero: it took none
+}
+
+func (a *Attempt) fields(c *codec, _ byte) {
+	text(c, &a.ID)
+	text(c, &a.Method)
+	text(c, &a.State)
+	text(c, &a.Reason)
+	hash(c, &a.Browser)
+	hash(c, &a.Correlation)
+	text(c, &a.RequestID)
+	text(c, &a.App)
+	c.phone(&a.Number)
+	text(c, &a.ClientID)
+	text(c, &a.Network)
+	c.bytes(&a.Request)
+	c.time(&a.Created)
+	c.time(&a.Expires)
+	c.time(&a.Ended)
+	c.flag(&a.Undeliverable)
+	texts(c, &a.Trying)
+	text(c, &a.Sub)
+	c.time(&a.AuthTime)
+	c.time(&a.Invoked)
+	hash(c, &a.Lock)
+	left := int64(a.Tries.Left)
+	c.int64(&left)
+	a.Tries.Left = int(left)
+	c.time(&a.Tries.Next)
+}

@@ -1,0 +1,22 @@
+package record
+
+import (
+	"calleridp/truecaller"
+)
+
+// CallbackSecrets are found by the name of their Truecaller app.
+var CallbackSecrets = Kind{Name: "callback_secrets", version: 1}
+
+// CallbackSecret is which secrets open the callback path of an app.
+type CallbackSecret struct {
+	Current [32]byte
+	Old     []truecaller.OldSecret
+}
+
+func (r *CallbackSecret) fields(c *codec, _ byte) {
+	hash(c, &r.Current)
+	list(c, &r.Old, func(c *codec, o *truecaller.OldSecret) {
+		hash(c, &o.Hash)
+		c.time(&o.Until)
+	})
+}

@@ -1,0 +1,48 @@
+package record
+
+import (
+	"time"
+
+	"calleridp/provider/client"
+)
+
+// Clients are found by their client id.
+var Clients = Kind{Name: "clients", version: 1}
+
+// Client is a client.Client.
+type Client client.Client
+
+func (r *Client) fields(c *codec, _ byte) {
+	text(c, &r.ID)
+	text(c, &r.Name)
+	text(c, &r.LogoURI)
+	text(c, &r.URI)
+	text(c, &r.TOSURI)
+	text(c, &r.PolicyURI)
+	text(c, &r.Colour)
+	text(c, &r.ColourDark)
+	list(c, &r.SecretHashes, hash[[32]byte])
+	c.flag(&r.Public)
+	texts(c, &r.RedirectURIs)
+	texts(c, &r.PostLogoutRedirectURIs)
+	texts(c, &r.AllowedOrigins)
+	texts(c, &r.Scopes)
+	c.flag(&r.WithoutPKCE)
+	text(c, &r.IDTokenAlg)
+	c.flag(&r.Pairwise)
+	text(c, &r.SectorHost)
+	maxAge := r.DefaultMaxAge != nil
+	if c.flag(&maxAge); maxAge {
+		if r.DefaultMaxAge == nil {
+			r.DefaultMaxAge = new(time.Duration)
+		}
+		c.int64((*int64)(r.DefaultMaxAge))
+	}
+	text(c, &r.Region)
+	text(c, &r.TruecallerApp)
+	c.time(&r.Created)
+	c.flag(&r.FromConfig)
+	text(c, &r.Consent)
+	c.flag(&r.Native)
+	texts(c, &r.Countries)
+}

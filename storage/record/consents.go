@@ -1,0 +1,19 @@
+package record
+
+import (
+	"calleridp/provider/consent"
+)
+
+// Consents are found by sub and client id.
+var Consents = Kind{Name: "consents", version: 1}
+
+// Consent is a consent.Consent.
+type Consent consent.Consent
+
+func (k *Consent) fields(c *codec, _ byte) {
+	text(c, &k.Sub)
+	text(c, &k.ClientID)
+	texts(c, &k.Scopes)
+	c.time(&k.Created)
+	c.time(&k.LastUsed)
+}

@@ -1,0 +1,66 @@
+package record
+
+import (
+	"calleridp/keys"
+	"calleridp/provider/subject"
+	"calleridp/truecaller"
+	"calleridp/truecaller/phone"
+)
+
+// People are found by their sub.
+var People = Kind{Name: "people", version: 1}
+
+// Numbers lead from Sealer.NumberKey to a sub (Text).
+var Numbers = Kind{Name: "numbers", version: 1}
+
+// Person is a subject.Person.
+type Person subject.Person
+
+func (p *Person) fields(c *codec, _ byte) {
+	text(c, &p.Sub)
+	c.phone(&p.Number)
+	text(c, &p.TruecallerID)
+	c.time(&p.Created)
+	c.time(&p.LastSignIn)
+	c.time(&p.VerifiedAt)
+	profileFields(c, &p.Profile)
+	text(c, &p.OAuthSub)
+	c.flag(&p.NumberLost)
+}
+
+func profileFields(c *codec, p *truecaller.Profile) {
+	text(c, &p.ID)
+	text(c, &p.UserID)
+	list(c, &p.Numbers, (*codec).phone)
+	text(c, &p.FirstName)
+	text(c, &p.LastName)
+	text(c, &p.Email)
+	text(c, &p.URL)
+	text(c, &p.FacebookID)
+	text(c, &p.TwitterID)
+	text(c, &p.AvatarURL)
+	text(c, &p.Gender)
+	text(c, &p.CompanyName)
+	text(c, &p.JobTitle)
+	text(c, &p.AboutMe)
+	list(c, &p.Addresses, addressFields)
+	texts(c, &p.Badges)
+	c.flag(&p.Inactive)
+	c.time(&p.UpdatedAt)
+	text(c, &p.OAuthSub)
+}
+
+func addressFields(c *codec, a *truecaller.Address) {
+	text(c, &a.Street)
+	text(c, &a.City)
+	text(c, &a.Zipcode)
+	text(c, &a.CountryCode)
+}
+
+const numberPurpose keys.Purpose = "bolt/number"
+
+// NumberKey returns the key by which the person with this number is found: a
+// keyed hash.
+func (s Sealer) NumberKey(n phone.Number) [32]byte {
+	return s.master.MAC(numberPurpose, []byte(n.Digits()))
+}

@@ -1,0 +1,91 @@
+// Package record defines what every engine stores: each kind of record as bytes,
+// sealed under the master key, and the keyed hashes by which records are found.
+// It knows no database.
+//
+//	record.go   kinds, and encoding a record
+//	seal.go     the stored value: header and seal
+//	codec.go    the fields of a record as bytes
+//	the rest    one file a noun, with the same names as the engines' files
+//
+// A record type is the domain's type with one more method, so an engine converts
+// a pointer and stores it:
+//
+//	value := sealer.Seal(&record.Grants, key, g.Expires, (*record.Grant)(&g))
+//	err := sealer.Open(&record.Grants, key, value, (*record.Grant)(&g))
+package record
+
+import (
+	"errors"
+
+	"calleridp/keys"
+)
+
+// Record is a value of one kind. Only this package defines records.
+type Record interface {
+	// fields visits every field in order, to write or to read it. Its version is
+	// that of the stored bytes when reading, and the kind's when writing.
+	fields(c *codec, version byte)
+}
+
+// Kind is one kind of record. Its name and its version are part of stored
+// values.
+//
+// A field is added by raising the kind's version and visiting the field only
+// from that version on:
+//
+//	if version >= 2 {
+//		text(c, &s.Added)
+//	}
+type Kind struct {
+	Name    string
+	version byte // the version that Seal writes, and the newest that Open reads
+	expires bool
+}
+
+// Expires reports whether records of this kind expire.
+func (k *Kind) Expires() bool { return k.expires }
+
+// purpose returns the purpose of the key that seals records of this kind.
+func (k *Kind) purpose() keys.Purpose { return keys.Purpose("bolt/" + k.Name) }
+
+// Meta holds what is true of the whole store (Text).
+var Meta = Kind{Name: "meta", version: 1}
+
+// Text is a record of one text, for example the id to which an index leads.
+type Text string
+
+func (t *Text) fields(c *codec, _ byte) { text(c, t) }
+
+// Hash is a record of one hash.
+type Hash [32]byte
+
+func (h *Hash) fields(c *codec, _ byte) { hash(c, h) }
+
+// Tombstone is a record without fields.
+type Tombstone struct{}
+
+func (*Tombstone) fields(*codec, byte) {}
+
+// ErrFormat says that bytes are not a record of the expected kind.
+var ErrFormat = errors.New("the record does not have the expected format")
+
+// Encode returns r as bytes in the current version of its kind.
+func Encode(k *Kind, r Record) []byte {
+	c := codec{out: make([]byte, 0, 512)}
+	r.fields(&c, k.version)
+	return c.out
+}
+
+// Decode reads r from bytes that Encode returned.
+func Decode(k *Kind, plain []byte, r Record) error {
+	return decode(plain, k.version, r)
+}
+
+func decode(plain []byte, version byte, r Record) error {
+	c := codec{reading: true, in: plain, texts: string(plain)}
+	r.fields(&c, version)
+	if c.err == nil && c.at < len(c.in) {
+		return ErrFormat
+	}
+	return c.err
+}

@@ -1,0 +1,102 @@
+package record
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"calleridp/keys"
+)
+
+func testSealer(t testing.TB) Sealer {
+	t.Helper()
+	master, err := keys.NewMaster([]byte("0123456789abcdef0123456789abcdef"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return NewSealer(master)
+}
+
+// parcel is a record that got a field in its second version.
+type parcel struct {
+	name  string
+	heavy bool
+}
+
+func (p *parcel) fields(c *codec, version byte) {
+	text(c, &p.name)
+	if version >= 2 {
+		c.flag(&p.heavy)
+	}
+}
+
+// A program reads the records of every earlier version, and refuses those of a
+// later one without taking them for damaged.
+func TestVersionsOfAKind(t *testing.T) {
+	s := testSealer(t)
+	first := Kind{Name: "sessions", version: 1}
+	second := Kind{Name: "sessions", version: 2}
+	full := parcel{name: "books", heavy: true}
+	old := s.Seal(&first, []byte("key"), time.Time{}, &full)
+	renewed := s.Seal(&second, []byte("key"), time.Time{}, &full)
+
+	for _, row := range []struct {
+		name  string
+		kind  *Kind
+		value []byte
+		want  parcel
+	}{
+		{"version 1 by version 1", &first, old, parcel{name: "books"}},
+		{"version 1 by version 2", &second, old, parcel{name: "books"}},
+		{"version 2 by version 2", &second, renewed, full},
+	} {
+		var got parcel
+		if err := s.Open(row.kind, []byte("key"), row.value, &got); err != nil || got != row.want {
+			t.Errorf("%s: got %+v, %v, want %+v", row.name, got, err, row.want)
+		}
+	}
+
+	var got parcel
+	err := s.Open(&first, []byte("key"), renewed, &got)
+	if !errors.Is(err, ErrNewer) || !errors.Is(err, ErrUnreadable) || got != (parcel{}) {
+		t.Errorf("version 2 by version 1: got %+v, %v, want ErrNewer", got, err)
+	}
+	for _, says := range []string{"sessions", "newer version of calleridp", "record version 2", "up to 1", "restore a backup"} {
+		if !strings.Contains(err.Error(), says) {
+			t.Errorf("got %q, want %q in it", err, says)
+		}
+	}
+
+	renewed[0] = 3 // damaged, not newer
+	if err := s.Open(&first, []byte("key"), renewed, &got); errors.Is(err, ErrNewer) || !errors.Is(err, ErrUnreadable) {
+		t.Errorf("a changed version: got %v, want ErrUnreadable alone", err)
+	}
+	zero := Kind{Name: "sessions"}
+	if err := s.Open(&first, []byte("key"), s.Seal(&zero, []byte("key"), time.Time{}, &full), &got); !errors.Is(err, ErrFormat) {
+		t.Errorf("version 0: got %v, want ErrFormat", err)
+	}
+}
+
+// An expiry that was never set, of a kind that expires, is long past.
+func TestExpiry(t *testing.T) {
+	s := testSealer(t)
+	now := time.Date(2026, 11, 29, 0, 0, 0, 0, time.UTC)
+	expiring, lasting := Kind{Name: "e", version: 1, expires: true}, Kind{Name: "l", version: 1}
+	for _, row := range []struct {
+		name  string
+		kind  *Kind
+		until time.Time
+		want  bool
+	}{
+		{"before its expiry", &expiring, now.Add(1), false},
+		{"at its expiry", &expiring, now, true},
+		{"without an expiry", &expiring, time.Time{}, true},
+		{"far in the future", &expiring, now.AddDate(1000, 0, 0), false},
+		{"a kind that does not expire", &lasting, now.Add(-1), false},
+	} {
+		if got := Expired(s.Seal(row.kind, nil, row.until, &Tombstone{}), now); got != row.want {
+			t.Errorf("%s: expired is %v, want %v", row.name, got, row.want)
+		}
+	}
+}

@@ -1,0 +1,29 @@
+package record
+
+import (
+	"calleridp/provider/session"
+)
+
+// Sessions are found by the SHA-256 of their cookie's secret.
+var Sessions = Kind{Name: "sessions", version: 1, expires: true}
+
+// SessionIDs lead from a sid to the SHA-256 of the cookie's secret (Hash).
+var SessionIDs = Kind{Name: "session_ids", version: 1}
+
+// Session is a session.Session.
+type Session session.Session
+
+func (s *Session) fields(c *codec, _ byte) {
+	text(c, &s.ID)
+	hash(c, &s.Secret)
+	text(c, &s.Sub)
+	c.time(&s.AuthTime)
+	text(c, &s.ACR)
+	texts(c, &s.AMR)
+	c.time(&s.Created)
+	c.time(&s.Expires)
+	c.time(&s.LastUsed)
+	text(c, &s.Device.Browser)
+	text(c, &s.Device.OS)
+	text(c, &s.Country)
+}
