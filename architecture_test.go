@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -143,6 +144,32 @@ func TestNobodyReadsTheEnvironment(t *testing.T) {
 				if strings.Contains(string(text), call) {
 					t.Errorf("%s calls %s): give it a field in its configuration", path, call)
 				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A purpose that is not in keys/purposes.go could be the same as another one.
+func TestPurposesAreListedInOnePlace(t *testing.T) {
+	declared := regexp.MustCompile(`keys\.Purpose\s*=|keys\.Purpose\(`)
+	for top := range layers {
+		err := filepath.WalkDir(top, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			if path == filepath.Join("provider", "flow.go") { // four that are about to go
+				return nil
+			}
+			text, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			if declared.Match(text) {
+				t.Errorf("%s declares a key purpose: add it to keys/purposes.go", path)
 			}
 			return nil
 		})

@@ -1,11 +1,8 @@
 package keys
 
 import (
-	"crypto/aes"
-	"crypto/cipher"
 	"crypto/hkdf"
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -17,15 +14,11 @@ import (
 // MasterSize is the size of a master key in bytes.
 const MasterSize = 32
 
-// Purpose separates the uses of the master key: what is sealed or
-// authenticated for one purpose means nothing for another.
-type Purpose string
-
 // Master is the key under which everything else is sealed. All its methods may
 // be called from many goroutines.
 type Master struct {
 	secret [MasterSize]byte
-	aeads  sync.Map // Purpose -> cipher.AEAD
+	seals  sync.Map // Purpose -> *xaes
 	macs   sync.Map // Purpose -> []byte
 }
 
@@ -51,25 +44,15 @@ func (m *Master) Fingerprint() string {
 }
 
 // Seal encrypts and authenticates plain for one purpose and one place (ad, for
-// example a record's key): AES-256-GCM with a random nonce in front.
+// example a record's key): XAES-256-GCM with a random nonce in front. There is no
+// limit on how many values a master key may seal; xaes says why.
 func (m *Master) Seal(p Purpose, plain, ad []byte) []byte {
-	aead := m.aead(p)
-	box := make([]byte, aead.NonceSize(), aead.NonceSize()+len(plain)+aead.Overhead())
-	rand.Read(box)
-	return aead.Seal(box, box, plain, ad)
+	return m.xaes(p).seal(plain, ad)
 }
 
 // Open undoes Seal, or returns ErrUnsealed.
 func (m *Master) Open(p Purpose, box, ad []byte) ([]byte, error) {
-	aead := m.aead(p)
-	if len(box) < aead.NonceSize() {
-		return nil, ErrUnsealed
-	}
-	plain, err := aead.Open(nil, box[:aead.NonceSize()], box[aead.NonceSize():], ad)
-	if err != nil {
-		return nil, ErrUnsealed
-	}
-	return plain, nil
+	return m.xaes(p).open(box, ad)
 }
 
 // MAC authenticates the parts, whole and in this order (HMAC-SHA-256, each part
@@ -91,20 +74,13 @@ func (m *Master) MAC(p Purpose, parts ...[]byte) [32]byte {
 	return sum
 }
 
-func (m *Master) aead(p Purpose) cipher.AEAD {
-	if aead, ok := m.aeads.Load(p); ok {
-		return aead.(cipher.AEAD)
+// xaes returns the cipher of a purpose, which is made once.
+func (m *Master) xaes(p Purpose) *xaes {
+	if x, ok := m.seals.Load(p); ok {
+		return x.(*xaes)
 	}
-	block, err := aes.NewCipher(m.derive("seal/" + string(p)))
-	if err != nil {
-		panic(err) // the derived key always has a valid size
-	}
-	aead, err := cipher.NewGCM(block)
-	if err != nil {
-		panic(err)
-	}
-	kept, _ := m.aeads.LoadOrStore(p, aead)
-	return kept.(cipher.AEAD)
+	x, _ := m.seals.LoadOrStore(p, newXAES(m.derive("seal/"+string(p))))
+	return x.(*xaes)
 }
 
 func (m *Master) derive(label string) []byte {

@@ -45,7 +45,7 @@ var (
 // Ring is the set of signing keys in use. It is safe for concurrent use, and
 // several rings, in one process or many, may share a store.
 type Ring struct {
-	Config
+	cfg     Config     // as OpenRing has checked it; it never changes
 	mu      sync.Mutex // one change at a time
 	current atomic.Pointer[snapshot]
 }
@@ -67,7 +67,7 @@ func OpenRing(ctx context.Context, c Config) (*Ring, error) {
 	if c.RetireFor <= 0 {
 		c.RetireFor = 7 * 24 * time.Hour
 	}
-	r := &Ring{Config: c}
+	r := &Ring{cfg: c}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err := r.open(ctx); err != nil {
@@ -77,7 +77,7 @@ func OpenRing(ctx context.Context, c Config) (*Ring, error) {
 }
 
 func (r *Ring) open(ctx context.Context) error {
-	records, version, err := r.Store.SigningKeys(ctx)
+	records, version, err := r.cfg.Store.SigningKeys(ctx)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnreadable, err)
 	}
@@ -87,12 +87,12 @@ func (r *Ring) open(ctx context.Context) error {
 	if records, err = r.firstKeys(time.Now()); err != nil {
 		return err
 	}
-	err = r.Store.ReplaceSigningKeys(ctx, records, 0)
+	err = r.cfg.Store.ReplaceSigningKeys(ctx, records, 0)
 	if err != nil && !errors.Is(err, ErrConflict) {
 		return fmt.Errorf("keys: storing the first signing keys: %w", err)
 	}
 	if err == nil {
-		r.Log.InfoContext(ctx, "the first signing keys were made")
+		r.cfg.Log.InfoContext(ctx, "the first signing keys were made")
 	}
 	// After a conflict somebody else's first keys are there.
 	return r.reload(ctx)
@@ -116,7 +116,7 @@ func (r *Ring) firstKeys(now time.Time) ([]Record, error) {
 
 // reload takes the stored set into use, if it is not already. r.mu is held.
 func (r *Ring) reload(ctx context.Context) error {
-	records, version, err := r.Store.SigningKeys(ctx)
+	records, version, err := r.cfg.Store.SigningKeys(ctx)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnreadable, err)
 	}
@@ -134,7 +134,7 @@ func (r *Ring) use(records []Record, version uint64) error {
 	if was := r.current.Swap(s); was != nil {
 		for _, alg := range algorithms {
 			if kid := s.signers[alg].kid; kid != was.signers[alg].kid {
-				r.Log.Info("a signing key takes over", "alg", alg, "kid", kid, "before", was.signers[alg].kid)
+				r.cfg.Log.Info("a signing key takes over", "alg", alg, "kid", kid, "before", was.signers[alg].kid)
 			}
 		}
 	}
@@ -156,7 +156,7 @@ func (r *Ring) change(ctx context.Context, next func(records []Record, now time.
 		if err != nil || changed == nil {
 			return err
 		}
-		err = r.Store.ReplaceSigningKeys(ctx, changed, was.version)
+		err = r.cfg.Store.ReplaceSigningKeys(ctx, changed, was.version)
 		if errors.Is(err, ErrConflict) {
 			continue
 		}
@@ -174,7 +174,7 @@ func (r *Ring) change(ctx context.Context, next func(records []Record, now time.
 func (r *Ring) Rotate(ctx context.Context, force bool) error {
 	return r.change(ctx, func(records []Record, now time.Time) ([]Record, error) {
 		for _, k := range records {
-			if from := k.Created.Add(r.PublishBefore); k.State == Next && now.Before(from) && !force {
+			if from := k.Created.Add(r.cfg.PublishBefore); k.State == Next && now.Before(from) && !force {
 				return nil, fmt.Errorf("%w: the next %s key may sign from %s; with --force it signs now, and clients that cache the JWKS fail until they fetch it again",
 					ErrTooYoung, k.Algorithm, from.UTC().Format("2006-01-02 15:04 MST"))
 			}
@@ -228,7 +228,7 @@ func (r *Ring) Run(ctx context.Context) {
 	defer ticker.Stop()
 	for {
 		if err := r.tend(ctx); err != nil && ctx.Err() == nil {
-			r.Log.ErrorContext(ctx, "the signing keys could not be tended; the ones in use go on signing", "error", err)
+			r.cfg.Log.ErrorContext(ctx, "the signing keys could not be tended; the ones in use go on signing", "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -242,7 +242,7 @@ func (r *Ring) tend(ctx context.Context) error {
 	return r.change(ctx, func(records []Record, now time.Time) ([]Record, error) {
 		due := r.due(records, now)
 		kept := slices.DeleteFunc(slices.Clone(records), func(k Record) bool {
-			return k.State == Retired && now.Sub(k.Retired) >= r.RetireFor
+			return k.State == Retired && now.Sub(k.Retired) >= r.cfg.RetireFor
 		})
 		if len(due) == 0 && len(kept) == len(records) {
 			return nil, nil
@@ -254,16 +254,16 @@ func (r *Ring) tend(ctx context.Context) error {
 // due lists the algorithms whose key has signed for long enough, and whose next
 // one has been public for long enough.
 func (r *Ring) due(records []Record, now time.Time) []string {
-	if r.RotateEvery < 0 {
+	if r.cfg.RotateEvery < 0 {
 		return nil
 	}
 	var algs []string
 	for _, alg := range algorithms {
 		old := slices.ContainsFunc(records, func(k Record) bool {
-			return k.Algorithm == alg && k.State == Active && now.Sub(k.Activated) >= r.RotateEvery
+			return k.Algorithm == alg && k.State == Active && now.Sub(k.Activated) >= r.cfg.RotateEvery
 		})
 		known := slices.ContainsFunc(records, func(k Record) bool {
-			return k.Algorithm == alg && k.State == Next && now.Sub(k.Created) >= r.PublishBefore
+			return k.Algorithm == alg && k.State == Next && now.Sub(k.Created) >= r.cfg.PublishBefore
 		})
 		if old && known {
 			algs = append(algs, alg)

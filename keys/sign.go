@@ -27,9 +27,6 @@ var algorithms = []string{"RS256", "ES256", "EdDSA"}
 // rsaBits is the size of RSA keys: what RFC 7518 §3.3 demands at least.
 const rsaBits = 2048
 
-// privatePurpose seals private keys; their kid is the place.
-const privatePurpose Purpose = "signing key"
-
 // Algorithms are what Sign takes, the default first.
 func (r *Ring) Algorithms() []string { return slices.Clone(algorithms) }
 
@@ -118,9 +115,7 @@ func (r *Ring) make(alg string, state State, now time.Time) (Record, error) {
 	if err != nil {
 		return Record{}, fmt.Errorf("keys: generating %s: %w", alg, err)
 	}
-	var id [12]byte
-	rand.Read(id[:])
-	k := Record{ID: base64.RawURLEncoding.EncodeToString(id[:]), Algorithm: alg, State: state, Created: now}
+	k := Record{ID: RandomText(12), Algorithm: alg, State: state, Created: now}
 	if state == Active {
 		k.Activated = now
 	}
@@ -132,7 +127,7 @@ func (r *Ring) make(alg string, state State, now time.Time) (Record, error) {
 	if err != nil {
 		return Record{}, fmt.Errorf("keys: %w", err)
 	}
-	k.Sealed = r.Master.Seal(privatePurpose, plain, []byte(k.ID))
+	k.Sealed = r.cfg.Master.Seal(PurposePrivateKey, plain, []byte(k.ID))
 	return k, nil
 }
 

@@ -44,7 +44,7 @@ func weakRSA(t testing.TB, m *keys.Master, kid string) (public, sealed []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return public, m.Seal("signing key", plain, []byte(kid))
+	return public, m.Seal(keys.PurposePrivateKey, plain, []byte(kid))
 }
 
 // Somebody else's implementation reads what is signed here.

@@ -65,7 +65,7 @@ func (r *Ring) snapshotOf(records []Record, version uint64) (*snapshot, error) {
 
 // unseal unseals the private half of a key.
 func (r *Ring) unseal(k Record) (crypto.Signer, error) {
-	plain, err := r.Master.Open(privatePurpose, k.Sealed, []byte(k.ID))
+	plain, err := r.cfg.Master.Open(PurposePrivateKey, k.Sealed, []byte(k.ID))
 	if err != nil {
 		return nil, errors.New("it was sealed under another master key; give the master key that this store was made with (master_key_file, or CALLERIDP_MASTER_KEY), or restore the store that belongs to this one")
 	}

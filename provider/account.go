@@ -48,12 +48,10 @@ func (q *authRequest) own() bool { return q.ClientID == ownClientID }
 // recently is how old a sign-in may be for what cannot be undone.
 const recently = 10 * time.Minute
 
-const purposeAccountForm keys.Purpose = "account-form"
-
 // formToken is in the forms of the account page. Only the pages that a session
 // was shown have it.
 func (p *Provider) formToken(s session.Session) string {
-	mac := p.Master.MAC(purposeAccountForm, []byte(s.ID))
+	mac := p.Master.MAC(keys.PurposeAccountForm, []byte(s.ID))
 	return base64.RawURLEncoding.EncodeToString(mac[:])
 }
 

@@ -38,8 +38,6 @@ const (
 	usualChallengeBits = 18
 )
 
-const purposeChallenge keys.Purpose = "challenge"
-
 // sealedChallenge is a challenge that we made, for one network.
 type sealedChallenge struct {
 	Seed    string `json:"s"` // 16 random bytes as base64url
@@ -78,7 +76,7 @@ func (p *Provider) challenge(ctx context.Context, network string, until int64) (
 		without = tries.Next
 	}
 	made := sealedChallenge{Seed: NewSecret()[:22], Bits: p.ChallengeBits, Network: network, Until: until}
-	sealed, err := p.seal(purposeChallenge, made)
+	sealed, err := p.seal(keys.PurposeChallenge, made)
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +98,7 @@ func (p *Provider) solved(s Submission, now time.Time) (login.Solved, error) {
 		return login.Solved{}, errUnsolved
 	}
 	given := new(sealedChallenge)
-	if err := p.unseal(purposeChallenge, s.Challenge, given); err != nil {
+	if err := p.unseal(keys.PurposeChallenge, s.Challenge, given); err != nil {
 		return login.Solved{}, fmt.Errorf("%w: it is none of ours", errUnsolved)
 	}
 	until := time.Unix(given.Until, 0)

@@ -30,8 +30,6 @@ type consentRequest struct {
 	Until  int64    `json:"e"` // seconds since 1970
 }
 
-const purposeConsent keys.Purpose = "consent-request"
-
 // asksConsent says whether the person must be asked before the client gets a
 // code (OpenID Connect Core §3.1.2.4).
 func (p *Provider) asksConsent(ctx context.Context, q *authRequest, c client.Client, sub string) (bool, error) {
@@ -54,7 +52,7 @@ func (p *Provider) consentView(ctx context.Context, q *authRequest, c client.Cli
 	if err != nil {
 		return ConsentView{}, err
 	}
-	sealed, err := p.seal(purposeConsent, consentRequest{
+	sealed, err := p.seal(keys.PurposeConsentRequest, consentRequest{
 		Request: q, Sub: s.Sub, AuthTime: s.AuthTime.UnixNano(), Ticket: ticket, Until: time.Now().Add(p.Lifetimes.Request).Unix(),
 	})
 	if err != nil {
@@ -116,7 +114,7 @@ func (p *Provider) answerConsent(w http.ResponseWriter, r *http.Request) {
 // *refused with a page, or a failure of ours.
 func (p *Provider) checkConsent(r *http.Request, sealed string) (q *consentRequest, c client.Client, s session.Session, err error) {
 	q = new(consentRequest)
-	if err := p.unseal(purposeConsent, sealed, q); err != nil {
+	if err := p.unseal(keys.PurposeConsentRequest, sealed, q); err != nil {
 		return q, c, s, toPage(ErrorBadRequest, "%v", err)
 	}
 	refuse := func(kind ErrorKind, status int, detail string) error {

@@ -3,6 +3,7 @@ package provider
 import (
 	"time"
 
+	"calleridp/keys"
 	"calleridp/provider/account"
 )
 
@@ -10,11 +11,11 @@ import (
 // another time.
 func Aged(p *Provider, sealed string, by time.Duration) string {
 	q := new(authRequest)
-	if err := p.unseal(purposeRequest, sealed, q); err != nil {
+	if err := p.unseal(keys.PurposeAuthorizationRequest, sealed, q); err != nil {
 		panic(err)
 	}
 	q.Until += int64(by / time.Second)
-	sealed, err := p.seal(purposeRequest, q)
+	sealed, err := p.seal(keys.PurposeAuthorizationRequest, q)
 	if err != nil {
 		panic(err)
 	}
@@ -24,11 +25,11 @@ func Aged(p *Provider, sealed string, by time.Duration) string {
 // AgedLogout is the same for a sealed logout request.
 func AgedLogout(p *Provider, sealed string, by time.Duration) string {
 	q := new(logoutRequest)
-	if err := p.unseal(purposeLogout, sealed, q); err != nil {
+	if err := p.unseal(keys.PurposeLogoutRequest, sealed, q); err != nil {
 		panic(err)
 	}
 	q.Until += int64(by / time.Second)
-	sealed, err := p.seal(purposeLogout, q)
+	sealed, err := p.seal(keys.PurposeLogoutRequest, q)
 	if err != nil {
 		panic(err)
 	}
@@ -44,11 +45,11 @@ var (
 // AgedConsent is the same for a sealed question about consent.
 func AgedConsent(p *Provider, sealed string, by time.Duration) string {
 	q := new(consentRequest)
-	if err := p.unseal(purposeConsent, sealed, q); err != nil {
+	if err := p.unseal(keys.PurposeConsentRequest, sealed, q); err != nil {
 		panic(err)
 	}
 	q.Until += int64(by / time.Second)
-	sealed, err := p.seal(purposeConsent, q)
+	sealed, err := p.seal(keys.PurposeConsentRequest, q)
 	if err != nil {
 		panic(err)
 	}

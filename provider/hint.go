@@ -34,8 +34,6 @@ func (p *Provider) readHint(compact string) (idTokenHint, error) {
 	return hint, nil
 }
 
-const purposePairwise keys.Purpose = "pairwise-sub"
-
 // subFor is the person's sub as this client knows it: their own, or for a
 // pairwise client one that says nothing to clients of another sector (OpenID
 // Connect Core §8.1).
@@ -43,6 +41,6 @@ func (p *Provider) subFor(c client.Client, sub string) string {
 	if !c.Pairwise {
 		return sub
 	}
-	mac := p.Master.MAC(purposePairwise, []byte(c.Sector()), []byte(sub))
+	mac := p.Master.MAC(keys.PurposePairwiseSub, []byte(c.Sector()), []byte(sub))
 	return base64.RawURLEncoding.EncodeToString(mac[:])
 }

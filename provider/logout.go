@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"time"
 
+	"calleridp/keys"
 	"calleridp/provider/client"
 	"calleridp/provider/session"
 )
@@ -127,7 +128,7 @@ func (p *Provider) sessionToEnd(r *http.Request, c client.Client, hint *idTokenH
 // askSignOut shows the question.
 func (p *Provider) askSignOut(w http.ResponseWriter, r *http.Request, c client.Client, q *logoutRequest) {
 	q.Until = time.Now().Add(p.Lifetimes.Request).Unix()
-	sealed, err := p.seal(purposeLogout, q)
+	sealed, err := p.seal(keys.PurposeLogoutRequest, q)
 	if err != nil {
 		p.oops(w, r, err)
 		return
@@ -151,7 +152,7 @@ func (p *Provider) confirmSignOut(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	q := new(logoutRequest)
-	if err := p.unseal(purposeLogout, in.get("request"), q); err != nil {
+	if err := p.unseal(keys.PurposeLogoutRequest, in.get("request"), q); err != nil {
 		p.errorPage(w, r, ErrorView{Kind: ErrorBadRequest, Detail: err.Error()})
 		return
 	}

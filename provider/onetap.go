@@ -18,8 +18,6 @@ import (
 // (invariant 1), so the nonce in the link travels sealed beside it; the click
 // that opens the link also posts it here, and only then is there an attempt.
 
-const purposeNonce keys.Purpose = "one-tap-nonce"
-
 // sealedNonce is a nonce that we made, for one client's request at one app.
 type sealedNonce struct {
 	Nonce    string `json:"n"` // 32 random bytes as base64url
@@ -48,7 +46,7 @@ func (p *Provider) oneTap(c client.Client, app truecaller.App, until int64) (*On
 		return nil, nil
 	}
 	nonce := NewSecret()
-	sealed, err := p.seal(purposeNonce, sealedNonce{Nonce: nonce, ClientID: c.ID, App: app.ID, Until: until})
+	sealed, err := p.seal(keys.PurposeOneTapNonce, sealedNonce{Nonce: nonce, ClientID: c.ID, App: app.ID, Until: until})
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +92,7 @@ func (p *Provider) StartOneTap(ctx context.Context, s OneTapSubmission) (OneTapS
 	}
 	// Only a nonce that was made here, for this client, and not long ago.
 	given := new(sealedNonce)
-	if err := p.unseal(purposeNonce, s.Nonce, given); err != nil {
+	if err := p.unseal(keys.PurposeOneTapNonce, s.Nonce, given); err != nil {
 		return OneTapStarted{}, err
 	}
 	if given.ClientID != c.ID || given.App != app.ID || app.OneTap == nil {
@@ -145,7 +143,7 @@ func (p *Provider) NewOneTap(ctx context.Context, request string) (*OneTapView, 
 // submitted opens the sealed request of a form, and looks at its client again.
 func (p *Provider) submitted(ctx context.Context, sealed string) (*authRequest, client.Client, error) {
 	q := new(authRequest)
-	if err := p.unseal(purposeRequest, sealed, q); err != nil {
+	if err := p.unseal(keys.PurposeAuthorizationRequest, sealed, q); err != nil {
 		return nil, client.Client{}, err
 	}
 	if time.Now().Unix() >= q.Until {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"calleridp/keys"
 	"calleridp/provider/client"
 	"calleridp/truecaller/phone"
 )
@@ -64,7 +65,7 @@ func (p *Provider) reopenSignIn(w http.ResponseWriter, r *http.Request, page Reo
 
 func (p *Provider) reopenConsent(w http.ResponseWriter, r *http.Request, sealed string) error {
 	q := new(consentRequest)
-	if err := p.unseal(purposeConsent, sealed, q); err != nil {
+	if err := p.unseal(keys.PurposeConsentRequest, sealed, q); err != nil {
 		return err
 	}
 	q, c, s, err := p.checkConsent(r, sealed)
@@ -81,7 +82,7 @@ func (p *Provider) reopenConsent(w http.ResponseWriter, r *http.Request, sealed 
 
 func (p *Provider) reopenSignOut(w http.ResponseWriter, r *http.Request, sealed string) error {
 	q := new(logoutRequest)
-	if err := p.unseal(purposeLogout, sealed, q); err != nil {
+	if err := p.unseal(keys.PurposeLogoutRequest, sealed, q); err != nil {
 		return err
 	}
 	if time.Now().Unix() >= q.Until {

@@ -71,12 +71,6 @@ func (p *Provider) refuse(q *authRequest, code, description string) Response {
 	return p.respond(q, [2]string{"error", code}, [2]string{"error_description", description})
 }
 
-// Purposes of sealing.
-const (
-	purposeRequest keys.Purpose = "authorization-request"
-	purposeLogout  keys.Purpose = "logout-request"
-)
-
 // seal encrypts a request for a form.
 func (p *Provider) seal(purpose keys.Purpose, v any) (string, error) {
 	plain, err := json.Marshal(v)
@@ -103,7 +97,7 @@ func (p *Provider) unseal(purpose keys.Purpose, sealed string, v any) error {
 // signInView is the sign-in page for a request that comes from network.
 func (p *Provider) signInView(ctx context.Context, q *authRequest, c client.Client, typed, network string) (SignInView, error) {
 	q.Until = time.Now().Add(p.Lifetimes.Request).Unix()
-	sealed, err := p.seal(purposeRequest, q)
+	sealed, err := p.seal(keys.PurposeAuthorizationRequest, q)
 	if err != nil {
 		return SignInView{}, err
 	}

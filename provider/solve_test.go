@@ -67,11 +67,11 @@ func FuzzSolution(f *testing.F) {
 	p := &Provider{Config: Config{Master: master, Challenge: ChallengeAlways}}
 	now := time.Now()
 	made := sealedChallenge{Seed: "0123456789abcdefghijkl", Bits: MinChallengeBits, Network: "192.0.2.7/32", Until: now.Add(time.Hour).Unix()}
-	sealed, err := p.seal(purposeChallenge, made)
+	sealed, err := p.seal(keys.PurposeChallenge, made)
 	if err != nil {
 		f.Fatal(err)
 	}
-	other, err := p.seal(purposeRequest, made)
+	other, err := p.seal(keys.PurposeAuthorizationRequest, made)
 	if err != nil {
 		f.Fatal(err)
 	}

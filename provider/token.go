@@ -36,10 +36,8 @@ type tokenResponse struct {
 	SessionState string `json:"session_state,omitempty"`
 }
 
-const purposeRefresh keys.Purpose = "refresh-token"
-
 func (p *Provider) refreshMAC(parts ...[]byte) [32]byte {
-	return p.Master.MAC(purposeRefresh, parts...)
+	return p.Master.MAC(keys.PurposeRefreshToken, parts...)
 }
 
 // CodeExchange redeems a code (RFC 6749 §4.1.3). The code is consumed before

@@ -136,7 +136,7 @@ func FuzzUnseal(f *testing.F) {
 	}
 	p := &Provider{Config: Config{Master: master}}
 	good := &authRequest{ClientID: "app", RedirectURI: "https://app.example/cb", Scopes: []string{"openid"}, State: "s", MaxAge: 1, Until: 7}
-	sealed, err := p.seal(purposeRequest, good)
+	sealed, err := p.seal(keys.PurposeAuthorizationRequest, good)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -144,11 +144,11 @@ func FuzzUnseal(f *testing.F) {
 	f.Fuzz(func(t *testing.T, piece string, at, out uint8) {
 		text := splice(sealed, piece, at, out)
 		q := new(authRequest)
-		err := p.unseal(purposeRequest, text, q)
+		err := p.unseal(keys.PurposeAuthorizationRequest, text, q)
 		if (err == nil) != (text == sealed) || err == nil && !reflect.DeepEqual(q, good) {
 			t.Fatalf("%q: %v, %+v", text, err, q)
 		}
-		if err := p.unseal(purposeLogout, text, q); err == nil {
+		if err := p.unseal(keys.PurposeLogoutRequest, text, q); err == nil {
 			t.Fatal("opened for another purpose")
 		}
 	})

@@ -3,16 +3,16 @@ package client
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"calleridp/keys"
 )
 
 // Errors of the registry.
@@ -164,14 +164,14 @@ func (r *Registry) Authenticate(ctx context.Context, id, secret string) (Client,
 func (r *Registry) Add(ctx context.Context, c Client) (Client, string, error) {
 	given := c.ID
 	if given == "" {
-		c.ID = randomText(16)
+		c.ID = keys.RandomText(16)
 	}
 	c.Created = time.Now()
 	c.FromConfig = false
 	c.SecretHashes = nil
 	secret := ""
 	if !c.Public {
-		secret = randomText(32)
+		secret = keys.RandomText(32)
 		c.SecretHashes = [][32]byte{HashSecret(secret)}
 	}
 	found := r.validate(c)
@@ -198,7 +198,7 @@ func (r *Registry) RotateSecret(ctx context.Context, id string) (string, error) 
 	if _, ok := r.config[id]; ok {
 		return "", ErrFromConfig
 	}
-	secret := randomText(32)
+	secret := keys.RandomText(32)
 	err := r.store.UpdateClient(ctx, id, func(c *Client) error {
 		if c.Public {
 			return ErrPublic
@@ -255,11 +255,4 @@ func (r *Registry) forgetOrigins() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.origins = nil
-}
-
-// randomText is n random bytes as base64url.
-func randomText(n int) string {
-	b := make([]byte, n)
-	rand.Read(b)
-	return base64.RawURLEncoding.EncodeToString(b)
 }

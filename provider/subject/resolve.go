@@ -1,10 +1,9 @@
 package subject
 
 import (
-	"crypto/rand"
-	"encoding/base64"
 	"time"
 
+	"calleridp/keys"
 	"calleridp/truecaller"
 	"calleridp/truecaller/phone"
 )
@@ -53,8 +52,4 @@ func (p Policy) changedHands(known Person, profile truecaller.Profile, now time.
 	return p.ReuseAfter > 0 && now.Sub(known.LastSignIn) > p.ReuseAfter
 }
 
-func newSub() string {
-	var b [16]byte
-	rand.Read(b[:])
-	return base64.RawURLEncoding.EncodeToString(b[:])
-}
+func newSub() string { return keys.RandomText(16) }

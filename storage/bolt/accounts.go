@@ -8,7 +8,6 @@ import (
 	"calleridp/provider/consent"
 	"calleridp/provider/grant"
 	"calleridp/provider/session"
-	"calleridp/provider/subject"
 	"calleridp/storage/record"
 )
 
@@ -16,27 +15,15 @@ var _ account.Store = (*Store)(nil)
 
 // Account implements account.Store.
 func (s *Store) Account(ctx context.Context, sub string) (account.Record, error) {
-	var found account.Record
-	err := s.read(ctx, func(r reader) (err error) {
-		found, err = r.account(sub)
-		return err
-	})
-	if err != nil {
-		return account.Record{}, err
-	}
-	return found, nil
+	return view(ctx, s, func(r reader) (account.Record, error) { return r.account(sub) })
 }
 
+// account returns everything that is stored about a user, or subject.ErrNotFound.
 func (r reader) account(sub string) (found account.Record, err error) {
-	person, err := r.person(sub)
-	if err != nil {
+	if found.Person, err = present(r.person(sub)); err != nil {
 		return found, err
 	}
-	if person == nil {
-		return found, subject.ErrNotFound
-	}
-	found.Person = *person
-	owner, err := r.subOf(person.Number)
+	owner, err := r.subOf(found.Person.Number)
 	if err != nil {
 		return found, err
 	}
@@ -45,11 +32,11 @@ func (r reader) account(sub string) (found account.Record, err error) {
 		switch e.of {
 		case &sessions:
 			var s session.Session
-			there, err := r.get(&sessions, e.key, (*record.Session)(&s))
+			exists, err := r.get(&sessions, e.key, (*record.Session)(&s))
 			if err != nil {
 				return found, err
 			}
-			if there {
+			if exists {
 				found.Sessions = append(found.Sessions, s)
 			}
 		case &grants:
@@ -66,35 +53,26 @@ func (r reader) account(sub string) (found account.Record, err error) {
 	return found, err
 }
 
-// consentsOf are all consents of a person.
+// consentsOf returns all consents of a user.
 func (r reader) consentsOf(sub string) (all []consent.Consent, err error) {
 	prefix := consentKey(sub, "")
 	cursor := r.tx.Bucket(consents.id).Cursor()
 	for k, v := cursor.Seek(prefix); bytes.HasPrefix(k, prefix); k, v = cursor.Next() {
-		var allowed consent.Consent
-		if err := r.open(&consents, k, v, (*record.Consent)(&allowed)); err != nil {
+		var c consent.Consent
+		if err := r.open(&consents, k, v, (*record.Consent)(&c)); err != nil {
 			return nil, err
 		}
-		all = append(all, allowed)
+		all = append(all, c)
 	}
 	return all, nil
 }
 
 // RevokeClient implements account.Store.
 func (s *Store) RevokeClient(ctx context.Context, sub, clientID string) error {
-	its := func(g grant.Grant) bool { return g.ClientID == clientID }
+	ofClient := func(g grant.Grant) bool { return g.ClientID == clientID }
 	return s.write(ctx, func(t *txn) error {
-		for _, e := range t.owned(&personIndex, sub) {
-			var err error
-			switch e.of {
-			case &codes:
-				err = t.voidCode(e.key, its)
-			case &grants:
-				err = t.revokeGrant(e.key, its)
-			}
-			if err != nil {
-				return err
-			}
+		if err := t.endGrants(t.owned(&personIndex, sub), ofClient); err != nil {
+			return err
 		}
 		return t.del(&consents, consentKey(sub, clientID))
 	})
@@ -104,7 +82,7 @@ func (s *Store) RevokeClient(ctx context.Context, sub, clientID string) error {
 func (s *Store) EndSessions(ctx context.Context, sub string) error {
 	return s.write(ctx, func(t *txn) error {
 		all := t.owned(&personIndex, sub)
-		if err := t.endGrants(all); err != nil {
+		if err := t.endGrants(all, online); err != nil {
 			return err
 		}
 		for _, e := range all {
@@ -140,7 +118,7 @@ func (s *Store) DeletePerson(ctx context.Context, sub string) error {
 			if err := t.forget(e.of, e.key); err != nil {
 				return err
 			}
-			// Also the entry of what cannot be read.
+			// The entry of a record that cannot be read is still there.
 			if err := t.del(&personIndex, ownerKey(sub, e.of, e.key)); err != nil {
 				return err
 			}
@@ -149,8 +127,8 @@ func (s *Store) DeletePerson(ctx context.Context, sub string) error {
 		if err != nil {
 			return err
 		}
-		for _, k := range allowed {
-			if err := t.del(&consents, consentKey(sub, k.ClientID)); err != nil {
+		for _, c := range allowed {
+			if err := t.del(&consents, consentKey(sub, c.ClientID)); err != nil {
 				return err
 			}
 		}
@@ -162,11 +140,11 @@ func (s *Store) DeletePerson(ctx context.Context, sub string) error {
 	})
 }
 
-// isDeleted says whether the sub was that of a person who is deleted.
+// isDeleted reports whether the sub was that of a deleted user.
 func (r reader) isDeleted(sub string) bool {
 	if sub == "" {
 		return false
 	}
-	key := r.s.sealer.DeletedKey(sub)
-	return r.has(&deleted, key[:])
+	tombstone := r.s.sealer.DeletedKey(sub)
+	return r.has(&deleted, tombstone[:])
 }

@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"context"
 	"encoding/binary"
 	"time"
 
@@ -9,14 +10,14 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// never is the end of what has none.
+// never is the expiry of records that do not expire.
 var never time.Time
 
-// bucket is where records of one kind are, or an index.
+// bucket holds the records of one kind, or the entries of an index.
 type bucket struct {
 	id   []byte
-	kind *record.Kind // nil in an index, which has keys without values
-	mark byte         // marks the bucket in the indexes; 0: it is in none, and its records do not expire
+	kind *record.Kind // nil for an index, whose keys have no values
+	mark byte         // stands for the bucket in the indexes; 0: it is in none, and its records do not expire
 }
 
 func of(kind *record.Kind, mark byte) bucket {
@@ -49,23 +50,39 @@ var (
 	expiry          = index("expiry") // mark, expiry, key: see sweep.go
 )
 
-var buckets = []*bucket{&meta, &signingKeys, &clients, &people, &deleted, &personIndex, &numbers, &limits, &attempts, &correlations,
-	&callbackSecrets, &deliveries, &sessions, &sessionIDs, &codes, &grants, &sessionGrants, &accessTokens, &consents, &expiry}
+var buckets = []*bucket{
+	&meta, &signingKeys, &clients, &people, &deleted, &personIndex, &numbers, &limits, &attempts, &correlations,
+	&callbackSecrets, &deliveries, &sessions, &sessionIDs, &codes, &grants, &sessionGrants, &accessTokens, &consents, &expiry,
+}
 
-// reader is a transaction, as far as it reads.
+// reader is a transaction that reads.
 type reader struct {
 	s   *Store
 	tx  *bbolt.Tx
 	now time.Time
 }
 
-// txn is a write transaction while one operation runs in it.
+// txn is a write transaction while it runs one operation.
 type txn struct {
 	reader
 	writes int
 }
 
-// get reads a record, if it is there and has not expired.
+// view returns what load reads in a transaction of its own. On an error it
+// returns the zero T.
+func view[T any](ctx context.Context, s *Store, load func(reader) (T, error)) (T, error) {
+	var loaded, none T
+	err := s.read(ctx, func(r reader) (err error) {
+		loaded, err = load(r)
+		return err
+	})
+	if err != nil {
+		return none, err
+	}
+	return loaded, nil
+}
+
+// get reads a record, if it exists and has not expired.
 func (r reader) get(b *bucket, key []byte, into record.Record) (found bool, err error) {
 	value := r.tx.Bucket(b.id).Get(key)
 	if value == nil || !r.alive(value) {
@@ -75,51 +92,60 @@ func (r reader) get(b *bucket, key []byte, into record.Record) (found bool, err 
 	return err == nil, err
 }
 
+// find is get, with an error for a record that is missing.
+func (r reader) find(b *bucket, key []byte, into record.Record, missing error) error {
+	found, err := r.get(b, key, into)
+	if err == nil && !found {
+		return missing
+	}
+	return err
+}
+
 // open reads a stored value, expired or not.
 func (r reader) open(b *bucket, key, value []byte, into record.Record) error {
 	return r.s.sealer.Open(b.kind, key, value, into)
 }
 
-// has says whether a record is there and its end has not come.
+// has reports whether a record exists and has not expired.
 func (r reader) has(b *bucket, key []byte) bool {
 	value := r.tx.Bucket(b.id).Get(key)
 	return value != nil && r.alive(value)
 }
 
-// alive says whether a value has not expired.
+// alive reports whether a value has not expired.
 func (r reader) alive(value []byte) bool { return !record.Expired(value, r.now) }
 
-// put keeps a record until its end, instead of the one that is there.
+// put stores a record until it expires, in place of the one under its key.
 //
-// The expiry index has an entry for every record with an end, at that time or
-// before. So a record that is renewed needs no second entry: the sweep moves the
-// entry when it comes to it.
+// The expiry index has an entry for every record that expires, at its expiry or
+// before. A record that is renewed needs no second entry: when the entry is due,
+// the sweep moves it.
 func (t *txn) put(b *bucket, key []byte, until time.Time, r record.Record) error {
 	value := t.s.sealer.Seal(b.kind, key, until, r)
-	kept := t.tx.Bucket(b.id)
+	stored := t.tx.Bucket(b.id)
 	if b.mark != 0 {
-		end := record.Expiry(value)
-		if old := kept.Get(key); old == nil || record.Expiry(old) > end {
-			if err := t.mark(&expiry, expiryKey(b, end, key)); err != nil {
+		at := record.Expiry(value)
+		if old := stored.Get(key); old == nil || record.Expiry(old) > at {
+			if err := t.mark(&expiry, expiryKey(b, at, key)); err != nil {
 				return err
 			}
 		}
 	}
 	t.writes++
-	return kept.Put(key, value)
+	return stored.Put(key, value)
 }
 
-// mark puts a key without a value.
-func (t *txn) mark(b *bucket, key []byte) error {
+// mark adds an entry, a key without a value, to an index.
+func (t *txn) mark(index *bucket, key []byte) error {
 	t.writes++
-	return t.tx.Bucket(b.id).Put(key, []byte{})
+	return t.tx.Bucket(index.id).Put(key, []byte{})
 }
 
-// del deletes a record, if it is there, and its entry in the expiry index. An
-// entry at an earlier time is left to the sweep.
+// del deletes a record, if it exists, and its entry in the expiry index. An entry
+// at an earlier time is left to the sweep.
 func (t *txn) del(b *bucket, key []byte) error {
-	kept := t.tx.Bucket(b.id)
-	value := kept.Get(key)
+	stored := t.tx.Bucket(b.id)
+	value := stored.Get(key)
 	if value == nil {
 		return nil
 	}
@@ -129,12 +155,14 @@ func (t *txn) del(b *bucket, key []byte) error {
 			return err
 		}
 	}
-	return kept.Delete(key)
+	return stored.Delete(key)
 }
 
-func expiryKey(b *bucket, end int64, key []byte) []byte {
+// expiryKey returns the key of an entry in the expiry index: the bucket's mark,
+// the expiry, the record's key.
+func expiryKey(b *bucket, at int64, key []byte) []byte {
 	k := make([]byte, 0, 9+len(key))
 	k = append(k, b.mark)
-	k = binary.BigEndian.AppendUint64(k, uint64(end))
+	k = binary.BigEndian.AppendUint64(k, uint64(at))
 	return append(k, key...)
 }

@@ -10,8 +10,8 @@ import (
 
 var _ truecaller.Secrets = (*Store)(nil)
 
-// UseCallbackSecret implements truecaller.Secrets. Nothing is written when the
-// secret is the current one already.
+// UseCallbackSecret implements truecaller.Secrets. It writes nothing if the secret
+// is already the current one.
 func (s *Store) UseCallbackSecret(ctx context.Context, app string, hash [32]byte, now time.Time, grace time.Duration) ([]truecaller.OldSecret, error) {
 	var good []truecaller.OldSecret
 	err := s.write(ctx, func(t *txn) error {

@@ -11,18 +11,13 @@ var _ client.Store = (*Store)(nil)
 
 // Client implements client.Store.
 func (s *Store) Client(ctx context.Context, id string) (client.Client, error) {
-	var found client.Client
-	err := s.read(ctx, func(r reader) (err error) {
-		found, err = r.client(id)
-		return err
-	})
-	return found, err
+	return view(ctx, s, func(r reader) (client.Client, error) { return r.client(id) })
 }
 
 // Clients implements client.Store.
-func (s *Store) Clients(ctx context.Context) (all []client.Client, err error) {
-	err = s.read(ctx, func(r reader) error {
-		return r.tx.Bucket(clients.id).ForEach(func(key, value []byte) error {
+func (s *Store) Clients(ctx context.Context) ([]client.Client, error) {
+	return view(ctx, s, func(r reader) (all []client.Client, err error) {
+		err = r.tx.Bucket(clients.id).ForEach(func(key, value []byte) error {
 			var c client.Client
 			if err := r.open(&clients, key, value, (*record.Client)(&c)); err != nil {
 				return err
@@ -30,8 +25,8 @@ func (s *Store) Clients(ctx context.Context) (all []client.Client, err error) {
 			all = append(all, c)
 			return nil
 		})
+		return all, err
 	})
-	return all, err
 }
 
 // CreateClient implements client.Store.
@@ -69,16 +64,10 @@ func (s *Store) DeleteClient(ctx context.Context, id string) error {
 	})
 }
 
-func (r reader) client(id string) (client.Client, error) {
-	var c client.Client
-	found, err := r.get(&clients, []byte(id), (*record.Client)(&c))
-	switch {
-	case err != nil:
-		return client.Client{}, err
-	case !found:
-		return client.Client{}, client.ErrNotFound
-	}
-	return c, nil
+// client returns the client with this ID, or client.ErrNotFound.
+func (r reader) client(id string) (c client.Client, err error) {
+	err = r.find(&clients, []byte(id), (*record.Client)(&c), client.ErrNotFound)
+	return c, err
 }
 
 func (t *txn) putClient(c client.Client) error {

@@ -10,18 +10,18 @@ import (
 
 var _ truecaller.Inbox = (*Store)(nil)
 
-// deliveryKept is how long a delivery stays that nobody could finish: well
-// beyond the ten minutes that its token lives (invariant 8).
+// deliveryKept is how long an unfinished delivery stays: well beyond the ten
+// minutes for which its token is valid (invariant 8).
 const deliveryKept = time.Hour
 
-// PutDelivery implements truecaller.Inbox. Of deliveries with the same ID the
-// first stays.
+// PutDelivery implements truecaller.Inbox. It keeps the first of several
+// deliveries with the same ID.
 func (s *Store) PutDelivery(ctx context.Context, d truecaller.Delivery) error {
 	return s.write(ctx, func(t *txn) error {
 		if t.has(&deliveries, []byte(d.ID)) {
 			return nil
 		}
-		if err := t.del(&deliveries, []byte(d.ID)); err != nil { // one that nobody swept yet
+		if err := t.del(&deliveries, []byte(d.ID)); err != nil { // one that has expired and was not swept yet
 			return err
 		}
 		return t.put(&deliveries, []byte(d.ID), d.Received.Add(deliveryKept), (*record.Delivery)(&d))
@@ -32,8 +32,8 @@ func (s *Store) PutDelivery(ctx context.Context, d truecaller.Delivery) error {
 func (s *Store) Deliveries(ctx context.Context, max int) (found []truecaller.Delivery, err error) {
 	dropped := s.queue.all()
 	err = s.read(ctx, func(r reader) error {
-		// All end an hour after they were received, so the expiry index has them
-		// in the right order.
+		// All of them expire an hour after they were received, so the expiry index
+		// has them in the order in which they were received.
 		inbox := r.tx.Bucket(deliveries.id)
 		cursor := r.tx.Bucket(expiry.id).Cursor()
 		for k, _ := cursor.Seek([]byte{deliveries.mark}); len(k) > 9 && k[0] == deliveries.mark && len(found) < max; k, _ = cursor.Next() {
@@ -64,8 +64,8 @@ func (s *Store) DropDelivery(ctx context.Context, id string) error {
 	return s.note(dropNotes(id), nil, func(t *txn) error { return t.del(&deliveries, []byte(id)) })
 }
 
-// InboxSize is how many deliveries are kept, those among them that were dropped a
-// moment ago.
+// InboxSize returns how many deliveries are stored, including those that were
+// dropped and not committed yet.
 func (s *Store) InboxSize(ctx context.Context) (n int, err error) {
 	err = s.read(ctx, func(r reader) error {
 		n = r.tx.Bucket(deliveries.id).Stats().KeyN

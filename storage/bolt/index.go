@@ -8,18 +8,18 @@ import (
 	"calleridp/provider/subject"
 )
 
-// Two indexes lead from an owner to what is theirs: sessionGrants from a sid to
+// Two indexes lead from an owner to its records: sessionGrants from a sid to
 // grants and codes, personIndex from a sub to sessions, grants and codes. An
-// entry is a key without a value, and is there as long as the record is.
+// entry is a key without a value. It exists as long as the record does.
 
-// ownedKey is what an index leads to.
+// ownedKey names a record to which an index leads.
 type ownedKey struct {
 	of  *bucket
 	key []byte
 }
 
-// ownerKey is the length of the owner, the owner, the index mark of the bucket,
-// the key.
+// ownerKey returns the key of an index entry: the length of the owner, the owner,
+// the bucket's mark, the record's key.
 func ownerKey(owner string, b *bucket, key []byte) []byte {
 	k := make([]byte, 0, 2+len(owner)+1+len(key))
 	k = binary.BigEndian.AppendUint16(k, uint16(len(owner)))
@@ -28,8 +28,8 @@ func ownerKey(owner string, b *bucket, key []byte) []byte {
 	return append(k, key...)
 }
 
-// own puts a record that is about to be made into an index. Nobody's records are
-// in none.
+// own adds a record that is about to be stored to an index, unless the record
+// exists or has no owner.
 func (t *txn) own(index *bucket, owner string, b *bucket, key []byte) error {
 	if owner == "" || t.tx.Bucket(b.id).Get(key) != nil {
 		return nil
@@ -37,7 +37,7 @@ func (t *txn) own(index *bucket, owner string, b *bucket, key []byte) error {
 	return t.mark(index, ownerKey(owner, b, key))
 }
 
-// ofPerson is own for a person's. A deleted person gets nothing any more.
+// ofPerson is own for the records of a user. A deleted user gets no new ones.
 func (t *txn) ofPerson(sub string, b *bucket, key []byte) error {
 	if t.tx.Bucket(b.id).Get(key) == nil && t.isDeleted(sub) {
 		return subject.ErrNotFound
@@ -45,7 +45,7 @@ func (t *txn) ofPerson(sub string, b *bucket, key []byte) error {
 	return t.own(&personIndex, sub, b, key)
 }
 
-// disown takes a grant, or the code for one, out of the indexes.
+// disown removes a grant, or the code for one, from the indexes.
 func (t *txn) disown(g grant.Grant, b *bucket, key []byte) error {
 	if err := t.del(&personIndex, ownerKey(g.Sub, b, key)); err != nil {
 		return err
@@ -53,8 +53,8 @@ func (t *txn) disown(g grant.Grant, b *bucket, key []byte) error {
 	return t.del(&sessionGrants, ownerKey(g.SID, b, key))
 }
 
-// owned returns what an owner has in an index. It stays valid while the
-// transaction writes.
+// owned returns the records of an owner in an index. The result stays valid while
+// the transaction writes.
 func (r reader) owned(index *bucket, owner string) (found []ownedKey) {
 	prefix := ownerKey(owner, &bucket{}, nil)
 	prefix = prefix[:len(prefix)-1]

@@ -13,58 +13,35 @@ var _ session.Store = (*Store)(nil)
 
 // SessionBySecret implements session.Store.
 func (s *Store) SessionBySecret(ctx context.Context, secret [32]byte) (session.Session, error) {
-	var found session.Session
-	err := s.read(ctx, func(r reader) (err error) {
-		found, err = r.session(secret)
-		return err
-	})
-	return found, err
+	return view(ctx, s, func(r reader) (session.Session, error) { return r.session(secret) })
 }
 
 // Session implements session.Store.
 func (s *Store) Session(ctx context.Context, id string) (session.Session, error) {
-	var found session.Session
-	err := s.read(ctx, func(r reader) (err error) {
-		found, err = r.sessionWith(id)
-		return err
-	})
-	return found, err
+	return view(ctx, s, func(r reader) (session.Session, error) { return r.sessionWith(id) })
 }
 
-// sessionWith is the session with this sid.
-func (r reader) sessionWith(id string) (session.Session, error) {
-	var secret [32]byte
-	found, err := r.get(&sessionIDs, []byte(id), (*record.Hash)(&secret))
-	switch {
-	case err != nil:
-		return session.Session{}, err
-	case !found:
-		return session.Session{}, session.ErrNotFound
-	}
-	return r.session(secret)
-}
-
-// EndSession implements session.Store. The grants of a session that is not there
-// any more are revoked, too; its codes that nobody has redeemed yet are void.
+// EndSession implements session.Store. It revokes the grants of a session that
+// no longer exists, too, and deletes its codes that were not redeemed.
 func (s *Store) EndSession(ctx context.Context, id string) error {
 	return s.write(ctx, func(t *txn) error {
-		if err := t.endGrants(t.owned(&sessionGrants, id)); err != nil {
+		if err := t.endGrants(t.owned(&sessionGrants, id), online); err != nil {
 			return err
 		}
 		return t.endSession(id)
 	})
 }
 
-// endGrants revokes these grants and voids these codes, except those for offline
-// access.
-func (t *txn) endGrants(entries []ownedKey) error {
+// endGrants revokes the grants among the entries that match, and deletes the
+// matching codes that were not redeemed.
+func (t *txn) endGrants(entries []ownedKey, match func(grant.Grant) bool) error {
 	for _, e := range entries {
 		var err error
 		switch e.of {
 		case &codes:
-			err = t.voidCode(e.key, online)
+			err = t.voidCode(e.key, match)
 		case &grants:
-			err = t.revokeGrant(e.key, online)
+			err = t.revokeGrant(e.key, match)
 		}
 		if err != nil {
 			return err
@@ -73,23 +50,28 @@ func (t *txn) endGrants(entries []ownedKey) error {
 	return nil
 }
 
-// online says whether a grant ends with its session.
+// online reports whether a grant ends with its session.
 func online(g grant.Grant) bool { return !g.Offline }
 
-func (r reader) session(secret [32]byte) (session.Session, error) {
-	var s session.Session
-	found, err := r.get(&sessions, secret[:], (*record.Session)(&s))
-	switch {
-	case err != nil:
-		return session.Session{}, err
-	case !found:
-		return session.Session{}, session.ErrNotFound
-	}
-	return s, nil
+// session returns the session whose secret has this hash, or session.ErrNotFound.
+func (r reader) session(secret [32]byte) (s session.Session, err error) {
+	err = r.find(&sessions, secret[:], (*record.Session)(&s), session.ErrNotFound)
+	return s, err
 }
 
+// sessionWith returns the session with this sid, or session.ErrNotFound.
+func (r reader) sessionWith(id string) (session.Session, error) {
+	var secret [32]byte
+	if err := r.find(&sessionIDs, []byte(id), (*record.Hash)(&secret), session.ErrNotFound); err != nil {
+		return session.Session{}, err
+	}
+	return r.session(secret)
+}
+
+// putSession stores a session. One with the same sid and another secret is
+// replaced.
 func (t *txn) putSession(s session.Session) error {
-	if err := t.endSession(s.ID); err != nil { // with another secret, perhaps
+	if err := t.endSession(s.ID); err != nil {
 		return err
 	}
 	if err := t.ofPerson(s.Sub, &sessions, s.Secret[:]); err != nil {
@@ -101,20 +83,20 @@ func (t *txn) putSession(s session.Session) error {
 	return t.put(&sessionIDs, []byte(s.ID), never, (*record.Hash)(&s.Secret))
 }
 
-// useSession notes that a session was used, if there is one to be named.
+// useSession stores when a session was used. An empty sid is ignored.
 func (t *txn) useSession(id string, at time.Time) error {
 	if id == "" {
 		return nil
 	}
-	found, err := t.sessionWith(id)
-	if err != nil || !at.After(found.LastUsed) {
+	s, err := t.sessionWith(id)
+	if err != nil || !at.After(s.LastUsed) {
 		return err
 	}
-	found.LastUsed = at
-	return t.put(&sessions, found.Secret[:], found.Expires, (*record.Session)(&found))
+	s.LastUsed = at
+	return t.put(&sessions, s.Secret[:], s.Expires, (*record.Session)(&s))
 }
 
-// endSession deletes a session and leaves its grants.
+// endSession deletes a session, if it exists, and keeps its grants.
 func (t *txn) endSession(id string) error {
 	var secret [32]byte
 	found, err := t.get(&sessionIDs, []byte(id), (*record.Hash)(&secret))

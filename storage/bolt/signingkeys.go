@@ -9,6 +9,7 @@ import (
 
 var _ keys.Store = (*Store)(nil)
 
+// keySet is the key of the only record in the bucket: the whole set.
 var keySet = []byte("set")
 
 // SigningKeys implements keys.Store.

@@ -40,9 +40,9 @@ import (
 	berrors "go.etcd.io/bbolt/errors"
 )
 
-// schema is the version of the file's layout. A newer one is refused; older
-// ones are migrated by Open when there are any.
-const schema = 1
+// schema is the version of the file's layout: its buckets and the cipher of their
+// values. Any other version is refused. 1 was AES-256-GCM, before any release.
+const schema = 2
 
 // Options change how a store opens and runs. The zero value is right.
 type Options struct {
@@ -79,6 +79,7 @@ var (
 	ErrInUse          = errors.New("another calleridp process has the store open")
 	ErrWrongMasterKey = errors.New("the store was made with another master key")
 	ErrNewerSchema    = errors.New("the store was written by a newer version of calleridp")
+	ErrOlderSchema    = errors.New("the store was written by a version of calleridp from before the first release")
 	ErrNetworkFS      = errors.New("the store is on a network file system")
 	ErrForeignFile    = errors.New("the file is not a calleridp store")
 	ErrIssuer         = errors.New("the store belongs to another issuer")
@@ -211,6 +212,8 @@ func (s *Store) check(b *bbolt.Bucket) error {
 		return fmt.Errorf("%w: it has no layout version", ErrForeignFile)
 	case written > schema:
 		return fmt.Errorf("%w (layout %d, this version knows up to %d); start that version, or restore a backup from before the upgrade", ErrNewerSchema, written, schema)
+	case written < schema:
+		return fmt.Errorf("%w (layout %d, this version needs %d), and its records are sealed in a way that is no longer read; move the file away to start with a new store, and keep it if you may go back to that version", ErrOlderSchema, written, schema)
 	}
 	if got := string(b.Get(metaFingerprint)); got != s.sealer.Fingerprint() {
 		return fmt.Errorf("%w (fingerprint %s, the configured key has %s); configure the key that it was made with, or restore that key from its backup: without it nothing in the store can be read",

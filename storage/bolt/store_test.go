@@ -54,8 +54,12 @@ func TestOpenRefuses(t *testing.T) {
 		{"another master key", func(t *testing.T, path string) { openAt(t, path, Options{}).Close() }, other, ErrWrongMasterKey, "restore that key"},
 		{"a newer layout", func(t *testing.T, path string) {
 			openAt(t, path, Options{}).Close()
-			change(t, path, func(b *bbolt.Bucket) error { return b.Put(metaSchema, []byte("2")) })
+			change(t, path, func(b *bbolt.Bucket) error { return b.Put(metaSchema, []byte("3")) })
 		}, testMaster(t), ErrNewerSchema, "restore a backup"},
+		{"an older layout", func(t *testing.T, path string) {
+			openAt(t, path, Options{}).Close()
+			change(t, path, func(b *bbolt.Bucket) error { return b.Put(metaSchema, []byte("1")) })
+		}, testMaster(t), ErrOlderSchema, "move the file away"},
 		{"no layout", func(t *testing.T, path string) {
 			change(t, path, func(b *bbolt.Bucket) error { return nil })
 		}, testMaster(t), ErrForeignFile, "layout"},
@@ -93,6 +97,26 @@ func TestOpenRefuses(t *testing.T) {
 				t.Errorf("%v; want %q, the path and %q", err, row.want, row.says)
 			}
 		})
+	}
+}
+
+// Every kind of record has a bucket of its own, which is in the expiry index if
+// and only if its records expire.
+func TestKindsHaveBuckets(t *testing.T) {
+	of := map[*record.Kind]*bucket{}
+	for _, b := range buckets {
+		if b.kind != nil {
+			of[b.kind] = b
+		}
+	}
+	for _, kind := range record.Kinds() {
+		b := of[kind]
+		switch {
+		case b == nil:
+			t.Errorf("%s has no bucket", kind.Name)
+		case string(b.id) != kind.Name || (b.mark != 0) != kind.Expires():
+			t.Errorf("%s: got bucket %s with mark %q, want its name, and a mark: %v", kind.Name, b.id, b.mark, kind.Expires())
+		}
 	}
 }
 
@@ -184,7 +208,7 @@ func intact(t testing.TB, s *Store) {
 		covered := map[string]bool{}
 		r := reader{s: s, tx: tx, now: time.Now().AddDate(200, 0, 0)}
 		for _, e := range r.due(1 << 30) {
-			if v := tx.Bucket(e.of.id).Get(e.key); v != nil && record.Expiry(v) >= e.end {
+			if v := tx.Bucket(e.of.id).Get(e.key); v != nil && record.Expiry(v) >= e.expiry {
 				covered[string(e.of.id)+string(e.key)] = true
 			}
 		}

@@ -11,12 +11,12 @@ import (
 	"calleridp/storage/record"
 )
 
-// sweepMax is how many entries of the expiry index one transaction works off,
-// so that sign-ins never wait long behind it.
+// sweepMax is how many entries of the expiry index one transaction handles, so
+// that no sign-in waits long for it.
 const sweepMax = 200
 
-// Run deletes what has expired, every Options.SweepEvery and in small batches,
-// until ctx ends. A store that holds nothing expired is not written to.
+// Run deletes expired records every Options.SweepEvery, in small batches, until
+// ctx is done. It does not write to a store without expired records.
 func (s *Store) Run(ctx context.Context) {
 	ticker := time.NewTicker(s.options.SweepEvery)
 	defer ticker.Stop()
@@ -39,7 +39,7 @@ func (s *Store) Run(ctx context.Context) {
 	}
 }
 
-// sweep works off up to sweepMax entries that are due, and says how many.
+// sweep handles up to sweepMax entries that are due, and returns how many.
 func (s *Store) sweep(ctx context.Context) (n int, err error) {
 	due := false
 	err = s.read(ctx, func(r reader) error {
@@ -62,14 +62,14 @@ func (s *Store) sweep(ctx context.Context) (n int, err error) {
 	return n, err
 }
 
-// dueEntry is an entry of the expiry index whose time has come.
+// dueEntry is an entry of the expiry index that is due.
 type dueEntry struct {
-	of  *bucket
-	end int64
-	key []byte
+	of     *bucket
+	expiry int64
+	key    []byte
 }
 
-// due returns up to most entries that are due. They stay valid while the
+// due returns up to most entries that are due. The result stays valid while the
 // transaction writes.
 func (r reader) due(most int) (entries []dueEntry) {
 	cursor := r.tx.Bucket(expiry.id).Cursor()
@@ -78,21 +78,21 @@ func (r reader) due(most int) (entries []dueEntry) {
 			continue
 		}
 		for k, _ := cursor.Seek([]byte{b.mark}); len(k) > 9 && k[0] == b.mark && len(entries) < most; k, _ = cursor.Next() {
-			end := int64(binary.BigEndian.Uint64(k[1:9]))
-			if end > r.now.UnixNano() {
+			at := int64(binary.BigEndian.Uint64(k[1:9]))
+			if at > r.now.UnixNano() {
 				break
 			}
-			entries = append(entries, dueEntry{of: b, end: end, key: bytes.Clone(k[9:])})
+			entries = append(entries, dueEntry{of: b, expiry: at, key: bytes.Clone(k[9:])})
 		}
 	}
 	return entries
 }
 
-// expire deletes the record of an entry, if its own end has come, too. If it was
-// renewed since, its entry moves to where its end is now.
+// expire deletes the record of an entry, if it has expired. If the record was
+// renewed, its entry moves to the new expiry.
 func (t *txn) expire(e dueEntry) error {
 	t.writes++
-	if err := t.tx.Bucket(expiry.id).Delete(expiryKey(e.of, e.end, e.key)); err != nil {
+	if err := t.tx.Bucket(expiry.id).Delete(expiryKey(e.of, e.expiry, e.key)); err != nil {
 		return err
 	}
 	value := t.tx.Bucket(e.of.id).Get(e.key)
@@ -105,8 +105,8 @@ func (t *txn) expire(e dueEntry) error {
 	return t.forget(e.of, e.key)
 }
 
-// forget deletes a record and what was kept to find it by. A record that cannot
-// be read is deleted all the same.
+// forget deletes a record and the entries that lead to it. It also deletes a
+// record that cannot be read, without its entries.
 func (t *txn) forget(b *bucket, key []byte) error {
 	value := t.tx.Bucket(b.id).Get(key)
 	if value == nil {
@@ -121,7 +121,7 @@ func (t *txn) forget(b *bucket, key []byte) error {
 	return t.del(b, key)
 }
 
-// forgetIndexes deletes what leads to a record that is about to go.
+// forgetIndexes deletes the entries that lead to a record about to be deleted.
 func (t *txn) forgetIndexes(b *bucket, key, value []byte) error {
 	switch b {
 	case &attempts:

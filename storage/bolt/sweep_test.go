@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"strings"
@@ -12,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"calleridp/keys"
 	"calleridp/provider/grant"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
@@ -24,11 +24,7 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-func randomID() string {
-	b := make([]byte, 16)
-	rand.Read(b)
-	return base64.RawURLEncoding.EncodeToString(b)
-}
+func randomID() string { return keys.RandomText(16) }
 
 // signIn is a whole sign-in with the five commits that it has: attempt, delivery,
 // approval, session and code, redemption.

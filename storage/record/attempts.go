@@ -1,14 +1,15 @@
 package record
 
 import (
+	"calleridp/keys"
 	"calleridp/provider/login"
 )
 
 // Attempts are found by their id.
-var Attempts = Kind{Name: "attempts", version: 1, expires: true}
+var Attempts = Kind{Name: "attempts", purpose: keys.PurposeAttemptRecord, version: 1, expires: true}
 
 // Correlations lead from the SHA-256 of a state to the id of its attempt (Text).
-var Correlations = Kind{Name: "correlations", version: 1}
+var Correlations = Kind{Name: "correlations", purpose: keys.PurposeCorrelationRecord, version: 1}
 
 // Attempt is an attempt and the lock that it took.
 type Attempt struct {

@@ -1,11 +1,12 @@
 package record
 
 import (
+	"calleridp/keys"
 	"calleridp/truecaller"
 )
 
 // CallbackSecrets are found by the name of their Truecaller app.
-var CallbackSecrets = Kind{Name: "callback_secrets", version: 1}
+var CallbackSecrets = Kind{Name: "callback_secrets", purpose: keys.PurposeCallbackSecretRecord, version: 1}
 
 // CallbackSecret is which secrets open the callback path of an app.
 type CallbackSecret struct {

@@ -3,11 +3,12 @@ package record
 import (
 	"time"
 
+	"calleridp/keys"
 	"calleridp/provider/client"
 )
 
 // Clients are found by their client id.
-var Clients = Kind{Name: "clients", version: 1}
+var Clients = Kind{Name: "clients", purpose: keys.PurposeClientRecord, version: 1}
 
 // Client is a client.Client.
 type Client client.Client

@@ -1,11 +1,12 @@
 package record
 
 import (
+	"calleridp/keys"
 	"calleridp/provider/consent"
 )
 
 // Consents are found by sub and client id.
-var Consents = Kind{Name: "consents", version: 1}
+var Consents = Kind{Name: "consents", purpose: keys.PurposeConsentRecord, version: 1}
 
 // Consent is a consent.Consent.
 type Consent consent.Consent

@@ -1,17 +1,18 @@
 package record
 
 import (
+	"calleridp/keys"
 	"calleridp/provider/grant"
 )
 
 // Grants are found by their id.
-var Grants = Kind{Name: "grants", version: 1, expires: true}
+var Grants = Kind{Name: "grants", purpose: keys.PurposeGrantRecord, version: 1, expires: true}
 
 // Codes are found by their SHA-256.
-var Codes = Kind{Name: "codes", version: 1, expires: true}
+var Codes = Kind{Name: "codes", purpose: keys.PurposeCodeRecord, version: 1, expires: true}
 
 // AccessTokens are found by their SHA-256.
-var AccessTokens = Kind{Name: "access_tokens", version: 1, expires: true}
+var AccessTokens = Kind{Name: "access_tokens", purpose: keys.PurposeAccessTokenRecord, version: 1, expires: true}
 
 // Grant is a grant.Grant.
 type Grant grant.Grant

@@ -1,11 +1,12 @@
 package record
 
 import (
+	"calleridp/keys"
 	"calleridp/truecaller"
 )
 
 // Deliveries are found by their id.
-var Deliveries = Kind{Name: "deliveries", version: 1, expires: true}
+var Deliveries = Kind{Name: "deliveries", purpose: keys.PurposeDeliveryRecord, version: 1, expires: true}
 
 // Delivery is a truecaller.Delivery.
 type Delivery truecaller.Delivery

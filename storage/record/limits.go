@@ -7,14 +7,12 @@ import (
 )
 
 // Limits are found by Sealer.LimitKey.
-var Limits = Kind{Name: "limits", version: 1, expires: true}
-
-const limitPurpose keys.Purpose = "bolt/limit key"
+var Limits = Kind{Name: "limits", purpose: keys.PurposeLimitRecord, version: 1, expires: true}
 
 // LimitKey returns the key of a lock or a budget: a keyed hash, because its ID
 // may be a phone number.
 func (s Sealer) LimitKey(k limit.Key) [32]byte {
-	return s.master.MAC(limitPurpose, []byte(k.Kind), []byte(k.ID))
+	return s.master.MAC(keys.PurposeLimitHash, []byte(k.Kind), []byte(k.ID))
 }
 
 // Limit is a lock or a budget. It expires when the lock does, or at the budget's

@@ -8,10 +8,10 @@ import (
 )
 
 // People are found by their sub.
-var People = Kind{Name: "people", version: 1}
+var People = Kind{Name: "people", purpose: keys.PurposePersonRecord, version: 1}
 
 // Numbers lead from Sealer.NumberKey to a sub (Text).
-var Numbers = Kind{Name: "numbers", version: 1}
+var Numbers = Kind{Name: "numbers", purpose: keys.PurposeNumberRecord, version: 1}
 
 // Person is a subject.Person.
 type Person subject.Person
@@ -57,10 +57,8 @@ func addressFields(c *codec, a *truecaller.Address) {
 	text(c, &a.CountryCode)
 }
 
-const numberPurpose keys.Purpose = "bolt/number"
-
 // NumberKey returns the key by which the person with this number is found: a
 // keyed hash.
 func (s Sealer) NumberKey(n phone.Number) [32]byte {
-	return s.master.MAC(numberPurpose, []byte(n.Digits()))
+	return s.master.MAC(keys.PurposeNumberHash, []byte(n.Digits()))
 }

@@ -38,18 +38,24 @@ type Record interface {
 //	}
 type Kind struct {
 	Name    string
-	version byte // the version that Seal writes, and the newest that Open reads
+	purpose keys.Purpose // of the key that seals it, and no other kind
+	version byte         // the version that Seal writes, and the newest that Open reads
 	expires bool
 }
 
 // Expires reports whether records of this kind expire.
 func (k *Kind) Expires() bool { return k.expires }
 
-// purpose returns the purpose of the key that seals records of this kind.
-func (k *Kind) purpose() keys.Purpose { return keys.Purpose("bolt/" + k.Name) }
+// Kinds returns every kind of record.
+func Kinds() []*Kind {
+	return []*Kind{
+		&Meta, &SigningKeys, &Clients, &People, &Deleted, &Numbers, &Limits, &Attempts, &Correlations,
+		&CallbackSecrets, &Deliveries, &Sessions, &SessionIDs, &Codes, &Grants, &Consents, &AccessTokens,
+	}
+}
 
 // Meta holds what is true of the whole store (Text).
-var Meta = Kind{Name: "meta", version: 1}
+var Meta = Kind{Name: "meta", purpose: keys.PurposeMetaRecord, version: 1}
 
 // Text is a record of one text, for example the id to which an index leads.
 type Text string

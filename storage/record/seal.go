@@ -45,7 +45,7 @@ func (s Sealer) Seal(k *Kind, key []byte, until time.Time, r Record) []byte {
 	if k.expires {
 		binary.BigEndian.PutUint64(header[1:], uint64(nanoseconds(until)))
 	}
-	return append(header, s.master.Seal(k.purpose(), Encode(k, r), place(k, key, header))...)
+	return append(header, s.master.Seal(k.purpose, Encode(k, r), place(k, key, header))...)
 }
 
 // Open reads a stored value into r. Its errors are ErrUnreadable.
@@ -54,7 +54,7 @@ func (s Sealer) Open(k *Kind, key, value []byte, r Record) error {
 		return unreadable(k, ErrFormat)
 	}
 	version := value[0]
-	plain, err := s.master.Open(k.purpose(), value[headerSize:], place(k, key, value[:headerSize]))
+	plain, err := s.master.Open(k.purpose, value[headerSize:], place(k, key, value[:headerSize]))
 	if err != nil {
 		return unreadable(k, err)
 	}

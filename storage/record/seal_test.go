@@ -18,6 +18,22 @@ func testSealer(t testing.TB) Sealer {
 	return NewSealer(master)
 }
 
+// Every kind has a name and a key of its own, and is declared once in Kinds.
+func TestKindsAreApart(t *testing.T) {
+	names, purposes := map[string]bool{}, map[keys.Purpose]bool{}
+	for _, k := range Kinds() {
+		if k.Name == "" || k.purpose == "" || k.version == 0 || names[k.Name] || purposes[k.purpose] {
+			t.Errorf("got kind %+v, want a name and a purpose that no other kind has", *k)
+		}
+		names[k.Name], purposes[k.purpose] = true, true
+	}
+	for _, row := range definitions(time.Now()) {
+		if !names[row.kind.Name] {
+			t.Errorf("kind %s is missing in Kinds", row.kind.Name)
+		}
+	}
+}
+
 // parcel is a record that got a field in its second version.
 type parcel struct {
 	name  string
@@ -35,8 +51,8 @@ func (p *parcel) fields(c *codec, version byte) {
 // later one without taking them for damaged.
 func TestVersionsOfAKind(t *testing.T) {
 	s := testSealer(t)
-	first := Kind{Name: "sessions", version: 1}
-	second := Kind{Name: "sessions", version: 2}
+	first := Kind{Name: "sessions", purpose: keys.PurposeSessionRecord, version: 1}
+	second := Kind{Name: "sessions", purpose: keys.PurposeSessionRecord, version: 2}
 	full := parcel{name: "books", heavy: true}
 	old := s.Seal(&first, []byte("key"), time.Time{}, &full)
 	renewed := s.Seal(&second, []byte("key"), time.Time{}, &full)
@@ -72,7 +88,7 @@ func TestVersionsOfAKind(t *testing.T) {
 	if err := s.Open(&first, []byte("key"), renewed, &got); errors.Is(err, ErrNewer) || !errors.Is(err, ErrUnreadable) {
 		t.Errorf("a changed version: got %v, want ErrUnreadable alone", err)
 	}
-	zero := Kind{Name: "sessions"}
+	zero := Kind{Name: "sessions", purpose: keys.PurposeSessionRecord}
 	if err := s.Open(&first, []byte("key"), s.Seal(&zero, []byte("key"), time.Time{}, &full), &got); !errors.Is(err, ErrFormat) {
 		t.Errorf("version 0: got %v, want ErrFormat", err)
 	}
@@ -82,7 +98,7 @@ func TestVersionsOfAKind(t *testing.T) {
 func TestExpiry(t *testing.T) {
 	s := testSealer(t)
 	now := time.Date(2026, 11, 29, 0, 0, 0, 0, time.UTC)
-	expiring, lasting := Kind{Name: "e", version: 1, expires: true}, Kind{Name: "l", version: 1}
+	expiring, lasting := Kind{Name: "e", purpose: keys.PurposeSessionRecord, version: 1, expires: true}, Kind{Name: "l", purpose: keys.PurposeSessionRecord, version: 1}
 	for _, row := range []struct {
 		name  string
 		kind  *Kind

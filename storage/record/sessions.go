@@ -1,14 +1,15 @@
 package record
 
 import (
+	"calleridp/keys"
 	"calleridp/provider/session"
 )
 
 // Sessions are found by the SHA-256 of their cookie's secret.
-var Sessions = Kind{Name: "sessions", version: 1, expires: true}
+var Sessions = Kind{Name: "sessions", purpose: keys.PurposeSessionRecord, version: 1, expires: true}
 
 // SessionIDs lead from a sid to the SHA-256 of the cookie's secret (Hash).
-var SessionIDs = Kind{Name: "session_ids", version: 1}
+var SessionIDs = Kind{Name: "session_ids", purpose: keys.PurposeSessionIDRecord, version: 1}
 
 // Session is a session.Session.
 type Session session.Session

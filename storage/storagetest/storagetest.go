@@ -7,7 +7,6 @@ package storagetest
 import (
 	"context"
 	"crypto/rand"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"reflect"
@@ -140,11 +139,7 @@ func (w *world) same(got, want any) {
 	}
 }
 
-func newID() string {
-	b := make([]byte, 16)
-	rand.Read(b)
-	return base64.RawURLEncoding.EncodeToString(b)
-}
+func newID() string { return keys.RandomText(16) }
 
 func newHash() (h [32]byte) {
 	rand.Read(h[:])

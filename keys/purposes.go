@@ -1,0 +1,86 @@
+package keys
+
+// Purpose separates the uses of the master key: a value sealed or authenticated
+// for one purpose is meaningless for another. Each has a key of its own, derived
+// from the master key and the purpose.
+//
+// All of them are listed here. They are part of stored values and of tokens, so
+// a purpose never changes, and a value is never used again for something else.
+type Purpose string
+
+// Purposes that seal what the browser carries from page to page.
+const (
+	// PurposeAuthorizationRequest seals an authorization request in the form of
+	// the sign-in page.
+	PurposeAuthorizationRequest Purpose = "authorization-request"
+	// PurposeLogoutRequest seals a logout request in the form that asks for
+	// confirmation.
+	PurposeLogoutRequest Purpose = "logout-request"
+	// PurposeConsentRequest seals what a consent prompt is about.
+	PurposeConsentRequest Purpose = "consent-request"
+	// PurposeChallenge seals a proof-of-work challenge.
+	PurposeChallenge Purpose = "challenge"
+	// PurposeOneTapNonce seals the nonce of a one-tap link.
+	PurposeOneTapNonce Purpose = "one-tap-nonce"
+)
+
+// Purposes that authenticate or derive what users and clients hold.
+const (
+	// PurposeRefreshToken authenticates refresh tokens.
+	PurposeRefreshToken Purpose = "refresh-token"
+	// PurposeAccountForm makes the token in the forms of the account page.
+	PurposeAccountForm Purpose = "account-form"
+	// PurposePairwiseSub derives the sub of a user for one sector.
+	PurposePairwiseSub Purpose = "pairwise-sub"
+)
+
+// Purposes of keyed hashes by which records are found.
+const (
+	// PurposeNumberHash hides the phone number by which a user is found.
+	PurposeNumberHash Purpose = "number-hash"
+	// PurposeLimitHash hides what a lock or a budget is about.
+	PurposeLimitHash Purpose = "limit-hash"
+	// PurposeDeletedHash hides the sub of a deleted user.
+	PurposeDeletedHash Purpose = "deleted-hash"
+)
+
+// Purposes that seal stored values: the private part of a signing key, and one
+// for each kind of record.
+const (
+	// PurposePrivateKey seals the private part of a signing key within its record.
+	PurposePrivateKey Purpose = "private-key"
+	// PurposeMetaRecord seals facts about the whole store.
+	PurposeMetaRecord Purpose = "meta-record"
+	// PurposeSigningKeyRecord seals the set of signing keys.
+	PurposeSigningKeyRecord Purpose = "signing-key-record"
+	// PurposeClientRecord seals clients.
+	PurposeClientRecord Purpose = "client-record"
+	// PurposePersonRecord seals users.
+	PurposePersonRecord Purpose = "person-record"
+	// PurposeDeletedRecord seals tombstones of deleted users.
+	PurposeDeletedRecord Purpose = "deleted-record"
+	// PurposeNumberRecord seals to whom a phone number belongs.
+	PurposeNumberRecord Purpose = "number-record"
+	// PurposeLimitRecord seals locks and budgets.
+	PurposeLimitRecord Purpose = "limit-record"
+	// PurposeAttemptRecord seals attempts.
+	PurposeAttemptRecord Purpose = "attempt-record"
+	// PurposeCorrelationRecord seals which attempt has a state.
+	PurposeCorrelationRecord Purpose = "correlation-record"
+	// PurposeCallbackSecretRecord seals the hashes of callback secrets.
+	PurposeCallbackSecretRecord Purpose = "callback-secret-record"
+	// PurposeDeliveryRecord seals callbacks in the inbox.
+	PurposeDeliveryRecord Purpose = "delivery-record"
+	// PurposeSessionRecord seals sessions.
+	PurposeSessionRecord Purpose = "session-record"
+	// PurposeSessionIDRecord seals which session has a sid.
+	PurposeSessionIDRecord Purpose = "session-id-record"
+	// PurposeCodeRecord seals authorization codes.
+	PurposeCodeRecord Purpose = "code-record"
+	// PurposeGrantRecord seals grants.
+	PurposeGrantRecord Purpose = "grant-record"
+	// PurposeConsentRecord seals consents.
+	PurposeConsentRecord Purpose = "consent-record"
+	// PurposeAccessTokenRecord seals access tokens.
+	PurposeAccessTokenRecord Purpose = "access-token-record"
+)

@@ -1,0 +1,60 @@
+package keys
+
+import (
+	"bytes"
+	"crypto/sha3"
+	"encoding/hex"
+	"testing"
+)
+
+// The two vectors of the specification: the first bit of L is 0 in one, 1 in the
+// other.
+func TestXAESVectors(t *testing.T) {
+	nonce, plain := []byte("ABCDEFGHIJKLMNOPQRSTUVWX"), []byte("XAES-256-GCM")
+	for _, row := range []struct {
+		key                 byte
+		ad, subkey, sealing string
+	}{
+		{1, "", "e531954aca063d5b8d9c47a47d4cc6f0", "ce546ef63c9cc60765923609b33a9a1974e96e52daf2fcf7075e2271"},
+		{3, "c2sp.org/XAES-256-GCM", "23810ec50edb99f374409466ed1f4b7b", "986ec1832593df5443a179437fd083bf3fdb41abd740a21f71eb769d"},
+	} {
+		x := newXAES(bytes.Repeat([]byte{row.key}, 32))
+		if got := hex.EncodeToString(x.subkey[:]); got != row.subkey {
+			t.Errorf("key %d: the subkey is %s, want %s", row.key, got, row.subkey)
+		}
+		box := x.sealWith(nonce, nonce, plain, []byte(row.ad))
+		if got := hex.EncodeToString(box[len(nonce):]); got != row.sealing {
+			t.Errorf("key %d: got %s, want %s", row.key, got, row.sealing)
+		}
+		if got, err := x.open(box, []byte(row.ad)); err != nil || !bytes.Equal(got, plain) {
+			t.Errorf("key %d: opening gave %q, %v, want %q", row.key, got, err, plain)
+		}
+	}
+}
+
+// The specification's accumulated test of 10,000 random messages.
+func TestXAESAccumulated(t *testing.T) {
+	source, sum := sha3.NewSHAKE128(), sha3.NewSHAKE128()
+	random := func(n int) []byte {
+		b := make([]byte, n)
+		source.Read(b)
+		return b
+	}
+	for range 10_000 {
+		x := newXAES(random(32))
+		nonce := random(xaesNonceSize)
+		plain := random(int(random(1)[0]))
+		ad := random(int(random(1)[0]))
+		box := x.sealWith(bytes.Clone(nonce), nonce, plain, ad)
+		if got, err := x.open(box, ad); err != nil || !bytes.Equal(got, plain) {
+			t.Fatalf("opening gave %x, %v, want %x", got, err, plain)
+		}
+		sum.Write(box[xaesNonceSize:])
+	}
+	var got [32]byte
+	sum.Read(got[:])
+	const want = "e6b9edf2df6cec60c8cbd864e2211b597fb69a529160cd040d56c0c210081939"
+	if hex.EncodeToString(got[:]) != want {
+		t.Errorf("got %x, want %s", got, want)
+	}
+}
