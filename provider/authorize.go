@@ -11,7 +11,6 @@ import (
 	"calleridp/provider/claims"
 	"calleridp/provider/client"
 	"calleridp/provider/grant"
-	"calleridp/provider/login"
 	"calleridp/provider/session"
 	"calleridp/provider/subject"
 	"calleridp/truecaller/phone"
@@ -87,7 +86,7 @@ func (p *Provider) answerSignedIn(w http.ResponseWriter, r *http.Request, q *aut
 	case asks && q.Silent:
 		p.refuse(q, "consent_required", "the person has not allowed this yet").Write(w, r, p.Pages)
 	case asks:
-		v, err := p.consentView(r.Context(), q, c, s, login.ID(grant.NewID()))
+		v, err := p.consentView(r.Context(), q, c, s, newTicket())
 		if err != nil {
 			p.oops(w, r, err)
 			return
@@ -136,7 +135,7 @@ func (p *Provider) browserSession(ctx context.Context, secret string) (s session
 	if secret == "" {
 		return session.Session{}, false, nil
 	}
-	s, err = p.Sessions.SessionBySecret(ctx, session.Hash(secret))
+	s, err = p.Sessions.SessionBySecret(ctx, session.Secret(secret).Hash())
 	if errors.Is(err, session.ErrNotFound) {
 		return session.Session{}, false, nil
 	}
@@ -168,17 +167,17 @@ func (p *Provider) signedIn(ctx context.Context, q *authRequest, c client.Client
 
 // codeFor makes a code for the session's person: one commit, no push.
 func (p *Provider) codeFor(ctx context.Context, q *authRequest, s session.Session) (Response, error) {
-	token, hash := grant.NewToken()
-	code := p.newCode(q, s, hash, grant.NewID(), time.Now())
+	text := grant.NewCode()
+	code := p.newCode(q, s, grant.HashCode(text), grant.NewID(), time.Now())
 	if err := p.Grants.CreateCode(ctx, code); err != nil {
 		return Response{}, err
 	}
 	p.Audit.LogAttrs(ctx, slog.LevelInfo, "session.used", slog.String("sid", s.ID), slog.String("sub", s.Sub), slog.String("client", q.ClientID))
-	return p.respond(q, [2]string{"code", token}), nil
+	return p.respond(q, [2]string{"code", text}), nil
 }
 
 // newCode is the code that a request earns in a session.
-func (p *Provider) newCode(q *authRequest, s session.Session, hash [32]byte, grantID string, now time.Time) grant.Code {
+func (p *Provider) newCode(q *authRequest, s session.Session, hash grant.CodeHash, grantID string, now time.Time) grant.Code {
 	end := now.Add(p.lives.Code)
 	return grant.Code{
 		Hash: hash, RedirectURI: q.RedirectURI, Challenge: q.Challenge, Expires: end,

@@ -24,11 +24,21 @@ type consentRequest struct {
 	Request  *authRequest `json:"q"`
 	Sub      string       `json:"s"`
 	AuthTime int64        `json:"a"` // of the session that was asked, in nanoseconds since 1970
-	// Ticket makes the code, as the attempt does for one without a question:
-	// whoever answers yes twice gets the same code.
-	Ticket login.ID `json:"t"`
-	Until  int64    `json:"e"` // seconds since 1970
+	// Ticket is the code that a yes gives: a second yes gives the same one.
+	Ticket ticket `json:"t"`
+	Until  int64  `json:"e"` // seconds since 1970
 }
+
+// ticket is a code that does not exist yet, and its grant. Both are random.
+type ticket struct {
+	Code    string `json:"c"`
+	GrantID string `json:"g"`
+}
+
+func newTicket() ticket { return ticket{Code: grant.NewCode(), GrantID: grant.NewID()} }
+
+// ticketOf is the code of a finished attempt, which its browser can have again.
+func ticketOf(o login.Outcome) ticket { return ticket{Code: o.Code, GrantID: o.GrantID} }
 
 // asksConsent says whether the person must be asked before the client gets a
 // code (OpenID Connect Core §3.1.2.4).
@@ -47,13 +57,13 @@ func (p *Provider) asksConsent(ctx context.Context, q *authRequest, c client.Cli
 }
 
 // consentView is the question for the person of a session.
-func (p *Provider) consentView(ctx context.Context, q *authRequest, c client.Client, s session.Session, ticket login.ID) (ConsentView, error) {
+func (p *Provider) consentView(ctx context.Context, q *authRequest, c client.Client, s session.Session, t ticket) (ConsentView, error) {
 	person, err := p.People.Person(ctx, s.Sub)
 	if err != nil {
 		return ConsentView{}, err
 	}
 	sealed, err := p.seal(keys.PurposeConsentRequest, consentRequest{
-		Request: q, Sub: s.Sub, AuthTime: s.AuthTime.UnixNano(), Ticket: ticket, Until: time.Now().Add(p.Lifetimes.Request).Unix(),
+		Request: q, Sub: s.Sub, AuthTime: s.AuthTime.UnixNano(), Ticket: t, Until: time.Now().Add(p.Lifetimes.Request).Unix(),
 	})
 	if err != nil {
 		return ConsentView{}, err
@@ -147,17 +157,19 @@ func (p *Provider) checkConsent(r *http.Request, sealed string) (q *consentReque
 // login.ErrState after that.
 func (p *Provider) allow(ctx context.Context, q *consentRequest, c client.Client, s session.Session) (Response, error) {
 	now := time.Now()
-	text := p.derived(purposeCode, q.Ticket, 32)
-	code := p.newCode(q.Request, s, grant.Hash(text), p.derived(purposeGrant, q.Ticket, 16), now)
-	err := p.Consents.Allow(ctx, s.Sub, q.Request.ClientID, code, func(known *consent.Consent) consent.Consent {
+	code := p.newCode(q.Request, s, grant.HashCode(q.Ticket.Code), q.Ticket.GrantID, now)
+	_, err := p.Consents.Allow(ctx, s.Sub, q.Request.ClientID, func(known *consent.Consent) consent.Approval {
 		if known != nil && c.Follows(known.LastUsed) {
 			known = nil
 		}
-		return consent.Widen(known, s.Sub, q.Request.ClientID, q.Request.Scopes, now)
+		return consent.Approval{
+			Consent: consent.Widen(known, s.Sub, q.Request.ClientID, q.Request.Scopes, now),
+			Code:    code,
+		}
 	})
 	switch {
 	case errors.Is(err, grant.ErrExists):
-		return p.sameAnswer(ctx, q.Request, q.Ticket)
+		return p.sameAnswer(ctx, q.Request, q.Ticket.Code)
 	case errors.Is(err, session.ErrNotFound): // it has ended meanwhile
 		return Response{}, login.ErrState
 	case err != nil:
@@ -165,22 +177,20 @@ func (p *Provider) allow(ctx context.Context, q *consentRequest, c client.Client
 	}
 	p.Audit.LogAttrs(ctx, slog.LevelInfo, "consent.given", slog.String("sub", s.Sub), slog.String("sid", s.ID),
 		slog.String("client", q.Request.ClientID), slog.String("scope", strings.Join(q.Request.Scopes, " ")))
-	return p.respond(q.Request, [2]string{"code", text}), nil
+	return p.respond(q.Request, [2]string{"code", q.Ticket.Code}), nil
 }
 
-// sameAnswer repeats the answer with the code of a ticket, if nobody has used
-// it: login.ErrState if somebody has, grant.ErrNotFound if there is none.
-func (p *Provider) sameAnswer(ctx context.Context, q *authRequest, ticket login.ID) (Response, error) {
-	code := p.derived(purposeCode, ticket, 32)
-	usable := false
-	err := p.Grants.UseCode(ctx, grant.Hash(code), func(c grant.Code, _ *grant.Grant) grant.Redemption {
-		usable = !c.Redeemed && time.Now().Before(c.Expires)
-		return grant.Redemption{}
+// sameAnswer repeats the answer with a code, if nobody has used it:
+// login.ErrState if somebody has, grant.ErrNotFound if there is none.
+func (p *Provider) sameAnswer(ctx context.Context, q *authRequest, code string) (Response, error) {
+	now := time.Now()
+	used, err := p.Grants.UseCode(ctx, grant.HashCode(code), func(c grant.Code, _ *grant.Grant) grant.Redemption {
+		return grant.Redemption{Current: c.Grant, Refused: c.Usable(now)}
 	})
 	switch {
 	case err != nil:
 		return Response{}, err
-	case !usable:
+	case used.Refused != nil:
 		return Response{}, login.ErrState
 	}
 	return p.respond(q, [2]string{"code", code}), nil

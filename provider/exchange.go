@@ -109,19 +109,17 @@ func (p *Provider) exchange(w http.ResponseWriter, r *http.Request) (*tokenRespo
 	}
 	now := time.Now()
 	access, hash := grant.NewToken()
-	var bought grant.Grant
-	a, err := p.Engine.Native(ctx, login.StartNative{
+	signIn, err := p.Engine.Native(ctx, login.NativeRequest{
 		Code: in.Get("subject_token"), Verifier: in.Get("code_verifier"), App: app.ID, ClientID: c.ID,
 		Network: p.network(r), Server: !c.Public,
 	}, func(a login.Attempt, profile truecaller.Profile) grant.Redemption {
 		scopes := claims.Told(profile, asked)
-		red := p.lives.Issue(grant.Grant{
-			ID: p.derived(purposeGrant, a.ID, 16), ClientID: c.ID, Sub: a.Sub, Scopes: scopes,
+		return p.lives.Issue(grant.Grant{
+			ID: a.GrantID, ClientID: c.ID, Sub: a.Sub, Scopes: scopes,
 			AuthTime: a.AuthTime, ACR: ACR, Created: now, Offline: slices.Contains(scopes, claims.OfflineAccess),
 		}, hash, now)
-		bought = *red.Grant
-		return red
 	})
+	a, bought := signIn.Attempt, signIn.Redemption.Current
 	if err != nil {
 		return nil, p.exchangeProblem(w, r, c, a, err)
 	}
@@ -238,8 +236,8 @@ func (p *Provider) codeUsedAgain(ctx context.Context, c client.Client, before lo
 		p.Logger.LogAttrs(ctx, slog.LevelInfo, "grant refused", append(attrs, slog.Any("reason", grant.ErrReused))...)
 		return
 	}
-	id := p.derived(purposeGrant, before.ID, 16)
-	err := p.Grants.UseGrant(ctx, id, func(g grant.Grant) grant.Redemption { return grant.Revoke(g) })
+	id := before.GrantID
+	_, err := p.Grants.UseGrant(ctx, id, func(g grant.Grant) grant.Redemption { return grant.Revoke(g) })
 	if err != nil && !errors.Is(err, grant.ErrNotFound) {
 		p.correlated(ctx, "revoking the grant of a code that was used again", err)
 	}

@@ -2,14 +2,12 @@ package provider
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"log/slog"
 	"strings"
 	"time"
 
-	"calleridp/keys"
 	"calleridp/provider/client"
 	"calleridp/provider/grant"
 	"calleridp/provider/limit"
@@ -68,8 +66,14 @@ func (p *Provider) Submit(ctx context.Context, s Submission) (login.ID, error) {
 		p.Audit.LogAttrs(ctx, slog.LevelInfo, "challenge.unsolved", slog.String("client", c.ID), slog.String("network", s.Network), slog.Any("error", why))
 		return "", again(Problem{Kind: Unsolved})
 	}
-	a, err := p.Engine.Start(ctx, login.Start{
-		Number: number, App: app.ID, ClientID: c.ID, Browser: s.Browser, Network: s.Network, Solved: solved, Request: kept,
+	a, err := p.Engine.Start(ctx, login.PushRequest{
+		Number:   number,
+		App:      app.ID,
+		ClientID: c.ID,
+		Browser:  login.BrowserSecret(s.Browser),
+		Network:  s.Network,
+		Solved:   solved,
+		Request:  kept,
 	})
 	if full := (*limit.Exceeded)(nil); errors.As(err, &full) {
 		return "", again(problemOf(full))
@@ -133,7 +137,7 @@ func (p *Provider) recheck(ctx context.Context, q *authRequest) (client.Client, 
 
 // attempt finds the attempt of this browser, with the request that it serves.
 func (p *Provider) attempt(ctx context.Context, id login.ID, browser string) (login.Attempt, *authRequest, error) {
-	a, err := p.Engine.Get(ctx, id, browser)
+	a, err := p.Engine.Get(ctx, id, login.BrowserSecret(browser))
 	if err != nil {
 		return login.Attempt{}, nil, yours(err)
 	}
@@ -165,7 +169,7 @@ func (p *Provider) View(ctx context.Context, id login.ID, browser string) (Attem
 	if a.State == login.Done {
 		// The answer may have got lost on the way to the browser. As long as
 		// nobody has used it, Continue gives it again.
-		switch _, err := p.answerAgain(ctx, q, c, a); {
+		switch _, err := p.answerAgain(ctx, q, c, a, browser); {
 		case err == nil:
 			a.State = login.Approved
 		case !errors.Is(err, login.ErrState):
@@ -192,24 +196,7 @@ func (p *Provider) View(ctx context.Context, id login.ID, browser string) (Attem
 
 // Watch implements Flow.
 func (p *Provider) Watch(id login.ID, browser string) login.Watcher {
-	return p.Engine.Watch(id, browser)
-}
-
-// Purposes of what is derived from an attempt that is being finished.
-const (
-	purposeCode    keys.Purpose = "attempt-code"
-	purposeGrant   keys.Purpose = "attempt-grant"
-	purposeSession keys.Purpose = "attempt-session"
-	purposeSID     keys.Purpose = "attempt-sid"
-)
-
-// derived makes the secrets of a finished sign-in from the attempt, under the
-// master key, instead of by chance. So a browser that asks twice, because a
-// double click or a reload cut the first answer off, can be given that answer
-// again without keeping a secret.
-func (p *Provider) derived(purpose keys.Purpose, id login.ID, size int) string {
-	mac := p.Master.MAC(purpose, []byte(id))
-	return base64.RawURLEncoding.EncodeToString(mac[:size])
+	return p.Engine.Watch(id, login.BrowserSecret(browser))
 }
 
 // otherPerson says that the client asked for another person than the one who
@@ -229,11 +216,11 @@ func (p *Provider) Continue(ctx context.Context, id login.ID, browser, cookie st
 	}
 	switch {
 	case a.State == login.Done:
-		return p.answerAgain(ctx, q, c, a)
+		return p.answerAgain(ctx, q, c, a, browser)
 	case a.State != login.Approved:
 		return Finished{}, login.ErrState
 	case q.HintSub != "" && q.HintSub != p.subFor(c, a.Sub):
-		if err := p.Engine.Abandon(ctx, id, browser, otherPerson); err != nil {
+		if err := p.Engine.Abandon(ctx, id, login.BrowserSecret(browser), otherPerson); err != nil {
 			return Finished{}, yours(err)
 		}
 		return Finished{Response: p.refuse(q, "login_required", "another person than the expected one signed in")}, nil
@@ -250,45 +237,51 @@ func (p *Provider) Continue(ctx context.Context, id login.ID, browser, cookie st
 	if err != nil {
 		return Finished{}, err
 	}
-	code, secret := p.derived(purposeCode, id, 32), p.derived(purposeSession, id, 32)
-	var made session.Session
-	_, err = p.Engine.Finish(ctx, id, browser, replaces, func(a login.Attempt) (session.Session, grant.Code, error) {
-		now := time.Now()
-		made = session.Session{
-			ID: p.derived(purposeSID, id, 16), Secret: session.Hash(secret), Sub: a.Sub, AuthTime: a.AuthTime, ACR: ACR,
-			Created: now, Expires: now.Add(p.Lifetimes.Session), LastUsed: now,
+	outcome := login.NewOutcome()
+	finish := login.FinishRequest{ID: id, Browser: login.BrowserSecret(browser), Outcome: outcome}
+	signIn, err := p.Engine.Finish(ctx, finish, func(a login.Attempt) (login.SignIn, error) {
+		s := session.Session{
+			ID:       outcome.SID,
+			Secret:   outcome.Session.Hash(),
+			Sub:      a.Sub,
+			AuthTime: a.AuthTime,
+			ACR:      ACR,
+			Created:  a.Ended,
+			Expires:  a.Ended.Add(p.Lifetimes.Session),
+			LastUsed: a.Ended,
 		}
 		if q.From != nil {
-			made.Device, made.Country = q.From.Device, q.From.Country
+			s.Device, s.Country = q.From.Device, q.From.Country
 		}
-		if asks || q.own() { // no code exists before consent, and none for ourselves
-			return made, grant.Code{}, nil
+		in := login.SignIn{Session: s, Replaces: replaces}
+		if !asks && !q.own() { // no code exists before consent, and none for ourselves
+			in.Code = p.newCode(q, s, grant.HashCode(outcome.Code), outcome.GrantID, a.Ended)
 		}
-		return made, p.newCode(q, made, grant.Hash(code), p.derived(purposeGrant, id, 16), now), nil
+		return in, nil
 	})
 	if errors.Is(err, subject.ErrNotFound) { // deleted since the approval
 		return Finished{}, login.ErrState
 	}
 	if errors.Is(err, login.ErrState) { // the other half of a double click was faster
-		if a, err = p.Engine.Get(ctx, id, browser); err == nil && a.State == login.Done {
-			return p.answerAgain(ctx, q, c, a)
+		if a, err = p.Engine.Get(ctx, id, login.BrowserSecret(browser)); err == nil && a.State == login.Done {
+			return p.answerAgain(ctx, q, c, a, browser)
 		}
 		return Finished{}, login.ErrState
 	}
 	if err != nil {
 		return Finished{}, yours(err)
 	}
-	done := Finished{Session: secret, Expires: made.Expires}
+	done := Finished{Session: string(outcome.Session), Expires: signIn.Session.Expires}
 	if !asks {
-		done.Response = p.respond(q, [2]string{"code", code})
+		done.Response = p.respond(q, [2]string{"code", outcome.Code})
 		return done, nil
 	}
-	return p.asking(ctx, q, c, made, id, done)
+	return p.asking(ctx, q, c, signIn.Session, ticketOf(outcome), done)
 }
 
 // asking puts the question about consent into what continuing an attempt gives.
-func (p *Provider) asking(ctx context.Context, q *authRequest, c client.Client, s session.Session, id login.ID, done Finished) (Finished, error) {
-	v, err := p.consentView(ctx, q, c, s, id)
+func (p *Provider) asking(ctx context.Context, q *authRequest, c client.Client, s session.Session, t ticket, done Finished) (Finished, error) {
+	v, err := p.consentView(ctx, q, c, s, t)
 	if errors.Is(err, subject.ErrNotFound) {
 		return Finished{}, login.ErrState
 	}
@@ -301,21 +294,24 @@ func (p *Provider) asking(ctx context.Context, q *authRequest, c client.Client, 
 
 // answerAgain repeats the answer of a finished attempt, if nobody has used it,
 // or the question about consent, as long as it may be answered.
-func (p *Provider) answerAgain(ctx context.Context, q *authRequest, c client.Client, a login.Attempt) (Finished, error) {
-	secret := p.derived(purposeSession, a.ID, 32)
-	s, ok, err := p.browserSession(ctx, secret)
+func (p *Provider) answerAgain(ctx context.Context, q *authRequest, c client.Client, a login.Attempt, browser string) (Finished, error) {
+	outcome, err := a.OutcomeFor(login.BrowserSecret(browser))
+	if err != nil {
+		return Finished{}, err
+	}
+	s, ok, err := p.browserSession(ctx, string(outcome.Session))
 	if err != nil {
 		return Finished{}, err
 	}
 	if !ok {
 		return Finished{}, login.ErrState
 	}
-	done := Finished{Session: secret, Expires: s.Expires}
+	done := Finished{Session: string(outcome.Session), Expires: s.Expires}
 	if q.own() {
 		done.Response = p.respond(q)
 		return done, nil
 	}
-	done.Response, err = p.sameAnswer(ctx, q, a.ID)
+	done.Response, err = p.sameAnswer(ctx, q, outcome.Code)
 	if !errors.Is(err, grant.ErrNotFound) {
 		return done, err
 	}
@@ -327,12 +323,12 @@ func (p *Provider) answerAgain(ctx context.Context, q *authRequest, c client.Cli
 	if !asks || time.Since(a.Ended) > p.Lifetimes.Request {
 		return Finished{}, login.ErrState
 	}
-	return p.asking(ctx, q, c, s, a.ID, done)
+	return p.asking(ctx, q, c, s, ticketOf(outcome), done)
 }
 
 // Cancel implements Flow.
 func (p *Provider) Cancel(ctx context.Context, id login.ID, browser string) error {
-	return yours(p.Engine.Cancel(ctx, id, browser))
+	return yours(p.Engine.Cancel(ctx, id, login.BrowserSecret(browser)))
 }
 
 // Again implements Flow. login.ErrState when the attempt has succeeded.

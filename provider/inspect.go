@@ -79,21 +79,19 @@ func (s *server) Revocation(ctx context.Context, r *op.ClientRequest[oidc.Revoca
 	c, p := ours(r.Client), s.p
 	var err error
 	if id, _, ok := grant.ParseRefreshToken(p.refreshMAC, r.Data.Token); ok {
-		var ended grant.Grant
-		err = p.Grants.UseGrant(ctx, id, func(g grant.Grant) grant.Redemption {
-			ended = grant.Grant{}
+		var used grant.Redemption
+		used, err = p.Grants.UseGrant(ctx, id, func(g grant.Grant) grant.Redemption {
 			if g.ClientID != c.ID {
-				return grant.Redemption{}
+				return grant.Redemption{Current: g, Refused: grant.ErrMismatch}
 			}
-			ended = g
 			return grant.Revoke(g)
 		})
-		if err == nil && ended.ID != "" {
-			p.Audit.LogAttrs(ctx, slog.LevelInfo, "grant.revoked", slog.String("client", c.ID), slog.String("grant", id), slog.String("sub", ended.Sub))
+		if err == nil && used.Refused == nil {
+			p.Audit.LogAttrs(ctx, slog.LevelInfo, "grant.revoked", slog.String("client", c.ID), slog.String("grant", id), slog.String("sub", used.Current.Sub))
 		}
 	} else {
 		var g grant.Grant
-		hash := grant.Hash(r.Data.Token)
+		hash := grant.HashToken(r.Data.Token)
 		if _, g, err = p.Grants.AccessToken(ctx, hash); err == nil && g.ClientID == c.ID {
 			err = p.Grants.DropAccessToken(ctx, hash)
 		}

@@ -105,7 +105,14 @@ func (p *Provider) StartOneTap(ctx context.Context, s OneTapSubmission) (OneTapS
 	if err != nil {
 		return OneTapStarted{}, err
 	}
-	start := login.StartOneTap{Nonce: given.Nonce, App: app.ID, ClientID: c.ID, Browser: s.Browser, Network: s.Network, Request: kept}
+	start := login.OneTapRequest{
+		Nonce:    given.Nonce,
+		App:      app.ID,
+		ClientID: c.ID,
+		Browser:  login.BrowserSecret(s.Browser),
+		Network:  s.Network,
+		Request:  kept,
+	}
 	a, err := p.Engine.StartOneTap(ctx, start)
 	used := errors.Is(err, login.ErrState)
 	if used {

@@ -59,14 +59,17 @@ type Keys interface {
 
 // Attempts moves sign-in attempts. *login.Engine is one.
 type Attempts interface {
-	Start(ctx context.Context, s login.Start) (login.Attempt, error)
-	StartOneTap(ctx context.Context, s login.StartOneTap) (login.Attempt, error)
-	Get(ctx context.Context, id login.ID, browser string) (login.Attempt, error)
-	Finish(ctx context.Context, id login.ID, browser, replaces string, made func(login.Attempt) (session.Session, grant.Code, error)) (login.Attempt, error)
-	Native(ctx context.Context, s login.StartNative, made func(login.Attempt, truecaller.Profile) grant.Redemption) (login.Attempt, error)
-	Cancel(ctx context.Context, id login.ID, browser string) error
-	Abandon(ctx context.Context, id login.ID, browser string, why login.Reason) error
-	Watch(id login.ID, browser string) login.Watcher
+	Start(ctx context.Context, r login.PushRequest) (login.Attempt, error)
+	StartOneTap(ctx context.Context, r login.OneTapRequest) (login.Attempt, error)
+	Get(ctx context.Context, id login.ID, browser login.BrowserSecret) (login.Attempt, error)
+	Finish(ctx context.Context, r login.FinishRequest, signIn func(login.Attempt) (login.SignIn, error)) (login.SignIn, error)
+	Native(
+		ctx context.Context, r login.NativeRequest,
+		issue func(login.Attempt, truecaller.Profile) grant.Redemption,
+	) (login.NativeSignIn, error)
+	Cancel(ctx context.Context, id login.ID, browser login.BrowserSecret) error
+	Abandon(ctx context.Context, id login.ID, browser login.BrowserSecret, why login.Reason) error
+	Watch(id login.ID, browser login.BrowserSecret) login.Watcher
 	AgainAt(a login.Attempt) time.Time
 	NetworkTries(ctx context.Context, network string, solved bool) (login.Tries, error)
 }
@@ -163,7 +166,7 @@ type Config struct {
 // safe for concurrent use and keeps nothing of its own.
 type Provider struct {
 	Config
-	lives     grant.Lives
+	lives     grant.Policy
 	discovery document
 	jwks      jwksCache
 	sameSite  *http.CrossOriginProtection
@@ -201,7 +204,7 @@ func New(c Config) (*Provider, error) {
 	if err := p.sameSite.AddTrustedOrigin(c.Issuer); err != nil {
 		return nil, fmt.Errorf("provider: issuer: %w", err)
 	}
-	p.lives = grant.Lives{
+	p.lives = grant.Policy{
 		Code: c.Lifetimes.Code, AccessToken: c.Lifetimes.AccessToken,
 		RefreshIdle: c.Lifetimes.RefreshIdle, RefreshMax: c.Lifetimes.RefreshMax, RefreshGrace: c.Lifetimes.RefreshGrace,
 	}

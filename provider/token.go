@@ -45,16 +45,17 @@ func (p *Provider) refreshMAC(parts ...[]byte) [32]byte {
 func (s *server) CodeExchange(ctx context.Context, r *op.ClientRequest[oidc.AccessTokenRequest]) (*op.Response, error) {
 	c, p, now := ours(r.Client), s.p, time.Now()
 	access, hash := grant.NewToken()
-	var bought grant.Grant
-	var no error
-	err := p.Grants.UseCode(ctx, grant.Hash(r.Data.Code), func(code grant.Code, stored *grant.Grant) grant.Redemption {
-		var red grant.Redemption
-		bought = code.Grant
-		if red, no = p.lives.Redeem(code, stored, c.ID, r.Data.RedirectURI, r.Data.CodeVerifier, hash, now); no == nil {
-			bought = *red.Grant
-		}
-		return red
+	use := grant.CodeUse{
+		ClientID:    c.ID,
+		RedirectURI: r.Data.RedirectURI,
+		Verifier:    r.Data.CodeVerifier,
+		Access:      hash,
+		At:          now,
+	}
+	used, err := p.Grants.UseCode(ctx, grant.HashCode(r.Data.Code), func(code grant.Code, stored *grant.Grant) grant.Redemption {
+		return p.lives.Redeem(code, stored, use)
 	})
+	bought, no := used.Current, used.Refused
 	if err == nil && no == nil {
 		var person subject.Person
 		var scopes []string
@@ -98,30 +99,26 @@ func (s *server) RefreshToken(ctx context.Context, r *op.ClientRequest[oidc.Refr
 		scopes = allowed
 	}
 	access, hash := grant.NewToken()
-	var next uint32
-	var no error
-	current := known
-	err = p.Grants.UseGrant(ctx, id, func(g grant.Grant) grant.Redemption {
-		var red grant.Redemption
-		current = g
-		if red, next, no = p.lives.Refresh(g, generation, c.ID, scopes, hash, now); no == nil {
-			current, scopes = *red.Grant, red.Access.Scopes
-		}
-		return red
-	})
+	use := grant.RefreshUse{
+		Generation: generation,
+		ClientID:   c.ID,
+		Scopes:     scopes,
+		Access:     hash,
+		At:         now,
+	}
+	used, err := p.Grants.UseGrant(ctx, id, func(g grant.Grant) grant.Redemption { return p.lives.Refresh(g, use) })
 	switch {
 	case errors.Is(err, grant.ErrNotFound):
 		return nil, s.invalidGrant(ctx, "refresh_token", refusal, err, c.ID, known)
 	case err != nil:
 		return nil, s.internal(ctx, "refresh", err)
-	case errors.Is(no, grant.ErrScope):
+	case errors.Is(used.Refused, grant.ErrScope):
 		return nil, oidc.ErrInvalidScope().WithDescription("scope is wider than what was granted")
-	case no != nil:
-		return nil, s.invalidGrant(ctx, "refresh_token", refusal, no, c.ID, current)
+	case used.Refused != nil:
+		return nil, s.invalidGrant(ctx, "refresh_token", refusal, used.Refused, c.ID, used.Current)
 	}
-	current.Generation = next
 	// No nonce: it belongs to the first ID token (OpenID Connect Core §12.2).
-	return s.tokens(ctx, issue{c, person, current, scopes, access, "", now})
+	return s.tokens(ctx, issue{c, person, used.Current, used.Access.Scopes, access, "", now})
 }
 
 // issue is what one answer of the token endpoint is made of.

@@ -44,7 +44,7 @@ func (s *server) UserInfo(ctx context.Context, r *op.Request[oidc.UserInfoReques
 // bearer finds an access token with its grant and client: errGone when there is
 // none. authorizeSubject says whether it is still good.
 func (p *Provider) bearer(ctx context.Context, token string) (grant.AccessToken, grant.Grant, client.Client, error) {
-	t, g, err := p.Grants.AccessToken(ctx, grant.Hash(token))
+	t, g, err := p.Grants.AccessToken(ctx, grant.HashToken(token))
 	if errors.Is(err, grant.ErrNotFound) {
 		err = errGone
 	}

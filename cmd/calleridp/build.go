@@ -86,19 +86,21 @@ func build(ctx context.Context, s settings, log *slog.Logger, development bool) 
 	}
 	outgoing := truecaller.NewClient(truecaller.Options{Timeout: time.Duration(s.Truecaller.Timeout), Log: log, Observer: counting})
 	auditLog := log.With("log", "audit")
+	recorder := audit.Log(auditLog)
 	challenge, reserve := challengeMode(s.Limits)
 	var receiver *truecaller.Receiver
+	limits := login.Limits{
+		Number: limit.Rate(s.Limits.Number), Network: limit.Rate(s.Limits.Network),
+		Client: limit.Rate(s.Limits.Client), Deployment: limit.Rate(s.Limits.Deployment), Reserve: reserve,
+	}
 	engine, err := login.New(login.Config{
 		Store: store, Inbox: store, Pusher: outgoing, Exchanger: outgoing, Apps: apps,
 		Life: time.Duration(s.Lifetimes.Attempt), Lock: time.Duration(s.Limits.Lock), CoolDown: time.Duration(s.Limits.CoolDown),
-		Limits: login.Limits{
-			Number: limit.Rate(s.Limits.Number), Network: limit.Rate(s.Limits.Network),
-			Client: limit.Rate(s.Limits.Client), Deployment: limit.Rate(s.Limits.Deployment), Reserve: reserve,
-		},
+		Limits: limits,
 		Policy: subject.Policy{ReuseAfter: time.Duration(s.Subject.ReuseAfter)},
 		// The two know each other: the engine decides what callbacks mean.
 		Arrived: func(ctx context.Context, nonce string) { receiver.Arrived(ctx, nonce) },
-		Log:     log, Audit: auditLog, Observer: counting,
+		Log:     log, Audit: recorder, Observer: counting,
 	})
 	if err != nil {
 		return nil, err
@@ -150,7 +152,7 @@ func build(ctx context.Context, s settings, log *slog.Logger, development bool) 
 
 	srv := &server{
 		admin: admin.Handler(admin.Config{
-			Clients: registry, Keys: ring, Budgets: store, People: store, Limits: engine.Limits, Region: s.DefaultRegion, Stats: func() any { return store.Stats() }, Log: log, Audit: audit.Log(auditLog),
+			Clients: registry, Keys: ring, Budgets: store, People: store, Limits: limits, Region: s.DefaultRegion, Stats: func() any { return store.Stats() }, Log: log, Audit: recorder,
 		}),
 		store:      store,
 		drain:      pages.Drain,
