@@ -37,30 +37,32 @@ var rooms = map[string]struct {
 	why string
 }{
 	"provider": {[]string{"endpoint", "authorize", "clientauth", "token", "logout", "account", "discovery", "idtoken",
-		"client", "consent", "grant", "session", "subject"}, "provider assembles the rooms and has no rule of the protocol"},
+		"audit", "client", "consent", "grant", "session", "subject"}, "provider assembles the rooms and has no rule of the protocol"},
 
 	// The rooms of the protocol import the domain and endpoint, never each other.
-	"endpoint":   {[]string{"client", "limit"}, "what all endpoints have in common knows none of them"},
+	"endpoint":   {[]string{"client", "limit", "login", "session"}, "what all endpoints have in common knows none of them"},
 	"clientauth": {[]string{"endpoint", "client"}, "who calls an endpoint does not depend on what it is"},
-	"authorize": {[]string{"endpoint", "idtoken", "claims", "client", "consent", "grant", "limit", "login", "session", "subject"},
+	"authorize": {[]string{"endpoint", "idtoken", "audit", "claims", "client", "consent", "grant", "limit", "login", "session", "subject"},
 		"the authorization endpoint knows no other endpoint"},
-	"token": {[]string{"endpoint", "clientauth", "idtoken", "claims", "client", "grant", "limit", "login", "subject"},
+	"token": {[]string{"endpoint", "clientauth", "idtoken", "audit", "claims", "client", "grant", "limit", "login", "subject"},
 		"clients authenticate at the token endpoint, so it imports clientauth, and no other room"},
-	"logout":    {[]string{"endpoint", "idtoken", "client", "session"}, "logout knows no other endpoint"},
-	"account":   {[]string{"endpoint", "client", "consent", "grant", "session", "subject"}, "the account page declares the sign-in that it needs"},
+	"logout":    {[]string{"endpoint", "idtoken", "audit", "client", "session"}, "logout knows no other endpoint"},
+	"account":   {[]string{"endpoint", "audit", "client", "consent", "grant", "session", "subject"}, "the account page declares the sign-in that it needs"},
 	"discovery": {[]string{"endpoint"}, "the documents are made of what each room says of itself"},
-	"admin":     {[]string{"account", "client", "limit", "login", "subject"}, "the operators' API changes the domain, and speaks no OpenID Connect"},
+	"admin":     {[]string{"account", "audit", "client", "limit", "login", "subject"}, "the operators' API changes the domain, and speaks no OpenID Connect"},
 
 	// The domain.
 	"idtoken": {[]string{"claims", "client", "grant", "subject"}, domain},
-	"login":   {[]string{"grant", "limit", "session", "subject"}, domain},
+	"login":   {[]string{"audit", "grant", "redact", "limit", "session", "subject"}, domain},
 	"consent": {[]string{"grant"}, domain},
 	"client":  {[]string{"claims"}, domain},
 	"claims":  {[]string{"subject"}, domain},
-	"session": {nil, domain},
-	"grant":   {nil, domain},
+	"session": {[]string{"redact"}, domain},
+	"grant":   {[]string{"redact"}, domain},
 	"subject": {nil, domain},
 	"limit":   {nil, domain},
+	"audit":   {nil, domain},
+	"redact":  {nil, domain},
 
 	"internal/splice": {nil, "changes sealed texts for fuzzing"},
 }

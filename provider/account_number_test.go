@@ -21,7 +21,7 @@ func TestTheAccountOfANumberThatChangedHands(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	next := &http.Cookie{Name: old.Name, Value: done.Session}
+	next := &http.Cookie{Name: old.Name, Value: string(done.Session)}
 	if w.shown(old)["NumberLost"] != true || w.shown(next)["NumberLost"] != false {
 		t.Error("who has the number is not told")
 	}

@@ -87,7 +87,7 @@ func TestSignInToTheAccount(t *testing.T) {
 		if err != nil || done.Response.URL() != "/account" || done.Session == "" || done.Consent != nil {
 			t.Fatalf("%+v, %v", done, err)
 		}
-		session := &http.Cookie{Name: "__Host-calleridp_session", Value: done.Session}
+		session := &http.Cookie{Name: "__Host-calleridp_session", Value: string(done.Session)}
 		shown := w.shown(session)
 		if shown["Name"] != "Asha Rao" || shown["Number"] != "+46•••••0605" || shown["NumberLost"] != false || len(rows(shown, "Applications")) != 0 {
 			t.Errorf("%v", shown)
@@ -285,7 +285,7 @@ func TestDeleteAndDownloadNeedARecentSignIn(t *testing.T) {
 		// Another person's approval is not it.
 		id := w.submit(w.get("/account/delete", session), "+46701740606")
 		w.approve("+46701740606")
-		done, err := w.provider.Continue(t.Context(), id, browser, session.Value)
+		done, err := w.provider.Continue(t.Context(), id, browser, secretOf(session))
 		if err != nil || done.Session != "" || done.Response.URL() != "/account" {
 			t.Errorf("another person: %+v, %v", done, err)
 		}
@@ -293,11 +293,11 @@ func TestDeleteAndDownloadNeedARecentSignIn(t *testing.T) {
 
 		id = w.submit(w.get("/account/delete", session), number)
 		w.approve(number)
-		done, err = w.provider.Continue(t.Context(), id, browser, session.Value)
+		done, err = w.provider.Continue(t.Context(), id, browser, secretOf(session))
 		if err != nil || done.Response.URL() != "/account/delete" {
 			t.Fatalf("%+v, %v", done, err)
 		}
-		fresh := &http.Cookie{Name: session.Name, Value: done.Session}
+		fresh := &http.Cookie{Name: session.Name, Value: string(done.Session)}
 		if page, _ := w.get("/account/delete", fresh).page(); page != "step" {
 			t.Errorf("%s", page)
 		}
@@ -310,7 +310,7 @@ func TestDeleteAndDownloadNeedARecentSignIn(t *testing.T) {
 			h.Get("Cache-Control") != "no-store" || a.json()["phone_number"] != number || a.json()["phone_number_is_yours"] != true {
 			t.Errorf("%d %v %s", a.StatusCode, h, a.body)
 		}
-		if strings.Contains(a.body, done.Session) || strings.Contains(h.Get("Content-Disposition"), "0605") {
+		if strings.Contains(a.body, string(done.Session)) || strings.Contains(h.Get("Content-Disposition"), "0605") {
 			t.Error("the file has a secret in it, or its name a number")
 		}
 	})

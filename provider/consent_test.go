@@ -30,7 +30,7 @@ func (w *world) asks(id login.ID) (*authorize.ConsentView, *http.Cookie) {
 	if err != nil || done.Consent == nil || done.Response.RedirectURI != "" || done.Session == "" {
 		w.t.Fatalf("no question: %+v, %v", done, err)
 	}
-	return done.Consent, &http.Cookie{Name: "__Host-calleridp_session", Value: done.Session}
+	return done.Consent, &http.Cookie{Name: "__Host-calleridp_session", Value: string(done.Session)}
 }
 
 // decide answers the question.
@@ -92,7 +92,7 @@ func TestConsentComesAfterApprovalAndBeforeTheCode(t *testing.T) {
 			t.Errorf("again: %d %s", b.StatusCode, b.Header.Get("Location"))
 		}
 	}
-	done, err := w.provider.Continue(t.Context(), id, browser, session.Value)
+	done, err := w.provider.Continue(t.Context(), id, browser, secretOf(session))
 	if err != nil || done.Consent != nil || param(done.Response, "code") != query.Get("code") {
 		t.Errorf("continue after the answer: %+v, %v", done, err)
 	}

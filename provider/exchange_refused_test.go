@@ -178,8 +178,10 @@ type overtaken struct {
 	err error
 }
 
-func (o overtaken) Native(context.Context, login.StartNative, func(login.Attempt, truecaller.Profile) grant.Redemption) (login.Attempt, error) {
-	return login.Attempt{}, o.err
+func (o overtaken) Native(
+	context.Context, login.NativeRequest, func(login.Attempt, truecaller.Profile) grant.Redemption,
+) (login.NativeSignIn, error) {
+	return login.NativeSignIn{}, o.err
 }
 
 // What happens to a sign-in while an application waits is told, and a failure of

@@ -19,7 +19,7 @@ import (
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
 	"calleridp/provider/subject"
-	"calleridp/storage/bolt"
+	"calleridp/storage/storagetest"
 	"calleridp/truecaller"
 	"calleridp/truecaller/phone"
 )
@@ -100,12 +100,12 @@ func nativeWorld(t testing.TB, limits *login.Limits, change ...func(*provider.Co
 	var engine *login.Engine
 	var registry *client.Registry
 	w := newWorld(t, append([]func(*provider.Config){func(c *provider.Config) {
-		store := c.Grants.(*bolt.Store)
+		store := c.Grants.(storagetest.Engine)
 		if registry, err = client.NewRegistry(append(clients(), nativeClients()...), store, []client.App{{ID: "one"}, {ID: "tap"}, {ID: "nat", Native: true}}); err != nil {
 			t.Fatal(err)
 		}
 		engine, err = login.New(login.Config{
-			Store: store, Inbox: store, Pusher: &truecallerDouble{state: map[phone.Number]string{}}, Exchanger: oauth, Apps: all, Limits: *limits, Log: c.Logger, Audit: c.Logger,
+			Store: store, Inbox: store, Pusher: &truecallerDouble{state: map[phone.Number]string{}}, Exchanger: oauth, Apps: all, Limits: *limits, Log: c.Log, Audit: c.Audit,
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -314,9 +314,10 @@ func (w *world) push(t *testing.T, p truecaller.Profile) {
 	if err := w.store.CreateAttempt(t.Context(), a, limit.Spend{}, now); err != nil {
 		t.Fatal(err)
 	}
-	_, err := w.store.ApproveAttempt(t.Context(), a.ID, a.Number, func(_ *login.Attempt, known *subject.Person) (subject.Person, login.Effects, error) {
-		person, _ := subject.Policy{}.Resolve(known, a.Number, p, now)
-		return person, login.Effects{}, nil
+	signIn := subject.SignIn{Number: a.Number, Profile: p, At: now, NewSub: subject.NewSub()}
+	_, err := w.store.ApproveAttempt(t.Context(), a.ID, a.Number, func(a login.Attempt, known *subject.Person) (login.Approval, error) {
+		person, _ := subject.Policy{}.Resolve(known, signIn)
+		return login.Approval{Attempt: a, Person: person}, nil
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -50,9 +50,9 @@ func (l *Lifetimes) complete() error {
 	return nil
 }
 
-// grants are the lifetimes of what a grant gives.
-func (l Lifetimes) grants() grant.Lives {
-	return grant.Lives{
+// grants returns the lifetimes of what a grant gives.
+func (l Lifetimes) grants() grant.Policy {
+	return grant.Policy{
 		Code:         l.Code,
 		AccessToken:  l.AccessToken,
 		RefreshIdle:  l.RefreshIdle,

@@ -27,6 +27,7 @@ import (
 
 	"calleridp/keys"
 	"calleridp/provider/account"
+	"calleridp/provider/audit"
 	"calleridp/provider/authorize"
 	"calleridp/provider/client"
 	"calleridp/provider/clientauth"
@@ -101,8 +102,8 @@ type Config struct {
 	Challenge     authorize.ChallengeMode
 	ChallengeBits int
 
-	Logger *slog.Logger
-	Audit  *slog.Logger // nil: Logger
+	Log   *slog.Logger
+	Audit audit.Recorder
 
 	// Dev shows developers on error pages what was wrong with their request.
 	Dev bool
@@ -125,8 +126,10 @@ func New(cfg Config) (*Provider, error) {
 	switch {
 	case cfg.Engine == nil || cfg.Pages == nil || cfg.Ring == nil || cfg.Master == nil || cfg.Clients == nil:
 		return nil, errors.New("provider: Engine, Pages, Ring, Master and Clients are required")
-	case cfg.Grants == nil || cfg.Sessions == nil || cfg.People == nil || cfg.Consents == nil || cfg.Accounts == nil || cfg.Logger == nil:
-		return nil, errors.New("provider: Grants, Sessions, People, Consents, Accounts and Logger are required")
+	case cfg.Grants == nil || cfg.Sessions == nil || cfg.People == nil || cfg.Consents == nil || cfg.Accounts == nil:
+		return nil, errors.New("provider: Grants, Sessions, People, Consents and Accounts are required")
+	case cfg.Log == nil || cfg.Audit == nil:
+		return nil, errors.New("provider: Log and Audit are required")
 	}
 	if err := CheckIssuer(cfg.Issuer); err != nil {
 		return nil, err
@@ -137,10 +140,7 @@ func New(cfg Config) (*Provider, error) {
 	if cfg.ClientAddr == nil {
 		cfg.ClientAddr = endpoint.ConnectionAddr
 	}
-	if cfg.Audit == nil {
-		cfg.Audit = cfg.Logger
-	}
-	failures := endpoint.Failures{Log: cfg.Logger}
+	failures := endpoint.Failures{Log: cfg.Log}
 	browser, err := endpoint.NewBrowser(cfg.Issuer, cfg.Pages, failures, cfg.Dev)
 	if err != nil {
 		return nil, err
@@ -186,21 +186,20 @@ func New(cfg Config) (*Provider, error) {
 	}
 
 	p.token = token.New(token.Config{
-		Issuer:    cfg.Issuer,
-		Direct:    direct,
-		Auth:      clientauth.New(cfg.Clients, direct),
-		Clients:   cfg.Clients,
-		Grants:    cfg.Grants,
-		People:    cfg.People,
-		Native:    cfg.Engine,
-		Apps:      cfg.Apps,
-		Addr:      cfg.ClientAddr,
-		Tokens:    tokens,
-		Master:    cfg.Master,
-		Lifetimes: cfg.Lifetimes.grants(),
-		Failures:  failures,
-		Log:       cfg.Logger,
-		Audit:     cfg.Audit,
+		Issuer:   cfg.Issuer,
+		Direct:   direct,
+		Auth:     clientauth.New(cfg.Clients, direct),
+		Clients:  cfg.Clients,
+		Grants:   cfg.Grants,
+		People:   cfg.People,
+		Native:   cfg.Engine,
+		Apps:     cfg.Apps,
+		Addr:     cfg.ClientAddr,
+		Tokens:   tokens,
+		Master:   cfg.Master,
+		Grant:    cfg.Lifetimes.grants(),
+		Failures: failures,
+		Audit:    cfg.Audit,
 	})
 
 	p.logout = logout.New(logout.Config{

@@ -258,7 +258,7 @@ func TestInvariant2_FlowNeedsTheBrowser(t *testing.T) {
 	w := newWorld(t)
 	id := w.submit(w.get("/authorize?"+asked("app").Encode()), number)
 	w.approve(number)
-	for _, thief := range []string{"", "another browser"} {
+	for _, thief := range []login.BrowserSecret{"", "another browser"} {
 		errs := map[string]error{}
 		_, errs["View"] = w.provider.View(t.Context(), id, thief)
 		_, errs["Continue"] = w.provider.Continue(t.Context(), id, thief, "")

@@ -17,18 +17,7 @@ import (
 // rationed is a world with small budgets.
 func rationed(t *testing.T, change func(*login.Config), more ...func(*provider.Config)) *world {
 	t.Helper()
-	var engine *login.Engine
-	w := newWorld(t, append(more, func(c *provider.Config) {
-		config := c.Engine.(*login.Engine).Config
-		change(&config)
-		var err error
-		if engine, err = login.New(config); err != nil {
-			t.Fatal(err)
-		}
-		c.Engine = engine
-	})...)
-	w.engine = engine
-	return w
+	return newWorldWith(t, change, more...)
 }
 
 // triesOn is what a page says of the tries that are left, -1 for nothing.

@@ -22,13 +22,16 @@ import (
 	"calleridp/keys"
 	"calleridp/provider"
 	"calleridp/provider/account"
+	"calleridp/provider/audit"
 	"calleridp/provider/authorize"
 	"calleridp/provider/client"
 	"calleridp/provider/endpoint"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
 	"calleridp/provider/logout"
+	"calleridp/provider/session"
 	"calleridp/storage/bolt"
+	"calleridp/storage/storagetest"
 	"calleridp/truecaller"
 	"calleridp/truecaller/phone"
 )
@@ -201,6 +204,12 @@ func apps() map[string]truecaller.App {
 
 func newWorld(t testing.TB, change ...func(*provider.Config)) *world {
 	t.Helper()
+	return newWorldWith(t, func(*login.Config) {}, change...)
+}
+
+// newWorldWith is newWorld with another engine.
+func newWorldWith(t testing.TB, engine func(*login.Config), change ...func(*provider.Config)) *world {
+	t.Helper()
 	log := &journal{}
 	logger := slog.New(slog.NewJSONHandler(log, nil))
 	store, err := bolt.Open(filepath.Join(t.TempDir(), "store"), master(), bolt.Options{NoSync: true})
@@ -210,11 +219,13 @@ func newWorld(t testing.TB, change ...func(*provider.Config)) *world {
 	t.Cleanup(func() { store.Close() })
 	w := &world{t: t, store: store, pages: &notebook{}, phone: &truecallerDouble{state: map[phone.Number]string{}}, log: log}
 	wide := limit.Rate{Burst: 10000, Period: time.Minute}
-	w.engine, err = login.New(login.Config{
-		Store: store, Inbox: store, Pusher: w.phone, Apps: apps(),
-		Limits: login.Limits{Number: wide, Network: wide, Client: wide, Deployment: wide}, Log: logger, Audit: logger,
-	})
-	if err != nil {
+	stores := storagetest.Pure(t, store)
+	engineConfig := login.Config{
+		Store: stores, Inbox: store, Pusher: w.phone, Apps: apps(),
+		Limits: login.Limits{Number: wide, Network: wide, Client: wide, Deployment: wide}, Log: logger, Audit: audit.Log(logger),
+	}
+	engine(&engineConfig)
+	if w.engine, err = login.New(engineConfig); err != nil {
 		t.Fatal(err)
 	}
 	w.registry, err = client.NewRegistry(clients(), store, []client.App{{ID: "one"}, {ID: "tap"}})
@@ -223,8 +234,8 @@ func newWorld(t testing.TB, change ...func(*provider.Config)) *world {
 	}
 	config := provider.Config{
 		Issuer: issuer, Engine: w.engine, Pages: w.pages, Ring: ring(), Master: master(), Clients: w.registry,
-		Grants: store, Sessions: store, People: store, Consents: store, Accounts: store, DefaultRegion: "SE", Apps: truecaller.Apps{ByID: apps(), Default: "one"},
-		Cookies: endpoint.Cookies{Secure: true}, Logger: logger, Dev: true,
+		Grants: stores, Sessions: store, People: store, Consents: stores, Accounts: store, DefaultRegion: "SE", Apps: truecaller.Apps{ByID: apps(), Default: "one"},
+		Cookies: endpoint.Cookies{Secure: true}, Log: logger, Audit: audit.Log(logger), Dev: true,
 	}
 	for _, c := range change {
 		c(&config)
@@ -397,7 +408,7 @@ func (w *world) signIn(request url.Values, number string) (authorize.Finished, *
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return done, &http.Cookie{Name: "__Host-calleridp_session", Value: done.Session}
+	return done, &http.Cookie{Name: "__Host-calleridp_session", Value: string(done.Session)}
 }
 
 // param is a parameter of a response.
@@ -486,3 +497,6 @@ func solve(seed string, zeros int) string {
 		}
 	}
 }
+
+// secretOf returns the session secret that a cookie carries.
+func secretOf(c *http.Cookie) session.Secret { return session.Secret(c.Value) }

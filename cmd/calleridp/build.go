@@ -17,6 +17,7 @@ import (
 	"calleridp/keys"
 	"calleridp/provider"
 	"calleridp/provider/admin"
+	"calleridp/provider/audit"
 	"calleridp/provider/client"
 	"calleridp/provider/endpoint"
 	"calleridp/provider/limit"
@@ -85,20 +86,22 @@ func build(ctx context.Context, s settings, log *slog.Logger, development bool) 
 		apps[app.ID], registered = app, append(registered, client.App{ID: app.ID, Native: app.NativeClientID != ""})
 	}
 	outgoing := truecaller.NewClient(truecaller.Options{Timeout: time.Duration(s.Truecaller.Timeout), Log: log, Observer: counting})
-	audit := log.With("log", "audit")
+	auditLog := log.With("log", "audit")
+	recorder := audit.Log(auditLog)
 	challenge, reserve := challengeMode(s.Limits)
 	var receiver *truecaller.Receiver
+	limits := login.Limits{
+		Number: limit.Rate(s.Limits.Number), Network: limit.Rate(s.Limits.Network),
+		Client: limit.Rate(s.Limits.Client), Deployment: limit.Rate(s.Limits.Deployment), Reserve: reserve,
+	}
 	engine, err := login.New(login.Config{
 		Store: store, Inbox: store, Pusher: outgoing, Exchanger: outgoing, Apps: apps,
 		Life: time.Duration(s.Lifetimes.Attempt), Lock: time.Duration(s.Limits.Lock), CoolDown: time.Duration(s.Limits.CoolDown),
-		Limits: login.Limits{
-			Number: limit.Rate(s.Limits.Number), Network: limit.Rate(s.Limits.Network),
-			Client: limit.Rate(s.Limits.Client), Deployment: limit.Rate(s.Limits.Deployment), Reserve: reserve,
-		},
+		Limits: limits,
 		Policy: subject.Policy{ReuseAfter: time.Duration(s.Subject.ReuseAfter)},
 		// The two know each other: the engine decides what callbacks mean.
 		Arrived: func(ctx context.Context, nonce string) { receiver.Arrived(ctx, nonce) },
-		Log:     log, Audit: audit, Observer: counting,
+		Log:     log, Audit: recorder, Observer: counting,
 	})
 	if err != nil {
 		return nil, err
@@ -142,7 +145,7 @@ func build(ctx context.Context, s settings, log *slog.Logger, development bool) 
 		DefaultRegion: s.DefaultRegion, Countries: s.Countries, Apps: truecaller.Apps{ByID: apps, Default: s.apps[0].ID}, UILocales: pages.Languages(), Cookies: cookies, ClientAddr: addresses.of,
 		Country:   s.countryDB.of,
 		Challenge: challenge, ChallengeBits: int(s.Limits.ChallengeBits),
-		Logger: log, Audit: audit, Dev: development,
+		Logger: log, Audit: auditLog, Dev: development,
 	})
 	if err != nil {
 		return nil, err
@@ -150,7 +153,7 @@ func build(ctx context.Context, s settings, log *slog.Logger, development bool) 
 
 	srv := &server{
 		admin: admin.Handler(admin.Config{
-			Clients: registry, Keys: ring, Budgets: store, People: store, Limits: engine.Limits, Region: s.DefaultRegion, Stats: func() any { return store.Stats() }, Log: log, Audit: audit,
+			Clients: registry, Keys: ring, Budgets: store, People: store, Limits: limits, Region: s.DefaultRegion, Stats: func() any { return store.Stats() }, Log: log, Audit: recorder,
 		}),
 		store:      store,
 		drain:      pages.Drain,

@@ -11,12 +11,12 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
-	"log/slog"
 	"net/http"
 	"slices"
 	"time"
 
 	"calleridp/keys"
+	"calleridp/provider/audit"
 	"calleridp/provider/client"
 	"calleridp/provider/endpoint"
 	"calleridp/provider/grant"
@@ -50,7 +50,7 @@ type Config struct {
 	Clients  Clients
 	Sessions session.Store
 	Accounts Store
-	Audit    *slog.Logger
+	Audit    audit.Recorder
 }
 
 // Account serves the account pages.

@@ -2,11 +2,11 @@ package account
 
 import (
 	"crypto/subtle"
-	"log/slog"
 	"net/http"
 	"slices"
 	"time"
 
+	"calleridp/provider/audit"
 	"calleridp/provider/endpoint"
 	"calleridp/provider/session"
 )
@@ -49,7 +49,7 @@ func (a *Account) revokeAccess(w http.ResponseWriter, r *http.Request, in endpoi
 	if err := a.cfg.Accounts.RevokeClient(r.Context(), s.Sub, clientID); err != nil {
 		return err
 	}
-	a.audit(r, "access.revoked", s, slog.String("client", endpoint.Clip(clientID)))
+	a.record(r, s, audit.Event{Name: audit.AccessRevoked, Client: endpoint.Clip(clientID)})
 	endpoint.SeeOther(w, endpoint.PathAccount+"?did="+string(DidRevoke))
 	return nil
 }
@@ -62,7 +62,7 @@ func (a *Account) signOutSession(w http.ResponseWriter, r *http.Request, in endp
 		if err := a.cfg.Sessions.EndSession(r.Context(), id); err != nil {
 			return err
 		}
-		a.audit(r, "session.ended", s, slog.String("sid", id), slog.String("client", endpoint.AccountClientID))
+		a.record(r, s, audit.Event{Name: audit.SessionEnded, Session: id, Client: endpoint.AccountClientID})
 	}
 	if id == s.ID {
 		a.leave(w, endpoint.PathSignedOut)
@@ -78,7 +78,7 @@ func (a *Account) signOutEverywhere(w http.ResponseWriter, r *http.Request, _ en
 	if err := a.cfg.Accounts.EndSessions(r.Context(), s.Sub); err != nil {
 		return err
 	}
-	a.audit(r, "sessions.ended", s)
+	a.record(r, s, audit.Event{Name: audit.SessionsEnded})
 	a.leave(w, endpoint.PathSignedOut)
 	return nil
 }
@@ -89,7 +89,7 @@ func (a *Account) download(w http.ResponseWriter, r *http.Request, _ endpoint.Pa
 	if err != nil {
 		return err
 	}
-	a.audit(r, "person.downloaded", s)
+	a.record(r, s, audit.Event{Name: audit.PersonDownloaded})
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Disposition", `attachment; filename="account.json"`)
@@ -105,14 +105,15 @@ func (a *Account) delete(w http.ResponseWriter, r *http.Request, _ endpoint.Para
 		return err
 	}
 	// The sub alone, which identifies no user any more.
-	a.cfg.Audit.LogAttrs(r.Context(), slog.LevelInfo, "person.deleted", slog.String("sub", s.Sub))
+	a.cfg.Audit.Record(r.Context(), audit.Event{Name: audit.PersonDeleted, Subject: s.Sub})
 	a.leave(w, endpoint.PathAccountDeleted)
 	return nil
 }
 
-// audit records what a user did at their account.
-func (a *Account) audit(r *http.Request, event string, s session.Session, more ...slog.Attr) {
-	a.cfg.Audit.LogAttrs(r.Context(), slog.LevelInfo, event, append([]slog.Attr{slog.String("sub", s.Sub), slog.String("by", s.ID)}, more...)...)
+// record audits what the user of a session did at their account.
+func (a *Account) record(r *http.Request, s session.Session, e audit.Event) {
+	e.Subject, e.Actor = s.Sub, s.ID
+	a.cfg.Audit.Record(r.Context(), e)
 }
 
 // leave goes to a page that needs no session.

@@ -30,6 +30,7 @@ import (
 	"net/http"
 
 	"calleridp/keys"
+	"calleridp/provider/audit"
 	"calleridp/provider/client"
 	"calleridp/provider/login"
 
@@ -58,11 +59,11 @@ type Config struct {
 	Keys    Keys
 	Budgets Budgets
 	People  People
-	Limits  login.Limits // the rates of the budgets
-	Region  string       // in which national numbers are read; may be ""
-	Stats   func() any   // counters, as they are written in JSON
-	Log     *slog.Logger // failures of our own
-	Audit   *slog.Logger // what operators changed
+	Limits  login.Limits   // the rates of the budgets
+	Region  string         // in which national numbers are read; may be ""
+	Stats   func() any     // counters, as they are written in JSON
+	Log     *slog.Logger   // failures of our own
+	Audit   audit.Recorder // what operators looked at and changed
 }
 
 // Problem is the answer to a request that was not carried out.
@@ -142,7 +143,7 @@ func (h *handler) rotate(r *http.Request) (int, any, error) {
 		}
 		return 0, nil, err
 	}
-	h.Audit.InfoContext(r.Context(), "keys.rotated", "force", force)
+	h.Audit.Record(r.Context(), audit.Event{Name: audit.KeysRotated, Force: force})
 	return http.StatusOK, h.Keys.Keys(), nil
 }
 
@@ -156,6 +157,6 @@ func (h *handler) removeKey(r *http.Request) (int, any, error) {
 	case err != nil:
 		return 0, nil, err
 	}
-	h.Audit.InfoContext(r.Context(), "keys.removed", "kid", kid)
+	h.Audit.Record(r.Context(), audit.Event{Name: audit.KeysRemoved, Key: kid})
 	return http.StatusOK, h.Keys.Keys(), nil
 }

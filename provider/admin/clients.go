@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"calleridp/provider/audit"
 	"calleridp/provider/client"
 
 	"github.com/go-chi/chi/v5"
@@ -92,7 +93,7 @@ func (h *handler) add(r *http.Request) (int, any, error) {
 	if err != nil {
 		return 0, nil, clientError(c.ID, err)
 	}
-	h.Audit.InfoContext(r.Context(), "client.added", "client", added.ID)
+	h.Audit.Record(r.Context(), audit.Event{Name: audit.ClientAdded, Client: added.ID})
 	out := shown(added)
 	out.Secret = secret
 	return http.StatusCreated, out, nil
@@ -104,7 +105,7 @@ func (h *handler) secret(r *http.Request) (int, any, error) {
 	if err != nil {
 		return 0, nil, clientError(id, err)
 	}
-	h.Audit.InfoContext(r.Context(), "client.secret_rotated", "client", id)
+	h.Audit.Record(r.Context(), audit.Event{Name: audit.ClientSecretRotated, Client: id})
 	c, err := h.Clients.Client(r.Context(), id)
 	if err != nil {
 		return 0, nil, clientError(id, err)
@@ -123,7 +124,7 @@ func (h *handler) remove(r *http.Request) (int, any, error) {
 	if err != nil {
 		return 0, nil, clientError(id, err)
 	}
-	h.Audit.InfoContext(r.Context(), "client.removed", "client", id)
+	h.Audit.Record(r.Context(), audit.Event{Name: audit.ClientRemoved, Client: id})
 	return http.StatusOK, shown(c), nil
 }
 

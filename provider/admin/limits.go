@@ -6,12 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/netip"
 	"strings"
 	"time"
 
+	"calleridp/provider/audit"
 	"calleridp/provider/limit"
 	"calleridp/truecaller/phone"
 )
@@ -60,12 +60,16 @@ func (s limited) keys() []limit.Key {
 	return []limit.Key{s.budget.Key, s.lock}
 }
 
+func (s limited) event(name audit.Name) audit.Event {
+	return audit.Event{Name: name, Kind: string(s.budget.Key.Kind), Of: s.shown}
+}
+
 func (h *handler) showLimits(r *http.Request) (int, any, error) {
 	s, err := h.whose(r)
 	if err != nil {
 		return 0, nil, err
 	}
-	h.Audit.LogAttrs(r.Context(), slog.LevelInfo, "limit.shown", slog.String("kind", string(s.budget.Key.Kind)), slog.String("of", s.shown))
+	h.Audit.Record(r.Context(), s.event(audit.LimitShown))
 	return h.limits(r.Context(), s)
 }
 
@@ -77,7 +81,7 @@ func (h *handler) clearLimits(r *http.Request) (int, any, error) {
 	if err := h.Budgets.ClearLimits(r.Context(), s.keys()...); err != nil {
 		return 0, nil, err
 	}
-	h.Audit.LogAttrs(r.Context(), slog.LevelInfo, "limit.cleared", slog.String("kind", string(s.budget.Key.Kind)), slog.String("of", s.shown))
+	h.Audit.Record(r.Context(), s.event(audit.LimitCleared))
 	return h.limits(r.Context(), s)
 }
 

@@ -3,12 +3,12 @@ package admin
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"net/http"
 	"slices"
 	"time"
 
 	"calleridp/provider/account"
+	"calleridp/provider/audit"
 	"calleridp/provider/subject"
 	"calleridp/truecaller/phone"
 
@@ -77,23 +77,23 @@ func (h *handler) findUser(r *http.Request) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	return h.user(r, person.Sub, "user.found", nil)
+	return h.user(r, person.Sub, audit.UserFound, nil)
 }
 
 func (h *handler) showUser(r *http.Request) (int, any, error) {
-	return h.user(r, chi.URLParam(r, "sub"), "user.shown", nil)
+	return h.user(r, chi.URLParam(r, "sub"), audit.UserShown, nil)
 }
 
 func (h *handler) signOutUser(r *http.Request) (int, any, error) {
-	return h.user(r, chi.URLParam(r, "sub"), "user.signed_out", h.People.EndSessions)
+	return h.user(r, chi.URLParam(r, "sub"), audit.UserSignedOut, h.People.EndSessions)
 }
 
 func (h *handler) deleteUser(r *http.Request) (int, any, error) {
-	return h.user(r, chi.URLParam(r, "sub"), "user.deleted", h.People.DeletePerson)
+	return h.user(r, chi.URLParam(r, "sub"), audit.UserDeleted, h.People.DeletePerson)
 }
 
 // user does something with a person, and answers with how they were before.
-func (h *handler) user(r *http.Request, sub, event string, do func(context.Context, string) error) (int, any, error) {
+func (h *handler) user(r *http.Request, sub string, event audit.Name, do func(context.Context, string) error) (int, any, error) {
 	record, err := h.People.Account(r.Context(), sub)
 	if errors.Is(err, subject.ErrNotFound) {
 		return 0, nil, refused{http.StatusNotFound, "there is nobody with the sub " + sub}
@@ -104,7 +104,7 @@ func (h *handler) user(r *http.Request, sub, event string, do func(context.Conte
 	if err != nil {
 		return 0, nil, err
 	}
-	h.Audit.LogAttrs(r.Context(), slog.LevelInfo, event, slog.String("sub", sub))
+	h.Audit.Record(r.Context(), audit.Event{Name: event, Subject: sub})
 	return http.StatusOK, shownUser(record), nil
 }
 

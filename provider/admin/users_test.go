@@ -35,18 +35,33 @@ func (a *api) person(digits, sub string) {
 	attempt := login.Attempt{ID: login.ID(rand.Text()), State: login.Pushing, Number: number, Expires: now.Add(time.Minute)}
 	attempt.Correlation = sha256.Sum256([]byte(attempt.ID))
 	must(a.store.CreateAttempt(ctx, attempt, limit.Spend{}, now))
-	_, err = a.store.ApproveAttempt(ctx, attempt.ID, number, func(*login.Attempt, *subject.Person) (subject.Person, login.Effects, error) {
-		return subject.Person{Sub: sub, Number: number, Created: now, LastSignIn: now, Profile: truecaller.Profile{FirstName: "Asha", Email: "asha@example.com"}}, login.Effects{}, nil
+	person := subject.Person{
+		Sub:        sub,
+		Number:     number,
+		Created:    now,
+		LastSignIn: now,
+		Profile:    truecaller.Profile{FirstName: "Asha", Email: "asha@example.com"},
+	}
+	_, err = a.store.ApproveAttempt(ctx, attempt.ID, number, func(attempt login.Attempt, _ *subject.Person) (login.Approval, error) {
+		return login.Approval{Attempt: attempt, Person: person}, nil
 	})
 	must(err)
 	s := session.Session{ID: "sid-of-" + sub, Secret: sha256.Sum256([]byte(sub)), Sub: sub, Created: now, Expires: now.Add(time.Hour), LastUsed: now,
 		Device: session.Device{Browser: "Firefox", OS: "Linux"}}
-	_, err = a.store.FinishAttempt(ctx, attempt.ID, "", func(*login.Attempt) (session.Session, grant.Code, error) { return s, grant.Code{}, nil })
+	_, err = a.store.FinishAttempt(ctx, attempt.ID, func(attempt login.Attempt) (login.SignIn, error) {
+		return login.SignIn{Attempt: attempt, Session: s}, nil
+	})
 	must(err)
 	code := grant.Code{Hash: sha256.Sum256([]byte("code" + sub)), Expires: now.Add(time.Minute),
 		Grant: grant.Grant{ID: "grant-of-" + sub, ClientID: "third", Sub: sub, SID: s.ID, Offline: true, Created: now, Expires: now.Add(time.Hour)}}
-	must(a.store.Allow(ctx, sub, "third", code, func(*consent.Consent) consent.Consent { return consent.Consent{Scopes: []string{"openid"}} }))
-	must(a.store.UseCode(ctx, code.Hash, func(c grant.Code, _ *grant.Grant) grant.Redemption { return grant.Redemption{Grant: &c.Grant} }))
+	_, err = a.store.Allow(ctx, sub, "third", func(*consent.Consent) consent.Approval {
+		return consent.Approval{Consent: consent.Consent{Scopes: []string{"openid"}}, Code: code}
+	})
+	must(err)
+	_, err = a.store.UseCode(ctx, code.Hash, func(c grant.Code, _ *grant.Grant) grant.Redemption {
+		return grant.Redemption{Grant: &c.Grant}
+	})
+	must(err)
 }
 
 func TestUsersAreFoundSignedOutAndDeleted(t *testing.T) {

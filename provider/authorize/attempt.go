@@ -12,7 +12,7 @@ import (
 
 // View returns what a page may show of an attempt: login.ErrNotYours when another
 // browser started it, login.ErrNotFound when there is none.
-func (f *Flow) View(ctx context.Context, id login.ID, browser string) (AttemptView, error) {
+func (f *Flow) View(ctx context.Context, id login.ID, browser login.BrowserSecret) (AttemptView, error) {
 	a, q, err := f.attemptOf(ctx, id, browser)
 	if err != nil {
 		return AttemptView{}, err
@@ -24,7 +24,7 @@ func (f *Flow) View(ctx context.Context, id login.ID, browser string) (AttemptVi
 	if a.State == login.Done {
 		// The response may have been lost on the way to the browser. As long as it
 		// is unused, Continue gives it again.
-		switch _, err := f.again(ctx, q, c, a); {
+		switch _, err := f.again(ctx, q, c, a, browser); {
 		case err == nil:
 			a.State = login.Approved
 		case !errors.Is(err, login.ErrState):
@@ -62,18 +62,18 @@ func (f *Flow) View(ctx context.Context, id login.ID, browser string) (AttemptVi
 
 // Watch watches an attempt for a browser, "" for none. It writes nothing. The
 // caller looks at View after each hint.
-func (f *Flow) Watch(id login.ID, browser string) login.Watcher {
+func (f *Flow) Watch(id login.ID, browser login.BrowserSecret) login.Watcher {
 	return f.attempts.Watch(id, browser)
 }
 
 // Cancel ends the attempt at the user's request. It is harmless after the end.
-func (f *Flow) Cancel(ctx context.Context, id login.ID, browser string) error {
+func (f *Flow) Cancel(ctx context.Context, id login.ID, browser login.BrowserSecret) error {
 	return f.attempts.Cancel(ctx, id, browser)
 }
 
 // Again returns the sign-in page for the attempt's request, to start another
 // attempt for it. login.ErrState when the attempt has succeeded.
-func (f *Flow) Again(ctx context.Context, id login.ID, browser string) (SignInView, error) {
+func (f *Flow) Again(ctx context.Context, id login.ID, browser login.BrowserSecret) (SignInView, error) {
 	a, q, err := f.attemptOf(ctx, id, browser)
 	if err != nil {
 		return SignInView{}, err
@@ -94,7 +94,7 @@ func (f *Flow) Again(ctx context.Context, id login.ID, browser string) (SignInVi
 
 // Leave returns the access_denied response for the client of an attempt that
 // ended without success. login.ErrState when it has not ended, or has succeeded.
-func (f *Flow) Leave(ctx context.Context, id login.ID, browser string) (Response, error) {
+func (f *Flow) Leave(ctx context.Context, id login.ID, browser login.BrowserSecret) (Response, error) {
 	a, q, err := f.attemptOf(ctx, id, browser)
 	if err != nil {
 		return Response{}, err

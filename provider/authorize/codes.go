@@ -2,10 +2,10 @@ package authorize
 
 import (
 	"context"
-	"log/slog"
 	"slices"
 	"time"
 
+	"calleridp/provider/audit"
 	"calleridp/provider/claims"
 	"calleridp/provider/grant"
 	"calleridp/provider/session"
@@ -15,11 +15,11 @@ import (
 type codes struct {
 	store    grant.Store
 	lifetime time.Duration
-	audit    *slog.Logger
+	audit    audit.Recorder
 }
 
 // code returns the code that a request earns in a session.
-func (cs codes) code(q *request, s session.Session, hash [32]byte, grantID string, now time.Time) grant.Code {
+func (cs codes) code(q *request, s session.Session, hash grant.CodeHash, grantID string, now time.Time) grant.Code {
 	expires := now.Add(cs.lifetime)
 	return grant.Code{
 		Hash:        hash,
@@ -45,22 +45,20 @@ func (cs codes) code(q *request, s session.Session, hash [32]byte, grantID strin
 
 // create makes and keeps a code for the session's user, without a push.
 func (cs codes) create(ctx context.Context, q *request, s session.Session) (string, error) {
-	token, hash := grant.NewToken()
-	if err := cs.store.CreateCode(ctx, cs.code(q, s, hash, grant.NewID(), time.Now())); err != nil {
+	code := grant.NewCode()
+	if err := cs.store.CreateCode(ctx, cs.code(q, s, grant.HashCode(code), grant.NewID(), time.Now())); err != nil {
 		return "", err
 	}
-	cs.audit.LogAttrs(ctx, slog.LevelInfo, "session.used",
-		slog.String("sid", s.ID), slog.String("sub", s.Sub), slog.String("client", q.ClientID))
-	return token, nil
+	cs.audit.Record(ctx, audit.Event{Name: audit.SessionUsed, Session: s.ID, Subject: s.Sub, Client: q.ClientID})
+	return code, nil
 }
 
 // unused reports whether a code may still be redeemed: grant.ErrNotFound when
 // there is none.
 func (cs codes) unused(ctx context.Context, code string) (bool, error) {
-	usable := false
-	err := cs.store.UseCode(ctx, grant.Hash(code), func(c grant.Code, _ *grant.Grant) grant.Redemption {
-		usable = !c.Redeemed && time.Now().Before(c.Expires)
-		return grant.Redemption{}
+	now := time.Now()
+	used, err := cs.store.UseCode(ctx, grant.HashCode(code), func(c grant.Code, _ *grant.Grant) grant.Redemption {
+		return grant.Redemption{Current: c.Grant, Refused: c.Usable(now)}
 	})
-	return usable, err
+	return used.Refused == nil, err
 }

@@ -3,12 +3,12 @@ package authorize
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"net/http"
 	"strings"
 	"time"
 
 	"calleridp/keys"
+	"calleridp/provider/audit"
 	"calleridp/provider/client"
 	"calleridp/provider/consent"
 	"calleridp/provider/endpoint"
@@ -25,11 +25,22 @@ type consentRequest struct {
 	Request  *request `json:"q"`
 	Sub      string   `json:"s"`
 	AuthTime int64    `json:"a"` // of the session that was asked, in nanoseconds since 1970
-	// Ticket makes the code, as the attempt does for one without a prompt: whoever
-	// confirms twice gets the same code.
-	Ticket login.ID `json:"t"`
-	Until  int64    `json:"e"` // seconds since 1970
+	// Ticket is the code that consent gives: confirming twice gives the same one.
+	Ticket ticket `json:"t"`
+	Until  int64  `json:"e"` // seconds since 1970
 }
+
+// ticket is a code that does not exist yet, and its grant. Both are random.
+type ticket struct {
+	Code    string `json:"c"`
+	GrantID string `json:"g"`
+}
+
+func newTicket() ticket { return ticket{Code: grant.NewCode(), GrantID: grant.NewID()} }
+
+// ticketOf returns the code of a finished attempt, which its browser may have
+// again.
+func ticketOf(o login.Outcome) ticket { return ticket{Code: o.Code, GrantID: o.GrantID} }
 
 // consents knows when consent is needed, and makes the prompt.
 type consents struct {
@@ -37,7 +48,7 @@ type consents struct {
 	people   subject.Store
 	master   *keys.Master
 	lifetime time.Duration // of the prompt
-	audit    *slog.Logger
+	audit    audit.Recorder
 }
 
 // needed reports whether the user must consent before the client gets a code
@@ -57,7 +68,7 @@ func (cs consents) needed(ctx context.Context, q *request, c client.Client, sub 
 }
 
 // prompt returns the consent page for the user of a session.
-func (cs consents) prompt(ctx context.Context, q *request, c client.Client, s session.Session, ticket login.ID) (ConsentView, error) {
+func (cs consents) prompt(ctx context.Context, q *request, c client.Client, s session.Session, t ticket) (ConsentView, error) {
 	person, err := cs.people.Person(ctx, s.Sub)
 	if err != nil {
 		return ConsentView{}, err
@@ -66,7 +77,7 @@ func (cs consents) prompt(ctx context.Context, q *request, c client.Client, s se
 		Request:  q,
 		Sub:      s.Sub,
 		AuthTime: s.AuthTime.UnixNano(),
-		Ticket:   ticket,
+		Ticket:   t,
 		Until:    time.Now().Add(cs.lifetime).Unix(),
 	})
 	if err != nil {
@@ -84,7 +95,7 @@ func (cs consents) prompt(ctx context.Context, q *request, c client.Client, s se
 
 // showConsent shows the consent prompt for a session's user.
 func (e *Endpoint) showConsent(w http.ResponseWriter, r *http.Request, q *request, c client.Client, s session.Session) error {
-	v, err := e.consents.prompt(r.Context(), q, c, s, login.ID(grant.NewID()))
+	v, err := e.consents.prompt(r.Context(), q, c, s, newTicket())
 	if err != nil {
 		return err
 	}
@@ -110,7 +121,7 @@ func (e *Endpoint) decideConsent(w http.ResponseWriter, r *http.Request, in endp
 		resp.Write(w, r, e.pages)
 		return nil
 	case "deny":
-		e.consents.audit.LogAttrs(r.Context(), slog.LevelInfo, "consent.denied", slog.String("sub", s.Sub), slog.String("client", c.ID))
+		e.consents.audit.Record(r.Context(), audit.Event{Name: audit.ConsentDenied, Subject: s.Sub, Client: c.ID})
 		e.responses.refusal(q.Request, accessDenied("the person did not allow it")).Write(w, r, e.pages)
 		return nil
 	case "another":
@@ -162,31 +173,37 @@ func (e *Endpoint) openConsent(r *http.Request, sealed string) (*consentRequest,
 // it gives the same code as long as that is unused, and login.ErrState after that.
 func (e *Endpoint) allow(ctx context.Context, q *consentRequest, c client.Client, s session.Session) (Response, error) {
 	now := time.Now()
-	text := derived(e.consents.master, purposeCode, q.Ticket, 32)
-	code := e.codes.code(q.Request, s, grant.Hash(text), derived(e.consents.master, purposeGrant, q.Ticket, 16), now)
-	err := e.consents.store.Allow(ctx, s.Sub, q.Request.ClientID, code, func(known *consent.Consent) consent.Consent {
+	code := e.codes.code(q.Request, s, grant.HashCode(q.Ticket.Code), q.Ticket.GrantID, now)
+	_, err := e.consents.store.Allow(ctx, s.Sub, q.Request.ClientID, func(known *consent.Consent) consent.Approval {
 		if known != nil && c.Follows(known.LastUsed) {
 			known = nil
 		}
-		return consent.Widen(known, s.Sub, q.Request.ClientID, q.Request.Scopes, now)
+		return consent.Approval{
+			Consent: consent.Widen(known, s.Sub, q.Request.ClientID, q.Request.Scopes, now),
+			Code:    code,
+		}
 	})
 	switch {
 	case errors.Is(err, grant.ErrExists):
-		return e.sameResponse(ctx, q.Request, q.Ticket)
+		return e.sameResponse(ctx, q.Request, q.Ticket.Code)
 	case errors.Is(err, session.ErrNotFound): // it has ended meanwhile
 		return Response{}, login.ErrState
 	case err != nil:
 		return Response{}, err
 	}
-	e.consents.audit.LogAttrs(ctx, slog.LevelInfo, "consent.given", slog.String("sub", s.Sub), slog.String("sid", s.ID),
-		slog.String("client", q.Request.ClientID), slog.String("scope", strings.Join(q.Request.Scopes, " ")))
-	return e.responses.code(q.Request, text), nil
+	e.consents.audit.Record(ctx, audit.Event{
+		Name:    audit.ConsentGiven,
+		Subject: s.Sub,
+		Session: s.ID,
+		Client:  q.Request.ClientID,
+		Scope:   strings.Join(q.Request.Scopes, " "),
+	})
+	return e.responses.code(q.Request, q.Ticket.Code), nil
 }
 
-// sameResponse repeats the response with the code of a ticket, if that is unused:
+// sameResponse repeats the response with a code, if that is unused:
 // login.ErrState if it was used, grant.ErrNotFound if there is none.
-func (r *room) sameResponse(ctx context.Context, q *request, ticket login.ID) (Response, error) {
-	code := derived(r.consents.master, purposeCode, ticket, 32)
+func (r *room) sameResponse(ctx context.Context, q *request, code string) (Response, error) {
 	unused, err := r.codes.unused(ctx, code)
 	switch {
 	case err != nil:

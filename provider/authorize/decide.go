@@ -30,7 +30,7 @@ type decision struct {
 
 // decide decides what a browser with this session cookie gets. An *oidc.Error is
 // for the client: prompt=none shows no page (OpenID Connect Core §3.1.2.6).
-func (e *Endpoint) decide(ctx context.Context, q *request, c client.Client, cookie string) (decision, error) {
+func (e *Endpoint) decide(ctx context.Context, q *request, c client.Client, cookie session.Secret) (decision, error) {
 	s, ok, err := e.sessions.serving(ctx, q, c, cookie)
 	if err != nil {
 		return decision{}, err
@@ -66,12 +66,12 @@ type sessions struct {
 }
 
 // current returns the live session of a cookie.
-func (ss sessions) current(ctx context.Context, cookie string) (session.Session, bool, error) {
+func (ss sessions) current(ctx context.Context, cookie session.Secret) (session.Session, bool, error) {
 	return session.Current(ctx, ss.store, cookie)
 }
 
 // serving returns the session if it serves the request without another push.
-func (ss sessions) serving(ctx context.Context, q *request, c client.Client, cookie string) (session.Session, bool, error) {
+func (ss sessions) serving(ctx context.Context, q *request, c client.Client, cookie session.Secret) (session.Session, bool, error) {
 	if q.Prompt.SignIn {
 		return session.Session{}, false, nil
 	}

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"calleridp/keys"
+	"calleridp/provider/audit"
 	"calleridp/provider/consent"
 	"calleridp/provider/endpoint"
 	"calleridp/provider/grant"
@@ -20,13 +20,13 @@ import (
 
 // Attempts moves sign-in attempts. *login.Engine is one.
 type Attempts interface {
-	Start(ctx context.Context, s login.Start) (login.Attempt, error)
-	StartOneTap(ctx context.Context, s login.StartOneTap) (login.Attempt, error)
-	Get(ctx context.Context, id login.ID, browser string) (login.Attempt, error)
-	Finish(ctx context.Context, id login.ID, browser, replaces string, step func(login.Attempt) (session.Session, grant.Code, error)) (login.Attempt, error)
-	Cancel(ctx context.Context, id login.ID, browser string) error
-	Abandon(ctx context.Context, id login.ID, browser string, why login.Reason) error
-	Watch(id login.ID, browser string) login.Watcher
+	Start(ctx context.Context, r login.PushRequest) (login.Attempt, error)
+	StartOneTap(ctx context.Context, r login.OneTapRequest) (login.Attempt, error)
+	Get(ctx context.Context, id login.ID, browser login.BrowserSecret) (login.Attempt, error)
+	Finish(ctx context.Context, r login.FinishRequest, signIn func(login.Attempt) (login.SignIn, error)) (login.SignIn, error)
+	Cancel(ctx context.Context, id login.ID, browser login.BrowserSecret) error
+	Abandon(ctx context.Context, id login.ID, browser login.BrowserSecret, why login.Reason) error
+	Watch(id login.ID, browser login.BrowserSecret) login.Watcher
 	AgainAt(a login.Attempt) time.Time
 	NetworkTries(ctx context.Context, network string, solved bool) (login.Tries, error)
 }
@@ -36,10 +36,9 @@ type Attempts interface {
 type Flow struct {
 	*room
 	attempts Attempts
-	master   *keys.Master
 	lifetime Lifetimes
 	country  func(network string) string
-	audit    *slog.Logger
+	audit    audit.Recorder
 }
 
 // Lifetimes are how long things are valid. Each is required.
@@ -76,7 +75,7 @@ type Config struct {
 	Challenge     ChallengeMode // "": never
 	ChallengeBits int           // difficulty, in leading zero bits; 0: 18
 
-	Audit *slog.Logger
+	Audit audit.Recorder
 }
 
 // New returns the authorization endpoint, and the Flow of the pages.
@@ -119,7 +118,6 @@ func New(cfg Config) (*Endpoint, *Flow, error) {
 	flow := &Flow{
 		room:     r,
 		attempts: cfg.Attempts,
-		master:   cfg.Master,
 		lifetime: cfg.Lifetimes,
 		country:  cfg.Country,
 		audit:    cfg.Audit,

@@ -106,7 +106,7 @@ func (f *Flow) StartOneTap(ctx context.Context, s OneTapSubmission) (OneTapStart
 	if err != nil {
 		return OneTapStarted{}, err
 	}
-	start := login.StartOneTap{
+	start := login.OneTapRequest{
 		Nonce:    nonce,
 		App:      app.ID,
 		ClientID: c.ID,

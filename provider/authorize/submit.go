@@ -4,10 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"log/slog"
 	"strings"
 	"time"
 
+	"calleridp/provider/audit"
 	"calleridp/provider/client"
 	"calleridp/provider/endpoint"
 	"calleridp/provider/limit"
@@ -57,8 +57,7 @@ func (f *Flow) Submit(ctx context.Context, s Submission) (login.ID, error) {
 	}
 	solved, unsolved := f.form.challenges.solved(s, time.Now())
 	if unsolved != nil && f.form.challenges.mode == ChallengeAlways {
-		f.audit.LogAttrs(ctx, slog.LevelInfo, "challenge.unsolved",
-			slog.String("client", c.ID), slog.String("network", s.Network), slog.Any("error", unsolved))
+		f.audit.Record(ctx, audit.Event{Name: audit.ChallengeUnsolved, Client: c.ID, Network: s.Network, Err: unsolved})
 		return "", refused(Problem{Kind: Unsolved}, s.Phone)
 	}
 
@@ -66,7 +65,7 @@ func (f *Flow) Submit(ctx context.Context, s Submission) (login.ID, error) {
 	if err != nil {
 		return "", err
 	}
-	a, err := f.attempts.Start(ctx, login.Start{
+	a, err := f.attempts.Start(ctx, login.PushRequest{
 		Number:   number,
 		App:      app.ID,
 		ClientID: c.ID,
@@ -126,7 +125,7 @@ func problemOf(exceeded *limit.Exceeded) Problem {
 }
 
 // attemptOf finds this browser's attempt, with the request that it serves.
-func (f *Flow) attemptOf(ctx context.Context, id login.ID, browser string) (login.Attempt, *request, error) {
+func (f *Flow) attemptOf(ctx context.Context, id login.ID, browser login.BrowserSecret) (login.Attempt, *request, error) {
 	a, err := f.attempts.Get(ctx, id, browser)
 	if err != nil {
 		return login.Attempt{}, nil, err

@@ -6,6 +6,7 @@ import (
 
 	"calleridp/provider/endpoint"
 	"calleridp/provider/login"
+	"calleridp/provider/session"
 )
 
 // Pages draws what a user sees on the way to a client. Package ui implements it.
@@ -131,18 +132,18 @@ type ConsentView struct {
 type Finished struct {
 	Response Response
 	Consent  *ConsentView // nil for none
-	Session  string       // the cookie's secret
+	Session  session.Secret
 	Expires  time.Time
 }
 
 // Submission is the sign-in form, as a browser sent it.
 type Submission struct {
-	Request string // the sealed authorization request
-	Phone   string // as typed
-	Region  string // country chosen on the page, "" for the default
-	Guessed bool   // Region was not chosen: the page proposed it, and did not show the number in it
-	Browser string // the browser cookie's secret, always present: the handler makes one when the browser has none
-	Network string // the client address, reduced by limit.NetworkOf
+	Request string              // the sealed authorization request
+	Phone   string              // as typed
+	Region  string              // country chosen on the page, "" for the default
+	Guessed bool                // Region was not chosen: the page proposed it, and did not show the number in it
+	Browser login.BrowserSecret // always present: the handler makes one when the browser has none
+	Network string              // the client address, reduced by limit.NetworkOf
 	// UserAgent is the browser's own description of itself, of which only the family
 	// is kept.
 	UserAgent string
@@ -153,9 +154,9 @@ type Submission struct {
 
 // OneTapSubmission is the one-tap form, as a browser sent it.
 type OneTapSubmission struct {
-	Request string // the sealed authorization request
-	Nonce   string // OneTapView.Nonce
-	Browser string // as in Submission, like the rest
+	Request string              // the sealed authorization request
+	Nonce   string              // OneTapView.Nonce
+	Browser login.BrowserSecret // as in Submission, like the rest
 	Network string
 
 	UserAgent string

@@ -47,17 +47,25 @@ func Widen(known *Consent, sub, clientID string, scopes []string, now time.Time)
 // nothing.
 var ErrNotFound = errors.New("consent: not found")
 
-// Store keeps consents. They have no end: they are there until they are taken
+// Approval is what a user's yes gives: the consent, and the code that it buys.
+type Approval struct {
+	Consent Consent
+	Code    grant.Code
+}
+
+// Store keeps consents. They do not expire: they are there until they are taken
 // back, or the person is deleted (account.Store).
 type Store interface {
 	// Consent returns what the person allows the client, or ErrNotFound.
 	Consent(ctx context.Context, sub, clientID string) (Consent, error)
 
-	// Allow runs step with what the person allows the client until now, nil for
-	// nothing, and keeps what it returns together with the code that it buys, in
-	// one transaction: there is no code before there is consent. It refuses a
-	// code like grant.Store's CreateCode, with the same errors, and then keeps
-	// nothing. step may run more than once; it must not have effects of its own.
-	// Durable when it returns nil.
-	Allow(ctx context.Context, sub, clientID string, code grant.Code, step func(known *Consent) Consent) error
+	// Allow runs approve with what the person allows the client until now, nil for
+	// nothing, and keeps the consent together with the code that it buys, in one
+	// transaction: there is no code before there is consent. It refuses a code
+	// like grant.Store's CreateCode, with the same errors, and then keeps nothing.
+	//
+	// approve may run more than once and must be pure, as for grant.Store; Allow
+	// returns the Approval of the run that was committed. Durable when it returns
+	// nil.
+	Allow(ctx context.Context, sub, clientID string, approve func(known *Consent) Approval) (Approval, error)
 }

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"calleridp/keys"
+	"calleridp/provider/login"
+	"calleridp/provider/session"
 )
 
 // Cookies reads and writes the cookies that browsers get. Over HTTPS all have the
@@ -26,19 +28,23 @@ func (c Cookies) name(base string) string {
 }
 
 // Browser returns the browser cookie's secret, "" when there is none.
-func (c Cookies) Browser(r *http.Request) string { return c.read(r, "calleridp_browser") }
+func (c Cookies) Browser(r *http.Request) login.BrowserSecret {
+	return login.BrowserSecret(c.read(r, "calleridp_browser"))
+}
 
 // SetBrowser keeps secret as the browser cookie.
-func (c Cookies) SetBrowser(w http.ResponseWriter, secret string) {
-	c.write(w, "calleridp_browser", secret, int(browserCookieAge/time.Second))
+func (c Cookies) SetBrowser(w http.ResponseWriter, secret login.BrowserSecret) {
+	c.write(w, "calleridp_browser", string(secret), int(browserCookieAge/time.Second))
 }
 
 // Session returns the session cookie's secret, "" when there is none.
-func (c Cookies) Session(r *http.Request) string { return c.read(r, "calleridp_session") }
+func (c Cookies) Session(r *http.Request) session.Secret {
+	return session.Secret(c.read(r, "calleridp_session"))
+}
 
 // SetSession keeps secret as the session cookie until expires.
-func (c Cookies) SetSession(w http.ResponseWriter, secret string, expires time.Time) {
-	c.write(w, "calleridp_session", secret, max(1, int(time.Until(expires)/time.Second)))
+func (c Cookies) SetSession(w http.ResponseWriter, secret session.Secret, expires time.Time) {
+	c.write(w, "calleridp_session", string(secret), max(1, int(time.Until(expires)/time.Second)))
 }
 
 // ClearSession removes the session cookie.

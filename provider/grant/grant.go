@@ -41,7 +41,7 @@ type Grant struct {
 // Code is an authorization code (RFC 6749 §4.1.2), kept by the SHA-256 of its
 // value, with what its redemption must present and the grant that it buys.
 type Code struct {
-	Hash        [32]byte
+	Hash        CodeHash
 	RedirectURI string
 	Challenge   string // PKCE S256 code_challenge; "" only for clients excused from PKCE
 	Grant       Grant
@@ -51,15 +51,15 @@ type Code struct {
 
 // AccessToken is an opaque bearer token (RFC 6750), kept by its SHA-256.
 type AccessToken struct {
-	Hash    [32]byte
+	Hash    TokenHash
 	GrantID string
 	Scopes  []string
 	Issued  time.Time
 	Expires time.Time
 }
 
-// Redemption is what the use of a code or refresh token does. The zero value
-// writes nothing.
+// Redemption is everything about one use of a code or a refresh token: what to
+// store, and what the caller needs to know. The zero value stores nothing.
 type Redemption struct {
 	// Code, if set, replaces the stored code.
 	Code *Code
@@ -67,6 +67,14 @@ type Redemption struct {
 	Grant *Grant
 	// Access, if set, is stored.
 	Access *AccessToken
+
+	// Current is the grant that the use is about, as it is afterwards; also of a
+	// use that is refused. It is not stored.
+	Current Grant
+	// Refused is why the use gives nothing; nil if it is accepted. It is not
+	// stored, and does not keep the rest from being stored: a second use of a code
+	// is refused, and its grant is revoked.
+	Refused error
 }
 
 // ErrNotFound is returned by stores for a thing that is not there or has
@@ -78,6 +86,12 @@ var ErrExists = errors.New("grant: there is such a code already")
 
 // Store keeps codes, grants and access tokens. Everything written is durable
 // when the method returns nil.
+//
+// A use function decides inside the transaction. A store may run it more than
+// once, when the transaction has to be repeated, and returns the Redemption of
+// the run that was committed. The function must be pure: it depends on its
+// arguments and on values that were fixed before, such as the time, and changes
+// nothing.
 type Store interface {
 	// CreateCode keeps a new code. In the same transaction it notes that the
 	// grant's session was used, and the person's consent to the client, if there
@@ -88,23 +102,22 @@ type Store interface {
 	// login.Store, and one that needs consent by consent.Store.)
 	CreateCode(ctx context.Context, c Code) error
 
-	// UseCode finds the code by its hash, also a redeemed one, and writes what
-	// use returns in the same transaction. g is the code's stored grant, nil
-	// until the code has been redeemed. use may run more than once; it must not
-	// have effects of its own. ErrNotFound: no such code.
-	UseCode(ctx context.Context, hash [32]byte, use func(c Code, g *Grant) Redemption) error
+	// UseCode finds the code by its hash, also a redeemed one, and stores what use
+	// returns in the same transaction. g is the code's stored grant, nil until the
+	// code has been redeemed. ErrNotFound: no such code.
+	UseCode(ctx context.Context, hash CodeHash, use func(c Code, g *Grant) Redemption) (Redemption, error)
 
 	// UseGrant is the same for a grant, for refreshing and revoking.
-	UseGrant(ctx context.Context, id string, use func(g Grant) Redemption) error
+	UseGrant(ctx context.Context, id string, use func(g Grant) Redemption) (Redemption, error)
 
 	// AccessToken finds a token that has not expired, with its grant, which may
 	// be revoked.
-	AccessToken(ctx context.Context, hash [32]byte) (AccessToken, Grant, error)
+	AccessToken(ctx context.Context, hash TokenHash) (AccessToken, Grant, error)
 
 	// Grant finds a grant, which may be revoked.
 	Grant(ctx context.Context, id string) (Grant, error)
 
 	// DropAccessToken deletes one access token. Dropping an absent one is no
 	// error.
-	DropAccessToken(ctx context.Context, hash [32]byte) error
+	DropAccessToken(ctx context.Context, hash TokenHash) error
 }

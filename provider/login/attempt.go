@@ -6,27 +6,31 @@
 //	   waiting --callback--> token_received --profile matches--> approved --used--> done
 //	any of the first five --> rejected | expired | failed(reason)
 //
-// A native attempt goes from created to token_received: nobody has to be waited
-// for.
+// A native attempt goes from created to token_received: there is no push and no
+// callback.
 //
-// Each arrow is one method on Attempt, run by a store inside one transaction.
-// The method checks the old state; repeating an arrow is harmless; terminal
-// states never change. The stored record is the only memory of the flow. Waking
-// a waiting page is only a hint: the record is the truth.
+//	attempt.go      the attempt
+//	transitions.go  what may happen to it: one method a state transition
+//	note.go         transitions that a crash may lose, as values
+//	outcome.go      the secrets that a finished attempt gives its browser
+//	store.go        what a storage engine keeps, and in which transactions
+//	engine.go       starting attempts; native.go for native ones
+//	recipient.go    what callbacks do
+//	browser.go      what a browser may do
+//	hub.go          waking the pages that wait
 //
-// It knows nothing of HTTP or OpenID Connect: the authorization request that an
-// attempt serves is opaque bytes to it.
+// A store runs each transition inside one transaction. The transition checks the
+// old state; repeating it is harmless; terminal states never change. The stored
+// record is the only memory of the flow. Waking a waiting page is only a hint: the
+// record is the truth.
+//
+// The package knows nothing of HTTP or OpenID Connect: the authorization request
+// that an attempt serves is opaque bytes to it.
 package login
 
 import (
-	"context"
-	"errors"
 	"time"
 
-	"calleridp/provider/grant"
-	"calleridp/provider/limit"
-	"calleridp/provider/session"
-	"calleridp/provider/subject"
 	"calleridp/truecaller/phone"
 )
 
@@ -47,7 +51,7 @@ const (
 	Failed   State = "failed"
 )
 
-// Terminal says whether s never changes again.
+// Terminal reports whether s never changes again.
 func (s State) Terminal() bool {
 	return s == Done || s == Rejected || s == Expired || s == Failed
 }
@@ -97,7 +101,7 @@ const (
 // attempt in our own URLs and opens nothing without the browser's secret.
 type ID string
 
-// Attempt is one try. It is a plain record; its methods are the arrows.
+// Attempt is one try. It is a plain record; its methods are the state transitions.
 type Attempt struct {
 	ID     ID
 	Method Method
@@ -143,81 +147,14 @@ type Attempt struct {
 	// for a profile. Usually one; more when a callback came more than once.
 	Trying []string
 
-	// Sub and AuthTime are set by the arrow to approved.
+	// Sub and AuthTime are set by the transition to approved.
 	Sub      string
 	AuthTime time.Time
-}
 
-// Effects are what an arrow does beside changing the attempt, in the same
-// transaction.
-type Effects struct {
-	// Unlock releases the lock of the attempt's number (invariant 7).
-	Unlock bool
-	// CoolDown, when not zero, keeps the lock of the number until then instead.
-	CoolDown time.Time
-	// Drop is the inbox delivery whose work this finishes; "" for none.
-	Drop string
-}
-
-// Errors of the store and of the arrows.
-var (
-	ErrNotFound = errors.New("login: no such attempt")
-	// ErrState says that the arrow does not start at the attempt's state. The
-	// attempt is left as it is.
-	ErrState = errors.New("login: the attempt is not in a state for this")
-	// ErrExists says that there is an attempt with this ID or correlation.
-	ErrExists = errors.New("login: an attempt with this ID or correlation exists")
-)
-
-// Store keeps attempts. A step function runs inside the transaction, may run
-// more than once, and has no effects of its own; when it returns an error
-// nothing is written and the error is returned as it is. Attempts are kept for
-// a while after Expires, then swept.
-type Store interface {
-	// CreateAttempt spends the budgets and keeps the attempt, in one
-	// transaction, durable when it returns nil. A refused spend is a
-	// *limit.Exceeded and nothing is written (invariants 1 and 7). ErrExists when
-	// the ID or the correlation was used before: both are single use (invariant 6).
-	CreateAttempt(ctx context.Context, a Attempt, spend limit.Spend, now time.Time) error
-
-	// LimitStates returns how each key stands: the end of a lock, the theoretical
-	// arrival time of a budget, the zero time where nothing is kept. It only
-	// reads.
-	LimitStates(ctx context.Context, keys ...limit.Key) ([]time.Time, error)
-
-	// Attempt returns the attempt, or ErrNotFound.
-	Attempt(ctx context.Context, id ID) (Attempt, error)
-
-	// AttemptByCorrelation finds it by the SHA-256 of the state that was sent
-	// to Truecaller.
-	AttemptByCorrelation(ctx context.Context, correlation [32]byte) (Attempt, error)
-
-	// UpdateAttempt runs step and keeps the result; durable when it returns nil.
-	// Nothing is written when step leaves the attempt as it was and asks for no
-	// effects.
-	UpdateAttempt(ctx context.Context, id ID, step func(*Attempt) (Effects, error)) (Attempt, error)
-
-	// NoteAttempt is UpdateAttempt for a change that a crash may lose: it is
-	// applied in order with the other updates, and becomes durable with the
-	// next of them. It does not wait, and reports nothing.
-	NoteAttempt(ctx context.Context, id ID, step func(*Attempt) (Effects, error))
-
-	// ApproveAttempt runs step with the person to whom number is bound now, nil
-	// if none, and keeps the attempt and the person that step returns, binding
-	// number to that person; who had it before has lost it (Person.NumberLost). A
-	// zero number is bound to nobody. A Person without a
-	// Sub is nobody: the attempt failed, and no person is kept. Durable when it
-	// returns nil.
-	ApproveAttempt(ctx context.Context, id ID, number phone.Number, step func(a *Attempt, known *subject.Person) (subject.Person, Effects, error)) (Attempt, error)
-
-	// FinishAttempt runs step, and keeps the attempt with the session and the
-	// code that it returns, in one transaction (invariant 9). A Code without a
-	// grant's ID is none: the person has to consent before there is one.
-	// replaces is the ID of a session that ends without a trace, "" for none:
-	// the one that the browser had before. Its grants stay.
-	FinishAttempt(ctx context.Context, id ID, replaces string, step func(*Attempt) (session.Session, grant.Code, error)) (Attempt, error)
-
-	// RedeemAttempt is FinishAttempt where there is no browser: it keeps the
-	// attempt with the grant and the access token that step returns (invariant 9).
-	RedeemAttempt(ctx context.Context, id ID, step func(*Attempt) (grant.Redemption, error)) (Attempt, error)
+	// GrantID is the ID of the grant that the attempt gives, set by the transition
+	// to done. The grant itself is created later: when the code is redeemed.
+	GrantID string
+	// Outcome is the Outcome of a finished attempt, sealed for the browser that
+	// started it; nil for native. See Attempt.OutcomeFor.
+	Outcome []byte
 }

@@ -29,7 +29,7 @@ func TestInvariant7_APushThatIsNotSentCostsNothing(t *testing.T) {
 			c.Limits.Number = limit.Rate{Burst: 1, Period: time.Hour}
 		})
 		const first = 46701740611
-		from := func(n int) func(*login.Start) { return dialled(t, strconv.Itoa(n)) }
+		from := func(n int) func(*login.PushRequest) { return dialled(t, strconv.Itoa(n)) }
 		for n := first; n < first+5; n++ {
 			a := w.start(from(n))
 			w.expect(a.ID, login.Failed, login.Unavailable)

@@ -7,9 +7,7 @@ import (
 	"sync"
 	"testing"
 
-	"calleridp/provider/grant"
 	"calleridp/provider/login"
-	"calleridp/provider/session"
 	"calleridp/truecaller"
 )
 
@@ -17,25 +15,25 @@ func TestInvariant2_AnAttemptBelongsToItsBrowser(t *testing.T) {
 	w := newWorld(t)
 	a := w.start()
 	w.approve()
-	for _, stranger := range []string{"", "another browser", browser + " ", strings.ToUpper(browser)} {
+	for _, stranger := range []login.BrowserSecret{"", "another browser", browser + " ", login.BrowserSecret(strings.ToUpper(browser))} {
 		if got, err := w.engine.Get(t.Context(), a.ID, stranger); !errors.Is(err, login.ErrNotYours) || got.ID != "" {
-			t.Errorf("Get by %q: %v", stranger, err)
+			t.Errorf("Get by %q: %v", string(stranger), err)
 		}
-		if _, err := w.engine.Finish(t.Context(), a.ID, stranger, "", bought); !errors.Is(err, login.ErrNotYours) {
-			t.Errorf("Finish by %q: %v", stranger, err)
+		if _, err := w.engine.Finish(t.Context(), finishing(a.ID, stranger), signIn); !errors.Is(err, login.ErrNotYours) {
+			t.Errorf("Finish by %q: %v", string(stranger), err)
 		}
 		if err := w.engine.Cancel(t.Context(), a.ID, stranger); !errors.Is(err, login.ErrNotYours) {
-			t.Errorf("Cancel by %q: %v", stranger, err)
+			t.Errorf("Cancel by %q: %v", string(stranger), err)
 		}
 		if err := w.engine.Abandon(t.Context(), a.ID, stranger, login.Refused); !errors.Is(err, login.ErrNotYours) {
-			t.Errorf("Abandon by %q: %v", stranger, err)
+			t.Errorf("Abandon by %q: %v", string(stranger), err)
 		}
 	}
 	w.expect(a.ID, login.Approved, login.NoReason)
 	if a.Browser != sha256.Sum256([]byte(browser)) {
 		t.Error("the attempt has something else than the hash of the secret")
 	}
-	if _, err := w.begin(func(s *login.Start) { s.Browser = "" }); err == nil {
+	if _, err := w.begin(func(s *login.PushRequest) { s.Browser = "" }); err == nil {
 		t.Error("an attempt without a browser was started")
 	}
 }
@@ -45,7 +43,7 @@ func TestInvariant2_SeveralTabs(t *testing.T) {
 	w := newWorld(t)
 	first := w.start()
 	state := w.phone.state()
-	second := w.start(dialled(t, "46701740606"), func(s *login.Start) { s.Request = []byte("another") })
+	second := w.start(dialled(t, "46701740606"), func(s *login.PushRequest) { s.Request = []byte("another") })
 	d := w.callback(func(d *truecaller.Delivery) { d.State = state })
 	w.must(w.engine.Profile(t.Context(), d, profile(t, "asha", digits)))
 	w.expect(first.ID, login.Approved, login.NoReason)
@@ -69,9 +67,10 @@ func TestInvariant9_AnApprovedAttemptIsUsedOnce(t *testing.T) {
 	w.approve()
 
 	broken := errors.New("broken")
-	if _, err := w.engine.Finish(t.Context(), a.ID, browser, "", func(login.Attempt) (session.Session, grant.Code, error) {
-		return session.Session{}, grant.Code{}, broken
-	}); !errors.Is(err, broken) {
+	_, err := w.engine.Finish(t.Context(), finishing(a.ID, browser), func(login.Attempt) (login.SignIn, error) {
+		return login.SignIn{}, broken
+	})
+	if !errors.Is(err, broken) {
 		t.Fatalf("when nothing could be made: %v", err)
 	}
 	w.expect(a.ID, login.Approved, login.NoReason)

@@ -2,24 +2,23 @@ package login
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
 	"time"
 
+	"calleridp/keys"
+	"calleridp/provider/audit"
 	"calleridp/provider/limit"
 	"calleridp/provider/subject"
 	"calleridp/truecaller"
 	"calleridp/truecaller/phone"
 )
 
-// Pusher asks Truecaller to ask the holder of a number. *truecaller.Client is
-// one.
+// Pusher makes Truecaller send a push to a number. *truecaller.Client is one.
 type Pusher interface {
-	// Admit is asked before anything is written for a push. The error is a
+	// Admit is called before anything is written for a push. The error is a
 	// *truecaller.Unavailable when Truecaller has not been answering. A permit
 	// that is not used for a push is returned.
 	Admit(app truecaller.App) (*truecaller.Permit, error)
@@ -30,9 +29,8 @@ type Pusher interface {
 	Push(ctx context.Context, permit *truecaller.Permit, app truecaller.App, n phone.Number, state string) (requestID string, err error)
 }
 
-// Deliveries is what the engine needs of the inbox: forgetting a delivery that
-// nobody waits for. The others go with the change that they cause
-// (Effects.Drop).
+// Deliveries is what the engine needs of the inbox: dropping a delivery that no
+// attempt waits for. The others go with the change that they cause (Effects.Drop).
 type Deliveries interface {
 	DropDelivery(ctx context.Context, id string) error
 }
@@ -47,8 +45,9 @@ type Config struct {
 	Exchanger Exchanger
 	Apps      map[string]truecaller.App // by App.ID
 
-	// Arrived hears of each new one-tap attempt by its nonce, because Truecaller's
-	// callback may have come before it (truecaller.Receiver.Arrived). nil: nobody.
+	// Arrived is called for each new one-tap attempt with its nonce, because
+	// Truecaller's callback may have come before it (truecaller.Receiver.Arrived). If
+	// nil, it is not called.
 	Arrived func(ctx context.Context, nonce string)
 
 	// Life is how long an attempt may take, from the submitted number to the
@@ -64,22 +63,22 @@ type Config struct {
 	Limits Limits         // each must allow something; there is no unlimited one
 	Policy subject.Policy // zero: a number is a new person's only when its Truecaller id says so
 
-	// Log is for operators; Audit is the append-only account of who tried what.
-	// Neither ever sees a whole number or a secret (invariant 10).
+	// Log is for operators; Audit is the account of who tried what. Neither ever
+	// sees a whole number or a secret (invariant 10).
 	Log   *slog.Logger
-	Audit *slog.Logger
+	Audit audit.Recorder
 
-	Observer Observer // nil: nobody counts
+	Observer Observer // if nil, no events are counted
 }
 
 // Engine moves attempts. It is safe for concurrent use. It keeps nothing but
 // the list of waiting pages, so that another process can go on at any point.
 type Engine struct {
-	Config
+	cfg Config
 	hub *hub
 }
 
-// New checks the configuration and makes an engine. There is nothing to close.
+// New checks the configuration and returns an engine. There is nothing to close.
 func New(c Config) (*Engine, error) {
 	const usual = 5 * time.Minute
 	if c.Life == 0 {
@@ -118,84 +117,84 @@ func New(c Config) (*Engine, error) {
 	if c.Observer == nil {
 		c.Observer = unobserved{}
 	}
-	e := &Engine{Config: c}
+	e := &Engine{cfg: c}
 	e.hub = newHub(e.timeIsOver)
 	return e, nil
 }
 
-// Start is what a new attempt needs.
-type Start struct {
+// PushRequest is what a new attempt needs.
+type PushRequest struct {
 	Number   phone.Number
 	App      string // ID of the Truecaller app
 	ClientID string
-	Browser  string // the secret of the browser cookie
+	Browser  BrowserSecret
 	Network  string // see limit.NetworkOf
 	Solved   Solved // the challenge that the browser has solved, if any
 	Request  []byte // the authorization request it serves, opaque
 }
 
-// Start creates an attempt and asks Truecaller to push. It returns when
-// Truecaller has answered or has taken too long, and the attempt says which. A
+// Start creates an attempt and makes Truecaller send a push. It returns when
+// Truecaller has responded or has taken too long, and the attempt says which. A
 // refused budget or a held lock is a *limit.Exceeded, and a Truecaller that has
 // not been answering a *truecaller.Unavailable: nothing was written or sent.
 //
 // The attempt is durable before the push, so that a callback that overtakes the
-// answer finds it, and a crash leaves a record rather than a mystery. A browser
-// that goes away meanwhile changes nothing: what was sent was sent.
-func (e *Engine) Start(ctx context.Context, s Start) (Attempt, error) {
-	app, ok := e.Apps[s.App]
+// response finds it, and a crash leaves a record. A browser that goes away
+// meanwhile changes nothing: what was sent was sent.
+func (e *Engine) Start(ctx context.Context, r PushRequest) (Attempt, error) {
+	app, ok := e.cfg.Apps[r.App]
 	switch {
 	case !ok || app.WithoutPush:
-		return Attempt{}, fmt.Errorf("login: no Truecaller app %q that pushes", s.App)
-	case s.Browser == "":
+		return Attempt{}, fmt.Errorf("login: no Truecaller app %q that pushes", r.App)
+	case r.Browser == "":
 		return Attempt{}, errors.New("login: an attempt needs a browser's secret (invariant 2)")
 	}
 	ctx = context.WithoutCancel(ctx)
 	now := time.Now()
-	state := randomText(32)
+	state := keys.RandomText(32)
 	a := Attempt{
-		ID:          ID(randomText(16)),
+		ID:          ID(keys.RandomText(16)),
 		Method:      Push,
 		State:       Created,
-		Browser:     sha256.Sum256([]byte(s.Browser)),
+		Browser:     hashOf(r.Browser),
 		Correlation: sha256.Sum256([]byte(state)),
-		App:         s.App,
-		ClientID:    s.ClientID,
-		Network:     s.Network,
-		Request:     s.Request,
+		App:         r.App,
+		ClientID:    r.ClientID,
+		Network:     r.Network,
+		Request:     r.Request,
 		Created:     now,
-		Expires:     now.Add(e.Life),
+		Expires:     now.Add(e.cfg.Life),
 	}
-	if err := a.push(s.Number, now); err != nil {
+	if err := a.push(r.Number, now); err != nil {
 		return Attempt{}, err
 	}
 	// Before the budgets are spent and the number is locked, for nothing.
-	permit, err := e.Pusher.Admit(app)
+	permit, err := e.cfg.Pusher.Admit(app)
 	if err != nil {
-		e.audit(ctx, eventUnavailable, a)
+		e.record(ctx, eventUnavailable, a)
 		return Attempt{}, err
 	}
 	defer permit.Return()
-	if a.Tries, err = e.tries(ctx, now, true, e.ofNumber(s), e.ofNetwork(s.Network, 0)); err != nil {
+	if a.Tries, err = e.tries(ctx, now, true, e.ofNumber(r.Number), e.ofNetwork(r.Network, 0)); err != nil {
 		return Attempt{}, err
 	}
-	if err := e.Store.CreateAttempt(ctx, a, e.spend(s, now), now); err != nil {
-		e.limited(ctx, a, err)
+	if err := e.cfg.Store.CreateAttempt(ctx, a, e.pushSpend(r, now), now); err != nil {
+		e.recordLimited(ctx, a, err)
 		return Attempt{}, err
 	}
-	e.audit(ctx, eventStarted, a)
+	e.record(ctx, eventStarted, a)
 	e.hub.expect(a)
 
-	requestID, err := e.Pusher.Push(ctx, permit, app, s.Number, state)
+	requestID, err := e.cfg.Pusher.Push(ctx, permit, app, r.Number, state)
 	return e.pushed(ctx, a, requestID, err)
 }
 
-// StartOneTap is what a new one-tap attempt needs.
-type StartOneTap struct {
+// OneTapRequest is what a new one-tap attempt needs.
+type OneTapRequest struct {
 	Nonce    string // 32 random bytes as base64url; the requestNonce of the link
 	App      string // ID of the Truecaller app; it must offer one-tap
 	ClientID string
-	Browser  string // the secret of the browser cookie
+	Browser  BrowserSecret
 	Network  string // see limit.NetworkOf
 	Request  []byte // the authorization request it serves, opaque
 }
@@ -203,63 +202,63 @@ type StartOneTap struct {
 // StartOneTap creates an attempt whose link the browser opens by itself: nothing
 // is sent. A refused budget is a *limit.Exceeded and nothing was written. There
 // is no lock and no budget of a number, because none is known. A nonce starts
-// one attempt (invariant 6): when the same browser asks again while that one is
-// live, as a double click does, it gets that one; else ErrState.
-func (e *Engine) StartOneTap(ctx context.Context, s StartOneTap) (Attempt, error) {
-	app, ok := e.Apps[s.App]
+// one attempt (invariant 6): when the same browser presents it again while that
+// attempt is live, as a double click does, it gets that one; else ErrState.
+func (e *Engine) StartOneTap(ctx context.Context, r OneTapRequest) (Attempt, error) {
+	app, ok := e.cfg.Apps[r.App]
 	switch {
 	case !ok || app.OneTap == nil:
-		return Attempt{}, fmt.Errorf("login: no Truecaller app %q that offers one-tap", s.App)
-	case s.Browser == "":
+		return Attempt{}, fmt.Errorf("login: no Truecaller app %q that offers one-tap", r.App)
+	case r.Browser == "":
 		return Attempt{}, errors.New("login: an attempt needs a browser's secret (invariant 2)")
-	case len(s.Nonce) < 43 || len(s.Nonce) > 64:
+	case len(r.Nonce) < 43 || len(r.Nonce) > 64:
 		return Attempt{}, errors.New("login: a nonce is 32 bytes as base64url (invariant 6)")
 	}
 	ctx = context.WithoutCancel(ctx)
 	now := time.Now()
 	a := Attempt{
-		ID:          ID(randomText(16)),
+		ID:          ID(keys.RandomText(16)),
 		Method:      OneTap,
 		State:       Created,
-		Browser:     sha256.Sum256([]byte(s.Browser)),
-		Correlation: sha256.Sum256([]byte(s.Nonce)),
-		App:         s.App,
-		ClientID:    s.ClientID,
-		Network:     s.Network,
-		Request:     s.Request,
+		Browser:     hashOf(r.Browser),
+		Correlation: sha256.Sum256([]byte(r.Nonce)),
+		App:         r.App,
+		ClientID:    r.ClientID,
+		Network:     r.Network,
+		Request:     r.Request,
 		Created:     now,
-		Expires:     now.Add(e.Life),
+		Expires:     now.Add(e.cfg.Life),
 	}
-	if known, err := e.tapped(ctx, a.Correlation, s.Browser, now); !errors.Is(err, ErrNotFound) {
+	if known, err := e.tapped(ctx, a.Correlation, r.Browser, now); !errors.Is(err, ErrNotFound) {
 		return known, err
 	}
-	if err := a.handOut(s.Nonce, now); err != nil {
+	if err := a.handOut(r.Nonce, now); err != nil {
 		return Attempt{}, err
 	}
 	var err error
-	if a.Tries, err = e.tries(ctx, now, true, e.ofNetwork(s.Network, e.Limits.Reserve)); err != nil {
+	if a.Tries, err = e.tries(ctx, now, true, e.ofNetwork(r.Network, e.cfg.Limits.Reserve)); err != nil {
 		return Attempt{}, err
 	}
-	err = e.Store.CreateAttempt(ctx, a, limit.Spend{Charges: e.shared(s.Network, s.ClientID)}, now)
+	err = e.cfg.Store.CreateAttempt(ctx, a, e.oneTapSpend(r), now)
 	if errors.Is(err, ErrExists) { // the other half of a double click was faster
-		return e.tapped(ctx, a.Correlation, s.Browser, now)
+		return e.tapped(ctx, a.Correlation, r.Browser, now)
 	}
 	if err != nil {
-		e.limited(ctx, a, err)
+		e.recordLimited(ctx, a, err)
 		return Attempt{}, err
 	}
-	e.audit(ctx, eventStarted, a)
+	e.record(ctx, eventStarted, a)
 	e.hub.expect(a)
-	if e.Arrived != nil {
-		e.Arrived(ctx, s.Nonce)
+	if e.cfg.Arrived != nil {
+		e.cfg.Arrived(ctx, r.Nonce)
 	}
 	return a, nil
 }
 
-// tapped is the live attempt that this browser has started with a nonce.
-// ErrNotFound when nobody has used the nonce, ErrState when it is used up.
-func (e *Engine) tapped(ctx context.Context, correlation [32]byte, browser string, now time.Time) (Attempt, error) {
-	known, err := e.Store.AttemptByCorrelation(ctx, correlation)
+// tapped returns the live attempt that this browser has started with a nonce.
+// ErrNotFound when the nonce was never used, ErrState when it is used up.
+func (e *Engine) tapped(ctx context.Context, correlation [32]byte, browser BrowserSecret, now time.Time) (Attempt, error) {
+	known, err := e.cfg.Store.AttemptByCorrelation(ctx, correlation)
 	switch {
 	case err != nil:
 		return Attempt{}, err
@@ -282,36 +281,38 @@ func (e *Engine) pushed(ctx context.Context, a Attempt, requestID string, err er
 	var why Reason
 	switch kind {
 	case truecaller.PushNoAccount:
-		// The person must not be able to tell (invariant 7).
-		e.Log.InfoContext(ctx, "the push reaches nobody", logged...)
+		// The user must not be able to tell (invariant 7).
+		e.cfg.Log.InfoContext(ctx, "the push reaches nobody", logged...)
 		return e.waits(ctx, a, "", true), nil
 	case truecaller.PushUnknown:
 		// It may have been sent. A callback with our state will tell.
-		e.Log.WarnContext(ctx, "the push may or may not have been sent", logged...)
+		e.cfg.Log.WarnContext(ctx, "the push may or may not have been sent", logged...)
 		return e.waits(ctx, a, "", false), nil
 	case truecaller.PushAppKeyRejected:
 		why = Misconfigured
-		e.Log.ErrorContext(ctx, "Truecaller does not accept the appKey: check the app's key in the configuration, "+
+		e.cfg.Log.ErrorContext(ctx, "Truecaller does not accept the appKey: check the app's key in the configuration, "+
 			"and that it is of type Web in Truecaller's portal", logged...)
 	case truecaller.PushRefused:
 		why = Refused
-		e.Log.ErrorContext(ctx, "Truecaller refused the push", logged...)
+		e.cfg.Log.ErrorContext(ctx, "Truecaller refused the push", logged...)
 	default:
 		why = Unavailable
-		e.Log.WarnContext(ctx, "Truecaller did not take the push", logged...)
+		e.cfg.Log.WarnContext(ctx, "Truecaller did not take the push", logged...)
 	}
-	ended, err := e.Store.UpdateAttempt(ctx, a.ID, func(a *Attempt) (Effects, error) {
-		return Effects{Unlock: true}, a.refused(why, time.Now())
+	now := time.Now()
+	ended, err := e.cfg.Store.UpdateAttempt(ctx, a.ID, func(a Attempt) (Update, error) {
+		err := a.refused(why, now)
+		return Update{Attempt: a, Effects: Effects{Unlock: true}}, err
 	})
 	if errors.Is(err, ErrState) {
 		// A callback, the browser or the time was faster; the record is the truth.
-		return e.Store.Attempt(ctx, a.ID)
+		return e.cfg.Store.Attempt(ctx, a.ID)
 	}
 	if err != nil {
 		return Attempt{}, err
 	}
 	e.hub.settle(a)
-	e.audit(ctx, eventFailed, ended)
+	e.record(ctx, eventFailed, ended)
 	return ended, nil
 }
 
@@ -319,12 +320,11 @@ func (e *Engine) pushed(ctx context.Context, a Attempt, requestID string, err er
 // unless something faster has moved it further. A crash may lose the note: an
 // attempt that is found in pushing afterwards waits like any other.
 func (e *Engine) waits(ctx context.Context, a Attempt, requestID string, undeliverable bool) Attempt {
-	e.Store.NoteAttempt(ctx, a.ID, func(a *Attempt) (Effects, error) {
-		return Effects{}, a.accepted(requestID, undeliverable, time.Now())
-	})
+	taken := Note{Kind: NoteAccepted, At: time.Now(), RequestID: requestID, Undeliverable: undeliverable}
+	e.cfg.Store.NoteAttempt(ctx, a.ID, taken)
 	a.State, a.RequestID, a.Undeliverable = Waiting, requestID, undeliverable
 	if !undeliverable {
-		e.Observer.Attempt(eventPushed, a)
+		e.cfg.Observer.Attempt(eventPushed, a)
 	}
 	return a
 }
@@ -334,15 +334,8 @@ func (e *Engine) waits(ctx context.Context, a Attempt, requestID string, undeliv
 // expired.
 func (e *Engine) timeIsOver(id ID) {
 	ctx := context.Background()
-	a, err := e.Store.Attempt(ctx, id)
+	a, err := e.cfg.Store.Attempt(ctx, id)
 	if err == nil && a.expire(time.Now()) {
-		e.audit(ctx, eventExpired, a)
+		e.record(ctx, eventExpired, a)
 	}
-}
-
-// randomText is n random bytes as base64url.
-func randomText(n int) string {
-	b := make([]byte, n)
-	rand.Read(b)
-	return base64.RawURLEncoding.EncodeToString(b)
 }

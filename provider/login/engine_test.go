@@ -153,7 +153,7 @@ func TestPushSurvivesTheBrowser(t *testing.T) {
 		leave()
 		return "request", ctx.Err()
 	}
-	a, err := w.engine.Start(ctx, login.Start{Number: num(t, digits), App: "main", ClientID: "demo", Browser: browser})
+	a, err := w.engine.Start(ctx, login.PushRequest{Number: num(t, digits), App: "main", ClientID: "demo", Browser: browser})
 	w.must(err)
 	if a.State != login.Waiting || a.RequestID != "request" {
 		t.Errorf("%s %q", a.State, a.RequestID)
@@ -260,7 +260,7 @@ func TestNewRefusesAConfigurationThatCannotWork(t *testing.T) {
 			t.Errorf("%s: accepted", what)
 		}
 	}
-	if _, err := w.begin(func(s *login.Start) { s.App = "unknown" }); err == nil {
+	if _, err := w.begin(func(s *login.PushRequest) { s.App = "unknown" }); err == nil {
 		t.Error("an unknown app was accepted")
 	}
 	if !slices.Equal(w.inbox(), nil) {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"calleridp/provider/limit"
+	"calleridp/truecaller/phone"
 )
 
 // Limits are the budgets of pushes (invariant 7).
@@ -18,47 +19,99 @@ type Limits struct {
 
 // Solved is a challenge that a browser has solved. It buys one push, from the
 // reserve of the network's budget if need be; the zero Solved buys none from
-// there. Who makes challenges checks the solution.
+// there. The package that makes challenges checks the solution.
 type Solved struct {
-	ID    string    // one of a kind
-	Until time.Time // when the challenge ends
+	ID    string    // unique
+	Until time.Time // when the challenge expires
 }
 
-func (e *Engine) spend(s Start, now time.Time) limit.Spend {
+// pushSpend is what a push costs.
+func (e *Engine) pushSpend(r PushRequest, now time.Time) limit.Spend {
 	spend := limit.Spend{
-		Lock:    limit.Key{Kind: limit.Lock, ID: s.Number.Digits()},
-		LockFor: e.Lock,
-		Charges: append([]limit.Charge{e.ofNumber(s)}, e.shared(s.Network, s.ClientID)...),
+		Lock:    limit.Key{Kind: limit.Lock, ID: r.Number.Digits()},
+		LockFor: e.cfg.Lock,
 	}
-	if s.Solved.ID == "" {
+	if r.Solved.ID == "" {
+		spend.Charges = []limit.Charge{
+			e.ofNumber(r.Number),
+			e.ofNetwork(r.Network, e.cfg.Limits.Reserve),
+			e.ofClient(r.ClientID),
+			e.ofDeployment(),
+		}
 		return spend
 	}
-	for i := range spend.Charges {
-		spend.Charges[i].Reserve = 0
+	spend.Charges = []limit.Charge{
+		e.ofNumber(r.Number),
+		e.ofNetwork(r.Network, 0),
+		e.ofClient(r.ClientID),
+		e.ofDeployment(),
+		ofChallenge(r.Solved, now),
 	}
-	// As long as the challenge is good, it is used up.
-	spend.Charges = append(spend.Charges, limit.Charge{
-		Key: limit.Key{Kind: limit.Challenge, ID: s.Solved.ID}, Rate: limit.Rate{Burst: 1, Period: s.Solved.Until.Sub(now)},
-	})
 	return spend
 }
 
-// shared are the budgets that every method spends. The reserve of the network's is
-// left alone: what has no challenge must not take it from those who solve one.
-func (e *Engine) shared(network, clientID string) []limit.Charge {
-	return []limit.Charge{
-		e.ofNetwork(network, e.Limits.Reserve),
-		{Key: limit.Key{Kind: limit.Client, ID: clientID}, Rate: e.Limits.Client},
-		{Key: limit.Key{Kind: limit.Deployment}, Rate: e.Limits.Deployment},
+// oneTapSpend is what a one-tap link costs. It leaves the reserve of the network's
+// budget alone: what has no challenge must not take it from browsers that solve
+// one.
+func (e *Engine) oneTapSpend(r OneTapRequest) limit.Spend {
+	return limit.Spend{Charges: []limit.Charge{
+		e.ofNetwork(r.Network, e.cfg.Limits.Reserve),
+		e.ofClient(r.ClientID),
+		e.ofDeployment(),
+	}}
+}
+
+// nativeSpend is what a native sign-in costs. It leaves the reserve alone, as
+// one-tap does; a server's address spends no network's budget.
+func (e *Engine) nativeSpend(r NativeRequest) limit.Spend {
+	if r.Server {
+		return limit.Spend{Charges: []limit.Charge{
+			e.ofClient(r.ClientID),
+			e.ofDeployment(),
+		}}
+	}
+	return limit.Spend{Charges: []limit.Charge{
+		e.ofNetwork(r.Network, e.cfg.Limits.Reserve),
+		e.ofClient(r.ClientID),
+		e.ofDeployment(),
+	}}
+}
+
+func (e *Engine) ofNumber(n phone.Number) limit.Charge {
+	return limit.Charge{
+		Key:  limit.Key{Kind: limit.Number, ID: n.Digits()},
+		Rate: e.cfg.Limits.Number,
 	}
 }
 
-func (e *Engine) ofNumber(s Start) limit.Charge {
-	return limit.Charge{Key: limit.Key{Kind: limit.Number, ID: s.Number.Digits()}, Rate: e.Limits.Number}
+func (e *Engine) ofNetwork(network string, reserve int) limit.Charge {
+	return limit.Charge{
+		Key:     limit.Key{Kind: limit.Network, ID: network},
+		Rate:    e.cfg.Limits.Network,
+		Reserve: reserve,
+	}
 }
 
-func (e *Engine) ofNetwork(network string, reserve int) limit.Charge {
-	return limit.Charge{Key: limit.Key{Kind: limit.Network, ID: network}, Rate: e.Limits.Network, Reserve: reserve}
+func (e *Engine) ofClient(id string) limit.Charge {
+	return limit.Charge{
+		Key:  limit.Key{Kind: limit.Client, ID: id},
+		Rate: e.cfg.Limits.Client,
+	}
+}
+
+func (e *Engine) ofDeployment() limit.Charge {
+	return limit.Charge{
+		Key:  limit.Key{Kind: limit.Deployment},
+		Rate: e.cfg.Limits.Deployment,
+	}
+}
+
+// ofChallenge uses a challenge up, for as long as it is good.
+func ofChallenge(solved Solved, now time.Time) limit.Charge {
+	return limit.Charge{
+		Key:  limit.Key{Kind: limit.Challenge, ID: solved.ID},
+		Rate: limit.Rate{Burst: 1, Period: solved.Until.Sub(now)},
+	}
 }
 
 // Tries is what budgets have left: how many more attempts at once, and when the
@@ -68,24 +121,24 @@ type Tries struct {
 	Next time.Time
 }
 
-// NetworkTries is what the network's budget has left, for who solves a challenge
-// or for who does not. It only reads (invariant 1).
+// NetworkTries returns what the network's budget has left, for a browser that has
+// solved a challenge or for one that has not. It only reads (invariant 1).
 func (e *Engine) NetworkTries(ctx context.Context, network string, solved bool) (Tries, error) {
-	reserve := e.Limits.Reserve
+	reserve := e.cfg.Limits.Reserve
 	if solved {
 		reserve = 0
 	}
 	return e.tries(ctx, time.Now(), false, e.ofNetwork(network, reserve))
 }
 
-// tries is what the tightest of these budgets has left, after they were charged
-// once more if spent says so.
+// tries returns what the tightest of these budgets has left, after they were
+// charged once more if spent says so.
 func (e *Engine) tries(ctx context.Context, now time.Time, spent bool, charges ...limit.Charge) (Tries, error) {
 	keys := make([]limit.Key, len(charges))
 	for i, c := range charges {
 		keys[i] = c.Key
 	}
-	states, err := e.Store.LimitStates(ctx, keys...)
+	states, err := e.cfg.Store.LimitStates(ctx, keys...)
 	if err != nil {
 		return Tries{}, err
 	}
@@ -106,21 +159,21 @@ func (e *Engine) tries(ctx context.Context, now time.Time, spent bool, charges .
 	return all, nil
 }
 
-// AgainAt is when another push to the attempt's number is possible, as far as
-// the attempt can tell: when the lock ends that it took (invariant 7), and its
-// budgets have room again. What others have done since does not change it: who
-// once asked a number learns nothing from it about what happens to that number
-// later.
+// AgainAt returns when another push to the attempt's number is possible, as far as
+// the attempt can tell: when the lock that it took has expired (invariant 7), and
+// its budgets have room again. What others have done since does not change it: a
+// browser that once sent a push learns nothing from it about what happens to that
+// number later.
 func (e *Engine) AgainAt(a Attempt) time.Time {
-	at := a.lockEnds(e.Lock, e.CoolDown)
+	at := a.lockEnds(e.cfg.Lock, e.cfg.CoolDown)
 	if a.Tries.Next.After(at) {
 		return a.Tries.Next
 	}
 	return at
 }
 
-// lockEnds is when the lock ends that the attempt took. Truecaller's answer has
-// ended it; a decline has put the cool-down in its place.
+// lockEnds returns when the lock that the attempt took expires. Truecaller's
+// response has released it; a decline has put the cool-down in its place.
 func (a *Attempt) lockEnds(lock, coolDown time.Duration) time.Time {
 	switch {
 	case a.Method != Push: // it has locked no number
@@ -135,8 +188,8 @@ func (a *Attempt) lockEnds(lock, coolDown time.Duration) time.Time {
 	return a.Created.Add(lock)
 }
 
-// answered says whether a failure was Truecaller's answer for the number. The
-// phone that was asked has not answered when the profile is another's, and a
+// answered reports whether a failure was Truecaller's response for the number. The
+// phone that got the push has not responded when the profile is another's, and a
 // foreign endpoint is not Truecaller's.
 func (a *Attempt) answered() bool {
 	return a.Reason != PhoneMismatch && a.Reason != ForeignEndpoint

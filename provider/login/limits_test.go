@@ -16,7 +16,7 @@ func TestInvariant7_OneOpenPushPerNumber(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		end := w.start().Expires
-		other := func(s *login.Start) { s.Browser, s.ClientID, s.Network = "another", "another", "2001:db8::/64" }
+		other := func(s *login.PushRequest) { s.Browser, s.ClientID, s.Network = "another", "another", "2001:db8::/64" }
 		refused := func() {
 			t.Helper()
 			_, err := w.begin(other)
@@ -139,19 +139,19 @@ func TestInvariant7_BudgetsAreSpentWithTheAttempt(t *testing.T) {
 	rows := []struct {
 		kind limit.Kind
 		set  func(*login.Limits)
-		same func(*login.Start) // what the tries have in common is in here
+		same func(*login.PushRequest) // what the tries have in common is in here
 	}{
-		{limit.Number, func(l *login.Limits) { l.Number = two }, func(s *login.Start) { s.Network, s.ClientID = s.Browser, s.Browser }},
-		{limit.Network, func(l *login.Limits) { l.Network = two }, func(s *login.Start) { s.ClientID = s.Browser }},
-		{limit.Client, func(l *login.Limits) { l.Client = two }, func(s *login.Start) { s.Network = s.Browser }},
-		{limit.Deployment, func(l *login.Limits) { l.Deployment = two }, func(s *login.Start) { s.Network, s.ClientID = s.Browser, s.Browser }},
+		{limit.Number, func(l *login.Limits) { l.Number = two }, func(s *login.PushRequest) { s.Network, s.ClientID = string(s.Browser), string(s.Browser) }},
+		{limit.Network, func(l *login.Limits) { l.Network = two }, func(s *login.PushRequest) { s.ClientID = string(s.Browser) }},
+		{limit.Client, func(l *login.Limits) { l.Client = two }, func(s *login.PushRequest) { s.Network = string(s.Browser) }},
+		{limit.Deployment, func(l *login.Limits) { l.Deployment = two }, func(s *login.PushRequest) { s.Network, s.ClientID = string(s.Browser), string(s.Browser) }},
 	}
 	for _, row := range rows {
 		t.Run(string(row.kind), func(t *testing.T) {
 			w := newWorld(t, func(c *login.Config) { row.set(&c.Limits) })
 			try := func(n string) error {
-				_, err := w.begin(row.same, func(s *login.Start) {
-					s.Browser = "browser " + n
+				_, err := w.begin(row.same, func(s *login.PushRequest) {
+					s.Browser = login.BrowserSecret("browser " + n)
 					row.same(s)
 					if row.kind != limit.Number {
 						s.Number = num(t, "4670174061"+n)
@@ -271,7 +271,7 @@ func TestInvariant7_ASolvedChallengeBuysOnePush(t *testing.T) {
 		})
 		end := time.Now().Add(time.Hour)
 		push := func(id, digits string, until time.Time) error {
-			_, err := w.begin(dialled(t, digits), func(s *login.Start) { s.Solved = login.Solved{ID: id, Until: until} })
+			_, err := w.begin(dialled(t, digits), func(s *login.PushRequest) { s.Solved = login.Solved{ID: id, Until: until} })
 			return err
 		}
 		refused := func(err error, kind limit.Kind, reserved bool) {
@@ -310,11 +310,11 @@ func TestInvariant7_TheReserveIsForThoseWhoSolve(t *testing.T) {
 		})
 		tries := map[string]func(i int) error{
 			"one-tap": func(i int) error {
-				_, err := w.tap(func(s *login.StartOneTap) { s.Network, s.Nonce = "one-tap", fmt.Sprintf("%043d", i) })
+				_, err := w.tap(func(s *login.OneTapRequest) { s.Network, s.Nonce = "one-tap", fmt.Sprintf("%043d", i) })
 				return err
 			},
 			"native": func(i int) error {
-				_, err := w.native(code(fmt.Sprint(i)), func(s *login.StartNative) { s.Network, s.App = "native", "native" })
+				_, err := w.native(code(fmt.Sprint(i)), func(s *login.NativeRequest) { s.Network, s.App = "native", "native" })
 				return err
 			},
 		}
@@ -330,7 +330,7 @@ func TestInvariant7_TheReserveIsForThoseWhoSolve(t *testing.T) {
 				t.Errorf("%s: %+v are left for those who solve, %v", method, left, err)
 			}
 		}
-		if _, err := w.begin(func(s *login.Start) {
+		if _, err := w.begin(func(s *login.PushRequest) {
 			s.Network, s.Solved = "one-tap", login.Solved{ID: "a", Until: time.Now().Add(time.Hour)}
 		}); err != nil {
 			t.Errorf("who solves has none: %v", err)

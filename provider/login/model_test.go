@@ -97,7 +97,7 @@ func (k *walk) push() {
 func (k *walk) tapLink() {
 	k.next++
 	m := &model{method: login.OneTap, secret: fmt.Sprintf("%043d", k.next), number: fmt.Sprintf("4670174060%d", k.random.IntN(4))}
-	a, err := k.tap(func(s *login.StartOneTap) { s.Nonce = m.secret })
+	a, err := k.tap(func(s *login.OneTapRequest) { s.Nonce = m.secret })
 	k.must(err)
 	m.id = a.ID
 	k.attempts = append(k.attempts, m)

@@ -8,8 +8,8 @@ import (
 	"log/slog"
 	"time"
 
+	"calleridp/keys"
 	"calleridp/provider/grant"
-	"calleridp/provider/limit"
 	"calleridp/provider/subject"
 	"calleridp/truecaller"
 )
@@ -17,7 +17,7 @@ import (
 // Exchanger is Truecaller's OAuth interface. *truecaller.Client is one. The
 // errors are those of package truecaller.
 type Exchanger interface {
-	// AdmitExchange is asked before anything is written for a code. The error is a
+	// AdmitExchange is called before anything is written for a code. The error is a
 	// *truecaller.Unavailable when Truecaller has not been answering. A permit that
 	// is not used for an exchange is returned.
 	AdmitExchange(app truecaller.App) (*truecaller.Permit, error)
@@ -30,95 +30,100 @@ type Exchanger interface {
 // its profile together. An application waits, and few wait longer.
 const nativeTime = 10 * time.Second
 
-// StartNative is what a native sign-in needs.
-type StartNative struct {
+// NativeRequest is what a native sign-in needs.
+type NativeRequest struct {
 	Code, Verifier string // Truecaller's authorization code, and its PKCE verifier
 	App            string // ID of the Truecaller app; it must have an OAuth client id
 	ClientID       string
 	Network        string // see limit.NetworkOf
 	// Server says that the request comes from the application's own server, which
-	// has authenticated. Its address is that of no person: the network's budget is
+	// has authenticated. Its address is that of no user: the network's budget is
 	// not spent, and the client's bounds it.
 	Server bool
 }
 
 // UsedError says that the authorization code has been presented before.
 type UsedError struct {
-	Before Attempt // the attempt that it made; without an ID when that is forgotten by now
+	Before Attempt // the attempt that it made; without an ID when that is forgotten
 }
 
 func (e *UsedError) Error() string {
 	return fmt.Sprintf("login: the authorization code was used before, by attempt %s", e.Before.ID)
 }
 
-// Native is a whole native sign-in: attempt, token, profile, and what made says
-// that it buys. made gets the attempt as it is used and the profile that
-// approved it; it may run more than once, and its last result counts.
+// Native is a whole native sign-in: attempt, token, profile, and the grant that
+// issue returns. issue gets the attempt as it is after its use, with
+// Attempt.GrantID for the grant and Attempt.Ended for the time, and the profile
+// that approved it. It may run more than once and must be pure; the result is that
+// of the run that was committed.
 //
 // A code is good for one attempt, whatever comes of it (invariant 9): the second
 // gets a *UsedError. A refused budget is a *limit.Exceeded, and a Truecaller that
 // has not been answering a *truecaller.Unavailable. In these cases nothing was
 // written or sent. When Truecaller is the reason, the attempt has failed, and
 // is returned together with the error of package truecaller. ErrState when the
-// attempt's time was over first.
-func (e *Engine) Native(ctx context.Context, s StartNative, made func(Attempt, truecaller.Profile) grant.Redemption) (Attempt, error) {
-	app, ok := e.Apps[s.App]
+// attempt expired first.
+func (e *Engine) Native(ctx context.Context, r NativeRequest, issue func(Attempt, truecaller.Profile) grant.Redemption) (NativeSignIn, error) {
+	app, ok := e.cfg.Apps[r.App]
 	if !ok || app.NativeClientID == "" {
-		return Attempt{}, fmt.Errorf("login: no Truecaller app %q with an OAuth client id", s.App)
+		return NativeSignIn{}, fmt.Errorf("login: no Truecaller app %q with an OAuth client id", r.App)
 	}
-	permit, err := e.Exchanger.AdmitExchange(app)
+	permit, err := e.cfg.Exchanger.AdmitExchange(app)
 	if err != nil {
-		e.audit(ctx, eventUnavailable, newNative(s))
-		return Attempt{}, err
+		e.record(ctx, eventUnavailable, newNative(r))
+		return NativeSignIn{}, err
 	}
 	defer permit.Return()
-	a, err := e.startNative(ctx, s)
+	a, err := e.startNative(ctx, r)
 	if err != nil {
-		return Attempt{}, err
+		return NativeSignIn{}, err
 	}
 	e.hub.expect(a)
 	defer e.hub.settle(a)
-	profile, err := e.nativeProfile(ctx, permit, a, app, s)
-	// What has become of the attempt is noted also when the caller has gone.
+	profile, err := e.nativeProfile(ctx, permit, a, app, r)
+	// What has become of the attempt is stored also when the caller has gone.
 	ctx = context.WithoutCancel(ctx)
 	if err != nil {
-		return e.nativeFailed(ctx, a, err)
+		failed, err := e.nativeFailed(ctx, a, err)
+		return NativeSignIn{Attempt: failed}, err
 	}
 	if err := e.approveNative(ctx, a, profile); err != nil {
-		return Attempt{}, err
+		return NativeSignIn{}, err
 	}
-	a, err = e.Store.RedeemAttempt(ctx, a.ID, func(a *Attempt) (grant.Redemption, error) {
-		if err := a.use(time.Now()); err != nil {
-			return grant.Redemption{}, err
+	now, grantID := time.Now(), grant.NewID()
+	done, err := e.cfg.Store.RedeemAttempt(ctx, a.ID, func(a Attempt) (NativeSignIn, error) {
+		if err := a.use(grantID, now); err != nil {
+			return NativeSignIn{}, err
 		}
-		return made(*a, profile), nil
+		return NativeSignIn{Attempt: a, Redemption: issue(a, profile)}, nil
 	})
 	if err != nil {
-		return Attempt{}, err
+		return NativeSignIn{}, err
 	}
-	e.audit(ctx, eventDone, a)
-	return a, nil
+	e.record(ctx, eventDone, done.Attempt)
+	return done, nil
 }
 
-func newNative(s StartNative) Attempt {
+func newNative(r NativeRequest) Attempt {
 	return Attempt{
-		ID: ID(randomText(16)), Method: Native, State: Created,
-		Correlation: nativeCorrelation(s), App: s.App, ClientID: s.ClientID, Network: s.Network,
+		ID:          ID(keys.RandomText(16)),
+		Method:      Native,
+		State:       Created,
+		Correlation: nativeCorrelation(r),
+		App:         r.App,
+		ClientID:    r.ClientID,
+		Network:     r.Network,
 	}
 }
 
-func (e *Engine) startNative(ctx context.Context, s StartNative) (Attempt, error) {
+func (e *Engine) startNative(ctx context.Context, r NativeRequest) (Attempt, error) {
 	now := time.Now()
-	a := newNative(s)
-	a.Created, a.Expires = now, now.Add(e.Life)
-	charges := e.shared(s.Network, s.ClientID)
-	if s.Server {
-		charges = charges[1:] // the first is the network's
-	}
-	err := e.Store.CreateAttempt(ctx, a, limit.Spend{Charges: charges}, now)
-	e.limited(ctx, a, err)
+	a := newNative(r)
+	a.Created, a.Expires = now, now.Add(e.cfg.Life)
+	err := e.cfg.Store.CreateAttempt(ctx, a, e.nativeSpend(r), now)
+	e.recordLimited(ctx, a, err)
 	if errors.Is(err, ErrExists) {
-		before, err := e.Store.AttemptByCorrelation(ctx, a.Correlation)
+		before, err := e.cfg.Store.AttemptByCorrelation(ctx, a.Correlation)
 		if err != nil && !errors.Is(err, ErrNotFound) {
 			return Attempt{}, err
 		}
@@ -127,26 +132,25 @@ func (e *Engine) startNative(ctx context.Context, s StartNative) (Attempt, error
 	if err != nil {
 		return Attempt{}, err
 	}
-	e.audit(ctx, eventStarted, a)
+	e.record(ctx, eventStarted, a)
 	return a, nil
 }
 
-// nativeCorrelation is made of the code, for one app: what is kept of a code is
-// its hash.
-func nativeCorrelation(s StartNative) [32]byte {
-	return sha256.Sum256([]byte("native\x00" + s.App + "\x00" + s.Code))
+// nativeCorrelation is made of the code, for one app: only the hash of a code is
+// stored.
+func nativeCorrelation(r NativeRequest) [32]byte {
+	return sha256.Sum256([]byte("native\x00" + r.App + "\x00" + r.Code))
 }
 
-func (e *Engine) nativeProfile(ctx context.Context, permit *truecaller.Permit, a Attempt, app truecaller.App, s StartNative) (truecaller.Profile, error) {
+func (e *Engine) nativeProfile(ctx context.Context, permit *truecaller.Permit, a Attempt, app truecaller.App, r NativeRequest) (truecaller.Profile, error) {
 	ctx, cancel := context.WithTimeout(ctx, nativeTime)
 	defer cancel()
-	token, err := e.Exchanger.ExchangeCode(ctx, permit, app, s.Code, s.Verifier)
+	token, err := e.cfg.Exchanger.ExchangeCode(ctx, permit, app, r.Code, r.Verifier)
 	if err != nil {
 		return truecaller.Profile{}, err
 	}
-	now := time.Now() // the step may run more than once
-	e.Store.NoteAttempt(ctx, a.ID, func(a *Attempt) (Effects, error) { return Effects{}, a.exchanged(now) })
-	p, err := e.Exchanger.FetchUserinfo(ctx, app, token)
+	e.cfg.Store.NoteAttempt(ctx, a.ID, Note{Kind: NoteExchanged, At: time.Now()})
+	p, err := e.cfg.Exchanger.FetchUserinfo(ctx, app, token)
 	if err == nil && len(p.Numbers) != 1 {
 		return truecaller.Profile{}, truecaller.ErrProfile // it has one by definition
 	}
@@ -155,24 +159,22 @@ func (e *Engine) nativeProfile(ctx context.Context, permit *truecaller.Permit, a
 
 // approveNative decides whose sign-in it is: that of the number in the profile.
 func (e *Engine) approveNative(ctx context.Context, a Attempt, p truecaller.Profile) error {
-	changedHands := false
-	decided, err := e.Store.ApproveAttempt(ctx, a.ID, p.Numbers[0], func(a *Attempt, known *subject.Person) (subject.Person, Effects, error) {
-		now := time.Now()
-		if err := a.approveNative(p.Numbers[0], now); err != nil {
-			return subject.Person{}, Effects{}, err
+	signIn := subject.SignIn{
+		Number:  p.Numbers[0],
+		Profile: p,
+		At:      time.Now(),
+		NewSub:  subject.NewSub(),
+	}
+	approval, err := e.cfg.Store.ApproveAttempt(ctx, a.ID, signIn.Number, func(a Attempt, known *subject.Person) (Approval, error) {
+		if err := a.approveNative(signIn.Number, signIn.At); err != nil {
+			return Approval{}, err
 		}
-		person, isNew := e.Policy.Resolve(known, a.Number, p, now)
-		changedHands = isNew && known != nil
-		a.approvedBy(person)
-		return person, Effects{}, nil
+		return e.approvedAs(a, known, signIn, Effects{}), nil
 	})
 	if err != nil {
 		return err
 	}
-	if changedHands {
-		e.audit(ctx, eventChangedHands, decided)
-	}
-	e.audit(ctx, eventApproved, decided)
+	e.recordApproval(ctx, approval)
 	return nil
 }
 
@@ -190,7 +192,7 @@ var nativeReasons = []struct {
 	{truecaller.ErrUnverified, Unverified},
 }
 
-// nativeFailed ends the attempt for cause, which it returns.
+// nativeFailed ends the attempt because of cause, which it returns.
 func (e *Engine) nativeFailed(ctx context.Context, a Attempt, cause error) (Attempt, error) {
 	why := ProfileFailed
 	for _, known := range nativeReasons {
@@ -206,13 +208,16 @@ func (e *Engine) nativeFailed(ctx context.Context, a Attempt, cause error) (Atte
 	case Unavailable:
 		level = slog.LevelWarn
 	}
-	e.Log.Log(ctx, level, "a native sign-in failed", "attempt", a.ID, "app", a.App, "client", a.ClientID, "reason", why, "error", cause)
-	ended, err := e.Store.UpdateAttempt(ctx, a.ID, func(a *Attempt) (Effects, error) {
-		return Effects{}, a.nativeFailed(why, time.Now())
+	e.cfg.Log.Log(ctx, level, "a native sign-in failed",
+		"attempt", a.ID, "app", a.App, "client", a.ClientID, "reason", why, "error", cause)
+	now := time.Now()
+	ended, err := e.cfg.Store.UpdateAttempt(ctx, a.ID, func(a Attempt) (Update, error) {
+		err := a.nativeFailed(why, now)
+		return Update{Attempt: a}, err
 	})
 	if err != nil {
 		return Attempt{}, err
 	}
-	e.audit(ctx, eventFailed, ended)
+	e.record(ctx, eventFailed, ended)
 	return ended, cause
 }

@@ -84,22 +84,24 @@ func nativeWorld(t *testing.T, change ...func(*login.Config)) (*world, *oauthDou
 	}}, change...)...), d
 }
 
-func (w *world) native(change ...func(*login.StartNative)) (login.Attempt, error) {
-	s := login.StartNative{Code: sdkCode, Verifier: sdkVerifier, App: "main", ClientID: "demo", Network: "192.0.2.7/32"}
+func (w *world) native(change ...func(*login.NativeRequest)) (login.Attempt, error) {
+	s := login.NativeRequest{Code: sdkCode, Verifier: sdkVerifier, App: "main", ClientID: "demo", Network: "192.0.2.7/32"}
 	for _, c := range change {
 		c(&s)
 	}
-	return w.engine.Native(w.t.Context(), s, gains)
+	done, err := w.engine.Native(w.t.Context(), s, issue)
+	return done.Attempt, err
 }
 
-func code(suffix string) func(*login.StartNative) {
-	return func(s *login.StartNative) { s.Code = sdkCode + suffix }
+func code(suffix string) func(*login.NativeRequest) {
+	return func(s *login.NativeRequest) { s.Code = sdkCode + suffix }
 }
 
-// gains is the grant and token that a native sign-in buys.
-func gains(a login.Attempt, _ truecaller.Profile) grant.Redemption {
-	g := grant.Grant{ID: "grant-" + string(a.ID), ClientID: a.ClientID, Sub: a.Sub, Created: time.Now(), Expires: time.Now().Add(time.Hour)}
-	return grant.Redemption{Grant: &g, Access: &grant.AccessToken{Hash: sha256.Sum256([]byte(a.ID)), GrantID: g.ID, Expires: g.Expires}}
+// issue is the grant and token that a native sign-in gives.
+func issue(a login.Attempt, _ truecaller.Profile) grant.Redemption {
+	g := grant.Grant{ID: a.GrantID, ClientID: a.ClientID, Sub: a.Sub, Created: a.Ended, Expires: a.Ended.Add(time.Hour)}
+	token := grant.AccessToken{Hash: grant.HashToken(string(a.ID)), GrantID: g.ID, Expires: g.Expires}
+	return grant.Redemption{Grant: &g, Access: &token, Current: g}
 }
 
 func TestNative(t *testing.T) {
@@ -231,7 +233,7 @@ func TestInvariant9_ANativeCodeIsUsedOnce(t *testing.T) {
 		t.Errorf("Truecaller was asked %d times", oauth.asked())
 	}
 	// Another app's codes are others.
-	w.must2(w.native(func(s *login.StartNative) { s.App = "third" }))
+	w.must2(w.native(func(s *login.NativeRequest) { s.App = "third" }))
 
 	oauth.exchange = func(context.Context) error { return truecaller.ErrExchangeUnavailable }
 	failed, _ := w.native(code("-b"))
@@ -265,17 +267,17 @@ func TestInvariant9_ANativeCodeIsUsedOnce(t *testing.T) {
 // number yet to have one.
 func TestInvariant7_NativeSpendsBudgets(t *testing.T) {
 	one := limit.Rate{Burst: 1, Period: time.Hour}
-	server := func(s *login.StartNative) { s.Server = true }
+	server := func(s *login.NativeRequest) { s.Server = true }
 	for _, row := range []struct {
 		kind   limit.Kind
 		limits login.Limits
-		change func(*login.StartNative)
+		change func(*login.NativeRequest)
 		passes bool
 	}{
-		{limit.Network, login.Limits{Number: wide, Network: one, Client: wide, Deployment: wide}, func(*login.StartNative) {}, false},
-		{limit.Client, login.Limits{Number: wide, Network: wide, Client: one, Deployment: wide}, func(*login.StartNative) {}, false},
-		{limit.Deployment, login.Limits{Number: wide, Network: wide, Client: wide, Deployment: one}, func(*login.StartNative) {}, false},
-		{limit.Number, login.Limits{Number: one, Network: wide, Client: wide, Deployment: wide}, func(*login.StartNative) {}, true},
+		{limit.Network, login.Limits{Number: wide, Network: one, Client: wide, Deployment: wide}, func(*login.NativeRequest) {}, false},
+		{limit.Client, login.Limits{Number: wide, Network: wide, Client: one, Deployment: wide}, func(*login.NativeRequest) {}, false},
+		{limit.Deployment, login.Limits{Number: wide, Network: wide, Client: wide, Deployment: one}, func(*login.NativeRequest) {}, false},
+		{limit.Number, login.Limits{Number: one, Network: wide, Client: wide, Deployment: wide}, func(*login.NativeRequest) {}, true},
 		{limit.Network, login.Limits{Number: wide, Network: one, Client: wide, Deployment: wide}, server, true},
 		{limit.Client, login.Limits{Number: wide, Network: wide, Client: one, Deployment: wide}, server, false},
 		{limit.Deployment, login.Limits{Number: wide, Network: wide, Client: wide, Deployment: one}, server, false},
@@ -298,7 +300,7 @@ func TestInvariant7_NativeSpendsBudgets(t *testing.T) {
 		w.config.Limits = login.Limits{Number: wide, Network: wide, Client: wide, Deployment: wide}
 		w.restart()
 		if row.kind != limit.Deployment {
-			w.must2(w.native(row.change, code("2"), func(s *login.StartNative) { s.Network, s.ClientID = "198.51.100.1/32", "other" }))
+			w.must2(w.native(row.change, code("2"), func(s *login.NativeRequest) { s.Network, s.ClientID = "198.51.100.1/32", "other" }))
 		}
 	}
 }
@@ -326,12 +328,12 @@ func TestInvariant2_NativeAttemptsBelongToNoBrowser(t *testing.T) {
 		if a.State != login.TokenReceived {
 			t.Errorf("%s", a.State)
 		}
-		for _, secret := range []string{"", browser, string(make([]byte, 32))} {
+		for _, secret := range []login.BrowserSecret{"", browser, login.BrowserSecret(make([]byte, 32))} {
 			if _, err := w.engine.Get(ctx, a.ID, secret); !errors.Is(err, login.ErrNotYours) {
-				t.Errorf("browser %q: %v", secret, err)
+				t.Errorf("browser %q: %v", string(secret), err)
 			}
 			if err := w.engine.Cancel(ctx, a.ID, secret); !errors.Is(err, login.ErrNotYours) {
-				t.Errorf("browser %q: %v", secret, err)
+				t.Errorf("browser %q: %v", string(secret), err)
 			}
 		}
 		key := "native\x00main\x00" + sdkCode
@@ -354,7 +356,8 @@ func TestNativeSurvivesTheApplication(t *testing.T) {
 		<-ctx.Done()
 		return fmt.Errorf("%w: %w", truecaller.ErrExchangeUnavailable, ctx.Err())
 	}
-	a, err := w.engine.Native(ctx, login.StartNative{Code: sdkCode, Verifier: sdkVerifier, App: "main", ClientID: "demo"}, gains)
+	done, err := w.engine.Native(ctx, login.NativeRequest{Code: sdkCode, Verifier: sdkVerifier, App: "main", ClientID: "demo"}, issue)
+	a := done.Attempt
 	if !errors.Is(err, truecaller.ErrExchangeUnavailable) || a.State != login.Failed {
 		t.Errorf("%+v, %v", a, err)
 	}
@@ -413,7 +416,7 @@ func TestInvariant10_NativeLogsHaveNoSecrets(t *testing.T) {
 func TestNativeNeedsAnAppWithAClientID(t *testing.T) {
 	w, oauth := nativeWorld(t)
 	for _, app := range []string{"second", "absent", ""} {
-		if _, err := w.native(func(s *login.StartNative) { s.App = app }); err == nil || oauth.asked() != 0 {
+		if _, err := w.native(func(s *login.NativeRequest) { s.App = app }); err == nil || oauth.asked() != 0 {
 			t.Errorf("app %q: %v", app, err)
 		}
 	}

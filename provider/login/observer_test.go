@@ -43,7 +43,7 @@ func TestObserver(t *testing.T) {
 		if _, err := w.finish(a.ID); err != nil {
 			t.Fatal(err)
 		}
-		w.start(func(s *login.Start) { s.App = "second" })
+		w.start(func(s *login.PushRequest) { s.App = "second" })
 		d := w.callback(status("use_another_number"), func(d *truecaller.Delivery) { d.App = "second" })
 		w.must(w.engine.Progress(t.Context(), d))
 		w.must(w.engine.Progress(t.Context(), d))

@@ -26,8 +26,8 @@ func offersOneTap(c *login.Config) {
 	}
 }
 
-func (w *world) tap(change ...func(*login.StartOneTap)) (login.Attempt, error) {
-	s := login.StartOneTap{Nonce: nonce, App: "main", ClientID: "demo", Browser: browser, Network: "192.0.2.7/32", Request: []byte("the request")}
+func (w *world) tap(change ...func(*login.OneTapRequest)) (login.Attempt, error) {
+	s := login.OneTapRequest{Nonce: nonce, App: "main", ClientID: "demo", Browser: browser, Network: "192.0.2.7/32", Request: []byte("the request")}
 	for _, c := range change {
 		c(&s)
 	}
@@ -135,7 +135,7 @@ func TestInvariant6_ANonceStartsOneAttempt(t *testing.T) {
 	if err != nil || again.ID != a.ID {
 		t.Errorf("a double click: %v, another attempt: %v", err, again.ID != a.ID)
 	}
-	if _, err := w.tap(func(s *login.StartOneTap) { s.Browser = "another" }); !errors.Is(err, login.ErrState) {
+	if _, err := w.tap(func(s *login.OneTapRequest) { s.Browser = "another" }); !errors.Is(err, login.ErrState) {
 		t.Errorf("another browser with this nonce: %v", err)
 	}
 	w.must(w.engine.Progress(t.Context(), w.tapped(status("user_rejected"))))
@@ -145,17 +145,17 @@ func TestInvariant6_ANonceStartsOneAttempt(t *testing.T) {
 	}
 	// With a new one it works again.
 	fresh := strings.Repeat("f", 43)
-	b, err := w.tap(func(s *login.StartOneTap) { s.Nonce = fresh })
+	b, err := w.tap(func(s *login.OneTapRequest) { s.Nonce = fresh })
 	w.must(err)
 	w.must(w.engine.Profile(t.Context(), w.tapped(func(d *truecaller.Delivery) { d.RequestID = fresh }), profile(t, "asha", digits)))
 	w.expect(b.ID, login.Approved, "")
 
-	for what, change := range map[string]func(*login.StartOneTap){
-		"a short nonce":                  func(s *login.StartOneTap) { s.Nonce = "12345678" },
-		"no browser":                     func(s *login.StartOneTap) { s.Browser = "" },
-		"an app that offers no one-tap":  func(s *login.StartOneTap) { s.App = "second" },
-		"an app that is not there":       func(s *login.StartOneTap) { s.App = "third" },
-		"a nonce that no link can carry": func(s *login.StartOneTap) { s.Nonce = strings.Repeat("n", 65) },
+	for what, change := range map[string]func(*login.OneTapRequest){
+		"a short nonce":                  func(s *login.OneTapRequest) { s.Nonce = "12345678" },
+		"no browser":                     func(s *login.OneTapRequest) { s.Browser = "" },
+		"an app that offers no one-tap":  func(s *login.OneTapRequest) { s.App = "second" },
+		"an app that is not there":       func(s *login.OneTapRequest) { s.App = "third" },
+		"a nonce that no link can carry": func(s *login.OneTapRequest) { s.Nonce = strings.Repeat("n", 65) },
 	} {
 		if _, err := w.tap(change); err == nil {
 			t.Errorf("%s was accepted", what)
@@ -172,7 +172,7 @@ func TestInvariant6_ADoubleClickAtOnceStartsOneAttempt(t *testing.T) {
 		var clicks sync.WaitGroup
 		for i := range ids {
 			clicks.Go(func() {
-				a, err := w.tap(func(s *login.StartOneTap) { s.Nonce = fresh })
+				a, err := w.tap(func(s *login.OneTapRequest) { s.Nonce = fresh })
 				if err != nil {
 					t.Error(err)
 				}
@@ -210,7 +210,7 @@ func TestOneTapEndings(t *testing.T) {
 		t.Run(row.what, func(t *testing.T) {
 			w := newWorld(t, offersOneTap)
 			w.phone.quiet()
-			a, err := w.tap(func(s *login.StartOneTap) { s.App = row.app })
+			a, err := w.tap(func(s *login.OneTapRequest) { s.App = row.app })
 			w.must(err)
 			p := profile(t, "asha", row.numbers...)
 			p.Inactive = row.inactive
@@ -236,7 +236,7 @@ func TestInvariant7_OneTapSpendsTheSharedBudgets(t *testing.T) {
 			w := newWorld(t, offersOneTap, func(c *login.Config) { set(&c.Limits) })
 			var refused []limit.Kind
 			for i := range 3 {
-				_, err := w.tap(func(s *login.StartOneTap) { s.Nonce = strings.Repeat(string(rune('a'+i)), 43) })
+				_, err := w.tap(func(s *login.OneTapRequest) { s.Nonce = strings.Repeat(string(rune('a'+i)), 43) })
 				if full := (*limit.Exceeded)(nil); errors.As(err, &full) {
 					refused = append(refused, full.Kind)
 				} else {

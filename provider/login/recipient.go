@@ -15,7 +15,7 @@ import (
 // of them may be repeated, late, out of order, or about nothing (invariant 4).
 var _ truecaller.Recipient = (*Engine)(nil)
 
-// Expects says whether a live attempt waits for the callback. The attempt is
+// Expects reports whether a live attempt waits for the callback. The attempt is
 // found by what only Truecaller and we know, or for one-tap by the nonce that we
 // made (invariant 6). Truecaller's own requestId alone finds nothing.
 func (e *Engine) Expects(ctx context.Context, c truecaller.Callback) (bool, error) {
@@ -29,7 +29,7 @@ func (e *Engine) Expects(ctx context.Context, c truecaller.Callback) (bool, erro
 	case errors.Is(err, ErrNotFound), errors.Is(err, ErrState):
 		return false, nil
 	case errors.Is(err, errMismatch):
-		e.audit(ctx, eventMismatch, a)
+		e.record(ctx, eventMismatch, a)
 		return false, nil
 	}
 	return false, err
@@ -46,26 +46,27 @@ func (e *Engine) Progress(ctx context.Context, d truecaller.Delivery) error {
 	case "flow_invoked":
 		return e.opened(ctx, d)
 	default:
-		e.Log.InfoContext(ctx, "callback with an unknown status; the attempt goes on", "app", d.App, "status", plainStatus(d.Status))
+		e.cfg.Log.InfoContext(ctx, "callback with an unknown status; the attempt goes on", "app", d.App, "status", plainStatus(d.Status))
 		return e.drop(ctx, d)
 	}
 	a, err := e.attemptOf(ctx, d.Callback)
 	if err != nil {
 		return e.ignore(ctx, d, a, err)
 	}
-	ended, err := e.Store.UpdateAttempt(ctx, a.ID, func(a *Attempt) (Effects, error) {
-		now := time.Now()
-		effects := Effects{Drop: d.ID, Unlock: e.CoolDown == 0}
-		if e.CoolDown > 0 {
-			effects.CoolDown = now.Add(e.CoolDown)
-		}
-		return effects, a.decline(d, why, now)
+	now := time.Now()
+	effects := Effects{Drop: d.ID, Unlock: e.cfg.CoolDown == 0}
+	if e.cfg.CoolDown > 0 {
+		effects.CoolDown = now.Add(e.cfg.CoolDown)
+	}
+	ended, err := e.cfg.Store.UpdateAttempt(ctx, a.ID, func(a Attempt) (Update, error) {
+		err := a.decline(d, why, now)
+		return Update{Attempt: a, Effects: effects}, err
 	})
 	if err != nil {
 		return e.ignore(ctx, d, a, err)
 	}
 	e.hub.settle(a)
-	e.audit(ctx, eventRejected, ended)
+	e.record(ctx, eventRejected, ended)
 	return nil
 }
 
@@ -79,86 +80,105 @@ func (e *Engine) opened(ctx context.Context, d truecaller.Delivery) error {
 	if !a.Invoked.IsZero() {
 		return e.drop(ctx, d)
 	}
-	now := time.Now() // the step may run more than once
-	e.Store.NoteAttempt(ctx, a.ID, func(a *Attempt) (Effects, error) {
-		return Effects{}, a.invoked(d, now)
+	e.cfg.Store.NoteAttempt(ctx, a.ID, Note{
+		Kind:      NoteInvoked,
+		At:        time.Now(),
+		App:       d.App,
+		RequestID: d.RequestID,
+		Delivery:  d.ID,
 	})
 	e.hub.wake(a)
-	e.audit(ctx, eventInvoked, a)
+	e.record(ctx, eventInvoked, a)
 	return e.drop(ctx, d)
 }
 
 // Token notes that a token has come. truecaller.ErrNotFound: it is not to be
 // used.
 func (e *Engine) Token(ctx context.Context, d truecaller.Delivery) error {
+	now := time.Now()
 	a, err := e.attemptOf(ctx, d.Callback)
 	if err == nil {
-		err = a.expects(d.App, d.RequestID, time.Now())
+		err = a.expects(d.App, d.RequestID, now)
 	}
 	switch {
 	case errors.Is(err, ErrNotFound), errors.Is(err, ErrState):
 		return truecaller.ErrNotFound
 	case errors.Is(err, errMismatch):
-		e.audit(ctx, eventMismatch, a)
+		e.record(ctx, eventMismatch, a)
 		return truecaller.ErrNotFound
 	case err != nil:
 		return err
 	}
-	e.Store.NoteAttempt(ctx, a.ID, func(a *Attempt) (Effects, error) {
-		return Effects{}, a.tokenReceived(d, time.Now())
-	})
+	e.cfg.Store.NoteAttempt(ctx, a.ID, tokenNote(d, now))
 	return nil
 }
 
-// numberOf is the number that the attempt is about: the one that was pushed, or
-// for one-tap the profile's. Where that has several, the app's policy picks the
+// numberOf returns the number that the attempt is about: the one that got the
+// push, or for one-tap the profile's. Where that has several, the app's policy picks the
 // first or none: the zero number (docs/truecaller.md section 4).
 func (e *Engine) numberOf(a Attempt, p truecaller.Profile) phone.Number {
 	if a.Method == Push {
 		return a.Number
 	}
-	if dialog := e.Apps[a.App].OneTap; len(p.Numbers) == 1 || len(p.Numbers) > 1 && dialog != nil && dialog.FirstOfSeveral {
+	if dialog := e.cfg.Apps[a.App].OneTap; len(p.Numbers) == 1 || len(p.Numbers) > 1 && dialog != nil && dialog.FirstOfSeveral {
 		return p.Numbers[0]
 	}
 	return phone.Number{}
 }
 
-// Profile approves the attempt, if the profile is that of the number that was
-// asked (invariant 3), and decides whose sign-in it is.
+// Profile approves the attempt, if the profile is that of the number that got the
+// push (invariant 3), and decides whose sign-in it is.
 func (e *Engine) Profile(ctx context.Context, d truecaller.Delivery, p truecaller.Profile) error {
 	a, err := e.attemptOf(ctx, d.Callback)
 	if err != nil {
 		return e.ignore(ctx, d, a, err)
 	}
-	var changedHands bool
-	number := e.numberOf(a, p)
-	decided, err := e.Store.ApproveAttempt(ctx, a.ID, number, func(a *Attempt, known *subject.Person) (subject.Person, Effects, error) {
-		now := time.Now()
-		if err := a.approve(d, p, number, now); err != nil {
-			return subject.Person{}, Effects{}, err
+	signIn := subject.SignIn{
+		Number:  e.numberOf(a, p),
+		Profile: p,
+		At:      time.Now(),
+		NewSub:  subject.NewSub(),
+	}
+	approval, err := e.cfg.Store.ApproveAttempt(ctx, a.ID, signIn.Number, func(a Attempt, known *subject.Person) (Approval, error) {
+		if err := a.approve(d, p, signIn.Number, signIn.At); err != nil {
+			return Approval{}, err
 		}
 		if a.State != Approved {
-			return subject.Person{}, Effects{Drop: d.ID, Unlock: a.answered()}, nil
+			return Approval{Attempt: a, Effects: Effects{Drop: d.ID, Unlock: a.answered()}}, nil
 		}
-		person, isNew := e.Policy.Resolve(known, a.Number, p, now)
-		changedHands = isNew && known != nil
-		a.approvedBy(person)
-		return person, Effects{Drop: d.ID, Unlock: true}, nil
+		return e.approvedAs(a, known, signIn, Effects{Drop: d.ID, Unlock: true}), nil
 	})
 	if err != nil {
 		return e.ignore(ctx, d, a, err)
 	}
-	if decided.State != Approved {
+	if approval.Attempt.State != Approved {
 		e.hub.settle(a)
-		e.audit(ctx, eventFailed, decided)
+		e.record(ctx, eventFailed, approval.Attempt)
 		return nil
 	}
 	e.hub.wake(a)
-	if changedHands {
-		e.audit(ctx, eventChangedHands, decided)
-	}
-	e.audit(ctx, eventApproved, decided)
+	e.recordApproval(ctx, approval)
 	return nil
+}
+
+// approvedAs decides whose sign-in an approved attempt is. known is the user to
+// whom the number is bound, nil for none.
+func (e *Engine) approvedAs(a Attempt, known *subject.Person, s subject.SignIn, effects Effects) Approval {
+	person, isNew := e.cfg.Policy.Resolve(known, s)
+	a.approvedBy(person)
+	return Approval{
+		Attempt:      a,
+		Effects:      effects,
+		Person:       person,
+		ChangedHands: isNew && known != nil,
+	}
+}
+
+func (e *Engine) recordApproval(ctx context.Context, approval Approval) {
+	if approval.ChangedHands {
+		e.record(ctx, eventChangedHands, approval.Attempt)
+	}
+	e.record(ctx, eventApproved, approval.Attempt)
 }
 
 // Failed takes the token's failure to fetch a profile, which ends the attempt
@@ -172,19 +192,18 @@ func (e *Engine) Failed(ctx context.Context, d truecaller.Delivery, cause error)
 	if err != nil {
 		return e.ignore(ctx, d, a, err)
 	}
-	e.Log.WarnContext(ctx, "a token fetched no profile", "attempt", a.ID, "app", d.App, "reason", why, "error", cause)
-	after, err := e.Store.UpdateAttempt(ctx, a.ID, func(a *Attempt) (Effects, error) {
-		if err := a.profileFailed(d, why, time.Now()); err != nil {
-			return Effects{}, err
-		}
-		return Effects{Drop: d.ID, Unlock: a.State == Failed && a.answered()}, nil
+	e.cfg.Log.WarnContext(ctx, "a token fetched no profile", "attempt", a.ID, "app", d.App, "reason", why, "error", cause)
+	now := time.Now()
+	after, err := e.cfg.Store.UpdateAttempt(ctx, a.ID, func(a Attempt) (Update, error) {
+		err := a.profileFailed(d, why, now)
+		return Update{Attempt: a, Effects: Effects{Drop: d.ID, Unlock: a.State == Failed && a.answered()}}, err
 	})
 	if err != nil {
 		return e.ignore(ctx, d, a, err)
 	}
 	if after.State == Failed {
 		e.hub.settle(a)
-		e.audit(ctx, eventFailed, after)
+		e.record(ctx, eventFailed, after)
 	}
 	return nil
 }
@@ -197,7 +216,7 @@ func (e *Engine) attemptOf(ctx context.Context, c truecaller.Callback) (Attempt,
 	if c.State == "" {
 		correlation, method = c.RequestID, OneTap
 	}
-	a, err := e.Store.AttemptByCorrelation(ctx, sha256.Sum256([]byte(correlation)))
+	a, err := e.cfg.Store.AttemptByCorrelation(ctx, sha256.Sum256([]byte(correlation)))
 	if err == nil && a.Method != method {
 		return Attempt{}, ErrNotFound
 	}
@@ -209,7 +228,7 @@ func (e *Engine) attemptOf(ctx context.Context, c truecaller.Callback) (Attempt,
 func (e *Engine) ignore(ctx context.Context, d truecaller.Delivery, a Attempt, err error) error {
 	switch {
 	case errors.Is(err, errMismatch):
-		e.audit(ctx, eventMismatch, a)
+		e.record(ctx, eventMismatch, a)
 	case errors.Is(err, ErrNotFound), errors.Is(err, ErrState):
 	default:
 		return err
@@ -218,5 +237,5 @@ func (e *Engine) ignore(ctx context.Context, d truecaller.Delivery, a Attempt, e
 }
 
 func (e *Engine) drop(ctx context.Context, d truecaller.Delivery) error {
-	return e.Inbox.DropDelivery(ctx, d.ID)
+	return e.cfg.Inbox.DropDelivery(ctx, d.ID)
 }

@@ -175,7 +175,7 @@ func TestTenThousandWaitingPages(t *testing.T) {
 	before := heap()
 	var all []login.Watcher
 	for i := range pages {
-		all = append(all, w.engine.Watch(login.ID(rune(i)), string(rune(i))))
+		all = append(all, w.engine.Watch(login.ID(rune(i)), login.BrowserSecret(rune(i))))
 	}
 	a := w.start()
 	watcher := w.engine.Watch(a.ID, browser)

@@ -15,11 +15,13 @@ import (
 	"time"
 
 	"calleridp/keys"
+	"calleridp/provider/audit"
 	"calleridp/provider/grant"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
 	"calleridp/provider/session"
 	"calleridp/storage/bolt"
+	"calleridp/storage/storagetest"
 	"calleridp/truecaller"
 	"calleridp/truecaller/phone"
 )
@@ -131,7 +133,8 @@ func newWorld(t *testing.T, change ...func(*login.Config)) *world {
 		Pusher: w.phone,
 		Apps:   map[string]truecaller.App{"main": {ID: "main"}, "second": {ID: "second"}},
 		Limits: login.Limits{Number: wide, Network: wide, Client: wide, Deployment: wide},
-		Log:    logger, Audit: logger,
+		Log:    logger,
+		Audit:  audit.Log(logger),
 	}
 	for _, c := range change {
 		c(&w.config)
@@ -150,7 +153,7 @@ func (w *world) restart() {
 	var err error
 	w.store, err = bolt.Open(w.path, w.master, bolt.Options{NoSync: true})
 	w.must(err)
-	w.config.Store, w.config.Inbox = w.store, w.store
+	w.config.Store, w.config.Inbox = storagetest.Pure(w.t, w.store), w.store
 	w.engine, err = login.New(w.config)
 	w.must(err)
 }
@@ -176,23 +179,23 @@ const (
 	browser = "the browser's secret"
 )
 
-func (w *world) begin(change ...func(*login.Start)) (login.Attempt, error) {
-	s := login.Start{Number: num(w.t, digits), App: "main", ClientID: "demo", Browser: browser, Network: "192.0.2.7/32", Request: []byte("the request")}
+func (w *world) begin(change ...func(*login.PushRequest)) (login.Attempt, error) {
+	s := login.PushRequest{Number: num(w.t, digits), App: "main", ClientID: "demo", Browser: browser, Network: "192.0.2.7/32", Request: []byte("the request")}
 	for _, c := range change {
 		c(&s)
 	}
 	return w.engine.Start(w.t.Context(), s)
 }
 
-func (w *world) start(change ...func(*login.Start)) login.Attempt {
+func (w *world) start(change ...func(*login.PushRequest)) login.Attempt {
 	w.t.Helper()
 	a, err := w.begin(change...)
 	w.must(err)
 	return a
 }
 
-func dialled(t *testing.T, digits string) func(*login.Start) {
-	return func(s *login.Start) { s.Number = num(t, digits) }
+func dialled(t *testing.T, digits string) func(*login.PushRequest) {
+	return func(s *login.PushRequest) { s.Number = num(t, digits) }
 }
 
 // record is the attempt as its browser sees it.
@@ -244,15 +247,38 @@ func (w *world) approve() {
 }
 
 func (w *world) finish(id login.ID) (login.Attempt, error) {
-	return w.engine.Finish(w.t.Context(), id, browser, "", bought)
+	done, err := w.engine.Finish(w.t.Context(), finishing(id, browser), signIn)
+	return done.Attempt, err
 }
 
-// bought is the session and code that a sign-in buys.
-func bought(a login.Attempt) (session.Session, grant.Code, error) {
-	s := session.Session{ID: "sid-" + string(a.ID), Secret: [32]byte{1}, Sub: a.Sub, AuthTime: a.AuthTime, Created: a.AuthTime, Expires: time.Now().Add(time.Hour)}
-	c := grant.Code{Hash: grant.Hash(string(a.ID)), RedirectURI: "https://rp.example/cb", Expires: time.Now().Add(time.Minute),
-		Grant: grant.Grant{ID: "grant", ClientID: a.ClientID, Sub: a.Sub, SID: s.ID, Created: time.Now(), Expires: time.Now().Add(time.Hour)}}
-	return s, c, nil
+func finishing(id login.ID, browser login.BrowserSecret) login.FinishRequest {
+	return login.FinishRequest{ID: id, Browser: browser, Outcome: login.NewOutcome()}
+}
+
+// signIn is the session and code that an attempt gives.
+func signIn(a login.Attempt) (login.SignIn, error) {
+	s := session.Session{
+		ID:       "sid-" + string(a.ID),
+		Secret:   session.SecretHash{1},
+		Sub:      a.Sub,
+		AuthTime: a.AuthTime,
+		Created:  a.AuthTime,
+		Expires:  a.Ended.Add(time.Hour),
+	}
+	c := grant.Code{
+		Hash:        grant.HashCode(string(a.ID)),
+		RedirectURI: "https://rp.example/cb",
+		Expires:     a.Ended.Add(time.Minute),
+		Grant: grant.Grant{
+			ID:       a.GrantID,
+			ClientID: a.ClientID,
+			Sub:      a.Sub,
+			SID:      s.ID,
+			Created:  a.Ended,
+			Expires:  a.Ended.Add(time.Hour),
+		},
+	}
+	return login.SignIn{Session: s, Code: c}, nil
 }
 
 // inbox is the IDs of the deliveries that are left.

@@ -5,12 +5,12 @@ package logout
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"net/http"
 	"net/url"
 	"time"
 
 	"calleridp/keys"
+	"calleridp/provider/audit"
 	"calleridp/provider/client"
 	"calleridp/provider/endpoint"
 	"calleridp/provider/idtoken"
@@ -68,7 +68,7 @@ type Config struct {
 	Hints    Hints
 	Sessions session.Store
 	Lifetime time.Duration // of the prompt, from opening to sending
-	Audit    *slog.Logger
+	Audit    audit.Recorder
 }
 
 // Endpoint is the end_session_endpoint.
@@ -244,7 +244,7 @@ func (e *Endpoint) end(w http.ResponseWriter, r *http.Request, sid string, q *re
 		if err := e.cfg.Sessions.EndSession(r.Context(), sid); err != nil {
 			return err
 		}
-		e.cfg.Audit.LogAttrs(r.Context(), slog.LevelInfo, "session.ended", slog.String("sid", sid), slog.String("client", q.ClientID))
+		e.cfg.Audit.Record(r.Context(), audit.Event{Name: audit.SessionEnded, Session: sid, Client: q.ClientID})
 	}
 	e.cfg.Cookies.ClearSession(w)
 	endpoint.Redirect(w, q.destination())

@@ -8,11 +8,11 @@ import (
 
 // Current returns the live session of a browser's cookie. ok is false when the
 // cookie is missing, or its session has ended or expired.
-func Current(ctx context.Context, store Store, secret string) (s Session, ok bool, err error) {
+func Current(ctx context.Context, store Store, secret Secret) (s Session, ok bool, err error) {
 	if secret == "" {
 		return Session{}, false, nil
 	}
-	s, err = store.SessionBySecret(ctx, Hash(secret))
+	s, err = store.SessionBySecret(ctx, secret.Hash())
 	if errors.Is(err, ErrNotFound) {
 		return Session{}, false, nil
 	}

@@ -13,7 +13,7 @@ import (
 // SHA-256 is kept. ID is the public sid claim and opens nothing.
 type Session struct {
 	ID       string
-	Secret   [32]byte
+	Secret   SecretHash
 	Sub      string
 	AuthTime time.Time // when the person approved (auth_time, OpenID Connect Core §2)
 	ACR      string
@@ -32,8 +32,8 @@ var ErrNotFound = errors.New("session: not found")
 // Store keeps sessions. They are created by the transaction that finishes an
 // attempt (login.Store).
 type Store interface {
-	// SessionBySecret finds the session whose cookie secret has this SHA-256.
-	SessionBySecret(ctx context.Context, secret [32]byte) (Session, error)
+	// SessionBySecret finds the session whose cookie's secret has this hash.
+	SessionBySecret(ctx context.Context, secret SecretHash) (Session, error)
 
 	// Session finds a session by its sid.
 	Session(ctx context.Context, id string) (Session, error)

@@ -42,7 +42,7 @@ func TestResolveKeepsIdsOfTwoKindsApart(t *testing.T) {
 					profile.ID = string(id)
 				}
 				now = now.Add(time.Hour)
-				person, isNew := Policy{}.Resolve(known, number, profile, now)
+				person, isNew := Policy{}.Resolve(known, SignIn{Number: number, Profile: profile, At: now, NewSub: NewSub()})
 				if _, seen := names[person.Sub]; seen == isNew {
 					t.Errorf("sub %s, new %v, seen %v", person.Sub, isNew, seen)
 				} else if !seen {
@@ -76,7 +76,7 @@ func TestResolveNativelyAfterARest(t *testing.T) {
 		{"known natively", Person{Sub: "old", OAuthSub: "1"}, false},
 	} {
 		row.known.LastSignIn = now.Add(-91 * 24 * time.Hour)
-		if _, isNew := policy.Resolve(&row.known, number, truecaller.Profile{OAuthSub: "1"}, now); isNew != row.wantNew {
+		if _, isNew := policy.Resolve(&row.known, SignIn{Number: number, Profile: truecaller.Profile{OAuthSub: "1"}, At: now, NewSub: NewSub()}); isNew != row.wantNew {
 			t.Errorf("%s: new %v", row.what, isNew)
 		}
 	}
@@ -91,12 +91,12 @@ func TestResolveKeepsWhatANativeProfileDoesNotTell(t *testing.T) {
 	}
 	now := time.Now()
 	whole := truecaller.Profile{ID: "a", FirstName: "Anna", CompanyName: "Example AB", Email: "anna@example.com"}
-	p, _ := Policy{}.Resolve(nil, number, whole, now)
-	p, _ = Policy{}.Resolve(&p, number, truecaller.Profile{OAuthSub: "1", Numbers: []phone.Number{number}}, now)
+	p, _ := Policy{}.Resolve(nil, SignIn{Number: number, Profile: whole, At: now, NewSub: NewSub()})
+	p, _ = Policy{}.Resolve(&p, SignIn{Number: number, Profile: truecaller.Profile{OAuthSub: "1", Numbers: []phone.Number{number}}, At: now, NewSub: NewSub()})
 	if p.Profile.FirstName != "Anna" || p.Profile.CompanyName != "Example AB" || p.Profile.Email != "anna@example.com" || p.OAuthSub != "1" || p.TruecallerID != "a" {
 		t.Errorf("%+v", p)
 	}
-	p, _ = Policy{}.Resolve(&p, number, truecaller.Profile{OAuthSub: "2", Numbers: []phone.Number{number}}, now)
+	p, _ = Policy{}.Resolve(&p, SignIn{Number: number, Profile: truecaller.Profile{OAuthSub: "2", Numbers: []phone.Number{number}}, At: now, NewSub: NewSub()})
 	if p.Profile.FirstName != "" || p.Profile.Email != "" || p.TruecallerID != "" {
 		t.Errorf("a new person has what the one before had: %+v", p)
 	}

@@ -15,30 +15,38 @@ type Policy struct {
 	ReuseAfter time.Duration
 }
 
-// Resolve decides whose sign-in it is: known, the person to whom the number is
-// bound now (nil for none), or a new person with a new sub. It returns the
-// person as they are after the sign-in at now.
+// SignIn is an approved sign-in whose user is to be found.
+type SignIn struct {
+	Number  phone.Number
+	Profile truecaller.Profile
+	At      time.Time
+	NewSub  string // the sub of the user if they are new, see NewSub
+}
+
+// Resolve decides whose sign-in it is: known, the user to whom the number is bound
+// now (nil for none), or a new user with a new sub. It returns the user as they
+// are after the sign-in.
 //
-// A different Truecaller id for a known number is a new person. Ids are compared
+// A different Truecaller id for a known number is a new user. Ids are compared
 // with their own kind only: nothing is known of how the two kinds hang together,
-// and somebody who signs in both ways must not become two people. Where there is
-// nothing to compare they are taken for the same, unless the number has rested
-// longer than the policy allows.
-func (p Policy) Resolve(known *Person, number phone.Number, profile truecaller.Profile, now time.Time) (person Person, isNew bool) {
-	if known == nil || p.changedHands(*known, profile, now) {
-		person, isNew = Person{Sub: newSub(), Number: number, Created: now}, true
+// and a user who signs in both ways must not become two. Without ids to compare
+// they are taken for the same, unless the number has rested longer than the policy
+// allows.
+func (p Policy) Resolve(known *Person, s SignIn) (person Person, isNew bool) {
+	if known == nil || p.changedHands(*known, s.Profile, s.At) {
+		person, isNew = Person{Sub: s.NewSub, Number: s.Number, Created: s.At}, true
 	} else {
 		person = *known
 	}
-	if profile.ID != "" {
-		person.TruecallerID = profile.ID
+	if s.Profile.ID != "" {
+		person.TruecallerID = s.Profile.ID
 	}
-	if profile.OAuthSub != "" {
-		person.OAuthSub = profile.OAuthSub
+	if s.Profile.OAuthSub != "" {
+		person.OAuthSub = s.Profile.OAuthSub
 	}
-	person.Profile = profile.Onto(person.Profile)
-	person.LastSignIn = now
-	person.VerifiedAt = now
+	person.Profile = s.Profile.Onto(person.Profile)
+	person.LastSignIn = s.At
+	person.VerifiedAt = s.At
 	return person, isNew
 }
 
@@ -52,4 +60,5 @@ func (p Policy) changedHands(known Person, profile truecaller.Profile, now time.
 	return p.ReuseAfter > 0 && now.Sub(known.LastSignIn) > p.ReuseAfter
 }
 
-func newSub() string { return keys.RandomText(16) }
+// NewSub returns a new sub: 16 random bytes as 22 characters of base64url.
+func NewSub() string { return keys.RandomText(16) }

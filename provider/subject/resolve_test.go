@@ -40,7 +40,7 @@ func TestResolve(t *testing.T) {
 	for _, row := range rows {
 		t.Run(row.what, func(t *testing.T) {
 			profile := truecaller.Profile{ID: row.id, FirstName: "Asha"}
-			got, isNew := row.policy.Resolve(row.known, number, profile, now)
+			got, isNew := row.policy.Resolve(row.known, SignIn{Number: number, Profile: profile, At: now, NewSub: NewSub()})
 			if isNew != row.wantNew || (got.Sub == "old") == row.wantNew {
 				t.Errorf("new %v, sub %q", isNew, got.Sub)
 			}
@@ -60,7 +60,7 @@ func TestResolve(t *testing.T) {
 func TestNewSubs(t *testing.T) {
 	seen := map[string]bool{}
 	for range 1000 {
-		sub := newSub()
+		sub := NewSub()
 		if seen[sub] || len(sub) != 22 || strings.Contains(sub, ":") {
 			t.Fatalf("sub %q", sub)
 		}

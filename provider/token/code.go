@@ -9,7 +9,6 @@ import (
 	"calleridp/provider/client"
 	"calleridp/provider/endpoint"
 	"calleridp/provider/grant"
-	"calleridp/provider/subject"
 )
 
 func checkCode(in endpoint.Parameters) error {
@@ -29,37 +28,35 @@ func (e *Endpoint) redeemCode(r *http.Request, c client.Client, in endpoint.Para
 	const refusal = "the code is unknown, used, expired, or was issued for another client, redirect_uri or code_challenge"
 	ctx, now := r.Context(), time.Now()
 	access, hash := grant.NewToken()
-	var redeemed grant.Grant
-	var refused error
-	err := e.cfg.Grants.UseCode(ctx, grant.Hash(in.Get("code")), func(code grant.Code, stored *grant.Grant) grant.Redemption {
-		var red grant.Redemption
-		redeemed = code.Grant
-		if red, refused = e.cfg.Lifetimes.Redeem(code, stored, c.ID, in.Get("redirect_uri"), in.Get("code_verifier"), hash, now); refused == nil {
-			redeemed = *red.Grant
-		}
-		return red
-	})
-	var person subject.Person
-	var scopes []string
-	if err == nil && refused == nil {
-		person, scopes, refused = e.policy.allowed(ctx, c, redeemed, redeemed.Scopes)
+	use := grant.CodeUse{
+		ClientID:    c.ID,
+		RedirectURI: in.Get("redirect_uri"),
+		Verifier:    in.Get("code_verifier"),
+		Access:      hash,
+		At:          now,
 	}
+	used, err := e.cfg.Grants.UseCode(ctx, grant.HashCode(in.Get("code")), func(code grant.Code, stored *grant.Grant) grant.Redemption {
+		return e.cfg.Grant.Redeem(code, stored, use)
+	})
 	switch {
 	case errors.Is(err, grant.ErrNotFound):
-		refused = err
+		return nil, e.invalidGrant(ctx, "code", refusal, err, c.ID, grant.Grant{})
 	case err != nil:
 		return nil, fmt.Errorf("code exchange: %w", err)
+	case used.Refused != nil:
+		return nil, e.invalidGrant(ctx, "code", refusal, used.Refused, c.ID, used.Current)
 	}
-	if refused != nil {
-		return nil, e.invalidGrant(ctx, "code", refusal, refused, c.ID, redeemed)
+	person, scopes, err := e.policy.allowed(ctx, c, used.Current, used.Current.Scopes)
+	if err != nil {
+		return nil, e.invalidGrant(ctx, "code", refusal, err, c.ID, used.Current)
 	}
 	return e.issue(issued{
 		client: c,
 		person: person,
-		grant:  redeemed,
+		grant:  used.Current,
 		scopes: scopes,
 		access: access,
-		nonce:  redeemed.Nonce,
+		nonce:  used.Current.Nonce,
 		now:    now,
 	})
 }

@@ -2,7 +2,6 @@ package token
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"calleridp/keys"
+	"calleridp/provider/audit"
 	"calleridp/provider/claims"
 	"calleridp/provider/client"
 	"calleridp/provider/endpoint"
@@ -75,8 +74,7 @@ func (e *Endpoint) exchange(r *http.Request, c client.Client, in endpoint.Parame
 	}
 	now := time.Now()
 	access, hash := grant.NewToken()
-	var made grant.Grant
-	a, err := e.cfg.Native.Native(ctx, login.StartNative{
+	signIn, err := e.cfg.Native.Native(ctx, login.NativeRequest{
 		Code:     in.Get("subject_token"),
 		Verifier: in.Get("code_verifier"),
 		App:      app.ID,
@@ -85,8 +83,8 @@ func (e *Endpoint) exchange(r *http.Request, c client.Client, in endpoint.Parame
 		Server:   !c.Public,
 	}, func(a login.Attempt, profile truecaller.Profile) grant.Redemption {
 		scopes := claims.Told(profile, requested)
-		red := e.cfg.Lifetimes.Issue(grant.Grant{
-			ID:       derivedGrantID(e.cfg.Master, a.ID),
+		return e.cfg.Grant.Issue(grant.Grant{
+			ID:       a.GrantID,
 			ClientID: c.ID,
 			Sub:      a.Sub,
 			Scopes:   scopes,
@@ -95,18 +93,17 @@ func (e *Endpoint) exchange(r *http.Request, c client.Client, in endpoint.Parame
 			Created:  now,
 			Offline:  slices.Contains(scopes, claims.OfflineAccess),
 		}, hash, now)
-		made = *red.Grant
-		return red
 	})
+	issuedGrant := signIn.Redemption.Current
 	var person subject.Person
 	var scopes []string
 	if err == nil {
-		person, scopes, err = e.policy.allowed(ctx, c, made, made.Scopes)
+		person, scopes, err = e.policy.allowed(ctx, c, issuedGrant, issuedGrant.Scopes)
 	}
 	if err != nil {
-		return nil, e.exchangeRefusal(ctx, c, a, err)
+		return nil, e.exchangeRefusal(ctx, c, signIn.Attempt, err)
 	}
-	out, err := e.issue(issued{client: c, person: person, grant: made, scopes: scopes, access: access, now: now})
+	out, err := e.issue(issued{client: c, person: person, grant: issuedGrant, scopes: scopes, access: access, now: now})
 	if err != nil {
 		return nil, err
 	}
@@ -192,20 +189,25 @@ func unavailable(status int, retry time.Duration, description string) error {
 // presentedAgain revokes what a code has given that is presented again (RFC 6749
 // §4.1.2): one of the two presenters is not the application.
 func (e *Endpoint) presentedAgain(ctx context.Context, c client.Client, before login.Attempt) {
-	attrs := []slog.Attr{slog.String("kind", "truecaller_code"), slog.String("client", c.ID), slog.String("attempt", string(before.ID))}
+	const kind = "truecaller_code"
 	if before.ClientID != c.ID || before.State != login.Done {
-		e.cfg.Log.LogAttrs(ctx, slog.LevelInfo, "grant refused", append(attrs, slog.Any("reason", grant.ErrReused))...)
+		e.cfg.Failures.Log.LogAttrs(ctx, slog.LevelInfo, "grant refused",
+			slog.String("kind", kind),
+			slog.String("client", c.ID),
+			slog.String("attempt", string(before.ID)),
+			slog.Any("reason", grant.ErrReused))
 		return
 	}
-	id := derivedGrantID(e.cfg.Master, before.ID)
-	err := e.cfg.Grants.UseGrant(ctx, id, func(g grant.Grant) grant.Redemption { return grant.Revoke(g) })
+	_, err := e.cfg.Grants.UseGrant(ctx, before.GrantID, func(g grant.Grant) grant.Redemption { return grant.Revoke(g) })
 	if err != nil && !errors.Is(err, grant.ErrNotFound) {
 		e.cfg.Failures.Correlate(ctx, "revoking the grant of a code that was used again", err)
 	}
-	e.cfg.Audit.LogAttrs(ctx, slog.LevelWarn, "grant.reused", append(attrs, slog.String("grant", id), slog.String("sub", before.Sub))...)
-}
-
-func derivedGrantID(master *keys.Master, id login.ID) string {
-	mac := master.MAC("attempt-grant", []byte(id))
-	return base64.RawURLEncoding.EncodeToString(mac[:16])
+	e.cfg.Audit.Record(ctx, audit.Event{
+		Name:    audit.GrantReused,
+		Kind:    kind,
+		Client:  c.ID,
+		Attempt: string(before.ID),
+		Grant:   before.GrantID,
+		Subject: before.Sub,
+	})
 }

@@ -44,7 +44,7 @@ type issued struct {
 
 // issue makes the token response: the same for every grant.
 func (e *Endpoint) issue(i issued) (*response, error) {
-	lifetime := e.cfg.Lifetimes.AccessToken
+	lifetime := e.cfg.Grant.AccessToken
 	out := &response{
 		AccessToken:  i.access,
 		TokenType:    oidc.BearerToken,

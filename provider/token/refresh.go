@@ -51,33 +51,29 @@ func (e *Endpoint) refresh(r *http.Request, c client.Client, in endpoint.Paramet
 		scopes = allowed
 	}
 	access, hash := grant.NewToken()
-	var next uint32
-	var refused error
-	current := known
-	err = e.cfg.Grants.UseGrant(ctx, id, func(g grant.Grant) grant.Redemption {
-		var red grant.Redemption
-		current = g
-		if red, next, refused = e.cfg.Lifetimes.Refresh(g, generation, c.ID, scopes, hash, now); refused == nil {
-			current, scopes = *red.Grant, red.Access.Scopes
-		}
-		return red
-	})
+	use := grant.RefreshUse{
+		Generation: generation,
+		ClientID:   c.ID,
+		Scopes:     scopes,
+		Access:     hash,
+		At:         now,
+	}
+	used, err := e.cfg.Grants.UseGrant(ctx, id, func(g grant.Grant) grant.Redemption { return e.cfg.Grant.Refresh(g, use) })
 	switch {
 	case errors.Is(err, grant.ErrNotFound):
 		return nil, refuse(err, known)
 	case err != nil:
 		return nil, fmt.Errorf("refresh: %w", err)
-	case errors.Is(refused, grant.ErrScope):
+	case errors.Is(used.Refused, grant.ErrScope):
 		return nil, oidc.ErrInvalidScope().WithDescription("scope is wider than what was granted")
-	case refused != nil:
-		return nil, refuse(refused, current)
+	case used.Refused != nil:
+		return nil, refuse(used.Refused, used.Current)
 	}
-	current.Generation = next
 	return e.issue(issued{
 		client: c,
 		person: person,
-		grant:  current,
-		scopes: scopes,
+		grant:  used.Current,
+		scopes: used.Access.Scopes,
 		access: access,
 		nonce:  "", // it belongs to the first ID token (OpenID Connect Core §12.2)
 		now:    now,

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 
+	"calleridp/provider/audit"
 	"calleridp/provider/client"
 	"calleridp/provider/endpoint"
 	"calleridp/provider/grant"
@@ -24,7 +24,7 @@ func (e *Endpoint) revoke(r *http.Request, c client.Client, in endpoint.Paramete
 	if id, _, ok := grant.ParseRefreshToken(e.mac, token); ok {
 		err = e.revokeGrant(ctx, c, id)
 	} else {
-		err = e.revokeAccessToken(ctx, c, grant.Hash(token))
+		err = e.revokeAccessToken(ctx, c, grant.HashToken(token))
 	}
 	if err != nil && !errors.Is(err, grant.ErrNotFound) {
 		return nil, fmt.Errorf("revocation: %w", err)
@@ -33,22 +33,19 @@ func (e *Endpoint) revoke(r *http.Request, c client.Client, in endpoint.Paramete
 }
 
 func (e *Endpoint) revokeGrant(ctx context.Context, c client.Client, id string) error {
-	var ended grant.Grant
-	err := e.cfg.Grants.UseGrant(ctx, id, func(g grant.Grant) grant.Redemption {
-		ended = grant.Grant{}
+	used, err := e.cfg.Grants.UseGrant(ctx, id, func(g grant.Grant) grant.Redemption {
 		if g.ClientID != c.ID {
-			return grant.Redemption{}
+			return grant.Redemption{Current: g, Refused: grant.ErrMismatch}
 		}
-		ended = g
 		return grant.Revoke(g)
 	})
-	if err == nil && ended.ID != "" {
-		e.cfg.Audit.LogAttrs(ctx, slog.LevelInfo, "grant.revoked", slog.String("client", c.ID), slog.String("grant", id), slog.String("sub", ended.Sub))
+	if err == nil && used.Refused == nil {
+		e.cfg.Audit.Record(ctx, audit.Event{Name: audit.GrantRevoked, Client: c.ID, Grant: id, Subject: used.Current.Sub})
 	}
 	return err
 }
 
-func (e *Endpoint) revokeAccessToken(ctx context.Context, c client.Client, hash [32]byte) error {
+func (e *Endpoint) revokeAccessToken(ctx context.Context, c client.Client, hash grant.TokenHash) error {
 	_, g, err := e.cfg.Grants.AccessToken(ctx, hash)
 	if err != nil || g.ClientID != c.ID {
 		return err

@@ -19,6 +19,7 @@ import (
 	"strings"
 
 	"calleridp/keys"
+	"calleridp/provider/audit"
 	"calleridp/provider/claims"
 	"calleridp/provider/client"
 	"calleridp/provider/clientauth"
@@ -35,7 +36,7 @@ import (
 
 // Native carries out native sign-ins. *login.Engine does it.
 type Native interface {
-	Native(ctx context.Context, s login.StartNative, redeem func(login.Attempt, truecaller.Profile) grant.Redemption) (login.Attempt, error)
+	Native(ctx context.Context, r login.NativeRequest, issue func(login.Attempt, truecaller.Profile) grant.Redemption) (login.NativeSignIn, error)
 }
 
 // Clients knows the relying parties. *client.Registry is one.
@@ -46,21 +47,20 @@ type Clients interface {
 
 // Config is what the room needs. Everything is required.
 type Config struct {
-	Issuer    string
-	Direct    *endpoint.Direct
-	Auth      *clientauth.Authenticator
-	Clients   Clients
-	Grants    grant.Store
-	People    subject.Store
-	Native    Native
-	Apps      truecaller.Apps
-	Addr      endpoint.ClientAddr
-	Tokens    *idtoken.Issuer
-	Master    *keys.Master
-	Lifetimes grant.Lives
-	Failures  endpoint.Failures
-	Log       *slog.Logger
-	Audit     *slog.Logger
+	Issuer   string
+	Direct   *endpoint.Direct
+	Auth     *clientauth.Authenticator
+	Clients  Clients
+	Grants   grant.Store
+	People   subject.Store
+	Native   Native
+	Apps     truecaller.Apps
+	Addr     endpoint.ClientAddr
+	Tokens   *idtoken.Issuer
+	Master   *keys.Master
+	Grant    grant.Policy // how long codes and tokens are valid
+	Failures endpoint.Failures
+	Audit    audit.Recorder
 }
 
 // Endpoint is the token endpoint with userinfo, introspection and revocation.
@@ -185,11 +185,21 @@ func (e *Endpoint) mac(parts ...[]byte) [32]byte {
 // invalidGrant refuses a code or refresh token. The client gets one sentence (RFC
 // 6749 §5.2), the log which of its parts is true; a second use is audited.
 func (e *Endpoint) invalidGrant(ctx context.Context, kind, description string, why error, clientID string, g grant.Grant) error {
-	attrs := []slog.Attr{slog.String("kind", kind), slog.String("client", clientID), slog.String("grant", g.ID), slog.Any("reason", why)}
 	if errors.Is(why, grant.ErrReused) {
-		e.cfg.Audit.LogAttrs(ctx, slog.LevelWarn, "grant.reused", append(attrs, slog.String("sub", g.Sub))...)
+		e.cfg.Audit.Record(ctx, audit.Event{
+			Name:    audit.GrantReused,
+			Kind:    kind,
+			Client:  clientID,
+			Grant:   g.ID,
+			Reason:  why.Error(),
+			Subject: g.Sub,
+		})
 	} else {
-		e.cfg.Log.LogAttrs(ctx, slog.LevelInfo, "grant refused", attrs...)
+		e.cfg.Failures.Log.LogAttrs(ctx, slog.LevelInfo, "grant refused",
+			slog.String("kind", kind),
+			slog.String("client", clientID),
+			slog.String("grant", g.ID),
+			slog.Any("reason", why))
 	}
 	return oidc.ErrInvalidGrant().WithDescription("%s", description)
 }

@@ -57,7 +57,7 @@ func (e *Endpoint) userClaims(r *http.Request) (client.Client, json.RawMessage, 
 // accessToken returns an access token with its grant and client: errRevoked when
 // it is unknown. The policy decides whether it is still good.
 func (e *Endpoint) accessToken(ctx context.Context, text string) (grant.AccessToken, grant.Grant, client.Client, error) {
-	t, g, err := e.cfg.Grants.AccessToken(ctx, grant.Hash(text))
+	t, g, err := e.cfg.Grants.AccessToken(ctx, grant.HashToken(text))
 	if errors.Is(err, grant.ErrNotFound) {
 		err = errRevoked
 	}

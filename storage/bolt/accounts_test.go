@@ -23,7 +23,9 @@ func TestDeletedPersonLeavesATombstoneOnly(t *testing.T) {
 	ctx := context.Background()
 	sub := signIn(t, s, "46701740605").Sub
 	code := grant.Code{Hash: [32]byte{1}, Expires: time.Now().Add(time.Minute), Grant: grant.Grant{ID: "g", Sub: sub, ClientID: "third"}}
-	err := s.Allow(ctx, sub, "third", code, func(*consent.Consent) consent.Consent { return consent.Consent{Scopes: []string{"openid"}} })
+	_, err := s.Allow(ctx, sub, "third", func(*consent.Consent) consent.Approval {
+		return consent.Approval{Consent: consent.Consent{Scopes: []string{"openid"}}, Code: code}
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,13 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
-	"calleridp/provider/grant"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
-	"calleridp/provider/session"
 	"calleridp/provider/subject"
 	"calleridp/storage/record"
 	"calleridp/truecaller/phone"
@@ -19,8 +16,8 @@ import (
 
 var _ login.Store = (*Store)(nil)
 
-// attemptKept is how long an attempt stays after its end, so that late callbacks
-// and the back button find it.
+// attemptKept is how long an attempt stays after it expires, so that late
+// callbacks and the back button find it.
 const attemptKept = time.Hour
 
 // CreateAttempt implements login.Store.
@@ -29,56 +26,43 @@ func (s *Store) CreateAttempt(ctx context.Context, a login.Attempt, spend limit.
 		if t.has(&attempts, []byte(a.ID)) || t.has(&correlations, a.Correlation[:]) {
 			return login.ErrExists
 		}
-		taken, err := t.spend(spend, a.ID, now)
-		if err != nil {
+		if err := t.spend(spend, a.ID, now); err != nil {
 			return err
 		}
-		kept := record.Attempt{Attempt: a}
+		stored := record.Attempt{Attempt: a}
 		if spend.Lock != (limit.Key{}) {
-			kept.Lock = s.sealer.LimitKey(spend.Lock)
-		}
-		if err := t.take(taken); err != nil {
-			return err
+			stored.Lock = s.sealer.LimitKey(spend.Lock)
 		}
 		if err := t.put(&correlations, a.Correlation[:], never, (*record.Text)(&a.ID)); err != nil {
 			return err
 		}
-		return t.put(&attempts, []byte(a.ID), a.Expires.Add(attemptKept), &kept)
+		return t.put(&attempts, []byte(a.ID), a.Expires.Add(attemptKept), &stored)
 	})
 }
 
 // Attempt implements login.Store.
 func (s *Store) Attempt(ctx context.Context, id login.ID) (login.Attempt, error) {
 	noted := s.queue.of(attemptNotes(id))
-	var a login.Attempt
-	err := s.read(ctx, func(r reader) error {
-		kept, err := r.attempt(id)
+	return view(ctx, s, func(r reader) (login.Attempt, error) {
+		stored, err := r.attempt(id)
 		if err != nil {
-			return err
+			return login.Attempt{}, err
 		}
-		a = kept.Attempt
+		a := stored.Attempt
 		for _, o := range noted {
 			if r.missing(o) {
-				o.peek(&a)
+				_ = a.Apply(o.note) // a note that does not apply is dropped
 			}
 		}
-		return nil
+		return a, nil
 	})
-	if err != nil {
-		return login.Attempt{}, err
-	}
-	return a, nil
 }
 
 // AttemptByCorrelation implements login.Store.
 func (s *Store) AttemptByCorrelation(ctx context.Context, correlation [32]byte) (login.Attempt, error) {
-	var id login.ID
-	err := s.read(ctx, func(r reader) error {
-		found, err := r.get(&correlations, correlation[:], (*record.Text)(&id))
-		if err == nil && !found {
-			err = login.ErrNotFound
-		}
-		return err
+	id, err := view(ctx, s, func(r reader) (id login.ID, err error) {
+		err = r.find(&correlations, correlation[:], (*record.Text)(&id), login.ErrNotFound)
+		return id, err
 	})
 	if err != nil {
 		return login.Attempt{}, err
@@ -87,195 +71,137 @@ func (s *Store) AttemptByCorrelation(ctx context.Context, correlation [32]byte) 
 }
 
 // UpdateAttempt implements login.Store.
-func (s *Store) UpdateAttempt(ctx context.Context, id login.ID, step func(*login.Attempt) (login.Effects, error)) (login.Attempt, error) {
-	var after login.Attempt
-	err := s.write(ctx, func(t *txn) (err error) {
-		after, err = t.step(id, step)
-		return err
+func (s *Store) UpdateAttempt(ctx context.Context, id login.ID, step func(login.Attempt) (login.Update, error)) (login.Attempt, error) {
+	u, err := update(ctx, s, func(t *txn) (login.Update, error) {
+		return stepped(t, id, step, func(u login.Update) (login.Attempt, login.Effects) { return u.Attempt, u.Effects })
 	})
-	if err != nil {
-		return login.Attempt{}, err
-	}
-	return after, nil
+	return u.Attempt, err
 }
 
 // NoteAttempt implements login.Store. The change is on the disk after 100 ms at
 // the latest. It happens also when ctx has ended.
-func (s *Store) NoteAttempt(_ context.Context, id login.ID, step func(*login.Attempt) (login.Effects, error)) {
-	var mu sync.Mutex // a step never runs beside itself, whoever reads meanwhile
-	once := func(a *login.Attempt) (login.Effects, error) {
-		mu.Lock()
-		defer mu.Unlock()
-		return step(a)
-	}
-	peek := func(a *login.Attempt) {
-		defer func() { _ = recover() }() // the committer logs it
-		next := *a
-		if _, err := once(&next); err == nil {
-			*a = next
-		}
-	}
-	err := s.note(attemptNotes(id), peek, func(t *txn) error {
-		_, err := t.step(id, once)
+func (s *Store) NoteAttempt(_ context.Context, id login.ID, n login.Note) {
+	err := s.queue.add(&op{key: attemptNotes(id), note: n, run: func(t *txn) error {
+		_, err := stepped(t, id,
+			func(a login.Attempt) (login.Attempt, error) { err := a.Apply(n); return a, err },
+			func(a login.Attempt) (login.Attempt, login.Effects) { return a, login.Effects{} })
 		return err
-	})
+	}})
 	if err != nil {
 		s.log.Error("a noted change was lost", "attempt", id, "error", err)
 	}
 }
 
 // ApproveAttempt implements login.Store.
-func (s *Store) ApproveAttempt(ctx context.Context, id login.ID, number phone.Number, step func(*login.Attempt, *subject.Person) (subject.Person, login.Effects, error)) (login.Attempt, error) {
-	var after login.Attempt
-	err := s.write(ctx, func(t *txn) error {
-		kept, before, err := t.attemptToStep(id)
-		if err != nil {
-			return err
-		}
+func (s *Store) ApproveAttempt(
+	ctx context.Context, id login.ID, number phone.Number,
+	step func(login.Attempt, *subject.Person) (login.Approval, error),
+) (login.Approval, error) {
+	return update(ctx, s, func(t *txn) (login.Approval, error) {
 		var known *subject.Person
 		if !number.IsZero() {
+			var err error
 			if known, err = t.personOf(number); err != nil {
-				return err
+				return login.Approval{}, err
 			}
 		}
-		person, effects, err := step(&kept.Attempt, known)
-		if err != nil {
-			return err
+		approval, err := stepped(t, id, func(a login.Attempt) (login.Approval, error) {
+			p, err := step(a, known)
+			if err == nil && p.Person.Sub != "" && number.IsZero() {
+				err = errors.New("bolt: a user cannot be bound to no number")
+			}
+			return p, err
+		}, func(p login.Approval) (login.Attempt, login.Effects) { return p.Attempt, p.Effects })
+		if err != nil || approval.Person.Sub == "" {
+			return approval, err
 		}
-		if err := t.keepAttempt(id, kept, before, effects); err != nil {
-			return err
-		}
-		after = kept.Attempt
-		if person.Sub == "" {
-			return nil
-		}
-		if number.IsZero() {
-			return errors.New("bolt: a person cannot be bound to no number")
-		}
-		return t.putPerson(person, number)
+		return approval, t.putPerson(approval.Person, number)
 	})
-	if err != nil {
-		return login.Attempt{}, err
-	}
-	return after, nil
 }
 
 // FinishAttempt implements login.Store.
-func (s *Store) FinishAttempt(ctx context.Context, id login.ID, replaces string, step func(*login.Attempt) (session.Session, grant.Code, error)) (login.Attempt, error) {
-	var after login.Attempt
-	err := s.write(ctx, func(t *txn) error {
-		kept, before, err := t.attemptToStep(id)
+func (s *Store) FinishAttempt(ctx context.Context, id login.ID, step func(login.Attempt) (login.SignIn, error)) (login.SignIn, error) {
+	return update(ctx, s, func(t *txn) (login.SignIn, error) {
+		signIn, err := stepped(t, id, func(a login.Attempt) (login.SignIn, error) {
+			s, err := step(a)
+			if err == nil && s.Session.ID == "" {
+				err = errors.New("bolt: a finished attempt needs a session")
+			}
+			return s, err
+		}, func(s login.SignIn) (login.Attempt, login.Effects) { return s.Attempt, login.Effects{} })
 		if err != nil {
-			return err
+			return login.SignIn{}, err
 		}
-		signedIn, code, err := step(&kept.Attempt)
-		if err != nil {
-			return err
-		}
-		if signedIn.ID == "" {
-			return errors.New("bolt: a finished attempt needs a session")
-		}
-		if err := t.keepAttempt(id, kept, before, login.Effects{}); err != nil {
-			return err
-		}
-		after = kept.Attempt
-		if replaces != "" {
-			if err := t.endSession(replaces); err != nil {
-				return err
+		if signIn.Replaces != "" {
+			if err := t.endSession(signIn.Replaces); err != nil {
+				return signIn, err
 			}
 		}
-		if err := t.putSession(signedIn); err != nil || code.Grant.ID == "" {
-			return err
+		if err := t.putSession(signIn.Session); err != nil || signIn.Code.Grant.ID == "" {
+			return signIn, err
 		}
-		return t.createCode(code)
+		return signIn, t.createCode(signIn.Code)
 	})
-	if err != nil {
-		return login.Attempt{}, err
-	}
-	return after, nil
 }
 
 // RedeemAttempt implements login.Store.
-func (s *Store) RedeemAttempt(ctx context.Context, id login.ID, step func(*login.Attempt) (grant.Redemption, error)) (login.Attempt, error) {
-	var after login.Attempt
-	err := s.write(ctx, func(t *txn) error {
-		kept, before, err := t.attemptToStep(id)
+func (s *Store) RedeemAttempt(ctx context.Context, id login.ID, step func(login.Attempt) (login.NativeSignIn, error)) (login.NativeSignIn, error) {
+	return update(ctx, s, func(t *txn) (login.NativeSignIn, error) {
+		signIn, err := stepped(t, id, func(a login.Attempt) (login.NativeSignIn, error) {
+			s, err := step(a)
+			if err == nil && (s.Redemption.Grant == nil || s.Redemption.Access == nil) {
+				err = errors.New("bolt: a redeemed attempt needs a grant and an access token")
+			}
+			return s, err
+		}, func(s login.NativeSignIn) (login.Attempt, login.Effects) { return s.Attempt, login.Effects{} })
 		if err != nil {
-			return err
+			return login.NativeSignIn{}, err
 		}
-		bought, err := step(&kept.Attempt)
-		if err != nil {
-			return err
-		}
-		if bought.Grant == nil || bought.Access == nil {
-			return errors.New("bolt: a redeemed attempt needs a grant and an access token")
-		}
-		if err := t.keepAttempt(id, kept, before, login.Effects{}); err != nil {
-			return err
-		}
-		after = kept.Attempt
-		return t.redeem(bought)
+		return signIn, t.redeem(signIn.Redemption)
 	})
-	if err != nil {
-		return login.Attempt{}, err
-	}
-	return after, nil
 }
 
 // attempt reads an attempt.
-func (r reader) attempt(id login.ID) (kept record.Attempt, err error) {
-	found, err := r.get(&attempts, []byte(id), &kept)
-	if err == nil && !found {
-		err = login.ErrNotFound
-	}
-	return kept, err
+func (r reader) attempt(id login.ID) (stored record.Attempt, err error) {
+	err = r.find(&attempts, []byte(id), &stored, login.ErrNotFound)
+	return stored, err
 }
 
-// attemptToStep reads an attempt that a step may change, and returns it as bytes
-// as well, as it is before the step.
-func (t *txn) attemptToStep(id login.ID) (kept record.Attempt, before []byte, err error) {
-	if kept, err = t.attempt(id); err != nil {
-		return record.Attempt{}, nil, err
-	}
-	return kept, record.Encode(&record.Attempts, &kept), nil
-}
-
-func (t *txn) step(id login.ID, step func(*login.Attempt) (login.Effects, error)) (login.Attempt, error) {
-	kept, before, err := t.attemptToStep(id)
+// stepped runs a step on an attempt and stores the attempt, if it is anything new,
+// with the effects. of returns both from what the step has returned.
+func stepped[T any](
+	t *txn, id login.ID, step func(login.Attempt) (T, error), of func(T) (login.Attempt, login.Effects),
+) (T, error) {
+	var none T
+	stored, err := t.attempt(id)
 	if err != nil {
-		return login.Attempt{}, err
+		return none, err
 	}
-	effects, err := step(&kept.Attempt)
+	was := stored
+	before := record.Encode(&record.Attempts, &was)
+	decided, err := step(stored.Attempt)
 	if err != nil {
-		return login.Attempt{}, err
+		return none, err
 	}
-	return kept.Attempt, t.keepAttempt(id, kept, before, effects)
-}
-
-// keepAttempt keeps what a step has made of an attempt, if it is anything new,
-// and has the effects that it asked for.
-func (t *txn) keepAttempt(id login.ID, kept record.Attempt, before []byte, e login.Effects) error {
-	var was record.Attempt
-	if err := record.Decode(&record.Attempts, before, &was); err != nil {
-		return err
+	after, effects := of(decided)
+	if after.ID != id || after.Correlation != was.Correlation || after.Number != was.Number && !was.Number.IsZero() {
+		return none, fmt.Errorf("bolt: a step has changed what attempt %s is", id)
 	}
-	if kept.ID != id || kept.Correlation != was.Correlation || kept.Number != was.Number && !was.Number.IsZero() {
-		return fmt.Errorf("bolt: a step has changed what attempt %s is", id)
-	}
-	if !bytes.Equal(record.Encode(&record.Attempts, &kept), before) {
-		if err := t.put(&attempts, []byte(id), kept.Expires.Add(attemptKept), &kept); err != nil {
-			return err
+	stored.Attempt = after
+	if !bytes.Equal(record.Encode(&record.Attempts, &stored), before) {
+		if err := t.put(&attempts, []byte(id), after.Expires.Add(attemptKept), &stored); err != nil {
+			return none, err
 		}
 	}
-	if kept.Lock != [32]byte{} && (e.Unlock || !e.CoolDown.IsZero()) {
-		if err := t.release(kept.Lock[:], id, e.CoolDown); err != nil {
-			return err
+	if stored.Lock != [32]byte{} && (effects.Unlock || !effects.CoolDown.IsZero()) {
+		if err := t.release(stored.Lock[:], id, effects.CoolDown); err != nil {
+			return none, err
 		}
 	}
-	if e.Drop != "" {
-		return t.del(&deliveries, []byte(e.Drop))
+	if effects.Drop != "" {
+		return decided, t.del(&deliveries, []byte(effects.Drop))
 	}
-	return nil
+	return decided, nil
 }
 
 func attemptNotes(id login.ID) string { return "attempt " + string(id) }

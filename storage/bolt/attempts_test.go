@@ -27,9 +27,9 @@ func TestAttemptsKeepTheirIdentity(t *testing.T) {
 		"state":  func(a *login.Attempt) { a.Correlation[0]++ },
 		"number": func(a *login.Attempt) { a.Number = other },
 	} {
-		_, err := s.UpdateAttempt(ctx, a.ID, func(a *login.Attempt) (login.Effects, error) {
-			change(a)
-			return login.Effects{}, nil
+		_, err := s.UpdateAttempt(ctx, a.ID, func(a login.Attempt) (login.Update, error) {
+			change(&a)
+			return login.Update{Attempt: a}, nil
 		})
 		if got, _ := s.Attempt(ctx, a.ID); err == nil || got.Correlation != a.Correlation || got.Number != number {
 			t.Errorf("%s: %v, %+v", name, err, got)
@@ -56,9 +56,9 @@ func TestFinishNeedsASession(t *testing.T) {
 		{session.Session{ID: "s", Expires: later}, grant.Code{Grant: grant.Grant{ID: "g", SID: "another"}}, false},
 		{session.Session{ID: "s", Expires: later}, grant.Code{}, true}, // the person has to consent first
 	} {
-		_, err := s.FinishAttempt(ctx, a.ID, "", func(a *login.Attempt) (session.Session, grant.Code, error) {
+		_, err := s.FinishAttempt(ctx, a.ID, func(a login.Attempt) (login.SignIn, error) {
 			a.State = login.Done
-			return row.session, row.code, nil
+			return login.SignIn{Attempt: a, Session: row.session, Code: row.code}, nil
 		})
 		if got, _ := s.Attempt(ctx, a.ID); (err == nil) != row.done || (got.State == login.Done) != row.done {
 			t.Errorf("%v, state %s", err, got.State)

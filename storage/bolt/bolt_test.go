@@ -1,10 +1,14 @@
 package bolt
 
 import (
+	"context"
+	"errors"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"calleridp/keys"
+	"calleridp/provider/client"
 	"calleridp/storage/storagetest"
 )
 
@@ -14,6 +18,36 @@ func TestContract(t *testing.T) {
 	storagetest.Run(t, func(t *testing.T) storagetest.Place {
 		path := filepath.Join(t.TempDir(), "store.db")
 		return func(t *testing.T) storagetest.Engine { return openAt(t, path, Options{}) }
+	})
+}
+
+// An operation that shares its transaction with one that fails after it has
+// written runs again.
+func TestRerun(t *testing.T) {
+	fresh := func(t *testing.T) storagetest.Place {
+		path := filepath.Join(t.TempDir(), "store.db")
+		return func(t *testing.T) storagetest.Engine { return openAt(t, path, Options{}) }
+	}
+	storagetest.Rerun(t, fresh, func(e storagetest.Engine, operation func()) {
+		s := e.(*Store)
+		release := stall(t, s)
+		var wg sync.WaitGroup
+		wg.Go(operation)
+		queued(s, 1)
+		wg.Go(func() {
+			err := s.write(context.Background(), func(t *txn) error {
+				if err := t.putClient(client.Client{ID: "spoilt"}); err != nil {
+					return err
+				}
+				return errors.New("refused after it has written")
+			})
+			if err == nil {
+				t.Error("the operation that spoils the transaction has succeeded")
+			}
+		})
+		queued(s, 2)
+		release()
+		wg.Wait()
 	})
 }
 

@@ -17,8 +17,8 @@ import (
 )
 
 // One goroutine commits. What is queued while a commit is on its way to the disk
-// forms the next batch: concurrent writers share an fsync, and a lone one waits
-// for nobody.
+// forms the next batch: concurrent writers share an fsync, and a lone one does not
+// wait.
 
 const (
 	batchMax = 256
@@ -30,16 +30,16 @@ const (
 // op is one complete operation.
 type op struct {
 	run    func(*txn) error // may run more than once
-	urgent bool             // somebody needs it to be durable now
+	urgent bool             // a caller waits until it is durable
 	done   chan struct{}    // closed when err is final
 	err    error
 	wrote  bool
-	taken  atomic.Bool // by the committer, or back by the one who queued it
+	taken  atomic.Bool // by the committer, or back by the caller that queued it
 
 	// For notes, see pending.go.
 	key  string
-	peek func(*login.Attempt) // what it does to the attempt of key
-	in   atomic.Int64         // the transaction that it is part of, 0 while in none
+	note login.Note   // what happened to the attempt of key
+	in   atomic.Int64 // the transaction that it is part of, 0 while in none
 }
 
 // queue is what waits for the committer, in order.
@@ -83,19 +83,20 @@ func (q *queue) rouse() {
 
 // next takes the next batch, in order. It waits for an urgent operation, or
 // noteDelay after the first of what is not. Before it takes the batch it lets
-// those run who are about to queue something: those whom the last commit has
-// woken, often. Where nobody is, that takes no time; at eight sign-ins at once
-// it saves four commits in ten. The second result is false when the queue is
+// goroutines run that are about to queue something: those that the last commit
+// has woken, often. If there are none, that takes no time; at eight sign-ins at
+// once it saves four commits in ten. The second result is false when the queue is
 // closed and empty.
 func (q *queue) next() ([]*op, bool) {
-	var patience <-chan time.Time
+	const maxSpins = 4
+	var delay <-chan time.Time
 	due := false
-	for company, seen := 0, 0; ; {
+	for spins, seen := 0, 0; ; {
 		q.mu.Lock()
 		queued, ready := len(q.ops), q.urgent > 0 || q.closed || due
 		if queued > 0 && ready {
-			if company < 4 && queued > seen {
-				company, seen = company+1, queued
+			if spins < maxSpins && queued > seen {
+				spins, seen = spins+1, queued
 				q.mu.Unlock()
 				runtime.Gosched()
 				continue
@@ -109,21 +110,21 @@ func (q *queue) next() ([]*op, bool) {
 		if closed {
 			return nil, false
 		}
-		if queued > 0 && patience == nil {
+		if queued > 0 && delay == nil {
 			timer := time.NewTimer(noteDelay)
 			defer timer.Stop()
-			patience = timer.C
+			delay = timer.C
 		}
 		select {
 		case <-q.wake:
-		case <-patience:
+		case <-delay:
 			due = true
 		}
 	}
 }
 
-// take takes up to batchMax operations from the front. Those that somebody took
-// back are left out.
+// take takes up to batchMax operations from the front. Those that their callers
+// took back are left out.
 func (q *queue) take() []*op {
 	n := min(len(q.ops), batchMax)
 	batch := make([]*op, 0, n)
@@ -147,8 +148,22 @@ func (s *Store) write(ctx context.Context, run func(*txn) error) error {
 	return s.await(ctx, &op{run: run, urgent: true, done: make(chan struct{})})
 }
 
-// await queues an operation and waits for its end. See the package comment for
-// what happens when ctx ends first.
+// update is write for an operation that returns a value: it returns that of the
+// run that was committed, and the zero T on an error.
+func update[T any](ctx context.Context, s *Store, run func(*txn) (T, error)) (T, error) {
+	var committed, none T
+	err := s.write(ctx, func(t *txn) (err error) {
+		committed, err = run(t)
+		return err
+	})
+	if err != nil {
+		return none, err
+	}
+	return committed, nil
+}
+
+// await queues an operation and waits until its outcome is known. See the package
+// comment for what happens when ctx ends first.
 func (s *Store) await(ctx context.Context, o *op) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -165,13 +180,6 @@ func (s *Store) await(ctx context.Context, o *op) error {
 		<-o.done
 	}
 	return o.err
-}
-
-// note queues an operation that nobody waits for. It is applied in order with
-// the others and becomes durable with the next of them. Reads see it at once:
-// those of key run peek on what they found.
-func (s *Store) note(key string, peek func(*login.Attempt), run func(*txn) error) error {
-	return s.queue.add(&op{run: run, key: key, peek: peek})
 }
 
 func (s *Store) commitLoop() {
@@ -192,12 +200,12 @@ func (s *Store) commitLoop() {
 	}
 }
 
-// apply commits a batch, and tells everybody in it. An operation that fails
+// apply commits a batch, and tells the callers that wait. An operation that fails
 // before it has written is as if it had not been there. One that fails later
 // takes the transaction with it, and the others are applied again without it.
 func (s *Store) apply(batch []*op) {
 	live := batch
-	defer func() { // nobody waits for ever, whatever happens in here
+	defer func() { // no caller waits for ever, whatever happens in here
 		if len(live) > 0 {
 			s.finish(live, errors.New("bolt: an operation has ended the committer"))
 		}
@@ -267,8 +275,8 @@ func (s *Store) commit(tx *bbolt.Tx) (err error) {
 	return tx.Commit()
 }
 
-// finish tells the waiting. err is that of the commit; whoever has an error of
-// his own gets that, unless it may be about what was not committed.
+// finish tells the callers that wait. err is that of the commit; an operation with
+// an error of its own keeps that, unless it may be about what was not committed.
 func (s *Store) finish(batch []*op, err error) {
 	s.queue.mu.Lock()
 	for _, o := range batch {

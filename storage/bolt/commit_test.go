@@ -130,30 +130,38 @@ func TestGroupCommit(t *testing.T) {
 func TestLargeBatches(t *testing.T) {
 	s := open(t, Options{})
 	ctx := context.Background()
-	a := login.Attempt{ID: "a", Expires: time.Now().Add(time.Minute)}
+	a := login.Attempt{ID: "a", State: login.Pushing, Expires: time.Now().Add(time.Minute)}
 	if err := s.CreateAttempt(ctx, a, limit.Spend{}, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	release := stall(t, s)
-	before := s.Stats().Commits
-	for i := range 3 * batchMax {
-		s.NoteAttempt(ctx, a.ID, func(a *login.Attempt) (login.Effects, error) {
-			if a.RequestID == fmt.Sprint(i) {
-				a.RequestID = fmt.Sprint(i + 1)
-			} else if i == 0 {
-				a.RequestID = "1"
-			}
-			return login.Effects{}, nil
-		})
+	before := s.Stats()
+	const n = 3 * batchMax
+	for i := range n {
+		s.NoteAttempt(ctx, a.ID, accepted(fmt.Sprint(i+1)))
 	}
 	release()
-	got, err := s.UpdateAttempt(ctx, a.ID, func(*login.Attempt) (login.Effects, error) { return login.Effects{}, nil })
-	if err != nil || got.RequestID != fmt.Sprint(3*batchMax) {
-		t.Errorf("%q, %v", got.RequestID, err)
+	var seen string
+	got, err := s.UpdateAttempt(ctx, a.ID, func(a login.Attempt) (login.Update, error) {
+		seen = a.RequestID
+		return login.Update{Attempt: a}, nil
+	})
+	if err != nil || got.RequestID != fmt.Sprint(n) || seen != got.RequestID {
+		t.Errorf("got %q, %v; want the last note", got.RequestID, err)
 	}
-	if commits := s.Stats().Commits - before; commits < 3 || commits > 4 {
-		t.Errorf("%d commits", commits)
+	after := s.Stats()
+	if commits := after.Commits - before.Commits; commits < 3 || commits > 4 {
+		t.Errorf("got %d commits, want 3 or 4", commits)
 	}
+	// Each note has changed what the one before had written.
+	if operations := after.Operations - before.Operations; operations != n {
+		t.Errorf("got %d operations that wrote, want %d", operations, n)
+	}
+}
+
+// accepted is the note that Truecaller took the push.
+func accepted(requestID string) login.Note {
+	return login.Note{Kind: login.NoteAccepted, At: time.Now(), RequestID: requestID}
 }
 
 // Who stops waiting while his operation is queued takes it back: it never runs.
@@ -194,12 +202,12 @@ func TestNotesRideAlong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := open(t, Options{})
 		ctx := context.Background()
-		a := login.Attempt{ID: "a", Expires: time.Now().Add(time.Minute)}
+		a := login.Attempt{ID: "a", State: login.Pushing, Expires: time.Now().Add(24 * time.Hour)}
 		if err := s.CreateAttempt(ctx, a, limit.Spend{}, time.Now()); err != nil {
 			t.Fatal(err)
 		}
 		note := func(id string) {
-			s.NoteAttempt(ctx, a.ID, func(a *login.Attempt) (login.Effects, error) { a.RequestID = id; return login.Effects{}, nil })
+			s.NoteAttempt(ctx, a.ID, accepted(id))
 			synctest.Wait()
 		}
 		commits := s.Stats().Commits
@@ -234,12 +242,12 @@ func TestNotesRideAlong(t *testing.T) {
 func TestNotesAreSeenOnce(t *testing.T) {
 	s := open(t, Options{})
 	ctx := context.Background()
-	a := login.Attempt{ID: "a", Expires: time.Now().Add(time.Minute)}
+	a := login.Attempt{ID: "a", State: login.Pushing, Expires: time.Now().Add(time.Minute)}
 	if err := s.CreateAttempt(ctx, a, limit.Spend{}, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	release := stall(t, s)
-	s.NoteAttempt(ctx, a.ID, func(a *login.Attempt) (login.Effects, error) { a.RequestID += "1"; return login.Effects{}, nil })
+	s.NoteAttempt(ctx, a.ID, accepted("1"))
 	noted := s.queue.of(attemptNotes(a.ID))
 	if len(noted) != 1 {
 		t.Fatalf("%d notes", len(noted))
@@ -283,8 +291,8 @@ func TestNothingToWrite(t *testing.T) {
 	before := s.Stats().Commits
 	for _, do := range []func() error{
 		func() error {
-			_, err := s.UpdateAttempt(ctx, a.ID, func(*login.Attempt) (login.Effects, error) {
-				return login.Effects{Unlock: true, Drop: "absent"}, nil
+			_, err := s.UpdateAttempt(ctx, a.ID, func(a login.Attempt) (login.Update, error) {
+				return login.Update{Attempt: a, Effects: login.Effects{Unlock: true, Drop: "absent"}}, nil
 			})
 			return err
 		},
@@ -296,7 +304,8 @@ func TestNothingToWrite(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if _, err := s.UpdateAttempt(ctx, a.ID, func(*login.Attempt) (login.Effects, error) { return login.Effects{}, login.ErrState }); err != login.ErrState {
+	refuse := func(login.Attempt) (login.Update, error) { return login.Update{}, login.ErrState }
+	if _, err := s.UpdateAttempt(ctx, a.ID, refuse); err != login.ErrState {
 		t.Error(err)
 	}
 	if got := s.Stats().Commits - before; got != 0 {
@@ -318,7 +327,7 @@ func TestClosed(t *testing.T) {
 			t.Errorf("error %v", err)
 		}
 	}
-	s.NoteAttempt(ctx, "a", func(*login.Attempt) (login.Effects, error) { return login.Effects{}, nil })
+	s.NoteAttempt(ctx, "a", accepted("1"))
 	s.options.SweepEvery = time.Nanosecond
 	s.Run(ctx) // ends by itself
 }

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"calleridp/provider/consent"
-	"calleridp/provider/grant"
 	"calleridp/storage/record"
 )
 
@@ -14,38 +13,30 @@ var _ consent.Store = (*Store)(nil)
 
 // Consent implements consent.Store.
 func (s *Store) Consent(ctx context.Context, sub, clientID string) (consent.Consent, error) {
-	var known *consent.Consent
-	err := s.read(ctx, func(r reader) (err error) {
-		known, err = r.consent(sub, clientID)
-		return err
+	return view(ctx, s, func(r reader) (k consent.Consent, err error) {
+		err = r.find(&consents, consentKey(sub, clientID), (*record.Consent)(&k), consent.ErrNotFound)
+		return k, err
 	})
-	switch {
-	case err != nil:
-		return consent.Consent{}, err
-	case known == nil:
-		return consent.Consent{}, consent.ErrNotFound
-	}
-	return *known, nil
 }
 
 // Allow implements consent.Store.
-func (s *Store) Allow(ctx context.Context, sub, clientID string, code grant.Code, step func(*consent.Consent) consent.Consent) error {
-	return s.write(ctx, func(t *txn) error {
+func (s *Store) Allow(ctx context.Context, sub, clientID string, approve func(*consent.Consent) consent.Approval) (consent.Approval, error) {
+	return update(ctx, s, func(t *txn) (consent.Approval, error) {
 		known, err := t.consent(sub, clientID)
 		if err != nil {
-			return err
+			return consent.Approval{}, err
 		}
-		given := step(known)
-		given.Sub, given.ClientID = sub, clientID
+		approval := approve(known)
+		approval.Consent.Sub, approval.Consent.ClientID = sub, clientID
 		// The code first: when it is refused, nothing has been written.
-		if err := t.createCode(code); err != nil {
-			return err
+		if err := t.createCode(approval.Code); err != nil {
+			return consent.Approval{}, err
 		}
-		return t.putConsent(given)
+		return approval, t.putConsent(approval.Consent)
 	})
 }
 
-// consent is what the person allows the client, nil for nothing.
+// consent returns what the user allows the client, nil for nothing.
 func (r reader) consent(sub, clientID string) (*consent.Consent, error) {
 	k := &consent.Consent{}
 	if found, err := r.get(&consents, consentKey(sub, clientID), (*record.Consent)(k)); !found || err != nil {
@@ -58,7 +49,7 @@ func (t *txn) putConsent(k consent.Consent) error {
 	return t.put(&consents, consentKey(k.Sub, k.ClientID), never, (*record.Consent)(&k))
 }
 
-// useConsent notes that a consent was used, if there is one.
+// useConsent stores when a consent was used, if there is one.
 func (t *txn) useConsent(sub, clientID string, at time.Time) error {
 	known, err := t.consent(sub, clientID)
 	if err != nil || known == nil || !at.After(known.LastUsed) {
@@ -68,8 +59,8 @@ func (t *txn) useConsent(sub, clientID string, at time.Time) error {
 	return t.putConsent(*known)
 }
 
-// consentKey is the length of the sub, the sub and the client, so that a
-// person's are beside each other.
+// consentKey is the length of the sub, the sub and the client, so that the
+// consents of one user are next to each other.
 func consentKey(sub, clientID string) []byte {
 	k := make([]byte, 0, 2+len(sub)+len(clientID))
 	k = binary.BigEndian.AppendUint16(k, uint16(len(sub)))

@@ -84,9 +84,9 @@ func writer(path string) {
 				durable("kept", kept.ID, s.PutDelivery(ctx, kept))
 				a := login.Attempt{ID: login.ID(randomID()), Correlation: [32]byte([]byte(randomID() + randomID())), Expires: now.Add(time.Hour)}
 				durable("attempt", string(a.ID), s.CreateAttempt(ctx, a, limit.Spend{}, now))
-				_, err := s.UpdateAttempt(ctx, a.ID, func(a *login.Attempt) (login.Effects, error) {
+				_, err := s.UpdateAttempt(ctx, a.ID, func(a login.Attempt) (login.Update, error) {
 					a.State = login.Approved
-					return login.Effects{Drop: d.ID}, nil
+					return login.Update{Attempt: a, Effects: login.Effects{Drop: d.ID}}, nil
 				})
 				durable("approved", string(a.ID)+" "+d.ID, err)
 			}
@@ -245,7 +245,7 @@ func full(path string) {
 				var held *limit.Exceeded
 				check(!errors.As(err, &held), "a failed write took the lock")
 			}
-			s.NoteAttempt(ctx, first.ID, func(a *login.Attempt) (login.Effects, error) { a.RequestID = "lost"; return login.Effects{}, nil })
+			s.NoteAttempt(ctx, first.ID, login.Note{Kind: login.NoteAccepted, At: now, RequestID: "lost"})
 			_, err = s.Attempt(ctx, first.ID)
 			check(err == nil, "reading the first: %v", err)
 		}

@@ -94,25 +94,31 @@ func writeFixture(t *testing.T, path, base string, start time.Time) {
 	must(s.CreateAttempt(ctx, a, limit.Spend{Lock: limit.Key{Kind: limit.Lock, ID: "46701740605"}, LockFor: time.Hour,
 		Charges: []limit.Charge{{Key: limit.Key{Kind: limit.Client, ID: "shop"}, Rate: limit.Rate{Burst: 1, Period: time.Hour}}}}, start))
 	p := storagetest.Filled[subject.Person](start)
-	_, err := s.ApproveAttempt(ctx, a.ID, a.Number, func(*login.Attempt, *subject.Person) (subject.Person, login.Effects, error) {
-		return p, login.Effects{}, nil
+	_, err := s.ApproveAttempt(ctx, a.ID, a.Number, func(a login.Attempt, _ *subject.Person) (login.Approval, error) {
+		return login.Approval{Attempt: a, Person: p}, nil
 	})
 	must(err)
 	c := storagetest.Filled[grant.Code](start)
 	c.Hash, c.Expires, c.Grant.Expires, c.Grant.Revoked, c.Grant.Offline = sha256.Sum256([]byte("code")), later, later, false, false
 	ss := storagetest.Filled[session.Session](start)
 	ss.ID, ss.Expires = c.Grant.SID, later
-	_, err = s.FinishAttempt(ctx, a.ID, "", func(*login.Attempt) (session.Session, grant.Code, error) { return ss, c, nil })
+	_, err = s.FinishAttempt(ctx, a.ID, func(a login.Attempt) (login.SignIn, error) {
+		return login.SignIn{Attempt: a, Session: ss, Code: c}, nil
+	})
 	must(err)
 	k := storagetest.Filled[consent.Consent](start)
 	third := storagetest.Filled[grant.Code](start)
 	third.Hash, third.Grant.SID, third.Grant.ID, third.Expires = sha256.Sum256([]byte("third")), "", "third", later
-	must(s.Allow(ctx, k.Sub, k.ClientID, third, func(*consent.Consent) consent.Consent { return k }))
+	_, err = s.Allow(ctx, k.Sub, k.ClientID, func(*consent.Consent) consent.Approval {
+		return consent.Approval{Consent: k, Code: third}
+	})
+	must(err)
 	token := storagetest.Filled[grant.AccessToken](start)
 	token.Hash, token.GrantID, token.Expires = sha256.Sum256([]byte("token")), c.Grant.ID, later
-	must(s.UseCode(ctx, c.Hash, func(c grant.Code, _ *grant.Grant) grant.Redemption {
+	_, err = s.UseCode(ctx, c.Hash, func(c grant.Code, _ *grant.Grant) grant.Redemption {
 		return grant.Redemption{Grant: &c.Grant, Access: &token}
-	}))
+	})
+	must(err)
 
 	var lines []string
 	for field, value := range dump(t, s) {
@@ -176,11 +182,7 @@ func dump(t *testing.T, s *Store) map[string]string {
 	add("deliveries", inbox, err)
 	a, err := s.AttemptByCorrelation(ctx, sha256.Sum256([]byte("state")))
 	add("attempt", a, err)
-	var person subject.Person
-	_, err = s.ApproveAttempt(ctx, a.ID, a.Number, func(_ *login.Attempt, known *subject.Person) (subject.Person, login.Effects, error) {
-		person = *known
-		return subject.Person{}, login.Effects{}, nil
-	})
+	person, err := s.PersonOf(ctx, a.Number)
 	add("person of the number", person, err)
 	person, err = s.Person(ctx, person.Sub)
 	add("person", person, err)
@@ -188,7 +190,7 @@ func dump(t *testing.T, s *Store) map[string]string {
 	add("account", record, err)
 	var code grant.Code
 	var g grant.Grant
-	err = s.UseCode(ctx, sha256.Sum256([]byte("code")), func(c grant.Code, stored *grant.Grant) grant.Redemption {
+	_, err = s.UseCode(ctx, sha256.Sum256([]byte("code")), func(c grant.Code, stored *grant.Grant) grant.Redemption {
 		code, g = c, *stored
 		return grant.Redemption{}
 	})
@@ -225,11 +227,15 @@ func flatten(into map[string]string, name string, v reflect.Value) {
 	case phone.Number:
 		into[name] = x.E164()
 		return
-	case []byte, [32]byte:
+	case []byte:
 		into[name] = fmt.Sprintf("%x", x)
 		return
 	}
 	switch v.Kind() {
+	case reflect.Array: // hashes, some of which print as a mark
+		hash := make([]byte, v.Len())
+		reflect.Copy(reflect.ValueOf(hash), v)
+		into[name] = fmt.Sprintf("%x", hash)
 	case reflect.Struct:
 		for i := range v.NumField() {
 			flatten(into, name+"."+v.Type().Field(i).Name, v.Field(i))

@@ -14,7 +14,7 @@ func (s *Store) CreateCode(ctx context.Context, code grant.Code) error {
 	return s.write(ctx, func(t *txn) error { return t.createCode(code) })
 }
 
-// createCode keeps a new code, and notes what it was made of.
+// createCode stores a new code, and when its session and consent were used.
 func (t *txn) createCode(code grant.Code) error {
 	if t.has(&codes, code.Hash[:]) {
 		return grant.ErrExists
@@ -30,38 +30,34 @@ func (t *txn) createCode(code grant.Code) error {
 }
 
 // UseCode implements grant.Store.
-func (s *Store) UseCode(ctx context.Context, hash [32]byte, use func(grant.Code, *grant.Grant) grant.Redemption) error {
-	return s.write(ctx, func(t *txn) error {
+func (s *Store) UseCode(ctx context.Context, hash grant.CodeHash, use func(grant.Code, *grant.Grant) grant.Redemption) (grant.Redemption, error) {
+	return update(ctx, s, func(t *txn) (grant.Redemption, error) {
 		var code grant.Code
-		found, err := t.get(&codes, hash[:], (*record.Code)(&code))
-		if err != nil {
-			return err
-		}
-		if !found {
-			return grant.ErrNotFound
+		if err := t.find(&codes, hash[:], (*record.Code)(&code), grant.ErrNotFound); err != nil {
+			return grant.Redemption{}, err
 		}
 		g, err := t.grant(code.Grant.ID)
 		if err != nil {
-			return err
+			return grant.Redemption{}, err
 		}
-		return t.redeem(use(code, g))
+		redemption := use(code, g)
+		return redemption, t.redeem(redemption)
 	})
 }
 
 // UseGrant implements grant.Store.
-func (s *Store) UseGrant(ctx context.Context, id string, use func(grant.Grant) grant.Redemption) error {
-	return s.write(ctx, func(t *txn) error {
-		g, err := t.grant(id)
+func (s *Store) UseGrant(ctx context.Context, id string, use func(grant.Grant) grant.Redemption) (grant.Redemption, error) {
+	return update(ctx, s, func(t *txn) (grant.Redemption, error) {
+		g, err := t.grantWith(id)
 		if err != nil {
-			return err
+			return grant.Redemption{}, err
 		}
-		if g == nil {
-			return grant.ErrNotFound
-		}
-		return t.redeem(use(*g))
+		redemption := use(g)
+		return redemption, t.redeem(redemption)
 	})
 }
 
+// redeem stores what a use has decided, refused or not.
 func (t *txn) redeem(r grant.Redemption) error {
 	if r.Code != nil {
 		if err := t.putCode(*r.Code); err != nil {
@@ -80,48 +76,37 @@ func (t *txn) redeem(r grant.Redemption) error {
 }
 
 // AccessToken implements grant.Store.
-func (s *Store) AccessToken(ctx context.Context, hash [32]byte) (grant.AccessToken, grant.Grant, error) {
+func (s *Store) AccessToken(ctx context.Context, hash grant.TokenHash) (grant.AccessToken, grant.Grant, error) {
 	var token grant.AccessToken
-	var g *grant.Grant
-	err := s.read(ctx, func(r reader) error {
-		found, err := r.get(&accessTokens, hash[:], (*record.AccessToken)(&token))
-		if !found || err != nil {
-			return err
+	g, err := view(ctx, s, func(r reader) (grant.Grant, error) {
+		if err := r.find(&accessTokens, hash[:], (*record.AccessToken)(&token), grant.ErrNotFound); err != nil {
+			return grant.Grant{}, err
 		}
-		g, err = r.grant(token.GrantID)
-		return err
+		return r.grantWith(token.GrantID)
 	})
-	switch {
-	case err != nil:
+	if err != nil {
 		return grant.AccessToken{}, grant.Grant{}, err
-	case g == nil:
-		return grant.AccessToken{}, grant.Grant{}, grant.ErrNotFound
 	}
-	return token, *g, nil
+	return token, g, nil
 }
 
 // Grant implements grant.Store.
 func (s *Store) Grant(ctx context.Context, id string) (grant.Grant, error) {
-	var g *grant.Grant
-	err := s.read(ctx, func(r reader) (err error) {
-		g, err = r.grant(id)
-		return err
-	})
-	switch {
-	case err != nil:
-		return grant.Grant{}, err
-	case g == nil:
-		return grant.Grant{}, grant.ErrNotFound
-	}
-	return *g, nil
+	return view(ctx, s, func(r reader) (grant.Grant, error) { return r.grantWith(id) })
 }
 
 // DropAccessToken implements grant.Store.
-func (s *Store) DropAccessToken(ctx context.Context, hash [32]byte) error {
+func (s *Store) DropAccessToken(ctx context.Context, hash grant.TokenHash) error {
 	return s.write(ctx, func(t *txn) error { return t.del(&accessTokens, hash[:]) })
 }
 
-// grant is the grant with this ID, nil if there is none.
+// grantWith returns the grant with this ID, or grant.ErrNotFound.
+func (r reader) grantWith(id string) (g grant.Grant, err error) {
+	err = r.find(&grants, []byte(id), (*record.Grant)(&g), grant.ErrNotFound)
+	return g, err
+}
+
+// grant returns the grant with this ID, nil if there is none.
 func (r reader) grant(id string) (*grant.Grant, error) {
 	g := &grant.Grant{}
 	if found, err := r.get(&grants, []byte(id), (*record.Grant)(g)); !found || err != nil {
@@ -130,9 +115,9 @@ func (r reader) grant(id string) (*grant.Grant, error) {
 	return g, nil
 }
 
-// putCode keeps a code until it expires; a redeemed one as long as anything that
-// it bought, so that its second use is recognised for as long as there is
-// something to revoke (RFC 6749 §4.1.2).
+// putCode stores a code until it expires; a redeemed one as long as anything that
+// it gave, so that its second use is recognised for as long as there is something
+// to revoke (RFC 6749 §4.1.2).
 func (t *txn) putCode(code grant.Code) error {
 	until := code.Expires
 	if code.Redeemed && code.Grant.Expires.After(until) {
@@ -151,7 +136,7 @@ func (t *txn) putGrant(g grant.Grant) error {
 	return t.put(&grants, []byte(g.ID), g.Expires, (*record.Grant)(&g))
 }
 
-// owns makes a grant, or the code for one, be found by its session and person.
+// owns indexes a grant, or the code for one, by its session and its user.
 func (t *txn) owns(g grant.Grant, b *bucket, key []byte) error {
 	if err := t.ofPerson(g.Sub, b, key); err != nil {
 		return err
@@ -159,22 +144,21 @@ func (t *txn) owns(g grant.Grant, b *bucket, key []byte) error {
 	return t.own(&sessionGrants, g.SID, b, key)
 }
 
-// revokeGrant revokes a grant, if it is one of those.
-func (t *txn) revokeGrant(id []byte, those func(grant.Grant) bool) error {
+// revokeGrant revokes a grant, if it matches.
+func (t *txn) revokeGrant(id []byte, match func(grant.Grant) bool) error {
 	g, err := t.grant(string(id))
-	if err != nil || g == nil || g.Revoked || !those(*g) {
+	if err != nil || g == nil || g.Revoked || !match(*g) {
 		return err
 	}
 	g.Revoked = true
 	return t.putGrant(*g)
 }
 
-// voidCode deletes a code that nobody has redeemed yet, if its grant is one of
-// those.
-func (t *txn) voidCode(hash []byte, those func(grant.Grant) bool) error {
+// voidCode deletes a code that was not redeemed, if its grant matches.
+func (t *txn) voidCode(hash []byte, match func(grant.Grant) bool) error {
 	var code grant.Code
 	found, err := t.get(&codes, hash, (*record.Code)(&code))
-	if err != nil || !found || code.Redeemed || !those(code.Grant) {
+	if err != nil || !found || code.Redeemed || !match(code.Grant) {
 		return err
 	}
 	return t.forget(&codes, hash)

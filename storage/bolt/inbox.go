@@ -62,7 +62,7 @@ func (s *Store) DropDelivery(ctx context.Context, id string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return s.note(dropNotes(id), nil, func(t *txn) error { return t.del(&deliveries, []byte(id)) })
+	return s.queue.add(&op{key: dropNotes(id), run: func(t *txn) error { return t.del(&deliveries, []byte(id)) }})
 }
 
 // InboxSize returns how many deliveries are stored, including those that were

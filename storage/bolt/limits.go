@@ -17,7 +17,7 @@ type limitState struct {
 }
 
 // limit reads a lock or a budget; its until is zero when there is none. Whether
-// it is over is for the caller, who has a clock of his own.
+// it has expired is for the caller, who has the time.
 func (r reader) limit(key [32]byte) (limitState, error) {
 	l := limitState{key: key}
 	value := r.tx.Bucket(limits.id).Get(key[:])
@@ -31,18 +31,17 @@ func (r reader) limit(key [32]byte) (limitState, error) {
 
 // LimitStates implements login.Store.
 func (s *Store) LimitStates(ctx context.Context, keys ...limit.Key) ([]time.Time, error) {
-	states := make([]time.Time, len(keys))
-	err := s.read(ctx, func(r reader) error {
+	return view(ctx, s, func(r reader) ([]time.Time, error) {
+		states := make([]time.Time, len(keys))
 		for i, key := range keys {
-			kept, err := r.limit(s.sealer.LimitKey(key))
+			stored, err := r.limit(s.sealer.LimitKey(key))
 			if err != nil {
-				return err
+				return nil, err
 			}
-			states[i] = kept.until
+			states[i] = stored.until
 		}
-		return nil
+		return states, nil
 	})
-	return states, err
 }
 
 // ClearLimits implements admin.Budgets.
@@ -58,82 +57,36 @@ func (s *Store) ClearLimits(ctx context.Context, keys ...limit.Key) error {
 	})
 }
 
-// spend decides whether the lock is free and every budget has room, and returns
-// what is to be kept then. When several refuse, the error names the first, and
-// the time when none of them would (invariant 7). A reserve is named when
-// nothing else refuses.
-func (r reader) spend(spend limit.Spend, holder login.ID, now time.Time) (taken []limitState, err error) {
-	var refused, reserved *limit.Exceeded
-	refuse := func(kind limit.Kind, retryAt time.Time) {
-		if refused == nil {
-			refused = &limit.Exceeded{Kind: kind}
+// spend takes the lock for holder and charges the budgets, or returns the
+// *limit.Exceeded that refuses it and writes nothing (invariant 7).
+func (t *txn) spend(spend limit.Spend, holder login.ID, now time.Time) error {
+	keys := spend.Keys()
+	stored, states := make([]limitState, len(keys)), make(limit.States, len(keys))
+	for i, key := range keys {
+		var err error
+		if stored[i], err = t.limit(t.s.sealer.LimitKey(key)); err != nil {
+			return err
 		}
-		if refused.RetryAt.Before(retryAt) {
-			refused.RetryAt = retryAt
-		}
+		states[key] = stored[i].until
 	}
-	if spend.Lock != (limit.Key{}) {
-		lock, err := r.limit(r.s.sealer.LimitKey(spend.Lock))
-		if err != nil {
-			return nil, err
-		}
-		if lock.until.After(now) {
-			refuse(spend.Lock.Kind, lock.until)
-		}
-		lock.Holder, lock.until = holder, now.Add(spend.LockFor)
-		taken = append(taken, lock)
+	decided, err := limit.Decide(states, spend, now)
+	if err != nil {
+		return err
 	}
-	for _, charge := range spend.Charges {
-		key := r.s.sealer.LimitKey(charge.Key)
-		var budget *limitState
-		for i := range taken { // charged twice in one spend
-			if taken[i].key == key {
-				budget = &taken[i]
-			}
+	for i, key := range keys {
+		l := &stored[i]
+		if key == spend.Lock {
+			l.Holder = holder
 		}
-		if budget == nil {
-			stored, err := r.limit(key)
-			if err != nil {
-				return nil, err
-			}
-			taken = append(taken, stored)
-			budget = &taken[len(taken)-1]
-		}
-		decision := charge.Take(budget.until, now)
-		if !decision.Allowed {
-			switch whole := charge.Rate.Take(budget.until, now); {
-			case !whole.Allowed:
-				refuse(charge.Key.Kind, whole.RetryAt)
-			case reserved == nil:
-				reserved = &limit.Exceeded{Kind: charge.Key.Kind, RetryAt: decision.RetryAt, Reserved: true}
-			case reserved.RetryAt.Before(decision.RetryAt):
-				reserved.RetryAt = decision.RetryAt
-			}
-			continue
-		}
-		budget.until = decision.TAT
-	}
-	if refused == nil {
-		refused = reserved
-	}
-	if refused != nil {
-		return nil, refused
-	}
-	return taken, nil
-}
-
-func (t *txn) take(taken []limitState) error {
-	for i := range taken {
-		l := &taken[i]
-		if err := t.put(&limits, l.key[:], l.until, &l.Limit); err != nil {
+		if err := t.put(&limits, l.key[:], decided[key], &l.Limit); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// release ends the lock that holder took, or lets it end at until instead. A
-// lock that somebody else has taken since stays as it is.
+// release ends the lock that holder took, or lets it expire at until instead. A
+// lock that another attempt has taken since stays as it is.
 func (t *txn) release(key []byte, holder login.ID, until time.Time) error {
 	lock, err := t.limit([32]byte(key))
 	if err != nil {

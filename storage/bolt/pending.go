@@ -8,10 +8,11 @@ import (
 // pending is what was noted and is not committed yet. The queue's mutex guards
 // it; the count is read without.
 //
-// A note is seen by every read after it, although it waits up to noteDelay for
-// its commit. A reader takes the notes of its key first and its snapshot of the
-// file then, and applies those notes that the snapshot does not have: a
-// snapshot has what was committed in transactions up to its own number.
+// A note is data: what happened to an attempt (login.Note), or that a delivery was
+// dropped. Every later read has it, although it waits up to noteDelay for its
+// commit. A reader takes the notes of its key first and its snapshot of the file
+// then, and applies those notes that the snapshot does not have: a snapshot has
+// what was committed in transactions up to its own number.
 type pending struct {
 	notes map[string][]*op
 	count atomic.Int64
@@ -65,7 +66,7 @@ func (q *queue) all() map[string][]*op {
 	return maps.Clone(q.pending.notes)
 }
 
-// missing says whether o is not in the snapshot that r reads.
+// missing reports whether o is not in the snapshot that r reads.
 func (r reader) missing(o *op) bool {
 	in := o.in.Load()
 	return in == 0 || in > int64(r.tx.ID())

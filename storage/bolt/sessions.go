@@ -12,7 +12,7 @@ import (
 var _ session.Store = (*Store)(nil)
 
 // SessionBySecret implements session.Store.
-func (s *Store) SessionBySecret(ctx context.Context, secret [32]byte) (session.Session, error) {
+func (s *Store) SessionBySecret(ctx context.Context, secret session.SecretHash) (session.Session, error) {
 	return view(ctx, s, func(r reader) (session.Session, error) { return r.session(secret) })
 }
 
@@ -54,14 +54,14 @@ func (t *txn) endGrants(entries []ownedKey, match func(grant.Grant) bool) error 
 func online(g grant.Grant) bool { return !g.Offline }
 
 // session returns the session whose secret has this hash, or session.ErrNotFound.
-func (r reader) session(secret [32]byte) (s session.Session, err error) {
+func (r reader) session(secret session.SecretHash) (s session.Session, err error) {
 	err = r.find(&sessions, secret[:], (*record.Session)(&s), session.ErrNotFound)
 	return s, err
 }
 
 // sessionWith returns the session with this sid, or session.ErrNotFound.
 func (r reader) sessionWith(id string) (session.Session, error) {
-	var secret [32]byte
+	var secret session.SecretHash
 	if err := r.find(&sessionIDs, []byte(id), (*record.Hash)(&secret), session.ErrNotFound); err != nil {
 		return session.Session{}, err
 	}
@@ -98,7 +98,7 @@ func (t *txn) useSession(id string, at time.Time) error {
 
 // endSession deletes a session, if it exists, and keeps its grants.
 func (t *txn) endSession(id string) error {
-	var secret [32]byte
+	var secret session.SecretHash
 	found, err := t.get(&sessionIDs, []byte(id), (*record.Hash)(&secret))
 	if !found || err != nil {
 		return err

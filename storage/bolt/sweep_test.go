@@ -52,41 +52,37 @@ func signIn(t testing.TB, s *Store, digits string) login.Attempt {
 			{Key: limit.Key{Kind: limit.Deployment}, Rate: wide},
 		},
 	}, now))
-	s.NoteAttempt(ctx, id, func(a *login.Attempt) (login.Effects, error) {
-		a.State, a.RequestID = login.Waiting, "request-of-truecaller"
-		return login.Effects{}, nil
-	})
+	s.NoteAttempt(ctx, id, login.Note{Kind: login.NoteAccepted, At: now, RequestID: "request-of-truecaller"})
 	d := truecaller.Delivery{ID: randomID(), App: "main", Received: now, Callback: truecaller.Callback{RequestID: "request-of-truecaller", AccessToken: "token"}}
 	must(s.PutDelivery(ctx, d))
-	s.NoteAttempt(ctx, id, func(a *login.Attempt) (login.Effects, error) {
-		a.State = login.TokenReceived
-		return login.Effects{}, nil
-	})
-	_, err = s.ApproveAttempt(ctx, id, number, func(a *login.Attempt, known *subject.Person) (subject.Person, login.Effects, error) {
+	s.NoteAttempt(ctx, id, login.Note{Kind: login.NoteToken, At: now, App: "main", Delivery: d.ID})
+	_, err = s.ApproveAttempt(ctx, id, number, func(a login.Attempt, known *subject.Person) (login.Approval, error) {
 		p := subject.Person{Sub: randomID(), Number: number, Created: now}
 		if known != nil {
 			p = *known
 		}
 		p.LastSignIn, p.Profile = now, truecaller.Profile{FirstName: "Asha-in-the-clear", Numbers: []phone.Number{number}}
 		a.State, a.Sub = login.Approved, p.Sub
-		return p, login.Effects{Unlock: true, Drop: d.ID}, nil
+		return login.Approval{Attempt: a, Person: p, Effects: login.Effects{Unlock: true, Drop: d.ID}}, nil
 	})
 	must(err)
 	sid := randomID()
 	c := grant.Code{Hash: sha256.Sum256([]byte("code" + sid)), RedirectURI: "https://shop.example/cb", Expires: now.Add(time.Minute),
 		Grant: grant.Grant{ID: randomID(), ClientID: "shop", SID: sid, Scopes: []string{"openid", "phone"}, Created: now, Expires: now.Add(10 * time.Minute)}}
-	done, err := s.FinishAttempt(ctx, id, "", func(a *login.Attempt) (session.Session, grant.Code, error) {
+	done, err := s.FinishAttempt(ctx, id, func(a login.Attempt) (login.SignIn, error) {
 		a.State = login.Done
 		c.Grant.Sub = a.Sub
-		return session.Session{ID: sid, Secret: sha256.Sum256([]byte(sid)), Sub: a.Sub, Created: now, Expires: now.Add(8 * time.Hour)}, c, nil
+		in := session.Session{ID: sid, Secret: sha256.Sum256([]byte(sid)), Sub: a.Sub, Created: now, Expires: now.Add(8 * time.Hour)}
+		return login.SignIn{Attempt: a, Session: in, Code: c}, nil
 	})
 	must(err)
-	must(s.UseCode(ctx, c.Hash, func(c grant.Code, _ *grant.Grant) grant.Redemption {
+	_, err = s.UseCode(ctx, c.Hash, func(c grant.Code, _ *grant.Grant) grant.Redemption {
 		c.Redeemed = true
 		return grant.Redemption{Code: &c, Grant: &c.Grant, Access: &grant.AccessToken{
 			Hash: sha256.Sum256([]byte("token" + sid)), GrantID: c.Grant.ID, Issued: now, Expires: now.Add(10 * time.Minute)}}
-	}))
-	return done
+	})
+	must(err)
+	return done.Attempt
 }
 
 // records counts the records in every bucket.

@@ -43,4 +43,6 @@ func (a *Attempt) fields(c *codec, _ byte) {
 	c.int64(&left)
 	a.Tries.Left = int(left)
 	c.time(&a.Tries.Next)
+	text(c, &a.GrantID)
+	c.bytes(&a.Outcome)
 }

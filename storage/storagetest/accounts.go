@@ -44,7 +44,7 @@ func (w *world) household(prefix string) household {
 	}
 	allow := func(c grant.Code) consent.Consent {
 		k := consent.Widen(nil, h.person.Sub, c.Grant.ClientID, c.Grant.Scopes, w.now)
-		w.must(w.Allow(w.ctx, k.Sub, k.ClientID, c, func(*consent.Consent) consent.Consent { return k }))
+		w.must(w.allow(k.Sub, k.ClientID, c, func(*consent.Consent) consent.Consent { return k }))
 		return k
 	}
 	h.online, h.offline = code(h.here.ID, "shop", false), code(h.there.ID, "shop", true)
@@ -86,7 +86,7 @@ func (w *world) account(sub string) account.Record {
 // gone reports whether a code cannot be used because it does not exist.
 func (w *world) gone(c grant.Code) bool {
 	w.t.Helper()
-	err := w.UseCode(w.ctx, c.Hash, func(grant.Code, *grant.Grant) grant.Redemption { return grant.Redemption{} })
+	err := w.useCode(c.Hash, func(grant.Code, *grant.Grant) grant.Redemption { return grant.Redemption{} })
 	if err != nil {
 		w.is(err, grant.ErrNotFound)
 	}
@@ -206,7 +206,7 @@ func testDeletePerson(t *testing.T, w *world) {
 		a.Number = h.person.Number
 		w.must(w.CreateAttempt(w.ctx, a, limit.Spend{}, w.now))
 		var known *subject.Person
-		_, err = w.ApproveAttempt(w.ctx, a.ID, a.Number, func(a *login.Attempt, bound *subject.Person) (subject.Person, login.Effects, error) {
+		_, err = w.approveBy(a.ID, a.Number, func(a *login.Attempt, bound *subject.Person) (subject.Person, login.Effects, error) {
 			known = bound
 			a.State = login.Approved
 			return h.person, login.Effects{Unlock: true}, nil
@@ -215,7 +215,7 @@ func testDeletePerson(t *testing.T, w *world) {
 		if known != nil {
 			t.Errorf("the number is still bound to %+v", known)
 		}
-		_, err = w.FinishAttempt(w.ctx, before.ID, "", func(a *login.Attempt) (session.Session, grant.Code, error) {
+		_, err = w.finish(before.ID, "", func(a *login.Attempt) (session.Session, grant.Code, error) {
 			a.State = login.Done
 			s := w.session()
 			s.Sub = h.person.Sub
@@ -228,7 +228,7 @@ func testDeletePerson(t *testing.T, w *world) {
 		c := w.code("")
 		c.Grant.Sub = h.person.Sub
 		w.is(w.CreateCode(w.ctx, c), subject.ErrNotFound)
-		w.is(w.Allow(w.ctx, c.Grant.Sub, "shop", c, func(*consent.Consent) consent.Consent { return h.shopConsent }), subject.ErrNotFound)
+		w.is(w.allow(c.Grant.Sub, "shop", c, func(*consent.Consent) consent.Consent { return h.shopConsent }), subject.ErrNotFound)
 	}
 	for range 2 {
 		w.must(w.DeletePerson(w.ctx, h.person.Sub))

@@ -2,6 +2,7 @@ package storagetest
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -18,22 +19,22 @@ func testAttempts(t *testing.T, w *world) {
 	w.is(err, login.ErrNotFound)
 	_, err = w.AttemptByCorrelation(w.ctx, newHash())
 	w.is(err, login.ErrNotFound)
-	_, err = w.UpdateAttempt(w.ctx, "absent", func(*login.Attempt) (login.Effects, error) {
+	_, err = w.update("absent", func(*login.Attempt) (login.Effects, error) {
 		t.Error("a step ran for an absent attempt")
 		return login.Effects{}, nil
 	})
 	w.is(err, login.ErrNotFound)
-	_, err = w.ApproveAttempt(w.ctx, "absent", phone.Number{}, func(*login.Attempt, *subject.Person) (subject.Person, login.Effects, error) {
+	_, err = w.approveBy("absent", phone.Number{}, func(*login.Attempt, *subject.Person) (subject.Person, login.Effects, error) {
 		t.Error("a step ran for an absent attempt")
 		return subject.Person{}, login.Effects{}, nil
 	})
 	w.is(err, login.ErrNotFound)
-	_, err = w.FinishAttempt(w.ctx, "absent", "", func(*login.Attempt) (session.Session, grant.Code, error) {
+	_, err = w.finish("absent", "", func(*login.Attempt) (session.Session, grant.Code, error) {
 		t.Error("a step ran for an absent attempt")
 		return session.Session{}, grant.Code{}, nil
 	})
 	w.is(err, login.ErrNotFound)
-	_, err = w.RedeemAttempt(w.ctx, "absent", func(*login.Attempt) (grant.Redemption, error) {
+	_, err = w.redeemAttempt("absent", func(*login.Attempt) (grant.Redemption, error) {
 		t.Error("a step ran for an absent attempt")
 		return grant.Redemption{}, nil
 	})
@@ -47,7 +48,7 @@ func testAttempts(t *testing.T, w *world) {
 	twice.Correlation = a.Correlation // invariant 6: single use
 	w.is(w.CreateAttempt(w.ctx, twice, limit.Spend{}, w.now), login.ErrExists)
 
-	after, err := w.UpdateAttempt(w.ctx, a.ID, func(a *login.Attempt) (login.Effects, error) {
+	after, err := w.update(a.ID, func(a *login.Attempt) (login.Effects, error) {
 		a.State, a.RequestID = login.Waiting, "r1"
 		return login.Effects{}, nil
 	})
@@ -72,11 +73,8 @@ func testAttempts(t *testing.T, w *world) {
 // A note is seen at once, and is applied in order with everything else.
 func testNotes(t *testing.T, w *world) {
 	a := w.create()
-	note := func(change func(*login.Attempt) error) {
-		w.NoteAttempt(w.ctx, a.ID, func(a *login.Attempt) (login.Effects, error) { return login.Effects{}, change(a) })
-	}
-	append1 := func(s string) func(*login.Attempt) error {
-		return func(a *login.Attempt) error { a.RequestID += s; return nil }
+	accepted := func(requestID string) {
+		w.NoteAttempt(w.ctx, a.ID, login.Note{Kind: login.NoteAccepted, At: w.now, RequestID: requestID})
 	}
 	expect := func(want string) {
 		t.Helper()
@@ -85,44 +83,60 @@ func testNotes(t *testing.T, w *world) {
 		byState, err := w.AttemptByCorrelation(w.ctx, a.Correlation)
 		w.must(err)
 		if got.RequestID != want || byState.RequestID != want {
-			t.Fatalf("%q and %q, want %q", got.RequestID, byState.RequestID, want)
+			t.Fatalf("got %q and %q, want %q", got.RequestID, byState.RequestID, want)
 		}
 	}
-	note(append1("1"))
+	accepted("1")
 	expect("1")
-	note(append1("2"))
-	expect("12")
-	_, err := w.UpdateAttempt(w.ctx, a.ID, func(a *login.Attempt) (login.Effects, error) {
-		if a.RequestID != "12" {
+	accepted("2")
+	expect("2")
+	_, err := w.update(a.ID, func(a *login.Attempt) (login.Effects, error) {
+		if a.RequestID != "2" || a.State != login.Waiting {
 			t.Errorf("an update came before the notes: %q", a.RequestID)
 		}
-		return login.Effects{}, append1("3")(a)
+		a.RequestID += "3"
+		return login.Effects{}, nil
 	})
 	w.must(err)
-	expect("123")
+	expect("23")
 
-	note(func(a *login.Attempt) error { a.RequestID = "never"; return login.ErrState })
-	expect("123")
-	w.NoteAttempt(w.ctx, "absent", func(*login.Attempt) (login.Effects, error) { return login.Effects{}, nil })
+	// A note that does not apply is dropped, and so is one of an unknown attempt.
+	w.NoteAttempt(w.ctx, a.ID, login.Note{Kind: login.NoteInvoked, At: w.now, App: "another app", RequestID: "23"})
+	w.NoteAttempt(w.ctx, "absent", login.Note{Kind: login.NoteAccepted, At: w.now})
+	got, err := w.Attempt(w.ctx, a.ID)
+	w.must(err)
+	if !got.Invoked.IsZero() || got.RequestID != "23" {
+		t.Errorf("got %+v, want no change by a note that does not apply", got)
+	}
+
 	for i := range 200 { // also while they are being committed
-		note(append1("x"))
-		got, err := w.Attempt(w.ctx, a.ID)
-		w.must(err)
-		if len(got.RequestID) != 4+i {
-			t.Fatalf("after %d notes: %q", i+1, got.RequestID)
-		}
+		accepted(strings.Repeat("x", 1+i))
+		expect(strings.Repeat("x", 1+i))
 		if i%10 == 0 {
 			w.must(w.PutDelivery(w.ctx, w.delivery()))
 		}
 	}
-	w.NoteAttempt(w.ctx, a.ID, func(a *login.Attempt) (login.Effects, error) {
-		a.RequestID = "last"
-		return login.Effects{Unlock: true}, nil
-	})
-	w.reopen()
-	expect("last")
-	if w.locked(a, w.now) {
-		t.Error("the effects of a note did not happen")
+
+	// Notes of all kinds, one after the other; closing makes them durable.
+	accepted("last")
+	invoked := w.now.Add(time.Second)
+	w.NoteAttempt(w.ctx, a.ID, login.Note{Kind: login.NoteInvoked, At: invoked, App: a.App, RequestID: "last"})
+	for _, delivery := range []string{"d1", "d2"} {
+		w.NoteAttempt(w.ctx, a.ID, login.Note{Kind: login.NoteToken, At: w.now, App: a.App, RequestID: "last", Delivery: delivery})
+	}
+	native := w.attempt()
+	native.Method, native.State = login.Native, login.Created
+	w.must(w.CreateAttempt(w.ctx, native, limit.Spend{}, w.now))
+	w.NoteAttempt(w.ctx, native.ID, login.Note{Kind: login.NoteExchanged, At: w.now})
+	a.State, a.RequestID, a.Invoked, a.Trying = login.TokenReceived, "last", invoked, []string{"d1", "d2"}
+	native.State = login.TokenReceived
+	for range 2 {
+		for _, want := range []login.Attempt{a, native} {
+			got, err := w.Attempt(w.ctx, want.ID)
+			w.must(err)
+			w.same(got, want)
+		}
+		w.reopen()
 	}
 }
 
@@ -137,21 +151,21 @@ func testStepErrors(t *testing.T, w *world) {
 
 	effects := login.Effects{Unlock: true, Drop: d.ID}
 	spoil := func(a *login.Attempt) { a.State, a.RequestID, a.Trying = login.Failed, "spoilt", []string{"spoilt"} }
-	_, err := w.UpdateAttempt(w.ctx, a.ID, func(a *login.Attempt) (login.Effects, error) {
+	_, err := w.update(a.ID, func(a *login.Attempt) (login.Effects, error) {
 		spoil(a)
 		return effects, refused
 	})
 	if err != refused {
 		t.Errorf("the error of a step comes back as %v", err)
 	}
-	_, err = w.ApproveAttempt(w.ctx, a.ID, a.Number, func(a *login.Attempt, _ *subject.Person) (subject.Person, login.Effects, error) {
+	_, err = w.approveBy(a.ID, a.Number, func(a *login.Attempt, _ *subject.Person) (subject.Person, login.Effects, error) {
 		spoil(a)
 		return p, effects, refused
 	})
 	if err != refused {
 		t.Errorf("the error of a step comes back as %v", err)
 	}
-	_, err = w.FinishAttempt(w.ctx, a.ID, old.ID, func(a *login.Attempt) (session.Session, grant.Code, error) {
+	_, err = w.finish(a.ID, old.ID, func(a *login.Attempt) (session.Session, grant.Code, error) {
 		spoil(a)
 		return s, c, refused
 	})
@@ -174,7 +188,7 @@ func testStepErrors(t *testing.T, w *world) {
 	w.is(err, session.ErrNotFound)
 	_, err = w.Session(w.ctx, old.ID)
 	w.must(err)
-	w.is(w.UseCode(w.ctx, c.Hash, func(grant.Code, *grant.Grant) grant.Redemption { return grant.Redemption{} }), grant.ErrNotFound)
+	w.is(w.useCode(c.Hash, func(grant.Code, *grant.Grant) grant.Redemption { return grant.Redemption{} }), grant.ErrNotFound)
 	if known := w.approve(a.ID, p); known != nil {
 		t.Errorf("the number was bound to %v", known.Sub)
 	}

@@ -16,9 +16,9 @@ func testConsents(t *testing.T, w *world) {
 
 	// allow answers yes: with the code that it buys.
 	allow := func(sub string, c grant.Code, at time.Time, scopes ...string) (known *consent.Consent, err error) {
-		err = w.Allow(w.ctx, sub, "shop", c, func(k *consent.Consent) consent.Consent {
+		_, err = w.Allow(w.ctx, sub, "shop", func(k *consent.Consent) consent.Approval {
 			known = k
-			return consent.Widen(k, sub, "shop", scopes, at)
+			return consent.Approval{Consent: consent.Widen(k, sub, "shop", scopes, at), Code: c}
 		})
 		return known, err
 	}
@@ -35,7 +35,7 @@ func testConsents(t *testing.T, w *world) {
 	got, err := w.Consent(w.ctx, sub, "shop")
 	w.must(err)
 	w.same(got, consent.Consent{Sub: sub, ClientID: "shop", Scopes: []string{"openid", "phone"}, Created: w.now, LastUsed: w.now})
-	w.must(w.UseCode(w.ctx, first.Hash, nothing))
+	w.must(w.useCode(first.Hash, nothing))
 
 	// More than before. Another person's, and another client's, are their own;
 	// also where the two names together read the same.
@@ -67,7 +67,7 @@ func testConsents(t *testing.T, w *world) {
 		kept, err := w.Consent(w.ctx, sub, "shop")
 		w.must(err)
 		w.same(kept, got)
-		w.must(w.UseCode(w.ctx, second.Hash, func(c grant.Code, _ *grant.Grant) grant.Redemption {
+		w.must(w.useCode(second.Hash, func(c grant.Code, _ *grant.Grant) grant.Redemption {
 			c.Redeemed = true
 			return grant.Redemption{Code: &c, Grant: &c.Grant}
 		}))
@@ -81,7 +81,7 @@ func testConsents(t *testing.T, w *world) {
 	_, err = allow(sub, gone, later, "address")
 	w.is(err, session.ErrNotFound)
 	w.is(w.CreateCode(w.ctx, gone), session.ErrNotFound)
-	w.is(w.UseCode(w.ctx, gone.Hash, nothing), grant.ErrNotFound)
+	w.is(w.useCode(gone.Hash, nothing), grant.ErrNotFound)
 	kept, err := w.Consent(w.ctx, sub, "shop")
 	w.must(err)
 	w.same(kept, got)

@@ -38,18 +38,18 @@ func testFields(t *testing.T, w *world) {
 	c := Filled[grant.Code](w.now)
 	c.Expires, c.Grant.Expires = soon, soon.Add(time.Minute)
 	c.Grant.SID, c.Grant.Created = s.ID, s.LastUsed
-	_, err := w.FinishAttempt(w.ctx, a.ID, "", func(*login.Attempt) (session.Session, grant.Code, error) { return s, c, nil })
+	_, err := w.finish(a.ID, "", func(*login.Attempt) (session.Session, grant.Code, error) { return s, c, nil })
 	w.must(err)
 	w.reads(s)(w.Session(w.ctx, s.ID))
 	w.reads(s)(w.SessionBySecret(w.ctx, s.Secret))
 
 	k := Filled[consent.Consent](w.now)
-	w.must(w.Allow(w.ctx, k.Sub, k.ClientID, w.code(""), func(*consent.Consent) consent.Consent { return k }))
+	w.must(w.allow(k.Sub, k.ClientID, w.code(""), func(*consent.Consent) consent.Consent { return k }))
 	w.reads(k)(w.Consent(w.ctx, k.Sub, k.ClientID))
 
 	token := Filled[grant.AccessToken](w.now)
 	token.Expires, token.GrantID = soon, c.Grant.ID
-	w.must(w.UseCode(w.ctx, c.Hash, func(got grant.Code, g *grant.Grant) grant.Redemption {
+	w.must(w.useCode(c.Hash, func(got grant.Code, g *grant.Grant) grant.Redemption {
 		w.same(got, c)
 		return grant.Redemption{Grant: &got.Grant, Access: &token}
 	}))

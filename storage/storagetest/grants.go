@@ -12,15 +12,15 @@ func testCodes(t *testing.T, w *world) {
 		t.Error("use ran for a code that is not there")
 		return grant.Redemption{}
 	}
-	w.is(w.UseCode(w.ctx, newHash(), absent), grant.ErrNotFound)
+	w.is(w.useCode(newHash(), absent), grant.ErrNotFound)
 	over := w.code("")
 	over.Expires = w.now.Add(-time.Millisecond)
 	w.must(w.CreateCode(w.ctx, over))
-	w.is(w.UseCode(w.ctx, over.Hash, absent), grant.ErrNotFound)
+	w.is(w.useCode(over.Hash, absent), grant.ErrNotFound)
 
 	c := w.code("")
 	w.must(w.CreateCode(w.ctx, c))
-	w.must(w.UseCode(w.ctx, c.Hash, func(got grant.Code, g *grant.Grant) grant.Redemption {
+	w.must(w.useCode(c.Hash, func(got grant.Code, g *grant.Grant) grant.Redemption {
 		w.same(got, c)
 		if g != nil {
 			t.Error("a code has a grant before it was redeemed")
@@ -31,7 +31,7 @@ func testCodes(t *testing.T, w *world) {
 	w.is(err, grant.ErrNotFound)
 
 	token := grant.AccessToken{Hash: newHash(), GrantID: c.Grant.ID, Issued: w.now, Expires: w.now.Add(time.Minute)}
-	w.must(w.UseCode(w.ctx, c.Hash, func(got grant.Code, g *grant.Grant) grant.Redemption {
+	w.must(w.useCode(c.Hash, func(got grant.Code, g *grant.Grant) grant.Redemption {
 		if got.Redeemed || g != nil {
 			t.Errorf("%+v, grant %+v", got, g)
 		}
@@ -42,7 +42,7 @@ func testCodes(t *testing.T, w *world) {
 	w.must(err)
 
 	// A second use is recognised and can revoke (RFC 6749 §4.1.2).
-	w.must(w.UseCode(w.ctx, c.Hash, func(got grant.Code, g *grant.Grant) grant.Redemption {
+	w.must(w.useCode(c.Hash, func(got grant.Code, g *grant.Grant) grant.Redemption {
 		if !got.Redeemed || g == nil || g.ID != c.Grant.ID {
 			t.Errorf("%+v, grant %+v", got, g)
 			return grant.Redemption{}
@@ -59,12 +59,12 @@ func testCodes(t *testing.T, w *world) {
 	late := w.code("")
 	late.Expires = w.now.Add(time.Minute)
 	w.must(w.CreateCode(w.ctx, late))
-	w.must(w.UseCode(w.ctx, late.Hash, func(got grant.Code, _ *grant.Grant) grant.Redemption {
+	w.must(w.useCode(late.Hash, func(got grant.Code, _ *grant.Grant) grant.Redemption {
 		got.Redeemed, got.Expires = true, w.now.Add(-time.Minute)
 		return grant.Redemption{Code: &got, Grant: &got.Grant}
 	}))
 	recognised := false
-	w.must(w.UseCode(w.ctx, late.Hash, func(got grant.Code, g *grant.Grant) grant.Redemption {
+	w.must(w.useCode(late.Hash, func(got grant.Code, g *grant.Grant) grant.Redemption {
 		recognised = got.Redeemed && g != nil
 		return grant.Redemption{}
 	}))
@@ -76,20 +76,20 @@ func testCodes(t *testing.T, w *world) {
 func testGrants(t *testing.T, w *world) {
 	_, err := w.Grant(w.ctx, "absent")
 	w.is(err, grant.ErrNotFound)
-	w.is(w.UseGrant(w.ctx, "absent", func(grant.Grant) grant.Redemption {
+	w.is(w.useGrant("absent", func(grant.Grant) grant.Redemption {
 		t.Error("use ran for a grant that is not there")
 		return grant.Redemption{}
 	}), grant.ErrNotFound)
 
 	c := w.code("")
 	w.redeem(c)
-	w.must(w.UseGrant(w.ctx, c.Grant.ID, func(g grant.Grant) grant.Redemption {
+	w.must(w.useGrant(c.Grant.ID, func(g grant.Grant) grant.Redemption {
 		w.same(g, c.Grant)
 		g.Generation++
 		return grant.Redemption{} // nothing is written
 	}))
 	token := grant.AccessToken{Hash: newHash(), GrantID: c.Grant.ID, Issued: w.now, Expires: w.now.Add(time.Minute)}
-	w.must(w.UseGrant(w.ctx, c.Grant.ID, func(g grant.Grant) grant.Redemption {
+	w.must(w.useGrant(c.Grant.ID, func(g grant.Grant) grant.Redemption {
 		w.same(g, c.Grant)
 		g.Generation, g.Rotated, g.Expires = 1, w.now, w.now.Add(90*24*time.Hour)
 		return grant.Redemption{Grant: &g, Access: &token}
@@ -103,7 +103,7 @@ func testGrants(t *testing.T, w *world) {
 	w.same(got, c.Grant)
 
 	// One that has expired is not there, nor are its tokens.
-	w.must(w.UseGrant(w.ctx, c.Grant.ID, func(g grant.Grant) grant.Redemption {
+	w.must(w.useGrant(c.Grant.ID, func(g grant.Grant) grant.Redemption {
 		g.Expires = w.now.Add(-time.Millisecond)
 		return grant.Redemption{Grant: &g}
 	}))
@@ -111,7 +111,7 @@ func testGrants(t *testing.T, w *world) {
 	w.is(err, grant.ErrNotFound)
 	_, _, err = w.AccessToken(w.ctx, token.Hash)
 	w.is(err, grant.ErrNotFound)
-	w.is(w.UseGrant(w.ctx, c.Grant.ID, func(grant.Grant) grant.Redemption {
+	w.is(w.useGrant(c.Grant.ID, func(grant.Grant) grant.Redemption {
 		t.Error("use ran for a grant that has expired")
 		return grant.Redemption{}
 	}), grant.ErrNotFound)
@@ -125,12 +125,12 @@ func testAccessTokens(t *testing.T, w *world) {
 	c := w.code("")
 	token := w.redeem(c)
 	over := grant.AccessToken{Hash: newHash(), GrantID: c.Grant.ID, Issued: w.now, Expires: w.now.Add(-time.Millisecond)}
-	w.must(w.UseGrant(w.ctx, c.Grant.ID, func(grant.Grant) grant.Redemption { return grant.Redemption{Access: &over} }))
+	w.must(w.useGrant(c.Grant.ID, func(grant.Grant) grant.Redemption { return grant.Redemption{Access: &over} }))
 	_, _, err = w.AccessToken(w.ctx, over.Hash)
 	w.is(err, grant.ErrNotFound)
 
 	// A revoked grant is told, not hidden.
-	w.must(w.UseGrant(w.ctx, c.Grant.ID, func(g grant.Grant) grant.Redemption {
+	w.must(w.useGrant(c.Grant.ID, func(g grant.Grant) grant.Redemption {
 		g.Revoked = true
 		return grant.Redemption{Grant: &g}
 	}))

@@ -46,10 +46,10 @@ func testInbox(t *testing.T, w *world) {
 
 	// A change of an attempt that finishes a delivery deletes it.
 	a := w.create()
-	_, err = w.UpdateAttempt(w.ctx, a.ID, func(*login.Attempt) (login.Effects, error) { return login.Effects{Drop: first.ID}, nil })
+	_, err = w.update(a.ID, func(*login.Attempt) (login.Effects, error) { return login.Effects{Drop: first.ID}, nil })
 	w.must(err)
 	order(10, second.ID, third.ID)
-	_, err = w.UpdateAttempt(w.ctx, a.ID, func(*login.Attempt) (login.Effects, error) { return login.Effects{Drop: "absent"}, nil })
+	_, err = w.update(a.ID, func(*login.Attempt) (login.Effects, error) { return login.Effects{Drop: "absent"}, nil })
 	w.must(err)
 
 	old := w.delivery()

@@ -40,7 +40,7 @@ func testLocks(t *testing.T, w *world) {
 
 	unlock := func(a login.Attempt, e login.Effects) {
 		t.Helper()
-		_, err := w.UpdateAttempt(w.ctx, a.ID, func(*login.Attempt) (login.Effects, error) { return e, nil })
+		_, err := w.update(a.ID, func(*login.Attempt) (login.Effects, error) { return e, nil })
 		w.must(err)
 	}
 	// Who has the lock may release it, and nobody else.
@@ -109,7 +109,7 @@ func testLimitStates(t *testing.T, w *world) {
 		}
 		w.exceeded(w.CreateAttempt(w.ctx, w.attempt(), spend, w.now), limit.Lock)
 	}
-	_, err := w.UpdateAttempt(w.ctx, a.ID, func(*login.Attempt) (login.Effects, error) { return login.Effects{Unlock: true}, nil })
+	_, err := w.update(a.ID, func(*login.Attempt) (login.Effects, error) { return login.Effects{Unlock: true}, nil })
 	w.must(err)
 	if got := states(spend.Lock); !got[0].IsZero() {
 		t.Errorf("released, and %v", got)
@@ -140,7 +140,7 @@ func testClearLimits(t *testing.T, w *world) {
 	w.exceeded(w.CreateAttempt(w.ctx, w.attempt(), limit.Spend{Charges: second.Charges}, w.now), limit.Network)
 
 	cool := w.now.Add(time.Minute)
-	_, err := w.UpdateAttempt(w.ctx, a.ID, func(*login.Attempt) (login.Effects, error) { return login.Effects{CoolDown: cool}, nil })
+	_, err := w.update(a.ID, func(*login.Attempt) (login.Effects, error) { return login.Effects{CoolDown: cool}, nil })
 	w.must(err)
 	if !w.locked(a, w.now) || w.locked(a, cool) {
 		t.Error("a decline after the clearing does not cool down")

@@ -47,18 +47,19 @@ func testParallel(t *testing.T, w *world) {
 		var bought, refused atomic.Int32
 		atOnce(func(int) {
 			token := grant.AccessToken{Hash: newHash(), GrantID: c.Grant.ID, Issued: w.now, Expires: w.now.Add(time.Minute)}
-			won := false
-			fail(w.UseCode(w.ctx, c.Hash, func(c grant.Code, g *grant.Grant) grant.Redemption {
-				if won = !c.Redeemed; !won {
+			used, err := w.UseCode(w.ctx, c.Hash, func(c grant.Code, g *grant.Grant) grant.Redemption {
+				if c.Redeemed {
 					if g == nil {
 						t.Error("a redeemed code without its grant")
 					}
-					return grant.Redemption{}
+					return grant.Redemption{Refused: grant.ErrReused}
 				}
 				c.Redeemed = true
 				return grant.Redemption{Code: &c, Grant: &c.Grant, Access: &token}
-			}))
-			_, _, err := w.AccessToken(w.ctx, token.Hash)
+			})
+			fail(err)
+			won := used.Refused == nil
+			_, _, err = w.AccessToken(w.ctx, token.Hash)
 			if won != (err == nil) {
 				t.Errorf("won %v, and its token: %v", won, err)
 			}
@@ -112,15 +113,15 @@ func testParallel(t *testing.T, w *world) {
 		for generation := range uint32(5) {
 			var rotated atomic.Int32
 			atOnce(func(int) {
-				won := false
-				fail(w.UseGrant(w.ctx, c.Grant.ID, func(g grant.Grant) grant.Redemption {
-					if won = g.Generation == generation; !won {
-						return grant.Redemption{}
+				used, err := w.UseGrant(w.ctx, c.Grant.ID, func(g grant.Grant) grant.Redemption {
+					if g.Generation != generation {
+						return grant.Redemption{Refused: grant.ErrReused}
 					}
 					g.Generation++
 					return grant.Redemption{Grant: &g}
-				}))
-				if won {
+				})
+				fail(err)
+				if used.Refused == nil {
 					rotated.Add(1)
 				}
 			})
@@ -135,7 +136,7 @@ func testParallel(t *testing.T, w *world) {
 		var approved, used atomic.Int32
 		atOnce(func(int) {
 			p := w.person(a.Number)
-			_, err := w.ApproveAttempt(w.ctx, a.ID, a.Number, func(a *login.Attempt, known *subject.Person) (subject.Person, login.Effects, error) {
+			_, err := w.approveBy(a.ID, a.Number, func(a *login.Attempt, known *subject.Person) (subject.Person, login.Effects, error) {
 				if a.State != login.Pushing {
 					return subject.Person{}, login.Effects{}, login.ErrState
 				}
@@ -146,7 +147,7 @@ func testParallel(t *testing.T, w *world) {
 				approved.Add(1)
 			}
 			s, c := w.session(), w.code("")
-			_, err = w.FinishAttempt(w.ctx, a.ID, "", func(a *login.Attempt) (session.Session, grant.Code, error) {
+			_, err = w.finish(a.ID, "", func(a *login.Attempt) (session.Session, grant.Code, error) {
 				if a.State != login.Approved {
 					return session.Session{}, grant.Code{}, login.ErrState
 				}
@@ -177,11 +178,11 @@ func testParallel(t *testing.T, w *world) {
 			var err error
 			switch i % 4 {
 			case 0:
-				_, err = w.FinishAttempt(w.ctx, attempts[i].ID, "", func(*login.Attempt) (session.Session, grant.Code, error) { return sessions[i], codes[i], nil })
+				_, err = w.finish(attempts[i].ID, "", func(*login.Attempt) (session.Session, grant.Code, error) { return sessions[i], codes[i], nil })
 			case 1:
 				err = w.CreateCode(w.ctx, codes[i])
 			case 2:
-				err = w.Allow(w.ctx, h.person.Sub, "late", codes[i], func(*consent.Consent) consent.Consent { return consent.Consent{Scopes: []string{"openid"}} })
+				err = w.allow(h.person.Sub, "late", codes[i], func(*consent.Consent) consent.Consent { return consent.Consent{Scopes: []string{"openid"}} })
 			case 3:
 				fail(w.DeletePerson(w.ctx, h.person.Sub))
 				return
@@ -205,28 +206,45 @@ func testParallel(t *testing.T, w *world) {
 	})
 
 	t.Run("no update is lost", func(t *testing.T) {
-		a := w.create()
+		// Half of the goroutines count in an attempt's network, the others note tokens,
+		// eight for each attempt.
+		attempts := make([]login.Attempt, 8)
+		for i := range attempts {
+			attempts[i] = w.attempt()
+			attempts[i].Network = "0"
+			w.must(w.CreateAttempt(w.ctx, attempts[i], limit.Spend{}, w.now))
+		}
 		count := func(a *login.Attempt) (login.Effects, error) {
-			n, _ := strconv.Atoi(a.RequestID)
-			a.RequestID = strconv.Itoa(n + 1)
+			n, _ := strconv.Atoi(a.Network)
+			a.Network = strconv.Itoa(n + 1)
 			return login.Effects{}, nil
 		}
 		atOnce(func(i int) {
-			for range 5 {
-				if i%2 == 0 {
-					w.NoteAttempt(w.ctx, a.ID, count)
-				} else if _, err := w.UpdateAttempt(w.ctx, a.ID, count); err != nil {
-					t.Error(err)
+			a := attempts[i%8]
+			for j := range 5 {
+				if i/8%2 == 0 {
+					if _, err := w.update(a.ID, count); err != nil {
+						t.Error(err)
+					}
+				} else if j < 2 {
+					w.NoteAttempt(w.ctx, a.ID, login.Note{
+						Kind:     login.NoteToken,
+						At:       w.now,
+						App:      a.App,
+						Delivery: strconv.Itoa(2*i + j),
+					})
 				}
 				if _, err := w.Attempt(w.ctx, a.ID); err != nil {
 					t.Error(err)
 				}
 			}
 		})
-		got, err := w.Attempt(w.ctx, a.ID)
-		w.must(err)
-		if want := strconv.Itoa(5 * many); got.RequestID != want {
-			t.Errorf("%s updates of %s", got.RequestID, want)
+		for _, a := range attempts {
+			got, err := w.Attempt(w.ctx, a.ID)
+			w.must(err)
+			if want := strconv.Itoa(many / 8 / 2 * 5); got.Network != want || len(got.Trying) != 8 {
+				t.Errorf("got %s updates and the notes %v, want %s and 8", got.Network, got.Trying, want)
+			}
 		}
 	})
 
@@ -235,7 +253,7 @@ func testParallel(t *testing.T, w *world) {
 		atOnce(func(i int) {
 			a := w.attempt()
 			fail(w.CreateAttempt(w.ctx, a, limit.Spend{}, w.now))
-			_, err := w.UpdateAttempt(w.ctx, a.ID, func(a *login.Attempt) (login.Effects, error) {
+			_, err := w.update(a.ID, func(a *login.Attempt) (login.Effects, error) {
 				a.State = login.Waiting
 				if i%2 == 0 {
 					return login.Effects{}, refused

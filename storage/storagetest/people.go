@@ -41,7 +41,7 @@ func testPeople(t *testing.T, w *world) {
 
 	// If the attempt fails, the number stays with its user.
 	failed := again()
-	after, err := w.ApproveAttempt(w.ctx, failed.ID, failed.Number, func(a *login.Attempt, _ *subject.Person) (subject.Person, login.Effects, error) {
+	after, err := w.approveBy(failed.ID, failed.Number, func(a *login.Attempt, _ *subject.Person) (subject.Person, login.Effects, error) {
 		a.State, a.Reason = login.Failed, login.PhoneMismatch
 		return subject.Person{}, login.Effects{Unlock: true}, nil
 	})

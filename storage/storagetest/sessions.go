@@ -17,7 +17,7 @@ func testFinish(t *testing.T, w *world) {
 	w.redeem(g)
 
 	a, s, c := w.create(), w.session(), w.code("")
-	after, err := w.FinishAttempt(w.ctx, a.ID, old.ID, func(a *login.Attempt) (session.Session, grant.Code, error) {
+	after, err := w.finish(a.ID, old.ID, func(a *login.Attempt) (session.Session, grant.Code, error) {
 		a.State, a.Ended = login.Done, w.now
 		return s, c, nil
 	})
@@ -30,7 +30,7 @@ func testFinish(t *testing.T, w *world) {
 	_, err = w.SessionBySecret(w.ctx, s.Secret)
 	w.must(err)
 	used := false
-	w.must(w.UseCode(w.ctx, c.Hash, func(grant.Code, *grant.Grant) grant.Redemption { used = true; return grant.Redemption{} }))
+	w.must(w.useCode(c.Hash, func(grant.Code, *grant.Grant) grant.Redemption { used = true; return grant.Redemption{} }))
 	if !used {
 		t.Error("the code was not there")
 	}
@@ -67,7 +67,7 @@ func testRedeem(t *testing.T, w *world) {
 
 	// Without a grant or a token, the attempt is not redeemed.
 	for _, missing := range []func(*grant.Redemption){func(r *grant.Redemption) { r.Grant = nil }, func(r *grant.Redemption) { r.Access = nil }} {
-		_, err := w.RedeemAttempt(w.ctx, a.ID, func(a *login.Attempt) (grant.Redemption, error) {
+		_, err := w.redeemAttempt(a.ID, func(a *login.Attempt) (grant.Redemption, error) {
 			r, err := buy(a)
 			missing(&r)
 			return r, err
@@ -82,7 +82,7 @@ func testRedeem(t *testing.T, w *world) {
 	_, err = w.Grant(w.ctx, g.ID)
 	w.is(err, grant.ErrNotFound)
 
-	after, err := w.RedeemAttempt(w.ctx, a.ID, buy)
+	after, err := w.redeemAttempt(a.ID, buy)
 	w.must(err)
 	a.State, a.Ended = login.Done, w.now
 	w.same(after, a)
@@ -92,7 +92,7 @@ func testRedeem(t *testing.T, w *world) {
 	w.same(of, g)
 
 	// The error of a step is returned as it is, and nothing changes (invariant 9).
-	_, err = w.RedeemAttempt(w.ctx, a.ID, buy)
+	_, err = w.redeemAttempt(a.ID, buy)
 	w.is(err, login.ErrState)
 	w.reopen()
 	_, of, err = w.AccessToken(w.ctx, token.Hash)
@@ -105,7 +105,7 @@ func testRedeem(t *testing.T, w *world) {
 	w.approve(late.ID, p)
 	w.must(w.DeletePerson(w.ctx, p.Sub))
 	g.ID, g.Sub, token.Hash, token.GrantID = newID(), p.Sub, newHash(), g.ID
-	_, err = w.RedeemAttempt(w.ctx, late.ID, buy)
+	_, err = w.redeemAttempt(late.ID, buy)
 	w.is(err, subject.ErrNotFound)
 	_, _, err = w.AccessToken(w.ctx, token.Hash)
 	w.is(err, grant.ErrNotFound)
@@ -157,9 +157,9 @@ func testSessions(t *testing.T, w *world) {
 		t.Error("a token's grant is not revoked")
 	}
 	nothing := func(grant.Code, *grant.Grant) grant.Redemption { return grant.Redemption{} }
-	w.is(w.UseCode(w.ctx, unused.Hash, nothing), grant.ErrNotFound)
-	w.must(w.UseCode(w.ctx, unusedOffline.Hash, nothing))
-	w.must(w.UseCode(w.ctx, online.Hash, nothing)) // a second use is still recognised
+	w.is(w.useCode(unused.Hash, nothing), grant.ErrNotFound)
+	w.must(w.useCode(unusedOffline.Hash, nothing))
+	w.must(w.useCode(online.Hash, nothing)) // a second use is still recognised
 	_, err = w.Session(w.ctx, neighbour.ID)
 	w.must(err)
 

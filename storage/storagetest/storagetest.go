@@ -90,10 +90,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Place) {
 		{"Parallel", testParallel},
 	} {
 		t.Run(part.name, func(t *testing.T) {
-			place := fresh(t)
-			w := &world{Engine: place(t), t: t, place: place, ctx: t.Context(), now: time.Now().UTC().Truncate(time.Millisecond)}
-			t.Cleanup(func() { w.Close() })
-			part.test(t, w)
+			part.test(t, newWorld(t, fresh(t)))
 		})
 	}
 }
@@ -105,6 +102,19 @@ type world struct {
 	place Place
 	ctx   context.Context
 	now   time.Time
+	runs  int // of a callback, see rerun.go
+}
+
+func newWorld(t *testing.T, place Place) *world {
+	w := &world{
+		Engine: place(t),
+		t:      t,
+		place:  place,
+		ctx:    t.Context(),
+		now:    time.Now().UTC().Truncate(time.Millisecond),
+	}
+	t.Cleanup(func() { w.Close() })
+	return w
 }
 
 // reopen closes the engine and opens its place again.
@@ -150,6 +160,62 @@ func (w *world) reads(want any) func(got any, err error) {
 }
 
 func newID() string { return keys.RandomText(16) }
+
+// The functions below run a step that changes what it gets in place, and return
+// what most tests look at.
+
+func (w *world) update(id login.ID, step func(*login.Attempt) (login.Effects, error)) (login.Attempt, error) {
+	return w.UpdateAttempt(w.ctx, id, func(a login.Attempt) (login.Update, error) {
+		effects, err := step(&a)
+		return login.Update{Attempt: a, Effects: effects}, err
+	})
+}
+
+func (w *world) approveBy(
+	id login.ID, number phone.Number,
+	step func(*login.Attempt, *subject.Person) (subject.Person, login.Effects, error),
+) (login.Attempt, error) {
+	approval, err := w.ApproveAttempt(w.ctx, id, number, func(a login.Attempt, known *subject.Person) (login.Approval, error) {
+		person, effects, err := step(&a, known)
+		return login.Approval{Attempt: a, Effects: effects, Person: person}, err
+	})
+	return approval.Attempt, err
+}
+
+func (w *world) finish(
+	id login.ID, replaces string, step func(*login.Attempt) (session.Session, grant.Code, error),
+) (login.Attempt, error) {
+	signIn, err := w.FinishAttempt(w.ctx, id, func(a login.Attempt) (login.SignIn, error) {
+		s, code, err := step(&a)
+		return login.SignIn{Attempt: a, Session: s, Code: code, Replaces: replaces}, err
+	})
+	return signIn.Attempt, err
+}
+
+func (w *world) redeemAttempt(id login.ID, step func(*login.Attempt) (grant.Redemption, error)) (login.Attempt, error) {
+	signIn, err := w.RedeemAttempt(w.ctx, id, func(a login.Attempt) (login.NativeSignIn, error) {
+		r, err := step(&a)
+		return login.NativeSignIn{Attempt: a, Redemption: r}, err
+	})
+	return signIn.Attempt, err
+}
+
+func (w *world) useCode(hash grant.CodeHash, use func(grant.Code, *grant.Grant) grant.Redemption) error {
+	_, err := w.UseCode(w.ctx, hash, use)
+	return err
+}
+
+func (w *world) useGrant(id string, use func(grant.Grant) grant.Redemption) error {
+	_, err := w.UseGrant(w.ctx, id, use)
+	return err
+}
+
+func (w *world) allow(sub, clientID string, code grant.Code, step func(*consent.Consent) consent.Consent) error {
+	_, err := w.Allow(w.ctx, sub, clientID, func(known *consent.Consent) consent.Approval {
+		return consent.Approval{Consent: step(known), Code: code}
+	})
+	return err
+}
 
 func newHash() (h [32]byte) {
 	rand.Read(h[:])
@@ -230,7 +296,7 @@ func (w *world) person(n phone.Number) subject.Person {
 // approve approves the attempt for a user, and returns the number's user before.
 func (w *world) approve(id login.ID, p subject.Person) (known *subject.Person) {
 	w.t.Helper()
-	_, err := w.ApproveAttempt(w.ctx, id, p.Number, func(a *login.Attempt, bound *subject.Person) (subject.Person, login.Effects, error) {
+	_, err := w.approveBy(id, p.Number, func(a *login.Attempt, bound *subject.Person) (subject.Person, login.Effects, error) {
 		known = bound
 		a.State, a.Sub, a.AuthTime = login.Approved, p.Sub, w.now
 		return p, login.Effects{Unlock: true}, nil
@@ -248,7 +314,7 @@ func (w *world) session() session.Session {
 func (w *world) signIn(s session.Session, replaces string) {
 	w.t.Helper()
 	a := w.create()
-	_, err := w.FinishAttempt(w.ctx, a.ID, replaces, func(a *login.Attempt) (session.Session, grant.Code, error) {
+	_, err := w.finish(a.ID, replaces, func(a *login.Attempt) (session.Session, grant.Code, error) {
 		a.State = login.Done
 		return s, w.code(""), nil
 	})
@@ -278,7 +344,7 @@ func (w *world) redeem(c grant.Code) grant.AccessToken {
 	w.t.Helper()
 	w.must(w.CreateCode(w.ctx, c))
 	token := grant.AccessToken{Hash: newHash(), GrantID: c.Grant.ID, Scopes: c.Grant.Scopes, Issued: w.now, Expires: w.now.Add(10 * time.Minute)}
-	w.must(w.UseCode(w.ctx, c.Hash, func(c grant.Code, _ *grant.Grant) grant.Redemption {
+	w.must(w.useCode(c.Hash, func(c grant.Code, _ *grant.Grant) grant.Redemption {
 		c.Redeemed = true
 		return grant.Redemption{Code: &c, Grant: &c.Grant, Access: &token}
 	}))

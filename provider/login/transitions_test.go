@@ -48,8 +48,9 @@ func attemptIn(t *testing.T, s State) Attempt {
 	return a
 }
 
-// arrow is an arrow with everything that it takes but the attempt and the time.
-type arrow struct {
+// transition is a state transition with everything that it takes but the attempt
+// and the time.
+type transition struct {
 	name string
 	take func(*Attempt, time.Time) error
 }
@@ -58,34 +59,46 @@ func delivery(id, app, requestID string) truecaller.Delivery {
 	return truecaller.Delivery{ID: id, App: app, Callback: truecaller.Callback{RequestID: requestID}}
 }
 
-// arrows are all of them, with arguments that are right for attemptIn.
-func arrows(t *testing.T) []arrow {
+func taken(requestID string, now time.Time) Note {
+	return Note{Kind: NoteAccepted, At: now, RequestID: requestID}
+}
+
+func undeliverable(now time.Time) Note {
+	return Note{Kind: NoteAccepted, At: now, Undeliverable: true}
+}
+
+func opened(d truecaller.Delivery, now time.Time) Note {
+	return Note{Kind: NoteInvoked, At: now, App: d.App, RequestID: d.RequestID}
+}
+
+// transitions are all of them, with arguments that are right for attemptIn.
+func transitions(t *testing.T) []transition {
 	n := number(t, "46701740605")
 	right := truecaller.Profile{Numbers: []phone.Number{n}}
 	wrong := truecaller.Profile{Numbers: []phone.Number{number(t, "46701740606")}}
 	inactive := truecaller.Profile{Numbers: []phone.Number{n}, Inactive: true}
 	d := delivery("d1", "main", "r1")
-	return []arrow{
+	return []transition{
 		{"push", func(a *Attempt, now time.Time) error { return a.push(n, now) }},
 		{"hand out", func(a *Attempt, now time.Time) error { return a.handOut("r1", now) }},
-		{"invoked", func(a *Attempt, now time.Time) error { return a.invoked(d, now) }},
-		{"accepted", func(a *Attempt, now time.Time) error { return a.accepted("r1", false, now) }},
-		{"undeliverable", func(a *Attempt, now time.Time) error { return a.accepted("", true, now) }},
+		{"invoked", func(a *Attempt, now time.Time) error { return a.Apply(opened(d, now)) }},
+		{"accepted", func(a *Attempt, now time.Time) error { return a.Apply(taken("r1", now)) }},
+		{"undeliverable", func(a *Attempt, now time.Time) error { return a.Apply(undeliverable(now)) }},
 		{"refused", func(a *Attempt, now time.Time) error { return a.refused(Unavailable, now) }},
-		{"token", func(a *Attempt, now time.Time) error { return a.tokenReceived(d, now) }},
+		{"token", func(a *Attempt, now time.Time) error { return a.Apply(tokenNote(d, now)) }},
 		{"approve", func(a *Attempt, now time.Time) error { return a.approve(d, right, n, now) }},
 		{"mismatch", func(a *Attempt, now time.Time) error { return a.approve(d, wrong, n, now) }},
 		{"inactive", func(a *Attempt, now time.Time) error { return a.approve(d, inactive, n, now) }},
 		{"no profile", func(a *Attempt, now time.Time) error { return a.profileFailed(d, ProfileFailed, now) }},
 		{"decline", func(a *Attempt, now time.Time) error { return a.decline(d, UserRejected, now) }},
 		{"cancel", func(a *Attempt, now time.Time) error { return a.cancel(Cancelled, now) }},
-		{"use", func(a *Attempt, now time.Time) error { return a.use(now) }},
+		{"use", func(a *Attempt, now time.Time) error { return a.use("g1", now) }},
 	}
 }
 
-// The whole diagram: where each arrow leads from each state. An empty cell is
+// The whole diagram: where each transition leads from each state. An empty cell is
 // ErrState.
-func TestArrows(t *testing.T) {
+func TestTransitions(t *testing.T) {
 	states := []State{Created, Pushing, Waiting, TokenReceived, Approved, Done, Rejected, Expired, Failed}
 	table := map[string][5]State{ // from the five live states; terminal ones lead nowhere
 		"push":          {Pushing, "", "", "", ""},
@@ -104,10 +117,10 @@ func TestArrows(t *testing.T) {
 		"use":           {"", "", "", "", Done},
 	}
 	now := began.Add(time.Minute)
-	for _, arrow := range arrows(t) {
-		row, ok := table[arrow.name]
+	for _, step := range transitions(t) {
+		row, ok := table[step.name]
 		if !ok {
-			t.Fatalf("%s is not in the table", arrow.name)
+			t.Fatalf("%s is not in the table", step.name)
 		}
 		for i, from := range states {
 			var want State
@@ -116,26 +129,26 @@ func TestArrows(t *testing.T) {
 			}
 			before := attemptIn(t, from)
 			a := before
-			err := arrow.take(&a, now)
+			err := step.take(&a, now)
 			switch {
 			case want == "" && !errors.Is(err, ErrState):
-				t.Errorf("%s from %s: %v, want ErrState", arrow.name, from, err)
+				t.Errorf("%s from %s: %v, want ErrState", step.name, from, err)
 			case want == "" && !reflect.DeepEqual(a, before):
-				t.Errorf("%s from %s changed the attempt", arrow.name, from)
+				t.Errorf("%s from %s changed the attempt", step.name, from)
 			case want != "" && (err != nil || a.State != want):
-				t.Errorf("%s from %s: %s, %v; want %s", arrow.name, from, a.State, err, want)
+				t.Errorf("%s from %s: %s, %v; want %s", step.name, from, a.State, err, want)
 			case want != "" && want.Terminal() != !a.Ended.IsZero():
-				t.Errorf("%s from %s: ended %v", arrow.name, from, a.Ended)
+				t.Errorf("%s from %s: ended %v", step.name, from, a.Ended)
 			}
 
 			// Past its end every live attempt is expired, whatever State says.
 			late := attemptIn(t, from)
-			if err := arrow.take(&late, late.Expires); !errors.Is(err, ErrState) {
-				t.Errorf("%s from %s at the end of its time: %v, want ErrState", arrow.name, from, err)
+			if err := step.take(&late, late.Expires); !errors.Is(err, ErrState) {
+				t.Errorf("%s from %s at the end of its time: %v, want ErrState", step.name, from, err)
 			}
 			late.expire(late.Expires)
 			if !from.Terminal() && (late.State != Expired || !late.Ended.Equal(late.Expires)) {
-				t.Errorf("%s from %s at the end of its time: %s, ended %v", arrow.name, from, late.State, late.Ended)
+				t.Errorf("%s from %s at the end of its time: %s, ended %v", step.name, from, late.State, late.Ended)
 			}
 		}
 	}
@@ -144,10 +157,10 @@ func TestArrows(t *testing.T) {
 func TestArrowsRecordWhy(t *testing.T) {
 	want := map[string]Reason{"refused": Unavailable, "mismatch": PhoneMismatch, "inactive": InactiveAccount,
 		"no profile": ProfileFailed, "decline": UserRejected, "cancel": Cancelled}
-	for _, arrow := range arrows(t) {
+	for _, step := range transitions(t) {
 		a := attemptIn(t, Pushing)
-		if err := arrow.take(&a, began); err == nil && a.Reason != want[arrow.name] {
-			t.Errorf("%s: reason %q, want %q", arrow.name, a.Reason, want[arrow.name])
+		if err := step.take(&a, began); err == nil && a.Reason != want[step.name] {
+			t.Errorf("%s: reason %q, want %q", step.name, a.Reason, want[step.name])
 		}
 	}
 }
@@ -170,15 +183,15 @@ func TestInvariant6_RequestIDAndAppMustAgree(t *testing.T) {
 		{"", "main", strings.Repeat("r", 257), false},
 	}
 	for _, row := range rows {
-		for _, arrow := range []string{"token", "approve", "no profile", "decline"} {
+		for _, step := range []string{"token", "approve", "no profile", "decline"} {
 			a := attemptIn(t, Waiting)
 			a.RequestID = row.known
 			before := a
 			d := delivery("d1", row.app, row.requestID)
 			var err error
-			switch arrow {
+			switch step {
 			case "token":
-				err = a.tokenReceived(d, began)
+				err = a.Apply(tokenNote(d, began))
 			case "approve":
 				err = a.approve(d, truecaller.Profile{Numbers: []phone.Number{a.Number}}, a.Number, began)
 			case "no profile":
@@ -187,10 +200,10 @@ func TestInvariant6_RequestIDAndAppMustAgree(t *testing.T) {
 				err = a.decline(d, UserRejected, began)
 			}
 			if row.agrees && err != nil || !row.agrees && !errors.Is(err, errMismatch) {
-				t.Errorf("%s of %q at %s when %q is known: %v", arrow, row.requestID, row.app, row.known, err)
+				t.Errorf("%s of %q at %s when %q is known: %v", step, row.requestID, row.app, row.known, err)
 			}
 			if !row.agrees && !reflect.DeepEqual(a, before) {
-				t.Errorf("%s of %q at %s when %q is known changed the attempt", arrow, row.requestID, row.app, row.known)
+				t.Errorf("%s of %q at %s when %q is known changed the attempt", step, row.requestID, row.app, row.known)
 			}
 		}
 	}
@@ -201,10 +214,10 @@ func TestInvariant6_RequestIDAndAppMustAgree(t *testing.T) {
 func TestInvariant6_TheAnswerToThePushIsRight(t *testing.T) {
 	a := attemptIn(t, Pushing)
 	early := delivery("d1", "main", "theirs")
-	if err := a.tokenReceived(early, began); err != nil {
+	if err := a.Apply(tokenNote(early, began)); err != nil {
 		t.Fatal(err)
 	}
-	if err := a.accepted("ours", false, began); err != nil {
+	if err := a.Apply(taken("ours", began)); err != nil {
 		t.Fatal(err)
 	}
 	profile := truecaller.Profile{Numbers: []phone.Number{a.Number}}
@@ -258,7 +271,7 @@ func TestProfileFailsWithTheLastToken(t *testing.T) {
 	first, second := delivery("d1", "main", "r1"), delivery("d2", "main", "r1")
 	a := attemptIn(t, Waiting)
 	for _, d := range []truecaller.Delivery{first, second} {
-		if err := a.tokenReceived(d, began); err != nil {
+		if err := a.Apply(tokenNote(d, began)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -275,7 +288,7 @@ func TestProfileFailsWithTheLastToken(t *testing.T) {
 
 	c := attemptIn(t, Waiting)
 	for i := range 3 * maxTrying {
-		if err := c.tokenReceived(delivery(fmt.Sprint(i), "main", ""), began); err != nil {
+		if err := c.Apply(tokenNote(delivery(fmt.Sprint(i), "main", ""), began)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -290,12 +303,12 @@ func TestProfileFailsWithTheLastToken(t *testing.T) {
 
 var rank = map[State]int{Created: 0, Pushing: 1, Waiting: 2, TokenReceived: 3, Approved: 4, Done: 5, Rejected: 5, Expired: 5, Failed: 5}
 
-// Arrows in any order, any number of times, at any time: an attempt only ever
-// moves forward, a terminal one never changes, repeating an arrow at once is
+// Transitions in any order, any number of times, at any time: an attempt only ever
+// moves forward, a terminal one never changes, repeating an step at once is
 // the same as taking it once, and nothing is approved or used but by the way
 // through the diagram.
-func TestArrowsInAnyOrder(t *testing.T) {
-	all := arrows(t)
+func TestTransitionsInAnyOrder(t *testing.T) {
+	all := transitions(t)
 	n := number(t, "46701740605")
 	reached := map[State]int{}
 	for seed := range uint64(3000) {
@@ -309,7 +322,7 @@ func TestArrowsInAnyOrder(t *testing.T) {
 			next := all[random.IntN(len(all))]
 			if random.IntN(4) == 0 { // a callback that is not quite this attempt's
 				d := delivery(fmt.Sprint(random.IntN(3)), []string{"main", "other"}[random.IntN(2)], []string{"r1", "r2"}[random.IntN(2)])
-				next = arrow{fmt.Sprint("stray ", d.ID, d.App, d.RequestID), func(a *Attempt, now time.Time) error {
+				next = transition{fmt.Sprint("stray ", d.ID, d.App, d.RequestID), func(a *Attempt, now time.Time) error {
 					return a.approve(d, truecaller.Profile{Numbers: []phone.Number{n}}, n, now)
 				}}
 			}
@@ -327,7 +340,7 @@ func TestArrowsInAnyOrder(t *testing.T) {
 			a = after
 			switch {
 			case before.State.Terminal():
-				fail("%s is terminal and took the arrow", before.State)
+				fail("%s is terminal and made the transition", before.State)
 			case rank[a.State] < rank[before.State]:
 				fail("from %s back to %s", before.State, a.State)
 			case !now.Before(a.Expires):

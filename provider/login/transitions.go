@@ -10,16 +10,17 @@ import (
 	"calleridp/truecaller/phone"
 )
 
-// Each method here is one arrow of the diagram in the package comment. An arrow
-// that does not start at the attempt's state returns ErrState and changes
-// nothing that counts; repeating one is harmless. Every arrow looks at the time
-// first: an attempt past its end is expired, whatever its State says.
+// Each method here is one transition of the diagram in the package comment. A
+// transition that does not start at the attempt's state returns ErrState and
+// changes nothing that counts; repeating one is harmless. Every transition looks
+// at the time first: an attempt past its expiry is expired, whatever its State
+// says. The time is an argument and never read.
 
 // errMismatch says that a callback has our state and yet is not for this
-// attempt: its requestId is another one, or it came to another Truecaller app's
+// attempt: its requestId is another one, or it arrived at another Truecaller app's
 // address (invariant 6). The callback is ignored and audited, and the attempt
-// goes on. Nobody gains by such a callback, because it is never used; ending
-// the attempt would only let it do harm.
+// goes on. An attacker gains nothing by such a callback, because it is never used;
+// ending the attempt would only let it do harm.
 var errMismatch = errors.New("login: the callback does not agree with the attempt")
 
 // Limits on what callbacks may put into an attempt.
@@ -28,7 +29,7 @@ const (
 	maxTrying    = 8   // deliveries; any more are still worked on, but not waited for
 )
 
-// push is created -> pushing: the person's number is known and will be asked.
+// push is created -> pushing: the user's number is known and will get a push.
 func (a *Attempt) push(number phone.Number, now time.Time) error {
 	if a.expire(now) || a.State != Created || number.IsZero() {
 		return ErrState
@@ -51,24 +52,23 @@ func (a *Attempt) handOut(nonce string, now time.Time) error {
 
 // invoked notes that the dialog is open on the phone: progress, not a result
 // (invariant 4). After a token it says nothing new and is too late.
-func (a *Attempt) invoked(d truecaller.Delivery, now time.Time) error {
-	if err := a.expects(d.App, d.RequestID, now); err != nil {
+func (a *Attempt) invoked(n Note) error {
+	if err := a.expects(n.App, n.RequestID, n.At); err != nil {
 		return err
 	}
 	if a.State == TokenReceived || !a.Invoked.IsZero() {
 		return ErrState
 	}
-	a.Invoked = now
+	a.Invoked = n.At
 	return nil
 }
 
-// accepted is pushing -> waiting: Truecaller took the push, or may have.
-// requestID is "" when its answer did not say; undeliverable says that it knows
-// no account for the number. A callback that overtook the answer keeps the
-// state that it reached. Where the two name different requests the answer is
-// right, because it came to us over a connection that we made.
-func (a *Attempt) accepted(requestID string, undeliverable bool, now time.Time) error {
-	if a.expire(now) || len(requestID) > maxRequestID {
+// accepted is pushing -> waiting: Truecaller took the push, or may have. A
+// callback that overtook Truecaller's response keeps the state that it reached.
+// Where the two name different requests the response is right, because it came to
+// us over a connection that we made.
+func (a *Attempt) accepted(n Note) error {
+	if a.expire(n.At) || len(n.RequestID) > maxRequestID {
 		return ErrState
 	}
 	switch a.State {
@@ -80,10 +80,10 @@ func (a *Attempt) accepted(requestID string, undeliverable bool, now time.Time) 
 	default:
 		return ErrState
 	}
-	if requestID != "" {
-		a.RequestID = requestID
+	if n.RequestID != "" {
+		a.RequestID = n.RequestID
 	}
-	a.Undeliverable = a.Undeliverable || undeliverable
+	a.Undeliverable = a.Undeliverable || n.Undeliverable
 	return nil
 }
 
@@ -97,8 +97,8 @@ func (a *Attempt) refused(why Reason, now time.Time) error {
 	return nil
 }
 
-// expects is nil when a callback like this may change the attempt: ErrState when
-// it is too late, errMismatch when it is not the attempt's own (invariant 6:
+// expects returns nil when a callback like this may change the attempt: ErrState
+// when it is too late, errMismatch when it is not the attempt's own (invariant 6:
 // state and requestId must agree when both are known).
 func (a *Attempt) expects(app, requestID string, now time.Time) error {
 	if !now.Before(a.Expires) {
@@ -117,28 +117,33 @@ func (a *Attempt) expects(app, requestID string, now time.Time) error {
 }
 
 // tokenReceived is waiting -> token_received: a callback has brought a token.
-// In pushing, the callback has overtaken the push's answer.
-func (a *Attempt) tokenReceived(d truecaller.Delivery, now time.Time) error {
-	if err := a.expects(d.App, d.RequestID, now); err != nil {
+// In pushing, the callback has overtaken Truecaller's response to the push.
+func (a *Attempt) tokenReceived(n Note) error {
+	if err := a.expects(n.App, n.RequestID, n.At); err != nil {
 		return err
 	}
 	if a.RequestID == "" {
-		a.RequestID = d.RequestID
+		a.RequestID = n.RequestID
 	}
 	a.State = TokenReceived
-	if !slices.Contains(a.Trying, d.ID) && len(a.Trying) < maxTrying {
-		a.Trying = append(slices.Clone(a.Trying), d.ID)
+	if !slices.Contains(a.Trying, n.Delivery) && len(a.Trying) < maxTrying {
+		a.Trying = append(slices.Clone(a.Trying), n.Delivery)
 	}
 	return nil
 }
 
+// tokenNote is the note of a delivery that has brought a token.
+func tokenNote(d truecaller.Delivery, now time.Time) Note {
+	return Note{Kind: NoteToken, At: now, App: d.App, RequestID: d.RequestID, Delivery: d.ID}
+}
+
 // approve is token_received -> approved, if number is in the profile, else ->
-// failed. number is the one that was pushed (invariant 3), or the one that the
-// profile of a one-tap attempt gave, zero for none that may be used. It takes
-// the arrow before it along, which a crash may have lost. Failing is no error:
+// failed. number is the one that got the push (invariant 3), or the one that the
+// profile of a one-tap attempt gave, zero for none that may be used. It makes the
+// transition before it as well, which a crash may have lost. Failing is no error:
 // the attempt says so.
 func (a *Attempt) approve(d truecaller.Delivery, p truecaller.Profile, number phone.Number, now time.Time) error {
-	if err := a.tokenReceived(d, now); err != nil {
+	if err := a.tokenReceived(tokenNote(d, now)); err != nil {
 		return err
 	}
 	if a.Method == Push && number != a.Number {
@@ -162,8 +167,8 @@ func (a *Attempt) approve(d truecaller.Delivery, p truecaller.Profile, number ph
 
 // exchanged is created -> token_received, for native: Truecaller has taken the
 // application's code.
-func (a *Attempt) exchanged(now time.Time) error {
-	if a.expire(now) || a.Method != Native || a.State != Created {
+func (a *Attempt) exchanged(n Note) error {
+	if a.expire(n.At) || a.Method != Native || a.State != Created {
 		return ErrState
 	}
 	a.State = TokenReceived
@@ -171,8 +176,8 @@ func (a *Attempt) exchanged(now time.Time) error {
 }
 
 // approveNative is token_received -> approved, for native: number is the one in
-// the profile that the application's code opened. It takes the arrow before it
-// along, which may have been lost.
+// the profile that the application's code opened. It makes the transition before
+// it as well, which may have been lost.
 func (a *Attempt) approveNative(number phone.Number, now time.Time) error {
 	if a.expire(now) || a.Method != Native || a.State != Created && a.State != TokenReceived || number.IsZero() {
 		return ErrState
@@ -199,7 +204,7 @@ func (a *Attempt) approvedBy(person subject.Person) { a.Sub = person.Sub }
 // another token of the attempt is being tried, it stays: a callback that came
 // twice may bring a token that opens only once.
 func (a *Attempt) profileFailed(d truecaller.Delivery, why Reason, now time.Time) error {
-	if err := a.tokenReceived(d, now); err != nil {
+	if err := a.tokenReceived(tokenNote(d, now)); err != nil {
 		return err
 	}
 	a.Trying = slices.DeleteFunc(slices.Clone(a.Trying), func(id string) bool { return id == d.ID })
@@ -221,7 +226,7 @@ func (a *Attempt) decline(d truecaller.Delivery, why Reason, now time.Time) erro
 	return nil
 }
 
-// cancel is -> rejected from our side: by the person in the browser, or because
+// cancel is -> rejected from our side: by the user in the browser, or because
 // the sign-in may not go on.
 func (a *Attempt) cancel(why Reason, now time.Time) error {
 	if a.expire(now) || a.State.Terminal() {
@@ -232,16 +237,17 @@ func (a *Attempt) cancel(why Reason, now time.Time) error {
 }
 
 // use is approved -> done. It happens once: a second use is ErrState
-// (invariant 9).
-func (a *Attempt) use(now time.Time) error {
+// (invariant 9). grantID is that of the grant that the attempt gives.
+func (a *Attempt) use(grantID string, now time.Time) error {
 	if a.expire(now) || a.State != Approved {
 		return ErrState
 	}
+	a.GrantID = grantID
 	a.end(Done, NoReason, now)
 	return nil
 }
 
-// expire is any live state -> expired, when the time is over. It says whether
+// expire is any live state -> expired, when the time is over. It reports whether
 // the attempt is expired.
 func (a *Attempt) expire(now time.Time) bool {
 	if a.State.Terminal() {

@@ -1,0 +1,53 @@
+// Package audit is the account of who tried to sign in where, and who changed
+// what. Every event that the program can record is listed in events.go; a
+// Recorder keeps them. An event never holds a secret or a whole phone number
+// (invariant 10).
+package audit
+
+import (
+	"context"
+
+	"calleridp/truecaller/phone"
+)
+
+// Event is one line of the account. The catalogue says which fields an event of
+// each name has.
+type Event struct {
+	Name Name
+
+	Attempt string // ID of the sign-in attempt
+	Method  string // how the attempt reaches the user: push, onetap or native
+	Number  phone.Number
+	Network string // whose budget was spent, see limit.NetworkOf
+	App     string // the Truecaller app
+
+	Client  string // client_id
+	Subject string // the user's own sub, also for pairwise clients
+	Session string // sid of the session that the event is about
+	Actor   string // sid of the session in which the user acted
+	Grant   string // ID of the grant
+	Scope   string // space-separated
+
+	Reason string // why an attempt ended, or a grant was refused
+	Err    error  // what was wrong with a solution
+
+	Limit    string // kind of the lock or budget that refused an attempt
+	Reserved bool   // the refusal leaves room for browsers that solve a challenge
+	Kind     string // kind of the credential or of the limit
+	Of       string // whose limit it is; a masked number, a network, a client
+	Key      string // kid of a signing key
+	Force    bool   // an operator skipped the waiting time
+}
+
+// Recorder keeps events. It must be safe for concurrent use and quick: the
+// caller waits for it.
+type Recorder interface {
+	Record(ctx context.Context, e Event)
+}
+
+// Discard is a Recorder that keeps nothing.
+var Discard Recorder = discard{}
+
+type discard struct{}
+
+func (discard) Record(context.Context, Event) {}

@@ -1,0 +1,245 @@
+package audit
+
+import (
+	"log/slog"
+	"strings"
+)
+
+// Name is the stable name of an event. Programs that read the audit may rely on
+// it.
+type Name string
+
+// The events of sign-in attempts.
+const (
+	AttemptStarted      Name = "attempt.started"
+	AttemptLimited      Name = "attempt.limited"
+	AttemptUnavailable  Name = "attempt.unavailable"
+	AttemptInvoked      Name = "attempt.invoked"
+	AttemptApproved     Name = "attempt.approved"
+	AttemptRejected     Name = "attempt.rejected"
+	AttemptFailed       Name = "attempt.failed"
+	AttemptExpired      Name = "attempt.expired"
+	AttemptDone         Name = "attempt.done"
+	AttemptMismatch     Name = "attempt.callback_mismatch"
+	AttemptChangedHands Name = "attempt.number_changed_hands"
+	ChallengeUnsolved   Name = "challenge.unsolved"
+)
+
+// The events of sessions, consent and grants.
+const (
+	SessionUsed   Name = "session.used"
+	ConsentGiven  Name = "consent.given"
+	ConsentDenied Name = "consent.denied"
+	GrantRevoked  Name = "grant.revoked"
+	GrantReused   Name = "grant.reused"
+)
+
+// The events of the account page. SessionEnded is one of the logout endpoint,
+// too.
+const (
+	AccessRevoked    Name = "access.revoked"
+	SessionEnded     Name = "session.ended"
+	SessionsEnded    Name = "sessions.ended"
+	PersonDownloaded Name = "person.downloaded"
+	PersonDeleted    Name = "person.deleted"
+)
+
+// The events of operators.
+const (
+	ClientAdded         Name = "client.added"
+	ClientRemoved       Name = "client.removed"
+	ClientSecretRotated Name = "client.secret_rotated"
+	KeysRotated         Name = "keys.rotated"
+	KeysRemoved         Name = "keys.removed"
+	LimitShown          Name = "limit.shown"
+	LimitCleared        Name = "limit.cleared"
+	UserFound           Name = "user.found"
+	UserShown           Name = "user.shown"
+	UserSignedOut       Name = "user.signed_out"
+	UserDeleted         Name = "user.deleted"
+)
+
+// Description is what the catalogue says of one event.
+type Description struct {
+	Name  Name
+	Level slog.Level
+	Keys  []string // in the order in which a log line has them; "?" after a key: left out if empty
+	Text  string   // for operators
+}
+
+var attemptKeys = keys("attempt method number client network app reason? sub?")
+
+func keys(list string) []string { return strings.Fields(list) }
+
+// Events is the catalogue: every event that the program records.
+var Events = []Description{
+	{
+		Name: AttemptStarted,
+		Keys: attemptKeys,
+		Text: "An attempt was created: for a push, a one-tap link or a native sign-in.",
+	},
+	{
+		Name: AttemptLimited,
+		Keys: keys("attempt method number client network app limit reserved reason? sub?"),
+		Text: "A lock or budget refused an attempt. `reserved`: only the part for solved challenges was left. Nothing was written.",
+	},
+	{
+		Name: AttemptUnavailable,
+		Keys: attemptKeys,
+		Text: "An attempt was refused because Truecaller has not been answering. Nothing was written.",
+	},
+	{
+		Name: AttemptInvoked,
+		Keys: attemptKeys,
+		Text: "Truecaller's dialog is open on the phone.",
+	},
+	{
+		Name: AttemptApproved,
+		Keys: attemptKeys,
+		Text: "The user approved on the phone.",
+	},
+	{
+		Name: AttemptRejected,
+		Keys: attemptKeys,
+		Text: "The user declined on the phone or cancelled in the browser.",
+	},
+	{
+		Name:  AttemptFailed,
+		Level: slog.LevelWarn,
+		Keys:  attemptKeys,
+		Text:  "The attempt failed, for the `reason`.",
+	},
+	{
+		Name: AttemptExpired,
+		Keys: attemptKeys,
+		Text: "The attempt took too long.",
+	},
+	{
+		Name: AttemptDone,
+		Keys: attemptKeys,
+		Text: "The approved attempt was used, and the browser or application is signed in.",
+	},
+	{
+		Name:  AttemptMismatch,
+		Level: slog.LevelWarn,
+		Keys:  attemptKeys,
+		Text:  "A callback knows the attempt's secret but names another request or app. It was ignored; the attempt goes on.",
+	},
+	{
+		Name:  AttemptChangedHands,
+		Level: slog.LevelWarn,
+		Keys:  attemptKeys,
+		Text:  "The number belongs to a new user, who got a new `sub`.",
+	},
+	{
+		Name: ChallengeUnsolved,
+		Keys: keys("client network error"),
+		Text: "A browser submitted a number without solving its challenge.",
+	},
+	{
+		Name: SessionUsed,
+		Keys: keys("sid sub client"),
+		Text: "A client got a code for a user who was signed in already.",
+	},
+	{
+		Name: ConsentGiven,
+		Keys: keys("sub sid client scope"),
+		Text: "The user allowed a client these scopes.",
+	},
+	{
+		Name: ConsentDenied,
+		Keys: keys("sub client"),
+		Text: "The user denied a client's request.",
+	},
+	{
+		Name: GrantRevoked,
+		Keys: keys("client grant sub"),
+		Text: "A client revoked a grant by its refresh token.",
+	},
+	{
+		Name:  GrantReused,
+		Level: slog.LevelWarn,
+		Keys:  keys("kind client attempt? grant reason? sub"),
+		Text:  "A used code or an old refresh token was presented again, as after a theft. The grant was revoked.",
+	},
+	{
+		Name: AccessRevoked,
+		Keys: keys("sub by client"),
+		Text: "On the account page: the user took a client's access away.",
+	},
+	{
+		Name: SessionEnded,
+		Keys: keys("sub? by? sid client"),
+		Text: "A session ended: at the logout endpoint, or with `by` on the account page.",
+	},
+	{
+		Name: SessionsEnded,
+		Keys: keys("sub by"),
+		Text: "On the account page: the user ended all their sessions.",
+	},
+	{
+		Name: PersonDownloaded,
+		Keys: keys("sub by"),
+		Text: "On the account page: the user downloaded their data.",
+	},
+	{
+		Name: PersonDeleted,
+		Keys: keys("sub"),
+		Text: "On the account page: the user deleted their account.",
+	},
+	{
+		Name: ClientAdded,
+		Keys: keys("client"),
+		Text: "An operator added a client.",
+	},
+	{
+		Name: ClientRemoved,
+		Keys: keys("client"),
+		Text: "An operator removed a client.",
+	},
+	{
+		Name: ClientSecretRotated,
+		Keys: keys("client"),
+		Text: "An operator gave a client a new secret.",
+	},
+	{
+		Name: KeysRotated,
+		Keys: keys("force"),
+		Text: "An operator activated the next signing keys.",
+	},
+	{
+		Name: KeysRemoved,
+		Keys: keys("kid"),
+		Text: "An operator removed a retired signing key.",
+	},
+	{
+		Name: LimitShown,
+		Keys: keys("kind of"),
+		Text: "An operator looked at a lock and its budget.",
+	},
+	{
+		Name: LimitCleared,
+		Keys: keys("kind of"),
+		Text: "An operator cleared a lock and its budget.",
+	},
+	{
+		Name: UserFound,
+		Keys: keys("sub"),
+		Text: "An operator looked a user up by their number.",
+	},
+	{
+		Name: UserShown,
+		Keys: keys("sub"),
+		Text: "An operator looked at a user.",
+	},
+	{
+		Name: UserSignedOut,
+		Keys: keys("sub"),
+		Text: "An operator ended all sessions of a user.",
+	},
+	{
+		Name: UserDeleted,
+		Keys: keys("sub"),
+		Text: "An operator deleted a user.",
+	},
+}

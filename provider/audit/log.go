@@ -1,0 +1,99 @@
+package audit
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"time"
+)
+
+// Log returns a Recorder that writes each event as one line of the log, whatever
+// the log's level.
+func Log(l *slog.Logger) Recorder { return logRecorder{l.Handler()} }
+
+type logRecorder struct{ handler slog.Handler }
+
+// Record implements Recorder. It calls the handler directly, because a Logger
+// drops what is below its level.
+func (r logRecorder) Record(ctx context.Context, e Event) {
+	d, known := descriptions[e.Name]
+	if !known { // all that it holds is better than nothing
+		d.Keys = everyKey
+	}
+	record := slog.NewRecord(time.Now(), d.Level, string(e.Name), 0)
+	for _, key := range d.Keys {
+		name, optional := strings.CutSuffix(key, "?")
+		if value := e.value(name); !optional || !empty(value) {
+			record.AddAttrs(slog.Attr{Key: name, Value: value})
+		}
+	}
+	_ = r.handler.Handle(ctx, record) // as a Logger does; there is no one to report it to
+}
+
+var descriptions = func() map[Name]Description {
+	all := make(map[Name]Description, len(Events))
+	for _, d := range Events {
+		all[d.Name] = d
+	}
+	return all
+}()
+
+// everyKey lists all keys that value knows.
+var everyKey = []string{
+	"kind?", "attempt?", "method?", "number?", "client?", "network?", "app?", "limit?", "reserved?", "grant?", "scope?",
+	"reason?", "error?", "sub?", "by?", "sid?", "of?", "kid?", "force?",
+}
+
+func (e Event) value(key string) slog.Value {
+	switch key {
+	case "attempt":
+		return slog.StringValue(e.Attempt)
+	case "method":
+		return slog.StringValue(e.Method)
+	case "number": // it masks itself
+		return slog.AnyValue(e.Number).Resolve()
+	case "network":
+		return slog.StringValue(e.Network)
+	case "app":
+		return slog.StringValue(e.App)
+	case "client":
+		return slog.StringValue(e.Client)
+	case "sub":
+		return slog.StringValue(e.Subject)
+	case "sid":
+		return slog.StringValue(e.Session)
+	case "by":
+		return slog.StringValue(e.Actor)
+	case "grant":
+		return slog.StringValue(e.Grant)
+	case "scope":
+		return slog.StringValue(e.Scope)
+	case "reason":
+		return slog.StringValue(e.Reason)
+	case "error":
+		return slog.AnyValue(e.Err)
+	case "limit":
+		return slog.StringValue(e.Limit)
+	case "reserved":
+		return slog.BoolValue(e.Reserved)
+	case "kind":
+		return slog.StringValue(e.Kind)
+	case "of":
+		return slog.StringValue(e.Of)
+	case "kid":
+		return slog.StringValue(e.Key)
+	case "force":
+		return slog.BoolValue(e.Force)
+	}
+	panic("audit: the catalogue names an unknown key " + key)
+}
+
+func empty(v slog.Value) bool {
+	switch v.Kind() {
+	case slog.KindString:
+		return v.String() == ""
+	case slog.KindBool:
+		return !v.Bool()
+	}
+	return v.Any() == nil
+}

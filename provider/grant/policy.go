@@ -1,0 +1,184 @@
+package grant
+
+import (
+	"errors"
+	"slices"
+	"time"
+)
+
+// Why a use is refused. All of them are invalid_grant to a client (RFC 6749 §5.2)
+// except ErrScope; the difference is for the log and the audit.
+var (
+	ErrReused   = errors.New("grant: used a second time")
+	ErrRevoked  = errors.New("grant: revoked")
+	ErrExpired  = errors.New("grant: expired")
+	ErrMismatch = errors.New("grant: presented by another client, for another redirect URI, or without its proof")
+	ErrScope    = errors.New("grant: more scope asked for than was granted") // invalid_scope
+)
+
+// Policy says how long codes and tokens are good, and decides their use.
+type Policy struct {
+	Code         time.Duration
+	AccessToken  time.Duration
+	RefreshIdle  time.Duration // a refresh token that is not used so long expires
+	RefreshMax   time.Duration // no refresh after this, counted from the sign-in
+	RefreshGrace time.Duration // how long a used refresh token still gives its same successor
+}
+
+// CodeUse is what a client presents with a code at the token endpoint.
+type CodeUse struct {
+	ClientID    string
+	RedirectURI string
+	Verifier    string    // PKCE code_verifier; "" for none
+	Access      TokenHash // of the access token to store if the use is accepted
+	At          time.Time
+}
+
+// Redeem decides the use of a code at the token endpoint, and what it gives
+// (RFC 6749 §4.1.3, RFC 7636 §4.6). A second use revokes what the first gave
+// (RFC 6749 §4.1.2); any other mistake leaves the code as it is. stored is the
+// code's stored grant, nil if it has none.
+func (p Policy) Redeem(c Code, stored *Grant, use CodeUse) Redemption {
+	refuse := func(why error) Redemption { return Redemption{Current: c.Grant, Refused: why} }
+	switch {
+	case c.Grant.ClientID != use.ClientID:
+		return refuse(ErrMismatch)
+	case c.Redeemed:
+		if stored == nil {
+			return refuse(ErrReused)
+		}
+		revoked := Revoke(*stored)
+		revoked.Refused = ErrReused
+		return revoked
+	case !use.At.Before(c.Expires):
+		return refuse(ErrExpired)
+	case c.RedirectURI != use.RedirectURI || !proves(c.Challenge, use.Verifier):
+		return refuse(ErrMismatch)
+	}
+	issued := p.Issue(c.Grant, use.Access, use.At)
+	c.Redeemed = true
+	c.Grant.Expires = issued.Grant.Expires
+	issued.Code = &c
+	return issued
+}
+
+// Issue gives a new grant its first access token, and its first refresh token if
+// it has offline access.
+func (p Policy) Issue(g Grant, access TokenHash, now time.Time) Redemption {
+	token := AccessToken{
+		Hash:    access,
+		GrantID: g.ID,
+		Scopes:  g.Scopes,
+		Issued:  now,
+		Expires: now.Add(p.AccessToken),
+	}
+	g.Expires = token.Expires
+	if g.Offline {
+		g.Generation, g.Rotated = 1, now
+		g.Expires = p.idleEnd(g, now)
+	}
+	return Redemption{Grant: &g, Access: &token, Current: g}
+}
+
+// Usable returns why a code cannot be redeemed any more, nil if it can.
+func (c Code) Usable(now time.Time) error {
+	switch {
+	case c.Redeemed:
+		return ErrReused
+	case !now.Before(c.Expires):
+		return ErrExpired
+	}
+	return nil
+}
+
+// RefreshUse is what a client presents with a refresh token.
+type RefreshUse struct {
+	Generation uint32
+	ClientID   string
+	Scopes     []string  // of the new access token; nil: all that were granted
+	Access     TokenHash // of the access token to store if the use is accepted
+	At         time.Time
+}
+
+// Refresh decides the use of a refresh token, and what it gives (RFC 6749 §6, RFC
+// 9700 §4.14). The generation of the refresh token to hand out is that of
+// Redemption.Current.
+//
+// The current generation is rotated. The one before it, within the grace period,
+// gives the same successor again: the response may have been lost, or two
+// processes of the client may have raced. Any older one, or that one later or too
+// often, revokes the family.
+func (p Policy) Refresh(g Grant, use RefreshUse) Redemption {
+	refuse := func(why error) Redemption { return Redemption{Current: g, Refused: why} }
+	n, now := use.Generation, use.At
+	switch {
+	case g.ClientID != use.ClientID || !g.Offline:
+		return refuse(ErrMismatch)
+	case g.Revoked:
+		return refuse(ErrRevoked)
+	case !now.Before(g.Expires):
+		return refuse(ErrExpired)
+	case n == 0 || n > g.Generation:
+		return refuse(ErrMismatch)
+	}
+	repeated := n == g.Generation-1 && now.Sub(g.Rotated) < p.RefreshGrace && g.Repeats < maxRepeats
+	if n < g.Generation && !repeated {
+		revoked := Revoke(g)
+		revoked.Refused = ErrReused
+		return revoked
+	}
+	scopes := use.Scopes
+	for _, scope := range scopes {
+		if !slices.Contains(g.Scopes, scope) {
+			return refuse(ErrScope)
+		}
+	}
+	if scopes == nil {
+		scopes = g.Scopes
+	}
+	if repeated {
+		g.Repeats++
+	} else {
+		g.Generation, g.Rotated, g.Repeats = n+1, now, 0
+		g.Expires = p.idleEnd(g, now)
+	}
+	token := AccessToken{
+		Hash:    use.Access,
+		GrantID: g.ID,
+		Scopes:  scopes,
+		Issued:  now,
+		Expires: now.Add(p.AccessToken),
+	}
+	if g.Expires.Before(token.Expires) {
+		token.Expires = g.Expires
+	}
+	return Redemption{Grant: &g, Access: &token, Current: g}
+}
+
+// maxRepeats bounds the grace in number, as RefreshGrace does in time.
+const maxRepeats = 10
+
+// Refreshable reports whether a use of the refresh token of generation n would be
+// accepted now (RFC 7662 §2.2, active).
+func (p Policy) Refreshable(g Grant, n uint32, now time.Time) bool {
+	return p.Refresh(g, RefreshUse{Generation: n, ClientID: g.ClientID, At: now}).Refused == nil
+}
+
+// Revoke ends the grant and everything that came of it.
+func Revoke(g Grant) Redemption {
+	if g.Revoked {
+		return Redemption{Current: g}
+	}
+	g.Revoked = true
+	return Redemption{Grant: &g, Current: g}
+}
+
+// idleEnd returns when a grant with refresh tokens expires unless it is used
+// again.
+func (p Policy) idleEnd(g Grant, now time.Time) time.Time {
+	end := now.Add(p.RefreshIdle)
+	if last := g.Created.Add(p.RefreshMax); last.Before(end) {
+		end = last
+	}
+	return end
+}

@@ -1,0 +1,80 @@
+package grant
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"calleridp/keys"
+	"calleridp/provider/redact"
+)
+
+// CodeHash is the SHA-256 of an authorization code, by which it is stored. One
+// hash is enough for 256 random bits.
+type CodeHash [sha256.Size]byte
+
+// TokenHash is the SHA-256 of an access token, by which it is stored.
+type TokenHash [sha256.Size]byte
+
+// String, Format and LogValue keep hashes out of logs (invariant 10).
+func (CodeHash) String() string             { return redact.Mark }
+func (CodeHash) Format(f fmt.State, _ rune) { redact.Format(f) }
+func (CodeHash) LogValue() slog.Value       { return redact.Value() }
+
+// String, Format and LogValue keep hashes out of logs (invariant 10).
+func (TokenHash) String() string             { return redact.Mark }
+func (TokenHash) Format(f fmt.State, _ rune) { redact.Format(f) }
+func (TokenHash) LogValue() slog.Value       { return redact.Value() }
+
+// HashCode returns the hash by which a code is stored.
+func HashCode(code string) CodeHash { return sha256.Sum256([]byte(code)) }
+
+// HashToken returns the hash by which an access token is stored.
+func HashToken(token string) TokenHash { return sha256.Sum256([]byte(token)) }
+
+// NewID returns an ID for a grant: 16 random bytes as 22 characters of base64url.
+func NewID() string { return keys.RandomText(16) }
+
+// NewCode returns a new code: 32 random bytes as 43 characters of base64url.
+func NewCode() string { return keys.RandomText(32) }
+
+// NewToken returns a new access token, 32 random bytes as 43 characters of
+// base64url, and its hash.
+func NewToken() (token string, hash TokenHash) {
+	token = keys.RandomText(32)
+	return token, HashToken(token)
+}
+
+// MAC authenticates the parts under the master key.
+type MAC func(parts ...[]byte) [32]byte
+
+// RefreshToken returns the refresh token of generation n of the grant: grant,
+// generation and a MAC over both. Nothing that is stored can be used as one.
+func RefreshToken(mac MAC, grantID string, n uint32) string {
+	generation := binary.BigEndian.AppendUint32(nil, n)
+	sum := mac([]byte(grantID), generation)
+	return grantID + "." + base64.RawURLEncoding.EncodeToString(generation) + "." + base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+// ParseRefreshToken undoes RefreshToken; ok is false for anything that we did
+// not make.
+func ParseRefreshToken(mac MAC, token string) (grantID string, n uint32, ok bool) {
+	if len(token) > 256 {
+		return "", 0, false
+	}
+	grantID, rest, _ := strings.Cut(token, ".")
+	number, _, _ := strings.Cut(rest, ".")
+	generation, err := base64.RawURLEncoding.DecodeString(number)
+	if err != nil || len(generation) != 4 {
+		return "", 0, false
+	}
+	n = binary.BigEndian.Uint32(generation)
+	if subtle.ConstantTimeCompare([]byte(RefreshToken(mac, grantID, n)), []byte(token)) != 1 {
+		return "", 0, false
+	}
+	return grantID, n, true
+}

@@ -1,0 +1,91 @@
+package login
+
+import (
+	"context"
+	"errors"
+
+	"calleridp/provider/audit"
+	"calleridp/provider/limit"
+)
+
+// The events of attempts. Package audit says what each means.
+const (
+	eventStarted      = audit.AttemptStarted
+	eventLimited      = audit.AttemptLimited
+	eventUnavailable  = audit.AttemptUnavailable
+	eventInvoked      = audit.AttemptInvoked
+	eventApproved     = audit.AttemptApproved
+	eventChangedHands = audit.AttemptChangedHands
+	eventRejected     = audit.AttemptRejected
+	eventFailed       = audit.AttemptFailed
+	eventExpired      = audit.AttemptExpired
+	eventDone         = audit.AttemptDone
+	eventMismatch     = audit.AttemptMismatch
+
+	// eventPushed is for the Observer alone: Truecaller took the push, or may have.
+	eventPushed = "attempt.pushed"
+)
+
+// Observer counts what becomes of attempts. It hears of each event once, in the
+// process where it happened, and must be quick and safe for concurrent use.
+type Observer interface {
+	// Attempt has reached an event, which is named as in the audit, or is
+	// attempt.pushed.
+	Attempt(event string, a Attempt)
+	// Limited says which lock or budget refused an attempt.
+	Limited(kind limit.Kind)
+}
+
+type unobserved struct{}
+
+func (unobserved) Attempt(string, Attempt) {}
+func (unobserved) Limited(limit.Kind)      {}
+
+// record records an event of an attempt.
+func (e *Engine) record(ctx context.Context, name audit.Name, a Attempt) {
+	e.cfg.Audit.Record(ctx, auditEvent(name, a))
+	e.cfg.Observer.Attempt(string(name), a)
+}
+
+// recordLimited records that a lock or budget refused an attempt, if that is what
+// err says.
+func (e *Engine) recordLimited(ctx context.Context, a Attempt, err error) {
+	var exceeded *limit.Exceeded
+	if !errors.As(err, &exceeded) {
+		return
+	}
+	event := auditEvent(eventLimited, a)
+	event.Limit, event.Reserved = string(exceeded.Kind), exceeded.Reserved
+	e.cfg.Audit.Record(ctx, event)
+	e.cfg.Observer.Attempt(string(eventLimited), a)
+	e.cfg.Observer.Limited(exceeded.Kind)
+}
+
+// auditEvent is what the audit says of an attempt. Numbers mask themselves
+// (invariant 10).
+func auditEvent(name audit.Name, a Attempt) audit.Event {
+	return audit.Event{
+		Name:    name,
+		Attempt: string(a.ID),
+		Method:  string(a.Method),
+		Number:  a.Number,
+		Client:  a.ClientID,
+		Network: a.Network,
+		App:     a.App,
+		Reason:  string(a.Reason),
+		Subject: a.Sub,
+	}
+}
+
+// plainStatus makes a status that a callback brought fit for a log: a short
+// word. Digits do not come through, so neither does a phone number.
+func plainStatus(status string) string {
+	const most = 40
+	word := []byte(status[:min(len(status), most)])
+	for i, b := range word {
+		if (b|0x20 < 'a' || b|0x20 > 'z') && b != '_' && b != '-' {
+			word[i] = '?'
+		}
+	}
+	return string(word)
+}

@@ -1,0 +1,128 @@
+package login
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"calleridp/provider/grant"
+	"calleridp/provider/limit"
+	"calleridp/provider/session"
+	"calleridp/provider/subject"
+	"calleridp/truecaller/phone"
+)
+
+// Effects are what a transition does besides changing the attempt, in the same
+// transaction.
+type Effects struct {
+	// Unlock releases the lock of the attempt's number (invariant 7).
+	Unlock bool
+	// CoolDown, when not zero, keeps the lock of the number until then instead.
+	CoolDown time.Time
+	// Drop is the inbox delivery whose work this finishes; "" for none.
+	Drop string
+}
+
+// Update is what a step makes of an attempt.
+type Update struct {
+	Attempt Attempt
+	Effects Effects
+}
+
+// Approval is what a step makes of an attempt whose profile has arrived.
+type Approval struct {
+	Attempt Attempt
+	Effects Effects
+	// Person is the user who signs in, to be stored. One without a Sub is none: the
+	// attempt failed.
+	Person subject.Person
+	// ChangedHands says that the number was another user's before. It is for the
+	// caller; a store finds out by itself whom the number was bound to.
+	ChangedHands bool
+}
+
+// SignIn is what the use of an approved attempt gives its browser.
+type SignIn struct {
+	Attempt Attempt
+	Session session.Session
+	// Code is the authorization code. One without a grant's ID is none: the user has
+	// to consent first.
+	Code grant.Code
+	// Replaces is the ID of a session that ends without a trace, "" for none: the
+	// one that the browser had before. Its grants stay.
+	Replaces string
+}
+
+// NativeSignIn is what the use of an approved native attempt gives the
+// application: a grant and its tokens.
+type NativeSignIn struct {
+	Attempt    Attempt
+	Redemption grant.Redemption
+}
+
+// Errors of the store and of the transitions.
+var (
+	ErrNotFound = errors.New("login: no such attempt")
+	// ErrState says that the transition does not start at the attempt's state. The
+	// attempt is left as it is.
+	ErrState = errors.New("login: the attempt is not in a state for this")
+	// ErrExists says that there is an attempt with this ID or correlation.
+	ErrExists = errors.New("login: an attempt with this ID or correlation exists")
+)
+
+// Store keeps attempts, for a while after they expire; then it deletes them.
+//
+// A step decides inside the transaction: it gets the stored attempt and returns
+// everything that is to be stored. When it returns an error, nothing is stored and
+// the error is returned as it is. A store may run a step more than once, when the
+// transaction has to be repeated, and returns the value of the run that was
+// committed. A step must be pure: it depends on its arguments and on values that
+// were fixed before, such as the time and new secrets, and changes nothing.
+//
+// What a method has stored is durable when the method returns nil.
+type Store interface {
+	// CreateAttempt spends the budgets (see limit.Decide) and stores the attempt, in
+	// one transaction. A refused spend is a *limit.Exceeded and nothing is stored
+	// (invariants 1 and 7). ErrExists when the ID or the correlation was used
+	// before: both are single use (invariant 6).
+	CreateAttempt(ctx context.Context, a Attempt, spend limit.Spend, now time.Time) error
+
+	// LimitStates returns the state of each key: when a lock expires, the
+	// theoretical arrival time of a budget, the zero time if nothing is stored. It
+	// only reads.
+	LimitStates(ctx context.Context, keys ...limit.Key) ([]time.Time, error)
+
+	// Attempt returns the attempt, or ErrNotFound.
+	Attempt(ctx context.Context, id ID) (Attempt, error)
+
+	// AttemptByCorrelation finds the attempt by the SHA-256 of the state that was
+	// sent to Truecaller.
+	AttemptByCorrelation(ctx context.Context, correlation [32]byte) (Attempt, error)
+
+	// UpdateAttempt runs step and stores what it returns. Nothing is written when
+	// step leaves the attempt as it was and returns no effects.
+	UpdateAttempt(ctx context.Context, id ID, step func(Attempt) (Update, error)) (Attempt, error)
+
+	// NoteAttempt applies a note (Attempt.Apply), in order with all other changes.
+	// Every later read has it. It becomes durable with the next durable change, or
+	// soon by itself; a crash before that loses it. A note that does not apply is
+	// dropped. NoteAttempt does not wait, and reports nothing.
+	NoteAttempt(ctx context.Context, id ID, n Note)
+
+	// ApproveAttempt runs step with the user to whom number is bound now, nil for
+	// none, and stores the attempt and the user that step returns. It binds number
+	// to that user; the user who had it before has lost it (Person.NumberLost). A
+	// zero number is bound to no user.
+	ApproveAttempt(
+		ctx context.Context, id ID, number phone.Number,
+		step func(a Attempt, known *subject.Person) (Approval, error),
+	) (Approval, error)
+
+	// FinishAttempt runs step, and stores the attempt with the session and the code
+	// that it returns, in one transaction (invariant 9).
+	FinishAttempt(ctx context.Context, id ID, step func(Attempt) (SignIn, error)) (SignIn, error)
+
+	// RedeemAttempt is FinishAttempt where there is no browser: it stores the attempt
+	// with the grant and the access token that step returns (invariant 9).
+	RedeemAttempt(ctx context.Context, id ID, step func(Attempt) (NativeSignIn, error)) (NativeSignIn, error)
+}
