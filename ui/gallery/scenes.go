@@ -1,0 +1,320 @@
+package gallery
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"calleridp/provider"
+	"calleridp/provider/claims"
+	"calleridp/provider/login"
+	"calleridp/provider/session"
+	"calleridp/ui/page"
+)
+
+// scene is one page in one state.
+type scene struct {
+	name     string
+	oneTap   string // page.Exhibit.OneTap
+	platform string // the browser's platform hint (Sec-CH-UA-Platform); "" for what it sends
+	show     show
+}
+
+// show draws a page for a request in the languages uiLocales.
+type show func(p *page.Pages, w http.ResponseWriter, r *http.Request, uiLocales []string)
+
+// draw draws the scene in a language.
+func (s scene) draw(pages *page.Pages, exhibit page.Exhibit, w http.ResponseWriter, r *http.Request, lang string) {
+	if s.platform != "" {
+		r.Header.Set("Sec-CH-UA-Platform", `"`+s.platform+`"`)
+	}
+	exhibit.Still, exhibit.OneTap = true, s.oneTap
+	s.show(pages.Exhibited(exhibit), w, r, []string{lang})
+}
+
+var (
+	shop = provider.ClientView{
+		ID:        "shop",
+		Name:      "Lingon Market",
+		URI:       "https://shop.example/",
+		TOSURI:    "https://shop.example/terms",
+		PolicyURI: "https://shop.example/privacy",
+	}
+	longName = provider.ClientView{ID: "long", Name: "The Association of Independent Booksellers and Stationers of the Northern Counties"}
+	arabic   = provider.ClientView{ID: "arabic", Name: "متجر الزهور"}
+)
+
+const (
+	sealed = "sealed"
+	masked = "+46•••••0605"
+	typed  = "+46 70 174 06 05"
+	tooFew = "+46 70 174 06"
+
+	attemptID   = login.ID("AAAAAAAAAAAAAAAAAAAAAA")
+	attemptLeft = 4*time.Minute + 42*time.Second
+)
+
+// inLanguage returns a request whose browser prefers a language, for pages without
+// ui_locales.
+func inLanguage(r *http.Request, uiLocales []string) *http.Request {
+	r = r.Clone(r.Context())
+	r.Header.Set("Accept-Language", strings.Join(uiLocales, ","))
+	return r
+}
+
+// scenes returns all pages in all states, in the order in which users meet them.
+func scenes() []scene {
+	var all []scene
+	all = append(all, signInScenes()...)
+	all = append(all, oneTapScenes()...)
+	all = append(all, limitScenes()...)
+	all = append(all, attemptScenes()...)
+	all = append(all, consentScenes()...)
+	all = append(all, accountScenes()...)
+	return append(all, otherScenes()...)
+}
+
+func signIn(name string, v provider.SignInView) scene {
+	return scene{name: "signin" + name, show: func(p *page.Pages, w http.ResponseWriter, r *http.Request, uiLocales []string) {
+		v := v
+		v.UILocales, v.Request = uiLocales, sealed
+		p.SignIn(w, r, v)
+	}}
+}
+
+func signInScenes() []scene {
+	all := []scene{
+		signIn("", provider.SignInView{Client: shop, Region: "SE"}),
+		signIn("-account", provider.SignInView{Client: provider.ClientView{Own: true}, Region: "SE"}),
+		signIn("-countries", provider.SignInView{Client: shop, Region: "SE", Countries: []string{"IN", "SE", "NG"}}),
+		{name: "signin-no-country", show: func(p *page.Pages, w http.ResponseWriter, r *http.Request, uiLocales []string) {
+			r = r.Clone(r.Context())
+			r.Header.Del("Accept-Language") // the page would guess a country from it
+			p.SignIn(w, r, provider.SignInView{Client: arabic, UILocales: uiLocales, Request: sealed})
+		}},
+		signIn("-prefilled", provider.SignInView{Client: longName, Region: "SE", Phone: typed}),
+	}
+	soon := time.Now().Add(4*time.Minute + 10*time.Second)
+	for _, kind := range []provider.ProblemKind{
+		provider.PhoneEmpty, provider.PhoneNotANumber, provider.PhoneTooShort, provider.PhoneTooLong, provider.PhoneCountry,
+		provider.PhoneInvalid, provider.PhoneLandline, provider.PhoneNeedsRegion, provider.Locked, provider.Limited, provider.Unavailable,
+	} {
+		v := provider.SignInView{Client: shop, Region: "SE", Phone: tooFew, Problem: &provider.Problem{Kind: kind, RetryAt: soon}}
+		if kind == provider.PhoneEmpty {
+			v.Phone = ""
+		}
+		all = append(all, signIn("-"+strings.ReplaceAll(string(kind), "_", "-"), v))
+	}
+	return append(all, signIn("-confirm", provider.SignInView{
+		Client:  shop,
+		Region:  "SE",
+		Phone:   typed,
+		Problem: &provider.Problem{Kind: provider.PhoneConfirm},
+	}))
+}
+
+func oneTapScenes() []scene {
+	onAndroid := func(name string, v provider.SignInView) scene {
+		v.OneTap = &provider.OneTapView{Nonce: sealed, Link: func(string) string { return "#" }}
+		s := signIn("-android"+name, v)
+		s.platform = "Android"
+		return s
+	}
+	limited := &provider.Problem{Kind: provider.Limited, RetryAt: time.Now().Add(4*time.Minute + 10*time.Second)}
+	all := []scene{
+		onAndroid("", provider.SignInView{Client: shop, Region: "SE"}),
+		onAndroid("-problem", provider.SignInView{Client: longName, Region: "SE", Phone: tooFew, Problem: &provider.Problem{Kind: provider.PhoneTooShort}}),
+		onAndroid("-limited", provider.SignInView{Client: shop, Region: "SE", Problem: limited}),
+		onAndroid("-only", provider.SignInView{Client: shop, WithoutPush: true}),
+		onAndroid("-only-limited", provider.SignInView{Client: shop, WithoutPush: true, Problem: limited}),
+	}
+	for _, said := range []string{"opened", "absent", "declined"} {
+		s := onAndroid("-"+said, provider.SignInView{Client: shop, Region: "SE"})
+		s.oneTap = said
+		all = append(all, s)
+	}
+	return append(all, signIn("-elsewhere", provider.SignInView{Client: shop, WithoutPush: true}))
+}
+
+// limitScenes returns sign-in pages whose user has few tries left or must solve a
+// challenge.
+func limitScenes() []scene {
+	now := time.Now()
+	challenge := &provider.ChallengeView{Sealed: sealed, Seed: "0123456789abcdefghijkl", Bits: 18}
+	unsolved := *challenge
+	unsolved.Without = now.Add(9 * time.Minute)
+	return []scene{
+		signIn("-limited-for-hours", provider.SignInView{
+			Client:  shop,
+			Region:  "SE",
+			Phone:   typed,
+			Problem: &provider.Problem{Kind: provider.Limited, RetryAt: now.Add(5 * time.Hour)},
+		}),
+		signIn("-challenge", provider.SignInView{Client: shop, Region: "SE", Challenge: challenge}),
+		signIn("-unsolved", provider.SignInView{
+			Client:    shop,
+			Region:    "SE",
+			Phone:     typed,
+			Problem:   &provider.Problem{Kind: provider.Unsolved},
+			Challenge: &unsolved,
+		}),
+		signIn("-few-tries", provider.SignInView{Client: shop, Region: "SE", Tries: &login.Tries{Left: 2}}),
+		signIn("-no-tries", provider.SignInView{Client: shop, Region: "SE", Tries: &login.Tries{Next: now.Add(11 * time.Minute)}}),
+	}
+}
+
+func attemptScenes() []scene {
+	// attempt is a page of an attempt whose number may get another request after again.
+	attempt := func(name string, v provider.AttemptView, again time.Duration) scene {
+		v.ID, v.Number, v.App = attemptID, masked, v.Client.Name
+		v.Expires, v.AgainAt = time.Now().Add(attemptLeft), time.Now().Add(again)
+		return scene{name: name, platform: "Linux", show: showAttempt(v)}
+	}
+	onAndroid := attempt("waiting-android", provider.AttemptView{State: login.Waiting, Client: shop}, attemptLeft)
+	onAndroid.platform = "Android"
+	oneTap := func(name string, v provider.AttemptView) scene {
+		v.ID, v.Method, v.Client, v.App = attemptID, login.OneTap, shop, "Lingon Market"
+		v.Expires = time.Now().Add(attemptLeft)
+		v.Link = func(string) string { return "#" }
+		return scene{name: name, show: showAttempt(v)}
+	}
+	few := func(n int) *login.Tries { return &login.Tries{Left: n} }
+	return []scene{
+		attempt("waiting", provider.AttemptView{State: login.Waiting, Client: shop}, attemptLeft),
+		onAndroid,
+		oneTap("waiting-onetap", provider.AttemptView{State: login.Waiting}),
+		oneTap("waiting-onetap-opened", provider.AttemptView{State: login.Waiting, Opened: true}),
+		oneTap("waiting-onetap-only", provider.AttemptView{State: login.Waiting, WithoutPush: true}),
+		oneTap("declined-onetap", provider.AttemptView{State: login.Rejected, Reason: login.UserRejected}),
+		oneTap("expired-onetap", provider.AttemptView{State: login.Expired}),
+		oneTap("several-numbers", provider.AttemptView{State: login.Failed, Reason: login.SeveralNumbers}),
+		oneTap("several-numbers-only", provider.AttemptView{State: login.Failed, Reason: login.SeveralNumbers, WithoutPush: true}),
+		attempt("waiting-again", provider.AttemptView{State: login.Waiting, Client: longName}, 0),
+		attempt("waiting-few-tries", provider.AttemptView{State: login.Waiting, Client: shop, Tries: few(1)}, attemptLeft),
+		attempt("waiting-last-try", provider.AttemptView{State: login.Waiting, Client: shop, Tries: few(0)}, 12*time.Hour),
+		attempt("approved", provider.AttemptView{State: login.Approved, Client: shop}, 0),
+		attempt("declined", provider.AttemptView{State: login.Rejected, Reason: login.UserRejected, Client: shop}, 0),
+		attempt("declined-cooling-down", provider.AttemptView{State: login.Rejected, Reason: login.UserRejected, Client: shop}, 15*time.Minute),
+		attempt("declined-few-tries", provider.AttemptView{State: login.Rejected, Reason: login.UserRejected, Client: shop, Tries: few(2)}, 0),
+		attempt("another-number", provider.AttemptView{State: login.Rejected, Reason: login.AnotherNumber, Client: shop}, 0),
+		attempt("cancelled", provider.AttemptView{State: login.Rejected, Reason: login.Cancelled, Client: shop}, 4*time.Minute),
+		attempt("expired", provider.AttemptView{State: login.Expired, Client: shop}, time.Minute),
+		attempt("mismatch", provider.AttemptView{State: login.Failed, Reason: login.PhoneMismatch, Client: shop}, 0),
+		attempt("unavailable", provider.AttemptView{State: login.Failed, Reason: login.Unavailable, Client: shop}, 0),
+		attempt("failed", provider.AttemptView{State: login.Failed, Reason: login.ProfileFailed, Client: shop}, 0),
+		attempt("leaving", provider.AttemptView{State: login.Done, Client: shop}, 0),
+	}
+}
+
+func showAttempt(v provider.AttemptView) show {
+	return func(p *page.Pages, w http.ResponseWriter, r *http.Request, uiLocales []string) {
+		v := v
+		v.UILocales = uiLocales
+		switch v.State {
+		case login.Waiting:
+			p.Waiting(w, r, v)
+		case login.Approved:
+			p.Approved(w, r, v)
+		case login.Done:
+			p.Leaving(w, r, v, "#")
+		default:
+			p.Ended(w, r, v)
+		}
+	}
+}
+
+func consentScenes() []scene {
+	consent := func(name string, v provider.ConsentView) scene {
+		return scene{name: "consent" + name, show: func(p *page.Pages, w http.ResponseWriter, r *http.Request, uiLocales []string) {
+			v := v
+			v.Request, v.Number, v.UILocales = sealed, masked, uiLocales
+			p.Consent(w, r, v)
+		}}
+	}
+	return []scene{
+		consent("", provider.ConsentView{Client: shop, Scopes: claims.Scopes}),
+		consent("-little", provider.ConsentView{Client: longName, Scopes: []string{claims.OpenID, claims.Phone}}),
+	}
+}
+
+func accountScenes() []scene {
+	account := func(name string, v provider.AccountView) scene {
+		return scene{name: "account" + name, show: func(p *page.Pages, w http.ResponseWriter, r *http.Request, uiLocales []string) {
+			p.Account(w, inLanguage(r, uiLocales), v)
+		}}
+	}
+	hour, now := time.Hour, time.Now()
+	ago := func(d time.Duration) time.Time { return now.Add(-d) }
+	laptop := provider.SessionView{ID: "one", Device: session.Device{Browser: "Firefox", OS: "Windows"}, Created: now, LastUsed: now, Here: true}
+	all := []scene{
+		account("", provider.AccountView{
+			Name:   "Asha Rao",
+			Number: masked,
+			Token:  "token",
+			Did:    provider.DidRevoke,
+			Applications: []provider.ApplicationView{
+				{Client: shop, Scopes: []string{claims.OpenID, claims.Phone}, Since: ago(1000 * hour), LastUsed: ago(hour)},
+				{Client: longName, Scopes: claims.Scopes, Since: ago(20000 * hour), LastUsed: ago(100 * hour)},
+				{Client: arabic, Scopes: []string{claims.OpenID}, Since: ago(3 * hour), LastUsed: now},
+			},
+			Sessions: []provider.SessionView{
+				laptop,
+				{
+					ID:       "two",
+					Device:   session.Device{Browser: "Samsung Internet", OS: "Android"},
+					Country:  "SE",
+					Created:  ago(70 * hour),
+					LastUsed: ago(2 * hour),
+				},
+				{ID: "three", Created: ago(9000 * hour), LastUsed: ago(800 * hour)},
+			},
+		}),
+		account("-empty", provider.AccountView{Number: "+46•••••0611", NumberLost: true, Token: "token", Sessions: []provider.SessionView{laptop}}),
+	}
+	for _, v := range []provider.AccountStepView{
+		{Step: provider.StepDownload, Number: masked, Token: "token"},
+		{Step: provider.StepDelete, Number: masked, Token: "token"},
+		{Step: provider.StepDeleted},
+	} {
+		name := "account-" + string(v.Step)
+		all = append(all, scene{name: name, show: func(p *page.Pages, w http.ResponseWriter, r *http.Request, uiLocales []string) {
+			p.AccountStep(w, inLanguage(r, uiLocales), v)
+		}})
+	}
+	return all
+}
+
+func otherScenes() []scene {
+	signOut := func(name string, client provider.ClientView) scene {
+		return scene{name: "sign-out" + name, show: func(p *page.Pages, w http.ResponseWriter, r *http.Request, uiLocales []string) {
+			p.ConfirmSignOut(w, r, provider.SignOutView{Client: client, UILocales: uiLocales})
+		}}
+	}
+	signedOut := func(name string, client provider.ClientView) scene {
+		return scene{name: "signed-out" + name, show: func(p *page.Pages, w http.ResponseWriter, r *http.Request, uiLocales []string) {
+			p.SignedOut(w, r, provider.SignedOutView{Client: client, UILocales: uiLocales})
+		}}
+	}
+	all := []scene{
+		{name: "form-post", show: func(p *page.Pages, w http.ResponseWriter, r *http.Request, uiLocales []string) {
+			p.FormPost(w, inLanguage(r, uiLocales), "https://shop.example/callback", [][2]string{{"code", "x"}})
+		}},
+		signOut("", provider.ClientView{}),
+		signOut("-client", shop),
+		signedOut("", provider.ClientView{}),
+		signedOut("-client", shop),
+	}
+	for _, kind := range page.ErrorKinds() {
+		v := provider.ErrorView{Kind: kind, Correlation: "01JD7K3W9QX4T8Z2"}
+		if kind == provider.ErrorRedirectURI {
+			v.Detail = "redirect_uri https://shop.example/callback/ is not registered for the client shop.\nRegistered: https://shop.example/callback"
+		}
+		name := "error-" + strings.ReplaceAll(string(kind), "_", "-")
+		all = append(all, scene{name: name, show: func(p *page.Pages, w http.ResponseWriter, r *http.Request, uiLocales []string) {
+			v := v
+			v.UILocales = uiLocales
+			p.Error(w, r, v)
+		}})
+	}
+	return all
+}

@@ -1,0 +1,106 @@
+package page
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"calleridp/provider"
+	"calleridp/provider/claims"
+	"calleridp/provider/session"
+	"calleridp/ui/pagetest"
+)
+
+func drawAccount(p *Pages, v provider.AccountView, headers ...[2]string) *httptest.ResponseRecorder {
+	return pagetest.Draw("/account", func(w http.ResponseWriter, r *http.Request) { p.Account(w, r, v) }, headers...)
+}
+
+func TestTheAccountPage(t *testing.T) {
+	p := newPages(t)
+	now := time.Now()
+	v := provider.AccountView{
+		Name: `Asha <b>"Rao"`, Number: "+46•••••0605", Token: "token-1",
+		Applications: []provider.ApplicationView{{Client: pagetest.Shop, Scopes: []string{claims.OpenID, claims.Phone}, Since: now.Add(-72 * time.Hour), LastUsed: now}},
+		Sessions: []provider.SessionView{
+			{ID: "sid-1", Device: session.Device{Browser: "Firefox", OS: "Windows"}, Created: now.Add(-90 * time.Minute), LastUsed: now, Here: true},
+			{ID: "sid-2", Created: now.Add(-100 * 24 * time.Hour), LastUsed: now.Add(-49 * time.Hour)},
+		},
+	}
+	answer := drawAccount(p, v)
+	iso := now.Add(-72 * time.Hour).UTC().Format(time.RFC3339)
+	pagetest.Want(t, answer, 200, `Asha &lt;b&gt;&#34;Rao&#34;`, "46•••••0605", `<bdi>Lingon Market</bdi>`, `Access given <time datetime="`+iso+`">3 days ago</time>`, `last used <time datetime=`, ">less than an hour ago<",
+		`name="client" value="shop"`, `name="session" value="sid-1"`, `name="session" value="sid-2"`, "This browser", "Unknown browser", ">1 hour ago<", ">3 months ago<", ">2 days ago<",
+		`<button class="secondary short" aria-describedby="a1">`, `id="a1"`, `<button class="secondary short" aria-describedby="s2">`, `id="s2"`)
+	body, _, _ := strings.Cut(answer.Body.String(), "</main>")
+	// Every form has the token.
+	if forms, tokens := strings.Count(body, "<form "), strings.Count(body, `name="token" value="token-1"`); forms != 4 || tokens != forms {
+		t.Errorf("got %d forms and %d tokens, want 4 of each:\n%s", forms, tokens, body)
+	}
+	if strings.Count(body, "This browser") != 1 || strings.Contains(body, `id="did"`) || strings.Contains(body, "somebody else") {
+		t.Error(body)
+	}
+	if h := answer.Header(); !strings.Contains(h.Get("Content-Security-Policy"), "form-action 'self';") || h.Get("Cross-Origin-Opener-Policy") != "same-origin" {
+		t.Errorf("%v", h)
+	}
+	v.NumberLost, v.Did, v.Applications = true, provider.DidSignOut, nil
+	answer = drawAccount(p, v)
+	pagetest.Want(t, answer, 200, "somebody else", `id="did" class="notice" role="status"`, "You are signed out there.", "No application has access.")
+}
+
+// The sign-in page of the account bears the name of the deployment.
+func TestTheAccountSignsInUnderTheNameOfTheDeployment(t *testing.T) {
+	p := newPages(t)
+	answer := drawSignIn(p, provider.SignInView{Client: provider.ClientView{Own: true}})
+	pagetest.Want(t, answer, 200, "<h1>Sign in to <bdi>Lingon ID</bdi></h1>", `id="phone"`)
+}
+
+// A site that opens the account page in a window learns from what it can do with the
+// window whether the page has a Cross-Origin-Opener-Policy. It must not learn whether
+// the user is signed in.
+func TestAnOpenerCannotTellWhoIsSignedIn(t *testing.T) {
+	p := newPages(t)
+	in := drawAccount(p, provider.AccountView{})
+	out := drawSignIn(p, provider.SignInView{Client: provider.ClientView{Own: true}})
+	const policy = "Cross-Origin-Opener-Policy"
+	if a, b := in.Header().Get(policy), out.Header().Get(policy); a != "same-origin" || a != b {
+		t.Errorf("got %q signed in and %q signed out, want same-origin for both", a, b)
+	}
+	if got := drawSignIn(p, provider.SignInView{}).Header().Get(policy); got != "" {
+		t.Errorf("a client's sign-in page: got %q, want none", got)
+	}
+}
+
+func TestTheCountryOfASessionIsInTheLanguageOfThePage(t *testing.T) {
+	p := newPages(t)
+	for lang, want := range map[string]string{"en": " · <bdi>Sweden</bdi>", "sv": " · <bdi>Sverige</bdi>", "ar": " · <bdi>السويد</bdi>"} {
+		sessions := []provider.SessionView{{ID: "one", Country: "SE"}, {ID: "two"}}
+		answer := drawAccount(p, provider.AccountView{Sessions: sessions}, [2]string{"Accept-Language", lang})
+		pagetest.Want(t, answer, 200, want)
+		if n := strings.Count(answer.Body.String(), " · <bdi>"); n != 1 {
+			t.Errorf("%s: got %d countries, want 1", lang, n)
+		}
+	}
+}
+
+func TestTheConsentPage(t *testing.T) {
+	p := newPages(t)
+	v := provider.ConsentView{Client: pagetest.Shop, Request: "sealed", Scopes: []string{claims.OpenID, claims.Phone, claims.Email}, Number: "+46•••••0605", FormAction: "https://shop.example"}
+	answer := pagetest.Draw("/authorize", func(w http.ResponseWriter, r *http.Request) { p.Consent(w, r, v) })
+	pagetest.Want(t, answer, 200, `id="consent"`, `<h1>Allow <bdi>Lingon Market</bdi>?</h1>`, `action="/consent"`, `name="request" value="sealed"`,
+		`<button id="allow" class="primary" name="decision" value="allow">`, `<button id="deny" class="secondary" name="decision" value="deny">`,
+		`<li>Your phone number, <bdi class="number" dir="ltr">&#43;46•••••0605</bdi></li>`, "nobody has verified", "https://shop.example/privacy", "https://shop.example/terms")
+	body, _, _ := strings.Cut(answer.Body.String(), "</main>")
+	if n := strings.Count(body, "<li>"); n != 3 || strings.Contains(body, "Your address") {
+		t.Errorf("got %d lines, want 3 without the address:\n%s", n, body)
+	}
+	h := answer.Header()
+	csp := h.Get("Content-Security-Policy")
+	if !strings.Contains(csp, "form-action 'self' https:;") || !strings.Contains(csp, "frame-ancestors 'none'") || strings.Contains(csp, "script-src") {
+		t.Errorf("got the CSP %s, want form-action 'self' https: and no script", csp)
+	}
+	if h.Get("Cache-Control") != "no-store" || h.Get("X-Frame-Options") != "DENY" {
+		t.Errorf("%v", h)
+	}
+}

@@ -1,0 +1,202 @@
+package page
+
+import (
+	"html/template"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"calleridp/provider"
+)
+
+// signInView is what the sign-in page shows.
+type signInView struct {
+	chrome
+
+	Request   string // the sealed authorization request, for the forms
+	Phone     string
+	Region    string
+	Guessed   bool          // Region comes from the browser's language
+	Countries []option      // before all the others
+	List      template.HTML // all the others
+
+	Problem string // provider.ProblemKind; "" for none
+	Confirm bool   // Problem is no mistake: the user must confirm the number
+	Wait    delay
+	Tries   int  // the few tries that are left; 0 for plenty, or for none
+	None    bool // no try is left; Wait says until when
+
+	Challenge *provider.ChallengeView // what the browser must solve; nil for nothing
+	WaitsFor  bool                    // Wait says when there will be no challenge
+
+	OneTap      *oneTap // nil for none
+	Told        string  // what the script says beside the one-tap button; only in a gallery
+	WithoutPush bool    // there is no number field
+	Manual      bool    // the user must press a link to return to the client
+}
+
+// SignIn implements provider.Pages.
+func (p *Pages) SignIn(w http.ResponseWriter, r *http.Request, v provider.SignInView) {
+	choice, now := p.choose(r, v.UILocales), time.Now()
+	view := &signInView{
+		chrome:      chromeOf(v.Client),
+		Request:     v.Request,
+		Phone:       v.Phone,
+		Challenge:   v.Challenge,
+		OneTap:      oneTapOn(r, v.OneTap, choice.Tag),
+		Told:        p.exhibit.OneTap,
+		WithoutPush: v.WithoutPush,
+		Manual:      !IsWeb(v.FormAction),
+	}
+	countries := p.countries[choice.Tag]()
+	view.setCountry(r, countries, v.Region, v.Countries)
+	view.setProblem(v, now)
+	if v.Problem != nil {
+		if left := seconds(now, v.Problem.RetryAt); left > 0 {
+			w.Header().Set("Retry-After", strconv.Itoa(left)) // RFC 9110 §10.2.3
+		}
+	}
+	p.show(w, r, response{
+		template: "signin",
+		language: choice,
+		status:   problemStatus(v.Problem),
+		view:     view,
+		policy:   p.signInPolicy(view, v.FormAction),
+		again:    signInAgain(v),
+		block:    countries.all,
+	})
+}
+
+func (p *Pages) signInPolicy(view *signInView, formAction string) policy {
+	if view.Told != "" {
+		return policy{}
+	}
+	pol := policy{
+		script:     p.assets.signIn[signInParts{number: !view.WithoutPush, oneTap: view.OneTap != nil}],
+		connect:    view.OneTap != nil,
+		logo:       view.Client.Logo,
+		formAction: formAction,
+	}
+	if view.Challenge != nil {
+		pol.solver = p.assets.solver
+	}
+	if view.Client.own {
+		// The account page has it too: a site that opened the window must not learn which
+		// of the two it is, and so whether the user is signed in.
+		pol.opener = sameOriginOpener
+	}
+	return pol
+}
+
+// signInAgain returns how a sign-in page is shown again: with the number form, and so
+// with what the user typed, or if there is none, with the sealed request.
+func signInAgain(v provider.SignInView) again {
+	if v.Request == "" || v.WithoutPush {
+		return withRequest(v.Request)
+	}
+	a := again{numberForm: true}
+	if v.Problem != nil {
+		a.add("problem", string(v.Problem.Kind))
+		if !v.Problem.RetryAt.IsZero() {
+			a.add("retry", strconv.FormatInt(v.Problem.RetryAt.Unix(), 10))
+		}
+	}
+	return a
+}
+
+// setProblem fills in why the page is shown again and what is left. One sentence at
+// most says how long to wait.
+func (view *signInView) setProblem(v provider.SignInView, now time.Time) {
+	problemWaits := false
+	if v.Problem != nil {
+		view.Problem = string(v.Problem.Kind)
+		view.Confirm = v.Problem.Kind == provider.PhoneConfirm
+		problemWaits = namesWait(v.Problem.Kind)
+	}
+	if v.Tries != nil && !problemWaits {
+		view.Tries, view.None = v.Tries.Left, v.Tries.Left == 0
+	}
+	switch {
+	case problemWaits:
+		view.Wait = waitUntil(now, v.Problem.RetryAt)
+	case view.None:
+		view.Wait = waitUntil(now, v.Tries.Next)
+	case v.Challenge != nil && !v.Challenge.Without.IsZero():
+		view.WaitsFor, view.Wait = true, waitUntil(now, v.Challenge.Without)
+	}
+}
+
+// namesWait reports whether the sentence of a problem says how long to wait.
+func namesWait(kind provider.ProblemKind) bool {
+	return kind == provider.Locked || kind == provider.Limited || kind == provider.Unavailable
+}
+
+// problemStatus returns the status of a sign-in page with a problem, nil for none.
+func problemStatus(problem *provider.Problem) int {
+	if problem == nil {
+		return http.StatusOK
+	}
+	switch problem.Kind {
+	case provider.PhoneConfirm:
+		return http.StatusOK
+	case provider.Locked, provider.Limited, provider.Unsolved:
+		return http.StatusTooManyRequests
+	case provider.Unavailable:
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusUnprocessableEntity
+}
+
+// IsWeb reports whether a redirect URI, or the form-action for one, leads to a web
+// page. Any other is the scheme of an app on the same device, which browsers open
+// only after a press.
+func IsWeb(uri string) bool {
+	return uri == "" || strings.HasPrefix(uri, "https:") || strings.HasPrefix(uri, "http:")
+}
+
+// oneTap is the link that opens Truecaller on an Android phone, beside the number
+// field. With JavaScript, a click opens the link and posts the form at once, because a
+// browser opens an app only from within a click; the script then follows the attempt
+// (static/onetap.js). Without, the form leads to the attempt's waiting page, which has
+// the link.
+type oneTap struct {
+	Nonce string       // sealed, for the form
+	Link  template.URL // truecaller.App.DeepLink makes it from validated parts
+}
+
+// oneTapOn returns the link of a sign-in page in the page's language, nil if there is
+// none or the browser cannot open it.
+func oneTapOn(r *http.Request, v *provider.OneTapView, lang string) *oneTap {
+	if v == nil || !opensTruecaller(r.Header) {
+		return nil
+	}
+	return &oneTap{Nonce: v.Nonce, Link: template.URL(v.Link(lang))}
+}
+
+// opensTruecaller reports whether the browser runs on an Android phone or tablet and
+// may open Truecaller (docs/truecaller.md section 2). A client hint outweighs the
+// User-Agent.
+func opensTruecaller(h http.Header) bool {
+	agent := h.Get("User-Agent")
+	for _, other := range opensNoApp {
+		if strings.Contains(agent, other) {
+			return false
+		}
+	}
+	if platform := h.Get("Sec-CH-UA-Platform"); platform != "" {
+		return strings.Trim(platform, `"`) == "Android"
+	}
+	return strings.Contains(agent, "Android")
+}
+
+// opensNoApp lists parts of the User-Agent of browsers that claim Android and open no
+// app: two other systems, and the view inside another app, where the link would
+// replace the page by an error.
+var opensNoApp = []string{"Windows Phone", "KAIOS", "; wv)"}
+
+// openTruecaller opens the app itself on the phone on which the user presses it. It
+// names the package only, because no address of the app is documented except the
+// one-tap link's. Systems that do not let a browser open an app like that show the
+// app's page in the store, which has a button for it.
+const openTruecaller template.URL = "intent:#Intent;action=android.intent.action.MAIN;category=android.intent.category.LAUNCHER;package=com.truecaller;end"

@@ -1,0 +1,387 @@
+package signin
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"calleridp/provider"
+	"calleridp/provider/login"
+)
+
+func TestStatus(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		time.Sleep(1500 * time.Millisecond) // of the bubble's own time
+		w.flow.view.AgainAt = time.Now().Add(-time.Second)
+		answer := w.get(ourPath + "/status")
+		if got := answer.Body.String(); got != `{"state":"waiting","seconds":299,"again":0}` {
+			t.Error(got)
+		}
+		if h := answer.Header(); h.Get("Content-Type") != "application/json" || !strings.Contains(h.Get("Cache-Control"), "no-store") {
+			t.Errorf("headers %v", h)
+		}
+	})
+}
+
+// recorder is a ResponseWriter whose events can be read while the handler runs.
+type recorder struct {
+	header http.Header
+	mu     sync.Mutex
+	all    []string
+
+	deadline, until time.Time // now, and at the last write
+}
+
+func (s *recorder) SetWriteDeadline(t time.Time) error { s.deadline = t; return nil }
+
+func (s *recorder) Header() http.Header { return s.header }
+func (s *recorder) WriteHeader(int)     {}
+func (s *recorder) Flush()              {}
+func (s *recorder) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all, s.until = append(s.all, string(b)), s.deadline
+	return len(b), nil
+}
+
+func (s *recorder) events() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]string(nil), s.all...)
+}
+
+// watch opens the stream and returns it, and a channel that closes when the
+// handler returns.
+func (w *world) watch(ctx context.Context) (*recorder, chan struct{}) {
+	s, ended := &recorder{header: http.Header{}}, make(chan struct{})
+	go func() {
+		defer close(ended)
+		w.ServeHTTP(s, ours("GET", ourPath+"/events", nil).WithContext(ctx))
+	}()
+	return s, ended
+}
+
+func over(ended chan struct{}) bool {
+	select {
+	case <-ended:
+		return true
+	default:
+		return false
+	}
+}
+
+func TestEventsSayTheStateAtOnceAndAtEachChange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		s, ended := w.watch(t.Context())
+		synctest.Wait()
+		if got := s.events(); len(got) != 1 || got[0] != "retry: 2000\ndata: {\"state\":\"waiting\",\"seconds\":300,\"again\":300}\n\n" {
+			t.Fatalf("at first %q", got)
+		}
+		if s.header.Get("Content-Type") != "text/event-stream" || s.header.Get("X-Accel-Buffering") != "no" {
+			t.Errorf("headers %v", s.header)
+		}
+		if left := time.Until(s.until); left != 10*time.Second || !s.deadline.IsZero() {
+			t.Errorf("the event had %s, and what follows has until %v", left, s.deadline)
+		}
+		w.flow.move(login.Approved, "")
+		synctest.Wait()
+		if got := s.events(); len(got) != 2 || !strings.Contains(got[1], `"state":"approved"`) || !over(ended) {
+			t.Fatalf("after the approval %q, ended %v", got, over(ended))
+		}
+		if w.flow.watching() != 0 {
+			t.Error("the watcher stays")
+		}
+	})
+}
+
+// One page listens for all of its browser's: it hears which others have changed,
+// and no more about them.
+func TestEventsNameTheOtherAttemptsThatChange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		s, ended := w.watch(ctx)
+		synctest.Wait()
+		w.flow.mu.Lock()
+		w.flow.others = []login.ID{"BBBBBBBBBBBBBBBBBBBBBB", "CCCCCCCCCCCCCCCCCCCCCC"}
+		w.flow.mu.Unlock()
+		w.flow.move(login.Waiting, "") // which hints
+		synctest.Wait()
+		const want = "event: other\ndata: BBBBBBBBBBBBBBBBBBBBBB\n\nevent: other\ndata: CCCCCCCCCCCCCCCCCCCCCC\n\nretry: 2000\ndata: {\"state\":\"waiting\","
+		if got := s.events(); len(got) != 2 || !strings.HasPrefix(got[1], want) || over(ended) {
+			t.Errorf("%q, ended %v", got, over(ended))
+		}
+		cancel()
+		<-ended
+	})
+}
+
+func TestEventsEndWithTheAttempt(t *testing.T) {
+	for _, state := range []login.State{login.Approved, login.Done, login.Rejected, login.Expired, login.Failed} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			w.flow.move(state, "")
+			s, ended := w.watch(t.Context())
+			synctest.Wait()
+			if !over(ended) || !strings.Contains(s.events()[0], string(state)) {
+				t.Errorf("%s: %q, ended %v", state, s.events(), over(ended))
+			}
+		})
+	}
+}
+
+func TestEventsAreRepeatedOnAQuietStream(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		ctx, gone := context.WithCancel(t.Context())
+		s, ended := w.watch(ctx)
+		time.Sleep(46 * time.Second)
+		if got := len(s.events()); got != 4 {
+			t.Errorf("%d events in 46 s, want 4", got)
+		}
+		// A change whose hint got lost is seen all the same.
+		w.flow.mu.Lock()
+		w.flow.view.Number = "changed"
+		w.flow.mu.Unlock()
+		gone()
+		synctest.Wait()
+		if !over(ended) || w.flow.watching() != 0 {
+			t.Error("the handler outlives its browser")
+		}
+	})
+}
+
+func TestDrainEndsStreams(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		_, ended := w.watch(t.Context())
+		synctest.Wait()
+		w.handlers.Drain()
+		w.handlers.Drain()
+		synctest.Wait()
+		if !over(ended) {
+			t.Error("the stream goes on")
+		}
+	})
+}
+
+// kept is a response whose connection cannot be taken over.
+type kept struct {
+	http.ResponseWriter
+	control *http.ResponseController
+}
+
+func (k kept) FlushError() error                  { return k.control.Flush() }
+func (k kept) SetReadDeadline(t time.Time) error  { return k.control.SetReadDeadline(t) }
+func (k kept) SetWriteDeadline(t time.Time) error { return k.control.SetWriteDeadline(t) }
+
+// Over each version of HTTP, a stream outlives the limits that a server sets for
+// ordinary requests, and ends with the attempt.
+func TestEventsOverRealConnections(t *testing.T) {
+	for _, row := range []struct {
+		version int
+		kept    bool
+	}{{1, false}, {1, true}, {2, false}} {
+		t.Run(fmt.Sprintf("HTTP/%d, kept %v", row.version, row.kept), func(t *testing.T) {
+			t.Parallel()
+			version := row.version
+			w := newWorld(t)
+			// A busy machine may take a while for a handshake, or to write.
+			w.handlers.heartbeat, w.handlers.writeTimeout = 500*time.Millisecond, 400*time.Millisecond
+			server := httptest.NewUnstartedServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+				if row.kept {
+					out = kept{out, http.NewResponseController(out)}
+				}
+				w.ServeHTTP(out, r)
+			}))
+			server.Config.ReadTimeout, server.Config.WriteTimeout = 600*time.Millisecond, 600*time.Millisecond
+			server.EnableHTTP2 = version == 2
+			server.StartTLS()
+			defer server.Close()
+
+			r, err := http.NewRequestWithContext(t.Context(), "GET", server.URL+ourPath+"/events", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.AddCookie(&http.Cookie{Name: "__Host-calleridp_browser", Value: ourBrowser})
+			answer, err := server.Client().Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer answer.Body.Close()
+			if answer.ProtoMajor != version || answer.StatusCode != 200 || answer.Header.Get("Content-Type") != "text/event-stream" ||
+				answer.Header.Get("X-Request-Id") != "correlation-1" || answer.Header.Get("Date") == "" {
+				t.Errorf("%s %d %v", answer.Proto, answer.StatusCode, answer.Header)
+			}
+			events, n := bufio.NewScanner(answer.Body), 0
+			for events.Scan() {
+				if !strings.HasPrefix(events.Text(), "data:") {
+					continue
+				}
+				if n++; n == 4 {
+					w.flow.move(login.Approved, "")
+				}
+				if strings.Contains(events.Text(), "approved") && n < 4 {
+					t.Errorf("approved after %d events", n)
+				}
+			}
+			if n < 5 || events.Err() != nil {
+				t.Errorf("the stream ended after %d events: %v", n, events.Err())
+			}
+		})
+	}
+}
+
+// A connection that was taken over ends when the server drains, and when the
+// browser has gone.
+func TestTakenConnectionsEnd(t *testing.T) {
+	w := newWorld(t)
+	w.handlers.heartbeat = 10 * time.Millisecond
+	server := httptest.NewServer(w)
+	defer server.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	open := func() *http.Response {
+		r, err := http.NewRequestWithContext(ctx, "GET", server.URL+ourPath+"/events", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.AddCookie(&http.Cookie{Name: "__Host-calleridp_browser", Value: ourBrowser})
+		answer, err := server.Client().Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return answer
+	}
+	open().Body.Close()
+	for w.flow.watching() > 0 {
+		select {
+		case <-ctx.Done():
+			t.Fatal("a page that has gone is watched for ever")
+		case <-time.After(time.Millisecond):
+		}
+	}
+	answer := open()
+	defer answer.Body.Close()
+	w.handlers.Drain()
+	if _, err := io.ReadAll(answer.Body); err != nil {
+		t.Errorf("the drained stream ended with %v", err)
+	}
+}
+
+// A browser that takes nothing is given up.
+func TestATakenConnectionThatIsStuckEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		ours, theirs := net.Pipe() // nobody reads from theirs
+		defer theirs.Close()
+		left := false
+		f := &stream{mounted: mounted{w.handlers, w.flow}, id: ourID, browser: ourBrowser, watcher: login.Watcher{End: func() { left = true }}}
+		started := time.Now()
+		f.overConn(ours, []byte("data: x\n\n"), false)
+		if took := time.Since(started); took != 10*time.Second || !left {
+			t.Errorf("it took %s, and the watcher was ended: %v", took, left)
+		}
+	})
+}
+
+// However many browsers take nothing of what they are sent, as HTTP/2 lets them
+// without an end: the others are told at once.
+func TestBrowsersThatTakeNothingHoldUpNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		var ended sync.WaitGroup
+		defer ended.Wait()
+		follow := func(send func([]byte) error) {
+			hints := make(chan struct{}, 1)
+			hints <- struct{}{}
+			f := &stream{mounted: mounted{w.handlers, w.flow}, id: ourID, browser: ourBrowser, watcher: login.Watcher{Hints: hints, Others: func() []login.ID { return nil }}}
+			ended.Go(func() { f.follow(t.Context(), send) })
+		}
+		for range 2 * maxLookups {
+			follow(func([]byte) error { time.Sleep(w.handlers.writeTimeout); return net.ErrClosed })
+		}
+		synctest.Wait()
+		begun, told := time.Now(), make(chan time.Duration, 1)
+		follow(func([]byte) error { told <- time.Since(begun); return net.ErrClosed })
+		if took := <-told; took != 0 {
+			t.Errorf("told after %s", took)
+		}
+	})
+}
+
+// oddFlow is a flow whose View does something else than to look.
+type oddFlow struct {
+	*fakeFlow
+	odd func()
+}
+
+func (f oddFlow) View(ctx context.Context, id login.ID, browser string) (provider.AttemptView, error) {
+	f.odd()
+	return f.fakeFlow.View(ctx, id, browser)
+}
+
+// A panic while a page is told ends its stream and nothing else.
+func TestAPanicEndsOneStream(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		f := &stream{mounted: mounted{w.handlers, oddFlow{w.flow, func() { panic("no view") }}}, id: ourID, browser: ourBrowser}
+		f.follow(t.Context(), func([]byte) error { t.Error("an event"); return nil })
+		if len(w.handlers.lookups) != 0 {
+			t.Error("it still tells")
+		}
+	})
+}
+
+//go:noinline
+func deep(n int) byte {
+	var frame [512]byte
+	if n > 0 {
+		frame[n%512] = deep(n - 1)
+	}
+	return frame[n/2%512]
+}
+
+// What it takes to look is not kept while a page waits.
+func TestAWaitingPageKeepsASmallStack(t *testing.T) {
+	w := newWorld(t)
+	const pages = 500
+	var told sync.WaitGroup
+	ctx, cancel := context.WithCancel(t.Context())
+	stacks := func() uint64 {
+		runtime.GC() // which also gives back what stacks have too much
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.StackInuse
+	}
+	before := stacks()
+	var ended sync.WaitGroup
+	for range pages {
+		hints := make(chan struct{}, 1)
+		hints <- struct{}{}
+		told.Add(1)
+		f := &stream{mounted: mounted{w.handlers, oddFlow{w.flow, func() { deep(30) }}}, id: ourID, browser: ourBrowser, watcher: login.Watcher{Hints: hints, Others: func() []login.ID { return nil }}}
+		ended.Go(func() { f.follow(ctx, func([]byte) error { told.Done(); return nil }) })
+	}
+	told.Wait()
+	for len(w.handlers.lookups) > 0 {
+		runtime.Gosched()
+	}
+	if each := (stacks() - before) / pages; each > 5000 {
+		t.Errorf("a page that waits keeps %d bytes of stack", each)
+	}
+	cancel()
+	ended.Wait()
+}

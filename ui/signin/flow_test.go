@@ -1,0 +1,287 @@
+package signin
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"calleridp/provider"
+	"calleridp/provider/login"
+	"calleridp/ui/language"
+	"calleridp/ui/page"
+	"calleridp/ui/pagetest"
+
+	"github.com/go-chi/chi/v5"
+)
+
+// fakeFlow is one attempt of one browser, in memory. The real flow needs the whole
+// provider; test/flow and test/browser run the pages over it.
+type fakeFlow struct {
+	mu        sync.Mutex
+	view      provider.AttemptView
+	browser   string
+	submitted []provider.Submission
+	reopened  []provider.Reopening
+	show      func(w http.ResponseWriter, r *http.Request) // of Reopen
+	tapped    []provider.OneTapSubmission
+	usedLink  bool // of StartOneTap
+	refusal   error
+	cancelled int
+	finished  provider.Finished
+	left      provider.Response
+	watchers  map[chan struct{}]bool
+	others    []login.ID // of each watcher
+	failure   error      // of View
+}
+
+const (
+	ourID      = login.ID("abcdefghijklmnopqrstuv")
+	ourBrowser = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFG"
+)
+
+func newFakeFlow() *fakeFlow {
+	return &fakeFlow{
+		browser: ourBrowser,
+		view: provider.AttemptView{
+			ID:         ourID,
+			State:      login.Waiting,
+			Number:     "+46•••••0605",
+			Client:     pagetest.Shop,
+			Expires:    time.Now().Add(5 * time.Minute),
+			AgainAt:    time.Now().Add(5 * time.Minute),
+			FormAction: "https://shop.example",
+		},
+		finished: provider.Finished{
+			Response: provider.Response{
+				RedirectURI: "https://shop.example/cb?a=b",
+				Params:      [][2]string{{"code", "c/1"}, {"iss", "https://id.example"}},
+			},
+			Session: "session-secret",
+			Expires: time.Now().Add(time.Hour),
+		},
+		left:     provider.Response{RedirectURI: "https://shop.example/cb", Params: [][2]string{{"error", "access_denied"}}},
+		watchers: map[chan struct{}]bool{},
+	}
+}
+
+// move changes the attempt, and wakes its watchers.
+func (f *fakeFlow) move(state login.State, reason login.Reason) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.view.State, f.view.Reason = state, reason
+	for w := range f.watchers {
+		select {
+		case w <- struct{}{}:
+		default:
+		}
+	}
+}
+
+func (f *fakeFlow) watching() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.watchers)
+}
+
+func (f *fakeFlow) Submit(_ context.Context, s provider.Submission) (login.ID, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.submitted = append(f.submitted, s)
+	return ourID, f.refusal
+}
+
+func (f *fakeFlow) StartOneTap(_ context.Context, s provider.OneTapSubmission) (provider.OneTapStarted, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.tapped = append(f.tapped, s)
+	return provider.OneTapStarted{Attempt: ourID, OtherLink: f.usedLink}, f.refusal
+}
+
+func (f *fakeFlow) NewOneTap(context.Context, string) (*provider.OneTapView, error) {
+	return &provider.OneTapView{Nonce: "fresh", Link: pagetest.OneTapLink}, nil
+}
+
+func (f *fakeFlow) View(_ context.Context, id login.ID, browser string) (provider.AttemptView, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case f.failure != nil:
+		return provider.AttemptView{}, f.failure
+	case id != ourID:
+		return provider.AttemptView{}, login.ErrNotFound
+	case browser != f.browser:
+		return provider.AttemptView{}, provider.ErrNotYours
+	}
+	return f.view, nil
+}
+
+func (f *fakeFlow) Watch(login.ID, string) login.Watcher {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	hints := make(chan struct{}, 1)
+	f.watchers[hints] = true
+	return login.Watcher{
+		Hints: hints,
+		Others: func() []login.ID {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			others := f.others
+			f.others = nil
+			return others
+		},
+		End: func() {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			delete(f.watchers, hints)
+		},
+	}
+}
+
+func (f *fakeFlow) Continue(ctx context.Context, id login.ID, browser, _ string) (provider.Finished, error) {
+	v, err := f.View(ctx, id, browser)
+	if err != nil {
+		return provider.Finished{}, err
+	}
+	if v.State != login.Approved {
+		return provider.Finished{}, login.ErrState
+	}
+	f.move(login.Done, "")
+	return f.finished, nil
+}
+
+func (f *fakeFlow) Cancel(ctx context.Context, id login.ID, browser string) error {
+	if _, err := f.View(ctx, id, browser); err != nil {
+		return err
+	}
+	f.move(login.Rejected, login.Cancelled)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.cancelled++
+	return nil
+}
+
+func (f *fakeFlow) Again(ctx context.Context, id login.ID, browser string) (provider.SignInView, error) {
+	v, err := f.View(ctx, id, browser)
+	if err != nil {
+		return provider.SignInView{}, err
+	}
+	if v.State == login.Approved || v.State == login.Done {
+		return provider.SignInView{}, login.ErrState
+	}
+	return provider.SignInView{Client: pagetest.Shop, Request: "sealed-again", Phone: "+46 70 174 06 05", FormAction: v.FormAction}, nil
+}
+
+func (f *fakeFlow) Leave(ctx context.Context, id login.ID, browser string) (provider.Response, error) {
+	v, err := f.View(ctx, id, browser)
+	if err != nil {
+		return provider.Response{}, err
+	}
+	if !v.State.Terminal() || v.State == login.Done {
+		return provider.Response{}, login.ErrState
+	}
+	return f.left, nil
+}
+
+func (f *fakeFlow) Reopen(w http.ResponseWriter, r *http.Request, page provider.Reopening) {
+	f.mu.Lock()
+	f.reopened = append(f.reopened, page)
+	f.mu.Unlock()
+	if f.show != nil {
+		f.show(w, r)
+	}
+}
+
+// world is the handlers over a fake flow, behind the middleware that the server has.
+type world struct {
+	pages     *page.Pages
+	languages *language.Set
+	handlers  *Handlers
+	flow      *fakeFlow
+	log       *strings.Builder
+	http.Handler
+}
+
+func newWorld(t *testing.T, configure ...func(*Config)) *world {
+	t.Helper()
+	w := &world{flow: newFakeFlow(), log: &strings.Builder{}}
+	c := Config{
+		Origin:     "https://id.example",
+		Cookies:    provider.Cookies{Secure: true},
+		ClientAddr: provider.ConnectionAddr,
+		Log:        slog.New(slog.NewTextHandler(w.log, nil)),
+	}
+	for _, f := range configure {
+		f(&c)
+	}
+	var err error
+	if w.languages, err = language.Load(os.DirFS(".."), nil); err != nil {
+		t.Fatal(err)
+	}
+	w.pages, err = page.New(page.Config{
+		Files:          os.DirFS(".."),
+		Languages:      w.languages,
+		Base:           c.Base,
+		Cookies:        c.Cookies,
+		Countries:      []page.Country{{Region: "IN", Code: 91}, {Region: "NO", Code: 47}, {Region: "SE", Code: 46}},
+		DeploymentName: "Lingon ID",
+		AppName:        "Lingon ID",
+		Log:            c.Log,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Pages, c.Languages = w.pages, w.languages
+	if w.handlers, err = New(c); err != nil {
+		t.Fatal(err)
+	}
+	r := chi.NewRouter()
+	r.Use(func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("X-Request-ID", "correlation-1")
+			next.ServeHTTP(w, r)
+		})
+	})
+	w.handlers.Mount(r, w.flow)
+	w.Handler = r
+	return w
+}
+
+const ourPath = provider.PathAttempt + string(ourID)
+
+func request(method, at string, form url.Values) *http.Request {
+	r := httptest.NewRequest(method, "https://id.example"+at, strings.NewReader(form.Encode()))
+	if method == http.MethodPost {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Sec-Fetch-Site", "same-origin")
+	}
+	return r
+}
+
+// ours is a request of the browser that started the attempt.
+func ours(method, at string, form url.Values) *http.Request {
+	r := request(method, at, form)
+	r.AddCookie(&http.Cookie{Name: "__Host-calleridp_browser", Value: ourBrowser})
+	return r
+}
+
+// do sends a request.
+func (w *world) do(r *http.Request) *httptest.ResponseRecorder {
+	answer := httptest.NewRecorder()
+	w.ServeHTTP(answer, r)
+	return answer
+}
+
+// get requests a path of the issuer for the browser that started the attempt.
+func (w *world) get(path string) *httptest.ResponseRecorder { return w.do(ours("GET", path, nil)) }
+
+// post posts a form of that browser's.
+func (w *world) post(path string, form url.Values) *httptest.ResponseRecorder {
+	return w.do(ours("POST", path, form))
+}

@@ -1,0 +1,101 @@
+package signin
+
+import (
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"calleridp/provider"
+	"calleridp/ui/pagetest"
+)
+
+func TestASubmittedNumberGoesToItsAttempt(t *testing.T) {
+	w := newWorld(t, func(c *Config) {
+		c.ClientAddr = func(*http.Request) netip.Addr { return netip.MustParseAddr("2001:db8:1:2:3::4") }
+	})
+	first := request("POST", "/signin", url.Values{"request": {"sealed"}, "phone": {"070"}, "region": {"SE"},
+		"challenge": {"sealed too"}, "solution": {"42"}})
+	first.Header.Set("User-Agent", "Mozilla/5.0")
+	answer := w.do(first)
+	pagetest.WantSeeOther(t, answer, ourPath)
+	got := w.flow.submitted[0]
+	cookie := answer.Result().Cookies()[0]
+	if cookie.Name != "__Host-calleridp_browser" || !cookie.HttpOnly || !cookie.Secure || cookie.SameSite != http.SameSiteLaxMode {
+		t.Errorf("cookie %v", cookie)
+	}
+	want := provider.Submission{Request: "sealed", Phone: "070", Region: "SE", Browser: cookie.Value, Network: "2001:db8:1:2::/64", UserAgent: "Mozilla/5.0", Challenge: "sealed too", Solution: "42"}
+	if got != want {
+		t.Errorf("submitted %+v, want %+v", got, want)
+	}
+	// A browser keeps its secret, so that its other tabs go on.
+	again := w.post("/signin", url.Values{"request": {"sealed"}, "phone": {"070"}})
+	if value := again.Result().Cookies()[0].Value; value != ourBrowser || w.flow.submitted[1].Browser != ourBrowser {
+		t.Errorf("the secret became %q", value)
+	}
+	// What is no secret of ours is replaced.
+	r := request("POST", "/signin", url.Values{"request": {"sealed"}})
+	r.AddCookie(&http.Cookie{Name: "__Host-calleridp_browser", Value: "short"})
+	if w.do(r); len(w.flow.submitted[2].Browser) != 43 {
+		t.Errorf("browser %q", w.flow.submitted[2].Browser)
+	}
+}
+
+func TestARefusedNumberKeepsWhatWasTyped(t *testing.T) {
+	w := newWorld(t)
+	for kind, status := range map[provider.ProblemKind]int{
+		provider.PhoneTooShort: 422, provider.PhoneEmpty: 422, provider.Locked: 429, provider.Limited: 429, provider.Unavailable: 503,
+	} {
+		w.flow.refusal = &provider.Refusal{
+			Problem: provider.Problem{Kind: kind, RetryAt: time.Now().Add(3 * time.Minute)},
+			View:    provider.SignInView{Client: pagetest.Shop, Request: "sealed", Phone: `+46 <"70"`, FormAction: "https://shop.example"},
+		}
+		answer := w.do(request("POST", "/signin", url.Values{"request": {"sealed"}, "phone": {`+46 <"70"`}}))
+		pagetest.Want(t, answer, status, `value="&#43;46 &lt;&#34;70&#34;"`, `aria-invalid="true"`, `aria-describedby="problem hint"`, `id="problem"`, `name="request" value="sealed"`)
+		if (kind == provider.Locked) != strings.Contains(answer.Body.String(), "A request was sent to this number a moment ago. You can send another in 3\u00a0minutes.") {
+			t.Errorf("%s:\n%s", kind, answer.Body)
+		}
+		if (kind == provider.Unavailable) != strings.Contains(answer.Body.String(), "Truecaller is not answering at the moment. You can try again in 3\u00a0minutes.") {
+			t.Errorf("%s:\n%s", kind, answer.Body)
+		}
+		if answer.Header().Get("Retry-After") == "" {
+			t.Errorf("%s: no Retry-After", kind)
+		}
+	}
+}
+
+// A country that the page has guessed stays a guess as long as nobody chooses.
+func TestAGuessIsSubmittedAsOne(t *testing.T) {
+	w := newWorld(t)
+	for i, row := range []struct {
+		form    url.Values
+		guessed bool
+	}{
+		{url.Values{"region": {"SE"}}, false},
+		{url.Values{"region": {"SE"}, "guessed": {"SE"}}, true},
+		{url.Values{"region": {"NO"}, "guessed": {"SE"}}, false},
+	} {
+		w.do(request("POST", "/signin", row.form))
+		if got := w.flow.submitted[i].Guessed; got != row.guessed {
+			t.Errorf("%v: guessed is %v", row.form, got)
+		}
+	}
+	// It is asked whether the number is right, and the guess is still one.
+	w.flow.refusal = &provider.Refusal{
+		Problem: provider.Problem{Kind: provider.PhoneConfirm},
+		View:    provider.SignInView{Client: pagetest.Shop, Request: "sealed", Phone: "+46 70 174 06 05", Region: "SE"},
+	}
+	answer := w.do(request("POST", "/signin", url.Values{"region": {"SE"}, "guessed": {"SE"}, "phone": {"0701740605"}}))
+	pagetest.Want(t, answer, 200, `role="status">Is this your number? Then continue.`, `value="&#43;46 70 174 06 05"`, `name="guessed" value="SE"`, `<option value="SE" selected>`)
+	if strings.Contains(answer.Body.String(), "aria-invalid") {
+		t.Error("a question is shown as a mistake")
+	}
+	// Who has chosen another country has ended the guess.
+	w.flow.refusal = &provider.Refusal{Problem: provider.Problem{Kind: provider.PhoneTooShort}, View: provider.SignInView{Client: pagetest.Shop, Request: "sealed", Region: "NO"}}
+	answer = w.do(request("POST", "/signin", url.Values{"region": {"NO"}, "guessed": {"SE"}, "phone": {"070"}}))
+	if pagetest.Want(t, answer, 422, `<option value="NO" selected>`); strings.Contains(answer.Body.String(), `name="guessed"`) {
+		t.Error("a country that was chosen is called a guess")
+	}
+}
