@@ -43,7 +43,7 @@ func TestEveryTextIsUsed(t *testing.T) {
 	}
 	for key := range english.texts {
 		if !used[key] {
-			t.Errorf("no template uses %s", key)
+			t.Errorf("%s: got no template that uses it", key)
 		}
 	}
 }

@@ -42,7 +42,7 @@ func TestTheAccountPage(t *testing.T) {
 		t.Error(body)
 	}
 	if h := answer.Header(); !strings.Contains(h.Get("Content-Security-Policy"), "form-action 'self';") || h.Get("Cross-Origin-Opener-Policy") != "same-origin" {
-		t.Errorf("%v", h)
+		t.Errorf("got the headers %v, want form-action 'self' and no opener", h)
 	}
 	v.NumberLost, v.Did, v.Applications = true, provider.DidSignOut, nil
 	answer = drawAccount(p, v)
@@ -101,6 +101,6 @@ func TestTheConsentPage(t *testing.T) {
 		t.Errorf("got the CSP %s, want form-action 'self' https: and no script", csp)
 	}
 	if h.Get("Cache-Control") != "no-store" || h.Get("X-Frame-Options") != "DENY" {
-		t.Errorf("%v", h)
+		t.Errorf("got the headers %v, want no-store and DENY", h)
 	}
 }

@@ -88,11 +88,11 @@ func TestAccentGroundsAreTheStylesheets(t *testing.T) {
 		for i, token := range []string{"--card", "--ground", "--tint"} {
 			m := regexp.MustCompile(token + `: (#[0-9a-f]+);`).FindStringSubmatch(theme)
 			if m == nil || strings.ReplaceAll(m[1], "#fff", "#ffffff") != grounds[i] && m[1] != grounds[i] {
-				t.Errorf("%s is %v, and accents are checked on %s", token, m, grounds[i])
+				t.Errorf("%s: got %v, want %s, on which accents are checked", token, m, grounds[i])
 			}
 		}
 	}
 	if a, err := client.ParseAccent("#0066cc", "#6db3ff"); err != nil || a == nil {
-		t.Errorf("the pages' own accent would be refused: %v", err)
+		t.Errorf("the stylesheet's own accent: got %v, want nil", err)
 	}
 }

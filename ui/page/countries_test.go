@@ -124,10 +124,10 @@ func TestTheListOfCountries(t *testing.T) {
 			t.Errorf("%s: %q, want %q", row.what, got[1:], row.want)
 		}
 		if got := strings.Contains(html, `name="guessed"`); got != row.guessed {
-			t.Errorf("%s: guessed is %v", row.what, got)
+			t.Errorf("%s: got guessed %v, want %v", row.what, got, row.guessed)
 		}
 		if strings.Count(html, " selected>") != 1 || strings.Count(html, "<option ") < 245 {
-			t.Errorf("%s: %d are selected of %d", row.what, strings.Count(html, " selected>"), strings.Count(html, "<option "))
+			t.Errorf("%s: got %d selected of %d options, want 1 of at least 245", row.what, strings.Count(html, " selected>"), strings.Count(html, "<option "))
 		}
 	}
 }

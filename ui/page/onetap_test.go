@@ -102,7 +102,7 @@ func TestOneTapWithoutANumberField(t *testing.T) {
 	alone.Problem, alone.Tries = nil, &login.Tries{Left: 2}
 	pagetest.Want(t, drawOneTap(p, pagetest.AndroidAgent, alone), 200, `id="tries"`)
 
-	v := waiting()
+	v := pagetest.Attempt()
 	v.Method, v.Number, v.Link, v.WithoutPush = login.OneTap, "", pagetest.OneTapLink, true
 	page := drawWaiting(p, v).Body.String()
 	noNumber("the waiting page", page)
@@ -121,7 +121,7 @@ func TestOneTapWithoutANumberField(t *testing.T) {
 func TestTruecallerOnTheSamePhone(t *testing.T) {
 	p := newPages(t)
 	const link = `<a id="truecaller" class="secondary" href="intent:#Intent;action=android.intent.action.MAIN;category=android.intent.category.LAUNCHER;package=com.truecaller;end">`
-	v := waiting()
+	v := pagetest.Attempt()
 	show := func(agent string) string {
 		page := drawWaiting(p, v, [2]string{"User-Agent", agent}).Body.String()
 		pagetest.WellFormed(t, agent, page)

@@ -56,19 +56,6 @@ func everyCountry() []Country {
 	return all
 }
 
-// waiting is an attempt that waits for its approval.
-func waiting() provider.AttemptView {
-	return provider.AttemptView{
-		ID:         "abcdefghijklmnopqrstuv",
-		State:      login.Waiting,
-		Number:     "+46•••••0605",
-		Client:     pagetest.Shop,
-		Expires:    time.Now().Add(5 * time.Minute),
-		AgainAt:    time.Now().Add(5 * time.Minute),
-		FormAction: "https://shop.example",
-	}
-}
-
 // drawSignIn draws a sign-in page of the shop.
 func drawSignIn(p *Pages, v provider.SignInView, headers ...[2]string) *httptest.ResponseRecorder {
 	if v.Client == (provider.ClientView{}) {
@@ -101,7 +88,7 @@ func TestErrorPagesSayTheirStatus(t *testing.T) {
 
 	answer := show(provider.ErrorView{Kind: provider.ErrorRedirectURI, Detail: "registered: https://secret.example"})
 	if strings.Contains(answer.Body.String(), "secret.example") {
-		t.Error("the page shows the detail, which is for development only")
+		t.Error("got a page with the detail, want it in development only")
 	}
 	p = newPages(t, func(c *Config) { c.ShowDetail = true })
 	pagetest.Want(t, show(provider.ErrorView{Kind: provider.ErrorRedirectURI, Detail: "<registered>"}), 400, "&lt;registered&gt;")
@@ -124,7 +111,7 @@ func TestWhatAClientMayPutOnAPage(t *testing.T) {
 	for _, logo := range []string{"http://cdn.example/logo.png", "data:image/png;base64,", "https://user@cdn.example/x", "//cdn.example/x", "https:///x"} {
 		html, csp := show(provider.ClientView{Name: "App", LogoURI: logo})
 		if strings.Contains(html, "<img") || !strings.Contains(csp, "img-src 'self';") {
-			t.Errorf("%s is shown: %s", logo, csp)
+			t.Errorf("%s: got it on the page, want it left out; the CSP is %s", logo, csp)
 		}
 	}
 	// A client without a name is called by its id.
@@ -141,7 +128,7 @@ func TestNoncesAreFresh(t *testing.T) {
 	p := newPages(t)
 	seen := map[string]bool{}
 	for range 10 {
-		answer := drawWaiting(p, waiting())
+		answer := drawWaiting(p, pagetest.Attempt())
 		nonce := regexp.MustCompile(`nonce="([^"]*)"`).FindStringSubmatch(answer.Body.String())[1]
 		if seen[nonce] || len(nonce) < 22 || !strings.Contains(answer.Header().Get("Content-Security-Policy"), "script-src 'nonce-"+nonce+"'") {
 			t.Fatalf("got the nonce %q, want a fresh one that the policy allows", nonce)
@@ -213,7 +200,7 @@ func TestWhatIsLeft(t *testing.T) {
 	}
 
 	// The waiting page counts down to the next request, unless it would count hours.
-	locked := waiting()
+	locked := pagetest.Attempt()
 	locked.AgainAt, locked.Tries = time.Now().Add(5*time.Hour-time.Second), &login.Tries{}
 	answer = drawWaiting(p, locked)
 	if pagetest.Want(t, answer, 200, "Another request can be sent to this number in 5\u00a0hours.", `<button id="again" class="secondary" disabled>Send again</button>`); strings.Contains(answer.Body.String(), "again-in") {
@@ -234,7 +221,7 @@ func TestChallengeOnThePage(t *testing.T) {
 	}
 	plain, policy := show(provider.SignInView{})
 	if html := plain.Body.String(); strings.Contains(html, "challenge") || strings.Contains(html, "noscript") {
-		t.Errorf("without a challenge:\n%s", html)
+		t.Errorf("without a challenge: got a page with one:\n%s", html)
 	}
 	always := &provider.ChallengeView{Sealed: "sealed-challenge", Seed: "the-seed", Bits: 17}
 	answer, csp := show(provider.SignInView{Challenge: always})
@@ -257,7 +244,7 @@ func TestChallengeOnThePage(t *testing.T) {
 	pagetest.Want(t, answer, 200, until, "2 more tries")
 	answer, _ = show(provider.SignInView{Challenge: auto, Problem: &provider.Problem{Kind: provider.Unsolved, RetryAt: soon}})
 	if pagetest.Want(t, answer, 429, until, "must pass a short check", `aria-describedby="problem hint"`); answer.Header().Get("Retry-After") == "" || strings.Contains(answer.Body.String(), "aria-invalid") {
-		t.Errorf("%v\n%s", answer.Header(), answer.Body)
+		t.Errorf("got %v, want Retry-After, and no mistake in the number:\n%s", answer.Header(), answer.Body)
 	}
 	// Two times on a page would be one too many.
 	answer, _ = show(provider.SignInView{Challenge: auto, Problem: &provider.Problem{Kind: provider.Limited, RetryAt: soon.Add(time.Hour)}})

@@ -60,7 +60,7 @@ func TestEveryProblemAndErrorHasATextAndAStatus(t *testing.T) {
 	})
 	for _, kind := range kinds {
 		if Status(provider.ErrorKind(kind)) == 0 {
-			t.Errorf("%s has no status", kind)
+			t.Errorf("%s: got no status", kind)
 		}
 	}
 }

@@ -30,7 +30,7 @@ func TestMoments(t *testing.T) {
 	} {
 		got := momentOf(now, now.Add(-past))
 		if got.ISO == "" {
-			t.Errorf("%s: no time for machines", past)
+			t.Errorf("%s: got no time for the datetime attribute", past)
 		}
 		if got.ISO = ""; got != want {
 			t.Errorf("%s: got %+v, want %+v", past, got, want)

@@ -7,8 +7,10 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"calleridp/provider"
+	"calleridp/provider/login"
 )
 
 // Shop is a client.
@@ -18,6 +20,22 @@ var Shop = provider.ClientView{
 	URI:       "https://shop.example/",
 	TOSURI:    "https://shop.example/terms",
 	PolicyURI: "https://shop.example/privacy",
+}
+
+// AttemptID is the id of Attempt.
+const AttemptID = login.ID("abcdefghijklmnopqrstuv")
+
+// Attempt returns an attempt of the shop that waits for its approval.
+func Attempt() provider.AttemptView {
+	return provider.AttemptView{
+		ID:         AttemptID,
+		State:      login.Waiting,
+		Number:     "+46•••••0605",
+		Client:     Shop,
+		Expires:    time.Now().Add(5 * time.Minute),
+		AgainAt:    time.Now().Add(5 * time.Minute),
+		FormAction: "https://shop.example",
+	}
 }
 
 // OneTapLink returns a link as truecaller.App.DeepLink makes it.

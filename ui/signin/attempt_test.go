@@ -28,15 +28,15 @@ func TestInvariant2_AnotherBrowserGetsNothing(t *testing.T) {
 			body := answer.Body.String()
 			pagetest.Want(t, answer, 403, "not_your_browser")
 			if strings.Contains(body, "0605") || strings.Contains(body, "Lingon") && !strings.Contains(body, "<footer>") || len(answer.Result().Cookies()) > 0 {
-				t.Errorf("%s %s with %s cookie says %s", try.method, try.at, name, body)
+				t.Errorf("%s %s with %s cookie: got a page about the attempt, want none:\n%s", try.method, try.at, name, body)
 			}
 			if html := strings.HasPrefix(answer.Header().Get("Content-Type"), "text/html"); html && !strings.Contains(body, `id="error"`) {
-				t.Errorf("%s %s: an error page without id=error", try.method, try.at)
+				t.Errorf("%s %s: got an error page without id=error", try.method, try.at)
 			}
 		}
 	}
 	if w.flow.watching() != 0 {
-		t.Error("somebody still watches")
+		t.Errorf("got %d watchers, want 0", w.flow.watching())
 	}
 }
 
@@ -80,15 +80,15 @@ func TestTheAttemptsPageByState(t *testing.T) {
 		answer := w.get(ourPath)
 		pagetest.Want(t, answer, row.status, row.has...)
 		if strings.Contains(string(row.reason), "_") && strings.Contains(answer.Body.String(), string(row.reason)) {
-			t.Errorf("the page says %q (invariant 10)", row.reason)
+			t.Errorf("got a page with %q, want no internal reason (invariant 10)", row.reason)
 		}
 		if waits := strings.Contains(answer.Body.String(), `http-equiv="refresh"`); waits != strings.Contains(answer.Body.String(), `id="waiting"`) {
-			t.Errorf("%s: refresh is %v", row.state, waits)
+			t.Errorf("%s: got refresh %v, want it on the waiting page only", row.state, waits)
 		}
 	}
 }
 
-// Nothing on the waiting page may say how far Truecaller has got.
+// The waiting page does not reveal how far Truecaller has got.
 func TestInvariant7_WaitingLooksTheSameFromSubmissionToApproval(t *testing.T) {
 	w := newWorld(t)
 	shape := func(state login.State) string {
@@ -113,10 +113,10 @@ func TestApprovedMovesOnByPlainRedirects(t *testing.T) {
 	answer := w.get(ourPath + "/continue")
 	pagetest.WantSeeOther(t, answer, "https://shop.example/cb?a=b&code=c%2F1&iss=https%3A%2F%2Fid.example")
 	if cookie := answer.Result().Cookies()[0]; cookie.Name != "__Host-calleridp_session" || cookie.Value != "session-secret" {
-		t.Errorf("cookie %v", cookie)
+		t.Errorf("got the cookie %v, want that of the session", cookie)
 	}
 	if answer.Header().Get("Cache-Control") != "no-store" {
-		t.Error("a response for the client may be cached")
+		t.Error("got a response for the client that may be cached, want no-store")
 	}
 	pagetest.Want(t, w.get(ourPath+"/continue"), 410, `id="error"`)
 	pagetest.Want(t, w.get(ourPath), 410, `id="error"`)
@@ -139,7 +139,7 @@ func TestAnAppsOwnSchemeWaitsForAPress(t *testing.T) {
 	answer := w.get(ourPath)
 	pagetest.Want(t, answer, 200, `href="`+ourPath+`/continue"`)
 	if strings.Contains(answer.Body.String(), `http-equiv="refresh"`) {
-		t.Error("it moves on by itself")
+		t.Error("got a page that moves on by itself, want one that waits for a press")
 	}
 	w.flow.move(login.Rejected, login.UserRejected)
 	w.flow.left.RedirectURI = "com.example.shop:/cb"
@@ -156,7 +156,7 @@ func TestContinueWithoutASessionSetsNoCookie(t *testing.T) {
 	w.flow.move(login.Approved, "")
 	w.flow.finished.Session = ""
 	if answer := w.get(ourPath + "/continue"); len(answer.Result().Cookies()) != 0 {
-		t.Errorf("cookies %v", answer.Result().Cookies())
+		t.Errorf("got the cookies %v, want none", answer.Result().Cookies())
 	}
 }
 
@@ -168,45 +168,45 @@ func TestContinueByFormPost(t *testing.T) {
 	pagetest.Want(t, answer, 200, `<form id="formpost" method="post" action="https://shop.example/cb?a=b">`, `name="code" value="c/1"`, "<button")
 	h := answer.Header()
 	if h.Get("Cache-Control") != "no-store" || h.Get("Referrer-Policy") != "strict-origin" {
-		t.Errorf("headers %v", h)
+		t.Errorf("got the headers %v, want no-store and strict-origin", h)
 	}
 	if csp := h.Get("Content-Security-Policy"); !strings.Contains(csp, "form-action https:;") {
-		t.Errorf("CSP %s", csp)
+		t.Errorf("got the CSP %s, want form-action https:", csp)
 	}
 }
 
-// The question comes instead of the answer, with the new session's cookie.
+// The consent prompt precedes the response, with the new session's cookie.
 func TestContinueAsksForConsent(t *testing.T) {
 	w := newWorld(t)
 	w.flow.move(login.Approved, "")
-	w.flow.finished.Consent = &provider.ConsentView{Client: pagetest.Shop, Request: "sealed-question", Scopes: []string{claims.OpenID}}
+	w.flow.finished.Consent = &provider.ConsentView{Client: pagetest.Shop, Request: "sealed-prompt", Scopes: []string{claims.OpenID}}
 	answer := w.get(ourPath + "/continue")
-	pagetest.Want(t, answer, 200, `id="consent"`, `value="sealed-question"`)
+	pagetest.Want(t, answer, 200, `id="consent"`, `value="sealed-prompt"`)
 	if answer.Header().Get("Location") != "" || strings.Contains(answer.Body.String(), "c/1") {
-		t.Error("it answers the client before the person has")
+		t.Error("got a response for the client before the user's decision, want the prompt")
 	}
 	cookies := answer.Result().Cookies()
 	if !slices.ContainsFunc(cookies, func(c *http.Cookie) bool {
 		return c.Name == "__Host-calleridp_session" && c.Value == "session-secret"
 	}) {
-		t.Errorf("cookies %v", cookies)
+		t.Errorf("got the cookies %v, want that of the session", cookies)
 	}
 }
 
 func TestCancelAgainAndLeave(t *testing.T) {
 	w := newWorld(t)
-	// Again leaves the try alone, and knows the number.
+	// Again keeps the attempt, and fills in the number.
 	pagetest.Want(t, w.post(ourPath+"/again", nil), 200, `value="sealed-again"`, "70 174 06 05")
 	if w.flow.cancelled != 0 {
-		t.Error("asking again has cancelled")
+		t.Errorf("got %d cancelled, want 0", w.flow.cancelled)
 	}
-	// Leaving needs an end.
+	// Only an attempt that has ended can be left.
 	pagetest.WantSeeOther(t, w.post(ourPath+"/leave", nil), ourPath)
-	// Another number ends the try with the wrong one.
+	// "Use another number" ends the attempt with the wrong one.
 	answer := w.post(ourPath+"/again", url.Values{"another": {"1"}})
 	pagetest.Want(t, answer, 200, `value="sealed-again"`)
 	if w.flow.cancelled != 1 || strings.Contains(answer.Body.String(), "70 174 06 05") {
-		t.Errorf("cancelled %d times", w.flow.cancelled)
+		t.Errorf("got %d cancelled, want 1, and a page without the number:\n%s", w.flow.cancelled, answer.Body)
 	}
 	pagetest.WantSeeOther(t, w.post(ourPath+"/cancel", nil), ourPath)
 	pagetest.Want(t, w.get(ourPath), 200, `data-outcome="cancelled"`)

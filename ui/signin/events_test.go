@@ -22,14 +22,14 @@ import (
 func TestStatus(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		time.Sleep(1500 * time.Millisecond) // of the bubble's own time
+		time.Sleep(1500 * time.Millisecond) // in the bubble's time
 		w.flow.view.AgainAt = time.Now().Add(-time.Second)
 		answer := w.get(ourPath + "/status")
 		if got := answer.Body.String(); got != `{"state":"waiting","seconds":299,"again":0}` {
 			t.Error(got)
 		}
 		if h := answer.Header(); h.Get("Content-Type") != "application/json" || !strings.Contains(h.Get("Cache-Control"), "no-store") {
-			t.Errorf("headers %v", h)
+			t.Errorf("got the headers %v, want JSON that is not stored", h)
 		}
 	})
 }
@@ -87,27 +87,27 @@ func TestEventsSayTheStateAtOnceAndAtEachChange(t *testing.T) {
 		s, ended := w.watch(t.Context())
 		synctest.Wait()
 		if got := s.events(); len(got) != 1 || got[0] != "retry: 2000\ndata: {\"state\":\"waiting\",\"seconds\":300,\"again\":300}\n\n" {
-			t.Fatalf("at first %q", got)
+			t.Fatalf("got %q at first, want the state", got)
 		}
 		if s.header.Get("Content-Type") != "text/event-stream" || s.header.Get("X-Accel-Buffering") != "no" {
-			t.Errorf("headers %v", s.header)
+			t.Errorf("got the headers %v, want an unbuffered stream", s.header)
 		}
 		if left := time.Until(s.until); left != 10*time.Second || !s.deadline.IsZero() {
-			t.Errorf("the event had %s, and what follows has until %v", left, s.deadline)
+			t.Errorf("got %s for the event and %v afterwards, want 10s and no deadline", left, s.deadline)
 		}
 		w.flow.move(login.Approved, "")
 		synctest.Wait()
 		if got := s.events(); len(got) != 2 || !strings.Contains(got[1], `"state":"approved"`) || !over(ended) {
-			t.Fatalf("after the approval %q, ended %v", got, over(ended))
+			t.Fatalf("got %q after the approval, ended %v, want the state and the end", got, over(ended))
 		}
 		if w.flow.watching() != 0 {
-			t.Error("the watcher stays")
+			t.Errorf("got %d watchers, want 0", w.flow.watching())
 		}
 	})
 }
 
-// One page listens for all of its browser's: it hears which others have changed,
-// and no more about them.
+// One page listens for all pages of its browser: it learns which other attempts have
+// changed, and no more about them.
 func TestEventsNameTheOtherAttemptsThatChange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -121,7 +121,7 @@ func TestEventsNameTheOtherAttemptsThatChange(t *testing.T) {
 		synctest.Wait()
 		const want = "event: other\ndata: BBBBBBBBBBBBBBBBBBBBBB\n\nevent: other\ndata: CCCCCCCCCCCCCCCCCCCCCC\n\nretry: 2000\ndata: {\"state\":\"waiting\","
 		if got := s.events(); len(got) != 2 || !strings.HasPrefix(got[1], want) || over(ended) {
-			t.Errorf("%q, ended %v", got, over(ended))
+			t.Errorf("got %q, ended %v, want both ids and no end", got, over(ended))
 		}
 		cancel()
 		<-ended
@@ -136,7 +136,7 @@ func TestEventsEndWithTheAttempt(t *testing.T) {
 			s, ended := w.watch(t.Context())
 			synctest.Wait()
 			if !over(ended) || !strings.Contains(s.events()[0], string(state)) {
-				t.Errorf("%s: %q, ended %v", state, s.events(), over(ended))
+				t.Errorf("%s: got %q, ended %v, want the state and the end", state, s.events(), over(ended))
 			}
 		})
 	}
@@ -158,7 +158,7 @@ func TestEventsAreRepeatedOnAQuietStream(t *testing.T) {
 		gone()
 		synctest.Wait()
 		if !over(ended) || w.flow.watching() != 0 {
-			t.Error("the handler outlives its browser")
+			t.Error("got a handler that outlives its browser, want it ended")
 		}
 	})
 }
@@ -172,7 +172,7 @@ func TestDrainEndsStreams(t *testing.T) {
 		w.handlers.Drain()
 		synctest.Wait()
 		if !over(ended) {
-			t.Error("the stream goes on")
+			t.Error("got a stream that goes on, want it ended")
 		}
 	})
 }
@@ -186,6 +186,21 @@ type kept struct {
 func (k kept) FlushError() error                  { return k.control.Flush() }
 func (k kept) SetReadDeadline(t time.Time) error  { return k.control.SetReadDeadline(t) }
 func (k kept) SetWriteDeadline(t time.Time) error { return k.control.SetWriteDeadline(t) }
+
+// openStream opens the stream of the attempt over a connection.
+func openStream(ctx context.Context, t *testing.T, server *httptest.Server) *http.Response {
+	t.Helper()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL+ourPath+"/events", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.AddCookie(&http.Cookie{Name: "__Host-calleridp_browser", Value: ourBrowser})
+	response, err := server.Client().Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response
+}
 
 // Over each version of HTTP, a stream outlives the limits that a server sets for
 // ordinary requests, and ends with the attempt.
@@ -211,19 +226,11 @@ func TestEventsOverRealConnections(t *testing.T) {
 			server.StartTLS()
 			defer server.Close()
 
-			r, err := http.NewRequestWithContext(t.Context(), "GET", server.URL+ourPath+"/events", nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			r.AddCookie(&http.Cookie{Name: "__Host-calleridp_browser", Value: ourBrowser})
-			answer, err := server.Client().Do(r)
-			if err != nil {
-				t.Fatal(err)
-			}
+			answer := openStream(t.Context(), t, server)
 			defer answer.Body.Close()
 			if answer.ProtoMajor != version || answer.StatusCode != 200 || answer.Header.Get("Content-Type") != "text/event-stream" ||
 				answer.Header.Get("X-Request-Id") != "correlation-1" || answer.Header.Get("Date") == "" {
-				t.Errorf("%s %d %v", answer.Proto, answer.StatusCode, answer.Header)
+				t.Errorf("got %s %d %v, want a stream over HTTP/%d", answer.Proto, answer.StatusCode, answer.Header, version)
 			}
 			events, n := bufio.NewScanner(answer.Body), 0
 			for events.Scan() {
@@ -234,18 +241,18 @@ func TestEventsOverRealConnections(t *testing.T) {
 					w.flow.move(login.Approved, "")
 				}
 				if strings.Contains(events.Text(), "approved") && n < 4 {
-					t.Errorf("approved after %d events", n)
+					t.Errorf("got approved after %d events, want it after 4", n)
 				}
 			}
 			if n < 5 || events.Err() != nil {
-				t.Errorf("the stream ended after %d events: %v", n, events.Err())
+				t.Errorf("got %d events and %v, want at least 5 and no error", n, events.Err())
 			}
 		})
 	}
 }
 
-// A connection that was taken over ends when the server drains, and when the
-// browser has gone.
+// A connection that the handler took over ends when the server drains and when the
+// browser disconnects.
 func TestTakenConnectionsEnd(t *testing.T) {
 	w := newWorld(t)
 	w.handlers.heartbeat = 10 * time.Millisecond
@@ -253,52 +260,40 @@ func TestTakenConnectionsEnd(t *testing.T) {
 	defer server.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	open := func() *http.Response {
-		r, err := http.NewRequestWithContext(ctx, "GET", server.URL+ourPath+"/events", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.AddCookie(&http.Cookie{Name: "__Host-calleridp_browser", Value: ourBrowser})
-		answer, err := server.Client().Do(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return answer
-	}
-	open().Body.Close()
+	openStream(ctx, t, server).Body.Close()
 	for w.flow.watching() > 0 {
 		select {
 		case <-ctx.Done():
-			t.Fatal("a page that has gone is watched for ever")
+			t.Fatal("got a watcher of a page that has gone, want it ended")
 		case <-time.After(time.Millisecond):
 		}
 	}
-	answer := open()
+	answer := openStream(ctx, t, server)
 	defer answer.Body.Close()
 	w.handlers.Drain()
 	if _, err := io.ReadAll(answer.Body); err != nil {
-		t.Errorf("the drained stream ended with %v", err)
+		t.Errorf("a drained stream: got %v, want nil", err)
 	}
 }
 
-// A browser that takes nothing is given up.
+// A connection to a browser that reads nothing is closed.
 func TestATakenConnectionThatIsStuckEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		ours, theirs := net.Pipe() // nobody reads from theirs
+		ours, theirs := net.Pipe() // no reader
 		defer theirs.Close()
 		left := false
 		f := &stream{mounted: mounted{w.handlers, w.flow}, id: ourID, browser: ourBrowser, watcher: login.Watcher{End: func() { left = true }}}
 		started := time.Now()
 		f.overConn(ours, []byte("data: x\n\n"), false)
 		if took := time.Since(started); took != 10*time.Second || !left {
-			t.Errorf("it took %s, and the watcher was ended: %v", took, left)
+			t.Errorf("got the end after %s, the watcher ended %v, want 10s and true", took, left)
 		}
 	})
 }
 
-// However many browsers take nothing of what they are sent, as HTTP/2 lets them
-// without an end: the others are told at once.
+// Browsers that read nothing, which HTTP/2 lets them do without an end, do not delay
+// the events of others.
 func TestBrowsersThatTakeNothingHoldUpNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -317,12 +312,12 @@ func TestBrowsersThatTakeNothingHoldUpNobody(t *testing.T) {
 		begun, told := time.Now(), make(chan time.Duration, 1)
 		follow(func([]byte) error { told <- time.Since(begun); return net.ErrClosed })
 		if took := <-told; took != 0 {
-			t.Errorf("told after %s", took)
+			t.Errorf("got the event after %s, want it at once", took)
 		}
 	})
 }
 
-// oddFlow is a flow whose View does something else than to look.
+// oddFlow is a flow whose View does something before it reads the attempt.
 type oddFlow struct {
 	*fakeFlow
 	odd func()
@@ -333,14 +328,14 @@ func (f oddFlow) View(ctx context.Context, id login.ID, browser string) (provide
 	return f.fakeFlow.View(ctx, id, browser)
 }
 
-// A panic while a page is told ends its stream and nothing else.
+// A panic while an event is sent ends its stream and nothing else.
 func TestAPanicEndsOneStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		f := &stream{mounted: mounted{w.handlers, oddFlow{w.flow, func() { panic("no view") }}}, id: ourID, browser: ourBrowser}
-		f.follow(t.Context(), func([]byte) error { t.Error("an event"); return nil })
+		f.follow(t.Context(), func([]byte) error { t.Error("got an event, want none"); return nil })
 		if len(w.handlers.lookups) != 0 {
-			t.Error("it still tells")
+			t.Errorf("got %d lookups, want 0", len(w.handlers.lookups))
 		}
 	})
 }
@@ -354,14 +349,14 @@ func deep(n int) byte {
 	return frame[n/2%512]
 }
 
-// What it takes to look is not kept while a page waits.
+// A waiting page does not keep the stack that a lookup needs.
 func TestAWaitingPageKeepsASmallStack(t *testing.T) {
 	w := newWorld(t)
 	const pages = 500
 	var told sync.WaitGroup
 	ctx, cancel := context.WithCancel(t.Context())
 	stacks := func() uint64 {
-		runtime.GC() // which also gives back what stacks have too much
+		runtime.GC() // which also shrinks stacks
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
 		return m.StackInuse
@@ -380,7 +375,7 @@ func TestAWaitingPageKeepsASmallStack(t *testing.T) {
 		runtime.Gosched()
 	}
 	if each := (stacks() - before) / pages; each > 5000 {
-		t.Errorf("a page that waits keeps %d bytes of stack", each)
+		t.Errorf("got %d bytes of stack for each waiting page, want at most 5000", each)
 	}
 	cancel()
 	ended.Wait()

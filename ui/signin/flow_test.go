@@ -42,22 +42,14 @@ type fakeFlow struct {
 }
 
 const (
-	ourID      = login.ID("abcdefghijklmnopqrstuv")
+	ourID      = pagetest.AttemptID
 	ourBrowser = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFG"
 )
 
 func newFakeFlow() *fakeFlow {
 	return &fakeFlow{
 		browser: ourBrowser,
-		view: provider.AttemptView{
-			ID:         ourID,
-			State:      login.Waiting,
-			Number:     "+46•••••0605",
-			Client:     pagetest.Shop,
-			Expires:    time.Now().Add(5 * time.Minute),
-			AgainAt:    time.Now().Add(5 * time.Minute),
-			FormAction: "https://shop.example",
-		},
+		view:    pagetest.Attempt(),
 		finished: provider.Finished{
 			Response: provider.Response{
 				RedirectURI: "https://shop.example/cb?a=b",

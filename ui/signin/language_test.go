@@ -19,7 +19,8 @@ var (
 	hiddenField    = regexp.MustCompile(`<input type="hidden" name="([a-z]+)" value="([^"]*)">`)
 )
 
-// switchForm is what pressing a language on a page sends, without what was typed.
+// switchForm returns what pressing a language on a page sends, without what the user
+// typed.
 func switchForm(t *testing.T, html, lang string) (to string, form url.Values) {
 	t.Helper()
 	form = url.Values{"lang": {lang}}
@@ -29,7 +30,7 @@ func switchForm(t *testing.T, html, lang string) (to string, form url.Values) {
 		}
 		_, fields, ok := strings.Cut(html, `<form id="`+b[1]+`" `)
 		if !ok {
-			t.Fatalf("the button belongs to the form %s, which is not there", b[1])
+			t.Fatalf("got a button of the form %s, want that form on the page", b[1])
 		}
 		fields, _, _ = strings.Cut(fields, "</form>")
 		for _, f := range hiddenField.FindAllStringSubmatch(fields, -1) {
@@ -37,7 +38,7 @@ func switchForm(t *testing.T, html, lang string) (to string, form url.Values) {
 		}
 		return b[2], form
 	}
-	t.Fatalf("no button for %s:\n%s", lang, html)
+	t.Fatalf("got no button for %s:\n%s", lang, html)
 	return "", nil
 }
 
@@ -51,19 +52,19 @@ func TestEveryLanguageIsOffered(t *testing.T) {
 	for _, b := range buttons {
 		s := w.languages.Named(b[3])
 		if s == nil || b[4] != b[3] || b[5] != s.Dir || b[7] != s.Name() {
-			t.Errorf("%q", b)
+			t.Errorf("got the button %q, want a language with its direction and name", b)
 		}
 		if b[6] != "" {
 			current++
 			if b[3] != "hi" {
-				t.Errorf("%s is current", b[3])
+				t.Errorf("got %s as current, want hi", b[3])
 			}
 		}
 	}
 	if len(buttons) != len(w.languages.All()) || current != 1 {
-		t.Errorf("%d buttons for %d languages, %d of them current", len(buttons), len(w.languages.All()), current)
+		t.Errorf("got %d buttons for %d languages, %d of them current, want one each and one current", len(buttons), len(w.languages.All()), current)
 	}
-	// A page that refreshes itself would close the list, and others need not be open.
+	// A page that refreshes itself would close the list; other pages need not open it.
 	pagetest.Want(t, w.get(ourPath), 200, `<details class="early" open>`)
 	w.flow.move(login.Expired, "")
 	pagetest.Want(t, w.get(ourPath), 200, "<details>\n<summary><svg ")
@@ -74,21 +75,21 @@ func TestChoosingALanguage(t *testing.T) {
 	w.flow.view.UILocales = []string{"sv"}
 	to, form := switchForm(t, w.get(ourPath).Body.String(), "hi")
 	if to != "/language" || form.Encode() != "back="+url.QueryEscape(ourPath)+"&from=sv&lang=hi" {
-		t.Errorf("%s to %s", form.Encode(), to)
+		t.Errorf("got %s to %s, want the path back", form.Encode(), to)
 	}
 	answer := w.post(to, form)
 	pagetest.WantSeeOther(t, answer, ourPath)
 	cookie := answer.Result().Cookies()[0]
 	if cookie.Name != "__Host-calleridp_language" || cookie.Value != "hi.sv" || !cookie.Secure || !cookie.HttpOnly || cookie.SameSite != http.SameSiteLaxMode || cookie.MaxAge < 100*24*3600 {
-		t.Errorf("%v", cookie)
+		t.Errorf("got the cookie %v, want hi.sv, with every protection", cookie)
 	}
 	r := ours("GET", ourPath, nil)
 	r.AddCookie(cookie)
 	pagetest.Want(t, w.do(r), 200, `<html lang="hi" dir="ltr">`)
 }
 
-// The page comes back in the new language at once, with what was typed and what
-// it said before.
+// The page comes back in the new language at once, with what the user typed and the
+// problem that it showed.
 func TestAnotherLanguageOnTheSignInPage(t *testing.T) {
 	w := newWorld(t)
 	view := provider.SignInView{Client: pagetest.Shop, Request: "sealed", Phone: "070 1", Region: "SE", UILocales: []string{"sv"}}
@@ -103,20 +104,20 @@ func TestAnotherLanguageOnTheSignInPage(t *testing.T) {
 	pagetest.Want(t, answer, 200, `<html lang="ta" dir="ltr">`)
 	if got := w.flow.reopened[0]; got.Request != "sealed" || got.Phone != "070 12" || got.Region != "NO" || got.Problem == nil ||
 		got.Problem.Kind != provider.Locked || !got.Problem.RetryAt.Equal(retry) || got.Network != "192.0.2.1/32" {
-		t.Errorf("%+v %+v", got, got.Problem)
+		t.Errorf("got %+v with %+v, want what the user typed, and the problem", got, got.Problem)
 	}
 	if cookie := answer.Result().Cookies()[0]; cookie.Value != "ta.sv" {
-		t.Errorf("cookie %s", cookie.Value)
+		t.Errorf("got the cookie %s, want ta.sv", cookie.Value)
 	}
-	// What is no problem of ours is none.
+	// An unknown problem is dropped.
 	form.Set("problem", "later_invention")
 	w.do(request("POST", to, form))
 	if got := w.flow.reopened[1]; got.Problem != nil {
-		t.Errorf("%+v", got.Problem)
+		t.Errorf("got %+v, want nil", got.Problem)
 	}
 	// Enter in the number field must send the number.
 	if strings.Index(html, `<button id="submit"`) > strings.Index(html, `name="lang"`) {
-		t.Error("the first button of the form chooses a language")
+		t.Error("got a language as the first button of the form, want the button that submits the number")
 	}
 }
 
@@ -137,7 +138,7 @@ func TestAnotherLanguageOnPagesWithARequest(t *testing.T) {
 		show(answer, httptest.NewRequest("GET", "/authorize?client_id=x", nil))
 		to, form := switchForm(t, answer.Body.String(), "sv")
 		if form.Encode() != "lang=sv&request=sealed" {
-			t.Errorf("%s: %s", name, form.Encode())
+			t.Errorf("%s: got %s, want the sealed request", name, form.Encode())
 		}
 		w.flow.show = show
 		pagetest.Want(t, w.do(request("POST", to, form)), 200, `<html lang="sv"`)
@@ -157,12 +158,12 @@ func TestAnotherLanguageOnErrorPages(t *testing.T) {
 	answer := w.do(request("POST", to, form))
 	pagetest.Want(t, answer, 200, `data-error="internal"`)
 	if strings.Contains(answer.Body.String(), `&gt;&lt;script`) {
-		t.Error("the page says what the form said")
+		t.Error("got a page with the form's correlation, want it dropped")
 	}
 }
 
-// The time in the form is the browser's word. Whatever it says, the page is shown:
-// nobody fills the log with pages that do not render.
+// The time in the form comes from the browser. Any value gives a page, so that an
+// attacker cannot fill the log with pages that do not render.
 func TestTimesThatSomebodyMadeUp(t *testing.T) {
 	w := newWorld(t)
 	for _, retry := range []string{"99999999999", "9223372036", "9223372036854775807", "-9223372036854775808", "0", "later"} {
@@ -172,7 +173,7 @@ func TestTimesThatSomebodyMadeUp(t *testing.T) {
 		}
 		answer := w.do(request("POST", "/language", url.Values{"lang": {"sv"}, "request": {"sealed"}, "problem": {"limited"}, "retry": {retry}}))
 		if answer.Code != 429 || strings.Contains(answer.Header().Get("Retry-After"), "-") {
-			t.Errorf("%s: %d, Retry-After %s", retry, answer.Code, answer.Header().Get("Retry-After"))
+			t.Errorf("%s: got %d and Retry-After %s, want 429 and nothing negative", retry, answer.Code, answer.Header().Get("Retry-After"))
 		}
 	}
 }
@@ -194,18 +195,18 @@ func TestLanguagesThatAreRefused(t *testing.T) {
 		answer := w.do(request("POST", "/language", form))
 		pagetest.Want(t, answer, 400, "bad_request")
 		if len(answer.Result().Cookies()) > 0 {
-			t.Errorf("%v sets a cookie", form)
+			t.Errorf("%v: got a cookie, want none", form)
 		}
 	}
-	// Another language than ours is no reason to remember.
+	// The cookie does not keep an unknown language.
 	answer := w.do(request("POST", "/language", url.Values{"lang": {"sv"}, "from": {"xx; Domain=evil"}, "back": {"/account"}}))
 	if pagetest.WantSeeOther(t, answer, "/account"); answer.Result().Cookies()[0].Value != "sv" {
-		t.Errorf("%v", answer.Result().Cookies())
+		t.Errorf("got %v, want sv", answer.Result().Cookies())
 	}
 }
 
-// Pages that lead somewhere by themselves have no list, nor does a page that
-// cannot be shown again.
+// A page that leads elsewhere by itself has no list, nor has a page that cannot be shown
+// again.
 func TestPagesWithoutLanguages(t *testing.T) {
 	w := newWorld(t)
 	for name, show := range map[string]func(http.ResponseWriter, *http.Request){
@@ -225,7 +226,7 @@ func TestPagesWithoutLanguages(t *testing.T) {
 		answer := httptest.NewRecorder()
 		show(answer, httptest.NewRequest("GET", "/logout/done", nil))
 		if pagetest.Want(t, answer, 200); strings.Contains(answer.Body.String(), `name="lang"`) {
-			t.Errorf("%s: %s", name, answer.Body)
+			t.Errorf("%s: got a list of languages, want none:\n%s", name, answer.Body)
 		}
 	}
 }
@@ -261,7 +262,7 @@ func TestDigitsOnAPage(t *testing.T) {
 		body := w.do(r).Body.String()
 		_, body, _ = strings.Cut(body, `<p class="small">`)
 		if body, _, _ = strings.Cut(body, "</p>"); !strings.Contains(body, row.locked) {
-			t.Errorf("%s: %q has no %q", row.accept, body, row.locked)
+			t.Errorf("%s: got %q, want %q in it", row.accept, body, row.locked)
 		}
 	}
 }

@@ -27,7 +27,7 @@ func TestEveryPostIsProtected(t *testing.T) {
 		r.Header.Set("Origin", "https://id.example")
 		r.Host = "10.0.0.7:8080"
 		if answer := w.do(r); answer.Code >= 400 {
-			t.Errorf("%s behind a proxy: %d", at, answer.Code)
+			t.Errorf("%s behind a proxy: got %d, want success", at, answer.Code)
 		}
 
 		pagetest.Want(t, w.do(ours("POST", at, url.Values{"request": {strings.Repeat("x", maxForm)}})), 413, "too_large", `id="error"`)
@@ -50,13 +50,13 @@ func TestInvariant10_AnUnknownErrorIsAServerErrorAndAnID(t *testing.T) {
 		answer := w.get(ourPath + at)
 		pagetest.Want(t, answer, 500, "internal")
 		if strings.Contains(answer.Body.String(), "bolt") {
-			t.Errorf("the answer says what went wrong: %s", answer.Body)
+			t.Errorf("got a response with the cause: %s", answer.Body)
 		}
 		if !strings.Contains(w.log.String(), "page 7 is corrupt") || !strings.Contains(w.log.String(), "correlation-1") {
-			t.Errorf("the log does not: %s", w.log)
+			t.Errorf("got the log %s, want the cause and the correlation in it", w.log)
 		}
 		if at == "" && !strings.Contains(answer.Body.String(), "correlation-1") {
-			t.Error("no correlation id")
+			t.Error("got a page without the correlation id")
 		}
 	}
 }

@@ -24,7 +24,7 @@ func TestASubmittedNumberGoesToItsAttempt(t *testing.T) {
 	got := w.flow.submitted[0]
 	cookie := answer.Result().Cookies()[0]
 	if cookie.Name != "__Host-calleridp_browser" || !cookie.HttpOnly || !cookie.Secure || cookie.SameSite != http.SameSiteLaxMode {
-		t.Errorf("cookie %v", cookie)
+		t.Errorf("got the cookie %v, want the browser's, with every protection", cookie)
 	}
 	want := provider.Submission{Request: "sealed", Phone: "070", Region: "SE", Browser: cookie.Value, Network: "2001:db8:1:2::/64", UserAgent: "Mozilla/5.0", Challenge: "sealed too", Solution: "42"}
 	if got != want {
@@ -33,13 +33,13 @@ func TestASubmittedNumberGoesToItsAttempt(t *testing.T) {
 	// A browser keeps its secret, so that its other tabs go on.
 	again := w.post("/signin", url.Values{"request": {"sealed"}, "phone": {"070"}})
 	if value := again.Result().Cookies()[0].Value; value != ourBrowser || w.flow.submitted[1].Browser != ourBrowser {
-		t.Errorf("the secret became %q", value)
+		t.Errorf("got the secret %q, want %q", value, ourBrowser)
 	}
-	// What is no secret of ours is replaced.
+	// A value that is no secret of ours is replaced.
 	r := request("POST", "/signin", url.Values{"request": {"sealed"}})
 	r.AddCookie(&http.Cookie{Name: "__Host-calleridp_browser", Value: "short"})
 	if w.do(r); len(w.flow.submitted[2].Browser) != 43 {
-		t.Errorf("browser %q", w.flow.submitted[2].Browser)
+		t.Errorf("got the browser %q, want a new secret", w.flow.submitted[2].Browser)
 	}
 }
 
@@ -55,18 +55,18 @@ func TestARefusedNumberKeepsWhatWasTyped(t *testing.T) {
 		answer := w.do(request("POST", "/signin", url.Values{"request": {"sealed"}, "phone": {`+46 <"70"`}}))
 		pagetest.Want(t, answer, status, `value="&#43;46 &lt;&#34;70&#34;"`, `aria-invalid="true"`, `aria-describedby="problem hint"`, `id="problem"`, `name="request" value="sealed"`)
 		if (kind == provider.Locked) != strings.Contains(answer.Body.String(), "A request was sent to this number a moment ago. You can send another in 3\u00a0minutes.") {
-			t.Errorf("%s:\n%s", kind, answer.Body)
+			t.Errorf("%s: got another page than for this problem:\n%s", kind, answer.Body)
 		}
 		if (kind == provider.Unavailable) != strings.Contains(answer.Body.String(), "Truecaller is not answering at the moment. You can try again in 3\u00a0minutes.") {
-			t.Errorf("%s:\n%s", kind, answer.Body)
+			t.Errorf("%s: got another page than for this problem:\n%s", kind, answer.Body)
 		}
 		if answer.Header().Get("Retry-After") == "" {
-			t.Errorf("%s: no Retry-After", kind)
+			t.Errorf("%s: got no Retry-After", kind)
 		}
 	}
 }
 
-// A country that the page has guessed stays a guess as long as nobody chooses.
+// A country that the page has guessed stays a guess until the user chooses one.
 func TestAGuessIsSubmittedAsOne(t *testing.T) {
 	w := newWorld(t)
 	for i, row := range []struct {
@@ -79,10 +79,10 @@ func TestAGuessIsSubmittedAsOne(t *testing.T) {
 	} {
 		w.do(request("POST", "/signin", row.form))
 		if got := w.flow.submitted[i].Guessed; got != row.guessed {
-			t.Errorf("%v: guessed is %v", row.form, got)
+			t.Errorf("%v: got guessed %v, want %v", row.form, got, row.guessed)
 		}
 	}
-	// It is asked whether the number is right, and the guess is still one.
+	// The page that confirms the number keeps the guess.
 	w.flow.refusal = &provider.Refusal{
 		Problem: provider.Problem{Kind: provider.PhoneConfirm},
 		View:    provider.SignInView{Client: pagetest.Shop, Request: "sealed", Phone: "+46 70 174 06 05", Region: "SE"},
@@ -90,12 +90,12 @@ func TestAGuessIsSubmittedAsOne(t *testing.T) {
 	answer := w.do(request("POST", "/signin", url.Values{"region": {"SE"}, "guessed": {"SE"}, "phone": {"0701740605"}}))
 	pagetest.Want(t, answer, 200, `role="status">Is this your number? Then continue.`, `value="&#43;46 70 174 06 05"`, `name="guessed" value="SE"`, `<option value="SE" selected>`)
 	if strings.Contains(answer.Body.String(), "aria-invalid") {
-		t.Error("a question is shown as a mistake")
+		t.Error("got a mistake in the number, want a request to confirm it")
 	}
-	// Who has chosen another country has ended the guess.
+	// Choosing another country ends the guess.
 	w.flow.refusal = &provider.Refusal{Problem: provider.Problem{Kind: provider.PhoneTooShort}, View: provider.SignInView{Client: pagetest.Shop, Request: "sealed", Region: "NO"}}
 	answer = w.do(request("POST", "/signin", url.Values{"region": {"NO"}, "guessed": {"SE"}, "phone": {"070"}}))
 	if pagetest.Want(t, answer, 422, `<option value="NO" selected>`); strings.Contains(answer.Body.String(), `name="guessed"`) {
-		t.Error("a country that was chosen is called a guess")
+		t.Error("got a guess, want the country that the user chose")
 	}
 }
