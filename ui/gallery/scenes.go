@@ -20,8 +20,15 @@ type scene struct {
 	show     show
 }
 
-// show draws a page for a request in the languages uiLocales.
-type show func(p *page.Pages, w http.ResponseWriter, r *http.Request, uiLocales []string)
+// show draws a page for a browser.
+type show func(p *page.Pages, b browser)
+
+// browser is a request, the response to it, and the client's ui_locales.
+type browser struct {
+	w         http.ResponseWriter
+	r         *http.Request
+	uiLocales []string
+}
 
 // draw draws the scene in a language.
 func (s scene) draw(pages *page.Pages, exhibit page.Exhibit, w http.ResponseWriter, r *http.Request, lang string) {
@@ -29,7 +36,7 @@ func (s scene) draw(pages *page.Pages, exhibit page.Exhibit, w http.ResponseWrit
 		r.Header.Set("Sec-CH-UA-Platform", `"`+s.platform+`"`)
 	}
 	exhibit.Still, exhibit.OneTap = true, s.oneTap
-	s.show(pages.Exhibited(exhibit), w, r, []string{lang})
+	s.show(pages.Exhibited(exhibit), browser{w: w, r: r, uiLocales: []string{lang}})
 }
 
 var (
@@ -40,8 +47,11 @@ var (
 		TOSURI:    "https://shop.example/terms",
 		PolicyURI: "https://shop.example/privacy",
 	}
-	longName = provider.ClientView{ID: "long", Name: "The Association of Independent Booksellers and Stationers of the Northern Counties"}
-	arabic   = provider.ClientView{ID: "arabic", Name: "متجر الزهور"}
+	longName = provider.ClientView{
+		ID:   "long",
+		Name: "The Association of Independent Booksellers and Stationers of the Northern Counties",
+	}
+	arabic = provider.ClientView{ID: "arabic", Name: "متجر الزهور"}
 )
 
 const (
@@ -54,11 +64,11 @@ const (
 	attemptLeft = 4*time.Minute + 42*time.Second
 )
 
-// inLanguage returns a request whose browser prefers a language, for pages without
-// ui_locales.
-func inLanguage(r *http.Request, uiLocales []string) *http.Request {
-	r = r.Clone(r.Context())
-	r.Header.Set("Accept-Language", strings.Join(uiLocales, ","))
+// inLanguage returns the request of a browser that prefers the ui_locales, for pages that
+// ignore them.
+func (b browser) inLanguage() *http.Request {
+	r := b.r.Clone(b.r.Context())
+	r.Header.Set("Accept-Language", strings.Join(b.uiLocales, ","))
 	return r
 }
 
@@ -75,10 +85,10 @@ func scenes() []scene {
 }
 
 func signIn(name string, v provider.SignInView) scene {
-	return scene{name: "signin" + name, show: func(p *page.Pages, w http.ResponseWriter, r *http.Request, uiLocales []string) {
+	return scene{name: "signin" + name, show: func(p *page.Pages, b browser) {
 		v := v
-		v.UILocales, v.Request = uiLocales, sealed
-		p.SignIn(w, r, v)
+		v.UILocales, v.Request = b.uiLocales, sealed
+		p.SignIn(b.w, b.r, v)
 	}}
 }
 
@@ -87,19 +97,25 @@ func signInScenes() []scene {
 		signIn("", provider.SignInView{Client: shop, Region: "SE"}),
 		signIn("-account", provider.SignInView{Client: provider.ClientView{Own: true}, Region: "SE"}),
 		signIn("-countries", provider.SignInView{Client: shop, Region: "SE", Countries: []string{"IN", "SE", "NG"}}),
-		{name: "signin-no-country", show: func(p *page.Pages, w http.ResponseWriter, r *http.Request, uiLocales []string) {
-			r = r.Clone(r.Context())
+		{name: "signin-no-country", show: func(p *page.Pages, b browser) {
+			r := b.r.Clone(b.r.Context())
 			r.Header.Del("Accept-Language") // the page would guess a country from it
-			p.SignIn(w, r, provider.SignInView{Client: arabic, UILocales: uiLocales, Request: sealed})
+			p.SignIn(b.w, r, provider.SignInView{Client: arabic, UILocales: b.uiLocales, Request: sealed})
 		}},
 		signIn("-prefilled", provider.SignInView{Client: longName, Region: "SE", Phone: typed}),
 	}
 	soon := time.Now().Add(4*time.Minute + 10*time.Second)
 	for _, kind := range []provider.ProblemKind{
-		provider.PhoneEmpty, provider.PhoneNotANumber, provider.PhoneTooShort, provider.PhoneTooLong, provider.PhoneCountry,
-		provider.PhoneInvalid, provider.PhoneLandline, provider.PhoneNeedsRegion, provider.Locked, provider.Limited, provider.Unavailable,
+		provider.PhoneEmpty, provider.PhoneNotANumber, provider.PhoneTooShort, provider.PhoneTooLong,
+		provider.PhoneCountry, provider.PhoneInvalid, provider.PhoneLandline, provider.PhoneNeedsRegion,
+		provider.Locked, provider.Limited, provider.Unavailable,
 	} {
-		v := provider.SignInView{Client: shop, Region: "SE", Phone: tooFew, Problem: &provider.Problem{Kind: kind, RetryAt: soon}}
+		v := provider.SignInView{
+			Client:  shop,
+			Region:  "SE",
+			Phone:   tooFew,
+			Problem: &provider.Problem{Kind: kind, RetryAt: soon},
+		}
 		if kind == provider.PhoneEmpty {
 			v.Phone = ""
 		}
@@ -123,7 +139,12 @@ func oneTapScenes() []scene {
 	limited := &provider.Problem{Kind: provider.Limited, RetryAt: time.Now().Add(4*time.Minute + 10*time.Second)}
 	all := []scene{
 		onAndroid("", provider.SignInView{Client: shop, Region: "SE"}),
-		onAndroid("-problem", provider.SignInView{Client: longName, Region: "SE", Phone: tooFew, Problem: &provider.Problem{Kind: provider.PhoneTooShort}}),
+		onAndroid("-problem", provider.SignInView{
+			Client:  longName,
+			Region:  "SE",
+			Phone:   tooFew,
+			Problem: &provider.Problem{Kind: provider.PhoneTooShort},
+		}),
 		onAndroid("-limited", provider.SignInView{Client: shop, Region: "SE", Problem: limited}),
 		onAndroid("-only", provider.SignInView{Client: shop, WithoutPush: true}),
 		onAndroid("-only-limited", provider.SignInView{Client: shop, WithoutPush: true, Problem: limited}),
@@ -164,13 +185,17 @@ func limitScenes() []scene {
 }
 
 func attemptScenes() []scene {
-	// attempt is a page of an attempt whose number may get another request after again.
+	// attempt is a page of an attempt, of the shop's if it names no client. The same number
+	// may get another request after again.
 	attempt := func(name string, v provider.AttemptView, again time.Duration) scene {
+		if v.Client.ID == "" {
+			v.Client = shop
+		}
 		v.ID, v.Number, v.App = attemptID, masked, v.Client.Name
 		v.Expires, v.AgainAt = time.Now().Add(attemptLeft), time.Now().Add(again)
 		return scene{name: name, platform: "Linux", show: showAttempt(v)}
 	}
-	onAndroid := attempt("waiting-android", provider.AttemptView{State: login.Waiting, Client: shop}, attemptLeft)
+	onAndroid := attempt("waiting-android", provider.AttemptView{State: login.Waiting}, attemptLeft)
 	onAndroid.platform = "Android"
 	oneTap := func(name string, v provider.AttemptView) scene {
 		v.ID, v.Method, v.Client, v.App = attemptID, login.OneTap, shop, "Lingon Market"
@@ -180,7 +205,7 @@ func attemptScenes() []scene {
 	}
 	few := func(n int) *login.Tries { return &login.Tries{Left: n} }
 	return []scene{
-		attempt("waiting", provider.AttemptView{State: login.Waiting, Client: shop}, attemptLeft),
+		attempt("waiting", provider.AttemptView{State: login.Waiting}, attemptLeft),
 		onAndroid,
 		oneTap("waiting-onetap", provider.AttemptView{State: login.Waiting}),
 		oneTap("waiting-onetap-opened", provider.AttemptView{State: login.Waiting, Opened: true}),
@@ -190,45 +215,45 @@ func attemptScenes() []scene {
 		oneTap("several-numbers", provider.AttemptView{State: login.Failed, Reason: login.SeveralNumbers}),
 		oneTap("several-numbers-only", provider.AttemptView{State: login.Failed, Reason: login.SeveralNumbers, WithoutPush: true}),
 		attempt("waiting-again", provider.AttemptView{State: login.Waiting, Client: longName}, 0),
-		attempt("waiting-few-tries", provider.AttemptView{State: login.Waiting, Client: shop, Tries: few(1)}, attemptLeft),
-		attempt("waiting-last-try", provider.AttemptView{State: login.Waiting, Client: shop, Tries: few(0)}, 12*time.Hour),
-		attempt("approved", provider.AttemptView{State: login.Approved, Client: shop}, 0),
-		attempt("declined", provider.AttemptView{State: login.Rejected, Reason: login.UserRejected, Client: shop}, 0),
-		attempt("declined-cooling-down", provider.AttemptView{State: login.Rejected, Reason: login.UserRejected, Client: shop}, 15*time.Minute),
-		attempt("declined-few-tries", provider.AttemptView{State: login.Rejected, Reason: login.UserRejected, Client: shop, Tries: few(2)}, 0),
-		attempt("another-number", provider.AttemptView{State: login.Rejected, Reason: login.AnotherNumber, Client: shop}, 0),
-		attempt("cancelled", provider.AttemptView{State: login.Rejected, Reason: login.Cancelled, Client: shop}, 4*time.Minute),
-		attempt("expired", provider.AttemptView{State: login.Expired, Client: shop}, time.Minute),
-		attempt("mismatch", provider.AttemptView{State: login.Failed, Reason: login.PhoneMismatch, Client: shop}, 0),
-		attempt("unavailable", provider.AttemptView{State: login.Failed, Reason: login.Unavailable, Client: shop}, 0),
-		attempt("failed", provider.AttemptView{State: login.Failed, Reason: login.ProfileFailed, Client: shop}, 0),
-		attempt("leaving", provider.AttemptView{State: login.Done, Client: shop}, 0),
+		attempt("waiting-few-tries", provider.AttemptView{State: login.Waiting, Tries: few(1)}, attemptLeft),
+		attempt("waiting-last-try", provider.AttemptView{State: login.Waiting, Tries: few(0)}, 12*time.Hour),
+		attempt("approved", provider.AttemptView{State: login.Approved}, 0),
+		attempt("declined", provider.AttemptView{State: login.Rejected, Reason: login.UserRejected}, 0),
+		attempt("declined-cooling-down", provider.AttemptView{State: login.Rejected, Reason: login.UserRejected}, 15*time.Minute),
+		attempt("declined-few-tries", provider.AttemptView{State: login.Rejected, Reason: login.UserRejected, Tries: few(2)}, 0),
+		attempt("another-number", provider.AttemptView{State: login.Rejected, Reason: login.AnotherNumber}, 0),
+		attempt("cancelled", provider.AttemptView{State: login.Rejected, Reason: login.Cancelled}, 4*time.Minute),
+		attempt("expired", provider.AttemptView{State: login.Expired}, time.Minute),
+		attempt("mismatch", provider.AttemptView{State: login.Failed, Reason: login.PhoneMismatch}, 0),
+		attempt("unavailable", provider.AttemptView{State: login.Failed, Reason: login.Unavailable}, 0),
+		attempt("failed", provider.AttemptView{State: login.Failed, Reason: login.ProfileFailed}, 0),
+		attempt("leaving", provider.AttemptView{State: login.Done}, 0),
 	}
 }
 
 func showAttempt(v provider.AttemptView) show {
-	return func(p *page.Pages, w http.ResponseWriter, r *http.Request, uiLocales []string) {
+	return func(p *page.Pages, b browser) {
 		v := v
-		v.UILocales = uiLocales
+		v.UILocales = b.uiLocales
 		switch v.State {
 		case login.Waiting:
-			p.Waiting(w, r, v)
+			p.Waiting(b.w, b.r, v)
 		case login.Approved:
-			p.Approved(w, r, v)
+			p.Approved(b.w, b.r, v)
 		case login.Done:
-			p.Leaving(w, r, v, "#")
+			p.Leaving(b.w, b.r, v, "#")
 		default:
-			p.Ended(w, r, v)
+			p.Ended(b.w, b.r, v)
 		}
 	}
 }
 
 func consentScenes() []scene {
 	consent := func(name string, v provider.ConsentView) scene {
-		return scene{name: "consent" + name, show: func(p *page.Pages, w http.ResponseWriter, r *http.Request, uiLocales []string) {
+		return scene{name: "consent" + name, show: func(p *page.Pages, b browser) {
 			v := v
-			v.Request, v.Number, v.UILocales = sealed, masked, uiLocales
-			p.Consent(w, r, v)
+			v.Request, v.Number, v.UILocales = sealed, masked, b.uiLocales
+			p.Consent(b.w, b.r, v)
 		}}
 	}
 	return []scene{
@@ -239,13 +264,19 @@ func consentScenes() []scene {
 
 func accountScenes() []scene {
 	account := func(name string, v provider.AccountView) scene {
-		return scene{name: "account" + name, show: func(p *page.Pages, w http.ResponseWriter, r *http.Request, uiLocales []string) {
-			p.Account(w, inLanguage(r, uiLocales), v)
+		return scene{name: "account" + name, show: func(p *page.Pages, b browser) {
+			p.Account(b.w, b.inLanguage(), v)
 		}}
 	}
 	hour, now := time.Hour, time.Now()
 	ago := func(d time.Duration) time.Time { return now.Add(-d) }
-	laptop := provider.SessionView{ID: "one", Device: session.Device{Browser: "Firefox", OS: "Windows"}, Created: now, LastUsed: now, Here: true}
+	laptop := provider.SessionView{
+		ID:       "one",
+		Device:   session.Device{Browser: "Firefox", OS: "Windows"},
+		Created:  now,
+		LastUsed: now,
+		Here:     true,
+	}
 	all := []scene{
 		account("", provider.AccountView{
 			Name:   "Asha Rao",
@@ -269,7 +300,12 @@ func accountScenes() []scene {
 				{ID: "three", Created: ago(9000 * hour), LastUsed: ago(800 * hour)},
 			},
 		}),
-		account("-empty", provider.AccountView{Number: "+46•••••0611", NumberLost: true, Token: "token", Sessions: []provider.SessionView{laptop}}),
+		account("-empty", provider.AccountView{
+			Number:     "+46•••••0611",
+			NumberLost: true,
+			Token:      "token",
+			Sessions:   []provider.SessionView{laptop},
+		}),
 	}
 	for _, v := range []provider.AccountStepView{
 		{Step: provider.StepDownload, Number: masked, Token: "token"},
@@ -277,8 +313,8 @@ func accountScenes() []scene {
 		{Step: provider.StepDeleted},
 	} {
 		name := "account-" + string(v.Step)
-		all = append(all, scene{name: name, show: func(p *page.Pages, w http.ResponseWriter, r *http.Request, uiLocales []string) {
-			p.AccountStep(w, inLanguage(r, uiLocales), v)
+		all = append(all, scene{name: name, show: func(p *page.Pages, b browser) {
+			p.AccountStep(b.w, b.inLanguage(), v)
 		}})
 	}
 	return all
@@ -286,18 +322,18 @@ func accountScenes() []scene {
 
 func otherScenes() []scene {
 	signOut := func(name string, client provider.ClientView) scene {
-		return scene{name: "sign-out" + name, show: func(p *page.Pages, w http.ResponseWriter, r *http.Request, uiLocales []string) {
-			p.ConfirmSignOut(w, r, provider.SignOutView{Client: client, UILocales: uiLocales})
+		return scene{name: "sign-out" + name, show: func(p *page.Pages, b browser) {
+			p.ConfirmSignOut(b.w, b.r, provider.SignOutView{Client: client, UILocales: b.uiLocales})
 		}}
 	}
 	signedOut := func(name string, client provider.ClientView) scene {
-		return scene{name: "signed-out" + name, show: func(p *page.Pages, w http.ResponseWriter, r *http.Request, uiLocales []string) {
-			p.SignedOut(w, r, provider.SignedOutView{Client: client, UILocales: uiLocales})
+		return scene{name: "signed-out" + name, show: func(p *page.Pages, b browser) {
+			p.SignedOut(b.w, b.r, provider.SignedOutView{Client: client, UILocales: b.uiLocales})
 		}}
 	}
 	all := []scene{
-		{name: "form-post", show: func(p *page.Pages, w http.ResponseWriter, r *http.Request, uiLocales []string) {
-			p.FormPost(w, inLanguage(r, uiLocales), "https://shop.example/callback", [][2]string{{"code", "x"}})
+		{name: "form-post", show: func(p *page.Pages, b browser) {
+			p.FormPost(b.w, b.inLanguage(), "https://shop.example/callback", [][2]string{{"code", "x"}})
 		}},
 		signOut("", provider.ClientView{}),
 		signOut("-client", shop),
@@ -307,13 +343,14 @@ func otherScenes() []scene {
 	for _, kind := range page.ErrorKinds() {
 		v := provider.ErrorView{Kind: kind, Correlation: "01JD7K3W9QX4T8Z2"}
 		if kind == provider.ErrorRedirectURI {
-			v.Detail = "redirect_uri https://shop.example/callback/ is not registered for the client shop.\nRegistered: https://shop.example/callback"
+			v.Detail = "redirect_uri https://shop.example/callback/ is not registered for the client shop.\n" +
+				"Registered: https://shop.example/callback"
 		}
 		name := "error-" + strings.ReplaceAll(string(kind), "_", "-")
-		all = append(all, scene{name: name, show: func(p *page.Pages, w http.ResponseWriter, r *http.Request, uiLocales []string) {
+		all = append(all, scene{name: name, show: func(p *page.Pages, b browser) {
 			v := v
-			v.UILocales = uiLocales
-			p.Error(w, r, v)
+			v.UILocales = b.uiLocales
+			p.Error(b.w, b.r, v)
 		}})
 	}
 	return all

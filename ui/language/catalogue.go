@@ -96,7 +96,8 @@ func (c catalogue) check(tag language.Tag, sourceTexts catalogue) error {
 				delete(got, counts(want))
 			}
 			if !maps.Equal(got, wanted) {
-				return fmt.Errorf("%s has the placeholders %v, want %v", key, slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(wanted)))
+				return fmt.Errorf("%s has the placeholders %v, want %v",
+					key, slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(wanted)))
 			}
 		}
 	}
@@ -128,7 +129,12 @@ func counts(t text) string {
 var mention = regexp.MustCompile(`\[\[(=?)([a-z_*.]+)(?: (\.[A-Za-z.]+))?\]\]`)
 
 var categoryNames = map[plural.Form]string{
-	plural.Zero: "zero", plural.One: "one", plural.Two: "two", plural.Few: "few", plural.Many: "many", plural.Other: "other",
+	plural.Zero:  "zero",
+	plural.One:   "one",
+	plural.Two:   "two",
+	plural.Few:   "few",
+	plural.Many:  "many",
+	plural.Other: "other",
 }
 
 // category returns the plural category of n things.
@@ -245,8 +251,8 @@ func (c catalogue) fill(key, s string, plain bool) (string, error) {
 				}
 				parts[i] = part
 			}
-			text := "{{if $.Months}}" + parts[0] + "{{else if $.Days}}" + parts[1] + "{{else if $.Hours}}" + parts[2] + "{{else}}" + parts[3] + "{{end}}"
-			return `<time datetime="{{$.ISO}}">` + text + "</time>"
+			return `<time datetime="{{$.ISO}}">{{if $.Months}}` + parts[0] + "{{else if $.Days}}" + parts[1] +
+				"{{else if $.Hours}}" + parts[2] + "{{else}}" + parts[3] + "{{end}}</time>"
 		}
 		v, ok := values[name]
 		if !ok {

@@ -22,9 +22,20 @@ func TestTheAccountPage(t *testing.T) {
 	now := time.Now()
 	v := provider.AccountView{
 		Name: `Asha <b>"Rao"`, Number: "+46•••••0605", Token: "token-1",
-		Applications: []provider.ApplicationView{{Client: pagetest.Shop, Scopes: []string{claims.OpenID, claims.Phone}, Since: now.Add(-72 * time.Hour), LastUsed: now}},
+		Applications: []provider.ApplicationView{{
+			Client:   pagetest.Shop,
+			Scopes:   []string{claims.OpenID, claims.Phone},
+			Since:    now.Add(-72 * time.Hour),
+			LastUsed: now,
+		}},
 		Sessions: []provider.SessionView{
-			{ID: "sid-1", Device: session.Device{Browser: "Firefox", OS: "Windows"}, Created: now.Add(-90 * time.Minute), LastUsed: now, Here: true},
+			{
+				ID:       "sid-1",
+				Device:   session.Device{Browser: "Firefox", OS: "Windows"},
+				Created:  now.Add(-90 * time.Minute),
+				LastUsed: now,
+				Here:     true,
+			},
 			{ID: "sid-2", Created: now.Add(-100 * 24 * time.Hour), LastUsed: now.Add(-49 * time.Hour)},
 		},
 	}
@@ -86,7 +97,13 @@ func TestTheCountryOfASessionIsInTheLanguageOfThePage(t *testing.T) {
 
 func TestTheConsentPage(t *testing.T) {
 	p := newPages(t)
-	v := provider.ConsentView{Client: pagetest.Shop, Request: "sealed", Scopes: []string{claims.OpenID, claims.Phone, claims.Email}, Number: "+46•••••0605", FormAction: "https://shop.example"}
+	v := provider.ConsentView{
+		Client:     pagetest.Shop,
+		Request:    "sealed",
+		Scopes:     []string{claims.OpenID, claims.Phone, claims.Email},
+		Number:     "+46•••••0605",
+		FormAction: "https://shop.example",
+	}
 	answer := pagetest.Draw("/authorize", func(w http.ResponseWriter, r *http.Request) { p.Consent(w, r, v) })
 	pagetest.Want(t, answer, 200, `id="consent"`, `<h1>Allow <bdi>Lingon Market</bdi>?</h1>`, `action="/consent"`, `name="request" value="sealed"`,
 		`<button id="allow" class="primary" name="decision" value="allow">`, `<button id="deny" class="secondary" name="decision" value="deny">`,

@@ -54,7 +54,12 @@ func loadAssets(files fs.FS, logo *Image, groups string) (*assets, error) {
 	a := &assets{byName: map[string]asset{}}
 	var style, icon, script, solver, field, oneTap []byte
 	for file, plain := range map[string]*[]byte{
-		"app.css": &style, "icon.svg": &icon, "app.js": &script, "challenge.js": &solver, "field.js": &field, "onetap.js": &oneTap,
+		"app.css":      &style,
+		"icon.svg":     &icon,
+		"app.js":       &script,
+		"challenge.js": &solver,
+		"field.js":     &field,
+		"onetap.js":    &oneTap,
 	} {
 		var err error
 		if *plain, err = fs.ReadFile(files, "static/"+file); err != nil {

@@ -98,15 +98,16 @@ func (p *Pages) Approved(w http.ResponseWriter, r *http.Request, v provider.Atte
 		Onward:  template.URL(p.cfg.Base + provider.PathAttempt + string(v.ID) + provider.AttemptContinue),
 		Success: true,
 		Manual:  !IsWeb(v.FormAction),
-	}, v.FormAction)
+	})
 }
 
 // Leaving leads to the client without a success. to is a URL of the web.
 func (p *Pages) Leaving(w http.ResponseWriter, r *http.Request, v provider.AttemptView, to string) {
-	p.onward(w, r, v, &onwardView{Onward: template.URL(to)}, "")
+	v.FormAction = "" // the page has no form that leads to the client
+	p.onward(w, r, v, &onwardView{Onward: template.URL(to)})
 }
 
-func (p *Pages) onward(w http.ResponseWriter, r *http.Request, v provider.AttemptView, view *onwardView, formAction string) {
+func (p *Pages) onward(w http.ResponseWriter, r *http.Request, v provider.AttemptView, view *onwardView) {
 	view.chrome = chromeOf(v.Client)
 	if p.exhibit.Still {
 		view.Onward, view.Still = "#", true
@@ -116,7 +117,7 @@ func (p *Pages) onward(w http.ResponseWriter, r *http.Request, v provider.Attemp
 		language: p.choose(r, v.UILocales),
 		status:   http.StatusOK,
 		view:     view,
-		policy:   policy{logo: view.Client.Logo, formAction: formAction},
+		policy:   policy{logo: view.Client.Logo, formAction: v.FormAction},
 		again:    again{never: !view.Manual},
 	})
 }

@@ -91,7 +91,12 @@ func (p *Pages) switcher(r *http.Request, resp response) *switcher {
 	if len(p.buttons[languageForm]) < 2 || resp.again.never {
 		return nil
 	}
-	s := &switcher{Own: true, Current: resp.language.Name(), Open: resp.template == "waiting", Buttons: p.buttons[languageForm][resp.language.Tag]}
+	s := &switcher{
+		Own:     true,
+		Current: resp.language.Name(),
+		Buttons: p.buttons[languageForm][resp.language.Tag],
+		Open:    resp.template == "waiting",
+	}
 	if requested := resp.language.Requested; requested != "" {
 		s.Fields = append(s.Fields, [2]string{"from", requested})
 	}

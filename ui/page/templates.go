@@ -13,7 +13,10 @@ import (
 )
 
 // Names lists the pages by the names of their templates.
-var Names = []string{"signin", "waiting", "onward", "ended", "consent", "account", "accountstep", "formpost", "signout", "signedout", "error"}
+var Names = []string{
+	"signin", "waiting", "onward", "ended", "consent", "account", "accountstep",
+	"formpost", "signout", "signedout", "error",
+}
 
 // layout is the template around all pages.
 const layout = "layout"
@@ -101,7 +104,8 @@ func CheckTemplate(name, text string) error {
 		}
 	}
 	if found := blocked.FindString(allowedMarkup.ReplaceAllString(text, "")); found != "" {
-		return fmt.Errorf("has %q, which the Content-Security-Policy of the pages stops; put styles into static/custom.css", strings.TrimSpace(found))
+		return fmt.Errorf("has %q, which the Content-Security-Policy of the pages stops; put styles into static/custom.css",
+			strings.TrimSpace(found))
 	}
 	return nil
 }

@@ -276,6 +276,23 @@ func TestTakenConnectionsEnd(t *testing.T) {
 	}
 }
 
+// stream returns a stream of the attempt over a flow.
+func (w *world) stream(flow Flow, watcher login.Watcher) *stream {
+	return &stream{
+		mounted: mounted{Handlers: w.handlers, flow: flow},
+		id:      ourID,
+		browser: ourBrowser,
+		watcher: watcher,
+	}
+}
+
+// hinted returns a watcher with one hint.
+func hinted() login.Watcher {
+	hints := make(chan struct{}, 1)
+	hints <- struct{}{}
+	return login.Watcher{Hints: hints, Others: func() []login.ID { return nil }}
+}
+
 // A connection to a browser that reads nothing is closed.
 func TestATakenConnectionThatIsStuckEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -283,7 +300,7 @@ func TestATakenConnectionThatIsStuckEnds(t *testing.T) {
 		ours, theirs := net.Pipe() // no reader
 		defer theirs.Close()
 		left := false
-		f := &stream{mounted: mounted{w.handlers, w.flow}, id: ourID, browser: ourBrowser, watcher: login.Watcher{End: func() { left = true }}}
+		f := w.stream(w.flow, login.Watcher{End: func() { left = true }})
 		started := time.Now()
 		f.overConn(ours, []byte("data: x\n\n"), false)
 		if took := time.Since(started); took != 10*time.Second || !left {
@@ -300,9 +317,7 @@ func TestBrowsersThatTakeNothingHoldUpNobody(t *testing.T) {
 		var ended sync.WaitGroup
 		defer ended.Wait()
 		follow := func(send func([]byte) error) {
-			hints := make(chan struct{}, 1)
-			hints <- struct{}{}
-			f := &stream{mounted: mounted{w.handlers, w.flow}, id: ourID, browser: ourBrowser, watcher: login.Watcher{Hints: hints, Others: func() []login.ID { return nil }}}
+			f := w.stream(w.flow, hinted())
 			ended.Go(func() { f.follow(t.Context(), send) })
 		}
 		for range 2 * maxLookups {
@@ -332,7 +347,7 @@ func (f oddFlow) View(ctx context.Context, id login.ID, browser string) (provide
 func TestAPanicEndsOneStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		f := &stream{mounted: mounted{w.handlers, oddFlow{w.flow, func() { panic("no view") }}}, id: ourID, browser: ourBrowser}
+		f := w.stream(oddFlow{w.flow, func() { panic("no view") }}, hinted())
 		f.follow(t.Context(), func([]byte) error { t.Error("got an event, want none"); return nil })
 		if len(w.handlers.lookups) != 0 {
 			t.Errorf("got %d lookups, want 0", len(w.handlers.lookups))
@@ -364,10 +379,8 @@ func TestAWaitingPageKeepsASmallStack(t *testing.T) {
 	before := stacks()
 	var ended sync.WaitGroup
 	for range pages {
-		hints := make(chan struct{}, 1)
-		hints <- struct{}{}
 		told.Add(1)
-		f := &stream{mounted: mounted{w.handlers, oddFlow{w.flow, func() { deep(30) }}}, id: ourID, browser: ourBrowser, watcher: login.Watcher{Hints: hints, Others: func() []login.ID { return nil }}}
+		f := w.stream(oddFlow{w.flow, func() { deep(30) }}, hinted())
 		ended.Go(func() { f.follow(ctx, func([]byte) error { told.Done(); return nil }) })
 	}
 	told.Wait()

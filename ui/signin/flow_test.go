@@ -63,6 +63,12 @@ func newFakeFlow() *fakeFlow {
 	}
 }
 
+// refusal returns a refusal of a number, with the shop's page.
+func refusal(problem provider.Problem, view provider.SignInView) *provider.Refusal {
+	view.Client, view.Request = pagetest.Shop, "sealed"
+	return &provider.Refusal{Problem: problem, View: view}
+}
+
 // move changes the attempt, and wakes its watchers.
 func (f *fakeFlow) move(state login.State, reason login.Reason) {
 	f.mu.Lock()

@@ -92,7 +92,13 @@ func TestChoosingALanguage(t *testing.T) {
 // problem that it showed.
 func TestAnotherLanguageOnTheSignInPage(t *testing.T) {
 	w := newWorld(t)
-	view := provider.SignInView{Client: pagetest.Shop, Request: "sealed", Phone: "070 1", Region: "SE", UILocales: []string{"sv"}}
+	view := provider.SignInView{
+		Client:    pagetest.Shop,
+		Request:   "sealed",
+		Phone:     "070 1",
+		Region:    "SE",
+		UILocales: []string{"sv"},
+	}
 	w.flow.show = func(out http.ResponseWriter, r *http.Request) { w.pages.SignIn(out, r, view) }
 	retry := time.Now().Add(4 * time.Minute).Truncate(time.Second)
 	w.flow.refusal = &provider.Refusal{Problem: provider.Problem{Kind: provider.Locked, RetryAt: retry}, View: view}
@@ -253,7 +259,8 @@ func TestDigitsOnAPage(t *testing.T) {
 
 		r = request("POST", "/signin", url.Values{"request": {"sealed"}})
 		r.Header.Set("Accept-Language", row.accept)
-		w.flow.refusal = &provider.Refusal{Problem: provider.Problem{Kind: provider.Locked, RetryAt: time.Now().Add(5*time.Minute - time.Second)}, View: provider.SignInView{Client: pagetest.Shop, Request: "sealed"}}
+		soon := time.Now().Add(5*time.Minute - time.Second)
+		w.flow.refusal = refusal(provider.Problem{Kind: provider.Locked, RetryAt: soon}, provider.SignInView{})
 		pagetest.Want(t, w.do(r), 429, row.locked, `id="number"`)
 
 		w.flow.move("expired", "")

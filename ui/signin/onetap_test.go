@@ -49,7 +49,7 @@ func TestOneTapForm(t *testing.T) {
 		}
 	}
 	// A refusal is a page that explains it, for the script as well, which shows that page.
-	w.flow.refusal = &provider.Refusal{Problem: provider.Problem{Kind: provider.Limited, RetryAt: time.Now().Add(time.Hour)}, View: provider.SignInView{Client: pagetest.Shop, Request: "sealed"}}
+	w.flow.refusal = refusal(provider.Problem{Kind: provider.Limited, RetryAt: time.Now().Add(time.Hour)}, provider.SignInView{})
 	for _, accept := range []string{"text/html", "application/json"} {
 		if answer := w.postTap(accept); answer.Code != 429 || answer.Header().Get("Retry-After") == "" {
 			t.Errorf("%s: got %d, want 429 with Retry-After", accept, answer.Code)

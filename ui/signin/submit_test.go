@@ -26,7 +26,16 @@ func TestASubmittedNumberGoesToItsAttempt(t *testing.T) {
 	if cookie.Name != "__Host-calleridp_browser" || !cookie.HttpOnly || !cookie.Secure || cookie.SameSite != http.SameSiteLaxMode {
 		t.Errorf("got the cookie %v, want the browser's, with every protection", cookie)
 	}
-	want := provider.Submission{Request: "sealed", Phone: "070", Region: "SE", Browser: cookie.Value, Network: "2001:db8:1:2::/64", UserAgent: "Mozilla/5.0", Challenge: "sealed too", Solution: "42"}
+	want := provider.Submission{
+		Request:   "sealed",
+		Phone:     "070",
+		Region:    "SE",
+		Browser:   cookie.Value,
+		Network:   "2001:db8:1:2::/64",
+		UserAgent: "Mozilla/5.0",
+		Challenge: "sealed too",
+		Solution:  "42",
+	}
 	if got != want {
 		t.Errorf("submitted %+v, want %+v", got, want)
 	}
@@ -48,10 +57,10 @@ func TestARefusedNumberKeepsWhatWasTyped(t *testing.T) {
 	for kind, status := range map[provider.ProblemKind]int{
 		provider.PhoneTooShort: 422, provider.PhoneEmpty: 422, provider.Locked: 429, provider.Limited: 429, provider.Unavailable: 503,
 	} {
-		w.flow.refusal = &provider.Refusal{
-			Problem: provider.Problem{Kind: kind, RetryAt: time.Now().Add(3 * time.Minute)},
-			View:    provider.SignInView{Client: pagetest.Shop, Request: "sealed", Phone: `+46 <"70"`, FormAction: "https://shop.example"},
-		}
+		w.flow.refusal = refusal(
+			provider.Problem{Kind: kind, RetryAt: time.Now().Add(3 * time.Minute)},
+			provider.SignInView{Phone: `+46 <"70"`, FormAction: "https://shop.example"},
+		)
 		answer := w.do(request("POST", "/signin", url.Values{"request": {"sealed"}, "phone": {`+46 <"70"`}}))
 		pagetest.Want(t, answer, status, `value="&#43;46 &lt;&#34;70&#34;"`, `aria-invalid="true"`, `aria-describedby="problem hint"`, `id="problem"`, `name="request" value="sealed"`)
 		if (kind == provider.Locked) != strings.Contains(answer.Body.String(), "A request was sent to this number a moment ago. You can send another in 3\u00a0minutes.") {
@@ -83,17 +92,14 @@ func TestAGuessIsSubmittedAsOne(t *testing.T) {
 		}
 	}
 	// The page that confirms the number keeps the guess.
-	w.flow.refusal = &provider.Refusal{
-		Problem: provider.Problem{Kind: provider.PhoneConfirm},
-		View:    provider.SignInView{Client: pagetest.Shop, Request: "sealed", Phone: "+46 70 174 06 05", Region: "SE"},
-	}
+	w.flow.refusal = refusal(provider.Problem{Kind: provider.PhoneConfirm}, provider.SignInView{Phone: "+46 70 174 06 05", Region: "SE"})
 	answer := w.do(request("POST", "/signin", url.Values{"region": {"SE"}, "guessed": {"SE"}, "phone": {"0701740605"}}))
 	pagetest.Want(t, answer, 200, `role="status">Is this your number? Then continue.`, `value="&#43;46 70 174 06 05"`, `name="guessed" value="SE"`, `<option value="SE" selected>`)
 	if strings.Contains(answer.Body.String(), "aria-invalid") {
 		t.Error("got a mistake in the number, want a request to confirm it")
 	}
 	// Choosing another country ends the guess.
-	w.flow.refusal = &provider.Refusal{Problem: provider.Problem{Kind: provider.PhoneTooShort}, View: provider.SignInView{Client: pagetest.Shop, Request: "sealed", Region: "NO"}}
+	w.flow.refusal = refusal(provider.Problem{Kind: provider.PhoneTooShort}, provider.SignInView{Region: "NO"})
 	answer = w.do(request("POST", "/signin", url.Values{"region": {"NO"}, "guessed": {"SE"}, "phone": {"070"}}))
 	if pagetest.Want(t, answer, 422, `<option value="NO" selected>`); strings.Contains(answer.Body.String(), `name="guessed"`) {
 		t.Error("got a guess, want the country that the user chose")
