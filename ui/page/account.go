@@ -94,17 +94,3 @@ func (p *Pages) AccountStep(w http.ResponseWriter, r *http.Request, v provider.A
 		policy:   policy{opener: sameOriginOpener},
 	})
 }
-
-// share is one line of what a client gets.
-type share struct {
-	Scope  string
-	Number string // masked, for the line about it
-}
-
-func shares(scopes []string, number string) []share {
-	var lines []share
-	for _, scope := range scopes {
-		lines = append(lines, share{Scope: scope, Number: number})
-	}
-	return lines
-}
