@@ -1,168 +1,200 @@
-// Package ui is every page that a person sees: the handlers behind the sign-in
-// page, the templates, the texts in each language, the stylesheet and the script,
-// and a gallery of all pages in every state.
+// Package ui assembles the pages that users see. It has no rule of its own: each
+// subject has a room.
 //
-// It decides nothing. What happens to a sign-in is the provider's; the pages
-// show it, and pass on what the person did:
+//	language   the texts in each language, and which language a user reads
+//	page       the templates, what each page shows, its security headers, the assets
+//	signin     what browsers send from the pages of a sign-in
+//	gallery    every page in every state, for development
 //
-//	POST /language                another language              -> the same page
-//	POST /signin                  a number was submitted        -> 303 to the attempt
-//	POST /onetap                  the one-tap link was opened   -> 303 to the attempt, or JSON
-//	GET  /attempt/{id}            waiting, approved, how it ended
-//	GET  /attempt/{id}/events     the same, live (server-sent events)
-//	GET  /attempt/{id}/status     the same, once (JSON)
-//	GET  /attempt/{id}/continue   uses an approved attempt      -> to the client
-//	POST /attempt/{id}/cancel     ends it                       -> 303 to the attempt
-//	POST /attempt/{id}/again      the sign-in page once more
-//	POST /attempt/{id}/leave      to the client, without success
-//	GET  /static/{name}           stylesheet, script, icon; named by their content
-//
-// Everything works without JavaScript. The script makes it faster and quieter.
+// The built-in files are here: locales, templates and static. An operator's files may
+// replace them, see overrides.go.
 package ui
 
 import (
 	"cmp"
+	"embed"
 	"errors"
 	"fmt"
-	"html/template"
 	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/netip"
 	"net/url"
 	"strings"
-	"sync"
-	"time"
 
 	"calleridp/provider"
 	"calleridp/provider/endpoint"
+	"calleridp/ui/gallery"
+	"calleridp/ui/language"
+	"calleridp/ui/page"
+	"calleridp/ui/signin"
+
+	"github.com/go-chi/chi/v5"
 )
 
-// Config is what the pages need to know.
+//go:embed locales templates static
+var builtin embed.FS
+
+// Config configures the pages.
 type Config struct {
-	// Issuer is the address under which the pages are served. Its path, if it
-	// has one, starts every link; its origin may post forms even when a proxy
-	// changes the Host. "": no path, and the request's own Host.
+	// Issuer is the address under which the pages are served. Every link starts with its
+	// path, if it has one. Its origin may post forms even if a proxy changes the Host. If
+	// empty, there is no path, and the request's own Host decides.
 	Issuer string
 
 	Cookies endpoint.Cookies
 
-	// ClientAddr is the address of the person's browser, behind whatever proxies
-	// are trusted. nil: the address of the connection.
+	// ClientAddr returns the address of the user's browser, behind all trusted proxies.
+	// If nil, it is the address of the connection.
 	ClientAddr func(*http.Request) netip.Addr
 
-	// Countries are those that the number field offers. Required.
-	Countries []Country
+	// Countries lists the countries of the number field. Required.
+	Countries []page.Country
 
-	// Groups is how they write their mobile numbers, as phone.Groups has it. "": a
-	// number is not formatted while it is typed.
+	// Groups says how the countries group their mobile numbers, in the format of
+	// phone.Groups. If empty, the number field formats nothing.
 	Groups string
 
-	// DeploymentName is shown on every page. "": AppName, and without one
-	// CallerIdP.
+	// DeploymentName is shown on every page. Default: AppName, or CallerIdP.
 	DeploymentName string
-	// AppName is the name under which Truecaller shows the request on the phone:
-	// that of the Truecaller app. "": DeploymentName.
+	// AppName is the name under which Truecaller shows the request on the phone: that of
+	// the Truecaller app. Default: DeploymentName.
 	AppName string
 
 	// Brand is the operator's logo, colour and links.
-	Brand Brand
-	// Overrides is a folder of the operator's own texts, templates and style; nil
-	// for none. See overrides.go.
+	Brand page.Brand
+	// Overrides is a folder of the operator's texts, templates and style. If nil, there
+	// are none. See overrides.go.
 	Overrides fs.FS
 
-	// Simulation makes every page say that no real phone is involved.
+	// Simulation shows on every page that no real phone is involved.
 	Simulation bool
-	// ShowDetail puts ErrorView.Detail on error pages. For development only: it
-	// tells strangers how a client is configured.
+	// ShowDetail shows ErrorView.Detail on error pages. It is for development only,
+	// because it reveals a client's registration.
 	ShowDetail bool
 
 	Log *slog.Logger // required
 }
 
-// UI draws the pages. It is safe for concurrent use.
+// pages is an alias, so that the field that UI embeds is private.
+type pages = page.Pages
+
+// UI draws the pages and handles what browsers send from them. It is safe for
+// concurrent use.
 type UI struct {
-	Config
+	*pages
+	signIn    *signin.Handlers
+	languages *language.Set
 	base      string // path of the issuer, without a slash at its end
-	origin    *http.CrossOriginProtection
-	static    *assets
-	languages *languages
-	buttons   map[string]map[string]template.HTML // for choosing a language
-
-	unshowable func(error) // hears why a page cannot be rendered; nil in service
-
-	draining chan struct{} // closed by Drain
-	drain    sync.Once
-	beat     time.Duration // between two events on a quiet stream
-	patience time.Duration // how long a browser may take to accept an event
-	tellers  chan struct{} // full while maxTellers pages look
 }
 
 var _ provider.Pages = (*UI)(nil)
 
-// New reads the templates and texts and checks them: a template that names a
-// missing text, or a text with a wrong placeholder, is an error here and not on
-// a page.
+// New reads the templates and texts and checks them. A template that names a missing
+// text, or a text with a wrong placeholder, is an error here and not on a page.
 func New(c Config) (*UI, error) {
-	if c.Log == nil {
-		return nil, errors.New("ui: Log is required")
+	u, err := build(c)
+	if err != nil {
+		return nil, fmt.Errorf("ui: %w", err)
 	}
-	if len(c.Countries) == 0 {
-		return nil, errors.New("ui: Countries are required")
+	return u, nil
+}
+
+func build(c Config) (*UI, error) {
+	if c.Log == nil {
+		return nil, errors.New("Log is required")
 	}
 	c.DeploymentName = cmp.Or(c.DeploymentName, c.AppName, "CallerIdP")
 	c.AppName = cmp.Or(c.AppName, c.DeploymentName)
 	if c.ClientAddr == nil {
 		c.ClientAddr = endpoint.ConnectionAddr
 	}
-	u := &UI{Config: c, origin: http.NewCrossOriginProtection(), draining: make(chan struct{}), beat: 15 * time.Second, patience: 10 * time.Second, tellers: make(chan struct{}, maxTellers)}
-	if c.Issuer != "" {
-		issuer, err := url.Parse(c.Issuer)
-		if err != nil || issuer.Host == "" {
-			return nil, fmt.Errorf("ui: the issuer %q is not a URL", c.Issuer)
-		}
-		u.base = strings.TrimRight(issuer.EscapedPath(), "/")
-		if err := u.origin.AddTrustedOrigin(issuer.Scheme + "://" + issuer.Host); err != nil {
-			return nil, fmt.Errorf("ui: %w", err)
-		}
+	base, origin, err := splitIssuer(c.Issuer)
+	if err != nil {
+		return nil, err
 	}
-	var err error
 	if c.Overrides != nil {
 		if err := checkOverrides(c.Overrides); err != nil {
 			return nil, err
 		}
 	}
-	if u.static, err = loadAssets(c.Overrides, c.Brand.Logo, c.Groups); err != nil {
+	u := &UI{base: base}
+	if u.languages, err = language.Load(builtin, c.Overrides); err != nil {
 		return nil, err
 	}
-	if u.languages, err = loadLanguages(c.Overrides); err != nil {
+	u.pages, err = page.New(page.Config{
+		Files:          overlay{over: c.Overrides, under: builtin},
+		Languages:      u.languages,
+		Base:           base,
+		Cookies:        c.Cookies,
+		Countries:      c.Countries,
+		Groups:         c.Groups,
+		DeploymentName: c.DeploymentName,
+		AppName:        c.AppName,
+		Brand:          c.Brand,
+		Simulation:     c.Simulation,
+		ShowDetail:     c.ShowDetail,
+		Log:            c.Log,
+	})
+	if err != nil {
 		return nil, err
 	}
-	u.buttons = u.languages.buttons(u.base)
-	for _, s := range u.languages.all {
-		s.countries = sync.OnceValue(func() *countryList { return newCountryList(s.tag, c.Countries) })
-		for _, other := range s.others {
-			other.countries = s.countries
-		}
+	u.signIn, err = signin.New(signin.Config{
+		Pages:      u.pages,
+		Languages:  u.languages,
+		Origin:     origin,
+		Base:       base,
+		Cookies:    c.Cookies,
+		ClientAddr: c.ClientAddr,
+		Log:        c.Log,
+	})
+	if err != nil {
+		return nil, err
 	}
 	if c.Overrides != nil {
-		return u, u.tryPages()
+		if err := gallery.Try(u.pages, u.languages); err != nil {
+			return nil, err
+		}
 	}
 	return u, nil
 }
 
-// Drain ends the live connections of waiting pages, so that a server can shut
-// down: give it to http.Server.RegisterOnShutdown. The pages ask again by
-// themselves, from whichever server answers then.
-func (u *UI) Drain() { u.drain.Do(func() { close(u.draining) }) }
+// splitIssuer returns the path of an issuer without a slash at its end, and its origin.
+// Both are empty if the issuer is.
+func splitIssuer(issuer string) (base, origin string, err error) {
+	if issuer == "" {
+		return "", "", nil
+	}
+	u, err := url.Parse(issuer)
+	if err != nil || u.Host == "" {
+		return "", "", fmt.Errorf("the issuer %q is not a URL", issuer)
+	}
+	return strings.TrimRight(u.EscapedPath(), "/"), u.Scheme + "://" + u.Host, nil
+}
 
-// Languages are the languages of the pages, for ui_locales_supported in the
-// discovery document (OpenID Connect Discovery §3): BCP 47, the first being used
-// when no other fits.
+// Mount registers the pages' own paths on r, which serves the issuer's path:
+// those of package signin, and the static files.
+func (u *UI) Mount(r chi.Router, flow signin.Flow) {
+	u.signIn.Mount(r, flow)
+	r.Get(page.PathStatic+"{name}", u.Static)
+}
+
+// Gallery returns the gallery of the pages, see package gallery. Call it before the
+// pages are served.
+func (u *UI) Gallery() http.Handler { return gallery.Handler(u.pages, u.languages, u.base) }
+
+// Drain ends the live connections of waiting pages, so that a server can shut down.
+// Call it from http.Server.RegisterOnShutdown. The pages reconnect by themselves, to
+// whichever server responds then.
+func (u *UI) Drain() { u.signIn.Drain() }
+
+// Languages returns the languages of the pages (BCP 47), for ui_locales_supported in
+// the discovery document (OpenID Connect Discovery §3). The first is used if no other
+// fits.
 func (u *UI) Languages() []string {
 	var tags []string
-	for _, s := range u.languages.all {
-		tags = append(tags, s.Tag)
+	for _, l := range u.languages.All() {
+		tags = append(tags, l.Tag)
 	}
 	return tags
 }

@@ -27,6 +27,7 @@ import (
 	"calleridp/truecaller"
 	"calleridp/truecaller/phone"
 	"calleridp/ui"
+	"calleridp/ui/page"
 
 	"github.com/go-chi/chi/v5"
 )
@@ -129,7 +130,18 @@ func build(ctx context.Context, s settings, log *slog.Logger, development bool) 
 		overrides = os.DirFS(s.UI.OverridesDir)
 	}
 	pages, err := ui.New(ui.Config{
-		Issuer: s.Issuer, Cookies: cookies, Log: log, ClientAddr: addresses.of, Countries: countries(), Groups: phone.Groups(), AppName: s.apps[0].Name, DeploymentName: s.UI.Name, Brand: s.brand, Overrides: overrides, Simulation: development, ShowDetail: development,
+		Issuer:         s.Issuer,
+		Cookies:        cookies,
+		ClientAddr:     addresses.of,
+		Countries:      countries(),
+		Groups:         phone.Groups(),
+		DeploymentName: s.UI.Name,
+		AppName:        s.apps[0].Name,
+		Brand:          s.brand,
+		Overrides:      overrides,
+		Simulation:     development,
+		ShowDetail:     development,
+		Log:            log,
 	})
 	if err != nil {
 		return nil, err
@@ -188,10 +200,10 @@ func build(ctx context.Context, s settings, log *slog.Logger, development bool) 
 }
 
 // countries are those that the pages offer beside the number field.
-func countries() []ui.Country {
-	var all []ui.Country
+func countries() []page.Country {
+	var all []page.Country
 	for _, c := range phone.Countries() {
-		all = append(all, ui.Country(c))
+		all = append(all, page.Country(c))
 	}
 	return all
 }

@@ -24,7 +24,7 @@ import (
 	"calleridp/provider/limit"
 	"calleridp/truecaller"
 	"calleridp/truecaller/phone"
-	"calleridp/ui"
+	"calleridp/ui/page"
 )
 
 // settings are the configuration, checked and ready for use.
@@ -34,7 +34,7 @@ type settings struct {
 	apps    []truecaller.App // the first is that of clients that name none
 	clients []client.Client
 	proxies []netip.Prefix
-	brand   ui.Brand
+	brand   page.Brand
 	// countryDB is nil when none is configured.
 	countryDB *countryDatabase
 	level     slog.Level

@@ -6,12 +6,13 @@ import (
 
 	"calleridp/provider/client"
 	"calleridp/ui"
+	"calleridp/ui/page"
 )
 
 // checkUI reads how the pages look. What is in overrides_dir is checked by the
 // pages themselves, when they are made.
-func checkUI(c UIConfig, d *decoder) ui.Brand {
-	brand := ui.Brand{PrivacyURL: c.PrivacyURL, TermsURL: c.TermsURL}
+func checkUI(c UIConfig, d *decoder) page.Brand {
+	brand := page.Brand{PrivacyURL: c.PrivacyURL, TermsURL: c.TermsURL}
 	for _, link := range []struct{ key, value string }{{"ui.privacy_url", c.PrivacyURL}, {"ui.terms_url", c.TermsURL}} {
 		if u, err := url.Parse(link.value); link.value != "" && (err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil) {
 			d.wrong(link.key, "%q is not an https address", link.value)
@@ -24,7 +25,7 @@ func checkUI(c UIConfig, d *decoder) ui.Brand {
 	if c.LogoFile != "" {
 		if raw, err := os.ReadFile(c.LogoFile); err != nil {
 			d.wrong("ui.logo_file", "%s", fileMistake(c.LogoFile, err))
-		} else if brand.Logo, err = ui.ReadLogo(raw); err != nil {
+		} else if brand.Logo, err = page.ReadLogo(raw); err != nil {
 			d.wrong("ui.logo_file", "%v", err)
 		}
 	}

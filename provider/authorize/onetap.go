@@ -35,7 +35,7 @@ func (ls links) sealed(c client.Client, app truecaller.App, until int64) (*OneTa
 	if app.OneTap == nil {
 		return nil, nil
 	}
-	nonce := endpoint.NewSecret()
+	nonce := keys.RandomText(32)
 	box, err := endpoint.Seal(ls.master, keys.PurposeOneTapNonce, sealedNonce{Nonce: nonce, ClientID: c.ID, App: app.ID, Until: until})
 	if err != nil {
 		return nil, err
@@ -119,7 +119,7 @@ func (f *Flow) StartOneTap(ctx context.Context, s OneTapSubmission) (OneTapStart
 	if used {
 		// The page's nonce was used before: the user has come back to the page. The
 		// waiting page has the link with the new nonce.
-		start.Nonce = endpoint.NewSecret()
+		start.Nonce = keys.RandomText(32)
 		a, err = f.attempts.StartOneTap(ctx, start)
 	}
 	if exceeded, ok := errors.AsType[*limit.Exceeded](err); ok {

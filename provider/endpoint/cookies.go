@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"time"
 
-	"calleridp/keys"
 	"calleridp/provider/login"
 	"calleridp/provider/session"
 )
@@ -81,6 +80,3 @@ func (c Cookies) write(w http.ResponseWriter, base, value string, maxAge int) {
 		SameSite: http.SameSiteLaxMode,
 	})
 }
-
-// NewSecret returns 32 random bytes as 43 characters of base64url.
-func NewSecret() string { return keys.RandomText(32) }

@@ -21,6 +21,9 @@ import (
 // started them (invariant 2). A store keeps its SHA-256.
 type BrowserSecret string
 
+// NewBrowserSecret returns 32 random bytes as 43 characters of base64url.
+func NewBrowserSecret() BrowserSecret { return BrowserSecret(keys.RandomText(32)) }
+
 // String, Format and LogValue keep secrets out of logs (invariant 10).
 func (BrowserSecret) String() string             { return redact.Mark }
 func (BrowserSecret) Format(f fmt.State, _ rune) { redact.Format(f) }

@@ -1,12 +1,11 @@
-// What the pages do beyond plain HTML. It is written for old engines too: one
-// that cannot run it, or lacks what it needs, keeps the page that refreshes
-// itself.
+// What the pages do beyond plain HTML. It is written for old engines too: an engine
+// that cannot run it, or lacks an interface, keeps the page that refreshes itself.
 (function () {
   'use strict';
 
   function byId(id) { return document.getElementById(id); }
 
-  // The response for the client goes by itself.
+  // The form with the response for the client submits itself.
   var formPost = byId('formpost');
   if (formPost) { formPost.submit(); return; }
 
@@ -15,7 +14,7 @@
   var waiting = byId('waiting');
   if (waiting && window.fetch && window.Promise) { watch(waiting); }
 
-  // A second press would ask for a number that is locked by the first.
+  // A second press would submit a number that the first has locked.
   function signIn(button) {
     var sent = false, text = button.textContent;
     button.form.addEventListener('submit', function (event) {
@@ -33,35 +32,33 @@
     });
   }
 
-  // The waiting page refreshes itself. Once a request has shown that scripts can
-  // ask the server here, this takes over: live events while the page is visible,
-  // questions every few seconds while it is not or when events do not work.
+  // The waiting page refreshes itself. Once a request of the script has succeeded, the
+  // script takes over: it has live events while the page is visible, and polls every few
+  // seconds while it is hidden or events do not work.
   //
-  // A browser has six connections to a server over HTTP/1.1, for all its tabs
-  // together. So one visible tab has live events for all of them. It tells the
-  // others that it listens (''; '?' asks for that), which attempt has changed (its
-  // id), and that it does not listen any more ('end'). While they hear nothing,
-  // they ask the server.
+  // Over HTTP/1.1 a browser has six connections to a server for all its tabs. So one
+  // visible tab has the live events for all. It tells the others that it has them ('',
+  // also in reply to '?'), which attempt has changed (its id), and that it has stopped
+  // ('end'). While the others hear nothing, they poll.
   function watch(page) {
     var base = page.getAttribute('data-attempt');
     var say = byId('say'), status = say.textContent;
     var cut = base.lastIndexOf('/'), id = base.slice(cut + 1), room = 'waiting' + base.slice(0, cut);
-    var stream = null, live = false; // live: it has said something
-    var release = null, queue = null; // of the right to listen
+    var stream = null, live = false; // live: the stream has sent an event
+    var release = null, queue = null; // of the lock of the tab with the stream
     var tabs = window.BroadcastChannel && navigator.locks && window.AbortController ? new BroadcastChannel(room) : null;
-    var listened = 0; // when another tab was last heard to listen, 0 for none
+    var listened = 0; // when another tab last said that it has the stream, 0 for none
     var timer = 0, clock = 0, heard = 0, failures = 0, ours = false, over = false, leaving = false;
     var end = 0, again = 0;
 
-    // Without a script the list of languages stands open, because the page
-    // refreshes itself.
+    // Without a script the list of languages is open, because the page refreshes itself.
     var languages = document.querySelector('.languages .early');
     if (languages) { languages.open = false; languages.className = ''; }
 
     function ask() {
       clearTimeout(timer);
       return fetch(base + '/status', { cache: 'no-store', credentials: 'same-origin' }).then(function (answer) {
-        // An answer of ours, even one that refuses, is for the page to show.
+        // A refusal is final. The page itself shows it.
         if (answer.status === 403 || answer.status === 404) { return { state: 'gone' }; }
         if (!answer.ok) { throw new Error('status ' + answer.status); }
         return answer.json();
@@ -71,15 +68,15 @@
         later(document.hidden ? 5000 : 2000);
       }, function () {
         failures++;
-        retry(); // a stream over the same network is not to be trusted, nor another tab's
+        retry(); // the stream uses the same network, as does another tab's
         listened = 0;
         if (failures > 1) { say.textContent = page.getAttribute('data-offline'); }
         later(Math.min(1000 * Math.pow(2, failures), 15000));
       });
     }
 
-    // later asks again, unless a stream tells by itself until then. Where another
-    // tab's does, it is only to be sure.
+    // later polls again, unless this tab gets a stream before. If another tab has one,
+    // polling is a safeguard only.
     function later(delay) {
       clearTimeout(timer);
       if (Date.now() - listened < 25000) { delay = Math.max(delay, 20000); }
@@ -96,12 +93,13 @@
         var known = listened, ended = event.data === 'end';
         listened = ended ? 0 : Date.now();
         if (event.data === id) { ask(); return; }
-        // What changes until the next tab listens is seen by asking. Not by all at once.
+        // Until the next tab has a stream, only polling notices a change. The delay is
+        // random, so that the tabs do not poll at once.
         if (ended || !known) { later(5000 * Math.random()); }
       };
     }
 
-    // Who has pressed a button gets its page, and not the news that it makes.
+    // A user who has pressed a button gets the page for it, and not the change it causes.
     function tell(news) {
       if (over || leaving) { return; }
       heard = Date.now();
@@ -120,8 +118,8 @@
       if (news.state === 'approved') { approved(); } else { location.replace(base); }
     }
 
-    // Removing the element does not stop a refresh that is scheduled; stopping
-    // the page does, and every request of it too, so there must be none.
+    // Removing the element does not stop a scheduled refresh. Stopping the page does, and
+    // also aborts its requests, so that none may be under way.
     function takeOver() {
       ours = true;
       window.stop();
@@ -132,7 +130,7 @@
       open();
     }
 
-    // open listens as soon as no other tab does, and until close.
+    // open gets a stream as soon as no other tab has one, and keeps it until close.
     function open() {
       if (over || stream || queue || document.hidden || !window.EventSource) { return; }
       if (!tabs) { connect(); return; }
@@ -158,7 +156,7 @@
       mine.addEventListener('other', function (event) {
         if (tabs) { tabs.postMessage(event.data); }
       });
-      // Whatever the reason, the questions go on until a stream works again.
+      // Whatever the reason, the script polls until a stream works again.
       mine.onerror = function () {
         if (stream !== mine) { return; }
         retry();
@@ -166,7 +164,7 @@
       };
     }
 
-    // retry gives up the stream, and opens another one after a while.
+    // retry closes the stream, and opens another one after a while.
     function retry() {
       if (!stream) { return; }
       close();
@@ -180,7 +178,7 @@
       if (release) { release(); release = null; }
     }
 
-    // Nobody sees the clock of a hidden page.
+    // A hidden page needs no clock.
     function runClock() {
       clearInterval(clock);
       if (!document.hidden) { clock = setInterval(tick, 500); tick(); }
@@ -197,8 +195,8 @@
           wait.parentNode.removeChild(wait);
         }
       }
-      // The server says something every fifteen seconds. A stream that is silent
-      // for longer is dead: the computer slept, or the network changed.
+      // The server sends an event every fifteen seconds. A stream that is silent for longer
+      // is dead: the computer slept, or the network changed.
       if (stream && Date.now() - heard > 25000) { close(); ask(); open(); }
     }
 
@@ -210,7 +208,7 @@
       if (element.textContent !== text) { element.textContent = text; }
     }
 
-    // native writes digits as the page's reader does, as the server did.
+    // native writes digits in the page's language, as the server did.
     function native(text, zero) {
       return text.replace(/[0-9]/g, function (digit) { return String.fromCharCode(zero.charCodeAt(0) + Number(digit)); });
     }
@@ -221,7 +219,7 @@
       page.hidden = true;
       done.hidden = false;
       done.querySelector('h1').focus();
-      // An app's own scheme opens only when the person presses the link.
+      // An app's own scheme opens only when the user presses the link.
       if (!page.hasAttribute('data-manual')) { location.replace(base + '/continue'); }
     }
 
@@ -237,7 +235,7 @@
     window.addEventListener('focus', wake);
     window.addEventListener('online', wake);
     window.addEventListener('offline', wake);
-    // Not beforeunload: the link that opens an app leaves this page where it is.
+    // Not beforeunload: a link that opens an app does not leave this page.
     document.addEventListener('submit', function () { leaving = true; });
     window.addEventListener('pagehide', close);
     window.addEventListener('pageshow', function (event) {

@@ -1,7 +1,7 @@
-// Solves the challenge of a sign-in page: it looks for a number that, written
-// after the seed, has a SHA-256 that starts with enough zero bits. It works in
-// small pieces, so that the page stays alive, and begins as soon as somebody
-// types. Written for old engines too.
+// Solves the challenge of a sign-in page: finds a number that, appended to the seed, has
+// a SHA-256 with enough leading zero bits. It works in small slices, so that the page
+// stays responsive, and starts when the user starts to type. It is written for old
+// engines too.
 (function () {
   'use strict';
 
@@ -12,7 +12,7 @@
   var seed = solution.getAttribute('data-seed'), bits = Number(solution.getAttribute('data-bits'));
   var counter = 0, begun = false, solved = false, wanted = false;
 
-  // SHA-256 (FIPS 180-4) of a message of one block, and of that the first word.
+  // The first word of the SHA-256 (FIPS 180-4) of a message of one block.
   var K = [
     0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
     0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
@@ -49,7 +49,7 @@
   }
 
   function work() {
-    // A page that is not seen has a turn each second only, and takes a longer one.
+    // A hidden page runs once a second only, so that its slices are longer.
     var until = Date.now() + (document.hidden ? 200 : 20);
     do {
       for (var i = 0; i < 250; i++) {
@@ -75,7 +75,7 @@
     button.click();
   }
 
-  // This listens before any other script does, and keeps the form back.
+  // This listener runs before those of other scripts, and holds the form back.
   form.addEventListener('submit', function (event) {
     if (solved || event.submitter && event.submitter !== button) { return; }
     event.preventDefault();

@@ -1,11 +1,11 @@
-// The number field. Digits stand in groups while they are typed, as their country
-// writes mobile numbers, and the whole number is shown before it is asked. Nothing
-// that is typed leaves the page before the form does, and whatever is not
-// understood here stays as it is: the server reads more than this does.
+// The number field. It groups digits while the user types, as their country writes mobile
+// numbers, and shows the whole number before it is submitted. Nothing that the user types
+// leaves the page before the form does. Input that this script cannot parse stays as it
+// is: the server parses more.
 (function () {
   'use strict';
 
-  // See truecaller/phone.Groups for the lines of this table.
+  // truecaller/phone.Groups documents the lines of this table.
   var table = GROUPS;
 
   var phone = document.getElementById('phone'), region = document.getElementById('region');
@@ -20,8 +20,8 @@
     part[1].replace(/../g, function (name) { codes[name] = part[0]; });
   });
 
-  // The rules of a plan: how digits may begin, each place as the digits that may
-  // stand there, and how they are grouped.
+  // The rules of a plan: how digits may begin, as the set of digits for each place, and how
+  // they are grouped.
   function rules(plan) {
     if (!plan.rules) {
       plan.rules = plan.text.split(';').map(function (text) {
@@ -38,8 +38,8 @@
     return plan.rules;
   }
 
-  // rule finds how digits are written: as a number that has all of its digits,
-  // else as the beginning of one.
+  // rule finds the rule for digits: that of a complete number, else that of the beginning
+  // of one.
   function rule(plan, digits) {
     var fit = rules(plan).filter(function (r) {
       return digits.length <= r.length && r.begins.some(function (begin) {
@@ -58,12 +58,12 @@
     return text.replace(/\D+$/, '');
   }
 
-  // The zeros of the scripts' digits; nine more follow each.
+  // The zero of each script. Its other digits follow.
   var zeros = '\u0660\u06f0\u07c0\u0966\u09e6\u0a66\u0ae6\u0b66\u0be6\u0c66\u0ce6\u0d66\u0de6\u0e50\u0ed0\u0f20\u1040\u17e0\u1810\uff10';
   var between = /[\s()\[\].\/\u00b7\u2022~\u2212\u2044\u301c\uff5e\uff08\uff09\uff0e\-\u058a\u2010-\u2015\u2e3a\u2e3b\ufe58\ufe63\uff0d\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]/;
 
-  // plain is what counts of a text, a plus and ASCII digits; null when there is
-  // something else in it than numbers are written with.
+  // plain returns the plus and the digits of a text in ASCII, null if the text has a
+  // character that no number contains.
   function plain(text) {
     var out = '', i, j, c, code, digit;
     text = text.replace(/^\s*tel:/i, '').replace(/^%2b/i, '+');
@@ -85,8 +85,8 @@
     return out;
   }
 
-  // read says how a text is written, and with which number in full if it has all
-  // its digits; null when the text had better stay as it is.
+  // read returns a text in groups, and the whole number if it is complete. It returns null
+  // if the text must stay as it is.
   function read(text) {
     var digits = plain(text), abroad, head, plan, national, r, bare;
     if (!digits) { return null; }
@@ -123,7 +123,7 @@
 
   function write(deleting) {
     var text = phone.value, caret = phone.selectionStart, atEnd = caret === text.length, now = plain(text), found = read(text), counts, i;
-    // A space that was taken out stays out, or the key would do nothing.
+    // A space that the user deletes stays deleted, or the key would have no effect.
     if (found && found.text !== null && found.text !== text && !(deleting && now === last)) {
       counts = (plain(text.slice(0, caret)) || '').length;
       phone.value = found.text;
@@ -137,7 +137,8 @@
     show(found ? found.whole : '');
   }
 
-  // show says which number will be asked. What was shown needs no other question.
+  // show shows the number to which the request goes. A number that was shown needs no
+  // confirmation.
   function show(number) {
     var text;
     if (guessed) { guessed.disabled = number !== ''; }
@@ -157,7 +158,7 @@
   phone.addEventListener('compositionend', function () { write(false); });
   phone.addEventListener('change', function () { write(false); });
 
-  // The country that was chosen last wins over a code that was typed before.
+  // The country that the user chose last overrides a code that they typed before.
   region.addEventListener('change', function () {
     var found = read(phone.value);
     if (found && found.abroad && codes[region.value] !== found.plan.code) { phone.value = found.national; }

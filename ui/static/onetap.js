@@ -1,5 +1,5 @@
-// One-tap: the button that opens Truecaller on the same Android phone. The number
-// field beside it stays, whatever happens here.
+// One-tap: the button that opens Truecaller on the same Android phone. The number field
+// beside it always stays usable.
 (function () {
   'use strict';
 
@@ -7,10 +7,10 @@
   if (!form || !window.fetch || !window.Promise || !window.FormData || !window.URLSearchParams) { return; }
 
   var button = form.querySelector('button'), say = document.getElementById('onetap-say');
-  var nonce = form.elements.nonce, link = form.getAttribute('data-link'); // of the next try
+  var nonce = form.elements.nonce, link = form.getAttribute('data-link'); // of the next attempt
 
-  // The try under way, or the last one: its link, when it was opened (milliseconds
-  // since 1970), the attempt's path once it is known, and what became of it.
+  // The attempt under way, or the last one: its link, when the link was opened
+  // (milliseconds since 1970), the attempt's path once it is known, and its state.
   var mine = null;
   var question = 0, doubt = 0; // timers
 
@@ -18,13 +18,13 @@
     event.preventDefault();
     if (live()) {
       if (Date.now() - mine.since < 1000) { return; } // a double click
-      // Nothing came of the link: nobody has used it, and it may be opened again.
+      // The link was not used, and may be opened again.
       if (!mine.opened) { launch(); return; }
       forget();
     }
     mine = { link: link, began: Date.now(), since: 0, attempt: '', resumed: false, left: false, opened: false, over: false };
-    // Both within the click: a browser opens an app from nothing else. The request
-    // goes on while the app is in front.
+    // Both within the click, because a browser opens an app from nothing else. The request
+    // continues while the app is in front.
     send(mine, 0);
     launch();
   });
@@ -37,10 +37,11 @@
     mine.left = false;
     tell('opening');
     suspect('absent', 1000);
-    try { location.href = mine.link; } catch (e) { return; } // old engines throw at a scheme that they do not know
+    try { location.href = mine.link; } catch (e) { return; } // old engines throw on an unknown scheme
   }
 
-  // suspect says so if by then nobody has left this page and nothing was heard.
+  // suspect shows a message after a delay, unless the user has left this page, or the
+  // server has reported that the app is open.
   function suspect(what, delay) {
     clearTimeout(doubt);
     doubt = setTimeout(function () {
@@ -49,7 +50,7 @@
     }, delay);
   }
 
-  // Until it gets an answer it asks again, which starts nothing twice.
+  // send repeats the request until it gets a response. Repetition starts nothing twice.
   function send(it, failures) {
     fetch(form.action, {
       method: 'POST', keepalive: true, credentials: 'same-origin', headers: { Accept: 'application/json' },
@@ -59,7 +60,7 @@
       return answer.status < 500 ? null : Promise.reject(answer);
     }).then(function (started) {
       if (it !== mine || it.over) { return; }
-      if (!started) { // refused, by a page that has the words, and the time to come back
+      if (!started) { // refused: the page explains it
         it.over = true;
         form.submit();
         return;
@@ -80,9 +81,9 @@
     });
   }
 
-  // Whether the app is there is guessed: this page has lost the focus, or a second
-  // has passed. The server's word alone is proof. A wrong guess costs nothing,
-  // because the questions go on.
+  // The script guesses whether the app is installed: this page has lost the focus, or a
+  // second has passed. Only the server knows. A wrong guess costs nothing, because the
+  // script continues to poll.
   function leave() { if (live()) { mine.left = true; } }
   window.addEventListener('blur', leave);
   window.addEventListener('pagehide', leave);
@@ -92,9 +93,9 @@
   window.addEventListener('focus', back);
   window.addEventListener('online', back);
 
-  // Timers sleep while another app is in front. Whoever comes back has an answer, or
-  // it is on its way; else something other than Truecaller was in front, or the
-  // dialog was closed in a way that nobody is told of.
+  // Timers sleep while another app is in front. When the user comes back, the result is
+  // there or on its way. If not, another app was in front, or the user closed the dialog in
+  // a way that Truecaller does not report.
   function back() {
     if (!live()) { return; }
     if (mine.left) {
@@ -135,16 +136,16 @@
     keep('');
     if (news.state === 'approved' || news.state === 'done') {
       tell('approved');
-      // An app's own scheme opens only when the person presses a link.
+      // An app's own scheme opens only when the user presses a link.
       location.replace(news.state === 'done' || form.hasAttribute('data-manual') ? mine.attempt : mine.attempt + '/continue');
       mine = null;
       return;
     }
     var sentence = { another: 'another', onetap_declined: 'declined', several: 'several', several_only: 'several', onetap_expired: 'expired' }[news.outcome] || 'failed';
-    if (mine.resumed && (sentence === 'expired' || sentence === 'failed')) { return; } // long ago
+    if (mine.resumed && (sentence === 'expired' || sentence === 'failed')) { return; } // it ended long ago
     tell(sentence);
     var phone = document.getElementById('phone');
-    if (news.outcome === 'another' && phone) { phone.focus(); } // as the person has asked for
+    if (news.outcome === 'another' && phone) { phone.focus(); } // the user chose another number
   }
 
   function tell(what) {
@@ -153,16 +154,16 @@
     if (what === 'opening') { button.setAttribute('aria-disabled', 'true'); } else { button.removeAttribute('aria-disabled'); }
   }
 
-  // forget ends the try: nobody waits for its dialog any more.
+  // forget ends the attempt, because its dialog has become useless.
   function forget() {
     if (mine.attempt) {
-      fetch(mine.attempt + '/cancel', { method: 'POST', keepalive: true, credentials: 'same-origin', redirect: 'manual' }).then(null, function () {}); // else it expires
+      fetch(mine.attempt + '/cancel', { method: 'POST', keepalive: true, credentials: 'same-origin', redirect: 'manual' }).then(null, function () {}); // if this fails, it expires
     }
     mine.over = true;
     keep('');
   }
 
-  // Who types a number instead has given this up.
+  // Submitting a number gives up the attempt.
   var number = document.getElementById('submit');
   if (number && number.form) {
     number.form.addEventListener('submit', function () {
@@ -172,9 +173,9 @@
     });
   }
 
-  // A phone with little memory drops this page while Truecaller is in front, and
-  // loads it again afterwards. What is kept is good for the same authorization
-  // request in the same tab only.
+  // A phone with little memory unloads this page while Truecaller is in front, and reloads
+  // it afterwards. What is kept is valid for the same authorization request in the same tab
+  // only.
   function keep(attempt) {
     try {
       if (attempt) {
@@ -182,7 +183,7 @@
       } else {
         sessionStorage.removeItem('onetap');
       }
-    } catch (e) { return; } // a browser that stores nothing
+    } catch (e) { return; } // the browser stores nothing
   }
 
   function resume() {

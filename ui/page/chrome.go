@@ -1,0 +1,75 @@
+package page
+
+import (
+	"html/template"
+	"net/url"
+	"strings"
+	"unicode"
+
+	"calleridp/provider/client"
+	"calleridp/provider/endpoint"
+)
+
+// view is what one template shows. Each page has a struct of its own that embeds
+// chrome, so that a template cannot name a field that its page does not fill in.
+type view interface{ frame() *chrome }
+
+// chrome is what the layout shows around every page.
+type chrome struct {
+	Nonce               string
+	Base                string
+	Style, Script, Icon string
+	Solver              string       // the script that solves a challenge; "" for none
+	Logo                string       // "" for none
+	Accent              template.CSS // "" for the stylesheet's own
+	Privacy, Terms      string       // the operator's pages; "" for none
+	Lang, Dir           string
+	Deployment          string
+	Simulation          bool
+	Client              clientView
+	Switch              *switcher // nil for none
+}
+
+func (c *chrome) frame() *chrome { return c }
+
+// clientView is a endpoint.ClientView whose links are safe on a page.
+type clientView struct {
+	Name, Initial          string
+	Logo, URI, TOS, Policy string // https, or ""
+	Accent                 *client.Accent
+	own                    bool // the account page of this deployment, which is no client
+}
+
+// chromeOf returns the chrome of a page that a client's user sees.
+func chromeOf(c endpoint.ClientView) chrome { return chrome{Client: showClient(c)} }
+
+func showClient(c endpoint.ClientView) clientView {
+	v := clientView{
+		Name:   strings.TrimSpace(c.Name),
+		Logo:   webURL(c.LogoURI),
+		URI:    webURL(c.URI),
+		TOS:    webURL(c.TOSURI),
+		Policy: webURL(c.PolicyURI),
+		Accent: c.Accent,
+		own:    c.Own,
+	}
+	if v.Name == "" {
+		v.Name = c.ID
+	}
+	for _, r := range v.Name {
+		if unicode.IsLetter(r) || unicode.IsDigit(r) {
+			v.Initial = string(unicode.ToUpper(r))
+			break
+		}
+	}
+	return v
+}
+
+// webURL returns a client's link if it leads to the web over TLS, and "" otherwise.
+func webURL(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil {
+		return ""
+	}
+	return raw
+}

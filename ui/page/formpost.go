@@ -1,0 +1,46 @@
+package page
+
+import (
+	"calleridp/provider/endpoint"
+	"html/template"
+	"net/http"
+)
+
+// formPostView is what the page shows that posts a response to the client.
+type formPostView struct {
+	chrome
+
+	Action template.URL
+	Fields [][2]string
+}
+
+// FormPost implements provider.Pages.
+func (p *Pages) FormPost(w http.ResponseWriter, r *http.Request, action string, fields []endpoint.Parameter) {
+	if action == "" || !IsWeb(action) {
+		p.cfg.Log.ErrorContext(r.Context(), "a form can be posted to the web only", "correlation", correlation(w))
+		p.internalError(w, r)
+		return
+	}
+	view := &formPostView{Action: template.URL(action), Fields: pairs(fields)}
+	pol := policy{script: p.assets.script, forms: anywhere(action), referrer: "strict-origin"}
+	if p.exhibit.Still {
+		view.Action, pol = "#", policy{}
+	}
+	p.show(w, r, response{
+		template: "formpost",
+		language: p.choose(r, nil),
+		status:   http.StatusOK,
+		view:     view,
+		policy:   pol,
+		again:    again{never: true},
+	})
+}
+
+// pairs returns the fields as operators' templates know them.
+func pairs(fields []endpoint.Parameter) [][2]string {
+	all := make([][2]string, len(fields))
+	for i, field := range fields {
+		all[i] = [2]string{field.Name, field.Value}
+	}
+	return all
+}

@@ -1,0 +1,139 @@
+package page
+
+import (
+	"cmp"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// sameOriginOpener separates a page from the window that opened it. Only pages on
+// which a window's visit ends may set it: on any other page it would cut the window
+// off from the client that opened it and waits for a response.
+const sameOriginOpener = "same-origin"
+
+// policy is what differs between the security headers of pages.
+type policy struct {
+	script     string // the name of the page's script; "" for none
+	solver     string // the name of the script that solves the page's challenge; "" for none
+	connect    bool   // the script sends requests to the server
+	logo       string // a URL; "" for none
+	formAction string // beside 'self'; "" for none
+	forms      string // in place of 'self' and formAction
+	referrer   string // "" for same-origin
+	opener     string // Cross-Origin-Opener-Policy; "" for none
+}
+
+// permissions turns off what a sign-in by phone never uses.
+const permissions = "accelerometer=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), magnetometer=(), " +
+	"microphone=(), midi=(), payment=(), usb=(), browsing-topics=()"
+
+// writeHeaders sets the headers of a page.
+func (p policy) writeHeaders(h http.Header, nonce string) {
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Security-Policy", p.contentSecurityPolicy(nonce))
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("X-Content-Type-Options", "nosniff")
+	// Not no-referrer: with it, browsers send "Origin: null" with our own forms.
+	h.Set("Referrer-Policy", cmp.Or(p.referrer, "same-origin"))
+	h.Set("Permissions-Policy", permissions)
+	if p.opener != "" {
+		h.Set("Cross-Origin-Opener-Policy", p.opener)
+	}
+}
+
+// contentSecurityPolicy returns a policy that allows what the page has and nothing
+// else.
+func (p policy) contentSecurityPolicy(nonce string) string {
+	var b strings.Builder
+	b.Grow(320)
+	b.WriteString("default-src 'none'; style-src 'nonce-")
+	b.WriteString(nonce)
+	b.WriteString("'; img-src 'self'")
+	if origin := originOf(p.logo); origin != "" {
+		b.WriteByte(' ')
+		b.WriteString(origin)
+	}
+	if p.script != "" {
+		b.WriteString("; script-src 'nonce-")
+		b.WriteString(nonce)
+		b.WriteByte('\'')
+	}
+	if p.connect {
+		b.WriteString("; connect-src 'self'")
+	}
+	b.WriteString("; form-action ")
+	if p.forms != "" {
+		b.WriteString(p.forms)
+	} else {
+		b.WriteString("'self'")
+		if source := cspSource(p.formAction); source != "" {
+			b.WriteByte(' ')
+			b.WriteString(source)
+		}
+	}
+	b.WriteString("; frame-ancestors 'none'; base-uri 'none'")
+	return b.String()
+}
+
+// originOf returns the origin of an https URL as a CSP source, "" for none.
+func originOf(raw string) string {
+	if raw == "" {
+		return ""
+	}
+	u, err := url.Parse(raw)
+	if err != nil || u.Scheme != "https" || u.Host == "" {
+		return ""
+	}
+	return cspSource("https://" + u.Host)
+}
+
+// cspSource returns an origin or a scheme as a CSP source, "" if it is neither. CSP
+// cannot name an IPv6 address, so that such an origin becomes its scheme.
+func cspSource(s string) string {
+	scheme, rest, ok := strings.Cut(s, ":")
+	if !ok || scheme == "" {
+		return ""
+	}
+	for i := range len(scheme) {
+		switch c := scheme[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z':
+		case i > 0 && ('0' <= c && c <= '9' || c == '+' || c == '-' || c == '.'):
+		default:
+			return ""
+		}
+	}
+	switch host, isHost := strings.CutPrefix(rest, "//"); {
+	case rest == "":
+		return s
+	case !isHost || host == "":
+		return ""
+	case strings.HasPrefix(host, "["):
+		return scheme + ":"
+	default:
+		for i := range len(host) {
+			switch c := host[i]; {
+			case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '.', c == '-', c == ':', c == '_':
+			default:
+				return ""
+			}
+		}
+		return s
+	}
+}
+
+// anywhere returns the form-action of a page whose form leads to a client at once.
+// The client may redirect further, to another of its sites, and browsers apply
+// form-action to that redirect as well. Such a page has one form, and everything in
+// it is escaped.
+func anywhere(uri string) string {
+	switch scheme, _, _ := strings.Cut(uri, ":"); scheme {
+	case "https":
+		return "https:"
+	case "http": // on a developer's machine
+		return "https: http:"
+	default:
+		return cspSource(scheme + ":")
+	}
+}

@@ -1,0 +1,287 @@
+package signin
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"calleridp/provider/authorize"
+	"calleridp/provider/endpoint"
+	"calleridp/provider/login"
+	"calleridp/provider/session"
+	"calleridp/ui/language"
+	"calleridp/ui/page"
+	"calleridp/ui/pagetest"
+
+	"github.com/go-chi/chi/v5"
+)
+
+// fakeFlow is one attempt of one browser, in memory. The real flow needs the whole
+// provider; test/flow and test/browser run the pages over it.
+type fakeFlow struct {
+	mu        sync.Mutex
+	view      authorize.AttemptView
+	browser   login.BrowserSecret
+	submitted []authorize.Submission
+	reopened  []authorize.Reopening
+	show      func(w http.ResponseWriter, r *http.Request) // of Reopen
+	tapped    []authorize.OneTapSubmission
+	usedLink  bool // of StartOneTap
+	refusal   error
+	cancelled int
+	finished  authorize.Finished
+	left      authorize.Response
+	watchers  map[chan struct{}]bool
+	others    []login.ID // of each watcher
+	failure   error      // of View
+}
+
+const (
+	ourID      = pagetest.AttemptID
+	ourBrowser = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFG"
+)
+
+func newFakeFlow() *fakeFlow {
+	return &fakeFlow{
+		browser: ourBrowser,
+		view:    pagetest.Attempt(),
+		finished: authorize.Finished{
+			Response: authorize.Response{
+				RedirectURI: "https://shop.example/cb?a=b",
+				Params:      []endpoint.Parameter{{Name: "code", Value: "c/1"}, {Name: "iss", Value: "https://id.example"}},
+			},
+			Session: "session-secret",
+			Expires: time.Now().Add(time.Hour),
+		},
+		left:     authorize.Response{RedirectURI: "https://shop.example/cb", Params: []endpoint.Parameter{{Name: "error", Value: "access_denied"}}},
+		watchers: map[chan struct{}]bool{},
+	}
+}
+
+// refusal returns a refusal of a number, with the shop's page.
+func refusal(problem authorize.Problem, view authorize.SignInView) *authorize.Refusal {
+	view.Client, view.Request = pagetest.Shop, "sealed"
+	return &authorize.Refusal{Problem: problem, View: view}
+}
+
+// move changes the attempt, and wakes its watchers.
+func (f *fakeFlow) move(state login.State, reason login.Reason) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.view.State, f.view.Reason = state, reason
+	for w := range f.watchers {
+		select {
+		case w <- struct{}{}:
+		default:
+		}
+	}
+}
+
+func (f *fakeFlow) watching() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.watchers)
+}
+
+func (f *fakeFlow) Submit(_ context.Context, s authorize.Submission) (login.ID, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.submitted = append(f.submitted, s)
+	return ourID, f.refusal
+}
+
+func (f *fakeFlow) StartOneTap(_ context.Context, s authorize.OneTapSubmission) (authorize.OneTapStarted, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.tapped = append(f.tapped, s)
+	return authorize.OneTapStarted{Attempt: ourID, OtherLink: f.usedLink}, f.refusal
+}
+
+func (f *fakeFlow) NewOneTap(context.Context, string) (*authorize.OneTapView, error) {
+	return &authorize.OneTapView{Nonce: "fresh", Link: pagetest.OneTapLink}, nil
+}
+
+func (f *fakeFlow) View(_ context.Context, id login.ID, browser login.BrowserSecret) (authorize.AttemptView, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case f.failure != nil:
+		return authorize.AttemptView{}, f.failure
+	case id != ourID:
+		return authorize.AttemptView{}, login.ErrNotFound
+	case browser != f.browser:
+		return authorize.AttemptView{}, login.ErrNotYours
+	}
+	return f.view, nil
+}
+
+func (f *fakeFlow) Watch(login.ID, login.BrowserSecret) login.Watcher {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	hints := make(chan struct{}, 1)
+	f.watchers[hints] = true
+	return login.Watcher{
+		Hints: hints,
+		Others: func() []login.ID {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			others := f.others
+			f.others = nil
+			return others
+		},
+		End: func() {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			delete(f.watchers, hints)
+		},
+	}
+}
+
+func (f *fakeFlow) Continue(ctx context.Context, id login.ID, browser login.BrowserSecret, _ session.Secret) (authorize.Finished, error) {
+	v, err := f.View(ctx, id, browser)
+	if err != nil {
+		return authorize.Finished{}, err
+	}
+	if v.State != login.Approved {
+		return authorize.Finished{}, login.ErrState
+	}
+	f.move(login.Done, "")
+	return f.finished, nil
+}
+
+func (f *fakeFlow) Cancel(ctx context.Context, id login.ID, browser login.BrowserSecret) error {
+	if _, err := f.View(ctx, id, browser); err != nil {
+		return err
+	}
+	f.move(login.Rejected, login.Cancelled)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.cancelled++
+	return nil
+}
+
+func (f *fakeFlow) Again(ctx context.Context, id login.ID, browser login.BrowserSecret) (authorize.SignInView, error) {
+	v, err := f.View(ctx, id, browser)
+	if err != nil {
+		return authorize.SignInView{}, err
+	}
+	if v.State == login.Approved || v.State == login.Done {
+		return authorize.SignInView{}, login.ErrState
+	}
+	return authorize.SignInView{Client: pagetest.Shop, Request: "sealed-again", Phone: "+46 70 174 06 05", FormAction: v.FormAction}, nil
+}
+
+func (f *fakeFlow) Leave(ctx context.Context, id login.ID, browser login.BrowserSecret) (authorize.Response, error) {
+	v, err := f.View(ctx, id, browser)
+	if err != nil {
+		return authorize.Response{}, err
+	}
+	if !v.State.Terminal() || v.State == login.Done {
+		return authorize.Response{}, login.ErrState
+	}
+	return f.left, nil
+}
+
+func (f *fakeFlow) Reopen(w http.ResponseWriter, r *http.Request, page authorize.Reopening) {
+	f.mu.Lock()
+	f.reopened = append(f.reopened, page)
+	f.mu.Unlock()
+	if f.show != nil {
+		f.show(w, r)
+	}
+}
+
+// world is the handlers over a fake flow, behind the middleware that the server has.
+type world struct {
+	pages     *page.Pages
+	languages *language.Set
+	handlers  *Handlers
+	flow      *fakeFlow
+	log       *strings.Builder
+	http.Handler
+}
+
+func newWorld(t *testing.T, configure ...func(*Config)) *world {
+	t.Helper()
+	w := &world{flow: newFakeFlow(), log: &strings.Builder{}}
+	c := Config{
+		Origin:     "https://id.example",
+		Cookies:    endpoint.Cookies{Secure: true},
+		ClientAddr: endpoint.ConnectionAddr,
+		Log:        slog.New(slog.NewTextHandler(w.log, nil)),
+	}
+	for _, f := range configure {
+		f(&c)
+	}
+	var err error
+	if w.languages, err = language.Load(os.DirFS(".."), nil); err != nil {
+		t.Fatal(err)
+	}
+	w.pages, err = page.New(page.Config{
+		Files:          os.DirFS(".."),
+		Languages:      w.languages,
+		Base:           c.Base,
+		Cookies:        c.Cookies,
+		Countries:      []page.Country{{Region: "IN", Code: 91}, {Region: "NO", Code: 47}, {Region: "SE", Code: 46}},
+		DeploymentName: "Lingon ID",
+		AppName:        "Lingon ID",
+		Log:            c.Log,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Pages, c.Languages = w.pages, w.languages
+	if w.handlers, err = New(c); err != nil {
+		t.Fatal(err)
+	}
+	r := chi.NewRouter()
+	r.Use(func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("X-Request-ID", "correlation-1")
+			next.ServeHTTP(w, r)
+		})
+	})
+	w.handlers.Mount(r, w.flow)
+	w.Handler = r
+	return w
+}
+
+const ourPath = endpoint.PathAttempt + string(ourID)
+
+func request(method, at string, form url.Values) *http.Request {
+	r := httptest.NewRequest(method, "https://id.example"+at, strings.NewReader(form.Encode()))
+	if method == http.MethodPost {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Sec-Fetch-Site", "same-origin")
+	}
+	return r
+}
+
+// ours is a request of the browser that started the attempt.
+func ours(method, at string, form url.Values) *http.Request {
+	r := request(method, at, form)
+	r.AddCookie(&http.Cookie{Name: "__Host-calleridp_browser", Value: ourBrowser})
+	return r
+}
+
+// do sends a request.
+func (w *world) do(r *http.Request) *httptest.ResponseRecorder {
+	answer := httptest.NewRecorder()
+	w.ServeHTTP(answer, r)
+	return answer
+}
+
+// get requests a path of the issuer for the browser that started the attempt.
+func (w *world) get(path string) *httptest.ResponseRecorder { return w.do(ours("GET", path, nil)) }
+
+// post posts a form of that browser's.
+func (w *world) post(path string, form url.Values) *httptest.ResponseRecorder {
+	return w.do(ours("POST", path, form))
+}
