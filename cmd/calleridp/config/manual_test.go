@@ -107,7 +107,7 @@ func manual(t *testing.T) string {
 			}
 		}
 	}
-	b.WriteString("\n## The top\n\n")
+	b.WriteString("\n## Top level\n\n")
 	write("", "Config")
 	return b.String()
 }

@@ -15,7 +15,9 @@ func (d *decoder) checkUI(c UI) ui.Brand {
 		{"ui.privacy_url", c.PrivacyURL},
 		{"ui.terms_url", c.TermsURL},
 	} {
-		if u, err := url.Parse(link.value); link.value != "" && (err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil) {
+		u, err := url.Parse(link.value)
+		valid := err == nil && u.Scheme == "https" && u.Hostname() != "" && u.User == nil
+		if link.value != "" && !valid {
 			d.refuse(link.key, "%q is not an https URL", link.value)
 		}
 	}

@@ -104,7 +104,7 @@ func demoClients(shopURL string) []config.Client {
 		},
 		{
 			ID:           "demo-third",
-			Name:         "Somebody else's demo",
+			Name:         "Third-party demo",
 			Secret:       "demo-third-secret",
 			Consent:      "remember",
 			RedirectURIs: redirects,

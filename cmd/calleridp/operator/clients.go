@@ -13,26 +13,18 @@ import (
 	"calleridp/provider/admin"
 )
 
+var clients = collection[admin.Client]{group: "client", argument: "CLIENT_ID", path: "/v1/clients/"}
+
 // Client is the command `calleridp client`.
 var Client = command.Group("client", map[string]command.Func{
-	"add":           clientAdd,
-	"list":          clientList,
-	"show":          oneClient("show", "show an application", http.MethodGet, "", writeClient),
-	"rotate-secret": oneClient("rotate-secret", "give an application a new secret, shown once; the previous one stays valid until the next rotation", http.MethodPost, "/secret", writeClient),
-	"remove":        oneClient("remove", "remove an application and revoke its tokens", http.MethodDelete, "", writeRemovedClient),
+	"add":  clientAdd,
+	"list": clientList,
+	"show": clients.command("show", "show an application", http.MethodGet, "", writeClient),
+	"rotate-secret": clients.command("rotate-secret",
+		"give an application a new secret, shown once; the previous one stays valid until the next rotation",
+		http.MethodPost, "/secret", writeClient),
+	"remove": clients.command("remove", "remove an application and revoke its tokens", http.MethodDelete, "", writeRemovedClient),
 })
-
-func oneClient(name, summary, method, after string, text func(io.Writer, admin.Client) error) command.Func {
-	return resource[admin.Client]{
-		name:     "client " + name,
-		summary:  summary,
-		argument: "CLIENT_ID",
-		method:   method,
-		before:   "/v1/clients/",
-		after:    after,
-		text:     text,
-	}.run
-}
 
 func clientAdd(ctx context.Context, args []string, out io.Writer) error {
 	f := newRequest("client add", "register an application; its secret is shown once", out)
@@ -82,11 +74,7 @@ func clientAdd(ctx context.Context, args []string, out io.Writer) error {
 		seconds := int64(maxAge / time.Second)
 		c.DefaultMaxAge = &seconds
 	}
-	var added admin.Client
-	if err := f.call(ctx, http.MethodPost, "/v1/clients", c, &added); err != nil {
-		return err
-	}
-	return printResponse(f, added, writeClient)
+	return send(ctx, f, http.MethodPost, "/v1/clients", c, writeClient)
 }
 
 func clientList(ctx context.Context, args []string, out io.Writer) error {
@@ -94,11 +82,7 @@ func clientList(ctx context.Context, args []string, out io.Writer) error {
 	if _, err := f.Arguments(args); err != nil {
 		return err
 	}
-	var all []admin.Client
-	if err := f.call(ctx, http.MethodGet, "/v1/clients", nil, &all); err != nil {
-		return err
-	}
-	return printResponse(f, all, writeClients)
+	return send(ctx, f, http.MethodGet, "/v1/clients", nil, writeClients)
 }
 
 func writeClients(out io.Writer, all []admin.Client) error {

@@ -40,7 +40,7 @@ func keysList(ctx context.Context, args []string, out io.Writer) error {
 	if _, err := f.Arguments(args); err != nil {
 		return err
 	}
-	return keysCall(ctx, f, http.MethodGet, "/v1/keys")
+	return send(ctx, f, http.MethodGet, "/v1/keys", nil, writeKeys)
 }
 
 func keysRotate(ctx context.Context, args []string, out io.Writer) error {
@@ -49,7 +49,7 @@ func keysRotate(ctx context.Context, args []string, out io.Writer) error {
 	if _, err := f.Arguments(args); err != nil {
 		return err
 	}
-	err := keysCall(ctx, f, http.MethodPost, fmt.Sprintf("/v1/keys/rotate?force=%t", *force))
+	err := send(ctx, f, http.MethodPost, fmt.Sprintf("/v1/keys/rotate?force=%t", *force), nil, writeKeys)
 	return advise(err, "use --force to rotate now")
 }
 
@@ -59,17 +59,8 @@ func keysRemove(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	err = keysCall(ctx, f, http.MethodDelete, "/v1/keys/"+url.PathEscape(arguments[0]))
+	err = send(ctx, f, http.MethodDelete, "/v1/keys/"+url.PathEscape(arguments[0]), nil, writeKeys)
 	return advise(err, "use calleridp keys rotate --force")
-}
-
-// keysCall makes a request whose response is the list of keys, and prints it.
-func keysCall(ctx context.Context, r request, method, path string) error {
-	var listed []keys.Info
-	if err := r.call(ctx, method, path, nil, &listed); err != nil {
-		return err
-	}
-	return printResponse(r, listed, writeKeys)
 }
 
 func writeKeys(out io.Writer, listed []keys.Info) error {

@@ -42,11 +42,7 @@ func limitOf(name, summary string) command.Func {
 		if len(arguments) > 0 {
 			of.Number = arguments[0]
 		}
-		var limits admin.Limits
-		if err := f.call(ctx, http.MethodPost, "/v1/limits/"+name, of, &limits); err != nil {
-			return err
-		}
-		return printResponse(f, limits, func(out io.Writer, l admin.Limits) error {
+		return send(ctx, f, http.MethodPost, "/v1/limits/"+name, of, func(out io.Writer, l admin.Limits) error {
 			return writeLimits(out, l, of.Number != "", time.Now())
 		})
 	}

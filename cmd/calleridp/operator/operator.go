@@ -37,8 +37,9 @@ type request struct {
 func newRequest(name, summary string, out io.Writer) request {
 	f := command.New(name, summary, out)
 	return request{
-		Flags:  f,
-		socket: f.String("socket", "", "admin `socket` of the running server, or CALLERIDP_ADMIN_SOCKET; default that of the configuration, else "+defaultSocket),
+		Flags: f,
+		socket: f.String("socket", "",
+			"admin `socket` of the running server, or CALLERIDP_ADMIN_SOCKET; default that of the configuration, else "+defaultSocket),
 		config: f.Config(),
 		json:   f.Bool("json", false, "write JSON"),
 		out:    out,
@@ -56,27 +57,32 @@ func printResponse[T any](r request, response T, text func(io.Writer, T) error) 
 	return text(r.out, response)
 }
 
-// resource is a command about one client or one user, which its only argument
-// identifies.
-type resource[T any] struct {
-	name, summary string // "client show", "show an application"
-	argument      string // "CLIENT_ID"
-	method        string
-	before, after string // the path around the argument
-	text          func(io.Writer, T) error
+// send makes the request and prints its response.
+func send[T any](ctx context.Context, r request, method, path string, in any, text func(io.Writer, T) error) error {
+	var response T
+	if err := r.call(ctx, method, path, in, &response); err != nil {
+		return err
+	}
+	return printResponse(r, response, text)
 }
 
-func (c resource[T]) run(ctx context.Context, args []string, out io.Writer) error {
-	r := newRequest(c.name, c.summary, out)
-	arguments, err := r.Arguments(args, c.argument)
-	if err != nil {
-		return err
+// collection is what a group of commands is about: all clients, all users.
+type collection[T any] struct {
+	group    string // "client"
+	argument string // "CLIENT_ID", which identifies one
+	path     string // "/v1/clients/"
+}
+
+// command returns a command about one item. after is the path behind the item's.
+func (c collection[T]) command(name, summary, method, after string, text func(io.Writer, T) error) command.Func {
+	return func(ctx context.Context, args []string, out io.Writer) error {
+		r := newRequest(c.group+" "+name, summary, out)
+		arguments, err := r.Arguments(args, c.argument)
+		if err != nil {
+			return err
+		}
+		return send(ctx, r, method, c.path+url.PathEscape(arguments[0])+after, nil, text)
 	}
-	var response T
-	if err := r.call(ctx, c.method, c.before+url.PathEscape(arguments[0])+c.after, nil, &response); err != nil {
-		return err
-	}
-	return printResponse(r, response, c.text)
 }
 
 // table writes lines whose cells are separated by tabs, aligned.

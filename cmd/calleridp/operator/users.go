@@ -13,25 +13,21 @@ import (
 	"calleridp/provider/admin"
 )
 
+var users = collection[admin.User]{group: "user", argument: "SUB", path: "/v1/users/"}
+
 // User is the command `calleridp user`.
 var User = command.Group("user", map[string]command.Func{
-	"find":    userFind,
-	"show":    oneUser("show", "show where a user is signed in and which applications have access", http.MethodGet, "", writeUser),
-	"signout": oneUser("signout", "revoke all sessions of a user; offline access of applications stays", http.MethodPost, "/signout", writeSignedOutUser),
-	"delete":  oneUser("delete", "delete a user and everything stored about them; this cannot be undone", http.MethodDelete, "", writeDeletedUser),
+	"find": userFind,
+	"show": users.command("show",
+		"show where a user is signed in and which applications have access",
+		http.MethodGet, "", writeUser),
+	"signout": users.command("signout",
+		"revoke all sessions of a user; offline access of applications stays",
+		http.MethodPost, "/signout", writeSignedOutUser),
+	"delete": users.command("delete",
+		"delete a user and everything stored about them; this cannot be undone",
+		http.MethodDelete, "", writeDeletedUser),
 })
-
-func oneUser(name, summary, method, after string, text func(io.Writer, admin.User) error) command.Func {
-	return resource[admin.User]{
-		name:     "user " + name,
-		summary:  summary,
-		argument: "SUB",
-		method:   method,
-		before:   "/v1/users/",
-		after:    after,
-		text:     text,
-	}.run
-}
 
 func userFind(ctx context.Context, args []string, out io.Writer) error {
 	f := newRequest("user find", "find the user who has a number", out)
@@ -39,15 +35,12 @@ func userFind(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	var u admin.User
-	if err := f.call(ctx, http.MethodPost, "/v1/users/find", admin.UserWith{Number: arguments[0]}, &u); err != nil {
-		return err
-	}
-	return printResponse(f, u, writeUser)
+	return send(ctx, f, http.MethodPost, "/v1/users/find", admin.UserWith{Number: arguments[0]}, writeUser)
 }
 
 func writeSignedOutUser(out io.Writer, u admin.User) error {
-	_, err := fmt.Fprintf(out, "%s (%s) is signed out everywhere; %s revoked\n", u.Sub, u.Number, counted(len(u.Sessions), "session", "sessions"))
+	sessions := counted(len(u.Sessions), "session", "sessions")
+	_, err := fmt.Fprintf(out, "%s (%s) is signed out everywhere; %s revoked\n", u.Sub, u.Number, sessions)
 	return err
 }
 
@@ -68,7 +61,8 @@ func writeUser(out io.Writer, u admin.User) error {
 		fmt.Fprintf(w, "last sign-in\t%s\n", minute(u.LastSignIn))
 		for _, s := range u.Sessions {
 			browser := cmp.Or(strings.TrimSpace(s.Browser+" "+s.OS), "unknown browser")
-			fmt.Fprintf(w, "session\t%s\t%s, signed in %s, last used %s\n", s.SID, browser, minute(s.Created), minute(s.LastUsed))
+			fmt.Fprintf(w, "session\t%s\t%s, signed in %s, last used %s\n",
+				s.SID, browser, minute(s.Created), minute(s.LastUsed))
 		}
 		for _, a := range u.Applications {
 			text := counted(a.Grants, "grant", "grants")

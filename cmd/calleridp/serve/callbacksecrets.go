@@ -29,7 +29,12 @@ type secretSource struct {
 
 // NewCallbackSecrets returns the secrets of s. kept remembers those that were
 // replaced, so that they stay valid for a while.
-func NewCallbackSecrets(s config.Settings, receiver *truecaller.Receiver, kept truecaller.Secrets, log *slog.Logger) *CallbackSecrets {
+func NewCallbackSecrets(
+	s config.Settings,
+	receiver *truecaller.Receiver,
+	kept truecaller.Secrets,
+	log *slog.Logger,
+) *CallbackSecrets {
 	c := &CallbackSecrets{receiver: receiver, kept: kept, log: log}
 	for _, app := range s.Apps {
 		if app.NativeOnly() { // Truecaller sends it no callbacks
@@ -72,7 +77,8 @@ func (c *CallbackSecrets) Watch(ctx context.Context) {
 				text = err.Error()
 			}
 			if text != "" && logged[source.app] != text {
-				c.log.ErrorContext(ctx, "the new callback secret is not used; the one before stays good", "app", source.app, "file", source.file, "problem", text)
+				c.log.ErrorContext(ctx, "the new callback secret is not used; the one before stays good",
+					"app", source.app, "file", source.file, "problem", text)
 			}
 			logged[source.app] = text
 		}
@@ -99,6 +105,7 @@ func (c *CallbackSecrets) reread(ctx context.Context, source *secretSource) erro
 		return err
 	}
 	source.current = secret
-	c.log.InfoContext(ctx, "new callback secret in use; the one before stays good for a while", "app", source.app, "good_for", truecaller.SecretGrace.String())
+	c.log.InfoContext(ctx, "new callback secret in use; the one before stays good for a while",
+		"app", source.app, "good_for", truecaller.SecretGrace.String())
 	return nil
 }

@@ -20,13 +20,13 @@ import (
 	"calleridp/truecaller"
 )
 
-// nobody expects no callback: for these tests the answer says enough.
-type nobody struct{ truecaller.Recipient }
+// expectsNothing discards all callbacks: these tests need the response only.
+type expectsNothing struct{ truecaller.Recipient }
 
-func (nobody) Expects(context.Context, truecaller.Callback) (bool, error) { return false, nil }
+func (expectsNothing) Expects(context.Context, truecaller.Callback) (bool, error) { return false, nil }
 
-// A callback secret that changes in its file is used within seconds, and the one
-// before stays good for its hour, also in another process.
+// A callback secret that changes in its file is used within seconds. The previous
+// one stays valid for its hour, even after a restart.
 func TestCallbackSecretIsReadAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
@@ -52,7 +52,11 @@ func TestCallbackSecretIsReadAgain(t *testing.T) {
 			app := truecaller.App{ID: "default", Key: "key", API: at, Profiles: []*url.URL{at}, CallbackSecrets: []string{secret}}
 			logger := slog.New(slog.NewTextHandler(&log, nil))
 			receiver, err := truecaller.NewReceiver(provider.PathCallback, truecaller.ReceiverConfig{
-				Apps: map[string]truecaller.App{"default": app}, Inbox: store, Recipient: nobody{}, Client: truecaller.NewClient(truecaller.Options{}), Log: logger,
+				Apps:      map[string]truecaller.App{"default": app},
+				Inbox:     store,
+				Recipient: expectsNothing{},
+				Client:    truecaller.NewClient(truecaller.Options{}),
+				Log:       logger,
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -75,28 +79,28 @@ func TestCallbackSecretIsReadAgain(t *testing.T) {
 		}
 		opens, stop := start(one)
 		if !opens(one) || opens(two) {
-			t.Fatal("the first secret")
+			t.Fatal("want only the first secret accepted")
 		}
 		write("too short")
 		time.Sleep(time.Minute)
-		synctest.Wait() // for what is being logged
+		synctest.Wait() // until it is logged
 		if !opens(one) || strings.Count(log.String(), "not used") != 1 || strings.Contains(log.String(), one) {
-			t.Errorf("a secret that is no good: %s", log.String())
+			t.Errorf("an invalid secret: got log %s; want one error without a secret, and the first secret accepted", log.String())
 		}
 		write(two)
 		time.Sleep(6 * time.Second)
 		if !opens(one) || !opens(two) {
-			t.Error("after the change, both must be good")
+			t.Error("after the change: want both secrets accepted")
 		}
 		stop()
 		opens, stop = start(two)
 		defer stop()
 		if !opens(one) || !opens(two) {
-			t.Error("after a restart, both must be good")
+			t.Error("after a restart: want both secrets accepted")
 		}
 		time.Sleep(truecaller.SecretGrace)
 		if opens(one) || !opens(two) {
-			t.Error("after the grace, the old one must be gone")
+			t.Error("after the grace period: want only the new secret accepted")
 		}
 	})
 }

@@ -19,13 +19,13 @@ import (
 	"github.com/go-chi/chi/v5"
 )
 
-// wire is a listener whose connections are pipes, so that time can be fake.
-type wire struct {
+// pipeListener is a listener whose connections are pipes, so that time can be fake.
+type pipeListener struct {
 	conns chan net.Conn
 	done  chan struct{}
 }
 
-func (w wire) Accept() (net.Conn, error) {
+func (w pipeListener) Accept() (net.Conn, error) {
 	select {
 	case c := <-w.conns:
 		return c, nil
@@ -33,27 +33,32 @@ func (w wire) Accept() (net.Conn, error) {
 		return nil, net.ErrClosed
 	}
 }
-func (w wire) Close() error   { close(w.done); return nil }
-func (w wire) Addr() net.Addr { return &net.TCPAddr{} }
+func (w pipeListener) Close() error   { close(w.done); return nil }
+func (w pipeListener) Addr() net.Addr { return &net.TCPAddr{} }
 
-// forgetful is an inbox that nothing is put into.
-type forgetful struct{ truecaller.Inbox }
+// unusedInbox is an inbox that receives nothing.
+type unusedInbox struct{ truecaller.Inbox }
 
-// inbound is the callback endpoint behind the server's own limits, in fake time.
+// inbound runs test against the callback endpoint behind the server's limits, in
+// fake time.
 func inbound(t *testing.T, test func(dial func() net.Conn)) {
 	synctest.Test(t, func(t *testing.T) {
 		at := &url.URL{Scheme: "https", Host: "truecaller.example"}
 		app := truecaller.App{ID: "default", Key: "key", API: at, Profiles: []*url.URL{at}, CallbackSecrets: []string{"secret"}}
 		silent := slog.New(slog.DiscardHandler)
 		receiver, err := truecaller.NewReceiver(provider.PathCallback, truecaller.ReceiverConfig{
-			Apps: map[string]truecaller.App{"default": app}, Inbox: forgetful{}, Recipient: nobody{}, Client: truecaller.NewClient(truecaller.Options{}), Log: silent,
+			Apps:      map[string]truecaller.App{"default": app},
+			Inbox:     unusedInbox{},
+			Recipient: expectsNothing{},
+			Client:    truecaller.NewClient(truecaller.Options{}),
+			Log:       silent,
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
 		router := chi.NewRouter()
 		router.Handle(provider.PathCallback+"*", receiver)
-		w := wire{make(chan net.Conn), make(chan struct{})}
+		w := pipeListener{make(chan net.Conn), make(chan struct{})}
 		web := facing(Middleware{Log: silent, Observe: func(string, int, time.Duration) {}}.Wrap(router), silent)
 		go web.Serve(w)
 		defer web.Close()
@@ -65,34 +70,35 @@ func inbound(t *testing.T, test func(dial func() net.Conn)) {
 	})
 }
 
-// answer is what the server says, "" for nothing, and when it hung up.
-func answer(t *testing.T, conn net.Conn) (status int, hungUp time.Time) {
+// respond returns the status of the server's response, 0 for none, and when the
+// server closed the connection.
+func respond(t *testing.T, conn net.Conn) (status int, closed time.Time) {
 	t.Helper()
-	answers := bufio.NewReader(conn)
-	answer, err := http.ReadResponse(answers, nil)
+	received := bufio.NewReader(conn)
+	response, err := http.ReadResponse(received, nil)
 	if err != nil {
 		return 0, time.Now()
 	}
-	io.Copy(io.Discard, answer.Body)
-	if rest, err := io.ReadAll(answers); len(rest) > 0 {
-		t.Errorf("and then %q, %v", rest, err)
+	io.Copy(io.Discard, response.Body)
+	if rest, err := io.ReadAll(received); len(rest) > 0 {
+		t.Errorf("after the response: got %q, %v; want nothing", rest, err)
 	}
-	return answer.StatusCode, time.Now()
+	return response.StatusCode, time.Now()
 }
 
-// Whoever is slow is let go: a header gets five seconds, and so does a body.
-func TestSlowSendersAreLetGo(t *testing.T) {
+// A slow sender is disconnected: a header gets five seconds, and so does a body.
+func TestSlowSendersAreDisconnected(t *testing.T) {
 	const head = "POST /callback/default/%s HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"
 	for what, row := range map[string]struct {
 		send   string
-		drip   string // sent again and again, each second
+		drip   string // sent repeatedly, each second
 		status int
 	}{
-		"nothing at all":           {"", "", 0},
+		"nothing":                  {"", "", 0},
 		"half a header":            {"POST /callback/default/secret HTTP/1.1\r\nHost: x\r\n", "", 0},
-		"a header that goes on":    {"POST /callback/default/secret HTTP/1.1\r\nHost: x\r\n", "X-More: x\r\n", 0},
+		"an endless header":        {"POST /callback/default/secret HTTP/1.1\r\nHost: x\r\n", "X-More: x\r\n", 0},
 		"a header and no body":     {fmt.Sprintf(head, "secret"), "", http.StatusRequestTimeout},
-		"a body that goes on":      {fmt.Sprintf(head, "secret"), " ", http.StatusRequestTimeout},
+		"an endless body":          {fmt.Sprintf(head, "secret"), " ", http.StatusRequestTimeout},
 		"the same to a wrong path": {fmt.Sprintf(head, "wrong"), " ", http.StatusNotFound},
 	} {
 		t.Run(what, func(t *testing.T) {
@@ -109,18 +115,18 @@ func TestSlowSendersAreLetGo(t *testing.T) {
 						_, err = io.WriteString(conn, row.drip)
 					}
 				}()
-				status, hungUp := answer(t, conn)
+				status, closed := respond(t, conn)
 				conn.Close()
 				<-done
-				if took := hungUp.Sub(begun); status != row.status || took > 6*time.Second {
-					t.Errorf("answered %d, hung up after %s", status, took)
+				if took := closed.Sub(begun); status != row.status || took > 6*time.Second {
+					t.Errorf("got %d, closed after %s; want %d within 6s", status, took, row.status)
 				}
 			})
 		})
 	}
 }
 
-// A body without an end is not read to its end, whether or not the path is right.
+// An endless body is not read on, whether or not the path exists.
 func TestEndlessBodyIsNotRead(t *testing.T) {
 	for path, want := range map[string]int{"/callback/default/secret": http.StatusRequestEntityTooLarge, "/callback/default/wrong": http.StatusNotFound, "/nowhere": http.StatusNotFound} {
 		inbound(t, func(dial func() net.Conn) {
@@ -137,16 +143,16 @@ func TestEndlessBodyIsNotRead(t *testing.T) {
 				}
 				sent <- total
 			}()
-			status, _ := answer(t, conn)
+			status, _ := respond(t, conn)
 			conn.Close()
 			if n := <-sent; status != want || n > 1<<20 {
-				t.Errorf("%s: answered %d after %d KiB", path, status, n>>10)
+				t.Errorf("%s: got %d after %d KiB, want %d within 1 MiB", path, status, n>>10, want)
 			}
 		})
 	}
 }
 
-// A header without an end is refused, and costs no more than the largest.
+// An endless header is refused and costs no more than the largest allowed one.
 func TestHugeHeaderIsRefused(t *testing.T) {
 	for what, line := range map[string]string{
 		"many fields":    "X-%d: " + strings.Repeat("x", 100) + "\r\n",
@@ -166,17 +172,17 @@ func TestHugeHeaderIsRefused(t *testing.T) {
 				}
 				sent <- total
 			}()
-			status, _ := answer(t, conn)
+			status, _ := respond(t, conn)
 			conn.Close()
 			if n := <-sent; status != http.StatusRequestHeaderFieldsTooLarge || n > 1<<20 {
-				t.Errorf("%s: answered %d after %d KiB", what, status, n>>10)
+				t.Errorf("%s: got %d after %d KiB, want 431 within 1 MiB", what, status, n>>10)
 			}
 		})
 	}
 }
 
-// A hundred who are slow keep nobody else waiting.
-func TestSlowSendersHoldUpNobody(t *testing.T) {
+// A hundred slow senders do not delay another.
+func TestSlowSendersDoNotDelayOthers(t *testing.T) {
 	inbound(t, func(dial func() net.Conn) {
 		for range 100 {
 			slow := dial()
@@ -189,8 +195,8 @@ func TestSlowSendersHoldUpNobody(t *testing.T) {
 		begun := time.Now()
 		const body = `{"requestId":"r","status":"s"}`
 		go fmt.Fprintf(conn, "POST /callback/default/secret HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
-		if status, at := answer(t, conn); status != http.StatusOK || !at.Equal(begun) {
-			t.Errorf("answered %d after %s", status, at.Sub(begun))
+		if status, at := respond(t, conn); status != http.StatusOK || !at.Equal(begun) {
+			t.Errorf("got %d after %s, want 200 at once", status, at.Sub(begun))
 		}
 	})
 }

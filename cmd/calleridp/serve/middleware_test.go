@@ -31,7 +31,7 @@ func proxies(t *testing.T, networks ...string) ClientAddresses {
 	return a
 }
 
-// X-Forwarded-For is believed as far as trusted proxies wrote it, and not a hop
+// X-Forwarded-For is trusted as far as trusted proxies wrote it, and no hop
 // further: the budget per network depends on it (invariant 7).
 func TestInvariant7_AddressBehindProxies(t *testing.T) {
 	for _, row := range []struct {
@@ -42,14 +42,14 @@ func TestInvariant7_AddressBehindProxies(t *testing.T) {
 		want      string
 	}{
 		{"no proxy", nil, "203.0.113.9:1", nil, "203.0.113.9"},
-		{"nobody is trusted", nil, "203.0.113.9:1", []string{"198.51.100.1"}, "203.0.113.9"},
-		{"a stranger forwards", []string{"10.0.0.0/8"}, "203.0.113.9:1", []string{"198.51.100.1"}, "203.0.113.9"},
+		{"none is trusted", nil, "203.0.113.9:1", []string{"198.51.100.1"}, "203.0.113.9"},
+		{"an untrusted sender forwards", []string{"10.0.0.0/8"}, "203.0.113.9:1", []string{"198.51.100.1"}, "203.0.113.9"},
 		{"one proxy", []string{"10.0.0.0/8"}, "10.0.0.1:1", []string{"198.51.100.1"}, "198.51.100.1"},
-		{"what the browser wrote itself is not believed", []string{"10.0.0.0/8"}, "10.0.0.1:1", []string{"192.0.2.66, 198.51.100.1"}, "198.51.100.1"},
+		{"what the browser wrote is not trusted", []string{"10.0.0.0/8"}, "10.0.0.1:1", []string{"192.0.2.66, 198.51.100.1"}, "198.51.100.1"},
 		{"two proxies", []string{"10.0.0.0/8"}, "10.0.0.1:1", []string{"192.0.2.66, 198.51.100.1, 10.0.0.2"}, "198.51.100.1"},
 		{"several headers", []string{"10.0.0.0/8"}, "10.0.0.1:1", []string{"192.0.2.66", "198.51.100.1, 10.0.0.2"}, "198.51.100.1"},
 		{"all are proxies", []string{"10.0.0.0/8"}, "10.0.0.1:1", []string{"10.0.0.3, 10.0.0.2"}, "10.0.0.3"},
-		{"nonsense ends it", []string{"10.0.0.0/8"}, "10.0.0.1:1", []string{"198.51.100.1, unknown, 10.0.0.2"}, "10.0.0.2"},
+		{"an invalid hop ends the chain", []string{"10.0.0.0/8"}, "10.0.0.1:1", []string{"198.51.100.1, unknown, 10.0.0.2"}, "10.0.0.2"},
 		{"empty", []string{"10.0.0.0/8"}, "10.0.0.1:1", []string{""}, "10.0.0.1"},
 		{"none", []string{"10.0.0.0/8"}, "10.0.0.1:1", nil, "10.0.0.1"},
 		{"IPv6", []string{"::1/128"}, "[::1]:1", []string{"2001:db8::1"}, "2001:db8::1"},
@@ -63,13 +63,13 @@ func TestInvariant7_AddressBehindProxies(t *testing.T) {
 				r.Header.Add("X-Forwarded-For", f)
 			}
 			if got := proxies(t, row.trusted...).Of(r).String(); got != row.want {
-				t.Errorf("%s, want %s", got, row.want)
+				t.Errorf("got %s, want %s", got, row.want)
 			}
 		})
 	}
 }
 
-// observed serves r through the middleware and returns the answer and the log.
+// observed serves r through the middleware and returns the response and the log.
 func observed(t *testing.T, m Middleware, r *http.Request, h http.HandlerFunc) (*httptest.ResponseRecorder, string) {
 	t.Helper()
 	var log bytes.Buffer
@@ -88,9 +88,9 @@ func observed(t *testing.T, m Middleware, r *http.Request, h http.HandlerFunc) (
 	return w, log.String()
 }
 
-// Each answer is counted under the pattern of its route, never under what
-// somebody wrote into the path (invariant 10).
-func TestAnswersAreCountedByRoute(t *testing.T) {
+// Each response is counted under the pattern of its route, never under text of the
+// path (invariant 10).
+func TestResponsesAreCountedByRoute(t *testing.T) {
 	router := chi.NewRouter()
 	router.Get("/attempt/{id}/events", func(w http.ResponseWriter, r *http.Request) {})
 	router.Handle("/callback/*", http.NotFoundHandler())
@@ -106,12 +106,12 @@ func TestAnswersAreCountedByRoute(t *testing.T) {
 		count := func(route string, status int, took time.Duration) { got += fmt.Sprint(route, " ", status) }
 		observed(t, Middleware{Observe: count}, httptest.NewRequest("GET", target, nil), router.ServeHTTP)
 		if got != want {
-			t.Errorf("%s is counted as %q, want %q", target, got, want)
+			t.Errorf("%s: got count of %q, want %q", target, got, want)
 		}
 	}
 }
 
-// Nothing secret is in the log: no query, and no secret segment of a callback
+// The log has no secrets: no query, and no secret segment of a callback
 // (invariant 10).
 func TestInvariant10_RequestLog(t *testing.T) {
 	for _, row := range []struct{ target, path string }{
@@ -128,18 +128,18 @@ func TestInvariant10_RequestLog(t *testing.T) {
 		_, log := observed(t, Middleware{}, r, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(204) })
 		var event map[string]any
 		if err := json.Unmarshal([]byte(log), &event); err != nil {
-			t.Fatalf("not one event: %v\n%s", err, log)
+			t.Fatalf("got %v, want one event in\n%s", err, log)
 		}
 		if event["path"] != row.path || event["method"] != "POST" || event["status"] != 204.0 || event["from"] != "192.0.2.1" || event["request_id"] == nil || event["took_ms"] == nil {
 			t.Errorf("%s: %s", row.target, log)
 		}
 		if !strings.HasPrefix(row.path, "/callback/SECRET") && strings.Contains(log, "SECRET") {
-			t.Errorf("%s: a secret in %s", row.target, log)
+			t.Errorf("%s: got a secret in %s", row.target, log)
 		}
 	}
 }
 
-func TestWatchersOfTheServerAreNotLoggedAsRequests(t *testing.T) {
+func TestHealthChecksAreLoggedForDebuggingOnly(t *testing.T) {
 	for _, path := range []string{PathHealth, PathReady} {
 		_, log := observed(t, Middleware{}, httptest.NewRequest("GET", path, nil), func(http.ResponseWriter, *http.Request) {})
 		if !strings.Contains(log, `"level":"DEBUG"`) {
@@ -152,25 +152,25 @@ func TestWatchersOfTheServerAreNotLoggedAsRequests(t *testing.T) {
 	}
 }
 
-func TestEveryAnswerHasItsIDAndHeaders(t *testing.T) {
+func TestEveryResponseHasItsIDAndHeaders(t *testing.T) {
 	inside := ""
 	w, log := observed(t, Middleware{HTTPSOnly: true}, httptest.NewRequest("GET", "/", nil), func(w http.ResponseWriter, r *http.Request) {
 		inside = w.Header().Get("X-Request-ID")
 	})
 	id := w.Header().Get("X-Request-ID")
 	if len(id) != 16 || id != inside || !strings.Contains(log, `"request_id":"`+id+`"`) {
-		t.Errorf("id %q, inside %q, log %s", id, inside, log)
+		t.Errorf("got id %q, inside %q, log %s; want the same 16 characters in all", id, inside, log)
 	}
 	if w.Header().Get("X-Content-Type-Options") != "nosniff" || w.Header().Get("Strict-Transport-Security") != "max-age=31536000" {
-		t.Errorf("headers %v", w.Header())
+		t.Errorf("got headers %v, want nosniff and HSTS", w.Header())
 	}
 	if w, _ := observed(t, Middleware{}, httptest.NewRequest("GET", "/", nil), func(http.ResponseWriter, *http.Request) {}); w.Header().Get("Strict-Transport-Security") != "" {
-		t.Error("plain HTTP on loopback promises HTTPS")
+		t.Error("got HSTS without HTTPSOnly")
 	}
 }
 
-// A proxy's id is taken over, so that its log and ours meet; a stranger's is
-// not.
+// The id of a trusted proxy is kept, so that its log and ours match; others are
+// replaced.
 func TestRequestIDOfAProxy(t *testing.T) {
 	for _, row := range []struct {
 		from, given string
@@ -187,32 +187,32 @@ func TestRequestIDOfAProxy(t *testing.T) {
 		r.Header.Set("X-Request-ID", row.given)
 		w, _ := observed(t, Middleware{Addresses: proxies(t, "10.0.0.0/8")}, r, func(http.ResponseWriter, *http.Request) {})
 		if got := w.Header().Get("X-Request-ID"); (got == row.given) != row.taken || got == "" {
-			t.Errorf("%s from %s: %q", row.given, row.from, got)
+			t.Errorf("%s from %s: got %q, want it kept: %v", row.given, row.from, got, row.taken)
 		}
 	}
 }
 
-// A panic is told in the log only (invariant 10).
+// The cause of a panic is in the log only (invariant 10).
 func TestInvariant10_Panic(t *testing.T) {
 	boom := func(http.ResponseWriter, *http.Request) { panic("the cause") }
 	page := httptest.NewRequest("GET", "/signin", nil)
 	page.Header.Set("Accept", "text/html,application/xhtml+xml")
 	w, log := observed(t, Middleware{}, page, boom)
 	if w.Code != 500 || w.Body.String() != "page internal "+w.Header().Get("X-Request-ID") || !strings.Contains(log, "the cause") || !strings.Contains(log, `"status":500`) {
-		t.Errorf("page: %d %s\n%s", w.Code, w.Body, log)
+		t.Errorf("page: got %d %s\n%s\nwant 500, the id, and the cause in the log", w.Code, w.Body, log)
 	}
 	w, _ = observed(t, Middleware{}, httptest.NewRequest("POST", "/token", nil), boom)
 	if w.Code != 500 || w.Body.String() != `{"error":"server_error"}`+"\n" || w.Header().Get("Content-Type") != "application/json" {
-		t.Errorf("token: %d %s", w.Code, w.Body)
+		t.Errorf("token: got %d %s, want 500 and server_error", w.Code, w.Body)
 	}
-	// Half an answer must not look like a whole one.
+	// Half a response must not look complete.
 	defer func() {
 		if p := recover(); p != http.ErrAbortHandler {
-			t.Errorf("recovered %v, want the connection to be ended", p)
+			t.Errorf("got %v, want http.ErrAbortHandler, which closes the connection", p)
 		}
 	}()
 	observed(t, Middleware{}, page, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "half"); panic("x") })
-	t.Error("no panic")
+	t.Error("got no panic")
 }
 
 func TestBodiesAreBounded(t *testing.T) {
@@ -220,11 +220,11 @@ func TestBodiesAreBounded(t *testing.T) {
 	var got error
 	observed(t, Middleware{}, r, func(_ http.ResponseWriter, r *http.Request) { _, got = io.ReadAll(r.Body) })
 	if _, ok := got.(*http.MaxBytesError); !ok {
-		t.Errorf("%v", got)
+		t.Errorf("got %v, want *http.MaxBytesError", got)
 	}
 }
 
-// Whoever uses a method that a path does not take is told which it does (RFC 9110
+// A response to an unsupported method lists those that the path supports (RFC 9110
 // §15.5.6).
 func TestMethodNotAllowedNamesThoseThatAre(t *testing.T) {
 	router := chi.NewRouter()
@@ -237,7 +237,7 @@ func TestMethodNotAllowedNamesThoseThatAre(t *testing.T) {
 		w := httptest.NewRecorder()
 		router.ServeHTTP(w, httptest.NewRequest(method, path, nil))
 		if got := strings.Join(w.Header().Values("Allow"), ", "); w.Code != 405 || got != want {
-			t.Errorf("%s: %d, Allow %q, want %q", request, w.Code, got, want)
+			t.Errorf("%s: got %d, Allow %q; want 405, %q", request, w.Code, got, want)
 		}
 	}
 }

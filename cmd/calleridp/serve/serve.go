@@ -1,5 +1,5 @@
-// Package serve runs the server: it opens the listeners, serves requests until it
-// is told to stop, and lets those under way finish.
+// Package serve runs the server: it opens the listeners, serves requests until its
+// context ends, and lets those under way finish.
 //
 //	serve.go            the command, and Program.Run
 //	listen.go           ports, and the operators' Unix socket
@@ -36,7 +36,7 @@ import (
 type Program struct {
 	Public  http.Handler // for browsers, clients and Truecaller
 	Admin   http.Handler // for operators, on a Unix socket
-	Metrics http.Handler // for Prometheus, on an address of its own
+	Metrics http.Handler // for Prometheus, on a separate address
 
 	Store      Store
 	Background []func(context.Context) // each runs until its context ends
@@ -87,7 +87,11 @@ func Command(build Build, version string) command.Func {
 			return err
 		}
 		return program.Run(ctx, s, listener, certificate, log, func() {
-			log.Info("serving", "issuer", s.Issuer, "listen", listener.Addr().String(), "tls", certificate != nil, "version", version)
+			log.Info("serving",
+				"issuer", s.Issuer,
+				"listen", listener.Addr().String(),
+				"tls", certificate != nil,
+				"version", version)
 		})
 	}
 }
@@ -105,19 +109,34 @@ type privateServer struct {
 // Run serves until ctx ends, lets requests under way finish, and closes the
 // store. If certificate is nil, it speaks plain HTTP. It calls ready once it
 // listens everywhere.
-func (p *Program) Run(ctx context.Context, s config.Settings, public net.Listener, certificate *Certificate, log *slog.Logger, ready func()) error {
+func (p *Program) Run(
+	ctx context.Context,
+	s config.Settings,
+	public net.Listener,
+	certificate *Certificate,
+	log *slog.Logger,
+	ready func(),
+) error {
 	adminListener, err := listenAdmin(s.AdminSocket)
 	if err != nil {
 		return errors.Join(err, p.Store.Close())
 	}
 	defer adminListener.Close()
-	private := []privateServer{{adminListener, &http.Server{Handler: p.Admin, ReadHeaderTimeout: 5 * time.Second}}}
+	const headerTimeout = 5 * time.Second
+	private := []privateServer{{adminListener, &http.Server{Handler: p.Admin, ReadHeaderTimeout: headerTimeout}}}
 	for _, optional := range []struct {
 		key, address string
 		server       *http.Server
 	}{
-		{"metrics_listen", s.MetricsListen, &http.Server{Handler: p.Metrics, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second}},
-		{"debug_listen", s.DebugListen, &http.Server{Handler: profiles(), ReadHeaderTimeout: 5 * time.Second}},
+		{"metrics_listen", s.MetricsListen, &http.Server{
+			Handler:           p.Metrics,
+			ReadHeaderTimeout: headerTimeout,
+			WriteTimeout:      30 * time.Second,
+		}},
+		{"debug_listen", s.DebugListen, &http.Server{ // a profile takes longer than any write timeout
+			Handler:           profiles(),
+			ReadHeaderTimeout: headerTimeout,
+		}},
 	} {
 		if optional.address == "" {
 			continue
