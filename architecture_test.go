@@ -82,11 +82,11 @@ var only = map[string]struct {
 		"the library's types and errors stay in the rooms that speak the protocol"},
 	"go.etcd.io/bbolt":                     {[]string{"storage/bolt", "test/load"}, "an engine is one folder, and storage/record is for all of them; the load test measures the floor below it"},
 	"github.com/nyaruka/phonenumbers":      {[]string{"truecaller/phone"}, "a phone number is one type, which masks itself"},
-	"calleridp/truecaller/simulator":       {[]string{"cmd/calleridp", "test/load"}, "the simulator is reached over HTTP alone, so that the production path is the same code"},
+	"calleridp/truecaller/simulator":       {[]string{"cmd/calleridp/dev", "test/load"}, "the simulator is reached over HTTP alone, so that the production path is the same code"},
 	"github.com/sony/gobreaker":            {[]string{"truecaller"}, "only what speaks to Truecaller knows how it fails"},
 	"github.com/prometheus/client_golang":  {[]string{"cmd/calleridp/metrics"}, "packages report to small observers of their own; how it is shown is one folder"},
-	"github.com/oschwald/maxminddb-golang": {[]string{"cmd/calleridp"}, "packages are told a country, and know no database"},
-	"github.com/goccy/go-yaml":             {[]string{"cmd/calleridp"}, "packages take plain structs; only cmd reads configuration"},
+	"github.com/oschwald/maxminddb-golang": {[]string{"cmd/calleridp/country"}, "packages are told a country, and know no database"},
+	"github.com/goccy/go-yaml":             {[]string{"cmd/calleridp/config"}, "packages take plain structs; only one room of cmd reads configuration"},
 }
 
 // never are packages that no file may import, with the reason.

@@ -29,7 +29,7 @@ var ErrUnsealed = errors.New("keys: the sealed value does not open")
 // NewMaster returns the master key made of exactly MasterSize secret random bytes.
 func NewMaster(secret []byte) (*Master, error) {
 	if len(secret) != MasterSize {
-		return nil, fmt.Errorf("keys: the master key has %d bytes; it needs %d", len(secret), MasterSize)
+		return nil, fmt.Errorf("master key: must be %d bytes (got %d)", MasterSize, len(secret))
 	}
 	m := &Master{}
 	copy(m.secret[:], secret)

@@ -12,8 +12,8 @@ import (
 	"strings"
 )
 
-// ErrNoMaster means that the file of the master key does not exist.
-var ErrNoMaster = errors.New("keys: no master key")
+// ErrNoMaster means that the master key's file does not exist.
+var ErrNoMaster = errors.New("no master key")
 
 // ParseMaster parses a master key: 32 bytes in base64 (either alphabet, padded or
 // not) or hexadecimal. White space around it is ignored.
@@ -27,20 +27,20 @@ func ParseMaster(text string) (*Master, error) {
 	unpadded := strings.NewReplacer("+", "-", "/", "_").Replace(strings.TrimRight(text, "="))
 	secret, err := base64.RawURLEncoding.DecodeString(unpadded)
 	if err != nil {
-		return nil, errors.New("keys: the master key is neither base64 nor hexadecimal; `calleridp keys init-master` makes one")
+		return nil, errors.New("master key: must be base64 or hexadecimal")
 	}
 	return NewMaster(secret)
 }
 
-// LoadMaster reads the master key from a file. If the file does not exist, it
-// returns ErrNoMaster with the command that creates one. It never creates one.
+// LoadMaster reads the master key from a file. A missing file is ErrNoMaster; it
+// is never created implicitly.
 func LoadMaster(path string) (*Master, error) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w at %s; for a new deployment make one with: calleridp keys init-master --out %s", ErrNoMaster, path, path)
+		return nil, fmt.Errorf("%w at %s", ErrNoMaster, path)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("keys: reading the master key: %w", err)
+		return nil, fmt.Errorf("master key: %w", err)
 	}
 	m, err := ParseMaster(string(text))
 	if err != nil {
@@ -54,13 +54,13 @@ func LoadMaster(path string) (*Master, error) {
 func CreateMaster(path string) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("keys: %s exists; it is not overwritten, because everything in a store is sealed under it", path)
+		return fmt.Errorf("master key: %s exists and is not overwritten, because a store may be sealed under it", path)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("keys: there is no folder %s; make it first", filepath.Dir(path))
+		return fmt.Errorf("master key: there is no folder %s; create it first", filepath.Dir(path))
 	}
 	if err != nil {
-		return fmt.Errorf("keys: making the master key: %w", err)
+		return fmt.Errorf("master key: %w", err)
 	}
 	secret := make([]byte, MasterSize)
 	rand.Read(secret)

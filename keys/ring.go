@@ -39,7 +39,7 @@ var (
 	// ErrInUse means that a key is not retired and cannot be removed.
 	ErrInUse = errors.New("keys: the key is not retired; rotate first")
 	// ErrTooYoung means that a next key has not been published for long enough.
-	ErrTooYoung = errors.New("keys: the next key has not been published long enough for clients to know it")
+	ErrTooYoung = errors.New("the next key has not been published long enough for clients to know it")
 )
 
 // Ring holds the signing keys in use. It is safe for concurrent use. Several
@@ -177,7 +177,7 @@ func (r *Ring) Rotate(ctx context.Context, force bool) error {
 	return r.change(ctx, func(records []Record, now time.Time) ([]Record, error) {
 		for _, k := range records {
 			if from := k.Created.Add(r.cfg.PublishBefore); k.State == Next && now.Before(from) && !force {
-				return nil, fmt.Errorf("%w: the next %s key may sign from %s; with --force it signs now, and clients that cache the JWKS fail until they fetch it again",
+				return nil, fmt.Errorf("%w: %s may rotate from %s; a forced rotation fails clients that cache the JWKS until they fetch it again",
 					ErrTooYoung, k.Algorithm, from.UTC().Format("2006-01-02 15:04 MST"))
 			}
 		}

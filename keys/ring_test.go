@@ -249,7 +249,7 @@ func TestRotateByHand(t *testing.T) {
 		next := kid(t, r, "RS256", keys.Next)
 
 		err := r.Rotate(t.Context(), false)
-		if !errors.Is(err, keys.ErrTooYoung) || !strings.Contains(err.Error(), "2000-01-02 00:00 UTC") || !strings.Contains(err.Error(), "--force") {
+		if !errors.Is(err, keys.ErrTooYoung) || !strings.Contains(err.Error(), "2000-01-02 00:00 UTC") || !strings.Contains(err.Error(), "a forced rotation") {
 			t.Errorf("error %v; want when it may, and how to insist", err)
 		}
 		if store.writes != 1 || kid(t, r, "RS256", keys.Next) != next {

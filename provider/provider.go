@@ -22,6 +22,7 @@ package provider
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 
@@ -132,7 +133,7 @@ func New(cfg Config) (*Provider, error) {
 		return nil, errors.New("provider: Log and Audit are required")
 	}
 	if err := CheckIssuer(cfg.Issuer); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("provider: issuer %w", err)
 	}
 	if err := cfg.Lifetimes.complete(); err != nil {
 		return nil, err

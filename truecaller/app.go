@@ -1,7 +1,6 @@
 package truecaller
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -48,68 +47,81 @@ func (a App) NativeOnly() bool {
 	return a.NativeClientID != "" && a.WithoutPush && a.OneTap == nil
 }
 
-// Validate says all that makes the app unusable or unsafe, joined. Addresses
-// must be https, or http on loopback, where a simulator is.
-func (a App) Validate() error {
-	var problems []error
-	problem := func(format string, args ...any) {
-		problems = append(problems, fmt.Errorf("truecaller: app %q: "+format, append([]any{a.ID}, args...)...))
+// Validate returns what makes the app unusable or unsafe, nil for a valid one.
+// Fields are named as in App. URLs must be https, or http on loopback, where a
+// simulator listens.
+func (a App) Validate() FieldErrors {
+	var invalid FieldErrors
+	refuse := func(field, reason string) {
+		if reason != "" {
+			invalid = append(invalid, FieldError{Field: field, Reason: reason})
+		}
 	}
-	if a.ID == "" || strings.ContainsFunc(a.ID, func(r rune) bool { return !isPathSafe(r) }) {
-		problem("the id must be letters, digits, '-', '_' or '.', because it is in the callback address")
+	switch {
+	case a.ID == "":
+		refuse("ID", "missing; it is part of the callback URL")
+	case !isPathSegment(a.ID):
+		refuse("ID", fmt.Sprintf("must be letters, digits, '-', '_' and '.', because it is part of the callback URL (got %q)", a.ID))
 	}
-	var bases []*url.URL
 	if !a.NativeOnly() {
 		if !isBearer(a.Key) {
-			problem("the appKey is empty, or has characters that no header can carry")
+			refuse("Key", "must be the appKey alone, without spaces or other characters that no header can carry")
 		}
 		if len(a.CallbackSecrets) == 0 {
-			problem("there is no callback secret, so that nobody could call back")
+			refuse("CallbackSecrets", "missing; Truecaller calls back at a secret path")
 		}
 		if len(a.Profiles) == 0 {
-			problem("there is no profile host")
+			refuse("Profiles", "missing; a token may be sent to configured hosts only")
 		}
-		bases = append([]*url.URL{a.API}, a.Profiles...)
+		refuse("API", checkBase(a.API))
+		for i, base := range a.Profiles {
+			refuse(fmt.Sprintf("Profiles[%d]", i), checkBase(base))
+		}
 	}
-	for _, secret := range a.CallbackSecrets {
-		if secret == "" || strings.ContainsFunc(secret, func(r rune) bool { return !isPathSafe(r) }) {
-			problem("a callback secret is empty, or has other characters than letters, digits, '-', '_' and '.'")
+	for i, secret := range a.CallbackSecrets {
+		if !isPathSegment(secret) {
+			refuse(fmt.Sprintf("CallbackSecrets[%d]", i), "must be letters, digits, '-', '_' and '.'")
 		}
 	}
 	if a.OneTap != nil {
-		for _, mistake := range a.OneTap.Mistakes() {
-			problem("one-tap: %s %s", mistake.Field, mistake.Text)
+		for _, e := range a.OneTap.Validate() {
+			refuse("OneTap."+e.Field, e.Reason)
 		}
 	}
-	if a.NativeClientID != "" {
-		bases = append(bases, a.OAuth)
-		if !isBearer(a.NativeClientID) {
-			problem("the OAuth client id has other than visible ASCII characters")
-		}
+	if a.NativeClientID != "" && !isBearer(a.NativeClientID) {
+		refuse("NativeClientID", fmt.Sprintf("%q has spaces or characters that no client id has", a.NativeClientID))
 	}
-	for _, base := range bases {
-		if err := validBase(base); err != nil {
-			problem("%w", err)
-		}
+	if a.NativeClientID != "" || a.OAuth != nil {
+		refuse("OAuth", checkBase(a.OAuth))
 	}
-	return errors.Join(problems...)
+	return invalid
 }
 
-func validBase(base *url.URL) error {
+// checkBase returns why a base URL is refused, "" if it is not.
+func checkBase(base *url.URL) (reason string) {
 	switch {
-	case base == nil || base.Hostname() == "":
-		return errors.New("an address is missing")
+	case base == nil:
+		return "missing"
+	case base.Hostname() == "":
+		return fmt.Sprintf("%q is not a URL like https://api4.truecaller.com", base.Redacted())
 	case base.User != nil || base.RawQuery != "" || base.Fragment != "" || base.Opaque != "":
-		return fmt.Errorf("%s has more than scheme, host, port and path", base.Redacted())
-	case base.Scheme != "https" && !(base.Scheme == "http" && isLoopback(base.Hostname())):
-		return fmt.Errorf("%s must be https, because secrets are sent there", base)
+		return fmt.Sprintf("%q must be scheme, host, port and path only", base.Redacted())
+	case base.Scheme != "https" && !(base.Scheme == "http" && IsLoopback(base.Hostname())):
+		return fmt.Sprintf("%q must be https, because secrets are sent there", base)
 	}
-	return nil
+	return ""
 }
 
-func isLoopback(host string) bool {
+// IsLoopback reports whether a URL's host is this machine: localhost or a
+// loopback address.
+func IsLoopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// isPathSegment reports whether s may be one segment of the callback path.
+func isPathSegment(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool { return !isPathSafe(r) })
 }
 
 // isPathSafe: RFC 3986's unreserved characters but '~'.

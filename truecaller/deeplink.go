@@ -55,46 +55,50 @@ const (
 	maxPartnerName     = 64  // characters; the dialog has one line for it
 )
 
-// Mistake is one thing that is wrong with a Dialog.
-type Mistake struct {
-	Field string // as in the link: loginPrefix
-	Text  string
-}
-
-// Mistakes says all that is wrong with the dialog, nil for nothing.
-func (d Dialog) Mistakes() []Mistake {
-	var all []Mistake
-	wrong := func(field, format string, args ...any) {
-		all = append(all, Mistake{field, fmt.Sprintf(format, args...)})
+// Validate returns what is wrong with the dialog, nil for a valid one. Fields are
+// named as in Dialog.
+func (d Dialog) Validate() FieldErrors {
+	var invalid FieldErrors
+	refuse := func(field, format string, args ...any) {
+		invalid = append(invalid, FieldError{Field: field, Reason: fmt.Sprintf(format, args...)})
 	}
 	for _, word := range []struct {
 		field, value string
 		known        []string
 	}{
-		{"loginPrefix", d.LoginPrefix, loginPrefixes}, {"loginSuffix", d.LoginSuffix, loginSuffixes},
-		{"ctaPrefix", d.CTAPrefix, ctaPrefixes}, {"btnShape", d.BtnShape, btnShapes}, {"skipOption", d.SkipOption, skipOptions},
+		{"LoginPrefix", d.LoginPrefix, loginPrefixes},
+		{"LoginSuffix", d.LoginSuffix, loginSuffixes},
+		{"CTAPrefix", d.CTAPrefix, ctaPrefixes},
+		{"BtnShape", d.BtnShape, btnShapes},
+		{"SkipOption", d.SkipOption, skipOptions},
 	} {
 		if word.value != "" && !slices.Contains(word.known, word.value) {
-			wrong(word.field, "%q is not one of %s", word.value, strings.Join(word.known, ", "))
+			refuse(word.field, "%q is unknown; use one of %s", word.value, strings.Join(word.known, ", "))
 		}
 	}
-	for _, color := range []struct{ field, value string }{{"ctaColor", d.CTAColor}, {"ctaTextColor", d.CTATextColor}} {
+	for _, color := range []struct{ field, value string }{
+		{"CTAColor", d.CTAColor},
+		{"CTATextColor", d.CTATextColor},
+	} {
 		if color.value != "" && !isColor(color.value) {
-			wrong(color.field, "%q is not a colour like #0066CC", color.value)
+			refuse(color.field, "%q is not a colour like #0066CC", color.value)
 		}
 	}
-	for _, address := range []struct{ field, value string }{{"privacyUrl", d.PrivacyURL}, {"termsUrl", d.TermsURL}} {
-		if address.value != "" && !isWebAddress(address.value) {
-			wrong(address.field, "%q is not an https address of at most %d bytes", address.value, maxLinkURL)
+	for _, link := range []struct{ field, value string }{
+		{"PrivacyURL", d.PrivacyURL},
+		{"TermsURL", d.TermsURL},
+	} {
+		if link.value != "" && !isWebAddress(link.value) {
+			refuse(link.field, "%q is not an https URL of at most %d bytes", link.value, maxLinkURL)
 		}
 	}
 	if d.TTL != 0 && (d.TTL < minTTL || d.TTL > maxTTL) {
-		wrong("ttl", "%s is not between %s and %s", d.TTL, minTTL, maxTTL)
+		refuse("TTL", "must be between 8s and 10m (got %s)", d.TTL)
 	}
 	if !isName(d.PartnerName) {
-		wrong("partnerName", "%q is longer than %d characters, or has control characters", d.PartnerName, maxPartnerName)
+		refuse("PartnerName", "%q is longer than %d characters or has control characters", d.PartnerName, maxPartnerName)
 	}
-	return all
+	return invalid
 }
 
 // ErrLink says that a one-tap link cannot be made: the app does not offer one, or
@@ -119,7 +123,7 @@ func (a App) DeepLink(nonce, lang string) (string, error) {
 	if name == "" {
 		name = a.Name
 	}
-	if !isBearer(a.Key) || name == "" || !isName(name) || len(d.Mistakes()) > 0 {
+	if !isBearer(a.Key) || name == "" || !isName(name) || d.Validate() != nil {
 		return "", fmt.Errorf("%w: app %q is not valid", ErrLink, a.ID)
 	}
 	orElse := func(value, usual string) string {

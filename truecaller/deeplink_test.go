@@ -83,32 +83,32 @@ func TestDeepLinkRefuses(t *testing.T) {
 	}
 }
 
-func TestDialogMistakes(t *testing.T) {
+func TestDialogValidate(t *testing.T) {
 	for field, change := range map[string]func(*Dialog){
-		"loginPrefix":  func(d *Dialog) { d.LoginPrefix = "Continue" },
-		"loginSuffix":  func(d *Dialog) { d.LoginSuffix = "logout" },
-		"ctaPrefix":    func(d *Dialog) { d.CTAPrefix = "getstarted" },
-		"btnShape":     func(d *Dialog) { d.BtnShape = "rectangular" },
-		"skipOption":   func(d *Dialog) { d.SkipOption = "skip" },
-		"ctaColor":     func(d *Dialog) { d.CTAColor = "#06C" },
-		"ctaTextColor": func(d *Dialog) { d.CTATextColor = "#GGGGGG" },
-		"ttl":          func(d *Dialog) { d.TTL = 7999 * time.Millisecond },
-		"privacyUrl":   func(d *Dialog) { d.PrivacyURL = "http://id.example/" },
-		"termsUrl":     func(d *Dialog) { d.TermsURL = "https://user@id.example/" },
-		"partnerName":  func(d *Dialog) { d.PartnerName = "a\u202eb" },
+		"LoginPrefix":  func(d *Dialog) { d.LoginPrefix = "Continue" },
+		"LoginSuffix":  func(d *Dialog) { d.LoginSuffix = "logout" },
+		"CTAPrefix":    func(d *Dialog) { d.CTAPrefix = "getstarted" },
+		"BtnShape":     func(d *Dialog) { d.BtnShape = "rectangular" },
+		"SkipOption":   func(d *Dialog) { d.SkipOption = "skip" },
+		"CTAColor":     func(d *Dialog) { d.CTAColor = "#06C" },
+		"CTATextColor": func(d *Dialog) { d.CTATextColor = "#GGGGGG" },
+		"TTL":          func(d *Dialog) { d.TTL = 7999 * time.Millisecond },
+		"PrivacyURL":   func(d *Dialog) { d.PrivacyURL = "http://id.example/" },
+		"TermsURL":     func(d *Dialog) { d.TermsURL = "https://user@id.example/" },
+		"PartnerName":  func(d *Dialog) { d.PartnerName = "a\u202eb" },
 	} {
 		d := Dialog{}
 		change(&d)
-		got := d.Mistakes()
-		if len(got) != 1 || got[0].Field != field || got[0].Text == "" {
-			t.Errorf("%s: %v", field, got)
+		got := d.Validate()
+		if len(got) != 1 || got[0].Field != field || got[0].Reason == "" {
+			t.Errorf("%s: got %v, want one error of this field", field, got)
 		}
 	}
 	d := Dialog{TTL: 8 * time.Second, PartnerName: strings.Repeat("ö", 64)}
-	if got := d.Mistakes(); got != nil {
+	if got := d.Validate(); got != nil {
 		t.Error(got)
 	}
-	if d.PartnerName += "ö"; d.Mistakes() == nil {
+	if d.PartnerName += "ö"; d.Validate() == nil {
 		t.Error("a name of 65 characters is accepted")
 	}
 }

@@ -57,8 +57,8 @@ func NewReceiver(prefix string, c ReceiverConfig) (*Receiver, error) {
 		if id != app.ID {
 			return nil, fmt.Errorf("truecaller: app %q stands under the id %q", app.ID, id)
 		}
-		if err := app.Validate(); err != nil {
-			return nil, err
+		if invalid := app.Validate(); invalid != nil {
+			return nil, fmt.Errorf("truecaller: app %q: %w", id, invalid)
 		}
 		for _, base := range app.Profiles {
 			rc.slots[base.Host] = make(chan struct{}, fetchesPerHost)

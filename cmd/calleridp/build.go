@@ -2,18 +2,18 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 
+	"calleridp/cmd/calleridp/config"
 	"calleridp/cmd/calleridp/metrics"
+	"calleridp/cmd/calleridp/serve"
 	"calleridp/keys"
 	"calleridp/provider"
 	"calleridp/provider/admin"
@@ -32,33 +32,16 @@ import (
 	"github.com/go-chi/chi/v5"
 )
 
-// server is the whole program, built and not yet listening.
-type server struct {
-	handler http.Handler // what the world sees
-	admin   http.Handler // what operators see, on a Unix socket
-	metrics http.Handler // what Prometheus sees, on an address of its own
-
-	store      *bolt.Store
-	drain      func()      // ends the live connections of waiting pages
-	draining   atomic.Bool // no longer ready for new requests
-	background []func(context.Context)
-}
-
-// For machines that watch over the server.
-const (
-	pathHealth = "/healthz" // 200 as long as the process answers
-	pathReady  = "/readyz"  // 200 when it can do its work, else 503
-
-	pathMetrics = "/metrics"
-)
-
-// build puts all parts together. Everything that the program is made of is in
-// this function.
-func build(ctx context.Context, s settings, log *slog.Logger, development bool) (*server, error) {
+// build assembles the program. Everything that it consists of is in this function.
+// development adds the gallery of pages and the details of errors.
+func build(ctx context.Context, s config.Settings, log *slog.Logger, development bool) (*serve.Program, error) {
 	if err := os.MkdirAll(s.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("data_dir: %w", err)
 	}
-	store, err := bolt.Open(filepath.Join(s.DataDir, "calleridp.db"), s.master, bolt.Options{Log: log})
+	store, err := bolt.Open(filepath.Join(s.DataDir, "calleridp.db"), s.Master, bolt.Options{Log: log})
+	if errors.Is(err, bolt.ErrInUse) {
+		return nil, fmt.Errorf("%w, or use the calleridp commands, which talk to it over its admin socket", err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -72,59 +55,81 @@ func build(ctx context.Context, s settings, log *slog.Logger, development bool) 
 		return nil, err
 	}
 	ring, err := keys.OpenRing(ctx, keys.Config{
-		Store: store, Master: s.master, Log: log,
-		RotateEvery: time.Duration(s.Keys.RotateEvery), PublishBefore: time.Duration(s.Keys.PublishBefore),
-		RetireFor: retireFor(s),
+		Store:         store,
+		Master:        s.Master,
+		Log:           log,
+		RotateEvery:   time.Duration(s.Keys.RotateEvery),
+		PublishBefore: time.Duration(s.Keys.PublishBefore),
+		RetireFor:     retireFor(s.Config),
 	})
 	if err != nil {
 		return nil, err
 	}
 
 	counting := metrics.New(versions())
-	addresses := clientAddresses{trusted: s.proxies}
-	apps, registered := map[string]truecaller.App{}, []client.App{}
-	for _, app := range s.apps {
-		apps[app.ID], registered = app, append(registered, client.App{ID: app.ID, Native: app.NativeClientID != ""})
+	recorder := audit.Log(log.With("log", "audit"))
+	addresses := serve.ClientAddresses{Trusted: s.Proxies}
+	clientAddr := func(r *http.Request) string { return addresses.Of(r).String() }
+	apps := map[string]truecaller.App{}
+	for _, app := range s.Apps {
+		apps[app.ID] = app
 	}
-	outgoing := truecaller.NewClient(truecaller.Options{Timeout: time.Duration(s.Truecaller.Timeout), Log: log, Observer: counting})
-	auditLog := log.With("log", "audit")
-	recorder := audit.Log(auditLog)
-	challenge, reserve := challengeMode(s.Limits)
-	var receiver *truecaller.Receiver
+	outgoing := truecaller.NewClient(truecaller.Options{
+		Timeout:  time.Duration(s.Truecaller.Timeout),
+		Log:      log,
+		Observer: counting,
+	})
+	challenge, reserve := s.Limits.ChallengeMode()
 	limits := login.Limits{
-		Number: limit.Rate(s.Limits.Number), Network: limit.Rate(s.Limits.Network),
-		Client: limit.Rate(s.Limits.Client), Deployment: limit.Rate(s.Limits.Deployment), Reserve: reserve,
+		Number:     limit.Rate(s.Limits.Number),
+		Network:    limit.Rate(s.Limits.Network),
+		Client:     limit.Rate(s.Limits.Client),
+		Deployment: limit.Rate(s.Limits.Deployment),
+		Reserve:    reserve,
 	}
+	var receiver *truecaller.Receiver
 	engine, err := login.New(login.Config{
-		Store: store, Inbox: store, Pusher: outgoing, Exchanger: outgoing, Apps: apps,
-		Life: time.Duration(s.Lifetimes.Attempt), Lock: time.Duration(s.Limits.Lock), CoolDown: time.Duration(s.Limits.CoolDown),
-		Limits: limits,
-		Policy: subject.Policy{ReuseAfter: time.Duration(s.Subject.ReuseAfter)},
-		// The two know each other: the engine decides what callbacks mean.
-		Arrived: func(ctx context.Context, nonce string) { receiver.Arrived(ctx, nonce) },
-		Log:     log, Audit: recorder, Observer: counting,
+		Store:     store,
+		Inbox:     store,
+		Pusher:    outgoing,
+		Exchanger: outgoing,
+		Apps:      apps,
+		Life:      time.Duration(s.Lifetimes.Attempt),
+		Lock:      time.Duration(s.Limits.Lock),
+		CoolDown:  time.Duration(s.Limits.CoolDown),
+		Limits:    limits,
+		Policy:    subject.Policy{ReuseAfter: time.Duration(s.Subject.ReuseAfter)},
+		// Engine and receiver need each other: the engine decides what callbacks mean.
+		Arrived:  func(ctx context.Context, nonce string) { receiver.Arrived(ctx, nonce) },
+		Log:      log,
+		Audit:    recorder,
+		Observer: counting,
 	})
 	if err != nil {
 		return nil, err
 	}
 	receiver, err = truecaller.NewReceiver(endpoint.PathCallback, truecaller.ReceiverConfig{
-		Apps: apps, Inbox: store, Recipient: engine, Client: outgoing, Log: log,
-		From: func(r *http.Request) string { return addresses.of(r).String() }, Observer: counting,
+		Apps:      apps,
+		Inbox:     store,
+		Recipient: engine,
+		Client:    outgoing,
+		Log:       log,
+		From:      clientAddr,
+		Observer:  counting,
 	})
 	if err != nil {
 		return nil, err
 	}
-
-	secrets := newCallbackSecrets(s, receiver, store, log)
-	if err := secrets.start(ctx); err != nil {
+	secrets := serve.NewCallbackSecrets(s, receiver, store, log)
+	if err := secrets.Start(ctx); err != nil {
 		return nil, err
 	}
 
-	registry, err := client.NewRegistry(s.clients, store, registered)
+	registry, err := client.NewRegistry(s.Clients, store, s.ClientApps())
 	if err != nil {
 		return nil, err
 	}
-	cookies := endpoint.Cookies{Secure: isHTTPS(s.Issuer)}
+	cookies := endpoint.Cookies{Secure: s.IsHTTPS()}
 	var overrides fs.FS
 	if s.UI.OverridesDir != "" {
 		overrides = os.DirFS(s.UI.OverridesDir)
@@ -132,55 +137,88 @@ func build(ctx context.Context, s settings, log *slog.Logger, development bool) 
 	pages, err := ui.New(ui.Config{
 		Issuer:         s.Issuer,
 		Cookies:        cookies,
-		ClientAddr:     addresses.of,
+		Log:            log,
+		ClientAddr:     addresses.Of,
 		Countries:      countries(),
 		Groups:         phone.Groups(),
+		AppName:        s.Apps[0].Name,
 		DeploymentName: s.UI.Name,
-		AppName:        s.apps[0].Name,
-		Brand:          s.brand,
+		Brand:          s.Brand,
 		Overrides:      overrides,
 		Simulation:     development,
 		ShowDetail:     development,
-		Log:            log,
 	})
 	if err != nil {
 		return nil, err
 	}
 	op, err := provider.New(provider.Config{
-		Issuer: s.Issuer, Engine: engine, Pages: pages, Ring: ring, Master: s.master, Clients: registry,
-		Grants: store, Sessions: store, People: store, Consents: store, Accounts: store,
+		Issuer:   s.Issuer,
+		Engine:   engine,
+		Pages:    pages,
+		Ring:     ring,
+		Master:   s.Master,
+		Clients:  registry,
+		Grants:   store,
+		Sessions: store,
+		People:   store,
+		Consents: store,
+		Accounts: store,
 		Lifetimes: provider.Lifetimes{
-			Code: time.Duration(s.Lifetimes.Code), IDToken: time.Duration(s.Lifetimes.IDToken), AccessToken: time.Duration(s.Lifetimes.AccessToken),
-			RefreshIdle: time.Duration(s.Lifetimes.RefreshIdle), RefreshMax: time.Duration(s.Lifetimes.RefreshMax),
-			RefreshGrace: time.Duration(s.Lifetimes.RefreshGrace), Session: time.Duration(s.Lifetimes.Session),
+			Code:         time.Duration(s.Lifetimes.Code),
+			IDToken:      time.Duration(s.Lifetimes.IDToken),
+			AccessToken:  time.Duration(s.Lifetimes.AccessToken),
+			RefreshIdle:  time.Duration(s.Lifetimes.RefreshIdle),
+			RefreshMax:   time.Duration(s.Lifetimes.RefreshMax),
+			RefreshGrace: time.Duration(s.Lifetimes.RefreshGrace),
+			Session:      time.Duration(s.Lifetimes.Session),
 		},
-		DefaultRegion: s.DefaultRegion, Countries: s.Countries, Apps: truecaller.Apps{ByID: apps, Default: s.apps[0].ID}, UILocales: pages.Languages(), Cookies: cookies, ClientAddr: addresses.of,
-		Country:   s.countryDB.of,
-		Challenge: challenge, ChallengeBits: int(s.Limits.ChallengeBits),
-		Logger: log, Audit: auditLog, Dev: development,
+		DefaultRegion: s.DefaultRegion,
+		Countries:     s.Countries,
+		Apps:          truecaller.Apps{ByID: apps, Default: s.Apps[0].ID},
+		UILocales:     pages.Languages(),
+		Cookies:       cookies,
+		ClientAddr:    addresses.Of,
+		Country:       s.CountryDB.Of,
+		Challenge:     challenge,
+		ChallengeBits: int(s.Limits.ChallengeBits),
+		Log:           log,
+		Audit:         recorder,
+		Dev:           development,
 	})
 	if err != nil {
 		return nil, err
 	}
 
-	srv := &server{
-		admin: admin.Handler(admin.Config{
-			Clients: registry, Keys: ring, Budgets: store, People: store, Limits: limits, Region: s.DefaultRegion, Stats: func() any { return store.Stats() }, Log: log, Audit: recorder,
+	program := &serve.Program{
+		Admin: admin.Handler(admin.Config{
+			Clients: registry,
+			Keys:    ring,
+			Budgets: store,
+			People:  store,
+			Limits:  limits,
+			Region:  s.DefaultRegion,
+			Stats:   func() any { return store.Stats() },
+			Log:     log,
+			Audit:   recorder,
 		}),
-		store:      store,
-		drain:      pages.Drain,
-		background: []func(context.Context){store.Run, ring.Run, receiver.Run, secrets.watch},
+		Store:      store,
+		Drain:      pages.Drain,
+		Background: []func(context.Context){store.Run, ring.Run, receiver.Run, secrets.Watch},
 	}
 	counting.Watch(metrics.Sources{
-		Store: store.Stats, Inbox: store.InboxSize, Attempts: engine.Watching, Pages: engine.Pages, Breakers: outgoing.Breakers,
+		Store:    store.Stats,
+		Inbox:    store.InboxSize,
+		Attempts: engine.Watching,
+		Pages:    engine.Pages,
+		Breakers: outgoing.Breakers,
 	})
 	private := http.NewServeMux()
-	private.Handle("GET "+pathMetrics, counting.Handler())
-	srv.metrics = private
+	private.Handle("GET "+serve.PathMetrics, counting.Handler())
+	program.Metrics = private
 
 	router := chi.NewRouter()
-	router.Get(pathHealth, func(w http.ResponseWriter, r *http.Request) { w.Write([]byte("ok\n")) })
-	router.Get(pathReady, srv.ready)
+	router.Get(serve.PathHealth, program.Health)
+	router.Get(serve.PathReady, program.Ready)
 	router.Handle(endpoint.PathCallback+"*", receiver)
 	if development {
 		gallery := pages.Gallery()
@@ -192,14 +230,20 @@ func build(ctx context.Context, s settings, log *slog.Logger, development bool) 
 	router.NotFound(func(w http.ResponseWriter, r *http.Request) {
 		pages.Error(w, r, endpoint.ErrorView{Kind: endpoint.ErrorNotFound, Status: http.StatusNotFound})
 	})
-	router.MethodNotAllowed(methodNotAllowed(router, pages.Error))
+	router.MethodNotAllowed(serve.MethodNotAllowed(router, pages.Error))
 
-	srv.handler = observer{log: log, addresses: addresses, strict: isHTTPS(s.Issuer) && !development, broken: pages.Error, counted: counting.Request}.wrap(router)
+	program.Public = serve.Middleware{
+		Log:       log,
+		Addresses: addresses,
+		HTTPSOnly: s.IsHTTPS() && !development,
+		ErrorPage: pages.Error,
+		Observe:   counting.Request,
+	}.Wrap(router)
 	built = true
-	return srv, nil
+	return program, nil
 }
 
-// countries are those that the pages offer beside the number field.
+// countries returns the countries that the pages offer beside the number field.
 func countries() []page.Country {
 	var all []page.Country
 	for _, c := range phone.Countries() {
@@ -208,46 +252,9 @@ func countries() []page.Country {
 	return all
 }
 
-// retireFor is how long a retired key stays published: as long as an ID token
-// that it signed is good, and then a week, in which the token is still taken as
-// a hint of who signs out.
-func retireFor(s settings) time.Duration {
-	return time.Duration(s.Lifetimes.IDToken) + 7*24*time.Hour
-}
-
-// ready says whether the server can do its work now.
-func (srv *server) ready(w http.ResponseWriter, r *http.Request) {
-	ctx, done := context.WithTimeout(r.Context(), time.Second)
-	defer done()
-	if _, _, err := srv.store.SigningKeys(ctx); err != nil || srv.draining.Load() {
-		http.Error(w, "not ready", http.StatusServiceUnavailable)
-		return
-	}
-	w.Write([]byte("ready\n"))
-}
-
-// run does the background work until ctx ends, and then closes the store.
-func (s *server) run(ctx context.Context) error {
-	var wg sync.WaitGroup
-	for _, work := range s.background {
-		wg.Go(func() { work(ctx) })
-	}
-	wg.Wait()
-	return s.store.Close()
-}
-
-func isHTTPS(issuer string) bool { return strings.HasPrefix(issuer, "https://") }
-
-// logger makes the log that the configuration asks for. What libraries log by
-// themselves goes there too, if it is a warning at least.
-func logger(s settings) *slog.Logger {
-	made := func(level slog.Level) *slog.Logger {
-		options := &slog.HandlerOptions{Level: level}
-		if s.Log.Format == "text" {
-			return slog.New(withRequestID{slog.NewTextHandler(os.Stderr, options)})
-		}
-		return slog.New(withRequestID{slog.NewJSONHandler(os.Stderr, options)})
-	}
-	slog.SetDefault(made(max(s.level, slog.LevelWarn)))
-	return made(s.level)
+// retireFor returns how long a retired key stays published: while ID tokens that
+// it signed are valid, and for a further week, in which they are still accepted as
+// id_token_hint.
+func retireFor(c config.Config) time.Duration {
+	return time.Duration(c.Lifetimes.IDToken) + 7*24*time.Hour
 }

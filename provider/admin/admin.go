@@ -139,7 +139,7 @@ func (h *handler) rotate(r *http.Request) (int, any, error) {
 	force := r.URL.Query().Get("force") == "true"
 	if err := h.Keys.Rotate(r.Context(), force); err != nil {
 		if errors.Is(err, keys.ErrTooYoung) {
-			return 0, nil, refused{http.StatusConflict, trim(err)}
+			return 0, nil, refused{http.StatusConflict, err.Error()}
 		}
 		return 0, nil, err
 	}
@@ -153,7 +153,7 @@ func (h *handler) removeKey(r *http.Request) (int, any, error) {
 	case errors.Is(err, keys.ErrNoKey):
 		return 0, nil, refused{http.StatusNotFound, "there is no key " + kid}
 	case errors.Is(err, keys.ErrInUse):
-		return 0, nil, refused{http.StatusConflict, "key " + kid + " is not retired; calleridp keys rotate --force comes first, and twice for a next key"}
+		return 0, nil, refused{http.StatusConflict, "key " + kid + " is not retired; force a rotation first, or two for a next key"}
 	case err != nil:
 		return 0, nil, err
 	}

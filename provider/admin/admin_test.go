@@ -180,7 +180,7 @@ func TestRefusedClients(t *testing.T) {
 		{shop + shop, 400, "more than one"},
 		{`{"client_name":"X","redirect_uri":["https://x.example.com/"]}`, 400, `unknown field "redirect_uri"`},
 		{`{"redirect_uris":["https://x.example.com/"]}`, 422, "client_name is missing"},
-		{`{"client_name":"X"}`, 422, "redirect_uris is empty"},
+		{`{"client_name":"X"}`, 422, "redirect_uris: missing"},
 		{`{"client_name":"X","client_secret":"mine","redirect_uris":["https://x.example.com/"]}`, 422, "client_secret is made by the server"},
 		{`{"client_name":"X","subject_type":"x","redirect_uris":["https://x.example.com/"]}`, 422, "subject_type"},
 		{`{"client_name":"X","default_max_age":-1,"redirect_uris":["https://x.example.com/"]}`, 422, "default_max_age"},
@@ -221,8 +221,8 @@ func TestKeys(t *testing.T) {
 	if len(before) != 6 {
 		t.Fatalf("%d keys", len(before))
 	}
-	a.refuses("POST", "/v1/keys/rotate", "", 409, "--force")
-	a.refuses("POST", "/v1/keys/rotate?force=yes", "", 409, "--force")
+	a.refuses("POST", "/v1/keys/rotate", "", 409, "a forced rotation")
+	a.refuses("POST", "/v1/keys/rotate?force=yes", "", 409, "a forced rotation")
 	a.call("POST", "/v1/keys/rotate?force=true", "", 200, &after)
 	if len(after) != 9 || !strings.Contains(a.audit.String(), "keys.rotated") {
 		t.Errorf("%d keys after a rotation; audit %s", len(after), a.audit)
@@ -233,7 +233,7 @@ func TestRemovedKeys(t *testing.T) {
 	a := newAPI(t)
 	signing := a.ring.Keys()[0].ID
 	a.refuses("DELETE", "/v1/keys/nobody", "", 404, "there is no key nobody")
-	a.refuses("DELETE", "/v1/keys/"+signing, "", 409, "calleridp keys rotate --force comes first")
+	a.refuses("DELETE", "/v1/keys/"+signing, "", 409, "force a rotation first")
 	var left []keys.Info
 	a.call("POST", "/v1/keys/rotate?force=true", "", 200, &left)
 	a.call("DELETE", "/v1/keys/"+signing, "", 200, &left)

@@ -130,27 +130,20 @@ func (h *handler) remove(r *http.Request) (int, any, error) {
 
 // clientError is what operators are told of the registry's refusals.
 func clientError(id string, err error) error {
-	invalid := (*client.InvalidError)(nil)
+	_, invalid := errors.AsType[client.FieldErrors](err)
 	switch {
 	case errors.Is(err, client.ErrNotFound):
 		return refused{http.StatusNotFound, "there is no client " + id}
 	case errors.Is(err, client.ErrExists):
 		return refused{http.StatusConflict, "there is a client " + id + " already"}
-	case errors.Is(err, client.ErrFromConfig), errors.Is(err, client.ErrPublic):
-		return refused{http.StatusConflict, "client " + id + " is " + strings.TrimPrefix(trim(err), "is ")}
-	case errors.As(err, &invalid):
-		return refused{http.StatusUnprocessableEntity, invalid.Error()}
+	case errors.Is(err, client.ErrFromConfig):
+		return refused{http.StatusConflict, "client " + id + " is declared in the config file; change it there and restart"}
+	case errors.Is(err, client.ErrPublic):
+		return refused{http.StatusConflict, "client " + id + " is public and has no secret"}
+	case invalid:
+		return refused{http.StatusUnprocessableEntity, err.Error()}
 	}
 	return err
-}
-
-// trim takes the package's name off an error's text.
-func trim(err error) string {
-	_, text, ok := strings.Cut(err.Error(), ": ")
-	if !ok {
-		return err.Error()
-	}
-	return text
 }
 
 // registered is a client as the registry takes it.

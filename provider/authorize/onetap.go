@@ -73,7 +73,7 @@ func linkFor(c client.Client, app truecaller.App, nonce string) (func(lang strin
 	if dialog.TermsURL == "" {
 		dialog.TermsURL = c.TOSURI
 	}
-	if len(dialog.Mistakes()) > 0 { // the client's are not fit for a link
+	if dialog.Validate() != nil { // the client's are not fit for a link
 		dialog = *app.OneTap
 	}
 	app.OneTap = &dialog

@@ -1,10 +1,11 @@
 package client
 
 import (
-	"net"
 	"net/url"
 	"slices"
 	"strings"
+
+	"calleridp/truecaller"
 )
 
 // RedirectAllowed says whether uri is one of the client's redirect URIs. They
@@ -94,8 +95,8 @@ func (c Client) NearestRedirect(uri string) string {
 // consumers use all the same: Microsoft Authenticator's.
 var knownSchemes = []string{"vcclient"}
 
-// redirectProblem says what is wrong with a redirect URI, "" for nothing.
-func redirectProblem(uri string) string {
+// checkRedirect returns why a redirect URI is refused, "" if it is not.
+func checkRedirect(uri string) (reason string) {
 	if uri == "" {
 		return "is empty"
 	}
@@ -116,14 +117,14 @@ func redirectProblem(uri string) string {
 	case strings.Contains(uri, "#"):
 		return "has a fragment (RFC 6749 §3.1.2)"
 	case u.User != nil:
-		return "has a user name in it"
+		return "has a user name"
 	case strings.Contains(uri, "*"):
-		return "has a wildcard; redirect URIs are compared whole (RFC 9700 §2.1)"
+		return "has a wildcard; redirect URIs are matched exactly (RFC 9700 §2.1)"
 	}
 	switch u.Scheme {
 	case "https":
 	case "http":
-		if !isLoopback(u.Hostname()) {
+		if !truecaller.IsLoopback(u.Hostname()) {
 			return "uses http, which is accepted for loopback addresses only (RFC 8252 §7.3)"
 		}
 	default:
@@ -139,18 +140,18 @@ func redirectProblem(uri string) string {
 	case u.Hostname() == "":
 		return "has no host"
 	case u.Path == "":
-		return "has no path; some clients add a slash to it and then it differs: write it with one"
+		return "has no path; some clients add a slash, which then differs: register it with a path"
 	}
 	return ""
 }
 
-// originProblem says what is wrong with a CORS origin, "" for nothing.
-func originProblem(origin string) string {
+// checkOrigin returns why a CORS origin is refused, "" if it is not.
+func checkOrigin(origin string) (reason string) {
 	u, err := url.Parse(origin)
 	switch {
 	case err != nil || u.Host == "" || u.Hostname() == "" || u.User != nil || strings.Contains(origin, "*"):
 		return "is not an origin such as https://app.example.com"
-	case u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())):
+	case u.Scheme != "https" && (u.Scheme != "http" || !truecaller.IsLoopback(u.Hostname())):
 		return "uses a scheme other than https; http is accepted for loopback addresses only"
 	case origin != u.Scheme+"://"+u.Host || origin != strings.ToLower(origin):
 		return "is not an origin: write it in lower case, without a path or a trailing slash"
@@ -160,25 +161,17 @@ func originProblem(origin string) string {
 	return ""
 }
 
-// linkProblem says what is wrong with an address that a page shows.
-func linkProblem(link string) string {
+// checkLink returns why a URL that a page shows is refused, "" if it is not.
+func checkLink(link string) (reason string) {
 	if link == "" {
 		return ""
 	}
 	u, err := url.Parse(link)
 	if err != nil || u.Hostname() == "" || u.User != nil ||
-		u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())) {
-		return "is not an https address"
+		u.Scheme != "https" && (u.Scheme != "http" || !truecaller.IsLoopback(u.Hostname())) {
+		return "is not an https URL"
 	}
 	return ""
-}
-
-func isLoopback(host string) bool {
-	if host == "localhost" {
-		return true
-	}
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
 }
 
 // Sector is the host to which pairwise subs of the client belong, "" when it is not

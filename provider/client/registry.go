@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -17,81 +16,58 @@ import (
 
 // Errors of the registry.
 var (
-	// ErrUnauthenticated is the one answer to a wrong secret, a missing one and
-	// an unknown client.
+	// ErrUnauthenticated means a wrong or missing secret, or an unknown client;
+	// callers cannot tell which.
 	ErrUnauthenticated = errors.New("client: unknown client or wrong secret")
-	// ErrFromConfig says that the client stands in the config file.
+	// ErrFromConfig means that the config file declares the client.
 	ErrFromConfig = errors.New("client: declared in the config file; change it there and restart")
-	// ErrPublic says that a public client has no secret.
+	// ErrPublic means that a public client has no secret.
 	ErrPublic = errors.New("client: is public and has no secret")
 )
 
-// liveSecrets is how many secrets of a client are good at once: the new one,
-// and the one that it replaces.
+// liveSecrets is how many secrets of a client are valid at once: the new one and
+// the one that it replaces.
 const liveSecrets = 2
 
-// App is a Truecaller app, as far as the registration of a client depends on it.
+// App is what the registration of a client needs to know of a Truecaller app.
 type App struct {
 	ID     string
-	Native bool // it takes the codes of native applications
+	Native bool // accepts the codes of native applications
 }
 
-// Registry knows all clients: those of the config file, which cannot be changed
-// here, and those of the store. It is safe for concurrent use.
+// Registry holds all clients: those of the config file, which it cannot change,
+// and those of the store. It is safe for concurrent use.
 type Registry struct {
 	config map[string]Client
 	store  Store
-	apps   []App // the Truecaller apps that there are
+	apps   []App // the configured Truecaller apps
 
 	mu      sync.Mutex
 	origins map[string]bool
 	until   time.Time // when origins is read again
 }
 
-// NewRegistry checks the clients of the config file. All problems are reported
-// at once. apps are the Truecaller apps that a client may name; the first is that
-// of clients that name none.
+// NewRegistry checks the clients of the config file and reports all errors at
+// once. apps are the Truecaller apps that a client may name; the first serves
+// clients that name none.
 func NewRegistry(config []Client, store Store, apps []App) (*Registry, error) {
 	r := &Registry{config: make(map[string]Client, len(config)), store: store, apps: apps}
-	var problems []error
+	var invalid []error
 	for _, c := range config {
 		c.FromConfig = true
-		if found := r.validate(c); len(found) > 0 {
-			problems = append(problems, &InvalidError{ID: c.ID, Problems: found})
+		_, noApp := appOf(c, apps)
+		if fields := append(Validate(c), noApp...); fields != nil {
+			invalid = append(invalid, fmt.Errorf("client %q: %w", c.ID, fields))
 		}
 		if _, taken := r.config[c.ID]; taken {
-			problems = append(problems, fmt.Errorf("client %q: declared twice", c.ID))
+			invalid = append(invalid, fmt.Errorf("client %q: declared twice", c.ID))
 		}
 		r.config[c.ID] = c
 	}
-	if len(problems) > 0 {
-		return nil, errors.Join(problems...)
+	if len(invalid) > 0 {
+		return nil, errors.Join(invalid...)
 	}
 	return r, nil
-}
-
-// validate is Validate, and whether the Truecaller app is there.
-func (r *Registry) validate(c Client) []Problem {
-	problems := Validate(c)
-	if c.TruecallerApp != "" && r.app(c) == nil {
-		ids := make([]string, len(r.apps))
-		for i, app := range r.apps {
-			ids[i] = app.ID
-		}
-		problems = append(problems, Problem{"truecaller_app", fmt.Sprintf("%q is not configured; there is %s", c.TruecallerApp, strings.Join(ids, ", "))})
-	}
-	return problems
-}
-
-// app is the Truecaller app through which the client's people are asked, nil if
-// there is none.
-func (r *Registry) app(c Client) *App {
-	for i, app := range r.apps {
-		if c.TruecallerApp == "" || c.TruecallerApp == app.ID {
-			return &r.apps[i]
-		}
-	}
-	return nil
 }
 
 // Client returns the client with this id, or ErrNotFound. The config file wins
@@ -125,14 +101,14 @@ func (r *Registry) List(ctx context.Context) ([]Client, error) {
 	return list, nil
 }
 
-// HashSecret is what is kept of a client secret. SHA-256 is right for the 256
-// random bits of a generated one.
+// HashSecret returns what is stored of a client secret. SHA-256 suffices for the
+// 256 random bits of a generated one.
 func HashSecret(secret string) [32]byte { return sha256.Sum256([]byte(secret)) }
 
 // Authenticate returns the client if secret is one of its own, else
-// ErrUnauthenticated. A public client has none, and comes with the empty secret
-// (RFC 6749 §2.3.1, §3.2.1). The comparisons are in constant time, and as many
-// for an unknown client.
+// ErrUnauthenticated. A public client has none and presents the empty secret
+// (RFC 6749 §2.3.1, §3.2.1). It compares in constant time, and as often for an
+// unknown client.
 func (r *Registry) Authenticate(ctx context.Context, id, secret string) (Client, error) {
 	c, err := r.Client(ctx, id)
 	if err != nil && !errors.Is(err, ErrNotFound) {
@@ -141,7 +117,7 @@ func (r *Registry) Authenticate(ctx context.Context, id, secret string) (Client,
 	hash := HashSecret(secret)
 	match := 0
 	for i := range liveSecrets {
-		var have [32]byte // nothing is known to have the hash zero
+		var have [32]byte // no known secret has the hash zero
 		if i < len(c.SecretHashes) {
 			have = c.SecretHashes[i]
 		}
@@ -157,10 +133,9 @@ func (r *Registry) Authenticate(ctx context.Context, id, secret string) (Client,
 	return Client{}, ErrUnauthenticated
 }
 
-// Add keeps a new client and returns it with its secret, which is shown this
-// once; "" for a public client. An empty ID is replaced by a random one. The
-// error is an *InvalidError when something is wrong with c, and ErrExists when
-// the ID is taken.
+// Add stores a new client and returns it with its secret, which cannot be read
+// again; "" for a public client. A random ID replaces an empty one. The error
+// wraps FieldErrors if c is invalid, and is ErrExists if the ID is taken.
 func (r *Registry) Add(ctx context.Context, c Client) (Client, string, error) {
 	given := c.ID
 	if given == "" {
@@ -174,12 +149,11 @@ func (r *Registry) Add(ctx context.Context, c Client) (Client, string, error) {
 		secret = keys.RandomText(32)
 		c.SecretHashes = [][32]byte{HashSecret(secret)}
 	}
-	found := r.validate(c)
-	if app := r.app(c); c.Native && app != nil && !app.Native {
-		found = append(found, Problem{"native", fmt.Sprintf("needs a Truecaller app with the method native, which %q does not have", app.ID)})
-	}
-	if len(found) > 0 {
-		return Client{}, "", &InvalidError{ID: given, Problems: found}
+	if invalid := append(Validate(c), ValidateApp(c, r.apps)...); invalid != nil {
+		if given == "" {
+			return Client{}, "", invalid
+		}
+		return Client{}, "", fmt.Errorf("client %q: %w", given, invalid)
 	}
 	if _, taken := r.config[c.ID]; taken {
 		return Client{}, "", ErrExists
@@ -191,9 +165,9 @@ func (r *Registry) Add(ctx context.Context, c Client) (Client, string, error) {
 	return c, secret, nil
 }
 
-// RotateSecret gives the client a new secret and returns it, this once. The
-// secret that it replaces stays good until the next rotation, so that the
-// application can be changed in its own time; to end that one too, rotate twice.
+// RotateSecret gives the client a new secret and returns it; it cannot be read
+// again. The secret that it replaces stays valid until the next rotation, so that
+// the application can be updated meanwhile; rotate twice to revoke both.
 func (r *Registry) RotateSecret(ctx context.Context, id string) (string, error) {
 	if _, ok := r.config[id]; ok {
 		return "", ErrFromConfig
@@ -213,7 +187,7 @@ func (r *Registry) RotateSecret(ctx context.Context, id string) (string, error) 
 	return secret, nil
 }
 
-// Remove forgets the client. Its tokens end with it, because every use of one
+// Remove deletes the client. That revokes its tokens, because every use of one
 // looks the client up.
 func (r *Registry) Remove(ctx context.Context, id string) error {
 	if _, ok := r.config[id]; ok {
@@ -226,12 +200,12 @@ func (r *Registry) Remove(ctx context.Context, id string) error {
 	return nil
 }
 
-// originsAge is how long the list of all clients' origins is kept: a client
-// that was added through another node is seen after it.
+// originsAge is how long the list of all clients' origins is cached. A client
+// that another node added appears after it.
 const originsAge = 5 * time.Second
 
-// OriginAllowed says whether any client lists the origin. It answers CORS
-// preflights, which do not say for which client they ask.
+// OriginAllowed reports whether any client lists the origin. CORS preflights use
+// it, because they name no client.
 func (r *Registry) OriginAllowed(ctx context.Context, origin string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"calleridp/keys"
@@ -92,9 +93,8 @@ func TestRegistry(t *testing.T) {
 			t.Errorf("%s: %v, want %v", what, row.err, row.want)
 		}
 	}
-	invalid := (*client.InvalidError)(nil)
-	if _, _, err := r.Add(ctx, client.Client{ID: "bad", RedirectURIs: []string{"javascript:x"}}); !errors.As(err, &invalid) || len(invalid.Problems) != 1 {
-		t.Errorf("%v", err)
+	if _, _, err := r.Add(ctx, client.Client{ID: "bad", RedirectURIs: []string{"javascript:x"}}); len(refused(err)) != 1 {
+		t.Errorf("got %v, want one refused field", err)
 	}
 
 	list, err := r.List(ctx)
@@ -137,29 +137,32 @@ func TestAddChecksTheTruecallerApp(t *testing.T) {
 	for _, c := range []struct {
 		app    string
 		native bool
-		key    string // of the problem, "" for none
+		field  string // the one that is refused, "" for none
 	}{
 		{"", false, ""}, {"default", false, ""}, {"android", false, ""}, {"android", true, ""},
 		{"nope", false, "truecaller_app"}, {"nope", true, "truecaller_app"}, {"", true, "native"}, {"default", true, "native"},
 	} {
 		_, _, err := r.Add(t.Context(), client.Client{RedirectURIs: []string{"https://app.example/cb"}, TruecallerApp: c.app, Native: c.native})
-		invalid := (*client.InvalidError)(nil)
-		errors.As(err, &invalid)
-		switch {
-		case c.key == "" && err != nil, c.key != "" && invalid == nil:
+		switch invalid := refused(err); {
+		case c.field == "" && err != nil:
 			t.Errorf("%+v: %v", c, err)
-		case c.key != "" && (len(invalid.Problems) != 1 || invalid.Problems[0].Key != c.key):
-			t.Errorf("%+v: %+v", c, invalid.Problems)
+		case c.field != "" && (len(invalid) != 1 || invalid[0].Field != c.field):
+			t.Errorf("%+v: got %v, want one error of %s", c, err, c.field)
 		}
 	}
 }
 
-func TestNewRegistryTellsAllProblems(t *testing.T) {
+func TestNewRegistryReportsAllErrors(t *testing.T) {
 	_, err := client.NewRegistry([]client.Client{declared(), declared(), {ID: "x"}}, nil, nil)
-	invalid := (*client.InvalidError)(nil)
-	if err == nil || !errors.As(err, &invalid) || invalid.ID != "x" || !bytes.Contains([]byte(err.Error()), []byte("declared twice")) {
-		t.Errorf("%v", err)
+	if len(refused(err)) == 0 || !strings.Contains(err.Error(), `client "x": `) || !strings.Contains(err.Error(), "declared twice") {
+		t.Errorf("got %v, want the fields of client x and what is declared twice", err)
 	}
+}
+
+// refused returns the fields that err refuses.
+func refused(err error) client.FieldErrors {
+	invalid, _ := errors.AsType[client.FieldErrors](err)
+	return invalid
 }
 
 func one[T any](_ T, err error) error { return err }

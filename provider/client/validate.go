@@ -7,149 +7,175 @@ import (
 	"unicode"
 
 	"calleridp/provider/claims"
+	"calleridp/truecaller"
 	"calleridp/truecaller/phone"
 )
 
-// Problem is one thing that is wrong with a client. Key is the name of the
-// setting, in the words of the config file.
-type Problem struct{ Key, Text string }
-
-func (p Problem) String() string { return p.Key + " " + p.Text }
-
-// InvalidError holds everything that is wrong with a client. ID is "" for one that
-// would have got a random one.
-type InvalidError struct {
-	ID       string
-	Problems []Problem
-}
-
-func (e *InvalidError) Error() string {
-	texts := make([]string, len(e.Problems))
-	for i, p := range e.Problems {
-		texts[i] = p.String()
-	}
-	text := strings.Join(texts, "; ")
-	if e.ID == "" {
-		return text
-	}
-	return fmt.Sprintf("client %q: %s", e.ID, text)
-}
+// FieldError and FieldErrors are those of package truecaller: whatever an
+// operator configures is refused in one shape. Fields are named as in the
+// configuration file, without what cmd adds: "redirect_uris[1]", "secret".
+type (
+	FieldError  = truecaller.FieldError
+	FieldErrors = truecaller.FieldErrors
+)
 
 // Algorithms are the algorithms that a client's ID tokens may be signed with;
 // the first is the default.
 var Algorithms = []string{"RS256", "ES256", "EdDSA"}
 
-// Validate returns everything that is wrong with c, nothing for a good client.
-func Validate(c Client) []Problem {
-	var problems []Problem
-	add := func(key, format string, args ...any) {
-		problems = append(problems, Problem{key, fmt.Sprintf(format, args...)})
+// Validate returns what is wrong with c, nil for a valid client.
+func Validate(c Client) FieldErrors {
+	var invalid FieldErrors
+	refuse := func(field, format string, args ...any) {
+		invalid = append(invalid, FieldError{Field: field, Reason: fmt.Sprintf(format, args...)})
 	}
-	if !isID(c.ID) {
-		add("id", "must be 1 to 128 of the characters A-Z a-z 0-9 . _ ~ -")
+	switch {
+	case c.ID == "":
+		refuse("id", "missing")
+	case !isID(c.ID):
+		refuse("id", "must be 1 to 128 of the characters A-Z a-z 0-9 . _ ~ -")
 	}
 	if len(c.Name) > 200 || strings.ContainsFunc(c.Name, func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) }) {
-		add("name", "is longer than 200 bytes, or has invisible characters")
+		refuse("name", "must be at most 200 bytes, without invisible characters")
 	}
-	for _, link := range []struct{ key, value string }{{"logo_uri", c.LogoURI}, {"client_uri", c.URI}, {"tos_uri", c.TOSURI}, {"policy_uri", c.PolicyURI}} {
-		if text := linkProblem(link.value); text != "" {
-			add(link.key, "%s", text)
+	for _, link := range []struct{ field, value string }{
+		{"logo_uri", c.LogoURI},
+		{"client_uri", c.URI},
+		{"tos_uri", c.TOSURI},
+		{"policy_uri", c.PolicyURI},
+	} {
+		if reason := checkLink(link.value); reason != "" {
+			refuse(link.field, "%q %s", link.value, reason)
 		}
 	}
 	if c.Public {
 		if len(c.SecretHashes) > 0 {
-			add("secret", "is set, but the client is public")
+			refuse("secret", "must not be set for a public client")
 		}
 		// RFC 7636 §1, RFC 9700 §2.1.1: nothing else binds a public client's code.
 		if c.WithoutPKCE {
-			add("without_pkce", "is for confidential clients only: a public client always needs PKCE (RFC 9700 §2.1.1)")
+			refuse("without_pkce", "is for confidential clients only: a public client always needs PKCE (RFC 9700 §2.1.1)")
 		}
 	} else if len(c.SecretHashes) == 0 {
-		add("secret", "is missing; a client without one must be public")
+		refuse("secret", "missing; a client without a secret must be public")
 	}
-	// A native application may do without: nobody is sent back to it.
+	// A native application needs none: it brings its codes to the token endpoint.
 	if len(c.RedirectURIs) == 0 && !c.Native {
-		add("redirect_uris", "is empty")
+		refuse("redirect_uris", "missing; a client needs at least one")
 	}
-	for _, uri := range c.RedirectURIs {
-		if text := redirectProblem(uri); text != "" {
-			add("redirect_uris", "%q %s", uri, text)
-		}
-	}
-	for _, uri := range c.PostLogoutRedirectURIs {
-		if text := redirectProblem(uri); text != "" {
-			add("post_logout_redirect_uris", "%q %s", uri, text)
-		}
-	}
-	for _, origin := range c.AllowedOrigins {
-		if text := originProblem(origin); text != "" {
-			add("allowed_origins", "%q %s", origin, text)
-		}
-	}
-	for _, scope := range c.Scopes {
-		if !slices.Contains(claims.Scopes, scope) {
-			add("scopes", "%q is unknown; there are %s", scope, strings.Join(claims.Scopes, ", "))
+	for _, list := range []struct {
+		field  string
+		values []string
+		check  func(string) (reason string)
+	}{
+		{"redirect_uris", c.RedirectURIs, checkRedirect},
+		{"post_logout_redirect_uris", c.PostLogoutRedirectURIs, checkRedirect},
+		{"allowed_origins", c.AllowedOrigins, checkOrigin},
+		{"scopes", c.Scopes, checkScope},
+	} {
+		for i, value := range list.values {
+			if reason := list.check(value); reason != "" {
+				refuse(fmt.Sprintf("%s[%d]", list.field, i), "%q %s", value, reason)
+			}
 		}
 	}
 	if len(c.Scopes) > 0 && !slices.Contains(c.Scopes, claims.OpenID) {
-		add("scopes", "must have openid in it")
+		refuse("scopes", "must include openid")
 	}
 	if c.IDTokenAlg != "" && !slices.Contains(Algorithms, c.IDTokenAlg) {
-		add("id_token_signed_response_alg", "%q is unknown; there are %s", c.IDTokenAlg, strings.Join(Algorithms, ", "))
+		refuse("id_token_signed_response_alg", "%q is unknown; use one of %s", c.IDTokenAlg, strings.Join(Algorithms, ", "))
 	}
 	if c.Pairwise && c.Sector() == "" {
-		add("sector_host", "is needed, because the redirect URIs do not have one host (OpenID Connect Core §8.1)")
+		refuse("sector_host", "missing; it is required because the redirect URIs do not share one host (OpenID Connect Core §8.1)")
 	}
 	if strings.ContainsAny(c.SectorHost, "/:@ ") {
-		add("sector_host", "is not a host name")
+		refuse("sector_host", "%q is not a host name", c.SectorHost)
 	}
 	if c.DefaultMaxAge != nil && *c.DefaultMaxAge < 0 {
-		add("default_max_age", "is negative")
+		refuse("default_max_age", "must not be negative (got %s)", *c.DefaultMaxAge)
 	}
 	if c.Native && c.Consent != ConsentNone {
-		add("native", "is for the operator's own applications: there is no page that could ask for consent")
+		refuse("native", "is for the operator's own applications: no page could show a consent prompt")
 	}
 	if _, ok := ParseConsent(string(c.Consent)); !ok {
-		add("consent", "%q is unknown; there are none, remember and always", c.Consent)
+		refuse("consent", "%q is unknown; use none, remember or always", c.Consent)
 	}
 	if _, err := ParseAccent(c.Colour, c.ColourDark); err != nil {
-		add("colour", "%v", err)
+		refuse("colour", "%v", err)
 	}
-	if text := CountriesProblem(c.Countries); text != "" {
-		add("countries", "%s", text)
-	}
+	invalid = append(invalid, ValidateCountries(c.Countries)...)
 	if c.Region != "" && !phone.IsRegion(c.Region) {
-		add("region", "%q is not a country as in ISO 3166-1 alpha-2, in upper case", c.Region)
+		refuse("region", "%q is not a country; use two capital letters (ISO 3166-1 alpha-2)", c.Region)
 	}
-	return problems
+	return invalid
 }
 
-// maxCountries is how many countries are worth a place before all the others.
+func checkScope(scope string) (reason string) {
+	if slices.Contains(claims.Scopes, scope) {
+		return ""
+	}
+	return "is unknown; use one of " + strings.Join(claims.Scopes, ", ")
+}
+
+// ValidateApp returns why the client cannot use its Truecaller app, nil if it
+// can. apps are those that are configured; the first serves clients that name
+// none.
+func ValidateApp(c Client, apps []App) FieldErrors {
+	app, invalid := appOf(c, apps)
+	if c.Native && app != nil && !app.Native {
+		invalid = append(invalid, FieldError{
+			Field:  "native",
+			Reason: fmt.Sprintf("needs a Truecaller app with the method native, which %q does not have", app.ID),
+		})
+	}
+	return invalid
+}
+
+// appOf returns the client's Truecaller app, nil if there is none.
+func appOf(c Client, apps []App) (*App, FieldErrors) {
+	ids := make([]string, len(apps))
+	for i := range apps {
+		if ids[i] = apps[i].ID; c.TruecallerApp == "" || c.TruecallerApp == ids[i] {
+			return &apps[i], nil
+		}
+	}
+	if c.TruecallerApp == "" {
+		return nil, nil
+	}
+	return nil, FieldErrors{{
+		Field:  "truecaller_app",
+		Reason: fmt.Sprintf("%q is not configured; use one of %s", c.TruecallerApp, strings.Join(ids, ", ")),
+	}}
+}
+
+// maxCountries bounds how many countries a list may start with.
 const maxCountries = 20
 
-// CountriesProblem says what is wrong with the countries that a list starts
-// with, "" for nothing.
-func CountriesProblem(regions []string) string {
+// ValidateCountries returns what is wrong with the countries that a list starts
+// with, as the field "countries".
+func ValidateCountries(regions []string) FieldErrors {
 	if len(regions) > maxCountries {
-		return fmt.Sprintf("has %d countries; more than %d at the top of a list help nobody", len(regions), maxCountries)
+		return FieldErrors{{Field: "countries", Reason: fmt.Sprintf("must be at most %d countries (got %d)", maxCountries, len(regions))}}
 	}
+	var invalid FieldErrors
 	for i, region := range regions {
-		if !phone.IsRegion(region) {
-			return fmt.Sprintf("%q is not a country as in ISO 3166-1 alpha-2, in upper case", region)
-		}
-		if slices.Contains(regions[:i], region) {
-			return fmt.Sprintf("has %s twice", region)
+		field := fmt.Sprintf("countries[%d]", i)
+		switch {
+		case !phone.IsRegion(region):
+			invalid = append(invalid, FieldError{Field: field, Reason: fmt.Sprintf("%q is not a country; use two capital letters (ISO 3166-1 alpha-2)", region)})
+		case slices.Contains(regions[:i], region):
+			invalid = append(invalid, FieldError{Field: field, Reason: fmt.Sprintf("%q is listed twice", region)})
 		}
 	}
-	return ""
+	return invalid
 }
 
-// AllowsScope says whether the client may ask for the scope.
+// AllowsScope reports whether the client may request the scope.
 func (c Client) AllowsScope(scope string) bool {
 	return len(c.Scopes) == 0 || slices.Contains(c.Scopes, scope)
 }
 
-// SigningAlg is the algorithm of the client's ID tokens.
+// SigningAlg returns the algorithm of the client's ID tokens.
 func (c Client) SigningAlg() string {
 	if c.IDTokenAlg == "" {
 		return Algorithms[0]

@@ -15,7 +15,7 @@ func TestValidate(t *testing.T) {
 	rows := []struct {
 		what   string
 		change func(*Client)
-		key    string // of the problem, "" for none
+		field  string // the one that is refused, "" for none
 	}{
 		{"good", func(*Client) {}, ""},
 		{"public", func(c *Client) { c.Public, c.SecretHashes = true, nil }, ""},
@@ -45,14 +45,14 @@ func TestValidate(t *testing.T) {
 		{"public with a secret", func(c *Client) { c.Public = true }, "secret"},
 		{"public without PKCE", func(c *Client) { c.Public, c.SecretHashes, c.WithoutPKCE = true, nil, true }, "without_pkce"},
 		{"no redirect URI", func(c *Client) { c.RedirectURIs = nil }, "redirect_uris"},
-		{"bad address after signing out", func(c *Client) { c.PostLogoutRedirectURIs = []string{"/bye"} }, "post_logout_redirect_uris"},
-		{"any origin", func(c *Client) { c.AllowedOrigins = []string{"*"} }, "allowed_origins"},
-		{"null origin", func(c *Client) { c.AllowedOrigins = []string{"null"} }, "allowed_origins"},
-		{"origin with a slash", func(c *Client) { c.AllowedOrigins = []string{"https://app.example/"} }, "allowed_origins"},
-		{"plain origin", func(c *Client) { c.AllowedOrigins = []string{"http://app.example"} }, "allowed_origins"},
-		{"origin with the default port", func(c *Client) { c.AllowedOrigins = []string{"https://app.example:443"} }, "allowed_origins"},
-		{"upper case origin", func(c *Client) { c.AllowedOrigins = []string{"https://App.example"} }, "allowed_origins"},
-		{"unknown scope", func(c *Client) { c.Scopes = []string{"openid", "cheese"} }, "scopes"},
+		{"bad address after signing out", func(c *Client) { c.PostLogoutRedirectURIs = []string{"/bye"} }, "post_logout_redirect_uris[0]"},
+		{"any origin", func(c *Client) { c.AllowedOrigins = []string{"*"} }, "allowed_origins[0]"},
+		{"null origin", func(c *Client) { c.AllowedOrigins = []string{"null"} }, "allowed_origins[0]"},
+		{"origin with a slash", func(c *Client) { c.AllowedOrigins = []string{"https://app.example/"} }, "allowed_origins[0]"},
+		{"plain origin", func(c *Client) { c.AllowedOrigins = []string{"http://app.example"} }, "allowed_origins[0]"},
+		{"origin with the default port", func(c *Client) { c.AllowedOrigins = []string{"https://app.example:443"} }, "allowed_origins[0]"},
+		{"upper case origin", func(c *Client) { c.AllowedOrigins = []string{"https://App.example"} }, "allowed_origins[0]"},
+		{"unknown scope", func(c *Client) { c.Scopes = []string{"openid", "cheese"} }, "scopes[1]"},
 		{"scopes without openid", func(c *Client) { c.Scopes = []string{"phone"} }, "scopes"},
 		{"symmetric algorithm", func(c *Client) { c.IDTokenAlg = "HS256" }, "id_token_signed_response_alg"},
 		{"no signature", func(c *Client) { c.IDTokenAlg = "none" }, "id_token_signed_response_alg"},
@@ -65,8 +65,8 @@ func TestValidate(t *testing.T) {
 		{"unknown country", func(c *Client) { c.Region = "XX" }, "region"},
 		{"lower case country", func(c *Client) { c.Region = "in" }, "region"},
 		{"countries", func(c *Client) { c.Countries = []string{"IN", "SE"} }, ""},
-		{"an unknown one of several countries", func(c *Client) { c.Countries = []string{"IN", "XX"} }, "countries"},
-		{"a country twice", func(c *Client) { c.Countries = []string{"IN", "SE", "IN"} }, "countries"},
+		{"an unknown one of several countries", func(c *Client) { c.Countries = []string{"IN", "XX"} }, "countries[1]"},
+		{"a country twice", func(c *Client) { c.Countries = []string{"IN", "SE", "IN"} }, "countries[2]"},
 		{"a world of countries", func(c *Client) {
 			c.Countries = strings.Fields("AF AL AR AT AU BD BE BR CA CH CL CN CO DE DK EG ES FI FR GB GR")
 		}, "countries"},
@@ -75,16 +75,16 @@ func TestValidate(t *testing.T) {
 		c := good()
 		row.change(&c)
 		found := Validate(c)
-		if row.key == "" && len(found) > 0 || row.key != "" && (len(found) != 1 || found[0].Key != row.key || found[0].Text == "") {
-			t.Errorf("%s: %v, want %q", row.what, found, row.key)
+		if row.field == "" && len(found) > 0 || row.field != "" && (len(found) != 1 || found[0].Field != row.field || found[0].Reason == "") {
+			t.Errorf("%s: got %v, want one error of %q", row.what, found, row.field)
 		}
 	}
 	if found := Validate(Client{}); len(found) < 3 {
-		t.Errorf("all problems are told at once: %v", found)
+		t.Errorf("got %v, want all errors at once", found)
 	}
 }
 
-func TestRedirectProblem(t *testing.T) {
+func TestCheckRedirect(t *testing.T) {
 	for _, bad := range []string{
 		"", "/cb", "//app.example/cb", "app.example/cb", "http://app.example/cb", "http://10.0.0.1/cb", "http://127.0.0.1.evil.example/cb",
 		"https://app.example", "http://127.0.0.1:8000", "https:///cb", "https://app.example/cb#x", "https://app.example/cb#", "https://u:p@app.example/cb",
@@ -92,7 +92,7 @@ func TestRedirectProblem(t *testing.T) {
 		"myapp://cb", "com.example.app", "com.example.app:cb", "com.example.app:", "https://app.example/a b", "https://app.example/å", "https://app.example/\\evil", " https://app.example/cb",
 		"https://app.example/cb\n", "https:app.example/cb", "https://app.example/" + strings.Repeat("x", 2048), "https://app.example:x/cb",
 	} {
-		if redirectProblem(bad) == "" {
+		if checkRedirect(bad) == "" {
 			t.Errorf("%q was accepted", bad)
 		}
 	}
@@ -100,7 +100,7 @@ func TestRedirectProblem(t *testing.T) {
 		"https://app.example/", "https://app.example:8443/cb?x=1&y=%2F", "http://127.0.0.1/cb", "http://[::1]/cb", "http://localhost:3000/cb", "com.example.app:/cb", "vcclient://openid/",
 		"https://tenant.example/realms/R/broker/ALIAS/endpoint", "https://x.auth.eu-north-1.amazoncognito.com/oauth2/idpresponse",
 	} {
-		if text := redirectProblem(good); text != "" {
+		if text := checkRedirect(good); text != "" {
 			t.Errorf("%q %s", good, text)
 		}
 	}
@@ -163,7 +163,7 @@ func FuzzRedirectURI(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, uri string) {
-		if redirectProblem(uri) != "" {
+		if checkRedirect(uri) != "" {
 			return
 		}
 		lower := strings.ToLower(uri)

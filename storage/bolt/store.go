@@ -114,7 +114,7 @@ func Open(path string, master *keys.Master, o Options) (*Store, error) {
 	})
 	switch {
 	case errors.Is(err, berrors.ErrTimeout):
-		return nil, fmt.Errorf("%s: %w; stop that one first, or use the calleridp commands, which talk to it over its admin socket", path, ErrInUse)
+		return nil, fmt.Errorf("%s: %w; stop that one first", path, ErrInUse)
 	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrVersionMismatch), errors.Is(err, berrors.ErrChecksum):
 		return nil, fmt.Errorf("%s: %w, or is damaged (%v); restore it from a backup, or name another file", path, ErrForeignFile, err)
 	case err != nil:

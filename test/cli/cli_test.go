@@ -52,12 +52,12 @@ func portOf(t *testing.T, base string) string {
 func TestDevSaysWhatIsInItsWay(t *testing.T) {
 	server := harness.Dev(t)
 	taken := portOf(t, server.Issuer)
-	one(t, "--provider-port: 127.0.0.1:"+taken+" is taken by another program; choose another port or stop that program (--provider-port 0 takes a free one)",
+	one(t, "--provider-port: 127.0.0.1:"+taken+" is used by another program; choose another port or stop that program (--provider-port 0 chooses a free one)",
 		"dev", "--provider-port", taken)
-	one(t, "--demo-port: 127.0.0.1:"+taken+" is taken", "dev", "--provider-port", "0", "--simulator-port", "0", "--demo-port", taken)
+	one(t, "--demo-port: 127.0.0.1:"+taken+" is used", "dev", "--provider-port", "0", "--simulator-port", "0", "--demo-port", taken)
 	free := []string{"dev", "--provider-port", "0", "--simulator-port", "0", "--demo-port", "0"}
 	one(t, "another calleridp process has the store open", append(free, "--data", server.Data)...)
-	one(t, "there is no file nowhere.yaml", append(free, "--clients", "nowhere.yaml")...)
+	one(t, "nowhere.yaml: no such file", append(free, "--clients", "nowhere.yaml")...)
 	server.Stop(os.Interrupt)
 	one(t, server.Data+" belongs to a provider at another address", append(free, "--data", server.Data)...)
 }
@@ -79,7 +79,7 @@ func TestDevRegistersTheClientsOfAFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	out, err := harness.Run(t, "dev", "--provider-port", "0", "--simulator-port", "0", "--demo-port", "0", "--clients", file)
-	if err == nil || !strings.Contains(out, file+" has 1 problem:\n  clients[0].nam (line 2): there is no such key; did you mean name?") {
+	if err == nil || !strings.Contains(out, file+" has 1 problem:\n  clients[0].nam (line 2): unknown key; did you mean name?") {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
@@ -154,8 +154,8 @@ func TestClientsOfARunningServer(t *testing.T) {
 		t.Errorf("a public client:\n%s", public)
 	}
 	fails := func(says string, args ...string) { t.Helper(); one(t, says, append(args, config...)...) }
-	fails(`native needs a Truecaller app with the method native, which "default" does not have`, "client", "add", "--id", "android", "--name", "Android", "--public", "--native")
-	fails(`truecaller_app "nobodys" is not configured; there is default, phones`, "client", "add", "--name", "X", "--redirect-uri", "https://a.example.com/cb", "--truecaller-app", "nobodys")
+	fails(`native: needs a Truecaller app with the method native, which "default" does not have`, "client", "add", "--id", "android", "--name", "Android", "--public", "--native")
+	fails(`truecaller_app: "nobodys" is not configured; use one of default, phones`, "client", "add", "--name", "X", "--redirect-uri", "https://a.example.com/cb", "--truecaller-app", "nobodys")
 	native := command("client", "add", "--id", "android", "--name", "Android", "--public", "--native", "--truecaller-app", "phones")
 	if !strings.Contains(native, "native") || strings.Contains(native, "redirect_uris") || !strings.Contains(command("client", "show", "android", "--json"), `"native": true`) {
 		t.Errorf("a native client:\n%s", native)

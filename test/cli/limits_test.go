@@ -54,7 +54,7 @@ func TestLimitsOfARunningServer(t *testing.T) {
 	one(t, "the number is too short", "limit", "show", "+46 70", "--socket", server.Socket)
 	one(t, "there is no client nobody", "limit", "clear", "--client", "nobody", "--socket", server.Socket)
 	one(t, `"x" is not an address`, "limit", "clear", "--network", "x", "--socket", server.Socket)
-	one(t, "say one of them: calleridp limit show NUMBER, or --network", "limit", "show", "--socket", server.Socket)
-	one(t, "say one of them", "limit", "clear", harness.Number(5), "--client", "demo", "--socket", server.Socket)
-	one(t, "there is no limit forget; there are clear, show", "limit", "forget")
+	one(t, "usage: calleridp limit show NUMBER | --network", "limit", "show", "--socket", server.Socket)
+	one(t, "usage: calleridp limit clear NUMBER | --network", "limit", "clear", harness.Number(5), "--client", "demo", "--socket", server.Socket)
+	one(t, `unknown command "limit forget"; usage: calleridp limit clear|show`, "limit", "forget")
 }

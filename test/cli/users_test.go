@@ -34,7 +34,7 @@ func TestUsersOfARunningServer(t *testing.T) {
 			t.Errorf("no %q in\n%s", line, shown)
 		}
 	}
-	if out := good(t, "user", "signout", u.Sub, "--socket", socket); !strings.Contains(out, "is signed out everywhere; 1 session has ended") {
+	if out := good(t, "user", "signout", u.Sub, "--socket", socket); !strings.Contains(out, "is signed out everywhere; 1 session revoked") {
 		t.Error(out)
 	}
 	if page := browser.Get(server.Issuer + "/account"); !page.Has("phone") {
@@ -49,7 +49,7 @@ func TestUsersOfARunningServer(t *testing.T) {
 	}
 	one(t, "there is nobody with the sub "+u.Sub, "user", "show", u.Sub, "--socket", socket)
 	one(t, "nobody has signed in with the number +46•••••0605", "user", "find", number, "--socket", socket)
-	one(t, "SUB is missing", "user", "delete", "--socket", socket)
+	one(t, "missing SUB; usage: calleridp user delete SUB", "user", "delete", "--socket", socket)
 	if strings.Contains(server.Logged(`"user.deleted"`), number[1:]) {
 		t.Errorf("the log has the number (invariant 10)")
 	}

@@ -178,7 +178,7 @@ func TestTheAccountPageIsForItsPerson(t *testing.T) {
 // With a database of countries, people see from where they signed in.
 func TestTheAccountPageNamesTheCountry(t *testing.T) {
 	t.Parallel()
-	database, err := filepath.Abs("../../cmd/calleridp/testdata/config/files/country.mmdb") // 127.0.0.0/8 is in Sweden
+	database, err := filepath.Abs("../../cmd/calleridp/config/testdata/config/files/country.mmdb") // 127.0.0.0/8 is in Sweden
 	if err != nil {
 		t.Fatal(err)
 	}

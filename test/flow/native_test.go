@@ -314,7 +314,7 @@ clients:
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := harness.Run(t, "config", "check", "--config", file); err != nil || out != file+" is right\n" {
+	if out, err := harness.Run(t, "config", "check", "--config", file); err != nil || out != file+": OK\n" {
 		t.Errorf("%v: %s", err, out)
 	}
 }

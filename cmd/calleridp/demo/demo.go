@@ -1,6 +1,6 @@
-// Package demo is the application of `calleridp dev`: an ordinary relying party
-// that shows the claims it received. It uses the clients that most Go
-// applications use, coreos/go-oidc and golang.org/x/oauth2.
+// Package demo is the application of `calleridp dev`: a relying party that shows
+// the claims it received. It uses the libraries that most Go applications use,
+// coreos/go-oidc and golang.org/x/oauth2.
 package demo
 
 import (
@@ -24,40 +24,42 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// Config is what the demo needs.
+// Config configures the demo. All fields are required.
 type Config struct {
 	Issuer       string
 	ClientID     string
 	ClientSecret string
-	BaseURL      string       // of the demo itself, without a trailing slash
-	Phone        string       // address of the simulated phone, for a link
+	BaseURL      string       // URL of the demo, without a trailing slash
+	Phone        string       // URL of the simulated phone, for a link
 	HTTP         *http.Client // trusts the issuer's certificate
 	Log          *slog.Logger
 }
 
-// Demo is the application. What it knows of people it keeps in memory.
+// Demo is the application. It keeps its sessions in memory.
 type Demo struct {
-	Config
+	cfg Config
+
 	mu       sync.Mutex
-	provider *oidc.Provider
-	people   map[string]person // by the session cookie
+	provider *oidc.Provider // nil until first needed
+	sessions map[string]session
 }
 
-type person struct {
-	idToken string
-	claims  map[string]any
-	user    map[string]any
+// session is a signed-in browser, found by its cookie.
+type session struct {
+	idToken  string
+	claims   map[string]any // of the ID token
+	userinfo map[string]any
 }
 
-// New makes the application. It asks for the provider's discovery document when
-// it is first needed.
-func New(c Config) *Demo { return &Demo{Config: c, people: map[string]person{}} }
+// New returns the application. It fetches the provider's discovery document when
+// it first needs it.
+func New(c Config) *Demo { return &Demo{cfg: c, sessions: map[string]session{}} }
 
-// Handler serves it:
+// Handler serves these paths:
 //
-//	GET /          who is signed in, or a button
-//	GET /login     to the provider; its parameters are added to the request
-//	GET /callback  back from the provider
+//	GET /          the claims, or a button to sign in
+//	GET /login     redirects to the provider, with this request's parameters added
+//	GET /callback  the redirect URI
 //	GET /claims    the claims
 //	GET /logout    signs out, here and at the provider
 func (d *Demo) Handler() http.Handler {
@@ -76,7 +78,7 @@ func (d *Demo) discover(ctx context.Context) (*oidc.Provider, error) {
 	if d.provider != nil {
 		return d.provider, nil
 	}
-	p, err := oidc.NewProvider(oidc.ClientContext(context.WithoutCancel(ctx), d.HTTP), d.Issuer)
+	p, err := oidc.NewProvider(oidc.ClientContext(context.WithoutCancel(ctx), d.cfg.HTTP), d.cfg.Issuer)
 	if err == nil {
 		d.provider = p
 	}
@@ -85,8 +87,11 @@ func (d *Demo) discover(ctx context.Context) (*oidc.Provider, error) {
 
 func (d *Demo) config(p *oidc.Provider) oauth2.Config {
 	return oauth2.Config{
-		ClientID: d.ClientID, ClientSecret: d.ClientSecret, Endpoint: p.Endpoint(), RedirectURL: d.BaseURL + "/callback",
-		Scopes: []string{oidc.ScopeOpenID, "profile", "email", "phone", "address", "truecaller", oidc.ScopeOfflineAccess},
+		ClientID:     d.cfg.ClientID,
+		ClientSecret: d.cfg.ClientSecret,
+		Endpoint:     p.Endpoint(),
+		RedirectURL:  d.cfg.BaseURL + "/callback",
+		Scopes:       []string{oidc.ScopeOpenID, "profile", "email", "phone", "address", "truecaller", oidc.ScopeOfflineAccess},
 	}
 }
 
@@ -95,8 +100,7 @@ const (
 	sessionCookie = "demo_session"
 )
 
-// flow is what the application remembers of a sign-in, in a cookie of the
-// browser that began it.
+// flow is the state of a sign-in, in a cookie of the browser that began it.
 type flow struct{ State, Nonce, Verifier string }
 
 func (d *Demo) login(w http.ResponseWriter, r *http.Request) {
@@ -105,14 +109,21 @@ func (d *Demo) login(w http.ResponseWriter, r *http.Request) {
 		d.fail(w, "The provider cannot be reached.", err)
 		return
 	}
-	f := flow{rand.Text(), rand.Text(), oauth2.GenerateVerifier()}
+	f := flow{State: rand.Text(), Nonce: rand.Text(), Verifier: oauth2.GenerateVerifier()}
 	raw, err := json.Marshal(f)
 	if err != nil {
 		d.fail(w, "The sign-in could not begin.", err)
 		return
 	}
-	// One cookie for each sign-in, so that two tabs do not disturb each other.
-	http.SetCookie(w, &http.Cookie{Name: flowCookie + f.State, Value: base64.RawURLEncoding.EncodeToString(raw), Path: "/callback", MaxAge: 1800, HttpOnly: true, SameSite: http.SameSiteLaxMode})
+	// Each sign-in has a cookie, so that two tabs do not interfere.
+	http.SetCookie(w, &http.Cookie{
+		Name:     flowCookie + f.State,
+		Value:    base64.RawURLEncoding.EncodeToString(raw),
+		Path:     "/callback",
+		MaxAge:   1800,
+		HttpOnly: true,
+		SameSite: http.SameSiteLaxMode,
+	})
 	options := []oauth2.AuthCodeOption{oidc.Nonce(f.Nonce), oauth2.S256ChallengeOption(f.Verifier)}
 	for name, values := range r.URL.Query() {
 		options = append(options, oauth2.SetAuthURLParam(name, values[0]))
@@ -123,19 +134,19 @@ func (d *Demo) login(w http.ResponseWriter, r *http.Request) {
 
 func (d *Demo) callback(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
-	f, err := d.flow(w, r, q.Get("state"))
-	if _, signedIn := d.person(r); err != nil && signedIn {
-		// The Back button: this answer was used, and the person is signed in.
+	f, err := d.takeFlow(w, r, q.Get("state"))
+	if _, signedIn := d.session(r); err != nil && signedIn {
+		// The Back button: this response was used, and the browser is signed in.
 		http.Redirect(w, r, "/claims", http.StatusSeeOther)
 		return
 	}
 	if err != nil {
-		d.fail(w, "This answer belongs to no sign-in of this browser.", err)
+		d.fail(w, "This response belongs to no sign-in of this browser.", err)
 		return
 	}
-	// RFC 9207 §2.4: the answer must come from the provider that was asked.
-	if q.Get("iss") != d.Issuer {
-		d.fail(w, "The answer came from another issuer.", errors.New("iss is "+q.Get("iss")))
+	// RFC 9207 §2.4: the response must come from the provider of the request.
+	if q.Get("iss") != d.cfg.Issuer {
+		d.fail(w, "The response came from another issuer.", errors.New("iss is "+q.Get("iss")))
 		return
 	}
 	if q.Get("error") != "" {
@@ -147,20 +158,21 @@ func (d *Demo) callback(w http.ResponseWriter, r *http.Request) {
 		d.fail(w, "The provider cannot be reached.", err)
 		return
 	}
-	who, err := d.exchange(oidc.ClientContext(r.Context(), d.HTTP), p, f, q)
+	s, err := d.exchange(oidc.ClientContext(r.Context(), d.cfg.HTTP), p, f, q)
 	if err != nil {
 		d.fail(w, "The sign-in could not be completed.", err)
 		return
 	}
-	session := rand.Text()
+	id := rand.Text()
 	d.mu.Lock()
-	d.people[session] = who
+	d.sessions[id] = s
 	d.mu.Unlock()
-	http.SetCookie(w, &http.Cookie{Name: sessionCookie, Value: session, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode})
+	http.SetCookie(w, &http.Cookie{Name: sessionCookie, Value: id, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode})
 	http.Redirect(w, r, "/claims", http.StatusSeeOther)
 }
 
-func (d *Demo) flow(w http.ResponseWriter, r *http.Request, state string) (f flow, err error) {
+// takeFlow returns the sign-in with this state and deletes its cookie.
+func (d *Demo) takeFlow(w http.ResponseWriter, r *http.Request, state string) (f flow, err error) {
 	cookie, err := r.Cookie(flowCookie + state)
 	if err != nil {
 		return flow{}, err
@@ -179,64 +191,70 @@ func (d *Demo) flow(w http.ResponseWriter, r *http.Request, state string) (f flo
 	return f, nil
 }
 
-func (d *Demo) exchange(ctx context.Context, p *oidc.Provider, f flow, q url.Values) (person, error) {
+// exchange redeems the code, verifies the ID token and fetches userinfo.
+func (d *Demo) exchange(ctx context.Context, p *oidc.Provider, f flow, q url.Values) (session, error) {
 	config := d.config(p)
 	token, err := config.Exchange(ctx, q.Get("code"), oauth2.VerifierOption(f.Verifier))
 	if err != nil {
-		return person{}, err
+		return session{}, err
 	}
 	raw, _ := token.Extra("id_token").(string)
-	id, err := p.Verifier(&oidc.Config{ClientID: d.ClientID}).Verify(ctx, raw)
+	id, err := p.Verifier(&oidc.Config{ClientID: d.cfg.ClientID}).Verify(ctx, raw)
 	if err != nil {
-		return person{}, err
+		return session{}, err
 	}
 	if id.Nonce != f.Nonce {
-		return person{}, errors.New("the nonce differs")
+		return session{}, errors.New("the nonce differs")
 	}
 	if err := id.VerifyAccessToken(token.AccessToken); err != nil {
-		return person{}, err
+		return session{}, err
 	}
-	who := person{idToken: raw}
-	if err := id.Claims(&who.claims); err != nil {
-		return person{}, err
+	s := session{idToken: raw}
+	if err := id.Claims(&s.claims); err != nil {
+		return session{}, err
 	}
 	info, err := p.UserInfo(ctx, oauth2.StaticTokenSource(token))
 	if err != nil {
-		return person{}, err
+		return session{}, err
 	}
-	return who, info.Claims(&who.user)
+	return s, info.Claims(&s.userinfo)
 }
 
-func (d *Demo) person(r *http.Request) (person, bool) {
+func (d *Demo) session(r *http.Request) (session, bool) {
 	cookie, err := r.Cookie(sessionCookie)
 	if err != nil {
-		return person{}, false
+		return session{}, false
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	who, ok := d.people[cookie.Value]
-	return who, ok
+	s, ok := d.sessions[cookie.Value]
+	return s, ok
 }
 
 func (d *Demo) home(w http.ResponseWriter, r *http.Request) {
-	if _, ok := d.person(r); ok {
+	if _, ok := d.session(r); ok {
 		http.Redirect(w, r, "/claims", http.StatusSeeOther)
 		return
 	}
-	d.show(w, http.StatusOK, view{Title: "Demo shop", SignIn: true, Phone: d.Phone})
+	d.show(w, http.StatusOK, view{Title: "Demo shop", SignIn: true, Phone: d.cfg.Phone})
 }
 
 func (d *Demo) claims(w http.ResponseWriter, r *http.Request) {
-	who, ok := d.person(r)
+	s, ok := d.session(r)
 	if !ok {
 		http.Redirect(w, r, "/", http.StatusSeeOther)
 		return
 	}
-	d.show(w, http.StatusOK, view{Title: "Signed in", Account: d.Issuer + "/account", IDToken: rows(who.claims), Userinfo: rows(who.user)})
+	d.show(w, http.StatusOK, view{
+		Title:    "Signed in",
+		Account:  d.cfg.Issuer + "/account",
+		IDToken:  rows(s.claims),
+		Userinfo: rows(s.userinfo),
+	})
 }
 
 func (d *Demo) logout(w http.ResponseWriter, r *http.Request) {
-	who, ok := d.person(r)
+	s, ok := d.session(r)
 	http.SetCookie(w, &http.Cookie{Name: sessionCookie, Path: "/", MaxAge: -1})
 	p, err := d.discover(r.Context())
 	var metadata struct {
@@ -248,13 +266,14 @@ func (d *Demo) logout(w http.ResponseWriter, r *http.Request) {
 	}
 	d.mu.Lock()
 	if cookie, err := r.Cookie(sessionCookie); err == nil {
-		delete(d.people, cookie.Value)
+		delete(d.sessions, cookie.Value)
 	}
 	d.mu.Unlock()
-	q := url.Values{"id_token_hint": {who.idToken}, "post_logout_redirect_uri": {d.BaseURL + "/"}}
+	q := url.Values{"id_token_hint": {s.idToken}, "post_logout_redirect_uri": {d.cfg.BaseURL + "/"}}
 	http.Redirect(w, r, metadata.EndSession+"?"+q.Encode(), http.StatusSeeOther)
 }
 
+// view is what page.html shows.
 type view struct {
 	Title, Note, Phone, Account, Nonce, CSS string
 	SignIn                                  bool
@@ -263,7 +282,7 @@ type view struct {
 
 func (v view) Style() template.CSS { return template.CSS(v.CSS) }
 
-// row is a claim, readable.
+// row is a claim, formatted.
 type row struct{ Name, Value, Meaning string }
 
 func rows(claims map[string]any) []row {
@@ -302,13 +321,14 @@ func (d *Demo) show(w http.ResponseWriter, status int, v view) {
 	v.CSS, v.Nonce = string(css), rand.Text()
 	var body bytes.Buffer
 	if err := page.Execute(&body, v); err != nil {
-		d.Log.Error("demo: a page could not be drawn", "error", err)
+		d.cfg.Log.Error("demo: a page could not be drawn", "error", err)
 		http.Error(w, "Something went wrong.", http.StatusInternalServerError)
 		return
 	}
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'nonce-"+v.Nonce+"'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'")
+	h.Set("Content-Security-Policy",
+		"default-src 'none'; style-src 'nonce-"+v.Nonce+"'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
@@ -316,6 +336,6 @@ func (d *Demo) show(w http.ResponseWriter, status int, v view) {
 }
 
 func (d *Demo) fail(w http.ResponseWriter, what string, err error) {
-	d.Log.Warn("demo", "what", what, "error", err)
+	d.cfg.Log.Warn("demo", "what", what, "error", err)
 	d.show(w, http.StatusBadGateway, view{Title: "It did not work", Note: what})
 }

@@ -1,9 +1,9 @@
-// Package metrics counts what the other packages report through the observers
-// that they declare, and shows it to Prometheus.
+// Package metrics counts what other packages report through the observers that
+// they declare, and serves it to Prometheus.
 //
-// Labels come from fixed lists, the configuration and our own routes. No phone
-// number, token or other text of a stranger's is ever one (invariant 10), so
-// that strangers cannot make metrics grow either.
+// Labels come from fixed lists, the configuration and our routes. They never hold
+// a phone number, a token or other text of a request (invariant 10), so that an
+// attacker cannot multiply time series either.
 package metrics
 
 import (
@@ -17,18 +17,18 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// Metrics counts. It is safe for concurrent use.
+// Metrics holds the counters. It is safe for concurrent use.
 type Metrics struct {
 	registry *prometheus.Registry
 
-	attempts  *prometheus.CounterVec
-	approvals *prometheus.HistogramVec
-	limited   *prometheus.CounterVec
-	callbacks *prometheus.CounterVec
-	asked     *prometheus.HistogramVec
-	heldBack  *prometheus.CounterVec
-	requests  *prometheus.CounterVec
-	took      *prometheus.HistogramVec
+	attempts           *prometheus.CounterVec
+	approvalSeconds    *prometheus.HistogramVec
+	limited            *prometheus.CounterVec
+	callbacks          *prometheus.CounterVec
+	truecallerSeconds  *prometheus.HistogramVec
+	truecallerHeldBack *prometheus.CounterVec
+	requests           *prometheus.CounterVec
+	requestSeconds     *prometheus.HistogramVec
 }
 
 var (
@@ -37,8 +37,8 @@ var (
 	_ truecaller.CallbackObserver = (*Metrics)(nil)
 )
 
-// New makes metrics that are all at zero. version and goVersion are those of the
-// program.
+// New returns metrics that are all at zero. version and goVersion are the versions
+// of the program and of Go.
 func New(version, goVersion string) *Metrics {
 	m := &Metrics{registry: prometheus.NewRegistry()}
 	m.registry.MustRegister(
@@ -46,32 +46,34 @@ func New(version, goVersion string) *Metrics {
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	m.attempts = m.counter("calleridp_attempts_total",
-		"Attempts that reached an event: started, pushed, invoked, approved, done, rejected, failed, expired, limited, unavailable, callback_mismatch, number_changed_hands.",
+		"Events of attempts: started, pushed, invoked, approved, done, rejected, failed, expired, limited, unavailable, "+
+			"callback_mismatch, number_changed_hands.",
 		"event", "method", "app", "reason")
-	m.approvals = m.histogram("calleridp_approval_seconds",
-		"From the start of an attempt to its approval.",
+	m.approvalSeconds = m.histogram("calleridp_approval_seconds",
+		"Time from the start of an attempt to its approval.",
 		[]float64{1, 2.5, 5, 10, 20, 30, 60, 120, 300}, "method", "app")
 	m.limited = m.counter("calleridp_limited_total",
-		"Attempts that a lock or budget refused.", "limit")
+		"Attempts that a lock or a budget refused.", "limit")
 	m.callbacks = m.counter("calleridp_callbacks_total",
-		"Requests at callback paths: accepted, unknown, malformed, too_large, compressed, slow, cut_off, wrong_path (without an app), wrong_method, not_stored; and again as bad_endpoint.",
+		"Requests at callback paths: accepted, unknown, malformed, too_large, compressed, slow, cut_off, wrong_path (without an app), "+
+			"wrong_method, not_stored; bad_endpoint counts a request a second time.",
 		"app", "outcome")
-	m.asked = m.histogram("calleridp_truecaller_request_seconds",
-		"Requests to Truecaller, for push, profile or token, by how they ended.",
+	m.truecallerSeconds = m.histogram("calleridp_truecaller_request_seconds",
+		"Time of requests to Truecaller, by purpose (push, profile or token) and outcome.",
 		[]float64{.025, .05, .1, .25, .5, 1, 2.5, 5, 10}, "purpose", "outcome")
-	m.heldBack = m.counter("calleridp_truecaller_held_back_total",
-		"Requests to Truecaller that were not made, because the host has not been answering.", "purpose")
+	m.truecallerHeldBack = m.counter("calleridp_truecaller_held_back_total",
+		"Requests to Truecaller that were not sent, because the host does not respond.", "purpose")
 	m.requests = m.counter("calleridp_http_requests_total",
-		"Requests answered, by route; none is what no route takes.", "route", "status")
-	m.took = m.histogram("calleridp_http_request_seconds",
-		"How long answers took. Those of /attempt/{id}/events last as long as a page waits.",
+		"Requests by route and status; route none stands for unmatched paths.", "route", "status")
+	m.requestSeconds = m.histogram("calleridp_http_request_seconds",
+		"Time of responses. Those of /attempt/{id}/events last as long as a page waits.",
 		[]float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}, "route")
-	m.gauge("calleridp_build_info", "1, with the version of the program and of Go.", func() float64 { return 1 },
+	m.gauge("calleridp_build_info", "Always 1; the labels have the versions of the program and of Go.", func() float64 { return 1 },
 		prometheus.Labels{"version": version, "go_version": goVersion})
 	return m
 }
 
-// Handler shows the metrics in Prometheus' text format.
+// Handler serves the metrics in Prometheus' text format.
 func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 }

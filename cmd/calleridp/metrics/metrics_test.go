@@ -33,13 +33,13 @@ func sources() Sources {
 	}
 }
 
-// page is what Prometheus reads.
+// page returns what Prometheus reads.
 func page(t *testing.T, m *Metrics) string {
 	t.Helper()
 	w := httptest.NewRecorder()
 	m.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
 	if w.Code != 200 || !strings.HasPrefix(w.Header().Get("Content-Type"), "text/plain; version=0.0.4") {
-		t.Fatalf("%d %s\n%s", w.Code, w.Header(), w.Body)
+		t.Fatalf("got %d %s\n%s\nwant 200 and text", w.Code, w.Header(), w.Body)
 	}
 	return w.Body.String()
 }
@@ -90,23 +90,23 @@ func TestMetrics(t *testing.T) {
 		`process_cpu_seconds_total `,
 	} {
 		if !strings.Contains(got, "\n"+want) {
-			t.Errorf("there is no %s in\n%s", want, got)
+			t.Errorf("got no %s in\n%s", want, got)
 		}
 	}
 }
 
-// A store that cannot be asked does not hide the rest.
-func TestABrokenSourceIsNotANumber(t *testing.T) {
+// A source that fails does not hide the others.
+func TestFailingSourceIsNaN(t *testing.T) {
 	m := New("v", "go")
 	s := sources()
 	s.Inbox = func(context.Context) (int, error) { return 0, errors.New("closed") }
 	m.Watch(s)
 	if got := page(t, m); !strings.Contains(got, "calleridp_inbox_deliveries NaN") || !strings.Contains(got, "calleridp_store_commits_total 7") {
-		t.Error(got)
+		t.Errorf("got\n%s\nwant NaN and the other metrics", got)
 	}
 }
 
-var update = flag.Bool("update", false, "write the list of metrics in docs/operators.md anew")
+var update = flag.Bool("update", false, "rewrite the list of metrics in docs/operators.md")
 
 const (
 	document = "../../../docs/operators.md"
@@ -114,7 +114,7 @@ const (
 	ends     = "<!-- /metrics -->"
 )
 
-// The operators' list has every metric, with its labels and what it says.
+// The operators' list has every metric, with its labels and meaning.
 func TestDocumentHasEveryMetric(t *testing.T) {
 	raw, err := os.ReadFile(document)
 	if err != nil {
@@ -130,7 +130,7 @@ func TestDocumentHasEveryMetric(t *testing.T) {
 		return
 	}
 	if !*update {
-		t.Fatalf("%s differs from the program; write it anew with: go test ./cmd/calleridp/metrics -run Document -update", document)
+		t.Fatalf("%s differs from the program; rewrite it with: go test ./cmd/calleridp/metrics -run Document -update", document)
 	}
 	if err := os.WriteFile(document, []byte(before+begins+want+ends+after), 0o644); err != nil {
 		t.Fatal(err)
@@ -151,7 +151,7 @@ func table(t *testing.T) string {
 		}
 		parts := described.FindStringSubmatch(d.String())
 		if parts == nil {
-			t.Errorf("%s is described in another way: %s", d, described)
+			t.Errorf("got %s, want %s", d, described)
 			continue
 		}
 		labels := regexp.MustCompile(`="[^"]*"`).ReplaceAllString(strings.Trim(parts[3]+","+parts[4], ","), "")
@@ -159,7 +159,7 @@ func table(t *testing.T) string {
 	}
 	slices.Sort(rows)
 	if len(rows) < 10 {
-		t.Fatalf("only %d metrics", len(rows))
+		t.Fatalf("got %d metrics, want at least 10", len(rows))
 	}
-	return "\n| metric | labels | what it says |\n|---|---|---|\n" + strings.Join(rows, "") + "\n"
+	return "\n| metric | labels | meaning |\n|---|---|---|\n" + strings.Join(rows, "") + "\n"
 }

@@ -15,7 +15,7 @@ func (m *Metrics) Attempt(event string, a login.Attempt) {
 	event = strings.TrimPrefix(event, "attempt.")
 	m.attempts.WithLabelValues(event, string(a.Method), a.App, string(a.Reason)).Inc()
 	if event == "approved" {
-		m.approvals.WithLabelValues(string(a.Method), a.App).Observe(a.AuthTime.Sub(a.Created).Seconds())
+		m.approvalSeconds.WithLabelValues(string(a.Method), a.App).Observe(a.AuthTime.Sub(a.Created).Seconds())
 	}
 }
 
@@ -24,23 +24,25 @@ func (m *Metrics) Limited(kind limit.Kind) { m.limited.WithLabelValues(string(ki
 
 // Asked implements truecaller.RequestObserver.
 func (m *Metrics) Asked(p truecaller.Purpose, o truecaller.Outcome, took time.Duration) {
-	m.asked.WithLabelValues(string(p), string(o)).Observe(took.Seconds())
+	m.truecallerSeconds.WithLabelValues(string(p), string(o)).Observe(took.Seconds())
 }
 
 // HeldBack implements truecaller.RequestObserver.
-func (m *Metrics) HeldBack(p truecaller.Purpose) { m.heldBack.WithLabelValues(string(p)).Inc() }
+func (m *Metrics) HeldBack(p truecaller.Purpose) {
+	m.truecallerHeldBack.WithLabelValues(string(p)).Inc()
+}
 
 // Callback implements truecaller.CallbackObserver.
 func (m *Metrics) Callback(app string, o truecaller.CallbackOutcome) {
 	m.callbacks.WithLabelValues(app, string(o)).Inc()
 }
 
-// Request counts an answered request. route is the pattern that took it, "" when
-// none did.
+// Request counts a response. route is the pattern that the path matched, "" if it
+// matched none.
 func (m *Metrics) Request(route string, status int, took time.Duration) {
 	if route == "" {
 		route = "none"
 	}
 	m.requests.WithLabelValues(route, strconv.Itoa(status)).Inc()
-	m.took.WithLabelValues(route).Observe(took.Seconds())
+	m.requestSeconds.WithLabelValues(route).Observe(took.Seconds())
 }

@@ -1,0 +1,184 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"calleridp/provider/client"
+	"calleridp/truecaller"
+)
+
+// The methods of an app.
+const (
+	MethodPush   = "push"
+	MethodOneTap = "onetap"
+	MethodNative = "native"
+)
+
+// keyedApp is a Truecaller app with its key in the configuration.
+type keyedApp struct {
+	key string
+	Truecaller
+}
+
+// keyedApps returns all apps, first the one that serves clients that name none.
+func (c Config) keyedApps() []keyedApp {
+	all := []keyedApp{{"truecaller", c.Truecaller}}
+	for i, app := range c.TruecallerApps {
+		all = append(all, keyedApp{fmt.Sprintf("truecaller_apps[%d]", i), app})
+	}
+	return all
+}
+
+// appKeys are the keys of the fields of truecaller.App and truecaller.Dialog. Key
+// is missing: it depends on where the secret comes from.
+var appKeys = map[string]string{
+	"ID":             "id",
+	"API":            "api_url",
+	"Profiles":       "profile_urls",
+	"NativeClientID": "native_client_id",
+	"OAuth":          "oauth_url",
+	"OneTap":         "onetap",
+
+	"LoginPrefix":  "login_prefix",
+	"LoginSuffix":  "login_suffix",
+	"CTAPrefix":    "cta_prefix",
+	"CTAColor":     "cta_color",
+	"CTATextColor": "cta_text_color",
+	"BtnShape":     "btn_shape",
+	"SkipOption":   "skip_option",
+	"TTL":          "ttl",
+	"PrivacyURL":   "privacy_url",
+	"TermsURL":     "terms_url",
+	"PartnerName":  "partner_name",
+}
+
+func (d *decoder) checkApps(c Config) []truecaller.App {
+	var apps []truecaller.App
+	first := map[string]string{}
+	for i, app := range c.keyedApps() {
+		if before, twice := first[app.ID]; twice && app.ID != "" {
+			d.refuse(app.key+".id", "%q is already the id of %s", app.ID, before)
+		} else {
+			first[app.ID] = app.key
+		}
+		if i > 0 && app.Timeout != 0 {
+			d.refuse(app.key+".timeout", "must be set under truecaller only; it applies to all apps")
+		}
+		apps = append(apps, d.checkApp(app))
+	}
+	return apps
+}
+
+func (d *decoder) checkApp(c keyedApp) truecaller.App {
+	app := truecaller.App{
+		ID:             c.ID,
+		Name:           c.AppName,
+		NativeClientID: strings.TrimSpace(c.NativeClientID),
+		OAuth:          d.checkURL(c.key+".oauth_url", c.OAuthURL),
+		WithoutPush:    !slices.Contains(c.Methods, MethodPush),
+	}
+	if c.AppName == "" {
+		d.refuse(c.key+".app_name", "missing; write the name that the phone shows")
+	}
+	for i, method := range c.Methods {
+		if method != MethodPush && method != MethodOneTap && method != MethodNative {
+			d.refuse(fmt.Sprintf("%s.methods[%d]", c.key, i), "%q is unknown; use push, onetap or native", method)
+		}
+	}
+	switch native := slices.Contains(c.Methods, MethodNative); {
+	case native && app.NativeClientID == "":
+		d.refuse(c.key+".native_client_id", "missing; the method native needs the OAuth client id of the Android app in Truecaller's portal")
+	case !native && app.NativeClientID != "":
+		d.refuse(c.key+".native_client_id", "is for the method native; add native to %s.methods", c.key)
+	}
+	if slices.Contains(c.Methods, MethodOneTap) {
+		app.OneTap = d.checkOneTap(c)
+	} else if c.OneTap != (OneTap{}) {
+		d.refuse(c.key+".onetap", "is for the method onetap; add onetap to %s.methods", c.key)
+	}
+	keys := maps.Clone(appKeys)
+	if !app.NativeOnly() {
+		any := func(string) string { return "" } // truecaller checks it
+		app.Key, keys["Key"] = d.checkSecret(c.key+".app_key", c.AppKey, c.AppKeyFile, any)
+		keys["Key"] = strings.TrimPrefix(keys["Key"], c.key+".")
+		secret, _ := d.checkSecret(c.key+".callback_secret", c.CallbackSecret, c.CallbackSecretFile, CheckCallbackSecret)
+		app.CallbackSecrets = []string{secret}
+		app.API = d.checkURL(c.key+".api_url", c.APIURL)
+		for i, text := range c.ProfileURLs {
+			app.Profiles = append(app.Profiles, d.checkURL(fmt.Sprintf("%s.profile_urls[%d]", c.key, i), text))
+		}
+	}
+	d.refuseFields(c.key, app.Validate(), keys)
+	if app.NativeClientID == "" {
+		app.OAuth = nil
+	}
+	return app
+}
+
+// CheckCallbackSecret returns why a callback secret is refused, "" if it is not.
+func CheckCallbackSecret(text string) (reason string) {
+	if len(text) < 32 || strings.Trim(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
+		return "must be at least 32 letters and digits; create one with openssl rand -hex 32"
+	}
+	return ""
+}
+
+func (d *decoder) checkOneTap(c keyedApp) *truecaller.Dialog {
+	dialog := &truecaller.Dialog{
+		LoginPrefix:    c.OneTap.LoginPrefix,
+		LoginSuffix:    c.OneTap.LoginSuffix,
+		CTAPrefix:      c.OneTap.CTAPrefix,
+		CTAColor:       c.OneTap.CTAColor,
+		CTATextColor:   c.OneTap.CTATextColor,
+		BtnShape:       c.OneTap.BtnShape,
+		SkipOption:     c.OneTap.SkipOption,
+		TTL:            time.Duration(c.OneTap.TTL),
+		PrivacyURL:     c.OneTap.PrivacyURL,
+		TermsURL:       c.OneTap.TermsURL,
+		PartnerName:    c.OneTap.PartnerName,
+		FirstOfSeveral: c.OneTap.SeveralNumbers == "first",
+	}
+	if dialog.PartnerName == "" { // the dialog shows app_name
+		for _, e := range (truecaller.Dialog{PartnerName: c.AppName}).Validate() {
+			d.refuse(c.key+".app_name", "%s, which the dialog of one-tap cannot show; set onetap.partner_name to a shorter name", e.Reason)
+		}
+	}
+	switch c.OneTap.SeveralNumbers {
+	case "", "refuse", "first":
+	default:
+		d.refuse(c.key+".onetap.several_numbers", "%q is unknown; use refuse or first", c.OneTap.SeveralNumbers)
+	}
+	return dialog
+}
+
+// checkURL parses the URL of an endpoint of Truecaller; truecaller.App validates
+// it. Plain http is accepted at loopback addresses, for a simulator, but not at
+// localhost, which a name server could answer (invariant 5).
+func (d *decoder) checkURL(key, text string) *url.URL {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil:
+		d.refuse(key, "%q is not a URL like https://api4.truecaller.com", text)
+	case u.Scheme == "http" && u.Hostname() == "localhost":
+		d.refuse(key, "%q must be https, because secrets are sent there; a simulator may be at http://127.0.0.1", text)
+	default:
+		return u
+	}
+	return &url.URL{Scheme: "https", Host: "refused.invalid"} // so that it is refused once
+}
+
+// ClientApps returns what the registry of clients needs to know of the apps.
+func (s Settings) ClientApps() []client.App { return clientApps(s.Apps) }
+
+func clientApps(apps []truecaller.App) []client.App {
+	var all []client.App
+	for _, app := range apps {
+		all = append(all, client.App{ID: app.ID, Native: app.NativeClientID != ""})
+	}
+	return all
+}

@@ -1,0 +1,287 @@
+package config
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"calleridp/cmd/calleridp/country"
+	"calleridp/keys"
+	"calleridp/provider"
+	"calleridp/provider/authorize"
+	"calleridp/provider/client"
+	"calleridp/truecaller"
+	"calleridp/truecaller/phone"
+)
+
+// check turns the configuration into settings. It reads the files that the
+// configuration names, changes nothing, and adds every error to d.
+func (d *decoder) check(c Config) Settings {
+	d.decoded = len(d.errors)
+	c.setDefaults()
+	s := Settings{Config: c}
+	if c.Issuer == "" {
+		d.refuse("issuer", "missing; write the URL at which browsers reach this server, like https://login.example.com")
+	} else if err := provider.CheckIssuer(c.Issuer); err != nil {
+		d.refuse("issuer", "%v", err)
+	}
+	if !isListenAddress(c.Listen) {
+		d.refuse("listen", "%q is not an address like :8443 or 127.0.0.1:8080", c.Listen)
+	}
+	d.checkTLS(c.TLS)
+	for i, text := range c.TrustedProxies {
+		p, err := netip.ParsePrefix(text)
+		if err != nil {
+			d.refuse(fmt.Sprintf("trusted_proxies[%d]", i), "%q is not a network like 10.0.0.0/8 or 127.0.0.1/32", text)
+		}
+		s.Proxies = append(s.Proxies, p)
+	}
+	if c.DataDir == "" {
+		d.refuse("data_dir", "missing; name a directory on a local disk, like /var/lib/calleridp")
+	}
+	if len(c.AdminSocket) > MaxSocketPath {
+		d.refuse("admin_socket", "%q is longer than the %d bytes that the system allows for a socket; choose a shorter path", c.AdminSocket, MaxSocketPath)
+	}
+	s.Master = d.checkMaster(c)
+	if c.DefaultRegion != "" && !phone.IsRegion(c.DefaultRegion) {
+		d.refuse("default_region", "%q is not a country of two capital letters, like IN", c.DefaultRegion)
+	}
+	d.refuseFields("", client.ValidateCountries(c.Countries), nil)
+	s.Apps = d.checkApps(c)
+	s.Clients = d.checkClients(c.Clients, s.Apps)
+	s.Brand = d.checkUI(c.UI)
+	d.checkDurations(c)
+	if c.CountryDatabase != "" {
+		var err error
+		if s.CountryDB, err = country.Open(c.CountryDatabase); err != nil {
+			d.refuse("country_database", "%s does not load: %v", c.CountryDatabase, err)
+		}
+	}
+	d.checkChallenge(c.Limits)
+	if err := s.LogLevel.UnmarshalText([]byte(c.Log.Level)); err != nil {
+		d.refuse("log.level", "%q is unknown; use debug, info, warn or error", c.Log.Level)
+	}
+	if c.Log.Format != "json" && c.Log.Format != "text" {
+		d.refuse("log.format", "%q is unknown; use json or text", c.Log.Format)
+	}
+	d.checkPrivateListeners(c)
+	return s
+}
+
+// refuseFields adds what a library refuses of the values in a table. keys maps the
+// library's field names to keys; a name that it lacks is a key.
+func (d *decoder) refuseFields(table string, invalid truecaller.FieldErrors, keys map[string]string) {
+	for _, e := range invalid {
+		names := strings.Split(e.Field, ".")
+		for i, name := range names {
+			name, index, indexed := strings.Cut(name, "[")
+			if key, ok := keys[name]; ok {
+				name = key
+			}
+			if indexed {
+				name += "[" + index
+			}
+			names[i] = name
+		}
+		d.refuse(under(table, strings.Join(names, ".")), "%s", e.Reason)
+	}
+}
+
+// MaxSocketPath is the longest path of a Unix socket in bytes: the system's limit
+// less the zero byte at its end.
+var MaxSocketPath = len(syscall.RawSockaddrUnix{}.Path) - 1
+
+// isListenAddress reports whether text is host and port, or a colon and a port.
+func isListenAddress(text string) bool {
+	_, port, err := net.SplitHostPort(text)
+	n, err2 := strconv.ParseUint(port, 10, 16)
+	return err == nil && err2 == nil && n > 0
+}
+
+// checkPrivateListeners keeps metrics and profiles where the internet cannot reach
+// them.
+func (d *decoder) checkPrivateListeners(c Config) {
+	if c.MetricsListen != "" {
+		addr, port := splitListener(c.MetricsListen)
+		_, public, _ := net.SplitHostPort(c.Listen)
+		switch {
+		case !addr.IsLoopback() && !addr.IsPrivate():
+			d.refuse("metrics_listen", "%q is not a loopback or private address and a port, like 127.0.0.1:9464 or 10.0.0.5:9464", c.MetricsListen)
+		case port == public:
+			d.refuse("metrics_listen", "port %s is already used by listen", port)
+		}
+	}
+	if c.DebugListen != "" {
+		if addr, _ := splitListener(c.DebugListen); !addr.IsLoopback() {
+			d.refuse("debug_listen", "%q is not a loopback address and a port, like 127.0.0.1:6060", c.DebugListen)
+		}
+	}
+}
+
+// splitListener returns IP address and port of a listener; the zero Addr, which is
+// neither loopback nor private, if it has not both.
+func splitListener(text string) (addr netip.Addr, port string) {
+	host, port, _ := net.SplitHostPort(text)
+	if addr, err := netip.ParseAddr(host); err == nil && isListenAddress(text) {
+		return addr, port
+	}
+	return netip.Addr{}, ""
+}
+
+func (d *decoder) checkTLS(c TLS) {
+	switch {
+	case c.CertFile == "" && c.KeyFile == "":
+	case c.KeyFile == "":
+		d.refuse("tls.key_file", "missing; set cert_file and key_file together")
+	case c.CertFile == "":
+		d.refuse("tls.cert_file", "missing; set cert_file and key_file together")
+	default:
+		if _, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile); err != nil {
+			d.refuse("tls", "the certificate does not load: %v", err)
+		}
+	}
+}
+
+func (d *decoder) checkMaster(c Config) *keys.Master {
+	switch {
+	case c.MasterKey != "":
+		master, err := keys.ParseMaster(c.MasterKey)
+		if err != nil {
+			d.refuse("master_key", "%v; calleridp keys init-master creates a valid one", err)
+		}
+		return master
+	case c.MasterKeyFile != "":
+		master, err := keys.LoadMaster(c.MasterKeyFile)
+		switch {
+		case errors.Is(err, keys.ErrNoMaster):
+			d.refuse("master_key_file", "%v; for a new deployment, create one with: calleridp keys init-master --out %s", err, c.MasterKeyFile)
+		case err != nil:
+			d.refuse("master_key_file", "%v", err)
+		}
+		return master
+	}
+	d.refuse("master_key_file", "missing; for a new deployment, run: calleridp keys init-master --out /etc/calleridp/master.key, then name that file here")
+	return nil
+}
+
+// checkDurations bounds durations to what makes sense.
+func (d *decoder) checkDurations(c Config) {
+	const unbounded = Duration(0)
+	for _, t := range []struct {
+		key                   string
+		value, least, longest Duration
+		because               string // the end of the reason, or ""
+	}{
+		{"truecaller.timeout", c.Truecaller.Timeout, Duration(time.Second), Duration(12 * time.Second), ", because a browser waits for it"},
+		{"lifetimes.attempt", c.Lifetimes.Attempt, Duration(time.Second), Duration(time.Hour), ""},
+		{"lifetimes.code", c.Lifetimes.Code, Duration(time.Second), Duration(10 * time.Minute), ", because clients redeem codes at once (RFC 6749 section 4.1.2)"},
+		{"lifetimes.id_token", c.Lifetimes.IDToken, Duration(5 * time.Minute), unbounded, ", because clients' clocks differ"},
+		{"lifetimes.access_token", c.Lifetimes.AccessToken, Duration(time.Minute), unbounded, ", because clients' clocks differ"},
+		{"lifetimes.refresh_idle", c.Lifetimes.RefreshIdle, Duration(time.Minute), c.Lifetimes.RefreshMax, "; its maximum is refresh_max"},
+		{"lifetimes.refresh_max", c.Lifetimes.RefreshMax, Duration(time.Minute), unbounded, ""},
+		{"lifetimes.refresh_grace", c.Lifetimes.RefreshGrace, Duration(time.Second), Duration(10 * time.Minute), ", because it covers lost responses only"},
+		{"lifetimes.session", c.Lifetimes.Session, Duration(time.Minute), unbounded, ""},
+		{"limits.lock", c.Limits.Lock, Duration(time.Second), Duration(24 * time.Hour), ""},
+		{"limits.cool_down", c.Limits.CoolDown, Duration(time.Second), Duration(24 * time.Hour), ", because users may change their mind"},
+		{"keys.rotate_every", c.Keys.RotateEvery, Duration(time.Hour), unbounded, ", because clients cache keys"},
+		{"keys.publish_before", c.Keys.PublishBefore, Duration(15 * time.Minute), c.Keys.RotateEvery, "; its maximum is rotate_every, because every key is published before it signs"},
+	} {
+		switch {
+		case d.failed(t.key):
+		case t.longest == unbounded && t.value < t.least:
+			d.refuse(t.key, "must be at least %s (got %s)%s", t.least, t.value, t.because)
+		case t.longest != unbounded && (t.value < t.least || t.value > t.longest):
+			d.refuse(t.key, "must be between %s and %s (got %s)%s", t.least, t.longest, t.value, t.because)
+		}
+	}
+}
+
+// ChallengeOff is the value of limits.challenge without challenges. The other modes
+// have the names of package provider.
+const ChallengeOff = "off"
+
+func (d *decoder) checkChallenge(c Limits) {
+	switch c.Challenge {
+	case ChallengeOff, string(authorize.ChallengeAuto), string(authorize.ChallengeAlways):
+	default:
+		d.refuse("limits.challenge", "%q is unknown; use off, auto or always", c.Challenge)
+	}
+	if !d.failed("limits.challenge_bits") && (c.ChallengeBits < authorize.MinChallengeBits || c.ChallengeBits > authorize.MaxChallengeBits) {
+		d.refuse("limits.challenge_bits", "must be between %d and %d (got %d); each step doubles the work", authorize.MinChallengeBits, authorize.MaxChallengeBits, c.ChallengeBits)
+	}
+}
+
+// ChallengeMode returns when browsers must solve a challenge, and how much of a
+// network's budget is reserved for those that did.
+func (c Limits) ChallengeMode() (mode authorize.ChallengeMode, reserve int) {
+	if c.Challenge == ChallengeOff {
+		return authorize.ChallengeOff, 0
+	}
+	if mode = authorize.ChallengeMode(c.Challenge); mode == authorize.ChallengeAuto {
+		reserve = c.Network.Burst / 2
+	}
+	return mode, reserve
+}
+
+// unread stands for a secret that was refused, so that the checks that follow do
+// not refuse it again for what it would lack. Settings with errors are never used.
+const unread = "a-secret-that-could-not-be-read--"
+
+// checkSecret returns a secret from the environment or from a file, and the key
+// that set it. check returns why a secret is refused, without repeating it, "" if
+// it is not.
+func (d *decoder) checkSecret(key, value, file string, check func(string) (reason string)) (secret, setBy string) {
+	value = strings.TrimSpace(value)
+	switch {
+	case value != "":
+	case file != "":
+		key += "_file"
+		if value = d.checkSecretFile(key, file); value == "" {
+			return unread, key
+		}
+	default:
+		if !d.failed(key) {
+			d.refuse(key+"_file", "missing; name a file%s", orVariable("environment", key))
+		}
+		return unread, key
+	}
+	if reason := check(value); reason != "" {
+		d.refuse(key, "%s", reason)
+		return unread, key
+	}
+	return value, key
+}
+
+// checkSecretFile returns the secret in a file, "" after an error.
+func (d *decoder) checkSecretFile(key, file string) string {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		d.refuse(key, "%s", fileReason(file, err))
+		return ""
+	}
+	value := strings.TrimSpace(string(text))
+	if value == "" {
+		d.refuse(key, "%s is empty", file)
+	}
+	return value
+}
+
+// fileReason says why a file that the configuration names cannot be read, and
+// what to do about it.
+func fileReason(file string, err error) string {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "no file " + file + "; create it, or correct its name here"
+	case errors.Is(err, fs.ErrPermission):
+		return file + " cannot be read by the user that runs this; make that user its owner"
+	}
+	return err.Error()
+}

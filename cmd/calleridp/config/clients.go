@@ -1,0 +1,93 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"calleridp/provider/client"
+	"calleridp/truecaller"
+)
+
+// clientKeys are the keys of those fields of a client that have another name here.
+var clientKeys = map[string]string{
+	"id":           "client_id",
+	"secret":       "secret_file",
+	"without_pkce": "dangerously_without_pkce",
+}
+
+func (d *decoder) checkClients(all []Client, apps []truecaller.App) []client.Client {
+	var clients []client.Client
+	first := map[string]int{}
+	for i, c := range all {
+		key := fmt.Sprintf("clients[%d]", i)
+		if before, twice := first[c.ID]; twice && c.ID != "" {
+			d.refuse(key+".client_id", "%q is already declared in clients[%d]", c.ID, before)
+		} else {
+			first[c.ID] = i
+		}
+		out := d.checkClient(key, c)
+		d.refuseFields(key, client.ValidateApp(out, clientApps(apps)), clientKeys)
+		d.refuseFields(key, client.Validate(out), clientKeys)
+		clients = append(clients, out)
+	}
+	return clients
+}
+
+// checkClient checks what only this file can say wrongly; package client validates
+// the rest.
+func (d *decoder) checkClient(key string, c Client) client.Client {
+	out := client.Client{
+		ID:                     c.ID,
+		Name:                   c.Name,
+		LogoURI:                c.LogoURI,
+		URI:                    c.URI,
+		TOSURI:                 c.TOSURI,
+		PolicyURI:              c.PolicyURI,
+		Colour:                 c.Colour,
+		ColourDark:             c.ColourDark,
+		Public:                 c.Public,
+		Native:                 c.Native,
+		RedirectURIs:           c.RedirectURIs,
+		PostLogoutRedirectURIs: c.PostLogoutRedirectURIs,
+		AllowedOrigins:         c.AllowedOrigins,
+		Scopes:                 c.Scopes,
+		WithoutPKCE:            c.DangerouslyWithoutPKCE,
+		IDTokenAlg:             c.IDTokenAlg,
+		Pairwise:               c.SubjectType == "pairwise",
+		SectorHost:             c.SectorHost,
+		Region:                 c.Region,
+		Countries:              c.Countries,
+		TruecallerApp:          c.TruecallerApp,
+	}
+	if c.Name == "" {
+		d.refuse(key+".name", "missing; users see it when they sign in")
+	}
+	if c.DefaultMaxAge > 0 {
+		age := time.Duration(c.DefaultMaxAge)
+		out.DefaultMaxAge = &age
+	}
+	switch c.SubjectType {
+	case "", "public", "pairwise":
+	default:
+		d.refuse(key+".subject_type", "%q is unknown; use public or pairwise", c.SubjectType)
+	}
+	if consent, ok := client.ParseConsent(c.Consent); ok {
+		out.Consent = consent
+	} else {
+		d.refuse(key+".consent", "%q is unknown; use none, remember or always", c.Consent)
+	}
+	secret := strings.TrimSpace(c.Secret)
+	switch {
+	case c.SecretFile != "":
+		if secret = d.checkSecretFile(key+".secret_file", c.SecretFile); secret == "" {
+			secret = unread
+		}
+	case d.failed(key + ".secret"):
+		secret = unread
+	}
+	if secret != "" {
+		out.SecretHashes = [][32]byte{client.HashSecret(secret)}
+	}
+	return out
+}

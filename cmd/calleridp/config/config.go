@@ -1,0 +1,338 @@
+package config
+
+// Config is the configuration file, a YAML document. Unknown keys are refused.
+// docs/configuration.md is made of these comments.
+//
+// Every key except clients and truecaller_apps can also be set in the environment,
+// which overrides the file: CALLERIDP_ and the key in capitals, with underscores
+// between the levels, as in CALLERIDP_ISSUER or CALLERIDP_TRUECALLER_APP_NAME. In
+// the environment, commas separate the items of a list. An empty variable counts
+// as unset.
+//
+// Secrets come from files (the keys that end in _file) or from the environment
+// (the same key without _file), never from the document itself.
+//
+// Write durations like 90s, 15m, 12h or 30d. Write rates like 10/1h: ten at once,
+// and ten more in each hour.
+type Config struct {
+	// Issuer is the URL at which clients and browsers reach this server: https,
+	// host and port, without a path or a trailing slash. Clients compare it byte by
+	// byte, and it cannot change after the first start. Plain http is accepted on
+	// loopback only. Required.
+	Issuer string `yaml:"issuer"`
+
+	// Listen is the address to listen on. Default ":8443".
+	Listen string `yaml:"listen"`
+
+	// TLS is the server's certificate.
+	TLS TLS `yaml:"tls"`
+
+	// TrustedProxies are the networks (CIDR) whose X-Forwarded-For is trusted. If
+	// unset, the address of the connection is the client's.
+	TrustedProxies []string `yaml:"trusted_proxies"`
+
+	// DataDir is the directory of the store and the admin socket, on a local disk
+	// and writable by the server alone. Required.
+	DataDir string `yaml:"data_dir"`
+
+	// MasterKeyFile is the file with the master key, which encrypts everything in
+	// the store; `calleridp keys init-master --out FILE` creates one. Keep a copy
+	// elsewhere: without it the store cannot be read. Required, unless
+	// CALLERIDP_MASTER_KEY holds the key itself.
+	MasterKeyFile string `yaml:"master_key_file"`
+	MasterKey     string `yaml:"master_key" secret:"environment"`
+
+	// Truecaller is the app that you registered in Truecaller's developer portal. It
+	// serves all clients that name no other.
+	Truecaller Truecaller `yaml:"truecaller"`
+
+	// TruecallerApps are more of them, for clients that name one with
+	// truecaller_app. Each has an id and the keys of truecaller, except timeout. The
+	// phone shows that app's name. Their secrets come from files only.
+	TruecallerApps []Truecaller `yaml:"truecaller_apps"`
+
+	// DefaultRegion is the country in which national phone numbers are read, two
+	// capital letters (ISO 3166-1), unless the user chooses another. A client may
+	// override it. If unset, the page proposes the country of the browser's language
+	// and asks the user to confirm the number.
+	DefaultRegion string `yaml:"default_region"`
+
+	// Countries are listed first in the page's list of countries, like [IN, SE]; all
+	// others follow. A client may override them. Without a default_region, the page
+	// proposes only these.
+	Countries []string `yaml:"countries"`
+
+	// Clients are the applications that this file declares. You can add more while
+	// the server runs, with `calleridp client add`.
+	Clients []Client `yaml:"clients"`
+
+	// Lifetimes are how long attempts, codes, tokens and sessions are valid.
+	Lifetimes Lifetimes `yaml:"lifetimes"`
+
+	// UI configures the pages.
+	UI UI `yaml:"ui"`
+
+	// Limits are the rate limits.
+	Limits Limits `yaml:"limits"`
+
+	// Subject controls when a number belongs to a new user.
+	Subject Subject `yaml:"subject"`
+
+	// Keys configures the signing keys.
+	Keys Keys `yaml:"keys"`
+
+	// Log configures logging.
+	Log Log `yaml:"log"`
+
+	// CountryDatabase is a file in MaxMind's format (.mmdb) with the countries of
+	// networks. If set, users see on their account page from which country they
+	// signed in. No request leaves the machine for it.
+	CountryDatabase string `yaml:"country_database"`
+
+	// AdminSocket is the Unix socket at which the calleridp commands reach the
+	// server. Default admin.sock in data_dir.
+	AdminSocket string `yaml:"admin_socket"`
+
+	// MetricsListen is the address that serves /metrics to Prometheus: a loopback or
+	// private address of this machine and a separate port, like 127.0.0.1:9464. If
+	// unset, metrics are not served.
+	MetricsListen string `yaml:"metrics_listen"`
+
+	// DebugListen is the loopback address that serves Go's profiles at
+	// /debug/pprof/. If unset, they are not served.
+	DebugListen string `yaml:"debug_listen"`
+}
+
+// TLS is the server's certificate. Its files are read again when they change.
+// Without a certificate the server speaks plain HTTP and must run behind a proxy
+// that terminates TLS.
+type TLS struct {
+	// CertFile is the file with the certificate and its chain (PEM).
+	CertFile string `yaml:"cert_file"`
+	// KeyFile is the file with the private key (PEM).
+	KeyFile string `yaml:"key_file"`
+}
+
+// Truecaller is a registration in Truecaller's developer portal. Register
+// ISSUER/callback/ID/CALLBACK_SECRET there as the callback URL.
+type Truecaller struct {
+	// ID identifies the app in this file and in the callback URL: letters, digits,
+	// '-', '_' and '.'. Default "default"; required in truecaller_apps.
+	ID string `yaml:"id"`
+	// AppName is the name that the phone shows; our pages show it too. Required.
+	AppName string `yaml:"app_name"`
+	// AppKeyFile is the file with the appKey. Required, unless
+	// CALLERIDP_TRUECALLER_APP_KEY holds it.
+	AppKeyFile string `yaml:"app_key_file"`
+	AppKey     string `yaml:"app_key" secret:"environment"`
+	// CallbackSecretFile is the file with the secret last part of the callback URL:
+	// at least 32 letters and digits, for example from `openssl rand -hex 32`.
+	// Required, unless CALLERIDP_TRUECALLER_CALLBACK_SECRET holds it. The file is
+	// read again when it changes. The previous secret stays valid for an hour, even
+	// across a restart, so that you can change the URL in the portal meanwhile.
+	CallbackSecretFile string `yaml:"callback_secret_file"`
+	CallbackSecret     string `yaml:"callback_secret" secret:"environment"`
+	// Methods are the ways to sign in: push (users type their number and approve on
+	// their phone), onetap (on Android phones, a button opens Truecaller) and native
+	// (Android applications with Truecaller's SDK, which bring its codes to the token
+	// endpoint). Default push. An app with only native needs neither app_key nor
+	// callback_secret. With onetap, the appKey is part of a public link and not a
+	// secret.
+	Methods []string `yaml:"methods"`
+	// OneTap configures the dialog that the button opens.
+	OneTap OneTap `yaml:"onetap"`
+	// NativeClientID is the OAuth client id that Truecaller's portal shows for an
+	// Android app. Required for the method native.
+	NativeClientID string `yaml:"native_client_id"`
+	// OAuthURL is the base URL at which codes of native applications are redeemed
+	// and their profiles fetched. Default https://oauth-account-noneu.truecaller.com.
+	OAuthURL string `yaml:"oauth_url"`
+	// APIURL is the base URL to which pushes are sent. Default
+	// https://api4.truecaller.com.
+	APIURL string `yaml:"api_url"`
+	// ProfileURLs are the base URLs from which profiles may be fetched. A callback can
+	// only choose among them; the first is used if it names none. Default
+	// https://profile4.truecaller.com and its -noneu and -eu siblings.
+	ProfileURLs []string `yaml:"profile_urls"`
+	// Timeout bounds one request to Truecaller, for all apps. Default 5s.
+	Timeout Duration `yaml:"timeout"`
+}
+
+// OneTap is Truecaller's own dialog, with a fixed vocabulary.
+type OneTap struct {
+	// PartnerName is the name under which the dialog shows us. Default app_name.
+	PartnerName string `yaml:"partner_name"`
+	// LoginPrefix begins the title: getstarted, continue (default), placeorder,
+	// completepurchase, checkout, completebooking, proceedwithbooking,
+	// continuewith, getdetails, viewmore, continuereading or proceed.
+	LoginPrefix string `yaml:"login_prefix"`
+	// LoginSuffix completes the title: verifymobile, login (default), signup,
+	// loginsignup, register or signin.
+	LoginSuffix string `yaml:"login_suffix"`
+	// CTAPrefix precedes the number on the button: use, continuewith (default) or
+	// proceedwith.
+	CTAPrefix string `yaml:"cta_prefix"`
+	// CTAColor is the colour of the button, like "#0066CC". Default Truecaller's.
+	CTAColor string `yaml:"cta_color"`
+	// CTATextColor is the colour of its text.
+	CTATextColor string `yaml:"cta_text_color"`
+	// BtnShape is its shape: round or rect.
+	BtnShape string `yaml:"btn_shape"`
+	// SkipOption is the alternative below the button: useanothernum (default),
+	// useanothermethod, manualdetails or later.
+	SkipOption string `yaml:"skip_option"`
+	// TTL is the time after which the dialog closes by itself, from 8s to 10m. If
+	// unset, it stays open.
+	TTL Duration `yaml:"ttl"`
+	// PrivacyURL links to your privacy policy. Default the client's.
+	PrivacyURL string `yaml:"privacy_url"`
+	// TermsURL links to your terms of service. Default the client's.
+	TermsURL string `yaml:"terms_url"`
+	// SeveralNumbers decides about profiles with more than one number: refuse
+	// (default) or first, which takes the first.
+	SeveralNumbers string `yaml:"several_numbers"`
+}
+
+// Client is an application (RFC 7591).
+type Client struct {
+	// ID is its client_id. Required.
+	ID string `yaml:"client_id"`
+	// Name is the name that users see. Required.
+	Name string `yaml:"name"`
+	// SecretFile is the file with its client_secret. Required for a confidential
+	// client.
+	SecretFile string `yaml:"secret_file"`
+	// Secret is the client_secret itself; only `calleridp dev` accepts it.
+	Secret string `yaml:"secret" secret:"dev"`
+	// Public marks a client that cannot keep a secret: a browser or phone
+	// application.
+	Public bool `yaml:"public"`
+	// Native marks an Android application with Truecaller's SDK, which brings the
+	// SDK's codes to the token endpoint (token exchange, RFC 8693). Its Truecaller app
+	// must have the method native.
+	Native bool `yaml:"native"`
+	// RedirectURIs are the allowed redirect URIs; matched exactly. Required, unless
+	// the client is native: such a client needs them only for sign-in in a browser.
+	RedirectURIs []string `yaml:"redirect_uris"`
+	// PostLogoutRedirectURIs are the allowed redirect URIs after signing out; matched
+	// exactly.
+	PostLogoutRedirectURIs []string `yaml:"post_logout_redirect_uris"`
+	// AllowedOrigins are the origins of browser applications that may call the token
+	// endpoint and userinfo (CORS).
+	AllowedOrigins []string `yaml:"allowed_origins"`
+	// Scopes are the scopes that it may request: openid, profile, email, phone,
+	// address, truecaller, offline_access. Default all.
+	Scopes []string `yaml:"scopes"`
+	// IDTokenAlg is the algorithm that signs its ID tokens: RS256 (default), ES256 or
+	// EdDSA.
+	IDTokenAlg string `yaml:"id_token_signed_response_alg"`
+	// SubjectType is public (default) or pairwise: a different sub for each sector.
+	SubjectType string `yaml:"subject_type"`
+	// SectorHost is the sector of a pairwise client whose redirect URIs have several
+	// hosts.
+	SectorHost string `yaml:"sector_host"`
+	// TruecallerApp is the id of the Truecaller app through which its users sign in.
+	// Default the one in truecaller.
+	TruecallerApp string `yaml:"truecaller_app"`
+	// Consent decides when users see a consent prompt: none (default), for your own
+	// applications; remember, which prompts once and again when the client requests
+	// more; always. A request with prompt=consent always prompts.
+	Consent string `yaml:"consent"`
+	// Region overrides default_region.
+	Region string `yaml:"region"`
+	// Countries override those of the deployment.
+	Countries []string `yaml:"countries"`
+	// DefaultMaxAge is the max_age of requests that name none: this client refuses an
+	// older sign-in. If unset, no sign-in is too old.
+	DefaultMaxAge Duration `yaml:"default_max_age"`
+	// LogoURI is its logo (https). Users see it, like the next three.
+	LogoURI string `yaml:"logo_uri"`
+	// URI is its home page.
+	URI string `yaml:"client_uri"`
+	// TOSURI is its terms of service.
+	TOSURI string `yaml:"tos_uri"`
+	// PolicyURI is its privacy policy.
+	PolicyURI string `yaml:"policy_uri"`
+	// Colour is the accent colour of the pages that users see on the way to it, like
+	// "#0066cc"; refused if its contrast is too low to read. Default that of ui.
+	Colour string `yaml:"colour"`
+	// ColourDark is the accent colour in the dark theme. Default derived from colour.
+	ColourDark string `yaml:"colour_dark"`
+	// DangerouslyWithoutPKCE exempts an old confidential client from PKCE. An
+	// attacker can use codes that are stolen on their way to it.
+	DangerouslyWithoutPKCE bool `yaml:"dangerously_without_pkce"`
+}
+
+// Lifetimes are how long attempts, codes, tokens and sessions are valid.
+type Lifetimes struct {
+	Attempt      Duration `yaml:"attempt"`       // from the number to the approval on the phone. Default 5m.
+	Code         Duration `yaml:"code"`          // an authorization code. Default 60s, at most 10m.
+	IDToken      Duration `yaml:"id_token"`      // an ID token. Default 1h, at least 5m.
+	AccessToken  Duration `yaml:"access_token"`  // an access token. Default 1h.
+	RefreshIdle  Duration `yaml:"refresh_idle"`  // an unused refresh token. Default 30d, or refresh_max if that is shorter.
+	RefreshMax   Duration `yaml:"refresh_max"`   // all refresh tokens of a sign-in. Default 180d.
+	RefreshGrace Duration `yaml:"refresh_grace"` // how long a used refresh token still returns its successor. Default 45s.
+	Session      Duration `yaml:"session"`       // a browser session. Default 24h.
+}
+
+// UI configures the pages.
+type UI struct {
+	// Name is the name of this service on the pages. Default app_name of truecaller.
+	Name string `yaml:"name"`
+	// LogoFile is the file with its logo: SVG, PNG or WebP, at most 64 kB. If unset,
+	// the pages show no logo.
+	LogoFile string `yaml:"logo_file"`
+	// Colour is the accent colour of buttons and links, like "#0066cc"; refused if its
+	// contrast is too low to read (WCAG 2.2 AA). Default a blue.
+	Colour string `yaml:"colour"`
+	// ColourDark is the accent colour in the dark theme. Default derived from colour.
+	ColourDark string `yaml:"colour_dark"`
+	// PrivacyURL links to your privacy policy on every page. If unset, no link is
+	// shown.
+	PrivacyURL string `yaml:"privacy_url"`
+	// TermsURL links to your terms of service on every page. If unset, no link is
+	// shown.
+	TermsURL string `yaml:"terms_url"`
+	// OverridesDir is a directory with your own texts, templates and style: see
+	// docs/pages.md. They are checked at the start. If unset, the built-in ones are
+	// used.
+	OverridesDir string `yaml:"overrides_dir"`
+}
+
+// Limits are the rate limits: how often users' phones may be prompted.
+type Limits struct {
+	Lock       Duration `yaml:"lock"`       // how long a number stays locked for one open request. Default 5m.
+	CoolDown   Duration `yaml:"cool_down"`  // how long a number gets no further request after the user declined one. Default 15m.
+	Number     Rate     `yaml:"number"`     // requests to one number. Default 10/24h.
+	Network    Rate     `yaml:"network"`    // requests from one IPv4 address or IPv6 /64. Default 30/1h.
+	Client     Rate     `yaml:"client"`     // requests through one client. Default 3000/1h.
+	Deployment Rate     `yaml:"deployment"` // all requests. Default 10000/1h.
+
+	// Challenge requires browsers to solve a small task (proof of work) before a push
+	// is sent: off (default), auto (when half of its network's budget is spent) or
+	// always. This server creates and checks the task; no third party is involved. It
+	// needs JavaScript; without it, the page says when to try again.
+	Challenge string `yaml:"challenge"`
+	// ChallengeBits is its difficulty, from 8 to 22; each step doubles the work.
+	// Default 18: under a second on a computer, a few seconds on a simple phone.
+	ChallengeBits Bits `yaml:"challenge_bits"`
+}
+
+// Subject controls when a number belongs to a new user.
+type Subject struct {
+	// ReuseAfter is the time without a sign-in after which a number counts as a new
+	// user's, if no profile identifies its owner. If unset, it never does.
+	ReuseAfter Duration `yaml:"reuse_after"`
+}
+
+// Keys configures the signing keys.
+type Keys struct {
+	RotateEvery   Duration `yaml:"rotate_every"`   // how long a key signs. Default 30d.
+	PublishBefore Duration `yaml:"publish_before"` // how long a key is published before it signs, because clients cache keys. Default 24h, or rotate_every if that is shorter.
+}
+
+// Log configures logging to standard error.
+type Log struct {
+	Level  string `yaml:"level"`  // debug, info (default), warn or error.
+	Format string `yaml:"format"` // json (default) or text.
+}

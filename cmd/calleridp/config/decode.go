@@ -1,0 +1,291 @@
+package config
+
+import (
+	"encoding"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+)
+
+// decoder fills structs from a YAML document and the environment, strictly: it
+// refuses unknown keys, duplicate keys and wrong types. It collects all errors,
+// those of the checks that follow too.
+type decoder struct {
+	secrets string            // which `secret` tags the document may fill: "dev" or ""
+	origins map[string]string // by key, where its value comes from
+	errors  []KeyError
+	decoded int // how many errors there were when everything was read
+}
+
+func newDecoder(secrets string) *decoder {
+	return &decoder{secrets: secrets, origins: map[string]string{}}
+}
+
+// err returns the errors of a configuration that comes from source, nil if there
+// are none.
+func (d *decoder) err(source string) error {
+	if len(d.errors) == 0 {
+		return nil
+	}
+	return &InvalidError{Source: source, Keys: d.errors}
+}
+
+// refuse adds an error. A value that could not be decoded gets no further ones.
+func (d *decoder) refuse(key, format string, args ...any) {
+	if key == "" {
+		key = "the document" // its top level
+	}
+	for _, e := range d.errors[:d.decoded] {
+		if rest, ok := strings.CutPrefix(key, e.Key); ok && (rest == "" || rest[0] == '.' || rest[0] == '[') {
+			return
+		}
+	}
+	d.errors = append(d.errors, KeyError{Key: key, Origin: d.origin(key), Reason: fmt.Sprintf(format, args...)})
+}
+
+// origin returns where a key, or else the table or list that it is in, comes from.
+func (d *decoder) origin(key string) string {
+	for key != "" {
+		if origin, ok := d.origins[key]; ok {
+			return origin
+		}
+		key = key[:max(0, strings.LastIndexAny(key, ".["))]
+	}
+	return ""
+}
+
+// failed reports whether exactly this key has been refused.
+func (d *decoder) failed(key string) bool {
+	return slices.ContainsFunc(d.errors, func(e KeyError) bool { return e.Key == key })
+}
+
+// readDocument reads a YAML file into v, which errors call key. It returns an error
+// only for a file that cannot be read or parsed as a whole.
+func (d *decoder) readDocument(path, key string, v any) error {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s: no such file; start from deploy/calleridp.example.yaml", path)
+	}
+	if err != nil {
+		return fmt.Errorf("configuration: %w", err)
+	}
+	file, err := parser.ParseBytes(text, 0)
+	if err != nil {
+		// The library's text has the position and shows the lines around it.
+		return fmt.Errorf("%s is not YAML: %s", path, strings.TrimSpace(err.Error()))
+	}
+	if len(file.Docs) > 1 {
+		return fmt.Errorf("%s has %d documents (---); write one", path, len(file.Docs))
+	}
+	if len(file.Docs) == 1 && file.Docs[0].Body != nil {
+		d.node(key, file.Docs[0].Body, reflect.ValueOf(v).Elem())
+	}
+	return nil
+}
+
+func line(n ast.Node) string { return fmt.Sprintf("line %d", n.GetToken().Position.Line) }
+
+// node decodes one value into v.
+func (d *decoder) node(key string, n ast.Node, v reflect.Value) {
+	switch n.(type) {
+	case *ast.NullNode, *ast.CommentGroupNode:
+		return // a key without a value counts as unset
+	case *ast.AnchorNode, *ast.AliasNode, *ast.TagNode, *ast.MergeKeyNode:
+		d.refuse(key, "anchors, aliases and tags are not supported; write the value out")
+		return
+	}
+	if text, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
+		scalar, ok := n.(ast.ScalarNode)
+		if !ok {
+			d.refuse(key, "must be a single value, not a list or a table")
+		} else if err := text.UnmarshalText([]byte(scalarText(scalar))); err != nil {
+			d.refuse(key, "%v", err)
+		}
+		return
+	}
+	switch v.Kind() {
+	case reflect.Struct:
+		d.table(key, n, v)
+	case reflect.Slice:
+		list, ok := n.(*ast.SequenceNode)
+		if !ok {
+			d.refuse(key, "must be a list; write a dash before each item, or [a, b]")
+			return
+		}
+		items := reflect.MakeSlice(v.Type(), len(list.Values), len(list.Values))
+		for i, item := range list.Values {
+			at := fmt.Sprintf("%s[%d]", key, i)
+			d.origins[at] = line(item)
+			d.node(at, item, items.Index(i))
+		}
+		v.Set(items)
+	case reflect.Bool:
+		yes, ok := n.(*ast.BoolNode)
+		if !ok {
+			d.refuse(key, "must be true or false")
+			return
+		}
+		v.SetBool(yes.Value)
+	case reflect.String:
+		switch text := n.(type) {
+		case *ast.StringNode:
+			v.SetString(text.Value)
+		case *ast.LiteralNode:
+			v.SetString(strings.TrimSpace(text.Value.Value))
+		default:
+			d.refuse(key, "must be text; put it in quotes")
+		}
+	default:
+		panic("config: no decoding for " + v.Type().String())
+	}
+}
+
+func scalarText(n ast.ScalarNode) string {
+	if s, ok := n.(*ast.StringNode); ok {
+		return s.Value
+	}
+	return n.GetToken().Value
+}
+
+// table decodes a mapping into a struct.
+func (d *decoder) table(key string, n ast.Node, v reflect.Value) {
+	var pairs []*ast.MappingValueNode
+	switch m := n.(type) {
+	case *ast.MappingNode:
+		pairs = m.Values
+	case *ast.MappingValueNode:
+		pairs = []*ast.MappingValueNode{m}
+	default:
+		d.refuse(key, "must be a table of keys and values")
+		return
+	}
+	for _, pair := range pairs {
+		name := pair.Key.GetToken().Value
+		full := under(key, name)
+		d.origins[full] = line(pair.Key)
+		field, ok := fieldNamed(v.Type(), name)
+		if !ok {
+			d.refuse(full, "unknown key%s", suggestion(v.Type(), name))
+			continue
+		}
+		if may := field.Tag.Get("secret"); may != "" && may != d.secrets {
+			d.refuse(full, "secrets must not be in this file; put the secret in a separate file and set %s_file to it%s", name, orVariable(may, full))
+			continue
+		}
+		d.node(full, pair.Value, v.FieldByIndex(field.Index))
+	}
+}
+
+// orVariable names the environment variable for a secret that may come from there.
+func orVariable(may, key string) string {
+	if may == "environment" && !strings.Contains(key, "[") {
+		return ", or set " + variable(key)
+	}
+	return ""
+}
+
+func under(key, name string) string {
+	if key == "" {
+		return name
+	}
+	return key + "." + name
+}
+
+func fieldNamed(t reflect.Type, name string) (reflect.StructField, bool) {
+	for i := range t.NumField() {
+		if f := t.Field(i); f.Tag.Get("yaml") == name {
+			return f, true
+		}
+	}
+	return reflect.StructField{}, false
+}
+
+// suggestion names the known key that is most like an unknown one.
+func suggestion(t reflect.Type, name string) string {
+	best, least := "", 4 // with more edits it is another key
+	for i := range t.NumField() {
+		if known := t.Field(i).Tag.Get("yaml"); t.Field(i).Tag.Get("secret") == "" {
+			if n := edits(name, known); n < least {
+				best, least = known, n
+			}
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return "; did you mean " + best + "?"
+}
+
+// edits returns how many characters must be inserted, deleted or replaced to turn
+// a into b (the Levenshtein distance).
+func edits(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j+1]+1, row[j]+1)
+		}
+	}
+	return row[len(b)]
+}
+
+// variable returns the environment variable of a key.
+func variable(key string) string {
+	return "CALLERIDP_" + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
+}
+
+// readEnvironment overrides c with what the environment sets. An empty variable
+// counts as unset.
+func (d *decoder) readEnvironment(c *Config) {
+	d.environment("", reflect.ValueOf(c).Elem())
+}
+
+func (d *decoder) environment(key string, v reflect.Value) {
+	for i := range v.NumField() {
+		name := under(key, v.Type().Field(i).Tag.Get("yaml"))
+		target := v.Field(i)
+		_, isText := target.Addr().Interface().(encoding.TextUnmarshaler)
+		if target.Kind() == reflect.Struct && !isText {
+			d.environment(name, target)
+			continue
+		}
+		value := os.Getenv(variable(name))
+		if value == "" {
+			continue
+		}
+		d.origins[name] = variable(name)
+		switch t := target.Addr().Interface().(type) {
+		case encoding.TextUnmarshaler:
+			if err := t.UnmarshalText([]byte(value)); err != nil {
+				d.refuse(name, "%v", err)
+			}
+		case *string:
+			*t = value
+		case *[]string:
+			*t = nil
+			for part := range strings.SplitSeq(value, ",") {
+				if part = strings.TrimSpace(part); part != "" {
+					*t = append(*t, part)
+				}
+			}
+		default:
+			d.refuse(name, "cannot come from the environment; write it in the file")
+		}
+	}
+}

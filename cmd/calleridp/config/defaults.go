@@ -1,0 +1,60 @@
+package config
+
+import (
+	"cmp"
+	"path/filepath"
+	"slices"
+	"time"
+)
+
+// setDefaults sets what is unset.
+func (c *Config) setDefaults() {
+	orDefault(&c.Listen, ":8443")
+	orDefault(&c.Log.Level, "info")
+	orDefault(&c.Log.Format, "json")
+	orDefault(&c.AdminSocket, filepath.Join(c.DataDir, "admin.sock"))
+	orDefault(&c.Truecaller.ID, "default")
+	c.Truecaller.setDefaults()
+	c.TruecallerApps = slices.Clone(c.TruecallerApps)
+	for i := range c.TruecallerApps {
+		c.TruecallerApps[i].setDefaults()
+	}
+	orDefault(&c.Truecaller.Timeout, Duration(5*time.Second))
+	orDefault(&c.Lifetimes.Attempt, Duration(5*time.Minute))
+	orDefault(&c.Lifetimes.Code, Duration(time.Minute))
+	orDefault(&c.Lifetimes.IDToken, Duration(time.Hour))
+	orDefault(&c.Lifetimes.AccessToken, Duration(time.Hour))
+	orDefault(&c.Lifetimes.RefreshMax, Duration(180*day))
+	orDefault(&c.Lifetimes.RefreshIdle, min(Duration(30*day), c.Lifetimes.RefreshMax))
+	orDefault(&c.Lifetimes.RefreshGrace, Duration(45*time.Second))
+	orDefault(&c.Lifetimes.Session, Duration(day))
+	orDefault(&c.Limits.Lock, Duration(5*time.Minute))
+	orDefault(&c.Limits.CoolDown, Duration(15*time.Minute))
+	orDefault(&c.Limits.Challenge, ChallengeOff)
+	orDefault(&c.Limits.ChallengeBits, 18)
+	orDefault(&c.Limits.Number, Rate{Burst: 10, Period: day})
+	orDefault(&c.Limits.Network, Rate{Burst: 30, Period: time.Hour})
+	orDefault(&c.Limits.Client, Rate{Burst: 3000, Period: time.Hour})
+	orDefault(&c.Limits.Deployment, Rate{Burst: 10000, Period: time.Hour})
+	orDefault(&c.Keys.RotateEvery, Duration(30*day))
+	orDefault(&c.Keys.PublishBefore, min(Duration(day), c.Keys.RotateEvery))
+}
+
+// setDefaults sets what is unset of an app.
+func (c *Truecaller) setDefaults() {
+	if len(c.Methods) == 0 {
+		c.Methods = []string{MethodPush}
+	}
+	orDefault(&c.OAuthURL, "https://oauth-account-noneu.truecaller.com")
+	orDefault(&c.APIURL, "https://api4.truecaller.com")
+	if len(c.ProfileURLs) == 0 {
+		c.ProfileURLs = []string{
+			"https://profile4.truecaller.com",
+			"https://profile4-noneu.truecaller.com",
+			"https://profile4-eu.truecaller.com",
+		}
+	}
+}
+
+// orDefault sets a value that is unset.
+func orDefault[T comparable](v *T, usual T) { *v = cmp.Or(*v, usual) }

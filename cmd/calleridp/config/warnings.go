@@ -1,0 +1,29 @@
+package config
+
+import (
+	"fmt"
+	"os"
+	"slices"
+)
+
+// Warnings returns what is allowed and probably a mistake.
+func (s Settings) Warnings() []string {
+	var warnings []string
+	if s.TLS.CertFile == "" && s.IsHTTPS() && len(s.TrustedProxies) == 0 {
+		warnings = append(warnings, "trusted_proxies: unset, and tls too; behind a proxy, all users share the proxy's address and one limits.network budget")
+	}
+	type secretFile struct{ key, path string }
+	files := []secretFile{{"master_key_file", s.MasterKeyFile}, {"tls.key_file", s.TLS.KeyFile}}
+	for _, app := range s.keyedApps() {
+		if slices.Contains(app.Methods, MethodPush) {
+			files = append(files, secretFile{app.key + ".app_key_file", app.AppKeyFile})
+		}
+		files = append(files, secretFile{app.key + ".callback_secret_file", app.CallbackSecretFile})
+	}
+	for _, file := range files {
+		if info, err := os.Stat(file.path); err == nil && info.Mode().Perm()&0o004 != 0 {
+			warnings = append(warnings, fmt.Sprintf("%s: every user of this machine can read %s; run chmod 600 on it", file.key, file.path))
+		}
+	}
+	return warnings
+}

@@ -1,0 +1,209 @@
+// Package dev runs everything on one machine: the provider, assembled as for
+// `calleridp serve`, a simulated Truecaller that it reaches over HTTP, and a demo
+// application.
+package dev
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"calleridp/cmd/calleridp/command"
+	"calleridp/cmd/calleridp/config"
+	"calleridp/cmd/calleridp/demo"
+	"calleridp/cmd/calleridp/serve"
+	"calleridp/provider/endpoint"
+	"calleridp/storage/bolt"
+	"calleridp/truecaller"
+	"calleridp/truecaller/simulator"
+)
+
+// options are the values of the flags.
+type options struct {
+	providerPort, simulatorPort, demoPort int
+	data, host, region, challenge         string
+	clients                               command.List
+	tls, json, verbose                    bool
+	attemptLife, coolDown                 time.Duration
+}
+
+func parse(args []string, out io.Writer) (options, error) {
+	var o options
+	f := command.New("dev", "run provider, simulated Truecaller and demo application on this machine", out)
+	f.IntVar(&o.providerPort, "provider-port", 9440, "`port` of the provider; 0 chooses a free one")
+	f.IntVar(&o.simulatorPort, "simulator-port", 9441, "`port` of the simulated Truecaller and its phone")
+	f.IntVar(&o.demoPort, "demo-port", 9442, "`port` of the demo application")
+	f.StringVar(&o.data, "data", "", "keep data in this `directory`; default a temporary one, deleted on exit")
+	f.Var(&o.clients, "clients", "also register the clients of this YAML `file`, a list as under clients: in the configuration; may be repeated")
+	f.BoolVar(&o.tls, "tls", false, "serve the provider over HTTPS, with a self-signed certificate")
+	f.StringVar(&o.host, "host", "127.0.0.1", "host `name` in issuer and certificate; it must resolve to this machine")
+	f.StringVar(&o.region, "region", "SE", "`country` of national phone numbers; none to guess it from the browser's language")
+	f.DurationVar(&o.attemptLife, "attempt-life", 5*time.Minute, "how long a request on the phone stays open")
+	f.DurationVar(&o.coolDown, "cool-down", 0, "how long a number gets no further request after it was declined on the phone")
+	f.StringVar(&o.challenge, "challenge", config.ChallengeOff, "`when` browsers must solve a task before a push: off, auto or always")
+	f.BoolVar(&o.json, "json", false, "when ready, print the URLs as one line of JSON, and nothing else")
+	f.BoolVar(&o.verbose, "v", false, "log every request")
+	if _, err := f.Arguments(args); err != nil {
+		return options{}, err
+	}
+	if !o.tls && !truecaller.IsLoopback(o.host) {
+		return options{}, command.Usagef("--host %s needs --tls: plain HTTP is accepted on loopback only", o.host)
+	}
+	return o, nil
+}
+
+// Command returns the command `calleridp dev`.
+func Command(build serve.Build) command.Func {
+	return func(ctx context.Context, args []string, out io.Writer) error {
+		o, err := parse(args, out)
+		if err != nil {
+			return err
+		}
+		return run(ctx, o, build, out)
+	}
+}
+
+func run(ctx context.Context, o options, build serve.Build, out io.Writer) error {
+	say := func(format string, args ...any) {
+		if !o.json {
+			fmt.Fprintf(out, format, args...)
+		}
+	}
+
+	say("Opening ports.\n")
+	providerListener, err := loopback("--provider-port", o.providerPort)
+	if err != nil {
+		return err
+	}
+	defer providerListener.Close()
+	phoneListener, err := loopback("--simulator-port", o.simulatorPort)
+	if err != nil {
+		return err
+	}
+	defer phoneListener.Close()
+	shopListener, err := loopback("--demo-port", o.demoPort)
+	if err != nil {
+		return err
+	}
+	defer shopListener.Close()
+	scheme := "http"
+	if o.tls {
+		scheme = "https"
+	}
+	issuer := baseURL(scheme, o.host, providerListener)
+	phoneURL := baseURL("http", "127.0.0.1", phoneListener)
+	shopURL := baseURL("http", "127.0.0.1", shopListener)
+
+	if o.data == "" {
+		if o.data, err = os.MkdirTemp("", "calleridp-dev-"); err != nil {
+			return err
+		}
+		defer os.RemoveAll(o.data)
+	}
+	if err := os.MkdirAll(o.data, 0o700); err != nil {
+		return fmt.Errorf("--data: %w", err)
+	}
+	s, err := settings(o, issuer, phoneURL, shopURL)
+	if err != nil {
+		return err
+	}
+	// The path of the data directory may be too long for a socket in it.
+	if len(s.AdminSocket) > config.MaxSocketPath {
+		dir, err := os.MkdirTemp("", "calleridp-dev-")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(dir)
+		s.AdminSocket = filepath.Join(dir, "admin.sock")
+	}
+	trusting := http.DefaultClient
+	var certificate *serve.Certificate
+	if o.tls {
+		if certificate, trusting, err = certificateFor(o.data, o.host); err != nil {
+			return err
+		}
+	}
+	say("Making keys; this takes a few seconds at the first start.\n")
+	log := serve.NewLog(s)
+	program, err := build(ctx, s, log, true)
+	if errors.Is(err, bolt.ErrIssuer) {
+		return fmt.Errorf("%s belongs to a provider at another address; use its --provider-port, --host and --tls, or another --data", o.data)
+	}
+	if err != nil {
+		return err
+	}
+
+	var apps []simulator.App
+	for _, app := range s.Apps {
+		apps = append(apps, simulator.App{
+			Name:           app.Name,
+			Key:            app.Key,
+			CallbackURL:    issuer + endpoint.PathCallback + app.ID + "/" + app.CallbackSecrets[0],
+			NativeClientID: app.NativeClientID,
+		})
+	}
+	sim := simulator.New(simulator.Config{Apps: apps, BaseURL: phoneURL, Log: log, HTTP: trusting})
+	defer sim.Close()
+	application := demo.New(demo.Config{
+		Issuer:       issuer,
+		ClientID:     "demo",
+		ClientSecret: "demo-secret",
+		BaseURL:      shopURL,
+		Phone:        phoneURL,
+		HTTP:         trusting,
+		Log:          log,
+	})
+	for _, beside := range []struct {
+		listener net.Listener
+		handler  http.Handler
+	}{{phoneListener, sim.Handler()}, {shopListener, application.Handler()}} {
+		web := &http.Server{Handler: beside.handler, ReadHeaderTimeout: 5 * time.Second}
+		go web.Serve(beside.listener)
+		defer web.Close()
+	}
+
+	return program.Run(ctx, s, providerListener, certificate, log, func() {
+		if o.json {
+			json.NewEncoder(out).Encode(map[string]string{
+				"issuer":       issuer,
+				"simulator":    phoneURL,
+				"demo":         shopURL,
+				"data":         o.data,
+				"admin_socket": s.AdminSocket,
+			})
+			return
+		}
+		say("Ready.\n\n")
+		say("  Demo application   %s\n", shopURL)
+		say("  Simulated phone    %s\n", phoneURL)
+		say("  Issuer             %s   (client demo, secret demo-secret)\n", issuer)
+		say("  Account page       %s/account\n", issuer)
+		say("  Every page         %s/gallery\n\n", issuer)
+		say("Open the demo application and sign in with +46 70 174 06 05, which approves by itself.\n")
+		say("Any other number waits until you approve it on the simulated phone. Stop with Ctrl-C.\n")
+	})
+}
+
+func baseURL(scheme, host string, l net.Listener) string {
+	return scheme + "://" + net.JoinHostPort(host, strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
+}
+
+// loopback opens a port at 127.0.0.1.
+func loopback(flag string, port int) (net.Listener, error) {
+	if port < 0 || port > 65535 {
+		return nil, command.Usagef("%s %d is not a port", flag, port)
+	}
+	l, err := serve.Listen(flag, net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	if err != nil {
+		return nil, fmt.Errorf("%w (%s 0 chooses a free one)", err, flag)
+	}
+	return l, nil
+}

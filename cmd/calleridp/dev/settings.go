@@ -1,0 +1,133 @@
+package dev
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"calleridp/cmd/calleridp/config"
+	"calleridp/keys"
+)
+
+// settings returns a configuration as `calleridp serve` would read it, with the
+// simulator in place of Truecaller. Budgets are wide; the lock stays.
+func settings(o options, issuer, phoneURL, shopURL string) (config.Settings, error) {
+	masterFile := filepath.Join(o.data, "master.key")
+	if _, err := os.Stat(masterFile); errors.Is(err, fs.ErrNotExist) {
+		if err := keys.CreateMaster(masterFile); err != nil {
+			return config.Settings{}, err
+		}
+	}
+	region := o.region
+	if region == "none" {
+		region = ""
+	}
+	wide := config.Rate{Burst: 1_000_000, Period: time.Hour}
+	c := config.Config{
+		Issuer:        issuer,
+		DataDir:       o.data,
+		MasterKeyFile: masterFile,
+		DefaultRegion: region,
+		Truecaller: config.Truecaller{
+			AppName:        "Demo shop",
+			AppKey:         "simulated-app-key",
+			CallbackSecret: "simulated-callback-secret-on-loopback-only",
+			APIURL:         phoneURL,
+			ProfileURLs:    []string{phoneURL},
+			Methods:        []string{config.MethodPush, config.MethodOneTap, config.MethodNative},
+			NativeClientID: "simulated-native-client-id",
+			OAuthURL:       phoneURL,
+		},
+		TruecallerApps: []config.Truecaller{{
+			ID:             "second",
+			AppName:        "Second demo",
+			AppKey:         "second-simulated-app-key",
+			CallbackSecret: "second-callback-secret-on-loopback-only",
+			APIURL:         phoneURL,
+			ProfileURLs:    []string{phoneURL},
+			Methods:        []string{config.MethodPush, config.MethodOneTap},
+		}},
+		Limits: config.Limits{
+			Number:     wide,
+			Network:    wide,
+			Client:     wide,
+			Deployment: wide,
+			Challenge:  o.challenge,
+		},
+		Lifetimes: config.Lifetimes{Attempt: config.Duration(o.attemptLife)},
+		Log:       config.Log{Level: "warn", Format: "text"},
+		Clients:   demoClients(shopURL),
+	}
+	if o.verbose || o.json {
+		c.Log.Level = "info"
+	}
+	if o.json {
+		c.Log.Format = "json"
+	}
+	for _, file := range o.clients {
+		more, err := config.ReadClients(file)
+		if invalid, ok := errors.AsType[*config.InvalidError](err); ok {
+			return config.Settings{}, invalid
+		}
+		if err != nil {
+			return config.Settings{}, fmt.Errorf("--clients: %w", err)
+		}
+		c.Clients = append(c.Clients, more...)
+	}
+	s, err := config.Check(c, "the development configuration")
+	// The flag may turn the cool-down off: test suites decline a number and try it again.
+	s.Limits.CoolDown = config.Duration(o.coolDown)
+	return s, err
+}
+
+// demoClients are the clients of the demo application, and others to try.
+func demoClients(shopURL string) []config.Client {
+	redirects, afterLogout := []string{shopURL + "/callback"}, []string{shopURL + "/"}
+	return []config.Client{
+		{
+			ID:                     "demo",
+			Name:                   "Demo shop",
+			Secret:                 "demo-secret",
+			RedirectURIs:           redirects,
+			PostLogoutRedirectURIs: afterLogout,
+		},
+		{
+			ID:                     "demo2",
+			Name:                   "Second demo",
+			Secret:                 "demo2-secret",
+			TruecallerApp:          "second",
+			RedirectURIs:           redirects,
+			PostLogoutRedirectURIs: afterLogout,
+		},
+		{
+			ID:           "demo-third",
+			Name:         "Third-party demo",
+			Secret:       "demo-third-secret",
+			Consent:      "remember",
+			RedirectURIs: redirects,
+		},
+		{
+			ID:           "demo-es256",
+			Name:         "Demo with ES256",
+			Secret:       "demo-es256-secret",
+			RedirectURIs: redirects,
+			IDTokenAlg:   "ES256",
+		},
+		{
+			ID:             "demo-public",
+			Name:           "Public demo",
+			Public:         true,
+			RedirectURIs:   append([]string{"http://127.0.0.1/callback"}, redirects...),
+			AllowedOrigins: []string{shopURL},
+		},
+		{
+			ID:     "demo-native",
+			Name:   "Demo for Android",
+			Public: true,
+			Native: true,
+		},
+	}
+}

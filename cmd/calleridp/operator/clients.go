@@ -1,0 +1,159 @@
+package operator
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"calleridp/cmd/calleridp/command"
+	"calleridp/provider/admin"
+)
+
+var clients = collection[admin.Client]{group: "client", argument: "CLIENT_ID", path: "/v1/clients/"}
+
+// Client is the command `calleridp client`.
+var Client = command.Group("client", map[string]command.Func{
+	"add":  clientAdd,
+	"list": clientList,
+	"show": clients.command("show", "show an application", http.MethodGet, "", writeClient),
+	"rotate-secret": clients.command("rotate-secret",
+		"give an application a new secret, shown once; the previous one stays valid until the next rotation",
+		http.MethodPost, "/secret", writeClient),
+	"remove": clients.command("remove", "remove an application and revoke its tokens", http.MethodDelete, "", writeRemovedClient),
+})
+
+func clientAdd(ctx context.Context, args []string, out io.Writer) error {
+	f := newRequest("client add", "register an application; its secret is shown once", out)
+	var c admin.Client
+	var redirects, logouts, origins, scopes, countries command.List
+	var maxAge time.Duration
+	var pairwise bool
+	f.StringVar(&c.ID, "id", "", "`client_id`; default a random one")
+	f.StringVar(&c.Name, "name", "", "`name` that users see")
+	f.Var(&redirects, "redirect-uri", "allowed redirect `uri`, matched exactly; may be repeated")
+	f.BoolVar(&c.Public, "public", false, "the client cannot keep a secret: a browser or phone application")
+	f.BoolVar(&c.Native, "native", false, "the client is an Android application with Truecaller's SDK, which brings the SDK's codes to the token endpoint")
+	f.Var(&logouts, "post-logout-redirect-uri", "allowed redirect `uri` after signing out, matched exactly; may be repeated")
+	f.Var(&origins, "origin", "browser `origin` that may call the token endpoint and userinfo; may be repeated")
+	f.Var(&scopes, "scope", "`scope` that the client may request; may be repeated; default all")
+	f.StringVar(&c.IDTokenAlg, "alg", "", "`algorithm` of its ID tokens: RS256 (default), ES256 or EdDSA")
+	f.BoolVar(&pairwise, "pairwise", false, "give the client its own subs")
+	f.StringVar(&c.SectorHost, "sector-host", "", "`host` whose clients share pairwise subs; default that of the redirect URIs")
+	f.StringVar(&c.Consent, "consent", "none", "`when` users see a consent prompt: none, remember (once, and when it requests more) or always")
+	f.StringVar(&c.Region, "region", "", "`country` of national phone numbers, like IN; default the deployment's")
+	f.Var(&countries, "country", "`country` listed first, like IN; may be repeated; default the deployment's")
+	f.StringVar(&c.TruecallerApp, "truecaller-app", "", "`id` of the Truecaller app through which its users sign in; default that of truecaller in the configuration")
+	f.DurationVar(&maxAge, "default-max-age", 0, "max_age of requests that name none")
+	f.StringVar(&c.URI, "uri", "", "`url` of its home page")
+	f.StringVar(&c.LogoURI, "logo-uri", "", "`url` of its logo")
+	f.StringVar(&c.TOSURI, "tos-uri", "", "`url` of its terms of service")
+	f.StringVar(&c.Colour, "colour", "", "accent `colour` of the pages on the way to it, like #0066cc")
+	f.StringVar(&c.ColourDark, "colour-dark", "", "accent `colour` in the dark theme; default derived from --colour")
+	f.StringVar(&c.PolicyURI, "policy-uri", "", "`url` of its privacy policy")
+	f.BoolVar(&c.WithoutPKCE, "dangerously-without-pkce", false, "exempt an old confidential client from PKCE; an attacker can use codes that are stolen on their way to it")
+	if _, err := f.Arguments(args); err != nil {
+		return err
+	}
+	switch {
+	case c.Name == "":
+		return command.Usagef("missing --name NAME; users see it when they sign in")
+	case len(redirects) == 0 && !c.Native:
+		return command.Usagef("missing --redirect-uri URI; the application's documentation names it")
+	}
+	c.RedirectURIs, c.PostLogoutRedirectURIs, c.AllowedOrigins = redirects, logouts, origins
+	c.Countries = countries
+	c.Scope = strings.Join(scopes, " ")
+	if pairwise {
+		c.SubjectType = "pairwise"
+	}
+	if maxAge > 0 {
+		seconds := int64(maxAge / time.Second)
+		c.DefaultMaxAge = &seconds
+	}
+	return send(ctx, f, http.MethodPost, "/v1/clients", c, writeClient)
+}
+
+func clientList(ctx context.Context, args []string, out io.Writer) error {
+	f := newRequest("client list", "list the applications", out)
+	if _, err := f.Arguments(args); err != nil {
+		return err
+	}
+	return send(ctx, f, http.MethodGet, "/v1/clients", nil, writeClients)
+}
+
+func writeClients(out io.Writer, all []admin.Client) error {
+	return table(out, func(w io.Writer) {
+		fmt.Fprintln(w, "CLIENT ID\tNAME\tKIND\tFROM")
+		for _, c := range all {
+			from := "client add"
+			if c.FromConfig {
+				from = "configuration file"
+			}
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", c.ID, c.Name, kindOf(c), from)
+		}
+	})
+}
+
+func writeRemovedClient(out io.Writer, c admin.Client) error {
+	_, err := fmt.Fprintf(out, "client %s (%s) is removed; its tokens are revoked\n", c.ID, c.Name)
+	return err
+}
+
+func kindOf(c admin.Client) string {
+	if c.Public {
+		return "public"
+	}
+	return "confidential"
+}
+
+func writeClient(out io.Writer, c admin.Client) error {
+	flag := func(set bool) string {
+		if set {
+			return "true"
+		}
+		return ""
+	}
+	maxAge := ""
+	if c.DefaultMaxAge != nil {
+		maxAge = strconv.FormatInt(*c.DefaultMaxAge, 10)
+	}
+	err := table(out, func(w io.Writer) {
+		for _, row := range [][2]string{
+			{"client_id", c.ID},
+			{"client_secret", c.Secret},
+			{"name", c.Name},
+			{"kind", kindOf(c)},
+			{"native", flag(c.Native)},
+			{"redirect_uris", strings.Join(c.RedirectURIs, " ")},
+			{"post_logout_redirect_uris", strings.Join(c.PostLogoutRedirectURIs, " ")},
+			{"allowed_origins", strings.Join(c.AllowedOrigins, " ")},
+			{"scope", c.Scope},
+			{"id_token_signed_response_alg", c.IDTokenAlg},
+			{"subject_type", c.SubjectType},
+			{"sector_host", c.SectorHost},
+			{"consent", c.Consent},
+			{"region", c.Region},
+			{"countries", strings.Join(c.Countries, " ")},
+			{"truecaller_app", c.TruecallerApp},
+			{"default_max_age", maxAge},
+			{"client_uri", c.URI},
+			{"logo_uri", c.LogoURI},
+			{"tos_uri", c.TOSURI},
+			{"policy_uri", c.PolicyURI},
+			{"dangerously_without_pkce", flag(c.WithoutPKCE)},
+		} {
+			if row[1] != "" {
+				fmt.Fprintf(w, "%s\t%s\n", row[0], row[1])
+			}
+		}
+	})
+	if err != nil || c.Secret == "" {
+		return err
+	}
+	_, err = fmt.Fprintln(out, "\nThe secret is shown only this once; the server stores its hash.")
+	return err
+}

@@ -1,0 +1,179 @@
+// Package operator has the commands with which operators manage the running
+// server: client, keys, user and limit. They are clients of its admin API
+// (package admin), which they reach over a Unix socket.
+package operator
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/url"
+	"syscall"
+	"text/tabwriter"
+
+	"calleridp/cmd/calleridp/command"
+	"calleridp/cmd/calleridp/config"
+	"calleridp/provider/admin"
+)
+
+// defaultSocket is the admin socket of the packaged server.
+const defaultSocket = "/var/lib/calleridp/admin.sock"
+
+// request is a command that makes one request to the running server and prints
+// the response.
+type request struct {
+	command.Flags
+	socket, config *string
+	json           *bool
+	out            io.Writer
+}
+
+func newRequest(name, summary string, out io.Writer) request {
+	f := command.New(name, summary, out)
+	return request{
+		Flags: f,
+		socket: f.String("socket", "",
+			"admin `socket` of the running server, or CALLERIDP_ADMIN_SOCKET; default that of the configuration, else "+defaultSocket),
+		config: f.Config(),
+		json:   f.Bool("json", false, "write JSON"),
+		out:    out,
+	}
+}
+
+// printResponse writes a response: as JSON if the flag says so, else with text.
+func printResponse[T any](r request, response T, text func(io.Writer, T) error) error {
+	if *r.json {
+		e := json.NewEncoder(r.out)
+		e.SetEscapeHTML(false)
+		e.SetIndent("", "  ")
+		return e.Encode(response)
+	}
+	return text(r.out, response)
+}
+
+// send makes the request and prints its response.
+func send[T any](ctx context.Context, r request, method, path string, in any, text func(io.Writer, T) error) error {
+	var response T
+	if err := r.call(ctx, method, path, in, &response); err != nil {
+		return err
+	}
+	return printResponse(r, response, text)
+}
+
+// collection is what a group of commands is about: all clients, all users.
+type collection[T any] struct {
+	group    string // "client"
+	argument string // "CLIENT_ID", which identifies one
+	path     string // "/v1/clients/"
+}
+
+// command returns a command about one item. after is the path behind the item's.
+func (c collection[T]) command(name, summary, method, after string, text func(io.Writer, T) error) command.Func {
+	return func(ctx context.Context, args []string, out io.Writer) error {
+		r := newRequest(c.group+" "+name, summary, out)
+		arguments, err := r.Arguments(args, c.argument)
+		if err != nil {
+			return err
+		}
+		return send(ctx, r, method, c.path+url.PathEscape(arguments[0])+after, nil, text)
+	}
+}
+
+// table writes lines whose cells are separated by tabs, aligned.
+func table(out io.Writer, write func(w io.Writer)) error {
+	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	write(t)
+	return t.Flush()
+}
+
+// path returns the admin socket: from the flag, or else where the server opens it.
+func (r request) path() (string, error) {
+	if *r.socket != "" {
+		return *r.socket, nil
+	}
+	socket, err := config.AdminSocket(*r.config)
+	if socket == "" {
+		socket = defaultSocket
+	}
+	return socket, err
+}
+
+// refusedError is a request that the server did not carry out.
+type refusedError struct {
+	status int
+	text   string
+}
+
+func (e *refusedError) Error() string { return e.text }
+
+// advise adds what the user of a command can do about a conflict.
+func advise(err error, advice string) error {
+	if refused, ok := errors.AsType[*refusedError](err); ok && refused.status == http.StatusConflict {
+		return fmt.Errorf("%w; %s", err, advice)
+	}
+	return err
+}
+
+// call makes one request to the running server, with in as its JSON body unless
+// that is nil, and decodes the response into v.
+func (r request) call(ctx context.Context, method, path string, in, v any) error {
+	socket, err := r.path()
+	if err != nil {
+		return err
+	}
+	var body io.Reader
+	if in != nil {
+		raw, err := json.Marshal(in)
+		if err != nil {
+			return err
+		}
+		body = bytes.NewReader(raw)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, "http://calleridp"+path, body)
+	if err != nil {
+		return err
+	}
+	c := http.Client{Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", socket)
+		},
+	}}
+	response, err := c.Do(req)
+	if err != nil {
+		return unreachable(socket, err)
+	}
+	defer response.Body.Close()
+	raw, err := io.ReadAll(io.LimitReader(response.Body, 64<<20))
+	if err != nil {
+		return fmt.Errorf("the server's response was cut short: %w", err)
+	}
+	if response.StatusCode >= 400 {
+		var problem admin.Problem
+		if json.Unmarshal(raw, &problem) != nil || problem.Error == "" {
+			problem.Error = "the server responded with " + response.Status
+		}
+		return &refusedError{response.StatusCode, problem.Error}
+	}
+	if err := json.Unmarshal(raw, v); err != nil {
+		return fmt.Errorf("%s is not the admin socket of a calleridp server: %w", socket, err)
+	}
+	return nil
+}
+
+// unreachable says in one line why the server was not reached, and what to do.
+func unreachable(socket string, err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("no server runs at %s; start it, or name its socket with --socket or its file with --config", socket)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("this user may not use the socket %s; run the command as the user that runs the server", socket)
+	}
+	return fmt.Errorf("the server at %s does not respond: %w", socket, err)
+}

@@ -1,0 +1,111 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"calleridp/cmd/calleridp/config"
+	"calleridp/truecaller"
+)
+
+// CallbackSecrets gives the receiver of callbacks the configured secrets, and
+// again when one of their files changes.
+type CallbackSecrets struct {
+	receiver *truecaller.Receiver
+	kept     truecaller.Secrets
+	log      *slog.Logger
+	sources  []*secretSource
+}
+
+// secretSource is where one app's secret comes from.
+type secretSource struct {
+	app, file string // file is "" for a secret of the environment, which cannot change
+	current   string
+}
+
+// NewCallbackSecrets returns the secrets of s. kept remembers those that were
+// replaced, so that they stay valid for a while.
+func NewCallbackSecrets(
+	s config.Settings,
+	receiver *truecaller.Receiver,
+	kept truecaller.Secrets,
+	log *slog.Logger,
+) *CallbackSecrets {
+	c := &CallbackSecrets{receiver: receiver, kept: kept, log: log}
+	for _, app := range s.Apps {
+		if app.NativeOnly() { // Truecaller sends it no callbacks
+			continue
+		}
+		c.sources = append(c.sources, &secretSource{
+			app:     app.ID,
+			file:    s.CallbackSecretFile(app.ID),
+			current: app.CallbackSecrets[0],
+		})
+	}
+	return c
+}
+
+// Start makes the receiver accept the current secrets.
+func (c *CallbackSecrets) Start(ctx context.Context) error {
+	for _, source := range c.sources {
+		if err := c.receiver.UseSecret(ctx, c.kept, source.app, source.current); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Watch reads the secrets again when their files change, until ctx ends. If a new
+// secret is invalid, the previous one stays in use; that is logged once.
+func (c *CallbackSecrets) Watch(ctx context.Context) {
+	ticker := time.NewTicker(watchInterval)
+	defer ticker.Stop()
+	logged := map[string]string{} // by app, the error that was logged last
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		for _, source := range c.sources {
+			text := ""
+			if err := c.reread(ctx, source); err != nil {
+				text = err.Error()
+			}
+			if text != "" && logged[source.app] != text {
+				c.log.ErrorContext(ctx, "the new callback secret is not used; the one before stays good",
+					"app", source.app, "file", source.file, "problem", text)
+			}
+			logged[source.app] = text
+		}
+	}
+}
+
+// reread uses the secret in the source's file if it has changed.
+func (c *CallbackSecrets) reread(ctx context.Context, source *secretSource) error {
+	if source.file == "" {
+		return nil
+	}
+	text, err := os.ReadFile(source.file)
+	if err != nil {
+		return err
+	}
+	secret := strings.TrimSpace(string(text))
+	if secret == source.current {
+		return nil
+	}
+	if reason := config.CheckCallbackSecret(secret); reason != "" {
+		return errors.New(reason)
+	}
+	if err := c.receiver.UseSecret(ctx, c.kept, source.app, secret); err != nil {
+		return err
+	}
+	source.current = secret
+	c.log.InfoContext(ctx, "new callback secret in use; the one before stays good for a while",
+		"app", source.app, "good_for", truecaller.SecretGrace.String())
+	return nil
+}

@@ -1,0 +1,44 @@
+package serve
+
+import (
+	"context"
+	"log/slog"
+	"os"
+
+	"calleridp/cmd/calleridp/config"
+)
+
+// NewLog returns the log that the configuration describes, on standard error. It
+// also receives what libraries log by themselves, from warnings up.
+func NewLog(s config.Settings) *slog.Logger {
+	from := func(level slog.Level) *slog.Logger {
+		options := &slog.HandlerOptions{Level: level}
+		if s.Log.Format == "text" {
+			return slog.New(withRequestID{slog.NewTextHandler(os.Stderr, options)})
+		}
+		return slog.New(withRequestID{slog.NewJSONHandler(os.Stderr, options)})
+	}
+	slog.SetDefault(from(max(s.LogLevel, slog.LevelWarn)))
+	return from(s.LogLevel)
+}
+
+type requestIDKey struct{}
+
+// withRequestID adds to each event the id of the request during which it
+// happened.
+type withRequestID struct{ slog.Handler }
+
+func (h withRequestID) Handle(ctx context.Context, r slog.Record) error {
+	if id, ok := ctx.Value(requestIDKey{}).(string); ok {
+		r.AddAttrs(slog.String("request_id", id))
+	}
+	return h.Handler.Handle(ctx, r)
+}
+
+func (h withRequestID) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return withRequestID{h.Handler.WithAttrs(attrs)}
+}
+
+func (h withRequestID) WithGroup(name string) slog.Handler {
+	return withRequestID{h.Handler.WithGroup(name)}
+}

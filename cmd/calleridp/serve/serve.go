@@ -1,0 +1,228 @@
+// Package serve runs the server: it opens the listeners, serves requests until its
+// context ends, and lets those under way finish.
+//
+//	serve.go            the command, and Program.Run
+//	listen.go           ports, and the operators' Unix socket
+//	middleware.go       what every request passes through
+//	address.go          the client's address, behind proxies
+//	log.go              the log, whose events name their request
+//	health.go           /healthz and /readyz
+//	certificate.go      the certificate, read again when it changes
+//	callbacksecrets.go  the callback secrets, likewise
+//
+// What it serves is a Program, which build in package main assembles.
+package serve
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"calleridp/cmd/calleridp/command"
+	"calleridp/cmd/calleridp/config"
+	"calleridp/keys"
+)
+
+// Program is everything that runs, assembled and not yet listening.
+type Program struct {
+	Public  http.Handler // for browsers, clients and Truecaller
+	Admin   http.Handler // for operators, on a Unix socket
+	Metrics http.Handler // for Prometheus, on a separate address
+
+	Store      Store
+	Background []func(context.Context) // each runs until its context ends
+	Drain      func()                  // ends the live connections of waiting pages
+
+	draining atomic.Bool // no longer ready for new requests
+}
+
+// Store is what the program itself needs of the store.
+type Store interface {
+	SigningKeys(ctx context.Context) (records []keys.Record, version uint64, err error)
+	Close() error
+}
+
+// Build assembles the program. development adds what only `calleridp dev` shows.
+type Build func(ctx context.Context, s config.Settings, log *slog.Logger, development bool) (*Program, error)
+
+// Command returns the command `calleridp serve`.
+func Command(build Build, version string) command.Func {
+	return func(ctx context.Context, args []string, out io.Writer) error {
+		f := command.New("serve", "run the server", out)
+		file := f.Config()
+		if _, err := f.Arguments(args); err != nil {
+			return err
+		}
+		s, err := config.Load(*file)
+		if err != nil {
+			return err
+		}
+		log := NewLog(s)
+		for _, warning := range s.Warnings() {
+			log.Warn("configuration: " + warning)
+		}
+		listener, err := Listen("listen", s.Listen)
+		if err != nil {
+			return err
+		}
+		defer listener.Close()
+		var certificate *Certificate
+		if s.TLS.CertFile != "" {
+			if certificate, err = LoadCertificate(s.TLS.CertFile, s.TLS.KeyFile); err != nil {
+				return fmt.Errorf("tls: %w", err)
+			}
+			go certificate.Watch(ctx, log)
+		}
+		program, err := build(ctx, s, log, false)
+		if err != nil {
+			return err
+		}
+		return program.Run(ctx, s, listener, certificate, log, func() {
+			log.Info("serving",
+				"issuer", s.Issuer,
+				"listen", listener.Addr().String(),
+				"tls", certificate != nil,
+				"version", version)
+		})
+	}
+}
+
+// drainTimeout bounds how long requests may take to finish after the signal to
+// stop.
+const drainTimeout = 10 * time.Second
+
+// privateServer is a server that the internet does not reach.
+type privateServer struct {
+	listener net.Listener
+	server   *http.Server
+}
+
+// Run serves until ctx ends, lets requests under way finish, and closes the
+// store. If certificate is nil, it speaks plain HTTP. It calls ready once it
+// listens everywhere.
+func (p *Program) Run(
+	ctx context.Context,
+	s config.Settings,
+	public net.Listener,
+	certificate *Certificate,
+	log *slog.Logger,
+	ready func(),
+) error {
+	adminListener, err := listenAdmin(s.AdminSocket)
+	if err != nil {
+		return errors.Join(err, p.Store.Close())
+	}
+	defer adminListener.Close()
+	const headerTimeout = 5 * time.Second
+	private := []privateServer{{adminListener, &http.Server{Handler: p.Admin, ReadHeaderTimeout: headerTimeout}}}
+	for _, optional := range []struct {
+		key, address string
+		server       *http.Server
+	}{
+		{"metrics_listen", s.MetricsListen, &http.Server{
+			Handler:           p.Metrics,
+			ReadHeaderTimeout: headerTimeout,
+			WriteTimeout:      30 * time.Second,
+		}},
+		{"debug_listen", s.DebugListen, &http.Server{ // a profile takes longer than any write timeout
+			Handler:           profiles(),
+			ReadHeaderTimeout: headerTimeout,
+		}},
+	} {
+		if optional.address == "" {
+			continue
+		}
+		listener, err := Listen(optional.key, optional.address)
+		if err != nil {
+			return errors.Join(err, p.Store.Close())
+		}
+		defer listener.Close()
+		private = append(private, privateServer{listener, optional.server})
+	}
+
+	web := facing(p.Public, log)
+	web.RegisterOnShutdown(p.Drain)
+
+	working, stopWorking := context.WithCancel(context.Background())
+	defer stopWorking()
+	worked := make(chan error, 1)
+	go func() { worked <- p.work(working) }()
+
+	failed := make(chan error, 1+len(private))
+	go func() {
+		if certificate == nil {
+			failed <- web.Serve(public)
+			return
+		}
+		web.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: certificate.Get}
+		failed <- web.ServeTLS(public, "", "")
+	}()
+	for _, one := range private {
+		go func() { failed <- one.server.Serve(one.listener) }()
+	}
+	ready()
+
+	select {
+	case <-ctx.Done():
+		err = nil
+	case err = <-failed:
+	}
+	log.Info("stopping: what is under way may finish", "at_most", drainTimeout.String())
+	p.draining.Store(true)
+	drain, done := context.WithTimeout(context.Background(), drainTimeout)
+	defer done()
+	if web.Shutdown(drain) != nil {
+		web.Close()
+	}
+	for _, one := range private {
+		one.server.Close()
+	}
+	stopWorking()
+	err = errors.Join(err, <-worked)
+	log.Info("stopped")
+	return err
+}
+
+// work does the background work until ctx ends, and then closes the store.
+func (p *Program) work(ctx context.Context) error {
+	var wg sync.WaitGroup
+	for _, work := range p.Background {
+		wg.Go(func() { work(ctx) })
+	}
+	wg.Wait()
+	return p.Store.Close()
+}
+
+// facing returns the server that faces the internet: requests and responses have
+// little time, and headers are small. The live events of a waiting page lift the
+// time limits for themselves.
+func facing(h http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       20 * time.Second,
+		WriteTimeout:      30 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // broken connections of any sender
+	}
+}
+
+// profiles serves Go's profiles, for the loopback address of debug_listen.
+func profiles() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/debug/pprof/", pprof.Index)
+	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	return mux
+}
