@@ -7,7 +7,7 @@ import (
 	"calleridp/keys"
 )
 
-// BenchmarkSeal seals and opens what a record of 300 bytes costs.
+// BenchmarkSeal measures sealing and opening a record of 300 bytes.
 func BenchmarkSeal(b *testing.B) {
 	m := master(b, 1)
 	const purpose = keys.PurposeSessionRecord

@@ -1,7 +1,7 @@
-// Package keys owns secrets that the program makes for itself: the master key
-// that seals what is stored, and the signing keys with their life cycle (next,
-// active, retired), rotation and JWKS. Private parts never leave it. It imports
-// nothing of ours.
+// Package keys owns the program's own keys: the master key, which seals stored
+// values, and the signing keys with their states (next, active, retired), their
+// rotation and the JWKS. Private keys never leave it. It imports no other package
+// of this module.
 package keys
 
 import (
@@ -10,19 +10,18 @@ import (
 	"time"
 )
 
-// State is where a signing key stands in its life.
+// State is the state of a signing key.
 type State string
 
-// The states of a signing key, in the order it passes them. A key is published
-// in the JWKS in all three.
+// The states of a signing key, in order. The JWKS has the keys of all three.
 const (
-	Next    State = "next"    // published, does not sign yet
+	Next    State = "next"    // published; does not sign yet
 	Active  State = "active"  // signs
 	Retired State = "retired" // no longer signs; published until every token it signed has expired
 )
 
-// Record is a signing key as stores keep it. The private part is sealed by this
-// package before a store sees it.
+// Record is a signing key as a store holds it. This package seals the private key
+// before it passes it to a store.
 type Record struct {
 	ID        string // kid
 	Algorithm string // RS256, ES256 or EdDSA
@@ -34,16 +33,16 @@ type Record struct {
 	Sealed    []byte    // the private JWK, sealed under the master key
 }
 
-// ErrConflict is returned by a store when somebody else changed the set first.
-var ErrConflict = errors.New("keys: the key set was changed by somebody else")
+// ErrConflict is what a store returns if the set was changed concurrently.
+var ErrConflict = errors.New("keys: the key set was changed concurrently")
 
-// Store keeps the set of signing keys and the master key's fingerprint.
+// Store stores the set of signing keys.
 type Store interface {
-	// SigningKeys returns the whole set and its version; no records and version
-	// 0 when none was ever stored.
+	// SigningKeys returns the whole set and its version. If no set was ever
+	// stored, it returns no records and version 0.
 	SigningKeys(ctx context.Context) (records []Record, version uint64, err error)
 
-	// ReplaceSigningKeys stores the set if the stored version is still version,
-	// else ErrConflict. It is durable when it returns nil.
+	// ReplaceSigningKeys stores the set if the stored version is still version;
+	// otherwise it returns ErrConflict. The set is durable when it returns nil.
 	ReplaceSigningKeys(ctx context.Context, records []Record, version uint64) error
 }

@@ -14,19 +14,19 @@ import (
 // MasterSize is the size of a master key in bytes.
 const MasterSize = 32
 
-// Master is the key under which everything else is sealed. All its methods may
-// be called from many goroutines.
+// Master is the master key. Each purpose has a key derived from it. It is safe for
+// concurrent use.
 type Master struct {
 	secret [MasterSize]byte
 	seals  sync.Map // Purpose -> *xaes
 	macs   sync.Map // Purpose -> []byte
 }
 
-// ErrUnsealed says that a sealed value was made under another key, for another
+// ErrUnsealed means that a value was sealed under another master key, for another
 // purpose or place, or was changed.
 var ErrUnsealed = errors.New("keys: the sealed value does not open")
 
-// NewMaster takes exactly MasterSize secret random bytes.
+// NewMaster returns the master key made of exactly MasterSize secret random bytes.
 func NewMaster(secret []byte) (*Master, error) {
 	if len(secret) != MasterSize {
 		return nil, fmt.Errorf("keys: the master key has %d bytes; it needs %d", len(secret), MasterSize)
@@ -36,8 +36,8 @@ func NewMaster(secret []byte) (*Master, error) {
 	return m, nil
 }
 
-// Fingerprint identifies the master key without telling anything about it, so
-// that a store can say at start that it was written under another one.
+// Fingerprint identifies the master key without revealing anything about it. A
+// store uses it to recognise at start that it was written under another one.
 func (m *Master) Fingerprint() string {
 	k := m.derive("fingerprint")
 	return hex.EncodeToString(k[:8])
@@ -55,8 +55,8 @@ func (m *Master) Open(p Purpose, box, ad []byte) ([]byte, error) {
 	return m.xaes(p).open(box, ad)
 }
 
-// MAC authenticates the parts, whole and in this order (HMAC-SHA-256, each part
-// preceded by its length). Engines use it as the keyed hash of phone numbers.
+// MAC returns an HMAC-SHA-256 of the parts, each preceded by its length, so that
+// it authenticates the parts in this order. Stores also use it as a keyed hash.
 func (m *Master) MAC(p Purpose, parts ...[]byte) [32]byte {
 	key, ok := m.macs.Load(p)
 	if !ok {

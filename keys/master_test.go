@@ -88,8 +88,8 @@ func TestParseMaster(t *testing.T) {
 	}
 }
 
-// What is sealed opens under the same key, for the same purpose, at the same
-// place, unchanged; and nowhere else.
+// A sealed value opens only under the same key, for the same purpose, at the same
+// place and unchanged.
 func TestSealedOpensOnlyWhereItWasSealed(t *testing.T) {
 	m := master(t, 1)
 	box := m.Seal("p", []byte("plain"), []byte("place"))

@@ -12,11 +12,11 @@ import (
 	"strings"
 )
 
-// ErrNoMaster says that there is no master key where there should be one.
+// ErrNoMaster means that the file of the master key does not exist.
 var ErrNoMaster = errors.New("keys: no master key")
 
-// ParseMaster reads a master key from text: 32 bytes in base64 (either
-// alphabet, padded or not) or hexadecimal, with white space around it.
+// ParseMaster parses a master key: 32 bytes in base64 (either alphabet, padded or
+// not) or hexadecimal. White space around it is ignored.
 func ParseMaster(text string) (*Master, error) {
 	text = strings.TrimSpace(text)
 	if len(text) == hex.EncodedLen(MasterSize) {
@@ -32,8 +32,8 @@ func ParseMaster(text string) (*Master, error) {
 	return NewMaster(secret)
 }
 
-// LoadMaster reads the master key from a file. A missing file is ErrNoMaster
-// with the command that makes one; it is never made by itself.
+// LoadMaster reads the master key from a file. If the file does not exist, it
+// returns ErrNoMaster with the command that creates one. It never creates one.
 func LoadMaster(path string) (*Master, error) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -49,8 +49,8 @@ func LoadMaster(path string) (*Master, error) {
 	return m, nil
 }
 
-// CreateMaster writes a new master key to a file that must not exist yet, for
-// the owner's eyes only.
+// CreateMaster writes a new master key to a file that only the owner can read. The
+// file must not exist yet.
 func CreateMaster(path string) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {

@@ -7,15 +7,14 @@ import (
 	"calleridp/keys"
 )
 
-// memory is a Store without a file. The engine has its own contract suite; here
-// it matters to see and to spoil what is stored.
+// memory is a Store without a file, whose contents a test can read and damage.
 type memory struct {
 	mu      sync.Mutex
 	records []keys.Record
 	version uint64
 
 	before func() // called before a replacement, without the lock
-	fails  error  // what the next replacement reports, storing nothing
+	fails  error  // what the next replacement returns, without storing anything
 	writes int
 }
 

@@ -11,7 +11,7 @@ import (
 )
 
 // Two uses of the master key under one purpose would accept each other's values.
-// The list is read from the source, so that it is the whole of it.
+// The test reads the list from the source, so it sees every purpose.
 func TestPurposesAreApart(t *testing.T) {
 	file, err := parser.ParseFile(token.NewFileSet(), "purposes.go", nil, parser.ParseComments)
 	if err != nil {

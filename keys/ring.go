@@ -11,49 +11,48 @@ import (
 	"time"
 )
 
-// Config is what a Ring needs. Store, Master and Log are required.
+// Config configures a Ring. Store, Master and Log are required.
 type Config struct {
 	Store  Store
 	Master *Master
 	Log    *slog.Logger
 
-	// RotateEvery is how long a key signs; default 30 days, 0 means the default,
-	// negative never rotates by itself.
+	// RotateEvery is how long a key signs. If 0, it is 30 days. If negative, keys
+	// rotate only when Rotate is called.
 	RotateEvery time.Duration
 	// PublishBefore is how long a key is in the JWKS before it signs, so that
-	// clients that cache it know the key; default 24 hours.
+	// clients which cache the JWKS know the key. If 0, it is 24 hours.
 	PublishBefore time.Duration
-	// RetireFor is how long a retired key stays in the JWKS: the longest life of
-	// a token that it signed, and how long an expired ID token is accepted as a
-	// hint; default 7 days.
+	// RetireFor is how long a retired key stays in the JWKS: at least the lifetime
+	// of the tokens that it signed, and how long an expired ID token is accepted
+	// as a hint. If 0, it is 7 days.
 	RetireFor time.Duration
 }
 
 // Errors of OpenRing, Rotate and Remove.
 var (
-	// ErrUnreadable says that the set exists and cannot be used. New keys are
-	// never made in its place.
+	// ErrUnreadable means that a set is stored and cannot be used. It is never
+	// replaced by new keys.
 	ErrUnreadable = errors.New("keys: the stored signing keys cannot be used")
-	// ErrNoKey says that there is no key with this kid.
+	// ErrNoKey means that no key has this kid.
 	ErrNoKey = errors.New("keys: there is no such key")
-	// ErrInUse says that a key is not retired, so that it cannot be removed.
+	// ErrInUse means that a key is not retired and cannot be removed.
 	ErrInUse = errors.New("keys: the key is not retired; rotate first")
-	// ErrTooYoung says that a next key has not been published long enough.
+	// ErrTooYoung means that a next key has not been published for long enough.
 	ErrTooYoung = errors.New("keys: the next key has not been published long enough for clients to know it")
 )
 
-// Ring is the set of signing keys in use. It is safe for concurrent use, and
-// several rings, in one process or many, may share a store.
+// Ring holds the signing keys in use. It is safe for concurrent use. Several
+// rings, in one process or many, may share a store.
 type Ring struct {
-	cfg     Config     // as OpenRing has checked it; it never changes
+	cfg     Config     // checked by OpenRing, and never changed
 	mu      sync.Mutex // one change at a time
 	current atomic.Pointer[snapshot]
 }
 
-// OpenRing takes the stored signing keys into use. They are made when none was
-// ever stored, and only then: a set that exists and cannot be used is
-// ErrUnreadable, with what to do, because new keys in its place would void every
-// token and hide the loss.
+// OpenRing starts to use the stored signing keys. Only if no set was ever stored
+// does it generate one. If a stored set cannot be used, it returns ErrUnreadable
+// with what to do: new keys would invalidate every token and hide the loss.
 func OpenRing(ctx context.Context, c Config) (*Ring, error) {
 	if c.Store == nil || c.Master == nil || c.Log == nil {
 		return nil, errors.New("keys: Store, Master and Log are required")
@@ -94,12 +93,12 @@ func (r *Ring) open(ctx context.Context) error {
 	if err == nil {
 		r.cfg.Log.InfoContext(ctx, "the first signing keys were made")
 	}
-	// After a conflict somebody else's first keys are there.
+	// After a conflict, the first keys of another ring are stored.
 	return r.reload(ctx)
 }
 
-// firstKeys makes two keys of each algorithm: one that signs at once, because
-// nobody can have cached a set before it existed, and the one after it.
+// firstKeys generates two keys for each algorithm: one that signs at once, because
+// no client can have cached an earlier set, and its successor.
 func (r *Ring) firstKeys(now time.Time) ([]Record, error) {
 	var records []Record
 	for _, alg := range algorithms {
@@ -114,7 +113,8 @@ func (r *Ring) firstKeys(now time.Time) ([]Record, error) {
 	return records, nil
 }
 
-// reload takes the stored set into use, if it is not already. r.mu is held.
+// reload starts to use the stored set, unless it is in use already. The caller
+// holds r.mu.
 func (r *Ring) reload(ctx context.Context) error {
 	records, version, err := r.cfg.Store.SigningKeys(ctx)
 	if err != nil {
@@ -126,6 +126,7 @@ func (r *Ring) reload(ctx context.Context) error {
 	return r.use(records, version)
 }
 
+// use checks a set and starts to use it.
 func (r *Ring) use(records []Record, version uint64) error {
 	s, err := r.snapshotOf(records, version)
 	if err != nil {
@@ -141,9 +142,9 @@ func (r *Ring) use(records []Record, version uint64) error {
 	return nil
 }
 
-// change stores what next makes of the set, and takes it into use. When somebody
-// else was faster, next is asked again with the new set. A set that next returns
-// as nil stays as it is.
+// change stores the set that next returns, and starts to use it. After a
+// concurrent change it calls next again with the new set. If next returns nil, the
+// set stays as it is.
 func (r *Ring) change(ctx context.Context, next func(records []Record, now time.Time) ([]Record, error)) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -167,10 +168,11 @@ func (r *Ring) change(ctx context.Context, next func(records []Record, now time.
 	}
 }
 
-// Rotate makes the next key of each algorithm sign, retires the one that did,
-// and publishes a new next one. Keys rotate all or none: a next key that has
-// been public for less than PublishBefore is ErrTooYoung, unless force says that
-// clients which cache the JWKS may refuse tokens until they fetch it again.
+// Rotate activates the next key of each algorithm, retires the active one, and
+// publishes a new next one. Either all algorithms rotate or none. If a next key
+// has been published for less than PublishBefore, Rotate returns ErrTooYoung. With
+// force it rotates all the same: clients which cache the JWKS may refuse tokens
+// until they fetch it again.
 func (r *Ring) Rotate(ctx context.Context, force bool) error {
 	return r.change(ctx, func(records []Record, now time.Time) ([]Record, error) {
 		for _, k := range records {
@@ -183,9 +185,9 @@ func (r *Ring) Rotate(ctx context.Context, force bool) error {
 	})
 }
 
-// Remove takes a retired key out of the JWKS at once, before its last token has
-// expired: after its theft, so that what a thief signs is no longer accepted as
-// soon as clients fetch the JWKS again. ErrNoKey, ErrInUse.
+// Remove removes a retired key from the JWKS before its last token has expired.
+// After a theft of the key, clients refuse the thief's tokens as soon as they
+// fetch the JWKS again. Remove returns ErrNoKey or ErrInUse if it cannot.
 func (r *Ring) Remove(ctx context.Context, kid string) error {
 	return r.change(ctx, func(records []Record, _ time.Time) ([]Record, error) {
 		i := slices.IndexFunc(records, func(k Record) bool { return k.ID == kid })
@@ -199,7 +201,8 @@ func (r *Ring) Remove(ctx context.Context, kid string) error {
 	})
 }
 
-// promote moves the keys of these algorithms on by one state.
+// promote moves the keys of these algorithms to their next state, and adds new
+// next keys.
 func (r *Ring) promote(records []Record, algs []string, now time.Time) ([]Record, error) {
 	for _, alg := range algs {
 		for i := range records {
@@ -221,8 +224,8 @@ func (r *Ring) promote(records []Record, algs []string, now time.Time) ([]Record
 	return records, nil
 }
 
-// Run rotates on schedule, forgets keys whose last token has expired, and takes
-// up what other rings over the same store have changed, until ctx ends.
+// Run rotates keys on schedule, removes keys whose last token has expired, and
+// picks up changes that other rings made to the store, until ctx is done.
 func (r *Ring) Run(ctx context.Context) {
 	ticker := time.NewTicker(time.Minute)
 	defer ticker.Stop()
@@ -238,6 +241,7 @@ func (r *Ring) Run(ctx context.Context) {
 	}
 }
 
+// tend does what is due at this minute.
 func (r *Ring) tend(ctx context.Context) error {
 	return r.change(ctx, func(records []Record, now time.Time) ([]Record, error) {
 		due := r.due(records, now)
@@ -251,8 +255,8 @@ func (r *Ring) tend(ctx context.Context) error {
 	})
 }
 
-// due lists the algorithms whose key has signed for long enough, and whose next
-// one has been public for long enough.
+// due returns the algorithms whose active key has signed for long enough and whose
+// next key has been published for long enough.
 func (r *Ring) due(records []Record, now time.Time) []string {
 	if r.cfg.RotateEvery < 0 {
 		return nil
@@ -272,7 +276,7 @@ func (r *Ring) due(records []Record, now time.Time) []string {
 	return algs
 }
 
-// Info is what may be told about a key.
+// Info holds the public facts about a key.
 type Info struct {
 	ID        string    `json:"kid"`
 	Algorithm string    `json:"alg"`
@@ -282,13 +286,20 @@ type Info struct {
 	Retired   time.Time `json:"retired,omitzero"`
 }
 
-// Keys lists the set, by algorithm and then by age.
+// Keys returns the set, ordered by algorithm and then by age.
 func (r *Ring) Keys() []Info {
 	var all []Info
 	for _, alg := range algorithms {
 		for _, k := range r.current.Load().records {
 			if k.Algorithm == alg {
-				all = append(all, Info{ID: k.ID, Algorithm: k.Algorithm, State: k.State, Created: k.Created, Activated: k.Activated, Retired: k.Retired})
+				all = append(all, Info{
+					ID:        k.ID,
+					Algorithm: k.Algorithm,
+					State:     k.State,
+					Created:   k.Created,
+					Activated: k.Activated,
+					Retired:   k.Retired,
+				})
 			}
 		}
 	}

@@ -40,7 +40,7 @@ func open(t testing.TB, store keys.Store, change ...func(*keys.Config)) *keys.Ri
 	return r
 }
 
-// kids are the keys of alg in this state.
+// kids returns the kids of the keys of alg in this state.
 func kids(r *keys.Ring, alg string, state keys.State) []string {
 	var ids []string
 	for _, k := range r.Keys() {
@@ -148,8 +148,8 @@ func TestSmallRSAKeysAreRefused(t *testing.T) {
 	}
 }
 
-// The life of a key: published a day before it signs, signs for 30 days, stays
-// published until its last token has expired.
+// A key is published a day before it signs, signs for 30 days, and stays published
+// until its last token has expired.
 func TestRotationTimeline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &memory{}
@@ -275,8 +275,8 @@ func TestRotateByHand(t *testing.T) {
 	})
 }
 
-// After a theft: the stolen key is out of the JWKS at once, and what it signed
-// is worth nothing.
+// Removing a stolen key takes it out of the JWKS at once. The tokens that it signed
+// no longer verify.
 func TestRemove(t *testing.T) {
 	r := open(t, &memory{})
 	stolen := kid(t, r, "RS256", keys.Active)
@@ -304,8 +304,8 @@ func TestRemove(t *testing.T) {
 	}
 }
 
-// Two rings over one store: the loser of a race re-reads, and both end with the
-// same set.
+// Of two rings over one store, the loser of a race reads the set again, and both
+// use the same set.
 func TestTwoRingsRotateOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &memory{}
@@ -332,7 +332,7 @@ func TestTwoRingsRotateOnce(t *testing.T) {
 func TestTwoRingsStartOnAnEmptyStore(t *testing.T) {
 	store := &memory{}
 	var other *keys.Ring
-	store.before = func() { other = open(t, store) } // between the look and the write
+	store.before = func() { other = open(t, store) } // between the read and the write
 	r := open(t, store)
 	if store.writes != 1 || !bytes.Equal(r.JWKS(), other.JWKS()) {
 		t.Error("both made first keys")
@@ -349,8 +349,8 @@ func TestLoserOfARotationDecidesAgain(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		// What a wanted has been done by b a moment before: its next key is new
-		// now, and must not sign at once.
+		// b has just rotated, as a wants to. The next key is new now and must not
+		// sign at once.
 		if err := a.Rotate(t.Context(), false); !errors.Is(err, keys.ErrTooYoung) {
 			t.Errorf("error %v, want ErrTooYoung", err)
 		}
@@ -382,7 +382,7 @@ func TestRingNeedsItsParts(t *testing.T) {
 	}
 }
 
-// A key that signs was in the JWKS before: whoever fetched it then can verify.
+// An active key was in an earlier JWKS, so a client that cached it can verify.
 func TestNextKeyIsPublishedBeforeItSigns(t *testing.T) {
 	r := open(t, &memory{})
 	cached := published(t, r)
@@ -396,8 +396,8 @@ func TestNextKeyIsPublishedBeforeItSigns(t *testing.T) {
 	}
 }
 
-// Forced rotations at the same moment all happen, one after the other, and leave
-// a whole set on which everybody agrees.
+// Concurrent forced rotations all happen, one after the other. They leave a
+// complete set, which every ring uses.
 func TestForcedRotationsAtOnce(t *testing.T) {
 	store := &memory{}
 	rings := []*keys.Ring{open(t, store), open(t, store)}

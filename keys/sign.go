@@ -20,18 +20,18 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// algorithms are what a ring keeps keys for, the default first (RFC 7518 §3.1,
-// RFC 8037 §3.1). Each name fixes the kind and size of its key.
+// algorithms are the algorithms for which a ring holds keys, the default first
+// (RFC 7518 §3.1, RFC 8037 §3.1). Each name fixes the type and size of its key.
 var algorithms = []string{"RS256", "ES256", "EdDSA"}
 
-// rsaBits is the size of RSA keys: what RFC 7518 §3.3 demands at least.
+// rsaBits is the size of RSA keys, the minimum of RFC 7518 §3.3.
 const rsaBits = 2048
 
-// Algorithms are what Sign takes, the default first.
+// Algorithms returns the algorithms that Sign accepts, the default first.
 func (r *Ring) Algorithms() []string { return slices.Clone(algorithms) }
 
-// Sign makes a JWS of payload in compact form with the active key of alg
-// (RFC 7515 §7.1). typ is the header's typ: JWT, or a more explicit type
+// Sign returns a JWS of payload in compact form (RFC 7515 §7.1), signed by the
+// active key of alg. typ is the typ of the header: JWT, or a more explicit type
 // (RFC 8725 §3.11).
 func (r *Ring) Sign(alg, typ string, payload []byte) (string, error) {
 	s, ok := r.current.Load().signers[alg]
@@ -109,7 +109,7 @@ func (r *Ring) Verify(compact string) ([]byte, error) {
 	return payload, nil
 }
 
-// make generates a key.
+// make generates a key in this state.
 func (r *Ring) make(alg string, state State, now time.Time) (Record, error) {
 	private, err := generate(alg)
 	if err != nil {
@@ -144,8 +144,8 @@ func generate(alg string) (crypto.Signer, error) {
 	return nil, errors.New("unknown algorithm")
 }
 
-// parsePrivate reads what make has sealed, and asserts that the key is of the
-// kind and size that its algorithm names.
+// parsePrivate parses a private key that make has sealed, and checks that its type
+// and size are those of the algorithm.
 func parsePrivate(alg string, plain []byte) (crypto.Signer, error) {
 	parsed, err := x509.ParsePKCS8PrivateKey(plain)
 	if err != nil {

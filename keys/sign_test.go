@@ -29,7 +29,7 @@ func signed(t testing.TB, r *keys.Ring, alg string) string {
 	return jws
 }
 
-// weakRSA is a key of 1024 bits, stored as ours are.
+// weakRSA returns an RSA key of 1024 bits, stored as our keys are.
 func weakRSA(t testing.TB, m *keys.Master, kid string) (public, sealed []byte) {
 	t.Setenv("GODEBUG", "rsa1024min=0")
 	k, err := rsa.GenerateKey(rand.Reader, 1024)
@@ -47,7 +47,7 @@ func weakRSA(t testing.TB, m *keys.Master, kid string) (public, sealed []byte) {
 	return public, m.Seal(keys.PurposePrivateKey, plain, []byte(kid))
 }
 
-// Somebody else's implementation reads what is signed here.
+// Another implementation verifies our signatures.
 func TestSignatures(t *testing.T) {
 	r := open(t, &memory{})
 	var set jose.JSONWebKeySet
@@ -89,7 +89,7 @@ func TestSignRefuses(t *testing.T) {
 	}
 }
 
-// The JWKS is for the world: no member of a private key may be in it
+// The JWKS is public: it has no member of a private key
 // (RFC 7518 §6.2.2, §6.3.2, §6.4; RFC 8037 §2).
 func TestJWKSHasNoPrivateMembers(t *testing.T) {
 	r := open(t, &memory{})
@@ -141,7 +141,7 @@ func TestStoredPrivateKeysAreSealed(t *testing.T) {
 	}
 }
 
-// A key speaks for its own algorithm only (RFC 8725 §3.1, §2.1).
+// A key verifies only its own algorithm (RFC 8725 §3.1, §2.1).
 func TestVerifyPinsTheAlgorithm(t *testing.T) {
 	r := open(t, &memory{})
 	forge := func(header string, sign func(input string) []byte) string {
@@ -157,40 +157,34 @@ func TestVerifyPinsTheAlgorithm(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: stranger, KeyID: es}}, nil)
-	if err != nil {
-		t.Fatal(err)
+	signedWith := func(alg jose.SignatureAlgorithm, key any, kid string) string {
+		t.Helper()
+		signer, err := jose.NewSigner(jose.SigningKey{Algorithm: alg, Key: jose.JSONWebKey{Key: key, KeyID: kid}}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		jws, err := signer.Sign([]byte(`{"sub":"mallory"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		compact, err := jws.CompactSerialize()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return compact
 	}
-	foreign, err := signer.Sign([]byte(`{"sub":"mallory"}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	compactForeign, err := foreign.CompactSerialize()
-	if err != nil {
-		t.Fatal(err)
-	}
-	hmacer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.HS256, Key: jose.JSONWebKey{Key: r.JWKS(), KeyID: rs}}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	confused, err := hmacer.Sign([]byte(`{"sub":"mallory"}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	compactConfused, err := confused.CompactSerialize()
-	if err != nil {
-		t.Fatal(err)
-	}
+	foreign := signedWith(jose.ES256, stranger, es)
+	confused := signedWith(jose.HS256, r.JWKS(), rs)
 	for name, token := range map[string]string{
 		"empty":                          "",
 		"no JWS":                         "abc",
 		"none":                           forge(`{"alg":"none","kid":"`+rs+`"}`, nothing),
-		"HMAC with the public keys":      compactConfused,
+		"HMAC with the public keys":      confused,
 		"RS256 header on an ES256 key":   forge(`{"alg":"RS256","kid":"`+es+`"}`, nothing),
 		"ES256 header on an RS256 key":   forge(`{"alg":"ES256","kid":"`+rs+`"}`, nothing),
 		"unknown kid":                    forge(`{"alg":"ES256","kid":"nobody"}`, nothing),
 		"no kid":                         forge(`{"alg":"ES256"}`, nothing),
-		"another's key under our kid":    compactForeign,
+		"another's key under our kid":    foreign,
 		"payload changed":                parts[0] + "." + base64.RawURLEncoding.EncodeToString([]byte(`{"sub":"y"}`)) + "." + parts[2],
 		"signature cut":                  good[:len(good)-4],
 		"signature of zeros":             parts[0] + "." + parts[1] + "." + base64.RawURLEncoding.EncodeToString(make([]byte, 64)),

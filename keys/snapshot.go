@@ -9,7 +9,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// snapshot is the set at one time, ready for use. It never changes.
+// snapshot is one version of the set, ready for use. It is immutable.
 type snapshot struct {
 	version uint64
 	records []Record
@@ -18,10 +18,15 @@ type snapshot struct {
 	jwks    []byte
 }
 
-// snapshotOf opens every key and checks that the set is whole: for each
-// algorithm one key that signs and one that is next.
+// snapshotOf opens every key and checks that the set is complete: one active key
+// and one next key for each algorithm.
 func (r *Ring) snapshotOf(records []Record, version uint64) (*snapshot, error) {
-	s := &snapshot{version: version, records: records, signers: map[string]signer{}, public: map[string]jose.JSONWebKey{}}
+	s := &snapshot{
+		version: version,
+		records: records,
+		signers: map[string]signer{},
+		public:  map[string]jose.JSONWebKey{},
+	}
 	published := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{}}
 	held := map[string]map[State]int{}
 	for _, k := range records {
@@ -29,8 +34,8 @@ func (r *Ring) snapshotOf(records []Record, version uint64) (*snapshot, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%w: key %s: %w", ErrUnreadable, k.ID, err)
 		}
-		// The JWKS is made of the private key's own public half, not of what is
-		// stored beside it, so that what is published always verifies.
+		// The JWKS has the public key that belongs to the private key, and not the
+		// stored one, so that published keys always verify our signatures.
 		public := jose.JSONWebKey{Key: private.Public(), KeyID: k.ID, Algorithm: k.Algorithm, Use: "sig"}
 		if !public.IsPublic() || !public.Valid() {
 			return nil, fmt.Errorf("%w: key %s is not valid", ErrUnreadable, k.ID)
@@ -63,7 +68,7 @@ func (r *Ring) snapshotOf(records []Record, version uint64) (*snapshot, error) {
 	return s, nil
 }
 
-// unseal unseals the private half of a key.
+// unseal returns the private key of a record.
 func (r *Ring) unseal(k Record) (crypto.Signer, error) {
 	plain, err := r.cfg.Master.Open(PurposePrivateKey, k.Sealed, []byte(k.ID))
 	if err != nil {
@@ -72,7 +77,7 @@ func (r *Ring) unseal(k Record) (crypto.Signer, error) {
 	return parsePrivate(k.Algorithm, plain)
 }
 
-// samePublic says whether the stored public JWK is that of the key.
+// samePublic reports whether the stored public JWK is this key.
 func samePublic(stored []byte, public crypto.PublicKey) bool {
 	var jwk jose.JSONWebKey
 	if json.Unmarshal(stored, &jwk) != nil {
@@ -82,6 +87,6 @@ func samePublic(stored []byte, public crypto.PublicKey) bool {
 	return ok && key.Equal(public)
 }
 
-// JWKS is the public set as JSON (RFC 7517 §5), of all three states. The bytes
-// are shared and must not be changed.
+// JWKS returns the public keys of all three states as JSON (RFC 7517 §5). The
+// caller must not change the bytes.
 func (r *Ring) JWKS() []byte { return r.current.Load().jwks }

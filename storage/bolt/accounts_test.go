@@ -16,9 +16,9 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// What is left of a deleted person is one mark, under a keyed hash and without a
-// field. The attempt goes by itself.
-func TestDeletedPersonLeavesAMarkOnly(t *testing.T) {
+// Deleting a user leaves one tombstone, under a keyed hash and without fields. The
+// attempt expires by itself.
+func TestDeletedPersonLeavesATombstoneOnly(t *testing.T) {
 	s := open(t, Options{})
 	ctx := context.Background()
 	sub := signIn(t, s, "46701740605").Sub
@@ -29,8 +29,8 @@ func TestDeletedPersonLeavesAMarkOnly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A record that cannot be read goes, too. Its session's entry for it leads
-	// nowhere then.
+	// A record that cannot be read is deleted, too. The entry of its session
+	// stays and leads nowhere.
 	damage(t, s, &grants)
 	if err := s.DeletePerson(ctx, sub); err != nil {
 		t.Fatal(err)
@@ -47,7 +47,7 @@ func TestDeletedPersonLeavesAMarkOnly(t *testing.T) {
 			}
 		case "deleted":
 			if n != 1 {
-				t.Errorf("%d marks", n)
+				t.Errorf("%d tombstones, want one", n)
 			}
 		}
 	}
@@ -73,8 +73,8 @@ func TestDeletedPersonLeavesAMarkOnly(t *testing.T) {
 	intact(t, s)
 }
 
-// A person's index entries are as many as their records, whatever happens to
-// these.
+// The index has one entry for each record of a user, whatever happens to the
+// records.
 func TestPersonIndexFollowsTheRecords(t *testing.T) {
 	s := open(t, Options{})
 	ctx := context.Background()
@@ -108,7 +108,7 @@ func TestPersonIndexFollowsTheRecords(t *testing.T) {
 	check("after signing out everywhere")
 }
 
-// damage makes the records of a bucket unreadable.
+// damage makes the first record of a bucket unreadable.
 func damage(t *testing.T, s *Store, b *bucket) {
 	t.Helper()
 	err := s.write(context.Background(), func(t *txn) error {
@@ -124,7 +124,7 @@ func damage(t *testing.T, s *Store, b *bucket) {
 	}
 }
 
-// One person's things are never another's, however the names are put together.
+// No combination of owner and key gives two owners the same index entry.
 func TestOwnersAreApart(t *testing.T) {
 	one, two := string(ownerKey("s", &grants, []byte("gx"))), string(ownerKey("sg", &grants, []byte("x")))
 	if one == two || strings.HasPrefix(two, one[:3]) || string(consentKey("ab", "c")) == string(consentKey("a", "bc")) {

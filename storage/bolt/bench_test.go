@@ -17,8 +17,8 @@ import (
 	"calleridp/truecaller/phone"
 )
 
-// parallel shares b.N calls of f among n goroutines, and reports the commits
-// that they needed.
+// parallel distributes b.N calls of f among n goroutines, and reports how many
+// commits they needed.
 func parallel(b *testing.B, s *Store, n int, f func()) {
 	before := s.Stats().Commits
 	calls := make(chan struct{}, b.N)
@@ -84,7 +84,7 @@ func BenchmarkSignIn(b *testing.B) {
 	}
 }
 
-// BenchmarkUserinfo is what userinfo reads: the token, its grant, the person.
+// BenchmarkUserinfo reads what userinfo reads: the token, its grant, the user.
 func BenchmarkUserinfo(b *testing.B) {
 	s := open(b, Options{NoSync: true})
 	ctx, now := context.Background(), time.Now()

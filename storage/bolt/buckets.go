@@ -3,6 +3,7 @@ package bolt
 import (
 	"context"
 	"encoding/binary"
+	"iter"
 	"time"
 
 	"calleridp/storage/record"
@@ -156,6 +157,21 @@ func (t *txn) del(b *bucket, key []byte) error {
 		}
 	}
 	return stored.Delete(key)
+}
+
+// expiring returns the expiry and the key of every entry that the expiry index
+// has for a bucket, in the order of their expiry. The keys are valid until the
+// transaction writes.
+func (r reader) expiring(b *bucket) iter.Seq2[int64, []byte] {
+	return func(yield func(int64, []byte) bool) {
+		cursor := r.tx.Bucket(expiry.id).Cursor()
+		prefix := []byte{b.mark}
+		for k, _ := cursor.Seek(prefix); len(k) > 9 && k[0] == b.mark; k, _ = cursor.Next() {
+			if !yield(int64(binary.BigEndian.Uint64(k[1:9])), k[9:]) {
+				return
+			}
+		}
+	}
 }
 
 // expiryKey returns the key of an entry in the expiry index: the bucket's mark,

@@ -23,7 +23,7 @@ import (
 	"calleridp/truecaller"
 )
 
-// childEnv makes this test binary one of the programs below instead.
+// childEnv makes this test binary run one of the programs below instead of tests.
 const childEnv = "BOLT_TEST_CHILD"
 
 func TestMain(m *testing.M) {
@@ -61,7 +61,7 @@ func childOpen(path string) *Store {
 	return s
 }
 
-// writer writes without end, and prints what it was told to be durable.
+// writer writes until it is killed, and prints which writes are durable.
 func writer(path string) {
 	s := childOpen(path)
 	ctx := context.Background()
@@ -95,8 +95,8 @@ func writer(path string) {
 	select {}
 }
 
-// Whatever was reported as durable is there after kill -9 at any time, and what
-// belongs together came together.
+// After kill -9 at any time, every write that was reported as durable is stored,
+// and each transaction is stored as a whole.
 func TestKilled(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "store.db")
 	kept, deliveries, attempts := map[string]bool{}, map[string]bool{}, map[string]login.State{}
@@ -113,7 +113,7 @@ func TestKilled(t *testing.T) {
 		for n := 0; ; n++ {
 			line, err := lines.ReadString('\n')
 			if errors.Is(err, io.EOF) || errors.Is(err, os.ErrClosed) {
-				break // a line that was cut off was not reported
+				break // an incomplete line reports no write
 			}
 			if err != nil {
 				t.Fatal(err)
@@ -159,8 +159,8 @@ func TestKilled(t *testing.T) {
 				missing++
 			}
 		}
-		// Each writer may have been killed between an approval that is durable
-		// and its report: then the delivery has gone with it.
+		// A writer may have been killed between a durable approval and its
+		// report: then the approval has deleted the delivery.
 		if missing > 8 {
 			t.Errorf("round %d: %d of %d deliveries are gone", round, missing, len(deliveries))
 		}
@@ -183,11 +183,11 @@ func TestKilled(t *testing.T) {
 	}
 }
 
-// A full disk is an error for who writes, leaves nothing half done, stops nobody
-// from reading, and is over when there is room again.
+// On a full disk, writes return an error and change nothing, and reads succeed.
+// Writes succeed again when the disk has room.
 func TestDiskFull(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		return // the limit on file sizes that stands for a full disk is Linux's
+		return // only Linux has the limit on file sizes that simulates a full disk
 	}
 	out, err := child(t, "full", filepath.Join(t.TempDir(), "store.db")).Output()
 	if err != nil || string(out) != "as it should be\n" {
@@ -240,7 +240,7 @@ func full(path string) {
 				a.ID = login.ID(randomID())
 				a.Correlation[0]++
 				a.Request = nil
-				spend.Charges = nil // a lock that was taken for nothing would refuse
+				spend.Charges = nil // a lock that was left behind would refuse this
 				err := s.CreateAttempt(ctx, a, spend, now)
 				var held *limit.Exceeded
 				check(!errors.As(err, &held), "a failed write took the lock")

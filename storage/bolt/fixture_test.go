@@ -30,20 +30,20 @@ import (
 	"calleridp/truecaller/phone"
 )
 
-// testdata/v1.db.gz is a whole store as the first versions of all kinds wrote it,
-// and v1.txt is what is in it, field by field. They are written with
+// newestFixture is the number of the newest pair of fixtures. testdata/v1.db.gz is
+// a whole store with the first version of every kind of record, and v1.txt lists
+// its fields. This command writes the newest pair:
 //
 //	go test ./storage/bolt -run TestFixtures -write-fixtures
 //
-// and never again after their release: from then on, raising the version of a
-// kind in storage/record needs the next pair of fixtures beside these, under the
-// next number here.
+// After a release, its fixtures never change. From then on, raising the version of
+// a kind in storage/record also raises newestFixture and adds a pair.
 const newestFixture = 1
 
 var writeFixtures = flag.Bool("write-fixtures", false, "write the fixtures of the current record versions")
 
 func TestFixtures(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) { // its clock starts in 2000, always
+	synctest.Test(t, func(t *testing.T) { // its clock always starts in 2000
 		start := time.Now().UTC()
 		base := filepath.Join("testdata", fmt.Sprintf("v%d", newestFixture))
 		path := filepath.Join(t.TempDir(), "store.db")
@@ -155,8 +155,8 @@ func unpack(t *testing.T, from, to string) {
 	}
 }
 
-// dump reads everything in the fixture through the stores' own methods, and
-// gives it as one line a field.
+// dump reads everything in the fixture by the stores' own methods, and returns one
+// line for each field.
 func dump(t *testing.T, s *Store) map[string]string {
 	t.Helper()
 	ctx := context.Background()

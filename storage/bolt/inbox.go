@@ -35,9 +35,10 @@ func (s *Store) Deliveries(ctx context.Context, max int) (found []truecaller.Del
 		// All of them expire an hour after they were received, so the expiry index
 		// has them in the order in which they were received.
 		inbox := r.tx.Bucket(deliveries.id)
-		cursor := r.tx.Bucket(expiry.id).Cursor()
-		for k, _ := cursor.Seek([]byte{deliveries.mark}); len(k) > 9 && k[0] == deliveries.mark && len(found) < max; k, _ = cursor.Next() {
-			key := k[9:]
+		for _, key := range r.expiring(&deliveries) {
+			if len(found) >= max {
+				break
+			}
 			value := inbox.Get(key)
 			if value == nil || !r.alive(value) {
 				continue

@@ -2,8 +2,8 @@ package bolt
 
 import "syscall"
 
-// networkFS names the network file system that dir is on; "" for a local one, or
-// when it cannot be told. The numbers are those of statfs(2).
+// networkFS returns the name of the network file system that contains dir. It
+// returns "" for a local or an unknown one. The numbers are those of statfs(2).
 func networkFS(dir string) string {
 	var fs syscall.Statfs_t
 	if syscall.Statfs(dir, &fs) != nil {

@@ -2,5 +2,5 @@
 
 package bolt
 
-// networkFS cannot tell on this system.
+// networkFS returns "": this system has no way to recognise one.
 func networkFS(string) string { return "" }

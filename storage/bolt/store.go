@@ -1,22 +1,23 @@
-// Package bolt is the embedded engine for every store that the other packages
-// declare: one file, one process, every value sealed under the master key.
+// Package bolt is the embedded engine. It implements every store that the other
+// packages declare in one file, for one process, with every value sealed under
+// the master key.
 //
 //	store.go    opening, closing, backup
 //	commit.go   group commit: concurrent writes share one fsync
-//	pending.go  what was noted and is not committed yet, as reads see it
+//	pending.go  notes that are not committed yet, as reads see them
 //	buckets.go  the buckets; reading and writing a record; the expiry index
 //	index.go    the indexes from an owner to records
-//	sweep.go    deleting what has expired
+//	sweep.go    deleting expired records
 //	the rest    one file a noun: its transactions
 //
 // The records themselves are defined in storage/record.
 //
-// A write returns when it is durable, or has failed and left nothing behind. A
-// context that ends first takes a write out of the queue, and then it never
-// happens; a write that is already on its way to the disk is waited for, so the
-// answer is true either way and no function of the caller runs after the call.
+// A write returns when it is durable, or when it has failed without a trace. If
+// its context is done first, a queued write is taken out of the queue and never
+// happens. A write on its way to the disk is waited for. The result is therefore
+// always accurate, and no function of the caller runs after the call.
 //
-// It is the only importer of bbolt.
+// Only this package imports bbolt.
 package bolt
 
 import (
@@ -44,21 +45,22 @@ import (
 // values. Any other version is refused. 1 was AES-256-GCM, before any release.
 const schema = 2
 
-// Options change how a store opens and runs. The zero value is right.
+// Options configure how a store opens and runs. The zero value is ready to use.
 type Options struct {
-	// AllowNetworkFS opens a file on a network file system, where locks and
-	// fsync may not hold what they promise.
+	// AllowNetworkFS permits a file on a network file system, where locks and
+	// fsync may be unreliable.
 	AllowNetworkFS bool
-	// SweepEvery is how often Run looks for expired records; 0: 10 seconds.
+	// SweepEvery is how often Run looks for expired records. If 0, it is 10
+	// seconds.
 	SweepEvery time.Duration
-	// NoSync leaves out fsync, so that a crash of the machine may destroy the
-	// file. Only for tests and throw-away data.
+	// NoSync omits fsync, so a crash of the machine may destroy the file. It is
+	// for tests and disposable data.
 	NoSync bool
-	// Log is for what has no caller to tell; nil: nowhere.
+	// Log receives background errors. If nil, they are discarded.
 	Log *slog.Logger
 }
 
-// Store is an open store. All its methods may be called from many goroutines.
+// Store is an open store. It is safe for concurrent use.
 type Store struct {
 	db      *bbolt.DB
 	sealer  record.Sealer
@@ -74,7 +76,7 @@ type Store struct {
 	commits, operations atomic.Uint64
 }
 
-// Errors of Open and PinIssuer; their texts say what to do.
+// Errors of Open and PinIssuer. The errors that wrap them say what to do.
 var (
 	ErrInUse          = errors.New("another calleridp process has the store open")
 	ErrWrongMasterKey = errors.New("the store was made with another master key")
@@ -88,10 +90,10 @@ var (
 // ErrClosed is returned by everything after Close.
 var ErrClosed = errors.New("bolt: the store is closed")
 
-// Open opens the store at path, and makes it (mode 0600, its folder must exist)
-// when it is not there. The master key must be the one that it was made with.
-// One process at a time has a store open; a second one waits half a second and
-// then gets ErrInUse.
+// Open opens the store at path. If the file does not exist, Open creates it with
+// mode 0600; its folder must exist. The master key must be the one with which the
+// store was created. Only one process at a time can open a store: another one
+// waits half a second and then gets ErrInUse.
 func Open(path string, master *keys.Master, o Options) (*Store, error) {
 	dir := filepath.Dir(path)
 	if kind := networkFS(dir); kind != "" && !o.AllowNetworkFS {
@@ -101,9 +103,9 @@ func Open(path string, master *keys.Master, o Options) (*Store, error) {
 	created := errors.Is(err, os.ErrNotExist)
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
 		Timeout: 500 * time.Millisecond,
-		// The list of free pages is found by reading the file at the next start.
-		// Written with each commit, it would make every commit slow for as long
-		// as the file has free space left from a busy hour.
+		// The next start finds the free pages by reading the file. Writing their
+		// list with each commit would slow down every commit for as long as the
+		// file has free space left from a busy hour.
 		FreelistType:    bbolt.FreelistMapType,
 		NoFreelistSync:  true,
 		InitialMmapSize: mapped(),
@@ -139,10 +141,10 @@ func Open(path string, master *keys.Master, o Options) (*Store, error) {
 	return s, nil
 }
 
-// mapped is how much address space to reserve for the file. While the file fits,
-// a long read (a backup) never holds up a commit that makes the file grow.
+// mapped returns how much address space to reserve for the file. While the file
+// fits, a long read such as a backup never delays a commit that makes it grow.
 func mapped() int {
-	if strconv.IntSize < 64 || runtime.GOOS == "windows" { // there the file itself would become as large
+	if strconv.IntSize < 64 || runtime.GOOS == "windows" { // where the file itself would become as large
 		return 0
 	}
 	return 1 << 30
@@ -161,15 +163,15 @@ func syncDir(dir string) error {
 	return nil
 }
 
-// Keys in the meta bucket. The first two are plain, because they are needed to
-// find out whether anything else can be read.
+// Keys in the meta bucket. The first two values are not sealed, because they show
+// whether any other value can be read.
 var (
 	metaSchema      = []byte("schema")
 	metaFingerprint = []byte("master_key_fingerprint")
 	metaIssuer      = []byte("issuer")
 )
 
-// prepare makes what is missing in a new store, and checks an old one.
+// prepare checks the file and creates missing buckets.
 func (s *Store) prepare() error {
 	fresh, missing := false, false
 	err := s.db.View(func(tx *bbolt.Tx) error {
@@ -205,6 +207,7 @@ func (s *Store) prepare() error {
 	})
 }
 
+// check returns an error if this program cannot use the file.
 func (s *Store) check(b *bbolt.Bucket) error {
 	written, err := strconv.Atoi(string(b.Get(metaSchema)))
 	switch {
@@ -222,8 +225,8 @@ func (s *Store) check(b *bbolt.Bucket) error {
 	return nil
 }
 
-// PinIssuer binds the store to its issuer at the first start, and refuses any
-// other afterwards with ErrIssuer: clients compare the issuer byte for byte
+// PinIssuer binds the store to an issuer at the first start. Later it refuses any
+// other issuer with ErrIssuer, because clients compare the issuer byte for byte
 // (OpenID Connect Core §3.1.3.7).
 func (s *Store) PinIssuer(ctx context.Context, issuer string) error {
 	if issuer == "" {
@@ -243,10 +246,10 @@ func (s *Store) PinIssuer(ctx context.Context, issuer string) error {
 	})
 }
 
-// Stats are counters for operators and for the load test.
+// Stats holds counters for operators and for the load test.
 type Stats struct {
-	Commits    uint64 `json:"commits"`    // durable commits since the start
-	Operations uint64 `json:"operations"` // operations that wrote something in them
+	Commits    uint64 `json:"commits"`    // durable commits since Open
+	Operations uint64 `json:"operations"` // operations that these commits contain
 	Bytes      int64  `json:"db_bytes"`   // size of the file
 }
 
@@ -259,16 +262,16 @@ func (s *Store) Stats() Stats {
 	return stats
 }
 
-// Backup writes a consistent copy of the whole store to w while it is in use.
-// The copy is itself a store: sealed, and opened with the same master key. w
-// should be quick, because the file grows while it is written to.
+// Backup writes a consistent copy of the whole store to w while the store is in
+// use. The copy is itself a store, sealed under the same master key. w should be
+// fast, because the store's file cannot reuse space during a backup.
 func (s *Store) Backup(ctx context.Context, w io.Writer) error {
 	err := s.db.View(func(tx *bbolt.Tx) error {
 		_, err := tx.WriteTo(writerUntil{ctx, w})
 		return err
 	})
 	switch {
-	case ctx.Err() != nil && err != nil: // bbolt hides the cause
+	case ctx.Err() != nil && err != nil: // bbolt does not wrap the cause
 		return ctx.Err()
 	case err != nil:
 		return fmt.Errorf("bolt: backup: %w", closedErr(err))
@@ -276,7 +279,7 @@ func (s *Store) Backup(ctx context.Context, w io.Writer) error {
 	return nil
 }
 
-// writerUntil stops writing when ctx ends.
+// writerUntil writes until ctx is done.
 type writerUntil struct {
 	ctx context.Context
 	w   io.Writer
@@ -289,8 +292,8 @@ func (w writerUntil) Write(p []byte) (int, error) {
 	return w.w.Write(p)
 }
 
-// Close finishes what is queued, also what was only noted, and closes the file.
-// It may be called twice.
+// Close commits all queued operations, including notes, and closes the file.
+// Further calls return the same error.
 func (s *Store) Close() error {
 	s.closing.Do(func() {
 		s.queue.close()
@@ -300,6 +303,7 @@ func (s *Store) Close() error {
 	return s.closed
 }
 
+// closedErr returns ErrClosed for the error that bbolt returns after Close.
 func closedErr(err error) error {
 	if errors.Is(err, berrors.ErrDatabaseNotOpen) {
 		return ErrClosed

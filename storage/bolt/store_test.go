@@ -19,7 +19,7 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// Every refusal is recognisable and says what to do.
+// Every refusal has an error of its own and says what to do.
 func TestOpenRefuses(t *testing.T) {
 	other, err := keys.NewMaster(bytes.Repeat([]byte{7}, keys.MasterSize))
 	if err != nil {
@@ -131,7 +131,7 @@ func TestOpenMakesAPrivateFile(t *testing.T) {
 	}
 }
 
-// A bucket that a later version of the same layout adds is made at its start.
+// Open creates a bucket that a later version of the same layout adds.
 func TestOpenAddsBuckets(t *testing.T) {
 	s := open(t, Options{})
 	err := s.db.Update(func(tx *bbolt.Tx) error { return tx.DeleteBucket(accessTokens.id) })
@@ -147,7 +147,7 @@ func TestOpenAddsBuckets(t *testing.T) {
 	}
 }
 
-// A backup is taken while others write, and holds everything from before it.
+// A backup contains every earlier write, also while other goroutines write.
 func TestBackup(t *testing.T) {
 	s := open(t, Options{})
 	ctx := context.Background()
@@ -197,8 +197,8 @@ func TestBackup(t *testing.T) {
 	}
 }
 
-// intact checks the file's structure, and that the expiry index has every record
-// with an end, not later than its end.
+// intact checks the file's structure, and that the expiry index has an entry for
+// every record that expires, at its expiry or before.
 func intact(t testing.TB, s *Store) {
 	t.Helper()
 	err := s.db.View(func(tx *bbolt.Tx) error {
@@ -230,8 +230,7 @@ func intact(t testing.TB, s *Store) {
 	}
 }
 
-// A value means nothing in another place, under another end, or when it was
-// changed.
+// A value does not open in another place, with another expiry, or after a change.
 func TestSealedInPlace(t *testing.T) {
 	s := open(t, Options{})
 	ctx := context.Background()
@@ -278,7 +277,7 @@ func TestSealedInPlace(t *testing.T) {
 		{"another key", &deliveries, "b", value},
 		{"another bucket", &attempts, "a", value},
 		{"another version", &deliveries, "a", changed(0, 1)},
-		{"a later end", &deliveries, "a", changed(4, 1)},
+		{"a later expiry", &deliveries, "a", changed(4, 1)},
 		{"a changed byte", &deliveries, "a", changed(len(value)-20, 1)},
 		{"cut short", &deliveries, "a", value[:len(value)-1]},
 		{"only a header", &deliveries, "a", value[:9]},
@@ -287,13 +286,13 @@ func TestSealedInPlace(t *testing.T) {
 			t.Errorf("%s: found %v, error %v", row.name, found, err)
 		}
 	}
-	// What has no whole header is expired; the sweep deletes it.
+	// A value without a whole header has expired; the sweep deletes it.
 	if found, err := read(&deliveries, "a", value[:5]); found || err != nil {
 		t.Errorf("less than a header: found %v, error %v", found, err)
 	}
 }
 
-// Nothing of what is private is in the file as it is (invariants 8 and 10).
+// The file has no private data in the clear (invariants 8 and 10).
 func TestNothingInTheClear(t *testing.T) {
 	s := open(t, Options{})
 	ctx := context.Background()
@@ -343,7 +342,7 @@ func TestInboxSize(t *testing.T) {
 	if err := s.DropDelivery(t.Context(), "one"); err != nil {
 		t.Fatal(err)
 	}
-	put("three") // takes what was dropped along to the disk
+	put("three") // commits the dropped delivery, too
 	size(2)
 	s.Close()
 	if _, err := s.InboxSize(t.Context()); err == nil {

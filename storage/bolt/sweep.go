@@ -3,7 +3,6 @@ package bolt
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"time"
 
@@ -72,17 +71,15 @@ type dueEntry struct {
 // due returns up to most entries that are due. The result stays valid while the
 // transaction writes.
 func (r reader) due(most int) (entries []dueEntry) {
-	cursor := r.tx.Bucket(expiry.id).Cursor()
 	for _, b := range buckets {
 		if b.mark == 0 {
 			continue
 		}
-		for k, _ := cursor.Seek([]byte{b.mark}); len(k) > 9 && k[0] == b.mark && len(entries) < most; k, _ = cursor.Next() {
-			at := int64(binary.BigEndian.Uint64(k[1:9]))
-			if at > r.now.UnixNano() {
+		for at, key := range r.expiring(b) {
+			if at > r.now.UnixNano() || len(entries) == most {
 				break
 			}
-			entries = append(entries, dueEntry{of: b, expiry: at, key: bytes.Clone(k[9:])})
+			entries = append(entries, dueEntry{of: b, expiry: at, key: bytes.Clone(key)})
 		}
 	}
 	return entries

@@ -26,8 +26,8 @@ import (
 
 func randomID() string { return keys.RandomText(16) }
 
-// signIn is a whole sign-in with the five commits that it has: attempt, delivery,
-// approval, session and code, redemption.
+// signIn makes a whole sign-in with its five commits: attempt, delivery, approval,
+// session and code, redemption.
 func signIn(t testing.TB, s *Store, digits string) login.Attempt {
 	t.Helper()
 	ctx, now := context.Background(), time.Now()
@@ -102,8 +102,8 @@ func records(t testing.TB, s *Store) map[string]int {
 	return n
 }
 
-// A week of sign-ins by the same hundred people: the file reaches its size on the
-// first days. When everybody has gone home, only the people are left.
+// During a week of sign-ins by the same hundred users, the file reaches its size
+// on the first days. After the last sign-in has expired, only the users are left.
 func TestWeekOfLoad(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := open(t, Options{NoSync: true, SweepEvery: 5 * time.Minute})
@@ -127,9 +127,9 @@ func TestWeekOfLoad(t *testing.T) {
 				return nil
 			})
 		}
-		// Days differ by a few pages, as records fall. One record a sign-in that
-		// stays would make them a dozen more each day. The file itself is larger by
-		// what a read that lasts longer keeps from being used again.
+		// Days differ by a few pages. One record a sign-in that is never deleted
+		// would add a dozen pages each day. The file itself is larger by the pages
+		// that a long read keeps from being used again.
 		if size := s.Stats().Bytes; pages[6] > pages[1]+pages[1]/2 || size > 4<<20 {
 			t.Errorf("the store grows, pages in use by day: %v, file %d", pages, size)
 		}
@@ -157,8 +157,8 @@ func TestWeekOfLoad(t *testing.T) {
 	})
 }
 
-// What was renewed is swept at its new end; what ends earlier than it was meant
-// to is swept earlier; what goes and comes back has its own end.
+// A renewed record is swept at its new expiry, also at an earlier one. A record
+// that is deleted and stored again has the expiry of the second.
 func TestSweepLooksAtTheRecord(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := open(t, Options{NoSync: true})
@@ -201,8 +201,8 @@ func TestSweepLooksAtTheRecord(t *testing.T) {
 	})
 }
 
-// An attempt stays for an hour after its end; a record that cannot be read does
-// not hold up the sweep.
+// An attempt is stored for an hour after its expiry. A record that cannot be read
+// does not stop the sweep.
 func TestSweepTimes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := open(t, Options{NoSync: true})
@@ -243,7 +243,7 @@ func TestSweepTimes(t *testing.T) {
 	})
 }
 
-// A sweep of much goes on in small batches until it is done.
+// A large sweep continues in small batches until it is complete.
 func TestSweepBatches(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := open(t, Options{NoSync: true})

@@ -36,8 +36,8 @@ func (g *Grant) fields(c *codec, _ byte) {
 	c.time(&g.Rotated)
 }
 
-// Code is a grant.Code. It has a Grant in it: raise the versions of both when
-// that changes.
+// Code is a grant.Code. It contains a Grant of the same version, so Codes and
+// Grants always have the same version: raise both when either changes.
 type Code grant.Code
 
 func (k *Code) fields(c *codec, version byte) {

@@ -56,7 +56,7 @@ func definitions(now time.Time) []definition {
 	}
 }
 
-// Bytes that are cut short, or have something after them, are no record.
+// Bytes that are cut short, or followed by others, are not a record.
 func TestRecordsAreWhole(t *testing.T) {
 	for _, row := range definitions(time.Unix(1_000_000_000, 1).UTC()) {
 		name := row.kind.Name
@@ -80,8 +80,8 @@ func TestRecordsAreWhole(t *testing.T) {
 	}
 }
 
-// Whatever the bytes, reading them does not panic or take memory without bound,
-// and what is read is read the same after it was written again.
+// Decoding any bytes neither panics nor takes memory without bound. A record that
+// was decoded is the same after encoding and decoding it again.
 func FuzzRecords(f *testing.F) {
 	all := definitions(time.Unix(1_000_000_000, 1).UTC())
 	for _, row := range all {
@@ -102,8 +102,7 @@ func FuzzRecords(f *testing.F) {
 	})
 }
 
-// BenchmarkRecord compares the records' own form with JSON, which would be less
-// code: decoding a person.
+// BenchmarkRecord compares decoding a user with JSON, which would be less code.
 func BenchmarkRecord(b *testing.B) {
 	p := Person(storagetest.Filled[subject.Person](time.Now()))
 	b.Run("own", func(b *testing.B) {

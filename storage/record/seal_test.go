@@ -34,6 +34,13 @@ func TestKindsAreApart(t *testing.T) {
 	}
 }
 
+// A code contains a grant, which it reads in its own version.
+func TestCodesHaveTheVersionOfGrants(t *testing.T) {
+	if Codes.version != Grants.version {
+		t.Errorf("got version %d of codes and %d of grants, want the same", Codes.version, Grants.version)
+	}
+}
+
 // parcel is a record that got a field in its second version.
 type parcel struct {
 	name  string
@@ -85,11 +92,13 @@ func TestVersionsOfAKind(t *testing.T) {
 	}
 
 	renewed[0] = 3 // damaged, not newer
-	if err := s.Open(&first, []byte("key"), renewed, &got); errors.Is(err, ErrNewer) || !errors.Is(err, ErrUnreadable) {
+	err = s.Open(&first, []byte("key"), renewed, &got)
+	if errors.Is(err, ErrNewer) || !errors.Is(err, ErrUnreadable) {
 		t.Errorf("a changed version: got %v, want ErrUnreadable alone", err)
 	}
 	zero := Kind{Name: "sessions", purpose: keys.PurposeSessionRecord}
-	if err := s.Open(&first, []byte("key"), s.Seal(&zero, []byte("key"), time.Time{}, &full), &got); !errors.Is(err, ErrFormat) {
+	unversioned := s.Seal(&zero, []byte("key"), time.Time{}, &full)
+	if err := s.Open(&first, []byte("key"), unversioned, &got); !errors.Is(err, ErrFormat) {
 		t.Errorf("version 0: got %v, want ErrFormat", err)
 	}
 }
@@ -98,7 +107,8 @@ func TestVersionsOfAKind(t *testing.T) {
 func TestExpiry(t *testing.T) {
 	s := testSealer(t)
 	now := time.Date(2026, 11, 29, 0, 0, 0, 0, time.UTC)
-	expiring, lasting := Kind{Name: "e", purpose: keys.PurposeSessionRecord, version: 1, expires: true}, Kind{Name: "l", purpose: keys.PurposeSessionRecord, version: 1}
+	expiring := Kind{Name: "expiring", purpose: keys.PurposeSessionRecord, version: 1, expires: true}
+	lasting := Kind{Name: "lasting", purpose: keys.PurposeSessionRecord, version: 1}
 	for _, row := range []struct {
 		name  string
 		kind  *Kind

@@ -2,6 +2,7 @@ package storagetest
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,18 +16,18 @@ import (
 	"calleridp/truecaller/phone"
 )
 
-// household is a person with some of everything.
+// household is a user with some records of every kind.
 type household struct {
 	person                   subject.Person
 	here, there              session.Session
 	online, offline, native  grant.Code // redeemed, for the client shop
-	news                     grant.Code // redeemed, for the client news, while away
+	news                     grant.Code // redeemed, for the client news, with offline access
 	unused, unusedOffline    grant.Code // for shop
 	shopConsent, newsConsent consent.Consent
-	tokens                   []grant.AccessToken // of the redeemed, in that order
+	tokens                   []grant.AccessToken // of the redeemed codes, in that order
 }
 
-// household makes one. Its sub begins with prefix.
+// household stores a user whose sub begins with prefix.
 func (w *world) household(prefix string) household {
 	w.t.Helper()
 	a := w.create()
@@ -58,7 +59,7 @@ func (w *world) household(prefix string) household {
 	return h
 }
 
-// record is what an account has, without order.
+// record returns the account, ordered.
 func (h household) record() account.Record {
 	r := account.Record{Person: h.person, Bound: true, Sessions: []session.Session{h.here, h.there}, Consents: []consent.Consent{h.shopConsent, h.newsConsent}}
 	for _, c := range []grant.Code{h.online, h.offline, h.native, h.news} {
@@ -68,19 +69,13 @@ func (h household) record() account.Record {
 }
 
 func ordered(r account.Record) account.Record {
-	slices.SortFunc(r.Sessions, func(a, b session.Session) int { return compare(a.ID, b.ID) })
-	slices.SortFunc(r.Grants, func(a, b grant.Grant) int { return compare(a.ID, b.ID) })
-	slices.SortFunc(r.Consents, func(a, b consent.Consent) int { return compare(a.ClientID, b.ClientID) })
+	slices.SortFunc(r.Sessions, func(a, b session.Session) int { return strings.Compare(a.ID, b.ID) })
+	slices.SortFunc(r.Grants, func(a, b grant.Grant) int { return strings.Compare(a.ID, b.ID) })
+	slices.SortFunc(r.Consents, func(a, b consent.Consent) int { return strings.Compare(a.ClientID, b.ClientID) })
 	return r
 }
 
-func compare(a, b string) int {
-	if a < b {
-		return -1
-	}
-	return 1
-}
-
+// account reads an account, and orders it.
 func (w *world) account(sub string) account.Record {
 	w.t.Helper()
 	r, err := w.Account(w.ctx, sub)
@@ -88,7 +83,7 @@ func (w *world) account(sub string) account.Record {
 	return ordered(r)
 }
 
-// gone says whether there is no such code to be used.
+// gone reports whether a code cannot be used because it does not exist.
 func (w *world) gone(c grant.Code) bool {
 	w.t.Helper()
 	err := w.useCode(c.Hash, func(grant.Code, *grant.Grant) grant.Redemption { return grant.Redemption{} })
@@ -109,13 +104,13 @@ func testAccounts(t *testing.T, w *world) {
 	w.is(err, subject.ErrNotFound)
 
 	h := w.household("s")
-	neighbour := w.household(h.person.Sub) // whose sub begins with the other
+	neighbour := w.household(h.person.Sub) // its sub begins with the other sub
 	person, err := w.PersonOf(w.ctx, h.person.Number)
 	w.must(err)
 	w.same(person, h.person)
 	w.same(w.account(h.person.Sub), h.record())
 
-	// What has ended is not there.
+	// An expired session is not part of the account.
 	over := h.here
 	over.ID, over.Secret, over.Expires = newID(), newHash(), w.now.Add(-time.Millisecond)
 	w.signIn(over, "")
@@ -128,11 +123,11 @@ func testAccounts(t *testing.T, w *world) {
 		_, g, err := w.AccessToken(w.ctx, h.tokens[i].Hash)
 		w.must(err)
 		if g.Revoked != want {
-			t.Errorf("grant %d is revoked: %v", i, g.Revoked)
+			t.Errorf("grant %d: revoked is %v, want %v", i, g.Revoked, want)
 		}
 	}
 	if !w.gone(h.unused) || !w.gone(h.unusedOffline) || w.gone(h.online) {
-		t.Error("codes that nobody has redeemed are void, a redeemed one is recognised")
+		t.Error("want the unused codes deleted, and the redeemed one still recognised")
 	}
 	_, err = w.Consent(w.ctx, h.person.Sub, "shop")
 	w.is(err, consent.ErrNotFound)
@@ -149,10 +144,7 @@ func testEndSessions(t *testing.T, w *world) {
 	for range 2 {
 		w.must(w.EndSessions(w.ctx, h.person.Sub))
 		for _, s := range []session.Session{h.here, h.there} {
-			_, err := w.Session(w.ctx, s.ID)
-			w.is(err, session.ErrNotFound)
-			_, err = w.SessionBySecret(w.ctx, s.Secret)
-			w.is(err, session.ErrNotFound)
+			w.noSession(s)
 		}
 		for _, row := range []struct {
 			name    string
@@ -160,11 +152,11 @@ func testEndSessions(t *testing.T, w *world) {
 			revoked bool
 		}{{"online", h.online, true}, {"offline", h.offline, false}, {"native", h.native, true}, {"while away", h.news, false}} {
 			if got := w.revoked(row.code.Grant.ID); got != row.revoked {
-				t.Errorf("the grant %s is revoked: %v", row.name, got)
+				t.Errorf("the grant %s: revoked is %v, want %v", row.name, got, row.revoked)
 			}
 		}
 		if !w.gone(h.unused) || w.gone(h.unusedOffline) || w.gone(h.online) {
-			t.Error("the codes of an ended session are void, except those for offline access")
+			t.Error("want the unused codes deleted, except those for offline access")
 		}
 	}
 	if left := w.account(h.person.Sub); len(left.Sessions) != 0 || len(left.Consents) != 2 || len(left.Grants) != 4 {
@@ -176,7 +168,7 @@ func testEndSessions(t *testing.T, w *world) {
 func testDeletePerson(t *testing.T, w *world) {
 	h := w.household("s")
 	neighbour := w.household(h.person.Sub)
-	before := w.attempt() // approved before, and not used yet
+	before := w.attempt() // approved, and not used yet
 	before.Number = h.person.Number
 	w.must(w.CreateAttempt(w.ctx, before, lockOf(before), w.now))
 	w.approve(before.ID, h.person)
@@ -190,10 +182,7 @@ func testDeletePerson(t *testing.T, w *world) {
 		_, err = w.PersonOf(w.ctx, h.person.Number)
 		w.is(err, subject.ErrNotFound)
 		for _, s := range []session.Session{h.here, h.there} {
-			_, err = w.Session(w.ctx, s.ID)
-			w.is(err, session.ErrNotFound)
-			_, err = w.SessionBySecret(w.ctx, s.Secret)
-			w.is(err, session.ErrNotFound)
+			w.noSession(s)
 		}
 		for _, c := range []grant.Code{h.online, h.offline, h.native, h.news, h.unused, h.unusedOffline} {
 			_, err = w.Grant(w.ctx, c.Grant.ID)
@@ -212,7 +201,7 @@ func testDeletePerson(t *testing.T, w *world) {
 		}
 		w.same(w.account(neighbour.person.Sub), neighbour.record())
 
-		// The sub is never issued again, and gets nothing.
+		// The sub is never issued again, and gets no new records.
 		a := w.attempt()
 		a.Number = h.person.Number
 		w.must(w.CreateAttempt(w.ctx, a, limit.Spend{}, w.now))
@@ -248,8 +237,8 @@ func testDeletePerson(t *testing.T, w *world) {
 	w.reopen()
 	check()
 
-	// Whoever has the number now is a new person, and deleting again does not
-	// touch them.
+	// A later owner of the number is a new user, whom deleting again does not
+	// affect.
 	a := w.attempt()
 	a.Number = h.person.Number
 	w.must(w.CreateAttempt(w.ctx, a, lockOf(a), w.now.Add(2*time.Hour)))
@@ -259,8 +248,8 @@ func testDeletePerson(t *testing.T, w *world) {
 	w.same(w.account(next.Sub), account.Record{Person: next, Bound: true})
 }
 
-// A number that has changed hands is not the old person's any more: neither to
-// be shown, nor to be taken along when they go.
+// A number that has changed hands no longer belongs to the first user: it is not
+// shown as theirs, and deleting them does not delete it.
 func testNumberOfAnother(t *testing.T, w *world) {
 	old := w.household("s")
 	bind := func(p subject.Person, n phone.Number) {

@@ -10,7 +10,7 @@ import (
 	"calleridp/provider/login"
 )
 
-// Everything is there after a restart.
+// Everything is stored after a restart.
 func testReopen(t *testing.T, w *world) {
 	a, d, s, c := w.create(), w.delivery(), w.session(), w.code("")
 	p := w.person(a.Number)
@@ -49,7 +49,7 @@ func testReopen(t *testing.T, w *world) {
 	}
 }
 
-// A context that has ended is an error, and nothing happens.
+// An operation whose context is done returns an error and changes nothing.
 func testEndedContext(t *testing.T, w *world) {
 	ended, cancel := context.WithCancel(w.ctx)
 	cancel()
@@ -64,7 +64,7 @@ func testEndedContext(t *testing.T, w *world) {
 		t.Error("the delivery was kept")
 	}
 
-	// Also one that ends at any time meanwhile: the answer is the truth.
+	// If the context is done at any time meanwhile, the result is accurate.
 	for range 200 {
 		ctx, cancel := context.WithCancel(w.ctx)
 		a := w.attempt()
@@ -74,4 +74,18 @@ func testEndedContext(t *testing.T, w *world) {
 			t.Fatalf("create: %v, and yet reading it: %v", err, found)
 		}
 	}
+}
+
+func testIssuer(t *testing.T, w *world) {
+	w.must(w.PinIssuer(w.ctx, "https://id.example"))
+	w.must(w.PinIssuer(w.ctx, "https://id.example"))
+	for range 2 {
+		for _, other := range []string{"https://id.example/", "https://other.example", ""} {
+			if w.PinIssuer(w.ctx, other) == nil {
+				t.Errorf("%q was accepted", other)
+			}
+		}
+		w.reopen()
+	}
+	w.must(w.PinIssuer(w.ctx, "https://id.example"))
 }

@@ -44,7 +44,7 @@ func testInbox(t *testing.T, w *world) {
 	w.must(w.PutDelivery(w.ctx, second))
 	order(10, first.ID, second.ID, third.ID)
 
-	// One that an attempt's change finishes goes with that change.
+	// A change of an attempt that finishes a delivery deletes it.
 	a := w.create()
 	_, err = w.update(a.ID, func(*login.Attempt) (login.Effects, error) { return login.Effects{Drop: first.ID}, nil })
 	w.must(err)
@@ -55,5 +55,5 @@ func testInbox(t *testing.T, w *world) {
 	old := w.delivery()
 	old.Received = w.now.Add(-2 * time.Hour)
 	w.must(w.PutDelivery(w.ctx, old))
-	order(10, second.ID, third.ID) // nothing can be done for it any more
+	order(10, second.ID, third.ID) // it has expired
 }

@@ -32,14 +32,14 @@ func testPeople(t *testing.T, w *world) {
 		t.Error("the approval did not release the lock")
 	}
 
-	// The same person again.
+	// The same user again.
 	known := w.approve(again().ID, p)
 	if known == nil {
 		t.Fatal("the number is not bound")
 	}
 	w.same(*known, p)
 
-	// Nobody: the attempt failed. The number's person stays.
+	// If the attempt fails, the number stays with its user.
 	failed := again()
 	after, err := w.approveBy(failed.ID, failed.Number, func(a *login.Attempt, _ *subject.Person) (subject.Person, login.Effects, error) {
 		a.State, a.Reason = login.Failed, login.PhoneMismatch
@@ -50,8 +50,8 @@ func testPeople(t *testing.T, w *world) {
 		t.Fatalf("%+v", after)
 	}
 
-	// Another person has the number now. A sub is never issued again, so the
-	// first one stays known by it, and has lost the number.
+	// Another user has the number now. A sub is never issued again, so the first
+	// user stays known by it, and has lost the number.
 	p2 := w.person(first.Number)
 	if known := w.approve(again().ID, p2); known == nil || known.Sub != p.Sub {
 		t.Fatalf("bound to %+v, want the first person", known)
@@ -64,7 +64,7 @@ func testPeople(t *testing.T, w *world) {
 	p.NumberLost = true
 	w.same(kept, p)
 
-	// What was learnt about a person replaces what was known.
+	// A new profile replaces the stored one.
 	p2.Profile.FirstName, p2.TruecallerID = "Bina", "tc-2"
 	w.approve(again().ID, p2)
 	kept, err = w.Person(w.ctx, p2.Sub)

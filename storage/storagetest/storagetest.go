@@ -1,7 +1,6 @@
-// Package storagetest is the contract that every storage engine must pass: what
-// the comments of the stores' interfaces say, as tests. An engine's own test
-// calls Run; what only that engine can do (its files, its servers) is tested
-// beside it.
+// Package storagetest is the contract of every storage engine: the comments of the
+// stores' interfaces as tests. Each engine's own test calls Run. What only one
+// engine does, with its files or its servers, is tested beside that engine.
 package storagetest
 
 import (
@@ -27,8 +26,8 @@ import (
 	"calleridp/truecaller/phone"
 )
 
-// Engine is every store at once. Only wiring and this suite mention it; everybody
-// else declares the store that he needs.
+// Engine is every store at once. Only wiring and this suite use it. All other
+// packages declare the store that they need.
 type Engine interface {
 	keys.Store
 	truecaller.Inbox
@@ -43,19 +42,19 @@ type Engine interface {
 	admin.People
 	client.Store
 
-	// PinIssuer keeps the first issuer that it is told, and refuses any other.
+	// PinIssuer stores the first issuer, and refuses any other one.
 	PinIssuer(ctx context.Context, issuer string) error
-	// Run deletes what has expired, until ctx ends.
+	// Run deletes expired records until ctx is done.
 	Run(ctx context.Context)
-	// Close makes everything durable, also what was only noted.
+	// Close makes everything durable, including notes.
 	Close() error
 }
 
-// Place is where an engine keeps its data. Each call opens it, after the engine
-// that had it open was closed.
+// Place opens the engine over the same data at each call. The engine of the call
+// before has been closed.
 type Place func(t *testing.T) Engine
 
-// Run runs the suite. fresh makes an empty place.
+// Run runs the suite. fresh returns a place without data.
 func Run(t *testing.T, fresh func(t *testing.T) Place) {
 	for _, part := range []struct {
 		name string
@@ -140,12 +139,23 @@ func (w *world) is(err, want error) {
 	}
 }
 
-// same checks that a record came back whole. Times come back in UTC. It may be
-// called by a step, which an engine may run in a goroutine of its own.
+// same checks that a record was read as it was stored, with times in UTC. A step
+// may call it, which an engine may run in another goroutine.
 func (w *world) same(got, want any) {
 	w.t.Helper()
 	if !reflect.DeepEqual(got, want) {
 		w.t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+// reads returns a check that a read returns this record and no error:
+//
+//	w.reads(want)(w.Grant(ctx, id))
+func (w *world) reads(want any) func(got any, err error) {
+	return func(got any, err error) {
+		w.t.Helper()
+		w.must(err)
+		w.same(got, want)
 	}
 }
 
@@ -212,7 +222,7 @@ func newHash() (h [32]byte) {
 	return h
 }
 
-// newNumber is one of the Swedish numbers that are kept for fiction.
+// newNumber returns one of the Swedish numbers that are reserved for fiction.
 func newNumber() phone.Number {
 	b := make([]byte, 4)
 	rand.Read(b)
@@ -231,12 +241,12 @@ func (w *world) attempt() login.Attempt {
 	}
 }
 
-// lockOf is a spend that takes the lock of the attempt's number.
+// lockOf returns a spend that takes the lock of the attempt's number.
 func lockOf(a login.Attempt) limit.Spend {
 	return limit.Spend{Lock: limit.Key{Kind: limit.Lock, ID: a.Number.Digits()}, LockFor: 5 * time.Minute}
 }
 
-// create keeps a new attempt that took its number's lock.
+// create stores a new attempt that takes its number's lock.
 func (w *world) create() login.Attempt {
 	w.t.Helper()
 	a := w.attempt()
@@ -244,12 +254,12 @@ func (w *world) create() login.Attempt {
 	return a
 }
 
-// locked says whether the number of an attempt is locked at a time.
+// locked reports whether the number of an attempt is locked at a time.
 func (w *world) locked(a login.Attempt, at time.Time) bool {
 	w.t.Helper()
 	probe := w.attempt()
 	probe.Number = a.Number
-	// The probe asks for a budget that nobody gets, so that it never takes the lock.
+	// The probe charges a budget of zero, so that it never takes the lock.
 	spend := lockOf(a)
 	spend.Charges = []limit.Charge{{Key: limit.Key{Kind: limit.Client, ID: "probe"}}}
 	err := w.CreateAttempt(w.ctx, probe, spend, at)
@@ -265,7 +275,7 @@ func (w *world) delivery() truecaller.Delivery {
 		RequestID: "request", State: "state", AccessToken: "token", Endpoint: "https://profile4.truecaller.com/v1/default"}}
 }
 
-// inbox says whether the inbox has a delivery.
+// inbox reports whether the inbox has a delivery.
 func (w *world) inbox(id string) bool {
 	w.t.Helper()
 	all, err := w.Deliveries(w.ctx, 1000)
@@ -283,7 +293,7 @@ func (w *world) person(n phone.Number) subject.Person {
 		Profile: truecaller.Profile{FirstName: "Asha", Numbers: []phone.Number{n}}}
 }
 
-// approve makes the attempt approved by a person.
+// approve approves the attempt for a user, and returns the number's user before.
 func (w *world) approve(id login.ID, p subject.Person) (known *subject.Person) {
 	w.t.Helper()
 	_, err := w.approveBy(id, p.Number, func(a *login.Attempt, bound *subject.Person) (subject.Person, login.Effects, error) {
@@ -300,7 +310,7 @@ func (w *world) session() session.Session {
 		Created: w.now, Expires: w.now.Add(time.Hour)}
 }
 
-// signIn keeps a session, as the end of an attempt of its own.
+// signIn stores a session by finishing a new attempt.
 func (w *world) signIn(s session.Session, replaces string) {
 	w.t.Helper()
 	a := w.create()
@@ -309,6 +319,15 @@ func (w *world) signIn(s session.Session, replaces string) {
 		return s, w.code(""), nil
 	})
 	w.must(err)
+}
+
+// noSession checks that a session is found neither by its sid nor by its secret.
+func (w *world) noSession(s session.Session) {
+	w.t.Helper()
+	_, err := w.Session(w.ctx, s.ID)
+	w.is(err, session.ErrNotFound)
+	_, err = w.SessionBySecret(w.ctx, s.Secret)
+	w.is(err, session.ErrNotFound)
 }
 
 func (w *world) grant(sid string) grant.Grant {

@@ -8,8 +8,8 @@ import (
 	"calleridp/truecaller"
 )
 
-// A callback secret that is replaced stays good for the grace and no longer, also
-// over a restart and over more replacements.
+// A replaced callback secret stays valid for the grace period and no longer, also
+// after a restart and after further replacements.
 func testCallbackSecrets(t *testing.T, w *world) {
 	use := func(app string, secret byte, at time.Time, want ...truecaller.OldSecret) {
 		t.Helper()
@@ -26,7 +26,7 @@ func testCallbackSecrets(t *testing.T, w *world) {
 	minute := func(n int) time.Time { return w.now.Add(time.Duration(n) * time.Minute) }
 	use("one", 1, minute(0))
 	use("one", 1, minute(1))
-	use("two", 9, minute(1)) // another app's are its own
+	use("two", 9, minute(1)) // another app has its own secrets
 	use("one", 2, minute(10), old(1, 70*time.Minute))
 	w.reopen()
 	use("one", 2, minute(69), old(1, 70*time.Minute))
