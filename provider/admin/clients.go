@@ -149,10 +149,26 @@ func clientError(id string, err error) error {
 // registered is a client as the registry takes it.
 func registered(in Client) (client.Client, error) {
 	c := client.Client{
-		ID: in.ID, Name: in.Name, URI: in.URI, LogoURI: in.LogoURI, TOSURI: in.TOSURI, PolicyURI: in.PolicyURI,
-		RedirectURIs: in.RedirectURIs, PostLogoutRedirectURIs: in.PostLogoutRedirectURIs, AllowedOrigins: in.AllowedOrigins,
-		Scopes: strings.Fields(in.Scope), IDTokenAlg: in.IDTokenAlg, SectorHost: in.SectorHost, Region: in.Region, Countries: in.Countries,
-		Public: in.Public, Native: in.Native, WithoutPKCE: in.WithoutPKCE, Colour: in.Colour, ColourDark: in.ColourDark, TruecallerApp: in.TruecallerApp,
+		ID:                     in.ID,
+		Name:                   in.Name,
+		URI:                    in.URI,
+		LogoURI:                in.LogoURI,
+		TOSURI:                 in.TOSURI,
+		PolicyURI:              in.PolicyURI,
+		RedirectURIs:           in.RedirectURIs,
+		PostLogoutRedirectURIs: in.PostLogoutRedirectURIs,
+		AllowedOrigins:         in.AllowedOrigins,
+		Scopes:                 strings.Fields(in.Scope),
+		IDTokenAlg:             in.IDTokenAlg,
+		SectorHost:             in.SectorHost,
+		Region:                 in.Region,
+		Countries:              in.Countries,
+		Public:                 in.Public,
+		Native:                 in.Native,
+		WithoutPKCE:            in.WithoutPKCE,
+		Colour:                 in.Colour,
+		ColourDark:             in.ColourDark,
+		TruecallerApp:          in.TruecallerApp,
 	}
 	consent, ok := client.ParseConsent(in.Consent)
 	if !ok {
@@ -178,11 +194,29 @@ func registered(in Client) (client.Client, error) {
 
 func shown(c client.Client) Client {
 	out := Client{
-		ID: c.ID, Name: c.Name, URI: c.URI, LogoURI: c.LogoURI, TOSURI: c.TOSURI, PolicyURI: c.PolicyURI,
-		RedirectURIs: c.RedirectURIs, PostLogoutRedirectURIs: c.PostLogoutRedirectURIs, AllowedOrigins: c.AllowedOrigins,
-		Scope: strings.Join(c.Scopes, " "), IDTokenAlg: c.SigningAlg(), SectorHost: c.SectorHost, Region: c.Region, Countries: c.Countries,
-		Consent: string(c.Consent),
-		Public:  c.Public, Native: c.Native, WithoutPKCE: c.WithoutPKCE, Colour: c.Colour, ColourDark: c.ColourDark, TruecallerApp: c.TruecallerApp, Created: c.Created, FromConfig: c.FromConfig,
+		ID:                     c.ID,
+		Name:                   c.Name,
+		URI:                    c.URI,
+		LogoURI:                c.LogoURI,
+		TOSURI:                 c.TOSURI,
+		PolicyURI:              c.PolicyURI,
+		RedirectURIs:           c.RedirectURIs,
+		PostLogoutRedirectURIs: c.PostLogoutRedirectURIs,
+		AllowedOrigins:         c.AllowedOrigins,
+		Scope:                  strings.Join(c.Scopes, " "),
+		IDTokenAlg:             c.SigningAlg(),
+		SectorHost:             c.SectorHost,
+		Region:                 c.Region,
+		Countries:              c.Countries,
+		Consent:                string(c.Consent),
+		Public:                 c.Public,
+		Native:                 c.Native,
+		WithoutPKCE:            c.WithoutPKCE,
+		Colour:                 c.Colour,
+		ColourDark:             c.ColourDark,
+		TruecallerApp:          c.TruecallerApp,
+		Created:                c.Created,
+		FromConfig:             c.FromConfig,
 	}
 	if c.Pairwise {
 		out.SubjectType = "pairwise"

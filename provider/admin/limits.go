@@ -46,11 +46,15 @@ type Limits struct {
 	Full        time.Time `json:"full_at,omitzero"` // when all are back; zero: all are there
 }
 
-// limited is one whose limits are meant.
+// limited is what a request about limits means.
 type limited struct {
 	shown  string // fit for a log (invariant 10)
 	lock   limit.Key
 	budget limit.Charge
+}
+
+func budgetOf(shown string, key limit.Key, rate limit.Rate) limited {
+	return limited{shown: shown, budget: limit.Charge{Key: key, Rate: rate}}
 }
 
 func (s limited) keys() []limit.Key {
@@ -93,7 +97,14 @@ func (h *handler) limits(ctx context.Context, s limited) (int, any, error) {
 	}
 	rate := s.budget.Rate
 	left, next := s.budget.Left(states[0], now)
-	out := Limits{Of: s.shown, Burst: rate.Burst, Period: plainly(rate.Period), Used: rate.Burst - left, Left: left, Next: next.UTC()}
+	out := Limits{
+		Of:     s.shown,
+		Burst:  rate.Burst,
+		Period: plainly(rate.Period),
+		Used:   rate.Burst - left,
+		Left:   left,
+		Next:   next.UTC(),
+	}
 	if states[0].After(now) {
 		out.Full = states[0].UTC()
 	}
@@ -131,9 +142,9 @@ func (h *handler) whose(r *http.Request) (limited, error) {
 		if err != nil {
 			return limited{}, clientError(in.Client, err)
 		}
-		return limited{shown: c.ID, budget: limit.Charge{Key: limit.Key{Kind: limit.Client, ID: c.ID}, Rate: h.Limits.Client}}, nil
+		return budgetOf(c.ID, limit.Key{Kind: limit.Client, ID: c.ID}, h.Limits.Client), nil
 	case LimitsOf{Deployment: true}:
-		return limited{shown: "all", budget: limit.Charge{Key: limit.Key{Kind: limit.Deployment}, Rate: h.Limits.Deployment}}, nil
+		return budgetOf("all", limit.Key{Kind: limit.Deployment}, h.Limits.Deployment), nil
 	}
 	return limited{}, refused{http.StatusUnprocessableEntity, "say one of number, network, client and deployment"}
 }
@@ -143,8 +154,9 @@ func (h *handler) ofNumber(text string) (limited, error) {
 	if err != nil {
 		return limited{}, err
 	}
-	return limited{shown: n.Masked(), lock: limit.Key{Kind: limit.Lock, ID: n.Digits()},
-		budget: limit.Charge{Key: limit.Key{Kind: limit.Number, ID: n.Digits()}, Rate: h.Limits.Number}}, nil
+	s := budgetOf(n.Masked(), limit.Key{Kind: limit.Number, ID: n.Digits()}, h.Limits.Number)
+	s.lock = limit.Key{Kind: limit.Lock, ID: n.Digits()}
+	return s, nil
 }
 
 // number reads a number that an operator gave.
@@ -188,10 +200,11 @@ func (h *handler) ofNetwork(text string) (limited, error) {
 		// As the audit names it: the address' own network and no other.
 		network, err := netip.ParsePrefix(text)
 		if err != nil || limit.NetworkOf(network.Addr()) != network.Masked().String() {
-			return limited{}, refused{http.StatusUnprocessableEntity, fmt.Sprintf("%q is not an address like 192.0.2.7 or 2001:db8::1, or a network of the audit like 192.0.2.7/32", text)}
+			const wanted = "%q is not an address like 192.0.2.7 or 2001:db8::1, or a network of the audit like 192.0.2.7/32"
+			return limited{}, refused{http.StatusUnprocessableEntity, fmt.Sprintf(wanted, text)}
 		}
 		address = network.Addr()
 	}
 	network := limit.NetworkOf(address)
-	return limited{shown: network, budget: limit.Charge{Key: limit.Key{Kind: limit.Network, ID: network}, Rate: h.Limits.Network}}, nil
+	return budgetOf(network, limit.Key{Kind: limit.Network, ID: network}, h.Limits.Network), nil
 }

@@ -110,10 +110,24 @@ func (h *handler) user(r *http.Request, sub string, event audit.Name, do func(co
 
 func shownUser(record account.Record) User {
 	p := record.Person
-	out := User{Sub: p.Sub, Number: p.Number.Masked(), NumberLost: !record.Bound, Created: p.Created, LastSignIn: p.LastSignIn,
-		Sessions: []UserSession{}, Applications: []UserApplication{}}
+	out := User{
+		Sub:          p.Sub,
+		Number:       p.Number.Masked(),
+		NumberLost:   !record.Bound,
+		Created:      p.Created,
+		LastSignIn:   p.LastSignIn,
+		Sessions:     []UserSession{},
+		Applications: []UserApplication{},
+	}
 	for _, s := range record.Sessions {
-		out.Sessions = append(out.Sessions, UserSession{SID: s.ID, Browser: s.Device.Browser, OS: s.Device.OS, Created: s.Created, LastUsed: s.LastUsed, Expires: s.Expires})
+		out.Sessions = append(out.Sessions, UserSession{
+			SID:      s.ID,
+			Browser:  s.Device.Browser,
+			OS:       s.Device.OS,
+			Created:  s.Created,
+			LastUsed: s.LastUsed,
+			Expires:  s.Expires,
+		})
 	}
 	of := func(clientID string) *UserApplication {
 		i := slices.IndexFunc(out.Applications, func(a UserApplication) bool { return a.ClientID == clientID })

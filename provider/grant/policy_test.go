@@ -15,7 +15,13 @@ import (
 
 var (
 	now    = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
-	policy = Policy{Code: time.Minute, AccessToken: time.Hour, RefreshIdle: 24 * time.Hour, RefreshMax: 72 * time.Hour, RefreshGrace: 30 * time.Second}
+	policy = Policy{
+		Code:         time.Minute,
+		AccessToken:  time.Hour,
+		RefreshIdle:  24 * time.Hour,
+		RefreshMax:   72 * time.Hour,
+		RefreshGrace: 30 * time.Second,
+	}
 )
 
 const verifier = "abcdefghijklmnopqrstuvwxyz-0123456789.ABCDEFG~"
@@ -27,8 +33,19 @@ func challenge() string {
 
 func code(offline bool) Code {
 	return Code{
-		Hash: HashCode("code"), RedirectURI: "https://app.example/cb", Challenge: challenge(), Expires: now.Add(time.Minute),
-		Grant: Grant{ID: "g", ClientID: "app", Sub: "sub", Scopes: []string{"openid", "phone"}, Created: now, Expires: now.Add(time.Minute), Offline: offline},
+		Hash:        HashCode("code"),
+		RedirectURI: "https://app.example/cb",
+		Challenge:   challenge(),
+		Expires:     now.Add(time.Minute),
+		Grant: Grant{
+			ID:       "g",
+			ClientID: "app",
+			Sub:      "sub",
+			Scopes:   []string{"openid", "phone"},
+			Created:  now,
+			Expires:  now.Add(time.Minute),
+			Offline:  offline,
+		},
 	}
 }
 

@@ -57,7 +57,8 @@ type MAC func(parts ...[]byte) [32]byte
 func RefreshToken(mac MAC, grantID string, n uint32) string {
 	generation := binary.BigEndian.AppendUint32(nil, n)
 	sum := mac([]byte(grantID), generation)
-	return grantID + "." + base64.RawURLEncoding.EncodeToString(generation) + "." + base64.RawURLEncoding.EncodeToString(sum[:])
+	encode := base64.RawURLEncoding.EncodeToString
+	return grantID + "." + encode(generation) + "." + encode(sum[:])
 }
 
 // ParseRefreshToken undoes RefreshToken; ok is false for anything that we did

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Decision is the answer to one charge against one budget.
+// Decision is what comes of one charge against one budget.
 type Decision struct {
 	Allowed   bool
 	TAT       time.Time // the state to keep when the charge is taken
@@ -16,7 +16,7 @@ type Decision struct {
 // Take decides one event by the generic cell rate algorithm. tat is the stored
 // state (theoretical arrival time), zero for a budget never used. A Rate that
 // makes no sense, the zero Rate among them, allows nothing (invariant 7: fail
-// closed): who wants no budget makes no Charge.
+// closed). To have no budget, make no Charge.
 func (r Rate) Take(tat, now time.Time) Decision { return Charge{Rate: r}.Take(tat, now) }
 
 // Take decides the charge as Rate.Take does, and leaves the reserve alone:

@@ -11,14 +11,14 @@ import (
 // Kind says what a key counts.
 type Kind string
 
-// The kinds of keys. A lock is not a budget: it is held by whoever took it
-// until it ends.
+// The kinds of keys. A lock is not a budget: the attempt that took it holds it
+// until it expires.
 const (
 	Lock       Kind = "lock"       // a phone number while a push to it is open
 	Number     Kind = "number"     // pushes to one phone number
-	Network    Kind = "network"    // pushes asked for by one IPv4 /32 or IPv6 /64
-	Client     Kind = "client"     // pushes asked for through one client
-	Deployment Kind = "deployment" // all pushes
+	Network    Kind = "network"    // attempts from one IPv4 /32 or IPv6 /64
+	Client     Kind = "client"     // attempts through one client
+	Deployment Kind = "deployment" // all attempts
 	Challenge  Kind = "challenge"  // one that a browser has solved
 )
 

@@ -80,20 +80,20 @@ const (
 	Unverified      Reason = "unverified_number"  // native: Truecaller says that the number is not verified
 )
 
-// Method is how the attempt reaches the person.
+// Method is how the attempt reaches the user.
 type Method string
 
 // The methods.
 const (
-	// Push: the person types a number and Truecaller asks their phone.
+	// Push: the user types a number and Truecaller sends a push to their phone.
 	Push Method = "push"
 	// OneTap: a link opens Truecaller on the same Android phone. The number is
 	// learnt from the profile.
 	OneTap Method = "onetap"
-	// Native: the SDK of an Android application has asked, and the application
-	// brings Truecaller's authorization code. The number is learnt from the
-	// profile. There is no browser, and nobody but the application's own request
-	// has to do with the attempt.
+	// Native: the SDK of an Android application has shown Truecaller's dialog, and
+	// the application brings Truecaller's authorization code. The number is learnt
+	// from the profile. There is no browser: only the application's own request has
+	// to do with the attempt.
 	Native Method = "native"
 )
 
@@ -109,7 +109,7 @@ type Attempt struct {
 	Reason Reason
 
 	// Browser is the SHA-256 of the secret in the cookie of the browser that
-	// started it (invariant 2); zero, which is nobody's, for native.
+	// started it (invariant 2); zero, which no browser has, for native.
 	Browser [32]byte
 
 	// Correlation is the SHA-256 of what Truecaller brings back: the state that

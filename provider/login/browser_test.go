@@ -3,6 +3,8 @@ package login_test
 import (
 	"crypto/sha256"
 	"errors"
+	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -103,5 +105,44 @@ func TestInvariant9_AnApprovedAttemptIsUsedOnce(t *testing.T) {
 	w.restart()
 	if _, err := w.finish(a.ID); !errors.Is(err, login.ErrState) {
 		t.Errorf("after a restart: %v", err)
+	}
+}
+
+// The browser that started an attempt can have what it gave again, also after a
+// crash, and no other browser can.
+func TestInvariant2_AnOutcomeBelongsToItsBrowser(t *testing.T) {
+	w := newWorld(t)
+	a := w.start()
+	w.approve()
+	request := finishing(a.ID, browser)
+	done, err := w.engine.Finish(t.Context(), request, signIn)
+	w.must(err)
+	if done.Attempt.GrantID != request.Outcome.GrantID || done.Code.Grant.ID != request.Outcome.GrantID {
+		t.Errorf("got the grant %s, want %s", done.Attempt.GrantID, request.Outcome.GrantID)
+	}
+	if _, err := w.finish(a.ID); !errors.Is(err, login.ErrState) { // with another outcome, which is not stored
+		t.Errorf("a second use: got %v, want ErrState", err)
+	}
+	for range 2 {
+		stored := w.record(a.ID)
+		if got, err := stored.OutcomeFor(browser); err != nil || got != request.Outcome {
+			t.Errorf("got another outcome than the browser was given, %v", err)
+		}
+		if _, err := stored.OutcomeFor("another browser"); !errors.Is(err, login.ErrNotYours) {
+			t.Errorf("another browser: got %v, want ErrNotYours", err)
+		}
+		w.restart()
+	}
+}
+
+// A secret prints as a mark, however it is printed.
+func TestInvariant10_BrowserSecretsAreRedacted(t *testing.T) {
+	var log strings.Builder
+	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "browser", login.BrowserSecret(browser))
+	request := login.PushRequest{Browser: browser}
+	for _, text := range []string{log.String(), fmt.Sprintf("%v %+v %#v", request, request, request), login.BrowserSecret(browser).String()} {
+		if strings.Contains(text, browser) || !strings.Contains(text, "[redacted]") {
+			t.Errorf("got %s", text)
+		}
 	}
 }

@@ -26,7 +26,9 @@ type Pusher interface {
 	// Push uses the permit. Its errors are *truecaller.PushError; any other error
 	// means that the outcome is unknown. It must have timeouts of its own, because
 	// ctx is never cancelled.
-	Push(ctx context.Context, permit *truecaller.Permit, app truecaller.App, n phone.Number, state string) (requestID string, err error)
+	Push(
+		ctx context.Context, permit *truecaller.Permit, app truecaller.App, n phone.Number, state string,
+	) (requestID string, err error)
 }
 
 // Deliveries is what the engine needs of the inbox: dropping a delivery that no
@@ -257,7 +259,9 @@ func (e *Engine) StartOneTap(ctx context.Context, r OneTapRequest) (Attempt, err
 
 // tapped returns the live attempt that this browser has started with a nonce.
 // ErrNotFound when the nonce was never used, ErrState when it is used up.
-func (e *Engine) tapped(ctx context.Context, correlation [32]byte, browser BrowserSecret, now time.Time) (Attempt, error) {
+func (e *Engine) tapped(
+	ctx context.Context, correlation [32]byte, browser BrowserSecret, now time.Time,
+) (Attempt, error) {
 	known, err := e.cfg.Store.AttemptByCorrelation(ctx, correlation)
 	switch {
 	case err != nil:

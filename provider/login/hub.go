@@ -9,31 +9,30 @@ import (
 
 const (
 	// maxWatchers is how many pages may watch one attempt, and how many one
-	// browser's others. With one more, the oldest gets no more hints, and is left
-	// to what it does by itself.
+	// browser's others. With one more, the oldest gets no more hints, and keeps to
+	// what it does by itself.
 	maxWatchers = 16
-	// maxOthers is how many other attempts a watcher that takes nothing is told of.
+	// maxOthers is how many other attempts are kept for a watcher that takes none.
 	maxOthers = 256
 )
 
 // Watcher hears of changes that a person can see.
 type Watcher struct {
-	// Hints receives after each change of the attempt, when its time is over, and
-	// after each change of another attempt of the same browser. A hint carries
-	// nothing: whoever receives one looks at the record. Hints are merged until
-	// they are taken.
+	// Hints receives after each change of the attempt, when it expires, and after
+	// each change of another attempt of the same browser. A hint carries nothing: the
+	// watcher looks at the record. Hints are merged until they are taken.
 	Hints <-chan struct{}
 	// Others takes the browser's other attempts that have changed, the oldest
 	// change first. One page can thus wait for all pages of its browser.
 	Others func() []ID
-	// End ends it. Ending it twice is harmless.
+	// End ends the watch. Ending it twice is harmless.
 	End func()
 }
 
-// hub wakes the pages that wait for attempts. It also knows when each live
-// attempt's time is over.
+// hub wakes the pages that wait for attempts. It also knows when each live attempt
+// expires.
 type hub struct {
-	over func(ID) // called once when an attempt's time is over
+	over func(ID) // called once when an attempt expires
 
 	mu       sync.Mutex
 	attempts map[ID]*waiting
@@ -43,7 +42,7 @@ type hub struct {
 // browserHash is the SHA-256 of a browser cookie's secret; zero for no browser.
 type browserHash = [sha256.Size]byte
 
-// waiting is kept while an attempt is live or somebody watches it.
+// waiting is kept while an attempt is live or a page watches it.
 type waiting struct {
 	watchers []*watcher
 	timer    *time.Timer // nil once the attempt has ended
@@ -61,7 +60,7 @@ func newHub(over func(ID)) *hub {
 	return &hub{over: over, attempts: map[ID]*waiting{}, browsers: map[browserHash][]*watcher{}}
 }
 
-// expect remembers that the attempt lives until its end.
+// expect remembers when the attempt expires.
 func (h *hub) expect(a Attempt) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -92,8 +91,7 @@ func (h *hub) wake(a Attempt) {
 	h.hint(a.ID, a.Browser)
 }
 
-// settle is wake for an attempt that has ended: nobody waits for its time any
-// more.
+// settle is wake for an attempt that has ended, and will not expire.
 func (h *hub) settle(a Attempt) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -150,7 +148,7 @@ func (h *hub) hint(id ID, browser browserHash) {
 			w.hint()
 		}
 	}
-	for _, w := range h.browsers[browser] { // nobody watches for no browser
+	for _, w := range h.browsers[browser] { // no page watches for no browser
 		if w.id != id && len(w.others) < maxOthers && !slices.Contains(w.others, id) {
 			w.others = append(w.others, id)
 			w.hint()

@@ -22,7 +22,9 @@ type Exchanger interface {
 	// is not used for an exchange is returned.
 	AdmitExchange(app truecaller.App) (*truecaller.Permit, error)
 
-	ExchangeCode(ctx context.Context, permit *truecaller.Permit, app truecaller.App, code, verifier string) (token string, err error)
+	ExchangeCode(
+		ctx context.Context, permit *truecaller.Permit, app truecaller.App, code, verifier string,
+	) (token string, err error)
 	FetchUserinfo(ctx context.Context, app truecaller.App, token string) (truecaller.Profile, error)
 }
 
@@ -63,7 +65,9 @@ func (e *UsedError) Error() string {
 // written or sent. When Truecaller is the reason, the attempt has failed, and
 // is returned together with the error of package truecaller. ErrState when the
 // attempt expired first.
-func (e *Engine) Native(ctx context.Context, r NativeRequest, issue func(Attempt, truecaller.Profile) grant.Redemption) (NativeSignIn, error) {
+func (e *Engine) Native(
+	ctx context.Context, r NativeRequest, issue func(Attempt, truecaller.Profile) grant.Redemption,
+) (NativeSignIn, error) {
 	app, ok := e.cfg.Apps[r.App]
 	if !ok || app.NativeClientID == "" {
 		return NativeSignIn{}, fmt.Errorf("login: no Truecaller app %q with an OAuth client id", r.App)
@@ -142,7 +146,9 @@ func nativeCorrelation(r NativeRequest) [32]byte {
 	return sha256.Sum256([]byte("native\x00" + r.App + "\x00" + r.Code))
 }
 
-func (e *Engine) nativeProfile(ctx context.Context, permit *truecaller.Permit, a Attempt, app truecaller.App, r NativeRequest) (truecaller.Profile, error) {
+func (e *Engine) nativeProfile(
+	ctx context.Context, permit *truecaller.Permit, a Attempt, app truecaller.App, r NativeRequest,
+) (truecaller.Profile, error) {
 	ctx, cancel := context.WithTimeout(ctx, nativeTime)
 	defer cancel()
 	token, err := e.cfg.Exchanger.ExchangeCode(ctx, permit, app, r.Code, r.Verifier)
@@ -165,12 +171,13 @@ func (e *Engine) approveNative(ctx context.Context, a Attempt, p truecaller.Prof
 		At:      time.Now(),
 		NewSub:  subject.NewSub(),
 	}
-	approval, err := e.cfg.Store.ApproveAttempt(ctx, a.ID, signIn.Number, func(a Attempt, known *subject.Person) (Approval, error) {
+	step := func(a Attempt, known *subject.Person) (Approval, error) {
 		if err := a.approveNative(signIn.Number, signIn.At); err != nil {
 			return Approval{}, err
 		}
 		return e.approvedAs(a, known, signIn, Effects{}), nil
-	})
+	}
+	approval, err := e.cfg.Store.ApproveAttempt(ctx, a.ID, signIn.Number, step)
 	if err != nil {
 		return err
 	}

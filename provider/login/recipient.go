@@ -46,7 +46,8 @@ func (e *Engine) Progress(ctx context.Context, d truecaller.Delivery) error {
 	case "flow_invoked":
 		return e.opened(ctx, d)
 	default:
-		e.cfg.Log.InfoContext(ctx, "callback with an unknown status; the attempt goes on", "app", d.App, "status", plainStatus(d.Status))
+		e.cfg.Log.InfoContext(ctx, "callback with an unknown status; the attempt goes on",
+			"app", d.App, "status", plainStatus(d.Status))
 		return e.drop(ctx, d)
 	}
 	a, err := e.attemptOf(ctx, d.Callback)
@@ -120,7 +121,11 @@ func (e *Engine) numberOf(a Attempt, p truecaller.Profile) phone.Number {
 	if a.Method == Push {
 		return a.Number
 	}
-	if dialog := e.cfg.Apps[a.App].OneTap; len(p.Numbers) == 1 || len(p.Numbers) > 1 && dialog != nil && dialog.FirstOfSeveral {
+	dialog := e.cfg.Apps[a.App].OneTap
+	switch {
+	case len(p.Numbers) == 1:
+		return p.Numbers[0]
+	case len(p.Numbers) > 1 && dialog != nil && dialog.FirstOfSeveral:
 		return p.Numbers[0]
 	}
 	return phone.Number{}
@@ -139,7 +144,7 @@ func (e *Engine) Profile(ctx context.Context, d truecaller.Delivery, p truecalle
 		At:      time.Now(),
 		NewSub:  subject.NewSub(),
 	}
-	approval, err := e.cfg.Store.ApproveAttempt(ctx, a.ID, signIn.Number, func(a Attempt, known *subject.Person) (Approval, error) {
+	step := func(a Attempt, known *subject.Person) (Approval, error) {
 		if err := a.approve(d, p, signIn.Number, signIn.At); err != nil {
 			return Approval{}, err
 		}
@@ -147,7 +152,8 @@ func (e *Engine) Profile(ctx context.Context, d truecaller.Delivery, p truecalle
 			return Approval{Attempt: a, Effects: Effects{Drop: d.ID, Unlock: a.answered()}}, nil
 		}
 		return e.approvedAs(a, known, signIn, Effects{Drop: d.ID, Unlock: true}), nil
-	})
+	}
+	approval, err := e.cfg.Store.ApproveAttempt(ctx, a.ID, signIn.Number, step)
 	if err != nil {
 		return e.ignore(ctx, d, a, err)
 	}

@@ -1,6 +1,6 @@
-// Package session owns browser sessions: a browser in which a person has signed
-// in. A session lets a second client sign the same person in without another
-// push, until it ends or expires.
+// Package session owns browser sessions: a browser in which a user has signed in.
+// A session lets a second client sign the same user in without another push, until
+// it ends or expires.
 package session
 
 import (
@@ -15,12 +15,12 @@ type Session struct {
 	ID       string
 	Secret   SecretHash
 	Sub      string
-	AuthTime time.Time // when the person approved (auth_time, OpenID Connect Core §2)
+	AuthTime time.Time // when the user approved (auth_time, OpenID Connect Core §2)
 	ACR      string
 	AMR      []string
 	Created  time.Time
 	Expires  time.Time
-	LastUsed time.Time // when it last signed the person in to a client
+	LastUsed time.Time // when it last signed the user in to a client
 	Device   Device
 	Country  string // of the network at the sign-in, ISO 3166-1 alpha-2; "" when it is not known
 }
@@ -39,7 +39,6 @@ type Store interface {
 	Session(ctx context.Context, id string) (Session, error)
 
 	// EndSession deletes the session and, in the same transaction, revokes its
-	// grants, except those whose person asked for offline access. It is durable
-	// when it returns. Ending an absent session is no error.
+	// grants, except those with offline access. It is durable when it returns. Ending an absent session is no error.
 	EndSession(ctx context.Context, id string) error
 }

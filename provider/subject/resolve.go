@@ -11,7 +11,7 @@ import (
 // Policy decides when a number has changed hands.
 type Policy struct {
 	// ReuseAfter is how long a number may go without a sign-in before it is
-	// taken for a new person's, when no profile says who it is. 0: never.
+	// taken for a new user's, when no profile says whose it is. 0: never.
 	ReuseAfter time.Duration
 }
 

@@ -19,17 +19,17 @@ type Person struct {
 	Sub          string // 22 characters of base64url, no ':' (OpenID Connect Core §2)
 	Number       phone.Number
 	TruecallerID string // the id in profiles; "" until one has carried it
-	OAuthSub     string // the sub of Truecaller's OAuth interface; "" until a native sign-in has told it
+	OAuthSub     string // the sub of Truecaller's OAuth interface; "" before the first native sign-in
 	Profile      truecaller.Profile
 	Created      time.Time
 	LastSignIn   time.Time
 	VerifiedAt   time.Time // when Truecaller last vouched for the number
-	// NumberLost says that the number is somebody else's by now. It stays so: who
-	// has the number later is a new person.
+	// NumberLost says that the number belongs to another user now. It stays so: a
+	// later holder of the number is a new user.
 	NumberLost bool
 }
 
-// ErrNotFound is returned by stores for a person who is not there.
+// ErrNotFound is returned by stores for an unknown user.
 var ErrNotFound = errors.New("subject: not found")
 
 // Store finds people. They are written by the transaction that approves an

@@ -71,7 +71,9 @@ func (s *Store) AttemptByCorrelation(ctx context.Context, correlation [32]byte) 
 }
 
 // UpdateAttempt implements login.Store.
-func (s *Store) UpdateAttempt(ctx context.Context, id login.ID, step func(login.Attempt) (login.Update, error)) (login.Attempt, error) {
+func (s *Store) UpdateAttempt(
+	ctx context.Context, id login.ID, step func(login.Attempt) (login.Update, error),
+) (login.Attempt, error) {
 	u, err := update(ctx, s, func(t *txn) (login.Update, error) {
 		return stepped(t, id, step, func(u login.Update) (login.Attempt, login.Effects) { return u.Attempt, u.Effects })
 	})
@@ -120,7 +122,9 @@ func (s *Store) ApproveAttempt(
 }
 
 // FinishAttempt implements login.Store.
-func (s *Store) FinishAttempt(ctx context.Context, id login.ID, step func(login.Attempt) (login.SignIn, error)) (login.SignIn, error) {
+func (s *Store) FinishAttempt(
+	ctx context.Context, id login.ID, step func(login.Attempt) (login.SignIn, error),
+) (login.SignIn, error) {
 	return update(ctx, s, func(t *txn) (login.SignIn, error) {
 		signIn, err := stepped(t, id, func(a login.Attempt) (login.SignIn, error) {
 			s, err := step(a)
@@ -145,7 +149,9 @@ func (s *Store) FinishAttempt(ctx context.Context, id login.ID, step func(login.
 }
 
 // RedeemAttempt implements login.Store.
-func (s *Store) RedeemAttempt(ctx context.Context, id login.ID, step func(login.Attempt) (login.NativeSignIn, error)) (login.NativeSignIn, error) {
+func (s *Store) RedeemAttempt(
+	ctx context.Context, id login.ID, step func(login.Attempt) (login.NativeSignIn, error),
+) (login.NativeSignIn, error) {
 	return update(ctx, s, func(t *txn) (login.NativeSignIn, error) {
 		signIn, err := stepped(t, id, func(a login.Attempt) (login.NativeSignIn, error) {
 			s, err := step(a)

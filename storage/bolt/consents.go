@@ -20,7 +20,9 @@ func (s *Store) Consent(ctx context.Context, sub, clientID string) (consent.Cons
 }
 
 // Allow implements consent.Store.
-func (s *Store) Allow(ctx context.Context, sub, clientID string, approve func(*consent.Consent) consent.Approval) (consent.Approval, error) {
+func (s *Store) Allow(
+	ctx context.Context, sub, clientID string, approve func(*consent.Consent) consent.Approval,
+) (consent.Approval, error) {
 	return update(ctx, s, func(t *txn) (consent.Approval, error) {
 		known, err := t.consent(sub, clientID)
 		if err != nil {

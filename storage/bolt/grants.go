@@ -30,7 +30,9 @@ func (t *txn) createCode(code grant.Code) error {
 }
 
 // UseCode implements grant.Store.
-func (s *Store) UseCode(ctx context.Context, hash grant.CodeHash, use func(grant.Code, *grant.Grant) grant.Redemption) (grant.Redemption, error) {
+func (s *Store) UseCode(
+	ctx context.Context, hash grant.CodeHash, use func(grant.Code, *grant.Grant) grant.Redemption,
+) (grant.Redemption, error) {
 	return update(ctx, s, func(t *txn) (grant.Redemption, error) {
 		var code grant.Code
 		if err := t.find(&codes, hash[:], (*record.Code)(&code), grant.ErrNotFound); err != nil {
@@ -46,7 +48,9 @@ func (s *Store) UseCode(ctx context.Context, hash grant.CodeHash, use func(grant
 }
 
 // UseGrant implements grant.Store.
-func (s *Store) UseGrant(ctx context.Context, id string, use func(grant.Grant) grant.Redemption) (grant.Redemption, error) {
+func (s *Store) UseGrant(
+	ctx context.Context, id string, use func(grant.Grant) grant.Redemption,
+) (grant.Redemption, error) {
 	return update(ctx, s, func(t *txn) (grant.Redemption, error) {
 		g, err := t.grantWith(id)
 		if err != nil {

@@ -38,7 +38,9 @@ func twice[T any](t testing.TB, what string, call func() (T, error)) (T, error) 
 	return second, secondErr
 }
 
-func (p pure) UpdateAttempt(ctx context.Context, id login.ID, step func(login.Attempt) (login.Update, error)) (login.Attempt, error) {
+func (p pure) UpdateAttempt(
+	ctx context.Context, id login.ID, step func(login.Attempt) (login.Update, error),
+) (login.Attempt, error) {
 	return p.Engine.UpdateAttempt(ctx, id, func(a login.Attempt) (login.Update, error) {
 		return twice(p.t, "UpdateAttempt", func() (login.Update, error) { return step(a) })
 	})
@@ -53,33 +55,43 @@ func (p pure) ApproveAttempt(
 	})
 }
 
-func (p pure) FinishAttempt(ctx context.Context, id login.ID, step func(login.Attempt) (login.SignIn, error)) (login.SignIn, error) {
+func (p pure) FinishAttempt(
+	ctx context.Context, id login.ID, step func(login.Attempt) (login.SignIn, error),
+) (login.SignIn, error) {
 	return p.Engine.FinishAttempt(ctx, id, func(a login.Attempt) (login.SignIn, error) {
 		return twice(p.t, "FinishAttempt", func() (login.SignIn, error) { return step(a) })
 	})
 }
 
-func (p pure) RedeemAttempt(ctx context.Context, id login.ID, step func(login.Attempt) (login.NativeSignIn, error)) (login.NativeSignIn, error) {
+func (p pure) RedeemAttempt(
+	ctx context.Context, id login.ID, step func(login.Attempt) (login.NativeSignIn, error),
+) (login.NativeSignIn, error) {
 	return p.Engine.RedeemAttempt(ctx, id, func(a login.Attempt) (login.NativeSignIn, error) {
 		return twice(p.t, "RedeemAttempt", func() (login.NativeSignIn, error) { return step(a) })
 	})
 }
 
-func (p pure) UseCode(ctx context.Context, hash grant.CodeHash, use func(grant.Code, *grant.Grant) grant.Redemption) (grant.Redemption, error) {
+func (p pure) UseCode(
+	ctx context.Context, hash grant.CodeHash, use func(grant.Code, *grant.Grant) grant.Redemption,
+) (grant.Redemption, error) {
 	return p.Engine.UseCode(ctx, hash, func(c grant.Code, g *grant.Grant) grant.Redemption {
 		r, _ := twice(p.t, "UseCode", func() (grant.Redemption, error) { return use(c, g), nil })
 		return r
 	})
 }
 
-func (p pure) UseGrant(ctx context.Context, id string, use func(grant.Grant) grant.Redemption) (grant.Redemption, error) {
+func (p pure) UseGrant(
+	ctx context.Context, id string, use func(grant.Grant) grant.Redemption,
+) (grant.Redemption, error) {
 	return p.Engine.UseGrant(ctx, id, func(g grant.Grant) grant.Redemption {
 		r, _ := twice(p.t, "UseGrant", func() (grant.Redemption, error) { return use(g), nil })
 		return r
 	})
 }
 
-func (p pure) Allow(ctx context.Context, sub, clientID string, approve func(*consent.Consent) consent.Approval) (consent.Approval, error) {
+func (p pure) Allow(
+	ctx context.Context, sub, clientID string, approve func(*consent.Consent) consent.Approval,
+) (consent.Approval, error) {
 	return p.Engine.Allow(ctx, sub, clientID, func(known *consent.Consent) consent.Approval {
 		a, _ := twice(p.t, "Allow", func() (consent.Approval, error) { return approve(known), nil })
 		return a
