@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"calleridp/provider/account"
@@ -20,46 +21,48 @@ func drawAccount(p *Pages, v account.AccountView, headers ...[2]string) *httptes
 }
 
 func TestTheAccountPage(t *testing.T) {
-	p := newPages(t)
-	now := time.Now()
-	v := account.AccountView{
-		Name: `Asha <b>"Rao"`, Number: "+46•••••0605", Token: "token-1",
-		Applications: []account.ApplicationView{{
-			Client:   pagetest.Shop,
-			Scopes:   []string{claims.OpenID, claims.Phone},
-			Since:    now.Add(-72 * time.Hour),
-			LastUsed: now,
-		}},
-		Sessions: []account.SessionView{
-			{
-				ID:       "sid-1",
-				Device:   session.Device{Browser: "Firefox", OS: "Windows"},
-				Created:  now.Add(-90 * time.Minute),
+	synctest.Test(t, func(t *testing.T) {
+		p := newPages(t)
+		now := time.Now()
+		v := account.AccountView{
+			Name: `Asha <b>"Rao"`, Number: "+46•••••0605", Token: "token-1",
+			Applications: []account.ApplicationView{{
+				Client:   pagetest.Shop,
+				Scopes:   []string{claims.OpenID, claims.Phone},
+				Since:    now.Add(-72 * time.Hour),
 				LastUsed: now,
-				Here:     true,
+			}},
+			Sessions: []account.SessionView{
+				{
+					ID:       "sid-1",
+					Device:   session.Device{Browser: "Firefox", OS: "Windows"},
+					Created:  now.Add(-90 * time.Minute),
+					LastUsed: now,
+					Here:     true,
+				},
+				{ID: "sid-2", Created: now.Add(-100 * 24 * time.Hour), LastUsed: now.Add(-49 * time.Hour)},
 			},
-			{ID: "sid-2", Created: now.Add(-100 * 24 * time.Hour), LastUsed: now.Add(-49 * time.Hour)},
-		},
-	}
-	answer := drawAccount(p, v)
-	iso := now.Add(-72 * time.Hour).UTC().Format(time.RFC3339)
-	pagetest.Want(t, answer, 200, `Asha &lt;b&gt;&#34;Rao&#34;`, "46•••••0605", `<bdi>Lingon Market</bdi>`, `Access given <time datetime="`+iso+`">3 days ago</time>`, `last used <time datetime=`, ">less than an hour ago<",
-		`name="client" value="shop"`, `name="session" value="sid-1"`, `name="session" value="sid-2"`, "This browser", "Unknown browser", ">1 hour ago<", ">3 months ago<", ">2 days ago<",
-		`<button class="secondary short" aria-describedby="a1">`, `id="a1"`, `<button class="secondary short" aria-describedby="s2">`, `id="s2"`)
-	body, _, _ := strings.Cut(answer.Body.String(), "</main>")
-	// Every form has the token.
-	if forms, tokens := strings.Count(body, "<form "), strings.Count(body, `name="token" value="token-1"`); forms != 4 || tokens != forms {
-		t.Errorf("got %d forms and %d tokens, want 4 of each:\n%s", forms, tokens, body)
-	}
-	if strings.Count(body, "This browser") != 1 || strings.Contains(body, `id="did"`) || strings.Contains(body, "somebody else") {
-		t.Error(body)
-	}
-	if h := answer.Header(); !strings.Contains(h.Get("Content-Security-Policy"), "form-action 'self';") || h.Get("Cross-Origin-Opener-Policy") != "same-origin" {
-		t.Errorf("got the headers %v, want form-action 'self' and no opener", h)
-	}
-	v.NumberLost, v.Did, v.Applications = true, account.DidSignOut, nil
-	answer = drawAccount(p, v)
-	pagetest.Want(t, answer, 200, "somebody else", `id="did" class="notice" role="status"`, "You are signed out there.", "No application has access.")
+		}
+		answer := drawAccount(p, v)
+		iso := now.Add(-72 * time.Hour).UTC().Format(time.RFC3339)
+		pagetest.Want(t, answer, 200, `Asha &lt;b&gt;&#34;Rao&#34;`, "46•••••0605", `<bdi>Lingon Market</bdi>`, `Access given <time datetime="`+iso+`">3 days ago</time>`, `last used <time datetime=`, ">less than an hour ago<",
+			`name="client" value="shop"`, `name="session" value="sid-1"`, `name="session" value="sid-2"`, "This browser", "Unknown browser", ">1 hour ago<", ">3 months ago<", ">2 days ago<",
+			`<button class="secondary short" aria-describedby="a1">`, `id="a1"`, `<button class="secondary short" aria-describedby="s2">`, `id="s2"`)
+		body, _, _ := strings.Cut(answer.Body.String(), "</main>")
+		// Every form has the token.
+		if forms, tokens := strings.Count(body, "<form "), strings.Count(body, `name="token" value="token-1"`); forms != 4 || tokens != forms {
+			t.Errorf("got %d forms and %d tokens, want 4 of each:\n%s", forms, tokens, body)
+		}
+		if strings.Count(body, "This browser") != 1 || strings.Contains(body, `id="did"`) || strings.Contains(body, "somebody else") {
+			t.Error(body)
+		}
+		if h := answer.Header(); !strings.Contains(h.Get("Content-Security-Policy"), "form-action 'self';") || h.Get("Cross-Origin-Opener-Policy") != "same-origin" {
+			t.Errorf("got the headers %v, want form-action 'self' and no opener", h)
+		}
+		v.NumberLost, v.Did, v.Applications = true, account.DidSignOut, nil
+		answer = drawAccount(p, v)
+		pagetest.Want(t, answer, 200, "somebody else", `id="did" class="notice" role="status"`, "You are signed out there.", "No application has access.")
+	})
 }
 
 // The sign-in page of the account bears the name of the deployment.

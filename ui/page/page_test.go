@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"calleridp/provider/authorize"
@@ -176,83 +177,87 @@ func TestFormPostsGoToTheWebOnly(t *testing.T) {
 
 // The page says what is left once, and not beside a problem that says more.
 func TestWhatIsLeft(t *testing.T) {
-	p := newPages(t)
-	signIn := func(v authorize.SignInView) *httptest.ResponseRecorder {
-		answer := drawSignIn(p, v)
-		pagetest.WellFormed(t, "what is left", answer.Body.String())
-		return answer
-	}
-	soon := time.Now().Add(11*time.Minute - time.Second)
-	const none, few = "There were too many tries. You can try again in 11\u00a0minutes.", "2 more tries are possible for now."
-	pagetest.Want(t, signIn(authorize.SignInView{Tries: &login.Tries{Next: soon}}), 200, none, `aria-describedby="tries hint"`)
-	pagetest.Want(t, signIn(authorize.SignInView{Tries: &login.Tries{Left: 2}}), 200, few, `aria-describedby="tries hint"`)
-	pagetest.Want(t, signIn(authorize.SignInView{Tries: &login.Tries{Left: 1}}), 200, "One more try is possible for now.")
-	mistake := &authorize.Problem{Kind: authorize.PhoneTooShort}
-	pagetest.Want(t, signIn(authorize.SignInView{Tries: &login.Tries{Left: 2}, Problem: mistake}), 422, few, "too short", `aria-describedby="problem tries hint"`)
-	limited := &authorize.Problem{Kind: authorize.Limited, RetryAt: soon}
-	answer := signIn(authorize.SignInView{Tries: &login.Tries{Next: soon}, Problem: limited})
-	if pagetest.Want(t, answer, 429, none); strings.Count(answer.Body.String(), "too many tries") != 1 {
-		t.Error("got the sentence twice, want it once")
-	}
-	if left, err := strconv.Atoi(answer.Header().Get("Retry-After")); err != nil || left < 600 || left > 660 {
-		t.Errorf("got Retry-After %q, want 600 to 660", answer.Header().Get("Retry-After"))
-	}
-	if html := signIn(authorize.SignInView{}).Body.String(); strings.Contains(html, "tries") {
-		t.Errorf("with plenty left: got tries on the page:\n%s", html)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		p := newPages(t)
+		signIn := func(v authorize.SignInView) *httptest.ResponseRecorder {
+			answer := drawSignIn(p, v)
+			pagetest.WellFormed(t, "what is left", answer.Body.String())
+			return answer
+		}
+		soon := time.Now().Add(11*time.Minute - time.Second)
+		const none, few = "There were too many tries. You can try again in 11\u00a0minutes.", "2 more tries are possible for now."
+		pagetest.Want(t, signIn(authorize.SignInView{Tries: &login.Tries{Next: soon}}), 200, none, `aria-describedby="tries hint"`)
+		pagetest.Want(t, signIn(authorize.SignInView{Tries: &login.Tries{Left: 2}}), 200, few, `aria-describedby="tries hint"`)
+		pagetest.Want(t, signIn(authorize.SignInView{Tries: &login.Tries{Left: 1}}), 200, "One more try is possible for now.")
+		mistake := &authorize.Problem{Kind: authorize.PhoneTooShort}
+		pagetest.Want(t, signIn(authorize.SignInView{Tries: &login.Tries{Left: 2}, Problem: mistake}), 422, few, "too short", `aria-describedby="problem tries hint"`)
+		limited := &authorize.Problem{Kind: authorize.Limited, RetryAt: soon}
+		answer := signIn(authorize.SignInView{Tries: &login.Tries{Next: soon}, Problem: limited})
+		if pagetest.Want(t, answer, 429, none); strings.Count(answer.Body.String(), "too many tries") != 1 {
+			t.Error("got the sentence twice, want it once")
+		}
+		if left, err := strconv.Atoi(answer.Header().Get("Retry-After")); err != nil || left < 600 || left > 660 {
+			t.Errorf("got Retry-After %q, want 600 to 660", answer.Header().Get("Retry-After"))
+		}
+		if html := signIn(authorize.SignInView{}).Body.String(); strings.Contains(html, "tries") {
+			t.Errorf("with plenty left: got tries on the page:\n%s", html)
+		}
 
-	// The waiting page counts down to the next request, unless it would count hours.
-	locked := pagetest.Attempt()
-	locked.AgainAt, locked.Tries = time.Now().Add(5*time.Hour-time.Second), &login.Tries{}
-	answer = drawWaiting(p, locked)
-	if pagetest.Want(t, answer, 200, "Another request can be sent to this number in 5\u00a0hours.", `<button id="again" class="secondary" disabled>Send again</button>`); strings.Contains(answer.Body.String(), "again-in") {
-		t.Error("got a clock that counts hours, want none")
-	}
+		// The waiting page counts down to the next request, unless it would count hours.
+		locked := pagetest.Attempt()
+		locked.AgainAt, locked.Tries = time.Now().Add(5*time.Hour-time.Second), &login.Tries{}
+		answer = drawWaiting(p, locked)
+		if pagetest.Want(t, answer, 200, "Another request can be sent to this number in 5\u00a0hours.", `<button id="again" class="secondary" disabled>Send again</button>`); strings.Contains(answer.Body.String(), "again-in") {
+			t.Error("got a clock that counts hours, want none")
+		}
+	})
 }
 
 // The script that solves a challenge is on the page if there is a challenge, before the
 // other script, and the page's policy stays as strict. A browser without scripts gets
 // advice.
 func TestChallengeOnThePage(t *testing.T) {
-	p := newPages(t)
-	show := func(v authorize.SignInView) (*httptest.ResponseRecorder, string) {
-		answer := drawSignIn(p, v)
-		pagetest.WellFormed(t, "challenge", answer.Body.String())
-		nonce := regexp.MustCompile(`nonce="([^"]*)"`).FindStringSubmatch(answer.Body.String())[1]
-		return answer, strings.ReplaceAll(answer.Header().Get("Content-Security-Policy"), nonce, "NONCE")
-	}
-	plain, policy := show(authorize.SignInView{})
-	if html := plain.Body.String(); strings.Contains(html, "challenge") || strings.Contains(html, "noscript") {
-		t.Errorf("without a challenge: got a page with one:\n%s", html)
-	}
-	always := &authorize.ChallengeView{Sealed: "sealed-challenge", Seed: "the-seed", Bits: 17}
-	answer, csp := show(authorize.SignInView{Challenge: always})
-	pagetest.Want(t, answer, 200, `name="challenge" value="sealed-challenge"`, `name="solution" id="solution" data-seed="the-seed" data-bits="17"`,
-		`role="status"`, "needs JavaScript. Turn it on, or use another browser.")
-	if csp != policy {
-		t.Errorf("got %s, want that of a page without a challenge: %s", csp, policy)
-	}
-	scripts := regexp.MustCompile(`<script src="/static/([a-z]+)-[^"]+" nonce="[^"]+" defer>`).FindAllStringSubmatch(answer.Body.String(), -1)
-	if len(scripts) != 2 || scripts[0][1] != "challenge" || scripts[1][1] != "signin" {
-		t.Errorf("got the scripts %q, want challenge and signin", scripts)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		p := newPages(t)
+		show := func(v authorize.SignInView) (*httptest.ResponseRecorder, string) {
+			answer := drawSignIn(p, v)
+			pagetest.WellFormed(t, "challenge", answer.Body.String())
+			nonce := regexp.MustCompile(`nonce="([^"]*)"`).FindStringSubmatch(answer.Body.String())[1]
+			return answer, strings.ReplaceAll(answer.Header().Get("Content-Security-Policy"), nonce, "NONCE")
+		}
+		plain, policy := show(authorize.SignInView{})
+		if html := plain.Body.String(); strings.Contains(html, "challenge") || strings.Contains(html, "noscript") {
+			t.Errorf("without a challenge: got a page with one:\n%s", html)
+		}
+		always := &authorize.ChallengeView{Sealed: "sealed-challenge", Seed: "the-seed", Bits: 17}
+		answer, csp := show(authorize.SignInView{Challenge: always})
+		pagetest.Want(t, answer, 200, `name="challenge" value="sealed-challenge"`, `name="solution" id="solution" data-seed="the-seed" data-bits="17"`,
+			`role="status"`, "needs JavaScript. Turn it on, or use another browser.")
+		if csp != policy {
+			t.Errorf("got %s, want that of a page without a challenge: %s", csp, policy)
+		}
+		scripts := regexp.MustCompile(`<script src="/static/([a-z]+)-[^"]+" nonce="[^"]+" defer>`).FindAllStringSubmatch(answer.Body.String(), -1)
+		if len(scripts) != 2 || scripts[0][1] != "challenge" || scripts[1][1] != "signin" {
+			t.Errorf("got the scripts %q, want challenge and signin", scripts)
+		}
 
-	soon := time.Now().Add(9*time.Minute - time.Second)
-	auto := &authorize.ChallengeView{Sealed: "s", Seed: "s", Bits: 17, Without: soon}
-	const until = "Turn it on, or come back in 9\u00a0minutes."
-	answer, _ = show(authorize.SignInView{Challenge: auto})
-	pagetest.Want(t, answer, 200, until)
-	answer, _ = show(authorize.SignInView{Challenge: auto, Tries: &login.Tries{Left: 2}})
-	pagetest.Want(t, answer, 200, until, "2 more tries")
-	answer, _ = show(authorize.SignInView{Challenge: auto, Problem: &authorize.Problem{Kind: authorize.Unsolved, RetryAt: soon}})
-	if pagetest.Want(t, answer, 429, until, "must pass a short check", `aria-describedby="problem hint"`); answer.Header().Get("Retry-After") == "" || strings.Contains(answer.Body.String(), "aria-invalid") {
-		t.Errorf("got %v, want Retry-After, and no mistake in the number:\n%s", answer.Header(), answer.Body)
-	}
-	// Two times on a page would be one too many.
-	answer, _ = show(authorize.SignInView{Challenge: auto, Problem: &authorize.Problem{Kind: authorize.Limited, RetryAt: soon.Add(time.Hour)}})
-	pagetest.Want(t, answer, 429, "try again in 69\u00a0minutes", "or use another browser")
-	answer, _ = show(authorize.SignInView{Challenge: auto, Tries: &login.Tries{Next: soon.Add(time.Hour)}})
-	pagetest.Want(t, answer, 200, "try again in 69\u00a0minutes", "or use another browser")
+		soon := time.Now().Add(9*time.Minute - time.Second)
+		auto := &authorize.ChallengeView{Sealed: "s", Seed: "s", Bits: 17, Without: soon}
+		const until = "Turn it on, or come back in 9\u00a0minutes."
+		answer, _ = show(authorize.SignInView{Challenge: auto})
+		pagetest.Want(t, answer, 200, until)
+		answer, _ = show(authorize.SignInView{Challenge: auto, Tries: &login.Tries{Left: 2}})
+		pagetest.Want(t, answer, 200, until, "2 more tries")
+		answer, _ = show(authorize.SignInView{Challenge: auto, Problem: &authorize.Problem{Kind: authorize.Unsolved, RetryAt: soon}})
+		if pagetest.Want(t, answer, 429, until, "must pass a short check", `aria-describedby="problem hint"`); answer.Header().Get("Retry-After") == "" || strings.Contains(answer.Body.String(), "aria-invalid") {
+			t.Errorf("got %v, want Retry-After, and no mistake in the number:\n%s", answer.Header(), answer.Body)
+		}
+		// Two times on a page would be one too many.
+		answer, _ = show(authorize.SignInView{Challenge: auto, Problem: &authorize.Problem{Kind: authorize.Limited, RetryAt: soon.Add(time.Hour)}})
+		pagetest.Want(t, answer, 429, "try again in 69\u00a0minutes", "or use another browser")
+		answer, _ = show(authorize.SignInView{Challenge: auto, Tries: &login.Tries{Next: soon.Add(time.Hour)}})
+		pagetest.Want(t, answer, 200, "try again in 69\u00a0minutes", "or use another browser")
+	})
 }
 
 func TestEveryPageHasATemplate(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"calleridp/provider/authorize"
 	"calleridp/provider/claims"
@@ -51,59 +52,63 @@ func TestUnknownAttempts(t *testing.T) {
 }
 
 func TestTheAttemptsPageByState(t *testing.T) {
-	for _, row := range []struct {
-		state  login.State
-		reason login.Reason
-		status int
-		has    []string
-	}{
-		{login.Created, "", 200, []string{`id="waiting"`, `id="cancel"`, `id="again"`}},
-		{login.Pushing, "", 200, []string{`id="waiting"`}},
-		{login.Waiting, "", 200, []string{`id="waiting"`, `<meta http-equiv="refresh" content="3">`, `46•••••0605</bdi>`, "request from <bdi>Lingon ID</bdi>"}},
-		{login.TokenReceived, "", 200, []string{`id="waiting"`}},
-		{login.Done, "", 410, []string{`id="error"`, "finished"}},
-		{login.Expired, "", 200, []string{`data-outcome="expired"`}},
-		{login.Rejected, login.UserRejected, 200, []string{`data-outcome="declined"`, "declined", `/again"`, `/leave"`}},
-		{login.Rejected, login.AnotherNumber, 200, []string{`data-outcome="another"`, `name="another"`}},
-		{login.Rejected, login.Cancelled, 200, []string{`data-outcome="cancelled"`}},
-		{login.Rejected, "later_invention", 200, []string{`data-outcome="declined"`}},
-		{login.Failed, login.PhoneMismatch, 200, []string{`data-outcome="mismatch"`}},
-		{login.Failed, login.Misconfigured, 200, []string{`data-outcome="unavailable"`}},
-		{login.Failed, login.Refused, 200, []string{`data-outcome="unavailable"`}},
-		{login.Failed, login.Unavailable, 200, []string{`data-outcome="unavailable"`}},
-		{login.Failed, login.ProfileFailed, 200, []string{`data-outcome="failed"`}},
-		{login.Failed, login.ForeignEndpoint, 200, []string{`data-outcome="failed"`}},
-		{login.Failed, login.InactiveAccount, 200, []string{`data-outcome="failed"`}},
-		{login.Failed, login.RequestMismatch, 200, []string{`data-outcome="failed"`}},
-	} {
-		w := newWorld(t)
-		w.flow.move(row.state, row.reason)
-		answer := w.get(ourPath)
-		pagetest.Want(t, answer, row.status, row.has...)
-		if strings.Contains(string(row.reason), "_") && strings.Contains(answer.Body.String(), string(row.reason)) {
-			t.Errorf("got a page with %q, want no internal reason (invariant 10)", row.reason)
+	synctest.Test(t, func(t *testing.T) {
+		for _, row := range []struct {
+			state  login.State
+			reason login.Reason
+			status int
+			has    []string
+		}{
+			{login.Created, "", 200, []string{`id="waiting"`, `id="cancel"`, `id="again"`}},
+			{login.Pushing, "", 200, []string{`id="waiting"`}},
+			{login.Waiting, "", 200, []string{`id="waiting"`, `<meta http-equiv="refresh" content="3">`, `46•••••0605</bdi>`, "request from <bdi>Lingon ID</bdi>"}},
+			{login.TokenReceived, "", 200, []string{`id="waiting"`}},
+			{login.Done, "", 410, []string{`id="error"`, "finished"}},
+			{login.Expired, "", 200, []string{`data-outcome="expired"`}},
+			{login.Rejected, login.UserRejected, 200, []string{`data-outcome="declined"`, "declined", `/again"`, `/leave"`}},
+			{login.Rejected, login.AnotherNumber, 200, []string{`data-outcome="another"`, `name="another"`}},
+			{login.Rejected, login.Cancelled, 200, []string{`data-outcome="cancelled"`}},
+			{login.Rejected, "later_invention", 200, []string{`data-outcome="declined"`}},
+			{login.Failed, login.PhoneMismatch, 200, []string{`data-outcome="mismatch"`}},
+			{login.Failed, login.Misconfigured, 200, []string{`data-outcome="unavailable"`}},
+			{login.Failed, login.Refused, 200, []string{`data-outcome="unavailable"`}},
+			{login.Failed, login.Unavailable, 200, []string{`data-outcome="unavailable"`}},
+			{login.Failed, login.ProfileFailed, 200, []string{`data-outcome="failed"`}},
+			{login.Failed, login.ForeignEndpoint, 200, []string{`data-outcome="failed"`}},
+			{login.Failed, login.InactiveAccount, 200, []string{`data-outcome="failed"`}},
+			{login.Failed, login.RequestMismatch, 200, []string{`data-outcome="failed"`}},
+		} {
+			w := newWorld(t)
+			w.flow.move(row.state, row.reason)
+			answer := w.get(ourPath)
+			pagetest.Want(t, answer, row.status, row.has...)
+			if strings.Contains(string(row.reason), "_") && strings.Contains(answer.Body.String(), string(row.reason)) {
+				t.Errorf("got a page with %q, want no internal reason (invariant 10)", row.reason)
+			}
+			if waits := strings.Contains(answer.Body.String(), `http-equiv="refresh"`); waits != strings.Contains(answer.Body.String(), `id="waiting"`) {
+				t.Errorf("%s: got refresh %v, want it on the waiting page only", row.state, waits)
+			}
 		}
-		if waits := strings.Contains(answer.Body.String(), `http-equiv="refresh"`); waits != strings.Contains(answer.Body.String(), `id="waiting"`) {
-			t.Errorf("%s: got refresh %v, want it on the waiting page only", row.state, waits)
-		}
-	}
+	})
 }
 
 // The waiting page does not reveal how far Truecaller has got.
 func TestInvariant7_WaitingLooksTheSameFromSubmissionToApproval(t *testing.T) {
-	w := newWorld(t)
-	shape := func(state login.State) string {
-		w.flow.move(state, "")
-		body := w.get(ourPath).Body.String()
-		start := strings.Index(body, `<section`)
-		return body[start:] + w.get(ourPath+"/status").Body.String()
-	}
-	want := shape(login.Waiting)
-	for _, state := range []login.State{login.Created, login.Pushing, login.TokenReceived} {
-		if got := shape(state); got != want {
-			t.Errorf("%s:\n%s\n%s", state, got, want)
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		shape := func(state login.State) string {
+			w.flow.move(state, "")
+			body := w.get(ourPath).Body.String()
+			start := strings.Index(body, `<section`)
+			return body[start:] + w.get(ourPath+"/status").Body.String()
 		}
-	}
+		want := shape(login.Waiting)
+		for _, state := range []login.State{login.Created, login.Pushing, login.TokenReceived} {
+			if got := shape(state); got != want {
+				t.Errorf("%s:\n%s\n%s", state, got, want)
+			}
+		}
+	})
 }
 
 func TestApprovedMovesOnByPlainRedirects(t *testing.T) {

@@ -210,7 +210,7 @@ type world struct {
 
 func newWorld(t *testing.T, configure ...func(*Config)) *world {
 	t.Helper()
-	w := &world{flow: newFakeFlow(), log: &strings.Builder{}}
+	w := &world{log: &strings.Builder{}}
 	c := Config{
 		Origin:     "https://id.example",
 		Cookies:    endpoint.Cookies{Secure: true},
@@ -241,6 +241,7 @@ func newWorld(t *testing.T, configure ...func(*Config)) *world {
 	if w.handlers, err = New(c); err != nil {
 		t.Fatal(err)
 	}
+	w.flow = newFakeFlow()
 	r := chi.NewRouter()
 	r.Use(func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"calleridp/provider/authorize"
@@ -241,37 +242,39 @@ func TestPagesWithoutLanguages(t *testing.T) {
 
 // Server and script write the same digits; phone numbers stay as they are.
 func TestDigitsOnAPage(t *testing.T) {
-	for _, row := range []struct{ accept, left, zero, locked string }{
-		{"en", "5:00", "0", "in 5\u00a0minutes"},
-		{"bn-BD", "৫:০০", "০", "৫"},
-		{"mr-IN", "५:००", "०", "५"},
-		{"hi-IN", "5:00", "0", "5"},
-		{"ar-EG", "٥:٠٠", "٠", "٥"},
-		{"ar-MA", "5:00", "0", "5"},
-		{"ur-IN", "۵:۰۰", "۰", "۵"},
-	} {
-		w := newWorld(t)
-		r := ours("GET", ourPath, nil)
-		r.Header.Set("Accept-Language", row.accept)
-		answer := w.do(r)
-		pagetest.Want(t, answer, 200, `<span id="left" class="clock" role="timer" data-seconds="300" data-zero="`+row.zero+`">`+row.left+`</span>`,
-			`<span id="again-in" class="clock" data-seconds="300" data-zero="`+row.zero+`">`+row.left+`</span>`,
-			`<bdi class="number" dir="ltr">&#43;46•••••0605</bdi>`)
-		pagetest.WellFormed(t, row.accept, answer.Body.String())
+	synctest.Test(t, func(t *testing.T) {
+		for _, row := range []struct{ accept, left, zero, locked string }{
+			{"en", "5:00", "0", "in 5\u00a0minutes"},
+			{"bn-BD", "৫:০০", "০", "৫"},
+			{"mr-IN", "५:००", "०", "५"},
+			{"hi-IN", "5:00", "0", "5"},
+			{"ar-EG", "٥:٠٠", "٠", "٥"},
+			{"ar-MA", "5:00", "0", "5"},
+			{"ur-IN", "۵:۰۰", "۰", "۵"},
+		} {
+			w := newWorld(t)
+			r := ours("GET", ourPath, nil)
+			r.Header.Set("Accept-Language", row.accept)
+			answer := w.do(r)
+			pagetest.Want(t, answer, 200, `<span id="left" class="clock" role="timer" data-seconds="300" data-zero="`+row.zero+`">`+row.left+`</span>`,
+				`<span id="again-in" class="clock" data-seconds="300" data-zero="`+row.zero+`">`+row.left+`</span>`,
+				`<bdi class="number" dir="ltr">&#43;46•••••0605</bdi>`)
+			pagetest.WellFormed(t, row.accept, answer.Body.String())
 
-		r = request("POST", "/signin", url.Values{"request": {"sealed"}})
-		r.Header.Set("Accept-Language", row.accept)
-		soon := time.Now().Add(5*time.Minute - time.Second)
-		w.flow.refusal = refusal(authorize.Problem{Kind: authorize.Locked, RetryAt: soon}, authorize.SignInView{})
-		pagetest.Want(t, w.do(r), 429, row.locked, `id="number"`)
+			r = request("POST", "/signin", url.Values{"request": {"sealed"}})
+			r.Header.Set("Accept-Language", row.accept)
+			soon := time.Now().Add(5*time.Minute - time.Second)
+			w.flow.refusal = refusal(authorize.Problem{Kind: authorize.Locked, RetryAt: soon}, authorize.SignInView{})
+			pagetest.Want(t, w.do(r), 429, row.locked, `id="number"`)
 
-		w.flow.move("expired", "")
-		r = ours("GET", ourPath, nil)
-		r.Header.Set("Accept-Language", row.accept)
-		body := w.do(r).Body.String()
-		_, body, _ = strings.Cut(body, `<p class="small">`)
-		if body, _, _ = strings.Cut(body, "</p>"); !strings.Contains(body, row.locked) {
-			t.Errorf("%s: got %q, want %q in it", row.accept, body, row.locked)
+			w.flow.move("expired", "")
+			r = ours("GET", ourPath, nil)
+			r.Header.Set("Accept-Language", row.accept)
+			body := w.do(r).Body.String()
+			_, body, _ = strings.Cut(body, `<p class="small">`)
+			if body, _, _ = strings.Cut(body, "</p>"); !strings.Contains(body, row.locked) {
+				t.Errorf("%s: got %q, want %q in it", row.accept, body, row.locked)
+			}
 		}
-	}
+	})
 }
