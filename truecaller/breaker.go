@@ -216,8 +216,7 @@ func (c *Client) Breakers() []Breaker {
 // verdictOf is what a breaker is told of a request that ended with err. ctx is
 // the caller's, whose end is not the host's fault.
 func verdictOf(ctx context.Context, err error) error {
-	failed := (*PushError)(nil)
-	errors.As(err, &failed)
+	failed, _ := errors.AsType[*PushError](err)
 	switch {
 	case err == nil:
 		return nil

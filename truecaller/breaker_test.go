@@ -70,6 +70,12 @@ func cutOff(r *http.Request) (*http.Response, error) {
 	return nil, io.ErrUnexpectedEOF
 }
 
+// heldBack reports whether a breaker kept a request from being made.
+func heldBack(err error) bool {
+	_, ok := errors.AsType[*Unavailable](err)
+	return ok
+}
+
 // push is one push as the engine makes it.
 func (a *api) push() error {
 	permit, err := a.client.Admit(a.app)
@@ -109,9 +115,10 @@ func (a *api) closed(want bool) {
 // retryAt is when a refused push may be tried again.
 func (a *api) retryAt() time.Time {
 	a.t.Helper()
-	down := (*Unavailable)(nil)
-	if err := a.push(); !errors.As(err, &down) || down.Purpose != ForPush || down.Host != "api4.truecaller.com" {
-		a.t.Fatalf("%v", err)
+	err := a.push()
+	down, ok := errors.AsType[*Unavailable](err)
+	if !ok || down.Purpose != ForPush || down.Host != "api4.truecaller.com" {
+		a.t.Fatalf("a push failed with %v, want Unavailable for a push to api4.truecaller.com", err)
 	}
 	return down.RetryAt
 }
@@ -308,10 +315,12 @@ func TestBreakersAreApart(t *testing.T) {
 			fetch("")
 		}
 		before := a.asked.Load()
-		down := (*Unavailable)(nil)
-		if err := fetch(""); !errors.Is(err, ErrProfileUnavailable) || !errors.As(err, &down) || a.asked.Load() != before {
-			t.Errorf("%v after %d requests", err, a.asked.Load()-before)
-		} else if wait := time.Until(down.RetryAt); wait < shortPause || wait > shortPause+time.Second {
+		err := fetch("")
+		down, ok := errors.AsType[*Unavailable](err)
+		if !errors.Is(err, ErrProfileUnavailable) || !ok || a.asked.Load() != before {
+			t.Fatalf("a fetch failed with %v after %d requests, want Unavailable after none", err, a.asked.Load()-before)
+		}
+		if wait := time.Until(down.RetryAt); wait < shortPause || wait > shortPause+time.Second {
 			t.Errorf("wait %s", wait)
 		}
 		a.answer = says(200, goodBody)
@@ -395,18 +404,17 @@ func TestBreakerOfTheOAuthHost(t *testing.T) {
 			}
 			return err
 		}
-		down := (*Unavailable)(nil)
 		for status, opens := range map[int]bool{400: false, 401: false, 503: true} {
 			a.answer = says(status, "")
 			for range openAfter {
-				if err := exchange(); errors.As(err, &down) {
-					t.Fatalf("%d: %v", status, err)
+				if err := exchange(); heldBack(err) {
+					t.Fatalf("after status %d: the exchange was held back: %v", status, err)
 				}
 			}
 			before := a.asked.Load()
 			err := exchange()
-			if errors.As(err, &down) != opens || (a.asked.Load() == before) != opens {
-				t.Fatalf("%d: %v", status, err)
+			if heldBack(err) != opens || (a.asked.Load() == before) != opens {
+				t.Fatalf("after status %d: held back %v (%v), want %v", status, heldBack(err), err, opens)
 			}
 			time.Sleep(openWindow + shortPause) // another window
 			a.answer = says(400, "")
@@ -417,16 +425,16 @@ func TestBreakerOfTheOAuthHost(t *testing.T) {
 			return err
 		}
 		a.answer = says(503, "")
-		if err := userinfo(); errors.As(err, &down) {
-			t.Errorf("%v", err)
+		if err := userinfo(); heldBack(err) {
+			t.Errorf("the first userinfo request was held back: %v", err)
 		}
 		before := time.Now()
-		if err := userinfo(); !errors.As(err, &down) || !errors.Is(err, ErrProfileUnavailable) || time.Since(before) > 2*time.Second {
-			t.Errorf("%v after %s", err, time.Since(before))
+		if err := userinfo(); !heldBack(err) || !errors.Is(err, ErrProfileUnavailable) || time.Since(before) > 2*time.Second {
+			t.Errorf("the second failed with %v after %s, want Unavailable within 2s", err, time.Since(before))
 		}
 		before = time.Now()
-		if err := userinfo(); !errors.As(err, &down) || !time.Now().Equal(before) {
-			t.Errorf("%v after %s", err, time.Since(before))
+		if err := userinfo(); !heldBack(err) || !time.Now().Equal(before) {
+			t.Errorf("the third failed with %v after %s, want Unavailable at once", err, time.Since(before))
 		}
 	})
 }

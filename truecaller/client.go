@@ -90,7 +90,7 @@ func NewClient(o Options) *Client {
 // withoutURL drops the address from an http.Client's error: hosts are in the
 // configuration, and paths might carry more than the log should have.
 func withoutURL(err error) error {
-	if wrapped := (*url.Error)(nil); errors.As(err, &wrapped) {
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		return wrapped.Err
 	}
 	return err

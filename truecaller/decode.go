@@ -1,6 +1,7 @@
 package truecaller
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -43,10 +44,10 @@ func DecodeProfile(raw []byte) (Profile, error) {
 	}
 	// The plural is the newer one.
 	for _, identity := range []wireIdentity{w.Identities.v, w.Identity.v} {
-		p.Email = first(p.Email, identity.Email.whole(maxEmail))
-		p.URL = first(p.URL, identity.URL.whole(maxURL))
-		p.FacebookID = first(p.FacebookID, identity.FacebookID.whole(maxID))
-		p.TwitterID = first(p.TwitterID, identity.TwitterID.whole(maxID))
+		p.Email = cmp.Or(p.Email, identity.Email.whole(maxEmail))
+		p.URL = cmp.Or(p.URL, identity.URL.whole(maxURL))
+		p.FacebookID = cmp.Or(p.FacebookID, identity.FacebookID.whole(maxID))
+		p.TwitterID = cmp.Or(p.TwitterID, identity.TwitterID.whole(maxID))
 	}
 	for _, number := range w.PhoneNumbers {
 		if n, err := phone.FromDigits(strings.TrimSpace(string(number))); err == nil && !p.Has(n) {
@@ -77,16 +78,10 @@ func DecodeProfile(raw []byte) (Profile, error) {
 
 // country is an ISO 3166-1 alpha-2 code in upper case, "" for anything else.
 func country(code string) string {
-	if len(code) != 2 {
+	if len(code) != 2 || !consistsOf(code, letters) {
 		return ""
 	}
-	code = strings.ToUpper(code)
-	for i := range len(code) {
-		if code[i] < 'A' || code[i] > 'Z' {
-			return ""
-		}
-	}
-	return code
+	return strings.ToUpper(code)
 }
 
 type wireProfile struct {
@@ -189,13 +184,4 @@ func newest(history map[string]object[wireChange]) time.Time {
 		}
 	}
 	return latest
-}
-
-func first(values ...string) string {
-	for _, v := range values {
-		if v != "" {
-			return v
-		}
-	}
-	return ""
 }

@@ -1,6 +1,7 @@
 package truecaller
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/url"
@@ -71,8 +72,11 @@ func (d Dialog) Mistakes() []Mistake {
 		field, value string
 		known        []string
 	}{
-		{"loginPrefix", d.LoginPrefix, loginPrefixes}, {"loginSuffix", d.LoginSuffix, loginSuffixes},
-		{"ctaPrefix", d.CTAPrefix, ctaPrefixes}, {"btnShape", d.BtnShape, btnShapes}, {"skipOption", d.SkipOption, skipOptions},
+		{"loginPrefix", d.LoginPrefix, loginPrefixes},
+		{"loginSuffix", d.LoginSuffix, loginSuffixes},
+		{"ctaPrefix", d.CTAPrefix, ctaPrefixes},
+		{"btnShape", d.BtnShape, btnShapes},
+		{"skipOption", d.SkipOption, skipOptions},
 	} {
 		if word.value != "" && !slices.Contains(word.known, word.value) {
 			wrong(word.field, "%q is not one of %s", word.value, strings.Join(word.known, ", "))
@@ -112,21 +116,12 @@ func (a App) DeepLink(nonce, lang string) (string, error) {
 	if d == nil {
 		return "", fmt.Errorf("%w: app %q does not offer one-tap", ErrLink, a.ID)
 	}
-	if len(nonce) < minNonce || len(nonce) > maxNonce || strings.ContainsFunc(nonce, func(r rune) bool { return !isBase64URL(r) }) {
+	if len(nonce) < minNonce || len(nonce) > maxNonce || !consistsOf(nonce, base64URL) {
 		return "", fmt.Errorf("%w: the nonce is not %d to %d characters of base64url", ErrLink, minNonce, maxNonce)
 	}
-	name := d.PartnerName
-	if name == "" {
-		name = a.Name
-	}
+	name := cmp.Or(d.PartnerName, a.Name)
 	if !isBearer(a.Key) || name == "" || !isName(name) || len(d.Mistakes()) > 0 {
 		return "", fmt.Errorf("%w: app %q is not valid", ErrLink, a.ID)
-	}
-	orElse := func(value, usual string) string {
-		if value == "" {
-			return usual
-		}
-		return value
 	}
 	link := []byte("truecallersdk://truesdk/web_verify?type=btmsheet")
 	add := func(name, value string) {
@@ -143,13 +138,13 @@ func (a App) DeepLink(nonce, lang string) (string, error) {
 	add("lang", linkLanguage(lang))
 	add("privacyUrl", d.PrivacyURL)
 	add("termsUrl", d.TermsURL)
-	add("loginPrefix", orElse(d.LoginPrefix, "continue"))
-	add("loginSuffix", orElse(d.LoginSuffix, "login"))
-	add("ctaPrefix", orElse(d.CTAPrefix, "continuewith"))
+	add("loginPrefix", cmp.Or(d.LoginPrefix, "continue"))
+	add("loginSuffix", cmp.Or(d.LoginSuffix, "login"))
+	add("ctaPrefix", cmp.Or(d.CTAPrefix, "continuewith"))
 	add("ctaColor", d.CTAColor)
 	add("ctaTextColor", d.CTATextColor)
 	add("btnShape", d.BtnShape)
-	add("skipOption", orElse(d.SkipOption, "useanothernum"))
+	add("skipOption", cmp.Or(d.SkipOption, "useanothernum"))
 	if d.TTL > 0 {
 		add("ttl", strconv.FormatInt(d.TTL.Milliseconds(), 10))
 	}
@@ -169,7 +164,7 @@ func linkLanguage(tag string) string {
 }
 
 func isColor(s string) bool {
-	return len(s) == 7 && s[0] == '#' && strings.Trim(s[1:], "0123456789abcdefABCDEF") == ""
+	return len(s) == 7 && s[0] == '#' && consistsOf(s[1:], hexDigits)
 }
 
 func isWebAddress(s string) bool {
@@ -181,8 +176,4 @@ func isWebAddress(s string) bool {
 func isName(s string) bool {
 	return utf8.RuneCountInString(s) <= maxPartnerName &&
 		!strings.ContainsFunc(s, func(r rune) bool { return r == utf8.RuneError || presentable(r) != r })
-}
-
-func isBase64URL(r rune) bool {
-	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_'
 }

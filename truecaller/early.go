@@ -80,7 +80,7 @@ func (e *early) expire(now time.Time) {
 // mayBeEarly says whether a callback could be for a link that was opened just now:
 // a requestId as long as our nonces, and no state.
 func (rc *Receiver) mayBeEarly(app string, c Callback) bool {
-	return rc.Apps[app].OneTap != nil && c.State == "" && len(c.RequestID) >= minOurNonce && len(c.RequestID) <= maxNonce
+	return rc.cfg.Apps[app].OneTap != nil && c.State == "" && len(c.RequestID) >= minOurNonce && len(c.RequestID) <= maxNonce
 }
 
 // Arrived says that the attempt of a one-tap link is there now. Callbacks that came
@@ -88,7 +88,7 @@ func (rc *Receiver) mayBeEarly(app string, c Callback) bool {
 func (rc *Receiver) Arrived(ctx context.Context, nonce string) {
 	for _, d := range rc.early.take(nonce, time.Now()) {
 		if _, err := rc.keep(ctx, d.App, d.Callback); err != nil {
-			rc.Log.ErrorContext(ctx, "a callback that came before its attempt could not be stored", "app", d.App, "error", err)
+			rc.cfg.Log.ErrorContext(ctx, "a callback that came before its attempt could not be stored", "app", d.App, "error", err)
 		}
 	}
 }

@@ -133,14 +133,3 @@ func (c *Client) get(ctx context.Context, at *url.URL, token string) (status int
 	}
 	return http.StatusOK, body, nil
 }
-
-// isBearer says whether token can stand in an Authorization header. Its alphabet
-// is not documented; visible ASCII is what RFC 6750 §2.1 and the samples need.
-func isBearer(token string) bool {
-	for i := range len(token) {
-		if token[i] <= ' ' || token[i] > '~' {
-			return false
-		}
-	}
-	return token != ""
-}

@@ -20,7 +20,7 @@ const (
 
 func bases(t testing.TB, list string) (out []*url.URL) {
 	t.Helper()
-	for _, s := range strings.Fields(list) {
+	for s := range strings.FieldsSeq(list) {
 		u, err := url.Parse(s)
 		if err != nil {
 			t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -52,7 +53,7 @@ func IsCode(s string) bool { return len(s) <= maxCode && isBearer(s) }
 // IsVerifier says whether s has the form of a PKCE code_verifier: 43 to 128
 // unreserved characters (RFC 7636 §4.1).
 func IsVerifier(s string) bool {
-	return len(s) >= 43 && len(s) <= 128 && !strings.ContainsFunc(s, func(r rune) bool { return !isPathSafe(r) && r != '~' })
+	return len(s) >= 43 && len(s) <= 128 && consistsOf(s, unreserved)
 }
 
 // AdmitExchange says whether a code for app may be redeemed now. It is asked
@@ -78,7 +79,10 @@ func (c *Client) ExchangeCode(ctx context.Context, permit *Permit, app App, code
 		return "", fmt.Errorf("%w: app %q has none", ErrClientIDRefused, app.ID)
 	}
 	form := url.Values{
-		"grant_type": {"authorization_code"}, "client_id": {app.NativeClientID}, "code": {code}, "code_verifier": {verifier},
+		"grant_type":    {"authorization_code"},
+		"client_id":     {app.NativeClientID},
+		"code":          {code},
+		"code_verifier": {verifier},
 	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, app.OAuth.JoinPath("v1/token").String(), strings.NewReader(form.Encode()))
 	if err != nil {
@@ -115,6 +119,18 @@ func (c *Client) ExchangeCode(ctx context.Context, permit *Permit, app App, code
 	return given.AccessToken, nil
 }
 
+// aboutClientID are words by which the text of an error is about the client id.
+var aboutClientID = []string{
+	"client id",
+	"client_id",
+	"clientid",
+	"invalid client",
+	"invalid_client",
+	"unauthorized_client",
+	"not allowed for",
+	"partner",
+}
+
 // exchangeRefusal reads an answer other than 200. A 403 may be about the code,
 // which somebody gave us, or about the client id, which the operator did; the
 // status does not say. The body is not documented: RFC 6749 §5.2's error is
@@ -136,10 +152,8 @@ func exchangeRefusal(status int, body []byte) error {
 	}
 	json.Unmarshal(body, &said)
 	text := strings.ToLower(string(said.Error + " " + said.Description + " " + said.Message))
-	for _, about := range []string{"client id", "client_id", "clientid", "invalid client", "invalid_client", "unauthorized_client", "not allowed for", "partner"} {
-		if strings.Contains(text, about) {
-			return ErrClientIDRefused
-		}
+	if slices.ContainsFunc(aboutClientID, func(words string) bool { return strings.Contains(text, words) }) {
+		return ErrClientIDRefused
 	}
 	return ErrCodeRefused
 }
@@ -161,8 +175,8 @@ func (c *Client) FetchUserinfo(ctx context.Context, app App, token string) (Prof
 	}
 	for try, pause := 1, userinfoPause; ; try, pause = try+1, 3*pause {
 		p, err := c.fetchUserinfo(ctx, app.OAuth.JoinPath("v1/userinfo"), token)
-		down := (*Unavailable)(nil)
-		if try == userinfoTries || !errors.Is(err, ErrProfileUnavailable) || errors.As(err, &down) {
+		_, down := errors.AsType[*Unavailable](err)
+		if try == userinfoTries || down || !errors.Is(err, ErrProfileUnavailable) {
 			return p, err
 		}
 		timer := time.NewTimer(pause/2 + rand.N(pause))

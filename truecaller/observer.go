@@ -75,13 +75,13 @@ func (c *Client) asked(ctx context.Context, p Purpose, permit *Permit, begun tim
 }
 
 func outcomeOf(verdict, err error) Outcome {
-	failed := (*PushError)(nil)
 	switch {
 	case err == nil:
 		return OutcomeOK
 	case verdict == errUnused:
 		return OutcomeInterrupted
-	case errors.As(err, &failed):
+	}
+	if failed, ok := errors.AsType[*PushError](err); ok {
 		return Outcome(failed.Kind)
 	}
 	for _, known := range outcomes {

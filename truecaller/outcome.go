@@ -68,7 +68,8 @@ func (l *ledger) note(ctx context.Context, app string, o CallbackOutcome, attrs 
 	if o != CallbackKept && !l.first(kindOfCallback{app, o}) {
 		return
 	}
-	l.log.LogAttrs(ctx, callbackAnswers[o].level, "callback", append([]slog.Attr{slog.String("app", app), slog.String("outcome", string(o))}, attrs()...)...)
+	all := append([]slog.Attr{slog.String("app", app), slog.String("outcome", string(o))}, attrs()...)
+	l.log.LogAttrs(ctx, callbackAnswers[o].level, "callback", all...)
 }
 
 func (l *ledger) first(kind kindOfCallback) bool {

@@ -1,6 +1,7 @@
 package truecaller
 
 import (
+	"slices"
 	"time"
 
 	"calleridp/truecaller/phone"
@@ -44,12 +45,7 @@ type Address struct {
 // Has says whether n is one of the profile's numbers, compared whole as E.164
 // (invariant 3).
 func (p Profile) Has(n phone.Number) bool {
-	for _, have := range p.Numbers {
-		if have == n && !n.IsZero() {
-			return true
-		}
-	}
-	return false
+	return !n.IsZero() && slices.Contains(p.Numbers, n)
 }
 
 // Onto is what is known of a person after p, when before was known. Profiles are
@@ -89,10 +85,9 @@ func within(a Address, known []Address) bool {
 		return false
 	}
 	have := known[0]
-	for _, pair := range [][2]string{{a.Street, have.Street}, {a.City, have.City}, {a.Zipcode, have.Zipcode}, {a.CountryCode, have.CountryCode}} {
-		if pair[0] != "" && pair[0] != pair[1] {
-			return false
-		}
-	}
-	return true
+	says := func(part, known string) bool { return part == "" || part == known }
+	return says(a.Street, have.Street) &&
+		says(a.City, have.City) &&
+		says(a.Zipcode, have.Zipcode) &&
+		says(a.CountryCode, have.CountryCode)
 }

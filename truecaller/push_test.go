@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"calleridp/truecaller/phone"
@@ -178,9 +179,13 @@ func TestPushAnswers(t *testing.T) {
 				}
 				return
 			}
-			failed := (*PushError)(nil)
-			if !errors.As(err, &failed) || failed.Kind != row.want || failed.Status != row.status || failed.Code != row.code || id != "" {
-				t.Fatalf("%q, %#v; want %s", id, err, row.want)
+			failed, ok := errors.AsType[*PushError](err)
+			if !ok || id != "" {
+				t.Fatalf("Push() = %q, %#v, want a *PushError", id, err)
+			}
+			if failed.Kind != row.want || failed.Status != row.status || failed.Code != row.code {
+				t.Fatalf("Push() failed with %s, status %d, code %d; want %s, %d, %d",
+					failed.Kind, failed.Status, failed.Code, row.want, row.status, row.code)
 			}
 			checkDiscreet(t, err.Error())
 		})
@@ -209,9 +214,9 @@ func TestPushSaysWhichAppKeyIsWrong(t *testing.T) {
 func kindOfPush(t *testing.T, c *Client, ctx context.Context, base string) PushFailure {
 	t.Helper()
 	_, err := c.Push(ctx, new(Permit), appAt(t, base), number(t, typed), ourState)
-	failed := (*PushError)(nil)
-	if !errors.As(err, &failed) || failed.Status != 0 && failed.Status != 200 {
-		t.Fatalf("%v", err)
+	failed, ok := errors.AsType[*PushError](err)
+	if !ok || failed.Status != 0 && failed.Status != 200 {
+		t.Fatalf("Push() failed with %#v, want a *PushError without a status or with 200", err)
 	}
 	checkDiscreet(t, err.Error())
 	return failed.Kind
@@ -237,62 +242,75 @@ func TestPushSurelyNotSent(t *testing.T) {
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
 	c := NewClient(Options{ConnectTimeout: 50 * time.Millisecond})
-	for what, row := range map[string]struct {
+	for name, row := range map[string]struct {
 		ctx  context.Context
 		base string
 	}{
-		"nobody listens":      {t.Context(), "http://" + closed.Addr().String()},
+		"closed port":         {t.Context(), "http://" + closed.Addr().String()},
 		"no TLS":              {t.Context(), "https://" + strings.TrimPrefix(plain.URL, "http://")},
 		"unknown certificate": {t.Context(), strange.URL},
 		"no handshake":        {t.Context(), "https://" + silent.Addr().String()},
 		"no such host":        {t.Context(), "http://calleridp.invalid"},
 		"cancelled before":    {over, plain.URL},
 	} {
-		if got := kindOfPush(t, c, row.ctx, row.base); got != PushUnavailable {
-			t.Errorf("%s: %s", what, got)
-		}
+		t.Run(name, func(t *testing.T) {
+			if got := kindOfPush(t, c, row.ctx, row.base); got != PushUnavailable {
+				t.Errorf("Push() failed with %s, want %s", got, PushUnavailable)
+			}
+		})
 	}
-	for what, app := range map[string]App{"no address": {ID: "x"}, "no number": appAt(t, plain.URL)} {
-		if _, err := c.Push(t.Context(), new(Permit), app, phone.Number{}, ourState); err == nil {
-			t.Errorf("%s: pushed", what)
-		}
+	for name, app := range map[string]App{"no address": {ID: "x"}, "no number": appAt(t, plain.URL)} {
+		t.Run(name, func(t *testing.T) {
+			if id, err := c.Push(t.Context(), new(Permit), app, phone.Number{}, ourState); err == nil {
+				t.Errorf("Push() = %q, nil, want an error", id)
+			}
+		})
 	}
 }
 
 // The phone may be ringing: nothing is concluded, and nothing sent again.
 func TestPushThatMayHaveBeenSent(t *testing.T) {
-	var requests atomic.Int32
-	slow := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		requests.Add(1)
+	slow := func(w http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body)
 		<-r.Context().Done()
-	})
-	stuck := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		requests.Add(1)
+	}
+	stuck := func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
 		io.WriteString(w, `{"requestId"`)
 		w.(http.Flusher).Flush()
 		<-r.Context().Done()
-	})
-	broken := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		requests.Add(1)
-		panic(http.ErrAbortHandler)
-	})
-	for what, row := range map[string]struct {
-		base    string
+	}
+	broken := func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
+	for name, row := range map[string]struct {
+		handler http.HandlerFunc
 		options Options
+		took    time.Duration
 	}{
-		"total timeout":         {slow.URL, Options{Timeout: 100 * time.Millisecond}},
-		"header timeout":        {slow.URL, Options{HeaderTimeout: 100 * time.Millisecond}},
-		"timeout inside a body": {stuck.URL, Options{Timeout: 100 * time.Millisecond}},
-		"connection broken":     {broken.URL, Options{}},
+		"total timeout":         {slow, Options{Timeout: time.Second}, time.Second},
+		"header timeout":        {slow, Options{HeaderTimeout: time.Second}, time.Second},
+		"timeout inside a body": {stuck, Options{Timeout: time.Second}, time.Second},
+		"connection broken":     {broken, Options{}, 0},
 	} {
-		requests.Store(0)
-		if got := kindOfPush(t, NewClient(row.options), t.Context(), row.base); got != PushUnknown {
-			t.Errorf("%s: %s", what, got)
-		}
-		if requests.Load() != 1 {
-			t.Errorf("%s: %d requests", what, requests.Load())
-		}
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var requests atomic.Int32
+				client := NewClient(row.options)
+				overPipes(t, client, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					requests.Add(1)
+					row.handler(w, r)
+				}))
+				begun := time.Now()
+				if got := kindOfPush(t, client, t.Context(), "http://api4.example"); got != PushUnknown {
+					t.Errorf("Push() failed with %s, want %s", got, PushUnknown)
+				}
+				if took := time.Since(begun); took != row.took {
+					t.Errorf("Push() took %s, want %s", took, row.took)
+				}
+				if got := requests.Load(); got != 1 {
+					t.Errorf("Truecaller got %d requests, want 1", got)
+				}
+			})
+		})
 	}
 }
 

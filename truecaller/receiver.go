@@ -30,7 +30,7 @@ type ReceiverConfig struct {
 // Receiver takes Truecaller's callbacks: an http.Handler for
 // {prefix}{app}/{secret}, and the worker behind it (Run).
 type Receiver struct {
-	ReceiverConfig
+	cfg     ReceiverConfig
 	prefix  string
 	read    time.Duration // readTimeout, less in tests
 	fresh   chan Delivery // to the worker; when it is full, the worker finds them in the inbox
@@ -52,7 +52,17 @@ func NewReceiver(prefix string, c ReceiverConfig) (*Receiver, error) {
 	if c.Observer == nil {
 		c.Observer = unobserved{}
 	}
-	rc := &Receiver{ReceiverConfig: c, prefix: prefix, read: readTimeout, fresh: make(chan Delivery, 256), work: newInProgress(), slots: map[string]chan struct{}{}, secrets: newSecretBook(c.Apps), ledger: newLedger(c.Log), early: newEarly()}
+	rc := &Receiver{
+		cfg:     c,
+		prefix:  prefix,
+		read:    readTimeout,
+		fresh:   make(chan Delivery, 256),
+		work:    newInProgress(),
+		slots:   map[string]chan struct{}{},
+		secrets: newSecretBook(c.Apps),
+		ledger:  newLedger(c.Log),
+		early:   newEarly(),
+	}
 	for id, app := range c.Apps {
 		if id != app.ID {
 			return nil, fmt.Errorf("truecaller: app %q stands under the id %q", app.ID, id)
@@ -84,9 +94,9 @@ func (rc *Receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	http.NewResponseController(w).SetReadDeadline(time.Now().Add(rc.read))
 	w.Header().Set("Cache-Control", "no-store")
 	app, outcome, err := rc.take(w, r)
-	rc.Observer.Callback(app, outcome)
+	rc.cfg.Observer.Callback(app, outcome)
 	rc.ledger.note(r.Context(), app, outcome, func() []slog.Attr {
-		attrs := []slog.Attr{slog.String("from", rc.From(r))}
+		attrs := []slog.Attr{slog.String("from", rc.cfg.From(r))}
 		if err != nil {
 			attrs = append(attrs, slog.Any("error", err))
 		}
@@ -136,10 +146,10 @@ func readCallback(w http.ResponseWriter, r *http.Request) (body []byte, o Callba
 		return nil, CallbackTooLarge
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxCallback))
-	tooLarge := (*http.MaxBytesError)(nil)
-	switch {
-	case errors.As(err, &tooLarge):
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		return nil, CallbackTooLarge
+	}
+	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return nil, CallbackSlow
 	case err != nil:
@@ -153,7 +163,7 @@ func readCallback(w http.ResponseWriter, r *http.Request) (body []byte, o Callba
 func (rc *Receiver) keep(ctx context.Context, app string, c Callback) (CallbackOutcome, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keepTimeout)
 	defer cancel()
-	expected, err := rc.Recipient.Expects(ctx, c)
+	expected, err := rc.cfg.Recipient.Expects(ctx, c)
 	if err != nil {
 		return CallbackNotKept, err
 	}
@@ -162,7 +172,7 @@ func (rc *Receiver) keep(ctx context.Context, app string, c Callback) (CallbackO
 	if !expected && rc.mayBeEarly(app, c) {
 		// The attempt may have been made between the question and this.
 		rc.early.put(d)
-		if expected, err = rc.Recipient.Expects(ctx, c); err != nil {
+		if expected, err = rc.cfg.Recipient.Expects(ctx, c); err != nil {
 			return CallbackNotKept, err
 		}
 		if expected {
@@ -175,7 +185,7 @@ func (rc *Receiver) keep(ctx context.Context, app string, c Callback) (CallbackO
 		return CallbackUnknown, nil
 	}
 	for _, d := range due {
-		if err := rc.Inbox.PutDelivery(ctx, d); err != nil {
+		if err := rc.cfg.Inbox.PutDelivery(ctx, d); err != nil {
 			return CallbackNotKept, err
 		}
 		select {

@@ -206,7 +206,7 @@ func (w *world) dial() (net.Conn, *bufio.Reader) {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(func() { c.Close() })
-	c.SetDeadline(time.Now().Add(2 * readTimeout)) // of the test, should the handler wait for ever
+	c.SetDeadline(time.Now().Add(time.Minute)) // bounds the test if the handler never answers
 	return c, bufio.NewReader(c)
 }
 
@@ -298,7 +298,7 @@ func TestCallbackWakesTheWorker(t *testing.T) {
 
 func TestNewReceiver(t *testing.T) {
 	w := newWorld(t)
-	good := w.rc.ReceiverConfig
+	good := w.rc.cfg
 	for what, spoil := range map[string]func(*ReceiverConfig){
 		"no apps":      func(c *ReceiverConfig) { c.Apps = nil },
 		"no inbox":     func(c *ReceiverConfig) { c.Inbox = nil },

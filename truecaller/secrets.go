@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 )
@@ -70,7 +69,7 @@ func (b *secretBook) opens(app, secret string, now time.Time) bool {
 // it replaces stays good for SecretGrace, and so do those before it for what is
 // left of theirs.
 func (rc *Receiver) UseSecret(ctx context.Context, kept Secrets, app, secret string) error {
-	if _, ok := rc.Apps[app]; !ok || secret == "" || strings.ContainsFunc(secret, func(r rune) bool { return !isPathSafe(r) }) {
+	if _, ok := rc.cfg.Apps[app]; !ok || !consistsOf(secret, pathSafe) {
 		return fmt.Errorf("truecaller: app %q: a callback secret is empty, or has other characters than letters, digits, '-', '_' and '.'", app)
 	}
 	hash := sha256.Sum256([]byte(secret))

@@ -100,7 +100,7 @@ func (i *identifier) UnmarshalJSON(raw []byte) error {
 		}
 		return nil
 	}
-	if strings.Trim(string(raw), "0123456789") == "" {
+	if consistsOf(string(raw), digits) {
 		*i = identifier(raw)
 	}
 	return nil

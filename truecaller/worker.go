@@ -65,7 +65,8 @@ func (rc *Receiver) Run(ctx context.Context) {
 		wg.Go(func() {
 			defer rc.work.done(d.ID)
 			if err := rc.deliver(ctx, d); err != nil && ctx.Err() == nil {
-				rc.Log.ErrorContext(ctx, "a delivery could not be finished; it stays in the inbox", "delivery", d.ID, "app", d.App, "error", err)
+				rc.cfg.Log.ErrorContext(ctx, "a delivery could not be finished; it stays in the inbox",
+					"delivery", d.ID, "app", d.App, "error", err)
 			}
 		})
 	}
@@ -100,9 +101,9 @@ func (rc *Receiver) Run(ctx context.Context) {
 
 // sweep begins what is in the inbox and not in progress.
 func (rc *Receiver) sweep(ctx context.Context, begin func(Delivery)) {
-	left, err := rc.Inbox.Deliveries(ctx, sweepMax)
+	left, err := rc.cfg.Inbox.Deliveries(ctx, sweepMax)
 	if err != nil && ctx.Err() == nil {
-		rc.Log.ErrorContext(ctx, "the inbox cannot be read", "error", err)
+		rc.cfg.Log.ErrorContext(ctx, "the inbox cannot be read", "error", err)
 	}
 	for _, d := range left {
 		if ctx.Err() != nil {
@@ -116,24 +117,24 @@ func (rc *Receiver) sweep(ctx context.Context, begin func(Delivery)) {
 // inbox.
 func (rc *Receiver) deliver(ctx context.Context, d Delivery) error {
 	if d.AccessToken == "" {
-		return rc.Recipient.Progress(ctx, d)
+		return rc.cfg.Recipient.Progress(ctx, d)
 	}
 	// The callback's endpoint and app come from outside, so this comes before
 	// anything is sent (invariant 5).
-	at, err := rc.Apps[d.App].profileURL(d.Endpoint)
+	at, err := rc.cfg.Apps[d.App].profileURL(d.Endpoint)
 	if err != nil {
-		if err := rc.Recipient.Token(ctx, d); err != nil {
+		if err := rc.cfg.Recipient.Token(ctx, d); err != nil {
 			return rc.unwanted(ctx, d, err)
 		}
-		rc.Observer.Callback(d.App, CallbackBadEndpoint)
-		return rc.Recipient.Failed(ctx, d, err)
+		rc.cfg.Observer.Callback(d.App, CallbackBadEndpoint)
+		return rc.cfg.Recipient.Failed(ctx, d, err)
 	}
 	// A 401 is final; a 5xx or a broken connection is tried again within the
 	// token's life, waiting longer each time, with jitter.
 	for wait := retryFirst; ; {
 		// Asked again before each try: when nobody waits for the token any more,
 		// it must not be used.
-		if err := rc.Recipient.Token(ctx, d); err != nil {
+		if err := rc.cfg.Recipient.Token(ctx, d); err != nil {
 			return rc.unwanted(ctx, d, err)
 		}
 		p, err := rc.fetch(ctx, d, at)
@@ -143,13 +144,14 @@ func (rc *Receiver) deliver(ctx context.Context, d Delivery) error {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case !errors.Is(err, ErrProfileUnavailable):
-			return rc.Recipient.Failed(ctx, d, err)
+			return rc.cfg.Recipient.Failed(ctx, d, err)
 		}
 		after := wait/2 + rand.N(wait)
-		if down := (*Unavailable)(nil); errors.As(err, &down) {
-			after = time.Until(down.RetryAt) + rand.N(wait) // it was not asked
+		if down, ok := errors.AsType[*Unavailable](err); ok {
+			after = time.Until(down.RetryAt) + rand.N(wait) // no request was made
 		} else {
-			rc.Log.WarnContext(ctx, "the profile could not be fetched; it will be tried again", "delivery", d.ID, "app", d.App, "error", err)
+			rc.cfg.Log.WarnContext(ctx, "the profile could not be fetched; it will be tried again",
+				"delivery", d.ID, "app", d.App, "error", err)
 			wait = min(2*wait, retryMax)
 		}
 		pause := time.NewTimer(min(after, time.Until(d.Received.Add(tokenLife))))
@@ -166,7 +168,7 @@ func (rc *Receiver) deliver(ctx context.Context, d Delivery) error {
 // Recipient.Token stay what they are.
 func (rc *Receiver) unwanted(ctx context.Context, d Delivery, err error) error {
 	if errors.Is(err, ErrNotFound) {
-		return rc.Inbox.DropDelivery(ctx, d.ID)
+		return rc.cfg.Inbox.DropDelivery(ctx, d.ID)
 	}
 	return err
 }
@@ -185,7 +187,7 @@ func (rc *Receiver) fetch(ctx context.Context, d Delivery, at *url.URL) (Profile
 	if time.Since(d.Received) >= tokenLife {
 		return Profile{}, ErrTokenExpired
 	}
-	return rc.Client.fetchProfile(ctx, at, d.AccessToken)
+	return rc.cfg.Client.fetchProfile(ctx, at, d.AccessToken)
 }
 
 // settle hands over a profile. A token may open only once, so a profile in hand
@@ -196,7 +198,7 @@ func (rc *Receiver) settle(ctx context.Context, d Delivery, p Profile) error {
 	defer cancel()
 	wait := retryFirst
 	for try := 1; ; try++ {
-		err := rc.Recipient.Profile(ctx, d, p)
+		err := rc.cfg.Recipient.Profile(ctx, d, p)
 		if err == nil || try == settleTries {
 			return err
 		}

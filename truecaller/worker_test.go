@@ -289,7 +289,7 @@ func TestSlowProfileHostHoldsUpNobodyElse(t *testing.T) {
 // Deliveries that wait for another try take no slot of the host's.
 func TestRetriesHoldUpNobody(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
-		w.rc.Client.breakers.trip = func(gobreaker.Counts) bool { return false } // or the host would get a rest
+		w.rc.cfg.Client.breakers.trip = func(gobreaker.Counts) bool { return false } // or the host would get a rest
 		w.answer = func(_ *http.Request, token string) (int, string) {
 			if strings.HasPrefix(token, "token-bad") {
 				return 503, ""

@@ -220,7 +220,7 @@ func TestInvariant7_PagesDoNotTellWhoIsOnTruecaller(t *testing.T) {
 // withoutDigits drops times and nonces, which differ between any two pages.
 func withoutDigits(body string) string {
 	var out []string
-	for _, line := range strings.Split(body, "\n") {
+	for line := range strings.SplitSeq(body, "\n") {
 		if strings.Contains(line, "nonce=") || strings.Contains(line, "data-") || strings.Contains(line, "datetime") {
 			continue
 		}

@@ -27,13 +27,8 @@ var ErrNotE164 = errors.New("phone: not an E.164 number")
 // leading plus. It allows nothing else: no spaces, no national forms.
 func FromDigits(s string) (Number, error) {
 	s = strings.TrimPrefix(s, "+")
-	if len(s) < 7 || len(s) > 15 || s[0] == '0' {
+	if len(s) < 7 || len(s) > 15 || s[0] == '0' || strings.Trim(s, "0123456789") != "" {
 		return Number{}, ErrNotE164
-	}
-	for i := range len(s) {
-		if s[i] < '0' || s[i] > '9' {
-			return Number{}, ErrNotE164
-		}
 	}
 	return Number{digits: s}, nil
 }

@@ -121,8 +121,8 @@ func TestParseSaysWhatIsWrong(t *testing.T) {
 	}
 	for _, row := range rows {
 		n, err := Parse(row.input, row.region)
-		problem := (*ParseError)(nil)
-		if !errors.As(err, &problem) || problem.Kind != row.want || !n.IsZero() {
+		problem, ok := errors.AsType[*ParseError](err)
+		if !ok || problem.Kind != row.want || !n.IsZero() {
 			t.Errorf("Parse(%.40q, %q) = %v, %v; want %s", row.input, row.region, n, err, row.want)
 		}
 	}

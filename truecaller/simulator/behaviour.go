@@ -2,6 +2,7 @@ package simulator
 
 import (
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -15,7 +16,7 @@ type behaviour struct {
 	noAccount   bool          // nobody is signed in to Truecaller on that phone
 	pushStatus  int           // what the push answers instead of 200
 	pushBody    string
-	pushDelay   time.Duration
+	slowPush    bool   // the push is answered after Config.SlowPush
 	profile     string // name of the profile; "" is the full one
 	fails       int    // how often the profile answers 503 first
 	tokenStatus int    // what the profile answers to the token
@@ -42,7 +43,7 @@ var behaviours = map[string]behaviour{
 	"17": {noAccount: true, pushStatus: http.StatusForbidden,
 		pushBody: `{"code":1008,"message":"Forbidden: It is forbidden to use sdk login for this phone number."}`},
 	"18": {pushStatus: http.StatusServiceUnavailable, pushBody: `{"code":503,"message":"Service unavailable"}`},
-	"19": {decision: approve, pushDelay: 10 * time.Second},
+	"19": {decision: approve, slowPush: true},
 	"20": {decision: approve, endpoint: foreign},
 	"21": {decision: approve, profile: "strings"},
 	"22": {decision: approve, profile: "huge"},
@@ -58,11 +59,17 @@ const fiction = "467017406"
 const foreign = "https://profile4.truecaller.com.evil.example/v1/default"
 
 func (s *Simulator) behaviour(number string) behaviour {
-	if s.ApproveAll {
+	if s.cfg.ApproveAll {
 		return behaviour{decision: approve}
 	}
-	if len(number) == len(fiction)+2 && number[:len(fiction)] == fiction {
-		return behaviours[number[len(fiction):]]
+	return behaviours[fictional(number)]
+}
+
+// fictional returns the last two digits of a number that is reserved for fiction,
+// "" of any other.
+func fictional(number string) string {
+	if digits, ok := strings.CutPrefix(number, fiction); ok && len(digits) == 2 {
+		return digits
 	}
-	return behaviour{}
+	return ""
 }

@@ -221,7 +221,7 @@ func TestSecondID(t *testing.T) {
 // For load tests every number approves, whatever its digits.
 func TestApproveAll(t *testing.T) {
 	inBubble(t, func(w *world) {
-		w.sim.ApproveAll = true
+		w.sim.cfg.ApproveAll = true
 		for _, number := range []string{fiction + "08", fiction + "17", "919999999999"} {
 			w.do("POST", "/v1/apps/requests", `{"phoneNumber":`+number+`}`, "appKey", "key")
 			if status, _ := w.profile(w.callback()["accessToken"]); status != 200 {

@@ -129,8 +129,8 @@ func (s *Simulator) sendCallback(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	app := ""
-	if in.URL == "" && len(s.Apps) > 0 {
-		app, in.URL = s.Apps[0].Name, s.Apps[0].CallbackURL
+	if in.URL == "" && len(s.cfg.Apps) > 0 {
+		app, in.URL = s.cfg.Apps[0].Name, s.cfg.Apps[0].CallbackURL
 	}
 	body := []byte(in.Body)
 	var text string

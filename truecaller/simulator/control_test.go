@@ -100,7 +100,7 @@ func TestBounds(t *testing.T) {
 		})}
 		var token string
 		for i := range keptTokens + 10 {
-			req := w.sim.keep(&request{ID: fmt.Sprint(i), Number: fiction + "05", app: &w.sim.Apps[0]})
+			req := w.sim.keep(&request{ID: fmt.Sprint(i), Number: fiction + "05", app: &w.sim.cfg.Apps[0]})
 			w.sim.decide(req, approve)
 			if i == 0 {
 				token = w.sim.tokens.keys[0]

@@ -2,7 +2,6 @@ package simulator
 
 import (
 	"bytes"
-	"encoding/base64"
 	"errors"
 	"io"
 	"net/http"
@@ -103,8 +102,15 @@ func (s *Simulator) outcome(req *request) map[string]string {
 
 // issue makes the access token of an approval. The caller holds the lock.
 func (s *Simulator) issue(req *request) string {
-	t := &token{number: req.Number, kind: req.does.profile, person: 1, app: req.app.Name, expires: time.Now().Add(tokenLife),
-		fails: req.does.fails, status: req.does.tokenStatus}
+	t := &token{
+		number:  req.Number,
+		kind:    req.does.profile,
+		person:  1,
+		app:     req.app.Name,
+		expires: time.Now().Add(tokenLife),
+		fails:   req.does.fails,
+		status:  req.does.tokenStatus,
+	}
 	if req.does.otherNumber {
 		t.number = fiction + "99"
 	}
@@ -112,7 +118,7 @@ func (s *Simulator) issue(req *request) string {
 		s.visits[req.Number]++
 		t.person = 1 + s.visits[req.Number]%2
 	}
-	access := base64.RawURLEncoding.EncodeToString(random(48))
+	access := randomText(48)
 	s.tokens.put(access, t)
 	return access
 }
@@ -162,8 +168,8 @@ func (s *Simulator) send(address string, body []byte) (status int, err error) {
 
 // withoutURL keeps the address, which has the app's secret in it, out of an error.
 func withoutURL(err error) error {
-	if at := (*url.Error)(nil); errors.As(err, &at) {
-		return at.Err
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
+		return wrapped.Err
 	}
 	return err
 }

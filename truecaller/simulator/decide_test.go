@@ -200,9 +200,9 @@ func TestCallbackIsNotWaitedForForLong(t *testing.T) {
 			<-r.Context().Done()
 			return nil, r.Context().Err()
 		})
-		sim := New(Config{Apps: w.sim.Apps, HTTP: &http.Client{Transport: silent}})
+		sim := New(Config{Apps: w.sim.cfg.Apps, HTTP: &http.Client{Transport: silent}})
 		defer sim.Close()
-		sim.callback(&sim.Apps[0], []byte(`{}`))
+		sim.callback(&sim.cfg.Apps[0], []byte(`{}`))
 		if len(tries) != 4 || tries[1] != answerWithin+500*time.Millisecond {
 			t.Errorf("tries %v", tries)
 		}

@@ -27,8 +27,23 @@ var languages = []string{"en", "hi", "mr", "te", "ml", "ur", "pa", "ta", "bn", "
 var errLink = errors.New("the phone does not open this link")
 
 // parameters are all that a link may have.
-var parameters = []string{"type", "requestNonce", "partnerKey", "partnerName", "lang", "privacyUrl", "termsUrl", "loginPrefix", "loginSuffix",
-	"ctaPrefix", "ctaColor", "ctaTextColor", "btnShape", "skipOption", "ttl"}
+var parameters = []string{
+	"type",
+	"requestNonce",
+	"partnerKey",
+	"partnerName",
+	"lang",
+	"privacyUrl",
+	"termsUrl",
+	"loginPrefix",
+	"loginSuffix",
+	"ctaPrefix",
+	"ctaColor",
+	"ctaTextColor",
+	"btnShape",
+	"skipOption",
+	"ttl",
+}
 
 const (
 	linkStart   = "truecallersdk://truesdk/web_verify?"
@@ -65,10 +80,19 @@ func ParseLink(raw string) (l Link, warnings []string, err error) {
 		return Link{}, nil, err
 	}
 	l = Link{
-		Nonce: values["requestNonce"], PartnerKey: values["partnerKey"], PartnerName: values["partnerName"], Lang: values["lang"],
-		LoginPrefix: values["loginPrefix"], LoginSuffix: values["loginSuffix"], CTAPrefix: values["ctaPrefix"], CTAColor: values["ctaColor"],
-		CTATextColor: values["ctaTextColor"], BtnShape: values["btnShape"], SkipOption: values["skipOption"],
-		PrivacyURL: values["privacyUrl"], TermsURL: values["termsUrl"],
+		Nonce:        values["requestNonce"],
+		PartnerKey:   values["partnerKey"],
+		PartnerName:  values["partnerName"],
+		Lang:         values["lang"],
+		LoginPrefix:  values["loginPrefix"],
+		LoginSuffix:  values["loginSuffix"],
+		CTAPrefix:    values["ctaPrefix"],
+		CTAColor:     values["ctaColor"],
+		CTATextColor: values["ctaTextColor"],
+		BtnShape:     values["btnShape"],
+		SkipOption:   values["skipOption"],
+		PrivacyURL:   values["privacyUrl"],
+		TermsURL:     values["termsUrl"],
 	}
 	switch length := utf8.RuneCountInString(l.Nonce); {
 	case values["type"] != "btmsheet":
@@ -78,15 +102,13 @@ func ParseLink(raw string) (l Link, warnings []string, err error) {
 	case l.PartnerKey == "" || l.PartnerName == "":
 		return Link{}, nil, fmt.Errorf("%w: partnerKey and partnerName must be there", errLink)
 	}
-	if strings.Trim(l.Nonce, base64URL) != "" {
+	if !consistsOf(l.Nonce, base64URL) {
 		warn("requestNonce has other characters than those of base64url")
 	}
 	l.check(values["ttl"], warn)
 	slices.Sort(warnings)
 	return l, warnings, nil
 }
-
-const base64URL = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 // readQuery takes the parameters apart.
 func readQuery(query string, warn func(string, ...any)) (map[string]string, error) {
@@ -130,8 +152,11 @@ func (l *Link) check(ttl string, warn func(string, ...any)) {
 		value *string
 		known map[string]string
 	}{
-		{"loginPrefix", &l.LoginPrefix, prefixTexts}, {"loginSuffix", &l.LoginSuffix, suffixTexts}, {"ctaPrefix", &l.CTAPrefix, buttonTexts},
-		{"skipOption", &l.SkipOption, skipTexts}, {"btnShape", &l.BtnShape, map[string]string{"round": "", "rect": ""}},
+		{"loginPrefix", &l.LoginPrefix, prefixTexts},
+		{"loginSuffix", &l.LoginSuffix, suffixTexts},
+		{"ctaPrefix", &l.CTAPrefix, buttonTexts},
+		{"skipOption", &l.SkipOption, skipTexts},
+		{"btnShape", &l.BtnShape, map[string]string{"round": "", "rect": ""}},
 	} {
 		if _, ok := word.known[*word.value]; *word.value != "" && !ok {
 			warn("%s: %.40q is not known", word.name, *word.value)
@@ -142,7 +167,7 @@ func (l *Link) check(ttl string, warn func(string, ...any)) {
 		name  string
 		value *string
 	}{{"ctaColor", &l.CTAColor}, {"ctaTextColor", &l.CTATextColor}} {
-		if c := *color.value; c != "" && (len(c) != 7 || c[0] != '#' || strings.Trim(c[1:], "0123456789abcdefABCDEF") != "") {
+		if c := *color.value; c != "" && (len(c) != 7 || c[0] != '#' || !consistsOf(c[1:], hex)) {
 			warn("%s: %.40q is not a colour", color.name, c)
 			*color.value = ""
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -89,10 +90,10 @@ func (s *Simulator) nativeRoutes(r chi.Router) {
 }
 
 func (s *Simulator) native(number string) native {
-	if strings.HasPrefix(number, fiction) && len(number) == len(fiction)+2 && !s.ApproveAll {
-		return natives[number[len(fiction):]]
+	if s.cfg.ApproveAll {
+		return native{}
 	}
-	return native{}
+	return natives[fictional(number)]
 }
 
 // nativeCode does what the SDK does when the person taps Continue.
@@ -105,7 +106,8 @@ func (s *Simulator) nativeCode(w http.ResponseWriter, r *http.Request) {
 		scopes = strings.Fields(nativeDefault)
 	}
 	if sum, err := base64.RawURLEncoding.DecodeString(challenge); err != nil || len(sum) != sha256.Size || !isNumber(number) {
-		reply(w, http.StatusBadRequest, []byte(`{"error":"send phone=46701740605 and code_challenge=BASE64URL(SHA256(verifier)), and scope and state if you like"}`))
+		reply(w, http.StatusBadRequest,
+			[]byte(`{"error":"send phone=46701740605 and code_challenge=BASE64URL(SHA256(verifier)), and scope and state if you like"}`))
 		return
 	}
 	b := s.native(number)
@@ -114,12 +116,16 @@ func (s *Simulator) nativeCode(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	scopes = slices.DeleteFunc(scopes, func(scope string) bool { return scope == b.withoutScope })
-	code := base64.RawURLEncoding.EncodeToString(random(24))
+	code := randomText(24)
 	s.mu.Lock()
 	s.codes.put(code, &nativeCode{number: number, challenge: challenge, scopes: scopes, expires: time.Now().Add(codeLife)})
 	s.mu.Unlock()
 	s.record(Event{What: "native code", Phone: number, Status: http.StatusOK})
-	reply(w, http.StatusOK, marshal(map[string]any{"authorizationCode": code, "state": r.PostFormValue("state"), "scopesGranted": scopes}))
+	reply(w, http.StatusOK, marshal(map[string]any{
+		"authorizationCode": code,
+		"state":             r.PostFormValue("state"),
+		"scopesGranted":     scopes,
+	}))
 }
 
 // token is POST /v1/token.
@@ -140,7 +146,7 @@ func (s *Simulator) redeem(r *http.Request) (status int, body []byte, number str
 		return refuse(http.StatusBadRequest, "Unsupported grant type")
 	case r.PostFormValue("client_id") == "" || code == "" || verifier == "":
 		return refuse(http.StatusBadRequest, "Parameters are empty")
-	case !slices.ContainsFunc(s.Apps, func(app App) bool { return app.NativeClientID == r.PostFormValue("client_id") }):
+	case !slices.ContainsFunc(s.cfg.Apps, func(app App) bool { return app.NativeClientID == r.PostFormValue("client_id") }):
 		return refuse(http.StatusForbidden, "Invalid client id")
 	}
 	s.mu.Lock()
@@ -164,15 +170,24 @@ func (s *Simulator) redeem(r *http.Request) (status int, body []byte, number str
 		return refuse(http.StatusForbidden, "Invalid code verifier")
 	}
 	b := s.native(number)
-	t := &nativeToken{number: number, scopes: c.scopes, person: 1, expires: time.Now().Add(oauthLife), fails: b.fails}
+	t := &nativeToken{
+		number:  number,
+		scopes:  c.scopes,
+		person:  1,
+		expires: time.Now().Add(oauthLife),
+		fails:   b.fails,
+	}
 	if b.changes {
 		s.visits[number]++
 		t.person = 1 + s.visits[number]%2
 	}
-	access := base64.RawURLEncoding.EncodeToString(random(48))
+	access := randomText(48)
 	s.nativeTokens.put(access, t)
 	return http.StatusOK, marshal(map[string]any{
-		"access_token": access, "expires_in": int(oauthLife / time.Second), "token_type": "Bearer", "scope": strings.Join(c.scopes, " "),
+		"access_token": access,
+		"expires_in":   int(oauthLife / time.Second),
+		"token_type":   "Bearer",
+		"scope":        strings.Join(c.scopes, " "),
 	}), number
 }
 
@@ -217,9 +232,7 @@ func claimsOf(kind string, t nativeToken) map[string]any {
 		"address": {"address": map[string]string{"locality": "Stockholm", "postal_code": "11151"}},
 	} {
 		if slices.Contains(t.scopes, scope) {
-			for name, value := range of {
-				claims[name] = value
-			}
+			maps.Copy(claims, of)
 		}
 	}
 	switch kind {

@@ -64,7 +64,8 @@ func (s *Simulator) open(w http.ResponseWriter, r *http.Request) {
 	body := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
 	body.DisallowUnknownFields() // a test that misspells phone would open it on another one
 	if err := body.Decode(&in); err != nil {
-		reply(w, http.StatusBadRequest, []byte(`{"error":"send {\"link\": \"truecallersdk://...\", \"phone\": \"46701740605\"}"}`))
+		reply(w, http.StatusBadRequest,
+			[]byte(`{"error":"send {\"link\": \"truecallersdk://...\", \"phone\": \"46701740605\"}"}`))
 		return
 	}
 	phone, err := s.deviceOf(in.Phone, in.As)
@@ -82,8 +83,8 @@ func (s *Simulator) open(w http.ResponseWriter, r *http.Request) {
 
 // address is the simulator's own.
 func (s *Simulator) address(r *http.Request) string {
-	if s.BaseURL != "" {
-		return strings.TrimSuffix(s.BaseURL, "/")
+	if s.cfg.BaseURL != "" {
+		return strings.TrimSuffix(s.cfg.BaseURL, "/")
 	}
 	return "http://" + r.Host
 }
@@ -113,7 +114,14 @@ func (s *Simulator) openLink(raw string, phone device, base string) (opened, err
 	}
 	answer.Dialog, event.App = true, app.Name
 	s.show(s.keep(&request{
-		ID: link.Nonce, Number: phone.number, app: app, does: phone.does, Link: &link, Warnings: warnings, base: base, Received: time.Now(),
+		ID:       link.Nonce,
+		Number:   phone.number,
+		app:      app,
+		does:     phone.does,
+		Link:     &link,
+		Warnings: warnings,
+		base:     base,
+		Received: time.Now(),
 	}))
 	return answer, nil
 }

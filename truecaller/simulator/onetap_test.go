@@ -235,7 +235,7 @@ func TestOneTapOpenedAgain(t *testing.T) {
 func TestOneTapEndpoint(t *testing.T) {
 	inBubble(t, func(w *world) {
 		for configured, want := range map[string]string{"": w.url, "http://simulator.example:9441": "http://simulator.example:9441", "http://simulator.example/": "http://simulator.example"} {
-			w.sim.BaseURL = configured
+			w.sim.cfg.BaseURL = configured
 			w.tap("05")
 			w.callback()
 			if c := w.callback(); c["endpoint"] != want+"/v1/default" {

@@ -128,7 +128,7 @@ func (s *Simulator) showPhone(w http.ResponseWriter, status int, shown screen) {
 	h.Set("Referrer-Policy", "same-origin")
 	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'nonce-"+shown.Nonce+"'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
 	w.WriteHeader(status)
-	if err := phoneTemplate.Execute(w, shown); err != nil && s.Log != nil {
-		s.Log.Error("the phone page", "error", err)
+	if err := phoneTemplate.Execute(w, shown); err != nil && s.cfg.Log != nil {
+		s.cfg.Log.Error("the phone page", "error", err)
 	}
 }

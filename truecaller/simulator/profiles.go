@@ -55,36 +55,74 @@ func profileOf(kind, number, id string) []byte {
 	switch kind {
 	case "no e-mail":
 		return marshal(map[string]any{
-			"id": id, "phoneNumbers": []json.Number{json.Number(number)},
-			"name": map[string]any{"first": "Nils", "last": "Ek"}, "onlineIdentities": map[string]any{"url": "https://nils.example"},
-			"isActive": true, "gender": "Male", "badges": []string{},
+			"id":               id,
+			"phoneNumbers":     []json.Number{json.Number(number)},
+			"name":             map[string]any{"first": "Nils", "last": "Ek"},
+			"onlineIdentities": map[string]any{"url": "https://nils.example"},
+			"isActive":         true,
+			"gender":           "Male",
+			"badges":           []string{},
 		})
 	case "first name only":
-		return marshal(map[string]any{"phoneNumbers": []json.Number{json.Number(number)}, "name": map[string]any{"first": "Mira"}})
+		return marshal(map[string]any{
+			"phoneNumbers": []json.Number{json.Number(number)},
+			"name":         map[string]any{"first": "Mira"},
+		})
 	case "strings":
 		return marshal(map[string]any{
-			"id": id, "userId": "4567890123456789", "phoneNumbers": []string{"919999999999", number, "+46701740698"},
-			"name": map[string]any{"first": "Asha", "last": "Rao"}, "isActive": "True", "gender": "NotSet",
-			"onlineIdentities": map[string]any{"email": "asha@example.com"}, "createdTime": "1379314068000",
-			"history": map[string]any{"name": map[string]any{"updateTime": "1508916139000"}},
+			"id":               id,
+			"userId":           "4567890123456789",
+			"phoneNumbers":     []string{"919999999999", number, "+46701740698"},
+			"name":             map[string]any{"first": "Asha", "last": "Rao"},
+			"isActive":         "True",
+			"gender":           "NotSet",
+			"onlineIdentities": map[string]any{"email": "asha@example.com"},
+			"createdTime":      "1379314068000",
+			"history":          map[string]any{"name": map[string]any{"updateTime": "1508916139000"}},
 		})
 	case "huge":
-		return marshal(map[string]any{"phoneNumbers": []json.Number{json.Number(number)}, "name": map[string]any{"first": "Big"}, "aboutMe": strings.Repeat("a", 1<<20)})
+		return marshal(map[string]any{
+			"phoneNumbers": []json.Number{json.Number(number)},
+			"name":         map[string]any{"first": "Big"},
+			"aboutMe":      strings.Repeat("a", 1<<20),
+		})
 	case "hostile text":
 		return marshal(map[string]any{
-			"id": id, "phoneNumbers": []json.Number{json.Number(number)},
-			"name": map[string]any{"first": "\u202eevil\u2066\u0000\u0007\u001b[31m\n<b>" + strings.Repeat("x", 10<<10), "last": "\u200f&\"'"},
+			"id":           id,
+			"phoneNumbers": []json.Number{json.Number(number)},
+			"name": map[string]any{
+				"first": "\u202eevil\u2066\u0000\u0007\u001b[31m\n<b>" + strings.Repeat("x", 10<<10),
+				"last":  "\u200f&\"'",
+			},
 		})
 	}
 	return marshal(map[string]any{
-		"id": id, "userId": 4567890123456789, "phoneNumbers": []json.Number{json.Number(number)},
-		"name":           map[string]any{"first": "Anna", "last": "Lind"},
-		"onlineIdentity": map[string]any{"facebookId": "anna.lind", "twitterId": "annalind", "email": "anna.lind@example.com", "url": "https://anna.example"},
-		"avatarUrl":      "https://images.example/anna.png",
-		"aboutMe":        "Reads a lot.", "companyName": "Example AB", "jobTitle": "Librarian", "gender": "Female",
-		"addresses": []any{map[string]any{"countryCode": "se", "city": "Stockholm", "street": "Drottninggatan 1", "zipcode": "111 51"}},
-		"badges":    []string{"verified", "premium"}, "isActive": true, "privacy": "Public", "type": "Personal",
-		"history": map[string]any{"name": map[string]any{"updateTime": 1508916139000}},
+		"id":           id,
+		"userId":       4567890123456789,
+		"phoneNumbers": []json.Number{json.Number(number)},
+		"name":         map[string]any{"first": "Anna", "last": "Lind"},
+		"onlineIdentity": map[string]any{
+			"facebookId": "anna.lind",
+			"twitterId":  "annalind",
+			"email":      "anna.lind@example.com",
+			"url":        "https://anna.example",
+		},
+		"avatarUrl":   "https://images.example/anna.png",
+		"aboutMe":     "Reads a lot.",
+		"companyName": "Example AB",
+		"jobTitle":    "Librarian",
+		"gender":      "Female",
+		"addresses": []any{map[string]any{
+			"countryCode": "se",
+			"city":        "Stockholm",
+			"street":      "Drottninggatan 1",
+			"zipcode":     "111 51",
+		}},
+		"badges":   []string{"verified", "premium"},
+		"isActive": true,
+		"privacy":  "Public",
+		"type":     "Personal",
+		"history":  map[string]any{"name": map[string]any{"updateTime": 1508916139000}},
 	})
 }
 

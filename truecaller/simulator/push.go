@@ -47,9 +47,9 @@ func (s *Simulator) push(w http.ResponseWriter, r *http.Request) {
 	if does.overtakes {
 		s.decide(req, does.decision)
 	}
-	if does.pushDelay > 0 {
+	if does.slowPush {
 		select {
-		case <-time.After(does.pushDelay):
+		case <-time.After(s.cfg.SlowPush):
 		case <-s.ctx.Done():
 		}
 	}

@@ -9,9 +9,11 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"encoding/base64"
 	"encoding/json"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -31,6 +33,9 @@ type Config struct {
 	// KeptRequests is how many requests the phones show at most, the newest; 0:
 	// 2000.
 	KeptRequests int
+	// SlowPush is how long the push to number 19 takes; 0: ten seconds. Tests set it
+	// to a few times the timeout of the server under test.
+	SlowPush time.Duration
 	// HTTP delivers callbacks; nil for the usual one. Redirects are not followed,
 	// and an answer is waited for no longer than five seconds.
 	HTTP *http.Client
@@ -47,7 +52,7 @@ type App struct {
 
 // Simulator is a running one.
 type Simulator struct {
-	Config
+	cfg  Config
 	ctx  context.Context
 	stop context.CancelFunc
 	http *http.Client
@@ -72,6 +77,8 @@ const (
 // New makes a simulator.
 func New(c Config) *Simulator {
 	c.KeptRequests = cmp.Or(c.KeptRequests, 2000)
+	c.SlowPush = cmp.Or(c.SlowPush, 10*time.Second)
+	c.Apps = slices.Clone(c.Apps)
 	deliver := http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
 	if c.HTTP != nil {
 		deliver = *c.HTTP
@@ -82,10 +89,15 @@ func New(c Config) *Simulator {
 	deliver.Timeout = cmp.Or(deliver.Timeout, answerWithin)
 	ctx, stop := context.WithCancel(context.Background())
 	return &Simulator{
-		Config: c, ctx: ctx, stop: stop, http: &deliver,
-		requests: newestOf[*request](c.KeptRequests), tokens: newestOf[*token](keptTokens),
-		codes: newestOf[*nativeCode](keptTokens), nativeTokens: newestOf[*nativeToken](keptTokens),
-		visits: map[string]int{},
+		cfg:          c,
+		ctx:          ctx,
+		stop:         stop,
+		http:         &deliver,
+		requests:     newestOf[*request](c.KeptRequests),
+		tokens:       newestOf[*token](keptTokens),
+		codes:        newestOf[*nativeCode](keptTokens),
+		nativeTokens: newestOf[*nativeToken](keptTokens),
+		visits:       map[string]int{},
 	}
 }
 
@@ -94,27 +106,35 @@ func (s *Simulator) Close() { s.stop() }
 
 // appByKey is the app with this key, nil if there is none.
 func (s *Simulator) appByKey(key string) *App {
-	for i := range s.Apps {
-		if s.Apps[i].Key == key && key != "" {
-			return &s.Apps[i]
-		}
+	at := slices.IndexFunc(s.cfg.Apps, func(app App) bool { return app.Key == key && key != "" })
+	if at < 0 {
+		return nil
 	}
-	return nil
+	return &s.cfg.Apps[at]
 }
 
-// isNumber says whether digits are a phone number in the international form,
+// Alphabets of what the simulator checks.
+const (
+	decimal   = "0123456789"
+	hex       = decimal + "abcdefABCDEF"
+	base64URL = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz" + decimal + "-_"
+)
+
+// consistsOf reports whether s has no characters outside alphabet.
+func consistsOf(s, alphabet string) bool { return strings.Trim(s, alphabet) == "" }
+
+// isNumber reports whether digits are a phone number in the international form,
 // without a plus: 7 to 15 of them, no zero first.
 func isNumber(digits string) bool {
-	return len(digits) >= 7 && len(digits) <= 15 && digits[0] != '0' && strings.Trim(digits, "0123456789") == ""
+	return len(digits) >= 7 && len(digits) <= 15 && digits[0] != '0' && consistsOf(digits, decimal)
 }
 
 // bearer is the token of an Authorization header, "" without the word Bearer.
 func bearer(r *http.Request) string {
-	access, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if !ok {
-		return ""
+	if access, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
+		return access
 	}
-	return access
+	return ""
 }
 
 func reply(w http.ResponseWriter, status int, body []byte) {
@@ -130,6 +150,9 @@ func marshal(v any) []byte {
 	}
 	return b
 }
+
+// randomText returns n random bytes as base64url.
+func randomText(n int) string { return base64.RawURLEncoding.EncodeToString(random(n)) }
 
 func random(n int) []byte {
 	b := make([]byte, n)
