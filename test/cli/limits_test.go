@@ -2,7 +2,6 @@ package cli
 
 import (
 	"net/http"
-	"net/url"
 	"strings"
 	"testing"
 
@@ -11,14 +10,13 @@ import (
 
 // An operator sees why a number is refused, and lets it through.
 func TestLimitsOfARunningServer(t *testing.T) {
+	t.Parallel()
 	server := harness.Serve(t, "http://127.0.0.1:1", "limits: {number: 2/24h}\n")
 	command := func(args ...string) string { t.Helper(); return good(t, append(args, "--socket", server.Socket)...) }
 	browser := harness.NewBrowser(t, server.Issuer)
-	query := url.Values{"client_id": {"demo"}, "response_type": {"code"}, "scope": {"openid"}, "redirect_uri": {"http://127.0.0.1:1/callback"},
-		"code_challenge": {"E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"}, "code_challenge_method": {"S256"}}
 	submit := func() int {
 		t.Helper()
-		return browser.Submit(browser.Get(server.Issuer+"/authorize?"+query.Encode()), harness.Number(5)).Status
+		return browser.Submit(browser.Get(server.AuthorizationURL()), harness.Number(5)).Status
 	}
 	has := func(out string, lines ...string) {
 		t.Helper()

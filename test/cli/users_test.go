@@ -5,7 +5,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"calleridp/provider/admin"
 	"calleridp/test/harness"
@@ -13,13 +12,14 @@ import (
 
 // An operator finds a person by their number, signs them out and deletes them.
 func TestUsersOfARunningServer(t *testing.T) {
+	t.Parallel()
 	server := harness.Dev(t)
 	socket := filepath.Join(server.Data, "admin.sock")
 	browser := harness.NewBrowser(t, server.Issuer)
 	number := harness.Number(5)
 	signIn := func() {
 		t.Helper()
-		if _, page := browser.Follow(browser.Submit(browser.Get(server.Issuer+"/account"), number), 10*time.Second); !page.Has("account") {
+		if _, page := browser.Follow(browser.Submit(browser.Get(server.Issuer+"/account"), number), harness.Timeout); !page.Has("account") {
 			t.Fatalf("%s (%d)", page.URL, page.Status)
 		}
 	}

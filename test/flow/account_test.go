@@ -4,18 +4,14 @@ import (
 	"encoding/json"
 	"html"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	"calleridp/test/harness"
-	"calleridp/truecaller/simulator"
 
 	"golang.org/x/oauth2"
 )
@@ -29,7 +25,7 @@ var (
 // toAccount signs in to the account page itself.
 func toAccount(t *testing.T, browser *harness.Browser, number string) harness.Page {
 	t.Helper()
-	left, page := browser.Follow(browser.Submit(browser.Get(browser.Issuer+"/account"), number), 10*time.Second)
+	left, page := browser.Follow(browser.Submit(browser.Get(browser.Issuer+"/account"), number), harness.Timeout)
 	if left != nil || !page.Has("account") {
 		t.Fatalf("left to %v, at %s (%d)\n%s", left, page.URL, page.Status, page.Body)
 	}
@@ -67,7 +63,7 @@ func TestTheAccountPage(t *testing.T) {
 	rp := thirdParty(t, server)
 	rp.config.Scopes = []string{"openid", "phone", "offline_access"}
 	question, verifier := rp.begin(phone, number)
-	_, question = phone.Follow(question, 10*time.Second)
+	_, question = phone.Follow(question, harness.Timeout)
 	left, at := phone.Follow(decide(phone, question, "allow"), 0)
 	if left == nil {
 		t.Fatalf("stopped at %s (%d)", at.URL, at.Status)
@@ -135,7 +131,7 @@ func TestTheAccountPage(t *testing.T) {
 	}
 	rp = newRelyingParty(t, server)
 	page, verifier = rp.begin(laptop, number)
-	if claims, at := rp.finish(laptop, page, verifier, 10*time.Second); claims == nil || claims["sub"] == stored["sub"] {
+	if claims, at := rp.finish(laptop, page, verifier); claims == nil || claims["sub"] == stored["sub"] {
 		t.Errorf("%v, at %s", claims, at.URL)
 	}
 	log := server.Logged(`"person.deleted"`)
@@ -182,12 +178,7 @@ func TestTheAccountPageNamesTheCountry(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var sim atomic.Pointer[simulator.Simulator] // it is told where to call back, and the server where it is
-	truecaller := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { sim.Load().Handler().ServeHTTP(w, r) }))
-	defer truecaller.Close()
-	server := harness.Serve(t, truecaller.URL, "country_database: "+database+"\n")
-	sim.Store(simulator.New(simulator.Config{Apps: []simulator.App{{Name: "Test", Key: harness.AppKey, CallbackURL: server.CallbackURL()}}}))
-	defer sim.Load().Close()
+	server := harness.ServeSimulated(t, harness.Simulated{}, "country_database: "+database+"\n")
 	browser := harness.NewBrowser(t, server.Issuer)
 	if page := toAccount(t, browser, harness.Number(5)); !strings.Contains(page.Body, "<bdi>Sweden</bdi>") {
 		t.Errorf("%s", page.Body)

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"calleridp/test/harness"
 	"calleridp/truecaller/simulator"
@@ -33,7 +32,7 @@ func TestSeveralTruecallerApps(t *testing.T) {
 			t.Fatalf("%s: the phone shows %+v, want %s", client, pending, app)
 		}
 		server.Simulated("POST", "/sim/requests/"+pathEscape(pending[0].RequestID)+"/approve", "", nil)
-		if claims, page := rp.finish(browser, browser.Get(waiting.URL), verifier, 10*time.Second); claims == nil {
+		if claims, page := rp.finish(browser, browser.Get(waiting.URL), verifier); claims == nil {
 			t.Fatalf("%s stopped at %s (%d)", client, page.URL, page.Status)
 		}
 	}
@@ -56,7 +55,7 @@ truecaller_apps:
   - {id: other, app_name: Other, app_key_file: %s/key, callback_secret_file: %s/secret, api_url: "%s", profile_urls: ["%s"]}
 `, dir, dir, vendor.URL, vendor.URL))
 	a := &attack{T: t, vendor: vendor, server: server, browser: harness.NewBrowser(t, server.Issuer)}
-	page := a.browser.Get(server.Issuer + challenge + strings.Repeat("A", 43))
+	page := a.browser.Get(server.AuthorizationURL())
 	_, a.waiting = a.browser.Follow(a.browser.Submit(page, harness.Number(1)), 0)
 	a.grants("token", 1)
 	fields := map[string]string{"requestId": "request-1", "state": vendor.pushes()[0], "accessToken": "token"}

@@ -5,7 +5,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"calleridp/test/harness"
 
@@ -41,7 +40,7 @@ func TestConsentOfAThirdParty(t *testing.T) {
 	browser := harness.NewBrowser(t, server.Issuer)
 
 	page, _ := rp.begin(browser, harness.Number(5))
-	left, page := browser.Follow(page, 10*time.Second)
+	left, page := browser.Follow(page, harness.Timeout)
 	if left != nil || !page.Has("consent") || !page.Has("allow") || !page.Has("deny") {
 		t.Fatalf("no question: left to %v, %s (%d)\n%s", left, page.URL, page.Status, page.Body)
 	}
@@ -58,11 +57,11 @@ func TestConsentOfAThirdParty(t *testing.T) {
 	if !page.Has("consent") {
 		t.Fatalf("not asked: %d %s", page.Status, page.Header.Get("Location"))
 	}
-	if claims, at := rp.finish(browser, decide(browser, page, "allow"), verifier, 0); claims == nil || claims["phone_number"] != harness.Number(5) {
+	if claims, at := rp.finishWithin(0, browser, decide(browser, page, "allow"), verifier); claims == nil || claims["phone_number"] != harness.Number(5) {
 		t.Fatalf("%v, stopped at %s (%d)", claims, at.URL, at.Status)
 	}
 	page, verifier = rp.open(browser)
-	if claims, at := rp.finish(browser, page, verifier, 0); claims == nil {
+	if claims, at := rp.finishWithin(0, browser, page, verifier); claims == nil {
 		t.Errorf("asked again: %s (%d)", at.URL, at.Status)
 	}
 	rp.config.Scopes = []string{"openid", "phone", "profile"}
@@ -92,11 +91,11 @@ func TestConsentThatAFirstPartyWants(t *testing.T) {
 	browser := harness.NewBrowser(t, server.Issuer)
 	verifier := oauth2.GenerateVerifier()
 	page := browser.Get(rp.config.AuthCodeURL("state", oauth2.S256ChallengeOption(verifier), oauth2.SetAuthURLParam("prompt", "consent")))
-	_, page = browser.Follow(browser.Submit(page, harness.Number(5)), 10*time.Second)
+	_, page = browser.Follow(browser.Submit(page, harness.Number(5)), harness.Timeout)
 	if !page.Has("consent") {
 		t.Fatalf("%s (%d)", page.URL, page.Status)
 	}
-	if claims, at := rp.finish(browser, decide(browser, page, "allow"), verifier, 0); claims == nil {
+	if claims, at := rp.finishWithin(0, browser, decide(browser, page, "allow"), verifier); claims == nil {
 		t.Errorf("stopped at %s (%d)", at.URL, at.Status)
 	}
 }

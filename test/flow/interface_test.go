@@ -3,12 +3,10 @@ package flow
 import (
 	"encoding/json"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"calleridp/test/harness"
 	"calleridp/truecaller/simulator"
@@ -38,7 +36,7 @@ func TestTheWireOfOneSignIn(t *testing.T) {
 	rp := newRelyingParty(t, server)
 	browser := harness.NewBrowser(t, server.Issuer)
 	page, verifier := rp.begin(browser, "070-174 06 05")
-	if claims, page := rp.finish(browser, page, verifier, 10*time.Second); claims == nil {
+	if claims, page := rp.finish(browser, page, verifier); claims == nil {
 		t.Fatalf("stopped at %s (%d)", page.URL, page.Status)
 	}
 	var pushes, callbacks, profiles []event
@@ -111,7 +109,7 @@ func TestInvariant6_AForgedRequestIDCompletesNothing(t *testing.T) {
 		t.Fatalf("not waiting any more: %d", page.Status)
 	}
 	server.Simulated("POST", "/sim/requests/"+pathEscape(pending[0].RequestID)+"/approve", "", nil)
-	if claims, page := rp.finish(browser, browser.Get(waiting.URL), verifier, 10*time.Second); claims == nil {
+	if claims, page := rp.finish(browser, browser.Get(waiting.URL), verifier); claims == nil {
 		t.Fatalf("stopped at %s (%d)", page.URL, page.Status)
 	}
 }
@@ -124,14 +122,12 @@ func pathEscape(id string) string {
 // person hears only that it does not work now.
 func TestAWrongAppKeyIsTheOperatorsError(t *testing.T) {
 	t.Parallel()
-	sim := simulator.New(simulator.Config{Apps: []simulator.App{{Name: "Test", Key: "the right one"}}})
-	defer sim.Close()
-	truecaller := httptest.NewServer(sim.Handler())
-	defer truecaller.Close()
-	server := harness.Serve(t, truecaller.URL, "")
+	server := harness.ServeSimulated(t, harness.Simulated{Config: simulator.Config{
+		Apps: []simulator.App{{Name: "Test", Key: "the right one"}},
+	}}, "")
 	browser := harness.NewBrowser(t, server.Issuer)
-	page := browser.Get(server.Issuer + "/authorize?client_id=demo&redirect_uri=http://127.0.0.1:1/callback&response_type=code&scope=openid&code_challenge_method=S256&code_challenge=" + strings.Repeat("A", 43))
-	_, page = browser.Follow(browser.Submit(page, harness.Number(5)), time.Second)
+	page := browser.Get(server.AuthorizationURL())
+	_, page = browser.Follow(browser.Submit(page, harness.Number(5)), harness.Timeout)
 	if !page.Has("ended") || !strings.Contains(page.Body, `data-outcome="unavailable"`) {
 		t.Errorf("the page: %d\n%s", page.Status, page.Body)
 	}
@@ -146,7 +142,7 @@ func TestAWrongAppKeyIsTheOperatorsError(t *testing.T) {
 	}
 	// The push was refused for good, so the number is not locked.
 	fresh := harness.NewBrowser(t, server.Issuer)
-	again := fresh.Submit(fresh.Get(server.Issuer+"/authorize?client_id=demo&redirect_uri=http://127.0.0.1:1/callback&response_type=code&scope=openid&code_challenge_method=S256&code_challenge="+strings.Repeat("A", 43)), harness.Number(5))
+	again := fresh.Submit(fresh.Get(server.AuthorizationURL()), harness.Number(5))
 	if again.Status == http.StatusTooManyRequests {
 		t.Error("the number stayed locked")
 	}

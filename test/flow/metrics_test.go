@@ -32,7 +32,7 @@ func TestMetrics(t *testing.T) {
 		4: {},
 	} {
 		a.browser = harness.NewBrowser(t, a.server.Issuer)
-		page := a.browser.Get(a.server.Issuer + challenge + strings.Repeat("A", 43))
+		page := a.browser.Get(a.server.AuthorizationURL())
 		_, a.waiting = a.browser.Follow(a.browser.Submit(page, harness.Number(xx)), 0)
 		if len(fields) == 0 {
 			continue
@@ -43,8 +43,8 @@ func TestMetrics(t *testing.T) {
 		a.post(a.rightPath(), fields)
 		a.outcome()
 	}
-	a.browser = harness.NewBrowser(t, a.server.Issuer)                                                    // the last may be signed in
-	a.browser.Submit(a.browser.Get(a.server.Issuer+challenge+strings.Repeat("A", 43)), harness.Number(4)) // locked
+	a.browser = harness.NewBrowser(t, a.server.Issuer)                              // the last may be signed in
+	a.browser.Submit(a.browser.Get(a.server.AuthorizationURL()), harness.Number(4)) // locked
 	a.post(a.rightPath(), map[string]string{"requestId": "46701740609", "state": "nobodys", "accessToken": "strangers-token"})
 	a.post("/callback/46701740609/strangers-secret", nil)
 	a.browser.Get(a.server.Issuer + "/46701740609")
@@ -107,10 +107,10 @@ func TestMetrics(t *testing.T) {
 	if page := a.browser.Get(a.server.Issuer + "/metrics"); page.Status != http.StatusNotFound {
 		t.Errorf("the pages' address has /metrics: %d", page.Status)
 	}
-	// Nor do they keep the server from stopping.
+	// They do not keep the server from stopping.
 	begun := time.Now()
 	a.server.Stop(os.Interrupt)
-	if took := time.Since(begun); took > 5*time.Second {
-		t.Errorf("stopping took %s", took)
+	if took := time.Since(begun); took >= harness.Drain {
+		t.Errorf("stopping took %s, want less than %s", took, harness.Drain)
 	}
 }

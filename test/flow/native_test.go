@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"calleridp/test/harness"
 
@@ -127,7 +126,7 @@ func TestNativeSignIn(t *testing.T) {
 
 	browser := harness.NewBrowser(t, server.Issuer)
 	page, verifier := rp.begin(browser, harness.Number(5))
-	web, page := rp.finish(browser, page, verifier, 10*time.Second)
+	web, page := rp.finish(browser, page, verifier)
 	if web == nil || web["sub"] != id.Subject {
 		t.Errorf("in a browser: %v at %s, natively %s", web["sub"], page.URL, id.Subject)
 	}

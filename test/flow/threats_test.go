@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"calleridp/test/harness"
 )
@@ -77,15 +76,13 @@ type attack struct {
 	state   string
 }
 
-const challenge = "/authorize?client_id=demo&redirect_uri=http://127.0.0.1:1/callback&response_type=code&scope=openid+phone&code_challenge_method=S256&code_challenge="
-
 // waitsFor starts a sign-in for the number xx.
 func waitsFor(t *testing.T, xx int) *attack {
 	t.Helper()
 	a := &attack{T: t, vendor: newVendor(t)}
 	a.server = harness.Serve(t, a.vendor.URL, "")
 	a.browser = harness.NewBrowser(t, a.server.Issuer)
-	page := a.browser.Get(a.server.Issuer + challenge + strings.Repeat("A", 43))
+	page := a.browser.Get(a.server.AuthorizationURL())
 	_, a.waiting = a.browser.Follow(a.browser.Submit(page, harness.Number(xx)), 0)
 	pushes := a.vendor.pushes()
 	if !a.waiting.Has("waiting") || len(pushes) != 1 {
@@ -123,7 +120,7 @@ func (a *attack) rightPath() string {
 // page, or "signed in".
 func (a *attack) outcome() string {
 	a.Helper()
-	left, page := a.browser.Follow(a.browser.Get(a.waiting.URL), 10*time.Second)
+	left, page := a.browser.Follow(a.browser.Get(a.waiting.URL), harness.Timeout)
 	if left != nil && left.Query().Get("code") != "" {
 		return "signed in"
 	}
@@ -283,7 +280,7 @@ func TestThreat_VictimsNumberTypedByAnAttacker(t *testing.T) {
 		t.Errorf("the address in another browser: %d", page.Status)
 	}
 	// A second request to the same phone is not sent, whoever asks (invariant 7).
-	page := victim.Submit(victim.Get(a.server.Issuer+challenge+strings.Repeat("A", 43)), harness.Number(1))
+	page := victim.Submit(victim.Get(a.server.AuthorizationURL()), harness.Number(1))
 	if page.Status != http.StatusTooManyRequests || len(a.vendor.pushes()) != 1 {
 		t.Errorf("a second push: %d, %d sent", page.Status, len(a.vendor.pushes()))
 	}

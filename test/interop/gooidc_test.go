@@ -27,7 +27,7 @@ func signIn(t *testing.T, ctx context.Context, provider *oidc.Provider, config o
 	config.Scopes = append([]string{oidc.ScopeOpenID}, scopes...)
 	verifier := oauth2.GenerateVerifier()
 	page := browser.Get(config.AuthCodeURL("the-state", oauth2.S256ChallengeOption(verifier), oidc.Nonce("the-nonce")))
-	left, page := browser.Follow(browser.Submit(page, number), 15*time.Second)
+	left, page := browser.Follow(browser.Submit(page, number), harness.Timeout)
 	if left == nil {
 		t.Fatalf("the sign-in stopped at %s (%d):\n%s", page.URL, page.Status, page.Body)
 	}
@@ -60,6 +60,7 @@ func signIn(t *testing.T, ctx context.Context, provider *oidc.Provider, config o
 }
 
 func TestGoOIDC(t *testing.T) {
+	t.Parallel()
 	server := harness.Dev(t)
 	ctx := t.Context()
 	provider, err := oidc.NewProvider(ctx, server.Issuer)
@@ -130,6 +131,7 @@ func TestGoOIDC(t *testing.T) {
 // The first authentication method that x/oauth2 tries may fail; the code must
 // still be good for the second (consumers of RFC 6749 §2.3.1 probe).
 func TestFailedClientAuthenticationLeavesTheCode(t *testing.T) {
+	t.Parallel()
 	server := harness.Dev(t)
 	ctx := t.Context()
 	provider, err := oidc.NewProvider(ctx, server.Issuer)
@@ -140,7 +142,7 @@ func TestFailedClientAuthenticationLeavesTheCode(t *testing.T) {
 	verifier := oauth2.GenerateVerifier()
 	config := oauth2.Config{ClientID: "demo", ClientSecret: "wrong", RedirectURL: server.Demo + "/callback", Endpoint: provider.Endpoint(), Scopes: []string{"openid"}}
 	page := browser.Get(config.AuthCodeURL("s", oauth2.S256ChallengeOption(verifier)))
-	left, page := browser.Follow(browser.Submit(page, harness.Number(5)), 15*time.Second)
+	left, page := browser.Follow(browser.Submit(page, harness.Number(5)), harness.Timeout)
 	if left == nil {
 		t.Fatalf("the sign-in stopped at %s (%d):\n%s", page.URL, page.Status, page.Body)
 	}
@@ -155,6 +157,7 @@ func TestFailedClientAuthenticationLeavesTheCode(t *testing.T) {
 }
 
 func TestUserinfoRefusesWithAChallenge(t *testing.T) {
+	t.Parallel()
 	server := harness.Dev(t)
 	for _, path := range []string{"", "?access_token=guess"} {
 		answer, err := http.Get(server.Issuer + "/userinfo" + path)
