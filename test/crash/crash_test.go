@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"calleridp/test/harness"
+	"calleridp/truecaller/simulator"
 
 	"golang.org/x/oauth2"
 )
@@ -22,7 +23,7 @@ func TestInvariant8_KilledBetweenCallbackAndProfile(t *testing.T) {
 	// Until the server has been killed, the profile host does not respond.
 	var killed atomic.Bool
 	requested := make(chan struct{}, 100)
-	server := harness.ServeSimulated(t, harness.Simulated{Before: func(truecaller http.Handler) http.Handler {
+	server := serve(t, func(truecaller http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/v1/default" && !killed.Load() {
 				requested <- struct{}{}
@@ -31,7 +32,7 @@ func TestInvariant8_KilledBetweenCallbackAndProfile(t *testing.T) {
 			}
 			truecaller.ServeHTTP(w, r)
 		})
-	}}, "")
+	})
 
 	browser := harness.NewBrowser(t, server.Issuer)
 	verifier := oauth2.GenerateVerifier()
@@ -71,7 +72,7 @@ func TestInvariant8_KilledBetweenCallbackAndProfile(t *testing.T) {
 func TestKilledDuringThePush(t *testing.T) {
 	t.Parallel()
 	arrived, goOn := make(chan struct{}, 1), make(chan struct{})
-	server := harness.ServeSimulated(t, harness.Simulated{Before: func(truecaller http.Handler) http.Handler {
+	server := serve(t, func(truecaller http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.Method == http.MethodPost && r.URL.Path == "/v1/apps/requests" {
 				arrived <- struct{}{}
@@ -79,7 +80,7 @@ func TestKilledDuringThePush(t *testing.T) {
 			}
 			truecaller.ServeHTTP(w, r)
 		})
-	}}, "")
+	})
 
 	browser := harness.NewBrowser(t, server.Issuer)
 	page := browser.Get(server.AuthorizationURL())
@@ -102,6 +103,16 @@ func TestKilledDuringThePush(t *testing.T) {
 		fresh := harness.NewBrowser(t, server.Issuer)
 		return fresh.Submit(fresh.Get(server.AuthorizationURL()), harness.Number(5)).Status == http.StatusSeeOther
 	})
+}
+
+// serve runs the server with a simulator behind a handler.
+func serve(t *testing.T, before func(http.Handler) http.Handler) *harness.Production {
+	t.Helper()
+	return harness.ServeWith(t, func(callbackURL string) http.Handler {
+		sim := simulator.New(simulator.Config{Apps: []simulator.App{{Name: "Test", Key: harness.AppKey, CallbackURL: callbackURL}}})
+		t.Cleanup(sim.Close)
+		return before(sim.Handler())
+	}, "")
 }
 
 func must[T any](v T, err error) T {

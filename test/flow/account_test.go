@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"calleridp/test/harness"
+	"calleridp/truecaller/simulator"
 
 	"golang.org/x/oauth2"
 )
@@ -178,7 +179,7 @@ func TestTheAccountPageNamesTheCountry(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := harness.ServeSimulated(t, harness.Simulated{}, "country_database: "+database+"\n")
+	server := serveSimulated(t, simulator.Config{}, "country_database: "+database+"\n")
 	browser := harness.NewBrowser(t, server.Issuer)
 	if page := toAccount(t, browser, harness.Number(5)); !strings.Contains(page.Body, "<bdi>Sweden</bdi>") {
 		t.Errorf("%s", page.Body)

@@ -122,9 +122,7 @@ func pathEscape(id string) string {
 // person hears only that it does not work now.
 func TestAWrongAppKeyIsTheOperatorsError(t *testing.T) {
 	t.Parallel()
-	server := harness.ServeSimulated(t, harness.Simulated{Config: simulator.Config{
-		Apps: []simulator.App{{Name: "Test", Key: "the right one"}},
-	}}, "")
+	server := serveSimulated(t, simulator.Config{Apps: []simulator.App{{Name: "Test", Key: "the right one"}}}, "")
 	browser := harness.NewBrowser(t, server.Issuer)
 	page := browser.Get(server.AuthorizationURL())
 	_, page = browser.Follow(browser.Submit(page, harness.Number(5)), harness.Timeout)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"calleridp/test/harness"
+	"calleridp/truecaller/simulator"
 )
 
 // visit opens the sign-in page of the production server's client.
@@ -77,7 +78,7 @@ type walk struct {
 // walkBoth walks with 09 and 17 at the same time. It reports whether the pages of
 // every round were read before their attempt expired.
 func walkBoth(t *testing.T, lifetime time.Duration) (walks [2]walk, fast bool) {
-	server := harness.ServeSimulated(t, harness.Simulated{}, fmt.Sprintf("limits: {lock: %s, number: 3/12h}\nlifetimes: {attempt: %[1]s}\n", lifetime))
+	server := serveSimulated(t, simulator.Config{}, fmt.Sprintf("limits: {lock: %s, number: 3/12h}\nlifetimes: {attempt: %[1]s}\n", lifetime))
 	var slow atomic.Bool
 	t.Run(lifetime.String(), func(t *testing.T) {
 		for i, xx := range []int{9, 17} {

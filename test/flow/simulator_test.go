@@ -3,6 +3,7 @@
 package flow
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -27,6 +28,20 @@ func newRelyingParty(t *testing.T, server *harness.Server) *relyingParty {
 	rp := relyingPartyAt(t, server.Issuer, server.Demo+"/callback")
 	rp.server = server
 	return rp
+}
+
+// serveSimulated runs `calleridp serve` with a simulator. Without Apps in c, the
+// simulator knows the server's own.
+func serveSimulated(t *testing.T, c simulator.Config, more string, keys ...string) *harness.Production {
+	t.Helper()
+	return harness.ServeWith(t, func(callbackURL string) http.Handler {
+		if c.Apps == nil {
+			c.Apps = []simulator.App{{Name: "Test", Key: harness.AppKey, CallbackURL: callbackURL}}
+		}
+		sim := simulator.New(c)
+		t.Cleanup(sim.Close)
+		return sim.Handler()
+	}, more, keys...)
 }
 
 // relyingPartyAt is the client demo of any server.
@@ -152,7 +167,7 @@ func TestSimulatorRowsThatSignIn(t *testing.T) {
 // The push may have been sent all the same: its callback completes the sign-in.
 func TestSimulatorRowSlowPush(t *testing.T) {
 	t.Parallel()
-	server := harness.ServeSimulated(t, harness.Simulated{Config: simulator.Config{SlowPush: 3 * time.Second}}, "", "timeout: 1s")
+	server := serveSimulated(t, simulator.Config{SlowPush: 3 * time.Second}, "", "timeout: 1s")
 	rp := relyingPartyAt(t, server.Issuer, harness.RedirectURI)
 	rp.config.Scopes = []string{"openid", "phone"}
 	browser := harness.NewBrowser(t, server.Issuer)

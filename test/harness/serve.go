@@ -11,8 +11,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-
-	"calleridp/truecaller/simulator"
 )
 
 // Production is a running `calleridp serve` with the configuration and secrets of
@@ -39,8 +37,8 @@ const (
 
 // Serve starts `calleridp serve` with the Truecaller at truecallerURL, and stops it
 // after the test. Its client is demo with the secret demo-secret and RedirectURI.
-// more is added to the end of the configuration, truecaller to that section.
-func Serve(t testing.TB, truecallerURL, more string, truecaller ...string) *Production {
+// more is added to the end of the configuration, keys to its section truecaller.
+func Serve(t testing.TB, truecallerURL, more string, keys ...string) *Production {
 	t.Helper()
 	p := &Production{t: t, Dir: t.TempDir(), CallbackSecret: strings.Repeat("c", 40), log: &logBuffer{}}
 	p.Socket = filepath.Join(p.Dir, "data", "admin.sock")
@@ -76,7 +74,7 @@ clients:
     redirect_uris: ["%s"]
 %s`, p.Issuer, address, filepath.Join(p.Dir, "data"), filepath.Join(p.Dir, "master.key"),
 		write("appkey", AppKey), write("callback", p.CallbackSecret), truecallerURL, truecallerURL,
-		strings.Join(truecaller, "\n  "), write("secret", "demo-secret"), RedirectURI, more))
+		strings.Join(keys, "\n  "), write("secret", "demo-secret"), RedirectURI, more))
 	p.Start()
 	t.Cleanup(func() {
 		p.Stop(os.Interrupt)
@@ -85,33 +83,19 @@ clients:
 	return p
 }
 
-// Simulated is a simulator in the test's own process.
-type Simulated struct {
-	simulator.Config // no Apps: the server's own app
-	// Before stands before the simulator's handler; nil: nothing.
-	Before func(http.Handler) http.Handler
-}
-
-// ServeSimulated is Serve with a simulator that calls the server back.
-func ServeSimulated(t testing.TB, s Simulated, more string, truecaller ...string) *Production {
+// ServeWith is Serve with a Truecaller in the test's own process, made of the
+// address to which it posts callbacks.
+func ServeWith(t testing.TB, truecaller func(callbackURL string) http.Handler, more string, keys ...string) *Production {
 	t.Helper()
-	// The simulator needs the server's address, and the server the simulator's.
+	// Truecaller needs the server's address, and the server Truecaller's.
 	var handler atomic.Pointer[http.Handler]
 	at := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		(*handler.Load()).ServeHTTP(w, r)
 	}))
 	t.Cleanup(at.Close)
-	p := Serve(t, at.URL, more, truecaller...)
-	if s.Apps == nil {
-		s.Apps = []simulator.App{{Name: "Test", Key: AppKey, CallbackURL: p.CallbackURL()}}
-	}
-	sim := simulator.New(s.Config)
-	t.Cleanup(sim.Close)
-	simulated := sim.Handler()
-	if s.Before != nil {
-		simulated = s.Before(simulated)
-	}
-	handler.Store(&simulated)
+	p := Serve(t, at.URL, more, keys...)
+	made := truecaller(p.CallbackURL())
+	handler.Store(&made)
 	return p
 }
 
