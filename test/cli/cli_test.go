@@ -19,7 +19,7 @@ import (
 	"calleridp/test/harness"
 )
 
-// one runs the binary, which must fail with one line that says this.
+// one runs the binary, which must fail with one line that contains says.
 func one(t *testing.T, says string, args ...string) {
 	t.Helper()
 	out, err := harness.Run(t, args...)
@@ -30,7 +30,8 @@ func one(t *testing.T, says string, args ...string) {
 	}
 }
 
-// good runs the binary, which must succeed, and returns what it printed.
+// good runs the binary, which must succeed, and returns its output. A generated id
+// may begin with a minus: args have "--" before it.
 func good(t *testing.T, args ...string) string {
 	t.Helper()
 	out, err := harness.Run(t, args...)
@@ -127,7 +128,7 @@ func TestClientsOfARunningServer(t *testing.T) {
 	if !authenticates(t, server.Issuer, added.ID, added.Secret) || authenticates(t, server.Issuer, added.ID, added.Secret+"x") {
 		t.Error("the printed secret is not the client's")
 	}
-	shown := command("client", "show", added.ID)
+	shown := command("client", "show", "--", added.ID)
 	if !strings.Contains(shown, "My shop") || !strings.Contains(shown, "ES256") || strings.Contains(shown, "client_secret") {
 		t.Errorf("shown:\n%s", shown)
 	}
@@ -138,14 +139,14 @@ func TestClientsOfARunningServer(t *testing.T) {
 		t.Error("gone after a restart")
 	}
 
-	second := parsed(command("client", "rotate-secret", added.ID, "--json")).Secret
-	third := parsed(command("client", "rotate-secret", "--json", added.ID)).Secret
+	second := parsed(command("client", "rotate-secret", "--", added.ID, "--json")).Secret
+	third := parsed(command("client", "rotate-secret", "--json", "--", added.ID)).Secret
 	for secret, want := range map[string]bool{added.Secret: false, second: true, third: true} {
 		if authenticates(t, server.Issuer, added.ID, secret) != want {
 			t.Errorf("a secret is good: %v, want %v", !want, want)
 		}
 	}
-	if out := command("client", "remove", added.ID); !strings.Contains(out, "client "+added.ID+" (My shop) is removed") {
+	if out := command("client", "remove", "--", added.ID); !strings.Contains(out, "client "+added.ID+" (My shop) is removed") {
 		t.Error(out)
 	}
 	if authenticates(t, server.Issuer, added.ID, third) {
@@ -200,7 +201,7 @@ func TestKeysOfARunningServer(t *testing.T) {
 	}
 	for line := range strings.Lines(rotated) {
 		if kid, _, _ := strings.Cut(line, " "); strings.Contains(line, "retired") && strings.Contains(line, "RS256") {
-			rotated = good(t, "keys", "remove", kid, "--socket", server.Socket)
+			rotated = good(t, "keys", "remove", "--", kid, "--socket", server.Socket)
 			if strings.Contains(rotated, kid) || strings.Contains(jwks(), kid) {
 				t.Errorf("removed %s:\n%s", kid, rotated)
 			}
