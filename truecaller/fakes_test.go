@@ -174,10 +174,10 @@ func (w *world) Token(_ context.Context, d Delivery) error {
 
 func (w *world) Profile(ctx context.Context, d Delivery, p Profile) error {
 	if !p.Has(number(w.t, typed)) {
-		w.t.Errorf("profile %v", p.Numbers)
+		w.t.Errorf("Profile() got the numbers %v, want %s", p.Numbers, typed)
 	}
 	if ctx.Err() != nil {
-		w.t.Error("the recipient's context is over")
+		w.t.Error("Profile() got a context that is over")
 	}
 	if profile := call(w, &w.profile); profile != nil {
 		return w.tell(d, "profile", cmp.Or(profile(d), ctx.Err()))
@@ -191,7 +191,7 @@ func (w *world) Failed(_ context.Context, d Delivery, cause error) error {
 			return w.tell(d, "failed: "+strings.TrimPrefix(known.Error(), "truecaller: ")+":", nil)
 		}
 	}
-	w.t.Errorf("an unknown cause: %v", cause)
+	w.t.Errorf("Failed() got the cause %v, want an error of this package", cause)
 	return nil
 }
 

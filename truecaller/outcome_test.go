@@ -121,7 +121,7 @@ func TestInvariant4_AFloodDoesNotFillTheLog(t *testing.T) {
 		w.post("/callback/main/secret-one", "{")
 		stop()
 		if n := lines("\n"); n != 11 || lines(`"outcome":"malformed","count":1}`) != 1 {
-			t.Errorf("%d lines:\n%s", n, w.log.String())
+			t.Errorf("%d lines in the log, want 11 and a count of the second malformed one:\n%s", n, w.log.String())
 		}
 		checkDiscreet(t, w.log.String())
 	})

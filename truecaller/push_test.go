@@ -66,21 +66,21 @@ func TestPushRequest(t *testing.T) {
 	for base, path := range map[string]string{"": "/v1/apps/requests", "/": "/v1/apps/requests", "/mock": "/mock/v1/apps/requests"} {
 		id, err := NewClient(Options{}).Push(t.Context(), new(Permit), appAt(t, server.URL+base), number(t, typed), ourState)
 		if err != nil || id != "vXbyFPwqiCAHZyxAldA9M9DDXKk=" {
-			t.Fatalf("%q, %v", id, err)
+			t.Fatalf("Push() = %q, %v, want the requestId of the response", id, err)
 		}
 		if got.Method != "POST" || got.URL.Path != path || got.URL.RawQuery != "" {
-			t.Errorf("%s %s", got.Method, got.URL)
+			t.Errorf("Push() sent %s %s, want POST %s", got.Method, got.URL, path)
 		}
 	}
 	if got.Header.Get("appKey") != "key-of-the-app" || got.Header.Get("Content-Type") != "application/json" || got.Header.Get("Cache-Control") != "no-cache" || got.Header.Get("Authorization") != "" {
-		t.Errorf("headers %v", got.Header)
+		t.Errorf("Push() sent the headers %v, want appKey, JSON, no-cache and no Authorization", got.Header)
 	}
 	if want := `{"phoneNumber":46701740605,"state":"` + ourState + `"}`; string(body) != want {
 		t.Errorf("body %s, want %s", body, want)
 	}
 	// Fifteen digits, where a float would be written with an exponent.
 	if _, err := NewClient(Options{}).Push(t.Context(), new(Permit), appAt(t, server.URL), number(t, "999999999999999"), ourState); err != nil || !strings.Contains(string(body), ":999999999999999,") {
-		t.Errorf("body %s, %v", body, err)
+		t.Errorf("Push() sent %s (%v), want the number with all 15 digits", body, err)
 	}
 }
 
@@ -91,7 +91,7 @@ func TestPushWritesAppKeyAsDocumented(t *testing.T) {
 		t.Fatal(err)
 	}
 	if head := <-requests; !strings.Contains(head, "\r\nappKey: key-of-the-app\r\n") {
-		t.Errorf("the request was %q", head)
+		t.Errorf("Push() sent %q, want the header appKey as documented", head)
 	}
 }
 
@@ -171,11 +171,11 @@ func TestPushAnswers(t *testing.T) {
 			})
 			id, err := NewClient(Options{}).Push(t.Context(), new(Permit), appAt(t, server.URL), number(t, typed), ourState)
 			if requests.Load() != 1 {
-				t.Errorf("%d requests: a push is never repeated, and follows no redirect", requests.Load())
+				t.Errorf("Push() made %d requests, want 1: it never repeats a push and follows no redirect", requests.Load())
 			}
 			if row.want == "" {
 				if err != nil || id == "" {
-					t.Errorf("%q, %v", id, err)
+					t.Errorf("Push() = %q, %v, want a requestId", id, err)
 				}
 				return
 			}
@@ -207,7 +207,7 @@ func TestPushSaysWhichAppKeyIsWrong(t *testing.T) {
 	server := serve(t, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(404) })
 	_, err := NewClient(Options{}).Push(t.Context(), new(Permit), appAt(t, server.URL), number(t, typed), ourState)
 	if err == nil || !strings.Contains(err.Error(), `refused the appKey of app "main"`) || !strings.Contains(err.Error(), "check its app_key in the configuration") {
-		t.Errorf("%v", err)
+		t.Errorf("Push() failed with %v, want an error that names the app and the key of the configuration", err)
 	}
 }
 
@@ -330,7 +330,7 @@ func TestPushIsNotRepeatedOnAnotherConnection(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := kindOfPush(t, c, t.Context(), server.URL); got != PushUnknown || requests.Load() != 2 {
-		t.Errorf("%s after %d requests", got, requests.Load())
+		t.Errorf("the second Push() failed with %s after %d requests, want %s after 2", got, requests.Load(), PushUnknown)
 	}
 }
 

@@ -114,17 +114,17 @@ func TestInvariant4_CallbacksOverHTTP2(t *testing.T) {
 	for path, want := range map[string]int{right: 413, wrong: 404} {
 		body := new(endless)
 		if status, _ := post(path, body); status != want {
-			t.Errorf("endless to %s: %d", path, status)
+			t.Errorf("an endless body to %s got status %d, want %d", path, status, want)
 		}
 		if n := body.sent.Load(); n > 2<<20 {
-			t.Errorf("%d KiB were taken at %s", n>>10, path)
+			t.Errorf("the server read %d KiB at %s, want at most 2048", n>>10, path)
 		}
 	}
 	if status, _ := post(right, strings.NewReader(callbackBody)); status != 200 {
-		t.Errorf("afterwards: %d", status)
+		t.Errorf("the callback after that got status %d, want 200", status)
 	}
 	if len(w.inbox) != 1 {
-		t.Errorf("%d deliveries", len(w.inbox))
+		t.Errorf("%d deliveries in the inbox, want 1", len(w.inbox))
 	}
 	checkDiscreet(t, w.log.String())
 }

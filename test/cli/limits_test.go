@@ -30,7 +30,7 @@ func TestLimitsOfARunningServer(t *testing.T) {
 	// Nobody answers at that address, so that each push fails and frees the lock.
 	for range 2 {
 		if status := submit(); status != http.StatusSeeOther {
-			t.Fatalf("status %d", status)
+			t.Fatalf("the submission got %d, want 303", status)
 		}
 	}
 	if status := submit(); status != http.StatusTooManyRequests {
@@ -42,7 +42,7 @@ func TestLimitsOfARunningServer(t *testing.T) {
 	has(command("limit", "show", "--deployment"), "of        all\n", "used      2 of 10000 in 1h\n")
 	has(command("limit", "clear", harness.Number(5)), "used          0 of 2 in 24h\n", "all back      now\n")
 	if status := submit(); status != http.StatusSeeOther {
-		t.Errorf("cleared, and status %d", status)
+		t.Errorf("the submission after limit clear got %d, want 303", status)
 	}
 
 	log := server.Logged(`"msg":"limit.cleared","log":"audit","kind":"number","of":"+46•••••0605"`, `"msg":"limit.shown","log":"audit","kind":"network","of":"127.0.0.1/32"`)

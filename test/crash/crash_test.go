@@ -48,11 +48,11 @@ func TestInvariant8_KilledBetweenCallbackAndProfile(t *testing.T) {
 
 	select {
 	case <-requested: // the callback is in the inbox, and its token in use
-	case <-time.After(15 * time.Second):
+	case <-time.After(harness.Timeout):
 		t.Fatal("the profile was never requested")
 	}
 	if page := browser.Get(waiting); !page.Has("waiting") {
-		t.Fatalf("not waiting: %d\n%s", page.Status, page.Body)
+		t.Fatalf("status %d, want the waiting page\n%s", page.Status, page.Body)
 	}
 	server.Stop(os.Kill)
 	killed.Store(true)

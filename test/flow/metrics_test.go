@@ -57,7 +57,7 @@ func TestMetrics(t *testing.T) {
 		defer answer.Body.Close()
 		raw, err := io.ReadAll(answer.Body)
 		if err != nil || answer.StatusCode != 200 {
-			t.Fatalf("%d, %v", answer.StatusCode, err)
+			t.Fatalf("/metrics got %d, %v, want 200", answer.StatusCode, err)
 		}
 		return string(raw)
 	}
@@ -101,11 +101,11 @@ func TestMetrics(t *testing.T) {
 		a.browser.Get(fmt.Sprintf("%s/path%d", a.server.Issuer, i))
 	}
 	if before, after := strings.Count(got, "\ncalleridp_"), strings.Count(scrape(), "\ncalleridp_"); after != before {
-		t.Errorf("%d lines became %d", before, after)
+		t.Errorf("%d series became %d, want no more", before, after)
 	}
 	// The world does not see them.
 	if page := a.browser.Get(a.server.Issuer + "/metrics"); page.Status != http.StatusNotFound {
-		t.Errorf("the pages' address has /metrics: %d", page.Status)
+		t.Errorf("/metrics at the issuer's address got %d, want 404", page.Status)
 	}
 	// They do not keep the server from stopping.
 	begun := time.Now()

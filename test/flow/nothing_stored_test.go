@@ -68,13 +68,13 @@ func visitsWriteNothing(t *testing.T, more string) {
 			t.Fatalf("visit %d: status %d, want %d\n%s", i, page.Status, want, page.Body)
 		}
 		if page.Has("solution") != (more != "" && i%3 != 1) {
-			t.Fatalf("visit %d: a challenge on the page: %v", i, page.Has("solution"))
+			t.Fatalf("visit %d: a challenge on the page: %v, want %v", i, page.Has("solution"), !page.Has("solution"))
 		}
 		if len(page.Header.Values("Set-Cookie")) > 0 {
 			t.Fatalf("visit %d set a cookie", i)
 		}
 	}
 	if after := stats(); after != before || file() != bytesBefore {
-		t.Errorf("the store changed: %+v, then %+v", before, after)
+		t.Errorf("the store was %+v and is %+v, want no change", before, after)
 	}
 }

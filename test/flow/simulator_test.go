@@ -112,19 +112,19 @@ func TestSimulatorRowsThatSignIn(t *testing.T) {
 		{5, "approves at once, full profile", func(t *testing.T, c map[string]any) {
 			for _, claim := range []string{"name", "given_name", "family_name", "picture", "email", "address", "truecaller", "gender"} {
 				if c[claim] == nil {
-					t.Errorf("no %s", claim)
+					t.Errorf("the claims have no %s", claim)
 				}
 			}
 		}},
 		{6, "approves after 2 s", nil},
 		{10, "no e-mail", func(t *testing.T, c map[string]any) {
 			if c["email"] != nil {
-				t.Errorf("email = %v", c["email"])
+				t.Errorf("email is %v, want none", c["email"])
 			}
 		}},
 		{11, "first name only", func(t *testing.T, c map[string]any) {
 			if c["given_name"] == nil || c["name"] == nil || c["family_name"] != nil || c["email"] != nil {
-				t.Errorf("claims %v", c)
+				t.Errorf("the claims are %v, want a first name and no e-mail address", c)
 			}
 		}},
 		{12, "callback sent three times", nil},
@@ -132,13 +132,13 @@ func TestSimulatorRowsThatSignIn(t *testing.T) {
 		{16, "profile answers 503 twice, then 200", nil},
 		{21, "numbers, booleans and ids as strings; onlineIdentities; several numbers", func(t *testing.T, c map[string]any) {
 			if c["email"] == nil {
-				t.Error("no e-mail from onlineIdentities")
+				t.Error("the claims have no e-mail address, want that of onlineIdentities")
 			}
 		}},
 		{23, "bidi and control characters, 10 kB names", func(t *testing.T, c map[string]any) {
 			name, _ := c["name"].(string)
 			if name == "" || len(name) > 1000 || strings.ContainsAny(name, "\u202e\u202d\u2066\u2067\u2068\u2069\u200e\u200f\x00\x07\x1b\n") {
-				t.Errorf("name = %.80q (%d bytes)", name, len(name))
+				t.Errorf("name is %.80q (%d bytes), want at most 1000 bytes without control characters", name, len(name))
 			}
 		}},
 		{24, "a second Truecaller id for the number", nil},
@@ -151,10 +151,10 @@ func TestSimulatorRowsThatSignIn(t *testing.T) {
 			page, verifier := rp.begin(browser, harness.Number(row.xx))
 			claims, page := rp.finish(browser, page, verifier)
 			if claims == nil {
-				t.Fatalf("stopped at %s (%d):\n%s", page.URL, page.Status, page.Body)
+				t.Fatalf("the sign-in stopped at %s (status %d):\n%s", page.URL, page.Status, page.Body)
 			}
 			if claims["phone_number"] != harness.Number(row.xx) || claims["phone_number_verified"] != true {
-				t.Errorf("phone_number %v, verified %v", claims["phone_number"], claims["phone_number_verified"])
+				t.Errorf("phone_number is %v (verified %v), want %s (true)", claims["phone_number"], claims["phone_number_verified"], harness.Number(row.xx))
 			}
 			if row.check != nil {
 				row.check(t, claims)
@@ -202,10 +202,10 @@ func TestSimulatorRowsThatFail(t *testing.T) {
 			page, verifier := rp.begin(browser, harness.Number(row.xx))
 			claims, page := rp.finish(browser, page, verifier)
 			if claims != nil {
-				t.Fatal("signed in")
+				t.Fatalf("the sign-in gave %v, want a page that says why not", claims)
 			}
 			if page.Has("waiting") {
-				t.Fatalf("still waiting at %s", page.URL)
+				t.Fatalf("%s is still the waiting page, want how the attempt ended", page.URL)
 			}
 			server.Logged(row.log)
 			for _, secret := range []string{"user_rejected", "phone_mismatch", "profile_failed", "foreign_endpoint", "4670174", "7017406"} {
@@ -293,7 +293,7 @@ func TestChangedHandsGetsANewSub(t *testing.T) {
 		page, verifier := rp.begin(browser, harness.Number(24))
 		claims, page := rp.finish(browser, page, verifier)
 		if claims == nil {
-			t.Fatalf("stopped at %s (%d)", page.URL, page.Status)
+			t.Fatalf("the sign-in stopped at %s (status %d)", page.URL, page.Status)
 		}
 		sub := claims["sub"].(string)
 		if seen[sub] {
@@ -312,10 +312,10 @@ func TestSameNumberSameSub(t *testing.T) {
 		page, verifier := rp.begin(browser, harness.Number(5))
 		claims, page := rp.finish(browser, page, verifier)
 		if claims == nil {
-			t.Fatalf("stopped at %s (%d)", page.URL, page.Status)
+			t.Fatalf("the sign-in stopped at %s (status %d)", page.URL, page.Status)
 		}
 		if sub != nil && claims["sub"] != sub {
-			t.Errorf("sub %v, then %v", sub, claims["sub"])
+			t.Errorf("the sub of the second sign-in is %v, want %v", claims["sub"], sub)
 		}
 		sub = claims["sub"]
 	}
