@@ -11,7 +11,8 @@ import (
 // An operator sees why a number is refused, and lets it through.
 func TestLimitsOfARunningServer(t *testing.T) {
 	t.Parallel()
-	server := harness.Serve(t, "http://127.0.0.1:1", "limits: {number: 2/24h}\n")
+	// Budgets so slow that none grows back while this test runs.
+	server := harness.Serve(t, "http://127.0.0.1:1", "limits: {number: 2/24h, network: 30/24h, client: 30/24h, deployment: 100/24h}\n")
 	command := func(args ...string) string { t.Helper(); return good(t, append(args, "--socket", server.Socket)...) }
 	browser := harness.NewBrowser(t, server.Issuer)
 	submit := func() int {
@@ -37,9 +38,9 @@ func TestLimitsOfARunningServer(t *testing.T) {
 		t.Fatalf("status %d, want 429", status)
 	}
 	has(command("limit", "show", "070-174 06 05"), "used          2 of 2 in 24h\n", "left          0\n", "next          20")
-	has(command("limit", "show", "--network", "127.0.0.1"), "of        127.0.0.1/32\n", "used      2 of 30 in 1h\n")
+	has(command("limit", "show", "--network", "127.0.0.1"), "of        127.0.0.1/32\n", "used      2 of 30 in 24h\n")
 	has(command("limit", "show", "--client", "demo", "--json"), `"of": "demo"`, `"used": 2`)
-	has(command("limit", "show", "--deployment"), "of        all\n", "used      2 of 10000 in 1h\n")
+	has(command("limit", "show", "--deployment"), "of        all\n", "used      2 of 100 in 24h\n")
 	has(command("limit", "clear", harness.Number(5)), "used          0 of 2 in 24h\n", "all back      now\n")
 	if status := submit(); status != http.StatusSeeOther {
 		t.Errorf("the submission after limit clear got %d, want 303", status)
