@@ -12,7 +12,7 @@ import (
 	"unicode/utf8"
 )
 
-// Link is what a one-tap link says (docs/truecaller.md section 2).
+// Link is a parsed one-tap link (docs/truecaller.md section 2).
 type Link struct {
 	Nonce, PartnerKey, PartnerName, Lang         string
 	LoginPrefix, LoginSuffix, CTAPrefix          string
@@ -23,10 +23,10 @@ type Link struct {
 
 var languages = []string{"en", "hi", "mr", "te", "ml", "ur", "pa", "ta", "bn", "kn", "sw", "ar"}
 
-// errLink says why the phone would not open a link.
+// errLink is the error of a link that a phone does not open.
 var errLink = errors.New("the phone does not open this link")
 
-// parameters are all that a link may have.
+// parameters are the known parameters of a link.
 var parameters = []string{
 	"type",
 	"requestNonce",
@@ -52,9 +52,9 @@ const (
 	minTTL      = 8 * time.Second
 )
 
-// ParseLink reads a link as the app on a phone would. The error is about a link
-// that opens nothing; the warnings are about what a phone ignores, or may read in
-// another way than was meant: a good link has none.
+// ParseLink parses a link as the app on a phone does. It fails if the link opens
+// nothing. Warnings are about what a phone ignores or may misread; a good link has
+// none.
 func ParseLink(raw string) (l Link, warnings []string, err error) {
 	query, ok := strings.CutPrefix(raw, linkStart)
 	switch {
@@ -110,7 +110,7 @@ func ParseLink(raw string) (l Link, warnings []string, err error) {
 	return l, warnings, nil
 }
 
-// readQuery takes the parameters apart.
+// readQuery parses the parameters.
 func readQuery(query string, warn func(string, ...any)) (map[string]string, error) {
 	values := map[string]string{}
 	for pair := range strings.SplitSeq(query, "&") {
@@ -145,7 +145,7 @@ func readQuery(query string, warn func(string, ...any)) (map[string]string, erro
 	return values, nil
 }
 
-// check drops what the phone ignores.
+// check removes what the phone ignores.
 func (l *Link) check(ttl string, warn func(string, ...any)) {
 	for _, word := range []struct {
 		name  string

@@ -10,13 +10,13 @@ import (
 
 // token is the access token of an approval.
 type token struct {
-	app     string // whose it is; the profile interface does not ask
+	app     string // for the log; the profile interface does not check it
 	number  string
 	kind    string // of profile
 	person  int    // which holder of the number
 	expires time.Time
-	fails   int // how many more requests answer 503
-	status  int // what it answers instead of a profile
+	fails   int // how many more requests get 503
+	status  int // status of the profile request, if not 200
 }
 
 // profile is GET /v1/default (docs/truecaller.md section 4).
@@ -49,8 +49,8 @@ func (s *Simulator) profile(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// profileOf is the body of a profile, in the shapes that Truecaller documents
-// and in some that it should not send.
+// profileOf returns the body of a profile, in the forms that Truecaller documents and in
+// some that it should not send.
 func profileOf(kind, number, id string) []byte {
 	switch kind {
 	case "no e-mail":
@@ -126,7 +126,7 @@ func profileOf(kind, number, id string) []byte {
 	})
 }
 
-// idOf is Truecaller's own id for the holder of a number.
+// idOf returns Truecaller's own id of a number's holder.
 func idOf(number string, person int) string {
 	return fmt.Sprintf("sim-%s-%d", number[len(number)-4:], person)
 }

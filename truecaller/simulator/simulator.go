@@ -1,8 +1,7 @@
-// Package simulator is a Truecaller that runs on a laptop and misbehaves on
-// request. It speaks the wire format of the push interface, of one-tap links, of
-// the profile interface and of the OAuth interface, delivers callbacks as
-// Truecaller would, and has a phone on a web page. It is reached over HTTP alone:
-// docs/simulator.md has its numbers and its control interface.
+// Package simulator simulates Truecaller for development and tests, including its
+// failures. It implements the push interface, one-tap links, the profile interface and
+// the OAuth interface, sends callbacks, and shows the phones on a web page. It is used
+// over HTTP alone: docs/simulator.md has its numbers and its control interface.
 package simulator
 
 import (
@@ -21,23 +20,21 @@ import (
 
 // Config is what a Simulator needs.
 type Config struct {
-	// Apps are those that were registered in its portal. The first is the one
-	// whose callbacks tests make up.
+	// Apps are the registered apps. Callbacks of a test's own choosing go to the first.
 	Apps []App
-	// BaseURL is the simulator's own address, http://127.0.0.1:9441, which one-tap
-	// callbacks name as the host of the profile. "" takes the address under which
-	// a link was opened; a person may have typed another one than is configured.
+	// BaseURL is the simulator's own address, such as http://127.0.0.1:9441. One-tap
+	// callbacks name it as the host of the profile. "" is the address under which a
+	// link was opened, which may differ from the configured one.
 	BaseURL string
 	// ApproveAll makes every number approve at once, for load tests.
 	ApproveAll bool
-	// KeptRequests is how many requests the phones show at most, the newest; 0:
-	// 2000.
+	// KeptRequests is how many requests the phones show, the newest; 0: 2000.
 	KeptRequests int
 	// SlowPush is how long the push to number 19 takes; 0: ten seconds. Tests set it
 	// to a few times the timeout of the server under test.
 	SlowPush time.Duration
-	// HTTP delivers callbacks; nil for the usual one. Redirects are not followed,
-	// and an answer is waited for no longer than five seconds.
+	// HTTP sends callbacks; nil: a client with a timeout of five seconds. Redirects are
+	// not followed.
 	HTTP *http.Client
 	Log  *slog.Logger
 }
@@ -47,10 +44,10 @@ type App struct {
 	Name           string // what the phone shows for a push
 	Key            string // the appKey, or partnerKey of a link
 	CallbackURL    string
-	NativeClientID string // OAuth client id, for native applications; "" for none
+	NativeClientID string // OAuth client id, for native applications; "": none
 }
 
-// Simulator is a running one.
+// Simulator is a running simulator.
 type Simulator struct {
 	cfg  Config
 	ctx  context.Context
@@ -58,23 +55,23 @@ type Simulator struct {
 	http *http.Client
 
 	mu           sync.Mutex
-	pushes       int // how many there were
+	pushes       int // number of pushes so far
 	requests     newest[*request]
 	tokens       newest[*token]
 	codes        newest[*nativeCode]
 	nativeTokens newest[*nativeToken]
-	visits       map[string]int // how often a number has signed in, of those that change
+	visits       map[string]int // sign-ins by number, of those that change holders
 	log          []Event
 }
 
 const (
-	keptTokens   = 10_000 // and as many codes
+	keptTokens   = 10_000 // and codes
 	tokenLife    = 10 * time.Minute
 	maxBody      = 16 << 10 // bytes of a request
 	answerWithin = 5 * time.Second
 )
 
-// New makes a simulator.
+// New returns a simulator.
 func New(c Config) *Simulator {
 	c.KeptRequests = cmp.Or(c.KeptRequests, 2000)
 	c.SlowPush = cmp.Or(c.SlowPush, 10*time.Second)
@@ -83,8 +80,8 @@ func New(c Config) *Simulator {
 	if c.HTTP != nil {
 		deliver = *c.HTTP
 	}
-	// Whether Truecaller follows redirects is not documented. Whoever relies on
-	// it would find out in production only.
+	// Truecaller does not document whether it follows redirects. A server that relies on
+	// them would fail in production only.
 	deliver.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	deliver.Timeout = cmp.Or(deliver.Timeout, answerWithin)
 	ctx, stop := context.WithCancel(context.Background())
@@ -101,10 +98,10 @@ func New(c Config) *Simulator {
 	}
 }
 
-// Close stops what is still to come.
+// Close cancels the callbacks that are still to be sent.
 func (s *Simulator) Close() { s.stop() }
 
-// appByKey is the app with this key, nil if there is none.
+// appByKey returns the app with this key, nil if there is none.
 func (s *Simulator) appByKey(key string) *App {
 	at := slices.IndexFunc(s.cfg.Apps, func(app App) bool { return app.Key == key && key != "" })
 	if at < 0 {
@@ -129,7 +126,7 @@ func isNumber(digits string) bool {
 	return len(digits) >= 7 && len(digits) <= 15 && digits[0] != '0' && consistsOf(digits, decimal)
 }
 
-// bearer is the token of an Authorization header, "" without the word Bearer.
+// bearer returns the token of an Authorization header, "" if it is no bearer token.
 func bearer(r *http.Request) string {
 	if access, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
 		return access
@@ -146,7 +143,7 @@ func reply(w http.ResponseWriter, status int, body []byte) {
 func marshal(v any) []byte {
 	b, err := json.Marshal(v)
 	if err != nil {
-		panic(err) // these are our own maps
+		panic(err) // all values are our own maps
 	}
 	return b
 }
