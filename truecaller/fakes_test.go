@@ -12,11 +12,12 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
-// world is a receiver with a memory for a store and a recipient that notes what
-// it is told. The store proper is tested where all engines are.
+// world is a receiver with an inbox in memory and a recipient that records its calls.
+// storagetest tests the inboxes of the engines.
 type world struct {
 	t   testing.TB
 	app App
@@ -217,6 +218,35 @@ func (w *world) run() (stop func()) {
 		w.rc.Run(ctx)
 	}()
 	return func() { cancel(); <-done }
+}
+
+// runOnce runs the worker until there is nothing to do but wait.
+func (w *world) runOnce() {
+	stop := w.run()
+	synctest.Wait()
+	stop()
+}
+
+// deliversAtOnce checks that a new delivery takes no time.
+func (w *world) deliversAtOnce(id string) {
+	w.t.Helper()
+	started := time.Now()
+	w.rc.fresh <- w.delivery(id)
+	synctest.Wait()
+	w.wantTold("profile " + id)
+	if took := time.Since(started); took != 0 {
+		w.t.Errorf("the delivery %s took %s, want 0s", id, took)
+	}
+}
+
+// stopsAtOnce checks that stopping the worker takes no time.
+func (w *world) stopsAtOnce(stop func()) {
+	w.t.Helper()
+	started := time.Now()
+	stop()
+	if took := time.Since(started); took != 0 {
+		w.t.Errorf("stopping took %s, want 0s", took)
+	}
 }
 
 func (w *world) wantTold(want ...string) {

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -158,13 +157,7 @@ func TestFetchProfileAnswers(t *testing.T) {
 	}
 	for _, row := range rows {
 		t.Run(fmt.Sprintf("%d %.20q %d", row.status, row.body, len(row.body)), func(t *testing.T) {
-			var requests atomic.Int32
-			server := serve(t, func(w http.ResponseWriter, r *http.Request) {
-				requests.Add(1)
-				w.Header().Set("Location", "/elsewhere")
-				w.WriteHeader(row.status)
-				io.WriteString(w, row.body)
-			})
+			server, requests := serveCounted(t, row.status, row.body)
 			p, err := NewClient(Options{}).FetchProfile(t.Context(), appAt(t, server.URL), "", bearer)
 			if !errors.Is(err, row.want) || (err != nil) != (p.Numbers == nil) {
 				t.Errorf("%v, %v; want %v", p.Numbers, err, row.want)

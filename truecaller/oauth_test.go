@@ -114,13 +114,7 @@ func TestExchangeCodeAnswers(t *testing.T) {
 			t.Fatalf("no fixture %s", row.body)
 		}
 		t.Run(fmt.Sprintf("%d %s", row.status, row.body), func(t *testing.T) {
-			var requests atomic.Int32
-			server := serve(t, func(w http.ResponseWriter, r *http.Request) {
-				requests.Add(1)
-				w.Header().Set("Location", "/elsewhere")
-				w.WriteHeader(row.status)
-				w.Write(body)
-			})
+			server, requests := serveCounted(t, row.status, string(body))
 			token, err := NewClient(Options{}).ExchangeCode(t.Context(), &Permit{}, nativeAt(t, server.URL), sdkCode, verifier)
 			if !errors.Is(err, row.want) || (err == nil) != (token == bearer) {
 				t.Errorf("%q, %v; want %v", token, err, row.want)

@@ -49,6 +49,18 @@ func serve(t testing.TB, h http.HandlerFunc) *httptest.Server {
 	return server
 }
 
+// serveCounted serves one response, with a redirect's header, and counts its requests.
+func serveCounted(t testing.TB, status int, body string) (*httptest.Server, *atomic.Int32) {
+	t.Helper()
+	requests := new(atomic.Int32)
+	return serve(t, func(w http.ResponseWriter, r *http.Request) {
+		requests.Add(1)
+		w.Header().Set("Location", "/elsewhere")
+		w.WriteHeader(status)
+		io.WriteString(w, body)
+	}), requests
+}
+
 const (
 	typed     = "46701740605"
 	ourState  = "c3RhdGUtb2YtdGhlLWF0dGVtcHQtMzItYnl0ZXMtbG9"
@@ -162,13 +174,7 @@ func TestPushAnswers(t *testing.T) {
 	}
 	for _, row := range rows {
 		t.Run(fmt.Sprintf("%d %.40s", row.status, row.body), func(t *testing.T) {
-			var requests atomic.Int32
-			server := serve(t, func(w http.ResponseWriter, r *http.Request) {
-				requests.Add(1)
-				w.Header().Set("Location", "/elsewhere")
-				w.WriteHeader(row.status)
-				io.WriteString(w, row.body)
-			})
+			server, requests := serveCounted(t, row.status, row.body)
 			id, err := NewClient(Options{}).Push(t.Context(), new(Permit), appAt(t, server.URL), number(t, typed), ourState)
 			if requests.Load() != 1 {
 				t.Errorf("Push() made %d requests, want 1: it never repeats a push and follows no redirect", requests.Load())

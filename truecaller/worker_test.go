@@ -36,9 +36,7 @@ func TestInvariant8_RunResumesTheInbox(t *testing.T) {
 		d := w.delivery("d2")
 		d.AccessToken, d.Status = "", "user_rejected"
 		w.keep(d)
-		stop := w.run()
-		synctest.Wait()
-		stop()
+		w.runOnce()
 		w.wantInbox()
 		w.wantAsked(1)
 		if len(w.told) != 2 {
@@ -57,9 +55,7 @@ func TestTokenThatNobodyWaitsForIsNotUsed(t *testing.T) {
 		foreign := w.delivery("d2")
 		foreign.Endpoint = "https://evil.example/v1/default"
 		w.keep(foreign)
-		stop := w.run()
-		synctest.Wait()
-		stop()
+		w.runOnce()
 		w.wantInbox()
 		w.wantAsked(0)
 		w.wantTold()
@@ -71,9 +67,7 @@ func TestInvariant5_ForeignEndpointFails(t *testing.T) {
 		d := w.delivery("d1")
 		d.Endpoint = "https://evil.example/v1/default"
 		w.keep(d)
-		stop := w.run()
-		synctest.Wait()
-		stop()
+		w.runOnce()
 		w.wantInbox()
 		w.wantAsked(0)
 		w.wantTold("failed: the callback names a foreign profile endpoint: d1")
@@ -86,9 +80,7 @@ func TestDeliveryOfAnUnknownAppFails(t *testing.T) {
 		d := w.delivery("d1")
 		d.App = "gone"
 		w.keep(d)
-		stop := w.run()
-		synctest.Wait()
-		stop()
+		w.runOnce()
 		w.wantAsked(0)
 		w.wantTold("failed: the callback names a foreign profile endpoint: d1")
 	})
@@ -160,9 +152,7 @@ func TestInvariant8_OldTokenIsNotUsed(t *testing.T) {
 		d := w.delivery("d1")
 		d.Received = time.Now().Add(-tokenLife)
 		w.keep(d)
-		stop := w.run()
-		synctest.Wait()
-		stop()
+		w.runOnce()
 		w.wantAsked(0)
 		w.wantTold("failed: the access token's ten minutes are over: d1")
 	})
@@ -279,13 +269,7 @@ func TestSlowProfileHostHoldsUpNobodyElse(t *testing.T) {
 		stop := w.run()
 		synctest.Wait()
 		w.wantAsked(fetchesPerHost)
-		started := time.Now()
-		w.rc.fresh <- w.delivery("good")
-		synctest.Wait()
-		w.wantTold("profile good")
-		if took := time.Since(started); took != 0 {
-			t.Errorf("a delivery of another host took %s, want 0s", took)
-		}
+		w.deliversAtOnce("good")
 		stop()
 	})
 }
@@ -305,13 +289,7 @@ func TestRetriesHoldUpNobody(t *testing.T) {
 		}
 		stop := w.run()
 		synctest.Wait()
-		started := time.Now()
-		w.rc.fresh <- w.delivery("good")
-		synctest.Wait()
-		w.wantTold("profile good")
-		if took := time.Since(started); took != 0 {
-			t.Errorf("a good delivery took %s, want 0s", took)
-		}
+		w.deliversAtOnce("good")
 		stop()
 	})
 }
@@ -349,11 +327,7 @@ func TestInvariant8_StopLosesNothing(t *testing.T) {
 		w.delivery("fetching")
 		stop := w.run()
 		synctest.Wait()
-		started := time.Now()
-		stop()
-		if took := time.Since(started); took != 0 {
-			t.Errorf("stopping during a fetch took %s, want 0s", took)
-		}
+		w.stopsAtOnce(stop)
 		w.wantInbox("fetching")
 		w.wantTold()
 
@@ -361,18 +335,12 @@ func TestInvariant8_StopLosesNothing(t *testing.T) {
 		w.restart()
 		stop = w.run()
 		synctest.Wait() // it pauses before another try
-		started = time.Now()
-		stop()
-		if took := time.Since(started); took != 0 {
-			t.Errorf("stopping during a pause took %s, want 0s", took)
-		}
+		w.stopsAtOnce(stop)
 		w.wantInbox("fetching")
 
 		w.set(func() { w.answer = nil })
 		w.restart()
-		stop = w.run()
-		synctest.Wait()
-		stop()
+		w.runOnce()
 		w.wantInbox()
 		w.wantTold("profile fetching")
 	})

@@ -69,6 +69,17 @@ func (rp *relyingParty) begin(browser *harness.Browser, number string) (harness.
 	return browser.Submit(page, number), verifier
 }
 
+// signIn signs in with a number, and returns the ID token's claims.
+func (rp *relyingParty) signIn(browser *harness.Browser, number string) map[string]any {
+	rp.t.Helper()
+	page, verifier := rp.begin(browser, number)
+	claims, page := rp.finish(browser, page, verifier)
+	if claims == nil {
+		rp.t.Fatalf("the sign-in stopped at %s (status %d):\n%s", page.URL, page.Status, page.Body)
+	}
+	return claims
+}
+
 // finish follows the sign-in to its end, and returns the ID token's claims, or
 // nil and the page at which it stopped.
 func (rp *relyingParty) finish(browser *harness.Browser, page harness.Page, verifier string) (map[string]any, harness.Page) {
@@ -147,12 +158,7 @@ func TestSimulatorRowsThatSignIn(t *testing.T) {
 		t.Run(row.what, func(t *testing.T) {
 			rp := *rp
 			rp.t = t
-			browser := harness.NewBrowser(t, rp.server.Issuer)
-			page, verifier := rp.begin(browser, harness.Number(row.xx))
-			claims, page := rp.finish(browser, page, verifier)
-			if claims == nil {
-				t.Fatalf("the sign-in stopped at %s (status %d):\n%s", page.URL, page.Status, page.Body)
-			}
+			claims := rp.signIn(harness.NewBrowser(t, rp.server.Issuer), harness.Number(row.xx))
 			if claims["phone_number"] != harness.Number(row.xx) || claims["phone_number_verified"] != true {
 				t.Errorf("phone_number is %v (verified %v), want %s (true)", claims["phone_number"], claims["phone_number_verified"], harness.Number(row.xx))
 			}
@@ -170,11 +176,9 @@ func TestSimulatorRowSlowPush(t *testing.T) {
 	server := serveSimulated(t, simulator.Config{SlowPush: 3 * time.Second}, "", "timeout: 1s")
 	rp := relyingPartyAt(t, server.Issuer, harness.RedirectURI)
 	rp.config.Scopes = []string{"openid", "phone"}
-	browser := harness.NewBrowser(t, server.Issuer)
-	page, verifier := rp.begin(browser, harness.Number(19))
-	claims, page := rp.finish(browser, page, verifier)
-	if claims == nil || claims["phone_number"] != harness.Number(19) {
-		t.Fatalf("claims %v, want those of %s; stopped at %s (%d):\n%s", claims, harness.Number(19), page.URL, page.Status, page.Body)
+	claims := rp.signIn(harness.NewBrowser(t, server.Issuer), harness.Number(19))
+	if got := claims["phone_number"]; got != harness.Number(19) {
+		t.Errorf("phone_number is %v, want %s", got, harness.Number(19))
 	}
 }
 
@@ -289,12 +293,7 @@ func TestChangedHandsGetsANewSub(t *testing.T) {
 	rp := newRelyingParty(t, harness.Dev(t))
 	seen := map[string]bool{}
 	for range 3 {
-		browser := harness.NewBrowser(t, rp.server.Issuer)
-		page, verifier := rp.begin(browser, harness.Number(24))
-		claims, page := rp.finish(browser, page, verifier)
-		if claims == nil {
-			t.Fatalf("the sign-in stopped at %s (status %d)", page.URL, page.Status)
-		}
+		claims := rp.signIn(harness.NewBrowser(t, rp.server.Issuer), harness.Number(24))
 		sub := claims["sub"].(string)
 		if seen[sub] {
 			t.Fatalf("sub %s was issued again", sub)
@@ -308,12 +307,7 @@ func TestSameNumberSameSub(t *testing.T) {
 	rp := newRelyingParty(t, harness.Dev(t))
 	var sub any
 	for range 2 {
-		browser := harness.NewBrowser(t, rp.server.Issuer)
-		page, verifier := rp.begin(browser, harness.Number(5))
-		claims, page := rp.finish(browser, page, verifier)
-		if claims == nil {
-			t.Fatalf("the sign-in stopped at %s (status %d)", page.URL, page.Status)
-		}
+		claims := rp.signIn(harness.NewBrowser(t, rp.server.Issuer), harness.Number(5))
 		if sub != nil && claims["sub"] != sub {
 			t.Errorf("the sub of the second sign-in is %v, want %v", claims["sub"], sub)
 		}

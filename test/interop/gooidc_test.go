@@ -41,11 +41,7 @@ func signIn(t *testing.T, ctx context.Context, provider *oidc.Provider, config o
 	if err != nil {
 		t.Fatalf("the code exchange failed: %v", err)
 	}
-	rawID, _ := got.Extra("id_token").(string)
-	id, err := provider.Verifier(&oidc.Config{ClientID: config.ClientID}).Verify(ctx, rawID)
-	if err != nil {
-		t.Fatalf("the ID token is not valid: %v", err)
-	}
+	id := verified(t, provider, config, got)
 	if id.Nonce != "the-nonce" {
 		t.Errorf("nonce is %q, want the-nonce", id.Nonce)
 	}
@@ -57,6 +53,17 @@ func signIn(t *testing.T, ctx context.Context, provider *oidc.Provider, config o
 		t.Fatal(err)
 	}
 	return out
+}
+
+// verified returns the ID token of a token response, which must be valid.
+func verified(t *testing.T, provider *oidc.Provider, config oauth2.Config, response *oauth2.Token) *oidc.IDToken {
+	t.Helper()
+	raw, _ := response.Extra("id_token").(string)
+	id, err := provider.Verifier(&oidc.Config{ClientID: config.ClientID}).Verify(t.Context(), raw)
+	if err != nil {
+		t.Fatalf("the ID token is not valid: %v", err)
+	}
+	return id
 }
 
 func TestGoOIDC(t *testing.T) {
@@ -116,12 +123,7 @@ func TestGoOIDC(t *testing.T) {
 			if err != nil {
 				t.Fatalf("the refresh failed: %v", err)
 			}
-			rawID, _ := next.Extra("id_token").(string)
-			id, err := provider.Verifier(&oidc.Config{ClientID: config.ClientID}).Verify(ctx, rawID)
-			if err != nil {
-				t.Fatalf("the refreshed ID token is not valid: %v", err)
-			}
-			if id.Subject != got.id.Subject {
+			if id := verified(t, provider, config, next); id.Subject != got.id.Subject {
 				t.Errorf("the sub after the refresh is %q, want %q", id.Subject, got.id.Subject)
 			}
 		})
