@@ -11,8 +11,8 @@ import (
 	"github.com/sony/gobreaker/v2"
 )
 
-// Purpose is what requests to Truecaller are for. A host that does not answer
-// one kind of request may well answer another, so each has its own breakers.
+// Purpose is the purpose of a request to Truecaller. A host that fails to respond to
+// one kind of request may respond to another, so each purpose has its own breakers.
 type Purpose string
 
 // The purposes.
@@ -22,20 +22,20 @@ const (
 	ForToken   Purpose = "token" // the exchange of a native application's code
 )
 
-// When a breaker opens, and for how long. Only what was not answered counts: no
-// connection, no answer in time, 408, 429, 5xx.
+// When a breaker opens, and for how long. Only a missing response counts as a
+// failure: no connection, a timeout, 408, 429 or 5xx.
 const (
 	openAfter   = 5                // failures in a row
 	openWindow  = time.Minute      // or at least half of at least openAtLeast requests in this time
 	openAtLeast = 20               //
 	windowStep  = 10 * time.Second // how finely the window slides
-	pushPause   = 30 * time.Second // people are told to come back in a minute
-	shortPause  = 10 * time.Second // for all else people are waiting, at a page or an application that is open
-	probePause  = 2 * time.Second  // while somebody's request finds out whether the host is back
+	pushPause   = 30 * time.Second // the page asks the user to come back in a minute
+	shortPause  = 10 * time.Second // for other requests a user waits, at a page or in an application
+	probePause  = 2 * time.Second  // while one request probes the host
 )
 
-// Unavailable says that a request was not made, because the host has not been
-// answering. Nothing was sent.
+// Unavailable is the error of a request that was not made because its host has not
+// been responding. Nothing was sent.
 type Unavailable struct {
 	Purpose Purpose
 	Host    string
@@ -47,28 +47,27 @@ func (e *Unavailable) Error() string {
 		e.Host, e.Purpose, e.RetryAt.UTC().Format(time.RFC3339))
 }
 
-// Permit lets one request through a breaker. Whoever has one either makes the
-// request or gives the permit back: one of them may be all that a host gets
-// until its outcome is known. The zero Permit belongs to no breaker.
+// Permit lets one request through a breaker. Its holder makes the request or returns
+// the permit: a half-open breaker gives out only one until the outcome is known. The
+// zero Permit belongs to no breaker.
 type Permit struct {
 	once sync.Once
 	done func(error)
 }
 
-// Return gives back a permit that was not used. It does nothing to one that was.
+// Return returns an unused permit. It has no effect on a used one.
 func (p *Permit) Return() { p.settle(errUnused) }
 
-// settle tells the breaker the verdict: nil, errUnanswered or errUnused.
+// settle reports the verdict to the breaker: nil, errUnanswered or errUnused.
 func (p *Permit) settle(verdict error) {
 	p.once.Do(func() {
-		if p.done != nil { // the zero Permit is nobody's
+		if p.done != nil { // the zero Permit has no breaker
 			p.done(verdict)
 		}
 	})
 }
 
-// Verdicts about a request, as far as a breaker cares. An answer is nil, whatever
-// it says.
+// Verdicts on a request. The verdict on any response, whatever its content, is nil.
 var (
 	errUnanswered = errors.New("not answered")
 	errUnused     = errors.New("not asked")
@@ -89,9 +88,9 @@ type breakerKey struct {
 	host    string
 }
 
-// breaker is closed, and requests go through; after failures it is open, and
-// none does; after a pause it is half open, and one goes through, whose outcome
-// closes it or opens it again.
+// breaker is closed while requests go through. After failures it is open and admits
+// none. After a pause it is half open and admits one, whose outcome closes it or opens
+// it again.
 type breaker struct {
 	gate *gobreaker.TwoStepCircuitBreaker[struct{}]
 
@@ -103,13 +102,13 @@ func newBreakers(log *slog.Logger) *breakers {
 	return &breakers{log: log, trip: hasFailed, all: map[breakerKey]*breaker{}}
 }
 
-// hasFailed says whether a closed breaker opens.
+// hasFailed reports whether a closed breaker opens.
 func hasFailed(c gobreaker.Counts) bool {
 	ended := c.TotalSuccesses + c.TotalFailures
 	return c.ConsecutiveFailures >= openAfter || ended >= openAtLeast && 2*c.TotalFailures >= ended
 }
 
-// admit is asked before a request. The error is an *Unavailable.
+// admit returns a permit for one request, or an *Unavailable.
 func (b *breakers) admit(purpose Purpose, host string) (*Permit, error) {
 	br := b.at(breakerKey{purpose, host})
 	done, err := br.gate.Allow()
@@ -151,8 +150,8 @@ func (b *breakers) make(key breakerKey) *breaker {
 			log := b.log.With("purpose", key.purpose, "host", key.host)
 			switch to {
 			case gobreaker.StateOpen:
-				// The library lets the next request through after the pause, not at its
-				// end, hence the moment more.
+				// The library admits the next request only after the pause has ended, so
+				// retry_at is a moment later.
 				at := time.Now().Add(pause + time.Millisecond)
 				br.opened(at)
 				log.Warn("Truecaller does not answer: no requests for a while", "retry_at", at.UTC().Format(time.RFC3339))
@@ -176,7 +175,7 @@ func (br *breaker) until() time.Time {
 	return br.retryAt
 }
 
-// BreakerState is where a breaker stands.
+// BreakerState is the state of a breaker.
 type BreakerState string
 
 // The states of a breaker.
@@ -193,8 +192,7 @@ type Breaker struct {
 	State   BreakerState
 }
 
-// Breakers are the breakers of the hosts that were asked for something so far,
-// in no order.
+// Breakers returns the breakers of all hosts that have had a request, in no order.
 func (c *Client) Breakers() []Breaker {
 	b := c.breakers
 	b.mu.Lock()
@@ -213,11 +211,10 @@ func (c *Client) Breakers() []Breaker {
 	return states
 }
 
-// verdictOf is what a breaker is told of a request that ended with err. ctx is
-// the caller's, whose end is not the host's fault.
+// verdictOf returns the verdict on a request that ended with err. ctx is the caller's:
+// if it is done, the host has not failed.
 func verdictOf(ctx context.Context, err error) error {
-	failed := (*PushError)(nil)
-	errors.As(err, &failed)
+	failed, _ := errors.AsType[*PushError](err)
 	switch {
 	case err == nil:
 		return nil

@@ -70,6 +70,12 @@ func cutOff(r *http.Request) (*http.Response, error) {
 	return nil, io.ErrUnexpectedEOF
 }
 
+// heldBack reports whether a breaker kept a request from being made.
+func heldBack(err error) bool {
+	_, ok := errors.AsType[*Unavailable](err)
+	return ok
+}
+
 // push is one push as the engine makes it.
 func (a *api) push() error {
 	permit, err := a.client.Admit(a.app)
@@ -90,7 +96,7 @@ func (a *api) pushes(n int, answer func(*http.Request) (*http.Response, error)) 
 		a.push()
 	}
 	if got := a.asked.Load() - before; int(got) != n {
-		a.t.Fatalf("%d of %d pushes were sent", got, n)
+		a.t.Fatalf("%d of %d pushes were sent, want all", got, n)
 	}
 }
 
@@ -109,9 +115,10 @@ func (a *api) closed(want bool) {
 // retryAt is when a refused push may be tried again.
 func (a *api) retryAt() time.Time {
 	a.t.Helper()
-	down := (*Unavailable)(nil)
-	if err := a.push(); !errors.As(err, &down) || down.Purpose != ForPush || down.Host != "api4.truecaller.com" {
-		a.t.Fatalf("%v", err)
+	err := a.push()
+	down, ok := errors.AsType[*Unavailable](err)
+	if !ok || down.Purpose != ForPush || down.Host != "api4.truecaller.com" {
+		a.t.Fatalf("a push failed with %v, want Unavailable for a push to api4.truecaller.com", err)
 	}
 	return down.RetryAt
 }
@@ -126,12 +133,12 @@ func TestBreaker(t *testing.T) {
 		opened := time.Now()
 		for range 3 {
 			if at := a.retryAt(); at.Before(opened.Add(pushPause)) || at.After(opened.Add(pushPause+time.Second)) {
-				t.Errorf("may be tried again after %s", at.Sub(opened))
+				t.Errorf("the next push may be sent after %s, want %s", at.Sub(opened), pushPause)
 			}
 			time.Sleep(pushPause / 3)
 		}
 		if a.asked.Load() != openAfter || time.Since(opened) != pushPause {
-			t.Errorf("%d requests after %s", a.asked.Load(), time.Since(opened))
+			t.Errorf("%d requests after %s, want %d after %s", a.asked.Load(), time.Since(opened), openAfter, pushPause)
 		}
 
 		// It is half open. The one that is let through fails.
@@ -139,7 +146,7 @@ func TestBreaker(t *testing.T) {
 		a.pushes(1, says(503, ""))
 		again := a.retryAt()
 		if again.Before(time.Now().Add(pushPause)) {
-			t.Errorf("open again for %s only", time.Until(again))
+			t.Errorf("the breaker is open again for %s, want %s", time.Until(again), pushPause)
 		}
 
 		// And then one is answered.
@@ -181,7 +188,7 @@ func TestBreakerCountsWhatIsNotAnswered(t *testing.T) {
 		inAPIBubble(t, func(t *testing.T, a *api) {
 			a.pushes(openAfter, row.answer)
 			if _, err := a.client.Admit(a.app); (err != nil) != row.opens {
-				t.Errorf("%s: %v", what, err)
+				t.Errorf("%s: Admit() = %v, want the breaker open: %v", what, err, row.opens)
 			}
 		})
 	}
@@ -261,15 +268,15 @@ func TestBreakerLetsOneThrough(t *testing.T) {
 		go a.push()
 		synctest.Wait()
 		if at := a.retryAt(); time.Until(at) != probePause {
-			t.Errorf("the others wait %s", time.Until(at))
+			t.Errorf("the others wait %s, want %s", time.Until(at), probePause)
 		}
 		if a.asked.Load() != openAfter+1 {
-			t.Errorf("%d requests", a.asked.Load())
+			t.Errorf("%d requests, want %d", a.asked.Load(), openAfter+1)
 		}
 		time.Sleep(10 * time.Second) // it was not answered
 		a.closed(false)
 		if a.asked.Load() != openAfter+1 {
-			t.Errorf("%d requests", a.asked.Load())
+			t.Errorf("%d requests, want %d", a.asked.Load(), openAfter+1)
 		}
 	})
 }
@@ -301,29 +308,31 @@ func TestBreakersAreApart(t *testing.T) {
 		}
 		a.answer = says(200, goodBody)
 		if err := fetch(""); err != nil {
-			t.Errorf("another purpose: %v", err)
+			t.Errorf("a fetch while the breaker for pushes is open failed: %v", err)
 		}
 		a.answer = says(503, "")
 		for range openAfter {
 			fetch("")
 		}
 		before := a.asked.Load()
-		down := (*Unavailable)(nil)
-		if err := fetch(""); !errors.Is(err, ErrProfileUnavailable) || !errors.As(err, &down) || a.asked.Load() != before {
-			t.Errorf("%v after %d requests", err, a.asked.Load()-before)
-		} else if wait := time.Until(down.RetryAt); wait < shortPause || wait > shortPause+time.Second {
-			t.Errorf("wait %s", wait)
+		err := fetch("")
+		down, ok := errors.AsType[*Unavailable](err)
+		if !errors.Is(err, ErrProfileUnavailable) || !ok || a.asked.Load() != before {
+			t.Fatalf("a fetch failed with %v after %d requests, want Unavailable after none", err, a.asked.Load()-before)
+		}
+		if wait := time.Until(down.RetryAt); wait < shortPause || wait > shortPause+time.Second {
+			t.Errorf("the next fetch may be made after %s, want %s", wait, shortPause)
 		}
 		a.answer = says(200, goodBody)
 		if err := fetch(slowHost + "/v1/default"); err != nil {
-			t.Errorf("another host: %v", err)
+			t.Errorf("a fetch from another host failed: %v", err)
 		}
 		if got, want := states(), "push api4.truecaller.com open, profile api4.truecaller.com open, profile profile4-noneu.truecaller.com closed"; got != want {
 			t.Errorf("%s, want %s", got, want)
 		}
 		time.Sleep(time.Until(down.RetryAt))
 		if got := states(); !strings.Contains(got, "profile api4.truecaller.com half_open") {
-			t.Errorf("%s", got)
+			t.Errorf("the breakers are %s, want that of profiles half open", got)
 		}
 	})
 }
@@ -339,7 +348,7 @@ func TestBreakerOfProfiles(t *testing.T) {
 			before := a.asked.Load()
 			a.client.FetchProfile(t.Context(), a.app, "", bearer)
 			if asked := a.asked.Load() != before; asked == opens {
-				t.Errorf("%d: asked again: %v", status, asked)
+				t.Errorf("after status %d: made another request: %v, want %v", status, asked, !opens)
 			}
 		})
 	}
@@ -374,10 +383,10 @@ func TestInvariant8_AnOpenHostIsNotHammered(t *testing.T) {
 		stop()
 		w.wantInbox()
 		if len(w.told) != deliveries || !strings.HasPrefix(w.told[0], "profile ") {
-			t.Errorf("%d deliveries were worked off: %.200q", len(w.told), w.told)
+			t.Errorf("%d deliveries are done, want %d: %.200q", len(w.told), deliveries, w.told)
 		}
 		if n := strings.Count(w.log.String(), "tried again"); n > asked {
-			t.Errorf("%d lines in the log for %d requests", n, asked)
+			t.Errorf("%d lines in the log for %d requests, want no more than these", n, asked)
 		}
 	})
 }
@@ -395,18 +404,17 @@ func TestBreakerOfTheOAuthHost(t *testing.T) {
 			}
 			return err
 		}
-		down := (*Unavailable)(nil)
 		for status, opens := range map[int]bool{400: false, 401: false, 503: true} {
 			a.answer = says(status, "")
 			for range openAfter {
-				if err := exchange(); errors.As(err, &down) {
-					t.Fatalf("%d: %v", status, err)
+				if err := exchange(); heldBack(err) {
+					t.Fatalf("after status %d: the exchange was held back: %v", status, err)
 				}
 			}
 			before := a.asked.Load()
 			err := exchange()
-			if errors.As(err, &down) != opens || (a.asked.Load() == before) != opens {
-				t.Fatalf("%d: %v", status, err)
+			if heldBack(err) != opens || (a.asked.Load() == before) != opens {
+				t.Fatalf("after status %d: held back %v (%v), want %v", status, heldBack(err), err, opens)
 			}
 			time.Sleep(openWindow + shortPause) // another window
 			a.answer = says(400, "")
@@ -417,16 +425,16 @@ func TestBreakerOfTheOAuthHost(t *testing.T) {
 			return err
 		}
 		a.answer = says(503, "")
-		if err := userinfo(); errors.As(err, &down) {
-			t.Errorf("%v", err)
+		if err := userinfo(); heldBack(err) {
+			t.Errorf("the first userinfo request was held back: %v", err)
 		}
 		before := time.Now()
-		if err := userinfo(); !errors.As(err, &down) || !errors.Is(err, ErrProfileUnavailable) || time.Since(before) > 2*time.Second {
-			t.Errorf("%v after %s", err, time.Since(before))
+		if err := userinfo(); !heldBack(err) || !errors.Is(err, ErrProfileUnavailable) || time.Since(before) > 2*time.Second {
+			t.Errorf("the second failed with %v after %s, want Unavailable within 2s", err, time.Since(before))
 		}
 		before = time.Now()
-		if err := userinfo(); !errors.As(err, &down) || !time.Now().Equal(before) {
-			t.Errorf("%v after %s", err, time.Since(before))
+		if err := userinfo(); !heldBack(err) || !time.Now().Equal(before) {
+			t.Errorf("the third failed with %v after %s, want Unavailable at once", err, time.Since(before))
 		}
 	})
 }

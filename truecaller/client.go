@@ -1,6 +1,6 @@
-// Package truecaller speaks Truecaller's interfaces and knows nothing of OpenID
-// Connect: the push that asks a phone, the callback that answers, the profile
-// that the answer's token fetches.
+// Package truecaller implements Truecaller's interfaces and knows nothing of OpenID
+// Connect: the push to a phone, the callback with its outcome, and the profile that
+// the callback's token fetches.
 //
 //	Client    push request, profile request
 //	Receiver  the callback endpoint and the worker behind its durable inbox
@@ -21,18 +21,17 @@ import (
 
 // Options are the limits of a Client. Zero values mean the defaults.
 type Options struct {
-	Timeout        time.Duration   // of one whole request, its answer included; default 5 s
+	Timeout        time.Duration   // of one whole request, its response included; default 5 s
 	ConnectTimeout time.Duration   // of the TCP connection, and again of its TLS handshake; default 3 s
-	HeaderTimeout  time.Duration   // from the request sent to the answer's header; default Timeout
+	HeaderTimeout  time.Duration   // from the request to the header of the response; default Timeout
 	MaxProfile     int64           // bytes of a profile; default 256 KiB
-	Log            *slog.Logger    // hears of hosts that stop answering; nil: nobody does
-	Observer       RequestObserver // counts requests; nil: nobody does
+	Log            *slog.Logger    // receives hosts that stop responding; nil: discarded
+	Observer       RequestObserver // counts requests; nil: none are counted
 }
 
-// Client makes requests to Truecaller: over one connection pool, with
-// timeouts, with caps on what it reads, following no redirect. A host that does
-// not answer gets no requests for a while (breaker.go). It is safe for concurrent
-// use.
+// Client makes requests to Truecaller: over one connection pool, with timeouts and
+// size limits, without following redirects. A host that does not respond gets no
+// requests for a while (breaker.go). A Client is safe for concurrent use.
 type Client struct {
 	http       *http.Client
 	maxProfile int64
@@ -40,10 +39,10 @@ type Client struct {
 	observer   RequestObserver
 }
 
-// maxAnswer is the largest body of an answer to a push that is read, in bytes.
+// maxAnswer is how much of the response to a push or code is read, in bytes.
 const maxAnswer = 64 << 10
 
-// NewClient makes a client. It uses no proxy.
+// NewClient returns a client that uses no proxy.
 func NewClient(o Options) *Client {
 	if o.Timeout <= 0 {
 		o.Timeout = 5 * time.Second
@@ -69,7 +68,7 @@ func NewClient(o Options) *Client {
 		observer:   o.Observer,
 		http: &http.Client{
 			Timeout: o.Timeout,
-			// A redirect would carry the bearer to another place (invariant 5).
+			// A redirect would send the bearer to another host (invariant 5).
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 			Transport: &http.Transport{
 				DialContext:            (&net.Dialer{Timeout: o.ConnectTimeout}).DialContext,
@@ -78,8 +77,8 @@ func NewClient(o Options) *Client {
 				ResponseHeaderTimeout:  o.HeaderTimeout,
 				MaxResponseHeaderBytes: 64 << 10,
 				MaxIdleConnsPerHost:    64,
-				// Shorter than servers and middleboxes keep theirs: a push on a
-				// connection that they have dropped may or may not have been sent.
+				// Shorter than servers and middleboxes keep theirs: whether a push on a
+				// dropped connection was sent is unknown.
 				IdleConnTimeout:   30 * time.Second,
 				ForceAttemptHTTP2: true,
 			},
@@ -87,10 +86,10 @@ func NewClient(o Options) *Client {
 	}
 }
 
-// withoutURL drops the address from an http.Client's error: hosts are in the
-// configuration, and paths might carry more than the log should have.
+// withoutURL removes the address from an http.Client's error: the host is in the
+// configuration, and the path may have what the log must not.
 func withoutURL(err error) error {
-	if wrapped := (*url.Error)(nil); errors.As(err, &wrapped) {
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		return wrapped.Err
 	}
 	return err

@@ -44,7 +44,7 @@ func TestClientKeepsConnections(t *testing.T) {
 		}
 	}
 	if connections.Load() != 1 {
-		t.Errorf("%d connections for twenty requests", connections.Load())
+		t.Errorf("twenty requests took %d connections, want 1", connections.Load())
 	}
 }
 
@@ -58,7 +58,7 @@ func TestClientWantsTLS12(t *testing.T) {
 		c.http.Transport.(*http.Transport).TLSClientConfig.RootCAs = server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
 		_, err := c.Push(t.Context(), new(Permit), appAt(t, server.URL), number(t, typed), ourState)
 		if (err == nil) != ok {
-			t.Errorf("%s: %v", tls.VersionName(version), err)
+			t.Errorf("a request over %s failed with %v, want success: %v", tls.VersionName(version), err, ok)
 		}
 		server.Close()
 	}
@@ -100,10 +100,10 @@ func TestClientTimeouts(t *testing.T) {
 			select {
 			case err := <-ended:
 				if err == nil {
-					t.Error("pushed")
+					t.Error("Push() succeeded, want a timeout")
 				}
-			case <-time.After(10 * time.Second):
-				t.Error("it goes on")
+			case <-time.After(time.Minute):
+				t.Error("Push() has not ended after a minute")
 			}
 		})
 	}
@@ -142,10 +142,10 @@ func TestClientCaps(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			server := serve(t, row.answer)
 			if p, err := NewClient(Options{}).FetchProfile(t.Context(), appAt(t, server.URL), "", bearer); !errors.Is(err, row.want) {
-				t.Errorf("%v, %v", p.Numbers, err)
+				t.Errorf("FetchProfile() = %v, %v, want %v", p.Numbers, err, row.want)
 			}
 			if n := written.Load(); n > 32<<20 { // what is on its way is much less
-				t.Errorf("%d MiB were taken", n>>20)
+				t.Errorf("the client read %d MiB, want at most 32", n>>20)
 			}
 		})
 	}
@@ -154,6 +154,6 @@ func TestClientCaps(t *testing.T) {
 // Secrets go straight to Truecaller.
 func TestClientUsesNoProxy(t *testing.T) {
 	if NewClient(Options{}).http.Transport.(*http.Transport).Proxy != nil {
-		t.Error("it takes a proxy from somewhere")
+		t.Error("the client uses a proxy")
 	}
 }

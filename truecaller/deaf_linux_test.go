@@ -29,7 +29,7 @@ func deafAddress(t *testing.T) string {
 	}
 	address := fmt.Sprintf("127.0.0.1:%d", name.(*syscall.SockaddrInet4).Port)
 	for range 16 {
-		c, err := net.DialTimeout("tcp", address, 200*time.Millisecond)
+		c, err := net.DialTimeout("tcp", address, time.Second)
 		if err != nil {
 			return address
 		}

@@ -1,6 +1,7 @@
 package truecaller
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -11,15 +12,14 @@ import (
 	"calleridp/truecaller/phone"
 )
 
-// maxItems is how many numbers, addresses and badges are kept of a profile, and
-// how many elements of each of its lists are looked at.
+// maxItems is how many elements of each list of a profile are read and kept.
 const maxItems = 20
 
-// DecodeProfile reads a profile in any of the shapes that Truecaller documents
-// or sends (docs/truecaller.md section 4): numbers and booleans as
-// themselves or as strings, onlineIdentity or onlineIdentities, null for
-// absent. Only a phone number is mandatory. A field of the wrong type counts as
-// absent, and so does a number that is not E.164. Errors wrap ErrProfile.
+// DecodeProfile decodes a profile in any form that Truecaller documents or sends
+// (docs/truecaller.md section 4): numbers and booleans as themselves or as strings,
+// onlineIdentity or onlineIdentities, null for absent. Only a phone number is
+// mandatory. A field of the wrong type and a number that is not E.164 count as absent.
+// Errors wrap ErrProfile.
 func DecodeProfile(raw []byte) (Profile, error) {
 	if !utf8.Valid(raw) {
 		return Profile{}, fmt.Errorf("%w: not UTF-8", ErrProfile)
@@ -43,10 +43,10 @@ func DecodeProfile(raw []byte) (Profile, error) {
 	}
 	// The plural is the newer one.
 	for _, identity := range []wireIdentity{w.Identities.v, w.Identity.v} {
-		p.Email = first(p.Email, identity.Email.whole(maxEmail))
-		p.URL = first(p.URL, identity.URL.whole(maxURL))
-		p.FacebookID = first(p.FacebookID, identity.FacebookID.whole(maxID))
-		p.TwitterID = first(p.TwitterID, identity.TwitterID.whole(maxID))
+		p.Email = cmp.Or(p.Email, identity.Email.whole(maxEmail))
+		p.URL = cmp.Or(p.URL, identity.URL.whole(maxURL))
+		p.FacebookID = cmp.Or(p.FacebookID, identity.FacebookID.whole(maxID))
+		p.TwitterID = cmp.Or(p.TwitterID, identity.TwitterID.whole(maxID))
 	}
 	for _, number := range w.PhoneNumbers {
 		if n, err := phone.FromDigits(strings.TrimSpace(string(number))); err == nil && !p.Has(n) {
@@ -75,18 +75,12 @@ func DecodeProfile(raw []byte) (Profile, error) {
 	return p, nil
 }
 
-// country is an ISO 3166-1 alpha-2 code in upper case, "" for anything else.
+// country returns an ISO 3166-1 alpha-2 code in upper case, "" for any other text.
 func country(code string) string {
-	if len(code) != 2 {
+	if len(code) != 2 || !consistsOf(code, letters) {
 		return ""
 	}
-	code = strings.ToUpper(code)
-	for i := range len(code) {
-		if code[i] < 'A' || code[i] > 'Z' {
-			return ""
-		}
-	}
-	return code
+	return strings.ToUpper(code)
 }
 
 type wireProfile struct {
@@ -130,7 +124,7 @@ type wireChange struct {
 	UpdateTime scalar `json:"updateTime"`
 }
 
-// scalar is a string, number or boolean as its text; anything else is "".
+// scalar is a string, number or boolean as its text; any other JSON value is "".
 type scalar string
 
 func (s *scalar) UnmarshalJSON(raw []byte) error {
@@ -148,8 +142,8 @@ func (s *scalar) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
-// list is an array, of which elements that do not decode, and those beyond
-// maxItems, are left out; anything else is empty.
+// list is an array without the elements that do not decode or exceed maxItems; any
+// other JSON value is empty.
 type list[T any] []T
 
 func (l *list[T]) UnmarshalJSON(raw []byte) error {
@@ -167,7 +161,7 @@ func (l *list[T]) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
-// object is an object; anything else is the zero value.
+// object is an object; any other JSON value is the zero value.
 type object[T any] struct{ v T }
 
 func (o *object[T]) UnmarshalJSON(raw []byte) error {
@@ -178,8 +172,8 @@ func (o *object[T]) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
-// newest is the latest updateTime of a profile's history, in milliseconds on
-// the wire. Times before 2000 or in the far future are not believed.
+// newest returns the latest updateTime of a profile's history, which has milliseconds.
+// It ignores times before 2000 or after 2999.
 func newest(history map[string]object[wireChange]) time.Time {
 	var latest time.Time
 	for _, change := range history {
@@ -189,13 +183,4 @@ func newest(history map[string]object[wireChange]) time.Time {
 		}
 	}
 	return latest
-}
-
-func first(values ...string) string {
-	for _, v := range values {
-		if v != "" {
-			return v
-		}
-	}
-	return ""
 }

@@ -73,24 +73,26 @@ func TestDecodeProfile(t *testing.T) {
 		"odd_times":                          {Numbers: one, UpdatedAt: time.UnixMilli(1408916139000).UTC()},
 	}
 	for name, raw := range fixtures(t, "profiles") {
-		got, err := DecodeProfile(raw)
-		if err != nil {
-			t.Errorf("%s: %v", name, err)
-			continue
-		}
-		if name == "many_items" {
-			if len(got.Numbers) != maxItems || len(got.Badges) != maxItems || len(got.Addresses) != maxItems {
-				t.Errorf("%s: %d numbers, %d badges, %d addresses", name, len(got.Numbers), len(got.Badges), len(got.Addresses))
-			}
-			continue
-		}
 		expected, ok := want[name]
-		if !ok {
-			t.Errorf("%s has no expectation", name)
-		} else if !reflect.DeepEqual(got, expected) {
-			t.Errorf("%s:\n got %+v\nwant %+v", name, got, expected)
-		}
 		delete(want, name)
+		t.Run(name, func(t *testing.T) {
+			got, err := DecodeProfile(raw)
+			if err != nil {
+				t.Errorf("DecodeProfile(%s) failed: %v", name, err)
+				return
+			}
+			if name == "many_items" {
+				if len(got.Numbers) != maxItems || len(got.Badges) != maxItems || len(got.Addresses) != maxItems {
+					t.Errorf("DecodeProfile(%s) has %d numbers, %d badges, %d addresses, want %d of each", name, len(got.Numbers), len(got.Badges), len(got.Addresses), maxItems)
+				}
+				return
+			}
+			if !ok {
+				t.Errorf("%s has no expectation", name)
+			} else if !reflect.DeepEqual(got, expected) {
+				t.Errorf("%s:\n got %+v\nwant %+v", name, got, expected)
+			}
+		})
 	}
 	for name := range want {
 		t.Errorf("%s.json is missing", name)
@@ -99,9 +101,11 @@ func TestDecodeProfile(t *testing.T) {
 
 func TestDecodeProfileRefuses(t *testing.T) {
 	for name, raw := range fixtures(t, "refused") {
-		if p, err := DecodeProfile(raw); !errors.Is(err, ErrProfile) || !reflect.DeepEqual(p, Profile{}) {
-			t.Errorf("%s: %v, %v", name, p.Numbers, err)
-		}
+		t.Run(name, func(t *testing.T) {
+			if p, err := DecodeProfile(raw); !errors.Is(err, ErrProfile) || !reflect.DeepEqual(p, Profile{}) {
+				t.Errorf("DecodeProfile(%s) = %v, %v, want %v", name, p.Numbers, err, ErrProfile)
+			}
+		})
 	}
 }
 
@@ -113,12 +117,14 @@ func TestInvariant3_NumbersCompareWhole(t *testing.T) {
 	for digits, want := range map[string]bool{
 		"46701740605": true, "919999999999": true, "46701740604": false, "9999999999": false, "701740605": false, "1701740605": false, "467017406050": false,
 	} {
-		if got := p.Has(number(t, digits)); got != want {
-			t.Errorf("Has(%s) = %v", digits, got)
-		}
+		t.Run(digits, func(t *testing.T) {
+			if got := p.Has(number(t, digits)); got != want {
+				t.Errorf("Has(%s) = %v, want %v", digits, got, want)
+			}
+		})
 	}
 	if p.Has(phone.Number{}) || (Profile{Numbers: []phone.Number{{}}}).Has(phone.Number{}) {
-		t.Error("no number is in no profile")
+		t.Error("a profile has the zero Number")
 	}
 }
 
@@ -133,20 +139,20 @@ func FuzzDecodeProfile(f *testing.F) {
 		p, err := DecodeProfile(raw)
 		if err != nil {
 			if !errors.Is(err, ErrProfile) || !reflect.DeepEqual(p, Profile{}) {
-				t.Fatalf("an error and a profile: %v", err)
+				t.Fatalf("DecodeProfile() = %+v, %v, want no profile with %v", p, err, ErrProfile)
 			}
 			return
 		}
 		if len(p.Numbers) == 0 || len(p.Numbers) > maxItems || len(p.Badges) > maxItems || len(p.Addresses) > maxItems {
-			t.Fatalf("%d numbers, %d badges, %d addresses", len(p.Numbers), len(p.Badges), len(p.Addresses))
+			t.Fatalf("DecodeProfile() has %d numbers, %d badges, %d addresses, want at least one number and at most %d of each", len(p.Numbers), len(p.Badges), len(p.Addresses), maxItems)
 		}
 		for i, n := range p.Numbers {
 			if again, err := phone.FromDigits(n.Digits()); err != nil || again != n {
-				t.Fatalf("number %q", n.Digits())
+				t.Fatalf("DecodeProfile() has the number %q, want E.164", n.Digits())
 			}
 			for _, other := range p.Numbers[:i] {
 				if other == n {
-					t.Fatal("a number twice")
+					t.Fatalf("DecodeProfile() has the number %q twice", n.Digits())
 				}
 			}
 		}
@@ -160,7 +166,7 @@ func FuzzDecodeProfile(f *testing.F) {
 			checkText(t, maxName, a.Street, a.City)
 			checkText(t, maxShort, a.Zipcode)
 			if country(a.CountryCode) != a.CountryCode {
-				t.Fatalf("country %q", a.CountryCode)
+				t.Fatalf("DecodeProfile() has the country %q, want ISO 3166-1 alpha-2", a.CountryCode)
 			}
 		}
 		again, err := DecodeProfile(encodeProfile(t, p))

@@ -1,6 +1,7 @@
 package truecaller
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/url"
@@ -11,9 +12,9 @@ import (
 	"unicode/utf8"
 )
 
-// Dialog is how Truecaller's own dialog looks and reads when a one-tap link opens
-// it (docs/truecaller.md section 2). Every field may be left out. The words are
-// Truecaller's: a fixed vocabulary, because unknown ones are shown as nothing.
+// Dialog configures the look and text of Truecaller's dialog that a one-tap link opens
+// (docs/truecaller.md section 2). Every field is optional. The words are a fixed
+// vocabulary of Truecaller's, which shows unknown words as nothing.
 type Dialog struct {
 	LoginPrefix  string        // the title's first half; default "continue"
 	LoginSuffix  string        // its second half; default "login"
@@ -22,16 +23,15 @@ type Dialog struct {
 	CTATextColor string        // its text
 	BtnShape     string        // round or rect
 	SkipOption   string        // the text below the button; default "useanothernum"
-	TTL          time.Duration // after this the dialog goes away by itself; 0: never, at least 8 s
+	TTL          time.Duration // after which the dialog closes by itself; 0: never, at least 8 s
 	PrivacyURL   string        // https
 	TermsURL     string        // https
 
-	// PartnerName is what the dialog calls us; "" is the app's Name.
+	// PartnerName is our name in the dialog; "" is the app's Name.
 	PartnerName string
 
-	// FirstOfSeveral takes the first number of a profile that has several.
-	// Without it such a sign-in is refused: their order and meaning are not
-	// documented.
+	// FirstOfSeveral uses the first number of a profile that has several. Otherwise such
+	// a sign-in is refused: Truecaller does not document their order and meaning.
 	FirstOfSeveral bool
 }
 
@@ -46,7 +46,7 @@ var (
 	linkLanguages = []string{"en", "hi", "mr", "te", "ml", "ur", "pa", "ta", "bn", "kn", "sw", "ar"}
 )
 
-// Limits of what goes into a link.
+// Limits of the values in a link.
 const (
 	minNonce, maxNonce = 8, 64 // characters of a requestNonce, Truecaller's limits
 	minTTL             = 8 * time.Second
@@ -101,36 +101,26 @@ func (d Dialog) Validate() FieldErrors {
 	return invalid
 }
 
-// ErrLink says that a one-tap link cannot be made: the app does not offer one, or
-// a part of it is not what Truecaller takes.
+// ErrLink is the error of a link that cannot be made: the app does not offer one-tap,
+// or Truecaller does not accept a part of the link.
 var ErrLink = errors.New("truecaller: no one-tap link can be made")
 
-// DeepLink is the link that opens Truecaller's dialog on an Android phone
-// (docs/truecaller.md section 2). nonce is 8 to 64 characters of base64url and
-// comes back as requestId. lang is a BCP 47 tag; a language that the dialog does
-// not speak is English. Whatever is not validated is not in the link; everything
-// in it is percent-encoded, spaces as %20, because Android does not always read
-// a plus as one. Errors wrap ErrLink.
+// DeepLink returns the link that opens Truecaller's dialog on an Android phone
+// (docs/truecaller.md section 2). nonce is 8 to 64 characters of base64url and comes
+// back as requestId. lang is a BCP 47 tag; the dialog falls back to English. The link
+// has validated values only, percent-encoded: spaces as %20, because Android does not
+// always read a plus as a space. Errors wrap ErrLink.
 func (a App) DeepLink(nonce, lang string) (string, error) {
 	d := a.OneTap
 	if d == nil {
 		return "", fmt.Errorf("%w: app %q does not offer one-tap", ErrLink, a.ID)
 	}
-	if len(nonce) < minNonce || len(nonce) > maxNonce || strings.ContainsFunc(nonce, func(r rune) bool { return !isBase64URL(r) }) {
+	if len(nonce) < minNonce || len(nonce) > maxNonce || !consistsOf(nonce, base64URL) {
 		return "", fmt.Errorf("%w: the nonce is not %d to %d characters of base64url", ErrLink, minNonce, maxNonce)
 	}
-	name := d.PartnerName
-	if name == "" {
-		name = a.Name
-	}
+	name := cmp.Or(d.PartnerName, a.Name)
 	if !isBearer(a.Key) || name == "" || !isName(name) || d.Validate() != nil {
 		return "", fmt.Errorf("%w: app %q is not valid", ErrLink, a.ID)
-	}
-	orElse := func(value, usual string) string {
-		if value == "" {
-			return usual
-		}
-		return value
 	}
 	link := []byte("truecallersdk://truesdk/web_verify?type=btmsheet")
 	add := func(name, value string) {
@@ -147,23 +137,23 @@ func (a App) DeepLink(nonce, lang string) (string, error) {
 	add("lang", linkLanguage(lang))
 	add("privacyUrl", d.PrivacyURL)
 	add("termsUrl", d.TermsURL)
-	add("loginPrefix", orElse(d.LoginPrefix, "continue"))
-	add("loginSuffix", orElse(d.LoginSuffix, "login"))
-	add("ctaPrefix", orElse(d.CTAPrefix, "continuewith"))
+	add("loginPrefix", cmp.Or(d.LoginPrefix, "continue"))
+	add("loginSuffix", cmp.Or(d.LoginSuffix, "login"))
+	add("ctaPrefix", cmp.Or(d.CTAPrefix, "continuewith"))
 	add("ctaColor", d.CTAColor)
 	add("ctaTextColor", d.CTATextColor)
 	add("btnShape", d.BtnShape)
-	add("skipOption", orElse(d.SkipOption, "useanothernum"))
+	add("skipOption", cmp.Or(d.SkipOption, "useanothernum"))
 	if d.TTL > 0 {
 		add("ttl", strconv.FormatInt(d.TTL.Milliseconds(), 10))
 	}
 	return string(link), nil
 }
 
-// encoded is a value of a query. url.PathEscape would leave & and = alone.
+// encoded returns a value of a query. url.PathEscape would not escape & and =.
 func encoded(value string) string { return strings.ReplaceAll(url.QueryEscape(value), "+", "%20") }
 
-// linkLanguage is the dialog's word for a language: its primary subtag.
+// linkLanguage returns the dialog's name of a language: its primary subtag.
 func linkLanguage(tag string) string {
 	primary, _, _ := strings.Cut(strings.ToLower(tag), "-")
 	if slices.Contains(linkLanguages, primary) {
@@ -173,7 +163,7 @@ func linkLanguage(tag string) string {
 }
 
 func isColor(s string) bool {
-	return len(s) == 7 && s[0] == '#' && strings.Trim(s[1:], "0123456789abcdefABCDEF") == ""
+	return len(s) == 7 && s[0] == '#' && consistsOf(s[1:], hexDigits)
 }
 
 func isWebAddress(s string) bool {
@@ -181,12 +171,8 @@ func isWebAddress(s string) bool {
 	return err == nil && u.Scheme == "https" && u.Hostname() != "" && u.User == nil && len(s) <= maxLinkURL
 }
 
-// isName: "" is one, too; the caller knows whether it must be there.
+// isName reports whether s may be a partner name. It accepts "".
 func isName(s string) bool {
 	return utf8.RuneCountInString(s) <= maxPartnerName &&
 		!strings.ContainsFunc(s, func(r rune) bool { return r == utf8.RuneError || presentable(r) != r })
-}
-
-func isBase64URL(r rune) bool {
-	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_'
 }

@@ -2,6 +2,7 @@ package truecaller
 
 import (
 	"errors"
+	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -38,10 +39,12 @@ func TestDeepLink(t *testing.T) {
 			"&termsUrl=https%3A%2F%2Fid.example%2Fterms&loginPrefix=getstarted&loginSuffix=signin&ctaPrefix=use&ctaColor=%230066CC" +
 			"&ctaTextColor=%23ffffff&btnShape=round&skipOption=later&ttl=60000", linkApp(full)},
 	} {
-		got, err := row.app.DeepLink(aNonce, row.lang)
-		if err != nil || got != row.want {
-			t.Errorf("%s: %v\n got %s\nwant %s", row.what, err, got, row.want)
-		}
+		t.Run(row.what, func(t *testing.T) {
+			got, err := row.app.DeepLink(aNonce, row.lang)
+			if err != nil || got != row.want {
+				t.Errorf("%s: %v\n got %s\nwant %s", row.what, err, got, row.want)
+			}
+		})
 	}
 }
 
@@ -49,10 +52,12 @@ func TestDeepLinkLanguages(t *testing.T) {
 	for tag, want := range map[string]string{
 		"hi": "hi", "HI-in": "hi", "sw-KE": "sw", "ar": "ar", "gu": "en", "fr": "en", "": "en", "-": "en", "hindi": "en", "en&x=1": "en",
 	} {
-		got, err := linkApp().DeepLink(aNonce, tag)
-		if err != nil || !strings.Contains(got, "&lang="+want+"&") {
-			t.Errorf("%q: %s %v", tag, got, err)
-		}
+		t.Run(tag, func(t *testing.T) {
+			got, err := linkApp().DeepLink(aNonce, tag)
+			if err != nil || !strings.Contains(got, "&lang="+want+"&") {
+				t.Errorf("DeepLink() for the language %q = %s, %v, want lang=%s", tag, got, err, want)
+			}
+		})
 	}
 }
 
@@ -67,19 +72,25 @@ func TestDeepLinkRefuses(t *testing.T) {
 		"unknown words": linkApp(func(d *Dialog) { d.LoginPrefix = "welcome" }),
 		"a bad colour":  linkApp(func(d *Dialog) { d.CTAColor = "red" }),
 	} {
-		if link, err := app.DeepLink(aNonce, "en"); !errors.Is(err, ErrLink) || link != "" {
-			t.Errorf("%s: %q, %v", what, link, err)
-		}
+		t.Run(what, func(t *testing.T) {
+			if link, err := app.DeepLink(aNonce, "en"); !errors.Is(err, ErrLink) || link != "" {
+				t.Errorf("DeepLink() of an app with %s = %q, %v, want %v", what, link, err, ErrLink)
+			}
+		})
 	}
 	for _, nonce := range []string{"", "1234567", strings.Repeat("a", 65), "with space", "a&b=ccccc", "åäöåäöåäö"} {
-		if link, err := linkApp().DeepLink(nonce, "en"); !errors.Is(err, ErrLink) || link != "" {
-			t.Errorf("nonce %q: %q, %v", nonce, link, err)
-		}
+		t.Run(fmt.Sprintf("%q", nonce), func(t *testing.T) {
+			if link, err := linkApp().DeepLink(nonce, "en"); !errors.Is(err, ErrLink) || link != "" {
+				t.Errorf("DeepLink(%q) = %q, %v, want %v", nonce, link, err, ErrLink)
+			}
+		})
 	}
 	for _, nonce := range []string{"12345678", strings.Repeat("-", 64)} {
-		if _, err := linkApp().DeepLink(nonce, "en"); err != nil {
-			t.Errorf("nonce %q: %v", nonce, err)
-		}
+		t.Run(nonce, func(t *testing.T) {
+			if _, err := linkApp().DeepLink(nonce, "en"); err != nil {
+				t.Errorf("DeepLink(%q) failed: %v", nonce, err)
+			}
+		})
 	}
 }
 
@@ -97,19 +108,21 @@ func TestDialogValidate(t *testing.T) {
 		"TermsURL":     func(d *Dialog) { d.TermsURL = "https://user@id.example/" },
 		"PartnerName":  func(d *Dialog) { d.PartnerName = "a\u202eb" },
 	} {
-		d := Dialog{}
-		change(&d)
-		got := d.Validate()
-		if len(got) != 1 || got[0].Field != field || got[0].Reason == "" {
-			t.Errorf("%s: got %v, want one error of this field", field, got)
-		}
+		t.Run(field, func(t *testing.T) {
+			d := Dialog{}
+			change(&d)
+			got := d.Validate()
+			if len(got) != 1 || got[0].Field != field || got[0].Reason == "" {
+				t.Errorf("Validate() = %v, want one of %s", got, field)
+			}
+		})
 	}
 	d := Dialog{TTL: 8 * time.Second, PartnerName: strings.Repeat("ö", 64)}
 	if got := d.Validate(); got != nil {
-		t.Error(got)
+		t.Errorf("Validate() = %v, want none", got)
 	}
 	if d.PartnerName += "ö"; d.Validate() == nil {
-		t.Error("a name of 65 characters is accepted")
+		t.Error("Validate() accepts a name of 65 characters")
 	}
 }
 
@@ -126,25 +139,25 @@ func FuzzDeepLink(f *testing.F) {
 		link, err := app.DeepLink(nonce, lang)
 		if err != nil {
 			if link != "" || !errors.Is(err, ErrLink) {
-				t.Fatalf("%q, %v", link, err)
+				t.Fatalf("DeepLink() = %q, %v, want no link with %v", link, err, ErrLink)
 			}
 			return
 		}
 		for _, b := range []byte(link) {
 			if b <= ' ' || b > '~' || strings.IndexByte(`"'<>\^`+"`{|}#+", b) >= 0 {
-				t.Fatalf("byte %q in %s", b, link)
+				t.Fatalf("DeepLink() = %s, which has the byte %q unescaped", link, b)
 			}
 		}
 		query, ok := strings.CutPrefix(link, "truecallersdk://truesdk/web_verify?")
 		if !ok {
-			t.Fatal(link)
+			t.Fatalf("DeepLink() = %s, want the scheme truecallersdk", link)
 		}
 		seen := map[string]string{}
 		for pair := range strings.SplitSeq(query, "&") {
 			k, v, ok := strings.Cut(pair, "=")
 			v, err := url.PathUnescape(v) // as Android does where a plus is a plus
 			if _, twice := seen[k]; twice || !ok || err != nil || strings.Contains(v, "\x00") {
-				t.Fatalf("%q in %s: %v", pair, link, err)
+				t.Fatalf("DeepLink() = %s, in which %q is a mistake or stands twice: %v", link, pair, err)
 			}
 			seen[k] = v
 		}
@@ -157,7 +170,7 @@ func FuzzDeepLink(f *testing.F) {
 			}
 		}
 		if !slices.Contains(linkLanguages, seen["lang"]) || !slices.Contains(loginPrefixes, seen["loginPrefix"]) {
-			t.Fatalf("%v", seen)
+			t.Fatalf("DeepLink() has the parameters %v, want words of Truecaller's vocabulary", seen)
 		}
 	})
 }

@@ -7,19 +7,18 @@ import (
 	"time"
 )
 
-// A one-tap link is opened within a click, and the same click tells us of it: the
-// two take different ways, and over a slow network Truecaller's callback may be the
-// first to arrive. Nobody expects it then. It is kept for a moment, in memory and
-// bounded, until the attempt is there (Receiver.Arrived).
+// A click on a one-tap link opens Truecaller and starts the attempt here. Over a slow
+// network Truecaller's callback may arrive before the attempt. Such a callback stays
+// in memory for a moment, within limits, until the attempt arrives (Receiver.Arrived).
 const (
 	earlyLife   = time.Minute
 	earlyMax    = 1024 // requestIds
 	earlyPerID  = 4    // callbacks of one; each is a few kilobytes at most
-	minOurNonce = 43   // characters of a nonce of ours, 32 bytes as base64url
+	minOurNonce = 43   // characters of our own nonces, 32 bytes as base64url
 )
 
-// early are callbacks that came before their attempt. When there are too many, the
-// oldest go.
+// early holds callbacks that arrived before their attempt. Beyond its limits, it drops
+// the oldest.
 type early struct {
 	mu   sync.Mutex
 	kept map[string]*earlyCallbacks // by requestId
@@ -53,8 +52,7 @@ func (e *early) put(d Delivery) {
 	e.next = (e.next + 1) % earlyMax
 }
 
-// take returns those of a requestId, in the order in which they came, and forgets
-// them.
+// take removes and returns the callbacks of a requestId, in the order of arrival.
 func (e *early) take(requestID string, now time.Time) []Delivery {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -66,7 +64,7 @@ func (e *early) take(requestID string, now time.Time) []Delivery {
 	return have.all
 }
 
-// expire forgets those that nobody has come for: they hold tokens.
+// expire removes callbacks whose attempt has not arrived in time: they hold tokens.
 func (e *early) expire(now time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -77,18 +75,18 @@ func (e *early) expire(now time.Time) {
 	}
 }
 
-// mayBeEarly says whether a callback could be for a link that was opened just now:
-// a requestId as long as our nonces, and no state.
+// mayBeEarly reports whether a callback may belong to a link that was just opened: it
+// has a requestId as long as our nonces, and no state.
 func (rc *Receiver) mayBeEarly(app string, c Callback) bool {
-	return rc.Apps[app].OneTap != nil && c.State == "" && len(c.RequestID) >= minOurNonce && len(c.RequestID) <= maxNonce
+	return rc.cfg.Apps[app].OneTap != nil && c.State == "" && len(c.RequestID) >= minOurNonce && len(c.RequestID) <= maxNonce
 }
 
-// Arrived says that the attempt of a one-tap link is there now. Callbacks that came
-// before it are kept like any other.
+// Arrived stores the callbacks that arrived before the attempt of a one-tap link. The
+// attempt must be stored already.
 func (rc *Receiver) Arrived(ctx context.Context, nonce string) {
 	for _, d := range rc.early.take(nonce, time.Now()) {
 		if _, err := rc.keep(ctx, d.App, d.Callback); err != nil {
-			rc.Log.ErrorContext(ctx, "a callback that came before its attempt could not be stored", "app", d.App, "error", err)
+			rc.cfg.Log.ErrorContext(ctx, "a callback that came before its attempt could not be stored", "app", d.App, "error", err)
 		}
 	}
 }

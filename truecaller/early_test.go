@@ -35,7 +35,7 @@ func (w *world) early(status, token string) int {
 func TestInvariant4_ACallbackMayOvertakeTheOneTapAttempt(t *testing.T) {
 	w, attempt := oneTapWorld(t)
 	if w.early("flow_invoked", "") != 200 || w.early("", "token-one") != 200 || w.early("", "token-one") != 200 {
-		t.Fatal("not answered like any other")
+		t.Fatal("an early callback got another status than 200")
 	}
 	w.wantInbox()
 	*attempt = true
@@ -57,7 +57,7 @@ func TestEarlyCallbackWhoseAttemptIsMadeMeanwhile(t *testing.T) {
 	w.expects = func(Callback) (bool, error) { asked++; return asked > 1, nil }
 	w.early("", "token-one")
 	if len(w.inbox) != 1 || len(w.rc.early.kept) != 0 {
-		t.Errorf("%d deliveries, %d kept", len(w.inbox), len(w.rc.early.kept))
+		t.Errorf("%d deliveries and %d early callbacks, want 1 and 0", len(w.inbox), len(w.rc.early.kept))
 	}
 }
 
@@ -89,11 +89,11 @@ func TestEarlyCallbacksAreForgottenAndBounded(t *testing.T) {
 		time.Sleep(earlyLife - 1)
 		w.rc.early.expire(time.Now())
 		if len(w.rc.early.kept) != 1 {
-			t.Error("forgotten too soon")
+			t.Errorf("%d early callbacks before the end of their time, want 1", len(w.rc.early.kept))
 		}
 		time.Sleep(time.Nanosecond)
 		if w.rc.early.expire(time.Now()); len(w.rc.early.kept) != 0 {
-			t.Error("a token is kept for ever")
+			t.Errorf("%d early callbacks after the end of their time, want 0", len(w.rc.early.kept))
 		}
 
 		e := newEarly()
@@ -103,7 +103,7 @@ func TestEarlyCallbacksAreForgottenAndBounded(t *testing.T) {
 			}
 		}
 		if len(e.kept) != earlyMax || len(e.take(fmt.Sprint(3*earlyMax-1), time.Now())) != earlyPerID || e.take("0", time.Now()) != nil {
-			t.Errorf("%d kept", len(e.kept))
+			t.Errorf("%d early callbacks are kept, want %d: the newest, and %d of one requestId", len(e.kept), earlyMax, earlyPerID)
 		}
 		// One that was taken and came again is not lost with its old place.
 		e.put(Delivery{ID: "x", Received: time.Now(), Callback: Callback{RequestID: "again"}})
@@ -114,7 +114,7 @@ func TestEarlyCallbacksAreForgottenAndBounded(t *testing.T) {
 		e.put(Delivery{ID: "x", Received: time.Now(), Callback: Callback{RequestID: "again"}})
 		e.put(Delivery{ID: "z", Received: time.Now(), Callback: Callback{RequestID: "one more"}})
 		if e.take("again", time.Now()) == nil {
-			t.Error("lost with its old place")
+			t.Error("a requestId that came again was dropped with its first place in the ring")
 		}
 	})
 }
@@ -130,11 +130,11 @@ func TestOnlyOneTapCallbacksAreKeptEarly(t *testing.T) {
 		w.post("/callback/main/secret-one", body)
 	}
 	if len(w.rc.early.kept) != 0 {
-		t.Errorf("%d are kept", len(w.rc.early.kept))
+		t.Errorf("%d early callbacks are kept, want 0", len(w.rc.early.kept))
 	}
 	w.app.OneTap = nil
 	w.restart()
 	if w.early("", "token"); len(w.rc.early.kept) != 0 {
-		t.Error("kept for an app without one-tap")
+		t.Errorf("%d early callbacks of an app without one-tap, want 0", len(w.rc.early.kept))
 	}
 }

@@ -12,11 +12,12 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
-// world is a receiver with a memory for a store and a recipient that notes what
-// it is told. The store proper is tested where all engines are.
+// world is a receiver with an inbox in memory and a recipient that records its calls.
+// storagetest tests the inboxes of the engines.
 type world struct {
 	t   testing.TB
 	app App
@@ -174,10 +175,10 @@ func (w *world) Token(_ context.Context, d Delivery) error {
 
 func (w *world) Profile(ctx context.Context, d Delivery, p Profile) error {
 	if !p.Has(number(w.t, typed)) {
-		w.t.Errorf("profile %v", p.Numbers)
+		w.t.Errorf("Profile() got the numbers %v, want %s", p.Numbers, typed)
 	}
 	if ctx.Err() != nil {
-		w.t.Error("the recipient's context is over")
+		w.t.Error("Profile() got a context that is over")
 	}
 	if profile := call(w, &w.profile); profile != nil {
 		return w.tell(d, "profile", cmp.Or(profile(d), ctx.Err()))
@@ -191,7 +192,7 @@ func (w *world) Failed(_ context.Context, d Delivery, cause error) error {
 			return w.tell(d, "failed: "+strings.TrimPrefix(known.Error(), "truecaller: ")+":", nil)
 		}
 	}
-	w.t.Errorf("an unknown cause: %v", cause)
+	w.t.Errorf("Failed() got the cause %v, want an error of this package", cause)
 	return nil
 }
 
@@ -217,6 +218,35 @@ func (w *world) run() (stop func()) {
 		w.rc.Run(ctx)
 	}()
 	return func() { cancel(); <-done }
+}
+
+// runOnce runs the worker until there is nothing to do but wait.
+func (w *world) runOnce() {
+	stop := w.run()
+	synctest.Wait()
+	stop()
+}
+
+// deliversAtOnce checks that a new delivery takes no time.
+func (w *world) deliversAtOnce(id string) {
+	w.t.Helper()
+	started := time.Now()
+	w.rc.fresh <- w.delivery(id)
+	synctest.Wait()
+	w.wantTold("profile " + id)
+	if took := time.Since(started); took != 0 {
+		w.t.Errorf("the delivery %s took %s, want 0s", id, took)
+	}
+}
+
+// stopsAtOnce checks that stopping the worker takes no time.
+func (w *world) stopsAtOnce(stop func()) {
+	w.t.Helper()
+	started := time.Now()
+	stop()
+	if took := time.Since(started); took != 0 {
+		w.t.Errorf("stopping took %s, want 0s", took)
+	}
 }
 
 func (w *world) wantTold(want ...string) {

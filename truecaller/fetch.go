@@ -14,15 +14,15 @@ import (
 
 // Errors of FetchProfile, and causes of Recipient.Failed.
 var (
-	// ErrUnauthorized: Truecaller does not accept the token. It is never retried.
+	// ErrUnauthorized: Truecaller rejected the token. It is never retried.
 	ErrUnauthorized = errors.New("truecaller: the access token was refused")
 	// ErrForeignEndpoint: the callback named a host that is not configured
 	// (invariant 5). The token was sent nowhere.
 	ErrForeignEndpoint = errors.New("truecaller: the callback names a foreign profile endpoint")
-	// ErrProfile: the profile cannot be understood, or is too large.
+	// ErrProfile: the profile is malformed or too large.
 	ErrProfile = errors.New("truecaller: the profile cannot be understood")
-	// ErrProfileUnavailable: no answer, a 5xx, or not asked because the host has
-	// not been answering (*Unavailable). It may be retried.
+	// ErrProfileUnavailable: no response, a 5xx, or no request because the host has
+	// not been responding (*Unavailable). It may be retried.
 	ErrProfileUnavailable = errors.New("truecaller: the profile could not be fetched")
 	// ErrTokenExpired: the token's ten minutes are over (invariant 8).
 	ErrTokenExpired = errors.New("truecaller: the access token's ten minutes are over")
@@ -30,10 +30,10 @@ var (
 
 const profilePath = "/v1/default"
 
-// profileURL selects the configured base that endpoint names; "" names the
-// first. Anything else is refused: scheme, host and port must be those of one
-// base, whole, and the path exactly /v1/default below it (invariant 5). The
-// result is made of our configuration alone, never of the endpoint's text.
+// profileURL returns the profile address below the configured base that endpoint
+// names; "" names the first. Scheme, host and port must equal those of one base, and
+// the path must be exactly /v1/default below it (invariant 5). The result consists of
+// our configuration alone, never of the endpoint's text.
 func (a App) profileURL(endpoint string) (*url.URL, error) {
 	if endpoint == "" {
 		if len(a.Profiles) == 0 {
@@ -54,7 +54,7 @@ func (a App) profileURL(endpoint string) (*url.URL, error) {
 	return nil, ErrForeignEndpoint
 }
 
-// profileAt is the profile's address below a base.
+// profileAt returns the profile's address below a base.
 func profileAt(base *url.URL) *url.URL {
 	return &url.URL{Scheme: base.Scheme, Host: base.Host, Path: strings.TrimSuffix(base.Path, "/") + profilePath}
 }
@@ -67,9 +67,9 @@ func hostPort(u *url.URL) string {
 	return net.JoinHostPort(strings.ToLower(u.Hostname()), port)
 }
 
-// FetchProfile makes one request for the profile that token opens. endpoint is
-// what the callback named, "" if nothing. The error is, or wraps, one of the
-// errors above; only ErrProfileUnavailable is worth another try.
+// FetchProfile makes one request for the profile that token opens. endpoint is that of
+// the callback, "" if it named none. The error is, or wraps, one of the errors above;
+// only ErrProfileUnavailable may be retried.
 func (c *Client) FetchProfile(ctx context.Context, app App, endpoint, token string) (Profile, error) {
 	at, err := app.profileURL(endpoint)
 	if err != nil {
@@ -89,12 +89,12 @@ func (c *Client) fetchProfile(ctx context.Context, at *url.URL, token string) (P
 	return DecodeProfile(body)
 }
 
-// get makes one request with a bearer token. ErrUnauthorized, ErrProfile and
-// ErrProfileUnavailable are those that mean the same everywhere; what any other
-// status but 200 means is the caller's business, and it has no body then.
+// get makes one request with a bearer token. It fails with ErrUnauthorized, ErrProfile
+// or ErrProfileUnavailable; the caller interprets any other status, for which get
+// returns no body.
 func (c *Client) get(ctx context.Context, at *url.URL, token string) (status int, body []byte, err error) {
 	if !isBearer(token) {
-		return 0, nil, ErrUnauthorized // it cannot be sent, so no server can accept it
+		return 0, nil, ErrUnauthorized // it cannot be sent
 	}
 	permit, err := c.admit(ForProfile, at.Host)
 	if err != nil {
@@ -123,7 +123,7 @@ func (c *Client) get(ctx context.Context, at *url.URL, token string) (status int
 	default:
 		return status, nil, nil
 	}
-	// The Content-Type is not looked at: the decoder decides what is a profile.
+	// The Content-Type is ignored: the decoder decides what is a profile.
 	body, err = io.ReadAll(io.LimitReader(answer.Body, c.maxProfile+1))
 	switch {
 	case int64(len(body)) > c.maxProfile:
@@ -132,15 +132,4 @@ func (c *Client) get(ctx context.Context, at *url.URL, token string) (status int
 		return 0, nil, fmt.Errorf("%w: %w", ErrProfileUnavailable, withoutURL(err))
 	}
 	return http.StatusOK, body, nil
-}
-
-// isBearer says whether token can stand in an Authorization header. Its alphabet
-// is not documented; visible ASCII is what RFC 6750 §2.1 and the samples need.
-func isBearer(token string) bool {
-	for i := range len(token) {
-		if token[i] <= ' ' || token[i] > '~' {
-			return false
-		}
-	}
-	return token != ""
 }

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -20,7 +19,7 @@ const (
 
 func bases(t testing.TB, list string) (out []*url.URL) {
 	t.Helper()
-	for _, s := range strings.Fields(list) {
+	for s := range strings.FieldsSeq(list) {
 		u, err := url.Parse(s)
 		if err != nil {
 			t.Fatal(err)
@@ -86,7 +85,7 @@ func TestInvariant5_EndpointSelectsAConfiguredHost(t *testing.T) {
 		at, err := App{Profiles: bases(t, row.configured)}.profileURL(row.endpoint)
 		if row.want == "" {
 			if !errors.Is(err, ErrForeignEndpoint) || at != nil {
-				t.Errorf("%q selects %v, %v", row.endpoint, at, err)
+				t.Errorf("profileURL(%q) = %v, %v, want %v", row.endpoint, at, err, ErrForeignEndpoint)
 			}
 			continue
 		}
@@ -112,7 +111,7 @@ func FuzzEndpoint(f *testing.F) {
 				return
 			}
 		}
-		t.Fatalf("%q selects %s", endpoint, at)
+		t.Fatalf("profileURL(%q) = %s, want none but our own addresses", endpoint, at)
 	})
 }
 
@@ -125,10 +124,10 @@ func TestFetchProfileRequest(t *testing.T) {
 	})
 	p, err := NewClient(Options{}).FetchProfile(t.Context(), appAt(t, server.URL), server.URL+"/v1/default", bearer)
 	if err != nil || !p.Has(number(t, typed)) || p.FirstName != "Anna" {
-		t.Fatalf("%+v, %v", p, err)
+		t.Fatalf("FetchProfile() = %+v, %v, want Anna's profile", p, err)
 	}
 	if got.Method != "GET" || got.URL.String() != "/v1/default" || got.Header.Get("Authorization") != "Bearer "+bearer || got.Header.Get("appKey") != "" {
-		t.Errorf("%s %s %v", got.Method, got.URL, got.Header)
+		t.Errorf("FetchProfile() sent %s %s %v, want GET /v1/default with the bearer and without appKey", got.Method, got.URL, got.Header)
 	}
 }
 
@@ -158,19 +157,13 @@ func TestFetchProfileAnswers(t *testing.T) {
 	}
 	for _, row := range rows {
 		t.Run(fmt.Sprintf("%d %.20q %d", row.status, row.body, len(row.body)), func(t *testing.T) {
-			var requests atomic.Int32
-			server := serve(t, func(w http.ResponseWriter, r *http.Request) {
-				requests.Add(1)
-				w.Header().Set("Location", "/elsewhere")
-				w.WriteHeader(row.status)
-				io.WriteString(w, row.body)
-			})
+			server, requests := serveCounted(t, row.status, row.body)
 			p, err := NewClient(Options{}).FetchProfile(t.Context(), appAt(t, server.URL), "", bearer)
 			if !errors.Is(err, row.want) || (err != nil) != (p.Numbers == nil) {
 				t.Errorf("%v, %v; want %v", p.Numbers, err, row.want)
 			}
 			if requests.Load() != 1 {
-				t.Errorf("%d requests", requests.Load())
+				t.Errorf("FetchProfile() made %d requests, want 1", requests.Load())
 			}
 			if err != nil {
 				checkDiscreet(t, err.Error())
@@ -188,12 +181,14 @@ func TestFetchProfileWithoutAnswer(t *testing.T) {
 	})
 	broken := serve(t, func(w http.ResponseWriter, r *http.Request) { panic(http.ErrAbortHandler) })
 	for _, base := range []string{slow.URL, stuck.URL, broken.URL, "http://127.0.0.1:1"} {
-		_, err := NewClient(Options{Timeout: 100 * time.Millisecond}).FetchProfile(t.Context(), appAt(t, base), "", bearer)
-		if !errors.Is(err, ErrProfileUnavailable) {
-			t.Errorf("%v", err)
-			continue
-		}
-		checkDiscreet(t, err.Error())
+		t.Run(base, func(t *testing.T) {
+			_, err := NewClient(Options{Timeout: 100 * time.Millisecond}).FetchProfile(t.Context(), appAt(t, base), "", bearer)
+			if !errors.Is(err, ErrProfileUnavailable) {
+				t.Errorf("FetchProfile() from %s failed with %v, want %v", base, err, ErrProfileUnavailable)
+				return
+			}
+			checkDiscreet(t, err.Error())
+		})
 	}
 }
 
@@ -203,16 +198,16 @@ func TestInvariant5_TheTokenIsSentNowhereElse(t *testing.T) {
 	ours := serve(t, func(w http.ResponseWriter, r *http.Request) { t.Error("our host was asked") })
 	c := NewClient(Options{})
 	if _, err := c.FetchProfile(t.Context(), appAt(t, ours.URL), foreign.URL+"/v1/default", bearer); !errors.Is(err, ErrForeignEndpoint) {
-		t.Errorf("foreign: %v", err)
+		t.Errorf("FetchProfile() with a foreign endpoint failed with %v, want %v", err, ErrForeignEndpoint)
 	}
 	for _, token := range []string{"", "a b", "a\r\nX-Evil: 1", "\x00", "é"} {
 		if _, err := c.FetchProfile(t.Context(), appAt(t, ours.URL), "", token); !errors.Is(err, ErrUnauthorized) {
-			t.Errorf("token %q: %v", token, err)
+			t.Errorf("FetchProfile() with the token %q failed with %v, want %v", token, err, ErrUnauthorized)
 		}
 	}
 	redirecting := serve(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, foreign.URL, http.StatusFound) })
 	if _, err := c.FetchProfile(t.Context(), appAt(t, redirecting.URL), "", bearer); !errors.Is(err, ErrProfile) {
-		t.Errorf("redirect: %v", err)
+		t.Errorf("FetchProfile() after a redirect failed with %v, want %v", err, ErrProfile)
 	}
 }
 
@@ -220,10 +215,12 @@ func TestAppValidate(t *testing.T) {
 	good := appAt(t, "https://api4.truecaller.com")
 	good.Profiles = bases(t, threeBase)
 	for _, base := range []string{"https://api4.truecaller.com", "http://127.0.0.1:9441", "http://[::1]:1/mock", "http://localhost:9441"} {
-		app := appAt(t, base)
-		if err := app.Validate(); err != nil {
-			t.Errorf("%s: %v", base, err)
-		}
+		t.Run(base, func(t *testing.T) {
+			app := appAt(t, base)
+			if err := app.Validate(); err != nil {
+				t.Errorf("Validate() of an app at %s = %v, want nil", base, err)
+			}
+		})
 	}
 	for what, spoil := range map[string]func(*App){
 		"no id":               func(a *App) { a.ID = "" },
@@ -242,13 +239,15 @@ func TestAppValidate(t *testing.T) {
 		"query":               func(a *App) { a.API = bases(t, "https://api4.truecaller.com?x=1")[0] },
 		"user":                func(a *App) { a.API = bases(t, "https://me:hunter2@api4.truecaller.com")[0] },
 	} {
-		app := good
-		spoil(&app)
-		if err := app.Validate(); err == nil {
-			t.Errorf("%s: valid", what)
-		} else if strings.Contains(err.Error(), "hunter2") {
-			t.Errorf("%s: %v", what, err)
-		}
+		t.Run(what, func(t *testing.T) {
+			app := good
+			spoil(&app)
+			if err := app.Validate(); err == nil {
+				t.Errorf("Validate() of an app with %s = nil, want an error", what)
+			} else if strings.Contains(err.Error(), "hunter2") {
+				t.Errorf("Validate() of an app with %s = %v, which has the password", what, err)
+			}
+		})
 	}
 }
 

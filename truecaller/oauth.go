@@ -9,55 +9,55 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
 
-// The OAuth interface is how a native Android application signs somebody in
+// A native Android application signs its user in by Truecaller's OAuth interface
 // (docs/truecaller.md section 5). Truecaller's SDK gives the application an
-// authorization code, bound by PKCE to a verifier that the application keeps;
-// the code and the verifier open a token here, and the token the profile.
+// authorization code, bound by PKCE to a verifier that the application keeps. The
+// code and the verifier get a token, and the token gets the profile.
 
 // Errors of ExchangeCode and FetchUserinfo, beside ErrUnauthorized, ErrProfile
 // and ErrProfileUnavailable.
 var (
 	// ErrCodeRefused: the code or its verifier is wrong, expired or used.
 	ErrCodeRefused = errors.New("truecaller: the authorization code or its verifier was refused")
-	// ErrClientIDRefused: an operator's mistake.
+	// ErrClientIDRefused: the operator configured a wrong client id.
 	ErrClientIDRefused = errors.New("truecaller: the OAuth client id was refused: check native_client_id in the configuration, " +
 		"and in Truecaller's portal that the app is of type Android and approved")
-	// ErrExchange: the token endpoint answered something that is not documented.
+	// ErrExchange: the response of the token endpoint is not a documented one.
 	ErrExchange = errors.New("truecaller: the token endpoint's answer cannot be understood")
-	// ErrExchangeUnavailable: no answer, a 429 or a 5xx. The code may be used up.
+	// ErrExchangeUnavailable: no response, a 429 or a 5xx. The code may be used up.
 	ErrExchangeUnavailable = errors.New("truecaller: the token endpoint did not answer")
-	// ErrNoProfile: Truecaller has no profile of the person.
+	// ErrNoProfile: Truecaller has no profile of the user.
 	ErrNoProfile = errors.New("truecaller: there is no profile")
-	// ErrNoOpenID: the application did not ask Truecaller for the scope openid.
+	// ErrNoOpenID: the application did not request the scope openid.
 	ErrNoOpenID = errors.New("truecaller: the scope openid was not granted")
-	// ErrNoNumber: the application did not ask for the scope phone, or the person
-	// did not grant it.
+	// ErrNoNumber: the application did not request the scope phone, or the user did not
+	// grant it.
 	ErrNoNumber = errors.New("truecaller: the scope phone was not granted: there is no phone number")
-	// ErrUnverified: Truecaller says that it has not verified the number.
+	// ErrUnverified: Truecaller has not verified the number.
 	ErrUnverified = errors.New("truecaller: the phone number is not verified")
 )
 
-// The longest code that is sent, in characters. Neither its length nor its
-// alphabet is documented.
+// maxCode is the longest code that is sent, in characters. Truecaller documents neither
+// the length nor the alphabet.
 const maxCode = 2048
 
-// IsCode says whether s may be an authorization code: visible characters (RFC
-// 6749 appendix A.11), not too many.
+// IsCode reports whether s may be an authorization code: visible characters (RFC 6749
+// appendix A.11), at most 2048.
 func IsCode(s string) bool { return len(s) <= maxCode && isBearer(s) }
 
-// IsVerifier says whether s has the form of a PKCE code_verifier: 43 to 128
+// IsVerifier reports whether s has the form of a PKCE code_verifier: 43 to 128
 // unreserved characters (RFC 7636 §4.1).
 func IsVerifier(s string) bool {
-	return len(s) >= 43 && len(s) <= 128 && !strings.ContainsFunc(s, func(r rune) bool { return !isPathSafe(r) && r != '~' })
+	return len(s) >= 43 && len(s) <= 128 && consistsOf(s, unreserved)
 }
 
-// AdmitExchange says whether a code for app may be redeemed now. It is asked
-// before anything is written for it; the error is an *Unavailable. The permit is
-// for ExchangeCode, or is returned.
+// AdmitExchange returns a permit to redeem a code for app, or an *Unavailable. Callers
+// get it before they write anything, and pass it to ExchangeCode or return it.
 func (c *Client) AdmitExchange(app App) (*Permit, error) {
 	if app.OAuth == nil {
 		return &Permit{}, nil // ExchangeCode says what is wrong
@@ -65,20 +65,23 @@ func (c *Client) AdmitExchange(app App) (*Permit, error) {
 	return c.admit(ForToken, app.OAuth.Host)
 }
 
-// ExchangeCode redeems a code of the SDK's for an access token (docs/truecaller.md
-// section 5). permit is what AdmitExchange gave for app. There is no client
-// secret and no redirect URI; the verifier is all that proves the code to be the
-// application's. It makes one request: a code is good for one use. The error is,
-// or wraps, one of the errors above, and holds neither code nor verifier.
+// ExchangeCode redeems a code of the SDK for an access token (docs/truecaller.md
+// section 5). permit is that of AdmitExchange for app. There is no client secret and no
+// redirect URI: only the verifier proves that the code is the application's. It makes
+// one request, because a code is good for one use. The error is, or wraps, one of the
+// errors above, and has neither code nor verifier.
 func (c *Client) ExchangeCode(ctx context.Context, permit *Permit, app App, code, verifier string) (token string, err error) {
 	if !IsCode(code) || !IsVerifier(verifier) {
-		return "", ErrCodeRefused // no server can accept it
+		return "", ErrCodeRefused // it cannot be valid
 	}
 	if app.OAuth == nil || app.NativeClientID == "" {
 		return "", fmt.Errorf("%w: app %q has none", ErrClientIDRefused, app.ID)
 	}
 	form := url.Values{
-		"grant_type": {"authorization_code"}, "client_id": {app.NativeClientID}, "code": {code}, "code_verifier": {verifier},
+		"grant_type":    {"authorization_code"},
+		"client_id":     {app.NativeClientID},
+		"code":          {code},
+		"code_verifier": {verifier},
 	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, app.OAuth.JoinPath("v1/token").String(), strings.NewReader(form.Encode()))
 	if err != nil {
@@ -115,11 +118,22 @@ func (c *Client) ExchangeCode(ctx context.Context, permit *Permit, app App, code
 	return given.AccessToken, nil
 }
 
-// exchangeRefusal reads an answer other than 200. A 403 may be about the code,
-// which somebody gave us, or about the client id, which the operator did; the
-// status does not say. The body is not documented: RFC 6749 §5.2's error is
-// understood, and the envelope of Truecaller's other interfaces. In doubt it is
-// the code.
+// aboutClientID are words by which the text of an error is about the client id.
+var aboutClientID = []string{
+	"client id",
+	"client_id",
+	"clientid",
+	"invalid client",
+	"invalid_client",
+	"unauthorized_client",
+	"not allowed for",
+	"partner",
+}
+
+// exchangeRefusal interprets a response other than 200. A 403 may be about the code,
+// which comes from outside, or about the client id, which the operator configured. The
+// body is not documented: exchangeRefusal reads RFC 6749 §5.2's error and the envelope
+// of Truecaller's other interfaces. In doubt it blames the code.
 func exchangeRefusal(status int, body []byte) error {
 	switch {
 	case status >= 500, status == http.StatusTooManyRequests, status == http.StatusRequestTimeout:
@@ -136,33 +150,30 @@ func exchangeRefusal(status int, body []byte) error {
 	}
 	json.Unmarshal(body, &said)
 	text := strings.ToLower(string(said.Error + " " + said.Description + " " + said.Message))
-	for _, about := range []string{"client id", "client_id", "clientid", "invalid client", "invalid_client", "unauthorized_client", "not allowed for", "partner"} {
-		if strings.Contains(text, about) {
-			return ErrClientIDRefused
-		}
+	if slices.ContainsFunc(aboutClientID, func(words string) bool { return strings.Contains(text, words) }) {
+		return ErrClientIDRefused
 	}
 	return ErrCodeRefused
 }
 
-// How often, and after which pause, the profile of a native sign-in is asked
-// for. Somebody waits for the answer, with an application open.
+// How often the profile of a native sign-in is requested, and the first pause between.
+// The user waits in the application.
 const (
 	userinfoTries = 3
 	userinfoPause = 200 * time.Millisecond
 )
 
-// FetchUserinfo gets the profile that token opens (docs/truecaller.md section 5).
-// The token is new, so that a 5xx or a broken connection is worth another try,
-// twice; a refusal is final. The error is, or wraps, one of the errors of this
-// package, and does not hold the token.
+// FetchUserinfo fetches the profile that token opens (docs/truecaller.md section 5).
+// It retries a 5xx or a broken connection twice; a refusal is final. The error is, or
+// wraps, one of the errors of this package, and does not have the token.
 func (c *Client) FetchUserinfo(ctx context.Context, app App, token string) (Profile, error) {
 	if app.OAuth == nil {
 		return Profile{}, ErrForeignEndpoint
 	}
 	for try, pause := 1, userinfoPause; ; try, pause = try+1, 3*pause {
 		p, err := c.fetchUserinfo(ctx, app.OAuth.JoinPath("v1/userinfo"), token)
-		down := (*Unavailable)(nil)
-		if try == userinfoTries || !errors.Is(err, ErrProfileUnavailable) || errors.As(err, &down) {
+		_, down := errors.AsType[*Unavailable](err)
+		if try == userinfoTries || down || !errors.Is(err, ErrProfileUnavailable) {
 			return p, err
 		}
 		timer := time.NewTimer(pause/2 + rand.N(pause))

@@ -34,7 +34,7 @@ func checkUnsaid(t *testing.T, err error) {
 	checkDiscreet(t, err.Error())
 	for _, secret := range []string{sdkCode, verifier, "http://", "https://"} {
 		if strings.Contains(err.Error(), secret) {
-			t.Errorf("%q tells %q", err, secret)
+			t.Errorf("the error %q has the secret %q", err, secret)
 		}
 	}
 }
@@ -51,18 +51,18 @@ func TestExchangeCodeRequest(t *testing.T) {
 	for base, path := range map[string]string{"": "/v1/token", "/": "/v1/token", "/mock": "/mock/v1/token"} {
 		token, err := NewClient(Options{}).ExchangeCode(t.Context(), &Permit{}, nativeAt(t, server.URL+base), sdkCode, verifier)
 		if err != nil || token != bearer {
-			t.Fatalf("%q, %v", token, err)
+			t.Fatalf("ExchangeCode() = %q, %v, want %q", token, err, bearer)
 		}
 		if got.Method != http.MethodPost || got.URL.Path != path || got.URL.RawQuery != "" {
-			t.Errorf("%s %s", got.Method, got.URL)
+			t.Errorf("ExchangeCode() sent %s %s, want POST %s", got.Method, got.URL, path)
 		}
 	}
 	want := url.Values{"grant_type": {"authorization_code"}, "client_id": {nativeID}, "code": {sdkCode}, "code_verifier": {verifier}}
 	if got.PostForm.Encode() != want.Encode() {
-		t.Errorf("form %v", got.PostForm)
+		t.Errorf("ExchangeCode() sent the form %v, want %v", got.PostForm, want)
 	}
 	if got.Header.Get("Content-Type") != "application/x-www-form-urlencoded" || got.Header.Get("Authorization") != "" || got.Header.Get("appKey") != "" {
-		t.Errorf("headers %v", got.Header)
+		t.Errorf("ExchangeCode() sent the headers %v, want a form without Authorization and appKey", got.Header)
 	}
 }
 
@@ -114,19 +114,13 @@ func TestExchangeCodeAnswers(t *testing.T) {
 			t.Fatalf("no fixture %s", row.body)
 		}
 		t.Run(fmt.Sprintf("%d %s", row.status, row.body), func(t *testing.T) {
-			var requests atomic.Int32
-			server := serve(t, func(w http.ResponseWriter, r *http.Request) {
-				requests.Add(1)
-				w.Header().Set("Location", "/elsewhere")
-				w.WriteHeader(row.status)
-				w.Write(body)
-			})
+			server, requests := serveCounted(t, row.status, string(body))
 			token, err := NewClient(Options{}).ExchangeCode(t.Context(), &Permit{}, nativeAt(t, server.URL), sdkCode, verifier)
 			if !errors.Is(err, row.want) || (err == nil) != (token == bearer) {
 				t.Errorf("%q, %v; want %v", token, err, row.want)
 			}
 			if requests.Load() != 1 {
-				t.Errorf("%d requests", requests.Load())
+				t.Errorf("ExchangeCode() made %d requests, want 1", requests.Load())
 			}
 			if err != nil {
 				checkUnsaid(t, err)
@@ -144,12 +138,14 @@ func TestExchangeCodeWithoutAnswer(t *testing.T) {
 	slow := serve(t, func(w http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body); <-r.Context().Done() })
 	broken := serve(t, func(w http.ResponseWriter, r *http.Request) { panic(http.ErrAbortHandler) })
 	for _, base := range []string{slow.URL, broken.URL, "http://127.0.0.1:1"} {
-		_, err := NewClient(Options{Timeout: 100 * time.Millisecond}).ExchangeCode(t.Context(), &Permit{}, nativeAt(t, base), sdkCode, verifier)
-		if !errors.Is(err, ErrExchangeUnavailable) {
-			t.Errorf("%v", err)
-			continue
-		}
-		checkUnsaid(t, err)
+		t.Run(base, func(t *testing.T) {
+			_, err := NewClient(Options{Timeout: 100 * time.Millisecond}).ExchangeCode(t.Context(), &Permit{}, nativeAt(t, base), sdkCode, verifier)
+			if !errors.Is(err, ErrExchangeUnavailable) {
+				t.Errorf("ExchangeCode() at %s failed with %v, want %v", base, err, ErrExchangeUnavailable)
+				return
+			}
+			checkUnsaid(t, err)
+		})
 	}
 }
 
@@ -172,21 +168,25 @@ func TestExchangeCodeSendsNothing(t *testing.T) {
 		{"a long verifier", sdkCode, strings.Repeat("a", 129), ErrCodeRefused},
 		{"a verifier with a plus", sdkCode, verifier + "+", ErrCodeRefused},
 	} {
-		if _, err := NewClient(Options{}).ExchangeCode(t.Context(), &Permit{}, app, row.code, row.verifier); !errors.Is(err, row.want) {
-			t.Errorf("%s: %v", row.what, err)
-		}
+		t.Run(row.what, func(t *testing.T) {
+			if _, err := NewClient(Options{}).ExchangeCode(t.Context(), &Permit{}, app, row.code, row.verifier); !errors.Is(err, row.want) {
+				t.Errorf("%s: ExchangeCode() failed with %v, want %v", row.what, err, row.want)
+			}
+		})
 	}
 	plain := appAt(t, server.URL)
 	if _, err := NewClient(Options{}).ExchangeCode(t.Context(), &Permit{}, plain, sdkCode, verifier); !errors.Is(err, ErrClientIDRefused) {
-		t.Errorf("an app without a client id: %v", err)
+		t.Errorf("ExchangeCode() of an app without a client id failed with %v, want %v", err, ErrClientIDRefused)
 	}
 	if _, err := NewClient(Options{}).FetchUserinfo(t.Context(), plain, bearer); !errors.Is(err, ErrForeignEndpoint) {
-		t.Errorf("an app without an OAuth host: %v", err)
+		t.Errorf("FetchUserinfo() of an app without an OAuth host failed with %v, want %v", err, ErrForeignEndpoint)
 	}
 	for _, token := range []string{"", "a b", "a\r\nX-Evil: 1", "é"} {
-		if _, err := NewClient(Options{}).FetchUserinfo(t.Context(), app, token); !errors.Is(err, ErrUnauthorized) {
-			t.Errorf("token %q: %v", token, err)
-		}
+		t.Run(fmt.Sprintf("token %q", token), func(t *testing.T) {
+			if _, err := NewClient(Options{}).FetchUserinfo(t.Context(), app, token); !errors.Is(err, ErrUnauthorized) {
+				t.Errorf("FetchUserinfo() with the token %q failed with %v, want %v", token, err, ErrUnauthorized)
+			}
+		})
 	}
 }
 
@@ -240,7 +240,7 @@ func TestFetchUserinfoAnswers(t *testing.T) {
 				checkUnsaid(t, err)
 			}
 			if got.Method != http.MethodGet || got.URL.String() != "/v1/userinfo" || got.Header.Get("Authorization") != "Bearer "+bearer {
-				t.Errorf("%s %s %v", got.Method, got.URL, got.Header)
+				t.Errorf("FetchUserinfo() sent %s %s %v, want GET /v1/userinfo with the bearer", got.Method, got.URL, got.Header)
 			}
 		})
 	}
@@ -262,10 +262,10 @@ func TestFetchUserinfoTriesAgain(t *testing.T) {
 		})
 		p, err := client.FetchUserinfo(t.Context(), nativeAt(t, "https://oauth.example"), bearer)
 		if err != nil || !p.Has(number(t, typed)) || asked != 3 {
-			t.Errorf("%v, %v after %d requests", p.Numbers, err, asked)
+			t.Errorf("FetchUserinfo() = %v, %v after %d requests, want the number after 3", p.Numbers, err, asked)
 		}
 		if took := time.Since(begun); took < 300*time.Millisecond || took > 2*time.Second {
-			t.Errorf("it took %s", took)
+			t.Errorf("FetchUserinfo() took %s, want 300ms to 2s", took)
 		}
 	})
 	synctest.Test(t, func(t *testing.T) {
@@ -278,7 +278,7 @@ func TestFetchUserinfoTriesAgain(t *testing.T) {
 			t.Error(err)
 		}
 		if took := time.Since(begun); took > 10*time.Millisecond {
-			t.Errorf("it took %s", took)
+			t.Errorf("FetchUserinfo() took %s, want no longer than its context", took)
 		}
 	})
 }
@@ -287,14 +287,16 @@ func TestFetchUserinfoTriesAgain(t *testing.T) {
 func TestInvariant5_NativeSecretsFollowNoRedirect(t *testing.T) {
 	foreign := serve(t, func(w http.ResponseWriter, r *http.Request) { t.Error("the foreign host was asked") })
 	for _, status := range []int{301, 302, 303, 307, 308} {
-		ours := serve(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, foreign.URL, status) })
-		app := nativeAt(t, ours.URL)
-		if _, err := NewClient(Options{}).ExchangeCode(t.Context(), &Permit{}, app, sdkCode, verifier); !errors.Is(err, ErrExchange) {
-			t.Errorf("%d: %v", status, err)
-		}
-		if _, err := NewClient(Options{}).FetchUserinfo(t.Context(), app, bearer); !errors.Is(err, ErrProfile) {
-			t.Errorf("%d: %v", status, err)
-		}
+		t.Run(fmt.Sprint(status), func(t *testing.T) {
+			ours := serve(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, foreign.URL, status) })
+			app := nativeAt(t, ours.URL)
+			if _, err := NewClient(Options{}).ExchangeCode(t.Context(), &Permit{}, app, sdkCode, verifier); !errors.Is(err, ErrExchange) {
+				t.Errorf("ExchangeCode() after a redirect with status %d failed with %v, want %v", status, err, ErrExchange)
+			}
+			if _, err := NewClient(Options{}).FetchUserinfo(t.Context(), app, bearer); !errors.Is(err, ErrProfile) {
+				t.Errorf("FetchUserinfo() after a redirect with status %d failed with %v, want %v", status, err, ErrProfile)
+			}
+		})
 	}
 }
 
@@ -305,11 +307,11 @@ func TestNativeAppValidate(t *testing.T) {
 	}
 	only := App{ID: "android", NativeClientID: nativeID, OAuth: good.OAuth, WithoutPush: true}
 	if err := only.Validate(); err != nil || !only.NativeOnly() || good.NativeOnly() {
-		t.Errorf("native only: %v", err)
+		t.Errorf("a native-only app: Validate() = %v, NativeOnly() = %v; want nil, true", err, only.NativeOnly())
 	}
 	only.OneTap = &Dialog{}
 	if only.Validate() == nil || only.NativeOnly() {
-		t.Error("one-tap without an appKey")
+		t.Error("an app with one-tap and no appKey is valid, or native-only")
 	}
 	for what, spoil := range map[string]func(*App){
 		"no OAuth host":            func(a *App) { a.OAuth = nil },
@@ -318,10 +320,12 @@ func TestNativeAppValidate(t *testing.T) {
 		"a space in the client id": func(a *App) { a.NativeClientID = "a b" },
 		"a client id beyond ASCII": func(a *App) { a.NativeClientID = "é" },
 	} {
-		app := good
-		spoil(&app)
-		if app.Validate() == nil {
-			t.Errorf("%s: valid", what)
-		}
+		t.Run(what, func(t *testing.T) {
+			app := good
+			spoil(&app)
+			if app.Validate() == nil {
+				t.Errorf("Validate() of an app with %s = nil, want an error", what)
+			}
+		})
 	}
 }

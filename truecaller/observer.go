@@ -9,19 +9,17 @@ import (
 // RequestObserver counts requests to Truecaller. It must be quick and safe for
 // concurrent use.
 type RequestObserver interface {
-	// Asked is told of each request that was made, how it ended, and how long it
-	// took.
+	// Asked counts a request that was made, with its outcome and duration.
 	Asked(p Purpose, o Outcome, took time.Duration)
-	// HeldBack is told of each request that was not made, because its host has not
-	// been answering.
+	// HeldBack counts a request that was not made because its host has not been
+	// responding.
 	HeldBack(p Purpose)
 }
 
 // CallbackObserver counts callbacks. It must be quick and safe for concurrent
 // use.
 type CallbackObserver interface {
-	// Callback is told of each request at a callback path. app is "" when the path
-	// is nobody's.
+	// Callback counts a request at a callback path. app is "" if the path is no app's.
 	Callback(app string, o CallbackOutcome)
 }
 
@@ -31,18 +29,18 @@ func (unobserved) Asked(Purpose, Outcome, time.Duration)  {}
 func (unobserved) HeldBack(Purpose)                       {}
 func (unobserved) Callback(app string, o CallbackOutcome) {}
 
-// Outcome says in a word how a request ended. Those of a push that was not
-// accepted are PushFailure's.
+// Outcome is how a request ended. The outcomes of a push that was not accepted are
+// those of PushFailure.
 type Outcome string
 
 // The outcomes of other requests.
 const (
-	OutcomeOK          Outcome = "ok"          // answered, as documented
-	OutcomeRefused     Outcome = "refused"     // the token or code is not accepted
-	OutcomeRejectedID  Outcome = "id_rejected" // the OAuth client id is not accepted
-	OutcomeUnusable    Outcome = "unusable"    // an answer that is not documented
-	OutcomeUnavailable Outcome = "unavailable" // no answer, 408, 429, 5xx
-	OutcomeInterrupted Outcome = "interrupted" // given up by ourselves
+	OutcomeOK          Outcome = "ok"          // a documented response
+	OutcomeRefused     Outcome = "refused"     // the token or code was rejected
+	OutcomeRejectedID  Outcome = "id_rejected" // the OAuth client id was rejected
+	OutcomeUnusable    Outcome = "unusable"    // an undocumented response
+	OutcomeUnavailable Outcome = "unavailable" // no response, 408, 429, 5xx
+	OutcomeInterrupted Outcome = "interrupted" // the caller gave up
 )
 
 var outcomes = []struct {
@@ -58,7 +56,7 @@ var outcomes = []struct {
 	{ErrExchangeUnavailable, OutcomeUnavailable},
 }
 
-// admit is asked before a request. The error is an *Unavailable.
+// admit returns a permit for one request, or an *Unavailable.
 func (c *Client) admit(p Purpose, host string) (*Permit, error) {
 	permit, err := c.breakers.admit(p, host)
 	if err != nil {
@@ -67,7 +65,7 @@ func (c *Client) admit(p Purpose, host string) (*Permit, error) {
 	return permit, err
 }
 
-// asked is told of each request that had a permit, when it has ended with err.
+// asked settles the permit of a request that ended with err, and counts the request.
 func (c *Client) asked(ctx context.Context, p Purpose, permit *Permit, begun time.Time, err error) {
 	verdict := verdictOf(ctx, err)
 	permit.settle(verdict)
@@ -75,13 +73,13 @@ func (c *Client) asked(ctx context.Context, p Purpose, permit *Permit, begun tim
 }
 
 func outcomeOf(verdict, err error) Outcome {
-	failed := (*PushError)(nil)
 	switch {
 	case err == nil:
 		return OutcomeOK
 	case verdict == errUnused:
 		return OutcomeInterrupted
-	case errors.As(err, &failed):
+	}
+	if failed, ok := errors.AsType[*PushError](err); ok {
 		return Outcome(failed.Kind)
 	}
 	for _, known := range outcomes {

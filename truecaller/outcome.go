@@ -7,12 +7,12 @@ import (
 	"sync"
 )
 
-// CallbackOutcome says what became of a request at a callback path.
+// CallbackOutcome is the outcome of a request at a callback path.
 type CallbackOutcome string
 
 // The outcomes of callbacks.
 const (
-	CallbackKept        CallbackOutcome = "accepted"     // an attempt waits for it; it is in the inbox
+	CallbackKept        CallbackOutcome = "accepted"     // an attempt waits for it; stored in the inbox
 	CallbackUnknown     CallbackOutcome = "unknown"      // no live attempt waits for it
 	CallbackMalformed   CallbackOutcome = "malformed"    // not what Truecaller sends
 	CallbackTooLarge    CallbackOutcome = "too_large"    // more than MaxCallback
@@ -22,11 +22,11 @@ const (
 	CallbackWrongPath   CallbackOutcome = "wrong_path"   // no app, or not its secret
 	CallbackWrongMethod CallbackOutcome = "wrong_method" // not a POST
 	CallbackNotKept     CallbackOutcome = "not_stored"   // our own failure
-	CallbackBadEndpoint CallbackOutcome = "bad_endpoint" // accepted, and then found to name a foreign profile host (invariant 5)
+	CallbackBadEndpoint CallbackOutcome = "bad_endpoint" // accepted, but names a foreign profile host (invariant 5)
 )
 
-// callbackAnswers are the answers to callbacks: the status, what is said to the
-// sender, and how loudly to the operator (invariant 4).
+// callbackAnswers are the responses to callbacks: the status and text for the sender,
+// and the level of the log line (invariant 4).
 var callbackAnswers = map[CallbackOutcome]struct {
 	status int
 	text   string
@@ -44,9 +44,9 @@ var callbackAnswers = map[CallbackOutcome]struct {
 	CallbackNotKept:     {http.StatusInternalServerError, "not stored", slog.LevelError},
 }
 
-// ledger writes callbacks into the log, so that no flood of them can fill it:
-// each one that is kept; of the others the first of a kind since the last flush,
-// and then how many more there were. There are few kinds.
+// ledger logs callbacks without letting a flood fill the log. It logs every accepted
+// callback. Of the others it logs the first of a kind since the last flush, and then
+// their number. There are few kinds.
 type ledger struct {
 	log *slog.Logger
 
@@ -63,12 +63,13 @@ func newLedger(log *slog.Logger) *ledger {
 	return &ledger{log: log, more: map[kindOfCallback]int{}}
 }
 
-// note logs one callback. attrs are made only for one that is written.
+// note logs one callback. It calls attrs only for a callback that it writes.
 func (l *ledger) note(ctx context.Context, app string, o CallbackOutcome, attrs func() []slog.Attr) {
 	if o != CallbackKept && !l.first(kindOfCallback{app, o}) {
 		return
 	}
-	l.log.LogAttrs(ctx, callbackAnswers[o].level, "callback", append([]slog.Attr{slog.String("app", app), slog.String("outcome", string(o))}, attrs()...)...)
+	all := append([]slog.Attr{slog.String("app", app), slog.String("outcome", string(o))}, attrs()...)
+	l.log.LogAttrs(ctx, callbackAnswers[o].level, "callback", all...)
 }
 
 func (l *ledger) first(kind kindOfCallback) bool {
@@ -83,7 +84,7 @@ func (l *ledger) first(kind kindOfCallback) bool {
 	return !seen
 }
 
-// flush writes how many callbacks were not written one by one.
+// flush logs how many callbacks of each kind were not logged.
 func (l *ledger) flush(ctx context.Context) {
 	l.mu.Lock()
 	more := l.more

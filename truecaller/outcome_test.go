@@ -45,7 +45,7 @@ func (c *counted) want(t *testing.T, want map[string]int) {
 func TestCallbackOutcomes(t *testing.T) {
 	w := newWorld(t)
 	var c counted
-	w.rc.Observer = &c
+	w.rc.cfg.Observer = &c
 	const path = "/callback/main/secret-one"
 	w.post(path, callbackBody)
 	w.post(path, callbackBody)
@@ -79,7 +79,7 @@ func (brokenBody) Close() error             { return nil }
 func TestBadEndpointIsCounted(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		var c counted
-		w.rc.Observer = &c
+		w.rc.cfg.Observer = &c
 		stop := w.run()
 		w.post("/callback/main/secret-one", `{"requestId":"r","state":"s","accessToken":"token-x","endpoint":"https://evil.example/v1/default"}`)
 		synctest.Wait()
@@ -92,7 +92,7 @@ func TestBadEndpointIsCounted(t *testing.T) {
 // interval how many more there were. Those that somebody waits for are all there.
 func TestInvariant4_AFloodDoesNotFillTheLog(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
-		w.rc.From = func(*http.Request) string { return "192.0.2.7" }
+		w.rc.cfg.From = func(*http.Request) string { return "192.0.2.7" }
 		stop := w.run()
 		for range 1000 {
 			w.post("/callback/main/wrong", callbackBody)
@@ -121,7 +121,7 @@ func TestInvariant4_AFloodDoesNotFillTheLog(t *testing.T) {
 		w.post("/callback/main/secret-one", "{")
 		stop()
 		if n := lines("\n"); n != 11 || lines(`"outcome":"malformed","count":1}`) != 1 {
-			t.Errorf("%d lines:\n%s", n, w.log.String())
+			t.Errorf("%d lines in the log, want 11 and a count of the second malformed one:\n%s", n, w.log.String())
 		}
 		checkDiscreet(t, w.log.String())
 	})

@@ -14,20 +14,20 @@ const MaxCallback = 16 << 10
 // maxDepth is how deep unknown fields of a callback may nest.
 const maxDepth = 16
 
-// ErrMalformed says that a callback is not what Truecaller sends: one JSON
-// object with an id, and a token or a status, each a string of sensible length,
+// ErrMalformed is the error of a callback that Truecaller does not send. A callback is
+// one JSON object with an id, and a token or a status, each a string of limited length,
 // and the token one that a header can carry.
 var ErrMalformed = errors.New("truecaller: malformed callback")
 
-// ParseCallback checks the shape of a callback, not its truth (docs/truecaller.md
-// section 3). Unknown fields are allowed, the same field twice is not; null is
-// as good as absent. A status that we do not know is kept. Errors wrap ErrMalformed.
+// ParseCallback checks the form of a callback, not its truth (docs/truecaller.md
+// section 3). It allows unknown fields, but no field twice; null counts as absent. It
+// keeps an unknown status. Errors wrap ErrMalformed.
 func ParseCallback(body []byte) (Callback, error) {
 	if len(body) > MaxCallback || !utf8.Valid(body) {
 		return Callback{}, ErrMalformed
 	}
 	d := json.NewDecoder(bytes.NewReader(body))
-	d.UseNumber() // a number of any size is passed over
+	d.UseNumber() // a number of any size is skipped
 	if token, err := d.Token(); err != nil || token != json.Delim('{') {
 		return Callback{}, ErrMalformed
 	}
@@ -52,8 +52,8 @@ func ParseCallback(body []byte) (Callback, error) {
 		seen[name] = true
 		field, ok := known[name]
 		if !ok {
-			// Whole, because token by token takes five times as long, and anybody may
-			// send as much of it as fits.
+			// Whole, because token by token takes five times as long, and an attacker may
+			// send as much as fits.
 			var value json.RawMessage
 			if err := d.Decode(&value); err != nil || nesting(value) > maxDepth {
 				return Callback{}, ErrMalformed
@@ -82,14 +82,14 @@ func ParseCallback(body []byte) (Callback, error) {
 	return c, nil
 }
 
-// nesting is how deep arrays and objects nest in a JSON value.
+// nesting returns how deep arrays and objects nest in a JSON value.
 func nesting(value []byte) int {
 	depth, deepest, inText := 0, 0, false
 	for i := 0; i < len(value); i++ {
 		switch b := value[i]; {
 		case inText:
 			if b == '\\' {
-				i++ // whatever it is, it does not end the text
+				i++ // an escaped character does not end the text
 			}
 			inText = b != '"'
 		case b == '"':

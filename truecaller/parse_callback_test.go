@@ -3,6 +3,7 @@ package truecaller
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -81,10 +82,12 @@ func TestParseCallback(t *testing.T) {
 		{`requestId=r&accessToken=t`, Callback{}},
 	}
 	for _, row := range rows {
-		got, err := ParseCallback([]byte(row.body))
-		if got != row.want || (row.want == Callback{}) != errors.Is(err, ErrMalformed) {
-			t.Errorf("%.80q: %q %q %q %q %q, %v", row.body, got.RequestID, got.State, got.AccessToken, got.Endpoint, got.Status, err)
-		}
+		t.Run(fmt.Sprintf("%.40q", row.body), func(t *testing.T) {
+			got, err := ParseCallback([]byte(row.body))
+			if got != row.want || (row.want == Callback{}) != errors.Is(err, ErrMalformed) {
+				t.Errorf("ParseCallback(%.80q) = %q %q %q %q %q, %v, want %q %q %q %q %q", row.body, got.RequestID, got.State, got.AccessToken, got.Endpoint, got.Status, err, row.want.RequestID, row.want.State, row.want.AccessToken, row.want.Endpoint, row.want.Status)
+			}
+		})
 	}
 }
 
@@ -101,18 +104,18 @@ func FuzzParseCallback(f *testing.F) {
 		c, err := ParseCallback(body)
 		if err != nil {
 			if c != (Callback{}) || !errors.Is(err, ErrMalformed) {
-				t.Fatalf("an error and a callback: %v", err)
+				t.Fatalf("ParseCallback(%q) = %q, %v, want no callback with %v", body, c.RequestID, err, ErrMalformed)
 			}
 			return
 		}
 		if !json.Valid(body) || len(body) > MaxCallback || c.RequestID == "" && c.State == "" || c.AccessToken == "" && c.Status == "" ||
 			c.AccessToken != "" && !isBearer(c.AccessToken) ||
 			len(c.RequestID) > 256 || len(c.State) > 256 || len(c.AccessToken) > 4096 || len(c.Endpoint) > 1024 || len(c.Status) > 128 {
-			t.Fatalf("%q is no callback", body)
+			t.Fatalf("ParseCallback(%q) accepted it, want %v", body, ErrMalformed)
 		}
 		for _, s := range []string{c.RequestID, c.State, c.Endpoint, c.Status} {
 			if !utf8.ValidString(s) {
-				t.Fatalf("%q is not UTF-8", s)
+				t.Fatalf("ParseCallback() has %q, want UTF-8", s)
 			}
 		}
 		raw, err := json.Marshal(map[string]string{"requestId": c.RequestID, "state": c.State, "accessToken": c.AccessToken, "endpoint": c.Endpoint, "status": c.Status})
@@ -123,7 +126,7 @@ func FuzzParseCallback(f *testing.F) {
 			return
 		}
 		if again, err := ParseCallback(raw); err != nil || again != c {
-			t.Fatalf("%q parses again to %q, %v", raw, again.RequestID, err)
+			t.Fatalf("ParseCallback(%q) = %q, %v, want the callback that it was made of", raw, again.RequestID, err)
 		}
 	})
 }

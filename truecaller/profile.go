@@ -1,20 +1,20 @@
 package truecaller
 
 import (
+	"slices"
 	"time"
 
 	"calleridp/truecaller/phone"
 )
 
-// Profile is a Truecaller profile after tolerant decoding (see DecodeProfile and
-// DecodeUserinfo).
-// Only the numbers are verified; everything else is what the person says about
-// themselves. Strings are already capped, NFC-normalised and free of control
-// and bidi characters; "" means absent.
+// Profile is a Truecaller profile after tolerant decoding by DecodeProfile or
+// DecodeUserinfo. Only the numbers are verified; users choose everything else
+// themselves. Strings are limited in length, NFC-normalised and free of control and
+// bidi characters; "" means absent.
 type Profile struct {
-	ID          string // Truecaller's own id for the person; "" in old profiles
+	ID          string // Truecaller's own id for the user; "" in old profiles
 	UserID      string
-	OAuthSub    string // the OAuth interface's sub for the person; "" in every other profile
+	OAuthSub    string // the OAuth interface's sub for the user; "" in every other profile
 	Numbers     []phone.Number
 	FirstName   string
 	LastName    string
@@ -29,7 +29,7 @@ type Profile struct {
 	AboutMe     string
 	Addresses   []Address
 	Badges      []string
-	Inactive    bool // true only where the profile says so explicitly
+	Inactive    bool // true only if the profile says so explicitly
 	UpdatedAt   time.Time
 }
 
@@ -41,21 +41,16 @@ type Address struct {
 	CountryCode string // ISO 3166-1 alpha-2, upper case
 }
 
-// Has says whether n is one of the profile's numbers, compared whole as E.164
+// Has reports whether n is one of the profile's numbers, compared whole as E.164
 // (invariant 3).
 func (p Profile) Has(n phone.Number) bool {
-	for _, have := range p.Numbers {
-		if have == n && !n.IsZero() {
-			return true
-		}
-	}
-	return false
+	return !n.IsZero() && slices.Contains(p.Numbers, n)
 }
 
-// Onto is what is known of a person after p, when before was known. Profiles are
-// whole and replace what was known. But the OAuth interface tells an application
-// the claims of the scopes that the person granted to it, and has never heard of
-// some fields: what p does not say then is not gone.
+// Onto returns what is known of a user after p, if before was known. A profile is whole
+// and replaces before. The OAuth interface, however, gives an application only the
+// claims of the granted scopes, and lacks some fields: what is missing from such a p
+// stays as before.
 func (p Profile) Onto(before Profile) Profile {
 	if p.OAuthSub == "" {
 		return p
@@ -75,24 +70,22 @@ func (p Profile) Onto(before Profile) Profile {
 	return after
 }
 
-// Describes says whether the profile tells anything of what the person is
-// called, looks like or is: the claims of OpenID Connect's scope profile, as far
-// as the OAuth interface has them.
+// Describes reports whether the profile has any claim of OpenID Connect's scope
+// profile, as far as the OAuth interface has them.
 func (p Profile) Describes() bool {
 	return p.FirstName != "" || p.LastName != "" || p.AvatarURL != "" || p.Gender != ""
 }
 
-// within says whether the first of known says all that a does. The OAuth
-// interface tells less of an address than a profile has.
+// within reports whether the first of known has all parts of a. The OAuth interface
+// has fewer parts of an address than a profile.
 func within(a Address, known []Address) bool {
 	if len(known) == 0 {
 		return false
 	}
 	have := known[0]
-	for _, pair := range [][2]string{{a.Street, have.Street}, {a.City, have.City}, {a.Zipcode, have.Zipcode}, {a.CountryCode, have.CountryCode}} {
-		if pair[0] != "" && pair[0] != pair[1] {
-			return false
-		}
-	}
-	return true
+	has := func(part, known string) bool { return part == "" || part == known }
+	return has(a.Street, have.Street) &&
+		has(a.City, have.City) &&
+		has(a.Zipcode, have.Zipcode) &&
+		has(a.CountryCode, have.CountryCode)
 }

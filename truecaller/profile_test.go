@@ -43,6 +43,6 @@ func TestOnto(t *testing.T) {
 	}
 	fresh := Profile{OAuthSub: "1", Numbers: numbers, FirstName: "Bo", Addresses: []Address{{City: "Lund"}}}
 	if got := fresh.Onto(Profile{}); !reflect.DeepEqual(got, fresh) {
-		t.Errorf("onto nothing: %+v", got)
+		t.Errorf("Onto() an empty profile = %+v, want %+v", got, fresh)
 	}
 }

@@ -17,23 +17,23 @@ import (
 	"calleridp/truecaller/phone"
 )
 
-// PushFailure says what became of a push that Truecaller did not accept.
+// PushFailure is the outcome of a push that Truecaller did not accept.
 type PushFailure string
 
 // The kinds of push failures.
 const (
-	PushAppKeyRejected PushFailure = "appkey_rejected" // 404: an operator's mistake
-	PushNoAccount      PushFailure = "no_account"      // code 1008: no Truecaller account, or none that may be asked
+	PushAppKeyRejected PushFailure = "appkey_rejected" // 404: the operator configured a wrong appKey
+	PushNoAccount      PushFailure = "no_account"      // code 1008: no Truecaller account, or none that takes pushes
 	PushRefused        PushFailure = "refused"         // any other 4xx, or a redirect
 	PushUnavailable    PushFailure = "unavailable"     // not taken: no connection, 408, 429, 5xx
-	PushUnknown        PushFailure = "unknown"         // may have been taken: no answer, or no usable one
+	PushUnknown        PushFailure = "unknown"         // may have been taken: no response, or no usable one
 )
 
 // PushError is every error of Push. It holds no number, state or appKey.
 type PushError struct {
 	Kind   PushFailure
 	App    string // the ID of the Truecaller app
-	Status int    // HTTP status, 0 without an answer
+	Status int    // HTTP status, 0 without a response
 	Code   int    // Truecaller's own code in the body, 0 without one
 	cause  error
 }
@@ -64,21 +64,21 @@ const (
 // maxRequestID is the longest requestId that is kept, in bytes (invariant 6).
 const maxRequestID = 256
 
-// Admit says whether a push for app may be sent now. It is asked before anything
-// is written for the push. The error is an *Unavailable.
+// Admit returns a permit to push for app, or an *Unavailable. Callers get it before
+// they write anything for the push.
 func (c *Client) Admit(app App) (*Permit, error) { return c.admit(ForPush, app.API.Host) }
 
-// Push asks Truecaller to ask the holder of n (docs/truecaller.md section 1).
-// permit is what Admit gave for app. state, of at most 64 characters, comes back
-// in the callback. The requestID is Truecaller's, opaque, 1 to 256 bytes. Every
+// Push makes Truecaller prompt the phone with the number n (docs/truecaller.md
+// section 1). permit is that of Admit for app. state, of at most 64 characters, comes
+// back in the callback. The requestID is Truecaller's, opaque, 1 to 256 bytes. Every
 // error is a *PushError.
 //
-// A push is never sent twice, not even where HTTP would allow it: the phone
-// would ring twice.
+// Push never sends a request twice, even where HTTP allows it: the phone would ring
+// twice.
 func (c *Client) Push(ctx context.Context, permit *Permit, app App, n phone.Number, state string) (requestID string, err error) {
 	begun := time.Now()
 	defer func() { c.asked(ctx, ForPush, permit, begun, err) }()
-	// The error before anything is sent.
+	// unsent is the error before anything is sent.
 	unsent := func(cause error) error { return &PushError{Kind: PushRefused, App: app.ID, cause: cause} }
 	if app.API == nil || n.IsZero() {
 		return "", unsent(errors.New("a push needs the API's address and a number"))
@@ -90,7 +90,7 @@ func (c *Client) Push(ctx context.Context, permit *Permit, app App, n phone.Numb
 	if err != nil {
 		return "", unsent(err)
 	}
-	// Until there is a connection nothing can have been sent. Later nobody knows.
+	// Before there is a connection nothing can have been sent; after that it is unknown.
 	var connected atomic.Bool
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
@@ -99,7 +99,7 @@ func (c *Client) Push(ctx context.Context, permit *Permit, app App, n phone.Numb
 	if err != nil {
 		return "", unsent(errors.New("the API's address is not usable"))
 	}
-	r.GetBody = nil                        // so that the transport cannot send it again by itself
+	r.GetBody = nil                        // so that the transport cannot send it again
 	r.Header["appKey"] = []string{app.Key} // written as documented, not as Appkey
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("Cache-Control", "no-cache")
@@ -132,9 +132,9 @@ func (c *Client) Push(ctx context.Context, permit *Permit, app App, n phone.Numb
 	return accepted.RequestID, nil
 }
 
-// pushRefusal reads an answer other than 200. The code in the body may differ
-// from the status, and says more (docs/truecaller.md section 1). The body is
-// optional: without one the status decides.
+// pushRefusal interprets a response other than 200. The code in the body may differ
+// from the status and is more precise (docs/truecaller.md section 1). Without a body
+// the status decides.
 func pushRefusal(app App, status int, body []byte) *PushError {
 	var envelope struct {
 		Code scalar `json:"code"`

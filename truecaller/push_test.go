@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"calleridp/truecaller/phone"
@@ -48,6 +49,18 @@ func serve(t testing.TB, h http.HandlerFunc) *httptest.Server {
 	return server
 }
 
+// serveCounted serves one response, with a redirect's header, and counts its requests.
+func serveCounted(t testing.TB, status int, body string) (*httptest.Server, *atomic.Int32) {
+	t.Helper()
+	requests := new(atomic.Int32)
+	return serve(t, func(w http.ResponseWriter, r *http.Request) {
+		requests.Add(1)
+		w.Header().Set("Location", "/elsewhere")
+		w.WriteHeader(status)
+		io.WriteString(w, body)
+	}), requests
+}
+
 const (
 	typed     = "46701740605"
 	ourState  = "c3RhdGUtb2YtdGhlLWF0dGVtcHQtMzItYnl0ZXMtbG9"
@@ -65,21 +78,21 @@ func TestPushRequest(t *testing.T) {
 	for base, path := range map[string]string{"": "/v1/apps/requests", "/": "/v1/apps/requests", "/mock": "/mock/v1/apps/requests"} {
 		id, err := NewClient(Options{}).Push(t.Context(), new(Permit), appAt(t, server.URL+base), number(t, typed), ourState)
 		if err != nil || id != "vXbyFPwqiCAHZyxAldA9M9DDXKk=" {
-			t.Fatalf("%q, %v", id, err)
+			t.Fatalf("Push() = %q, %v, want the requestId of the response", id, err)
 		}
 		if got.Method != "POST" || got.URL.Path != path || got.URL.RawQuery != "" {
-			t.Errorf("%s %s", got.Method, got.URL)
+			t.Errorf("Push() sent %s %s, want POST %s", got.Method, got.URL, path)
 		}
 	}
 	if got.Header.Get("appKey") != "key-of-the-app" || got.Header.Get("Content-Type") != "application/json" || got.Header.Get("Cache-Control") != "no-cache" || got.Header.Get("Authorization") != "" {
-		t.Errorf("headers %v", got.Header)
+		t.Errorf("Push() sent the headers %v, want appKey, JSON, no-cache and no Authorization", got.Header)
 	}
 	if want := `{"phoneNumber":46701740605,"state":"` + ourState + `"}`; string(body) != want {
 		t.Errorf("body %s, want %s", body, want)
 	}
 	// Fifteen digits, where a float would be written with an exponent.
 	if _, err := NewClient(Options{}).Push(t.Context(), new(Permit), appAt(t, server.URL), number(t, "999999999999999"), ourState); err != nil || !strings.Contains(string(body), ":999999999999999,") {
-		t.Errorf("body %s, %v", body, err)
+		t.Errorf("Push() sent %s (%v), want the number with all 15 digits", body, err)
 	}
 }
 
@@ -90,7 +103,7 @@ func TestPushWritesAppKeyAsDocumented(t *testing.T) {
 		t.Fatal(err)
 	}
 	if head := <-requests; !strings.Contains(head, "\r\nappKey: key-of-the-app\r\n") {
-		t.Errorf("the request was %q", head)
+		t.Errorf("Push() sent %q, want the header appKey as documented", head)
 	}
 }
 
@@ -161,26 +174,24 @@ func TestPushAnswers(t *testing.T) {
 	}
 	for _, row := range rows {
 		t.Run(fmt.Sprintf("%d %.40s", row.status, row.body), func(t *testing.T) {
-			var requests atomic.Int32
-			server := serve(t, func(w http.ResponseWriter, r *http.Request) {
-				requests.Add(1)
-				w.Header().Set("Location", "/elsewhere")
-				w.WriteHeader(row.status)
-				io.WriteString(w, row.body)
-			})
+			server, requests := serveCounted(t, row.status, row.body)
 			id, err := NewClient(Options{}).Push(t.Context(), new(Permit), appAt(t, server.URL), number(t, typed), ourState)
 			if requests.Load() != 1 {
-				t.Errorf("%d requests: a push is never repeated, and follows no redirect", requests.Load())
+				t.Errorf("Push() made %d requests, want 1: it never repeats a push and follows no redirect", requests.Load())
 			}
 			if row.want == "" {
 				if err != nil || id == "" {
-					t.Errorf("%q, %v", id, err)
+					t.Errorf("Push() = %q, %v, want a requestId", id, err)
 				}
 				return
 			}
-			failed := (*PushError)(nil)
-			if !errors.As(err, &failed) || failed.Kind != row.want || failed.Status != row.status || failed.Code != row.code || id != "" {
-				t.Fatalf("%q, %#v; want %s", id, err, row.want)
+			failed, ok := errors.AsType[*PushError](err)
+			if !ok || id != "" {
+				t.Fatalf("Push() = %q, %#v, want a *PushError", id, err)
+			}
+			if failed.Kind != row.want || failed.Status != row.status || failed.Code != row.code {
+				t.Fatalf("Push() failed with %s, status %d, code %d; want %s, %d, %d",
+					failed.Kind, failed.Status, failed.Code, row.want, row.status, row.code)
 			}
 			checkDiscreet(t, err.Error())
 		})
@@ -202,16 +213,16 @@ func TestPushSaysWhichAppKeyIsWrong(t *testing.T) {
 	server := serve(t, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(404) })
 	_, err := NewClient(Options{}).Push(t.Context(), new(Permit), appAt(t, server.URL), number(t, typed), ourState)
 	if err == nil || !strings.Contains(err.Error(), `refused the appKey of app "main"`) || !strings.Contains(err.Error(), "check its app_key in the configuration") {
-		t.Errorf("%v", err)
+		t.Errorf("Push() failed with %v, want an error that names the app and the key of the configuration", err)
 	}
 }
 
 func kindOfPush(t *testing.T, c *Client, ctx context.Context, base string) PushFailure {
 	t.Helper()
 	_, err := c.Push(ctx, new(Permit), appAt(t, base), number(t, typed), ourState)
-	failed := (*PushError)(nil)
-	if !errors.As(err, &failed) || failed.Status != 0 && failed.Status != 200 {
-		t.Fatalf("%v", err)
+	failed, ok := errors.AsType[*PushError](err)
+	if !ok || failed.Status != 0 && failed.Status != 200 {
+		t.Fatalf("Push() failed with %#v, want a *PushError without a status or with 200", err)
 	}
 	checkDiscreet(t, err.Error())
 	return failed.Kind
@@ -237,62 +248,75 @@ func TestPushSurelyNotSent(t *testing.T) {
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
 	c := NewClient(Options{ConnectTimeout: 50 * time.Millisecond})
-	for what, row := range map[string]struct {
+	for name, row := range map[string]struct {
 		ctx  context.Context
 		base string
 	}{
-		"nobody listens":      {t.Context(), "http://" + closed.Addr().String()},
+		"closed port":         {t.Context(), "http://" + closed.Addr().String()},
 		"no TLS":              {t.Context(), "https://" + strings.TrimPrefix(plain.URL, "http://")},
 		"unknown certificate": {t.Context(), strange.URL},
 		"no handshake":        {t.Context(), "https://" + silent.Addr().String()},
 		"no such host":        {t.Context(), "http://calleridp.invalid"},
 		"cancelled before":    {over, plain.URL},
 	} {
-		if got := kindOfPush(t, c, row.ctx, row.base); got != PushUnavailable {
-			t.Errorf("%s: %s", what, got)
-		}
+		t.Run(name, func(t *testing.T) {
+			if got := kindOfPush(t, c, row.ctx, row.base); got != PushUnavailable {
+				t.Errorf("Push() failed with %s, want %s", got, PushUnavailable)
+			}
+		})
 	}
-	for what, app := range map[string]App{"no address": {ID: "x"}, "no number": appAt(t, plain.URL)} {
-		if _, err := c.Push(t.Context(), new(Permit), app, phone.Number{}, ourState); err == nil {
-			t.Errorf("%s: pushed", what)
-		}
+	for name, app := range map[string]App{"no address": {ID: "x"}, "no number": appAt(t, plain.URL)} {
+		t.Run(name, func(t *testing.T) {
+			if id, err := c.Push(t.Context(), new(Permit), app, phone.Number{}, ourState); err == nil {
+				t.Errorf("Push() = %q, nil, want an error", id)
+			}
+		})
 	}
 }
 
 // The phone may be ringing: nothing is concluded, and nothing sent again.
 func TestPushThatMayHaveBeenSent(t *testing.T) {
-	var requests atomic.Int32
-	slow := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		requests.Add(1)
+	slow := func(w http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body)
 		<-r.Context().Done()
-	})
-	stuck := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		requests.Add(1)
+	}
+	stuck := func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
 		io.WriteString(w, `{"requestId"`)
 		w.(http.Flusher).Flush()
 		<-r.Context().Done()
-	})
-	broken := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		requests.Add(1)
-		panic(http.ErrAbortHandler)
-	})
-	for what, row := range map[string]struct {
-		base    string
+	}
+	broken := func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
+	for name, row := range map[string]struct {
+		handler http.HandlerFunc
 		options Options
+		took    time.Duration
 	}{
-		"total timeout":         {slow.URL, Options{Timeout: 100 * time.Millisecond}},
-		"header timeout":        {slow.URL, Options{HeaderTimeout: 100 * time.Millisecond}},
-		"timeout inside a body": {stuck.URL, Options{Timeout: 100 * time.Millisecond}},
-		"connection broken":     {broken.URL, Options{}},
+		"total timeout":         {slow, Options{Timeout: time.Second}, time.Second},
+		"header timeout":        {slow, Options{HeaderTimeout: time.Second}, time.Second},
+		"timeout inside a body": {stuck, Options{Timeout: time.Second}, time.Second},
+		"connection broken":     {broken, Options{}, 0},
 	} {
-		requests.Store(0)
-		if got := kindOfPush(t, NewClient(row.options), t.Context(), row.base); got != PushUnknown {
-			t.Errorf("%s: %s", what, got)
-		}
-		if requests.Load() != 1 {
-			t.Errorf("%s: %d requests", what, requests.Load())
-		}
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var requests atomic.Int32
+				client := NewClient(row.options)
+				overPipes(t, client, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					requests.Add(1)
+					row.handler(w, r)
+				}))
+				begun := time.Now()
+				if got := kindOfPush(t, client, t.Context(), "http://api4.example"); got != PushUnknown {
+					t.Errorf("Push() failed with %s, want %s", got, PushUnknown)
+				}
+				if took := time.Since(begun); took != row.took {
+					t.Errorf("Push() took %s, want %s", took, row.took)
+				}
+				if got := requests.Load(); got != 1 {
+					t.Errorf("Truecaller got %d requests, want 1", got)
+				}
+			})
+		})
 	}
 }
 
@@ -312,7 +336,7 @@ func TestPushIsNotRepeatedOnAnotherConnection(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := kindOfPush(t, c, t.Context(), server.URL); got != PushUnknown || requests.Load() != 2 {
-		t.Errorf("%s after %d requests", got, requests.Load())
+		t.Errorf("the second Push() failed with %s after %d requests, want %s after 2", got, requests.Load(), PushUnknown)
 	}
 }
 

@@ -17,31 +17,31 @@ import (
 
 // ReceiverConfig is what a Receiver needs. The first five are required.
 type ReceiverConfig struct {
-	Apps      map[string]App // by App.ID; each must be valid (App.Validate)
+	Apps      map[string]App // by App.ID; each must pass App.Validate
 	Inbox     Inbox
 	Recipient Recipient
 	Client    *Client
 	Log       *slog.Logger
 
-	From     func(*http.Request) string // who sent it, for the log; nil: the connection's address
-	Observer CallbackObserver           // nil: nobody counts
+	From     func(*http.Request) string // the sender, for the log; nil: the connection's address
+	Observer CallbackObserver           // nil: nothing is counted
 }
 
-// Receiver takes Truecaller's callbacks: an http.Handler for
-// {prefix}{app}/{secret}, and the worker behind it (Run).
+// Receiver receives Truecaller's callbacks. It is an http.Handler for
+// {prefix}{app}/{secret}, with a worker behind it (Run).
 type Receiver struct {
-	ReceiverConfig
+	cfg     ReceiverConfig
 	prefix  string
-	read    time.Duration // readTimeout, less in tests
+	read    time.Duration // readTimeout, shorter in tests
 	fresh   chan Delivery // to the worker; when it is full, the worker finds them in the inbox
 	work    *inProgress
-	slots   map[string]chan struct{} // by profile host: who may make a request now
+	slots   map[string]chan struct{} // by profile host: one for each request at a time
 	secrets *secretBook
 	ledger  *ledger
 	early   *early
 }
 
-// NewReceiver makes a receiver for callbacks at prefix, "/callback/" say.
+// NewReceiver returns a receiver for callbacks below prefix, such as "/callback/".
 func NewReceiver(prefix string, c ReceiverConfig) (*Receiver, error) {
 	if len(c.Apps) == 0 || c.Inbox == nil || c.Recipient == nil || c.Client == nil || c.Log == nil {
 		return nil, errors.New("truecaller: a receiver needs Apps, Inbox, Recipient, Client and Log")
@@ -52,7 +52,17 @@ func NewReceiver(prefix string, c ReceiverConfig) (*Receiver, error) {
 	if c.Observer == nil {
 		c.Observer = unobserved{}
 	}
-	rc := &Receiver{ReceiverConfig: c, prefix: prefix, read: readTimeout, fresh: make(chan Delivery, 256), work: newInProgress(), slots: map[string]chan struct{}{}, secrets: newSecretBook(c.Apps), ledger: newLedger(c.Log), early: newEarly()}
+	rc := &Receiver{
+		cfg:     c,
+		prefix:  prefix,
+		read:    readTimeout,
+		fresh:   make(chan Delivery, 256),
+		work:    newInProgress(),
+		slots:   map[string]chan struct{}{},
+		secrets: newSecretBook(c.Apps),
+		ledger:  newLedger(c.Log),
+		early:   newEarly(),
+	}
 	for id, app := range c.Apps {
 		if id != app.ID {
 			return nil, fmt.Errorf("truecaller: app %q stands under the id %q", app.ID, id)
@@ -71,22 +81,22 @@ const (
 	// readTimeout bounds how long a slow sender may hold a connection.
 	readTimeout = 5 * time.Second
 	// keepTimeout bounds how long storing may take. Truecaller waits three
-	// seconds for the answer (docs/truecaller.md section 1).
+	// seconds for the response (docs/truecaller.md section 1).
 	keepTimeout = 2500 * time.Millisecond
 )
 
-// ServeHTTP answers a callback (invariant 4): 200 for everything well-formed,
-// whether or not anybody waits for it; 4xx for malformed; 500 only when it could
+// ServeHTTP responds to a callback (invariant 4): with 200 if it is well-formed, whether
+// or not an attempt waits for it; with 4xx if it is malformed; with 500 only if it could
 // not be stored, so that Truecaller sends it again. Only a POST changes anything.
 func (rc *Receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	// Before anything else, because the server reads what a handler leaves. Not
-	// every writer can do it; the server has limits of its own.
+	// First, because the server reads what a handler leaves unread. Not every writer
+	// supports it; the server has its own limits.
 	http.NewResponseController(w).SetReadDeadline(time.Now().Add(rc.read))
 	w.Header().Set("Cache-Control", "no-store")
 	app, outcome, err := rc.take(w, r)
-	rc.Observer.Callback(app, outcome)
+	rc.cfg.Observer.Callback(app, outcome)
 	rc.ledger.note(r.Context(), app, outcome, func() []slog.Attr {
-		attrs := []slog.Attr{slog.String("from", rc.From(r))}
+		attrs := []slog.Attr{slog.String("from", rc.cfg.From(r))}
 		if err != nil {
 			attrs = append(attrs, slog.Any("error", err))
 		}
@@ -100,7 +110,7 @@ func (rc *Receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	http.Error(w, answer.text, answer.status)
 }
 
-// take does what a callback asks for, except for answering. err is the cause of
+// take processes a callback without responding to it. err is the cause of
 // CallbackNotKept.
 func (rc *Receiver) take(w http.ResponseWriter, r *http.Request) (app string, o CallbackOutcome, err error) {
 	app, ok := rc.app(strings.TrimPrefix(r.URL.Path, rc.prefix))
@@ -111,7 +121,7 @@ func (rc *Receiver) take(w http.ResponseWriter, r *http.Request) (app string, o 
 		w.Header().Set("Allow", http.MethodPost)
 		return app, CallbackWrongMethod, nil
 	}
-	// Nothing is decompressed: a small body must not become a large one.
+	// No decompression: a small body must not become a large one.
 	for _, encoding := range r.Header.Values("Content-Encoding") {
 		if encoding != "" && !strings.EqualFold(encoding, "identity") {
 			return app, CallbackCompressed, nil
@@ -129,17 +139,17 @@ func (rc *Receiver) take(w http.ResponseWriter, r *http.Request) (app string, o 
 	return app, o, err
 }
 
-// readCallback returns the body, or the outcome that says why not.
+// readCallback returns the body, or the outcome of a body that it rejects.
 func readCallback(w http.ResponseWriter, r *http.Request) (body []byte, o CallbackOutcome) {
 	if r.ContentLength > MaxCallback {
 		w.Header().Set("Connection", "close") // the rest is not read
 		return nil, CallbackTooLarge
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxCallback))
-	tooLarge := (*http.MaxBytesError)(nil)
-	switch {
-	case errors.As(err, &tooLarge):
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		return nil, CallbackTooLarge
+	}
+	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return nil, CallbackSlow
 	case err != nil:
@@ -148,26 +158,26 @@ func readCallback(w http.ResponseWriter, r *http.Request) (body []byte, o Callba
 	return body, ""
 }
 
-// keep stores a callback that somebody waits for, and hands it to the worker.
-// It does not stop when the sender goes away: what has arrived is kept.
+// keep stores a callback for which an attempt waits, and hands it to the worker. It
+// goes on if the sender disconnects.
 func (rc *Receiver) keep(ctx context.Context, app string, c Callback) (CallbackOutcome, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keepTimeout)
 	defer cancel()
-	expected, err := rc.Recipient.Expects(ctx, c)
+	expected, err := rc.cfg.Recipient.Expects(ctx, c)
 	if err != nil {
 		return CallbackNotKept, err
 	}
 	d := Delivery{ID: deliveryID(app, c), App: app, Received: time.Now(), Callback: c}
 	due := []Delivery{d}
 	if !expected && rc.mayBeEarly(app, c) {
-		// The attempt may have been made between the question and this.
+		// The attempt may have been stored between Expects and put.
 		rc.early.put(d)
-		if expected, err = rc.Recipient.Expects(ctx, c); err != nil {
+		if expected, err = rc.cfg.Recipient.Expects(ctx, c); err != nil {
 			return CallbackNotKept, err
 		}
 		if expected {
-			// Those that came before it are due as well: whoever comes for them finds
-			// none any more.
+			// Earlier callbacks of this requestId are due as well: take removes them, so
+			// that Arrived will not find them.
 			due = append(rc.early.take(c.RequestID, time.Now()), d)
 		}
 	}
@@ -175,7 +185,7 @@ func (rc *Receiver) keep(ctx context.Context, app string, c Callback) (CallbackO
 		return CallbackUnknown, nil
 	}
 	for _, d := range due {
-		if err := rc.Inbox.PutDelivery(ctx, d); err != nil {
+		if err := rc.cfg.Inbox.PutDelivery(ctx, d); err != nil {
 			return CallbackNotKept, err
 		}
 		select {
@@ -186,8 +196,8 @@ func (rc *Receiver) keep(ctx context.Context, app string, c Callback) (CallbackO
 	return CallbackKept, nil
 }
 
-// deliveryID is the same for the same callback, so that a callback sent three
-// times is one delivery.
+// deliveryID returns the same ID for equal callbacks, so that a callback that is sent
+// three times is one delivery.
 func deliveryID(app string, c Callback) string {
 	h := sha256.New()
 	for _, part := range []string{app, c.RequestID, c.State, c.AccessToken, c.Endpoint, c.Status} {
@@ -199,7 +209,8 @@ func deliveryID(app string, c Callback) string {
 	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:16])
 }
 
-// app finds the Truecaller app whose path this is.
+// app returns the ID of the Truecaller app in a callback path, and reports whether the
+// path has one of its secrets.
 func (rc *Receiver) app(rest string) (string, bool) {
 	id, secret, _ := strings.Cut(rest, "/")
 	return id, rc.secrets.opens(id, secret, time.Now())

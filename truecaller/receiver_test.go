@@ -36,16 +36,16 @@ func TestInvariant4_CallbackIsStoredThenAnswered(t *testing.T) {
 	before := time.Now()
 	for range 3 { // Truecaller may send it again
 		if answer := w.post("/callback/main/secret-one", callbackBody); answer.Code != 200 || answer.Body.Len() != 0 || answer.Header().Get("Cache-Control") != "no-store" {
-			t.Fatalf("%d %q", answer.Code, answer.Body)
+			t.Fatalf("a callback got %d %q, want 200, no body and no-store", answer.Code, answer.Body)
 		}
 	}
 	if len(w.inbox) != 1 {
-		t.Fatalf("%d deliveries for one callback", len(w.inbox))
+		t.Fatalf("%d deliveries after one callback, want 1", len(w.inbox))
 	}
 	for id, d := range w.inbox {
 		want := Callback{RequestID: "rid", AccessToken: bearer, State: ourState}
 		if d.ID != id || id == "" || d.App != "main" || d.Callback != want || d.Received.Before(before) || d.Received.After(time.Now()) {
-			t.Errorf("%s of %s at %s: %+v", d.ID, d.App, d.Received, d.Callback)
+			t.Errorf("the inbox has %s of %s at %s: %+v, want %+v", d.ID, d.App, d.Received, d.Callback, want)
 		}
 		checkDiscreet(t, id)
 	}
@@ -53,10 +53,10 @@ func TestInvariant4_CallbackIsStoredThenAnswered(t *testing.T) {
 	w.post("/callback/main/secret-one", `{"requestId":"ri","state":"d`+ourState+`","accessToken":"`+bearer+`"}`)
 	w.post("/callback/main/secret-one", `{"requestId":"rid","status":"flow_invoked"}`)
 	if len(w.inbox) != 3 {
-		t.Errorf("%d deliveries for three callbacks", len(w.inbox))
+		t.Errorf("%d deliveries after three callbacks, want 3", len(w.inbox))
 	}
 	if len(w.told)+len(w.asked) != 0 {
-		t.Errorf("the handler did the worker's work: %q, %q", w.told, w.asked)
+		t.Errorf("the handler did the worker's work: recipient %q, requests %q; want none", w.told, w.asked)
 	}
 	checkDiscreet(t, w.log.String())
 }
@@ -69,7 +69,7 @@ func TestInvariant4_UnexpectedIsAnsweredAlike(t *testing.T) {
 	w.inbox = map[string]Delivery{}
 	unknown := w.post("/callback/main/secret-one", callbackBody)
 	if known.Code != unknown.Code || known.Body.String() != unknown.Body.String() || fmt.Sprint(known.Header()) != fmt.Sprint(unknown.Header()) {
-		t.Errorf("%v and %v", known, unknown)
+		t.Errorf("an expected callback got %v, an unexpected one %v; want the same", known, unknown)
 	}
 	w.wantInbox()
 }
@@ -78,12 +78,12 @@ func TestInvariant4_500OnlyWhenNotStored(t *testing.T) {
 	w := newWorld(t)
 	w.put = func(context.Context) error { return errStore }
 	if answer := w.post("/callback/main/secret-one", callbackBody); answer.Code != 500 || strings.Contains(answer.Body.String(), "disk") {
-		t.Errorf("%d %q", answer.Code, answer.Body)
+		t.Errorf("a callback that cannot be stored got %d %q, want 500 without the cause", answer.Code, answer.Body)
 	}
 	w.put = nil
 	w.expects = func(Callback) (bool, error) { return false, errStore }
 	if answer := w.post("/callback/main/secret-one", callbackBody); answer.Code != 500 {
-		t.Errorf("%d", answer.Code)
+		t.Errorf("a callback got %d while Expects fails, want 500", answer.Code)
 	}
 	checkDiscreet(t, w.log.String())
 }
@@ -96,7 +96,7 @@ func TestInvariant4_AnswerWithinThreeSeconds(t *testing.T) {
 		started := time.Now()
 		answer := w.post("/callback/main/secret-one", callbackBody)
 		if took := time.Since(started); answer.Code != 500 || took >= 3*time.Second {
-			t.Errorf("%d after %s", answer.Code, took)
+			t.Errorf("a callback got %d after %s, want 500 within 3s", answer.Code, took)
 		}
 	})
 }
@@ -108,7 +108,7 @@ func TestCallbackOfASenderThatLeft(t *testing.T) {
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
 	if answer := w.post("/callback/main/secret-one", callbackBody, func(r *http.Request) { *r = *r.WithContext(gone) }); answer.Code != 200 {
-		t.Errorf("%d", answer.Code)
+		t.Errorf("a callback whose sender left got %d, want 200", answer.Code)
 	}
 }
 
@@ -130,26 +130,30 @@ func TestInvariant4_OnlyTheSecretPath(t *testing.T) {
 		"/callback//secret-one":             404,
 		"/callback/main/secret-one?secret=": 200, // a query is nobody's business
 	} {
-		if answer := w.post(path, callbackBody); answer.Code != want {
-			t.Errorf("%s: %d, want %d", path, answer.Code, want)
-		}
+		t.Run(path, func(t *testing.T) {
+			if answer := w.post(path, callbackBody); answer.Code != want {
+				t.Errorf("%s: %d, want %d", path, answer.Code, want)
+			}
+		})
 	}
 	if len(w.inbox) != 1 {
-		t.Errorf("%d deliveries", len(w.inbox))
+		t.Errorf("%d deliveries, want 1", len(w.inbox))
 	}
 }
 
 func TestCallbackMethods(t *testing.T) {
 	w := newWorld(t)
 	for _, method := range []string{"GET", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS"} {
-		r := func(r *http.Request) { r.Method = method }
-		answer := w.post("/callback/main/secret-one", callbackBody, r)
-		if answer.Code != 405 || answer.Header().Get("Allow") != "POST" {
-			t.Errorf("%s: %d, Allow %q", method, answer.Code, answer.Header().Get("Allow"))
-		}
-		if answer := w.post("/callback/main/wrong", callbackBody, r); answer.Code != 404 {
-			t.Errorf("%s at a wrong path: %d", method, answer.Code)
-		}
+		t.Run(method, func(t *testing.T) {
+			r := func(r *http.Request) { r.Method = method }
+			answer := w.post("/callback/main/secret-one", callbackBody, r)
+			if answer.Code != 405 || answer.Header().Get("Allow") != "POST" {
+				t.Errorf("%s got %d, Allow %q; want 405, POST", method, answer.Code, answer.Header().Get("Allow"))
+			}
+			if answer := w.post("/callback/main/wrong", callbackBody, r); answer.Code != 404 {
+				t.Errorf("%s at a wrong path got %d, want 404", method, answer.Code)
+			}
+		})
 	}
 	w.wantInbox()
 }
@@ -186,13 +190,15 @@ func TestInvariant4_Bodies(t *testing.T) {
 		{"unknown status", `{"requestId":"r","status":"new"}`, nil, 200},
 	}
 	for _, row := range rows {
-		changes := []func(*http.Request){}
-		if row.change != nil {
-			changes = append(changes, row.change)
-		}
-		if answer := w.post("/callback/main/secret-one", row.body, changes...); answer.Code != row.want {
-			t.Errorf("%s: %d, want %d", row.what, answer.Code, row.want)
-		}
+		t.Run(row.what, func(t *testing.T) {
+			changes := []func(*http.Request){}
+			if row.change != nil {
+				changes = append(changes, row.change)
+			}
+			if answer := w.post("/callback/main/secret-one", row.body, changes...); answer.Code != row.want {
+				t.Errorf("%s: %d, want %d", row.what, answer.Code, row.want)
+			}
+		})
 	}
 	checkDiscreet(t, w.log.String())
 }
@@ -206,7 +212,7 @@ func (w *world) dial() (net.Conn, *bufio.Reader) {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(func() { c.Close() })
-	c.SetDeadline(time.Now().Add(2 * readTimeout)) // of the test, should the handler wait for ever
+	c.SetDeadline(time.Now().Add(time.Minute)) // bounds the test if the handler never answers
 	return c, bufio.NewReader(c)
 }
 
@@ -227,7 +233,7 @@ func TestSlowCallback(t *testing.T) {
 			}
 			io.Copy(io.Discard, answer.Body)
 			if _, err := answers.ReadByte(); err != io.EOF {
-				t.Errorf("the connection stays open: %v", err)
+				t.Errorf("the connection stays open: got %v, want %v", err, io.EOF)
 			}
 			w.wantInbox()
 		})
@@ -242,7 +248,7 @@ func TestCallbacksShareAConnection(t *testing.T) {
 		fmt.Fprintf(c, "POST /callback/main/secret-one HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", len(callbackBody), callbackBody)
 		answer, err := http.ReadResponse(answers, nil)
 		if err != nil || answer.StatusCode != 200 {
-			t.Fatalf("%v, %v", answer, err)
+			t.Fatalf("a callback got %v, %v, want 200", answer, err)
 		}
 	}
 }
@@ -254,7 +260,7 @@ func TestTooLargeIsRefusedAtOnce(t *testing.T) {
 	fmt.Fprintf(c, "POST /callback/main/secret-one HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 100000000\r\n\r\n")
 	answer, err := http.ReadResponse(answers, nil)
 	if err != nil || answer.StatusCode != 413 {
-		t.Fatalf("%v, %v", answer, err)
+		t.Fatalf("a body that is declared too large got %v, %v, want 413", answer, err)
 	}
 }
 
@@ -267,11 +273,11 @@ func TestInvariant4_FullChannelLosesNothing(t *testing.T) {
 		for i := range n {
 			body := fmt.Sprintf(`{"requestId":"r%d","accessToken":"token-%d"}`, i, i)
 			if answer := w.post("/callback/main/secret-one", body); answer.Code != 200 {
-				t.Fatalf("%d", answer.Code)
+				t.Fatalf("callback %d got %d, want 200", i, answer.Code)
 			}
 		}
 		if took := time.Since(started); took != 0 {
-			t.Errorf("the sender waited %s", took)
+			t.Errorf("the sender waited %s, want 0s", took)
 		}
 		stop := w.run()
 		time.Sleep(2 * sweepEvery)
@@ -290,7 +296,7 @@ func TestCallbackWakesTheWorker(t *testing.T) {
 		w.post("/callback/main/secret-one", `{"requestId":"r","accessToken":"token-x","endpoint":"`+slowHost+`/v1/default"}`)
 		synctest.Wait()
 		if took := time.Since(started); took != 0 || len(w.told) != 1 || w.asked[0] != slowHost+"/v1/default token-x" {
-			t.Errorf("after %s: %q, %q", took, w.told, w.asked)
+			t.Errorf("after %s: recipient %q, requests %q; want one of each at once", took, w.told, w.asked)
 		}
 		stop()
 	})
@@ -298,7 +304,7 @@ func TestCallbackWakesTheWorker(t *testing.T) {
 
 func TestNewReceiver(t *testing.T) {
 	w := newWorld(t)
-	good := w.rc.ReceiverConfig
+	good := w.rc.cfg
 	for what, spoil := range map[string]func(*ReceiverConfig){
 		"no apps":      func(c *ReceiverConfig) { c.Apps = nil },
 		"no inbox":     func(c *ReceiverConfig) { c.Inbox = nil },
@@ -308,11 +314,13 @@ func TestNewReceiver(t *testing.T) {
 		"other id":     func(c *ReceiverConfig) { c.Apps = map[string]App{"other": w.app} },
 		"invalid app":  func(c *ReceiverConfig) { c.Apps = map[string]App{"": {}} },
 	} {
-		c := good
-		spoil(&c)
-		if _, err := NewReceiver("/callback/", c); err == nil {
-			t.Errorf("%s: made", what)
-		}
+		t.Run(what, func(t *testing.T) {
+			c := good
+			spoil(&c)
+			if _, err := NewReceiver("/callback/", c); err == nil {
+				t.Errorf("NewReceiver() with %s succeeded, want an error", what)
+			}
+		})
 	}
 	good.Log = slog.New(slog.DiscardHandler)
 	if _, err := NewReceiver("/callback/", good); err != nil {

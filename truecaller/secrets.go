@@ -5,36 +5,33 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 )
 
-// SecretGrace is how long a callback secret stays good after another one has
-// taken its place: the time to change the address in Truecaller's portal, and for
-// callbacks that are on their way.
+// SecretGrace is how long a callback secret stays valid after its replacement: the time
+// to change the address in Truecaller's portal, and for callbacks in transit.
 const SecretGrace = time.Hour
 
-// OldSecret is a callback secret that has been replaced, by its SHA-256.
+// OldSecret is a replaced callback secret, by its SHA-256.
 type OldSecret struct {
 	Hash  [32]byte
-	Until time.Time // it is good before then
+	Until time.Time // the secret is valid before this time
 }
 
-// Secrets remembers which callback secrets were in use, so that the one before
-// the current one stays good for a while, also over a restart.
+// Secrets stores which callback secrets were in use, so that a replaced one stays valid
+// for a while, even after a restart.
 type Secrets interface {
-	// UseCallbackSecret makes the secret with this SHA-256 the current one of an
-	// app, and returns the others that are still good at now. One that it
-	// replaces is good until now plus grace. It is durable when it returns, and
-	// harmless to repeat.
+	// UseCallbackSecret makes the secret with this SHA-256 the current one of an app,
+	// and returns the others that are still valid at now. The secret that it replaces
+	// is valid until now plus grace. It is durable when it returns, and may be repeated.
 	UseCallbackSecret(ctx context.Context, app string, hash [32]byte, now time.Time, grace time.Duration) ([]OldSecret, error)
 }
 
-// secretBook is which secrets open which app's callback path.
+// secretBook holds the valid secrets of each app's callback path.
 type secretBook struct {
 	mu   sync.RWMutex
-	good map[string][]OldSecret // by App.ID; the zero Until has no end
+	good map[string][]OldSecret // by App.ID; the zero Until never expires
 }
 
 func newSecretBook(apps map[string]App) *secretBook {
@@ -47,8 +44,8 @@ func newSecretBook(apps map[string]App) *secretBook {
 	return b
 }
 
-// opens says whether secret is one of the app's that are good at now. It compares
-// with all of them, in constant time; an unknown app takes as long as another.
+// opens reports whether secret is valid for the app at now. It compares all secrets in
+// constant time; an unknown app takes as long as a known one.
 func (b *secretBook) opens(app, secret string, now time.Time) bool {
 	b.mu.RLock()
 	known := b.good[app]
@@ -66,11 +63,10 @@ func (b *secretBook) opens(app, secret string, now time.Time) bool {
 	return match == 1 && secret != ""
 }
 
-// UseSecret makes secret the current one at an app's callback path. The one that
-// it replaces stays good for SecretGrace, and so do those before it for what is
-// left of theirs.
+// UseSecret makes secret the current one of an app's callback path. The secret that it
+// replaces stays valid for SecretGrace, and earlier ones until the end of theirs.
 func (rc *Receiver) UseSecret(ctx context.Context, kept Secrets, app, secret string) error {
-	if _, ok := rc.Apps[app]; !ok || secret == "" || strings.ContainsFunc(secret, func(r rune) bool { return !isPathSafe(r) }) {
+	if _, ok := rc.cfg.Apps[app]; !ok || !consistsOf(secret, pathSafe) {
 		return fmt.Errorf("truecaller: app %q: a callback secret is empty, or has other characters than letters, digits, '-', '_' and '.'", app)
 	}
 	hash := sha256.Sum256([]byte(secret))

@@ -46,7 +46,7 @@ func TestInvariant4_RotatedCallbackSecret(t *testing.T) {
 		opens(200, "secret-three")
 		for app, secret := range map[string]string{"other": "secret-four", "main": "a/b"} {
 			if err := w.rc.UseSecret(t.Context(), secretsDouble{}, app, secret); err == nil {
-				t.Errorf("app %s takes the secret %q", app, secret)
+				t.Errorf("UseSecret(%s, %q) succeeded, want an error", app, secret)
 			}
 		}
 	})

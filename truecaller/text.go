@@ -8,8 +8,8 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// The longest strings that are kept, in runes: they are what people say about
-// themselves, and end in ID tokens.
+// The longest strings of a profile, in runes: users choose them, and ID tokens contain
+// them.
 const (
 	maxName  = 100
 	maxText  = 500
@@ -19,9 +19,9 @@ const (
 	maxID    = 128
 )
 
-// text is the scalar as it may be shown: valid, NFC, without control or
-// direction characters, in one line, trimmed, cut after max runes. It is "" when
-// nothing in it shows.
+// text returns the scalar in a presentable form: valid, NFC, without control or
+// direction characters, on one line, trimmed, cut after max runes. It returns "" if
+// no character is visible.
 func (s scalar) text(max int) string {
 	// Cutting first bounds the work.
 	shown := norm.NFC.String(strings.Map(presentable, cut(string(s), 4*max)))
@@ -32,8 +32,8 @@ func (s scalar) text(max int) string {
 	return shown
 }
 
-// whole is the scalar trimmed and NFC, or "" when anything else than that would
-// have to be done to it: a cut address or id is that of somebody else.
+// whole returns the scalar trimmed and NFC, or "" if text would change anything else:
+// a cut address or id belongs to another user.
 func (s scalar) whole(max int) string {
 	if len(s) > utf8.UTFMax*(max+2) {
 		return ""
@@ -45,14 +45,13 @@ func (s scalar) whole(max int) string {
 	return trimmed
 }
 
-// Joiners are format characters that names in Indic and Arabic scripts need,
-// and that emoji are made with.
+// Joiners are format characters that Indic and Arabic scripts and emoji need.
 const (
 	zwnj = '\u200c'
 	zwj  = '\u200d'
 )
 
-// presentable maps a rune for text: -1 for those that must not be in a claim.
+// presentable maps a rune for text, to -1 if it must not be in a claim.
 func presentable(r rune) rune {
 	switch {
 	case r == '\n', r == '\t', r == '\r', r == '\u2028', r == '\u2029', r == '\u0085':
@@ -67,8 +66,7 @@ func presentable(r rune) rune {
 	return r
 }
 
-// visible says whether r leaves a mark of its own. The fillers are letters that
-// show nothing.
+// visible reports whether r is visible by itself. Fillers are invisible letters.
 func visible(r rune) bool {
 	switch r {
 	case '\u115f', '\u1160', '\u3164', '\uffa0', '\u2800':

@@ -9,13 +9,13 @@ import (
 	"calleridp/truecaller/phone"
 )
 
-// DecodeUserinfo reads the claims of the OAuth interface (docs/truecaller.md
-// section 5), each as itself or as a string, null for absent, and of the wrong type as
-// good as absent. Only the claims of the scopes that the person granted are
-// there. Three are needed, and strict:
+// DecodeUserinfo decodes the claims of the OAuth interface (docs/truecaller.md
+// section 5). A claim may be a string instead of its own type; null or a wrong type
+// counts as absent. Only the claims of granted scopes are present. Three are checked
+// strictly:
 //
-//	sub                    kept as text: it has more digits than a float64
-//	phone_number           E.164; the plus that Truecaller leaves out may be there
+//	sub                    mandatory; kept as text, because a float64 has fewer digits
+//	phone_number           mandatory; E.164, with or without the plus
 //	phone_number_verified  absent or true
 //
 // Errors wrap ErrProfile, or are ErrNoNumber or ErrUnverified.
@@ -77,8 +77,8 @@ type wireUserinfo struct {
 	Address             object[wireLocality] `json:"address"`
 }
 
-// wireLocality is OpenID Connect Core §5.1.1's address, of which Truecaller
-// documents the locality and the postal code.
+// wireLocality is the address of OpenID Connect Core §5.1.1. Truecaller documents its
+// locality and postal code.
 type wireLocality struct {
 	Street     scalar `json:"street_address"`
 	Locality   scalar `json:"locality"`
@@ -86,9 +86,8 @@ type wireLocality struct {
 	Country    scalar `json:"country"`
 }
 
-// identifier is a string, or a whole number as its digits. A number with a
-// fraction or an exponent has been through a float, and identifies nobody: it is
-// "", like every other type.
+// identifier is a string, or a whole number as its digits. A number with a fraction or
+// an exponent has lost digits in a float: it is "", like every other type.
 type identifier string
 
 func (i *identifier) UnmarshalJSON(raw []byte) error {
@@ -100,7 +99,7 @@ func (i *identifier) UnmarshalJSON(raw []byte) error {
 		}
 		return nil
 	}
-	if strings.Trim(string(raw), "0123456789") == "" {
+	if consistsOf(string(raw), digits) {
 		*i = identifier(raw)
 	}
 	return nil

@@ -33,12 +33,14 @@ func TestDecodeUserinfo(t *testing.T) {
 		},
 	}
 	for name, raw := range fixtures(t, "userinfo") {
-		got, err := DecodeUserinfo(raw)
 		expected, ok := want[name]
-		if err != nil || !ok || !reflect.DeepEqual(got, expected) {
-			t.Errorf("%s: %v, expected %v:\n got %+v\nwant %+v", name, err, ok, got, expected)
-		}
 		delete(want, name)
+		t.Run(name, func(t *testing.T) {
+			got, err := DecodeUserinfo(raw)
+			if err != nil || !ok || !reflect.DeepEqual(got, expected) {
+				t.Errorf("%s: %v, expected %v:\n got %+v\nwant %+v", name, err, ok, got, expected)
+			}
+		})
 	}
 	for name := range want {
 		t.Errorf("%s.json is missing", name)
@@ -49,11 +51,13 @@ func TestDecodeUserinfo(t *testing.T) {
 func TestDecodeUserinfoRefuses(t *testing.T) {
 	errs := map[string]error{"profile": ErrProfile, "no_number": ErrNoNumber, "unverified": ErrUnverified}
 	for name, raw := range fixtures(t, "userinfo_refused") {
-		kind, _, _ := strings.Cut(name, ".")
-		want, ok := errs[kind]
-		if p, err := DecodeUserinfo(raw); !ok || !errors.Is(err, want) || !reflect.DeepEqual(p, Profile{}) {
-			t.Errorf("%s: %v, %v", name, p.Numbers, err)
-		}
+		t.Run(name, func(t *testing.T) {
+			kind, _, _ := strings.Cut(name, ".")
+			want, ok := errs[kind]
+			if p, err := DecodeUserinfo(raw); !ok || !errors.Is(err, want) || !reflect.DeepEqual(p, Profile{}) {
+				t.Errorf("DecodeUserinfo(%s) = %v, %v, want %v", name, p.Numbers, err, want)
+			}
+		})
 	}
 }
 
@@ -71,7 +75,7 @@ func FuzzDecodeUserinfo(f *testing.F) {
 		p, err := DecodeUserinfo(raw)
 		if err != nil {
 			if !errors.Is(err, ErrProfile) && !errors.Is(err, ErrNoNumber) && !errors.Is(err, ErrUnverified) || !reflect.DeepEqual(p, Profile{}) {
-				t.Fatalf("an error and a profile: %v", err)
+				t.Fatalf("DecodeUserinfo() = %+v, %v, want no profile with a documented error", p, err)
 			}
 			return
 		}
@@ -80,7 +84,7 @@ func FuzzDecodeUserinfo(f *testing.F) {
 			t.Fatal("decoded, and not a JSON object")
 		}
 		if len(p.Numbers) != 1 || p.OAuthSub == "" || p.ID != "" || p.UserID != "" || p.Inactive {
-			t.Fatalf("%+v", p)
+			t.Fatalf("DecodeUserinfo() = %+v, want one number and a sub, and no ids of profiles", p)
 		}
 		// Names match whatever their case, the last one counts, and anything may be
 		// escaped; these two look at plain documents only.
@@ -94,10 +98,10 @@ func FuzzDecodeUserinfo(f *testing.F) {
 			}
 		}
 		if v := string(said["phone_number_verified"]); strings.Count(lower, "verified") == 1 && v != "" && v != "null" && v != "true" && v != `"true"` {
-			t.Fatalf("phone_number_verified %s", v)
+			t.Fatalf("accepted phone_number_verified %s, want only true", v)
 		}
 		if n := p.Numbers[0]; len(n.Digits()) < 7 || len(n.Digits()) > 15 || strings.Trim(n.Digits(), "0123456789") != "" {
-			t.Fatalf("number %q", n.Digits())
+			t.Fatalf("DecodeUserinfo() has the number %q, want 7 to 15 digits", n.Digits())
 		}
 		checkText(t, maxName, p.FirstName, p.LastName)
 		checkText(t, maxShort, p.Gender)

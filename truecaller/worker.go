@@ -12,12 +12,12 @@ import (
 const (
 	tokenLife = 10 * time.Minute // Truecaller's rule (invariant 8)
 
-	fetchesPerHost = 32   // requests at once to one profile host
-	maxInProgress  = 4096 // deliveries at once, most of them waiting for another try; the rest wait in the inbox
+	fetchesPerHost = 32   // concurrent requests to one profile host
+	maxInProgress  = 4096 // deliveries at once, most of them waiting for a retry; the rest wait in the inbox
 	sweepMax       = 2 * maxInProgress
-	sweepEvery     = 5 * time.Second // how often the inbox is looked through for what is left
+	sweepEvery     = 5 * time.Second // how often the worker looks for deliveries that are left in the inbox
 
-	ledgerEvery = 10 * time.Second // how often callbacks that were only counted are logged
+	ledgerEvery = 10 * time.Second // how often the counts of callbacks are logged
 
 	retryFirst = 500 * time.Millisecond
 	retryMax   = 30 * time.Second
@@ -26,7 +26,7 @@ const (
 	settleTimeout = 5 * time.Second // of all of them
 )
 
-// inProgress is the set of deliveries that somebody works on.
+// inProgress is the set of deliveries that are being processed.
 type inProgress struct {
 	mu  sync.Mutex
 	ids map[string]bool
@@ -34,7 +34,7 @@ type inProgress struct {
 
 func newInProgress() *inProgress { return &inProgress{ids: map[string]bool{}} }
 
-// take reports whether the delivery is now the caller's alone, until done.
+// take reports whether the caller may process the delivery, alone, until done.
 func (p *inProgress) take(id string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -51,10 +51,10 @@ func (p *inProgress) done(id string) {
 	delete(p.ids, id)
 }
 
-// Run works through the inbox until ctx ends: first what an earlier process
-// left, then what arrives. It returns soon after ctx ends, when no work is under
-// way any more. A delivery that could not be finished stays in the inbox, and is
-// taken up again by the next sweep or the next process.
+// Run processes the inbox until ctx is done: first what an earlier process left, then
+// what arrives. It returns soon after ctx is done, when no work is in progress. A
+// delivery that could not be finished stays in the inbox for the next sweep or the next
+// process.
 func (rc *Receiver) Run(ctx context.Context) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -65,11 +65,12 @@ func (rc *Receiver) Run(ctx context.Context) {
 		wg.Go(func() {
 			defer rc.work.done(d.ID)
 			if err := rc.deliver(ctx, d); err != nil && ctx.Err() == nil {
-				rc.Log.ErrorContext(ctx, "a delivery could not be finished; it stays in the inbox", "delivery", d.ID, "app", d.App, "error", err)
+				rc.cfg.Log.ErrorContext(ctx, "a delivery could not be finished; it stays in the inbox",
+					"delivery", d.ID, "app", d.App, "error", err)
 			}
 		})
 	}
-	// On its own, so that a slow store does not hold up what arrives.
+	// In its own goroutine, so that a slow store does not delay new deliveries.
 	wg.Go(func() {
 		ticker := time.NewTicker(sweepEvery)
 		defer ticker.Stop()
@@ -98,11 +99,11 @@ func (rc *Receiver) Run(ctx context.Context) {
 	}
 }
 
-// sweep begins what is in the inbox and not in progress.
+// sweep begins the deliveries of the inbox that are not in progress.
 func (rc *Receiver) sweep(ctx context.Context, begin func(Delivery)) {
-	left, err := rc.Inbox.Deliveries(ctx, sweepMax)
+	left, err := rc.cfg.Inbox.Deliveries(ctx, sweepMax)
 	if err != nil && ctx.Err() == nil {
-		rc.Log.ErrorContext(ctx, "the inbox cannot be read", "error", err)
+		rc.cfg.Log.ErrorContext(ctx, "the inbox cannot be read", "error", err)
 	}
 	for _, d := range left {
 		if ctx.Err() != nil {
@@ -112,28 +113,28 @@ func (rc *Receiver) sweep(ctx context.Context, begin func(Delivery)) {
 	}
 }
 
-// deliver does what a delivery is about. Its error leaves the delivery in the
+// deliver processes a delivery. If it returns an error, the delivery stays in the
 // inbox.
 func (rc *Receiver) deliver(ctx context.Context, d Delivery) error {
 	if d.AccessToken == "" {
-		return rc.Recipient.Progress(ctx, d)
+		return rc.cfg.Recipient.Progress(ctx, d)
 	}
-	// The callback's endpoint and app come from outside, so this comes before
-	// anything is sent (invariant 5).
-	at, err := rc.Apps[d.App].profileURL(d.Endpoint)
+	// The callback's endpoint and app are untrusted, so they are checked before anything
+	// is sent (invariant 5).
+	at, err := rc.cfg.Apps[d.App].profileURL(d.Endpoint)
 	if err != nil {
-		if err := rc.Recipient.Token(ctx, d); err != nil {
+		if err := rc.cfg.Recipient.Token(ctx, d); err != nil {
 			return rc.unwanted(ctx, d, err)
 		}
-		rc.Observer.Callback(d.App, CallbackBadEndpoint)
-		return rc.Recipient.Failed(ctx, d, err)
+		rc.cfg.Observer.Callback(d.App, CallbackBadEndpoint)
+		return rc.cfg.Recipient.Failed(ctx, d, err)
 	}
-	// A 401 is final; a 5xx or a broken connection is tried again within the
-	// token's life, waiting longer each time, with jitter.
+	// A 401 is final. A 5xx or a broken connection is retried while the token is valid,
+	// with growing pauses and jitter.
 	for wait := retryFirst; ; {
-		// Asked again before each try: when nobody waits for the token any more,
-		// it must not be used.
-		if err := rc.Recipient.Token(ctx, d); err != nil {
+		// Before each try: if no attempt waits for the token any more, it must not be
+		// used.
+		if err := rc.cfg.Recipient.Token(ctx, d); err != nil {
 			return rc.unwanted(ctx, d, err)
 		}
 		p, err := rc.fetch(ctx, d, at)
@@ -143,13 +144,14 @@ func (rc *Receiver) deliver(ctx context.Context, d Delivery) error {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case !errors.Is(err, ErrProfileUnavailable):
-			return rc.Recipient.Failed(ctx, d, err)
+			return rc.cfg.Recipient.Failed(ctx, d, err)
 		}
 		after := wait/2 + rand.N(wait)
-		if down := (*Unavailable)(nil); errors.As(err, &down) {
-			after = time.Until(down.RetryAt) + rand.N(wait) // it was not asked
+		if down, ok := errors.AsType[*Unavailable](err); ok {
+			after = time.Until(down.RetryAt) + rand.N(wait) // no request was made
 		} else {
-			rc.Log.WarnContext(ctx, "the profile could not be fetched; it will be tried again", "delivery", d.ID, "app", d.App, "error", err)
+			rc.cfg.Log.WarnContext(ctx, "the profile could not be fetched; it will be tried again",
+				"delivery", d.ID, "app", d.App, "error", err)
 			wait = min(2*wait, retryMax)
 		}
 		pause := time.NewTimer(min(after, time.Until(d.Received.Add(tokenLife))))
@@ -162,18 +164,18 @@ func (rc *Receiver) deliver(ctx context.Context, d Delivery) error {
 	}
 }
 
-// unwanted drops a delivery that nobody waits for; other errors of
-// Recipient.Token stay what they are.
+// unwanted drops a delivery for which no attempt waits. It returns any other error of
+// Recipient.Token unchanged.
 func (rc *Receiver) unwanted(ctx context.Context, d Delivery, err error) error {
 	if errors.Is(err, ErrNotFound) {
-		return rc.Inbox.DropDelivery(ctx, d.ID)
+		return rc.cfg.Inbox.DropDelivery(ctx, d.ID)
 	}
 	return err
 }
 
-// fetch makes one request, in one of the host's slots. Waiting for another try
-// takes no slot, and another host has its own: a profile host in trouble does
-// not hold up sign-ins that do not need it.
+// fetch makes one request, in one of the host's slots. A delivery that waits for a
+// retry holds no slot, and each host has its own slots: a slow profile host does not
+// delay sign-ins at another.
 func (rc *Receiver) fetch(ctx context.Context, d Delivery, at *url.URL) (Profile, error) {
 	slots := rc.slots[at.Host]
 	select {
@@ -185,18 +187,17 @@ func (rc *Receiver) fetch(ctx context.Context, d Delivery, at *url.URL) (Profile
 	if time.Since(d.Received) >= tokenLife {
 		return Profile{}, ErrTokenExpired
 	}
-	return rc.Client.fetchProfile(ctx, at, d.AccessToken)
+	return rc.cfg.Client.fetchProfile(ctx, at, d.AccessToken)
 }
 
-// settle hands over a profile. A token may open only once, so a profile in hand
-// is not let go for a moment's trouble of the store, or because the process is
-// being stopped.
+// settle hands a profile to the recipient. A token may work only once, so neither a
+// short failure of the store nor the end of the process may lose a fetched profile.
 func (rc *Receiver) settle(ctx context.Context, d Delivery, p Profile) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
 	defer cancel()
 	wait := retryFirst
 	for try := 1; ; try++ {
-		err := rc.Recipient.Profile(ctx, d, p)
+		err := rc.cfg.Recipient.Profile(ctx, d, p)
 		if err == nil || try == settleTries {
 			return err
 		}

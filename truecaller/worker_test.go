@@ -36,16 +36,14 @@ func TestInvariant8_RunResumesTheInbox(t *testing.T) {
 		d := w.delivery("d2")
 		d.AccessToken, d.Status = "", "user_rejected"
 		w.keep(d)
-		stop := w.run()
-		synctest.Wait()
-		stop()
+		w.runOnce()
 		w.wantInbox()
 		w.wantAsked(1)
 		if len(w.told) != 2 {
-			t.Errorf("told %q", w.told)
+			t.Errorf("the recipient was told %q, want two deliveries", w.told)
 		}
 		if w.asked[0] != goodHost+"/v1/default token-d1" {
-			t.Errorf("asked %q", w.asked)
+			t.Errorf("the worker fetched %q, want the profile of d1", w.asked)
 		}
 	})
 }
@@ -57,9 +55,7 @@ func TestTokenThatNobodyWaitsForIsNotUsed(t *testing.T) {
 		foreign := w.delivery("d2")
 		foreign.Endpoint = "https://evil.example/v1/default"
 		w.keep(foreign)
-		stop := w.run()
-		synctest.Wait()
-		stop()
+		w.runOnce()
 		w.wantInbox()
 		w.wantAsked(0)
 		w.wantTold()
@@ -71,9 +67,7 @@ func TestInvariant5_ForeignEndpointFails(t *testing.T) {
 		d := w.delivery("d1")
 		d.Endpoint = "https://evil.example/v1/default"
 		w.keep(d)
-		stop := w.run()
-		synctest.Wait()
-		stop()
+		w.runOnce()
 		w.wantInbox()
 		w.wantAsked(0)
 		w.wantTold("failed: the callback names a foreign profile endpoint: d1")
@@ -86,9 +80,7 @@ func TestDeliveryOfAnUnknownAppFails(t *testing.T) {
 		d := w.delivery("d1")
 		d.App = "gone"
 		w.keep(d)
-		stop := w.run()
-		synctest.Wait()
-		stop()
+		w.runOnce()
 		w.wantAsked(0)
 		w.wantTold("failed: the callback names a foreign profile endpoint: d1")
 	})
@@ -115,22 +107,24 @@ func TestInvariant8_UnavailableProfileIsTriedAgain(t *testing.T) {
 		w.wantTold("profile d1")
 		first, second := w.askedAt[1].Sub(w.askedAt[0]), w.askedAt[2].Sub(w.askedAt[1])
 		if first < retryFirst/2 || first > retryFirst*3/2 || second < retryFirst || second > retryFirst*3 {
-			t.Errorf("waited %s, then %s", first, second)
+			t.Errorf("the worker waited %s, then %s; want about %s, then twice that", first, second, retryFirst)
 		}
 	})
 }
 
 func TestInvariant8_RefusedTokenIsNeverTriedAgain(t *testing.T) {
 	for status, cause := range map[int]string{401: "the access token was refused", 403: "the access token was refused", 404: "the profile cannot be understood"} {
-		inBubble(t, func(t *testing.T, w *world) {
-			w.answer = func(*http.Request, string) (int, string) { return status, "" }
-			w.delivery("d1")
-			stop := w.run()
-			time.Sleep(time.Hour)
-			stop()
-			w.wantInbox()
-			w.wantAsked(1)
-			w.wantTold("failed: " + cause + ": d1")
+		t.Run(fmt.Sprint(status), func(t *testing.T) {
+			inBubble(t, func(t *testing.T, w *world) {
+				w.answer = func(*http.Request, string) (int, string) { return status, "" }
+				w.delivery("d1")
+				stop := w.run()
+				time.Sleep(time.Hour)
+				stop()
+				w.wantInbox()
+				w.wantAsked(1)
+				w.wantTold("failed: " + cause + ": d1")
+			})
 		})
 	}
 }
@@ -148,7 +142,7 @@ func TestInvariant8_TriesEndWithTheTokensLife(t *testing.T) {
 		w.wantInbox()
 		// Pauses grow to half a minute: some twenty tries, not hundreds.
 		if n := len(w.asked); n < 15 || n > 50 || w.askedAt[n-1].Sub(d.Received) >= tokenLife {
-			t.Errorf("%d tries, the last after %s", n, w.askedAt[n-1].Sub(d.Received))
+			t.Errorf("%d tries, the last after %s; want 15 to 50 within %s", n, w.askedAt[n-1].Sub(d.Received), tokenLife)
 		}
 	})
 }
@@ -158,9 +152,7 @@ func TestInvariant8_OldTokenIsNotUsed(t *testing.T) {
 		d := w.delivery("d1")
 		d.Received = time.Now().Add(-tokenLife)
 		w.keep(d)
-		stop := w.run()
-		synctest.Wait()
-		stop()
+		w.runOnce()
 		w.wantAsked(0)
 		w.wantTold("failed: the access token's ten minutes are over: d1")
 	})
@@ -191,23 +183,25 @@ func TestDeliveryStaysWhenTheStoreFails(t *testing.T) {
 		"Profile":  func(w *world) { w.profile = fails },
 		"Progress": func(w *world) { w.progress = fails },
 	} {
-		inBubble(t, func(t *testing.T, w *world) {
-			spoil(w)
-			d := w.delivery("d1")
-			if what == "Progress" {
-				d.AccessToken, d.Status = "", "user_rejected"
-				w.keep(d)
-			}
-			stop := w.run()
-			time.Sleep(sweepEvery - time.Second)
-			w.wantInbox("d1")
-			w.set(func() { w.token, w.profile, w.progress = nil, nil, nil })
-			time.Sleep(2 * sweepEvery)
-			stop()
-			w.wantInbox()
-			if !strings.Contains(w.log.String(), "stays in the inbox") {
-				t.Errorf("%s: nothing in the log", what)
-			}
+		t.Run(what, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, w *world) {
+				spoil(w)
+				d := w.delivery("d1")
+				if what == "Progress" {
+					d.AccessToken, d.Status = "", "user_rejected"
+					w.keep(d)
+				}
+				stop := w.run()
+				time.Sleep(sweepEvery - time.Second)
+				w.wantInbox("d1")
+				w.set(func() { w.token, w.profile, w.progress = nil, nil, nil })
+				time.Sleep(2 * sweepEvery)
+				stop()
+				w.wantInbox()
+				if !strings.Contains(w.log.String(), "stays in the inbox") {
+					t.Error("the log does not say that the delivery stays in the inbox")
+				}
+			})
 		})
 	}
 }
@@ -251,7 +245,7 @@ func TestDeliveryIsWorkedOnOnceAtATime(t *testing.T) {
 		}
 		stop()
 		if most.Load() != 1 {
-			t.Errorf("%d at once", most.Load())
+			t.Errorf("%d fetches of one delivery at once, want 1", most.Load())
 		}
 		w.wantInbox("d1")
 	})
@@ -275,13 +269,7 @@ func TestSlowProfileHostHoldsUpNobodyElse(t *testing.T) {
 		stop := w.run()
 		synctest.Wait()
 		w.wantAsked(fetchesPerHost)
-		started := time.Now()
-		w.rc.fresh <- w.delivery("good")
-		synctest.Wait()
-		w.wantTold("profile good")
-		if took := time.Since(started); took != 0 {
-			t.Errorf("it took %s", took)
-		}
+		w.deliversAtOnce("good")
 		stop()
 	})
 }
@@ -289,7 +277,7 @@ func TestSlowProfileHostHoldsUpNobodyElse(t *testing.T) {
 // Deliveries that wait for another try take no slot of the host's.
 func TestRetriesHoldUpNobody(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
-		w.rc.Client.breakers.trip = func(gobreaker.Counts) bool { return false } // or the host would get a rest
+		w.rc.cfg.Client.breakers.trip = func(gobreaker.Counts) bool { return false } // or the host would get a rest
 		w.answer = func(_ *http.Request, token string) (int, string) {
 			if strings.HasPrefix(token, "token-bad") {
 				return 503, ""
@@ -301,13 +289,7 @@ func TestRetriesHoldUpNobody(t *testing.T) {
 		}
 		stop := w.run()
 		synctest.Wait()
-		started := time.Now()
-		w.rc.fresh <- w.delivery("good")
-		synctest.Wait()
-		w.wantTold("profile good")
-		if took := time.Since(started); took != 0 {
-			t.Errorf("it took %s", took)
-		}
+		w.deliversAtOnce("good")
 		stop()
 	})
 }
@@ -330,7 +312,7 @@ func TestManyDeliveriesAreAllWorkedOff(t *testing.T) {
 		stop()
 		w.wantInbox()
 		if len(w.told) != maxInProgress+500 || most.Load() > maxInProgress {
-			t.Errorf("%d done, at most %d at once", len(w.told), most.Load())
+			t.Errorf("%d deliveries done, at most %d at once; want %d, %d", len(w.told), most.Load(), maxInProgress+500, maxInProgress)
 		}
 	})
 }
@@ -345,11 +327,7 @@ func TestInvariant8_StopLosesNothing(t *testing.T) {
 		w.delivery("fetching")
 		stop := w.run()
 		synctest.Wait()
-		started := time.Now()
-		stop()
-		if took := time.Since(started); took != 0 {
-			t.Errorf("stopping took %s", took)
-		}
+		w.stopsAtOnce(stop)
 		w.wantInbox("fetching")
 		w.wantTold()
 
@@ -357,18 +335,12 @@ func TestInvariant8_StopLosesNothing(t *testing.T) {
 		w.restart()
 		stop = w.run()
 		synctest.Wait() // it pauses before another try
-		started = time.Now()
-		stop()
-		if took := time.Since(started); took != 0 {
-			t.Errorf("stopping took %s", took)
-		}
+		w.stopsAtOnce(stop)
 		w.wantInbox("fetching")
 
 		w.set(func() { w.answer = nil })
 		w.restart()
-		stop = w.run()
-		synctest.Wait()
-		stop()
+		w.runOnce()
 		w.wantInbox()
 		w.wantTold("profile fetching")
 	})

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
 import { dev } from '../lib/calleridp.mjs';
-import { claims, launch, sendNumber } from '../lib/browser.mjs';
+import { claims, launch, timeout, sendNumber, watched } from '../lib/browser.mjs';
 
 let server, browser;
 before(async () => { [server, browser] = await Promise.all([dev(), launch()]); });
@@ -14,7 +14,7 @@ async function toAccount(page, number) {
   await page.goto(server.issuer + '/account');
   await page.fill('#phone', number);
   await page.click('#submit');
-  await page.waitForSelector('#account', { timeout: 15_000 });
+  await page.waitForSelector('#account', { timeout });
 }
 
 for (const javaScriptEnabled of [true, false]) {
@@ -23,9 +23,7 @@ for (const javaScriptEnabled of [true, false]) {
 
   test(`the account, from the sign-in to the end of it, ${how}`, { timeout: 120_000 }, async () => {
     const [laptop, phone] = await Promise.all([browser.newContext({ javaScriptEnabled, acceptDownloads: true }), browser.newContext({ javaScriptEnabled })]);
-    const errors = [];
-    laptop.on('weberror', (e) => errors.push(e.error()));
-    laptop.on('console', (m) => { if (m.type() === 'error' && /Content.Security.Policy/i.test(m.text())) errors.push(m.text()); });
+    const errors = watched(laptop);
     const other = await phone.newPage();
     await sendNumber(other, server.demo, number);
     const first = await claims(other);
@@ -73,7 +71,7 @@ for (const javaScriptEnabled of [true, false]) {
   });
 }
 
-test('the account by keyboard: everything is reached, in its order, and can be pressed', { timeout: 60_000 }, async () => {
+test('the account by keyboard: everything is reached, in its order, and can be pressed', { timeout: 120_000 }, async () => {
   const context = await browser.newContext({ viewport: { width: 320, height: 640 } });
   const page = await context.newPage();
   await sendNumber(page, server.demo, '+46701740611');

@@ -5,25 +5,14 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import { dev } from '../lib/calleridp.mjs';
-import { claims, launch, sendNumber } from '../lib/browser.mjs';
+import { claims, inContext, launch, timeout, sendNumber } from '../lib/browser.mjs';
 
 let server, browser;
 before(async () => { [server, browser] = await Promise.all([dev('--challenge', 'always'), launch()]); });
 after(async () => { await browser?.close(); await server?.stop(); });
 
 function fresh(name, options, run) {
-  test(name, { timeout: 120_000 }, async () => {
-    const context = await browser.newContext(options);
-    const errors = [];
-    context.on('weberror', (e) => errors.push(e.error()));
-    context.on('console', (m) => { if (m.type() === 'error' && /Content.Security.Policy/i.test(m.text())) errors.push(m.text()); });
-    try {
-      await run(context);
-      assert.deepEqual(errors, []);
-    } finally {
-      await context.close();
-    }
-  });
+  test(name, { timeout: 120_000 }, () => inContext(browser, options, run));
 }
 
 // zeros counts the zero bits at the start of a SHA-256.
@@ -83,7 +72,7 @@ fresh('who has to wait is told, by keyboard alone, and the page stays alive', {}
     next();
   }));
   assert.ok(longest < 500, `the page was busy for ${longest} ms`);
-  await page.waitForFunction(() => /still running/.test(document.getElementById('check').textContent), undefined, { timeout: 30_000 });
+  await page.waitForFunction(() => /still running/.test(document.getElementById('check').textContent), undefined, { timeout });
   assert.match(page.url(), /\/authorize/, 'nothing was sent');
 });
 

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { dev } from '../lib/calleridp.mjs';
-import { claims, launch } from '../lib/browser.mjs';
+import { claims, launch, timeout, watched } from '../lib/browser.mjs';
 
 let server, browser;
 before(async () => { [server, browser] = await Promise.all([dev(), launch()]); });
@@ -16,18 +16,11 @@ async function toTheQuestion(page, number) {
     await page.fill('#phone', number);
     await page.click('#submit');
   }
-  await page.waitForSelector('#consent', { timeout: 15_000 });
-}
-
-function watched(context) {
-  const errors = [];
-  context.on('weberror', (e) => errors.push(e.error()));
-  context.on('console', (m) => { if (m.type() === 'error' && /Content.Security.Policy/i.test(m.text())) errors.push(m.text()); });
-  return errors;
+  await page.waitForSelector('#consent', { timeout });
 }
 
 for (const javaScriptEnabled of [true, false]) {
-  test(`allowed after the approval, ${javaScriptEnabled ? 'with' : 'without'} JavaScript`, { timeout: 60_000 }, async () => {
+  test(`allowed after the approval, ${javaScriptEnabled ? 'with' : 'without'} JavaScript`, { timeout: 120_000 }, async () => {
     const context = await browser.newContext({ javaScriptEnabled });
     const errors = watched(context);
     const page = await context.newPage();
@@ -41,7 +34,7 @@ for (const javaScriptEnabled of [true, false]) {
     assert.deepEqual(errors, []);
   });
 
-  test(`not allowed, ${javaScriptEnabled ? 'with' : 'without'} JavaScript`, { timeout: 60_000 }, async () => {
+  test(`not allowed, ${javaScriptEnabled ? 'with' : 'without'} JavaScript`, { timeout: 120_000 }, async () => {
     const context = await browser.newContext({ javaScriptEnabled });
     const page = await context.newPage();
     await toTheQuestion(page, '+46701740606');
@@ -54,14 +47,14 @@ for (const javaScriptEnabled of [true, false]) {
     await page.click('#another');
     await page.fill('#phone', '+46701740611');
     await page.click('#submit');
-    await page.waitForSelector('#consent', { timeout: 15_000 });
+    await page.waitForSelector('#consent', { timeout });
     await page.click('#allow');
     assert.equal((await claims(page)).phone_number, '+46701740611');
     await context.close();
   });
 }
 
-test('by keyboard alone: no first by accident, each button in its order', { timeout: 60_000 }, async () => {
+test('by keyboard alone: no first by accident, each button in its order', { timeout: 120_000 }, async () => {
   const context = await browser.newContext();
   const page = await context.newPage();
   await toTheQuestion(page, '+46701740610');

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
 import { dev, simulated } from '../lib/calleridp.mjs';
-import { claims, launch } from '../lib/browser.mjs';
+import { claims, inContext, launch } from '../lib/browser.mjs';
 
 let server, anywhere, browser, phone;
 before(async () => {
@@ -14,18 +14,7 @@ after(async () => { await browser?.close(); await server?.stop(); await anywhere
 
 // fresh runs a test on a new page of a browser of its own.
 function fresh(name, options, run) {
-  test(name, { timeout: 60_000 }, async () => {
-    const context = await browser.newContext(options);
-    const errors = [];
-    context.on('weberror', (e) => errors.push(e.error()));
-    context.on('console', (m) => { if (m.type() === 'error' && /Content.Security.Policy/i.test(m.text())) errors.push(m.text()); });
-    try {
-      await run(await context.newPage());
-      assert.deepEqual(errors, [], 'the pages raise no script errors and break no content security policy');
-    } finally {
-      await context.close();
-    }
-  });
+  test(name, { timeout: 120_000 }, () => inContext(browser, options, async (context) => run(await context.newPage())));
 }
 
 async function open(page, at = server) {

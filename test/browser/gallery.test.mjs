@@ -149,7 +149,7 @@ test('the keyboard reaches everything in its order, and shows where it is', { ti
   assert.equal((await each({}, pages, walked, 1)).join('\n'), '');
 });
 
-test('nothing moves for people who asked for that', { timeout: 60_000 }, async () => {
+test('nothing moves for people who asked for that', { timeout: 120_000 }, async () => {
   const moving = (page) => page.evaluate(() => document.getAnimations().map((a) => `${a.animationName ?? a.transitionProperty} runs`));
   assert.equal((await each({ reducedMotion: 'reduce' }, main.map((s) => address(s, 'en')), moving)).join('\n'), '');
   const context = await browser.newContext({ reducedMotion: 'no-preference' });
@@ -159,7 +159,7 @@ test('nothing moves for people who asked for that', { timeout: 60_000 }, async (
   await context.close();
 });
 
-test('forced colours: what is framed stays framed', { timeout: 60_000 }, async () => {
+test('forced colours: what is framed stays framed', { timeout: 120_000 }, async () => {
   const frameless = (page) => page.evaluate(() => [...document.querySelectorAll('button, a.primary, input:not([type=hidden]), select')]
     .filter((e) => e.checkVisibility() && !e.classList.contains('quiet') && parseFloat(getComputedStyle(e).borderTopWidth) < 1)
     .map((e) => 'no frame: ' + e.outerHTML.slice(0, 60)));

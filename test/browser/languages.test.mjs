@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { dev, simulated } from '../lib/calleridp.mjs';
-import { claims, launch } from '../lib/browser.mjs';
+import { claims, inContext, launch, timeout } from '../lib/browser.mjs';
 
 let server, browser, phone;
 before(async () => {
@@ -12,18 +12,7 @@ before(async () => {
 after(async () => { await browser?.close(); await server?.stop(); });
 
 function fresh(name, options, run) {
-  test(name, { timeout: 60_000 }, async () => {
-    const context = await browser.newContext(options);
-    const errors = [];
-    context.on('weberror', (e) => errors.push(e.error()));
-    context.on('console', (m) => { if (m.type() === 'error' && /Content.Security.Policy/i.test(m.text())) errors.push(m.text()); });
-    try {
-      await run(await context.newPage());
-      assert.deepEqual(errors, [], 'the pages raise no script errors and break no content security policy');
-    } finally {
-      await context.close();
-    }
-  });
+  test(name, { timeout: 120_000 }, () => inContext(browser, options, async (context) => run(await context.newPage())));
 }
 
 async function open(page, number) {
@@ -112,7 +101,7 @@ for (const javaScriptEnabled of [true, false]) {
       const first = await page.textContent('#left');
       assert.match(first, digits);
       // With a script it runs by itself, else with the page that comes anew.
-      await page.waitForFunction((first) => document.getElementById('left').textContent !== first, first, { timeout: 10_000 });
+      await page.waitForFunction((first) => document.getElementById('left').textContent !== first, first, { timeout });
       assert.match(await page.textContent('#left'), digits);
       assert.match(await page.textContent('#again-in'), digits);
       assert.match(await page.textContent('.number'), /^\+46•+06\d\d$/, 'the number is as it is dialled');

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { dev, simulated } from '../lib/calleridp.mjs';
-import { claims, launch } from '../lib/browser.mjs';
+import { claims, launch, timeout, watched } from '../lib/browser.mjs';
 
 const android = 'Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Mobile Safari/537.36';
 const iphone = 'Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.0 Mobile/15E148 Safari/604.1';
@@ -22,16 +22,14 @@ after(async () => {
 // opened; answers is what the phone does with each: a number, or nothing for a
 // phone without the app.
 function onPhone(name, options, run) {
-  test(name, { timeout: 90_000 }, async () => {
+  test(name, { timeout: 120_000 }, async () => {
     const context = await browser.newContext({ userAgent: android, viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true, ...options });
     const page = await context.newPage();
-    const errors = [], links = [], answers = [], attempts = [];
+    const errors = watched(context), links = [], answers = [], attempts = [];
     page.on('response', (answer) => {
       if (answer.url() !== server.issuer + '/onetap' || !answer.ok()) return;
       attempts.push(answer.json().then((started) => server.issuer + started.attempt, () => 'the page has gone on'));
     });
-    context.on('weberror', (e) => errors.push(e.error()));
-    context.on('console', (m) => { if (m.type() === 'error' && /Content.Security.Policy/i.test(m.text())) errors.push(m.text()); });
     const devtools = await context.newCDPSession(page);
     await devtools.send('Page.enable');
     devtools.on('Page.frameRequestedNavigation', async ({ url }) => {
@@ -58,7 +56,7 @@ function onPhone(name, options, run) {
 // nobody answers here. An Android browser asks nothing.
 const press = (page, selector) => page.locator(selector).evaluate((element) => element.click());
 
-const say = (page, text) => page.locator('#onetap-say', { hasText: text }).waitFor({ timeout: 15_000 });
+const say = (page, text) => page.locator('#onetap-say', { hasText: text }).waitFor({ timeout });
 
 onPhone('the app is there: one tap and one approval end at the claims', {}, async (page, { links, answers }) => {
   answers.push('46701740605');
@@ -313,7 +311,7 @@ onPhone('without JavaScript, giving up leads to the number field', { javaScriptE
 });
 
 for (const [what, userAgent] of [['a desktop', undefined], ['an iPhone', iphone]]) {
-  test(`${what} is not offered one-tap`, { timeout: 60_000 }, async () => {
+  test(`${what} is not offered one-tap`, { timeout: 120_000 }, async () => {
     const context = await browser.newContext(userAgent ? { userAgent } : {});
     const page = await context.newPage();
     await page.goto(server.demo + '/login');

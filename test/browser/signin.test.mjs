@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { dev, simulated } from '../lib/calleridp.mjs';
-import { claims, launch, sendNumber } from '../lib/browser.mjs';
+import { claims, inContext, launch, timeout, sendNumber } from '../lib/browser.mjs';
 
 let server, browser, phone;
 
@@ -17,22 +17,11 @@ after(async () => {
 
 // fresh runs a test in a browser of its own: no cookies from the test before.
 function fresh(name, options, run) {
-  test(name, { timeout: 60_000 }, async () => {
-    const context = await browser.newContext(options);
-    const errors = [];
-    context.on('weberror', (e) => errors.push(e.error()));
-    context.on('console', (m) => { if (m.type() === 'error' && /Content.Security.Policy/i.test(m.text())) errors.push(m.text()); });
-    try {
-      await run(context);
-      assert.deepEqual(errors, [], 'the pages raise no script errors and break no content security policy');
-    } finally {
-      await context.close();
-    }
-  });
+  test(name, { timeout: 120_000 }, () => inContext(browser, options, run));
 }
 
 async function state(page, wanted) {
-  await page.waitForSelector(wanted, { timeout: 15_000 });
+  await page.waitForSelector(wanted, { timeout });
 }
 
 // tabTo presses Tab until what has the focus says text.
@@ -105,7 +94,7 @@ for (const javaScriptEnabled of [true, false]) {
   fresh(`declined on the phone: the page says so, and offers the way back, ${how}`, { javaScriptEnabled }, async (context) => {
     const page = await context.newPage();
     await sendNumber(page, server.demo, '+46701740608');
-    await page.getByText(/declined/i).first().waitFor({ timeout: 15_000 });
+    await page.getByText(/declined/i).first().waitFor({ timeout });
     assert.equal(await page.locator('#claims').count(), 0);
     await page.locator('form[action$="/leave"] button').click();
     await page.waitForURL((url) => url.href.startsWith(server.demo));

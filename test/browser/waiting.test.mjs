@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { dev, simulated } from '../lib/calleridp.mjs';
-import { claims, launch, sendNumber } from '../lib/browser.mjs';
+import { claims, launch, timeout, sendNumber } from '../lib/browser.mjs';
 
 let server, browser, phone;
 before(async () => {
@@ -13,7 +13,7 @@ after(async () => { await browser?.close(); await server?.stop(); });
 
 // waits goes to the waiting page of a number and hands it to the test.
 function waits(name, number, run, options = {}) {
-  test(name, { timeout: 90_000 }, async () => {
+  test(name, { timeout: 120_000 }, async () => {
     const context = await browser.newContext(options);
     const page = await context.newPage(), errors = [];
     context.on('weberror', (e) => errors.push(e.error()));
@@ -32,8 +32,8 @@ function waits(name, number, run, options = {}) {
 }
 
 // takenOver waits until the script has the page: the refresh is gone.
-const takenOver = (page) => page.waitForSelector('meta[http-equiv=refresh]', { state: 'detached', timeout: 15_000 });
-const says = (page, text) => page.waitForFunction((t) => document.getElementById('say').textContent === t, text, { timeout: 30_000 });
+const takenOver = (page) => page.waitForSelector('meta[http-equiv=refresh]', { state: 'detached', timeout });
+const says = (page, text) => page.waitForFunction((t) => document.getElementById('say').textContent === t, text, { timeout });
 const lost = 'The connection is lost. Trying again…';
 
 waits('the network is lost and comes back', '46701740651', async (page, context, decide) => {
@@ -105,7 +105,7 @@ waits('the page sleeps while the phone approves', '46701740656', async (page, co
 });
 
 // One visible tab listens for all tabs of the browser, and hands that over when it goes.
-test('two hundred tabs would share one stream: the visible tab listens for the hidden ones', { timeout: 90_000 }, async () => {
+test('two hundred tabs would share one stream: the visible tab listens for the hidden ones', { timeout: 120_000 }, async () => {
   const context = await browser.newContext();
   // A browser without a screen shows all its tabs; so the page is told otherwise.
   await context.addInitScript(() => {
@@ -173,7 +173,7 @@ waits('a stream that has died without a word is noticed', '46701740657', async (
   await page.reload();
   await takenOver(page);
   await decide('approve');
-  assert.equal((await claims(page).catch(() => page.waitForSelector('#claims', { timeout: 40_000 }).then(() => claims(page)))).phone_number, '+46701740657');
+  assert.equal((await claims(page).catch(() => page.waitForSelector('#claims', { timeout }).then(() => claims(page)))).phone_number, '+46701740657');
 });
 
 waits('"send again" opens when the lock ends, without a word to screen readers', '46701740658', async (page) => {

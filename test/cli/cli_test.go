@@ -19,7 +19,7 @@ import (
 	"calleridp/test/harness"
 )
 
-// one runs the binary, which must fail with one line that says this.
+// one runs the binary, which must fail with one line that contains says.
 func one(t *testing.T, says string, args ...string) {
 	t.Helper()
 	out, err := harness.Run(t, args...)
@@ -30,12 +30,13 @@ func one(t *testing.T, says string, args ...string) {
 	}
 }
 
-// good runs the binary, which must succeed, and returns what it printed.
+// good runs the binary, which must succeed, and returns its output. A generated id
+// may begin with a minus: args have "--" before it.
 func good(t *testing.T, args ...string) string {
 	t.Helper()
 	out, err := harness.Run(t, args...)
 	if err != nil {
-		t.Fatalf("calleridp %s: %v\n%s", strings.Join(args, " "), err, out)
+		t.Fatalf("calleridp %s failed: %v\n%s", strings.Join(args, " "), err, out)
 	}
 	return out
 }
@@ -50,6 +51,7 @@ func portOf(t *testing.T, base string) string {
 }
 
 func TestDevSaysWhatIsInItsWay(t *testing.T) {
+	t.Parallel()
 	server := harness.Dev(t)
 	taken := portOf(t, server.Issuer)
 	one(t, "--provider-port: 127.0.0.1:"+taken+" is used by another program; choose another port or stop that program (--provider-port 0 chooses a free one)",
@@ -63,6 +65,7 @@ func TestDevSaysWhatIsInItsWay(t *testing.T) {
 }
 
 func TestDevRegistersTheClientsOfAFile(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "clients.yaml")
 	text := "- client_id: conformance-1\n  name: Conformance\n  secret: conformance-secret\n  redirect_uris: [https://suite.example.com/cb]\n"
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
@@ -72,7 +75,7 @@ func TestDevRegistersTheClientsOfAFile(t *testing.T) {
 	listed := good(t, "client", "list", "--socket", filepath.Join(server.Data, "admin.sock"))
 	for _, id := range []string{"conformance-1", "demo ", "demo2", "demo-third", "demo-es256", "demo-public", "demo-native"} {
 		if !strings.Contains(listed, id) {
-			t.Errorf("no client %s in\n%s", id, listed)
+			t.Errorf("client list has no client %s:\n%s", id, listed)
 		}
 	}
 	if err := os.WriteFile(file, []byte("- client_id: x\n  nam: X\n"), 0o600); err != nil {
@@ -80,7 +83,7 @@ func TestDevRegistersTheClientsOfAFile(t *testing.T) {
 	}
 	out, err := harness.Run(t, "dev", "--provider-port", "0", "--simulator-port", "0", "--demo-port", "0", "--clients", file)
 	if err == nil || !strings.Contains(out, file+" has 1 problem:\n  clients[0].nam (line 2): unknown key; did you mean name?") {
-		t.Errorf("%v\n%s", err, out)
+		t.Errorf("dev with a mistake in its clients: %v\n%s\nwant the mistake, its line and a suggestion", err, out)
 	}
 }
 
@@ -108,6 +111,7 @@ type client struct {
 }
 
 func TestClientsOfARunningServer(t *testing.T) {
+	t.Parallel()
 	server := harness.Serve(t, "http://127.0.0.1:1", "truecaller_apps:\n  - {id: phones, app_name: Phones, methods: [native], native_client_id: of-the-portal}\n")
 	config := []string{"--config", filepath.Join(server.Dir, "calleridp.yaml")}
 	command := func(args ...string) string { t.Helper(); return good(t, append(args, config...)...) }
@@ -115,35 +119,35 @@ func TestClientsOfARunningServer(t *testing.T) {
 		t.Helper()
 		var c client
 		if err := json.Unmarshal([]byte(out), &c); err != nil {
-			t.Fatalf("%v\n%s", err, out)
+			t.Fatalf("client printed no JSON: %v\n%s", err, out)
 		}
 		return c
 	}
 
 	added := parsed(command("client", "add", "--json", "--name", "My shop", "--redirect-uri", "https://shop.example.com/cb", "--alg", "ES256"))
 	if !authenticates(t, server.Issuer, added.ID, added.Secret) || authenticates(t, server.Issuer, added.ID, added.Secret+"x") {
-		t.Error("the printed secret is not the client's")
+		t.Error("the client does not authenticate with the printed secret, or does with another one")
 	}
-	shown := command("client", "show", added.ID)
+	shown := command("client", "show", "--", added.ID)
 	if !strings.Contains(shown, "My shop") || !strings.Contains(shown, "ES256") || strings.Contains(shown, "client_secret") {
-		t.Errorf("shown:\n%s", shown)
+		t.Errorf("client show printed\n%s\nwant the name and ES256, and no secret", shown)
 	}
 	// It is there after a restart.
 	server.Stop(os.Interrupt)
 	server.Start()
 	if !authenticates(t, server.Issuer, added.ID, added.Secret) {
-		t.Error("gone after a restart")
+		t.Error("the client does not authenticate after a restart")
 	}
 
-	second := parsed(command("client", "rotate-secret", added.ID, "--json")).Secret
-	third := parsed(command("client", "rotate-secret", "--json", added.ID)).Secret
+	second := parsed(command("client", "rotate-secret", "--", added.ID, "--json")).Secret
+	third := parsed(command("client", "rotate-secret", "--json", "--", added.ID)).Secret
 	for secret, want := range map[string]bool{added.Secret: false, second: true, third: true} {
 		if authenticates(t, server.Issuer, added.ID, secret) != want {
 			t.Errorf("a secret is good: %v, want %v", !want, want)
 		}
 	}
-	if out := command("client", "remove", added.ID); !strings.Contains(out, "client "+added.ID+" (My shop) is removed") {
-		t.Error(out)
+	if out := command("client", "remove", "--", added.ID); !strings.Contains(out, "client "+added.ID+" (My shop) is removed") {
+		t.Errorf("client remove printed %q, want that %s is removed", out, added.ID)
 	}
 	if authenticates(t, server.Issuer, added.ID, third) {
 		t.Error("a removed client authenticates")
@@ -151,14 +155,14 @@ func TestClientsOfARunningServer(t *testing.T) {
 
 	public := command("client", "add", "--id", "app", "--name", "App", "--public", "--redirect-uri", "com.example.app:/cb")
 	if strings.Contains(public, "secret") || !strings.Contains(public, "public") {
-		t.Errorf("a public client:\n%s", public)
+		t.Errorf("client add --public printed\n%s\nwant public and no secret", public)
 	}
 	fails := func(says string, args ...string) { t.Helper(); one(t, says, append(args, config...)...) }
 	fails(`native: needs a Truecaller app with the method native, which "default" does not have`, "client", "add", "--id", "android", "--name", "Android", "--public", "--native")
 	fails(`truecaller_app: "nobodys" is not configured; use one of default, phones`, "client", "add", "--name", "X", "--redirect-uri", "https://a.example.com/cb", "--truecaller-app", "nobodys")
 	native := command("client", "add", "--id", "android", "--name", "Android", "--public", "--native", "--truecaller-app", "phones")
 	if !strings.Contains(native, "native") || strings.Contains(native, "redirect_uris") || !strings.Contains(command("client", "show", "android", "--json"), `"native": true`) {
-		t.Errorf("a native client:\n%s", native)
+		t.Errorf("client add --native printed\n%s\nwant native and no redirect_uris", native)
 	}
 	fails("there is no client nobody", "client", "show", "nobody")
 	fails("client app is public and has no secret", "client", "rotate-secret", "app")
@@ -175,12 +179,13 @@ func TestClientsOfARunningServer(t *testing.T) {
 }
 
 func TestKeysOfARunningServer(t *testing.T) {
+	t.Parallel()
 	server := harness.Serve(t, "http://127.0.0.1:1", "")
 	jwks := func() string { return harness.NewBrowser(t, server.Issuer).Get(server.Issuer + "/jwks").Body }
 	before := jwks()
 	listed := good(t, "keys", "list", "--socket", server.Socket)
 	if strings.Count(listed, "active") != 3 || strings.Count(listed, "next") != 3 {
-		t.Errorf("listed:\n%s", listed)
+		t.Errorf("keys list printed\n%s\nwant 3 active and 3 next keys", listed)
 	}
 	one(t, "--force", "keys", "rotate", "--socket", server.Socket)
 	if jwks() != before {
@@ -188,17 +193,17 @@ func TestKeysOfARunningServer(t *testing.T) {
 	}
 	rotated := good(t, "keys", "rotate", "--force", "--socket", server.Socket)
 	if strings.Count(rotated, "active") != 3 || strings.Count(rotated, "next") != 3 || strings.Count(rotated, "retired") != 3 {
-		t.Errorf("rotated:\n%s", rotated)
+		t.Errorf("keys rotate printed\n%s\nwant 3 active, 3 next and 3 retired keys", rotated)
 	}
 	after := jwks()
 	if after == before {
-		t.Error("nothing changed")
+		t.Error("the JWKS is the same after a rotation")
 	}
 	for line := range strings.Lines(rotated) {
 		if kid, _, _ := strings.Cut(line, " "); strings.Contains(line, "retired") && strings.Contains(line, "RS256") {
-			rotated = good(t, "keys", "remove", kid, "--socket", server.Socket)
+			rotated = good(t, "keys", "remove", "--", kid, "--socket", server.Socket)
 			if strings.Contains(rotated, kid) || strings.Contains(jwks(), kid) {
-				t.Errorf("removed %s:\n%s", kid, rotated)
+				t.Errorf("key %s is there after keys remove:\n%s", kid, rotated)
 			}
 		}
 	}
@@ -207,19 +212,20 @@ func TestKeysOfARunningServer(t *testing.T) {
 	server.Stop(os.Kill)
 	server.Start()
 	if jwks() != after {
-		t.Error("other keys after a restart")
+		t.Error("the JWKS differs after a restart")
 	}
 	if out := good(t, "keys", "list", "--socket", server.Socket); out != rotated {
-		t.Errorf("listed:\n%s\nbefore:\n%s", out, rotated)
+		t.Errorf("keys list printed\n%s\nwant what it was before the restart:\n%s", out, rotated)
 	}
 	if info, err := os.Stat(server.Socket); err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("the socket: %v, %v", info.Mode(), err)
+		t.Errorf("the socket has the mode %v (%v), want 0600", info.Mode(), err)
 	}
 }
 
 // A lost or exchanged master key stops the start, with the way out, and changes
 // nothing.
 func TestMasterKeyLostOrExchanged(t *testing.T) {
+	t.Parallel()
 	server := harness.Serve(t, "http://127.0.0.1:1", "")
 	before := harness.NewBrowser(t, server.Issuer).Get(server.Issuer + "/jwks").Body
 	server.Stop(os.Interrupt)
@@ -229,7 +235,7 @@ func TestMasterKeyLostOrExchanged(t *testing.T) {
 	}
 	out, err := harness.Run(t, "serve", "--config", config)
 	if err == nil || !strings.Contains(out, "calleridp keys init-master --out "+key) {
-		t.Errorf("lost: %v\n%s", err, out)
+		t.Errorf("serve without its master key: %v\n%s\nwant how to make one", err, out)
 	}
 	good(t, "keys", "init-master", "--out", key)
 	one(t, "the store was made with another master key", "serve", "--config", config)
@@ -238,35 +244,39 @@ func TestMasterKeyLostOrExchanged(t *testing.T) {
 	}
 	server.Start()
 	if after := harness.NewBrowser(t, server.Issuer).Get(server.Issuer + "/jwks").Body; after != before {
-		t.Error("the keys have changed")
+		t.Error("the JWKS differs after the master key came back")
 	}
 }
 
 func TestHealth(t *testing.T) {
+	t.Parallel()
 	server := harness.Serve(t, "http://127.0.0.1:1", "")
 	for path, body := range map[string]string{"/healthz": "ok\n", "/readyz": "ready\n"} {
-		if p := harness.NewBrowser(t, server.Issuer).Get(server.Issuer + path); p.Status != 200 || p.Body != body {
-			t.Errorf("%s: %d %q", path, p.Status, p.Body)
-		}
+		t.Run(path, func(t *testing.T) {
+			if p := harness.NewBrowser(t, server.Issuer).Get(server.Issuer + path); p.Status != 200 || p.Body != body {
+				t.Errorf("%s: status %d, body %q; want 200, %q", path, p.Status, p.Body, body)
+			}
+		})
 	}
 }
 
 // SIGTERM ends a live waiting page and everything else, quickly and in peace;
 // the page comes back to the next server.
 func TestStopsInPeace(t *testing.T) {
+	t.Parallel()
 	server := harness.Dev(t)
 	browser := harness.NewBrowser(t, server.Issuer)
 	at := stopsWhileWaiting(t, server, browser)
 	log := server.Log()
 	if !strings.Contains(log, `"stopped"`) {
-		t.Errorf("it did not end in peace:\n%s", log)
+		t.Errorf("the log does not say that the server stopped:\n%s", log)
 	}
 	if !strings.Contains(log, `/events","status":200`) {
-		t.Errorf("the live page is not logged with its status:\n%s", log)
+		t.Errorf("the log has no request for events with status 200:\n%s", log)
 	}
 	server.Restart()
 	if p := browser.Get(at); !p.Has("waiting") {
-		t.Errorf("after the restart: %d\n%s", p.Status, p.Body)
+		t.Errorf("the page after the restart has status %d, want the waiting page\n%s", p.Status, p.Body)
 	}
 }
 
@@ -287,14 +297,14 @@ func stopsWhileWaiting(t *testing.T, server *harness.Server, browser *harness.Br
 	for lines.Scan() && !strings.HasPrefix(lines.Text(), "data: ") {
 	}
 	if !strings.Contains(lines.Text(), "waiting") {
-		t.Fatalf("the first event is %q (%v)", lines.Text(), lines.Err())
+		t.Fatalf("the first event is %q (%v), want waiting", lines.Text(), lines.Err())
 	}
 	begun := time.Now()
 	server.Stop(os.Interrupt)
 	for lines.Scan() {
 	}
-	if took := time.Since(begun); took > 5*time.Second {
-		t.Errorf("stopping took %s", took)
+	if took := time.Since(begun); took >= harness.Drain {
+		t.Errorf("stopping took %s, want less than %s", took, harness.Drain)
 	}
 	return at
 }
@@ -302,9 +312,10 @@ func stopsWhileWaiting(t *testing.T, server *harness.Server, browser *harness.Br
 // dev --tls: the issuer is https, with a certificate that is saved, HTTP/2, and
 // cookies as in production; the demo signs in.
 func TestDevOverTLS(t *testing.T) {
+	t.Parallel()
 	server := harness.Dev(t, "--tls", "--host", "localhost")
 	if !strings.HasPrefix(server.Issuer, "https://localhost:") {
-		t.Fatalf("issuer %s", server.Issuer)
+		t.Fatalf("the issuer is %s, want https://localhost", server.Issuer)
 	}
 	pem, err := os.ReadFile(filepath.Join(server.Data, "tls.crt"))
 	if err != nil {
@@ -321,45 +332,44 @@ func TestDevOverTLS(t *testing.T) {
 	}
 	answer.Body.Close()
 	if answer.ProtoMajor != 2 || answer.Header.Get("Strict-Transport-Security") != "" {
-		t.Errorf("%s, headers %v", answer.Proto, answer.Header)
+		t.Errorf("the response is %s with the headers %v, want HTTP/2 without Strict-Transport-Security", answer.Proto, answer.Header)
 	}
 	page := browser.Get(server.Demo + "/login")
 	page = browser.Submit(browser.Get(page.Header.Get("Location")), harness.Number(5))
 	for _, cookie := range page.Header.Values("Set-Cookie") {
 		if !strings.HasPrefix(cookie, "__Host-") || !strings.Contains(cookie, "; Secure") {
-			t.Errorf("cookie %s", cookie)
+			t.Errorf("the cookie is %s, want __Host- and Secure", cookie)
 		}
 	}
-	left, page := browser.Follow(page, 15*time.Second)
+	left, page := browser.Follow(page, harness.Timeout)
 	if left == nil {
-		t.Fatalf("stopped at %s (%d)\n%s", page.URL, page.Status, page.Body)
+		t.Fatalf("the sign-in stopped at %s (status %d)\n%s", page.URL, page.Status, page.Body)
 	}
 	page = browser.Get(left.String())
 	if page = browser.Get(server.Demo + page.Header.Get("Location")); !strings.Contains(html.UnescapeString(page.Body), "+46701740605") {
-		t.Errorf("claims: %d\n%s", page.Status, page.Body)
+		t.Errorf("the demo's page has status %d, want the number in it\n%s", page.Status, page.Body)
 	}
 	stopsWhileWaiting(t, server, browser)
 }
 
 // Behind a trusted proxy the budget per network is each person's own.
 func TestInvariant7_BudgetsBehindAProxy(t *testing.T) {
+	t.Parallel()
 	server := harness.Serve(t, "http://127.0.0.1:1", "trusted_proxies: [127.0.0.1/32]\nlimits: {network: 1/1h}\n")
 	submit := func(from string, number int) int {
 		t.Helper()
 		browser := harness.NewBrowser(t, server.Issuer)
 		browser.Transport = forwarded(from)
-		q := url.Values{"client_id": {"demo"}, "response_type": {"code"}, "scope": {"openid"}, "redirect_uri": {"http://127.0.0.1:1/callback"},
-			"code_challenge": {"E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"}, "code_challenge_method": {"S256"}}
-		return browser.Submit(browser.Get(server.Issuer+"/authorize?"+q.Encode()), harness.Number(number)).Status
+		return browser.Submit(browser.Get(server.AuthorizationURL()), harness.Number(number)).Status
 	}
 	if status := submit("198.51.100.1", 5); status == http.StatusTooManyRequests {
-		t.Fatal("the first is refused")
+		t.Fatal("the first submission got 429")
 	}
 	if status := submit("198.51.100.1", 6); status != http.StatusTooManyRequests {
 		t.Errorf("the second of the same address: %d, want 429", status)
 	}
 	if status := submit("198.51.100.2", 10); status == http.StatusTooManyRequests {
-		t.Error("another address pays for the first")
+		t.Error("the submission from another address got 429")
 	}
 	server.Logged(`"from":"198.51.100.2"`) // and not the proxy's address
 }

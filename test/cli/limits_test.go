@@ -2,7 +2,6 @@ package cli
 
 import (
 	"net/http"
-	"net/url"
 	"strings"
 	"testing"
 
@@ -11,14 +10,14 @@ import (
 
 // An operator sees why a number is refused, and lets it through.
 func TestLimitsOfARunningServer(t *testing.T) {
-	server := harness.Serve(t, "http://127.0.0.1:1", "limits: {number: 2/24h}\n")
+	t.Parallel()
+	// Budgets so slow that none grows back while this test runs.
+	server := harness.Serve(t, "http://127.0.0.1:1", "limits: {number: 2/24h, network: 30/24h, client: 30/24h, deployment: 100/24h}\n")
 	command := func(args ...string) string { t.Helper(); return good(t, append(args, "--socket", server.Socket)...) }
 	browser := harness.NewBrowser(t, server.Issuer)
-	query := url.Values{"client_id": {"demo"}, "response_type": {"code"}, "scope": {"openid"}, "redirect_uri": {"http://127.0.0.1:1/callback"},
-		"code_challenge": {"E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"}, "code_challenge_method": {"S256"}}
 	submit := func() int {
 		t.Helper()
-		return browser.Submit(browser.Get(server.Issuer+"/authorize?"+query.Encode()), harness.Number(5)).Status
+		return browser.Submit(browser.Get(server.AuthorizationURL()), harness.Number(5)).Status
 	}
 	has := func(out string, lines ...string) {
 		t.Helper()
@@ -32,19 +31,19 @@ func TestLimitsOfARunningServer(t *testing.T) {
 	// Nobody answers at that address, so that each push fails and frees the lock.
 	for range 2 {
 		if status := submit(); status != http.StatusSeeOther {
-			t.Fatalf("status %d", status)
+			t.Fatalf("the submission got %d, want 303", status)
 		}
 	}
 	if status := submit(); status != http.StatusTooManyRequests {
 		t.Fatalf("status %d, want 429", status)
 	}
 	has(command("limit", "show", "070-174 06 05"), "used          2 of 2 in 24h\n", "left          0\n", "next          20")
-	has(command("limit", "show", "--network", "127.0.0.1"), "of        127.0.0.1/32\n", "used      2 of 30 in 1h\n")
+	has(command("limit", "show", "--network", "127.0.0.1"), "of        127.0.0.1/32\n", "used      2 of 30 in 24h\n")
 	has(command("limit", "show", "--client", "demo", "--json"), `"of": "demo"`, `"used": 2`)
-	has(command("limit", "show", "--deployment"), "of        all\n", "used      2 of 10000 in 1h\n")
+	has(command("limit", "show", "--deployment"), "of        all\n", "used      2 of 100 in 24h\n")
 	has(command("limit", "clear", harness.Number(5)), "used          0 of 2 in 24h\n", "all back      now\n")
 	if status := submit(); status != http.StatusSeeOther {
-		t.Errorf("cleared, and status %d", status)
+		t.Errorf("the submission after limit clear got %d, want 303", status)
 	}
 
 	log := server.Logged(`"msg":"limit.cleared","log":"audit","kind":"number","of":"+46•••••0605"`, `"msg":"limit.shown","log":"audit","kind":"network","of":"127.0.0.1/32"`)

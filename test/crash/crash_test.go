@@ -3,7 +3,6 @@ package crash
 
 import (
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"os"
 	"sync/atomic"
@@ -20,45 +19,46 @@ import (
 // Truecaller will not send it again. After a restart the sign-in completes
 // (invariants 4 and 8).
 func TestInvariant8_KilledBetweenCallbackAndProfile(t *testing.T) {
-	sim := simulator.New(simulator.Config{Apps: []simulator.App{{Name: "Test", Key: harness.AppKey}}})
-	defer sim.Close()
-	handler := sim.Handler()
-	// Until the server has been killed, profiles do not come.
+	t.Parallel()
+	// Until the server has been killed, the profile host does not respond.
 	var killed atomic.Bool
-	asked := make(chan struct{}, 100)
-	truecaller := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/v1/default" && !killed.Load() {
-			asked <- struct{}{}
-			<-r.Context().Done()
-			return
-		}
-		handler.ServeHTTP(w, r)
-	}))
-	defer truecaller.Close()
-
-	server := harness.Serve(t, truecaller.URL, "")
-	sim.Apps[0].CallbackURL = server.CallbackURL()
+	requested := make(chan struct{}, 100)
+	server := serve(t, func(truecaller http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/v1/default" && !killed.Load() {
+				requested <- struct{}{}
+				<-r.Context().Done()
+				return
+			}
+			truecaller.ServeHTTP(w, r)
+		})
+	})
 
 	browser := harness.NewBrowser(t, server.Issuer)
 	verifier := oauth2.GenerateVerifier()
-	config := oauth2.Config{ClientID: "demo", ClientSecret: "demo-secret", RedirectURL: "http://127.0.0.1:1/callback", Scopes: []string{"openid", "phone"},
-		Endpoint: oauth2.Endpoint{AuthURL: server.Issuer + "/authorize", TokenURL: server.Issuer + "/token"}}
+	config := oauth2.Config{
+		ClientID:     "demo",
+		ClientSecret: "demo-secret",
+		RedirectURL:  harness.RedirectURI,
+		Scopes:       []string{"openid", "phone"},
+		Endpoint:     oauth2.Endpoint{AuthURL: server.Issuer + "/authorize", TokenURL: server.Issuer + "/token"},
+	}
 	page := browser.Submit(browser.Get(config.AuthCodeURL("state", oauth2.S256ChallengeOption(verifier))), harness.Number(5))
 	waiting := must(url.Parse(server.Issuer)).JoinPath(page.Header.Get("Location")).String()
 
 	select {
-	case <-asked: // the callback was kept and answered, and its token is in use
-	case <-time.After(15 * time.Second):
-		t.Fatal("the profile was never asked for")
+	case <-requested: // the callback is in the inbox, and its token in use
+	case <-time.After(harness.Timeout):
+		t.Fatal("the profile was never requested")
 	}
 	if page := browser.Get(waiting); !page.Has("waiting") {
-		t.Fatalf("not waiting: %d\n%s", page.Status, page.Body)
+		t.Fatalf("status %d, want the waiting page\n%s", page.Status, page.Body)
 	}
 	server.Stop(os.Kill)
 	killed.Store(true)
 	server.Start()
 
-	left, page := browser.Follow(browser.Get(waiting), 15*time.Second)
+	left, page := browser.Follow(browser.Get(waiting), harness.Timeout)
 	if left == nil {
 		t.Fatalf("the sign-in did not complete: %s (%d)\n%s", page.URL, page.Status, page.Body)
 	}
@@ -70,24 +70,20 @@ func TestInvariant8_KilledBetweenCallbackAndProfile(t *testing.T) {
 // kill -9 while the push is on its way: the attempt is on disk before the push,
 // so that its callback is known after the restart.
 func TestKilledDuringThePush(t *testing.T) {
-	sim := simulator.New(simulator.Config{Apps: []simulator.App{{Name: "Test", Key: harness.AppKey}}})
-	defer sim.Close()
-	handler := sim.Handler()
-	arrived, answer := make(chan struct{}, 1), make(chan struct{})
-	truecaller := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodPost && r.URL.Path == "/v1/apps/requests" {
-			arrived <- struct{}{}
-			<-answer
-		}
-		handler.ServeHTTP(w, r)
-	}))
-	defer truecaller.Close()
-	server := harness.Serve(t, truecaller.URL, "")
-	sim.Apps[0].CallbackURL = server.CallbackURL()
+	t.Parallel()
+	arrived, goOn := make(chan struct{}, 1), make(chan struct{})
+	server := serve(t, func(truecaller http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodPost && r.URL.Path == "/v1/apps/requests" {
+				arrived <- struct{}{}
+				<-goOn
+			}
+			truecaller.ServeHTTP(w, r)
+		})
+	})
 
 	browser := harness.NewBrowser(t, server.Issuer)
-	config := oauth2.Config{ClientID: "demo", RedirectURL: "http://127.0.0.1:1/callback", Scopes: []string{"openid"}, Endpoint: oauth2.Endpoint{AuthURL: server.Issuer + "/authorize"}}
-	page := browser.Get(config.AuthCodeURL("state", oauth2.S256ChallengeOption(oauth2.GenerateVerifier())))
+	page := browser.Get(server.AuthorizationURL())
 	form := url.Values{"request": {page.Sealed()}, "phone": {harness.Number(5)}}
 	cut := make(chan struct{})
 	go func() {
@@ -99,15 +95,24 @@ func TestKilledDuringThePush(t *testing.T) {
 	<-arrived
 	server.Stop(os.Kill)
 	<-cut
-	close(answer) // Truecaller goes on: it takes the push, and the person approves
+	close(goOn) // Truecaller goes on: it takes the push, and the person approves
 	server.Start()
 	// Nobody's browser waits, but the number is free again once the answer is in:
 	// the lock of the killed attempt was on disk, and its approval releases it.
 	harness.Eventually(t, "the approval of the killed attempt", func() bool {
 		fresh := harness.NewBrowser(t, server.Issuer)
-		page := fresh.Get(config.AuthCodeURL("state", oauth2.S256ChallengeOption(oauth2.GenerateVerifier())))
-		return fresh.Submit(page, harness.Number(5)).Status == http.StatusSeeOther
+		return fresh.Submit(fresh.Get(server.AuthorizationURL()), harness.Number(5)).Status == http.StatusSeeOther
 	})
+}
+
+// serve runs the server with a simulator behind a handler.
+func serve(t *testing.T, before func(http.Handler) http.Handler) *harness.Production {
+	t.Helper()
+	return harness.ServeWith(t, func(callbackURL string) http.Handler {
+		sim := simulator.New(simulator.Config{Apps: []simulator.App{{Name: "Test", Key: harness.AppKey, CallbackURL: callbackURL}}})
+		t.Cleanup(sim.Close)
+		return before(sim.Handler())
+	}, "")
 }
 
 func must[T any](v T, err error) T {

@@ -4,15 +4,12 @@ import (
 	"encoding/json"
 	"html"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	"calleridp/test/harness"
 	"calleridp/truecaller/simulator"
@@ -29,9 +26,9 @@ var (
 // toAccount signs in to the account page itself.
 func toAccount(t *testing.T, browser *harness.Browser, number string) harness.Page {
 	t.Helper()
-	left, page := browser.Follow(browser.Submit(browser.Get(browser.Issuer+"/account"), number), 10*time.Second)
+	left, page := browser.Follow(browser.Submit(browser.Get(browser.Issuer+"/account"), number), harness.Timeout)
 	if left != nil || !page.Has("account") {
-		t.Fatalf("left to %v, at %s (%d)\n%s", left, page.URL, page.Status, page.Body)
+		t.Fatalf("the sign-in left to %v or stopped at %s (status %d), want the account page\n%s", left, page.URL, page.Status, page.Body)
 	}
 	return page
 }
@@ -62,15 +59,15 @@ func TestTheAccountPage(t *testing.T) {
 	// Two browsers, and an application of somebody else's that stays signed in.
 	page := toAccount(t, laptop, number)
 	if !strings.Contains(page.Body, "0605") || strings.Contains(page.Body, "701740605") {
-		t.Errorf("the number is not masked:\n%s", page.Body)
+		t.Errorf("the account page does not mask the number:\n%s", page.Body)
 	}
 	rp := thirdParty(t, server)
 	rp.config.Scopes = []string{"openid", "phone", "offline_access"}
 	question, verifier := rp.begin(phone, number)
-	_, question = phone.Follow(question, 10*time.Second)
+	_, question = phone.Follow(question, harness.Timeout)
 	left, at := phone.Follow(decide(phone, question, "allow"), 0)
 	if left == nil {
-		t.Fatalf("stopped at %s (%d)", at.URL, at.Status)
+		t.Fatalf("the sign-in with consent stopped at %s (status %d)", at.URL, at.Status)
 	}
 	tokens, err := rp.config.Exchange(t.Context(), left.Query().Get("code"), oauth2.VerifierOption(verifier))
 	if err != nil {
@@ -79,16 +76,16 @@ func TestTheAccountPage(t *testing.T) {
 
 	page = laptop.Get(server.Issuer + "/account")
 	if got := field(clientField, page, 0); got != "demo-third" || len(sessionField.FindAllString(page.Body, -1)) != 2 {
-		t.Fatalf("application %q on\n%s", got, page.Body)
+		t.Fatalf("the account page lists the application %q, want demo-third and two sessions\n%s", got, page.Body)
 	}
 
 	// Sign the phone out from the laptop.
 	_, page = laptop.Follow(send(laptop, page, "/account/signout", url.Values{"session": {field(sessionField, page, 1)}}), 0)
 	if len(sessionField.FindAllString(page.Body, -1)) != 1 || !page.Has("did") {
-		t.Errorf("%s", page.Body)
+		t.Errorf("the account page after signing out one session, want one session and a confirmation:\n%s", page.Body)
 	}
 	if p := phone.Get(server.Issuer + "/account"); !p.Has("phone") {
-		t.Errorf("the phone is still signed in: %d", p.Status)
+		t.Errorf("the phone's account page has status %d, want the sign-in form", p.Status)
 	}
 	refresh := func() error {
 		next, err := rp.config.TokenSource(t.Context(), &oauth2.Token{RefreshToken: tokens.RefreshToken}).Token()
@@ -98,18 +95,18 @@ func TestTheAccountPage(t *testing.T) {
 		return err
 	}
 	if err := refresh(); err != nil {
-		t.Errorf("access while away ended with the session: %v", err)
+		t.Errorf("the refresh token after its session ended: %v, want it to work", err)
 	}
 
 	// Take the application's access away. A restart changes nothing about it.
 	_, page = laptop.Follow(send(laptop, page, "/account/revoke", url.Values{"client": {"demo-third"}}), 0)
 	if clientField.MatchString(page.Body) || !page.Has("did") {
-		t.Errorf("%s", page.Body)
+		t.Errorf("the account page after revoking, want no application and a confirmation:\n%s", page.Body)
 	}
 	server.Stop(os.Interrupt)
 	server.Restart()
 	if err := refresh(); err == nil || !strings.Contains(err.Error(), "invalid_grant") {
-		t.Errorf("the refresh token lives: %v", err)
+		t.Errorf("the refresh token after revoking: %v, want invalid_grant", err)
 	}
 
 	// A copy of everything.
@@ -117,26 +114,26 @@ func TestTheAccountPage(t *testing.T) {
 	file := send(laptop, page, "/account/download", nil)
 	var stored map[string]any
 	if err := json.Unmarshal([]byte(file.Body), &stored); err != nil || stored["phone_number"] != number || stored["sub"] == "" || file.Header.Get("Content-Disposition") == "" {
-		t.Errorf("%v %d %s", err, file.Status, file.Body)
+		t.Errorf("the download is %d %s (%v), want a file with the number and a sub", file.Status, file.Body, err)
 	}
 
 	// Delete it: nobody is signed in any more, and the next sign-in is a new
 	// person's.
 	page = laptop.Get(server.Issuer + "/account/delete")
 	if !page.Has("account-delete") {
-		t.Fatalf("%s", page.Body)
+		t.Fatalf("%s is not the page that confirms a deletion:\n%s", page.URL, page.Body)
 	}
 	_, page = laptop.Follow(send(laptop, page, "/account/delete", nil), 0)
 	if !page.Has("account-deleted") {
-		t.Fatalf("%s (%d)", page.URL, page.Status)
+		t.Fatalf("the deletion stopped at %s (status %d), want its confirmation", page.URL, page.Status)
 	}
 	if page = laptop.Get(server.Issuer + "/account"); !page.Has("phone") {
-		t.Errorf("still signed in: %s", page.Body)
+		t.Errorf("the account page after the deletion, want the sign-in form:\n%s", page.Body)
 	}
 	rp = newRelyingParty(t, server)
 	page, verifier = rp.begin(laptop, number)
-	if claims, at := rp.finish(laptop, page, verifier, 10*time.Second); claims == nil || claims["sub"] == stored["sub"] {
-		t.Errorf("%v, at %s", claims, at.URL)
+	if claims, at := rp.finish(laptop, page, verifier); claims == nil || claims["sub"] == stored["sub"] {
+		t.Errorf("the sign-in after the deletion has the claims %v at %s, want a new sub", claims, at.URL)
 	}
 	log := server.Logged(`"person.deleted"`)
 	if strings.Contains(log, number[1:]) || strings.Contains(log, tokens.RefreshToken) {
@@ -155,23 +152,23 @@ func TestTheAccountPageIsForItsPerson(t *testing.T) {
 	strange := toAccount(t, stranger, harness.Number(6))
 
 	if p := here.Post(server.Issuer+"/account/signout-all", url.Values{"token": {field(tokenField, strange, 0)}}); p.Status != http.StatusForbidden {
-		t.Errorf("with another person's token: %d", p.Status)
+		t.Errorf("signing out with another user's token got %d, want 403", p.Status)
 	}
 	send(stranger, strange, "/account/signout", url.Values{"session": {field(sessionField, page, 0)}})
 	if p := here.Get(server.Issuer + "/account"); !p.Has("account") {
-		t.Error("a stranger has signed the person out")
+		t.Error("another user's form has signed the user out")
 	}
 	_, done := here.Follow(send(here, page, "/account/signout-all", nil), 0)
 	if !done.Has("signed-out") {
-		t.Errorf("%s (%d)", done.URL, done.Status)
+		t.Errorf("signing out everywhere stopped at %s (status %d), want its confirmation", done.URL, done.Status)
 	}
 	for _, browser := range []*harness.Browser{here, there} {
 		if p := browser.Get(server.Issuer + "/account"); !p.Has("phone") {
-			t.Error("still signed in")
+			t.Errorf("the account page after signing out everywhere has status %d, want the sign-in form", p.Status)
 		}
 	}
 	if p := stranger.Get(server.Issuer + "/account"); !p.Has("account") {
-		t.Error("the stranger is signed out, too")
+		t.Error("signing out everywhere has signed another user out")
 	}
 }
 
@@ -182,14 +179,9 @@ func TestTheAccountPageNamesTheCountry(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var sim atomic.Pointer[simulator.Simulator] // it is told where to call back, and the server where it is
-	truecaller := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { sim.Load().Handler().ServeHTTP(w, r) }))
-	defer truecaller.Close()
-	server := harness.Serve(t, truecaller.URL, "country_database: "+database+"\n")
-	sim.Store(simulator.New(simulator.Config{Apps: []simulator.App{{Name: "Test", Key: harness.AppKey, CallbackURL: server.CallbackURL()}}}))
-	defer sim.Load().Close()
+	server := serveSimulated(t, simulator.Config{}, "country_database: "+database+"\n")
 	browser := harness.NewBrowser(t, server.Issuer)
 	if page := toAccount(t, browser, harness.Number(5)); !strings.Contains(page.Body, "<bdi>Sweden</bdi>") {
-		t.Errorf("%s", page.Body)
+		t.Errorf("the account page does not name Sweden:\n%s", page.Body)
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"calleridp/test/harness"
 	"calleridp/truecaller/simulator"
@@ -33,8 +32,8 @@ func TestSeveralTruecallerApps(t *testing.T) {
 			t.Fatalf("%s: the phone shows %+v, want %s", client, pending, app)
 		}
 		server.Simulated("POST", "/sim/requests/"+pathEscape(pending[0].RequestID)+"/approve", "", nil)
-		if claims, page := rp.finish(browser, browser.Get(waiting.URL), verifier, 10*time.Second); claims == nil {
-			t.Fatalf("%s stopped at %s (%d)", client, page.URL, page.Status)
+		if claims, page := rp.finish(browser, browser.Get(waiting.URL), verifier); claims == nil {
+			t.Fatalf("the sign-in of %s stopped at %s (status %d)", client, page.URL, page.Status)
 		}
 	}
 }
@@ -56,23 +55,23 @@ truecaller_apps:
   - {id: other, app_name: Other, app_key_file: %s/key, callback_secret_file: %s/secret, api_url: "%s", profile_urls: ["%s"]}
 `, dir, dir, vendor.URL, vendor.URL))
 	a := &attack{T: t, vendor: vendor, server: server, browser: harness.NewBrowser(t, server.Issuer)}
-	page := a.browser.Get(server.Issuer + challenge + strings.Repeat("A", 43))
+	page := a.browser.Get(server.AuthorizationURL())
 	_, a.waiting = a.browser.Follow(a.browser.Submit(page, harness.Number(1)), 0)
 	a.grants("token", 1)
 	fields := map[string]string{"requestId": "request-1", "state": vendor.pushes()[0], "accessToken": "token"}
 	if status, _ := a.post("/callback/other/"+secret, fields); status != http.StatusOK {
-		t.Errorf("answered %d", status)
+		t.Errorf("the callback at the other app's path got %d, want 200", status)
 	}
 	if status, _ := a.post("/callback/default/"+secret, fields); status != http.StatusNotFound {
-		t.Errorf("the other app's secret at this path: %d", status)
+		t.Errorf("the callback with the other app's secret got %d, want 404", status)
 	}
 	a.stillWaits()
 	if a.vendor.fetches() != 0 {
-		t.Error("the token was used")
+		t.Errorf("%d profile requests with the token, want 0", a.vendor.fetches())
 	}
 	a.post(a.rightPath(), fields)
 	if got := a.outcome(); got != "signed in" {
-		t.Errorf("at its own path: %s", got)
+		t.Errorf("the callback at its own path: outcome %q, want signed in", got)
 	}
 }
 
@@ -94,19 +93,19 @@ func TestCallbackSecretIsRotated(t *testing.T) {
 	}
 	old, fresh := server.CallbackSecret, strings.Repeat("n", 40)
 	if post(old) != 200 || post(fresh) != 404 {
-		t.Fatal("before the rotation")
+		t.Fatal("before the rotation: want 200 with the old secret and 404 with the new one")
 	}
 	if err := os.WriteFile(filepath.Join(server.Dir, "callback"), []byte(fresh), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	harness.Eventually(t, "the new secret is good", func() bool { return post(fresh) == 200 })
 	if post(old) != 200 {
-		t.Error("the old secret is gone at once")
+		t.Error("after the rotation: want 200 with the old secret")
 	}
 	server.Stop(os.Interrupt)
 	server.Start()
 	if post(old) != 200 || post(fresh) != 200 {
-		t.Error("after a restart")
+		t.Error("after a restart: want 200 with both secrets")
 	}
 	if log := server.Log(); strings.Contains(log, old) || strings.Contains(log, fresh) {
 		t.Error("a secret is in the log (invariant 10)")

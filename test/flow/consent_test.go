@@ -5,7 +5,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"calleridp/test/harness"
 
@@ -41,37 +40,37 @@ func TestConsentOfAThirdParty(t *testing.T) {
 	browser := harness.NewBrowser(t, server.Issuer)
 
 	page, _ := rp.begin(browser, harness.Number(5))
-	left, page := browser.Follow(page, 10*time.Second)
+	left, page := browser.Follow(page, harness.Timeout)
 	if left != nil || !page.Has("consent") || !page.Has("allow") || !page.Has("deny") {
-		t.Fatalf("no question: left to %v, %s (%d)\n%s", left, page.URL, page.Status, page.Body)
+		t.Fatalf("left to %v or stopped at %s (status %d), want the consent prompt\n%s", left, page.URL, page.Status, page.Body)
 	}
 	if strings.Contains(page.Body, harness.Number(5)) || !strings.Contains(page.Body, "0605") {
-		t.Errorf("the number is not masked:\n%s", page.Body)
+		t.Errorf("the consent prompt does not mask the number:\n%s", page.Body)
 	}
 	left, _ = browser.Follow(decide(browser, page, "deny"), 0)
 	if left == nil || left.Query().Get("error") != "access_denied" || left.Query().Get("iss") != server.Issuer {
-		t.Fatalf("no: %v", left)
+		t.Fatalf("denied, and left to %v, want access_denied and iss", left)
 	}
 
 	// Signed in, and yet asked again; after a yes no more.
 	page, verifier := rp.open(browser)
 	if !page.Has("consent") {
-		t.Fatalf("not asked: %d %s", page.Status, page.Header.Get("Location"))
+		t.Fatalf("status %d to %q, want the consent prompt again", page.Status, page.Header.Get("Location"))
 	}
-	if claims, at := rp.finish(browser, decide(browser, page, "allow"), verifier, 0); claims == nil || claims["phone_number"] != harness.Number(5) {
-		t.Fatalf("%v, stopped at %s (%d)", claims, at.URL, at.Status)
+	if claims, at := rp.finishWithin(0, browser, decide(browser, page, "allow"), verifier); claims == nil || claims["phone_number"] != harness.Number(5) {
+		t.Fatalf("allowed, with the claims %v; stopped at %s (status %d)", claims, at.URL, at.Status)
 	}
 	page, verifier = rp.open(browser)
-	if claims, at := rp.finish(browser, page, verifier, 0); claims == nil {
-		t.Errorf("asked again: %s (%d)", at.URL, at.Status)
+	if claims, at := rp.finishWithin(0, browser, page, verifier); claims == nil {
+		t.Errorf("the next sign-in stopped at %s (status %d), want no prompt", at.URL, at.Status)
 	}
 	rp.config.Scopes = []string{"openid", "phone", "profile"}
 	if page, _ = rp.open(browser); !page.Has("consent") {
-		t.Errorf("not asked for more: %d", page.Status)
+		t.Errorf("status %d for one more scope, want the consent prompt", page.Status)
 	}
 	page, _ = rp.open(browser, oauth2.SetAuthURLParam("prompt", "none"))
 	if left, _ := browser.Follow(page, 0); left == nil || left.Query().Get("error") != "consent_required" {
-		t.Errorf("silently: %v", left)
+		t.Errorf("prompt=none left to %v, want consent_required", left)
 	}
 
 	// It survives a restart, and the store still knows.
@@ -80,7 +79,7 @@ func TestConsentOfAThirdParty(t *testing.T) {
 	server.Restart()
 	page, _ = rp.open(browser, oauth2.SetAuthURLParam("prompt", "none"))
 	if left, _ := browser.Follow(page, 0); left == nil || left.Query().Get("code") == "" {
-		t.Errorf("after a restart: %v", left)
+		t.Errorf("prompt=none after a restart left to %v, want a code", left)
 	}
 }
 
@@ -92,11 +91,11 @@ func TestConsentThatAFirstPartyWants(t *testing.T) {
 	browser := harness.NewBrowser(t, server.Issuer)
 	verifier := oauth2.GenerateVerifier()
 	page := browser.Get(rp.config.AuthCodeURL("state", oauth2.S256ChallengeOption(verifier), oauth2.SetAuthURLParam("prompt", "consent")))
-	_, page = browser.Follow(browser.Submit(page, harness.Number(5)), 10*time.Second)
+	_, page = browser.Follow(browser.Submit(page, harness.Number(5)), harness.Timeout)
 	if !page.Has("consent") {
-		t.Fatalf("%s (%d)", page.URL, page.Status)
+		t.Fatalf("stopped at %s (status %d), want the consent prompt", page.URL, page.Status)
 	}
-	if claims, at := rp.finish(browser, decide(browser, page, "allow"), verifier, 0); claims == nil {
-		t.Errorf("stopped at %s (%d)", at.URL, at.Status)
+	if claims, at := rp.finishWithin(0, browser, decide(browser, page, "allow"), verifier); claims == nil {
+		t.Errorf("allowed, and stopped at %s (status %d)", at.URL, at.Status)
 	}
 }

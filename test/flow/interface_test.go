@@ -3,12 +3,10 @@ package flow
 import (
 	"encoding/json"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"calleridp/test/harness"
 	"calleridp/truecaller/simulator"
@@ -38,8 +36,8 @@ func TestTheWireOfOneSignIn(t *testing.T) {
 	rp := newRelyingParty(t, server)
 	browser := harness.NewBrowser(t, server.Issuer)
 	page, verifier := rp.begin(browser, "070-174 06 05")
-	if claims, page := rp.finish(browser, page, verifier, 10*time.Second); claims == nil {
-		t.Fatalf("stopped at %s (%d)", page.URL, page.Status)
+	if claims, page := rp.finish(browser, page, verifier); claims == nil {
+		t.Fatalf("the sign-in stopped at %s (status %d)", page.URL, page.Status)
 	}
 	var pushes, callbacks, profiles []event
 	for _, e := range events(server) {
@@ -57,18 +55,18 @@ func TestTheWireOfOneSignIn(t *testing.T) {
 	}
 	sent := regexp.MustCompile(`^\{"phoneNumber":46701740605,"state":"([A-Za-z0-9_-]{43})"\}$`).FindSubmatch(pushes[0].Body)
 	if sent == nil || !pushes[0].AppKey || pushes[0].Status != 200 {
-		t.Fatalf("push %s, appKey sent: %v, answer %d", pushes[0].Body, pushes[0].AppKey, pushes[0].Status)
+		t.Fatalf("the push was %s, appKey sent: %v, status %d; want a number, a state, the key and 200", pushes[0].Body, pushes[0].AppKey, pushes[0].Status)
 	}
 	if !strings.Contains(string(callbacks[0].Body), `"state":"`+string(sent[1])+`"`) || callbacks[0].Status != 200 {
-		t.Errorf("callback %s was answered %d", callbacks[0].Body, callbacks[0].Status)
+		t.Errorf("the callback %s got %d, want the push's state and 200", callbacks[0].Body, callbacks[0].Status)
 	}
 	if profiles[0].Status != 200 {
-		t.Errorf("profile: %d", profiles[0].Status)
+		t.Errorf("the profile request got %d, want 200", profiles[0].Status)
 	}
 	// Neither the state nor Truecaller's requestId ever reached the browser
 	// (invariant 6): they are not in the log of requests, and not on the page.
 	if strings.Contains(page.Body+page.URL+server.Log(), string(sent[1])) {
-		t.Error("the state left the server")
+		t.Error("the state is on a page or in the log")
 	}
 }
 
@@ -98,21 +96,21 @@ func TestInvariant6_AForgedRequestIDCompletesNothing(t *testing.T) {
 		// 2xx for everything well-formed: no oracle (invariant 4).
 		server.Simulated("POST", "/sim/callback", `{"body":`+body+`}`, &answer)
 		if answer.Status != http.StatusOK {
-			t.Errorf("%s was answered %d", body, answer.Status)
+			t.Errorf("the callback %s got %d, want 200", body, answer.Status)
 		}
 	}
 	server.Simulated("POST", "/sim/callback", `{"body":"{\"requestId\": 7}"}`, &answer)
 	if answer.Status != http.StatusBadRequest {
-		t.Errorf("a malformed callback was answered %d", answer.Status)
+		t.Errorf("a malformed callback got %d, want 400", answer.Status)
 	}
 	var pending []simulator.Pending
 	server.Simulated("GET", "/sim/requests?phone=46701740607", "", &pending)
 	if page := browser.Get(waiting.URL); !page.Has("waiting") || len(pending) != 1 {
-		t.Fatalf("not waiting any more: %d", page.Status)
+		t.Fatalf("status %d and %d pending requests after forged callbacks, want the waiting page and one", page.Status, len(pending))
 	}
 	server.Simulated("POST", "/sim/requests/"+pathEscape(pending[0].RequestID)+"/approve", "", nil)
-	if claims, page := rp.finish(browser, browser.Get(waiting.URL), verifier, 10*time.Second); claims == nil {
-		t.Fatalf("stopped at %s (%d)", page.URL, page.Status)
+	if claims, page := rp.finish(browser, browser.Get(waiting.URL), verifier); claims == nil {
+		t.Fatalf("the sign-in stopped at %s (status %d)", page.URL, page.Status)
 	}
 }
 
@@ -124,16 +122,12 @@ func pathEscape(id string) string {
 // person hears only that it does not work now.
 func TestAWrongAppKeyIsTheOperatorsError(t *testing.T) {
 	t.Parallel()
-	sim := simulator.New(simulator.Config{Apps: []simulator.App{{Name: "Test", Key: "the right one"}}})
-	defer sim.Close()
-	truecaller := httptest.NewServer(sim.Handler())
-	defer truecaller.Close()
-	server := harness.Serve(t, truecaller.URL, "")
+	server := serveSimulated(t, simulator.Config{Apps: []simulator.App{{Name: "Test", Key: "the right one"}}}, "")
 	browser := harness.NewBrowser(t, server.Issuer)
-	page := browser.Get(server.Issuer + "/authorize?client_id=demo&redirect_uri=http://127.0.0.1:1/callback&response_type=code&scope=openid&code_challenge_method=S256&code_challenge=" + strings.Repeat("A", 43))
-	_, page = browser.Follow(browser.Submit(page, harness.Number(5)), time.Second)
+	page := browser.Get(server.AuthorizationURL())
+	_, page = browser.Follow(browser.Submit(page, harness.Number(5)), harness.Timeout)
 	if !page.Has("ended") || !strings.Contains(page.Body, `data-outcome="unavailable"`) {
-		t.Errorf("the page: %d\n%s", page.Status, page.Body)
+		t.Errorf("the page has status %d, want the outcome unavailable\n%s", page.Status, page.Body)
 	}
 	for _, internal := range []string{"appKey", "app_key", "appkey", "404", "misconfigured"} {
 		if strings.Contains(page.Body, internal) {
@@ -146,9 +140,9 @@ func TestAWrongAppKeyIsTheOperatorsError(t *testing.T) {
 	}
 	// The push was refused for good, so the number is not locked.
 	fresh := harness.NewBrowser(t, server.Issuer)
-	again := fresh.Submit(fresh.Get(server.Issuer+"/authorize?client_id=demo&redirect_uri=http://127.0.0.1:1/callback&response_type=code&scope=openid&code_challenge_method=S256&code_challenge="+strings.Repeat("A", 43)), harness.Number(5))
+	again := fresh.Submit(fresh.Get(server.AuthorizationURL()), harness.Number(5))
 	if again.Status == http.StatusTooManyRequests {
-		t.Error("the number stayed locked")
+		t.Error("the number is locked after a push that was refused for good")
 	}
 }
 

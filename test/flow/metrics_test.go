@@ -32,7 +32,7 @@ func TestMetrics(t *testing.T) {
 		4: {},
 	} {
 		a.browser = harness.NewBrowser(t, a.server.Issuer)
-		page := a.browser.Get(a.server.Issuer + challenge + strings.Repeat("A", 43))
+		page := a.browser.Get(a.server.AuthorizationURL())
 		_, a.waiting = a.browser.Follow(a.browser.Submit(page, harness.Number(xx)), 0)
 		if len(fields) == 0 {
 			continue
@@ -43,8 +43,8 @@ func TestMetrics(t *testing.T) {
 		a.post(a.rightPath(), fields)
 		a.outcome()
 	}
-	a.browser = harness.NewBrowser(t, a.server.Issuer)                                                    // the last may be signed in
-	a.browser.Submit(a.browser.Get(a.server.Issuer+challenge+strings.Repeat("A", 43)), harness.Number(4)) // locked
+	a.browser = harness.NewBrowser(t, a.server.Issuer)                              // the last may be signed in
+	a.browser.Submit(a.browser.Get(a.server.AuthorizationURL()), harness.Number(4)) // locked
 	a.post(a.rightPath(), map[string]string{"requestId": "46701740609", "state": "nobodys", "accessToken": "strangers-token"})
 	a.post("/callback/46701740609/strangers-secret", nil)
 	a.browser.Get(a.server.Issuer + "/46701740609")
@@ -57,7 +57,7 @@ func TestMetrics(t *testing.T) {
 		defer answer.Body.Close()
 		raw, err := io.ReadAll(answer.Body)
 		if err != nil || answer.StatusCode != 200 {
-			t.Fatalf("%d, %v", answer.StatusCode, err)
+			t.Fatalf("/metrics got %d, %v, want 200", answer.StatusCode, err)
 		}
 		return string(raw)
 	}
@@ -101,16 +101,16 @@ func TestMetrics(t *testing.T) {
 		a.browser.Get(fmt.Sprintf("%s/path%d", a.server.Issuer, i))
 	}
 	if before, after := strings.Count(got, "\ncalleridp_"), strings.Count(scrape(), "\ncalleridp_"); after != before {
-		t.Errorf("%d lines became %d", before, after)
+		t.Errorf("%d series became %d, want no more", before, after)
 	}
 	// The world does not see them.
 	if page := a.browser.Get(a.server.Issuer + "/metrics"); page.Status != http.StatusNotFound {
-		t.Errorf("the pages' address has /metrics: %d", page.Status)
+		t.Errorf("/metrics at the issuer's address got %d, want 404", page.Status)
 	}
-	// Nor do they keep the server from stopping.
+	// They do not keep the server from stopping.
 	begun := time.Now()
 	a.server.Stop(os.Interrupt)
-	if took := time.Since(begun); took > 5*time.Second {
-		t.Errorf("stopping took %s", took)
+	if took := time.Since(begun); took >= harness.Drain {
+		t.Errorf("stopping took %s, want less than %s", took, harness.Drain)
 	}
 }

@@ -2,6 +2,7 @@ package flow
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -9,7 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"calleridp/test/harness"
 
@@ -38,7 +38,7 @@ func (a android) asks(xx int, scope string) (code, verifier string, sdkError any
 		return "", "", answer["errorCode"]
 	}
 	if answer["state"] != "app-state" {
-		a.t.Errorf("state %v", answer["state"])
+		a.t.Errorf("the SDK gave the state %v, want app-state", answer["state"])
 	}
 	return answer["authorizationCode"].(string), verifier, nil
 }
@@ -58,11 +58,11 @@ func (a android) signIn(xx int, scope string) map[string]any {
 	a.t.Helper()
 	code, verifier, failed := a.asks(xx, "")
 	if failed != nil {
-		a.t.Fatalf("%02d: the SDK's error %v", xx, failed)
+		a.t.Fatalf("%02d: the SDK gave the error %v, want a code", xx, failed)
 	}
 	status, _, answer := a.exchange(code, verifier, scope)
 	if status != http.StatusOK {
-		a.t.Fatalf("%02d: %d %v", xx, status, answer)
+		a.t.Fatalf("%02d: the exchange got %d %v, want 200", xx, status, answer)
 	}
 	return answer
 }
@@ -85,7 +85,7 @@ func post(t *testing.T, at string, form url.Values, header http.Header) (int, ma
 	}
 	var body map[string]any
 	if len(raw) > 0 && strings.HasPrefix(answer.Header.Get("Content-Type"), "application/json") && json.Unmarshal(raw, &body) != nil {
-		t.Fatalf("%s: %d %s", at, answer.StatusCode, raw)
+		t.Fatalf("%s: status %d and %s, want JSON", at, answer.StatusCode, raw)
 	}
 	return answer.StatusCode, body
 }
@@ -98,7 +98,7 @@ func TestNativeSignIn(t *testing.T) {
 	rp, app := newRelyingParty(t, server), newAndroid(t, server, "demo-native")
 	tokens := app.signIn(5, "openid profile email phone offline_access")
 	if tokens["issued_token_type"] != "urn:ietf:params:oauth:token-type:access_token" || tokens["token_type"] != "Bearer" {
-		t.Errorf("%v", tokens)
+		t.Errorf("the exchange gave %v, want a bearer access token", tokens)
 	}
 	raw, _ := tokens["id_token"].(string)
 	id, err := rp.provider.Verifier(&oidc.Config{ClientID: "demo-native"}).Verify(t.Context(), raw)
@@ -106,40 +106,38 @@ func TestNativeSignIn(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := id.VerifyAccessToken(tokens["access_token"].(string)); err != nil {
-		t.Errorf("at_hash: %v", err)
+		t.Errorf("at_hash is wrong: %v", err)
 	}
 	var claims map[string]any
 	if err := id.Claims(&claims); err != nil {
 		t.Fatal(err)
 	}
 	if claims["phone_number"] != harness.Number(5) || claims["phone_number_verified"] != true || claims["name"] != "Anna Lind" || claims["sid"] != nil {
-		t.Errorf("%v", claims)
+		t.Errorf("the claims are %v, want Anna Lind's with a verified number and no sid", claims)
 	}
 	info, err := rp.provider.UserInfo(t.Context(), oauth2.StaticTokenSource(&oauth2.Token{AccessToken: tokens["access_token"].(string), TokenType: "Bearer"}))
 	if err != nil || info.Subject != id.Subject || info.Email != "anna.lind@example.com" {
-		t.Errorf("userinfo %+v, %v", info, err)
+		t.Errorf("userinfo is %+v (%v), want the sub %s and the e-mail address", info, err, id.Subject)
 	}
 	refresh := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {tokens["refresh_token"].(string)}, "client_id": {"demo-native"}}
 	status, next := post(t, server.Issuer+"/token", refresh, nil)
 	if status != http.StatusOK || next["id_token"] == nil || next["refresh_token"] == tokens["refresh_token"] {
-		t.Errorf("refresh: %d %v", status, next)
+		t.Errorf("the refresh got %d %v, want new tokens", status, next)
 	}
 
-	browser := harness.NewBrowser(t, server.Issuer)
-	page, verifier := rp.begin(browser, harness.Number(5))
-	web, page := rp.finish(browser, page, verifier, 10*time.Second)
-	if web == nil || web["sub"] != id.Subject {
-		t.Errorf("in a browser: %v at %s, natively %s", web["sub"], page.URL, id.Subject)
+	web := rp.signIn(harness.NewBrowser(t, server.Issuer), harness.Number(5))
+	if web["sub"] != id.Subject {
+		t.Errorf("the sub in a browser is %v, want %s as natively", web["sub"], id.Subject)
 	}
 	again := app.signIn(5, "openid")
 	if second := again["scope"]; second != "openid" {
-		t.Errorf("scope %v", second)
+		t.Errorf("the scope of the second sign-in is %v, want openid", second)
 	}
 
 	post(t, server.Issuer+"/revoke", url.Values{"token": {next["refresh_token"].(string)}, "client_id": {"demo-native"}}, nil)
 	refresh.Set("refresh_token", next["refresh_token"].(string))
 	if status, _ := post(t, server.Issuer+"/token", refresh, nil); status != http.StatusBadRequest {
-		t.Errorf("refreshed after the revocation: %d", status)
+		t.Errorf("the refresh after the revocation got %d, want 400", status)
 	}
 }
 
@@ -177,14 +175,16 @@ func TestNativeNumbers(t *testing.T) {
 		{43, "", 400, "invalid_request", ""},
 		{44, "", 503, "temporarily_unavailable", ""},
 	} {
-		code, verifier, _ := app.asks(row.xx, row.asked)
-		status, header, answer := app.exchange(code, verifier, everything)
-		if status != row.status || row.code != "" && answer["error"] != row.code || row.scope != "" && answer["scope"] != row.scope {
-			t.Errorf("%02d %s: %d %v", row.xx, row.asked, status, answer)
-		}
-		if (header.Get("Retry-After") != "") != (status == 503) {
-			t.Errorf("%02d: Retry-After %q", row.xx, header.Get("Retry-After"))
-		}
+		t.Run(fmt.Sprintf("%02d %s", row.xx, row.asked), func(t *testing.T) {
+			code, verifier, _ := app.asks(row.xx, row.asked)
+			status, header, answer := app.exchange(code, verifier, everything)
+			if status != row.status || row.code != "" && answer["error"] != row.code || row.scope != "" && answer["scope"] != row.scope {
+				t.Errorf("%02d with %q: %d %v, want %d %q %q", row.xx, row.asked, status, answer, row.status, row.code, row.scope)
+			}
+			if (header.Get("Retry-After") != "") != (status == 503) {
+				t.Errorf("%02d with %q: status %d has Retry-After %q, want one with 503 only", row.xx, row.asked, status, header.Get("Retry-After"))
+			}
+		})
 	}
 }
 
@@ -203,7 +203,7 @@ func TestNativeChangedHandsGetsANewSub(t *testing.T) {
 		seen[id.Subject] = true
 	}
 	if len(seen) != 3 {
-		t.Errorf("%d subs in 3 sign-ins", len(seen))
+		t.Errorf("%d subs in 3 sign-ins, want 3", len(seen))
 	}
 	harness.Eventually(t, "an event each time the number changed hands", func() bool {
 		return strings.Count(server.Log(), "attempt.number_changed_hands") == 2
@@ -220,30 +220,30 @@ func TestThreat_StolenNativeCode(t *testing.T) {
 	// being used up.
 	code, verifier, _ := app.asks(5, "")
 	if status, _, answer := app.exchange(code, oauth2.GenerateVerifier(), "openid"); status != 400 || answer["error"] != "invalid_request" {
-		t.Errorf("without the verifier: %d %v", status, answer)
+		t.Errorf("the code with another verifier got %d %v, want 400 invalid_request", status, answer)
 	}
 	if status, _, _ := app.exchange(code, verifier, "openid"); status != 400 {
-		t.Errorf("the same code with the right one: %d", status)
+		t.Errorf("the same code with its verifier got %d, want 400", status)
 	}
 
 	// Code and verifier together, after the application: what it gave is revoked.
 	code, verifier, _ = app.asks(5, "")
 	_, _, tokens := app.exchange(code, verifier, "openid offline_access")
 	if status, _, _ := app.exchange(code, verifier, "openid"); status != 400 {
-		t.Errorf("the second use: %d", status)
+		t.Errorf("the second use of a code got %d, want 400", status)
 	}
 	refresh := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {tokens["refresh_token"].(string)}, "client_id": {"demo-native"}}
 	if status, _ := post(t, server.Issuer+"/token", refresh, nil); status != 400 {
-		t.Errorf("a refresh after the code was used twice: %d", status)
+		t.Errorf("the refresh after the second use of the code got %d, want 400", status)
 	}
 
 	// A client that is not native cannot use any.
 	code, verifier, _ = app.asks(5, "")
 	if status, _, answer := newAndroid(t, server, "demo-public").exchange(code, verifier, "openid"); status != 400 || answer["error"] != "unauthorized_client" {
-		t.Errorf("another client: %d %v", status, answer)
+		t.Errorf("a client that is not native got %d %v, want 400 unauthorized_client", status, answer)
 	}
 	if status, _, _ := app.exchange(code, verifier, "openid"); status != 200 {
-		t.Errorf("after that the code is gone: %d", status)
+		t.Errorf("the code after another client's try got %d, want 200", status)
 	}
 
 	// Nothing of it is in the log.
@@ -281,11 +281,11 @@ limits:
 	code, verifier, _ := app.asks(5, "")
 	status, header, answer := app.exchange(code, verifier, "openid")
 	if status != http.StatusTooManyRequests || answer["error"] != "temporarily_unavailable" || header.Get("Retry-After") == "" {
-		t.Errorf("%d %v %v", status, header, answer)
+		t.Errorf("over the budget: %d %v %v, want 429 temporarily_unavailable with Retry-After", status, header, answer)
 	}
 	// Nobody calls back to it.
 	if status, _ := post(t, p.Issuer+"/callback/android/"+p.CallbackSecret, url.Values{}, nil); status != http.StatusNotFound {
-		t.Errorf("a callback to a native app: %d", status)
+		t.Errorf("a callback to a native app got %d, want 404", status)
 	}
 	for _, secret := range []string{code, verifier, harness.Number(5)[1:]} {
 		if strings.Contains(p.Log(), secret) {
@@ -299,7 +299,7 @@ func TestNativeAloneIsConfigurationEnough(t *testing.T) {
 	dir := t.TempDir()
 	master := filepath.Join(dir, "master.key")
 	if out, err := harness.Run(t, "keys", "init-master", "--out", master); err != nil {
-		t.Fatalf("%v %s", err, out)
+		t.Fatalf("keys init-master failed: %v\n%s", err, out)
 	}
 	file := filepath.Join(dir, "calleridp.yaml")
 	text := "issuer: https://id.example.com\ndata_dir: " + dir + "\nmaster_key_file: " + master + `
@@ -315,6 +315,6 @@ clients:
 		t.Fatal(err)
 	}
 	if out, err := harness.Run(t, "config", "check", "--config", file); err != nil || out != file+": OK\n" {
-		t.Errorf("%v: %s", err, out)
+		t.Errorf("config check: %v\n%s\nwant OK", err, out)
 	}
 }

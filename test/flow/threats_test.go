@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"calleridp/test/harness"
 )
@@ -77,19 +76,17 @@ type attack struct {
 	state   string
 }
 
-const challenge = "/authorize?client_id=demo&redirect_uri=http://127.0.0.1:1/callback&response_type=code&scope=openid+phone&code_challenge_method=S256&code_challenge="
-
 // waitsFor starts a sign-in for the number xx.
 func waitsFor(t *testing.T, xx int) *attack {
 	t.Helper()
 	a := &attack{T: t, vendor: newVendor(t)}
 	a.server = harness.Serve(t, a.vendor.URL, "")
 	a.browser = harness.NewBrowser(t, a.server.Issuer)
-	page := a.browser.Get(a.server.Issuer + challenge + strings.Repeat("A", 43))
+	page := a.browser.Get(a.server.AuthorizationURL())
 	_, a.waiting = a.browser.Follow(a.browser.Submit(page, harness.Number(xx)), 0)
 	pushes := a.vendor.pushes()
 	if !a.waiting.Has("waiting") || len(pushes) != 1 {
-		t.Fatalf("not waiting: %d, %d pushes\n%s", a.waiting.Status, len(pushes), a.waiting.Body)
+		t.Fatalf("status %d and %d pushes, want the waiting page and one\n%s", a.waiting.Status, len(pushes), a.waiting.Body)
 	}
 	a.state = pushes[0]
 	return a
@@ -123,7 +120,7 @@ func (a *attack) rightPath() string {
 // page, or "signed in".
 func (a *attack) outcome() string {
 	a.Helper()
-	left, page := a.browser.Follow(a.browser.Get(a.waiting.URL), 10*time.Second)
+	left, page := a.browser.Follow(a.browser.Get(a.waiting.URL), harness.Timeout)
 	if left != nil && left.Query().Get("code") != "" {
 		return "signed in"
 	}
@@ -135,7 +132,7 @@ func (a *attack) outcome() string {
 func (a *attack) stillWaits() {
 	a.Helper()
 	if page := a.browser.Get(a.waiting.URL); !page.Has("waiting") {
-		a.Errorf("not waiting any more: %d %s", page.Status, page.Header.Get("Location"))
+		a.Errorf("status %d to %q, want the waiting page", page.Status, page.Header.Get("Location"))
 	}
 }
 
@@ -148,7 +145,7 @@ func TestThreat_StolenTokenOfAnotherPartner(t *testing.T) {
 	a.grants("victims-token", 2)
 	for _, path := range []string{"/callback/default/" + strings.Repeat("x", 40), "/callback/default/", "/callback/default"} {
 		if status, _ := a.post(path, map[string]string{"requestId": "request-1", "state": a.state, "accessToken": "victims-token"}); status != http.StatusNotFound {
-			t.Errorf("%s: %d", path, status)
+			t.Errorf("%s got %d, want 404", path, status)
 		}
 	}
 	// With the path, and without the state that only Truecaller and we know.
@@ -157,19 +154,19 @@ func TestThreat_StolenTokenOfAnotherPartner(t *testing.T) {
 		{"requestId": "request-1", "state": strings.Repeat("A", 43), "accessToken": "victims-token"},
 	} {
 		if status, body := a.post(a.rightPath(), fields); status != http.StatusOK || body != "" {
-			t.Errorf("%v: %d %q", fields, status, body)
+			t.Errorf("%v got %d %q, want 200 without a body", fields, status, body)
 		}
 	}
 	a.stillWaits()
 	if a.vendor.fetches() != 0 {
-		t.Error("a token that nobody waits for was used")
+		t.Errorf("%d profile requests with a token of no attempt, want 0", a.vendor.fetches())
 	}
 	a.post(a.rightPath(), map[string]string{"requestId": "request-1", "state": a.state, "accessToken": "victims-token"})
 	if got := a.outcome(); got != "mismatch" {
-		t.Errorf("with path and state: %s", got)
+		t.Errorf("with path and state: outcome %q, want mismatch", got)
 	}
 	if log := a.server.Logged("phone_mismatch"); strings.Contains(log, "victims-token") || strings.Contains(log, "46701740602") {
-		t.Errorf("the audit:\n%s", log)
+		t.Errorf("the log has the token or the whole number:\n%s", log)
 	}
 }
 
@@ -179,25 +176,30 @@ func TestThreat_ForgedEndpoint(t *testing.T) {
 	t.Parallel()
 	evil := newVendor(t)
 	evil.profiles["token"] = "46701740601"
-	for _, forged := range []func(ours string) string{
-		func(string) string { return evil.URL + "/v1/default" },
-		func(ours string) string {
+	for _, forged := range []struct {
+		name     string
+		endpoint func(ours string) string
+	}{
+		{"another host", func(string) string { return evil.URL + "/v1/default" }},
+		{"our host as the user", func(ours string) string {
 			return "http://" + strings.TrimPrefix(ours, "http://") + "@" + strings.TrimPrefix(evil.URL, "http://") + "/v1/default"
-		},
-		func(ours string) string { return ours + "/v1/default?redirect=" + url.QueryEscape(evil.URL) },
-		func(ours string) string { return ours + "/v1/default/../../evil" },
+		}},
+		{"a query", func(ours string) string { return ours + "/v1/default?redirect=" + url.QueryEscape(evil.URL) }},
+		{"another path", func(ours string) string { return ours + "/v1/default/../../evil" }},
 	} {
-		a := waitsFor(t, 1)
-		a.grants("token", 1)
-		endpoint := forged(a.vendor.URL)
-		a.post(a.rightPath(), map[string]string{"requestId": "request-1", "state": a.state, "accessToken": "token", "endpoint": endpoint})
-		if got := a.outcome(); got == "signed in" || got == "" {
-			t.Errorf("%s: %q", endpoint, got)
-		}
-		if a.vendor.fetches()+evil.fetches() != 0 {
-			t.Errorf("%s: a token was sent", endpoint)
-		}
-		a.server.Logged("foreign_endpoint")
+		t.Run(forged.name, func(t *testing.T) {
+			a := waitsFor(t, 1)
+			a.grants("token", 1)
+			endpoint := forged.endpoint(a.vendor.URL)
+			a.post(a.rightPath(), map[string]string{"requestId": "request-1", "state": a.state, "accessToken": "token", "endpoint": endpoint})
+			if got := a.outcome(); got == "signed in" || got == "" {
+				t.Errorf("%s: outcome %q, want a failure", endpoint, got)
+			}
+			if a.vendor.fetches()+evil.fetches() != 0 {
+				t.Errorf("%s: %d requests with the token, want 0", endpoint, a.vendor.fetches()+evil.fetches())
+			}
+			a.server.Logged("foreign_endpoint")
+		})
 	}
 }
 
@@ -217,11 +219,11 @@ func TestThreat_GuessedPath(t *testing.T) {
 		status, body := a.post(path, fields)
 		answers[fmt.Sprint(status, body)] = true
 		if status != http.StatusNotFound {
-			t.Errorf("%s: %d", path, status)
+			t.Errorf("%s got %d, want 404", path, status)
 		}
 	}
 	if len(answers) != 1 {
-		t.Errorf("the answers differ: %v", answers)
+		t.Errorf("the responses are %v, want one and the same", answers)
 	}
 	a.stillWaits()
 	if a.vendor.fetches() != 0 || strings.Contains(a.server.Log(), a.server.CallbackSecret) {
@@ -238,25 +240,25 @@ func TestThreat_ReplayedCallback(t *testing.T) {
 	fields := map[string]string{"requestId": "request-1", "state": a.state, "accessToken": "token"}
 	for range 3 {
 		if status, _ := a.post(a.rightPath(), fields); status != http.StatusOK {
-			t.Errorf("answered %d", status)
+			t.Errorf("the callback got %d, want 200", status)
 		}
 	}
 	if got := a.outcome(); got != "signed in" {
-		t.Fatal(got)
+		t.Fatalf("outcome %q, want signed in", got)
 	}
 	for range 3 {
 		if status, _ := a.post(a.rightPath(), fields); status != http.StatusOK {
-			t.Errorf("answered %d", status)
+			t.Errorf("the callback after the sign-in got %d, want 200", status)
 		}
 	}
 	if n := a.vendor.fetches(); n != 1 {
-		t.Errorf("the profile was fetched %d times", n)
+		t.Errorf("%d profile requests, want 1", n)
 	}
 	// Nobody else gets anything by it either.
 	stranger := harness.NewBrowser(t, a.server.Issuer)
 	for _, at := range []string{a.waiting.URL, a.waiting.URL + "/continue", a.waiting.URL + "/status"} {
 		if page := stranger.Get(at); page.Status != http.StatusForbidden {
-			t.Errorf("%s to a stranger: %d", at, page.Status)
+			t.Errorf("%s in another browser got %d, want 403", at, page.Status)
 		}
 	}
 }
@@ -271,7 +273,7 @@ func TestThreat_VictimsNumberTypedByAnAttacker(t *testing.T) {
 	a := waitsFor(t, 1)
 	for _, text := range []string{"Demo", "Test"} { // who asks, and what the phone shows
 		if !strings.Contains(a.waiting.Body, text) {
-			t.Errorf("the page does not name %s", text)
+			t.Errorf("the page does not name %s:\n%s", text, a.waiting.Body)
 		}
 	}
 	if strings.Contains(a.waiting.Body, "46701740601") {
@@ -280,16 +282,16 @@ func TestThreat_VictimsNumberTypedByAnAttacker(t *testing.T) {
 	// The victim's browser has no part in it, also with the address in hand.
 	victim := harness.NewBrowser(t, a.server.Issuer)
 	if page := victim.Get(a.waiting.URL); page.Status != http.StatusForbidden || !page.Has("error") {
-		t.Errorf("the address in another browser: %d", page.Status)
+		t.Errorf("the address in another browser got %d, want 403", page.Status)
 	}
 	// A second request to the same phone is not sent, whoever asks (invariant 7).
-	page := victim.Submit(victim.Get(a.server.Issuer+challenge+strings.Repeat("A", 43)), harness.Number(1))
+	page := victim.Submit(victim.Get(a.server.AuthorizationURL()), harness.Number(1))
 	if page.Status != http.StatusTooManyRequests || len(a.vendor.pushes()) != 1 {
-		t.Errorf("a second push: %d, %d sent", page.Status, len(a.vendor.pushes()))
+		t.Errorf("a second submission got %d and %d pushes, want 429 and 1", page.Status, len(a.vendor.pushes()))
 	}
 	a.grants("token", 1)
 	a.post(a.rightPath(), map[string]string{"requestId": "request-1", "state": a.state, "accessToken": "token"})
 	if got := a.outcome(); got != "signed in" {
-		t.Errorf("after the victim's approval: %s (if this is no longer so, docs/threat-model.md is wrong)", got)
+		t.Errorf("after the victim's approval: outcome %q, want signed in (or docs/threat-model.md is wrong)", got)
 	}
 }

@@ -1,14 +1,17 @@
-// Package harness runs the built binary for tests, and walks through sign-ins
-// as a browser without a screen would.
+// Package harness runs the built binary for tests, and signs in to it with an
+// HTTP client that behaves like a browser without JavaScript.
 package harness
 
 import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"html"
 	"io"
+	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
@@ -16,9 +19,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -39,7 +43,16 @@ var build = sync.OnceValues(func() (string, error) {
 	return binary, nil
 })
 
-// Binary is the built binary: the one that CALLERIDP names, or one built now.
+// Timeout is how long a test waits for something that must happen. A test that
+// passes does not wait so long; a slow machine may.
+const Timeout = time.Minute
+
+// Drain is how long the server lets requests finish when it stops. A stop that
+// takes as long has waited for a request that did not finish.
+const Drain = 10 * time.Second
+
+// Binary returns the path of the binary under test: the one that CALLERIDP names,
+// or one that it builds.
 func Binary(t testing.TB) string {
 	t.Helper()
 	binary, err := build()
@@ -63,16 +76,14 @@ type Server struct {
 	log   *logBuffer
 }
 
-// Dev starts `calleridp dev` on free ports, and stops it when the test ends.
+// Dev starts `calleridp dev` on free ports, and stops it after the test.
 func Dev(t testing.TB, args ...string) *Server {
 	t.Helper()
 	s := &Server{t: t, Data: t.TempDir(), extra: args}
-	s.start("0", "0", "0")
+	s.start(freePort(t), freePort(t), freePort(t))
 	t.Cleanup(func() {
 		s.Stop(os.Interrupt)
-		if t.Failed() {
-			t.Logf("calleridp's log:\n%s", s.log.tail(8000))
-		}
+		s.log.showIfFailed(t)
 	})
 	return s
 }
@@ -110,39 +121,42 @@ func (s *Server) start(provider, simulator, demo string) {
 	select {
 	case err = <-ready:
 	case <-s.done:
-		err = fmt.Errorf("it ended before it was ready")
-	case <-time.After(30 * time.Second):
+		err = errors.New("exited before it was ready")
+	case <-time.After(Timeout):
 		s.cmd.Process.Kill()
-		err = fmt.Errorf("it was not ready in 30 s")
+		err = fmt.Errorf("not ready within %s", Timeout)
 	}
 	if err != nil {
 		s.t.Fatalf("calleridp dev: %v\n%s", err, s.log.tail(8000))
 	}
 }
 
-// Stop ends the process and waits for it.
-func (s *Server) Stop(sig os.Signal) {
-	s.cmd.Process.Signal(sig)
+// Stop sends sig to the process and waits for its exit. Stopping it twice is
+// harmless.
+func (s *Server) Stop(sig os.Signal) { stop(s.t, s.cmd, s.done, sig) }
+
+func stop(t testing.TB, cmd *exec.Cmd, done <-chan struct{}, sig os.Signal) {
+	cmd.Process.Signal(sig)
 	select {
-	case <-s.done:
-	case <-time.After(20 * time.Second):
-		s.cmd.Process.Kill()
-		<-s.done
-		s.t.Errorf("calleridp did not end within 20 s of %v", sig)
+	case <-done:
+	case <-time.After(Timeout):
+		cmd.Process.Kill()
+		<-done
+		t.Errorf("calleridp did not exit within %s of %v", Timeout, sig)
 	}
 }
 
-// Restart starts it again, at the same addresses and over the same data.
+// Restart starts the server again, at the same addresses and with the same data.
 func (s *Server) Restart() {
 	s.t.Helper()
 	s.start(port(s.t, s.Issuer), port(s.t, s.Simulator), port(s.t, s.Demo))
 }
 
-// Log is what the process has logged so far.
+// Log returns what the process has logged so far.
 func (s *Server) Log() string { return s.log.tail(1 << 20) }
 
-// Logged waits until the process has logged all of these, and returns what it has
-// logged then. A page can be there before the line that tells of it.
+// Logged waits until the process has logged all texts, and returns its log. A
+// response can arrive before the line about it.
 func (s *Server) Logged(texts ...string) string { return s.log.has(s.t, texts) }
 
 func port(t testing.TB, base string) string {
@@ -151,6 +165,33 @@ func port(t testing.TB, base string) string {
 		t.Fatal(err)
 	}
 	return u.Port()
+}
+
+// The ports that freePort picks from. They are below those that Linux gives to
+// outgoing connections and to listeners at port 0 (32768 and above), so that none
+// of these takes a port while its server restarts.
+const (
+	firstPort = 20000
+	ports     = 12000
+)
+
+var lastPort atomic.Int64
+
+func init() { lastPort.Store(rand.Int64N(ports)) }
+
+// freePort returns a port that is free and that no other test of this process
+// gets. The issuer must be known before its server listens.
+func freePort(t testing.TB) string {
+	t.Helper()
+	for range ports {
+		port := strconv.FormatInt(firstPort+lastPort.Add(1)%ports, 10)
+		if l, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
+			l.Close()
+			return port
+		}
+	}
+	t.Fatal("no free port")
+	return ""
 }
 
 type logBuffer struct {
@@ -174,30 +215,31 @@ func (b *logBuffer) tail(n int) string {
 	return all
 }
 
-func (b *logBuffer) has(t testing.TB, texts []string) string {
-	t.Helper()
-	for deadline := time.Now().Add(15 * time.Second); ; {
-		log := b.tail(1 << 20)
-		missing := slices.IndexFunc(texts, func(text string) bool { return !strings.Contains(log, text) })
-		if missing < 0 {
-			return log
-		}
-		if time.Now().After(deadline) {
-			t.Errorf("not logged within 15 s: %s", texts[missing])
-			return log
-		}
-		<-time.After(20 * time.Millisecond)
+func (b *logBuffer) showIfFailed(t testing.TB) {
+	if t.Failed() {
+		t.Logf("calleridp's log:\n%s", b.tail(8000))
 	}
 }
 
-// Browser keeps cookies and follows no redirect by itself.
+func (b *logBuffer) has(t testing.TB, texts []string) (log string) {
+	t.Helper()
+	for _, text := range texts {
+		Eventually(t, "logged: "+text, func() bool {
+			log = b.tail(1 << 20)
+			return strings.Contains(log, text)
+		})
+	}
+	return log
+}
+
+// Browser is an HTTP client that keeps cookies. Only Follow follows redirects.
 type Browser struct {
 	http.Client
 	t      testing.TB
 	Issuer string
 }
 
-// NewBrowser is a browser without cookies.
+// NewBrowser returns a browser without cookies.
 func NewBrowser(t testing.TB, issuer string) *Browser {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
@@ -205,12 +247,12 @@ func NewBrowser(t testing.TB, issuer string) *Browser {
 	}
 	b := &Browser{t: t, Issuer: issuer}
 	b.Jar = jar
-	b.Timeout = 20 * time.Second
+	b.Timeout = Timeout
 	b.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return b
 }
 
-// Page is an answer, read whole.
+// Page is a response with its whole body.
 type Page struct {
 	URL    string
 	Status int
@@ -218,7 +260,7 @@ type Page struct {
 	Body   string
 }
 
-// Get asks for a page.
+// Get requests a page.
 func (b *Browser) Get(at string) Page {
 	b.t.Helper()
 	return b.do(must(http.NewRequest(http.MethodGet, at, nil)))
@@ -236,22 +278,27 @@ func (b *Browser) Post(at string, form url.Values) Page {
 
 func (b *Browser) do(r *http.Request) Page {
 	b.t.Helper()
-	answer, err := b.Client.Do(r)
+	response, err := b.Client.Do(r)
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	defer answer.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(answer.Body, 1<<20))
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	return Page{URL: r.URL.String(), Status: answer.StatusCode, Header: answer.Header, Body: string(body)}
+	return Page{
+		URL:    r.URL.String(),
+		Status: response.StatusCode,
+		Header: response.Header,
+		Body:   string(body),
+	}
 }
 
 var requestField = regexp.MustCompile(`<input[^>]*name="request"[^>]*>`)
 var valueAttr = regexp.MustCompile(`value="([^"]*)"`)
 
-// Sealed is the sealed request in a page's form, "" if there is none.
+// Sealed returns the sealed request of the page's form, "" if it has none.
 func (p Page) Sealed() string {
 	field := requestField.FindString(p.Body)
 	if m := valueAttr.FindStringSubmatch(field); m != nil {
@@ -260,10 +307,10 @@ func (p Page) Sealed() string {
 	return ""
 }
 
-// Has says whether the page has an element with this id.
+// Has reports whether the page has an element with this id.
 func (p Page) Has(id string) bool { return strings.Contains(p.Body, `id="`+id+`"`) }
 
-// Submit sends number from the sign-in page p.
+// Submit sends the form of the sign-in page p with number.
 func (b *Browser) Submit(p Page, number string) Page {
 	b.t.Helper()
 	if p.Sealed() == "" {
@@ -272,12 +319,12 @@ func (b *Browser) Submit(p Page, number string) Page {
 	return b.Post(b.Issuer+"/signin", url.Values{"request": {p.Sealed()}, "phone": {number}})
 }
 
-// Follow goes on from p by redirects and by the waiting page's refresh, until
-// the flow leaves the provider (the address is returned), a page wants a
-// person (nil is returned, with the page), or patience ends.
-func (b *Browser) Follow(p Page, patience time.Duration) (*url.URL, Page) {
+// Follow follows redirects and the waiting page's refresh. It returns the address
+// at which the flow leaves the provider; or nil and the page that needs the user,
+// which is the waiting page if that is still shown after timeout.
+func (b *Browser) Follow(p Page, timeout time.Duration) (*url.URL, Page) {
 	b.t.Helper()
-	for deadline := time.Now().Add(patience); ; {
+	for deadline := time.Now().Add(timeout); ; {
 		switch location := p.Header.Get("Location"); {
 		case location != "":
 			next := must(must(url.Parse(p.URL)).Parse(location))
@@ -294,39 +341,42 @@ func (b *Browser) Follow(p Page, patience time.Duration) (*url.URL, Page) {
 	}
 }
 
-// Simulated calls the simulator's control API and decodes its answer into v.
+// Simulated calls the simulator's control API and decodes the response into v.
 func (s *Server) Simulated(method, at, body string, v any) int {
 	s.t.Helper()
 	r := must(http.NewRequest(method, s.Simulator+at, strings.NewReader(body)))
 	if body != "" {
 		r.Header.Set("Content-Type", "application/json")
 	}
-	answer, err := http.DefaultClient.Do(r)
+	response, err := http.DefaultClient.Do(r)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	defer answer.Body.Close()
-	raw, _ := io.ReadAll(answer.Body)
+	defer response.Body.Close()
+	raw, err := io.ReadAll(response.Body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
 	if v != nil {
 		if err := json.Unmarshal(raw, v); err != nil {
-			s.t.Fatalf("%s %s: %d %s", method, at, answer.StatusCode, raw)
+			s.t.Fatalf("%s %s: %d %s", method, at, response.StatusCode, raw)
 		}
 	}
-	return answer.StatusCode
+	return response.StatusCode
 }
 
-// Eventually waits until ok, asking often.
+// Eventually polls until ok returns true, and fails the test after Timeout.
 func Eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(15 * time.Second); !ok(); {
+	for deadline := time.Now().Add(Timeout); !ok(); {
 		if time.Now().After(deadline) {
-			t.Fatalf("not within 15 s: %s", what)
+			t.Fatalf("not within %s: %s", Timeout, what)
 		}
 		<-time.After(20 * time.Millisecond)
 	}
 }
 
-// Number is one of the Swedish numbers reserved for fiction: +46 70 174 06 xx.
+// Number returns one of the Swedish numbers reserved for fiction: +46 70 174 06 xx.
 func Number(xx int) string { return fmt.Sprintf("+467017406%02d", xx%100) }
 
 func must[T any](v T, err error) T {

@@ -2,18 +2,19 @@ package harness
 
 import (
 	"fmt"
-	"net"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
-	"time"
 )
 
-// Production is a running `calleridp serve`, with the configuration and secrets
-// of a test.
+// Production is a running `calleridp serve` with the configuration and secrets of
+// a test.
 type Production struct {
 	Issuer         string
 	CallbackSecret string
@@ -27,20 +28,21 @@ type Production struct {
 	log  *logBuffer
 }
 
-// AppKey is the Truecaller appKey of a Production.
-const AppKey = "test-app-key"
+const (
+	// AppKey is the Truecaller appKey of a Production.
+	AppKey = "test-app-key"
+	// RedirectURI is the redirect URI of its client.
+	RedirectURI = "http://127.0.0.1:1/callback"
+)
 
-// Serve starts `calleridp serve` against the Truecaller at truecallerURL, and
-// stops it when the test ends. The client is demo / demo-secret, its redirect
-// URI http://127.0.0.1:1/callback. more is added to the configuration.
-func Serve(t testing.TB, truecallerURL, more string) *Production {
+// Serve starts `calleridp serve` with the Truecaller at truecallerURL, and stops it
+// after the test. Its client is demo with the secret demo-secret and RedirectURI.
+// more is added to the end of the configuration, keys to its section truecaller.
+func Serve(t testing.TB, truecallerURL, more string, keys ...string) *Production {
 	t.Helper()
 	p := &Production{t: t, Dir: t.TempDir(), CallbackSecret: strings.Repeat("c", 40), log: &logBuffer{}}
 	p.Socket = filepath.Join(p.Dir, "data", "admin.sock")
-	// A port that was free a moment ago: the issuer has to be known in advance.
-	l := must(net.Listen("tcp", "127.0.0.1:0"))
-	address := l.Addr().String()
-	l.Close()
+	address := "127.0.0.1:" + freePort(t)
 	p.Issuer = "http://" + address
 	write := func(name, text string) string {
 		file := filepath.Join(p.Dir, name)
@@ -49,7 +51,7 @@ func Serve(t testing.TB, truecallerURL, more string) *Production {
 		}
 		return file
 	}
-	if out, err := exec.Command(Binary(t), "keys", "init-master", "--out", filepath.Join(p.Dir, "master.key")).CombinedOutput(); err != nil {
+	if out, err := Run(t, "keys", "init-master", "--out", filepath.Join(p.Dir, "master.key")); err != nil {
 		t.Fatalf("keys init-master: %v\n%s", err, out)
 	}
 	p.file = write("calleridp.yaml", fmt.Sprintf(`
@@ -64,25 +66,40 @@ truecaller:
   callback_secret_file: %s
   api_url: %s
   profile_urls: [%s]
+  %s
 clients:
   - client_id: demo
     name: Demo
     secret_file: %s
-    redirect_uris: ["http://127.0.0.1:1/callback"]
+    redirect_uris: ["%s"]
 %s`, p.Issuer, address, filepath.Join(p.Dir, "data"), filepath.Join(p.Dir, "master.key"),
 		write("appkey", AppKey), write("callback", p.CallbackSecret), truecallerURL, truecallerURL,
-		write("secret", "demo-secret"), more))
+		strings.Join(keys, "\n  "), write("secret", "demo-secret"), RedirectURI, more))
 	p.Start()
 	t.Cleanup(func() {
 		p.Stop(os.Interrupt)
-		if t.Failed() {
-			t.Logf("calleridp's log:\n%s", p.log.tail(8000))
-		}
+		p.log.showIfFailed(t)
 	})
 	return p
 }
 
-// Start starts it, also again after Stop, and waits until it answers.
+// ServeWith is Serve with a Truecaller in the test's own process, made of the
+// address to which it posts callbacks.
+func ServeWith(t testing.TB, truecaller func(callbackURL string) http.Handler, more string, keys ...string) *Production {
+	t.Helper()
+	// Truecaller needs the server's address, and the server Truecaller's.
+	var handler atomic.Pointer[http.Handler]
+	at := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		(*handler.Load()).ServeHTTP(w, r)
+	}))
+	t.Cleanup(at.Close)
+	p := Serve(t, at.URL, more, keys...)
+	made := truecaller(p.CallbackURL())
+	handler.Store(&made)
+	return p
+}
+
+// Start starts the server, also after Stop, and waits until it responds.
 func (p *Production) Start() {
 	p.t.Helper()
 	p.cmd = exec.Command(Binary(p.t), "serve", "--config", p.file)
@@ -92,44 +109,52 @@ func (p *Production) Start() {
 	}
 	p.done = make(chan struct{})
 	go func() { p.cmd.Wait(); close(p.done) }()
-	for deadline := time.Now().Add(20 * time.Second); ; {
-		if answer, err := http.Get(p.Issuer + "/healthz"); err == nil {
-			answer.Body.Close()
-			return
-		}
+	Eventually(p.t, "calleridp serve responds", func() bool {
 		select {
 		case <-p.done:
-			p.t.Fatalf("calleridp serve ended\n%s", p.log.tail(4000))
-		case <-time.After(20 * time.Millisecond):
+			p.t.Fatalf("calleridp serve exited\n%s", p.log.tail(4000))
+		default:
 		}
-		if time.Now().After(deadline) {
-			p.t.Fatalf("calleridp serve did not answer\n%s", p.log.tail(4000))
+		response, err := http.Get(p.Issuer + "/healthz")
+		if err != nil {
+			return false
 		}
-	}
+		response.Body.Close()
+		return true
+	})
 }
 
-// Stop ends it and waits. Stopping it twice is harmless.
-func (p *Production) Stop(sig os.Signal) {
-	p.cmd.Process.Signal(sig)
-	select {
-	case <-p.done:
-	case <-time.After(20 * time.Second):
-		p.cmd.Process.Kill()
-		<-p.done
-		p.t.Errorf("calleridp serve did not end within 20 s of %v", sig)
+// Stop sends sig to the process and waits for its exit. Stopping it twice is
+// harmless.
+func (p *Production) Stop(sig os.Signal) { stop(p.t, p.cmd, p.done, sig) }
+
+// AuthorizationURL returns an authorization request of the client demo. more are
+// names and values that it adds or replaces.
+func (p *Production) AuthorizationURL(more ...string) string {
+	query := url.Values{
+		"client_id":             {"demo"},
+		"redirect_uri":          {RedirectURI},
+		"response_type":         {"code"},
+		"scope":                 {"openid phone"},
+		"code_challenge":        {strings.Repeat("A", 43)},
+		"code_challenge_method": {"S256"},
 	}
+	for i := 0; i+1 < len(more); i += 2 {
+		query.Set(more[i], more[i+1])
+	}
+	return p.Issuer + "/authorize?" + query.Encode()
 }
 
-// CallbackURL is where Truecaller would post.
+// CallbackURL returns the address to which Truecaller posts callbacks.
 func (p *Production) CallbackURL() string { return p.Issuer + "/callback/default/" + p.CallbackSecret }
 
-// Log is what it has logged so far.
+// Log returns what the process has logged so far.
 func (p *Production) Log() string { return p.log.tail(1 << 20) }
 
-// Logged is Server.Logged.
+// Logged waits as Server.Logged does.
 func (p *Production) Logged(texts ...string) string { return p.log.has(p.t, texts) }
 
-// Run runs the binary with these arguments and returns what it printed.
+// Run runs the binary with these arguments and returns its output.
 func Run(t testing.TB, args ...string) (out string, err error) {
 	t.Helper()
 	raw, err := exec.Command(Binary(t), args...).CombinedOutput()

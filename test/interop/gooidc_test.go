@@ -27,7 +27,7 @@ func signIn(t *testing.T, ctx context.Context, provider *oidc.Provider, config o
 	config.Scopes = append([]string{oidc.ScopeOpenID}, scopes...)
 	verifier := oauth2.GenerateVerifier()
 	page := browser.Get(config.AuthCodeURL("the-state", oauth2.S256ChallengeOption(verifier), oidc.Nonce("the-nonce")))
-	left, page := browser.Follow(browser.Submit(page, number), 15*time.Second)
+	left, page := browser.Follow(browser.Submit(page, number), harness.Timeout)
 	if left == nil {
 		t.Fatalf("the sign-in stopped at %s (%d):\n%s", page.URL, page.Status, page.Body)
 	}
@@ -35,22 +35,18 @@ func signIn(t *testing.T, ctx context.Context, provider *oidc.Provider, config o
 		t.Errorf("iss = %q on the authorization response, want %q (RFC 9207)", got, browser.Issuer)
 	}
 	if got := left.Query().Get("state"); got != "the-state" {
-		t.Errorf("state = %q", got)
+		t.Errorf("state is %q, want the-state", got)
 	}
 	got, err := config.Exchange(ctx, left.Query().Get("code"), oauth2.VerifierOption(verifier))
 	if err != nil {
-		t.Fatalf("code exchange: %v", err)
+		t.Fatalf("the code exchange failed: %v", err)
 	}
-	rawID, _ := got.Extra("id_token").(string)
-	id, err := provider.Verifier(&oidc.Config{ClientID: config.ClientID}).Verify(ctx, rawID)
-	if err != nil {
-		t.Fatalf("ID token: %v", err)
-	}
+	id := verified(t, provider, config, got)
 	if id.Nonce != "the-nonce" {
-		t.Errorf("nonce = %q", id.Nonce)
+		t.Errorf("nonce is %q, want the-nonce", id.Nonce)
 	}
 	if err := id.VerifyAccessToken(got.AccessToken); err != nil {
-		t.Errorf("at_hash: %v", err)
+		t.Errorf("at_hash is wrong: %v", err)
 	}
 	out := tokens{oauth: got, id: id}
 	if err := id.Claims(&out.raw); err != nil {
@@ -59,7 +55,19 @@ func signIn(t *testing.T, ctx context.Context, provider *oidc.Provider, config o
 	return out
 }
 
+// verified returns the ID token of a token response, which must be valid.
+func verified(t *testing.T, provider *oidc.Provider, config oauth2.Config, response *oauth2.Token) *oidc.IDToken {
+	t.Helper()
+	raw, _ := response.Extra("id_token").(string)
+	id, err := provider.Verifier(&oidc.Config{ClientID: config.ClientID}).Verify(t.Context(), raw)
+	if err != nil {
+		t.Fatalf("the ID token is not valid: %v", err)
+	}
+	return id
+}
+
 func TestGoOIDC(t *testing.T) {
+	t.Parallel()
 	server := harness.Dev(t)
 	ctx := t.Context()
 	provider, err := oidc.NewProvider(ctx, server.Issuer)
@@ -89,16 +97,16 @@ func TestGoOIDC(t *testing.T) {
 			}
 			for _, claim := range []string{"sub", "auth_time", "exp", "iat", "at_hash", "sid", "name", "email", "phone_number_verified_at"} {
 				if got.raw[claim] == nil {
-					t.Errorf("no %s in the ID token", claim)
+					t.Errorf("the ID token has no %s", claim)
 				}
 			}
 			if at := time.Unix(int64(got.raw["auth_time"].(float64)), 0); at.Before(started.Add(-2*time.Second)) || at.After(time.Now().Add(time.Second)) {
-				t.Errorf("auth_time = %v, the sign-in was at %v", at, started)
+				t.Errorf("auth_time is %v, want the time of the sign-in, %v", at, started)
 			}
 
 			info, err := provider.UserInfo(ctx, oauth2.StaticTokenSource(got.oauth))
 			if err != nil {
-				t.Fatalf("userinfo: %v", err)
+				t.Fatalf("userinfo failed: %v", err)
 			}
 			var fromUserinfo map[string]any
 			if err := info.Claims(&fromUserinfo); err != nil {
@@ -106,22 +114,17 @@ func TestGoOIDC(t *testing.T) {
 			}
 			for claim, value := range fromUserinfo {
 				if a, b := asJSON(t, value), asJSON(t, got.raw[claim]); a != b {
-					t.Errorf("%s is %s at userinfo and %s in the ID token", claim, a, b)
+					t.Errorf("%s at userinfo is %s, want %s as in the ID token", claim, a, b)
 				}
 			}
 
 			config.Endpoint = provider.Endpoint()
 			next, err := config.TokenSource(ctx, &oauth2.Token{RefreshToken: got.oauth.RefreshToken}).Token()
 			if err != nil {
-				t.Fatalf("refresh: %v", err)
+				t.Fatalf("the refresh failed: %v", err)
 			}
-			rawID, _ := next.Extra("id_token").(string)
-			id, err := provider.Verifier(&oidc.Config{ClientID: config.ClientID}).Verify(ctx, rawID)
-			if err != nil {
-				t.Fatalf("refreshed ID token: %v", err)
-			}
-			if id.Subject != got.id.Subject {
-				t.Error("the sub changed with the refresh")
+			if id := verified(t, provider, config, next); id.Subject != got.id.Subject {
+				t.Errorf("the sub after the refresh is %q, want %q", id.Subject, got.id.Subject)
 			}
 		})
 	}
@@ -130,6 +133,7 @@ func TestGoOIDC(t *testing.T) {
 // The first authentication method that x/oauth2 tries may fail; the code must
 // still be good for the second (consumers of RFC 6749 §2.3.1 probe).
 func TestFailedClientAuthenticationLeavesTheCode(t *testing.T) {
+	t.Parallel()
 	server := harness.Dev(t)
 	ctx := t.Context()
 	provider, err := oidc.NewProvider(ctx, server.Issuer)
@@ -140,21 +144,22 @@ func TestFailedClientAuthenticationLeavesTheCode(t *testing.T) {
 	verifier := oauth2.GenerateVerifier()
 	config := oauth2.Config{ClientID: "demo", ClientSecret: "wrong", RedirectURL: server.Demo + "/callback", Endpoint: provider.Endpoint(), Scopes: []string{"openid"}}
 	page := browser.Get(config.AuthCodeURL("s", oauth2.S256ChallengeOption(verifier)))
-	left, page := browser.Follow(browser.Submit(page, harness.Number(5)), 15*time.Second)
+	left, page := browser.Follow(browser.Submit(page, harness.Number(5)), harness.Timeout)
 	if left == nil {
 		t.Fatalf("the sign-in stopped at %s (%d):\n%s", page.URL, page.Status, page.Body)
 	}
 	code := left.Query().Get("code")
 	if _, err := config.Exchange(ctx, code, oauth2.VerifierOption(verifier)); err == nil {
-		t.Fatal("a wrong secret was accepted")
+		t.Fatal("the exchange with a wrong secret succeeded")
 	}
 	config.ClientSecret = "demo-secret"
 	if _, err := config.Exchange(ctx, code, oauth2.VerifierOption(verifier)); err != nil {
-		t.Errorf("after a failed client authentication: %v", err)
+		t.Errorf("the exchange after a failed client authentication: %v, want tokens", err)
 	}
 }
 
 func TestUserinfoRefusesWithAChallenge(t *testing.T) {
+	t.Parallel()
 	server := harness.Dev(t)
 	for _, path := range []string{"", "?access_token=guess"} {
 		answer, err := http.Get(server.Issuer + "/userinfo" + path)
@@ -163,7 +168,7 @@ func TestUserinfoRefusesWithAChallenge(t *testing.T) {
 		}
 		answer.Body.Close()
 		if answer.StatusCode != 401 || answer.Header.Get("WWW-Authenticate") == "" {
-			t.Errorf("userinfo%s without a token: %d, WWW-Authenticate %q (RFC 6750 §3)", path, answer.StatusCode, answer.Header.Get("WWW-Authenticate"))
+			t.Errorf("userinfo%s without a token: status %d, WWW-Authenticate %q; want 401 and a challenge (RFC 6750 §3)", path, answer.StatusCode, answer.Header.Get("WWW-Authenticate"))
 		}
 	}
 }

@@ -43,7 +43,7 @@ function start(flags) {
   const exited = new Promise((resolve) => child.once('exit', (code, signal) => resolve(code ?? signal)));
   return new Promise((resolve, reject) => {
     const lines = createInterface({ input: child.stdout });
-    const timer = setTimeout(() => { child.kill('SIGKILL'); reject(new Error('calleridp was not ready in 30 s\n' + stderr)); }, 30_000);
+    const timer = setTimeout(() => { child.kill('SIGKILL'); reject(new Error('calleridp was not ready in a minute\n' + stderr)); }, 60_000);
     exited.then((how) => { clearTimeout(timer); reject(new Error(`calleridp ended (${how}) before it was ready\n${stderr}`)); });
     lines.on('line', (line) => {
       if (!line.startsWith('{')) return;

@@ -42,7 +42,7 @@ export async function launch(preferences = {}) {
   }
   const send = await marionette(port);
   await send('WebDriver:NewSession', { acceptInsecureCerts: true });
-  await send('WebDriver:SetTimeouts', { implicit: 15_000, pageLoad: 30_000, script: 30_000 });
+  await send('WebDriver:SetTimeouts', { implicit: 60_000, pageLoad: 60_000, script: 60_000 });
   return new Firefox(send, async () => {
     const ended = new Promise((resolve) => { if (gone) resolve(); else child.once('exit', resolve); });
     await send('Marionette:Quit', { flags: ['eForceQuit'] }).catch(() => child.kill('SIGKILL'));

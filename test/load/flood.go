@@ -301,11 +301,11 @@ func percentiles(took []float64) string {
 		return strings.Repeat("       - ", 4)
 	}
 	sort.Float64s(took)
-	text := ""
+	var text strings.Builder
 	for _, p := range []int{50, 90, 99, 100} {
-		text += fmt.Sprintf(" %5.1f ms", took[min(len(took)*p/100, len(took)-1)]*1000)
+		text.WriteString(fmt.Sprintf(" %5.1f ms", took[min(len(took)*p/100, len(took)-1)]*1000))
 	}
-	return text
+	return text.String()
 }
 
 func mean(of []float64) float64 {

@@ -7,13 +7,13 @@ import (
 	"strings"
 )
 
-// groups.txt is made of phonenumbers' metadata by groups_test.go.
+// groups_test.go generates groups.txt from the metadata of phonenumbers.
 //
 //go:embed groups.txt
 var groups string
 
-// Groups is how the mobile numbers of all countries are written, for a script
-// that formats a number while it is typed. It has a line for each calling code:
+// Groups returns how each country groups the digits of its mobile numbers, for a script
+// that formats a number as the user types. It has one line for each calling code:
 //
 //	46|SE|0|7[02369]=2 3 2 2
 //
@@ -24,18 +24,18 @@ var groups string
 // regular expressions) and how many digits stand together. The more numbers a
 // rule is for, the earlier it stands.
 //
-// Every number that Parse takes for surely a mobile one follows a rule, and the
-// rule writes it as International does. Some others follow a rule too.
+// Every number that is certainly a mobile one follows a rule, which groups it as
+// International does. Some other numbers follow a rule too.
 func Groups() string { return groups }
 
-// Country is a country that has phone numbers. Several share a code: +1 is that
-// of the United States, Canada and others.
+// Country is a country with phone numbers. Several may share a code: the United States,
+// Canada and others have +1.
 type Country struct {
 	Region string // ISO 3166-1 alpha-2
 	Code   int    // calling code, without a plus
 }
 
-// Countries are all countries, by region, for a list to pick from.
+// Countries returns all countries, sorted by region, for a list of choices.
 func Countries() []Country {
 	var all []Country
 	for line := range strings.Lines(groups) {

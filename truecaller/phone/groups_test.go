@@ -56,7 +56,7 @@ func TestGroupsAreTheMetadatas(t *testing.T) {
 			continue
 		}
 		if have, err := os.ReadFile(file); err != nil || string(have) != want {
-			t.Errorf("%s is not what the metadata says (%v); write it anew with: go test ./truecaller/phone -run Groups -update", file, err)
+			t.Errorf("%s differs from the metadata (%v); write it with: go test ./truecaller/phone -run Groups -update", file, err)
 		}
 	}
 }
@@ -64,11 +64,11 @@ func TestGroupsAreTheMetadatas(t *testing.T) {
 func TestCountries(t *testing.T) {
 	all := Countries()
 	if len(all) != len(phonenumbers.GetSupportedRegions()) {
-		t.Errorf("%d countries, the metadata has %d", len(all), len(phonenumbers.GetSupportedRegions()))
+		t.Errorf("Countries() has %d, want %d as the metadata", len(all), len(phonenumbers.GetSupportedRegions()))
 	}
 	for i, c := range all {
 		if !IsRegion(c.Region) || c.Code != phonenumbers.GetCountryCodeForRegion(c.Region) || i > 0 && all[i-1].Region >= c.Region {
-			t.Errorf("%+v: unknown, with another code, out of order or twice", c)
+			t.Errorf("Countries() has %+v, which is unknown, has another code, or is out of order", c)
 		}
 	}
 }

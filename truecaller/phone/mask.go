@@ -8,13 +8,13 @@ import (
 	"github.com/nyaruka/phonenumbers"
 )
 
-// hidden stands for the digits that are not shown: always as many, so that it
-// does not tell how many there are.
+// hidden replaces the hidden digits. Its length is constant, so that it does not reveal
+// their number.
 const hidden = "•••••"
 
-// Masked is the number as logs and pages may show it: country code, dots, and
-// the last four digits, as in +46•••••4605. Of short numbers fewer are shown,
-// so that at least three digits stay hidden. The zero Number gives "".
+// Masked returns the number for logs and pages: country code, dots, and the last four
+// digits, as in +46•••••4605. Short numbers show fewer, so that at least three digits
+// stay hidden. The zero Number returns "".
 func (n Number) Masked() string {
 	if n.IsZero() {
 		return ""
@@ -24,8 +24,8 @@ func (n Number) Masked() string {
 	return "+" + n.digits[:code] + hidden + n.digits[len(n.digits)-tail:]
 }
 
-// countryCodeLen is how many digits are the country code: one to three, of
-// which none begins another. Of a number in no country one digit is shown.
+// countryCodeLen returns the length of the country code, one to three digits; no code
+// begins with another. It returns 1 for a number in no country.
 func (n Number) countryCodeLen() int {
 	code := 0
 	for size := 1; size <= 3; size++ {
@@ -37,13 +37,12 @@ func (n Number) countryCodeLen() int {
 	return 1
 }
 
-// String is the masked form, so that a number that slips into a message stays
-// private.
+// String returns the masked form, so that a number in a message stays private.
 func (n Number) String() string { return n.Masked() }
 
-// Format writes the masked form for every verb, also for those that would print
-// the fields of a struct.
+// Format writes the masked form for every verb, including those that print the fields of
+// a struct.
 func (n Number) Format(f fmt.State, _ rune) { io.WriteString(f, n.Masked()) }
 
-// LogValue is the masked form (invariant 10).
+// LogValue returns the masked form (invariant 10).
 func (n Number) LogValue() slog.Value { return slog.StringValue(n.Masked()) }

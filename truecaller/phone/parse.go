@@ -7,7 +7,7 @@ import (
 	"github.com/nyaruka/phonenumbers"
 )
 
-// Kind says what is wrong with what was typed.
+// Kind is a kind of mistake in the input.
 type Kind string
 
 // The kinds of mistakes.
@@ -18,20 +18,20 @@ const (
 	TooLong     Kind = "phone_too_long"
 	BadCountry  Kind = "phone_country"      // the country code belongs to no country
 	Invalid     Kind = "phone_invalid"      // no such number in its country
-	Landline    Kind = "phone_landline"     // surely no mobile phone
-	NeedsRegion Kind = "phone_needs_region" // a national number, and no region to read it in
+	Landline    Kind = "phone_landline"     // certainly not a mobile phone
+	NeedsRegion Kind = "phone_needs_region" // a national number without a region
 )
 
-// ParseError is every error of Parse. It does not hold what was typed.
+// ParseError is every error of Parse. It does not contain the input.
 type ParseError struct{ Kind Kind }
 
 func (e *ParseError) Error() string { return "phone: " + string(e.Kind) }
 
-// Parse reads a number as a person types or pastes it: international with + or
-// 00 or the region's own prefix, or national in the given region (ISO 3166-1
-// alpha-2, "" for none); with spaces and punctuation; as a tel: URI (RFC 3966);
-// in any script's decimal digits. The result is a number that exists in its
-// country's plan and may be a mobile one.
+// Parse parses a number as users type or paste it: international with +, 00 or the
+// region's own prefix, or national in the given region (ISO 3166-1 alpha-2, "" for
+// none); with spaces and punctuation; as a tel: URI (RFC 3966); in the decimal digits of
+// any script. The result is valid in its country's numbering plan and may be a mobile
+// number.
 func Parse(input, region string) (Number, error) {
 	text, err := plain(input)
 	if err != nil {
@@ -42,8 +42,8 @@ func Parse(input, region string) (Number, error) {
 		region = ""
 	}
 	if rest, ok := strings.CutPrefix(text, "00"); ok {
-		// Most countries dial 00 before a country code, but Australia dials 0011.
-		// The region's own way goes first, and 00 is understood everywhere.
+		// Most countries dial 00 before a country code, but Australia dials 0011. The
+		// region's own prefix is tried first; 00 works in every region.
 		if region != "" {
 			if n, err := read(text, region); err == nil {
 				return n, nil
@@ -57,7 +57,7 @@ func Parse(input, region string) (Number, error) {
 	return read(text, region)
 }
 
-// read takes digits, with a plus before them or not.
+// read parses digits, with or without a plus before them.
 func read(text, region string) (Number, error) {
 	parsed, err := phonenumbers.Parse(text, region)
 	if err != nil {

@@ -121,8 +121,8 @@ func TestParseSaysWhatIsWrong(t *testing.T) {
 	}
 	for _, row := range rows {
 		n, err := Parse(row.input, row.region)
-		problem := (*ParseError)(nil)
-		if !errors.As(err, &problem) || problem.Kind != row.want || !n.IsZero() {
+		problem, ok := errors.AsType[*ParseError](err)
+		if !ok || problem.Kind != row.want || !n.IsZero() {
 			t.Errorf("Parse(%.40q, %q) = %v, %v; want %s", row.input, row.region, n, err, row.want)
 		}
 	}
@@ -131,12 +131,12 @@ func TestParseSaysWhatIsWrong(t *testing.T) {
 func TestFromDigits(t *testing.T) {
 	for _, ok := range []string{"46701740605", "+46701740605", "1234567", "123456789012345"} {
 		if n, err := FromDigits(ok); err != nil || n.Digits() != strings.TrimPrefix(ok, "+") {
-			t.Errorf("%q: %v, %v", ok, n.Digits(), err)
+			t.Errorf("FromDigits(%q) = %v, %v, want it accepted", ok, n.Digits(), err)
 		}
 	}
 	for _, bad := range []string{"", "+", "123456", "1234567890123456", "0123456789", "46 701740605", "4.67e10", "46701740605.0", "-46701740605", "++46701740605", "४६७०१७४०६०५"} {
 		if n, err := FromDigits(bad); err == nil {
-			t.Errorf("%q gave %s", bad, n.E164())
+			t.Errorf("FromDigits(%q) = %s, want an error", bad, n.E164())
 		}
 	}
 }
@@ -155,11 +155,11 @@ func TestInvariant10_NumbersMaskThemselves(t *testing.T) {
 	}
 	for _, s := range shown {
 		if !strings.Contains(s, want) || strings.Contains(s, "01740605") {
-			t.Errorf("shown as %q", s)
+			t.Errorf("the number is shown as %q, want %q", s, want)
 		}
 	}
 	if Masked := (Number{}).Masked(); Masked != "" {
-		t.Errorf("no number is masked as %q", Masked)
+		t.Errorf("the zero Number is masked as %q, want an empty text", Masked)
 	}
 	for digits, want := range map[string]string{"12015550123": "+1•••••0123", "919999999999": "+91•••••9999", "35312345678": "+353•••••5678", "2901234": "+290•••••4", "1234567": "+1•••••567", "97312345": "+973•••••45", "9991234567": "+9•••••4567"} {
 		n, err := FromDigits(digits)
@@ -178,13 +178,13 @@ func TestInternationalAndRegion(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := n.International(); got != "+46 70 174 06 05" {
-		t.Errorf("International = %q", got)
+		t.Errorf("International() = %q, want +46 70 174 06 05", got)
 	}
 	if got := n.Region(); got != "SE" {
-		t.Errorf("Region = %q", got)
+		t.Errorf("Region() = %q, want SE", got)
 	}
 	if got := (Number{}).Region() + (Number{}).International() + (Number{}).E164(); got != "" || (Number{}).Int64() != 0 {
-		t.Errorf("no number is %q", got)
+		t.Errorf("the zero Number is %q, want an empty text and 0", got)
 	}
 	for digits, want := range map[string]string{"15062345678": "CA", "12015550123": "US", "77012345678": "KZ", "882161234567": "", "9991234567": ""} {
 		n, err := FromDigits(digits)
@@ -193,7 +193,7 @@ func TestInternationalAndRegion(t *testing.T) {
 		}
 	}
 	if !IsRegion("SE") || IsRegion("se") || IsRegion("XX") || IsRegion("") || IsRegion("001") {
-		t.Error("IsRegion")
+		t.Error("IsRegion() accepts something other than SE, or not SE")
 	}
 }
 
@@ -206,11 +206,11 @@ func TestEveryCountry(t *testing.T) {
 		}
 		n, err := Parse(phonenumbers.Format(example, phonenumbers.E164), c.Region)
 		if err != nil {
-			t.Errorf("%s: %v", c.Region, err)
+			t.Errorf("the example of %s: %v", c.Region, err)
 			continue
 		}
 		if !strings.HasPrefix(n.Digits(), strconv.Itoa(c.Code)) {
-			t.Errorf("%s: %s is not in +%d", c.Region, n.E164(), c.Code)
+			t.Errorf("the example of %s is %s, want one in +%d", c.Region, n.E164(), c.Code)
 		}
 		for _, form := range []string{n.E164(), n.International(), "00" + n.Digits(), "tel:" + n.E164()} {
 			for _, region := range []string{"", "SE", "IN", "US", "AU"} {
@@ -234,12 +234,12 @@ func TestDigitsOfEveryScript(t *testing.T) {
 	}
 	for _, in := range unicode.Nd.R16 {
 		if in.Stride != 1 || (in.Hi-in.Lo+1)%10 != 0 {
-			t.Errorf("%+v", in)
+			t.Errorf("the range %+v is not made of runs of ten digits", in)
 		}
 	}
 	for _, in := range unicode.Nd.R32 {
 		if in.Stride != 1 || (in.Hi-in.Lo+1)%10 != 0 {
-			t.Errorf("%+v", in)
+			t.Errorf("the range %+v is not made of runs of ten digits", in)
 		}
 	}
 }
@@ -259,7 +259,7 @@ func checkMask(t *testing.T, n Number) {
 	code, tail, ok := strings.Cut(strings.TrimPrefix(n.Masked(), "+"), hidden)
 	if !ok || len(code) < 1 || len(code) > 3 || len(tail) > 4 || len(n.Digits())-len(code)-len(tail) < 3 ||
 		!strings.HasPrefix(n.Digits(), code) || !strings.HasSuffix(n.Digits(), tail) {
-		t.Fatalf("%s masked as %s", n.E164(), n.Masked())
+		t.Fatalf("Masked() of %s = %s, want its country code and last digits alone", n.E164(), n.Masked())
 	}
 }
 
@@ -274,16 +274,16 @@ func FuzzParse(f *testing.F) {
 		n, err := Parse(input, region)
 		if err != nil {
 			if !n.IsZero() {
-				t.Fatalf("an error and a number: %v", err)
+				t.Fatalf("Parse() = %v, %v, want no number with an error", n, err)
 			}
 			return
 		}
 		if d := n.Digits(); len(d) < 7 || len(d) > 15 || d[0] == '0' || strings.IndexFunc(d, func(r rune) bool { return r < '0' || r > '9' }) >= 0 {
-			t.Fatalf("digits %q", d)
+			t.Fatalf("Parse() = %q, want 7 to 15 digits", d)
 		}
 		again, err := Parse(n.E164(), "")
 		if err != nil || again != n {
-			t.Fatalf("%s parses to %s, %v", n.E164(), again.E164(), err)
+			t.Fatalf("Parse(%s) = %s, %v, want the same number", n.E164(), again.E164(), err)
 		}
 		checkMask(t, n)
 	})

@@ -6,13 +6,12 @@ import (
 	"unicode"
 )
 
-// maxInput bounds what is looked at, in bytes.
+// maxInput is the longest input, in bytes.
 const maxInput = 250
 
-// plain leaves ASCII digits, and a plus before them if there was one, of what
-// was typed. Anything else than what numbers are written with is a mistake: an
-// extension, a second number or an e-mail address must not become a number by
-// accident.
+// plain returns the ASCII digits of the input, after a plus if it has one. Characters
+// that numbers are not written with are a mistake: an extension, a second number or an
+// e-mail address must not become a number by accident.
 func plain(input string) (string, error) {
 	if len(input) > maxInput {
 		return "", &ParseError{TooLong}
@@ -44,8 +43,8 @@ func digitsOf(text string) (string, error) {
 			}
 			b.WriteByte('+')
 		case ignorable(r), unicode.Is(unicode.Pd, r), strings.ContainsRune("()[]./·•~−⁄〜～（）．", r):
-			// How people group digits. The zero of +46 (0)70 stays: it is known to
-			// be a national prefix when the number is read.
+			// Grouping of digits. The zero of +46 (0)70 stays: phonenumbers knows it as a
+			// national prefix.
 		default:
 			return "", &ParseError{NotANumber}
 		}
@@ -56,8 +55,8 @@ func digitsOf(text string) (string, error) {
 	return b.String(), nil
 }
 
-// fromURI is the number in a tel: URI, without the scheme (RFC 3966 §3). A
-// local number is one of its phone-context, where that is a prefix (§5.1.5).
+// fromURI returns the number of a tel: URI, without the scheme (RFC 3966 §3). A local
+// number belongs to its phone-context if that is a prefix (§5.1.5).
 func fromURI(uri string) (string, error) {
 	uri, err := url.PathUnescape(uri)
 	if err != nil {
@@ -82,13 +81,13 @@ func fromURI(uri string) (string, error) {
 	return number, nil
 }
 
-// ignorable says whether r shows nothing: a space, or a character that a paste
-// brings along, such as a direction mark or a byte order mark.
+// ignorable reports whether r is invisible: a space, or a character that a paste brings
+// along, such as a direction mark or a byte order mark.
 func ignorable(r rune) bool { return unicode.IsSpace(r) || unicode.Is(unicode.Cf, r) }
 
-// digitValue is the value of a decimal digit of any script. The digits of a
-// script stand in a run of ten that begins with its zero, and the ranges of the
-// table are made of such runs.
+// digitValue returns the value of a decimal digit of any script. The digits of a script
+// are a run of ten that begins with its zero, and the table's ranges consist of such
+// runs.
 func digitValue(r rune) byte {
 	for _, in := range unicode.Nd.R16 {
 		if rune(in.Lo) <= r && r <= rune(in.Hi) {

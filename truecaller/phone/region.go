@@ -6,8 +6,8 @@ import (
 	"github.com/nyaruka/phonenumbers"
 )
 
-// Region is the country of the number, ISO 3166-1 alpha-2, "" when its code is
-// not a country's.
+// Region returns the country of the number, ISO 3166-1 alpha-2, "" if its calling code
+// is no country's.
 func (n Number) Region() string {
 	parsed, err := phonenumbers.Parse(n.E164(), "")
 	if err != nil {
@@ -19,7 +19,7 @@ func (n Number) Region() string {
 	return ""
 }
 
-// International is the number whole, as people write it: +46 70 174 06 05.
+// International returns the whole number in the usual form: +46 70 174 06 05.
 func (n Number) International() string {
 	parsed, err := phonenumbers.Parse(n.E164(), "")
 	if err != nil {
@@ -28,8 +28,8 @@ func (n Number) International() string {
 	return phonenumbers.Format(parsed, phonenumbers.INTERNATIONAL)
 }
 
-// IsRegion says whether region is a country that phone numbers are read in, in
-// upper case.
+// IsRegion reports whether region is an upper-case code of a country with phone
+// numbers.
 func IsRegion(region string) bool {
 	return len(region) == 2 && strings.ToUpper(region) == region && phonenumbers.GetCountryCodeForRegion(region) != 0
 }

@@ -30,7 +30,7 @@ var rows = map[string]row{
 		profile: func(t *testing.T, xx string, p map[string]any) {
 			for _, field := range []string{"id", "userId", "name", "onlineIdentity", "avatarUrl", "aboutMe", "companyName", "jobTitle", "gender", "addresses", "badges", "history"} {
 				if p[field] == nil {
-					t.Errorf("no %s", field)
+					t.Errorf("the profile of %s has no %s", xx, field)
 				}
 			}
 			isOf(t, xx, p)
@@ -42,14 +42,14 @@ var rows = map[string]row{
 	"10": {what: "no e-mail", pushed: []string{"0s token"}, tapped: []string{"0s flow_invoked", "0s token"},
 		profile: func(t *testing.T, xx string, p map[string]any) {
 			if strings.Contains(fmt.Sprint(p), "@") || p["onlineIdentities"] == nil {
-				t.Error(p)
+				t.Errorf("the profile of %s is %v, want onlineIdentities without an e-mail address", xx, p)
 			}
 			isOf(t, xx, p)
 		}},
 	"11": {what: "first name only", pushed: []string{"0s token"}, tapped: []string{"0s flow_invoked", "0s token"},
 		profile: func(t *testing.T, xx string, p map[string]any) {
 			if name, _ := p["name"].(map[string]any); len(p) != 2 || len(name) != 1 || name["first"] == nil {
-				t.Error(p)
+				t.Errorf("the profile of %s is %v, want a first name and a number alone", xx, p)
 			}
 			isOf(t, xx, p)
 		}},
@@ -69,20 +69,20 @@ var rows = map[string]row{
 		profile: func(t *testing.T, xx string, p map[string]any) {
 			numbers, _ := p["phoneNumbers"].([]any)
 			if len(numbers) < 2 || !slices.Contains(numbers, any(fiction+xx)) || p["isActive"] != "True" || p["onlineIdentities"] == nil {
-				t.Error(p)
+				t.Errorf("the profile of %s is %v, want several numbers, isActive as a string and onlineIdentities", xx, p)
 			}
 		}},
 	"22": {what: "1 MiB of JSON", pushed: []string{"0s token"}, tapped: []string{"0s flow_invoked", "0s token"},
 		profile: func(t *testing.T, xx string, p map[string]any) {
 			if about, _ := p["aboutMe"].(string); len(about) != 1<<20 {
-				t.Error(len(about))
+				t.Errorf("aboutMe has %d bytes, want %d", len(about), 1<<20)
 			}
 			isOf(t, xx, p)
 		}},
 	"23": {what: "bidi and control characters, 10 kB names", pushed: []string{"0s token"}, tapped: []string{"0s flow_invoked", "0s token"},
 		profile: func(t *testing.T, xx string, p map[string]any) {
 			if name := fmt.Sprint(p["name"]); len(name) < 10<<10 || !strings.Contains(name, "\u202e") || !strings.Contains(name, "\x00") {
-				t.Errorf("%.80q", name)
+				t.Errorf("the name is %.80q, want 10 KiB with direction and control characters", name)
 			}
 			isOf(t, xx, p)
 		}},
@@ -93,18 +93,18 @@ var rows = map[string]row{
 func isOf(t *testing.T, xx string, profile map[string]any) {
 	t.Helper()
 	if got := fmt.Sprint(profile["phoneNumbers"]); got != "["+fiction+xx+"]" {
-		t.Errorf("phoneNumbers %s", got)
+		t.Errorf("phoneNumbers is %s, want [%s]", got, fiction+xx)
 	}
 }
 
 func TestEveryNumberHasARow(t *testing.T) {
 	for xx := range behaviours {
 		if _, ok := rows[xx]; !ok {
-			t.Errorf("%s does something that no test looks at", xx)
+			t.Errorf("no row tests the behaviour of %s", xx)
 		}
 	}
 	if len(rows) != len(behaviours) {
-		t.Errorf("%d rows, %d numbers", len(rows), len(behaviours))
+		t.Errorf("%d rows, want %d: one for each number", len(rows), len(behaviours))
 	}
 }
 
@@ -114,7 +114,7 @@ func TestPushByItself(t *testing.T) {
 			inBubble(t, func(w *world) {
 				status, body := w.push(xx)
 				if status != cmp.Or(row.push, 200) || time.Since(w.begun) != row.slow {
-					t.Fatalf("%d %s after %s", status, body, time.Since(w.begun))
+					t.Fatalf("the push got %d %s after %s, want %d after %s", status, body, time.Since(w.begun), cmp.Or(row.push, 200), row.slow)
 				}
 				if xx == "13" && len(w.deliveries()) != 1 {
 					t.Error("the push was answered before the callback was delivered")
@@ -131,7 +131,7 @@ func TestOneTapByItself(t *testing.T) {
 		t.Run(xx+" "+row.what, func(t *testing.T) {
 			inBubble(t, func(w *world) {
 				if answer := w.tap(xx); answer.Dialog == row.noDialog {
-					t.Fatalf("%+v", answer)
+					t.Fatalf("opening the link gave %+v, want a dialog: %v", answer, !row.noDialog)
 				}
 				time.Sleep(time.Hour)
 				w.check(row.tapped, "", cmp.Or(row.endpoint, w.url+"/v1/default"))
@@ -153,17 +153,17 @@ func (w *world) check(want []string, state, endpoint string) {
 		}
 		got = append(got, fmt.Sprintf("%s %s", d.after, said))
 		if d.path != "/lingon" || d.body["requestId"] == "" || d.body["state"] != state || d.body["endpoint"] != wantEndpoint {
-			w.t.Errorf("callback %+v", d)
+			w.t.Errorf("the callback is %+v, want one to /lingon with a requestId, the state %q and the endpoint %q", d, state, wantEndpoint)
 		}
 		if said != "token" && d.body["accessToken"] != "" {
-			w.t.Errorf("a token with a status: %v", d.body)
+			w.t.Errorf("the callback %v has a token and a status", d.body)
 		}
 	}
 	if !slices.Equal(got, want) {
 		w.t.Errorf("callbacks %q, want %q", got, want)
 	}
 	if len(tokens) > 1 {
-		w.t.Errorf("%d tokens", len(tokens))
+		w.t.Errorf("the callbacks have %d tokens, want 1", len(tokens))
 	}
 }
 
@@ -192,11 +192,11 @@ func TestProfileByItself(t *testing.T) {
 				}
 				time.Sleep(tokenLife - time.Second)
 				if status, _ := w.profile(token); status != reads[len(reads)-1] {
-					t.Errorf("a second before its end: %d", status)
+					t.Errorf("the profile a second before the token expires: %d, want %d", status, reads[len(reads)-1])
 				}
 				time.Sleep(time.Second + 1)
 				if status, answer := w.profile(token); status != 401 || fmt.Sprint(answer["status"]) != "40101" {
-					t.Errorf("after ten minutes: %d %v", status, answer)
+					t.Errorf("the profile after ten minutes: %d %v, want 401 40101", status, answer)
 				}
 			})
 		})
@@ -213,7 +213,7 @@ func TestSecondID(t *testing.T) {
 			ids = append(ids, profile["id"])
 		}
 		if ids[0] == ids[1] || ids[0] != ids[2] || ids[0] == nil {
-			t.Errorf("ids %v", ids)
+			t.Errorf("the ids of three sign-ins are %v, want the first and third alike, the second another", ids)
 		}
 	})
 }
@@ -221,11 +221,11 @@ func TestSecondID(t *testing.T) {
 // For load tests every number approves, whatever its digits.
 func TestApproveAll(t *testing.T) {
 	inBubble(t, func(w *world) {
-		w.sim.ApproveAll = true
+		w.sim.cfg.ApproveAll = true
 		for _, number := range []string{fiction + "08", fiction + "17", "919999999999"} {
 			w.do("POST", "/v1/apps/requests", `{"phoneNumber":`+number+`}`, "appKey", "key")
 			if status, _ := w.profile(w.callback()["accessToken"]); status != 200 {
-				t.Errorf("%s: %d", number, status)
+				t.Errorf("the profile of %s: %d, want 200", number, status)
 			}
 		}
 	})

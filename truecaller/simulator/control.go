@@ -44,7 +44,7 @@ func (s *Simulator) Handler() http.Handler {
 	return r
 }
 
-// Pending is a request that nobody has decided.
+// Pending is a request without a decision.
 type Pending struct {
 	RequestID string    `json:"requestId"`
 	Kind      string    `json:"kind"` // push or onetap
@@ -55,9 +55,9 @@ type Pending struct {
 	Warnings  []string  `json:"warnings,omitempty"` // about its link
 }
 
-const pendingLife = 10 * time.Minute // as long as any token lives
+const pendingLife = 10 * time.Minute // the lifetime of a token
 
-// waiting is what a phone shows, the newest first; phone "" is all of them.
+// waiting returns the pending requests of a phone, the newest first; "" is all phones.
 func (s *Simulator) waiting(phone string) []Pending {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -80,8 +80,7 @@ func (s *Simulator) pending(w http.ResponseWriter, r *http.Request) {
 	reply(w, http.StatusOK, marshal(s.waiting(asDigits(r.URL.Query().Get("phone")))))
 }
 
-// asDigits takes a number as people write it. A plus that nobody has escaped
-// arrives as a space.
+// asDigits removes the punctuation of a number. An unescaped plus arrives as a space.
 func asDigits(number string) string {
 	return strings.NewReplacer("+", "", " ", "", "-", "").Replace(number)
 }
@@ -92,9 +91,9 @@ func (s *Simulator) find(id string) *request {
 	return s.requests.get(id)
 }
 
-// controlDecision answers when the callbacks have been delivered.
+// controlDecision responds after the callbacks have been delivered.
 func (s *Simulator) controlDecision(w http.ResponseWriter, r *http.Request) {
-	// The id may hold a slash, and so the path is taken apart from its end.
+	// The id may contain a slash, so the path is split at its last one.
 	path := r.URL.EscapedPath()[len("/sim/requests/"):]
 	at := strings.LastIndexByte(path, '/')
 	if at < 0 {
@@ -116,8 +115,8 @@ func (s *Simulator) controlDecision(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// sendCallback posts {"url": optional, "body": any JSON, or a string to be sent
-// as it is}, once.
+// sendCallback sends one callback. The request is {"url": optional, "body": JSON, or a
+// string that is sent as it is}.
 func (s *Simulator) sendCallback(w http.ResponseWriter, r *http.Request) {
 	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 2<<20))
 	var in struct {
@@ -129,8 +128,8 @@ func (s *Simulator) sendCallback(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	app := ""
-	if in.URL == "" && len(s.Apps) > 0 {
-		app, in.URL = s.Apps[0].Name, s.Apps[0].CallbackURL
+	if in.URL == "" && len(s.cfg.Apps) > 0 {
+		app, in.URL = s.cfg.Apps[0].Name, s.cfg.Apps[0].CallbackURL
 	}
 	body := []byte(in.Body)
 	var text string

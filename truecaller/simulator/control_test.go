@@ -14,27 +14,27 @@ import (
 func TestSendCallback(t *testing.T) {
 	inBubble(t, func(w *world) {
 		if status, body := w.do("POST", "/sim/callback", `{"body":{"requestId":"x","status":"flow_invoked"}}`); status != 200 || body != `{"ms":0,"status":200}` {
-			t.Errorf("%d %s", status, body)
+			t.Errorf("a callback was sent with %d %s, want 200 and the receiver's 200", status, body)
 		}
 		if c := w.callback(); c["requestId"] != "x" || c["status"] != "flow_invoked" {
-			t.Errorf("%v", c)
+			t.Errorf("the callback is %v, want requestId x and flow_invoked", c)
 		}
 		w.answer = func() (int, error) { return 500, nil }
 		if status, body := w.do("POST", "/sim/callback", `{"url":"https://id.example/guess","body":"{\"as it is\":\"\"}"}`); status != 200 || !strings.Contains(body, `"status":500`) {
-			t.Errorf("%d %s", status, body)
+			t.Errorf("a callback of any text was sent with %d %s, want 200 and the receiver's 500", status, body)
 		}
 		w.answer = func() (int, error) { return 0, errors.New("connection refused") }
 		if status, body := w.do("POST", "/sim/callback", `{"url":"https://id.example/secret","body":{}}`); status != 502 || body != `{"error":"connection refused"}` {
-			t.Errorf("nobody there: %d %s", status, body)
+			t.Errorf("a callback to a closed port: %d %s, want 502 without the address", status, body)
 		}
 		time.Sleep(time.Hour)
 		made := w.deliveries()
 		if len(made) != 3 || made[0].path != "/lingon" || made[1].path != "/guess" || made[1].body["as it is"] != "" {
-			t.Errorf("%+v", made)
+			t.Errorf("the callbacks are %+v, want three: to /lingon, then to /guess as it was given", made)
 		}
 		for _, body := range []string{``, `{`, `[]`, `{"url":7}`} {
 			if status, _ := w.do("POST", "/sim/callback", body); status != 400 {
-				t.Errorf("%q: %d", body, status)
+				t.Errorf("the body %q got %d, want 400", body, status)
 			}
 		}
 	})
@@ -55,7 +55,7 @@ func TestLog(t *testing.T) {
 		for _, e := range w.events() {
 			got = append(got, fmt.Sprintf("%s %s %s %v %d", e.What, e.App, e.Phone, e.AppKey, e.Status))
 			if e.At.IsZero() || e.What == "push" && e.Status == 200 && e.RequestID == "" {
-				t.Errorf("%+v", e)
+				t.Errorf("the event %+v has no time, or its push no requestId", e)
 			}
 		}
 		want := []string{
@@ -66,7 +66,7 @@ func TestLog(t *testing.T) {
 			t.Errorf("log\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 		}
 		if _, log := w.do("GET", "/sim/log", ""); strings.Contains(log, token) || !strings.Contains(log, `"accessToken":"`+token[:6]+`..."`) {
-			t.Error("the log has a whole token, or none")
+			t.Errorf("the log is %s, want a shortened token", log)
 		}
 	})
 }
@@ -82,12 +82,12 @@ func TestLogSaysWhyNobodyAnswers(t *testing.T) {
 		for _, e := range w.events() {
 			if e.What == "callback" {
 				if tries++; e.Status != 0 || e.Error != "connection refused" {
-					t.Errorf("%+v", e)
+					t.Errorf("the event of a callback without a response is %+v, want status 0 and the cause", e)
 				}
 			}
 		}
 		if tries != 4 {
-			t.Errorf("%d tries", tries)
+			t.Errorf("the log has %d tries, want 4", tries)
 		}
 	})
 }
@@ -100,7 +100,7 @@ func TestBounds(t *testing.T) {
 		})}
 		var token string
 		for i := range keptTokens + 10 {
-			req := w.sim.keep(&request{ID: fmt.Sprint(i), Number: fiction + "05", app: &w.sim.Apps[0]})
+			req := w.sim.keep(&request{ID: fmt.Sprint(i), Number: fiction + "05", app: &w.sim.cfg.Apps[0]})
 			w.sim.decide(req, approve)
 			if i == 0 {
 				token = w.sim.tokens.keys[0]
@@ -123,11 +123,11 @@ func TestBounds(t *testing.T) {
 			}
 		}
 		if status, _ := w.profile(token); status != 401 {
-			t.Errorf("the oldest token: %d", status)
+			t.Errorf("the profile of the oldest token: %d, want 401", status)
 		}
 		for _, e := range w.sim.log {
 			if len(e.Body) > keptBody || len(e.Phone) > keptText || len(e.Error) > keptText || len(e.Warnings) > maxWarnings {
-				t.Fatalf("%+v", e)
+				t.Fatalf("the event %+v is longer than its bounds", e)
 			}
 		}
 	})
@@ -146,15 +146,15 @@ func TestTokensAreBearers(t *testing.T) {
 				{"Bearer guess", 401}, {"Bearer " + token + "x", 401},
 			} {
 				if status, _ := w.do("GET", path, "", "Authorization", row.header); status != row.status {
-					t.Errorf("%s with %.12q: %d", path, row.header, status)
+					t.Errorf("%s with the header %.12q: %d, want %d", path, row.header, status, row.status)
 				}
 			}
 			if status, _ := w.do("GET", path+"?access_token="+token, ""); status != 401 {
-				t.Errorf("%s: a token in the address: %d", path, status)
+				t.Errorf("%s with the token in the address: %d, want 401", path, status)
 			}
 		}
 		if status, _ := w.do("GET", "/v1/default", "", "Authorization", "Bearer "+native); status != 401 {
-			t.Errorf("a native token for a profile: %d", status)
+			t.Errorf("a profile with a native token: %d, want 401", status)
 		}
 	})
 }
@@ -176,16 +176,16 @@ func TestOtherSitesAreRefused(t *testing.T) {
 		for path, body := range forms {
 			for _, header := range [][2]string{{"Sec-Fetch-Site", "cross-site"}, {"Sec-Fetch-Site", "same-site"}, {"Origin", "https://evil.example"}} {
 				if status, _ := w.do("POST", path, body, "Content-Type", "application/x-www-form-urlencoded", header[0], header[1]); status != 403 {
-					t.Errorf("%s with %v: %d", path, header, status)
+					t.Errorf("%s with %v: %d, want 403", path, header, status)
 				}
 			}
 		}
 		if n := len(w.deliveries()); n != 0 || len(w.pending("07")) != 1 {
-			t.Fatalf("%d callbacks", n)
+			t.Fatalf("%d callbacks after forged requests, want 0 and one pending request", n)
 		}
 		for path, body := range forms {
 			if status, answer := w.do("POST", path, body, "Content-Type", "application/x-www-form-urlencoded", "Sec-Fetch-Site", "same-origin"); status >= 400 && status != 409 {
-				t.Errorf("%s from its own page: %d %s", path, status, answer)
+				t.Errorf("%s from its own page: %d %s, want success", path, status, answer)
 			}
 		}
 	})

@@ -2,7 +2,6 @@ package simulator
 
 import (
 	"bytes"
-	"encoding/base64"
 	"errors"
 	"io"
 	"net/http"
@@ -22,21 +21,20 @@ type request struct {
 	Decided           string // "", or what was decided
 }
 
-// What a person decides, or leaves.
+// The decisions of a user.
 const (
 	approve = "approve"
 	decline = "decline"
-	another = "another" // the dialog's footer, of one-tap only
-	expire  = "expire"  // never decides; nothing is ever sent
+	another = "another" // the dialog's footer; one-tap only
+	expire  = "expire"  // no decision; no callback
 )
 
-// decidable says whether a request can be decided so by hand.
+// decidable reports whether the phone offers this decision.
 func (r *request) decidable(decision string) bool {
 	return decision == approve || decision == decline || decision == expire || decision == another && r.Link != nil
 }
 
-// keep shows a request on its phone. A link that is opened again has its dialog
-// again, and not two.
+// keep shows a request on its phone. A link that is opened again replaces its dialog.
 func (s *Simulator) keep(req *request) *request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -47,15 +45,15 @@ func (s *Simulator) keep(req *request) *request {
 	return req
 }
 
-// byItself decides later what the number decides by itself.
+// byItself makes the decision of the number's behaviour, after its delay.
 func (s *Simulator) byItself(req *request) {
 	if d := req.does.decision; d != "" {
 		time.AfterFunc(req.does.after, func() { s.decide(req, d) })
 	}
 }
 
-// decide does what the person decides, once, and delivers what comes of it. It
-// says whether nobody had decided before.
+// decide decides a request, once, and sends the callbacks. It reports whether the
+// request was undecided.
 func (s *Simulator) decide(req *request, decision string) bool {
 	s.mu.Lock()
 	if req.Decided != "" {
@@ -75,7 +73,7 @@ func (s *Simulator) decide(req *request, decision string) bool {
 	return true
 }
 
-// outcome is the callback's body (docs/truecaller.md section 3); nil for none. The
+// outcome returns the callback's body (docs/truecaller.md section 3), nil for none. The
 // caller holds the lock.
 func (s *Simulator) outcome(req *request) map[string]string {
 	said := map[string]string{"requestId": req.ID}
@@ -101,10 +99,17 @@ func (s *Simulator) outcome(req *request) map[string]string {
 	return said
 }
 
-// issue makes the access token of an approval. The caller holds the lock.
+// issue creates the access token of an approval. The caller holds the lock.
 func (s *Simulator) issue(req *request) string {
-	t := &token{number: req.Number, kind: req.does.profile, person: 1, app: req.app.Name, expires: time.Now().Add(tokenLife),
-		fails: req.does.fails, status: req.does.tokenStatus}
+	t := &token{
+		number:  req.Number,
+		kind:    req.does.profile,
+		person:  1,
+		app:     req.app.Name,
+		expires: time.Now().Add(tokenLife),
+		fails:   req.does.fails,
+		status:  req.does.tokenStatus,
+	}
 	if req.does.otherNumber {
 		t.number = fiction + "99"
 	}
@@ -112,13 +117,13 @@ func (s *Simulator) issue(req *request) string {
 		s.visits[req.Number]++
 		t.person = 1 + s.visits[req.Number]%2
 	}
-	access := base64.RawURLEncoding.EncodeToString(random(48))
+	access := randomText(48)
 	s.tokens.put(access, t)
 	return access
 }
 
-// callback delivers a callback, and again when it was not answered, or with a 500,
-// as Truecaller's first documents say (docs/truecaller.md section 1).
+// callback sends a callback, and repeats it without a response or after a 500, as
+// Truecaller's first documents describe (docs/truecaller.md section 1).
 func (s *Simulator) callback(app *App, body []byte) {
 	for try := range 4 {
 		if try > 0 {
@@ -156,14 +161,14 @@ func (s *Simulator) send(address string, body []byte) (status int, err error) {
 		return 0, withoutURL(err)
 	}
 	defer answer.Body.Close()
-	io.Copy(io.Discard, io.LimitReader(answer.Body, 64<<10)) // for the connection to be used again
+	io.Copy(io.Discard, io.LimitReader(answer.Body, 64<<10)) // so that the connection can be used again
 	return answer.StatusCode, nil
 }
 
-// withoutURL keeps the address, which has the app's secret in it, out of an error.
+// withoutURL removes the address, which contains the app's secret, from an error.
 func withoutURL(err error) error {
-	if at := (*url.Error)(nil); errors.As(err, &at) {
-		return at.Err
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
+		return wrapped.Err
 	}
 	return err
 }

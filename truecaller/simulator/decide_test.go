@@ -32,12 +32,12 @@ func TestDecisions(t *testing.T) {
 					id := w.pending("07")[0].RequestID
 					if kind == "push" && decision == another { // a push has no footer
 						if status := w.decide(id, decision); status != 404 || len(w.pending("07")) != 1 {
-							t.Errorf("%d", status)
+							t.Errorf("%s got %d, want 404 and a request that is still pending", decision, status)
 						}
 						return
 					}
 					if status := w.decide(id, decision); status != 200 {
-						t.Fatal(status)
+						t.Fatalf("%s got %d, want 200", decision, status)
 					}
 					var got []string
 					for _, d := range w.deliveries()[before:] {
@@ -50,15 +50,15 @@ func TestDecisions(t *testing.T) {
 					}
 					for _, again := range []string{approve, decline, expire} {
 						if status := w.decide(id, again); status != 409 {
-							t.Errorf("%s after that: %d", again, status)
+							t.Errorf("%s after %s got %d, want 409", again, decision, status)
 						}
 					}
 					time.Sleep(time.Hour)
 					if n := len(w.deliveries()) - before; n != len(got) {
-						t.Errorf("%d callbacks in the end", n)
+						t.Errorf("%d callbacks in the end, want %d", n, len(got))
 					}
 					if open := w.pending("07"); len(open) != 0 {
-						t.Errorf("pending %+v", open)
+						t.Errorf("pending: %+v, want none", open)
 					}
 				})
 			})
@@ -67,10 +67,10 @@ func TestDecisions(t *testing.T) {
 	inBubble(t, func(w *world) {
 		w.push("07")
 		if status := w.decide("nobody", approve); status != 404 {
-			t.Errorf("an unknown request: %d", status)
+			t.Errorf("deciding an unknown request got %d, want 404", status)
 		}
 		if status := w.decide(w.pending("07")[0].RequestID, "explode"); status != 404 {
-			t.Errorf("an unknown decision: %d", status)
+			t.Errorf("an unknown decision got %d, want 404", status)
 		}
 	})
 }
@@ -88,7 +88,7 @@ func TestDecidedOnce(t *testing.T) {
 		all.Wait()
 		slices.Sort(statuses)
 		if statuses[0] != 200 || statuses[1] != 409 || len(w.deliveries()) != 1 {
-			t.Errorf("%v, %d callbacks", statuses, len(w.deliveries()))
+			t.Errorf("two decisions at once got %v and %d callbacks, want 200, 409 and 1", statuses, len(w.deliveries()))
 		}
 	})
 }
@@ -102,11 +102,11 @@ func TestDecideEveryShapeOfID(t *testing.T) {
 		open := w.pending("07")
 		for _, p := range open {
 			if status := w.decide(p.RequestID, decline); status != 200 {
-				t.Errorf("%s: %d", p.RequestID, status)
+				t.Errorf("declining %s got %d, want 200", p.RequestID, status)
 			}
 		}
 		if len(open) != 50 || len(w.pending("07")) != 0 {
-			t.Errorf("%d, then %d", len(open), len(w.pending("07")))
+			t.Errorf("%d pending, then %d; want 50, then 0", len(open), len(w.pending("07")))
 		}
 	})
 }
@@ -120,20 +120,20 @@ func TestPending(t *testing.T) {
 		w.push("09")
 		w.push("07")
 		if open := w.pending("07"); len(open) != 2 || open[1].RequestID != first || open[0].Phone != fiction+"07" {
-			t.Errorf("%+v", open)
+			t.Errorf("pending: %+v, want two, the newest first", open)
 		}
 		for query, want := range map[string]int{"": 3, "?phone=": 3, "?phone=%2B46701740607": 2, "?phone=+46701740607": 2, "?phone=46701740610": 0} {
 			var open []Pending
 			if w.get("/sim/requests"+query, &open); len(open) != want {
-				t.Errorf("%q: %d", query, len(open))
+				t.Errorf("/sim/requests%s lists %d, want %d", query, len(open), want)
 			}
 		}
 		if _, body := w.do("GET", "/sim/requests?phone=46701740610", ""); body != "[]" {
-			t.Errorf("nothing is %s", body)
+			t.Errorf("nothing pending is listed as %s, want []", body)
 		}
 		time.Sleep(pendingLife)
 		if open := w.pending("07"); len(open) != 0 {
-			t.Errorf("after ten minutes: %+v", open)
+			t.Errorf("pending after ten minutes: %+v, want none", open)
 		}
 	})
 }
@@ -179,7 +179,7 @@ func TestCallbackIsSentAgain(t *testing.T) {
 				var got []time.Duration
 				for _, d := range w.deliveries() {
 					if got = append(got, d.after); d.path != "/lingon" || d.body["accessToken"] == "" {
-						t.Errorf("%+v", d)
+						t.Errorf("the callback is %+v, want one to /lingon with a token", d)
 					}
 				}
 				if !slices.Equal(got, row.want) {
@@ -200,11 +200,11 @@ func TestCallbackIsNotWaitedForForLong(t *testing.T) {
 			<-r.Context().Done()
 			return nil, r.Context().Err()
 		})
-		sim := New(Config{Apps: w.sim.Apps, HTTP: &http.Client{Transport: silent}})
+		sim := New(Config{Apps: w.sim.cfg.Apps, HTTP: &http.Client{Transport: silent}})
 		defer sim.Close()
-		sim.callback(&sim.Apps[0], []byte(`{}`))
+		sim.callback(&sim.cfg.Apps[0], []byte(`{}`))
 		if len(tries) != 4 || tries[1] != answerWithin+500*time.Millisecond {
-			t.Errorf("tries %v", tries)
+			t.Errorf("the callback was sent after %v, want four tries and a timeout of %s", tries, answerWithin)
 		}
 	})
 }
@@ -218,7 +218,7 @@ func TestCloseEndsRetries(t *testing.T) {
 		w.sim.Close()
 		time.Sleep(time.Hour)
 		if n := len(w.deliveries()); n != 1 {
-			t.Errorf("%d tries", n)
+			t.Errorf("%d tries after Close, want 1", n)
 		}
 	})
 }

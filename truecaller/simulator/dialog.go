@@ -2,21 +2,21 @@ package simulator
 
 import "time"
 
-// Dialog is what the app shows for a link (docs/truecaller.md section 2).
+// Dialog is the app's dialog for a link (docs/truecaller.md section 2).
 type Dialog struct {
 	Title      string `json:"title"`
 	Button     string `json:"button"`           // with the number
-	Footer     string `json:"footer,omitempty"` // "" where the link has no skipOption
+	Footer     string `json:"footer,omitempty"` // "" if the link has no skipOption
 	Color      string `json:"color,omitempty"`  // of the button, #RRGGBB
 	TextColor  string `json:"textColor,omitempty"`
 	Round      bool   `json:"round,omitempty"` // the button's shape
-	Lang       string `json:"lang,omitempty"`  // the language asked for; the texts here are English
+	Lang       string `json:"lang,omitempty"`  // the requested language; these texts are English
 	PrivacyURL string `json:"privacyUrl,omitempty"`
 	TermsURL   string `json:"termsUrl,omitempty"`
-	TTL        int64  `json:"ttl,omitempty"` // milliseconds after which it goes away by itself
+	TTL        int64  `json:"ttl,omitempty"` // milliseconds after which the dialog closes by itself
 }
 
-// Texts that the dialog makes of Truecaller's vocabulary (sections 2.2 and 2.3).
+// The texts for Truecaller's vocabulary (sections 2.2 and 2.3).
 var (
 	prefixTexts = map[string]string{
 		"getstarted": "To get started", "continue": "To continue", "placeorder": "To place order", "completepurchase": "To complete your purchase",
@@ -35,7 +35,7 @@ var (
 	}
 )
 
-// dialog is what the link shows on the phone with this number.
+// dialog returns the link's dialog on the phone with this number.
 func (l Link) dialog(number string) *Dialog {
 	return &Dialog{
 		Title:  joined(prefixTexts[l.LoginPrefix], ", ", suffixTexts[l.LoginSuffix]),
@@ -46,7 +46,7 @@ func (l Link) dialog(number string) *Dialog {
 	}
 }
 
-// joined is two texts with something between, where there are two.
+// joined joins two texts, with between only if neither is empty.
 func joined(a, between, b string) string {
 	if a == "" || b == "" {
 		return a + b

@@ -46,22 +46,22 @@ func TestOverHTTP(t *testing.T) {
 	}
 
 	if status, body := do("POST", "/v1/apps/requests", `{"phoneNumber":46701740605}`, http.Header{"Appkey": {"key"}}); status != 200 {
-		t.Fatalf("%d %s", status, body)
+		t.Fatalf("the push got %d %s, want 200", status, body)
 	}
 	pushed := <-taken
 	if status, body := do("POST", "/sim/open", `{"link":"`+goodLink+`","phone":"46701740605"}`, http.Header{}); status != 200 {
-		t.Fatalf("%d %s", status, body)
+		t.Fatalf("opening the link got %d %s, want 200", status, body)
 	}
 	invoked, tapped := <-taken, <-taken
 	if invoked["status"] != "flow_invoked" || tapped["endpoint"] != server.URL+"/v1/default" {
-		t.Errorf("%v, %v", invoked, tapped)
+		t.Errorf("the callbacks are %v and %v, want flow_invoked, then the simulator's endpoint", invoked, tapped)
 	}
 	for _, callback := range []map[string]string{pushed, tapped} {
 		if status, body := do("GET", "/v1/default", "", http.Header{"Authorization": {"Bearer " + callback["accessToken"]}}); status != 200 || !strings.Contains(body, "46701740605") {
-			t.Errorf("%d %s", status, body)
+			t.Errorf("the profile is %d %s, want 200 and the number", status, body)
 		}
 	}
 	if status, body := do("POST", "/sim/callback", `{"url":"`+gone.URL+`","body":{}}`, http.Header{}); status != 502 || !strings.Contains(body, "refused") || strings.Contains(body, gone.URL) {
-		t.Errorf("nobody there: %d %s", status, body)
+		t.Errorf("a callback to a closed port: %d %s, want 502 without the address", status, body)
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"unicode/utf8"
 )
 
-// Link is what a one-tap link says (docs/truecaller.md section 2).
+// Link is a parsed one-tap link (docs/truecaller.md section 2).
 type Link struct {
 	Nonce, PartnerKey, PartnerName, Lang         string
 	LoginPrefix, LoginSuffix, CTAPrefix          string
@@ -23,12 +23,27 @@ type Link struct {
 
 var languages = []string{"en", "hi", "mr", "te", "ml", "ur", "pa", "ta", "bn", "kn", "sw", "ar"}
 
-// errLink says why the phone would not open a link.
+// errLink is the error of a link that a phone does not open.
 var errLink = errors.New("the phone does not open this link")
 
-// parameters are all that a link may have.
-var parameters = []string{"type", "requestNonce", "partnerKey", "partnerName", "lang", "privacyUrl", "termsUrl", "loginPrefix", "loginSuffix",
-	"ctaPrefix", "ctaColor", "ctaTextColor", "btnShape", "skipOption", "ttl"}
+// parameters are the known parameters of a link.
+var parameters = []string{
+	"type",
+	"requestNonce",
+	"partnerKey",
+	"partnerName",
+	"lang",
+	"privacyUrl",
+	"termsUrl",
+	"loginPrefix",
+	"loginSuffix",
+	"ctaPrefix",
+	"ctaColor",
+	"ctaTextColor",
+	"btnShape",
+	"skipOption",
+	"ttl",
+}
 
 const (
 	linkStart   = "truecallersdk://truesdk/web_verify?"
@@ -37,9 +52,9 @@ const (
 	minTTL      = 8 * time.Second
 )
 
-// ParseLink reads a link as the app on a phone would. The error is about a link
-// that opens nothing; the warnings are about what a phone ignores, or may read in
-// another way than was meant: a good link has none.
+// ParseLink parses a link as the app on a phone does. It fails if the link opens
+// nothing. Warnings are about what a phone ignores or may misread; a good link has
+// none.
 func ParseLink(raw string) (l Link, warnings []string, err error) {
 	query, ok := strings.CutPrefix(raw, linkStart)
 	switch {
@@ -65,10 +80,19 @@ func ParseLink(raw string) (l Link, warnings []string, err error) {
 		return Link{}, nil, err
 	}
 	l = Link{
-		Nonce: values["requestNonce"], PartnerKey: values["partnerKey"], PartnerName: values["partnerName"], Lang: values["lang"],
-		LoginPrefix: values["loginPrefix"], LoginSuffix: values["loginSuffix"], CTAPrefix: values["ctaPrefix"], CTAColor: values["ctaColor"],
-		CTATextColor: values["ctaTextColor"], BtnShape: values["btnShape"], SkipOption: values["skipOption"],
-		PrivacyURL: values["privacyUrl"], TermsURL: values["termsUrl"],
+		Nonce:        values["requestNonce"],
+		PartnerKey:   values["partnerKey"],
+		PartnerName:  values["partnerName"],
+		Lang:         values["lang"],
+		LoginPrefix:  values["loginPrefix"],
+		LoginSuffix:  values["loginSuffix"],
+		CTAPrefix:    values["ctaPrefix"],
+		CTAColor:     values["ctaColor"],
+		CTATextColor: values["ctaTextColor"],
+		BtnShape:     values["btnShape"],
+		SkipOption:   values["skipOption"],
+		PrivacyURL:   values["privacyUrl"],
+		TermsURL:     values["termsUrl"],
 	}
 	switch length := utf8.RuneCountInString(l.Nonce); {
 	case values["type"] != "btmsheet":
@@ -78,7 +102,7 @@ func ParseLink(raw string) (l Link, warnings []string, err error) {
 	case l.PartnerKey == "" || l.PartnerName == "":
 		return Link{}, nil, fmt.Errorf("%w: partnerKey and partnerName must be there", errLink)
 	}
-	if strings.Trim(l.Nonce, base64URL) != "" {
+	if !consistsOf(l.Nonce, base64URL) {
 		warn("requestNonce has other characters than those of base64url")
 	}
 	l.check(values["ttl"], warn)
@@ -86,9 +110,7 @@ func ParseLink(raw string) (l Link, warnings []string, err error) {
 	return l, warnings, nil
 }
 
-const base64URL = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-
-// readQuery takes the parameters apart.
+// readQuery parses the parameters.
 func readQuery(query string, warn func(string, ...any)) (map[string]string, error) {
 	values := map[string]string{}
 	for pair := range strings.SplitSeq(query, "&") {
@@ -123,15 +145,18 @@ func readQuery(query string, warn func(string, ...any)) (map[string]string, erro
 	return values, nil
 }
 
-// check drops what the phone ignores.
+// check removes what the phone ignores.
 func (l *Link) check(ttl string, warn func(string, ...any)) {
 	for _, word := range []struct {
 		name  string
 		value *string
 		known map[string]string
 	}{
-		{"loginPrefix", &l.LoginPrefix, prefixTexts}, {"loginSuffix", &l.LoginSuffix, suffixTexts}, {"ctaPrefix", &l.CTAPrefix, buttonTexts},
-		{"skipOption", &l.SkipOption, skipTexts}, {"btnShape", &l.BtnShape, map[string]string{"round": "", "rect": ""}},
+		{"loginPrefix", &l.LoginPrefix, prefixTexts},
+		{"loginSuffix", &l.LoginSuffix, suffixTexts},
+		{"ctaPrefix", &l.CTAPrefix, buttonTexts},
+		{"skipOption", &l.SkipOption, skipTexts},
+		{"btnShape", &l.BtnShape, map[string]string{"round": "", "rect": ""}},
 	} {
 		if _, ok := word.known[*word.value]; *word.value != "" && !ok {
 			warn("%s: %.40q is not known", word.name, *word.value)
@@ -142,7 +167,7 @@ func (l *Link) check(ttl string, warn func(string, ...any)) {
 		name  string
 		value *string
 	}{{"ctaColor", &l.CTAColor}, {"ctaTextColor", &l.CTATextColor}} {
-		if c := *color.value; c != "" && (len(c) != 7 || c[0] != '#' || strings.Trim(c[1:], "0123456789abcdefABCDEF") != "") {
+		if c := *color.value; c != "" && (len(c) != 7 || c[0] != '#' || !consistsOf(c[1:], hex)) {
 			warn("%s: %.40q is not a colour", color.name, c)
 			*color.value = ""
 		}

@@ -19,10 +19,10 @@ func TestParseLink(t *testing.T) {
 	want := Link{Nonce: "nonce-of-32-bytes", PartnerKey: "key", PartnerName: "Lingon Market", Lang: "hi", PrivacyURL: "https://lingon.example/p",
 		LoginPrefix: "getstarted", LoginSuffix: "login", CTAPrefix: "use", CTAColor: "#0066CC", SkipOption: "later", TTL: time.Minute}
 	if err != nil || warnings != nil || l != want {
-		t.Fatalf("%+v\n%v %v", l, warnings, err)
+		t.Fatalf("ParseLink() = %+v, %v, %v, want %+v without warnings", l, warnings, err, want)
 	}
 	if l, warnings, err := ParseLink(linkStart + "type=btmsheet&requestNonce=12345678&partnerKey=key&partnerName=%C3%85"); err != nil || warnings != nil || l.PartnerName != "Å" {
-		t.Errorf("what must be there, alone: %+v, %v, %v", l, warnings, err)
+		t.Errorf("ParseLink() of the mandatory parameters = %+v, %v, %v, want no warnings", l, warnings, err)
 	}
 }
 
@@ -46,12 +46,12 @@ func TestParseLinkRefuses(t *testing.T) {
 		"more than 8 KB": goodLink + "&termsUrl=https%3A%2F%2Fa.example%2F" + strings.Repeat("a", maxLink),
 	} {
 		if l, warnings, err := ParseLink(link); err == nil || l != (Link{}) || warnings != nil {
-			t.Errorf("%s: it opens", what)
+			t.Errorf("ParseLink() of a link with %s = %+v, %v, want an error", what, l, warnings)
 		}
 	}
 	for _, nonce := range []string{"12345678", strings.Repeat("-", 64)} {
 		if _, warnings, err := ParseLink(strings.Replace(goodLink, "nonce-of-32-bytes", nonce, 1)); err != nil || warnings != nil {
-			t.Errorf("nonce %s: %v %v", nonce, warnings, err)
+			t.Errorf("ParseLink() with the nonce %s: %v, %v, want no warnings", nonce, warnings, err)
 		}
 	}
 }
@@ -116,13 +116,13 @@ func TestOurLinksAreClean(t *testing.T) {
 			l, warnings, err := ParseLink(raw)
 			if err != nil || warnings != nil || l.PartnerKey != app.Key || l.TTL != dialog.TTL || l.PrivacyURL != dialog.PrivacyURL || l.TermsURL != dialog.TermsURL ||
 				l.CTAColor != dialog.CTAColor || l.CTATextColor != dialog.CTATextColor || l.BtnShape != dialog.BtnShape {
-				t.Errorf("%s: %s: %v %v", what, raw, warnings, err)
+				t.Errorf("%s: ParseLink(%s) = %+v, %v, %v, want what the dialog says", what, raw, l, warnings, err)
 			}
 			if want := max(dialog.PartnerName, app.Name); dialog.PartnerName != "" && l.PartnerName != dialog.PartnerName || dialog.PartnerName == "" && l.PartnerName != want {
-				t.Errorf("%s: partnerName %q", what, l.PartnerName)
+				t.Errorf("%s: partnerName is %q, want %q", what, l.PartnerName, want)
 			}
 			if l.dialog("4670").Title == "" || l.dialog("4670").Footer == "" {
-				t.Errorf("%s: the dialog is %+v", what, l.dialog("4670"))
+				t.Errorf("%s: the dialog is %+v, want a title and a footer", what, l.dialog("4670"))
 			}
 		}
 	}
@@ -168,12 +168,12 @@ func FuzzParseLink(f *testing.F) {
 		l, warnings, err := ParseLink(raw)
 		if err != nil {
 			if l != (Link{}) || warnings != nil {
-				t.Fatal("an error and a link")
+				t.Fatalf("ParseLink() = %+v, %v with the error %v, want no link", l, warnings, err)
 			}
 			return
 		}
 		if l.PartnerKey == "" || l.PartnerName == "" || l.TTL != 0 && l.TTL < minTTL || len(warnings) > maxWarnings {
-			t.Fatalf("%+v", l)
+			t.Fatalf("ParseLink() = %+v with %d warnings, want a key, a name and a TTL of at least %s", l, len(warnings), minTTL)
 		}
 		made := encode(l)
 		again, more, err := ParseLink(made)
@@ -184,7 +184,7 @@ func FuzzParseLink(f *testing.F) {
 			t.Fatalf("%s is read as\n%+v, %v; want\n%+v", made, again, err, l)
 		}
 		if warnings == nil && more != nil {
-			t.Fatalf("%s: %v", made, more)
+			t.Fatalf("ParseLink(%s) has the warnings %v, want none", made, more)
 		}
 		l.dialog("46701740607")
 	})

@@ -7,18 +7,18 @@ import (
 	"time"
 )
 
-// Event is a line of the log.
+// Event is an entry of the log.
 type Event struct {
 	At   time.Time `json:"at"`
 	What string    `json:"what"` // push, link, profile, callback, native code, native token, native userinfo
 	App  string    `json:"app,omitempty"`
-	// Phone is the number that it is about, where that is known.
+	// Phone is the number, if known.
 	Phone     string          `json:"phone,omitempty"`
 	RequestID string          `json:"requestId,omitempty"`
 	AppKey    bool            `json:"app_key_present,omitempty"`
-	Body      json.RawMessage `json:"body,omitempty"` // what was sent, unless it is longer than 4 KiB or no JSON
-	// Status is what was answered; 0 where nobody has. For a link it is 200 where
-	// the dialog appears, 404 where it does not, and 422 where nothing opens it.
+	Body      json.RawMessage `json:"body,omitempty"` // the request, unless it is longer than 4 KiB or no JSON
+	// Status is the status of the response, 0 without one. For a link it is 200 if the
+	// dialog appears, 404 if it does not, and 422 if the link opens nothing.
 	Status   int      `json:"status"`
 	Error    string   `json:"error,omitempty"`
 	Warnings []string `json:"warnings,omitempty"` // about a link
@@ -27,7 +27,7 @@ type Event struct {
 const (
 	keptEvents = 2000
 	keptBody   = 4 << 10 // bytes of a body in the log
-	keptText   = 256     // bytes of a text that somebody else chose
+	keptText   = 256     // bytes of an untrusted text
 )
 
 func (s *Simulator) record(e Event) {
@@ -52,7 +52,7 @@ func (s *Simulator) events(w http.ResponseWriter, _ *http.Request) {
 	reply(w, http.StatusOK, marshal(map[string]any{"events": events}))
 }
 
-// shortened is a callback's body for the log, without most of its token.
+// shortened returns a callback's body for the log, with a shortened token.
 func shortened(body []byte) []byte {
 	var fields map[string]any
 	if json.Unmarshal(body, &fields) != nil {

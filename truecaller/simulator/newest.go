@@ -2,8 +2,8 @@ package simulator
 
 import "slices"
 
-// newest holds values by key, and forgets the oldest beyond its limit: a laptop
-// that runs for weeks keeps no more than this.
+// newest holds values by key, and drops the oldest beyond its limit, so that a simulator
+// that runs for weeks does not grow.
 type newest[V any] struct {
 	limit int
 	byKey map[string]V
@@ -12,7 +12,7 @@ type newest[V any] struct {
 
 func newestOf[V any](limit int) newest[V] { return newest[V]{limit: limit, byKey: map[string]V{}} }
 
-// put adds a value as the newest. One with the same key gives way to it.
+// put adds a value as the newest. It replaces a value with the same key.
 func (n *newest[V]) put(key string, v V) {
 	if _, replaced := n.byKey[key]; replaced {
 		n.keys = slices.DeleteFunc(n.keys, func(k string) bool { return k == key })
@@ -24,5 +24,5 @@ func (n *newest[V]) put(key string, v V) {
 	}
 }
 
-// get is the value with this key, its zero value if there is none.
+// get returns the value with this key, the zero value if there is none.
 func (n *newest[V]) get(key string) V { return n.byKey[key] }

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -13,20 +14,20 @@ import (
 	"github.com/go-chi/chi/v5"
 )
 
-// native is what a number does at the OAuth interface, which native applications
-// use. The zero value is a person who approves and has a full profile.
+// native is a number's behaviour at the OAuth interface, which native applications use.
+// The zero value approves and has a full profile.
 type native struct {
 	sdk          int    // the SDK's error code instead of a code
-	tokenStatus  int    // what /v1/token answers instead of a token
-	userStatus   int    // what /v1/userinfo answers instead of claims
-	fails        int    // how often /v1/userinfo answers 503 first
+	tokenStatus  int    // status of /v1/token, if not 200
+	userStatus   int    // status of /v1/userinfo, if not 200
+	fails        int    // how many userinfo requests get 503 first
 	profile      string // see claimsOf; "" is the full one
-	withoutScope string // a scope that the person does not grant
+	withoutScope string // a scope that the user does not grant
 	changes      bool   // another sub at every second sign-in
 }
 
-// natives are fixed by the last two digits of a number, as behaviours are; what
-// makes sense in both does the same.
+// natives are by the last two digits of a number, like behaviours. A row that exists in
+// both means the same.
 var natives = map[string]native{
 	"08": {sdk: sdkDismissed},
 	"10": {withoutScope: "email"},
@@ -48,8 +49,8 @@ var natives = map[string]native{
 
 // The SDK's error codes (docs/truecaller.md section 5).
 const (
-	sdkNoApp     = 5  // no Truecaller on the phone, or nobody signed in there
-	sdkDismissed = 14 // the person closed the dialog
+	sdkNoApp     = 5  // no Truecaller on the phone, or no account in it
+	sdkDismissed = 14 // the user closed the dialog
 )
 
 const (
@@ -75,12 +76,12 @@ type nativeToken struct {
 	fails   int
 }
 
-// nativeRoutes are the OAuth interface, and beside it what an application's SDK
-// and a person do on a phone:
+// nativeRoutes registers the OAuth interface, and the actions of an application's SDK
+// and its user on a phone:
 //
 //	POST /v1/token          a code and its verifier for a token
-//	GET  /v1/userinfo       the claims of the scopes that the person granted
-//	POST /sim/native/codes  form: phone, code_challenge, scope, state; the answer
+//	GET  /v1/userinfo       the claims of the granted scopes
+//	POST /sim/native/codes  form: phone, code_challenge, scope, state; the response
 //	                        is what the SDK gives the application
 func (s *Simulator) nativeRoutes(r chi.Router) {
 	r.Post("/v1/token", s.token)
@@ -89,23 +90,24 @@ func (s *Simulator) nativeRoutes(r chi.Router) {
 }
 
 func (s *Simulator) native(number string) native {
-	if strings.HasPrefix(number, fiction) && len(number) == len(fiction)+2 && !s.ApproveAll {
-		return natives[number[len(fiction):]]
+	if s.cfg.ApproveAll {
+		return native{}
 	}
-	return native{}
+	return natives[fictional(number)]
 }
 
-// nativeCode does what the SDK does when the person taps Continue.
+// nativeCode does what the SDK does when the user taps Continue.
 func (s *Simulator) nativeCode(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-	// A plus that nobody has escaped arrives as a space.
+	// An unescaped plus arrives as a space.
 	number, challenge := strings.TrimLeft(r.PostFormValue("phone"), "+ "), r.PostFormValue("code_challenge")
 	scopes := strings.Fields(r.PostFormValue("scope"))
 	if len(scopes) == 0 {
 		scopes = strings.Fields(nativeDefault)
 	}
 	if sum, err := base64.RawURLEncoding.DecodeString(challenge); err != nil || len(sum) != sha256.Size || !isNumber(number) {
-		reply(w, http.StatusBadRequest, []byte(`{"error":"send phone=46701740605 and code_challenge=BASE64URL(SHA256(verifier)), and scope and state if you like"}`))
+		reply(w, http.StatusBadRequest,
+			[]byte(`{"error":"send phone=46701740605 and code_challenge=BASE64URL(SHA256(verifier)), and scope and state if you like"}`))
 		return
 	}
 	b := s.native(number)
@@ -114,12 +116,16 @@ func (s *Simulator) nativeCode(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	scopes = slices.DeleteFunc(scopes, func(scope string) bool { return scope == b.withoutScope })
-	code := base64.RawURLEncoding.EncodeToString(random(24))
+	code := randomText(24)
 	s.mu.Lock()
 	s.codes.put(code, &nativeCode{number: number, challenge: challenge, scopes: scopes, expires: time.Now().Add(codeLife)})
 	s.mu.Unlock()
 	s.record(Event{What: "native code", Phone: number, Status: http.StatusOK})
-	reply(w, http.StatusOK, marshal(map[string]any{"authorizationCode": code, "state": r.PostFormValue("state"), "scopesGranted": scopes}))
+	reply(w, http.StatusOK, marshal(map[string]any{
+		"authorizationCode": code,
+		"state":             r.PostFormValue("state"),
+		"scopesGranted":     scopes,
+	}))
 }
 
 // token is POST /v1/token.
@@ -140,7 +146,7 @@ func (s *Simulator) redeem(r *http.Request) (status int, body []byte, number str
 		return refuse(http.StatusBadRequest, "Unsupported grant type")
 	case r.PostFormValue("client_id") == "" || code == "" || verifier == "":
 		return refuse(http.StatusBadRequest, "Parameters are empty")
-	case !slices.ContainsFunc(s.Apps, func(app App) bool { return app.NativeClientID == r.PostFormValue("client_id") }):
+	case !slices.ContainsFunc(s.cfg.Apps, func(app App) bool { return app.NativeClientID == r.PostFormValue("client_id") }):
 		return refuse(http.StatusForbidden, "Invalid client id")
 	}
 	s.mu.Lock()
@@ -153,7 +159,7 @@ func (s *Simulator) redeem(r *http.Request) (status int, body []byte, number str
 	if b := s.native(number); b.tokenStatus != 0 {
 		return refuse(b.tokenStatus, "Try again later")
 	}
-	// A code that somebody has presented is used up, whatever comes of it.
+	// A presented code is used up, whether or not it is accepted.
 	spent := c.used || time.Now().After(c.expires)
 	c.used = true
 	sum := sha256.Sum256([]byte(verifier))
@@ -164,15 +170,24 @@ func (s *Simulator) redeem(r *http.Request) (status int, body []byte, number str
 		return refuse(http.StatusForbidden, "Invalid code verifier")
 	}
 	b := s.native(number)
-	t := &nativeToken{number: number, scopes: c.scopes, person: 1, expires: time.Now().Add(oauthLife), fails: b.fails}
+	t := &nativeToken{
+		number:  number,
+		scopes:  c.scopes,
+		person:  1,
+		expires: time.Now().Add(oauthLife),
+		fails:   b.fails,
+	}
 	if b.changes {
 		s.visits[number]++
 		t.person = 1 + s.visits[number]%2
 	}
-	access := base64.RawURLEncoding.EncodeToString(random(48))
+	access := randomText(48)
 	s.nativeTokens.put(access, t)
 	return http.StatusOK, marshal(map[string]any{
-		"access_token": access, "expires_in": int(oauthLife / time.Second), "token_type": "Bearer", "scope": strings.Join(c.scopes, " "),
+		"access_token": access,
+		"expires_in":   int(oauthLife / time.Second),
+		"token_type":   "Bearer",
+		"scope":        strings.Join(c.scopes, " "),
 	}), number
 }
 
@@ -206,8 +221,8 @@ func (s *Simulator) userinfo(w http.ResponseWriter, r *http.Request) {
 	reply(w, status, marshal(claimsOf(s.native(found.number).profile, found)))
 }
 
-// claimsOf are the claims of the scopes, in the types that Truecaller documents
-// and in some that it should not send.
+// claimsOf returns the claims of the scopes, in the types that Truecaller documents and
+// in some that it should not send.
 func claimsOf(kind string, t nativeToken) map[string]any {
 	claims := map[string]any{"sub": subOf(t.number, t.person)}
 	for scope, of := range map[string]map[string]any{
@@ -217,9 +232,7 @@ func claimsOf(kind string, t nativeToken) map[string]any {
 		"address": {"address": map[string]string{"locality": "Stockholm", "postal_code": "11151"}},
 	} {
 		if slices.Contains(t.scopes, scope) {
-			for name, value := range of {
-				claims[name] = value
-			}
+			maps.Copy(claims, of)
 		}
 	}
 	switch kind {
@@ -237,8 +250,8 @@ func claimsOf(kind string, t nativeToken) map[string]any {
 	return claims
 }
 
-// subOf is the OAuth interface's sub of a number's holder: digits, too many for
-// a float64, and nothing that the web profile's ids would tell.
+// subOf returns the OAuth interface's sub of a number's holder: more digits than a
+// float64 has, and unrelated to the ids of web profiles.
 func subOf(number string, person int) string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s %d", number, person))
 	return fmt.Sprintf("1%016d", binary.BigEndian.Uint64(sum[:])%1e16)

@@ -45,11 +45,11 @@ func (w *world) nativeSignIn(xx, scope string) (token string) {
 	w.t.Helper()
 	status, given := w.sdk(xx, scope)
 	if status != http.StatusOK {
-		w.t.Fatalf("%s: the SDK gives %d %v", xx, status, given)
+		w.t.Fatalf("the SDK gave %s %d %v, want 200 and a code", xx, status, given)
 	}
 	status, answer := w.form("/v1/token", redemption(given["authorizationCode"].(string)))
 	if status != http.StatusOK || answer["token_type"] != "Bearer" || answer["expires_in"] != 3600.0 {
-		w.t.Fatalf("%s: %d %v", xx, status, answer)
+		w.t.Fatalf("the token of %s is %d %v, want a bearer token for an hour", xx, status, answer)
 	}
 	return answer["access_token"].(string)
 }
@@ -70,20 +70,20 @@ func TestNativeSignIn(t *testing.T) {
 	sub, _ := claims["sub"].(string)
 	if status != 200 || claims["phone_number"] != fiction+"05" || claims["phone_number_verified"] != true || claims["given_name"] != "Anna" ||
 		claims["email"] == nil || claims["address"] == nil || len(sub) != 17 {
-		t.Errorf("%d %v", status, claims)
+		t.Errorf("userinfo is %d %v, want all claims", status, claims)
 	}
 	if _, again := w.userinfo(w.nativeSignIn("05", "openid phone")); again["sub"] != sub || again["given_name"] != nil || again["phone_number"] == nil {
-		t.Errorf("openid phone: %v", again)
+		t.Errorf("userinfo for openid and phone is %v, want sub %s and the number alone", again, sub)
 	}
 	if status, _ := w.userinfo(w.nativeSignIn("05", "phone")); status != 422 {
-		t.Errorf("without openid: %d", status)
+		t.Errorf("userinfo without openid: %d, want 422", status)
 	}
 	if status, _ := w.userinfo("guess"); status != 401 {
-		t.Errorf("a guessed token: %d", status)
+		t.Errorf("userinfo with a guessed token: %d, want 401", status)
 	}
 	_, log := w.do("GET", "/sim/log", "")
 	if !strings.Contains(log, "native token") || strings.Contains(log, pkceVerifier) {
-		t.Errorf("log %s", log)
+		t.Errorf("the log is %s, want the token event without the verifier", log)
 	}
 }
 
@@ -110,22 +110,22 @@ func TestTokenEndpointRefuses(t *testing.T) {
 		form := redemption(fresh())
 		row.change(form)
 		if status, answer := w.form("/v1/token", form); status != row.status || answer["message"] != row.message {
-			t.Errorf("%s: %d %v", row.what, status, answer)
+			t.Errorf("%s: %d %v, want %d %s", row.what, status, answer, row.status, row.message)
 		}
 	}
 	code := fresh()
 	if status, _ := w.form("/v1/token", redemption(code)); status != 200 {
-		t.Fatal(status)
+		t.Fatalf("the first redemption got %d, want 200", status)
 	}
 	if status, _ := w.form("/v1/token", redemption(code)); status != 403 {
-		t.Errorf("a used code: %d", status)
+		t.Errorf("the second redemption got %d, want 403", status)
 	}
 	code = fresh()
 	wrong := redemption(code)
 	wrong.Set("code_verifier", strings.Repeat("a", 43))
 	w.form("/v1/token", wrong)
 	if status, _ := w.form("/v1/token", redemption(code)); status != 403 {
-		t.Errorf("a code after a wrong verifier: %d", status)
+		t.Errorf("a code after a wrong verifier got %d, want 403", status)
 	}
 }
 
@@ -138,7 +138,7 @@ func TestCodesAndTokensExpire(t *testing.T) {
 		r := httptest.NewRequest("POST", "/v1/token", strings.NewReader(redemption("c").Encode()))
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		if status, body, _ := s.redeem(r); status != 403 {
-			t.Errorf("an expired code: %d %s", status, body)
+			t.Errorf("an expired code got %d %s, want 403", status, body)
 		}
 		s.nativeTokens.put("t", &nativeToken{number: fiction + "05", scopes: []string{"openid"}, expires: time.Now().Add(oauthLife)})
 		time.Sleep(oauthLife)
@@ -146,7 +146,7 @@ func TestCodesAndTokensExpire(t *testing.T) {
 		r = httptest.NewRequest("GET", "/v1/userinfo", nil)
 		r.Header.Set("Authorization", "Bearer t")
 		if s.userinfo(answer, r); answer.Code != 401 {
-			t.Errorf("an expired token: %d", answer.Code)
+			t.Errorf("an expired token got %d, want 401", answer.Code)
 		}
 	})
 }
@@ -155,13 +155,13 @@ func TestNativeNumbersThatMisbehave(t *testing.T) {
 	w := newWorld(t)
 	for xx, code := range map[string]float64{"08": sdkDismissed, "17": sdkNoApp} {
 		if status, given := w.sdk(xx, ""); status != 409 || given["errorCode"] != code {
-			t.Errorf("%s: %d %v", xx, status, given)
+			t.Errorf("the SDK gave %s %d %v, want 409 and the error %v", xx, status, given, code)
 		}
 	}
 	for xx, want := range map[string]int{"18": 503, "42": 429} {
 		_, given := w.sdk(xx, "")
 		if status, _ := w.form("/v1/token", redemption(given["authorizationCode"].(string))); status != want {
-			t.Errorf("%s: %d", xx, status)
+			t.Errorf("the code of %s got %d, want %d", xx, status, want)
 		}
 	}
 	for xx, want := range map[string][]int{"15": {401, 401}, "16": {503, 503, 200, 200}, "43": {404}, "44": {500}} {
@@ -174,14 +174,14 @@ func TestNativeNumbersThatMisbehave(t *testing.T) {
 	}
 	for xx, claim := range map[string]string{"10": "email", "11": "given_name", "40": "phone_number"} {
 		if status, claims := w.userinfo(w.nativeSignIn(xx, "")); status != 200 || claims[claim] != nil || claims["sub"] == nil {
-			t.Errorf("%s: %d %v", xx, status, claims)
+			t.Errorf("userinfo of %s is %d %v, want no %s", xx, status, claims, claim)
 		}
 	}
 	if _, claims := w.userinfo(w.nativeSignIn("41", "")); claims["phone_number_verified"] != false {
-		t.Errorf("41: %v", claims)
+		t.Errorf("userinfo of 41 is %v, want a number that is not verified", claims)
 	}
 	if _, claims := w.userinfo(w.nativeSignIn("21", "")); claims["phone_number"] != "+"+fiction+"21" || claims["phone_number_verified"] != "true" {
-		t.Errorf("21: %v", claims)
+		t.Errorf("userinfo of 21 is %v, want the number and phone_number_verified as strings", claims)
 	}
 	subs := map[any]bool{}
 	for range 3 {
@@ -202,13 +202,13 @@ func TestNativeCodesAreAskedForProperly(t *testing.T) {
 		"no digits":         {"phone": {"070-1740605"}, "code_challenge": {challengeOf(pkceVerifier)}},
 	} {
 		if status, _ := w.form("/sim/native/codes", form); status != 400 {
-			t.Errorf("%s: %d", what, status)
+			t.Errorf("%s got %d, want 400", what, status)
 		}
 	}
 	if status, given := w.sdk("05", ""); status != 200 || given["state"] != "app-state" {
-		t.Errorf("%d %v", status, given)
+		t.Errorf("the SDK gave %d %v, want 200 and the state", status, given)
 	}
 	if status, _ := w.do("POST", "/sim/native/codes", "", "Sec-Fetch-Site", "cross-site"); status != 403 {
-		t.Errorf("another site's form: %d", status)
+		t.Errorf("another site's form got %d, want 403", status)
 	}
 }

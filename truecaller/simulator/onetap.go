@@ -9,26 +9,25 @@ import (
 )
 
 // One-tap (docs/truecaller.md section 2): a browser on the phone opens a link, and the
-// app shows its dialog. A laptop has no such app, so the link is given to the
-// simulator by a test or by hand:
+// app shows its dialog. A laptop has no such app, so a test or a developer passes the
+// link to the simulator:
 //
 //	POST /sim/open          {"link": "truecallersdk://...", "phone": "46701740605", "as": "08"}
 //	GET  /phone/open?link=  a form for it; the dialog is on the phone page
 //
-// phone is the number of the account on that phone; without one it is a phone that
-// waits for its person. What its numbers do by themselves is the same as for
-// pushes, and as names another row of that table. Where nobody is signed in (17),
-// nothing happens, as documented; a phone without the app is one that nobody calls.
-// The dialog tells the callback that it is open, and then what the person decides.
+// phone is the number of the phone's account; the default waits for a decision. Numbers
+// behave as for pushes, and as names another row of that table. Without an account (17)
+// nothing happens, as documented; a phone without the app never opens the link. The
+// dialog sends a callback when it opens, and another with the decision.
 
-// defaultDevice is the number of a phone that nobody has named.
+// defaultDevice is the number of an unnamed phone.
 const defaultDevice = fiction + "07"
 
-// opened is the answer to a link that opens Truecaller.
+// opened is the response to a link that opens Truecaller.
 type opened struct {
 	RequestID string   `json:"requestId"`
-	Dialog    bool     `json:"dialog"`           // whether it appears
-	Reason    string   `json:"reason,omitempty"` // why it does not
+	Dialog    bool     `json:"dialog"`           // whether the dialog appears
+	Reason    string   `json:"reason,omitempty"` // why it does not appear
 	Warnings  []string `json:"warnings"`
 }
 
@@ -38,7 +37,7 @@ type device struct {
 	does   behaviour
 }
 
-// deviceOf is the phone with this number; as is "" or two digits of the table of
+// deviceOf returns the phone with this number; as is "" or two digits of the table of
 // behaviours.
 func (s *Simulator) deviceOf(number, as string) (device, error) {
 	if number = asDigits(number); number == "" {
@@ -57,14 +56,14 @@ func (s *Simulator) deviceOf(number, as string) (device, error) {
 	return device{number, does}, nil
 }
 
-// open is POST /sim/open. It answers when the callback has heard that the dialog is
-// open.
+// open is POST /sim/open. It responds after the callback about the open dialog.
 func (s *Simulator) open(w http.ResponseWriter, r *http.Request) {
 	var in struct{ Link, Phone, As string }
 	body := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
-	body.DisallowUnknownFields() // a test that misspells phone would open it on another one
+	body.DisallowUnknownFields() // a test that misspells phone would use the default one
 	if err := body.Decode(&in); err != nil {
-		reply(w, http.StatusBadRequest, []byte(`{"error":"send {\"link\": \"truecallersdk://...\", \"phone\": \"46701740605\"}"}`))
+		reply(w, http.StatusBadRequest,
+			[]byte(`{"error":"send {\"link\": \"truecallersdk://...\", \"phone\": \"46701740605\"}"}`))
 		return
 	}
 	phone, err := s.deviceOf(in.Phone, in.As)
@@ -80,16 +79,16 @@ func (s *Simulator) open(w http.ResponseWriter, r *http.Request) {
 	reply(w, http.StatusOK, marshal(answer))
 }
 
-// address is the simulator's own.
+// address returns the simulator's own address.
 func (s *Simulator) address(r *http.Request) string {
-	if s.BaseURL != "" {
-		return strings.TrimSuffix(s.BaseURL, "/")
+	if s.cfg.BaseURL != "" {
+		return strings.TrimSuffix(s.cfg.BaseURL, "/")
 	}
 	return "http://" + r.Host
 }
 
-// openLink is what a phone does with a link. base is the simulator's own address,
-// for the endpoint of the callback. The error is about a link that opens nothing.
+// openLink opens a link on a phone. base is the simulator's own address, for the
+// endpoint of the callback. A link that opens nothing is an error.
 func (s *Simulator) openLink(raw string, phone device, base string) (opened, error) {
 	event := Event{What: "link", Phone: phone.number, Status: http.StatusOK}
 	defer func() { s.record(event) }()
@@ -113,13 +112,20 @@ func (s *Simulator) openLink(raw string, phone device, base string) (opened, err
 	}
 	answer.Dialog, event.App = true, app.Name
 	s.show(s.keep(&request{
-		ID: link.Nonce, Number: phone.number, app: app, does: phone.does, Link: &link, Warnings: warnings, base: base, Received: time.Now(),
+		ID:       link.Nonce,
+		Number:   phone.number,
+		app:      app,
+		does:     phone.does,
+		Link:     &link,
+		Warnings: warnings,
+		base:     base,
+		Received: time.Now(),
 	}))
 	return answer, nil
 }
 
-// show opens the dialog: it says so, and later what its person does, or that it
-// has gone away by itself.
+// show opens the dialog and sends a callback about it. Another callback follows with the
+// decision, or when the dialog closes by itself.
 func (s *Simulator) show(req *request) {
 	if req.Link.TTL > 0 {
 		time.AfterFunc(req.Link.TTL, func() { s.decide(req, decline) })

@@ -22,10 +22,10 @@ type screen struct {
 	CSS   template.CSS
 
 	Requests []shownRequest
-	Number   string // of the only phone that is shown; "" for all
+	Number   string // of the one phone that is shown; "" shows all
 
 	Form            bool
-	Link, Phone     string // what is in the form
+	Link, Phone     string // the form's fields
 	Problem, Reason string // why the link opens nothing, why its dialog does not appear
 	Warnings        []string
 }
@@ -33,7 +33,7 @@ type screen struct {
 type shownRequest struct {
 	Pending
 	ID   string    // of the element
-	Ends time.Time // when the dialog goes away by itself; zero for never
+	Ends time.Time // when the dialog closes by itself; zero: never
 }
 
 func (s *Simulator) phonePage(w http.ResponseWriter, r *http.Request) {
@@ -51,8 +51,8 @@ func (s *Simulator) phonePage(w http.ResponseWriter, r *http.Request) {
 	s.showPhone(w, http.StatusOK, shown)
 }
 
-// look is the colours and the shape of the dialog's button. ParseLink lets no other
-// colours through than #RRGGBB.
+// look returns the colours and shape of the dialog's button. ParseLink accepts no colour
+// other than #RRGGBB.
 func (r shownRequest) look() (css template.CSS) {
 	rule := func(format, value string) {
 		if value != "" {
@@ -67,8 +67,8 @@ func (r shownRequest) look() (css template.CSS) {
 	return css
 }
 
-// openPage is GET /phone/open: a form, and what the phone makes of the link in
-// the address. A visit opens nothing.
+// openPage is GET /phone/open: a form, with the warnings about the link in the address.
+// It does not open the link.
 func (s *Simulator) openPage(w http.ResponseWriter, r *http.Request) {
 	shown := screen{Form: true, Link: strings.TrimSpace(r.URL.Query().Get("link")), Phone: r.URL.Query().Get("phone")}
 	if shown.Link != "" {
@@ -128,7 +128,7 @@ func (s *Simulator) showPhone(w http.ResponseWriter, status int, shown screen) {
 	h.Set("Referrer-Policy", "same-origin")
 	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'nonce-"+shown.Nonce+"'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
 	w.WriteHeader(status)
-	if err := phoneTemplate.Execute(w, shown); err != nil && s.Log != nil {
-		s.Log.Error("the phone page", "error", err)
+	if err := phoneTemplate.Execute(w, shown); err != nil && s.cfg.Log != nil {
+		s.cfg.Log.Error("the phone page", "error", err)
 	}
 }

@@ -23,7 +23,7 @@ func (w *world) page(path string) string {
 	w.t.Helper()
 	status, body := w.do("GET", path, "")
 	if status != 200 {
-		w.t.Fatalf("%s: %d", path, status)
+		w.t.Fatalf("%s: %d, want 200", path, status)
 	}
 	return html.UnescapeString(body)
 }
@@ -32,7 +32,7 @@ func (w *world) page(path string) string {
 func TestPhonePage(t *testing.T) {
 	inBubble(t, func(w *world) {
 		if page := w.page("/"); !strings.Contains(page, "No requests.") {
-			t.Errorf("an empty phone:\n%s", page)
+			t.Errorf("an empty phone does not say so:\n%s", page)
 		}
 		w.push("07")
 		w.do("POST", "/v1/apps/requests", `{"phoneNumber":919999999999}`, "appKey", "other-key")
@@ -48,12 +48,12 @@ func TestPhonePage(t *testing.T) {
 		}
 		page := w.page("/phone?number=%2B919999999999")
 		if !strings.Contains(page, "Other</h2>") || strings.Contains(page, fiction) && strings.Contains(page, "Lingon") {
-			t.Errorf("one phone alone:\n%s", page)
+			t.Errorf("the page shows more than one phone:\n%s", page)
 		}
 		for decision, path := range map[string]string{approve: "07", another: "09"} {
 			status, location, _ := w.submit("/phone", url.Values{"request": {w.pending(path)[0].RequestID}, "decision": {decision}, "number": {fiction + path}})
 			if status != 303 || location != "/phone?number="+fiction+path {
-				t.Errorf("%s: %d %s", decision, status, location)
+				t.Errorf("%s: %d to %s, want 303 to the phone of %s", decision, status, location, path)
 			}
 		}
 		var said []string
@@ -61,12 +61,12 @@ func TestPhonePage(t *testing.T) {
 			said = append(said, d.body["status"])
 		}
 		if len(w.pending("07"))+len(w.pending("09")) != 0 || len(said) != 3 {
-			t.Errorf("%q", said)
+			t.Errorf("the callbacks are %q, want three, and nothing pending", said)
 		}
 		// What cannot be decided changes nothing, and leads back.
 		for _, form := range []url.Values{{}, {"request": {"unknown"}, "decision": {approve}}, {"request": {w.sim.waiting("")[0].RequestID}, "decision": {another}}} {
 			if status, location, _ := w.submit("/phone", form); status != 303 || location != "/phone" {
-				t.Errorf("%v: %d %s", form, status, location)
+				t.Errorf("%v: %d to %s, want 303 to /phone", form, status, location)
 			}
 		}
 		if len(w.sim.waiting("")) != 1 {
@@ -81,7 +81,7 @@ func TestPhonePageIsStrict(t *testing.T) {
 	inBubble(t, func(w *world) {
 		evil := strings.Replace(goodLink, "Lingon%20Market", "%3Cscript%3Ealert(1)%3C%2Fscript%3E", 1) + "&ctaTextColor=%23fff%7D*%7Bdisplay%3Anone%7D"
 		if _, answer := w.openOn(evil, fiction+"07", ""); !answer.Dialog {
-			t.Fatal(answer)
+			t.Fatalf("opening the link gave %+v, want a dialog", answer)
 		}
 		for _, path := range []string{"/phone", "/phone/open?link=" + url.QueryEscape(evil) + "&phone=%22%3E%3Cscript%3E"} {
 			answer := w.send("GET", path, "")
@@ -89,10 +89,10 @@ func TestPhonePageIsStrict(t *testing.T) {
 			page, csp := string(raw), answer.Header.Get("Content-Security-Policy")
 			nonce := regexp.MustCompile(`^default-src 'none'; style-src 'nonce-([A-Z0-9]{26})'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'$`).FindStringSubmatch(csp)
 			if nonce == nil || !strings.Contains(page, `<style nonce="`+nonce[1]+`">`) {
-				t.Errorf("%s: %s", path, csp)
+				t.Errorf("%s has the policy %s, want the nonce of its style sheet", path, csp)
 			}
 			if strings.Contains(page, "<script") || strings.Contains(page, "display:none}") && !strings.Contains(page, "&#34;") || answer.Header.Get("Cache-Control") != "no-store" {
-				t.Errorf("%s:\n%s", path, page)
+				t.Errorf("%s has a script or unescaped text, or may be stored:\n%s", path, page)
 			}
 			if style := page[strings.Index(page, "<style"):strings.Index(page, "</style>")]; strings.Contains(style, "*{display:none}") {
 				t.Errorf("%s: a link writes the style sheet", path)
@@ -106,7 +106,7 @@ func TestPhonePageIsStrict(t *testing.T) {
 func TestPhoneOpensALink(t *testing.T) {
 	inBubble(t, func(w *world) {
 		if page := w.page("/phone/open"); !strings.Contains(page, `<textarea id="link"`) || strings.Contains(page, "refresh") {
-			t.Errorf("%s", page)
+			t.Errorf("the form is not there, or the page refreshes itself:\n%s", page)
 		}
 		page := w.page("/phone/open?phone=%2B46701740607&link=" + url.QueryEscape(goodLink+"&x=y"))
 		for _, text := range []string{goodLink + "&x=y</textarea>", `value="+46701740607"`, `"x" is not known`} {
@@ -115,14 +115,14 @@ func TestPhoneOpensALink(t *testing.T) {
 			}
 		}
 		if page := w.page("/phone/open?link=https%3A%2F%2Fexample.com"); !strings.Contains(page, "Nothing happens: the phone does not open this link") {
-			t.Errorf("%s", page)
+			t.Errorf("the page does not say that nothing happens:\n%s", page)
 		}
 		if len(w.deliveries()) != 0 || len(w.sim.waiting("")) != 0 {
 			t.Fatal("a visit has opened it")
 		}
 		status, location, _ := w.submit("/phone/open", url.Values{"link": {" " + goodLink + "\r\n"}, "phone": {"+46 70 174 06 07"}})
 		if status != 303 || location != "/phone" || len(w.pending("07")) != 1 || w.callback()["status"] != "flow_invoked" {
-			t.Errorf("%d %s", status, location)
+			t.Errorf("opening the link: %d to %s, want 303 to /phone and a dialog", status, location)
 		}
 		for _, row := range []struct {
 			link, phone, text string
@@ -135,7 +135,7 @@ func TestPhoneOpensALink(t *testing.T) {
 		} {
 			status, _, page := w.submit("/phone/open", url.Values{"link": {row.link}, "phone": {row.phone}})
 			if status != row.status || !strings.Contains(page, row.text) || !strings.Contains(page, row.link+"</textarea>") {
-				t.Errorf("%s on %s: %d\n%s", row.link, row.phone, status, page)
+				t.Errorf("%s on %s: %d, want %d and %q\n%s", row.link, row.phone, status, row.status, row.text, page)
 			}
 		}
 	})

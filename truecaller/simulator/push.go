@@ -47,9 +47,9 @@ func (s *Simulator) push(w http.ResponseWriter, r *http.Request) {
 	if does.overtakes {
 		s.decide(req, does.decision)
 	}
-	if does.pushDelay > 0 {
+	if does.slowPush {
 		select {
-		case <-time.After(does.pushDelay):
+		case <-time.After(s.cfg.SlowPush):
 		case <-s.ctx.Done():
 		}
 	}
@@ -59,8 +59,8 @@ func (s *Simulator) push(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// requestID is a new one. Truecaller has used both shapes: base64 of 20 bytes,
-// padded, and 13 lower-case letters and digits.
+// requestID returns a new id. Truecaller has used both forms: base64 of 20 bytes, padded,
+// and 13 lower-case letters and digits.
 func (s *Simulator) requestID() string {
 	s.mu.Lock()
 	s.pushes++

@@ -31,14 +31,14 @@ func TestPushWireFormat(t *testing.T) {
 		} {
 			status, body := w.do("POST", "/v1/apps/requests", row.body, "appKey", row.key)
 			if status != row.status || !strings.Contains(body, row.contains) || !json.Valid([]byte(body)) {
-				t.Errorf("%s: %d %s", row.what, status, body)
+				t.Errorf("%s: %d %s, want %d and %q", row.what, status, body, row.status, row.contains)
 			}
 		}
 		if status, body := w.push("17"); status != 403 || body != `{"code":1008,"message":"Forbidden: It is forbidden to use sdk login for this phone number."}` {
-			t.Errorf("17: %d %s", status, body)
+			t.Errorf("a push to 17: %d %s, want 403 and code 1008", status, body)
 		}
 		if status, _ := w.do("GET", "/v1/apps/requests", ""); status != 405 {
-			t.Errorf("GET: %d", status)
+			t.Errorf("GET got %d, want 405", status)
 		}
 	})
 }
@@ -53,11 +53,11 @@ func TestPushAndItsCallback(t *testing.T) {
 		}
 		c := w.callback()
 		if c["requestId"] != accepted.RequestID || c["state"] != "our-state" || len(c) != 3 {
-			t.Errorf("%v for %s", c, answer)
+			t.Errorf("the callback is %v, want the requestId and state of %s and a token", c, answer)
 		}
 		w.do("POST", "/v1/apps/requests", `{"phoneNumber":46701740605}`, "appKey", "key")
 		if c := w.callback(); len(c) != 2 {
-			t.Errorf("without a state: %v", c)
+			t.Errorf("the callback of a push without a state is %v, want a requestId and a token", c)
 		}
 	})
 }
@@ -73,10 +73,10 @@ func TestRequestIDs(t *testing.T) {
 			w.tap("07")
 			id := w.pending("07")[1].RequestID
 			if i%2 == 1 && !short.MatchString(id) {
-				t.Errorf("id %s", id)
+				t.Errorf("the requestId is %s, want 13 letters and digits", id)
 			}
 			if raw, err := base64.StdEncoding.DecodeString(id); i%2 == 0 && (err != nil || len(raw) != 20) {
-				t.Errorf("id %s", id)
+				t.Errorf("the requestId is %s, want base64 of 20 bytes", id)
 			}
 		}
 	})
@@ -90,7 +90,7 @@ func TestSeveralApps(t *testing.T) {
 			w.do("POST", "/v1/apps/requests", `{"phoneNumber":46701740607}`, "appKey", key)
 			open := w.pending("07")
 			if len(open) != 1 || open[0].App != want[0] || open[0].Kind != "push" {
-				t.Fatalf("%+v", open)
+				t.Fatalf("pending: %+v, want a push of %s", open, want[0])
 			}
 			w.decide(open[0].RequestID, approve)
 			made := w.deliveries()
@@ -102,7 +102,7 @@ func TestSeveralApps(t *testing.T) {
 			}
 		}
 		if n := len(w.deliveries()); n != 2 {
-			t.Errorf("%d callbacks", n)
+			t.Errorf("%d callbacks, want 2", n)
 		}
 	})
 }

@@ -67,7 +67,7 @@ func inBubble(t *testing.T, run func(w *world)) {
 func (w *world) take(r *http.Request) (*http.Response, error) {
 	var body map[string]string
 	if err := json.NewDecoder(r.Body).Decode(&body); err != nil || r.Method != http.MethodPost || r.Header.Get("Content-Type") != "application/json" {
-		w.t.Errorf("callback: %s %v: %v", r.Method, r.Header, err)
+		w.t.Errorf("the callback is %s %v (%v), want a POST of JSON", r.Method, r.Header, err)
 	}
 	w.mu.Lock()
 	w.delivered = append(w.delivered, delivery{time.Since(w.begun), r.URL.Path, body})
@@ -116,7 +116,7 @@ func (w *world) get(path string, out any) {
 	w.t.Helper()
 	status, body := w.do("GET", path, "")
 	if err := json.Unmarshal([]byte(body), out); status != http.StatusOK || err != nil {
-		w.t.Fatalf("%s: %d %v %.200s", path, status, err, body)
+		w.t.Fatalf("%s: %d %v %.200s, want 200 and JSON", path, status, err, body)
 	}
 }
 
@@ -131,7 +131,7 @@ func (w *world) callback() map[string]string {
 	case body := <-w.arrived:
 		return body
 	case <-time.After(time.Minute):
-		w.t.Fatal("no callback")
+		w.t.Fatal("no callback within a minute")
 		return nil
 	}
 }
