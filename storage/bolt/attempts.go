@@ -74,21 +74,24 @@ func (s *Store) AttemptByCorrelation(ctx context.Context, correlation [32]byte) 
 func (s *Store) UpdateAttempt(
 	ctx context.Context, id login.ID, step func(login.Attempt) (login.Update, error),
 ) (login.Attempt, error) {
-	u, err := update(ctx, s, func(t *txn) (login.Update, error) {
-		return stepped(t, id, step, func(u login.Update) (login.Attempt, login.Effects) { return u.Attempt, u.Effects })
-	})
-	return u.Attempt, err
+	return update(ctx, s, func(t *txn) (login.Attempt, error) { return t.updateAttempt(id, step) })
 }
 
 // NoteAttempt implements login.Store. The change is on the disk after 100 ms at
 // the latest. It happens also when ctx has ended.
 func (s *Store) NoteAttempt(_ context.Context, id login.ID, n login.Note) {
-	err := s.queue.add(&op{key: attemptNotes(id), note: n, run: func(t *txn) error {
-		_, err := stepped(t, id,
-			func(a login.Attempt) (login.Attempt, error) { err := a.Apply(n); return a, err },
-			func(a login.Attempt) (login.Attempt, login.Effects) { return a, login.Effects{} })
-		return err
-	}})
+	apply := func(a login.Attempt) (login.Update, error) {
+		err := a.Apply(n)
+		return login.Update{Attempt: a}, err
+	}
+	err := s.queue.add(&op{
+		key:  attemptNotes(id),
+		note: n,
+		run: func(t *txn) error {
+			_, err := t.updateAttempt(id, apply)
+			return err
+		},
+	})
 	if err != nil {
 		s.log.Error("a noted change was lost", "attempt", id, "error", err)
 	}
@@ -99,22 +102,26 @@ func (s *Store) ApproveAttempt(
 	ctx context.Context, id login.ID, number phone.Number,
 	step func(login.Attempt, *subject.Person) (login.Approval, error),
 ) (login.Approval, error) {
-	return update(ctx, s, func(t *txn) (login.Approval, error) {
+	return update(ctx, s, func(t *txn) (approval login.Approval, err error) {
+		stored, err := t.attempt(id)
+		if err != nil {
+			return approval, err
+		}
 		var known *subject.Person
 		if !number.IsZero() {
-			var err error
 			if known, err = t.personOf(number); err != nil {
-				return login.Approval{}, err
+				return approval, err
 			}
 		}
-		approval, err := stepped(t, id, func(a login.Attempt) (login.Approval, error) {
-			p, err := step(a, known)
-			if err == nil && p.Person.Sub != "" && number.IsZero() {
-				err = errors.New("bolt: a user cannot be bound to no number")
-			}
-			return p, err
-		}, func(p login.Approval) (login.Attempt, login.Effects) { return p.Attempt, p.Effects })
-		if err != nil || approval.Person.Sub == "" {
+		if approval, err = step(stored.Attempt, known); err != nil {
+			return approval, err
+		}
+		noUser := approval.Person.Sub == ""
+		if !noUser && number.IsZero() {
+			return approval, errors.New("bolt: a user cannot be bound to no number")
+		}
+		u := login.Update{Attempt: approval.Attempt, Effects: approval.Effects}
+		if err := t.putStep(stored, u); err != nil || noUser {
 			return approval, err
 		}
 		return approval, t.putPerson(approval.Person, number)
@@ -125,16 +132,19 @@ func (s *Store) ApproveAttempt(
 func (s *Store) FinishAttempt(
 	ctx context.Context, id login.ID, step func(login.Attempt) (login.SignIn, error),
 ) (login.SignIn, error) {
-	return update(ctx, s, func(t *txn) (login.SignIn, error) {
-		signIn, err := stepped(t, id, func(a login.Attempt) (login.SignIn, error) {
-			s, err := step(a)
-			if err == nil && s.Session.ID == "" {
-				err = errors.New("bolt: a finished attempt needs a session")
-			}
-			return s, err
-		}, func(s login.SignIn) (login.Attempt, login.Effects) { return s.Attempt, login.Effects{} })
+	return update(ctx, s, func(t *txn) (signIn login.SignIn, err error) {
+		stored, err := t.attempt(id)
 		if err != nil {
-			return login.SignIn{}, err
+			return signIn, err
+		}
+		if signIn, err = step(stored.Attempt); err != nil {
+			return signIn, err
+		}
+		if signIn.Session.ID == "" {
+			return signIn, errors.New("bolt: a finished attempt needs a session")
+		}
+		if err := t.putStep(stored, login.Update{Attempt: signIn.Attempt}); err != nil {
+			return signIn, err
 		}
 		if signIn.Replaces != "" {
 			if err := t.endSession(signIn.Replaces); err != nil {
@@ -152,16 +162,19 @@ func (s *Store) FinishAttempt(
 func (s *Store) RedeemAttempt(
 	ctx context.Context, id login.ID, step func(login.Attempt) (login.NativeSignIn, error),
 ) (login.NativeSignIn, error) {
-	return update(ctx, s, func(t *txn) (login.NativeSignIn, error) {
-		signIn, err := stepped(t, id, func(a login.Attempt) (login.NativeSignIn, error) {
-			s, err := step(a)
-			if err == nil && (s.Redemption.Grant == nil || s.Redemption.Access == nil) {
-				err = errors.New("bolt: a redeemed attempt needs a grant and an access token")
-			}
-			return s, err
-		}, func(s login.NativeSignIn) (login.Attempt, login.Effects) { return s.Attempt, login.Effects{} })
+	return update(ctx, s, func(t *txn) (signIn login.NativeSignIn, err error) {
+		stored, err := t.attempt(id)
 		if err != nil {
-			return login.NativeSignIn{}, err
+			return signIn, err
+		}
+		if signIn, err = step(stored.Attempt); err != nil {
+			return signIn, err
+		}
+		if signIn.Redemption.Grant == nil || signIn.Redemption.Access == nil {
+			return signIn, errors.New("bolt: a redeemed attempt needs a grant and an access token")
+		}
+		if err := t.putStep(stored, login.Update{Attempt: signIn.Attempt}); err != nil {
+			return signIn, err
 		}
 		return signIn, t.redeem(signIn.Redemption)
 	})
@@ -173,41 +186,42 @@ func (r reader) attempt(id login.ID) (stored record.Attempt, err error) {
 	return stored, err
 }
 
-// stepped runs a step on an attempt and stores the attempt, if it is anything new,
-// with the effects. of returns both from what the step has returned.
-func stepped[T any](
-	t *txn, id login.ID, step func(login.Attempt) (T, error), of func(T) (login.Attempt, login.Effects),
-) (T, error) {
-	var none T
+// updateAttempt runs a step, and stores what it returns.
+func (t *txn) updateAttempt(id login.ID, step func(login.Attempt) (login.Update, error)) (login.Attempt, error) {
 	stored, err := t.attempt(id)
 	if err != nil {
-		return none, err
+		return login.Attempt{}, err
 	}
-	was := stored
-	before := record.Encode(&record.Attempts, &was)
-	decided, err := step(stored.Attempt)
+	u, err := step(stored.Attempt)
 	if err != nil {
-		return none, err
+		return login.Attempt{}, err
 	}
-	after, effects := of(decided)
-	if after.ID != id || after.Correlation != was.Correlation || after.Number != was.Number && !was.Number.IsZero() {
-		return none, fmt.Errorf("bolt: a step has changed what attempt %s is", id)
+	return u.Attempt, t.putStep(stored, u)
+}
+
+// putStep stores what a step has made of a stored attempt, if it is anything new,
+// with its effects.
+func (t *txn) putStep(stored record.Attempt, u login.Update) error {
+	id, after := stored.ID, u.Attempt
+	renumbered := after.Number != stored.Number && !stored.Number.IsZero()
+	if after.ID != id || after.Correlation != stored.Correlation || renumbered {
+		return fmt.Errorf("bolt: a step has changed what attempt %s is", id)
 	}
-	stored.Attempt = after
-	if !bytes.Equal(record.Encode(&record.Attempts, &stored), before) {
-		if err := t.put(&attempts, []byte(id), after.Expires.Add(attemptKept), &stored); err != nil {
-			return none, err
+	changed := record.Attempt{Attempt: after, Lock: stored.Lock}
+	if !bytes.Equal(record.Encode(&record.Attempts, &changed), record.Encode(&record.Attempts, &stored)) {
+		if err := t.put(&attempts, []byte(id), after.Expires.Add(attemptKept), &changed); err != nil {
+			return err
 		}
 	}
-	if stored.Lock != [32]byte{} && (effects.Unlock || !effects.CoolDown.IsZero()) {
-		if err := t.release(stored.Lock[:], id, effects.CoolDown); err != nil {
-			return none, err
+	if stored.Lock != [32]byte{} && (u.Effects.Unlock || !u.Effects.CoolDown.IsZero()) {
+		if err := t.release(stored.Lock[:], id, u.Effects.CoolDown); err != nil {
+			return err
 		}
 	}
-	if effects.Drop != "" {
-		return decided, t.del(&deliveries, []byte(effects.Drop))
+	if u.Effects.Drop != "" {
+		return t.del(&deliveries, []byte(u.Effects.Drop))
 	}
-	return decided, nil
+	return nil
 }
 
 func attemptNotes(id login.ID) string { return "attempt " + string(id) }
