@@ -17,7 +17,7 @@ import (
 	"calleridp/truecaller/phone"
 )
 
-// api is a Truecaller that answers as the test says, in fake time.
+// api is a Truecaller with the responses of the test, in fake time.
 type api struct {
 	t      *testing.T
 	client *Client
@@ -43,7 +43,7 @@ func inAPIBubble(t *testing.T, test func(t *testing.T, a *api)) {
 	})
 }
 
-// says is an answer with a status and a body.
+// says responds with a status and a body.
 func says(status int, body string) func(*http.Request) (*http.Response, error) {
 	return func(r *http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: status, Body: io.NopCloser(strings.NewReader(body)), Request: r, Header: http.Header{}}, nil
@@ -123,8 +123,8 @@ func (a *api) retryAt() time.Time {
 	return down.RetryAt
 }
 
-// After five pushes in a row without an answer no more are sent for half a
-// minute, then one, which decides.
+// After five pushes in a row without a response none is sent for half a minute, then
+// one, which decides.
 func TestBreaker(t *testing.T) {
 	inAPIBubble(t, func(t *testing.T, a *api) {
 		a.pushes(openAfter-1, says(503, ""))
@@ -149,7 +149,7 @@ func TestBreaker(t *testing.T) {
 			t.Errorf("the breaker is open again for %s, want %s", time.Until(again), pushPause)
 		}
 
-		// And then one is answered.
+		// Then one gets a response.
 		time.Sleep(time.Until(again))
 		a.pushes(2*openAfter, says(200, goodReply))
 		a.pushes(openAfter-1, says(503, "")) // those before it are forgotten
@@ -163,8 +163,8 @@ func TestBreaker(t *testing.T) {
 	})
 }
 
-// An answer is an answer, whatever it says. What never left, or was given up by
-// ourselves, says nothing.
+// Any response keeps the breaker closed. A request that was not sent, or that the caller
+// gave up, does not count.
 func TestBreakerCountsWhatIsNotAnswered(t *testing.T) {
 	for what, row := range map[string]struct {
 		answer func(*http.Request) (*http.Response, error)
@@ -211,7 +211,7 @@ func TestBreakerCountsWhatIsNotAnswered(t *testing.T) {
 	})
 }
 
-// A host that answers now and then is still no host.
+// A host that responds only now and then has failed.
 func TestBreakerCountsTheRatio(t *testing.T) {
 	inAPIBubble(t, func(t *testing.T, a *api) {
 		for range openAtLeast/2 - 1 {
@@ -249,8 +249,7 @@ func TestBreakerCountsTheRatio(t *testing.T) {
 	})
 }
 
-// While one push finds out whether the host is back, nobody else's is sent, and
-// they are told to come back soon.
+// While one push probes the host, no other is sent, and the others may retry soon.
 func TestBreakerLetsOneThrough(t *testing.T) {
 	inAPIBubble(t, func(t *testing.T, a *api) {
 		a.pushes(openAfter, says(503, ""))
@@ -273,7 +272,7 @@ func TestBreakerLetsOneThrough(t *testing.T) {
 		if a.asked.Load() != openAfter+1 {
 			t.Errorf("%d requests, want %d", a.asked.Load(), openAfter+1)
 		}
-		time.Sleep(10 * time.Second) // it was not answered
+		time.Sleep(10 * time.Second) // no response
 		a.closed(false)
 		if a.asked.Load() != openAfter+1 {
 			t.Errorf("%d requests, want %d", a.asked.Load(), openAfter+1)
@@ -337,7 +336,7 @@ func TestBreakersAreApart(t *testing.T) {
 	})
 }
 
-// Whatever ends a profile request tells the breaker what it should.
+// Every outcome of a profile request gives the breaker the right verdict.
 func TestBreakerOfProfiles(t *testing.T) {
 	for status, opens := range map[int]bool{200: false, 401: false, 404: false, 429: true, 500: true} {
 		inAPIBubble(t, func(t *testing.T, a *api) {
@@ -354,8 +353,8 @@ func TestBreakerOfProfiles(t *testing.T) {
 	}
 }
 
-// Deliveries wait for a host that does not answer without asking it all the
-// time, and are all worked off when it does.
+// Deliveries wait for a host that does not respond without many requests, and are all
+// done when it responds.
 func TestInvariant8_AnOpenHostIsNotHammered(t *testing.T) {
 	const deliveries = 500
 	inBubble(t, func(t *testing.T, w *world) {
@@ -391,8 +390,8 @@ func TestInvariant8_AnOpenHostIsNotHammered(t *testing.T) {
 	})
 }
 
-// The OAuth host has its own, one for codes and one for profiles, and a host that
-// does not answer is not asked three times.
+// The OAuth host has a breaker for codes and one for profiles, and a host with an open
+// breaker gets no retries.
 func TestBreakerOfTheOAuthHost(t *testing.T) {
 	inAPIBubble(t, func(t *testing.T, a *api) {
 		a.app.OAuth, a.app.NativeClientID = bases(t, "https://oauth.truecaller.com")[0], "client"

@@ -109,8 +109,7 @@ func TestClientTimeouts(t *testing.T) {
 	}
 }
 
-// What is not asked for is not read, and what is packed is not unpacked beyond
-// the limit.
+// The client neither reads nor decompresses beyond its limits.
 func TestClientCaps(t *testing.T) {
 	var written atomic.Int64
 	for what, row := range map[string]struct {

@@ -4,6 +4,6 @@ package truecaller
 
 import "testing"
 
-// deafAddress is one where nobody answers: it is reserved for documentation
+// deafAddress is an address without a host: it is reserved for documentation
 // (RFC 5737).
 func deafAddress(*testing.T) string { return "192.0.2.1:443" }

@@ -10,8 +10,8 @@ import (
 
 var ourNonce = strings.Repeat("n", 43)
 
-// oneTapWorld is a world whose app offers one-tap, and in which nobody expects
-// anything until the test says so.
+// oneTapWorld is a world whose app offers one-tap, and in which no callback is expected
+// until the test changes that.
 func oneTapWorld(t *testing.T) (w *world, attempt *bool) {
 	w = newWorld(t)
 	w.app.OneTap = &Dialog{}
@@ -30,8 +30,8 @@ func (w *world) early(status, token string) int {
 	return w.post("/callback/main/secret-one", body).Code
 }
 
-// A callback that overtakes the request which starts its one-tap attempt is not
-// lost, and is answered like any other (invariant 4).
+// A callback that overtakes the request of its one-tap attempt is not lost, and gets the
+// same response as any other (invariant 4).
 func TestInvariant4_ACallbackMayOvertakeTheOneTapAttempt(t *testing.T) {
 	w, attempt := oneTapWorld(t)
 	if w.early("flow_invoked", "") != 200 || w.early("", "token-one") != 200 || w.early("", "token-one") != 200 {
@@ -50,7 +50,7 @@ func TestInvariant4_ACallbackMayOvertakeTheOneTapAttempt(t *testing.T) {
 	w.wantInbox() // once
 }
 
-// The attempt may be made between the question and the keeping.
+// The attempt may be stored between Expects and put.
 func TestEarlyCallbackWhoseAttemptIsMadeMeanwhile(t *testing.T) {
 	w, _ := oneTapWorld(t)
 	asked := 0

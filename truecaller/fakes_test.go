@@ -26,7 +26,7 @@ type world struct {
 
 	mu      sync.Mutex
 	inbox   map[string]Delivery
-	told    []string // what the recipient was told: "profile d1", "failed d1: cause"
+	told    []string // calls of the recipient: "profile d1", "failed d1: cause"
 	done    map[string]bool
 	asked   []string // URLs that were fetched, with their tokens
 	askedAt []time.Time
@@ -36,7 +36,7 @@ type world struct {
 	token    func(Delivery) error
 	profile  func(Delivery) error
 	progress func(Delivery) error
-	answer   func(r *http.Request, token string) (int, string) // of the profile hosts; status 0 is no answer
+	answer   func(r *http.Request, token string) (int, string) // of the profile hosts; status 0: no response
 }
 
 const (
@@ -137,7 +137,7 @@ func (w *world) Expects(_ context.Context, c Callback) (bool, error) {
 	return true, nil
 }
 
-// tell notes what the recipient is told, and forgets the delivery unless err.
+// tell records a call of the recipient, and deletes the delivery unless err.
 func (w *world) tell(d Delivery, what string, err error) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -158,8 +158,8 @@ func (w *world) Progress(_ context.Context, d Delivery) error {
 	return w.tell(d, "progress", nil)
 }
 
-// Token is asked again for a delivery that is done when both the handler and a
-// sweep brought it: nobody waits for it any more.
+// Token is called for a finished delivery if both the handler and a sweep began it: no
+// attempt waits for it any more.
 func (w *world) Token(_ context.Context, d Delivery) error {
 	w.mu.Lock()
 	done := w.done[d.ID]

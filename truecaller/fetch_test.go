@@ -192,7 +192,7 @@ func TestFetchProfileWithoutAnswer(t *testing.T) {
 	}
 }
 
-// A token or endpoint that cannot be used reaches nobody.
+// An unusable token or endpoint reaches no host.
 func TestInvariant5_TheTokenIsSentNowhereElse(t *testing.T) {
 	foreign := serve(t, func(w http.ResponseWriter, r *http.Request) { t.Error("the foreign host was asked") })
 	ours := serve(t, func(w http.ResponseWriter, r *http.Request) { t.Error("our host was asked") })

@@ -66,8 +66,8 @@ func TestExchangeCodeRequest(t *testing.T) {
 	}
 }
 
-// Every answer of /v1/token (docs/truecaller.md section 5), and what is not in it. Whatever the
-// answer, there is one request: a code is good for one use.
+// Every documented response of /v1/token (docs/truecaller.md section 5), and some that
+// are not. There is one request only: a code is good for one use.
 func TestExchangeCodeAnswers(t *testing.T) {
 	bodies := fixtures(t, "token")
 	used := map[string]bool{}
@@ -149,8 +149,8 @@ func TestExchangeCodeWithoutAnswer(t *testing.T) {
 	}
 }
 
-// What no server can accept, and an app that has no OAuth interface, is not
-// asked about.
+// No request is made for an invalid code, verifier or token, or for an app without an
+// OAuth interface.
 func TestExchangeCodeSendsNothing(t *testing.T) {
 	server := serve(t, func(w http.ResponseWriter, r *http.Request) { t.Error("Truecaller was asked") })
 	app := nativeAt(t, server.URL)
@@ -190,8 +190,8 @@ func TestExchangeCodeSendsNothing(t *testing.T) {
 	}
 }
 
-// Every row of docs/truecaller.md section 5, and what is not in it. Only what is
-// temporary is asked again.
+// Every row of docs/truecaller.md section 5, and some responses that are not in it. Only
+// temporary failures are retried.
 func TestFetchUserinfoAnswers(t *testing.T) {
 	good := string(fixtures(t, "userinfo")["as_documented"])
 	const fill = 256 << 10
@@ -246,8 +246,8 @@ func TestFetchUserinfoAnswers(t *testing.T) {
 	}
 }
 
-// A profile that comes at the third try comes within two seconds; and whoever
-// gives up waiting is not kept.
+// A profile that comes at the third try comes within two seconds. A caller that gives up
+// need not wait.
 func TestFetchUserinfoTriesAgain(t *testing.T) {
 	good := string(fixtures(t, "userinfo")["as_documented"])
 	synctest.Test(t, func(t *testing.T) {

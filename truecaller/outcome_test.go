@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// counted remembers what it was told.
+// counted records its calls.
 type counted struct {
 	mu sync.Mutex
 	n  map[string]int
@@ -41,7 +41,7 @@ func (c *counted) want(t *testing.T, want map[string]int) {
 	}
 }
 
-// Each request at a callback path has one outcome, and every outcome an answer.
+// Each request at a callback path has one outcome, and every outcome a response.
 func TestCallbackOutcomes(t *testing.T) {
 	w := newWorld(t)
 	var c counted
@@ -88,8 +88,8 @@ func TestBadEndpointIsCounted(t *testing.T) {
 	})
 }
 
-// A flood of callbacks does not fill the log: one line of a kind, and in each
-// interval how many more there were. Those that somebody waits for are all there.
+// A flood of callbacks does not fill the log: it has one line of a kind, and in each
+// interval the number of the others. Accepted callbacks are all logged.
 func TestInvariant4_AFloodDoesNotFillTheLog(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		w.rc.cfg.From = func(*http.Request) string { return "192.0.2.7" }
@@ -116,7 +116,7 @@ func TestInvariant4_AFloodDoesNotFillTheLog(t *testing.T) {
 				t.Errorf("%d times %s, want %d", got, what, n)
 			}
 		}
-		// The next interval begins anew, and the end of the process loses no count.
+		// The next interval counts from zero, and the end of the process loses no count.
 		w.post("/callback/main/secret-one", "{")
 		w.post("/callback/main/secret-one", "{")
 		stop()

@@ -38,8 +38,7 @@ func appAt(t testing.TB, base string) App {
 	return App{ID: "main", Key: "key-of-the-app", CallbackSecrets: []string{"secret"}, API: u, Profiles: []*url.URL{u}}
 }
 
-// serve is a server that answers everything with one handler, and says nothing
-// of what goes wrong.
+// serve starts a server with one handler and without an error log.
 func serve(t testing.TB, h http.HandlerFunc) *httptest.Server {
 	t.Helper()
 	server := httptest.NewUnstartedServer(h)
@@ -107,8 +106,8 @@ func TestPushWritesAppKeyAsDocumented(t *testing.T) {
 	}
 }
 
-// rawServer answers each connection with fixed text after one read, and closes
-// it. What it read comes over the channel.
+// rawServer responds to each connection with a fixed text after one read, and closes it.
+// The channel has what it read.
 func rawServer(t *testing.T, answer string) (address string, requests chan string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -238,7 +237,7 @@ func TestPushSurelyNotSent(t *testing.T) {
 	plain := serve(t, func(w http.ResponseWriter, r *http.Request) { t.Error("served") })
 	strange := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("served") }))
 	strange.Config.ErrorLog = log.New(io.Discard, "", 0)
-	strange.StartTLS() // a certificate that nobody vouches for
+	strange.StartTLS() // an untrusted certificate
 	defer strange.Close()
 	silent, err := net.Listen("tcp", "127.0.0.1:0") // accepts and never shakes hands
 	if err != nil {

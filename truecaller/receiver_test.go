@@ -61,7 +61,7 @@ func TestInvariant4_CallbackIsStoredThenAnswered(t *testing.T) {
 	checkDiscreet(t, w.log.String())
 }
 
-// Nobody learns from the answer whether somebody waits.
+// The response does not reveal whether an attempt waits.
 func TestInvariant4_UnexpectedIsAnsweredAlike(t *testing.T) {
 	w := newWorld(t)
 	known := w.post("/callback/main/secret-one", callbackBody)
@@ -128,7 +128,7 @@ func TestInvariant4_OnlyTheSecretPath(t *testing.T) {
 		"/callback/other/secret-one":        404,
 		"/callback/other/no%20such%20app":   404,
 		"/callback//secret-one":             404,
-		"/callback/main/secret-one?secret=": 200, // a query is nobody's business
+		"/callback/main/secret-one?secret=": 200, // a query is ignored
 	} {
 		t.Run(path, func(t *testing.T) {
 			if answer := w.post(path, callbackBody); answer.Code != want {
@@ -264,8 +264,8 @@ func TestTooLargeIsRefusedAtOnce(t *testing.T) {
 	}
 }
 
-// When the worker is behind, callbacks are answered all the same, and the
-// worker finds them in the inbox.
+// When the worker is behind, callbacks get their response all the same, and the worker
+// finds them in the inbox.
 func TestInvariant4_FullChannelLosesNothing(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		n := cap(w.rc.fresh) + 100

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// secretsDouble remembers nothing: it answers as the test says. The real one is
-// held by storagetest.
+// secretsDouble returns what the test says and stores nothing. storagetest tests the
+// engines.
 type secretsDouble []OldSecret
 
 func (d secretsDouble) UseCallbackSecret(_ context.Context, _ string, _ [32]byte, now time.Time, grace time.Duration) ([]OldSecret, error) {

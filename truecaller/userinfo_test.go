@@ -63,8 +63,8 @@ func TestDecodeUserinfoRefuses(t *testing.T) {
 
 var floatish = regexp.MustCompile(`^-?[0-9]*[.][0-9]|^-?[0-9]+[eE]`)
 
-// What is decoded is one person with one verified number, bounded and clean, and
-// decoding it again changes nothing. A sub is what stood there, never rounded.
+// A decoded profile has one verified number, is bounded and clean, and decodes again to
+// the same. Its sub is never rounded.
 func FuzzDecodeUserinfo(f *testing.F) {
 	for _, folder := range []string{"userinfo", "userinfo_refused", "profiles"} {
 		for _, raw := range fixtures(f, folder) {

@@ -87,7 +87,7 @@ func TestDevRegistersTheClientsOfAFile(t *testing.T) {
 	}
 }
 
-// authenticates asks whether the client's secret is good, at the introspection
+// authenticates reports whether the client's secret is valid at the introspection
 // endpoint.
 func authenticates(t *testing.T, issuer, id, secret string) bool {
 	t.Helper()
@@ -222,8 +222,8 @@ func TestKeysOfARunningServer(t *testing.T) {
 	}
 }
 
-// A lost or exchanged master key stops the start, with the way out, and changes
-// nothing.
+// With a lost or exchanged master key the server does not start, says what to do, and
+// changes nothing.
 func TestMasterKeyLostOrExchanged(t *testing.T) {
 	t.Parallel()
 	server := harness.Serve(t, "http://127.0.0.1:1", "")
@@ -260,8 +260,8 @@ func TestHealth(t *testing.T) {
 	}
 }
 
-// SIGTERM ends a live waiting page and everything else, quickly and in peace;
-// the page comes back to the next server.
+// An interrupt ends live waiting pages and the server quickly and in order. The page
+// continues with the next server.
 func TestStopsInPeace(t *testing.T) {
 	t.Parallel()
 	server := harness.Dev(t)
@@ -352,7 +352,7 @@ func TestDevOverTLS(t *testing.T) {
 	stopsWhileWaiting(t, server, browser)
 }
 
-// Behind a trusted proxy the budget per network is each person's own.
+// Behind a trusted proxy each user's network has its own budget.
 func TestInvariant7_BudgetsBehindAProxy(t *testing.T) {
 	t.Parallel()
 	server := harness.Serve(t, "http://127.0.0.1:1", "trusted_proxies: [127.0.0.1/32]\nlimits: {network: 1/1h}\n")

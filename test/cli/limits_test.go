@@ -8,7 +8,7 @@ import (
 	"calleridp/test/harness"
 )
 
-// An operator sees why a number is refused, and lets it through.
+// An operator sees why a number is refused, and clears its limits.
 func TestLimitsOfARunningServer(t *testing.T) {
 	t.Parallel()
 	// Budgets so slow that none grows back while this test runs.
@@ -28,7 +28,7 @@ func TestLimitsOfARunningServer(t *testing.T) {
 		}
 	}
 	has(command("limit", "show", harness.Number(5)), "of            +46•••••0605\n", "locked until  not locked\n", "used          0 of 2 in 24h\n", "next          now\n")
-	// Nobody answers at that address, so that each push fails and frees the lock.
+	// Nothing listens at that address, so that each push fails and releases the lock.
 	for range 2 {
 		if status := submit(); status != http.StatusSeeOther {
 			t.Fatalf("the submission got %d, want 303", status)

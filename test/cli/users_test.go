@@ -10,7 +10,7 @@ import (
 	"calleridp/test/harness"
 )
 
-// An operator finds a person by their number, signs them out and deletes them.
+// An operator finds a user by number, signs them out and deletes them.
 func TestUsersOfARunningServer(t *testing.T) {
 	t.Parallel()
 	server := harness.Dev(t)

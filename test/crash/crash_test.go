@@ -15,9 +15,8 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// kill -9 between callback and profile: the callback was answered 200, and so
-// Truecaller will not send it again. After a restart the sign-in completes
-// (invariants 4 and 8).
+// kill -9 between callback and profile: the callback got 200, so that Truecaller will
+// not send it again. After a restart the sign-in completes (invariants 4 and 8).
 func TestInvariant8_KilledBetweenCallbackAndProfile(t *testing.T) {
 	t.Parallel()
 	// Until the server has been killed, the profile host does not respond.
@@ -67,8 +66,8 @@ func TestInvariant8_KilledBetweenCallbackAndProfile(t *testing.T) {
 	}
 }
 
-// kill -9 while the push is on its way: the attempt is on disk before the push,
-// so that its callback is known after the restart.
+// kill -9 during the push: the attempt is on disk before the push, so that the server
+// recognises its callback after the restart.
 func TestKilledDuringThePush(t *testing.T) {
 	t.Parallel()
 	arrived, goOn := make(chan struct{}, 1), make(chan struct{})
@@ -95,10 +94,10 @@ func TestKilledDuringThePush(t *testing.T) {
 	<-arrived
 	server.Stop(os.Kill)
 	<-cut
-	close(goOn) // Truecaller goes on: it takes the push, and the person approves
+	close(goOn) // Truecaller accepts the push, and the user approves
 	server.Start()
-	// Nobody's browser waits, but the number is free again once the answer is in:
-	// the lock of the killed attempt was on disk, and its approval releases it.
+	// No browser waits, but the number is free again after the callback: the lock of the
+	// killed attempt was on disk, and its approval releases it.
 	harness.Eventually(t, "the approval of the killed attempt", func() bool {
 		fresh := harness.NewBrowser(t, server.Issuer)
 		return fresh.Submit(fresh.Get(server.AuthorizationURL()), harness.Number(5)).Status == http.StatusSeeOther

@@ -56,7 +56,7 @@ func TestTheAccountPage(t *testing.T) {
 	number := harness.Number(5)
 	laptop, phone := harness.NewBrowser(t, server.Issuer), harness.NewBrowser(t, server.Issuer)
 
-	// Two browsers, and an application of somebody else's that stays signed in.
+	// Two browsers, and a third-party application with a refresh token.
 	page := toAccount(t, laptop, number)
 	if !strings.Contains(page.Body, "0605") || strings.Contains(page.Body, "701740605") {
 		t.Errorf("the account page does not mask the number:\n%s", page.Body)
@@ -117,8 +117,8 @@ func TestTheAccountPage(t *testing.T) {
 		t.Errorf("the download is %d %s (%v), want a file with the number and a sub", file.Status, file.Body, err)
 	}
 
-	// Delete it: nobody is signed in any more, and the next sign-in is a new
-	// person's.
+	// Delete the account: its sessions end, and the next sign-in is that of a new
+	// user.
 	page = laptop.Get(server.Issuer + "/account/delete")
 	if !page.Has("account-delete") {
 		t.Fatalf("%s is not the page that confirms a deletion:\n%s", page.URL, page.Body)
@@ -141,7 +141,7 @@ func TestTheAccountPage(t *testing.T) {
 	}
 }
 
-// Sign out everywhere, and what another site may not do.
+// Signing out everywhere, and what another user's forms may not do.
 func TestTheAccountPageIsForItsPerson(t *testing.T) {
 	t.Parallel()
 	server := harness.Dev(t)
@@ -172,7 +172,7 @@ func TestTheAccountPageIsForItsPerson(t *testing.T) {
 	}
 }
 
-// With a database of countries, people see from where they signed in.
+// With a database of countries, users see from which country they signed in.
 func TestTheAccountPageNamesTheCountry(t *testing.T) {
 	t.Parallel()
 	database, err := filepath.Abs("../../cmd/calleridp/config/testdata/config/files/country.mmdb") // 127.0.0.0/8 is in Sweden

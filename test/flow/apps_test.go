@@ -14,9 +14,8 @@ import (
 	"calleridp/truecaller/simulator"
 )
 
-// Each client is asked through the Truecaller app that it names: the phone and the
-// page show that app's name, the push has its key, and its callbacks count at its
-// own path only.
+// Each client uses the Truecaller app that it names: the phone and the page show that
+// app's name, the push has its key, and its callbacks count at its own path only.
 func TestSeveralTruecallerApps(t *testing.T) {
 	t.Parallel()
 	server := harness.Dev(t)
@@ -75,8 +74,8 @@ truecaller_apps:
 	}
 }
 
-// A callback secret that is replaced in its file works within seconds, and the one
-// before it stays good, also over a restart.
+// A callback secret that is replaced in its file is valid within seconds, and the
+// replaced one stays valid, even after a restart.
 func TestCallbackSecretIsRotated(t *testing.T) {
 	t.Parallel()
 	sim := httptest.NewServer(http.NotFoundHandler())

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// thirdParty is the client of `calleridp dev` whose people are asked.
+// thirdParty is the client of `calleridp dev` that needs consent.
 func thirdParty(t *testing.T, server *harness.Server) *relyingParty {
 	t.Helper()
 	rp := newRelyingParty(t, server)
@@ -30,8 +30,8 @@ func decide(browser *harness.Browser, page harness.Page, decision string) harnes
 	return browser.Post(browser.Issuer+"/consent", url.Values{"request": {page.Sealed()}, "decision": {decision}})
 }
 
-// A third party gets nothing before the person has said yes; then it is
-// remembered, until it asks for more.
+// A third party gets nothing before the user consents. The consent is remembered until
+// the client requests more.
 func TestConsentOfAThirdParty(t *testing.T) {
 	t.Parallel()
 	server := harness.Dev(t)
@@ -52,7 +52,7 @@ func TestConsentOfAThirdParty(t *testing.T) {
 		t.Fatalf("denied, and left to %v, want access_denied and iss", left)
 	}
 
-	// Signed in, and yet asked again; after a yes no more.
+	// The session needs consent as well; after consent there is no prompt.
 	page, verifier := rp.open(browser)
 	if !page.Has("consent") {
 		t.Fatalf("status %d to %q, want the consent prompt again", page.Status, page.Header.Get("Location"))
@@ -83,7 +83,7 @@ func TestConsentOfAThirdParty(t *testing.T) {
 	}
 }
 
-// The operator's own applications ask nobody, unless they want it.
+// The operator's own applications need no consent, unless they request it.
 func TestConsentThatAFirstPartyWants(t *testing.T) {
 	t.Parallel()
 	server := harness.Dev(t)

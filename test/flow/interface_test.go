@@ -118,8 +118,8 @@ func pathEscape(id string) string {
 	return strings.NewReplacer("/", "%2F", "+", "%2B", "=", "%3D").Replace(id)
 }
 
-// 404 for the push is the operator's mistake: the log says what to do, the
-// person hears only that it does not work now.
+// A push with status 404 is the operator's mistake: the log says what to do, the page
+// only that it does not work now.
 func TestAWrongAppKeyIsTheOperatorsError(t *testing.T) {
 	t.Parallel()
 	server := serveSimulated(t, simulator.Config{Apps: []simulator.App{{Name: "Test", Key: "the right one"}}}, "")
@@ -146,7 +146,7 @@ func TestAWrongAppKeyIsTheOperatorsError(t *testing.T) {
 	}
 }
 
-// The lock outlives a restart, whoever asks (invariant 7).
+// The lock survives a restart, for every browser (invariant 7).
 func TestInvariant7_TheLockOutlivesARestart(t *testing.T) {
 	t.Parallel()
 	server := harness.Dev(t)

@@ -14,8 +14,8 @@ import (
 	"calleridp/test/harness"
 )
 
-// What people, Truecaller and strangers do is counted, on an address of its own,
-// and nothing of theirs is in it.
+// The metrics have their own address. They count what users, Truecaller and attackers
+// do, and contain no data of theirs.
 func TestMetrics(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

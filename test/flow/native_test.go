@@ -27,7 +27,7 @@ func newAndroid(t *testing.T, server *harness.Server, client string) android {
 	return android{t, server.Issuer, server.Simulator, client}
 }
 
-// asks is what Truecaller's SDK gives the application: a code, or an error code.
+// asks returns what Truecaller's SDK gives the application: a code, or an error code.
 func (a android) asks(xx int, scope string) (code, verifier string, sdkError any) {
 	a.t.Helper()
 	verifier = oauth2.GenerateVerifier()
@@ -90,8 +90,8 @@ func post(t *testing.T, at string, form url.Values, header http.Header) (int, ma
 	return answer.StatusCode, body
 }
 
-// A native sign-in and one in a browser are the same person's, with the same
-// claims; the tokens live, are refreshed and end like any others.
+// A native sign-in and one in a browser have the same sub and claims. Its tokens work,
+// are refreshed and revoked like any others.
 func TestNativeSignIn(t *testing.T) {
 	t.Parallel()
 	server := harness.Dev(t)
@@ -188,7 +188,7 @@ func TestNativeNumbers(t *testing.T) {
 	}
 }
 
-// 24: another sub for a known number is a new person.
+// 24: another sub of Truecaller's for a known number is a new user.
 func TestNativeChangedHandsGetsANewSub(t *testing.T) {
 	t.Parallel()
 	server := harness.Dev(t)
@@ -216,8 +216,8 @@ func TestThreat_StolenNativeCode(t *testing.T) {
 	server := harness.Dev(t)
 	app := newAndroid(t, server, "demo-native")
 
-	// The code without its verifier is worth nothing, and tells the application by
-	// being used up.
+	// The code without its verifier is worthless. Its use is visible to the application,
+	// because the code is used up.
 	code, verifier, _ := app.asks(5, "")
 	if status, _, answer := app.exchange(code, oauth2.GenerateVerifier(), "openid"); status != 400 || answer["error"] != "invalid_request" {
 		t.Errorf("the code with another verifier got %d %v, want 400 invalid_request", status, answer)
@@ -254,9 +254,8 @@ func TestThreat_StolenNativeCode(t *testing.T) {
 	}
 }
 
-// An app for native applications beside one for the web, as serve runs it: it
-// needs an OAuth client id and nothing else of Truecaller's. The network's budget
-// is told with 429.
+// serve runs an app for native applications next to one for the web. It needs only an
+// OAuth client id from Truecaller. Over the network's budget the status is 429.
 func TestNativeAppOfADeployment(t *testing.T) {
 	t.Parallel()
 	sim := harness.Dev(t)
@@ -283,7 +282,7 @@ limits:
 	if status != http.StatusTooManyRequests || answer["error"] != "temporarily_unavailable" || header.Get("Retry-After") == "" {
 		t.Errorf("over the budget: %d %v %v, want 429 temporarily_unavailable with Retry-After", status, header, answer)
 	}
-	// Nobody calls back to it.
+	// It has no callbacks.
 	if status, _ := post(t, p.Issuer+"/callback/android/"+p.CallbackSecret, url.Values{}, nil); status != http.StatusNotFound {
 		t.Errorf("a callback to a native app got %d, want 404", status)
 	}

@@ -226,8 +226,8 @@ func TestSimulatorRowsThatFail(t *testing.T) {
 	}
 }
 
-// 09 never answers and 17 has no account: nobody can tell them from 07, who has
-// not decided yet (invariant 7).
+// 09 never decides and 17 has no account: their pages are the same as that of 07, which
+// is undecided (invariant 7).
 func TestInvariant7_PagesDoNotTellWhoIsOnTruecaller(t *testing.T) {
 	t.Parallel()
 	rp := newRelyingParty(t, harness.Dev(t))
@@ -286,8 +286,8 @@ func withoutDigits(body string) string {
 	}, strings.Join(out, "\n"))
 }
 
-// 24: a different Truecaller id for a known number is a new person, and an old
-// sub is never issued again.
+// 24: a different Truecaller id for a known number is a new user, and an old sub is
+// never issued again.
 func TestChangedHandsGetsANewSub(t *testing.T) {
 	t.Parallel()
 	rp := newRelyingParty(t, harness.Dev(t))

@@ -99,7 +99,7 @@ func (a *attack) grants(token string, xx int) {
 	a.vendor.profiles[token] = strings.TrimPrefix(harness.Number(xx), "+")
 }
 
-// post sends a callback to a path, and returns the answer's status and body.
+// post sends a callback to a path, and returns the status and body of the response.
 func (a *attack) post(path string, fields map[string]string) (int, string) {
 	a.Helper()
 	body, _ := json.Marshal(fields)
@@ -136,12 +136,12 @@ func (a *attack) stillWaits() {
 	}
 }
 
-// A token that another partner got from the victim does not sign the thief in as
-// the victim, even where he knows the callback path and the state of his own
-// attempt: the profile is not that of the number that was asked (invariant 3).
+// A token that another partner got from the victim does not sign the attacker in as the
+// victim, even if the attacker knows the callback path and the state of their own
+// attempt: the profile lacks the number of the push (invariant 3).
 func TestThreat_StolenTokenOfAnotherPartner(t *testing.T) {
 	t.Parallel()
-	a := waitsFor(t, 1) // the thief's own number
+	a := waitsFor(t, 1) // the attacker's own number
 	a.grants("victims-token", 2)
 	for _, path := range []string{"/callback/default/" + strings.Repeat("x", 40), "/callback/default/", "/callback/default"} {
 		if status, _ := a.post(path, map[string]string{"requestId": "request-1", "state": a.state, "accessToken": "victims-token"}); status != http.StatusNotFound {
@@ -203,8 +203,8 @@ func TestThreat_ForgedEndpoint(t *testing.T) {
 	}
 }
 
-// A guessed path is answered alike for an app that is there and for one that is
-// not, and says nothing about the secret.
+// A guessed path gets the same response for an existing app and a missing one, and
+// reveals nothing about the secret.
 func TestThreat_GuessedPath(t *testing.T) {
 	t.Parallel()
 	a := waitsFor(t, 1)
@@ -231,8 +231,7 @@ func TestThreat_GuessedPath(t *testing.T) {
 	}
 }
 
-// A callback that comes again, as often as anybody likes, does nothing: one
-// profile, one approval, one code.
+// A replayed callback has no effect: there is one profile, one approval, one code.
 func TestThreat_ReplayedCallback(t *testing.T) {
 	t.Parallel()
 	a := waitsFor(t, 1)
@@ -254,7 +253,7 @@ func TestThreat_ReplayedCallback(t *testing.T) {
 	if n := a.vendor.fetches(); n != 1 {
 		t.Errorf("%d profile requests, want 1", n)
 	}
-	// Nobody else gets anything by it either.
+	// Another browser gains nothing by it either.
 	stranger := harness.NewBrowser(t, a.server.Issuer)
 	for _, at := range []string{a.waiting.URL, a.waiting.URL + "/continue", a.waiting.URL + "/status"} {
 		if page := stranger.Get(at); page.Status != http.StatusForbidden {
@@ -266,12 +265,12 @@ func TestThreat_ReplayedCallback(t *testing.T) {
 // Residual risk: the attacker types the victim's number, and the victim approves
 // on the phone. The attacker's browser is signed in, because that is what the
 // approval says; the victim's own browser sees nothing of it. What limits it: one
-// request per number at a time, whoever asks, budgets, and the name of the
+// request per number at a time, budgets, and the name of the
 // application on the phone and on the page.
 func TestThreat_VictimsNumberTypedByAnAttacker(t *testing.T) {
 	t.Parallel()
 	a := waitsFor(t, 1)
-	for _, text := range []string{"Demo", "Test"} { // who asks, and what the phone shows
+	for _, text := range []string{"Demo", "Test"} { // the client, and the app that the phone shows
 		if !strings.Contains(a.waiting.Body, text) {
 			t.Errorf("the page does not name %s:\n%s", text, a.waiting.Body)
 		}
@@ -284,7 +283,7 @@ func TestThreat_VictimsNumberTypedByAnAttacker(t *testing.T) {
 	if page := victim.Get(a.waiting.URL); page.Status != http.StatusForbidden || !page.Has("error") {
 		t.Errorf("the address in another browser got %d, want 403", page.Status)
 	}
-	// A second request to the same phone is not sent, whoever asks (invariant 7).
+	// No browser can send a second request to the same phone (invariant 7).
 	page := victim.Submit(victim.Get(a.server.AuthorizationURL()), harness.Number(1))
 	if page.Status != http.StatusTooManyRequests || len(a.vendor.pushes()) != 1 {
 		t.Errorf("a second submission got %d and %d pushes, want 429 and 1", page.Status, len(a.vendor.pushes()))

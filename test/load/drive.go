@@ -69,7 +69,7 @@ func measure(ctx context.Context, s *server, parallel, n int, work func(context.
 	}, errors.Join(err1, err2, err3)
 }
 
-// app is a relying party and its people's browsers.
+// app is a relying party with its users' browsers.
 type app struct {
 	*server
 	alg  string
@@ -94,7 +94,7 @@ var (
 	waiting = []byte(`id="waiting"`)
 )
 
-// signIn is one whole sign-in, by somebody new in a browser of their own.
+// signIn makes one whole sign-in of a new user in a new browser.
 func (a *app) signIn(ctx context.Context) error {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
@@ -111,7 +111,7 @@ func (a *app) signIn(ctx context.Context) error {
 		}
 		at := location
 		if page, location, err = do(ctx, &browser, http.MethodGet, a.issuer+at, nil, ""); err == nil && location == "" && strings.Contains(string(page), string(waiting)) {
-			// What the live connection does: it hears at once when to go on.
+			// As the live connection does, which learns at once when to go on.
 			if _, err = events(ctx, &browser, a.issuer+at+"/events"); err != nil {
 				return err
 			}
@@ -215,7 +215,7 @@ func (a *app) singles(ctx context.Context, n int) error {
 	return nil
 }
 
-// do makes one request and reads the answer whole.
+// do makes one request and reads the whole response.
 func do(ctx context.Context, c *http.Client, method, at string, form url.Values, authorization string) (body []byte, location string, err error) {
 	var in io.Reader
 	if form != nil {

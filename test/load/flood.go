@@ -21,17 +21,15 @@ import (
 	"time"
 )
 
-// senders is how many connections the flood comes over. Each sends a callback,
-// waits for its answer, and sends the next when it is due: the loop is closed, so
-// that a server that cannot follow is asked less, not buried. The rate that was
-// reached is printed.
+// senders is the number of connections of the flood. Each sends a callback, waits for
+// the response, and sends the next when it is due. The loop is closed, so that a slow
+// server gets fewer callbacks. The program prints the rate that it reached.
 const senders = 64
 
-// flood measures what bogus callbacks do to a server: whether its memory grows,
-// and what real sign-ins notice. Sign-ins go on at a steady small rate all the
-// time: on an idle server, beside the same flood at a server that only answers
-// (what sharing the machine with the sender alone costs), under the flood, and
-// afterwards.
+// flood measures the effect of bogus callbacks on a server: on its memory and on real
+// sign-ins. Sign-ins go on at a small steady rate: on an idle server, during the same
+// flood at a stub (the cost of sharing the machine with the sender), during the flood,
+// and after it.
 func flood(ctx context.Context, o options) error {
 	s, err := startServer(ctx, setup{binary: o.binary, methods: "push, onetap"})
 	if err != nil {
@@ -113,7 +111,7 @@ func (s *server) measurePhase(ctx context.Context, a *app, p phase, o options) e
 	return ctx.Err()
 }
 
-// startStub starts a process that answers every request with nothing.
+// startStub starts a process that responds to every request without a body.
 func startStub(ctx context.Context) (*exec.Cmd, string, error) {
 	stub := exec.CommandContext(ctx, os.Args[0], "stub")
 	stub.Stderr = os.Stderr
@@ -214,7 +212,7 @@ var bogus = []func() string{
 	func() string { return post(right, nonsense) },
 }
 
-// callback is one that looks right, for an attempt that is nobody's.
+// callback returns a well-formed callback for no attempt.
 func callback() string {
 	return `{"requestId":"` + random(14) + `","state":"` + random(22)[:43] + `","accessToken":"` + random(32) + `"}`
 }
@@ -238,7 +236,7 @@ func post(path, body string) string {
 	return fmt.Sprintf("POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", path, len(body), body)
 }
 
-// tally counts answers by status.
+// tally counts responses by status.
 type tally struct{ ok, malformed, notFound, other atomic.Int64 }
 
 func (t *tally) post(conn net.Conn, answers *bufio.Reader, request string) error {
@@ -303,7 +301,7 @@ func percentiles(took []float64) string {
 	sort.Float64s(took)
 	var text strings.Builder
 	for _, p := range []int{50, 90, 99, 100} {
-		text.WriteString(fmt.Sprintf(" %5.1f ms", took[min(len(took)*p/100, len(took)-1)]*1000))
+		fmt.Fprintf(&text, " %5.1f ms", took[min(len(took)*p/100, len(took)-1)]*1000)
 	}
 	return text.String()
 }

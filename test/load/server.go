@@ -40,7 +40,7 @@ type server struct {
 type setup struct {
 	binary  string // the built calleridp; "" builds one
 	methods string // of the Truecaller app
-	// byHand makes people approve when the load says so, and not at once.
+	// byHand makes users approve when the load decides, and not at once.
 	byHand bool
 }
 
@@ -157,8 +157,8 @@ func freeAddress() (string, error) {
 	return l.Addr().String(), nil
 }
 
-// simulate is the other process: a Truecaller whose people all approve at once,
-// or when they are told.
+// simulate is the other process: a Truecaller whose users all approve at once, or when
+// the load decides.
 func simulate(args []string) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil || len(args) != 2 {

@@ -28,7 +28,7 @@ const (
 	apart = 50 * time.Millisecond
 	// opening is how many pages are opened at a time.
 	opening = 16
-	// deciding is how many people approve at a time in the burst.
+	// deciding is how many users approve at a time in the burst.
 	deciding = 64
 )
 
@@ -121,9 +121,9 @@ func waitingPages(ctx context.Context, o options) error {
 	return err
 }
 
-// enoughFiles says whether n connections can be open here: one descriptor each
-// in the server and one in this process. The Go runtime raises the soft limit to
-// the hard one by itself, in both.
+// enoughFiles reports whether n connections can be open here: each has one descriptor
+// in the server and one in this process. The Go runtime raises the soft limit to the
+// hard one in both.
 func enoughFiles(n int) error {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
@@ -215,7 +215,7 @@ func (w *watchers) watch(ctx context.Context, s *server, p *page) error {
 	return nil
 }
 
-// nextEvent is the state that the next event tells.
+// nextEvent returns the state in the next event.
 func nextEvent(lines *bufio.Reader) (string, error) {
 	for {
 		line, err := lines.ReadSlice('\n')
@@ -234,7 +234,7 @@ func nextEvent(lines *bufio.Reader) (string, error) {
 	}
 }
 
-// findRequests asks the simulated phones what they show.
+// findRequests reads the pending requests of the simulated phones.
 func (s *server) findRequests(ctx context.Context, pages []*page) error {
 	body, _, err := do(ctx, http.DefaultClient, http.MethodGet, s.truecaller+"/sim/requests", nil, "")
 	if err != nil {

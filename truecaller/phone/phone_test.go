@@ -51,7 +51,7 @@ func TestParse(t *testing.T) {
 		{"+91 99999 99999", "", "+919999999999"},
 		{"099999 99999", "IN", "+919999999999"},
 		{"99999 99999", "IN", "+919999999999"},
-		{"+1 (201) 555-0123", "", "+12015550123"}, // fixed line or mobile: nobody can tell
+		{"+1 (201) 555-0123", "", "+12015550123"}, // fixed line or mobile: unknown
 	}
 	for _, row := range rows {
 		got, err := Parse(row.input, row.region)

@@ -15,13 +15,13 @@ import (
 // what they say.
 type row struct {
 	what     string
-	push     int           // the answer to the push; 0 means 200
-	slow     time.Duration // until that answer
+	push     int           // status of the push; 0: 200
+	slow     time.Duration // until that response
 	pushed   []string      // callbacks of a push
 	noDialog bool          // the link opens none
 	tapped   []string      // callbacks of a link
 	endpoint string        // in the callback; "" is none for a push, and our own for one-tap
-	reads    []int         // answers to the token, one after the other; nil is 200
+	reads    []int         // statuses of the profile requests in order; nil: 200
 	profile  func(t *testing.T, xx string, profile map[string]any)
 }
 

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// A callback of a test's own making is sent once, whatever is answered.
+// A callback of a test's own choosing is sent once, whatever the response.
 func TestSendCallback(t *testing.T) {
 	inBubble(t, func(w *world) {
 		if status, body := w.do("POST", "/sim/callback", `{"body":{"requestId":"x","status":"flow_invoked"}}`); status != 200 || body != `{"ms":0,"status":200}` {
@@ -40,14 +40,14 @@ func TestSendCallback(t *testing.T) {
 	})
 }
 
-// The log has each request and callback with its answer, and no whole token.
+// The log has each request and callback with its response, and no whole token.
 func TestLog(t *testing.T) {
 	inBubble(t, func(w *world) {
 		answers := []int{500, 200}
 		w.answer = func() (status int, err error) { status, answers = answers[0], answers[1:]; return }
 		w.push("05")
 		token := w.callback()["accessToken"]
-		time.Sleep(time.Second) // until the answer is in the log
+		time.Sleep(time.Second) // until the response is in the log
 		w.profile(token)
 		w.do("GET", "/v1/default", "", "Authorization", token)
 		w.do("POST", "/v1/apps/requests", `{"phoneNumber":46701740605}`)
@@ -159,8 +159,8 @@ func TestTokensAreBearers(t *testing.T) {
 	})
 }
 
-// A page of another site cannot press the phone's buttons, open links or send
-// callbacks; a script of nobody's page can.
+// A page of another site cannot press the phone's buttons, open links or send callbacks;
+// a client without a page can.
 func TestOtherSitesAreRefused(t *testing.T) {
 	inBubble(t, func(w *world) {
 		w.push("07")

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// decide is what a test or a person decides; it returns the status.
+// decide makes a decision by the control interface and returns the status.
 func (w *world) decide(id, decision string) int {
 	status, _ := w.do("POST", "/sim/requests/"+url.PathEscape(id)+"/"+decision, "")
 	return status
@@ -75,7 +75,7 @@ func TestDecisions(t *testing.T) {
 	})
 }
 
-// Two people press at the same moment: one of them decides.
+// Of two decisions at the same moment, one counts.
 func TestDecidedOnce(t *testing.T) {
 	inBubble(t, func(w *world) {
 		w.push("07")
@@ -138,8 +138,7 @@ func TestPending(t *testing.T) {
 	})
 }
 
-// A callback is sent again when it was not answered, or with a 500, and after
-// nothing else: four tries in all.
+// A callback is repeated without a response or after a 500 only, four tries in all.
 func TestCallbackIsSentAgain(t *testing.T) {
 	type answer struct {
 		status int
@@ -190,8 +189,7 @@ func TestCallbackIsSentAgain(t *testing.T) {
 	}
 }
 
-// Somebody who takes the callback and does not answer is asked again after five
-// seconds.
+// A callback without a response is repeated after five seconds.
 func TestCallbackIsNotWaitedForForLong(t *testing.T) {
 	inBubble(t, func(w *world) {
 		var tries []time.Duration

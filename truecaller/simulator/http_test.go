@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// The same over a network: a push and a link, each to the profile, and somebody
-// whose port is closed.
+// The same over a network: a push and a link, each up to the profile, and a callback to
+// a closed port.
 func TestOverHTTP(t *testing.T) {
 	taken := make(chan map[string]string, 10)
 	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {

@@ -114,7 +114,7 @@ func TestOneTapAs(t *testing.T) {
 	})
 }
 
-// A phone that nobody has named waits for its person.
+// An unnamed phone waits for a decision.
 func TestOneTapOnThePhoneWithoutAName(t *testing.T) {
 	inBubble(t, func(w *world) {
 		if status, body := w.do("POST", "/sim/open", `{"link":"`+goodLink+`"}`); status != 200 || body != `{"requestId":"nonce-of-32-bytes","dialog":true,"warnings":[]}` {
@@ -126,8 +126,8 @@ func TestOneTapOnThePhoneWithoutAName(t *testing.T) {
 	})
 }
 
-// Nobody signed in on the phone, or a partner that is not known: the dialog does
-// not appear, and nobody hears of it. A link that is none opens nothing.
+// Without an account on the phone, or with an unknown partner, no dialog appears and no
+// callback is sent. An invalid link opens nothing.
 func TestOneTapWithoutDialog(t *testing.T) {
 	inBubble(t, func(w *world) {
 		if answer := w.tap("17"); answer.Reason != "nobody is signed in to Truecaller on this phone" {
@@ -161,7 +161,7 @@ func TestOneTapWithoutDialog(t *testing.T) {
 	})
 }
 
-// What is wrong with a link is in the answer, on the phone and in the log.
+// The warnings about a link are in the response, on the phone and in the log.
 func TestOneTapWarnings(t *testing.T) {
 	inBubble(t, func(w *world) {
 		_, answer := w.openOn(goodLink+"&callbackUrl=x", fiction+"07", "")
@@ -205,7 +205,7 @@ func TestOneTapTTL(t *testing.T) {
 	})
 }
 
-// A link that is opened twice has one dialog, and can be answered again.
+// A link that is opened twice has one dialog, which can be decided again.
 func TestOneTapOpenedAgain(t *testing.T) {
 	inBubble(t, func(w *world) {
 		w.tap("07")
@@ -230,8 +230,8 @@ func TestOneTapOpenedAgain(t *testing.T) {
 	})
 }
 
-// The profile's address is the configured one, also where a person has typed
-// another name for this machine.
+// The profile's address is the configured one, even if the browser used another name for
+// this machine.
 func TestOneTapEndpoint(t *testing.T) {
 	inBubble(t, func(w *world) {
 		for configured, want := range map[string]string{"": w.url, "http://simulator.example:9441": "http://simulator.example:9441", "http://simulator.example/": "http://simulator.example"} {
@@ -245,7 +245,7 @@ func TestOneTapEndpoint(t *testing.T) {
 	})
 }
 
-// The same number, pushed and tapped at once: each answers for itself.
+// A push and a link with the same number at once have callbacks of their own.
 func TestPushAndOneTapTogether(t *testing.T) {
 	inBubble(t, func(w *world) {
 		w.push("07")

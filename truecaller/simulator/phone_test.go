@@ -101,8 +101,8 @@ func TestPhonePageIsStrict(t *testing.T) {
 	})
 }
 
-// A person pastes a link, sees what the phone makes of it, and opens it. The visit
-// alone opens nothing.
+// A user pastes a link, sees the phone's warnings, and opens it. The visit alone opens
+// nothing.
 func TestPhoneOpensALink(t *testing.T) {
 	inBubble(t, func(w *world) {
 		if page := w.page("/phone/open"); !strings.Contains(page, `<textarea id="link"`) || strings.Contains(page, "refresh") {

@@ -43,7 +43,7 @@ func TestPushWireFormat(t *testing.T) {
 	})
 }
 
-// The callback of a push says the requestId of its answer, and the state.
+// The callback of a push has the requestId of its response, and the state.
 func TestPushAndItsCallback(t *testing.T) {
 	inBubble(t, func(w *world) {
 		_, answer := w.push("05")

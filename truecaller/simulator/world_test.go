@@ -12,9 +12,9 @@ import (
 	"time"
 )
 
-// world is a simulator with two apps, and somebody who takes their callbacks. It
-// has no network, so that it can live in a bubble of synctest, where hours pass at
-// once; TestOverHTTP has one.
+// world is a simulator with two apps, and a receiver of their callbacks. It has no
+// network, so that it can run in a bubble of synctest, where hours pass at once;
+// TestOverHTTP has one.
 type world struct {
 	t       *testing.T
 	sim     *Simulator
@@ -22,13 +22,13 @@ type world struct {
 	url     string
 	begun   time.Time
 
-	// answer is the status with which the next callback is answered, or why it is
-	// not. nil is 200.
+	// answer returns the status of the response to the next callback, or the error
+	// without one. nil: 200.
 	answer func() (int, error)
 
 	mu        sync.Mutex
 	delivered []delivery
-	arrived   chan map[string]string // the bodies of those that were answered with 200
+	arrived   chan map[string]string // the bodies of those that got 200
 }
 
 // delivery is one try to deliver a callback.
@@ -57,8 +57,8 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// inBubble runs a test with a world whose clock is fake. It ends when nobody in it
-// has anything left to do but wait for Close.
+// inBubble runs a test with a world whose clock is fake. It ends when all goroutines in it
+// wait for Close.
 func inBubble(t *testing.T, run func(w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) { run(newWorld(t)) })
@@ -111,7 +111,7 @@ func (w *world) send(method, path, body string, header ...string) *http.Response
 	return answer.Result()
 }
 
-// get decodes an answer into out.
+// get decodes a response into out.
 func (w *world) get(path string, out any) {
 	w.t.Helper()
 	status, body := w.do("GET", path, "")
