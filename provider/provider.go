@@ -82,7 +82,7 @@ type Config struct {
 	Sessions session.Store
 	People   subject.Store
 	Consents consent.Store
-	Accounts account.Store
+	Records  subject.RecordStore
 
 	Lifetimes     Lifetimes
 	DefaultRegion string          // of phone numbers, ISO 3166-1 alpha-2; "" for none
@@ -127,8 +127,8 @@ func New(cfg Config) (*Provider, error) {
 	switch {
 	case cfg.Engine == nil || cfg.Pages == nil || cfg.Ring == nil || cfg.Master == nil || cfg.Clients == nil:
 		return nil, errors.New("provider: Engine, Pages, Ring, Master and Clients are required")
-	case cfg.Grants == nil || cfg.Sessions == nil || cfg.People == nil || cfg.Consents == nil || cfg.Accounts == nil:
-		return nil, errors.New("provider: Grants, Sessions, People, Consents and Accounts are required")
+	case cfg.Grants == nil || cfg.Sessions == nil || cfg.People == nil || cfg.Consents == nil || cfg.Records == nil:
+		return nil, errors.New("provider: Grants, Sessions, People, Consents and Records are required")
 	case cfg.Log == nil || cfg.Audit == nil:
 		return nil, errors.New("provider: Log and Audit are required")
 	}
@@ -225,7 +225,7 @@ func New(cfg Config) (*Provider, error) {
 		SignIn:   p.authorize,
 		Clients:  cfg.Clients,
 		Sessions: cfg.Sessions,
-		Accounts: cfg.Accounts,
+		Records:  cfg.Records,
 		Audit:    cfg.Audit,
 	})
 

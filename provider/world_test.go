@@ -234,7 +234,7 @@ func newWorldWith(t testing.TB, engine func(*login.Config), change ...func(*prov
 	}
 	config := provider.Config{
 		Issuer: issuer, Engine: w.engine, Pages: w.pages, Ring: ring(), Master: master(), Clients: w.registry,
-		Grants: stores, Sessions: store, People: store, Consents: stores, Accounts: store, DefaultRegion: "SE", Apps: truecaller.Apps{ByID: apps(), Default: "one"},
+		Grants: stores, Sessions: store, People: store, Consents: stores, Records: store, DefaultRegion: "SE", Apps: truecaller.Apps{ByID: apps(), Default: "one"},
 		Cookies: endpoint.Cookies{Secure: true}, Log: logger, Audit: audit.Log(logger), Dev: true,
 	}
 	for _, c := range change {

@@ -162,7 +162,7 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 		Sessions: store,
 		People:   store,
 		Consents: store,
-		Accounts: store,
+		Records:  store,
 		Lifetimes: provider.Lifetimes{
 			Code:         time.Duration(s.Lifetimes.Code),
 			IDToken:      time.Duration(s.Lifetimes.IDToken),

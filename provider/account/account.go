@@ -49,7 +49,7 @@ type Config struct {
 	SignIn   SignIn
 	Clients  Clients
 	Sessions session.Store
-	Accounts Store
+	Records  subject.RecordStore
 	Audit    audit.Recorder
 }
 
@@ -144,20 +144,20 @@ func (a *Account) deleted(w http.ResponseWriter, r *http.Request) error {
 }
 
 // current returns the browser's session and what is stored about its user.
-func (a *Account) current(r *http.Request) (session.Session, Record, bool, error) {
+func (a *Account) current(r *http.Request) (session.Session, subject.Record, bool, error) {
 	s, ok, err := session.Current(r.Context(), a.cfg.Sessions, a.cfg.Cookies.Session(r))
 	if err != nil || !ok {
-		return session.Session{}, Record{}, false, err
+		return session.Session{}, subject.Record{}, false, err
 	}
-	record, err := a.cfg.Accounts.Account(r.Context(), s.Sub)
+	record, err := a.cfg.Records.Account(r.Context(), s.Sub)
 	if errors.Is(err, subject.ErrNotFound) {
-		return session.Session{}, Record{}, false, nil
+		return session.Session{}, subject.Record{}, false, nil
 	}
 	return s, record, err == nil, err
 }
 
 // view returns what the user sees of their account.
-func (a *Account) view(ctx context.Context, here session.Session, record Record) (AccountView, error) {
+func (a *Account) view(ctx context.Context, here session.Session, record subject.Record) (AccountView, error) {
 	v := AccountView{
 		Name:       nameOf(record.Person),
 		Number:     record.Person.Number.Masked(),
@@ -190,7 +190,7 @@ func (a *Account) view(ctx context.Context, here session.Session, record Record)
 
 // applications returns the applications that have access: by a live grant, or
 // because of a stored consent.
-func (a *Account) applications(ctx context.Context, record Record) ([]ApplicationView, error) {
+func (a *Account) applications(ctx context.Context, record subject.Record) ([]ApplicationView, error) {
 	found := accesses{clients: a.cfg.Clients, known: map[string]client.Client{}, views: map[string]*ApplicationView{}}
 	for _, c := range record.Consents {
 		if err := found.add(ctx, c.ClientID, c.Scopes, c.Created, c.LastUsed); err != nil {

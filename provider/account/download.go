@@ -95,7 +95,7 @@ type storedGrant struct {
 }
 
 // export returns everything in a record as JSON, for its user.
-func export(record Record, issuer string, now time.Time) ([]byte, error) {
+func export(record subject.Record, issuer string, now time.Time) ([]byte, error) {
 	person := record.Person
 	out := storedPerson{
 		Issuer:          issuer,

@@ -2,6 +2,7 @@ package account_test
 
 import (
 	"calleridp/provider/account"
+	"calleridp/provider/subject"
 	"calleridp/storage/storagetest"
 	"calleridp/truecaller/phone"
 	"encoding/json"
@@ -15,7 +16,7 @@ import (
 // was added to a record yesterday.
 func TestDownloadIsComplete(t *testing.T) {
 	now := time.Now().UTC().Truncate(time.Millisecond)
-	record := storagetest.Filled[account.Record](now)
+	record := storagetest.Filled[subject.Record](now)
 	raw, err := account.Export(record, "https://id.example", now)
 	if err != nil {
 		t.Fatal(err)

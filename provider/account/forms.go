@@ -9,10 +9,11 @@ import (
 	"calleridp/provider/audit"
 	"calleridp/provider/endpoint"
 	"calleridp/provider/session"
+	"calleridp/provider/subject"
 )
 
 // action is something that the user of a session does at their account.
-type action func(w http.ResponseWriter, r *http.Request, in endpoint.Parameters, s session.Session, record Record) error
+type action func(w http.ResponseWriter, r *http.Request, in endpoint.Parameters, s session.Session, record subject.Record) error
 
 // form accepts a form of the account pages: from our own site, in the session that
 // was shown it. Where there is no session any more, it leads to the sign-in page.
@@ -34,7 +35,7 @@ func (a *Account) form(do action) endpoint.PageHandler {
 
 // recent is an action that needs a recent sign-in: the page at path asks for one.
 func (a *Account) recent(path string, do action) action {
-	return func(w http.ResponseWriter, r *http.Request, in endpoint.Parameters, s session.Session, record Record) error {
+	return func(w http.ResponseWriter, r *http.Request, in endpoint.Parameters, s session.Session, record subject.Record) error {
 		if !s.Fresh(recently, time.Now()) {
 			endpoint.SeeOther(w, path)
 			return nil
@@ -44,9 +45,9 @@ func (a *Account) recent(path string, do action) action {
 }
 
 // revokeAccess ends one application's access.
-func (a *Account) revokeAccess(w http.ResponseWriter, r *http.Request, in endpoint.Parameters, s session.Session, _ Record) error {
+func (a *Account) revokeAccess(w http.ResponseWriter, r *http.Request, in endpoint.Parameters, s session.Session, _ subject.Record) error {
 	clientID := in.Get("client")
-	if err := a.cfg.Accounts.RevokeClient(r.Context(), s.Sub, clientID); err != nil {
+	if err := a.cfg.Records.RevokeClient(r.Context(), s.Sub, clientID); err != nil {
 		return err
 	}
 	a.record(r, s, audit.Event{Name: audit.AccessRevoked, Client: endpoint.Clip(clientID)})
@@ -55,7 +56,7 @@ func (a *Account) revokeAccess(w http.ResponseWriter, r *http.Request, in endpoi
 }
 
 // signOutSession ends one session of the user.
-func (a *Account) signOutSession(w http.ResponseWriter, r *http.Request, in endpoint.Parameters, s session.Session, record Record) error {
+func (a *Account) signOutSession(w http.ResponseWriter, r *http.Request, in endpoint.Parameters, s session.Session, record subject.Record) error {
 	id := in.Get("session")
 	theirs := slices.ContainsFunc(record.Sessions, func(s session.Session) bool { return s.ID == id })
 	if theirs {
@@ -74,8 +75,8 @@ func (a *Account) signOutSession(w http.ResponseWriter, r *http.Request, in endp
 }
 
 // signOutEverywhere ends all sessions of the user, this one included.
-func (a *Account) signOutEverywhere(w http.ResponseWriter, r *http.Request, _ endpoint.Parameters, s session.Session, _ Record) error {
-	if err := a.cfg.Accounts.EndSessions(r.Context(), s.Sub); err != nil {
+func (a *Account) signOutEverywhere(w http.ResponseWriter, r *http.Request, _ endpoint.Parameters, s session.Session, _ subject.Record) error {
+	if err := a.cfg.Records.EndSessions(r.Context(), s.Sub); err != nil {
 		return err
 	}
 	a.record(r, s, audit.Event{Name: audit.SessionsEnded})
@@ -84,7 +85,7 @@ func (a *Account) signOutEverywhere(w http.ResponseWriter, r *http.Request, _ en
 }
 
 // download sends the user what is stored about them.
-func (a *Account) download(w http.ResponseWriter, r *http.Request, _ endpoint.Parameters, s session.Session, record Record) error {
+func (a *Account) download(w http.ResponseWriter, r *http.Request, _ endpoint.Parameters, s session.Session, record subject.Record) error {
 	body, err := export(record, a.cfg.Issuer, time.Now())
 	if err != nil {
 		return err
@@ -100,8 +101,8 @@ func (a *Account) download(w http.ResponseWriter, r *http.Request, _ endpoint.Pa
 }
 
 // delete deletes the user with everything they have.
-func (a *Account) delete(w http.ResponseWriter, r *http.Request, _ endpoint.Parameters, s session.Session, _ Record) error {
-	if err := a.cfg.Accounts.DeletePerson(r.Context(), s.Sub); err != nil {
+func (a *Account) delete(w http.ResponseWriter, r *http.Request, _ endpoint.Parameters, s session.Session, _ subject.Record) error {
+	if err := a.cfg.Records.DeletePerson(r.Context(), s.Sub); err != nil {
 		return err
 	}
 	// The sub alone, which identifies no user any more.

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"calleridp/provider/account"
 	"calleridp/provider/audit"
 	"calleridp/provider/subject"
 	"calleridp/truecaller/phone"
@@ -17,7 +16,7 @@ import (
 
 // People is what operators may see and end of people. *bolt.Store is one.
 type People interface {
-	Account(ctx context.Context, sub string) (account.Record, error)
+	Account(ctx context.Context, sub string) (subject.Record, error)
 	EndSessions(ctx context.Context, sub string) error
 	DeletePerson(ctx context.Context, sub string) error
 	// PersonOf returns the person to whom the number is bound now, or
@@ -108,7 +107,7 @@ func (h *handler) user(r *http.Request, sub string, event audit.Name, do func(co
 	return http.StatusOK, shownUser(record), nil
 }
 
-func shownUser(record account.Record) User {
+func shownUser(record subject.Record) User {
 	p := record.Person
 	out := User{
 		Sub:          p.Sub,

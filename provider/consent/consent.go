@@ -54,7 +54,7 @@ type Approval struct {
 }
 
 // Store keeps consents. They do not expire: they are there until they are taken
-// back, or the person is deleted (account.Store).
+// back, or the person is deleted (subject.RecordStore).
 type Store interface {
 	// Consent returns what the person allows the client, or ErrNotFound.
 	Consent(ctx context.Context, sub, clientID string) (Consent, error)

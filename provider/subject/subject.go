@@ -1,8 +1,9 @@
-// Package subject owns the person as clients know them: an opaque sub, bound to
-// a phone number and, where the profile has one, to Truecaller's own id. Truecaller
+// Package subject owns the user as clients know them: an opaque sub, bound to a
+// phone number and, where the profile has one, to Truecaller's own id. Truecaller
 // has two kinds of ids: that of the profiles that push and one-tap read, and the
-// sub of its OAuth interface, which native applications use. A sub of ours is
-// never derived from the number and never issued to a second person.
+// sub of its OAuth interface, which native applications use. A sub of ours is never
+// derived from the number and never issued to a second user. Record is everything
+// that is stored about a user.
 package subject
 
 import (

@@ -4,22 +4,22 @@ import (
 	"bytes"
 	"context"
 
-	"calleridp/provider/account"
 	"calleridp/provider/consent"
 	"calleridp/provider/grant"
 	"calleridp/provider/session"
+	"calleridp/provider/subject"
 	"calleridp/storage/record"
 )
 
-var _ account.Store = (*Store)(nil)
+var _ subject.RecordStore = (*Store)(nil)
 
-// Account implements account.Store.
-func (s *Store) Account(ctx context.Context, sub string) (account.Record, error) {
-	return view(ctx, s, func(r reader) (account.Record, error) { return r.account(sub) })
+// Account implements subject.RecordStore.
+func (s *Store) Account(ctx context.Context, sub string) (subject.Record, error) {
+	return view(ctx, s, func(r reader) (subject.Record, error) { return r.account(sub) })
 }
 
 // account returns everything that is stored about a user, or subject.ErrNotFound.
-func (r reader) account(sub string) (found account.Record, err error) {
+func (r reader) account(sub string) (found subject.Record, err error) {
 	if found.Person, err = present(r.person(sub)); err != nil {
 		return found, err
 	}
@@ -67,7 +67,7 @@ func (r reader) consentsOf(sub string) (all []consent.Consent, err error) {
 	return all, nil
 }
 
-// RevokeClient implements account.Store.
+// RevokeClient implements subject.RecordStore.
 func (s *Store) RevokeClient(ctx context.Context, sub, clientID string) error {
 	ofClient := func(g grant.Grant) bool { return g.ClientID == clientID }
 	return s.write(ctx, func(t *txn) error {
@@ -78,7 +78,7 @@ func (s *Store) RevokeClient(ctx context.Context, sub, clientID string) error {
 	})
 }
 
-// EndSessions implements account.Store.
+// EndSessions implements subject.RecordStore.
 func (s *Store) EndSessions(ctx context.Context, sub string) error {
 	return s.write(ctx, func(t *txn) error {
 		all := t.owned(&personIndex, sub)
@@ -97,7 +97,7 @@ func (s *Store) EndSessions(ctx context.Context, sub string) error {
 	})
 }
 
-// DeletePerson implements account.Store.
+// DeletePerson implements subject.RecordStore.
 func (s *Store) DeletePerson(ctx context.Context, sub string) error {
 	return s.write(ctx, func(t *txn) error {
 		person, err := t.person(sub)

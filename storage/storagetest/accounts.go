@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"calleridp/provider/account"
 	"calleridp/provider/consent"
 	"calleridp/provider/grant"
 	"calleridp/provider/limit"
@@ -60,15 +59,15 @@ func (w *world) household(prefix string) household {
 }
 
 // record returns the account, ordered.
-func (h household) record() account.Record {
-	r := account.Record{Person: h.person, Bound: true, Sessions: []session.Session{h.here, h.there}, Consents: []consent.Consent{h.shopConsent, h.newsConsent}}
+func (h household) record() subject.Record {
+	r := subject.Record{Person: h.person, Bound: true, Sessions: []session.Session{h.here, h.there}, Consents: []consent.Consent{h.shopConsent, h.newsConsent}}
 	for _, c := range []grant.Code{h.online, h.offline, h.native, h.news} {
 		r.Grants = append(r.Grants, c.Grant)
 	}
 	return ordered(r)
 }
 
-func ordered(r account.Record) account.Record {
+func ordered(r subject.Record) subject.Record {
 	slices.SortFunc(r.Sessions, func(a, b session.Session) int { return strings.Compare(a.ID, b.ID) })
 	slices.SortFunc(r.Grants, func(a, b grant.Grant) int { return strings.Compare(a.ID, b.ID) })
 	slices.SortFunc(r.Consents, func(a, b consent.Consent) int { return strings.Compare(a.ClientID, b.ClientID) })
@@ -76,7 +75,7 @@ func ordered(r account.Record) account.Record {
 }
 
 // account reads an account, and orders it.
-func (w *world) account(sub string) account.Record {
+func (w *world) account(sub string) subject.Record {
 	w.t.Helper()
 	r, err := w.Account(w.ctx, sub)
 	w.must(err)
@@ -245,7 +244,7 @@ func testDeletePerson(t *testing.T, w *world) {
 	next := w.person(a.Number)
 	w.approve(a.ID, next)
 	w.must(w.DeletePerson(w.ctx, h.person.Sub))
-	w.same(w.account(next.Sub), account.Record{Person: next, Bound: true})
+	w.same(w.account(next.Sub), subject.Record{Person: next, Bound: true})
 }
 
 // A number that has changed hands no longer belongs to the first user: it is not
@@ -271,5 +270,5 @@ func testNumberOfAnother(t *testing.T, w *world) {
 	w.must(err)
 	w.same(person, next)
 	w.must(w.DeletePerson(w.ctx, old.person.Sub))
-	w.same(w.account(next.Sub), account.Record{Person: next, Bound: true})
+	w.same(w.account(next.Sub), subject.Record{Person: next, Bound: true})
 }

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"calleridp/keys"
-	"calleridp/provider/account"
 	"calleridp/provider/admin"
 	"calleridp/provider/client"
 	"calleridp/provider/consent"
@@ -38,7 +37,7 @@ type Engine interface {
 	session.Store
 	grant.Store
 	consent.Store
-	account.Store
+	subject.RecordStore
 	admin.People
 	client.Store
 

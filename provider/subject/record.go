@@ -1,4 +1,4 @@
-package account
+package subject
 
 import (
 	"context"
@@ -6,13 +6,12 @@ import (
 	"calleridp/provider/consent"
 	"calleridp/provider/grant"
 	"calleridp/provider/session"
-	"calleridp/provider/subject"
 )
 
 // Record is everything that is stored about a user, at one moment. Attempts, which
 // are swept within an hour or so of their end, are not in it.
 type Record struct {
-	Person subject.Person
+	Person Person
 	// Bound reports that the number is still this user's. It is not when it has
 	// changed hands.
 	Bound    bool
@@ -21,11 +20,11 @@ type Record struct {
 	Consents []consent.Consent
 }
 
-// Store reads and ends what is stored about a user. Each operation is atomic and
+// RecordStore reads and ends what is stored about a user. Each operation is atomic and
 // durable when it returns nil, and may be repeated. An unknown sub is no error for
 // those that end something.
-type Store interface {
-	// Account returns everything about the user, or subject.ErrNotFound.
+type RecordStore interface {
+	// Account returns everything about the user, or ErrNotFound.
 	Account(ctx context.Context, sub string) (Record, error)
 
 	// RevokeClient ends the client's access to the user: it deletes the consent,
@@ -40,6 +39,6 @@ type Store interface {
 	// DeletePerson deletes the user with everything in Record, and unused codes.
 	// Their number is unbound, unless it has changed hands before. A tombstone
 	// without personal data remains, so that the sub is never issued again: creating
-	// a session, a code, a grant or a user with it fails with subject.ErrNotFound.
+	// a session, a code, a grant or a user with it fails with ErrNotFound.
 	DeletePerson(ctx context.Context, sub string) error
 }
