@@ -102,7 +102,7 @@ func New(c Config) (*UI, error) {
 
 func build(c Config) (*UI, error) {
 	if c.Log == nil {
-		return nil, errors.New("Log is required")
+		return nil, errors.New("no Log is configured")
 	}
 	c.DeploymentName = cmp.Or(c.DeploymentName, c.AppName, "CallerIdP")
 	c.AppName = cmp.Or(c.AppName, c.DeploymentName)

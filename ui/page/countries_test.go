@@ -25,7 +25,7 @@ func listIn(t *testing.T, p *Pages, tag string) *countryList {
 func TestEveryCountryHasANameInEveryLanguage(t *testing.T) {
 	p := newPages(t)
 	english := listIn(t, p, "en")
-	for _, tag := range strings.Fields("en hi bn te mr ta kn ml pa gu ur ar sw fr pt es id sv") {
+	for tag := range strings.FieldsSeq("en hi bn te mr ta kn ml pa gu ur ar sw fr pt es id sv") {
 		list, same := listIn(t, p, tag), 0
 		options := regexp.MustCompile(`<option value="([A-Z]{2})">([^<]+) \x{200e}?\+[0-9]{1,3}</option>\n`).FindAllStringSubmatch(string(list.all.plain), -1)
 		var regions []string

@@ -71,9 +71,9 @@ var _ provider.Pages = (*Pages)(nil)
 func New(c Config) (*Pages, error) {
 	switch {
 	case c.Log == nil:
-		return nil, errors.New("Log is required")
+		return nil, errors.New("no Log is configured")
 	case len(c.Countries) == 0:
-		return nil, errors.New("Countries are required")
+		return nil, errors.New("no Countries are configured")
 	}
 	p := &Pages{cfg: c, countries: map[string]func() *countryList{}}
 	var err error
