@@ -113,3 +113,59 @@ func TestDocumentsNameTestsThatExist(t *testing.T) {
 		t.Errorf("only %d tests are named", mentions)
 	}
 }
+
+// A path in backquotes, with a file name at its end.
+var filePath = regexp.MustCompile("`([a-z0-9_]+/[a-zA-Z0-9_./]*\\.(?:go|js|mjs|md|html|txt))`")
+
+// Every file that DESIGN.md and HACKING.md name is there.
+func TestDocumentsNameFilesThatExist(t *testing.T) {
+	for _, document := range []string{"DESIGN.md", "HACKING.md"} {
+		text, err := os.ReadFile(document)
+		if err != nil {
+			t.Fatal(err)
+		}
+		paths := filePath.FindAllSubmatch(text, -1)
+		if len(paths) < 10 {
+			t.Errorf("%s: got %d paths, want more", document, len(paths))
+		}
+		for _, m := range paths {
+			if _, err := os.Stat(string(m[1])); err != nil {
+				t.Errorf("%s names %s: %v", document, m[1], err)
+			}
+		}
+	}
+}
+
+// A walk through the code is short, and meets each file once.
+func TestWalksAreShort(t *testing.T) {
+	text, err := os.ReadFile("DESIGN.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, walks, _ := strings.Cut(string(text), "### Walks\n")
+	walks, _, _ = strings.Cut(walks, "\n### ")
+	found := regexp.MustCompile(`(?m)^(A.*):\n\n((?:(?:\d+\.|  ) .*\n)+)`).FindAllStringSubmatch(walks, -1)
+	if len(found) != 4 {
+		t.Fatalf("got %d walks, want those of an authorization request, a token request, a callback and a phone number", len(found))
+	}
+	for _, walk := range found {
+		t.Run(walk[1], func(t *testing.T) {
+			met := map[string]bool{}
+			steps := 0
+			for _, step := range regexp.MustCompile(`(?m)^\d+\. (.*)$`).FindAllStringSubmatch(walk[2], -1) {
+				steps++
+				file := filePath.FindStringSubmatch(step[1])
+				if file == nil {
+					t.Fatalf("%q names no file", step[1])
+				}
+				if met[file[1]] {
+					t.Errorf("%s is met twice", file[1])
+				}
+				met[file[1]] = true
+			}
+			if steps > 10 {
+				t.Errorf("got %d files, want at most 10", steps)
+			}
+		})
+	}
+}
