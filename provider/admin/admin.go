@@ -114,12 +114,9 @@ func (h *handler) answer(do func(r *http.Request) (int, any, error)) http.Handle
 	return func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, 1<<20)
 		status, value, err := do(r)
-		no := refused{}
-		switch {
-		case err == nil:
-		case errors.As(err, &no):
-			status, value = no.status, Problem{no.text}
-		default:
+		if refusal, ok := errors.AsType[refused](err); ok {
+			status, value = refusal.status, Problem{refusal.text}
+		} else if err != nil {
 			h.Log.ErrorContext(r.Context(), "an operator's request failed", "method", r.Method, "path", r.URL.Path, "error", err)
 			status, value = http.StatusInternalServerError, Problem{"the server failed: " + err.Error()}
 		}

@@ -162,7 +162,7 @@ func (h *handler) ofNumber(text string) (limited, error) {
 // number reads a number that an operator gave.
 func (h *handler) number(text string) (phone.Number, error) {
 	n, err := phone.Parse(text, h.Region)
-	if mistake := (*phone.ParseError)(nil); errors.As(err, &mistake) {
+	if mistake, ok := errors.AsType[*phone.ParseError](err); ok {
 		return n, refused{http.StatusUnprocessableEntity, "the number " + numberMistakes[mistake.Kind]}
 	}
 	return n, err

@@ -130,7 +130,7 @@ func parse(raw string) (Parameters, error) {
 func (p Parameters) UILocales() []string {
 	const longest, most = 35, 16
 	var tags []string
-	for _, tag := range strings.Fields(p.Get("ui_locales")) {
+	for tag := range strings.FieldsSeq(p.Get("ui_locales")) {
 		if len(tag) <= longest && len(tags) < most && strings.Trim(tag, tagAlphabet) == "" {
 			tags = append(tags, tag)
 		}

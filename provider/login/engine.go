@@ -278,7 +278,7 @@ func (e *Engine) pushed(ctx context.Context, a Attempt, requestID string, err er
 		return e.waits(ctx, a, requestID, false), nil
 	}
 	kind := truecaller.PushUnknown
-	if failed := (*truecaller.PushError)(nil); errors.As(err, &failed) {
+	if failed, ok := errors.AsType[*truecaller.PushError](err); ok {
 		kind = failed.Kind
 	}
 	logged := []any{"attempt", a.ID, "app", a.App, "outcome", kind, "error", err}

@@ -50,8 +50,8 @@ func (e *Engine) record(ctx context.Context, name audit.Name, a Attempt) {
 // recordLimited records that a lock or budget refused an attempt, if that is what
 // err says.
 func (e *Engine) recordLimited(ctx context.Context, a Attempt, err error) {
-	var exceeded *limit.Exceeded
-	if !errors.As(err, &exceeded) {
+	exceeded, ok := errors.AsType[*limit.Exceeded](err)
+	if !ok {
 		return
 	}
 	event := auditEvent(eventLimited, a)

@@ -237,7 +237,7 @@ func TestInvariant7_OneTapSpendsTheSharedBudgets(t *testing.T) {
 			var refused []limit.Kind
 			for i := range 3 {
 				_, err := w.tap(func(s *login.OneTapRequest) { s.Nonce = strings.Repeat(string(rune('a'+i)), 43) })
-				if full := (*limit.Exceeded)(nil); errors.As(err, &full) {
+				if full, ok := errors.AsType[*limit.Exceeded](err); ok {
 					refused = append(refused, full.Kind)
 				} else {
 					w.must(err)

@@ -2,6 +2,7 @@ package storagetest
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -46,11 +47,11 @@ func testClients(t *testing.T, w *world) {
 	w.is(w.DeleteClient(w.ctx, "a"), client.ErrNotFound)
 	all, err := w.Clients(w.ctx)
 	w.must(err)
-	var ids string
+	var ids strings.Builder
 	for _, c := range all {
-		ids += c.ID + " "
+		ids.WriteString(c.ID + " ")
 	}
-	if ids != "ab b c " {
-		t.Fatalf("clients %q", ids)
+	if ids.String() != "ab b c " {
+		t.Fatalf("clients %q", ids.String())
 	}
 }

@@ -199,8 +199,8 @@ func under(key, name string) string {
 }
 
 func fieldNamed(t reflect.Type, name string) (reflect.StructField, bool) {
-	for i := range t.NumField() {
-		if f := t.Field(i); f.Tag.Get("yaml") == name {
+	for f := range t.Fields() {
+		if f.Tag.Get("yaml") == name {
 			return f, true
 		}
 	}
@@ -210,8 +210,8 @@ func fieldNamed(t reflect.Type, name string) (reflect.StructField, bool) {
 // suggestion names the known key that is most like an unknown one.
 func suggestion(t reflect.Type, name string) string {
 	best, least := "", 4 // with more edits it is another key
-	for i := range t.NumField() {
-		if known := t.Field(i).Tag.Get("yaml"); t.Field(i).Tag.Get("secret") == "" {
+	for field := range t.Fields() {
+		if known := field.Tag.Get("yaml"); field.Tag.Get("secret") == "" {
 			if n := edits(name, known); n < least {
 				best, least = known, n
 			}
