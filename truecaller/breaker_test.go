@@ -185,11 +185,13 @@ func TestBreakerCountsWhatIsNotAnswered(t *testing.T) {
 		"no requestId":      {says(200, `{}`), false},
 		"accepted":          {says(200, goodReply), false},
 	} {
-		inAPIBubble(t, func(t *testing.T, a *api) {
-			a.pushes(openAfter, row.answer)
-			if _, err := a.client.Admit(a.app); (err != nil) != row.opens {
-				t.Errorf("%s: Admit() = %v, want the breaker open: %v", what, err, row.opens)
-			}
+		t.Run(what, func(t *testing.T) {
+			inAPIBubble(t, func(t *testing.T, a *api) {
+				a.pushes(openAfter, row.answer)
+				if _, err := a.client.Admit(a.app); (err != nil) != row.opens {
+					t.Errorf("%s: Admit() = %v, want the breaker open: %v", what, err, row.opens)
+				}
+			})
 		})
 	}
 	inAPIBubble(t, func(t *testing.T, a *api) {

@@ -78,7 +78,10 @@ func (e *early) expire(now time.Time) {
 // mayBeEarly reports whether a callback may belong to a link that was just opened: it
 // has a requestId as long as our nonces, and no state.
 func (rc *Receiver) mayBeEarly(app string, c Callback) bool {
-	return rc.cfg.Apps[app].OneTap != nil && c.State == "" && len(c.RequestID) >= minOurNonce && len(c.RequestID) <= maxNonce
+	return rc.cfg.Apps[app].OneTap != nil &&
+		c.State == "" &&
+		len(c.RequestID) >= minOurNonce &&
+		len(c.RequestID) <= maxNonce
 }
 
 // Arrived stores the callbacks that arrived before the attempt of a one-tap link. The
@@ -86,7 +89,8 @@ func (rc *Receiver) mayBeEarly(app string, c Callback) bool {
 func (rc *Receiver) Arrived(ctx context.Context, nonce string) {
 	for _, d := range rc.early.take(nonce, time.Now()) {
 		if _, err := rc.keep(ctx, d.App, d.Callback); err != nil {
-			rc.cfg.Log.ErrorContext(ctx, "a callback that came before its attempt could not be stored", "app", d.App, "error", err)
+			rc.cfg.Log.ErrorContext(ctx, "a callback that came before its attempt could not be stored",
+				"app", d.App, "error", err)
 		}
 	}
 }

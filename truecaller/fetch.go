@@ -42,7 +42,14 @@ func (a App) profileURL(endpoint string) (*url.URL, error) {
 		return profileAt(a.Profiles[0]), nil
 	}
 	u, err := url.Parse(endpoint)
-	if err != nil || u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || u.Opaque != "" || u.RawPath != "" {
+	switch {
+	case err != nil,
+		u.User != nil,
+		u.RawQuery != "",
+		u.ForceQuery,
+		u.Fragment != "",
+		u.Opaque != "",
+		u.RawPath != "":
 		return nil, ErrForeignEndpoint
 	}
 	for _, base := range a.Profiles {

@@ -83,7 +83,8 @@ func (c *Client) ExchangeCode(ctx context.Context, permit *Permit, app App, code
 		"code":          {code},
 		"code_verifier": {verifier},
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, app.OAuth.JoinPath("v1/token").String(), strings.NewReader(form.Encode()))
+	at := app.OAuth.JoinPath("v1/token").String()
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, at, strings.NewReader(form.Encode()))
 	if err != nil {
 		return "", fmt.Errorf("%w: its address is not usable", ErrExchangeUnavailable)
 	}

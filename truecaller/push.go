@@ -95,7 +95,8 @@ func (c *Client) Push(ctx context.Context, permit *Permit, app App, n phone.Numb
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
 	})
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, app.API.JoinPath("v1/apps/requests").String(), bytes.NewReader(body))
+	at := app.API.JoinPath("v1/apps/requests").String()
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, at, bytes.NewReader(body))
 	if err != nil {
 		return "", unsent(errors.New("the API's address is not usable"))
 	}
@@ -126,7 +127,10 @@ func (c *Client) Push(ctx context.Context, permit *Permit, app App, n phone.Numb
 	var accepted struct {
 		RequestID string `json:"requestId"`
 	}
-	if !utf8.Valid(raw) || json.Unmarshal(raw, &accepted) != nil || accepted.RequestID == "" || len(accepted.RequestID) > maxRequestID {
+	if !utf8.Valid(raw) ||
+		json.Unmarshal(raw, &accepted) != nil ||
+		accepted.RequestID == "" ||
+		len(accepted.RequestID) > maxRequestID {
 		return "", unusable(errors.New("the answer has no usable requestId"))
 	}
 	return accepted.RequestID, nil

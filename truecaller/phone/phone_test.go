@@ -54,16 +54,18 @@ func TestParse(t *testing.T) {
 		{"+1 (201) 555-0123", "", "+12015550123"}, // fixed line or mobile: unknown
 	}
 	for _, row := range rows {
-		got, err := Parse(row.input, row.region)
-		if row.want == "" {
-			if err == nil {
-				t.Errorf("Parse(%q, %q) = %s, want an error", row.input, row.region, got.E164())
+		t.Run(row.input+" "+row.region, func(t *testing.T) {
+			got, err := Parse(row.input, row.region)
+			if row.want == "" {
+				if err == nil {
+					t.Errorf("Parse(%q, %q) = %s, want an error", row.input, row.region, got.E164())
+				}
+				return
 			}
-			continue
-		}
-		if err != nil || got.E164() != row.want {
-			t.Errorf("Parse(%q, %q) = %s, %v; want %s", row.input, row.region, got.E164(), err, row.want)
-		}
+			if err != nil || got.E164() != row.want {
+				t.Errorf("Parse(%q, %q) = %s, %v; want %s", row.input, row.region, got.E164(), err, row.want)
+			}
+		})
 	}
 	for xx := range 100 {
 		want := fmt.Sprintf("+467017406%02d", xx)
@@ -120,11 +122,13 @@ func TestParseSaysWhatIsWrong(t *testing.T) {
 		{"+46 00 000 00 00", "", Invalid},
 	}
 	for _, row := range rows {
-		n, err := Parse(row.input, row.region)
-		problem, ok := errors.AsType[*ParseError](err)
-		if !ok || problem.Kind != row.want || !n.IsZero() {
-			t.Errorf("Parse(%.40q, %q) = %v, %v; want %s", row.input, row.region, n, err, row.want)
-		}
+		t.Run(fmt.Sprintf("%.40q %s", row.input, row.region), func(t *testing.T) {
+			n, err := Parse(row.input, row.region)
+			problem, ok := errors.AsType[*ParseError](err)
+			if !ok || problem.Kind != row.want || !n.IsZero() {
+				t.Errorf("Parse(%.40q, %q) = %v, %v; want %s", row.input, row.region, n, err, row.want)
+			}
+		})
 	}
 }
 

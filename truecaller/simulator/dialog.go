@@ -19,30 +19,49 @@ type Dialog struct {
 // The texts for Truecaller's vocabulary (sections 2.2 and 2.3).
 var (
 	prefixTexts = map[string]string{
-		"getstarted": "To get started", "continue": "To continue", "placeorder": "To place order", "completepurchase": "To complete your purchase",
-		"checkout": "To checkout", "completebooking": "To complete your booking", "proceedwithbooking": "To proceed with your booking",
-		"continuewith": "To continue with your booking", "getdetails": "To get details", "viewmore": "To view more",
-		"continuereading": "To continue reading", "proceed": "To proceed",
+		"getstarted":         "To get started",
+		"continue":           "To continue",
+		"placeorder":         "To place order",
+		"completepurchase":   "To complete your purchase",
+		"checkout":           "To checkout",
+		"completebooking":    "To complete your booking",
+		"proceedwithbooking": "To proceed with your booking",
+		"continuewith":       "To continue with your booking",
+		"getdetails":         "To get details",
+		"viewmore":           "To view more",
+		"continuereading":    "To continue reading",
+		"proceed":            "To proceed",
 	}
 	suffixTexts = map[string]string{
-		"verifymobile": "please verify mobile no.", "login": "please log in", "signup": "please sign up",
-		"loginsignup": "please log in or sign up", "register": "please register", "signin": "please sign in",
+		"verifymobile": "please verify mobile no.",
+		"login":        "please log in",
+		"signup":       "please sign up",
+		"loginsignup":  "please log in or sign up",
+		"register":     "please register",
+		"signin":       "please sign in",
 	}
 	buttonTexts = map[string]string{"use": "Use", "continuewith": "Continue with", "proceedwith": "Proceed with"}
 	skipTexts   = map[string]string{
-		"useanothernum": "Use another number", "useanothermethod": "Use another method",
-		"manualdetails": "Enter details manually", "later": "I'll do it later",
+		"useanothernum":    "Use another number",
+		"useanothermethod": "Use another method",
+		"manualdetails":    "Enter details manually",
+		"later":            "I'll do it later",
 	}
 )
 
 // dialog returns the link's dialog on the phone with this number.
 func (l Link) dialog(number string) *Dialog {
 	return &Dialog{
-		Title:  joined(prefixTexts[l.LoginPrefix], ", ", suffixTexts[l.LoginSuffix]),
-		Button: joined(buttonTexts[l.CTAPrefix], " ", "+"+number),
-		Footer: skipTexts[l.SkipOption],
-		Color:  l.CTAColor, TextColor: l.CTATextColor, Round: l.BtnShape == "round", Lang: l.Lang,
-		PrivacyURL: l.PrivacyURL, TermsURL: l.TermsURL, TTL: int64(l.TTL / time.Millisecond),
+		Title:      joined(prefixTexts[l.LoginPrefix], ", ", suffixTexts[l.LoginSuffix]),
+		Button:     joined(buttonTexts[l.CTAPrefix], " ", "+"+number),
+		Footer:     skipTexts[l.SkipOption],
+		Color:      l.CTAColor,
+		TextColor:  l.CTATextColor,
+		Round:      l.BtnShape == "round",
+		Lang:       l.Lang,
+		PrivacyURL: l.PrivacyURL,
+		TermsURL:   l.TermsURL,
+		TTL:        int64(l.TTL / time.Millisecond),
 	}
 }
 

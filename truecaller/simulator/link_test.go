@@ -45,9 +45,11 @@ func TestParseLinkRefuses(t *testing.T) {
 		"bad encoding":   strings.Replace(goodLink, "Lingon%20", "Lingon%zz", 1),
 		"more than 8 KB": goodLink + "&termsUrl=https%3A%2F%2Fa.example%2F" + strings.Repeat("a", maxLink),
 	} {
-		if l, warnings, err := ParseLink(link); err == nil || l != (Link{}) || warnings != nil {
-			t.Errorf("ParseLink() of a link with %s = %+v, %v, want an error", what, l, warnings)
-		}
+		t.Run(what, func(t *testing.T) {
+			if l, warnings, err := ParseLink(link); err == nil || l != (Link{}) || warnings != nil {
+				t.Errorf("ParseLink() of a link with %s = %+v, %v, want an error", what, l, warnings)
+			}
+		})
 	}
 	for _, nonce := range []string{"12345678", strings.Repeat("-", 64)} {
 		if _, warnings, err := ParseLink(strings.Replace(goodLink, "nonce-of-32-bytes", nonce, 1)); err != nil || warnings != nil {
@@ -88,15 +90,17 @@ func TestParseLinkWarns(t *testing.T) {
 		"an empty value":                               {goodLink + "&termsUrl=", "termsUrl is empty", nil},
 		"a name twice":                                 {goodLink + "&lang=en", "lang stands in it twice", nil},
 	} {
-		want, _, _ := ParseLink(goodLink)
-		if row.ignored != nil {
-			row.ignored(&want)
-		}
-		l, warnings, err := ParseLink(row.link)
-		expected := strings.Split(row.warnings, ";")
-		if err != nil || l != want || !slices.EqualFunc(warnings, expected, strings.Contains) {
-			t.Errorf("%s: %q, %v\n got %+v\nwant %+v", what, warnings, err, l, want)
-		}
+		t.Run(what, func(t *testing.T) {
+			want, _, _ := ParseLink(goodLink)
+			if row.ignored != nil {
+				row.ignored(&want)
+			}
+			l, warnings, err := ParseLink(row.link)
+			expected := strings.Split(row.warnings, ";")
+			if err != nil || l != want || !slices.EqualFunc(warnings, expected, strings.Contains) {
+				t.Errorf("%s: %q, %v\n got %+v\nwant %+v", what, warnings, err, l, want)
+			}
+		})
 	}
 }
 
@@ -107,24 +111,26 @@ func TestOurLinksAreClean(t *testing.T) {
 		"everything": {LoginPrefix: "getstarted", LoginSuffix: "signin", CTAPrefix: "use", CTAColor: "#0066CC", CTATextColor: "#ffffff", BtnShape: "rect",
 			SkipOption: "later", TTL: 90 * time.Second, PrivacyURL: "https://id.example/privacy?a=1&b=2#c", TermsURL: "https://id.example/å", PartnerName: "50% Café & Söner+"},
 	} {
-		for _, lang := range []string{"sv-SE", "hi-IN", "ar", ""} {
-			app := truecaller.App{ID: "main", Name: "Lingon & Söner", Key: "abcde0123456789abcdef0123456789abcdef", OneTap: &dialog}
-			raw, err := app.DeepLink(strings.Repeat("N_-9", 11)[:43], lang)
-			if err != nil {
-				t.Fatal(err)
+		t.Run(what, func(t *testing.T) {
+			for _, lang := range []string{"sv-SE", "hi-IN", "ar", ""} {
+				app := truecaller.App{ID: "main", Name: "Lingon & Söner", Key: "abcde0123456789abcdef0123456789abcdef", OneTap: &dialog}
+				raw, err := app.DeepLink(strings.Repeat("N_-9", 11)[:43], lang)
+				if err != nil {
+					t.Fatal(err)
+				}
+				l, warnings, err := ParseLink(raw)
+				if err != nil || warnings != nil || l.PartnerKey != app.Key || l.TTL != dialog.TTL || l.PrivacyURL != dialog.PrivacyURL || l.TermsURL != dialog.TermsURL ||
+					l.CTAColor != dialog.CTAColor || l.CTATextColor != dialog.CTATextColor || l.BtnShape != dialog.BtnShape {
+					t.Errorf("%s: ParseLink(%s) = %+v, %v, %v, want what the dialog says", what, raw, l, warnings, err)
+				}
+				if want := max(dialog.PartnerName, app.Name); dialog.PartnerName != "" && l.PartnerName != dialog.PartnerName || dialog.PartnerName == "" && l.PartnerName != want {
+					t.Errorf("%s: partnerName is %q, want %q", what, l.PartnerName, want)
+				}
+				if l.dialog("4670").Title == "" || l.dialog("4670").Footer == "" {
+					t.Errorf("%s: the dialog is %+v, want a title and a footer", what, l.dialog("4670"))
+				}
 			}
-			l, warnings, err := ParseLink(raw)
-			if err != nil || warnings != nil || l.PartnerKey != app.Key || l.TTL != dialog.TTL || l.PrivacyURL != dialog.PrivacyURL || l.TermsURL != dialog.TermsURL ||
-				l.CTAColor != dialog.CTAColor || l.CTATextColor != dialog.CTATextColor || l.BtnShape != dialog.BtnShape {
-				t.Errorf("%s: ParseLink(%s) = %+v, %v, %v, want what the dialog says", what, raw, l, warnings, err)
-			}
-			if want := max(dialog.PartnerName, app.Name); dialog.PartnerName != "" && l.PartnerName != dialog.PartnerName || dialog.PartnerName == "" && l.PartnerName != want {
-				t.Errorf("%s: partnerName is %q, want %q", what, l.PartnerName, want)
-			}
-			if l.dialog("4670").Title == "" || l.dialog("4670").Footer == "" {
-				t.Errorf("%s: the dialog is %+v, want a title and a footer", what, l.dialog("4670"))
-			}
-		}
+		})
 	}
 }
 

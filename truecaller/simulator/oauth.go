@@ -105,7 +105,8 @@ func (s *Simulator) nativeCode(w http.ResponseWriter, r *http.Request) {
 	if len(scopes) == 0 {
 		scopes = strings.Fields(nativeDefault)
 	}
-	if sum, err := base64.RawURLEncoding.DecodeString(challenge); err != nil || len(sum) != sha256.Size || !isNumber(number) {
+	sum, err := base64.RawURLEncoding.DecodeString(challenge)
+	if err != nil || len(sum) != sha256.Size || !isNumber(number) {
 		reply(w, http.StatusBadRequest,
 			[]byte(`{"error":"send phone=46701740605 and code_challenge=BASE64URL(SHA256(verifier)), and scope and state if you like"}`))
 		return
@@ -140,13 +141,13 @@ func (s *Simulator) redeem(r *http.Request) (status int, body []byte, number str
 	refuse := func(status int, message string) (int, []byte, string) {
 		return status, marshal(map[string]any{"code": status, "message": message}), number
 	}
-	code, verifier := r.PostFormValue("code"), r.PostFormValue("code_verifier")
+	clientID, code, verifier := r.PostFormValue("client_id"), r.PostFormValue("code"), r.PostFormValue("code_verifier")
 	switch {
 	case r.PostFormValue("grant_type") != "authorization_code":
 		return refuse(http.StatusBadRequest, "Unsupported grant type")
-	case r.PostFormValue("client_id") == "" || code == "" || verifier == "":
+	case clientID == "" || code == "" || verifier == "":
 		return refuse(http.StatusBadRequest, "Parameters are empty")
-	case !slices.ContainsFunc(s.cfg.Apps, func(app App) bool { return app.NativeClientID == r.PostFormValue("client_id") }):
+	case !slices.ContainsFunc(s.cfg.Apps, func(app App) bool { return app.NativeClientID == clientID }):
 		return refuse(http.StatusForbidden, "Invalid client id")
 	}
 	s.mu.Lock()
@@ -226,8 +227,17 @@ func (s *Simulator) userinfo(w http.ResponseWriter, r *http.Request) {
 func claimsOf(kind string, t nativeToken) map[string]any {
 	claims := map[string]any{"sub": subOf(t.number, t.person)}
 	for scope, of := range map[string]map[string]any{
-		"profile": {"given_name": "Anna", "family_name": "Lind", "picture": "https://images.example/anna.png", "gender": "female"},
-		"phone":   {"phone_number": t.number, "phone_number_country_code": "SE", "phone_number_verified": true},
+		"profile": {
+			"given_name":  "Anna",
+			"family_name": "Lind",
+			"picture":     "https://images.example/anna.png",
+			"gender":      "female",
+		},
+		"phone": {
+			"phone_number":              t.number,
+			"phone_number_country_code": "SE",
+			"phone_number_verified":     true,
+		},
 		"email":   {"email": "anna.lind@example.com"},
 		"address": {"address": map[string]string{"locality": "Stockholm", "postal_code": "11151"}},
 	} {

@@ -107,11 +107,13 @@ func TestTokenEndpointRefuses(t *testing.T) {
 		{"a guessed code", func(f url.Values) { f.Set("code", "guess") }, 403, "Invalid authorization code"},
 		{"another verifier", func(f url.Values) { f.Set("code_verifier", strings.Repeat("a", 43)) }, 403, "Invalid code verifier"},
 	} {
-		form := redemption(fresh())
-		row.change(form)
-		if status, answer := w.form("/v1/token", form); status != row.status || answer["message"] != row.message {
-			t.Errorf("%s: %d %v, want %d %s", row.what, status, answer, row.status, row.message)
-		}
+		t.Run(row.what, func(t *testing.T) {
+			form := redemption(fresh())
+			row.change(form)
+			if status, answer := w.form("/v1/token", form); status != row.status || answer["message"] != row.message {
+				t.Errorf("%s: %d %v, want %d %s", row.what, status, answer, row.status, row.message)
+			}
+		})
 	}
 	code := fresh()
 	if status, _ := w.form("/v1/token", redemption(code)); status != 200 {
@@ -201,9 +203,11 @@ func TestNativeCodesAreAskedForProperly(t *testing.T) {
 		"no number":         {"code_challenge": {challengeOf(pkceVerifier)}},
 		"no digits":         {"phone": {"070-1740605"}, "code_challenge": {challengeOf(pkceVerifier)}},
 	} {
-		if status, _ := w.form("/sim/native/codes", form); status != 400 {
-			t.Errorf("%s got %d, want 400", what, status)
-		}
+		t.Run(what, func(t *testing.T) {
+			if status, _ := w.form("/sim/native/codes", form); status != 400 {
+				t.Errorf("%s got %d, want 400", what, status)
+			}
+		})
 	}
 	if status, given := w.sdk("05", ""); status != 200 || given["state"] != "app-state" {
 		t.Errorf("the SDK gave %d %v, want 200 and the state", status, given)
