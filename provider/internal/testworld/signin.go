@@ -120,18 +120,18 @@ func (w *World) ApproveAs(p truecaller.Profile) {
 	}
 }
 
+// SubmitApproved submits a number in a sign-in page and approves the push.
+func (w *World) SubmitApproved(page Response, number string) login.ID {
+	w.t.Helper()
+	id := w.Submit(page, number)
+	w.Approve(number)
+	return id
+}
+
 // Approved sends a request, submits the number and approves the push.
 func (w *World) Approved(request url.Values, number string) login.ID {
 	w.t.Helper()
-	return w.ApprovedAs(request, Profile(w.t, number))
-}
-
-// ApprovedAs does so as the user of a profile.
-func (w *World) ApprovedAs(request url.Values, p truecaller.Profile) login.ID {
-	w.t.Helper()
-	id := w.Submit(w.Get("/authorize?"+request.Encode()), p.Numbers[0].E164())
-	w.ApproveAs(p)
-	return id
+	return w.SubmitApproved(w.Get("/authorize?"+request.Encode()), number)
 }
 
 // View returns what the waiting page shows of an attempt.
@@ -174,7 +174,9 @@ func (w *World) SignIn(request url.Values, number string) (authorize.Finished, *
 // SignInAs does so as the user of a profile.
 func (w *World) SignInAs(request url.Values, p truecaller.Profile) (authorize.Finished, *http.Cookie) {
 	w.t.Helper()
-	return w.Finish(w.ApprovedAs(request, p))
+	id := w.Submit(w.Get("/authorize?"+request.Encode()), p.Numbers[0].E164())
+	w.ApproveAs(p)
+	return w.Finish(id)
 }
 
 // Param returns a parameter of an authorization response, "" for none.

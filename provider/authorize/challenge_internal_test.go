@@ -1,0 +1,117 @@
+package authorize
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"calleridp/keys"
+	"calleridp/provider/endpoint"
+	"calleridp/provider/internal/splice"
+	"calleridp/provider/login"
+)
+
+// solve finds a solution as a browser does.
+func solve(seed string, zeros int) string {
+	for n := 0; ; n++ {
+		if solves(seed, zeros, strconv.Itoa(n)) {
+			return strconv.Itoa(n)
+		}
+	}
+}
+
+// zeroBits counts as one does by hand.
+func zeroBits(text string) int {
+	bits := ""
+	for _, b := range sha256.Sum256([]byte(text)) {
+		bits += fmt.Sprintf("%08b", b)
+	}
+	return strings.Index(bits+"1", "1")
+}
+
+func TestSolves(t *testing.T) {
+	for n := range 20_000 { // one in 256 has eight zeros
+		solution := strconv.Itoa(n)
+		zeros := zeroBits("seed" + solution)
+		for bits := MinChallengeBits; bits <= MaxChallengeBits; bits++ {
+			if got := solves("seed", bits, solution); got != (zeros >= bits) {
+				t.Fatalf("%q has %d zeros, and %d are found: %v", solution, zeros, bits, got)
+			}
+		}
+	}
+	good := solve("seed", MinChallengeBits)
+	for what, ok := range map[string]bool{
+		"no zeros asked for":  solves("seed", 0, good),
+		"too few asked for":   solves("seed", MinChallengeBits-1, good),
+		"more than the bound": solves("seed", 65, good),
+		"nothing":             solves("", MinChallengeBits, ""),
+	} {
+		if ok {
+			t.Errorf("%s is a solution", what)
+		}
+	}
+}
+
+// A solution counts if, and only if, it comes with a challenge that was made
+// here, for this network and not long ago, letter by letter, and has the zeros.
+func FuzzSolution(f *testing.F) {
+	master, err := keys.NewMaster(make([]byte, keys.MasterSize))
+	if err != nil {
+		f.Fatal(err)
+	}
+	cs := challenges{master: master, mode: ChallengeAlways}
+	now := time.Now()
+	made := sealedChallenge{Seed: "0123456789abcdefghijkl", Bits: MinChallengeBits, Network: "192.0.2.7/32", Until: now.Add(time.Hour).Unix()}
+	sealed, err := endpoint.Seal(master, keys.PurposeChallenge, made)
+	if err != nil {
+		f.Fatal(err)
+	}
+	other, err := endpoint.Seal(master, keys.PurposeAuthorizationRequest, made)
+	if err != nil {
+		f.Fatal(err)
+	}
+	good := solve(made.Seed, made.Bits)
+	add := func(piece string, at, out uint8) { f.Add(piece, at, out, good, made.Network, int64(0)) }
+	for _, seed := range []string{"", "A", "\r\n", "="} {
+		add(seed, 0, 0)
+		add(seed, 255, 0)
+		add(seed, 255, 1)
+	}
+	for _, solution := range []string{"", "0", "0" + good, "+" + good, good + " ", "٣", "-1", "1e3", strings.Repeat("0", 17), strings.Repeat("0", 1000) + good} {
+		f.Add("", uint8(0), uint8(0), solution, made.Network, int64(0))
+	}
+	f.Add("", uint8(0), uint8(0), good, "192.0.2.8/32", int64(0))
+	f.Add("", uint8(0), uint8(0), good, made.Network, int64(3600))
+	f.Fuzz(func(t *testing.T, piece string, at, out uint8, solution, network string, later int64) {
+		text := splice.At(sealed, piece, at, out)
+		at_ := now.Add(time.Duration(later%100_000) * time.Second)
+		digits := strings.Trim(solution, "0123456789") == "" && solution != "" && len(solution) <= 16
+		want := text == sealed && network == made.Network && digits && zeroBits(made.Seed+solution) >= made.Bits && at_.Unix() < made.Until
+		got, err := cs.solved(Submission{Challenge: text, Solution: solution, Network: network}, at_)
+		if (err == nil) != want {
+			t.Errorf("%q %q from %q after %d s: %v, want %v", text, solution, network, later, err, want)
+		}
+		if err == nil && (got.ID != made.Seed || got.Until.Unix() != made.Until) || err != nil && (got != login.Solved{} || !errors.Is(err, errUnsolved)) {
+			t.Errorf("%+v, %v", got, err)
+		}
+		if _, err := cs.solved(Submission{Challenge: splice.At(other, piece, at, out), Solution: good, Network: made.Network}, now); err == nil {
+			t.Error("what was sealed for another purpose is taken for a challenge")
+		}
+	})
+}
+
+// Whoever asks for a difficulty out of bounds is told so.
+func TestChallengeBounds(t *testing.T) {
+	for bits, ok := range map[int]bool{0: true, 7: false, 8: true, 22: true, 23: false, -1: false} {
+		if _, err := newChallenges(ChallengeAuto, bits, nil, nil); (err == nil) != ok {
+			t.Errorf("%d bits: %v", bits, err)
+		}
+	}
+	if _, err := newChallenges("sometimes", 0, nil, nil); err == nil {
+		t.Error("an unknown mode is accepted")
+	}
+}
