@@ -62,7 +62,7 @@ var rooms = map[string]struct {
 	"subject": {nil, domain},
 	"limit":   {nil, domain},
 
-	"internal/splice": {nil, "changes sealed texts for fuzzing"},
+	"internal/splice":    {nil, "changes sealed texts for fuzzing"},
 	"internal/testworld": {nil, everything},
 }
 

@@ -45,18 +45,14 @@ func TestSignIn(t *testing.T) {
 			if a.Header.Get("Cache-Control") != "no-store" || a.Header.Get("Content-Type") != "application/json" {
 				t.Errorf("token response: got headers %v, want JSON and no-store", a.Header)
 			}
-			for name, want := range map[string]any{
+			testworld.WantMembers(t, "the token response", got.JSON(), map[string]any{
 				"token_type":    "Bearer",
 				"expires_in":    3600.0,
 				"scope":         "openid phone",
 				"refresh_token": nil,
-			} {
-				if got := got.JSON()[name]; got != want {
-					t.Errorf("%s in the token response: got %v, want %v", name, got, want)
-				}
-			}
+			})
 			id := got.Claims(t)
-			for claim, want := range map[string]any{
+			testworld.WantMembers(t, "the ID token", id, map[string]any{
 				"iss":                   testworld.Issuer,
 				"aud":                   c.id,
 				"azp":                   c.id,
@@ -66,11 +62,7 @@ func TestSignIn(t *testing.T) {
 				"sid":                   got.JSON()["session_state"],
 				"phone_number":          testworld.Number,
 				"phone_number_verified": true,
-			} {
-				if id[claim] != want {
-					t.Errorf("%s in the ID token: got %v, want %v", claim, id[claim], want)
-				}
-			}
+			})
 			sub, _ := id["sub"].(string)
 			if sub == "" || strings.Contains(sub, ":") || len(sub) > 255 {
 				t.Errorf("sub: got %q, want 255 characters at most, without a colon", sub)

@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"reflect"
 	"slices"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -68,8 +67,7 @@ func sessionID(t *testing.T, w *testworld.World, session *http.Cookie, row int) 
 
 func TestTheAccountSaysWhoHasAccess(t *testing.T) {
 	w := testworld.New(t)
-	request := testworld.AuthRequest("third", "scope", "openid phone offline_access")
-	view, session := w.Prompted(w.Approved(request, testworld.Number))
+	view, session := w.PromptedFor("third", "scope", "openid phone offline_access")
 	w.Exchange("third", w.Allow(view.Request, session).Code())
 	w.CodeTokens(session, "app", "scope", "openid profile")
 	_, other := w.SignIn(testworld.AuthRequest("es256"), testworld.Number) // the same user in another browser
@@ -106,8 +104,7 @@ func TestTheAccountSaysWhoHasAccess(t *testing.T) {
 
 func TestRevokeAccess(t *testing.T) {
 	w := testworld.New(t)
-	request := testworld.AuthRequest("third", "scope", "openid phone offline_access")
-	view, session := w.Prompted(w.Approved(request, testworld.Number))
+	view, session := w.PromptedFor("third", "scope", "openid phone offline_access")
 	third := testworld.TokensIn(t, w.Exchange("third", w.Allow(view.Request, session).Code()))
 	app := w.CodeTokens(session, "app", "scope", "openid offline_access")
 	unused := w.Code(session, "third")
@@ -123,9 +120,7 @@ func TestRevokeAccess(t *testing.T) {
 	w.Exchange("third", unused).WantOAuthError(t, "an unused code", 400, "invalid_grant")
 	w.AuthorizeWith(session, "third").WantPage(t, "the next authorization request", "consent")
 	w.Refresh("app", app.Refresh).WantStatus(t, "refreshing of another client", 200)
-	if !strings.Contains(w.Log.Text(), "access.revoked") {
-		t.Errorf("audit: got\n%s\nwant access.revoked", w.Log.Text())
-	}
+	w.WantLogged("access.revoked")
 }
 
 func TestSignOutOfAnotherSession(t *testing.T) {
@@ -216,10 +211,6 @@ func TestSessionsSayWhenTheyWereUsed(t *testing.T) {
 		if used, err := time.Parse(time.RFC3339Nano, row["LastUsed"].(string)); err != nil || time.Since(used) > time.Minute {
 			t.Errorf("LastUsed: got %v, %v, want the last minute", row["LastUsed"], err)
 		}
-		before := w.Store.Stats().Operations
-		accountPage(t, w, s)
-		if n := w.Store.Stats().Operations - before; n != 0 {
-			t.Errorf("showing the page: got %d operations, want 0", n)
-		}
+		w.WantNothingStored("showing the page", func() { accountPage(t, w, s) })
 	})
 }

@@ -10,32 +10,23 @@ import (
 // Crawlers can open the page as often as they like.
 func TestInvariant1_AuthorizeWritesNothing(t *testing.T) {
 	w := testworld.New(t)
-	before := w.Store.Stats()
-	for range 2000 {
-		for _, prompt := range []string{"", "none", "login"} {
-			if set := w.Authorize("app", "prompt", prompt).Header.Get("Set-Cookie"); set != "" {
-				t.Fatalf("prompt=%s: got the cookie %q, want none", prompt, set)
+	w.WantNothingStored("8000 authorization requests", func() {
+		for range 2000 {
+			for _, prompt := range []string{"", "none", "login"} {
+				if set := w.Authorize("app", "prompt", prompt).Header.Get("Set-Cookie"); set != "" {
+					t.Fatalf("prompt=%s: got the cookie %q, want none", prompt, set)
+				}
 			}
+			w.Authorize("app", "redirect_uri", "https://evil.example")
 		}
-		w.Authorize("app", "redirect_uri", "https://evil.example")
-	}
-	if after := w.Store.Stats(); after != before {
-		t.Errorf("8000 authorization requests: got store %+v, want %+v", after, before)
-	}
+	})
 }
 
+// A HEAD request has no effect, and other methods are refused.
 func TestAuthorizeHead(t *testing.T) {
 	w := testworld.New(t)
 	_, session := w.Tokens("app", "openid")
-	before := w.Store.Stats()
-	r := httptest.NewRequest("HEAD", testworld.Issuer+"/authorize?"+testworld.AuthRequest("app").Encode(), nil)
-	r.AddCookie(session)
-	if a := w.Do(r); a.StatusCode != 200 || a.Header.Get("Location") != "" {
-		t.Errorf("HEAD: got %v, want 200 without a redirect", a)
-	}
-	if after := w.Store.Stats(); after != before {
-		t.Errorf("HEAD: got store %+v, want %+v", after, before)
-	}
+	w.WantHeadWithoutEffect("/authorize?"+testworld.AuthRequest("app").Encode(), session)
 	if a := w.Do(httptest.NewRequest("DELETE", testworld.Issuer+"/authorize", nil)); a.StatusCode != 405 || a.Header.Get("Allow") == "" {
 		t.Errorf("DELETE: got %v, Allow %q, want 405 and the methods", a, a.Header.Get("Allow"))
 	}

@@ -68,15 +68,13 @@ func TestConsentComesAfterApprovalAndBeforeTheCode(t *testing.T) {
 	if _, err := w.Continue(id); !errors.Is(err, login.ErrState) {
 		t.Errorf("continuing after the code was used: got %v, want %v", err, login.ErrState)
 	}
-	if !strings.Contains(w.Log.Text(), "consent.given") {
-		t.Errorf("audit: got\n%s\nwant consent.given", w.Log.Text())
-	}
+	w.WantLogged("consent.given")
 }
 
 // Consent is remembered for the user, the client and the scopes.
 func TestConsentIsRemembered(t *testing.T) {
 	w := testworld.New(t)
-	view, session := w.Prompted(w.Approved(testworld.AuthRequest("third", "scope", "openid phone"), testworld.Number))
+	view, session := w.PromptedFor("third", "scope", "openid phone")
 	if a := w.Allow(view.Request, session); a.Code() == "" {
 		t.Fatalf("allowing: got %v, want a code", a)
 	}
@@ -127,15 +125,13 @@ func TestConsentIsRemembered(t *testing.T) {
 func TestInvariant1_TheQuestionIsNotStored(t *testing.T) {
 	w := testworld.New(t)
 	_, session := w.SignIn(testworld.AuthRequest("app"), testworld.Number)
-	before := w.Store.Stats().Operations
-	for range 5 {
-		if sealed := w.ConsentRequest(session, "third"); strings.Contains(sealed, "third.example") {
-			t.Fatalf("sealed request: got %s, want nothing that can be read", sealed)
+	w.WantNothingStored("five prompts", func() {
+		for range 5 {
+			if sealed := w.ConsentRequest(session, "third"); strings.Contains(sealed, "third.example") {
+				t.Fatalf("sealed request: got %s, want nothing that can be read", sealed)
+			}
 		}
-	}
-	if n := w.Store.Stats().Operations - before; n != 0 {
-		t.Errorf("operations: got %d, want 0", n)
-	}
+	})
 }
 
 func TestConsentIsRefused(t *testing.T) {
@@ -150,9 +146,7 @@ func TestConsentIsRefused(t *testing.T) {
 	if _, err := w.Store.Consent(t.Context(), w.Claim(session, "sub"), "third"); !errors.Is(err, consent.ErrNotFound) {
 		t.Errorf("stored consent: got error %v, want %v", err, consent.ErrNotFound)
 	}
-	if !strings.Contains(w.Log.Text(), "consent.denied") {
-		t.Errorf("audit: got\n%s\nwant consent.denied", w.Log.Text())
-	}
+	w.WantLogged("consent.denied")
 	// Another number: the same request from the start.
 	id := w.SubmitApproved(w.Decide(sealed, "another", testworld.Cookie(session)), testworld.OtherNumber)
 	if view, _ := w.Prompted(id); view.Number != "+46•••••0606" {
@@ -166,7 +160,7 @@ func TestConsentIsRefused(t *testing.T) {
 // The prompt belongs to the browser that is signed in, and to its user.
 func TestConsentBelongsToTheBrowserThatSignedIn(t *testing.T) {
 	w := testworld.New(t)
-	view, session := w.Prompted(w.Approved(testworld.AuthRequest("third"), testworld.Number))
+	view, session := w.PromptedFor("third")
 	_, stranger := w.SignIn(testworld.AuthRequest("app"), testworld.OtherNumber)
 	mine, theirs := testworld.Cookie(session), testworld.Cookie(stranger)
 	madeUp := testworld.Cookie(&http.Cookie{Name: session.Name, Value: "x"})
@@ -199,7 +193,7 @@ func TestConsentBelongsToTheBrowserThatSignedIn(t *testing.T) {
 	}
 	// After the same user has signed in again in another tab, the prompt is still
 	// valid. An older session of theirs cannot decide a newer prompt.
-	late, newer := w.Prompted(w.Approved(testworld.AuthRequest("third", "prompt", "login"), testworld.Number))
+	late, newer := w.PromptedFor("third", "prompt", "login")
 	w.Allow(late.Request, session).WantStatus(t, "a newer prompt in an older session", 403)
 	if a := w.Allow(view.Request, newer); a.Code() == "" {
 		t.Errorf("an older prompt in a newer session: got %v, want a code", a)

@@ -24,22 +24,18 @@ func TestTokenExchange(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", name, got, want)
 		}
 	}
-	for name, want := range map[string]any{
+	testworld.WantMembers(t, "the token response", out.JSON(), map[string]any{
 		"issued_token_type": testworld.AccessTokenType,
 		"token_type":        "Bearer",
 		"expires_in":        3600.0,
 		"scope":             "openid profile email phone address offline_access",
 		"session_state":     nil,
-	} {
-		if got := out.JSON()[name]; got != want {
-			t.Errorf("%s: got %v, want %v", name, got, want)
-		}
-	}
+	})
 	if out.Refresh == "" {
 		t.Errorf("got %v, want a refresh token", a)
 	}
 	id := out.Claims(t)
-	for name, want := range map[string]any{
+	testworld.WantMembers(t, "the ID token", id, map[string]any{
 		"iss":                   testworld.Issuer,
 		"aud":                   "native",
 		"azp":                   "native",
@@ -55,11 +51,7 @@ func TestTokenExchange(t *testing.T) {
 		"sid":                   nil,
 		"nonce":                 nil,
 		"truecaller":            nil,
-	} {
-		if id[name] != want {
-			t.Errorf("%s in the ID token: got %v, want %v", name, id[name], want)
-		}
-	}
+	})
 	if id["at_hash"] == nil || id["auth_time"] == nil || strings.Contains(id["sub"].(string), "90071992547409931") {
 		t.Errorf("ID token: got %v, want at_hash, auth_time and a sub without Truecaller's", id)
 	}
@@ -102,11 +94,7 @@ func TestTokenExchangeOfABackend(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			out := testworld.TokensIn(t, w.Post("/token", row.form, row.auth))
 			seen := w.Introspect(out.Access, "backend", testworld.Secret).JSON()
-			for name, want := range map[string]any{"active": true, "client_id": "backend", "sid": nil, "acr": endpoint.ACR} {
-				if seen[name] != want {
-					t.Errorf("%s at introspection: got %v, want %v", name, seen[name], want)
-				}
-			}
+			testworld.WantMembers(t, "introspection", seen, map[string]any{"active": true, "client_id": "backend", "sid": nil, "acr": endpoint.ACR})
 		})
 	}
 }

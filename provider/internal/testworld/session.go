@@ -50,6 +50,13 @@ func (w *World) Prompted(id login.ID) (*authorize.ConsentView, *http.Cookie) {
 	return done.Consent, SessionCookie(done.Session)
 }
 
+// PromptedFor signs the user of Number in to a client that must lead to the consent
+// prompt, with an AuthRequest of these pairs.
+func (w *World) PromptedFor(clientID string, pairs ...string) (*authorize.ConsentView, *http.Cookie) {
+	w.t.Helper()
+	return w.Prompted(w.Approved(AuthRequest(clientID, pairs...), Number))
+}
+
 // ConsentRequest returns the sealed request of the consent prompt that the
 // client's authorization request leads to in a session.
 func (w *World) ConsentRequest(session *http.Cookie, clientID string, pairs ...string) string {

@@ -6,7 +6,8 @@
 //	fixtures.go    the clients, apps, keys and profile of every World
 //	truecaller.go  the doubles of Truecaller
 //	pages.go       the pages, as JSON
-//	request.go     requests, and responses with what tests want of them
+//	request.go     requests and responses
+//	want.go        what tests want of responses, store and log
 //	signin.go      a sign-in from authorization request to tokens
 //	session.go     what a signed-in browser does
 //	native.go      native sign-in by token exchange
