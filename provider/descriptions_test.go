@@ -20,13 +20,13 @@ func TestErrorDescriptionsArePlain(t *testing.T) {
 	twoWays := testworld.ExchangeRequest("backend", "client_secret", testworld.Secret)
 	descriptions := map[string]string{"a parameter twice at /authorize": query.Get("error_description")}
 	for what, a := range map[string]testworld.Response{
-		"a secret in the URL":        exchange("/token?code=x", "native"),
-		"a parameter twice":          w.Post("/token", url.Values{"grant_type": {"a", "b"}, "client_id": {"native"}}),
-		"two ways to authenticate":   w.Post("/token", twoWays, testworld.Basic("backend", testworld.Secret)),
-		"another grant type":         w.Post("/token", url.Values{"grant_type": {"password"}, "client_id": {"native"}}),
-		"a short verifier":           exchange("/token", "native", "code_verifier", "short"),
-		"another subject_token_type": exchange("/token", "native", "subject_token_type", "x\"y\\z\u00e9"),
-		"a client that is not":       exchange("/token", "public"),
+		"a secret in the URL":         exchange("/token?code=x", "native"),
+		"a parameter twice":           w.Post("/token", url.Values{"grant_type": {"a", "b"}, "client_id": {"native"}}),
+		"two ways to authenticate":    w.Post("/token", twoWays, testworld.Basic("backend", testworld.Secret)),
+		"another grant type":          w.Post("/token", url.Values{"grant_type": {"password"}, "client_id": {"native"}}),
+		"a short verifier":            exchange("/token", "native", "code_verifier", "short"),
+		"another subject_token_type":  exchange("/token", "native", "subject_token_type", "x\"y\\z\u00e9"),
+		"a client that is not native": exchange("/token", "public"),
 	} {
 		descriptions[what] = a.Member("error_description")
 	}
@@ -35,7 +35,8 @@ func TestErrorDescriptionsArePlain(t *testing.T) {
 	descriptions["a token in two ways"] = strings.TrimSuffix(challenge, `"`)
 	for what, text := range descriptions {
 		t.Run(what, func(t *testing.T) {
-			if text == "" || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }) {
+			unfit := func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }
+			if text == "" || strings.ContainsFunc(text, unfit) {
 				t.Errorf("description: got %q, want printable ASCII without quotes and backslashes", text)
 			}
 		})

@@ -23,7 +23,8 @@ func TestLifetimes(t *testing.T) {
 		})
 		done, session := w.SignIn(testworld.AuthRequest("app"), testworld.Number)
 		time.Sleep(time.Minute)
-		w.Exchange("app", testworld.Param(done.Response, "code")).WantOAuthError(t, "a code after a minute", 400, "invalid_grant")
+		w.Exchange("app", testworld.Param(done.Response, "code")).
+			WantOAuthError(t, "a code after a minute", 400, "invalid_grant")
 
 		got := w.CodeTokens(session, "app", "scope", testworld.AllScopes)
 		time.Sleep(59 * time.Minute)

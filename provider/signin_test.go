@@ -67,9 +67,12 @@ func TestSignIn(t *testing.T) {
 			if sub == "" || strings.Contains(sub, ":") || len(sub) > 255 {
 				t.Errorf("sub: got %q, want 255 characters at most, without a colon", sub)
 			}
-			authTime, iat, exp := testworld.Seconds(id["auth_time"]), testworld.Seconds(id["iat"]), testworld.Seconds(id["exp"])
-			if authTime.Before(before) || iat.Before(authTime) || iat.After(time.Now()) || exp.Sub(iat) < 5*time.Minute {
-				t.Errorf("times: got auth_time %v, iat %v, exp %v, want them in this order since %v", authTime, iat, exp, before)
+			authTime := testworld.Seconds(id["auth_time"])
+			iat, exp := testworld.Seconds(id["iat"]), testworld.Seconds(id["exp"])
+			if authTime.Before(before) || iat.Before(authTime) || iat.After(time.Now()) ||
+				exp.Sub(iat) < 5*time.Minute {
+				t.Errorf("times: got auth_time %v, iat %v, exp %v, want them in this order since %v",
+					authTime, iat, exp, before)
 			}
 		})
 	}

@@ -26,7 +26,9 @@ func accountPage(t *testing.T, w *testworld.World, session *http.Cookie) map[str
 }
 
 // send sends a form of the account page. If v has no token, it sends the page's.
-func send(t *testing.T, w *testworld.World, session *http.Cookie, path string, v url.Values, change ...testworld.Change) testworld.Response {
+func send(
+	t *testing.T, w *testworld.World, session *http.Cookie, path string, v url.Values, change ...testworld.Change,
+) testworld.Response {
 	t.Helper()
 	if v == nil {
 		v = url.Values{}
@@ -65,7 +67,7 @@ func sessionID(t *testing.T, w *testworld.World, session *http.Cookie, row int) 
 	return rows(accountPage(t, w, session), "Sessions")[row]["ID"].(string)
 }
 
-func TestTheAccountSaysWhoHasAccess(t *testing.T) {
+func TestTheAccountListsApplicationsAndSessions(t *testing.T) {
 	w := testworld.New(t)
 	view, session := w.PromptedFor("third", "scope", "openid phone offline_access")
 	w.Exchange("third", w.Allow(view.Request, session).Code())
@@ -74,13 +76,15 @@ func TestTheAccountSaysWhoHasAccess(t *testing.T) {
 	wantApplications(t, w, session, "with access", "app", "third")
 	shown := accountPage(t, w, session)
 	third := rows(shown, "Applications")[1]
-	if third["Client"].(map[string]any)["Name"] != "Third party" || !reflect.DeepEqual(third["Scopes"], []any{"openid", "phone", "offline_access"}) {
+	if third["Client"].(map[string]any)["Name"] != "Third party" ||
+		!reflect.DeepEqual(third["Scopes"], []any{"openid", "phone", "offline_access"}) {
 		t.Errorf("application: got %v, want Third party with its scopes", third)
 	}
 	if s := rows(shown, "Sessions"); len(s) != 2 || s[0]["Here"] != true || s[1]["Here"] != false {
 		t.Errorf("sessions: got %v, want two, this one first", s)
 	}
-	if s := rows(accountPage(t, w, other), "Sessions"); len(s) != 2 || s[0]["Here"] != true || s[0]["ID"] == rows(shown, "Sessions")[0]["ID"] {
+	if s := rows(accountPage(t, w, other), "Sessions"); len(s) != 2 || s[0]["Here"] != true ||
+		s[0]["ID"] == rows(shown, "Sessions")[0]["ID"] {
 		t.Errorf("sessions in the other browser: got %v, want two, that one first", s)
 	}
 	// A removed client is listed no longer than its consent; the user can remove it
@@ -108,7 +112,8 @@ func TestRevokeAccess(t *testing.T) {
 	third := testworld.TokensIn(t, w.Exchange("third", w.Allow(view.Request, session).Code()))
 	app := w.CodeTokens(session, "app", "scope", "openid offline_access")
 	unused := w.Code(session, "third")
-	send(t, w, session, "/account/revoke", url.Values{"client": {"third"}}).WantRedirect(t, "revoking", "/account?did=revoke")
+	send(t, w, session, "/account/revoke", url.Values{"client": {"third"}}).
+		WantRedirect(t, "revoking", "/account?did=revoke")
 	for did, want := range map[string]string{"revoke": "revoke", "anything": ""} {
 		if v := w.Get("/account?did="+did, session).WantPage(t, "did="+did, "account"); v["Did"] != want {
 			t.Errorf("did=%s: got %v on the page, want %q", did, v["Did"], want)
@@ -138,14 +143,15 @@ func TestSignOutOfAnotherSession(t *testing.T) {
 	a := send(t, w, here, "/account/signout", url.Values{"session": {other}})
 	a.WantRedirect(t, "ending the other session", "/account?did=signout")
 	if set := a.Header.Get("Set-Cookie"); set != "" || w.SignedIn(thereCookie) || !w.SignedIn(here) {
-		t.Errorf("ending the other session: got Set-Cookie %q, it live %v and this one live %v, want none, false and true",
+		t.Errorf("ending the other session: got Set-Cookie %q, it live %v and this one live %v, want none, false, true",
 			set, w.SignedIn(thereCookie), w.SignedIn(here))
 	}
 	w.Userinfo(there.Access).WantStatus(t, "userinfo with its access token", 401)
 	a = send(t, w, here, "/account/signout", url.Values{"session": {sessionID(t, w, here, 0)}})
 	a.WantRedirect(t, "ending this session", "/logout/done")
 	if !a.ClearsSession() || w.SignedIn(here) {
-		t.Errorf("ending this session: got headers %v and it live %v, want the cookie deleted and false", a.Header, w.SignedIn(here))
+		t.Errorf("ending this session: got headers %v and it live %v, want the cookie deleted and false",
+			a.Header, w.SignedIn(here))
 	}
 }
 
@@ -178,7 +184,13 @@ func TestAccountFormsAreProtected(t *testing.T) {
 	_, session := w.SignIn(testworld.AuthRequest("app"), testworld.Number)
 	_, stranger := w.SignIn(testworld.AuthRequest("app"), testworld.OtherNumber)
 	strangersToken := accountPage(t, w, stranger)["Token"].(string)
-	for _, path := range []string{"/account/revoke", "/account/signout", "/account/signout-all", "/account/download", "/account/delete"} {
+	for _, path := range []string{
+		"/account/revoke",
+		"/account/signout",
+		"/account/signout-all",
+		"/account/download",
+		"/account/delete",
+	} {
 		t.Run(path, func(t *testing.T) {
 			for what, a := range map[string]testworld.Response{
 				"another site":         send(t, w, session, path, nil, testworld.CrossSite),
@@ -208,7 +220,8 @@ func TestSessionsSayWhenTheyWereUsed(t *testing.T) {
 		time.Sleep(3 * time.Hour)
 		w.Code(s, "es256")
 		row := rows(accountPage(t, w, s), "Sessions")[0]
-		if used, err := time.Parse(time.RFC3339Nano, row["LastUsed"].(string)); err != nil || time.Since(used) > time.Minute {
+		if used, err := time.Parse(time.RFC3339Nano, row["LastUsed"].(string)); err != nil ||
+			time.Since(used) > time.Minute {
 			t.Errorf("LastUsed: got %v, %v, want the last minute", row["LastUsed"], err)
 		}
 		w.WantNothingStored("showing the page", func() { accountPage(t, w, s) })

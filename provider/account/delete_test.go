@@ -22,7 +22,8 @@ func TestDeleteTheAccount(t *testing.T) {
 	if !a.ClearsSession() {
 		t.Fatalf("deleting: got headers %v, want the session cookie deleted", a.Header)
 	}
-	if v := w.Get("/account/deleted").WantPage(t, "the page afterwards", "step"); v["Step"] != "deleted" || v["Token"] != "" {
+	v := w.Get("/account/deleted").WantPage(t, "the page afterwards", "step")
+	if v["Step"] != "deleted" || v["Token"] != "" {
 		t.Errorf("the page afterwards: got %v, want step deleted without a token", v)
 	}
 	for what, c := range map[string]*http.Cookie{"here": session, "elsewhere": elsewhere} {
@@ -46,7 +47,8 @@ func TestDeleteTheAccount(t *testing.T) {
 		t.Fatalf("audit: got\n%s\nwant person.deleted", log)
 	}
 	line := log[i : i+strings.IndexByte(log[i:], '\n')]
-	if !strings.Contains(line, sub) || strings.Contains(line, "0605") || strings.Contains(line, "Asha") || strings.Contains(line, "sid") {
+	if !strings.Contains(line, sub) || strings.Contains(line, "0605") || strings.Contains(line, "Asha") ||
+		strings.Contains(line, "sid") {
 		t.Errorf("audit: got %s, want the sub %s alone", line, sub)
 	}
 	// The next user with the number is a new one.

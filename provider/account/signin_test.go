@@ -21,7 +21,8 @@ func TestSignInToTheAccount(t *testing.T) {
 	var page testworld.Response
 	w.WantNothingStored("showing the page (invariant 1)", func() { page = w.Get("/account") })
 	_, view := page.Page()
-	if c := view["Client"].(map[string]any); c["Own"] != true || c["ID"] != "" || view["FormAction"] != "" || view["Phone"] != "" {
+	if c := view["Client"].(map[string]any); c["Own"] != true || c["ID"] != "" || view["FormAction"] != "" ||
+		view["Phone"] != "" {
 		t.Errorf("page: got %v, want our own, without client, form action and number", view)
 	}
 	s := w.Submission(page, testworld.Number)
@@ -40,17 +41,20 @@ func TestSignInToTheAccount(t *testing.T) {
 			t.Fatalf("continuing: got %+v, want a session and the account page", done)
 		}
 		shown := accountPage(t, w, session)
-		if shown["Name"] != "Asha Rao" || shown["Number"] != "+46•••••0605" || shown["NumberLost"] != false || len(rows(shown, "Applications")) != 0 {
+		if shown["Name"] != "Asha Rao" || shown["Number"] != "+46•••••0605" || shown["NumberLost"] != false ||
+			len(rows(shown, "Applications")) != 0 {
 			t.Errorf("account page: got %v, want name, masked number and no applications", shown)
 		}
 		s := rows(shown, "Sessions")
 		device := map[string]any{"Browser": "Firefox", "OS": "Linux"}
-		if len(s) != 1 || s[0]["Here"] != true || s[0]["Country"] != "SE" || !reflect.DeepEqual(s[0]["Device"], device) {
+		if len(s) != 1 || s[0]["Here"] != true || s[0]["Country"] != "SE" ||
+			!reflect.DeepEqual(s[0]["Device"], device) {
 			t.Errorf("sessions: got %v, want this one, %v in SE", s, device)
 		}
 	}
 	// A client can neither use its ID nor be registered with it.
-	w.Authorize("app", "client_id", "urn:calleridp:account", "redirect_uri", "/account").WantErrorPage(t, "as a client", 400, "unknown_client")
+	w.Authorize("app", "client_id", "urn:calleridp:account", "redirect_uri", "/account").
+		WantErrorPage(t, "as a client", 400, "unknown_client")
 	c := client.Client{ID: "urn:calleridp:account", RedirectURIs: []string{"https://evil.example/cb"}}
 	if _, _, err := w.Clients.Add(t.Context(), c); err == nil {
 		t.Error("registering its ID: got no error, want one")
@@ -64,7 +68,8 @@ func TestLeaveTheSignInToTheAccount(t *testing.T) {
 	if err := w.Flow.Cancel(t.Context(), id, testworld.Browser); err != nil {
 		t.Fatal(err)
 	}
-	if left, err := w.Flow.Leave(t.Context(), id, testworld.Browser); err != nil || left.URL() != "/account" || left.FormPost {
+	left, err := w.Flow.Leave(t.Context(), id, testworld.Browser)
+	if err != nil || left.URL() != "/account" || left.FormPost {
 		t.Errorf("leaving: got %+v, %v, want a redirect to /account", left, err)
 	}
 }
@@ -77,7 +82,8 @@ func TestDeleteAndDownloadNeedARecentSignIn(t *testing.T) {
 		_, session := w.SignIn(testworld.AuthRequest("app"), testworld.Number)
 		token := accountPage(t, w, session)["Token"].(string)
 		for path, step := range map[string]string{"/account/delete": "delete", "/account/download": "download"} {
-			if v := w.Get(path, session).WantPage(t, path, "step"); v["Step"] != step || v["Number"] != "+46•••••0605" {
+			v := w.Get(path, session).WantPage(t, path, "step")
+			if v["Step"] != step || v["Number"] != "+46•••••0605" {
 				t.Errorf("%s: got %v, want step %s with the masked number", path, v, step)
 			}
 		}
@@ -109,14 +115,16 @@ func TestDeleteAndDownloadNeedARecentSignIn(t *testing.T) {
 		w.Get("/account", session).WantPage(t, "in the session before", "signin")
 		a := send(t, w, fresh, "/account/download", nil)
 		h := a.Header
-		if a.StatusCode != 200 || h.Get("Content-Type") != "application/json" || !strings.HasPrefix(h.Get("Content-Disposition"), "attachment") || h.Get("Cache-Control") != "no-store" {
+		if a.StatusCode != 200 || h.Get("Content-Type") != "application/json" ||
+			!strings.HasPrefix(h.Get("Content-Disposition"), "attachment") || h.Get("Cache-Control") != "no-store" {
 			t.Errorf("download: got %v %v, want 200, JSON as an attachment and no-store", a, h)
 		}
 		if m := a.JSON(); m["phone_number"] != testworld.Number || m["phone_number_is_yours"] != true {
 			t.Errorf("download: got %v, want the number", m)
 		}
 		if strings.Contains(a.Text, fresh.Value) || strings.Contains(h.Get("Content-Disposition"), "0605") {
-			t.Errorf("download: got %v named %s, want no secret and no number in the name", a, h.Get("Content-Disposition"))
+			t.Errorf("download: got %v named %s, want no secret and no number in the name",
+				a, h.Get("Content-Disposition"))
 		}
 	})
 }

@@ -46,8 +46,10 @@ func TestAgainAndLeave(t *testing.T) {
 		t.Fatal(err)
 	}
 	view, err := w.View(id)
-	if err != nil || view.State != login.Rejected || view.Number != "+46•••••0605" || time.Until(view.AgainAt) < time.Minute {
-		t.Errorf("view of a cancelled attempt: got %+v, %v, want it rejected, the number masked and the lock's expiry", view, err)
+	if err != nil || view.State != login.Rejected || view.Number != "+46•••••0605" ||
+		time.Until(view.AgainAt) < time.Minute {
+		t.Errorf("view of a cancelled attempt: got %+v, %v, want it rejected, the number masked and the lock's expiry",
+			view, err)
 	}
 	again, err := w.Flow.Again(t.Context(), id, testworld.Browser)
 	if err != nil || again.Request == "" || again.Phone != "+46 70 174 06 05" {

@@ -27,7 +27,8 @@ func TestAuthorizeHead(t *testing.T) {
 	w := testworld.New(t)
 	_, session := w.Tokens("app", "openid")
 	w.WantHeadWithoutEffect("/authorize?"+testworld.AuthRequest("app").Encode(), session)
-	if a := w.Do(httptest.NewRequest("DELETE", testworld.Issuer+"/authorize", nil)); a.StatusCode != 405 || a.Header.Get("Allow") == "" {
+	a := w.Do(httptest.NewRequest("DELETE", testworld.Issuer+"/authorize", nil))
+	if a.StatusCode != 405 || a.Header.Get("Allow") == "" {
 		t.Errorf("DELETE: got %v, Allow %q, want 405 and the methods", a, a.Header.Get("Allow"))
 	}
 }
@@ -50,5 +51,6 @@ func TestAuthorizeCrossSitePost(t *testing.T) {
 	}
 	long := testworld.AuthRequest("app", "state", strings.Repeat("x", 9000))
 	w.Post("/authorize", long, testworld.CrossSite).WantPage(t, "a request that is too long for a URL", "signin")
-	w.Post("/authorize", nil, testworld.Header("Content-Type", "application/json")).WantStatus(t, "a body that is no form", 400)
+	w.Post("/authorize", nil, testworld.Header("Content-Type", "application/json")).
+		WantStatus(t, "a body that is no form", 400)
 }

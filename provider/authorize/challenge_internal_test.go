@@ -39,14 +39,15 @@ func TestSolves(t *testing.T) {
 		zeros := zeroBits("seed" + solution)
 		for bits := MinChallengeBits; bits <= MaxChallengeBits; bits++ {
 			if got := solves("seed", bits, solution); got != (zeros >= bits) {
-				t.Fatalf("%q with %d zero bits of %d: got solved %v, want %v", solution, zeros, bits, got, zeros >= bits)
+				t.Fatalf("%q with %d zero bits of %d: got solved %v, want %v",
+					solution, zeros, bits, got, zeros >= bits)
 			}
 		}
 	}
 	good := solve("seed", MinChallengeBits)
 	for what, got := range map[string]bool{
-		"no zeros asked for":  solves("seed", 0, good),
-		"too few asked for":   solves("seed", MinChallengeBits-1, good),
+		"no zeros required":   solves("seed", 0, good),
+		"too few required":    solves("seed", MinChallengeBits-1, good),
 		"more than the bound": solves("seed", 65, good),
 		"nothing":             solves("", MinChallengeBits, ""),
 	} {
@@ -106,15 +107,18 @@ func FuzzSolution(f *testing.F) {
 		text := splice.At(sealed, piece, at, out)
 		when := now.Add(time.Duration(later%100_000) * time.Second)
 		digits := strings.Trim(solution, "0123456789") == "" && solution != "" && len(solution) <= 16
-		want := text == sealed && network == made.Network && digits && zeroBits(made.Seed+solution) >= made.Bits && when.Unix() < made.Until
+		want := text == sealed && network == made.Network && digits && zeroBits(made.Seed+solution) >= made.Bits &&
+			when.Unix() < made.Until
 		got, err := cs.solved(Submission{Challenge: text, Solution: solution, Network: network}, when)
 		if (err == nil) != want {
 			t.Errorf("%q %q from %q after %d s: got %v, want solved %v", text, solution, network, later, err, want)
 		}
-		if err == nil && (got.ID != made.Seed || got.Until.Unix() != made.Until) || err != nil && (got != login.Solved{} || !errors.Is(err, errUnsolved)) {
+		if err == nil && (got.ID != made.Seed || got.Until.Unix() != made.Until) ||
+			err != nil && (got != login.Solved{} || !errors.Is(err, errUnsolved)) {
 			t.Errorf("got %+v, %v, want the challenge %+v or %v", got, err, made, errUnsolved)
 		}
-		if _, err := cs.solved(Submission{Challenge: splice.At(other, piece, at, out), Solution: good, Network: made.Network}, now); err == nil {
+		ofOther := Submission{Challenge: splice.At(other, piece, at, out), Solution: good, Network: made.Network}
+		if _, err := cs.solved(ofOther, now); err == nil {
 			t.Error("a text that was sealed for another purpose: got no error, want one")
 		}
 	})

@@ -59,7 +59,9 @@ func (p page) solved(number string) authorize.Submission {
 
 // wantProblem submits and fails the test unless the page then shows this problem,
 // "" for none. It returns the refusal.
-func wantProblem(t *testing.T, w *testworld.World, what string, s authorize.Submission, want authorize.ProblemKind) *authorize.Refusal {
+func wantProblem(
+	t *testing.T, w *testworld.World, what string, s authorize.Submission, want authorize.ProblemKind,
+) *authorize.Refusal {
 	t.Helper()
 	refusal := submit(t, w, s)
 	got := authorize.ProblemKind("")
@@ -82,7 +84,7 @@ func numbers() func() string {
 	}
 }
 
-func TestNoChallengeUnlessAskedFor(t *testing.T) {
+func TestNoChallengeUnlessConfigured(t *testing.T) {
 	w := testworld.New(t, limits(limit.Rate{Burst: 2, Period: time.Hour}, 0))
 	next := numbers()
 	for range 2 {
@@ -97,7 +99,8 @@ func TestInvariant7_AlwaysAChallenge(t *testing.T) {
 	w := testworld.New(t, challenge(authorize.ChallengeAlways))
 	next := numbers()
 	one, other := signInPage(t, w), signInPage(t, w)
-	if one.Challenge == nil || one.Challenge.Bits != authorize.MinChallengeBits || !one.Challenge.Without.IsZero() || one.Challenge.Seed == other.Challenge.Seed {
+	if one.Challenge == nil || one.Challenge.Bits != authorize.MinChallengeBits || !one.Challenge.Without.IsZero() ||
+		one.Challenge.Seed == other.Challenge.Seed {
 		t.Fatalf("two pages: got the challenges %+v and %+v, want two seeds", one.Challenge, other.Challenge)
 	}
 	solution := one.solved(testworld.Number).Solution
@@ -105,14 +108,14 @@ func TestInvariant7_AlwaysAChallenge(t *testing.T) {
 		other = signInPage(t, w)
 	}
 	rows := map[string]func(*authorize.Submission){
-		"no JavaScript":         func(s *authorize.Submission) { s.Solution = "" },
-		"no challenge":          func(s *authorize.Submission) { s.Challenge = "" },
-		"none of ours":          func(s *authorize.Submission) { s.Challenge = strings.Repeat("A", len(s.Challenge)) },
-		"another's solution":    func(s *authorize.Submission) { s.Challenge = other.Challenge.Sealed },
-		"the sealed request":    func(s *authorize.Submission) { s.Challenge = s.Request },
-		"another network":       func(s *authorize.Submission) { s.Network = "192.0.2.2/32" },
-		"an unreadable network": func(s *authorize.Submission) { s.Network = "unknown" },
-		"no number":             func(s *authorize.Submission) { s.Solution = "abc" },
+		"no JavaScript":                  func(s *authorize.Submission) { s.Solution = "" },
+		"no challenge":                   func(s *authorize.Submission) { s.Challenge = "" },
+		"a challenge that is not sealed": func(s *authorize.Submission) { s.Challenge = strings.Repeat("A", len(s.Challenge)) },
+		"another's solution":             func(s *authorize.Submission) { s.Challenge = other.Challenge.Sealed },
+		"the sealed request":             func(s *authorize.Submission) { s.Challenge = s.Request },
+		"another network":                func(s *authorize.Submission) { s.Network = "192.0.2.2/32" },
+		"an unreadable network":          func(s *authorize.Submission) { s.Network = "unknown" },
+		"a solution that is no number":   func(s *authorize.Submission) { s.Solution = "abc" },
 	}
 	for what, change := range rows {
 		t.Run(what, func(t *testing.T) {
@@ -121,7 +124,9 @@ func TestInvariant7_AlwaysAChallenge(t *testing.T) {
 			change(&s)
 			logged := strings.Count(w.Log.Text(), "challenge.unsolved")
 			var refusal *authorize.Refusal
-			w.WantNothingStored("submitting", func() { refusal = wantProblem(t, w, "submitting", s, authorize.Unsolved) })
+			w.WantNothingStored("submitting", func() {
+				refusal = wantProblem(t, w, "submitting", s, authorize.Unsolved)
+			})
 			if c := refusal.View.Challenge; c == nil || c.Sealed == s.Challenge || refusal.View.Phone != s.Phone {
 				t.Errorf("page: got %+v, want the number and another challenge", refusal.View)
 			}
@@ -137,7 +142,7 @@ func TestInvariant7_AlwaysAChallenge(t *testing.T) {
 
 // A challenge is good for one push, also when several submissions use it at once;
 // a push that is refused for another reason does not use it up.
-func TestInvariant7_AChallengeBuysOnePush(t *testing.T) {
+func TestInvariant7_AChallengeIsGoodForOnePush(t *testing.T) {
 	w := testworld.New(t, challenge(authorize.ChallengeAlways))
 	next := numbers()
 	p := signInPage(t, w)
@@ -170,7 +175,7 @@ func TestInvariant7_AChallengeBuysOnePush(t *testing.T) {
 
 // When half of a network's limit is used, the rest is reserved for those who solve
 // a challenge. The page says when a push needs none, and that time is exact.
-func TestInvariant7_AChallengeWhenTheBudgetRunsLow(t *testing.T) {
+func TestInvariant7_AChallengeWhenTheLimitIsNear(t *testing.T) {
 	testworld.Ring()
 	synctest.Test(t, func(t *testing.T) {
 		w := testworld.New(t, limits(limit.Rate{Burst: 10, Period: time.Hour}, 5), challenge(authorize.ChallengeAuto))
@@ -187,7 +192,10 @@ func TestInvariant7_AChallengeWhenTheBudgetRunsLow(t *testing.T) {
 		if p.Challenge == nil || !p.Challenge.Without.Equal(soon) {
 			t.Fatalf("page at the reserve: got %+v, want a challenge until %v", p.Challenge, soon)
 		}
-		for what, s := range map[string]authorize.Submission{"a page from before": early.unsolved(next()), "without JavaScript": p.unsolved(next())} {
+		for what, s := range map[string]authorize.Submission{
+			"a page from before": early.unsolved(next()),
+			"without JavaScript": p.unsolved(next()),
+		} {
 			refusal := wantProblem(t, w, what, s, authorize.Unsolved)
 			if !refusal.Problem.RetryAt.Equal(soon) || refusal.View.Challenge == nil {
 				t.Errorf("%s: got %+v, want a challenge and the time %v", what, refusal, soon)
@@ -252,7 +260,12 @@ func TestInvariant1_AChallengeStoresNothing(t *testing.T) {
 func TestOneTapWhereOnlyTheReserveIsLeft(t *testing.T) {
 	testworld.Ring()
 	synctest.Test(t, func(t *testing.T) {
-		w := testworld.New(t, limits(limit.Rate{Burst: 2, Period: time.Hour}, 1), challenge(authorize.ChallengeAuto), testworld.WithoutPush("tap"))
+		w := testworld.New(
+			t,
+			limits(limit.Rate{Burst: 2, Period: time.Hour}, 1),
+			challenge(authorize.ChallengeAuto),
+			testworld.WithoutPush("tap"),
+		)
 		tap := func() error {
 			_, err := w.Flow.StartOneTap(t.Context(), oneTapForm(t, w.Authorize("tap")))
 			return err
@@ -262,7 +275,8 @@ func TestOneTapWhereOnlyTheReserveIsLeft(t *testing.T) {
 		}
 		err := tap()
 		refusal, ok := errors.AsType[*authorize.Refusal](err)
-		if again := time.Now().Add(30 * time.Minute); !ok || refusal.Problem.Kind != authorize.Limited || !refusal.Problem.RetryAt.Equal(again) {
+		again := time.Now().Add(30 * time.Minute)
+		if !ok || refusal.Problem.Kind != authorize.Limited || !refusal.Problem.RetryAt.Equal(again) {
 			t.Fatalf("at the reserve: got %+v, %v, want %s until %v", refusal, err, authorize.Limited, again)
 		}
 		if refusal.View.Tries == nil || refusal.View.Tries.Left != 0 {

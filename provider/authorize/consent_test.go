@@ -21,7 +21,8 @@ func TestConsentComesAfterApprovalAndBeforeTheCode(t *testing.T) {
 	before := w.Store.Stats().Operations
 	view, session := w.Prompted(id)
 	if view.Client.Name != "Third party" || view.Number != "+46•••••0605" ||
-		!reflect.DeepEqual(view.Scopes, []string{"openid", "email", "phone"}) || view.FormAction != "https://third.example" {
+		!reflect.DeepEqual(view.Scopes, []string{"openid", "email", "phone"}) ||
+		view.FormAction != "https://third.example" {
 		t.Errorf("prompt: got %+v, want the client, the masked number, three scopes and the form action", view)
 	}
 	if !w.SignedIn(session) {
@@ -41,7 +42,8 @@ func TestConsentComesAfterApprovalAndBeforeTheCode(t *testing.T) {
 
 	a := w.Allow(view.Request, session)
 	at, query := a.Redirect()
-	if a.StatusCode != 303 || at != testworld.RedirectURI("third") || query.Get("state") != "the-state" || query.Get("iss") != testworld.Issuer {
+	if a.StatusCode != 303 || at != testworld.RedirectURI("third") || query.Get("state") != "the-state" ||
+		query.Get("iss") != testworld.Issuer {
 		t.Fatalf("allowing: got %v, want a redirect with state and iss", a)
 	}
 	// One operation for the session, one for what SignedIn requested, one for the
@@ -90,13 +92,13 @@ func TestConsentIsRemembered(t *testing.T) {
 		{"the same, silently", "third", session, []string{"scope", "openid phone", "prompt", "none"}, "code"},
 		{"more", "third", session, []string{"scope", "openid phone email"}, "consent"},
 		{"more, silently", "third", session, []string{"scope", "openid phone email", "prompt", "none"}, "consent_required"},
-		{"while away", "third", session, []string{"scope", "openid offline_access"}, "consent"},
-		{"asked for it", "third", session, []string{"scope", "openid phone", "prompt", "consent"}, "consent"},
+		{"offline access", "third", session, []string{"scope", "openid offline_access"}, "consent"},
+		{"prompt=consent", "third", session, []string{"scope", "openid phone", "prompt", "consent"}, "consent"},
 		{"another person", "third", other, []string{"scope", "openid phone"}, "consent"},
 		{"a client that always asks", "wary", session, nil, "consent"},
 		{"a client that always asks, silently", "wary", session, []string{"prompt", "none"}, "consent_required"},
 		{"one of our own", "app", session, nil, "code"},
-		{"one of our own that asks for it", "app", session, []string{"prompt", "consent"}, "consent"},
+		{"one of our own, prompt=consent", "app", session, []string{"prompt", "consent"}, "consent"},
 	} {
 		t.Run(row.what, func(t *testing.T) {
 			if got := outcome(t, w.AuthorizeWith(row.cookie, row.client, row.pairs...)); got != row.want {
@@ -105,7 +107,8 @@ func TestConsentIsRemembered(t *testing.T) {
 		})
 	}
 	// Nor does a new sign-in prompt again.
-	if done, _ := w.SignIn(testworld.AuthRequest("third", "scope", "openid phone"), testworld.Number); testworld.Param(done.Response, "code") == "" {
+	done, _ := w.SignIn(testworld.AuthRequest("third", "scope", "openid phone"), testworld.Number)
+	if testworld.Param(done.Response, "code") == "" {
 		t.Errorf("a new sign-in: got %+v, want a code", done)
 	}
 	// Two consents add up.
@@ -122,7 +125,7 @@ func TestConsentIsRemembered(t *testing.T) {
 }
 
 // Looking at the prompt, however often, writes nothing.
-func TestInvariant1_TheQuestionIsNotStored(t *testing.T) {
+func TestInvariant1_TheConsentPromptIsNotStored(t *testing.T) {
 	w := testworld.New(t)
 	_, session := w.SignIn(testworld.AuthRequest("app"), testworld.Number)
 	w.WantNothingStored("five prompts", func() {
@@ -187,7 +190,11 @@ func TestConsentBelongsToTheBrowserThatSignedIn(t *testing.T) {
 	// Neither form accepts the sealed request of the other.
 	signIn := w.Submission(w.Authorize("third"), "").Request
 	w.Allow(signIn, session).WantStatus(t, "a sealed sign-in as a consent request", 400)
-	_, err := w.Flow.Submit(t.Context(), authorize.Submission{Request: view.Request, Phone: testworld.Number, Browser: testworld.Browser})
+	_, err := w.Flow.Submit(t.Context(), authorize.Submission{
+		Request: view.Request,
+		Phone:   testworld.Number,
+		Browser: testworld.Browser,
+	})
 	if !errors.Is(err, endpoint.ErrBadRequest) {
 		t.Errorf("a sealed consent request as a sign-in: got %v, want %v", err, endpoint.ErrBadRequest)
 	}

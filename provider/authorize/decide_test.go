@@ -6,13 +6,14 @@ import (
 )
 
 // A session signs the same user in to a second client without a push.
-func TestSessionAnswersTheSecondClient(t *testing.T) {
+func TestASessionServesTheSecondClient(t *testing.T) {
 	w := testworld.New(t)
 	first, session := w.Tokens("app", "openid")
 	pushes := w.Phone.Pushed()
 	a := w.AuthorizeWith(session, "es256")
 	at, query := a.Redirect()
-	if a.StatusCode != 303 || at != testworld.RedirectURI("es256") || query.Get("code") == "" || query.Get("iss") != testworld.Issuer {
+	if a.StatusCode != 303 || at != testworld.RedirectURI("es256") || query.Get("code") == "" ||
+		query.Get("iss") != testworld.Issuer {
 		t.Fatalf("second client: got %v, want a redirect with code and iss", a)
 	}
 	one, two := first.Claims(t), testworld.TokensIn(t, w.Exchange("es256", query.Get("code"))).Claims(t)
@@ -44,7 +45,7 @@ func TestPromptAndMaxAge(t *testing.T) {
 		{"a session", nil, true, "code"},
 		{"no session", nil, false, "page"},
 		{"none with a session", []string{"prompt", "none"}, true, "code"},
-		{"none without", []string{"prompt", "none"}, false, "login_required"},
+		{"none without a session", []string{"prompt", "none"}, false, "login_required"},
 		{"login", []string{"prompt", "login"}, true, "page"},
 		{"select_account", []string{"prompt", "select_account"}, true, "page"},
 		{"consent", []string{"prompt", "consent"}, true, "consent"},
@@ -62,7 +63,7 @@ func TestPromptAndMaxAge(t *testing.T) {
 		{"own hint, none", []string{"id_token_hint", hint, "prompt", "none"}, true, "code"},
 		{"another's hint", []string{"id_token_hint", othersHint}, true, "page"},
 		{"another's hint, none", []string{"id_token_hint", othersHint, "prompt", "none"}, true, "login_required"},
-		{"a hint that is none", []string{"id_token_hint", "nonsense"}, true, "invalid_request"},
+		{"a malformed hint", []string{"id_token_hint", "nonsense"}, true, "invalid_request"},
 		{"another client's hint", []string{"client_id", "es256", "redirect_uri", testworld.RedirectURI("es256"), "id_token_hint", hint}, true, "invalid_request"},
 	} {
 		t.Run(row.what, func(t *testing.T) {

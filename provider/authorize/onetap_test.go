@@ -71,7 +71,8 @@ func TestOneTapSignIn(t *testing.T) {
 		t.Errorf("a double click: got %v, %v, want %v", again, err, started)
 	}
 	v, err := w.View(id)
-	if err != nil || v.Method != login.OneTap || v.Number != "" || v.Opened || v.App != "Tap" || v.State != login.Waiting {
+	if err != nil || v.Method != login.OneTap || v.Number != "" || v.Opened || v.App != "Tap" ||
+		v.State != login.Waiting {
 		t.Fatalf("view: got %+v, %v, want a waiting one-tap attempt without a number", v, err)
 	}
 	nonce := nonceOf(t, w, id)
@@ -97,7 +98,8 @@ func TestOneTapSignIn(t *testing.T) {
 		t.Fatal(err)
 	}
 	v, err = w.View(id)
-	if err != nil || v.State != login.Approved || !strings.HasSuffix(v.Number, "0605") || strings.Contains(v.Number, testworld.Number) {
+	if err != nil || v.State != login.Approved || !strings.HasSuffix(v.Number, "0605") ||
+		strings.Contains(v.Number, testworld.Number) {
 		t.Errorf("view after the approval: got %+v, %v, want it approved, with the masked number", v, err)
 	}
 	done, _ := w.Finish(id)
@@ -121,6 +123,7 @@ func TestInvariant6_OnlyOurOwnNonces(t *testing.T) {
 		if _, view := other.Page(); view["OneTap"] != nil {
 			t.Errorf("an app without one-tap: got %v, want no link", view["OneTap"])
 		}
+		changed := good.Nonce[:20] + "A" + good.Nonce[21:] + "A"
 		othersRequest := testworld.SealedRequest(t, other, "signin")
 		start := func(change func(*authorize.OneTapSubmission)) error {
 			form := good
@@ -134,7 +137,7 @@ func TestInvariant6_OnlyOurOwnNonces(t *testing.T) {
 			"the request as nonce":       func(s *authorize.OneTapSubmission) { s.Nonce = s.Request },
 			"the nonce as request":       func(s *authorize.OneTapSubmission) { s.Request = s.Nonce },
 			"another client's request":   func(s *authorize.OneTapSubmission) { s.Request = othersRequest },
-			"a nonce with a bit changed": func(s *authorize.OneTapSubmission) { s.Nonce = s.Nonce[:20] + "A" + s.Nonce[21:] + "A" },
+			"a nonce with a bit changed": func(s *authorize.OneTapSubmission) { s.Nonce = changed },
 		} {
 			if err := start(change); !errors.Is(err, endpoint.ErrBadRequest) {
 				t.Errorf("%s: got %v, want %v", what, err, endpoint.ErrBadRequest)

@@ -18,7 +18,8 @@ func TestErrorDetailOnlyInDevelopment(t *testing.T) {
 		}
 	}
 	w := testworld.New(t, func(c *testworld.Config) { c.Provider.Dev = false })
-	if _, view := w.Authorize("app", "redirect_uri", uri).Page(); view["Detail"] != "" || !strings.Contains(w.Log.Text(), view["Correlation"].(string)) {
+	_, view = w.Authorize("app", "redirect_uri", uri).Page()
+	if view["Detail"] != "" || !strings.Contains(w.Log.Text(), view["Correlation"].(string)) {
 		t.Errorf("in production: got %v, want no detail and a correlation that the log has", view)
 	}
 }
@@ -39,7 +40,8 @@ func TestNativeClientsAtTheAuthorizationEndpoint(t *testing.T) {
 	for _, uri := range []string{"https://evil.example/cb", "com.example.app:/cb", "-"} {
 		page, view := w.Authorize("app", "client_id", "native", "redirect_uri", uri).Page()
 		if page != "error" || !strings.Contains(fmt.Sprint(view["Detail"]), "no redirect_uri is registered") {
-			t.Errorf("redirect_uri %s: got %s %v, want an error page that says that none is registered", uri, page, view)
+			t.Errorf("redirect_uri %s: got %s %v, want an error page that says that none is registered",
+				uri, page, view)
 		}
 	}
 	// A redirect URI does not help if the client's Truecaller app sends no push.

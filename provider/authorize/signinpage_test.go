@@ -28,11 +28,12 @@ func TestLoginHintIsUntrusted(t *testing.T) {
 	}
 }
 
-func TestSignInViewSaysWhoAsks(t *testing.T) {
+func TestSignInViewNamesTheClient(t *testing.T) {
 	w := testworld.New(t)
 	a := w.Authorize("public", "redirect_uri", "http://127.0.0.1:51004/cb", "ui_locales", "sv hi-IN")
 	v := signInView(t, a)
-	if v.Client.Name != "Public" || v.Region != "SE" || v.FormAction != "http://127.0.0.1:51004" || len(v.UILocales) != 2 || v.Problem != nil {
+	if v.Client.Name != "Public" || v.Region != "SE" || v.FormAction != "http://127.0.0.1:51004" ||
+		len(v.UILocales) != 2 || v.Problem != nil {
 		t.Errorf("loopback redirect URI: got %+v, want the client, its region, form action and two locales", v)
 	}
 	if v := signInView(t, w.Authorize("public")); v.FormAction != "com.example.app:" {
@@ -70,7 +71,8 @@ func TestTheCountriesOfThePage(t *testing.T) {
 		t.Run(row.id+" "+row.hint, func(t *testing.T) {
 			_, view := w.Authorize("app", "client_id", row.id, "login_hint", row.hint).Page()
 			if view["Region"] != row.region || fmt.Sprint(view["Countries"]) != row.countries {
-				t.Errorf("got region %v of %v, want %q of %s", view["Region"], view["Countries"], row.region, row.countries)
+				t.Errorf("got region %v of %v, want %q of %s",
+					view["Region"], view["Countries"], row.region, row.countries)
 			}
 		})
 	}

@@ -40,7 +40,8 @@ func TestSubmitRefuses(t *testing.T) {
 		"+46 8 123 456 78": authorize.PhoneLandline,
 	} {
 		refusal := submit(t, w, typed(number))
-		if refusal == nil || refusal.Problem.Kind != want || refusal.View.Phone != number || refusal.View.Problem == nil ||
+		if refusal == nil || refusal.Problem.Kind != want || refusal.View.Phone != number ||
+			refusal.View.Problem == nil ||
 			refusal.View.Client.Name != "App" || len(refusal.View.UILocales) != 2 {
 			t.Errorf("%q: got %+v, want %s on the same page", number, refusal, want)
 		} else {
@@ -67,7 +68,8 @@ func TestSubmitRefuses(t *testing.T) {
 	down := time.Now().Add(30 * time.Second)
 	w.Phone.DownUntil(down)
 	refusal = submit(t, w, typed("+46701740607"))
-	if want := (authorize.Problem{Kind: authorize.Unavailable, RetryAt: down}); refusal == nil || refusal.Problem != want || refusal.View.Phone == "" {
+	want := authorize.Problem{Kind: authorize.Unavailable, RetryAt: down}
+	if refusal == nil || refusal.Problem != want || refusal.View.Phone == "" {
 		t.Errorf("while Truecaller is down: got %+v, want %+v and the number", refusal, want)
 	}
 	w.Phone.DownUntil(time.Time{})
@@ -113,7 +115,8 @@ func TestANumberInAGuessedCountryIsShownFirst(t *testing.T) {
 		return submit(t, w, s)
 	}
 	refusal := typed("070-174 06 99", "SE", true)
-	if refusal == nil || refusal.Problem.Kind != authorize.PhoneConfirm || refusal.View.Phone != "+46 70 174 06 99" || refusal.View.Region != "SE" {
+	if refusal == nil || refusal.Problem.Kind != authorize.PhoneConfirm || refusal.View.Phone != "+46 70 174 06 99" ||
+		refusal.View.Region != "SE" {
 		t.Errorf("a national number: got %+v, want %s with +46 70 174 06 99", refusal, authorize.PhoneConfirm)
 	}
 	if refusal := typed("070 1", "SE", true); refusal == nil || refusal.Problem.Kind != authorize.PhoneTooShort {

@@ -25,7 +25,7 @@ func triesOn(t *testing.T, a testworld.Response) int {
 
 // A page says when few tries are left for the network, in numbers. Looking costs
 // neither a try nor a byte (invariant 1).
-func TestInvariant1_SayingWhatIsLeftWritesNothing(t *testing.T) {
+func TestInvariant1_ShowingTriesLeftWritesNothing(t *testing.T) {
 	w := testworld.New(t, limits(limit.Rate{Burst: 5, Period: time.Hour}, 0))
 	for i, want := range []int{-1, -1, 3, 2, 1, 0} {
 		w.WantNothingStored("20 pages", func() {

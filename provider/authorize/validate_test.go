@@ -25,7 +25,7 @@ func TestAuthorizeRefuses(t *testing.T) {
 	}{
 		{"no client", "app", []string{"client_id", "-"}, "", "page bad_request"},
 		{"unknown client", "app", []string{"client_id", "nobody"}, "", "page unknown_client"},
-		{"unknown client that is no ID", "app", []string{"client_id", "a b\x00/"}, "", "page unknown_client"},
+		{"a malformed client_id", "app", []string{"client_id", "a b\x00/"}, "", "page unknown_client"},
 		{"two clients", "app", nil, "&client_id=old", "page bad_request"},
 		{"the same client twice", "app", nil, "&client_id=app", "page bad_request"},
 		{"no redirect_uri", "app", []string{"redirect_uri", "-"}, "", "page redirect_uri"},
@@ -42,7 +42,7 @@ func TestAuthorizeRefuses(t *testing.T) {
 		{"javascript", "app", []string{"redirect_uri", "javascript:alert(1)"}, "", "page redirect_uri"},
 		{"another client's", "app", []string{"redirect_uri", "https://old.example/cb"}, "", "page redirect_uri"},
 		{"a space after", "app", []string{"redirect_uri", "https://app.example/cb "}, "", "page redirect_uri"},
-		{"a port that is none", "public", []string{"redirect_uri", "http://127.0.0.1:99999/cb"}, "", "page redirect_uri"},
+		{"an invalid port", "public", []string{"redirect_uri", "http://127.0.0.1:99999/cb"}, "", "page redirect_uri"},
 		{"user name before the loopback address", "public", []string{"redirect_uri", "http://127.0.0.1:80@evil.example/cb"}, "", "page redirect_uri"},
 		{"localhost for the loopback address", "public", []string{"redirect_uri", "http://localhost:8000/cb"}, "", "page redirect_uri"},
 		{"another path on the loopback address", "public", []string{"redirect_uri", "http://127.0.0.1:8000/other"}, "", "page redirect_uri"},
@@ -97,14 +97,18 @@ func TestAuthorizeRefuses(t *testing.T) {
 					what := fmt.Sprintf("prompt=%s with %d cookies", prompt, len(cookies))
 					if kind, shown := strings.CutPrefix(row.want, "page "); shown {
 						page, view := a.Page()
-						if page != "error" || view["Kind"] != kind || a.Header.Get("Location") != "" || a.StatusCode < 400 || view["Correlation"] == "" {
+						if page != "error" || view["Kind"] != kind || a.Header.Get("Location") != "" ||
+							a.StatusCode < 400 || view["Correlation"] == "" {
 							t.Errorf("%s: got %v, want the error page %s", what, a, kind)
 						}
 					} else {
 						at, query := a.Redirect()
-						if a.StatusCode != 303 || at != testworld.RedirectURI(row.client) || query.Get("error") != row.want || query.Get("error_description") == "" ||
-							query.Get("iss") != testworld.Issuer || query.Get("state") != request.Get("state") || query.Get("code") != "" {
-							t.Errorf("%s: got %v, want a redirect with error %s, its description, iss and state", what, a, row.want)
+						if a.StatusCode != 303 || at != testworld.RedirectURI(row.client) ||
+							query.Get("error") != row.want || query.Get("error_description") == "" ||
+							query.Get("iss") != testworld.Issuer || query.Get("state") != request.Get("state") ||
+							query.Get("code") != "" {
+							t.Errorf("%s: got %v, want a redirect with error %s, its description, iss and state",
+								what, a, row.want)
 						}
 					}
 					if a.Header.Get("Cache-Control") != "no-store" || a.Header.Get("Set-Cookie") != "" {

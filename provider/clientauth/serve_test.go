@@ -33,6 +33,8 @@ type noOrigins struct{ endpoint.Origins }
 // An endpoint sees the requests of authenticated clients alone. Malformed requests
 // do not reach the registry.
 func TestServe(t *testing.T) {
+	const app = "client_id=app&client_secret=s"
+	failure := errors.New("the disk is full")
 	malformed := endpoint.InvalidRequest("malformed")
 	for _, row := range []struct {
 		what, body   string
@@ -43,15 +45,15 @@ func TestServe(t *testing.T) {
 		calls        int // of the registry
 		want         string
 	}{
-		{what: "a secret", body: "client_id=app&client_secret=s", confidential: true, status: 200, calls: 1, want: `"app"`},
+		{what: "a secret", body: app, confidential: true, status: 200, calls: 1, want: `"app"`},
 		{what: "a public client", body: "client_id=public", status: 200, calls: 1, want: `"public"`},
-		{what: "a public client of a confidential endpoint", body: "client_id=public", confidential: true, status: 401, want: "invalid_client"},
+		{what: "a public client, refused", body: "client_id=public", confidential: true, status: 401, want: "invalid_client"},
 		{what: "a wrong secret", body: "client_id=app&client_secret=x", status: 401, calls: 1, want: "invalid_client"},
 		{what: "an unknown client", body: "client_id=x&client_secret=s", status: 401, calls: 1, want: "invalid_client"},
 		{what: "a missing secret", body: "client_id=app", status: 401, calls: 1, want: "invalid_client"},
-		{what: "a malformed request", body: "client_id=app&client_secret=s", check: malformed, status: 400, want: "malformed"},
-		{what: "no credentials in a malformed request", body: "x=1", check: malformed, status: 401, want: "invalid_client"},
-		{what: "an internal error", body: "client_id=app&client_secret=s", failure: errors.New("the disk is full"), status: 500, calls: 1, want: "server_error"},
+		{what: "malformed", body: app, check: malformed, status: 400, want: "malformed"},
+		{what: "malformed, no credentials", body: "x=1", check: malformed, status: 401, want: "invalid_client"},
+		{what: "an internal error", body: app, failure: failure, status: 500, calls: 1, want: "server_error"},
 	} {
 		t.Run(row.what, func(t *testing.T) {
 			known := &registry{failure: row.failure}
@@ -60,7 +62,9 @@ func TestServe(t *testing.T) {
 				Name:         "test",
 				Confidential: row.confidential,
 				Check:        func(endpoint.Parameters) error { return row.check },
-				Serve:        func(_ *http.Request, c client.Client, _ endpoint.Parameters) (any, error) { return c.ID, nil },
+				Serve: func(_ *http.Request, c client.Client, _ endpoint.Parameters) (any, error) {
+					return c.ID, nil
+				},
 			})
 			r := httptest.NewRequest(http.MethodPost, "/test", strings.NewReader(row.body))
 			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")

@@ -36,7 +36,8 @@ func (m metadata) list(t *testing.T, name string) []string {
 func document(t *testing.T, w *testworld.World) metadata {
 	t.Helper()
 	a := w.Get("/.well-known/openid-configuration")
-	if a.StatusCode != 200 || a.Header.Get("Content-Type") != "application/json" || !strings.Contains(a.Header.Get("Cache-Control"), "max-age=") {
+	if a.StatusCode != 200 || a.Header.Get("Content-Type") != "application/json" ||
+		!strings.Contains(a.Header.Get("Cache-Control"), "max-age=") {
 		t.Fatalf("document: got %v %v, want 200, JSON and max-age", a, a.Header)
 	}
 	if oauth := w.Get("/.well-known/oauth-authorization-server"); oauth.Text != a.Text {
@@ -46,7 +47,7 @@ func document(t *testing.T, w *testworld.World) metadata {
 }
 
 // What the document lists works, and what it does not list does not work.
-func TestDiscoveryTellsTheTruth(t *testing.T) {
+func TestDiscoveryMatchesTheEndpoints(t *testing.T) {
 	w := testworld.New(t, func(c *testworld.Config) { c.Provider.UILocales = []string{"en", "sv"} })
 	d := document(t, w)
 	got, session := w.Tokens("app", testworld.AllScopes)
@@ -102,7 +103,8 @@ func checkAuthorization(t *testing.T, w *testworld.World, d metadata) {
 		a := w.Authorize("app", pairs...)
 		_, query := a.Redirect()
 		page, _ := a.Page()
-		return page == "signin" || query.Get("error") == "login_required" || page == "formpost" && strings.Contains(a.Text, "login_required")
+		return page == "signin" || query.Get("error") == "login_required" ||
+			page == "formpost" && strings.Contains(a.Text, "login_required")
 	}
 	for param, row := range map[string]struct {
 		list string
@@ -110,7 +112,10 @@ func checkAuthorization(t *testing.T, w *testworld.World, d metadata) {
 	}{
 		"response_type": {
 			"response_types_supported",
-			[]string{"code", "token", "id_token", "code id_token", "code token", "code id_token token", "id_token token", "none"},
+			[]string{
+				"code", "token", "id_token", "none",
+				"code id_token", "code token", "code id_token token", "id_token token",
+			},
 		},
 		"response_mode":         {"response_modes_supported", []string{"query", "fragment", "form_post", "jwt", "query.jwt", "web_message"}},
 		"code_challenge_method": {"code_challenge_methods_supported", []string{"S256", "plain"}},
@@ -177,6 +182,7 @@ func checkAuthentication(t *testing.T, w *testworld.World, d metadata) {
 		"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"},
 		"client_assertion":      {"x"},
 	}
+	post := url.Values{"client_id": {"app"}, "client_secret": {testworld.Secret}}
 	for path, name := range map[string]string{
 		"/token":      "token_endpoint_auth_methods_supported",
 		"/revoke":     "revocation_endpoint_auth_methods_supported",
@@ -191,7 +197,7 @@ func checkAuthentication(t *testing.T, w *testworld.World, d metadata) {
 		listed := d.list(t, name)
 		for method, works := range map[string]bool{
 			"client_secret_basic": works(nil, testworld.Basic("app", testworld.Secret)),
-			"client_secret_post":  works(url.Values{"client_id": {"app"}, "client_secret": {testworld.Secret}}, testworld.Unchanged),
+			"client_secret_post":  works(post, testworld.Unchanged),
 			"none":                works(url.Values{"client_id": {"public"}}, testworld.Unchanged),
 			"private_key_jwt":     works(assertion, testworld.Unchanged),
 			"client_secret_jwt":   works(assertion, testworld.Unchanged),
@@ -224,8 +230,10 @@ func TestJWKS(t *testing.T) {
 		t.Errorf("headers: got %v, want an ETag and JSON", a.Header)
 	}
 	cache := a.Header.Get("Cache-Control")
-	if age, err := time.ParseDuration(strings.TrimPrefix(cache, "public, max-age=") + "s"); err != nil || age > time.Hour {
-		t.Errorf("Cache-Control: got %q, want an hour at most: clients must fetch the keys again well before a new one signs", cache)
+	if age, err := time.ParseDuration(strings.TrimPrefix(cache, "public, max-age=") + "s"); err != nil ||
+		age > time.Hour {
+		t.Errorf("Cache-Control: got %q, want an hour at most, so that clients fetch a new key before it signs",
+			cache)
 	}
 	r := httptest.NewRequest("GET", testworld.Issuer+"/jwks", nil)
 	r.Header.Set("If-None-Match", a.Header.Get("ETag"))
@@ -264,14 +272,15 @@ func TestNew(t *testing.T) {
 	}{
 		{
 			what: "no room, no locale",
-			want: `{"id_token_signing_alg_values_supported":["RS256"],"issuer":"https://id.example","jwks_uri":"https://id.example/jwks"}`,
+			want: `{"id_token_signing_alg_values_supported":["RS256"],"issuer":"https://id.example",` +
+				`"jwks_uri":"https://id.example/jwks"}`,
 		},
 		{
 			what:    "two rooms and a locale",
 			rooms:   []endpoint.Describer{room{field("a", true)}, room{field("b", []string{"x"})}},
 			locales: []string{"sv"},
-			want: `{"a":true,"b":["x"],"id_token_signing_alg_values_supported":["RS256"],"issuer":"https://id.example",` +
-				`"jwks_uri":"https://id.example/jwks","ui_locales_supported":["sv"]}`,
+			want: `{"a":true,"b":["x"],"id_token_signing_alg_values_supported":["RS256"],` +
+				`"issuer":"https://id.example","jwks_uri":"https://id.example/jwks","ui_locales_supported":["sv"]}`,
 		},
 		{
 			what:    "two rooms with one member",
@@ -351,7 +360,8 @@ func TestPreflight(t *testing.T) {
 	}
 	for _, path := range []string{endpoint.PathJWKS, endpoint.PathDiscovery, endpoint.PathOAuthDiscovery} {
 		a := serve(documents, "OPTIONS", path)
-		if a.Code != 204 || a.Header().Get("Access-Control-Allow-Origin") != "*" || a.Header().Get("Access-Control-Allow-Methods") != "GET, HEAD" {
+		if a.Code != 204 || a.Header().Get("Access-Control-Allow-Origin") != "*" ||
+			a.Header().Get("Access-Control-Allow-Methods") != "GET, HEAD" {
 			t.Errorf("OPTIONS %s: got %d %v, want 204, every origin, GET and HEAD", path, a.Code, a.Header())
 		}
 	}

@@ -22,7 +22,8 @@ func TestCookies(t *testing.T) {
 				if strings.HasPrefix(cookie.Name, "__Host-") != secure || cookie.Secure != secure {
 					t.Errorf("got %+v, want Secure and __Host- %v", cookie, secure)
 				}
-				if !cookie.HttpOnly || cookie.SameSite != http.SameSiteLaxMode || cookie.Path != "/" || cookie.Domain != "" || cookie.MaxAge <= 0 {
+				if !cookie.HttpOnly || cookie.SameSite != http.SameSiteLaxMode || cookie.Path != "/" ||
+					cookie.Domain != "" || cookie.MaxAge <= 0 {
 					t.Errorf("got %+v, want HttpOnly, SameSite=Lax, the path / alone and a lifetime", cookie)
 				}
 				r.AddCookie(cookie)

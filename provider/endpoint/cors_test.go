@@ -30,7 +30,8 @@ func TestCORS(t *testing.T) {
 		return w.Post("/userinfo", nil, testworld.Bearer(token), from(origin))
 	}
 	revoke := w.Post("/revoke", url.Values{"token": {"x"}, "client_id": {"public"}}, from(publicOrigin))
-	introspect := w.Post("/introspect", url.Values{"token": {"x"}}, testworld.Basic("app", testworld.Secret), from(appOrigin))
+	basic := testworld.Basic("app", testworld.Secret)
+	introspect := w.Post("/introspect", url.Values{"token": {"x"}}, basic, from(appOrigin))
 	for _, row := range []struct {
 		what     string
 		response testworld.Response

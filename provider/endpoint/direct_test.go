@@ -17,12 +17,19 @@ func TestDirectEndpointsRefuse(t *testing.T) {
 	for _, path := range []string{"/token", "/introspect", "/revoke"} {
 		t.Run(path, func(t *testing.T) {
 			for _, method := range []string{"GET", "HEAD", "PUT", "DELETE", "PATCH"} {
-				r := httptest.NewRequest(method, testworld.Issuer+path+"?client_id=app&client_secret="+testworld.Secret+"&token="+access, nil)
+				query := "?client_id=app&client_secret=" + testworld.Secret + "&token=" + access
+				r := httptest.NewRequest(method, testworld.Issuer+path+query, nil)
 				if a := w.Do(r); a.StatusCode != 405 || a.Header.Get("Allow") != "POST" {
 					t.Errorf("%s: got %v, Allow %q, want 405 and POST", method, a, a.Header.Get("Allow"))
 				}
 			}
-			for _, query := range []string{"client_secret=" + testworld.Secret, "token=x", "code=x", "refresh_token=x", "x=%zz"} {
+			for _, query := range []string{
+				"client_secret=" + testworld.Secret,
+				"token=x",
+				"code=x",
+				"refresh_token=x",
+				"x=%zz",
+			} {
 				a := w.Post(path+"?"+query, url.Values{"client_id": {"app"}, "token": {access}})
 				a.WantOAuthError(t, "the query "+query, 400, "invalid_request")
 			}

@@ -27,9 +27,15 @@ func issuer(name string) *idtoken.Issuer {
 // signIn returns a sign-in to the client at a time.
 func signIn(c client.Client, now time.Time) idtoken.SignIn {
 	return idtoken.SignIn{
-		Client:      c,
-		Person:      subject.Person{Sub: "own-sub"},
-		Grant:       grant.Grant{Sub: "own-sub", SID: "the-sid", AuthTime: now.Add(-time.Minute), ACR: "the-acr", AMR: []string{"a", "b"}},
+		Client: c,
+		Person: subject.Person{Sub: "own-sub"},
+		Grant: grant.Grant{
+			Sub:      "own-sub",
+			SID:      "the-sid",
+			AuthTime: now.Add(-time.Minute),
+			ACR:      "the-acr",
+			AMR:      []string{"a", "b"},
+		},
 		Scopes:      []string{"openid"},
 		AccessToken: "the-access-token",
 		Nonce:       "the-nonce",
@@ -118,17 +124,23 @@ func TestReadHint(t *testing.T) {
 	}
 	good := token(t, ours, signIn(app, now))
 	dot := strings.LastIndexByte(good, '.')
-	want := idtoken.Hint{Issuer: "https://id.example", Subject: "own-sub", Audience: "app", SID: "the-sid", AuthTime: now.Unix() - 60}
-	noSession := want
+	want := idtoken.Hint{
+		Issuer:   "https://id.example",
+		Subject:  "own-sub",
+		Audience: "app",
+		SID:      "the-sid",
+		AuthTime: now.Unix() - 60,
+	}
+	noSession, fresh := want, want
 	noSession.SID = ""
+	today := time.Now()
+	fresh.AuthTime = today.Add(-time.Minute).Unix()
 	for _, row := range []struct {
 		what, hint string
 		want       idtoken.Hint // zero for none
 	}{
 		{"an expired token", good, want},
-		{"a token of today", token(t, ours, signIn(app, time.Now())), idtoken.Hint{
-			Issuer: want.Issuer, Subject: want.Subject, Audience: want.Audience, SID: want.SID, AuthTime: time.Now().Add(-time.Minute).Unix(),
-		}},
+		{"a token of today", token(t, ours, signIn(app, today)), fresh},
 		{"a token without a session", signed(`{"iss":"https://id.example","sub":"own-sub","aud":"app","auth_time":1699999940}`), noSession},
 		{"nothing", "", idtoken.Hint{}},
 		{"no JWT", "nonsense", idtoken.Hint{}},

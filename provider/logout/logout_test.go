@@ -65,13 +65,14 @@ func TestLogoutWithoutCookie(t *testing.T) {
 	}
 	_, next := w.Tokens("pair", "openid")
 	if a := w.Get("/logout?id_token_hint=" + got.ID); a.StatusCode != 303 || !w.SignedIn(next) {
-		t.Errorf("the hint of an ended session: got %v and the new session live %v, want 303 and true", a, w.SignedIn(next))
+		t.Errorf("the hint of an ended session: got %v and the new session live %v, want 303 and true",
+			a, w.SignedIn(next))
 	}
 	// A form of another site arrives without the cookie, too, so there may be one.
 	w.Post("/logout", url.Values{"id_token_hint": {got.ID}}).WantPage(t, "the same by POST", "confirm")
 }
 
-func TestLogoutAsks(t *testing.T) {
+func TestLogoutPrompts(t *testing.T) {
 	w := testworld.New(t)
 	got, session := w.Tokens("app", "openid")
 	others, _ := w.TokensOf(testworld.OtherNumber, "app", "openid")
@@ -85,7 +86,7 @@ func TestLogoutAsks(t *testing.T) {
 		"a redirect URI without a client":   {"post_logout_redirect_uri=https://app.example/bye", "", ""},
 		"any redirect URI without a client": {"post_logout_redirect_uri=https://evil.example/", "", ""},
 		"another user's hint":               {"id_token_hint=" + others.ID, "App", ""},
-		"a hint that is none":               {"id_token_hint=nonsense&post_logout_redirect_uri=https://app.example/bye", "", ""},
+		"a malformed hint":                  {"id_token_hint=nonsense&post_logout_redirect_uri=https://app.example/bye", "", ""},
 		"a hint with a changed signature":   {"id_token_hint=" + hint[:dot+1] + "AAAA" + hint[dot+5:], "", ""},
 		"a hint without signature":          {"id_token_hint=" + hint[:dot+1], "", ""},
 		"an access token as a hint":         {"id_token_hint=" + got.Access, "", ""},
@@ -98,7 +99,8 @@ func TestLogoutAsks(t *testing.T) {
 				name, _ = c["Name"].(string)
 			}
 			if view["Request"] == "" || name != row.client || view["FormAction"] != row.action || a.ClearsSession() {
-				t.Errorf("got %v, want the client %q, the form action %q and the session untouched", a, row.client, row.action)
+				t.Errorf("got %v, want the client %q, the form action %q and the session untouched",
+					a, row.client, row.action)
 			}
 		})
 	}
@@ -122,11 +124,13 @@ func TestLogoutAsks(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			if page, _ := a.Page(); page != "error" || a.StatusCode < 400 || !w.SignedIn(session) {
-				t.Errorf("confirming: got %v and the session live %v, want an error page and true", a, w.SignedIn(session))
+				t.Errorf("confirming: got %v and the session live %v, want an error page and true",
+					a, w.SignedIn(session))
 			}
 		})
 	}
-	a := confirm(sealed, testworld.Header("Origin", testworld.Issuer), testworld.Header("Sec-Fetch-Site", "same-origin"))
+	sameOrigin := testworld.Header("Sec-Fetch-Site", "same-origin")
+	a := confirm(sealed, testworld.Header("Origin", testworld.Issuer), sameOrigin)
 	a.WantRedirect(t, "confirming", "https://app.example/bye?state=s")
 	wantSignedOut(t, w, a, session)
 	confirm(sealed).WantStatus(t, "confirming twice", 303)
@@ -169,7 +173,8 @@ func TestLogoutAfterTheSessionWasReplaced(t *testing.T) {
 	got, _ := w.Tokens("app", "openid")
 	_, session := w.Tokens("app", "openid")
 	if a := w.Get("/logout?id_token_hint="+got.ID, session); a.StatusCode != 303 || w.SignedIn(session) {
-		t.Errorf("the hint of the earlier session: got %v and a live session %v, want 303 and none", a, w.SignedIn(session))
+		t.Errorf("the hint of the earlier session: got %v and a live session %v, want 303 and none",
+			a, w.SignedIn(session))
 	}
 }
 

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestReopenTheSignOutQuestion(t *testing.T) {
+func TestReopenTheSignOutPrompt(t *testing.T) {
 	w := testworld.New(t)
 	_, session := w.Tokens("app", "openid")
 	sealed := signOutRequest(t, w, session, "client_id=app&post_logout_redirect_uri=https://app.example/bye")

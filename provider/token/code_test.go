@@ -28,10 +28,10 @@ func TestCodeExchangeRefuses(t *testing.T) {
 		{"no client", nil, nil, 401, "invalid_client"},
 		{"client without its secret", set("client_id", "app"), nil, 401, "invalid_client"},
 		{"Bearer instead of Basic", nil, testworld.Bearer("x"), 401, "invalid_client"},
-		{"Basic that is none", nil, func(r *http.Request) { r.Header.Set("Authorization", "Basic !!") }, 401, "invalid_client"},
+		{"malformed Basic", nil, func(r *http.Request) { r.Header.Set("Authorization", "Basic !!") }, 401, "invalid_client"},
 		{"Basic with a broken escape", nil, func(r *http.Request) { r.SetBasicAuth("app%zz", testworld.Secret) }, 401, "invalid_client"},
 		{"an assertion", set("client_assertion", "x"), testworld.Basic("app", testworld.Secret), 401, "invalid_client"},
-		{"two ways at once", func(v url.Values) { v.Set("client_id", "app"); v.Set("client_secret", testworld.Secret) }, testworld.Basic("app", testworld.Secret), 400, "invalid_request"},
+		{"Basic and post", func(v url.Values) { v.Set("client_id", "app"); v.Set("client_secret", testworld.Secret) }, testworld.Basic("app", testworld.Secret), 400, "invalid_request"},
 		{"secret in the body beside Basic", set("client_secret", testworld.Secret), testworld.Basic("app", testworld.Secret), 400, "invalid_request"},
 		{"two client_ids", set("client_id", "old"), testworld.Basic("app", testworld.Secret), 400, "invalid_request"},
 		{"another client", nil, testworld.Basic("old", testworld.Secret), 400, "invalid_grant"},
@@ -43,7 +43,7 @@ func TestCodeExchangeRefuses(t *testing.T) {
 		{"token exchange", set("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"), testworld.Basic("app", testworld.Secret), 400, "unsupported_grant_type"},
 		{"device code", set("grant_type", "urn:ietf:params:oauth:grant-type:device_code"), testworld.Basic("app", testworld.Secret), 400, "unsupported_grant_type"},
 		{"no code", func(v url.Values) { v.Del("code") }, testworld.Basic("app", testworld.Secret), 400, "invalid_request"},
-		{"a code that is none", set("code", "nonsense"), testworld.Basic("app", testworld.Secret), 400, "invalid_grant"},
+		{"an unknown code", set("code", "nonsense"), testworld.Basic("app", testworld.Secret), 400, "invalid_grant"},
 		{"no redirect_uri", func(v url.Values) { v.Del("redirect_uri") }, testworld.Basic("app", testworld.Secret), 400, "invalid_request"},
 		{"another redirect_uri", set("redirect_uri", "https://app.example/cb/"), testworld.Basic("app", testworld.Secret), 400, "invalid_grant"},
 		{"no verifier", func(v url.Values) { v.Del("code_verifier") }, testworld.Basic("app", testworld.Secret), 400, "invalid_grant"},
@@ -76,7 +76,8 @@ func TestCodeExchangeRefuses(t *testing.T) {
 func wantTokenError(t *testing.T, a testworld.Response, status int, code string) {
 	t.Helper()
 	a.WantOAuthError(t, "token request", status, code)
-	if a.Header.Get("Cache-Control") != "no-store" || !strings.HasPrefix(a.Header.Get("Content-Type"), "application/json") {
+	if a.Header.Get("Cache-Control") != "no-store" ||
+		!strings.HasPrefix(a.Header.Get("Content-Type"), "application/json") {
 		t.Errorf("token request: got headers %v, want JSON and no-store", a.Header)
 	}
 	challenge := a.Header.Get("WWW-Authenticate")
@@ -92,7 +93,8 @@ func TestInvariant9_CodeReuseRevokes(t *testing.T) {
 	done, _ := w.SignIn(testworld.AuthRequest("app", "scope", testworld.AllScopes), testworld.Number)
 	code := testworld.Param(done.Response, "code")
 	got := testworld.TokensIn(t, w.Exchange("app", code))
-	w.Post("/token", testworld.CodeRequest("app", code), testworld.Basic("old", testworld.Secret)).WantStatus(t, "another client's use", 400)
+	w.Post("/token", testworld.CodeRequest("app", code), testworld.Basic("old", testworld.Secret)).
+		WantStatus(t, "another client's use", 400)
 	w.Userinfo(got.Access).WantStatus(t, "userinfo after another client's use", 200)
 	w.Exchange("app", code).WantOAuthError(t, "the second use", 400, "invalid_grant")
 	w.Userinfo(got.Access).WantStatus(t, "userinfo after the second use", 401)

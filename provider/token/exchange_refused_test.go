@@ -87,7 +87,8 @@ func TestTokenExchangeRefuses(t *testing.T) {
 	}
 	w, oauth := testworld.NewNative(t)
 	for _, name := range []string{"subject_token", "code_verifier", "actor_token"} {
-		w.Post("/token?"+url.Values{name: {"x"}}.Encode(), testworld.ExchangeRequest("native")).WantStatus(t, name+" in the URL", 400)
+		w.Post("/token?"+url.Values{name: {"x"}}.Encode(), testworld.ExchangeRequest("native")).
+			WantStatus(t, name+" in the URL", 400)
 	}
 	if codes := oauth.Codes(); len(codes) != 0 {
 		t.Errorf("codes sent to Truecaller: got %v, want none", codes)
@@ -97,7 +98,7 @@ func TestTokenExchangeRefuses(t *testing.T) {
 
 // Truecaller's errors, and what the application gets: a wrong subject token is an
 // invalid_request (RFC 8693 §2.2.2).
-func TestTokenExchangeTellsTruecallersErrors(t *testing.T) {
+func TestTokenExchangeTruecallerErrors(t *testing.T) {
 	for _, row := range []struct {
 		exchange, userinfo error
 		status             int
@@ -125,7 +126,8 @@ func TestTokenExchangeTellsTruecallersErrors(t *testing.T) {
 			}
 			a := w.Post("/token", testworld.ExchangeRequest("native"))
 			a.WantOAuthError(t, "token exchange", row.status, row.code)
-			if says := a.Member("error_description"); !strings.Contains(says, row.says) || strings.Contains(a.Text, secretly.Error()) || len(a.JSON()) != 2 {
+			if says := a.Member("error_description"); !strings.Contains(says, row.says) ||
+				strings.Contains(a.Text, secretly.Error()) || len(a.JSON()) != 2 {
 				t.Errorf("got %v, want a description with %q and nothing secret", a, row.says)
 			}
 			if after, want := a.Header.Get("Retry-After"), row.status == 503; (after != "") != want {
@@ -143,9 +145,13 @@ func TestTokenExchangeTellsTruecallersErrors(t *testing.T) {
 
 // While Truecaller is down, an application gets the time to try again, and its
 // code is still good if it was not sent.
-func TestTokenExchangeWhileTruecallerDoesNotAnswer(t *testing.T) {
+func TestTokenExchangeWhileTruecallerIsDown(t *testing.T) {
 	w, oauth := testworld.NewNative(t)
-	down := &truecaller.Unavailable{Purpose: truecaller.ForToken, Host: "oauth.example", RetryAt: time.Now().Add(25 * time.Second)}
+	down := &truecaller.Unavailable{
+		Purpose: truecaller.ForToken,
+		Host:    "oauth.example",
+		RetryAt: time.Now().Add(25 * time.Second),
+	}
 	oauth.Down = down
 	a := w.Post("/token", testworld.ExchangeRequest("native"))
 	a.WantOAuthError(t, "before the code is sent", 503, "temporarily_unavailable")
@@ -157,7 +163,8 @@ func TestTokenExchangeWhileTruecallerDoesNotAnswer(t *testing.T) {
 
 	oauth.UserinfoErr = fmt.Errorf("%w: %w", truecaller.ErrProfileUnavailable, down)
 	a = w.Post("/token", testworld.ExchangeRequest("native", "subject_token", "other"))
-	if after := a.Header.Get("Retry-After"); a.StatusCode != 503 || after != "25" || strings.Contains(a.Text, "still good") {
+	if after := a.Header.Get("Retry-After"); a.StatusCode != 503 || after != "25" ||
+		strings.Contains(a.Text, "still good") {
 		t.Errorf("at the profile: got Retry-After %q and %v, want 503, 25 and a used code", after, a)
 	}
 }
@@ -168,7 +175,9 @@ type overtaken struct {
 	err error
 }
 
-func (o overtaken) Native(context.Context, login.StartNative, func(login.Attempt, truecaller.Profile) grant.Redemption) (login.Attempt, error) {
+func (o overtaken) Native(
+	context.Context, login.StartNative, func(login.Attempt, truecaller.Profile) grant.Redemption,
+) (login.Attempt, error) {
 	return login.Attempt{}, o.err
 }
 

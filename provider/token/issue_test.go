@@ -23,7 +23,8 @@ func TestSameClaimsEverywhere(t *testing.T) {
 		if second["auth_time"] != first["auth_time"] || second["sid"] != first["sid"] || second["nonce"] != nil {
 			t.Errorf("refreshed ID token of %s: got %v, want auth_time and sid of %v and no nonce", id, second, first)
 		}
-		own := []string{"iss", "aud", "azp", "exp", "iat", "auth_time", "nonce", "acr", "at_hash", "sid"} // of the token, not of the user
+		// These are about the token, not about the user.
+		own := []string{"iss", "aud", "azp", "exp", "iat", "auth_time", "nonce", "acr", "at_hash", "sid"}
 		want := without(first, own...)
 		if got := without(second, own...); !reflect.DeepEqual(got, want) {
 			t.Errorf("refreshed claims of %s: got\n%v\nwant\n%v", id, got, want)
@@ -31,8 +32,10 @@ func TestSameClaimsEverywhere(t *testing.T) {
 		if got := info.JSON(); !reflect.DeepEqual(got, want) {
 			t.Errorf("userinfo for %s: got\n%v\nwant\n%v", id, got, want)
 		}
-		for _, claim := range []string{"sub", "name", "given_name", "family_name", "picture", "gender", "updated_at", "preferred_username",
-			"email", "phone_number", "phone_number_verified_at", "address", "truecaller"} {
+		for _, claim := range []string{
+			"sub", "name", "given_name", "family_name", "picture", "gender", "updated_at", "preferred_username",
+			"email", "phone_number", "phone_number_verified_at", "address", "truecaller",
+		} {
 			if first[claim] == nil {
 				t.Errorf("ID token of %s: got no %s, want one", id, claim)
 			}

@@ -53,7 +53,8 @@ func TestRefreshScope(t *testing.T) {
 		w.Refresh("app", got.Refresh, "scope", wide).WantOAuthError(t, "scope "+wide, 400, "invalid_scope")
 	}
 	narrow := testworld.TokensIn(t, w.Refresh("app", got.Refresh, "scope", "openid phone"))
-	if id := narrow.Claims(t); narrow.JSON()["scope"] != "openid phone" || id["email"] != nil || id["phone_number"] == nil {
+	if id := narrow.Claims(t); narrow.JSON()["scope"] != "openid phone" || id["email"] != nil ||
+		id["phone_number"] == nil {
 		t.Errorf("scope openid phone: got %v with %v, want the number alone", narrow, id)
 	}
 	if info := w.Userinfo(narrow.Access).JSON(); info["email"] != nil || info["phone_number"] == nil {

@@ -18,7 +18,8 @@ func TestRevocation(t *testing.T) {
 		gotAccess := w.Userinfo(access).StatusCode == 200
 		gotRefresh := w.Introspect(refresh, "app", testworld.Secret).JSON()["active"] == true
 		if gotAccess != wantAccess || gotRefresh != wantRefresh {
-			t.Fatalf("%s: got access token active %v and refresh token %v, want %v and %v", what, gotAccess, gotRefresh, wantAccess, wantRefresh)
+			t.Fatalf("%s: got access token active %v and refresh token %v, want %v and %v",
+				what, gotAccess, gotRefresh, wantAccess, wantRefresh)
 		}
 	}
 	for what, a := range map[string]testworld.Response{
@@ -37,7 +38,8 @@ func TestRevocation(t *testing.T) {
 	if a := revoke(access, "app", "wrong"); a.StatusCode != 401 || a.Header.Get("WWW-Authenticate") == "" {
 		t.Errorf("wrong secret: got %v, want 401 and a challenge", a)
 	}
-	w.Post("/revoke", url.Values{"token": {access}, "token_type_hint": {"refresh_token"}}, testworld.Basic("app", testworld.Secret))
+	wrongHint := url.Values{"token": {access}, "token_type_hint": {"refresh_token"}}
+	w.Post("/revoke", wrongHint, testworld.Basic("app", testworld.Secret))
 	wantActive(t, "revoking the access token", false, true)
 	access = testworld.TokensIn(t, w.Refresh("app", refresh)).Access
 	revoke(refresh, "app", testworld.Secret)

@@ -42,18 +42,18 @@ func TestUserinfo(t *testing.T) {
 		response  testworld.Response
 		challenge string // error in WWW-Authenticate, "" for none
 	}{
-		"nothing":                  {request("GET", "", ""), ""},
-		"in the URL":               {request("GET", "?access_token="+access, ""), ""},
-		"in the URL of a POST":     {request("POST", "?access_token="+access, ""), ""},
-		"Basic":                    {request("GET", "", "", testworld.Basic("app", testworld.Secret)), ""},
-		"empty":                    {request("GET", "", "", testworld.Bearer("")), ""},
-		"unknown":                  {request("GET", "", "", testworld.Bearer("unknown")), "invalid_token"},
-		"an ID token":              {request("GET", "", "", testworld.Bearer(got.ID)), "invalid_token"},
-		"a refresh token":          {request("GET", "", "", testworld.Bearer(got.Refresh)), "invalid_token"},
-		"header and form":          {request("POST", "", "access_token="+access, testworld.Bearer(access)), "invalid_request"},
-		"twice in the form":        {request("POST", "", "access_token="+access+"&access_token="+access), "invalid_request"},
-		"two Authorization":        {request("GET", "", "", authorization("Bearer "+access, "Bearer x")), "invalid_request"},
-		"a GET with a form inside": {request("GET", "", "access_token="+access), ""},
+		"nothing":              {request("GET", "", ""), ""},
+		"in the URL":           {request("GET", "?access_token="+access, ""), ""},
+		"in the URL of a POST": {request("POST", "?access_token="+access, ""), ""},
+		"Basic":                {request("GET", "", "", testworld.Basic("app", testworld.Secret)), ""},
+		"empty":                {request("GET", "", "", testworld.Bearer("")), ""},
+		"unknown":              {request("GET", "", "", testworld.Bearer("unknown")), "invalid_token"},
+		"an ID token":          {request("GET", "", "", testworld.Bearer(got.ID)), "invalid_token"},
+		"a refresh token":      {request("GET", "", "", testworld.Bearer(got.Refresh)), "invalid_token"},
+		"header and form":      {request("POST", "", "access_token="+access, testworld.Bearer(access)), "invalid_request"},
+		"twice in the form":    {request("POST", "", "access_token="+access+"&access_token="+access), "invalid_request"},
+		"two Authorization":    {request("GET", "", "", authorization("Bearer "+access, "Bearer x")), "invalid_request"},
+		"a GET with a form":    {request("GET", "", "access_token="+access), ""},
 	} {
 		t.Run(what, func(t *testing.T) {
 			status := 401
@@ -62,7 +62,8 @@ func TestUserinfo(t *testing.T) {
 			}
 			a := row.response
 			challenge := a.Header.Get("WWW-Authenticate")
-			if a.StatusCode != status || a.Header.Get("Cache-Control") != "no-store" || !strings.HasPrefix(challenge, "Bearer ") {
+			if a.StatusCode != status || a.Header.Get("Cache-Control") != "no-store" ||
+				!strings.HasPrefix(challenge, "Bearer ") {
 				t.Errorf("got %v %v, want %d, no-store and a Bearer challenge", a, a.Header, status)
 			}
 			want := ""
@@ -74,7 +75,8 @@ func TestUserinfo(t *testing.T) {
 			}
 		})
 	}
-	if a := request("DELETE", "", "", testworld.Bearer(access)); a.StatusCode != 405 || a.Header.Get("Cache-Control") != "no-store" ||
+	a := request("DELETE", "", "", testworld.Bearer(access))
+	if a.StatusCode != 405 || a.Header.Get("Cache-Control") != "no-store" ||
 		strings.Contains(a.Header.Get("WWW-Authenticate"), "error=") {
 		t.Errorf("DELETE: got %v %v, want 405 and no-store, without an error in the challenge", a, a.Header)
 	}

@@ -88,7 +88,13 @@ func Clients() []client.Client {
 			RedirectURIs:   []string{"com.example.app:/cb", "http://127.0.0.1/cb"},
 			AllowedOrigins: []string{"https://spa.example"},
 		},
-		{ID: "old", Name: "Old", SecretHashes: hash, WithoutPKCE: true, RedirectURIs: []string{"https://old.example/cb"}},
+		{
+			ID:           "old",
+			Name:         "Old",
+			SecretHashes: hash,
+			WithoutPKCE:  true,
+			RedirectURIs: []string{"https://old.example/cb"},
+		},
 		{ID: "es256", SecretHashes: hash, IDTokenAlg: "ES256", RedirectURIs: []string{"https://es.example/cb"}},
 		{ID: "eddsa", SecretHashes: hash, IDTokenAlg: "EdDSA", RedirectURIs: []string{"https://ed.example/cb"}},
 		{
@@ -106,7 +112,12 @@ func Clients() []client.Client {
 			PolicyURI:     "https://tap.example/privacy",
 			RedirectURIs:  []string{"https://tap.example/cb"},
 		},
-		{ID: "narrow", SecretHashes: hash, Scopes: []string{"openid", "phone"}, RedirectURIs: []string{"https://narrow.example/cb"}},
+		{
+			ID:           "narrow",
+			SecretHashes: hash,
+			Scopes:       []string{"openid", "phone"},
+			RedirectURIs: []string{"https://narrow.example/cb"},
+		},
 		{
 			ID:           "third",
 			Name:         "Third party",
@@ -114,7 +125,12 @@ func Clients() []client.Client {
 			Consent:      client.ConsentRemember,
 			RedirectURIs: []string{"https://third.example/cb"},
 		},
-		{ID: "wary", SecretHashes: hash, Consent: client.ConsentAlways, RedirectURIs: []string{"https://wary.example/cb"}},
+		{
+			ID:           "wary",
+			SecretHashes: hash,
+			Consent:      client.ConsentAlways,
+			RedirectURIs: []string{"https://wary.example/cb"},
+		},
 		{ID: "hourly", SecretHashes: hash, DefaultMaxAge: &hour, RedirectURIs: []string{"https://hourly.example/cb"}},
 	}
 }
@@ -178,7 +194,12 @@ func Profile(t testing.TB, number string) truecaller.Profile {
 		Gender:    "Female",
 		JobTitle:  "Engineer",
 		UpdatedAt: time.Unix(1_600_000_000, 0),
-		Addresses: []truecaller.Address{{Street: "Kungsgatan 1", City: "Stockholm", Zipcode: "111 43", CountryCode: "SE"}},
+		Addresses: []truecaller.Address{{
+			Street:      "Kungsgatan 1",
+			City:        "Stockholm",
+			Zipcode:     "111 43",
+			CountryCode: "SE",
+		}},
 	}
 }
 

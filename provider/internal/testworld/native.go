@@ -34,7 +34,14 @@ func nativeClients() []client.Client {
 			TruecallerApp: "nat",
 			RedirectURIs:  []string{"https://backend.example/cb"},
 		},
-		{ID: "native-pair", Public: true, Native: true, Pairwise: true, SectorHost: "pair.example", TruecallerApp: "nat"},
+		{
+			ID:            "native-pair",
+			Public:        true,
+			Native:        true,
+			Pairwise:      true,
+			SectorHost:    "pair.example",
+			TruecallerApp: "nat",
+		},
 		{ID: "native-narrow", Public: true, Native: true, Scopes: []string{"openid", "phone"}, TruecallerApp: "nat"},
 		{ID: "native-lost", Public: true, Native: true, TruecallerApp: "one"}, // an app without an OAuth client id
 		{ID: "web-of-nat", SecretHashes: hash, RedirectURIs: []string{"https://nat.example/cb"}, TruecallerApp: "nat"},

@@ -31,7 +31,9 @@ func (p *Phone) Admit(truecaller.App) (*truecaller.Permit, error) {
 }
 
 // Push implements login.Pusher.
-func (p *Phone) Push(_ context.Context, _ *truecaller.Permit, _ truecaller.App, n phone.Number, state string) (string, error) {
+func (p *Phone) Push(
+	_ context.Context, _ *truecaller.Permit, _ truecaller.App, n phone.Number, state string,
+) (requestID string, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.state[n] = state
@@ -87,7 +89,9 @@ func (o *OAuth) AdmitExchange(truecaller.App) (*truecaller.Permit, error) {
 }
 
 // ExchangeCode implements login.Exchanger.
-func (o *OAuth) ExchangeCode(_ context.Context, _ *truecaller.Permit, app truecaller.App, code, verifier string) (string, error) {
+func (o *OAuth) ExchangeCode(
+	_ context.Context, _ *truecaller.Permit, app truecaller.App, code, verifier string,
+) (accessToken string, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.codes = append(o.codes, app.ID+" "+code)
