@@ -1,11 +1,12 @@
 package provider_test
 
 import (
-	"calleridp/provider/internal/testworld"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"testing"
+
+	"calleridp/provider/internal/testworld"
 )
 
 // What the direct endpoints cost without a network. Goals are in

@@ -1,10 +1,11 @@
 package provider_test
 
 import (
-	"calleridp/provider/internal/testworld"
 	"net/url"
 	"strings"
 	"testing"
+
+	"calleridp/provider/internal/testworld"
 )
 
 // An error_description has the characters of RFC 6749 §5.2 alone, which a header

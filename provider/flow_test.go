@@ -1,12 +1,13 @@
 package provider_test
 
 import (
-	"calleridp/provider/authorize"
-	"calleridp/provider/internal/testworld"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"calleridp/provider/authorize"
+	"calleridp/provider/internal/testworld"
 )
 
 // Reopen finds the page of a sealed request, or shows an error page. The rooms

@@ -1,11 +1,12 @@
 package provider_test
 
 import (
-	"calleridp/provider"
-	"calleridp/provider/internal/testworld"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"calleridp/provider"
+	"calleridp/provider/internal/testworld"
 )
 
 // Everything expires when it should.

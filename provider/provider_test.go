@@ -1,10 +1,11 @@
 package provider_test
 
 import (
+	"testing"
+
 	"calleridp/provider"
 	"calleridp/provider/client"
 	"calleridp/provider/internal/testworld"
-	"testing"
 )
 
 func TestNewRefuses(t *testing.T) {

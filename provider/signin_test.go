@@ -1,8 +1,6 @@
 package provider_test
 
 import (
-	"calleridp/provider/endpoint"
-	"calleridp/provider/internal/testworld"
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/base64"
@@ -12,6 +10,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"calleridp/provider/endpoint"
+	"calleridp/provider/internal/testworld"
 )
 
 // A sign-in from the authorization request to the ID token, for each kind of

@@ -1,8 +1,6 @@
 package account_test
 
 import (
-	"calleridp/provider/client"
-	"calleridp/provider/internal/testworld"
 	"net/http"
 	"net/url"
 	"reflect"
@@ -10,6 +8,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"calleridp/provider/client"
+	"calleridp/provider/internal/testworld"
 )
 
 const firefox = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"

@@ -1,12 +1,13 @@
 package account_test
 
 import (
-	"calleridp/provider/internal/testworld"
-	"calleridp/provider/login"
 	"errors"
 	"net/http"
 	"strings"
 	"testing"
+
+	"calleridp/provider/internal/testworld"
+	"calleridp/provider/login"
 )
 
 func TestDeleteTheAccount(t *testing.T) {

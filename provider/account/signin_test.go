@@ -1,15 +1,16 @@
 package account_test
 
 import (
-	"calleridp/provider/client"
-	"calleridp/provider/endpoint"
-	"calleridp/provider/internal/testworld"
 	"net/url"
 	"reflect"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"calleridp/provider/client"
+	"calleridp/provider/endpoint"
+	"calleridp/provider/internal/testworld"
 )
 
 // Without a session, users sign in to their account: by an attempt like any other,

@@ -1,22 +1,23 @@
 package authorize_test
 
 import (
-	"calleridp/provider/authorize"
-	"calleridp/provider/internal/testworld"
-	"calleridp/provider/login"
-	"calleridp/truecaller"
 	"errors"
 	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"calleridp/provider/authorize"
+	"calleridp/provider/internal/testworld"
+	"calleridp/provider/login"
+	"calleridp/truecaller"
 )
 
 // Each thing that a page can do needs the browser that started the attempt.
 func TestInvariant2_FlowNeedsTheBrowser(t *testing.T) {
 	w := testworld.New(t)
 	id := w.Approved(testworld.AuthRequest("app"), testworld.Number)
-	for _, thief := range []string{"", "another browser"} {
+	for _, thief := range []testworld.BrowserSecret{"", "another browser"} {
 		t.Run(fmt.Sprintf("browser %q", thief), func(t *testing.T) {
 			errs := map[string]error{}
 			_, errs["View"] = w.Flow.View(t.Context(), id, thief)

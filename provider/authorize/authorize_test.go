@@ -1,10 +1,11 @@
 package authorize_test
 
 import (
-	"calleridp/provider/internal/testworld"
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"calleridp/provider/internal/testworld"
 )
 
 // Crawlers can open the page as often as they like.

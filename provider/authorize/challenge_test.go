@@ -1,9 +1,6 @@
 package authorize_test
 
 import (
-	"calleridp/provider/authorize"
-	"calleridp/provider/internal/testworld"
-	"calleridp/provider/limit"
 	"errors"
 	"fmt"
 	"strings"
@@ -12,6 +9,10 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"calleridp/provider/authorize"
+	"calleridp/provider/internal/testworld"
+	"calleridp/provider/limit"
 )
 
 // challenge sets the mode, with challenges that are easy to solve.
@@ -142,7 +143,7 @@ func TestInvariant7_AlwaysAChallenge(t *testing.T) {
 
 // A challenge is good for one push, also when several submissions use it at once;
 // a push that is refused for another reason does not use it up.
-func TestInvariant7_AChallengeIsGoodForOnePush(t *testing.T) {
+func TestInvariant7_AChallengeBuysOnePush(t *testing.T) {
 	w := testworld.New(t, challenge(authorize.ChallengeAlways))
 	next := numbers()
 	p := signInPage(t, w)
@@ -175,7 +176,7 @@ func TestInvariant7_AChallengeIsGoodForOnePush(t *testing.T) {
 
 // When half of a network's limit is used, the rest is reserved for those who solve
 // a challenge. The page says when a push needs none, and that time is exact.
-func TestInvariant7_AChallengeWhenTheLimitIsNear(t *testing.T) {
+func TestInvariant7_AChallengeWhenTheBudgetRunsLow(t *testing.T) {
 	testworld.Ring()
 	synctest.Test(t, func(t *testing.T) {
 		w := testworld.New(t, limits(limit.Rate{Burst: 10, Period: time.Hour}, 5), challenge(authorize.ChallengeAuto))

@@ -1,6 +1,12 @@
 package authorize_test
 
 import (
+	"errors"
+	"net/http"
+	"reflect"
+	"strings"
+	"testing"
+
 	"calleridp/keys"
 	"calleridp/provider/authorize"
 	"calleridp/provider/client"
@@ -8,11 +14,6 @@ import (
 	"calleridp/provider/endpoint"
 	"calleridp/provider/internal/testworld"
 	"calleridp/provider/login"
-	"errors"
-	"net/http"
-	"reflect"
-	"strings"
-	"testing"
 )
 
 func TestConsentComesAfterApprovalAndBeforeTheCode(t *testing.T) {

@@ -1,11 +1,12 @@
 package authorize_test
 
 import (
-	"calleridp/provider/internal/testworld"
-	"calleridp/provider/login"
 	"errors"
 	"reflect"
 	"testing"
+
+	"calleridp/provider/internal/testworld"
+	"calleridp/provider/login"
 )
 
 // The user who signs in must be the one that the client expects.

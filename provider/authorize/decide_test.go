@@ -1,8 +1,9 @@
 package authorize_test
 
 import (
-	"calleridp/provider/internal/testworld"
 	"testing"
+
+	"calleridp/provider/internal/testworld"
 )
 
 // A session signs the same user in to a second client without a push.

@@ -1,18 +1,19 @@
 package authorize_test
 
 import (
-	"calleridp/provider/authorize"
-	"calleridp/provider/endpoint"
-	"calleridp/provider/internal/splice"
-	"calleridp/provider/internal/testworld"
-	"calleridp/provider/login"
-	"calleridp/truecaller"
 	"errors"
 	"net/url"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"calleridp/provider/authorize"
+	"calleridp/provider/endpoint"
+	"calleridp/provider/internal/splice"
+	"calleridp/provider/internal/testworld"
+	"calleridp/provider/login"
+	"calleridp/truecaller"
 )
 
 // oneTapForm returns what a click on the one-tap button of a sign-in page posts.

@@ -1,9 +1,10 @@
 package authorize_test
 
 import (
+	"testing"
+
 	"calleridp/provider/authorize"
 	"calleridp/provider/internal/testworld"
-	"testing"
 )
 
 func TestReopenTheSignInPage(t *testing.T) {

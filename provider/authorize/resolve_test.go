@@ -1,10 +1,11 @@
 package authorize_test
 
 import (
-	"calleridp/provider/internal/testworld"
 	"fmt"
 	"strings"
 	"testing"
+
+	"calleridp/provider/internal/testworld"
 )
 
 // Only in development does the error page say what is wrong with the redirect URI.

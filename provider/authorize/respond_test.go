@@ -1,10 +1,11 @@
 package authorize_test
 
 import (
-	"calleridp/provider/internal/testworld"
 	"net/url"
 	"strings"
 	"testing"
+
+	"calleridp/provider/internal/testworld"
 )
 
 func TestFormPostResponse(t *testing.T) {

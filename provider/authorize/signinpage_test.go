@@ -1,12 +1,13 @@
 package authorize_test
 
 import (
-	"calleridp/provider/authorize"
-	"calleridp/provider/internal/testworld"
 	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
+
+	"calleridp/provider/authorize"
+	"calleridp/provider/internal/testworld"
 )
 
 func TestLoginHintIsUntrusted(t *testing.T) {

@@ -1,14 +1,15 @@
 package authorize_test
 
 import (
-	"calleridp/keys"
-	"calleridp/provider/authorize"
-	"calleridp/provider/endpoint"
-	"calleridp/provider/internal/testworld"
 	"errors"
 	"strings"
 	"testing"
 	"time"
+
+	"calleridp/keys"
+	"calleridp/provider/authorize"
+	"calleridp/provider/endpoint"
+	"calleridp/provider/internal/testworld"
 )
 
 // submit submits a sign-in page with changes. It returns the refusal, nil for none.

@@ -1,16 +1,17 @@
 package authorize_test
 
 import (
-	"calleridp/provider/authorize"
-	"calleridp/provider/internal/testworld"
-	"calleridp/provider/limit"
-	"calleridp/truecaller"
 	"errors"
 	"fmt"
 	"reflect"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"calleridp/provider/authorize"
+	"calleridp/provider/internal/testworld"
+	"calleridp/provider/limit"
+	"calleridp/truecaller"
 )
 
 // triesOn returns how many tries a sign-in page says are left, -1 for no statement.

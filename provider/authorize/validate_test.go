@@ -1,12 +1,13 @@
 package authorize_test
 
 import (
-	"calleridp/provider/internal/testworld"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
+
+	"calleridp/provider/internal/testworld"
 )
 
 // A request whose client or redirect URI cannot be trusted gets an error page; one

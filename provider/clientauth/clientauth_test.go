@@ -1,11 +1,12 @@
 package clientauth_test
 
 import (
-	"calleridp/provider/client"
-	"calleridp/provider/internal/testworld"
 	"maps"
 	"net/url"
 	"testing"
+
+	"calleridp/provider/client"
+	"calleridp/provider/internal/testworld"
 )
 
 // Every way in which clients authenticate.

@@ -1,13 +1,14 @@
 package clientauth
 
 import (
-	"calleridp/provider/endpoint"
 	"encoding/base64"
 	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"calleridp/provider/endpoint"
 )
 
 // authorization sets the headers Authorization.

@@ -1,8 +1,6 @@
 package clientauth
 
 import (
-	"calleridp/provider/client"
-	"calleridp/provider/endpoint"
 	"context"
 	"errors"
 	"log/slog"
@@ -10,6 +8,9 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"calleridp/provider/client"
+	"calleridp/provider/endpoint"
 )
 
 // registry knows the client "app" with the secret "s", and the public client

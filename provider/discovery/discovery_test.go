@@ -1,9 +1,6 @@
 package discovery_test
 
 import (
-	"calleridp/provider/discovery"
-	"calleridp/provider/endpoint"
-	"calleridp/provider/internal/testworld"
 	"encoding/json"
 	"maps"
 	"net/http/httptest"
@@ -12,6 +9,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"calleridp/provider/discovery"
+	"calleridp/provider/endpoint"
+	"calleridp/provider/internal/testworld"
 
 	"github.com/go-chi/chi/v5"
 )

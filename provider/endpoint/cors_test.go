@@ -1,11 +1,12 @@
 package endpoint_test
 
 import (
-	"calleridp/provider/internal/testworld"
 	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
+
+	"calleridp/provider/internal/testworld"
 )
 
 // Browser applications of registered origins may call what they need, never with

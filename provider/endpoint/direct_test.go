@@ -1,10 +1,11 @@
 package endpoint_test
 
 import (
-	"calleridp/provider/internal/testworld"
 	"net/http/httptest"
 	"net/url"
 	"testing"
+
+	"calleridp/provider/internal/testworld"
 )
 
 // Direct endpoints refuse other methods, secrets in the URL and bodies that are no

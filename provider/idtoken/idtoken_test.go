@@ -1,17 +1,18 @@
 package idtoken_test
 
 import (
-	"calleridp/provider/client"
-	"calleridp/provider/grant"
-	"calleridp/provider/idtoken"
-	"calleridp/provider/internal/testworld"
-	"calleridp/provider/subject"
 	"errors"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"calleridp/provider/client"
+	"calleridp/provider/grant"
+	"calleridp/provider/idtoken"
+	"calleridp/provider/internal/testworld"
+	"calleridp/provider/subject"
 )
 
 // issuer returns an Issuer with the keys of every World.

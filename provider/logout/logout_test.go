@@ -1,13 +1,14 @@
 package logout_test
 
 import (
-	"calleridp/keys"
-	"calleridp/provider/internal/testworld"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
+
+	"calleridp/keys"
+	"calleridp/provider/internal/testworld"
 )
 
 func TestLogoutWithHint(t *testing.T) {

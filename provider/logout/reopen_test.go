@@ -1,9 +1,10 @@
 package logout_test
 
 import (
+	"testing"
+
 	"calleridp/provider/authorize"
 	"calleridp/provider/internal/testworld"
-	"testing"
 )
 
 func TestReopenTheSignOutPrompt(t *testing.T) {

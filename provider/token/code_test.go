@@ -1,12 +1,13 @@
 package token_test
 
 import (
-	"calleridp/provider/internal/testworld"
 	"net/http"
 	"net/url"
 	"strings"
 	"sync"
 	"testing"
+
+	"calleridp/provider/internal/testworld"
 )
 
 // One thing is wrong in each row; after it the code is still good for its

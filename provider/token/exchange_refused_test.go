@@ -1,12 +1,6 @@
 package token_test
 
 import (
-	"calleridp/provider"
-	"calleridp/provider/grant"
-	"calleridp/provider/internal/testworld"
-	"calleridp/provider/login"
-	"calleridp/provider/subject"
-	"calleridp/truecaller"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +10,13 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"calleridp/provider"
+	"calleridp/provider/grant"
+	"calleridp/provider/internal/testworld"
+	"calleridp/provider/login"
+	"calleridp/provider/subject"
+	"calleridp/truecaller"
 )
 
 // One thing is wrong in each row. None of them reaches Truecaller, and after it
@@ -98,7 +99,7 @@ func TestTokenExchangeRefuses(t *testing.T) {
 
 // Truecaller's errors, and what the application gets: a wrong subject token is an
 // invalid_request (RFC 8693 §2.2.2).
-func TestTokenExchangeTruecallerErrors(t *testing.T) {
+func TestTokenExchangeTellsTruecallersErrors(t *testing.T) {
 	for _, row := range []struct {
 		exchange, userinfo error
 		status             int

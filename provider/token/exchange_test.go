@@ -1,10 +1,6 @@
 package token_test
 
 import (
-	"calleridp/provider/endpoint"
-	"calleridp/provider/internal/testworld"
-	"calleridp/provider/limit"
-	"calleridp/truecaller"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -13,6 +9,11 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"calleridp/provider/endpoint"
+	"calleridp/provider/internal/testworld"
+	"calleridp/provider/limit"
+	"calleridp/truecaller"
 )
 
 func TestTokenExchange(t *testing.T) {

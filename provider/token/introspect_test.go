@@ -1,11 +1,12 @@
 package token_test
 
 import (
-	"calleridp/provider/internal/testworld"
 	"net/url"
 	"strings"
 	"testing"
 	"time"
+
+	"calleridp/provider/internal/testworld"
 )
 
 func TestIntrospection(t *testing.T) {

@@ -1,11 +1,12 @@
 package token_test
 
 import (
-	"calleridp/provider/internal/testworld"
 	"maps"
 	"reflect"
 	"strings"
 	"testing"
+
+	"calleridp/provider/internal/testworld"
 )
 
 // The claims about a user are the same in the first ID token, in a refreshed one

@@ -1,9 +1,10 @@
 package token_test
 
 import (
+	"testing"
+
 	"calleridp/provider/client"
 	"calleridp/provider/internal/testworld"
-	"testing"
 )
 
 // What the client may have is checked at every use of a grant, not only at

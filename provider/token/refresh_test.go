@@ -1,12 +1,13 @@
 package token_test
 
 import (
-	"calleridp/provider/internal/testworld"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"calleridp/provider/internal/testworld"
 )
 
 func TestInvariant9_RefreshTokenRotates(t *testing.T) {

@@ -1,9 +1,10 @@
 package token_test
 
 import (
-	"calleridp/provider/internal/testworld"
 	"net/url"
 	"testing"
+
+	"calleridp/provider/internal/testworld"
 )
 
 func TestRevocation(t *testing.T) {

@@ -1,11 +1,12 @@
 package token_test
 
 import (
-	"calleridp/provider/internal/testworld"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"calleridp/provider/internal/testworld"
 )
 
 func TestUserinfo(t *testing.T) {

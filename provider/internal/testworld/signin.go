@@ -17,9 +17,15 @@ import (
 
 const sessionCookie = "__Host-calleridp_session"
 
+// BrowserSecret and SessionSecret are the values of the browser's cookies.
+type (
+	BrowserSecret = string
+	SessionSecret = string
+)
+
 // SessionCookie returns the cookie of a session secret.
-func SessionCookie(secret string) *http.Cookie {
-	return &http.Cookie{Name: sessionCookie, Value: secret}
+func SessionCookie(secret SessionSecret) *http.Cookie {
+	return &http.Cookie{Name: sessionCookie, Value: string(secret)}
 }
 
 // PKCEChallenge returns the S256 challenge of a verifier.
@@ -146,11 +152,11 @@ func (w *World) Continue(id login.ID) (authorize.Finished, error) {
 
 // ContinueWith continues an approved attempt in its browser, which has a session.
 func (w *World) ContinueWith(session *http.Cookie, id login.ID) (authorize.Finished, error) {
-	return w.Flow.Continue(w.t.Context(), id, Browser, session.Value)
+	return w.Flow.Continue(w.t.Context(), id, Browser, SessionSecret(session.Value))
 }
 
 // ContinueElsewhere continues an attempt in another browser.
-func (w *World) ContinueElsewhere(id login.ID, browser string) (authorize.Finished, error) {
+func (w *World) ContinueElsewhere(id login.ID, browser BrowserSecret) (authorize.Finished, error) {
 	return w.Flow.Continue(w.t.Context(), id, browser, "")
 }
 
