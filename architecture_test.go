@@ -64,8 +64,13 @@ var rooms = map[string]struct {
 	"audit":   {nil, domain},
 	"redact":  {nil, domain},
 
-	"internal/splice": {nil, "changes sealed texts for fuzzing"},
+	"internal/splice":    {nil, "changes sealed texts for fuzzing"},
+	"internal/testworld": {nil, everything},
 }
+
+// everything is the reason of the room that may import every other room and every
+// layer. TestOnlyTestsImportTheTestWorld keeps it out of the program.
+const everything = "it builds the whole provider over the real store, for the tests of all rooms"
 
 const domain = "the domain knows no endpoint: it decides, and others speak HTTP"
 
@@ -173,7 +178,7 @@ func TestLayers(t *testing.T) {
 			continue
 		}
 		seen[s.top()] = true
-		if s.test { // a test may set up whatever it tests with
+		if s.test || rooms[s.room()].why == everything { // a test may set up whatever it tests with
 			continue
 		}
 		for _, imported := range s.imports {
@@ -239,6 +244,9 @@ func TestRooms(t *testing.T) {
 				continue
 			}
 			used[name][to] = true
+			if room.why == everything {
+				continue
+			}
 			if !slices.Contains(room.may, to) {
 				t.Errorf("%s imports provider/%s, but provider/%s may import only %v: %s", s.path, to, name, room.may, room.why)
 			}
@@ -253,6 +261,25 @@ func TestRooms(t *testing.T) {
 		if used[name] == nil {
 			t.Errorf("there is no room %s: the rule is out of date", name)
 		}
+	}
+}
+
+// TestOnlyTestsImportTheTestWorld keeps what only tests need out of the program.
+func TestOnlyTestsImportTheTestWorld(t *testing.T) {
+	used := false
+	for _, s := range sources(t) {
+		for _, imported := range s.imports {
+			if imported != module+"provider/internal/testworld" {
+				continue
+			}
+			used = true
+			if !s.test {
+				t.Errorf("%s imports %s: only tests may, because %s", s.path, imported, everything)
+			}
+		}
+	}
+	if !used {
+		t.Error("no test imports provider/internal/testworld: the rule is out of date")
 	}
 }
 

@@ -1,70 +1,64 @@
 package provider_test
 
 import (
+	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"strings"
 	"testing"
+
+	"calleridp/provider/internal/testworld"
 )
 
-// What the direct endpoints cost without a network: goals in docs/performance.md.
+// What the direct endpoints cost without a network. Goals are in
+// docs/performance.md.
 
-func BenchmarkUserinfo(b *testing.B) {
-	w := newWorld(b)
-	got, _ := w.tokens("app", everything)
-	token := "Bearer " + got["access_token"].(string)
+// serve measures a request that is built for each iteration and must get 200.
+func serve(b *testing.B, w *testworld.World, request func() *http.Request) {
 	b.ReportAllocs()
 	for b.Loop() {
-		r := httptest.NewRequest("GET", issuer+"/userinfo", nil)
-		r.Header.Set("Authorization", token)
-		rec := httptest.NewRecorder()
-		w.handler.ServeHTTP(rec, r)
-		if rec.Code != 200 {
-			b.Fatal(rec.Body)
+		recorder := httptest.NewRecorder()
+		w.Handler.ServeHTTP(recorder, request())
+		if recorder.Code != 200 {
+			b.Fatalf("got %d %s, want 200", recorder.Code, recorder.Body)
 		}
 	}
+}
+
+func BenchmarkUserinfo(b *testing.B) {
+	w := testworld.New(b)
+	got, _ := w.Tokens("app", testworld.AllScopes)
+	bearer := testworld.Bearer(got.Access)
+	serve(b, w, func() *http.Request {
+		r := httptest.NewRequest("GET", testworld.Issuer+"/userinfo", nil)
+		bearer(r)
+		return r
+	})
 }
 
 func BenchmarkIntrospection(b *testing.B) {
-	w := newWorld(b)
-	got, _ := w.tokens("app", everything)
-	body := url.Values{"token": {got["access_token"].(string)}}.Encode()
-	b.ReportAllocs()
-	for b.Loop() {
-		r := httptest.NewRequest("POST", issuer+"/introspect", strings.NewReader(body))
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		r.SetBasicAuth("app", secret)
-		rec := httptest.NewRecorder()
-		w.handler.ServeHTTP(rec, r)
-		if rec.Code != 200 {
-			b.Fatal(rec.Body)
-		}
-	}
+	w := testworld.New(b)
+	got, _ := w.Tokens("app", testworld.AllScopes)
+	form := url.Values{"token": {got.Access}}
+	basic := testworld.Basic("app", testworld.Secret)
+	serve(b, w, func() *http.Request {
+		r := testworld.Form("/introspect", form)
+		basic(r)
+		return r
+	})
 }
 
 func BenchmarkAuthorizePage(b *testing.B) {
-	w := newWorld(b)
-	target := issuer + "/authorize?" + asked("app").Encode()
-	b.ReportAllocs()
-	for b.Loop() {
-		rec := httptest.NewRecorder()
-		w.handler.ServeHTTP(rec, httptest.NewRequest("GET", target, nil))
-		if rec.Code != 200 {
-			b.Fatal(rec.Body)
-		}
-	}
+	w := testworld.New(b)
+	target := testworld.Issuer + "/authorize?" + testworld.AuthRequest("app").Encode()
+	serve(b, w, func() *http.Request { return httptest.NewRequest("GET", target, nil) })
 }
 
 func BenchmarkRefreshES256(b *testing.B) {
-	w := newWorld(b)
-	got, _ := w.tokens("es256", everything)
-	token := got["refresh_token"].(string)
+	w := testworld.New(b)
+	got, _ := w.Tokens("es256", testworld.AllScopes)
+	token := got.Refresh
 	b.ReportAllocs()
 	for b.Loop() {
-		a := w.refresh("es256", token)
-		if a.StatusCode != 200 {
-			b.Fatal(a.body)
-		}
-		token = a.json()["refresh_token"].(string)
+		token = testworld.TokensIn(b, w.Refresh("es256", token)).Refresh
 	}
 }

@@ -1,19 +1,20 @@
 package account_test
 
 import (
-	"calleridp/provider/account"
-	"calleridp/provider/subject"
-	"calleridp/storage/storagetest"
-	"calleridp/truecaller/phone"
 	"encoding/json"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
+
+	"calleridp/provider/account"
+	"calleridp/provider/subject"
+	"calleridp/storage/storagetest"
+	"calleridp/truecaller/phone"
 )
 
-// Everything that is stored and opens nothing is in the file: also a field that
-// was added to a record yesterday.
+// The file has everything that is stored, except credentials. A field that is added
+// to a record must be in it, too.
 func TestDownloadIsComplete(t *testing.T) {
 	now := time.Now().UTC().Truncate(time.Millisecond)
 	record := storagetest.Filled[subject.Record](now)
@@ -22,10 +23,17 @@ func TestDownloadIsComplete(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := string(raw)
-	// What opens doors, what says nothing about the person, and the sub, which
-	// stands there once.
-	left := map[string]bool{"Record.Sessions.Secret": true, "Record.Grants.Nonce": true, "Record.Grants.Generation": true, "Record.Grants.Repeats": true,
-		"Record.Sessions.Sub": true, "Record.Grants.Sub": true, "Record.Consents.Sub": true}
+	// Left out are credentials, what says nothing about the user, and repetitions of
+	// the sub.
+	left := map[string]bool{
+		"Record.Sessions.Secret":   true,
+		"Record.Grants.Nonce":      true,
+		"Record.Grants.Generation": true,
+		"Record.Grants.Repeats":    true,
+		"Record.Sessions.Sub":      true,
+		"Record.Grants.Sub":        true,
+		"Record.Consents.Sub":      true,
+	}
 	var walk func(name string, v reflect.Value)
 	walk = func(name string, v reflect.Value) {
 		want := ""
@@ -40,11 +48,11 @@ func TestDownloadIsComplete(t *testing.T) {
 		switch {
 		case left[name]:
 			if want != "" && strings.Contains(text, want) {
-				t.Errorf("%s is there: %s", name, want)
+				t.Errorf("%s: got %s in the file, want it left out", name, want)
 			}
 		case want != "":
 			if !strings.Contains(text, want) {
-				t.Errorf("%s is missing: %s", name, want)
+				t.Errorf("%s: got\n%s\nwant %s in the file", name, text, want)
 			}
 		case v.Kind() == reflect.Struct:
 			for i := range v.NumField() {
@@ -56,14 +64,14 @@ func TestDownloadIsComplete(t *testing.T) {
 			}
 		case v.Kind() == reflect.Bool: // true in the record, and under a name of its own
 			if strings.Count(text, ": true") < 4 { // yours, inactive, revoked, offline
-				t.Errorf("%s is missing", name)
+				t.Errorf("%s: got\n%s\nwant four members that are true", name, text)
 			}
 		default:
-			t.Errorf("%s is a %s, which this test does not know", name, v.Kind())
+			t.Errorf("%s: got a %s, want a kind that this test knows", name, v.Kind())
 		}
 	}
 	walk("Record", reflect.ValueOf(record))
 	if !json.Valid(raw) {
-		t.Error("it is not JSON")
+		t.Errorf("file: got\n%s\nwant JSON", text)
 	}
 }

@@ -33,10 +33,10 @@ func FuzzUnseal(f *testing.F) {
 		got := new(form)
 		err := Unseal(master, purpose, text, got)
 		if (err == nil) != (text == sealed) || err == nil && !reflect.DeepEqual(got, good) {
-			t.Fatalf("%q: %v, %+v", text, err, got)
+			t.Fatalf("%q: got %+v, %v, want opened %v", text, got, err, text == sealed)
 		}
 		if err := Unseal(master, other, text, got); err == nil {
-			t.Fatal("opened for another purpose")
+			t.Fatalf("%q for another purpose: got no error, want one", text)
 		}
 	})
 }

@@ -1,4 +1,4 @@
-package provider_test
+package authorize_test
 
 import (
 	"encoding/base64"
@@ -9,6 +9,7 @@ import (
 
 	"calleridp/keys"
 	"calleridp/provider/grant"
+	"calleridp/provider/internal/testworld"
 	"calleridp/provider/login"
 	"calleridp/provider/session"
 )
@@ -16,14 +17,14 @@ import (
 // The master key and the attempt's id, which is in the request log, make neither
 // a live session nor a code; nor does the stored record with them.
 func TestInvariant10_MasterKeyAndLogMakeNoSession(t *testing.T) {
-	w := newWorld(t)
-	id := w.approved(asked("app", "scope", "openid phone"), number)
-	done, err := w.provider.Continue(t.Context(), id, browser, "")
+	w := testworld.New(t)
+	id := w.Approved(testworld.AuthRequest("app", "scope", "openid phone"), testworld.Number)
+	done, err := w.Continue(id)
 	if err != nil {
 		t.Fatal(err)
 	}
-	code := param(done.Response, "code")
-	if _, err := w.store.SessionBySecret(t.Context(), done.Session.Hash()); err != nil || code == "" {
+	code := testworld.Param(done.Response, "code")
+	if _, err := w.Store.SessionBySecret(t.Context(), done.Session.Hash()); err != nil || code == "" {
 		t.Fatalf("no live session or no code: %v", err)
 	}
 
@@ -32,15 +33,15 @@ func TestInvariant10_MasterKeyAndLogMakeNoSession(t *testing.T) {
 		"attempt-code", "attempt-session", "attempt-grant", "attempt-sid",
 		keys.PurposeAttemptRecord, keys.PurposeSessionRecord, keys.PurposeCodeRecord,
 	} {
-		mac := master().MAC(purpose, []byte(id))
+		mac := testworld.Master().MAC(purpose, []byte(id))
 		made := base64.RawURLEncoding.EncodeToString(mac[:])
 		if made == string(done.Session) || made == code {
 			t.Errorf("%s makes a secret of the attempt", purpose)
 		}
-		if _, err := w.store.SessionBySecret(t.Context(), session.Secret(made).Hash()); !errors.Is(err, session.ErrNotFound) {
+		if _, err := w.Store.SessionBySecret(t.Context(), session.Secret(made).Hash()); !errors.Is(err, session.ErrNotFound) {
 			t.Errorf("%s: got %v for a session, want %v", purpose, err, session.ErrNotFound)
 		}
-		_, err := w.store.UseCode(t.Context(), grant.HashCode(made), func(grant.Code, *grant.Grant) grant.Redemption {
+		_, err := w.Store.UseCode(t.Context(), grant.HashCode(made), func(grant.Code, *grant.Grant) grant.Redemption {
 			return grant.Redemption{}
 		})
 		if !errors.Is(err, grant.ErrNotFound) {
@@ -48,8 +49,8 @@ func TestInvariant10_MasterKeyAndLogMakeNoSession(t *testing.T) {
 		}
 	}
 
-	// The record, as somebody with the master key and the file reads it.
-	a, err := w.store.Attempt(t.Context(), id)
+	// The record, as an attacker with the master key and the file reads it.
+	a, err := w.Store.Attempt(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,8 +63,8 @@ func TestInvariant10_MasterKeyAndLogMakeNoSession(t *testing.T) {
 		t.Errorf("without the browser's secret: got %v, want %v", err, login.ErrNotYours)
 	}
 	// The browser itself can have the same response again.
-	again, err := w.provider.Continue(t.Context(), id, browser, "")
-	if err != nil || again.Session != done.Session || param(again.Response, "code") != code {
+	again, err := w.Continue(id)
+	if err != nil || again.Session != done.Session || testworld.Param(again.Response, "code") != code {
 		t.Errorf("got another response, %v", err)
 	}
 }

@@ -1,0 +1,110 @@
+package authorize_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"calleridp/provider/authorize"
+	"calleridp/provider/internal/testworld"
+	"calleridp/provider/login"
+	"calleridp/truecaller"
+)
+
+// Each thing that a page can do needs the browser that started the attempt.
+func TestInvariant2_FlowNeedsTheBrowser(t *testing.T) {
+	w := testworld.New(t)
+	id := w.Approved(testworld.AuthRequest("app"), testworld.Number)
+	for _, thief := range []login.BrowserSecret{"", "another browser"} {
+		t.Run(fmt.Sprintf("browser %q", thief), func(t *testing.T) {
+			errs := map[string]error{}
+			_, errs["View"] = w.Flow.View(t.Context(), id, thief)
+			_, errs["Continue"] = w.ContinueElsewhere(id, thief)
+			_, errs["Again"] = w.Flow.Again(t.Context(), id, thief)
+			_, errs["Leave"] = w.Flow.Leave(t.Context(), id, thief)
+			errs["Cancel"] = w.Flow.Cancel(t.Context(), id, thief)
+			for what, err := range errs {
+				if !errors.Is(err, login.ErrNotYours) {
+					t.Errorf("%s: got %v, want %v", what, err, login.ErrNotYours)
+				}
+			}
+		})
+	}
+	if _, err := w.Continue(id); err != nil {
+		t.Errorf("continuing in the browser of the attempt: got %v, want no error", err)
+	}
+}
+
+func TestAgainAndLeave(t *testing.T) {
+	w := testworld.New(t)
+	id := w.Submit(w.Authorize("app"), testworld.Number)
+	if _, err := w.Flow.Leave(t.Context(), id, testworld.Browser); !errors.Is(err, login.ErrState) {
+		t.Errorf("leaving a live attempt: got %v, want %v", err, login.ErrState)
+	}
+	if err := w.Flow.Cancel(t.Context(), id, testworld.Browser); err != nil {
+		t.Fatal(err)
+	}
+	view, err := w.View(id)
+	if err != nil || view.State != login.Rejected || view.Number != "+46•••••0605" ||
+		time.Until(view.AgainAt) < time.Minute {
+		t.Errorf("view of a cancelled attempt: got %+v, %v, want it rejected, the number masked and the lock's expiry",
+			view, err)
+	}
+	again, err := w.Flow.Again(t.Context(), id, testworld.Browser)
+	if err != nil || again.Request == "" || again.Phone != "+46 70 174 06 05" {
+		t.Errorf("again: got %+v, %v, want a sign-in page with the number", again, err)
+	}
+	left, err := w.Flow.Leave(t.Context(), id, testworld.Browser)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"error": "access_denied", "iss": testworld.Issuer, "state": "the-state"} {
+		if got := testworld.Param(left, name); got != want {
+			t.Errorf("leaving: got %s %q, want %q", name, got, want)
+		}
+	}
+}
+
+// The page of a declined attempt says when the number may be tried again, and that
+// time is exact.
+func TestAgainAfterADecline(t *testing.T) {
+	testworld.Ring()
+	synctest.Test(t, func(t *testing.T) {
+		w := testworld.New(t, func(c *testworld.Config) { c.Login.CoolDown = 15 * time.Minute })
+		id := w.Submit(w.Authorize("app"), testworld.Number)
+		time.Sleep(time.Minute)
+		d := truecaller.Delivery{
+			ID:       "d",
+			App:      "one",
+			Received: time.Now(),
+			Callback: truecaller.Callback{
+				State:  w.Phone.State(testworld.ParseNumber(t, testworld.Number)),
+				Status: "user_rejected",
+			},
+		}
+		if err := w.Engine.Progress(t.Context(), d); err != nil {
+			t.Fatal(err)
+		}
+		view, err := w.View(id)
+		if err != nil || view.Reason != login.UserRejected || !view.AgainAt.Equal(time.Now().Add(15*time.Minute)) {
+			t.Fatalf("view: got %+v, %v, want %v until 15 minutes from now", view, err, login.UserRejected)
+		}
+		submit := func() error {
+			s := w.Submission(w.Authorize("app"), testworld.Number)
+			s.Browser, s.Network = "another", "192.0.2.9/32"
+			_, err := w.Flow.Submit(t.Context(), s)
+			return err
+		}
+		time.Sleep(time.Until(view.AgainAt) - 1)
+		refusal, ok := errors.AsType[*authorize.Refusal](submit())
+		if !ok || refusal.Problem.Kind != authorize.Locked || !refusal.Problem.RetryAt.Equal(view.AgainAt) {
+			t.Errorf("a nanosecond before: got %+v, want %s until %v", refusal, authorize.Locked, view.AgainAt)
+		}
+		time.Sleep(time.Nanosecond)
+		if err := submit(); err != nil {
+			t.Errorf("at that time: got %v, want no error", err)
+		}
+	})
+}

@@ -1,0 +1,113 @@
+package authorize_test
+
+import (
+	"testing"
+
+	"calleridp/provider/internal/testworld"
+)
+
+// A session signs the same user in to a second client without a push.
+func TestASessionServesTheSecondClient(t *testing.T) {
+	w := testworld.New(t)
+	first, session := w.Tokens("app", "openid")
+	pushes := w.Phone.Pushed()
+	a := w.AuthorizeWith(session, "es256")
+	at, query := a.Redirect()
+	if a.StatusCode != 303 || at != testworld.RedirectURI("es256") || query.Get("code") == "" ||
+		query.Get("iss") != testworld.Issuer {
+		t.Fatalf("second client: got %v, want a redirect with code and iss", a)
+	}
+	one, two := first.Claims(t), testworld.TokensIn(t, w.Exchange("es256", query.Get("code"))).Claims(t)
+	for _, claim := range []string{"sub", "sid", "auth_time"} {
+		if one[claim] != two[claim] {
+			t.Errorf("%s of the second client: got %v, want %v", claim, two[claim], one[claim])
+		}
+	}
+	if n := w.Phone.Pushed(); n != pushes {
+		t.Errorf("pushes after the second client: got %d, want %d", n, pushes)
+	}
+	if set := a.Header.Get("Set-Cookie"); set != "" {
+		t.Errorf("second client: got the cookie %q, want none", set)
+	}
+}
+
+func TestPromptAndMaxAge(t *testing.T) {
+	w := testworld.New(t)
+	tokens, session := w.Tokens("app", "openid")
+	hint := tokens.ID
+	others, _ := w.TokensOf(testworld.OtherNumber, "app", "openid")
+	othersHint := others.ID
+	for _, row := range []struct {
+		what    string
+		pairs   []string
+		cookied bool
+		want    string // code, page, or the error
+	}{
+		{"a session", nil, true, "code"},
+		{"no session", nil, false, "page"},
+		{"none with a session", []string{"prompt", "none"}, true, "code"},
+		{"none without a session", []string{"prompt", "none"}, false, "login_required"},
+		{"login", []string{"prompt", "login"}, true, "page"},
+		{"select_account", []string{"prompt", "select_account"}, true, "page"},
+		{"consent", []string{"prompt", "consent"}, true, "consent"},
+		{"consent login", []string{"prompt", "consent login"}, true, "page"},
+		{"none login", []string{"prompt", "none login"}, true, "invalid_request"},
+		{"unknown prompt", []string{"prompt", "create"}, true, "invalid_request"},
+		{"long max_age", []string{"max_age", "10000"}, true, "code"},
+		{"huge max_age", []string{"max_age", "9999999999"}, true, "code"},
+		{"max_age 0", []string{"max_age", "0"}, true, "page"},
+		{"max_age 0, none", []string{"max_age", "0", "prompt", "none"}, true, "login_required"},
+		{"negative max_age", []string{"max_age", "-1"}, true, "invalid_request"},
+		{"signed max_age", []string{"max_age", "+1"}, true, "invalid_request"},
+		{"endless max_age", []string{"max_age", "99999999999999999999"}, true, "invalid_request"},
+		{"own hint", []string{"id_token_hint", hint}, true, "code"},
+		{"own hint, none", []string{"id_token_hint", hint, "prompt", "none"}, true, "code"},
+		{"another's hint", []string{"id_token_hint", othersHint}, true, "page"},
+		{"another's hint, none", []string{"id_token_hint", othersHint, "prompt", "none"}, true, "login_required"},
+		{"a malformed hint", []string{"id_token_hint", "nonsense"}, true, "invalid_request"},
+		{"another client's hint", []string{"client_id", "es256", "redirect_uri", testworld.RedirectURI("es256"), "id_token_hint", hint}, true, "invalid_request"},
+	} {
+		t.Run(row.what, func(t *testing.T) {
+			a := w.Authorize("app", row.pairs...)
+			if row.cookied {
+				a = w.AuthorizeWith(session, "app", row.pairs...)
+			}
+			if got := outcome(t, a); got != row.want {
+				t.Errorf("got %s, want %s", got, row.want)
+			}
+		})
+	}
+}
+
+// outcome returns what an authorization request led to: code, page (to sign in),
+// consent, or the error. A redirect must have state and iss.
+func outcome(t *testing.T, a testworld.Response) string {
+	t.Helper()
+	if a.StatusCode == 303 {
+		_, query := a.Redirect()
+		if query.Get("state") != "the-state" || query.Get("iss") != testworld.Issuer {
+			t.Errorf("got %v, want state and iss", a)
+		}
+		if query.Get("code") != "" {
+			return "code"
+		}
+		return query.Get("error")
+	}
+	switch page, _ := a.Page(); page {
+	case "signin":
+		return "page"
+	case "consent":
+		return page
+	default:
+		return a.String()
+	}
+}
+
+func TestDefaultMaxAge(t *testing.T) {
+	w := testworld.New(t)
+	_, session := w.Tokens("app", "openid")
+	if a := w.AuthorizeWith(session, "hourly"); a.Code() == "" {
+		t.Errorf("a fresh session: got %v, want a code", a)
+	}
+	w.AuthorizeWith(session, "hourly", "max_age", "0").WantPage(t, "max_age=0 in the request", "signin")
+}

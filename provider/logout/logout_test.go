@@ -1,0 +1,221 @@
+package logout_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"calleridp/keys"
+	"calleridp/provider/internal/testworld"
+)
+
+func TestLogoutWithHint(t *testing.T) {
+	for _, method := range []string{"GET", "POST"} {
+		t.Run(method, func(t *testing.T) {
+			w := testworld.New(t)
+			got, session := w.Tokens("app", testworld.AllScopes)
+			v := url.Values{
+				"id_token_hint":            {got.ID},
+				"post_logout_redirect_uri": {"https://app.example/bye"},
+				"state":                    {"a b"},
+			}
+			var a testworld.Response
+			if method == "GET" {
+				a = w.Get("/logout?"+v.Encode(), session)
+			} else {
+				a = w.Post("/logout", v, testworld.Cookie(session))
+			}
+			a.WantRedirect(t, "signing out", "https://app.example/bye?state=a+b")
+			wantSignedOut(t, w, a, session)
+			// Offline access outlives the session.
+			w.Refresh("app", got.Refresh).WantStatus(t, "refreshing afterwards", 200)
+		})
+	}
+}
+
+// wantSignedOut fails the test unless the response cleared the cookie of the
+// session and the session has ended.
+func wantSignedOut(t *testing.T, w *testworld.World, a testworld.Response, session *http.Cookie) {
+	t.Helper()
+	if !a.ClearsSession() {
+		t.Errorf("signing out: got Set-Cookie %q, want the session cookie deleted", a.Header.Get("Set-Cookie"))
+	}
+	if w.SignedIn(session) {
+		t.Error("signing out: got a live session, want it ended")
+	}
+}
+
+// Tokens that belong to the session end with it.
+func TestLogoutEndsTokens(t *testing.T) {
+	w := testworld.New(t)
+	got, session := w.Tokens("app", "openid")
+	w.Get("/logout?id_token_hint="+got.ID, session)
+	w.Userinfo(got.Access).WantStatus(t, "userinfo after signing out", 401)
+}
+
+// A broker sends the request itself, without the browser's cookie. The hint counts
+// while the session that it names is live, and not afterwards.
+func TestLogoutWithoutCookie(t *testing.T) {
+	w := testworld.New(t)
+	got, session := w.Tokens("pair", "openid")
+	a := w.Get("/logout?state=x&id_token_hint=" + got.ID)
+	if a.StatusCode < 200 || a.StatusCode > 399 || w.SignedIn(session) {
+		t.Errorf("a hint without a cookie: got %v and a live session %v, want success and none", a, w.SignedIn(session))
+	}
+	_, next := w.Tokens("pair", "openid")
+	if a := w.Get("/logout?id_token_hint=" + got.ID); a.StatusCode != 303 || !w.SignedIn(next) {
+		t.Errorf("the hint of an ended session: got %v and the new session live %v, want 303 and true",
+			a, w.SignedIn(next))
+	}
+	// A form of another site arrives without the cookie, too, so there may be one.
+	w.Post("/logout", url.Values{"id_token_hint": {got.ID}}).WantPage(t, "the same by POST", "confirm")
+}
+
+func TestLogoutPrompts(t *testing.T) {
+	w := testworld.New(t)
+	got, session := w.Tokens("app", "openid")
+	others, _ := w.TokensOf(testworld.OtherNumber, "app", "openid")
+	hint := got.ID
+	dot := strings.LastIndexByte(hint, '.')
+	for what, row := range map[string]struct{ query, client, action string }{
+		"nothing":                           {"", "", ""},
+		"a state only":                      {"state=x", "", ""},
+		"a client":                          {"client_id=app", "App", ""},
+		"a client and its redirect URI":     {"client_id=app&post_logout_redirect_uri=https://app.example/bye", "App", "https://app.example"},
+		"a redirect URI without a client":   {"post_logout_redirect_uri=https://app.example/bye", "", ""},
+		"any redirect URI without a client": {"post_logout_redirect_uri=https://evil.example/", "", ""},
+		"another user's hint":               {"id_token_hint=" + others.ID, "App", ""},
+		"a malformed hint":                  {"id_token_hint=nonsense&post_logout_redirect_uri=https://app.example/bye", "", ""},
+		"a hint with a changed signature":   {"id_token_hint=" + hint[:dot+1] + "AAAA" + hint[dot+5:], "", ""},
+		"a hint without signature":          {"id_token_hint=" + hint[:dot+1], "", ""},
+		"an access token as a hint":         {"id_token_hint=" + got.Access, "", ""},
+	} {
+		t.Run(what, func(t *testing.T) {
+			a := w.Get("/logout?"+row.query+"&ui_locales=sv", session)
+			view := a.WantPage(t, "logout request", "confirm")
+			name := ""
+			if c, ok := view["Client"].(map[string]any); ok {
+				name, _ = c["Name"].(string)
+			}
+			if view["Request"] == "" || name != row.client || view["FormAction"] != row.action || a.ClearsSession() {
+				t.Errorf("got %v, want the client %q, the form action %q and the session untouched",
+					a, row.client, row.action)
+			}
+		})
+	}
+	if !w.SignedIn(session) {
+		t.Fatal("after the prompts: got the session ended, want it live")
+	}
+
+	sealed := signOutRequest(t, w, session, "client_id=app&state=s&post_logout_redirect_uri=https://app.example/bye")
+	confirm := func(sealed string, change ...testworld.Change) testworld.Response {
+		return w.Post("/logout/confirm", url.Values{"request": {sealed}}, append(change, testworld.Cookie(session))...)
+	}
+	signIn := w.Submission(w.Authorize("app"), "").Request
+	for what, a := range map[string]testworld.Response{
+		"another site":           confirm(sealed, testworld.CrossSite),
+		"another origin":         confirm(sealed, testworld.Header("Origin", "https://evil.example")),
+		"nothing":                confirm(""),
+		"nonsense":               confirm("nonsense"),
+		"an expired prompt":      confirm(testworld.Aged(t, keys.PurposeLogoutRequest, sealed)),
+		"a sealed sign-in":       confirm(signIn),
+		"GET instead of a click": w.Get("/logout/confirm?request="+sealed, session),
+	} {
+		t.Run(what, func(t *testing.T) {
+			if page, _ := a.Page(); page != "error" || a.StatusCode < 400 || !w.SignedIn(session) {
+				t.Errorf("confirming: got %v and the session live %v, want an error page and true",
+					a, w.SignedIn(session))
+			}
+		})
+	}
+	sameOrigin := testworld.Header("Sec-Fetch-Site", "same-origin")
+	a := confirm(sealed, testworld.Header("Origin", testworld.Issuer), sameOrigin)
+	a.WantRedirect(t, "confirming", "https://app.example/bye?state=s")
+	wantSignedOut(t, w, a, session)
+	confirm(sealed).WantStatus(t, "confirming twice", 303)
+}
+
+// signOutRequest returns the sealed request of the sign-out prompt.
+func signOutRequest(t *testing.T, w *testworld.World, session *http.Cookie, query string) string {
+	t.Helper()
+	return testworld.SealedRequest(t, w.Get("/logout?"+query, session), "confirm")
+}
+
+func TestLogoutRefuses(t *testing.T) {
+	w := testworld.New(t)
+	got, session := w.Tokens("app", "openid")
+	hint := got.ID
+	for what, row := range map[string]struct{ query, kind string }{
+		"not registered, by client_id": {"client_id=app&post_logout_redirect_uri=https://evil.example/", "redirect_uri"},
+		"not registered, by hint":      {"id_token_hint=" + hint + "&post_logout_redirect_uri=https://app.example/bye/", "redirect_uri"},
+		"another client's":             {"client_id=pair&post_logout_redirect_uri=https://app.example/bye", "redirect_uri"},
+		"the redirect URI is not it":   {"client_id=app&post_logout_redirect_uri=https://app.example/cb", "redirect_uri"},
+		"unknown client":               {"client_id=nobody", "unknown_client"},
+		"client_id is not the hint's":  {"client_id=old&id_token_hint=" + hint, "bad_request"},
+		"twice":                        {"state=1&state=2", "bad_request"},
+		"not UTF-8":                    {"state=%ff", "bad_request"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			a := w.Get("/logout?"+row.query, session)
+			a.WantErrorPage(t, "logout request", 400, row.kind)
+			if to := a.Header.Get("Location"); to != "" || !w.SignedIn(session) {
+				t.Errorf("got a redirect to %q and the session live %v, want none and true", to, w.SignedIn(session))
+			}
+		})
+	}
+}
+
+// After prompt=login the client's ID token names a session that was replaced. It
+// is the same user, so there is no prompt.
+func TestLogoutAfterTheSessionWasReplaced(t *testing.T) {
+	w := testworld.New(t)
+	got, _ := w.Tokens("app", "openid")
+	_, session := w.Tokens("app", "openid")
+	if a := w.Get("/logout?id_token_hint="+got.ID, session); a.StatusCode != 303 || w.SignedIn(session) {
+		t.Errorf("the hint of the earlier session: got %v and a live session %v, want 303 and none",
+			a, w.SignedIn(session))
+	}
+}
+
+func TestSignedOutPage(t *testing.T) {
+	w := testworld.New(t)
+	got, session := w.Tokens("app", "openid")
+	w.Get("/logout?id_token_hint="+got.ID, session).WantRedirect(t, "signing out", "/logout/done?client_id=app")
+	for target, name := range map[string]string{
+		"/logout/done?client_id=app":    "App",
+		"/logout/done":                  "",
+		"/logout/done?client_id=nobody": "",
+		"/logout/done?x=%zz":            "",
+	} {
+		t.Run(target, func(t *testing.T) {
+			view := w.Get(target).WantPage(t, "GET", "signedout")
+			if c, _ := view["Client"].(map[string]any); c["Name"] != name {
+				t.Errorf("client: got %v, want %q", c["Name"], name)
+			}
+		})
+	}
+	w.Do(httptest.NewRequest("POST", testworld.Issuer+"/logout/done", nil)).WantStatus(t, "POST", 405)
+}
+
+// A HEAD request has no effect.
+func TestLogoutHead(t *testing.T) {
+	w := testworld.New(t)
+	_, session := w.Tokens("app", "openid")
+	w.WantHeadWithoutEffect("/logout", session)
+}
+
+// A native sign-in has no session: signing out prompts the user and keeps the
+// application's tokens.
+func TestNativeGrantsHaveNoSession(t *testing.T) {
+	w, _ := testworld.NewNative(t)
+	out := w.NativeTokens("native", "scope", "openid phone") // without offline access, which would outlive a session
+	hint := url.Values{"id_token_hint": {out.ID}, "client_id": {"native"}}
+	a := w.Get("/logout?" + hint.Encode())
+	if page, _ := a.Page(); page == "error" {
+		t.Errorf("a hint without a sid: got %v, want no error page", a)
+	}
+	w.Post("/logout", hint).WantStatus(t, "the same by POST", 200)
+	w.Userinfo(out.Access).WantStatus(t, "userinfo after signing out", 200)
+}

@@ -1,0 +1,93 @@
+package token_test
+
+import (
+	"maps"
+	"reflect"
+	"strings"
+	"testing"
+
+	"calleridp/provider/internal/testworld"
+)
+
+// The claims about a user are the same in the first ID token, in a refreshed one
+// and at userinfo, for a public sub and for a pairwise one.
+func TestSameClaimsEverywhere(t *testing.T) {
+	w := testworld.New(t)
+	subs := map[any]bool{}
+	for _, id := range []string{"app", "pair"} {
+		got, _ := w.Tokens(id, testworld.AllScopes)
+		first, second := got.Claims(t), testworld.TokensIn(t, w.Refresh(id, got.Refresh)).Claims(t)
+		info := w.Userinfo(got.Access)
+		if info.StatusCode != 200 || !strings.HasPrefix(info.Header.Get("Content-Type"), "application/json") {
+			t.Fatalf("userinfo for %s: got %v of type %s, want 200 and JSON", id, info, info.Header.Get("Content-Type"))
+		}
+		if second["auth_time"] != first["auth_time"] || second["sid"] != first["sid"] || second["nonce"] != nil {
+			t.Errorf("refreshed ID token of %s: got %v, want auth_time and sid of %v and no nonce", id, second, first)
+		}
+		// These are about the token, not about the user.
+		own := []string{"iss", "aud", "azp", "exp", "iat", "auth_time", "nonce", "acr", "at_hash", "sid"}
+		want := without(first, own...)
+		if got := without(second, own...); !reflect.DeepEqual(got, want) {
+			t.Errorf("refreshed claims of %s: got\n%v\nwant\n%v", id, got, want)
+		}
+		if got := info.JSON(); !reflect.DeepEqual(got, want) {
+			t.Errorf("userinfo for %s: got\n%v\nwant\n%v", id, got, want)
+		}
+		for _, claim := range []string{
+			"sub", "name", "given_name", "family_name", "picture", "gender", "updated_at", "preferred_username",
+			"email", "phone_number", "phone_number_verified_at", "address", "truecaller",
+		} {
+			if first[claim] == nil {
+				t.Errorf("ID token of %s: got no %s, want one", id, claim)
+			}
+		}
+		if v := first["email_verified"]; v != false {
+			t.Errorf("email_verified of %s: got %v, want false", id, v)
+		}
+		subs[first["sub"]] = true
+	}
+	if len(subs) != 2 {
+		t.Errorf("subs: got %v, want another one for the pairwise client", subs)
+	}
+}
+
+// without returns m without some names.
+func without(m map[string]any, names ...string) map[string]any {
+	m = maps.Clone(m)
+	for _, name := range names {
+		delete(m, name)
+	}
+	return m
+}
+
+// A user whose number belongs to another user now does not get it as a claim:
+// neither in a session nor at a refresh nor at userinfo.
+func TestThreat_ALostNumberIsNotClaimed(t *testing.T) {
+	w := testworld.New(t)
+	got, old := w.Tokens("app", testworld.AllScopes)
+	if claims := got.Claims(t); claims["phone_number"] != testworld.Number {
+		t.Fatalf("before: got %v, want the number", claims)
+	}
+	request := testworld.AuthRequest("app", "scope", testworld.AllScopes)
+	done, _ := w.SignInAs(request, testworld.AnotherProfile(t, testworld.Number))
+	next := testworld.TokensIn(t, w.Exchange("app", testworld.Param(done.Response, "code")))
+	if claims := next.Claims(t); claims["phone_number"] != testworld.Number || claims["phone_number_verified"] != true {
+		t.Errorf("the new user: got %v, want the verified number", claims)
+	}
+	for what, claims := range map[string]map[string]any{
+		"refresh":     testworld.TokensIn(t, w.Refresh("app", got.Refresh)).Claims(t),
+		"userinfo":    w.Userinfo(got.Access).JSON(),
+		"the session": w.CodeTokens(old, "app", "scope", testworld.AllScopes).Claims(t),
+	} {
+		t.Run(what, func(t *testing.T) {
+			if claims["sub"] == nil {
+				t.Errorf("the old user: got %v, want a sub", claims)
+			}
+			for _, name := range []string{"phone_number", "phone_number_verified", "phone_number_verified_at"} {
+				if claims[name] != nil {
+					t.Errorf("%s of the old user: got %v, want none", name, claims[name])
+				}
+			}
+		})
+	}
+}

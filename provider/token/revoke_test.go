@@ -1,0 +1,48 @@
+package token_test
+
+import (
+	"net/url"
+	"testing"
+
+	"calleridp/provider/internal/testworld"
+)
+
+func TestRevocation(t *testing.T) {
+	w := testworld.New(t)
+	got, _ := w.Tokens("app", testworld.AllScopes)
+	access, refresh := got.Access, got.Refresh
+	revoke := func(token, clientID, secret string) testworld.Response {
+		return w.Post("/revoke", url.Values{"token": {token}}, testworld.Basic(clientID, secret))
+	}
+	wantActive := func(t *testing.T, what string, wantAccess, wantRefresh bool) {
+		t.Helper()
+		gotAccess := w.Userinfo(access).StatusCode == 200
+		gotRefresh := w.Introspect(refresh, "app", testworld.Secret).JSON()["active"] == true
+		if gotAccess != wantAccess || gotRefresh != wantRefresh {
+			t.Fatalf("%s: got access token active %v and refresh token %v, want %v and %v",
+				what, gotAccess, gotRefresh, wantAccess, wantRefresh)
+		}
+	}
+	for what, a := range map[string]testworld.Response{
+		"nonsense":                 revoke("nonsense", "app", testworld.Secret),
+		"another client's access":  revoke(access, "old", testworld.Secret),
+		"another client's refresh": revoke(refresh, "old", testworld.Secret),
+		"a public client's try":    w.Post("/revoke", url.Values{"token": {refresh}, "client_id": {"public"}}),
+	} {
+		t.Run(what, func(t *testing.T) {
+			if a.StatusCode != 200 || a.Text != "" && a.Text != "null\n" {
+				t.Errorf("got %v, want 200 without a body", a)
+			}
+			wantActive(t, "afterwards", true, true)
+		})
+	}
+	if a := revoke(access, "app", "wrong"); a.StatusCode != 401 || a.Header.Get("WWW-Authenticate") == "" {
+		t.Errorf("wrong secret: got %v, want 401 and a challenge", a)
+	}
+	wrongHint := url.Values{"token": {access}, "token_type_hint": {"refresh_token"}}
+	w.Post("/revoke", wrongHint, testworld.Basic("app", testworld.Secret))
+	wantActive(t, "revoking the access token", false, true)
+	access = testworld.TokensIn(t, w.Refresh("app", refresh)).Access
+	revoke(refresh, "app", testworld.Secret)
+	wantActive(t, "revoking the refresh token", false, false)
+}
