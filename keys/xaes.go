@@ -1,10 +1,12 @@
 package keys
 
 import (
+	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/rand"
 	"crypto/subtle"
+	"sync/atomic"
 )
 
 // Sizes of XAES-256-GCM in bytes.
@@ -14,8 +16,8 @@ const (
 )
 
 // xaes is XAES-256-GCM (https://c2sp.org/XAES-256-GCM): AES-256-GCM with a nonce
-// of 192 bits. Half of the nonce derives a key of its own for each message; the
-// other half is the nonce of AES-256-GCM under that key.
+// of 192 bits. Half of the nonce derives a key; the other half is the nonce of
+// AES-256-GCM under that key.
 //
 // The longer nonce is why one key may seal for ever. Under AES-256-GCM alone,
 // whose random nonces have 96 bits, NIST SP 800-38D §8.3 allows 2^32 messages
@@ -24,9 +26,37 @@ const (
 // make the authorization endpoint seal a request, and at 1,000 a second there
 // are 2^32 after 50 days. With 192 bits that probability is reached after 2^80
 // messages.
+//
+// Deriving a key for each message would cost more than sealing it. So the first half
+// of the nonce is drawn at random for an epoch of epochMessages messages, and the
+// second half for each of them: any two epochs have different keys, and within one
+// the bound above is far away. The result is XAES-256-GCM to whoever opens it.
 type xaes struct {
 	block  cipher.Block
 	subkey [aes.BlockSize]byte // K1 of CMAC (NIST SP 800-38B §6.1), the same for all messages
+
+	sealing atomic.Pointer[epoch]
+	opening [8]atomic.Pointer[epoch] // recent ones, by the first byte of their prefix
+}
+
+// epochMessages is how many messages an epoch seals at most: two of their nonces are
+// the same with a probability below 2^-48.
+const epochMessages = 1 << 24
+
+// xaesPrefixSize is the half of the nonce that derives a key, in bytes.
+const xaesPrefixSize = 12
+
+// epoch is a prefix of nonces with the cipher that it derives.
+type epoch struct {
+	prefix [xaesPrefixSize]byte
+	aead   cipher.AEAD
+	sealed atomic.Uint32 // messages
+}
+
+func (x *xaes) newEpoch(prefix []byte) *epoch {
+	e := &epoch{aead: x.gcm(prefix)}
+	copy(e.prefix[:], prefix)
+	return e
 }
 
 func newXAES(key []byte) *xaes {
@@ -70,13 +100,23 @@ func (x *xaes) gcm(nonce []byte) cipher.AEAD {
 // seal returns a random nonce, the ciphertext and the tag.
 func (x *xaes) seal(plain, ad []byte) []byte {
 	box := make([]byte, xaesNonceSize, xaesNonceSize+len(plain)+xaesTagSize)
-	rand.Read(box)
-	return x.sealWith(box, box, plain, ad)
+	e := x.current()
+	copy(box, e.prefix[:])
+	rand.Read(box[xaesPrefixSize:])
+	return e.aead.Seal(box, box[xaesPrefixSize:xaesNonceSize], plain, ad)
 }
 
-// sealWith appends the ciphertext and the tag to box.
-func (x *xaes) sealWith(box, nonce, plain, ad []byte) []byte {
-	return x.gcm(nonce[:12]).Seal(box, nonce[12:xaesNonceSize], plain, ad)
+// current returns the epoch that seals, and counts a message.
+func (x *xaes) current() *epoch {
+	for {
+		e := x.sealing.Load()
+		if e != nil && e.sealed.Add(1) <= epochMessages {
+			return e
+		}
+		prefix := make([]byte, xaesPrefixSize)
+		rand.Read(prefix)
+		x.sealing.CompareAndSwap(e, x.newEpoch(prefix))
+	}
 }
 
 // open undoes seal, or returns ErrUnsealed.
@@ -85,9 +125,19 @@ func (x *xaes) open(box, ad []byte) ([]byte, error) {
 		return nil, ErrUnsealed
 	}
 	nonce, sealed := box[:xaesNonceSize], box[xaesNonceSize:]
-	plain, err := x.gcm(nonce[:12]).Open(nil, nonce[12:], sealed, ad)
+	prefix := nonce[:xaesPrefixSize]
+	recent := &x.opening[prefix[0]%byte(len(x.opening))]
+	e := recent.Load()
+	known := e != nil && bytes.Equal(e.prefix[:], prefix)
+	if !known {
+		e = x.newEpoch(prefix)
+	}
+	plain, err := e.aead.Open(nil, nonce[xaesPrefixSize:], sealed, ad)
 	if err != nil {
 		return nil, ErrUnsealed
+	}
+	if !known { // only what was sealed here is remembered
+		recent.Store(e)
 	}
 	return plain, nil
 }

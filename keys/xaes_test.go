@@ -4,8 +4,15 @@ import (
 	"bytes"
 	"crypto/sha3"
 	"encoding/hex"
+	"sync"
 	"testing"
 )
+
+// sealWith seals with a nonce that a vector names.
+func sealWith(x *xaes, nonce, plain, ad []byte) []byte {
+	e := x.newEpoch(nonce[:xaesPrefixSize])
+	return e.aead.Seal(bytes.Clone(nonce), nonce[xaesPrefixSize:], plain, ad)
+}
 
 // The two vectors of the specification: the first bit of L is 0 in one, 1 in the
 // other.
@@ -22,7 +29,7 @@ func TestXAESVectors(t *testing.T) {
 		if got := hex.EncodeToString(x.subkey[:]); got != row.subkey {
 			t.Errorf("key %d: the subkey is %s, want %s", row.key, got, row.subkey)
 		}
-		box := x.sealWith(nonce, nonce, plain, []byte(row.ad))
+		box := sealWith(x, nonce, plain, []byte(row.ad))
 		if got := hex.EncodeToString(box[len(nonce):]); got != row.sealing {
 			t.Errorf("key %d: got %s, want %s", row.key, got, row.sealing)
 		}
@@ -45,7 +52,7 @@ func TestXAESAccumulated(t *testing.T) {
 		nonce := random(xaesNonceSize)
 		plain := random(int(random(1)[0]))
 		ad := random(int(random(1)[0]))
-		box := x.sealWith(bytes.Clone(nonce), nonce, plain, ad)
+		box := sealWith(x, nonce, plain, ad)
 		if got, err := x.open(box, ad); err != nil || !bytes.Equal(got, plain) {
 			t.Fatalf("opening gave %x, %v, want %x", got, err, plain)
 		}
@@ -56,5 +63,46 @@ func TestXAESAccumulated(t *testing.T) {
 	const want = "e6b9edf2df6cec60c8cbd864e2211b597fb69a529160cd040d56c0c210081939"
 	if hex.EncodeToString(got[:]) != want {
 		t.Errorf("got %x, want %s", got, want)
+	}
+}
+
+// No two messages have the same nonce, also when an epoch ends while many seal; and
+// what any epoch sealed opens, whichever are remembered.
+func TestXAESEpochs(t *testing.T) {
+	x := newXAES(bytes.Repeat([]byte{5}, 32))
+	var boxes [][]byte
+	prefixes, nonces := map[string]bool{}, map[string]bool{}
+	var mu sync.Mutex
+	x.seal(nil, nil)
+	for range 40 { // more epochs than are remembered, each of which ends in its round
+		x.sealing.Load().sealed.Store(epochMessages - 2)
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() {
+				for range 8 {
+					box := x.seal([]byte("plain"), []byte("ad"))
+					mu.Lock()
+					boxes = append(boxes, box)
+					prefixes[string(box[:xaesPrefixSize])] = true
+					nonces[string(box[:xaesNonceSize])] = true
+					mu.Unlock()
+				}
+			})
+		}
+		wg.Wait()
+	}
+	if len(nonces) != len(boxes) {
+		t.Errorf("got %d nonces for %d messages", len(nonces), len(boxes))
+	}
+	if len(prefixes) < 20 {
+		t.Errorf("got %d epochs, want one after each end", len(prefixes))
+	}
+	for _, box := range boxes {
+		if got, err := x.open(box, []byte("ad")); err != nil || string(got) != "plain" {
+			t.Fatalf("opening gave %q, %v", got, err)
+		}
+		if _, err := x.open(box, []byte("another")); err == nil {
+			t.Fatal("another place opens it")
+		}
 	}
 }
