@@ -1,25 +1,24 @@
-// Package admin is the operators' HTTP API. It is served on a Unix socket, whose
-// file permissions say who may use it; it has no other authentication, and must
-// not be served anywhere else.
+// Package admin is the operators' HTTP API. It is served on a Unix socket, whose file
+// permissions decide who may use it. It has no other authentication and must not be
+// served anywhere else.
 //
 //	GET    /v1/clients               all clients
-//	POST   /v1/clients               a new one; the answer has its secret, once
+//	POST   /v1/clients               a new one; the response has its secret, once
 //	GET    /v1/clients/{id}
 //	DELETE /v1/clients/{id}
-//	POST   /v1/clients/{id}/secret   a new secret, in the answer, once
+//	POST   /v1/clients/{id}/secret   a new secret, in the response, once
 //	GET    /v1/keys                  the signing keys, without their private parts
-//	POST   /v1/keys/rotate?force=    the next keys sign from now on
-//	DELETE /v1/keys/{kid}            a retired key leaves the JWKS at once
-//	POST   /v1/limits/show           how a lock and a budget stand
-//	POST   /v1/limits/clear          the lock is free and the budget full
-//	POST   /v1/users/find            the person who has a number
+//	POST   /v1/keys/rotate?force=    activate the next keys
+//	DELETE /v1/keys/{kid}            remove a retired key from the JWKS at once
+//	POST   /v1/limits/show           the state of a lock and a budget
+//	POST   /v1/limits/clear          release the lock and refill the budget
+//	POST   /v1/users/find            the user who has a number
 //	GET    /v1/users/{sub}
-//	POST   /v1/users/{sub}/signout   all their sessions end
-//	DELETE /v1/users/{sub}           everything about them is deleted
+//	POST   /v1/users/{sub}/signout   end all their sessions
+//	DELETE /v1/users/{sub}           delete everything about them
 //	GET    /v1/stats                 counters of the store
 //
-// Answers are JSON. What was not carried out is answered by a status of 400 or
-// more and a Problem.
+// Responses are JSON. A failed request gets a status of 400 or more and a Problem.
 package admin
 
 import (
@@ -66,7 +65,7 @@ type Config struct {
 	Audit   audit.Recorder // what operators looked at and changed
 }
 
-// Problem is the answer to a request that was not carried out.
+// Problem is the response to a failed request.
 type Problem struct {
 	Error string `json:"error"` // a sentence for the operator
 }
@@ -75,25 +74,25 @@ type Problem struct {
 func Handler(c Config) http.Handler {
 	h := &handler{c}
 	r := chi.NewRouter()
-	r.Get("/v1/clients", h.answer(h.list))
-	r.Post("/v1/clients", h.answer(h.add))
-	r.Get("/v1/clients/{id}", h.answer(h.show))
-	r.Delete("/v1/clients/{id}", h.answer(h.remove))
-	r.Post("/v1/clients/{id}/secret", h.answer(h.secret))
-	r.Get("/v1/keys", h.answer(func(*http.Request) (int, any, error) { return http.StatusOK, h.Keys.Keys(), nil }))
-	r.Post("/v1/keys/rotate", h.answer(h.rotate))
-	r.Delete("/v1/keys/{kid}", h.answer(h.removeKey))
-	r.Post("/v1/limits/show", h.answer(h.showLimits))
-	r.Post("/v1/limits/clear", h.answer(h.clearLimits))
-	r.Post("/v1/users/find", h.answer(h.findUser))
-	r.Get("/v1/users/{sub}", h.answer(h.showUser))
-	r.Post("/v1/users/{sub}/signout", h.answer(h.signOutUser))
-	r.Delete("/v1/users/{sub}", h.answer(h.deleteUser))
-	r.Get("/v1/stats", h.answer(func(*http.Request) (int, any, error) { return http.StatusOK, h.Stats(), nil }))
-	r.NotFound(h.answer(func(*http.Request) (int, any, error) {
+	r.Get("/v1/clients", h.respond(h.list))
+	r.Post("/v1/clients", h.respond(h.add))
+	r.Get("/v1/clients/{id}", h.respond(h.show))
+	r.Delete("/v1/clients/{id}", h.respond(h.remove))
+	r.Post("/v1/clients/{id}/secret", h.respond(h.secret))
+	r.Get("/v1/keys", h.respond(func(*http.Request) (int, any, error) { return http.StatusOK, h.Keys.Keys(), nil }))
+	r.Post("/v1/keys/rotate", h.respond(h.rotate))
+	r.Delete("/v1/keys/{kid}", h.respond(h.removeKey))
+	r.Post("/v1/limits/show", h.respond(h.showLimits))
+	r.Post("/v1/limits/clear", h.respond(h.clearLimits))
+	r.Post("/v1/users/find", h.respond(h.findUser))
+	r.Get("/v1/users/{sub}", h.respond(h.showUser))
+	r.Post("/v1/users/{sub}/signout", h.respond(h.signOutUser))
+	r.Delete("/v1/users/{sub}", h.respond(h.deleteUser))
+	r.Get("/v1/stats", h.respond(func(*http.Request) (int, any, error) { return http.StatusOK, h.Stats(), nil }))
+	r.NotFound(h.respond(func(*http.Request) (int, any, error) {
 		return 0, nil, refused{http.StatusNotFound, "there is no such path; another version of calleridp may have it"}
 	}))
-	r.MethodNotAllowed(h.answer(func(*http.Request) (int, any, error) {
+	r.MethodNotAllowed(h.respond(func(*http.Request) (int, any, error) {
 		return 0, nil, refused{http.StatusMethodNotAllowed, "this path has no such method"}
 	}))
 	return r
@@ -101,7 +100,7 @@ func Handler(c Config) http.Handler {
 
 type handler struct{ Config }
 
-// refused is a request that cannot be carried out, with what operators are told.
+// refused is a request that is refused, with a sentence for the operator.
 type refused struct {
 	status int
 	text   string
@@ -109,8 +108,8 @@ type refused struct {
 
 func (e refused) Error() string { return e.text }
 
-// answer writes what a handler returned: a status and a value, or an error.
-func (h *handler) answer(do func(r *http.Request) (int, any, error)) http.HandlerFunc {
+// respond writes what a handler returned: a status and a value, or an error.
+func (h *handler) respond(do func(r *http.Request) (int, any, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, 1<<20)
 		status, value, err := do(r)
@@ -128,7 +127,7 @@ func (h *handler) answer(do func(r *http.Request) (int, any, error)) http.Handle
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Cache-Control", "no-store")
 		w.WriteHeader(status)
-		w.Write(append(body, '\n')) // an error means that the operator has gone
+		w.Write(append(body, '\n')) // an error means that the operator disconnected
 	}
 }
 

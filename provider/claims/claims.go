@@ -1,7 +1,6 @@
-// Package claims turns what is known of a person into the claims that clients
-// get: a pure function, the same for the ID token of every grant, for userinfo
-// and for whatever comes later, so that they never differ (OpenID Connect Core
-// §5.4; to a broker, two values for one claim are a broken sign-in).
+// Package claims makes a user's claims: one pure function for the ID token of every
+// grant and for userinfo, so that they never differ (OpenID Connect Core §5.4; two
+// values for one claim break a broker's sign-in).
 package claims
 
 import (
@@ -13,7 +12,7 @@ import (
 	"calleridp/truecaller"
 )
 
-// The scopes. Whatever else a client asks for is ignored (OpenID Connect Core
+// The scopes. Others that a client requests are ignored (OpenID Connect Core
 // §3.1.2.1).
 const (
 	OpenID        = "openid"
@@ -25,7 +24,7 @@ const (
 	OfflineAccess = "offline_access"
 )
 
-// Scopes are all of them, in the order of the discovery document.
+// Scopes are all scopes, in the order of the discovery document.
 var Scopes = []string{OpenID, Profile, Email, Phone, Address, Truecaller, OfflineAccess}
 
 // Names are the claims that Add may write, for the discovery document.
@@ -34,30 +33,35 @@ var Names = []string{
 	"email", "email_verified", "phone_number", "phone_number_verified", "phone_number_verified_at", "address", "truecaller",
 }
 
-// nobody is the name of a person whose profile has none. Some clients fail
-// without a name, and a number, however masked, is no name.
-const nobody = "Truecaller user"
+// unnamed is the name of a user whose profile has none. Some clients fail without a
+// name, and a masked number is not a name.
+const unnamed = "Truecaller user"
 
-// Told are those of the scopes for which a profile of Truecaller's OAuth
-// interface tells something. It has what the person granted to one application;
-// what is known of them from other sign-ins is not that application's (RFC 6749
-// §3.3: the scope may be less than what was asked for).
-func Told(p truecaller.Profile, scopes []string) []string {
-	told := map[string]bool{
-		OpenID: true, OfflineAccess: true, Phone: len(p.Numbers) > 0, Profile: p.Describes(),
-		Email: p.Email != "", Address: len(p.Addresses) > 0, Truecaller: false, // nothing of it is in there
+// Granted returns those of the scopes for which a profile of Truecaller's OAuth
+// interface has claims. It holds what the user granted to one application; what other
+// sign-ins have told is not that application's (RFC 6749 §3.3: the scope may be less
+// than requested).
+func Granted(p truecaller.Profile, scopes []string) []string {
+	granted := map[string]bool{
+		OpenID:        true,
+		OfflineAccess: true,
+		Phone:         len(p.Numbers) > 0,
+		Profile:       p.Describes(),
+		Email:         p.Email != "",
+		Address:       len(p.Addresses) > 0,
+		Truecaller:    false, // that interface has none of it
 	}
 	var out []string
 	for _, scope := range scopes {
-		if told[scope] {
+		if granted[scope] {
 			out = append(out, scope)
 		}
 	}
 	return out
 }
 
-// Add writes the claims that the scopes ask for. sub is the subject as this
-// client knows it, which is not p.Sub for a pairwise client.
+// Add writes the claims that the scopes request. sub is the subject as this client
+// knows it, which is not p.Sub for a pairwise client.
 func Add(o *Object, p subject.Person, sub string, scopes []string) {
 	if slices.Contains(scopes, Profile) {
 		addProfile(o, p.Profile, sub)
@@ -68,8 +72,8 @@ func Add(o *Object, p subject.Person, sub string, scopes []string) {
 		// without one: some clients take its absence for true.
 		o.Bool("email_verified", false)
 	}
-	// A client that looks people up by their number must not take the one who had it
-	// before for the one who has it now.
+	// A client that finds users by their number must not take the previous holder for
+	// the current one.
 	if slices.Contains(scopes, Phone) && !p.Number.IsZero() && !p.NumberLost {
 		o.String("phone_number", p.Number.E164())
 		o.Bool("phone_number_verified", true)
@@ -87,7 +91,7 @@ func Add(o *Object, p subject.Person, sub string, scopes []string) {
 func addProfile(o *Object, p truecaller.Profile, sub string) {
 	name := strings.TrimSpace(p.FirstName + " " + p.LastName)
 	if name == "" {
-		name = nobody
+		name = unnamed
 	}
 	o.String("name", name)
 	o.Text("given_name", p.FirstName)
@@ -103,7 +107,7 @@ func addProfile(o *Object, p truecaller.Profile, sub string) {
 	o.Time("updated_at", p.UpdatedAt)
 }
 
-// address is the address claim (OpenID Connect Core §5.1.1).
+// address returns the address claim (OpenID Connect Core §5.1.1).
 func address(a truecaller.Address) Object {
 	country := strings.ToUpper(a.CountryCode)
 	var lines []string
@@ -121,7 +125,7 @@ func address(a truecaller.Address) Object {
 	return o
 }
 
-// rest is the truecaller claim: what a profile says that has no standard name.
+// rest returns the truecaller claim: what a profile holds that has no standard name.
 func rest(p truecaller.Profile) Object {
 	id := p.UserID
 	if id == "" {
@@ -138,8 +142,8 @@ func rest(p truecaller.Profile) Object {
 	return o
 }
 
-// webAddress is s if it is an absolute address of one of these schemes, else "":
-// whoever shows it must not be led to a javascript: address.
+// webAddress returns s if it is an absolute URL of one of these schemes, else "": a
+// client that shows it must not link to a javascript: URL.
 func webAddress(s string, schemes ...string) string {
 	u, err := url.Parse(s)
 	if err != nil || u.Hostname() == "" || u.User != nil || !slices.Contains(schemes, u.Scheme) {
@@ -148,7 +152,7 @@ func webAddress(s string, schemes ...string) string {
 	return u.String()
 }
 
-// mailAddress is s if it looks like an address, else "".
+// mailAddress returns s if it looks like an email address, else "".
 func mailAddress(s string) string {
 	at := strings.LastIndexByte(s, '@')
 	if at < 1 || at == len(s)-1 || strings.ContainsAny(s, " \t\"<>(),;:\\") {

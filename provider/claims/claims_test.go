@@ -52,11 +52,11 @@ func TestTold(t *testing.T) {
 		{"an address", truecaller.Profile{Addresses: []truecaller.Address{{City: "Pune"}}}, "openid address offline_access"},
 		{"what only other profiles have", truecaller.Profile{UserID: "17", CompanyName: "A&C", URL: "https://asha.example"}, "openid offline_access"},
 	} {
-		if got := strings.Join(Told(row.told, Scopes), " "); got != row.want {
+		if got := strings.Join(Granted(row.told, Scopes), " "); got != row.want {
 			t.Errorf("%s: %s, want %s", row.what, got, row.want)
 		}
 	}
-	if got := Told(full(), []string{Phone, "cheese"}); len(got) != 0 {
+	if got := Granted(full(), []string{Phone, "cheese"}); len(got) != 0 {
 		t.Errorf("more than was asked for: %v", got)
 	}
 }

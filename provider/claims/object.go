@@ -61,7 +61,7 @@ func (o *Object) Object(name string, value Object) {
 	}
 }
 
-// JSON is the finished object. Nothing may be added after it.
+// JSON returns the finished object. Nothing may be added after it.
 func (o *Object) JSON() []byte {
 	if len(o.buf) == 0 {
 		return []byte("{}")

@@ -1,6 +1,6 @@
-// Package client owns the registry of relying parties: what each may ask for,
-// how it authenticates and what its people see. The words are those of RFC 7591
-// and OpenID Connect Dynamic Client Registration.
+// Package client owns the registry of relying parties: what each may request, how it
+// authenticates and what its users see. The terms are those of RFC 7591 and OpenID
+// Connect Dynamic Client Registration.
 package client
 
 import (
@@ -12,15 +12,14 @@ import (
 // Client is a relying party.
 type Client struct {
 	ID        string
-	Name      string // client_name, shown to people
+	Name      string // client_name, shown to users
 	LogoURI   string
 	URI       string // client_uri, the application's home
 	TOSURI    string
 	PolicyURI string
 
-	// Colour and ColourDark are the accent of the pages that people see on their
-	// way to it, for the light theme and the dark one (ParseAccent); "": the
-	// operator's.
+	// Colour and ColourDark are the accent of the pages that lead to the client, for
+	// the light and the dark theme (ParseAccent). If empty, the operator's.
 	Colour, ColourDark string
 
 	// SecretHashes are the SHA-256 of the secrets that authenticate it; more
@@ -28,10 +27,10 @@ type Client struct {
 	SecretHashes [][32]byte
 	Public       bool // token_endpoint_auth_method none
 
-	RedirectURIs           []string // compared as strings, whole (RFC 9700 §2.1)
+	RedirectURIs           []string // matched exactly (RFC 9700 §2.1)
 	PostLogoutRedirectURIs []string
 	AllowedOrigins         []string // CORS, for browser applications
-	Scopes                 []string // scopes it may ask for; empty: all
+	Scopes                 []string // scopes it may request; empty: all
 
 	WithoutPKCE   bool   // excuses an old confidential client from PKCE; never a public one
 	IDTokenAlg    string // id_token_signed_response_alg: RS256 (default), ES256 or EdDSA
@@ -40,33 +39,33 @@ type Client struct {
 	DefaultMaxAge *time.Duration
 	Region        string   // default region for phone numbers, ISO 3166-1 alpha-2; "": the deployment's
 	Countries     []string // regions that the list of countries starts with; empty: the deployment's
-	Native        bool     // an Android application that may bring codes of Truecaller's SDK (token exchange, RFC 8693)
-	TruecallerApp string   // whose people are asked through it; "": the deployment's first
+	Native        bool     // an Android application that may present codes of Truecaller's SDK (token exchange, RFC 8693)
+	TruecallerApp string   // through which its users approve; "": the deployment's first
 	Consent       Consent
 
 	Created    time.Time
 	FromConfig bool // declared in the config file: listed, not editable
 }
 
-// Follows says that what was given to a client of this ID at that time was given
-// to another one, which has been removed since. This one has no claim to it.
+// Follows reports whether something granted at that time to a client of this ID was
+// granted to an earlier client, since removed. This one has no claim to it.
 func (c Client) Follows(given time.Time) bool { return given.Before(c.Created) }
 
-// Consent says when a person is asked whether the client may have what it asks
-// for. A request with prompt=consent asks always (OpenID Connect Core §3.1.2.1).
+// Consent says when the user must consent to what the client requests. With
+// prompt=consent they always must (OpenID Connect Core §3.1.2.1).
 type Consent string
 
-// When a person is asked.
+// When the user must consent.
 const (
 	// ConsentNone: never. The operator's own applications (first-party).
 	ConsentNone Consent = ""
-	// ConsentRemember: once, and again when the client asks for more than before.
+	// ConsentRemember: once, and again when the client requests more than before.
 	ConsentRemember Consent = "remember"
 	// ConsentAlways: every time.
 	ConsentAlways Consent = "always"
 )
 
-// ParseConsent reads a setting: none (or nothing), remember or always.
+// ParseConsent parses a setting: none (or nothing), remember or always.
 func ParseConsent(s string) (Consent, bool) {
 	switch c := Consent(s); c {
 	case ConsentNone, ConsentRemember, ConsentAlways:

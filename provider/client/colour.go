@@ -17,7 +17,7 @@ var (
 	DarkGrounds  = []string{"#171e27", "#0d1218", "#1c2733"}
 )
 
-// minContrast is what WCAG 2.2 asks for text of any size (1.4.3, level AA).
+// minContrast is what WCAG 2.2 requires for text of any size (1.4.3, level AA).
 const minContrast = 4.5
 
 // Accent is a checked pair of accents, written as "#rrggbb" in lower case, with
@@ -27,10 +27,9 @@ type Accent struct {
 	Dark, DarkDown, OnDark    string // the same in the dark theme
 }
 
-// ParseAccent reads the accent of the light theme and that of the dark one. Both
-// empty: the pages' own, nil. An empty dark one is the light one, made lighter
-// until it can be read. The error says which cannot be read on what, and how far
-// it is from enough.
+// ParseAccent parses the accents of the light and the dark theme. If both are empty it
+// returns nil: the pages' own. An empty dark one is the light one, lightened until it
+// is readable. The error says which colour is not readable on which, and by how much.
 func ParseAccent(light, dark string) (*Accent, error) {
 	if light == "" && dark == "" {
 		return nil, nil
@@ -57,8 +56,12 @@ func ParseAccent(light, dark string) (*Accent, error) {
 	}
 	black, white := colour{0, 0, 0}, colour{255, 255, 255}
 	return &Accent{
-		Light: l.String(), LightDown: l.mixed(black, .17).String(), OnLight: white.String(),
-		Dark: d.String(), DarkDown: d.mixed(white, .25).String(), OnDark: colour{0x0d, 0x12, 0x18}.String(),
+		Light:     l.String(),
+		LightDown: l.mixed(black, .17).String(),
+		OnLight:   white.String(),
+		Dark:      d.String(),
+		DarkDown:  d.mixed(white, .25).String(),
+		OnDark:    colour{0x0d, 0x12, 0x18}.String(),
 	}, nil
 }
 
@@ -84,7 +87,7 @@ func parseColour(s string) (colour, bool) {
 
 func (c colour) String() string { return fmt.Sprintf("#%02x%02x%02x", c[0], c[1], c[2]) }
 
-// mixed is c with a part of another colour.
+// mixed returns c with a part of another colour.
 func (c colour) mixed(with colour, part float64) colour {
 	var out colour
 	for i := range out {
@@ -93,7 +96,7 @@ func (c colour) mixed(with colour, part float64) colour {
 	return out
 }
 
-// luminance is the relative luminance of WCAG 2.2.
+// luminance returns the relative luminance of WCAG 2.2.
 func (c colour) luminance() float64 {
 	linear := func(v uint8) float64 {
 		f := float64(v) / 255
@@ -105,7 +108,7 @@ func (c colour) luminance() float64 {
 	return .2126*linear(c[0]) + .7152*linear(c[1]) + .0722*linear(c[2])
 }
 
-// contrast is the contrast ratio of WCAG 2.2, from 1 to 21.
+// contrast returns the contrast ratio of WCAG 2.2, from 1 to 21.
 func contrast(a, b colour) float64 {
 	x, y := a.luminance(), b.luminance()
 	return (max(x, y) + .05) / (min(x, y) + .05)

@@ -8,8 +8,8 @@ import (
 	"calleridp/truecaller"
 )
 
-// RedirectAllowed says whether uri is one of the client's redirect URIs. They
-// are compared as strings, raw and whole (RFC 9700 §2.1, OpenID Connect Core
+// RedirectAllowed reports whether uri is one of the client's redirect URIs. They are
+// compared as strings, unchanged and whole (RFC 9700 §2.1, OpenID Connect Core
 // §3.1.2.1): nothing is decoded or normalised. The one exception is RFC 8252
 // §7.3: where a public client has registered a loopback address without a
 // port, its request may name any port.
@@ -41,8 +41,8 @@ func (c Client) allowed(registered []string, uri string) bool {
 // not among them (RFC 8252 §8.3).
 var loopbackPrefixes = []string{"http://127.0.0.1", "http://[::1]"}
 
-// loopbackPort says whether uri is registered, a loopback address without a
-// port, with a port put in.
+// loopbackPort reports whether uri is the registered loopback address without a port,
+// with a port added.
 func loopbackPort(registered, uri string) bool {
 	for _, prefix := range loopbackPrefixes {
 		path, ok := strings.CutPrefix(registered, prefix)
@@ -75,8 +75,8 @@ func isPort(s string) bool {
 	return n <= 65535
 }
 
-// NearestRedirect is the registered redirect URI most like uri, for telling an
-// application's developer what is different; "" when none is registered.
+// NearestRedirect returns the registered redirect URI most like uri, to tell the
+// client's developer what is different; "" when none is registered.
 func (c Client) NearestRedirect(uri string) string {
 	best, bestScore := "", -1
 	for _, r := range c.RedirectURIs {
@@ -174,8 +174,8 @@ func checkLink(link string) (reason string) {
 	return ""
 }
 
-// Sector is the host to which pairwise subs of the client belong, "" when it is not
-// determined, which no valid pairwise client has (OpenID Connect Core §8.1).
+// Sector returns the host to which pairwise subs of the client belong, "" when it is
+// not determined, which no valid pairwise client has (OpenID Connect Core §8.1).
 func (c Client) Sector() string {
 	if c.SectorHost != "" {
 		return c.SectorHost

@@ -2,20 +2,20 @@ package session
 
 import "strings"
 
-// Device is the kind of browser that a person signed in with, for people to
-// recognise it by. Families only: it must not tell two computers apart.
+// Device is the kind of browser that a user signed in with, by which they recognise
+// it. It names families only: it must not tell two computers apart.
 type Device struct {
 	Browser string // such as Firefox; "" when it is none of the known
 	OS      string // such as Android; "" when it is none of the known
 }
 
-// maxUserAgent is how much of a User-Agent is looked at, in bytes.
+// maxUserAgent is how much of a User-Agent is read, in bytes.
 const maxUserAgent = 512
 
 // family is a word in a User-Agent and what it means.
 type family struct{ word, name string }
 
-// The first that fits counts: most browsers name their ancestors, too.
+// The first match counts: most browsers name their ancestors, too.
 var (
 	browsers = []family{
 		{"Edg/", "Edge"}, {"EdgA/", "Edge"}, {"EdgiOS/", "Edge"},
@@ -43,8 +43,8 @@ var (
 	}
 )
 
-// DeviceOf reads a User-Agent header (RFC 9110 §10.1.5). What it says is the
-// browser's own word, good for recognising and for nothing else.
+// DeviceOf parses a User-Agent header (RFC 9110 §10.1.5). Browsers choose it freely, so
+// it serves recognition and nothing else.
 func DeviceOf(userAgent string) Device {
 	if len(userAgent) > maxUserAgent {
 		userAgent = userAgent[:maxUserAgent]

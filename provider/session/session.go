@@ -39,6 +39,7 @@ type Store interface {
 	Session(ctx context.Context, id string) (Session, error)
 
 	// EndSession deletes the session and, in the same transaction, revokes its
-	// grants, except those with offline access. It is durable when it returns. Ending an absent session is no error.
+	// grants, except those with offline access. It is durable when it returns. Ending
+	// an absent session is no error.
 	EndSession(ctx context.Context, id string) error
 }

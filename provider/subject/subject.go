@@ -15,7 +15,7 @@ import (
 	"calleridp/truecaller/phone"
 )
 
-// Person is one subject.
+// Person is one user.
 type Person struct {
 	Sub          string // 22 characters of base64url, no ':' (OpenID Connect Core §2)
 	Number       phone.Number
@@ -33,9 +33,9 @@ type Person struct {
 // ErrNotFound is returned by stores for an unknown user.
 var ErrNotFound = errors.New("subject: not found")
 
-// Store finds people. They are written by the transaction that approves an
-// attempt (login.Store).
+// Store finds users. The transaction that approves an attempt writes them
+// (login.Store).
 type Store interface {
-	// Person returns the person with this sub, or ErrNotFound.
+	// Person returns the user with this sub, or ErrNotFound.
 	Person(ctx context.Context, sub string) (Person, error)
 }

@@ -82,7 +82,7 @@ func (e *Endpoint) exchange(r *http.Request, c client.Client, in endpoint.Parame
 		Network:  e.cfg.Addr.Network(r),
 		Server:   !c.Public,
 	}, func(a login.Attempt, profile truecaller.Profile) grant.Redemption {
-		scopes := claims.Told(profile, requested)
+		scopes := claims.Granted(profile, requested)
 		return e.cfg.Grant.Issue(grant.Grant{
 			ID:       a.GrantID,
 			ClientID: c.ID,
