@@ -26,11 +26,11 @@ func solve(seed string, zeros int) string {
 
 // zeroBits counts the leading zero bits in another way than solves.
 func zeroBits(text string) int {
-	bits := ""
+	var bits strings.Builder
 	for _, b := range sha256.Sum256([]byte(text)) {
-		bits += fmt.Sprintf("%08b", b)
+		bits.WriteString(fmt.Sprintf("%08b", b))
 	}
-	return strings.Index(bits+"1", "1")
+	return strings.Index(bits.String()+"1", "1")
 }
 
 func TestSolves(t *testing.T) {

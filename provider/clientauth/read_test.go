@@ -3,6 +3,7 @@ package clientauth
 import (
 	"encoding/base64"
 	"errors"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -60,9 +61,7 @@ func TestRead(t *testing.T) {
 	} {
 		t.Run(row.what, func(t *testing.T) {
 			r := httptest.NewRequest(http.MethodPost, "/token", strings.NewReader(row.body))
-			for name, values := range row.header {
-				r.Header[name] = values
-			}
+			maps.Copy(r.Header, row.header)
 			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 			_, got, err := read(r)
 			if got != row.want {

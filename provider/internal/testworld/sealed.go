@@ -34,11 +34,11 @@ func Aged(t testing.TB, purpose keys.Purpose, sealed string) string {
 // Solves reports whether a solution of a challenge has enough zero bits. It counts
 // them another way than the provider.
 func Solves(seed string, zeros int, solution string) bool {
-	text := ""
+	var text strings.Builder
 	for _, b := range sha256.Sum256([]byte(seed + solution)) {
-		text += fmt.Sprintf("%08b", b)
+		text.WriteString(fmt.Sprintf("%08b", b))
 	}
-	return strings.HasPrefix(text, strings.Repeat("0", zeros))
+	return strings.HasPrefix(text.String(), strings.Repeat("0", zeros))
 }
 
 // Solve finds a solution as a browser does.
