@@ -130,7 +130,7 @@ func (w *world) DropDelivery(_ context.Context, id string) error {
 	return nil
 }
 
-func (w *world) Expects(_ context.Context, c Callback) (bool, error) {
+func (w *world) Expects(_ context.Context, _ string, c Callback) (bool, error) {
 	if expects := call(w, &w.expects); expects != nil {
 		return expects(c)
 	}

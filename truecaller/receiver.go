@@ -163,7 +163,7 @@ func readCallback(w http.ResponseWriter, r *http.Request) (body []byte, o Callba
 func (rc *Receiver) keep(ctx context.Context, app string, c Callback) (CallbackOutcome, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keepTimeout)
 	defer cancel()
-	expected, err := rc.cfg.Recipient.Expects(ctx, c)
+	expected, err := rc.cfg.Recipient.Expects(ctx, app, c)
 	if err != nil {
 		return CallbackNotKept, err
 	}
@@ -172,7 +172,7 @@ func (rc *Receiver) keep(ctx context.Context, app string, c Callback) (CallbackO
 	if !expected && rc.mayBeEarly(app, c) {
 		// The attempt may have been stored between Expects and put.
 		rc.early.put(d)
-		if expected, err = rc.cfg.Recipient.Expects(ctx, c); err != nil {
+		if expected, err = rc.cfg.Recipient.Expects(ctx, app, c); err != nil {
 			return CallbackNotKept, err
 		}
 		if expected {

@@ -118,13 +118,45 @@ func TestInvariant4_CallbacksMayBeRepeatedLateAndOutOfOrder(t *testing.T) {
 	})
 }
 
+// A callback at another app's address is a mismatch, whatever it says: it is not
+// stored, and audited as what it is (invariant 6).
+func TestInvariant6_AnotherAppsCallbackIsAMismatch(t *testing.T) {
+	for _, status := range []string{"flow_invoked", "user_rejected", ""} {
+		t.Run("status "+status, func(t *testing.T) {
+			w := newWorld(t)
+			a := w.start()
+			d := w.callback()
+			d.App, d.Status = "other", status
+			if expected, err := w.engine.Expects(t.Context(), d.App, d.Callback); expected || err != nil {
+				t.Errorf("Expects: got %v, %v, want false", expected, err)
+			}
+			var err error
+			if status == "" {
+				err = w.engine.Token(t.Context(), d)
+			} else {
+				err = w.engine.Progress(t.Context(), d)
+			}
+			if err != nil && !errors.Is(err, truecaller.ErrNotFound) {
+				t.Errorf("delivering it: got %v", err)
+			}
+			if got, err := w.engine.Get(t.Context(), a.ID, browser); err != nil || got.State != login.Waiting || !got.Invoked.IsZero() {
+				t.Errorf("the attempt: got %v, invoked %v (%v), want it waiting", got.State, got.Invoked, err)
+			}
+			log := w.log.text()
+			if strings.Count(log, "attempt.callback_mismatch") != 2 || strings.Contains(log, "attempt.invoked") {
+				t.Errorf("got the audit\n%s\nwant two mismatches and nothing else", log)
+			}
+		})
+	}
+}
+
 // What nobody expects is not stored: it is late, finished, or a stranger's.
 func TestInvariant4_OnlyLiveAttemptsExpectCallbacks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		expects := func() bool {
 			t.Helper()
-			expected, err := w.engine.Expects(t.Context(), w.callback().Callback)
+			expected, err := w.engine.Expects(t.Context(), "main", w.callback().Callback)
 			w.must(err)
 			return expected
 		}
@@ -165,7 +197,7 @@ func TestInvariant4_ACallbackMayOvertakeThePush(t *testing.T) {
 			w := newWorld(t)
 			w.phone.answer = func(ctx context.Context, state string) (string, error) {
 				d := w.callback(func(d *truecaller.Delivery) { d.State = state })
-				if expected, err := w.engine.Expects(ctx, d.Callback); !expected || err != nil {
+				if expected, err := w.engine.Expects(ctx, d.App, d.Callback); !expected || err != nil {
 					t.Errorf("not expected: %v", err)
 				}
 				w.must(w.engine.Token(ctx, d))

@@ -76,7 +76,7 @@ func TestACrashDuringThePush(t *testing.T) {
 		t.Errorf("%d pushes, locked %v", w.phone.pushes(), w.locked())
 	}
 	d := w.callback()
-	expected, err := w.engine.Expects(t.Context(), d.Callback)
+	expected, err := w.engine.Expects(t.Context(), d.App, d.Callback)
 	w.must(err)
 	if !expected {
 		t.Error("the callback is not expected")

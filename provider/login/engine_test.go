@@ -85,7 +85,7 @@ func TestInvariant1_OnlyAnAcceptedNumberWrites(t *testing.T) {
 	for range 100 {
 		w.engine.Get(t.Context(), "nobody", browser)
 		w.engine.Watch("nobody", browser).End()
-		if expected, err := w.engine.Expects(t.Context(), truecaller.Callback{State: "guess", RequestID: "request", AccessToken: "t"}); expected || err != nil {
+		if expected, err := w.engine.Expects(t.Context(), "main", truecaller.Callback{State: "guess", RequestID: "request", AccessToken: "t"}); expected || err != nil {
 			t.Fatalf("expects a stranger's callback: %v, %v", expected, err)
 		}
 		if _, err := w.begin(); err == nil {

@@ -338,7 +338,7 @@ func TestInvariant2_NativeAttemptsBelongToNoBrowser(t *testing.T) {
 		}
 		key := "native\x00main\x00" + sdkCode
 		for _, c := range []truecaller.Callback{{State: key, RequestID: "r", AccessToken: "t"}, {RequestID: key, AccessToken: "t"}, {RequestID: sdkCode, State: sdkCode, AccessToken: "t"}} {
-			if expected, err := w.engine.Expects(ctx, c); expected || err != nil {
+			if expected, err := w.engine.Expects(ctx, "main", c); expected || err != nil {
 				t.Errorf("a callback is expected: %v, %v", expected, err)
 			}
 		}

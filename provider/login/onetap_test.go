@@ -94,7 +94,7 @@ func TestInvariant6_NonceAndStateAreNotMixedUp(t *testing.T) {
 	expects := func(c truecaller.Callback) bool {
 		t.Helper()
 		c.AccessToken = "token"
-		expected, err := w.engine.Expects(t.Context(), c)
+		expected, err := w.engine.Expects(t.Context(), "main", c)
 		w.must(err)
 		return expected
 	}
@@ -275,7 +275,7 @@ func TestArrivedIsToldOfNewAttempts(t *testing.T) {
 	w = newWorld(t, offersOneTap, func(c *login.Config) {
 		c.Arrived = func(_ context.Context, nonce string) {
 			told = append(told, nonce)
-			if expected, err := w.engine.Expects(t.Context(), truecaller.Callback{RequestID: nonce, AccessToken: "t"}); err != nil || !expected {
+			if expected, err := w.engine.Expects(t.Context(), "main", truecaller.Callback{RequestID: nonce, AccessToken: "t"}); err != nil || !expected {
 				t.Errorf("told before it can be found: %v", err)
 			}
 		}

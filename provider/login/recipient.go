@@ -15,13 +15,13 @@ import (
 // of them may be repeated, late, out of order, or about nothing (invariant 4).
 var _ truecaller.Recipient = (*Engine)(nil)
 
-// Expects reports whether a live attempt waits for the callback. The attempt is
-// found by what only Truecaller and we know, or for one-tap by the nonce that we
-// made (invariant 6). Truecaller's own requestId alone finds nothing.
-func (e *Engine) Expects(ctx context.Context, c truecaller.Callback) (bool, error) {
+// Expects reports whether a live attempt waits for the callback at this app's
+// address. The attempt is found by what only Truecaller and we know, or for one-tap by
+// the nonce that we made (invariant 6). Truecaller's own requestId alone finds nothing.
+func (e *Engine) Expects(ctx context.Context, app string, c truecaller.Callback) (bool, error) {
 	a, err := e.attemptOf(ctx, c)
 	if err == nil {
-		err = a.expects(a.App, c.RequestID, time.Now())
+		err = a.expects(app, c.RequestID, time.Now())
 	}
 	switch {
 	case err == nil:
@@ -74,7 +74,11 @@ func (e *Engine) Progress(ctx context.Context, d truecaller.Delivery) error {
 // opened takes the news that the dialog is open: progress, not a result
 // (invariant 4). A crash may lose it; the page then learns of the result alone.
 func (e *Engine) opened(ctx context.Context, d truecaller.Delivery) error {
+	now := time.Now()
 	a, err := e.attemptOf(ctx, d.Callback)
+	if err == nil {
+		err = a.expects(d.App, d.RequestID, now)
+	}
 	if err != nil {
 		return e.ignore(ctx, d, a, err)
 	}
@@ -83,7 +87,7 @@ func (e *Engine) opened(ctx context.Context, d truecaller.Delivery) error {
 	}
 	e.cfg.Store.NoteAttempt(ctx, a.ID, Note{
 		Kind:      NoteInvoked,
-		At:        time.Now(),
+		At:        now,
 		App:       d.App,
 		RequestID: d.RequestID,
 		Delivery:  d.ID,
