@@ -142,7 +142,7 @@ func TestExampleConfiguration(t *testing.T) {
 		t.Fatal(err)
 	}
 	// What is commented out shows the defaults: with it, nothing changes.
-	write(regexp.MustCompile(`(?m)^(\s*)# ((?:  )*(?:- )?[a-z_]+:(?: |$)|  +- https)`).ReplaceAllString(text, "$1$2"))
+	write(regexp.MustCompile(`(?m)^(\s*)# ((?:  )*(?:- )?[a-z_]+:(?: |$)|  +- (?:https|com\.))`).ReplaceAllString(text, "$1$2"))
 	full, err := Load(file)
 	if err != nil {
 		t.Fatal(err)
@@ -152,7 +152,10 @@ func TestExampleConfiguration(t *testing.T) {
 	}
 	full.UI, full.MetricsListen = UI{}, ""
 	full.TrustedProxies, full.Subject, full.TruecallerApps = nil, Subject{}, plain.TruecallerApps // these have no default to show
-	full.Config.Clients[0].IDTokenAlg, full.Config.Clients[0].Scopes = "", nil
+	if len(full.Config.Clients) != 2 || len(full.Config.Clients[0].Scopes) == 0 || !full.Config.Clients[1].Public {
+		t.Errorf("the clients of the example: got %+v, want a confidential and a public one", full.Config.Clients)
+	}
+	full.Config.Clients, full.DefaultRegion = plain.Config.Clients, plain.DefaultRegion
 	if a, b := fmt.Sprintf("%+v", plain.Config), fmt.Sprintf("%+v", full.Config); a != b {
 		t.Errorf("what is commented out is not the default:\n%s\n%s", a, b)
 	}

@@ -188,7 +188,7 @@ func run(ctx context.Context, o options, build serve.Build, out io.Writer) error
 		say("  Account page       %s/account\n", issuer)
 		say("  Every page         %s/gallery\n\n", issuer)
 		say("Open the demo application and sign in with +46 70 174 06 05, which approves by itself.\n")
-		say("Any other number waits until you approve it on the simulated phone. Stop with Ctrl-C.\n")
+		say("Your own number waits until you approve it on the simulated phone. Stop with Ctrl-C.\n")
 	})
 }
 

@@ -23,7 +23,9 @@ import (
 // expectsNothing discards all callbacks: these tests need the response only.
 type expectsNothing struct{ truecaller.Recipient }
 
-func (expectsNothing) Expects(context.Context, truecaller.Callback) (bool, error) { return false, nil }
+func (expectsNothing) Expects(context.Context, string, truecaller.Callback) (bool, error) {
+	return false, nil
+}
 
 // A callback secret that changes in its file is used within seconds. The previous
 // one stays valid for its hour, even after a restart.
