@@ -68,7 +68,7 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 
 	counting := metrics.New(versions())
 	recorder := audit.Log(log.With("log", "audit"))
-	addresses := serve.ClientAddresses{Trusted: s.Proxies}
+	addresses := serve.NewClientAddresses(s.Proxies, log)
 	clientAddr := func(r *http.Request) string { return addresses.Of(r).String() }
 	apps := map[string]truecaller.App{}
 	for _, app := range s.Apps {

@@ -27,8 +27,8 @@ type Config struct {
 	// TLS is the server's certificate.
 	TLS TLS `yaml:"tls"`
 
-	// TrustedProxies are the networks (CIDR) whose X-Forwarded-For is trusted. If
-	// unset, the address of the connection is the client's.
+	// TrustedProxies are the networks (CIDR) whose X-Forwarded-For is trusted, with or
+	// without ports. If unset, the address of the connection is the client's.
 	TrustedProxies []string `yaml:"trusted_proxies"`
 
 	// DataDir is the directory of the store and the admin socket, on a local disk
