@@ -29,10 +29,12 @@ func (e *Endpoint) validate(in endpoint.Parameters, c client.Client, redirectURI
 	q := &request{
 		ClientID:    c.ID,
 		RedirectURI: redirectURI,
-		State:       in.Get("state"),
 		Nonce:       in.Get("nonce"),
 		LoginHint:   in.Get("login_hint"),
 		UILocales:   in.UILocales(),
+	}
+	if !in.Garbled("state") {
+		q.State = in.Get("state")
 	}
 	app, err := e.clients.app(c)
 	if err != nil {
@@ -45,6 +47,14 @@ func (e *Endpoint) validate(in endpoint.Parameters, c client.Client, redirectURI
 	}
 	if in.AnyRepeated() != "" {
 		return q, invalidRequest("a parameter is given more than once (RFC 6749 section 3.1)")
+	}
+	// A value that is sent back must be the client's, byte by byte (RFC 6749 §4.1.2,
+	// OpenID Connect Core §2).
+	if in.Garbled("state") {
+		return q, invalidRequest(endpoint.GarbledState)
+	}
+	if in.Garbled("nonce") {
+		return q, invalidRequest("nonce is not UTF-8")
 	}
 	if err := checkResponseType(in); err != nil {
 		return q, err

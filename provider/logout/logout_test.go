@@ -155,7 +155,7 @@ func TestLogoutRefuses(t *testing.T) {
 		"unknown client":               {"client_id=nobody", "unknown_client"},
 		"client_id is not the hint's":  {"client_id=old&id_token_hint=" + hint, "bad_request"},
 		"twice":                        {"state=1&state=2", "bad_request"},
-		"not UTF-8":                    {"state=%ff", "bad_request"},
+		"a state that is not UTF-8":    {"client_id=app&post_logout_redirect_uri=https://app.example/bye&state=%ff", "bad_request"},
 	} {
 		t.Run(what, func(t *testing.T) {
 			a := w.Get("/logout?"+row.query, session)
@@ -184,10 +184,10 @@ func TestSignedOutPage(t *testing.T) {
 	got, session := w.Tokens("app", "openid")
 	w.Get("/logout?id_token_hint="+got.ID, session).WantRedirect(t, "signing out", "/logout/done?client_id=app")
 	for target, name := range map[string]string{
-		"/logout/done?client_id=app":    "App",
-		"/logout/done":                  "",
-		"/logout/done?client_id=nobody": "",
-		"/logout/done?x=%zz":            "",
+		"/logout/done?client_id=app":       "App",
+		"/logout/done":                     "",
+		"/logout/done?client_id=nobody":    "",
+		"/logout/done?x=%zz&client_id=app": "App",
 	} {
 		t.Run(target, func(t *testing.T) {
 			view := w.Get(target).WantPage(t, "GET", "signedout")

@@ -51,7 +51,6 @@ func TestCodeExchangeRefuses(t *testing.T) {
 		{"another verifier", set("code_verifier", strings.Repeat("a", 43)), testworld.Basic("app", testworld.Secret), 400, "invalid_grant"},
 		{"the challenge as verifier", set("code_verifier", testworld.PKCEChallenge(testworld.Verifier)), testworld.Basic("app", testworld.Secret), 400, "invalid_grant"},
 		{"a parameter twice", func(v url.Values) { v.Add("code_verifier", testworld.Verifier) }, testworld.Basic("app", testworld.Secret), 400, "invalid_request"},
-		{"not UTF-8", set("x", "\xff"), testworld.Basic("app", testworld.Secret), 400, "invalid_request"},
 		{"too large", set("x", strings.Repeat("x", 40000)), testworld.Basic("app", testworld.Secret), 413, "invalid_request"},
 	} {
 		t.Run(row.what, func(t *testing.T) {
