@@ -159,7 +159,10 @@ func TestEverythingThatAClientCanHaveIsKept(t *testing.T) {
 	}
 
 	var app admin.Client
-	a.call("POST", "/v1/clients", `{"client_name":"App","public":true,"redirect_uris":["com.example.app:/cb"]}`, 201, &app)
+	a.call("POST", "/v1/clients", `{"client_name":"App","public":true,"redirect_uris":["com.example.app:/cb","com.example.app://cb"]}`, 201, &app)
+	if len(app.Warnings) != 1 || !strings.HasPrefix(app.Warnings[0], "redirect_uris[1]: ") {
+		t.Errorf("warnings: got %q, want one about the second redirect URI", app.Warnings)
+	}
 	if app.Secret != "" || !app.Public {
 		t.Errorf("a public client: %+v", app)
 	}
@@ -190,7 +193,7 @@ func TestRefusedClients(t *testing.T) {
 		{redirect("http://x.example.com/cb"), 422, "http"},
 		{redirect("javascript:alert(1)"), 422, "scheme"},
 		{redirect("data:text/html,x"), 422, "scheme"},
-		{redirect("https://x.example.com"), 422, "no path"},
+		{redirect("com.example.x:"), 422, "no path"},
 		{`{"client_name":"` + strings.Repeat("x", 2<<20) + `"}`, 400, "too large"},
 	} {
 		name := row.body

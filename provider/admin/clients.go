@@ -44,8 +44,9 @@ type Client struct {
 	ColourDark     string   `json:"colour_dark,omitempty"`
 	TruecallerApp  string   `json:"truecaller_app,omitempty"` // "" for the deployment's first
 
-	Created    time.Time `json:"created,omitzero"`      // ignored in requests, like the next
+	Created    time.Time `json:"created,omitzero"`      // ignored in requests, like the next two
 	FromConfig bool      `json:"from_config,omitempty"` // declared in the configuration file
+	Warnings   []string  `json:"warnings,omitempty"`    // what is unwise about a new client
 }
 
 func (h *handler) list(r *http.Request) (int, any, error) {
@@ -96,6 +97,9 @@ func (h *handler) add(r *http.Request) (int, any, error) {
 	h.Audit.Record(r.Context(), audit.Event{Name: audit.ClientAdded, Client: added.ID})
 	out := shown(added)
 	out.Secret = secret
+	for _, unwise := range client.Advise(added) {
+		out.Warnings = append(out.Warnings, unwise.Error())
+	}
 	return http.StatusCreated, out, nil
 }
 

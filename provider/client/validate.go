@@ -110,6 +110,25 @@ func Validate(c Client) FieldErrors {
 	return invalid
 }
 
+// Advise returns what is allowed and unwise in a valid client.
+func Advise(c Client) FieldErrors {
+	var unwise FieldErrors
+	for _, list := range []struct {
+		field  string
+		values []string
+	}{
+		{"redirect_uris", c.RedirectURIs},
+		{"post_logout_redirect_uris", c.PostLogoutRedirectURIs},
+	} {
+		for i, uri := range list.values {
+			if reason := adviseRedirect(c, uri); reason != "" {
+				unwise = append(unwise, FieldError{Field: fmt.Sprintf("%s[%d]", list.field, i), Reason: fmt.Sprintf("%q %s", uri, reason)})
+			}
+		}
+	}
+	return unwise
+}
+
 func checkScope(scope string) (reason string) {
 	if slices.Contains(claims.Scopes, scope) {
 		return ""

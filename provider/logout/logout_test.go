@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"calleridp/keys"
+	"calleridp/provider/client"
 	"calleridp/provider/internal/testworld"
 )
 
@@ -165,6 +166,24 @@ func TestLogoutRefuses(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What express-openid-connect and Spring send by default can be registered: an
+// address without a path, which equals the one with a slash.
+func TestLogoutToAnAddressWithoutAPath(t *testing.T) {
+	w := testworld.New(t)
+	w.AddClient(client.Client{
+		ID:                     "express",
+		Name:                   "Express",
+		RedirectURIs:           []string{"http://localhost:9602/callback"},
+		PostLogoutRedirectURIs: []string{"http://localhost:9602"},
+	})
+	for _, uri := range []string{"http://localhost:9602", "http://localhost:9602/"} {
+		a := w.Get("/logout?client_id=express&post_logout_redirect_uri=" + url.QueryEscape(uri))
+		view := a.WantPage(t, uri, "confirm")
+		w.Post("/logout/confirm", url.Values{"request": {view["Request"].(string)}}).WantRedirect(t, uri, uri)
+	}
+	w.Get("/logout?client_id=express&post_logout_redirect_uri=http://localhost:9602/x").WantErrorPage(t, "a path", 400, "redirect_uri")
 }
 
 // After prompt=login the client's ID token names a session that was replaced. It

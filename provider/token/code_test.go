@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 
+	"calleridp/provider/client"
 	"calleridp/provider/internal/testworld"
 )
 
@@ -123,5 +124,31 @@ func TestInvariant9_CodeIsRedeemedOnceWhenMany(t *testing.T) {
 		if redeemed != 1 {
 			t.Fatalf("redeeming a code %d times at once: got it redeemed %d times, want 1", len(responses), redeemed)
 		}
+	}
+}
+
+// Libraries add the slash of an empty path, or remove it, between registration,
+// request and redemption (RFC 3986 §6.2.3).
+func TestCodeOfARedirectURIWithoutAPath(t *testing.T) {
+	w := testworld.New(t)
+	w.AddClient(client.Client{ID: "spa", Name: "SPA", Public: true, RedirectURIs: []string{"https://spa.example.com", "http://127.0.0.1"}})
+	_, session := w.Tokens("app", "openid")
+	for _, row := range []struct{ requested, redeemed string }{
+		{"https://spa.example.com", "https://spa.example.com"},
+		{"https://spa.example.com/", "https://spa.example.com"},
+		{"https://spa.example.com", "https://spa.example.com/"},
+		{"http://127.0.0.1:35287", "http://127.0.0.1:35287/"},
+	} {
+		request := testworld.AuthRequest("spa", "redirect_uri", row.requested)
+		a := w.Get("/authorize?"+request.Encode(), session)
+		if to, _ := a.Redirect(); to != row.requested {
+			t.Errorf("response to %s: got %v, want it there", row.requested, a)
+		}
+		v := testworld.CodeRequest("spa", a.Code())
+		v.Set("client_id", "spa")
+		v.Set("redirect_uri", row.redeemed+"x")
+		w.Post("/token", v).WantOAuthError(t, "another redirect_uri", 400, "invalid_grant")
+		v.Set("redirect_uri", row.redeemed)
+		w.Post("/token", v).WantStatus(t, "redeeming for "+row.redeemed, 200)
 	}
 }

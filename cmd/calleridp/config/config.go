@@ -211,8 +211,9 @@ type Client struct {
 	// SDK's codes to the token endpoint (token exchange, RFC 8693). Its Truecaller app
 	// must have the method native.
 	Native bool `yaml:"native"`
-	// RedirectURIs are the allowed redirect URIs; matched exactly. Required, unless
-	// the client is native: such a client needs them only for sign-in in a browser.
+	// RedirectURIs are the allowed redirect URIs; matched exactly, except that an
+	// empty path is the same as "/". Required, unless the client is native: such a
+	// client needs them only for sign-in in a browser.
 	RedirectURIs []string `yaml:"redirect_uris"`
 	// PostLogoutRedirectURIs are the allowed redirect URIs after signing out; matched
 	// exactly.

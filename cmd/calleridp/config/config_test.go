@@ -12,6 +12,7 @@ import (
 
 	"calleridp/cmd/calleridp/envtest"
 	"calleridp/cmd/calleridp/selfsigned"
+	"calleridp/provider/client"
 	"calleridp/provider/limit"
 )
 
@@ -248,6 +249,19 @@ func TestWarnings(t *testing.T) {
 	}
 	if out, _ = check(t); strings.Contains(out, "note:") {
 		t.Error(out)
+	}
+}
+
+func TestWarningsOfClients(t *testing.T) {
+	s := Settings{Clients: []client.Client{
+		{Public: true, RedirectURIs: []string{"https://app.example", "http://localhost/cb"}},
+		{PostLogoutRedirectURIs: []string{"com.example.app://bye"}},
+	}}
+	got := strings.Join(s.Warnings(), "\n")
+	for _, want := range []string{`clients[0].redirect_uris[1]: "http://localhost/cb" may lead`, `clients[1].post_logout_redirect_uris[0]: "com.example.app://bye" names a host`} {
+		if !strings.Contains(got, want) || strings.Count(got, "\n") != 1 {
+			t.Errorf("got %s, want two lines and %s", got, want)
+		}
 	}
 }
 

@@ -151,6 +151,9 @@ func writeClient(out io.Writer, c admin.Client) error {
 			}
 		}
 	})
+	for _, warning := range c.Warnings {
+		fmt.Fprintln(out, "note:", warning)
+	}
 	if err != nil || c.Secret == "" {
 		return err
 	}
