@@ -29,7 +29,7 @@ type Client struct {
 
 	RedirectURIs           []string // matched exactly (RFC 9700 §2.1)
 	PostLogoutRedirectURIs []string
-	AllowedOrigins         []string // CORS, for browser applications
+	AllowedOrigins         []string // CORS, for browser applications; empty: those of Origins
 	Scopes                 []string // scopes it may request; empty: all
 
 	WithoutPKCE   bool   // excuses an old confidential client from PKCE; never a public one

@@ -167,22 +167,6 @@ func adviseRedirect(c Client, uri string) (reason string) {
 	return ""
 }
 
-// checkOrigin returns why a CORS origin is refused, "" if it is not.
-func checkOrigin(origin string) (reason string) {
-	u, err := url.Parse(origin)
-	switch {
-	case err != nil || u.Host == "" || u.Hostname() == "" || u.User != nil || strings.Contains(origin, "*"):
-		return "is not an origin such as https://app.example.com"
-	case u.Scheme != "https" && (u.Scheme != "http" || !truecaller.IsLoopback(u.Hostname())):
-		return "uses a scheme other than https; http is accepted for loopback addresses only"
-	case origin != u.Scheme+"://"+u.Host || origin != strings.ToLower(origin):
-		return "is not an origin: write it in lower case, without a path or a trailing slash"
-	case u.Scheme == "https" && u.Port() == "443" || u.Scheme == "http" && u.Port() == "80":
-		return "names the default port, which browsers leave out"
-	}
-	return ""
-}
-
 // checkLink returns why a URL that a page shows is refused, "" if it is not.
 func checkLink(link string) (reason string) {
 	if link == "" {

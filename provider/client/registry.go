@@ -204,7 +204,7 @@ func (r *Registry) Remove(ctx context.Context, id string) error {
 // that another node added appears after it.
 const originsAge = 5 * time.Second
 
-// OriginAllowed reports whether any client lists the origin. CORS preflights use
+// OriginAllowed reports whether the origin is any client's. CORS preflights use
 // it, because they name no client.
 func (r *Registry) OriginAllowed(ctx context.Context, origin string) bool {
 	r.mu.Lock()
@@ -216,7 +216,7 @@ func (r *Registry) OriginAllowed(ctx context.Context, origin string) bool {
 		}
 		r.origins = map[string]bool{}
 		for _, c := range list {
-			for _, o := range c.AllowedOrigins {
+			for _, o := range c.Origins() {
 				r.origins[o] = true
 			}
 		}

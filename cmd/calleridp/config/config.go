@@ -219,7 +219,9 @@ type Client struct {
 	// exactly.
 	PostLogoutRedirectURIs []string `yaml:"post_logout_redirect_uris"`
 	// AllowedOrigins are the origins of browser applications that may call the token
-	// endpoint and userinfo (CORS).
+	// endpoint and userinfo (CORS), like https://app.example.com, capacitor://localhost
+	// or chrome-extension://ID. Default, for a public client, those of its https and
+	// loopback redirect URIs.
 	AllowedOrigins []string `yaml:"allowed_origins"`
 	// Scopes are the scopes that it may request: openid, profile, email, phone,
 	// address, truecaller, offline_access. Default all.

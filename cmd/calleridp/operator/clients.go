@@ -38,7 +38,7 @@ func clientAdd(ctx context.Context, args []string, out io.Writer) error {
 	f.BoolVar(&c.Public, "public", false, "the client cannot keep a secret: a browser or phone application")
 	f.BoolVar(&c.Native, "native", false, "the client is an Android application with Truecaller's SDK, which brings the SDK's codes to the token endpoint")
 	f.Var(&logouts, "post-logout-redirect-uri", "allowed redirect `uri` after signing out, matched exactly; may be repeated")
-	f.Var(&origins, "origin", "browser `origin` that may call the token endpoint and userinfo; may be repeated")
+	f.Var(&origins, "origin", "browser `origin` that may call the token endpoint and userinfo; may be repeated; default, for a public client, those of its redirect URIs")
 	f.Var(&scopes, "scope", "`scope` that the client may request; may be repeated; default all")
 	f.StringVar(&c.IDTokenAlg, "alg", "", "`algorithm` of its ID tokens: RS256 (default), ES256 or EdDSA")
 	f.BoolVar(&pairwise, "pairwise", false, "give the client its own subs")
