@@ -90,6 +90,7 @@ func (e *Endpoint) exchange(r *http.Request, c client.Client, in endpoint.Parame
 			Scopes:   scopes,
 			AuthTime: a.AuthTime,
 			ACR:      endpoint.ACR,
+			AMR:      endpoint.AMR(),
 			Created:  now,
 			Offline:  slices.Contains(scopes, claims.OfflineAccess),
 		}, hash, now)
