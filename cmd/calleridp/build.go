@@ -61,6 +61,7 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 		RotateEvery:   time.Duration(s.Keys.RotateEvery),
 		PublishBefore: time.Duration(s.Keys.PublishBefore),
 		RetireFor:     retireFor(s.Config),
+		Algorithms:    s.Keys.Algorithms,
 	})
 	if err != nil {
 		return nil, err
@@ -125,9 +126,12 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 		return nil, err
 	}
 
-	registry, err := client.NewRegistry(s.Clients, store, s.ClientApps())
+	registry, err := client.NewRegistry(s.Clients, store, s.ClientDeployment())
 	if err != nil {
 		return nil, err
+	}
+	if err := registry.CheckStored(ctx); err != nil {
+		return nil, fmt.Errorf("%w; or list the algorithm again until the client is removed", err)
 	}
 	cookies := endpoint.Cookies{Secure: s.IsHTTPS()}
 	var overrides fs.FS

@@ -39,7 +39,7 @@ func newAPI(t *testing.T, change ...func(*admin.Config)) *api {
 	}
 	t.Cleanup(func() { store.Close() })
 	fixed := client.Client{ID: "fixed", Name: "Fixed", SecretHashes: [][32]byte{client.HashSecret("s")}, RedirectURIs: []string{"https://f.example.com/cb"}}
-	registry, err := client.NewRegistry([]client.Client{fixed}, store, nil)
+	registry, err := client.NewRegistry([]client.Client{fixed}, store, client.Deployment{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -225,6 +225,7 @@ func TestKeys(t *testing.T) {
 		t.Fatalf("%d keys", len(before))
 	}
 	a.refuses("POST", "/v1/keys/rotate", "", 409, "a forced rotation")
+	a.refuses("POST", "/v1/keys/rotate?force=true&alg=HS256", "", 422, `no keys for "HS256"`)
 	a.refuses("POST", "/v1/keys/rotate?force=yes", "", 409, "a forced rotation")
 	a.call("POST", "/v1/keys/rotate?force=true", "", 200, &after)
 	if len(after) != 9 || !strings.Contains(a.audit.String(), "keys.rotated") {

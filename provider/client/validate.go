@@ -136,11 +136,16 @@ func checkScope(scope string) (reason string) {
 	return "is unknown; use one of " + strings.Join(claims.Scopes, ", ")
 }
 
-// ValidateApp returns why the client cannot use its Truecaller app, nil if it
-// can. apps are those that are configured; the first serves clients that name
-// none.
-func ValidateApp(c Client, apps []App) FieldErrors {
-	app, invalid := appOf(c, apps)
+// Deployment is what the server has for its clients.
+type Deployment struct {
+	Apps       []App    // the configured Truecaller apps; the first serves clients that name none
+	Algorithms []string // those of the signing keys; empty: all
+}
+
+// ValidateFor returns why the client cannot be one of this deployment, nil if it can.
+func ValidateFor(c Client, d Deployment) FieldErrors {
+	app, invalid := appOf(c, d.Apps)
+	invalid = append(invalid, d.validateAlg(c)...)
 	if c.Native && app != nil && !app.Native {
 		invalid = append(invalid, FieldError{
 			Field:  "native",
@@ -148,6 +153,18 @@ func ValidateApp(c Client, apps []App) FieldErrors {
 		})
 	}
 	return invalid
+}
+
+// validateAlg returns why no key signs the client's ID tokens, nil if one does.
+func (d Deployment) validateAlg(c Client) FieldErrors {
+	alg := c.SigningAlg()
+	if len(d.Algorithms) == 0 || slices.Contains(d.Algorithms, alg) || !slices.Contains(Algorithms, alg) {
+		return nil // Validate refuses an unknown one
+	}
+	return FieldErrors{{
+		Field:  "id_token_signed_response_alg",
+		Reason: fmt.Sprintf("%q is turned off here (keys.algorithms); use one of %s", alg, strings.Join(d.Algorithms, ", ")),
+	}}
 }
 
 // appOf returns the client's Truecaller app, nil if there is none.

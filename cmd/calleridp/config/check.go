@@ -56,7 +56,10 @@ func (d *decoder) check(c Config) Settings {
 	}
 	d.refuseFields("", client.ValidateCountries(c.Countries), nil)
 	s.Apps = d.checkApps(c)
-	s.Clients = d.checkClients(c.Clients, s.Apps)
+	if err := keys.CheckAlgorithms(c.Keys.Algorithms); err != nil {
+		d.refuse("keys.algorithms", "%v", err)
+	}
+	s.Clients = d.checkClients(c.Clients, s.ClientDeployment())
 	s.Brand = d.checkUI(c.UI)
 	d.checkDurations(c)
 	if c.CountryDatabase != "" {

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"calleridp/provider/client"
-	"calleridp/truecaller"
 )
 
 // clientKeys are the keys of those fields of a client that have another name here.
@@ -16,7 +15,7 @@ var clientKeys = map[string]string{
 	"without_pkce": "dangerously_without_pkce",
 }
 
-func (d *decoder) checkClients(all []Client, apps []truecaller.App) []client.Client {
+func (d *decoder) checkClients(all []Client, here client.Deployment) []client.Client {
 	var clients []client.Client
 	first := map[string]int{}
 	for i, c := range all {
@@ -27,7 +26,7 @@ func (d *decoder) checkClients(all []Client, apps []truecaller.App) []client.Cli
 			first[c.ID] = i
 		}
 		out := d.checkClient(key, c)
-		d.refuseFields(key, client.ValidateApp(out, clientApps(apps)), clientKeys)
+		d.refuseFields(key, client.ValidateFor(out, here), clientKeys)
 		d.refuseFields(key, client.Validate(out), clientKeys)
 		clients = append(clients, out)
 	}

@@ -332,6 +332,12 @@ type Subject struct {
 type Keys struct {
 	RotateEvery   Duration `yaml:"rotate_every"`   // how long a key signs. Default 30d.
 	PublishBefore Duration `yaml:"publish_before"` // how long a key is published before it signs, because clients cache keys. Default 24h, or rotate_every if that is shorter.
+
+	// Algorithms are the algorithms that have signing keys: RS256, ES256 and EdDSA, the
+	// default. RS256 must be among them. Some clients cannot read a JWKS with a type of
+	// key that they do not know; [RS256] suits them. Clients that use another algorithm
+	// are refused.
+	Algorithms []string `yaml:"algorithms"`
 }
 
 // Log configures logging to standard error.
