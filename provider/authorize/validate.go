@@ -45,6 +45,7 @@ func (e *Endpoint) validate(in endpoint.Parameters, c client.Client, redirectURI
 	if q.Mode, err = parseMode(in); err != nil {
 		return q, err
 	}
+	readRequestObject(in).direct(q)
 	if in.AnyRepeated() != "" {
 		return q, invalidRequest("a parameter is given more than once (RFC 6749 section 3.1)")
 	}
