@@ -32,7 +32,8 @@ type Client struct {
 	SubjectType            string   `json:"subject_type,omitempty"` // pairwise; "" for public
 	DefaultMaxAge          *int64   `json:"default_max_age,omitempty"`
 
-	Public         bool     `json:"public,omitempty"` // token_endpoint_auth_method none
+	DefaultScope   string   `json:"default_scope,omitempty"` // of requests without a scope
+	Public         bool     `json:"public,omitempty"`        // token_endpoint_auth_method none
 	Native         bool     `json:"native,omitempty"`
 	AllowedOrigins []string `json:"allowed_origins,omitempty"`
 	SectorHost     string   `json:"sector_host,omitempty"`
@@ -163,6 +164,7 @@ func registered(in Client) (client.Client, error) {
 		PostLogoutRedirectURIs: in.PostLogoutRedirectURIs,
 		AllowedOrigins:         in.AllowedOrigins,
 		Scopes:                 strings.Fields(in.Scope),
+		DefaultScopes:          strings.Fields(in.DefaultScope),
 		IDTokenAlg:             in.IDTokenAlg,
 		SectorHost:             in.SectorHost,
 		Region:                 in.Region,
@@ -208,6 +210,7 @@ func shown(c client.Client) Client {
 		PostLogoutRedirectURIs: c.PostLogoutRedirectURIs,
 		AllowedOrigins:         c.AllowedOrigins,
 		Scope:                  strings.Join(c.Scopes, " "),
+		DefaultScope:           strings.Join(c.DefaultScopes, " "),
 		IDTokenAlg:             c.SigningAlg(),
 		SectorHost:             c.SectorHost,
 		Region:                 c.Region,

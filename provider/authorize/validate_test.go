@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"calleridp/provider/client"
 	"calleridp/provider/internal/testworld"
 )
 
@@ -74,6 +75,8 @@ func TestAuthorizeRefuses(t *testing.T) {
 		{"request object", "app", []string{"request", "eyJhbGciOiJub25lIn0.e30."}, "", "request_not_supported"},
 		{"request_uri", "app", []string{"request_uri", "https://app.example/r"}, "", "request_uri_not_supported"},
 		{"registration", "app", []string{"registration", "{}"}, "", "registration_not_supported"},
+		{"a resource", "app", []string{"resource", "https://api.example"}, "", "invalid_target"},
+		{"two resources", "app", nil, "&resource=&resource=https://api.example", "invalid_target"},
 		{"no PKCE", "app", []string{"code_challenge", "-", "code_challenge_method", "-"}, "", "invalid_request"},
 		{"no PKCE, public", "public", []string{"code_challenge", "-", "code_challenge_method", "-"}, "", "invalid_request"},
 		{"a method without a challenge", "old", []string{"code_challenge", "-"}, "", "invalid_request"},
@@ -198,6 +201,30 @@ func TestAuthorizeReadsWhatBrowsersWrite(t *testing.T) {
 	_, query := w.Get("/authorize?" + request.Encode()).Redirect()
 	if query.Get("error") != "invalid_request" || query.Has("state") || !strings.Contains(query.Get("error_description"), "state") {
 		t.Errorf("a state that is not UTF-8: got %v, want invalid_request without a state", query)
+	}
+}
+
+// A request without a scope has the client's default (RFC 6749 §3.3); one with a
+// scope has that alone.
+func TestDefaultScopes(t *testing.T) {
+	w := testworld.New(t)
+	w.AddClient(client.Client{ID: "default", Name: "Default", Public: true, RedirectURIs: []string{"https://default.example/cb"}, DefaultScopes: []string{"phone", "openid"}})
+	_, session := w.Tokens("app", "openid")
+	for scope, want := range map[string]string{"-": "openid phone", "": "openid phone", "openid": "openid", "openid profile": "openid profile", "phone": ""} {
+		request := testworld.AuthRequest("default", "redirect_uri", "https://default.example/cb", "scope", scope)
+		a := w.Get("/authorize?"+request.Encode(), session)
+		if _, query := a.Redirect(); want == "" {
+			if query.Get("error") != "invalid_scope" {
+				t.Errorf("scope %q: got %v, want invalid_scope", scope, a)
+			}
+			continue
+		}
+		v := testworld.CodeRequest("default", a.Code())
+		v.Set("client_id", "default")
+		v.Set("redirect_uri", "https://default.example/cb")
+		if got := w.Post("/token", v).Member("scope"); got != want {
+			t.Errorf("scope %q: got %q, want %q", scope, got, want)
+		}
 	}
 }
 

@@ -45,6 +45,10 @@ type Client struct {
 
 	Created    time.Time
 	FromConfig bool // declared in the config file: listed, not editable
+
+	// DefaultScopes are the scopes of an authorization request that names none (RFC
+	// 6749 §3.3). Empty: such a request is refused.
+	DefaultScopes []string
 }
 
 // Follows reports whether something granted at that time to a client of this ID was

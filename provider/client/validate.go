@@ -72,6 +72,7 @@ func Validate(c Client) FieldErrors {
 		{"post_logout_redirect_uris", c.PostLogoutRedirectURIs, checkRedirect},
 		{"allowed_origins", c.AllowedOrigins, checkOrigin},
 		{"scopes", c.Scopes, checkScope},
+		{"default_scopes", c.DefaultScopes, checkScope},
 	} {
 		for i, value := range list.values {
 			if reason := list.check(value); reason != "" {
@@ -81,6 +82,14 @@ func Validate(c Client) FieldErrors {
 	}
 	if len(c.Scopes) > 0 && !slices.Contains(c.Scopes, claims.OpenID) {
 		refuse("scopes", "must include openid")
+	}
+	if len(c.DefaultScopes) > 0 && !slices.Contains(c.DefaultScopes, claims.OpenID) {
+		refuse("default_scopes", "must include openid")
+	}
+	for i, scope := range c.DefaultScopes {
+		if !c.AllowsScope(scope) {
+			refuse(fmt.Sprintf("default_scopes[%d]", i), "%q is not in scopes", scope)
+		}
 	}
 	if c.IDTokenAlg != "" && !slices.Contains(Algorithms, c.IDTokenAlg) {
 		refuse("id_token_signed_response_alg", "%q is unknown; use one of %s", c.IDTokenAlg, strings.Join(Algorithms, ", "))

@@ -54,6 +54,11 @@ func TestValidate(t *testing.T) {
 		{"upper case origin", func(c *Client) { c.AllowedOrigins = []string{"https://App.example"} }, "allowed_origins[0]"},
 		{"unknown scope", func(c *Client) { c.Scopes = []string{"openid", "cheese"} }, "scopes[1]"},
 		{"scopes without openid", func(c *Client) { c.Scopes = []string{"phone"} }, "scopes"},
+		{"default scopes", func(c *Client) { c.Scopes, c.DefaultScopes = []string{"openid", "phone"}, []string{"openid"} }, ""},
+		{"default scopes of all", func(c *Client) { c.DefaultScopes = []string{"openid", "offline_access"} }, ""},
+		{"default scopes without openid", func(c *Client) { c.DefaultScopes = []string{"phone"} }, "default_scopes"},
+		{"an unknown default scope", func(c *Client) { c.DefaultScopes = []string{"openid", "cheese"} }, "default_scopes[1]"},
+		{"a default scope that it may not have", func(c *Client) { c.Scopes, c.DefaultScopes = []string{"openid"}, []string{"openid", "phone"} }, "default_scopes[1]"},
 		{"symmetric algorithm", func(c *Client) { c.IDTokenAlg = "HS256" }, "id_token_signed_response_alg"},
 		{"no signature", func(c *Client) { c.IDTokenAlg = "none" }, "id_token_signed_response_alg"},
 		{"pairwise with two hosts", func(c *Client) {

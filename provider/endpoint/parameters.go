@@ -6,6 +6,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -112,6 +113,9 @@ func Read(r *http.Request) (Parameters, error) {
 func parse(raw string) Parameters {
 	p := Parameters{values: map[string]string{}}
 	for name, values := range ParseForm(raw) {
+		if repeatable[name] { // the first that has a value
+			values = append(slices.DeleteFunc(values, func(v string) bool { return v == "" }), "")
+		}
 		valid := strings.ToValidUTF8(values[0], "\uFFFD")
 		switch {
 		case len(values) > 1 && !repeatable[name]:

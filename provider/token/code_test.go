@@ -44,6 +44,7 @@ func TestCodeExchangeRefuses(t *testing.T) {
 		{"jwt-bearer", set("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"), testworld.Basic("app", testworld.Secret), 400, "unsupported_grant_type"},
 		{"token exchange", set("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"), testworld.Basic("app", testworld.Secret), 400, "unsupported_grant_type"},
 		{"device code", set("grant_type", "urn:ietf:params:oauth:grant-type:device_code"), testworld.Basic("app", testworld.Secret), 400, "unsupported_grant_type"},
+		{"a resource", set("resource", "https://api.example"), testworld.Basic("app", testworld.Secret), 400, "invalid_target"},
 		{"no code", func(v url.Values) { v.Del("code") }, testworld.Basic("app", testworld.Secret), 400, "invalid_request"},
 		{"an unknown code", set("code", "nonsense"), testworld.Basic("app", testworld.Secret), 400, "invalid_grant"},
 		{"no redirect_uri", func(v url.Values) { v.Del("redirect_uri") }, testworld.Basic("app", testworld.Secret), 400, "invalid_request"},

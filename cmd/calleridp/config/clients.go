@@ -51,6 +51,7 @@ func (d *decoder) checkClient(key string, c Client) client.Client {
 		PostLogoutRedirectURIs: c.PostLogoutRedirectURIs,
 		AllowedOrigins:         c.AllowedOrigins,
 		Scopes:                 c.Scopes,
+		DefaultScopes:          c.DefaultScopes,
 		WithoutPKCE:            c.DangerouslyWithoutPKCE,
 		IDTokenAlg:             c.IDTokenAlg,
 		Pairwise:               c.SubjectType == "pairwise",

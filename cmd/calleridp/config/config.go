@@ -226,6 +226,9 @@ type Client struct {
 	// Scopes are the scopes that it may request: openid, profile, email, phone,
 	// address, truecaller, offline_access. Default all.
 	Scopes []string `yaml:"scopes"`
+	// DefaultScopes are the scopes of an authorization request without any; openid must
+	// be among them. If unset, such a request is refused.
+	DefaultScopes []string `yaml:"default_scopes"`
 	// IDTokenAlg is the algorithm that signs its ID tokens: RS256 (default), ES256 or
 	// EdDSA.
 	IDTokenAlg string `yaml:"id_token_signed_response_alg"`
