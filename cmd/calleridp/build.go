@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
-	"path/filepath"
 	"time"
 
 	"calleridp/cmd/calleridp/config"
@@ -38,7 +37,7 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 	if err := os.MkdirAll(s.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("data_dir: %w", err)
 	}
-	store, err := bolt.Open(filepath.Join(s.DataDir, "calleridp.db"), s.Master, bolt.Options{Log: log})
+	store, err := bolt.Open(s.StoreFile(), s.Master, bolt.Options{Log: log})
 	if errors.Is(err, bolt.ErrInUse) {
 		return nil, fmt.Errorf("%w, or use the calleridp commands, which talk to it over its admin socket", err)
 	}

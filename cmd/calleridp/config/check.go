@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"net"
 	"net/netip"
-	"os"
 	"strconv"
 	"strings"
 	"syscall"
@@ -265,12 +264,11 @@ func (d *decoder) checkSecret(key, value, file string, check func(string) (reaso
 
 // checkSecretFile returns the secret in a file, "" after an error.
 func (d *decoder) checkSecretFile(key, file string) string {
-	text, err := os.ReadFile(file)
+	value, err := ReadSecret(file)
 	if err != nil {
 		d.refuse(key, "%s", fileReason(file, err))
 		return ""
 	}
-	value := strings.TrimSpace(string(text))
 	if value == "" {
 		d.refuse(key, "%s is empty", file)
 	}

@@ -17,13 +17,16 @@ var clientKeys = map[string]string{
 
 func (d *decoder) checkClients(all []Client, here client.Deployment) []client.Client {
 	var clients []client.Client
-	first := map[string]int{}
+	first := map[string]string{}
 	for i, c := range all {
 		key := fmt.Sprintf("clients[%d]", i)
+		if d.clientKeys != nil {
+			key = d.clientKeys[i]
+		}
 		if before, twice := first[c.ID]; twice && c.ID != "" {
-			d.refuse(key+".client_id", "%q is already declared in clients[%d]", c.ID, before)
+			d.refuse(key+".client_id", "%q is already declared in %s", c.ID, before)
 		} else {
-			first[c.ID] = i
+			first[c.ID] = key
 		}
 		out := d.checkClient(key, c)
 		d.refuseFields(key, client.ValidateFor(out, here), clientKeys)

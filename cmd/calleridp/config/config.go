@@ -7,7 +7,7 @@ package config
 // which overrides the file: CALLERIDP_ and the key in capitals, with underscores
 // between the levels, as in CALLERIDP_ISSUER or CALLERIDP_TRUECALLER_APP_NAME. In
 // the environment, commas separate the items of a list. An empty variable counts
-// as unset.
+// as unset, and an unknown one is refused, except those that Kubernetes sets.
 //
 // Secrets come from files (the keys that end in _file) or from the environment
 // (the same key without _file), never from the document itself.
