@@ -16,9 +16,9 @@ import (
 var ErrNoMaster = errors.New("no master key")
 
 // ParseMaster parses a master key: 32 bytes in base64 (either alphabet, padded or
-// not) or hexadecimal. White space around it is ignored.
+// not) or hexadecimal. White space around it is ignored, and a byte order mark before it.
 func ParseMaster(text string) (*Master, error) {
-	text = strings.TrimSpace(text)
+	text = strings.TrimSpace(strings.TrimPrefix(text, "\ufeff"))
 	if len(text) == hex.EncodedLen(MasterSize) {
 		if secret, err := hex.DecodeString(text); err == nil {
 			return NewMaster(secret)

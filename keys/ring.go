@@ -27,6 +27,11 @@ type Config struct {
 	// of the tokens that it signed, and how long an expired ID token is accepted
 	// as a hint. If 0, it is 7 days.
 	RetireFor time.Duration
+
+	// Algorithms are those that have keys. RS256 is always among them (OpenID Connect
+	// Discovery §3). If empty, all that this package knows. Stored keys of others
+	// neither sign nor appear in the JWKS; what they signed still verifies.
+	Algorithms []string
 }
 
 // Errors of OpenRing, Rotate and Remove.
@@ -38,6 +43,8 @@ var (
 	ErrNoKey = errors.New("keys: there is no such key")
 	// ErrInUse means that a key is not retired and cannot be removed.
 	ErrInUse = errors.New("keys: the key is not retired; rotate first")
+	// ErrNoAlgorithm means that the ring has no keys for an algorithm.
+	ErrNoAlgorithm = errors.New("keys: there are no keys for this algorithm")
 	// ErrTooYoung means that a next key has not been published for long enough.
 	ErrTooYoung = errors.New("the next key has not been published long enough for clients to know it")
 )
@@ -66,6 +73,12 @@ func OpenRing(ctx context.Context, c Config) (*Ring, error) {
 	if c.RetireFor <= 0 {
 		c.RetireFor = 7 * 24 * time.Hour
 	}
+	if len(c.Algorithms) == 0 {
+		c.Algorithms = algorithms
+	}
+	if err := CheckAlgorithms(c.Algorithms); err != nil {
+		return nil, err
+	}
 	r := &Ring{cfg: c}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -80,28 +93,50 @@ func (r *Ring) open(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnreadable, err)
 	}
+	lacking := r.cfg.Algorithms
 	if version > 0 {
-		return r.use(records, version)
+		lacking = r.lacking(records)
+		if len(lacking) == 0 {
+			return r.use(records, version)
+		}
+		held := slices.DeleteFunc(r.Algorithms(), func(alg string) bool { return slices.Contains(lacking, alg) })
+		if _, err := r.snapshotOf(records, version, held); err != nil {
+			return err // nothing is added to what cannot be used
+		}
 	}
-	if records, err = r.firstKeys(time.Now()); err != nil {
+	first, err := r.firstKeys(lacking, time.Now())
+	if err != nil {
 		return err
 	}
-	err = r.cfg.Store.ReplaceSigningKeys(ctx, records, 0)
-	if err != nil && !errors.Is(err, ErrConflict) {
+	err = r.cfg.Store.ReplaceSigningKeys(ctx, append(records, first...), version)
+	if errors.Is(err, ErrConflict) { // another ring has stored a set
+		return r.open(ctx)
+	}
+	if err != nil {
 		return fmt.Errorf("keys: storing the first signing keys: %w", err)
 	}
-	if err == nil {
-		r.cfg.Log.InfoContext(ctx, "the first signing keys were made")
-	}
-	// After a conflict, the first keys of another ring are stored.
+	r.cfg.Log.InfoContext(ctx, "the first signing keys were made", "algorithms", lacking)
 	return r.reload(ctx)
 }
 
+// lacking returns the algorithms that were turned on since the set was stored: those
+// without any key that signs or will. RS256 is never one, so its keys were lost.
+func (r *Ring) lacking(records []Record) []string {
+	var lacking []string
+	for _, alg := range r.cfg.Algorithms {
+		held := slices.ContainsFunc(records, func(k Record) bool { return k.Algorithm == alg && k.State != Retired })
+		if !held && alg != algorithms[0] {
+			lacking = append(lacking, alg)
+		}
+	}
+	return lacking
+}
+
 // firstKeys generates two keys for each algorithm: one that signs at once, because
-// no client can have cached an earlier set, and its successor.
-func (r *Ring) firstKeys(now time.Time) ([]Record, error) {
+// no token that another one signed is in use, and its successor.
+func (r *Ring) firstKeys(algs []string, now time.Time) ([]Record, error) {
 	var records []Record
-	for _, alg := range algorithms {
+	for _, alg := range algs {
 		for _, state := range []State{Active, Next} {
 			k, err := r.make(alg, state, now)
 			if err != nil {
@@ -128,12 +163,12 @@ func (r *Ring) reload(ctx context.Context) error {
 
 // use checks a set and starts to use it.
 func (r *Ring) use(records []Record, version uint64) error {
-	s, err := r.snapshotOf(records, version)
+	s, err := r.snapshotOf(records, version, r.cfg.Algorithms)
 	if err != nil {
 		return err
 	}
 	if was := r.current.Swap(s); was != nil {
-		for _, alg := range algorithms {
+		for _, alg := range r.cfg.Algorithms {
 			if kid := s.signers[alg].kid; kid != was.signers[alg].kid {
 				r.cfg.Log.Info("a signing key takes over", "alg", alg, "kid", kid, "before", was.signers[alg].kid)
 			}
@@ -168,20 +203,28 @@ func (r *Ring) change(ctx context.Context, next func(records []Record, now time.
 	}
 }
 
-// Rotate activates the next key of each algorithm, retires the active one, and
-// publishes a new next one. Either all algorithms rotate or none. If a next key
+// Rotate activates the next key of alg, retires the active one, and publishes a new
+// next one; "" rotates all algorithms, or none of them after an error. If a next key
 // has been published for less than PublishBefore, Rotate returns ErrTooYoung. With
 // force it rotates all the same: clients which cache the JWKS may refuse tokens
 // until they fetch it again.
-func (r *Ring) Rotate(ctx context.Context, force bool) error {
+func (r *Ring) Rotate(ctx context.Context, alg string, force bool) error {
+	algs := r.cfg.Algorithms
+	if alg != "" {
+		if !slices.Contains(algs, alg) {
+			return ErrNoAlgorithm
+		}
+		algs = []string{alg}
+	}
 	return r.change(ctx, func(records []Record, now time.Time) ([]Record, error) {
 		for _, k := range records {
-			if from := k.Created.Add(r.cfg.PublishBefore); k.State == Next && now.Before(from) && !force {
+			from := k.Created.Add(r.cfg.PublishBefore)
+			if slices.Contains(algs, k.Algorithm) && k.State == Next && now.Before(from) && !force {
 				return nil, fmt.Errorf("%w: %s may rotate from %s; a forced rotation fails clients that cache the JWKS until they fetch it again",
 					ErrTooYoung, k.Algorithm, from.UTC().Format("2006-01-02 15:04 MST"))
 			}
 		}
-		return r.promote(records, algorithms, now)
+		return r.promote(records, algs, now)
 	})
 }
 
@@ -262,7 +305,7 @@ func (r *Ring) due(records []Record, now time.Time) []string {
 		return nil
 	}
 	var algs []string
-	for _, alg := range algorithms {
+	for _, alg := range r.cfg.Algorithms {
 		old := slices.ContainsFunc(records, func(k Record) bool {
 			return k.Algorithm == alg && k.State == Active && now.Sub(k.Activated) >= r.cfg.RotateEvery
 		})
@@ -289,7 +332,7 @@ type Info struct {
 // Keys returns the set, ordered by algorithm and then by age.
 func (r *Ring) Keys() []Info {
 	var all []Info
-	for _, alg := range algorithms {
+	for _, alg := range r.cfg.Algorithms {
 		for _, k := range r.current.Load().records {
 			if k.Algorithm == alg {
 				all = append(all, Info{

@@ -248,7 +248,7 @@ func TestRotateByHand(t *testing.T) {
 		r := open(t, store)
 		next := kid(t, r, "RS256", keys.Next)
 
-		err := r.Rotate(t.Context(), false)
+		err := r.Rotate(t.Context(), "", false)
 		if !errors.Is(err, keys.ErrTooYoung) || !strings.Contains(err.Error(), "2000-01-02 00:00 UTC") || !strings.Contains(err.Error(), "a forced rotation") {
 			t.Errorf("error %v; want when it may, and how to insist", err)
 		}
@@ -256,7 +256,7 @@ func TestRotateByHand(t *testing.T) {
 			t.Error("a refused rotation changed the keys")
 		}
 
-		if err := r.Rotate(t.Context(), true); err != nil {
+		if err := r.Rotate(t.Context(), "", true); err != nil {
 			t.Fatal(err)
 		}
 		if kid(t, r, "RS256", keys.Active) != next {
@@ -264,7 +264,7 @@ func TestRotateByHand(t *testing.T) {
 		}
 
 		time.Sleep(day)
-		if err := r.Rotate(t.Context(), false); err != nil {
+		if err := r.Rotate(t.Context(), "", false); err != nil {
 			t.Errorf("a day later: %v", err)
 		}
 		for _, alg := range r.Algorithms() {
@@ -290,7 +290,7 @@ func TestRemove(t *testing.T) {
 	if err := r.Remove(t.Context(), "nobody"); !errors.Is(err, keys.ErrNoKey) {
 		t.Errorf("no key: %v", err)
 	}
-	if err := r.Rotate(t.Context(), true); err != nil {
+	if err := r.Rotate(t.Context(), "", true); err != nil {
 		t.Fatal(err)
 	}
 	if err := r.Remove(t.Context(), stolen); err != nil {
@@ -345,13 +345,13 @@ func TestLoserOfARotationDecidesAgain(t *testing.T) {
 		a, b := open(t, store), open(t, store)
 		time.Sleep(2 * day)
 		store.before = func() {
-			if err := b.Rotate(t.Context(), false); err != nil {
+			if err := b.Rotate(t.Context(), "", false); err != nil {
 				t.Error(err)
 			}
 		}
 		// b has just rotated, as a wants to. The next key is new now and must not
 		// sign at once.
-		if err := a.Rotate(t.Context(), false); !errors.Is(err, keys.ErrTooYoung) {
+		if err := a.Rotate(t.Context(), "", false); !errors.Is(err, keys.ErrTooYoung) {
 			t.Errorf("error %v, want ErrTooYoung", err)
 		}
 		if !bytes.Equal(a.JWKS(), b.JWKS()) {
@@ -365,13 +365,13 @@ func TestFailedWriteChangesNothing(t *testing.T) {
 	r := open(t, store)
 	before := r.JWKS()
 	store.fails = errors.New("disk full")
-	if err := r.Rotate(t.Context(), true); err == nil || !strings.Contains(err.Error(), "disk full") {
+	if err := r.Rotate(t.Context(), "", true); err == nil || !strings.Contains(err.Error(), "disk full") {
 		t.Errorf("error %v", err)
 	}
 	if !bytes.Equal(before, r.JWKS()) {
 		t.Error("keys that were not stored are in use")
 	}
-	if err := r.Rotate(t.Context(), true); err != nil {
+	if err := r.Rotate(t.Context(), "", true); err != nil {
 		t.Errorf("the next try: %v", err)
 	}
 }
@@ -386,7 +386,7 @@ func TestRingNeedsItsParts(t *testing.T) {
 func TestNextKeyIsPublishedBeforeItSigns(t *testing.T) {
 	r := open(t, &memory{})
 	cached := published(t, r)
-	if err := r.Rotate(t.Context(), true); err != nil {
+	if err := r.Rotate(t.Context(), "", true); err != nil {
 		t.Fatal(err)
 	}
 	for _, alg := range r.Algorithms() {
@@ -404,7 +404,7 @@ func TestForcedRotationsAtOnce(t *testing.T) {
 	var done sync.WaitGroup
 	for _, r := range rings {
 		done.Go(func() {
-			if err := r.Rotate(t.Context(), true); err != nil {
+			if err := r.Rotate(t.Context(), "", true); err != nil {
 				t.Error(err)
 			}
 		})

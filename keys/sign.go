@@ -20,15 +20,31 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// algorithms are the algorithms for which a ring holds keys, the default first
-// (RFC 7518 §3.1, RFC 8037 §3.1). Each name fixes the type and size of its key.
+// algorithms are the algorithms that this package knows, the default first (RFC
+// 7518 §3.1, RFC 8037 §3.1). Each name fixes the type and size of its key.
 var algorithms = []string{"RS256", "ES256", "EdDSA"}
 
 // rsaBits is the size of RSA keys, the minimum of RFC 7518 §3.3.
 const rsaBits = 2048
 
 // Algorithms returns the algorithms that Sign accepts, the default first.
-func (r *Ring) Algorithms() []string { return slices.Clone(algorithms) }
+func (r *Ring) Algorithms() []string { return slices.Clone(r.cfg.Algorithms) }
+
+// CheckAlgorithms returns what is wrong with a list of algorithms for a ring.
+func CheckAlgorithms(algs []string) error {
+	for i, alg := range algs {
+		switch {
+		case !slices.Contains(algorithms, alg):
+			return fmt.Errorf("%q is unknown; use %s", alg, strings.Join(algorithms, ", "))
+		case slices.Contains(algs[:i], alg):
+			return fmt.Errorf("%q is listed twice", alg)
+		}
+	}
+	if !slices.Contains(algs, algorithms[0]) {
+		return fmt.Errorf("must include %s, which every client expects (OpenID Connect Discovery section 3)", algorithms[0])
+	}
+	return nil
+}
 
 // Sign returns a JWS of payload in compact form (RFC 7515 §7.1), signed by the
 // active key of alg. typ is the typ of the header: JWT, or a more explicit type

@@ -93,7 +93,7 @@ func TestSignRefuses(t *testing.T) {
 // (RFC 7518 §6.2.2, §6.3.2, §6.4; RFC 8037 §2).
 func TestJWKSHasNoPrivateMembers(t *testing.T) {
 	r := open(t, &memory{})
-	if err := r.Rotate(t.Context(), true); err != nil { // retired keys too
+	if err := r.Rotate(t.Context(), "", true); err != nil { // retired keys too
 		t.Fatal(err)
 	}
 	var set struct{ Keys []map[string]any }
@@ -220,7 +220,7 @@ func TestSignWhileRotating(t *testing.T) {
 		})
 	}
 	for range 2 {
-		if err := r.Rotate(t.Context(), true); err != nil {
+		if err := r.Rotate(t.Context(), "", true); err != nil {
 			t.Error(err)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/go-jose/go-jose/v4"
 )
@@ -19,8 +20,8 @@ type snapshot struct {
 }
 
 // snapshotOf opens every key and checks that the set is complete: one active key
-// and one next key for each algorithm.
-func (r *Ring) snapshotOf(records []Record, version uint64) (*snapshot, error) {
+// and one next key for each of algs.
+func (r *Ring) snapshotOf(records []Record, version uint64, algs []string) (*snapshot, error) {
 	s := &snapshot{
 		version: version,
 		records: records,
@@ -47,6 +48,9 @@ func (r *Ring) snapshotOf(records []Record, version uint64) (*snapshot, error) {
 			return nil, fmt.Errorf("%w: key %s is there twice", ErrUnreadable, k.ID)
 		}
 		s.public[k.ID] = public
+		if !slices.Contains(algs, k.Algorithm) {
+			continue // it was turned off
+		}
 		published.Keys = append(published.Keys, public)
 		if held[k.Algorithm] == nil {
 			held[k.Algorithm] = map[State]int{}
@@ -56,7 +60,7 @@ func (r *Ring) snapshotOf(records []Record, version uint64) (*snapshot, error) {
 			s.signers[k.Algorithm] = signer{key: private, alg: k.Algorithm, kid: k.ID}
 		}
 	}
-	for _, alg := range algorithms {
+	for _, alg := range algs {
 		if n := held[alg]; n[Active] != 1 || n[Next] != 1 {
 			return nil, fmt.Errorf("%w: there are %d active and %d next keys for %s, not one of each; restore the store from a backup", ErrUnreadable, n[Active], n[Next], alg)
 		}

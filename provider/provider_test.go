@@ -38,7 +38,7 @@ func TestNewRefuses(t *testing.T) {
 	if _, err := provider.New(provider.Config{Issuer: testworld.Issuer}); err == nil {
 		t.Error("an empty configuration: got no error, want one")
 	}
-	if _, err := client.NewRegistry([]client.Client{{ID: "x"}}, nil, nil); err == nil {
+	if _, err := client.NewRegistry([]client.Client{{ID: "x"}}, nil, client.Deployment{}); err == nil {
 		t.Error("a client with an ID alone: got no error, want one")
 	}
 }

@@ -31,9 +31,10 @@ var (
 const profilePath = "/v1/default"
 
 // profileURL returns the profile address below the configured base that endpoint
-// names; "" names the first. Scheme, host and port must equal those of one base, and
-// the path must be exactly /v1/default below it (invariant 5). The result consists of
-// our configuration alone, never of the endpoint's text.
+// selects; "" selects the first. Scheme, host and port must equal those of a base
+// (invariant 5). The rest of endpoint is not looked at, except that it tells apart two
+// bases at one host. The result consists of our configuration alone, never of the
+// endpoint's text.
 func (a App) profileURL(endpoint string) (*url.URL, error) {
 	if endpoint == "" {
 		if len(a.Profiles) == 0 {
@@ -42,23 +43,26 @@ func (a App) profileURL(endpoint string) (*url.URL, error) {
 		return profileAt(a.Profiles[0]), nil
 	}
 	u, err := url.Parse(endpoint)
-	switch {
-	case err != nil,
-		u.User != nil,
-		u.RawQuery != "",
-		u.ForceQuery,
-		u.Fragment != "",
-		u.Opaque != "",
-		u.RawPath != "":
+	if err != nil || u.User != nil || u.Host == "" {
 		return nil, ErrForeignEndpoint
 	}
+	var selected *url.URL
 	for _, base := range a.Profiles {
 		ours := profileAt(base)
-		if u.Scheme == ours.Scheme && hostPort(u) == hostPort(ours) && u.Path == ours.Path {
+		if u.Scheme != ours.Scheme || hostPort(u) != hostPort(ours) {
+			continue
+		}
+		if u.Path == ours.Path {
 			return ours, nil
 		}
+		if selected == nil {
+			selected = ours
+		}
 	}
-	return nil, ErrForeignEndpoint
+	if selected == nil {
+		return nil, ErrForeignEndpoint
+	}
+	return selected, nil
 }
 
 // profileAt returns the profile's address below a base.

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
-	"path/filepath"
 	"time"
 
 	"calleridp/cmd/calleridp/config"
@@ -38,7 +37,7 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 	if err := os.MkdirAll(s.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("data_dir: %w", err)
 	}
-	store, err := bolt.Open(filepath.Join(s.DataDir, "calleridp.db"), s.Master, bolt.Options{Log: log})
+	store, err := bolt.Open(s.StoreFile(), s.Master, bolt.Options{Log: log})
 	if errors.Is(err, bolt.ErrInUse) {
 		return nil, fmt.Errorf("%w, or use the calleridp commands, which talk to it over its admin socket", err)
 	}
@@ -61,6 +60,7 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 		RotateEvery:   time.Duration(s.Keys.RotateEvery),
 		PublishBefore: time.Duration(s.Keys.PublishBefore),
 		RetireFor:     retireFor(s.Config),
+		Algorithms:    s.Keys.Algorithms,
 	})
 	if err != nil {
 		return nil, err
@@ -68,7 +68,7 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 
 	counting := metrics.New(versions())
 	recorder := audit.Log(log.With("log", "audit"))
-	addresses := serve.ClientAddresses{Trusted: s.Proxies}
+	addresses := serve.NewClientAddresses(s.Proxies, log)
 	clientAddr := func(r *http.Request) string { return addresses.Of(r).String() }
 	apps := map[string]truecaller.App{}
 	for _, app := range s.Apps {
@@ -125,9 +125,12 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 		return nil, err
 	}
 
-	registry, err := client.NewRegistry(s.Clients, store, s.ClientApps())
+	registry, err := client.NewRegistry(s.Clients, store, s.ClientDeployment())
 	if err != nil {
 		return nil, err
+	}
+	if err := registry.CheckStored(ctx); err != nil {
+		return nil, fmt.Errorf("%w; or list the algorithm again until the client is removed", err)
 	}
 	cookies := endpoint.Cookies{Secure: s.IsHTTPS()}
 	var overrides fs.FS

@@ -88,6 +88,9 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 	if len(args) > 1 && args[0] == "help" { // calleridp help serve
 		args = append(args[1:], "-h")
 	}
+	if len(args) == 1 && (args[0] == "--version" || args[0] == "-version" || args[0] == "-v") {
+		args = []string{"version"}
+	}
 	if len(args) == 0 || args[0] == "help" || args[0] == "-h" || args[0] == "--help" {
 		fmt.Fprint(out, usage)
 		return 0

@@ -26,7 +26,7 @@ func TestWrongUsageGetsOneLine(t *testing.T) {
 	envtest.Clear(t)
 	for _, row := range []struct{ line, says string }{
 		{"frobnicate", `unknown command "frobnicate"; run calleridp help to list the commands`},
-		{"--version", `unknown command "--version"; run calleridp help to list the commands`},
+		{"--versions", `unknown command "--versions"; run calleridp help to list the commands`},
 		{"serve --confg x", "flag provided but not defined: -confg; run calleridp serve -h to list the flags"},
 		{"serve now", `unexpected argument "now"; usage: calleridp serve`},
 		{"config", "usage: calleridp config check"},
@@ -81,6 +81,8 @@ func TestHelp(t *testing.T) {
 		{"keys rotate -h", "-force"},
 		{"config check -h", "CALLERIDP_CONFIG"},
 		{"version", "calleridp "},
+		{"--version", "calleridp "},
+		{"-v", "calleridp "},
 	} {
 		if status, out, errOut := runs(t, strings.Fields(row.line)...); status != 0 || errOut != "" || !strings.Contains(out, row.says) {
 			t.Errorf("calleridp %s: got status %d, output %q, error %q; want status 0 and %q", row.line, status, out, errOut, row.says)

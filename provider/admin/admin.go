@@ -27,6 +27,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strconv"
 
 	"calleridp/keys"
 	"calleridp/provider/audit"
@@ -48,7 +49,7 @@ type Clients interface {
 // Keys is the set of signing keys. *keys.Ring is one.
 type Keys interface {
 	Keys() []keys.Info
-	Rotate(ctx context.Context, force bool) error
+	Rotate(ctx context.Context, alg string, force bool) error
 	Remove(ctx context.Context, kid string) error
 }
 
@@ -132,14 +133,17 @@ func (h *handler) respond(do func(r *http.Request) (int, any, error)) http.Handl
 }
 
 func (h *handler) rotate(r *http.Request) (int, any, error) {
-	force := r.URL.Query().Get("force") == "true"
-	if err := h.Keys.Rotate(r.Context(), force); err != nil {
-		if errors.Is(err, keys.ErrTooYoung) {
-			return 0, nil, refused{http.StatusConflict, err.Error()}
-		}
+	query := r.URL.Query()
+	alg, force := query.Get("alg"), query.Get("force") == "true"
+	switch err := h.Keys.Rotate(r.Context(), alg, force); {
+	case errors.Is(err, keys.ErrTooYoung):
+		return 0, nil, refused{http.StatusConflict, err.Error()}
+	case errors.Is(err, keys.ErrNoAlgorithm):
+		return 0, nil, refused{http.StatusUnprocessableEntity, "there are no keys for " + strconv.Quote(alg)}
+	case err != nil:
 		return 0, nil, err
 	}
-	h.Audit.Record(r.Context(), audit.Event{Name: audit.KeysRotated, Force: force})
+	h.Audit.Record(r.Context(), audit.Event{Name: audit.KeysRotated, Alg: alg, Force: force})
 	return http.StatusOK, h.Keys.Keys(), nil
 }
 

@@ -39,7 +39,7 @@ func newAPI(t *testing.T, change ...func(*admin.Config)) *api {
 	}
 	t.Cleanup(func() { store.Close() })
 	fixed := client.Client{ID: "fixed", Name: "Fixed", SecretHashes: [][32]byte{client.HashSecret("s")}, RedirectURIs: []string{"https://f.example.com/cb"}}
-	registry, err := client.NewRegistry([]client.Client{fixed}, store, nil)
+	registry, err := client.NewRegistry([]client.Client{fixed}, store, client.Deployment{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +159,10 @@ func TestEverythingThatAClientCanHaveIsKept(t *testing.T) {
 	}
 
 	var app admin.Client
-	a.call("POST", "/v1/clients", `{"client_name":"App","public":true,"redirect_uris":["com.example.app:/cb"]}`, 201, &app)
+	a.call("POST", "/v1/clients", `{"client_name":"App","public":true,"redirect_uris":["com.example.app:/cb","com.example.app://cb"]}`, 201, &app)
+	if len(app.Warnings) != 1 || !strings.HasPrefix(app.Warnings[0], "redirect_uris[1]: ") {
+		t.Errorf("warnings: got %q, want one about the second redirect URI", app.Warnings)
+	}
 	if app.Secret != "" || !app.Public {
 		t.Errorf("a public client: %+v", app)
 	}
@@ -190,7 +193,7 @@ func TestRefusedClients(t *testing.T) {
 		{redirect("http://x.example.com/cb"), 422, "http"},
 		{redirect("javascript:alert(1)"), 422, "scheme"},
 		{redirect("data:text/html,x"), 422, "scheme"},
-		{redirect("https://x.example.com"), 422, "no path"},
+		{redirect("com.example.x:"), 422, "no path"},
 		{`{"client_name":"` + strings.Repeat("x", 2<<20) + `"}`, 400, "too large"},
 	} {
 		name := row.body
@@ -222,6 +225,7 @@ func TestKeys(t *testing.T) {
 		t.Fatalf("%d keys", len(before))
 	}
 	a.refuses("POST", "/v1/keys/rotate", "", 409, "a forced rotation")
+	a.refuses("POST", "/v1/keys/rotate?force=true&alg=HS256", "", 422, `no keys for "HS256"`)
 	a.refuses("POST", "/v1/keys/rotate?force=yes", "", 409, "a forced rotation")
 	a.call("POST", "/v1/keys/rotate?force=true", "", 200, &after)
 	if len(after) != 9 || !strings.Contains(a.audit.String(), "keys.rotated") {

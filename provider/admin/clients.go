@@ -32,7 +32,8 @@ type Client struct {
 	SubjectType            string   `json:"subject_type,omitempty"` // pairwise; "" for public
 	DefaultMaxAge          *int64   `json:"default_max_age,omitempty"`
 
-	Public         bool     `json:"public,omitempty"` // token_endpoint_auth_method none
+	DefaultScope   string   `json:"default_scope,omitempty"` // of requests without a scope
+	Public         bool     `json:"public,omitempty"`        // token_endpoint_auth_method none
 	Native         bool     `json:"native,omitempty"`
 	AllowedOrigins []string `json:"allowed_origins,omitempty"`
 	SectorHost     string   `json:"sector_host,omitempty"`
@@ -44,8 +45,9 @@ type Client struct {
 	ColourDark     string   `json:"colour_dark,omitempty"`
 	TruecallerApp  string   `json:"truecaller_app,omitempty"` // "" for the deployment's first
 
-	Created    time.Time `json:"created,omitzero"`      // ignored in requests, like the next
+	Created    time.Time `json:"created,omitzero"`      // ignored in requests, like the next two
 	FromConfig bool      `json:"from_config,omitempty"` // declared in the configuration file
+	Warnings   []string  `json:"warnings,omitempty"`    // what is unwise about a new client
 }
 
 func (h *handler) list(r *http.Request) (int, any, error) {
@@ -96,6 +98,9 @@ func (h *handler) add(r *http.Request) (int, any, error) {
 	h.Audit.Record(r.Context(), audit.Event{Name: audit.ClientAdded, Client: added.ID})
 	out := shown(added)
 	out.Secret = secret
+	for _, unwise := range client.Advise(added) {
+		out.Warnings = append(out.Warnings, unwise.Error())
+	}
 	return http.StatusCreated, out, nil
 }
 
@@ -159,6 +164,7 @@ func registered(in Client) (client.Client, error) {
 		PostLogoutRedirectURIs: in.PostLogoutRedirectURIs,
 		AllowedOrigins:         in.AllowedOrigins,
 		Scopes:                 strings.Fields(in.Scope),
+		DefaultScopes:          strings.Fields(in.DefaultScope),
 		IDTokenAlg:             in.IDTokenAlg,
 		SectorHost:             in.SectorHost,
 		Region:                 in.Region,
@@ -204,6 +210,7 @@ func shown(c client.Client) Client {
 		PostLogoutRedirectURIs: c.PostLogoutRedirectURIs,
 		AllowedOrigins:         c.AllowedOrigins,
 		Scope:                  strings.Join(c.Scopes, " "),
+		DefaultScope:           strings.Join(c.DefaultScopes, " "),
 		IDTokenAlg:             c.SigningAlg(),
 		SectorHost:             c.SectorHost,
 		Region:                 c.Region,

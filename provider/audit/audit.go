@@ -36,6 +36,7 @@ type Event struct {
 	Kind     string // kind of the credential or of the limit
 	Of       string // whose limit it is; a masked number, a network, a client
 	Key      string // kid of a signing key
+	Alg      string // of the signing keys that were rotated
 	Force    bool   // an operator skipped the waiting time
 }
 

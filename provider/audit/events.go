@@ -205,7 +205,7 @@ var Events = []Description{
 	},
 	{
 		Name: KeysRotated,
-		Keys: keys("force"),
+		Keys: keys("alg? force"),
 		Text: "An operator activated the next signing keys.",
 	},
 	{

@@ -41,7 +41,7 @@ var descriptions = func() map[Name]Description {
 // everyKey lists all keys that value knows.
 var everyKey = []string{
 	"kind?", "attempt?", "method?", "number?", "client?", "network?", "app?", "limit?", "reserved?", "grant?", "scope?",
-	"reason?", "error?", "sub?", "by?", "sid?", "of?", "kid?", "force?",
+	"reason?", "error?", "sub?", "by?", "sid?", "of?", "kid?", "alg?", "force?",
 }
 
 func (e Event) value(key string) slog.Value {
@@ -82,6 +82,8 @@ func (e Event) value(key string) slog.Value {
 		return slog.StringValue(e.Of)
 	case "kid":
 		return slog.StringValue(e.Key)
+	case "alg":
+		return slog.StringValue(e.Alg)
 	case "force":
 		return slog.BoolValue(e.Force)
 	}

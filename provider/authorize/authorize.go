@@ -5,7 +5,7 @@
 //
 //	read      the parameters                          endpoint
 //	resolve   the client and its redirect URI         resolve.go
-//	validate  everything else, into a Request         validate.go
+//	validate  everything else, into a Request         validate.go, requestobject.go
 //	decide    session, consent, sign-in page, refusal decide.go
 //	respond   to the client or with a page            respond.go
 //

@@ -7,6 +7,7 @@ import (
 
 	"calleridp/provider/audit"
 	"calleridp/provider/claims"
+	"calleridp/provider/client"
 	"calleridp/provider/grant"
 	"calleridp/provider/session"
 )
@@ -23,7 +24,7 @@ func (cs codes) code(q *request, s session.Session, hash grant.CodeHash, grantID
 	expires := now.Add(cs.lifetime)
 	return grant.Code{
 		Hash:        hash,
-		RedirectURI: q.RedirectURI,
+		RedirectURI: client.WithPath(q.RedirectURI),
 		Challenge:   q.Challenge,
 		Expires:     expires,
 		Grant: grant.Grant{

@@ -88,6 +88,7 @@ func (f *Flow) newSession(q *request, a login.Attempt, o login.Outcome) session.
 		Sub:      a.Sub,
 		AuthTime: a.AuthTime,
 		ACR:      endpoint.ACR,
+		AMR:      endpoint.AMR(),
 		Created:  a.Ended,
 		Expires:  a.Ended.Add(f.lifetime.Session),
 		LastUsed: a.Ended,

@@ -40,6 +40,13 @@ func (cs clients) resolve(ctx context.Context, in endpoint.Parameters) (c client
 		return c, "", err
 	}
 	uri := in.Get("redirect_uri")
+	switch object := readRequestObject(in); {
+	case uri == "":
+		uri = object.RedirectURI
+	case object.RedirectURI != "" && object.RedirectURI != uri:
+		return c, "", endpoint.Refuse(endpoint.ErrorRedirectURI, http.StatusBadRequest,
+			"redirect_uri differs from the request object's").In(locales)
+	}
 	if !c.RedirectAllowed(uri) {
 		return c, "", endpoint.Refuse(endpoint.ErrorRedirectURI, http.StatusBadRequest, "%s", redirectDetail(c, uri)).In(locales)
 	}

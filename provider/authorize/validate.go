@@ -29,10 +29,12 @@ func (e *Endpoint) validate(in endpoint.Parameters, c client.Client, redirectURI
 	q := &request{
 		ClientID:    c.ID,
 		RedirectURI: redirectURI,
-		State:       in.Get("state"),
 		Nonce:       in.Get("nonce"),
 		LoginHint:   in.Get("login_hint"),
 		UILocales:   in.UILocales(),
+	}
+	if !in.Garbled("state") {
+		q.State = in.Get("state")
 	}
 	app, err := e.clients.app(c)
 	if err != nil {
@@ -43,8 +45,17 @@ func (e *Endpoint) validate(in endpoint.Parameters, c client.Client, redirectURI
 	if q.Mode, err = parseMode(in); err != nil {
 		return q, err
 	}
+	readRequestObject(in).direct(q)
 	if in.AnyRepeated() != "" {
 		return q, invalidRequest("a parameter is given more than once (RFC 6749 section 3.1)")
+	}
+	// A value that is sent back must be the client's, byte by byte (RFC 6749 §4.1.2,
+	// OpenID Connect Core §2).
+	if in.Garbled("state") {
+		return q, invalidRequest(endpoint.GarbledState)
+	}
+	if in.Garbled("nonce") {
+		return q, invalidRequest("nonce is not UTF-8")
 	}
 	if err := checkResponseType(in); err != nil {
 		return q, err
@@ -107,7 +118,7 @@ func checkResponseType(in endpoint.Parameters) error {
 }
 
 // checkUnsupported refuses parameters that would change the meaning of the
-// request if they were ignored (OpenID Connect Core §6.1, §6.2, §7.2.1).
+// request if they were ignored (OpenID Connect Core §6.1, §6.2, §7.2.1, RFC 8707 §2).
 func checkUnsupported(in endpoint.Parameters) error {
 	for _, parameter := range []struct {
 		name string
@@ -116,6 +127,7 @@ func checkUnsupported(in endpoint.Parameters) error {
 		{"request", oidc.Error{ErrorType: oidc.RequestNotSupported}},
 		{"request_uri", oidc.Error{ErrorType: "request_uri_not_supported"}},
 		{"registration", oidc.Error{ErrorType: "registration_not_supported"}},
+		{"resource", oidc.Error{ErrorType: oidc.InvalidTarget}},
 	} {
 		if in.Has(parameter.name) {
 			return parameter.err.WithDescription("%s is not supported", parameter.name)
@@ -125,9 +137,13 @@ func checkUnsupported(in endpoint.Parameters) error {
 }
 
 // parseScope returns the requested scopes that exist and that the client may
-// have; others are ignored (OpenID Connect Core §3.1.2.1).
+// have; others are ignored (OpenID Connect Core §3.1.2.1). A request without any
+// has the client's default (RFC 6749 §3.3).
 func parseScope(in endpoint.Parameters, c client.Client) ([]string, error) {
 	requested := strings.Fields(in.Get("scope"))
+	if !in.Has("scope") {
+		requested = c.DefaultScopes
+	}
 	if !slices.Contains(requested, claims.OpenID) {
 		return nil, oidc.ErrInvalidScope().WithDescription("scope must have openid in it")
 	}

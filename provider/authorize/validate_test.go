@@ -3,10 +3,12 @@ package authorize_test
 import (
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
 
+	"calleridp/provider/client"
 	"calleridp/provider/internal/testworld"
 )
 
@@ -47,9 +49,8 @@ func TestAuthorizeRefuses(t *testing.T) {
 		{"user name before the loopback address", "public", []string{"redirect_uri", "http://127.0.0.1:80@evil.example/cb"}, "", "page redirect_uri"},
 		{"localhost for the loopback address", "public", []string{"redirect_uri", "http://localhost:8000/cb"}, "", "page redirect_uri"},
 		{"another path on the loopback address", "public", []string{"redirect_uri", "http://127.0.0.1:8000/other"}, "", "page redirect_uri"},
-		{"not UTF-8", "app", nil, "&x=%ff", "page bad_request"},
-		{"a broken escape", "app", nil, "&x=%zz", "page bad_request"},
-		{"a semicolon", "app", nil, "&x=1;y=2", "page bad_request"},
+		{"a client_id that is not UTF-8", "app", []string{"client_id", "app\xe9"}, "", "page unknown_client"},
+		{"a redirect_uri that is not UTF-8", "app", []string{"redirect_uri", "https://app.example/cb\xe9"}, "", "page redirect_uri"},
 		{"too long", "app", []string{"x", strings.Repeat("x", 40000)}, "", "page too_large"},
 
 		{"no response_type", "app", []string{"response_type", "-"}, "", "invalid_request"},
@@ -66,11 +67,16 @@ func TestAuthorizeRefuses(t *testing.T) {
 		{"scope without openid", "app", []string{"scope", "profile"}, "", "invalid_scope"},
 		{"scope like openid", "app", []string{"scope", "openid2 OPENID"}, "", "invalid_scope"},
 		{"two scopes", "app", nil, "&scope=openid", "invalid_request"},
+		{"a nonce that is not UTF-8", "app", []string{"nonce", "\xe9"}, "", "invalid_request"},
+		{"a response_type that is not UTF-8", "app", []string{"response_type", "code\xe9"}, "", "unsupported_response_type"},
+		{"a max_age that is not UTF-8", "app", []string{"max_age", "\xe9"}, "", "invalid_request"},
 		{"two nonces", "app", nil, "&nonce=2", "invalid_request"},
 		{"two of something unknown", "app", nil, "&zzz=1&zzz=2", "invalid_request"},
 		{"request object", "app", []string{"request", "eyJhbGciOiJub25lIn0.e30."}, "", "request_not_supported"},
 		{"request_uri", "app", []string{"request_uri", "https://app.example/r"}, "", "request_uri_not_supported"},
 		{"registration", "app", []string{"registration", "{}"}, "", "registration_not_supported"},
+		{"a resource", "app", []string{"resource", "https://api.example"}, "", "invalid_target"},
+		{"two resources", "app", nil, "&resource=&resource=https://api.example", "invalid_target"},
 		{"no PKCE", "app", []string{"code_challenge", "-", "code_challenge_method", "-"}, "", "invalid_request"},
 		{"no PKCE, public", "public", []string{"code_challenge", "-", "code_challenge_method", "-"}, "", "invalid_request"},
 		{"a method without a challenge", "old", []string{"code_challenge", "-"}, "", "invalid_request"},
@@ -158,6 +164,67 @@ func TestAuthorizeAccepts(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A query is read as the URL standard reads forms: what browsers and marketing
+// tools put into one is no reason to refuse a sign-in, and state comes back byte by
+// byte or not at all.
+func TestAuthorizeReadsWhatBrowsersWrite(t *testing.T) {
+	w := testworld.New(t)
+	for _, row := range []struct{ what, raw, state string }{
+		{"a semicolon", "&state=a;b", "a;b"},
+		{"a percent sign", "&state=50%off%", "50%off%"},
+		{"a broken escape", "&state=%zz%4", "%zz%4"},
+		{"a state of Latin letters", "&state=%C3%A9", "é"},
+		{"an unknown parameter with a percent sign", "&state=s&utm=50%off", "s"},
+		{"an unknown parameter with a semicolon", "&utm=1;state=2&state=s", "s"},
+		{"an unknown Latin-1 parameter", "&utm=caf\xe9&%e9=1&state=s", "s"},
+		{"a Latin-1 login_hint", "&login_hint=Ren%e9&state=s", "s"},
+		{"an unknown Latin-1 scope", "&state=s", "s"},
+	} {
+		t.Run(row.what, func(t *testing.T) {
+			w := w.In(t)
+			request := testworld.AuthRequest("app", "state", "-")
+			if row.what == "an unknown Latin-1 scope" {
+				request.Set("scope", "openid caf\xe9")
+			}
+			r := httptest.NewRequest("GET", testworld.Issuer+"/authorize", nil)
+			r.URL.RawQuery = request.Encode() + row.raw
+			done, err := w.Continue(w.SubmitApproved(w.Do(r), testworld.Number))
+			if err != nil || testworld.Param(done.Response, "state") != row.state {
+				t.Errorf("got %+v, %v, want the state %q", done, err, row.state)
+			}
+		})
+	}
+	request := testworld.AuthRequest("app", "state", "caf\xe9", "prompt", "none", "response_type", "token")
+	_, query := w.Get("/authorize?" + request.Encode()).Redirect()
+	if query.Get("error") != "invalid_request" || query.Has("state") || !strings.Contains(query.Get("error_description"), "state") {
+		t.Errorf("a state that is not UTF-8: got %v, want invalid_request without a state", query)
+	}
+}
+
+// A request without a scope has the client's default (RFC 6749 §3.3); one with a
+// scope has that alone.
+func TestDefaultScopes(t *testing.T) {
+	w := testworld.New(t)
+	w.AddClient(client.Client{ID: "default", Name: "Default", Public: true, RedirectURIs: []string{"https://default.example/cb"}, DefaultScopes: []string{"phone", "openid"}})
+	_, session := w.Tokens("app", "openid")
+	for scope, want := range map[string]string{"-": "openid phone", "": "openid phone", "openid": "openid", "openid profile": "openid profile", "phone": ""} {
+		request := testworld.AuthRequest("default", "redirect_uri", "https://default.example/cb", "scope", scope)
+		a := w.Get("/authorize?"+request.Encode(), session)
+		if _, query := a.Redirect(); want == "" {
+			if query.Get("error") != "invalid_scope" {
+				t.Errorf("scope %q: got %v, want invalid_scope", scope, a)
+			}
+			continue
+		}
+		v := testworld.CodeRequest("default", a.Code())
+		v.Set("client_id", "default")
+		v.Set("redirect_uri", "https://default.example/cb")
+		if got := w.Post("/token", v).Member("scope"); got != want {
+			t.Errorf("scope %q: got %q, want %q", scope, got, want)
+		}
 	}
 }
 

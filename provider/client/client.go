@@ -29,7 +29,7 @@ type Client struct {
 
 	RedirectURIs           []string // matched exactly (RFC 9700 §2.1)
 	PostLogoutRedirectURIs []string
-	AllowedOrigins         []string // CORS, for browser applications
+	AllowedOrigins         []string // CORS, for browser applications; empty: those of Origins
 	Scopes                 []string // scopes it may request; empty: all
 
 	WithoutPKCE   bool   // excuses an old confidential client from PKCE; never a public one
@@ -45,6 +45,10 @@ type Client struct {
 
 	Created    time.Time
 	FromConfig bool // declared in the config file: listed, not editable
+
+	// DefaultScopes are the scopes of an authorization request that names none (RFC
+	// 6749 §3.3). Empty: such a request is refused.
+	DefaultScopes []string
 }
 
 // Follows reports whether something granted at that time to a client of this ID was

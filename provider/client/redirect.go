@@ -10,9 +10,9 @@ import (
 
 // RedirectAllowed reports whether uri is one of the client's redirect URIs. They are
 // compared as strings, unchanged and whole (RFC 9700 §2.1, OpenID Connect Core
-// §3.1.2.1): nothing is decoded or normalised. The one exception is RFC 8252
-// §7.3: where a public client has registered a loopback address without a
-// port, its request may name any port.
+// §3.1.2.1): nothing is decoded or normalised. There are two exceptions: WithPath,
+// and RFC 8252 §7.3, by which a public client that has registered a loopback address
+// without a port may name any port in its request.
 func (c Client) RedirectAllowed(uri string) bool { return c.allowed(c.RedirectURIs, uri) }
 
 // PostLogoutAllowed is the same for the addresses after signing out (OpenID
@@ -23,18 +23,29 @@ func (c Client) allowed(registered []string, uri string) bool {
 	if uri == "" {
 		return false
 	}
-	if slices.Contains(registered, uri) {
-		return true
+	uri = WithPath(uri)
+	return slices.ContainsFunc(registered, func(r string) bool {
+		r = WithPath(r)
+		return r == uri || c.Public && loopbackPort(r, uri)
+	})
+}
+
+// WithPath returns a web address with the path "/" in the place of an empty one,
+// which is the same address (RFC 3986 §6.2.3): some clients register one and send the
+// other. It changes nothing else, and no other URI.
+func WithPath(uri string) string {
+	scheme, rest, ok := strings.Cut(uri, "://")
+	if !ok || scheme != "https" && scheme != "http" {
+		return uri
 	}
-	if !c.Public {
-		return false
+	end := strings.IndexAny(rest, "/?#")
+	switch {
+	case end < 0:
+		return uri + "/"
+	case rest[end] == '/':
+		return uri
 	}
-	for _, r := range registered {
-		if loopbackPort(r, uri) {
-			return true
-		}
-	}
-	return false
+	return scheme + "://" + rest[:end] + "/" + rest[end:]
 }
 
 // loopbackPrefixes are the loopback addresses whose port may vary. localhost is
@@ -131,32 +142,27 @@ func checkRedirect(uri string) (reason string) {
 		if !strings.Contains(u.Scheme, ".") && !slices.Contains(knownSchemes, u.Scheme) {
 			return "uses a scheme that is neither https nor a reversed domain name such as com.example.app (RFC 8252 §7.1)"
 		}
-		if u.Opaque != "" || u.Path == "" {
+		if u.Opaque != "" || u.Path == "" && u.Host == "" {
 			return "has no path; write com.example.app:/callback"
 		}
 		return ""
 	}
-	switch {
-	case u.Hostname() == "":
+	if u.Hostname() == "" {
 		return "has no host"
-	case u.Path == "":
-		return "has no path; some clients add a slash, which then differs: register it with a path"
 	}
 	return ""
 }
 
-// checkOrigin returns why a CORS origin is refused, "" if it is not.
-func checkOrigin(origin string) (reason string) {
-	u, err := url.Parse(origin)
+// adviseRedirect returns why a valid redirect URI is unwise, "" if it is not.
+func adviseRedirect(c Client, uri string) (reason string) {
+	u, err := url.Parse(uri)
 	switch {
-	case err != nil || u.Host == "" || u.Hostname() == "" || u.User != nil || strings.Contains(origin, "*"):
-		return "is not an origin such as https://app.example.com"
-	case u.Scheme != "https" && (u.Scheme != "http" || !truecaller.IsLoopback(u.Hostname())):
-		return "uses a scheme other than https; http is accepted for loopback addresses only"
-	case origin != u.Scheme+"://"+u.Host || origin != strings.ToLower(origin):
-		return "is not an origin: write it in lower case, without a path or a trailing slash"
-	case u.Scheme == "https" && u.Port() == "443" || u.Scheme == "http" && u.Port() == "80":
-		return "names the default port, which browsers leave out"
+	case err != nil:
+		return ""
+	case u.Scheme == "http" && u.Hostname() == "localhost" && c.Public:
+		return "may lead to another machine; register http://127.0.0.1 without a port, with which any port is allowed (RFC 8252 §8.3)"
+	case u.Scheme != "https" && u.Scheme != "http" && u.Host != "" && !slices.Contains(knownSchemes, u.Scheme):
+		return "names a host, which its scheme does not have: write " + u.Scheme + ":/ and the path (RFC 8252 §7.1)"
 	}
 	return ""
 }

@@ -40,7 +40,7 @@ type App struct {
 type Registry struct {
 	config map[string]Client
 	store  Store
-	apps   []App // the configured Truecaller apps
+	here   Deployment
 
 	mu      sync.Mutex
 	origins map[string]bool
@@ -48,15 +48,15 @@ type Registry struct {
 }
 
 // NewRegistry checks the clients of the config file and reports all errors at
-// once. apps are the Truecaller apps that a client may name; the first serves
-// clients that name none.
-func NewRegistry(config []Client, store Store, apps []App) (*Registry, error) {
-	r := &Registry{config: make(map[string]Client, len(config)), store: store, apps: apps}
+// once. here is what the server has for its clients.
+func NewRegistry(config []Client, store Store, here Deployment) (*Registry, error) {
+	r := &Registry{config: make(map[string]Client, len(config)), store: store, here: here}
 	var invalid []error
 	for _, c := range config {
 		c.FromConfig = true
-		_, noApp := appOf(c, apps)
-		if fields := append(Validate(c), noApp...); fields != nil {
+		_, missing := appOf(c, here.Apps)
+		missing = append(missing, here.validateAlg(c)...)
+		if fields := append(Validate(c), missing...); fields != nil {
 			invalid = append(invalid, fmt.Errorf("client %q: %w", c.ID, fields))
 		}
 		if _, taken := r.config[c.ID]; taken {
@@ -68,6 +68,22 @@ func NewRegistry(config []Client, store Store, apps []App) (*Registry, error) {
 		return nil, errors.Join(invalid...)
 	}
 	return r, nil
+}
+
+// CheckStored returns which stored clients can have no ID token any more, because
+// their algorithm was turned off since they were added.
+func (r *Registry) CheckStored(ctx context.Context) error {
+	stored, err := r.store.Clients(ctx)
+	if err != nil {
+		return err
+	}
+	var invalid []error
+	for _, c := range stored {
+		if fields := r.here.validateAlg(c); fields != nil {
+			invalid = append(invalid, fmt.Errorf("client %q: %w", c.ID, fields))
+		}
+	}
+	return errors.Join(invalid...)
 }
 
 // Client returns the client with this id, or ErrNotFound. The config file wins
@@ -149,7 +165,7 @@ func (r *Registry) Add(ctx context.Context, c Client) (Client, string, error) {
 		secret = keys.RandomText(32)
 		c.SecretHashes = [][32]byte{HashSecret(secret)}
 	}
-	if invalid := append(Validate(c), ValidateApp(c, r.apps)...); invalid != nil {
+	if invalid := append(Validate(c), ValidateFor(c, r.here)...); invalid != nil {
 		if given == "" {
 			return Client{}, "", invalid
 		}
@@ -204,7 +220,7 @@ func (r *Registry) Remove(ctx context.Context, id string) error {
 // that another node added appears after it.
 const originsAge = 5 * time.Second
 
-// OriginAllowed reports whether any client lists the origin. CORS preflights use
+// OriginAllowed reports whether the origin is any client's. CORS preflights use
 // it, because they name no client.
 func (r *Registry) OriginAllowed(ctx context.Context, origin string) bool {
 	r.mu.Lock()
@@ -216,7 +232,7 @@ func (r *Registry) OriginAllowed(ctx context.Context, origin string) bool {
 		}
 		r.origins = map[string]bool{}
 		for _, c := range list {
-			for _, o := range c.AllowedOrigins {
+			for _, o := range c.Origins() {
 				r.origins[o] = true
 			}
 		}

@@ -28,7 +28,7 @@ func newRegistry(t *testing.T) (*client.Registry, *bolt.Store) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { store.Close() })
-	r, err := client.NewRegistry([]client.Client{declared()}, store, nil)
+	r, err := client.NewRegistry([]client.Client{declared()}, store, client.Deployment{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +130,7 @@ func TestRegistry(t *testing.T) {
 // either: such a client could sign nobody in.
 func TestAddChecksTheTruecallerApp(t *testing.T) {
 	_, store := newRegistry(t)
-	r, err := client.NewRegistry(nil, store, []client.App{{ID: "default"}, {ID: "android", Native: true}})
+	r, err := client.NewRegistry(nil, store, client.Deployment{Apps: []client.App{{ID: "default"}, {ID: "android", Native: true}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,8 +152,40 @@ func TestAddChecksTheTruecallerApp(t *testing.T) {
 	}
 }
 
+// A client whose algorithm is turned off is refused, wherever it comes from: no key
+// would sign its ID tokens.
+func TestAlgorithmsThatAreOff(t *testing.T) {
+	_, store := newRegistry(t)
+	ctx := t.Context()
+	all, err := client.NewRegistry(nil, store, client.Deployment{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	es256 := client.Client{ID: "es256", RedirectURIs: []string{"https://app.example/cb"}, IDTokenAlg: "ES256"}
+	if _, _, err := all.Add(ctx, es256); err != nil || all.CheckStored(ctx) != nil {
+		t.Fatalf("all algorithms: got %v, %v, want none", err, all.CheckStored(ctx))
+	}
+	onlyRSA := client.Deployment{Algorithms: []string{"RS256"}}
+	r, err := client.NewRegistry(nil, store, onlyRSA)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.CheckStored(ctx); err == nil || !strings.Contains(err.Error(), `client "es256": id_token_signed_response_alg: "ES256" is turned off`) {
+		t.Errorf("a stored client: got %v, want it refused", err)
+	}
+	es256.ID = "another"
+	if _, _, err := r.Add(ctx, es256); len(refused(err)) != 1 || refused(err)[0].Field != "id_token_signed_response_alg" {
+		t.Errorf("a new client: got %v, want it refused", err)
+	}
+	declares := declared()
+	declares.IDTokenAlg = "EdDSA"
+	if _, err := client.NewRegistry([]client.Client{declares}, store, onlyRSA); len(refused(err)) != 1 {
+		t.Errorf("a declared client: got %v, want it refused", err)
+	}
+}
+
 func TestNewRegistryReportsAllErrors(t *testing.T) {
-	_, err := client.NewRegistry([]client.Client{declared(), declared(), {ID: "x"}}, nil, nil)
+	_, err := client.NewRegistry([]client.Client{declared(), declared(), {ID: "x"}}, nil, client.Deployment{})
 	if len(refused(err)) == 0 || !strings.Contains(err.Error(), `client "x": `) || !strings.Contains(err.Error(), "declared twice") {
 		t.Errorf("got %v, want the fields of client x and what is declared twice", err)
 	}

@@ -72,6 +72,7 @@ func Validate(c Client) FieldErrors {
 		{"post_logout_redirect_uris", c.PostLogoutRedirectURIs, checkRedirect},
 		{"allowed_origins", c.AllowedOrigins, checkOrigin},
 		{"scopes", c.Scopes, checkScope},
+		{"default_scopes", c.DefaultScopes, checkScope},
 	} {
 		for i, value := range list.values {
 			if reason := list.check(value); reason != "" {
@@ -81,6 +82,14 @@ func Validate(c Client) FieldErrors {
 	}
 	if len(c.Scopes) > 0 && !slices.Contains(c.Scopes, claims.OpenID) {
 		refuse("scopes", "must include openid")
+	}
+	if len(c.DefaultScopes) > 0 && !slices.Contains(c.DefaultScopes, claims.OpenID) {
+		refuse("default_scopes", "must include openid")
+	}
+	for i, scope := range c.DefaultScopes {
+		if !c.AllowsScope(scope) {
+			refuse(fmt.Sprintf("default_scopes[%d]", i), "%q is not in scopes", scope)
+		}
 	}
 	if c.IDTokenAlg != "" && !slices.Contains(Algorithms, c.IDTokenAlg) {
 		refuse("id_token_signed_response_alg", "%q is unknown; use one of %s", c.IDTokenAlg, strings.Join(Algorithms, ", "))
@@ -110,6 +119,25 @@ func Validate(c Client) FieldErrors {
 	return invalid
 }
 
+// Advise returns what is allowed and unwise in a valid client.
+func Advise(c Client) FieldErrors {
+	var unwise FieldErrors
+	for _, list := range []struct {
+		field  string
+		values []string
+	}{
+		{"redirect_uris", c.RedirectURIs},
+		{"post_logout_redirect_uris", c.PostLogoutRedirectURIs},
+	} {
+		for i, uri := range list.values {
+			if reason := adviseRedirect(c, uri); reason != "" {
+				unwise = append(unwise, FieldError{Field: fmt.Sprintf("%s[%d]", list.field, i), Reason: fmt.Sprintf("%q %s", uri, reason)})
+			}
+		}
+	}
+	return unwise
+}
+
 func checkScope(scope string) (reason string) {
 	if slices.Contains(claims.Scopes, scope) {
 		return ""
@@ -117,11 +145,16 @@ func checkScope(scope string) (reason string) {
 	return "is unknown; use one of " + strings.Join(claims.Scopes, ", ")
 }
 
-// ValidateApp returns why the client cannot use its Truecaller app, nil if it
-// can. apps are those that are configured; the first serves clients that name
-// none.
-func ValidateApp(c Client, apps []App) FieldErrors {
-	app, invalid := appOf(c, apps)
+// Deployment is what the server has for its clients.
+type Deployment struct {
+	Apps       []App    // the configured Truecaller apps; the first serves clients that name none
+	Algorithms []string // those of the signing keys; empty: all
+}
+
+// ValidateFor returns why the client cannot be one of this deployment, nil if it can.
+func ValidateFor(c Client, d Deployment) FieldErrors {
+	app, invalid := appOf(c, d.Apps)
+	invalid = append(invalid, d.validateAlg(c)...)
 	if c.Native && app != nil && !app.Native {
 		invalid = append(invalid, FieldError{
 			Field:  "native",
@@ -129,6 +162,18 @@ func ValidateApp(c Client, apps []App) FieldErrors {
 		})
 	}
 	return invalid
+}
+
+// validateAlg returns why no key signs the client's ID tokens, nil if one does.
+func (d Deployment) validateAlg(c Client) FieldErrors {
+	alg := c.SigningAlg()
+	if len(d.Algorithms) == 0 || slices.Contains(d.Algorithms, alg) || !slices.Contains(Algorithms, alg) {
+		return nil // Validate refuses an unknown one
+	}
+	return FieldErrors{{
+		Field:  "id_token_signed_response_alg",
+		Reason: fmt.Sprintf("%q is turned off here (keys.algorithms); use one of %s", alg, strings.Join(d.Algorithms, ", ")),
+	}}
 }
 
 // appOf returns the client's Truecaller app, nil if there is none.

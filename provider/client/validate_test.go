@@ -54,6 +54,11 @@ func TestValidate(t *testing.T) {
 		{"upper case origin", func(c *Client) { c.AllowedOrigins = []string{"https://App.example"} }, "allowed_origins[0]"},
 		{"unknown scope", func(c *Client) { c.Scopes = []string{"openid", "cheese"} }, "scopes[1]"},
 		{"scopes without openid", func(c *Client) { c.Scopes = []string{"phone"} }, "scopes"},
+		{"default scopes", func(c *Client) { c.Scopes, c.DefaultScopes = []string{"openid", "phone"}, []string{"openid"} }, ""},
+		{"default scopes of all", func(c *Client) { c.DefaultScopes = []string{"openid", "offline_access"} }, ""},
+		{"default scopes without openid", func(c *Client) { c.DefaultScopes = []string{"phone"} }, "default_scopes"},
+		{"an unknown default scope", func(c *Client) { c.DefaultScopes = []string{"openid", "cheese"} }, "default_scopes[1]"},
+		{"a default scope that it may not have", func(c *Client) { c.Scopes, c.DefaultScopes = []string{"openid"}, []string{"openid", "phone"} }, "default_scopes[1]"},
 		{"symmetric algorithm", func(c *Client) { c.IDTokenAlg = "HS256" }, "id_token_signed_response_alg"},
 		{"no signature", func(c *Client) { c.IDTokenAlg = "none" }, "id_token_signed_response_alg"},
 		{"pairwise with two hosts", func(c *Client) {
@@ -87,7 +92,7 @@ func TestValidate(t *testing.T) {
 func TestCheckRedirect(t *testing.T) {
 	for _, bad := range []string{
 		"", "/cb", "//app.example/cb", "app.example/cb", "http://app.example/cb", "http://10.0.0.1/cb", "http://127.0.0.1.evil.example/cb",
-		"https://app.example", "http://127.0.0.1:8000", "https:///cb", "https://app.example/cb#x", "https://app.example/cb#", "https://u:p@app.example/cb",
+		"https://", "http://127.0.0.1:8000#x", "https:///cb", "https://app.example#", "https://u@app.example", "https://app.example/cb#x", "https://app.example/cb#", "https://u:p@app.example/cb",
 		"https://*.app.example/cb", "https://app.example/*", "javascript:alert(1)", "javascript:alert(1)//x.y", "data:text/html,x", "vbscript:x", "file:///etc/passwd", "ftp://app.example/cb",
 		"myapp://cb", "com.example.app", "com.example.app:cb", "com.example.app:", "https://app.example/a b", "https://app.example/å", "https://app.example/\\evil", " https://app.example/cb",
 		"https://app.example/cb\n", "https:app.example/cb", "https://app.example/" + strings.Repeat("x", 2048), "https://app.example:x/cb",
@@ -97,6 +102,7 @@ func TestCheckRedirect(t *testing.T) {
 		}
 	}
 	for _, good := range []string{
+		"https://app.example", "https://app.example?x=1", "http://localhost:9602", "http://127.0.0.1", "http://[::1]:8000", "com.example.app://callback", "com.example.app:/callback",
 		"https://app.example/", "https://app.example:8443/cb?x=1&y=%2F", "http://127.0.0.1/cb", "http://[::1]/cb", "http://localhost:3000/cb", "com.example.app:/cb", "vcclient://openid/",
 		"https://tenant.example/realms/R/broker/ALIAS/endpoint", "https://x.auth.eu-north-1.amazoncognito.com/oauth2/idpresponse",
 	} {
@@ -109,11 +115,38 @@ func TestCheckRedirect(t *testing.T) {
 func TestRedirectAllowed(t *testing.T) {
 	confidential := Client{RedirectURIs: []string{"https://app.example/cb", "http://127.0.0.1/cb"}}
 	native := Client{Public: true, RedirectURIs: []string{"http://127.0.0.1/cb", "http://[::1]/", "http://127.0.0.1:9000/fixed", "http://localhost/cb"}}
+	root := Client{RedirectURIs: []string{"https://app.example", "https://slash.example/", "https://query.example?x=1", "http://localhost:9602", "com.example.app://callback"}}
+	nativeRoot := Client{Public: true, RedirectURIs: []string{"http://127.0.0.1", "http://[::1]/"}}
 	for _, row := range []struct {
 		c    Client
 		uri  string
 		want bool
 	}{
+		// An empty path is "/" (RFC 3986 §6.2.3), and nothing else is normalised.
+		{root, "https://app.example", true},
+		{root, "https://app.example/", true},
+		{root, "https://slash.example", true},
+		{root, "https://query.example/?x=1", true},
+		{root, "http://localhost:9602/", true},
+		{root, "com.example.app://callback", true},
+		{root, "com.example.app://callback/", false},
+		{root, "https://app.example//", false},
+		{root, "https://app.example?", false},
+		{root, "https://app.example/?", false},
+		{root, "https://app.example#", false},
+		{root, "https://app.example.", false},
+		{root, "https://app.example:443", false},
+		{root, "HTTPS://app.example", false},
+		{root, "https://app.example@evil.example", false},
+		{root, "https://app.example\\@evil.example", false},
+		{root, "https://query.example", false},
+		{root, "https://app.example/x", false},
+		{nativeRoot, "http://127.0.0.1:35287", true},
+		{nativeRoot, "http://127.0.0.1:35287/", true},
+		{nativeRoot, "http://[::1]:35287", true},
+		{nativeRoot, "http://127.0.0.1:35287@evil.example", false},
+		{nativeRoot, "http://127.0.0.1:35287?x", false},
+		{native, "http://127.0.0.1:35287", false}, // registered with a path
 		{confidential, "https://app.example/cb", true},
 		{confidential, "", false},
 		{confidential, "https://app.example/cb?", false},
@@ -140,6 +173,17 @@ func TestRedirectAllowed(t *testing.T) {
 		if got := row.c.RedirectAllowed(row.uri); got != row.want {
 			t.Errorf("public %v, %s: %v", row.c.Public, row.uri, got)
 		}
+	}
+}
+
+func TestAdvise(t *testing.T) {
+	c := Client{Public: true, RedirectURIs: []string{"https://app.example", "com.example.app:/cb", "com.example.app://cb", "http://localhost:3000/cb", "vcclient://openid/"}}
+	var fields []string
+	for _, unwise := range Advise(c) {
+		fields = append(fields, unwise.Field)
+	}
+	if got := strings.Join(fields, " "); got != "redirect_uris[2] redirect_uris[3]" {
+		t.Errorf("got advice about %s, want the two that RFC 8252 advises against", got)
 	}
 }
 

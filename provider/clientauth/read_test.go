@@ -57,7 +57,8 @@ func TestRead(t *testing.T) {
 		{"client_id twice", nil, "client_id=app&client_id=app", Credentials{}, "invalid_request"},
 		{"client_secret twice", nil, "client_id=app&client_secret=s&client_secret=s", Credentials{ClientID: "app"}, "invalid_request"},
 		{"another parameter twice", basicOf("app", "s"), "x=1&x=2", Credentials{}, "invalid_request"},
-		{"a body that is no form", nil, "client_id=%zz", Credentials{}, "invalid_request"},
+		{"a percent sign alone", nil, "client_id=app&client_secret=50%;s", Credentials{"app", "50%;s"}, ""},
+		{"bytes that are not UTF-8", nil, "client_id=app&client_secret=%ff&x=%e9", Credentials{"app", "\uFFFD"}, ""},
 	} {
 		t.Run(row.what, func(t *testing.T) {
 			r := httptest.NewRequest(http.MethodPost, "/token", strings.NewReader(row.body))

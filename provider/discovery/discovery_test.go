@@ -12,6 +12,7 @@ import (
 
 	"calleridp/provider/discovery"
 	"calleridp/provider/endpoint"
+	"calleridp/provider/idtoken"
 	"calleridp/provider/internal/testworld"
 
 	"github.com/go-chi/chi/v5"
@@ -150,6 +151,11 @@ func checkClaims(t *testing.T, d metadata, got testworld.Tokens) {
 	for claim := range id {
 		if !slices.Contains(listed, claim) {
 			t.Errorf("claims_supported: got %v, want %s among them", listed, claim)
+		}
+	}
+	for _, claim := range idtoken.ClaimNames {
+		if id[claim] == nil && claim != "nonce" || !slices.Contains(listed, claim) {
+			t.Errorf("ID token: got no %s, which claims_supported lists", claim)
 		}
 	}
 	if acrs := d.list(t, "acr_values_supported"); !slices.Contains(acrs, id["acr"].(string)) {

@@ -3,7 +3,6 @@ package endpoint
 import (
 	"context"
 	"net/http"
-	"slices"
 	"strings"
 
 	"calleridp/provider/client"
@@ -11,7 +10,8 @@ import (
 
 // Cross-origin requests are allowed where browser applications need them, and
 // never with credentials: the documents to any origin; the token, userinfo and
-// revocation endpoints to the origins that clients have registered.
+// revocation endpoints to the origins that clients have registered, or that follow from
+// the redirect URIs of public ones.
 
 // Origins knows which origins clients have registered. *client.Registry is one.
 type Origins interface {
@@ -56,7 +56,7 @@ func (d *Direct) AllowClientID(w http.ResponseWriter, r *http.Request, clientID 
 
 // AllowClient does the same for a client that is known.
 func AllowClient(w http.ResponseWriter, r *http.Request, c client.Client) {
-	if origin := r.Header.Get("Origin"); origin != "" && slices.Contains(c.AllowedOrigins, origin) {
+	if origin := r.Header.Get("Origin"); origin != "" && c.OriginAllowed(origin) {
 		allowOrigin(w.Header(), origin)
 	}
 }

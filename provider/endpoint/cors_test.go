@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"calleridp/provider/client"
 	"calleridp/provider/internal/testworld"
 )
 
@@ -13,6 +14,8 @@ import (
 // credentials; others may not.
 func TestCORS(t *testing.T) {
 	w := testworld.New(t)
+	w.AddClient(client.Client{ID: "spa", Name: "SPA", Public: true, RedirectURIs: []string{"https://own.example/cb"}})
+	w.AddClient(client.Client{ID: "confidential", Name: "Confidential", RedirectURIs: []string{"https://confidential.example/cb"}})
 	tokens, _ := w.Tokens("app", "openid")
 	const appOrigin, publicOrigin, otherOrigin = "https://app.example", "https://spa.example", "https://evil.example"
 	from := func(origin string) testworld.Change { return testworld.Header("Origin", origin) }
@@ -41,6 +44,9 @@ func TestCORS(t *testing.T) {
 		{"preflight token", preflight("/token", publicOrigin), publicOrigin},
 		{"preflight userinfo", preflight("/userinfo", appOrigin), appOrigin},
 		{"preflight revoke", preflight("/revoke", appOrigin), appOrigin},
+		{"preflight of a public client's redirect URI", preflight("/token", "https://own.example"), "https://own.example"},
+		{"preflight of a confidential client's redirect URI", preflight("/token", "https://confidential.example"), ""},
+		{"preflight of a redirect URI beside other origins", preflight("/token", "http://127.0.0.1"), ""},
 		{"preflight of another origin", preflight("/token", otherOrigin), ""},
 		{"preflight of null", preflight("/token", "null"), ""},
 		{"preflight introspect", preflight("/introspect", appOrigin), ""},

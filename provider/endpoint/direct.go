@@ -5,7 +5,6 @@ import (
 	"errors"
 	"math"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -113,14 +112,7 @@ var secretParameters = []string{
 }
 
 func leaksInQuery(query string) bool {
-	if query == "" {
-		return false
-	}
-	values, err := url.ParseQuery(query)
-	if err != nil {
-		return true
-	}
-	return slices.ContainsFunc(secretParameters, values.Has)
+	return query != "" && slices.ContainsFunc(secretParameters, ParseForm(query).Has)
 }
 
 // BodyOf reads the body of a direct request as its error response needs it.

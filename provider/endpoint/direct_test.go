@@ -29,7 +29,7 @@ func TestDirectEndpointsRefuse(t *testing.T) {
 				"token=x",
 				"code=x",
 				"refresh_token=x",
-				"x=%zz",
+				"a=50%;b&client%5Fsecret=x",
 			} {
 				a := w.Post(path+"?"+query, url.Values{"client_id": {"app"}, "token": {access}})
 				a.WantOAuthError(t, "the query "+query, 400, "invalid_request")

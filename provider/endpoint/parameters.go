@@ -6,8 +6,8 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
-	"unicode/utf8"
 )
 
 // maxParameters is how many bytes of parameters are read. A state or nonce of
@@ -17,17 +17,25 @@ const maxParameters = 32 << 10
 // Errors of reading parameters. Their texts are for the client's developer.
 var (
 	ErrTooLarge  = errors.New("the parameters are longer than 32 KiB")
-	ErrForm      = errors.New("the parameters are not application/x-www-form-urlencoded in UTF-8")
+	ErrForm      = errors.New("the body could not be read")
 	ErrMediaType = errors.New("the body is not application/x-www-form-urlencoded")
 	ErrRepeated  = errors.New("a parameter is given more than once")
 )
 
+// GarbledState says that a state cannot be sent back as it came.
+const GarbledState = "state is not UTF-8; write it in printable ASCII (RFC 6749 appendix A.5)"
+
 // Parameters are the parameters of a request. Each is given at most once, except
 // resource and audience (RFC 8707, RFC 8693), of which the first counts here. A
 // parameter without a value is treated as omitted (RFC 6749 §3.1).
+//
+// Names and values are UTF-8; bytes that are not have become U+FFFD. No identifier
+// or secret has that character, so such a value matches nothing. A room that sends
+// a value back asks Garbled first.
 type Parameters struct {
 	values   map[string]string
 	repeated map[string]bool // given more than once (RFC 6749 §3.1); their values are not kept
+	garbled  map[string]bool // given in bytes that are not UTF-8
 }
 
 // Get returns the value of a parameter, "" when it is omitted.
@@ -38,6 +46,10 @@ func (p Parameters) Has(name string) bool { return p.values[name] != "" || p.rep
 
 // Repeated reports whether a parameter that may be given once was repeated.
 func (p Parameters) Repeated(name string) bool { return p.repeated[name] }
+
+// Garbled reports whether a parameter's value was not UTF-8, so that Get does not
+// return what the client sent.
+func (p Parameters) Garbled(name string) bool { return p.garbled[name] }
 
 // AnyRepeated returns the name of a repeated parameter, "" for none.
 func (p Parameters) AnyRepeated() string {
@@ -69,7 +81,7 @@ func Query(r *http.Request) (Parameters, error) {
 	if len(r.URL.RawQuery) > maxParameters {
 		return Parameters{}, ErrTooLarge
 	}
-	return parse(r.URL.RawQuery)
+	return parse(r.URL.RawQuery), nil
 }
 
 // Body reads the body of a request, and nothing else: the query of a POST is
@@ -86,7 +98,7 @@ func Body(r *http.Request) (Parameters, error) {
 	if len(body) > maxParameters {
 		return Parameters{}, ErrTooLarge
 	}
-	return parse(string(body))
+	return parse(string(body)), nil
 }
 
 // Read reads the body of a POST and the query of any other method, as OpenID
@@ -98,31 +110,79 @@ func Read(r *http.Request) (Parameters, error) {
 	return Query(r)
 }
 
-func parse(raw string) (Parameters, error) {
-	parsed, err := url.ParseQuery(raw)
-	if err != nil {
-		return Parameters{}, ErrForm
-	}
-	p := Parameters{values: make(map[string]string, len(parsed))}
-	for name, values := range parsed {
-		for _, v := range values {
-			if !utf8.ValidString(v) {
-				return Parameters{}, ErrForm
-			}
+func parse(raw string) Parameters {
+	p := Parameters{values: map[string]string{}}
+	for name, values := range ParseForm(raw) {
+		if repeatable[name] { // the first that has a value
+			values = append(slices.DeleteFunc(values, func(v string) bool { return v == "" }), "")
 		}
+		valid := strings.ToValidUTF8(values[0], "\uFFFD")
 		switch {
-		case len(values) == 1 || repeatable[name]:
-			if values[0] != "" {
-				p.values[name] = values[0]
+		case len(values) > 1 && !repeatable[name]:
+			set(&p.repeated, name)
+		case valid != "":
+			p.values[name] = valid
+			if valid != values[0] {
+				set(&p.garbled, name)
 			}
-		default:
-			if p.repeated == nil {
-				p.repeated = map[string]bool{}
-			}
-			p.repeated[name] = true
 		}
 	}
-	return p, nil
+	return p
+}
+
+func set(names *map[string]bool, name string) {
+	if *names == nil {
+		*names = map[string]bool{}
+	}
+	(*names)[name] = true
+}
+
+// ParseForm parses application/x-www-form-urlencoded as the URL standard does
+// (https://url.spec.whatwg.org/#urlencoded-parsing), which refuses nothing: a
+// semicolon is an ordinary character, and a percent sign that no two hexadecimal
+// digits follow stands for itself. Values may hold bytes that are not UTF-8.
+func ParseForm(raw string) url.Values {
+	form := url.Values{}
+	for pair := range strings.SplitSeq(raw, "&") {
+		if pair == "" {
+			continue
+		}
+		name, value, _ := strings.Cut(pair, "=")
+		name = unescape(name)
+		form[name] = append(form[name], unescape(value))
+	}
+	return form
+}
+
+// unescape decodes a name or a value of a form.
+func unescape(s string) string {
+	if strings.IndexByte(s, '%') < 0 && strings.IndexByte(s, '+') < 0 {
+		return s
+	}
+	decoded := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] == '+':
+			decoded = append(decoded, ' ')
+		case s[i] == '%' && i+2 < len(s) && isHex(s[i+1]) && isHex(s[i+2]):
+			decoded = append(decoded, unhex(s[i+1])<<4|unhex(s[i+2]))
+			i += 2
+		default:
+			decoded = append(decoded, s[i])
+		}
+	}
+	return string(decoded)
+}
+
+func isHex(c byte) bool {
+	return c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'f'
+}
+
+func unhex(c byte) byte {
+	if c <= '9' {
+		return c - '0'
+	}
+	return c | 0x20 - 'a' + 10
 }
 
 // UILocales reads ui_locales: BCP 47 tags, best first (OpenID Connect Core

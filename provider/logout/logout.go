@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"net/url"
 	"time"
 
 	"calleridp/keys"
@@ -159,6 +158,9 @@ func (e *Endpoint) validate(ctx context.Context, in endpoint.Parameters) (*reque
 		return q, c, nil, err
 	}
 	uri := in.Get("post_logout_redirect_uri")
+	if uri != "" && in.Garbled("state") {
+		return q, c, nil, refuse(endpoint.ErrorBadRequest, "%s", endpoint.GarbledState)
+	}
 	if uri != "" && !c.PostLogoutAllowed(uri) {
 		return q, c, nil, refuse(endpoint.ErrorRedirectURI, "post_logout_redirect_uri %q is not registered for %s", endpoint.Clip(uri), c.ID)
 	}
@@ -267,8 +269,8 @@ func (q *request) destination() string {
 // home it shows.
 func (e *Endpoint) signedOut(w http.ResponseWriter, r *http.Request) error {
 	v := SignedOutView{}
-	if query, err := url.ParseQuery(r.URL.RawQuery); err == nil {
-		c, err := e.cfg.Clients.Client(r.Context(), query.Get("client_id"))
+	if in, err := endpoint.Query(r); err == nil {
+		c, err := e.cfg.Clients.Client(r.Context(), in.Get("client_id"))
 		if err == nil {
 			v.Client = endpoint.ViewOf(c)
 		} else if !errors.Is(err, client.ErrNotFound) {

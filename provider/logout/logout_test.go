@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"calleridp/keys"
+	"calleridp/provider/client"
 	"calleridp/provider/internal/testworld"
 )
 
@@ -155,7 +156,7 @@ func TestLogoutRefuses(t *testing.T) {
 		"unknown client":               {"client_id=nobody", "unknown_client"},
 		"client_id is not the hint's":  {"client_id=old&id_token_hint=" + hint, "bad_request"},
 		"twice":                        {"state=1&state=2", "bad_request"},
-		"not UTF-8":                    {"state=%ff", "bad_request"},
+		"a state that is not UTF-8":    {"client_id=app&post_logout_redirect_uri=https://app.example/bye&state=%ff", "bad_request"},
 	} {
 		t.Run(what, func(t *testing.T) {
 			a := w.Get("/logout?"+row.query, session)
@@ -165,6 +166,24 @@ func TestLogoutRefuses(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What express-openid-connect and Spring send by default can be registered: an
+// address without a path, which equals the one with a slash.
+func TestLogoutToAnAddressWithoutAPath(t *testing.T) {
+	w := testworld.New(t)
+	w.AddClient(client.Client{
+		ID:                     "express",
+		Name:                   "Express",
+		RedirectURIs:           []string{"http://localhost:9602/callback"},
+		PostLogoutRedirectURIs: []string{"http://localhost:9602"},
+	})
+	for _, uri := range []string{"http://localhost:9602", "http://localhost:9602/"} {
+		a := w.Get("/logout?client_id=express&post_logout_redirect_uri=" + url.QueryEscape(uri))
+		view := a.WantPage(t, uri, "confirm")
+		w.Post("/logout/confirm", url.Values{"request": {view["Request"].(string)}}).WantRedirect(t, uri, uri)
+	}
+	w.Get("/logout?client_id=express&post_logout_redirect_uri=http://localhost:9602/x").WantErrorPage(t, "a path", 400, "redirect_uri")
 }
 
 // After prompt=login the client's ID token names a session that was replaced. It
@@ -184,10 +203,10 @@ func TestSignedOutPage(t *testing.T) {
 	got, session := w.Tokens("app", "openid")
 	w.Get("/logout?id_token_hint="+got.ID, session).WantRedirect(t, "signing out", "/logout/done?client_id=app")
 	for target, name := range map[string]string{
-		"/logout/done?client_id=app":    "App",
-		"/logout/done":                  "",
-		"/logout/done?client_id=nobody": "",
-		"/logout/done?x=%zz":            "",
+		"/logout/done?client_id=app":       "App",
+		"/logout/done":                     "",
+		"/logout/done?client_id=nobody":    "",
+		"/logout/done?x=%zz&client_id=app": "App",
 	} {
 		t.Run(target, func(t *testing.T) {
 			view := w.Get(target).WantPage(t, "GET", "signedout")

@@ -30,7 +30,7 @@ func (e *Endpoint) redeemCode(r *http.Request, c client.Client, in endpoint.Para
 	access, hash := grant.NewToken()
 	use := grant.CodeUse{
 		ClientID:    c.ID,
-		RedirectURI: in.Get("redirect_uri"),
+		RedirectURI: client.WithPath(in.Get("redirect_uri")),
 		Verifier:    in.Get("code_verifier"),
 		Access:      hash,
 		At:          now,

@@ -36,8 +36,8 @@ const TokenTypeTruecallerCode = "urn:calleridp:params:oauth:token-type:truecalle
 func checkExchange(in endpoint.Parameters) error {
 	requested := in.Get("requested_token_type")
 	switch {
-	case in.Has("resource"), in.Has("audience"):
-		return oidc.ErrInvalidTarget().WithDescription("resource and audience are not supported: the tokens are for the client that asks")
+	case in.Has("audience"):
+		return oidc.ErrInvalidTarget().WithDescription("audience is not supported: the tokens are for the client that asks")
 	case in.Has("actor_token"), in.Has("actor_token_type"):
 		return endpoint.InvalidRequest("actor_token is not supported: nobody acts for another here")
 	case in.Get("subject_token") == "":
@@ -90,6 +90,7 @@ func (e *Endpoint) exchange(r *http.Request, c client.Client, in endpoint.Parame
 			Scopes:   scopes,
 			AuthTime: a.AuthTime,
 			ACR:      endpoint.ACR,
+			AMR:      endpoint.AMR(),
 			Created:  now,
 			Offline:  slices.Contains(scopes, claims.OfflineAccess),
 		}, hash, now)

@@ -63,7 +63,7 @@ func TestTokenExchange(t *testing.T) {
 
 	// Userinfo and a refreshed ID token say the same about the user.
 	info := w.Userinfo(out.Access)
-	own := []string{"iss", "aud", "azp", "exp", "iat", "auth_time", "acr", "at_hash"}
+	own := []string{"iss", "aud", "azp", "exp", "iat", "auth_time", "acr", "amr", "at_hash"}
 	if want := without(id, own...); info.StatusCode != 200 || !reflect.DeepEqual(info.JSON(), want) {
 		t.Errorf("userinfo: got %v, want 200 with %v", info, want)
 	}
@@ -106,6 +106,9 @@ func TestTokenExchangeOfABackend(t *testing.T) {
 				"sid":       nil,
 				"acr":       endpoint.ACR,
 			})
+			if amr, ok := seen["amr"].([]any); !ok || len(amr) != 1 || amr[0] != "user" {
+				t.Errorf("introspection: got amr %v, want user", seen["amr"])
+			}
 		})
 	}
 }

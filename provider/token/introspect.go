@@ -16,18 +16,19 @@ import (
 
 // introspection is the response of the introspection endpoint (RFC 7662 §2.2).
 type introspection struct {
-	Active    bool   `json:"active"`
-	Scope     string `json:"scope,omitempty"`
-	ClientID  string `json:"client_id,omitempty"`
-	TokenType string `json:"token_type,omitempty"`
-	Exp       int64  `json:"exp,omitempty"` // seconds since 1970
-	Iat       int64  `json:"iat,omitempty"`
-	AuthTime  int64  `json:"auth_time,omitempty"`
-	Sub       string `json:"sub,omitempty"`
-	Aud       string `json:"aud,omitempty"`
-	Iss       string `json:"iss,omitempty"`
-	SID       string `json:"sid,omitempty"`
-	ACR       string `json:"acr,omitempty"`
+	Active    bool     `json:"active"`
+	Scope     string   `json:"scope,omitempty"`
+	ClientID  string   `json:"client_id,omitempty"`
+	TokenType string   `json:"token_type,omitempty"`
+	Exp       int64    `json:"exp,omitempty"` // seconds since 1970
+	Iat       int64    `json:"iat,omitempty"`
+	AuthTime  int64    `json:"auth_time,omitempty"`
+	Sub       string   `json:"sub,omitempty"`
+	Aud       string   `json:"aud,omitempty"`
+	Iss       string   `json:"iss,omitempty"`
+	SID       string   `json:"sid,omitempty"`
+	ACR       string   `json:"acr,omitempty"`
+	AMR       []string `json:"amr,omitempty"`
 }
 
 // introspect tells the confidential client that a token was issued to what the
@@ -74,7 +75,7 @@ func (e *Endpoint) describe(r *http.Request, c client.Client, text string) (*int
 		return nil, err
 	}
 	out.Scope, out.ClientID = strings.Join(scopes, " "), c.ID
-	out.AuthTime, out.ACR, out.SID = g.AuthTime.Unix(), g.ACR, g.SID
+	out.AuthTime, out.ACR, out.AMR, out.SID = g.AuthTime.Unix(), g.ACR, g.AMR, g.SID
 	out.Sub, out.Aud, out.Iss = e.cfg.Tokens.Subject(c, g.Sub), c.ID, e.cfg.Issuer
 	return out, nil
 }

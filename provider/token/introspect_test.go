@@ -2,6 +2,7 @@ package token_test
 
 import (
 	"net/url"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -27,6 +28,9 @@ func TestIntrospection(t *testing.T) {
 				"scope":     testworld.AllScopes,
 				"sub":       got.Claims(t)["sub"],
 			})
+			if want := got.Claims(t)["amr"]; want == nil || !reflect.DeepEqual(m["amr"], want) {
+				t.Errorf("amr: got %v, want %v of the ID token", m["amr"], want)
+			}
 			if exp := testworld.Seconds(m["exp"]); time.Until(exp) < 50*time.Minute {
 				t.Errorf("exp: got %v, want most of an hour from now", exp)
 			}

@@ -25,7 +25,7 @@ func TestSameClaimsEverywhere(t *testing.T) {
 			t.Errorf("refreshed ID token of %s: got %v, want auth_time and sid of %v and no nonce", id, second, first)
 		}
 		// These are about the token, not about the user.
-		own := []string{"iss", "aud", "azp", "exp", "iat", "auth_time", "nonce", "acr", "at_hash", "sid"}
+		own := []string{"iss", "aud", "azp", "exp", "iat", "auth_time", "nonce", "acr", "amr", "at_hash", "sid"}
 		want := without(first, own...)
 		if got := without(second, own...); !reflect.DeepEqual(got, want) {
 			t.Errorf("refreshed claims of %s: got\n%v\nwant\n%v", id, got, want)

@@ -8,12 +8,12 @@ import (
 )
 
 // Clients are found by their client id.
-var Clients = Kind{Name: "clients", purpose: keys.PurposeClientRecord, version: 1}
+var Clients = Kind{Name: "clients", purpose: keys.PurposeClientRecord, version: 2}
 
 // Client is a client.Client.
 type Client client.Client
 
-func (r *Client) fields(c *codec, _ byte) {
+func (r *Client) fields(c *codec, version byte) {
 	text(c, &r.ID)
 	text(c, &r.Name)
 	text(c, &r.LogoURI)
@@ -46,4 +46,7 @@ func (r *Client) fields(c *codec, _ byte) {
 	text(c, &r.Consent)
 	c.flag(&r.Native)
 	texts(c, &r.Countries)
+	if version >= 2 {
+		texts(c, &r.DefaultScopes)
+	}
 }

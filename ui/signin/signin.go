@@ -19,9 +19,12 @@ package signin
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
+	"mime"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"sync"
 	"time"
 
@@ -192,15 +195,30 @@ func (h *Handlers) post(r chi.Router, pattern string, handle handler) {
 			return
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-		if err := r.ParseForm(); err != nil {
-			if _, tooLarge := errors.AsType[*http.MaxBytesError](err); !tooLarge {
-				err = endpoint.ErrBadRequest
-			}
+		if err := readForm(r); err != nil {
 			h.respond(w, r, err)
 			return
 		}
 		h.respond(w, r, handle(w, r))
 	})
+}
+
+// readForm fills r.PostForm, which stays empty for a body that is no form. The query is not looked
+// at: the forms' addresses have none.
+func readForm(r *http.Request) error {
+	r.PostForm = url.Values{}
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/x-www-form-urlencoded" {
+		return nil
+	}
+	body, err := io.ReadAll(r.Body)
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+		return err
+	}
+	if err != nil {
+		return endpoint.ErrBadRequest
+	}
+	r.PostForm = endpoint.ParseForm(string(body))
+	return nil
 }
 
 // seeOther redirects to one of our own paths.

@@ -172,13 +172,11 @@ func (d *decoder) checkURL(key, text string) *url.URL {
 	return &url.URL{Scheme: "https", Host: "refused.invalid"} // so that it is refused once
 }
 
-// ClientApps returns what the registry of clients needs to know of the apps.
-func (s Settings) ClientApps() []client.App { return clientApps(s.Apps) }
-
-func clientApps(apps []truecaller.App) []client.App {
-	var all []client.App
-	for _, app := range apps {
-		all = append(all, client.App{ID: app.ID, Native: app.NativeClientID != ""})
+// ClientDeployment returns what the server has for its clients.
+func (s Settings) ClientDeployment() client.Deployment {
+	here := client.Deployment{Algorithms: s.Keys.Algorithms}
+	for _, app := range s.Apps {
+		here.Apps = append(here.Apps, client.App{ID: app.ID, Native: app.NativeClientID != ""})
 	}
-	return all
+	return here
 }

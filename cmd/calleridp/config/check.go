@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"net"
 	"net/netip"
-	"os"
 	"strconv"
 	"strings"
 	"syscall"
@@ -56,7 +55,10 @@ func (d *decoder) check(c Config) Settings {
 	}
 	d.refuseFields("", client.ValidateCountries(c.Countries), nil)
 	s.Apps = d.checkApps(c)
-	s.Clients = d.checkClients(c.Clients, s.Apps)
+	if err := keys.CheckAlgorithms(c.Keys.Algorithms); err != nil {
+		d.refuse("keys.algorithms", "%v", err)
+	}
+	s.Clients = d.checkClients(c.Clients, s.ClientDeployment())
 	s.Brand = d.checkUI(c.UI)
 	d.checkDurations(c)
 	if c.CountryDatabase != "" {
@@ -262,12 +264,11 @@ func (d *decoder) checkSecret(key, value, file string, check func(string) (reaso
 
 // checkSecretFile returns the secret in a file, "" after an error.
 func (d *decoder) checkSecretFile(key, file string) string {
-	text, err := os.ReadFile(file)
+	value, err := ReadSecret(file)
 	if err != nil {
 		d.refuse(key, "%s", fileReason(file, err))
 		return ""
 	}
-	value := strings.TrimSpace(string(text))
 	if value == "" {
 		d.refuse(key, "%s is empty", file)
 	}

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"calleridp/provider/client"
-	"calleridp/truecaller"
 )
 
 // clientKeys are the keys of those fields of a client that have another name here.
@@ -16,18 +15,21 @@ var clientKeys = map[string]string{
 	"without_pkce": "dangerously_without_pkce",
 }
 
-func (d *decoder) checkClients(all []Client, apps []truecaller.App) []client.Client {
+func (d *decoder) checkClients(all []Client, here client.Deployment) []client.Client {
 	var clients []client.Client
-	first := map[string]int{}
+	first := map[string]string{}
 	for i, c := range all {
 		key := fmt.Sprintf("clients[%d]", i)
+		if d.clientKeys != nil {
+			key = d.clientKeys[i]
+		}
 		if before, twice := first[c.ID]; twice && c.ID != "" {
-			d.refuse(key+".client_id", "%q is already declared in clients[%d]", c.ID, before)
+			d.refuse(key+".client_id", "%q is already declared in %s", c.ID, before)
 		} else {
-			first[c.ID] = i
+			first[c.ID] = key
 		}
 		out := d.checkClient(key, c)
-		d.refuseFields(key, client.ValidateApp(out, clientApps(apps)), clientKeys)
+		d.refuseFields(key, client.ValidateFor(out, here), clientKeys)
 		d.refuseFields(key, client.Validate(out), clientKeys)
 		clients = append(clients, out)
 	}
@@ -52,6 +54,7 @@ func (d *decoder) checkClient(key string, c Client) client.Client {
 		PostLogoutRedirectURIs: c.PostLogoutRedirectURIs,
 		AllowedOrigins:         c.AllowedOrigins,
 		Scopes:                 c.Scopes,
+		DefaultScopes:          c.DefaultScopes,
 		WithoutPKCE:            c.DangerouslyWithoutPKCE,
 		IDTokenAlg:             c.IDTokenAlg,
 		Pairwise:               c.SubjectType == "pairwise",

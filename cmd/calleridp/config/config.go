@@ -7,7 +7,7 @@ package config
 // which overrides the file: CALLERIDP_ and the key in capitals, with underscores
 // between the levels, as in CALLERIDP_ISSUER or CALLERIDP_TRUECALLER_APP_NAME. In
 // the environment, commas separate the items of a list. An empty variable counts
-// as unset.
+// as unset, and an unknown one is refused, except those that Kubernetes sets.
 //
 // Secrets come from files (the keys that end in _file) or from the environment
 // (the same key without _file), never from the document itself.
@@ -27,8 +27,8 @@ type Config struct {
 	// TLS is the server's certificate.
 	TLS TLS `yaml:"tls"`
 
-	// TrustedProxies are the networks (CIDR) whose X-Forwarded-For is trusted. If
-	// unset, the address of the connection is the client's.
+	// TrustedProxies are the networks (CIDR) whose X-Forwarded-For is trusted, with or
+	// without ports. If unset, the address of the connection is the client's.
 	TrustedProxies []string `yaml:"trusted_proxies"`
 
 	// DataDir is the directory of the store and the admin socket, on a local disk
@@ -211,18 +211,24 @@ type Client struct {
 	// SDK's codes to the token endpoint (token exchange, RFC 8693). Its Truecaller app
 	// must have the method native.
 	Native bool `yaml:"native"`
-	// RedirectURIs are the allowed redirect URIs; matched exactly. Required, unless
-	// the client is native: such a client needs them only for sign-in in a browser.
+	// RedirectURIs are the allowed redirect URIs; matched exactly, except that an
+	// empty path is the same as "/". Required, unless the client is native: such a
+	// client needs them only for sign-in in a browser.
 	RedirectURIs []string `yaml:"redirect_uris"`
 	// PostLogoutRedirectURIs are the allowed redirect URIs after signing out; matched
 	// exactly.
 	PostLogoutRedirectURIs []string `yaml:"post_logout_redirect_uris"`
 	// AllowedOrigins are the origins of browser applications that may call the token
-	// endpoint and userinfo (CORS).
+	// endpoint and userinfo (CORS), like https://app.example.com, capacitor://localhost
+	// or chrome-extension://ID. Default, for a public client, those of its https and
+	// loopback redirect URIs.
 	AllowedOrigins []string `yaml:"allowed_origins"`
 	// Scopes are the scopes that it may request: openid, profile, email, phone,
 	// address, truecaller, offline_access. Default all.
 	Scopes []string `yaml:"scopes"`
+	// DefaultScopes are the scopes of an authorization request without any; openid must
+	// be among them. If unset, such a request is refused.
+	DefaultScopes []string `yaml:"default_scopes"`
 	// IDTokenAlg is the algorithm that signs its ID tokens: RS256 (default), ES256 or
 	// EdDSA.
 	IDTokenAlg string `yaml:"id_token_signed_response_alg"`
@@ -329,6 +335,12 @@ type Subject struct {
 type Keys struct {
 	RotateEvery   Duration `yaml:"rotate_every"`   // how long a key signs. Default 30d.
 	PublishBefore Duration `yaml:"publish_before"` // how long a key is published before it signs, because clients cache keys. Default 24h, or rotate_every if that is shorter.
+
+	// Algorithms are the algorithms that have signing keys: RS256, ES256 and EdDSA, the
+	// default. RS256 must be among them. Some clients cannot read a JWKS with a type of
+	// key that they do not know; [RS256] suits them. Clients that use another algorithm
+	// are refused.
+	Algorithms []string `yaml:"algorithms"`
 }
 
 // Log configures logging to standard error.

@@ -12,6 +12,7 @@ import (
 
 	"calleridp/cmd/calleridp/envtest"
 	"calleridp/cmd/calleridp/selfsigned"
+	"calleridp/provider/client"
 	"calleridp/provider/limit"
 )
 
@@ -169,22 +170,31 @@ func TestExampleConfiguration(t *testing.T) {
 func TestEveryKeyComesFromTheEnvironment(t *testing.T) {
 	envtest.Clear(t)
 	for name, value := range map[string]string{
-		"CALLERIDP_ISSUER":                       "https://id.example.com",
-		"CALLERIDP_LISTEN":                       "127.0.0.1:8080",
-		"CALLERIDP_TRUSTED_PROXIES":              "10.0.0.0/8, 192.168.0.0/16",
-		"CALLERIDP_DATA_DIR":                     "/var/lib/x",
-		"CALLERIDP_MASTER_KEY":                   strings.Repeat("01", 32),
-		"CALLERIDP_TRUECALLER_APP_NAME":          "Test",
-		"CALLERIDP_TRUECALLER_APP_KEY":           "key",
-		"CALLERIDP_TRUECALLER_CALLBACK_SECRET":   strings.Repeat("a", 32),
-		"CALLERIDP_TRUECALLER_PROFILE_URLS":      "https://p.example.com",
-		"CALLERIDP_DEFAULT_REGION":               "SE",
-		"CALLERIDP_LIFETIMES_ID_TOKEN":           "2h",
-		"CALLERIDP_LIFETIMES_REFRESH_MAX":        "7d",
-		"CALLERIDP_LIMITS_NUMBER":                "3/12h",
-		"CALLERIDP_LOG_LEVEL":                    "warn",
-		"CALLERIDP_DEBUG_LISTEN":                 "",
-		"CALLERIDP_TRUECALLER_CALLBACK_SECRET_X": "ignored: no key of ours",
+		"CALLERIDP_ISSUER":                     "https://id.example.com",
+		"CALLERIDP_LISTEN":                     "127.0.0.1:8080",
+		"CALLERIDP_TRUSTED_PROXIES":            "10.0.0.0/8, 192.168.0.0/16",
+		"CALLERIDP_DATA_DIR":                   "/var/lib/x",
+		"CALLERIDP_MASTER_KEY":                 strings.Repeat("01", 32),
+		"CALLERIDP_TRUECALLER_APP_NAME":        "Test",
+		"CALLERIDP_TRUECALLER_APP_KEY":         "key",
+		"CALLERIDP_TRUECALLER_CALLBACK_SECRET": strings.Repeat("a", 32),
+		"CALLERIDP_TRUECALLER_PROFILE_URLS":    "https://p.example.com",
+		"CALLERIDP_DEFAULT_REGION":             "SE",
+		"CALLERIDP_LIFETIMES_ID_TOKEN":         "2h",
+		"CALLERIDP_LIFETIMES_REFRESH_MAX":      "7d",
+		"CALLERIDP_LIMITS_NUMBER":              "3/12h",
+		"CALLERIDP_LOG_LEVEL":                  "warn",
+		"CALLERIDP_DEBUG_LISTEN":               "",
+		"CALLERIDP_NOTHING":                    "",
+		// Kubernetes sets these for a service that is called calleridp.
+		"CALLERIDP_SERVICE_HOST":       "10.0.0.1",
+		"CALLERIDP_SERVICE_PORT":       "443",
+		"CALLERIDP_SERVICE_PORT_HTTPS": "443",
+		"CALLERIDP_PORT":               "tcp://10.0.0.1:443",
+		"CALLERIDP_PORT_443_TCP":       "tcp://10.0.0.1:443",
+		"CALLERIDP_PORT_443_TCP_ADDR":  "10.0.0.1",
+		"CALLERIDP_ADMIN_PORT_80_TCP":  "tcp://10.0.0.2:80",
+		"CALLERIDP_ADMIN_SERVICE_HOST": "10.0.0.2",
 	} {
 		t.Setenv(name, value)
 	}
@@ -200,6 +210,27 @@ func TestEveryKeyComesFromTheEnvironment(t *testing.T) {
 	// A shorter whole means a shorter part, when nothing else is said.
 	if got := time.Duration(s.Lifetimes.RefreshIdle); got != 7*24*time.Hour {
 		t.Errorf("refresh_idle %s", got)
+	}
+}
+
+// A variable that sets nothing is a mistake like an unknown key. Its value may be a
+// secret, so it is not shown (invariant 10).
+func TestUnknownVariablesAreRefused(t *testing.T) {
+	envtest.Clear(t)
+	for name, says := range map[string]string{
+		"CALLERIDP_LISTEM":                     "CALLERIDP_LISTEM: unknown variable; did you mean CALLERIDP_LISTEN?",
+		"CALLERIDP_TRUECALLER_CALLBACK_SECRTE": "did you mean CALLERIDP_TRUECALLER_CALLBACK_SECRET?",
+		"CALLERIDP_CONFIGS":                    "did you mean CALLERIDP_CONFIG?",
+		"CALLERIDP_LISTEN_PORT":                "CALLERIDP_LISTEN_PORT: unknown variable",
+		"CALLERIDP_CHEESE_OF_THE_DAY":          "CALLERIDP_CHEESE_OF_THE_DAY: unknown variable",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv(name, "hunter2")
+			_, err := check(t)
+			if err == nil || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "hunter2") {
+				t.Errorf("got %v, want an error that says %q", err, says)
+			}
+		})
 	}
 }
 
@@ -251,6 +282,19 @@ func TestWarnings(t *testing.T) {
 	}
 	if out, _ = check(t); strings.Contains(out, "note:") {
 		t.Error(out)
+	}
+}
+
+func TestWarningsOfClients(t *testing.T) {
+	s := Settings{Clients: []client.Client{
+		{Public: true, RedirectURIs: []string{"https://app.example", "http://localhost/cb"}},
+		{PostLogoutRedirectURIs: []string{"com.example.app://bye"}},
+	}}
+	got := strings.Join(s.Warnings(), "\n")
+	for _, want := range []string{`clients[0].redirect_uris[1]: "http://localhost/cb" may lead`, `clients[1].post_logout_redirect_uris[0]: "com.example.app://bye" names a host`} {
+		if !strings.Contains(got, want) || strings.Count(got, "\n") != 1 {
+			t.Errorf("got %s, want two lines and %s", got, want)
+		}
 	}
 }
 

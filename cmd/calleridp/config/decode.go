@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -18,10 +17,11 @@ import (
 // refuses unknown keys, duplicate keys and wrong types. It collects all errors,
 // those of the checks that follow too.
 type decoder struct {
-	secrets string            // which `secret` tags the document may fill: "dev" or ""
-	origins map[string]string // by key, where its value comes from
-	errors  []KeyError
-	decoded int // how many errors there were when everything was read
+	secrets    string            // which `secret` tags the document may fill: "dev" or ""
+	origins    map[string]string // by key, where its value comes from
+	errors     []KeyError
+	clientKeys []string // what errors call the clients; nil: clients[0] and so on
+	decoded    int      // how many errors there were when everything was read
 }
 
 func newDecoder(secrets string) *decoder {
@@ -69,7 +69,7 @@ func (d *decoder) failed(key string) bool {
 // readDocument reads a YAML file into v, which errors call key. It returns an error
 // only for a file that cannot be read or parsed as a whole.
 func (d *decoder) readDocument(path, key string, v any) error {
-	text, err := os.ReadFile(path)
+	text, err := readText(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%s: no such file; start from deploy/calleridp.example.yaml", path)
 	}
@@ -209,12 +209,21 @@ func fieldNamed(t reflect.Type, name string) (reflect.StructField, bool) {
 
 // suggestion names the known key that is most like an unknown one.
 func suggestion(t reflect.Type, name string) string {
-	best, least := "", 4 // with more edits it is another key
+	var keys []string
 	for field := range t.Fields() {
-		if known := field.Tag.Get("yaml"); field.Tag.Get("secret") == "" {
-			if n := edits(name, known); n < least {
-				best, least = known, n
-			}
+		if field.Tag.Get("secret") == "" {
+			keys = append(keys, field.Tag.Get("yaml"))
+		}
+	}
+	return nearest(keys, name)
+}
+
+// nearest names the known name that is most like an unknown one, "" for none.
+func nearest(all []string, name string) string {
+	best, least := "", 4 // with more edits it is another name
+	for _, known := range all {
+		if n := edits(name, known); n < least {
+			best, least = known, n
 		}
 	}
 	if best == "" {
@@ -243,49 +252,4 @@ func edits(a, b string) int {
 		}
 	}
 	return row[len(b)]
-}
-
-// variable returns the environment variable of a key.
-func variable(key string) string {
-	return "CALLERIDP_" + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
-}
-
-// readEnvironment overrides c with what the environment sets. An empty variable
-// counts as unset.
-func (d *decoder) readEnvironment(c *Config) {
-	d.environment("", reflect.ValueOf(c).Elem())
-}
-
-func (d *decoder) environment(key string, v reflect.Value) {
-	for i := range v.NumField() {
-		name := under(key, v.Type().Field(i).Tag.Get("yaml"))
-		target := v.Field(i)
-		_, isText := target.Addr().Interface().(encoding.TextUnmarshaler)
-		if target.Kind() == reflect.Struct && !isText {
-			d.environment(name, target)
-			continue
-		}
-		value := os.Getenv(variable(name))
-		if value == "" {
-			continue
-		}
-		d.origins[name] = variable(name)
-		switch t := target.Addr().Interface().(type) {
-		case encoding.TextUnmarshaler:
-			if err := t.UnmarshalText([]byte(value)); err != nil {
-				d.refuse(name, "%v", err)
-			}
-		case *string:
-			*t = value
-		case *[]string:
-			*t = nil
-			for part := range strings.SplitSeq(value, ",") {
-				if part = strings.TrimSpace(part); part != "" {
-					*t = append(*t, part)
-				}
-			}
-		default:
-			d.refuse(name, "cannot come from the environment; write it in the file")
-		}
-	}
 }

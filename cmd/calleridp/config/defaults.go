@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"calleridp/provider/client"
 )
 
 // setDefaults sets what is unset.
@@ -36,6 +38,9 @@ func (c *Config) setDefaults() {
 	orDefault(&c.Limits.Network, Rate{Burst: 30, Period: time.Hour})
 	orDefault(&c.Limits.Client, Rate{Burst: 3000, Period: time.Hour})
 	orDefault(&c.Limits.Deployment, Rate{Burst: 10000, Period: time.Hour})
+	if len(c.Keys.Algorithms) == 0 {
+		c.Keys.Algorithms = slices.Clone(client.Algorithms)
+	}
 	orDefault(&c.Keys.RotateEvery, Duration(30*day))
 	orDefault(&c.Keys.PublishBefore, min(Duration(day), c.Keys.RotateEvery))
 }

@@ -3,11 +3,14 @@
 //
 //	config.go    the structs; their comments are the manual, docs/configuration.md
 //	values.go    durations, rates and bits, as the file writes them
-//	decode.go    decodes the file and the environment, strictly
+//	decode.go    decodes the file, strictly
+//	environment.go  the same for the environment
+//	text.go      text files, as editors write them
 //	load.go      the way from the file to Settings
 //	defaults.go  what unset keys mean
 //	check.go     what is refused; apps.go, clients.go and ui.go continue it
 //	warnings.go  what is allowed and probably a mistake
+//	writable.go  what the server could not write
 //	errors.go    errors, each with its key and origin
 //	command.go   calleridp config check
 //
@@ -50,10 +53,12 @@ func Load(file string) (Settings, error) {
 	return s, d.err(source(file))
 }
 
-// Check checks a configuration that no file holds. source describes it in errors.
-// Clients may have secrets in the clear.
-func Check(c Config, source string) (Settings, error) {
+// Check checks a configuration that no file holds. source describes it in errors,
+// and clientKeys what its clients are called there. Clients may have secrets in the
+// clear.
+func Check(c Config, source string, clientKeys []string) (Settings, error) {
 	d := newDecoder(secretsOfDev)
+	d.clientKeys = clientKeys
 	s := d.check(c)
 	return s, d.err(source)
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"slices"
+
+	"calleridp/provider/client"
 )
 
 // Warnings returns what is allowed and probably a mistake.
@@ -11,6 +13,11 @@ func (s Settings) Warnings() []string {
 	var warnings []string
 	if s.TLS.CertFile == "" && s.IsHTTPS() && len(s.TrustedProxies) == 0 {
 		warnings = append(warnings, "trusted_proxies: unset, and tls too; behind a proxy, all users share the proxy's address and one limits.network budget")
+	}
+	for i, c := range s.Clients {
+		for _, unwise := range client.Advise(c) {
+			warnings = append(warnings, fmt.Sprintf("clients[%d].%s: %s", i, unwise.Field, unwise.Reason))
+		}
 	}
 	type secretFile struct{ key, path string }
 	files := []secretFile{{"master_key_file", s.MasterKeyFile}, {"tls.key_file", s.TLS.KeyFile}}

@@ -67,6 +67,10 @@ func settings(o options, issuer, phoneURL, shopURL string) (config.Settings, err
 	if o.json {
 		c.Log.Format = "json"
 	}
+	names := make([]string, len(c.Clients))
+	for i := range names {
+		names[i] = fmt.Sprintf("the demo's clients[%d]", i)
+	}
 	for _, file := range o.clients {
 		more, err := config.ReadClients(file)
 		if invalid, ok := errors.AsType[*config.InvalidError](err); ok {
@@ -75,9 +79,11 @@ func settings(o options, issuer, phoneURL, shopURL string) (config.Settings, err
 		if err != nil {
 			return config.Settings{}, fmt.Errorf("--clients: %w", err)
 		}
-		c.Clients = append(c.Clients, more...)
+		for i, one := range more {
+			c.Clients, names = append(c.Clients, one), append(names, fmt.Sprintf("%s: clients[%d]", file, i))
+		}
 	}
-	s, err := config.Check(c, "the development configuration")
+	s, err := config.Check(c, "the development configuration", names)
 	// The flag may turn the cool-down off: test suites decline a number and try it again.
 	s.Limits.CoolDown = config.Duration(o.coolDown)
 	return s, err

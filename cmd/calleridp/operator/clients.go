@@ -29,7 +29,7 @@ var Client = command.Group("client", map[string]command.Func{
 func clientAdd(ctx context.Context, args []string, out io.Writer) error {
 	f := newRequest("client add", "register an application; its secret is shown once", out)
 	var c admin.Client
-	var redirects, logouts, origins, scopes, countries command.List
+	var redirects, logouts, origins, scopes, defaults, countries command.List
 	var maxAge time.Duration
 	var pairwise bool
 	f.StringVar(&c.ID, "id", "", "`client_id`; default a random one")
@@ -38,8 +38,9 @@ func clientAdd(ctx context.Context, args []string, out io.Writer) error {
 	f.BoolVar(&c.Public, "public", false, "the client cannot keep a secret: a browser or phone application")
 	f.BoolVar(&c.Native, "native", false, "the client is an Android application with Truecaller's SDK, which brings the SDK's codes to the token endpoint")
 	f.Var(&logouts, "post-logout-redirect-uri", "allowed redirect `uri` after signing out, matched exactly; may be repeated")
-	f.Var(&origins, "origin", "browser `origin` that may call the token endpoint and userinfo; may be repeated")
+	f.Var(&origins, "origin", "browser `origin` that may call the token endpoint and userinfo; may be repeated; default, for a public client, those of its redirect URIs")
 	f.Var(&scopes, "scope", "`scope` that the client may request; may be repeated; default all")
+	f.Var(&defaults, "default-scope", "`scope` of requests without any; may be repeated; default none: they are refused")
 	f.StringVar(&c.IDTokenAlg, "alg", "", "`algorithm` of its ID tokens: RS256 (default), ES256 or EdDSA")
 	f.BoolVar(&pairwise, "pairwise", false, "give the client its own subs")
 	f.StringVar(&c.SectorHost, "sector-host", "", "`host` whose clients share pairwise subs; default that of the redirect URIs")
@@ -66,7 +67,7 @@ func clientAdd(ctx context.Context, args []string, out io.Writer) error {
 	}
 	c.RedirectURIs, c.PostLogoutRedirectURIs, c.AllowedOrigins = redirects, logouts, origins
 	c.Countries = countries
-	c.Scope = strings.Join(scopes, " ")
+	c.Scope, c.DefaultScope = strings.Join(scopes, " "), strings.Join(defaults, " ")
 	if pairwise {
 		c.SubjectType = "pairwise"
 	}
@@ -132,6 +133,7 @@ func writeClient(out io.Writer, c admin.Client) error {
 			{"post_logout_redirect_uris", strings.Join(c.PostLogoutRedirectURIs, " ")},
 			{"allowed_origins", strings.Join(c.AllowedOrigins, " ")},
 			{"scope", c.Scope},
+			{"default_scope", c.DefaultScope},
 			{"id_token_signed_response_alg", c.IDTokenAlg},
 			{"subject_type", c.SubjectType},
 			{"sector_host", c.SectorHost},
@@ -151,6 +153,9 @@ func writeClient(out io.Writer, c admin.Client) error {
 			}
 		}
 	})
+	for _, warning := range c.Warnings {
+		fmt.Fprintln(out, "note:", warning)
+	}
 	if err != nil || c.Secret == "" {
 		return err
 	}

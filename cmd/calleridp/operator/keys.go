@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 
 	"calleridp/cmd/calleridp/command"
 	"calleridp/keys"
@@ -46,10 +47,12 @@ func keysList(ctx context.Context, args []string, out io.Writer) error {
 func keysRotate(ctx context.Context, args []string, out io.Writer) error {
 	f := newRequest("keys rotate", "activate the next signing keys and generate successors", out)
 	force := f.Bool("force", false, "rotate even if clients that cache the keys cannot know the next ones yet; they fail until they fetch them again")
+	alg := f.String("alg", "", "`algorithm` whose keys to rotate: RS256, ES256 or EdDSA; default all")
 	if _, err := f.Arguments(args); err != nil {
 		return err
 	}
-	err := send(ctx, f, http.MethodPost, fmt.Sprintf("/v1/keys/rotate?force=%t", *force), nil, writeKeys)
+	query := url.Values{"force": {strconv.FormatBool(*force)}, "alg": {*alg}}
+	err := send(ctx, f, http.MethodPost, "/v1/keys/rotate?"+query.Encode(), nil, writeKeys)
 	return advise(err, "use --force to rotate now")
 }
 

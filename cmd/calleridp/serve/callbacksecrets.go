@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"os"
-	"strings"
 	"time"
 
 	"calleridp/cmd/calleridp/config"
@@ -90,11 +88,10 @@ func (c *CallbackSecrets) reread(ctx context.Context, source *secretSource) erro
 	if source.file == "" {
 		return nil
 	}
-	text, err := os.ReadFile(source.file)
+	secret, err := config.ReadSecret(source.file)
 	if err != nil {
 		return err
 	}
-	secret := strings.TrimSpace(string(text))
 	if secret == source.current {
 		return nil
 	}

@@ -18,11 +18,12 @@ type Certificate struct {
 	certFile, keyFile string
 	current           atomic.Pointer[tls.Certificate]
 	changed           time.Time
+	reload            chan struct{} // holds at most one demand to read the files again
 }
 
 // LoadCertificate reads a certificate and its private key.
 func LoadCertificate(certFile, keyFile string) (*Certificate, error) {
-	c := &Certificate{certFile: certFile, keyFile: keyFile}
+	c := &Certificate{certFile: certFile, keyFile: keyFile, reload: make(chan struct{}, 1)}
 	return c, c.load()
 }
 
@@ -48,8 +49,16 @@ func (c *Certificate) Get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 // Leaf returns the current certificate itself, without its chain.
 func (c *Certificate) Leaf() *x509.Certificate { return c.current.Load().Leaf }
 
-// Watch reads the certificate again when its file changes, until ctx ends. If the
-// new pair does not load, the old one stays in use.
+// Reload makes Watch read the certificate again, also if its file's time is the same.
+func (c *Certificate) Reload() {
+	select {
+	case c.reload <- struct{}{}:
+	default: // it is about to
+	}
+}
+
+// Watch reads the certificate again when its file changes or Reload demands it, until
+// ctx ends. If the new pair does not load, the old one stays in use.
 func (c *Certificate) Watch(ctx context.Context, log *slog.Logger) {
 	ticker := time.NewTicker(watchInterval)
 	defer ticker.Stop()
@@ -58,6 +67,8 @@ func (c *Certificate) Watch(ctx context.Context, log *slog.Logger) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
+		case <-c.reload:
+			c.changed = time.Time{}
 		}
 		info, err := os.Stat(c.certFile)
 		if err == nil && info.ModTime().Equal(c.changed) {

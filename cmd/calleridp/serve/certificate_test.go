@@ -66,6 +66,20 @@ func TestCertificateIsReadAgainWhenItChanges(t *testing.T) {
 		if got := host(); got != "three.example.com" {
 			t.Errorf("after another change: got %s, want three.example.com", got)
 		}
+		// Two files of the same time: nothing but a demand shows that one is new.
+		info, err := os.Stat(certFile)
+		if err != nil {
+			t.Fatal(err)
+		}
+		write("four.example.com")
+		if err := os.Chtimes(certFile, info.ModTime(), info.ModTime()); err != nil {
+			t.Fatal(err)
+		}
+		c.Reload()
+		synctest.Wait()
+		if got := host(); got != "four.example.com" {
+			t.Errorf("after Reload: got %s, want four.example.com", got)
+		}
 		stop()
 		<-ended
 	})

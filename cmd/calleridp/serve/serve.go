@@ -7,6 +7,7 @@
 //	address.go          the client's address, behind proxies
 //	log.go              the log, whose events name their request
 //	health.go           /healthz and /readyz
+//	hangup.go           SIGHUP
 //	certificate.go      the certificate, read again when it changes
 //	callbacksecrets.go  the callback secrets, likewise
 //
@@ -82,6 +83,7 @@ func Command(build Build, version string) command.Func {
 			}
 			go certificate.Watch(ctx, log)
 		}
+		defer onHangup(certificate, log)()
 		program, err := build(ctx, s, log, false)
 		if err != nil {
 			return err
