@@ -177,7 +177,7 @@ type overtaken struct {
 }
 
 func (o overtaken) Native(
-	context.Context, login.NativeRequest, func(login.Attempt, truecaller.Profile) grant.Redemption,
+	context.Context, login.NativeRequest, func(login.Attempt, truecaller.Profile) (grant.Redemption, error),
 ) (login.NativeSignIn, error) {
 	return login.NativeSignIn{}, o.err
 }

@@ -177,22 +177,22 @@ func TestTokenExchangeAndTheWebKnowOnePerson(t *testing.T) {
 	}
 }
 
-// A second use of a code revokes what the first one issued (RFC 6749 §4.1.2),
-// unless another client presents it.
+// A second use of a code revokes what the first one issued, whichever client
+// presents it (RFC 6749 §4.1.2): a thief that was faster keeps nothing.
 func TestInvariant9_ASecondUseOfATruecallerCodeRevokes(t *testing.T) {
-	w, oauth := testworld.NewNative(t)
-	out := w.NativeTokens("native")
-	w.Post("/token", testworld.ExchangeRequest("native-too")).
-		WantOAuthError(t, "another client", 400, "invalid_request")
-	w.Userinfo(out.Access).WantStatus(t, "userinfo after another client", 200)
-	w.Post("/token", testworld.ExchangeRequest("native")).WantOAuthError(t, "the same client", 400, "invalid_request")
-	w.Userinfo(out.Access).WantStatus(t, "userinfo after the second use", 401)
-	refresh := testworld.RefreshRequest(out.Refresh)
-	refresh.Set("client_id", "native")
-	w.Post("/token", refresh).WantStatus(t, "refreshing after the second use", 400)
-	if codes := oauth.Codes(); len(codes) != 1 || !strings.Contains(w.Log.Text(), `"grant.reused"`) {
-		t.Errorf("got the codes %v sent to Truecaller and the log\n%s\nwant one, and grant.reused", codes, w.Log.Text())
+	for _, again := range []string{"native", "native-too"} {
+		w, oauth := testworld.NewNative(t)
+		out := w.NativeTokens("native")
+		w.Post("/token", testworld.ExchangeRequest(again)).WantOAuthError(t, "again by "+again, 400, "invalid_request")
+		w.Userinfo(out.Access).WantStatus(t, "userinfo after "+again, 401)
+		refresh := testworld.RefreshRequest(out.Refresh)
+		refresh.Set("client_id", "native")
+		w.Post("/token", refresh).WantStatus(t, "refreshing after "+again, 400)
+		if codes := oauth.Codes(); len(codes) != 1 || !strings.Contains(w.Log.Text(), `"grant.reused"`) {
+			t.Errorf("got the codes %v sent to Truecaller and the log\n%s\nwant one, and grant.reused", codes, w.Log.Text())
+		}
 	}
+	w, oauth := testworld.NewNative(t)
 	// A code that failed is not good later either, and there is nothing to revoke.
 	oauth.ExchangeErr = truecaller.ErrExchangeUnavailable
 	w.Post("/token", testworld.ExchangeRequest("native", "subject_token", "other"))
@@ -200,6 +200,21 @@ func TestInvariant9_ASecondUseOfATruecallerCodeRevokes(t *testing.T) {
 	w.Post("/token", testworld.ExchangeRequest("native", "subject_token", "other")).
 		WantOAuthError(t, "after a failure", 400, "invalid_request")
 	w.WantNotLogged(testworld.SDKCode, testworld.Verifier)
+}
+
+// One that comes while the first is under way gives neither of them anything.
+func TestInvariant9_ATruecallerCodeThatIsContestedGivesNothing(t *testing.T) {
+	for _, again := range []string{"native", "native-too"} {
+		w, oauth := testworld.NewNative(t)
+		oauth.Meanwhile = func() {
+			oauth.Meanwhile = nil
+			w.Post("/token", testworld.ExchangeRequest(again)).WantOAuthError(t, "the second, by "+again, 400, "invalid_request")
+		}
+		w.Post("/token", testworld.ExchangeRequest("native")).WantOAuthError(t, "the first", 400, "invalid_request")
+		if codes := oauth.Codes(); len(codes) != 1 || strings.Contains(w.Log.Text(), `"attempt.done"`) {
+			t.Errorf("got the codes %v sent to Truecaller and the log\n%s\nwant one, and no attempt that is done", codes, w.Log.Text())
+		}
+	}
 }
 
 // A reached limit gives 429 and the time to try again; the code is still good. An
