@@ -73,7 +73,7 @@ func (e *Endpoint) respond(i issued, g grant.Grant) *response {
 		ExpiresIn:    int64(lifetime / time.Second),
 		Scope:        strings.Join(i.scopes, " "),
 		IDToken:      i.idToken,
-		SessionState: g.SID,
+		SessionState: e.cfg.Tokens.SID(i.client, g.SID),
 	}
 	if left := g.Expires.Sub(i.now); g.Offline && left < lifetime {
 		out.ExpiresIn = int64(left / time.Second)
