@@ -26,7 +26,9 @@ var (
 
 const verifier = "abcdefghijklmnopqrstuvwxyz-0123456789.ABCDEFG~"
 
-func challenge() string {
+func challenge() string { return challengeOf(verifier) }
+
+func challengeOf(verifier string) string {
 	sum := sha256.Sum256([]byte(verifier))
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
