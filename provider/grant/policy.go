@@ -184,7 +184,7 @@ const maxRepeats = 10
 // Refreshable reports whether a use of the refresh token of generation n would be
 // accepted now (RFC 7662 §2.2, active).
 func (p Policy) Refreshable(g Grant, n uint32, now time.Time) bool {
-	return p.Refresh(g, RefreshUse{Generation: n, ClientID: g.ClientID, Allowed: g.Scopes, At: now}).Refused == nil
+	return p.Refresh(g, RefreshUse{Generation: n, ClientID: g.ClientID, At: now}).Refused == nil
 }
 
 // Revoke ends the grant and everything that came of it.

@@ -53,6 +53,9 @@ func (g failingGrants) UseCode(
 	if err := g.err("using the code"); err != nil {
 		return grant.Redemption{}, err
 	}
+	if g.err("it is gone") != nil {
+		return grant.Redemption{}, grant.ErrNotFound
+	}
 	return g.Store.UseCode(ctx, hash, use)
 }
 
@@ -61,6 +64,9 @@ func (g failingGrants) UseGrant(
 ) (grant.Redemption, error) {
 	if err := g.err("using the grant"); err != nil {
 		return grant.Redemption{}, err
+	}
+	if g.err("it is gone") != nil {
+		return grant.Redemption{}, grant.ErrNotFound
 	}
 	return g.Store.UseGrant(ctx, id, use)
 }
@@ -130,6 +136,18 @@ func TestInvariant9_OurFailureUsesNothingUp(t *testing.T) {
 	f.set("")
 	w.Exchange("app", code).WantOAuthError(t, "the second use", 400, "invalid_grant")
 	w.Userinfo(next.Access).WantStatus(t, "userinfo after the second use", 401)
+}
+
+// What was there when it was looked at may be gone when it is used: the user has
+// deleted their account, or the session has ended.
+func TestInvariant9_WhatIsGoneWhenItIsUsed(t *testing.T) {
+	f := new(failing)
+	w := testworld.New(t, breakable(f))
+	got, session := w.Tokens("app", testworld.AllScopes)
+	code := w.Code(session, "app")
+	f.set("it is gone")
+	w.Exchange("app", code).WantOAuthError(t, "a code", 400, "invalid_grant")
+	w.Refresh("app", got.Refresh).WantOAuthError(t, "a refresh token", 400, "invalid_grant")
 }
 
 func grantOf(t *testing.T, w *testworld.World, access string) string {
