@@ -39,6 +39,11 @@ func TestTokenExchange(t *testing.T) {
 	if out.Refresh == "" {
 		t.Errorf("got %v, want a refresh token", a)
 	}
+	for _, event := range []string{"attempt.started", "attempt.done"} {
+		if line := logged(w, event); !strings.Contains(line, `"client":"native"`) || !strings.Contains(line, `"app":"nat"`) {
+			t.Errorf("%s: got %s, want the client and its app", event, line)
+		}
+	}
 	id := out.Claims(t)
 	testworld.WantMembers(t, "the ID token", id, map[string]any{
 		"iss":                   testworld.Issuer,
@@ -82,6 +87,16 @@ func TestTokenExchange(t *testing.T) {
 	w.Post("/revoke", url.Values{"token": {refreshed.Refresh}, "client_id": {"native"}}).
 		WantStatus(t, "revocation", 200)
 	w.Userinfo(refreshed.Access).WantStatus(t, "userinfo after the revocation", 401)
+}
+
+// logged returns the first line of an event.
+func logged(w *testworld.World, event string) string {
+	for line := range strings.Lines(w.Log.Text()) {
+		if strings.Contains(line, `"`+event+`"`) {
+			return line
+		}
+	}
+	return ""
 }
 
 // A confidential client authenticates as everywhere, and may introspect its
