@@ -3,6 +3,7 @@ package token_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -80,6 +81,9 @@ func (p failingPeople) Person(ctx context.Context, sub string) (subject.Person, 
 	if err := p.err("reading the person"); err != nil {
 		return subject.Person{}, err
 	}
+	if p.err("the person is gone") != nil {
+		return subject.Person{}, subject.ErrNotFound
+	}
 	return p.Store.Person(ctx, sub)
 }
 
@@ -148,6 +152,21 @@ func TestInvariant9_WhatIsGoneWhenItIsUsed(t *testing.T) {
 	f.set("it is gone")
 	w.Exchange("app", code).WantOAuthError(t, "a code", 400, "invalid_grant")
 	w.Refresh("app", got.Refresh).WantOAuthError(t, "a refresh token", 400, "invalid_grant")
+	f.set("the person is gone")
+	w.Exchange("app", code).WantOAuthError(t, "a code of a deleted user", 400, "invalid_grant")
+	w.Refresh("app", got.Refresh).WantOAuthError(t, "a refresh token of a deleted user", 400, "invalid_grant")
+
+	native, _ := testworld.NewNative(t, breakable(f))
+	a := native.Post("/token", testworld.ExchangeRequest("native"))
+	a.WantOAuthError(t, "a native sign-in of a deleted user", 400, "invalid_request")
+	if says := a.Member("error_description"); !strings.Contains(says, "deleted") {
+		t.Errorf("a native sign-in of a deleted user: got %q, want the reason", says)
+	}
+	f.set("")
+	native.NativeTokens("native", "subject_token", "another-code")
+	f.set("it is gone")
+	again := testworld.ExchangeRequest("native", "subject_token", "another-code")
+	native.Post("/token", again).WantOAuthError(t, "a second use whose grant is gone", 400, "invalid_request")
 }
 
 func grantOf(t *testing.T, w *testworld.World, access string) string {
