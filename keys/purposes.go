@@ -32,6 +32,8 @@ const (
 	PurposeAccountForm Purpose = "account-form"
 	// PurposePairwiseSub derives the sub of a user for one sector.
 	PurposePairwiseSub Purpose = "pairwise-sub"
+	// PurposePairwiseSID derives the sid of a session for one sector.
+	PurposePairwiseSID Purpose = "pairwise-sid"
 )
 
 // Purposes of keyed hashes by which records are found.

@@ -72,7 +72,8 @@ func (f *Flow) Cancel(ctx context.Context, id login.ID, browser login.BrowserSec
 }
 
 // Again returns the sign-in page for the attempt's request, to start another
-// attempt for it. login.ErrState when the attempt has succeeded.
+// attempt for it: login.ErrState when the attempt has succeeded,
+// endpoint.ErrRequestExpired when the request's page has expired meanwhile.
 func (f *Flow) Again(ctx context.Context, id login.ID, browser login.BrowserSecret) (SignInView, error) {
 	a, q, err := f.attemptOf(ctx, id, browser)
 	if err != nil {
@@ -80,6 +81,9 @@ func (f *Flow) Again(ctx context.Context, id login.ID, browser login.BrowserSecr
 	}
 	if a.State == login.Approved || a.State == login.Done {
 		return SignInView{}, login.ErrState
+	}
+	if err := q.live(); err != nil {
+		return SignInView{}, err
 	}
 	c, err := f.clients.again(ctx, q)
 	if err != nil {

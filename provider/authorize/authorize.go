@@ -65,8 +65,13 @@ func (e *Endpoint) authorize(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return e.refuse(w, r, q, err)
 	}
-	if query, ok := e.asGet(r, in); ok {
-		endpoint.SeeOther(w, endpoint.PathAuthorize+"?"+query)
+	if e.withoutCookies(r) {
+		e.pages.SendAgain(w, r, SendAgainView{
+			Action:     endpoint.PathAuthorize,
+			Fields:     in.All(),
+			UILocales:  q.UILocales,
+			FormAction: endpoint.FormAction(q.RedirectURI),
+		})
 		return nil
 	}
 
@@ -127,18 +132,16 @@ func (e *Endpoint) SignInToAccount(w http.ResponseWriter, r *http.Request, then,
 	return nil
 }
 
-// maxRedirectedQuery is the longest request, in bytes, that is turned from POST
-// into GET.
-const maxRedirectedQuery = 6 << 10
-
-// asGet returns the query of the same request as a GET, for a form of another
-// site: browsers withhold SameSite=Lax cookies from it, and send them with a GET.
-func (e *Endpoint) asGet(r *http.Request, in endpoint.Parameters) (query string, ok bool) {
-	if r.Method != http.MethodPost || r.Header.Get("Sec-Fetch-Site") != "cross-site" || e.cookies.Session(r) != "" {
-		return "", false
-	}
-	query = in.Encode("login_hint") // a number is better typed again than in a URL (invariant 10)
-	return query, len(query) <= maxRedirectedQuery
+// withoutCookies reports whether the request is a form of another site, from which
+// browsers withhold SameSite=Lax cookies. A page of ours sends it again, and then
+// they come. A redirect to the same request as GET would bring them too, and put
+// what the client has posted into a URL: the number of a login_hint, and that in
+// the claims of an id_token_hint (invariant 10). A frame has no such cookies at
+// all, and shows no page of ours.
+func (e *Endpoint) withoutCookies(r *http.Request) bool {
+	frame := r.Header.Get("Sec-Fetch-Dest")
+	return r.Method == http.MethodPost && r.Header.Get("Sec-Fetch-Site") == "cross-site" &&
+		(frame == "" || frame == "document") && e.cookies.Session(r) == ""
 }
 
 // Metadata implements endpoint.Describer.

@@ -2,6 +2,8 @@ package authorize_test
 
 import (
 	"net/http/httptest"
+	"net/url"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -34,24 +36,50 @@ func TestAuthorizeHead(t *testing.T) {
 	}
 }
 
-// A form of another site arrives without the session cookie; the same request
-// as a GET has it.
-func TestAuthorizeCrossSitePost(t *testing.T) {
+// A form of another site arrives without the session cookie. One of our own pages
+// sends it again, and nothing of it gets into a URL, where a phone number would be
+// in logs and histories.
+func TestInvariant10_ACrossSitePostGetsIntoNoURL(t *testing.T) {
 	w := testworld.New(t)
-	_, session := w.Tokens("app", "openid")
-	a := w.Post("/authorize", testworld.AuthRequest("app", "prompt", "none"), testworld.CrossSite)
-	if a.StatusCode != 303 || !strings.HasPrefix(a.Header.Get("Location"), "/authorize?") {
-		t.Fatalf("POST from another site: got %v, want 303 to the same request as GET", a)
+	got, session := w.Tokens("app", testworld.AllScopes)
+	for what, request := range map[string]url.Values{
+		"plain":           testworld.AuthRequest("app", "prompt", "none"),
+		"a login_hint":    testworld.AuthRequest("app", "login_hint", testworld.Number),
+		"a hint":          testworld.AuthRequest("app", "id_token_hint", got.ID, "prompt", "none"),
+		"a long state":    testworld.AuthRequest("app", "state", strings.Repeat("x", 9000)),
+		"something of it": testworld.AuthRequest("app", "whatever", testworld.Number),
+	} {
+		t.Run(what, func(t *testing.T) {
+			a := w.In(t).Post("/authorize", request, testworld.CrossSite)
+			view := a.WantPage(t, "POST from another site", "sendagain")
+			again := url.Values{}
+			for _, field := range view["Fields"].([]any) {
+				f := field.(map[string]any)
+				again.Set(f["Name"].(string), f["Value"].(string))
+			}
+			if a.Header.Get("Location") != "" || view["Action"] != "/authorize" || view["FormAction"] != "https://app.example" ||
+				!reflect.DeepEqual(again, request) {
+				t.Errorf("got %v, want a page that posts the same request to /authorize", a)
+			}
+			sent := w.Post("/authorize", again, testworld.Cookie(session), testworld.Header("Sec-Fetch-Site", "same-origin"))
+			if sent.Code() == "" {
+				t.Errorf("the same with the session: got %v, want a code", sent)
+			}
+			// A browser that has no session gets no further page of the kind.
+			none := w.Post("/authorize", again, testworld.Header("Sec-Fetch-Site", "same-origin"))
+			if page, _ := none.Page(); page == "sendagain" {
+				t.Errorf("without a session: got %v again", none)
+			}
+		})
 	}
-	if a := w.Get(a.Header.Get("Location"), session); a.Code() == "" {
-		t.Errorf("the redirected request with the session: got %v, want a code", a)
-	}
-	hinted := w.Post("/authorize", testworld.AuthRequest("app", "login_hint", testworld.Number), testworld.CrossSite)
-	if to := hinted.Header.Get("Location"); hinted.StatusCode != 303 || strings.Contains(to, testworld.Number[1:]) {
-		t.Errorf("POST with login_hint: got %v, want 303 to a URL without the number (invariant 10)", hinted)
-	}
-	long := testworld.AuthRequest("app", "state", strings.Repeat("x", 9000))
-	w.Post("/authorize", long, testworld.CrossSite).WantPage(t, "a request that is too long for a URL", "signin")
+	// A frame has no cookies at all, and may show no page of ours.
+	w.Post("/authorize", testworld.AuthRequest("app", "prompt", "none"), testworld.CrossSite, testworld.Header("Sec-Fetch-Dest", "iframe")).
+		WantStatus(t, "prompt=none in a frame", 303)
 	w.Post("/authorize", nil, testworld.Header("Content-Type", "application/json")).
 		WantStatus(t, "a body that is no form", 400)
+	// The same kind: a sign-out from another site.
+	out := w.Post("/logout", url.Values{"id_token_hint": {got.ID}}, testworld.CrossSite)
+	if to := out.Header.Get("Location"); strings.Contains(to, got.ID) {
+		t.Errorf("signing out: got a redirect to %s, want no hint in it", to)
+	}
 }

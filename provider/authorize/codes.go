@@ -57,9 +57,6 @@ func (cs codes) create(ctx context.Context, q *request, s session.Session) (stri
 // unused reports whether a code may still be redeemed: grant.ErrNotFound when
 // there is none.
 func (cs codes) unused(ctx context.Context, code string) (bool, error) {
-	now := time.Now()
-	used, err := cs.store.UseCode(ctx, grant.HashCode(code), func(c grant.Code, _ *grant.Grant) grant.Redemption {
-		return grant.Redemption{Current: c.Grant, Refused: c.Usable(now)}
-	})
-	return used.Refused == nil, err
+	c, _, err := cs.store.Code(ctx, grant.HashCode(code))
+	return err == nil && c.Usable(time.Now()) == nil, err
 }

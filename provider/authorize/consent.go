@@ -67,8 +67,14 @@ func (cs consents) needed(ctx context.Context, q *request, c client.Client, sub 
 	return c.Follows(known.LastUsed) || !known.Covers(q.Scopes), err
 }
 
+// until returns when a prompt that was first shown then expires. One that is shown
+// again keeps that.
+func (cs consents) until(shown time.Time) int64 { return shown.Add(cs.lifetime).Unix() }
+
 // prompt returns the consent page for the user of a session.
-func (cs consents) prompt(ctx context.Context, q *request, c client.Client, s session.Session, t ticket) (ConsentView, error) {
+func (cs consents) prompt(
+	ctx context.Context, q *request, c client.Client, s session.Session, t ticket, until int64,
+) (ConsentView, error) {
 	person, err := cs.people.Person(ctx, s.Sub)
 	if err != nil {
 		return ConsentView{}, err
@@ -78,7 +84,7 @@ func (cs consents) prompt(ctx context.Context, q *request, c client.Client, s se
 		Sub:      s.Sub,
 		AuthTime: s.AuthTime.UnixNano(),
 		Ticket:   t,
-		Until:    time.Now().Add(cs.lifetime).Unix(),
+		Until:    until,
 	})
 	if err != nil {
 		return ConsentView{}, err
@@ -95,7 +101,7 @@ func (cs consents) prompt(ctx context.Context, q *request, c client.Client, s se
 
 // showConsent shows the consent prompt for a session's user.
 func (e *Endpoint) showConsent(w http.ResponseWriter, r *http.Request, q *request, c client.Client, s session.Session) error {
-	v, err := e.consents.prompt(r.Context(), q, c, s, newTicket())
+	v, err := e.consents.prompt(r.Context(), q, c, s, newTicket(), e.consents.until(time.Now()))
 	if err != nil {
 		return err
 	}
@@ -125,6 +131,7 @@ func (e *Endpoint) decideConsent(w http.ResponseWriter, r *http.Request, in endp
 		e.responses.refusal(q.Request, accessDenied("the person did not allow it")).Write(w, r, e.pages)
 		return nil
 	case "another":
+		q.Request.Until = q.Until // it expires when the prompt would have
 		v, err := e.form.view(r.Context(), q.Request, c, "", e.addr.Network(r))
 		if err != nil {
 			return err

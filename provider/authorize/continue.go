@@ -74,7 +74,7 @@ func (f *Flow) Continue(ctx context.Context, id login.ID, browser login.BrowserS
 	}
 	done := Finished{Session: outcome.Session, Expires: signIn.Session.Expires}
 	if needed {
-		return f.withConsent(ctx, q, c, signIn.Session, ticketOf(outcome), done)
+		return f.withConsent(ctx, q, c, signIn.Session, signIn.Attempt, outcome, done)
 	}
 	done.Response = f.responses.code(q, outcome.Code)
 	return done, nil
@@ -99,9 +99,12 @@ func (f *Flow) newSession(q *request, a login.Attempt, o login.Outcome) session.
 	return s
 }
 
-// withConsent adds the consent prompt to what continuing an attempt gives.
-func (f *Flow) withConsent(ctx context.Context, q *request, c client.Client, s session.Session, t ticket, done Finished) (Finished, error) {
-	v, err := f.consents.prompt(ctx, q, c, s, t)
+// withConsent adds the consent prompt to what continuing an attempt gives. However
+// often it is shown, it expires as long after the attempt's end.
+func (f *Flow) withConsent(
+	ctx context.Context, q *request, c client.Client, s session.Session, a login.Attempt, o login.Outcome, done Finished,
+) (Finished, error) {
+	v, err := f.consents.prompt(ctx, q, c, s, ticketOf(o), f.consents.until(a.Ended))
 	if errors.Is(err, subject.ErrNotFound) {
 		return Finished{}, login.ErrState
 	}
@@ -143,5 +146,5 @@ func (f *Flow) again(ctx context.Context, q *request, c client.Client, a login.A
 	if !needed || time.Since(a.Ended) > f.lifetime.Request {
 		return Finished{}, login.ErrState
 	}
-	return f.withConsent(ctx, q, c, s, ticketOf(outcome), done)
+	return f.withConsent(ctx, q, c, s, a, outcome, done)
 }

@@ -4,7 +4,11 @@ import (
 	"errors"
 	"reflect"
 	"testing"
+	"testing/synctest"
+	"time"
 
+	"calleridp/provider/client"
+	"calleridp/provider/endpoint"
 	"calleridp/provider/internal/testworld"
 	"calleridp/provider/login"
 )
@@ -53,4 +57,81 @@ func TestContinueTwice(t *testing.T) {
 	if view, err := w.View(id); err != nil || view.State != login.Done {
 		t.Errorf("view after the code was used: got %+v, %v, want state %v", view, err, login.Done)
 	}
+}
+
+// What the client may have is looked at again when its response is due: a redirect
+// URI that was taken from it in the meantime gets nothing, and uses nothing up.
+func TestThreat_ARedirectURIThatWasTakenAway(t *testing.T) {
+	w := testworld.New(t)
+	c := testworld.App("")
+	c.SecretHashes = nil
+	c, _ = w.AddClient(c)
+	register := func(uris ...string) {
+		t.Helper()
+		err := w.Store.UpdateClient(t.Context(), c.ID, func(c *client.Client) error { c.RedirectURIs = uris; return nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	request := testworld.AuthRequest("app", "client_id", c.ID)
+	id := w.Approved(request, testworld.Number)
+	register("https://elsewhere.example/cb")
+	if done, err := w.Continue(id); !errors.Is(err, endpoint.ErrBadRequest) || done.Session != "" {
+		t.Errorf("continuing: got %+v, %v, want %v", done, err, endpoint.ErrBadRequest)
+	}
+	register(c.RedirectURIs...)
+	done, session := w.Finish(id)
+	register("https://elsewhere.example/cb")
+	if again, err := w.Continue(id); !errors.Is(err, endpoint.ErrBadRequest) {
+		t.Errorf("continuing again: got %+v, %v, want %v", again, err, endpoint.ErrBadRequest)
+	}
+	w.Get("/authorize?"+request.Encode(), session).WantStatus(t, "with the session", 400)
+	register(c.RedirectURIs...)
+	if again, err := w.Continue(id); err != nil || !reflect.DeepEqual(again.Response, done.Response) {
+		t.Errorf("given back: got %+v, %v, want %+v", again, err, done.Response)
+	}
+	// One that has ended without success: the refusal goes nowhere either.
+	id = w.Submit(w.Authorize("app", "client_id", c.ID), testworld.OtherNumber)
+	if err := w.Flow.Cancel(t.Context(), id, testworld.Browser); err != nil {
+		t.Fatal(err)
+	}
+	register("https://elsewhere.example/cb")
+	if resp, err := w.Flow.Leave(t.Context(), id, testworld.Browser); !errors.Is(err, endpoint.ErrBadRequest) {
+		t.Errorf("leaving: got %+v, %v, want %v", resp, err, endpoint.ErrBadRequest)
+	}
+	if view, err := w.Flow.Again(t.Context(), id, testworld.Browser); !errors.Is(err, endpoint.ErrBadRequest) {
+		t.Errorf("trying again: got %+v, %v, want %v", view, err, endpoint.ErrBadRequest)
+	}
+}
+
+// auth_time is when the user approved, however much later the browser goes on.
+func TestAuthTimeIsTheApproval(t *testing.T) {
+	testworld.Ring()
+	synctest.Test(t, func(t *testing.T) {
+		w := testworld.New(t)
+		id := w.Submit(w.Authorize("app"), testworld.Number)
+		time.Sleep(time.Minute)
+		w.Approve(testworld.Number)
+		approved := time.Now().Unix()
+		time.Sleep(2 * time.Minute)
+		done, session := w.Finish(id)
+		time.Sleep(30 * time.Second)
+		tokens := testworld.TokensIn(t, w.Exchange("app", testworld.Param(done.Response, "code")))
+		later := w.CodeTokens(session, "app")
+		seen := w.Introspect(tokens.Access, "app", testworld.Secret).JSON()
+		for what, got := range map[string]any{
+			"the ID token":     tokens.Claims(t)["auth_time"],
+			"another ID token": later.Claims(t)["auth_time"],
+			"introspection":    seen["auth_time"],
+		} {
+			if got != float64(approved) {
+				t.Errorf("%s: got auth_time %v, want the approval at %d", what, got, approved)
+			}
+		}
+		// And max_age counts from it.
+		if code := w.AuthorizeWith(session, "app", "max_age", "151").Code(); code == "" {
+			t.Error("max_age of 151 s after 150 s: got no code")
+		}
+		w.AuthorizeWith(session, "app", "max_age", "149").WantPage(t, "max_age of 149 s after 150 s", "signin")
+	})
 }

@@ -8,7 +8,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"calleridp/keys"
 	"calleridp/provider/authorize"
+	"calleridp/provider/client"
 	"calleridp/provider/endpoint"
 	"calleridp/provider/internal/splice"
 	"calleridp/provider/internal/testworld"
@@ -153,6 +155,51 @@ func TestInvariant6_OnlyOurOwnNonces(t *testing.T) {
 			t.Errorf("after an hour: got %v, want %v", err, endpoint.ErrRequestExpired)
 		}
 	})
+}
+
+// A nonce is for one client at one Truecaller app, for as long as the page that it
+// was made for.
+func TestInvariant6_ANonceIsForOneClientAndItsTime(t *testing.T) {
+	w := testworld.New(t, func(c *testworld.Config) {
+		app := truecaller.App{ID: "tap-too", Name: "Tap too", Key: "key-of-tap-too", OneTap: &truecaller.Dialog{}}
+		c.Login.Apps[app.ID], c.Provider.Apps.ByID[app.ID] = app, app
+		c.ClientApps = append(c.ClientApps, client.App{ID: app.ID})
+	})
+	tap := func() client.Client {
+		c := testworld.App("")
+		c.SecretHashes, c.TruecallerApp = nil, "tap"
+		c, _ = w.AddClient(c)
+		return c
+	}
+	one, two := tap(), tap()
+	form := func(c client.Client) authorize.OneTapSubmission {
+		return oneTapForm(t, w.Authorize("app", "client_id", c.ID))
+	}
+	start := func(s authorize.OneTapSubmission) error {
+		_, err := w.Flow.StartOneTap(t.Context(), s)
+		return err
+	}
+	mixed := form(one)
+	mixed.Nonce = form(two).Nonce
+	if err := start(mixed); !errors.Is(err, endpoint.ErrBadRequest) {
+		t.Errorf("another client's nonce: got %v, want %v", err, endpoint.ErrBadRequest)
+	}
+	late := form(one)
+	late.Nonce = testworld.Aged(t, keys.PurposeOneTapNonce, late.Nonce)
+	if err := start(late); !errors.Is(err, endpoint.ErrRequestExpired) {
+		t.Errorf("an old nonce in a new page: got %v, want %v", err, endpoint.ErrRequestExpired)
+	}
+	moved, good := form(one), form(two)
+	err := w.Store.UpdateClient(t.Context(), one.ID, func(c *client.Client) error { c.TruecallerApp = "tap-too"; return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := start(moved); !errors.Is(err, endpoint.ErrBadRequest) {
+		t.Errorf("a nonce of another app: got %v, want %v", err, endpoint.ErrBadRequest)
+	}
+	if err := start(good); err != nil {
+		t.Errorf("its own: got %v, want no error", err)
+	}
 }
 
 func FuzzSealedNonce(f *testing.F) {

@@ -38,7 +38,7 @@ func (e *Endpoint) ReopenConsent(w http.ResponseWriter, r *http.Request, sealed 
 	if err != nil {
 		return err
 	}
-	v, err := e.consents.prompt(r.Context(), q.Request, c, s, q.Ticket)
+	v, err := e.consents.prompt(r.Context(), q.Request, c, s, q.Ticket, q.Until)
 	if err != nil {
 		return err
 	}

@@ -1,9 +1,15 @@
 package authorize_test
 
 import (
+	"errors"
+	"net/http"
+	"net/url"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"calleridp/provider/authorize"
+	"calleridp/provider/endpoint"
 	"calleridp/provider/internal/testworld"
 )
 
@@ -45,4 +51,64 @@ func TestReopenTheConsentPage(t *testing.T) {
 	if again["Kind"] != "request_expired" {
 		t.Errorf("without the session: got %v, want the error page request_expired", again)
 	}
+}
+
+// However often a page is shown again, it expires when the first one would have.
+func TestThreat_APageThatIsShownAgainDoesNotLiveLonger(t *testing.T) {
+	testworld.Ring()
+	synctest.Test(t, func(t *testing.T) {
+		w := testworld.New(t)
+		reopened := func(page, sealed string, cookies ...*http.Cookie) testworld.Response {
+			return w.Reopen(authorize.Reopening{Request: sealed}, cookies...)
+		}
+		signIn := w.Submission(w.Authorize("app"), "").Request
+		tap := signInView(t, w.Authorize("tap"))
+		tapNonce := tap.OneTap.Nonce
+		refused := w.Submission(w.Authorize("app"), "no number")
+		again := w.Submit(w.Authorize("app"), testworld.OtherNumber) // its waiting page offers another try
+		consent, session := w.PromptedFor("third", "scope", "openid phone")
+		another := w.ConsentRequest(session, "third", "scope", "openid phone")
+		signOut := testworld.SealedRequest(t, w.Get("/logout", session), "confirm")
+		for range 4 { // in the hour of each page
+			time.Sleep(14 * time.Minute)
+			signIn = w.Submission(reopened("signin", signIn), "").Request
+			consent.Request = testworld.SealedRequest(t, reopened("consent", consent.Request, session), "consent")
+			another = testworld.SealedRequest(t, reopened("consent", another, session), "consent")
+			signOut = testworld.SealedRequest(t, reopened("confirm", signOut, session), "confirm")
+			tap = signInView(t, reopened("signin", tap.Request))
+			tapNonce = tap.OneTap.Nonce
+			_, err := w.Flow.Submit(t.Context(), refused)
+			refusal, ok := errors.AsType[*authorize.Refusal](err)
+			if !ok {
+				t.Fatalf("a page that is refused: got %v", err)
+			}
+			refused.Request = refusal.View.Request
+		}
+		asked := w.Decide(another, "another", testworld.Cookie(session))
+		fromConsent := w.Submission(asked, "").Request
+		time.Sleep(4*time.Minute + time.Second) // an hour after the first pages
+		for what, a := range map[string]testworld.Response{
+			"the sign-in page":        reopened("signin", signIn),
+			"the consent prompt":      reopened("consent", consent.Request, session),
+			"another person's":        reopened("signin", fromConsent),
+			"the sign-out prompt":     reopened("confirm", signOut, session),
+			"the page that refused":   reopened("signin", refused.Request),
+			"consenting":              w.Allow(consent.Request, session),
+			"confirming the sign-out": w.Post("/logout/confirm", url.Values{"request": {signOut}}, testworld.Cookie(session)),
+		} {
+			if _, view := a.Page(); view["Kind"] != "request_expired" {
+				t.Errorf("%s: got %v, want the error page request_expired", what, a)
+			}
+		}
+		expired := map[string]error{}
+		_, expired["submitting"] = w.Flow.Submit(t.Context(), authorize.Submission{Request: signIn, Phone: testworld.Number, Browser: testworld.Browser, Network: testworld.Network})
+		_, expired["trying again"] = w.Flow.Again(t.Context(), again, testworld.Browser)
+		_, expired["one-tap"] = w.Flow.StartOneTap(t.Context(), authorize.OneTapSubmission{Request: tap.Request, Nonce: tapNonce, Browser: testworld.Browser, Network: testworld.Network})
+		_, expired["another link"] = w.Flow.NewOneTap(t.Context(), tap.Request)
+		for what, err := range expired {
+			if !errors.Is(err, endpoint.ErrRequestExpired) {
+				t.Errorf("%s: got %v, want %v", what, err, endpoint.ErrRequestExpired)
+			}
+		}
+	})
 }

@@ -28,7 +28,9 @@ type request struct {
 	LoginHint   string   `json:"-"` // often a phone number: never sealed
 	From        *origin  `json:"o,omitempty"`
 
-	// Until is when the sign-in page expires, in seconds since 1970.
+	// Until is when the sign-in page expires, in seconds since 1970; 0 before there
+	// is one. Every page that shows the request again, or offers another try, keeps
+	// the first page's.
 	Until int64 `json:"e"`
 }
 
@@ -56,9 +58,12 @@ type sealer struct {
 	lifetime time.Duration // of a page, from opening to sending
 }
 
-// seal gives the request a lifetime from now on and seals it.
+// seal seals the request. A request that has no page yet gets a lifetime from now
+// on.
 func (s sealer) seal(q *request) (string, error) {
-	q.Until = time.Now().Add(s.lifetime).Unix()
+	if q.Until == 0 {
+		q.Until = time.Now().Add(s.lifetime).Unix()
+	}
 	return endpoint.Seal(s.master, keys.PurposeAuthorizationRequest, q)
 }
 
@@ -69,10 +74,15 @@ func (s sealer) open(sealed string) (*request, error) {
 	if err := endpoint.Unseal(s.master, keys.PurposeAuthorizationRequest, sealed, q); err != nil {
 		return nil, err
 	}
+	return q, q.live()
+}
+
+// live returns endpoint.ErrRequestExpired for a request whose page has expired.
+func (q *request) live() error {
 	if time.Now().Unix() >= q.Until {
-		return nil, endpoint.ErrRequestExpired
+		return endpoint.ErrRequestExpired
 	}
-	return q, nil
+	return nil
 }
 
 // submitted opens the sealed request of a form, and finds its client once more.

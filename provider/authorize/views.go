@@ -18,6 +18,18 @@ type Pages interface {
 	// Consent asks whether a client may have what it requests (OpenID Connect Core
 	// §3.1.2.4).
 	Consent(w http.ResponseWriter, r *http.Request, v ConsentView)
+	// SendAgain is a page that posts a request once more by itself.
+	SendAgain(w http.ResponseWriter, r *http.Request, v SendAgainView)
+}
+
+// SendAgainView is an authorization request that one of our own pages posts again,
+// so that the browser's cookies come with it.
+type SendAgainView struct {
+	Action    string // a path of ours
+	Fields    []endpoint.Parameter
+	UILocales []string
+	// FormAction is that of SignInView: the response may be a redirect to there.
+	FormAction string
 }
 
 // SignInView is what the sign-in page shows.

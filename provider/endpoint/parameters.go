@@ -3,6 +3,7 @@ package endpoint
 import (
 	"errors"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
@@ -62,16 +63,13 @@ func (p Parameters) AnyRepeated() string {
 	return first
 }
 
-// Encode returns the parameters as a query, without those named.
-func (p Parameters) Encode(without ...string) string {
-	form := make(url.Values, len(p.values))
-	for name, v := range p.values {
-		form.Set(name, v)
+// All returns the parameters by name.
+func (p Parameters) All() []Parameter {
+	all := make([]Parameter, 0, len(p.values))
+	for _, name := range slices.Sorted(maps.Keys(p.values)) {
+		all = append(all, Parameter{Name: name, Value: p.values[name]})
 	}
-	for _, name := range without {
-		form.Del(name)
-	}
-	return form.Encode()
+	return all
 }
 
 var repeatable = map[string]bool{"resource": true, "audience": true}

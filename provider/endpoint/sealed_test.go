@@ -1,6 +1,9 @@
 package endpoint
 
 import (
+	"bytes"
+	"encoding/base64"
+	"errors"
 	"reflect"
 	"testing"
 
@@ -39,4 +42,48 @@ func FuzzUnseal(f *testing.F) {
 			t.Fatalf("%q for another purpose: got no error, want one", text)
 		}
 	})
+}
+
+// Each box has one encoding: what opens is what was given out, to the letter.
+func TestABoxHasOneEncoding(t *testing.T) {
+	master, err := keys.NewMaster(make([]byte, keys.MasterSize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const purpose keys.Purpose = "one purpose"
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	spare := 0
+	for _, id := range []string{"a", "ab", "abc"} { // each leaves other bits of the last character over
+		sealed, err := Seal(master, purpose, form{ClientID: id})
+		if err != nil {
+			t.Fatal(err)
+		}
+		half := len(sealed) / 2
+		others := []string{
+			sealed + "=", sealed + "==", sealed + "\n", "\n" + sealed, sealed + " ",
+			sealed[:half] + "\r\n" + sealed[half:], sealed[:half] + "\n" + sealed[half:], sealed[:half] + "\r" + sealed[half:],
+		}
+		box, err := base64.RawURLEncoding.DecodeString(sealed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, last := range alphabet { // characters that differ in the bits that are left over only
+			other := sealed[:len(sealed)-1] + string(last)
+			if same, err := base64.RawURLEncoding.DecodeString(other); err == nil && bytes.Equal(same, box) && other != sealed {
+				others = append(others, other)
+				spare++
+			}
+		}
+		for _, other := range others {
+			if err := Unseal(master, purpose, other, new(form)); !errors.Is(err, ErrBadRequest) {
+				t.Errorf("%q for %q: got %v, want %v", other, sealed, err, ErrBadRequest)
+			}
+		}
+		if err := Unseal(master, purpose, sealed, new(form)); err != nil {
+			t.Errorf("%q: got %v, want it opened", sealed, err)
+		}
+	}
+	if spare != 3+15 {
+		t.Errorf("got %d boxes with other spare bits, want 18", spare)
+	}
 }

@@ -102,6 +102,10 @@ type Store interface {
 	// login.Store, and one that needs consent by consent.Store.)
 	CreateCode(ctx context.Context, c Code) error
 
+	// Code finds a code by its hash, also a redeemed one, with its stored grant, as
+	// UseCode does. It only reads.
+	Code(ctx context.Context, hash CodeHash) (Code, *Grant, error)
+
 	// UseCode finds the code by its hash, also a redeemed one, and stores what use
 	// returns in the same transaction. g is the code's stored grant, nil until the
 	// code has been redeemed. ErrNotFound: no such code.

@@ -7,13 +7,15 @@ import (
 )
 
 // Why a use is refused. All of them are invalid_grant to a client (RFC 6749 §5.2)
-// except ErrScope; the difference is for the log and the audit.
+// except ErrScope and ErrCrowded; the difference is for the log and the audit.
 var (
 	ErrReused   = errors.New("grant: used a second time")
 	ErrRevoked  = errors.New("grant: revoked")
 	ErrExpired  = errors.New("grant: expired")
 	ErrMismatch = errors.New("grant: presented by another client, for another redirect URI, or without its proof")
 	ErrScope    = errors.New("grant: more scope asked for than was granted") // invalid_scope
+	// ErrCrowded refuses a use within the grace period and revokes nothing.
+	ErrCrowded = errors.New("grant: the refresh token before the current one was used too often")
 )
 
 // Policy says how long codes and tokens are good, and decides their use.
@@ -35,14 +37,13 @@ type CodeUse struct {
 }
 
 // Redeem decides the use of a code at the token endpoint, and what it gives
-// (RFC 6749 §4.1.3, RFC 7636 §4.6). A second use revokes what the first gave
-// (RFC 6749 §4.1.2); any other mistake leaves the code as it is. stored is the
-// code's stored grant, nil if it has none.
+// (RFC 6749 §4.1.3, RFC 7636 §4.6). A second use revokes what the first gave,
+// whichever client makes it: somebody has the code who should not (RFC 6749
+// §4.1.2). Any other mistake leaves the code as it is. stored is the code's stored
+// grant, nil if it has none.
 func (p Policy) Redeem(c Code, stored *Grant, use CodeUse) Redemption {
 	refuse := func(why error) Redemption { return Redemption{Current: c.Grant, Refused: why} }
 	switch {
-	case c.Grant.ClientID != use.ClientID:
-		return refuse(ErrMismatch)
 	case c.Redeemed:
 		if stored == nil {
 			return refuse(ErrReused)
@@ -50,6 +51,8 @@ func (p Policy) Redeem(c Code, stored *Grant, use CodeUse) Redemption {
 		revoked := Revoke(*stored)
 		revoked.Refused = ErrReused
 		return revoked
+	case c.Grant.ClientID != use.ClientID:
+		return refuse(ErrMismatch)
 	case !use.At.Before(c.Expires):
 		return refuse(ErrExpired)
 	case c.RedirectURI != use.RedirectURI || !proves(c.Challenge, use.Verifier):
@@ -95,7 +98,8 @@ func (c Code) Usable(now time.Time) error {
 type RefreshUse struct {
 	Generation uint32
 	ClientID   string
-	Scopes     []string  // of the new access token; nil: all that were granted
+	Scopes     []string  // that the client names; none: all that were granted
+	Allowed    []string  // of those granted, what the client may still have: no token gets more
 	Access     TokenHash // of the access token to store if the use is accepted
 	At         time.Time
 }
@@ -106,8 +110,11 @@ type RefreshUse struct {
 //
 // The current generation is rotated. The one before it, within the grace period,
 // gives the same successor again: the response may have been lost, or two
-// processes of the client may have raced. Any older one, or that one later or too
-// often, revokes the family.
+// processes of the client may have raced. Any older one, or that one later,
+// revokes the family. Too often within the grace period it gives nothing more, and
+// revokes nothing: nobody who holds it has gained what the grace did not give them
+// before, and a client with many processes keeps its family
+// (DESIGN.md#refresh-a-crowd-within-the-grace-period).
 func (p Policy) Refresh(g Grant, use RefreshUse) Redemption {
 	refuse := func(why error) Redemption { return Redemption{Current: g, Refused: why} }
 	n, now := use.Generation, use.At
@@ -121,20 +128,18 @@ func (p Policy) Refresh(g Grant, use RefreshUse) Redemption {
 	case n == 0 || n > g.Generation:
 		return refuse(ErrMismatch)
 	}
-	repeated := n == g.Generation-1 && now.Sub(g.Rotated) < p.RefreshGrace && g.Repeats < maxRepeats
+	repeated := n == g.Generation-1 && now.Sub(g.Rotated) < p.RefreshGrace
 	if n < g.Generation && !repeated {
 		revoked := Revoke(g)
 		revoked.Refused = ErrReused
 		return revoked
 	}
-	scopes := use.Scopes
-	for _, scope := range scopes {
-		if !slices.Contains(g.Scopes, scope) {
-			return refuse(ErrScope)
-		}
+	if repeated && g.Repeats >= maxRepeats {
+		return refuse(ErrCrowded)
 	}
-	if scopes == nil {
-		scopes = g.Scopes
+	scopes, ok := use.scopes(g)
+	if !ok {
+		return refuse(ErrScope)
 	}
 	if repeated {
 		g.Repeats++
@@ -153,6 +158,24 @@ func (p Policy) Refresh(g Grant, use RefreshUse) Redemption {
 		token.Expires = g.Expires
 	}
 	return Redemption{Grant: &g, Access: &token, Current: g}
+}
+
+// scopes returns the scopes of the new access token. ok is false when the client
+// names more than was granted (RFC 6749 §6), or only what it may not have any more.
+func (use RefreshUse) scopes(g Grant) (scopes []string, ok bool) {
+	named := use.Scopes
+	if len(named) == 0 {
+		named = g.Scopes
+	}
+	for _, scope := range named {
+		switch {
+		case !slices.Contains(g.Scopes, scope):
+			return nil, false
+		case slices.Contains(use.Allowed, scope):
+			scopes = append(scopes, scope)
+		}
+	}
+	return scopes, len(use.Scopes) == 0 || len(scopes) > 0
 }
 
 // maxRepeats bounds the grace in number, as RefreshGrace does in time.

@@ -26,7 +26,9 @@ var (
 
 const verifier = "abcdefghijklmnopqrstuvwxyz-0123456789.ABCDEFG~"
 
-func challenge() string {
+func challenge() string { return challengeOf(verifier) }
+
+func challengeOf(verifier string) string {
 	sum := sha256.Sum256([]byte(verifier))
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
@@ -124,13 +126,15 @@ func TestInvariant9_SecondUseOfACodeRevokes(t *testing.T) {
 	if first.Refused != nil {
 		t.Fatal(first.Refused)
 	}
-	again := policy.Redeem(*first.Code, first.Grant, use("app", "b", now.Add(time.Second)))
-	if !errors.Is(again.Refused, ErrReused) || again.Grant == nil || !again.Grant.Revoked || again.Access != nil || !again.Current.Revoked {
-		t.Errorf("got %+v, want a refusal that revokes the grant", again)
-	}
-	stranger := policy.Redeem(*first.Code, first.Grant, use("other", "b", now.Add(time.Second)))
-	if !errors.Is(stranger.Refused, ErrMismatch) || stores(stranger) {
-		t.Errorf("another client can revoke: got %+v", stranger)
+	for _, clientID := range []string{"app", "other"} { // whoever it is has a code that leaked
+		again := policy.Redeem(*first.Code, first.Grant, use(clientID, "b", now.Add(time.Second)))
+		if !errors.Is(again.Refused, ErrReused) || again.Grant == nil || !again.Grant.Revoked || again.Access != nil || !again.Current.Revoked {
+			t.Errorf("by %s: got %+v, want a refusal that revokes the grant", clientID, again)
+		}
+		swept := policy.Redeem(*first.Code, nil, use(clientID, "b", now.Add(time.Second)))
+		if !errors.Is(swept.Refused, ErrReused) || stores(swept) {
+			t.Errorf("by %s, without a grant: got %+v, want a refusal alone", clientID, swept)
+		}
 	}
 }
 
@@ -169,7 +173,7 @@ func TestInvariant9_RefreshRotates(t *testing.T) {
 }
 
 func refresh(g Grant, n uint32, clientID string, scopes []string, at time.Time) Redemption {
-	return policy.Refresh(g, RefreshUse{Generation: n, ClientID: clientID, Scopes: scopes, Access: HashToken("x"), At: at})
+	return policy.Refresh(g, RefreshUse{Generation: n, ClientID: clientID, Scopes: scopes, Allowed: g.Scopes, Access: HashToken("x"), At: at})
 }
 
 func TestRefreshReusedAfterTheGraceRevokes(t *testing.T) {
@@ -248,12 +252,57 @@ func TestRefreshGraceIsBoundedInNumber(t *testing.T) {
 		}
 		g = *r.Grant
 	}
-	if r := refresh(g, 1, "app", nil, now); !errors.Is(r.Refused, ErrReused) || !r.Grant.Revoked {
-		t.Errorf("one too many: got %+v, want a refusal that revokes the grant", r)
+	late := now.Add(30 * time.Second)
+	if r := refresh(g, 1, "app", nil, late.Add(-1)); !errors.Is(r.Refused, ErrCrowded) || stores(r) {
+		t.Errorf("one too many: got %+v, want a refusal that revokes nothing", r)
 	}
-	g.Generation, g.Revoked = 2, false
+	if r := refresh(g, 1, "app", nil, late); !errors.Is(r.Refused, ErrReused) || !r.Grant.Revoked {
+		t.Errorf("after the grace: got %+v, want a refusal that revokes the grant", r)
+	}
 	if r := refresh(g, 2, "app", nil, now); r.Refused != nil || r.Grant.Repeats != 0 {
 		t.Errorf("the next rotation: got %+v", r)
+	}
+}
+
+// Whatever a client names, a refreshed token has no scope that the client may not
+// have any more.
+func TestRefreshGivesNoMoreThanIsAllowed(t *testing.T) {
+	g := Grant{
+		ID:         "g",
+		ClientID:   "app",
+		Scopes:     []string{"openid", "phone", "email", "offline_access"},
+		Offline:    true,
+		Generation: 1,
+		Rotated:    now,
+		Created:    now,
+		Expires:    now.Add(time.Hour),
+	}
+	for _, row := range []struct{ named, allowed, want string }{
+		{"", "openid phone email offline_access", "openid phone email offline_access"},
+		{"", "openid offline_access", "openid offline_access"},
+		{"openid phone email", "openid offline_access", "openid"},
+		{"openid phone", "openid phone offline_access", "openid phone"},
+		{"openid", "openid phone offline_access", "openid"},
+		{"phone email", "openid offline_access", ""},
+		{"phone", "", ""},
+		{"openid profile", "openid profile offline_access", ""}, // never granted
+	} {
+		r := policy.Refresh(g, RefreshUse{
+			Generation: 1,
+			ClientID:   "app",
+			Scopes:     strings.Fields(row.named),
+			Allowed:    strings.Fields(row.allowed),
+			At:         now,
+		})
+		if row.want == "" {
+			if !errors.Is(r.Refused, ErrScope) || stores(r) {
+				t.Errorf("%q of %q: got %+v, want %v", row.named, row.allowed, r, ErrScope)
+			}
+			continue
+		}
+		if r.Refused != nil || strings.Join(r.Access.Scopes, " ") != row.want {
+			t.Errorf("%q of %q: got %+v, want %s", row.named, row.allowed, r, row.want)
+		}
 	}
 }
 

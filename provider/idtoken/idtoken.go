@@ -1,6 +1,6 @@
 // Package idtoken makes ID tokens (OpenID Connect Core §2), reads them when a
-// client sends one back as a hint, and knows each user's sub as each client knows
-// it (Core §8).
+// client sends one back as a hint, and knows each user's sub and each session's sid
+// as each client knows them (Core §8).
 package idtoken
 
 import (
@@ -71,7 +71,7 @@ func (i *Issuer) Token(s SignIn) (string, error) {
 	o.Text("acr", s.Grant.ACR)
 	o.Strings("amr", s.Grant.AMR)
 	o.String("at_hash", halfHash(alg, s.AccessToken))
-	o.Text("sid", s.Grant.SID)
+	o.Text("sid", i.SID(s.Client, s.Grant.SID))
 	claims.Add(&o, s.Person, sub, s.Scopes)
 	return i.cfg.Keys.Sign(alg, "JWT", o.JSON())
 }
@@ -92,7 +92,7 @@ type Hint struct {
 	Issuer   string `json:"iss"`
 	Subject  string `json:"sub"`
 	Audience string `json:"aud"`
-	SID      string `json:"sid"`
+	SID      string `json:"sid"` // as the audience knows it, see Issuer.SessionID
 	AuthTime int64  `json:"auth_time"`
 }
 
@@ -112,17 +112,6 @@ func (i *Issuer) ReadHint(compact string) (Hint, error) {
 		return Hint{}, ErrHint
 	}
 	return hint, nil
-}
-
-// Subject returns the user's sub as the client knows it: their own, or for a
-// pairwise client one that means nothing to clients of another sector (OpenID
-// Connect Core §8.1).
-func (i *Issuer) Subject(c client.Client, sub string) string {
-	if !c.Pairwise {
-		return sub
-	}
-	mac := i.cfg.Master.MAC(keys.PurposePairwiseSub, []byte(c.Sector()), []byte(sub))
-	return base64.RawURLEncoding.EncodeToString(mac[:])
 }
 
 // SubjectTypes returns the subject identifier types, for the discovery document.

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"calleridp/keys"
 	"calleridp/provider/client"
 	"calleridp/provider/grant"
 	"calleridp/provider/idtoken"
@@ -191,6 +192,44 @@ func TestSubject(t *testing.T) {
 	} {
 		if got == one {
 			t.Errorf("%s: got %q, want another sub", what, got)
+		}
+	}
+}
+
+// A pairwise sid is like a pairwise sub, and leads back to its session.
+func TestSID(t *testing.T) {
+	i := issuer("https://id.example")
+	pairwise := func(host string) client.Client { return client.Client{ID: "any", Pairwise: true, SectorHost: host} }
+	session := keys.RandomText(16)
+	if got := i.SID(client.Client{ID: "app"}, session); got != session || i.SessionID(client.Client{ID: "app"}, got) != session {
+		t.Errorf("a public sid: got %q, want %q", got, session)
+	}
+	one := i.SID(pairwise("one.example"), session)
+	if len(one) != len(session) || one == session {
+		t.Errorf("a pairwise sid: got %q, want one that looks like %q and is another", one, session)
+	}
+	sameSector := pairwise("one.example")
+	sameSector.ID = "another"
+	if got := i.SID(sameSector, session); got != one {
+		t.Errorf("another client of the sector: got %q, want %q", got, one)
+	}
+	for what, got := range map[string]string{
+		"another sector":  i.SID(pairwise("two.example"), session),
+		"another session": i.SID(pairwise("one.example"), keys.RandomText(16)),
+	} {
+		if got == one {
+			t.Errorf("%s: got %q, want another sid", what, got)
+		}
+	}
+	if got := i.SessionID(pairwise("one.example"), one); got != session {
+		t.Errorf("back: got %q, want %q", got, session)
+	}
+	if got := i.SessionID(pairwise("two.example"), one); got == session || got == one {
+		t.Errorf("back by another sector: got %q, want the ID of no session", got)
+	}
+	for _, bad := range []string{"", "short", one + "AAAA", one[:21] + "_", "!" + one[1:]} {
+		if got := i.SessionID(pairwise("one.example"), bad); got != "" || i.SID(pairwise("one.example"), bad) != "" {
+			t.Errorf("%q: got %q, want none", bad, got)
 		}
 	}
 }

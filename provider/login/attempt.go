@@ -77,6 +77,8 @@ const (
 	SeveralNumbers  Reason = "several_numbers"    // one-tap: the profile has several numbers, and the app's policy picks none
 	CodeRefused     Reason = "code_refused"       // native: Truecaller refused the authorization code or its verifier
 	NotGranted      Reason = "not_granted"        // native: the person did not grant the scopes that tell the number
+	CodeReused      Reason = "code_reused"        // native: the authorization code was presented again meanwhile
+	NotIssued       Reason = "not_issued"         // native: no tokens could be made, or the user may have none
 	Unverified      Reason = "unverified_number"  // native: Truecaller says that the number is not verified
 )
 

@@ -53,20 +53,25 @@ func (e *UsedError) Error() string {
 	return fmt.Sprintf("login: the authorization code was used before, by attempt %s", e.Before.ID)
 }
 
+// ErrContested says that the authorization code was presented a second time while
+// its first use was under way: that use gives nothing either (RFC 6749 §4.1.2).
+var ErrContested = errors.New("login: the authorization code was presented a second time meanwhile")
+
 // Native is a whole native sign-in: attempt, token, profile, and the grant that
-// issue returns. issue gets the attempt as it is after its use, with
+// issue returns. issue gets the attempt as it will be after its use, with
 // Attempt.GrantID for the grant and Attempt.Ended for the time, and the profile
-// that approved it. It may run more than once and must be pure; the result is that
-// of the run that was committed.
+// that approved it. It runs once, before the transaction that uses the attempt and
+// stores the grant; when it fails, the attempt has failed and nothing is issued.
 //
 // A code is good for one attempt, whatever comes of it (invariant 9): the second
-// gets a *UsedError. A refused budget is a *limit.Exceeded, and a Truecaller that
+// gets a *UsedError, and ends the first if that is under way, which gets
+// ErrContested. A refused budget is a *limit.Exceeded, and a Truecaller that
 // has not been answering a *truecaller.Unavailable. In these cases nothing was
 // written or sent. When Truecaller is the reason, the attempt has failed, and
 // is returned together with the error of package truecaller. ErrState when the
 // attempt expired first.
 func (e *Engine) Native(
-	ctx context.Context, r NativeRequest, issue func(Attempt, truecaller.Profile) grant.Redemption,
+	ctx context.Context, r NativeRequest, issue func(Attempt, truecaller.Profile) (grant.Redemption, error),
 ) (NativeSignIn, error) {
 	app, ok := e.cfg.Apps[r.App]
 	if !ok || app.NativeClientID == "" {
@@ -89,23 +94,77 @@ func (e *Engine) Native(
 	ctx = context.WithoutCancel(ctx)
 	if err != nil {
 		failed, err := e.nativeFailed(ctx, a, err)
-		return NativeSignIn{Attempt: failed}, err
+		return NativeSignIn{Attempt: failed}, e.contested(ctx, a.ID, err)
 	}
-	if err := e.approveNative(ctx, a, profile); err != nil {
-		return NativeSignIn{}, err
+	approved, err := e.approveNative(ctx, a, profile)
+	if err != nil {
+		return NativeSignIn{}, e.contested(ctx, a.ID, err)
 	}
 	now, grantID := time.Now(), grant.NewID()
+	used := approved
+	if err := used.use(grantID, now); err != nil {
+		return NativeSignIn{}, err
+	}
+	redemption, err := issue(used, profile)
+	if err != nil {
+		failed, err := e.nativeFailed(ctx, approved, &issueError{err})
+		return NativeSignIn{Attempt: failed}, e.contested(ctx, a.ID, err)
+	}
+	// Whether the code was presented again meanwhile is decided here.
 	done, err := e.cfg.Store.RedeemAttempt(ctx, a.ID, func(a Attempt) (NativeSignIn, error) {
 		if err := a.use(grantID, now); err != nil {
 			return NativeSignIn{}, err
 		}
-		return NativeSignIn{Attempt: a, Redemption: issue(a, profile)}, nil
+		return NativeSignIn{Attempt: a, Redemption: redemption}, nil
 	})
 	if err != nil {
-		return NativeSignIn{}, err
+		return NativeSignIn{}, e.contested(ctx, a.ID, err)
 	}
 	e.record(ctx, eventDone, done.Attempt)
 	return done, nil
+}
+
+// issueError is why an approved native attempt gives nothing.
+type issueError struct{ error }
+
+func (e *issueError) Unwrap() error { return e.error }
+
+// contested returns ErrContested instead of err, if that says that the attempt has
+// ended and its code was presented again.
+func (e *Engine) contested(ctx context.Context, id ID, err error) error {
+	if !errors.Is(err, ErrState) {
+		return err
+	}
+	a, failed := e.cfg.Store.Attempt(ctx, id)
+	if failed == nil && a.Reason == CodeReused {
+		return ErrContested
+	}
+	return err
+}
+
+// contest ends the attempt of a code that is presented again, if it is under way,
+// and returns it as it is then; without an ID when it is forgotten.
+func (e *Engine) contest(ctx context.Context, correlation [32]byte) (Attempt, error) {
+	before, err := e.cfg.Store.AttemptByCorrelation(ctx, correlation)
+	if errors.Is(err, ErrNotFound) {
+		return Attempt{}, nil
+	}
+	if err != nil {
+		return Attempt{}, err
+	}
+	now := time.Now()
+	ended, err := e.cfg.Store.UpdateAttempt(ctx, before.ID, func(a Attempt) (Update, error) {
+		err := a.nativeFailed(CodeReused, now)
+		return Update{Attempt: a}, err
+	})
+	if errors.Is(err, ErrState) { // it has ended by itself
+		return e.cfg.Store.Attempt(ctx, before.ID)
+	}
+	if err != nil {
+		return Attempt{}, err
+	}
+	e.record(ctx, eventFailed, ended)
+	return ended, nil
 }
 
 func newNative(r NativeRequest) Attempt {
@@ -127,8 +186,8 @@ func (e *Engine) startNative(ctx context.Context, r NativeRequest) (Attempt, err
 	err := e.cfg.Store.CreateAttempt(ctx, a, e.nativeSpend(r), now)
 	e.recordLimited(ctx, a, err)
 	if errors.Is(err, ErrExists) {
-		before, err := e.cfg.Store.AttemptByCorrelation(ctx, a.Correlation)
-		if err != nil && !errors.Is(err, ErrNotFound) {
+		before, err := e.contest(ctx, a.Correlation)
+		if err != nil {
 			return Attempt{}, err
 		}
 		return Attempt{}, &UsedError{Before: before}
@@ -164,7 +223,7 @@ func (e *Engine) nativeProfile(
 }
 
 // approveNative decides whose sign-in it is: that of the number in the profile.
-func (e *Engine) approveNative(ctx context.Context, a Attempt, p truecaller.Profile) error {
+func (e *Engine) approveNative(ctx context.Context, a Attempt, p truecaller.Profile) (Attempt, error) {
 	signIn := subject.SignIn{
 		Number:  p.Numbers[0],
 		Profile: p,
@@ -179,10 +238,10 @@ func (e *Engine) approveNative(ctx context.Context, a Attempt, p truecaller.Prof
 	}
 	approval, err := e.cfg.Store.ApproveAttempt(ctx, a.ID, signIn.Number, step)
 	if err != nil {
-		return err
+		return Attempt{}, err
 	}
 	e.recordApproval(ctx, approval)
-	return nil
+	return approval.Attempt, nil
 }
 
 // nativeReasons are why a native attempt fails, by Truecaller's error.
@@ -208,9 +267,12 @@ func (e *Engine) nativeFailed(ctx context.Context, a Attempt, cause error) (Atte
 			break
 		}
 	}
+	if _, ok := errors.AsType[*issueError](cause); ok {
+		why = NotIssued
+	}
 	level := slog.LevelInfo
 	switch why {
-	case Misconfigured, ProfileFailed:
+	case Misconfigured, ProfileFailed, NotIssued:
 		level = slog.LevelError
 	case Unavailable:
 		level = slog.LevelWarn

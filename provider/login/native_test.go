@@ -98,10 +98,10 @@ func code(suffix string) func(*login.NativeRequest) {
 }
 
 // issue is the grant and token that a native sign-in gives.
-func issue(a login.Attempt, _ truecaller.Profile) grant.Redemption {
+func issue(a login.Attempt, _ truecaller.Profile) (grant.Redemption, error) {
 	g := grant.Grant{ID: a.GrantID, ClientID: a.ClientID, Sub: a.Sub, Created: a.Ended, Expires: a.Ended.Add(time.Hour)}
 	token := grant.AccessToken{Hash: grant.HashToken(string(a.ID)), GrantID: g.ID, Expires: g.Expires}
-	return grant.Redemption{Grant: &g, Access: &token, Current: g}
+	return grant.Redemption{Grant: &g, Access: &token, Current: g}, nil
 }
 
 func TestNative(t *testing.T) {
@@ -242,8 +242,8 @@ func TestInvariant9_ANativeCodeIsUsedOnce(t *testing.T) {
 		t.Errorf("after a failure: %v", err)
 	}
 
-	// At the same time.
-	var won, lost atomic.Int32
+	// At the same time: the first that is still under way gets nothing either.
+	var won, lost, contested atomic.Int32
 	var wg sync.WaitGroup
 	for range 16 {
 		wg.Go(func() {
@@ -252,14 +252,84 @@ func TestInvariant9_ANativeCodeIsUsedOnce(t *testing.T) {
 				won.Add(1)
 			case errors.As(err, new(*login.UsedError)):
 				lost.Add(1)
+			case errors.Is(err, login.ErrContested):
+				contested.Add(1)
 			default:
 				t.Error(err)
 			}
 		})
 	}
 	wg.Wait()
-	if won.Load() != 1 || lost.Load() != 15 {
-		t.Errorf("%d won, %d lost", won.Load(), lost.Load())
+	if won.Load()+contested.Load() != 1 || lost.Load() != 15 {
+		t.Errorf("%d won, %d contested, %d lost", won.Load(), contested.Load(), lost.Load())
+	}
+}
+
+// A code that is presented again while its first use is under way gives neither of
+// them anything, at whatever step the first is (RFC 6749 §4.1.2).
+func TestInvariant9_ANativeCodeThatIsContestedGivesNothing(t *testing.T) {
+	for _, step := range []string{"at the token", "at the profile", "at the failed profile", "after the approval"} {
+		for _, other := range []string{"demo", "another client"} {
+			t.Run(step+" by "+other, func(t *testing.T) {
+				w, oauth := nativeWorld(t)
+				var second error
+				again := func() {
+					_, second = w.native(func(s *login.NativeRequest) { s.ClientID = other })
+				}
+				switch step {
+				case "at the token":
+					oauth.exchange = func(context.Context) error { oauth.exchange = nil; again(); return nil }
+				case "at the profile":
+					oauth.userinfo = func(ctx context.Context) (truecaller.Profile, error) { again(); return tells(t, "1")(ctx) }
+				case "at the failed profile":
+					oauth.userinfo = func(ctx context.Context) (truecaller.Profile, error) {
+						again()
+						return truecaller.Profile{}, truecaller.ErrProfileUnavailable
+					}
+				}
+				first := login.NativeRequest{Code: sdkCode, Verifier: sdkVerifier, App: "main", ClientID: "demo", Network: "192.0.2.7/32"}
+				var attempt login.ID
+				done, err := w.engine.Native(t.Context(), first, func(a login.Attempt, p truecaller.Profile) (grant.Redemption, error) {
+					attempt = a.ID
+					if step == "after the approval" {
+						again()
+					}
+					return issue(a, p)
+				})
+				used := (*login.UsedError)(nil)
+				if !errors.Is(err, login.ErrContested) || done.Redemption.Grant != nil || !errors.As(second, &used) {
+					t.Fatalf("the first got %v, the second %v; want nothing for both", err, second)
+				}
+				a, err := w.store.Attempt(t.Context(), used.Before.ID)
+				w.must(err)
+				if a.State != login.Failed || a.Reason != login.CodeReused || attempt != "" && attempt != a.ID {
+					t.Errorf("got %+v, want it failed", a)
+				}
+				if _, _, err := w.store.AccessToken(t.Context(), sha256.Sum256([]byte(a.ID))); !errors.Is(err, grant.ErrNotFound) {
+					t.Errorf("the first bought a token: %v", err)
+				}
+				if !w.log.has("attempt.failed", map[string]string{"reason": "code_reused"}) || w.log.has("attempt.done", nil) {
+					t.Errorf("audit: %s", w.log.text())
+				}
+				w.restart()
+				if _, err := w.native(); !errors.As(err, &used) {
+					t.Errorf("a third use: %v", err)
+				}
+			})
+		}
+	}
+}
+
+// When the tokens cannot be made, the attempt has failed and nothing is stored.
+func TestNativeThatCannotIssue(t *testing.T) {
+	w, _ := nativeWorld(t)
+	broken := errors.New("the key is broken")
+	request := login.NativeRequest{Code: sdkCode, Verifier: sdkVerifier, App: "main", ClientID: "demo", Network: "192.0.2.7/32"}
+	done, err := w.engine.Native(t.Context(), request, func(a login.Attempt, p truecaller.Profile) (grant.Redemption, error) {
+		return grant.Redemption{}, broken
+	})
+	if !errors.Is(err, broken) || done.Attempt.State != login.Failed || done.Attempt.Reason != login.NotIssued {
+		t.Errorf("got %+v, %v", done.Attempt, err)
 	}
 }
 

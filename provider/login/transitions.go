@@ -188,9 +188,9 @@ func (a *Attempt) approveNative(number phone.Number, now time.Time) error {
 	return nil
 }
 
-// nativeFailed is created or token_received -> failed, for native.
+// nativeFailed is created, token_received or approved -> failed, for native.
 func (a *Attempt) nativeFailed(why Reason, now time.Time) error {
-	if a.expire(now) || a.Method != Native || a.State != Created && a.State != TokenReceived {
+	if a.expire(now) || a.Method != Native || a.State.Terminal() {
 		return ErrState
 	}
 	a.end(Failed, why, now)

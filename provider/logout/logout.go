@@ -54,6 +54,9 @@ type Hints interface {
 	ReadHint(compact string) (idtoken.Hint, error)
 	// Subject returns the user's sub as the client knows it.
 	Subject(c client.Client, sub string) string
+	// SessionID returns the ID of the session that the client knows by this sid, ""
+	// for none.
+	SessionID(c client.Client, sid string) string
 }
 
 // Config is what the endpoint needs. Everything is required.
@@ -172,17 +175,18 @@ func (e *Endpoint) validate(ctx context.Context, in endpoint.Parameters) (*reque
 // is asked before.
 func (e *Endpoint) sessionToEnd(r *http.Request, c client.Client, hint *idtoken.Hint) (sid string, prompt bool, err error) {
 	s, here, err := e.current(r)
-	switch {
-	case err != nil || hint == nil:
+	if err != nil || hint == nil {
 		return "", true, err
-	case here:
-		return s.ID, hint.SID != s.ID && hint.Subject != e.cfg.Hints.Subject(c, s.Sub), nil
+	}
+	hinted := e.cfg.Hints.SessionID(c, hint.SID)
+	if here {
+		return s.ID, hinted != s.ID && hint.Subject != e.cfg.Hints.Subject(c, s.Sub), nil
 	}
 	// Without a cookie: a broker's own request, not the browser's, or a form of
 	// another site. The hint counts only while the very session lives that it
 	// names; it cannot be replayed for ever.
-	if hint.SID != "" {
-		s, err = e.cfg.Sessions.Session(r.Context(), hint.SID)
+	if hinted != "" {
+		s, err = e.cfg.Sessions.Session(r.Context(), hinted)
 		if err == nil && s.Live(time.Now()) && hint.Subject == e.cfg.Hints.Subject(c, s.Sub) {
 			return s.ID, false, nil
 		}
@@ -201,7 +205,9 @@ func (e *Endpoint) current(r *http.Request) (session.Session, bool, error) {
 
 // prompt asks the user.
 func (e *Endpoint) prompt(w http.ResponseWriter, r *http.Request, c client.Client, q *request) error {
-	q.Until = time.Now().Add(e.cfg.Lifetime).Unix()
+	if q.Until == 0 { // one that is shown again keeps its expiry
+		q.Until = time.Now().Add(e.cfg.Lifetime).Unix()
+	}
 	sealed, err := endpoint.Seal(e.cfg.Master, keys.PurposeLogoutRequest, q)
 	if err != nil {
 		return err

@@ -21,42 +21,58 @@ func checkCode(in endpoint.Parameters) error {
 	return nil
 }
 
-// redeemCode redeems an authorization code (RFC 6749 §4.1.3). The code is consumed
-// before any token is made, in the transaction that keeps what it buys (invariant
-// 9).
+// redeemCode redeems an authorization code (RFC 6749 §4.1.3). Everything that may
+// fail comes first: what is stored is looked at, the policy is asked, the ID token
+// is signed. Then one transaction decides again, consumes the code and keeps what
+// it buys (invariant 9). So our own failure never costs a client its code.
 func (e *Endpoint) redeemCode(r *http.Request, c client.Client, in endpoint.Parameters) (*response, error) {
-	const refusal = "the code is unknown, used, expired, or was issued for another client, redirect_uri or code_challenge"
 	ctx, now := r.Context(), time.Now()
-	access, hash := grant.NewToken()
+	refuse := func(why error, g grant.Grant) error {
+		const refusal = "the code is unknown, used, expired, or was issued for another client, redirect_uri or code_challenge"
+		return e.invalidGrant(ctx, "code", refusal, why, c.ID, g)
+	}
+	hash := grant.HashCode(in.Get("code"))
+	access, accessHash := grant.NewToken()
 	use := grant.CodeUse{
 		ClientID:    c.ID,
 		RedirectURI: client.WithPath(in.Get("redirect_uri")),
 		Verifier:    in.Get("code_verifier"),
-		Access:      hash,
+		Access:      accessHash,
 		At:          now,
 	}
-	used, err := e.cfg.Grants.UseCode(ctx, grant.HashCode(in.Get("code")), func(code grant.Code, stored *grant.Grant) grant.Redemption {
+	decide := func(code grant.Code, stored *grant.Grant) grant.Redemption {
 		return e.cfg.Grant.Redeem(code, stored, use)
-	})
+	}
+	code, stored, err := e.cfg.Grants.Code(ctx, hash)
+	if errors.Is(err, grant.ErrNotFound) {
+		return nil, refuse(err, grant.Grant{})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("code exchange: %w", err)
+	}
+	out := issued{client: c, access: access, now: now}
+	if seen := decide(code, stored); seen.Refused == nil {
+		out.grant, out.nonce = seen.Current, seen.Current.Nonce
+		out.person, out.scopes, err = e.policy.allowed(ctx, c, seen.Current, seen.Current.Scopes)
+		if errors.Is(err, errRevoked) {
+			return nil, refuse(err, seen.Current)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("code exchange: %w", err)
+		}
+		if err := e.sign(&out); err != nil {
+			return nil, fmt.Errorf("code exchange: %w", err)
+		}
+	}
+	// A use that is refused comes here too: it may have something to revoke.
+	used, err := e.cfg.Grants.UseCode(ctx, hash, decide)
 	switch {
 	case errors.Is(err, grant.ErrNotFound):
-		return nil, e.invalidGrant(ctx, "code", refusal, err, c.ID, grant.Grant{})
+		return nil, refuse(err, code.Grant)
 	case err != nil:
 		return nil, fmt.Errorf("code exchange: %w", err)
 	case used.Refused != nil:
-		return nil, e.invalidGrant(ctx, "code", refusal, used.Refused, c.ID, used.Current)
+		return nil, refuse(used.Refused, used.Current)
 	}
-	person, scopes, err := e.policy.allowed(ctx, c, used.Current, used.Current.Scopes)
-	if err != nil {
-		return nil, e.invalidGrant(ctx, "code", refusal, err, c.ID, used.Current)
-	}
-	return e.issue(issued{
-		client: c,
-		person: person,
-		grant:  used.Current,
-		scopes: scopes,
-		access: access,
-		nonce:  used.Current.Nonce,
-		now:    now,
-	})
+	return e.respond(out, used.Current), nil
 }

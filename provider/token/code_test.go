@@ -95,12 +95,26 @@ func TestInvariant9_CodeReuseRevokes(t *testing.T) {
 	done, _ := w.SignIn(testworld.AuthRequest("app", "scope", testworld.AllScopes), testworld.Number)
 	code := testworld.Param(done.Response, "code")
 	got := testworld.TokensIn(t, w.Exchange("app", code))
-	w.Post("/token", testworld.CodeRequest("app", code), testworld.Basic("old", testworld.Secret)).
-		WantStatus(t, "another client's use", 400)
-	w.Userinfo(got.Access).WantStatus(t, "userinfo after another client's use", 200)
 	w.Exchange("app", code).WantOAuthError(t, "the second use", 400, "invalid_grant")
 	w.Userinfo(got.Access).WantStatus(t, "userinfo after the second use", 401)
 	w.Refresh("app", got.Refresh).WantStatus(t, "refreshing after the second use", 400)
+}
+
+// It does so whichever client presents the code: one that has it should not.
+func TestInvariant9_CodeReuseByAnotherClientRevokes(t *testing.T) {
+	w := testworld.New(t)
+	done, session := w.SignIn(testworld.AuthRequest("app", "scope", testworld.AllScopes), testworld.Number)
+	code := testworld.Param(done.Response, "code")
+	got := testworld.TokensIn(t, w.Exchange("app", code))
+	other := func(code string) testworld.Response {
+		return w.Post("/token", testworld.CodeRequest("app", code), testworld.Basic("old", testworld.Secret))
+	}
+	other(code).WantOAuthError(t, "another client's use", 400, "invalid_grant")
+	w.Userinfo(got.Access).WantStatus(t, "userinfo after another client's use", 401)
+	// Before its client has used it, another client can do nothing to it.
+	code = w.Code(session, "app")
+	other(code).WantOAuthError(t, "another client's first use", 400, "invalid_grant")
+	w.Exchange("app", code).WantStatus(t, "the client's own use", 200)
 }
 
 func TestInvariant9_CodeIsRedeemedOnceWhenMany(t *testing.T) {

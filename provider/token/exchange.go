@@ -72,8 +72,8 @@ func (e *Endpoint) exchange(r *http.Request, c client.Client, in endpoint.Parame
 	if err != nil {
 		return nil, err
 	}
-	now := time.Now()
 	access, hash := grant.NewToken()
+	out := issued{client: c, access: access, now: time.Now()}
 	signIn, err := e.cfg.Native.Native(ctx, login.NativeRequest{
 		Code:     in.Get("subject_token"),
 		Verifier: in.Get("code_verifier"),
@@ -81,9 +81,11 @@ func (e *Endpoint) exchange(r *http.Request, c client.Client, in endpoint.Parame
 		ClientID: c.ID,
 		Network:  e.cfg.Addr.Network(r),
 		Server:   !c.Public,
-	}, func(a login.Attempt, profile truecaller.Profile) grant.Redemption {
+	}, func(a login.Attempt, profile truecaller.Profile) (grant.Redemption, error) {
+		// Everything that may fail comes before the transaction that uses the
+		// attempt, as with a code.
 		scopes := claims.Granted(profile, requested)
-		return e.cfg.Grant.Issue(grant.Grant{
+		buys := e.cfg.Grant.Issue(grant.Grant{
 			ID:       a.GrantID,
 			ClientID: c.ID,
 			Sub:      a.Sub,
@@ -91,25 +93,23 @@ func (e *Endpoint) exchange(r *http.Request, c client.Client, in endpoint.Parame
 			AuthTime: a.AuthTime,
 			ACR:      endpoint.ACR,
 			AMR:      endpoint.AMR(),
-			Created:  now,
+			Created:  out.now,
 			Offline:  slices.Contains(scopes, claims.OfflineAccess),
-		}, hash, now)
+		}, hash, out.now)
+		var err error
+		out.grant = buys.Current
+		out.person, out.scopes, err = e.policy.allowed(ctx, c, out.grant, out.grant.Scopes)
+		if err != nil {
+			return grant.Redemption{}, err
+		}
+		return buys, e.sign(&out)
 	})
-	issuedGrant := signIn.Redemption.Current
-	var person subject.Person
-	var scopes []string
-	if err == nil {
-		person, scopes, err = e.policy.allowed(ctx, c, issuedGrant, issuedGrant.Scopes)
-	}
 	if err != nil {
 		return nil, e.exchangeRefusal(ctx, c, signIn.Attempt, err)
 	}
-	out, err := e.issue(issued{client: c, person: person, grant: issuedGrant, scopes: scopes, access: access, now: now})
-	if err != nil {
-		return nil, err
-	}
-	out.IssuedTokenType = oidc.AccessTokenType
-	return out, nil
+	resp := e.respond(out, signIn.Redemption.Current)
+	resp.IssuedTokenType = oidc.AccessTokenType
+	return resp, nil
 }
 
 // exchangeScopes returns the requested scopes that exist and that the client may
@@ -153,8 +153,13 @@ func (e *Endpoint) exchangeRefusal(ctx context.Context, c client.Client, a login
 		}
 	}
 	if used, ok := errors.AsType[*login.UsedError](err); ok {
-		e.presentedAgain(ctx, c, used.Before)
+		if err := e.presentedAgain(ctx, c, used.Before); err != nil {
+			return fmt.Errorf("token exchange: revoking what a code gave that was used again: %w", err)
+		}
 		return endpoint.InvalidRequest("subject_token was presented before; ask the SDK for another one")
+	}
+	if errors.Is(err, login.ErrContested) {
+		return endpoint.InvalidRequest("subject_token was presented a second time meanwhile; ask the SDK for another one")
 	}
 	if exceeded, ok := errors.AsType[*limit.Exceeded](err); ok {
 		return unavailable(http.StatusTooManyRequests, time.Until(exceeded.RetryAt), "too many sign-ins; the subject_token is still good")
@@ -175,11 +180,13 @@ func (e *Endpoint) exchangeRefusal(ctx context.Context, c client.Client, a login
 	return fmt.Errorf("token exchange by attempt %s: %w", a.ID, err)
 }
 
-// unavailable refuses with temporarily_unavailable, RFC 6749 §4.1.2.1's code,
-// which §5.2 lacks: with 429 for a rate limit, with 503 for a Truecaller that does
+// temporarilyUnavailable is RFC 6749 §4.1.2.1's code, which §5.2 lacks.
+const temporarilyUnavailable = "temporarily_unavailable"
+
+// unavailable refuses with temporarily_unavailable: with 429 for a rate limit, with 503 for a Truecaller that does
 // not answer.
 func unavailable(status int, retry time.Duration, description string) error {
-	e := oidc.Error{ErrorType: "temporarily_unavailable"}
+	e := oidc.Error{ErrorType: temporarilyUnavailable}
 	return &endpoint.Refusal{
 		Status:     status,
 		OAuth:      e.WithDescription("%s", description),
@@ -187,21 +194,22 @@ func unavailable(status int, retry time.Duration, description string) error {
 	}
 }
 
-// presentedAgain revokes what a code has given that is presented again (RFC 6749
-// §4.1.2): one of the two presenters is not the application.
-func (e *Endpoint) presentedAgain(ctx context.Context, c client.Client, before login.Attempt) {
+// presentedAgain revokes what a code has given that is presented again, by whichever
+// client (RFC 6749 §4.1.2): one of the two presenters is not the application. The
+// first use, if it was still under way, has been ended by login.Engine.Native.
+func (e *Endpoint) presentedAgain(ctx context.Context, c client.Client, before login.Attempt) error {
 	const kind = "truecaller_code"
-	if before.ClientID != c.ID || before.State != login.Done {
+	if before.State != login.Done {
 		e.cfg.Failures.Log.LogAttrs(ctx, slog.LevelInfo, "grant refused",
 			slog.String("kind", kind),
 			slog.String("client", c.ID),
 			slog.String("attempt", string(before.ID)),
 			slog.Any("reason", grant.ErrReused))
-		return
+		return nil
 	}
 	_, err := e.cfg.Grants.UseGrant(ctx, before.GrantID, func(g grant.Grant) grant.Redemption { return grant.Revoke(g) })
 	if err != nil && !errors.Is(err, grant.ErrNotFound) {
-		e.cfg.Failures.Correlate(ctx, "revoking the grant of a code that was used again", err)
+		return err
 	}
 	e.cfg.Audit.Record(ctx, audit.Event{
 		Name:    audit.GrantReused,
@@ -211,4 +219,5 @@ func (e *Endpoint) presentedAgain(ctx context.Context, c client.Client, before l
 		Grant:   before.GrantID,
 		Subject: before.Sub,
 	})
+	return nil
 }

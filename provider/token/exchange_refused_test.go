@@ -42,6 +42,7 @@ func TestTokenExchangeRefuses(t *testing.T) {
 		{"a short code_verifier", testworld.ExchangeRequest("native", "code_verifier", testworld.Verifier[:42]), nil, 400, "invalid_request"},
 		{"a code_verifier with a plus", testworld.ExchangeRequest("native", "code_verifier", testworld.Verifier+"+"), nil, 400, "invalid_request"},
 		{"an actor_token", testworld.ExchangeRequest("native", "actor_token", "x", "actor_token_type", testworld.AccessTokenType), nil, 400, "invalid_request"},
+		{"an actor_token alone", testworld.ExchangeRequest("native", "actor_token", "x"), nil, 400, "invalid_request"},
 		{"an actor_token_type alone", testworld.ExchangeRequest("native", "actor_token_type", testworld.AccessTokenType), nil, 400, "invalid_request"},
 		{"another requested_token_type", testworld.ExchangeRequest("native", "requested_token_type", "urn:ietf:params:oauth:token-type:refresh_token"), nil, 400, "invalid_request"},
 		{"an audience", testworld.ExchangeRequest("native", "audience", "https://api.example"), nil, 400, "invalid_target"},
@@ -177,7 +178,7 @@ type overtaken struct {
 }
 
 func (o overtaken) Native(
-	context.Context, login.NativeRequest, func(login.Attempt, truecaller.Profile) grant.Redemption,
+	context.Context, login.NativeRequest, func(login.Attempt, truecaller.Profile) (grant.Redemption, error),
 ) (login.NativeSignIn, error) {
 	return login.NativeSignIn{}, o.err
 }
@@ -205,5 +206,30 @@ func TestTokenExchangeThatIsOvertaken(t *testing.T) {
 				t.Errorf("token exchange: got %v, want no cause", a)
 			}
 		})
+	}
+}
+
+// A developer reads what is missing, not what is wrong with nothing.
+func TestTokenExchangeSaysWhatIsMissing(t *testing.T) {
+	w, _ := testworld.NewNative(t)
+	for _, name := range []string{"subject_token", "subject_token_type", "code_verifier"} {
+		a := w.Post("/token", testworld.ExchangeRequest("native", name, "-"))
+		if says := a.Member("error_description"); !strings.HasPrefix(says, name+" is missing") {
+			t.Errorf("without %s: got %q, want it to be missing", name, says)
+		}
+	}
+}
+
+// A client whose Truecaller app has left the configuration is our own fault.
+func TestTokenExchangeWithoutItsApp(t *testing.T) {
+	w, oauth := testworld.NewNative(t, func(c *testworld.Config) {
+		apps := maps.Clone(c.Provider.Apps.ByID)
+		apps["another"] = apps["nat"]
+		delete(apps, "nat")
+		c.Provider.Apps.ByID = apps
+	})
+	w.Post("/token", testworld.ExchangeRequest("native")).WantOAuthError(t, "token exchange", 500, "server_error")
+	if codes := oauth.Codes(); len(codes) != 0 {
+		t.Errorf("codes sent to Truecaller: got %v, want none", codes)
 	}
 }

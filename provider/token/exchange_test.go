@@ -1,6 +1,7 @@
 package token_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -38,6 +39,11 @@ func TestTokenExchange(t *testing.T) {
 	})
 	if out.Refresh == "" {
 		t.Errorf("got %v, want a refresh token", a)
+	}
+	for _, event := range []string{"attempt.started", "attempt.done"} {
+		if line := logged(w, event); !strings.Contains(line, `"client":"native"`) || !strings.Contains(line, `"app":"nat"`) {
+			t.Errorf("%s: got %s, want the client and its app", event, line)
+		}
 	}
 	id := out.Claims(t)
 	testworld.WantMembers(t, "the ID token", id, map[string]any{
@@ -82,6 +88,26 @@ func TestTokenExchange(t *testing.T) {
 	w.Post("/revoke", url.Values{"token": {refreshed.Refresh}, "client_id": {"native"}}).
 		WantStatus(t, "revocation", 200)
 	w.Userinfo(refreshed.Access).WantStatus(t, "userinfo after the revocation", 401)
+}
+
+// auditOf returns the attributes of the first such event.
+func auditOf(t *testing.T, w *testworld.World, event string) map[string]any {
+	t.Helper()
+	var attributes map[string]any
+	if err := json.Unmarshal([]byte(logged(w, event)), &attributes); err != nil {
+		t.Fatalf("%s in the log: got %v", event, err)
+	}
+	return attributes
+}
+
+// logged returns the first line of an event.
+func logged(w *testworld.World, event string) string {
+	for line := range strings.Lines(w.Log.Text()) {
+		if strings.Contains(line, `"`+event+`"`) {
+			return line
+		}
+	}
+	return ""
 }
 
 // A confidential client authenticates as everywhere, and may introspect its
@@ -180,22 +206,31 @@ func TestTokenExchangeAndTheWebKnowOnePerson(t *testing.T) {
 	}
 }
 
-// A second use of a code revokes what the first one issued (RFC 6749 §4.1.2),
-// unless another client presents it.
+// A second use of a code revokes what the first one issued, whichever client
+// presents it (RFC 6749 §4.1.2): a thief that was faster keeps nothing.
 func TestInvariant9_ASecondUseOfATruecallerCodeRevokes(t *testing.T) {
-	w, oauth := testworld.NewNative(t)
-	out := w.NativeTokens("native")
-	w.Post("/token", testworld.ExchangeRequest("native-too")).
-		WantOAuthError(t, "another client", 400, "invalid_request")
-	w.Userinfo(out.Access).WantStatus(t, "userinfo after another client", 200)
-	w.Post("/token", testworld.ExchangeRequest("native")).WantOAuthError(t, "the same client", 400, "invalid_request")
-	w.Userinfo(out.Access).WantStatus(t, "userinfo after the second use", 401)
-	refresh := testworld.RefreshRequest(out.Refresh)
-	refresh.Set("client_id", "native")
-	w.Post("/token", refresh).WantStatus(t, "refreshing after the second use", 400)
-	if codes := oauth.Codes(); len(codes) != 1 || !strings.Contains(w.Log.Text(), `"grant.reused"`) {
-		t.Errorf("got the codes %v sent to Truecaller and the log\n%s\nwant one, and grant.reused", codes, w.Log.Text())
+	for _, again := range []string{"native", "native-too"} {
+		w, oauth := testworld.NewNative(t)
+		out := w.NativeTokens("native")
+		w.Post("/token", testworld.ExchangeRequest(again)).WantOAuthError(t, "again by "+again, 400, "invalid_request")
+		w.Userinfo(out.Access).WantStatus(t, "userinfo after "+again, 401)
+		refresh := testworld.RefreshRequest(out.Refresh)
+		refresh.Set("client_id", "native")
+		w.Post("/token", refresh).WantStatus(t, "refreshing after "+again, 400)
+		if codes := oauth.Codes(); len(codes) != 1 {
+			t.Errorf("codes sent to Truecaller: got %v, want one", codes)
+		}
+		event := auditOf(t, w, "grant.reused")
+		for name, value := range map[string]any{"kind": "truecaller_code", "client": again, "sub": out.Claims(t)["sub"]} {
+			if event[name] != value {
+				t.Errorf("%s of the audit: got %v, want %v", name, event[name], value)
+			}
+		}
+		if event["attempt"] == nil || event["grant"] == nil {
+			t.Errorf("audit: got %v, want the attempt and the grant", event)
+		}
 	}
+	w, oauth := testworld.NewNative(t)
 	// A code that failed is not good later either, and there is nothing to revoke.
 	oauth.ExchangeErr = truecaller.ErrExchangeUnavailable
 	w.Post("/token", testworld.ExchangeRequest("native", "subject_token", "other"))
@@ -203,6 +238,21 @@ func TestInvariant9_ASecondUseOfATruecallerCodeRevokes(t *testing.T) {
 	w.Post("/token", testworld.ExchangeRequest("native", "subject_token", "other")).
 		WantOAuthError(t, "after a failure", 400, "invalid_request")
 	w.WantNotLogged(testworld.SDKCode, testworld.Verifier)
+}
+
+// One that comes while the first is under way gives neither of them anything.
+func TestInvariant9_ATruecallerCodeThatIsContestedGivesNothing(t *testing.T) {
+	for _, again := range []string{"native", "native-too"} {
+		w, oauth := testworld.NewNative(t)
+		oauth.Meanwhile = func() {
+			oauth.Meanwhile = nil
+			w.Post("/token", testworld.ExchangeRequest(again)).WantOAuthError(t, "the second, by "+again, 400, "invalid_request")
+		}
+		w.Post("/token", testworld.ExchangeRequest("native")).WantOAuthError(t, "the first", 400, "invalid_request")
+		if codes := oauth.Codes(); len(codes) != 1 || logged(w, "attempt.done") != "" || logged(w, "grant.reused") != "" {
+			t.Errorf("got the codes %v sent to Truecaller and the log\n%s\nwant one, no attempt that is done, and no grant", codes, w.Log.Text())
+		}
+	}
 }
 
 // A reached limit gives 429 and the time to try again; the code is still good. An

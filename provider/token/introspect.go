@@ -75,7 +75,7 @@ func (e *Endpoint) describe(r *http.Request, c client.Client, text string) (*int
 		return nil, err
 	}
 	out.Scope, out.ClientID = strings.Join(scopes, " "), c.ID
-	out.AuthTime, out.ACR, out.AMR, out.SID = g.AuthTime.Unix(), g.ACR, g.AMR, g.SID
+	out.AuthTime, out.ACR, out.AMR, out.SID = g.AuthTime.Unix(), g.ACR, g.AMR, e.cfg.Tokens.SID(c, g.SID)
 	out.Sub, out.Aud, out.Iss = e.cfg.Tokens.Subject(c, g.Sub), c.ID, e.cfg.Issuer
 	return out, nil
 }

@@ -64,6 +64,7 @@ func TestIntrospection(t *testing.T) {
 	last := testworld.TokensIn(t, w.Refresh("pair", next)).Refresh
 	wantActive("a refresh token that was replaced twice", got.Refresh, false)
 	wantActive("the third refresh token", last, true)
+	introspect("").WantOAuthError(t, "no token", 400, "invalid_request")
 	for what, a := range map[string]testworld.Response{
 		"no secret":     w.Post("/introspect", url.Values{"token": {got.Access}, "client_id": {"pair"}}),
 		"public client": w.Post("/introspect", url.Values{"token": {got.Access}, "client_id": {"public"}}),

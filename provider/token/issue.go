@@ -40,29 +40,18 @@ type issued struct {
 	access string // the access token
 	nonce  string
 	now    time.Time
+
+	idToken string // set by sign; "" without the scope openid
 }
 
-// issue makes the token response: the same for every grant.
-func (e *Endpoint) issue(i issued) (*response, error) {
-	lifetime := e.cfg.Grant.AccessToken
-	out := &response{
-		AccessToken:  i.access,
-		TokenType:    oidc.BearerToken,
-		ExpiresIn:    int64(lifetime / time.Second),
-		Scope:        strings.Join(i.scopes, " "),
-		SessionState: i.grant.SID,
-	}
-	if left := i.grant.Expires.Sub(i.now); i.grant.Offline && left < lifetime {
-		out.ExpiresIn = int64(left / time.Second)
-	}
-	if i.grant.Offline {
-		out.RefreshToken = grant.RefreshToken(e.mac, i.grant.ID, i.grant.Generation)
-	}
+// sign makes the ID token. It comes before the transaction that uses the code or
+// the refresh token, because it may fail and must not cost the client either. No
+// token leaves before that transaction has accepted the use (invariant 9).
+func (e *Endpoint) sign(i *issued) (err error) {
 	if !slices.Contains(i.scopes, claims.OpenID) {
-		return out, nil
+		return nil
 	}
-	var err error
-	out.IDToken, err = e.cfg.Tokens.Token(idtoken.SignIn{
+	i.idToken, err = e.cfg.Tokens.Token(idtoken.SignIn{
 		Client:      i.client,
 		Person:      i.person,
 		Grant:       i.grant,
@@ -71,5 +60,26 @@ func (e *Endpoint) issue(i issued) (*response, error) {
 		Nonce:       i.nonce,
 		Now:         i.now,
 	})
-	return out, err
+	return err
+}
+
+// respond makes the token response, the same for every grant. g is the grant as
+// the transaction has stored it. It cannot fail.
+func (e *Endpoint) respond(i issued, g grant.Grant) *response {
+	lifetime := e.cfg.Grant.AccessToken
+	out := &response{
+		AccessToken:  i.access,
+		TokenType:    oidc.BearerToken,
+		ExpiresIn:    int64(lifetime / time.Second),
+		Scope:        strings.Join(i.scopes, " "),
+		IDToken:      i.idToken,
+		SessionState: e.cfg.Tokens.SID(i.client, g.SID),
+	}
+	if left := g.Expires.Sub(i.now); g.Offline && left < lifetime {
+		out.ExpiresIn = int64(left / time.Second)
+	}
+	if g.Offline {
+		out.RefreshToken = grant.RefreshToken(e.mac, g.ID, g.Generation)
+	}
+	return out
 }

@@ -21,7 +21,8 @@ func checkRefresh(in endpoint.Parameters) error {
 	return nil
 }
 
-// refresh rotates a refresh token (RFC 6749 §6, RFC 9700 §4.14).
+// refresh rotates a refresh token (RFC 6749 §6, RFC 9700 §4.14). As with a code,
+// everything that may fail comes before the transaction that rotates it.
 func (e *Endpoint) refresh(r *http.Request, c client.Client, in endpoint.Parameters) (*response, error) {
 	ctx, now := r.Context(), time.Now()
 	refuse := func(why error, g grant.Grant) error {
@@ -31,7 +32,6 @@ func (e *Endpoint) refresh(r *http.Request, c client.Client, in endpoint.Paramet
 	if !ok {
 		return nil, refuse(grant.ErrNotFound, grant.Grant{})
 	}
-	// The policy comes first: a refresh that it refuses uses nothing up.
 	known, err := e.cfg.Grants.Grant(ctx, id)
 	if errors.Is(err, grant.ErrNotFound) {
 		return nil, refuse(err, grant.Grant{ID: id})
@@ -46,36 +46,44 @@ func (e *Endpoint) refresh(r *http.Request, c client.Client, in endpoint.Paramet
 	if err != nil {
 		return nil, fmt.Errorf("refresh: %w", err)
 	}
-	scopes := strings.Fields(in.Get("scope"))
-	if len(scopes) == 0 {
-		scopes = allowed
-	}
 	access, hash := grant.NewToken()
 	use := grant.RefreshUse{
 		Generation: generation,
 		ClientID:   c.ID,
-		Scopes:     scopes,
+		Scopes:     strings.Fields(in.Get("scope")),
+		Allowed:    allowed,
 		Access:     hash,
 		At:         now,
 	}
-	used, err := e.cfg.Grants.UseGrant(ctx, id, func(g grant.Grant) grant.Redemption { return e.cfg.Grant.Refresh(g, use) })
+	decide := func(g grant.Grant) grant.Redemption { return e.cfg.Grant.Refresh(g, use) }
+	out := issued{client: c, person: person, grant: known, access: access, now: now} // nonce belongs to the first ID token (OpenID Connect Core §12.2)
+	if seen := decide(known); seen.Refused == nil {
+		out.scopes = seen.Access.Scopes
+		if err := e.sign(&out); err != nil {
+			return nil, fmt.Errorf("refresh: %w", err)
+		}
+	}
+	used, err := e.cfg.Grants.UseGrant(ctx, id, decide)
 	switch {
 	case errors.Is(err, grant.ErrNotFound):
 		return nil, refuse(err, known)
 	case err != nil:
 		return nil, fmt.Errorf("refresh: %w", err)
 	case errors.Is(used.Refused, grant.ErrScope):
-		return nil, oidc.ErrInvalidScope().WithDescription("scope is wider than what was granted")
+		return nil, oidc.ErrInvalidScope().WithDescription("scope is wider than what was granted, or the client may have none of it any more")
+	case errors.Is(used.Refused, grant.ErrCrowded):
+		return nil, crowded()
 	case used.Refused != nil:
 		return nil, refuse(used.Refused, used.Current)
 	}
-	return e.issue(issued{
-		client: c,
-		person: person,
-		grant:  used.Current,
-		scopes: used.Access.Scopes,
-		access: access,
-		nonce:  "", // it belongs to the first ID token (OpenID Connect Core §12.2)
-		now:    now,
-	})
+	return e.respond(out, used.Current), nil
+}
+
+// crowded refuses a refresh token that too many processes of a client have used
+// within the grace period. It is not invalid_grant, for which clients throw their
+// refresh token away, and has no Retry-After: this token only grows older.
+func crowded() error {
+	e := oidc.Error{ErrorType: temporarilyUnavailable}
+	return endpoint.RefuseWith(http.StatusTooManyRequests,
+		e.WithDescription("too many processes use this refresh token at once; use the one that another of them was given"))
 }

@@ -3,6 +3,7 @@ package token_test
 import (
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -33,6 +34,39 @@ func TestInvariant9_RefreshTokenRotates(t *testing.T) {
 	w.Refresh("app", first).WantOAuthError(t, "a token that was replaced twice", 400, "invalid_grant")
 	w.Refresh("app", third).WantStatus(t, "the family after it", 400)
 	w.Userinfo(got.Access).WantStatus(t, "userinfo after it", 401)
+}
+
+// A crowd of a client's processes with one refresh token: ten more than the first
+// are served, and the next ones neither are nor cost the client its family.
+func TestThreat_ACrowdWithinTheGraceLosesNothing(t *testing.T) {
+	w := testworld.New(t)
+	got, _ := w.Tokens("app", testworld.AllScopes)
+	var served, refused atomic.Int32
+	var all sync.WaitGroup
+	for range 40 {
+		all.Go(func() {
+			switch a := w.Refresh("app", got.Refresh); a.StatusCode {
+			case 200:
+				served.Add(1)
+			case 429:
+				a.WantOAuthError(t, "one too many", 429, "temporarily_unavailable")
+				if after := a.Header.Get("Retry-After"); after != "" {
+					t.Errorf("one too many: got Retry-After %s, want none: the token only grows older", after)
+				}
+				refused.Add(1)
+			default:
+				t.Errorf("got %v", a)
+			}
+		})
+	}
+	all.Wait()
+	if served.Load() != 11 || refused.Load() != 29 {
+		t.Errorf("got %d served and %d refused, want 11 and 29", served.Load(), refused.Load())
+	}
+	w.Userinfo(got.Access).WantStatus(t, "userinfo after the crowd", 200)
+	if strings.Contains(w.Log.Text(), `"grant.reused"`) {
+		t.Errorf("audit: got\n%s\nwant no reuse", w.Log.Text())
+	}
 }
 
 func TestReuseAfterTheGraceRevokes(t *testing.T) {

@@ -36,7 +36,7 @@ import (
 
 // Native carries out native sign-ins. *login.Engine does it.
 type Native interface {
-	Native(ctx context.Context, r login.NativeRequest, issue func(login.Attempt, truecaller.Profile) grant.Redemption) (login.NativeSignIn, error)
+	Native(ctx context.Context, r login.NativeRequest, issue func(login.Attempt, truecaller.Profile) (grant.Redemption, error)) (login.NativeSignIn, error)
 }
 
 // Clients knows the relying parties. *client.Registry is one.

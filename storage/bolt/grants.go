@@ -29,16 +29,25 @@ func (t *txn) createCode(code grant.Code) error {
 	return t.putCode(code)
 }
 
+// Code implements grant.Store.
+func (s *Store) Code(ctx context.Context, hash grant.CodeHash) (grant.Code, *grant.Grant, error) {
+	var code grant.Code
+	g, err := view(ctx, s, func(r reader) (g *grant.Grant, err error) {
+		code, g, err = r.code(hash)
+		return g, err
+	})
+	if err != nil {
+		return grant.Code{}, nil, err
+	}
+	return code, g, nil
+}
+
 // UseCode implements grant.Store.
 func (s *Store) UseCode(
 	ctx context.Context, hash grant.CodeHash, use func(grant.Code, *grant.Grant) grant.Redemption,
 ) (grant.Redemption, error) {
 	return update(ctx, s, func(t *txn) (grant.Redemption, error) {
-		var code grant.Code
-		if err := t.find(&codes, hash[:], (*record.Code)(&code), grant.ErrNotFound); err != nil {
-			return grant.Redemption{}, err
-		}
-		g, err := t.grant(code.Grant.ID)
+		code, g, err := t.code(hash)
 		if err != nil {
 			return grant.Redemption{}, err
 		}
@@ -102,6 +111,15 @@ func (s *Store) Grant(ctx context.Context, id string) (grant.Grant, error) {
 // DropAccessToken implements grant.Store.
 func (s *Store) DropAccessToken(ctx context.Context, hash grant.TokenHash) error {
 	return s.write(ctx, func(t *txn) error { return t.del(&accessTokens, hash[:]) })
+}
+
+// code returns the code with this hash and its stored grant, or grant.ErrNotFound.
+func (r reader) code(hash grant.CodeHash) (code grant.Code, g *grant.Grant, err error) {
+	if err := r.find(&codes, hash[:], (*record.Code)(&code), grant.ErrNotFound); err != nil {
+		return grant.Code{}, nil, err
+	}
+	g, err = r.grant(code.Grant.ID)
+	return code, g, err
 }
 
 // grantWith returns the grant with this ID, or grant.ErrNotFound.

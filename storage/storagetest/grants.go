@@ -18,8 +18,23 @@ func testCodes(t *testing.T, w *world) {
 	w.must(w.CreateCode(w.ctx, over))
 	w.is(w.useCode(over.Hash, absent), grant.ErrNotFound)
 
+	// looks checks what Code returns: the same as UseCode, with or without a grant.
+	looks := func(want grant.Code, redeemed bool) {
+		t.Helper()
+		got, g, err := w.Code(w.ctx, want.Hash)
+		w.must(err)
+		if (g != nil) != redeemed || got.Redeemed != redeemed || got.Grant.ID != want.Grant.ID {
+			t.Errorf("looking at a code: got %+v with grant %+v, want it redeemed: %v", got, g, redeemed)
+		}
+	}
+	for _, hash := range []grant.CodeHash{newHash(), over.Hash} {
+		_, _, err := w.Code(w.ctx, hash)
+		w.is(err, grant.ErrNotFound)
+	}
+
 	c := w.code("")
 	w.must(w.CreateCode(w.ctx, c))
+	looks(c, false)
 	w.must(w.useCode(c.Hash, func(got grant.Code, g *grant.Grant) grant.Redemption {
 		w.same(got, c)
 		if g != nil {
@@ -40,6 +55,7 @@ func testCodes(t *testing.T, w *world) {
 	}))
 	_, _, err = w.AccessToken(w.ctx, token.Hash)
 	w.must(err)
+	looks(c, true)
 
 	// A second use is recognised and can revoke (RFC 6749 §4.1.2).
 	w.must(w.useCode(c.Hash, func(got grant.Code, g *grant.Grant) grant.Redemption {

@@ -37,7 +37,7 @@ func TestInvariant8_KilledBetweenCallbackAndProfile(t *testing.T) {
 	verifier := oauth2.GenerateVerifier()
 	config := oauth2.Config{
 		ClientID:     "demo",
-		ClientSecret: "demo-secret",
+		ClientSecret: harness.ClientSecret,
 		RedirectURL:  harness.RedirectURI,
 		Scopes:       []string{"openid", "phone"},
 		Endpoint:     oauth2.Endpoint{AuthURL: server.Issuer + "/authorize", TokenURL: server.Issuer + "/token"},

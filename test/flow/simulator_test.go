@@ -25,7 +25,7 @@ type relyingParty struct {
 
 func newRelyingParty(t *testing.T, server *harness.Server) *relyingParty {
 	t.Helper()
-	rp := relyingPartyAt(t, server.Issuer, server.Demo+"/callback")
+	rp := relyingPartyAt(t, server.Issuer, "demo-secret", server.Demo+"/callback")
 	rp.server = server
 	return rp
 }
@@ -45,7 +45,7 @@ func serveSimulated(t *testing.T, c simulator.Config, more string, keys ...strin
 }
 
 // relyingPartyAt is the client demo of any server.
-func relyingPartyAt(t *testing.T, issuer, redirectURI string) *relyingParty {
+func relyingPartyAt(t *testing.T, issuer, secret, redirectURI string) *relyingParty {
 	t.Helper()
 	provider, err := oidc.NewProvider(t.Context(), issuer)
 	if err != nil {
@@ -53,7 +53,7 @@ func relyingPartyAt(t *testing.T, issuer, redirectURI string) *relyingParty {
 	}
 	return &relyingParty{t: t, provider: provider, config: oauth2.Config{
 		ClientID:     "demo",
-		ClientSecret: "demo-secret",
+		ClientSecret: secret,
 		RedirectURL:  redirectURI,
 		Endpoint:     provider.Endpoint(),
 		Scopes:       []string{"openid", "profile", "email", "phone", "address", "truecaller"},
@@ -174,7 +174,7 @@ func TestSimulatorRowsThatSignIn(t *testing.T) {
 func TestSimulatorRowSlowPush(t *testing.T) {
 	t.Parallel()
 	server := serveSimulated(t, simulator.Config{SlowPush: 3 * time.Second}, "", "timeout: 1s")
-	rp := relyingPartyAt(t, server.Issuer, harness.RedirectURI)
+	rp := relyingPartyAt(t, server.Issuer, harness.ClientSecret, harness.RedirectURI)
 	rp.config.Scopes = []string{"openid", "phone"}
 	claims := rp.signIn(harness.NewBrowser(t, server.Issuer), harness.Number(19))
 	if got := claims["phone_number"]; got != harness.Number(19) {

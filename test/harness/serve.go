@@ -31,12 +31,14 @@ type Production struct {
 const (
 	// AppKey is the Truecaller appKey of a Production.
 	AppKey = "test-app-key"
+	// ClientSecret is the client_secret of its client.
+	ClientSecret = "demo-secret-of-a-production-0123"
 	// RedirectURI is the redirect URI of its client.
 	RedirectURI = "http://127.0.0.1:1/callback"
 )
 
 // Serve starts `calleridp serve` with the Truecaller at truecallerURL, and stops it
-// after the test. Its client is demo with the secret demo-secret and RedirectURI.
+// after the test. Its client is demo with ClientSecret and RedirectURI.
 // more is added to the end of the configuration, keys to its section truecaller.
 func Serve(t testing.TB, truecallerURL, more string, keys ...string) *Production {
 	t.Helper()
@@ -74,7 +76,7 @@ clients:
     redirect_uris: ["%s"]
 %s`, p.Issuer, address, filepath.Join(p.Dir, "data"), filepath.Join(p.Dir, "master.key"),
 		write("appkey", AppKey), write("callback", p.CallbackSecret), truecallerURL, truecallerURL,
-		strings.Join(keys, "\n  "), write("secret", "demo-secret"), RedirectURI, more))
+		strings.Join(keys, "\n  "), write("secret", ClientSecret), RedirectURI, more))
 	p.Start()
 	t.Cleanup(func() {
 		p.Stop(os.Interrupt)

@@ -22,7 +22,7 @@ const (
 	appKey         = "load-app-key"
 	callbackSecret = "load-callback-secret-load-callback-secret"
 	redirectURI    = "http://127.0.0.1:1/callback"
-	clientSecret   = "load-client-secret"
+	clientSecret   = "load-client-secret-of-32-characters"
 )
 
 // server is the measured process, with the simulator beside it.

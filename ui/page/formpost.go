@@ -1,9 +1,11 @@
 package page
 
 import (
-	"calleridp/provider/endpoint"
 	"html/template"
 	"net/http"
+
+	"calleridp/provider/authorize"
+	"calleridp/provider/endpoint"
 )
 
 // formPostView is what the page shows that posts a response to the client.
@@ -29,6 +31,27 @@ func (p *Pages) FormPost(w http.ResponseWriter, r *http.Request, action string, 
 	p.show(w, r, response{
 		template: "formpost",
 		language: p.choose(r, nil),
+		status:   http.StatusOK,
+		view:     view,
+		policy:   pol,
+		again:    again{never: true},
+	})
+}
+
+// SendAgain implements provider.Pages. It looks like FormPost: to the user, both
+// are a moment on the way.
+func (p *Pages) SendAgain(w http.ResponseWriter, r *http.Request, v authorize.SendAgainView) {
+	view := &formPostView{Action: template.URL(v.Action), Fields: pairs(v.Fields)}
+	pol := policy{script: p.assets.script, forms: "'self'"}
+	if v.FormAction != "" {
+		pol.forms += " " + anywhere(v.FormAction)
+	}
+	if p.exhibit.Still {
+		view.Action, pol = "#", policy{}
+	}
+	p.show(w, r, response{
+		template: "formpost",
+		language: p.choose(r, v.UILocales),
 		status:   http.StatusOK,
 		view:     view,
 		policy:   pol,

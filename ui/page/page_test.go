@@ -175,6 +175,32 @@ func TestFormPostsGoToTheWebOnly(t *testing.T) {
 	pagetest.Want(t, answer, 200, `action="https://app.example/cb?x=1&amp;y=2"`, `name="a&#34;b" value="&lt;&#34;&gt;"`)
 }
 
+// The page that sends a request again may lead to us and to the client, and posts
+// whatever the request has.
+func TestARequestIsSentAgain(t *testing.T) {
+	p := newPages(t)
+	for action, want := range map[string]string{
+		"":                    "form-action 'self';",
+		"https://app.example": "form-action 'self' https:;",
+		"http://127.0.0.1":    "form-action 'self' https: http:;",
+		"com.example.app:":    "form-action 'self' com.example.app:;",
+	} {
+		answer := pagetest.Draw("/authorize", func(w http.ResponseWriter, r *http.Request) {
+			p.SendAgain(w, r, authorize.SendAgainView{
+				Action:     "/authorize",
+				Fields:     []endpoint.Parameter{{Name: "login_hint", Value: `+46"`}},
+				UILocales:  []string{"sv"},
+				FormAction: action,
+			})
+		})
+		pagetest.WellFormed(t, "sent again", answer.Body.String())
+		pagetest.Want(t, answer, 200, `<form id="formpost" method="post" action="/authorize">`, `name="login_hint" value="&#43;46&#34;"`, `lang="sv"`)
+		if csp := answer.Header().Get("Content-Security-Policy"); !strings.Contains(csp, want) {
+			t.Errorf("%q: got %s, want %s", action, csp, want)
+		}
+	}
+}
+
 // The page says what is left once, and not beside a problem that says more.
 func TestWhatIsLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

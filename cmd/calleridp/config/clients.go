@@ -83,7 +83,12 @@ func (d *decoder) checkClient(key string, c Client) client.Client {
 	secret := strings.TrimSpace(c.Secret)
 	switch {
 	case c.SecretFile != "":
-		if secret = d.checkSecretFile(key+".secret_file", c.SecretFile); secret == "" {
+		secret = d.checkSecretFile(key+".secret_file", c.SecretFile)
+		if reason := checkClientSecret(secret); secret != "" && reason != "" {
+			d.refuse(key+".secret_file", "%s %s", c.SecretFile, reason)
+			secret = ""
+		}
+		if secret == "" {
 			secret = unread
 		}
 	case d.failed(key + ".secret"):
@@ -93,4 +98,16 @@ func (d *decoder) checkClient(key string, c Client) client.Client {
 		out.SecretHashes = [][32]byte{client.HashSecret(secret)}
 	}
 	return out
+}
+
+// checkClientSecret returns why a client's secret is refused, "" if it is not (RFC
+// 6749 §10.10, appendix A.2). Its length is all that can be checked: 32 hexadecimal
+// digits of a generator have the 128 bits that nobody guesses, and are stored as a
+// fast hash.
+func checkClientSecret(text string) (reason string) {
+	strange := strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' })
+	if len(text) < 32 || strange {
+		return "has a secret that is too weak: it must be at least 32 printable ASCII characters; create one with openssl rand -hex 32"
+	}
+	return ""
 }

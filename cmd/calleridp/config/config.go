@@ -199,8 +199,9 @@ type Client struct {
 	ID string `yaml:"client_id"`
 	// Name is the name that users see. Required.
 	Name string `yaml:"name"`
-	// SecretFile is the file with its client_secret. Required for a confidential
-	// client.
+	// SecretFile is the file with its client_secret: at least 32 printable ASCII
+	// characters, for example from `openssl rand -hex 32`. Required for a
+	// confidential client.
 	SecretFile string `yaml:"secret_file"`
 	// Secret is the client_secret itself; only `calleridp dev` accepts it.
 	Secret string `yaml:"secret" secret:"dev"`

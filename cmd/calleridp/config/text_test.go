@@ -25,13 +25,13 @@ func TestByteOrderMarks(t *testing.T) {
 	t.Setenv("CALLERIDP_MASTER_KEY_FILE", write("master", mark+strings.Repeat("02", 32)+"\r\n"))
 	t.Setenv("CALLERIDP_TRUECALLER_CALLBACK_SECRET", "")
 	t.Setenv("CALLERIDP_TRUECALLER_CALLBACK_SECRET_FILE", write("callback", mark+strings.Repeat("b", 32)+"\r\n"))
-	secret := write("secret", mark+"the-secret\n")
+	secret := write("secret", mark+"the-secret-of-the-shop-0123456789ab\n")
 	file := write("config.yaml", mark+"listen: 127.0.0.1:8080\nclients:\n- {client_id: shop, name: Shop, redirect_uris: [https://shop.example/], secret_file: "+secret+"}\n")
 	s, err := Load(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.Listen != "127.0.0.1:8080" || s.Apps[0].CallbackSecrets[0] != strings.Repeat("b", 32) || s.Clients[0].SecretHashes[0] != client.HashSecret("the-secret") {
+	if s.Listen != "127.0.0.1:8080" || s.Apps[0].CallbackSecrets[0] != strings.Repeat("b", 32) || s.Clients[0].SecretHashes[0] != client.HashSecret("the-secret-of-the-shop-0123456789ab") {
 		t.Errorf("got listen %s and other secrets, want those without a mark", s.Listen)
 	}
 	write("secret", "\xff\xfet\x00h\x00e\x00")

@@ -44,6 +44,10 @@ func (n notebook) FormPost(w http.ResponseWriter, _ *http.Request, action string
 	n.write(w, http.StatusOK, "formpost", map[string]any{"action": action, "fields": pairs})
 }
 
+func (n notebook) SendAgain(w http.ResponseWriter, _ *http.Request, v authorize.SendAgainView) {
+	n.write(w, http.StatusOK, "sendagain", v)
+}
+
 func (n notebook) ConfirmSignOut(w http.ResponseWriter, _ *http.Request, v logout.SignOutView) {
 	n.write(w, http.StatusOK, "confirm", v)
 }

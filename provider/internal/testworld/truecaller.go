@@ -75,6 +75,7 @@ type OAuth struct {
 	ExchangeErr error
 	UserinfoErr error
 	Profile     truecaller.Profile
+	Meanwhile   func() // what happens while the profile is fetched; nil: nothing
 
 	mu    sync.Mutex
 	codes []string
@@ -103,6 +104,9 @@ func (o *OAuth) ExchangeCode(
 
 // FetchUserinfo implements login.Exchanger.
 func (o *OAuth) FetchUserinfo(context.Context, truecaller.App, string) (truecaller.Profile, error) {
+	if o.Meanwhile != nil {
+		o.Meanwhile()
+	}
 	if o.UserinfoErr != nil {
 		return truecaller.Profile{}, o.UserinfoErr
 	}

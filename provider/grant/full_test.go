@@ -1,0 +1,134 @@
+package grant
+
+import (
+	"encoding/hex"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+// What a use gives is all of this and nothing else.
+func TestRedemptionsInFull(t *testing.T) {
+	access := HashToken("access")
+	token := func(scopes []string, expires time.Time) *AccessToken {
+		return &AccessToken{Hash: access, GrantID: "g", Scopes: scopes, Issued: now, Expires: expires}
+	}
+	all := []string{"openid", "phone"}
+	redeem := func(offline bool) (Code, Redemption) {
+		c := code(offline)
+		return c, policy.Redeem(c, nil, CodeUse{ClientID: "app", RedirectURI: c.RedirectURI, Verifier: verifier, Access: access, At: now})
+	}
+	rows := map[string]struct{ got, want Redemption }{}
+	for what, offline := range map[string]bool{"a code": false, "a code with offline access": true} {
+		c, got := redeem(offline)
+		g := c.Grant
+		g.Expires = now.Add(time.Hour)
+		if offline {
+			g.Generation, g.Rotated, g.Expires = 1, now, now.Add(24*time.Hour)
+		}
+		c.Redeemed, c.Grant.Expires = true, g.Expires
+		rows[what] = struct{ got, want Redemption }{got, Redemption{Code: &c, Grant: &g, Access: token(all, now.Add(time.Hour)), Current: g}}
+	}
+	family := Grant{
+		ID:         "g",
+		ClientID:   "app",
+		Sub:        "sub",
+		Scopes:     all,
+		Offline:    true,
+		Generation: 2,
+		Rotated:    now.Add(-time.Second),
+		Repeats:    3,
+		Created:    now.Add(-time.Hour),
+		Expires:    now.Add(time.Minute),
+	}
+	use := func(g Grant, n uint32) Redemption {
+		return policy.Refresh(g, RefreshUse{Generation: n, ClientID: "app", Scopes: []string{"openid"}, Allowed: all, Access: access, At: now})
+	}
+	add := func(what string, g Grant, n uint32, access *AccessToken, change func(*Grant)) {
+		got := use(g, n)
+		change(&g)
+		rows[what] = struct{ got, want Redemption }{got, Redemption{Grant: &g, Access: access, Current: g}}
+	}
+	add("the current token", family, 2, token([]string{"openid"}, now.Add(time.Hour)), func(g *Grant) {
+		g.Generation, g.Rotated, g.Repeats, g.Expires = 3, now, 0, now.Add(24*time.Hour)
+	})
+	// A repetition prolongs nothing, and its access token ends with the family.
+	add("the one before it", family, 1, token([]string{"openid"}, now.Add(time.Minute)), func(g *Grant) { g.Repeats = 4 })
+	old := family
+	old.Created = now.Add(-72*time.Hour + 10*time.Minute)
+	add("at the end of the family", old, 2, token([]string{"openid"}, now.Add(10*time.Minute)), func(g *Grant) {
+		g.Generation, g.Rotated, g.Repeats, g.Expires = 3, now, 0, now.Add(10*time.Minute)
+	})
+	revoked := family
+	revoked.Revoked = true
+	rows["revoking"] = struct{ got, want Redemption }{Revoke(family), Redemption{Grant: &revoked, Current: revoked}}
+	rows["revoking again"] = struct{ got, want Redemption }{Revoke(revoked), Redemption{Current: revoked}}
+	rows["a revoked family"] = struct{ got, want Redemption }{use(revoked, 2), Redemption{Current: revoked, Refused: ErrRevoked}}
+	rows["generation 0"] = struct{ got, want Redemption }{use(family, 0), Redemption{Current: family, Refused: ErrMismatch}}
+	for what, row := range rows {
+		if !reflect.DeepEqual(row.got, row.want) {
+			t.Errorf("%s: got\n%+v\nwant\n%+v", what, row.got, row.want)
+		}
+	}
+}
+
+// Generation 0 was never issued, also not before the first rotation, whose
+// predecessor it would be.
+func TestRefreshableIsWhatRefreshAccepts(t *testing.T) {
+	family := Grant{ID: "g", ClientID: "app", Scopes: []string{"openid"}, Offline: true, Generation: 1, Rotated: now, Created: now, Expires: now.Add(time.Hour)}
+	second := family
+	second.Generation = 2
+	plain := family
+	plain.Offline = false
+	for _, row := range []struct {
+		what string
+		g    Grant
+		n    uint32
+		at   time.Time
+		want bool
+	}{
+		{"the first", family, 1, now, true},
+		{"none", family, 0, now, false},
+		{"the next", family, 2, now, false},
+		{"an expired one", family, 1, now.Add(time.Hour), false},
+		{"the one before, within the grace", second, 1, now, true},
+		{"the one before, later", second, 1, now.Add(30 * time.Second), false},
+		{"without offline access", plain, 1, now, false},
+	} {
+		if got := policy.Refreshable(row.g, row.n, row.at); got != row.want {
+			t.Errorf("%s: got %v, want %v", row.what, got, row.want)
+		}
+	}
+}
+
+// RFC 7636 §4.1: 43 to 128 characters.
+func TestVerifierLengths(t *testing.T) {
+	for n, want := range map[int]bool{42: false, 43: true, 44: true, 127: true, 128: true, 129: false} {
+		v := strings.Repeat("a", n)
+		c := code(false)
+		c.Challenge = challengeOf(v)
+		got := policy.Redeem(c, nil, CodeUse{ClientID: "app", RedirectURI: c.RedirectURI, Verifier: v, At: now})
+		if (got.Refused == nil) != want {
+			t.Errorf("a verifier of %d characters: got %v, want accepted: %v", n, got.Refused, want)
+		}
+	}
+}
+
+// The stored hashes are SHA-256 of the values, which no change may lose.
+func TestHashes(t *testing.T) {
+	const abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+	code, token := HashCode("abc"), HashToken("abc")
+	if hex.EncodeToString(code[:]) != abc || hex.EncodeToString(token[:]) != abc {
+		t.Errorf("got %x and %x, want the SHA-256 of abc", code[:], token[:])
+	}
+}
+
+func TestIsChallenge(t *testing.T) {
+	good := challenge()
+	for text, want := range map[string]bool{good: true, "": false, good + "A": false, good[:42]: false, good[:42] + "_": false, good + "=": false, "!" + good[1:]: false} {
+		if got := IsChallenge(text); got != want {
+			t.Errorf("%q: got %v, want %v", text, got, want)
+		}
+	}
+}
