@@ -53,13 +53,14 @@ var rooms = map[string]struct {
 
 	// The domain.
 	"idtoken": {[]string{"claims", "client", "grant", "subject"}, domain},
-	"login":   {[]string{"audit", "grant", "redact", "limit", "session", "subject"}, domain},
+	"login":   {[]string{"audit", "clock", "grant", "redact", "limit", "session", "subject"}, domain},
 	"consent": {[]string{"grant"}, domain},
 	"client":  {[]string{"claims"}, domain},
 	"claims":  {[]string{"subject"}, domain},
-	"session": {[]string{"redact"}, domain},
-	"grant":   {[]string{"redact"}, domain},
+	"session": {[]string{"clock", "redact"}, domain},
+	"grant":   {[]string{"clock", "redact"}, domain},
 	"subject": {[]string{"consent", "grant", "session"}, domain},
+	"clock":   {nil, domain},
 	"limit":   {nil, domain},
 	"audit":   {nil, domain},
 	"redact":  {nil, domain},

@@ -184,7 +184,9 @@ func (rc *Receiver) fetch(ctx context.Context, d Delivery, at *url.URL) (Profile
 	case <-ctx.Done():
 		return Profile{}, ctx.Err()
 	}
-	if time.Since(d.Received) >= tokenLife {
+	// A token that was received ahead of the clock, by one that was wrong, is of
+	// unknown age.
+	if age := time.Since(d.Received); age >= tokenLife || age <= -tokenLife {
 		return Profile{}, ErrTokenExpired
 	}
 	return rc.cfg.Client.fetchProfile(ctx, at, d.AccessToken)

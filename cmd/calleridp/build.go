@@ -200,6 +200,8 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 			People:  store,
 			Limits:  limits,
 			Region:  s.DefaultRegion,
+
+			LongestLock: engine.LongestLock(),
 			Stats:   func() any { return store.Stats() },
 			Log:     log,
 			Audit:   recorder,

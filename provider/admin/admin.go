@@ -28,6 +28,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"time"
 
 	"calleridp/keys"
 	"calleridp/provider/audit"
@@ -59,11 +60,14 @@ type Config struct {
 	Keys    Keys
 	Budgets Budgets
 	People  People
-	Limits  login.Limits   // the rates of the budgets
-	Region  string         // in which national numbers are read; may be ""
-	Stats   func() any     // counters, as they are written in JSON
-	Log     *slog.Logger   // failures of our own
-	Audit   audit.Recorder // what operators looked at and changed
+	Limits  login.Limits // the rates of the budgets
+	Region  string       // in which national numbers are read; may be ""
+
+	LongestLock time.Duration // how long a number may be locked at most
+
+	Stats func() any     // counters, as they are written in JSON
+	Log   *slog.Logger   // failures of our own
+	Audit audit.Recorder // what operators looked at and changed
 }
 
 // Problem is the response to a failed request.

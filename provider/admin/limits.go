@@ -96,6 +96,7 @@ func (h *handler) limits(ctx context.Context, s limited) (int, any, error) {
 		return 0, nil, err
 	}
 	rate := s.budget.Rate
+	states[0] = s.budget.Believable(states[0], now)
 	left, next := s.budget.Left(states[0], now)
 	out := Limits{
 		Of:     s.shown,
@@ -108,8 +109,10 @@ func (h *handler) limits(ctx context.Context, s limited) (int, any, error) {
 	if states[0].After(now) {
 		out.Full = states[0].UTC()
 	}
-	if len(states) > 1 && states[1].After(now) {
-		out.LockedUntil = states[1].UTC()
+	if len(states) > 1 {
+		if until := limit.Held(states[1], h.LongestLock, now); until.After(now) {
+			out.LockedUntil = until.UTC()
+		}
 	}
 	return http.StatusOK, out, nil
 }

@@ -86,12 +86,19 @@ func (e *Endpoint) authorize(w http.ResponseWriter, r *http.Request) error {
 	}
 	switch d.outcome {
 	case issueCode:
-		return e.respondWithCode(w, r, q, d.session)
+		err = e.respondWithCode(w, r, q, d.session)
 	case askConsent:
-		return e.showConsent(w, r, q, c, d.session)
+		err = e.showConsent(w, r, q, c, d.session)
 	default:
 		return e.showSignIn(w, r, q, c)
 	}
+	switch {
+	case !hasEnded(err):
+		return err
+	case q.Prompt.None:
+		return e.refuse(w, r, q, notSignedIn())
+	}
+	return e.showSignIn(w, r, q, c)
 }
 
 // refuse sends an OAuth error to the client and returns any other error.

@@ -192,8 +192,12 @@ func (e *Endpoint) allow(ctx context.Context, q *consentRequest, c client.Client
 	})
 	switch {
 	case errors.Is(err, grant.ErrExists):
-		return e.sameResponse(ctx, q.Request, q.Ticket.Code)
-	case errors.Is(err, session.ErrNotFound): // it has ended meanwhile
+		resp, err := e.sameResponse(ctx, q.Request, q.Ticket.Code)
+		if errors.Is(err, grant.ErrNotFound) { // the session has ended, and its unused code with it
+			err = login.ErrState
+		}
+		return resp, err
+	case hasEnded(err):
 		return Response{}, login.ErrState
 	case err != nil:
 		return Response{}, err

@@ -10,7 +10,6 @@ import (
 	"calleridp/provider/grant"
 	"calleridp/provider/login"
 	"calleridp/provider/session"
-	"calleridp/provider/subject"
 )
 
 // otherPerson means that the client expected another user than the one who
@@ -60,7 +59,7 @@ func (f *Flow) Continue(ctx context.Context, id login.ID, browser login.BrowserS
 		}
 		return in, nil
 	})
-	if errors.Is(err, subject.ErrNotFound) { // deleted since the approval
+	if hasEnded(err) { // the user was deleted since the approval
 		return Finished{}, login.ErrState
 	}
 	if errors.Is(err, login.ErrState) { // the other half of a double click was faster
@@ -105,7 +104,7 @@ func (f *Flow) withConsent(
 	ctx context.Context, q *request, c client.Client, s session.Session, a login.Attempt, o login.Outcome, done Finished,
 ) (Finished, error) {
 	v, err := f.consents.prompt(ctx, q, c, s, ticketOf(o), f.consents.until(a.Ended))
-	if errors.Is(err, subject.ErrNotFound) {
+	if hasEnded(err) {
 		return Finished{}, login.ErrState
 	}
 	if err != nil {

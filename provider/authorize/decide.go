@@ -37,7 +37,7 @@ func (e *Endpoint) decide(ctx context.Context, q *request, c client.Client, cook
 	}
 	if !ok {
 		if q.Prompt.None {
-			return decision{}, loginRequired("nobody is signed in here who could be returned without asking")
+			return decision{}, notSignedIn()
 		}
 		return decision{outcome: showSignIn}, nil
 	}
@@ -56,6 +56,18 @@ func (e *Endpoint) decide(ctx context.Context, q *request, c client.Client, cook
 
 func loginRequired(description string) *oidc.Error {
 	return oidc.ErrLoginRequired().WithDescription("%s", description)
+}
+
+// notSignedIn is the response to prompt=none in a browser without a usable session.
+func notSignedIn() *oidc.Error {
+	return loginRequired("nobody is signed in here who could be returned without asking")
+}
+
+// hasEnded reports whether err says that a session which the request has found has
+// ended since, or that its user was deleted. The browser is not signed in then; no
+// part of the program has failed.
+func hasEnded(err error) bool {
+	return errors.Is(err, session.ErrNotFound) || errors.Is(err, subject.ErrNotFound)
 }
 
 // sessions finds the browser's session.

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"slices"
 	"time"
+
+	"calleridp/provider/clock"
 )
 
 // Why a use is refused. All of them are invalid_grant to a client (RFC 6749 §5.2)
@@ -53,7 +55,7 @@ func (p Policy) Redeem(c Code, stored *Grant, use CodeUse) Redemption {
 		return revoked
 	case c.Grant.ClientID != use.ClientID:
 		return refuse(ErrMismatch)
-	case !use.At.Before(c.Expires):
+	case c.over(use.At):
 		return refuse(ErrExpired)
 	case c.RedirectURI != use.RedirectURI || !proves(c.Challenge, use.Verifier):
 		return refuse(ErrMismatch)
@@ -88,10 +90,35 @@ func (c Code) Usable(now time.Time) error {
 	switch {
 	case c.Redeemed:
 		return ErrReused
-	case !now.Before(c.Expires):
+	case c.over(now):
 		return ErrExpired
 	}
 	return nil
+}
+
+// over reports whether a code has expired, or was created ahead of the clock and
+// would live for too long.
+func (c Code) over(now time.Time) bool {
+	return !now.Before(c.Expires) || clock.Ahead(c.Grant.Created, now)
+}
+
+// Live reports whether the access token has not expired. One that was issued ahead
+// of the clock would live for too long, and counts as expired.
+func (t AccessToken) Live(now time.Time) bool {
+	return now.Before(t.Expires) && !clock.Ahead(t.Issued, now)
+}
+
+// dated returns the grant with the times that a clock which was fast has left in it
+// set to now, so that its family lives no longer than RefreshMax from here on, and
+// the grace of its last rotation is over.
+func (g Grant) dated(now time.Time) Grant {
+	if clock.Ahead(g.Created, now) {
+		g.Created = now
+	}
+	if clock.Ahead(g.Rotated, now) {
+		g.Rotated = time.Time{}
+	}
+	return g
 }
 
 // RefreshUse is what a client presents with a refresh token.
@@ -118,6 +145,7 @@ type RefreshUse struct {
 func (p Policy) Refresh(g Grant, use RefreshUse) Redemption {
 	refuse := func(why error) Redemption { return Redemption{Current: g, Refused: why} }
 	n, now := use.Generation, use.At
+	g = g.dated(now)
 	switch {
 	case g.ClientID != use.ClientID || !g.Offline:
 		return refuse(ErrMismatch)

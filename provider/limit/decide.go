@@ -41,7 +41,7 @@ func Decide(stored States, s Spend, now time.Time) (States, error) {
 	next := make(States, 1+len(s.Charges))
 	var refused, reserved *Exceeded
 	if s.Lock != (Key{}) {
-		if until := stored[s.Lock]; until.After(now) {
+		if until := Held(stored[s.Lock], s.LockAtMost, now); until.After(now) {
 			refused = refused.with(s.Lock.Kind, until)
 		}
 		next[s.Lock] = now.Add(s.LockFor)

@@ -32,6 +32,7 @@ func (c Charge) Take(tat, now time.Time) Decision {
 		interval = 1
 	}
 	tolerance := interval * time.Duration(burst-c.Reserve)
+	tat = c.Believable(tat, now)
 	if tat.Before(now) {
 		tat = now
 	}

@@ -59,7 +59,10 @@ func (c Charge) Left(tat, now time.Time) (left int, next time.Time) {
 type Spend struct {
 	Lock    Key           // zero Key: no lock is needed
 	LockFor time.Duration // how long the lock is held unless it is released
-	Charges []Charge
+	// LockAtMost is how long any lock of that key can last. One that is stored for
+	// longer is of a wrong clock: see Held. Zero: none is.
+	LockAtMost time.Duration
+	Charges    []Charge
 }
 
 // Exceeded is the error for a spend that was refused; nothing was taken.

@@ -30,6 +30,8 @@ func (e *Engine) pushSpend(r PushRequest, now time.Time) limit.Spend {
 	spend := limit.Spend{
 		Lock:    limit.Key{Kind: limit.Lock, ID: r.Number.Digits()},
 		LockFor: e.cfg.Lock,
+
+		LockAtMost: e.LongestLock(),
 	}
 	if r.Solved.ID == "" {
 		spend.Charges = []limit.Charge{
@@ -76,6 +78,10 @@ func (e *Engine) nativeSpend(r NativeRequest) limit.Spend {
 		e.ofDeployment(),
 	}}
 }
+
+// LongestLock returns how long a number may be locked at most: what is stored for
+// longer was stored by a wrong clock.
+func (e *Engine) LongestLock() time.Duration { return max(e.cfg.Lock, e.cfg.CoolDown) }
 
 func (e *Engine) ofNumber(n phone.Number) limit.Charge {
 	return limit.Charge{

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"calleridp/provider/clock"
 	"calleridp/provider/subject"
 	"calleridp/truecaller"
 	"calleridp/truecaller/phone"
@@ -101,7 +102,7 @@ func (a *Attempt) refused(why Reason, now time.Time) error {
 // when it is too late, errMismatch when it is not the attempt's own (invariant 6:
 // state and requestId must agree when both are known).
 func (a *Attempt) expects(app, requestID string, now time.Time) error {
-	if !now.Before(a.Expires) {
+	if a.over(now) {
 		return ErrState
 	}
 	switch a.State {
@@ -253,11 +254,21 @@ func (a *Attempt) expire(now time.Time) bool {
 	if a.State.Terminal() {
 		return a.State == Expired
 	}
-	if now.Before(a.Expires) {
+	if !a.over(now) {
 		return false
 	}
-	a.end(Expired, NoReason, a.Expires)
+	ended := a.Expires
+	if now.Before(ended) {
+		ended = now
+	}
+	a.end(Expired, NoReason, ended)
 	return true
+}
+
+// over reports whether the attempt's time is over. One that was created ahead of the
+// clock would live for too long, and is over.
+func (a *Attempt) over(now time.Time) bool {
+	return !now.Before(a.Expires) || clock.Ahead(a.Created, now)
 }
 
 func (a *Attempt) end(s State, why Reason, at time.Time) {

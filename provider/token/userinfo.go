@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"calleridp/provider/claims"
 	"calleridp/provider/client"
@@ -58,7 +59,7 @@ func (e *Endpoint) userClaims(r *http.Request) (client.Client, json.RawMessage, 
 // it is unknown. The policy decides whether it is still good.
 func (e *Endpoint) accessToken(ctx context.Context, text string) (grant.AccessToken, grant.Grant, client.Client, error) {
 	t, g, err := e.cfg.Grants.AccessToken(ctx, grant.HashToken(text))
-	if errors.Is(err, grant.ErrNotFound) {
+	if errors.Is(err, grant.ErrNotFound) || err == nil && !t.Live(time.Now()) {
 		err = errRevoked
 	}
 	if err != nil {

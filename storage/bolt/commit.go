@@ -227,6 +227,11 @@ func (s *Store) apply(batch []*op) {
 // try runs a batch in one transaction. failed is the index of an operation that
 // spoilt it, -1 if there was none; then err is that of the commit.
 func (s *Store) try(batch []*op) (failed int, err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true)) // see guarded
+	if err := s.inPlace(); err != nil {
+		s.committed(err)
+		return -1, err
+	}
 	tx, err := s.db.Begin(true)
 	if err != nil {
 		return -1, closedErr(err)
@@ -245,11 +250,11 @@ func (s *Store) try(batch []*op) (failed int, err error) {
 	if t.writes == 0 {
 		return -1, nil
 	}
-	if err := s.commit(tx); err != nil {
-		return -1, fmt.Errorf("bolt: commit: %w", err)
+	if err = s.commit(tx); err != nil {
+		err = fmt.Errorf("bolt: commit: %w", err)
 	}
-	s.commits.Add(1)
-	return -1, nil
+	s.committed(err)
+	return -1, err
 }
 
 // protect turns a panic of one operation into its error: the others must not
@@ -266,14 +271,7 @@ func (s *Store) protect(t *txn, run func(*txn) error) (err error) {
 
 // commit makes a transaction durable. A panic in there means that the file is
 // damaged or gone; the transaction has not happened.
-func (s *Store) commit(tx *bbolt.Tx) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("panic: %v", p)
-		}
-	}()
-	return tx.Commit()
-}
+func (s *Store) commit(tx *bbolt.Tx) error { return guarded(s.log, tx.Commit) }
 
 // finish tells the callers that wait. err is that of the commit; an operation with
 // an error of its own keeps that, unless it may be about what was not committed.
@@ -303,10 +301,15 @@ func (s *Store) read(ctx context.Context, view func(reader) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	tx, err := s.db.Begin(false)
-	if err != nil {
-		return closedErr(err)
+	if err := s.whole(); err != nil {
+		return err
 	}
-	defer tx.Rollback()
-	return view(reader{s: s, tx: tx, now: time.Now()})
+	return guarded(s.log, func() error {
+		tx, err := s.db.Begin(false)
+		if err != nil {
+			return closedErr(err)
+		}
+		defer tx.Rollback()
+		return view(reader{s: s, tx: tx, now: time.Now()})
+	})
 }

@@ -250,7 +250,16 @@ func full(path string) {
 			check(err == nil, "reading the first: %v", err)
 		}
 		check(failures > 5, "%d failures with room for %d bytes", failures, room)
+		for range 100 { // the last commit is one that failed
+			a, spend := attempt(300 << 10)
+			if s.CreateAttempt(ctx, a, spend, now) != nil {
+				break
+			}
+		}
+		check(s.Healthy() != nil && s.Stats().Failures >= uint64(failures), "a failed commit, and: %v, %d counted", s.Healthy(), s.Stats().Failures)
 		lift()
+		s.tryAgain(ctx)
+		check(s.Healthy() == nil, "with room again: %v", s.Healthy())
 		a, spend := attempt(300 << 10)
 		check(s.CreateAttempt(ctx, a, spend, now) == nil, "it does not write when there is room again")
 		c := grant.Code{Hash: [32]byte{byte(room >> 12)}, Expires: now.Add(time.Hour), Grant: grant.Grant{ID: "g"}}

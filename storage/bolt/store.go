@@ -3,6 +3,9 @@
 // the master key.
 //
 //	store.go    opening, closing, backup
+//	file.go     the file: created, moved away, replaced
+//	verify.go   what is read of it before anything trusts it
+//	health.go   whether writes become durable
 //	commit.go   group commit: concurrent writes share one fsync
 //	pending.go  notes that are not committed yet, as reads see them
 //	buckets.go  the buckets; reading and writing a record; the expiry index
@@ -28,7 +31,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -73,7 +75,11 @@ type Store struct {
 	closing sync.Once
 	closed  error
 
-	commits, operations atomic.Uint64
+	file   *os.File              // bbolt's; to look at only
+	length atomic.Int64          // how long it was when it was last seen
+	failed atomic.Pointer[error] // of the last commit; nil: it succeeded
+
+	commits, failures, operations atomic.Uint64
 }
 
 // Errors of Open and PinIssuer. The errors that wrap them say what to do.
@@ -84,53 +90,41 @@ var (
 	ErrOlderSchema    = errors.New("the store was written by a version of calleridp from before the first release")
 	ErrNetworkFS      = errors.New("the store is on a network file system")
 	ErrForeignFile    = errors.New("the file is not a calleridp store")
+	ErrDamaged        = errors.New("the store is damaged")
+	ErrGone           = errors.New("the store's file is not there any more")
 	ErrIssuer         = errors.New("the store belongs to another issuer")
 )
 
 // ErrClosed is returned by everything after Close.
 var ErrClosed = errors.New("bolt: the store is closed")
 
-// Open opens the store at path. If the file does not exist, Open creates it with
+// Open opens the store at path. If there never was a file, Open creates it with
 // mode 0600; its folder must exist. The master key must be the one with which the
 // store was created. Only one process at a time can open a store: another one
 // waits half a second and then gets ErrInUse.
+//
+// Open reads the whole file and verifies it. A file that is damaged, empty or gone
+// is refused: see verify.go and file.go.
 func Open(path string, master *keys.Master, o Options) (*Store, error) {
 	dir := filepath.Dir(path)
 	if kind := networkFS(dir); kind != "" && !o.AllowNetworkFS {
 		return nil, fmt.Errorf("%s: %w (%s), where locks and fsync cannot be relied upon; use a local disk", path, ErrNetworkFS, kind)
 	}
-	_, err := os.Stat(path)
-	created := errors.Is(err, os.ErrNotExist)
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
-		Timeout: 500 * time.Millisecond,
-		// The next start finds the free pages by reading the file. Writing their
-		// list with each commit would slow down every commit for as long as the
-		// file has free space left from a busy hour.
-		FreelistType:    bbolt.FreelistMapType,
-		NoFreelistSync:  true,
-		InitialMmapSize: mapped(),
-		NoStatistics:    true,
-		NoSync:          o.NoSync,
-	})
-	switch {
-	case errors.Is(err, berrors.ErrTimeout):
-		return nil, fmt.Errorf("%s: %w; stop that one first", path, ErrInUse)
-	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrVersionMismatch), errors.Is(err, berrors.ErrChecksum):
-		return nil, fmt.Errorf("%s: %w, or is damaged (%v); restore it from a backup, or name another file", path, ErrForeignFile, err)
-	case err != nil:
-		return nil, fmt.Errorf("opening the store: %w", err)
-	}
-	db.AllocSize = 1 << 20 // grow in steps of 1 MiB
-	s := &Store{db: db, sealer: record.NewSealer(master), path: path, options: o, log: o.Log, stopped: make(chan struct{})}
+	s := &Store{sealer: record.NewSealer(master), path: path, options: o, log: o.Log, stopped: make(chan struct{})}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	if s.options.SweepEvery <= 0 {
 		s.options.SweepEvery = 10 * time.Second
 	}
-	err = s.prepare()
-	if err == nil && created && !o.NoSync {
-		err = syncDir(dir)
+	db, file, err := openFile(path, o, s.log, s.prepare)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	s.db, s.file = db, file
+	err = guarded(s.log, func() error { return s.prepare(db) })
+	if err == nil {
+		err = markCreated(path, !o.NoSync)
 	}
 	if err != nil {
 		db.Close()
@@ -139,28 +133,6 @@ func Open(path string, master *keys.Master, o Options) (*Store, error) {
 	s.queue.wake = make(chan struct{}, 1)
 	go s.commitLoop()
 	return s, nil
-}
-
-// mapped returns how much address space to reserve for the file. While the file
-// fits, a long read such as a backup never delays a commit that makes it grow.
-func mapped() int {
-	if strconv.IntSize < 64 || runtime.GOOS == "windows" { // where the file itself would become as large
-		return 0
-	}
-	return 1 << 30
-}
-
-// syncDir makes a new file's entry in its folder durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	if err := d.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
-		return err
-	}
-	return nil
 }
 
 // Keys in the meta bucket. The first two values are not sealed, because they show
@@ -172,9 +144,9 @@ var (
 )
 
 // prepare checks the file and creates missing buckets.
-func (s *Store) prepare() error {
+func (s *Store) prepare(db *bbolt.DB) error {
 	fresh, missing := false, false
-	err := s.db.View(func(tx *bbolt.Tx) error {
+	err := db.View(func(tx *bbolt.Tx) error {
 		if b := tx.Bucket(meta.id); b != nil {
 			for _, b := range buckets {
 				missing = missing || tx.Bucket(b.id) == nil
@@ -190,7 +162,7 @@ func (s *Store) prepare() error {
 	if err != nil || !fresh && !missing {
 		return err
 	}
-	return s.db.Update(func(tx *bbolt.Tx) error {
+	return db.Update(func(tx *bbolt.Tx) error {
 		for _, b := range buckets {
 			if _, err := tx.CreateBucketIfNotExists(b.id); err != nil {
 				return err
@@ -216,7 +188,7 @@ func (s *Store) check(b *bbolt.Bucket) error {
 	case written > schema:
 		return fmt.Errorf("%w (layout %d, this version knows up to %d); start that version, or restore a backup from before the upgrade", ErrNewerSchema, written, schema)
 	case written < schema:
-		return fmt.Errorf("%w (layout %d, this version needs %d), and its records are sealed in a way that is no longer read; move the file away to start with a new store, and keep it if you may go back to that version", ErrOlderSchema, written, schema)
+		return fmt.Errorf("%w (layout %d, this version needs %d), and its records are sealed in a way that is no longer read; move the file away, and the one with %s in its name, to start with a new store; keep it if you may go back to that version", ErrOlderSchema, written, schema, markerSuffix)
 	}
 	if got := string(b.Get(metaFingerprint)); got != s.sealer.Fingerprint() {
 		return fmt.Errorf("%w (fingerprint %s, the configured key has %s); configure the key that it was made with, or restore that key from its backup: without it nothing in the store can be read",
@@ -249,13 +221,14 @@ func (s *Store) PinIssuer(ctx context.Context, issuer string) error {
 // Stats holds counters for operators and for the load test.
 type Stats struct {
 	Commits    uint64 `json:"commits"`    // durable commits since Open
+	Failures   uint64 `json:"failures"`   // commits that failed
 	Operations uint64 `json:"operations"` // operations that these commits contain
 	Bytes      int64  `json:"db_bytes"`   // size of the file
 }
 
 // Stats returns the counters.
 func (s *Store) Stats() Stats {
-	stats := Stats{Commits: s.commits.Load(), Operations: s.operations.Load()}
+	stats := Stats{Commits: s.commits.Load(), Failures: s.failures.Load(), Operations: s.operations.Load()}
 	if info, err := os.Stat(s.path); err == nil {
 		stats.Bytes = info.Size()
 	}
@@ -266,9 +239,11 @@ func (s *Store) Stats() Stats {
 // use. The copy is itself a store, sealed under the same master key. w should be
 // fast, because the store's file cannot reuse space during a backup.
 func (s *Store) Backup(ctx context.Context, w io.Writer) error {
-	err := s.db.View(func(tx *bbolt.Tx) error {
-		_, err := tx.WriteTo(writerUntil{ctx, w})
-		return err
+	err := guarded(s.log, func() error {
+		return s.db.View(func(tx *bbolt.Tx) error {
+			_, err := tx.WriteTo(writerUntil{ctx, w})
+			return err
+		})
 	})
 	switch {
 	case ctx.Err() != nil && err != nil: // bbolt does not wrap the cause
@@ -305,7 +280,7 @@ func (s *Store) Close() error {
 
 // closedErr returns ErrClosed for the error that bbolt returns after Close.
 func closedErr(err error) error {
-	if errors.Is(err, berrors.ErrDatabaseNotOpen) {
+	if errors.Is(err, berrors.ErrDatabaseNotOpen) || errors.Is(err, os.ErrClosed) {
 		return ErrClosed
 	}
 	return err

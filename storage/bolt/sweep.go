@@ -15,7 +15,8 @@ import (
 const sweepMax = 200
 
 // Run deletes expired records every Options.SweepEvery, in small batches, until
-// ctx is done. It does not write to a store without expired records.
+// ctx is done. It does not write to a store without expired records, unless the
+// last commit failed: see Healthy.
 func (s *Store) Run(ctx context.Context) {
 	ticker := time.NewTicker(s.options.SweepEvery)
 	defer ticker.Stop()
@@ -25,6 +26,7 @@ func (s *Store) Run(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
+		s.tryAgain(ctx)
 		for more := true; more; {
 			n, err := s.sweep(ctx)
 			switch {

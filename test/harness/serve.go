@@ -42,8 +42,14 @@ const (
 // more is added to the end of the configuration, keys to its section truecaller.
 func Serve(t testing.TB, truecallerURL, more string, keys ...string) *Production {
 	t.Helper()
-	p := &Production{t: t, Dir: t.TempDir(), CallbackSecret: strings.Repeat("c", 40), log: &logBuffer{}}
-	p.Socket = filepath.Join(p.Dir, "data", "admin.sock")
+	dir := t.TempDir()
+	return serve(t, dir, filepath.Join(dir, "data"), truecallerURL, more, keys)
+}
+
+func serve(t testing.TB, dir, data, truecallerURL, more string, keys []string) *Production {
+	t.Helper()
+	p := &Production{t: t, Dir: dir, CallbackSecret: strings.Repeat("c", 40), log: &logBuffer{}}
+	p.Socket = filepath.Join(data, "admin.sock")
 	address := "127.0.0.1:" + freePort(t)
 	p.Issuer = "http://" + address
 	write := func(name, text string) string {
@@ -74,7 +80,7 @@ clients:
     name: Demo
     secret_file: %s
     redirect_uris: ["%s"]
-%s`, p.Issuer, address, filepath.Join(p.Dir, "data"), filepath.Join(p.Dir, "master.key"),
+%s`, p.Issuer, address, data, filepath.Join(p.Dir, "master.key"),
 		write("appkey", AppKey), write("callback", p.CallbackSecret), truecallerURL, truecallerURL,
 		strings.Join(keys, "\n  "), write("secret", ClientSecret), RedirectURI, more))
 	p.Start()
@@ -89,13 +95,25 @@ clients:
 // address to which it posts callbacks.
 func ServeWith(t testing.TB, truecaller func(callbackURL string) http.Handler, more string, keys ...string) *Production {
 	t.Helper()
+	dir := t.TempDir()
+	return serveWith(t, dir, filepath.Join(dir, "data"), truecaller, more, keys)
+}
+
+// ServeOn is ServeWith with this data_dir, which may be on another disk.
+func ServeOn(t testing.TB, data string, truecaller func(callbackURL string) http.Handler, more string, keys ...string) *Production {
+	t.Helper()
+	return serveWith(t, t.TempDir(), data, truecaller, more, keys)
+}
+
+func serveWith(t testing.TB, dir, data string, truecaller func(string) http.Handler, more string, keys []string) *Production {
+	t.Helper()
 	// Truecaller needs the server's address, and the server Truecaller's.
 	var handler atomic.Pointer[http.Handler]
 	at := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		(*handler.Load()).ServeHTTP(w, r)
 	}))
 	t.Cleanup(at.Close)
-	p := Serve(t, at.URL, more, keys...)
+	p := serve(t, dir, data, at.URL, more, keys)
 	made := truecaller(p.CallbackURL())
 	handler.Store(&made)
 	return p

@@ -23,7 +23,7 @@ import (
 
 func sources() Sources {
 	return Sources{
-		Store:    func() bolt.Stats { return bolt.Stats{Commits: 7, Operations: 9, Bytes: 4096} },
+		Store:    func() bolt.Stats { return bolt.Stats{Commits: 7, Failures: 2, Operations: 9, Bytes: 4096} },
 		Inbox:    func(context.Context) (int, error) { return 3, nil },
 		Attempts: func() int { return 5 },
 		Pages:    func() int { return 4 },
@@ -80,6 +80,7 @@ func TestMetrics(t *testing.T) {
 		`calleridp_http_requests_total{route="none",status="404"} 1`,
 		`calleridp_http_request_seconds_bucket{route="/token",le="0.0025"} 1`,
 		`calleridp_store_commits_total 7`,
+		`calleridp_store_failed_commits_total 2`,
 		`calleridp_store_operations_total 9`,
 		`calleridp_store_bytes 4096`,
 		`calleridp_inbox_deliveries 3`,

@@ -25,6 +25,9 @@ func (m *Metrics) Watch(s Sources) {
 	m.total("calleridp_store_commits_total",
 		"Durable commits of the store.",
 		func() float64 { return float64(s.Store().Commits) })
+	m.total("calleridp_store_failed_commits_total",
+		"Commits that failed: the disk is full or broken, or the file was moved away. After one, /readyz responds with 503 until a commit succeeds.",
+		func() float64 { return float64(s.Store().Failures) })
 	m.total("calleridp_store_operations_total",
 		"Write operations in those commits.",
 		func() float64 { return float64(s.Store().Operations) })

@@ -49,6 +49,7 @@ type Program struct {
 // Store is what the program itself needs of the store.
 type Store interface {
 	SigningKeys(ctx context.Context) (records []keys.Record, version uint64, err error)
+	Healthy() error // nil while writes become durable
 	Close() error
 }
 

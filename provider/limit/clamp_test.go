@@ -1,0 +1,80 @@
+package limit
+
+import (
+	"errors"
+	"math/rand/v2"
+	"testing"
+	"time"
+)
+
+// A clock that was a day fast has filled budgets and taken locks. Put right, it
+// locks nobody out, and gives nobody more than one event besides.
+func TestInvariant7_AClockPutRightLocksNobodyOut(t *testing.T) {
+	number, lock := Key{Kind: Number, ID: "1"}, Key{Kind: Lock, ID: "1"}
+	for seed := range uint64(100) {
+		random := rand.New(rand.NewPCG(seed, 12))
+		rate := Rate{Burst: 1 + random.IntN(12), Period: time.Duration(1+random.IntN(24*60)) * time.Minute}
+		reserve := random.IntN(rate.Burst)
+		spend := Spend{
+			Lock:       lock,
+			LockFor:    5 * time.Minute,
+			LockAtMost: time.Hour, // a cool-down
+			Charges:    []Charge{{Key: number, Rate: rate, Reserve: reserve}},
+		}
+		interval := rate.Period / time.Duration(rate.Burst)
+		fast := rate.Period + 2*time.Hour + time.Duration(random.Int64N(int64(24*time.Hour)))
+		stored := States{}
+		for now := start.Add(fast); ; { // as much as the fast clock allows
+			next, err := Decide(States{number: stored[number]}, spend, now)
+			if err != nil {
+				break
+			}
+			stored = next
+		}
+		if left, _ := spend.Charges[0].Left(stored[number], start); left != 1 {
+			t.Fatalf("seed %d: %d left, want 1", seed, left)
+		}
+		stored, err := Decide(stored, spend, start)
+		if err != nil {
+			t.Fatalf("seed %d: after the clock was put right: %v", seed, err)
+		}
+		if most := start.Add(rate.Period); stored[number].After(most) || stored[lock].After(start.Add(spend.LockAtMost)) {
+			t.Fatalf("seed %d: the states are still ahead: %v", seed, stored)
+		}
+		delete(stored, lock)
+		var refused *Exceeded
+		if _, err := Decide(stored, spend, start); !errors.As(err, &refused) || refused.RetryAt.After(start.Add(interval)) {
+			t.Fatalf("seed %d: a second event at once: %v, want a refusal for one interval of %s", seed, err, interval)
+		}
+		if _, err := Decide(stored, spend, start.Add(interval)); err != nil {
+			t.Fatalf("seed %d: an interval later: %v", seed, err)
+		}
+		// What others may have from the reserve is whole.
+		if left, _ := (Charge{Rate: rate}).Left(stored[number], start); left < reserve {
+			t.Fatalf("seed %d: %d of the reserve of %d are left", seed, left, reserve)
+		}
+	}
+}
+
+func TestHeld(t *testing.T) {
+	for _, row := range []struct {
+		what                string
+		left, longest, want time.Duration // zero: not held
+	}{
+		{"a free one", -time.Minute, time.Hour, -time.Minute},
+		{"a held one", time.Hour, time.Hour, time.Hour},
+		{"of a clock that was corrected by a second", time.Hour + time.Second, time.Hour, time.Hour},
+		{"as much too late as a lock is long", 2 * time.Hour, time.Hour, time.Hour},
+		{"of a wrong clock", 2*time.Hour + 1, time.Hour, 0},
+		{"of a clock that was a year fast", 365 * 24 * time.Hour, time.Hour, 0},
+		{"without a bound", 365 * 24 * time.Hour, 0, 365 * 24 * time.Hour},
+	} {
+		want := time.Time{}
+		if row.want != 0 {
+			want = start.Add(row.want)
+		}
+		if got := Held(start.Add(row.left), row.longest, start); !got.Equal(want) {
+			t.Errorf("%s: got %v, want %v", row.what, got, want)
+		}
+	}
+}

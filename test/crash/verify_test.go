@@ -1,0 +1,184 @@
+package crash
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"calleridp/test/harness"
+)
+
+// verify compares the server after a restart with the ledger: the entries of the
+// round, and some of earlier rounds, of which everything is ended.
+func (l *ledger) verify(round string, random *rand.Rand) {
+	l.mu.Lock()
+	l.cutting = false
+	l.loading = false
+	entries := l.entries
+	earlier := make([]*entry, 0, 20)
+	for range min(20, len(l.settled)) {
+		earlier = append(earlier, l.settled[random.IntN(len(l.settled))])
+	}
+	l.mu.Unlock()
+
+	work := make(chan func() error)
+	var wg sync.WaitGroup
+	for range workers {
+		wg.Go(func() {
+			for check := range work {
+				if err := check(); err != nil {
+					l.t.Errorf("%s: %v", round, err)
+				}
+			}
+		})
+	}
+	for _, e := range entries {
+		work <- func() error { return l.entry(e) }
+	}
+	for _, e := range earlier {
+		work <- func() error { return l.nothingComesBack(e) }
+	}
+	close(work)
+	wg.Wait()
+	l.mu.Lock()
+	for _, e := range entries {
+		if e.code == ended || e.family == ended || e.session == ended {
+			l.settled = append(l.settled, e)
+		}
+	}
+	l.mu.Unlock()
+}
+
+// entry verifies one user. What it uses up is ended afterwards.
+func (l *ledger) entry(e *entry) error {
+	what := func(err error) error {
+		if err == nil {
+			return nil
+		}
+		return fmt.Errorf("%s: %w", e.number, err)
+	}
+	if e.waiting != "" {
+		if err := l.attempt(e); err != nil {
+			return what(err)
+		}
+	}
+	if err := l.sessionIs(e); err != nil {
+		return what(err)
+	}
+	if e.code == alive {
+		granted, err := l.redeem(e)
+		if err != nil || !granted {
+			return what(errors.Join(err, errors.New("a code that was acknowledged and not redeemed is lost")))
+		}
+	}
+	if e.family == alive {
+		granted, err := l.refreshed(e)
+		if err != nil || !granted {
+			return what(errors.Join(err, fmt.Errorf("the refresh token of generation %d is lost", len(e.refresh))))
+		}
+	}
+	if err := l.nothingComesBack(e); err != nil {
+		return what(err)
+	}
+	if e.account == ended {
+		return what(l.anotherSub(e))
+	}
+	return nil
+}
+
+// attempt verifies an attempt that the browser was led to: it is there, it still
+// holds its lock, and it completes if its callback was acknowledged.
+func (l *ledger) attempt(e *entry) error {
+	if e.silent {
+		again := &entry{number: e.number, verifier: e.verifier}
+		if err := l.submit(again, newBrowser()); err == nil || !strings.Contains(err.Error(), "status 429") {
+			return fmt.Errorf("the number is not locked any more: %v", err)
+		}
+	}
+	patience := make(chan time.Time)
+	if l.called(e.number) {
+		time.AfterFunc(harness.Timeout, func() { close(patience) })
+	} else {
+		close(patience) // Truecaller may never try again
+	}
+	done, err := l.follow(e, patience)
+	if err != nil || !done && l.called(e.number) && !e.silent {
+		return errors.Join(err, fmt.Errorf("an attempt that was acknowledged does not go on; its callback was acknowledged: %v", l.called(e.number)))
+	}
+	return nil
+}
+
+// sessionIs verifies that a session signs in until it was ended.
+func (l *ledger) sessionIs(e *entry) error {
+	if e.session != alive && e.session != ended {
+		return nil
+	}
+	_, location, body, err := l.request(e.browser, l.server.AuthorizationURL("prompt", "none"), nil, false)
+	if err != nil {
+		return err
+	}
+	back, err := url.Parse(location)
+	if err != nil {
+		return err
+	}
+	signedIn, out := back.Query().Get("code") != "", back.Query().Get("error") == "login_required"
+	switch {
+	case e.session == alive && !signedIn:
+		return fmt.Errorf("a session that was acknowledged is lost: %s\n%.300s", location, body)
+	case e.session == ended && !out:
+		return fmt.Errorf("a session that was ended is back: %s\n%.300s", location, body)
+	}
+	return nil
+}
+
+// nothingComesBack verifies that what was used up or ended stays so. The second use of
+// a code or an old refresh token ends the rest, so it comes last.
+func (l *ledger) nothingComesBack(e *entry) error {
+	if e.session == ended {
+		if err := l.sessionIs(e); err != nil {
+			return err
+		}
+	}
+	if e.family == ended {
+		if granted, err := l.refreshed(e); err != nil || granted {
+			return errors.Join(err, errors.New("a refresh token that was revoked works again"))
+		}
+	}
+	if n := len(e.refresh); n > 2 {
+		granted, _, _, err := l.token(url.Values{"grant_type": {"refresh_token"}, "refresh_token": {e.refresh[n-3]}})
+		if err != nil || granted {
+			return errors.Join(err, fmt.Errorf("the refresh token of generation %d of %d works again", n-2, n))
+		}
+	}
+	if e.code == ended {
+		if granted, err := l.redeem(e); err != nil || granted {
+			return errors.Join(err, errors.New("a code was redeemed twice"))
+		}
+		e.family = ended
+	}
+	return nil
+}
+
+// anotherSub verifies that the number of a deleted user belongs to a new one.
+func (l *ledger) anotherSub(e *entry) error {
+	next := &entry{number: e.number, browser: newBrowser(), verifier: e.verifier}
+	if err := l.submit(next, next.browser); err != nil {
+		return err
+	}
+	patience := make(chan time.Time)
+	time.AfterFunc(harness.Timeout, func() { close(patience) })
+	if done, err := l.follow(next, patience); err != nil || !done {
+		return errors.Join(err, errors.New("the number of a deleted user does not sign in"))
+	}
+	if granted, err := l.redeem(next); err != nil || !granted {
+		return errors.Join(err, errors.New("the code of a new user was refused"))
+	}
+	if next.sub == "" || next.sub == e.sub {
+		return fmt.Errorf("a deleted user is back: sub %s, before %s", next.sub, e.sub)
+	}
+	return nil
+}
