@@ -50,7 +50,7 @@ func TestAuthorizeCrossSitePost(t *testing.T) {
 	if to := hinted.Header.Get("Location"); hinted.StatusCode != 303 || strings.Contains(to, testworld.Number[1:]) {
 		t.Errorf("POST with login_hint: got %v, want 303 to a URL without the number (invariant 10)", hinted)
 	}
-	long := testworld.AuthRequest("app", "state", strings.Repeat("x", 9000))
+	long := testworld.AuthRequest("app", "state", strings.Repeat("<", 2100))
 	w.Post("/authorize", long, testworld.CrossSite).WantPage(t, "a request that is too long for a URL", "signin")
 	w.Post("/authorize", nil, testworld.Header("Content-Type", "application/json")).
 		WantStatus(t, "a body that is no form", 400)
