@@ -38,7 +38,7 @@ func (m *Metrics) Watch(s Sources) {
 		"Attempts in this process's memory: those under way, and those with an open page.",
 		func() float64 { return float64(s.Attempts()) }, nil)
 	m.gauge("calleridp_waiting_pages",
-		"Browser pages that wait over a live connection.",
+		"Browser pages that wait over a live connection: each open event stream counts once.",
 		func() float64 { return float64(s.Pages()) }, nil)
 	m.registry.MustRegister(breakers{s.Breakers})
 }
