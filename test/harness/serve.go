@@ -44,6 +44,9 @@ func Serve(t testing.TB, truecallerURL, more string, keys ...string) *Production
 	p.Socket = filepath.Join(p.Dir, "data", "admin.sock")
 	address := "127.0.0.1:" + freePort(t)
 	p.Issuer = "http://" + address
+	if !strings.Contains(more, "drain:") {
+		more += "\ndrain: {ready_delay: 0s}\n" // no load balancer looks at a test
+	}
 	write := func(name, text string) string {
 		file := filepath.Join(p.Dir, name)
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
@@ -127,6 +130,14 @@ func (p *Production) Start() {
 // Stop sends sig to the process and waits for its exit. Stopping it twice is
 // harmless.
 func (p *Production) Stop(sig os.Signal) { stop(p.t, p.cmd, p.done, sig) }
+
+// Signal sends sig to the process, and does not wait.
+func (p *Production) Signal(sig os.Signal) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(sig); err != nil {
+		p.t.Fatal(err)
+	}
+}
 
 // AuthorizationURL returns an authorization request of the client demo. more are
 // names and values that it adds or replaces.

@@ -96,6 +96,8 @@ clients:
   - {client_id: es256, name: ES256, secret_file: %[3]s/secret, redirect_uris: ["%[6]s"], id_token_signed_response_alg: ES256}
 limits: {number: 1000000/1h, network: 1000000/1h, client: 1000000/1h, deployment: 1000000/1h}
 lifetimes: {attempt: 30m}
+connections: {max: 100000, per_network: 100000}
+drain: {ready_delay: 0s}
 `, s.issuer, address, dir, s.truecaller, s.debug, redirectURI, of.methods)} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			return nil, err

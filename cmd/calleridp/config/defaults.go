@@ -36,6 +36,9 @@ func (c *Config) setDefaults() {
 	orDefault(&c.Limits.Network, Rate{Burst: 30, Period: time.Hour})
 	orDefault(&c.Limits.Client, Rate{Burst: 3000, Period: time.Hour})
 	orDefault(&c.Limits.Deployment, Rate{Burst: 10000, Period: time.Hour})
+	orDefault(&c.Connections.Max, 20000)
+	orDefault(&c.Connections.PerNetwork, min(1000, c.Connections.Max))
+	orDefault(&c.Drain.ReadyDelay, Delay{Duration: 5 * time.Second, Set: true})
 	orDefault(&c.Keys.RotateEvery, Duration(30*day))
 	orDefault(&c.Keys.PublishBefore, min(Duration(day), c.Keys.RotateEvery))
 }

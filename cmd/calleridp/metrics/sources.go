@@ -17,7 +17,14 @@ type Sources struct {
 	Inbox    func(context.Context) (int, error) // callbacks that are not processed yet
 	Attempts func() int                         // attempts in this process's memory
 	Pages    func() int                         // waiting pages
+	Server   Server
 	Breakers func() []truecaller.Breaker
+}
+
+// Server knows the connections to the public listener.
+type Server interface {
+	Open() int
+	Refused() uint64
 }
 
 // Watch adds the state of the sources. Call it once.
@@ -40,6 +47,12 @@ func (m *Metrics) Watch(s Sources) {
 	m.gauge("calleridp_waiting_pages",
 		"Browser pages that wait over a live connection: each open event stream counts once.",
 		func() float64 { return float64(s.Pages()) }, nil)
+	m.gauge("calleridp_connections",
+		"Open connections to the public listener.",
+		func() float64 { return float64(s.Server.Open()) }, nil)
+	m.total("calleridp_connections_refused_total",
+		"Requests and connections that the limits of connections refused.",
+		func() float64 { return float64(s.Server.Refused()) })
 	m.registry.MustRegister(breakers{s.Breakers})
 }
 
