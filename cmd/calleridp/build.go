@@ -202,10 +202,12 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 			Region:  s.DefaultRegion,
 
 			LongestLock: engine.LongestLock(),
-			Stats:   func() any { return store.Stats() },
-			Log:     log,
-			Audit:   recorder,
+			Stats:       func() any { return store.Stats() },
+			Log:         log,
+			Audit:       recorder,
 		}),
+		Connections: serve.NewConnections(int(s.Connections.Max), int(s.Connections.PerNetwork), addresses),
+
 		Store:      store,
 		Drain:      pages.Drain,
 		Background: []func(context.Context){store.Run, ring.Run, receiver.Run, secrets.Watch},
@@ -215,6 +217,7 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 		Inbox:    store.InboxSize,
 		Attempts: engine.Watching,
 		Pages:    engine.Pages,
+		Server:   program.Connections,
 		Breakers: outgoing.Breakers,
 	})
 	private := http.NewServeMux()

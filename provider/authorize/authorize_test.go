@@ -46,7 +46,7 @@ func TestInvariant10_ACrossSitePostGetsIntoNoURL(t *testing.T) {
 		"plain":           testworld.AuthRequest("app", "prompt", "none"),
 		"a login_hint":    testworld.AuthRequest("app", "login_hint", testworld.Number),
 		"a hint":          testworld.AuthRequest("app", "id_token_hint", got.ID, "prompt", "none"),
-		"a long state":    testworld.AuthRequest("app", "state", strings.Repeat("x", 9000)),
+		"a long state":    testworld.AuthRequest("app", "state", strings.Repeat("x", 4000)),
 		"something of it": testworld.AuthRequest("app", "whatever", testworld.Number),
 	} {
 		t.Run(what, func(t *testing.T) {

@@ -54,7 +54,7 @@ func readRequestObject(in endpoint.Parameters) requestObject {
 // direct makes the refusal of q the response that the object asks for. Its members
 // supersede parameters of the same name.
 func (o requestObject) direct(q *request) {
-	if o.State != "" {
+	if o.State != "" && len(o.State) <= endpoint.MaxState {
 		q.State = o.State
 	}
 	switch o.ResponseMode {

@@ -34,7 +34,7 @@ func TestFormPostResponse(t *testing.T) {
 // The nonce and the redirect URI's own query come back unchanged.
 func TestEchoes(t *testing.T) {
 	w := testworld.New(t)
-	long := strings.Repeat("n/+ä&=", 800)
+	long := strings.Repeat("n/+ä&=", 146)
 	const uri = "https://app.example/cb?with=query"
 	done, _ := w.SignIn(testworld.AuthRequest("app", "nonce", long, "redirect_uri", uri), testworld.Number)
 	if at := done.Response.URL(); !strings.HasPrefix(at, uri+"&code=") {

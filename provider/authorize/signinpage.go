@@ -48,6 +48,7 @@ func (f signInForm) view(ctx context.Context, q *request, c client.Client, typed
 	if err != nil {
 		return SignInView{}, err
 	}
+	typed = clip(typed)
 	var challenge *ChallengeView
 	if !app.WithoutPush {
 		if challenge, err = f.challenges.forNetwork(ctx, network, q.Until); err != nil {
@@ -68,6 +69,21 @@ func (f signInForm) view(ctx context.Context, q *request, c client.Client, typed
 		WithoutPush: app.WithoutPush,
 		OneTap:      oneTap,
 	}, nil
+}
+
+// maxTyped is how many characters the number field takes.
+const maxTyped = 64
+
+// clip returns what fits into the number field. A page that repeated all of what a
+// form sent could not be submitted.
+func clip(typed string) string {
+	n := 0
+	for i := range typed {
+		if n++; n > maxTyped {
+			return typed[:i]
+		}
+	}
+	return typed
 }
 
 // viewOf is endpoint.ViewOf, which knows nothing of the account page's client.

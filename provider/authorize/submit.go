@@ -99,7 +99,7 @@ func (f *Flow) keep(q *request, userAgent, network string) ([]byte, error) {
 	if f.country != nil {
 		q.From.Country = f.country(network)
 	}
-	return json.Marshal(q)
+	return endpoint.Encode(q)
 }
 
 // isNational reports whether a number that parses has no country code.

@@ -1,6 +1,7 @@
 package authorize
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,19 +23,27 @@ type hints interface {
 	Subject(c client.Client, sub string) string
 }
 
+// maxNonce is the longest nonce, in bytes.
+const maxNonce = 1 << 10
+
 // validate turns the parameters of a resolved client into a request. An error is
-// an *oidc.Error for the client, or an internal one; the request returned with it
-// is enough to send the client that error.
+// an *oidc.Error for the client, an *endpoint.PageError or an internal one; the
+// request returned with it is enough to send the client that error.
 func (e *Endpoint) validate(in endpoint.Parameters, c client.Client, redirectURI string) (*request, error) {
+	state, err := in.State()
+	if err != nil {
+		return nil, err
+	}
 	q := &request{
 		ClientID:    c.ID,
 		RedirectURI: redirectURI,
+		State:       state,
 		Nonce:       in.Get("nonce"),
 		LoginHint:   in.Get("login_hint"),
 		UILocales:   in.UILocales(),
 	}
-	if !in.Garbled("state") {
-		q.State = in.Get("state")
+	if in.Garbled("state") {
+		q.State = ""
 	}
 	app, err := e.clients.app(c)
 	if err != nil {
@@ -46,6 +55,9 @@ func (e *Endpoint) validate(in endpoint.Parameters, c client.Client, redirectURI
 		return q, err
 	}
 	readRequestObject(in).direct(q)
+	if len(q.Nonce) > maxNonce {
+		return q, invalidRequest(fmt.Sprintf("nonce is longer than %d bytes", maxNonce))
+	}
 	if in.AnyRepeated() != "" {
 		return q, invalidRequest("a parameter is given more than once (RFC 6749 section 3.1)")
 	}
@@ -77,6 +89,9 @@ func (e *Endpoint) validate(in endpoint.Parameters, c client.Client, redirectURI
 	}
 	if q.HintSub, err = parseHint(in, c, e.hints); err != nil {
 		return q, err
+	}
+	if !endpoint.Fits(q) { // what JSON must escape takes up to six times its size
+		return q, invalidRequest(fmt.Sprintf("the request is too large to be kept: as JSON it is longer than %d bytes", endpoint.MaxRequest))
 	}
 	if app.NativeOnly() {
 		return q, oidc.ErrUnauthorizedClient().WithDescription("the client's people sign in natively, not through a browser")

@@ -11,9 +11,12 @@ import (
 	"strings"
 )
 
-// maxParameters is how many bytes of parameters are read. A state or nonce of
-// several thousand characters is legitimate.
+// maxParameters is how many bytes of parameters are read. Of each character a URL
+// makes up to three bytes, and an id_token_hint is long.
 const maxParameters = 32 << 10
+
+// MaxState is the longest state, in bytes: hubs put requests of their own into it.
+const MaxState = 4 << 10
 
 // Errors of reading parameters. Their texts are for the client's developer.
 var (
@@ -41,6 +44,18 @@ type Parameters struct {
 
 // Get returns the value of a parameter, "" when it is omitted.
 func (p Parameters) Get(name string) string { return p.values[name] }
+
+// State returns the state. One that is longer than MaxState is refused with a page:
+// it could not be kept, and the client must not get a response without it (RFC 6749
+// §4.1.2.1).
+func (p Parameters) State() (string, error) {
+	state := p.Get("state")
+	if len(state) > MaxState {
+		return "", Refuse(ErrorTooLarge, http.StatusRequestEntityTooLarge,
+			"state is longer than %d bytes (got %d)", MaxState, len(state)).In(p.UILocales())
+	}
+	return state, nil
+}
 
 // Has reports whether a parameter is present, also when it is repeated.
 func (p Parameters) Has(name string) bool { return p.values[name] != "" || p.repeated[name] }

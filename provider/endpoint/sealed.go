@@ -1,6 +1,7 @@
 package endpoint
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -17,9 +18,36 @@ var (
 	ErrRequestExpired = errors.New("provider: the sealed request has expired")
 )
 
+// MaxRequest is how large a request may be as it is sealed and kept, in bytes. A form
+// that holds one stays well below what is read of a form, and an attacker cannot fill
+// the disk by what an attempt keeps.
+const MaxRequest = 8 << 10
+
+// maxAdded is what a request may grow by after Fits: by its expiry, and by the browser
+// that submits it.
+const maxAdded = 256
+
+// Fits reports whether a validated request is small enough to be sealed and kept.
+func Fits(request any) bool {
+	encoded, err := Encode(request)
+	return err == nil && len(encoded) <= MaxRequest-maxAdded
+}
+
+// Encode returns v as it is sealed: JSON without the escapes that only HTML needs,
+// which make six bytes of one.
+func Encode(v any) ([]byte, error) {
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}
+
 // Seal encrypts v for a form: nothing is stored for a page (invariant 1).
 func Seal(master *keys.Master, purpose keys.Purpose, v any) (string, error) {
-	plain, err := json.Marshal(v)
+	plain, err := Encode(v)
 	if err != nil {
 		return "", err
 	}

@@ -98,11 +98,14 @@ func (e *Engine) stop(ctx context.Context, id ID, browser BrowserSecret, why Rea
 }
 
 // Watch watches the attempt for a browser with this secret in its cookie, "" for
-// none. Look at the attempt after Watch and after each hint. A hint says nothing
-// to a browser that did not start the attempt, and a watcher hears only of other
-// attempts that the same secret has started (invariant 2).
+// none. Look at the attempt after Watch and after each hint. A browser that did not
+// start the attempt hears of nothing and takes no page's place, and a watcher hears
+// only of other attempts that the same secret has started (invariant 2).
 func (e *Engine) Watch(id ID, browser BrowserSecret) Watcher {
 	a, err := e.cfg.Store.Attempt(context.Background(), id)
+	if err == nil && a.startedBy(browser) != nil {
+		return Watcher{Others: func() []ID { return nil }, End: func() {}}
+	}
 	if err != nil {
 		a = Attempt{ID: id}
 	}
@@ -117,5 +120,6 @@ func (e *Engine) Watch(id ID, browser BrowserSecret) Watcher {
 // that are live and those that are watched.
 func (e *Engine) Watching() int { return e.hub.size() }
 
-// Pages returns the number of pages that wait at this process now.
+// Pages returns the number of pages that wait at this process now: their watches
+// have begun and not ended.
 func (e *Engine) Pages() int { return e.hub.watchers() }

@@ -8,9 +8,9 @@ import (
 )
 
 const (
-	// maxWatchers is how many pages may watch one attempt, and how many one
-	// browser's others. With one more, the oldest gets no more hints, and keeps to
-	// what it does by itself.
+	// maxWatchers is how many pages may watch one attempt, and how many may watch for
+	// one browser. One more takes the place of the oldest, because the user looks at
+	// the newest, and the oldest may be a connection that nobody has noticed to be dead.
 	maxWatchers = 16
 	// maxOthers is how many other attempts are kept for a watcher that takes none.
 	maxOthers = 256
@@ -20,7 +20,9 @@ const (
 type Watcher struct {
 	// Hints receives after each change of the attempt, when it expires, and after
 	// each change of another attempt of the same browser. A hint carries nothing: the
-	// watcher looks at the record. Hints are merged until they are taken.
+	// watcher looks at the record. Hints are merged until they are taken. The channel
+	// is closed when a newer page has taken this one's place; nil for a watcher that
+	// hears of nothing.
 	Hints <-chan struct{}
 	// Others takes the browser's other attempts that have changed, the oldest
 	// change first. One page can thus wait for all pages of its browser.
@@ -37,6 +39,7 @@ type hub struct {
 	mu       sync.Mutex
 	attempts map[ID]*waiting
 	browsers map[browserHash][]*watcher
+	pages    int // watchers that have not ended, those included that were replaced
 }
 
 // browserHash is the SHA-256 of a browser cookie's secret; zero for no browser.
@@ -54,6 +57,7 @@ type watcher struct {
 	browser browserHash
 	hints   chan struct{}
 	others  []ID
+	ended   bool
 }
 
 func newHub(over func(ID)) *hub {
@@ -73,13 +77,21 @@ func (h *hub) watch(a Attempt, browser browserHash) Watcher {
 	w := &watcher{id: a.ID, browser: browser, hints: make(chan struct{}, 1)}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.pages++
 	at := h.at(a.ID)
-	at.watchers = withWatcher(at.watchers, w)
+	if len(at.watchers) == maxWatchers {
+		h.replace(at.watchers[0])
+		at = h.at(a.ID) // an attempt without watchers is forgotten
+	}
+	at.watchers = append(at.watchers, w)
 	if !a.Expires.IsZero() && !a.State.Terminal() {
 		at.expect(h, a)
 	}
 	if browser != (browserHash{}) {
-		h.browsers[browser] = withWatcher(h.browsers[browser], w)
+		if all := h.browsers[browser]; len(all) == maxWatchers {
+			h.replace(all[0])
+		}
+		h.browsers[browser] = append(h.browsers[browser], w)
 	}
 	return Watcher{Hints: w.hints, Others: func() []ID { return h.take(w) }, End: func() { h.leave(w) }}
 }
@@ -112,11 +124,7 @@ func (h *hub) size() int {
 func (h *hub) watchers() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	n := 0
-	for _, at := range h.attempts {
-		n += len(at.watchers)
-	}
-	return n
+	return h.pages
 }
 
 func (h *hub) take(w *watcher) []ID {
@@ -130,6 +138,21 @@ func (h *hub) take(w *watcher) []ID {
 func (h *hub) leave(w *watcher) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if !w.ended {
+		w.ended = true
+		h.pages--
+	}
+	h.remove(w)
+}
+
+// replace ends the watch of a page whose place a newer one takes.
+func (h *hub) replace(w *watcher) {
+	h.remove(w)
+	close(w.hints) // nothing hints it any more
+}
+
+// remove takes a watcher off the lists, once or more often.
+func (h *hub) remove(w *watcher) {
 	is := func(other *watcher) bool { return other == w }
 	if at := h.attempts[w.id]; at != nil {
 		at.watchers = slices.DeleteFunc(at.watchers, is)
@@ -179,14 +202,6 @@ func (at *waiting) expect(h *hub, a Attempt) {
 			h.settle(Attempt{ID: id, Browser: browser})
 		})
 	}
-}
-
-// withWatcher adds one, in the place of the oldest when there are too many.
-func withWatcher(all []*watcher, w *watcher) []*watcher {
-	if len(all) == maxWatchers {
-		all = slices.Delete(all, 0, 1)
-	}
-	return append(all, w)
 }
 
 func (w *watcher) hint() {

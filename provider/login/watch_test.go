@@ -14,8 +14,18 @@ import (
 // hinted takes a hint, if there is one.
 func hinted(c <-chan struct{}) bool {
 	select {
-	case <-c:
-		return true
+	case _, more := <-c:
+		return more
+	default:
+		return false
+	}
+}
+
+// replaced reports whether a watch was ended for a newer one.
+func replaced(w login.Watcher) bool {
+	select {
+	case _, more := <-w.Hints:
+		return !more
 	default:
 		return false
 	}
@@ -124,40 +134,62 @@ func TestWatchersAreHintedWhenTheTimeIsOver(t *testing.T) {
 	}
 }
 
-// An attempt has a few watchers; more of them push out the oldest, and none
-// blocks anybody.
-func TestWatchersAreBounded(t *testing.T) {
-	w := newWorld(t)
-	a := w.start()
-	var all, listeners []login.Watcher
-	for range 40 {
-		all = append(all, w.engine.Watch(a.ID, ""))
-		listeners = append(listeners, w.engine.Watch("another", browser))
-	}
-	w.approve()
-	for what, watchers := range map[string][]login.Watcher{"pages of the attempt": all, "pages of its browser": listeners} {
-		n := 0
-		for _, watcher := range watchers {
-			if hinted(watcher.Hints) {
-				n++
+// An attempt and a browser have a few watchers. With one more, the oldest is told to
+// end, and none blocks another.
+func TestThreat_WatchersAreBounded(t *testing.T) {
+	for what, id := range map[string]func(i int, of login.ID) login.ID{
+		"pages of the attempt":                     func(_ int, of login.ID) login.ID { return of },
+		"pages of its browser":                     func(int, login.ID) login.ID { return "another" },
+		"pages of its browser, each of an attempt": func(i int, _ login.ID) login.ID { return login.ID(rune(i)) },
+	} {
+		w := newWorld(t)
+		a := w.start()
+		var all []login.Watcher
+		for i := range 40 {
+			all = append(all, w.engine.Watch(id(i, a.ID), browser))
+		}
+		if n := w.engine.Pages(); n != 40 {
+			t.Errorf("%s: got %d pages counted, want 40 until they have ended", what, n)
+		}
+		w.approve()
+		for i, watcher := range all {
+			if last := i >= 40-16; last != hinted(watcher.Hints) || last == replaced(watcher) {
+				t.Errorf("%s: page %d was hinted or replaced, want the last 16 hinted and the others replaced", what, i)
 			}
 		}
-		if n != 16 {
-			t.Errorf("%d of 40 %s were hinted, want the last 16", n, what)
+		for i, watcher := range all {
+			watcher.End()
+			watcher.End() // ending twice is harmless
+			if n := w.engine.Pages(); n != 40-1-i {
+				t.Errorf("%s: got %d pages counted after %d have ended", what, n, i+1)
+			}
+		}
+		w.finish(a.ID)
+		if n := w.engine.Watching(); n != 0 {
+			t.Errorf("%s: %d attempts are remembered after everything has ended", what, n)
 		}
 	}
-	for _, watcher := range listeners {
-		watcher.End()
+}
+
+// Another browser, which may know the attempt's id, neither hears of it nor takes the
+// place of its pages.
+func TestInvariant2_AStrangerDoesNotReplaceWatchers(t *testing.T) {
+	w := newWorld(t)
+	a := w.start()
+	mine := w.engine.Watch(a.ID, browser)
+	defer mine.End()
+	for i := range 40 {
+		stranger := w.engine.Watch(a.ID, []login.BrowserSecret{"", "another browser's secret"}[i%2])
+		defer stranger.End()
+		defer func() {
+			if hinted(stranger.Hints) {
+				t.Error("a stranger was hinted")
+			}
+		}()
 	}
-	if w.engine.Watching() != 1 {
-		t.Errorf("%d attempts are watched", w.engine.Watching())
-	}
-	for _, watcher := range all {
-		watcher.End()
-	}
-	w.finish(a.ID)
-	if n := w.engine.Watching(); n != 0 {
-		t.Errorf("%d attempts are remembered after everything has ended", n)
+	w.approve()
+	if !hinted(mine.Hints) {
+		t.Error("the attempt's own page was replaced")
 	}
 }
 

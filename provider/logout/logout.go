@@ -136,7 +136,11 @@ func (e *Endpoint) endSession(w http.ResponseWriter, r *http.Request) error {
 // the browser goes nowhere that is not known to be right (§4). An error is an
 // *endpoint.PageError or an internal one.
 func (e *Endpoint) validate(ctx context.Context, in endpoint.Parameters) (*request, client.Client, *idtoken.Hint, error) {
-	q := &request{State: in.Get("state"), UILocales: in.UILocales()}
+	state, err := in.State()
+	if err != nil {
+		return nil, client.Client{}, nil, err
+	}
+	q := &request{State: state, UILocales: in.UILocales()}
 	refuse := func(kind endpoint.ErrorKind, detail string, args ...any) error {
 		return endpoint.Refuse(kind, http.StatusBadRequest, detail, args...).In(q.UILocales)
 	}
@@ -168,6 +172,10 @@ func (e *Endpoint) validate(ctx context.Context, in endpoint.Parameters) (*reque
 		return q, c, nil, refuse(endpoint.ErrorRedirectURI, "post_logout_redirect_uri %q is not registered for %s", endpoint.Clip(uri), c.ID)
 	}
 	q.ClientID, q.URI = c.ID, uri
+	if !endpoint.Fits(q) {
+		return q, c, nil, endpoint.Refuse(endpoint.ErrorTooLarge, http.StatusRequestEntityTooLarge,
+			"the request is too large: as JSON it is longer than %d bytes", endpoint.MaxRequest).In(q.UILocales)
+	}
 	return q, c, hint, nil
 }
 

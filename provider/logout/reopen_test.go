@@ -1,6 +1,9 @@
 package logout_test
 
 import (
+	"fmt"
+	"net/url"
+	"strings"
 	"testing"
 
 	"calleridp/provider/authorize"
@@ -17,5 +20,29 @@ func TestReopenTheSignOutPrompt(t *testing.T) {
 	}
 	if !w.SignedIn(session) {
 		t.Error("after reopening: got the session ended, want it live")
+	}
+}
+
+// The prompt's form can send whatever the endpoint accepts. A state that is too long
+// is refused at the door.
+func TestLongStateAtSignOut(t *testing.T) {
+	w := testworld.New(t)
+	_, session := w.Tokens("app", "openid")
+	for _, character := range []string{"a", "<", "\x01", "ä"} {
+		for _, size := range []int{1000, 4096, 4098, 9000} {
+			state := strings.Repeat(character, size/len(character))
+			query := url.Values{"client_id": {"app"}, "post_logout_redirect_uri": {"https://app.example/bye"}, "state": {state}}
+			a := w.Get("/logout?"+query.Encode(), session)
+			if size > 4096 || character == "\x01" && size == 4096 {
+				a.WantErrorPage(t, fmt.Sprintf("%d of %q", size, character), 413, "too_large")
+				continue
+			}
+			sealed := testworld.SealedRequest(t, a, "confirm")
+			_, session = w.Tokens("app", "openid")
+			done := w.Post("/logout/confirm", url.Values{"request": {sealed}}, testworld.Cookie(session))
+			if _, got := done.Redirect(); got.Get("state") != state {
+				t.Errorf("%d of %q: got %v, want the state back", size, character, done)
+			}
+		}
 	}
 }

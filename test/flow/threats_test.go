@@ -294,3 +294,21 @@ func TestThreat_VictimsNumberTypedByAnAttacker(t *testing.T) {
 		t.Errorf("after the victim's approval: outcome %q, want signed in (or docs/threat-model.md is wrong)", got)
 	}
 }
+
+// A request whose page could not be submitted is refused at the door, also where HTML
+// and JSON would write each character as six.
+func TestThreat_ALargeStateIsRefusedAtTheDoor(t *testing.T) {
+	t.Parallel()
+	server := harness.Serve(t, newVendor(t).URL, "")
+	browser := harness.NewBrowser(t, server.Issuer)
+	for _, prompt := range []string{"login", "none"} {
+		refused := browser.Get(server.AuthorizationURL("state", strings.Repeat("<", 9000), "prompt", prompt))
+		if refused.Status != http.StatusRequestEntityTooLarge || refused.Sealed() != "" {
+			t.Errorf("a state of 9000 bytes with prompt=%s: got %d, want 413 and no form", prompt, refused.Status)
+		}
+	}
+	shown := browser.Get(server.AuthorizationURL("state", strings.Repeat("<", 4096), "nonce", strings.Repeat("<", 1024)))
+	if submitted := browser.Submit(shown, harness.Number(5)); submitted.Status != http.StatusSeeOther {
+		t.Errorf("submitting with a state of 4096 bytes: got %d, want 303", submitted.Status)
+	}
+}

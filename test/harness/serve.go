@@ -52,6 +52,9 @@ func serve(t testing.TB, dir, data, truecallerURL, more string, keys []string) *
 	p.Socket = filepath.Join(data, "admin.sock")
 	address := "127.0.0.1:" + freePort(t)
 	p.Issuer = "http://" + address
+	if !strings.Contains(more, "drain:") {
+		more += "\ndrain: {ready_delay: 0s}\n" // no load balancer looks at a test
+	}
 	write := func(name, text string) string {
 		file := filepath.Join(p.Dir, name)
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
@@ -147,6 +150,14 @@ func (p *Production) Start() {
 // Stop sends sig to the process and waits for its exit. Stopping it twice is
 // harmless.
 func (p *Production) Stop(sig os.Signal) { stop(p.t, p.cmd, p.done, sig) }
+
+// Signal sends sig to the process, and does not wait.
+func (p *Production) Signal(sig os.Signal) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(sig); err != nil {
+		p.t.Fatal(err)
+	}
+}
 
 // AuthorizationURL returns an authorization request of the client demo. more are
 // names and values that it adds or replaces.

@@ -81,11 +81,9 @@ type app struct {
 }
 
 func newApp(s *server, alg string) *app {
-	return &app{server: s, alg: alg, http: &http.Client{
-		Timeout:       20 * time.Second,
-		Transport:     &http.Transport{MaxIdleConnsPerHost: 128},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}
+	client := s.client(false)
+	client.Timeout = 20 * time.Second
+	return &app{server: s, alg: alg, http: client}
 }
 
 var (

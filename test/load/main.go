@@ -8,6 +8,7 @@
 //	go run ./test/load -profile cpu.out   # and a CPU profile of the server
 //	go run ./test/load -flood 10000       # what so many bogus callbacks a second do
 //	go run ./test/load -waiting 10000     # what so many pages that wait cost
+//	go run ./test/load -waiting 2000 -over h2   # over HTTP/2
 //
 // It talks to loopback only, and stops by itself.
 package main
@@ -34,6 +35,7 @@ type options struct {
 	rate           float64
 
 	waiting, approve int
+	over, heap       string
 }
 
 func main() {
@@ -59,6 +61,8 @@ func main() {
 	flag.Float64Var(&o.rate, "rate", 5, "sign-ins a second meanwhile")
 	flag.IntVar(&o.waiting, "waiting", 0, "instead, let so many pages wait, and see what each costs and when it hears of its approval")
 	flag.IntVar(&o.approve, "approve", 300, "how many of them are approved one by one, before all the others at once")
+	flag.StringVar(&o.over, "over", overPlain, "how they wait: "+overPlain+", "+overTLS+" (HTTP/1.1 over TLS) or "+overHTTP2+" (a connection each)")
+	flag.StringVar(&o.heap, "heap", "", "write a heap profile of the server with all pages waiting to this `file`")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()

@@ -3,6 +3,8 @@ package main
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -34,6 +36,7 @@ type server struct {
 	simulator   *exec.Cmd
 	admin       http.Client
 	coldStart   time.Duration
+	roots       *x509.CertPool // nil without TLS
 }
 
 // setup is what is measured.
@@ -42,6 +45,7 @@ type setup struct {
 	methods string // of the Truecaller app
 	// byHand makes users approve when the load decides, and not at once.
 	byHand bool
+	tls    bool // with a certificate that signs itself
 }
 
 // startServer starts the simulator and the server.
@@ -68,8 +72,20 @@ func startServer(ctx context.Context, of setup) (*server, error) {
 		return nil, err
 	}
 	s.issuer = "http://" + address
+	certificate, tlsKeys := "", ""
+	if of.tls {
+		s.issuer = "https://" + address
+		certificate = filepath.Join(dir, "tls.crt")
+		tlsKeys = fmt.Sprintf("tls: {cert_file: %s, key_file: %s/tls.key}", certificate, dir)
+		if err := writeCertificate(certificate, filepath.Join(dir, "tls.key")); err != nil {
+			return nil, err
+		}
+		if s.roots, err = rootsOf(certificate); err != nil {
+			return nil, err
+		}
+	}
 
-	s.simulator = exec.CommandContext(ctx, os.Args[0], "simulator", s.issuer+"/callback/default/"+callbackSecret, strconv.FormatBool(of.byHand))
+	s.simulator = exec.CommandContext(ctx, os.Args[0], "simulator", s.issuer+"/callback/default/"+callbackSecret, strconv.FormatBool(of.byHand), certificate)
 	s.simulator.Stderr = os.Stderr
 	out, err := s.simulator.StdoutPipe()
 	if err != nil {
@@ -96,7 +112,10 @@ clients:
   - {client_id: es256, name: ES256, secret_file: %[3]s/secret, redirect_uris: ["%[6]s"], id_token_signed_response_alg: ES256}
 limits: {number: 1000000/1h, network: 1000000/1h, client: 1000000/1h, deployment: 1000000/1h}
 lifetimes: {attempt: 30m}
-`, s.issuer, address, dir, s.truecaller, s.debug, redirectURI, of.methods)} {
+connections: {max: 100000, per_network: 100000}
+drain: {ready_delay: 0s}
+%[8]s
+`, s.issuer, address, dir, s.truecaller, s.debug, redirectURI, of.methods, tlsKeys)} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			return nil, err
 		}
@@ -116,7 +135,7 @@ lifetimes: {attempt: 30m}
 			return err
 		}
 		for time.Since(begun) < 20*time.Second {
-			if answer, err := http.Get(s.issuer + "/healthz"); err == nil {
+			if answer, err := s.client(false).Get(s.issuer + "/healthz"); err == nil {
 				answer.Body.Close()
 				s.coldStart = time.Since(begun)
 				return nil
@@ -148,6 +167,18 @@ func (s *server) stop() {
 	os.RemoveAll(s.dir)
 }
 
+// client returns a client of the server, with connections of its own.
+func (s *server) client(http2 bool) *http.Client {
+	return &http.Client{
+		Transport: &http.Transport{
+			TLSClientConfig:     &tls.Config{RootCAs: s.roots},
+			ForceAttemptHTTP2:   http2,
+			MaxIdleConnsPerHost: 128,
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
 func freeAddress() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -161,11 +192,22 @@ func freeAddress() (string, error) {
 // the load decides.
 func simulate(args []string) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil || len(args) != 2 {
+	trusting := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 128}}
+	if err == nil && len(args) == 3 && args[2] != "" {
+		var roots *x509.CertPool
+		roots, err = rootsOf(args[2])
+		trusting.Transport = &http.Transport{MaxIdleConnsPerHost: 128, TLSClientConfig: &tls.Config{RootCAs: roots}}
+	}
+	if err != nil || len(args) != 3 {
 		fmt.Fprintln(os.Stderr, "load: simulator:", err)
 		os.Exit(1)
 	}
-	sim := simulator.New(simulator.Config{Apps: []simulator.App{{Name: "Load", Key: appKey, CallbackURL: args[0]}}, ApproveAll: args[1] == "false", KeptRequests: 100_000})
+	sim := simulator.New(simulator.Config{
+		Apps:         []simulator.App{{Name: "Load", Key: appKey, CallbackURL: args[0]}},
+		ApproveAll:   args[1] == "false",
+		KeptRequests: 100_000,
+		HTTP:         trusting,
+	})
 	fmt.Printf("http://%s\n", l.Addr())
 	http.Serve(l, sim.Handler())
 }

@@ -4,14 +4,17 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -40,7 +43,7 @@ func waitingPages(ctx context.Context, o options) error {
 	if err := enoughFiles(o.waiting); err != nil {
 		return err
 	}
-	s, err := startServer(ctx, setup{binary: o.binary, methods: "push", byHand: true})
+	s, err := startServer(ctx, setup{binary: o.binary, methods: "push", byHand: true, tls: o.over != overPlain})
 	if err != nil {
 		return err
 	}
@@ -56,6 +59,11 @@ func waitingPages(ctx context.Context, o options) error {
 	}
 	fmt.Printf("%-28s %s\n", "nobody waits", before)
 
+	then, err := s.live(ctx)
+	if err != nil {
+		return err
+	}
+
 	pages := make([]*page, o.waiting)
 	begun := time.Now()
 	if err := each(ctx, pages, opening, a.open); err != nil {
@@ -68,7 +76,7 @@ func waitingPages(ctx context.Context, o options) error {
 	}
 	fmt.Printf("%-28s %s   after %.0f s\n", fmt.Sprintf("%d attempts, no page", len(pages)), attempts, opened.Seconds())
 
-	watched := &watchers{}
+	watched := &watchers{over: o.over}
 	defer watched.close()
 	if err := each(ctx, pages, opening, func(ctx context.Context, at **page) error { return watched.watch(ctx, s, *at) }); err != nil {
 		return err
@@ -85,10 +93,21 @@ func waitingPages(ctx context.Context, o options) error {
 	if err := errors.Join(err1, err2); err != nil {
 		return err
 	}
+	if o.heap != "" {
+		if err := s.saveHeap(ctx, o.heap); err != nil {
+			return err
+		}
+	}
 	n := float64(len(pages))
 	fmt.Printf("%-28s %s; %.1f MiB before the collection\n\n", fmt.Sprintf("%d pages wait", len(pages)), all, meanwhile)
-	fmt.Printf("a waiting page: %.1f KiB, of which %.1f KiB are its attempt; %.1f us of CPU a second\n\n",
+	fmt.Printf("a waiting page: %.1f KiB, of which %.1f KiB are its attempt; %.1f us of CPU a second\n",
 		(all.rss-before.rss)*1024/n, (attempts.rss-before.rss)*1024/n, (cpu2-cpu)*1e6/quiet.Seconds()/n)
+	now, err := s.live(ctx)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("in use for each: %.1f KiB of heap, %.1f KiB of stacks\n\n",
+		float64(now.heap-then.heap)/1024/n, float64(now.stacks-then.stacks)/1024/n)
 
 	if err := s.findRequests(ctx, pages); err != nil {
 		return err
@@ -167,10 +186,18 @@ func (a *app) open(ctx context.Context, at **page) error {
 	return nil
 }
 
+// How pages wait.
+const (
+	overPlain = "http/1.1"
+	overTLS   = "tls"
+	overHTTP2 = "h2"
+)
+
 // watchers are the live connections of pages.
 type watchers struct {
+	over  string
 	mu    sync.Mutex
-	conns []net.Conn
+	conns []io.Closer
 }
 
 func (w *watchers) close() {
@@ -184,17 +211,17 @@ func (w *watchers) close() {
 // watch opens the live connection of a page, and returns when the first event
 // has come.
 func (w *watchers) watch(ctx context.Context, s *server, p *page) error {
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", strings.TrimPrefix(s.issuer, "http://"))
+	connect := s.connect
+	if w.over == overHTTP2 {
+		connect = s.stream
+	}
+	conn, err := connect(ctx, p)
 	if err != nil {
 		return err
 	}
 	w.mu.Lock()
 	w.conns = append(w.conns, conn)
 	w.mu.Unlock()
-	if _, err := fmt.Fprintf(conn, "GET %s/events HTTP/1.1\r\nHost: %s\r\nAccept: text/event-stream\r\nCookie: %s\r\n\r\n",
-		p.attempt, strings.TrimPrefix(s.issuer, "http://"), strings.TrimSuffix(p.cookie, "; ")); err != nil {
-		return err
-	}
 	lines := bufio.NewReaderSize(conn, 1024)
 	if state, err := nextEvent(lines); err != nil {
 		return fmt.Errorf("the live connection of %s: %w", p.attempt, err)
@@ -213,6 +240,44 @@ func (w *watchers) watch(ctx context.Context, s *server, p *page) error {
 		}
 	}()
 	return nil
+}
+
+// connect requests the events of a page over HTTP/1.1, and returns the connection.
+func (s *server) connect(ctx context.Context, p *page) (io.ReadCloser, error) {
+	at, err := url.Parse(s.issuer)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", at.Host)
+	if err != nil {
+		return nil, err
+	}
+	if s.roots != nil {
+		conn = tls.Client(conn, &tls.Config{RootCAs: s.roots, ServerName: at.Hostname()})
+	}
+	_, err = fmt.Fprintf(conn, "GET %s/events HTTP/1.1\r\nHost: %s\r\nAccept: text/event-stream\r\nCookie: %s\r\n\r\n",
+		p.attempt, at.Host, strings.TrimSuffix(p.cookie, "; "))
+	return conn, err
+}
+
+// stream requests them over an HTTP/2 connection of its own, as each browser has one,
+// and returns the response.
+func (s *server) stream(ctx context.Context, p *page) (io.ReadCloser, error) {
+	ctx = context.WithoutCancel(ctx) // it lasts longer than the opening of all pages
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.issuer+p.attempt+"/events", nil)
+	if err != nil {
+		return nil, err
+	}
+	r.Header.Set("Accept", "text/event-stream")
+	r.Header.Set("Cookie", strings.TrimSuffix(p.cookie, "; "))
+	response, err := s.client(true).Do(r)
+	if err != nil {
+		return nil, err
+	}
+	if response.ProtoMajor != 2 {
+		return nil, fmt.Errorf("%s came over %s", r.URL, response.Proto)
+	}
+	return response.Body, nil
 }
 
 // nextEvent returns the state in the next event.
@@ -311,6 +376,31 @@ func (s *server) settled(ctx context.Context) (f footprint, err error) {
 			return f, nil
 		}
 	}
+}
+
+// live is what the server's memory is used for after a garbage collection, in bytes.
+// The rest of its memory is what the runtime keeps for what comes next.
+type live struct{ heap, stacks uint64 }
+
+func (s *server) live(ctx context.Context) (l live, err error) {
+	body, _, err := do(ctx, http.DefaultClient, http.MethodGet, "http://"+s.debug+"/debug/pprof/heap?gc=1&debug=1", nil, "")
+	if err != nil {
+		return l, err
+	}
+	_, text, _ := bytes.Cut(body, []byte("\n# Alloc = "))
+	_, stack, _ := bytes.Cut(text, []byte("\n# Stack = "))
+	_, err1 := fmt.Sscan(string(text), &l.heap)
+	_, err2 := fmt.Sscan(string(stack), &l.stacks)
+	return l, errors.Join(err1, err2)
+}
+
+// saveHeap writes a profile of what is in use.
+func (s *server) saveHeap(ctx context.Context, file string) error {
+	body, _, err := do(ctx, http.DefaultClient, http.MethodGet, "http://"+s.debug+"/debug/pprof/heap?gc=1", nil, "")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, body, 0o644)
 }
 
 // each runs work on every element, parallel at a time.

@@ -82,9 +82,15 @@ func withRequest(sealed string) again {
 // again.
 var repeatable = regexp.MustCompile(`^(/[A-Za-z0-9_-]+)+(\?[A-Za-z0-9_.~%=&-]*)?$`)
 
+// maxRepeatable is the longest path and query that a form names. Ours are short, and a
+// form with a longer one would be refused.
+const maxRepeatable = 2048
+
 // Repeatable reports whether a browser may be sent to a path, which a form names, to
 // request a page again.
-func Repeatable(path string) bool { return repeatable.MatchString(path) }
+func Repeatable(path string) bool {
+	return len(path) <= maxRepeatable && repeatable.MatchString(path)
+}
 
 // switcher returns the list of languages of a page, nil for none.
 func (p *Pages) switcher(r *http.Request, resp response) *switcher {

@@ -121,8 +121,8 @@ func (s *stream) overResponse(w http.ResponseWriter, r *http.Request, control *h
 }
 
 // follow sends an event at every change and every heartbeat, until the attempt has
-// ended, the browser has gone or the server drains. The page reconnects after any of
-// these.
+// ended, the browser has gone, the server drains or a newer page of the attempt or
+// browser needs the place. The page reconnects after any of these.
 func (s *stream) follow(ctx context.Context, send func([]byte) error) {
 	heartbeat := time.NewTicker(s.heartbeat)
 	defer heartbeat.Stop()
@@ -133,7 +133,10 @@ func (s *stream) follow(ctx context.Context, send func([]byte) error) {
 			return
 		case <-s.draining:
 			return
-		case <-s.watcher.Hints:
+		case _, more := <-s.watcher.Hints:
+			if !more { // this page polls until its next stream
+				return
+			}
 		case <-heartbeat.C:
 		}
 		// Reading the attempt and writing the event need a deep stack, for the store, the

@@ -393,3 +393,22 @@ func TestAWaitingPageKeepsASmallStack(t *testing.T) {
 	cancel()
 	ended.Wait()
 }
+
+// A stream whose place a newer page takes ends at once, and leaves nothing behind.
+func TestAReplacedStreamEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		s, ended := w.watch(t.Context())
+		synctest.Wait()
+		w.flow.mu.Lock()
+		for hints := range w.flow.watchers {
+			close(hints)
+		}
+		w.flow.mu.Unlock()
+		begun := time.Now()
+		<-ended
+		if len(s.events()) != 1 || time.Since(begun) != 0 || w.flow.watching() != 0 {
+			t.Errorf("got %d events, ended after %s, %d watchers; want the first, at once and none", len(s.events()), time.Since(begun), w.flow.watching())
+		}
+	})
+}

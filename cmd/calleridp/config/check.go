@@ -68,6 +68,7 @@ func (d *decoder) check(c Config) Settings {
 		}
 	}
 	d.checkChallenge(c.Limits)
+	d.checkServing(c)
 	if err := s.LogLevel.UnmarshalText([]byte(c.Log.Level)); err != nil {
 		d.refuse("log.level", "%q is unknown; use debug, info, warn or error", c.Log.Level)
 	}
@@ -203,6 +204,18 @@ func (d *decoder) checkDurations(c Config) {
 		case t.longest != unbounded && (t.value < t.least || t.value > t.longest):
 			d.refuse(t.key, "must be between %s and %s (got %s)%s", t.least, t.longest, t.value, t.because)
 		}
+	}
+}
+
+// maxReadyDelay bounds drain.ready_delay.
+const maxReadyDelay = 10 * time.Minute
+
+func (d *decoder) checkServing(c Config) {
+	if c.Drain.ReadyDelay.Duration > maxReadyDelay {
+		d.refuse("drain.ready_delay", "must be at most %s (got %s), because the process ends after it", Duration(maxReadyDelay), Duration(c.Drain.ReadyDelay.Duration))
+	}
+	if !d.failed("connections.max") && !d.failed("connections.per_network") && c.Connections.PerNetwork > c.Connections.Max {
+		d.refuse("connections.per_network", "must be at most connections.max, %d (got %d)", c.Connections.Max, c.Connections.PerNetwork)
 	}
 }
 

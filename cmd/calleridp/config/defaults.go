@@ -41,6 +41,9 @@ func (c *Config) setDefaults() {
 	if len(c.Keys.Algorithms) == 0 {
 		c.Keys.Algorithms = slices.Clone(client.Algorithms)
 	}
+	orDefault(&c.Connections.Max, 20000)
+	orDefault(&c.Connections.PerNetwork, min(1000, c.Connections.Max))
+	orDefault(&c.Drain.ReadyDelay, Delay{Duration: 5 * time.Second, Set: true})
 	orDefault(&c.Keys.RotateEvery, Duration(30*day))
 	orDefault(&c.Keys.PublishBefore, min(Duration(day), c.Keys.RotateEvery))
 }

@@ -32,6 +32,39 @@ func (d *Duration) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// Delay is a Duration that may be 0s. The zero value means unset.
+type Delay struct {
+	time.Duration
+	Set bool
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (d *Delay) UnmarshalText(text []byte) error {
+	if v, err := time.ParseDuration(string(text)); err == nil && v == 0 {
+		*d = Delay{Set: true}
+		return nil
+	}
+	var v Duration
+	if err := v.UnmarshalText(text); err != nil {
+		return fmt.Errorf("%q is not a duration; write it like 0s, 5s or 1m", text)
+	}
+	*d = Delay{Duration: time.Duration(v), Set: true}
+	return nil
+}
+
+// Count is a number of things. Zero means unset.
+type Count int
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (c *Count) UnmarshalText(text []byte) error {
+	n, err := strconv.ParseUint(string(text), 10, 31)
+	if err != nil || n == 0 {
+		return fmt.Errorf("%q is not a number above zero, like 1000", text)
+	}
+	*c = Count(n)
+	return nil
+}
+
 // Bits is a number of bits. Zero means unset.
 type Bits int
 

@@ -27,11 +27,17 @@ func sources() Sources {
 		Inbox:    func(context.Context) (int, error) { return 3, nil },
 		Attempts: func() int { return 5 },
 		Pages:    func() int { return 4 },
+		Server:   server{},
 		Breakers: func() []truecaller.Breaker {
 			return []truecaller.Breaker{{Purpose: truecaller.ForPush, Host: "api4.truecaller.com", State: truecaller.BreakerOpen}}
 		},
 	}
 }
+
+type server struct{}
+
+func (server) Open() int       { return 8 }
+func (server) Refused() uint64 { return 2 }
 
 // page returns what Prometheus reads.
 func page(t *testing.T, m *Metrics) string {
@@ -86,6 +92,8 @@ func TestMetrics(t *testing.T) {
 		`calleridp_inbox_deliveries 3`,
 		`calleridp_live_attempts 5`,
 		`calleridp_waiting_pages 4`,
+		`calleridp_connections 8`,
+		`calleridp_connections_refused_total 2`,
 		`calleridp_build_info{go_version="go1.26",version="v1.2.3"} 1`,
 		`go_goroutines `,
 		`process_cpu_seconds_total `,

@@ -17,7 +17,14 @@ type Sources struct {
 	Inbox    func(context.Context) (int, error) // callbacks that are not processed yet
 	Attempts func() int                         // attempts in this process's memory
 	Pages    func() int                         // waiting pages
+	Server   Server
 	Breakers func() []truecaller.Breaker
+}
+
+// Server knows the connections to the public listener.
+type Server interface {
+	Open() int
+	Refused() uint64
 }
 
 // Watch adds the state of the sources. Call it once.
@@ -41,8 +48,14 @@ func (m *Metrics) Watch(s Sources) {
 		"Attempts in this process's memory: those under way, and those with an open page.",
 		func() float64 { return float64(s.Attempts()) }, nil)
 	m.gauge("calleridp_waiting_pages",
-		"Browser pages that wait over a live connection.",
+		"Browser pages that wait over a live connection: each open event stream counts once.",
 		func() float64 { return float64(s.Pages()) }, nil)
+	m.gauge("calleridp_connections",
+		"Open connections to the public listener.",
+		func() float64 { return float64(s.Server.Open()) }, nil)
+	m.total("calleridp_connections_refused_total",
+		"Requests and connections that the limits of connections refused.",
+		func() float64 { return float64(s.Server.Refused()) })
 	m.registry.MustRegister(breakers{s.Breakers})
 }
 

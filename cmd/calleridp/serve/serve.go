@@ -2,7 +2,9 @@
 // context ends, and lets those under way finish.
 //
 //	serve.go            the command, and Program.Run
+//	drain.go            the way from the signal to the end
 //	listen.go           ports, and the operators' Unix socket
+//	connections.go      how many connections there may be
 //	middleware.go       what every request passes through
 //	address.go          the client's address, behind proxies
 //	log.go              the log, whose events name their request
@@ -38,6 +40,8 @@ type Program struct {
 	Public  http.Handler // for browsers, clients and Truecaller
 	Admin   http.Handler // for operators, on a Unix socket
 	Metrics http.Handler // for Prometheus, on a separate address
+
+	Connections *Connections // limits of the public listener
 
 	Store      Store
 	Background []func(context.Context) // each runs until its context ends
@@ -99,10 +103,6 @@ func Command(build Build, version string) command.Func {
 	}
 }
 
-// drainTimeout bounds how long requests may take to finish after the signal to
-// stop.
-const drainTimeout = 10 * time.Second
-
 // privateServer is a server that the internet does not reach.
 type privateServer struct {
 	listener net.Listener
@@ -152,8 +152,13 @@ func (p *Program) Run(
 		private = append(private, privateServer{listener, optional.server})
 	}
 
-	web := facing(p.Public, log)
+	if most, need := openFiles(), p.Connections.needsFiles(); most != 0 && most < need {
+		log.Warn("connections.max: the process may not open so many files; lower it, or raise the limit (LimitNOFILE of systemd, ulimit -n)",
+			"open_files", most, "needed", need)
+	}
+	web := facing(p.lastResponses(p.Public), log)
 	web.RegisterOnShutdown(p.Drain)
+	public = p.Connections.serve(web, public)
 
 	working, stopWorking := context.WithCancel(context.Background())
 	defer stopWorking()
@@ -179,13 +184,10 @@ func (p *Program) Run(
 		err = nil
 	case err = <-failed:
 	}
-	log.Info("stopping: what is under way may finish", "at_most", drainTimeout.String())
-	p.draining.Store(true)
-	drain, done := context.WithTimeout(context.Background(), drainTimeout)
-	defer done()
-	if web.Shutdown(drain) != nil {
-		web.Close()
+	if err == nil {
+		err = p.pause(s.Drain.ReadyDelay.Duration, failed, log)
 	}
+	p.finish(web, log)
 	for _, one := range private {
 		one.server.Close()
 	}
@@ -216,7 +218,15 @@ func facing(h http.Handler, log *slog.Logger) *http.Server {
 		WriteTimeout:      30 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // broken connections of any sender
+		// Requests are small and few. These bound what a connection makes the server
+		// keep of what it has not read (docs/performance.md has what one costs).
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams:          100,
+			MaxReadFrameSize:              16 << 10,
+			MaxReceiveBufferPerConnection: 128 << 10,
+			MaxReceiveBufferPerStream:     64 << 10,
+		},
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug), // broken connections of any sender
 	}
 }
 
