@@ -124,7 +124,7 @@ func TestATemplateNamesItsOwnPagesFieldsOnly(t *testing.T) {
 	for _, row := range []struct{ page, field string }{
 		{"signin", "Outcome"}, {"signin", "Number"}, {"waiting", "Phone"}, {"onward", "Attempt"}, {"ended", "Token"},
 		{"consent", "Detail"}, {"account", "Request"}, {"accountstep", "Sessions"}, {"formpost", "Onward"},
-		{"signout", "Number"}, {"signedout", "Request"}, {"error", "Fields"},
+		{"signout", "Number"}, {"signedout", "Request"}, {"home", "Request"}, {"error", "Fields"},
 	} {
 		t.Run(row.page+" with "+row.field, func(t *testing.T) {
 			text := strings.ReplaceAll(builtinTemplate(t, row.page), "<h1>", "<h1>{{."+row.field+"}}")

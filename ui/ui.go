@@ -173,10 +173,14 @@ func splitIssuer(issuer string) (base, origin string, err error) {
 }
 
 // Mount registers the pages' own paths on r, which serves the issuer's path:
-// those of package signin, and the static files.
+// those of package signin, the static files, the page at the root, and robots.txt.
 func (u *UI) Mount(r chi.Router, flow signin.Flow) {
 	u.signIn.Mount(r, flow)
 	r.Get(page.PathStatic+"{name}", u.Static)
+	for path, show := range map[string]http.HandlerFunc{endpoint.PathHome: u.Home, endpoint.PathRobots: page.Robots} {
+		r.Get(path, show)
+		r.Head(path, show) // monitors of operators
+	}
 }
 
 // Gallery returns the gallery of the pages, see package gallery. Call it before the

@@ -26,6 +26,9 @@ const (
 	PathAccountDelete     = "/account/delete"      // GET: the confirmation page; POST token: deletes
 	PathAccountDeleted    = "/account/deleted"     // GET: the page afterwards
 
+	PathHome   = "/"           // GET: says what this is
+	PathRobots = "/robots.txt" // GET
+
 	PathLanguage = "/language" // POST lang, from and what the page needs to be rendered again
 	PathSignIn   = "/signin"   // POST request=sealed, phone, region
 	PathOneTap   = "/onetap"   // POST request=sealed, nonce=sealed: the one-tap link was opened

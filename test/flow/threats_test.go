@@ -41,6 +41,10 @@ func newVendor(t *testing.T) *vendor {
 		}
 		token := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
 		v.fetched = append(v.fetched, token)
+		if r.URL.RequestURI() != "/v1/default" {
+			w.WriteHeader(http.StatusNotFound)
+			return
+		}
 		number, ok := v.profiles[token]
 		if !ok {
 			w.WriteHeader(http.StatusUnauthorized)
@@ -184,8 +188,8 @@ func TestThreat_ForgedEndpoint(t *testing.T) {
 		{"our host as the user", func(ours string) string {
 			return "http://" + strings.TrimPrefix(ours, "http://") + "@" + strings.TrimPrefix(evil.URL, "http://") + "/v1/default"
 		}},
-		{"a query", func(ours string) string { return ours + "/v1/default?redirect=" + url.QueryEscape(evil.URL) }},
-		{"another path", func(ours string) string { return ours + "/v1/default/../../evil" }},
+		{"our address as its path", func(ours string) string { return evil.URL + "/" + ours + "/v1/default" }},
+		{"our host with a dot", func(ours string) string { return strings.Replace(ours, "127.0.0.1", "127.0.0.1.", 1) + "/v1/default" }},
 	} {
 		t.Run(forged.name, func(t *testing.T) {
 			a := waitsFor(t, 1)
@@ -199,6 +203,26 @@ func TestThreat_ForgedEndpoint(t *testing.T) {
 				t.Errorf("%s: %d requests with the token, want 0", endpoint, a.vendor.fetches()+evil.fetches())
 			}
 			a.server.Logged("foreign_endpoint")
+		})
+	}
+}
+
+// What follows the host in an endpoint is no part of the request: the token goes to
+// the configured address, whatever the callback says (invariant 5).
+func TestThreat_EndpointIsNoPartOfTheRequest(t *testing.T) {
+	t.Parallel()
+	evil := newVendor(t)
+	for _, rest := range []string{"", "/", "/v1/default/../../evil", "/v1/default?redirect=" + url.QueryEscape(evil.URL)} {
+		t.Run(rest, func(t *testing.T) {
+			a := waitsFor(t, 1)
+			a.grants("token", 1)
+			a.post(a.rightPath(), map[string]string{"requestId": "request-1", "state": a.state, "accessToken": "token", "endpoint": a.vendor.URL + rest})
+			if got := a.outcome(); got != "signed in" {
+				t.Errorf("%s: outcome %q, want signed in", rest, got)
+			}
+			if ours, theirs := a.vendor.fetches(), evil.fetches(); ours != 1 || theirs != 0 {
+				t.Errorf("%s: %d requests with the token for the profile and %d elsewhere, want 1 and 0", rest, ours, theirs)
+			}
 		})
 	}
 }

@@ -342,6 +342,7 @@ func otherScenes() []scene {
 		signOut("-client", shop),
 		signedOut("", endpoint.ClientView{}),
 		signedOut("-client", shop),
+		{name: "home", show: func(p *page.Pages, b browser) { p.Home(b.w, b.inLanguage()) }},
 	}
 	for _, kind := range page.ErrorKinds() {
 		v := endpoint.ErrorView{Kind: kind, Correlation: "01JD7K3W9QX4T8Z2"}

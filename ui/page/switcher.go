@@ -80,7 +80,7 @@ func withRequest(sealed string) again {
 
 // repeatable matches the path and query of a page of ours that a browser may request
 // again.
-var repeatable = regexp.MustCompile(`^(/[A-Za-z0-9_-]+)+(\?[A-Za-z0-9_.~%=&-]*)?$`)
+var repeatable = regexp.MustCompile(`^(/|(/[A-Za-z0-9_-]+)+)(\?[A-Za-z0-9_.~%=&-]*)?$`)
 
 // maxRepeatable is the longest path and query that a form names. Ours are short, and a
 // form with a longer one would be refused.

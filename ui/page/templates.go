@@ -15,7 +15,7 @@ import (
 // Names lists the pages by the names of their templates.
 var Names = []string{
 	"signin", "waiting", "onward", "ended", "consent", "account", "accountstep",
-	"formpost", "signout", "signedout", "error",
+	"formpost", "signout", "signedout", "home", "error",
 }
 
 // layout is the template around all pages.
