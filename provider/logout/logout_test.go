@@ -225,10 +225,11 @@ func TestNativeGrantsHaveNoSession(t *testing.T) {
 	w.Userinfo(out.Access).WantStatus(t, "userinfo after signing out", 200)
 }
 
-// unreadable is a session store that cannot be read while broken is set.
+// unreadable is a session store that cannot be read while broken is set; only not
+// by a cookie's secret while cookies is set.
 type unreadable struct {
 	session.Store
-	broken *atomic.Bool
+	broken, cookies *atomic.Bool
 }
 
 var errDisk = errors.New("the disk is full")
@@ -241,7 +242,7 @@ func (u unreadable) Session(ctx context.Context, id string) (session.Session, er
 }
 
 func (u unreadable) SessionBySecret(ctx context.Context, secret session.SecretHash) (session.Session, error) {
-	if u.broken.Load() {
+	if u.broken.Load() || u.cookies.Load() {
 		return session.Session{}, errDisk
 	}
 	return u.Store.SessionBySecret(ctx, secret)
@@ -257,8 +258,10 @@ func (u unreadable) EndSession(ctx context.Context, id string) error {
 // A user who is told that they are signed out is: our own failure says so, and
 // leaves the cookie.
 func TestLogoutThatFails(t *testing.T) {
-	var broken atomic.Bool
-	w := testworld.New(t, func(c *testworld.Config) { c.Provider.Sessions = unreadable{c.Provider.Sessions, &broken} })
+	var broken, cookies atomic.Bool
+	w := testworld.New(t, func(c *testworld.Config) {
+		c.Provider.Sessions = unreadable{c.Provider.Sessions, &broken, &cookies}
+	})
 	got, session := w.Tokens("app", "openid")
 	sealed := signOutRequest(t, w, session, "client_id=app")
 	broken.Store(true)
@@ -273,6 +276,9 @@ func TestLogoutThatFails(t *testing.T) {
 		}
 	}
 	broken.Store(false)
+	cookies.Store(true)
+	w.Get("/logout?id_token_hint="+got.ID, session).WantStatus(t, "a cookie that cannot be looked up", 500)
+	cookies.Store(false)
 	if !w.SignedIn(session) {
 		t.Error("the session has ended, want it live")
 	}
