@@ -283,3 +283,16 @@ func TestLogoutThatFails(t *testing.T) {
 		t.Error("the session has ended, want it live")
 	}
 }
+
+// The audit names the session that ended, and nothing where none did.
+func TestLogoutIsAudited(t *testing.T) {
+	w := testworld.New(t)
+	got, session := w.Tokens("app", "openid")
+	sid := w.Claim(session, "sid")
+	w.Log.Reset()
+	w.Get("/logout?id_token_hint="+got.ID, session).WantStatus(t, "signing out", 303)
+	w.WantLogged(`"session.ended"`, `"sid":"`+sid+`"`, `"client":"app"`)
+	w.Log.Reset()
+	w.Get("/logout?id_token_hint=" + got.ID).WantStatus(t, "signing out again", 303)
+	w.WantNotLogged("session.ended")
+}
