@@ -293,6 +293,6 @@ func TestLogoutIsAudited(t *testing.T) {
 	w.Get("/logout?id_token_hint="+got.ID, session).WantStatus(t, "signing out", 303)
 	w.WantLogged(`"session.ended"`, `"sid":"`+sid+`"`, `"client":"app"`)
 	w.Log.Reset()
-	w.Get("/logout?id_token_hint=" + got.ID).WantStatus(t, "signing out again", 303)
+	w.Get("/logout?id_token_hint="+got.ID).WantStatus(t, "signing out again", 303)
 	w.WantNotLogged("session.ended")
 }
