@@ -1,12 +1,14 @@
 package authorize_test
 
 import (
+	"context"
 	"errors"
 	"reflect"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"calleridp/provider"
 	"calleridp/provider/client"
 	"calleridp/provider/endpoint"
 	"calleridp/provider/internal/testworld"
@@ -134,4 +136,25 @@ func TestAuthTimeIsTheApproval(t *testing.T) {
 		}
 		w.AuthorizeWith(session, "app", "max_age", "149").WantPage(t, "max_age of 149 s after 150 s", "signin")
 	})
+}
+
+// engineThatCannotAbandon fails to end an attempt.
+type engineThatCannotAbandon struct{ provider.Engine }
+
+var errDisk = errors.New("the disk is full")
+
+func (engineThatCannotAbandon) Abandon(context.Context, login.ID, login.BrowserSecret, login.Reason) error {
+	return errDisk
+}
+
+// The client is told of the wrong user only when the sign-in has ended.
+func TestAnotherPersonWhoCannotBeTurnedAway(t *testing.T) {
+	w := testworld.New(t, func(c *testworld.Config) {
+		c.WrapEngine = func(e *login.Engine) provider.Engine { return engineThatCannotAbandon{e} }
+	})
+	tokens, _ := w.Tokens("pair", "openid")
+	id := w.Approved(testworld.AuthRequest("pair", "id_token_hint", tokens.ID), testworld.OtherNumber)
+	if done, err := w.Continue(id); !errors.Is(err, errDisk) {
+		t.Errorf("got %+v, %v, want %v", done, err, errDisk)
+	}
 }

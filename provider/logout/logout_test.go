@@ -1,15 +1,19 @@
 package logout_test
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"calleridp/keys"
 	"calleridp/provider/client"
 	"calleridp/provider/internal/testworld"
+	"calleridp/provider/session"
 )
 
 func TestLogoutWithHint(t *testing.T) {
@@ -89,6 +93,7 @@ func TestLogoutPrompts(t *testing.T) {
 		"any redirect URI without a client": {"post_logout_redirect_uri=https://evil.example/", "", ""},
 		"another user's hint":               {"id_token_hint=" + others.ID, "App", ""},
 		"a malformed hint":                  {"id_token_hint=nonsense&post_logout_redirect_uri=https://app.example/bye", "", ""},
+		"a malformed hint and a client":     {"id_token_hint=nonsense&client_id=app", "App", ""},
 		"a hint with a changed signature":   {"id_token_hint=" + hint[:dot+1] + "AAAA" + hint[dot+5:], "", ""},
 		"a hint without signature":          {"id_token_hint=" + hint[:dot+1], "", ""},
 		"an access token as a hint":         {"id_token_hint=" + got.Access, "", ""},
@@ -237,4 +242,76 @@ func TestNativeGrantsHaveNoSession(t *testing.T) {
 	}
 	w.Post("/logout", hint).WantStatus(t, "the same by POST", 200)
 	w.Userinfo(out.Access).WantStatus(t, "userinfo after signing out", 200)
+}
+
+// unreadable is a session store that cannot be read while broken is set; only not
+// by a cookie's secret while cookies is set.
+type unreadable struct {
+	session.Store
+	broken, cookies *atomic.Bool
+}
+
+var errDisk = errors.New("the disk is full")
+
+func (u unreadable) Session(ctx context.Context, id string) (session.Session, error) {
+	if u.broken.Load() {
+		return session.Session{}, errDisk
+	}
+	return u.Store.Session(ctx, id)
+}
+
+func (u unreadable) SessionBySecret(ctx context.Context, secret session.SecretHash) (session.Session, error) {
+	if u.broken.Load() || u.cookies.Load() {
+		return session.Session{}, errDisk
+	}
+	return u.Store.SessionBySecret(ctx, secret)
+}
+
+func (u unreadable) EndSession(ctx context.Context, id string) error {
+	if u.broken.Load() {
+		return errDisk
+	}
+	return u.Store.EndSession(ctx, id)
+}
+
+// A user who is told that they are signed out is: our own failure says so, and
+// leaves the cookie.
+func TestLogoutThatFails(t *testing.T) {
+	var broken, cookies atomic.Bool
+	w := testworld.New(t, func(c *testworld.Config) {
+		c.Provider.Sessions = unreadable{c.Provider.Sessions, &broken, &cookies}
+	})
+	got, session := w.Tokens("app", "openid")
+	sealed := signOutRequest(t, w, session, "client_id=app")
+	broken.Store(true)
+	for what, a := range map[string]testworld.Response{
+		"with a cookie":    w.Get("/logout?id_token_hint="+got.ID, session),
+		"without a hint":   w.Get("/logout", session),
+		"without a cookie": w.Get("/logout?id_token_hint=" + got.ID),
+		"confirming":       w.Post("/logout/confirm", url.Values{"request": {sealed}}, testworld.Cookie(session)),
+	} {
+		if _, view := a.Page(); a.StatusCode != 500 || view["Kind"] != "internal" || a.ClearsSession() {
+			t.Errorf("%s: got %v, want the error page internal, and the cookie kept", what, a)
+		}
+	}
+	broken.Store(false)
+	cookies.Store(true)
+	w.Get("/logout?id_token_hint="+got.ID, session).WantStatus(t, "a cookie that cannot be looked up", 500)
+	cookies.Store(false)
+	if !w.SignedIn(session) {
+		t.Error("the session has ended, want it live")
+	}
+}
+
+// The audit names the session that ended, and nothing where none did.
+func TestLogoutIsAudited(t *testing.T) {
+	w := testworld.New(t)
+	got, session := w.Tokens("app", "openid")
+	sid := w.Claim(session, "sid")
+	w.Log.Reset()
+	w.Get("/logout?id_token_hint="+got.ID, session).WantStatus(t, "signing out", 303)
+	w.WantLogged(`"session.ended"`, `"sid":"`+sid+`"`, `"client":"app"`)
+	w.Log.Reset()
+	w.Get("/logout?id_token_hint="+got.ID).WantStatus(t, "signing out again", 303)
+	w.WantNotLogged("session.ended")
 }

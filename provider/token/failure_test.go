@@ -41,9 +41,19 @@ func (g failingGrants) Code(ctx context.Context, hash grant.CodeHash) (grant.Cod
 	return g.Store.Code(ctx, hash)
 }
 
+func (g failingGrants) AccessToken(ctx context.Context, hash grant.TokenHash) (grant.AccessToken, grant.Grant, error) {
+	if err := g.err("reading the token"); err != nil {
+		return grant.AccessToken{}, grant.Grant{}, err
+	}
+	return g.Store.AccessToken(ctx, hash)
+}
+
 func (g failingGrants) Grant(ctx context.Context, id string) (grant.Grant, error) {
 	if err := g.err("reading the grant"); err != nil {
 		return grant.Grant{}, err
+	}
+	if g.err("it is gone") != nil {
+		return grant.Grant{}, grant.ErrNotFound
 	}
 	return g.Store.Grant(ctx, id)
 }
@@ -140,6 +150,31 @@ func TestInvariant9_OurFailureUsesNothingUp(t *testing.T) {
 	f.set("")
 	w.Exchange("app", code).WantOAuthError(t, "the second use", 400, "invalid_grant")
 	w.Userinfo(next.Access).WantStatus(t, "userinfo after the second use", 401)
+}
+
+// A token whose state cannot be read is neither good nor bad.
+func TestOurFailureIsNoVerdictOnAToken(t *testing.T) {
+	f := new(failing)
+	w := testworld.New(t, breakable(f))
+	got, _ := w.Tokens("app", testworld.AllScopes)
+	introspect := func(token string) testworld.Response { return w.Introspect(token, "app", testworld.Secret) }
+	for _, part := range []string{"reading the token", "reading the person"} {
+		f.set(part)
+		introspect(got.Access).WantOAuthError(t, part+" to introspect", 500, "server_error")
+		w.Userinfo(got.Access).WantStatus(t, part+" for userinfo", 500)
+	}
+	for _, part := range []string{"reading the grant", "reading the person"} {
+		f.set(part)
+		introspect(got.Refresh).WantOAuthError(t, part+" to introspect a refresh token", 500, "server_error")
+	}
+	f.set("it is gone")
+	if a := introspect(got.Refresh); a.StatusCode != 200 || a.JSON()["active"] != false {
+		t.Errorf("a refresh token without a grant: got %v, want it inactive", a)
+	}
+	f.set("")
+	if a := introspect(got.Refresh); a.JSON()["active"] != true {
+		t.Errorf("the refresh token afterwards: got %v, want it active", a)
+	}
 }
 
 // What was there when it was looked at may be gone when it is used: the user has

@@ -1,10 +1,14 @@
 package token_test
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"maps"
 	"reflect"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"calleridp/provider/internal/testworld"
 )
@@ -90,4 +94,59 @@ func TestThreat_ALostNumberIsNotClaimed(t *testing.T) {
 			}
 		})
 	}
+}
+
+// An ID token is that of its response and its request: at_hash, nonce, and the
+// time. A refreshed one has no nonce (OpenID Connect Core §3.1.3.6, §12.2).
+func TestIDTokenIsThatOfItsResponse(t *testing.T) {
+	testworld.Ring()
+	synctest.Test(t, func(t *testing.T) {
+		w := testworld.New(t)
+		request := testworld.AuthRequest("app", "scope", testworld.AllScopes, "nonce", "the nonce of this request")
+		done, _ := w.SignIn(request, testworld.Number)
+		time.Sleep(20 * time.Second)
+		first := testworld.TokensIn(t, w.Exchange("app", testworld.Param(done.Response, "code")))
+		wantOwn(t, "the first", first, "the nonce of this request")
+		time.Sleep(time.Minute)
+		next := testworld.TokensIn(t, w.Refresh("app", first.Refresh))
+		wantOwn(t, "a refreshed one", next, nil)
+	})
+}
+
+func wantOwn(t *testing.T, what string, tokens testworld.Tokens, nonce any) {
+	t.Helper()
+	sum := sha256.Sum256([]byte(tokens.Access))
+	now := float64(time.Now().Unix())
+	testworld.WantMembers(t, what, tokens.Claims(t), map[string]any{
+		"at_hash": base64.RawURLEncoding.EncodeToString(sum[:16]),
+		"nonce":   nonce,
+		"iat":     now,
+		"exp":     now + 3600,
+		"sid":     tokens.JSON()["session_state"],
+	})
+	if tokens.JSON()["session_state"] == nil {
+		t.Errorf("%s: got no session_state", what)
+	}
+}
+
+// An access token ends with its family, and the response says when.
+func TestExpiresInAtTheEndOfTheFamily(t *testing.T) {
+	testworld.Ring()
+	synctest.Test(t, func(t *testing.T) {
+		w := testworld.New(t, func(c *testworld.Config) { c.Provider.Lifetimes.RefreshMax = 90 * time.Minute })
+		got, _ := w.Tokens("app", testworld.AllScopes)
+		if in := got.JSON()["expires_in"]; in != 3600.0 {
+			t.Errorf("the first: got expires_in %v, want an hour", in)
+		}
+		time.Sleep(80 * time.Minute)
+		next := testworld.TokensIn(t, w.Refresh("app", got.Refresh))
+		if in := next.JSON()["expires_in"]; in != 600.0 {
+			t.Errorf("ten minutes before the end: got expires_in %v, want 600", in)
+		}
+		time.Sleep(10*time.Minute - time.Second)
+		w.Userinfo(next.Access).WantStatus(t, "a second before the end", 200)
+		time.Sleep(time.Second)
+		w.Userinfo(next.Access).WantStatus(t, "at the end", 401)
+		w.Refresh("app", next.Refresh).WantOAuthError(t, "refreshing at the end", 400, "invalid_grant")
+	})
 }
