@@ -191,6 +191,7 @@ var numberMistakes = map[phone.Kind]string{
 	phone.BadCountry:  "has a country code that no country has",
 	phone.Invalid:     "does not exist in its country",
 	phone.Landline:    "is not that of a mobile phone",
+	phone.Confirm:     "may be read in several ways; start it with + and the country code",
 	phone.NeedsRegion: "has no country code; start it with +, or set default_region",
 }
 

@@ -145,3 +145,35 @@ func TestANumberInAGuessedCountryIsShownFirst(t *testing.T) {
 		t.Errorf("pushes: got %d, want %d", n, len(rows))
 	}
 }
+
+// Where a number may be read in two ways, the other one may be a stranger's: the page
+// asks, and goes on with the number that it showed or with a whole one.
+func TestThreat_ANumberWithTwoReadingsIsAskedAbout(t *testing.T) {
+	w := testworld.New(t)
+	page := w.Submission(w.Authorize("app"), "")
+	typed := func(number, region, confirmed string) *authorize.Refusal {
+		t.Helper()
+		s := page
+		s.Phone, s.Region, s.Confirmed = number, region, confirmed
+		return submit(t, w, s)
+	}
+	const typedInBrazil, shown = "0055 51 98401-0101", "+55 51 98401-0101"
+	for _, confirmed := range []string{"", "+51 984 010 101", "yes"} {
+		refusal := typed(typedInBrazil, "BR", confirmed)
+		if refusal == nil || refusal.Problem.Kind != authorize.PhoneConfirm || refusal.View.Phone != shown || refusal.View.Region != "BR" {
+			t.Errorf("confirmed %q: got %+v, want %s with %s", confirmed, refusal, authorize.PhoneConfirm, shown)
+		}
+	}
+	if n := w.Phone.Pushed(); n != 0 {
+		t.Errorf("pushes before a confirmed number: got %d, want 0", n)
+	}
+	if refusal := typed(typedInBrazil, "BR", shown); refusal != nil {
+		t.Errorf("confirmed, and typed as before: got %+v, want no refusal", refusal)
+	}
+	if refusal := typed("+55 51 98401-0102", "BR", shown); refusal != nil {
+		t.Errorf("a whole number: got %+v, want no refusal", refusal)
+	}
+	if n := w.Phone.Pushed(); n != 2 {
+		t.Errorf("pushes: got %d, want 2", n)
+	}
+}

@@ -48,16 +48,21 @@ func TestGroupsAreTheMetadatas(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for file, want := range map[string]string{groupsFile: b.String(), numbersFile: string(numbers) + "\n"} {
-		if *update {
-			if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
-				t.Fatal(err)
-			}
-			continue
+	generated(t, groupsFile, b.String())
+	generated(t, numbersFile, string(numbers)+"\n")
+}
+
+// generated compares a generated file, or writes it.
+func generated(t *testing.T, file, want string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
 		}
-		if have, err := os.ReadFile(file); err != nil || string(have) != want {
-			t.Errorf("%s differs from the metadata (%v); write it with: go test ./truecaller/phone -run Groups -update", file, err)
-		}
+		return
+	}
+	if have, err := os.ReadFile(file); err != nil || string(have) != want {
+		t.Errorf("%s differs (%v); write it with: go test ./truecaller/phone -run Groups -update", file, err)
 	}
 }
 
@@ -79,6 +84,8 @@ type plan struct {
 	regions []string
 	trunk   string
 	mobile  *automaton
+	lengths [2]int32 // the least and the most digits of any number
+	exit    string   // a pattern
 }
 
 func allPlans(t *testing.T) []plan {
@@ -87,10 +94,15 @@ func allPlans(t *testing.T) []plan {
 	if err != nil {
 		t.Fatal(err)
 	}
-	patterns := map[int][]string{}
+	patterns, lengths, exits := map[int][]string{}, map[int][]int32{}, map[int]string{}
 	for _, m := range metadata.GetMetadata() {
+		code := int(m.GetCountryCode())
+		lengths[code] = append(lengths[code], m.GetGeneralDesc().GetPossibleLength()...)
+		if before, seen := exits[code]; seen && before != m.GetInternationalPrefix() {
+			t.Fatalf("the regions of +%d dial different prefixes: the script knows one", code)
+		}
+		exits[code] = m.GetInternationalPrefix()
 		if p := m.GetMobile().GetNationalNumberPattern(); p != "" {
-			code := int(m.GetCountryCode())
 			patterns[code] = append(patterns[code], p)
 		}
 	}
@@ -103,7 +115,10 @@ func allPlans(t *testing.T) []plan {
 		slices.Sort(regions[1:])
 		slices.Sort(patterns[code])
 		mobile := newAutomaton(t, strings.Join(patterns[code], "|"))
-		all = append(all, plan{code, regions, phonenumbers.GetNddPrefixForRegion(regions[0], true), mobile})
+		all = append(all, plan{
+			code: code, regions: regions, trunk: phonenumbers.GetNddPrefixForRegion(regions[0], true), mobile: mobile,
+			lengths: [2]int32{slices.Min(lengths[code]), slices.Max(lengths[code])}, exit: exits[code],
+		})
 	}
 	slices.SortFunc(all, func(a, b plan) int { return a.code - b.code })
 	return all
@@ -158,7 +173,12 @@ func (p plan) line() string {
 	for i, shape := range shapes {
 		rules[i] = strings.Join(folded(prefixes[shape]), ",") + "=" + shape
 	}
-	return fmt.Sprintf("%d|%s|%s|%s\n", p.code, strings.Join(p.regions, ""), p.trunk, strings.Join(rules, ";"))
+	exit := p.exit
+	if exit == "00" {
+		exit = ""
+	}
+	return fmt.Sprintf("%d|%s|%s|%s|%d-%d|%s\n", p.code, strings.Join(p.regions, ""), p.trunk, strings.Join(rules, ";"),
+		p.lengths[0], p.lengths[1], exit)
 }
 
 // shapes are how numbers that begin like this are written, one for each length,

@@ -2,6 +2,7 @@ package phone
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/nyaruka/phonenumbers"
@@ -20,18 +21,27 @@ const (
 	Invalid     Kind = "phone_invalid"      // no such number in its country
 	Landline    Kind = "phone_landline"     // certainly not a mobile phone
 	NeedsRegion Kind = "phone_needs_region" // a national number without a region
+	Confirm     Kind = "phone_confirm"      // no mistake: Number is what may be meant, and only the user knows
 )
 
 // ParseError is every error of Parse. It does not contain the input.
-type ParseError struct{ Kind Kind }
+type ParseError struct {
+	Kind   Kind
+	Number Number // of Confirm
+}
 
 func (e *ParseError) Error() string { return "phone: " + string(e.Kind) }
+
+func mistake(kind Kind) error { return &ParseError{Kind: kind} }
 
 // Parse parses a number as users type or paste it: international with +, 00 or the
 // region's own prefix, or national in the given region (ISO 3166-1 alpha-2, "" for
 // none); with spaces and punctuation; as a tel: URI (RFC 3966); in the decimal digits of
 // any script. The result is valid in its country's numbering plan and may be a mobile
 // number.
+//
+// Where the input may mean another number as well, the error is Confirm with the
+// likeliest one: the other may be a stranger's.
 func Parse(input, region string) (Number, error) {
 	text, err := plain(input)
 	if err != nil {
@@ -41,49 +51,85 @@ func Parse(input, region string) (Number, error) {
 	if !IsRegion(region) {
 		region = ""
 	}
-	if rest, ok := strings.CutPrefix(text, "00"); ok {
-		// Most countries dial 00 before a country code, but Australia dials 0011. The
-		// region's own prefix is tried first; 00 works in every region.
-		if region != "" {
-			if n, err := read(text, region); err == nil {
-				return n, nil
-			}
-		}
-		text = "+" + rest
+	if strings.HasPrefix(text, "+00") {
+		text = text[1:] // both, by a careful user
 	}
-	if region == "" && !strings.HasPrefix(text, "+") {
-		return Number{}, &ParseError{NeedsRegion}
+	abroad, zeros := strings.CutPrefix(text, "00")
+	switch {
+	case strings.HasPrefix(text, "+"):
+		return choose(read(text, ""))
+	case zeros && region == "":
+		return choose(read("+"+abroad, ""))
+	case zeros:
+		// Most countries dial 00 before a country code, and people write it in all of them.
+		// In some, more digits belong to the prefix: Australia dials 0011, and in Brazil
+		// 0055 is a carrier's prefix and Brazil's own number.
+		return choose(read("+"+abroad, ""), read(text, region))
+	case region == "":
+		return Number{}, mistake(NeedsRegion)
 	}
-	return read(text, region)
+	return choose(read(text, region))
 }
 
-// read parses digits, with or without a plus before them.
-func read(text, region string) (Number, error) {
+// reading is one way to read an input: a number, or why it is none.
+type reading struct {
+	number Number
+	kind   Kind // "" for a number
+}
+
+// choose returns the number of the only reading that is one. If there are several, it
+// asks for the first. If there is none, it says what is wrong with the first.
+func choose(readings ...reading) (Number, error) {
+	var found []Number
+	for _, r := range readings {
+		if r.kind == "" && !slices.Contains(found, r.number) {
+			found = append(found, r.number)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return Number{}, mistake(readings[0].kind)
+	case 1:
+		return found[0], nil
+	}
+	return Number{}, &ParseError{Kind: Confirm, Number: found[0]}
+}
+
+// read reads digits, with or without a plus before them, in one way.
+func read(text, region string) reading {
 	parsed, err := phonenumbers.Parse(text, region)
 	if err != nil {
-		return Number{}, &ParseError{kindOf(err, text)}
+		return reading{kind: kindOf(err, text)}
 	}
-	if !phonenumbers.IsValidNumber(parsed) {
-		switch phonenumbers.IsPossibleNumberWithReason(parsed) {
-		case phonenumbers.TOO_SHORT, phonenumbers.IS_POSSIBLE_LOCAL_ONLY:
-			return Number{}, &ParseError{TooShort}
-		case phonenumbers.TOO_LONG:
-			return Number{}, &ParseError{TooLong}
-		case phonenumbers.INVALID_COUNTRY_CODE:
-			return Number{}, &ParseError{BadCountry}
-		}
-		return Number{}, &ParseError{Invalid}
-	}
-	switch phonenumbers.GetNumberType(parsed) {
-	case phonenumbers.FIXED_LINE, phonenumbers.TOLL_FREE, phonenumbers.PREMIUM_RATE, phonenumbers.SHARED_COST,
-		phonenumbers.VOICEMAIL, phonenumbers.UAN, phonenumbers.PAGER:
-		return Number{}, &ParseError{Landline}
+	if kind := kindOfNumber(parsed); kind != "" {
+		return reading{kind: kind}
 	}
 	n, err := FromDigits(phonenumbers.Format(parsed, phonenumbers.E164))
 	if err != nil {
-		return Number{}, &ParseError{Invalid}
+		return reading{kind: Invalid}
 	}
-	return n, nil
+	return reading{number: n}
+}
+
+// kindOfNumber returns what is wrong with a number, "" for nothing.
+func kindOfNumber(n *phonenumbers.PhoneNumber) Kind {
+	if !phonenumbers.IsValidNumber(n) {
+		switch phonenumbers.IsPossibleNumberWithReason(n) {
+		case phonenumbers.TOO_SHORT, phonenumbers.IS_POSSIBLE_LOCAL_ONLY:
+			return TooShort
+		case phonenumbers.TOO_LONG:
+			return TooLong
+		case phonenumbers.INVALID_COUNTRY_CODE:
+			return BadCountry
+		}
+		return Invalid
+	}
+	switch phonenumbers.GetNumberType(n) {
+	case phonenumbers.FIXED_LINE, phonenumbers.TOLL_FREE, phonenumbers.PREMIUM_RATE, phonenumbers.SHARED_COST,
+		phonenumbers.VOICEMAIL, phonenumbers.UAN, phonenumbers.PAGER:
+		return Landline
+	}
+	return ""
 }
 
 func kindOf(err error, text string) Kind {

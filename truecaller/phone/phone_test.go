@@ -250,8 +250,8 @@ func TestDigitsOfEveryScript(t *testing.T) {
 
 // The pages choose their sentence by these strings.
 func TestKinds(t *testing.T) {
-	want := []Kind{"phone_empty", "phone_not_a_number", "phone_too_short", "phone_too_long", "phone_country", "phone_invalid", "phone_landline", "phone_needs_region"}
-	if got := []Kind{Empty, NotANumber, TooShort, TooLong, BadCountry, Invalid, Landline, NeedsRegion}; !slices.Equal(got, want) {
+	want := []Kind{"phone_empty", "phone_not_a_number", "phone_too_short", "phone_too_long", "phone_country", "phone_invalid", "phone_landline", "phone_needs_region", "phone_confirm"}
+	if got := []Kind{Empty, NotANumber, TooShort, TooLong, BadCountry, Invalid, Landline, NeedsRegion, Confirm}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
 }

@@ -15,8 +15,11 @@
   var plans = {}, codes = {}; // by calling code; of each region
   table.split('\n').forEach(function (line) {
     var part = line.split('|');
-    if (part.length < 4) { return; }
-    plans[part[0]] = { code: part[0], main: part[1].slice(0, 2), trunk: part[2], text: part[3] };
+    if (part.length < 6) { return; }
+    plans[part[0]] = {
+      code: part[0], main: part[1].slice(0, 2), trunk: part[2], text: part[3],
+      least: parseInt(part[4], 10), most: +part[4].split('-')[1], exit: new RegExp('^(?:' + (part.slice(5).join('|') || '00') + ')(?=[1-9])')
+    };
     part[1].replace(/../g, function (name) { codes[name] = part[0]; });
   });
 
@@ -85,20 +88,48 @@
     return out;
   }
 
+  // fits reports whether a plan may have numbers of so many digits, its trunk prefix among
+  // them or not.
+  function fits(plan, national) {
+    var bare = plan.trunk && national.indexOf(plan.trunk) === 0 ? plan.trunk.length : 0;
+    return [national.length, national.length - bare].some(function (n) { return plan.least <= n && n <= plan.most; });
+  }
+
+  // abroad returns what digits with a country code may mean, as truecaller/phone.Parse
+  // reads them: after a plus, after 00, or after what is dialled in the chosen country.
+  function abroad(digits) {
+    var home = plans[codes[region.value]], exit = home && home.exit.exec(digits), heads = [];
+    if (/^(\+|00)/.test(digits)) { heads.push(/^(\+|00)/.exec(digits)[0]); }
+    if (exit && exit[0] !== heads[0]) { heads.push(exit[0]); }
+    return heads.map(function (head) {
+      var rest = digits.slice(head.length), plan = plans[rest.slice(0, 1)] || plans[rest.slice(0, 2)] || plans[rest.slice(0, 3)];
+      // Satellite phones and other networks of no country have codes that the table lacks.
+      return { head: head, plan: plan, national: plan && rest.slice(plan.code.length), anywhere: /^(8[078]|979)/.test(rest) };
+    });
+  }
+
   // read returns a text in groups, and the whole number if it is complete. It returns null
-  // if the text must stay as it is.
+  // if the text must stay as it is. Of two meanings that may both be numbers it shows none:
+  // the server asks.
   function read(text) {
-    var digits = plain(text), abroad, head, plan, national, r, bare;
+    var digits = plain(text), found, from, head, plan, national, r, bare;
     if (!digits) { return null; }
-    abroad = /^(\+|00)/.exec(digits);
-    if (abroad) {
-      digits = digits.slice(abroad[0].length);
-      plan = plans[digits.slice(0, 1)] || plans[digits.slice(0, 2)] || plans[digits.slice(0, 3)];
+    found = abroad(digits);
+    plan = plans[codes[region.value]];
+    // Tajikistan's own mobile numbers may begin with 00.
+    r = found.length && plan && rule(plan, digits);
+    if (r && r.length === digits.length) { return null; }
+    if (found.length > 1) {
+      found = found.filter(function (one) { return one.plan ? fits(one.plan, one.national) : one.anywhere; });
+      if (found.length !== 1 || !found[0].plan) { return null; }
+    }
+    if (found.length) {
+      plan = found[0].plan;
       if (!plan) { return null; }
-      national = digits.slice(plan.code.length);
-      head = abroad[0] + plan.code + (national ? ' ' : '');
+      from = found[0].head;
+      national = found[0].national;
+      head = from + (from === '+' || from === '00' ? '' : ' ') + plan.code + (national ? ' ' : '');
     } else {
-      plan = plans[codes[region.value]];
       if (!plan) { return null; }
       national = digits;
       head = '';
@@ -108,13 +139,13 @@
       bare = national.slice(plan.trunk.length);
       r = rule(plan, bare);
       // The zero of +46 (0)70 is not dialled from abroad.
-      if (r && !(abroad && bare.length === r.length)) { head += plan.trunk + (plan.trunk === '0' || !bare ? '' : ' '); }
+      if (r && !(from && bare.length === r.length)) { head += plan.trunk + (plan.trunk === '0' || !bare ? '' : ' '); }
       national = bare;
     }
-    if (!r) { return { plan: plan, abroad: abroad, national: national, text: null, whole: '' }; }
+    if (!r) { return { plan: plan, from: from, national: national, text: null, whole: '' }; }
     bare = grouped(r, national);
     return {
-      plan: plan, abroad: abroad, national: national, text: head + bare,
+      plan: plan, from: from, national: national, text: head + bare,
       whole: national.length === r.length ? '+' + plan.code + ' ' + bare : ''
     };
   }
@@ -133,7 +164,8 @@
       }
     }
     last = now;
-    if (found && found.abroad && codes[region.value] !== found.plan.code) { region.value = found.plan.main; }
+    // Any other beginning means something in the chosen country, which therefore stays.
+    if (found && found.from === '+' && codes[region.value] !== found.plan.code) { region.value = found.plan.main; }
     show(found ? found.whole : '');
   }
 
@@ -161,7 +193,7 @@
   // The country that the user chose last overrides a code that they typed before.
   region.addEventListener('change', function () {
     var found = read(phone.value);
-    if (found && found.abroad && codes[region.value] !== found.plan.code) { phone.value = found.national; }
+    if (found && found.from && codes[region.value] !== found.plan.code) { phone.value = found.national; }
     write(false);
   });
   window.addEventListener('pageshow', function () { write(false); });

@@ -1,0 +1,153 @@
+package phone
+
+import (
+	"encoding/json"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/nyaruka/phonenumbers"
+)
+
+const readingsFile = "../../test/browser/testdata/readings.json"
+
+// outcome says what becomes of a number that is typed in another form: it is read as
+// itself, the user is asked for it or for the other reading, or it is none. A
+// stranger's number is a failure.
+func outcome(t *testing.T, typed, region string, want Number) string {
+	t.Helper()
+	n, err := Parse(typed, region)
+	problem, _ := errors.AsType[*ParseError](err)
+	switch {
+	case err == nil && n == want:
+		return "="
+	case err == nil:
+		t.Errorf("%q in %q is read as %s, a stranger; want %s", typed, region, n.E164(), want.E164())
+		return "x"
+	case problem.Kind == Confirm && problem.Number == want:
+		return "?"
+	case problem.Kind == Confirm:
+		return "!"
+	}
+	return "-"
+}
+
+// exitsOf are prefixes that are dialled in a region before a country code.
+func exitsOf(t *testing.T, r *rand.Rand, m *phonenumbers.PhoneMetadata) []string {
+	t.Helper()
+	prefix := strings.ReplaceAll(m.GetPreferredInternationalPrefix(), "~", "")
+	if m.GetInternationalPrefix() == "" {
+		t.Fatalf("%s dials nothing before a country code", m.GetId())
+	}
+	all := newAutomaton(t, m.GetInternationalPrefix())
+	exits := []string{prefix}
+	for range 4 {
+		exits = append(exits, all.random(r))
+	}
+	slices.Sort(exits)
+	exits = slices.Compact(exits)
+	return slices.DeleteFunc(exits, func(exit string) bool { return exit == "" || exit == "00" })
+}
+
+// A number with 00, or with what the region dials, is read as itself or asked about, in
+// every region and for every country's numbers, and so does the script of the page
+// (test/browser/readings.test.mjs).
+func TestThreat_AnExitCodeNeverLeadsToAStranger_Groups(t *testing.T) {
+	metadata, err := phonenumbers.MetadataCollection()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var numbers []Number
+	var shown []string
+	var random []Number
+	for _, p := range allPlans(t) {
+		r := rand.New(rand.NewPCG(5, uint64(p.code)))
+		for _, region := range p.regions[:1] {
+			example := phonenumbers.GetExampleNumberForType(region, phonenumbers.MOBILE)
+			n, err := Parse(phonenumbers.Format(example, phonenumbers.E164), "")
+			if err != nil {
+				t.Fatal(region, err)
+			}
+			numbers, shown = append(numbers, n), append(shown, n.International())
+		}
+		for range 4 {
+			if n, err := Parse("+"+strconv.Itoa(p.code)+p.mobile.random(r), ""); err == nil {
+				random = append(random, n)
+			}
+		}
+	}
+
+	// What regions have in common is written once.
+	type row struct {
+		Exit, Outcomes string
+		Regions        []string
+	}
+	var rows []row
+	asked := 0
+	add := func(exit, region string) {
+		var b strings.Builder
+		for _, n := range numbers {
+			got := outcome(t, exit+n.Digits(), region, n)
+			if got == "-" || exit == "00" && got == "!" {
+				t.Errorf("%s in %s: %s, want the number or a question about it", exit+n.Digits(), region, got)
+			}
+			b.WriteString(got)
+		}
+		asked += len(numbers) - strings.Count(b.String(), "=")
+		same := func(r row) bool { return r.Exit == exit && r.Outcomes == b.String() }
+		if i := slices.IndexFunc(rows, same); i >= 0 {
+			rows[i].Regions = append(rows[i].Regions, region)
+			return
+		}
+		rows = append(rows, row{exit, b.String(), []string{region}})
+	}
+	seen := map[string]bool{}
+	for _, m := range metadata.GetMetadata() {
+		if !IsRegion(m.GetId()) {
+			continue
+		}
+		add("00", m.GetId())
+		for _, exit := range exitsOf(t, rand.New(rand.NewPCG(6, 6)), m) {
+			add(exit, m.GetId())
+		}
+		if seen[m.GetInternationalPrefix()] {
+			continue
+		}
+		seen[m.GetInternationalPrefix()] = true
+		for _, n := range random {
+			if got := outcome(t, "00"+n.Digits(), m.GetId(), n); got != "=" && got != "?" {
+				t.Errorf("00%s in %s: %s, want the number or a question about it", n.Digits(), m.GetId(), got)
+			}
+		}
+	}
+	if asked == 0 {
+		t.Error("no question was asked, want one where there are two readings")
+	}
+	slices.SortFunc(rows, func(a, b row) int { return strings.Compare(a.Regions[0]+a.Exit, b.Regions[0]+b.Exit) })
+	text, err := json.MarshalIndent(map[string]any{"numbers": shown, "rows": rows}, "", " ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	generated(t, readingsFile, string(text)+"\n")
+}
+
+func TestParseAsksWhereThereAreTwoReadings(t *testing.T) {
+	for _, row := range []struct{ input, region, want string }{
+		{"0055 51 98401-0101", "BR", "+5551984010101"}, // or carrier 55, and Peru
+		{"+0055 51 98401-0101", "BR", "+5551984010101"},
+		{"0055 51 98401-0101", "SE", ""},
+		{"0055 51 98401-0101", "", ""},
+		{"0021 55 51 98401-0101", "BR", ""}, // carrier 21
+		{"0082 10 2000 0000", "KR", ""},
+		{"0046 70 174 06 05", "BR", ""},
+	} {
+		n, err := Parse(row.input, row.region)
+		doubt, _ := errors.AsType[*ParseError](err)
+		if row.want == "" && err != nil || row.want != "" && (doubt == nil || doubt.Kind != Confirm || doubt.Number.E164() != row.want) {
+			t.Errorf("Parse(%q, %q) = %s, %v; want a question about %q", row.input, row.region, n.E164(), err, row.want)
+		}
+	}
+}
