@@ -69,3 +69,18 @@ test('what is dialled in a country is grouped as 00 is', () => {
     assert.equal(now.sure, shown !== '', typed);
   }
 });
+
+test('every character is what it is for the server', async () => {
+  const { zeros, between } = JSON.parse(await file('testdata/characters.json'));
+  const wrong = [];
+  for (let code = 0; code <= 0xffff; code++) {
+    if (code >= 0xd800 && code < 0xe000) continue;
+    const character = String.fromCharCode(code);
+    const digit = [...zeros].some((zero) => code >= zero.charCodeAt(0) && code < zero.charCodeAt(0) + 10);
+    const { shown } = type(digit ? `070174060${character}` : `070${character}1740605`, 'SE');
+    const value = digit && code - [...zeros].filter((zero) => zero <= character).pop().charCodeAt(0);
+    const passed = between.some(([low, high]) => code >= low && code <= high);
+    if (shown !== (digit ? `+46 70 174 06 0${value}` : passed ? '+46 70 174 06 05' : '')) wrong.push([code.toString(16), shown]);
+  }
+  assert.deepEqual(wrong, []);
+});

@@ -42,9 +42,8 @@ func digitsOf(text string) (string, error) {
 				return "", mistake(NotANumber)
 			}
 			b.WriteByte('+')
-		case ignorable(r), unicode.Is(unicode.Pd, r), strings.ContainsRune("()[]./·•~−⁄〜～（）．", r):
-			// Grouping of digits. The zero of +46 (0)70 stays: phonenumbers knows it as a
-			// national prefix.
+		case separates(r):
+			// The zero of +46 (0)70 stays: phonenumbers knows it as a national prefix.
 		default:
 			return "", mistake(NotANumber)
 		}
@@ -79,6 +78,18 @@ func fromURI(uri string) (string, error) {
 		}
 	}
 	return number, nil
+}
+
+// marks are what people group digits with, beside spaces and dashes. Among them are the
+// long vowel marks and middle dots of Japanese keyboards, in both widths, and other
+// characters that look like a dash or a dot. No letter is, and so neither is the Chinese
+// one, which is a digit to some.
+const marks = "()[]./~·•" + "−⁄∕∙⋅˗⁃─" + "〜～（）［］．／" + "ーｰ・･"
+
+// separates reports whether r may stand between digits. The script of the page accepts the
+// same (ui/static/field.js).
+func separates(r rune) bool {
+	return ignorable(r) || unicode.Is(unicode.Pd, r) || strings.ContainsRune(marks, r)
 }
 
 // ignorable reports whether r is invisible: a space, or a character that a paste brings
