@@ -40,8 +40,8 @@ func mistake(kind Kind) error { return &ParseError{Kind: kind} }
 // any script. The result is valid in its country's numbering plan and may be a mobile
 // number.
 //
-// Where the input may mean another number as well, the error is Confirm with the
-// likeliest one: the other may be a stranger's.
+// Where the input may mean another number as well, or one whose plus was forgotten, the
+// error is Confirm with the likeliest one: another may be a stranger's.
 func Parse(input, region string) (Number, error) {
 	text, err := plain(input)
 	if err != nil {
@@ -68,7 +68,26 @@ func Parse(input, region string) (Number, error) {
 	case region == "":
 		return Number{}, mistake(NeedsRegion)
 	}
-	return choose(read(text, region))
+	return parseBare(text, region)
+}
+
+// parseBare parses digits without a plus and without 00: a national number, if they are
+// one; else a number after what the region dials abroad, or one whose plus was forgotten,
+// which nobody but the user can know.
+func parseBare(text, region string) (Number, error) {
+	own := read(text, region)
+	dialled := own.kind == "" && own.number.Digits() != text && strings.HasSuffix(text, own.number.Digits())
+	if own.kind == "" && !dialled || text[0] == '0' {
+		return choose(own)
+	}
+	forgotten := read("+"+text, "")
+	switch {
+	case forgotten.kind != "":
+		return choose(own)
+	case dialled:
+		return choose(own, forgotten)
+	}
+	return Number{}, &ParseError{Kind: Confirm, Number: forgotten.number}
 }
 
 // reading is one way to read an input: a number, or why it is none.

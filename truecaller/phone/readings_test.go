@@ -151,3 +151,64 @@ func TestParseAsksWhereThereAreTwoReadings(t *testing.T) {
 		}
 	}
 }
+
+func TestParseAsksWhetherThePlusWasForgotten(t *testing.T) {
+	for _, row := range []struct{ input, region, want string }{
+		{"491755762074", "DE", "+491755762074"}, // Leer's 0491 has such landlines
+		{"46 70 174 06 05", "DE", "+46701740605"},
+		{"919999999999", "SE", "+919999999999"},
+		{"5551984010101", "PT", "+5551984010101"},
+		{"46 70 174 06 05", "SE", ""}, // no other reading
+		{"99999 99999", "IN", ""},     // national numbers
+		{"201 555 0123", "US", ""},
+		{"1 201 555 0123", "US", ""},
+		{"8 10 46 70 174 06 05", "RU", ""},
+	} {
+		n, err := Parse(row.input, row.region)
+		doubt, _ := errors.AsType[*ParseError](err)
+		if row.want == "" && err != nil || row.want != "" && (doubt == nil || doubt.Kind != Confirm || doubt.Number.E164() != row.want) {
+			t.Errorf("Parse(%q, %q) = %s, %v; want a question about %q", row.input, row.region, n.E164(), err, row.want)
+		}
+	}
+	for _, row := range []struct {
+		input, region string
+		want          Kind
+	}{
+		{"46 70 174 06 05", "", NeedsRegion}, // and then it is asked about
+		{"49 17", "SE", TooShort},
+		{"0 49 175 5762074", "SE", Invalid},
+		{"46 8 123 456 78", "NO", TooLong},
+	} {
+		_, err := Parse(row.input, row.region)
+		if problem, ok := errors.AsType[*ParseError](err); !ok || problem.Kind != row.want {
+			t.Errorf("Parse(%q, %q): %v, want %s", row.input, row.region, err, row.want)
+		}
+	}
+}
+
+// A number without its plus is the region's own one, or itself, and then the user knows.
+func TestThreat_AForgottenPlusNeverLeadsToAnotherCountry(t *testing.T) {
+	asked := 0
+	for _, home := range Countries() {
+		for _, c := range Countries() {
+			example := phonenumbers.GetExampleNumberForType(c.Region, phonenumbers.MOBILE)
+			if example == nil {
+				continue
+			}
+			digits := strings.TrimPrefix(phonenumbers.Format(example, phonenumbers.E164), "+")
+			n, err := Parse(digits, home.Region)
+			doubt, _ := errors.AsType[*ParseError](err)
+			switch code := strconv.Itoa(home.Code); {
+			case err == nil && n.Digits() != digits && !strings.HasPrefix(n.Digits(), code):
+				t.Errorf("%s in %s is read as %s, without a question", digits, home.Region, n.E164())
+			case err == nil && n.Digits() == digits && home.Code != c.Code:
+				t.Errorf("%s in %s is read as international, without a question", digits, home.Region)
+			case err != nil && doubt.Kind == Confirm && doubt.Number.Digits() == digits:
+				asked++
+			}
+		}
+	}
+	if asked < 30_000 {
+		t.Errorf("%d questions, want them for most pairs of countries", asked)
+	}
+}

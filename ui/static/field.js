@@ -103,6 +103,7 @@
     var home = plans[codes[region.value]], exit = home && home.exit.exec(digits), heads = [];
     if (/^(\+|00)/.test(digits)) { heads.push(/^(\+|00)/.exec(digits)[0]); }
     if (exit && exit[0] !== heads[0]) { heads.push(exit[0]); }
+    if (exit && exit[0].charAt(0) !== '0') { heads.push(''); } // or the plus was forgotten
     return heads.map(function (head) {
       var rest = digits.slice(head.length), plan = plans[rest.slice(0, 1)] || plans[rest.slice(0, 2)] || plans[rest.slice(0, 3)];
       // Satellite phones and other networks of no country have codes that the table lacks.
