@@ -50,7 +50,7 @@ func DecodeProfile(raw []byte) (Profile, error) {
 	}
 	for _, number := range w.PhoneNumbers {
 		if n, err := phone.FromDigits(strings.TrimSpace(string(number))); err == nil && !p.Has(n) {
-			p.Numbers = append(p.Numbers, n)
+			p.Numbers = append(p.Numbers, n.Line())
 		}
 	}
 	if len(p.Numbers) == 0 {

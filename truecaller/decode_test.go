@@ -128,6 +128,18 @@ func TestInvariant3_NumbersCompareWhole(t *testing.T) {
 	}
 }
 
+// Spellings of one line are one number, today's.
+func TestDecodedNumbersAreLines(t *testing.T) {
+	p, err := DecodeProfile([]byte(`{"phoneNumbers":["5215512345678",525512345678]}`))
+	if err != nil || len(p.Numbers) != 1 || p.Numbers[0].Digits() != "525512345678" {
+		t.Errorf("DecodeProfile() has %d numbers, %v; want +525512345678 alone", len(p.Numbers), err)
+	}
+	p, err = DecodeUserinfo([]byte(`{"sub":"1","phone_number":"541123456789"}`))
+	if err != nil || len(p.Numbers) != 1 || p.Numbers[0].Digits() != "5491123456789" {
+		t.Errorf("DecodeUserinfo() = %v, %v; want +5491123456789", p.Numbers, err)
+	}
+}
+
 // What is decoded is bounded and clean, and decoding it again changes nothing.
 func FuzzDecodeProfile(f *testing.F) {
 	for _, folder := range []string{"profiles", "refused"} {

@@ -46,7 +46,7 @@ func DecodeUserinfo(raw []byte) (Profile, error) {
 	}
 	p := Profile{
 		OAuthSub:  sub,
-		Numbers:   []phone.Number{number},
+		Numbers:   []phone.Number{number.Line()},
 		FirstName: w.GivenName.text(maxName),
 		LastName:  w.FamilyName.text(maxName),
 		Email:     w.Email.whole(maxEmail),

@@ -54,6 +54,12 @@ test('the page promises no other number than the server takes, and none where th
   assert.ok(promised > 40_000, `${promised} were promised`);
 });
 
+test('an old spelling is shown as it is or as today\'s, or not at all', async () => {
+  const { old } = JSON.parse(await file('testdata/readings.json'));
+  const digits = (text) => text.replace(/[^0-9]/g, '');
+  assert.deepEqual(old.filter(([typed, today]) => !['', digits(typed), digits(today)].includes(digits(type(typed, 'SE').shown))), []);
+});
+
 test('what is dialled in a country is grouped as 00 is', () => {
   for (const [typed, region, text, shown] of [
     ['0011 46701740605', 'AU', '0011 46 70 174 06 05', '+46 70 174 06 05'],

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"math/bits"
 	"math/rand/v2"
 	"os"
 	"regexp"
@@ -105,6 +106,11 @@ func allPlans(t *testing.T) []plan {
 		if p := m.GetMobile().GetNationalNumberPattern(); p != "" {
 			patterns[code] = append(patterns[code], p)
 		}
+	}
+	for _, r := range renumberings { // an old spelling is a number, too
+		code, old := codeOf(Number{r.old}), newAutomaton(t, r.old+strings.Trim(r.rest.String(), "^$")).start.lengths()
+		size := int32(len(strconv.Itoa(code)))
+		lengths[code] = append(lengths[code], int32(bits.TrailingZeros32(old))-size, int32(bits.Len32(old))-1-size)
 	}
 	var all []plan
 	for code := range phonenumbers.GetSupportedCallingCodes() {

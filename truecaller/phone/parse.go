@@ -1,6 +1,7 @@
 package phone
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"strings"
@@ -38,7 +39,7 @@ func mistake(kind Kind) error { return &ParseError{Kind: kind} }
 // region's own prefix, or national in the given region (ISO 3166-1 alpha-2, "" for
 // none); with spaces and punctuation; as a tel: URI (RFC 3966); in the decimal digits of
 // any script. The result is valid in its country's numbering plan and may be a mobile
-// number.
+// number, in its line's spelling of today.
 //
 // Where the input may mean another number as well, or one whose plus was forgotten, the
 // error is Confirm with the likeliest one: another may be a stranger's.
@@ -114,18 +115,26 @@ func choose(readings ...reading) (Number, error) {
 	return Number{}, &ParseError{Kind: Confirm, Number: found[0]}
 }
 
-// read reads digits, with or without a plus before them, in one way.
+// read reads digits, with or without a plus before them, in one way. A number in an old
+// spelling is read as today's.
 func read(text, region string) reading {
 	parsed, err := phonenumbers.Parse(text, region)
 	if err != nil {
 		return reading{kind: kindOf(err, text)}
 	}
-	if kind := kindOfNumber(parsed); kind != "" {
-		return reading{kind: kind}
-	}
+	kind := kindOfNumber(parsed)
 	n, err := FromDigits(phonenumbers.Format(parsed, phonenumbers.E164))
 	if err != nil {
-		return reading{kind: Invalid}
+		return reading{kind: cmp.Or(kind, Invalid)}
+	}
+	if line := n.Line(); line != n {
+		parsed, err := phonenumbers.Parse(line.E164(), "")
+		if err == nil && kindOfNumber(parsed) == "" {
+			return reading{number: line}
+		}
+	}
+	if kind != "" {
+		return reading{kind: kind}
 	}
 	return reading{number: n}
 }

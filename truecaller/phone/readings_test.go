@@ -127,11 +127,35 @@ func TestThreat_AnExitCodeNeverLeadsToAStranger_Groups(t *testing.T) {
 		t.Error("no question was asked, want one where there are two readings")
 	}
 	slices.SortFunc(rows, func(a, b row) int { return strings.Compare(a.Regions[0]+a.Exit, b.Regions[0]+b.Exit) })
-	text, err := json.MarshalIndent(map[string]any{"numbers": shown, "rows": rows}, "", " ")
+	text, err := json.MarshalIndent(map[string]any{"numbers": shown, "rows": rows, "old": oldSpellings(t)}, "", " ")
 	if err != nil {
 		t.Fatal(err)
 	}
 	generated(t, readingsFile, string(text)+"\n")
+}
+
+// oldSpellings are old spellings and what today's look like.
+func oldSpellings(t *testing.T) [][2]string {
+	t.Helper()
+	var all [][2]string
+	for _, code := range []string{"52", "54", "55", "229", "225", "84"} {
+		for head := range 100_000 {
+			n := Number{code + strconv.Itoa(head) + "234567890"[:9-len(strconv.Itoa(head))%2]}
+			for _, end := range []int{10, 11, 12, 13} {
+				cut := Number{n.digits[:min(end, len(n.digits))]}
+				if cut.Line() == cut || head%331 != 0 {
+					continue
+				}
+				if read, err := Parse(cut.E164(), ""); err == nil {
+					all = append(all, [2]string{cut.E164(), read.International()})
+				}
+			}
+		}
+	}
+	if len(all) < 100 {
+		t.Fatalf("%d old spellings, want some of each country", len(all))
+	}
+	return all
 }
 
 func TestParseAsksWhereThereAreTwoReadings(t *testing.T) {
