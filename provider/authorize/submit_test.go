@@ -38,7 +38,7 @@ func TestSubmitRefuses(t *testing.T) {
 		"":                 authorize.PhoneEmpty,
 		"anna@example.com": authorize.PhoneNotANumber,
 		"070 1":            authorize.PhoneTooShort,
-		"+46 8 123 456 78": authorize.PhoneLandline,
+		"+46 20 12 34 56":  authorize.PhoneLandline,
 	} {
 		refusal := submit(t, w, typed(number))
 		if refusal == nil || refusal.Problem.Kind != want || refusal.View.Phone != number ||
@@ -143,6 +143,40 @@ func TestANumberInAGuessedCountryIsShownFirst(t *testing.T) {
 	}
 	if n := w.Phone.Pushed(); n != len(rows) {
 		t.Errorf("pushes: got %d, want %d", n, len(rows))
+	}
+}
+
+// A landline's number, and one of a plan newer than ours, may be tried once the user has
+// confirmed it. The page shows it whole already, so the answer is a field of its own.
+func TestANumberThatMayExistIsTriedOnceConfirmed(t *testing.T) {
+	w := testworld.New(t)
+	page := w.Submission(w.Authorize("app"), "")
+	typed := func(number, confirmed string) *authorize.Refusal {
+		t.Helper()
+		s := page
+		s.Phone, s.Confirmed = number, confirmed
+		return submit(t, w, s)
+	}
+	for i, row := range []struct{ number, shown string }{
+		{"+1 624 555 0123", "+1 624-555-0123"},
+		{"+46 8 123 456 78", "+46 8 123 456 78"},
+		{"08-123 456 79", "+46 8 123 456 79"},
+	} {
+		for _, confirmed := range []string{"", "+1 624-555-0124"} {
+			refusal := typed(row.number, confirmed)
+			if refusal == nil || refusal.Problem.Kind != authorize.PhoneConfirm || refusal.View.Phone != row.shown {
+				t.Errorf("%q: got %+v, want %s with %s", row.number, refusal, authorize.PhoneConfirm, row.shown)
+			}
+		}
+		if n := w.Phone.Pushed(); n != i {
+			t.Errorf("%q: got %d pushes before it was confirmed, want %d", row.number, n, i)
+		}
+		if refusal := typed(row.shown, row.shown); refusal != nil {
+			t.Errorf("%q, confirmed: got %+v, want no refusal", row.number, refusal)
+		}
+		if n := w.Phone.Pushed(); n != i+1 {
+			t.Errorf("%q, confirmed: got %d pushes, want %d", row.number, n, i+1)
+		}
 	}
 }
 

@@ -103,6 +103,11 @@ func allPlans(t *testing.T) []plan {
 			t.Fatalf("the regions of +%d dial different prefixes: the script knows one", code)
 		}
 		exits[code] = m.GetInternationalPrefix()
+		// Besides the trunk prefix, some countries dial more before a national number.
+		if prefix := m.GetNationalPrefixForParsing(); prefix != m.GetNationalPrefix() && m.GetId() == phonenumbers.GetRegionCodeForCountryCode(code) {
+			most := bits.Len32(newAutomaton(t, prefix).start.lengths()) - 1
+			lengths[code] = append(lengths[code], slices.Max(lengths[code])+int32(min(most, 3)))
+		}
 		if p := m.GetMobile().GetNationalNumberPattern(); p != "" {
 			patterns[code] = append(patterns[code], p)
 		}

@@ -93,10 +93,10 @@ func TestInvariant3_NoTwoLinesBecomeOne(t *testing.T) {
 	}
 	// All the digits that a rule looks at, at every length.
 	for _, code := range []string{"52", "54", "55", "229", "225", "84"} {
-		for head := range 100_000 {
-			digits := code + fmt.Sprintf("%05d", head)
+		for head := range 10_000 {
+			digits := code + fmt.Sprintf("%04d", head)
 			for length := 9; length <= 15; length++ {
-				check(Number{digits + "234567890123"[:max(0, length-len(digits))]})
+				check(Number{digits + "2345678901234"[:max(0, length-len(digits))]})
 			}
 		}
 	}

@@ -3,7 +3,7 @@ package phone
 import (
 	"cmp"
 	"errors"
-	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/nyaruka/phonenumbers"
@@ -20,15 +20,18 @@ const (
 	TooLong     Kind = "phone_too_long"
 	BadCountry  Kind = "phone_country"      // the country code belongs to no country
 	Invalid     Kind = "phone_invalid"      // no such number in its country
-	Landline    Kind = "phone_landline"     // certainly not a mobile phone
+	Landline    Kind = "phone_landline"     // a service's number: freephone, premium rate and the like
 	NeedsRegion Kind = "phone_needs_region" // a national number without a region
 	Confirm     Kind = "phone_confirm"      // no mistake: Number is what may be meant, and only the user knows
 )
 
 // ParseError is every error of Parse. It does not contain the input.
 type ParseError struct {
-	Kind   Kind
-	Number Number // of Confirm
+	Kind Kind
+
+	// Of Confirm:
+	Number  Number
+	Several bool // another number may be meant as well, or this one with a plus
 }
 
 func (e *ParseError) Error() string { return "phone: " + string(e.Kind) }
@@ -41,8 +44,9 @@ func mistake(kind Kind) error { return &ParseError{Kind: kind} }
 // any script. The result is valid in its country's numbering plan and may be a mobile
 // number, in its line's spelling of today.
 //
-// Where the input may mean another number as well, or one whose plus was forgotten, the
-// error is Confirm with the likeliest one: another may be a stranger's.
+// The error is Confirm, with the likeliest number, where only the user can know: if the
+// input may mean another number as well, which may be a stranger's; if its plus may have
+// been forgotten; if the number is a landline's; or if no plan that we know has it.
 func Parse(input, region string) (Number, error) {
 	text, err := plain(input)
 	if err != nil {
@@ -78,41 +82,64 @@ func Parse(input, region string) (Number, error) {
 func parseBare(text, region string) (Number, error) {
 	own := read(text, region)
 	dialled := own.kind == "" && own.number.Digits() != text && strings.HasSuffix(text, own.number.Digits())
-	if own.kind == "" && !dialled || text[0] == '0' {
+	if own.kind == "" && own.rank == certain && !dialled || text[0] == '0' {
 		return choose(own)
 	}
 	forgotten := read("+"+text, "")
-	switch {
-	case forgotten.kind != "":
+	if forgotten.kind != "" || forgotten.rank != certain {
 		return choose(own)
-	case dialled:
-		return choose(own, forgotten)
 	}
-	return Number{}, &ParseError{Kind: Confirm, Number: forgotten.number}
+	forgotten.rank = plusForgotten
+	if strings.HasPrefix(text, strconv.Itoa(phonenumbers.GetCountryCodeForRegion(region))) {
+		forgotten.rank = ownPlusForgotten
+	}
+	if own.kind != "" {
+		return choose(forgotten)
+	}
+	return choose(own, forgotten)
 }
 
 // reading is one way to read an input: a number, or why it is none.
 type reading struct {
 	number Number
+	rank   rank
 	kind   Kind // "" for a number
 }
 
-// choose returns the number of the only reading that is one. If there are several, it
-// asks for the first. If there is none, it says what is wrong with the first.
+// rank says how sure a reading is. Only one that is certain needs no question.
+type rank int
+
+const (
+	certain          rank = iota // its plan has such numbers
+	ownPlusForgotten             // if the plus of a number of the region was forgotten
+	unassigned                   // no plan has it, and a newer one may
+	plusForgotten                // if the plus of another country's number was forgotten
+	landline                     // its plan has it for a line that hardly anybody signs in with
+)
+
+// choose returns the number of the only reading that is one. If it is not certain, or if
+// there are several, it asks for the likeliest. If there is none, it says what is wrong
+// with the first.
 func choose(readings ...reading) (Number, error) {
-	var found []Number
-	for _, r := range readings {
-		if r.kind == "" && !slices.Contains(found, r.number) {
-			found = append(found, r.number)
+	var best *reading
+	several := false
+	for i, r := range readings {
+		if r.kind != "" {
+			continue
+		}
+		several = several || best != nil && r.number != best.number
+		if best == nil || r.rank < best.rank {
+			best = &readings[i]
 		}
 	}
-	switch len(found) {
-	case 0:
+	switch {
+	case best == nil:
 		return Number{}, mistake(readings[0].kind)
-	case 1:
-		return found[0], nil
+	case several || best.rank != certain:
+		several = several || best.rank == ownPlusForgotten || best.rank == plusForgotten
+		return Number{}, &ParseError{Kind: Confirm, Number: best.number, Several: several}
 	}
-	return Number{}, &ParseError{Kind: Confirm, Number: found[0]}
+	return best.number, nil
 }
 
 // read reads digits, with or without a plus before them, in one way. A number in an old
@@ -122,42 +149,48 @@ func read(text, region string) reading {
 	if err != nil {
 		return reading{kind: kindOf(err, text)}
 	}
-	kind := kindOfNumber(parsed)
 	n, err := FromDigits(phonenumbers.Format(parsed, phonenumbers.E164))
 	if err != nil {
+		_, kind := rankOf(parsed)
 		return reading{kind: cmp.Or(kind, Invalid)}
 	}
 	if line := n.Line(); line != n {
-		parsed, err := phonenumbers.Parse(line.E164(), "")
-		if err == nil && kindOfNumber(parsed) == "" {
+		today, err := phonenumbers.Parse(line.E164(), "")
+		if rank, kind := rankOf(today); err == nil && kind == "" && rank == certain {
 			return reading{number: line}
 		}
 	}
+	rank, kind := rankOf(parsed)
 	if kind != "" {
 		return reading{kind: kind}
 	}
-	return reading{number: n}
+	return reading{number: n, rank: rank}
 }
 
-// kindOfNumber returns what is wrong with a number, "" for nothing.
-func kindOfNumber(n *phonenumbers.PhoneNumber) Kind {
+// rankOf returns how sure it is that a number is somebody's, or what is wrong with it.
+func rankOf(n *phonenumbers.PhoneNumber) (rank, Kind) {
 	if !phonenumbers.IsValidNumber(n) {
 		switch phonenumbers.IsPossibleNumberWithReason(n) {
 		case phonenumbers.TOO_SHORT, phonenumbers.IS_POSSIBLE_LOCAL_ONLY:
-			return TooShort
+			return 0, TooShort
 		case phonenumbers.TOO_LONG:
-			return TooLong
+			return 0, TooLong
 		case phonenumbers.INVALID_COUNTRY_CODE:
-			return BadCountry
+			return 0, BadCountry
 		}
-		return Invalid
+		if mayBeAssigned(n) {
+			return unassigned, ""
+		}
+		return 0, Invalid
 	}
 	switch phonenumbers.GetNumberType(n) {
-	case phonenumbers.FIXED_LINE, phonenumbers.TOLL_FREE, phonenumbers.PREMIUM_RATE, phonenumbers.SHARED_COST,
+	case phonenumbers.FIXED_LINE:
+		return landline, ""
+	case phonenumbers.TOLL_FREE, phonenumbers.PREMIUM_RATE, phonenumbers.SHARED_COST,
 		phonenumbers.VOICEMAIL, phonenumbers.UAN, phonenumbers.PAGER:
-		return Landline
+		return 0, Landline
 	}
-	return ""
+	return certain, ""
 }
 
 func kindOf(err error, text string) Kind {

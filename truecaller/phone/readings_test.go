@@ -110,13 +110,13 @@ func TestThreat_AnExitCodeNeverLeadsToAStranger_Groups(t *testing.T) {
 			continue
 		}
 		add("00", m.GetId())
-		for _, exit := range exitsOf(t, rand.New(rand.NewPCG(6, 6)), m) {
-			add(exit, m.GetId())
-		}
 		if seen[m.GetInternationalPrefix()] {
 			continue
 		}
 		seen[m.GetInternationalPrefix()] = true
+		for _, exit := range exitsOf(t, rand.New(rand.NewPCG(6, 6)), m) {
+			add(exit, m.GetId())
+		}
 		for _, n := range random {
 			if got := outcome(t, "00"+n.Digits(), m.GetId(), n); got != "=" && got != "?" {
 				t.Errorf("00%s in %s: %s, want the number or a question about it", n.Digits(), m.GetId(), got)
@@ -206,6 +206,44 @@ func TestParseAsksWhetherThePlusWasForgotten(t *testing.T) {
 		_, err := Parse(row.input, row.region)
 		if problem, ok := errors.AsType[*ParseError](err); !ok || problem.Kind != row.want {
 			t.Errorf("Parse(%q, %q): %v, want %s", row.input, row.region, err, row.want)
+		}
+	}
+}
+
+// Numbers of plans that are newer than the library's, and landlines, may be tried, and
+// only the user knows whether they are meant.
+func TestParseAsksAboutNumbersThatMayExist(t *testing.T) {
+	for _, row := range []struct {
+		input, region, want string
+		several             bool
+	}{
+		{"+1 624 555 0123", "", "+16245550123", false},
+		{"+1 436 555 0123", "", "+14365550123", false},
+		{"624 555 0123", "US", "+16245550123", false},
+		{"1 (436) 555-0123", "US", "+14365550123", false},
+		{"+46 8 123 456 78", "", "+46812345678", false},
+		{"08-123 456 78", "SE", "+46812345678", false},
+		{"+91 11 2345 6789", "", "+911123456789", false},
+	} {
+		n, err := Parse(row.input, row.region)
+		doubt, _ := errors.AsType[*ParseError](err)
+		if doubt == nil || doubt.Kind != Confirm || doubt.Number.E164() != row.want || doubt.Several != row.several {
+			t.Errorf("Parse(%q, %q) = %s, %v, %+v; want a question about %q", row.input, row.region, n.E164(), err, doubt, row.want)
+		}
+	}
+}
+
+// A number is somebody's if a plan has it or may have it.
+func TestMayExist(t *testing.T) {
+	for digits, want := range map[string]bool{
+		"46701740605": true, "919999999999": true, "12015550123": true, "46812345678": true,
+		"16245550123": true, "14365550123": true, "5215512345678": true, "525512345678": true, "541123456789": true,
+		"1234567": false, "999999999999999": false, "9999999999": false, "701740605": false,
+		"460701740605": false, "467017406050": false, "18005550123": false, "80012345678": false,
+		"16241550123": false, "11245550123": false, "2345678": false, "7017406050": false,
+	} {
+		if got := number(t, digits).MayExist(); got != want {
+			t.Errorf("%s may exist: %v, want %v", digits, got, want)
 		}
 	}
 }
