@@ -18,7 +18,8 @@ const maxItems = 20
 // DecodeProfile decodes a profile in any form that Truecaller documents or sends
 // (docs/truecaller.md section 4): numbers and booleans as themselves or as strings,
 // onlineIdentity or onlineIdentities, null for absent. Only a phone number is
-// mandatory. A field of the wrong type and a number that is not E.164 count as absent.
+// mandatory. A field of the wrong type and a number that is not E.164, or that no plan can
+// have, count as absent.
 // Errors wrap ErrProfile.
 func DecodeProfile(raw []byte) (Profile, error) {
 	if !utf8.Valid(raw) {
@@ -49,8 +50,9 @@ func DecodeProfile(raw []byte) (Profile, error) {
 		p.TwitterID = cmp.Or(p.TwitterID, identity.TwitterID.whole(maxID))
 	}
 	for _, number := range w.PhoneNumbers {
-		if n, err := phone.FromDigits(strings.TrimSpace(string(number))); err == nil && !p.Has(n) {
-			p.Numbers = append(p.Numbers, n)
+		n, err := phone.FromDigits(strings.TrimSpace(string(number)))
+		if err == nil && n.MayExist() && !p.Has(n) {
+			p.Numbers = append(p.Numbers, n.Line())
 		}
 	}
 	if len(p.Numbers) == 0 {

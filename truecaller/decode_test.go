@@ -128,6 +128,39 @@ func TestInvariant3_NumbersCompareWhole(t *testing.T) {
 	}
 }
 
+// Spellings of one line are one number, today's.
+func TestDecodedNumbersAreLines(t *testing.T) {
+	p, err := DecodeProfile([]byte(`{"phoneNumbers":["5215512345678",525512345678]}`))
+	if err != nil || len(p.Numbers) != 1 || p.Numbers[0].Digits() != "525512345678" {
+		t.Errorf("DecodeProfile() has %d numbers, %v; want +525512345678 alone", len(p.Numbers), err)
+	}
+	p, err = DecodeUserinfo([]byte(`{"sub":"1","phone_number":"541123456789"}`))
+	if err != nil || len(p.Numbers) != 1 || p.Numbers[0].Digits() != "5491123456789" {
+		t.Errorf("DecodeUserinfo() = %v, %v; want +5491123456789", p.Numbers, err)
+	}
+}
+
+// A number that no plan can have counts as absent, and so does not make several of one.
+// A landline counts, as it does when it is typed, and so does a number of a newer plan.
+func TestNumbersThatCannotBeCountAsAbsent(t *testing.T) {
+	p, err := DecodeProfile([]byte(`{"phoneNumbers":[1234567,"9999999999",46701740605,999999999999999,18005550123]}`))
+	if err != nil || len(p.Numbers) != 1 || p.Numbers[0].Digits() != "46701740605" {
+		t.Errorf("DecodeProfile() has %d numbers, %v; want +46701740605 alone", len(p.Numbers), err)
+	}
+	for digits, want := range map[string]error{
+		"1234567": ErrNoNumber, "999999999999999": ErrNoNumber, "9999999999": ErrNoNumber, "18005550123": ErrNoNumber,
+		"46812345678": nil, "16245550123": nil,
+	} {
+		if _, err := DecodeProfile([]byte(`{"phoneNumbers":[` + digits + `]}`)); (err == nil) != (want == nil) {
+			t.Errorf("DecodeProfile() of %s: %v, want %v", digits, err, want)
+		}
+		p, err := DecodeUserinfo([]byte(`{"sub":"1","phone_number":"` + digits + `","phone_number_verified":true}`))
+		if !errors.Is(err, want) || want == nil && p.Numbers[0].Digits() != digits {
+			t.Errorf("DecodeUserinfo() of %s: %v, want %v", digits, err, want)
+		}
+	}
+}
+
 // What is decoded is bounded and clean, and decoding it again changes nothing.
 func FuzzDecodeProfile(f *testing.F) {
 	for _, folder := range []string{"profiles", "refused"} {

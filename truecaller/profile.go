@@ -41,10 +41,10 @@ type Address struct {
 	CountryCode string // ISO 3166-1 alpha-2, upper case
 }
 
-// Has reports whether n is one of the profile's numbers, compared whole as E.164
+// Has reports whether n is the line of one of the profile's numbers, compared whole
 // (invariant 3).
 func (p Profile) Has(n phone.Number) bool {
-	return !n.IsZero() && slices.Contains(p.Numbers, n)
+	return slices.ContainsFunc(p.Numbers, func(own phone.Number) bool { return phone.SameLine(own, n) })
 }
 
 // Onto returns what is known of a user after p, if before was known. A profile is whole

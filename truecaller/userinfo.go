@@ -15,7 +15,8 @@ import (
 // strictly:
 //
 //	sub                    mandatory; kept as text, because a float64 has fewer digits
-//	phone_number           mandatory; E.164, with or without the plus
+//	phone_number           mandatory; E.164, with or without the plus. One that no plan
+//	                       can have counts as absent
 //	phone_number_verified  absent or true
 //
 // Errors wrap ErrProfile, or are ErrNoNumber or ErrUnverified.
@@ -44,9 +45,12 @@ func DecodeUserinfo(raw []byte) (Profile, error) {
 	if err != nil {
 		return Profile{}, fmt.Errorf("%w: phone_number is not E.164", ErrProfile)
 	}
+	if !number.MayExist() {
+		return Profile{}, ErrNoNumber // Truecaller vouches for a line, and this is none
+	}
 	p := Profile{
 		OAuthSub:  sub,
-		Numbers:   []phone.Number{number},
+		Numbers:   []phone.Number{number.Line()},
 		FirstName: w.GivenName.text(maxName),
 		LastName:  w.FamilyName.text(maxName),
 		Email:     w.Email.whole(maxEmail),

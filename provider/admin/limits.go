@@ -166,6 +166,9 @@ func (h *handler) ofNumber(text string) (limited, error) {
 func (h *handler) number(text string) (phone.Number, error) {
 	n, err := phone.Parse(text, h.Region)
 	if mistake, ok := errors.AsType[*phone.ParseError](err); ok {
+		if mistake.Kind == phone.Confirm && !mistake.Several {
+			return mistake.Number, nil // a landline's, or of a newer plan: it may be in the store
+		}
 		return n, refused{http.StatusUnprocessableEntity, "the number " + numberMistakes[mistake.Kind]}
 	}
 	return n, err
@@ -193,7 +196,8 @@ var numberMistakes = map[phone.Kind]string{
 	phone.TooLong:     "is too long",
 	phone.BadCountry:  "has a country code that no country has",
 	phone.Invalid:     "does not exist in its country",
-	phone.Landline:    "is not that of a mobile phone",
+	phone.Landline:    "is not that of a phone, but of a service",
+	phone.Confirm:     "may be read in several ways; start it with + and the country code",
 	phone.NeedsRegion: "has no country code; start it with +, or set default_region",
 }
 

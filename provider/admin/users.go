@@ -19,8 +19,8 @@ type People interface {
 	Account(ctx context.Context, sub string) (subject.Record, error)
 	EndSessions(ctx context.Context, sub string) error
 	DeletePerson(ctx context.Context, sub string) error
-	// PersonOf returns the person to whom the number is bound now, or
-	// subject.ErrNotFound.
+	// PersonOf returns the person to whom the number is bound now, in whatever
+	// spelling (phone.SameLine), or subject.ErrNotFound.
 	PersonOf(ctx context.Context, n phone.Number) (subject.Person, error)
 }
 

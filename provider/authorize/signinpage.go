@@ -2,6 +2,7 @@ package authorize
 
 import (
 	"context"
+	"errors"
 
 	"calleridp/provider/client"
 	"calleridp/provider/endpoint"
@@ -107,7 +108,8 @@ func (f signInForm) refused(ctx context.Context, q *request, c client.Client, ty
 // prefill returns what the number field starts with: the login_hint, if it is a
 // number. It is untrusted, and nothing is sent because of it.
 func (f signInForm) prefill(q *request, c client.Client) string {
-	if _, err := phone.Parse(q.LoginHint, f.defaultRegion(c)); err != nil {
+	_, err := phone.Parse(q.LoginHint, f.defaultRegion(c))
+	if doubt, ok := errors.AsType[*phone.ParseError](err); ok && doubt.Kind != phone.Confirm {
 		return ""
 	}
 	return q.LoginHint

@@ -44,16 +44,12 @@ func (f *Flow) Submit(ctx context.Context, s Submission) (login.ID, error) {
 		return err
 	}
 
-	number, err := phone.Parse(s.Phone, region)
+	number, err := s.number(region)
 	if mistake, ok := errors.AsType[*phone.ParseError](err); ok {
-		return "", refused(Problem{Kind: ProblemKind(mistake.Kind)}, s.Phone)
+		return "", showing(mistake.Number, refused(Problem{Kind: ProblemKind(mistake.Kind)}, s.Phone))
 	}
 	if err != nil {
 		return "", err
-	}
-	if s.Guessed && isNational(s.Phone) {
-		// The same digits may be a stranger's number in another country.
-		return "", confirm(refused(Problem{Kind: PhoneConfirm}, s.Phone), number)
 	}
 	solved, unsolved := f.form.challenges.solved(s, time.Now())
 	if unsolved != nil && f.form.challenges.mode == ChallengeAlways {
@@ -83,15 +79,6 @@ func (f *Flow) Submit(ctx context.Context, s Submission) (login.ID, error) {
 	return a.ID, err
 }
 
-// confirm fills the number into the page in international form, so that the user
-// sees in which country it was read.
-func confirm(err error, number phone.Number) error {
-	if refusal, ok := errors.AsType[*Refusal](err); ok {
-		refusal.View.Phone = number.International()
-	}
-	return err
-}
-
 // keep returns a submitted request as its attempt keeps it, with the browser that
 // submitted it.
 func (f *Flow) keep(q *request, userAgent, network string) ([]byte, error) {
@@ -100,12 +87,6 @@ func (f *Flow) keep(q *request, userAgent, network string) ([]byte, error) {
 		q.From.Country = f.country(network)
 	}
 	return endpoint.Encode(q)
-}
-
-// isNational reports whether a number that parses has no country code.
-func isNational(typed string) bool {
-	_, err := phone.Parse(typed, "")
-	return err != nil
 }
 
 // problemOf returns the sentence for an exceeded rate limit. That of the client

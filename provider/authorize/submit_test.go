@@ -38,7 +38,7 @@ func TestSubmitRefuses(t *testing.T) {
 		"":                 authorize.PhoneEmpty,
 		"anna@example.com": authorize.PhoneNotANumber,
 		"070 1":            authorize.PhoneTooShort,
-		"+46 8 123 456 78": authorize.PhoneLandline,
+		"+46 20 12 34 56":  authorize.PhoneLandline,
 	} {
 		refusal := submit(t, w, typed(number))
 		if refusal == nil || refusal.Problem.Kind != want || refusal.View.Phone != number ||
@@ -143,5 +143,71 @@ func TestANumberInAGuessedCountryIsShownFirst(t *testing.T) {
 	}
 	if n := w.Phone.Pushed(); n != len(rows) {
 		t.Errorf("pushes: got %d, want %d", n, len(rows))
+	}
+}
+
+// A landline's number, and one of a plan newer than ours, may be tried once the user has
+// confirmed it. The page shows it whole already, so the answer is a field of its own.
+func TestANumberThatMayExistIsTriedOnceConfirmed(t *testing.T) {
+	w := testworld.New(t)
+	page := w.Submission(w.Authorize("app"), "")
+	typed := func(number, confirmed string) *authorize.Refusal {
+		t.Helper()
+		s := page
+		s.Phone, s.Confirmed = number, confirmed
+		return submit(t, w, s)
+	}
+	for i, row := range []struct{ number, shown string }{
+		{"+1 624 555 0123", "+1 624-555-0123"},
+		{"+46 8 123 456 78", "+46 8 123 456 78"},
+		{"08-123 456 79", "+46 8 123 456 79"},
+	} {
+		for _, confirmed := range []string{"", "+1 624-555-0124"} {
+			refusal := typed(row.number, confirmed)
+			if refusal == nil || refusal.Problem.Kind != authorize.PhoneConfirm || refusal.View.Phone != row.shown {
+				t.Errorf("%q: got %+v, want %s with %s", row.number, refusal, authorize.PhoneConfirm, row.shown)
+			}
+		}
+		if n := w.Phone.Pushed(); n != i {
+			t.Errorf("%q: got %d pushes before it was confirmed, want %d", row.number, n, i)
+		}
+		if refusal := typed(row.shown, row.shown); refusal != nil {
+			t.Errorf("%q, confirmed: got %+v, want no refusal", row.number, refusal)
+		}
+		if n := w.Phone.Pushed(); n != i+1 {
+			t.Errorf("%q, confirmed: got %d pushes, want %d", row.number, n, i+1)
+		}
+	}
+}
+
+// Where a number may be read in two ways, the other one may be a stranger's: the page
+// asks, and goes on with the number that it showed or with a whole one.
+func TestThreat_ANumberWithTwoReadingsIsAskedAbout(t *testing.T) {
+	w := testworld.New(t)
+	page := w.Submission(w.Authorize("app"), "")
+	typed := func(number, region, confirmed string) *authorize.Refusal {
+		t.Helper()
+		s := page
+		s.Phone, s.Region, s.Confirmed = number, region, confirmed
+		return submit(t, w, s)
+	}
+	const typedInBrazil, shown = "0055 51 98401-0101", "+55 51 98401-0101"
+	for _, confirmed := range []string{"", "+51 984 010 101", "yes"} {
+		refusal := typed(typedInBrazil, "BR", confirmed)
+		if refusal == nil || refusal.Problem.Kind != authorize.PhoneConfirm || refusal.View.Phone != shown || refusal.View.Region != "BR" {
+			t.Errorf("confirmed %q: got %+v, want %s with %s", confirmed, refusal, authorize.PhoneConfirm, shown)
+		}
+	}
+	if n := w.Phone.Pushed(); n != 0 {
+		t.Errorf("pushes before a confirmed number: got %d, want 0", n)
+	}
+	if refusal := typed(typedInBrazil, "BR", shown); refusal != nil {
+		t.Errorf("confirmed, and typed as before: got %+v, want no refusal", refusal)
+	}
+	if refusal := typed("+55 51 98401-0102", "BR", shown); refusal != nil {
+		t.Errorf("a whole number: got %+v, want no refusal", refusal)
+	}
+	if n := w.Phone.Pushed(); n != 2 {
+		t.Errorf("pushes: got %d, want 2", n)
 	}
 }

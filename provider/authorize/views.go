@@ -88,7 +88,7 @@ type Problem struct {
 // Unavailable is 503.
 type ProblemKind string
 
-// The problems. The first eight are the mistakes of phone.ParseError.
+// The problems. The first nine are those of phone.ParseError.
 const (
 	PhoneEmpty       ProblemKind = "phone_empty"        // nothing was typed
 	PhoneNotANumber  ProblemKind = "phone_not_a_number" // letters, an email address
@@ -98,7 +98,7 @@ const (
 	PhoneInvalid     ProblemKind = "phone_invalid" // no such number in that country
 	PhoneLandline    ProblemKind = "phone_landline"
 	PhoneNeedsRegion ProblemKind = "phone_needs_region" // a national number, and no default region
-	PhoneConfirm     ProblemKind = "phone_confirm"      // no mistake: it was read in a country that was guessed
+	PhoneConfirm     ProblemKind = "phone_confirm"      // no mistake: only the user knows whether SignInView.Phone is meant
 	Locked           ProblemKind = "locked"             // a request to this number is open
 	Limited          ProblemKind = "limited"            // too many tries
 	Unsolved         ProblemKind = "unsolved"           // the browser must solve a challenge first
@@ -150,12 +150,14 @@ type Finished struct {
 
 // Submission is the sign-in form, as a browser sent it.
 type Submission struct {
-	Request string              // the sealed authorization request
-	Phone   string              // as typed
-	Region  string              // country chosen on the page, "" for the default
-	Guessed bool                // Region was not chosen: the page proposed it, and did not show the number in it
-	Browser login.BrowserSecret // always present: the handler makes one when the browser has none
-	Network string              // the client address, reduced by limit.NetworkOf
+	Request string // the sealed authorization request
+	Phone   string // as typed
+	Region  string // country chosen on the page, "" for the default
+	Guessed bool   // Region was not chosen: the page proposed it, and did not show the number in it
+	// Confirmed is the number that the page asked about, as it showed it; "" for none.
+	Confirmed string
+	Browser   login.BrowserSecret // always present: the handler makes one when the browser has none
+	Network   string              // the client address, reduced by limit.NetworkOf
 	// UserAgent is the browser's own description of itself, of which only the family
 	// is kept.
 	UserAgent string

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"calleridp/provider/limit"
 	"calleridp/provider/login"
 	"calleridp/truecaller"
 )
@@ -38,6 +39,63 @@ func TestInvariant3_AnotherNumbersProfileIsRefused(t *testing.T) {
 	late := w.callback()
 	w.must(w.engine.Profile(t.Context(), late, profile(t, "asha", digits)))
 	w.expect(a.ID, login.Failed, login.PhoneMismatch)
+}
+
+// Mexico's old mobile 1 and its like do not make two lines of one, nor one of two.
+func TestInvariant3_ALineIsComparedInEverySpelling(t *testing.T) {
+	for _, row := range []struct {
+		pushed, profile string
+		approved        bool
+	}{
+		{"525512345678", "5215512345678", true},
+		{"5215512345678", "525512345678", true},
+		{"5491123456789", "541123456789", true},
+		{"5511981234567", "551181234567", true},
+		{"2290197123456", "22997123456", true},
+		{"2250707123456", "22507123456", true},
+		{"525512345678", "5215512345679", false},
+		{"525512345678", "15512345678", false},
+		{"5511971234567", "551171234567", false}, // trunked radio has eight digits
+		{"2250707123456", "22504123456", false},
+	} {
+		w := newWorld(t)
+		a := w.start(dialled(t, row.pushed))
+		d := w.callback()
+		w.must(w.engine.Token(t.Context(), d))
+		w.must(w.engine.Profile(t.Context(), d, profile(t, "asha", row.profile)))
+		if row.approved {
+			w.expect(a.ID, login.Approved, "")
+		} else {
+			w.expect(a.ID, login.Failed, login.PhoneMismatch)
+		}
+	}
+}
+
+// One line has one lock, and one user.
+func TestInvariant7_SpellingsOfALineShareItsLock(t *testing.T) {
+	w := newWorld(t, offersOneTap)
+	a := w.start(dialled(t, "5215512345678"))
+	if a.Number != num(t, "525512345678") || !w.isLocked("525512345678") {
+		t.Errorf("the push goes to %s, want today's spelling", a.Number.E164())
+	}
+	exceeded := (*limit.Exceeded)(nil)
+	if _, err := w.begin(dialled(t, "525512345678")); !errors.As(err, &exceeded) || exceeded.Kind != limit.Lock {
+		t.Errorf("a second push: %v, want the lock", err)
+	}
+	d := w.callback()
+	w.must(w.engine.Token(t.Context(), d))
+	w.must(w.engine.Profile(t.Context(), d, profile(t, "", "525512345678")))
+	sub := w.record(a.ID).Sub
+
+	w.phone.quiet()
+	tapped, err := w.tap()
+	w.must(err)
+	d = w.tapped()
+	w.must(w.engine.Token(t.Context(), d))
+	w.must(w.engine.Profile(t.Context(), d, profile(t, "", "5215512345678")))
+	if got := w.record(tapped.ID); got.Sub != sub || got.Number != num(t, "525512345678") {
+		t.Errorf("one-tap signs in %q with %s, want %q", got.Sub, got.Number.E164(), sub)
+	}
 }
 
 func TestInactiveAccountIsRefused(t *testing.T) {

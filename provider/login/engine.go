@@ -151,6 +151,7 @@ func (e *Engine) Start(ctx context.Context, r PushRequest) (Attempt, error) {
 	case r.Browser == "":
 		return Attempt{}, errors.New("login: an attempt needs a browser's secret (invariant 2)")
 	}
+	r.Number = r.Number.Line() // a line has one lock and one budget, however it is spelled
 	ctx = context.WithoutCancel(ctx)
 	now := time.Now()
 	state := keys.RandomText(32)

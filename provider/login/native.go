@@ -225,7 +225,7 @@ func (e *Engine) nativeProfile(
 // approveNative decides whose sign-in it is: that of the number in the profile.
 func (e *Engine) approveNative(ctx context.Context, a Attempt, p truecaller.Profile) (Attempt, error) {
 	signIn := subject.SignIn{
-		Number:  p.Numbers[0],
+		Number:  p.Numbers[0].Line(),
 		Profile: p,
 		At:      time.Now(),
 		NewSub:  subject.NewSub(),

@@ -128,9 +128,9 @@ func (e *Engine) numberOf(a Attempt, p truecaller.Profile) phone.Number {
 	dialog := e.cfg.Apps[a.App].OneTap
 	switch {
 	case len(p.Numbers) == 1:
-		return p.Numbers[0]
+		return p.Numbers[0].Line()
 	case len(p.Numbers) > 1 && dialog != nil && dialog.FirstOfSeveral:
-		return p.Numbers[0]
+		return p.Numbers[0].Line()
 	}
 	return phone.Number{}
 }

@@ -111,8 +111,9 @@ type Store interface {
 
 	// ApproveAttempt runs step with the user to whom number is bound now, nil for
 	// none, and stores the attempt and the user that step returns. It binds number
-	// to that user; the user who had it before has lost it (Person.NumberLost). A
-	// zero number is bound to no user.
+	// to that user; the user who had it before has lost it (Person.NumberLost). All
+	// spellings of a line are one number (phone.SameLine). A zero number is bound to
+	// no user.
 	ApproveAttempt(
 		ctx context.Context, id ID, number phone.Number,
 		step func(a Attempt, known *subject.Person) (Approval, error),

@@ -243,6 +243,7 @@ func TestInvariant3_TheWholeNumberMustBeInTheProfile(t *testing.T) {
 		{[]string{"467017406050"}, Failed}, // more than it
 		{[]string{"146701740605"}, Failed}, // more before it
 		{[]string{"46701740604", "46701740607"}, Failed},
+		{[]string{"14670174060"}, Failed},
 	}
 	for _, row := range rows {
 		a := attemptIn(t, Waiting)

@@ -34,10 +34,11 @@ type SignIn struct {
 // allows.
 func (p Policy) Resolve(known *Person, s SignIn) (person Person, isNew bool) {
 	if known == nil || p.changedHands(*known, s.Profile, s.At) {
-		person, isNew = Person{Sub: s.NewSub, Number: s.Number, Created: s.At}, true
+		person, isNew = Person{Sub: s.NewSub, Created: s.At}, true
 	} else {
 		person = *known
 	}
+	person.Number = s.Number.Line() // known by an old spelling, perhaps
 	if s.Profile.ID != "" {
 		person.TruecallerID = s.Profile.ID
 	}

@@ -104,15 +104,8 @@ func (s *Store) DeletePerson(ctx context.Context, sub string) error {
 		if err != nil || person == nil {
 			return err
 		}
-		owner, err := t.subOf(person.Number)
-		if err != nil {
+		if err := t.unbind(person.Number, sub); err != nil {
 			return err
-		}
-		if owner == sub {
-			key := t.s.sealer.NumberKey(person.Number)
-			if err := t.del(&numbers, key[:]); err != nil {
-				return err
-			}
 		}
 		for _, e := range t.owned(&personIndex, sub) {
 			if err := t.forget(e.of, e.key); err != nil {

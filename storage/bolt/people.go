@@ -52,9 +52,12 @@ func (r reader) personOf(n phone.Number) (*subject.Person, error) {
 // subOf returns the sub of the user to whom the number belongs, or "" if there
 // is none.
 func (r reader) subOf(n phone.Number) (sub string, err error) {
-	key := r.s.sealer.NumberKey(n)
-	_, err = r.get(&numbers, key[:], (*record.Text)(&sub))
-	return sub, err
+	for _, key := range r.s.sealer.NumberKeys(n) {
+		if found, err := r.get(&numbers, key[:], (*record.Text)(&sub)); found || err != nil {
+			return sub, err
+		}
+	}
+	return "", nil
 }
 
 // putPerson stores a user, to whom the number belongs from now on. The user who
@@ -66,20 +69,52 @@ func (t *txn) putPerson(p subject.Person, n phone.Number) error {
 	if err := t.put(&people, []byte(p.Sub), never, (*record.Person)(&p)); err != nil {
 		return err
 	}
-	owner, err := t.subOf(n)
-	if err != nil || owner == p.Sub {
-		return err
-	}
-	before, err := t.person(owner)
-	if err != nil {
-		return err
-	}
-	if before != nil {
-		before.NumberLost = true
-		if err := t.put(&people, []byte(owner), never, (*record.Person)(before)); err != nil {
+	for i, key := range t.s.sealer.NumberKeys(n) {
+		today := i == 0
+		var owner string
+		found, err := t.get(&numbers, key[:], (*record.Text)(&owner))
+		switch {
+		case err != nil:
+			return err
+		case found && owner != p.Sub:
+			if err := t.loseNumber(owner); err != nil {
+				return err
+			}
+		}
+		switch {
+		case today && owner != p.Sub:
+			err = t.put(&numbers, key[:], never, (*record.Text)(&p.Sub))
+		case !today && found:
+			err = t.del(&numbers, key[:])
+		}
+		if err != nil {
 			return err
 		}
 	}
-	key := t.s.sealer.NumberKey(n)
-	return t.put(&numbers, key[:], never, (*record.Text)(&p.Sub))
+	return nil
+}
+
+// loseNumber marks a user whose number belongs to another one now.
+func (t *txn) loseNumber(sub string) error {
+	p, err := t.person(sub)
+	if err != nil || p == nil {
+		return err
+	}
+	p.NumberLost = true
+	return t.put(&people, []byte(sub), never, (*record.Person)(p))
+}
+
+// unbind forgets whose the number is, in every spelling that leads to the user.
+func (t *txn) unbind(n phone.Number, sub string) error {
+	for _, key := range t.s.sealer.NumberKeys(n) {
+		var owner string
+		found, err := t.get(&numbers, key[:], (*record.Text)(&owner))
+		if err == nil && found && owner == sub {
+			err = t.del(&numbers, key[:])
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

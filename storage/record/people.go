@@ -10,7 +10,7 @@ import (
 // People are found by their sub.
 var People = Kind{Name: "people", purpose: keys.PurposePersonRecord, version: 1}
 
-// Numbers lead from Sealer.NumberKey to a sub (Text).
+// Numbers lead from Sealer.NumberKeys to a sub (Text).
 var Numbers = Kind{Name: "numbers", purpose: keys.PurposeNumberRecord, version: 1}
 
 // Person is a subject.Person.
@@ -57,8 +57,14 @@ func addressFields(c *codec, a *truecaller.Address) {
 	text(c, &a.CountryCode)
 }
 
-// NumberKey returns the key by which the person with this number is found: a
-// keyed hash.
-func (s Sealer) NumberKey(n phone.Number) [32]byte {
-	return s.master.MAC(keys.PurposeNumberHash, []byte(n.Digits()))
+// NumberKeys returns the keys, keyed hashes, by which the person with this number is
+// found: that of the line today, which is written, and those of old spellings, under
+// which a record may still stand.
+func (s Sealer) NumberKeys(n phone.Number) [][32]byte {
+	spellings := n.Spellings()
+	all := make([][32]byte, len(spellings))
+	for i, spelling := range spellings {
+		all[i] = s.master.MAC(keys.PurposeNumberHash, []byte(spelling.Digits()))
+	}
+	return all
 }

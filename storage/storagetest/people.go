@@ -5,6 +5,7 @@ import (
 
 	"calleridp/provider/login"
 	"calleridp/provider/subject"
+	"calleridp/truecaller/phone"
 )
 
 func testPeople(t *testing.T, w *world) {
@@ -70,4 +71,53 @@ func testPeople(t *testing.T, w *world) {
 	kept, err = w.Person(w.ctx, p2.Sub)
 	w.must(err)
 	w.same(kept, p2)
+}
+
+// A line is one number, however it is spelled.
+func testSpellings(t *testing.T, w *world) {
+	spelled := func(digits string) phone.Number {
+		t.Helper()
+		n, err := phone.FromDigits(digits)
+		w.must(err)
+		return n
+	}
+	start := func(n phone.Number) login.Attempt {
+		t.Helper()
+		a := w.attempt()
+		a.Number = n
+		w.must(w.CreateAttempt(w.ctx, a, lockOf(a), w.now))
+		return a
+	}
+	old, today, other := spelled("5215512345678"), spelled("525512345678"), spelled("525512345679")
+	p := w.person(old)
+	if known := w.approve(start(old).ID, p); known != nil {
+		t.Fatalf("a new number is bound to %+v", known)
+	}
+	for _, n := range []phone.Number{old, today} {
+		found, err := w.PersonOf(w.ctx, n)
+		w.must(err)
+		w.same(found, p)
+	}
+	_, err := w.PersonOf(w.ctx, other)
+	w.is(err, subject.ErrNotFound)
+	if !w.account(p.Sub).Bound {
+		t.Error("the number is not the user's")
+	}
+
+	p2 := w.person(today)
+	if known := w.approve(start(today).ID, p2); known == nil || known.Sub != p.Sub {
+		t.Fatalf("bound to %+v, want the first person", known)
+	}
+	if w.account(p.Sub).Bound || !w.account(p.Sub).Person.NumberLost || !w.account(p2.Sub).Bound {
+		t.Error("the number is not the second user's alone")
+	}
+	w.must(w.DeletePerson(w.ctx, p.Sub)) // who has lost it
+	found, err := w.PersonOf(w.ctx, old)
+	w.must(err)
+	w.same(found, p2)
+	w.must(w.DeletePerson(w.ctx, p2.Sub))
+	for _, n := range []phone.Number{old, today} {
+		_, err := w.PersonOf(w.ctx, n)
+		w.is(err, subject.ErrNotFound)
+	}
 }

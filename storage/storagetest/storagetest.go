@@ -73,6 +73,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Place) {
 		{"LimitStates", testLimitStates},
 		{"ClearLimits", testClearLimits},
 		{"People", testPeople},
+		{"Spellings", testSpellings},
 		{"Finish", testFinish},
 		{"Redeem", testRedeem},
 		{"Sessions", testSessions},

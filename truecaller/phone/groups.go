@@ -15,11 +15,13 @@ var groups string
 // Groups returns how each country groups the digits of its mobile numbers, for a script
 // that formats a number as the user types. It has one line for each calling code:
 //
-//	46|SE|0|7[02369]=2 3 2 2
+//	46|SE|0|7[02369]=2 3 2 2|6-12|
 //
 // the code; the regions that share it, two letters each, the main one first; the
-// trunk prefix that numbers begin with at home, which may be empty; and rules,
-// separated by semicolons. A rule says how the digits after the calling code may
+// trunk prefix that numbers begin with at home, which may be empty; rules,
+// separated by semicolons; the least and the most digits that any number there has
+// after the code; and what is dialled before other countries' codes, as a regular
+// expression, if it is not 00. A rule says how the digits after the calling code may
 // begin (alternatives, separated by commas, in digits, classes and dots as in
 // regular expressions) and how many digits stand together. The more numbers a
 // rule is for, the earlier it stands.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"math/bits"
 	"math/rand/v2"
 	"os"
 	"regexp"
@@ -48,16 +49,21 @@ func TestGroupsAreTheMetadatas(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for file, want := range map[string]string{groupsFile: b.String(), numbersFile: string(numbers) + "\n"} {
-		if *update {
-			if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
-				t.Fatal(err)
-			}
-			continue
+	generated(t, groupsFile, b.String())
+	generated(t, numbersFile, string(numbers)+"\n")
+}
+
+// generated compares a generated file, or writes it.
+func generated(t *testing.T, file, want string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
 		}
-		if have, err := os.ReadFile(file); err != nil || string(have) != want {
-			t.Errorf("%s differs from the metadata (%v); write it with: go test ./truecaller/phone -run Groups -update", file, err)
-		}
+		return
+	}
+	if have, err := os.ReadFile(file); err != nil || string(have) != want {
+		t.Errorf("%s differs (%v); write it with: go test ./truecaller/phone -run Groups -update", file, err)
 	}
 }
 
@@ -79,6 +85,8 @@ type plan struct {
 	regions []string
 	trunk   string
 	mobile  *automaton
+	lengths [2]int32 // the least and the most digits of any number
+	exit    string   // a pattern
 }
 
 func allPlans(t *testing.T) []plan {
@@ -87,12 +95,27 @@ func allPlans(t *testing.T) []plan {
 	if err != nil {
 		t.Fatal(err)
 	}
-	patterns := map[int][]string{}
+	patterns, lengths, exits := map[int][]string{}, map[int][]int32{}, map[int]string{}
 	for _, m := range metadata.GetMetadata() {
+		code := int(m.GetCountryCode())
+		lengths[code] = append(lengths[code], m.GetGeneralDesc().GetPossibleLength()...)
+		if before, seen := exits[code]; seen && before != m.GetInternationalPrefix() {
+			t.Fatalf("the regions of +%d dial different prefixes: the script knows one", code)
+		}
+		exits[code] = m.GetInternationalPrefix()
+		// Besides the trunk prefix, some countries dial more before a national number.
+		if prefix := m.GetNationalPrefixForParsing(); prefix != m.GetNationalPrefix() && m.GetId() == phonenumbers.GetRegionCodeForCountryCode(code) {
+			most := bits.Len32(newAutomaton(t, prefix).start.lengths()) - 1
+			lengths[code] = append(lengths[code], slices.Max(lengths[code])+int32(min(most, 3)))
+		}
 		if p := m.GetMobile().GetNationalNumberPattern(); p != "" {
-			code := int(m.GetCountryCode())
 			patterns[code] = append(patterns[code], p)
 		}
+	}
+	for _, r := range renumberings { // an old spelling is a number, too
+		code, old := codeOf(Number{r.old}), newAutomaton(t, r.old+strings.Trim(r.rest.String(), "^$")).start.lengths()
+		size := int32(len(strconv.Itoa(code)))
+		lengths[code] = append(lengths[code], int32(bits.TrailingZeros32(old))-size, int32(bits.Len32(old))-1-size)
 	}
 	var all []plan
 	for code := range phonenumbers.GetSupportedCallingCodes() {
@@ -103,7 +126,10 @@ func allPlans(t *testing.T) []plan {
 		slices.Sort(regions[1:])
 		slices.Sort(patterns[code])
 		mobile := newAutomaton(t, strings.Join(patterns[code], "|"))
-		all = append(all, plan{code, regions, phonenumbers.GetNddPrefixForRegion(regions[0], true), mobile})
+		all = append(all, plan{
+			code: code, regions: regions, trunk: phonenumbers.GetNddPrefixForRegion(regions[0], true), mobile: mobile,
+			lengths: [2]int32{slices.Min(lengths[code]), slices.Max(lengths[code])}, exit: exits[code],
+		})
 	}
 	slices.SortFunc(all, func(a, b plan) int { return a.code - b.code })
 	return all
@@ -158,7 +184,12 @@ func (p plan) line() string {
 	for i, shape := range shapes {
 		rules[i] = strings.Join(folded(prefixes[shape]), ",") + "=" + shape
 	}
-	return fmt.Sprintf("%d|%s|%s|%s\n", p.code, strings.Join(p.regions, ""), p.trunk, strings.Join(rules, ";"))
+	exit := p.exit
+	if exit == "00" {
+		exit = ""
+	}
+	return fmt.Sprintf("%d|%s|%s|%s|%d-%d|%s\n", p.code, strings.Join(p.regions, ""), p.trunk, strings.Join(rules, ";"),
+		p.lengths[0], p.lengths[1], exit)
 }
 
 // shapes are how numbers that begin like this are written, one for each length,

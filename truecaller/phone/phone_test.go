@@ -117,9 +117,10 @@ func TestParseSaysWhatIsWrong(t *testing.T) {
 		{"00 999 123 456 789", "SE", BadCountry},
 		{"+800 1234 5678", "", Landline}, // freephone
 		{"+1 800 555 0123", "", Landline},
-		{"+46 8 123 456 78", "", Landline},
-		{"+91 11 2345 6789", "", Landline},
 		{"+46 00 000 00 00", "", Invalid},
+		{"+1 124 555 0123", "", Invalid}, // no area code begins with 1
+		{"+1 624 155 0123", "", Invalid},
+		{"+1 024 555 0123", "", Invalid},
 	}
 	for _, row := range rows {
 		t.Run(fmt.Sprintf("%.40q %s", row.input, row.region), func(t *testing.T) {
@@ -218,7 +219,11 @@ func TestEveryCountry(t *testing.T) {
 		}
 		for _, form := range []string{n.E164(), n.International(), "00" + n.Digits(), "tel:" + n.E164()} {
 			for _, region := range []string{"", "SE", "IN", "US", "AU"} {
-				if again, err := Parse(form, region); err != nil || again != n {
+				again, err := Parse(form, region)
+				if doubt, ok := errors.AsType[*ParseError](err); ok && doubt.Kind == Confirm && strings.HasPrefix(form, "00") && region == "AU" {
+					again, err = doubt.Number, nil // 0011 and 0016 are Australia's
+				}
+				if err != nil || again != n {
 					t.Errorf("%s: %q in %q is %s, %v; want %s", c.Region, form, region, again.E164(), err, n.E164())
 				}
 			}
@@ -250,8 +255,8 @@ func TestDigitsOfEveryScript(t *testing.T) {
 
 // The pages choose their sentence by these strings.
 func TestKinds(t *testing.T) {
-	want := []Kind{"phone_empty", "phone_not_a_number", "phone_too_short", "phone_too_long", "phone_country", "phone_invalid", "phone_landline", "phone_needs_region"}
-	if got := []Kind{Empty, NotANumber, TooShort, TooLong, BadCountry, Invalid, Landline, NeedsRegion}; !slices.Equal(got, want) {
+	want := []Kind{"phone_empty", "phone_not_a_number", "phone_too_short", "phone_too_long", "phone_country", "phone_invalid", "phone_landline", "phone_needs_region", "phone_confirm"}
+	if got := []Kind{Empty, NotANumber, TooShort, TooLong, BadCountry, Invalid, Landline, NeedsRegion, Confirm}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
 }

@@ -14,11 +14,11 @@ const maxInput = 250
 // e-mail address must not become a number by accident.
 func plain(input string) (string, error) {
 	if len(input) > maxInput {
-		return "", &ParseError{TooLong}
+		return "", mistake(TooLong)
 	}
 	input = strings.TrimFunc(input, ignorable)
 	if input == "" {
-		return "", &ParseError{Empty}
+		return "", mistake(Empty)
 	}
 	if len(input) >= 4 && strings.EqualFold(input[:4], "tel:") {
 		var err error
@@ -39,18 +39,17 @@ func digitsOf(text string) (string, error) {
 			digits = true
 		case r == '+' || r == '＋' || r == '﹢':
 			if b.Len() > 0 {
-				return "", &ParseError{NotANumber}
+				return "", mistake(NotANumber)
 			}
 			b.WriteByte('+')
-		case ignorable(r), unicode.Is(unicode.Pd, r), strings.ContainsRune("()[]./·•~−⁄〜～（）．", r):
-			// Grouping of digits. The zero of +46 (0)70 stays: phonenumbers knows it as a
-			// national prefix.
+		case separates(r):
+			// The zero of +46 (0)70 stays: phonenumbers knows it as a national prefix.
 		default:
-			return "", &ParseError{NotANumber}
+			return "", mistake(NotANumber)
 		}
 	}
 	if !digits {
-		return "", &ParseError{NotANumber}
+		return "", mistake(NotANumber)
 	}
 	return b.String(), nil
 }
@@ -60,18 +59,18 @@ func digitsOf(text string) (string, error) {
 func fromURI(uri string) (string, error) {
 	uri, err := url.PathUnescape(uri)
 	if err != nil {
-		return "", &ParseError{NotANumber}
+		return "", mistake(NotANumber)
 	}
 	number, parameters, _ := strings.Cut(uri, ";")
 	number = strings.TrimFunc(number, ignorable)
 	if number == "" {
-		return "", &ParseError{NotANumber}
+		return "", mistake(NotANumber)
 	}
 	for parameter := range strings.SplitSeq(parameters, ";") {
 		name, value, _ := strings.Cut(parameter, "=")
 		switch strings.ToLower(name) {
 		case "ext", "isub":
-			return "", &ParseError{NotANumber} // no mobile phone has these
+			return "", mistake(NotANumber) // no mobile phone has these
 		case "phone-context":
 			if strings.HasPrefix(value, "+") && !strings.HasPrefix(number, "+") {
 				number = value + number
@@ -79,6 +78,18 @@ func fromURI(uri string) (string, error) {
 		}
 	}
 	return number, nil
+}
+
+// marks are what people group digits with, beside spaces and dashes. Among them are the
+// long vowel marks and middle dots of Japanese keyboards, in both widths, and other
+// characters that look like a dash or a dot. No letter is, and so neither is the Chinese
+// one, which is a digit to some.
+const marks = "()[]./~·•" + "−⁄∕∙⋅˗⁃─" + "〜～（）［］．／" + "ーｰ・･"
+
+// separates reports whether r may stand between digits. The script of the page accepts the
+// same (ui/static/field.js).
+func separates(r rune) bool {
+	return ignorable(r) || unicode.Is(unicode.Pd, r) || strings.ContainsRune(marks, r)
 }
 
 // ignorable reports whether r is invisible: a space, or a character that a paste brings

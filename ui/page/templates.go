@@ -80,7 +80,7 @@ func (t templates) render(b *bytes.Buffer, l *language.Language, name string, v 
 // managers or tests rely on it.
 var hooks = map[string][]string{
 	"layout":   {`{{template "title" .}}`, `{{template "content" .}}`, `lang="{{.Lang}}"`, `dir="{{.Dir}}"`, `{{block "refresh" .}}`},
-	"signin":   {`action="{{.Base}}/signin"`, `name="request"`, `id="phone"`, `name="phone"`, `id="submit"`, `id="number"`},
+	"signin":   {`action="{{.Base}}/signin"`, `name="request"`, `id="phone"`, `name="phone"`, `name="confirmed"`, `id="submit"`, `id="number"`},
 	"waiting":  {`id="waiting"`, `id="cancel"`, `id="again"`, `http-equiv="refresh"`, `id="say"`},
 	"onward":   {`{{.Onward}}`},
 	"ended":    {`id="ended"`, `/again"`, `/leave"`},

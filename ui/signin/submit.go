@@ -18,6 +18,7 @@ func (m mounted) submit(w http.ResponseWriter, r *http.Request) error {
 		Phone:     form.Get("phone"),
 		Region:    form.Get("region"),
 		Guessed:   form.Has("guessed") && form.Get("guessed") == form.Get("region"),
+		Confirmed: form.Get("confirmed"),
 		Browser:   m.ensureBrowser(w, r),
 		Network:   limit.NetworkOf(m.cfg.ClientAddr(r)),
 		UserAgent: r.UserAgent(),

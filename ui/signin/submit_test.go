@@ -92,10 +92,15 @@ func TestAGuessIsSubmittedAsOne(t *testing.T) {
 			t.Errorf("%v: got guessed %v, want %v", row.form, got, row.guessed)
 		}
 	}
+	w.do(request("POST", "/signin", url.Values{"confirmed": {"+46 70 174 06 05"}}))
+	if got := w.flow.submitted[3].Confirmed; got != "+46 70 174 06 05" {
+		t.Errorf("got confirmed %q, want what the page had shown", got)
+	}
 	// The page that confirms the number keeps the guess.
 	w.flow.refusal = refusal(authorize.Problem{Kind: authorize.PhoneConfirm}, authorize.SignInView{Phone: "+46 70 174 06 05", Region: "SE"})
 	answer := w.do(request("POST", "/signin", url.Values{"region": {"SE"}, "guessed": {"SE"}, "phone": {"0701740605"}}))
-	pagetest.Want(t, answer, 200, `role="status">Is this your number? Then continue.`, `value="&#43;46 70 174 06 05"`, `name="guessed" value="SE"`, `<option value="SE" selected>`)
+	pagetest.Want(t, answer, 200, `role="status">Is this your number? Then continue.`, `value="&#43;46 70 174 06 05"`, `name="guessed" value="SE"`, `<option value="SE" selected>`,
+		`name="confirmed" value="&#43;46 70 174 06 05"`)
 	if strings.Contains(answer.Body.String(), "aria-invalid") {
 		t.Error("got a mistake in the number, want a request to confirm it")
 	}

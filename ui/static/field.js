@@ -15,8 +15,11 @@
   var plans = {}, codes = {}; // by calling code; of each region
   table.split('\n').forEach(function (line) {
     var part = line.split('|');
-    if (part.length < 4) { return; }
-    plans[part[0]] = { code: part[0], main: part[1].slice(0, 2), trunk: part[2], text: part[3] };
+    if (part.length < 6) { return; }
+    plans[part[0]] = {
+      code: part[0], main: part[1].slice(0, 2), trunk: part[2], text: part[3],
+      least: parseInt(part[4], 10), most: +part[4].split('-')[1], exit: new RegExp('^(?:' + (part.slice(5).join('|') || '00') + ')(?=[1-9])')
+    };
     part[1].replace(/../g, function (name) { codes[name] = part[0]; });
   });
 
@@ -59,8 +62,10 @@
   }
 
   // The zero of each script. Its other digits follow.
-  var zeros = '\u0660\u06f0\u07c0\u0966\u09e6\u0a66\u0ae6\u0b66\u0be6\u0c66\u0ce6\u0d66\u0de6\u0e50\u0ed0\u0f20\u1040\u17e0\u1810\uff10';
-  var between = /[\s()\[\].\/\u00b7\u2022~\u2212\u2044\u301c\uff5e\uff08\uff09\uff0e\-\u058a\u2010-\u2015\u2e3a\u2e3b\ufe58\ufe63\uff0d\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]/;
+  var zeros = '\u0660\u06f0\u07c0\u0966\u09e6\u0a66\u0ae6\u0b66\u0be6\u0c66\u0ce6\u0d66\u0de6\u0e50\u0ed0\u0f20\u1040\u1090\u17e0\u1810\u1946' +
+    '\u19d0\u1a80\u1a90\u1b50\u1bb0\u1c40\u1c50\ua620\ua8d0\ua900\ua9d0\ua9f0\uaa50\uabf0\uff10';
+  // What stands between digits: truecaller/phone.separates has the same characters.
+  var between = /[\u0009-\u000d\u0020\u0028\u0029\u002d-\u002f\u005b\u005d\u007e\u0085\u00a0\u00ad\u00b7\u02d7\u058a\u05be\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u1400\u1680\u1806\u180e\u2000-\u2015\u2022\u2028-\u202f\u2043\u2044\u205f-\u2064\u2066-\u206f\u2212\u2215\u2219\u22c5\u2500\u2e17\u2e1a\u2e3a\u2e3b\u2e40\u2e5d\u3000\u301c\u3030\u30a0\u30fb\u30fc\ufe31\ufe32\ufe58\ufe63\ufeff\uff08\uff09\uff0d-\uff0f\uff3b\uff3d\uff5e\uff65\uff70\ufff9-\ufffb]/;
 
   // plain returns the plus and the digits of a text in ASCII, null if the text has a
   // character that no number contains.
@@ -85,20 +90,49 @@
     return out;
   }
 
+  // fits reports whether a plan may have numbers of so many digits, its trunk prefix among
+  // them or not.
+  function fits(plan, national) {
+    var bare = plan.trunk && national.indexOf(plan.trunk) === 0 ? plan.trunk.length : 0;
+    return [national.length, national.length - bare].some(function (n) { return plan.least <= n && n <= plan.most; });
+  }
+
+  // abroad returns what digits with a country code may mean, as truecaller/phone.Parse
+  // reads them: after a plus, after 00, or after what is dialled in the chosen country.
+  function abroad(digits) {
+    var home = plans[codes[region.value]], exit = home && home.exit.exec(digits), heads = [];
+    if (/^(\+|00)/.test(digits)) { heads.push(/^(\+|00)/.exec(digits)[0]); }
+    if (exit && exit[0] !== heads[0]) { heads.push(exit[0]); }
+    if (exit && exit[0].charAt(0) !== '0') { heads.push(''); } // or the plus was forgotten
+    return heads.map(function (head) {
+      var rest = digits.slice(head.length), plan = plans[rest.slice(0, 1)] || plans[rest.slice(0, 2)] || plans[rest.slice(0, 3)];
+      // Satellite phones and other networks of no country have codes that the table lacks.
+      return { head: head, plan: plan, national: plan && rest.slice(plan.code.length), anywhere: /^(8[078]|979)/.test(rest) };
+    });
+  }
+
   // read returns a text in groups, and the whole number if it is complete. It returns null
-  // if the text must stay as it is.
+  // if the text must stay as it is. Of two meanings that may both be numbers it shows none:
+  // the server asks.
   function read(text) {
-    var digits = plain(text), abroad, head, plan, national, r, bare;
+    var digits = plain(text), found, from, head, plan, national, r, bare;
     if (!digits) { return null; }
-    abroad = /^(\+|00)/.exec(digits);
-    if (abroad) {
-      digits = digits.slice(abroad[0].length);
-      plan = plans[digits.slice(0, 1)] || plans[digits.slice(0, 2)] || plans[digits.slice(0, 3)];
+    found = abroad(digits);
+    plan = plans[codes[region.value]];
+    // Tajikistan's own mobile numbers may begin with 00.
+    r = found.length && plan && rule(plan, digits);
+    if (r && r.length === digits.length) { return null; }
+    if (found.length > 1) {
+      found = found.filter(function (one) { return one.plan ? fits(one.plan, one.national) : one.anywhere; });
+      if (found.length !== 1 || !found[0].plan) { return null; }
+    }
+    if (found.length) {
+      plan = found[0].plan;
       if (!plan) { return null; }
-      national = digits.slice(plan.code.length);
-      head = abroad[0] + plan.code + (national ? ' ' : '');
+      from = found[0].head;
+      national = found[0].national;
+      head = from + (from === '+' || from === '00' ? '' : ' ') + plan.code + (national ? ' ' : '');
     } else {
-      plan = plans[codes[region.value]];
       if (!plan) { return null; }
       national = digits;
       head = '';
@@ -108,13 +142,13 @@
       bare = national.slice(plan.trunk.length);
       r = rule(plan, bare);
       // The zero of +46 (0)70 is not dialled from abroad.
-      if (r && !(abroad && bare.length === r.length)) { head += plan.trunk + (plan.trunk === '0' || !bare ? '' : ' '); }
+      if (r && !(from && bare.length === r.length)) { head += plan.trunk + (plan.trunk === '0' || !bare ? '' : ' '); }
       national = bare;
     }
-    if (!r) { return { plan: plan, abroad: abroad, national: national, text: null, whole: '' }; }
+    if (!r) { return { plan: plan, from: from, national: national, text: null, whole: '' }; }
     bare = grouped(r, national);
     return {
-      plan: plan, abroad: abroad, national: national, text: head + bare,
+      plan: plan, from: from, national: national, text: head + bare,
       whole: national.length === r.length ? '+' + plan.code + ' ' + bare : ''
     };
   }
@@ -133,7 +167,8 @@
       }
     }
     last = now;
-    if (found && found.abroad && codes[region.value] !== found.plan.code) { region.value = found.plan.main; }
+    // Any other beginning means something in the chosen country, which therefore stays.
+    if (found && found.from === '+' && codes[region.value] !== found.plan.code) { region.value = found.plan.main; }
     show(found ? found.whole : '');
   }
 
@@ -161,7 +196,7 @@
   // The country that the user chose last overrides a code that they typed before.
   region.addEventListener('change', function () {
     var found = read(phone.value);
-    if (found && found.abroad && codes[region.value] !== found.plan.code) { phone.value = found.national; }
+    if (found && found.from && codes[region.value] !== found.plan.code) { phone.value = found.national; }
     write(false);
   });
   window.addEventListener('pageshow', function () { write(false); });
