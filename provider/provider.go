@@ -187,20 +187,20 @@ func New(cfg Config) (*Provider, error) {
 	}
 
 	p.token = token.New(token.Config{
-		Issuer:   cfg.Issuer,
-		Direct:   direct,
-		Auth:     clientauth.New(cfg.Clients, direct),
-		Clients:  cfg.Clients,
-		Grants:   cfg.Grants,
-		People:   cfg.People,
-		Native:   cfg.Engine,
-		Apps:     cfg.Apps,
-		Addr:     cfg.ClientAddr,
-		Tokens:   tokens,
-		Master:   cfg.Master,
-		Grant:    cfg.Lifetimes.grants(),
-		Failures: failures,
-		Audit:    cfg.Audit,
+		Issuer:      cfg.Issuer,
+		Direct:      direct,
+		Auth:        clientauth.New(cfg.Clients, direct),
+		Clients:     cfg.Clients,
+		Grants:      cfg.Grants,
+		People:      cfg.People,
+		Native:      cfg.Engine,
+		Apps:        cfg.Apps,
+		Addr:        cfg.ClientAddr,
+		Tokens:      tokens,
+		Master:      cfg.Master,
+		GrantPolicy: cfg.Lifetimes.grants(),
+		Failures:    failures,
+		Audit:       cfg.Audit,
 	})
 
 	p.logout = logout.New(logout.Config{

@@ -234,7 +234,7 @@ func (as accesses) add(ctx context.Context, clientID string, scopes []string, si
 	if err != nil {
 		return err
 	}
-	if c.Follows(used) { // it was given to a removed client of the same ID
+	if c.RegisteredAfter(used) { // it was given to a removed client of the same ID
 		return nil
 	}
 	v := as.views[clientID]

@@ -27,7 +27,7 @@ func (a *Account) form(do action) endpoint.PageHandler {
 			endpoint.SeeOther(w, endpoint.PathAccount)
 			return nil
 		case subtle.ConstantTimeCompare([]byte(in.Get("token")), []byte(a.formToken(s))) != 1:
-			return endpoint.Refuse(endpoint.ErrorCrossOrigin, http.StatusForbidden, "the form's token is not that of the session")
+			return endpoint.NewPageError(endpoint.ErrorCrossOrigin, http.StatusForbidden, "the form's token is not that of the session")
 		}
 		return do(w, r, in, s, record)
 	})

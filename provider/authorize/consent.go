@@ -64,7 +64,7 @@ func (cs consents) needed(ctx context.Context, q *request, c client.Client, sub 
 	if errors.Is(err, consent.ErrNotFound) {
 		return true, nil
 	}
-	return c.Follows(known.LastUsed) || !known.Covers(q.Scopes), err
+	return c.RegisteredAfter(known.LastUsed) || !known.Covers(q.Scopes), err
 }
 
 // until returns when a prompt that was first shown then expires. One that is shown
@@ -119,7 +119,7 @@ func (e *Endpoint) decideConsent(w http.ResponseWriter, r *http.Request, in endp
 	case "allow":
 		resp, err := e.allow(r.Context(), q, c, s)
 		if errors.Is(err, login.ErrState) {
-			return endpoint.Refuse(endpoint.ErrorFinished, http.StatusGone, "the code was used, or the session has ended").In(q.Request.UILocales)
+			return endpoint.NewPageError(endpoint.ErrorFinished, http.StatusGone, "the code was used, or the session has ended").In(q.Request.UILocales)
 		}
 		if err != nil {
 			return err
@@ -152,7 +152,7 @@ func (e *Endpoint) openConsent(r *http.Request, sealed string) (*consentRequest,
 		return q, c, s, err
 	}
 	refuse := func(kind endpoint.ErrorKind, status int, detail string) error {
-		return endpoint.Refuse(kind, status, "%s", detail).In(q.Request.UILocales)
+		return endpoint.NewPageError(kind, status, "%s", detail).In(q.Request.UILocales)
 	}
 	if time.Now().Unix() >= q.Until {
 		return q, c, s, refuse(endpoint.ErrorRequestExpired, http.StatusBadRequest, "the prompt was open for too long")
@@ -182,7 +182,7 @@ func (e *Endpoint) allow(ctx context.Context, q *consentRequest, c client.Client
 	now := time.Now()
 	code := e.codes.code(q.Request, s, grant.HashCode(q.Ticket.Code), q.Ticket.GrantID, now)
 	_, err := e.consents.store.Allow(ctx, s.Sub, q.Request.ClientID, func(known *consent.Consent) consent.Approval {
-		if known != nil && c.Follows(known.LastUsed) {
+		if known != nil && c.RegisteredAfter(known.LastUsed) {
 			known = nil
 		}
 		return consent.Approval{

@@ -40,7 +40,7 @@ func (e *Endpoint) ReopenConsent(w http.ResponseWriter, r *http.Request, sealed 
 	}
 	v, err := e.consents.prompt(r.Context(), q.Request, c, s, q.Ticket, q.Until)
 	if hasEnded(err) {
-		return endpoint.Refuse(endpoint.ErrorRequestExpired, http.StatusBadRequest, "there is no session any more").In(q.Request.UILocales)
+		return endpoint.NewPageError(endpoint.ErrorRequestExpired, http.StatusBadRequest, "there is no session any more").In(q.Request.UILocales)
 	}
 	if err != nil {
 		return err

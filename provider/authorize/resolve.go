@@ -33,7 +33,7 @@ func (cs clients) resolve(ctx context.Context, in endpoint.Parameters) (c client
 	}
 	c, err = cs.registry.Client(ctx, id)
 	if errors.Is(err, client.ErrNotFound) {
-		return c, "", endpoint.Refuse(endpoint.ErrorUnknownClient, http.StatusBadRequest,
+		return c, "", endpoint.NewPageError(endpoint.ErrorUnknownClient, http.StatusBadRequest,
 			"no client is registered with client_id %q", endpoint.Clip(id)).In(locales)
 	}
 	if err != nil {
@@ -44,17 +44,17 @@ func (cs clients) resolve(ctx context.Context, in endpoint.Parameters) (c client
 	case uri == "":
 		uri = object.RedirectURI
 	case object.RedirectURI != "" && object.RedirectURI != uri:
-		return c, "", endpoint.Refuse(endpoint.ErrorRedirectURI, http.StatusBadRequest,
+		return c, "", endpoint.NewPageError(endpoint.ErrorRedirectURI, http.StatusBadRequest,
 			"redirect_uri differs from the request object's").In(locales)
 	}
 	if !c.RedirectAllowed(uri) {
-		return c, "", endpoint.Refuse(endpoint.ErrorRedirectURI, http.StatusBadRequest, "%s", redirectDetail(c, uri)).In(locales)
+		return c, "", endpoint.NewPageError(endpoint.ErrorRedirectURI, http.StatusBadRequest, "%s", redirectDetail(c, uri)).In(locales)
 	}
 	return c, uri, nil
 }
 
 func badRequest(detail string) *endpoint.PageError {
-	return endpoint.Refuse(endpoint.ErrorBadRequest, http.StatusBadRequest, "%s", detail)
+	return endpoint.NewPageError(endpoint.ErrorBadRequest, http.StatusBadRequest, "%s", detail)
 }
 
 // redirectDetail tells a developer what is different about a redirect URI.

@@ -51,9 +51,9 @@ type Client struct {
 	DefaultScopes []string
 }
 
-// Follows reports whether something granted at that time to a client of this ID was
+// RegisteredAfter reports whether something granted at that time to a client of this ID was
 // granted to an earlier client, since removed. This one has no claim to it.
-func (c Client) Follows(given time.Time) bool { return given.Before(c.Created) }
+func (c Client) RegisteredAfter(given time.Time) bool { return given.Before(c.Created) }
 
 // Consent says when the user must consent to what the client requests. With
 // prompt=consent they always must (OpenID Connect Core §3.1.2.1).

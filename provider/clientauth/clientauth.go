@@ -75,12 +75,12 @@ func (a *Authenticator) Serve(e Endpoint) http.HandlerFunc {
 					return nil, err
 				}
 			}
-			if e.Confidential && given.Secret == "" {
-				return nil, endpoint.InvalidClient("client must be authenticated")
-			}
 			c, err := a.authenticate(r.Context(), given)
 			if err != nil {
 				return nil, err
+			}
+			if e.Confidential && c.Public {
+				return nil, endpoint.InvalidClient("client must be authenticated")
 			}
 			return e.Serve(r, c, in)
 		},

@@ -23,7 +23,7 @@ type registry struct {
 func (r *registry) Authenticate(_ context.Context, id, secret string) (client.Client, error) {
 	r.calls++
 	if id == "app" && secret == "s" || id == "public" && secret == "" {
-		return client.Client{ID: id}, r.failure
+		return client.Client{ID: id, Public: secret == ""}, r.failure
 	}
 	return client.Client{}, client.ErrUnauthenticated
 }
@@ -48,7 +48,7 @@ func TestServe(t *testing.T) {
 	}{
 		{what: "a secret", body: app, confidential: true, status: 200, calls: 1, want: `"app"`},
 		{what: "a public client", body: "client_id=public", status: 200, calls: 1, want: `"public"`},
-		{what: "a public client, refused", body: "client_id=public", confidential: true, status: 401, want: "invalid_client"},
+		{what: "a public client, refused", body: "client_id=public", confidential: true, status: 401, calls: 1, want: "invalid_client"},
 		{what: "a wrong secret", body: "client_id=app&client_secret=x", status: 401, calls: 1, want: "invalid_client"},
 		{what: "an unknown client", body: "client_id=x&client_secret=s", status: 401, calls: 1, want: "invalid_client"},
 		{what: "a missing secret", body: "client_id=app", status: 401, calls: 1, want: "invalid_client"},

@@ -15,8 +15,8 @@ func (e *PageError) Error() string {
 	return "refused: " + string(e.View.Kind) + ": " + e.View.Detail
 }
 
-// Refuse returns a PageError. detail is for the client's developer.
-func Refuse(kind ErrorKind, status int, detail string, args ...any) *PageError {
+// NewPageError returns a PageError. detail is for the client's developer.
+func NewPageError(kind ErrorKind, status int, detail string, args ...any) *PageError {
 	return &PageError{ErrorView{Kind: kind, Status: status, Detail: fmt.Sprintf(detail, args...)}}
 }
 
@@ -76,7 +76,7 @@ type FormHandler func(w http.ResponseWriter, r *http.Request, in Parameters) err
 func (b *Browser) OwnForm(h FormHandler) PageHandler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		if err := b.origin.Check(r); err != nil {
-			return Refuse(ErrorCrossOrigin, http.StatusForbidden, "%v", err)
+			return NewPageError(ErrorCrossOrigin, http.StatusForbidden, "%v", err)
 		}
 		in, err := Body(r)
 		if err != nil {

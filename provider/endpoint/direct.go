@@ -25,17 +25,17 @@ func (e *Refusal) Error() string { return e.OAuth.Error() }
 
 func (e *Refusal) Unwrap() error { return e.OAuth }
 
-// RefuseWith returns a Refusal with a status other than 400.
-func RefuseWith(status int, e *oidc.Error) *Refusal { return &Refusal{Status: status, OAuth: e} }
+// NewRefusal returns a Refusal with a status other than 400.
+func NewRefusal(status int, e *oidc.Error) *Refusal { return &Refusal{Status: status, OAuth: e} }
 
 // InvalidRequest refuses with invalid_request.
 func InvalidRequest(description string) error {
-	return RefuseWith(http.StatusBadRequest, oidc.ErrInvalidRequest().WithDescription("%s", description))
+	return NewRefusal(http.StatusBadRequest, oidc.ErrInvalidRequest().WithDescription("%s", description))
 }
 
 // InvalidClient refuses with invalid_client (RFC 6749 §5.2).
 func InvalidClient(description string) error {
-	return RefuseWith(http.StatusUnauthorized, oidc.ErrInvalidClient().WithDescription("%s", description))
+	return NewRefusal(http.StatusUnauthorized, oidc.ErrInvalidClient().WithDescription("%s", description))
 }
 
 // Scheme is how callers of a direct endpoint authenticate, which decides the
@@ -96,7 +96,7 @@ func (d *Direct) handle(w http.ResponseWriter, r *http.Request, e DirectEndpoint
 	if !slices.Contains(e.Methods, r.Method) {
 		methods := strings.Join(e.Methods, ", ")
 		w.Header().Set("Allow", methods)
-		return nil, RefuseWith(http.StatusMethodNotAllowed, oidc.ErrInvalidRequest().WithDescription("the method is not one of %s", methods))
+		return nil, NewRefusal(http.StatusMethodNotAllowed, oidc.ErrInvalidRequest().WithDescription("the method is not one of %s", methods))
 	}
 	if e.Scheme == Client && leaksInQuery(r.URL.RawQuery) {
 		return nil, InvalidRequest("parameters are sent in the body, never in the URL (RFC 6749 sections 2.3.1 and 3.2)")
@@ -120,7 +120,7 @@ func BodyOf(r *http.Request) (Parameters, error) {
 	in, err := Body(r)
 	switch {
 	case errors.Is(err, ErrTooLarge):
-		return in, RefuseWith(http.StatusRequestEntityTooLarge, oidc.ErrInvalidRequest().WithDescription("%v", err))
+		return in, NewRefusal(http.StatusRequestEntityTooLarge, oidc.ErrInvalidRequest().WithDescription("%v", err))
 	case err != nil:
 		return in, InvalidRequest(err.Error())
 	}
@@ -131,14 +131,14 @@ func BodyOf(r *http.Request) (Parameters, error) {
 // 10).
 func (d *Direct) internal(r *http.Request, what string, cause error) *Refusal {
 	reference := d.failures.Correlate(r.Context(), what, cause)
-	return RefuseWith(http.StatusInternalServerError, oidc.ErrServerError().WithDescription("internal error, reference %s", reference))
+	return NewRefusal(http.StatusInternalServerError, oidc.ErrServerError().WithDescription("internal error, reference %s", reference))
 }
 
 func (d *Direct) refuse(w http.ResponseWriter, r *http.Request, e DirectEndpoint, err error) {
 	refusal, ok := errors.AsType[*Refusal](err)
 	if !ok {
 		if known, isOAuth := errors.AsType[*oidc.Error](err); isOAuth {
-			refusal = RefuseWith(http.StatusBadRequest, known)
+			refusal = NewRefusal(http.StatusBadRequest, known)
 		} else {
 			refusal = d.internal(r, e.Name, err)
 		}

@@ -51,7 +51,7 @@ func (p Parameters) Get(name string) string { return p.values[name] }
 func (p Parameters) State() (string, error) {
 	state := p.Get("state")
 	if len(state) > MaxState {
-		return "", Refuse(ErrorTooLarge, http.StatusRequestEntityTooLarge,
+		return "", NewPageError(ErrorTooLarge, http.StatusRequestEntityTooLarge,
 			"state is longer than %d bytes (got %d)", MaxState, len(state)).In(p.UILocales())
 	}
 	return state, nil

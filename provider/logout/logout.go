@@ -142,7 +142,7 @@ func (e *Endpoint) validate(ctx context.Context, in endpoint.Parameters) (*reque
 	}
 	q := &request{State: state, UILocales: in.UILocales()}
 	refuse := func(kind endpoint.ErrorKind, detail string, args ...any) error {
-		return endpoint.Refuse(kind, http.StatusBadRequest, detail, args...).In(q.UILocales)
+		return endpoint.NewPageError(kind, http.StatusBadRequest, detail, args...).In(q.UILocales)
 	}
 	var hint *idtoken.Hint
 	id := in.Get("client_id")
@@ -173,7 +173,7 @@ func (e *Endpoint) validate(ctx context.Context, in endpoint.Parameters) (*reque
 	}
 	q.ClientID, q.URI = c.ID, uri
 	if !endpoint.Fits(q) {
-		return q, c, nil, endpoint.Refuse(endpoint.ErrorTooLarge, http.StatusRequestEntityTooLarge,
+		return q, c, nil, endpoint.NewPageError(endpoint.ErrorTooLarge, http.StatusRequestEntityTooLarge,
 			"the request is too large: as JSON it is longer than %d bytes", endpoint.MaxRequest).In(q.UILocales)
 	}
 	return q, c, hint, nil
@@ -235,7 +235,7 @@ func (e *Endpoint) open(sealed string) (*request, error) {
 		return nil, err
 	}
 	if time.Now().Unix() >= q.Until {
-		return nil, endpoint.Refuse(endpoint.ErrorRequestExpired, http.StatusBadRequest, "%v", endpoint.ErrRequestExpired).In(q.UILocales)
+		return nil, endpoint.NewPageError(endpoint.ErrorRequestExpired, http.StatusBadRequest, "%v", endpoint.ErrRequestExpired).In(q.UILocales)
 	}
 	return q, nil
 }

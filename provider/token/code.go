@@ -41,7 +41,7 @@ func (e *Endpoint) redeemCode(r *http.Request, c client.Client, in endpoint.Para
 		At:          now,
 	}
 	decide := func(code grant.Code, stored *grant.Grant) grant.Redemption {
-		return e.cfg.Grant.Redeem(code, stored, use)
+		return e.cfg.GrantPolicy.Redeem(code, stored, use)
 	}
 	code, stored, err := e.cfg.Grants.Code(ctx, hash)
 	if errors.Is(err, grant.ErrNotFound) {

@@ -85,7 +85,7 @@ func (e *Endpoint) exchange(r *http.Request, c client.Client, in endpoint.Parame
 		// Everything that may fail comes before the transaction that uses the
 		// attempt, as with a code.
 		scopes := claims.Granted(profile, requested)
-		buys := e.cfg.Grant.Issue(grant.Grant{
+		buys := e.cfg.GrantPolicy.Issue(grant.Grant{
 			ID:       a.GrantID,
 			ClientID: c.ID,
 			Sub:      a.Sub,

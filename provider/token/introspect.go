@@ -57,7 +57,7 @@ func (e *Endpoint) describe(r *http.Request, c client.Client, text string) (*int
 	var err error
 	if id, generation, ok := grant.ParseRefreshToken(e.mac, text); ok {
 		g, err = e.cfg.Grants.Grant(ctx, id)
-		if err == nil && !e.cfg.Grant.Refreshable(g, generation, time.Now()) {
+		if err == nil && !e.cfg.GrantPolicy.Refreshable(g, generation, time.Now()) {
 			err = errRevoked
 		}
 		scopes = g.Scopes

@@ -66,7 +66,7 @@ func (e *Endpoint) sign(i *issued) (err error) {
 // respond makes the token response, the same for every grant. g is the grant as
 // the transaction has stored it. It cannot fail.
 func (e *Endpoint) respond(i issued, g grant.Grant) *response {
-	lifetime := e.cfg.Grant.AccessToken
+	lifetime := e.cfg.GrantPolicy.AccessToken
 	out := &response{
 		AccessToken:  i.access,
 		TokenType:    oidc.BearerToken,

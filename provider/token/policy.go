@@ -27,7 +27,7 @@ func (p policy) allowed(ctx context.Context, c client.Client, g grant.Grant, sco
 			allowed = append(allowed, scope)
 		}
 	}
-	if g.ClientID != c.ID || c.Follows(g.Created) || g.Revoked || g.Offline && !c.AllowsScope(claims.OfflineAccess) {
+	if g.ClientID != c.ID || c.RegisteredAfter(g.Created) || g.Revoked || g.Offline && !c.AllowsScope(claims.OfflineAccess) {
 		return subject.Person{}, nil, errRevoked
 	}
 	person, err := p.people.Person(ctx, g.Sub)

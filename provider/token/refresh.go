@@ -55,7 +55,7 @@ func (e *Endpoint) refresh(r *http.Request, c client.Client, in endpoint.Paramet
 		Access:     hash,
 		At:         now,
 	}
-	decide := func(g grant.Grant) grant.Redemption { return e.cfg.Grant.Refresh(g, use) }
+	decide := func(g grant.Grant) grant.Redemption { return e.cfg.GrantPolicy.Refresh(g, use) }
 	out := issued{client: c, person: person, grant: known, access: access, now: now} // nonce belongs to the first ID token (OpenID Connect Core §12.2)
 	if seen := decide(known); seen.Refused == nil {
 		out.scopes = seen.Access.Scopes
@@ -84,6 +84,6 @@ func (e *Endpoint) refresh(r *http.Request, c client.Client, in endpoint.Paramet
 // refresh token away, and has no Retry-After: this token only grows older.
 func crowded() error {
 	e := oidc.Error{ErrorType: temporarilyUnavailable}
-	return endpoint.RefuseWith(http.StatusTooManyRequests,
+	return endpoint.NewRefusal(http.StatusTooManyRequests,
 		e.WithDescription("too many processes use this refresh token at once; use the one that another of them was given"))
 }

@@ -47,20 +47,20 @@ type Clients interface {
 
 // Config is what the room needs. Everything is required.
 type Config struct {
-	Issuer   string
-	Direct   *endpoint.Direct
-	Auth     *clientauth.Authenticator
-	Clients  Clients
-	Grants   grant.Store
-	People   subject.Store
-	Native   Native
-	Apps     truecaller.Apps
-	Addr     endpoint.ClientAddr
-	Tokens   *idtoken.Issuer
-	Master   *keys.Master
-	Grant    grant.Policy // how long codes and tokens are valid
-	Failures endpoint.Failures
-	Audit    audit.Recorder
+	Issuer      string
+	Direct      *endpoint.Direct
+	Auth        *clientauth.Authenticator
+	Clients     Clients
+	Grants      grant.Store
+	People      subject.Store
+	Native      Native
+	Apps        truecaller.Apps
+	Addr        endpoint.ClientAddr
+	Tokens      *idtoken.Issuer
+	Master      *keys.Master
+	GrantPolicy grant.Policy // how long codes and tokens are valid
+	Failures    endpoint.Failures
+	Audit       audit.Recorder
 }
 
 // Endpoint is the token endpoint with userinfo, introspection and revocation.

@@ -46,7 +46,7 @@ func (e *Endpoint) userClaims(r *http.Request) (client.Client, json.RawMessage, 
 	}
 	if !slices.Contains(scopes, claims.OpenID) {
 		refusal := oidc.Error{ErrorType: "insufficient_scope"} // RFC 6750 §3.1
-		return client.Client{}, nil, endpoint.RefuseWith(http.StatusForbidden, refusal.WithDescription("the access token lacks the scope openid"))
+		return client.Client{}, nil, endpoint.NewRefusal(http.StatusForbidden, refusal.WithDescription("the access token lacks the scope openid"))
 	}
 	sub := e.cfg.Tokens.Subject(c, g.Sub)
 	var o claims.Object
@@ -79,11 +79,11 @@ func invalidToken(err error) error {
 		return err
 	}
 	refusal := oidc.Error{ErrorType: "invalid_token"}
-	return endpoint.RefuseWith(http.StatusUnauthorized, refusal.WithDescription("the access token is unknown, expired or revoked"))
+	return endpoint.NewRefusal(http.StatusUnauthorized, refusal.WithDescription("the access token is unknown, expired or revoked"))
 }
 
 // errNoToken names no error, because the request has no token (RFC 6750 §3.1).
-var errNoToken = endpoint.RefuseWith(http.StatusUnauthorized, &oidc.Error{Description: "an access token is needed"})
+var errNoToken = endpoint.NewRefusal(http.StatusUnauthorized, &oidc.Error{Description: "an access token is needed"})
 
 // bearerToken returns the access token of a request: in the header, or in the form
 // of a POST, never in the URL (RFC 6750 §2.1, §2.2, RFC 9700 §4.3.2).
