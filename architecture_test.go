@@ -61,7 +61,7 @@ var rooms = map[string]struct {
 	"grant":   {[]string{"clock", "redact"}, domain},
 	"subject": {[]string{"consent", "grant", "session"}, domain},
 	"clock":   {nil, domain},
-	"limit":   {nil, domain},
+	"limit":   {[]string{"clock"}, domain},
 	"audit":   {nil, domain},
 	"redact":  {nil, domain},
 

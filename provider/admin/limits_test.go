@@ -93,6 +93,25 @@ func TestLimitsAreShownAndCleared(t *testing.T) {
 	}
 }
 
+// What a clock that was a day fast has stored is shown as what it counts for.
+func TestLimitsThatAreAhead(t *testing.T) {
+	a := newAPI(t)
+	number := limit.Key{Kind: limit.Number, ID: "46701740605"}
+	ahead := login.Attempt{ID: "ahead", Expires: time.Now().Add(25 * time.Hour)}
+	err := a.store.CreateAttempt(t.Context(), ahead, limit.Spend{
+		Lock:    limit.Key{Kind: limit.Lock, ID: number.ID},
+		LockFor: 5 * time.Minute,
+		Charges: []limit.Charge{{Key: number, Rate: budgets.Number}},
+	}, time.Now().Add(24*time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := a.limits("show", `{"number":"070-174 06 05"}`)
+	if !l.LockedUntil.IsZero() || l.Left != 1 || l.Full.After(time.Now().Add(24*time.Hour)) {
+		t.Errorf("got %+v; want no lock, one left, full within a day", l)
+	}
+}
+
 func TestRefusedLimits(t *testing.T) {
 	a := newAPI(t)
 	for _, row := range []struct {

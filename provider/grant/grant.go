@@ -97,9 +97,10 @@ type Store interface {
 	// grant's session was used, and the person's consent to the client, if there
 	// is one (session.Session and consent.Consent, LastUsed). ErrExists when
 	// there is a code with this hash, used or not; session.ErrNotFound when the
-	// grant names a session that has ended: then nothing is written. (The code
-	// of a sign-in is created by the transaction that finishes its attempt, see
-	// login.Store, and one that needs consent by consent.Store.)
+	// grant names a session that has ended, and subject.ErrNotFound when its user
+	// was deleted: then nothing is written. (The code of a sign-in is created by the
+	// transaction that finishes its attempt, see login.Store, and one that needs
+	// consent by consent.Store.)
 	CreateCode(ctx context.Context, c Code) error
 
 	// Code finds a code by its hash, also a redeemed one, with its stored grant, as

@@ -1,6 +1,10 @@
 package limit
 
-import "time"
+import (
+	"time"
+
+	"calleridp/provider/clock"
+)
 
 // A clock that was fast, and was put right, leaves locks and budgets in the store
 // that end as much too late. Whoever reads a state clamps it first to what a right
@@ -10,14 +14,16 @@ import "time"
 
 // Believable returns the state of a budget, or, if a right clock cannot have
 // written it, one that has room for this charge alone. Taking the charge then stores
-// a state that can be believed again. A reserve stays whole.
+// a state that can be believed again. A reserve stays whole. A state that is ahead by
+// no more than an event, or by clock.Tolerance, is believed: a small correction of the
+// clock is waited for.
 func (c Charge) Believable(tat, now time.Time) time.Time {
 	burst, period := c.Rate.Burst, c.Rate.Period
 	if burst <= 0 || period <= 0 || c.Reserve < 0 || c.Reserve >= burst {
 		return tat // nothing is allowed anyway
 	}
 	interval := max(period/time.Duration(burst), 1)
-	if tat.After(now.Add(interval * time.Duration(burst))) {
+	if tat.After(now.Add(interval*time.Duration(burst) + min(interval, clock.Tolerance))) {
 		return now.Add(interval * time.Duration(burst-c.Reserve-1))
 	}
 	return tat

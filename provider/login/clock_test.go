@@ -54,5 +54,8 @@ func TestInvariant7_AClockThatWasFastLocksNobodyOut(t *testing.T) {
 		if a, err := w.engine.Get(t.Context(), ahead.ID, browser); err != nil || a.State != login.Expired || a.Ended.After(time.Now()) {
 			t.Errorf("the attempt of the fast clock: %v, %v; want %v", a.State, err, login.Expired)
 		}
+		if at := w.engine.AgainAt(ahead); at.After(time.Now()) {
+			t.Errorf("another push after it: %v, want now", at)
+		}
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"calleridp/provider/clock"
 	"calleridp/provider/limit"
 	"calleridp/truecaller/phone"
 )
@@ -171,6 +172,9 @@ func (e *Engine) tries(ctx context.Context, now time.Time, spent bool, charges .
 // browser that once sent a push learns nothing from it about what happens to that
 // number later.
 func (e *Engine) AgainAt(a Attempt) time.Time {
+	if now := time.Now(); clock.Ahead(a.Created, now) {
+		return now
+	}
 	at := a.lockEnds(e.cfg.Lock, e.cfg.CoolDown)
 	if a.Tries.Next.After(at) {
 		return a.Tries.Next

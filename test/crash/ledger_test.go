@@ -17,7 +17,7 @@ import (
 )
 
 var (
-	rounds = flag.Int("crash.rounds", 20, "how often TestInvariant9_Ledger kills the server; every second time it cuts the power")
+	rounds = flag.Int("crash.rounds", 12, "how often TestInvariant9_Ledger kills the server; every second time it cuts the power")
 	power  = flag.String("crash.power", "auto", "power cuts of TestInvariant9_Ledger: auto, required or off")
 	seed   = flag.Uint64("crash.seed", 0, "of the moments of TestInvariant9_Ledger; 0: any")
 )

@@ -20,8 +20,8 @@ func (l *ledger) verify(round string, random *rand.Rand) {
 	l.loading = false
 	entries := l.entries
 	earlier := make([]*entry, 0, 20)
-	for range min(20, len(l.settled)) {
-		earlier = append(earlier, l.settled[random.IntN(len(l.settled))])
+	for _, i := range random.Perm(len(l.settled))[:min(20, len(l.settled))] {
+		earlier = append(earlier, l.settled[i])
 	}
 	l.mu.Unlock()
 
