@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"net/http"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -50,6 +51,9 @@ const (
 // customStyle is the operator's addition to the stylesheet.
 const customStyle = "static/custom.css"
 
+// comment matches the lines of a script that are for us, and would be a tenth of the page.
+var comment = regexp.MustCompile(`(?m)^[ \t]*//.*\n`)
+
 func loadAssets(files fs.FS, logo *Image, groups string) (*assets, error) {
 	a := &assets{byName: map[string]asset{}}
 	var style, icon, script, solver, field, oneTap []byte
@@ -78,6 +82,9 @@ func loadAssets(files fs.FS, logo *Image, groups string) (*assets, error) {
 	}
 	field = bytes.Replace(field, []byte("GROUPS"), table, 1)
 
+	for _, plain := range []*[]byte{&script, &solver, &field, &oneTap} {
+		*plain = comment.ReplaceAll(*plain, nil)
+	}
 	a.style = a.add("app.css", cssType, style)
 	a.icon = a.add("icon.svg", "image/svg+xml", icon)
 	a.script = a.add("app.js", javaScript, script)
