@@ -89,16 +89,17 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 	}
 	var receiver *truecaller.Receiver
 	engine, err := login.New(login.Config{
-		Store:     store,
-		Inbox:     store,
-		Pusher:    outgoing,
-		Exchanger: outgoing,
-		Apps:      apps,
-		Life:      time.Duration(s.Lifetimes.Attempt),
-		Lock:      time.Duration(s.Limits.Lock),
-		CoolDown:  time.Duration(s.Limits.CoolDown),
-		Limits:    limits,
-		Policy:    subject.Policy{ReuseAfter: time.Duration(s.Subject.ReuseAfter)},
+		Store:         store,
+		Inbox:         store,
+		Pusher:        outgoing,
+		Exchanger:     outgoing,
+		Apps:          apps,
+		Life:          time.Duration(s.Lifetimes.Attempt),
+		Lock:          time.Duration(s.Limits.Lock),
+		AfterApproval: time.Duration(s.Limits.AfterApproval),
+		CoolDown:      time.Duration(s.Limits.CoolDown),
+		Limits:        limits,
+		Policy:        subject.Policy{ReuseAfter: time.Duration(s.Subject.ReuseAfter)},
 		// Engine and receiver need each other: the engine decides what callbacks mean.
 		Arrived:  func(ctx context.Context, nonce string) { receiver.Arrived(ctx, nonce) },
 		Log:      log,

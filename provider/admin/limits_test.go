@@ -24,7 +24,7 @@ func (a *api) spend(lock limit.Key, charges ...limit.Charge) {
 	a.t.Helper()
 	attempt := login.Attempt{ID: login.ID(rand.Text()), Expires: time.Now().Add(time.Minute)}
 	attempt.Correlation = sha256.Sum256([]byte(attempt.ID))
-	if err := a.store.CreateAttempt(a.t.Context(), attempt, limit.Spend{Lock: lock, LockFor: 5 * time.Minute, Charges: charges}, time.Now()); err != nil {
+	if err := a.store.CreateAttempt(a.t.Context(), attempt, limit.Spend{Lock: lock, LockFor: 5 * time.Minute, Asker: charges}, time.Now()); err != nil {
 		a.t.Fatal(err)
 	}
 }

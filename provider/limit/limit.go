@@ -42,6 +42,9 @@ type Charge struct {
 	// Reserve is how many of a burst are for others: the charge is refused when
 	// it would leave fewer.
 	Reserve int
+	// Own says that the budget is the asker's own: it pays also for a try that the
+	// number's lock or budget refuses.
+	Own bool
 }
 
 // Left says how many such events a budget in the state tat would take at once,
@@ -54,21 +57,39 @@ func (c Charge) Left(tat, now time.Time) (left int, next time.Time) {
 	return d.Remaining + 1, now
 }
 
-// Spend is everything that creating an attempt costs. It is taken whole or not
-// at all.
-type Spend struct {
-	Lock    Key           // zero Key: no lock is needed
-	LockFor time.Duration // how long the lock is held unless it is released
-	Charges []Charge
+// Holder is who holds a lock.
+type Holder struct {
+	Attempt string
+	Browser [32]byte // the hash by which the attempt knows its browser; zero: none
 }
 
-// Exceeded is the error for a spend that was refused; nothing was taken.
+// same reports whether both are of one browser.
+func (h Holder) same(other Holder) bool {
+	return h.Browser != [32]byte{} && h.Browser == other.Browser
+}
+
+// Spend is everything that creating an attempt costs. It is taken whole, or
+// refused; see Decide for what a refused one costs.
+type Spend struct {
+	// Asker is what the one who asks may spend. It is decided first.
+	Asker []Charge
+
+	Lock    Key           // zero Key: no lock is needed
+	LockFor time.Duration // how long the lock is held unless it is released
+	// Number is what the number itself may be spent on.
+	Number []Charge
+}
+
+// Exceeded is the error for a spend that was refused.
 type Exceeded struct {
 	Kind    Kind
 	RetryAt time.Time // when the same spend may be tried again
 	// Reserved says that nothing refuses it but a Reserve: without that, it could
 	// be taken now.
 	Reserved bool
+	// Holder is the attempt that holds the lock, if the browser that asks has
+	// started it; "" if another one has, or if no lock refuses.
+	Holder string
 }
 
 func (e *Exceeded) Error() string {

@@ -58,6 +58,10 @@ type Config struct {
 	// Lock is how long no second push goes to the same number, unless Truecaller
 	// has answered the first (invariant 7). Zero: five minutes.
 	Lock time.Duration
+	// AfterApproval is how long a number stays locked after its holder approved, for
+	// other browsers than the one that was approved: the next prompt would look like
+	// the last one. Zero: the approval releases the lock.
+	AfterApproval time.Duration
 	// CoolDown is how long a number stays locked after its holder declined.
 	// Zero: the decline releases the lock.
 	CoolDown time.Duration
@@ -94,8 +98,8 @@ func New(c Config) (*Engine, error) {
 		return nil, errors.New("login: Store, Inbox, Pusher, Log and Audit are required")
 	case len(c.Apps) == 0:
 		return nil, errors.New("login: no Truecaller app")
-	case c.Life < 0 || c.Lock < 0 || c.CoolDown < 0:
-		return nil, errors.New("login: Life, Lock and CoolDown cannot be negative")
+	case c.Life < 0 || c.Lock < 0 || c.AfterApproval < 0 || c.CoolDown < 0:
+		return nil, errors.New("login: Life, Lock, AfterApproval and CoolDown cannot be negative")
 	}
 	for id, app := range c.Apps {
 		if app.NativeClientID != "" && c.Exchanger == nil {
@@ -138,7 +142,8 @@ type PushRequest struct {
 // Start creates an attempt and makes Truecaller send a push. It returns when
 // Truecaller has responded or has taken too long, and the attempt says which. A
 // refused budget or a held lock is a *limit.Exceeded, and a Truecaller that has
-// not been answering a *truecaller.Unavailable: nothing was written or sent.
+// not been answering a *truecaller.Unavailable: nothing was sent, and only what a
+// refused try costs was written.
 //
 // The attempt is durable before the push, so that a callback that overtakes the
 // response finds it, and a crash leaves a record. A browser that goes away
@@ -180,7 +185,7 @@ func (e *Engine) Start(ctx context.Context, r PushRequest) (Attempt, error) {
 	if a.Tries, err = e.tries(ctx, now, true, e.ofNumber(r.Number), e.ofNetwork(r.Network, 0)); err != nil {
 		return Attempt{}, err
 	}
-	if err := e.cfg.Store.CreateAttempt(ctx, a, e.pushSpend(r, now), now); err != nil {
+	if err := e.cfg.Store.CreateAttempt(ctx, a, e.pushSpend(a, r.Solved, now), now); err != nil {
 		e.recordLimited(ctx, a, err)
 		return Attempt{}, err
 	}

@@ -25,28 +25,25 @@ type Solved struct {
 	Until time.Time // when the challenge expires
 }
 
-// pushSpend is what a push costs.
-func (e *Engine) pushSpend(r PushRequest, now time.Time) limit.Spend {
+// Holder is the attempt as the holder of its number's lock.
+func (a *Attempt) Holder() limit.Holder {
+	return limit.Holder{Attempt: string(a.ID), Browser: a.Browser}
+}
+
+// pushSpend is what a push for the attempt costs. Its browser pays for a refused
+// try too: with the challenge that it has solved, and with its network's budget.
+func (e *Engine) pushSpend(a Attempt, solved Solved, now time.Time) limit.Spend {
+	reserve := e.cfg.Limits.Reserve
 	spend := limit.Spend{
-		Lock:    limit.Key{Kind: limit.Lock, ID: r.Number.Digits()},
+		Lock:    limit.Key{Kind: limit.Lock, ID: a.Number.Digits()},
 		LockFor: e.cfg.Lock,
+		Number:  []limit.Charge{e.ofNumber(a.Number)},
 	}
-	if r.Solved.ID == "" {
-		spend.Charges = []limit.Charge{
-			e.ofNumber(r.Number),
-			e.ofNetwork(r.Network, e.cfg.Limits.Reserve),
-			e.ofClient(r.ClientID),
-			e.ofDeployment(),
-		}
-		return spend
+	if solved.ID != "" {
+		reserve = 0
+		spend.Asker = []limit.Charge{ofChallenge(solved, now)}
 	}
-	spend.Charges = []limit.Charge{
-		e.ofNumber(r.Number),
-		e.ofNetwork(r.Network, 0),
-		e.ofClient(r.ClientID),
-		e.ofDeployment(),
-		ofChallenge(r.Solved, now),
-	}
+	spend.Asker = append(spend.Asker, e.ofNetwork(a.Network, reserve), e.ofClient(a.ClientID), e.ofDeployment())
 	return spend
 }
 
@@ -54,7 +51,7 @@ func (e *Engine) pushSpend(r PushRequest, now time.Time) limit.Spend {
 // budget alone: what has no challenge must not take it from browsers that solve
 // one.
 func (e *Engine) oneTapSpend(r OneTapRequest) limit.Spend {
-	return limit.Spend{Charges: []limit.Charge{
+	return limit.Spend{Asker: []limit.Charge{
 		e.ofNetwork(r.Network, e.cfg.Limits.Reserve),
 		e.ofClient(r.ClientID),
 		e.ofDeployment(),
@@ -65,12 +62,12 @@ func (e *Engine) oneTapSpend(r OneTapRequest) limit.Spend {
 // one-tap does; a server's address spends no network's budget.
 func (e *Engine) nativeSpend(r NativeRequest) limit.Spend {
 	if r.Server {
-		return limit.Spend{Charges: []limit.Charge{
+		return limit.Spend{Asker: []limit.Charge{
 			e.ofClient(r.ClientID),
 			e.ofDeployment(),
 		}}
 	}
-	return limit.Spend{Charges: []limit.Charge{
+	return limit.Spend{Asker: []limit.Charge{
 		e.ofNetwork(r.Network, e.cfg.Limits.Reserve),
 		e.ofClient(r.ClientID),
 		e.ofDeployment(),
@@ -89,6 +86,7 @@ func (e *Engine) ofNetwork(network string, reserve int) limit.Charge {
 		Key:     limit.Key{Kind: limit.Network, ID: network},
 		Rate:    e.cfg.Limits.Network,
 		Reserve: reserve,
+		Own:     true,
 	}
 }
 
@@ -111,6 +109,7 @@ func ofChallenge(solved Solved, now time.Time) limit.Charge {
 	return limit.Charge{
 		Key:  limit.Key{Kind: limit.Challenge, ID: solved.ID},
 		Rate: limit.Rate{Burst: 1, Period: solved.Until.Sub(now)},
+		Own:  true,
 	}
 }
 

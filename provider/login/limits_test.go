@@ -48,7 +48,7 @@ func TestInvariant7_TheLockEndsOnTruecallersWord(t *testing.T) {
 		step   func(*world, login.Attempt)
 		locked bool
 	}{
-		{"approved", func(w *world, _ login.Attempt) { w.approve() }, false},
+		{"approved", func(w *world, _ login.Attempt) { w.approve() }, false}, // see TestThreat_PromptConfusion for other browsers
 		{"declined", func(w *world, _ login.Attempt) {
 			w.must(w.engine.Progress(w.t.Context(), w.callback(status("user_rejected"))))
 		}, false},
@@ -116,6 +116,170 @@ func TestInvariant7_TheLockEndsOnTruecallersWord(t *testing.T) {
 			}
 		})
 	})
+}
+
+func another(n int) func(*login.PushRequest) {
+	return func(s *login.PushRequest) {
+		s.Browser = login.BrowserSecret(fmt.Sprintf("another browser, %d", n))
+		s.Network = fmt.Sprintf("192.0.2.%d/32", 100+n)
+	}
+}
+
+func (w *world) refused(err error, kind limit.Kind) *limit.Exceeded {
+	w.t.Helper()
+	exceeded := (*limit.Exceeded)(nil)
+	if !errors.As(err, &exceeded) || exceeded.Kind != kind {
+		w.t.Fatalf("%v, want a refusal by %s", err, kind)
+	}
+	return exceeded
+}
+
+// Whoever waits for the moment in which a user approves cannot have the next prompt
+// on their phone: for other browsers the lock stays, on every node and after a
+// restart. The browser that was approved may go on.
+func TestThreat_PromptConfusion(t *testing.T) {
+	ends := map[string]func(*world){
+		"approved": (*world).approve,
+		"approved, and the profile is not to be had": func(w *world) {
+			w.must(w.engine.Failed(w.t.Context(), w.callback(), truecaller.ErrUnauthorized))
+		},
+		"approved, and the account is inactive": func(w *world) {
+			p := profile(w.t, "asha", digits)
+			p.Inactive = true
+			w.must(w.engine.Profile(w.t.Context(), w.callback(), p))
+		},
+	}
+	for what, end := range ends {
+		t.Run(what, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, func(c *login.Config) { c.AfterApproval = 2 * time.Minute })
+				a := w.start()
+				_, err := w.begin(another(1))
+				w.refused(err, limit.Lock)
+				end(w)
+				for n := range 3 {
+					_, err := w.begin(another(n))
+					if refused := w.refused(err, limit.Lock); refused.Holder != "" || !refused.RetryAt.Equal(time.Now().Add(2*time.Minute)) {
+						t.Errorf("another browser is told %+v", refused)
+					}
+				}
+				w.restart()
+				time.Sleep(2*time.Minute - 1)
+				_, err = w.begin(another(1))
+				w.refused(err, limit.Lock)
+				if again := w.engine.AgainAt(w.record(a.ID)); again.After(time.Now()) {
+					t.Errorf("its own browser is told to wait until %v", again)
+				}
+				w.start() // its own browser
+				if w.phone.pushes() != 2 {
+					t.Errorf("%d pushes", w.phone.pushes())
+				}
+				_, err = w.begin(another(1)) // a lock like any other
+				w.refused(err, limit.Lock)
+			})
+		})
+	}
+	t.Run("for two minutes", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, func(c *login.Config) { c.AfterApproval = 2 * time.Minute })
+			w.start()
+			w.approve()
+			time.Sleep(2 * time.Minute)
+			if _, err := w.begin(another(1)); err != nil {
+				t.Error(err)
+			}
+		})
+	})
+}
+
+// Polling a number costs the one who polls, whatever refuses, and a solved challenge
+// is good for one try.
+func TestThreat_PollingANumberIsPaidFor(t *testing.T) {
+	locks := func(w *world) { w.start() }
+	for what, refuses := range map[string]func(*world){
+		"a lock": locks,
+		"a cool-down": func(w *world) {
+			w.start()
+			w.must(w.engine.Progress(w.t.Context(), w.callback(status("user_rejected"))))
+		},
+		"after an approval": func(w *world) {
+			w.start()
+			w.approve()
+		},
+		"the number's budget": func(w *world) {
+			w.start()
+			w.approve()
+			time.Sleep(2 * time.Minute)
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, func(c *login.Config) {
+					c.AfterApproval, c.CoolDown = 2*time.Minute, 15*time.Minute
+					c.Limits.Number = limit.Rate{Burst: 1, Period: 24 * time.Hour}
+					c.Limits.Network = limit.Rate{Burst: 5, Period: 24 * time.Hour}
+				})
+				refuses(w)
+				end := time.Now().Add(time.Hour)
+				poll := func(id string) error {
+					_, err := w.begin(another(1), func(s *login.PushRequest) { s.Solved = login.Solved{ID: id, Until: end} })
+					return err
+				}
+				for i := range 5 {
+					exceeded := (*limit.Exceeded)(nil)
+					if err := poll(fmt.Sprint("challenge ", i)); !errors.As(err, &exceeded) || exceeded.Kind != limit.Lock && exceeded.Kind != limit.Number {
+						t.Fatalf("poll %d: %v", i, err)
+					}
+					w.refused(poll(fmt.Sprint("challenge ", i)), limit.Challenge)
+					w.restart()
+				}
+				w.refused(poll("another challenge"), limit.Network)
+			})
+		})
+	}
+}
+
+// With what the one who asks may spend used up, the answer is the same for every
+// number, whatever its phone is doing (invariant 7).
+func TestThreat_RefusalsAreNoOracle(t *testing.T) {
+	one := limit.Rate{Burst: 1, Period: time.Hour}
+	for kind, narrow := range map[limit.Kind]func(*login.Limits){
+		limit.Network:    func(l *login.Limits) { l.Network = one },
+		limit.Client:     func(l *login.Limits) { l.Client = one },
+		limit.Deployment: func(l *login.Limits) { l.Deployment = one },
+		limit.Challenge:  func(*login.Limits) {},
+	} {
+		t.Run(string(kind), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, func(c *login.Config) { c.CoolDown, c.AfterApproval = time.Hour, time.Hour })
+				open, approved, declined, idle := "46701740601", digits, "46701740603", "46701740604"
+				w.start(dialled(t, open))
+				w.start(dialled(t, approved))
+				w.approve()
+				w.start(dialled(t, declined))
+				w.must(w.engine.Progress(t.Context(), w.callback(status("user_rejected"))))
+				narrow(&w.config.Limits)
+				w.restart()
+				poll := func(number string) error {
+					_, err := w.begin(another(1), dialled(t, number), func(s *login.PushRequest) {
+						s.ClientID = "another"
+						if kind == limit.Challenge {
+							s.Solved = login.Solved{ID: "solved", Until: time.Now().Add(time.Hour)}
+						}
+					})
+					return err
+				}
+				time.Sleep(time.Second)
+				w.must(poll("46701740699")) // spends what there was
+				want := w.refused(poll(idle), kind)
+				for _, number := range []string{open, approved, declined} {
+					if got := w.refused(poll(number), kind); *got != *want {
+						t.Errorf("%s: %+v, want %+v", number, got, want)
+					}
+				}
+			})
+		})
+	}
 }
 
 // A late release does not end a lock that a later attempt holds.
@@ -283,7 +447,7 @@ func TestInvariant7_ASolvedChallengeBuysOnePush(t *testing.T) {
 		}
 		w.must(push("", "46701740601", time.Time{}))
 		refused(push("", "46701740602", time.Time{}), limit.Network, true)
-		refused(push("a", "46701740601", end), limit.Lock, false) // which does not use it up
+		refused(push("a", "46701740601", end), limit.Lock, false) // this browser's own attempt: it is not used up
 		w.must(push("a", "46701740602", end))
 		w.restart()
 		refused(push("a", "46701740603", end), limit.Challenge, false)

@@ -19,6 +19,9 @@ type Effects struct {
 	Unlock bool
 	// CoolDown, when not zero, keeps the lock of the number until then instead.
 	CoolDown time.Time
+	// Approved, when not zero, keeps the lock until then for other browsers than the
+	// attempt's, which is free to ask again (limit.State.Approved).
+	Approved time.Time
 	// Drop is the inbox delivery whose work this finishes; "" for none.
 	Drop string
 }
@@ -81,9 +84,9 @@ var (
 //
 // What a method has stored is durable when the method returns nil.
 type Store interface {
-	// CreateAttempt spends the budgets (see limit.Decide) and stores the attempt, in
-	// one transaction. A refused spend is a *limit.Exceeded and nothing is stored
-	// (invariants 1 and 7). ErrExists when the ID or the correlation was used
+	// CreateAttempt spends the budgets for Attempt.Holder (see limit.Decide) and stores
+	// the attempt, in one transaction. A refused spend is a *limit.Exceeded: the attempt is not stored,
+	// and what limit.Decide returns beside the error is (invariants 1 and 7). ErrExists when the ID or the correlation was used
 	// before: both are single use (invariant 6).
 	CreateAttempt(ctx context.Context, a Attempt, spend limit.Spend, now time.Time) error
 

@@ -22,22 +22,26 @@ const attemptKept = time.Hour
 
 // CreateAttempt implements login.Store.
 func (s *Store) CreateAttempt(ctx context.Context, a login.Attempt, spend limit.Spend, now time.Time) error {
-	return s.write(ctx, func(t *txn) error {
+	refused, err := update(ctx, s, func(t *txn) (*limit.Exceeded, error) {
 		if t.has(&attempts, []byte(a.ID)) || t.has(&correlations, a.Correlation[:]) {
-			return login.ErrExists
+			return nil, login.ErrExists
 		}
-		if err := t.spend(spend, a.ID, now); err != nil {
-			return err
+		if refused, err := t.spend(spend, a.Holder(), now); err != nil || refused != nil {
+			return refused, err
 		}
 		stored := record.Attempt{Attempt: a}
 		if spend.Lock != (limit.Key{}) {
 			stored.Lock = s.sealer.LimitKey(spend.Lock)
 		}
 		if err := t.put(&correlations, a.Correlation[:], never, (*record.Text)(&a.ID)); err != nil {
-			return err
+			return nil, err
 		}
-		return t.put(&attempts, []byte(a.ID), a.Expires.Add(attemptKept), &stored)
+		return nil, t.put(&attempts, []byte(a.ID), a.Expires.Add(attemptKept), &stored)
 	})
+	if err == nil && refused != nil {
+		return refused
+	}
+	return err
 }
 
 // Attempt implements login.Store.
@@ -213,8 +217,8 @@ func (t *txn) putStep(stored record.Attempt, u login.Update) error {
 			return err
 		}
 	}
-	if stored.Lock != [32]byte{} && (u.Effects.Unlock || !u.Effects.CoolDown.IsZero()) {
-		if err := t.release(stored.Lock[:], id, u.Effects.CoolDown); err != nil {
+	if lock, changes := lockAfter(after, u.Effects); changes && stored.Lock != [32]byte{} {
+		if err := t.release(stored.Lock, lock); err != nil {
 			return err
 		}
 	}
@@ -222,6 +226,21 @@ func (t *txn) putStep(stored record.Attempt, u login.Update) error {
 		return t.del(&deliveries, []byte(u.Effects.Drop))
 	}
 	return nil
+}
+
+// lockAfter returns what becomes of the lock that an attempt took, if the effects
+// of a step change it. The zero time releases it.
+func lockAfter(a login.Attempt, e login.Effects) (lock limit.State, changes bool) {
+	lock.Holder = a.Holder()
+	switch {
+	case !e.Approved.IsZero():
+		lock.Until, lock.Approved = e.Approved, true
+	case !e.CoolDown.IsZero():
+		lock.Until = e.CoolDown
+	default:
+		return lock, e.Unlock
+	}
+	return lock, true
 }
 
 func attemptNotes(id login.ID) string { return "attempt " + string(id) }

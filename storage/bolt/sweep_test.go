@@ -45,7 +45,7 @@ func signIn(t testing.TB, s *Store, digits string) login.Attempt {
 	wide := limit.Rate{Burst: 1_000_000, Period: time.Hour}
 	must(s.CreateAttempt(ctx, a, limit.Spend{
 		Lock: limit.Key{Kind: limit.Lock, ID: digits}, LockFor: 5 * time.Minute,
-		Charges: []limit.Charge{
+		Asker: []limit.Charge{
 			{Key: limit.Key{Kind: limit.Number, ID: digits}, Rate: limit.Rate{Burst: 100, Period: time.Hour}},
 			{Key: limit.Key{Kind: limit.Network, ID: digits[:9]}, Rate: wide},
 			{Key: limit.Key{Kind: limit.Client, ID: "shop"}, Rate: wide},

@@ -190,6 +190,7 @@ func (d *decoder) checkDurations(c Config) {
 		{"lifetimes.refresh_grace", c.Lifetimes.RefreshGrace, Duration(time.Second), Duration(10 * time.Minute), ", because it covers lost responses only"},
 		{"lifetimes.session", c.Lifetimes.Session, Duration(time.Minute), unbounded, ""},
 		{"limits.lock", c.Limits.Lock, Duration(time.Second), Duration(24 * time.Hour), ""},
+		{"limits.after_approval", c.Limits.AfterApproval, Duration(time.Second), Duration(time.Hour), ", because users sign in from several browsers"},
 		{"limits.cool_down", c.Limits.CoolDown, Duration(time.Second), Duration(24 * time.Hour), ", because users may change their mind"},
 		{"keys.rotate_every", c.Keys.RotateEvery, Duration(time.Hour), unbounded, ", because clients cache keys"},
 		{"keys.publish_before", c.Keys.PublishBefore, Duration(15 * time.Minute), c.Keys.RotateEvery, "; its maximum is rotate_every, because every key is published before it signs"},

@@ -301,12 +301,16 @@ type UI struct {
 
 // Limits are the rate limits: how often users' phones may be prompted.
 type Limits struct {
-	Lock       Duration `yaml:"lock"`       // how long a number stays locked for one open request. Default 5m.
-	CoolDown   Duration `yaml:"cool_down"`  // how long a number gets no further request after the user declined one. Default 15m.
-	Number     Rate     `yaml:"number"`     // requests to one number. Default 10/24h.
-	Network    Rate     `yaml:"network"`    // requests from one IPv4 address or IPv6 /64. Default 30/1h.
-	Client     Rate     `yaml:"client"`     // requests through one client. Default 3000/1h.
-	Deployment Rate     `yaml:"deployment"` // all requests. Default 10000/1h.
+	Lock Duration `yaml:"lock"` // how long a number stays locked for one open request. Default 5m.
+	// AfterApproval is how long a number stays locked after its user approved, for
+	// other browsers than the one that was approved: the next prompt on the phone
+	// would look like the last one. Default 2m.
+	AfterApproval Duration `yaml:"after_approval"`
+	CoolDown      Duration `yaml:"cool_down"`  // how long a number gets no further request after the user declined one. Default 15m.
+	Number        Rate     `yaml:"number"`     // requests to one number. Default 10/24h.
+	Network       Rate     `yaml:"network"`    // requests from one IPv4 address or IPv6 /64. Default 30/1h.
+	Client        Rate     `yaml:"client"`     // requests through one client. Default 3000/1h.
+	Deployment    Rate     `yaml:"deployment"` // all requests. Default 10000/1h.
 
 	// Challenge requires browsers to solve a small task (proof of work) before a push
 	// is sent: off (default), auto (when half of its network's budget is spent) or

@@ -29,6 +29,7 @@ func (c *Config) setDefaults() {
 	orDefault(&c.Lifetimes.RefreshGrace, Duration(45*time.Second))
 	orDefault(&c.Lifetimes.Session, Duration(day))
 	orDefault(&c.Limits.Lock, Duration(5*time.Minute))
+	orDefault(&c.Limits.AfterApproval, Duration(2*time.Minute))
 	orDefault(&c.Limits.CoolDown, Duration(15*time.Minute))
 	orDefault(&c.Limits.Challenge, ChallengeOff)
 	orDefault(&c.Limits.ChallengeBits, 18)
