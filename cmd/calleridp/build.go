@@ -81,11 +81,16 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 	})
 	challenge, reserve := s.Limits.ChallengeMode()
 	limits := login.Limits{
-		Number:     limit.Rate(s.Limits.Number),
-		Network:    limit.Rate(s.Limits.Network),
-		Client:     limit.Rate(s.Limits.Client),
-		Deployment: limit.Rate(s.Limits.Deployment),
-		Reserve:    reserve,
+		Number:           limit.Rate(s.Limits.Number),
+		Network:          limit.Rate(s.Limits.Network),
+		Network56:        limit.Rate(s.Limits.Network56),
+		Network48:        limit.Rate(s.Limits.Network48),
+		Client:           limit.Rate(s.Limits.Client),
+		Deployment:       limit.Rate(s.Limits.Deployment),
+		SilentNetwork:    limit.Rate(s.Limits.SilentNetwork),
+		SilentClient:     limit.Rate(s.Limits.SilentClient),
+		SilentDeployment: limit.Rate(s.Limits.SilentDeployment),
+		Reserve:          reserve,
 	}
 	var receiver *truecaller.Receiver
 	engine, err := login.New(login.Config{

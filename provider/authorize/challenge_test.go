@@ -256,14 +256,14 @@ func TestInvariant1_AChallengeStoresNothing(t *testing.T) {
 	}
 }
 
-// A one-tap link has no challenge that could be solved. When only the reserve is
-// left, its page says when to try again.
-func TestOneTapWhereOnlyTheReserveIsLeft(t *testing.T) {
+// One-tap has a budget of its own. When that is used up, its page says when to try
+// again; no challenge helps.
+func TestOneTapWhereItsBudgetIsUsedUp(t *testing.T) {
 	testworld.Ring()
 	synctest.Test(t, func(t *testing.T) {
 		w := testworld.New(
 			t,
-			limits(limit.Rate{Burst: 2, Period: time.Hour}, 1),
+			func(c *testworld.Config) { c.Login.Limits.SilentNetwork = limit.Rate{Burst: 1, Period: time.Hour} },
 			challenge(authorize.ChallengeAuto),
 			testworld.WithoutPush("tap"),
 		)
@@ -276,9 +276,9 @@ func TestOneTapWhereOnlyTheReserveIsLeft(t *testing.T) {
 		}
 		err := tap()
 		refusal, ok := errors.AsType[*authorize.Refusal](err)
-		again := time.Now().Add(30 * time.Minute)
+		again := time.Now().Add(time.Hour)
 		if !ok || refusal.Problem.Kind != authorize.Limited || !refusal.Problem.RetryAt.Equal(again) {
-			t.Fatalf("at the reserve: got %+v, %v, want %s until %v", refusal, err, authorize.Limited, again)
+			t.Fatalf("used up: got %+v, %v, want %s until %v", refusal, err, authorize.Limited, again)
 		}
 		if refusal.View.Tries == nil || refusal.View.Tries.Left != 0 {
 			t.Errorf("tries on the page: got %+v, want 0 left", refusal.View.Tries)

@@ -28,7 +28,7 @@ type Attempts interface {
 	Abandon(ctx context.Context, id login.ID, browser login.BrowserSecret, why login.Reason) error
 	Watch(id login.ID, browser login.BrowserSecret) login.Watcher
 	AgainAt(a login.Attempt) time.Time
-	NetworkTries(ctx context.Context, network string, solved bool) (login.Tries, error)
+	triesLeft
 }
 
 // Flow is what the pages' handlers may do with a sign-in. It holds no state: the

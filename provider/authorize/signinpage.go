@@ -21,10 +21,10 @@ type signInForm struct {
 	countries []string // regions that the list of countries starts with
 }
 
-// triesLeft knows what the rate limits of a network have left. *login.Engine
-// does.
+// triesLeft knows what rate limits have left. *login.Engine does.
 type triesLeft interface {
-	NetworkTries(ctx context.Context, network string, solved bool) (login.Tries, error)
+	NetworkTries(ctx context.Context, network string, method login.Method) (login.Tries, error)
+	UnsolvedTries(ctx context.Context, network, clientID string) (login.Tries, error)
 }
 
 // view returns the sign-in page for a request that comes from network. typed is
@@ -43,14 +43,17 @@ func (f signInForm) view(ctx context.Context, q *request, c client.Client, typed
 	if err != nil {
 		return SignInView{}, err
 	}
-	// Where no number can be typed, solving a challenge opens no reserve.
-	tries, err := f.tries.NetworkTries(ctx, network, !app.WithoutPush)
+	method := login.Push
+	if app.WithoutPush {
+		method = login.OneTap
+	}
+	tries, err := f.tries.NetworkTries(ctx, network, method)
 	if err != nil {
 		return SignInView{}, err
 	}
 	var challenge *ChallengeView
 	if !app.WithoutPush {
-		if challenge, err = f.challenges.forNetwork(ctx, network, q.Until); err != nil {
+		if challenge, err = f.challenges.forNetwork(ctx, network, c.ID, q.Until); err != nil {
 			return SignInView{}, err
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -108,6 +109,9 @@ func isNational(typed string) bool {
 	return err != nil
 }
 
+// common are the budgets that all users of a client or of the deployment share.
+var common = []limit.Kind{limit.Client, limit.Deployment, limit.SilentClient, limit.SilentDeployment}
+
 // problemOf returns the sentence for an exceeded rate limit. That of the client
 // or of the whole deployment is not the user's doing.
 func problemOf(exceeded *limit.Exceeded) Problem {
@@ -118,7 +122,7 @@ func problemOf(exceeded *limit.Exceeded) Problem {
 		return Problem{Kind: Unsolved, RetryAt: exceeded.RetryAt}
 	case exceeded.Kind == limit.Lock:
 		return Problem{Kind: Locked, RetryAt: exceeded.RetryAt}
-	case exceeded.Kind == limit.Client, exceeded.Kind == limit.Deployment:
+	case slices.Contains(common, exceeded.Kind):
 		return Problem{Kind: Unavailable, RetryAt: exceeded.RetryAt}
 	}
 	return Problem{Kind: Limited, RetryAt: exceeded.RetryAt}

@@ -16,10 +16,15 @@ type Kind string
 const (
 	Lock       Kind = "lock"       // a phone number while a push to it is open
 	Number     Kind = "number"     // pushes to one phone number
-	Network    Kind = "network"    // attempts from one IPv4 /32 or IPv6 /64
-	Client     Kind = "client"     // attempts through one client
-	Deployment Kind = "deployment" // all attempts
+	Network    Kind = "network"    // pushes from one network, see NetworksOf
+	Client     Kind = "client"     // pushes through one client
+	Deployment Kind = "deployment" // all pushes
 	Challenge  Kind = "challenge"  // one that a browser has solved
+
+	// Attempts that ring no phone: what they spend is not missing for pushes.
+	SilentNetwork    Kind = "silent_network"
+	SilentClient     Kind = "silent_client"
+	SilentDeployment Kind = "silent_deployment"
 )
 
 // Key names one lock or budget. Engines store keys as keyed hashes, because an
@@ -34,6 +39,9 @@ type Rate struct {
 	Burst  int
 	Period time.Duration
 }
+
+// Times returns the rate that allows n times as much.
+func (r Rate) Times(n int) Rate { return Rate{Burst: n * r.Burst, Period: r.Period} }
 
 // Charge is one event against one budget.
 type Charge struct {

@@ -10,7 +10,6 @@ import (
 
 	"calleridp/keys"
 	"calleridp/provider/audit"
-	"calleridp/provider/limit"
 	"calleridp/provider/subject"
 	"calleridp/truecaller"
 	"calleridp/truecaller/phone"
@@ -106,19 +105,9 @@ func New(c Config) (*Engine, error) {
 			return nil, fmt.Errorf("login: app %q has an OAuth client id, and there is no Exchanger", id)
 		}
 	}
-	for _, budget := range []struct {
-		kind limit.Kind
-		rate limit.Rate
-	}{
-		{limit.Number, c.Limits.Number}, {limit.Network, c.Limits.Network},
-		{limit.Client, c.Limits.Client}, {limit.Deployment, c.Limits.Deployment},
-	} {
-		if budget.rate.Burst <= 0 || budget.rate.Period <= 0 {
-			return nil, fmt.Errorf("login: the %s budget allows nothing: Burst and Period must be positive", budget.kind)
-		}
-	}
-	if c.Limits.Reserve < 0 || c.Limits.Reserve >= c.Limits.Network.Burst {
-		return nil, errors.New("login: the Reserve must leave something of the network budget to others")
+	c.Limits = c.Limits.withDefaults()
+	if err := c.Limits.check(); err != nil {
+		return nil, err
 	}
 	if c.Observer == nil {
 		c.Observer = unobserved{}
@@ -182,7 +171,7 @@ func (e *Engine) Start(ctx context.Context, r PushRequest) (Attempt, error) {
 		return Attempt{}, err
 	}
 	defer permit.Return()
-	if a.Tries, err = e.tries(ctx, now, true, e.ofNumber(r.Number), e.ofNetwork(r.Network, 0)); err != nil {
+	if a.Tries, err = e.tries(ctx, now, true, append(e.cfg.Limits.networks(r.Network), e.ofNumber(r.Number))...); err != nil {
 		return Attempt{}, err
 	}
 	if err := e.cfg.Store.CreateAttempt(ctx, a, e.pushSpend(a, r.Solved, now), now); err != nil {
@@ -243,7 +232,7 @@ func (e *Engine) StartOneTap(ctx context.Context, r OneTapRequest) (Attempt, err
 		return Attempt{}, err
 	}
 	var err error
-	if a.Tries, err = e.tries(ctx, now, true, e.ofNetwork(r.Network, e.cfg.Limits.Reserve)); err != nil {
+	if a.Tries, err = e.tries(ctx, now, true, e.cfg.Limits.silentNetworks(r.Network)...); err != nil {
 		return Attempt{}, err
 	}
 	err = e.cfg.Store.CreateAttempt(ctx, a, e.oneTapSpend(r), now)

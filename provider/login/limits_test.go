@@ -382,7 +382,7 @@ func TestTriesAreThoseOfTheAttempt(t *testing.T) {
 		})
 		left := func(n int) {
 			t.Helper()
-			if tries, err := w.engine.NetworkTries(t.Context(), "192.0.2.7/32", true); err != nil || tries.Left != n {
+			if tries, err := w.engine.NetworkTries(t.Context(), "192.0.2.7/32", login.Push); err != nil || tries.Left != n {
 				t.Errorf("the network has %+v, %v; want %d", tries, err, n)
 			}
 		}
@@ -416,7 +416,7 @@ func TestTriesAreThoseOfTheAttempt(t *testing.T) {
 		if again := w.engine.AgainAt(w.record(second.ID)); !again.Equal(second.Created.Add(12 * time.Hour)) {
 			t.Errorf("the page says %v, at %v", again, time.Now())
 		}
-		tries, err := w.engine.NetworkTries(t.Context(), "192.0.2.7/32", true)
+		tries, err := w.engine.NetworkTries(t.Context(), "192.0.2.7/32", login.Push)
 		if err != nil || !tries.Next.Equal(time.Now().Add(15*time.Minute)) {
 			t.Errorf("the network: %+v, %v", tries, err)
 		}
@@ -462,42 +462,128 @@ func TestInvariant7_ASolvedChallengeBuysOnePush(t *testing.T) {
 	})
 }
 
-// What comes without a challenge leaves the reserve of the network's budget to
-// those who solve one, whatever the method.
+// What comes without a challenge leaves the reserve to those who solve one, in every
+// budget that users have in common.
 func TestInvariant7_TheReserveIsForThoseWhoSolve(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		oauth := &oauthDouble{userinfo: tells(t, "1")}
-		w := newWorld(t, offersOneTap, func(c *login.Config) {
-			c.Exchanger = oauth
-			c.Apps["native"] = truecaller.App{ID: "native", NativeClientID: "id"}
-			c.Limits.Network, c.Limits.Reserve = limit.Rate{Burst: 6, Period: time.Hour}, 3
+	six := limit.Rate{Burst: 6, Period: time.Hour}
+	for kind, narrow := range map[limit.Kind]func(*login.Limits){
+		limit.Network:    func(l *login.Limits) { l.Network = six },
+		limit.Client:     func(l *login.Limits) { l.Client = six },
+		limit.Deployment: func(l *login.Limits) { l.Deployment = six },
+	} {
+		t.Run(string(kind), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, func(c *login.Config) {
+					narrow(&c.Limits)
+					c.Limits.Reserve = c.Limits.Network.Burst / 2
+				})
+				push := func(i int, solved string) error {
+					_, err := w.begin(dialled(t, fmt.Sprint(46701740600+i)), func(s *login.PushRequest) {
+						s.Solved = login.Solved{ID: solved, Until: time.Now().Add(time.Hour)}
+					})
+					return err
+				}
+				for i := range 3 {
+					w.must(push(i, ""))
+				}
+				if full := w.refused(push(3, ""), kind); !full.Reserved || !full.RetryAt.Equal(time.Now().Add(10*time.Minute)) {
+					t.Errorf("a push without a challenge: %+v", full)
+				}
+				if tries, err := w.engine.UnsolvedTries(t.Context(), "192.0.2.7/32", "demo"); err != nil || tries.Left != 0 {
+					t.Errorf("%+v, %v are left for those who solve nothing", tries, err)
+				}
+				for i := range 3 {
+					w.must(push(3+i, fmt.Sprint("challenge ", i)))
+				}
+				if full := w.refused(push(6, "the last"), kind); full.Reserved {
+					t.Errorf("more than there is: %+v", full)
+				}
+			})
 		})
-		tries := map[string]func(i int) error{
-			"one-tap": func(i int) error {
-				_, err := w.tap(func(s *login.OneTapRequest) { s.Network, s.Nonce = "one-tap", fmt.Sprintf("%043d", i) })
-				return err
-			},
-			"native": func(i int) error {
-				_, err := w.native(code(fmt.Sprint(i)), func(s *login.NativeRequest) { s.Network, s.App = "native", "native" })
-				return err
-			},
+	}
+}
+
+// One-tap and native sign-ins ring no phone and cost no work. Whoever empties their
+// budgets takes nothing from pushes, at any level.
+func TestThreat_WhatRingsNoPhoneSpendsNothingOfPushes(t *testing.T) {
+	two := limit.Rate{Burst: 2, Period: time.Hour}
+	for kind, narrow := range map[limit.Kind]func(*login.Limits){
+		limit.SilentNetwork:    func(l *login.Limits) { l.SilentNetwork, l.Network = two, two },
+		limit.SilentClient:     func(l *login.Limits) { l.SilentClient, l.Client = two, two },
+		limit.SilentDeployment: func(l *login.Limits) { l.SilentDeployment, l.Deployment = two, two },
+	} {
+		t.Run(string(kind), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, offersOneTap, func(c *login.Config) {
+					narrow(&c.Limits)
+					c.Exchanger = &oauthDouble{userinfo: tells(t, "1")}
+					c.Apps["native"] = truecaller.App{ID: "native", NativeClientID: "id"}
+				})
+				tap := func(i int) error {
+					_, err := w.tap(func(r *login.OneTapRequest) { r.Nonce, r.ClientID = fmt.Sprintf("%043d", i), "demo" })
+					return err
+				}
+				native := func(i int) error {
+					_, err := w.native(code(fmt.Sprint(i)), func(r *login.NativeRequest) {
+						r.App, r.ClientID, r.Network = "native", "demo", "192.0.2.7/32"
+					})
+					return err
+				}
+				w.must(tap(1))
+				w.must(native(1))
+				w.refused(tap(2), kind)
+				w.refused(native(2), kind)
+				w.start()
+				w.start(dialled(t, "46701740606"))
+			})
+		})
+	}
+}
+
+// Whoever has an IPv6 /48 or /56 has many /64s, and not many budgets.
+func TestThreat_ManyNetworksOfOneAttacker(t *testing.T) {
+	two := limit.Rate{Burst: 2, Period: time.Hour}
+	for _, row := range []struct{ what, net string }{
+		{"a /56", "2001:db8:1:%x::/64"},
+		{"a /48", "2001:db8:1:%x00::/64"},
+	} {
+		for method, kind := range map[login.Method]limit.Kind{login.Push: limit.Network, login.OneTap: limit.SilentNetwork} {
+			t.Run(row.what+" "+string(method), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					w := newWorld(t, offersOneTap, func(c *login.Config) {
+						c.Limits.Network, c.Limits.SilentNetwork = two, two
+						c.Limits.Network56, c.Limits.Network48 = two.Times(2), two.Times(3)
+					})
+					allowed := 0
+					var refused error
+					for i := range 100 {
+						network, err := fmt.Sprintf(row.net, i), error(nil)
+						if method == login.Push {
+							_, err = w.begin(dialled(t, fmt.Sprint(46701740600+i)), func(r *login.PushRequest) { r.Network = network })
+						} else {
+							_, err = w.tap(func(r *login.OneTapRequest) { r.Network, r.Nonce = network, fmt.Sprintf("%043d", i) })
+						}
+						if err == nil {
+							allowed++
+							continue
+						}
+						refused = err
+					}
+					w.refused(refused, kind)
+					want := map[string]int{"a /56 push": 4, "a /48 push": 6, "a /56 onetap": 8, "a /48 onetap": 32}[row.what+" "+string(method)]
+					if allowed != want {
+						t.Errorf("%d attempts, want %d", allowed, want)
+					}
+					tries, err := w.engine.NetworkTries(t.Context(), fmt.Sprintf(row.net, 1), method)
+					if err != nil || tries.Left != 0 {
+						t.Errorf("the page says %+v, %v", tries, err)
+					}
+					tries, err = w.engine.NetworkTries(t.Context(), "2001:db8:2::/64", method)
+					if err != nil || tries.Left != 2 {
+						t.Errorf("somebody else's page says %+v, %v", tries, err)
+					}
+				})
+			})
 		}
-		for method, try := range tries {
-			for i := range 3 {
-				w.must(try(i))
-			}
-			full := (*limit.Exceeded)(nil)
-			if err := try(3); !errors.As(err, &full) || !full.Reserved || !full.RetryAt.Equal(time.Now().Add(10*time.Minute)) {
-				t.Errorf("%s takes the reserve: %v", method, err)
-			}
-			if left, err := w.engine.NetworkTries(t.Context(), method, true); err != nil || left.Left != 3 {
-				t.Errorf("%s: %+v are left for those who solve, %v", method, left, err)
-			}
-		}
-		if _, err := w.begin(func(s *login.PushRequest) {
-			s.Network, s.Solved = "one-tap", login.Solved{ID: "a", Until: time.Now().Add(time.Hour)}
-		}); err != nil {
-			t.Errorf("who solves has none: %v", err)
-		}
-	})
+	}
 }

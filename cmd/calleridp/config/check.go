@@ -65,6 +65,7 @@ func (d *decoder) check(c Config) Settings {
 			d.refuse("country_database", "%s does not load: %v", c.CountryDatabase, err)
 		}
 	}
+	d.checkNetworks(c.Limits)
 	d.checkChallenge(c.Limits)
 	if err := s.LogLevel.UnmarshalText([]byte(c.Log.Level)); err != nil {
 		d.refuse("log.level", "%q is unknown; use debug, info, warn or error", c.Log.Level)
@@ -208,6 +209,20 @@ func (d *decoder) checkDurations(c Config) {
 // ChallengeOff is the value of limits.challenge without challenges. The other modes
 // have the names of package provider.
 const ChallengeOff = "off"
+
+// checkNetworks refuses a wide network that may do less than a narrow one in it.
+func (d *decoder) checkNetworks(c Limits) {
+	narrow, name := c.Network, "limits.network"
+	for _, wide := range []struct {
+		key  string
+		rate Rate
+	}{{"limits.network_56", c.Network56}, {"limits.network_48", c.Network48}} {
+		if !d.failed(wide.key) && !d.failed(name) && wide.rate.Burst < narrow.Burst {
+			d.refuse(wide.key, "its burst must be at least that of %s, %d, which is a part of it (got %d)", name, narrow.Burst, wide.rate.Burst)
+		}
+		narrow, name = wide.rate, wide.key
+	}
+}
 
 func (d *decoder) checkChallenge(c Limits) {
 	switch c.Challenge {

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"calleridp/provider/limit"
 )
 
 // setDefaults sets what is unset.
@@ -35,8 +37,13 @@ func (c *Config) setDefaults() {
 	orDefault(&c.Limits.ChallengeBits, 18)
 	orDefault(&c.Limits.Number, Rate{Burst: 10, Period: day})
 	orDefault(&c.Limits.Network, Rate{Burst: 30, Period: time.Hour})
+	orDefault(&c.Limits.Network56, Rate(limit.Rate(c.Limits.Network).Times(4)))
+	orDefault(&c.Limits.Network48, Rate(limit.Rate(c.Limits.Network).Times(16)))
 	orDefault(&c.Limits.Client, Rate{Burst: 3000, Period: time.Hour})
 	orDefault(&c.Limits.Deployment, Rate{Burst: 10000, Period: time.Hour})
+	orDefault(&c.Limits.SilentNetwork, c.Limits.Network)
+	orDefault(&c.Limits.SilentClient, c.Limits.Client)
+	orDefault(&c.Limits.SilentDeployment, c.Limits.Deployment)
 	orDefault(&c.Keys.RotateEvery, Duration(30*day))
 	orDefault(&c.Keys.PublishBefore, min(Duration(day), c.Keys.RotateEvery))
 }
