@@ -141,15 +141,19 @@ func TestInvariant7_AlwaysAChallenge(t *testing.T) {
 	wantProblem(t, w, "the same solution again", one.solved(next()), authorize.Unsolved)
 }
 
-// A challenge is good for one push, also when several submissions use it at once;
-// a push that is refused for another reason does not use it up.
+// A challenge is good for one try, also when several submissions use it at once, and
+// when the number is locked.
 func TestInvariant7_AChallengeBuysOnePush(t *testing.T) {
 	w := testworld.New(t, challenge(authorize.ChallengeAlways))
 	next := numbers()
 	p := signInPage(t, w)
 	locked := next()
 	wantProblem(t, w, "a number", signInPage(t, w).solved(locked), "")
-	wantProblem(t, w, "the number that is locked now", p.solved(locked), authorize.Locked)
+	stranger := signInPage(t, w).solved(locked)
+	stranger.Browser = "another"
+	wantProblem(t, w, "the number that is locked now", stranger, authorize.LockedElsewhere)
+	stranger.Phone = next()
+	wantProblem(t, w, "the same challenge for another number", stranger, authorize.Unsolved)
 	submissions := make([]authorize.Submission, 32)
 	for i := range submissions {
 		submissions[i] = p.solved(next())

@@ -120,6 +120,8 @@ func problemOf(exceeded *limit.Exceeded) Problem {
 		return Problem{Kind: Unsolved}
 	case exceeded.Reserved:
 		return Problem{Kind: Unsolved, RetryAt: exceeded.RetryAt}
+	case exceeded.Kind == limit.Lock && exceeded.Holder == "":
+		return Problem{Kind: LockedElsewhere, RetryAt: exceeded.RetryAt}
 	case exceeded.Kind == limit.Lock:
 		return Problem{Kind: Locked, RetryAt: exceeded.RetryAt}
 	case slices.Contains(common, exceeded.Kind):

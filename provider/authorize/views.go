@@ -68,12 +68,12 @@ type ChallengeView struct {
 // Problem is a mistake or refusal that the sign-in page explains.
 type Problem struct {
 	Kind    ProblemKind
-	RetryAt time.Time // for Locked, Limited and Unavailable: when it may be tried again; for Unsolved: when without a challenge
+	RetryAt time.Time // for Locked, LockedElsewhere, Limited and Unavailable: when it may be tried again; for Unsolved: when without a challenge
 }
 
 // ProblemKind names the sentence that the page shows. The statuses: mistakes in
-// the number are 422, PhoneConfirm is 200, Locked, Limited and Unsolved are 429,
-// Unavailable is 503.
+// the number are 422, PhoneConfirm is 200, Locked, LockedElsewhere, Limited and
+// Unsolved are 429, Unavailable is 503.
 type ProblemKind string
 
 // The problems. The first eight are the mistakes of phone.ParseError.
@@ -87,7 +87,8 @@ const (
 	PhoneLandline    ProblemKind = "phone_landline"
 	PhoneNeedsRegion ProblemKind = "phone_needs_region" // a national number, and no default region
 	PhoneConfirm     ProblemKind = "phone_confirm"      // no mistake: it was read in a country that was guessed
-	Locked           ProblemKind = "locked"             // a request to this number is open
+	Locked           ProblemKind = "locked"             // this browser has sent a request to this number
+	LockedElsewhere  ProblemKind = "locked_elsewhere"   // another browser has, and it may be a stranger's
 	Limited          ProblemKind = "limited"            // too many tries
 	Unsolved         ProblemKind = "unsolved"           // the browser must solve a challenge first
 	Unavailable      ProblemKind = "unavailable"        // Truecaller does not answer

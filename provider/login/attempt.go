@@ -56,6 +56,10 @@ func (s State) Terminal() bool {
 	return s == Done || s == Rejected || s == Expired || s == Failed
 }
 
+// Live reports whether the attempt may still succeed, or has succeeded and was not
+// used.
+func (a Attempt) Live(now time.Time) bool { return !a.expire(now) && !a.State.Terminal() }
+
 // Reason says why an attempt ended without success. It is for the log, the
 // audit and the choice of page; it is never shown as it is.
 type Reason string

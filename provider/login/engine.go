@@ -10,6 +10,7 @@ import (
 
 	"calleridp/keys"
 	"calleridp/provider/audit"
+	"calleridp/provider/limit"
 	"calleridp/provider/subject"
 	"calleridp/truecaller"
 	"calleridp/truecaller/phone"
@@ -134,6 +135,9 @@ type PushRequest struct {
 // not been answering a *truecaller.Unavailable: nothing was sent, and only what a
 // refused try costs was written.
 //
+// A browser whose own attempt holds the number's lock gets that one: the prompt on
+// the phone is its own.
+//
 // The attempt is durable before the push, so that a callback that overtakes the
 // response finds it, and a crash leaves a record. A browser that goes away
 // meanwhile changes nothing: what was sent was sent.
@@ -174,7 +178,11 @@ func (e *Engine) Start(ctx context.Context, r PushRequest) (Attempt, error) {
 	if a.Tries, err = e.tries(ctx, now, true, append(e.cfg.Limits.networks(r.Network), e.ofNumber(r.Number))...); err != nil {
 		return Attempt{}, err
 	}
-	if err := e.cfg.Store.CreateAttempt(ctx, a, e.pushSpend(a, r.Solved, now), now); err != nil {
+	err = e.cfg.Store.CreateAttempt(ctx, a, e.pushSpend(a, r.Solved, now), now)
+	if own, err := e.ownLocked(ctx, err, now); err != nil || own.ID != "" {
+		return own, err
+	}
+	if err != nil {
 		e.recordLimited(ctx, a, err)
 		return Attempt{}, err
 	}
@@ -183,6 +191,24 @@ func (e *Engine) Start(ctx context.Context, r PushRequest) (Attempt, error) {
 
 	requestID, err := e.cfg.Pusher.Push(ctx, permit, app, r.Number, state)
 	return e.pushed(ctx, a, requestID, err)
+}
+
+// ownLocked returns the live attempt that refuses another one because it holds the
+// number's lock, if the browser that asks has started it; the zero Attempt for any
+// other refusal.
+func (e *Engine) ownLocked(ctx context.Context, refused error, now time.Time) (Attempt, error) {
+	exceeded, ok := errors.AsType[*limit.Exceeded](refused)
+	if !ok || exceeded.Holder == "" {
+		return Attempt{}, nil
+	}
+	a, err := e.cfg.Store.Attempt(ctx, ID(exceeded.Holder))
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return Attempt{}, err
+	}
+	if err != nil || !a.Live(now) { // it was cancelled, for example
+		return Attempt{}, nil
+	}
+	return a, nil
 }
 
 // OneTapRequest is what a new one-tap attempt needs.

@@ -282,6 +282,35 @@ func TestThreat_RefusalsAreNoOracle(t *testing.T) {
 	}
 }
 
+// While a push is open, its own browser is led to the page that waits for it. Another
+// browser is not: the prompt on the phone is not its own.
+func TestThreat_NobodyIsLedToApproveAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(c *login.Config) { c.Limits.Network = limit.Rate{Burst: 1, Period: time.Hour} })
+		a := w.start()
+		for range 3 {
+			w.restart()
+			again, err := w.begin(func(r *login.PushRequest) { r.Request, r.ClientID = []byte("another tab's"), "another" })
+			if err != nil || again.ID != a.ID {
+				t.Errorf("led to %q, %v; want %q", again.ID, err, a.ID)
+			}
+		}
+		_, err := w.begin(another(1))
+		if refused := w.refused(err, limit.Lock); refused.Holder != "" {
+			t.Errorf("another browser is told %+v", refused)
+		}
+		if w.phone.pushes() != 1 || w.log.count("attempt.started", nil) != 1 {
+			t.Errorf("%d pushes:\n%s", w.phone.pushes(), w.log.text())
+		}
+		// What the browser has cancelled is open on the phone, but no page waits for it.
+		w.must(w.engine.Cancel(t.Context(), a.ID, browser))
+		_, err = w.begin()
+		if refused := w.refused(err, limit.Lock); refused.Holder != string(a.ID) {
+			t.Errorf("the browser that has cancelled is told %+v", refused)
+		}
+	})
+}
+
 // A late release does not end a lock that a later attempt holds.
 func TestInvariant7_ALockIsReleasedByItsHolderOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -447,7 +476,11 @@ func TestInvariant7_ASolvedChallengeBuysOnePush(t *testing.T) {
 		}
 		w.must(push("", "46701740601", time.Time{}))
 		refused(push("", "46701740602", time.Time{}), limit.Network, true)
-		refused(push("a", "46701740601", end), limit.Lock, false) // this browser's own attempt: it is not used up
+		_, err := w.begin(dialled(t, "46701740601"), another(1), func(s *login.PushRequest) {
+			s.Network, s.Solved = "192.0.2.99/32", login.Solved{ID: "refused", Until: end}
+		})
+		refused(err, limit.Lock, false) // which uses it up
+		refused(push("refused", "46701740602", end), limit.Challenge, false)
 		w.must(push("a", "46701740602", end))
 		w.restart()
 		refused(push("a", "46701740603", end), limit.Challenge, false)
