@@ -38,6 +38,7 @@ type Flow struct {
 	attempts Attempts
 	lifetime Lifetimes
 	country  func(network string) string
+	master   *keys.Master
 	audit    audit.Recorder
 }
 
@@ -120,6 +121,7 @@ func New(cfg Config) (*Endpoint, *Flow, error) {
 		attempts: cfg.Attempts,
 		lifetime: cfg.Lifetimes,
 		country:  cfg.Country,
+		master:   cfg.Master,
 		audit:    cfg.Audit,
 	}
 	return &Endpoint{room: r}, flow, nil

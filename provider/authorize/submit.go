@@ -74,6 +74,7 @@ func (f *Flow) Submit(ctx context.Context, s Submission) (login.ID, error) {
 		Network:  s.Network,
 		Solved:   solved,
 		Request:  kept,
+		Form:     s.Request,
 	})
 	if exceeded, ok := errors.AsType[*limit.Exceeded](err); ok {
 		return "", refused(problemOf(exceeded), s.Phone)

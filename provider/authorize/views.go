@@ -143,7 +143,7 @@ type Submission struct {
 	Phone   string              // as typed
 	Region  string              // country chosen on the page, "" for the default
 	Guessed bool                // Region was not chosen: the page proposed it, and did not show the number in it
-	Browser login.BrowserSecret // always present: the handler makes one when the browser has none
+	Browser login.BrowserSecret // see Flow.BrowserFor
 	Network string              // the client address, reduced by limit.NetworkOf
 	// UserAgent is the browser's own description of itself, of which only the family
 	// is kept.

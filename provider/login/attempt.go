@@ -116,6 +116,10 @@ type Attempt struct {
 	// started it (invariant 2); zero, which no browser has, for native.
 	Browser [32]byte
 
+	// Form is a hash of the form that started a push, of its number and of its browser's
+	// secret: the same form sent again finds the attempt. Zero for other methods.
+	Form [32]byte
+
 	// Correlation is the SHA-256 of what Truecaller brings back: the state that
 	// was sent with a push, or the nonce in a one-tap link. Each is 32 random
 	// bytes, single use (invariant 6). RequestID is Truecaller's own for a push,

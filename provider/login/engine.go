@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"calleridp/keys"
@@ -127,6 +128,19 @@ type PushRequest struct {
 	Network  string // see limit.NetworkOf
 	Solved   Solved // the challenge that the browser has solved, if any
 	Request  []byte // the authorization request it serves, opaque
+	// Form is unique to the page from which the number was submitted. While an attempt
+	// is live that the same browser has started with the same form and number, Start
+	// returns that one. "": the form is not recognised.
+	Form string
+}
+
+// formHash returns Attempt.Form.
+func (r PushRequest) formHash() [32]byte {
+	if r.Form == "" {
+		return [32]byte{}
+	}
+	browser, form := hashOf(r.Browser), sha256.Sum256([]byte(r.Form))
+	return sha256.Sum256(slices.Concat([]byte("form"), browser[:], form[:], []byte(r.Number.Digits())))
 }
 
 // Start creates an attempt and makes Truecaller send a push. It returns when
@@ -157,6 +171,7 @@ func (e *Engine) Start(ctx context.Context, r PushRequest) (Attempt, error) {
 		Method:      Push,
 		State:       Created,
 		Browser:     hashOf(r.Browser),
+		Form:        r.formHash(),
 		Correlation: sha256.Sum256([]byte(state)),
 		App:         r.App,
 		ClientID:    r.ClientID,
@@ -167,6 +182,9 @@ func (e *Engine) Start(ctx context.Context, r PushRequest) (Attempt, error) {
 	}
 	if err := a.push(r.Number, now); err != nil {
 		return Attempt{}, err
+	}
+	if sent, err := e.sentBefore(ctx, a, now); !errors.Is(err, ErrNotFound) {
+		return sent, err
 	}
 	// Before the budgets are spent and the number is locked, for nothing.
 	permit, err := e.cfg.Pusher.Admit(app)
@@ -179,6 +197,9 @@ func (e *Engine) Start(ctx context.Context, r PushRequest) (Attempt, error) {
 		return Attempt{}, err
 	}
 	err = e.cfg.Store.CreateAttempt(ctx, a, e.pushSpend(a, r.Solved, now), now)
+	if errors.Is(err, ErrExists) { // the other half of a double click was faster
+		return e.sentBefore(ctx, a, now)
+	}
 	if own, err := e.ownLocked(ctx, err, now); err != nil || own.ID != "" {
 		return own, err
 	}
@@ -191,6 +212,19 @@ func (e *Engine) Start(ctx context.Context, r PushRequest) (Attempt, error) {
 
 	requestID, err := e.cfg.Pusher.Push(ctx, permit, app, r.Number, state)
 	return e.pushed(ctx, a, requestID, err)
+}
+
+// sentBefore returns the live attempt that the same form has started in the same
+// browser, or ErrNotFound.
+func (e *Engine) sentBefore(ctx context.Context, a Attempt, now time.Time) (Attempt, error) {
+	if a.Form == ([32]byte{}) {
+		return Attempt{}, ErrNotFound
+	}
+	before, err := e.cfg.Store.AttemptByForm(ctx, a.Form)
+	if err == nil && !before.Live(now) {
+		return Attempt{}, ErrNotFound
+	}
+	return before, err
 }
 
 // ownLocked returns the live attempt that refuses another one because it holds the

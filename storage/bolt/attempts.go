@@ -26,6 +26,11 @@ func (s *Store) CreateAttempt(ctx context.Context, a login.Attempt, spend limit.
 		if t.has(&attempts, []byte(a.ID)) || t.has(&correlations, a.Correlation[:]) {
 			return nil, login.ErrExists
 		}
+		if started, err := t.byForm(a.Form); err == nil && started.Live(now) {
+			return nil, login.ErrExists
+		} else if err != nil && !errors.Is(err, login.ErrNotFound) {
+			return nil, err
+		}
 		if refused, err := t.spend(spend, a.Holder(), now); err != nil || refused != nil {
 			return refused, err
 		}
@@ -35,6 +40,16 @@ func (s *Store) CreateAttempt(ctx context.Context, a login.Attempt, spend limit.
 		}
 		if err := t.put(&correlations, a.Correlation[:], never, (*record.Text)(&a.ID)); err != nil {
 			return nil, err
+		}
+		if a.Form != ([32]byte{}) {
+			if err := t.put(&forms, a.Form[:], never, (*record.Text)(&a.ID)); err != nil {
+				return nil, err
+			}
+		}
+		if a.Browser != ([32]byte{}) {
+			if err := t.mark(&browserAttempts, browserKey(a)); err != nil {
+				return nil, err
+			}
 		}
 		return nil, t.put(&attempts, []byte(a.ID), a.Expires.Add(attemptKept), &stored)
 	})
@@ -72,6 +87,62 @@ func (s *Store) AttemptByCorrelation(ctx context.Context, correlation [32]byte) 
 		return login.Attempt{}, err
 	}
 	return s.Attempt(ctx, id)
+}
+
+// AttemptByForm implements login.Store.
+func (s *Store) AttemptByForm(ctx context.Context, form [32]byte) (login.Attempt, error) {
+	started, err := view(ctx, s, func(r reader) (login.Attempt, error) { return r.byForm(form) })
+	if err != nil {
+		return login.Attempt{}, err
+	}
+	return s.Attempt(ctx, started.ID) // with what was noted
+}
+
+// byForm reads the latest attempt that a form has started.
+func (r reader) byForm(form [32]byte) (login.Attempt, error) {
+	var id record.Text
+	if err := r.find(&forms, form[:], &id, login.ErrNotFound); err != nil {
+		return login.Attempt{}, err
+	}
+	stored, err := r.attempt(login.ID(id))
+	return stored.Attempt, err
+}
+
+// LiveAttempts implements login.Store.
+func (s *Store) LiveAttempts(ctx context.Context, browser [32]byte, now time.Time) ([]login.ID, error) {
+	return view(ctx, s, func(r reader) (live []login.ID, err error) {
+		cursor := r.tx.Bucket(browserAttempts.id).Cursor()
+		for k, _ := cursor.Seek(browser[:]); bytes.HasPrefix(k, browser[:]); k, _ = cursor.Next() {
+			stored, err := r.attempt(login.ID(k[len(browser):]))
+			switch {
+			case errors.Is(err, login.ErrNotFound): // the sweep is about to forget it
+			case err != nil:
+				return nil, err
+			case stored.Live(now):
+				live = append(live, stored.ID)
+			}
+		}
+		return live, nil
+	})
+}
+
+// browserKey returns the key of an entry in the index from browsers to attempts.
+func browserKey(a login.Attempt) []byte { return append(a.Browser[:], a.ID...) }
+
+// forgetAttempt deletes the entries that lead to an attempt about to be deleted.
+func (t *txn) forgetAttempt(a login.Attempt) error {
+	var latest record.Text
+	if found, err := t.get(&forms, a.Form[:], &latest); err != nil {
+		return err
+	} else if found && login.ID(latest) == a.ID {
+		if err := t.del(&forms, a.Form[:]); err != nil {
+			return err
+		}
+	}
+	if err := t.del(&browserAttempts, browserKey(a)); err != nil {
+		return err
+	}
+	return t.del(&correlations, a.Correlation[:])
 }
 
 // UpdateAttempt implements login.Store.

@@ -90,6 +90,7 @@ func writeFixture(t *testing.T, path, base string, start time.Time) {
 	must(s.ReplaceSigningKeys(ctx, []keys.Record{storagetest.Filled[keys.Record](start)}, 0))
 	must(s.PutDelivery(ctx, storagetest.Filled[truecaller.Delivery](start)))
 	a := storagetest.Filled[login.Attempt](start)
+	a.State = login.Approved
 	a.Correlation, a.Expires = sha256.Sum256([]byte("state")), later
 	must(s.CreateAttempt(ctx, a, limit.Spend{Lock: limit.Key{Kind: limit.Lock, ID: "46701740605"}, LockFor: time.Hour,
 		Asker: []limit.Charge{{Key: limit.Key{Kind: limit.Client, ID: "shop"}, Rate: limit.Rate{Burst: 1, Period: time.Hour}}}}, start))
@@ -182,6 +183,12 @@ func dump(t *testing.T, s *Store) map[string]string {
 	add("deliveries", inbox, err)
 	a, err := s.AttemptByCorrelation(ctx, sha256.Sum256([]byte("state")))
 	add("attempt", a, err)
+	if a.Form != ([32]byte{}) { // since version 2
+		byForm, err := s.AttemptByForm(ctx, a.Form)
+		add("attempt by its form", byForm.ID, err)
+		live, err := s.LiveAttempts(ctx, a.Browser, time.Time{})
+		add("attempts of the browser", live, err)
+	}
 	person, err := s.PersonOf(ctx, a.Number)
 	add("person of the number", person, err)
 	person, err = s.Person(ctx, person.Sub)

@@ -52,6 +52,7 @@ func definitions(now time.Time) []definition {
 		{&Consents, func() Record { return &Consent{} }, &allowed},
 		{&CallbackSecrets, func() Record { return &CallbackSecret{} }, &secret},
 		{&SessionIDs, func() Record { return &Hash{} }, &Hash{1, 2, 3}},
+		{&Forms, func() Record { return new(Text) }, &text},
 		{&Correlations, func() Record { return new(Text) }, &text},
 	}
 }

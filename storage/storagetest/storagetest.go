@@ -69,6 +69,8 @@ func Run(t *testing.T, fresh func(t *testing.T) Place) {
 		{"Notes", testNotes},
 		{"StepErrors", testStepErrors},
 		{"Locks", testLocks},
+		{"Forms", testForms},
+		{"LiveAttempts", testLiveAttempts},
 		{"Budgets", testBudgets},
 		{"LimitStates", testLimitStates},
 		{"ClearLimits", testClearLimits},

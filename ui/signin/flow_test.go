@@ -45,6 +45,7 @@ type fakeFlow struct {
 
 const (
 	ourID      = pagetest.AttemptID
+	newBrowser = "GFEDCBAzyxwvutsrqponmlkjihgfedcba9876543210"
 	ourBrowser = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFG"
 )
 
@@ -95,6 +96,13 @@ func (f *fakeFlow) Submit(_ context.Context, s authorize.Submission) (login.ID, 
 	defer f.mu.Unlock()
 	f.submitted = append(f.submitted, s)
 	return ourID, f.refusal
+}
+
+func (f *fakeFlow) BrowserFor(_ context.Context, form authorize.SentForm) (login.BrowserSecret, error) {
+	if form.Cookie == "" {
+		return newBrowser, nil
+	}
+	return form.Cookie, nil
 }
 
 func (f *fakeFlow) StartOneTap(_ context.Context, s authorize.OneTapSubmission) (authorize.OneTapStarted, error) {

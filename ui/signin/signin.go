@@ -36,6 +36,10 @@ import (
 
 // Flow is what a user can do with a sign-in. provider.Flow implements it.
 type Flow interface {
+	// BrowserFor returns the secret of the browser that sent a form, which it makes for a
+	// browser that has none. The same form gives the same one.
+	BrowserFor(ctx context.Context, form authorize.SentForm) (login.BrowserSecret, error)
+
 	// Submit starts an attempt and requests Truecaller's push. If it returns a
 	// *authorize.Refusal, the sign-in page is shown again with what the user typed.
 	// endpoint.ErrRequestExpired and endpoint.ErrBadRequest are error pages.

@@ -13,12 +13,16 @@ import (
 // submit takes the number that the user submitted, and goes to the attempt's page.
 func (m mounted) submit(w http.ResponseWriter, r *http.Request) error {
 	form := r.PostForm
+	browser, err := m.browserFor(w, r, form.Get("phone"))
+	if err != nil {
+		return err
+	}
 	id, err := m.flow.Submit(r.Context(), authorize.Submission{
 		Request:   form.Get("request"),
 		Phone:     form.Get("phone"),
 		Region:    form.Get("region"),
 		Guessed:   form.Has("guessed") && form.Get("guessed") == form.Get("region"),
-		Browser:   m.ensureBrowser(w, r),
+		Browser:   browser,
 		Network:   limit.NetworkOf(m.cfg.ClientAddr(r)),
 		UserAgent: r.UserAgent(),
 		Challenge: form.Get("challenge"),
@@ -31,24 +35,37 @@ func (m mounted) submit(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// ensureBrowser returns the secret of the browser's cookie, and makes one if there is
-// none. It sets the cookie each time, which renews its lifetime of a day.
-func (h *Handlers) ensureBrowser(w http.ResponseWriter, r *http.Request) login.BrowserSecret {
-	secret := h.cfg.Cookies.Browser(r)
-	if len(secret) != 43 || !isBase64URL(string(secret)) {
-		secret = login.NewBrowserSecret()
+// browserFor returns the secret under which a form starts an attempt, and sets the
+// browser's cookie to it. input is what the form sends beside its sealed request.
+func (m mounted) browserFor(w http.ResponseWriter, r *http.Request, input string) (login.BrowserSecret, error) {
+	sent := authorize.SentForm{
+		Cookie:  m.cfg.Cookies.Browser(r),
+		Request: r.PostForm.Get("request"),
+		Input:   input,
+		Network: limit.NetworkOf(m.cfg.ClientAddr(r)),
 	}
-	h.cfg.Cookies.SetBrowser(w, secret)
-	return secret
+	if len(sent.Cookie) != 43 || !isBase64URL(string(sent.Cookie)) {
+		sent.Cookie = ""
+	}
+	secret, err := m.flow.BrowserFor(r.Context(), sent)
+	if err != nil {
+		return "", err
+	}
+	m.cfg.Cookies.SetBrowser(w, secret)
+	return secret, nil
 }
 
 // startOneTap takes the form that the browser posted when it opened the link.
 func (m mounted) startOneTap(w http.ResponseWriter, r *http.Request) error {
 	request := r.PostForm.Get("request")
+	browser, err := m.browserFor(w, r, r.PostForm.Get("nonce"))
+	if err != nil {
+		return err
+	}
 	started, err := m.flow.StartOneTap(r.Context(), authorize.OneTapSubmission{
 		Request:   request,
 		Nonce:     r.PostForm.Get("nonce"),
-		Browser:   m.ensureBrowser(w, r),
+		Browser:   browser,
 		Network:   limit.NetworkOf(m.cfg.ClientAddr(r)),
 		UserAgent: r.UserAgent(),
 	})
