@@ -135,7 +135,11 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 	if err != nil {
 		return nil, err
 	}
-	cookies := endpoint.Cookies{Secure: s.IsHTTPS()}
+	cookies := endpoint.Cookies{
+		Secure: s.IsHTTPS(),
+		// An attempt, and the page that says how it ended.
+		BrowserAge: time.Duration(s.Lifetimes.Attempt) + time.Hour,
+	}
 	var overrides fs.FS
 	if s.UI.OverridesDir != "" {
 		overrides = os.DirFS(s.UI.OverridesDir)

@@ -120,5 +120,6 @@ func (a *Account) record(r *http.Request, s session.Session, e audit.Event) {
 // leave goes to a page that needs no session.
 func (a *Account) leave(w http.ResponseWriter, path string) {
 	a.cfg.Cookies.ClearSession(w)
+	a.cfg.Cookies.ClearBrowser(w)
 	endpoint.SeeOther(w, path)
 }

@@ -24,6 +24,7 @@ type Attempts interface {
 	StartOneTap(ctx context.Context, r login.OneTapRequest) (login.Attempt, error)
 	Get(ctx context.Context, id login.ID, browser login.BrowserSecret) (login.Attempt, error)
 	Finish(ctx context.Context, r login.FinishRequest, signIn func(login.Attempt) (login.SignIn, error)) (login.SignIn, error)
+	HasLive(ctx context.Context, browser login.BrowserSecret, except login.ID) (bool, error)
 	Cancel(ctx context.Context, id login.ID, browser login.BrowserSecret) error
 	Abandon(ctx context.Context, id login.ID, browser login.BrowserSecret, why login.Reason) error
 	Watch(id login.ID, browser login.BrowserSecret) login.Watcher

@@ -71,6 +71,7 @@ func (f *Flow) Submit(ctx context.Context, s Submission) (login.ID, error) {
 		App:      app.ID,
 		ClientID: c.ID,
 		Browser:  s.Browser,
+		Before:   s.Before,
 		Network:  s.Network,
 		Solved:   solved,
 		Request:  kept,

@@ -135,16 +135,19 @@ type Finished struct {
 	Consent  *ConsentView // nil for none
 	Session  session.Secret
 	Expires  time.Time
+	// Browser is the new secret of the browser's cookie; "" keeps the one that it has.
+	Browser login.BrowserSecret
 }
 
 // Submission is the sign-in form, as a browser sent it.
 type Submission struct {
-	Request string              // the sealed authorization request
-	Phone   string              // as typed
-	Region  string              // country chosen on the page, "" for the default
-	Guessed bool                // Region was not chosen: the page proposed it, and did not show the number in it
-	Browser login.BrowserSecret // see Flow.BrowserFor
-	Network string              // the client address, reduced by limit.NetworkOf
+	Request string                // the sealed authorization request
+	Phone   string                // as typed
+	Region  string                // country chosen on the page, "" for the default
+	Guessed bool                  // Region was not chosen: the page proposed it, and did not show the number in it
+	Browser login.BrowserSecret   // see Flow.BrowserFor
+	Before  []login.BrowserSecret // the secrets that the browser had before
+	Network string                // the client address, reduced by limit.NetworkOf
 	// UserAgent is the browser's own description of itself, of which only the family
 	// is kept.
 	UserAgent string

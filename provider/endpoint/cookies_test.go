@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"calleridp/provider/login"
 )
 
 // Over HTTPS the cookies are bound to the host and to TLS; over plain HTTP they
@@ -15,7 +17,8 @@ func TestCookies(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := Cookies{Secure: secure}
 			w := httptest.NewRecorder()
-			c.SetBrowser(w, "b")
+			browser := BrowserCookie{Secret: login.NewBrowserSecret(), Before: login.NewBrowserSecret()}
+			c.SetBrowser(w, browser)
 			c.SetSession(w, "s", time.Now().Add(time.Hour))
 			r := httptest.NewRequest("GET", "/", nil)
 			for _, cookie := range w.Result().Cookies() {
@@ -28,7 +31,7 @@ func TestCookies(t *testing.T) {
 				}
 				r.AddCookie(cookie)
 			}
-			if c.Browser(r) != "b" || c.Session(r) != "s" {
+			if c.Browser(r) != browser || c.Session(r) != "s" {
 				t.Errorf("read back: got %q and %q, want b and s", c.Browser(r), c.Session(r))
 			}
 			if other := (Cookies{Secure: !secure}); other.Session(r) != "" {

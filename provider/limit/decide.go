@@ -14,9 +14,9 @@ type State struct {
 	Approved bool
 }
 
-// binds reports whether a lock keeps h from taking it.
-func (s State) binds(h Holder, now time.Time) bool {
-	return s.Until.After(now) && !(s.Approved && s.Holder.same(h))
+// binds reports whether a lock keeps one of the browsers from taking it.
+func (s State) binds(browsers [][32]byte, now time.Time) bool {
+	return s.Until.After(now) && !(s.Approved && s.Holder.by(browsers))
 }
 
 // States are stored locks and budgets.
@@ -64,8 +64,9 @@ func (s Spend) Keys() []Key {
 // error or not, all in the transaction that would create the attempt.
 func Decide(stored States, s Spend, by Holder, now time.Time) (States, error) {
 	lock := stored[s.Lock]
-	held := s.Lock != (Key{}) && lock.binds(by, now)
-	own := held && lock.Holder.same(by)
+	browsers := append([][32]byte{by.Browser}, s.Before...)
+	held := s.Lock != (Key{}) && lock.binds(browsers, now)
+	own := held && lock.Holder.by(browsers)
 
 	l := ledger{stored: stored, next: make(States, len(s.Asker)+1+len(s.Number)), now: now}
 	for _, charge := range s.Asker {

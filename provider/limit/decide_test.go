@@ -158,6 +158,24 @@ func TestDecide(t *testing.T) {
 			refused: &Exceeded{Kind: Lock, RetryAt: at(1), Holder: before.Attempt},
 		},
 		{
+			what:    "a browser is known by the secrets that it had before",
+			stored:  States{lock: {Until: at(1), Holder: before}},
+			spend:   Spend{Lock: lock, Before: [][32]byte{{9}, before.Browser}},
+			refused: &Exceeded{Kind: Lock, RetryAt: at(1), Holder: before.Attempt},
+		},
+		{
+			what:   "by an approval too",
+			stored: States{lock: {Until: at(1), Holder: other, Approved: true}},
+			spend:  Spend{Lock: lock, LockFor: time.Minute, Before: [][32]byte{other.Browser}},
+			want:   States{lock: taken(time.Minute)},
+		},
+		{
+			what:    "no browser is not one browser",
+			stored:  States{lock: {Until: at(1), Approved: true}},
+			spend:   Spend{Lock: lock, Before: [][32]byte{{}}},
+			refused: &Exceeded{Kind: Lock, RetryAt: at(1)},
+		},
+		{
 			what:    "after an approval, the lock binds other browsers",
 			stored:  States{lock: {Until: at(1), Holder: other, Approved: true}},
 			spend:   Spend{Lock: lock, LockFor: time.Minute},

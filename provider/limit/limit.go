@@ -5,6 +5,7 @@ package limit
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -71,9 +72,9 @@ type Holder struct {
 	Browser [32]byte // the hash by which the attempt knows its browser; zero: none
 }
 
-// same reports whether both are of one browser.
-func (h Holder) same(other Holder) bool {
-	return h.Browser != [32]byte{} && h.Browser == other.Browser
+// by reports whether the holder is one of the browsers.
+func (h Holder) by(browsers [][32]byte) bool {
+	return h.Browser != [32]byte{} && slices.Contains(browsers, h.Browser)
 }
 
 // Spend is everything that creating an attempt costs. It is taken whole, or
@@ -84,6 +85,9 @@ type Spend struct {
 
 	Lock    Key           // zero Key: no lock is needed
 	LockFor time.Duration // how long the lock is held unless it is released
+	// Before are other hashes by which attempts know the browser that asks: its secret
+	// changes from one attempt to the next.
+	Before [][32]byte
 	// Number is what the number itself may be spent on.
 	Number []Charge
 }

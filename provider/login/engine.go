@@ -126,8 +126,11 @@ type PushRequest struct {
 	ClientID string
 	Browser  BrowserSecret
 	Network  string // see limit.NetworkOf
-	Solved   Solved // the challenge that the browser has solved, if any
-	Request  []byte // the authorization request it serves, opaque
+	// Before are the secrets that the browser had before, if any: locks that its earlier
+	// attempts took are its own.
+	Before  []BrowserSecret
+	Solved  Solved // the challenge that the browser has solved, if any
+	Request []byte // the authorization request it serves, opaque
 	// Form is unique to the page from which the number was submitted. While an attempt
 	// is live that the same browser has started with the same form and number, Start
 	// returns that one. "": the form is not recognised.
@@ -196,7 +199,7 @@ func (e *Engine) Start(ctx context.Context, r PushRequest) (Attempt, error) {
 	if a.Tries, err = e.tries(ctx, now, true, append(e.cfg.Limits.networks(r.Network), e.ofNumber(r.Number))...); err != nil {
 		return Attempt{}, err
 	}
-	err = e.cfg.Store.CreateAttempt(ctx, a, e.pushSpend(a, r.Solved, now), now)
+	err = e.cfg.Store.CreateAttempt(ctx, a, e.pushSpend(a, r, now), now)
 	if errors.Is(err, ErrExists) { // the other half of a double click was faster
 		return e.sentBefore(ctx, a, now)
 	}

@@ -115,12 +115,16 @@ func (a *Attempt) Holder() limit.Holder {
 
 // pushSpend is what a push for the attempt costs. Its browser pays for a refused
 // try too: with the challenge that it has solved, and with its network's budget.
-func (e *Engine) pushSpend(a Attempt, solved Solved, now time.Time) limit.Spend {
+func (e *Engine) pushSpend(a Attempt, r PushRequest, now time.Time) limit.Spend {
 	spend := limit.Spend{
 		Lock:    limit.Key{Kind: limit.Lock, ID: a.Number.Digits()},
 		LockFor: e.cfg.Lock,
 		Number:  []limit.Charge{e.ofNumber(a.Number)},
 	}
+	for _, secret := range r.Before {
+		spend.Before = append(spend.Before, hashOf(secret))
+	}
+	solved := r.Solved
 	if solved.ID != "" {
 		spend.Asker = []limit.Charge{ofChallenge(solved, now)}
 	}

@@ -56,6 +56,10 @@ func (m mounted) proceed(w http.ResponseWriter, r *http.Request) error {
 	if done.Session != "" { // none if the approving user is not the one whom the client expects
 		m.cfg.Cookies.SetSession(w, done.Session, done.Expires)
 	}
+	// A response that is given again comes under the secret of before.
+	if cookie := m.cfg.Cookies.Browser(r); done.Browser != "" && cookie.Secret == browser {
+		m.cfg.Cookies.SetBrowser(w, cookie.Renewed(done.Browser))
+	}
 	if done.Consent != nil {
 		m.cfg.Pages.Consent(w, r, *done.Consent)
 		return nil

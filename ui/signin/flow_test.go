@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"os"
 	"strings"
 	"sync"
@@ -29,6 +30,7 @@ type fakeFlow struct {
 	mu        sync.Mutex
 	view      authorize.AttemptView
 	browser   login.BrowserSecret
+	renews    bool // every form gets a new secret
 	submitted []authorize.Submission
 	reopened  []authorize.Reopening
 	show      func(w http.ResponseWriter, r *http.Request) // of Reopen
@@ -99,10 +101,17 @@ func (f *fakeFlow) Submit(_ context.Context, s authorize.Submission) (login.ID, 
 }
 
 func (f *fakeFlow) BrowserFor(_ context.Context, form authorize.SentForm) (login.BrowserSecret, error) {
-	if form.Cookie == "" {
+	if form.Cookie == "" || f.renews {
 		return newBrowser, nil
 	}
 	return form.Cookie, nil
+}
+
+func (f *fakeFlow) Owner(_ context.Context, _ login.ID, secrets ...login.BrowserSecret) login.BrowserSecret {
+	if slices.Contains(secrets, f.browser) {
+		return f.browser
+	}
+	return secrets[0]
 }
 
 func (f *fakeFlow) StartOneTap(_ context.Context, s authorize.OneTapSubmission) (authorize.OneTapStarted, error) {

@@ -7,13 +7,12 @@ import (
 	"calleridp/provider/authorize"
 	"calleridp/provider/endpoint"
 	"calleridp/provider/limit"
-	"calleridp/provider/login"
 )
 
 // submit takes the number that the user submitted, and goes to the attempt's page.
 func (m mounted) submit(w http.ResponseWriter, r *http.Request) error {
 	form := r.PostForm
-	browser, err := m.browserFor(w, r, form.Get("phone"))
+	browser, err := m.browserFor(r, form.Get("phone"))
 	if err != nil {
 		return err
 	}
@@ -22,7 +21,8 @@ func (m mounted) submit(w http.ResponseWriter, r *http.Request) error {
 		Phone:     form.Get("phone"),
 		Region:    form.Get("region"),
 		Guessed:   form.Has("guessed") && form.Get("guessed") == form.Get("region"),
-		Browser:   browser,
+		Browser:   browser.Secret,
+		Before:    m.cfg.Cookies.Browser(r).Secrets(),
 		Network:   limit.NetworkOf(m.cfg.ClientAddr(r)),
 		UserAgent: r.UserAgent(),
 		Challenge: form.Get("challenge"),
@@ -31,47 +31,42 @@ func (m mounted) submit(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	m.cfg.Cookies.SetBrowser(w, browser)
 	m.seeAttempt(w, id)
 	return nil
 }
 
-// browserFor returns the secret under which a form starts an attempt, and sets the
-// browser's cookie to it. input is what the form sends beside its sealed request.
-func (m mounted) browserFor(w http.ResponseWriter, r *http.Request, input string) (login.BrowserSecret, error) {
-	sent := authorize.SentForm{
-		Cookie:  m.cfg.Cookies.Browser(r),
+// browserFor returns the cookie under which a form starts an attempt. input is what
+// the form sends beside its sealed request.
+func (m mounted) browserFor(r *http.Request, input string) (endpoint.BrowserCookie, error) {
+	cookie := m.cfg.Cookies.Browser(r)
+	secret, err := m.flow.BrowserFor(r.Context(), authorize.SentForm{
+		Cookie:  cookie.Secret,
 		Request: r.PostForm.Get("request"),
 		Input:   input,
 		Network: limit.NetworkOf(m.cfg.ClientAddr(r)),
-	}
-	if len(sent.Cookie) != 43 || !isBase64URL(string(sent.Cookie)) {
-		sent.Cookie = ""
-	}
-	secret, err := m.flow.BrowserFor(r.Context(), sent)
-	if err != nil {
-		return "", err
-	}
-	m.cfg.Cookies.SetBrowser(w, secret)
-	return secret, nil
+	})
+	return cookie.Renewed(secret), err
 }
 
 // startOneTap takes the form that the browser posted when it opened the link.
 func (m mounted) startOneTap(w http.ResponseWriter, r *http.Request) error {
 	request := r.PostForm.Get("request")
-	browser, err := m.browserFor(w, r, r.PostForm.Get("nonce"))
+	browser, err := m.browserFor(r, r.PostForm.Get("nonce"))
 	if err != nil {
 		return err
 	}
 	started, err := m.flow.StartOneTap(r.Context(), authorize.OneTapSubmission{
 		Request:   request,
 		Nonce:     r.PostForm.Get("nonce"),
-		Browser:   browser,
+		Browser:   browser.Secret,
 		Network:   limit.NetworkOf(m.cfg.ClientAddr(r)),
 		UserAgent: r.UserAgent(),
 	})
 	if err != nil {
 		return err
 	}
+	m.cfg.Cookies.SetBrowser(w, browser)
 	if r.Header.Get("Accept") != "application/json" {
 		m.seeAttempt(w, started.Attempt)
 		return nil
