@@ -22,6 +22,8 @@ const (
 	PurposeChallenge Purpose = "challenge"
 	// PurposeOneTapNonce seals the nonce of a one-tap link.
 	PurposeOneTapNonce Purpose = "one-tap-nonce"
+	// PurposeDevice seals what a device cookie says.
+	PurposeDevice Purpose = "device"
 	// PurposeBrowserSecret derives the secret of a browser's cookie from the form that
 	// the browser sends.
 	PurposeBrowserSecret Purpose = "browser-secret"

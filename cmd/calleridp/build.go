@@ -87,6 +87,7 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 		Network48:        limit.Rate(s.Limits.Network48),
 		Client:           limit.Rate(s.Limits.Client),
 		Deployment:       limit.Rate(s.Limits.Deployment),
+		Device:           limit.Rate(s.Limits.Device),
 		SilentNetwork:    limit.Rate(s.Limits.SilentNetwork),
 		SilentClient:     limit.Rate(s.Limits.SilentClient),
 		SilentDeployment: limit.Rate(s.Limits.SilentDeployment),

@@ -107,6 +107,7 @@ func (a *Account) delete(w http.ResponseWriter, r *http.Request, _ endpoint.Para
 	}
 	// The sub alone, which identifies no user any more.
 	a.cfg.Audit.Record(r.Context(), audit.Event{Name: audit.PersonDeleted, Subject: s.Sub})
+	a.cfg.Cookies.ClearDevices(w)
 	a.leave(w, endpoint.PathAccountDeleted)
 	return nil
 }

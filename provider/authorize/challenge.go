@@ -85,6 +85,11 @@ func (cs challenges) forNetwork(ctx context.Context, network, clientID string, u
 		}
 		without = tries.Next
 	}
+	return cs.make(network, until, without)
+}
+
+// make returns a new challenge for a network.
+func (cs challenges) make(network string, until int64, without time.Time) (*ChallengeView, error) {
 	challenge := sealedChallenge{Seed: keys.RandomText(16), Bits: cs.bits, Network: network, Until: until}
 	sealed, err := endpoint.Seal(cs.master, keys.PurposeChallenge, challenge)
 	if err != nil {

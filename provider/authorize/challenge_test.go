@@ -302,3 +302,25 @@ func TestOneTapNeedsNoChallenge(t *testing.T) {
 		t.Errorf("page without a push: got the challenge %+v, want none", p.Challenge)
 	}
 }
+
+// When half of a number's budget is used, its next push costs a challenge. The page
+// knows that only once the number is submitted, and comes back with one.
+func TestInvariant7_ANumberAsksForAChallenge(t *testing.T) {
+	testworld.Ring()
+	synctest.Test(t, func(t *testing.T) {
+		w := testworld.New(t, limits(limit.Rate{Burst: 100, Period: time.Hour}, 50), challenge(authorize.ChallengeAuto),
+			func(c *testworld.Config) { c.Login.Limits.Number = limit.Rate{Burst: 2, Period: 24 * time.Hour} })
+		wantProblem(t, w, "the first", signInPage(t, w).unsolved(testworld.Number), "")
+		time.Sleep(6 * time.Minute)
+		p := signInPage(t, w)
+		if p.Challenge != nil {
+			t.Fatalf("before the number is known: got the challenge %+v, want none", p.Challenge)
+		}
+		refusal := wantProblem(t, w, "the second", p.unsolved(testworld.Number), authorize.Unsolved)
+		if refusal.View.Challenge == nil {
+			t.Fatal("the page that is shown again: got no challenge")
+		}
+		again := page{Request: refusal.View.Request, Challenge: refusal.View.Challenge}
+		wantProblem(t, w, "the second, solved", again.solved(testworld.Number), "")
+	})
+}

@@ -40,6 +40,7 @@ type Flow struct {
 	lifetime Lifetimes
 	country  func(network string) string
 	master   *keys.Master
+	devices  devices
 	audit    audit.Recorder
 }
 
@@ -123,6 +124,7 @@ func New(cfg Config) (*Endpoint, *Flow, error) {
 		lifetime: cfg.Lifetimes,
 		country:  cfg.Country,
 		master:   cfg.Master,
+		devices:  devices{master: cfg.Master, people: cfg.People},
 		audit:    cfg.Audit,
 	}
 	return &Endpoint{room: r}, flow, nil

@@ -87,8 +87,20 @@ func (f signInForm) refused(ctx context.Context, q *request, c client.Client, ty
 	if err != nil {
 		return err
 	}
-	v.Problem = &problem
+	if err := f.explain(&v, q, network, &problem); err != nil {
+		return err
+	}
 	return &Refusal{Problem: problem, View: v}
+}
+
+// explain adds a problem to the page. One that a challenge solves brings it along: it
+// may be the number that asks for it, of which the page knows nothing.
+func (f signInForm) explain(v *SignInView, q *request, network string, problem *Problem) (err error) {
+	v.Problem = problem
+	if problem != nil && problem.Kind == Unsolved && v.Challenge == nil && f.challenges.mode != ChallengeOff && !v.WithoutPush {
+		v.Challenge, err = f.challenges.make(network, q.Until, problem.RetryAt)
+	}
+	return err
 }
 
 // prefill returns what the number field starts with: the login_hint, if it is a

@@ -56,8 +56,12 @@ func (f *Flow) Submit(ctx context.Context, s Submission) (login.ID, error) {
 		// The same digits may be a stranger's number in another country.
 		return "", confirm(refused(Problem{Kind: PhoneConfirm}, s.Phone), number)
 	}
+	known, err := f.devices.known(ctx, s.Devices, number)
+	if err != nil {
+		return "", err
+	}
 	solved, unsolved := f.form.challenges.solved(s, time.Now())
-	if unsolved != nil && f.form.challenges.mode == ChallengeAlways {
+	if known == "" && unsolved != nil && f.form.challenges.mode == ChallengeAlways {
 		f.audit.Record(ctx, audit.Event{Name: audit.ChallengeUnsolved, Client: c.ID, Network: s.Network, Err: unsolved})
 		return "", refused(Problem{Kind: Unsolved}, s.Phone)
 	}
@@ -72,6 +76,7 @@ func (f *Flow) Submit(ctx context.Context, s Submission) (login.ID, error) {
 		ClientID: c.ID,
 		Browser:  s.Browser,
 		Before:   s.Before,
+		Device:   known,
 		Network:  s.Network,
 		Solved:   solved,
 		Request:  kept,
@@ -124,7 +129,7 @@ func problemOf(exceeded *limit.Exceeded) Problem {
 		return Problem{Kind: Unsolved, RetryAt: exceeded.RetryAt}
 	case exceeded.Kind == limit.Lock && exceeded.Holder == "":
 		return Problem{Kind: LockedElsewhere, RetryAt: exceeded.RetryAt}
-	case exceeded.Kind == limit.Lock:
+	case exceeded.Kind == limit.Lock, exceeded.Kind == limit.DeviceLock:
 		return Problem{Kind: Locked, RetryAt: exceeded.RetryAt}
 	case slices.Contains(common, exceeded.Kind):
 		return Problem{Kind: Unavailable, RetryAt: exceeded.RetryAt}

@@ -152,8 +152,9 @@ type Submission struct {
 	// is kept.
 	UserAgent string
 
-	Challenge string // ChallengeView.Sealed; "" when the page had none
-	Solution  string // what the browser found, "" for nothing
+	Devices   []string // the browser's device cookie, see Flow.Remember; nil for none
+	Challenge string   // ChallengeView.Sealed; "" when the page had none
+	Solution  string   // what the browser found, "" for nothing
 }
 
 // OneTapSubmission is the one-tap form, as a browser sent it.

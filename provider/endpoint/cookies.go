@@ -83,6 +83,23 @@ func (c Cookies) SetBrowser(w http.ResponseWriter, b BrowserCookie) {
 // ClearBrowser removes the browser cookie.
 func (c Cookies) ClearBrowser(w http.ResponseWriter) { c.write(w, "calleridp_browser", "", -1) }
 
+// Devices returns the device cookie (authorize.Flow.Remember), nil when there is none.
+func (c Cookies) Devices(r *http.Request) []string {
+	cookie, err := r.Cookie(c.name("calleridp_device"))
+	if err != nil || len(cookie.Value) > 1024 || cookie.Value == "" {
+		return nil
+	}
+	return strings.Split(cookie.Value, ".")
+}
+
+// SetDevices keeps the device cookie for so long.
+func (c Cookies) SetDevices(w http.ResponseWriter, devices []string, life time.Duration) {
+	c.write(w, "calleridp_device", strings.Join(devices, "."), int(life/time.Second))
+}
+
+// ClearDevices removes the device cookie.
+func (c Cookies) ClearDevices(w http.ResponseWriter) { c.write(w, "calleridp_device", "", -1) }
+
 // Session returns the session cookie's secret, "" when there is none.
 func (c Cookies) Session(r *http.Request) session.Secret {
 	return session.Secret(c.read(r, "calleridp_session"))

@@ -3,6 +3,7 @@ package endpoint
 import (
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +21,7 @@ func TestCookies(t *testing.T) {
 			browser := BrowserCookie{Secret: login.NewBrowserSecret(), Before: login.NewBrowserSecret()}
 			c.SetBrowser(w, browser)
 			c.SetSession(w, "s", time.Now().Add(time.Hour))
+			c.SetDevices(w, []string{"one", "two"}, time.Hour)
 			r := httptest.NewRequest("GET", "/", nil)
 			for _, cookie := range w.Result().Cookies() {
 				if strings.HasPrefix(cookie.Name, "__Host-") != secure || cookie.Secure != secure {
@@ -33,6 +35,9 @@ func TestCookies(t *testing.T) {
 			}
 			if c.Browser(r) != browser || c.Session(r) != "s" {
 				t.Errorf("read back: got %q and %q, want b and s", c.Browser(r), c.Session(r))
+			}
+			if got := c.Devices(r); !slices.Equal(got, []string{"one", "two"}) {
+				t.Errorf("devices read back: got %v", got)
 			}
 			if other := (Cookies{Secure: !secure}); other.Session(r) != "" {
 				t.Errorf("read as the other kind: got %q, want none", other.Session(r))

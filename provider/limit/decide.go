@@ -39,6 +39,9 @@ func (s Spend) Keys() []Key {
 	if s.Lock != (Key{}) {
 		add(s.Lock)
 	}
+	if s.Block != (Key{}) {
+		add(s.Block)
+	}
 	for _, charge := range s.Number {
 		add(charge.Key)
 	}
@@ -95,7 +98,22 @@ func Decide(stored States, s Spend, by Holder, now time.Time) (States, error) {
 	if s.Lock != (Key{}) {
 		l.next[s.Lock] = State{Until: now.Add(s.LockFor), Holder: by}
 	}
+	if s.Block != (Key{}) {
+		l.next[s.Block] = stored[s.Block].extended(by, now, now.Add(s.LockFor))
+	}
 	return l.next, nil
+}
+
+// extended returns a lock that is held until then at least: by whoever holds it, else
+// by h.
+func (s State) extended(h Holder, now, until time.Time) State {
+	if !s.Until.After(now) {
+		return State{Until: until, Holder: h}
+	}
+	if s.Until.Before(until) {
+		s.Until = until
+	}
+	return s
 }
 
 // ledger charges budgets one after the other.

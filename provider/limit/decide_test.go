@@ -170,6 +170,24 @@ func TestDecide(t *testing.T) {
 			want:   States{lock: taken(time.Minute)},
 		},
 		{
+			what:   "a lane of its own: the number's lock refuses nothing, and stays with who has it",
+			stored: States{network: {Until: at(1), Holder: other}},
+			spend:  Spend{Lock: lock, LockFor: time.Minute, Block: network},
+			want:   States{lock: taken(time.Minute), network: {Until: at(time.Minute), Holder: other}},
+		},
+		{
+			what:   "a lane of its own: a longer lock stays as it is",
+			stored: States{network: {Until: at(time.Hour), Holder: other}},
+			spend:  Spend{Lock: lock, LockFor: time.Minute, Block: network},
+			want:   States{lock: taken(time.Minute), network: {Until: at(time.Hour), Holder: other}},
+		},
+		{
+			what:   "a lane of its own: a free lock is taken, so that others wait",
+			stored: States{network: {Until: start, Holder: other, Approved: true}},
+			spend:  Spend{Lock: lock, LockFor: time.Minute, Block: network},
+			want:   States{lock: taken(time.Minute), network: taken(time.Minute)},
+		},
+		{
 			what:    "no browser is not one browser",
 			stored:  States{lock: {Until: at(1), Approved: true}},
 			spend:   Spend{Lock: lock, Before: [][32]byte{{}}},

@@ -22,6 +22,10 @@ const (
 	Deployment Kind = "deployment" // all pushes
 	Challenge  Kind = "challenge"  // one that a browser has solved
 
+	// The lane of a browser that has signed in with the number before.
+	DeviceLock Kind = "device_lock" // while its push is open
+	Device     Kind = "device"      // its pushes
+
 	// Attempts that ring no phone: what they spend is not missing for pushes.
 	SilentNetwork    Kind = "silent_network"
 	SilentClient     Kind = "silent_client"
@@ -88,6 +92,9 @@ type Spend struct {
 	// Before are other hashes by which attempts know the browser that asks: its secret
 	// changes from one attempt to the next.
 	Before [][32]byte
+	// Block is a lock that refuses nothing and is taken as well: by a push that the
+	// number's lock does not stop. Others must not push while it is open. zero Key: none.
+	Block Key
 	// Number is what the number itself may be spent on.
 	Number []Charge
 }

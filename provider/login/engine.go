@@ -128,7 +128,10 @@ type PushRequest struct {
 	Network  string // see limit.NetworkOf
 	// Before are the secrets that the browser had before, if any: locks that its earlier
 	// attempts took are its own.
-	Before  []BrowserSecret
+	Before []BrowserSecret
+	// Device is the ID of the browser if it has signed in with this number before: it has
+	// a lane of its own, which the tries of others do not close. "": it has none.
+	Device  string
 	Solved  Solved // the challenge that the browser has solved, if any
 	Request []byte // the authorization request it serves, opaque
 	// Form is unique to the page from which the number was submitted. While an attempt
@@ -196,7 +199,7 @@ func (e *Engine) Start(ctx context.Context, r PushRequest) (Attempt, error) {
 		return Attempt{}, err
 	}
 	defer permit.Return()
-	if a.Tries, err = e.tries(ctx, now, true, append(e.cfg.Limits.networks(r.Network), e.ofNumber(r.Number))...); err != nil {
+	if a.Tries, err = e.tries(ctx, now, true, append(e.cfg.Limits.networks(r.Network), e.ofPhone(r))...); err != nil {
 		return Attempt{}, err
 	}
 	err = e.cfg.Store.CreateAttempt(ctx, a, e.pushSpend(a, r, now), now)

@@ -21,6 +21,10 @@ type Limits struct {
 	// have. The wider networks of IPv6 have four and sixteen times SilentNetwork.
 	SilentNetwork, SilentClient, SilentDeployment limit.Rate
 
+	// Device is that of a browser that has signed in with the number before, for its
+	// pushes to that number. Zero: twice Number.
+	Device limit.Rate
+
 	// Reserve is how many of Network's burst are for browsers that have solved a
 	// challenge. The same share is reserved of every budget of pushes that users
 	// have in common. Zero: none.
@@ -31,6 +35,7 @@ type Limits struct {
 func (l Limits) withDefaults() Limits {
 	l.Network56 = cmp.Or(l.Network56, l.Network.Times(4))
 	l.Network48 = cmp.Or(l.Network48, l.Network.Times(16))
+	l.Device = cmp.Or(l.Device, l.Number.Times(2))
 	l.SilentNetwork = cmp.Or(l.SilentNetwork, l.Network)
 	l.SilentClient = cmp.Or(l.SilentClient, l.Client)
 	l.SilentDeployment = cmp.Or(l.SilentDeployment, l.Deployment)
@@ -44,7 +49,7 @@ func (l Limits) check() error {
 		rate limit.Rate
 	}{
 		{"Number", l.Number}, {"Network", l.Network}, {"Network56", l.Network56}, {"Network48", l.Network48},
-		{"Client", l.Client}, {"Deployment", l.Deployment},
+		{"Device", l.Device}, {"Client", l.Client}, {"Deployment", l.Deployment},
 		{"SilentNetwork", l.SilentNetwork}, {"SilentClient", l.SilentClient}, {"SilentDeployment", l.SilentDeployment},
 	} {
 		if budget.rate.Burst <= 0 || budget.rate.Period <= 0 {
@@ -65,10 +70,15 @@ func (l Limits) shared(network, clientID string, solved bool) []limit.Charge {
 		limit.Charge{Key: limit.Key{Kind: limit.Deployment}, Rate: l.Deployment})
 	if !solved {
 		for i, c := range charges {
-			charges[i].Reserve = int(int64(l.Reserve) * int64(c.Rate.Burst) / int64(l.Network.Burst))
+			charges[i].Reserve = l.reserveOf(c.Rate)
 		}
 	}
 	return charges
+}
+
+// reserveOf returns how many of a burst are reserved.
+func (l Limits) reserveOf(r limit.Rate) int {
+	return int(int64(l.Reserve) * int64(r.Burst) / int64(l.Network.Burst))
 }
 
 // networks returns the charges of a push against its networks' budgets.
@@ -116,19 +126,25 @@ func (a *Attempt) Holder() limit.Holder {
 // pushSpend is what a push for the attempt costs. Its browser pays for a refused
 // try too: with the challenge that it has solved, and with its network's budget.
 func (e *Engine) pushSpend(a Attempt, r PushRequest, now time.Time) limit.Spend {
-	spend := limit.Spend{
-		Lock:    limit.Key{Kind: limit.Lock, ID: a.Number.Digits()},
-		LockFor: e.cfg.Lock,
-		Number:  []limit.Charge{e.ofNumber(a.Number)},
+	solved := r.Solved
+	spend := limit.Spend{LockFor: e.cfg.Lock, Number: []limit.Charge{e.ofPhone(r)}}
+	lock := limit.Key{Kind: limit.Lock, ID: a.Number.Digits()}
+	if r.Device == "" {
+		spend.Lock = lock
+		if solved.ID == "" {
+			spend.Number[0].Reserve = e.cfg.Limits.reserveOf(e.cfg.Limits.Number)
+		}
+	} else {
+		spend.Lock = limit.Key{Kind: limit.DeviceLock, ID: spend.Number[0].Key.ID}
+		spend.Block = lock
 	}
 	for _, secret := range r.Before {
 		spend.Before = append(spend.Before, hashOf(secret))
 	}
-	solved := r.Solved
 	if solved.ID != "" {
 		spend.Asker = []limit.Charge{ofChallenge(solved, now)}
 	}
-	spend.Asker = append(spend.Asker, e.cfg.Limits.shared(a.Network, a.ClientID, solved.ID != "")...)
+	spend.Asker = append(spend.Asker, e.cfg.Limits.shared(a.Network, a.ClientID, solved.ID != "" || r.Device != "")...)
 	return spend
 }
 
@@ -146,6 +162,18 @@ func (e *Engine) nativeSpend(r NativeRequest) limit.Spend {
 		return limit.Spend{Asker: l.silent(r.ClientID)}
 	}
 	return limit.Spend{Asker: append(l.silentNetworks(r.Network), l.silent(r.ClientID)...)}
+}
+
+// ofPhone returns the charge for ringing the phone: against the browser's own lane,
+// if it has one for the number.
+func (e *Engine) ofPhone(r PushRequest) limit.Charge {
+	if r.Device == "" {
+		return e.ofNumber(r.Number)
+	}
+	return limit.Charge{
+		Key:  limit.Key{Kind: limit.Device, ID: r.Number.Digits() + " " + r.Device},
+		Rate: e.cfg.Limits.Device,
+	}
 }
 
 func (e *Engine) ofNumber(n phone.Number) limit.Charge {

@@ -38,6 +38,9 @@ func (s *Store) CreateAttempt(ctx context.Context, a login.Attempt, spend limit.
 		if spend.Lock != (limit.Key{}) {
 			stored.Lock = s.sealer.LimitKey(spend.Lock)
 		}
+		if spend.Block != (limit.Key{}) {
+			stored.Block = s.sealer.LimitKey(spend.Block)
+		}
 		if err := t.put(&correlations, a.Correlation[:], never, (*record.Text)(&a.ID)); err != nil {
 			return nil, err
 		}
@@ -282,14 +285,14 @@ func (t *txn) putStep(stored record.Attempt, u login.Update) error {
 	if after.ID != id || after.Correlation != stored.Correlation || renumbered {
 		return fmt.Errorf("bolt: a step has changed what attempt %s is", id)
 	}
-	changed := record.Attempt{Attempt: after, Lock: stored.Lock}
+	changed := record.Attempt{Attempt: after, Lock: stored.Lock, Block: stored.Block}
 	if !bytes.Equal(record.Encode(&record.Attempts, &changed), record.Encode(&record.Attempts, &stored)) {
 		if err := t.put(&attempts, []byte(id), after.Expires.Add(attemptKept), &changed); err != nil {
 			return err
 		}
 	}
-	if lock, changes := lockAfter(after, u.Effects); changes && stored.Lock != [32]byte{} {
-		if err := t.release(stored.Lock, lock); err != nil {
+	if lock, changes := lockAfter(after, u.Effects); changes {
+		if err := t.releaseBoth(stored, lock); err != nil {
 			return err
 		}
 	}
@@ -297,6 +300,24 @@ func (t *txn) putStep(stored record.Attempt, u login.Update) error {
 		return t.del(&deliveries, []byte(u.Effects.Drop))
 	}
 	return nil
+}
+
+// releaseBoth releases the locks of an attempt, or keeps them as lock says. The lane
+// of its own that a browser has is free as soon as the user has approved: only others
+// must wait.
+func (t *txn) releaseBoth(stored record.Attempt, lock limit.State) error {
+	if stored.Block != [32]byte{} {
+		if err := t.release(stored.Block, lock); err != nil {
+			return err
+		}
+		if lock.Approved {
+			lock = limit.State{Holder: lock.Holder}
+		}
+	}
+	if stored.Lock == [32]byte{} {
+		return nil
+	}
+	return t.release(stored.Lock, lock)
 }
 
 // lockAfter returns what becomes of the lock that an attempt took, if the effects

@@ -19,6 +19,8 @@ var Forms = Kind{Name: "forms", purpose: keys.PurposeFormRecord, version: 1}
 type Attempt struct {
 	login.Attempt
 	Lock [32]byte // its key in limits; zero: it took none
+	// Block is the key of the lock that it took as well (limit.Spend.Block); zero: none.
+	Block [32]byte
 }
 
 func (a *Attempt) fields(c *codec, version byte) {
@@ -51,5 +53,6 @@ func (a *Attempt) fields(c *codec, version byte) {
 	c.bytes(&a.Outcome)
 	if version >= 2 {
 		hash(c, &a.Form)
+		hash(c, &a.Block)
 	}
 }

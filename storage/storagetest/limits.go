@@ -85,6 +85,38 @@ func testLocks(t *testing.T, w *world) {
 		t.Error("an approval changed the lock of a later attempt")
 	}
 
+	// A push in a lane of its own blocks others, and answers release both locks. The lane
+	// is free as soon as the user has approved.
+	lane := limit.Key{Kind: limit.DeviceLock, ID: "lane"}
+	d := w.attempt()
+	spend := lockOf(d)
+	spend.Block, spend.Lock = spend.Lock, lane
+	inLane := func(want bool, at time.Time) {
+		t.Helper()
+		states, err := w.LimitStates(w.ctx, lane)
+		w.must(err)
+		if locked := states[0].After(at); locked != want {
+			t.Errorf("the lane is locked: %v", locked)
+		}
+	}
+	w.must(w.CreateAttempt(w.ctx, d, spend, w.now))
+	w.reopen()
+	inLane(true, w.now)
+	if !w.locked(d, w.now) {
+		t.Error("a push in a lane of its own does not block others")
+	}
+	unlock(d, login.Effects{Approved: quiet})
+	inLane(false, w.now)
+	if !w.locked(d, quiet.Add(-time.Millisecond)) || w.locked(d, quiet) {
+		t.Error("an approval in a lane of its own does not keep others out")
+	}
+	e := w.attempt()
+	e.Number = d.Number
+	w.must(w.CreateAttempt(w.ctx, e, spend, w.now))
+	unlock(e, login.Effects{CoolDown: cool})
+	inLane(true, cool.Add(-time.Millisecond))
+	inLane(false, cool)
+
 	// Without a lock in the spend, none is taken.
 	free := w.attempt()
 	w.must(w.CreateAttempt(w.ctx, free, limit.Spend{LockFor: time.Hour}, w.now))

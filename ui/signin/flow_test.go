@@ -6,8 +6,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"slices"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -171,6 +171,10 @@ func (f *fakeFlow) Continue(ctx context.Context, id login.ID, browser login.Brow
 	}
 	f.move(login.Done, "")
 	return f.finished, nil
+}
+
+func (f *fakeFlow) Remember(_ context.Context, _ login.ID, _ login.BrowserSecret, cookie []string) ([]string, error) {
+	return append([]string{"device"}, cookie...), nil
 }
 
 func (f *fakeFlow) Cancel(ctx context.Context, id login.ID, browser login.BrowserSecret) error {

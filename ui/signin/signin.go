@@ -70,6 +70,10 @@ type Flow interface {
 	// session cookie, "" for none; the new session replaces that session.
 	Continue(ctx context.Context, id login.ID, browser login.BrowserSecret, cookie session.Secret) (authorize.Finished, error)
 
+	// Remember returns the device cookie of a browser that has finished an attempt. cookie
+	// is the one that it had.
+	Remember(ctx context.Context, id login.ID, browser login.BrowserSecret, cookie []string) ([]string, error)
+
 	// Cancel ends the attempt at the user's request. It does nothing if the attempt has
 	// ended.
 	Cancel(ctx context.Context, id login.ID, browser login.BrowserSecret) error

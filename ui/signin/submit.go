@@ -25,6 +25,7 @@ func (m mounted) submit(w http.ResponseWriter, r *http.Request) error {
 		Before:    m.cfg.Cookies.Browser(r).Secrets(),
 		Network:   limit.NetworkOf(m.cfg.ClientAddr(r)),
 		UserAgent: r.UserAgent(),
+		Devices:   m.cfg.Cookies.Devices(r),
 		Challenge: form.Get("challenge"),
 		Solution:  form.Get("solution"),
 	})

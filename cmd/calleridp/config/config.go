@@ -308,6 +308,7 @@ type Limits struct {
 	AfterApproval Duration `yaml:"after_approval"`
 	CoolDown      Duration `yaml:"cool_down"`  // how long a number gets no further request after the user declined one. Default 15m.
 	Number        Rate     `yaml:"number"`     // requests to one number. Default 10/24h.
+	Device        Rate     `yaml:"device"`     // requests to one number from a browser that has signed in with it before, whatever other browsers do. Default twice number.
 	Network       Rate     `yaml:"network"`    // requests from one IPv4 address or IPv6 /64. Default 30/1h.
 	Network56     Rate     `yaml:"network_56"` // requests from one IPv6 /56. Default four times network.
 	Network48     Rate     `yaml:"network_48"` // requests from one IPv6 /48. Default sixteen times network.
