@@ -99,20 +99,24 @@ func Decide(stored States, s Spend, by Holder, now time.Time) (States, error) {
 		l.next[s.Lock] = State{Until: now.Add(s.LockFor), Holder: by}
 	}
 	if s.Block != (Key{}) {
-		l.next[s.Block] = stored[s.Block].extended(by, now, now.Add(s.LockFor))
+		l.next[s.Block] = stored[s.Block].extended(by, browsers, now, now.Add(s.LockFor))
 	}
 	return l.next, nil
 }
 
-// extended returns a lock that is held until then at least: by whoever holds it, else
-// by h.
-func (s State) extended(h Holder, now, until time.Time) State {
+// extended returns a lock that is held until then at least, and binds everybody: by
+// whoever holds it, or by h if nobody or one of its own browsers does.
+func (s State) extended(h Holder, browsers [][32]byte, now, until time.Time) State {
 	if !s.Until.After(now) {
 		return State{Until: until, Holder: h}
+	}
+	if s.Holder.by(browsers) {
+		s.Holder = h
 	}
 	if s.Until.Before(until) {
 		s.Until = until
 	}
+	s.Approved = false
 	return s
 }
 

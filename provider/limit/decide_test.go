@@ -182,6 +182,18 @@ func TestDecide(t *testing.T) {
 			want:   States{lock: taken(time.Minute), network: {Until: at(time.Hour), Holder: other}},
 		},
 		{
+			what:   "a lane of its own: it binds a browser that was approved before, too",
+			stored: States{network: {Until: at(1), Holder: other, Approved: true}},
+			spend:  Spend{Lock: lock, LockFor: time.Minute, Block: network},
+			want:   States{lock: taken(time.Minute), network: {Until: at(time.Minute), Holder: other}},
+		},
+		{
+			what:   "a lane of its own: what the same browser holds is taken over",
+			stored: States{network: {Until: at(1), Holder: before, Approved: true}},
+			spend:  Spend{Lock: lock, LockFor: time.Minute, Block: network},
+			want:   States{lock: taken(time.Minute), network: taken(time.Minute)},
+		},
+		{
 			what:   "a lane of its own: a free lock is taken, so that others wait",
 			stored: States{network: {Until: start, Holder: other, Approved: true}},
 			spend:  Spend{Lock: lock, LockFor: time.Minute, Block: network},

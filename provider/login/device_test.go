@@ -76,11 +76,11 @@ func TestInvariant7_AKnownBrowserHasALaneAndNoMore(t *testing.T) {
 		stranger(limit.Lock) // the first stranger's lock has ended, this push is open
 		w.approve()
 		stranger(limit.Lock)
-		time.Sleep(2 * time.Minute)
 
 		// The lane is free as soon as its push is approved, also under another secret.
-		w.start(same)
-		stranger(limit.Lock) // a free lock is taken with the lane's
+		w.start(same, func(r *login.PushRequest) { r.Before = []login.BrowserSecret{browser} })
+		time.Sleep(2 * time.Minute)
+		stranger(limit.Lock) // it is taken with the lane's
 		w.must(w.engine.Progress(t.Context(), w.callback(status("user_rejected"))))
 		_, err = w.begin(known) // a decline cools the lane down
 		w.refused(err, limit.DeviceLock)
