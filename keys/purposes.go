@@ -22,6 +22,11 @@ const (
 	PurposeChallenge Purpose = "challenge"
 	// PurposeOneTapNonce seals the nonce of a one-tap link.
 	PurposeOneTapNonce Purpose = "one-tap-nonce"
+	// PurposeDevice seals what a device cookie says.
+	PurposeDevice Purpose = "device"
+	// PurposeBrowserSecret derives the secret of a browser's cookie from the form that
+	// the browser sends.
+	PurposeBrowserSecret Purpose = "browser-secret"
 )
 
 // Purposes that authenticate or derive what users and clients hold.
@@ -69,6 +74,8 @@ const (
 	PurposeAttemptRecord Purpose = "attempt-record"
 	// PurposeCorrelationRecord seals which attempt has a state.
 	PurposeCorrelationRecord Purpose = "correlation-record"
+	// PurposeFormRecord seals which attempt a form has started.
+	PurposeFormRecord Purpose = "form-record"
 	// PurposeCallbackSecretRecord seals the hashes of callback secrets.
 	PurposeCallbackSecretRecord Purpose = "callback-secret-record"
 	// PurposeDeliveryRecord seals callbacks in the inbox.

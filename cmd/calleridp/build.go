@@ -81,24 +81,31 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 	})
 	challenge, reserve := s.Limits.ChallengeMode()
 	limits := login.Limits{
-		Number:     limit.Rate(s.Limits.Number),
-		Network:    limit.Rate(s.Limits.Network),
-		Client:     limit.Rate(s.Limits.Client),
-		Deployment: limit.Rate(s.Limits.Deployment),
-		Reserve:    reserve,
+		Number:           limit.Rate(s.Limits.Number),
+		Network:          limit.Rate(s.Limits.Network),
+		Network56:        limit.Rate(s.Limits.Network56),
+		Network48:        limit.Rate(s.Limits.Network48),
+		Client:           limit.Rate(s.Limits.Client),
+		Deployment:       limit.Rate(s.Limits.Deployment),
+		Device:           limit.Rate(s.Limits.Device),
+		SilentNetwork:    limit.Rate(s.Limits.SilentNetwork),
+		SilentClient:     limit.Rate(s.Limits.SilentClient),
+		SilentDeployment: limit.Rate(s.Limits.SilentDeployment),
+		Reserve:          reserve,
 	}
 	var receiver *truecaller.Receiver
 	engine, err := login.New(login.Config{
-		Store:     store,
-		Inbox:     store,
-		Pusher:    outgoing,
-		Exchanger: outgoing,
-		Apps:      apps,
-		Life:      time.Duration(s.Lifetimes.Attempt),
-		Lock:      time.Duration(s.Limits.Lock),
-		CoolDown:  time.Duration(s.Limits.CoolDown),
-		Limits:    limits,
-		Policy:    subject.Policy{ReuseAfter: time.Duration(s.Subject.ReuseAfter)},
+		Store:         store,
+		Inbox:         store,
+		Pusher:        outgoing,
+		Exchanger:     outgoing,
+		Apps:          apps,
+		Life:          time.Duration(s.Lifetimes.Attempt),
+		Lock:          time.Duration(s.Limits.Lock),
+		AfterApproval: time.Duration(s.Limits.AfterApproval),
+		CoolDown:      time.Duration(s.Limits.CoolDown),
+		Limits:        limits,
+		Policy:        subject.Policy{ReuseAfter: time.Duration(s.Subject.ReuseAfter)},
 		// Engine and receiver need each other: the engine decides what callbacks mean.
 		Arrived:  func(ctx context.Context, nonce string) { receiver.Arrived(ctx, nonce) },
 		Log:      log,
@@ -132,7 +139,11 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 	if err := registry.CheckStored(ctx); err != nil {
 		return nil, fmt.Errorf("%w; or list the algorithm again until the client is removed", err)
 	}
-	cookies := endpoint.Cookies{Secure: s.IsHTTPS()}
+	cookies := endpoint.Cookies{
+		Secure: s.IsHTTPS(),
+		// An attempt, and the page that says how it ended.
+		BrowserAge: time.Duration(s.Lifetimes.Attempt) + time.Hour,
+	}
 	var overrides fs.FS
 	if s.UI.OverridesDir != "" {
 		overrides = os.DirFS(s.UI.OverridesDir)

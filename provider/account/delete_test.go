@@ -3,6 +3,7 @@ package account_test
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -20,6 +21,9 @@ func TestDeleteTheAccount(t *testing.T) {
 	w.Log.Reset()
 	a := send(t, w, session, "/account/delete", nil)
 	a.WantRedirect(t, "deleting", "/account/deleted")
+	if !slices.ContainsFunc(a.Header.Values("Set-Cookie"), func(set string) bool { return strings.HasPrefix(set, "__Host-calleridp_device=;") }) {
+		t.Errorf("the device is remembered: %v", a.Header.Values("Set-Cookie"))
+	}
 	if !a.ClearsSession() {
 		t.Fatalf("deleting: got headers %v, want the session cookie deleted", a.Header)
 	}

@@ -107,6 +107,7 @@ func (a *Account) delete(w http.ResponseWriter, r *http.Request, _ endpoint.Para
 	}
 	// The sub alone, which identifies no user any more.
 	a.cfg.Audit.Record(r.Context(), audit.Event{Name: audit.PersonDeleted, Subject: s.Sub})
+	a.cfg.Cookies.ClearDevices(w)
 	a.leave(w, endpoint.PathAccountDeleted)
 	return nil
 }
@@ -120,5 +121,6 @@ func (a *Account) record(r *http.Request, s session.Session, e audit.Event) {
 // leave goes to a page that needs no session.
 func (a *Account) leave(w http.ResponseWriter, path string) {
 	a.cfg.Cookies.ClearSession(w)
+	a.cfg.Cookies.ClearBrowser(w)
 	endpoint.SeeOther(w, path)
 }

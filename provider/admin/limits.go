@@ -51,12 +51,14 @@ type limited struct {
 	shown  string // fit for a log (invariant 10)
 	lock   limit.Key
 	budget limit.Charge
+	also   []limit.Key // what is cleared with it
 }
 
-func budgetOf(shown string, key limit.Key, rate limit.Rate) limited {
-	return limited{shown: shown, budget: limit.Charge{Key: key, Rate: rate}}
+func budgetOf(shown string, key limit.Key, rate limit.Rate, also ...limit.Key) limited {
+	return limited{shown: shown, budget: limit.Charge{Key: key, Rate: rate}, also: also}
 }
 
+// keys returns the budget's key, and the lock's if there is one.
 func (s limited) keys() []limit.Key {
 	if s.lock == (limit.Key{}) {
 		return []limit.Key{s.budget.Key}
@@ -82,7 +84,7 @@ func (h *handler) clearLimits(r *http.Request) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	if err := h.Budgets.ClearLimits(r.Context(), s.keys()...); err != nil {
+	if err := h.Budgets.ClearLimits(r.Context(), append(s.keys(), s.also...)...); err != nil {
 		return 0, nil, err
 	}
 	h.Audit.Record(r.Context(), s.event(audit.LimitCleared))
@@ -145,9 +147,11 @@ func (h *handler) whose(r *http.Request) (limited, error) {
 		if err != nil {
 			return limited{}, clientError(in.Client, err)
 		}
-		return budgetOf(c.ID, limit.Key{Kind: limit.Client, ID: c.ID}, h.Limits.Client), nil
+		return budgetOf(c.ID, limit.Key{Kind: limit.Client, ID: c.ID}, h.Limits.Client,
+			limit.Key{Kind: limit.SilentClient, ID: c.ID}), nil
 	case LimitsOf{Deployment: true}:
-		return budgetOf("all", limit.Key{Kind: limit.Deployment}, h.Limits.Deployment), nil
+		return budgetOf("all", limit.Key{Kind: limit.Deployment}, h.Limits.Deployment,
+			limit.Key{Kind: limit.SilentDeployment}), nil
 	}
 	return limited{}, refused{http.StatusUnprocessableEntity, "say one of number, network, client and deployment"}
 }
@@ -212,6 +216,11 @@ func (h *handler) ofNetwork(text string) (limited, error) {
 		}
 		address = network.Addr()
 	}
-	network := limit.NetworkOf(address)
-	return budgetOf(network, limit.Key{Kind: limit.Network, ID: network}, h.Limits.Network), nil
+	// With the wider networks of IPv6: one of them may be what refuses the user.
+	var also []limit.Key
+	networks := limit.NetworksOf(limit.NetworkOf(address))
+	for _, network := range networks {
+		also = append(also, limit.Key{Kind: limit.Network, ID: network}, limit.Key{Kind: limit.SilentNetwork, ID: network})
+	}
+	return budgetOf(networks[0], also[0], h.Limits.Network, also[1:]...), nil
 }

@@ -24,7 +24,7 @@ func (a *api) spend(lock limit.Key, charges ...limit.Charge) {
 	a.t.Helper()
 	attempt := login.Attempt{ID: login.ID(rand.Text()), Expires: time.Now().Add(time.Minute)}
 	attempt.Correlation = sha256.Sum256([]byte(attempt.ID))
-	if err := a.store.CreateAttempt(a.t.Context(), attempt, limit.Spend{Lock: lock, LockFor: 5 * time.Minute, Charges: charges}, time.Now()); err != nil {
+	if err := a.store.CreateAttempt(a.t.Context(), attempt, limit.Spend{Lock: lock, LockFor: 5 * time.Minute, Asker: charges}, time.Now()); err != nil {
 		a.t.Fatal(err)
 	}
 }
@@ -84,6 +84,21 @@ func TestLimitsAreShownAndCleared(t *testing.T) {
 	}
 	a.push() // the lock is free
 
+	// What is cleared goes with what users cannot tell from it: the wider networks, and
+	// what rings no phone.
+	for of, key := range map[string]limit.Key{
+		`{"network":"2001:db8:1:2:3::9"}`: {Kind: limit.Network, ID: "2001:db8:1::/48"},
+		`{"network":"2001:db8:1:2::/64"}`: {Kind: limit.SilentNetwork, ID: "2001:db8:1::/56"},
+		`{"client":"fixed"}`:              {Kind: limit.SilentClient, ID: "fixed"},
+		`{"deployment":true}`:             {Kind: limit.SilentDeployment},
+	} {
+		a.spend(limit.Key{}, limit.Charge{Key: key, Rate: budgets.Network})
+		a.limits("clear", of)
+		if states, err := a.store.LimitStates(t.Context(), key); err != nil || !states[0].IsZero() {
+			t.Errorf("cleared %s: %v is %v, %v", of, key, states, err)
+		}
+	}
+
 	// A network as the audit writes it; what is used up says until when.
 	charge := limit.Charge{Key: limit.Key{Kind: limit.Network, ID: "192.0.2.7/32"}, Rate: budgets.Network}
 	a.spend(limit.Key{}, slices.Repeat([]limit.Charge{charge}, 30)...)
@@ -101,7 +116,7 @@ func TestLimitsThatAreAhead(t *testing.T) {
 	err := a.store.CreateAttempt(t.Context(), ahead, limit.Spend{
 		Lock:    limit.Key{Kind: limit.Lock, ID: number.ID},
 		LockFor: 5 * time.Minute,
-		Charges: []limit.Charge{{Key: number, Rate: budgets.Number}},
+		Number:  []limit.Charge{{Key: number, Rate: budgets.Number}},
 	}, time.Now().Add(24*time.Hour))
 	if err != nil {
 		t.Fatal(err)

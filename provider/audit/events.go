@@ -81,7 +81,7 @@ var Events = []Description{
 	{
 		Name: AttemptLimited,
 		Keys: keys("attempt method number client network app limit reserved reason? sub?"),
-		Text: "A lock or budget refused an attempt. Nothing was written. " +
+		Text: "A lock or budget refused an attempt. Only the cost of the try was written. " +
 			"`reserved`: only the part for solved challenges was left.",
 	},
 	{

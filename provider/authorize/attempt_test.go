@@ -99,8 +99,8 @@ func TestAgainAfterADecline(t *testing.T) {
 		}
 		time.Sleep(time.Until(view.AgainAt) - 1)
 		refusal, ok := errors.AsType[*authorize.Refusal](submit())
-		if !ok || refusal.Problem.Kind != authorize.Locked || !refusal.Problem.RetryAt.Equal(view.AgainAt) {
-			t.Errorf("a nanosecond before: got %+v, want %s until %v", refusal, authorize.Locked, view.AgainAt)
+		if !ok || refusal.Problem.Kind != authorize.LockedElsewhere || !refusal.Problem.RetryAt.Equal(view.AgainAt) {
+			t.Errorf("a nanosecond before: got %+v, want %s until %v", refusal, authorize.LockedElsewhere, view.AgainAt)
 		}
 		time.Sleep(time.Nanosecond)
 		if err := submit(); err != nil {

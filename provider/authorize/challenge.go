@@ -26,7 +26,7 @@ type ChallengeMode string
 // The modes.
 const (
 	ChallengeOff    ChallengeMode = ""
-	ChallengeAuto   ChallengeMode = "auto"   // when only the reserve of its network's budget is left
+	ChallengeAuto   ChallengeMode = "auto"   // when only the reserve of a budget is left that it shares with others
 	ChallengeAlways ChallengeMode = "always" // before every push
 )
 
@@ -71,19 +71,25 @@ type sealedChallenge struct {
 }
 
 // forNetwork returns what a browser of this network must solve before it may
-// submit a page that expires at until, in seconds since 1970; nil for nothing.
-func (cs challenges) forNetwork(ctx context.Context, network string, until int64) (*ChallengeView, error) {
+// submit this client's page, which expires at until, in seconds since 1970; nil for
+// nothing.
+func (cs challenges) forNetwork(ctx context.Context, network, clientID string, until int64) (*ChallengeView, error) {
 	var without time.Time
 	switch cs.mode {
 	case ChallengeOff:
 		return nil, nil
 	case ChallengeAuto:
-		tries, err := cs.tries.NetworkTries(ctx, network, false)
+		tries, err := cs.tries.UnsolvedTries(ctx, network, clientID)
 		if err != nil || tries.Left > 0 {
 			return nil, err
 		}
 		without = tries.Next
 	}
+	return cs.make(network, until, without)
+}
+
+// make returns a new challenge for a network.
+func (cs challenges) make(network string, until int64, without time.Time) (*ChallengeView, error) {
 	challenge := sealedChallenge{Seed: keys.RandomText(16), Bits: cs.bits, Network: network, Until: until}
 	sealed, err := endpoint.Seal(cs.master, keys.PurposeChallenge, challenge)
 	if err != nil {

@@ -141,15 +141,19 @@ func TestInvariant7_AlwaysAChallenge(t *testing.T) {
 	wantProblem(t, w, "the same solution again", one.solved(next()), authorize.Unsolved)
 }
 
-// A challenge is good for one push, also when several submissions use it at once;
-// a push that is refused for another reason does not use it up.
+// A challenge is good for one try, also when several submissions use it at once, and
+// when the number is locked.
 func TestInvariant7_AChallengeBuysOnePush(t *testing.T) {
 	w := testworld.New(t, challenge(authorize.ChallengeAlways))
 	next := numbers()
 	p := signInPage(t, w)
 	locked := next()
 	wantProblem(t, w, "a number", signInPage(t, w).solved(locked), "")
-	wantProblem(t, w, "the number that is locked now", p.solved(locked), authorize.Locked)
+	stranger := signInPage(t, w).solved(locked)
+	stranger.Browser = "another"
+	wantProblem(t, w, "the number that is locked now", stranger, authorize.LockedElsewhere)
+	stranger.Phone = next()
+	wantProblem(t, w, "the same challenge for another number", stranger, authorize.Unsolved)
 	submissions := make([]authorize.Submission, 32)
 	for i := range submissions {
 		submissions[i] = p.solved(next())
@@ -256,14 +260,14 @@ func TestInvariant1_AChallengeStoresNothing(t *testing.T) {
 	}
 }
 
-// A one-tap link has no challenge that could be solved. When only the reserve is
-// left, its page says when to try again.
-func TestOneTapWhereOnlyTheReserveIsLeft(t *testing.T) {
+// One-tap has a budget of its own. When that is used up, its page says when to try
+// again; no challenge helps.
+func TestOneTapWhereItsBudgetIsUsedUp(t *testing.T) {
 	testworld.Ring()
 	synctest.Test(t, func(t *testing.T) {
 		w := testworld.New(
 			t,
-			limits(limit.Rate{Burst: 2, Period: time.Hour}, 1),
+			func(c *testworld.Config) { c.Login.Limits.SilentNetwork = limit.Rate{Burst: 1, Period: time.Hour} },
 			challenge(authorize.ChallengeAuto),
 			testworld.WithoutPush("tap"),
 		)
@@ -276,9 +280,9 @@ func TestOneTapWhereOnlyTheReserveIsLeft(t *testing.T) {
 		}
 		err := tap()
 		refusal, ok := errors.AsType[*authorize.Refusal](err)
-		again := time.Now().Add(30 * time.Minute)
+		again := time.Now().Add(time.Hour)
 		if !ok || refusal.Problem.Kind != authorize.Limited || !refusal.Problem.RetryAt.Equal(again) {
-			t.Fatalf("at the reserve: got %+v, %v, want %s until %v", refusal, err, authorize.Limited, again)
+			t.Fatalf("used up: got %+v, %v, want %s until %v", refusal, err, authorize.Limited, again)
 		}
 		if refusal.View.Tries == nil || refusal.View.Tries.Left != 0 {
 			t.Errorf("tries on the page: got %+v, want 0 left", refusal.View.Tries)
@@ -297,4 +301,26 @@ func TestOneTapNeedsNoChallenge(t *testing.T) {
 	if p := signInPage(t, w); p.Challenge != nil {
 		t.Errorf("page without a push: got the challenge %+v, want none", p.Challenge)
 	}
+}
+
+// When half of a number's budget is used, its next push costs a challenge. The page
+// knows that only once the number is submitted, and comes back with one.
+func TestInvariant7_ANumberAsksForAChallenge(t *testing.T) {
+	testworld.Ring()
+	synctest.Test(t, func(t *testing.T) {
+		w := testworld.New(t, limits(limit.Rate{Burst: 100, Period: time.Hour}, 50), challenge(authorize.ChallengeAuto),
+			func(c *testworld.Config) { c.Login.Limits.Number = limit.Rate{Burst: 2, Period: 24 * time.Hour} })
+		wantProblem(t, w, "the first", signInPage(t, w).unsolved(testworld.Number), "")
+		time.Sleep(6 * time.Minute)
+		p := signInPage(t, w)
+		if p.Challenge != nil {
+			t.Fatalf("before the number is known: got the challenge %+v, want none", p.Challenge)
+		}
+		refusal := wantProblem(t, w, "the second", p.unsolved(testworld.Number), authorize.Unsolved)
+		if refusal.View.Challenge == nil {
+			t.Fatal("the page that is shown again: got no challenge")
+		}
+		again := page{Request: refusal.View.Request, Challenge: refusal.View.Challenge}
+		wantProblem(t, w, "the second, solved", again.solved(testworld.Number), "")
+	})
 }

@@ -19,8 +19,21 @@ const otherPerson login.Reason = "other_person"
 // Continue uses an approved attempt, once (approved -> done): login.ErrState when
 // it is not approved. Until its code is redeemed or expires, the same browser may
 // have the response again. cookie is the session cookie that the browser has, ""
-// for none; the new session replaces that one.
+// for none; the new session replaces that one. The browser's secret is renewed, unless
+// its other tabs need it.
 func (f *Flow) Continue(ctx context.Context, id login.ID, browser login.BrowserSecret, cookie session.Secret) (Finished, error) {
+	live, err := f.attempts.HasLive(ctx, browser, id)
+	if err != nil {
+		return Finished{}, err
+	}
+	done, err := f.proceed(ctx, id, browser, cookie)
+	if err == nil && done.Session != "" && !live {
+		done.Browser = login.NewBrowserSecret()
+	}
+	return done, err
+}
+
+func (f *Flow) proceed(ctx context.Context, id login.ID, browser login.BrowserSecret, cookie session.Secret) (Finished, error) {
 	a, q, err := f.attemptOf(ctx, id, browser)
 	if err != nil {
 		return Finished{}, err

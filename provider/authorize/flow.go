@@ -24,11 +24,12 @@ type Attempts interface {
 	StartOneTap(ctx context.Context, r login.OneTapRequest) (login.Attempt, error)
 	Get(ctx context.Context, id login.ID, browser login.BrowserSecret) (login.Attempt, error)
 	Finish(ctx context.Context, r login.FinishRequest, signIn func(login.Attempt) (login.SignIn, error)) (login.SignIn, error)
+	HasLive(ctx context.Context, browser login.BrowserSecret, except login.ID) (bool, error)
 	Cancel(ctx context.Context, id login.ID, browser login.BrowserSecret) error
 	Abandon(ctx context.Context, id login.ID, browser login.BrowserSecret, why login.Reason) error
 	Watch(id login.ID, browser login.BrowserSecret) login.Watcher
 	AgainAt(a login.Attempt) time.Time
-	NetworkTries(ctx context.Context, network string, solved bool) (login.Tries, error)
+	triesLeft
 }
 
 // Flow is what the pages' handlers may do with a sign-in. It holds no state: the
@@ -38,6 +39,8 @@ type Flow struct {
 	attempts Attempts
 	lifetime Lifetimes
 	country  func(network string) string
+	master   *keys.Master
+	devices  devices
 	audit    audit.Recorder
 }
 
@@ -120,6 +123,8 @@ func New(cfg Config) (*Endpoint, *Flow, error) {
 		attempts: cfg.Attempts,
 		lifetime: cfg.Lifetimes,
 		country:  cfg.Country,
+		master:   cfg.Master,
+		devices:  devices{master: cfg.Master, people: cfg.People},
 		audit:    cfg.Audit,
 	}
 	return &Endpoint{room: r}, flow, nil

@@ -123,11 +123,7 @@ func (f *Flow) StartOneTap(ctx context.Context, s OneTapSubmission) (OneTapStart
 		a, err = f.attempts.StartOneTap(ctx, start)
 	}
 	if exceeded, ok := errors.AsType[*limit.Exceeded](err); ok {
-		problem := problemOf(exceeded)
-		if exceeded.Reserved { // a link has no challenge to solve
-			problem.Kind = Limited
-		}
-		return OneTapStarted{}, f.form.refused(ctx, q, c, "", s.Network, problem)
+		return OneTapStarted{}, f.form.refused(ctx, q, c, "", s.Network, problemOf(exceeded))
 	}
 	if err != nil {
 		return OneTapStarted{}, err

@@ -24,7 +24,9 @@ func (e *Endpoint) ReopenSignIn(w http.ResponseWriter, r *http.Request, page Reo
 	if region := strings.ToUpper(page.Region); phone.IsRegion(region) {
 		v.Region = region
 	}
-	v.Problem = page.Problem
+	if err := e.form.explain(&v, q, page.Network, page.Problem); err != nil {
+		return err
+	}
 	e.pages.SignIn(w, r, v)
 	return nil
 }

@@ -22,10 +22,10 @@ type signInForm struct {
 	countries []string // regions that the list of countries starts with
 }
 
-// triesLeft knows what the rate limits of a network have left. *login.Engine
-// does.
+// triesLeft knows what rate limits have left. *login.Engine does.
 type triesLeft interface {
-	NetworkTries(ctx context.Context, network string, solved bool) (login.Tries, error)
+	NetworkTries(ctx context.Context, network string, method login.Method) (login.Tries, error)
+	UnsolvedTries(ctx context.Context, network, clientID string) (login.Tries, error)
 }
 
 // view returns the sign-in page for a request that comes from network. typed is
@@ -44,15 +44,18 @@ func (f signInForm) view(ctx context.Context, q *request, c client.Client, typed
 	if err != nil {
 		return SignInView{}, err
 	}
-	// Where no number can be typed, solving a challenge opens no reserve.
-	tries, err := f.tries.NetworkTries(ctx, network, !app.WithoutPush)
+	method := login.Push
+	if app.WithoutPush {
+		method = login.OneTap
+	}
+	tries, err := f.tries.NetworkTries(ctx, network, method)
 	if err != nil {
 		return SignInView{}, err
 	}
 	typed = clip(typed)
 	var challenge *ChallengeView
 	if !app.WithoutPush {
-		if challenge, err = f.challenges.forNetwork(ctx, network, q.Until); err != nil {
+		if challenge, err = f.challenges.forNetwork(ctx, network, c.ID, q.Until); err != nil {
 			return SignInView{}, err
 		}
 	}
@@ -101,8 +104,20 @@ func (f signInForm) refused(ctx context.Context, q *request, c client.Client, ty
 	if err != nil {
 		return err
 	}
-	v.Problem = &problem
+	if err := f.explain(&v, q, network, &problem); err != nil {
+		return err
+	}
 	return &Refusal{Problem: problem, View: v}
+}
+
+// explain adds a problem to the page. One that a challenge solves brings it along: it
+// may be the number that asks for it, of which the page knows nothing.
+func (f signInForm) explain(v *SignInView, q *request, network string, problem *Problem) (err error) {
+	v.Problem = problem
+	if problem != nil && problem.Kind == Unsolved && v.Challenge == nil && f.challenges.mode != ChallengeOff && !v.WithoutPush {
+		v.Challenge, err = f.challenges.make(network, q.Until, problem.RetryAt)
+	}
+	return err
 }
 
 // prefill returns what the number field starts with: the login_hint, if it is a

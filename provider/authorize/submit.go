@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -51,8 +52,12 @@ func (f *Flow) Submit(ctx context.Context, s Submission) (login.ID, error) {
 	if err != nil {
 		return "", err
 	}
+	known, err := f.devices.known(ctx, s.Devices, number)
+	if err != nil {
+		return "", err
+	}
 	solved, unsolved := f.form.challenges.solved(s, time.Now())
-	if unsolved != nil && f.form.challenges.mode == ChallengeAlways {
+	if known == "" && unsolved != nil && f.form.challenges.mode == ChallengeAlways {
 		f.audit.Record(ctx, audit.Event{Name: audit.ChallengeUnsolved, Client: c.ID, Network: s.Network, Err: unsolved})
 		return "", refused(Problem{Kind: Unsolved}, s.Phone)
 	}
@@ -66,9 +71,12 @@ func (f *Flow) Submit(ctx context.Context, s Submission) (login.ID, error) {
 		App:      app.ID,
 		ClientID: c.ID,
 		Browser:  s.Browser,
+		Before:   s.Before,
+		Device:   known,
 		Network:  s.Network,
 		Solved:   solved,
 		Request:  kept,
+		Form:     s.Request,
 	})
 	if exceeded, ok := errors.AsType[*limit.Exceeded](err); ok {
 		return "", refused(problemOf(exceeded), s.Phone)
@@ -89,6 +97,9 @@ func (f *Flow) keep(q *request, userAgent, network string) ([]byte, error) {
 	return endpoint.Encode(q)
 }
 
+// common are the budgets that all users of a client or of the deployment share.
+var common = []limit.Kind{limit.Client, limit.Deployment, limit.SilentClient, limit.SilentDeployment}
+
 // problemOf returns the sentence for an exceeded rate limit. That of the client
 // or of the whole deployment is not the user's doing.
 func problemOf(exceeded *limit.Exceeded) Problem {
@@ -97,9 +108,11 @@ func problemOf(exceeded *limit.Exceeded) Problem {
 		return Problem{Kind: Unsolved}
 	case exceeded.Reserved:
 		return Problem{Kind: Unsolved, RetryAt: exceeded.RetryAt}
-	case exceeded.Kind == limit.Lock:
+	case exceeded.Kind == limit.Lock && exceeded.Holder == "":
+		return Problem{Kind: LockedElsewhere, RetryAt: exceeded.RetryAt}
+	case exceeded.Kind == limit.Lock, exceeded.Kind == limit.DeviceLock:
 		return Problem{Kind: Locked, RetryAt: exceeded.RetryAt}
-	case exceeded.Kind == limit.Client, exceeded.Kind == limit.Deployment:
+	case slices.Contains(common, exceeded.Kind):
 		return Problem{Kind: Unavailable, RetryAt: exceeded.RetryAt}
 	}
 	return Problem{Kind: Limited, RetryAt: exceeded.RetryAt}

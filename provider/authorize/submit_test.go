@@ -62,9 +62,14 @@ func TestSubmitRefuses(t *testing.T) {
 	if refusal := submit(t, w, typed(testworld.Number)); refusal != nil {
 		t.Fatalf("a number: got %+v, want no refusal", refusal)
 	}
-	refusal := submit(t, w, typed(testworld.Number))
-	if refusal == nil || refusal.Problem.Kind != authorize.Locked || time.Until(refusal.Problem.RetryAt) < time.Minute {
-		t.Errorf("the same number again: got %+v, want %s for a minute and more", refusal, authorize.Locked)
+	if refusal := submit(t, w, typed(testworld.Number)); refusal != nil {
+		t.Errorf("the same number again, from the same browser: got %+v, want its own attempt", refusal)
+	}
+	stranger := typed(testworld.Number)
+	stranger.Browser = "another"
+	refusal := submit(t, w, stranger)
+	if refusal == nil || refusal.Problem.Kind != authorize.LockedElsewhere || time.Until(refusal.Problem.RetryAt) < time.Minute {
+		t.Errorf("the same number from another browser: got %+v, want %s for a minute and more", refusal, authorize.LockedElsewhere)
 	}
 	down := time.Now().Add(30 * time.Second)
 	w.Phone.DownUntil(down)

@@ -11,6 +11,7 @@ import (
 	"calleridp/provider/authorize"
 	"calleridp/provider/internal/testworld"
 	"calleridp/provider/limit"
+	"calleridp/provider/login"
 	"calleridp/truecaller"
 )
 
@@ -65,12 +66,14 @@ func TestInvariant7_LimitsDoNotTellWhoHasAnAccount(t *testing.T) {
 			Problem authorize.Problem
 			Tries   any
 		}
-		try := func(number string) (got seen) {
+		try := func(number string, browser login.BrowserSecret) (got seen) {
 			w.Phone.Fail(nil)
 			if number == withoutAccount {
 				w.Phone.Fail(&truecaller.PushError{Kind: truecaller.PushNoAccount})
 			}
-			id, err := w.Flow.Submit(t.Context(), w.Submission(w.Authorize("app"), number))
+			s := w.Submission(w.Authorize("app"), number)
+			s.Browser = browser
+			id, err := w.Flow.Submit(t.Context(), s)
 			if refusal, ok := errors.AsType[*authorize.Refusal](err); ok {
 				got.Problem, got.Tries = refusal.Problem, refusal.View.Tries
 				return got
@@ -78,15 +81,16 @@ func TestInvariant7_LimitsDoNotTellWhoHasAnAccount(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got.View, err = w.View(id); err != nil {
+			if got.View, err = w.Flow.View(t.Context(), id, browser); err != nil {
 				t.Fatal(err)
 			}
 			got.View.ID, got.View.Number = "", ""
 			return got
 		}
 		kinds := map[authorize.ProblemKind]bool{}
-		for range 40 {
-			a, b := try(withAccount), try(withoutAccount)
+		for i := range 40 {
+			browser := login.BrowserSecret(fmt.Sprint("browser ", i))
+			a, b := try(withAccount, browser), try(withoutAccount, browser)
 			if !reflect.DeepEqual(a, b) {
 				t.Fatalf("without an account: got\n%+v\nwant, as with one,\n%+v", b, a)
 			}
@@ -96,7 +100,7 @@ func TestInvariant7_LimitsDoNotTellWhoHasAnAccount(t *testing.T) {
 			}
 			time.Sleep(time.Minute)
 		}
-		for _, kind := range []authorize.ProblemKind{"", "left", authorize.Locked, authorize.Limited} {
+		for _, kind := range []authorize.ProblemKind{"", "left", authorize.LockedElsewhere, authorize.Limited} {
 			if !kinds[kind] {
 				t.Errorf("problems in 40 minutes: got %v, want %q among them", kinds, kind)
 			}

@@ -80,12 +80,12 @@ type ChallengeView struct {
 // Problem is a mistake or refusal that the sign-in page explains.
 type Problem struct {
 	Kind    ProblemKind
-	RetryAt time.Time // for Locked, Limited and Unavailable: when it may be tried again; for Unsolved: when without a challenge
+	RetryAt time.Time // for Locked, LockedElsewhere, Limited and Unavailable: when it may be tried again; for Unsolved: when without a challenge
 }
 
 // ProblemKind names the sentence that the page shows. The statuses: mistakes in
-// the number are 422, PhoneConfirm is 200, Locked, Limited and Unsolved are 429,
-// Unavailable is 503.
+// the number are 422, PhoneConfirm is 200, Locked, LockedElsewhere, Limited and
+// Unsolved are 429, Unavailable is 503.
 type ProblemKind string
 
 // The problems. The first nine are those of phone.ParseError.
@@ -99,7 +99,8 @@ const (
 	PhoneLandline    ProblemKind = "phone_landline"
 	PhoneNeedsRegion ProblemKind = "phone_needs_region" // a national number, and no default region
 	PhoneConfirm     ProblemKind = "phone_confirm"      // no mistake: only the user knows whether SignInView.Phone is meant
-	Locked           ProblemKind = "locked"             // a request to this number is open
+	Locked           ProblemKind = "locked"             // this browser has sent a request to this number
+	LockedElsewhere  ProblemKind = "locked_elsewhere"   // another browser has, and it may be a stranger's
 	Limited          ProblemKind = "limited"            // too many tries
 	Unsolved         ProblemKind = "unsolved"           // the browser must solve a challenge first
 	Unavailable      ProblemKind = "unavailable"        // Truecaller does not answer
@@ -146,6 +147,8 @@ type Finished struct {
 	Consent  *ConsentView // nil for none
 	Session  session.Secret
 	Expires  time.Time
+	// Browser is the new secret of the browser's cookie; "" keeps the one that it has.
+	Browser login.BrowserSecret
 }
 
 // Submission is the sign-in form, as a browser sent it.
@@ -156,14 +159,16 @@ type Submission struct {
 	Guessed bool   // Region was not chosen: the page proposed it, and did not show the number in it
 	// Confirmed is the number that the page asked about, as it showed it; "" for none.
 	Confirmed string
-	Browser   login.BrowserSecret // always present: the handler makes one when the browser has none
-	Network   string              // the client address, reduced by limit.NetworkOf
+	Browser   login.BrowserSecret   // see Flow.BrowserFor
+	Before    []login.BrowserSecret // the secrets that the browser had before
+	Network   string                // the client address, reduced by limit.NetworkOf
 	// UserAgent is the browser's own description of itself, of which only the family
 	// is kept.
 	UserAgent string
 
-	Challenge string // ChallengeView.Sealed; "" when the page had none
-	Solution  string // what the browser found, "" for nothing
+	Devices   []string // the browser's device cookie, see Flow.Remember; nil for none
+	Challenge string   // ChallengeView.Sealed; "" when the page had none
+	Solution  string   // what the browser found, "" for nothing
 }
 
 // OneTapSubmission is the one-tap form, as a browser sent it.

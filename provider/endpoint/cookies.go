@@ -1,7 +1,10 @@
 package endpoint
 
 import (
+	"cmp"
 	"net/http"
+	"regexp"
+	"strings"
 	"time"
 
 	"calleridp/provider/login"
@@ -13,11 +16,9 @@ import (
 // only, loses those two and nothing else.
 type Cookies struct {
 	Secure bool
+	// BrowserAge is how long the browser cookie lives. Zero: an hour and five minutes.
+	BrowserAge time.Duration
 }
-
-// The browser cookie binds attempts to the browser that started them (invariant
-// 2); one serves all tabs.
-const browserCookieAge = 24 * time.Hour
 
 func (c Cookies) name(base string) string {
 	if c.Secure {
@@ -26,15 +27,78 @@ func (c Cookies) name(base string) string {
 	return base
 }
 
-// Browser returns the browser cookie's secret, "" when there is none.
-func (c Cookies) Browser(r *http.Request) login.BrowserSecret {
-	return login.BrowserSecret(c.read(r, "calleridp_browser"))
+// BrowserCookie is the cookie that binds attempts to the browser that started them
+// (invariant 2); one serves all tabs.
+type BrowserCookie struct {
+	Secret login.BrowserSecret
+	// Before is the secret that the browser had before, "" for none: the pages of its
+	// earlier attempts need it.
+	Before login.BrowserSecret
 }
 
-// SetBrowser keeps secret as the browser cookie.
-func (c Cookies) SetBrowser(w http.ResponseWriter, secret login.BrowserSecret) {
-	c.write(w, "calleridp_browser", string(secret), int(browserCookieAge/time.Second))
+// Secrets returns the secrets that there are.
+func (b BrowserCookie) Secrets() []login.BrowserSecret {
+	switch {
+	case b.Secret == "":
+		return nil
+	case b.Before == "":
+		return []login.BrowserSecret{b.Secret}
+	}
+	return []login.BrowserSecret{b.Secret, b.Before}
 }
+
+// Renewed returns the cookie with another secret.
+func (b BrowserCookie) Renewed(secret login.BrowserSecret) BrowserCookie {
+	if secret == b.Secret {
+		return b
+	}
+	return BrowserCookie{Secret: secret, Before: b.Secret}
+}
+
+// browserSecret is the form of a secret. A value of another form is not ours.
+var browserSecret = regexp.MustCompile(`^[A-Za-z0-9_-]{43}$`)
+
+// Browser returns the browser cookie, without secrets if there is none.
+func (c Cookies) Browser(r *http.Request) BrowserCookie {
+	secret, before, _ := strings.Cut(c.read(r, "calleridp_browser"), ".")
+	switch {
+	case !browserSecret.MatchString(secret):
+		return BrowserCookie{}
+	case !browserSecret.MatchString(before):
+		before = ""
+	}
+	return BrowserCookie{Secret: login.BrowserSecret(secret), Before: login.BrowserSecret(before)}
+}
+
+// SetBrowser keeps the browser cookie.
+func (c Cookies) SetBrowser(w http.ResponseWriter, b BrowserCookie) {
+	value := string(b.Secret)
+	if b.Before != "" {
+		value += "." + string(b.Before)
+	}
+	age := cmp.Or(c.BrowserAge, 65*time.Minute)
+	c.write(w, "calleridp_browser", value, int(age/time.Second))
+}
+
+// ClearBrowser removes the browser cookie.
+func (c Cookies) ClearBrowser(w http.ResponseWriter) { c.write(w, "calleridp_browser", "", -1) }
+
+// Devices returns the device cookie (authorize.Flow.Remember), nil when there is none.
+func (c Cookies) Devices(r *http.Request) []string {
+	cookie, err := r.Cookie(c.name("calleridp_device"))
+	if err != nil || len(cookie.Value) > 1024 || cookie.Value == "" {
+		return nil
+	}
+	return strings.Split(cookie.Value, ".")
+}
+
+// SetDevices keeps the device cookie for so long.
+func (c Cookies) SetDevices(w http.ResponseWriter, devices []string, life time.Duration) {
+	c.write(w, "calleridp_device", strings.Join(devices, "."), int(life/time.Second))
+}
+
+// ClearDevices removes the device cookie.
+func (c Cookies) ClearDevices(w http.ResponseWriter) { c.write(w, "calleridp_device", "", -1) }
 
 // Session returns the session cookie's secret, "" when there is none.
 func (c Cookies) Session(r *http.Request) session.Secret {

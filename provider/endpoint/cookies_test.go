@@ -3,9 +3,12 @@ package endpoint
 import (
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"calleridp/provider/login"
 )
 
 // Over HTTPS the cookies are bound to the host and to TLS; over plain HTTP they
@@ -15,8 +18,10 @@ func TestCookies(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := Cookies{Secure: secure}
 			w := httptest.NewRecorder()
-			c.SetBrowser(w, "b")
+			browser := BrowserCookie{Secret: login.NewBrowserSecret(), Before: login.NewBrowserSecret()}
+			c.SetBrowser(w, browser)
 			c.SetSession(w, "s", time.Now().Add(time.Hour))
+			c.SetDevices(w, []string{"one", "two"}, time.Hour)
 			r := httptest.NewRequest("GET", "/", nil)
 			for _, cookie := range w.Result().Cookies() {
 				if strings.HasPrefix(cookie.Name, "__Host-") != secure || cookie.Secure != secure {
@@ -28,8 +33,11 @@ func TestCookies(t *testing.T) {
 				}
 				r.AddCookie(cookie)
 			}
-			if c.Browser(r) != "b" || c.Session(r) != "s" {
+			if c.Browser(r) != browser || c.Session(r) != "s" {
 				t.Errorf("read back: got %q and %q, want b and s", c.Browser(r), c.Session(r))
+			}
+			if got := c.Devices(r); !slices.Equal(got, []string{"one", "two"}) {
+				t.Errorf("devices read back: got %v", got)
 			}
 			if other := (Cookies{Secure: !secure}); other.Session(r) != "" {
 				t.Errorf("read as the other kind: got %q, want none", other.Session(r))

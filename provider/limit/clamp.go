@@ -30,7 +30,8 @@ func (c Charge) Believable(tat, now time.Time) time.Time {
 }
 
 // Held returns until when a lock is held that is stored until then, if no lock lasts
-// longer than longest; zero stands for no bound. A lock that ends a little later than possible is held, as a
+// longer than longest; zero stands for no bound. A lock that ends a little later than
+// possible is held, as a
 // clock that is corrected by seconds must not open it early (invariant 7). One that
 // ends after twice that time is none.
 func Held(until time.Time, longest time.Duration, now time.Time) time.Time {

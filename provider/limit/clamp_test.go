@@ -19,38 +19,38 @@ func TestInvariant7_AClockPutRightLocksNobodyOut(t *testing.T) {
 			Lock:       lock,
 			LockFor:    5 * time.Minute,
 			LockAtMost: time.Hour, // a cool-down
-			Charges:    []Charge{{Key: number, Rate: rate, Reserve: reserve}},
+			Number:     []Charge{{Key: number, Rate: rate, Reserve: reserve}},
 		}
 		interval := rate.Period / time.Duration(rate.Burst)
 		fast := rate.Period + 2*time.Hour + time.Duration(random.Int64N(int64(24*time.Hour)))
 		stored := States{}
 		for now := start.Add(fast); ; { // as much as the fast clock allows
-			next, err := Decide(States{number: stored[number]}, spend, now)
+			next, err := Decide(States{number: stored[number]}, spend, Holder{Attempt: "a"}, now)
 			if err != nil {
 				break
 			}
 			stored = next
 		}
-		if left, _ := spend.Charges[0].Left(stored[number], start); left != 1 {
+		if left, _ := spend.Number[0].Left(stored[number].Until, start); left != 1 {
 			t.Fatalf("seed %d: %d left, want 1", seed, left)
 		}
-		stored, err := Decide(stored, spend, start)
+		stored, err := Decide(stored, spend, Holder{Attempt: "a"}, start)
 		if err != nil {
 			t.Fatalf("seed %d: after the clock was put right: %v", seed, err)
 		}
-		if most := start.Add(rate.Period); stored[number].After(most) || stored[lock].After(start.Add(spend.LockAtMost)) {
+		if most := start.Add(rate.Period); stored[number].Until.After(most) || stored[lock].Until.After(start.Add(spend.LockAtMost)) {
 			t.Fatalf("seed %d: the states are still ahead: %v", seed, stored)
 		}
 		delete(stored, lock)
 		var refused *Exceeded
-		if _, err := Decide(stored, spend, start); !errors.As(err, &refused) || refused.RetryAt.After(start.Add(interval)) {
+		if _, err := Decide(stored, spend, Holder{Attempt: "a"}, start); !errors.As(err, &refused) || refused.RetryAt.After(start.Add(interval)) {
 			t.Fatalf("seed %d: a second event at once: %v, want a refusal for one interval of %s", seed, err, interval)
 		}
-		if _, err := Decide(stored, spend, start.Add(interval)); err != nil {
+		if _, err := Decide(stored, spend, Holder{Attempt: "a"}, start.Add(interval)); err != nil {
 			t.Fatalf("seed %d: an interval later: %v", seed, err)
 		}
 		// What others may have from the reserve is whole.
-		if left, _ := (Charge{Rate: rate}).Left(stored[number], start); left < reserve {
+		if left, _ := (Charge{Rate: rate}).Left(stored[number].Until, start); left < reserve {
 			t.Fatalf("seed %d: %d of the reserve of %d are left", seed, left, reserve)
 		}
 	}

@@ -2,74 +2,172 @@ package limit
 
 import "time"
 
-// States are stored locks and budgets: when a lock expires, and the theoretical
-// arrival time of a budget. A key that is missing, or has the zero time, has
-// never been used.
-type States map[Key]time.Time
+// State is a stored lock or budget. A key that is missing, or has the zero State,
+// has never been used.
+type State struct {
+	// Until is when a lock expires, or the theoretical arrival time of a budget.
+	Until time.Time
+	// Holder is who took a lock.
+	Holder Holder
+	// Approved says that the user has approved what a lock was taken for: it binds
+	// other browsers only.
+	Approved bool
+}
 
-// Keys returns every key of the spend once, the lock first. Decide needs the
-// states of these, and returns new ones for no other.
+// binds reports whether a lock keeps one of the browsers from taking it.
+func (s State) binds(browsers [][32]byte, now time.Time) bool {
+	return s.Until.After(now) && !(s.Approved && s.Holder.by(browsers))
+}
+
+// States are stored locks and budgets.
+type States map[Key]State
+
+// Keys returns every key of the spend once. Decide needs the states of these, and
+// returns new ones for no other.
 func (s Spend) Keys() []Key {
-	keys := make([]Key, 0, 1+len(s.Charges))
-	seen := make(map[Key]bool, 1+len(s.Charges))
+	keys := make([]Key, 0, len(s.Asker)+1+len(s.Number))
+	seen := make(map[Key]bool, cap(keys))
 	add := func(k Key) {
 		if !seen[k] {
 			seen[k] = true
 			keys = append(keys, k)
 		}
 	}
+	for _, charge := range s.Asker {
+		add(charge.Key)
+	}
 	if s.Lock != (Key{}) {
 		add(s.Lock)
 	}
-	for _, charge := range s.Charges {
+	if s.Block != (Key{}) {
+		add(s.Block)
+	}
+	for _, charge := range s.Number {
 		add(charge.Key)
 	}
 	return keys
 }
 
-// Decide reports whether the lock is free and every budget has room
-// (invariant 7). It returns the states to store, one for each of the spend's
-// keys. A budget that the spend charges twice pays twice.
+// Decide reports whether every budget has room and the lock is free for the attempt
+// that asks (invariant 7).
+// It returns the states to store, which for a spend that is taken are one for each
+// of its keys. A budget that the spend charges twice pays twice.
+//
+// What the asker may spend is decided first. If that refuses, the error tells
+// nothing about the number, and no state is returned. If the number refuses, the
+// asker's own charges are paid all the same: Decide returns their states together
+// with the error, so that nobody can ask about a number for nothing. Only a browser
+// whose own attempt holds the lock asks for nothing: it knows already.
 //
 // The error of a refused spend is an *Exceeded. It names the first lock or budget
 // that refuses, and the time at which none would. A reserve is named only if
 // nothing else refuses.
 //
-// A store reads the states, calls Decide and writes the result, all in the
-// transaction that creates the attempt.
-func Decide(stored States, s Spend, now time.Time) (States, error) {
-	next := make(States, 1+len(s.Charges))
-	var refused, reserved *Exceeded
-	if s.Lock != (Key{}) {
-		if until := Held(stored[s.Lock], s.LockAtMost, now); until.After(now) {
-			refused = refused.with(s.Lock.Kind, until)
-		}
-		next[s.Lock] = now.Add(s.LockFor)
+// A store reads the states, calls Decide and writes every state that it returns,
+// error or not, all in the transaction that would create the attempt.
+func Decide(stored States, s Spend, by Holder, now time.Time) (States, error) {
+	lock := stored[s.Lock]
+	lock.Until = Held(lock.Until, s.LockAtMost, now)
+	browsers := append([][32]byte{by.Browser}, s.Before...)
+	held := s.Lock != (Key{}) && lock.binds(browsers, now)
+	own := held && lock.Holder.by(browsers)
+
+	l := ledger{stored: stored, next: make(States, len(s.Asker)+1+len(s.Number)), now: now}
+	for _, charge := range s.Asker {
+		l.charge(charge)
 	}
-	for _, charge := range s.Charges {
-		state, charged := next[charge.Key]
-		if !charged {
-			state = stored[charge.Key]
-		}
-		decision := charge.Take(state, now)
-		next[charge.Key] = decision.TAT
-		if decision.Allowed {
-			continue
-		}
-		if whole := charge.Rate.Take(state, now); !whole.Allowed {
-			refused = refused.with(charge.Key.Kind, whole.RetryAt)
-		} else {
-			reserved = reserved.with(charge.Key.Kind, decision.RetryAt)
-			reserved.Reserved = true
-		}
-	}
-	if refused == nil {
-		refused = reserved
-	}
-	if refused != nil {
+	if refused := l.refusal(); refused != nil && !own {
 		return nil, refused
 	}
-	return next, nil
+	kept := l.own(s.Asker)
+
+	l.refused, l.reserved = nil, nil
+	if held {
+		l.refused = l.refused.with(s.Lock.Kind, lock.Until)
+	}
+	for _, charge := range s.Number {
+		l.charge(charge)
+	}
+	refused := l.refusal()
+	switch {
+	case own:
+		refused.Holder = lock.Holder.Attempt
+		return nil, refused
+	case refused != nil:
+		return kept, refused
+	}
+	if s.Lock != (Key{}) {
+		l.next[s.Lock] = State{Until: now.Add(s.LockFor), Holder: by}
+	}
+	if s.Block != (Key{}) {
+		block := stored[s.Block]
+		block.Until = Held(block.Until, s.LockAtMost, now)
+		l.next[s.Block] = block.extended(by, browsers, now, now.Add(s.LockFor))
+	}
+	return l.next, nil
+}
+
+// extended returns a lock that is held until then at least, and binds everybody: by
+// whoever holds it, or by h if nobody or one of its own browsers does.
+func (s State) extended(h Holder, browsers [][32]byte, now, until time.Time) State {
+	if !s.Until.After(now) {
+		return State{Until: until, Holder: h}
+	}
+	if s.Holder.by(browsers) {
+		s.Holder = h
+	}
+	if s.Until.Before(until) {
+		s.Until = until
+	}
+	s.Approved = false
+	return s
+}
+
+// ledger charges budgets one after the other.
+type ledger struct {
+	stored, next      States
+	now               time.Time
+	refused, reserved *Exceeded
+}
+
+func (l *ledger) charge(c Charge) {
+	state, charged := l.next[c.Key]
+	if !charged {
+		state = l.stored[c.Key]
+	}
+	decision := c.Take(state.Until, l.now)
+	l.next[c.Key] = State{Until: decision.TAT}
+	if decision.Allowed {
+		return
+	}
+	if whole := c.Rate.Take(state.Until, l.now); !whole.Allowed {
+		l.refused = l.refused.with(c.Key.Kind, whole.RetryAt)
+	} else {
+		l.reserved = l.reserved.with(c.Key.Kind, decision.RetryAt)
+		l.reserved.Reserved = true
+	}
+}
+
+// refusal returns what refuses, nil for nothing.
+func (l *ledger) refusal() *Exceeded {
+	if l.refused != nil {
+		return l.refused
+	}
+	return l.reserved
+}
+
+// own returns the states of the charges that a refused spend pays.
+func (l *ledger) own(charges []Charge) States {
+	var kept States
+	for _, c := range charges {
+		if c.Own {
+			if kept == nil {
+				kept = make(States, len(charges))
+			}
+			kept[c.Key] = l.next[c.Key]
+		}
+	}
+	return kept
 }
 
 // with adds a refusal: the first gives the kind, the latest the time.

@@ -18,6 +18,15 @@ func TestDecide(t *testing.T) {
 		once    = Rate{Burst: 1, Period: time.Hour}
 	)
 	at := func(d time.Duration) time.Time { return start.Add(d) }
+	asker := Holder{Attempt: "asker's", Browser: [32]byte{1}}
+	other := Holder{Attempt: "other's", Browser: [32]byte{2}}
+	before := Holder{Attempt: "asker's own", Browser: asker.Browser}
+	own := func(c Charge) Charge {
+		c.Own = true
+		return c
+	}
+	taken := func(d time.Duration) State { return State{Until: start.Add(d), Holder: asker} }
+	state := func(d time.Duration) State { return State{Until: at(d)} }
 	charge := func(k Key, r Rate, reserve int) Charge { return Charge{Key: k, Rate: r, Reserve: reserve} }
 	rows := []struct {
 		what    string
@@ -37,107 +46,193 @@ func TestDecide(t *testing.T) {
 		},
 		{
 			what:  "a lock and budgets that were never used",
-			spend: Spend{Lock: lock, LockFor: 5 * time.Minute, Charges: []Charge{charge(number, hourly, 0), charge(network, once, 0)}},
-			want:  States{lock: at(5 * time.Minute), number: at(15 * time.Minute), network: at(time.Hour)},
+			spend: Spend{Lock: lock, LockFor: 5 * time.Minute, Asker: []Charge{charge(number, hourly, 0), charge(network, once, 0)}},
+			want:  States{lock: taken(5 * time.Minute), number: state(15 * time.Minute), network: state(time.Hour)},
 		},
 		{
 			what:   "a lock that has expired is free",
-			stored: States{lock: start},
+			stored: States{lock: state(0)},
 			spend:  Spend{Lock: lock, LockFor: time.Minute},
-			want:   States{lock: at(time.Minute)},
+			want:   States{lock: taken(time.Minute)},
 		},
 		{
 			what:    "a lock that is held",
-			stored:  States{lock: at(1)},
+			stored:  States{lock: state(1)},
 			spend:   Spend{Lock: lock, LockFor: time.Minute},
 			refused: &Exceeded{Kind: Lock, RetryAt: at(1)},
 		},
 		{
 			what:   "a budget that was used before",
-			stored: States{network: at(15 * time.Minute)},
-			spend:  Spend{Charges: []Charge{charge(network, hourly, 0)}},
-			want:   States{network: at(30 * time.Minute)},
+			stored: States{network: state(15 * time.Minute)},
+			spend:  Spend{Asker: []Charge{charge(network, hourly, 0)}},
+			want:   States{network: state(30 * time.Minute)},
 		},
 		{
 			what:    "a budget that is spent",
-			stored:  States{network: at(time.Hour)},
-			spend:   Spend{Charges: []Charge{charge(network, hourly, 0)}},
+			stored:  States{network: state(time.Hour)},
+			spend:   Spend{Asker: []Charge{charge(network, hourly, 0)}},
 			refused: &Exceeded{Kind: Network, RetryAt: at(15 * time.Minute)},
 		},
 		{
 			what:   "kinds with the same ID are apart",
-			stored: States{network: at(time.Hour)},
-			spend:  Spend{Charges: []Charge{charge(client, once, 0)}},
-			want:   States{client: at(time.Hour)},
+			stored: States{network: state(time.Hour)},
+			spend:  Spend{Asker: []Charge{charge(client, once, 0)}},
+			want:   States{client: state(time.Hour)},
 		},
 		{
 			what:  "a budget that is charged twice pays twice",
-			spend: Spend{Charges: []Charge{charge(network, hourly, 0), charge(client, once, 0), charge(network, hourly, 0)}},
-			want:  States{network: at(30 * time.Minute), client: at(time.Hour)},
+			spend: Spend{Asker: []Charge{charge(network, hourly, 0), charge(client, once, 0), charge(network, hourly, 0)}},
+			want:  States{network: state(30 * time.Minute), client: state(time.Hour)},
 		},
 		{
 			what:    "a budget that has room for one of two charges",
-			stored:  States{network: at(45 * time.Minute)},
-			spend:   Spend{Charges: []Charge{charge(network, hourly, 0), charge(network, hourly, 0)}},
+			stored:  States{network: state(45 * time.Minute)},
+			spend:   Spend{Asker: []Charge{charge(network, hourly, 0), charge(network, hourly, 0)}},
 			refused: &Exceeded{Kind: Network, RetryAt: at(15 * time.Minute)},
 		},
 		{
 			what:    "the first refusal gives the kind, the latest the time",
-			stored:  States{lock: at(5 * time.Minute), number: at(time.Hour), network: at(time.Hour)},
-			spend:   Spend{Lock: lock, Charges: []Charge{charge(number, once, 0), charge(network, hourly, 0)}},
+			stored:  States{lock: state(5 * time.Minute), number: state(time.Hour)},
+			spend:   Spend{Lock: lock, Number: []Charge{charge(number, once, 0)}},
 			refused: &Exceeded{Kind: Lock, RetryAt: at(time.Hour)},
 		},
 		{
 			what:    "a rate that makes no sense allows nothing (invariant 7)",
-			spend:   Spend{Charges: []Charge{charge(network, Rate{}, 0)}},
+			spend:   Spend{Asker: []Charge{charge(network, Rate{}, 0)}},
 			refused: &Exceeded{Kind: Network, RetryAt: at(time.Hour)},
 		},
 		{
 			what:    "a reserve is left alone",
-			stored:  States{network: at(30 * time.Minute)},
-			spend:   Spend{Charges: []Charge{charge(network, hourly, 2)}},
+			stored:  States{network: state(30 * time.Minute)},
+			spend:   Spend{Asker: []Charge{charge(network, hourly, 2)}},
 			refused: &Exceeded{Kind: Network, RetryAt: at(15 * time.Minute), Reserved: true},
 		},
 		{
 			what:   "a charge without the reserve may have it",
-			stored: States{network: at(30 * time.Minute)},
-			spend:  Spend{Charges: []Charge{charge(network, hourly, 0)}},
-			want:   States{network: at(45 * time.Minute)},
+			stored: States{network: state(30 * time.Minute)},
+			spend:  Spend{Asker: []Charge{charge(network, hourly, 0)}},
+			want:   States{network: state(45 * time.Minute)},
 		},
 		{
 			what:    "a budget that is spent is no matter of the reserve",
-			stored:  States{network: at(time.Hour)},
-			spend:   Spend{Charges: []Charge{charge(network, hourly, 2)}},
+			stored:  States{network: state(time.Hour)},
+			spend:   Spend{Asker: []Charge{charge(network, hourly, 2)}},
 			refused: &Exceeded{Kind: Network, RetryAt: at(15 * time.Minute)},
 		},
 		{
 			what:    "a reserve is named only if nothing else refuses",
-			stored:  States{network: at(30 * time.Minute), client: at(time.Hour)},
-			spend:   Spend{Charges: []Charge{charge(network, hourly, 2), charge(client, once, 0)}},
+			stored:  States{network: state(30 * time.Minute), client: state(time.Hour)},
+			spend:   Spend{Asker: []Charge{charge(network, hourly, 2), charge(client, once, 0)}},
 			refused: &Exceeded{Kind: Client, RetryAt: at(time.Hour)},
 		},
 		{
 			what:    "two reserves: the first gives the kind, the latest the time",
-			stored:  States{network: at(30 * time.Minute), client: at(45 * time.Minute)},
-			spend:   Spend{Charges: []Charge{charge(network, hourly, 2), charge(client, hourly, 2)}},
+			stored:  States{network: state(30 * time.Minute), client: state(45 * time.Minute)},
+			spend:   Spend{Asker: []Charge{charge(network, hourly, 2), charge(client, hourly, 2)}},
 			refused: &Exceeded{Kind: Network, RetryAt: at(30 * time.Minute), Reserved: true},
+		},
+		{
+			what:    "what the asker may spend is decided first, and tells nothing about the number",
+			stored:  States{lock: {Until: at(1), Holder: other}, number: state(time.Hour), network: state(30 * time.Minute)},
+			spend:   Spend{Asker: []Charge{own(charge(network, once, 0))}, Lock: lock, Number: []Charge{charge(number, once, 0)}},
+			refused: &Exceeded{Kind: Network, RetryAt: at(30 * time.Minute)},
+		},
+		{
+			what:    "a try that the lock refuses costs the asker's own budget, and no other",
+			stored:  States{lock: {Until: at(1), Holder: other}, network: state(15 * time.Minute)},
+			spend:   Spend{Asker: []Charge{own(charge(network, hourly, 0)), charge(client, hourly, 0)}, Lock: lock},
+			want:    States{network: state(30 * time.Minute)},
+			refused: &Exceeded{Kind: Lock, RetryAt: at(1)},
+		},
+		{
+			what:    "a try that the number's budget refuses costs the same",
+			stored:  States{number: state(time.Hour)},
+			spend:   Spend{Asker: []Charge{own(charge(network, hourly, 0))}, Lock: lock, Number: []Charge{charge(number, once, 0)}},
+			want:    States{network: state(15 * time.Minute)},
+			refused: &Exceeded{Kind: Number, RetryAt: at(time.Hour)},
+		},
+		{
+			what:    "the browser that holds the lock learns of its own attempt, for nothing",
+			stored:  States{lock: {Until: at(1), Holder: before}, network: state(time.Hour)},
+			spend:   Spend{Asker: []Charge{own(charge(network, once, 0))}, Lock: lock},
+			refused: &Exceeded{Kind: Lock, RetryAt: at(1), Holder: before.Attempt},
+		},
+		{
+			what:    "a browser is known by the secrets that it had before",
+			stored:  States{lock: {Until: at(1), Holder: before}},
+			spend:   Spend{Lock: lock, Before: [][32]byte{{9}, before.Browser}},
+			refused: &Exceeded{Kind: Lock, RetryAt: at(1), Holder: before.Attempt},
+		},
+		{
+			what:   "by an approval too",
+			stored: States{lock: {Until: at(1), Holder: other, Approved: true}},
+			spend:  Spend{Lock: lock, LockFor: time.Minute, Before: [][32]byte{other.Browser}},
+			want:   States{lock: taken(time.Minute)},
+		},
+		{
+			what:   "a lane of its own: the number's lock refuses nothing, and stays with who has it",
+			stored: States{network: {Until: at(1), Holder: other}},
+			spend:  Spend{Lock: lock, LockFor: time.Minute, Block: network},
+			want:   States{lock: taken(time.Minute), network: {Until: at(time.Minute), Holder: other}},
+		},
+		{
+			what:   "a lane of its own: a longer lock stays as it is",
+			stored: States{network: {Until: at(time.Hour), Holder: other}},
+			spend:  Spend{Lock: lock, LockFor: time.Minute, Block: network},
+			want:   States{lock: taken(time.Minute), network: {Until: at(time.Hour), Holder: other}},
+		},
+		{
+			what:   "a lane of its own: it binds a browser that was approved before, too",
+			stored: States{network: {Until: at(1), Holder: other, Approved: true}},
+			spend:  Spend{Lock: lock, LockFor: time.Minute, Block: network},
+			want:   States{lock: taken(time.Minute), network: {Until: at(time.Minute), Holder: other}},
+		},
+		{
+			what:   "a lane of its own: what the same browser holds is taken over",
+			stored: States{network: {Until: at(1), Holder: before, Approved: true}},
+			spend:  Spend{Lock: lock, LockFor: time.Minute, Block: network},
+			want:   States{lock: taken(time.Minute), network: taken(time.Minute)},
+		},
+		{
+			what:   "a lane of its own: a free lock is taken, so that others wait",
+			stored: States{network: {Until: start, Holder: other, Approved: true}},
+			spend:  Spend{Lock: lock, LockFor: time.Minute, Block: network},
+			want:   States{lock: taken(time.Minute), network: taken(time.Minute)},
+		},
+		{
+			what:    "no browser is not one browser",
+			stored:  States{lock: {Until: at(1), Approved: true}},
+			spend:   Spend{Lock: lock, Before: [][32]byte{{}}},
+			refused: &Exceeded{Kind: Lock, RetryAt: at(1)},
+		},
+		{
+			what:    "after an approval, the lock binds other browsers",
+			stored:  States{lock: {Until: at(1), Holder: other, Approved: true}},
+			spend:   Spend{Lock: lock, LockFor: time.Minute},
+			refused: &Exceeded{Kind: Lock, RetryAt: at(1)},
+		},
+		{
+			what:   "and not the one that was approved",
+			stored: States{lock: {Until: at(1), Holder: before, Approved: true}},
+			spend:  Spend{Lock: lock, LockFor: time.Minute},
+			want:   States{lock: taken(time.Minute)},
 		},
 	}
 	for _, row := range rows {
 		t.Run(row.what, func(t *testing.T) {
 			before := maps.Clone(row.stored)
-			got, err := Decide(row.stored, row.spend, start)
+			got, err := Decide(row.stored, row.spend, asker, start)
 			if !maps.Equal(row.stored, before) {
 				t.Errorf("the stored states changed: got %v, want %v", row.stored, before)
 			}
 			if row.refused != nil {
 				var exceeded *Exceeded
-				if !errors.As(err, &exceeded) || *exceeded != *row.refused || got != nil {
-					t.Errorf("got %v, %+v; want a refusal %+v", got, err, row.refused)
+				if !errors.As(err, &exceeded) || *exceeded != *row.refused || !maps.Equal(got, row.want) {
+					t.Errorf("got %v, %+v; want %v and a refusal %+v", got, err, row.want, row.refused)
 				}
 				return
 			}
-			if err != nil || !maps.EqualFunc(got, row.want, time.Time.Equal) {
+			if err != nil || !maps.Equal(got, row.want) {
 				t.Errorf("got %v, %v; want %v", got, err, row.want)
 			}
 			keys := row.spend.Keys()
@@ -162,7 +257,8 @@ func TestKeysOfASpend(t *testing.T) {
 	}{
 		{"nothing", Spend{}, []Key{}},
 		{"a lock alone", Spend{Lock: lock}, []Key{lock}},
-		{"the lock first, each key once", Spend{Lock: lock, Charges: []Charge{{Key: b}, {Key: a}, {Key: b}}}, []Key{lock, b, a}},
+		{"in the order of the decision, each key once",
+			Spend{Asker: []Charge{{Key: b}, {Key: b}}, Lock: lock, Number: []Charge{{Key: a}, {Key: b}}}, []Key{b, lock, a}},
 	} {
 		if got := row.spend.Keys(); !slices.Equal(got, row.want) {
 			t.Errorf("%s: got %v, want %v", row.what, got, row.want)

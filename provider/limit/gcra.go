@@ -1,9 +1,6 @@
 package limit
 
-import (
-	"net/netip"
-	"time"
-)
+import "time"
 
 // Decision is what comes of one charge against one budget.
 type Decision struct {
@@ -41,17 +38,4 @@ func (c Charge) Take(tat, now time.Time) Decision {
 		return Decision{RetryAt: earliest, TAT: tat}
 	}
 	return Decision{Allowed: true, TAT: next, Remaining: int((tolerance - next.Sub(now)) / interval)}
-}
-
-// NetworkOf is the network whose budget an address spends: the whole IPv4
-// address, or the first 64 bits of an IPv6 one.
-func NetworkOf(a netip.Addr) string {
-	if !a.IsValid() {
-		return "unknown"
-	}
-	a = a.Unmap().WithZone("")
-	if a.Is4() {
-		return netip.PrefixFrom(a, 32).String()
-	}
-	return netip.PrefixFrom(a, 64).Masked().String()
 }

@@ -2,7 +2,6 @@ package limit
 
 import (
 	"math/rand/v2"
-	"net/netip"
 	"testing"
 	"time"
 )
@@ -81,23 +80,6 @@ func TestTakeNeverExceeds(t *testing.T) {
 				}
 			}
 		}
-	}
-}
-
-func TestNetworkOf(t *testing.T) {
-	for in, want := range map[string]string{
-		"192.0.2.7":            "192.0.2.7/32",
-		"::ffff:192.0.2.7":     "192.0.2.7/32",
-		"2001:db8:1:2:3:4:5:6": "2001:db8:1:2::/64",
-		"2001:db8:1:2:ffff::1": "2001:db8:1:2::/64",
-		"fe80::1%eth0":         "fe80::/64",
-	} {
-		if got := NetworkOf(netip.MustParseAddr(in)); got != want {
-			t.Errorf("%s -> %s, want %s", in, got, want)
-		}
-	}
-	if got := NetworkOf(netip.Addr{}); got != "unknown" {
-		t.Errorf("no address -> %s", got)
 	}
 }
 

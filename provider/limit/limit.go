@@ -5,6 +5,7 @@ package limit
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -16,10 +17,19 @@ type Kind string
 const (
 	Lock       Kind = "lock"       // a phone number while a push to it is open
 	Number     Kind = "number"     // pushes to one phone number
-	Network    Kind = "network"    // attempts from one IPv4 /32 or IPv6 /64
-	Client     Kind = "client"     // attempts through one client
-	Deployment Kind = "deployment" // all attempts
+	Network    Kind = "network"    // pushes from one network, see NetworksOf
+	Client     Kind = "client"     // pushes through one client
+	Deployment Kind = "deployment" // all pushes
 	Challenge  Kind = "challenge"  // one that a browser has solved
+
+	// The lane of a browser that has signed in with the number before.
+	DeviceLock Kind = "device_lock" // while its push is open
+	Device     Kind = "device"      // its pushes
+
+	// Attempts that ring no phone: what they spend is not missing for pushes.
+	SilentNetwork    Kind = "silent_network"
+	SilentClient     Kind = "silent_client"
+	SilentDeployment Kind = "silent_deployment"
 )
 
 // Key names one lock or budget. Engines store keys as keyed hashes, because an
@@ -35,6 +45,9 @@ type Rate struct {
 	Period time.Duration
 }
 
+// Times returns the rate that allows n times as much.
+func (r Rate) Times(n int) Rate { return Rate{Burst: n * r.Burst, Period: r.Period} }
+
 // Charge is one event against one budget.
 type Charge struct {
 	Key  Key
@@ -42,6 +55,9 @@ type Charge struct {
 	// Reserve is how many of a burst are for others: the charge is refused when
 	// it would leave fewer.
 	Reserve int
+	// Own says that the budget is the asker's own: it pays also for a try that the
+	// number's lock or budget refuses.
+	Own bool
 }
 
 // Left says how many such events a budget in the state tat would take at once,
@@ -54,24 +70,48 @@ func (c Charge) Left(tat, now time.Time) (left int, next time.Time) {
 	return d.Remaining + 1, now
 }
 
-// Spend is everything that creating an attempt costs. It is taken whole or not
-// at all.
-type Spend struct {
-	Lock    Key           // zero Key: no lock is needed
-	LockFor time.Duration // how long the lock is held unless it is released
-	// LockAtMost is how long any lock of that key can last. One that is stored for
-	// longer is of a wrong clock: see Held. Zero: none is.
-	LockAtMost time.Duration
-	Charges    []Charge
+// Holder is who holds a lock.
+type Holder struct {
+	Attempt string
+	Browser [32]byte // the hash by which the attempt knows its browser; zero: none
 }
 
-// Exceeded is the error for a spend that was refused; nothing was taken.
+// by reports whether the holder is one of the browsers.
+func (h Holder) by(browsers [][32]byte) bool {
+	return h.Browser != [32]byte{} && slices.Contains(browsers, h.Browser)
+}
+
+// Spend is everything that creating an attempt costs. It is taken whole, or
+// refused; see Decide for what a refused one costs.
+type Spend struct {
+	// Asker is what the one who asks may spend. It is decided first.
+	Asker []Charge
+
+	Lock    Key           // zero Key: no lock is needed
+	LockFor time.Duration // how long the lock is held unless it is released
+	// LockAtMost is how long any lock can last. One that is stored for longer is of a
+	// wrong clock: see Held. Zero: none is.
+	LockAtMost time.Duration
+	// Before are other hashes by which attempts know the browser that asks: its secret
+	// changes from one attempt to the next.
+	Before [][32]byte
+	// Block is a lock that refuses nothing and is taken as well: by a push that the
+	// number's lock does not stop. Others must not push while it is open. zero Key: none.
+	Block Key
+	// Number is what the number itself may be spent on.
+	Number []Charge
+}
+
+// Exceeded is the error for a spend that was refused.
 type Exceeded struct {
 	Kind    Kind
 	RetryAt time.Time // when the same spend may be tried again
 	// Reserved says that nothing refuses it but a Reserve: without that, it could
 	// be taken now.
 	Reserved bool
+	// Holder is the attempt that holds the lock, if the browser that asks has
+	// started it; "" if another one has, or if no lock refuses.
+	Holder string
 }
 
 func (e *Exceeded) Error() string {

@@ -56,6 +56,10 @@ func (s State) Terminal() bool {
 	return s == Done || s == Rejected || s == Expired || s == Failed
 }
 
+// Live reports whether the attempt may still succeed, or has succeeded and was not
+// used.
+func (a Attempt) Live(now time.Time) bool { return !a.expire(now) && !a.State.Terminal() }
+
 // Reason says why an attempt ended without success. It is for the log, the
 // audit and the choice of page; it is never shown as it is.
 type Reason string
@@ -113,6 +117,10 @@ type Attempt struct {
 	// Browser is the SHA-256 of the secret in the cookie of the browser that
 	// started it (invariant 2); zero, which no browser has, for native.
 	Browser [32]byte
+
+	// Form is a hash of the form that started a push, of its number and of its browser's
+	// secret: the same form sent again finds the attempt. Zero for other methods.
+	Form [32]byte
 
 	// Correlation is the SHA-256 of what Truecaller brings back: the state that
 	// was sent with a push, or the nonce in a one-tap link. Each is 32 random

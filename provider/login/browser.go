@@ -3,6 +3,7 @@ package login
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -21,6 +22,14 @@ func (e *Engine) Get(ctx context.Context, id ID, browser BrowserSecret) (Attempt
 	}
 	a.expire(time.Now())
 	return a, nil
+}
+
+// HasLive reports whether the browser has a live attempt besides except. A secret
+// without one is not used again: somebody else may have noted it.
+func (e *Engine) HasLive(ctx context.Context, browser BrowserSecret, except ID) (bool, error) {
+	live, err := e.cfg.Store.LiveAttempts(ctx, hashOf(browser), time.Now())
+	live = slices.DeleteFunc(live, func(id ID) bool { return id == except })
+	return len(live) > 0, err
 }
 
 // FinishRequest says which attempt a browser finishes, and what it will get.

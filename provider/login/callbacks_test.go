@@ -78,8 +78,9 @@ func TestInvariant7_SpellingsOfALineShareItsLock(t *testing.T) {
 	if a.Number != num(t, "525512345678") || !w.isLocked("525512345678") {
 		t.Errorf("the push goes to %s, want today's spelling", a.Number.E164())
 	}
+	stranger := func(r *login.PushRequest) { r.Browser = "of-another-browser----" }
 	exceeded := (*limit.Exceeded)(nil)
-	if _, err := w.begin(dialled(t, "525512345678")); !errors.As(err, &exceeded) || exceeded.Kind != limit.Lock {
+	if _, err := w.begin(dialled(t, "525512345678"), stranger); !errors.As(err, &exceeded) || exceeded.Kind != limit.Lock {
 		t.Errorf("a second push: %v, want the lock", err)
 	}
 	d := w.callback()

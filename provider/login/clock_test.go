@@ -34,9 +34,9 @@ func TestInvariant7_AClockThatWasFastLocksNobodyOut(t *testing.T) {
 		spend := limit.Spend{
 			Lock:    limit.Key{Kind: limit.Lock, ID: digits},
 			LockFor: 5 * time.Minute,
-			Charges: []limit.Charge{
+			Number:  []limit.Charge{{Key: limit.Key{Kind: limit.Number, ID: digits}, Rate: w.config.Limits.Number}},
+			Asker: []limit.Charge{
 				{Key: limit.Key{Kind: limit.Client, ID: "demo"}, Rate: w.config.Limits.Client},
-				{Key: limit.Key{Kind: limit.Number, ID: digits}, Rate: w.config.Limits.Number},
 				{Key: limit.Key{Kind: limit.Network, ID: "192.0.2.7/32"}, Rate: w.config.Limits.Network},
 				{Key: limit.Key{Kind: limit.Deployment}, Rate: w.config.Limits.Deployment},
 			},

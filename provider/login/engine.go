@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"calleridp/keys"
@@ -58,6 +59,10 @@ type Config struct {
 	// Lock is how long no second push goes to the same number, unless Truecaller
 	// has answered the first (invariant 7). Zero: five minutes.
 	Lock time.Duration
+	// AfterApproval is how long a number stays locked after its holder approved, for
+	// other browsers than the one that was approved: the next prompt would look like
+	// the last one. Zero: the approval releases the lock.
+	AfterApproval time.Duration
 	// CoolDown is how long a number stays locked after its holder declined.
 	// Zero: the decline releases the lock.
 	CoolDown time.Duration
@@ -94,27 +99,17 @@ func New(c Config) (*Engine, error) {
 		return nil, errors.New("login: Store, Inbox, Pusher, Log and Audit are required")
 	case len(c.Apps) == 0:
 		return nil, errors.New("login: no Truecaller app")
-	case c.Life < 0 || c.Lock < 0 || c.CoolDown < 0:
-		return nil, errors.New("login: Life, Lock and CoolDown cannot be negative")
+	case c.Life < 0 || c.Lock < 0 || c.AfterApproval < 0 || c.CoolDown < 0:
+		return nil, errors.New("login: Life, Lock, AfterApproval and CoolDown cannot be negative")
 	}
 	for id, app := range c.Apps {
 		if app.NativeClientID != "" && c.Exchanger == nil {
 			return nil, fmt.Errorf("login: app %q has an OAuth client id, and there is no Exchanger", id)
 		}
 	}
-	for _, budget := range []struct {
-		kind limit.Kind
-		rate limit.Rate
-	}{
-		{limit.Number, c.Limits.Number}, {limit.Network, c.Limits.Network},
-		{limit.Client, c.Limits.Client}, {limit.Deployment, c.Limits.Deployment},
-	} {
-		if budget.rate.Burst <= 0 || budget.rate.Period <= 0 {
-			return nil, fmt.Errorf("login: the %s budget allows nothing: Burst and Period must be positive", budget.kind)
-		}
-	}
-	if c.Limits.Reserve < 0 || c.Limits.Reserve >= c.Limits.Network.Burst {
-		return nil, errors.New("login: the Reserve must leave something of the network budget to others")
+	c.Limits = c.Limits.withDefaults()
+	if err := c.Limits.check(); err != nil {
+		return nil, err
 	}
 	if c.Observer == nil {
 		c.Observer = unobserved{}
@@ -131,14 +126,37 @@ type PushRequest struct {
 	ClientID string
 	Browser  BrowserSecret
 	Network  string // see limit.NetworkOf
-	Solved   Solved // the challenge that the browser has solved, if any
-	Request  []byte // the authorization request it serves, opaque
+	// Before are the secrets that the browser had before, if any: locks that its earlier
+	// attempts took are its own.
+	Before []BrowserSecret
+	// Device is the ID of the browser if it has signed in with this number before: it has
+	// a lane of its own, which the tries of others do not close. "": it has none.
+	Device  string
+	Solved  Solved // the challenge that the browser has solved, if any
+	Request []byte // the authorization request it serves, opaque
+	// Form is unique to the page from which the number was submitted. While an attempt
+	// is live that the same browser has started with the same form and number, Start
+	// returns that one. "": the form is not recognised.
+	Form string
+}
+
+// formHash returns Attempt.Form.
+func (r PushRequest) formHash() [32]byte {
+	if r.Form == "" {
+		return [32]byte{}
+	}
+	browser, form := hashOf(r.Browser), sha256.Sum256([]byte(r.Form))
+	return sha256.Sum256(slices.Concat([]byte("form"), browser[:], form[:], []byte(r.Number.Digits())))
 }
 
 // Start creates an attempt and makes Truecaller send a push. It returns when
 // Truecaller has responded or has taken too long, and the attempt says which. A
 // refused budget or a held lock is a *limit.Exceeded, and a Truecaller that has
-// not been answering a *truecaller.Unavailable: nothing was written or sent.
+// not been answering a *truecaller.Unavailable: nothing was sent, and only what a
+// refused try costs was written.
+//
+// A browser whose own attempt holds the number's lock gets that one: the prompt on
+// the phone is its own.
 //
 // The attempt is durable before the push, so that a callback that overtakes the
 // response finds it, and a crash leaves a record. A browser that goes away
@@ -160,6 +178,7 @@ func (e *Engine) Start(ctx context.Context, r PushRequest) (Attempt, error) {
 		Method:      Push,
 		State:       Created,
 		Browser:     hashOf(r.Browser),
+		Form:        r.formHash(),
 		Correlation: sha256.Sum256([]byte(state)),
 		App:         r.App,
 		ClientID:    r.ClientID,
@@ -171,6 +190,9 @@ func (e *Engine) Start(ctx context.Context, r PushRequest) (Attempt, error) {
 	if err := a.push(r.Number, now); err != nil {
 		return Attempt{}, err
 	}
+	if sent, err := e.sentBefore(ctx, a, now); !errors.Is(err, ErrNotFound) {
+		return sent, err
+	}
 	// Before the budgets are spent and the number is locked, for nothing.
 	permit, err := e.cfg.Pusher.Admit(app)
 	if err != nil {
@@ -178,10 +200,17 @@ func (e *Engine) Start(ctx context.Context, r PushRequest) (Attempt, error) {
 		return Attempt{}, err
 	}
 	defer permit.Return()
-	if a.Tries, err = e.tries(ctx, now, true, e.ofNumber(r.Number), e.ofNetwork(r.Network, 0)); err != nil {
+	if a.Tries, err = e.tries(ctx, now, true, append(e.cfg.Limits.networks(r.Network), e.ofPhone(r))...); err != nil {
 		return Attempt{}, err
 	}
-	if err := e.cfg.Store.CreateAttempt(ctx, a, e.pushSpend(r, now), now); err != nil {
+	err = e.cfg.Store.CreateAttempt(ctx, a, e.pushSpend(a, r, now), now)
+	if errors.Is(err, ErrExists) { // the other half of a double click was faster
+		return e.sentBefore(ctx, a, now)
+	}
+	if own, err := e.ownLocked(ctx, err, now); err != nil || own.ID != "" {
+		return own, err
+	}
+	if err != nil {
 		e.recordLimited(ctx, a, err)
 		return Attempt{}, err
 	}
@@ -190,6 +219,37 @@ func (e *Engine) Start(ctx context.Context, r PushRequest) (Attempt, error) {
 
 	requestID, err := e.cfg.Pusher.Push(ctx, permit, app, r.Number, state)
 	return e.pushed(ctx, a, requestID, err)
+}
+
+// sentBefore returns the live attempt that the same form has started in the same
+// browser, or ErrNotFound.
+func (e *Engine) sentBefore(ctx context.Context, a Attempt, now time.Time) (Attempt, error) {
+	if a.Form == ([32]byte{}) {
+		return Attempt{}, ErrNotFound
+	}
+	before, err := e.cfg.Store.AttemptByForm(ctx, a.Form)
+	if err == nil && !before.Live(now) {
+		return Attempt{}, ErrNotFound
+	}
+	return before, err
+}
+
+// ownLocked returns the live attempt that refuses another one because it holds the
+// number's lock, if the browser that asks has started it; the zero Attempt for any
+// other refusal.
+func (e *Engine) ownLocked(ctx context.Context, refused error, now time.Time) (Attempt, error) {
+	exceeded, ok := errors.AsType[*limit.Exceeded](refused)
+	if !ok || exceeded.Holder == "" {
+		return Attempt{}, nil
+	}
+	a, err := e.cfg.Store.Attempt(ctx, ID(exceeded.Holder))
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return Attempt{}, err
+	}
+	if err != nil || !a.Live(now) { // it was cancelled, for example
+		return Attempt{}, nil
+	}
+	return a, nil
 }
 
 // OneTapRequest is what a new one-tap attempt needs.
@@ -239,7 +299,7 @@ func (e *Engine) StartOneTap(ctx context.Context, r OneTapRequest) (Attempt, err
 		return Attempt{}, err
 	}
 	var err error
-	if a.Tries, err = e.tries(ctx, now, true, e.ofNetwork(r.Network, e.cfg.Limits.Reserve)); err != nil {
+	if a.Tries, err = e.tries(ctx, now, true, e.cfg.Limits.silentNetworks(r.Network)...); err != nil {
 		return Attempt{}, err
 	}
 	err = e.cfg.Store.CreateAttempt(ctx, a, e.oneTapSpend(r), now)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -88,8 +89,8 @@ func TestInvariant1_OnlyAnAcceptedNumberWrites(t *testing.T) {
 		if expected, err := w.engine.Expects(t.Context(), "main", truecaller.Callback{State: "guess", RequestID: "request", AccessToken: "t"}); expected || err != nil {
 			t.Fatalf("expects a stranger's callback: %v, %v", expected, err)
 		}
-		if _, err := w.begin(); err == nil {
-			t.Fatal("the number is locked")
+		if _, err := w.begin(); err != nil { // leads to the attempt that is open
+			t.Fatal(err)
 		}
 	}
 	w.engine.Cancel(t.Context(), "nobody", browser)
@@ -266,4 +267,63 @@ func TestNewRefusesAConfigurationThatCannotWork(t *testing.T) {
 	if !slices.Equal(w.inbox(), nil) {
 		t.Error("something was written")
 	}
+}
+
+// The same form sent twice, by a double click or because the response was lost, is
+// one attempt and one push, before the approval and after it. Another number, another
+// form or another browser is not the same form.
+func TestInvariant7_AFormSentTwicePushesOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(c *login.Config) {
+			c.Limits.Network = limit.Rate{Burst: 2, Period: time.Hour}
+			c.AfterApproval = 2 * time.Minute
+		})
+		form := func(r *login.PushRequest) { r.Form = "the sealed request of a page" }
+		a := w.start(form)
+		same := func(when string) {
+			t.Helper()
+			for range 2 {
+				w.restart()
+				if got, err := w.begin(form); err != nil || got.ID != a.ID {
+					t.Errorf("%s: %q, %v; want the attempt %q", when, got.ID, err, a.ID)
+				}
+			}
+			if w.phone.pushes() != 1 {
+				t.Errorf("%s: %d pushes", when, w.phone.pushes())
+			}
+		}
+		same("while the push is open")
+		_, err := w.begin(form, another(1))
+		w.refused(err, limit.Lock)
+		w.approve()
+		same("after the approval")
+		time.Sleep(4 * time.Minute)
+		same("when the lock is over")
+		other := w.start(form, dialled(t, "46701740606"))
+		if other.ID == a.ID {
+			t.Error("another number is the same form")
+		}
+		time.Sleep(time.Minute)
+		if next, err := w.begin(form, func(r *login.PushRequest) { r.Network = "192.0.2.8/32" }); err != nil || next.ID == a.ID {
+			t.Errorf("after the attempt has expired: %q, %v", next.ID, err)
+		}
+	})
+	t.Run("at once", func(t *testing.T) {
+		w := newWorld(t)
+		var wg sync.WaitGroup
+		ids := make([]login.ID, 16)
+		for i := range ids {
+			wg.Go(func() {
+				a, err := w.begin(func(r *login.PushRequest) { r.Form = "the same" })
+				if err != nil {
+					t.Error(err)
+				}
+				ids[i] = a.ID
+			})
+		}
+		wg.Wait()
+		if slices.Sort(ids); ids[0] != ids[len(ids)-1] || w.phone.pushes() != 1 {
+			t.Errorf("%d pushes, attempts %v", w.phone.pushes(), ids)
+		}
+	})
 }

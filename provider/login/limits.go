@@ -1,7 +1,10 @@
 package login
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"calleridp/provider/clock"
@@ -9,13 +12,103 @@ import (
 	"calleridp/truecaller/phone"
 )
 
-// Limits are the budgets of pushes (invariant 7).
+// Limits are the budgets of attempts (invariant 7).
 type Limits struct {
-	Number, Network, Client, Deployment limit.Rate
+	// Of pushes. Network is that of an IPv4 address or an IPv6 /64; zero for the wider
+	// networks of IPv6: four and sixteen times that.
+	Number, Network, Network56, Network48, Client, Deployment limit.Rate
+
+	// Of one-tap and native attempts, which ring no phone. Zero: as much as pushes
+	// have. The wider networks of IPv6 have four and sixteen times SilentNetwork.
+	SilentNetwork, SilentClient, SilentDeployment limit.Rate
+
+	// Device is that of a browser that has signed in with the number before, for its
+	// pushes to that number. Zero: twice Number.
+	Device limit.Rate
 
 	// Reserve is how many of Network's burst are for browsers that have solved a
-	// challenge. Zero: none.
+	// challenge. The same share is reserved of every budget of pushes that users
+	// have in common. Zero: none.
 	Reserve int
+}
+
+// withDefaults returns the limits with what is zero set.
+func (l Limits) withDefaults() Limits {
+	l.Network56 = cmp.Or(l.Network56, l.Network.Times(4))
+	l.Network48 = cmp.Or(l.Network48, l.Network.Times(16))
+	l.Device = cmp.Or(l.Device, l.Number.Times(2))
+	l.SilentNetwork = cmp.Or(l.SilentNetwork, l.Network)
+	l.SilentClient = cmp.Or(l.SilentClient, l.Client)
+	l.SilentDeployment = cmp.Or(l.SilentDeployment, l.Deployment)
+	return l
+}
+
+// check returns an error for limits that allow nothing.
+func (l Limits) check() error {
+	for _, budget := range []struct {
+		name string
+		rate limit.Rate
+	}{
+		{"Number", l.Number}, {"Network", l.Network}, {"Network56", l.Network56}, {"Network48", l.Network48},
+		{"Device", l.Device}, {"Client", l.Client}, {"Deployment", l.Deployment},
+		{"SilentNetwork", l.SilentNetwork}, {"SilentClient", l.SilentClient}, {"SilentDeployment", l.SilentDeployment},
+	} {
+		if budget.rate.Burst <= 0 || budget.rate.Period <= 0 {
+			return fmt.Errorf("login: the budget %s allows nothing: Burst and Period must be positive", budget.name)
+		}
+	}
+	if l.Reserve < 0 || l.Reserve >= l.Network.Burst {
+		return errors.New("login: the Reserve must leave something of the network budget to others")
+	}
+	return nil
+}
+
+// shared returns the charges of a push against the budgets that users have in
+// common. Only one that solves a challenge may have the reserve.
+func (l Limits) shared(network, clientID string, solved bool) []limit.Charge {
+	charges := append(l.networks(network),
+		limit.Charge{Key: limit.Key{Kind: limit.Client, ID: clientID}, Rate: l.Client},
+		limit.Charge{Key: limit.Key{Kind: limit.Deployment}, Rate: l.Deployment})
+	if !solved {
+		for i, c := range charges {
+			charges[i].Reserve = l.reserveOf(c.Rate)
+		}
+	}
+	return charges
+}
+
+// reserveOf returns how many of a burst are reserved.
+func (l Limits) reserveOf(r limit.Rate) int {
+	return int(int64(l.Reserve) * int64(r.Burst) / int64(l.Network.Burst))
+}
+
+// networks returns the charges of a push against its networks' budgets.
+func (l Limits) networks(network string) []limit.Charge {
+	return onNetworks(limit.Network, network, l.Network, l.Network56, l.Network48)
+}
+
+// silentNetworks is networks for an attempt that rings no phone.
+func (l Limits) silentNetworks(network string) []limit.Charge {
+	return onNetworks(limit.SilentNetwork, network, l.SilentNetwork, l.SilentNetwork.Times(4), l.SilentNetwork.Times(16))
+}
+
+// onNetworks returns a charge for each of the networks that an attempt spends, the
+// narrowest first, as the rates are.
+func onNetworks(kind limit.Kind, network string, rates ...limit.Rate) []limit.Charge {
+	var charges []limit.Charge
+	for i, id := range limit.NetworksOf(network) {
+		charges = append(charges, limit.Charge{Key: limit.Key{Kind: kind, ID: id}, Rate: rates[i], Own: true})
+	}
+	return charges
+}
+
+// silent returns the charges of an attempt that rings no phone, beside those of its
+// networks.
+func (l Limits) silent(clientID string) []limit.Charge {
+	return []limit.Charge{
+		{Key: limit.Key{Kind: limit.SilentClient, ID: clientID}, Rate: l.SilentClient},
+		{Key: limit.Key{Kind: limit.SilentDeployment}, Rate: l.SilentDeployment},
+	}
 }
 
 // Solved is a challenge that a browser has solved. It buys one push, from the
@@ -26,63 +119,73 @@ type Solved struct {
 	Until time.Time // when the challenge expires
 }
 
-// pushSpend is what a push costs.
-func (e *Engine) pushSpend(r PushRequest, now time.Time) limit.Spend {
-	spend := limit.Spend{
-		Lock:    limit.Key{Kind: limit.Lock, ID: r.Number.Digits()},
-		LockFor: e.cfg.Lock,
+// Holder is the attempt as the holder of its number's lock.
+func (a *Attempt) Holder() limit.Holder {
+	return limit.Holder{Attempt: string(a.ID), Browser: a.Browser}
+}
 
+// pushSpend is what a push for the attempt costs. Its browser pays for a refused
+// try too: with the challenge that it has solved, and with its network's budget.
+func (e *Engine) pushSpend(a Attempt, r PushRequest, now time.Time) limit.Spend {
+	solved := r.Solved
+	spend := limit.Spend{
+		LockFor:    e.cfg.Lock,
 		LockAtMost: e.LongestLock(),
+		Number:     []limit.Charge{e.ofPhone(r)},
 	}
-	if r.Solved.ID == "" {
-		spend.Charges = []limit.Charge{
-			e.ofNumber(r.Number),
-			e.ofNetwork(r.Network, e.cfg.Limits.Reserve),
-			e.ofClient(r.ClientID),
-			e.ofDeployment(),
+	lock := limit.Key{Kind: limit.Lock, ID: a.Number.Digits()}
+	if r.Device == "" {
+		spend.Lock = lock
+		if solved.ID == "" {
+			spend.Number[0].Reserve = e.cfg.Limits.reserveOf(e.cfg.Limits.Number)
 		}
-		return spend
+	} else {
+		spend.Lock = limit.Key{Kind: limit.DeviceLock, ID: spend.Number[0].Key.ID}
+		spend.Block = lock
 	}
-	spend.Charges = []limit.Charge{
-		e.ofNumber(r.Number),
-		e.ofNetwork(r.Network, 0),
-		e.ofClient(r.ClientID),
-		e.ofDeployment(),
-		ofChallenge(r.Solved, now),
+	for _, secret := range r.Before {
+		spend.Before = append(spend.Before, hashOf(secret))
 	}
+	if solved.ID != "" {
+		spend.Asker = []limit.Charge{ofChallenge(solved, now)}
+	}
+	spend.Asker = append(spend.Asker, e.cfg.Limits.shared(a.Network, a.ClientID, solved.ID != "" || r.Device != "")...)
 	return spend
 }
 
-// oneTapSpend is what a one-tap link costs. It leaves the reserve of the network's
-// budget alone: what has no challenge must not take it from browsers that solve
-// one.
+// oneTapSpend is what a one-tap link costs: nothing that pushes need.
 func (e *Engine) oneTapSpend(r OneTapRequest) limit.Spend {
-	return limit.Spend{Charges: []limit.Charge{
-		e.ofNetwork(r.Network, e.cfg.Limits.Reserve),
-		e.ofClient(r.ClientID),
-		e.ofDeployment(),
-	}}
+	l := e.cfg.Limits
+	return limit.Spend{Asker: append(l.silentNetworks(r.Network), l.silent(r.ClientID)...)}
 }
 
-// nativeSpend is what a native sign-in costs. It leaves the reserve alone, as
-// one-tap does; a server's address spends no network's budget.
+// nativeSpend is what a native sign-in costs: nothing that pushes need. A server's
+// address spends no network's budget.
 func (e *Engine) nativeSpend(r NativeRequest) limit.Spend {
+	l := e.cfg.Limits
 	if r.Server {
-		return limit.Spend{Charges: []limit.Charge{
-			e.ofClient(r.ClientID),
-			e.ofDeployment(),
-		}}
+		return limit.Spend{Asker: l.silent(r.ClientID)}
 	}
-	return limit.Spend{Charges: []limit.Charge{
-		e.ofNetwork(r.Network, e.cfg.Limits.Reserve),
-		e.ofClient(r.ClientID),
-		e.ofDeployment(),
-	}}
+	return limit.Spend{Asker: append(l.silentNetworks(r.Network), l.silent(r.ClientID)...)}
+}
+
+// ofPhone returns the charge for ringing the phone: against the browser's own lane,
+// if it has one for the number.
+func (e *Engine) ofPhone(r PushRequest) limit.Charge {
+	if r.Device == "" {
+		return e.ofNumber(r.Number)
+	}
+	return limit.Charge{
+		Key:  limit.Key{Kind: limit.Device, ID: r.Number.Digits() + " " + r.Device},
+		Rate: e.cfg.Limits.Device,
+	}
 }
 
 // LongestLock returns how long a number may be locked at most: what is stored for
 // longer was stored by a wrong clock.
-func (e *Engine) LongestLock() time.Duration { return max(e.cfg.Lock, e.cfg.CoolDown) }
+func (e *Engine) LongestLock() time.Duration {
+	return max(e.cfg.Lock, e.cfg.CoolDown, e.cfg.AfterApproval)
+}
 
 func (e *Engine) ofNumber(n phone.Number) limit.Charge {
 	return limit.Charge{
@@ -91,33 +194,12 @@ func (e *Engine) ofNumber(n phone.Number) limit.Charge {
 	}
 }
 
-func (e *Engine) ofNetwork(network string, reserve int) limit.Charge {
-	return limit.Charge{
-		Key:     limit.Key{Kind: limit.Network, ID: network},
-		Rate:    e.cfg.Limits.Network,
-		Reserve: reserve,
-	}
-}
-
-func (e *Engine) ofClient(id string) limit.Charge {
-	return limit.Charge{
-		Key:  limit.Key{Kind: limit.Client, ID: id},
-		Rate: e.cfg.Limits.Client,
-	}
-}
-
-func (e *Engine) ofDeployment() limit.Charge {
-	return limit.Charge{
-		Key:  limit.Key{Kind: limit.Deployment},
-		Rate: e.cfg.Limits.Deployment,
-	}
-}
-
 // ofChallenge uses a challenge up, for as long as it is good.
 func ofChallenge(solved Solved, now time.Time) limit.Charge {
 	return limit.Charge{
 		Key:  limit.Key{Kind: limit.Challenge, ID: solved.ID},
 		Rate: limit.Rate{Burst: 1, Period: solved.Until.Sub(now)},
+		Own:  true,
 	}
 }
 
@@ -128,14 +210,21 @@ type Tries struct {
 	Next time.Time
 }
 
-// NetworkTries returns what the network's budget has left, for a browser that has
-// solved a challenge or for one that has not. It only reads (invariant 1).
-func (e *Engine) NetworkTries(ctx context.Context, network string, solved bool) (Tries, error) {
-	reserve := e.cfg.Limits.Reserve
-	if solved {
-		reserve = 0
+// NetworkTries returns what a network's budgets have left for attempts by a method,
+// Push or OneTap; for pushes with what only browsers get that solve a challenge. It
+// only reads (invariant 1).
+func (e *Engine) NetworkTries(ctx context.Context, network string, method Method) (Tries, error) {
+	if method == Push {
+		return e.tries(ctx, time.Now(), false, e.cfg.Limits.networks(network)...)
 	}
-	return e.tries(ctx, time.Now(), false, e.ofNetwork(network, reserve))
+	return e.tries(ctx, time.Now(), false, e.cfg.Limits.silentNetworks(network)...)
+}
+
+// UnsolvedTries returns how many pushes a browser may ask for that has solved no
+// challenge, by every budget that users have in common. It only reads (invariant
+// 1).
+func (e *Engine) UnsolvedTries(ctx context.Context, network, clientID string) (Tries, error) {
+	return e.tries(ctx, time.Now(), false, e.cfg.Limits.shared(network, clientID, false)...)
 }
 
 // tries returns what the tightest of these budgets has left, after they were

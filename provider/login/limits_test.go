@@ -48,7 +48,7 @@ func TestInvariant7_TheLockEndsOnTruecallersWord(t *testing.T) {
 		step   func(*world, login.Attempt)
 		locked bool
 	}{
-		{"approved", func(w *world, _ login.Attempt) { w.approve() }, false},
+		{"approved", func(w *world, _ login.Attempt) { w.approve() }, false}, // see TestThreat_PromptConfusion for other browsers
 		{"declined", func(w *world, _ login.Attempt) {
 			w.must(w.engine.Progress(w.t.Context(), w.callback(status("user_rejected"))))
 		}, false},
@@ -218,7 +218,7 @@ func TestTriesAreThoseOfTheAttempt(t *testing.T) {
 		})
 		left := func(n int) {
 			t.Helper()
-			if tries, err := w.engine.NetworkTries(t.Context(), "192.0.2.7/32", true); err != nil || tries.Left != n {
+			if tries, err := w.engine.NetworkTries(t.Context(), "192.0.2.7/32", login.Push); err != nil || tries.Left != n {
 				t.Errorf("the network has %+v, %v; want %d", tries, err, n)
 			}
 		}
@@ -252,7 +252,7 @@ func TestTriesAreThoseOfTheAttempt(t *testing.T) {
 		if again := w.engine.AgainAt(w.record(second.ID)); !again.Equal(second.Created.Add(12 * time.Hour)) {
 			t.Errorf("the page says %v, at %v", again, time.Now())
 		}
-		tries, err := w.engine.NetworkTries(t.Context(), "192.0.2.7/32", true)
+		tries, err := w.engine.NetworkTries(t.Context(), "192.0.2.7/32", login.Push)
 		if err != nil || !tries.Next.Equal(time.Now().Add(15*time.Minute)) {
 			t.Errorf("the network: %+v, %v", tries, err)
 		}
@@ -283,7 +283,11 @@ func TestInvariant7_ASolvedChallengeBuysOnePush(t *testing.T) {
 		}
 		w.must(push("", "46701740601", time.Time{}))
 		refused(push("", "46701740602", time.Time{}), limit.Network, true)
-		refused(push("a", "46701740601", end), limit.Lock, false) // which does not use it up
+		_, err := w.begin(dialled(t, "46701740601"), another(1), func(s *login.PushRequest) {
+			s.Network, s.Solved = "192.0.2.99/32", login.Solved{ID: "refused", Until: end}
+		})
+		refused(err, limit.Lock, false) // which uses it up
+		refused(push("refused", "46701740602", end), limit.Challenge, false)
 		w.must(push("a", "46701740602", end))
 		w.restart()
 		refused(push("a", "46701740603", end), limit.Challenge, false)
@@ -298,42 +302,43 @@ func TestInvariant7_ASolvedChallengeBuysOnePush(t *testing.T) {
 	})
 }
 
-// What comes without a challenge leaves the reserve of the network's budget to
-// those who solve one, whatever the method.
+// What comes without a challenge leaves the reserve to those who solve one, in every
+// budget that users have in common.
 func TestInvariant7_TheReserveIsForThoseWhoSolve(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		oauth := &oauthDouble{userinfo: tells(t, "1")}
-		w := newWorld(t, offersOneTap, func(c *login.Config) {
-			c.Exchanger = oauth
-			c.Apps["native"] = truecaller.App{ID: "native", NativeClientID: "id"}
-			c.Limits.Network, c.Limits.Reserve = limit.Rate{Burst: 6, Period: time.Hour}, 3
+	six := limit.Rate{Burst: 6, Period: time.Hour}
+	for kind, narrow := range map[limit.Kind]func(*login.Limits){
+		limit.Network:    func(l *login.Limits) { l.Network = six },
+		limit.Client:     func(l *login.Limits) { l.Client = six },
+		limit.Deployment: func(l *login.Limits) { l.Deployment = six },
+	} {
+		t.Run(string(kind), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, func(c *login.Config) {
+					narrow(&c.Limits)
+					c.Limits.Reserve = c.Limits.Network.Burst / 2
+				})
+				push := func(i int, solved string) error {
+					_, err := w.begin(dialled(t, fmt.Sprint(46701740600+i)), func(s *login.PushRequest) {
+						s.Solved = login.Solved{ID: solved, Until: time.Now().Add(time.Hour)}
+					})
+					return err
+				}
+				for i := range 3 {
+					w.must(push(i, ""))
+				}
+				if full := w.refused(push(3, ""), kind); !full.Reserved || !full.RetryAt.Equal(time.Now().Add(10*time.Minute)) {
+					t.Errorf("a push without a challenge: %+v", full)
+				}
+				if tries, err := w.engine.UnsolvedTries(t.Context(), "192.0.2.7/32", "demo"); err != nil || tries.Left != 0 {
+					t.Errorf("%+v, %v are left for those who solve nothing", tries, err)
+				}
+				for i := range 3 {
+					w.must(push(3+i, fmt.Sprint("challenge ", i)))
+				}
+				if full := w.refused(push(6, "the last"), kind); full.Reserved {
+					t.Errorf("more than there is: %+v", full)
+				}
+			})
 		})
-		tries := map[string]func(i int) error{
-			"one-tap": func(i int) error {
-				_, err := w.tap(func(s *login.OneTapRequest) { s.Network, s.Nonce = "one-tap", fmt.Sprintf("%043d", i) })
-				return err
-			},
-			"native": func(i int) error {
-				_, err := w.native(code(fmt.Sprint(i)), func(s *login.NativeRequest) { s.Network, s.App = "native", "native" })
-				return err
-			},
-		}
-		for method, try := range tries {
-			for i := range 3 {
-				w.must(try(i))
-			}
-			full := (*limit.Exceeded)(nil)
-			if err := try(3); !errors.As(err, &full) || !full.Reserved || !full.RetryAt.Equal(time.Now().Add(10*time.Minute)) {
-				t.Errorf("%s takes the reserve: %v", method, err)
-			}
-			if left, err := w.engine.NetworkTries(t.Context(), method, true); err != nil || left.Left != 3 {
-				t.Errorf("%s: %+v are left for those who solve, %v", method, left, err)
-			}
-		}
-		if _, err := w.begin(func(s *login.PushRequest) {
-			s.Network, s.Solved = "one-tap", login.Solved{ID: "a", Until: time.Now().Add(time.Hour)}
-		}); err != nil {
-			t.Errorf("who solves has none: %v", err)
-		}
-	})
+	}
 }

@@ -344,13 +344,13 @@ func TestInvariant7_NativeSpendsBudgets(t *testing.T) {
 		change func(*login.NativeRequest)
 		passes bool
 	}{
-		{limit.Network, login.Limits{Number: wide, Network: one, Client: wide, Deployment: wide}, func(*login.NativeRequest) {}, false},
-		{limit.Client, login.Limits{Number: wide, Network: wide, Client: one, Deployment: wide}, func(*login.NativeRequest) {}, false},
-		{limit.Deployment, login.Limits{Number: wide, Network: wide, Client: wide, Deployment: one}, func(*login.NativeRequest) {}, false},
+		{limit.SilentNetwork, login.Limits{Number: wide, Network: one, Client: wide, Deployment: wide}, func(*login.NativeRequest) {}, false},
+		{limit.SilentClient, login.Limits{Number: wide, Network: wide, Client: one, Deployment: wide}, func(*login.NativeRequest) {}, false},
+		{limit.SilentDeployment, login.Limits{Number: wide, Network: wide, Client: wide, Deployment: one}, func(*login.NativeRequest) {}, false},
 		{limit.Number, login.Limits{Number: one, Network: wide, Client: wide, Deployment: wide}, func(*login.NativeRequest) {}, true},
-		{limit.Network, login.Limits{Number: wide, Network: one, Client: wide, Deployment: wide}, server, true},
-		{limit.Client, login.Limits{Number: wide, Network: wide, Client: one, Deployment: wide}, server, false},
-		{limit.Deployment, login.Limits{Number: wide, Network: wide, Client: wide, Deployment: one}, server, false},
+		{limit.SilentNetwork, login.Limits{Number: wide, Network: one, Client: wide, Deployment: wide}, server, true},
+		{limit.SilentClient, login.Limits{Number: wide, Network: wide, Client: one, Deployment: wide}, server, false},
+		{limit.SilentDeployment, login.Limits{Number: wide, Network: wide, Client: wide, Deployment: one}, server, false},
 	} {
 		w, oauth := nativeWorld(t, func(c *login.Config) { c.Limits = row.limits })
 		w.must2(w.native(row.change))
@@ -369,7 +369,7 @@ func TestInvariant7_NativeSpendsBudgets(t *testing.T) {
 		// Nothing was written, so that the code is good when there is budget again.
 		w.config.Limits = login.Limits{Number: wide, Network: wide, Client: wide, Deployment: wide}
 		w.restart()
-		if row.kind != limit.Deployment {
+		if row.kind != limit.SilentDeployment {
 			w.must2(w.native(row.change, code("2"), func(s *login.NativeRequest) { s.Network, s.ClientID = "198.51.100.1/32", "other" }))
 		}
 	}

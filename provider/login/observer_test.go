@@ -37,7 +37,7 @@ func TestObserver(t *testing.T) {
 		f := &funnel{n: map[string]int{}}
 		w := newWorld(t, func(c *login.Config) { c.Observer = f })
 		a := w.start()
-		w.begin() // locked
+		w.begin(another(1)) // locked
 		w.approve()
 		w.must(w.engine.Profile(t.Context(), w.callback(), profile(t, "asha", digits))) // again
 		if _, err := w.finish(a.ID); err != nil {

@@ -224,14 +224,14 @@ func TestOneTapEndings(t *testing.T) {
 	}
 }
 
-// Without a number there is no lock; the other budgets are spent as for a push.
-func TestInvariant7_OneTapSpendsTheSharedBudgets(t *testing.T) {
+// Without a number there is no lock; one-tap has budgets of its own.
+func TestInvariant7_OneTapSpendsItsBudgets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		narrow := limit.Rate{Burst: 2, Period: time.Hour}
 		for kind, set := range map[limit.Kind]func(*login.Limits){
-			limit.Network:    func(l *login.Limits) { l.Network = narrow },
-			limit.Client:     func(l *login.Limits) { l.Client = narrow },
-			limit.Deployment: func(l *login.Limits) { l.Deployment = narrow },
+			limit.SilentNetwork:    func(l *login.Limits) { l.SilentNetwork = narrow },
+			limit.SilentClient:     func(l *login.Limits) { l.SilentClient = narrow },
+			limit.SilentDeployment: func(l *login.Limits) { l.SilentDeployment = narrow },
 		} {
 			w := newWorld(t, offersOneTap, func(c *login.Config) { set(&c.Limits) })
 			var refused []limit.Kind

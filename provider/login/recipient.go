@@ -153,9 +153,13 @@ func (e *Engine) Profile(ctx context.Context, d truecaller.Delivery, p truecalle
 			return Approval{}, err
 		}
 		if a.State != Approved {
-			return Approval{Attempt: a, Effects: Effects{Drop: d.ID, Unlock: a.answered()}}, nil
+			effects := Effects{Drop: d.ID}
+			if a.answered() {
+				effects = e.onAnswer(d, signIn.At)
+			}
+			return Approval{Attempt: a, Effects: effects}, nil
 		}
-		return e.approvedAs(a, known, signIn, Effects{Drop: d.ID, Unlock: true}), nil
+		return e.approvedAs(a, known, signIn, e.onAnswer(d, signIn.At)), nil
 	}
 	approval, err := e.cfg.Store.ApproveAttempt(ctx, a.ID, signIn.Number, step)
 	if err != nil {
@@ -169,6 +173,16 @@ func (e *Engine) Profile(ctx context.Context, d truecaller.Delivery, p truecalle
 	e.hub.wake(a)
 	e.recordApproval(ctx, approval)
 	return nil
+}
+
+// onAnswer is what follows when the holder of the number has approved on the
+// phone, whatever the profile then says: the lock stays for other browsers for a
+// while (invariant 7).
+func (e *Engine) onAnswer(d truecaller.Delivery, now time.Time) Effects {
+	if e.cfg.AfterApproval == 0 {
+		return Effects{Drop: d.ID, Unlock: true}
+	}
+	return Effects{Drop: d.ID, Approved: now.Add(e.cfg.AfterApproval)}
 }
 
 // approvedAs decides whose sign-in an approved attempt is. known is the user to
@@ -206,7 +220,11 @@ func (e *Engine) Failed(ctx context.Context, d truecaller.Delivery, cause error)
 	now := time.Now()
 	after, err := e.cfg.Store.UpdateAttempt(ctx, a.ID, func(a Attempt) (Update, error) {
 		err := a.profileFailed(d, why, now)
-		return Update{Attempt: a, Effects: Effects{Drop: d.ID, Unlock: a.State == Failed && a.answered()}}, err
+		effects := Effects{Drop: d.ID}
+		if a.State == Failed && a.answered() {
+			effects = e.onAnswer(d, now)
+		}
+		return Update{Attempt: a, Effects: effects}, err
 	})
 	if err != nil {
 		return e.ignore(ctx, d, a, err)

@@ -19,6 +19,9 @@ type Effects struct {
 	Unlock bool
 	// CoolDown, when not zero, keeps the lock of the number until then instead.
 	CoolDown time.Time
+	// Approved, when not zero, keeps the lock until then for other browsers than the
+	// attempt's, which is free to ask again (limit.State.Approved).
+	Approved time.Time
 	// Drop is the inbox delivery whose work this finishes; "" for none.
 	Drop string
 }
@@ -66,8 +69,9 @@ var (
 	// ErrState says that the transition does not start at the attempt's state. The
 	// attempt is left as it is.
 	ErrState = errors.New("login: the attempt is not in a state for this")
-	// ErrExists says that there is an attempt with this ID or correlation.
-	ErrExists = errors.New("login: an attempt with this ID or correlation exists")
+	// ErrExists says that there is an attempt with this ID or correlation, or a live one
+	// that the same form has started.
+	ErrExists = errors.New("login: an attempt with this ID, correlation or form exists")
 )
 
 // Store keeps attempts, for a while after they expire; then it deletes them.
@@ -81,10 +85,11 @@ var (
 //
 // What a method has stored is durable when the method returns nil.
 type Store interface {
-	// CreateAttempt spends the budgets (see limit.Decide) and stores the attempt, in
-	// one transaction. A refused spend is a *limit.Exceeded and nothing is stored
-	// (invariants 1 and 7). ErrExists when the ID or the correlation was used
-	// before: both are single use (invariant 6).
+	// CreateAttempt spends the budgets for Attempt.Holder (see limit.Decide) and stores
+	// the attempt, in one transaction. A refused spend is a *limit.Exceeded: the attempt is not stored,
+	// and what limit.Decide returns beside the error is (invariants 1 and 7). ErrExists when the ID or the correlation was used
+	// before: both are single use (invariant 6); and when an attempt with the same
+	// Attempt.Form, if that is not zero, is live at now.
 	CreateAttempt(ctx context.Context, a Attempt, spend limit.Spend, now time.Time) error
 
 	// LimitStates returns the state of each key: when a lock expires, the
@@ -98,6 +103,13 @@ type Store interface {
 	// AttemptByCorrelation finds the attempt by the SHA-256 of the state that was
 	// sent to Truecaller.
 	AttemptByCorrelation(ctx context.Context, correlation [32]byte) (Attempt, error)
+
+	// AttemptByForm finds the latest attempt that has this Attempt.Form, or ErrNotFound.
+	AttemptByForm(ctx context.Context, form [32]byte) (Attempt, error)
+
+	// LiveAttempts returns the attempts of a browser (Attempt.Browser) that are live at
+	// now (Attempt.Live), in no particular order. It only reads.
+	LiveAttempts(ctx context.Context, browser [32]byte, now time.Time) ([]ID, error)
 
 	// UpdateAttempt runs step and stores what it returns. Nothing is written when
 	// step leaves the attempt as it was and returns no effects.

@@ -263,6 +263,7 @@ func (e *Endpoint) end(w http.ResponseWriter, r *http.Request, sid string, q *re
 		e.cfg.Audit.Record(r.Context(), audit.Event{Name: audit.SessionEnded, Session: sid, Client: q.ClientID})
 	}
 	e.cfg.Cookies.ClearSession(w)
+	e.cfg.Cookies.ClearBrowser(w)
 	endpoint.Redirect(w, q.destination())
 	return nil
 }

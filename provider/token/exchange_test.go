@@ -280,7 +280,7 @@ func TestInvariant7_TokenExchangeUsesUpLimits(t *testing.T) {
 		form := testworld.ExchangeRequest("backend", "client_id", "-", "subject_token", fmt.Sprint("backend", i))
 		w.Post("/token", form, testworld.Basic("backend", testworld.Secret)).WantStatus(t, "a backend's sign-in", 200)
 	}
-	w.WantLogged(`"network":"192.0.2.7/32"`, `"network":"198.51.100.9/32"`, `"method":"native"`, `"limit":"network"`)
+	w.WantLogged(`"network":"192.0.2.7/32"`, `"network":"198.51.100.9/32"`, `"method":"native"`, `"limit":"silent_network"`)
 }
 
 // Discovery lists the grant where it is configured, and nowhere else.

@@ -22,22 +22,44 @@ const attemptKept = time.Hour
 
 // CreateAttempt implements login.Store.
 func (s *Store) CreateAttempt(ctx context.Context, a login.Attempt, spend limit.Spend, now time.Time) error {
-	return s.write(ctx, func(t *txn) error {
+	refused, err := update(ctx, s, func(t *txn) (*limit.Exceeded, error) {
 		if t.has(&attempts, []byte(a.ID)) || t.has(&correlations, a.Correlation[:]) {
-			return login.ErrExists
+			return nil, login.ErrExists
 		}
-		if err := t.spend(spend, a.ID, now); err != nil {
-			return err
+		if started, err := t.byForm(a.Form); err == nil && started.Live(now) {
+			return nil, login.ErrExists
+		} else if err != nil && !errors.Is(err, login.ErrNotFound) {
+			return nil, err
+		}
+		if refused, err := t.spend(spend, a.Holder(), now); err != nil || refused != nil {
+			return refused, err
 		}
 		stored := record.Attempt{Attempt: a}
 		if spend.Lock != (limit.Key{}) {
 			stored.Lock = s.sealer.LimitKey(spend.Lock)
 		}
-		if err := t.put(&correlations, a.Correlation[:], never, (*record.Text)(&a.ID)); err != nil {
-			return err
+		if spend.Block != (limit.Key{}) {
+			stored.Block = s.sealer.LimitKey(spend.Block)
 		}
-		return t.put(&attempts, []byte(a.ID), a.Expires.Add(attemptKept), &stored)
+		if err := t.put(&correlations, a.Correlation[:], never, (*record.Text)(&a.ID)); err != nil {
+			return nil, err
+		}
+		if a.Form != ([32]byte{}) {
+			if err := t.put(&forms, a.Form[:], never, (*record.Text)(&a.ID)); err != nil {
+				return nil, err
+			}
+		}
+		if a.Browser != ([32]byte{}) {
+			if err := t.mark(&browserAttempts, browserKey(a)); err != nil {
+				return nil, err
+			}
+		}
+		return nil, t.put(&attempts, []byte(a.ID), a.Expires.Add(attemptKept), &stored)
 	})
+	if err == nil && refused != nil {
+		return refused
+	}
+	return err
 }
 
 // Attempt implements login.Store.
@@ -68,6 +90,62 @@ func (s *Store) AttemptByCorrelation(ctx context.Context, correlation [32]byte) 
 		return login.Attempt{}, err
 	}
 	return s.Attempt(ctx, id)
+}
+
+// AttemptByForm implements login.Store.
+func (s *Store) AttemptByForm(ctx context.Context, form [32]byte) (login.Attempt, error) {
+	started, err := view(ctx, s, func(r reader) (login.Attempt, error) { return r.byForm(form) })
+	if err != nil {
+		return login.Attempt{}, err
+	}
+	return s.Attempt(ctx, started.ID) // with what was noted
+}
+
+// byForm reads the latest attempt that a form has started.
+func (r reader) byForm(form [32]byte) (login.Attempt, error) {
+	var id record.Text
+	if err := r.find(&forms, form[:], &id, login.ErrNotFound); err != nil {
+		return login.Attempt{}, err
+	}
+	stored, err := r.attempt(login.ID(id))
+	return stored.Attempt, err
+}
+
+// LiveAttempts implements login.Store.
+func (s *Store) LiveAttempts(ctx context.Context, browser [32]byte, now time.Time) ([]login.ID, error) {
+	return view(ctx, s, func(r reader) (live []login.ID, err error) {
+		cursor := r.tx.Bucket(browserAttempts.id).Cursor()
+		for k, _ := cursor.Seek(browser[:]); bytes.HasPrefix(k, browser[:]); k, _ = cursor.Next() {
+			stored, err := r.attempt(login.ID(k[len(browser):]))
+			switch {
+			case errors.Is(err, login.ErrNotFound): // the sweep is about to forget it
+			case err != nil:
+				return nil, err
+			case stored.Live(now):
+				live = append(live, stored.ID)
+			}
+		}
+		return live, nil
+	})
+}
+
+// browserKey returns the key of an entry in the index from browsers to attempts.
+func browserKey(a login.Attempt) []byte { return append(a.Browser[:], a.ID...) }
+
+// forgetAttempt deletes the entries that lead to an attempt about to be deleted.
+func (t *txn) forgetAttempt(a login.Attempt) error {
+	var latest record.Text
+	if found, err := t.get(&forms, a.Form[:], &latest); err != nil {
+		return err
+	} else if found && login.ID(latest) == a.ID {
+		if err := t.del(&forms, a.Form[:]); err != nil {
+			return err
+		}
+	}
+	if err := t.del(&browserAttempts, browserKey(a)); err != nil {
+		return err
+	}
+	return t.del(&correlations, a.Correlation[:])
 }
 
 // UpdateAttempt implements login.Store.
@@ -207,14 +285,14 @@ func (t *txn) putStep(stored record.Attempt, u login.Update) error {
 	if after.ID != id || after.Correlation != stored.Correlation || renumbered {
 		return fmt.Errorf("bolt: a step has changed what attempt %s is", id)
 	}
-	changed := record.Attempt{Attempt: after, Lock: stored.Lock}
+	changed := record.Attempt{Attempt: after, Lock: stored.Lock, Block: stored.Block}
 	if !bytes.Equal(record.Encode(&record.Attempts, &changed), record.Encode(&record.Attempts, &stored)) {
 		if err := t.put(&attempts, []byte(id), after.Expires.Add(attemptKept), &changed); err != nil {
 			return err
 		}
 	}
-	if stored.Lock != [32]byte{} && (u.Effects.Unlock || !u.Effects.CoolDown.IsZero()) {
-		if err := t.release(stored.Lock[:], id, u.Effects.CoolDown); err != nil {
+	if lock, changes := lockAfter(after, u.Effects); changes {
+		if err := t.releaseBoth(stored, lock); err != nil {
 			return err
 		}
 	}
@@ -222,6 +300,39 @@ func (t *txn) putStep(stored record.Attempt, u login.Update) error {
 		return t.del(&deliveries, []byte(u.Effects.Drop))
 	}
 	return nil
+}
+
+// releaseBoth releases the locks of an attempt, or keeps them as lock says. The lane
+// of its own that a browser has is free as soon as the user has approved: only others
+// must wait.
+func (t *txn) releaseBoth(stored record.Attempt, lock limit.State) error {
+	if stored.Block != [32]byte{} {
+		if err := t.release(stored.Block, lock); err != nil {
+			return err
+		}
+		if lock.Approved {
+			lock = limit.State{Holder: lock.Holder}
+		}
+	}
+	if stored.Lock == [32]byte{} {
+		return nil
+	}
+	return t.release(stored.Lock, lock)
+}
+
+// lockAfter returns what becomes of the lock that an attempt took, if the effects
+// of a step change it. The zero time releases it.
+func lockAfter(a login.Attempt, e login.Effects) (lock limit.State, changes bool) {
+	lock.Holder = a.Holder()
+	switch {
+	case !e.Approved.IsZero():
+		lock.Until, lock.Approved = e.Approved, true
+	case !e.CoolDown.IsZero():
+		lock.Until = e.CoolDown
+	default:
+		return lock, e.Unlock
+	}
+	return lock, true
 }
 
 func attemptNotes(id login.ID) string { return "attempt " + string(id) }

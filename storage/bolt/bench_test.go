@@ -52,7 +52,7 @@ func BenchmarkCreateAttempt(b *testing.B) {
 					Request: make([]byte, 600), Created: now, Expires: now.Add(5 * time.Minute)}
 				err := s.CreateAttempt(context.Background(), a, limit.Spend{
 					Lock: limit.Key{Kind: limit.Lock, ID: id}, LockFor: time.Minute,
-					Charges: []limit.Charge{
+					Asker: []limit.Charge{
 						{Key: limit.Key{Kind: limit.Number, ID: id}, Rate: wide},
 						{Key: limit.Key{Kind: limit.Network, ID: "192.0.2.7/32"}, Rate: wide},
 						{Key: limit.Key{Kind: limit.Client, ID: "shop"}, Rate: wide},

@@ -39,6 +39,8 @@ var (
 	limits          = of(&record.Limits, 'l')
 	attempts        = of(&record.Attempts, 'a')
 	correlations    = of(&record.Correlations, 0)
+	forms           = of(&record.Forms, 0)
+	browserAttempts = index("browser_attempts") // browser and attempt
 	callbackSecrets = of(&record.CallbackSecrets, 0)
 	deliveries      = of(&record.Deliveries, 'd')
 	sessions        = of(&record.Sessions, 's')
@@ -52,7 +54,7 @@ var (
 )
 
 var buckets = []*bucket{
-	&meta, &signingKeys, &clients, &people, &deleted, &personIndex, &numbers, &limits, &attempts, &correlations,
+	&meta, &signingKeys, &clients, &people, &deleted, &personIndex, &numbers, &limits, &attempts, &correlations, &forms, &browserAttempts,
 	&callbackSecrets, &deliveries, &sessions, &sessionIDs, &codes, &grants, &sessionGrants, &accessTokens, &consents, &expiry,
 }
 

@@ -207,14 +207,14 @@ func full(path string) {
 	attempt := func(size int) (login.Attempt, limit.Spend) {
 		id := randomID()
 		return login.Attempt{ID: login.ID(id), Correlation: [32]byte([]byte(id + id)), Request: make([]byte, size), Expires: now.Add(time.Hour)},
-			limit.Spend{Lock: limit.Key{Kind: limit.Lock, ID: id}, LockFor: time.Hour, Charges: []limit.Charge{charge}}
+			limit.Spend{Lock: limit.Key{Kind: limit.Lock, ID: id}, LockFor: time.Hour, Asker: []limit.Charge{charge}}
 	}
 	first, spend := attempt(10)
 	check(s.CreateAttempt(ctx, first, spend, now) == nil, "the first write failed")
 	tat := func() (at time.Time) {
 		s.read(ctx, func(r reader) error {
 			l, err := r.limit(s.sealer.LimitKey(charge.Key))
-			at = l.until
+			at = l.Until
 			return err
 		})
 		return at
@@ -240,7 +240,7 @@ func full(path string) {
 				a.ID = login.ID(randomID())
 				a.Correlation[0]++
 				a.Request = nil
-				spend.Charges = nil // a lock that was left behind would refuse this
+				spend.Asker = nil // a lock that was left behind would refuse this
 				err := s.CreateAttempt(ctx, a, spend, now)
 				var held *limit.Exceeded
 				check(!errors.As(err, &held), "a failed write took the lock")

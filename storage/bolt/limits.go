@@ -2,31 +2,28 @@ package bolt
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"calleridp/provider/limit"
-	"calleridp/provider/login"
 	"calleridp/storage/record"
 )
 
-// limitState is a lock or a budget with its key and its expiry.
-type limitState struct {
-	key   [32]byte
-	until time.Time
-	record.Limit
-}
-
 // limit reads a lock or a budget; its until is zero when there is none. Whether
 // it has expired is for the caller, who has the time.
-func (r reader) limit(key [32]byte) (limitState, error) {
-	l := limitState{key: key}
+func (r reader) limit(key [32]byte) (limit.State, error) {
 	value := r.tx.Bucket(limits.id).Get(key[:])
 	if value == nil {
-		return l, nil
+		return limit.State{}, nil
 	}
-	err := r.open(&limits, key[:], value, &l.Limit)
-	l.until = time.Unix(0, record.Expiry(value))
-	return l, err
+	var stored record.Limit
+	err := r.open(&limits, key[:], value, &stored)
+	return stored.State(time.Unix(0, record.Expiry(value))), err
+}
+
+func (t *txn) putLimit(key [32]byte, state limit.State) error {
+	stored := record.LimitOf(state)
+	return t.put(&limits, key[:], state.Until, &stored)
 }
 
 // LimitStates implements login.Store.
@@ -38,7 +35,7 @@ func (s *Store) LimitStates(ctx context.Context, keys ...limit.Key) ([]time.Time
 			if err != nil {
 				return nil, err
 			}
-			states[i] = stored.until
+			states[i] = stored.Until
 		}
 		return states, nil
 	})
@@ -57,48 +54,43 @@ func (s *Store) ClearLimits(ctx context.Context, keys ...limit.Key) error {
 	})
 }
 
-// spend takes the lock for holder and charges the budgets, or returns the
-// *limit.Exceeded that refuses it and writes nothing (invariant 7).
-func (t *txn) spend(spend limit.Spend, holder login.ID, now time.Time) error {
-	keys := spend.Keys()
-	stored, states := make([]limitState, len(keys)), make(limit.States, len(keys))
-	for i, key := range keys {
-		var err error
-		if stored[i], err = t.limit(t.s.sealer.LimitKey(key)); err != nil {
-			return err
+// spend takes the lock and charges the budgets, or returns what refuses it
+// (invariant 7). A refused spend has paid for the try.
+func (t *txn) spend(spend limit.Spend, by limit.Holder, now time.Time) (*limit.Exceeded, error) {
+	states := limit.States{}
+	for _, key := range spend.Keys() {
+		stored, err := t.limit(t.s.sealer.LimitKey(key))
+		if err != nil {
+			return nil, err
 		}
-		states[key] = stored[i].until
+		states[key] = stored
 	}
-	decided, err := limit.Decide(states, spend, now)
-	if err != nil {
-		return err
+	decided, err := limit.Decide(states, spend, by, now)
+	refused, isRefused := errors.AsType[*limit.Exceeded](err)
+	if err != nil && !isRefused {
+		return nil, err
 	}
-	for i, key := range keys {
-		l := &stored[i]
-		if key == spend.Lock {
-			l.Holder = holder
-		}
-		if err := t.put(&limits, l.key[:], decided[key], &l.Limit); err != nil {
-			return err
+	for key, state := range decided {
+		if err := t.putLimit(t.s.sealer.LimitKey(key), state); err != nil {
+			return nil, err
 		}
 	}
-	return nil
+	return refused, nil
 }
 
-// release ends the lock that holder took, or lets it expire at until instead. A
-// lock that another attempt has taken since stays as it is.
-func (t *txn) release(key []byte, holder login.ID, until time.Time) error {
-	lock, err := t.limit([32]byte(key))
+// release ends the lock that an attempt took, or keeps it as state says. A lock
+// that another attempt has taken since stays as it is.
+func (t *txn) release(key [32]byte, state limit.State) error {
+	lock, err := t.limit(key)
 	if err != nil {
 		return err
 	}
-	free := !lock.until.After(t.now)
+	free := !lock.Until.After(t.now)
 	switch {
-	case !free && lock.Holder != holder:
+	case !free && lock.Holder.Attempt != state.Holder.Attempt:
 		return nil
-	case until.IsZero():
-		return t.del(&limits, key)
+	case state.Until.IsZero():
+		return t.del(&limits, key[:])
 	}
-	lock.Holder = holder
-	return t.put(&limits, key, until, &lock.Limit)
+	return t.putLimit(key, state)
 }

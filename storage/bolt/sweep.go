@@ -128,7 +128,7 @@ func (t *txn) forgetIndexes(b *bucket, key, value []byte) error {
 		if err := t.open(b, key, value, &a); err != nil {
 			return err
 		}
-		return t.del(&correlations, a.Correlation[:])
+		return t.forgetAttempt(a.Attempt)
 	case &sessions:
 		var s record.Session
 		if err := t.open(b, key, value, &s); err != nil {

@@ -45,7 +45,7 @@ func signIn(t testing.TB, s *Store, digits string) login.Attempt {
 	wide := limit.Rate{Burst: 1_000_000, Period: time.Hour}
 	must(s.CreateAttempt(ctx, a, limit.Spend{
 		Lock: limit.Key{Kind: limit.Lock, ID: digits}, LockFor: 5 * time.Minute,
-		Charges: []limit.Charge{
+		Asker: []limit.Charge{
 			{Key: limit.Key{Kind: limit.Number, ID: digits}, Rate: limit.Rate{Burst: 100, Period: time.Hour}},
 			{Key: limit.Key{Kind: limit.Network, ID: digits[:9]}, Rate: wide},
 			{Key: limit.Key{Kind: limit.Client, ID: "shop"}, Rate: wide},
@@ -209,7 +209,7 @@ func TestSweepTimes(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
 		defer cancel()
 		go s.Run(ctx)
-		a := login.Attempt{ID: "a", Correlation: [32]byte{1}, Expires: time.Now().Add(5 * time.Minute)}
+		a := login.Attempt{ID: "a", Browser: [32]byte{2}, Form: [32]byte{3}, Correlation: [32]byte{1}, Expires: time.Now().Add(5 * time.Minute)}
 		if err := s.CreateAttempt(ctx, a, limit.Spend{}, time.Now()); err != nil {
 			t.Fatal(err)
 		}
@@ -235,7 +235,7 @@ func TestSweepTimes(t *testing.T) {
 		if _, err := s.Attempt(ctx, "a"); !errors.Is(err, login.ErrNotFound) {
 			t.Errorf("later: %v", err)
 		}
-		for _, name := range []string{"attempts", "correlations", "grants", "expiry"} {
+		for _, name := range []string{"attempts", "correlations", "forms", "browser_attempts", "grants", "expiry"} {
 			if n := records(t, s)[name]; n != 0 {
 				t.Errorf("%d left in %s", n, name)
 			}

@@ -6,18 +6,24 @@ import (
 )
 
 // Attempts are found by their id.
-var Attempts = Kind{Name: "attempts", purpose: keys.PurposeAttemptRecord, version: 1, expires: true}
+var Attempts = Kind{Name: "attempts", purpose: keys.PurposeAttemptRecord, version: 2, expires: true}
 
 // Correlations lead from the SHA-256 of a state to the id of its attempt (Text).
 var Correlations = Kind{Name: "correlations", purpose: keys.PurposeCorrelationRecord, version: 1}
+
+// Forms lead from login.Attempt.Form to the id of the latest attempt that has it
+// (Text).
+var Forms = Kind{Name: "forms", purpose: keys.PurposeFormRecord, version: 1}
 
 // Attempt is an attempt and the lock that it took.
 type Attempt struct {
 	login.Attempt
 	Lock [32]byte // its key in limits; zero: it took none
+	// Block is the key of the lock that it took as well (limit.Spend.Block); zero: none.
+	Block [32]byte
 }
 
-func (a *Attempt) fields(c *codec, _ byte) {
+func (a *Attempt) fields(c *codec, version byte) {
 	text(c, &a.ID)
 	text(c, &a.Method)
 	text(c, &a.State)
@@ -45,4 +51,8 @@ func (a *Attempt) fields(c *codec, _ byte) {
 	c.time(&a.Tries.Next)
 	text(c, &a.GrantID)
 	c.bytes(&a.Outcome)
+	if version >= 2 {
+		hash(c, &a.Form)
+		hash(c, &a.Block)
+	}
 }

@@ -49,7 +49,7 @@ func (k *Kind) Expires() bool { return k.expires }
 // Kinds returns every kind of record.
 func Kinds() []*Kind {
 	return []*Kind{
-		&Meta, &SigningKeys, &Clients, &People, &Deleted, &Numbers, &Limits, &Attempts, &Correlations,
+		&Meta, &SigningKeys, &Clients, &People, &Deleted, &Numbers, &Limits, &Attempts, &Correlations, &Forms,
 		&CallbackSecrets, &Deliveries, &Sessions, &SessionIDs, &Codes, &Grants, &Consents, &AccessTokens,
 	}
 }

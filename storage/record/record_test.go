@@ -42,7 +42,7 @@ func definitions(now time.Time) []definition {
 		{&SigningKeys, func() Record { return &KeySet{} }, &set},
 		{&Clients, func() Record { return &Client{} }, &c},
 		{&People, func() Record { return &Person{} }, &p},
-		{&Limits, func() Record { return &Limit{} }, &Limit{Holder: "attempt"}},
+		{&Limits, func() Record { return &Limit{} }, &Limit{Holder: "attempt", Browser: [32]byte{1}, Approved: true}},
 		{&Attempts, func() Record { return &Attempt{} }, &attempt},
 		{&Deliveries, func() Record { return &Delivery{} }, &d},
 		{&Sessions, func() Record { return &Session{} }, &s},
@@ -52,6 +52,7 @@ func definitions(now time.Time) []definition {
 		{&Consents, func() Record { return &Consent{} }, &allowed},
 		{&CallbackSecrets, func() Record { return &CallbackSecret{} }, &secret},
 		{&SessionIDs, func() Record { return &Hash{} }, &Hash{1, 2, 3}},
+		{&Forms, func() Record { return new(Text) }, &text},
 		{&Correlations, func() Record { return new(Text) }, &text},
 	}
 }

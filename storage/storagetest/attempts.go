@@ -193,3 +193,81 @@ func testStepErrors(t *testing.T, w *world) {
 		t.Errorf("the number was bound to %v", known.Sub)
 	}
 }
+
+// A form leads to the latest attempt that it has started. While that one is live,
+// there is no other.
+func testForms(t *testing.T, w *world) {
+	first := w.attempt()
+	first.Form = newHash()
+	_, err := w.AttemptByForm(w.ctx, first.Form)
+	w.is(err, login.ErrNotFound)
+	w.must(w.CreateAttempt(w.ctx, first, limit.Spend{}, w.now))
+	w.reopen()
+	w.reads(first)(w.AttemptByForm(w.ctx, first.Form))
+
+	second := w.attempt()
+	second.Form = first.Form
+	charge := limit.Charge{Key: limit.Key{Kind: limit.Client, ID: "forms"}, Rate: limit.Rate{Burst: 1, Period: time.Hour}}
+	spend := limit.Spend{Asker: []limit.Charge{charge}}
+	w.is(w.CreateAttempt(w.ctx, second, spend, w.now), login.ErrExists)
+	_, err = w.Attempt(w.ctx, second.ID)
+	w.is(err, login.ErrNotFound)
+	_, err = w.update(first.ID, func(a *login.Attempt) (login.Effects, error) {
+		a.State = login.Rejected
+		return login.Effects{}, nil
+	})
+	w.must(err)
+	w.must(w.CreateAttempt(w.ctx, second, spend, w.now)) // nothing was spent before
+	w.reads(second)(w.AttemptByForm(w.ctx, first.Form))
+
+	third := w.attempt()
+	third.Form = first.Form
+	w.must(w.CreateAttempt(w.ctx, third, limit.Spend{}, second.Expires))
+	w.reads(third)(w.AttemptByForm(w.ctx, first.Form))
+
+	// No form is not one form.
+	w.create()
+	w.create()
+	_, err = w.AttemptByForm(w.ctx, [32]byte{})
+	w.is(err, login.ErrNotFound)
+}
+
+// The live attempts of a browser are those that may still succeed.
+func testLiveAttempts(t *testing.T, w *world) {
+	browser := newHash()
+	live := func(at time.Time, want ...login.Attempt) {
+		t.Helper()
+		got, err := w.LiveAttempts(w.ctx, browser, at)
+		w.must(err)
+		ids := map[login.ID]bool{}
+		for _, id := range got {
+			ids[id] = true
+		}
+		if len(got) != len(want) {
+			t.Errorf("%d attempts are live, want %d", len(got), len(want))
+		}
+		for _, a := range want {
+			if !ids[a.ID] {
+				t.Errorf("attempt %s is not live", a.ID)
+			}
+		}
+	}
+	live(w.now)
+	w.create() // another browser's
+	create := func() login.Attempt {
+		a := w.attempt()
+		a.Browser = browser
+		w.must(w.CreateAttempt(w.ctx, a, lockOf(a), w.now))
+		return a
+	}
+	a, b := create(), create()
+	w.reopen()
+	live(w.now, a, b)
+	_, err := w.update(a.ID, func(a *login.Attempt) (login.Effects, error) {
+		a.State = login.Done
+		return login.Effects{}, nil
+	})
+	w.must(err)
+	live(w.now, b)
+	live(b.Expires)
+}

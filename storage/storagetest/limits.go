@@ -63,6 +63,60 @@ func testLocks(t *testing.T, w *world) {
 		t.Error("the lock does not end with the cool-down")
 	}
 
+	// An approval keeps the lock for others than the browser that was approved.
+	c := w.create()
+	quiet := w.now.Add(2 * time.Minute)
+	unlock(c, login.Effects{Approved: quiet})
+	w.reopen()
+	if !w.locked(c, quiet.Add(-time.Millisecond)) || w.locked(c, quiet) {
+		t.Error("an approval does not keep the lock")
+	}
+	same := w.attempt()
+	same.Number, same.Browser = c.Number, c.Browser
+	w.must(w.CreateAttempt(w.ctx, same, lockOf(same), w.now))
+	again := w.attempt()
+	again.Number, again.Browser = c.Number, c.Browser
+	var held *limit.Exceeded
+	if err := w.CreateAttempt(w.ctx, again, lockOf(again), w.now); !errors.As(err, &held) || held.Holder != string(same.ID) {
+		t.Errorf("%+v (%v), want the lock that attempt %s holds", held, err, same.ID)
+	}
+	unlock(c, login.Effects{Approved: quiet.Add(time.Hour)}) // too late
+	if w.locked(c, quiet.Add(5*time.Minute)) {
+		t.Error("an approval changed the lock of a later attempt")
+	}
+
+	// A push in a lane of its own blocks others, and answers release both locks. The lane
+	// is free as soon as the user has approved.
+	lane := limit.Key{Kind: limit.DeviceLock, ID: "lane"}
+	d := w.attempt()
+	spend := lockOf(d)
+	spend.Block, spend.Lock = spend.Lock, lane
+	inLane := func(want bool, at time.Time) {
+		t.Helper()
+		states, err := w.LimitStates(w.ctx, lane)
+		w.must(err)
+		if locked := states[0].After(at); locked != want {
+			t.Errorf("the lane is locked: %v", locked)
+		}
+	}
+	w.must(w.CreateAttempt(w.ctx, d, spend, w.now))
+	w.reopen()
+	inLane(true, w.now)
+	if !w.locked(d, w.now) {
+		t.Error("a push in a lane of its own does not block others")
+	}
+	unlock(d, login.Effects{Approved: quiet})
+	inLane(false, w.now)
+	if !w.locked(d, quiet.Add(-time.Millisecond)) || w.locked(d, quiet) {
+		t.Error("an approval in a lane of its own does not keep others out")
+	}
+	e := w.attempt()
+	e.Number = d.Number
+	w.must(w.CreateAttempt(w.ctx, e, spend, w.now))
+	unlock(e, login.Effects{CoolDown: cool})
+	inLane(true, cool.Add(-time.Millisecond))
+	inLane(false, cool)
+
 	// Without a lock in the spend, none is taken.
 	free := w.attempt()
 	w.must(w.CreateAttempt(w.ctx, free, limit.Spend{LockFor: time.Hour}, w.now))
@@ -89,7 +143,7 @@ func testLimitStates(t *testing.T, w *world) {
 	a := w.attempt()
 	spend := lockOf(a)
 	budget := limit.Charge{Key: limit.Key{Kind: limit.Network, ID: "192.0.2.9/32"}, Rate: limit.Rate{Burst: 2, Period: time.Hour}}
-	spend.Charges = []limit.Charge{budget}
+	spend.Asker = []limit.Charge{budget}
 	unused := limit.Key{Kind: limit.Client, ID: budget.Key.ID}
 	keys := []limit.Key{budget.Key, unused, spend.Lock}
 	for _, state := range states(keys...) {
@@ -125,19 +179,19 @@ func testClearLimits(t *testing.T, w *world) {
 	rate := limit.Rate{Burst: 1, Period: time.Hour}
 	spend := func(a login.Attempt, network string) limit.Spend {
 		s := lockOf(a)
-		s.Charges = []limit.Charge{{Key: limit.Key{Kind: limit.Network, ID: network}, Rate: rate}}
+		s.Asker = []limit.Charge{{Key: limit.Key{Kind: limit.Network, ID: network}, Rate: rate}}
 		return s
 	}
 	first, second := spend(a, "first"), spend(b, "second")
 	w.must(w.CreateAttempt(w.ctx, a, first, w.now))
 	w.must(w.CreateAttempt(w.ctx, b, second, w.now))
-	w.must(w.ClearLimits(w.ctx, first.Lock, first.Charges[0].Key))
+	w.must(w.ClearLimits(w.ctx, first.Lock, first.Asker[0].Key))
 	w.reopen()
 	if w.locked(a, w.now) || !w.locked(b, w.now) {
 		t.Error("the wrong lock was cleared")
 	}
-	w.must(w.CreateAttempt(w.ctx, w.attempt(), limit.Spend{Charges: first.Charges}, w.now))
-	w.exceeded(w.CreateAttempt(w.ctx, w.attempt(), limit.Spend{Charges: second.Charges}, w.now), limit.Network)
+	w.must(w.CreateAttempt(w.ctx, w.attempt(), limit.Spend{Asker: first.Asker}, w.now))
+	w.exceeded(w.CreateAttempt(w.ctx, w.attempt(), limit.Spend{Asker: second.Asker}, w.now), limit.Network)
 
 	cool := w.now.Add(time.Minute)
 	_, err := w.update(a.ID, func(*login.Attempt) (login.Effects, error) { return login.Effects{CoolDown: cool}, nil })
@@ -152,7 +206,7 @@ func testBudgets(t *testing.T, w *world) {
 	rate := limit.Rate{Burst: 3, Period: 30 * time.Second}
 	charge := limit.Charge{Key: key, Rate: rate}
 	spend := func(at time.Time, charges ...limit.Charge) error {
-		return w.CreateAttempt(w.ctx, w.attempt(), limit.Spend{Charges: charges}, at)
+		return w.CreateAttempt(w.ctx, w.attempt(), limit.Spend{Asker: charges}, at)
 	}
 	for range 3 {
 		w.must(spend(w.now, charge))
@@ -171,7 +225,7 @@ func testBudgets(t *testing.T, w *world) {
 	one := limit.Charge{Key: limit.Key{Kind: limit.Client, ID: "one"}, Rate: limit.Rate{Burst: 1, Period: time.Hour}}
 	a := w.attempt()
 	s := lockOf(a)
-	s.Charges = []limit.Charge{one, charge}
+	s.Asker = []limit.Charge{one, charge}
 	w.exceeded(w.CreateAttempt(w.ctx, a, s, w.now), limit.Network)
 	_, err := w.Attempt(w.ctx, a.ID)
 	w.is(err, login.ErrNotFound)
@@ -181,16 +235,31 @@ func testBudgets(t *testing.T, w *world) {
 	w.must(spend(w.now, one))
 	w.exceeded(spend(w.now, one), limit.Client)
 
-	// A lock that is held costs no budget, and RetryAt is when both would allow.
+	// A lock that is held costs no budget of the number, and RetryAt is when both
+	// would allow.
 	locked := w.create()
 	two := limit.Charge{Key: limit.Key{Kind: limit.Number, ID: "two"}, Rate: limit.Rate{Burst: 1, Period: time.Hour}}
 	s = lockOf(locked)
-	s.Charges = []limit.Charge{two}
+	s.Number = []limit.Charge{two}
 	w.exceeded(w.CreateAttempt(w.ctx, w.attempt(), s, w.now), limit.Lock)
 	w.must(spend(w.now, two))
 	if retry := w.exceeded(w.CreateAttempt(w.ctx, w.attempt(), s, w.now), limit.Lock); !retry.Equal(w.now.Add(time.Hour)) {
 		t.Errorf("retry at %v, when the budget still refuses", retry)
 	}
+
+	// The number refuses, and the asker has paid for the try: what is its own, durably,
+	// and no more. If the asker's budget refuses, that is all that it learns.
+	own := limit.Charge{Key: limit.Key{Kind: limit.Network, ID: "own"}, Rate: limit.Rate{Burst: 2, Period: time.Hour}, Own: true}
+	shared := limit.Charge{Key: limit.Key{Kind: limit.Client, ID: "shared"}, Rate: limit.Rate{Burst: 1, Period: time.Hour}}
+	s = lockOf(locked)
+	s.Asker = []limit.Charge{own, shared}
+	for range 2 {
+		w.exceeded(w.CreateAttempt(w.ctx, w.attempt(), s, w.now), limit.Lock)
+		w.reopen()
+	}
+	w.exceeded(w.CreateAttempt(w.ctx, w.attempt(), s, w.now), limit.Network)
+	w.exceeded(spend(w.now, own), limit.Network)
+	w.must(spend(w.now, shared))
 
 	// The same budget twice in one spend is charged twice.
 	pair := limit.Charge{Key: limit.Key{Kind: limit.Client, ID: "pair"}, Rate: limit.Rate{Burst: 2, Period: time.Hour}}

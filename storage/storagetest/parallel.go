@@ -98,7 +98,7 @@ func testParallel(t *testing.T, w *world) {
 		var took atomic.Int32
 		charge := limit.Charge{Key: limit.Key{Kind: limit.Client, ID: "parallel"}, Rate: limit.Rate{Burst: 10, Period: time.Hour}}
 		atOnce(func(int) {
-			if w.CreateAttempt(w.ctx, w.attempt(), limit.Spend{Charges: []limit.Charge{charge}}, w.now) == nil {
+			if w.CreateAttempt(w.ctx, w.attempt(), limit.Spend{Asker: []limit.Charge{charge}}, w.now) == nil {
 				took.Add(1)
 			}
 		})

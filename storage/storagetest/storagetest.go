@@ -69,6 +69,8 @@ func Run(t *testing.T, fresh func(t *testing.T) Place) {
 		{"Notes", testNotes},
 		{"StepErrors", testStepErrors},
 		{"Locks", testLocks},
+		{"Forms", testForms},
+		{"LiveAttempts", testLiveAttempts},
 		{"Budgets", testBudgets},
 		{"LimitStates", testLimitStates},
 		{"ClearLimits", testClearLimits},
@@ -260,8 +262,8 @@ func (w *world) locked(a login.Attempt, at time.Time) bool {
 	probe := w.attempt()
 	probe.Number = a.Number
 	// The probe charges a budget of zero, so that it never takes the lock.
-	spend := lockOf(a)
-	spend.Charges = []limit.Charge{{Key: limit.Key{Kind: limit.Client, ID: "probe"}}}
+	spend := lockOf(probe)
+	spend.Number = []limit.Charge{{Key: limit.Key{Kind: limit.Client, ID: "probe"}}}
 	err := w.CreateAttempt(w.ctx, probe, spend, at)
 	var exceeded *limit.Exceeded
 	if !errors.As(err, &exceeded) {

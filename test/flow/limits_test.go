@@ -71,7 +71,7 @@ func TestInvariant7_PagesDoNotTellWhoHasAnAccount(t *testing.T) {
 
 // walk is what a user sees who submits a number until its budget is spent.
 type walk struct {
-	pages []string      // each round: the attempt, a second submission, how it ended; then the refusal
+	pages []string      // each round: the attempt, a submission by another browser, how it ended; then the refusal
 	waits time.Duration // from the first submission until the number may be submitted again
 }
 
@@ -85,6 +85,7 @@ func walkBoth(t *testing.T, lifetime time.Duration) (walks [2]walk, fast bool) {
 			t.Run(harness.Number(xx), func(t *testing.T) {
 				t.Parallel()
 				number, browser := harness.Number(xx), harness.NewBrowser(t, server.Issuer)
+				elsewhere := harness.NewBrowser(t, server.Issuer)
 				var first time.Time
 				for range 3 {
 					form := visit(t, browser, server)
@@ -97,7 +98,7 @@ func walkBoth(t *testing.T, lifetime time.Duration) (walks [2]walk, fast bool) {
 						t.Fatalf("submitted: status %d, want 303\n%s", page.Status, page.Body)
 					}
 					at := server.Issuer + page.Header.Get("Location")
-					walks[i].pages = append(walks[i].pages, told(browser.Get(at)), told(browser.Submit(visit(t, browser, server), number)))
+					walks[i].pages = append(walks[i].pages, told(browser.Get(at)), told(elsewhere.Submit(visit(t, elsewhere, server), number)))
 					if time.Since(begun) >= lifetime {
 						slow.Store(true)
 						return

@@ -12,7 +12,7 @@ const charactersFile = "../../test/browser/testdata/characters.json"
 // Every character of Unicode is a digit, a plus, something between digits, or a mistake.
 // The browser's test holds the script to the same for those of sixteen bits.
 func TestCharacters_Groups(t *testing.T) {
-	var zeros string
+	var zeros strings.Builder
 	var between [][2]rune
 	for r := rune(0); r <= unicode.MaxRune; r++ {
 		if 0xd800 <= r && r < 0xe000 {
@@ -22,7 +22,7 @@ func TestCharacters_Groups(t *testing.T) {
 		switch {
 		case unicode.Is(unicode.Nd, r):
 			if r <= 0xffff && digitValue(r) == 0 {
-				zeros += string(r)
+				zeros.WriteString(string(r))
 			}
 		case err == nil && n.E164() == "+46701740605":
 			if unicode.IsLetter(r) && !strings.ContainsRune("ーｰ", r) {
@@ -39,7 +39,7 @@ func TestCharacters_Groups(t *testing.T) {
 			t.Errorf("%U makes another number", r)
 		}
 	}
-	text, err := json.Marshal(map[string]any{"zeros": zeros, "between": between})
+	text, err := json.Marshal(map[string]any{"zeros": zeros.String(), "between": between})
 	if err != nil {
 		t.Fatal(err)
 	}

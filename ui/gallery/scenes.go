@@ -111,7 +111,7 @@ func signInScenes() []scene {
 	for _, kind := range []authorize.ProblemKind{
 		authorize.PhoneEmpty, authorize.PhoneNotANumber, authorize.PhoneTooShort, authorize.PhoneTooLong,
 		authorize.PhoneCountry, authorize.PhoneInvalid, authorize.PhoneLandline, authorize.PhoneNeedsRegion,
-		authorize.Locked, authorize.Limited, authorize.Unavailable,
+		authorize.Locked, authorize.LockedElsewhere, authorize.Limited, authorize.Unavailable,
 	} {
 		v := authorize.SignInView{
 			Client:  shop,

@@ -129,7 +129,11 @@ func (view *signInView) setProblem(v authorize.SignInView, now time.Time) {
 
 // namesWait reports whether the sentence of a problem says how long to wait.
 func namesWait(kind authorize.ProblemKind) bool {
-	return kind == authorize.Locked || kind == authorize.Limited || kind == authorize.Unavailable
+	switch kind {
+	case authorize.Locked, authorize.LockedElsewhere, authorize.Limited, authorize.Unavailable:
+		return true
+	}
+	return false
 }
 
 // problemStatus returns the status of a sign-in page with a problem, nil for none.
@@ -140,7 +144,7 @@ func problemStatus(problem *authorize.Problem) int {
 	switch problem.Kind {
 	case authorize.PhoneConfirm:
 		return http.StatusOK
-	case authorize.Locked, authorize.Limited, authorize.Unsolved:
+	case authorize.Locked, authorize.LockedElsewhere, authorize.Limited, authorize.Unsolved:
 		return http.StatusTooManyRequests
 	case authorize.Unavailable:
 		return http.StatusServiceUnavailable

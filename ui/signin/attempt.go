@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 
+	"calleridp/provider/authorize"
 	"calleridp/provider/endpoint"
 	"calleridp/provider/login"
 	"calleridp/ui/page"
@@ -55,6 +56,15 @@ func (m mounted) proceed(w http.ResponseWriter, r *http.Request) error {
 	}
 	if done.Session != "" { // none if the approving user is not the one whom the client expects
 		m.cfg.Cookies.SetSession(w, done.Session, done.Expires)
+		devices, err := m.flow.Remember(r.Context(), id, browser, m.cfg.Cookies.Devices(r))
+		if err != nil {
+			return err
+		}
+		m.cfg.Cookies.SetDevices(w, devices, authorize.DeviceLife)
+	}
+	// A response that is given again comes under the secret of before.
+	if cookie := m.cfg.Cookies.Browser(r); done.Browser != "" && cookie.Secret == browser {
+		m.cfg.Cookies.SetBrowser(w, cookie.Renewed(done.Browser))
 	}
 	if done.Consent != nil {
 		m.cfg.Pages.Consent(w, r, *done.Consent)

@@ -121,6 +121,10 @@ func TestApprovedMovesOnByPlainRedirects(t *testing.T) {
 	if cookie := answer.Result().Cookies()[0]; cookie.Name != "__Host-calleridp_session" || cookie.Value != "session-secret" {
 		t.Errorf("got the cookie %v, want that of the session", cookie)
 	}
+	device := answer.Result().Cookies()[1]
+	if device.Name != "__Host-calleridp_device" || device.Value != "device" || !device.HttpOnly || !device.Secure || device.MaxAge < 100*24*60*60 {
+		t.Errorf("got the cookie %v, want that of the device", device)
+	}
 	if answer.Header().Get("Cache-Control") != "no-store" {
 		t.Error("got a response for the client that may be cached, want no-store")
 	}

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -29,6 +30,7 @@ type fakeFlow struct {
 	mu        sync.Mutex
 	view      authorize.AttemptView
 	browser   login.BrowserSecret
+	renews    bool // every form gets a new secret
 	submitted []authorize.Submission
 	reopened  []authorize.Reopening
 	show      func(w http.ResponseWriter, r *http.Request) // of Reopen
@@ -45,6 +47,7 @@ type fakeFlow struct {
 
 const (
 	ourID      = pagetest.AttemptID
+	newBrowser = "GFEDCBAzyxwvutsrqponmlkjihgfedcba9876543210"
 	ourBrowser = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFG"
 )
 
@@ -95,6 +98,20 @@ func (f *fakeFlow) Submit(_ context.Context, s authorize.Submission) (login.ID, 
 	defer f.mu.Unlock()
 	f.submitted = append(f.submitted, s)
 	return ourID, f.refusal
+}
+
+func (f *fakeFlow) BrowserFor(_ context.Context, form authorize.SentForm) (login.BrowserSecret, error) {
+	if form.Cookie == "" || f.renews {
+		return newBrowser, nil
+	}
+	return form.Cookie, nil
+}
+
+func (f *fakeFlow) Owner(_ context.Context, _ login.ID, secrets ...login.BrowserSecret) login.BrowserSecret {
+	if slices.Contains(secrets, f.browser) {
+		return f.browser
+	}
+	return secrets[0]
 }
 
 func (f *fakeFlow) StartOneTap(_ context.Context, s authorize.OneTapSubmission) (authorize.OneTapStarted, error) {
@@ -154,6 +171,10 @@ func (f *fakeFlow) Continue(ctx context.Context, id login.ID, browser login.Brow
 	}
 	f.move(login.Done, "")
 	return f.finished, nil
+}
+
+func (f *fakeFlow) Remember(_ context.Context, _ login.ID, _ login.BrowserSecret, cookie []string) ([]string, error) {
+	return append([]string{"device"}, cookie...), nil
 }
 
 func (f *fakeFlow) Cancel(ctx context.Context, id login.ID, browser login.BrowserSecret) error {

@@ -39,6 +39,13 @@ import (
 
 // Flow is what a user can do with a sign-in. provider.Flow implements it.
 type Flow interface {
+	// BrowserFor returns the secret under which a form starts an attempt: a new one, unless
+	// an attempt of the cookie's secret is live. The same form gives the same one.
+	BrowserFor(ctx context.Context, form authorize.SentForm) (login.BrowserSecret, error)
+
+	// Owner returns the secret that started an attempt, or the first.
+	Owner(ctx context.Context, id login.ID, secrets ...login.BrowserSecret) login.BrowserSecret
+
 	// Submit starts an attempt and requests Truecaller's push. If it returns a
 	// *authorize.Refusal, the sign-in page is shown again with what the user typed.
 	// endpoint.ErrRequestExpired and endpoint.ErrBadRequest are error pages.
@@ -65,6 +72,10 @@ type Flow interface {
 	// login.ErrState if it is not approved. cookie is the secret of the browser's
 	// session cookie, "" for none; the new session replaces that session.
 	Continue(ctx context.Context, id login.ID, browser login.BrowserSecret, cookie session.Secret) (authorize.Finished, error)
+
+	// Remember returns the device cookie of a browser that has finished an attempt. cookie
+	// is the one that it had.
+	Remember(ctx context.Context, id login.ID, browser login.BrowserSecret, cookie []string) ([]string, error)
 
 	// Cancel ends the attempt at the user's request. It does nothing if the attempt has
 	// ended.
@@ -235,13 +246,17 @@ func (h *Handlers) seeAttempt(w http.ResponseWriter, id login.ID) {
 }
 
 // attemptOf returns the attempt that the path names, and the secret of the browser's
-// cookie.
-func (h *Handlers) attemptOf(r *http.Request) (id login.ID, browser login.BrowserSecret, err error) {
+// cookie that started it.
+func (m mounted) attemptOf(r *http.Request) (id login.ID, browser login.BrowserSecret, err error) {
 	name := chi.URLParam(r, "id")
 	if len(name) != 22 || !isBase64URL(name) {
 		return "", "", login.ErrNotFound
 	}
-	return login.ID(name), h.cfg.Cookies.Browser(r), nil
+	cookie := m.cfg.Cookies.Browser(r)
+	if cookie.Before == "" {
+		return login.ID(name), cookie.Secret, nil
+	}
+	return login.ID(name), m.flow.Owner(r.Context(), login.ID(name), cookie.Secrets()...), nil
 }
 
 // isBase64URL reports whether s contains nothing but the alphabet of base64url.

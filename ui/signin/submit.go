@@ -7,55 +7,68 @@ import (
 	"calleridp/provider/authorize"
 	"calleridp/provider/endpoint"
 	"calleridp/provider/limit"
-	"calleridp/provider/login"
 )
 
 // submit takes the number that the user submitted, and goes to the attempt's page.
 func (m mounted) submit(w http.ResponseWriter, r *http.Request) error {
 	form := r.PostForm
+	browser, err := m.browserFor(r, form.Get("phone"))
+	if err != nil {
+		return err
+	}
 	id, err := m.flow.Submit(r.Context(), authorize.Submission{
 		Request:   form.Get("request"),
 		Phone:     form.Get("phone"),
 		Region:    form.Get("region"),
 		Guessed:   form.Has("guessed") && form.Get("guessed") == form.Get("region"),
 		Confirmed: form.Get("confirmed"),
-		Browser:   m.ensureBrowser(w, r),
+		Browser:   browser.Secret,
+		Before:    m.cfg.Cookies.Browser(r).Secrets(),
 		Network:   limit.NetworkOf(m.cfg.ClientAddr(r)),
 		UserAgent: r.UserAgent(),
+		Devices:   m.cfg.Cookies.Devices(r),
 		Challenge: form.Get("challenge"),
 		Solution:  form.Get("solution"),
 	})
 	if err != nil {
 		return err
 	}
+	m.cfg.Cookies.SetBrowser(w, browser)
 	m.seeAttempt(w, id)
 	return nil
 }
 
-// ensureBrowser returns the secret of the browser's cookie, and makes one if there is
-// none. It sets the cookie each time, which renews its lifetime of a day.
-func (h *Handlers) ensureBrowser(w http.ResponseWriter, r *http.Request) login.BrowserSecret {
-	secret := h.cfg.Cookies.Browser(r)
-	if len(secret) != 43 || !isBase64URL(string(secret)) {
-		secret = login.NewBrowserSecret()
-	}
-	h.cfg.Cookies.SetBrowser(w, secret)
-	return secret
+// browserFor returns the cookie under which a form starts an attempt. input is what
+// the form sends beside its sealed request.
+func (m mounted) browserFor(r *http.Request, input string) (endpoint.BrowserCookie, error) {
+	cookie := m.cfg.Cookies.Browser(r)
+	secret, err := m.flow.BrowserFor(r.Context(), authorize.SentForm{
+		Cookie:  cookie.Secret,
+		Request: r.PostForm.Get("request"),
+		Input:   input,
+		Network: limit.NetworkOf(m.cfg.ClientAddr(r)),
+	})
+	return cookie.Renewed(secret), err
 }
 
 // startOneTap takes the form that the browser posted when it opened the link.
 func (m mounted) startOneTap(w http.ResponseWriter, r *http.Request) error {
 	request := r.PostForm.Get("request")
+	browser, err := m.browserFor(r, r.PostForm.Get("nonce"))
+	if err != nil {
+		return err
+	}
 	started, err := m.flow.StartOneTap(r.Context(), authorize.OneTapSubmission{
 		Request:   request,
 		Nonce:     r.PostForm.Get("nonce"),
-		Browser:   m.ensureBrowser(w, r),
+		Browser:   browser.Secret,
 		Network:   limit.NetworkOf(m.cfg.ClientAddr(r)),
 		UserAgent: r.UserAgent(),
 	})
 	if err != nil {
 		return err
 	}
+	m.cfg.Cookies.SetBrowser(w, browser)
 	if r.Header.Get("Accept") != "application/json" {
 		m.seeAttempt(w, started.Attempt)
 		return nil

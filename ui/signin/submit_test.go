@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -37,26 +39,46 @@ func TestASubmittedNumberGoesToItsAttempt(t *testing.T) {
 		Challenge: "sealed too",
 		Solution:  "42",
 	}
-	if got != want {
+	if !reflect.DeepEqual(got, want) {
 		t.Errorf("submitted %+v, want %+v", got, want)
 	}
-	// A browser keeps its secret, so that its other tabs go on.
+	// A browser keeps its secret, so that its other tabs go on, as long as the flow says.
 	again := w.post("/signin", url.Values{"request": {"sealed"}, "phone": {"070"}})
 	if value := again.Result().Cookies()[0].Value; value != ourBrowser || w.flow.submitted[1].Browser != ourBrowser {
 		t.Errorf("got the secret %q, want %q", value, ourBrowser)
 	}
+	// Else it gets another one, and keeps the one before for the pages of its earlier
+	// attempts.
+	w.flow.renews = true
+	renewed := w.post("/signin", url.Values{"request": {"sealed"}, "phone": {"070"}})
+	both := renewed.Result().Cookies()[0]
+	if both.Value != newBrowser+"."+ourBrowser || both.MaxAge > 2*60*60 {
+		t.Errorf("got the cookie %v, want the new secret, and the one before, for two hours at most", both)
+	}
+	if got := w.flow.submitted[2]; got.Browser != newBrowser || !slices.Equal(got.Before, []login.BrowserSecret{ourBrowser}) {
+		t.Errorf("submitted by %+v, want the new secret, and the one before", got)
+	}
+	earlier := request("GET", ourPath, nil)
+	earlier.AddCookie(both)
+	pagetest.Want(t, w.do(earlier), 200)
+	// A refused number changes no cookie.
+	w.flow.refusal = refusal(authorize.Problem{Kind: authorize.Limited}, authorize.SignInView{})
+	if got := w.post("/signin", url.Values{"request": {"sealed"}}).Result().Cookies(); len(got) != 0 {
+		t.Errorf("a refused number: got the cookies %v", got)
+	}
+	w.flow.refusal, w.flow.renews = nil, false
 	// A value that is no secret of ours is replaced.
 	r := request("POST", "/signin", url.Values{"request": {"sealed"}})
 	r.AddCookie(&http.Cookie{Name: "__Host-calleridp_browser", Value: "short"})
-	if w.do(r); len(w.flow.submitted[2].Browser) != 43 {
-		t.Errorf("got the browser %q, want a new secret", w.flow.submitted[2].Browser)
+	if w.do(r); len(w.flow.submitted[4].Browser) != 43 {
+		t.Errorf("got the browser %q, want a new secret", w.flow.submitted[4].Browser)
 	}
 }
 
 func TestARefusedNumberKeepsWhatWasTyped(t *testing.T) {
 	w := newWorld(t)
 	for kind, status := range map[authorize.ProblemKind]int{
-		authorize.PhoneTooShort: 422, authorize.PhoneEmpty: 422, authorize.Locked: 429, authorize.Limited: 429, authorize.Unavailable: 503,
+		authorize.PhoneTooShort: 422, authorize.PhoneEmpty: 422, authorize.Locked: 429, authorize.LockedElsewhere: 429, authorize.Limited: 429, authorize.Unavailable: 503,
 	} {
 		w.flow.refusal = refusal(
 			authorize.Problem{Kind: kind, RetryAt: time.Now().Add(3 * time.Minute)},
@@ -65,6 +87,9 @@ func TestARefusedNumberKeepsWhatWasTyped(t *testing.T) {
 		answer := w.do(request("POST", "/signin", url.Values{"request": {"sealed"}, "phone": {`+46 <"70"`}}))
 		pagetest.Want(t, answer, status, `value="&#43;46 &lt;&#34;70&#34;"`, `aria-invalid="true"`, `aria-describedby="problem hint"`, `id="problem"`, `name="request" value="sealed"`)
 		if (kind == authorize.Locked) != strings.Contains(answer.Body.String(), "A request was sent to this number a moment ago. You can send another in 3\u00a0minutes.") {
+			t.Errorf("%s: got another page than for this problem:\n%s", kind, answer.Body)
+		}
+		if (kind == authorize.LockedElsewhere) != strings.Contains(answer.Body.String(), "Somebody asked for this number from another browser. If it was not you, decline that request on the phone. You can send another in 3\u00a0minutes.") {
 			t.Errorf("%s: got another page than for this problem:\n%s", kind, answer.Body)
 		}
 		if (kind == authorize.Unavailable) != strings.Contains(answer.Body.String(), "Truecaller is not answering at the moment. You can try again in 3\u00a0minutes.") {

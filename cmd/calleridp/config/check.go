@@ -67,6 +67,7 @@ func (d *decoder) check(c Config) Settings {
 			d.refuse("country_database", "%s does not load: %v", c.CountryDatabase, err)
 		}
 	}
+	d.checkNetworks(c.Limits)
 	d.checkChallenge(c.Limits)
 	d.checkServing(c)
 	if err := s.LogLevel.UnmarshalText([]byte(c.Log.Level)); err != nil {
@@ -193,6 +194,7 @@ func (d *decoder) checkDurations(c Config) {
 		{"lifetimes.refresh_grace", c.Lifetimes.RefreshGrace, Duration(time.Second), Duration(10 * time.Minute), ", because it covers lost responses only"},
 		{"lifetimes.session", c.Lifetimes.Session, Duration(time.Minute), unbounded, ""},
 		{"limits.lock", c.Limits.Lock, Duration(time.Second), Duration(24 * time.Hour), ""},
+		{"limits.after_approval", c.Limits.AfterApproval, Duration(time.Second), Duration(time.Hour), ", because users sign in from several browsers"},
 		{"limits.cool_down", c.Limits.CoolDown, Duration(time.Second), Duration(24 * time.Hour), ", because users may change their mind"},
 		{"keys.rotate_every", c.Keys.RotateEvery, Duration(time.Hour), unbounded, ", because clients cache keys"},
 		{"keys.publish_before", c.Keys.PublishBefore, Duration(15 * time.Minute), c.Keys.RotateEvery, "; its maximum is rotate_every, because every key is published before it signs"},
@@ -222,6 +224,20 @@ func (d *decoder) checkServing(c Config) {
 // ChallengeOff is the value of limits.challenge without challenges. The other modes
 // have the names of package provider.
 const ChallengeOff = "off"
+
+// checkNetworks refuses a wide network that may do less than a narrow one in it.
+func (d *decoder) checkNetworks(c Limits) {
+	narrow, name := c.Network, "limits.network"
+	for _, wide := range []struct {
+		key  string
+		rate Rate
+	}{{"limits.network_56", c.Network56}, {"limits.network_48", c.Network48}} {
+		if !d.failed(wide.key) && !d.failed(name) && wide.rate.Burst < narrow.Burst {
+			d.refuse(wide.key, "its burst must be at least that of %s, %d, which is a part of it (got %d)", name, narrow.Burst, wide.rate.Burst)
+		}
+		narrow, name = wide.rate, wide.key
+	}
+}
 
 func (d *decoder) checkChallenge(c Limits) {
 	switch c.Challenge {

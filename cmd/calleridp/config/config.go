@@ -314,16 +314,30 @@ type UI struct {
 
 // Limits are the rate limits: how often users' phones may be prompted.
 type Limits struct {
-	Lock       Duration `yaml:"lock"`       // how long a number stays locked for one open request. Default 5m.
-	CoolDown   Duration `yaml:"cool_down"`  // how long a number gets no further request after the user declined one. Default 15m.
-	Number     Rate     `yaml:"number"`     // requests to one number. Default 10/24h.
-	Network    Rate     `yaml:"network"`    // requests from one IPv4 address or IPv6 /64. Default 30/1h.
-	Client     Rate     `yaml:"client"`     // requests through one client. Default 3000/1h.
-	Deployment Rate     `yaml:"deployment"` // all requests. Default 10000/1h.
+	Lock Duration `yaml:"lock"` // how long a number stays locked for one open request. Default 5m.
+	// AfterApproval is how long a number stays locked after its user approved, for
+	// other browsers than the one that was approved: the next prompt on the phone
+	// would look like the last one. Default 2m.
+	AfterApproval Duration `yaml:"after_approval"`
+	CoolDown      Duration `yaml:"cool_down"`  // how long a number gets no further request after the user declined one. Default 15m.
+	Number        Rate     `yaml:"number"`     // requests to one number. Default 10/24h.
+	Device        Rate     `yaml:"device"`     // requests to one number from a browser that has signed in with it before, whatever other browsers do. Default twice number.
+	Network       Rate     `yaml:"network"`    // requests from one IPv4 address or IPv6 /64. Default 30/1h.
+	Network56     Rate     `yaml:"network_56"` // requests from one IPv6 /56. Default four times network.
+	Network48     Rate     `yaml:"network_48"` // requests from one IPv6 /48. Default sixteen times network.
+	Client        Rate     `yaml:"client"`     // requests through one client. Default 3000/1h.
+	Deployment    Rate     `yaml:"deployment"` // all requests. Default 10000/1h.
+
+	// SilentNetwork, SilentClient and SilentDeployment are for one-tap and native
+	// sign-ins, which ring no phone, and spend nothing that requests to phones need.
+	// An IPv6 /56 has four times silent_network, a /48 sixteen times.
+	SilentNetwork    Rate `yaml:"silent_network"`    // from one IPv4 address or IPv6 /64. Default as network.
+	SilentClient     Rate `yaml:"silent_client"`     // through one client. Default as client.
+	SilentDeployment Rate `yaml:"silent_deployment"` // all of them. Default as deployment.
 
 	// Challenge requires browsers to solve a small task (proof of work) before a push
-	// is sent: off (default), auto (when half of its network's budget is spent) or
-	// always. This server creates and checks the task; no third party is involved. It
+	// is sent: off (default), auto (when half of a budget is spent that it shares with
+	// others: its network's, the client's or the deployment's) or always. This server creates and checks the task; no third party is involved. It
 	// needs JavaScript; without it, the page says when to try again.
 	Challenge string `yaml:"challenge"`
 	// ChallengeBits is its difficulty, from 8 to 22; each step doubles the work.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"calleridp/provider/client"
+	"calleridp/provider/limit"
 )
 
 // setDefaults sets what is unset.
@@ -31,11 +32,15 @@ func (c *Config) setDefaults() {
 	orDefault(&c.Lifetimes.RefreshGrace, Duration(45*time.Second))
 	orDefault(&c.Lifetimes.Session, Duration(day))
 	orDefault(&c.Limits.Lock, Duration(5*time.Minute))
+	orDefault(&c.Limits.AfterApproval, Duration(2*time.Minute))
 	orDefault(&c.Limits.CoolDown, Duration(15*time.Minute))
 	orDefault(&c.Limits.Challenge, ChallengeOff)
 	orDefault(&c.Limits.ChallengeBits, 18)
 	orDefault(&c.Limits.Number, Rate{Burst: 10, Period: day})
+	orDefault(&c.Limits.Device, Rate(limit.Rate(c.Limits.Number).Times(2)))
 	orDefault(&c.Limits.Network, Rate{Burst: 30, Period: time.Hour})
+	orDefault(&c.Limits.Network56, Rate(limit.Rate(c.Limits.Network).Times(4)))
+	orDefault(&c.Limits.Network48, Rate(limit.Rate(c.Limits.Network).Times(16)))
 	orDefault(&c.Limits.Client, Rate{Burst: 3000, Period: time.Hour})
 	orDefault(&c.Limits.Deployment, Rate{Burst: 10000, Period: time.Hour})
 	if len(c.Keys.Algorithms) == 0 {
@@ -44,6 +49,9 @@ func (c *Config) setDefaults() {
 	orDefault(&c.Connections.Max, 20000)
 	orDefault(&c.Connections.PerNetwork, min(1000, c.Connections.Max))
 	orDefault(&c.Drain.ReadyDelay, Delay{Duration: 5 * time.Second, Set: true})
+	orDefault(&c.Limits.SilentNetwork, c.Limits.Network)
+	orDefault(&c.Limits.SilentClient, c.Limits.Client)
+	orDefault(&c.Limits.SilentDeployment, c.Limits.Deployment)
 	orDefault(&c.Keys.RotateEvery, Duration(30*day))
 	orDefault(&c.Keys.PublishBefore, min(Duration(day), c.Keys.RotateEvery))
 }

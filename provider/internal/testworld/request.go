@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -138,8 +139,13 @@ func (r Response) Code() string {
 	return query.Get("code")
 }
 
-// ClearsSession reports whether the response deletes the session cookie.
+// ClearsSession reports whether the response deletes the session cookie, and with it
+// the cookie of the browser's attempts.
 func (r Response) ClearsSession() bool {
-	set := r.Header.Get("Set-Cookie")
-	return strings.Contains(set, sessionCookie+"=;") && strings.Contains(set, "Max-Age=0")
+	clears := func(name string) bool {
+		return slices.ContainsFunc(r.Header.Values("Set-Cookie"), func(set string) bool {
+			return strings.HasPrefix(set, name+"=;") && strings.Contains(set, "Max-Age=0")
+		})
+	}
+	return clears(sessionCookie) && clears(browserCookie)
 }

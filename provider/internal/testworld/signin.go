@@ -16,7 +16,10 @@ import (
 	"calleridp/truecaller"
 )
 
-const sessionCookie = "__Host-calleridp_session"
+const (
+	sessionCookie = "__Host-calleridp_session"
+	browserCookie = "__Host-calleridp_browser"
+)
 
 // SessionCookie returns the cookie of a session secret.
 func SessionCookie(secret session.Secret) *http.Cookie {

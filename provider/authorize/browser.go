@@ -1,0 +1,48 @@
+package authorize
+
+import (
+	"context"
+	"encoding/base64"
+
+	"calleridp/keys"
+	"calleridp/provider/login"
+)
+
+// SentForm is what identifies a form that starts an attempt, as a browser sent it.
+type SentForm struct {
+	Cookie  login.BrowserSecret // the secret of the browser's cookie, "" for none
+	Request string              // the sealed authorization request
+	Input   string              // the number as typed, or the sealed nonce of a one-tap link
+	Network string              // as in Submission
+}
+
+// BrowserFor returns the secret under which a form starts an attempt. It is a new one,
+// unless an attempt of the cookie's secret is live, which other tabs wait for: the
+// cookie is as it came, and somebody who used this computer before may have noted it.
+//
+// The same form gives the same secret, so that a browser may send it twice before it
+// has got the cookie: by a double click, or because the response was lost. The secret
+// follows from the sealed request, which nobody has but the browser that got the page,
+// from what was typed, the network and the cookie.
+func (f *Flow) BrowserFor(ctx context.Context, form SentForm) (login.BrowserSecret, error) {
+	if form.Cookie != "" {
+		live, err := f.attempts.HasLive(ctx, form.Cookie, "")
+		if err != nil || live {
+			return form.Cookie, err
+		}
+	}
+	secret := f.master.MAC(keys.PurposeBrowserSecret,
+		[]byte(form.Cookie), []byte(form.Request), []byte(form.Input), []byte(form.Network))
+	return login.BrowserSecret(base64.RawURLEncoding.EncodeToString(secret[:])), nil
+}
+
+// Owner returns the secret of the browser that started an attempt, among those that
+// its cookie has; the first if none has.
+func (f *Flow) Owner(ctx context.Context, id login.ID, secrets ...login.BrowserSecret) login.BrowserSecret {
+	for _, secret := range secrets[1:] {
+		if _, err := f.attempts.Get(ctx, id, secret); err == nil {
+			return secret
+		}
+	}
+	return secrets[0]
+}

@@ -1,0 +1,132 @@
+package authorize_test
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"calleridp/provider/authorize"
+	"calleridp/provider/internal/testworld"
+	"calleridp/provider/login"
+)
+
+// A browser that has signed in with a number keeps a device cookie, and a stranger's
+// open push does not stop it. The cookie is good for that number, its user and that
+// cookie's life, and for nothing else.
+func TestThreat_ADeviceCookieIsALaneAndNoMore(t *testing.T) {
+	testworld.Ring()
+	synctest.Test(t, func(t *testing.T) {
+		w := testworld.New(t, challenge(authorize.ChallengeOff))
+		const other = "+46701740699"
+		signIn := func(number string, cookie []string) []string {
+			t.Helper()
+			id := w.SubmitApproved(w.Authorize("app"), number)
+			if _, err := w.Continue(id); err != nil {
+				t.Fatal(err)
+			}
+			cookie, err := w.Flow.Remember(t.Context(), id, testworld.Browser, cookie)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return cookie
+		}
+		as := func(number string, browser login.BrowserSecret, cookie []string) authorize.ProblemKind {
+			t.Helper()
+			s := w.Submission(w.Authorize("app"), number)
+			s.Browser, s.Devices = browser, cookie
+			_, err := w.Flow.Submit(t.Context(), s)
+			refusal, ok := errors.AsType[*authorize.Refusal](err)
+			if err != nil && !ok {
+				t.Fatal(err)
+			}
+			if !ok {
+				return ""
+			}
+			return refusal.Problem.Kind
+		}
+		cookie := signIn(testworld.Number, nil)
+		if len(cookie) != 1 || strings.Contains(cookie[0], "46701740605") {
+			t.Fatalf("got the cookie %v, want one sealed device", cookie)
+		}
+		both := signIn(other, cookie)
+		if len(both) != 2 || both[1] != cookie[0] {
+			t.Fatalf("two numbers: got %v, want both, the latest first", both)
+		}
+		if renewed := signIn(testworld.Number, both); len(renewed) != 2 || slices.Contains(renewed, cookie[0]) || renewed[1] != both[0] {
+			t.Errorf("the first number again: got %v, want it renewed, and first", renewed)
+		}
+
+		for _, number := range []string{testworld.Number, other} { // a stranger asks for both
+			if got := as(number, "stranger", nil); got != "" {
+				t.Fatalf("a stranger: got %s", got)
+			}
+		}
+		forged := []string{cookie[0][:len(cookie[0])-4] + "AAAA"}
+		for what, row := range map[string]struct {
+			number string
+			cookie []string
+		}{
+			"no cookie":                  {testworld.Number, nil},
+			"a forged cookie":            {testworld.Number, forged},
+			"another number's":           {other, cookie},
+			"beyond the first of many":   {testworld.Number, append(slices.Repeat(forged, 3), cookie...)},
+			"a cookie that is not one":   {testworld.Number, []string{"", "x", "\x00"}},
+			"the other number's cookie ": {testworld.Number, both[:1]},
+		} {
+			if got := as(row.number, "unknown", row.cookie); got != authorize.LockedElsewhere {
+				t.Errorf("%s: got the problem %q, want %s", what, got, authorize.LockedElsewhere)
+			}
+		}
+		if got := as(testworld.Number, "known", cookie); got != "" {
+			t.Errorf("the known browser: got the problem %q, want none", got)
+		}
+		if got := as(testworld.Number, "known, after a sign-out", cookie); got != authorize.Locked {
+			t.Errorf("the known browser once more: got the problem %q, want %s", got, authorize.Locked)
+		}
+		// The number has another user now.
+		time.Sleep(10 * time.Minute)
+		p := testworld.Profile(t, testworld.Number)
+		p.ID = "somebody else"
+		w.Submit(w.Authorize("app"), testworld.Number)
+		w.ApproveAs(p)
+		if got := as(testworld.Number, "stranger", nil); got != "" {
+			t.Fatalf("a stranger: got %s", got)
+		}
+		if got := as(testworld.Number, "of the user before", cookie); got != authorize.LockedElsewhere {
+			t.Errorf("the browser of the user before: got the problem %q, want %s", got, authorize.LockedElsewhere)
+		}
+		time.Sleep(authorize.DeviceLife)
+		as(other, "stranger", nil)
+		if got := as(other, "known", both); got != authorize.LockedElsewhere {
+			t.Errorf("after the cookie's life: got the problem %q, want %s", got, authorize.LockedElsewhere)
+		}
+	})
+}
+
+// A known browser needs no challenge, and may have the reserve.
+func TestAKnownBrowserNeedsNoChallenge(t *testing.T) {
+	w := testworld.New(t, challenge(authorize.ChallengeAlways))
+	id, err := w.Flow.Submit(t.Context(), signInPage(t, w).solved(testworld.Number))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Approve(testworld.Number)
+	if _, err := w.Continue(id); err != nil {
+		t.Fatal(err)
+	}
+	cookie, err := w.Flow.Remember(t.Context(), id, testworld.Browser, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := w.Submission(w.Authorize("app"), testworld.Number)
+	if refusal := submit(t, w, s); refusal == nil || refusal.Problem.Kind != authorize.Unsolved {
+		t.Errorf("an unknown browser: got %+v, want %s", refusal, authorize.Unsolved)
+	}
+	s.Devices = cookie
+	if refusal := submit(t, w, s); refusal != nil {
+		t.Errorf("a known browser: got %+v, want no refusal", refusal)
+	}
+}

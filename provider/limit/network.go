@@ -1,0 +1,36 @@
+package limit
+
+import "net/netip"
+
+// Widths are the prefixes of IPv6 that have budgets of their own, in bits. A
+// provider gives one customer a /64, a /56 or a /48, so that who counts by the
+// first alone counts one attacker 65,536 times.
+var widths = [...]int{64, 56, 48}
+
+// NetworkOf is the network whose budget an address spends: the whole IPv4
+// address, or the first 64 bits of an IPv6 one.
+func NetworkOf(a netip.Addr) string {
+	if !a.IsValid() {
+		return "unknown"
+	}
+	a = a.Unmap().WithZone("")
+	if a.Is4() {
+		return netip.PrefixFrom(a, 32).String()
+	}
+	return netip.PrefixFrom(a, widths[0]).Masked().String()
+}
+
+// NetworksOf returns the networks whose budgets an attempt from a network spends,
+// the narrowest first: an IPv4 address alone; of an IPv6 /64 also its /56 and its
+// /48. network is as NetworkOf writes it.
+func NetworksOf(network string) []string {
+	prefix, err := netip.ParsePrefix(network)
+	if err != nil || !prefix.Addr().Is6() || prefix.Bits() != widths[0] {
+		return []string{network}
+	}
+	all := make([]string, len(widths))
+	for i, bits := range widths {
+		all[i] = netip.PrefixFrom(prefix.Addr(), bits).Masked().String()
+	}
+	return all
+}

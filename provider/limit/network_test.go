@@ -1,0 +1,39 @@
+package limit
+
+import (
+	"net/netip"
+	"slices"
+	"testing"
+)
+
+func TestNetworkOf(t *testing.T) {
+	for in, want := range map[string]string{
+		"192.0.2.7":            "192.0.2.7/32",
+		"::ffff:192.0.2.7":     "192.0.2.7/32",
+		"2001:db8:1:2:3:4:5:6": "2001:db8:1:2::/64",
+		"2001:db8:1:2:ffff::1": "2001:db8:1:2::/64",
+		"fe80::1%eth0":         "fe80::/64",
+	} {
+		if got := NetworkOf(netip.MustParseAddr(in)); got != want {
+			t.Errorf("%s -> %s, want %s", in, got, want)
+		}
+	}
+	if got := NetworkOf(netip.Addr{}); got != "unknown" {
+		t.Errorf("no address -> %s", got)
+	}
+}
+
+func TestNetworksOf(t *testing.T) {
+	for in, want := range map[string][]string{
+		"192.0.2.7":            {"192.0.2.7/32"},
+		"2001:db8:1:2345::6":   {"2001:db8:1:2345::/64", "2001:db8:1:2300::/56", "2001:db8:1::/48"},
+		"2001:db8:1:2:ffff::1": {"2001:db8:1:2::/64", "2001:db8:1::/56", "2001:db8:1::/48"},
+	} {
+		if got := NetworksOf(NetworkOf(netip.MustParseAddr(in))); !slices.Equal(got, want) {
+			t.Errorf("%s -> %v, want %v", in, got, want)
+		}
+	}
+	if got := NetworksOf("unknown"); !slices.Equal(got, []string{"unknown"}) {
+		t.Errorf("no address -> %v", got)
+	}
+}

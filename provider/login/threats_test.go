@@ -1,0 +1,291 @@
+package login_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"calleridp/provider/limit"
+	"calleridp/provider/login"
+	"calleridp/truecaller"
+)
+
+func another(n int) func(*login.PushRequest) {
+	return func(s *login.PushRequest) {
+		s.Browser = login.BrowserSecret(fmt.Sprintf("another browser, %d", n))
+		s.Network = fmt.Sprintf("192.0.2.%d/32", 100+n)
+	}
+}
+
+func (w *world) refused(err error, kind limit.Kind) *limit.Exceeded {
+	w.t.Helper()
+	exceeded := (*limit.Exceeded)(nil)
+	if !errors.As(err, &exceeded) || exceeded.Kind != kind {
+		w.t.Fatalf("%v, want a refusal by %s", err, kind)
+	}
+	return exceeded
+}
+
+// Whoever waits for the moment in which a user approves cannot have the next prompt
+// on their phone: for other browsers the lock stays, on every node and after a
+// restart. The browser that was approved may go on.
+func TestThreat_PromptConfusion(t *testing.T) {
+	ends := map[string]func(*world){
+		"approved": (*world).approve,
+		"approved, and the profile is not to be had": func(w *world) {
+			w.must(w.engine.Failed(w.t.Context(), w.callback(), truecaller.ErrUnauthorized))
+		},
+		"approved, and the account is inactive": func(w *world) {
+			p := profile(w.t, "asha", digits)
+			p.Inactive = true
+			w.must(w.engine.Profile(w.t.Context(), w.callback(), p))
+		},
+	}
+	for what, end := range ends {
+		t.Run(what, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, func(c *login.Config) { c.AfterApproval = 2 * time.Minute })
+				a := w.start()
+				_, err := w.begin(another(1))
+				w.refused(err, limit.Lock)
+				end(w)
+				for n := range 3 {
+					_, err := w.begin(another(n))
+					if refused := w.refused(err, limit.Lock); refused.Holder != "" || !refused.RetryAt.Equal(time.Now().Add(2*time.Minute)) {
+						t.Errorf("another browser is told %+v", refused)
+					}
+				}
+				w.restart()
+				time.Sleep(2*time.Minute - 1)
+				_, err = w.begin(another(1))
+				w.refused(err, limit.Lock)
+				if again := w.engine.AgainAt(w.record(a.ID)); again.After(time.Now()) {
+					t.Errorf("its own browser is told to wait until %v", again)
+				}
+				w.start() // its own browser
+				if w.phone.pushes() != 2 {
+					t.Errorf("%d pushes", w.phone.pushes())
+				}
+				_, err = w.begin(another(1)) // a lock like any other
+				w.refused(err, limit.Lock)
+			})
+		})
+	}
+	t.Run("for two minutes", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, func(c *login.Config) { c.AfterApproval = 2 * time.Minute })
+			w.start()
+			w.approve()
+			time.Sleep(2 * time.Minute)
+			if _, err := w.begin(another(1)); err != nil {
+				t.Error(err)
+			}
+		})
+	})
+}
+
+// Polling a number costs the one who polls, whatever refuses, and a solved challenge
+// is good for one try.
+func TestThreat_PollingANumberIsPaidFor(t *testing.T) {
+	locks := func(w *world) { w.start() }
+	for what, refuses := range map[string]func(*world){
+		"a lock": locks,
+		"a cool-down": func(w *world) {
+			w.start()
+			w.must(w.engine.Progress(w.t.Context(), w.callback(status("user_rejected"))))
+		},
+		"after an approval": func(w *world) {
+			w.start()
+			w.approve()
+		},
+		"the number's budget": func(w *world) {
+			w.start()
+			w.approve()
+			time.Sleep(2 * time.Minute)
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, func(c *login.Config) {
+					c.AfterApproval, c.CoolDown = 2*time.Minute, 15*time.Minute
+					c.Limits.Number = limit.Rate{Burst: 1, Period: 24 * time.Hour}
+					c.Limits.Network = limit.Rate{Burst: 5, Period: 24 * time.Hour}
+				})
+				refuses(w)
+				end := time.Now().Add(time.Hour)
+				poll := func(id string) error {
+					_, err := w.begin(another(1), func(s *login.PushRequest) { s.Solved = login.Solved{ID: id, Until: end} })
+					return err
+				}
+				for i := range 5 {
+					exceeded := (*limit.Exceeded)(nil)
+					if err := poll(fmt.Sprint("challenge ", i)); !errors.As(err, &exceeded) || exceeded.Kind != limit.Lock && exceeded.Kind != limit.Number {
+						t.Fatalf("poll %d: %v", i, err)
+					}
+					w.refused(poll(fmt.Sprint("challenge ", i)), limit.Challenge)
+					w.restart()
+				}
+				w.refused(poll("another challenge"), limit.Network)
+			})
+		})
+	}
+}
+
+// With what the one who asks may spend used up, the answer is the same for every
+// number, whatever its phone is doing (invariant 7).
+func TestThreat_RefusalsAreNoOracle(t *testing.T) {
+	one := limit.Rate{Burst: 1, Period: time.Hour}
+	for kind, narrow := range map[limit.Kind]func(*login.Limits){
+		limit.Network:    func(l *login.Limits) { l.Network = one },
+		limit.Client:     func(l *login.Limits) { l.Client = one },
+		limit.Deployment: func(l *login.Limits) { l.Deployment = one },
+		limit.Challenge:  func(*login.Limits) {},
+	} {
+		t.Run(string(kind), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, func(c *login.Config) { c.CoolDown, c.AfterApproval = time.Hour, time.Hour })
+				open, approved, declined, idle := "46701740601", digits, "46701740603", "46701740604"
+				w.start(dialled(t, open))
+				w.start(dialled(t, approved))
+				w.approve()
+				w.start(dialled(t, declined))
+				w.must(w.engine.Progress(t.Context(), w.callback(status("user_rejected"))))
+				narrow(&w.config.Limits)
+				w.restart()
+				poll := func(number string) error {
+					_, err := w.begin(another(1), dialled(t, number), func(s *login.PushRequest) {
+						s.ClientID = "another"
+						if kind == limit.Challenge {
+							s.Solved = login.Solved{ID: "solved", Until: time.Now().Add(time.Hour)}
+						}
+					})
+					return err
+				}
+				time.Sleep(time.Second)
+				w.must(poll("46701740699")) // spends what there was
+				want := w.refused(poll(idle), kind)
+				for _, number := range []string{open, approved, declined} {
+					if got := w.refused(poll(number), kind); *got != *want {
+						t.Errorf("%s: %+v, want %+v", number, got, want)
+					}
+				}
+			})
+		})
+	}
+}
+
+// While a push is open, its own browser is led to the page that waits for it. Another
+// browser is not: the prompt on the phone is not its own.
+func TestThreat_NobodyIsLedToApproveAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(c *login.Config) { c.Limits.Network = limit.Rate{Burst: 1, Period: time.Hour} })
+		a := w.start()
+		for range 3 {
+			w.restart()
+			again, err := w.begin(func(r *login.PushRequest) { r.Request, r.ClientID = []byte("another tab's"), "another" })
+			if err != nil || again.ID != a.ID {
+				t.Errorf("led to %q, %v; want %q", again.ID, err, a.ID)
+			}
+		}
+		_, err := w.begin(another(1))
+		if refused := w.refused(err, limit.Lock); refused.Holder != "" {
+			t.Errorf("another browser is told %+v", refused)
+		}
+		if w.phone.pushes() != 1 || w.log.count("attempt.started", nil) != 1 {
+			t.Errorf("%d pushes:\n%s", w.phone.pushes(), w.log.text())
+		}
+		// What the browser has cancelled is open on the phone, but no page waits for it.
+		w.must(w.engine.Cancel(t.Context(), a.ID, browser))
+		_, err = w.begin()
+		if refused := w.refused(err, limit.Lock); refused.Holder != string(a.ID) {
+			t.Errorf("the browser that has cancelled is told %+v", refused)
+		}
+	})
+}
+
+// One-tap and native sign-ins ring no phone and cost no work. Whoever empties their
+// budgets takes nothing from pushes, at any level.
+func TestThreat_WhatRingsNoPhoneSpendsNothingOfPushes(t *testing.T) {
+	two := limit.Rate{Burst: 2, Period: time.Hour}
+	for kind, narrow := range map[limit.Kind]func(*login.Limits){
+		limit.SilentNetwork:    func(l *login.Limits) { l.SilentNetwork, l.Network = two, two },
+		limit.SilentClient:     func(l *login.Limits) { l.SilentClient, l.Client = two, two },
+		limit.SilentDeployment: func(l *login.Limits) { l.SilentDeployment, l.Deployment = two, two },
+	} {
+		t.Run(string(kind), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, offersOneTap, func(c *login.Config) {
+					narrow(&c.Limits)
+					c.Exchanger = &oauthDouble{userinfo: tells(t, "1")}
+					c.Apps["native"] = truecaller.App{ID: "native", NativeClientID: "id"}
+				})
+				tap := func(i int) error {
+					_, err := w.tap(func(r *login.OneTapRequest) { r.Nonce, r.ClientID = fmt.Sprintf("%043d", i), "demo" })
+					return err
+				}
+				native := func(i int) error {
+					_, err := w.native(code(fmt.Sprint(i)), func(r *login.NativeRequest) {
+						r.App, r.ClientID, r.Network = "native", "demo", "192.0.2.7/32"
+					})
+					return err
+				}
+				w.must(tap(1))
+				w.must(native(1))
+				w.refused(tap(2), kind)
+				w.refused(native(2), kind)
+				w.start()
+				w.start(dialled(t, "46701740606"))
+			})
+		})
+	}
+}
+
+// Whoever has an IPv6 /48 or /56 has many /64s, and not many budgets.
+func TestThreat_ManyNetworksOfOneAttacker(t *testing.T) {
+	two := limit.Rate{Burst: 2, Period: time.Hour}
+	for _, row := range []struct{ what, net string }{
+		{"a /56", "2001:db8:1:%x::/64"},
+		{"a /48", "2001:db8:1:%x00::/64"},
+	} {
+		for method, kind := range map[login.Method]limit.Kind{login.Push: limit.Network, login.OneTap: limit.SilentNetwork} {
+			t.Run(row.what+" "+string(method), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					w := newWorld(t, offersOneTap, func(c *login.Config) {
+						c.Limits.Network, c.Limits.SilentNetwork = two, two
+						c.Limits.Network56, c.Limits.Network48 = two.Times(2), two.Times(3)
+					})
+					allowed := 0
+					var refused error
+					for i := range 100 {
+						network, err := fmt.Sprintf(row.net, i), error(nil)
+						if method == login.Push {
+							_, err = w.begin(dialled(t, fmt.Sprint(46701740600+i)), func(r *login.PushRequest) { r.Network = network })
+						} else {
+							_, err = w.tap(func(r *login.OneTapRequest) { r.Network, r.Nonce = network, fmt.Sprintf("%043d", i) })
+						}
+						if err == nil {
+							allowed++
+							continue
+						}
+						refused = err
+					}
+					w.refused(refused, kind)
+					want := map[string]int{"a /56 push": 4, "a /48 push": 6, "a /56 onetap": 8, "a /48 onetap": 32}[row.what+" "+string(method)]
+					if allowed != want {
+						t.Errorf("%d attempts, want %d", allowed, want)
+					}
+					tries, err := w.engine.NetworkTries(t.Context(), fmt.Sprintf(row.net, 1), method)
+					if err != nil || tries.Left != 0 {
+						t.Errorf("the page says %+v, %v", tries, err)
+					}
+					tries, err = w.engine.NetworkTries(t.Context(), "2001:db8:2::/64", method)
+					if err != nil || tries.Left != 2 {
+						t.Errorf("somebody else's page says %+v, %v", tries, err)
+					}
+				})
+			})
+		}
+	}
+}
