@@ -169,7 +169,7 @@ func TestClientsOfARunningServer(t *testing.T) {
 	fails("there is a client app already", "client", "add", "--id", "app", "--name", "App", "--redirect-uri", "https://a.example.com/cb")
 	fails("client demo is declared in the config file", "client", "remove", "demo")
 	for uri, says := range map[string]string{
-		"https://a.example.com/cb#x": "has a fragment", "http://a.example.com/cb": "uses http", "https://a.example.com": "has no path",
+		"https://a.example.com/cb#x": "has a fragment", "http://a.example.com/cb": "uses http", "com.example.app:": "has no path",
 		"javascript:alert(1)": "uses a scheme", "/cb": "is not absolute", "https://*.example.com/cb": "has a wildcard",
 	} {
 		fails(says, "client", "add", "--name", "X", "--redirect-uri", uri)
