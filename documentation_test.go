@@ -136,7 +136,7 @@ func TestDocumentsNameFilesThatExist(t *testing.T) {
 	}
 }
 
-// A walk through the code is short, and meets each file once.
+// A walk through the code is short, and lists each file once.
 func TestWalksAreShort(t *testing.T) {
 	text, err := os.ReadFile("DESIGN.md")
 	if err != nil {
