@@ -57,7 +57,7 @@ func TestInvariant9_Ledger(t *testing.T) {
 		})
 		t.Cleanup(sim.Close)
 		return l.truecaller(sim.Handler())
-	}, "limits: {number: 1000000/1h, network: 1000000/1h, client: 1000000/1h, deployment: 1000000/1h}\nlifetimes: {code: 10m}\n")
+	}, "limits: {after_approval: 1s, number: 1000000/1h, network: 1000000/1h, client: 1000000/1h, deployment: 1000000/1h}\nlifetimes: {code: 10m}\n")
 
 	kills, cuts := 0, 0
 	for round := range *rounds {
@@ -68,7 +68,13 @@ func TestInvariant9_Ledger(t *testing.T) {
 			seed := random.Uint64()
 			wg.Go(func() { l.work(rand.New(rand.NewPCG(seed, 2))) })
 		}
-		<-l.enough // in the middle of the load
+		stopped := make(chan struct{})
+		go func() { wg.Wait(); close(stopped) }()
+		select {
+		case <-l.enough: // in the middle of the load
+		case <-stopped:
+			t.Fatal("the workers have stopped before the kill")
+		}
 		if cutting {
 			if err := power.cut(); err != nil {
 				t.Fatal(err)
@@ -78,7 +84,7 @@ func TestInvariant9_Ledger(t *testing.T) {
 			kills++
 		}
 		l.server.Stop(os.Kill)
-		wg.Wait()
+		<-stopped
 		if cutting {
 			if err := power.again(); err != nil {
 				t.Fatal(err)

@@ -181,6 +181,9 @@ var shared = &http.Transport{MaxIdleConnsPerHost: 64}
 // errGone means that no response came: the server was killed, or could not store.
 var errGone = errors.New("no response")
 
+// errLocked means that a number gets no further push for now.
+var errLocked = errors.New("the number is locked")
+
 // request sends a form, or gets a page.
 func (l *ledger) request(c *http.Client, at string, form url.Values, client bool) (status int, location, body string, err error) {
 	if strings.HasPrefix(at, "/") {
@@ -197,7 +200,7 @@ func (l *ledger) request(c *http.Client, at string, form url.Values, client bool
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
 	if client {
-		r.SetBasicAuth("demo", "demo-secret")
+		r.SetBasicAuth("demo", harness.ClientSecret)
 	} else {
 		r.Header.Set("Origin", l.server.Issuer)
 		r.Header.Set("Sec-Fetch-Site", "same-origin")
@@ -274,6 +277,9 @@ func (l *ledger) submit(e *entry, browser *http.Client) error {
 	status, location, page, err := l.request(browser, "/signin", url.Values{"request": {html.UnescapeString(field[1])}, "phone": {e.number}}, false)
 	if err != nil {
 		return err
+	}
+	if status == http.StatusTooManyRequests {
+		return fmt.Errorf("submitting %s: %w", e.number, errLocked)
 	}
 	if status != http.StatusSeeOther {
 		return fmt.Errorf("submitting %s: status %d\n%.300s", e.number, status, page)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/url"
-	"strings"
 	"sync"
 	"time"
 
@@ -95,7 +94,7 @@ func (l *ledger) entry(e *entry) error {
 func (l *ledger) attempt(e *entry) error {
 	if e.silent {
 		again := &entry{number: e.number, verifier: e.verifier}
-		if err := l.submit(again, newBrowser()); err == nil || !strings.Contains(err.Error(), "status 429") {
+		if err := l.submit(again, newBrowser()); !errors.Is(err, errLocked) {
 			return fmt.Errorf("the number is not locked any more: %v", err)
 		}
 	}
@@ -163,10 +162,17 @@ func (l *ledger) nothingComesBack(e *entry) error {
 	return nil
 }
 
-// anotherSub verifies that the number of a deleted user belongs to a new one.
+// anotherSub verifies that the number of a deleted user belongs to a new one. The
+// deletion has taken the browser's cookies, so it waits until the lock after the
+// approval ends (limits.after_approval).
 func (l *ledger) anotherSub(e *entry) error {
 	next := &entry{number: e.number, browser: newBrowser(), verifier: e.verifier}
-	if err := l.submit(next, next.browser); err != nil {
+	err := l.submit(next, next.browser)
+	for end := time.Now().Add(harness.Timeout); errors.Is(err, errLocked) && time.Now().Before(end); {
+		time.Sleep(100 * time.Millisecond)
+		err = l.submit(next, next.browser)
+	}
+	if err != nil {
 		return err
 	}
 	patience := make(chan time.Time)
