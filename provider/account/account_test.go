@@ -183,7 +183,9 @@ func TestSignOutEverywhere(t *testing.T) {
 func TestAccountFormsAreProtected(t *testing.T) {
 	w := testworld.New(t)
 	_, session := w.SignIn(testworld.AuthRequest("app"), testworld.Number)
+	_, other := w.SignIn(testworld.AuthRequest("app"), testworld.Number)
 	_, stranger := w.SignIn(testworld.AuthRequest("app"), testworld.OtherNumber)
+	othersToken := accountPage(t, w, other)["Token"].(string)
 	strangersToken := accountPage(t, w, stranger)["Token"].(string)
 	for _, path := range []string{
 		"/account/revoke",
@@ -197,6 +199,7 @@ func TestAccountFormsAreProtected(t *testing.T) {
 				"another site":         send(t, w, session, path, nil, testworld.CrossSite),
 				"no token":             send(t, w, session, path, url.Values{"token": {""}}),
 				"another user's token": send(t, w, session, path, url.Values{"token": {strangersToken}}),
+				"of another session":   send(t, w, session, path, url.Values{"token": {othersToken}}),
 			} {
 				a.WantErrorPage(t, what, 403, "cross_origin")
 			}

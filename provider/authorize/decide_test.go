@@ -2,6 +2,8 @@ package authorize_test
 
 import (
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"calleridp/provider/internal/testworld"
 )
@@ -110,4 +112,23 @@ func TestDefaultMaxAge(t *testing.T) {
 		t.Errorf("a fresh session: got %v, want a code", a)
 	}
 	w.AuthorizeWith(session, "hourly", "max_age", "0").WantPage(t, "max_age=0 in the request", "signin")
+}
+
+// A session that has expired (after 24 hours, by default) signs nobody in, whether or
+// not it has been swept.
+func TestAnExpiredSessionSignsNobodyIn(t *testing.T) {
+	testworld.Ring()
+	synctest.Test(t, func(t *testing.T) {
+		w := testworld.New(t)
+		_, cookie := w.SignIn(testworld.AuthRequest("app"), testworld.Number)
+		time.Sleep(24*time.Hour - time.Second)
+		if !w.SignedIn(cookie) {
+			t.Error("a second before its end: got no code, want one")
+		}
+		time.Sleep(time.Second)
+		if w.SignedIn(cookie) {
+			t.Error("at its end: got a code, want none")
+		}
+		w.Get("/account", cookie).WantPage(t, "the account page at its end", "signin")
+	})
 }
