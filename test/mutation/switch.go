@@ -174,17 +174,24 @@ func (s *switched) render() {
 	s.write(0, len(s.source), places)
 }
 
-// placeOf returns the smallest place at a line and column of the new file.
+// placeOf returns the smallest place at a line and column of the new file, else the
+// last one before it: a function lacks its return where it ends.
 func (s *switched) placeOf(line, column int) (place, bool) {
 	offset := column - 1
 	for range line - 1 {
 		offset += 1 + bytes.IndexByte(s.out.Bytes()[offset-column+1:], '\n')
 	}
-	best := span{to: s.out.Len() + 1}
+	best, before := span{to: s.out.Len() + 1}, span{}
 	for _, x := range s.spans {
 		if x.from <= offset && offset < x.to && x.to-x.from < best.to-best.from {
 			best = x
 		}
+		if x.to <= offset && x.to >= before.to {
+			before = x
+		}
+	}
+	if best.place.kind == 0 {
+		best = before
 	}
 	return best.place, best.place.kind != 0
 }

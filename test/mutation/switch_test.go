@@ -81,6 +81,11 @@ func TestPlaceOf(t *testing.T) {
 			t.Errorf("got %q, %v, want the return statement", text, ok)
 		}
 	}
+	// The end of the last function is in no place.
+	last := strings.Count(s.out.String(), "\n")
+	if where, ok := s.placeOf(last, 1); !ok || !strings.HasPrefix(complete[where.from:where.to], "[]T{") {
+		t.Errorf("the last brace: got %+v, %v, want the last place before it", where, ok)
+	}
 	if where, ok := s.placeOf(1, 1); ok {
 		t.Errorf("the package clause: got %v, want no place", where)
 	}
