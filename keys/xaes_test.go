@@ -66,6 +66,29 @@ func TestXAESAccumulated(t *testing.T) {
 	}
 }
 
+// What does not authenticate evicts no epoch from those that are remembered: an
+// attacker could otherwise make each box of ours cost a derivation.
+func TestThreat_AForgedBoxEvictsNoEpoch(t *testing.T) {
+	x := newXAES(bytes.Repeat([]byte{5}, 32))
+	box := x.seal([]byte("plain"), nil)
+	if _, err := x.open(box, nil); err != nil {
+		t.Fatal(err)
+	}
+	recent := &x.opening[box[0]%byte(len(x.opening))]
+	before := recent.Load()
+	if before == nil || !bytes.Equal(before.prefix[:], box[:xaesPrefixSize]) {
+		t.Fatalf("got %v, want the epoch of the box remembered", before)
+	}
+	forged := bytes.Clone(box)
+	forged[1] ^= 1 // another prefix, for the same place
+	if _, err := x.open(forged, nil); err == nil {
+		t.Fatal("a forged box opens")
+	}
+	if recent.Load() != before {
+		t.Error("a forged box has evicted an epoch")
+	}
+}
+
 // No two messages have the same nonce, also when an epoch ends while many seal; and
 // what any epoch sealed opens, whichever are remembered.
 func TestXAESEpochs(t *testing.T) {

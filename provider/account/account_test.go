@@ -215,6 +215,121 @@ func TestAccountFormsAreProtected(t *testing.T) {
 	accountPage(t, w, session)
 }
 
+// An application is listed once, with what it may have of the user, since when, and when
+// it last had it: by consents, sign-ins and refreshes together.
+func TestApplicationsSayWhatTheyHaveAndSinceWhen(t *testing.T) {
+	testworld.Ring()
+	synctest.Test(t, func(t *testing.T) {
+		w := testworld.New(t)
+		began := time.Now()
+		view, session := w.PromptedFor("third", "scope", "openid phone offline_access")
+		tokens := testworld.TokensIn(t, w.Exchange("third", w.Allow(view.Request, session).Code()))
+		time.Sleep(time.Hour)
+		w.CodeTokens(session, "app", "scope", "openid offline_access profile")
+		time.Sleep(time.Hour)
+		w.CodeTokens(session, "app", "scope", "openid offline_access email")
+		used := time.Now()
+		time.Sleep(time.Hour)
+		w.Refresh("third", tokens.Refresh).WantStatus(t, "refreshing", 200)
+		refreshed := time.Now()
+		w.Code(session, "third", "scope", "openid") // less than before
+		apps := rows(accountPage(t, w, session), "Applications")
+		if len(apps) != 2 {
+			t.Fatalf("got %v, want two applications", apps)
+		}
+		for i, want := range []struct {
+			scopes      []any
+			since, used time.Time
+		}{
+			{[]any{"openid", "phone", "offline_access"}, began, refreshed},
+			{[]any{"openid", "profile", "email", "offline_access"}, began.Add(time.Hour), used},
+		} {
+			since, _ := time.Parse(time.RFC3339Nano, apps[i]["Since"].(string))
+			last, _ := time.Parse(time.RFC3339Nano, apps[i]["LastUsed"].(string))
+			if !sameScopes(apps[i]["Scopes"].([]any), want.scopes) || !since.Equal(want.since) || !last.Equal(want.used) {
+				t.Errorf("application %d: got %v, want %+v", i, apps[i], want)
+			}
+		}
+		s := rows(accountPage(t, w, session), "Sessions")[0]
+		if created, _ := time.Parse(time.RFC3339Nano, s["Created"].(string)); !created.Equal(began) {
+			t.Errorf("session: got it created at %v, want %v", created, began)
+		}
+	})
+}
+
+// sameScopes reports whether two lists have the same scopes, each once.
+func sameScopes(a, b []any) bool {
+	text := func(list []any) []string {
+		var all []string
+		for _, scope := range list {
+			all = append(all, scope.(string))
+		}
+		slices.Sort(all)
+		return all
+	}
+	return slices.Equal(text(a), text(b))
+}
+
+// A scope that was taken from the client since is not what it has.
+func TestAScopeTakenFromAClientIsNotListed(t *testing.T) {
+	w := testworld.New(t)
+	c := testworld.App("brief")
+	c.Consent = client.ConsentRemember
+	w.AddClient(c)
+	_, session := w.SignIn(testworld.AuthRequest("app"), testworld.Number)
+	w.Allow(w.ConsentRequest(session, "app", "client_id", "brief", "scope", "openid phone"), session)
+	err := w.Store.UpdateClient(t.Context(), "brief", func(c *client.Client) error { c.Scopes = []string{"openid"}; return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range rows(accountPage(t, w, session), "Applications") {
+		if row["Client"].(map[string]any)["ID"] == "brief" && !sameScopes(row["Scopes"].([]any), []any{"openid"}) {
+			t.Errorf("got %v, want openid alone", row)
+		}
+	}
+}
+
+// This session is the first on the page, wherever it is in time; the others follow by
+// their last use.
+func TestThisSessionIsListedFirst(t *testing.T) {
+	testworld.Ring()
+	synctest.Test(t, func(t *testing.T) {
+		w := testworld.New(t)
+		var cookies []*http.Cookie
+		var ids []string
+		for range 4 {
+			time.Sleep(time.Minute)
+			_, s := w.SignIn(testworld.AuthRequest("app"), testworld.Number)
+			cookies = append(cookies, s)
+			ids = append(ids, sessionID(t, w, s, 0))
+		}
+		for here := range cookies {
+			want := []string{ids[here]}
+			for i := len(ids) - 1; i >= 0; i-- {
+				if i != here {
+					want = append(want, ids[i])
+				}
+			}
+			var got []string
+			for _, row := range rows(accountPage(t, w, cookies[here]), "Sessions") {
+				got = append(got, row["ID"].(string))
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("session %d: got %v, want %v", here, got, want)
+			}
+		}
+	})
+}
+
+// The page before a deletion has the token that the deletion needs.
+func TestTheStepsFormCanBeSent(t *testing.T) {
+	w := testworld.New(t)
+	_, session := w.SignIn(testworld.AuthRequest("app"), testworld.Number)
+	view := w.Get("/account/delete", session).WantPage(t, "the page", "step")
+	w.Post("/account/delete", url.Values{"token": {view["Token"].(string)}}, testworld.Cookie(session)).
+		WantRedirect(t, "its form", "/account/deleted")
+}
+
 // Sessions say when they were last used to sign in to a client.
 func TestSessionsSayWhenTheyWereUsed(t *testing.T) {
 	testworld.Ring()

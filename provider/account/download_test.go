@@ -71,7 +71,40 @@ func TestDownloadIsComplete(t *testing.T) {
 		}
 	}
 	walk("Record", reflect.ValueOf(record))
-	if !json.Valid(raw) {
-		t.Errorf("file: got\n%s\nwant JSON", text)
+	var file struct {
+		Issuer     string    `json:"issuer"`
+		Downloaded time.Time `json:"downloaded_at"`
+		Profile    struct {
+			Inactive bool `json:"inactive"`
+		} `json:"truecaller_profile"`
+		Grants []struct {
+			Revoked bool `json:"revoked"`
+			Offline bool `json:"offline_access"`
+		} `json:"grants"`
+	}
+	if err := json.Unmarshal(raw, &file); err != nil {
+		t.Fatalf("file: got\n%s, %v, want JSON", text, err)
+	}
+	if file.Issuer != "https://id.example" || !file.Downloaded.Equal(now) || !file.Profile.Inactive {
+		t.Errorf("file: got %+v, want the issuer, the time and the account inactive", file)
+	}
+	for _, g := range file.Grants {
+		if !g.Revoked || !g.Offline || len(file.Grants) == 0 {
+			t.Errorf("grant: got %+v, want it revoked, with offline access", g)
+		}
+	}
+}
+
+// Of a user who has none, the file has empty lists: a program that reads it need not
+// know another way to write nothing.
+func TestDownloadOfNothingHasEmptyLists(t *testing.T) {
+	raw, err := account.Export(subject.Record{}, "https://id.example", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"sessions", "consents", "grants"} {
+		if !strings.Contains(string(raw), `"`+name+`": []`) {
+			t.Errorf("%s: got\n%s\nwant an empty list", name, raw)
+		}
 	}
 }

@@ -120,6 +120,10 @@ func TestDeleteAndDownloadNeedARecentSignIn(t *testing.T) {
 			!strings.HasPrefix(h.Get("Content-Disposition"), "attachment") || h.Get("Cache-Control") != "no-store" {
 			t.Errorf("download: got %v %v, want 200, JSON as an attachment and no-store", a, h)
 		}
+		if policy := h.Get("Content-Security-Policy"); !strings.Contains(policy, "default-src 'none'") ||
+			!strings.Contains(policy, "sandbox") || h.Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("download: got %v, want a file that can run nothing", h)
+		}
 		if m := a.JSON(); m["phone_number"] != testworld.Number || m["phone_number_is_yours"] != true {
 			t.Errorf("download: got %v, want the number", m)
 		}

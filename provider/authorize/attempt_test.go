@@ -108,3 +108,24 @@ func TestAgainAfterADecline(t *testing.T) {
 		}
 	})
 }
+
+// An attempt that has succeeded offers neither another try nor a refusal: the client
+// would hear access_denied beside its code.
+func TestNeitherAgainNorLeaveAfterSuccess(t *testing.T) {
+	w := testworld.New(t)
+	id := w.Approved(testworld.AuthRequest("app"), testworld.Number)
+	refused := func(what string) {
+		t.Helper()
+		if view, err := w.Flow.Again(t.Context(), id, testworld.Browser); !errors.Is(err, login.ErrState) {
+			t.Errorf("again after %s: got %+v, %v, want %v", what, view, err, login.ErrState)
+		}
+		if left, err := w.Flow.Leave(t.Context(), id, testworld.Browser); !errors.Is(err, login.ErrState) {
+			t.Errorf("leaving after %s: got %+v, %v, want %v", what, left, err, login.ErrState)
+		}
+	}
+	refused("the approval")
+	done, _ := w.Finish(id)
+	refused("the response")
+	w.Exchange("app", testworld.Param(done.Response, "code")).WantStatus(t, "redeeming the code", 200)
+	refused("the code was used")
+}

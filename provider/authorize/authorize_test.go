@@ -1,6 +1,9 @@
 package authorize_test
 
 import (
+	"calleridp/keys"
+	"calleridp/provider/endpoint"
+	"fmt"
 	"net/http/httptest"
 	"net/url"
 	"reflect"
@@ -81,5 +84,54 @@ func TestInvariant10_ACrossSitePostGetsIntoNoURL(t *testing.T) {
 	out := w.Post("/logout", url.Values{"id_token_hint": {got.ID}}, testworld.CrossSite)
 	if to := out.Header.Get("Location"); strings.Contains(to, got.ID) {
 		t.Errorf("signing out: got a redirect to %s, want no hint in it", to)
+	}
+}
+
+// A HEAD request shows no consent prompt either, which holds a code.
+func TestAuthorizeHeadWithConsent(t *testing.T) {
+	w := testworld.New(t)
+	_, session := w.Tokens("app", "openid")
+	target := "/authorize?" + testworld.AuthRequest("third").Encode()
+	w.WantHeadWithoutEffect(target, session)
+	r := httptest.NewRequest("HEAD", testworld.Issuer+target, nil)
+	r.AddCookie(session)
+	if a := w.Do(r); a.Text != "" {
+		t.Errorf("got %v, want no page", a)
+	}
+}
+
+// A login_hint is often a phone number: no form carries it, sealed or not, and the
+// attempt keeps none.
+func TestInvariant10_ALoginHintIsNotSealed(t *testing.T) {
+	w := testworld.New(t)
+	page := w.Authorize("app", "login_hint", testworld.OtherNumber)
+	var sealed map[string]any
+	if err := endpoint.Unseal(testworld.Master(), keys.PurposeAuthorizationRequest, testworld.SealedRequest(t, page, "signin"), &sealed); err != nil {
+		t.Fatal(err)
+	}
+	a, err := w.Engine.Get(t.Context(), w.Submit(page, testworld.Number), testworld.Browser)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, text := range map[string]string{"the form": fmt.Sprint(sealed), "the attempt": string(a.Request)} {
+		if !strings.Contains(text, "the-nonce") || strings.Contains(text, testworld.OtherNumber[1:]) {
+			t.Errorf("%s: got %s, want the request without login_hint", what, text)
+		}
+	}
+}
+
+// No page of the endpoint lets a referrer out, which would carry the whole request.
+func TestAuthorizationPagesSendNoReferrer(t *testing.T) {
+	w := testworld.New(t)
+	_, session := w.SignIn(testworld.AuthRequest("app"), testworld.Number)
+	for what, a := range map[string]testworld.Response{
+		"sign-in":  w.Authorize("app"),
+		"consent":  w.AuthorizeWith(session, "third"),
+		"an error": w.Authorize("nobody"),
+		"a code":   w.AuthorizeWith(session, "app"),
+	} {
+		if got := a.Header.Get("Referrer-Policy"); got != "no-referrer" {
+			t.Errorf("%s: got Referrer-Policy %q, want no-referrer", what, got)
+		}
 	}
 }

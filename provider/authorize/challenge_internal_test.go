@@ -135,3 +135,34 @@ func TestChallengeBounds(t *testing.T) {
 		t.Error("an unknown mode: got no error, want one")
 	}
 }
+
+// Only digits, from one to sixteen of them, are a solution, whatever their hash.
+func TestSolutionsAreShortNumbers(t *testing.T) {
+	// hit returns a seed with which the text would be a solution.
+	hit := func(text string) string {
+		for n := 0; ; n++ {
+			if seed := strconv.Itoa(n) + "-"; zeroBits(seed+text) >= MinChallengeBits {
+				return seed
+			}
+		}
+	}
+	for text, want := range map[string]bool{
+		"":                        false,
+		"0":                       true,
+		"9":                       true,
+		"09":                      true,
+		"/":                       false, // before 0
+		":":                       false, // after 9
+		"1/":                      false,
+		":1":                      false,
+		"-1":                      false,
+		" 1":                      false,
+		strings.Repeat("7", 16):   true,
+		strings.Repeat("7", 17):   false,
+		strings.Repeat("7", 1000): false,
+	} {
+		if got := solves(hit(text), MinChallengeBits, text); got != want {
+			t.Errorf("%.20q: got solved %v, want %v", text, got, want)
+		}
+	}
+}

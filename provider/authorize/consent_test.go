@@ -250,3 +250,28 @@ func TestConsentEndsWithTheClient(t *testing.T) {
 	allow("openid")
 	allow("openid phone")
 }
+
+// A form that was changed on the way, and one whose client may not have the response
+// any more, are bad requests, the second in the language of the request.
+func TestConsentRefusesFormsThatAreNotRight(t *testing.T) {
+	w := testworld.New(t)
+	c := testworld.App("brief")
+	c.Consent = client.ConsentRemember
+	w.AddClient(c)
+	_, session := w.SignIn(testworld.AuthRequest("app"), testworld.Number)
+	sealed := w.ConsentRequest(session, "app", "client_id", "brief", "ui_locales", "sv")
+	for what, form := range map[string]string{
+		"changed":   strings.ToUpper(sealed),
+		"cut":       sealed[:len(sealed)-1],
+		"lengthier": sealed + "A",
+		"empty":     "",
+	} {
+		w.Allow(form, session).WantErrorPage(t, what, 400, "bad_request")
+	}
+	w.RemoveClient("brief")
+	a := w.Allow(sealed, session)
+	a.WantErrorPage(t, "a client that is gone", 400, "bad_request")
+	if _, view := a.Page(); !reflect.DeepEqual(view["UILocales"], []any{"sv"}) {
+		t.Errorf("a client that is gone: got %v, want the page in sv", view)
+	}
+}

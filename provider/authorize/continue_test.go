@@ -1,6 +1,7 @@
 package authorize_test
 
 import (
+	"calleridp/provider/grant"
 	"context"
 	"errors"
 	"reflect"
@@ -156,5 +157,60 @@ func TestAnotherPersonWhoCannotBeTurnedAway(t *testing.T) {
 	id := w.Approved(testworld.AuthRequest("pair", "id_token_hint", tokens.ID), testworld.OtherNumber)
 	if done, err := w.Continue(id); !errors.Is(err, errDisk) {
 		t.Errorf("got %+v, %v, want %v", done, err, errDisk)
+	}
+}
+
+// A sign-in to the account page leaves no code: there is no client that could redeem
+// one. A sign-in to a client leaves the one that its response has.
+func TestASignInToTheAccountLeavesNoCode(t *testing.T) {
+	w := testworld.New(t)
+	codeOf := func(id login.ID) error {
+		t.Helper()
+		a, err := w.Engine.Get(t.Context(), id, testworld.Browser)
+		if err != nil {
+			t.Fatal(err)
+		}
+		outcome, err := a.OutcomeFor(testworld.Browser)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _, err = w.Store.Code(t.Context(), grant.HashCode(outcome.Code))
+		return err
+	}
+	id := w.SubmitApproved(w.Get("/account"), testworld.Number)
+	w.Finish(id)
+	if err := codeOf(id); !errors.Is(err, grant.ErrNotFound) {
+		t.Errorf("to the account: got %v, want %v", err, grant.ErrNotFound)
+	}
+	id = w.Approved(testworld.AuthRequest("app"), testworld.Number)
+	w.Finish(id)
+	if err := codeOf(id); err != nil {
+		t.Errorf("to a client: got %v, want a code", err)
+	}
+}
+
+// After its session has ended, a finished attempt gives neither the session's cookie
+// nor its response again.
+func TestContinueAfterTheSessionHasEnded(t *testing.T) {
+	w := testworld.New(t)
+	for what, page := range map[string]testworld.Response{
+		"to the account": w.Get("/account"),
+		"to a client":    w.Authorize("app"),
+		"with a prompt":  w.Authorize("wary"),
+	} {
+		t.Run(what, func(t *testing.T) {
+			w := w.In(t)
+			id := w.SubmitApproved(page, testworld.Number)
+			_, session := w.Finish(id)
+			if err := w.Store.EndSession(t.Context(), w.Claim(session, "sid")); err != nil {
+				t.Fatal(err)
+			}
+			if done, err := w.Continue(id); !errors.Is(err, login.ErrState) || done.Session != "" {
+				t.Errorf("continuing: got %+v, %v, want %v and no session", done, err, login.ErrState)
+			}
+			if view, err := w.View(id); err != nil || view.State != login.Done {
+				t.Errorf("view: got %+v, %v, want state %v", view, err, login.Done)
+			}
+		})
 	}
 }

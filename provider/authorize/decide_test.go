@@ -1,6 +1,8 @@
 package authorize_test
 
 import (
+	"calleridp/provider/subject"
+	"context"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -131,4 +133,34 @@ func TestAnExpiredSessionSignsNobodyIn(t *testing.T) {
 		}
 		w.Get("/account", cookie).WantPage(t, "the account page at its end", "signin")
 	})
+}
+
+// peopleWithout finds no users while deleted is set, as after a deletion between two
+// reads.
+type peopleWithout struct {
+	subject.Store
+	deleted *bool
+}
+
+func (p peopleWithout) Person(ctx context.Context, sub string) (subject.Person, error) {
+	if *p.deleted {
+		return subject.Person{}, subject.ErrNotFound
+	}
+	return p.Store.Person(ctx, sub)
+}
+
+// A user who was deleted after their session was found is not signed in, and that is
+// no failure of the server.
+func TestADeletedUserIsNotSignedIn(t *testing.T) {
+	var deleted bool
+	w := testworld.New(t, func(c *testworld.Config) {
+		c.Provider.People = peopleWithout{c.Provider.People, &deleted}
+	})
+	_, session := w.SignIn(testworld.AuthRequest("app"), testworld.Number)
+	deleted = true
+	for prompt, want := range map[string]string{"": "page", "none": "login_required", "consent": "page"} {
+		if got := outcome(t, w.AuthorizeWith(session, "app", "prompt", prompt)); got != want {
+			t.Errorf("prompt=%s: got %s, want %s", prompt, got, want)
+		}
+	}
 }

@@ -18,6 +18,10 @@ func TestErrorDetailOnlyInDevelopment(t *testing.T) {
 			t.Errorf("in development: got detail %q, want %s in it", detail, want)
 		}
 	}
+	_, view = testworld.New(t).Get("/authorize?client_id=app&" + testworld.AuthRequest("app").Encode()).Page()
+	if detail, _ := view["Detail"].(string); !strings.Contains(detail, "client_id or redirect_uri is given more than once") {
+		t.Errorf("client_id twice: got detail %q, want what is repeated", detail)
+	}
 	w := testworld.New(t, func(c *testworld.Config) { c.Provider.Dev = false })
 	_, view = w.Authorize("app", "redirect_uri", uri).Page()
 	if view["Detail"] != "" || !strings.Contains(w.Log.Text(), view["Correlation"].(string)) {

@@ -216,3 +216,12 @@ func TestThreat_ANumberWithTwoReadingsIsAskedAbout(t *testing.T) {
 		t.Errorf("pushes: got %d, want 2", n)
 	}
 }
+
+// A page without a number field takes no number: the form is not ours.
+func TestThreat_ANumberForAnAppWithoutPush(t *testing.T) {
+	w := testworld.New(t, testworld.WithoutPush("tap"))
+	s := w.Submission(w.Authorize("tap"), testworld.Number)
+	if id, err := w.Flow.Submit(t.Context(), s); !errors.Is(err, endpoint.ErrBadRequest) || w.Phone.Pushed() != 0 {
+		t.Errorf("got %q, %v and %d pushes, want %v and none", id, err, w.Phone.Pushed(), endpoint.ErrBadRequest)
+	}
+}

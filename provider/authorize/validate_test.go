@@ -235,3 +235,21 @@ func TestScopesAreTheClients(t *testing.T) {
 		t.Errorf("all scopes for a client with openid and phone: got %v, want those two", got)
 	}
 }
+
+// A public client is never excused from PKCE, also if a record says so that is older
+// than the rule.
+func TestThreat_APublicClientIsNotExcusedFromPKCE(t *testing.T) {
+	w := testworld.New(t)
+	c := testworld.App("odd")
+	c.SecretHashes, c.Public, c.WithoutPKCE = nil, true, true
+	if err := w.Store.CreateClient(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	a := w.Authorize("app", "client_id", "odd", "code_challenge", "-", "code_challenge_method", "-")
+	if got := outcome(t, a); got != "invalid_request" {
+		t.Errorf("without a code_challenge: got %s, want invalid_request", got)
+	}
+	if got := outcome(t, w.Authorize("app", "client_id", "odd")); got != "page" {
+		t.Errorf("with one: got %s, want page", got)
+	}
+}

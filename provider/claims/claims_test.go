@@ -119,6 +119,51 @@ func TestAddIsCareful(t *testing.T) {
 	}
 }
 
+// A number that is not there, or that belongs to another user now, is no claim.
+func TestNoClaimAboutANumberThatIsNotTheirs(t *testing.T) {
+	none := person(t, truecaller.Profile{})
+	none.Number = phone.Number{}
+	lost := person(t, truecaller.Profile{})
+	lost.NumberLost = true
+	for what, p := range map[string]subject.Person{"none": none, "lost": lost} {
+		if got := add(p, Phone); got != "{}" {
+			t.Errorf("%s: got %s, want {}", what, got)
+		}
+	}
+	if got := add(person(t, truecaller.Profile{ID: "id-1"}), Truecaller); got != `{"truecaller":{"user_id":"id-1"}}` {
+		t.Errorf("without a user id: got %s, want the profile's id", got)
+	}
+}
+
+// What cannot be an address is not passed on as one.
+func TestMailAddress(t *testing.T) {
+	for in, ok := range map[string]bool{
+		"asha@example.com": true, "a@b": true, "a@b@c": true, "åsa@example.com": true,
+		"": false, "@": false, "@example.com": false, "asha@": false, "asha": false,
+		"a sha@example.com": false, "asha\t@example.com": false, `"asha"@example.com`: false, "<asha@example.com>": false,
+		"asha@example.com,b@example.com": false, "asha@example.com;": false, "(asha)@example.com": false, `a\b@example.com`: false, "mailto:asha@example.com": false,
+	} {
+		if got := mailAddress(in); (got == in && in != "") != ok || !ok && got != "" {
+			t.Errorf("%q: got %q, want it taken %v", in, got, ok)
+		}
+	}
+}
+
+// Each character is written as encoding/json writes it, wherever it stands.
+func TestStringsAreWrittenAsEncodingJSONDoes(t *testing.T) {
+	for r := range rune(0x180) {
+		for _, text := range []string{string(r), "plain" + string(r), string(r) + "plain", string([]byte{byte(r)})} {
+			want, err := json.Marshal(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := appendString(nil, text); string(got) != string(want) {
+				t.Errorf("%q: got %s, want %s", text, got, want)
+			}
+		}
+	}
+}
+
 // Whatever the strings are, the object is what encoding/json would make of them.
 func FuzzObject(f *testing.F) {
 	for _, seed := range []string{"", "plain", `"quoted\`, "<&>", "\u2028", "\xff", "\x00\n", "åäö \U0001f600"} {

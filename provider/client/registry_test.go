@@ -35,6 +35,35 @@ func newRegistry(t *testing.T) (*client.Registry, *bolt.Store) {
 	return r, store
 }
 
+// Neither an empty secret nor that of a public client authenticates, whatever a stored
+// record says.
+func TestThreat_NoRecordMakesASecretOptional(t *testing.T) {
+	r, store := newRegistry(t)
+	for _, c := range []client.Client{
+		{ID: "empty", SecretHashes: [][32]byte{client.HashSecret("")}},
+		{ID: "none"},
+		{ID: "public", Public: true, SecretHashes: [][32]byte{client.HashSecret("left over")}},
+	} {
+		if err := store.CreateClient(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, row := range []struct {
+		id, secret string
+		want       error
+	}{
+		{"empty", "", client.ErrUnauthenticated},
+		{"none", "", client.ErrUnauthenticated},
+		{"none", "x", client.ErrUnauthenticated},
+		{"public", "left over", client.ErrUnauthenticated},
+		{"public", "", nil},
+	} {
+		if c, err := r.Authenticate(t.Context(), row.id, row.secret); !errors.Is(err, row.want) {
+			t.Errorf("%s with the secret %q: got %q, %v, want %v", row.id, row.secret, c.ID, err, row.want)
+		}
+	}
+}
+
 func TestRegistry(t *testing.T) {
 	r, store := newRegistry(t)
 	ctx := t.Context()

@@ -368,8 +368,12 @@ func TestPreflight(t *testing.T) {
 	for _, path := range []string{endpoint.PathJWKS, endpoint.PathDiscovery, endpoint.PathOAuthDiscovery} {
 		a := serve(documents, "OPTIONS", path)
 		if a.Code != 204 || a.Header().Get("Access-Control-Allow-Origin") != "*" ||
-			a.Header().Get("Access-Control-Allow-Methods") != "GET, HEAD" {
+			a.Header().Get("Access-Control-Allow-Methods") != "GET, HEAD" ||
+			a.Header().Get("Access-Control-Allow-Headers") != "*" || a.Header().Get("Access-Control-Max-Age") != "600" {
 			t.Errorf("OPTIONS %s: got %d %v, want 204, every origin, GET and HEAD", path, a.Code, a.Header())
+		}
+		if a := serve(documents, "POST", path); a.Code != 405 || a.Header().Get("Allow") != "GET, HEAD" {
+			t.Errorf("POST %s: got %d %v, want 405 and the methods", path, a.Code, a.Header())
 		}
 	}
 }

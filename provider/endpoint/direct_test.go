@@ -1,6 +1,9 @@
 package endpoint_test
 
 import (
+	"calleridp/provider/grant"
+	"context"
+	"errors"
 	"net/http/httptest"
 	"net/url"
 	"testing"
@@ -42,4 +45,28 @@ func TestDirectEndpointsRefuse(t *testing.T) {
 		})
 	}
 	w.Get("/userinfo").WantStatus(t, "userinfo without a token", 401)
+}
+
+// noTokens fails to read access tokens.
+type noTokens struct{ grant.Store }
+
+func (noTokens) AccessToken(context.Context, grant.TokenHash) (grant.AccessToken, grant.Grant, error) {
+	return grant.AccessToken{}, grant.Grant{}, errors.New("the disk is full")
+}
+
+// A challenge tells a client to get another token. Our own failure is no reason to.
+func TestAFailureHasNoChallenge(t *testing.T) {
+	w := testworld.New(t, func(c *testworld.Config) { c.Provider.Grants = noTokens{c.Provider.Grants} })
+	a := w.Userinfo("a-token")
+	a.WantOAuthError(t, "userinfo", 500, "server_error")
+	if challenge := a.Header.Get("WWW-Authenticate"); challenge != "" {
+		t.Errorf("userinfo: got the challenge %s, want none", challenge)
+	}
+	if challenge := w.Get("/userinfo").Header.Get("WWW-Authenticate"); challenge != `Bearer realm="calleridp"` {
+		t.Errorf("userinfo without a token: got the challenge %s, want Bearer without an error", challenge)
+	}
+	r := httptest.NewRequest("PUT", testworld.Issuer+"/userinfo", nil)
+	if a := w.Do(r); a.StatusCode != 405 || a.Header.Get("WWW-Authenticate") != "" {
+		t.Errorf("another method: got %v, want 405 without a challenge", a)
+	}
 }

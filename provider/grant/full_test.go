@@ -115,6 +115,30 @@ func TestVerifierLengths(t *testing.T) {
 	}
 }
 
+// RFC 7636 §4.1: unreserved characters only, also if the challenge is that of the verifier.
+func TestVerifierCharacters(t *testing.T) {
+	const unreserved = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
+	for b := range 256 {
+		v := strings.Repeat("a", 21) + string([]byte{byte(b)}) + strings.Repeat("a", 21)
+		c := code(false)
+		c.Challenge = challengeOf(v)
+		got := policy.Redeem(c, nil, CodeUse{ClientID: "app", RedirectURI: c.RedirectURI, Verifier: v, At: now})
+		if want := strings.IndexByte(unreserved, byte(b)) >= 0; (got.Refused == nil) != want {
+			t.Errorf("%#x: got %v, want accepted: %v", b, got.Refused, want)
+		}
+	}
+}
+
+// An access token lives until it expires, and not then.
+func TestAccessTokensExpire(t *testing.T) {
+	token := policy.Issue(Grant{ID: "g", ClientID: "app", Created: now}, TokenHash{}, now).Access
+	for after, want := range map[time.Duration]bool{0: true, time.Hour - 1: true, time.Hour: false, 2 * time.Hour: false} {
+		if got := token.Live(now.Add(after)); got != want {
+			t.Errorf("after %s: got live %v, want %v", after, got, want)
+		}
+	}
+}
+
 // The stored hashes are SHA-256 of the values, which no change may lose.
 func TestHashes(t *testing.T) {
 	const abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

@@ -242,6 +242,20 @@ func TestRefreshTokens(t *testing.T) {
 	}
 }
 
+// A token that is too long to be one of ours is refused before any work is done for it.
+func TestThreat_ALongRefreshTokenCostsNothing(t *testing.T) {
+	macs := 0
+	mac := func(parts ...[]byte) [32]byte { macs++; return [32]byte{7} }
+	longest := RefreshToken(mac, strings.Repeat("g", 256-len(RefreshToken(mac, "", 7))), 7)
+	if _, _, ok := ParseRefreshToken(mac, longest); !ok || len(longest) != 256 {
+		t.Errorf("%d bytes: got ok %v, want true for 256", len(longest), ok)
+	}
+	macs = 0
+	if _, _, ok := ParseRefreshToken(mac, "g"+longest); ok || macs != 0 {
+		t.Errorf("257 bytes: got ok %v and %d MACs, want false and 0", ok, macs)
+	}
+}
+
 // The grace is bounded in number too.
 func TestRefreshGraceIsBoundedInNumber(t *testing.T) {
 	g := Grant{ID: "g", ClientID: "app", Offline: true, Generation: 2, Rotated: now, Created: now, Expires: now.Add(time.Hour)}

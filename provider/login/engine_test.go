@@ -327,3 +327,16 @@ func TestInvariant7_AFormSentTwicePushesOnce(t *testing.T) {
 		}
 	})
 }
+
+// An app that may not push gets no push, whoever asks for one.
+func TestThreat_AnAppWithoutPushPushesNothing(t *testing.T) {
+	w := newWorld(t, func(c *login.Config) {
+		c.Apps["silent"] = truecaller.App{ID: "silent", WithoutPush: true, OneTap: &truecaller.Dialog{}}
+	})
+	for app, ok := range map[string]bool{"silent": false, "nobody's": false, "main": true} {
+		pushes := w.phone.pushes()
+		if a, err := w.begin(func(r *login.PushRequest) { r.App = app }); (err == nil) != ok || (w.phone.pushes() > pushes) != ok {
+			t.Errorf("%s: got %s, %v and %d pushes; want started %v", app, a.State, err, w.phone.pushes()-pushes, ok)
+		}
+	}
+}

@@ -209,6 +209,52 @@ func TestInvariant6_RequestIDAndAppMustAgree(t *testing.T) {
 	}
 }
 
+// The number that was pushed, and no other, approves a push: neither another one of the
+// same profile, nor what an application has brought.
+func TestInvariant3_AnotherNumberApprovesNoPush(t *testing.T) {
+	other := number(t, "46701740606")
+	for _, from := range []State{Created, Pushing, Waiting, TokenReceived} {
+		a := attemptIn(t, from)
+		both := truecaller.Profile{Numbers: []phone.Number{other, a.Number}}
+		d := delivery("d1", "main", "r1")
+		for what, err := range map[string]error{
+			"another number": a.approve(d, both, other, began),
+			"natively":       a.approveNative(other, began),
+			"exchanged":      a.Apply(Note{Kind: NoteExchanged, At: began}),
+			"native failure": a.nativeFailed(ProfileFailed, began),
+		} {
+			if !errors.Is(err, ErrState) || a.State == Approved || a.State.Terminal() || a.Number == other {
+				t.Errorf("%s in %s: got %v, %s with %s; want %v and no approval", what, from, err, a.State, a.Number, ErrState)
+			}
+		}
+	}
+}
+
+// A native attempt is approved while it lives, and with a number.
+func TestNativeApproval(t *testing.T) {
+	n := number(t, "46701740605")
+	for _, from := range []State{Created, TokenReceived, Approved, Done, Failed} {
+		before := attemptIn(t, from)
+		before.Method, before.Number = Native, phone.Number{}
+		for what, row := range map[string]struct {
+			number phone.Number
+			at     time.Time
+			ok     bool
+		}{
+			"its number":      {n, began, from == Created || from == TokenReceived},
+			"no number":       {phone.Number{}, began, false},
+			"when it is over": {n, before.Expires, false},
+		} {
+			a := before
+			err := a.approveNative(row.number, row.at)
+			if row.ok && (err != nil || a.State != Approved || a.Number != n) ||
+				!row.ok && (!errors.Is(err, ErrState) || !a.Number.IsZero()) {
+				t.Errorf("%s in %s: got %v, %s with %s; want approved %v", what, from, err, a.State, a.Number, row.ok)
+			}
+		}
+	}
+}
+
 // A callback that overtook the push's answer and names another request is not
 // used once the answer is known.
 func TestInvariant6_TheAnswerToThePushIsRight(t *testing.T) {

@@ -2,6 +2,7 @@ package logout_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"calleridp/keys"
 	"calleridp/provider/client"
@@ -223,11 +225,66 @@ func TestSignedOutPage(t *testing.T) {
 	w.Do(httptest.NewRequest("POST", testworld.Issuer+"/logout/done", nil)).WantStatus(t, "POST", 405)
 }
 
-// A HEAD request has no effect.
+// A HEAD request has no effect: a link checker, or a proxy that looks ahead, signs no
+// user out, also where GET would without asking.
 func TestLogoutHead(t *testing.T) {
 	w := testworld.New(t)
-	_, session := w.Tokens("app", "openid")
-	w.WantHeadWithoutEffect("/logout", session)
+	got, session := w.Tokens("app", "openid")
+	for what, target := range map[string]string{"nothing": "/logout", "a hint": "/logout?id_token_hint=" + got.ID} {
+		w.WantHeadWithoutEffect(target, session)
+		r := httptest.NewRequest("HEAD", testworld.Issuer+target, nil)
+		if a := w.Do(r); a.StatusCode != 200 || a.Text != "" || !w.SignedIn(session) {
+			t.Errorf("%s, without the cookie: got %v and the session live %v, want 200 and true", what, a, w.SignedIn(session))
+		}
+		r.AddCookie(session)
+		if a := w.Do(r); a.StatusCode != 200 || a.Text != "" || a.ClearsSession() || !w.SignedIn(session) {
+			t.Errorf("%s: got %v and the session live %v, want 200, the cookie kept and true", what, a, w.SignedIn(session))
+		}
+	}
+}
+
+// expired is a session store that has not swept its sessions, which have all expired
+// while is is set.
+type expired struct {
+	session.Store
+	is *atomic.Bool
+}
+
+func (e expired) Session(ctx context.Context, id string) (session.Session, error) {
+	s, err := e.Store.Session(ctx, id)
+	if e.is.Load() {
+		s.Expires = time.Now()
+	}
+	return s, err
+}
+
+// A hint ends the session that it names only if that is its own user's, whatever else
+// it says; and only while the session is live.
+func TestThreat_AHintEndsItsOwnUsersSessionOnly(t *testing.T) {
+	var over atomic.Bool
+	w := testworld.New(t, func(c *testworld.Config) { c.Provider.Sessions = expired{c.Provider.Sessions, &over} })
+	got, session := w.Tokens("app", "openid")
+	others, _ := w.TokensOf(testworld.OtherNumber, "app", "openid")
+	claims := got.Claims(t)
+	claims["sub"] = others.Claims(t)["sub"]
+	payload, err := json.Marshal(claims)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mixed, err := testworld.Ring().Sign("RS256", "JWT", payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := w.Get("/logout?id_token_hint=" + mixed); a.StatusCode != 303 || !w.SignedIn(session) {
+		t.Errorf("another user's sub: got %v and the session live %v, want 303 and true", a, w.SignedIn(session))
+	}
+	over.Store(true)
+	w.Log.Reset()
+	w.Get("/logout?id_token_hint="+got.ID).WantStatus(t, "the hint of an expired session", 303)
+	w.WantNotLogged("session.ended")
+	over.Store(false)
+	w.Get("/logout?id_token_hint="+got.ID).WantStatus(t, "the hint of a live session", 303)
+	w.WantLogged("session.ended")
 }
 
 // A native sign-in has no session: signing out prompts the user and keeps the

@@ -6,7 +6,9 @@
 //	go run ./test/mutation -files 'refresh|policy' provider/token
 //	go run ./test/mutation -every 10 provider/...
 //
-// Nothing in the work tree changes: a mutant is given to `go test` as an overlay.
+// Nothing in the work tree changes: mutants are given to `go test` as an overlay. All
+// of a package are built together, as alternatives between which the environment
+// chooses; one that cannot be written so is built alone.
 // known.txt lists the mutants that are known to survive, and why. See HACKING.md.
 package main
 
@@ -17,6 +19,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"go/build"
 	"os"
 	"os/exec"
 	"path"
@@ -136,6 +139,10 @@ func (r runner) runPackage(folder string, chosen []mutant, sources map[string][]
 		}
 	}
 	begun := time.Now()
+	together, err := r.build(folder, chosen, sources, tests)
+	if err != nil {
+		return 0, err
+	}
 	count := map[what]int{}
 	var mu sync.Mutex
 	var workers sync.WaitGroup
@@ -144,7 +151,12 @@ func (r runner) runPackage(folder string, chosen []mutant, sources map[string][]
 		workers.Go(func() {
 			for i := range queue {
 				m := chosen[i]
-				result := r.try(i, m, sources[m.file], tests)
+				result := known
+				if _, ok := r.known[m.key()]; !ok && together.has(i) {
+					result = together.try(i)
+				} else if !ok {
+					result = r.try(i, m, sources[m.file], tests)
+				}
 				mu.Lock()
 				if count[result]++; result == survived {
 					fmt.Println(m)
@@ -158,12 +170,13 @@ func (r runner) runPackage(folder string, chosen []mutant, sources map[string][]
 	}
 	close(queue)
 	workers.Wait()
-	fmt.Printf("%s: %d noticed, %d known to survive, %d SURVIVED, %d do not build (%s)\n",
-		folder, count[killed], count[known], count[survived], count[unbuilt], time.Since(begun).Round(time.Second))
+	fmt.Printf("%s: %d noticed, %d known to survive, %d SURVIVED, %d do not build, %d built alone (%s)\n",
+		folder, count[killed], count[known], count[survived], count[unbuilt], len(chosen)-len(together.member),
+		time.Since(begun).Round(time.Second))
 	return count[survived], nil
 }
 
-// try runs tests against a mutant until one notices it.
+// try builds a mutant alone and runs tests against it until one notices it.
 func (r runner) try(i int, m mutant, source []byte, tests []string) what {
 	name := filepath.Join(r.dir, fmt.Sprintf("%d.go", i))
 	overlay := filepath.Join(r.dir, fmt.Sprintf("%d.json", i))
@@ -177,9 +190,6 @@ func (r runner) try(i int, m mutant, source []byte, tests []string) what {
 	}
 	if os.WriteFile(name, m.apply(source), 0o600) != nil || os.WriteFile(overlay, replace, 0o600) != nil {
 		return unbuilt
-	}
-	if _, ok := r.known[m.key()]; ok {
-		return known
 	}
 	for _, with := range tests {
 		out, err := r.goTest(with, overlay)
@@ -247,6 +257,10 @@ func mutantsOf(folder string, match *regexp.Regexp) (all []mutant, sources map[s
 		}
 		if sources[file], err = os.ReadFile(file); err != nil {
 			return nil, nil, err
+		}
+		// Of another system's file nothing is built.
+		if built, err := build.Default.MatchFile(folder, entry.Name()); err != nil || !built {
+			continue
 		}
 		of, err := mutants(file, sources[file])
 		if err != nil {

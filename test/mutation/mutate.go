@@ -17,6 +17,7 @@ type mutant struct {
 	by       string // what they become
 	rule     string
 	was, is  string // the line before and after, for the list
+	place    place  // what is written as a switch, see switch.go
 }
 
 // key names a mutant in known.txt: lines move, their texts stay.
@@ -31,12 +32,17 @@ func mutants(file string, source []byte) ([]mutant, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &place{file: file, source: source, files: files}
+	p := &finder{file: file, source: source, files: files}
+	var path []ast.Node // from the file to the node
 	ast.Inspect(tree, func(n ast.Node) bool {
+		if n == nil {
+			path = path[:len(path)-1]
+			return true
+		}
+		path = append(path, n)
 		switch n := n.(type) {
-		case *ast.GenDecl:
-			return n.Tok != token.IMPORT
 		case *ast.IfStmt:
+			p.in(n.Cond, condition)
 			p.replace("condition that never holds", n.Cond, "false && ("+p.text(n.Cond)+")")
 			p.replace("condition that always holds", n.Cond, "true || ("+p.text(n.Cond)+")")
 		case *ast.SwitchStmt:
@@ -45,6 +51,7 @@ func mutants(file string, source []byte) ([]mutant, error) {
 			p.binary(n)
 		case *ast.ExprStmt:
 			if _, ok := n.X.(*ast.CallExpr); ok {
+				p.in(n, call)
 				p.replace("dropped call", n, "{}")
 			}
 		case *ast.FuncDecl:
@@ -54,6 +61,7 @@ func mutants(file string, source []byte) ([]mutant, error) {
 		case *ast.CallExpr:
 			p.arguments(n)
 		case *ast.CompositeLit:
+			p.inLiteral(path)
 			p.fields(n)
 		}
 		return true
@@ -62,24 +70,27 @@ func mutants(file string, source []byte) ([]mutant, error) {
 	return p.all, nil
 }
 
-// place collects the mutants of one file.
-type place struct {
+// finder collects the mutants of one file.
+type finder struct {
 	file   string
 	source []byte
 	files  *token.FileSet
+	place  place // of the mutants that follow
 	all    []mutant
 }
 
-func (p *place) offset(at token.Pos) int { return p.files.Position(at).Offset }
+func (p *finder) offset(at token.Pos) int { return p.files.Position(at).Offset }
 
-func (p *place) text(n ast.Node) string { return string(p.source[p.offset(n.Pos()):p.offset(n.End())]) }
+func (p *finder) text(n ast.Node) string {
+	return string(p.source[p.offset(n.Pos()):p.offset(n.End())])
+}
 
 // replace adds the mutant that has other text instead of a node.
-func (p *place) replace(rule string, n ast.Node, by string) {
+func (p *finder) replace(rule string, n ast.Node, by string) {
 	p.cut(rule, p.offset(n.Pos()), p.offset(n.End()), by)
 }
 
-func (p *place) cut(rule string, from, to int, by string) {
+func (p *finder) cut(rule string, from, to int, by string) {
 	start := strings.LastIndexByte(string(p.source[:from]), '\n') + 1
 	end := len(p.source)
 	if n := strings.IndexByte(string(p.source[to:]), '\n'); n >= 0 {
@@ -95,16 +106,19 @@ func (p *place) cut(rule string, from, to int, by string) {
 		rule: rule,
 		was:  oneLine(string(p.source[start:end])),
 		is:   oneLine(string(p.source[start:from]) + by + string(p.source[to:end])),
+
+		place: p.place,
 	})
 }
 
 // cases makes each case of a switch over conditions never hold.
-func (p *place) cases(n *ast.SwitchStmt) {
+func (p *finder) cases(n *ast.SwitchStmt) {
 	if n.Tag != nil {
 		return
 	}
 	for _, clause := range n.Body.List {
 		for _, cond := range clause.(*ast.CaseClause).List {
+			p.in(cond, condition)
 			p.replace("case that never holds", cond, "false && ("+p.text(cond)+")")
 		}
 	}
@@ -120,7 +134,8 @@ var boundaries = map[token.Token]string{
 	token.NEQ: "==",
 }
 
-func (p *place) binary(n *ast.BinaryExpr) {
+func (p *finder) binary(n *ast.BinaryExpr) {
+	p.in(n, condition)
 	op := p.offset(n.OpPos)
 	if other, ok := boundaries[n.Op]; ok {
 		p.cut("comparison", op, op+len(n.Op.String()), other)
@@ -132,7 +147,7 @@ func (p *place) binary(n *ast.BinaryExpr) {
 }
 
 // returns loses the errors of a function: a returned error becomes nil.
-func (p *place) returns(t *ast.FuncType, body *ast.BlockStmt) {
+func (p *finder) returns(t *ast.FuncType, body *ast.BlockStmt) {
 	if t.Results == nil || body == nil {
 		return
 	}
@@ -150,6 +165,7 @@ func (p *place) returns(t *ast.FuncType, body *ast.BlockStmt) {
 			}
 			lost := n.Results[len(n.Results)-1]
 			if name, ok := lost.(*ast.Ident); !ok || name.Name != "nil" {
+				p.in(n, returned)
 				p.replace("lost error", lost, "nil")
 			}
 		}
@@ -158,20 +174,21 @@ func (p *place) returns(t *ast.FuncType, body *ast.BlockStmt) {
 }
 
 // arguments empties what a call hashes, authenticates or seals.
-func (p *place) arguments(n *ast.CallExpr) {
+func (p *finder) arguments(n *ast.CallExpr) {
 	for _, arg := range n.Args {
 		call, ok := arg.(*ast.CallExpr)
 		if !ok || len(call.Args) != 1 {
 			continue
 		}
 		if array, ok := call.Fun.(*ast.ArrayType); ok && array.Len == nil && p.text(array.Elt) == "byte" {
+			p.in(arg, argument)
 			p.replace("emptied argument", arg, "[]byte(nil)")
 		}
 	}
 }
 
 // fields forgets each field of a literal.
-func (p *place) fields(n *ast.CompositeLit) {
+func (p *finder) fields(n *ast.CompositeLit) {
 	for i, elt := range n.Elts {
 		pair, ok := elt.(*ast.KeyValueExpr)
 		if !ok {

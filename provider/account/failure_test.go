@@ -1,0 +1,175 @@
+package account_test
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"strings"
+	"testing"
+
+	"calleridp/provider/internal/testworld"
+	"calleridp/provider/session"
+	"calleridp/provider/subject"
+)
+
+var errDisk = errors.New("the disk is full")
+
+// breaks is the operation of a store that fails, "" for none.
+type breaks struct{ op string }
+
+func (b *breaks) err(op string) error {
+	if b.op == op {
+		return errDisk
+	}
+	return nil
+}
+
+type brokenSessions struct {
+	session.Store
+	*breaks
+}
+
+func (s brokenSessions) SessionBySecret(ctx context.Context, secret session.SecretHash) (session.Session, error) {
+	if err := s.err("finding the session"); err != nil {
+		return session.Session{}, err
+	}
+	return s.Store.SessionBySecret(ctx, secret)
+}
+
+func (s brokenSessions) EndSession(ctx context.Context, id string) error {
+	if err := s.err("ending a session"); err != nil {
+		return err
+	}
+	return s.Store.EndSession(ctx, id)
+}
+
+type brokenRecords struct {
+	subject.RecordStore
+	*breaks
+}
+
+func (r brokenRecords) Account(ctx context.Context, sub string) (subject.Record, error) {
+	if err := r.err("reading the account"); err != nil {
+		return subject.Record{}, err
+	}
+	if r.err("the user is deleted") != nil {
+		return subject.Record{}, subject.ErrNotFound
+	}
+	return r.RecordStore.Account(ctx, sub)
+}
+
+func (r brokenRecords) RevokeClient(ctx context.Context, sub, clientID string) error {
+	if err := r.err("revoking"); err != nil {
+		return err
+	}
+	return r.RecordStore.RevokeClient(ctx, sub, clientID)
+}
+
+func (r brokenRecords) EndSessions(ctx context.Context, sub string) error {
+	if err := r.err("ending all sessions"); err != nil {
+		return err
+	}
+	return r.RecordStore.EndSessions(ctx, sub)
+}
+
+func (r brokenRecords) DeletePerson(ctx context.Context, sub string) error {
+	if err := r.err("deleting"); err != nil {
+		return err
+	}
+	return r.RecordStore.DeletePerson(ctx, sub)
+}
+
+// A user who is told that something was ended or deleted can rely on it. Where our
+// store fails, they are told that, the cookies stay, and the audit has no deed.
+func TestADeedThatFailsIsNotClaimed(t *testing.T) {
+	b := &breaks{}
+	w := testworld.New(t, func(c *testworld.Config) {
+		c.Provider.Sessions = brokenSessions{c.Provider.Sessions, b}
+		c.Provider.Records = brokenRecords{c.Provider.Records, b}
+	})
+	_, session := w.Tokens("app", "openid")
+	token := accountPage(t, w, session)["Token"].(string)
+	id := sessionID(t, w, session, 0)
+	for _, row := range []struct{ op, path string }{
+		{"revoking", "/account/revoke"},
+		{"ending a session", "/account/signout"},
+		{"ending all sessions", "/account/signout-all"},
+		{"deleting", "/account/delete"},
+		{"finding the session", "/account/delete"},
+		{"reading the account", "/account/download"},
+	} {
+		b.op = row.op
+		w.Log.Reset()
+		a := w.Post(row.path, url.Values{"token": {token}, "client": {"app"}, "session": {id}}, testworld.Cookie(session))
+		a.WantErrorPage(t, row.op, 500, "internal")
+		if set := a.Header.Values("Set-Cookie"); len(set) > 0 {
+			t.Errorf("%s: got the cookies %q, want none", row.op, set)
+		}
+		w.WantNotLogged("access.revoked", "session.ended", "sessions.ended", "person.deleted", "person.downloaded")
+	}
+	for _, op := range []string{"finding the session", "reading the account"} {
+		b.op = op
+		for _, path := range []string{"/account", "/account/delete", "/account/download"} {
+			w.Get(path, session).WantErrorPage(t, op+" for "+path, 500, "internal")
+		}
+	}
+	// A user who was deleted meanwhile is not signed in.
+	b.op = "the user is deleted"
+	for _, path := range []string{"/account", "/account/delete"} {
+		w.Get(path, session).WantPage(t, path+" of a deleted user", "signin")
+	}
+	w.Post("/account/delete", url.Values{"token": {token}}, testworld.Cookie(session)).
+		WantRedirect(t, "a form of a deleted user", "/account")
+	b.op = ""
+	accountPage(t, w, session)
+}
+
+// Each deed is audited, with its user, the session in which it was done, and what it
+// was done to.
+func TestDeedsAreAudited(t *testing.T) {
+	w := testworld.New(t)
+	_, here := w.Tokens("app", "openid")
+	w.Tokens("app", "openid") // in another browser
+	sub, sid := w.Claim(here, "sub"), w.Claim(here, "sid")
+	other := sessionID(t, w, here, 1)
+	by := `"by":"` + sid + `"`
+	for _, row := range []struct {
+		path string
+		form url.Values
+		want []string
+	}{
+		{"/account/revoke", url.Values{"client": {"app"}}, []string{`"access.revoked"`, `"client":"app"`}},
+		{"/account/signout", url.Values{"session": {other}}, []string{`"session.ended"`, `"sid":"` + other + `"`, `"client":"urn:calleridp:account"`}},
+		{"/account/download", url.Values{}, []string{`"person.downloaded"`}},
+		{"/account/signout-all", url.Values{}, []string{`"sessions.ended"`}},
+	} {
+		w.Log.Reset()
+		send(t, w, here, row.path, row.form)
+		line := ""
+		for l := range strings.Lines(w.Log.Text()) {
+			if strings.Contains(l, row.want[0]) {
+				line += l
+			}
+		}
+		for _, text := range append(row.want, `"sub":"`+sub+`"`, by) {
+			if !strings.Contains(line, text) || strings.Count(line, "\n") != 1 {
+				t.Errorf("%s: got the audit %q, want one line with %s", row.path, line, text)
+			}
+		}
+	}
+}
+
+// Of a session that is not the user's, or is gone, no end is audited.
+func TestNoEndOfAnothersSessionIsAudited(t *testing.T) {
+	w := testworld.New(t)
+	_, here := w.SignIn(testworld.AuthRequest("app"), testworld.Number)
+	_, stranger := w.SignIn(testworld.AuthRequest("app"), testworld.OtherNumber)
+	for _, id := range []string{sessionID(t, w, stranger, 0), "no session", ""} {
+		w.Log.Reset()
+		send(t, w, here, "/account/signout", url.Values{"session": {id}}).WantRedirect(t, "ending it", "/account?did=signout")
+		w.WantNotLogged("session.ended")
+	}
+	if a := w.Get("/account?did=signout", here).WantPage(t, "the page afterwards", "account"); a["Did"] != "signout" {
+		t.Errorf("the page afterwards: got %v, want that it says so", a["Did"])
+	}
+}
