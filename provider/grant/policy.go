@@ -203,7 +203,10 @@ func (use RefreshUse) scopes(g Grant) (scopes []string, ok bool) {
 			scopes = append(scopes, scope)
 		}
 	}
-	return scopes, len(use.Scopes) == 0 || len(scopes) > 0
+	if len(use.Scopes) > 0 && len(scopes) == 0 {
+		return nil, false
+	}
+	return scopes, true
 }
 
 // maxRepeats bounds the grace in number, as RefreshGrace does in time.
