@@ -3,6 +3,8 @@ package authorize
 import (
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"time"
@@ -14,6 +16,7 @@ import (
 	"calleridp/provider/endpoint"
 	"calleridp/provider/grant"
 	"calleridp/provider/login"
+	"calleridp/provider/redact"
 	"calleridp/provider/session"
 	"calleridp/provider/subject"
 )
@@ -36,11 +39,19 @@ type ticket struct {
 	GrantID string `json:"g"`
 }
 
-func newTicket() ticket { return ticket{Code: grant.NewCode(), GrantID: grant.NewID()} }
+// String, Format and LogValue keep the code out of logs (invariant 10). As JSON, which
+// is sealed, it is whole.
+func (ticket) String() string             { return redact.Mark }
+func (ticket) Format(f fmt.State, _ rune) { redact.Format(f) }
+func (ticket) LogValue() slog.Value       { return redact.Value() }
+
+func (t ticket) code() redact.Text { return redact.Text(t.Code) }
+
+func newTicket() ticket { return ticket{Code: string(grant.NewCode()), GrantID: grant.NewID()} }
 
 // ticketOf returns the code of a finished attempt, which its browser may have
 // again.
-func ticketOf(o login.Outcome) ticket { return ticket{Code: o.Code, GrantID: o.GrantID} }
+func ticketOf(o login.Outcome) ticket { return ticket{Code: string(o.Code), GrantID: o.GrantID} }
 
 // consents knows when consent is needed, and makes the prompt.
 type consents struct {
@@ -180,7 +191,7 @@ func (e *Endpoint) openConsent(r *http.Request, sealed string) (*consentRequest,
 // it gives the same code as long as that is unused, and login.ErrState after that.
 func (e *Endpoint) allow(ctx context.Context, q *consentRequest, c client.Client, s session.Session) (Response, error) {
 	now := time.Now()
-	code := e.codes.code(q.Request, s, grant.HashCode(q.Ticket.Code), q.Ticket.GrantID, now)
+	code := e.codes.code(q.Request, s, grant.HashCode(q.Ticket.code()), q.Ticket.GrantID, now)
 	_, err := e.consents.store.Allow(ctx, s.Sub, q.Request.ClientID, func(known *consent.Consent) consent.Approval {
 		if known != nil && c.RegisteredAfter(known.LastUsed) {
 			known = nil
@@ -192,7 +203,7 @@ func (e *Endpoint) allow(ctx context.Context, q *consentRequest, c client.Client
 	})
 	switch {
 	case errors.Is(err, grant.ErrExists):
-		resp, err := e.sameResponse(ctx, q.Request, q.Ticket.Code)
+		resp, err := e.sameResponse(ctx, q.Request, q.Ticket.code())
 		if errors.Is(err, grant.ErrNotFound) { // the session has ended, and its unused code with it
 			err = login.ErrState
 		}
@@ -209,12 +220,12 @@ func (e *Endpoint) allow(ctx context.Context, q *consentRequest, c client.Client
 		Client:  q.Request.ClientID,
 		Scope:   strings.Join(q.Request.Scopes, " "),
 	})
-	return e.responses.code(q.Request, q.Ticket.Code), nil
+	return e.responses.code(q.Request, q.Ticket.code()), nil
 }
 
 // sameResponse repeats the response with a code, if that is unused:
 // login.ErrState if it was used, grant.ErrNotFound if there is none.
-func (r *room) sameResponse(ctx context.Context, q *request, code string) (Response, error) {
+func (r *room) sameResponse(ctx context.Context, q *request, code redact.Text) (Response, error) {
 	unused, err := r.codes.unused(ctx, code)
 	switch {
 	case err != nil:

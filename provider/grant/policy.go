@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"calleridp/provider/clock"
+	"calleridp/provider/redact"
 )
 
 // Why a use is refused. All of them are invalid_grant to a client (RFC 6749 §5.2)
@@ -33,8 +34,8 @@ type Policy struct {
 type CodeUse struct {
 	ClientID    string
 	RedirectURI string
-	Verifier    string    // PKCE code_verifier; "" for none
-	Access      TokenHash // of the access token to store if the use is accepted
+	Verifier    redact.Text // PKCE code_verifier; "" for none
+	Access      TokenHash   // of the access token to store if the use is accepted
 	At          time.Time
 }
 

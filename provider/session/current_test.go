@@ -15,7 +15,9 @@ type stored struct {
 	err     error
 }
 
-func (s stored) SessionBySecret(context.Context, SecretHash) (Session, error) { return s.session, s.err }
+func (s stored) SessionBySecret(context.Context, SecretHash) (Session, error) {
+	return s.session, s.err
+}
 
 // A store may return a session that has expired and is not swept yet. Whoever ignores
 // ok gets nothing of it.
