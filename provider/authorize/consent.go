@@ -47,6 +47,14 @@ func (ticket) LogValue() slog.Value       { return redact.Value() }
 
 func (t ticket) code() redact.Text { return redact.Text(t.Code) }
 
+// Expiry implements endpoint.Box.
+func (q *consentRequest) Expiry() int64 { return q.Until }
+
+// whole reports whether nothing is missing that this version of the program needs.
+func (q *consentRequest) whole() bool {
+	return q.Request != nil && q.Ticket.Code != "" && q.Ticket.GrantID != ""
+}
+
 func newTicket() ticket { return ticket{Code: string(grant.NewCode()), GrantID: grant.NewID()} }
 
 // ticketOf returns the code of a finished attempt, which its browser may have
@@ -159,16 +167,21 @@ func (e *Endpoint) openConsent(r *http.Request, sealed string) (*consentRequest,
 	var c client.Client
 	var s session.Session
 	q := new(consentRequest)
-	if err := endpoint.Unseal(e.consents.master, keys.PurposeConsentRequest, sealed, q); err != nil {
+	err := endpoint.Open(e.consents.master, keys.PurposeConsentRequest, sealed, q, time.Now())
+	expired := errors.Is(err, endpoint.ErrRequestExpired)
+	if err != nil && !expired {
 		return q, c, s, err
+	}
+	if !q.whole() {
+		return q, c, s, endpoint.ErrBadRequest
 	}
 	refuse := func(kind endpoint.ErrorKind, status int, detail string) error {
 		return endpoint.NewPageError(kind, status, "%s", detail).In(q.Request.UILocales)
 	}
-	if time.Now().Unix() >= q.Until {
+	if expired {
 		return q, c, s, refuse(endpoint.ErrorRequestExpired, http.StatusBadRequest, "the prompt was open for too long")
 	}
-	c, err := e.clients.again(r.Context(), q.Request)
+	c, err = e.clients.again(r.Context(), q.Request)
 	if errors.Is(err, endpoint.ErrBadRequest) {
 		return q, c, s, refuse(endpoint.ErrorBadRequest, http.StatusBadRequest, "the client may not have the response any more")
 	}
