@@ -24,6 +24,7 @@ var (
 // Policy says how long codes and tokens are good, and decides their use.
 type Policy struct {
 	Code         time.Duration
+	CodeRepeats  time.Duration // how long the form of a consent prompt may give the same code again
 	AccessToken  time.Duration
 	RefreshIdle  time.Duration // a refresh token that is not used so long expires
 	RefreshMax   time.Duration // no refresh after this, counted from the sign-in
@@ -64,6 +65,10 @@ func (p Policy) Redeem(c Code, stored *Grant, use CodeUse) Redemption {
 	issued := p.Issue(c.Grant, use.Access, use.At)
 	c.Redeemed = true
 	c.Grant.Expires = issued.Grant.Expires
+	// Whatever could make the code anew finds it used.
+	if kept := use.At.Add(p.CodeRepeats); kept.After(c.Expires) {
+		c.Expires = kept
+	}
 	issued.Code = &c
 	return issued
 }
