@@ -40,11 +40,11 @@ var rooms = map[string]struct {
 		"audit", "client", "consent", "grant", "session", "subject"}, "provider assembles the rooms and has no rule of the protocol"},
 
 	// The rooms of the protocol import the domain and endpoint, never each other.
-	"endpoint":   {[]string{"client", "limit", "login", "session"}, "what all endpoints have in common knows none of them"},
-	"clientauth": {[]string{"endpoint", "client"}, "who calls an endpoint does not depend on what it is"},
-	"authorize": {[]string{"endpoint", "idtoken", "audit", "claims", "client", "consent", "grant", "limit", "login", "session", "subject"},
+	"endpoint":   {[]string{"client", "limit", "login", "redact", "session"}, "what all endpoints have in common knows none of them"},
+	"clientauth": {[]string{"endpoint", "client", "redact"}, "who calls an endpoint does not depend on what it is"},
+	"authorize": {[]string{"endpoint", "idtoken", "audit", "claims", "client", "consent", "grant", "limit", "login", "redact", "session", "subject"},
 		"the authorization endpoint knows no other endpoint"},
-	"token": {[]string{"endpoint", "clientauth", "idtoken", "audit", "claims", "client", "grant", "limit", "login", "subject"},
+	"token": {[]string{"endpoint", "clientauth", "idtoken", "audit", "claims", "client", "grant", "limit", "login", "redact", "subject"},
 		"clients authenticate at the token endpoint, so it imports clientauth, and no other room"},
 	"logout":    {[]string{"endpoint", "idtoken", "audit", "client", "session"}, "logout knows no other endpoint"},
 	"account":   {[]string{"endpoint", "audit", "client", "grant", "session", "subject"}, "the account page declares the sign-in that it needs"},
@@ -52,19 +52,20 @@ var rooms = map[string]struct {
 	"admin":     {[]string{"audit", "client", "limit", "login", "subject"}, "the operators' API changes the domain, and speaks no OpenID Connect"},
 
 	// The domain.
-	"idtoken": {[]string{"claims", "client", "grant", "subject"}, domain},
+	"idtoken": {[]string{"claims", "client", "grant", "redact", "subject"}, domain},
 	"login":   {[]string{"audit", "clock", "grant", "redact", "limit", "session", "subject"}, domain},
 	"consent": {[]string{"grant"}, domain},
-	"client":  {[]string{"claims"}, domain},
+	"client":  {[]string{"claims", "redact"}, domain},
 	"claims":  {[]string{"subject"}, domain},
 	"session": {[]string{"clock", "redact"}, domain},
 	"grant":   {[]string{"clock", "redact"}, domain},
 	"subject": {[]string{"consent", "grant", "session"}, domain},
 	"clock":   {nil, domain},
-	"limit":   {[]string{"clock"}, domain},
+	"limit":   {[]string{"clock", "redact"}, domain},
 	"audit":   {nil, domain},
 	"redact":  {nil, domain},
 
+	"internal/leak":      {nil, "finds secrets in what values print, for tests"},
 	"internal/splice":    {nil, "changes sealed texts for fuzzing"},
 	"internal/testworld": {nil, everything},
 }

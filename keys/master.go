@@ -8,6 +8,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"sync"
 )
 
@@ -21,6 +23,12 @@ type Master struct {
 	seals  sync.Map // Purpose -> *xaes
 	macs   sync.Map // Purpose -> []byte
 }
+
+// Format and LogValue keep the key out of logs.
+func (*Master) Format(f fmt.State, _ rune) { io.WriteString(f, masterName) }
+func (*Master) LogValue() slog.Value       { return slog.StringValue(masterName) }
+
+const masterName = "the master key"
 
 // ErrUnsealed means that a value was sealed under another master key, for another
 // purpose or place, or was changed.

@@ -18,7 +18,7 @@ func TestThreat_SectorsCannotBeLinked(t *testing.T) {
 		for id, sector := range map[string]string{"pair-too": "too.example", "pair-same": "pair.example"} {
 			c.Clients = append(c.Clients, client.Client{
 				ID:           id,
-				SecretHashes: [][32]byte{client.HashSecret(testworld.Secret)},
+				SecretHashes: []client.SecretHash{client.HashSecret(testworld.Secret)},
 				Pairwise:     true,
 				SectorHost:   sector,
 				RedirectURIs: []string{"https://" + id + ".example/cb"},

@@ -134,3 +134,7 @@ func (a App) Format(f fmt.State, _ rune) { io.WriteString(f, "Truecaller app "+a
 
 // LogValue is the app without its secrets (invariant 10).
 func (a App) LogValue() slog.Value { return slog.StringValue(a.ID) }
+
+// MarshalText and MarshalBinary keep the secrets out of what is encoded.
+func (a App) MarshalText() ([]byte, error)   { return []byte(a.ID), nil }
+func (a App) MarshalBinary() ([]byte, error) { return a.MarshalText() }

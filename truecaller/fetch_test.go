@@ -1,9 +1,13 @@
 package truecaller
 
 import (
+	"bytes"
+	"encoding/gob"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
@@ -270,4 +274,11 @@ func TestInvariant10_AppsAndCallbacksPrintWithoutSecrets(t *testing.T) {
 		checkDiscreet(t, shown)
 	}
 	checkDiscreet(t, app.LogValue().String()+d.LogValue().String())
+	for _, v := range []any{app, &app, d, d.Callback, []Delivery{d}, map[string]any{"app": app}} {
+		var log, binary bytes.Buffer
+		slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "v", v, "all", []any{v})
+		object, _ := json.Marshal(v)
+		gob.NewEncoder(&binary).Encode(v)
+		checkDiscreet(t, log.String()+string(object)+binary.String())
+	}
 }

@@ -209,9 +209,12 @@ func deliveryID(app string, c Callback) string {
 	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:16])
 }
 
-// app returns the ID of the Truecaller app in a callback path, and reports whether the
-// path has one of its secrets.
-func (rc *Receiver) app(rest string) (string, bool) {
+// app returns the ID of the Truecaller app in a callback path. ok is false if the path
+// has none of its secrets.
+func (rc *Receiver) app(rest string) (id string, ok bool) {
 	id, secret, _ := strings.Cut(rest, "/")
-	return id, rc.secrets.opens(id, secret, time.Now())
+	if !rc.secrets.opens(id, secret, time.Now()) {
+		return "", false
+	}
+	return id, true
 }

@@ -153,7 +153,10 @@ func (a *Account) current(r *http.Request) (session.Session, subject.Record, boo
 	if errors.Is(err, subject.ErrNotFound) {
 		return session.Session{}, subject.Record{}, false, nil
 	}
-	return s, record, err == nil, err
+	if err != nil {
+		return session.Session{}, subject.Record{}, false, err
+	}
+	return s, record, true, nil
 }
 
 // view returns what the user sees of their account.

@@ -39,7 +39,7 @@ func newAPI(t *testing.T, change ...func(*admin.Config)) *api {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { store.Close() })
-	fixed := client.Client{ID: "fixed", Name: "Fixed", SecretHashes: [][32]byte{client.HashSecret("s")}, RedirectURIs: []string{"https://f.example.com/cb"}}
+	fixed := client.Client{ID: "fixed", Name: "Fixed", SecretHashes: []client.SecretHash{client.HashSecret("s")}, RedirectURIs: []string{"https://f.example.com/cb"}}
 	registry, err := client.NewRegistry([]client.Client{fixed}, store, client.Deployment{})
 	if err != nil {
 		t.Fatal(err)

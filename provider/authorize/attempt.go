@@ -3,6 +3,7 @@ package authorize
 import (
 	"context"
 	"errors"
+	"time"
 
 	"calleridp/provider/endpoint"
 	"calleridp/provider/login"
@@ -82,7 +83,7 @@ func (f *Flow) Again(ctx context.Context, id login.ID, browser login.BrowserSecr
 	if a.State == login.Approved || a.State == login.Done {
 		return SignInView{}, login.ErrState
 	}
-	if err := q.live(); err != nil {
+	if err := endpoint.Live(q, time.Now()); err != nil {
 		return SignInView{}, err
 	}
 	c, err := f.clients.again(ctx, q)

@@ -70,6 +70,9 @@ type sealedChallenge struct {
 	Until   int64  `json:"e"` // seconds since 1970
 }
 
+// Expiry implements endpoint.Box.
+func (c *sealedChallenge) Expiry() int64 { return c.Until }
+
 // forNetwork returns what a browser of this network must solve before it may
 // submit this client's page, which expires at until, in seconds since 1970; nil for
 // nothing.
@@ -109,19 +112,19 @@ func (cs challenges) solved(s Submission, now time.Time) (login.Solved, error) {
 		return login.Solved{}, errUnsolved
 	}
 	var challenge sealedChallenge
-	if err := endpoint.Unseal(cs.master, keys.PurposeChallenge, s.Challenge, &challenge); err != nil {
-		return login.Solved{}, fmt.Errorf("%w: it was not made here", errUnsolved)
-	}
-	until := time.Unix(challenge.Until, 0)
+	err := endpoint.Open(cs.master, keys.PurposeChallenge, s.Challenge, &challenge, now)
+	expired := errors.Is(err, endpoint.ErrRequestExpired)
 	switch {
+	case err != nil && !expired:
+		return login.Solved{}, fmt.Errorf("%w: it was not made here", errUnsolved)
 	case challenge.Network != s.Network:
 		return login.Solved{}, fmt.Errorf("%w: it is another network's, %s", errUnsolved, challenge.Network)
-	case !now.Before(until):
+	case expired:
 		return login.Solved{}, fmt.Errorf("%w: it is too old", errUnsolved)
 	case !solves(challenge.Seed, challenge.Bits, s.Solution):
 		return login.Solved{}, fmt.Errorf("%w: the solution is wrong", errUnsolved)
 	}
-	return login.Solved{ID: challenge.Seed, Until: until}, nil
+	return login.Solved{ID: challenge.Seed, Until: time.Unix(challenge.Until, 0)}, nil
 }
 
 // maxSolution is the most digits of a solution. With the seed before them they

@@ -9,6 +9,7 @@ import (
 	"calleridp/provider/claims"
 	"calleridp/provider/client"
 	"calleridp/provider/grant"
+	"calleridp/provider/redact"
 	"calleridp/provider/session"
 )
 
@@ -45,7 +46,7 @@ func (cs codes) code(q *request, s session.Session, hash grant.CodeHash, grantID
 }
 
 // create makes and keeps a code for the session's user, without a push.
-func (cs codes) create(ctx context.Context, q *request, s session.Session) (string, error) {
+func (cs codes) create(ctx context.Context, q *request, s session.Session) (redact.Text, error) {
 	code := grant.NewCode()
 	if err := cs.store.CreateCode(ctx, cs.code(q, s, grant.HashCode(code), grant.NewID(), time.Now())); err != nil {
 		return "", err
@@ -56,7 +57,7 @@ func (cs codes) create(ctx context.Context, q *request, s session.Session) (stri
 
 // unused reports whether a code may still be redeemed: grant.ErrNotFound when
 // there is none.
-func (cs codes) unused(ctx context.Context, code string) (bool, error) {
+func (cs codes) unused(ctx context.Context, code redact.Text) (bool, error) {
 	c, _, err := cs.store.Code(ctx, grant.HashCode(code))
 	return err == nil && c.Usable(time.Now()) == nil, err
 }

@@ -3,6 +3,8 @@ package authorize
 import (
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"time"
@@ -14,6 +16,7 @@ import (
 	"calleridp/provider/endpoint"
 	"calleridp/provider/grant"
 	"calleridp/provider/login"
+	"calleridp/provider/redact"
 	"calleridp/provider/session"
 	"calleridp/provider/subject"
 )
@@ -36,11 +39,27 @@ type ticket struct {
 	GrantID string `json:"g"`
 }
 
-func newTicket() ticket { return ticket{Code: grant.NewCode(), GrantID: grant.NewID()} }
+// String, Format and LogValue keep the code out of logs (invariant 10). As JSON, which
+// is sealed, it is whole.
+func (ticket) String() string             { return redact.Mark }
+func (ticket) Format(f fmt.State, _ rune) { redact.Format(f) }
+func (ticket) LogValue() slog.Value       { return redact.Value() }
+
+func (t ticket) code() redact.Text { return redact.Text(t.Code) }
+
+// Expiry implements endpoint.Box.
+func (q *consentRequest) Expiry() int64 { return q.Until }
+
+// whole reports whether nothing is missing that this version of the program needs.
+func (q *consentRequest) whole() bool {
+	return q.Request != nil && q.Ticket.Code != "" && q.Ticket.GrantID != ""
+}
+
+func newTicket() ticket { return ticket{Code: string(grant.NewCode()), GrantID: grant.NewID()} }
 
 // ticketOf returns the code of a finished attempt, which its browser may have
 // again.
-func ticketOf(o login.Outcome) ticket { return ticket{Code: o.Code, GrantID: o.GrantID} }
+func ticketOf(o login.Outcome) ticket { return ticket{Code: string(o.Code), GrantID: o.GrantID} }
 
 // consents knows when consent is needed, and makes the prompt.
 type consents struct {
@@ -148,16 +167,21 @@ func (e *Endpoint) openConsent(r *http.Request, sealed string) (*consentRequest,
 	var c client.Client
 	var s session.Session
 	q := new(consentRequest)
-	if err := endpoint.Unseal(e.consents.master, keys.PurposeConsentRequest, sealed, q); err != nil {
+	err := endpoint.Open(e.consents.master, keys.PurposeConsentRequest, sealed, q, time.Now())
+	expired := errors.Is(err, endpoint.ErrRequestExpired)
+	if err != nil && !expired {
 		return q, c, s, err
+	}
+	if !q.whole() {
+		return q, c, s, endpoint.ErrBadRequest
 	}
 	refuse := func(kind endpoint.ErrorKind, status int, detail string) error {
 		return endpoint.NewPageError(kind, status, "%s", detail).In(q.Request.UILocales)
 	}
-	if time.Now().Unix() >= q.Until {
+	if expired {
 		return q, c, s, refuse(endpoint.ErrorRequestExpired, http.StatusBadRequest, "the prompt was open for too long")
 	}
-	c, err := e.clients.again(r.Context(), q.Request)
+	c, err = e.clients.again(r.Context(), q.Request)
 	if errors.Is(err, endpoint.ErrBadRequest) {
 		return q, c, s, refuse(endpoint.ErrorBadRequest, http.StatusBadRequest, "the client may not have the response any more")
 	}
@@ -180,7 +204,7 @@ func (e *Endpoint) openConsent(r *http.Request, sealed string) (*consentRequest,
 // it gives the same code as long as that is unused, and login.ErrState after that.
 func (e *Endpoint) allow(ctx context.Context, q *consentRequest, c client.Client, s session.Session) (Response, error) {
 	now := time.Now()
-	code := e.codes.code(q.Request, s, grant.HashCode(q.Ticket.Code), q.Ticket.GrantID, now)
+	code := e.codes.code(q.Request, s, grant.HashCode(q.Ticket.code()), q.Ticket.GrantID, now)
 	_, err := e.consents.store.Allow(ctx, s.Sub, q.Request.ClientID, func(known *consent.Consent) consent.Approval {
 		if known != nil && c.RegisteredAfter(known.LastUsed) {
 			known = nil
@@ -192,7 +216,7 @@ func (e *Endpoint) allow(ctx context.Context, q *consentRequest, c client.Client
 	})
 	switch {
 	case errors.Is(err, grant.ErrExists):
-		resp, err := e.sameResponse(ctx, q.Request, q.Ticket.Code)
+		resp, err := e.sameResponse(ctx, q.Request, q.Ticket.code())
 		if errors.Is(err, grant.ErrNotFound) { // the session has ended, and its unused code with it
 			err = login.ErrState
 		}
@@ -209,12 +233,12 @@ func (e *Endpoint) allow(ctx context.Context, q *consentRequest, c client.Client
 		Client:  q.Request.ClientID,
 		Scope:   strings.Join(q.Request.Scopes, " "),
 	})
-	return e.responses.code(q.Request, q.Ticket.Code), nil
+	return e.responses.code(q.Request, q.Ticket.code()), nil
 }
 
 // sameResponse repeats the response with a code, if that is unused:
 // login.ErrState if it was used, grant.ErrNotFound if there is none.
-func (r *room) sameResponse(ctx context.Context, q *request, code string) (Response, error) {
+func (r *room) sameResponse(ctx context.Context, q *request, code redact.Text) (Response, error) {
 	unused, err := r.codes.unused(ctx, code)
 	switch {
 	case err != nil:

@@ -101,7 +101,10 @@ func (ss sessions) serving(ctx context.Context, q *request, c client.Client, coo
 	if errors.Is(err, subject.ErrNotFound) {
 		return session.Session{}, false, nil
 	}
-	return s, err == nil, err
+	if err != nil {
+		return session.Session{}, false, err
+	}
+	return s, true, nil
 }
 
 // expected reports whether the user is the one that the request expects

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"calleridp/keys"
+	"calleridp/provider/endpoint"
 	"calleridp/provider/login"
 	"calleridp/provider/subject"
 	"calleridp/truecaller/phone"
@@ -30,6 +31,9 @@ type device struct {
 	Sub   string `json:"s"` // who signed in; nobody else's number is meant
 	Until int64  `json:"e"` // seconds since 1970
 }
+
+// Expiry implements endpoint.Box.
+func (d *device) Expiry() int64 { return d.Until }
 
 // devices makes and reads device cookies.
 type devices struct {
@@ -54,7 +58,7 @@ func (ds devices) open(cookie []string, n phone.Number, now time.Time) (d device
 			continue
 		}
 		plain, err := ds.master.Open(keys.PurposeDevice, box, []byte(n.Digits()))
-		if err == nil && json.Unmarshal(plain, &d) == nil && now.Unix() < d.Until {
+		if err == nil && json.Unmarshal(plain, &d) == nil && endpoint.Live(&d, now) == nil {
 			return d, i, true
 		}
 	}

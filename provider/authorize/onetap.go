@@ -26,6 +26,12 @@ type sealedNonce struct {
 	Until    int64  `json:"e"` // seconds since 1970
 }
 
+// Expiry implements endpoint.Box.
+func (n *sealedNonce) Expiry() int64 { return n.Until }
+
+// nonceLength is the length of a nonce, in characters.
+const nonceLength = 43
+
 // links makes one-tap links.
 type links struct{ master *keys.Master }
 
@@ -51,14 +57,11 @@ func (ls links) sealed(c client.Client, app truecaller.App, until int64) (*OneTa
 // and has not expired.
 func (ls links) open(sealed string, c client.Client, app truecaller.App) (nonce string, err error) {
 	var given sealedNonce
-	if err := endpoint.Unseal(ls.master, keys.PurposeOneTapNonce, sealed, &given); err != nil {
+	if err := endpoint.Open(ls.master, keys.PurposeOneTapNonce, sealed, &given, time.Now()); err != nil {
 		return "", err
 	}
-	if given.ClientID != c.ID || given.App != app.ID || app.OneTap == nil {
+	if len(given.Nonce) != nonceLength || given.ClientID != c.ID || given.App != app.ID || app.OneTap == nil {
 		return "", endpoint.ErrBadRequest
-	}
-	if time.Now().Unix() >= given.Until {
-		return "", endpoint.ErrRequestExpired
 	}
 	return given.Nonce, nil
 }

@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"strings"
 
-	"calleridp/keys"
 	"calleridp/provider/endpoint"
 	"calleridp/truecaller/phone"
 )
@@ -33,9 +32,6 @@ func (e *Endpoint) ReopenSignIn(w http.ResponseWriter, r *http.Request, page Reo
 
 // ReopenConsent does the same for a consent prompt.
 func (e *Endpoint) ReopenConsent(w http.ResponseWriter, r *http.Request, sealed string) error {
-	if err := endpoint.Unseal(e.consents.master, keys.PurposeConsentRequest, sealed, new(consentRequest)); err != nil {
-		return err
-	}
 	q, c, s, err := e.openConsent(r, sealed)
 	if err != nil {
 		return err

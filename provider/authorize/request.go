@@ -41,6 +41,9 @@ type origin struct {
 	Country string         `json:"c,omitempty"` // ISO 3166-1 alpha-2
 }
 
+// Expiry implements endpoint.Box.
+func (q *request) Expiry() int64 { return q.Until }
+
 // forAccount reports whether the request is that of the account page.
 func (q *request) forAccount() bool { return q.ClientID == endpoint.AccountClientID }
 
@@ -71,18 +74,10 @@ func (s sealer) seal(q *request) (string, error) {
 // one, endpoint.ErrRequestExpired when it is too old.
 func (s sealer) open(sealed string) (*request, error) {
 	q := new(request)
-	if err := endpoint.Unseal(s.master, keys.PurposeAuthorizationRequest, sealed, q); err != nil {
+	if err := endpoint.Open(s.master, keys.PurposeAuthorizationRequest, sealed, q, time.Now()); err != nil {
 		return nil, err
 	}
-	return q, q.live()
-}
-
-// live returns endpoint.ErrRequestExpired for a request whose page has expired.
-func (q *request) live() error {
-	if time.Now().Unix() >= q.Until {
-		return endpoint.ErrRequestExpired
-	}
-	return nil
+	return q, nil
 }
 
 // submitted opens the sealed request of a form, and finds its client once more.

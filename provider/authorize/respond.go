@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"calleridp/provider/endpoint"
+	"calleridp/provider/redact"
 	"calleridp/provider/session"
 
 	"github.com/zitadel/oidc/v3/pkg/oidc"
@@ -42,11 +43,11 @@ type responses struct{ issuer string }
 
 // code is the successful response (RFC 6749 §4.1.2). The account page gets none:
 // its sign-in ends at its own page.
-func (rs responses) code(q *request, code string) Response {
+func (rs responses) code(q *request, code redact.Text) Response {
 	if q.forAccount() {
 		return rs.signedIn(q)
 	}
-	return rs.to(q, endpoint.Parameter{Name: "code", Value: code})
+	return rs.to(q, endpoint.Parameter{Name: "code", Value: string(code)})
 }
 
 // signedIn ends a sign-in to the account page.

@@ -118,14 +118,18 @@ func problemOf(exceeded *limit.Exceeded) Problem {
 	return Problem{Kind: Limited, RetryAt: exceeded.RetryAt}
 }
 
-// attemptOf finds this browser's attempt, with the request that it serves.
+// attemptOf finds this browser's attempt, with the request that it serves:
+// endpoint.ErrBadRequest if that cannot be read.
 func (f *Flow) attemptOf(ctx context.Context, id login.ID, browser login.BrowserSecret) (login.Attempt, *request, error) {
 	a, err := f.attempts.Get(ctx, id, browser)
 	if err != nil {
 		return login.Attempt{}, nil, err
 	}
 	q := new(request)
-	return a, q, json.Unmarshal(a.Request, q)
+	if json.Unmarshal(a.Request, q) != nil { // another version of the program has written it
+		return login.Attempt{}, nil, endpoint.ErrBadRequest
+	}
+	return a, q, nil
 }
 
 // clientOf returns the client of a request for display, also one that is not

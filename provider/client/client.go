@@ -24,7 +24,7 @@ type Client struct {
 
 	// SecretHashes are the SHA-256 of the secrets that authenticate it; more
 	// than one while a secret is being rotated. A public client has none.
-	SecretHashes [][32]byte
+	SecretHashes []SecretHash
 	Public       bool // token_endpoint_auth_method none
 
 	RedirectURIs           []string // matched exactly (RFC 9700 §2.1)

@@ -82,7 +82,10 @@ func parseColour(s string) (colour, bool) {
 		return colour{}, false
 	}
 	v, err := strconv.ParseUint(s[1:], 16, 32)
-	return colour{uint8(v >> 16), uint8(v >> 8), uint8(v)}, err == nil
+	if err != nil {
+		return colour{}, false
+	}
+	return colour{uint8(v >> 16), uint8(v >> 8), uint8(v)}, true
 }
 
 func (c colour) String() string { return fmt.Sprintf("#%02x%02x%02x", c[0], c[1], c[2]) }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"calleridp/keys"
+	"calleridp/provider/redact"
 )
 
 // Errors of the registry.
@@ -117,9 +118,12 @@ func (r *Registry) List(ctx context.Context) ([]Client, error) {
 	return list, nil
 }
 
+// SecretHash is the SHA-256 of a client secret.
+type SecretHash = redact.Hash
+
 // HashSecret returns what is stored of a client secret. SHA-256 suffices for the
 // 256 random bits of a generated one.
-func HashSecret(secret string) [32]byte { return sha256.Sum256([]byte(secret)) }
+func HashSecret(secret string) SecretHash { return sha256.Sum256([]byte(secret)) }
 
 // Authenticate returns the client if secret is one of its own, else
 // ErrUnauthenticated. A public client has none and presents the empty secret
@@ -163,7 +167,7 @@ func (r *Registry) Add(ctx context.Context, c Client) (Client, string, error) {
 	secret := ""
 	if !c.Public {
 		secret = keys.RandomText(32)
-		c.SecretHashes = [][32]byte{HashSecret(secret)}
+		c.SecretHashes = []SecretHash{HashSecret(secret)}
 	}
 	if invalid := append(Validate(c), ValidateFor(c, r.here)...); invalid != nil {
 		if given == "" {
@@ -193,7 +197,7 @@ func (r *Registry) RotateSecret(ctx context.Context, id string) (string, error) 
 		if c.Public {
 			return ErrPublic
 		}
-		hashes := append([][32]byte{HashSecret(secret)}, c.SecretHashes...)
+		hashes := append([]SecretHash{HashSecret(secret)}, c.SecretHashes...)
 		c.SecretHashes = hashes[:min(len(hashes), liveSecrets)]
 		return nil
 	})

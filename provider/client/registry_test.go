@@ -14,7 +14,7 @@ import (
 )
 
 func declared() client.Client {
-	return client.Client{ID: "declared", SecretHashes: [][32]byte{client.HashSecret("one")}, RedirectURIs: []string{"https://app.example/cb"}}
+	return client.Client{ID: "declared", SecretHashes: []client.SecretHash{client.HashSecret("one")}, RedirectURIs: []string{"https://app.example/cb"}}
 }
 
 func newRegistry(t *testing.T) (*client.Registry, *bolt.Store) {
@@ -146,7 +146,7 @@ func TestRegistry(t *testing.T) {
 	}
 	// The config file wins over the store.
 	shadow := declared()
-	shadow.SecretHashes = [][32]byte{client.HashSecret("stored")}
+	shadow.SecretHashes = []client.SecretHash{client.HashSecret("stored")}
 	if err := store.CreateClient(ctx, shadow); err != nil {
 		t.Fatal(err)
 	}

@@ -7,7 +7,7 @@ import (
 )
 
 func good() Client {
-	return Client{ID: "app", Name: "App", SecretHashes: [][32]byte{HashSecret("s")}, RedirectURIs: []string{"https://app.example/cb"}}
+	return Client{ID: "app", Name: "App", SecretHashes: []SecretHash{HashSecret("s")}, RedirectURIs: []string{"https://app.example/cb"}}
 }
 
 func TestValidate(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"net/url"
 
 	"calleridp/provider/endpoint"
+	"calleridp/provider/redact"
 )
 
 // basic reads client_secret_basic: client_id and secret, each form-encoded, in
@@ -24,8 +25,10 @@ func basic(r *http.Request, header []string, in endpoint.Parameters) (Credential
 	case inBody != "" && inBody != id:
 		return given, endpoint.InvalidRequest("client_id differs from the Authorization header's")
 	}
-	if given.Secret, err = url.QueryUnescape(password); err != nil {
+	secret, err := url.QueryUnescape(password)
+	if err != nil {
 		return given, endpoint.InvalidClient("client authentication failed")
 	}
+	given.Secret = redact.Text(secret)
 	return given, nil
 }

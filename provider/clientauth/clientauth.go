@@ -14,13 +14,14 @@ import (
 
 	"calleridp/provider/client"
 	"calleridp/provider/endpoint"
+	"calleridp/provider/redact"
 )
 
 // Credentials are what a request presents to authenticate its client. They are
 // checked by nobody yet.
 type Credentials struct {
 	ClientID string
-	Secret   string // "" for a public client
+	Secret   redact.Text // "" for a public client
 }
 
 // Registry authenticates clients. *client.Registry is one.
@@ -116,7 +117,7 @@ func read(r *http.Request) (endpoint.Parameters, Credentials, error) {
 // authenticate checks the credentials against the registry. An unknown client
 // and a wrong secret get the same response.
 func (a *Authenticator) authenticate(ctx context.Context, given Credentials) (client.Client, error) {
-	c, err := a.registry.Authenticate(ctx, given.ClientID, given.Secret)
+	c, err := a.registry.Authenticate(ctx, given.ClientID, string(given.Secret))
 	if errors.Is(err, client.ErrUnauthenticated) {
 		return client.Client{}, endpoint.InvalidClient("client authentication failed")
 	}

@@ -43,7 +43,7 @@ func TestBasicIsFormEncoded(t *testing.T) {
 	const odd = "ö+ %/:secret"
 	w := testworld.New(t, func(config *testworld.Config) {
 		c := testworld.App("odd")
-		c.SecretHashes = [][32]byte{client.HashSecret(odd)}
+		c.SecretHashes = []client.SecretHash{client.HashSecret(odd)}
 		config.Clients = append(config.Clients, c)
 	})
 	if a := w.Introspect("x", "odd", odd); a.StatusCode != 200 || a.JSON()["active"] != false {

@@ -1,11 +1,14 @@
 package clientauth
 
-import "calleridp/provider/endpoint"
+import (
+	"calleridp/provider/endpoint"
+	"calleridp/provider/redact"
+)
 
 // post reads client_secret_post: client_id and secret in the body (RFC 6749
 // §2.3.1).
 func post(in endpoint.Parameters) (Credentials, error) {
-	given := Credentials{ClientID: in.Get("client_id"), Secret: in.Get("client_secret")}
+	given := Credentials{ClientID: in.Get("client_id"), Secret: redact.Text(in.Get("client_secret"))}
 	if given.ClientID == "" {
 		return given, errUnnamed
 	}

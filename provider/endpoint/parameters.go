@@ -1,8 +1,11 @@
 package endpoint
 
 import (
+	"calleridp/provider/redact"
 	"errors"
+	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"mime"
 	"net/http"
@@ -41,6 +44,10 @@ type Parameters struct {
 	repeated map[string]bool // given more than once (RFC 6749 §3.1); their values are not kept
 	garbled  map[string]bool // given in bytes that are not UTF-8
 }
+
+// Format and LogValue keep what a client sends in secret out of logs (invariant 10).
+func (Parameters) Format(f fmt.State, _ rune) { redact.Format(f) }
+func (Parameters) LogValue() slog.Value       { return redact.Value() }
 
 // Get returns the value of a parameter, "" when it is omitted.
 func (p Parameters) Get(name string) string { return p.values[name] }

@@ -1,6 +1,10 @@
 package endpoint
 
 import (
+	"calleridp/provider/redact"
+	"fmt"
+	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
@@ -8,6 +12,14 @@ import (
 
 // Parameter is one parameter of a response, in order.
 type Parameter struct{ Name, Value string }
+
+// The methods of package redact print the name alone: a value may be a code, or what
+// a client has sent in secret (invariant 10).
+func (p Parameter) String() string                 { return p.Name + "=" + redact.Mark }
+func (p Parameter) Format(f fmt.State, _ rune)     { io.WriteString(f, p.String()) }
+func (p Parameter) LogValue() slog.Value           { return slog.StringValue(p.String()) }
+func (p Parameter) MarshalText() ([]byte, error)   { return []byte(p.String()), nil }
+func (p Parameter) MarshalBinary() ([]byte, error) { return p.MarshalText() }
 
 // WithParameters appends parameters to a registered URI, which keeps its own
 // query as it is (RFC 6749 §3.1.2, §4.1.2).

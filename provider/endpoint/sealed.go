@@ -6,16 +6,17 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
+	"time"
 
 	"calleridp/keys"
 )
 
 // Errors of sealed requests.
 var (
-	// ErrBadRequest means that the sealed request does not open.
-	ErrBadRequest = errors.New("provider: the sealed request does not open")
+	// ErrBadRequest means that the sealed request does not open, or cannot be used.
+	ErrBadRequest = errors.New("endpoint: the sealed request does not open")
 	// ErrRequestExpired means that the sealed request is too old.
-	ErrRequestExpired = errors.New("provider: the sealed request has expired")
+	ErrRequestExpired = errors.New("endpoint: the sealed request has expired")
 )
 
 // MaxRequest is how large a request may be as it is sealed and kept, in bytes. A form
@@ -45,6 +46,20 @@ func Encode(v any) ([]byte, error) {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
+// Box is what a form, or a cookie, holds sealed. It expires.
+type Box interface {
+	// Expiry returns when it expires, in seconds since 1970.
+	Expiry() int64
+}
+
+// Live returns ErrRequestExpired for a box that has expired.
+func Live(b Box, now time.Time) error {
+	if now.Unix() >= b.Expiry() {
+		return ErrRequestExpired
+	}
+	return nil
+}
+
 // Seal encrypts v for a form: nothing is stored for a page (invariant 1).
 func Seal(master *keys.Master, purpose keys.Purpose, v any) (string, error) {
 	plain, err := Encode(v)
@@ -54,8 +69,18 @@ func Seal(master *keys.Master, purpose keys.Purpose, v any) (string, error) {
 	return base64.RawURLEncoding.EncodeToString(master.Seal(purpose, plain, nil)), nil
 }
 
+// Open undoes Seal for a box that has not expired. One that has is opened, too:
+// ErrRequestExpired. Other errors are those of Unseal.
+func Open(master *keys.Master, purpose keys.Purpose, sealed string, b Box, now time.Time) error {
+	if err := Unseal(master, purpose, sealed, b); err != nil {
+		return err
+	}
+	return Live(b, now)
+}
+
 // Unseal undoes Seal. It returns ErrBadRequest for anything that Seal did not
-// make for this purpose.
+// make for this purpose, and for what another version of the program has made
+// otherwise.
 func Unseal(master *keys.Master, purpose keys.Purpose, sealed string, v any) error {
 	// Each box has one encoding: no padding bits, no line breaks.
 	box, err := base64.RawURLEncoding.Strict().DecodeString(sealed)
@@ -63,8 +88,8 @@ func Unseal(master *keys.Master, purpose keys.Purpose, sealed string, v any) err
 		return ErrBadRequest
 	}
 	plain, err := master.Open(purpose, box, nil)
-	if err != nil {
+	if err != nil || json.Unmarshal(plain, v) != nil {
 		return ErrBadRequest
 	}
-	return json.Unmarshal(plain, v)
+	return nil
 }

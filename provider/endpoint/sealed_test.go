@@ -6,6 +6,7 @@ import (
 	"errors"
 	"reflect"
 	"testing"
+	"time"
 
 	"calleridp/keys"
 	"calleridp/provider/internal/splice"
@@ -85,5 +86,32 @@ func TestABoxHasOneEncoding(t *testing.T) {
 	}
 	if spare != 3+15 {
 		t.Errorf("got %d boxes with other spare bits, want 18", spare)
+	}
+}
+
+func (f *form) Expiry() int64 { return f.Until }
+
+// A box opens until the second in which it expires. An expired one is opened, so that
+// its error page speaks its language.
+func TestOpenExpires(t *testing.T) {
+	master, err := keys.NewMaster(make([]byte, keys.MasterSize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const purpose keys.Purpose = "one purpose"
+	now := time.Date(2026, 11, 29, 12, 0, 0, 900_000_000, time.UTC)
+	for after, want := range map[int64]error{1: nil, 0: ErrRequestExpired, -1: ErrRequestExpired} {
+		made := form{ClientID: "app", Until: now.Unix() + after}
+		sealed, err := Seal(master, purpose, made)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got form
+		if err := Open(master, purpose, sealed, &got, now); err != want || !reflect.DeepEqual(got, made) {
+			t.Errorf("expires after %d s: got %+v, %v, want %+v, %v", after, got, err, made, want)
+		}
+	}
+	if err := Open(master, purpose, "nonsense", new(form), now); err != ErrBadRequest {
+		t.Errorf("nonsense: got %v, want %v", err, ErrBadRequest)
 	}
 }

@@ -45,8 +45,8 @@ type Code struct {
 	RedirectURI string
 	Challenge   string // PKCE S256 code_challenge; "" only for clients excused from PKCE
 	Grant       Grant
-	Expires     time.Time
-	Redeemed    bool // kept as a tombstone, so that a second use is recognised
+	Expires     time.Time // of a redeemed one: when its tombstone may be swept, if its grant has expired
+	Redeemed    bool      // kept as a tombstone, so that a second use is recognised
 }
 
 // AccessToken is an opaque bearer token (RFC 6750), kept by its SHA-256.
@@ -103,8 +103,8 @@ type Store interface {
 	// consent by consent.Store.)
 	CreateCode(ctx context.Context, c Code) error
 
-	// Code finds a code by its hash, also a redeemed one, with its stored grant, as
-	// UseCode does. It only reads.
+	// Code finds a code by its hash, with its stored grant, as UseCode does: until it
+	// expires, and a redeemed one as long as its grant, too. It only reads.
 	Code(ctx context.Context, hash CodeHash) (Code, *Grant, error)
 
 	// UseCode finds the code by its hash, also a redeemed one, and stores what use

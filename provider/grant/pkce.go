@@ -1,6 +1,7 @@
 package grant
 
 import (
+	"calleridp/provider/redact"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
@@ -17,11 +18,11 @@ func IsChallenge(s string) bool {
 // proves checks a PKCE verifier against an S256 challenge (RFC 7636 §4.6). A
 // code without a challenge takes no verifier: one that comes anyway belongs to
 // another request.
-func proves(challenge, verifier string) bool {
+func proves(challenge string, verifier redact.Text) bool {
 	if challenge == "" {
 		return verifier == ""
 	}
-	if !validVerifier(verifier) {
+	if !validVerifier(string(verifier)) {
 		return false
 	}
 	sum := sha256.Sum256([]byte(verifier))

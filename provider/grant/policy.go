@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"calleridp/provider/clock"
+	"calleridp/provider/redact"
 )
 
 // Why a use is refused. All of them are invalid_grant to a client (RFC 6749 §5.2)
@@ -23,6 +24,7 @@ var (
 // Policy says how long codes and tokens are good, and decides their use.
 type Policy struct {
 	Code         time.Duration
+	CodeRepeats  time.Duration // how long the form of a consent prompt may give the same code again
 	AccessToken  time.Duration
 	RefreshIdle  time.Duration // a refresh token that is not used so long expires
 	RefreshMax   time.Duration // no refresh after this, counted from the sign-in
@@ -33,8 +35,8 @@ type Policy struct {
 type CodeUse struct {
 	ClientID    string
 	RedirectURI string
-	Verifier    string    // PKCE code_verifier; "" for none
-	Access      TokenHash // of the access token to store if the use is accepted
+	Verifier    redact.Text // PKCE code_verifier; "" for none
+	Access      TokenHash   // of the access token to store if the use is accepted
 	At          time.Time
 }
 
@@ -63,6 +65,10 @@ func (p Policy) Redeem(c Code, stored *Grant, use CodeUse) Redemption {
 	issued := p.Issue(c.Grant, use.Access, use.At)
 	c.Redeemed = true
 	c.Grant.Expires = issued.Grant.Expires
+	// Whatever could make the code anew finds it used.
+	if kept := use.At.Add(p.CodeRepeats); kept.After(c.Expires) {
+		c.Expires = kept
+	}
 	issued.Code = &c
 	return issued
 }
@@ -203,7 +209,10 @@ func (use RefreshUse) scopes(g Grant) (scopes []string, ok bool) {
 			scopes = append(scopes, scope)
 		}
 	}
-	return scopes, len(use.Scopes) == 0 || len(scopes) > 0
+	if len(use.Scopes) > 0 && len(scopes) == 0 {
+		return nil, false
+	}
+	return scopes, true
 }
 
 // maxRepeats bounds the grace in number, as RefreshGrace does in time.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"calleridp/keys"
+	"calleridp/provider/redact"
 )
 
 var (
@@ -57,7 +58,7 @@ func TestRedeem(t *testing.T) {
 		if change != nil {
 			change(&c)
 		}
-		return policy.Redeem(c, nil, CodeUse{ClientID: clientID, RedirectURI: uri, Verifier: proof, Access: HashToken("access"), At: at})
+		return policy.Redeem(c, nil, CodeUse{ClientID: clientID, RedirectURI: uri, Verifier: redact.Text(proof), Access: HashToken("access"), At: at})
 	}
 	got := redeem(nil, "app", "https://app.example/cb", verifier, now)
 	if got.Refused != nil || !got.Code.Redeemed || got.Grant.Generation != 1 || got.Access.GrantID != "g" {
@@ -120,7 +121,7 @@ func TestUsable(t *testing.T) {
 func TestInvariant9_SecondUseOfACodeRevokes(t *testing.T) {
 	c := code(false)
 	use := func(clientID, access string, at time.Time) CodeUse {
-		return CodeUse{ClientID: clientID, RedirectURI: c.RedirectURI, Verifier: verifier, Access: HashToken(access), At: at}
+		return CodeUse{ClientID: clientID, RedirectURI: c.RedirectURI, Verifier: verifier, Access: HashToken(redact.Text(access)), At: at}
 	}
 	first := policy.Redeem(c, nil, use("app", "a", now))
 	if first.Refused != nil {

@@ -20,32 +20,36 @@ type CodeHash [sha256.Size]byte
 // TokenHash is the SHA-256 of an access token, by which it is stored.
 type TokenHash [sha256.Size]byte
 
-// String, Format and LogValue keep hashes out of logs (invariant 10).
-func (CodeHash) String() string             { return redact.Mark }
-func (CodeHash) Format(f fmt.State, _ rune) { redact.Format(f) }
-func (CodeHash) LogValue() slog.Value       { return redact.Value() }
+// The methods of package redact keep hashes out of logs (invariant 10).
+func (CodeHash) String() string                 { return redact.Mark }
+func (CodeHash) Format(f fmt.State, _ rune)     { redact.Format(f) }
+func (CodeHash) LogValue() slog.Value           { return redact.Value() }
+func (CodeHash) MarshalText() ([]byte, error)   { return redact.Encode() }
+func (CodeHash) MarshalBinary() ([]byte, error) { return redact.Encode() }
 
-// String, Format and LogValue keep hashes out of logs (invariant 10).
-func (TokenHash) String() string             { return redact.Mark }
-func (TokenHash) Format(f fmt.State, _ rune) { redact.Format(f) }
-func (TokenHash) LogValue() slog.Value       { return redact.Value() }
+// The methods of package redact keep hashes out of logs (invariant 10).
+func (TokenHash) String() string                 { return redact.Mark }
+func (TokenHash) Format(f fmt.State, _ rune)     { redact.Format(f) }
+func (TokenHash) LogValue() slog.Value           { return redact.Value() }
+func (TokenHash) MarshalText() ([]byte, error)   { return redact.Encode() }
+func (TokenHash) MarshalBinary() ([]byte, error) { return redact.Encode() }
 
 // HashCode returns the hash by which a code is stored.
-func HashCode(code string) CodeHash { return sha256.Sum256([]byte(code)) }
+func HashCode(code redact.Text) CodeHash { return sha256.Sum256([]byte(code)) }
 
 // HashToken returns the hash by which an access token is stored.
-func HashToken(token string) TokenHash { return sha256.Sum256([]byte(token)) }
+func HashToken(token redact.Text) TokenHash { return sha256.Sum256([]byte(token)) }
 
 // NewID returns an ID for a grant: 16 random bytes as 22 characters of base64url.
 func NewID() string { return keys.RandomText(16) }
 
 // NewCode returns a new code: 32 random bytes as 43 characters of base64url.
-func NewCode() string { return keys.RandomText(32) }
+func NewCode() redact.Text { return redact.Text(keys.RandomText(32)) }
 
 // NewToken returns a new access token, 32 random bytes as 43 characters of
 // base64url, and its hash.
-func NewToken() (token string, hash TokenHash) {
-	token = keys.RandomText(32)
+func NewToken() (token redact.Text, hash TokenHash) {
+	token = redact.Text(keys.RandomText(32))
 	return token, HashToken(token)
 }
 

@@ -15,6 +15,7 @@ import (
 	"calleridp/provider/claims"
 	"calleridp/provider/client"
 	"calleridp/provider/grant"
+	"calleridp/provider/redact"
 	"calleridp/provider/subject"
 )
 
@@ -49,8 +50,8 @@ type SignIn struct {
 	Person      subject.Person
 	Grant       grant.Grant
 	Scopes      []string
-	AccessToken string // for at_hash
-	Nonce       string // "": none
+	AccessToken redact.Text // for at_hash
+	Nonce       string      // "": none
 	Now         time.Time
 }
 
@@ -78,7 +79,7 @@ func (i *Issuer) Token(s SignIn) (string, error) {
 
 // halfHash returns the left half of a token's hash (at_hash, OpenID Connect Core
 // §3.1.3.6), by the hash function of the signature's algorithm.
-func halfHash(alg, token string) string {
+func halfHash(alg string, token redact.Text) string {
 	if alg == "EdDSA" { // Ed25519 hashes with SHA-512
 		sum := sha512.Sum512([]byte(token))
 		return base64.RawURLEncoding.EncodeToString(sum[:len(sum)/2])

@@ -1,6 +1,9 @@
 package limit
 
-import "time"
+import (
+	"calleridp/provider/redact"
+	"time"
+)
 
 // State is a stored lock or budget. A key that is missing, or has the zero State,
 // has never been used.
@@ -15,7 +18,7 @@ type State struct {
 }
 
 // binds reports whether a lock keeps one of the browsers from taking it.
-func (s State) binds(browsers [][32]byte, now time.Time) bool {
+func (s State) binds(browsers []redact.Hash, now time.Time) bool {
 	return s.Until.After(now) && !(s.Approved && s.Holder.by(browsers))
 }
 
@@ -68,7 +71,7 @@ func (s Spend) Keys() []Key {
 func Decide(stored States, s Spend, by Holder, now time.Time) (States, error) {
 	lock := stored[s.Lock]
 	lock.Until = Held(lock.Until, s.LockAtMost, now)
-	browsers := append([][32]byte{by.Browser}, s.Before...)
+	browsers := append([]redact.Hash{by.Browser}, s.Before...)
 	held := s.Lock != (Key{}) && lock.binds(browsers, now)
 	own := held && lock.Holder.by(browsers)
 
@@ -109,7 +112,7 @@ func Decide(stored States, s Spend, by Holder, now time.Time) (States, error) {
 
 // extended returns a lock that is held until then at least, and binds everybody: by
 // whoever holds it, or by h if nobody or one of its own browsers does.
-func (s State) extended(h Holder, browsers [][32]byte, now, until time.Time) State {
+func (s State) extended(h Holder, browsers []redact.Hash, now, until time.Time) State {
 	if !s.Until.After(now) {
 		return State{Until: until, Holder: h}
 	}

@@ -1,6 +1,7 @@
 package limit
 
 import (
+	"calleridp/provider/redact"
 	"errors"
 	"maps"
 	"slices"
@@ -160,13 +161,13 @@ func TestDecide(t *testing.T) {
 		{
 			what:    "a browser is known by the secrets that it had before",
 			stored:  States{lock: {Until: at(1), Holder: before}},
-			spend:   Spend{Lock: lock, Before: [][32]byte{{9}, before.Browser}},
+			spend:   Spend{Lock: lock, Before: []redact.Hash{{9}, before.Browser}},
 			refused: &Exceeded{Kind: Lock, RetryAt: at(1), Holder: before.Attempt},
 		},
 		{
 			what:   "by an approval too",
 			stored: States{lock: {Until: at(1), Holder: other, Approved: true}},
-			spend:  Spend{Lock: lock, LockFor: time.Minute, Before: [][32]byte{other.Browser}},
+			spend:  Spend{Lock: lock, LockFor: time.Minute, Before: []redact.Hash{other.Browser}},
 			want:   States{lock: taken(time.Minute)},
 		},
 		{
@@ -202,7 +203,7 @@ func TestDecide(t *testing.T) {
 		{
 			what:    "no browser is not one browser",
 			stored:  States{lock: {Until: at(1), Approved: true}},
-			spend:   Spend{Lock: lock, Before: [][32]byte{{}}},
+			spend:   Spend{Lock: lock, Before: []redact.Hash{{}}},
 			refused: &Exceeded{Kind: Lock, RetryAt: at(1)},
 		},
 		{

@@ -4,6 +4,7 @@
 package limit
 
 import (
+	"calleridp/provider/redact"
 	"fmt"
 	"slices"
 	"time"
@@ -73,12 +74,12 @@ func (c Charge) Left(tat, now time.Time) (left int, next time.Time) {
 // Holder is who holds a lock.
 type Holder struct {
 	Attempt string
-	Browser [32]byte // the hash by which the attempt knows its browser; zero: none
+	Browser redact.Hash // the hash by which the attempt knows its browser; zero: none
 }
 
 // by reports whether the holder is one of the browsers.
-func (h Holder) by(browsers [][32]byte) bool {
-	return h.Browser != [32]byte{} && slices.Contains(browsers, h.Browser)
+func (h Holder) by(browsers []redact.Hash) bool {
+	return h.Browser != redact.Hash{} && slices.Contains(browsers, h.Browser)
 }
 
 // Spend is everything that creating an attempt costs. It is taken whole, or
@@ -94,7 +95,7 @@ type Spend struct {
 	LockAtMost time.Duration
 	// Before are other hashes by which attempts know the browser that asks: its secret
 	// changes from one attempt to the next.
-	Before [][32]byte
+	Before []redact.Hash
 	// Block is a lock that refuses nothing and is taken as well: by a push that the
 	// number's lock does not stop. Others must not push while it is open. zero Key: none.
 	Block Key

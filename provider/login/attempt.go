@@ -31,6 +31,7 @@ package login
 import (
 	"time"
 
+	"calleridp/provider/redact"
 	"calleridp/truecaller/phone"
 )
 
@@ -116,18 +117,18 @@ type Attempt struct {
 
 	// Browser is the SHA-256 of the secret in the cookie of the browser that
 	// started it (invariant 2); zero, which no browser has, for native.
-	Browser [32]byte
+	Browser redact.Hash
 
 	// Form is a hash of the form that started a push, of its number and of its browser's
 	// secret: the same form sent again finds the attempt. Zero for other methods.
-	Form [32]byte
+	Form redact.Hash
 
 	// Correlation is the SHA-256 of what Truecaller brings back: the state that
 	// was sent with a push, or the nonce in a one-tap link. Each is 32 random
 	// bytes, single use (invariant 6). RequestID is Truecaller's own for a push,
 	// "" until known; for one-tap it is the nonce, which Truecaller returns as
 	// requestId.
-	Correlation [32]byte
+	Correlation redact.Hash
 	RequestID   string
 
 	App      string       // the Truecaller app

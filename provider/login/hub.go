@@ -1,7 +1,7 @@
 package login
 
 import (
-	"crypto/sha256"
+	"calleridp/provider/redact"
 	"slices"
 	"sync"
 	"time"
@@ -43,7 +43,7 @@ type hub struct {
 }
 
 // browserHash is the SHA-256 of a browser cookie's secret; zero for no browser.
-type browserHash = [sha256.Size]byte
+type browserHash = redact.Hash
 
 // waiting is kept while an attempt is live or a page watches it.
 type waiting struct {

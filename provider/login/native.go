@@ -10,6 +10,7 @@ import (
 
 	"calleridp/keys"
 	"calleridp/provider/grant"
+	"calleridp/provider/redact"
 	"calleridp/provider/subject"
 	"calleridp/truecaller"
 )
@@ -34,8 +35,8 @@ const nativeTime = 10 * time.Second
 
 // NativeRequest is what a native sign-in needs.
 type NativeRequest struct {
-	Code, Verifier string // Truecaller's authorization code, and its PKCE verifier
-	App            string // ID of the Truecaller app; it must have an OAuth client id
+	Code, Verifier redact.Text // Truecaller's authorization code, and its PKCE verifier
+	App            string      // ID of the Truecaller app; it must have an OAuth client id
 	ClientID       string
 	Network        string // see limit.NetworkOf
 	// Server says that the request comes from the application's own server, which
@@ -202,7 +203,7 @@ func (e *Engine) startNative(ctx context.Context, r NativeRequest) (Attempt, err
 // nativeCorrelation is made of the code, for one app: only the hash of a code is
 // stored.
 func nativeCorrelation(r NativeRequest) [32]byte {
-	return sha256.Sum256([]byte("native\x00" + r.App + "\x00" + r.Code))
+	return sha256.Sum256([]byte("native\x00" + r.App + "\x00" + string(r.Code)))
 }
 
 func (e *Engine) nativeProfile(
@@ -210,7 +211,7 @@ func (e *Engine) nativeProfile(
 ) (truecaller.Profile, error) {
 	ctx, cancel := context.WithTimeout(ctx, nativeTime)
 	defer cancel()
-	token, err := e.cfg.Exchanger.ExchangeCode(ctx, permit, app, r.Code, r.Verifier)
+	token, err := e.cfg.Exchanger.ExchangeCode(ctx, permit, app, string(r.Code), string(r.Verifier))
 	if err != nil {
 		return truecaller.Profile{}, err
 	}

@@ -15,6 +15,7 @@ import (
 	"calleridp/provider/grant"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
+	"calleridp/provider/redact"
 	"calleridp/truecaller"
 	"calleridp/truecaller/phone"
 )
@@ -94,13 +95,13 @@ func (w *world) native(change ...func(*login.NativeRequest)) (login.Attempt, err
 }
 
 func code(suffix string) func(*login.NativeRequest) {
-	return func(s *login.NativeRequest) { s.Code = sdkCode + suffix }
+	return func(s *login.NativeRequest) { s.Code = redact.Text(sdkCode + suffix) }
 }
 
 // issue is the grant and token that a native sign-in gives.
 func issue(a login.Attempt, _ truecaller.Profile) (grant.Redemption, error) {
 	g := grant.Grant{ID: a.GrantID, ClientID: a.ClientID, Sub: a.Sub, Created: a.Ended, Expires: a.Ended.Add(time.Hour)}
-	token := grant.AccessToken{Hash: grant.HashToken(string(a.ID)), GrantID: g.ID, Expires: g.Expires}
+	token := grant.AccessToken{Hash: grant.HashToken(redact.Text(a.ID)), GrantID: g.ID, Expires: g.Expires}
 	return grant.Redemption{Grant: &g, Access: &token, Current: g}, nil
 }
 

@@ -114,7 +114,7 @@ func TestOutcome(t *testing.T) {
 	if got, err := a.OutcomeFor(browser); err != nil || got != o {
 		t.Errorf("got another outcome, %v", err)
 	}
-	for _, secret := range []string{o.Code, string(o.Session), o.GrantID, o.SID} {
+	for _, secret := range []string{string(o.Code), string(o.Session), o.GrantID, o.SID} {
 		if len(secret) < 22 || strings.Contains(string(a.Outcome), secret) {
 			t.Errorf("a secret of %d characters is short, or stored as it is", len(secret))
 		}

@@ -24,10 +24,12 @@ type BrowserSecret string
 // NewBrowserSecret returns 32 random bytes as 43 characters of base64url.
 func NewBrowserSecret() BrowserSecret { return BrowserSecret(keys.RandomText(32)) }
 
-// String, Format and LogValue keep secrets out of logs (invariant 10).
-func (BrowserSecret) String() string             { return redact.Mark }
-func (BrowserSecret) Format(f fmt.State, _ rune) { redact.Format(f) }
-func (BrowserSecret) LogValue() slog.Value       { return redact.Value() }
+// The methods of package redact keep secrets out of logs (invariant 10).
+func (BrowserSecret) String() string                 { return redact.Mark }
+func (BrowserSecret) Format(f fmt.State, _ rune)     { redact.Format(f) }
+func (BrowserSecret) LogValue() slog.Value           { return redact.Value() }
+func (BrowserSecret) MarshalText() ([]byte, error)   { return redact.Encode() }
+func (BrowserSecret) MarshalBinary() ([]byte, error) { return redact.Encode() }
 
 // hashOf returns what a store keeps of a browser's secret.
 func hashOf(browser BrowserSecret) browserHash { return sha256.Sum256([]byte(browser)) }
@@ -50,11 +52,15 @@ func (a *Attempt) startedBy(browser BrowserSecret) error {
 // is stored with the attempt, so that a browser whose response was lost can have
 // the same one again.
 type Outcome struct {
-	Code    string         // the authorization code
+	Code    redact.Text    // the authorization code
 	GrantID string         // of the grant that the code buys
 	Session session.Secret // the session's cookie
 	SID     string         // the session's ID
 }
+
+// sealedOutcome is an Outcome as it is sealed: the one place where its secrets are
+// written.
+type sealedOutcome struct{ Code, GrantID, Session, SID string }
 
 // NewOutcome returns a new outcome.
 func NewOutcome() Outcome {
@@ -83,8 +89,11 @@ func (a *Attempt) OutcomeFor(browser BrowserSecret) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, fmt.Errorf("login: the outcome of attempt %s does not open: %w", a.ID, err)
 	}
-	var o Outcome
-	return o, json.Unmarshal(plain, &o)
+	var o sealedOutcome
+	if err := json.Unmarshal(plain, &o); err != nil {
+		return Outcome{}, fmt.Errorf("login: the outcome of attempt %s: %w", a.ID, err)
+	}
+	return Outcome{Code: redact.Text(o.Code), GrantID: o.GrantID, Session: session.Secret(o.Session), SID: o.SID}, nil
 }
 
 // seal returns the outcome as it is stored: encrypted under the secret of the
@@ -95,7 +104,7 @@ func (o Outcome) seal(id ID, browser BrowserSecret) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	plain, err := json.Marshal(o)
+	plain, err := json.Marshal(sealedOutcome{Code: string(o.Code), GrantID: o.GrantID, Session: string(o.Session), SID: o.SID})
 	if err != nil {
 		return nil, err
 	}

@@ -19,6 +19,7 @@ import (
 	"calleridp/provider/grant"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
+	"calleridp/provider/redact"
 	"calleridp/provider/session"
 	"calleridp/storage/bolt"
 	"calleridp/storage/storagetest"
@@ -266,7 +267,7 @@ func signIn(a login.Attempt) (login.SignIn, error) {
 		Expires:  a.Ended.Add(time.Hour),
 	}
 	c := grant.Code{
-		Hash:        grant.HashCode(string(a.ID)),
+		Hash:        grant.HashCode(redact.Text(a.ID)),
 		RedirectURI: "https://rp.example/cb",
 		Expires:     a.Ended.Add(time.Minute),
 		Grant: grant.Grant{

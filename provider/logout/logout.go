@@ -102,6 +102,9 @@ type request struct {
 	Until     int64    `json:"e"` // seconds since 1970
 }
 
+// Expiry implements endpoint.Box.
+func (q *request) Expiry() int64 { return q.Until }
+
 // endSession handles a logout request. The browser's cookie names the session. A
 // valid id_token_hint of the session's own user skips the prompt; without one the
 // user is asked, because any site can make a browser come here.
@@ -231,11 +234,12 @@ func (e *Endpoint) prompt(w http.ResponseWriter, r *http.Request, c client.Clien
 // open opens the sealed request of the prompt's form.
 func (e *Endpoint) open(sealed string) (*request, error) {
 	q := new(request)
-	if err := endpoint.Unseal(e.cfg.Master, keys.PurposeLogoutRequest, sealed, q); err != nil {
-		return nil, err
+	err := endpoint.Open(e.cfg.Master, keys.PurposeLogoutRequest, sealed, q, time.Now())
+	if errors.Is(err, endpoint.ErrRequestExpired) {
+		return nil, endpoint.NewPageError(endpoint.ErrorRequestExpired, http.StatusBadRequest, "%v", err).In(q.UILocales)
 	}
-	if time.Now().Unix() >= q.Until {
-		return nil, endpoint.NewPageError(endpoint.ErrorRequestExpired, http.StatusBadRequest, "%v", endpoint.ErrRequestExpired).In(q.UILocales)
+	if err != nil {
+		return nil, err
 	}
 	return q, nil
 }

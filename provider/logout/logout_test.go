@@ -372,3 +372,28 @@ func TestLogoutIsAudited(t *testing.T) {
 	w.Get("/logout?id_token_hint="+got.ID).WantStatus(t, "signing out again", 303)
 	w.WantNotLogged("session.ended")
 }
+
+// unswept is a session store that still has its sessions when they have expired.
+type unswept struct{ session.Store }
+
+func (u unswept) SessionBySecret(ctx context.Context, secret session.SecretHash) (session.Session, error) {
+	s, err := u.Store.SessionBySecret(ctx, secret)
+	s.Expires = s.Created
+	return s, err
+}
+
+// Confirming in a browser whose session has expired ends none, and the audit names none.
+func TestLogoutOfAnExpiredSession(t *testing.T) {
+	w := testworld.New(t, func(c *testworld.Config) {
+		c.Provider.Sessions = unswept{c.Provider.Sessions}
+	})
+	_, session := w.Tokens("app", "openid")
+	sealed := signOutRequest(t, w, session, "client_id=app")
+	w.Log.Reset()
+	a := w.Post("/logout/confirm", url.Values{"request": {sealed}}, testworld.Cookie(session))
+	a.WantRedirect(t, "confirming", "/logout/done?client_id=app")
+	if !a.ClearsSession() {
+		t.Error("confirming: got the cookie kept, want it deleted")
+	}
+	w.WantNotLogged("session.ended")
+}

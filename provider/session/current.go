@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Current returns the live session of a browser's cookie. ok is false when the
-// cookie is missing, or its session has ended or expired.
+// Current returns the live session of a browser's cookie. ok is false, and the
+// session zero, when the cookie is missing, or its session has ended or expired.
 func Current(ctx context.Context, store Store, secret Secret) (s Session, ok bool, err error) {
 	if secret == "" {
 		return Session{}, false, nil
@@ -16,5 +16,8 @@ func Current(ctx context.Context, store Store, secret Secret) (s Session, ok boo
 	if errors.Is(err, ErrNotFound) {
 		return Session{}, false, nil
 	}
-	return s, err == nil && s.Live(time.Now()), err
+	if err != nil || !s.Live(time.Now()) {
+		return Session{}, false, err
+	}
+	return s, true, nil
 }

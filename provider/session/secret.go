@@ -22,12 +22,16 @@ type SecretHash [sha256.Size]byte
 // Hash returns what a store keeps of the secret.
 func (s Secret) Hash() SecretHash { return sha256.Sum256([]byte(s)) }
 
-// String, Format and LogValue keep secrets out of logs (invariant 10).
-func (Secret) String() string             { return redact.Mark }
-func (Secret) Format(f fmt.State, _ rune) { redact.Format(f) }
-func (Secret) LogValue() slog.Value       { return redact.Value() }
+// The methods of package redact keep secrets out of logs (invariant 10).
+func (Secret) String() string                 { return redact.Mark }
+func (Secret) Format(f fmt.State, _ rune)     { redact.Format(f) }
+func (Secret) LogValue() slog.Value           { return redact.Value() }
+func (Secret) MarshalText() ([]byte, error)   { return redact.Encode() }
+func (Secret) MarshalBinary() ([]byte, error) { return redact.Encode() }
 
-// String, Format and LogValue keep hashes out of logs (invariant 10).
-func (SecretHash) String() string             { return redact.Mark }
-func (SecretHash) Format(f fmt.State, _ rune) { redact.Format(f) }
-func (SecretHash) LogValue() slog.Value       { return redact.Value() }
+// The methods of package redact keep hashes out of logs (invariant 10).
+func (SecretHash) String() string                 { return redact.Mark }
+func (SecretHash) Format(f fmt.State, _ rune)     { redact.Format(f) }
+func (SecretHash) LogValue() slog.Value           { return redact.Value() }
+func (SecretHash) MarshalText() ([]byte, error)   { return redact.Encode() }
+func (SecretHash) MarshalBinary() ([]byte, error) { return redact.Encode() }

@@ -9,6 +9,7 @@ import (
 	"calleridp/provider/client"
 	"calleridp/provider/endpoint"
 	"calleridp/provider/grant"
+	"calleridp/provider/redact"
 )
 
 func checkCode(in endpoint.Parameters) error {
@@ -31,12 +32,12 @@ func (e *Endpoint) redeemCode(r *http.Request, c client.Client, in endpoint.Para
 		const refusal = "the code is unknown, used, expired, or was issued for another client, redirect_uri or code_challenge"
 		return e.invalidGrant(ctx, "code", refusal, why, c.ID, g)
 	}
-	hash := grant.HashCode(in.Get("code"))
+	hash := grant.HashCode(redact.Text(in.Get("code")))
 	access, accessHash := grant.NewToken()
 	use := grant.CodeUse{
 		ClientID:    c.ID,
 		RedirectURI: client.WithPath(in.Get("redirect_uri")),
-		Verifier:    in.Get("code_verifier"),
+		Verifier:    redact.Text(in.Get("code_verifier")),
 		Access:      accessHash,
 		At:          now,
 	}

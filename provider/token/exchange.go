@@ -17,6 +17,7 @@ import (
 	"calleridp/provider/grant"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
+	"calleridp/provider/redact"
 	"calleridp/provider/subject"
 	"calleridp/truecaller"
 
@@ -75,8 +76,8 @@ func (e *Endpoint) exchange(r *http.Request, c client.Client, in endpoint.Parame
 	access, hash := grant.NewToken()
 	out := issued{client: c, access: access, now: time.Now()}
 	signIn, err := e.cfg.Native.Native(ctx, login.NativeRequest{
-		Code:     in.Get("subject_token"),
-		Verifier: in.Get("code_verifier"),
+		Code:     redact.Text(in.Get("subject_token")),
+		Verifier: redact.Text(in.Get("code_verifier")),
 		App:      app.ID,
 		ClientID: c.ID,
 		Network:  e.cfg.Addr.Network(r),

@@ -11,6 +11,7 @@ import (
 	"calleridp/provider/client"
 	"calleridp/provider/grant"
 	"calleridp/provider/internal/testworld"
+	"calleridp/provider/redact"
 	"calleridp/provider/subject"
 )
 
@@ -206,7 +207,7 @@ func TestInvariant9_WhatIsGoneWhenItIsUsed(t *testing.T) {
 
 func grantOf(t *testing.T, w *testworld.World, access string) string {
 	t.Helper()
-	_, g, err := w.Store.AccessToken(t.Context(), grant.HashToken(access))
+	_, g, err := w.Store.AccessToken(t.Context(), grant.HashToken(redact.Text(access)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,8 @@
 package token
 
 import (
+	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -9,6 +11,7 @@ import (
 	"calleridp/provider/client"
 	"calleridp/provider/grant"
 	"calleridp/provider/idtoken"
+	"calleridp/provider/redact"
 	"calleridp/provider/subject"
 
 	"github.com/zitadel/oidc/v3/pkg/oidc"
@@ -37,12 +40,19 @@ type issued struct {
 	person subject.Person
 	grant  grant.Grant
 	scopes []string
-	access string // the access token
+	access redact.Text // the access token
 	nonce  string
 	now    time.Time
 
 	idToken string // set by sign; "" without the scope openid
 }
+
+// Format and LogValue keep tokens out of logs (invariant 10), in what a response is made
+// of and in the response.
+func (issued) Format(f fmt.State, _ rune)   { redact.Format(f) }
+func (issued) LogValue() slog.Value         { return redact.Value() }
+func (response) Format(f fmt.State, _ rune) { redact.Format(f) }
+func (response) LogValue() slog.Value       { return redact.Value() }
 
 // sign makes the ID token. It comes before the transaction that uses the code or
 // the refresh token, because it may fail and must not cost the client either. No
@@ -68,7 +78,7 @@ func (e *Endpoint) sign(i *issued) (err error) {
 func (e *Endpoint) respond(i issued, g grant.Grant) *response {
 	lifetime := e.cfg.GrantPolicy.AccessToken
 	out := &response{
-		AccessToken:  i.access,
+		AccessToken:  string(i.access),
 		TokenType:    oidc.BearerToken,
 		ExpiresIn:    int64(lifetime / time.Second),
 		Scope:        strings.Join(i.scopes, " "),

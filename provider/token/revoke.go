@@ -10,6 +10,7 @@ import (
 	"calleridp/provider/client"
 	"calleridp/provider/endpoint"
 	"calleridp/provider/grant"
+	"calleridp/provider/redact"
 )
 
 // revoke ends a token (RFC 7009): an access token alone, a refresh token with the
@@ -24,7 +25,7 @@ func (e *Endpoint) revoke(r *http.Request, c client.Client, in endpoint.Paramete
 	if id, _, ok := grant.ParseRefreshToken(e.mac, token); ok {
 		err = e.revokeGrant(ctx, c, id)
 	} else {
-		err = e.revokeAccessToken(ctx, c, grant.HashToken(token))
+		err = e.revokeAccessToken(ctx, c, grant.HashToken(redact.Text(token)))
 	}
 	if err != nil && !errors.Is(err, grant.ErrNotFound) {
 		return nil, fmt.Errorf("revocation: %w", err)

@@ -13,6 +13,7 @@ import (
 	"calleridp/provider/client"
 	"calleridp/provider/endpoint"
 	"calleridp/provider/grant"
+	"calleridp/provider/redact"
 
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 )
@@ -58,7 +59,7 @@ func (e *Endpoint) userClaims(r *http.Request) (client.Client, json.RawMessage, 
 // accessToken returns an access token with its grant and client: errRevoked when
 // it is unknown. The policy decides whether it is still good.
 func (e *Endpoint) accessToken(ctx context.Context, text string) (grant.AccessToken, grant.Grant, client.Client, error) {
-	t, g, err := e.cfg.Grants.AccessToken(ctx, grant.HashToken(text))
+	t, g, err := e.cfg.Grants.AccessToken(ctx, grant.HashToken(redact.Text(text)))
 	if errors.Is(err, grant.ErrNotFound) || err == nil && !t.Live(time.Now()) {
 		err = errRevoked
 	}

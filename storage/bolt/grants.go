@@ -137,7 +137,7 @@ func (r reader) grant(id string) (*grant.Grant, error) {
 	return g, nil
 }
 
-// putCode stores a code until it expires; a redeemed one as long as anything that
+// putCode stores a code until it expires; a redeemed one also as long as anything that
 // it gave, so that its second use is recognised for as long as there is something
 // to revoke (RFC 6749 §4.1.2).
 func (t *txn) putCode(code grant.Code) error {

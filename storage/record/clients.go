@@ -22,7 +22,7 @@ func (r *Client) fields(c *codec, version byte) {
 	text(c, &r.PolicyURI)
 	text(c, &r.Colour)
 	text(c, &r.ColourDark)
-	list(c, &r.SecretHashes, hash[[32]byte])
+	list(c, &r.SecretHashes, hash[client.SecretHash])
 	c.flag(&r.Public)
 	texts(c, &r.RedirectURIs)
 	texts(c, &r.PostLogoutRedirectURIs)

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"calleridp/provider/consent"
 	"calleridp/provider/grant"
 )
 
@@ -87,6 +88,26 @@ func testCodes(t *testing.T, w *world) {
 	if !recognised {
 		t.Error("a redeemed code was forgotten before its grant")
 	}
+
+	// And as long as it says itself, also after its grant: no form makes it again.
+	kept := w.code("")
+	w.must(w.CreateCode(w.ctx, kept))
+	w.must(w.useCode(kept.Hash, func(got grant.Code, _ *grant.Grant) grant.Redemption {
+		got.Redeemed, got.Expires, got.Grant.Expires = true, w.now.Add(time.Hour), w.now.Add(-time.Minute)
+		return grant.Redemption{Code: &got, Grant: &got.Grant}
+	}))
+	_, err = w.Grant(w.ctx, kept.Grant.ID)
+	w.is(err, grant.ErrNotFound)
+	w.must(w.useCode(kept.Hash, func(got grant.Code, g *grant.Grant) grant.Redemption {
+		if !got.Redeemed || g != nil {
+			t.Errorf("a redeemed code after its grant: got %+v with grant %+v, want it redeemed and none", got, g)
+		}
+		return grant.Redemption{}
+	}))
+	w.is(w.CreateCode(w.ctx, kept), grant.ErrExists)
+	w.is(w.allow(kept.Grant.Sub, kept.Grant.ClientID, kept, func(k *consent.Consent) consent.Consent {
+		return consent.Widen(k, kept.Grant.Sub, kept.Grant.ClientID, []string{"openid"}, w.now)
+	}), grant.ErrExists)
 }
 
 func testGrants(t *testing.T, w *world) {

@@ -95,7 +95,7 @@ func (d *decoder) checkClient(key string, c Client) client.Client {
 		secret = unread
 	}
 	if secret != "" {
-		out.SecretHashes = [][32]byte{client.HashSecret(secret)}
+		out.SecretHashes = []client.SecretHash{client.HashSecret(secret)}
 	}
 	return out
 }

@@ -69,7 +69,7 @@ func (s *oneKeySet) ReplaceSigningKeys(_ context.Context, records []keys.Record,
 
 // Clients returns the clients of every World.
 func Clients() []client.Client {
-	hash := [][32]byte{client.HashSecret(Secret)}
+	hash := []client.SecretHash{client.HashSecret(Secret)}
 	hour := time.Hour
 	return []client.Client{
 		{

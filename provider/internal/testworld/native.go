@@ -23,7 +23,7 @@ const (
 
 // nativeClients returns the further clients of a World with native sign-in.
 func nativeClients() []client.Client {
-	hash := [][32]byte{client.HashSecret(Secret)}
+	hash := []client.SecretHash{client.HashSecret(Secret)}
 	return []client.Client{
 		{ID: "native", Name: "Android app", Public: true, Native: true, TruecallerApp: "nat"},
 		{ID: "native-too", Public: true, Native: true, TruecallerApp: "nat"},

@@ -44,10 +44,18 @@ func (n notebook) FormPost(w http.ResponseWriter, _ *http.Request, action string
 	n.write(w, http.StatusOK, "formpost", map[string]any{"action": action, "fields": pairs})
 }
 
+// SendAgain writes the fields as plain structs: as JSON, a parameter has no value.
 func (n notebook) SendAgain(w http.ResponseWriter, _ *http.Request, v authorize.SendAgainView) {
-	n.write(w, http.StatusOK, "sendagain", v)
+	type field struct{ Name, Value string }
+	view := struct {
+		authorize.SendAgainView
+		Fields []field
+	}{SendAgainView: v}
+	for _, f := range v.Fields {
+		view.Fields = append(view.Fields, field(f))
+	}
+	n.write(w, http.StatusOK, "sendagain", view)
 }
-
 func (n notebook) ConfirmSignOut(w http.ResponseWriter, _ *http.Request, v logout.SignOutView) {
 	n.write(w, http.StatusOK, "confirm", v)
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 	"testing"
@@ -48,4 +49,48 @@ func Solve(seed string, zeros int) string {
 			return solution
 		}
 	}
+}
+
+// OtherVersions returns a sealed request as other versions of the program might have
+// sealed it: with a field that means something else, without a field, or as something
+// else entirely.
+func OtherVersions(t testing.TB, purpose keys.Purpose, sealed string) map[string]string {
+	t.Helper()
+	var fields map[string]json.RawMessage
+	if err := endpoint.Unseal(Master(), purpose, sealed, &fields); err != nil {
+		t.Fatal(err)
+	}
+	versions := map[string]string{}
+	for what, plain := range OtherFields(fields) {
+		other, err := endpoint.Seal(Master(), purpose, plain)
+		if err != nil {
+			t.Fatal(err)
+		}
+		versions[what] = other
+	}
+	return versions
+}
+
+// OtherFields returns the fields of a request as other versions of the program might
+// write them.
+func OtherFields(fields map[string]json.RawMessage) map[string]json.RawMessage {
+	versions := map[string]json.RawMessage{}
+	for _, text := range []string{`null`, `{}`, `[]`, `[1]`, `"text"`, `7`, `true`} {
+		versions["all of it "+text] = json.RawMessage(text)
+	}
+	for name := range fields {
+		for _, text := range []string{`null`, `{}`, `{"x":{}}`, `[]`, `[[]]`, `"text"`, `-1`, `1e99`, `true`, ""} {
+			other := maps.Clone(fields)
+			other[name] = json.RawMessage(text)
+			if text == "" {
+				delete(other, name)
+			}
+			all, err := json.Marshal(other)
+			if err != nil {
+				panic(err)
+			}
+			versions[fmt.Sprintf("%q as %q", name, text)] = all
+		}
+	}
+	return versions
 }

@@ -1,0 +1,51 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"testing"
+	"time"
+)
+
+// stored is a Store that returns the same for every secret.
+type stored struct {
+	Store
+	session Session
+	err     error
+}
+
+func (s stored) SessionBySecret(context.Context, SecretHash) (Session, error) {
+	return s.session, s.err
+}
+
+// A store may return a session that has expired and is not swept yet. Whoever ignores
+// ok gets nothing of it.
+func TestCurrentReturnsLiveSessionsOnly(t *testing.T) {
+	now := time.Now()
+	live := Session{ID: "sid", Sub: "sub", Created: now.Add(-time.Hour), Expires: now.Add(time.Hour)}
+	expired, ahead := live, live
+	expired.Expires = now.Add(-time.Second)
+	ahead.Created = now.Add(time.Hour)
+	disk := errors.New("disk")
+	for _, row := range []struct {
+		what   string
+		secret Secret
+		store  stored
+		want   Session
+		ok     bool
+		err    error
+	}{
+		{"a live one", "secret", stored{session: live}, live, true, nil},
+		{"no cookie", "", stored{session: live}, Session{}, false, nil},
+		{"an expired one", "secret", stored{session: expired}, Session{}, false, nil},
+		{"one from the future", "secret", stored{session: ahead}, Session{}, false, nil},
+		{"none", "secret", stored{session: live, err: ErrNotFound}, Session{}, false, nil},
+		{"a failure", "secret", stored{session: live, err: disk}, Session{}, false, disk},
+	} {
+		got, ok, err := Current(t.Context(), row.store, row.secret)
+		if !reflect.DeepEqual(got, row.want) || ok != row.ok || err != row.err {
+			t.Errorf("%s: got %+v, %v, %v, want %+v, %v, %v", row.what, got, ok, err, row.want, row.ok, row.err)
+		}
+	}
+}
