@@ -40,9 +40,9 @@ func newRegistry(t *testing.T) (*client.Registry, *bolt.Store) {
 func TestThreat_NoRecordMakesASecretOptional(t *testing.T) {
 	r, store := newRegistry(t)
 	for _, c := range []client.Client{
-		{ID: "empty", SecretHashes: [][32]byte{client.HashSecret("")}},
+		{ID: "empty", SecretHashes: []client.SecretHash{client.HashSecret("")}},
 		{ID: "none"},
-		{ID: "public", Public: true, SecretHashes: [][32]byte{client.HashSecret("left over")}},
+		{ID: "public", Public: true, SecretHashes: []client.SecretHash{client.HashSecret("left over")}},
 	} {
 		if err := store.CreateClient(t.Context(), c); err != nil {
 			t.Fatal(err)

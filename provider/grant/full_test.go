@@ -123,7 +123,7 @@ func TestVerifierCharacters(t *testing.T) {
 		v := strings.Repeat("a", 21) + string([]byte{byte(b)}) + strings.Repeat("a", 21)
 		c := code(false)
 		c.Challenge = challengeOf(v)
-		got := policy.Redeem(c, nil, CodeUse{ClientID: "app", RedirectURI: c.RedirectURI, Verifier: v, At: now})
+		got := policy.Redeem(c, nil, CodeUse{ClientID: "app", RedirectURI: c.RedirectURI, Verifier: redact.Text(v), At: now})
 		if want := strings.IndexByte(unreserved, byte(b)) >= 0; (got.Refused == nil) != want {
 			t.Errorf("%#x: got %v, want accepted: %v", b, got.Refused, want)
 		}
