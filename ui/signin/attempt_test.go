@@ -53,6 +53,7 @@ func TestUnknownAttempts(t *testing.T) {
 
 func TestTheAttemptsPageByState(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
 		for _, row := range []struct {
 			state  login.State
 			reason login.Reason
@@ -78,7 +79,6 @@ func TestTheAttemptsPageByState(t *testing.T) {
 			{login.Failed, login.InactiveAccount, 200, []string{`data-outcome="failed"`}},
 			{login.Failed, login.RequestMismatch, 200, []string{`data-outcome="failed"`}},
 		} {
-			w := newWorld(t)
 			w.flow.move(row.state, row.reason)
 			answer := w.get(ourPath)
 			pagetest.Want(t, answer, row.status, row.has...)

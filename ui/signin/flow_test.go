@@ -229,6 +229,9 @@ type world struct {
 	http.Handler
 }
 
+// loaded are the built-in languages, which all worlds share.
+var loaded = sync.OnceValues(func() (*language.Set, error) { return language.Load(os.DirFS(".."), nil) })
+
 func newWorld(t *testing.T, configure ...func(*Config)) *world {
 	t.Helper()
 	w := &world{log: &strings.Builder{}}
@@ -242,7 +245,7 @@ func newWorld(t *testing.T, configure ...func(*Config)) *world {
 		f(&c)
 	}
 	var err error
-	if w.languages, err = language.Load(os.DirFS(".."), nil); err != nil {
+	if w.languages, err = loaded(); err != nil {
 		t.Fatal(err)
 	}
 	w.pages, err = page.New(page.Config{

@@ -223,24 +223,32 @@ func program(all *Connections) *Program { return &Program{Connections: all} }
 // have sent nothing; browsers and proxies open some in advance.
 func TestStoppingDoesNotWaitForIdleConnections(t *testing.T) {
 	for what, row := range map[string]struct {
-		busy           bool
+		busy           time.Duration // how long a request takes, 0 for none
 		least, longest time.Duration
+		cutOff         bool
 	}{
-		"idle and silent":     {false, 0, 2 * time.Second},
-		"a request under way": {true, 4 * time.Second, 5 * time.Second},
+		"idle and silent":                 {0, 0, 2 * time.Second, false},
+		"a request under way":             {4 * time.Second, 4 * time.Second, 5 * time.Second, false},
+		"a request that takes for longer": {time.Hour, drainTimeout, drainTimeout, true},
 	} {
 		behind(t, 100, 100, func(d *door) {
 			d.get(d.dial("192.0.2.1"), "/")
 			d.dial("192.0.2.1")
 			go io.WriteString(d.dial("192.0.2.1"), "GET / HT")
-			if row.busy {
+			if row.busy > 0 {
 				conn := d.dial("192.0.2.1")
 				d.send(conn, "/slow")
 				go io.Copy(io.Discard, conn)
-				go func() { time.Sleep(4 * time.Second); d.slow <- struct{}{} }()
+				if !row.cutOff {
+					go func() { time.Sleep(row.busy); d.slow <- struct{}{} }()
+				}
 			}
 			begun := time.Now()
-			program(d.all).finish(d.web, slog.New(slog.DiscardHandler))
+			var log strings.Builder
+			program(d.all).finish(d.web, slog.New(slog.NewTextHandler(&log, nil)))
+			if cut := strings.Contains(log.String(), "were cut off"); cut != row.cutOff {
+				t.Errorf("%s: the log says that requests were cut off: %v, want %v", what, cut, row.cutOff)
+			}
 			if took := time.Since(begun); took < row.least || took > row.longest {
 				t.Errorf("%s: stopping took %s, want %s to %s", what, took, row.least, row.longest)
 			}

@@ -50,6 +50,7 @@ func (p *Program) finish(web *http.Server, log *slog.Logger) {
 	defer done()
 	go p.Connections.closeSilent(ctx)
 	if web.Shutdown(ctx) != nil {
+		log.Warn("stopping: requests that had not finished were cut off")
 		web.Close()
 	}
 }

@@ -1,0 +1,7 @@
+//go:build race
+
+package gallery
+
+// oneIn is how many pages stand for one that is drawn. The race detector finds nothing in
+// one goroutine, and ./test/all also draws them all, without it.
+const oneIn = 7
