@@ -140,6 +140,11 @@ func sources(t *testing.T) []source {
 		if d.IsDir() && (d.Name() == "node_modules" || d.Name() == "testdata" || len(d.Name()) > 1 && d.Name()[0] == '.') {
 			return fs.SkipDir
 		}
+		if d.IsDir() && path != "." {
+			if _, err := os.Stat(filepath.Join(path, "go.mod")); err == nil {
+				return fs.SkipDir // another module, which cannot import what has no address
+			}
+		}
 		if !strings.HasSuffix(path, ".go") || filepath.Dir(path) == "." {
 			return nil
 		}

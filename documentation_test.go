@@ -13,7 +13,7 @@ import (
 func TestDocumentsLinkToFilesThatExist(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^):#]*)(?:#([^):]*))?\)`)
 	links := 0
-	for _, pattern := range []string{"*.md", "docs/*.md"} {
+	for _, pattern := range []string{"*.md", "docs/*.md", "docs/recipes/*.md", "examples/*/*.md"} {
 		documents, err := filepath.Glob(pattern)
 		if err != nil || len(documents) == 0 {
 			t.Fatal(pattern, err)
@@ -132,6 +132,28 @@ func TestDocumentsNameFilesThatExist(t *testing.T) {
 			if _, err := os.Stat(string(m[1])); err != nil {
 				t.Errorf("%s names %s: %v", document, m[1], err)
 			}
+		}
+	}
+}
+
+// Every example is run by a test, and has a line in the documentation.
+func TestExamplesAreTested(t *testing.T) {
+	examples, err := filepath.Glob("examples/*")
+	if err != nil || len(examples) == 0 {
+		t.Fatal(examples, err)
+	}
+	documentation, err := os.ReadFile("docs/applications.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, example := range examples {
+		name := filepath.Base(example)
+		test, err := os.ReadFile("test/interop/example-" + name + ".test.mjs")
+		if err != nil || !strings.Contains(string(test), "exampleWorks('"+name+"')") {
+			t.Errorf("%s: no test starts it: %v", example, err)
+		}
+		if !strings.Contains(string(documentation), "](../"+example+"/README.md)") {
+			t.Errorf("%s: docs/applications.md does not link to its README.md", example)
 		}
 	}
 }
