@@ -95,6 +95,28 @@ export function exampleWorks(name) {
     assert.equal(await page.locator('#phone').count(), 0, 'not signed in');
   });
 
+  // Login CSRF (RFC 6749 section 10.12): the victim would use the attacker's account.
+  fresh("the response to another browser's sign-in signs nobody in", async (page) => {
+    await inContext(browser, {}, async (context) => {
+      const attacker = await context.newPage();
+      let response;
+      await attacker.route((url) => url.href.startsWith(server.issuer) && url.pathname.endsWith('/continue'), async (route) => {
+        const answer = await route.fetch({ maxRedirects: 0 });
+        response = answer.headers().location;
+        await route.fulfill({ body: 'held back' });
+      });
+      await attacker.goto(application.home);
+      await enter(attacker, '+46 70 174 06 05');
+      await attacker.getByText('held back').waitFor({ timeout });
+      assert.match(response, /[?&]code=/);
+      const answer = await page.goto(response);
+      assert.ok(answer.status() < 500, `${answer.status()}`);
+    });
+    assert.equal(await page.locator('#error').count(), 1);
+    await page.goto(application.home);
+    assert.equal(await page.locator('#phone').count(), 0, 'not signed in');
+  });
+
   fresh('hostile text in a profile is shown as text', async (page) => {
     await enter(page, '+46 70 174 06 23');
     await shows(page, '#phone', '+46701740623');
