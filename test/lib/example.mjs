@@ -2,6 +2,7 @@
 // browser in front and the built binary behind it.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -143,12 +144,16 @@ async function command(name) {
   return lines.join(' && ');
 }
 
+// freePort returns a port below those that the system hands out: until the application
+// listens, no other process gets it by chance.
 async function freePort() {
-  const listener = createServer();
-  await new Promise((resolve) => listener.listen(0, 'localhost', resolve));
-  const { port } = listener.address();
-  await new Promise((resolve) => listener.close(resolve));
-  return port;
+  for (;;) {
+    const port = randomInt(20_000, 30_000), listener = createServer();
+    const free = await new Promise((resolve) => listener.once('error', () => resolve(false)).listen(port, 'localhost', () => resolve(true)));
+    if (!free) continue;
+    await new Promise((resolve) => listener.close(resolve));
+    return port;
+  }
 }
 
 // start runs the command in a shell, and resolves once the application serves.
