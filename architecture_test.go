@@ -62,7 +62,7 @@ var rooms = map[string]struct {
 	"subject": {[]string{"consent", "grant", "session"}, domain},
 	"clock":   {nil, domain},
 	"limit":   {[]string{"clock"}, domain},
-	"audit":   {nil, domain},
+	"audit":   {[]string{"limit"}, domain},
 	"redact":  {nil, domain},
 
 	"internal/splice":    {nil, "changes sealed texts for fuzzing"},
