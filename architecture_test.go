@@ -41,7 +41,7 @@ var rooms = map[string]struct {
 
 	// The rooms of the protocol import the domain and endpoint, never each other.
 	"endpoint":   {[]string{"client", "limit", "login", "session"}, "what all endpoints have in common knows none of them"},
-	"clientauth": {[]string{"endpoint", "client"}, "who calls an endpoint does not depend on what it is"},
+	"clientauth": {[]string{"endpoint", "audit", "client"}, "who calls an endpoint does not depend on what it is"},
 	"authorize": {[]string{"endpoint", "idtoken", "audit", "claims", "client", "consent", "grant", "limit", "login", "session", "subject"},
 		"the authorization endpoint knows no other endpoint"},
 	"token": {[]string{"endpoint", "clientauth", "idtoken", "audit", "claims", "client", "grant", "limit", "login", "subject"},

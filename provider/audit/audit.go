@@ -32,7 +32,9 @@ type Event struct {
 	Scope   string // space-separated
 
 	Reason string // why an attempt ended, or a grant was refused
-	Err    error  // what was wrong with a solution
+	Err    error  // what was wrong with a solution; the OAuth error code of a client that did not authenticate
+
+	Endpoint string // at which a client did not authenticate
 
 	Limit    string // kind of the lock or budget that refused an attempt
 	Reserved bool   // the refusal leaves room for browsers that solve a challenge

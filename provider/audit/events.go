@@ -25,6 +25,9 @@ const (
 	ChallengeUnsolved   Name = "challenge.unsolved"
 )
 
+// ClientUnauthenticated is the event of the endpoints that clients call.
+const ClientUnauthenticated Name = "client.unauthenticated"
+
 // The events of sessions, consent and grants.
 const (
 	SessionUsed   Name = "session.used"
@@ -145,6 +148,14 @@ var Events = []Description{
 		Keys: keys("client network error"),
 		Per:  keys("network"),
 		Text: "A browser submitted a number without solving its challenge.",
+	},
+	{
+		Name:  ClientUnauthenticated,
+		Level: slog.LevelWarn,
+		Keys:  keys("endpoint client network error"),
+		Per:   keys("network client endpoint"),
+		Text: "A caller failed to authenticate as a client, as with a guessed secret. " +
+			"`client` is empty if no client has the `client_id`.",
 	},
 	{
 		Name: SessionUsed,

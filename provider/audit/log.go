@@ -63,7 +63,7 @@ var descriptions = func() map[Name]Description {
 
 // everyKey lists all keys that value knows.
 var everyKey = []string{
-	"kind?", "attempt?", "method?", "number?", "client?", "network?", "app?", "limit?", "reserved?", "grant?", "scope?",
+	"kind?", "endpoint?", "attempt?", "method?", "number?", "client?", "network?", "app?", "limit?", "reserved?", "grant?", "scope?",
 	"reason?", "error?", "sub?", "by?", "sid?", "of?", "kid?", "alg?", "force?",
 }
 
@@ -79,6 +79,8 @@ func (e Event) value(key string) slog.Value {
 		return slog.StringValue(e.Network)
 	case "app":
 		return slog.StringValue(e.App)
+	case "endpoint":
+		return slog.StringValue(e.Endpoint)
 	case "client":
 		return slog.StringValue(e.Client)
 	case "sub":

@@ -164,7 +164,7 @@ func TestEventsAreToldApart(t *testing.T) {
 	full := func(n Name, mark string) Event {
 		return Event{
 			Name: n, Attempt: mark, Method: mark, Network: mark, App: mark, Client: mark, Subject: mark, Session: mark, Actor: mark,
-			Grant: mark, Scope: mark, Reason: mark, Err: errors.New(mark), Limit: mark, Kind: mark, Of: mark, Key: mark, Alg: mark,
+			Grant: mark, Scope: mark, Reason: mark, Err: errors.New(mark), Limit: mark, Kind: mark, Of: mark, Key: mark, Alg: mark, Endpoint: mark,
 		}
 	}
 	for _, d := range Events {
@@ -193,6 +193,8 @@ func TestThreat_ManyNetworksAreBounded(t *testing.T) {
 	}{
 		{AttemptUnavailable, func(i int) Event { return Event{Network: network(i)} }, 2 * (mostNetworks + 1), `"network":"others"`},
 		{AttemptLimited, func(i int) Event { return Event{Network: network(i), Limit: "lock"} }, 2 * (mostNetworks + 1), `"network":"others","limit":"lock"`},
+		// A registered client has a line of its own, whatever else is going on.
+		{ClientUnauthenticated, func(i int) Event { return Event{Network: network(i), Client: fmt.Sprint("c", i%3)} }, 2 * (mostNetworks + 3), `"network":"others","client":"c`},
 		{AccessRevoked, func(i int) Event { return Event{Subject: fmt.Sprint(i), Actor: fmt.Sprint(i), Client: fmt.Sprint(i)} }, 2 * (2*mostOthers + 1), `"sub":"others","by":"others","client":"others"`},
 	} {
 		t.Run(string(row.name), func(t *testing.T) {

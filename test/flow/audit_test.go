@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"strings"
 	"testing"
@@ -22,8 +23,8 @@ const summedEvery = time.Minute
 
 // auditLine is what a test reads of a line of the audit.
 type auditLine struct {
-	Log, Level, Msg, Client, Network, Error string
-	More                                    int
+	Log, Level, Msg, Client, Endpoint, Network, Error string
+	More                                              int
 }
 
 // auditOf returns the lines of the audit with this name.
@@ -89,6 +90,22 @@ func TestThreat_RefusalsDoNotFillTheLog(t *testing.T) {
 			attempt: submitting,
 			status:  http.StatusTooManyRequests,
 			first:   auditLine{Client: "demo", Network: "127.0.0.1/32", Error: "provider: the challenge is not solved"},
+		},
+		{
+			event:   "client.unauthenticated",
+			level:   "WARN",
+			kinds:   1,
+			attempt: guessing("demo"),
+			status:  http.StatusUnauthorized,
+			first:   auditLine{Client: "demo", Endpoint: "token endpoint", Network: "127.0.0.1/32", Error: "invalid_client"},
+		},
+		{ // an attacker does not choose what is told apart
+			event:   "client.unauthenticated",
+			level:   "WARN",
+			kinds:   1,
+			attempt: guessing("client-%d"),
+			status:  http.StatusUnauthorized,
+			first:   auditLine{Endpoint: "token endpoint", Network: "127.0.0.1/32", Error: "invalid_client"},
 		},
 	} {
 		t.Run(row.event+" "+row.first.Client, func(t *testing.T) {
@@ -157,5 +174,24 @@ func submitting(t *testing.T, server *harness.Production) func() int {
 	return func() int {
 		defer func() { submit = func() int { return browser.Submit(page, harness.Number(9)).Status } }()
 		return submit()
+	}
+}
+
+// guessing guesses client secrets. id may have a place for a number.
+func guessing(id string) func(t *testing.T, server *harness.Production) func() int {
+	return func(t *testing.T, server *harness.Production) func() int {
+		attacker := harness.NewBrowser(t, server.Issuer)
+		tries := 0
+		return func() int {
+			tries++
+			client := id
+			if strings.Contains(id, "%d") {
+				client = fmt.Sprintf(id, tries)
+			}
+			return attacker.Post(server.Issuer+"/token", url.Values{
+				"grant_type": {"authorization_code"}, "code": {"c"}, "redirect_uri": {harness.RedirectURI},
+				"client_id": {client}, "client_secret": {fmt.Sprintf("guess-%d", tries)},
+			}).Status
+		}
 	}
 }

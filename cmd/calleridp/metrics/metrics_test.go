@@ -67,7 +67,7 @@ func TestMetrics(t *testing.T) {
 	m.Asked(truecaller.ForPush, "no_account", 30*time.Millisecond)
 	m.HeldBack(truecaller.ForProfile)
 	m.Callback("", truecaller.CallbackWrongPath)
-	m.Event(audit.ChallengeUnsolved)
+	m.Event(audit.ClientUnauthenticated)
 	m.Line(slog.LevelWarn)
 	m.Request("/token", 200, 2*time.Millisecond)
 	m.Request("", 404, time.Millisecond)
@@ -86,7 +86,7 @@ func TestMetrics(t *testing.T) {
 		`calleridp_truecaller_breaker{host="api4.truecaller.com",purpose="push",state="open"} 1`,
 		`calleridp_truecaller_breaker{host="api4.truecaller.com",purpose="push",state="closed"} 0`,
 		`calleridp_truecaller_breaker{host="api4.truecaller.com",purpose="push",state="half_open"} 0`,
-		`calleridp_audit_events_total{event="challenge.unsolved"} 1`,
+		`calleridp_audit_events_total{event="client.unauthenticated"} 1`,
 		`calleridp_log_lines_total{level="warn"} 1`,
 		`calleridp_http_requests_total{route="/token",status="200"} 1`,
 		`calleridp_http_requests_total{route="none",status="404"} 1`,
