@@ -3,7 +3,6 @@ package flow
 import (
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -110,11 +109,7 @@ func TestThreat_RefusalsDoNotFillTheLog(t *testing.T) {
 	} {
 		t.Run(row.event+" "+row.first.Client, func(t *testing.T) {
 			t.Parallel()
-			l, err := net.Listen("tcp", "127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
-			l.Close()
+			metrics := "127.0.0.1:" + harness.FreePort(t)
 			vendor := newVendor(t)
 			at := vendor.URL
 			if row.down {
@@ -122,7 +117,7 @@ func TestThreat_RefusalsDoNotFillTheLog(t *testing.T) {
 				t.Cleanup(failing.Close)
 				at = failing.URL
 			}
-			server := harness.Serve(t, at, fmt.Sprintf("log: {level: error}\nmetrics_listen: %s\n%s\n", l.Addr(), row.more))
+			server := harness.Serve(t, at, fmt.Sprintf("log: {level: error}\nmetrics_listen: %s\n%s\n", metrics, row.more))
 			begun := time.Now()
 			try := row.attempt(t, server)
 			refused := 0
@@ -133,7 +128,7 @@ func TestThreat_RefusalsDoNotFillTheLog(t *testing.T) {
 					t.Fatalf("%d of %d tries had status %d, want %d; the last had %d", refused, tries, row.status, refusals, status)
 				}
 			}
-			got := scrape(t, l.Addr().String())
+			got := scrape(t, metrics)
 			server.Stop(os.Interrupt)
 			log := server.Log()
 			// Each interval that the test touched has a first line and a sum of each kind.
