@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"calleridp/provider/audit"
@@ -116,7 +115,10 @@ func (e *Endpoint) exchange(r *http.Request, c client.Client, in endpoint.Parame
 // exchangeScopes returns the requested scopes that exist and that the client may
 // have; openid where it requests none (RFC 6749 §3.3).
 func exchangeScopes(in endpoint.Parameters, c client.Client) ([]string, error) {
-	requested := strings.Fields(in.Get("scope"))
+	requested, err := in.Scope()
+	if err != nil {
+		return nil, err
+	}
 	if len(requested) == 0 {
 		requested = []string{claims.OpenID}
 	}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"calleridp/provider/client"
@@ -28,6 +27,10 @@ func (e *Endpoint) refresh(r *http.Request, c client.Client, in endpoint.Paramet
 	refuse := func(why error, g grant.Grant) error {
 		return e.invalidGrant(ctx, "refresh_token", "the refresh token is unknown, used, expired or revoked", why, c.ID, g)
 	}
+	scopes, err := in.Scope()
+	if err != nil {
+		return nil, err
+	}
 	id, generation, ok := grant.ParseRefreshToken(e.mac, in.Get("refresh_token"))
 	if !ok {
 		return nil, refuse(grant.ErrNotFound, grant.Grant{})
@@ -50,7 +53,7 @@ func (e *Endpoint) refresh(r *http.Request, c client.Client, in endpoint.Paramet
 	use := grant.RefreshUse{
 		Generation: generation,
 		ClientID:   c.ID,
-		Scopes:     strings.Fields(in.Get("scope")),
+		Scopes:     scopes,
 		Allowed:    allowed,
 		Access:     hash,
 		At:         now,
