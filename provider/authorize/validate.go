@@ -54,6 +54,10 @@ func (e *Endpoint) validate(in endpoint.Parameters, c client.Client, redirectURI
 		return q, err
 	}
 	readRequestObject(in).direct(q)
+	if q.Mode == modeFormPost && endpoint.WebOrigin(q.RedirectURI) == "" {
+		q.Mode = modeQuery
+		return q, invalidRequest("response_mode form_post needs a redirect_uri of http or https, to which a form can be posted")
+	}
 	if len(q.Nonce) > maxNonce {
 		return q, invalidRequest(fmt.Sprintf("nonce is longer than %d bytes", maxNonce))
 	}
