@@ -73,7 +73,7 @@ func (e *Endpoint) exchange(r *http.Request, c client.Client, in endpoint.Parame
 		return nil, err
 	}
 	access, hash := grant.NewToken()
-	out := issued{client: c, access: access, now: time.Now()}
+	out := issued{client: c, access: access}
 	signIn, err := e.cfg.Native.Native(ctx, login.NativeRequest{
 		Code:     redact.Text(in.Get("subject_token")),
 		Verifier: redact.Text(in.Get("code_verifier")),
@@ -84,6 +84,7 @@ func (e *Endpoint) exchange(r *http.Request, c client.Client, in endpoint.Parame
 	}, func(a login.Attempt, profile truecaller.Profile) (grant.Redemption, error) {
 		// Everything that may fail comes before the transaction that uses the
 		// attempt, as with a code.
+		out.now = a.Ended
 		scopes := claims.Granted(profile, requested)
 		buys := e.cfg.GrantPolicy.Issue(grant.Grant{
 			ID:       a.GrantID,
