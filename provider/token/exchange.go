@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"calleridp/provider/audit"
@@ -74,7 +73,7 @@ func (e *Endpoint) exchange(r *http.Request, c client.Client, in endpoint.Parame
 		return nil, err
 	}
 	access, hash := grant.NewToken()
-	out := issued{client: c, access: access, now: time.Now()}
+	out := issued{client: c, access: access}
 	signIn, err := e.cfg.Native.Native(ctx, login.NativeRequest{
 		Code:     redact.Text(in.Get("subject_token")),
 		Verifier: redact.Text(in.Get("code_verifier")),
@@ -85,6 +84,7 @@ func (e *Endpoint) exchange(r *http.Request, c client.Client, in endpoint.Parame
 	}, func(a login.Attempt, profile truecaller.Profile) (grant.Redemption, error) {
 		// Everything that may fail comes before the transaction that uses the
 		// attempt, as with a code.
+		out.now = a.Ended
 		scopes := claims.Granted(profile, requested)
 		buys := e.cfg.GrantPolicy.Issue(grant.Grant{
 			ID:       a.GrantID,
@@ -116,7 +116,10 @@ func (e *Endpoint) exchange(r *http.Request, c client.Client, in endpoint.Parame
 // exchangeScopes returns the requested scopes that exist and that the client may
 // have; openid where it requests none (RFC 6749 §3.3).
 func exchangeScopes(in endpoint.Parameters, c client.Client) ([]string, error) {
-	requested := strings.Fields(in.Get("scope"))
+	requested, err := in.Scope()
+	if err != nil {
+		return nil, err
+	}
 	if len(requested) == 0 {
 		requested = []string{claims.OpenID}
 	}
