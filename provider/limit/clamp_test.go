@@ -56,6 +56,33 @@ func TestInvariant7_AClockPutRightLocksNobodyOut(t *testing.T) {
 	}
 }
 
+// A budget that allows nothing stays as it is stored, however far ahead that is: there
+// is no state of it that has room.
+func TestABudgetThatAllowsNothing(t *testing.T) {
+	ahead := start.Add(100 * 24 * time.Hour)
+	for _, c := range []Charge{
+		{},
+		{Rate: Rate{Burst: 0, Period: time.Hour}},
+		{Rate: Rate{Burst: -1, Period: time.Hour}},
+		{Rate: Rate{Burst: 5, Period: 0}},
+		{Rate: Rate{Burst: 5, Period: -time.Hour}},
+		{Rate: Rate{Burst: 5, Period: time.Hour}, Reserve: -1},
+		{Rate: Rate{Burst: 5, Period: time.Hour}, Reserve: 5},
+		{Rate: Rate{Burst: 5, Period: time.Hour}, Reserve: 6},
+	} {
+		if got := c.Believable(ahead, start); !got.Equal(ahead) {
+			t.Errorf("%+v: got %v, want %v", c, got, ahead)
+		}
+		c.Key = Key{Kind: Number, ID: "1"}
+		if _, err := Decide(States{}, Spend{Number: []Charge{c}}, Holder{}, start); err == nil {
+			t.Errorf("%+v: got a charge, want a refusal", c)
+		}
+	}
+	if got := (Charge{Rate: Rate{Burst: 5, Period: time.Hour}, Reserve: 4}).Believable(ahead, start); !got.Equal(start) {
+		t.Errorf("a reserve of all but one: got %v, want %v", got, start)
+	}
+}
+
 func TestHeld(t *testing.T) {
 	for _, row := range []struct {
 		what                string
