@@ -83,6 +83,31 @@ func TestABudgetThatAllowsNothing(t *testing.T) {
 	}
 }
 
+// A refusal of several budgets says when none of them refuses any more, in whatever order
+// they come; and a number that refuses costs the asker each budget of their own.
+func TestARefusalNamesTheLastTimeAndCostsEachBudget(t *testing.T) {
+	once := func(kind Kind, period time.Duration) Charge {
+		return Charge{Key: Key{Kind: kind, ID: "x"}, Rate: Rate{Burst: 1, Period: period}, Own: true}
+	}
+	short, long := once(Network, time.Minute), once(Client, time.Hour)
+	for _, order := range [][]Charge{{short, long}, {long, short}} {
+		stored, err := Decide(States{}, Spend{Asker: order}, Holder{}, start)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = Decide(stored, Spend{Asker: order}, Holder{}, start)
+		if refused, ok := errors.AsType[*Exceeded](err); !ok || !refused.RetryAt.Equal(start.Add(time.Hour)) || refused.Kind != order[0].Key.Kind {
+			t.Errorf("%v: got %v, want a refusal by %s for an hour", order, err, order[0].Key.Kind)
+		}
+		lock := Key{Kind: Lock, ID: "1"}
+		held := States{lock: {Until: start.Add(time.Minute)}}
+		kept, err := Decide(held, Spend{Lock: lock, LockFor: time.Minute, Asker: order}, Holder{}, start)
+		if err == nil || len(kept) != 2 || !kept[short.Key].Until.Equal(start.Add(time.Minute)) || !kept[long.Key].Until.Equal(start.Add(time.Hour)) {
+			t.Errorf("%v, of a number that is locked: got %v, %v, want both budgets spent", order, kept, err)
+		}
+	}
+}
+
 func TestHeld(t *testing.T) {
 	for _, row := range []struct {
 		what                string
