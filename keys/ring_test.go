@@ -376,6 +376,41 @@ func TestFailedWriteChangesNothing(t *testing.T) {
 	}
 }
 
+// A store that cannot be read is not an empty one: no keys are made, and those in use go
+// on signing.
+func TestAStoreThatCannotBeReadIsNotEmpty(t *testing.T) {
+	disk := errors.New("the disk is gone")
+	store := &memory{unreadable: disk}
+	_, err := keys.OpenRing(t.Context(), keys.Config{Store: store, Master: master(t, 1), Log: slog.New(slog.DiscardHandler)})
+	if !errors.Is(err, keys.ErrUnreadable) || !errors.Is(err, disk) || store.writes != 0 {
+		t.Errorf("opening: got %v and %d writes, want %v, %v and none", err, store.writes, keys.ErrUnreadable, disk)
+	}
+	store.unreadable = nil
+	r := open(t, store)
+	before := r.JWKS()
+	store.unreadable = disk
+	for what, err := range map[string]error{
+		"rotating": r.Rotate(t.Context(), "", true),
+		"removing": r.Remove(t.Context(), kid(t, r, "RS256", keys.Active)),
+	} {
+		if !errors.Is(err, keys.ErrUnreadable) || !errors.Is(err, disk) {
+			t.Errorf("%s: got %v, want %v and %v", what, err, keys.ErrUnreadable, disk)
+		}
+	}
+	if _, err := r.Verify(signed(t, r, "RS256")); err != nil || !bytes.Equal(before, r.JWKS()) || store.writes != 1 {
+		t.Errorf("afterwards: got %v and %d writes, want the same keys in use", err, store.writes)
+	}
+}
+
+// The first keys that could not be stored sign nothing.
+func TestFirstKeysThatAreNotStored(t *testing.T) {
+	store := &memory{fails: errors.New("disk full")}
+	r, err := keys.OpenRing(t.Context(), keys.Config{Store: store, Master: master(t, 1), Log: slog.New(slog.DiscardHandler)})
+	if r != nil || err == nil || !strings.Contains(err.Error(), "disk full") {
+		t.Errorf("got %v, %v, want no ring and why", r, err)
+	}
+}
+
 func TestRingNeedsItsParts(t *testing.T) {
 	if _, err := keys.OpenRing(t.Context(), keys.Config{}); err == nil {
 		t.Error("no error")
