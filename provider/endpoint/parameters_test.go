@@ -2,6 +2,7 @@ package endpoint
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -147,5 +148,50 @@ func TestAnyRepeated(t *testing.T) {
 				t.Fatalf("%q: got %q, want %q", raw, got, want)
 			}
 		}
+	}
+}
+
+func TestAll(t *testing.T) {
+	want := []Parameter{{"a", "1"}, {"b", "2 3"}}
+	if got := parse("b=2+3&c=&a=1&d=1&d=2").All(); !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+// A media type that is broken is none, also if it begins like that of a form.
+func TestBrokenMediaTypes(t *testing.T) {
+	for kind, want := range map[string]error{
+		"application/x-www-form-urlencoded":                nil,
+		"Application/X-WWW-Form-URLEncoded; charset=UTF-8": nil,
+		"application/x-www-form-urlencoded; charset":       ErrMediaType,
+		"application/x-www-form-urlencoded, text/plain":    ErrMediaType,
+		"application/x-www-form-urlencode":                 ErrMediaType,
+		"":                                                 ErrMediaType,
+	} {
+		r := httptest.NewRequest("POST", "/", strings.NewReader("a=1"))
+		r.Header.Set("Content-Type", kind)
+		if _, err := Body(r); err != want {
+			t.Errorf("%q: got %v, want %v", kind, err, want)
+		}
+	}
+}
+
+// Each byte can be escaped, in capitals or not; what is next to the hexadecimal digits is
+// none.
+func TestEscapes(t *testing.T) {
+	for b := range 256 {
+		for _, escape := range []string{"%02x", "%02X"} {
+			if got := unescape("x%" + fmt.Sprintf(escape, b) + "y"); got != "x"+string([]byte{byte(b)})+"y" {
+				t.Errorf("%#x: got %q", b, got)
+			}
+		}
+	}
+	for _, text := range []string{"%", "%4", "%4/", "%4:", "%4@", "%4G", "%4`", "%4g", "%/4", "%g4", "a%"} {
+		if got := unescape(text); got != text {
+			t.Errorf("%q: got %q, want the same", text, got)
+		}
+	}
+	if got := unescape("a+b%2B"); got != "a b+" {
+		t.Errorf("got %q, want a b+", got)
 	}
 }
