@@ -275,6 +275,30 @@ func TestRotateByHand(t *testing.T) {
 	})
 }
 
+// One algorithm rotates whatever the age of the keys of others, and leaves those alone.
+func TestOneAlgorithmRotatesAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, &memory{})
+		time.Sleep(day)
+		if err := r.Rotate(t.Context(), "RS256", false); err != nil { // its next key is new now
+			t.Fatal(err)
+		}
+		rs, es, ed := kid(t, r, "RS256", keys.Active), kid(t, r, "ES256", keys.Active), kid(t, r, "EdDSA", keys.Active)
+		if err := r.Rotate(t.Context(), "ES256", false); err != nil {
+			t.Errorf("ES256: %v", err)
+		}
+		if kid(t, r, "RS256", keys.Active) != rs || kid(t, r, "ES256", keys.Active) == es || kid(t, r, "EdDSA", keys.Active) != ed {
+			t.Error("want ES256 rotated alone")
+		}
+		if err := r.Rotate(t.Context(), "RS256", false); !errors.Is(err, keys.ErrTooYoung) {
+			t.Errorf("RS256 again: %v, want %v", err, keys.ErrTooYoung)
+		}
+		if err := r.Rotate(t.Context(), "HS256", true); !errors.Is(err, keys.ErrNoAlgorithm) {
+			t.Errorf("HS256: %v, want %v", err, keys.ErrNoAlgorithm)
+		}
+	})
+}
+
 // Removing a stolen key takes it out of the JWKS at once. The tokens that it signed
 // no longer verify.
 func TestRemove(t *testing.T) {
