@@ -3,6 +3,7 @@ package authorize_test
 import (
 	"context"
 	"errors"
+	"reflect"
 	"testing"
 
 	"calleridp/provider"
@@ -65,6 +66,9 @@ func (c brokenConsents) Allow(ctx context.Context, sub, clientID string, approve
 	if err := c.err("keeping the consent"); err != nil {
 		return consent.Approval{}, err
 	}
+	if c.err("a code that is gone again") != nil {
+		return consent.Approval{}, grant.ErrExists
+	}
 	return c.Store.Allow(ctx, sub, clientID, approve)
 }
 
@@ -126,7 +130,11 @@ func (e brokenEngine) Finish(
 	if err := e.err("finishing"); err != nil {
 		return login.SignIn{}, err
 	}
-	return e.Engine.Finish(ctx, r, signIn)
+	in, err := e.Engine.Finish(ctx, r, signIn)
+	if err == nil && e.err("another request was faster") != nil {
+		return login.SignIn{}, login.ErrState
+	}
+	return in, err
 }
 
 func (e brokenEngine) NetworkTries(ctx context.Context, network string, method login.Method) (login.Tries, error) {
@@ -215,11 +223,30 @@ func TestOurFailureIsNoAnswer(t *testing.T) {
 	w.Allow(sealed, session).WantErrorPage(t, "allowing again, while codes cannot be read", 500, "internal")
 }
 
+// What another request of the same browser has done meanwhile is no failure either.
+func TestTheOtherHalfOfADoubleClick(t *testing.T) {
+	w, b := newBreakable(t)
+	_, session := w.SignIn(testworld.AuthRequest("app"), testworld.Number)
+	sealed := w.ConsentRequest(session, "third")
+	b.op = "a code that is gone again" // the session has ended, and its unused code with it
+	w.Allow(sealed, session).WantErrorPage(t, "allowing", 410, "finished")
+	b.op = ""
+	id := w.Approved(testworld.AuthRequest("app"), testworld.Number)
+	b.op = "another request was faster"
+	done, err := w.Continue(id)
+	b.op = ""
+	again, _ := w.Finish(id)
+	if err != nil || testworld.Param(done.Response, "code") == "" || !reflect.DeepEqual(done.Response, again.Response) || done.Session != again.Session {
+		t.Errorf("the slower half: got %+v, %v, want the response of the faster one, %+v", done, err, again)
+	}
+}
+
 // So do the pages of an attempt: what fails is not reported as its end, nor uses
 // anything up.
 func TestOurFailureEndsNoAttempt(t *testing.T) {
 	w, b := newBreakable(t, challenge(authorize.ChallengeAuto))
 	ctx := t.Context()
+	_, other := w.SignIn(testworld.AuthRequest("app"), "+46701740608")
 	live := w.Submit(w.Authorize("app"), testworld.OtherNumber)
 	id := w.Approved(testworld.AuthRequest("third", "scope", "openid phone"), testworld.Number)
 	page := w.Submission(w.Authorize("app"), "+46701740607")
@@ -260,6 +287,7 @@ func TestOurFailureEndsNoAttempt(t *testing.T) {
 		row{"finding the attempt", "trying again", again},
 		row{"finding the attempt", "leaving", leave},
 		row{"finding the attempt", "remembering", remember},
+		row{"finding the session", "continuing in a session", func() error { _, err := w.ContinueWith(other, id); return err }},
 		row{"finding live attempts", "continuing", proceed},
 		row{"finding live attempts", "a form", owns},
 		row{"reading the consent", "continuing", proceed},
