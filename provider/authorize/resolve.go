@@ -95,7 +95,7 @@ func (cs clients) again(ctx context.Context, q *request) (client.Client, error) 
 func (cs clients) app(c client.Client) (truecaller.App, error) {
 	app, err := cs.apps.Of(c.TruecallerApp)
 	if err != nil {
-		return truecaller.App{}, fmt.Errorf("provider: client %q: %w", c.ID, err)
+		return truecaller.App{}, fmt.Errorf("authorize: client %q: %w", c.ID, err)
 	}
 	return app, nil
 }

@@ -78,7 +78,6 @@ const (
 	ProfileFailed   Reason = "profile_failed"     // the token fetched no profile
 	ForeignEndpoint Reason = "foreign_endpoint"   // the callback named a host that is not ours (invariant 5)
 	InactiveAccount Reason = "inactive_account"   // the profile says isActive false
-	RequestMismatch Reason = "request_mismatch"   // state and requestId do not agree (invariant 6)
 	SeveralNumbers  Reason = "several_numbers"    // one-tap: the profile has several numbers, and the app's policy picks none
 	CodeRefused     Reason = "code_refused"       // native: Truecaller refused the authorization code or its verifier
 	NotGranted      Reason = "not_granted"        // native: the person did not grant the scopes that tell the number
