@@ -210,7 +210,7 @@ func (s *Store) PinIssuer(ctx context.Context, issuer string) error {
 		case err != nil || found && pinned == issuer:
 			return err
 		case found:
-			return fmt.Errorf("%w: it was made for %s, the configuration says %s; set the issuer back, or start with an empty data folder (every client must then be told the new issuer, and every person gets a new sub)",
+			return fmt.Errorf("%w: it was made for %s, the configuration says %s; set the issuer back, or start with an empty data folder (every client must then be told the new issuer, and every user gets a new sub)",
 				ErrIssuer, pinned, issuer)
 		}
 		return t.put(&meta, metaIssuer, never, (*record.Text)(&issuer))
