@@ -97,7 +97,7 @@ func (e *Endpoint) validate(in endpoint.Parameters, c client.Client, redirectURI
 		return q, invalidRequest(fmt.Sprintf("the request is too large to be kept: as JSON it is longer than %d bytes", endpoint.MaxRequest))
 	}
 	if app.NativeOnly() {
-		return q, oidc.ErrUnauthorizedClient().WithDescription("the client's people sign in natively, not through a browser")
+		return q, oidc.ErrUnauthorizedClient().WithDescription("the client's users sign in natively, not through a browser")
 	}
 	return q, nil
 }

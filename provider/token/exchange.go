@@ -39,7 +39,7 @@ func checkExchange(in endpoint.Parameters) error {
 	case in.Has("audience"):
 		return oidc.ErrInvalidTarget().WithDescription("audience is not supported: the tokens are for the client that asks")
 	case in.Has("actor_token"), in.Has("actor_token_type"):
-		return endpoint.InvalidRequest("actor_token is not supported: nobody acts for another here")
+		return endpoint.InvalidRequest("actor_token is not supported: there is no delegation")
 	case in.Get("subject_token") == "":
 		return endpoint.InvalidRequest("subject_token is missing")
 	case in.Get("subject_token_type") == "":
@@ -139,9 +139,9 @@ var subjectTokenErrors = []struct {
 	{truecaller.ErrCodeRefused, "Truecaller does not accept subject_token with this code_verifier: a code is good once, and not for long"},
 	{truecaller.ErrUnauthorized, "Truecaller does not accept its own answer to subject_token; ask the SDK for another one"},
 	{truecaller.ErrNoOpenID, "the application must ask the SDK for the scope openid"},
-	{truecaller.ErrNoNumber, "Truecaller tells no phone number: the application must ask the SDK for the scope phone, and the person must grant it"},
+	{truecaller.ErrNoNumber, "Truecaller tells no phone number: the application must ask the SDK for the scope phone, and the user must grant it"},
 	{truecaller.ErrUnverified, "Truecaller has not verified the phone number"},
-	{truecaller.ErrNoProfile, "Truecaller has no profile of the person"},
+	{truecaller.ErrNoProfile, "Truecaller has no profile of the user"},
 }
 
 // unavailableRetry is when an application may try again after Truecaller did not
@@ -177,7 +177,7 @@ func (e *Endpoint) exchangeRefusal(ctx context.Context, c client.Client, a login
 	case errors.Is(err, truecaller.ErrExchangeUnavailable), errors.Is(err, truecaller.ErrProfileUnavailable), errors.Is(err, login.ErrState):
 		return unavailable(http.StatusServiceUnavailable, retry, "Truecaller does not answer; ask the SDK for another code and try again")
 	case errors.Is(err, errRevoked), errors.Is(err, subject.ErrNotFound):
-		return endpoint.InvalidRequest("the person has deleted their account meanwhile")
+		return endpoint.InvalidRequest("the user has deleted their account meanwhile")
 	case isDown:
 		return unavailable(http.StatusServiceUnavailable, retry, "Truecaller does not answer; the subject_token is still good")
 	}
