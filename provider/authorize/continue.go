@@ -54,7 +54,7 @@ func (f *Flow) proceed(ctx context.Context, id login.ID, browser login.BrowserSe
 		refusal := loginRequired("another user than the expected one signed in")
 		return Finished{Response: f.responses.refusal(q, refusal)}, nil
 	}
-	before, _, err := f.sessions.current(ctx, cookie)
+	before, _, err := session.Unexpired(ctx, f.sessions.store, cookie)
 	if err != nil {
 		return Finished{}, err
 	}

@@ -421,6 +421,46 @@ func TestLogoutOfAnExpiredSession(t *testing.T) {
 	w.WantNotLogged("session.ended")
 }
 
+// ahead is a session store whose sessions were all created by a fast clock.
+type ahead struct{ session.Store }
+
+func (a ahead) SessionBySecret(ctx context.Context, secret session.SecretHash) (session.Session, error) {
+	s, err := a.Store.SessionBySecret(ctx, secret)
+	s.Created = time.Now().Add(time.Hour)
+	return s, err
+}
+
+func (a ahead) Session(ctx context.Context, id string) (session.Session, error) {
+	s, err := a.Store.Session(ctx, id)
+	s.Created = time.Now().Add(time.Hour)
+	return s, err
+}
+
+// A session from a fast clock signs no one in now, but would later: signing out ends it,
+// whichever way.
+func TestThreat_SigningOutEndsASessionOfAFastClock(t *testing.T) {
+	for what, signOut := range map[string]func(*testworld.World, string, *http.Cookie) testworld.Response{
+		"a hint and the cookie": func(w *testworld.World, hint string, s *http.Cookie) testworld.Response {
+			return w.Get("/logout?id_token_hint="+hint, s)
+		},
+		"a hint alone": func(w *testworld.World, hint string, s *http.Cookie) testworld.Response {
+			return w.Get("/logout?id_token_hint=" + hint)
+		},
+		"the prompt": func(w *testworld.World, hint string, s *http.Cookie) testworld.Response {
+			sealed := signOutRequest(t, w, s, "client_id=app")
+			return w.Post("/logout/confirm", url.Values{"request": {sealed}}, testworld.Cookie(s))
+		},
+	} {
+		w := testworld.New(t, func(c *testworld.Config) {
+			c.Provider.Sessions = ahead{c.Provider.Sessions}
+		})
+		got, session := w.Tokens("app", "openid")
+		w.Log.Reset()
+		signOut(w, got.ID, session).WantRedirect(t, what, "/logout/done?client_id=app")
+		w.WantLogged(`"session.ended"`, `"client":"app"`)
+	}
+}
+
 // What cannot be read as a form is refused, and ends nothing.
 func TestLogoutRefusesWhatIsNoForm(t *testing.T) {
 	w := testworld.New(t)
