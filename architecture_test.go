@@ -41,13 +41,13 @@ var rooms = map[string]struct {
 
 	// The rooms of the protocol import the domain and endpoint, never each other.
 	"endpoint":   {[]string{"client", "limit", "login", "redact", "session"}, "what all endpoints have in common knows none of them"},
-	"clientauth": {[]string{"endpoint", "client", "redact"}, "who calls an endpoint does not depend on what it is"},
+	"clientauth": {[]string{"endpoint", "audit", "client", "redact"}, "who calls an endpoint does not depend on what it is"},
 	"authorize": {[]string{"endpoint", "idtoken", "audit", "claims", "client", "consent", "grant", "limit", "login", "redact", "session", "subject"},
 		"the authorization endpoint knows no other endpoint"},
 	"token": {[]string{"endpoint", "clientauth", "idtoken", "audit", "claims", "client", "grant", "limit", "login", "redact", "subject"},
 		"clients authenticate at the token endpoint, so it imports clientauth, and no other room"},
 	"logout":    {[]string{"endpoint", "idtoken", "audit", "client", "session"}, "logout knows no other endpoint"},
-	"account":   {[]string{"endpoint", "audit", "client", "grant", "session", "subject"}, "the account page declares the sign-in that it needs"},
+	"account":   {[]string{"endpoint", "audit", "client", "consent", "grant", "session", "subject"}, "the account page declares the sign-in that it needs"},
 	"discovery": {[]string{"endpoint"}, "the documents are made of what each room says of itself"},
 	"admin":     {[]string{"audit", "client", "limit", "login", "subject"}, "the operators' API changes the domain, and speaks no OpenID Connect"},
 
@@ -62,7 +62,7 @@ var rooms = map[string]struct {
 	"subject": {[]string{"consent", "grant", "session"}, domain},
 	"clock":   {nil, domain},
 	"limit":   {[]string{"clock", "redact"}, domain},
-	"audit":   {nil, domain},
+	"audit":   {[]string{"limit"}, domain},
 	"redact":  {nil, domain},
 
 	"internal/leak":      {nil, "finds secrets in what values print, for tests"},

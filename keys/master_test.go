@@ -46,6 +46,14 @@ func TestMasterFile(t *testing.T) {
 	if err := keys.CreateMaster(filepath.Join(t.TempDir(), "none", "master.key")); err == nil || !strings.Contains(err.Error(), "there is no folder") {
 		t.Errorf("error %v; want the folder that is missing", err)
 	}
+	// What cannot be read or written is not a missing file, which an operator would make.
+	folder := t.TempDir()
+	if _, err := keys.LoadMaster(folder); err == nil || errors.Is(err, keys.ErrNoMaster) || !strings.Contains(err.Error(), folder) {
+		t.Errorf("a folder: got %v, want an error about it", err)
+	}
+	if err := keys.CreateMaster(filepath.Join(path, "inside")); err == nil || strings.Contains(err.Error(), "there is no folder") {
+		t.Errorf("inside a file: got %v, want why not", err)
+	}
 	other := filepath.Join(t.TempDir(), "other.key")
 	if err := keys.CreateMaster(other); err != nil {
 		t.Fatal(err)

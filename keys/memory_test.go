@@ -13,6 +13,8 @@ type memory struct {
 	records []keys.Record
 	version uint64
 
+	unreadable error // what every read returns
+
 	before func() // called before a replacement, without the lock
 	fails  error  // what the next replacement returns, without storing anything
 	writes int
@@ -21,6 +23,9 @@ type memory struct {
 func (m *memory) SigningKeys(context.Context) ([]keys.Record, uint64, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.unreadable != nil {
+		return nil, 0, m.unreadable
+	}
 	return append([]keys.Record(nil), m.records...), m.version, nil
 }
 

@@ -275,6 +275,30 @@ func TestRotateByHand(t *testing.T) {
 	})
 }
 
+// One algorithm rotates whatever the age of the keys of others, and leaves those alone.
+func TestOneAlgorithmRotatesAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, &memory{})
+		time.Sleep(day)
+		if err := r.Rotate(t.Context(), "RS256", false); err != nil { // its next key is new now
+			t.Fatal(err)
+		}
+		rs, es, ed := kid(t, r, "RS256", keys.Active), kid(t, r, "ES256", keys.Active), kid(t, r, "EdDSA", keys.Active)
+		if err := r.Rotate(t.Context(), "ES256", false); err != nil {
+			t.Errorf("ES256: %v", err)
+		}
+		if kid(t, r, "RS256", keys.Active) != rs || kid(t, r, "ES256", keys.Active) == es || kid(t, r, "EdDSA", keys.Active) != ed {
+			t.Error("want ES256 rotated alone")
+		}
+		if err := r.Rotate(t.Context(), "RS256", false); !errors.Is(err, keys.ErrTooYoung) {
+			t.Errorf("RS256 again: %v, want %v", err, keys.ErrTooYoung)
+		}
+		if err := r.Rotate(t.Context(), "HS256", true); !errors.Is(err, keys.ErrNoAlgorithm) {
+			t.Errorf("HS256: %v, want %v", err, keys.ErrNoAlgorithm)
+		}
+	})
+}
+
 // Removing a stolen key takes it out of the JWKS at once. The tokens that it signed
 // no longer verify.
 func TestRemove(t *testing.T) {
@@ -373,6 +397,41 @@ func TestFailedWriteChangesNothing(t *testing.T) {
 	}
 	if err := r.Rotate(t.Context(), "", true); err != nil {
 		t.Errorf("the next try: %v", err)
+	}
+}
+
+// A store that cannot be read is not an empty one: no keys are made, and those in use go
+// on signing.
+func TestAStoreThatCannotBeReadIsNotEmpty(t *testing.T) {
+	disk := errors.New("the disk is gone")
+	store := &memory{unreadable: disk}
+	_, err := keys.OpenRing(t.Context(), keys.Config{Store: store, Master: master(t, 1), Log: slog.New(slog.DiscardHandler)})
+	if !errors.Is(err, keys.ErrUnreadable) || !errors.Is(err, disk) || store.writes != 0 {
+		t.Errorf("opening: got %v and %d writes, want %v, %v and none", err, store.writes, keys.ErrUnreadable, disk)
+	}
+	store.unreadable = nil
+	r := open(t, store)
+	before := r.JWKS()
+	store.unreadable = disk
+	for what, err := range map[string]error{
+		"rotating": r.Rotate(t.Context(), "", true),
+		"removing": r.Remove(t.Context(), kid(t, r, "RS256", keys.Active)),
+	} {
+		if !errors.Is(err, keys.ErrUnreadable) || !errors.Is(err, disk) {
+			t.Errorf("%s: got %v, want %v and %v", what, err, keys.ErrUnreadable, disk)
+		}
+	}
+	if _, err := r.Verify(signed(t, r, "RS256")); err != nil || !bytes.Equal(before, r.JWKS()) || store.writes != 1 {
+		t.Errorf("afterwards: got %v and %d writes, want the same keys in use", err, store.writes)
+	}
+}
+
+// The first keys that could not be stored sign nothing.
+func TestFirstKeysThatAreNotStored(t *testing.T) {
+	store := &memory{fails: errors.New("disk full")}
+	r, err := keys.OpenRing(t.Context(), keys.Config{Store: store, Master: master(t, 1), Log: slog.New(slog.DiscardHandler)})
+	if r != nil || err == nil || !strings.Contains(err.Error(), "disk full") {
+		t.Errorf("got %v, %v, want no ring and why", r, err)
 	}
 }
 

@@ -187,9 +187,14 @@ func New(cfg Config) (*Provider, error) {
 	}
 
 	p.token = token.New(token.Config{
-		Issuer:      cfg.Issuer,
-		Direct:      direct,
-		Auth:        clientauth.New(cfg.Clients, direct),
+		Issuer: cfg.Issuer,
+		Direct: direct,
+		Auth: clientauth.New(clientauth.Config{
+			Registry: cfg.Clients,
+			Direct:   direct,
+			Addr:     cfg.ClientAddr,
+			Audit:    cfg.Audit,
+		}),
 		Clients:     cfg.Clients,
 		Grants:      cfg.Grants,
 		People:      cfg.People,

@@ -1,7 +1,10 @@
 package provider_test
 
 import (
+	"reflect"
+	"strings"
 	"testing"
+	"time"
 
 	"calleridp/provider"
 	"calleridp/provider/client"
@@ -19,6 +22,10 @@ func TestNewRefuses(t *testing.T) {
 		"id.example",
 		"https://id.example?x",
 		"https://u@id.example",
+		"https://",
+		"https://:8443",
+		"https://id.example:port",
+		"//id.example",
 	} {
 		if err := provider.CheckIssuer(issuer); err == nil {
 			t.Errorf("issuer %q: got no error, want one", issuer)
@@ -40,6 +47,42 @@ func TestNewRefuses(t *testing.T) {
 	}
 	if _, err := client.NewRegistry([]client.Client{{ID: "x"}}, nil, client.Deployment{}); err == nil {
 		t.Error("a client with an ID alone: got no error, want one")
+	}
+}
+
+// A provider lacks none of its parts, and lets nothing live for too short a time to be of
+// use: it says so at the start and not to the first user.
+func TestNewNeedsEachPart(t *testing.T) {
+	var whole provider.Config
+	w := testworld.New(t, func(c *testworld.Config) { whole = c.Provider })
+	whole.Engine, whole.Clients = w.Engine, w.Clients
+	if _, err := provider.New(whole); err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []string{
+		"Issuer", "Engine", "Pages", "Ring", "Master", "Clients", "Grants", "Sessions", "People", "Consents", "Records", "Apps", "Log", "Audit",
+	} {
+		without := whole
+		reflect.ValueOf(&without).Elem().FieldByName(part).SetZero()
+		if p, err := provider.New(without); err == nil || p != nil {
+			t.Errorf("without %s: got no error, want one", part)
+		}
+	}
+	for name, least := range map[string]time.Duration{
+		"Request": time.Minute, "Code": time.Second, "AccessToken": time.Minute, "RefreshIdle": time.Minute,
+		"RefreshMax": time.Minute, "RefreshGrace": time.Second, "Session": time.Minute,
+	} {
+		for lifetime, want := range map[time.Duration]bool{least: true, least - 1: false, -1: false} {
+			short := whole
+			reflect.ValueOf(&short.Lifetimes).Elem().FieldByName(name).SetInt(int64(lifetime))
+			if _, err := provider.New(short); (err == nil) != want || err != nil && !strings.Contains(err.Error(), name) {
+				t.Errorf("%s of %s: got %v, want accepted %v", name, lifetime, err, want)
+			}
+		}
+	}
+	whole.Challenge = "sometimes"
+	if _, err := provider.New(whole); err == nil {
+		t.Error("an unknown challenge mode: got no error, want one")
 	}
 }
 

@@ -42,7 +42,7 @@ type App struct {
 }
 
 // NativeOnly says whether the app is of use to native applications alone: no
-// browser's person can be asked through it, and nobody calls back.
+// browser's user can be asked through it, and nobody calls back.
 func (a App) NativeOnly() bool {
 	return a.NativeClientID != "" && a.WithoutPush && a.OneTap == nil
 }

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"calleridp/provider/audit"
 )
 
 // world is a receiver with an inbox in memory and a recipient that records its calls.
@@ -23,6 +25,8 @@ type world struct {
 	app App
 	rc  *Receiver
 	log *safeBuffer
+
+	sums *audit.Sums // of the log
 
 	mu      sync.Mutex
 	inbox   map[string]Delivery
@@ -57,9 +61,10 @@ func newWorld(t testing.TB) *world {
 func (w *world) restart() {
 	client := NewClient(Options{})
 	client.http.Transport = roundTrip(w.roundTrip)
+	log := slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	w.sums = audit.NewSums(log, nil)
 	rc, err := NewReceiver("/callback/", ReceiverConfig{
-		Apps: map[string]App{"main": w.app}, Inbox: w, Recipient: w, Client: client,
-		Log: slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Apps: map[string]App{"main": w.app}, Inbox: w, Recipient: w, Client: client, Log: log, Callbacks: w.sums,
 	})
 	if err != nil {
 		w.t.Fatal(err)

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Errors of FetchProfile, and causes of Recipient.Failed.
+// Errors of fetching a profile, and causes of Recipient.Failed.
 var (
 	// ErrUnauthorized: Truecaller rejected the token. It is never retried.
 	ErrUnauthorized = errors.New("truecaller: the access token was refused")
@@ -78,17 +78,8 @@ func hostPort(u *url.URL) string {
 	return net.JoinHostPort(strings.ToLower(u.Hostname()), port)
 }
 
-// FetchProfile makes one request for the profile that token opens. endpoint is that of
-// the callback, "" if it named none. The error is, or wraps, one of the errors above;
-// only ErrProfileUnavailable may be retried.
-func (c *Client) FetchProfile(ctx context.Context, app App, endpoint, token string) (Profile, error) {
-	at, err := app.profileURL(endpoint)
-	if err != nil {
-		return Profile{}, err
-	}
-	return c.fetchProfile(ctx, at, token)
-}
-
+// fetchProfile makes one request for the profile that token opens. The error is, or
+// wraps, one of the errors above; only ErrProfileUnavailable may be retried.
 func (c *Client) fetchProfile(ctx context.Context, at *url.URL, token string) (Profile, error) {
 	status, body, err := c.get(ctx, at, token)
 	if err != nil {

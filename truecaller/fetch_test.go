@@ -2,6 +2,7 @@ package truecaller
 
 import (
 	"bytes"
+	"context"
 	"encoding/gob"
 	"encoding/json"
 	"errors"
@@ -281,4 +282,14 @@ func TestInvariant10_AppsAndCallbacksPrintWithoutSecrets(t *testing.T) {
 		gob.NewEncoder(&binary).Encode(v)
 		checkDiscreet(t, log.String()+string(object)+binary.String())
 	}
+}
+
+// FetchProfile fetches as the worker does: endpoint is that of the callback, "" if it
+// named none.
+func (c *Client) FetchProfile(ctx context.Context, app App, endpoint, token string) (Profile, error) {
+	at, err := app.profileURL(endpoint)
+	if err != nil {
+		return Profile{}, err
+	}
+	return c.fetchProfile(ctx, at, token)
 }

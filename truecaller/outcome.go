@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
-	"sync"
 )
 
 // CallbackOutcome is the outcome of a request at a callback path.
@@ -44,56 +43,28 @@ var callbackAnswers = map[CallbackOutcome]struct {
 	CallbackNotKept:     {http.StatusInternalServerError, "not stored", slog.LevelError},
 }
 
-// ledger logs callbacks without letting a flood fill the log. It logs every accepted
-// callback. Of the others it logs the first of a kind since the last flush, and then
-// their number. There are few kinds.
-type ledger struct {
-	log *slog.Logger
-
-	mu   sync.Mutex
-	more map[kindOfCallback]int
+// CallbackLog writes lines about callbacks, which any stranger can send. It may count
+// a line instead, if it has written one with the same attributes in by. *audit.Sums is
+// one.
+type CallbackLog interface {
+	// Note calls details only for a line that it writes.
+	Note(ctx context.Context, level slog.Level, message string, by []slog.Attr, details func() []slog.Attr)
 }
 
-type kindOfCallback struct {
-	app     string
-	outcome CallbackOutcome
-}
-
-func newLedger(log *slog.Logger) *ledger {
-	return &ledger{log: log, more: map[kindOfCallback]int{}}
-}
-
-// note logs one callback. It calls attrs only for a callback that it writes.
-func (l *ledger) note(ctx context.Context, app string, o CallbackOutcome, attrs func() []slog.Attr) {
-	if o != CallbackKept && !l.first(kindOfCallback{app, o}) {
+// note logs a callback. Every accepted one has a line: an attempt waits for it.
+func (rc *Receiver) note(r *http.Request, app string, o CallbackOutcome, err error) {
+	ctx, level := r.Context(), callbackAnswers[o].level
+	by := []slog.Attr{slog.String("app", app), slog.String("outcome", string(o))}
+	details := func() []slog.Attr {
+		attrs := []slog.Attr{slog.String("from", rc.cfg.From(r))}
+		if err != nil {
+			attrs = append(attrs, slog.Any("error", err))
+		}
+		return attrs
+	}
+	if o == CallbackKept {
+		rc.cfg.Log.LogAttrs(ctx, level, "callback", append(by, details()...)...)
 		return
 	}
-	all := append([]slog.Attr{slog.String("app", app), slog.String("outcome", string(o))}, attrs()...)
-	l.log.LogAttrs(ctx, callbackAnswers[o].level, "callback", all...)
-}
-
-func (l *ledger) first(kind kindOfCallback) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	n, seen := l.more[kind]
-	if seen {
-		l.more[kind] = n + 1
-	} else {
-		l.more[kind] = 0
-	}
-	return !seen
-}
-
-// flush logs how many callbacks of each kind were not logged.
-func (l *ledger) flush(ctx context.Context) {
-	l.mu.Lock()
-	more := l.more
-	l.more = map[kindOfCallback]int{}
-	l.mu.Unlock()
-	for kind, n := range more {
-		if n > 0 {
-			l.log.LogAttrs(ctx, callbackAnswers[kind.outcome].level, "more callbacks of the same kind",
-				slog.String("app", kind.app), slog.String("outcome", string(kind.outcome)), slog.Int("count", n))
-		}
-	}
+	rc.cfg.Callbacks.Note(ctx, level, "callback", by, details)
 }

@@ -102,27 +102,21 @@ func TestInvariant4_AFloodDoesNotFillTheLog(t *testing.T) {
 		for i := range 5 {
 			w.post("/callback/main/secret-one", fmt.Sprintf(`{"requestId":"r%d","status":"flow_invoked"}`, i))
 		}
-		time.Sleep(ledgerEvery + time.Second)
+		w.sums.Flush()
 		lines := func(what string) int { return strings.Count(w.log.String(), what) }
 		for what, n := range map[string]int{
-			`"msg":"callback","app":"","outcome":"wrong_path","from":"192.0.2.7"`:                                   1,
-			`"msg":"more callbacks of the same kind","app":"","outcome":"wrong_path","count":1999`:                  1,
-			`"level":"WARN","msg":"callback","app":"main","outcome":"malformed","from":"192.0.2.7"`:                 1,
-			`"level":"WARN","msg":"more callbacks of the same kind","app":"main","outcome":"malformed","count":999`: 1,
-			`"msg":"callback","app":"main","outcome":"accepted"`:                                                    5,
+			`"msg":"callback","app":"","outcome":"wrong_path","from":"192.0.2.7"`:                   1,
+			`"msg":"callback","app":"","outcome":"wrong_path","more":1999`:                          1,
+			`"level":"WARN","msg":"callback","app":"main","outcome":"malformed","from":"192.0.2.7"`: 1,
+			`"level":"WARN","msg":"callback","app":"main","outcome":"malformed","more":999`:         1,
+			`"msg":"callback","app":"main","outcome":"accepted"`:                                    5,
 			"\n": 9,
 		} {
 			if got := lines(what); got != n {
 				t.Errorf("%d times %s, want %d", got, what, n)
 			}
 		}
-		// The next interval counts from zero, and the end of the process loses no count.
-		w.post("/callback/main/secret-one", "{")
-		w.post("/callback/main/secret-one", "{")
 		stop()
-		if n := lines("\n"); n != 11 || lines(`"outcome":"malformed","count":1}`) != 1 {
-			t.Errorf("%d lines in the log, want 11 and a count of the second malformed one:\n%s", n, w.log.String())
-		}
 		checkDiscreet(t, w.log.String())
 	})
 }

@@ -15,13 +15,14 @@ import (
 	"time"
 )
 
-// ReceiverConfig is what a Receiver needs. The first five are required.
+// ReceiverConfig is what a Receiver needs. The first six are required.
 type ReceiverConfig struct {
 	Apps      map[string]App // by App.ID; each must pass App.Validate
 	Inbox     Inbox
 	Recipient Recipient
 	Client    *Client
 	Log       *slog.Logger
+	Callbacks CallbackLog // for callbacks that no attempt waits for
 
 	From     func(*http.Request) string // the sender, for the log; nil: the connection's address
 	Observer CallbackObserver           // nil: nothing is counted
@@ -37,14 +38,13 @@ type Receiver struct {
 	work    *inProgress
 	slots   map[string]chan struct{} // by profile host: one for each request at a time
 	secrets *secretBook
-	ledger  *ledger
 	early   *early
 }
 
 // NewReceiver returns a receiver for callbacks below prefix, such as "/callback/".
 func NewReceiver(prefix string, c ReceiverConfig) (*Receiver, error) {
-	if len(c.Apps) == 0 || c.Inbox == nil || c.Recipient == nil || c.Client == nil || c.Log == nil {
-		return nil, errors.New("truecaller: a receiver needs Apps, Inbox, Recipient, Client and Log")
+	if len(c.Apps) == 0 || c.Inbox == nil || c.Recipient == nil || c.Client == nil || c.Log == nil || c.Callbacks == nil {
+		return nil, errors.New("truecaller: a receiver needs Apps, Inbox, Recipient, Client, Log and Callbacks")
 	}
 	if c.From == nil {
 		c.From = func(r *http.Request) string { return r.RemoteAddr }
@@ -60,7 +60,6 @@ func NewReceiver(prefix string, c ReceiverConfig) (*Receiver, error) {
 		work:    newInProgress(),
 		slots:   map[string]chan struct{}{},
 		secrets: newSecretBook(c.Apps),
-		ledger:  newLedger(c.Log),
 		early:   newEarly(),
 	}
 	for id, app := range c.Apps {
@@ -95,13 +94,7 @@ func (rc *Receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	app, outcome, err := rc.take(w, r)
 	rc.cfg.Observer.Callback(app, outcome)
-	rc.ledger.note(r.Context(), app, outcome, func() []slog.Attr {
-		attrs := []slog.Attr{slog.String("from", rc.cfg.From(r))}
-		if err != nil {
-			attrs = append(attrs, slog.Any("error", err))
-		}
-		return attrs
-	})
+	rc.note(r, app, outcome, err)
 	answer := callbackAnswers[outcome]
 	if answer.status == http.StatusOK {
 		w.WriteHeader(http.StatusOK)

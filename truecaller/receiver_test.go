@@ -311,6 +311,7 @@ func TestNewReceiver(t *testing.T) {
 		"no recipient": func(c *ReceiverConfig) { c.Recipient = nil },
 		"no client":    func(c *ReceiverConfig) { c.Client = nil },
 		"no log":       func(c *ReceiverConfig) { c.Log = nil },
+		"no sums":      func(c *ReceiverConfig) { c.Callbacks = nil },
 		"other id":     func(c *ReceiverConfig) { c.Apps = map[string]App{"other": w.app} },
 		"invalid app":  func(c *ReceiverConfig) { c.Apps = map[string]App{"": {}} },
 	} {

@@ -17,8 +17,6 @@ const (
 	sweepMax       = 2 * maxInProgress
 	sweepEvery     = 5 * time.Second // how often the worker looks for deliveries that are left in the inbox
 
-	ledgerEvery = 10 * time.Second // how often the counts of callbacks are logged
-
 	retryFirst = 500 * time.Millisecond
 	retryMax   = 30 * time.Second
 
@@ -84,17 +82,12 @@ func (rc *Receiver) Run(ctx context.Context) {
 			}
 		}
 	})
-	ticker := time.NewTicker(ledgerEvery)
-	defer ticker.Stop()
-	defer rc.ledger.flush(context.WithoutCancel(ctx))
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case d := <-rc.fresh:
 			begin(d)
-		case <-ticker.C:
-			rc.ledger.flush(ctx)
 		}
 	}
 }

@@ -37,6 +37,10 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 	if err := os.MkdirAll(s.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("data_dir: %w", err)
 	}
+	counting := metrics.New(versions())
+	sums := audit.NewSums(log, counting)
+	recorder := audit.Log(log.With("log", "audit"), sums)
+	log = sums.Logger()
 	store, err := bolt.Open(s.StoreFile(), s.Master, bolt.Options{Log: log})
 	if errors.Is(err, bolt.ErrInUse) {
 		return nil, fmt.Errorf("%w, or use the calleridp commands, which talk to it over its admin socket", err)
@@ -66,8 +70,6 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 		return nil, err
 	}
 
-	counting := metrics.New(versions())
-	recorder := audit.Log(log.With("log", "audit"))
 	addresses := serve.NewClientAddresses(s.Proxies, log)
 	clientAddr := func(r *http.Request) string { return addresses.Of(r).String() }
 	apps := map[string]truecaller.App{}
@@ -121,6 +123,7 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 		Recipient: engine,
 		Client:    outgoing,
 		Log:       log,
+		Callbacks: sums,
 		From:      clientAddr,
 		Observer:  counting,
 	})
@@ -221,7 +224,8 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 
 		Store:      store,
 		Drain:      pages.Drain,
-		Background: []func(context.Context){store.Run, ring.Run, receiver.Run, secrets.Watch},
+		Background: []func(context.Context){store.Run, ring.Run, receiver.Run, secrets.Watch, sums.Run},
+		LastLines:  sums.Flush,
 	}
 	counting.Watch(metrics.Sources{
 		Store:    store.Stats,

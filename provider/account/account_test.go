@@ -129,6 +129,16 @@ func TestRevokeAccess(t *testing.T) {
 	w.WantLogged("access.revoked")
 }
 
+// The audit says of no client that its access was revoked if it had none: the form may
+// have any text.
+func TestThreat_RevokingWhatIsNotThereIsNotAudited(t *testing.T) {
+	w := testworld.New(t)
+	_, session := w.Tokens("app", "openid")
+	const text = "any-text-of-a-form"
+	send(t, w, session, "/account/revoke", url.Values{"client": {text}}).WantRedirect(t, "revoking", "/account?did=revoke")
+	w.WantNotLogged("access.revoked", text)
+}
+
 func TestSignOutOfAnotherSession(t *testing.T) {
 	w := testworld.New(t)
 	_, here := w.Tokens("app", "openid")

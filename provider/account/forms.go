@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"calleridp/provider/audit"
+	"calleridp/provider/consent"
 	"calleridp/provider/endpoint"
+	"calleridp/provider/grant"
 	"calleridp/provider/session"
 	"calleridp/provider/subject"
 )
@@ -45,14 +47,22 @@ func (a *Account) recent(path string, do action) action {
 }
 
 // revokeAccess ends one application's access.
-func (a *Account) revokeAccess(w http.ResponseWriter, r *http.Request, in endpoint.Parameters, s session.Session, _ subject.Record) error {
+func (a *Account) revokeAccess(w http.ResponseWriter, r *http.Request, in endpoint.Parameters, s session.Session, record subject.Record) error {
 	clientID := in.Get("client")
 	if err := a.cfg.Records.RevokeClient(r.Context(), s.Sub, clientID); err != nil {
 		return err
 	}
-	a.record(r, s, audit.Event{Name: audit.AccessRevoked, Client: endpoint.Clip(clientID)})
+	if hasAccess(record, clientID) { // else it is any text
+		a.record(r, s, audit.Event{Name: audit.AccessRevoked, Client: clientID})
+	}
 	endpoint.SeeOther(w, endpoint.PathAccount+"?did="+string(DidRevoke))
 	return nil
+}
+
+// hasAccess reports whether the user has given the client anything that is stored.
+func hasAccess(record subject.Record, clientID string) bool {
+	return slices.ContainsFunc(record.Consents, func(c consent.Consent) bool { return c.ClientID == clientID }) ||
+		slices.ContainsFunc(record.Grants, func(g grant.Grant) bool { return g.ClientID == clientID })
 }
 
 // signOutSession ends one session of the user.

@@ -85,7 +85,7 @@ func (h *handler) add(r *http.Request) (int, any, error) {
 		return 0, nil, refused{http.StatusUnprocessableEntity, "client_secret is made by the server; leave it out"}
 	}
 	if strings.TrimSpace(in.Name) == "" {
-		return 0, nil, refused{http.StatusUnprocessableEntity, "client_name is missing; people see it when they sign in"}
+		return 0, nil, refused{http.StatusUnprocessableEntity, "client_name is missing; users see it when they sign in"}
 	}
 	c, err := registered(in)
 	if err != nil {

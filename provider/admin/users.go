@@ -14,12 +14,12 @@ import (
 	"github.com/go-chi/chi/v5"
 )
 
-// People is what operators may see and end of people. *bolt.Store is one.
+// People is what operators may see and end of users. *bolt.Store is one.
 type People interface {
 	Account(ctx context.Context, sub string) (subject.Record, error)
 	EndSessions(ctx context.Context, sub string) error
 	DeletePerson(ctx context.Context, sub string) error
-	// PersonOf returns the person to whom the number is bound now, in whatever
+	// PersonOf returns the user to whom the number is bound now, in whatever
 	// spelling (phone.SameLine), or subject.ErrNotFound.
 	PersonOf(ctx context.Context, n phone.Number) (subject.Person, error)
 }
@@ -30,7 +30,7 @@ type UserWith struct {
 	Number string `json:"number"` // as people write it
 }
 
-// User is a person, as operators see them: enough to help and to clear up, and
+// User is a user, as operators see them: enough to help and to clear up, and
 // nothing of the profile.
 type User struct {
 	Sub          string            `json:"sub"`
@@ -42,7 +42,7 @@ type User struct {
 	Applications []UserApplication `json:"applications"`
 }
 
-// UserSession is a browser in which the person is signed in.
+// UserSession is a browser in which the user is signed in.
 type UserSession struct {
 	SID      string    `json:"sid"`
 	Browser  string    `json:"browser,omitempty"`
@@ -71,7 +71,7 @@ func (h *handler) findUser(r *http.Request) (int, any, error) {
 	}
 	person, err := h.People.PersonOf(r.Context(), n)
 	if errors.Is(err, subject.ErrNotFound) {
-		return 0, nil, refused{http.StatusNotFound, "nobody has signed in with the number " + n.Masked()}
+		return 0, nil, refused{http.StatusNotFound, "no user has signed in with the number " + n.Masked()}
 	}
 	if err != nil {
 		return 0, nil, err
@@ -91,11 +91,11 @@ func (h *handler) deleteUser(r *http.Request) (int, any, error) {
 	return h.user(r, chi.URLParam(r, "sub"), audit.UserDeleted, h.People.DeletePerson)
 }
 
-// user does something with a person, and answers with how they were before.
+// user does something with a user, and answers with how they were before.
 func (h *handler) user(r *http.Request, sub string, event audit.Name, do func(context.Context, string) error) (int, any, error) {
 	record, err := h.People.Account(r.Context(), sub)
 	if errors.Is(err, subject.ErrNotFound) {
-		return 0, nil, refused{http.StatusNotFound, "there is nobody with the sub " + sub}
+		return 0, nil, refused{http.StatusNotFound, "there is no user with the sub " + sub}
 	}
 	if err == nil && do != nil {
 		err = do(r.Context(), sub)

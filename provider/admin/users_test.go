@@ -97,10 +97,10 @@ func TestUsersAreFoundSignedOutAndDeleted(t *testing.T) {
 	if u.Sub != "sub-one" || len(u.Sessions) != 0 {
 		t.Errorf("%+v", u)
 	}
-	a.refuses("GET", "/v1/users/sub-one", "", 404, "there is nobody with the sub sub-one")
-	a.refuses("DELETE", "/v1/users/sub-one", "", 404, "there is nobody")
-	a.refuses("POST", "/v1/users/sub-one/signout", "", 404, "there is nobody")
-	a.refuses("POST", "/v1/users/find", `{"number":"+46701740605"}`, 404, "nobody has signed in with the number +46•••••0605")
+	a.refuses("GET", "/v1/users/sub-one", "", 404, "there is no user with the sub sub-one")
+	a.refuses("DELETE", "/v1/users/sub-one", "", 404, "there is no user")
+	a.refuses("POST", "/v1/users/sub-one/signout", "", 404, "there is no user")
+	a.refuses("POST", "/v1/users/find", `{"number":"+46701740605"}`, 404, "no user has signed in with the number +46•••••0605")
 	a.refuses("POST", "/v1/users/find", `{"number":"12"}`, 422, "the number")
 	a.refuses("POST", "/v1/users/find", `{"phone":"12"}`, 400, "unknown field")
 	a.call("GET", "/v1/users/sub-two", "", 200, &u)

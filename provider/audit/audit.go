@@ -1,7 +1,10 @@
 // Package audit is the account of who tried to sign in where, and who changed
-// what. Every event that the program can record is listed in events.go; a
-// Recorder keeps them. An event never holds a secret or a whole phone number
-// (invariant 10).
+// what. An event never holds a secret or a whole phone number (invariant 10).
+//
+//	events.go  every event that the program can record
+//	log.go     a Recorder that writes them to the log
+//	sums.go    what keeps strangers from filling the log: one line for many
+//	lines.go   the same for callbacks, and for all warnings and errors
 package audit
 
 import (
@@ -29,7 +32,9 @@ type Event struct {
 	Scope   string // space-separated
 
 	Reason string // why an attempt ended, or a grant was refused
-	Err    error  // what was wrong with a solution
+	Err    error  // what was wrong with a solution; the OAuth error code of a client that did not authenticate
+
+	Endpoint string // at which a client did not authenticate
 
 	Limit    string // kind of the lock or budget that refused an attempt
 	Reserved bool   // the refusal leaves room for browsers that solve a challenge

@@ -80,7 +80,7 @@ func TestLog(t *testing.T) {
 		t.Run(row.want, func(t *testing.T) {
 			var b bytes.Buffer
 			logger := slog.New(slog.NewTextHandler(&b, &slog.HandlerOptions{Level: slog.LevelError}))
-			Log(logger.With("log", "audit")).Record(t.Context(), row.event)
+			Log(logger.With("log", "audit"), nil).Record(t.Context(), row.event)
 			_, got, _ := strings.Cut(strings.TrimSuffix(b.String(), "\n"), " ") // after the time
 			if got != row.want {
 				t.Errorf("got  %s\nwant %s", got, row.want)
@@ -106,6 +106,11 @@ func TestCatalogue(t *testing.T) {
 				t.Errorf("%s has the key %s, which is not among %v", d.Name, key, everyKey)
 			}
 			(Event{}).value(name) // panics at an unknown key
+		}
+		for _, key := range d.Per {
+			if !slices.ContainsFunc(d.Keys, func(k string) bool { return strings.TrimSuffix(k, "?") == key }) {
+				t.Errorf("%s is summed up by %s, which is not among its keys", d.Name, key)
+			}
 		}
 	}
 }
@@ -154,9 +159,9 @@ func TestDocumentHasEveryEvent(t *testing.T) {
 	var rows strings.Builder
 	for _, d := range Events {
 		keys := strings.ReplaceAll(strings.Join(d.Keys, ", "), "?", "")
-		fmt.Fprintf(&rows, "| `%s` | %s | %s |\n", d.Name, keys, d.Text)
+		fmt.Fprintf(&rows, "| `%s` | %s | %s | %s |\n", d.Name, keys, strings.Join(d.Per, ", "), d.Text)
 	}
-	want := "\n| event | keys | what it says |\n|---|---|---|\n" + rows.String() + "\n"
+	want := "\n| event | keys | summed up by | what it says |\n|---|---|---|---|\n" + rows.String() + "\n"
 	if got == want {
 		return
 	}

@@ -25,6 +25,9 @@ const (
 	ChallengeUnsolved   Name = "challenge.unsolved"
 )
 
+// ClientUnauthenticated is the event of the endpoints that clients call.
+const ClientUnauthenticated Name = "client.unauthenticated"
+
 // The events of sessions, consent and grants.
 const (
 	SessionUsed   Name = "session.used"
@@ -64,7 +67,12 @@ type Description struct {
 	Name  Name
 	Level slog.Level
 	Keys  []string // in the order in which a log line has them; "?" after a key: left out if empty
-	Text  string   // for operators
+	// Per are the keys by which Sums tells lines of the event apart: of those that
+	// agree in all of them it writes the first, and counts the others. An event has
+	// none only if each costs something that is limited, such as an attempt or the
+	// access of an operator.
+	Per  []string
+	Text string // for operators
 }
 
 var attemptKeys = keys("attempt method number client network app reason? sub?")
@@ -81,12 +89,14 @@ var Events = []Description{
 	{
 		Name: AttemptLimited,
 		Keys: keys("attempt method number client network app limit reserved reason? sub?"),
+		Per:  keys("network limit"),
 		Text: "A lock or budget refused an attempt. Only the cost of the try was written. " +
 			"`reserved`: only the part for solved challenges was left.",
 	},
 	{
 		Name: AttemptUnavailable,
 		Keys: attemptKeys,
+		Per:  keys("network"),
 		Text: "An attempt was refused because Truecaller has not been answering. Nothing was written.",
 	},
 	{
@@ -124,6 +134,7 @@ var Events = []Description{
 		Name:  AttemptMismatch,
 		Level: slog.LevelWarn,
 		Keys:  attemptKeys,
+		Per:   keys("attempt"),
 		Text:  "A callback knows the attempt's secret but names another request or app. It was ignored; the attempt goes on.",
 	},
 	{
@@ -135,37 +146,52 @@ var Events = []Description{
 	{
 		Name: ChallengeUnsolved,
 		Keys: keys("client network error"),
+		Per:  keys("network"),
 		Text: "A browser submitted a number without solving its challenge.",
+	},
+	{
+		Name:  ClientUnauthenticated,
+		Level: slog.LevelWarn,
+		Keys:  keys("endpoint client network error"),
+		Per:   keys("network client endpoint"),
+		Text: "A caller failed to authenticate as a client, as with a guessed secret. " +
+			"`client` is empty if no client has the `client_id`.",
 	},
 	{
 		Name: SessionUsed,
 		Keys: keys("sid sub client"),
+		Per:  keys("sid sub client"),
 		Text: "A client got a code for a user who was signed in already.",
 	},
 	{
 		Name: ConsentGiven,
 		Keys: keys("sub sid client scope"),
+		Per:  keys("sub sid client scope"),
 		Text: "The user allowed a client these scopes.",
 	},
 	{
 		Name: ConsentDenied,
 		Keys: keys("sub client"),
+		Per:  keys("sub client"),
 		Text: "The user denied a client's request.",
 	},
 	{
 		Name: GrantRevoked,
 		Keys: keys("client grant sub"),
+		Per:  keys("client grant sub"),
 		Text: "A client revoked a grant by its refresh token.",
 	},
 	{
 		Name:  GrantReused,
 		Level: slog.LevelWarn,
 		Keys:  keys("kind client attempt? grant reason? sub"),
+		Per:   keys("kind client grant sub"),
 		Text:  "A used code or an old refresh token was presented again, as after a theft. The grant was revoked.",
 	},
 	{
 		Name: AccessRevoked,
 		Keys: keys("sub by client"),
+		Per:  keys("sub by client"),
 		Text: "On the account page: the user took a client's access away.",
 	},
 	{
@@ -181,6 +207,7 @@ var Events = []Description{
 	{
 		Name: PersonDownloaded,
 		Keys: keys("sub by"),
+		Per:  keys("sub by"),
 		Text: "On the account page: the user downloaded their data.",
 	},
 	{

@@ -7,11 +7,15 @@ import (
 	"time"
 )
 
-// Log returns a Recorder that writes each event as one line of the log, whatever
-// the log's level.
-func Log(l *slog.Logger) Recorder { return logRecorder{l.Handler()} }
+// Log returns a Recorder that writes events as lines of the log, whatever the log's
+// level. It sums up those that a stranger can cause at will, as their descriptions
+// say. If sums is nil, it writes every event.
+func Log(l *slog.Logger, sums *Sums) Recorder { return logRecorder{l.Handler(), sums} }
 
-type logRecorder struct{ handler slog.Handler }
+type logRecorder struct {
+	handler slog.Handler
+	sums    *Sums
+}
 
 // Record implements Recorder. It calls the handler directly, because a Logger
 // drops what is below its level.
@@ -19,6 +23,12 @@ func (r logRecorder) Record(ctx context.Context, e Event) {
 	d, known := descriptions[e.Name]
 	if !known { // all that it holds is better than nothing
 		d.Keys = everyKey
+	}
+	if r.sums != nil {
+		r.sums.observer.Event(e.Name)
+		if len(d.Per) > 0 && !r.sums.admit(r.handler, d.line(e)) {
+			return
+		}
 	}
 	record := slog.NewRecord(time.Now(), d.Level, string(e.Name), 0)
 	for _, key := range d.Keys {
@@ -28,6 +38,19 @@ func (r logRecorder) Record(ctx context.Context, e Event) {
 		}
 	}
 	_ = r.handler.Handle(ctx, record) // as a Logger does; there is no one to report it to
+}
+
+// line is what Sums needs of an event.
+func (d Description) line(e Event) line {
+	l := line{kind: kind{d.Level, string(d.Name)}, first: 1, most: mostOthers}
+	for _, key := range d.Per {
+		value := e.value(key)
+		if key == "network" {
+			value, l.most = slog.StringValue(networkOf(e.Network)), mostNetworks
+		}
+		l.by = append(l.by, slog.Attr{Key: key, Value: value})
+	}
+	return l
 }
 
 var descriptions = func() map[Name]Description {
@@ -40,7 +63,7 @@ var descriptions = func() map[Name]Description {
 
 // everyKey lists all keys that value knows.
 var everyKey = []string{
-	"kind?", "attempt?", "method?", "number?", "client?", "network?", "app?", "limit?", "reserved?", "grant?", "scope?",
+	"kind?", "endpoint?", "attempt?", "method?", "number?", "client?", "network?", "app?", "limit?", "reserved?", "grant?", "scope?",
 	"reason?", "error?", "sub?", "by?", "sid?", "of?", "kid?", "alg?", "force?",
 }
 
@@ -56,6 +79,8 @@ func (e Event) value(key string) slog.Value {
 		return slog.StringValue(e.Network)
 	case "app":
 		return slog.StringValue(e.App)
+	case "endpoint":
+		return slog.StringValue(e.Endpoint)
 	case "client":
 		return slog.StringValue(e.Client)
 	case "sub":

@@ -80,7 +80,8 @@ func (e *Endpoint) authorize(w http.ResponseWriter, r *http.Request) error {
 		return e.refuse(w, r, q, err)
 	}
 	if r.Method == http.MethodHead && d.outcome != showSignIn {
-		// A HEAD request has no effect: a code is made for a browser that takes it.
+		// A HEAD request has no effect: a code is made for a browser that takes it. What
+		// is refused above is refused to HEAD as well (RFC 9110 §9.3.2).
 		w.WriteHeader(http.StatusOK)
 		return nil
 	}

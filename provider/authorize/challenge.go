@@ -51,13 +51,13 @@ func newChallenges(mode ChallengeMode, bits int, master *keys.Master, tries trie
 	switch mode {
 	case ChallengeOff, ChallengeAuto, ChallengeAlways:
 	default:
-		return challenges{}, fmt.Errorf("provider: unknown challenge mode %q", mode)
+		return challenges{}, fmt.Errorf("authorize: unknown challenge mode %q", mode)
 	}
 	if bits == 0 {
 		bits = defaultChallengeBits
 	}
 	if bits < MinChallengeBits || bits > MaxChallengeBits {
-		return challenges{}, fmt.Errorf("provider: ChallengeBits is %d; it must be between %d and %d", bits, MinChallengeBits, MaxChallengeBits)
+		return challenges{}, fmt.Errorf("authorize: ChallengeBits is %d; it must be between %d and %d", bits, MinChallengeBits, MaxChallengeBits)
 	}
 	return challenges{mode: mode, bits: bits, master: master, tries: tries}, nil
 }
@@ -102,7 +102,7 @@ func (cs challenges) make(network string, until int64, without time.Time) (*Chal
 }
 
 // errUnsolved means that a submission carries no solution of a challenge of ours.
-var errUnsolved = errors.New("provider: the challenge is not solved")
+var errUnsolved = errors.New("authorize: the challenge is not solved")
 
 // solved returns the challenge that a submission solves, or an error that says
 // what is wrong with the solution. It costs one hash at most and changes nothing:

@@ -147,7 +147,7 @@ func (e *Endpoint) decideConsent(w http.ResponseWriter, r *http.Request, in endp
 		return nil
 	case "deny":
 		e.consents.audit.Record(r.Context(), audit.Event{Name: audit.ConsentDenied, Subject: s.Sub, Client: c.ID})
-		e.responses.refusal(q.Request, accessDenied("the person did not allow it")).Write(w, r, e.pages)
+		e.responses.refusal(q.Request, accessDenied("the user did not allow it")).Write(w, r, e.pages)
 		return nil
 	case "another":
 		q.Request.Until = q.Until // it expires when the prompt would have

@@ -71,7 +71,17 @@ func TestConsentComesAfterApprovalAndBeforeTheCode(t *testing.T) {
 	if _, err := w.Continue(id); !errors.Is(err, login.ErrState) {
 		t.Errorf("continuing after the code was used: got %v, want %v", err, login.ErrState)
 	}
-	w.WantLogged("consent.given")
+	given := ""
+	for line := range strings.Lines(w.Log.Text()) {
+		if strings.Contains(line, `"consent.given"`) {
+			given += line
+		}
+	}
+	for _, want := range []string{`"sub":"` + w.Claim(session, "sub"), `"sid":"` + w.Claim(session, "sid"), `"client":"third"`, `"scope":"openid email phone"`} {
+		if strings.Count(given, "\n") != 1 || !strings.Contains(given, want) {
+			t.Errorf("audit: got %q, want one consent.given with %s", given, want)
+		}
+	}
 }
 
 // Consent is remembered for the user, the client and the scopes.

@@ -51,10 +51,10 @@ func (f *Flow) proceed(ctx context.Context, id login.ID, browser login.BrowserSe
 		if err := f.attempts.Abandon(ctx, id, browser, otherPerson); err != nil {
 			return Finished{}, err
 		}
-		refusal := loginRequired("another person than the expected one signed in")
+		refusal := loginRequired("another user than the expected one signed in")
 		return Finished{Response: f.responses.refusal(q, refusal)}, nil
 	}
-	before, _, err := f.sessions.current(ctx, cookie)
+	before, _, err := session.Unexpired(ctx, f.sessions.store, cookie)
 	if err != nil {
 		return Finished{}, err
 	}

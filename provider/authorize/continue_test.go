@@ -178,7 +178,11 @@ func TestASignInToTheAccountLeavesNoCode(t *testing.T) {
 		return err
 	}
 	id := w.SubmitApproved(w.Get("/account"), testworld.Number)
-	w.Finish(id)
+	for range 2 { // a double click
+		if done, _ := w.Finish(id); done.Response.URL() != "/account" || done.Session == "" {
+			t.Errorf("to the account: got %+v, want the account page and a session", done)
+		}
+	}
 	if err := codeOf(id); !errors.Is(err, grant.ErrNotFound) {
 		t.Errorf("to the account: got %v, want %v", err, grant.ErrNotFound)
 	}
@@ -187,6 +191,22 @@ func TestASignInToTheAccountLeavesNoCode(t *testing.T) {
 	if err := codeOf(id); err != nil {
 		t.Errorf("to a client: got %v, want a code", err)
 	}
+}
+
+// The prompt of a finished attempt can be shown again until it expires, and not then.
+func TestContinueToAnExpiredPrompt(t *testing.T) {
+	testworld.Ring()
+	synctest.Test(t, func(t *testing.T) {
+		w := testworld.New(t)
+		id := w.Approved(testworld.AuthRequest("third"), testworld.Number)
+		w.Prompted(id)
+		time.Sleep(time.Hour)
+		w.Prompted(id)
+		time.Sleep(time.Second)
+		if done, err := w.Continue(id); !errors.Is(err, login.ErrState) {
+			t.Errorf("after an hour: got %+v, %v, want %v", done, err, login.ErrState)
+		}
+	})
 }
 
 // After its session has ended, a finished attempt gives neither the session's cookie

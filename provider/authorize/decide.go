@@ -47,7 +47,7 @@ func (e *Endpoint) decide(ctx context.Context, q *request, c client.Client, cook
 		return decision{}, err
 	case needed && q.Prompt.None:
 		refusal := oidc.Error{ErrorType: "consent_required"} // OpenID Connect Core §3.1.2.6
-		return decision{}, refusal.WithDescription("the person has not allowed this yet")
+		return decision{}, refusal.WithDescription("the user has not allowed this yet")
 	case needed:
 		return decision{outcome: askConsent, session: s}, nil
 	}
@@ -60,7 +60,7 @@ func loginRequired(description string) *oidc.Error {
 
 // notSignedIn is the response to prompt=none in a browser without a usable session.
 func notSignedIn() *oidc.Error {
-	return loginRequired("nobody is signed in here who could be returned without asking")
+	return loginRequired("there is no session with which the user could be returned without a page")
 }
 
 // hasEnded reports whether err says that a session which the request has found has

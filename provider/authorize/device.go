@@ -28,7 +28,7 @@ const (
 // device is what a device cookie says, sealed for one number.
 type device struct {
 	ID    string `json:"i"` // 16 random bytes as base64url
-	Sub   string `json:"s"` // who signed in; nobody else's number is meant
+	Sub   string `json:"s"` // of the user who signed in
 	Until int64  `json:"e"` // seconds since 1970
 }
 

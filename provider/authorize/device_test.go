@@ -59,6 +59,11 @@ func TestThreat_ADeviceCookieIsALaneAndNoMore(t *testing.T) {
 			t.Errorf("the first number again: got %v, want it renewed, and first", renewed)
 		}
 
+		three := signIn("+46701740698", both)
+		if four := signIn("+46701740697", three); len(four) != 3 || four[1] != three[0] || four[2] != three[1] {
+			t.Errorf("a fourth number: got %d devices, want the latest three", len(four))
+		}
+
 		for _, number := range []string{testworld.Number, other} { // a stranger asks for both
 			if got := as(number, "stranger", nil); got != "" {
 				t.Fatalf("a stranger: got %s", got)

@@ -90,7 +90,7 @@ func New(cfg Config) (*Endpoint, *Flow, error) {
 		return nil, nil, errors.New("authorize: Grants, Sessions, People and Consents are required")
 	}
 	if _, err := cfg.Apps.Of(""); err != nil {
-		return nil, nil, fmt.Errorf("provider: %w", err)
+		return nil, nil, fmt.Errorf("authorize: %w", err)
 	}
 	challenges, err := newChallenges(cfg.Challenge, cfg.ChallengeBits, cfg.Master, cfg.Attempts)
 	if err != nil {

@@ -62,7 +62,7 @@ func redirectDetail(c client.Client, uri string) string {
 	nearest := c.NearestRedirect(uri)
 	switch {
 	case len(c.RedirectURIs) == 0:
-		return fmt.Sprintf("no redirect_uri is registered for %s, so that nobody can sign in through a browser", c.ID)
+		return fmt.Sprintf("no redirect_uri is registered for %s, so that no user can sign in through a browser", c.ID)
 	case uri == "":
 		return fmt.Sprintf("redirect_uri is missing; registered for %s is %q", c.ID, nearest)
 	case uri == nearest+"/" || uri+"/" == nearest:
@@ -95,7 +95,7 @@ func (cs clients) again(ctx context.Context, q *request) (client.Client, error) 
 func (cs clients) app(c client.Client) (truecaller.App, error) {
 	app, err := cs.apps.Of(c.TruecallerApp)
 	if err != nil {
-		return truecaller.App{}, fmt.Errorf("provider: client %q: %w", c.ID, err)
+		return truecaller.App{}, fmt.Errorf("authorize: client %q: %w", c.ID, err)
 	}
 	return app, nil
 }

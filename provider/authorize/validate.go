@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"calleridp/provider/claims"
@@ -55,6 +54,10 @@ func (e *Endpoint) validate(in endpoint.Parameters, c client.Client, redirectURI
 		return q, err
 	}
 	readRequestObject(in).direct(q)
+	if q.Mode == modeFormPost && endpoint.WebOrigin(q.RedirectURI) == "" {
+		q.Mode = modeQuery
+		return q, invalidRequest("response_mode form_post needs a redirect_uri of http or https, to which a form can be posted")
+	}
 	if len(q.Nonce) > maxNonce {
 		return q, invalidRequest(fmt.Sprintf("nonce is longer than %d bytes", maxNonce))
 	}
@@ -94,7 +97,7 @@ func (e *Endpoint) validate(in endpoint.Parameters, c client.Client, redirectURI
 		return q, invalidRequest(fmt.Sprintf("the request is too large to be kept: as JSON it is longer than %d bytes", endpoint.MaxRequest))
 	}
 	if app.NativeOnly() {
-		return q, oidc.ErrUnauthorizedClient().WithDescription("the client's people sign in natively, not through a browser")
+		return q, oidc.ErrUnauthorizedClient().WithDescription("the client's users sign in natively, not through a browser")
 	}
 	return q, nil
 }
@@ -155,7 +158,10 @@ func checkUnsupported(in endpoint.Parameters) error {
 // have; others are ignored (OpenID Connect Core §3.1.2.1). A request without any
 // has the client's default (RFC 6749 §3.3).
 func parseScope(in endpoint.Parameters, c client.Client) ([]string, error) {
-	requested := strings.Fields(in.Get("scope"))
+	requested, err := in.Scope()
+	if err != nil {
+		return nil, err
+	}
 	if !in.Has("scope") {
 		requested = c.DefaultScopes
 	}
@@ -194,7 +200,10 @@ type prompt struct {
 
 func parsePrompt(in endpoint.Parameters) (prompt, error) {
 	var p prompt
-	values := strings.Fields(in.Get("prompt"))
+	values, ok := in.List("prompt")
+	if !ok {
+		return prompt{}, invalidRequest("prompt is malformed: it must be values with one space between them")
+	}
 	for _, value := range values {
 		switch value {
 		case oidc.PromptNone:

@@ -206,4 +206,4 @@ type Refusal struct {
 	View    SignInView
 }
 
-func (e *Refusal) Error() string { return "provider: sign-in refused: " + string(e.Problem.Kind) }
+func (e *Refusal) Error() string { return "authorize: sign-in refused: " + string(e.Problem.Kind) }

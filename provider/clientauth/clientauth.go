@@ -12,6 +12,7 @@ import (
 	"errors"
 	"net/http"
 
+	"calleridp/provider/audit"
 	"calleridp/provider/client"
 	"calleridp/provider/endpoint"
 	"calleridp/provider/redact"
@@ -29,18 +30,23 @@ type Registry interface {
 	// Authenticate returns the client whose credentials these are, or
 	// client.ErrUnauthenticated.
 	Authenticate(ctx context.Context, id, secret string) (client.Client, error)
+	// Client returns the client with this id, or client.ErrNotFound.
+	Client(ctx context.Context, id string) (client.Client, error)
+}
+
+// Config is what an Authenticator needs. Everything is required.
+type Config struct {
+	Registry Registry
+	Direct   *endpoint.Direct
+	Addr     endpoint.ClientAddr
+	Audit    audit.Recorder
 }
 
 // Authenticator serves direct endpoints to authenticated clients.
-type Authenticator struct {
-	registry Registry
-	direct   *endpoint.Direct
-}
+type Authenticator struct{ cfg Config }
 
 // New returns an Authenticator.
-func New(registry Registry, direct *endpoint.Direct) *Authenticator {
-	return &Authenticator{registry: registry, direct: direct}
-}
+func New(cfg Config) *Authenticator { return &Authenticator{cfg} }
 
 // Endpoint describes a direct endpoint whose callers are clients.
 type Endpoint struct {
@@ -58,70 +64,98 @@ type Endpoint struct {
 
 // Serve serves e by POST.
 func (a *Authenticator) Serve(e Endpoint) http.HandlerFunc {
-	return a.direct.Serve(endpoint.DirectEndpoint{
+	return a.cfg.Direct.Serve(endpoint.DirectEndpoint{
 		Name:    e.Name,
 		Methods: []string{http.MethodPost},
 		Scheme:  endpoint.Client,
 		CORS:    e.CORS,
 		Handle: func(w http.ResponseWriter, r *http.Request) (any, error) {
-			in, given, err := read(r)
+			in, err := readBody(r)
+			given := Credentials{ClientID: in.Get("client_id")}
+			var unreadable error
+			if err == nil {
+				given, unreadable = credentials(r, in)
+			}
 			if e.CORS {
-				a.direct.AllowClientID(w, r, given.ClientID)
+				a.cfg.Direct.AllowClientID(w, r, given.ClientID)
 			}
 			if err != nil {
 				return nil, err
+			}
+			if unreadable != nil {
+				return nil, a.unauthenticated(r, e, given, unreadable)
 			}
 			if e.Check != nil {
 				if err := e.Check(in); err != nil {
 					return nil, err
 				}
 			}
-			c, err := a.authenticate(r.Context(), given)
+			c, err := a.authenticate(r.Context(), e, given)
 			if err != nil {
-				return nil, err
-			}
-			if e.Confidential && c.Public {
-				return nil, endpoint.InvalidClient("client must be authenticated")
+				return nil, a.unauthenticated(r, e, given, err)
 			}
 			return e.Serve(r, c, in)
 		},
 	})
 }
 
-// read reads the body of a request and the credentials that it presents, by one
-// method only (RFC 6749 §2.3). The credentials name the client as soon as the
-// request does, also beside an error.
-func read(r *http.Request) (endpoint.Parameters, Credentials, error) {
+// readBody reads the parameters of a request.
+func readBody(r *http.Request) (endpoint.Parameters, error) {
 	in, err := endpoint.BodyOf(r)
-	given := Credentials{ClientID: in.Get("client_id")}
-	if err != nil {
-		return in, given, err
+	if err == nil && in.AnyRepeated() != "" {
+		err = endpoint.InvalidRequest(endpoint.ErrRepeated.Error() + " (RFC 6749 section 3.2)")
 	}
-	if in.AnyRepeated() != "" {
-		return in, given, endpoint.InvalidRequest(endpoint.ErrRepeated.Error() + " (RFC 6749 section 3.2)")
-	}
+	return in, err
+}
+
+// credentials returns what a request presents to authenticate its client, by one
+// method only (RFC 6749 §2.3). They name the client as soon as the request does, also
+// beside an error.
+func credentials(r *http.Request, in endpoint.Parameters) (Credentials, error) {
 	if in.Has("client_assertion") || in.Has("client_assertion_type") {
-		return in, given, endpoint.InvalidClient("client assertions are not supported")
+		return Credentials{ClientID: in.Get("client_id")}, endpoint.InvalidClient("client assertions are not supported")
 	}
 	switch header := r.Header.Values("Authorization"); {
 	case len(header) > 0:
-		given, err = basic(r, header, in)
+		return basic(r, header, in)
 	case in.Get("client_secret") != "":
-		given, err = post(in)
+		return post(in)
 	default:
-		given, err = none(in)
+		return none(in)
 	}
-	return in, given, err
 }
 
 // authenticate checks the credentials against the registry. An unknown client
 // and a wrong secret get the same response.
-func (a *Authenticator) authenticate(ctx context.Context, given Credentials) (client.Client, error) {
-	c, err := a.registry.Authenticate(ctx, given.ClientID, string(given.Secret))
-	if errors.Is(err, client.ErrUnauthenticated) {
+func (a *Authenticator) authenticate(ctx context.Context, e Endpoint, given Credentials) (client.Client, error) {
+	c, err := a.cfg.Registry.Authenticate(ctx, given.ClientID, string(given.Secret))
+	switch {
+	case errors.Is(err, client.ErrUnauthenticated):
 		return client.Client{}, endpoint.InvalidClient("client authentication failed")
+	case err == nil && e.Confidential && c.Public:
+		return client.Client{}, endpoint.InvalidClient("client must be authenticated")
 	}
 	return c, err
+}
+
+// unauthenticated audits that a caller failed to authenticate, and returns err. The
+// audit names registered clients only: a caller can make up any other client_id.
+func (a *Authenticator) unauthenticated(r *http.Request, e Endpoint, given Credentials, err error) error {
+	refusal, ok := errors.AsType[*endpoint.Refusal](err)
+	if !ok { // a failure of ours
+		return err
+	}
+	event := audit.Event{
+		Name:     audit.ClientUnauthenticated,
+		Endpoint: e.Name,
+		Network:  a.cfg.Addr.Network(r),
+		Err:      errors.New(string(refusal.OAuth.ErrorType)),
+	}
+	if c, unknown := a.cfg.Registry.Client(r.Context(), given.ClientID); unknown == nil {
+		event.Client = c.ID
+	}
+	a.cfg.Audit.Record(r.Context(), event)
+	return err
 }
 
 var errUnnamed = endpoint.InvalidClient("the client does not say who it is")

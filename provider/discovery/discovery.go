@@ -59,7 +59,7 @@ func New(cfg Config) (*Documents, error) {
 	members := make(map[string]any, len(all))
 	for _, field := range all {
 		if _, taken := members[field.Name]; taken {
-			return nil, fmt.Errorf("provider: two rooms describe %s", field.Name)
+			return nil, fmt.Errorf("discovery: two rooms describe %s", field.Name)
 		}
 		members[field.Name] = field.Value
 	}

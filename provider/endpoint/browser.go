@@ -44,7 +44,7 @@ type Browser struct {
 func NewBrowser(issuer string, pages ErrorPages, failures Failures, detail bool) (*Browser, error) {
 	b := &Browser{failures: failures, pages: pages, origin: http.NewCrossOriginProtection(), detail: detail}
 	if err := b.origin.AddTrustedOrigin(issuer); err != nil {
-		return nil, fmt.Errorf("provider: issuer: %w", err)
+		return nil, fmt.Errorf("endpoint: issuer: %w", err)
 	}
 	return b, nil
 }

@@ -55,3 +55,90 @@ func TestCookies(t *testing.T) {
 		})
 	}
 }
+
+// What the browser cookie may be, and what comes of it: another value is not ours, and
+// is no secret.
+func TestBrowserCookie(t *testing.T) {
+	one, two := login.NewBrowserSecret(), login.NewBrowserSecret()
+	c := Cookies{Secure: true}
+	for value, want := range map[string]BrowserCookie{
+		string(one):                           {Secret: one},
+		string(one) + "." + string(two):       {Secret: one, Before: two},
+		string(one) + ".":                     {Secret: one},
+		string(one) + ".x":                    {Secret: one},
+		string(one) + "." + string(two) + ".": {Secret: one},
+		"." + string(two):                     {},
+		"x." + string(two):                    {},
+		string(one)[1:]:                       {},
+		string(one) + "x":                     {},
+		"!" + string(one)[1:]:                 {},
+		"":                                    {},
+	} {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.AddCookie(&http.Cookie{Name: "__Host-calleridp_browser", Value: value})
+		if got := c.Browser(r); got != want {
+			t.Errorf("%q: got %q and %q, want %q and %q", value, string(got.Secret), string(got.Before), string(want.Secret), string(want.Before))
+		}
+	}
+	if got := c.Browser(httptest.NewRequest("GET", "/", nil)); got != (BrowserCookie{}) {
+		t.Error("no cookie: got a secret, want none")
+	}
+	for what, row := range map[string]struct {
+		cookie BrowserCookie
+		want   []login.BrowserSecret
+	}{
+		"none": {BrowserCookie{}, nil},
+		"one":  {BrowserCookie{Secret: one}, []login.BrowserSecret{one}},
+		"both": {BrowserCookie{Secret: one, Before: two}, []login.BrowserSecret{one, two}},
+	} {
+		if got := row.cookie.Secrets(); !slices.Equal(got, row.want) {
+			t.Errorf("%s: got %d secrets, want %d", what, len(got), len(row.want))
+		}
+	}
+	both := BrowserCookie{Secret: one, Before: two}
+	if both.Renewed(one) != both || both.Renewed(two) != (BrowserCookie{Secret: two, Before: one}) {
+		t.Error("renewed: want the same for the same secret, and the secret before for another")
+	}
+}
+
+// How long each cookie lives, and that what clears one names it.
+func TestCookieLifetimes(t *testing.T) {
+	write := func(do func(http.ResponseWriter)) *http.Cookie {
+		w := httptest.NewRecorder()
+		do(w)
+		return w.Result().Cookies()[0]
+	}
+	c, secret := Cookies{Secure: true}, login.NewBrowserSecret()
+	for what, row := range map[string]struct {
+		cookie *http.Cookie
+		name   string
+		age    int
+	}{
+		"the browser's":         {write(func(w http.ResponseWriter) { c.SetBrowser(w, BrowserCookie{Secret: secret}) }), "browser", 65 * 60},
+		"the browser's, longer": {write(func(w http.ResponseWriter) { Cookies{true, time.Minute}.SetBrowser(w, BrowserCookie{Secret: secret}) }), "browser", 60},
+		"the devices'":          {write(func(w http.ResponseWriter) { c.SetDevices(w, []string{"x"}, time.Hour) }), "device", 3600},
+		"the language's":        {write(func(w http.ResponseWriter) { c.SetLanguage(w, "sv") }), "language", 365 * 24 * 3600},
+		"a session that ends":   {write(func(w http.ResponseWriter) { c.SetSession(w, "s", time.Now()) }), "session", 1},
+		"clearing a session":    {write(c.ClearSession), "session", -1},
+		"clearing the browser":  {write(c.ClearBrowser), "browser", -1},
+		"clearing the devices":  {write(c.ClearDevices), "device", -1},
+	} {
+		if row.cookie.Name != "__Host-calleridp_"+row.name || row.cookie.MaxAge != row.age {
+			t.Errorf("%s: got %s for %d s, want %s for %d s", what, row.cookie.Name, row.cookie.MaxAge, row.name, row.age)
+		}
+	}
+	for size, want := range map[int]bool{128: true, 129: false} {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.AddCookie(&http.Cookie{Name: "__Host-calleridp_language", Value: strings.Repeat("x", size)})
+		if got := c.Language(r) != ""; got != want {
+			t.Errorf("a cookie of %d bytes: got it read %v, want %v", size, got, want)
+		}
+	}
+	for size, want := range map[int]bool{0: false, 1: true, 1024: true, 1025: false} {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.AddCookie(&http.Cookie{Name: "__Host-calleridp_device", Value: strings.Repeat("x", size)})
+		if got := c.Devices(r) != nil; got != want {
+			t.Errorf("devices of %d bytes: got them read %v, want %v", size, got, want)
+		}
+	}
+}

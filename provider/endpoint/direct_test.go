@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http/httptest"
 	"net/url"
+	"strings"
 	"testing"
 
 	"calleridp/provider/internal/testworld"
@@ -42,9 +43,12 @@ func TestDirectEndpointsRefuse(t *testing.T) {
 				a.WantOAuthError(t, "Content-Type "+kind, 400, "invalid_request")
 			}
 			w.Post(path, nil, basic).WantOAuthError(t, "without parameters", 400, "invalid_request")
+			w.Post(path, url.Values{"token": {strings.Repeat("x", 40_000)}}, basic).
+				WantOAuthError(t, "a large body", 413, "invalid_request")
 		})
 	}
 	w.Get("/userinfo").WantStatus(t, "userinfo without a token", 401)
+	w.Get("/userinfo?access_token="+access).WantStatus(t, "userinfo with the token in the URL", 401)
 }
 
 // noTokens fails to read access tokens.

@@ -12,6 +12,9 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode"
+
+	"github.com/zitadel/oidc/v3/pkg/oidc"
 )
 
 // maxParameters is how many bytes of parameters are read. Of each character a URL
@@ -51,6 +54,35 @@ func (Parameters) LogValue() slog.Value       { return redact.Value() }
 
 // Get returns the value of a parameter, "" when it is omitted.
 func (p Parameters) Get(name string) string { return p.values[name] }
+
+// List returns the values of a parameter that is a list, such as scope, none when it
+// is omitted. ok is false, and there are no values, unless one space separates them and
+// they hold no other space and no control character (RFC 6749 §3.3). A value of other
+// characters than that section has is an unknown one.
+func (p Parameters) List(name string) (values []string, ok bool) {
+	text := p.Get(name)
+	if text == "" {
+		return nil, true
+	}
+	values = strings.Split(text, " ")
+	if slices.Contains(values, "") || strings.ContainsFunc(text, isSeparator) {
+		return nil, false
+	}
+	return values, true
+}
+
+// isSeparator reports whether r separates words, but not the values of a list.
+func isSeparator(r rune) bool { return r != ' ' && (unicode.IsSpace(r) || unicode.IsControl(r)) }
+
+// Scope returns the values of scope, none when it is omitted. The error is an
+// invalid_scope.
+func (p Parameters) Scope() ([]string, error) {
+	scopes, ok := p.List("scope")
+	if !ok {
+		return nil, oidc.ErrInvalidScope().WithDescription("scope is malformed: it must be names with one space between them (RFC 6749 section 3.3)")
+	}
+	return scopes, nil
+}
 
 // State returns the state. One that is longer than MaxState is refused with a page:
 // it could not be kept, and the client must not get a response without it (RFC 6749
@@ -210,8 +242,8 @@ func unhex(c byte) byte {
 func (p Parameters) UILocales() []string {
 	const longest, most = 35, 16
 	var tags []string
-	for tag := range strings.FieldsSeq(p.Get("ui_locales")) {
-		if len(tag) <= longest && len(tags) < most && strings.Trim(tag, tagAlphabet) == "" {
+	for tag := range strings.SplitSeq(p.Get("ui_locales"), " ") {
+		if tag != "" && len(tag) <= longest && len(tags) < most && strings.Trim(tag, tagAlphabet) == "" {
 			tags = append(tags, tag)
 		}
 	}

@@ -1,13 +1,19 @@
 package endpoint
 
 import (
+	"errors"
+	"fmt"
+	"io"
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"unicode/utf8"
 )
 
@@ -84,4 +90,108 @@ func FuzzParameters(f *testing.F) {
 			t.Fatalf("%q: got %+v, want %v", raw, in, want)
 		}
 	})
+}
+
+// Parameters have a size, which is the same in a query and in a body.
+func TestParametersHaveASize(t *testing.T) {
+	for size, want := range map[int]error{maxParameters: nil, maxParameters + 1: ErrTooLarge} {
+		raw := "a=" + strings.Repeat("x", size-2)
+		query := httptest.NewRequest("GET", "/?"+raw, nil)
+		body := httptest.NewRequest("POST", "/?b=1", strings.NewReader(raw))
+		body.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
+		for what, r := range map[string]*http.Request{"query": query, "body": body} {
+			in, err := Read(r)
+			if err != want || (in.Get("a") != "") != (want == nil) || in.Has("b") {
+				t.Errorf("%d bytes in the %s: got %d bytes, %v, want %v", size, what, len(in.Get("a")), err, want)
+			}
+		}
+	}
+	failing := httptest.NewRequest("POST", "/", io.MultiReader(strings.NewReader("a=1"), iotest.ErrReader(errors.New("reset"))))
+	failing.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if in, err := Read(failing); err != ErrForm || in.Has("a") {
+		t.Errorf("a body that breaks off: got %v, %v, want %v", in, err, ErrForm)
+	}
+	state := parse("state=" + strings.Repeat("s", MaxState))
+	if got, err := state.State(); len(got) != MaxState || err != nil {
+		t.Errorf("the longest state: got %d bytes, %v, want it", len(got), err)
+	}
+	state = parse("ui_locales=sv&state=" + strings.Repeat("s", MaxState+1))
+	_, err := state.State()
+	refused, ok := errors.AsType[*PageError](err)
+	if !ok || refused.View.Status != 413 || !slices.Equal(refused.View.UILocales, []string{"sv"}) {
+		t.Errorf("a longer state: got %v, want a page with status 413 in sv", err)
+	}
+}
+
+func TestUILocales(t *testing.T) {
+	long := strings.Repeat("x", 35)
+	many := strings.Repeat("a ", 20)
+	for text, want := range map[string][]string{
+		"":                      nil,
+		"sv en-GB  bn":          {"sv", "en-GB", "bn"},
+		"sv_SE en":              {"en"},
+		"en <script> é sv\x00":  {"en"},
+		long + " " + long + "x": {long},
+		many:                    slices.Repeat([]string{"a"}, 16),
+	} {
+		if got := parse(url.Values{"ui_locales": {text}}.Encode()).UILocales(); !slices.Equal(got, want) {
+			t.Errorf("%q: got %q, want %q", text, got, want)
+		}
+	}
+}
+
+// The names of several repeated parameters always give the same message.
+func TestAnyRepeated(t *testing.T) {
+	for raw, want := range map[string]string{"": "", "a=1": "", "b=1&b=2&a=1&a=2&c=1&c=2": "a", "resource=1&resource=2": ""} {
+		for range 20 {
+			if got := parse(raw).AnyRepeated(); got != want {
+				t.Fatalf("%q: got %q, want %q", raw, got, want)
+			}
+		}
+	}
+}
+
+func TestAll(t *testing.T) {
+	want := []Parameter{{"a", "1"}, {"b", "2 3"}}
+	if got := parse("b=2+3&c=&a=1&d=1&d=2").All(); !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+// A media type that is broken is none, also if it begins like that of a form.
+func TestBrokenMediaTypes(t *testing.T) {
+	for kind, want := range map[string]error{
+		"application/x-www-form-urlencoded":                nil,
+		"Application/X-WWW-Form-URLEncoded; charset=UTF-8": nil,
+		"application/x-www-form-urlencoded; charset":       ErrMediaType,
+		"application/x-www-form-urlencoded, text/plain":    ErrMediaType,
+		"application/x-www-form-urlencode":                 ErrMediaType,
+		"":                                                 ErrMediaType,
+	} {
+		r := httptest.NewRequest("POST", "/", strings.NewReader("a=1"))
+		r.Header.Set("Content-Type", kind)
+		if _, err := Body(r); err != want {
+			t.Errorf("%q: got %v, want %v", kind, err, want)
+		}
+	}
+}
+
+// Each byte can be escaped, in capitals or not; what is next to the hexadecimal digits is
+// none.
+func TestEscapes(t *testing.T) {
+	for b := range 256 {
+		for _, escape := range []string{"%02x", "%02X"} {
+			if got := unescape("x%" + fmt.Sprintf(escape, b) + "y"); got != "x"+string([]byte{byte(b)})+"y" {
+				t.Errorf("%#x: got %q", b, got)
+			}
+		}
+	}
+	for _, text := range []string{"%", "%4", "%4/", "%4:", "%4@", "%4G", "%4`", "%4g", "%/4", "%g4", "a%"} {
+		if got := unescape(text); got != text {
+			t.Errorf("%q: got %q, want the same", text, got)
+		}
+	}
+	if got := unescape("a+b%2B"); got != "a b+" {
+		t.Errorf("got %q, want a b+", got)
+	}
 }

@@ -1,6 +1,19 @@
 package endpoint
 
-import "testing"
+import (
+	"net/http/httptest"
+	"testing"
+)
+
+// A redirect is for this browser alone, and tells the next page nothing.
+func TestRedirect(t *testing.T) {
+	w := httptest.NewRecorder()
+	Redirect(w, "https://app.example/cb?code=x")
+	if h := w.Header(); w.Code != 303 || h.Get("Location") != "https://app.example/cb?code=x" ||
+		h.Get("Cache-Control") != "no-store" || h.Get("Referrer-Policy") != "no-referrer" {
+		t.Errorf("got %d %v, want 303 there, no-store and no-referrer", w.Code, h)
+	}
+}
 
 func TestWithParameters(t *testing.T) {
 	params := []Parameter{

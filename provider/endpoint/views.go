@@ -72,12 +72,21 @@ type ErrorPages interface {
 // form may end at uri: the origin of a web address, the scheme of another; "" for
 // a page of our own.
 func FormAction(uri string) string {
+	if origin := WebOrigin(uri); origin != "" {
+		return origin
+	}
 	u, err := url.Parse(uri)
 	if err != nil || u.Scheme == "" {
 		return ""
 	}
-	if u.Scheme == "https" || u.Scheme == "http" {
-		return u.Scheme + "://" + u.Host
-	}
 	return u.Scheme + ":"
+}
+
+// WebOrigin returns the origin of a web address, "" for any other URI.
+func WebOrigin(uri string) string {
+	u, err := url.Parse(uri)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" {
+		return ""
+	}
+	return u.Scheme + "://" + u.Host
 }

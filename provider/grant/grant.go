@@ -15,7 +15,7 @@ import (
 type Grant struct {
 	ID       string // 22 characters of base64url
 	ClientID string
-	Sub      string // the person's own sub, also for pairwise clients
+	Sub      string // the user's own sub, also for pairwise clients
 	SID      string // the browser session it came from
 	Scopes   []string
 	Nonce    string // echoed in every ID token of the code exchange
@@ -94,7 +94,7 @@ var ErrExists = errors.New("grant: there is such a code already")
 // nothing.
 type Store interface {
 	// CreateCode keeps a new code. In the same transaction it notes that the
-	// grant's session was used, and the person's consent to the client, if there
+	// grant's session was used, and the user's consent to the client, if there
 	// is one (session.Session and consent.Consent, LastUsed). ErrExists when
 	// there is a code with this hash, used or not; session.ErrNotFound when the
 	// grant names a session that has ended, and subject.ErrNotFound when its user

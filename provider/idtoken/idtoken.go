@@ -98,7 +98,7 @@ type Hint struct {
 }
 
 // ErrHint means that a hint is not an ID token that was issued here.
-var ErrHint = errors.New("provider: not an ID token of ours")
+var ErrHint = errors.New("idtoken: not an ID token of ours")
 
 // ReadHint reads an ID token that a client sends back. An expired one is accepted
 // (OpenID Connect RP-Initiated Logout §2): it only says whom the client means.

@@ -56,6 +56,58 @@ func TestInvariant7_AClockPutRightLocksNobodyOut(t *testing.T) {
 	}
 }
 
+// A budget that allows nothing stays as it is stored, however far ahead that is: there
+// is no state of it that has room.
+func TestABudgetThatAllowsNothing(t *testing.T) {
+	ahead := start.Add(100 * 24 * time.Hour)
+	for _, c := range []Charge{
+		{},
+		{Rate: Rate{Burst: 0, Period: time.Hour}},
+		{Rate: Rate{Burst: -1, Period: time.Hour}},
+		{Rate: Rate{Burst: 5, Period: 0}},
+		{Rate: Rate{Burst: 5, Period: -time.Hour}},
+		{Rate: Rate{Burst: 5, Period: time.Hour}, Reserve: -1},
+		{Rate: Rate{Burst: 5, Period: time.Hour}, Reserve: 5},
+		{Rate: Rate{Burst: 5, Period: time.Hour}, Reserve: 6},
+	} {
+		if got := c.Believable(ahead, start); !got.Equal(ahead) {
+			t.Errorf("%+v: got %v, want %v", c, got, ahead)
+		}
+		c.Key = Key{Kind: Number, ID: "1"}
+		if _, err := Decide(States{}, Spend{Number: []Charge{c}}, Holder{}, start); err == nil {
+			t.Errorf("%+v: got a charge, want a refusal", c)
+		}
+	}
+	if got := (Charge{Rate: Rate{Burst: 5, Period: time.Hour}, Reserve: 4}).Believable(ahead, start); !got.Equal(start) {
+		t.Errorf("a reserve of all but one: got %v, want %v", got, start)
+	}
+}
+
+// A refusal of several budgets says when none of them refuses any more, in whatever order
+// they come; and a number that refuses costs the asker each budget of their own.
+func TestARefusalNamesTheLastTimeAndCostsEachBudget(t *testing.T) {
+	once := func(kind Kind, period time.Duration) Charge {
+		return Charge{Key: Key{Kind: kind, ID: "x"}, Rate: Rate{Burst: 1, Period: period}, Own: true}
+	}
+	short, long := once(Network, time.Minute), once(Client, time.Hour)
+	for _, order := range [][]Charge{{short, long}, {long, short}} {
+		stored, err := Decide(States{}, Spend{Asker: order}, Holder{}, start)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = Decide(stored, Spend{Asker: order}, Holder{}, start)
+		if refused, ok := errors.AsType[*Exceeded](err); !ok || !refused.RetryAt.Equal(start.Add(time.Hour)) || refused.Kind != order[0].Key.Kind {
+			t.Errorf("%v: got %v, want a refusal by %s for an hour", order, err, order[0].Key.Kind)
+		}
+		lock := Key{Kind: Lock, ID: "1"}
+		held := States{lock: {Until: start.Add(time.Minute)}}
+		kept, err := Decide(held, Spend{Lock: lock, LockFor: time.Minute, Asker: order}, Holder{}, start)
+		if err == nil || len(kept) != 2 || !kept[short.Key].Until.Equal(start.Add(time.Minute)) || !kept[long.Key].Until.Equal(start.Add(time.Hour)) {
+			t.Errorf("%v, of a number that is locked: got %v, %v, want both budgets spent", order, kept, err)
+		}
+	}
+}
+
 func TestHeld(t *testing.T) {
 	for _, row := range []struct {
 		what                string

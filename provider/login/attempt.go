@@ -78,10 +78,9 @@ const (
 	ProfileFailed   Reason = "profile_failed"     // the token fetched no profile
 	ForeignEndpoint Reason = "foreign_endpoint"   // the callback named a host that is not ours (invariant 5)
 	InactiveAccount Reason = "inactive_account"   // the profile says isActive false
-	RequestMismatch Reason = "request_mismatch"   // state and requestId do not agree (invariant 6)
 	SeveralNumbers  Reason = "several_numbers"    // one-tap: the profile has several numbers, and the app's policy picks none
 	CodeRefused     Reason = "code_refused"       // native: Truecaller refused the authorization code or its verifier
-	NotGranted      Reason = "not_granted"        // native: the person did not grant the scopes that tell the number
+	NotGranted      Reason = "not_granted"        // native: the user did not grant the scopes that tell the number
 	CodeReused      Reason = "code_reused"        // native: the authorization code was presented again meanwhile
 	NotIssued       Reason = "not_issued"         // native: no tokens could be made, or the user may have none
 	Unverified      Reason = "unverified_number"  // native: Truecaller says that the number is not verified
@@ -144,7 +143,7 @@ type Attempt struct {
 	Ended   time.Time // when it became terminal
 
 	// Undeliverable says that Truecaller knows no account for the number. It
-	// changes nothing that a person sees (invariant 7).
+	// changes nothing that a user sees (invariant 7).
 	Undeliverable bool
 
 	// Invoked is when Truecaller said that its dialog is open on the phone

@@ -68,7 +68,7 @@ type Config struct {
 	CoolDown time.Duration
 
 	Limits Limits         // each must allow something; there is no unlimited one
-	Policy subject.Policy // zero: a number is a new person's only when its Truecaller id says so
+	Policy subject.Policy // zero: a number is a new user's only when its Truecaller id says so
 
 	// Log is for operators; Audit is the account of who tried what. Neither ever
 	// sees a whole number or a secret (invariant 10).

@@ -16,7 +16,7 @@ const (
 	maxOthers = 256
 )
 
-// Watcher hears of changes that a person can see.
+// Watcher hears of changes that a user can see.
 type Watcher struct {
 	// Hints receives after each change of the attempt, when it expires, and after
 	// each change of another attempt of the same browser. A hint carries nothing: the

@@ -198,7 +198,7 @@ func (a *Attempt) nativeFailed(why Reason, now time.Time) error {
 	return nil
 }
 
-// approvedBy makes person the subject of an attempt that is being approved.
+// approvedBy makes the user the subject of an attempt that is being approved.
 func (a *Attempt) approvedBy(person subject.Person) { a.Sub = person.Sub }
 
 // profileFailed is token_received -> failed: the token fetched no profile. While

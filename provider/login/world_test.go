@@ -135,7 +135,7 @@ func newWorld(t *testing.T, change ...func(*login.Config)) *world {
 		Apps:   map[string]truecaller.App{"main": {ID: "main"}, "second": {ID: "second"}},
 		Limits: login.Limits{Number: wide, Network: wide, Client: wide, Deployment: wide},
 		Log:    logger,
-		Audit:  audit.Log(logger),
+		Audit:  audit.Log(logger, nil),
 	}
 	for _, c := range change {
 		c(&w.config)

@@ -185,7 +185,7 @@ func (e *Endpoint) validate(ctx context.Context, in endpoint.Parameters) (*reque
 // sessionToEnd returns the session that ends, "" for none, and whether the user
 // is asked before.
 func (e *Endpoint) sessionToEnd(r *http.Request, c client.Client, hint *idtoken.Hint) (sid string, prompt bool, err error) {
-	s, here, err := e.current(r)
+	s, here, err := e.unexpired(r)
 	if err != nil || hint == nil {
 		return "", true, err
 	}
@@ -198,7 +198,7 @@ func (e *Endpoint) sessionToEnd(r *http.Request, c client.Client, hint *idtoken.
 	// names; it cannot be replayed for ever.
 	if hinted != "" {
 		s, err = e.cfg.Sessions.Session(r.Context(), hinted)
-		if err == nil && s.Live(time.Now()) && hint.Subject == e.cfg.Hints.Subject(c, s.Sub) {
+		if err == nil && !s.Expired(time.Now()) && hint.Subject == e.cfg.Hints.Subject(c, s.Sub) {
 			return s.ID, false, nil
 		}
 		if err != nil && !errors.Is(err, session.ErrNotFound) {
@@ -210,8 +210,9 @@ func (e *Endpoint) sessionToEnd(r *http.Request, c client.Client, hint *idtoken.
 	return "", r.Method == http.MethodPost, nil
 }
 
-func (e *Endpoint) current(r *http.Request) (session.Session, bool, error) {
-	return session.Current(r.Context(), e.cfg.Sessions, e.cfg.Cookies.Session(r))
+// unexpired returns the session that the browser's cookie names.
+func (e *Endpoint) unexpired(r *http.Request) (session.Session, bool, error) {
+	return session.Unexpired(r.Context(), e.cfg.Sessions, e.cfg.Cookies.Session(r))
 }
 
 // prompt asks the user.
@@ -250,7 +251,7 @@ func (e *Endpoint) confirm(w http.ResponseWriter, r *http.Request, in endpoint.P
 	if err != nil {
 		return err
 	}
-	s, _, err := e.current(r)
+	s, _, err := e.unexpired(r)
 	if err != nil {
 		return err
 	}

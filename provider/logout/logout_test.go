@@ -7,12 +7,14 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"reflect"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"calleridp/keys"
+	"calleridp/provider/authorize"
 	"calleridp/provider/client"
 	"calleridp/provider/internal/testworld"
 	"calleridp/provider/session"
@@ -92,6 +94,7 @@ func TestLogoutPrompts(t *testing.T) {
 		"a client":                          {"client_id=app", "App", ""},
 		"a client and its redirect URI":     {"client_id=app&post_logout_redirect_uri=https://app.example/bye", "App", "https://app.example"},
 		"a redirect URI without a client":   {"post_logout_redirect_uri=https://app.example/bye", "", ""},
+		"a state that goes nowhere":         {"client_id=app&state=%ff", "App", ""},
 		"any redirect URI without a client": {"post_logout_redirect_uri=https://evil.example/", "", ""},
 		"another user's hint":               {"id_token_hint=" + others.ID, "App", ""},
 		"a malformed hint":                  {"id_token_hint=nonsense&post_logout_redirect_uri=https://app.example/bye", "", ""},
@@ -106,6 +109,9 @@ func TestLogoutPrompts(t *testing.T) {
 			name := ""
 			if c, ok := view["Client"].(map[string]any); ok {
 				name, _ = c["Name"].(string)
+			}
+			if !reflect.DeepEqual(view["UILocales"], []any{"sv"}) {
+				t.Errorf("got %v, want the page in sv", a)
 			}
 			if view["Request"] == "" || name != row.client || view["FormAction"] != row.action || a.ClearsSession() {
 				t.Errorf("got %v, want the client %q, the form action %q and the session untouched",
@@ -132,9 +138,13 @@ func TestLogoutPrompts(t *testing.T) {
 		"GET instead of a click": w.Get("/logout/confirm?request="+sealed, session),
 	} {
 		t.Run(what, func(t *testing.T) {
-			if page, _ := a.Page(); page != "error" || a.StatusCode < 400 || !w.SignedIn(session) {
+			page, view := a.Page()
+			if page != "error" || a.StatusCode < 400 || !w.SignedIn(session) {
 				t.Errorf("confirming: got %v and the session live %v, want an error page and true",
 					a, w.SignedIn(session))
+			}
+			if expired := what == "an expired prompt"; (view["Kind"] == "request_expired") != expired {
+				t.Errorf("confirming: got %v, want request_expired %v", a, expired)
 			}
 		})
 	}
@@ -275,12 +285,14 @@ func TestThreat_AHintEndsItsOwnUsersSessionOnly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	w.Post("/logout", url.Values{"id_token_hint": {mixed}}).WantPage(t, "another user's sub, by POST", "confirm")
 	if a := w.Get("/logout?id_token_hint=" + mixed); a.StatusCode != 303 || !w.SignedIn(session) {
 		t.Errorf("another user's sub: got %v and the session live %v, want 303 and true", a, w.SignedIn(session))
 	}
 	over.Store(true)
 	w.Log.Reset()
 	w.Get("/logout?id_token_hint="+got.ID).WantStatus(t, "the hint of an expired session", 303)
+	w.Post("/logout", url.Values{"id_token_hint": {got.ID}}).WantPage(t, "the hint of an expired session, by POST", "confirm")
 	w.WantNotLogged("session.ended")
 	over.Store(false)
 	w.Get("/logout?id_token_hint="+got.ID).WantStatus(t, "the hint of a live session", 303)
@@ -302,10 +314,10 @@ func TestNativeGrantsHaveNoSession(t *testing.T) {
 }
 
 // unreadable is a session store that cannot be read while broken is set; only not
-// by a cookie's secret while cookies is set.
+// by a cookie's secret while cookies is set; nor changed while kept is set.
 type unreadable struct {
 	session.Store
-	broken, cookies *atomic.Bool
+	broken, cookies, kept *atomic.Bool
 }
 
 var errDisk = errors.New("the disk is full")
@@ -325,7 +337,7 @@ func (u unreadable) SessionBySecret(ctx context.Context, secret session.SecretHa
 }
 
 func (u unreadable) EndSession(ctx context.Context, id string) error {
-	if u.broken.Load() {
+	if u.broken.Load() || u.kept.Load() {
 		return errDisk
 	}
 	return u.Store.EndSession(ctx, id)
@@ -334,9 +346,9 @@ func (u unreadable) EndSession(ctx context.Context, id string) error {
 // A user who is told that they are signed out is: our own failure says so, and
 // leaves the cookie.
 func TestLogoutThatFails(t *testing.T) {
-	var broken, cookies atomic.Bool
+	var broken, cookies, kept atomic.Bool
 	w := testworld.New(t, func(c *testworld.Config) {
-		c.Provider.Sessions = unreadable{c.Provider.Sessions, &broken, &cookies}
+		c.Provider.Sessions = unreadable{c.Provider.Sessions, &broken, &cookies, &kept}
 	})
 	got, session := w.Tokens("app", "openid")
 	sealed := signOutRequest(t, w, session, "client_id=app")
@@ -355,6 +367,17 @@ func TestLogoutThatFails(t *testing.T) {
 	cookies.Store(true)
 	w.Get("/logout?id_token_hint="+got.ID, session).WantStatus(t, "a cookie that cannot be looked up", 500)
 	cookies.Store(false)
+	kept.Store(true)
+	for what, a := range map[string]testworld.Response{
+		"with a cookie":    w.Get("/logout?id_token_hint="+got.ID, session),
+		"without a cookie": w.Get("/logout?id_token_hint=" + got.ID),
+		"confirming":       w.Post("/logout/confirm", url.Values{"request": {sealed}}, testworld.Cookie(session)),
+	} {
+		if a.WantErrorPage(t, what+" that does not end", 500, "internal"); a.ClearsSession() {
+			t.Errorf("%s that does not end: got %v, want the cookie kept", what, a.Header)
+		}
+	}
+	kept.Store(false)
 	if !w.SignedIn(session) {
 		t.Error("the session has ended, want it live")
 	}
@@ -396,4 +419,78 @@ func TestLogoutOfAnExpiredSession(t *testing.T) {
 		t.Error("confirming: got the cookie kept, want it deleted")
 	}
 	w.WantNotLogged("session.ended")
+}
+
+// ahead is a session store whose sessions were all created by a fast clock.
+type ahead struct{ session.Store }
+
+func (a ahead) SessionBySecret(ctx context.Context, secret session.SecretHash) (session.Session, error) {
+	s, err := a.Store.SessionBySecret(ctx, secret)
+	s.Created = time.Now().Add(time.Hour)
+	return s, err
+}
+
+func (a ahead) Session(ctx context.Context, id string) (session.Session, error) {
+	s, err := a.Store.Session(ctx, id)
+	s.Created = time.Now().Add(time.Hour)
+	return s, err
+}
+
+// A session from a fast clock signs no one in now, but would later: signing out ends it,
+// whichever way.
+func TestThreat_SigningOutEndsASessionOfAFastClock(t *testing.T) {
+	for what, signOut := range map[string]func(*testworld.World, string, *http.Cookie) testworld.Response{
+		"a hint and the cookie": func(w *testworld.World, hint string, s *http.Cookie) testworld.Response {
+			return w.Get("/logout?id_token_hint="+hint, s)
+		},
+		"a hint alone": func(w *testworld.World, hint string, s *http.Cookie) testworld.Response {
+			return w.Get("/logout?id_token_hint=" + hint)
+		},
+		"the prompt": func(w *testworld.World, hint string, s *http.Cookie) testworld.Response {
+			sealed := signOutRequest(t, w, s, "client_id=app")
+			return w.Post("/logout/confirm", url.Values{"request": {sealed}}, testworld.Cookie(s))
+		},
+	} {
+		w := testworld.New(t, func(c *testworld.Config) {
+			c.Provider.Sessions = ahead{c.Provider.Sessions}
+		})
+		got, session := w.Tokens("app", "openid")
+		w.Log.Reset()
+		signOut(w, got.ID, session).WantRedirect(t, what, "/logout/done?client_id=app")
+		w.WantLogged(`"session.ended"`, `"client":"app"`)
+	}
+}
+
+// What cannot be read as a form is refused, and ends nothing.
+func TestLogoutRefusesWhatIsNoForm(t *testing.T) {
+	w := testworld.New(t)
+	got, session := w.Tokens("app", "openid")
+	hint := url.Values{"id_token_hint": {got.ID}}
+	w.Post("/logout", hint, testworld.Cookie(session), testworld.Header("Content-Type", "application/json")).
+		WantErrorPage(t, "JSON", 400, "bad_request")
+	hint.Set("x", strings.Repeat("x", 100_000))
+	w.Post("/logout", hint, testworld.Cookie(session)).WantErrorPage(t, "a large form", 413, "too_large")
+	if !w.SignedIn(session) {
+		t.Error("afterwards: got the session ended, want it live")
+	}
+}
+
+// A state without an address to return to goes nowhere.
+func TestLogoutWithAStateAlone(t *testing.T) {
+	w := testworld.New(t)
+	got, session := w.Tokens("app", "openid")
+	w.Get("/logout?state=x&id_token_hint="+got.ID, session).WantRedirect(t, "signing out", "/logout/done?client_id=app")
+}
+
+// While registered clients cannot be read, no page claims that there are none.
+func TestLogoutWithoutTheRegistry(t *testing.T) {
+	w := testworld.New(t)
+	w.AddClient(testworld.App("brief"))
+	sealed := signOutRequest(t, w, testworld.SessionCookie("none"), "client_id=brief")
+	if err := w.Store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	w.Get("/logout?client_id=brief").WantErrorPage(t, "a logout request", 500, "internal")
+	w.Get("/logout/done?client_id=brief").WantErrorPage(t, "the page afterwards", 500, "internal")
+	w.Reopen(authorize.Reopening{Request: sealed}).WantErrorPage(t, "the prompt again", 500, "internal")
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"calleridp/keys"
 	"calleridp/provider/authorize"
 	"calleridp/provider/internal/testworld"
 )
@@ -20,6 +21,21 @@ func TestReopenTheSignOutPrompt(t *testing.T) {
 	}
 	if !w.SignedIn(session) {
 		t.Error("after reopening: got the session ended, want it live")
+	}
+	w.AddClient(testworld.App("brief"))
+	gone := signOutRequest(t, w, session, "client_id=brief")
+	w.RemoveClient("brief")
+	bare := signOutRequest(t, w, session, "")
+	for what, row := range map[string]struct{ sealed, page, kind string }{
+		"of no client":             {bare, "confirm", ""},
+		"of a client that is gone": {gone, "error", "bad_request"},
+		"nonsense":                 {"nonsense", "error", "bad_request"},
+		"an expired one":           {testworld.Aged(t, keys.PurposeLogoutRequest, sealed), "error", "request_expired"},
+	} {
+		view := w.Reopen(authorize.Reopening{Request: row.sealed}, session).WantPage(t, what, row.page)
+		if kind, _ := view["Kind"].(string); kind != row.kind {
+			t.Errorf("%s: got %v, want %s", what, view, row.kind)
+		}
 	}
 }
 

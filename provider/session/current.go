@@ -9,6 +9,18 @@ import (
 // Current returns the live session of a browser's cookie. ok is false, and the
 // session zero, when the cookie is missing, or its session has ended or expired.
 func Current(ctx context.Context, store Store, secret Secret) (s Session, ok bool, err error) {
+	s, ok, err = Unexpired(ctx, store, secret)
+	if !ok || !s.Live(time.Now()) {
+		return Session{}, false, err
+	}
+	return s, true, nil
+}
+
+// Unexpired returns the session of a browser's cookie for ending or replacing it, and
+// for nothing else: also one that was created ahead of the clock. Such a session is not
+// live now, but would be once the clock has reached it. ok is false, and the session
+// zero, when the cookie is missing, or its session has ended or expired.
+func Unexpired(ctx context.Context, store Store, secret Secret) (s Session, ok bool, err error) {
 	if secret == "" {
 		return Session{}, false, nil
 	}
@@ -16,7 +28,7 @@ func Current(ctx context.Context, store Store, secret Secret) (s Session, ok boo
 	if errors.Is(err, ErrNotFound) {
 		return Session{}, false, nil
 	}
-	if err != nil || !s.Live(time.Now()) {
+	if err != nil || s.Expired(time.Now()) {
 		return Session{}, false, err
 	}
 	return s, true, nil

@@ -33,19 +33,23 @@ func TestCurrentReturnsLiveSessionsOnly(t *testing.T) {
 		secret Secret
 		store  stored
 		want   Session
-		ok     bool
+		ending Session // what Unexpired returns
 		err    error
 	}{
-		{"a live one", "secret", stored{session: live}, live, true, nil},
-		{"no cookie", "", stored{session: live}, Session{}, false, nil},
-		{"an expired one", "secret", stored{session: expired}, Session{}, false, nil},
-		{"one from the future", "secret", stored{session: ahead}, Session{}, false, nil},
-		{"none", "secret", stored{session: live, err: ErrNotFound}, Session{}, false, nil},
-		{"a failure", "secret", stored{session: live, err: disk}, Session{}, false, disk},
+		{"a live one", "secret", stored{session: live}, live, live, nil},
+		{"no cookie", "", stored{session: live}, Session{}, Session{}, nil},
+		{"an expired one", "secret", stored{session: expired}, Session{}, Session{}, nil},
+		{"one from the future", "secret", stored{session: ahead}, Session{}, ahead, nil},
+		{"none", "secret", stored{session: live, err: ErrNotFound}, Session{}, Session{}, nil},
+		{"a failure", "secret", stored{session: live, err: disk}, Session{}, Session{}, disk},
 	} {
 		got, ok, err := Current(t.Context(), row.store, row.secret)
-		if !reflect.DeepEqual(got, row.want) || ok != row.ok || err != row.err {
-			t.Errorf("%s: got %+v, %v, %v, want %+v, %v, %v", row.what, got, ok, err, row.want, row.ok, row.err)
+		if !reflect.DeepEqual(got, row.want) || ok != (row.want.ID != "") || err != row.err {
+			t.Errorf("%s: got %+v, %v, %v, want %+v, %v", row.what, got, ok, err, row.want, row.err)
+		}
+		got, ok, err = Unexpired(t.Context(), row.store, row.secret)
+		if !reflect.DeepEqual(got, row.ending) || ok != (row.ending.ID != "") || err != row.err {
+			t.Errorf("%s, for ending it: got %+v, %v, %v, want %+v, %v", row.what, got, ok, err, row.ending, row.err)
 		}
 	}
 }

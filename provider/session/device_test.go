@@ -22,10 +22,12 @@ func TestDeviceOf(t *testing.T) {
 		"Opera/9.80 (Android; Opera Mini/36.2.2254/119.132; U; id) Presto/2.12.423 Version/12.16":                                                             {"Opera", "Android"},
 		"Mozilla/5.0 (Mobile; Nokia_2720_Flip; rv:48.0) Gecko/48.0 Firefox/48.0 KAIOS/2.5.2":                                                                  {"Firefox", "KaiOS"},
 		"Mozilla/5.0 (Linux; U; Android 11; en-us; M2004J19C) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/89.0 Mobile MiuiBrowser/12.13 Safari": {"Mi Browser", "Android"},
-		"":                                   {},
-		"curl/8.14.1":                        {},
-		strings.Repeat("x", 1<<20):           {},
-		"Firefox" + strings.Repeat("é", 700): {},
+		"":                                    {},
+		"curl/8.14.1":                         {},
+		strings.Repeat("x", 1<<20):            {},
+		"Firefox" + strings.Repeat("é", 700):  {},
+		strings.Repeat("x", 504) + "Firefox/": {"Firefox", ""}, // the last of what is read
+		strings.Repeat("x", 505) + "Firefox/": {},
 	} {
 		if got := DeviceOf(agent); got != want {
 			t.Errorf("%.80q: %+v, want %+v", agent, got, want)

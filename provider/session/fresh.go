@@ -19,5 +19,8 @@ func (s Session) Fresh(maxAge time.Duration, now time.Time) bool {
 // Live reports whether the session has not expired. One that was created ahead of
 // the clock would live for too long, and counts as expired.
 func (s Session) Live(now time.Time) bool {
-	return now.Before(s.Expires) && !clock.Ahead(s.Created, now)
+	return !s.Expired(now) && !clock.Ahead(s.Created, now)
 }
+
+// Expired reports whether the session has expired by its own record.
+func (s Session) Expired(now time.Time) bool { return !now.Before(s.Expires) }

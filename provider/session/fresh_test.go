@@ -24,6 +24,10 @@ func TestFresh(t *testing.T) {
 			t.Errorf("max_age %s, %s after: %v", row.age, row.after, got)
 		}
 	}
+	whole := Session{AuthTime: signedIn.Truncate(time.Second)}
+	if whole.Fresh(0, whole.AuthTime) || !whole.Fresh(time.Second, whole.AuthTime) {
+		t.Error("at the moment of the sign-in: want it fresh for a second, and never for max_age=0")
+	}
 	if !s.Live(s.Expires.Add(-1)) || s.Live(s.Expires) {
 		t.Error("Live")
 	}

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"encoding/hex"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -24,5 +25,13 @@ func TestInvariant10_SecretsAreRedacted(t *testing.T) {
 	}
 	if n := strings.Count(log.String(), `"value":"[redacted]"`); n != 2 {
 		t.Errorf("got the log %s", log.String())
+	}
+}
+
+// The stored hash is the SHA-256 of the secret, which no change may lose.
+func TestHash(t *testing.T) {
+	const abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+	if hash := Secret("abc").Hash(); hex.EncodeToString(hash[:]) != abc {
+		t.Errorf("got %x, want the SHA-256 of abc", hash[:])
 	}
 }

@@ -27,7 +27,7 @@ func checkCode(in endpoint.Parameters) error {
 // is signed. Then one transaction decides again, consumes the code and keeps what
 // it buys (invariant 9). So our own failure never costs a client its code.
 func (e *Endpoint) redeemCode(r *http.Request, c client.Client, in endpoint.Parameters) (*response, error) {
-	ctx, now := r.Context(), time.Now()
+	ctx := r.Context()
 	refuse := func(why error, g grant.Grant) error {
 		const refusal = "the code is unknown, used, expired, or was issued for another client, redirect_uri or code_challenge"
 		return e.invalidGrant(ctx, "code", refusal, why, c.ID, g)
@@ -39,7 +39,6 @@ func (e *Endpoint) redeemCode(r *http.Request, c client.Client, in endpoint.Para
 		RedirectURI: client.WithPath(in.Get("redirect_uri")),
 		Verifier:    redact.Text(in.Get("code_verifier")),
 		Access:      accessHash,
-		At:          now,
 	}
 	decide := func(code grant.Code, stored *grant.Grant) grant.Redemption {
 		return e.cfg.GrantPolicy.Redeem(code, stored, use)
@@ -51,7 +50,8 @@ func (e *Endpoint) redeemCode(r *http.Request, c client.Client, in endpoint.Para
 	if err != nil {
 		return nil, fmt.Errorf("code exchange: %w", err)
 	}
-	out := issued{client: c, access: access, now: now}
+	use.At = time.Now()
+	out := issued{client: c, access: access, now: use.At}
 	if seen := decide(code, stored); seen.Refused == nil {
 		out.grant, out.nonce = seen.Current, seen.Current.Nonce
 		out.person, out.scopes, err = e.policy.allowed(ctx, c, seen.Current, seen.Current.Scopes)
@@ -64,6 +64,7 @@ func (e *Endpoint) redeemCode(r *http.Request, c client.Client, in endpoint.Para
 		if err := e.sign(&out); err != nil {
 			return nil, fmt.Errorf("code exchange: %w", err)
 		}
+		use.At = time.Now() // the above may have taken a while
 	}
 	// A use that is refused comes here too: it may have something to revoke.
 	used, err := e.cfg.Grants.UseCode(ctx, hash, decide)

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"calleridp/provider/audit"
@@ -40,7 +39,7 @@ func checkExchange(in endpoint.Parameters) error {
 	case in.Has("audience"):
 		return oidc.ErrInvalidTarget().WithDescription("audience is not supported: the tokens are for the client that asks")
 	case in.Has("actor_token"), in.Has("actor_token_type"):
-		return endpoint.InvalidRequest("actor_token is not supported: nobody acts for another here")
+		return endpoint.InvalidRequest("actor_token is not supported: there is no delegation")
 	case in.Get("subject_token") == "":
 		return endpoint.InvalidRequest("subject_token is missing")
 	case in.Get("subject_token_type") == "":
@@ -74,7 +73,7 @@ func (e *Endpoint) exchange(r *http.Request, c client.Client, in endpoint.Parame
 		return nil, err
 	}
 	access, hash := grant.NewToken()
-	out := issued{client: c, access: access, now: time.Now()}
+	out := issued{client: c, access: access}
 	signIn, err := e.cfg.Native.Native(ctx, login.NativeRequest{
 		Code:     redact.Text(in.Get("subject_token")),
 		Verifier: redact.Text(in.Get("code_verifier")),
@@ -85,6 +84,7 @@ func (e *Endpoint) exchange(r *http.Request, c client.Client, in endpoint.Parame
 	}, func(a login.Attempt, profile truecaller.Profile) (grant.Redemption, error) {
 		// Everything that may fail comes before the transaction that uses the
 		// attempt, as with a code.
+		out.now = a.Ended
 		scopes := claims.Granted(profile, requested)
 		buys := e.cfg.GrantPolicy.Issue(grant.Grant{
 			ID:       a.GrantID,
@@ -116,7 +116,10 @@ func (e *Endpoint) exchange(r *http.Request, c client.Client, in endpoint.Parame
 // exchangeScopes returns the requested scopes that exist and that the client may
 // have; openid where it requests none (RFC 6749 §3.3).
 func exchangeScopes(in endpoint.Parameters, c client.Client) ([]string, error) {
-	requested := strings.Fields(in.Get("scope"))
+	requested, err := in.Scope()
+	if err != nil {
+		return nil, err
+	}
 	if len(requested) == 0 {
 		requested = []string{claims.OpenID}
 	}
@@ -136,9 +139,9 @@ var subjectTokenErrors = []struct {
 	{truecaller.ErrCodeRefused, "Truecaller does not accept subject_token with this code_verifier: a code is good once, and not for long"},
 	{truecaller.ErrUnauthorized, "Truecaller does not accept its own answer to subject_token; ask the SDK for another one"},
 	{truecaller.ErrNoOpenID, "the application must ask the SDK for the scope openid"},
-	{truecaller.ErrNoNumber, "Truecaller tells no phone number: the application must ask the SDK for the scope phone, and the person must grant it"},
+	{truecaller.ErrNoNumber, "Truecaller tells no phone number: the application must ask the SDK for the scope phone, and the user must grant it"},
 	{truecaller.ErrUnverified, "Truecaller has not verified the phone number"},
-	{truecaller.ErrNoProfile, "Truecaller has no profile of the person"},
+	{truecaller.ErrNoProfile, "Truecaller has no profile of the user"},
 }
 
 // unavailableRetry is when an application may try again after Truecaller did not
@@ -174,7 +177,7 @@ func (e *Endpoint) exchangeRefusal(ctx context.Context, c client.Client, a login
 	case errors.Is(err, truecaller.ErrExchangeUnavailable), errors.Is(err, truecaller.ErrProfileUnavailable), errors.Is(err, login.ErrState):
 		return unavailable(http.StatusServiceUnavailable, retry, "Truecaller does not answer; ask the SDK for another code and try again")
 	case errors.Is(err, errRevoked), errors.Is(err, subject.ErrNotFound):
-		return endpoint.InvalidRequest("the person has deleted their account meanwhile")
+		return endpoint.InvalidRequest("the user has deleted their account meanwhile")
 	case isDown:
 		return unavailable(http.StatusServiceUnavailable, retry, "Truecaller does not answer; the subject_token is still good")
 	}

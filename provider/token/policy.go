@@ -12,7 +12,7 @@ import (
 
 // errRevoked means that the client or the user may not have what a grant gave any
 // more.
-var errRevoked = errors.New("provider: the client or the person may not have this any more")
+var errRevoked = errors.New("token: the client or the user may not have this any more")
 
 // policy decides at every use of a grant, whatever its kind, what of it still
 // holds.

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"calleridp/provider/client"
@@ -24,9 +23,13 @@ func checkRefresh(in endpoint.Parameters) error {
 // refresh rotates a refresh token (RFC 6749 §6, RFC 9700 §4.14). As with a code,
 // everything that may fail comes before the transaction that rotates it.
 func (e *Endpoint) refresh(r *http.Request, c client.Client, in endpoint.Parameters) (*response, error) {
-	ctx, now := r.Context(), time.Now()
+	ctx := r.Context()
 	refuse := func(why error, g grant.Grant) error {
 		return e.invalidGrant(ctx, "refresh_token", "the refresh token is unknown, used, expired or revoked", why, c.ID, g)
+	}
+	scopes, err := in.Scope()
+	if err != nil {
+		return nil, err
 	}
 	id, generation, ok := grant.ParseRefreshToken(e.mac, in.Get("refresh_token"))
 	if !ok {
@@ -50,18 +53,19 @@ func (e *Endpoint) refresh(r *http.Request, c client.Client, in endpoint.Paramet
 	use := grant.RefreshUse{
 		Generation: generation,
 		ClientID:   c.ID,
-		Scopes:     strings.Fields(in.Get("scope")),
+		Scopes:     scopes,
 		Allowed:    allowed,
 		Access:     hash,
-		At:         now,
+		At:         time.Now(),
 	}
 	decide := func(g grant.Grant) grant.Redemption { return e.cfg.GrantPolicy.Refresh(g, use) }
-	out := issued{client: c, person: person, grant: known, access: access, now: now} // nonce belongs to the first ID token (OpenID Connect Core §12.2)
+	out := issued{client: c, person: person, grant: known, access: access, now: use.At} // nonce belongs to the first ID token (OpenID Connect Core §12.2)
 	if seen := decide(known); seen.Refused == nil {
 		out.scopes = seen.Access.Scopes
 		if err := e.sign(&out); err != nil {
 			return nil, fmt.Errorf("refresh: %w", err)
 		}
+		use.At = time.Now() // the above may have taken a while
 	}
 	used, err := e.cfg.Grants.UseGrant(ctx, id, decide)
 	switch {

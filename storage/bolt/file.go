@@ -124,7 +124,7 @@ func settings(o Options) *bbolt.Options {
 }
 
 // mapped returns how much address space to reserve for the file. While the file
-// fits, a long read such as a backup never delays a commit that makes it grow.
+// fits, a long read never delays a commit that makes it grow.
 func mapped() int {
 	if strconv.IntSize < 64 || runtime.GOOS == "windows" { // where the file itself would become as large
 		return 0

@@ -2,7 +2,7 @@
 // packages declare in one file, for one process, with every value sealed under
 // the master key.
 //
-//	store.go    opening, closing, backup
+//	store.go    opening, closing
 //	file.go     the file: created, moved away, replaced
 //	verify.go   what is read of it before anything trusts it
 //	health.go   whether writes become durable
@@ -27,7 +27,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -211,7 +210,7 @@ func (s *Store) PinIssuer(ctx context.Context, issuer string) error {
 		case err != nil || found && pinned == issuer:
 			return err
 		case found:
-			return fmt.Errorf("%w: it was made for %s, the configuration says %s; set the issuer back, or start with an empty data folder (every client must then be told the new issuer, and every person gets a new sub)",
+			return fmt.Errorf("%w: it was made for %s, the configuration says %s; set the issuer back, or start with an empty data folder (every client must then be told the new issuer, and every user gets a new sub)",
 				ErrIssuer, pinned, issuer)
 		}
 		return t.put(&meta, metaIssuer, never, (*record.Text)(&issuer))
@@ -233,38 +232,6 @@ func (s *Store) Stats() Stats {
 		stats.Bytes = info.Size()
 	}
 	return stats
-}
-
-// Backup writes a consistent copy of the whole store to w while the store is in
-// use. The copy is itself a store, sealed under the same master key. w should be
-// fast, because the store's file cannot reuse space during a backup.
-func (s *Store) Backup(ctx context.Context, w io.Writer) error {
-	err := guarded(s.log, func() error {
-		return s.db.View(func(tx *bbolt.Tx) error {
-			_, err := tx.WriteTo(writerUntil{ctx, w})
-			return err
-		})
-	})
-	switch {
-	case ctx.Err() != nil && err != nil: // bbolt does not wrap the cause
-		return ctx.Err()
-	case err != nil:
-		return fmt.Errorf("bolt: backup: %w", closedErr(err))
-	}
-	return nil
-}
-
-// writerUntil writes until ctx is done.
-type writerUntil struct {
-	ctx context.Context
-	w   io.Writer
-}
-
-func (w writerUntil) Write(p []byte) (int, error) {
-	if err := w.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return w.w.Write(p)
 }
 
 // Close commits all queued operations, including notes, and closes the file.

@@ -57,7 +57,7 @@ func addressFields(c *codec, a *truecaller.Address) {
 	text(c, &a.CountryCode)
 }
 
-// NumberKeys returns the keys, keyed hashes, by which the person with this number is
+// NumberKeys returns the keys, keyed hashes, by which the user with this number is
 // found: that of the line today, which is written, and those of old spellings, under
 // which a record may still stand.
 func (s Sealer) NumberKeys(n phone.Number) [][32]byte {

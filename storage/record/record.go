@@ -82,11 +82,7 @@ func Encode(k *Kind, r Record) []byte {
 	return c.out
 }
 
-// Decode reads r from bytes that Encode returned.
-func Decode(k *Kind, plain []byte, r Record) error {
-	return decode(plain, k.version, r)
-}
-
+// decode reads r from bytes that Encode returned in this version of its kind.
 func decode(plain []byte, version byte, r Record) error {
 	c := codec{reading: true, in: plain, texts: string(plain)}
 	r.fields(&c, version)

@@ -128,3 +128,6 @@ func BenchmarkRecord(b *testing.B) {
 		}
 	})
 }
+
+// Decode reads r from bytes that Encode returned.
+func Decode(k *Kind, plain []byte, r Record) error { return decode(plain, k.version, r) }

@@ -72,7 +72,7 @@ func (s Sealer) Open(k *Kind, key, value []byte, r Record) error {
 }
 
 func unreadable(k *Kind, cause error) error {
-	return fmt.Errorf("storage: a record in %s %w: %w", k.Name, ErrUnreadable, cause)
+	return fmt.Errorf("record: a record in %s %w: %w", k.Name, ErrUnreadable, cause)
 }
 
 // place is what a value's seal covers besides the record.

@@ -47,8 +47,8 @@ func TestUsersOfARunningServer(t *testing.T) {
 	if page := browser.Get(server.Issuer + "/account"); !page.Has("phone") {
 		t.Errorf("the account page after user delete is %s (status %d), want the sign-in form", page.URL, page.Status)
 	}
-	one(t, "there is nobody with the sub "+u.Sub, "user", "show", "--", u.Sub, "--socket", socket)
-	one(t, "nobody has signed in with the number +46•••••0605", "user", "find", number, "--socket", socket)
+	one(t, "there is no user with the sub "+u.Sub, "user", "show", "--", u.Sub, "--socket", socket)
+	one(t, "no user has signed in with the number +46•••••0605", "user", "find", number, "--socket", socket)
 	one(t, "missing SUB; usage: calleridp user delete SUB", "user", "delete", "--socket", socket)
 	if strings.Contains(server.Logged(`"user.deleted"`), number[1:]) {
 		t.Errorf("the log has the number (invariant 10)")

@@ -12,6 +12,21 @@ import (
 	"calleridp/test/harness"
 )
 
+// scrape returns the metrics at an address.
+func scrape(t *testing.T, address string) string {
+	t.Helper()
+	answer, err := http.Get("http://" + address + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	raw, err := io.ReadAll(answer.Body)
+	if err != nil || answer.StatusCode != 200 {
+		t.Fatalf("/metrics got %d, %v, want 200", answer.StatusCode, err)
+	}
+	return string(raw)
+}
+
 // The metrics have their own address. They count what users, Truecaller and attackers
 // do, and contain no data of theirs.
 func TestMetrics(t *testing.T) {
@@ -43,19 +58,7 @@ func TestMetrics(t *testing.T) {
 	a.post("/callback/46701740609/strangers-secret", nil)
 	a.browser.Get(a.server.Issuer + "/46701740609")
 
-	scrape := func() string {
-		answer, err := http.Get("http://" + address + "/metrics")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer answer.Body.Close()
-		raw, err := io.ReadAll(answer.Body)
-		if err != nil || answer.StatusCode != 200 {
-			t.Fatalf("/metrics got %d, %v, want 200", answer.StatusCode, err)
-		}
-		return string(raw)
-	}
-	got := scrape()
+	got := scrape(t, address)
 	for _, want := range []string{
 		`calleridp_attempts_total{app="default",event="started",method="push",reason=""} 4`,
 		`calleridp_attempts_total{app="default",event="pushed",method="push",reason=""} 4`,
@@ -94,7 +97,7 @@ func TestMetrics(t *testing.T) {
 		a.post(fmt.Sprintf("/callback/app%d/x", i), nil)
 		a.browser.Get(fmt.Sprintf("%s/path%d", a.server.Issuer, i))
 	}
-	if before, after := strings.Count(got, "\ncalleridp_"), strings.Count(scrape(), "\ncalleridp_"); after != before {
+	if before, after := strings.Count(got, "\ncalleridp_"), strings.Count(scrape(t, address), "\ncalleridp_"); after != before {
 		t.Errorf("%d series became %d, want no more", before, after)
 	}
 	// The world does not see them.

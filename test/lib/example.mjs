@@ -19,13 +19,14 @@ const patience = 300_000;
 
 // exampleWorks adds the tests of examples/NAME.
 export function exampleWorks(name) {
-  let server, browser, application;
+  let server, browser, application, callback;
 
   before(async () => {
     const port = await freePort();
     const directory = await mkdtemp(path.join(tmpdir(), 'calleridp-example-'));
     const clients = path.join(directory, 'clients.yaml');
     const registered = await readFile(path.join(root, 'examples', name, 'clients.yaml'), 'utf8');
+    [, callback] = /^  redirect_uris: \["http:\/\/localhost:3000\/([^"]*)"\]$/m.exec(registered);
     await writeFile(clients, registered.replaceAll(':3000/', `:${port}/`));
     [server, browser] = await Promise.all([dev('--clients', clients), launch()]);
     await rm(directory, { recursive: true });
@@ -87,7 +88,7 @@ export function exampleWorks(name) {
 
   fresh('a response that no sign-in of this browser asked for is an error', async (page) => {
     for (const query of ['code=stolen&state=foreign', 'error=%3Cb%20id%3Dinjected%3E&state=foreign', 'code=stolen', '']) {
-      const response = await page.goto(`${application.home}callback?${query}&iss=${encodeURIComponent(server.issuer)}`);
+      const response = await page.goto(`${application.home}${callback}?${query}&iss=${encodeURIComponent(server.issuer)}`);
       assert.ok(response.status() < 500, `${query}: ${response.status()}`);
       assert.equal(await page.locator('#error').count(), 1, query);
       assert.equal(await page.locator('#injected').count(), 0, 'escaped');

@@ -44,14 +44,14 @@ func (s *Simulator) deviceOf(number, as string) (device, error) {
 		number = defaultDevice
 	}
 	if !isNumber(number) {
-		return device{}, fmt.Errorf("phone: %.20q is not a number like 46701740605", number)
+		return device{}, fmt.Errorf("%.20q is not a number like 46701740605 (parameter phone)", number)
 	}
 	if as == "" {
 		return device{number, s.behaviour(number)}, nil
 	}
 	does, ok := behaviours[as]
 	if !ok {
-		return device{}, fmt.Errorf("as: %.20q is not one of the numbers that do something by themselves, such as 08", as)
+		return device{}, fmt.Errorf("%.20q is not one of the numbers that do something by themselves, such as 08 (parameter as)", as)
 	}
 	return device{number, does}, nil
 }

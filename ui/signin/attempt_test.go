@@ -77,7 +77,6 @@ func TestTheAttemptsPageByState(t *testing.T) {
 			{login.Failed, login.ProfileFailed, 200, []string{`data-outcome="failed"`}},
 			{login.Failed, login.ForeignEndpoint, 200, []string{`data-outcome="failed"`}},
 			{login.Failed, login.InactiveAccount, 200, []string{`data-outcome="failed"`}},
-			{login.Failed, login.RequestMismatch, 200, []string{`data-outcome="failed"`}},
 		} {
 			w.flow.move(row.state, row.reason)
 			answer := w.get(ourPath)

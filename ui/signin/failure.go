@@ -25,7 +25,6 @@ var kinds = []struct {
 	kind endpoint.ErrorKind
 }{
 	{login.ErrNotYours, endpoint.ErrorNotYourBrowser},
-	{login.ErrNotYours, endpoint.ErrorNotYourBrowser},
 	{login.ErrNotFound, endpoint.ErrorNotFound},
 	{endpoint.ErrRequestExpired, endpoint.ErrorRequestExpired},
 	{endpoint.ErrBadRequest, endpoint.ErrorBadRequest},

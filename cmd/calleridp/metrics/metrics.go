@@ -9,6 +9,7 @@ package metrics
 import (
 	"net/http"
 
+	"calleridp/provider/audit"
 	"calleridp/provider/login"
 	"calleridp/truecaller"
 
@@ -27,6 +28,8 @@ type Metrics struct {
 	callbacks          *prometheus.CounterVec
 	truecallerSeconds  *prometheus.HistogramVec
 	truecallerHeldBack *prometheus.CounterVec
+	events             *prometheus.CounterVec
+	lines              *prometheus.CounterVec
 	requests           *prometheus.CounterVec
 	requestSeconds     *prometheus.HistogramVec
 }
@@ -35,6 +38,7 @@ var (
 	_ login.Observer              = (*Metrics)(nil)
 	_ truecaller.RequestObserver  = (*Metrics)(nil)
 	_ truecaller.CallbackObserver = (*Metrics)(nil)
+	_ audit.Observer              = (*Metrics)(nil)
 )
 
 // New returns metrics that are all at zero. version and goVersion are the versions
@@ -63,6 +67,10 @@ func New(version, goVersion string) *Metrics {
 		[]float64{.025, .05, .1, .25, .5, 1, 2.5, 5, 10}, "purpose", "outcome")
 	m.truecallerHeldBack = m.counter("calleridp_truecaller_held_back_total",
 		"Requests to Truecaller that were not sent, because the host does not respond.", "purpose")
+	m.events = m.counter("calleridp_audit_events_total",
+		"Events of the audit, also those that the log sums up.", "event")
+	m.lines = m.counter("calleridp_log_lines_total",
+		"Warnings and errors (warn, error) outside the audit, also those that the log sums up.", "level")
 	m.requests = m.counter("calleridp_http_requests_total",
 		"Requests by route and status; route none stands for unmatched paths.", "route", "status")
 	m.requestSeconds = m.histogram("calleridp_http_request_seconds",

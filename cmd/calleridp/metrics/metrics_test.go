@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"log/slog"
 	"net/http/httptest"
 	"os"
 	"regexp"
@@ -13,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"calleridp/provider/audit"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
 	"calleridp/storage/bolt"
@@ -65,6 +67,8 @@ func TestMetrics(t *testing.T) {
 	m.Asked(truecaller.ForPush, "no_account", 30*time.Millisecond)
 	m.HeldBack(truecaller.ForProfile)
 	m.Callback("", truecaller.CallbackWrongPath)
+	m.Event(audit.ClientUnauthenticated)
+	m.Line(slog.LevelWarn)
 	m.Request("/token", 200, 2*time.Millisecond)
 	m.Request("", 404, time.Millisecond)
 	got := page(t, m)
@@ -82,6 +86,8 @@ func TestMetrics(t *testing.T) {
 		`calleridp_truecaller_breaker{host="api4.truecaller.com",purpose="push",state="open"} 1`,
 		`calleridp_truecaller_breaker{host="api4.truecaller.com",purpose="push",state="closed"} 0`,
 		`calleridp_truecaller_breaker{host="api4.truecaller.com",purpose="push",state="half_open"} 0`,
+		`calleridp_audit_events_total{event="client.unauthenticated"} 1`,
+		`calleridp_log_lines_total{level="warn"} 1`,
 		`calleridp_http_requests_total{route="/token",status="200"} 1`,
 		`calleridp_http_requests_total{route="none",status="404"} 1`,
 		`calleridp_http_request_seconds_bucket{route="/token",le="0.0025"} 1`,

@@ -1,10 +1,12 @@
 package metrics
 
 import (
+	"log/slog"
 	"strconv"
 	"strings"
 	"time"
 
+	"calleridp/provider/audit"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
 	"calleridp/truecaller"
@@ -35,6 +37,14 @@ func (m *Metrics) HeldBack(p truecaller.Purpose) {
 // Callback implements truecaller.CallbackObserver.
 func (m *Metrics) Callback(app string, o truecaller.CallbackOutcome) {
 	m.callbacks.WithLabelValues(app, string(o)).Inc()
+}
+
+// Event implements audit.Observer.
+func (m *Metrics) Event(name audit.Name) { m.events.WithLabelValues(string(name)).Inc() }
+
+// Line implements audit.Observer.
+func (m *Metrics) Line(level slog.Level) {
+	m.lines.WithLabelValues(strings.ToLower(level.String())).Inc()
 }
 
 // Request counts a response. route is the pattern that the path matched, "" if it

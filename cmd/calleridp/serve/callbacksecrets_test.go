@@ -15,6 +15,7 @@ import (
 
 	"calleridp/cmd/calleridp/config"
 	"calleridp/keys"
+	"calleridp/provider/audit"
 	"calleridp/provider/endpoint"
 	"calleridp/storage/bolt"
 	"calleridp/truecaller"
@@ -59,6 +60,7 @@ func TestCallbackSecretIsReadAgain(t *testing.T) {
 				Recipient: expectsNothing{},
 				Client:    truecaller.NewClient(truecaller.Options{}),
 				Log:       logger,
+				Callbacks: audit.NewSums(logger, nil),
 			})
 			if err != nil {
 				t.Fatal(err)

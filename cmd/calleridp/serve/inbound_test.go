@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"calleridp/provider/audit"
 	"calleridp/provider/endpoint"
 	"calleridp/truecaller"
 
@@ -52,6 +53,7 @@ func inbound(t *testing.T, test func(dial func() net.Conn)) {
 			Recipient: expectsNothing{},
 			Client:    truecaller.NewClient(truecaller.Options{}),
 			Log:       silent,
+			Callbacks: audit.NewSums(silent, nil),
 		})
 		if err != nil {
 			t.Fatal(err)

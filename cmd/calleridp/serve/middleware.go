@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"calleridp/provider/audit"
 	"calleridp/provider/endpoint"
 
 	"github.com/go-chi/chi/v5"
@@ -40,6 +41,7 @@ func (m Middleware) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		begun := time.Now()
 		id := m.requestID(r)
+		from := m.Addresses.Of(r)
 		h := w.Header()
 		h.Set(requestIDHeader, id)
 		h.Set("X-Content-Type-Options", "nosniff")
@@ -47,7 +49,7 @@ func (m Middleware) Wrap(next http.Handler) http.Handler {
 			h.Set("Strict-Transport-Security", "max-age=31536000")
 		}
 		route := chi.NewRouteContext() // the router records in it which route matched
-		ctx := context.WithValue(r.Context(), requestIDKey{}, id)
+		ctx := audit.WithSender(context.WithValue(r.Context(), requestIDKey{}, id), from)
 		r = r.WithContext(context.WithValue(ctx, chi.RouteCtxKey, route))
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		recorded := &statusWriter{ResponseWriter: w}
@@ -72,7 +74,7 @@ func (m Middleware) Wrap(next http.Handler) http.Handler {
 				slog.String("path", loggedPath(r.URL.Path)),
 				slog.Int("status", recorded.status),
 				slog.Float64("took_ms", float64(took.Microseconds())/1000),
-				slog.String("from", m.Addresses.Of(r).String()))
+				slog.String("from", from.String()))
 		}()
 		next.ServeHTTP(recorded, r)
 	})

@@ -2,6 +2,7 @@ package serve
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"calleridp/provider/audit"
 	"calleridp/provider/endpoint"
 
 	"github.com/go-chi/chi/v5"
@@ -161,6 +163,41 @@ func TestInvariant10_Panic(t *testing.T) {
 	}()
 	observed(t, Middleware{}, page, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "half"); panic("x") })
 	t.Error("got no panic")
+}
+
+// Whatever a request makes the program log as an error is summed up by the network that
+// it came from, also in work that outlives it.
+func TestThreat_ErrorsOfRequestsAreBounded(t *testing.T) {
+	var log bytes.Buffer
+	sums := audit.NewSums(slog.New(withRequestID{slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelError})}), nil)
+	m := Middleware{
+		Log:       sums.Logger(),
+		Addresses: proxies(t, "10.0.0.0/8"),
+		ErrorPage: func(http.ResponseWriter, *http.Request, endpoint.ErrorView) {},
+		Observe:   func(string, int, time.Duration) {},
+	}
+	h := m.Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		m.Log.ErrorContext(context.WithoutCancel(r.Context()), "a page failed", "path", r.URL.Path)
+		panic("the cause")
+	}))
+	const requests = 1000
+	for i := range requests {
+		r := httptest.NewRequest("GET", fmt.Sprintf("/%d", i), nil)
+		r.RemoteAddr = "10.0.0.1:1"
+		r.Header.Set("X-Forwarded-For", fmt.Sprintf("192.0.2.%d", 7+i%2))
+		h.ServeHTTP(httptest.NewRecorder(), r)
+	}
+	sums.Flush()
+	if n := strings.Count(log.String(), "\n"); n > 60 {
+		t.Errorf("%d requests wrote %d lines, want at most 60", requests, n)
+	}
+	for _, message := range []string{"a page failed", "panic"} {
+		for _, network := range []string{"192.0.2.7/32", "192.0.2.8/32"} {
+			if want := fmt.Sprintf(`"level":"ERROR","msg":%q,"network":%q,"more":490}`, message, network); !strings.Contains(log.String(), want) {
+				t.Errorf("the log has no %s", want)
+			}
+		}
+	}
 }
 
 func TestBodiesAreBounded(t *testing.T) {

@@ -46,6 +46,7 @@ type Program struct {
 	Store      Store
 	Background []func(context.Context) // each runs until its context ends
 	Drain      func()                  // ends the live connections of waiting pages
+	LastLines  func()                  // writes what the log has summed up; called when all work has ended
 
 	draining atomic.Bool // no longer ready for new requests
 }
@@ -193,6 +194,7 @@ func (p *Program) Run(
 	}
 	stopWorking()
 	err = errors.Join(err, <-worked)
+	p.LastLines()
 	log.Info("stopped")
 	return err
 }

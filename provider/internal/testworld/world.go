@@ -94,7 +94,7 @@ func New(t testing.TB, change ...func(*Config)) *World {
 			Apps:          truecaller.Apps{ByID: Apps(), Default: "one"},
 			Cookies:       endpoint.Cookies{Secure: true},
 			Log:           logger,
-			Audit:         audit.Log(logger),
+			Audit:         audit.Log(logger, nil),
 			Dev:           true,
 		},
 		Login: login.Config{
@@ -104,7 +104,7 @@ func New(t testing.TB, change ...func(*Config)) *World {
 			Apps:   Apps(),
 			Limits: login.Limits{Number: Wide, Network: Wide, Client: Wide, Deployment: Wide},
 			Log:    logger,
-			Audit:  audit.Log(logger),
+			Audit:  audit.Log(logger, nil),
 		},
 		Clients:    Clients(),
 		ClientApps: []client.App{{ID: "one"}, {ID: "tap"}},

@@ -1,0 +1,3 @@
+<?php
+// Apache lets only signed-in users in here, and sends all other users to the provider first.
+header('Location: /');

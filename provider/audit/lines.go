@@ -1,0 +1,62 @@
+package audit
+
+import (
+	"context"
+	"log/slog"
+	"time"
+)
+
+// Note writes a line about a callback, or counts it: one for each network whose
+// attributes in by are the same. It calls details only for a line that it writes.
+func (s *Sums) Note(ctx context.Context, level slog.Level, message string, by []slog.Attr, details func() []slog.Attr) {
+	if level >= slog.LevelWarn {
+		s.observer.Line(level)
+	}
+	h := s.log.Handler()
+	if !h.Enabled(ctx, level) {
+		return
+	}
+	l := line{
+		kind:  kind{level, message},
+		by:    append(by[:len(by):len(by)], networkAttr(ctx)...),
+		first: 1,
+		most:  mostNetworks,
+	}
+	if !s.admit(h, l) {
+		return
+	}
+	record := slog.NewRecord(time.Now(), level, message, 0)
+	record.AddAttrs(by...)
+	record.AddAttrs(details()...)
+	_ = h.Handle(ctx, record)
+}
+
+// Logger returns the log for the whole program. It sums up warnings and errors by
+// message and by the network of the request during which they happen, so that no line
+// can be forgotten that a stranger may cause. Some are written of each, because they
+// may have different causes.
+func (s *Sums) Logger() *slog.Logger { return slog.New(handler{s.log.Handler(), s}) }
+
+type handler struct {
+	slog.Handler
+	sums *Sums
+}
+
+func (h handler) Handle(ctx context.Context, r slog.Record) error {
+	if r.Level >= slog.LevelWarn {
+		h.sums.observer.Line(r.Level)
+		l := line{kind: kind{r.Level, r.Message}, by: networkAttr(ctx), first: warnings, most: mostNetworks}
+		if !h.sums.admit(h.Handler, l) {
+			return nil
+		}
+	}
+	return h.Handler.Handle(ctx, r)
+}
+
+func (h handler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return handler{h.Handler.WithAttrs(attrs), h.sums}
+}
+
+func (h handler) WithGroup(name string) slog.Handler {
+	return handler{h.Handler.WithGroup(name), h.sums}
+}

@@ -1,0 +1,3 @@
+import { exampleWorks } from '../lib/example.mjs';
+
+exampleWorks('php');
