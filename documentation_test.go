@@ -158,6 +158,39 @@ func TestExamplesAreTested(t *testing.T) {
 	}
 }
 
+// Each recipe answers the same questions, so that no developer finds the missing one out.
+func TestRecipesSayWhatMatters(t *testing.T) {
+	files, err := filepath.Glob("docs/recipes/*.md")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	recipes := 0
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, section := range strings.Split(string(text), "\n## ")[1:] {
+			name, body, _ := strings.Cut(section, "\n")
+			if name == "What we ran" {
+				continue
+			}
+			recipes++
+			for _, line := range []string{"PKCE", "Scopes", "Redirect URI", "Signing out", "Trap"} {
+				if !strings.Contains(body, "\n- **"+line+":** ") {
+					t.Errorf("%s: %s: no line about %s", file, name, line)
+				}
+			}
+		}
+		if !strings.Contains(string(text), "\n## What we ran\n") {
+			t.Errorf("%s does not say which recipes were run", file)
+		}
+	}
+	if recipes < 15 {
+		t.Errorf("got %d recipes, want more", recipes)
+	}
+}
+
 // A walk through the code is short, and lists each file once.
 func TestWalksAreShort(t *testing.T) {
 	text, err := os.ReadFile("DESIGN.md")

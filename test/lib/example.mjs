@@ -2,6 +2,7 @@
 // browser in front and the built binary behind it.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -96,6 +97,28 @@ export function exampleWorks(name) {
     assert.equal(await page.locator('#phone').count(), 0, 'not signed in');
   });
 
+  // Login CSRF (RFC 6749 section 10.12): the victim would use the attacker's account.
+  fresh("the response to another browser's sign-in signs nobody in", async (page) => {
+    await inContext(browser, {}, async (context) => {
+      const attacker = await context.newPage();
+      let response;
+      await attacker.route((url) => url.href.startsWith(server.issuer) && url.pathname.endsWith('/continue'), async (route) => {
+        const answer = await route.fetch({ maxRedirects: 0 });
+        response = answer.headers().location;
+        await route.fulfill({ body: 'held back' });
+      });
+      await attacker.goto(application.home);
+      await enter(attacker, '+46 70 174 06 05');
+      await attacker.getByText('held back').waitFor({ timeout });
+      assert.match(response, /[?&]code=/);
+      const answer = await page.goto(response);
+      assert.ok(answer.status() < 500, `${answer.status()}`);
+    });
+    assert.equal(await page.locator('#error').count(), 1);
+    await page.goto(application.home);
+    assert.equal(await page.locator('#phone').count(), 0, 'not signed in');
+  });
+
   fresh('hostile text in a profile is shown as text', async (page) => {
     await enter(page, '+46 70 174 06 23');
     await shows(page, '#phone', '+46701740623');
@@ -122,12 +145,16 @@ async function command(name) {
   return lines.join(' && ');
 }
 
+// freePort returns a port below those that the system hands out: until the application
+// listens, no other process gets it by chance.
 async function freePort() {
-  const listener = createServer();
-  await new Promise((resolve) => listener.listen(0, 'localhost', resolve));
-  const { port } = listener.address();
-  await new Promise((resolve) => listener.close(resolve));
-  return port;
+  for (;;) {
+    const port = randomInt(20_000, 30_000), listener = createServer();
+    const free = await new Promise((resolve) => listener.once('error', () => resolve(false)).listen(port, 'localhost', () => resolve(true)));
+    if (!free) continue;
+    await new Promise((resolve) => listener.close(resolve));
+    return port;
+  }
 }
 
 // start runs the command in a shell, and resolves once the application serves.
