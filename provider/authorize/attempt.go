@@ -42,11 +42,24 @@ func (f *Flow) View(ctx context.Context, id login.ID, browser login.BrowserSecre
 		UILocales:  q.UILocales,
 		Expires:    a.Expires,
 		AgainAt:    f.attempts.AgainAt(a),
+		UnsolvedAt: f.attempts.UnsolvedAt(a),
 		Tries:      fewLeft(a.Tries),
 		FormAction: endpoint.FormAction(q.RedirectURI),
 	}
 	if !a.Number.IsZero() {
 		v.Number = a.Number.Masked()
+	}
+	if a.State.Terminal() {
+		tries, err := f.attempts.NetworkTries(ctx, a.Network, login.Push)
+		if err != nil {
+			return AttemptView{}, err
+		}
+		if tries.Left == 0 {
+			v.AnotherAt = tries.Next
+			if a.Method == login.Push && v.AnotherAt.After(v.AgainAt) {
+				v.AgainAt = v.AnotherAt // other attempts have spent them since
+			}
+		}
 	}
 	app, err := f.clients.apps.Of(a.App)
 	if err != nil { // it has left the configuration

@@ -9,6 +9,7 @@ import (
 
 	"calleridp/provider/authorize"
 	"calleridp/provider/internal/testworld"
+	"calleridp/provider/limit"
 	"calleridp/provider/login"
 	"calleridp/truecaller"
 )
@@ -65,6 +66,42 @@ func TestAgainAndLeave(t *testing.T) {
 			t.Errorf("leaving: got %s %q, want %q", name, got, want)
 		}
 	}
+}
+
+// The page of an ended attempt knows when another number may be tried: at once, unless
+// its network has no tries left.
+func TestAnotherNumberAfterTheEnd(t *testing.T) {
+	testworld.Ring()
+	synctest.Test(t, func(t *testing.T) {
+		w := testworld.New(t, limits(limit.Rate{Burst: 2, Period: time.Hour}, 0))
+		next := numbers()
+		cancelled := func() authorize.AttemptView {
+			t.Helper()
+			id := w.Submit(w.Authorize("app"), next())
+			if view, err := w.View(id); err != nil || !view.AnotherAt.IsZero() {
+				t.Errorf("live: got %v, %v, want no time", view.AnotherAt, err)
+			}
+			if err := w.Flow.Cancel(t.Context(), id, testworld.Browser); err != nil {
+				t.Fatal(err)
+			}
+			view, err := w.View(id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return view
+		}
+		first := cancelled()
+		if !first.AnotherAt.IsZero() || !first.AgainAt.After(time.Now()) {
+			t.Errorf("got %+v, want another number at once, and the same one later", first)
+		}
+		soon := time.Now().Add(30 * time.Minute)
+		if view := cancelled(); !view.AnotherAt.Equal(soon) {
+			t.Errorf("the last try of the network: got %v, want %v", view.AnotherAt, soon)
+		}
+		if view, err := w.View(first.ID); err != nil || !view.AnotherAt.Equal(soon) || !view.AgainAt.Equal(soon) {
+			t.Errorf("the first attempt's page: got %v and %v, %v, want %v", view.AnotherAt, view.AgainAt, err, soon)
+		}
+	})
 }
 
 // The page of a declined attempt says when the number may be tried again, and that
