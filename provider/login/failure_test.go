@@ -63,7 +63,7 @@ func (s *brokenStore) LiveAttempts(ctx context.Context, browser [32]byte, now ti
 	return s.Store.LiveAttempts(ctx, browser, now)
 }
 
-func (s *brokenStore) LimitStates(ctx context.Context, keys ...limit.Key) ([]time.Time, error) {
+func (s *brokenStore) LimitStates(ctx context.Context, keys ...limit.Key) ([]limit.State, error) {
 	if err := s.err("reading limits"); err != nil {
 		return nil, err
 	}
