@@ -229,6 +229,38 @@ func TestScheduleWaitsUntilTheNextKeyIsKnown(t *testing.T) {
 	})
 }
 
+// Whether a next key is known long enough is asked of each algorithm.
+func TestScheduleOfEachAlgorithm(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, &memory{}, func(c *keys.Config) { c.RotateEvery, c.PublishBefore = day, 3*day })
+		ctx, stop := context.WithCancel(t.Context())
+		var done sync.WaitGroup
+		done.Go(func() { r.Run(ctx) })
+		time.Sleep(day)
+		if err := r.Rotate(t.Context(), "RS256", true); err != nil { // its next key is known on the fourth day
+			t.Fatal(err)
+		}
+		rs, es := kid(t, r, "RS256", keys.Active), kid(t, r, "ES256", keys.Active)
+		time.Sleep(2*day + time.Hour)
+		synctest.Wait()
+		if kid(t, r, "RS256", keys.Active) != rs || kid(t, r, "ES256", keys.Active) == es {
+			t.Error("on the third day: want ES256 rotated, and RS256 not")
+		}
+		time.Sleep(day)
+		synctest.Wait()
+		if kid(t, r, "RS256", keys.Active) == rs {
+			t.Error("on the fourth day: want RS256 rotated")
+		}
+		for _, k := range r.Keys() {
+			if k.Created.IsZero() || k.Activated.IsZero() != (k.State == keys.Next) || k.Retired.IsZero() != (k.State != keys.Retired) {
+				t.Errorf("got %+v, want the times of its state", k)
+			}
+		}
+		stop()
+		done.Wait()
+	})
+}
+
 func TestNegativeScheduleNeverRotates(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &memory{}

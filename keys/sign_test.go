@@ -56,7 +56,7 @@ func TestSignatures(t *testing.T) {
 	}
 	payload := []byte(`{"iss":"https://id.example.com","n":"æ"}`)
 	for _, alg := range r.Algorithms() {
-		for _, typ := range []string{"JWT", "logout+jwt"} {
+		for _, typ := range []string{"JWT", "logout+jwt", "~!"} {
 			compact, err := r.Sign(alg, typ, payload)
 			if err != nil {
 				t.Fatal(err)
@@ -82,7 +82,7 @@ func TestSignatures(t *testing.T) {
 
 func TestSignRefuses(t *testing.T) {
 	r := open(t, &memory{})
-	for _, row := range [][2]string{{"none", "JWT"}, {"HS256", "JWT"}, {"", "JWT"}, {"RS512", "JWT"}, {"RS256", `J","alg":"none`}, {"RS256", "a\\b"}, {"RS256", "a\nb"}} {
+	for _, row := range [][2]string{{"none", "JWT"}, {"HS256", "JWT"}, {"", "JWT"}, {"RS512", "JWT"}, {"RS256", `J","alg":"none`}, {"RS256", "a\\b"}, {"RS256", "a\nb"}, {"RS256", "a b"}, {"RS256", "a\x7f"}} {
 		if jws, err := r.Sign(row[0], row[1], []byte("{}")); err == nil || jws != "" {
 			t.Errorf("Sign(%q, %q) = %q", row[0], row[1], jws)
 		}

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"calleridp/truecaller/phone"
+
+	"github.com/sony/gobreaker/v2"
 )
 
 // api is a Truecaller with the responses of the test, in fake time.
@@ -439,4 +441,28 @@ func TestBreakerOfTheOAuthHost(t *testing.T) {
 			t.Errorf("the third failed with %v after %s, want Unavailable at once", err, time.Since(before))
 		}
 	})
+}
+
+// A breaker opens after failures in a row, or when half of enough requests have failed:
+// a single one among many that succeed is no reason.
+func TestWhenABreakerOpens(t *testing.T) {
+	for _, row := range []struct {
+		succeeded, failed, inARow uint32
+		want                      bool
+	}{
+		{0, 0, 0, false},
+		{0, openAfter - 1, openAfter - 1, false},
+		{0, openAfter, openAfter, true},
+		{1000, openAfter, openAfter, true},
+		{openAtLeast - 1, 1, 1, false},
+		{1000, 1, 1, false},
+		{openAtLeast / 2, openAtLeast / 2, 1, true},
+		{openAtLeast/2 + 1, openAtLeast / 2, 1, false},
+		{openAtLeast/2 - 1, openAtLeast / 2, 1, false}, // too few to tell
+	} {
+		counts := gobreaker.Counts{TotalSuccesses: row.succeeded, TotalFailures: row.failed, ConsecutiveFailures: row.inARow}
+		if got := hasFailed(counts); got != row.want {
+			t.Errorf("%+v: got %v, want %v", row, got, row.want)
+		}
+	}
 }

@@ -138,3 +138,26 @@ func TestOnlyOneTapCallbacksAreKeptEarly(t *testing.T) {
 		t.Errorf("%d early callbacks of an app without one-tap, want 0", len(w.rc.early.kept))
 	}
 }
+
+// The place in the ring of a requestId that was taken, and has come again, evicts it no
+// earlier than its new one.
+func TestAnEarlyCallbackThatComesAgainIsKept(t *testing.T) {
+	e := newEarly()
+	put := func(id string) { e.put(Delivery{ID: "d-" + id, Callback: Callback{RequestID: id}}) }
+	put("again") // in the first place
+	e.take("again", e.kept["again"].since)
+	for i := range earlyMax - 1 {
+		put(fmt.Sprint(i))
+		if i == 0 {
+			put("again") // in the third
+		}
+	}
+	put("one more") // in the second place, and the first was overwritten before
+	if e.kept["again"] == nil {
+		t.Error("the callback that came again was dropped")
+	}
+	put("and another") // in the third
+	if e.kept["again"] != nil {
+		t.Error("the callback that came again outlives its place")
+	}
+}

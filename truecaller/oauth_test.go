@@ -149,6 +149,26 @@ func TestExchangeCodeWithoutAnswer(t *testing.T) {
 	}
 }
 
+// RFC 7636 §4.1: 43 to 128 unreserved characters. RFC 6749 appendix A.11: a code is of
+// visible ones, and ours no longer than a request may be.
+func TestCodesAndVerifiers(t *testing.T) {
+	for n, want := range map[int]bool{0: false, 42: false, 43: true, 128: true, 129: false} {
+		if got := IsVerifier(strings.Repeat("a", n)); got != want {
+			t.Errorf("a verifier of %d characters: got %v, want %v", n, got, want)
+		}
+	}
+	for n, want := range map[int]bool{0: false, 1: true, 2048: true, 2049: false} {
+		if got := IsCode(strings.Repeat("~", n)); got != want {
+			t.Errorf("a code of %d characters: got %v, want %v", n, got, want)
+		}
+	}
+	for _, bad := range []string{" ", "é", "+", "=", "/"} {
+		if IsVerifier(strings.Repeat("a", 43) + bad) {
+			t.Errorf("a verifier with %q: got true, want false", bad)
+		}
+	}
+}
+
 // No request is made for an invalid code, verifier or token, or for an app without an
 // OAuth interface.
 func TestExchangeCodeSendsNothing(t *testing.T) {

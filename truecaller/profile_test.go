@@ -41,6 +41,25 @@ func TestOnto(t *testing.T) {
 			t.Errorf("%s:\n got %+v\nwant %+v", row.what, got, row.want)
 		}
 	}
+	same := before.Addresses[0]
+	for what, change := range map[string]func(*Address){
+		"street":   func(a *Address) { a.Street = "Kungsgatan 1" },
+		"city":     func(a *Address) { a.City = "Lund" },
+		"postcode": func(a *Address) { a.Zipcode = "22222" },
+		"country":  func(a *Address) { a.CountryCode = "FI" },
+	} {
+		other := same
+		change(&other)
+		news := Profile{OAuthSub: "1", Numbers: numbers, Addresses: []Address{other}}
+		if got := news.Onto(before).Addresses; !reflect.DeepEqual(got, []Address{other}) {
+			t.Errorf("another %s: got %+v, want %+v", what, got, other)
+		}
+	}
+	for what, part := range map[string]Profile{"a family name": {LastName: "Lind"}, "a picture": {AvatarURL: "x"}, "a gender": {Gender: "male"}} {
+		if !part.Describes() {
+			t.Errorf("%s alone: got no description, want one", what)
+		}
+	}
 	fresh := Profile{OAuthSub: "1", Numbers: numbers, FirstName: "Bo", Addresses: []Address{{City: "Lund"}}}
 	if got := fresh.Onto(Profile{}); !reflect.DeepEqual(got, fresh) {
 		t.Errorf("Onto() an empty profile = %+v, want %+v", got, fresh)

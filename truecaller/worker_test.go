@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -224,6 +225,20 @@ func TestProfileInHandIsNotFetchedAgain(t *testing.T) {
 		w.wantInbox()
 		w.wantAsked(1)
 		w.wantTold("profile d1 (error)", "profile d1 (error)", "profile d1")
+	})
+}
+
+// While the store is down the profile is offered a few times, and then its delivery waits
+// for the next sweep.
+func TestAProfileThatCannotBeStoredWaits(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.profile = func(Delivery) error { return errStore }
+		w.delivery("d1")
+		stop := w.run()
+		time.Sleep(sweepEvery - time.Second)
+		stop()
+		w.wantInbox("d1")
+		w.wantTold(slices.Repeat([]string{"profile d1 (error)"}, settleTries)...)
 	})
 }
 

@@ -97,17 +97,18 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 	}
 	var receiver *truecaller.Receiver
 	engine, err := login.New(login.Config{
-		Store:         store,
-		Inbox:         store,
-		Pusher:        outgoing,
-		Exchanger:     outgoing,
-		Apps:          apps,
-		Life:          time.Duration(s.Lifetimes.Attempt),
-		Lock:          time.Duration(s.Limits.Lock),
-		AfterApproval: time.Duration(s.Limits.AfterApproval),
-		CoolDown:      time.Duration(s.Limits.CoolDown),
-		Limits:        limits,
-		Policy:        subject.Policy{ReuseAfter: time.Duration(s.Subject.ReuseAfter)},
+		Store:           store,
+		Inbox:           store,
+		Pusher:          outgoing,
+		Exchanger:       outgoing,
+		Apps:            apps,
+		Life:            time.Duration(s.Lifetimes.Attempt),
+		Lock:            time.Duration(s.Limits.Lock),
+		AfterApproval:   time.Duration(s.Limits.AfterApproval),
+		CoolDown:        time.Duration(s.Limits.CoolDown),
+		LongestCoolDown: time.Duration(s.Limits.CoolDownMax),
+		Limits:          limits,
+		Policy:          subject.Policy{ReuseAfter: time.Duration(s.Subject.ReuseAfter)},
 		// Engine and receiver need each other: the engine decides what callbacks mean.
 		Arrived:  func(ctx context.Context, nonce string) { receiver.Arrived(ctx, nonce) },
 		Log:      log,
@@ -216,6 +217,7 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 			Region:  s.DefaultRegion,
 
 			LongestLock: engine.LongestLock(),
+			CoolDown:    engine.CoolDown(),
 			Stats:       func() any { return store.Stats() },
 			Log:         log,
 			Audit:       recorder,

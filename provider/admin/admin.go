@@ -33,6 +33,7 @@ import (
 	"calleridp/keys"
 	"calleridp/provider/audit"
 	"calleridp/provider/client"
+	"calleridp/provider/limit"
 	"calleridp/provider/login"
 
 	"github.com/go-chi/chi/v5"
@@ -64,6 +65,7 @@ type Config struct {
 	Region  string       // in which national numbers are read; may be ""
 
 	LongestLock time.Duration // how long a number may be locked at most
+	CoolDown    limit.CoolDown
 
 	Stats func() any     // counters, as they are written in JSON
 	Log   *slog.Logger   // failures of our own

@@ -19,7 +19,7 @@ import (
 // Budgets is where locks and budgets are kept. *bolt.Store is one.
 type Budgets interface {
 	// LimitStates is that of login.Store.
-	LimitStates(ctx context.Context, keys ...limit.Key) ([]time.Time, error)
+	LimitStates(ctx context.Context, keys ...limit.Key) ([]limit.State, error)
 	// ClearLimits forgets what is kept of these keys; durable when it returns nil.
 	// Keys of which nothing is kept are no error.
 	ClearLimits(ctx context.Context, keys ...limit.Key) error
@@ -38,6 +38,7 @@ type LimitsOf struct {
 type Limits struct {
 	Of          string    `json:"of"`                    // the number, masked; the network; the client
 	LockedUntil time.Time `json:"locked_until,omitzero"` // of a number; zero: not locked
+	CoolUntil   time.Time `json:"cool_until,omitzero"`   // until when a number asks unknown browsers for a solved challenge; zero: not now
 	Burst       int       `json:"burst"`                 // so many at once, and so many more in each Period
 	Period      string    `json:"period"`
 	Used        int       `json:"used"`
@@ -50,6 +51,7 @@ type Limits struct {
 type limited struct {
 	shown  string // fit for a log (invariant 10)
 	lock   limit.Key
+	cool   limit.Key
 	budget limit.Charge
 	also   []limit.Key // what is cleared with it
 }
@@ -58,12 +60,12 @@ func budgetOf(shown string, key limit.Key, rate limit.Rate, also ...limit.Key) l
 	return limited{shown: shown, budget: limit.Charge{Key: key, Rate: rate}, also: also}
 }
 
-// keys returns the budget's key, and the lock's if there is one.
+// keys returns the budget's key, and those of the lock and the cool-down if there are any.
 func (s limited) keys() []limit.Key {
 	if s.lock == (limit.Key{}) {
 		return []limit.Key{s.budget.Key}
 	}
-	return []limit.Key{s.budget.Key, s.lock}
+	return []limit.Key{s.budget.Key, s.lock, s.cool}
 }
 
 func (s limited) event(name audit.Name) audit.Event {
@@ -98,8 +100,8 @@ func (h *handler) limits(ctx context.Context, s limited) (int, any, error) {
 		return 0, nil, err
 	}
 	rate := s.budget.Rate
-	states[0] = s.budget.Believable(states[0], now)
-	left, next := s.budget.Left(states[0], now)
+	tat := s.budget.Believable(states[0].Until, now)
+	left, next := s.budget.Left(tat, now)
 	out := Limits{
 		Of:     s.shown,
 		Burst:  rate.Burst,
@@ -108,12 +110,15 @@ func (h *handler) limits(ctx context.Context, s limited) (int, any, error) {
 		Left:   left,
 		Next:   next.UTC(),
 	}
-	if states[0].After(now) {
-		out.Full = states[0].UTC()
+	if tat.After(now) {
+		out.Full = tat.UTC()
 	}
 	if len(states) > 1 {
-		if until := limit.Held(states[1], h.LongestLock, now); until.After(now) {
+		if until := limit.Held(states[1].Until, h.LongestLock, now); until.After(now) {
 			out.LockedUntil = until.UTC()
+		}
+		if until := limit.Held(states[2].Free, h.CoolDown.Longest, now); until.After(now) {
+			out.CoolUntil = until.UTC()
 		}
 	}
 	return http.StatusOK, out, nil
@@ -163,6 +168,7 @@ func (h *handler) ofNumber(text string) (limited, error) {
 	}
 	s := budgetOf(n.Masked(), limit.Key{Kind: limit.Number, ID: n.Digits()}, h.Limits.Number)
 	s.lock = limit.Key{Kind: limit.Lock, ID: n.Digits()}
+	s.cool = limit.Key{Kind: limit.CoolingOff, ID: n.Digits()}
 	return s, nil
 }
 

@@ -19,12 +19,19 @@ var budgets = login.Limits{
 	Client: limit.Rate{Burst: 3, Period: 90 * time.Minute}, Deployment: limit.Rate{Burst: 100, Period: 90 * 24 * time.Hour},
 }
 
+var coolDown = limit.CoolDown{First: 15 * time.Minute, Longest: 4 * time.Hour}
+
 // spend creates an attempt that costs all this.
 func (a *api) spend(lock limit.Key, charges ...limit.Charge) {
 	a.t.Helper()
+	a.create(limit.Spend{Lock: lock, LockFor: 5 * time.Minute, Asker: charges})
+}
+
+func (a *api) create(spend limit.Spend) {
+	a.t.Helper()
 	attempt := login.Attempt{ID: login.ID(rand.Text()), Expires: time.Now().Add(time.Minute)}
 	attempt.Correlation = sha256.Sum256([]byte(attempt.ID))
-	if err := a.store.CreateAttempt(a.t.Context(), attempt, limit.Spend{Lock: lock, LockFor: 5 * time.Minute, Asker: charges}, time.Now()); err != nil {
+	if err := a.store.CreateAttempt(a.t.Context(), attempt, spend, time.Now()); err != nil {
 		a.t.Fatal(err)
 	}
 }
@@ -47,6 +54,9 @@ func (a *api) limits(what, of string) (l admin.Limits) {
 
 func TestLimitsAreShownAndCleared(t *testing.T) {
 	a := newAPI(t)
+	for range 2 {
+		a.create(limit.Spend{Cooling: limit.Cooling{Key: limit.Key{Kind: limit.CoolingOff, ID: "46701740605"}, Rule: coolDown}})
+	}
 	a.push()
 	rows := []struct {
 		of, kind, shown, period string
@@ -67,10 +77,13 @@ func TestLimitsAreShownAndCleared(t *testing.T) {
 			if locked := time.Until(l.LockedUntil) > 4*time.Minute; locked != (row.kind == "number") {
 				t.Errorf("%s: locked %v", row.of, l.LockedUntil)
 			}
+			if cools := time.Until(l.CoolUntil) > 14*time.Minute; cools != (row.kind == "number") {
+				t.Errorf("%s: cools until %v", row.of, l.CoolUntil)
+			}
 		}
 	}
 	for _, row := range rows {
-		if l := a.limits("clear", row.of); l.Used != 0 || l.Left != row.burst || !l.LockedUntil.IsZero() || !l.Full.IsZero() || l.Of != row.shown {
+		if l := a.limits("clear", row.of); l.Used != 0 || l.Left != row.burst || !l.LockedUntil.IsZero() || !l.CoolUntil.IsZero() || !l.Full.IsZero() || l.Of != row.shown {
 			t.Errorf("cleared %s: %+v", row.of, l)
 		}
 		for _, event := range []string{"limit.shown", "limit.cleared"} {
@@ -94,7 +107,7 @@ func TestLimitsAreShownAndCleared(t *testing.T) {
 	} {
 		a.spend(limit.Key{}, limit.Charge{Key: key, Rate: budgets.Network})
 		a.limits("clear", of)
-		if states, err := a.store.LimitStates(t.Context(), key); err != nil || !states[0].IsZero() {
+		if states, err := a.store.LimitStates(t.Context(), key); err != nil || states[0] != (limit.State{}) {
 			t.Errorf("cleared %s: %v is %v, %v", of, key, states, err)
 		}
 	}

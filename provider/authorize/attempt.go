@@ -42,11 +42,24 @@ func (f *Flow) View(ctx context.Context, id login.ID, browser login.BrowserSecre
 		UILocales:  q.UILocales,
 		Expires:    a.Expires,
 		AgainAt:    f.attempts.AgainAt(a),
+		UnsolvedAt: f.attempts.UnsolvedAt(a),
 		Tries:      fewLeft(a.Tries),
 		FormAction: endpoint.FormAction(q.RedirectURI),
 	}
 	if !a.Number.IsZero() {
 		v.Number = a.Number.Masked()
+	}
+	if a.State.Terminal() {
+		tries, err := f.attempts.NetworkTries(ctx, a.Network, login.Push)
+		if err != nil {
+			return AttemptView{}, err
+		}
+		if tries.Left == 0 {
+			v.AnotherAt = tries.Next
+			if a.Method == login.Push && v.AnotherAt.After(v.AgainAt) {
+				v.AgainAt = v.AnotherAt // other attempts have spent them since
+			}
+		}
 	}
 	app, err := f.clients.apps.Of(a.App)
 	if err != nil { // it has left the configuration
@@ -73,9 +86,9 @@ func (f *Flow) Cancel(ctx context.Context, id login.ID, browser login.BrowserSec
 }
 
 // Again returns the sign-in page for the attempt's request, to start another
-// attempt for it: login.ErrState when the attempt has succeeded,
+// attempt for it, with the same number or another one: login.ErrState when the attempt has succeeded,
 // endpoint.ErrRequestExpired when the request's page has expired meanwhile.
-func (f *Flow) Again(ctx context.Context, id login.ID, browser login.BrowserSecret) (SignInView, error) {
+func (f *Flow) Again(ctx context.Context, id login.ID, browser login.BrowserSecret, another bool) (SignInView, error) {
 	a, q, err := f.attemptOf(ctx, id, browser)
 	if err != nil {
 		return SignInView{}, err
@@ -91,10 +104,18 @@ func (f *Flow) Again(ctx context.Context, id login.ID, browser login.BrowserSecr
 		return SignInView{}, err
 	}
 	number := ""
-	if !a.Number.IsZero() {
+	if !a.Number.IsZero() && !another {
 		number = a.Number.International()
 	}
-	return f.form.view(ctx, q, c, number, a.Network)
+	v, err := f.form.view(ctx, q, c, number, a.Network)
+	if err != nil {
+		return SignInView{}, err
+	}
+	// The same number takes a challenge, as long as it cools down.
+	if without := f.attempts.UnsolvedAt(a); !another && without.After(time.Now()) && v.Challenge == nil && !v.WithoutPush {
+		v.Challenge, err = f.form.challenges.make(a.Network, q.Until, without)
+	}
+	return v, err
 }
 
 // Leave returns the access_denied response for the client of an attempt that

@@ -9,6 +9,7 @@ import (
 
 	"calleridp/provider/authorize"
 	"calleridp/provider/internal/testworld"
+	"calleridp/provider/limit"
 	"calleridp/provider/login"
 	"calleridp/truecaller"
 )
@@ -22,7 +23,7 @@ func TestInvariant2_FlowNeedsTheBrowser(t *testing.T) {
 			errs := map[string]error{}
 			_, errs["View"] = w.Flow.View(t.Context(), id, thief)
 			_, errs["Continue"] = w.ContinueElsewhere(id, thief)
-			_, errs["Again"] = w.Flow.Again(t.Context(), id, thief)
+			_, errs["Again"] = w.Flow.Again(t.Context(), id, thief, false)
 			_, errs["Leave"] = w.Flow.Leave(t.Context(), id, thief)
 			errs["Cancel"] = w.Flow.Cancel(t.Context(), id, thief)
 			for what, err := range errs {
@@ -52,7 +53,7 @@ func TestAgainAndLeave(t *testing.T) {
 		t.Errorf("view of a cancelled attempt: got %+v, %v, want it rejected, the number masked and the lock's expiry",
 			view, err)
 	}
-	again, err := w.Flow.Again(t.Context(), id, testworld.Browser)
+	again, err := w.Flow.Again(t.Context(), id, testworld.Browser, false)
 	if err != nil || again.Request == "" || again.Phone != "+46 70 174 06 05" {
 		t.Errorf("again: got %+v, %v, want a sign-in page with the number", again, err)
 	}
@@ -67,12 +68,49 @@ func TestAgainAndLeave(t *testing.T) {
 	}
 }
 
+// The page of an ended attempt knows when another number may be tried: at once, unless
+// its network has no tries left.
+func TestAnotherNumberAfterTheEnd(t *testing.T) {
+	testworld.Ring()
+	synctest.Test(t, func(t *testing.T) {
+		w := testworld.New(t, limits(limit.Rate{Burst: 2, Period: time.Hour}, 0))
+		next := numbers()
+		cancelled := func() authorize.AttemptView {
+			t.Helper()
+			id := w.Submit(w.Authorize("app"), next())
+			if view, err := w.View(id); err != nil || !view.AnotherAt.IsZero() {
+				t.Errorf("live: got %v, %v, want no time", view.AnotherAt, err)
+			}
+			if err := w.Flow.Cancel(t.Context(), id, testworld.Browser); err != nil {
+				t.Fatal(err)
+			}
+			view, err := w.View(id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return view
+		}
+		first := cancelled()
+		if !first.AnotherAt.IsZero() || !first.AgainAt.After(time.Now()) {
+			t.Errorf("got %+v, want another number at once, and the same one later", first)
+		}
+		soon := time.Now().Add(30 * time.Minute)
+		if view := cancelled(); !view.AnotherAt.Equal(soon) {
+			t.Errorf("the last try of the network: got %v, want %v", view.AnotherAt, soon)
+		}
+		if view, err := w.View(first.ID); err != nil || !view.AnotherAt.Equal(soon) || !view.AgainAt.Equal(soon) {
+			t.Errorf("the first attempt's page: got %v and %v, %v, want %v", view.AnotherAt, view.AgainAt, err, soon)
+		}
+	})
+}
+
 // The page of a declined attempt says when the number may be tried again, and that
-// time is exact.
+// time is exact. Until the number has cooled down, that takes a solved challenge, which
+// the page of the next attempt brings.
 func TestAgainAfterADecline(t *testing.T) {
 	testworld.Ring()
 	synctest.Test(t, func(t *testing.T) {
-		w := testworld.New(t, func(c *testworld.Config) { c.Login.CoolDown = 15 * time.Minute })
+		w := testworld.New(t, challenge(authorize.ChallengeOff), func(c *testworld.Config) { c.Login.CoolDown = 15 * time.Minute })
 		id := w.Submit(w.Authorize("app"), testworld.Number)
 		time.Sleep(time.Minute)
 		d := truecaller.Delivery{
@@ -88,9 +126,10 @@ func TestAgainAfterADecline(t *testing.T) {
 			t.Fatal(err)
 		}
 		view, err := w.View(id)
-		if err != nil || view.Reason != login.UserRejected || !view.AgainAt.Equal(time.Now().Add(15*time.Minute)) {
-			t.Fatalf("view: got %+v, %v, want %v until 15 minutes from now", view, err, login.UserRejected)
+		if err != nil || view.Reason != login.UserRejected || !view.AgainAt.Equal(time.Now().Add(5*time.Minute)) {
+			t.Fatalf("view: got %+v, %v, want %v until 5 minutes from now", view, err, login.UserRejected)
 		}
+		free := time.Now().Add(15 * time.Minute)
 		submit := func() error {
 			s := w.Submission(w.Authorize("app"), testworld.Number)
 			s.Browser, s.Network = "another", "192.0.2.9/32"
@@ -103,9 +142,21 @@ func TestAgainAfterADecline(t *testing.T) {
 			t.Errorf("a nanosecond before: got %+v, want %s until %v", refusal, authorize.LockedElsewhere, view.AgainAt)
 		}
 		time.Sleep(time.Nanosecond)
-		if err := submit(); err != nil {
-			t.Errorf("at that time: got %v, want no error", err)
+		refusal, ok = errors.AsType[*authorize.Refusal](submit())
+		if !ok || refusal.Problem.Kind != authorize.Unsolved || !refusal.Problem.RetryAt.Equal(free) || refusal.View.Challenge == nil ||
+			!refusal.View.Challenge.Without.Equal(free) {
+			t.Fatalf("at that time: got %+v, want a challenge until %v", refusal, free)
 		}
+		another, err := w.Flow.Again(t.Context(), id, testworld.Browser, true)
+		if err != nil || another.Challenge != nil || another.Phone != "" {
+			t.Errorf("another number: got %+v, %v, want no challenge and no number", another, err)
+		}
+		again, err := w.Flow.Again(t.Context(), id, testworld.Browser, false)
+		if err != nil || again.Challenge == nil || !again.Challenge.Without.Equal(free) {
+			t.Fatalf("the same number: got %+v, %v, want a challenge until %v", again, err, free)
+		}
+		p := page{Request: again.Request, Challenge: again.Challenge}
+		wantProblem(t, w, "solved", p.solved(testworld.Number), "")
 	})
 }
 
@@ -116,7 +167,7 @@ func TestNeitherAgainNorLeaveAfterSuccess(t *testing.T) {
 	id := w.Approved(testworld.AuthRequest("app"), testworld.Number)
 	refused := func(what string) {
 		t.Helper()
-		if view, err := w.Flow.Again(t.Context(), id, testworld.Browser); !errors.Is(err, login.ErrState) {
+		if view, err := w.Flow.Again(t.Context(), id, testworld.Browser, false); !errors.Is(err, login.ErrState) {
 			t.Errorf("again after %s: got %+v, %v, want %v", what, view, err, login.ErrState)
 		}
 		if left, err := w.Flow.Leave(t.Context(), id, testworld.Browser); !errors.Is(err, login.ErrState) {

@@ -23,9 +23,10 @@ import (
 // ChallengeMode says when a browser must solve a challenge.
 type ChallengeMode string
 
-// The modes.
+// The modes. In each, a solved challenge also opens a number that cools down
+// (limit.CoolDown).
 const (
-	ChallengeOff    ChallengeMode = ""
+	ChallengeOff    ChallengeMode = ""       // nowhere else
 	ChallengeAuto   ChallengeMode = "auto"   // when only the reserve of a budget is left that it shares with others
 	ChallengeAlways ChallengeMode = "always" // before every push
 )
@@ -108,7 +109,7 @@ var errUnsolved = errors.New("authorize: the challenge is not solved")
 // what is wrong with the solution. It costs one hash at most and changes nothing:
 // the engine uses the challenge up.
 func (cs challenges) solved(s Submission, now time.Time) (login.Solved, error) {
-	if cs.mode == ChallengeOff || s.Challenge == "" {
+	if s.Challenge == "" {
 		return login.Solved{}, errUnsolved
 	}
 	var challenge sealedChallenge

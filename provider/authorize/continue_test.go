@@ -102,7 +102,7 @@ func TestThreat_ARedirectURIThatWasTakenAway(t *testing.T) {
 	if resp, err := w.Flow.Leave(t.Context(), id, testworld.Browser); !errors.Is(err, endpoint.ErrBadRequest) {
 		t.Errorf("leaving: got %+v, %v, want %v", resp, err, endpoint.ErrBadRequest)
 	}
-	if view, err := w.Flow.Again(t.Context(), id, testworld.Browser); !errors.Is(err, endpoint.ErrBadRequest) {
+	if view, err := w.Flow.Again(t.Context(), id, testworld.Browser, false); !errors.Is(err, endpoint.ErrBadRequest) {
 		t.Errorf("trying again: got %+v, %v, want %v", view, err, endpoint.ErrBadRequest)
 	}
 }

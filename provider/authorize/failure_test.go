@@ -255,7 +255,7 @@ func TestOurFailureEndsNoAttempt(t *testing.T) {
 	view := func(id login.ID) func() error {
 		return func() error { _, err := w.View(id); return err }
 	}
-	again := func() error { _, err := w.Flow.Again(ctx, live, testworld.Browser); return err }
+	again := func() error { _, err := w.Flow.Again(ctx, live, testworld.Browser, false); return err }
 	submit := func() error { _, err := w.Flow.Submit(ctx, page); return err }
 	oneTap := func() error {
 		_, err := w.Flow.StartOneTap(ctx, authorize.OneTapSubmission{Request: tap.Request, Nonce: tap.OneTap.Nonce, Browser: testworld.Browser, Network: testworld.Network})

@@ -29,6 +29,7 @@ type Attempts interface {
 	Abandon(ctx context.Context, id login.ID, browser login.BrowserSecret, why login.Reason) error
 	Watch(id login.ID, browser login.BrowserSecret) login.Watcher
 	AgainAt(a login.Attempt) time.Time
+	UnsolvedAt(a login.Attempt) time.Time
 	triesLeft
 }
 

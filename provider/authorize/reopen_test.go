@@ -102,7 +102,7 @@ func TestThreat_APageThatIsShownAgainDoesNotLiveLonger(t *testing.T) {
 		}
 		expired := map[string]error{}
 		_, expired["submitting"] = w.Flow.Submit(t.Context(), authorize.Submission{Request: signIn, Phone: testworld.Number, Browser: testworld.Browser, Network: testworld.Network})
-		_, expired["trying again"] = w.Flow.Again(t.Context(), again, testworld.Browser)
+		_, expired["trying again"] = w.Flow.Again(t.Context(), again, testworld.Browser, false)
 		_, expired["one-tap"] = w.Flow.StartOneTap(t.Context(), authorize.OneTapSubmission{Request: tap.Request, Nonce: tapNonce, Browser: testworld.Browser, Network: testworld.Network})
 		_, expired["another link"] = w.Flow.NewOneTap(t.Context(), tap.Request)
 		for what, err := range expired {

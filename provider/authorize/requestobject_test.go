@@ -3,6 +3,7 @@ package authorize_test
 import (
 	"encoding/base64"
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"calleridp/provider/internal/testworld"
@@ -34,6 +35,8 @@ func TestRequestObjectsSayHowToRefuseThem(t *testing.T) {
 		{"nothing", map[string]any{}, nil, "query", "the-state"},
 		{"a state", map[string]any{"state": "inner"}, nil, "query", "inner"},
 		{"a state alone", map[string]any{"state": "inner"}, []string{"state", "-"}, "query", "inner"},
+		{"the longest state", map[string]any{"state": strings.Repeat("s", 4096)}, nil, "query", strings.Repeat("s", 4096)},
+		{"a longer state", map[string]any{"state": strings.Repeat("s", 4097)}, nil, "query", "the-state"},
 		{"form_post", map[string]any{"state": "inner", "response_mode": "form_post"}, nil, "form_post", "inner"},
 		{"query over form_post", map[string]any{"response_mode": "query"}, []string{"response_mode", "form_post"}, "query", "the-state"},
 		{"form_post beside it", map[string]any{"state": "inner"}, []string{"response_mode", "form_post"}, "form_post", "inner"},

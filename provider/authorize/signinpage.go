@@ -110,11 +110,12 @@ func (f signInForm) refused(ctx context.Context, q *request, c client.Client, ty
 	return &Refusal{Problem: problem, View: v}
 }
 
-// explain adds a problem to the page. One that a challenge solves brings it along: it
-// may be the number that asks for it, of which the page knows nothing.
+// explain adds a problem to the page. One that a challenge solves brings it along,
+// whatever the mode: it may be the number that asks for it, of which the page knows
+// nothing.
 func (f signInForm) explain(v *SignInView, q *request, network string, problem *Problem) (err error) {
 	v.Problem = problem
-	if problem != nil && problem.Kind == Unsolved && v.Challenge == nil && f.challenges.mode != ChallengeOff && !v.WithoutPush {
+	if problem != nil && problem.Kind == Unsolved && v.Challenge == nil && !v.WithoutPush {
 		v.Challenge, err = f.challenges.make(network, q.Until, problem.RetryAt)
 	}
 	return err

@@ -100,7 +100,7 @@ func TestInvariant7_LimitsDoNotTellWhoHasAnAccount(t *testing.T) {
 			}
 			time.Sleep(time.Minute)
 		}
-		for _, kind := range []authorize.ProblemKind{"", "left", authorize.LockedElsewhere, authorize.Limited} {
+		for _, kind := range []authorize.ProblemKind{"", "left", authorize.LockedElsewhere, authorize.Unsolved, authorize.Limited} {
 			if !kinds[kind] {
 				t.Errorf("problems in 40 minutes: got %v, want %q among them", kinds, kind)
 			}

@@ -91,7 +91,7 @@ func TestAttemptsOfAnotherVersion(t *testing.T) {
 			wantRefused(t, "view, "+what, err)
 			_, err = w.Continue(other.ID)
 			wantRefused(t, "continuing, "+what, err)
-			_, err = w.Flow.Again(t.Context(), other.ID, testworld.Browser)
+			_, err = w.Flow.Again(t.Context(), other.ID, testworld.Browser, false)
 			wantRefused(t, "again, "+what, err)
 			_, err = w.Flow.Leave(t.Context(), other.ID, testworld.Browser)
 			wantRefused(t, "leaving, "+what, err)

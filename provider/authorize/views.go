@@ -118,6 +118,8 @@ type AttemptView struct {
 	UILocales  []string
 	Expires    time.Time
 	AgainAt    time.Time    // when another request may be sent to the same number
+	UnsolvedAt time.Time    // when that takes no solved challenge; zero: it takes none
+	AnotherAt  time.Time    // of an ended attempt: when one may be sent to another number; zero: now
 	Tries      *login.Tries // what was left for the number after this one; nil while that is plenty
 	FormAction string       // as in SignInView
 

@@ -64,6 +64,36 @@ func TestThreat_NoRecordMakesASecretOptional(t *testing.T) {
 	}
 }
 
+// What is no client_id is not looked up; and an origin counts from the moment that its
+// client is registered, though others were asked about before.
+func TestRegistryKnowsAtOnce(t *testing.T) {
+	r, store := newRegistry(t)
+	for _, id := range []string{"", "a b", "a:b", "a\x00"} {
+		if c, err := r.Client(t.Context(), id); !errors.Is(err, client.ErrNotFound) {
+			t.Errorf("%q: got %+v, %v, want %v", id, c, err, client.ErrNotFound)
+		}
+	}
+	const origin = "https://late.example"
+	if r.OriginAllowed(t.Context(), origin) {
+		t.Error("before: the origin is allowed")
+	}
+	if _, _, err := r.Add(t.Context(), client.Client{ID: "late", RedirectURIs: []string{origin + "/cb"}, AllowedOrigins: []string{origin}}); err != nil {
+		t.Fatal(err)
+	}
+	if !r.OriginAllowed(t.Context(), origin) {
+		t.Error("after: the origin is not allowed")
+	}
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.CheckStored(t.Context()); err == nil {
+		t.Error("a store that cannot be read: got no error, want one")
+	}
+	if _, err := r.Authenticate(t.Context(), "late", "x"); err == nil || errors.Is(err, client.ErrUnauthenticated) {
+		t.Errorf("a store that cannot be read: got %v, want an error that is no verdict on the secret", err)
+	}
+}
+
 func TestRegistry(t *testing.T) {
 	r, store := newRegistry(t)
 	ctx := t.Context()

@@ -37,6 +37,23 @@ func TestValidate(t *testing.T) {
 		{"id with a colon", func(c *Client) { c.ID = "a:b" }, "id"},
 		{"id with a space", func(c *Client) { c.ID = "a b" }, "id"},
 		{"long id", func(c *Client) { c.ID = strings.Repeat("a", 129) }, "id"},
+		{"id with a brace", func(c *Client) { c.ID = "a{b" }, "id"},
+		{"id with a bar", func(c *Client) { c.ID = "a|b" }, "id"},
+		{"id with an at sign", func(c *Client) { c.ID = "a@b" }, "id"},
+		{"id with a grave accent", func(c *Client) { c.ID = "a`b" }, "id"},
+		{"id with a slash", func(c *Client) { c.ID = "a/b" }, "id"},
+		{"id that is not ASCII", func(c *Client) { c.ID = "appé" }, "id"},
+		{"id of every kind of character", func(c *Client) { c.ID = "azAZ09._~-" }, ""},
+		{"the longest id", func(c *Client) { c.ID = strings.Repeat("a", 128) }, ""},
+		{"the longest name", func(c *Client) { c.Name = strings.Repeat("a", 200) }, ""},
+		{"a longer name", func(c *Client) { c.Name = strings.Repeat("a", 201) }, "name"},
+		{"logo on this machine", func(c *Client) { c.LogoURI = "http://localhost:8000/l.png" }, ""},
+		{"logo without a host", func(c *Client) { c.LogoURI = "https:///l.png" }, "logo_uri"},
+		{"logo of a user", func(c *Client) { c.LogoURI = "https://u:p@app.example/l.png" }, "logo_uri"},
+		{"logo that is no URL", func(c *Client) { c.LogoURI = "https://app.example:x/" }, "logo_uri"},
+		{"any age", func(c *Client) { c.DefaultMaxAge = new(time.Hour) }, ""},
+		{"no age", func(c *Client) { c.DefaultMaxAge = new(time.Duration(0)) }, ""},
+		{"origin without a host", func(c *Client) { c.AllowedOrigins = []string{"https://:8443"} }, "allowed_origins[0]"},
 		{"name with a newline", func(c *Client) { c.Name = "a\nb" }, "name"},
 		{"name that runs backwards", func(c *Client) { c.Name = "\u202egpj" }, "name"},
 		{"script for a logo", func(c *Client) { c.LogoURI = "javascript:alert(1)" }, "logo_uri"},
@@ -96,6 +113,7 @@ func TestCheckRedirect(t *testing.T) {
 		"https://*.app.example/cb", "https://app.example/*", "javascript:alert(1)", "javascript:alert(1)//x.y", "data:text/html,x", "vbscript:x", "file:///etc/passwd", "ftp://app.example/cb",
 		"myapp://cb", "com.example.app", "com.example.app:cb", "com.example.app:", "https://app.example/a b", "https://app.example/å", "https://app.example/\\evil", " https://app.example/cb",
 		"https://app.example/cb\n", "https:app.example/cb", "https://app.example/" + strings.Repeat("x", 2048), "https://app.example:x/cb",
+		"https://app.example/\x7f", "https://app.example/\x00", "https://app.example/{x}", "%zz:", "https://:8443/cb",
 	} {
 		if checkRedirect(bad) == "" {
 			t.Errorf("%q was accepted", bad)
@@ -165,6 +183,13 @@ func TestRedirectAllowed(t *testing.T) {
 		{native, "http://127.0.0.1:8000@evil.example/cb", false},
 		{native, "http://127.0.0.1:8000.evil.example/cb", false},
 		{native, "http://127.0.0.1:8000/x/cb", false},
+		{native, "http://127.0.0.1:8/0/cb", false},
+		{native, "http://127.0.0.1:80.0/cb", false},
+		{native, "http://127.0.0.1:-80/cb", false},
+		{native, "http://127.0.0.1:80 /cb", false},
+		{native, "8000/cb", false}, // a port and the path, and no address
+		{native, ":8000/cb", false},
+		{native, "8000/", false},
 		{native, "http://127.0.0.2:8000/cb", false},
 		{native, "https://127.0.0.1:8000/cb", false},
 		{native, "http://127.0.0.1:9001/fixed", false}, // registered with its port
@@ -184,6 +209,61 @@ func TestAdvise(t *testing.T) {
 	}
 	if got := strings.Join(fields, " "); got != "redirect_uris[2] redirect_uris[3]" {
 		t.Errorf("got advice about %s, want the two that RFC 8252 advises against", got)
+	}
+}
+
+// What RFC 8252 advises against is for applications on the user's machine; and what is
+// not valid is another's to refuse.
+func TestAdviseSparesOthers(t *testing.T) {
+	for what, c := range map[string]Client{
+		"a server on this machine": {RedirectURIs: []string{"http://localhost:3000/cb"}},
+		"localhost over TLS":       {Public: true, RedirectURIs: []string{"https://localhost/cb"}},
+		"the loopback address":     {Public: true, RedirectURIs: []string{"http://127.0.0.1/cb"}},
+		"no URI":                   {Public: true, RedirectURIs: []string{"%zz:", ""}},
+		"a page after signing out": {PostLogoutRedirectURIs: []string{"http://localhost:3000/"}},
+	} {
+		if unwise := Advise(c); unwise != nil {
+			t.Errorf("%s: got %v, want no advice", what, unwise)
+		}
+	}
+	if unwise := Advise(Client{Public: true, PostLogoutRedirectURIs: []string{"http://localhost/"}}); len(unwise) != 1 || unwise[0].Field != "post_logout_redirect_uris[0]" {
+		t.Errorf("an application's page after signing out: got %v, want advice", unwise)
+	}
+}
+
+func TestSector(t *testing.T) {
+	for what, row := range map[string]struct {
+		c    Client
+		want string
+	}{
+		"one host":                  {Client{RedirectURIs: []string{"https://a.example/cb", "https://a.example:8443/other", "http://a.example/"}}, "a.example"},
+		"two hosts":                 {Client{RedirectURIs: []string{"https://a.example/cb", "https://b.example/cb"}}, ""},
+		"two hosts and a sector":    {Client{SectorHost: "c.example", RedirectURIs: []string{"https://a.example/cb", "https://b.example/cb"}}, "c.example"},
+		"an application's":          {Client{RedirectURIs: []string{"com.example.app://a.example/cb"}}, ""},
+		"a page and an application": {Client{RedirectURIs: []string{"https://a.example/cb", "com.example.app://a.example/cb"}}, ""},
+		"no URI":                    {Client{RedirectURIs: []string{"%zz:"}}, ""},
+		"none":                      {Client{}, ""},
+	} {
+		if got := row.c.Sector(); got != row.want {
+			t.Errorf("%s: got %q, want %q", what, got, row.want)
+		}
+	}
+}
+
+func TestGrantableScopes(t *testing.T) {
+	narrow := Client{Scopes: []string{"openid", "phone"}}
+	for requested, want := range map[string]string{
+		"":                          "",
+		"phone cheese openid":       "openid phone",
+		"openid email address":      "openid",
+		"openid openid phone phone": "openid phone",
+	} {
+		if got := strings.Join(narrow.GrantableScopes(strings.Fields(requested)), " "); got != want {
+			t.Errorf("%q: got %q, want %q", requested, got, want)
+		}
+	}
+	if got := strings.Join(Client{}.GrantableScopes([]string{"email", "openid"}), " "); got != "openid email" {
+		t.Errorf("a client of all scopes: got %q, want openid email", got)
 	}
 }
 

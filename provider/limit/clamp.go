@@ -29,6 +29,19 @@ func (c Charge) Believable(tat, now time.Time) time.Time {
 	return tat
 }
 
+// believable returns the state of a cool-down, or the zero State if a right clock
+// cannot have written it.
+func (c CoolDown) believable(s State, now time.Time) State {
+	switch most := time.Duration(c.most()) * c.Longest; {
+	case s.Until.After(now.Add(most + min(c.Longest, clock.Tolerance))):
+		return State{}
+	case s.Until.After(now.Add(most)):
+		s.Until = now.Add(most)
+	}
+	s.Free = Held(s.Free, c.Longest, now)
+	return s
+}
+
 // Held returns until when a lock is held that is stored until then, if no lock lasts
 // longer than longest; zero stands for no bound. A lock that ends a little later than
 // possible is held, as a

@@ -8,9 +8,12 @@ import (
 // State is a stored lock or budget. A key that is missing, or has the zero State,
 // has never been used.
 type State struct {
-	// Until is when a lock expires, or the theoretical arrival time of a budget.
+	// Until is when a lock expires, the theoretical arrival time of a budget, or when a
+	// cool-down is forgotten.
 	Until time.Time
-	// Holder is who took a lock.
+	// Free is when a cool-down ends.
+	Free time.Time
+	// Holder is who took a lock, or raised a cool-down last.
 	Holder Holder
 	// Approved says that the user has approved what a lock was taken for: it binds
 	// other browsers only.
@@ -48,6 +51,9 @@ func (s Spend) Keys() []Key {
 	for _, charge := range s.Number {
 		add(charge.Key)
 	}
+	if s.Cooling.Key != (Key{}) {
+		add(s.Cooling.Key)
+	}
 	return keys
 }
 
@@ -63,8 +69,8 @@ func (s Spend) Keys() []Key {
 // whose own attempt holds the lock asks for nothing: it knows already.
 //
 // The error of a refused spend is an *Exceeded. It names the first lock or budget
-// that refuses, and the time at which none would. A reserve is named only if
-// nothing else refuses.
+// that refuses, and the time at which none would. A reserve or a cool-down is named
+// only if nothing else refuses.
 //
 // A store reads the states, calls Decide and writes every state that it returns,
 // error or not, all in the transaction that would create the attempt.
@@ -91,6 +97,7 @@ func Decide(stored States, s Spend, by Holder, now time.Time) (States, error) {
 	for _, charge := range s.Number {
 		l.charge(charge)
 	}
+	l.cool(s.Cooling, by)
 	refused := l.refusal()
 	switch {
 	case own:
@@ -147,6 +154,19 @@ func (l *ledger) charge(c Charge) {
 		l.refused = l.refused.with(c.Key.Kind, whole.RetryAt)
 	} else {
 		l.reserved = l.reserved.with(c.Key.Kind, decision.RetryAt)
+		l.reserved.Reserved = true
+	}
+}
+
+// cool raises a cool-down, which refuses a browser that has solved no challenge.
+func (l *ledger) cool(c Cooling, by Holder) {
+	if c.Key == (Key{}) {
+		return
+	}
+	state := c.Rule.believable(l.stored[c.Key], l.now)
+	l.next[c.Key] = c.Rule.raised(state, by, 1, l.now)
+	if !c.Solved && state.Free.After(l.now) {
+		l.reserved = l.reserved.with(c.Key.Kind, state.Free)
 		l.reserved.Reserved = true
 	}
 }

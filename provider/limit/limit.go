@@ -17,6 +17,7 @@ type Kind string
 // until it expires.
 const (
 	Lock       Kind = "lock"       // a phone number while a push to it is open
+	CoolingOff Kind = "cool_down"  // a phone number after pushes that were not approved, see CoolDown
 	Number     Kind = "number"     // pushes to one phone number
 	Network    Kind = "network"    // pushes from one network, see NetworksOf
 	Client     Kind = "client"     // pushes through one client
@@ -101,14 +102,16 @@ type Spend struct {
 	Block Key
 	// Number is what the number itself may be spent on.
 	Number []Charge
+	// Cooling is the number's cool-down, for a browser that the number does not know.
+	Cooling Cooling
 }
 
 // Exceeded is the error for a spend that was refused.
 type Exceeded struct {
 	Kind    Kind
 	RetryAt time.Time // when the same spend may be tried again
-	// Reserved says that nothing refuses it but a Reserve: without that, it could
-	// be taken now.
+	// Reserved says that nothing refuses it but a Reserve or a cool-down: a browser
+	// that had solved a challenge could take it now.
 	Reserved bool
 	// Holder is the attempt that holds the lock, if the browser that asks has
 	// started it; "" if another one has, or if no lock refuses.

@@ -150,6 +150,10 @@ type Attempt struct {
 	// (flow_invoked): progress, and the only proof that the app is there.
 	Invoked time.Time
 
+	// Pushes is how many pushes to its number that were not approved the number's
+	// cool-down remembered, this one included; 0 if it raised none (limit.CoolDown).
+	Pushes int
+
 	// Tries are what the budgets of its number and network had left after it.
 	Tries Tries
 

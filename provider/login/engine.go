@@ -63,9 +63,13 @@ type Config struct {
 	// other browsers than the one that was approved: the next prompt would look like
 	// the last one. Zero: the approval releases the lock.
 	AfterApproval time.Duration
-	// CoolDown is how long a number stays locked after its holder declined.
-	// Zero: the decline releases the lock.
-	CoolDown time.Duration
+	// CoolDown is how long a number refuses browsers that it does not know and that
+	// have solved no challenge, after its holder declined or did not answer twice. Each
+	// further push that is not approved doubles it, up to LongestCoolDown; zero: sixteen
+	// times CoolDown. After a decline, a known browser waits for CoolDown, and every
+	// other one for Lock, or for CoolDown if that is less. Zero: the decline releases the lock, and there is no
+	// cool-down.
+	CoolDown, LongestCoolDown time.Duration
 
 	Limits Limits         // each must allow something; there is no unlimited one
 	Policy subject.Policy // zero: a number is a new user's only when its Truecaller id says so
@@ -94,6 +98,9 @@ func New(c Config) (*Engine, error) {
 	if c.Lock == 0 {
 		c.Lock = usual
 	}
+	if c.LongestCoolDown == 0 {
+		c.LongestCoolDown = 16 * c.CoolDown
+	}
 	switch {
 	case c.Store == nil || c.Inbox == nil || c.Pusher == nil || c.Log == nil || c.Audit == nil:
 		return nil, errors.New("login: Store, Inbox, Pusher, Log and Audit are required")
@@ -101,6 +108,8 @@ func New(c Config) (*Engine, error) {
 		return nil, errors.New("login: no Truecaller app")
 	case c.Life < 0 || c.Lock < 0 || c.AfterApproval < 0 || c.CoolDown < 0:
 		return nil, errors.New("login: Life, Lock, AfterApproval and CoolDown cannot be negative")
+	case c.LongestCoolDown < c.CoolDown:
+		return nil, errors.New("login: LongestCoolDown is less than CoolDown")
 	}
 	for id, app := range c.Apps {
 		if app.NativeClientID != "" && c.Exchanger == nil {
@@ -203,7 +212,11 @@ func (e *Engine) Start(ctx context.Context, r PushRequest) (Attempt, error) {
 	if a.Tries, err = e.tries(ctx, now, true, append(e.cfg.Limits.networks(r.Network), e.ofPhone(r))...); err != nil {
 		return Attempt{}, err
 	}
-	err = e.cfg.Store.CreateAttempt(ctx, a, e.pushSpend(a, r, now), now)
+	spend := e.pushSpend(a, r, now)
+	if a.Pushes, err = e.pushes(ctx, spend.Cooling, now); err != nil {
+		return Attempt{}, err
+	}
+	err = e.cfg.Store.CreateAttempt(ctx, a, spend, now)
 	if errors.Is(err, ErrExists) { // the other half of a double click was faster
 		return e.sentBefore(ctx, a, now)
 	}
@@ -367,7 +380,7 @@ func (e *Engine) pushed(ctx context.Context, a Attempt, requestID string, err er
 	now := time.Now()
 	ended, err := e.cfg.Store.UpdateAttempt(ctx, a.ID, func(a Attempt) (Update, error) {
 		err := a.refused(why, now)
-		return Update{Attempt: a, Effects: Effects{Unlock: true}}, err
+		return Update{Attempt: a, Effects: Effects{Unlock: true, Push: e.ended(limit.Unsent, now)}}, err
 	})
 	if errors.Is(err, ErrState) {
 		// A callback, the browser or the time was faster; the record is the truth.

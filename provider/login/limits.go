@@ -136,6 +136,13 @@ func (e *Engine) pushSpend(a Attempt, r PushRequest, now time.Time) limit.Spend 
 	lock := limit.Key{Kind: limit.Lock, ID: a.Number.Digits()}
 	if r.Device == "" {
 		spend.Lock = lock
+		if e.cfg.CoolDown > 0 {
+			spend.Cooling = limit.Cooling{
+				Key:    limit.Key{Kind: limit.CoolingOff, ID: a.Number.Digits()},
+				Rule:   e.CoolDown(),
+				Solved: solved.ID != "",
+			}
+		}
 		if solved.ID == "" {
 			spend.Number[0].Reserve = e.cfg.Limits.reserveOf(e.cfg.Limits.Number)
 		}
@@ -185,6 +192,37 @@ func (e *Engine) ofPhone(r PushRequest) limit.Charge {
 // longer was stored by a wrong clock.
 func (e *Engine) LongestLock() time.Duration {
 	return max(e.cfg.Lock, e.cfg.CoolDown, e.cfg.AfterApproval)
+}
+
+// CoolDown returns the rule by which a number cools down.
+func (e *Engine) CoolDown() limit.CoolDown {
+	return limit.CoolDown{First: e.cfg.CoolDown, Longest: e.cfg.LongestCoolDown}
+}
+
+// ended returns the end of a push.
+func (e *Engine) ended(how limit.PushEnd, now time.Time) limit.Ended {
+	return limit.Ended{How: how, Rule: e.CoolDown(), At: now}
+}
+
+// afterDecline returns how long a decline keeps the attempt's lock: that of a known
+// browser's lane for as long as the first cool-down, as nothing else stops it.
+func (e *Engine) afterDecline(a Attempt) time.Duration {
+	if a.Pushes == 0 {
+		return e.cfg.CoolDown
+	}
+	return min(e.cfg.Lock, e.cfg.CoolDown)
+}
+
+// pushes returns how many pushes a cool-down will remember after another one.
+func (e *Engine) pushes(ctx context.Context, c limit.Cooling, now time.Time) (int, error) {
+	if c.Key == (limit.Key{}) {
+		return 0, nil
+	}
+	states, err := e.cfg.Store.LimitStates(ctx, c.Key)
+	if err != nil {
+		return 0, err
+	}
+	return c.Rule.Next(states[0], 1, now), nil
 }
 
 func (e *Engine) ofNumber(n phone.Number) limit.Charge {
@@ -240,7 +278,7 @@ func (e *Engine) tries(ctx context.Context, now time.Time, spent bool, charges .
 	}
 	var all Tries
 	for i, c := range charges {
-		state := states[i]
+		state := states[i].Until
 		if spent {
 			state = c.Rate.Take(state, now).TAT
 		}
@@ -264,21 +302,39 @@ func (e *Engine) AgainAt(a Attempt) time.Time {
 	if now := time.Now(); clock.Ahead(a.Created, now) {
 		return now
 	}
-	at := a.lockEnds(e.cfg.Lock, e.cfg.CoolDown)
+	at := a.lockEnds(e.cfg.Lock, e.afterDecline(a))
 	if a.Tries.Next.After(at) {
 		return a.Tries.Next
 	}
 	return at
 }
 
+// UnsolvedAt returns when the number's cool-down ends, as far as the attempt can
+// tell: until then, another push to it takes a solved challenge. Like AgainAt, it
+// knows nothing of what others have done since.
+func (e *Engine) UnsolvedAt(a Attempt) time.Time {
+	switch {
+	case a.Pushes == 0, clock.Ahead(a.Created, time.Now()), !a.AuthTime.IsZero(), a.State == Failed && a.answered():
+		return time.Time{}
+	case a.declined():
+		return a.Ended.Add(e.CoolDown().After(a.Pushes + 1))
+	}
+	return a.Created.Add(e.CoolDown().After(a.Pushes))
+}
+
+// declined reports whether the user declined on the phone.
+func (a *Attempt) declined() bool {
+	return a.State == Rejected && (a.Reason == UserRejected || a.Reason == AnotherNumber)
+}
+
 // lockEnds returns when the lock that the attempt took expires. Truecaller's
-// response has released it; a decline has put the cool-down in its place.
-func (a *Attempt) lockEnds(lock, coolDown time.Duration) time.Time {
+// response has released it; a decline keeps it for as long as afterDecline.
+func (a *Attempt) lockEnds(lock, afterDecline time.Duration) time.Time {
 	switch {
 	case a.Method != Push: // it has locked no number
 		return a.Created
-	case a.State == Rejected && (a.Reason == UserRejected || a.Reason == AnotherNumber):
-		return a.Ended.Add(coolDown)
+	case a.declined():
+		return a.Ended.Add(afterDecline)
 	case !a.AuthTime.IsZero():
 		return a.AuthTime
 	case a.State == Failed && a.answered():

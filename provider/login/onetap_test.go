@@ -54,6 +54,11 @@ func TestOneTap(t *testing.T) {
 	if w.locked() {
 		t.Error("a number is locked, and none is known")
 	}
+	kept := w.record(a.ID)
+	if string(kept.Request) != "the request" || kept.ClientID != "demo" || kept.App != "main" || kept.Network != "192.0.2.7/32" ||
+		kept.RequestID != nonce || time.Until(kept.Expires) < time.Minute || time.Since(kept.Created) > time.Minute {
+		t.Errorf("%+v, want what the click has brought", kept)
+	}
 	watcher := w.engine.Watch(a.ID, browser)
 	defer watcher.End()
 	w.must(w.engine.Progress(t.Context(), w.tapped(status("flow_invoked"))))

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	"calleridp/provider/limit"
 	"calleridp/provider/subject"
 	"calleridp/truecaller"
 	"calleridp/truecaller/phone"
@@ -55,13 +56,9 @@ func (e *Engine) Progress(ctx context.Context, d truecaller.Delivery) error {
 		return e.ignore(ctx, d, a, err)
 	}
 	now := time.Now()
-	effects := Effects{Drop: d.ID, Unlock: e.cfg.CoolDown == 0}
-	if e.cfg.CoolDown > 0 {
-		effects.CoolDown = now.Add(e.cfg.CoolDown)
-	}
 	ended, err := e.cfg.Store.UpdateAttempt(ctx, a.ID, func(a Attempt) (Update, error) {
 		err := a.decline(d, why, now)
-		return Update{Attempt: a, Effects: effects}, err
+		return Update{Attempt: a, Effects: e.onDecline(a, d, now)}, err
 	})
 	if err != nil {
 		return e.ignore(ctx, d, a, err)
@@ -179,10 +176,24 @@ func (e *Engine) Profile(ctx context.Context, d truecaller.Delivery, p truecalle
 // phone, whatever the profile then says: the lock stays for other browsers for a
 // while (invariant 7).
 func (e *Engine) onAnswer(d truecaller.Delivery, now time.Time) Effects {
+	effects := Effects{Drop: d.ID, Push: e.ended(limit.Answered, now)}
 	if e.cfg.AfterApproval == 0 {
-		return Effects{Drop: d.ID, Unlock: true}
+		effects.Unlock = true
+	} else {
+		effects.Approved = now.Add(e.cfg.AfterApproval)
 	}
-	return Effects{Drop: d.ID, Approved: now.Add(e.cfg.AfterApproval)}
+	return effects
+}
+
+// onDecline is what follows when the holder of the number has declined on the phone.
+func (e *Engine) onDecline(a Attempt, d truecaller.Delivery, now time.Time) Effects {
+	effects := Effects{Drop: d.ID, Push: e.ended(limit.Declined, now)}
+	if quiet := e.afterDecline(a); quiet > 0 {
+		effects.CoolDown = now.Add(quiet)
+	} else {
+		effects.Unlock = true
+	}
+	return effects
 }
 
 // approvedAs decides whose sign-in an approved attempt is. known is the user to

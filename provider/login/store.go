@@ -22,6 +22,8 @@ type Effects struct {
 	// Approved, when not zero, keeps the lock until then for other browsers than the
 	// attempt's, which is free to ask again (limit.State.Approved).
 	Approved time.Time
+	// Push is what becomes of the cool-down that the attempt's push has raised.
+	Push limit.Ended
 	// Drop is the inbox delivery whose work this finishes; "" for none.
 	Drop string
 }
@@ -92,10 +94,9 @@ type Store interface {
 	// Attempt.Form, if that is not zero, is live at now.
 	CreateAttempt(ctx context.Context, a Attempt, spend limit.Spend, now time.Time) error
 
-	// LimitStates returns the state of each key: when a lock expires, the
-	// theoretical arrival time of a budget, the zero time if nothing is stored. It
-	// only reads.
-	LimitStates(ctx context.Context, keys ...limit.Key) ([]time.Time, error)
+	// LimitStates returns the state of each key, the zero State if nothing is stored.
+	// It only reads.
+	LimitStates(ctx context.Context, keys ...limit.Key) ([]limit.State, error)
 
 	// Attempt returns the attempt, or ErrNotFound.
 	Attempt(ctx context.Context, id ID) (Attempt, error)

@@ -270,6 +270,13 @@ func TestInvariant6_TheAnswerToThePushIsRight(t *testing.T) {
 	if err := a.approve(early, profile, a.Number, began); !errors.Is(err, errMismatch) {
 		t.Errorf("the early callback: %v", err)
 	}
+	for n, want := range map[int]error{maxRequestID: nil, maxRequestID + 1: ErrState} {
+		other := attemptIn(t, Pushing)
+		id := strings.Repeat("r", n)
+		if err := other.Apply(taken(id, began)); !errors.Is(err, want) || (other.RequestID == id) != (want == nil) {
+			t.Errorf("an answer with a requestId of %d characters: %v, want %v", n, err, want)
+		}
+	}
 	if err := a.approve(delivery("d2", "main", "ours"), profile, a.Number, began); err != nil || a.State != Approved {
 		t.Errorf("the right one: %v, %s", err, a.State)
 	}

@@ -36,6 +36,7 @@ func TestResolve(t *testing.T) {
 		{"no ids, never reused", known("", 9000*day), "", Policy{}, false, ""},
 		{"no ids, rested too long", known("", 91*day), "", Policy{ReuseAfter: 90 * day}, true, ""},
 		{"no ids, rested less", known("", 89*day), "", Policy{ReuseAfter: 90 * day}, false, ""},
+		{"no ids, rested as long", known("", 90*day), "", Policy{ReuseAfter: 90 * day}, false, ""},
 	}
 	for _, row := range rows {
 		t.Run(row.what, func(t *testing.T) {
@@ -54,6 +55,31 @@ func TestResolve(t *testing.T) {
 				t.Errorf("last sign-in %v, verified %v", got.LastSignIn, got.VerifiedAt)
 			}
 		})
+	}
+}
+
+// A sign-in of one kind keeps the id of the other, by which the next one of that kind is
+// known: or another user who has the number by then would be taken for this one.
+func TestThreat_ASignInKeepsTheOtherID(t *testing.T) {
+	number, err := phone.FromDigits("46701740605")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resolve := func(known *Person, p truecaller.Profile) (Person, bool) {
+		return Policy{}.Resolve(known, SignIn{Number: number, Profile: p, At: time.Now(), NewSub: NewSub()})
+	}
+	native, pushed := truecaller.Profile{OAuthSub: "1"}, truecaller.Profile{ID: "a"}
+	for _, order := range [][]truecaller.Profile{{native, pushed}, {pushed, native}} {
+		first, _ := resolve(nil, order[0])
+		both, isNew := resolve(&first, order[1])
+		if isNew || both.OAuthSub != "1" || both.TruecallerID != "a" {
+			t.Errorf("got %+v, new %v, want one user with both ids", both, isNew)
+		}
+		for _, other := range []truecaller.Profile{{OAuthSub: "2"}, {ID: "b"}} {
+			if next, isNew := resolve(&both, other); !isNew || next.Sub == both.Sub {
+				t.Errorf("%+v: got the same user, want a new one", other)
+			}
+		}
 	}
 }
 

@@ -41,6 +41,9 @@ func (s *Store) CreateAttempt(ctx context.Context, a login.Attempt, spend limit.
 		if spend.Block != (limit.Key{}) {
 			stored.Block = s.sealer.LimitKey(spend.Block)
 		}
+		if spend.Cooling.Key != (limit.Key{}) {
+			stored.Cooling = s.sealer.LimitKey(spend.Cooling.Key)
+		}
 		if err := t.put(&correlations, a.Correlation[:], never, (*record.Text)(&a.ID)); err != nil {
 			return nil, err
 		}
@@ -285,7 +288,7 @@ func (t *txn) putStep(stored record.Attempt, u login.Update) error {
 	if after.ID != id || after.Correlation != stored.Correlation || renumbered {
 		return fmt.Errorf("bolt: a step has changed what attempt %s is", id)
 	}
-	changed := record.Attempt{Attempt: after, Lock: stored.Lock, Block: stored.Block}
+	changed := record.Attempt{Attempt: after, Lock: stored.Lock, Block: stored.Block, Cooling: stored.Cooling}
 	if !bytes.Equal(record.Encode(&record.Attempts, &changed), record.Encode(&record.Attempts, &stored)) {
 		if err := t.put(&attempts, []byte(id), after.Expires.Add(attemptKept), &changed); err != nil {
 			return err
@@ -293,6 +296,11 @@ func (t *txn) putStep(stored record.Attempt, u login.Update) error {
 	}
 	if lock, changes := lockAfter(after, u.Effects); changes {
 		if err := t.releaseBoth(stored, lock); err != nil {
+			return err
+		}
+	}
+	if stored.Cooling != [32]byte{} && u.Effects.Push.How != limit.Unanswered {
+		if err := t.cool(stored.Cooling, after.Holder(), u.Effects.Push); err != nil {
 			return err
 		}
 	}

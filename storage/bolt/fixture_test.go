@@ -32,13 +32,14 @@ import (
 
 // newestFixture is the number of the newest pair of fixtures. testdata/v1.db.gz is
 // a whole store with the first version of every kind of record, and v1.txt lists
-// its fields; v2 has the second version of clients. This command writes the newest pair:
+// its fields; v2 has the second version of clients, v3 the third of limits and attempts. This
+// command writes the newest pair:
 //
 //	go test ./storage/bolt -run TestFixtures -write-fixtures
 //
 // After a release, its fixtures never change. From then on, raising the version of
 // a kind in storage/record also raises newestFixture and adds a pair.
-const newestFixture = 2
+const newestFixture = 3
 
 var writeFixtures = flag.Bool("write-fixtures", false, "write the fixtures of the current record versions")
 
@@ -93,7 +94,8 @@ func writeFixture(t *testing.T, path, base string, start time.Time) {
 	a.State = login.Approved
 	a.Correlation, a.Expires = sha256.Sum256([]byte("state")), later
 	must(s.CreateAttempt(ctx, a, limit.Spend{Lock: limit.Key{Kind: limit.Lock, ID: "46701740605"}, LockFor: time.Hour,
-		Asker: []limit.Charge{{Key: limit.Key{Kind: limit.Client, ID: "shop"}, Rate: limit.Rate{Burst: 1, Period: time.Hour}}}}, start))
+		Cooling: limit.Cooling{Key: limit.Key{Kind: limit.CoolingOff, ID: "46701740605"}, Rule: limit.CoolDown{First: time.Hour, Longest: time.Hour}},
+		Asker:   []limit.Charge{{Key: limit.Key{Kind: limit.Client, ID: "shop"}, Rate: limit.Rate{Burst: 1, Period: time.Hour}}}}, start))
 	p := storagetest.Filled[subject.Person](start)
 	_, err := s.ApproveAttempt(ctx, a.ID, a.Number, func(a login.Attempt, _ *subject.Person) (login.Approval, error) {
 		return login.Approval{Attempt: a, Person: p, Effects: login.Effects{Approved: later}}, nil
@@ -188,6 +190,10 @@ func dump(t *testing.T, s *Store) map[string]string {
 		add("attempt by its form", byForm.ID, err)
 		live, err := s.LiveAttempts(ctx, a.Browser, time.Time{})
 		add("attempts of the browser", live, err)
+	}
+	if a.Pushes != 0 { // since version 3
+		states, err := s.LimitStates(ctx, limit.Key{Kind: limit.CoolingOff, ID: "46701740605"})
+		add("cool-down", states, err)
 	}
 	person, err := s.PersonOf(ctx, a.Number)
 	add("person of the number", person, err)

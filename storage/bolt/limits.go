@@ -9,7 +9,7 @@ import (
 	"calleridp/storage/record"
 )
 
-// limit reads a lock or a budget; its until is zero when there is none. Whether
+// limit reads a lock, a budget or a cool-down; its until is zero when there is none. Whether
 // it has expired is for the caller, who has the time.
 func (r reader) limit(key [32]byte) (limit.State, error) {
 	value := r.tx.Bucket(limits.id).Get(key[:])
@@ -27,15 +27,14 @@ func (t *txn) putLimit(key [32]byte, state limit.State) error {
 }
 
 // LimitStates implements login.Store.
-func (s *Store) LimitStates(ctx context.Context, keys ...limit.Key) ([]time.Time, error) {
-	return view(ctx, s, func(r reader) ([]time.Time, error) {
-		states := make([]time.Time, len(keys))
+func (s *Store) LimitStates(ctx context.Context, keys ...limit.Key) ([]limit.State, error) {
+	return view(ctx, s, func(r reader) ([]limit.State, error) {
+		states := make([]limit.State, len(keys))
 		for i, key := range keys {
-			stored, err := r.limit(s.sealer.LimitKey(key))
-			if err != nil {
+			var err error
+			if states[i], err = r.limit(s.sealer.LimitKey(key)); err != nil {
 				return nil, err
 			}
-			states[i] = stored.Until
 		}
 		return states, nil
 	})
@@ -76,6 +75,22 @@ func (t *txn) spend(spend limit.Spend, by limit.Holder, now time.Time) (*limit.E
 		}
 	}
 	return refused, nil
+}
+
+// cool changes the cool-down that an attempt has raised, as its end says.
+func (t *txn) cool(key [32]byte, by limit.Holder, end limit.Ended) error {
+	stored, err := t.limit(key)
+	if err != nil {
+		return err
+	}
+	switch after := end.After(stored, by); {
+	case after == stored:
+		return nil
+	case after.Until.IsZero():
+		return t.del(&limits, key[:])
+	default:
+		return t.putLimit(key, after)
+	}
 }
 
 // release ends the lock that an attempt took, or keeps it as state says. A lock

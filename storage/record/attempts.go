@@ -6,7 +6,7 @@ import (
 )
 
 // Attempts are found by their id.
-var Attempts = Kind{Name: "attempts", purpose: keys.PurposeAttemptRecord, version: 2, expires: true}
+var Attempts = Kind{Name: "attempts", purpose: keys.PurposeAttemptRecord, version: 3, expires: true}
 
 // Correlations lead from the SHA-256 of a state to the id of its attempt (Text).
 var Correlations = Kind{Name: "correlations", purpose: keys.PurposeCorrelationRecord, version: 1}
@@ -21,6 +21,8 @@ type Attempt struct {
 	Lock [32]byte // its key in limits; zero: it took none
 	// Block is the key of the lock that it took as well (limit.Spend.Block); zero: none.
 	Block [32]byte
+	// Cooling is the key of the cool-down that its push has raised; zero: none.
+	Cooling [32]byte
 }
 
 func (a *Attempt) fields(c *codec, version byte) {
@@ -54,5 +56,11 @@ func (a *Attempt) fields(c *codec, version byte) {
 	if version >= 2 {
 		hash(c, &a.Form)
 		hash(c, &a.Block)
+	}
+	if version >= 3 {
+		hash(c, &a.Cooling)
+		pushes := int64(a.Pushes)
+		c.int64(&pushes)
+		a.Pushes = int(pushes)
 	}
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // Limits are found by Sealer.LimitKey.
-var Limits = Kind{Name: "limits", purpose: keys.PurposeLimitRecord, version: 2, expires: true}
+var Limits = Kind{Name: "limits", purpose: keys.PurposeLimitRecord, version: 3, expires: true}
 
 // LimitKey returns the key of a lock or a budget: a keyed hash, because its ID
 // may be a phone number.
@@ -17,13 +17,14 @@ func (s Sealer) LimitKey(k limit.Key) [32]byte {
 	return s.master.MAC(keys.PurposeLimitHash, []byte(k.Kind), []byte(k.ID))
 }
 
-// Limit is a lock or a budget. It expires when the lock does, or at the budget's
-// theoretical arrival time: after it, a budget is as good as never used. Its fields
-// are a lock's, and empty in a budget.
+// Limit is a lock, a budget or a cool-down. It expires when the lock does, or at the budget's
+// theoretical arrival time, or when a cool-down is forgotten: after it, they are as good
+// as never used. Its fields are empty in a budget.
 type Limit struct {
-	Holder   login.ID // the attempt that has the lock
-	Browser  [32]byte // that attempt's (login.Attempt.Browser)
-	Approved bool     // limit.State.Approved
+	Holder   login.ID  // the attempt that has the lock
+	Browser  [32]byte  // that attempt's (login.Attempt.Browser)
+	Approved bool      // limit.State.Approved
+	Free     time.Time // limit.State.Free
 }
 
 func (l *Limit) fields(c *codec, version byte) {
@@ -32,11 +33,14 @@ func (l *Limit) fields(c *codec, version byte) {
 		hash(c, &l.Browser)
 		c.flag(&l.Approved)
 	}
+	if version >= 3 {
+		c.time(&l.Free)
+	}
 }
 
 // LimitOf returns what is stored of a lock or a budget beside its expiry.
 func LimitOf(s limit.State) Limit {
-	return Limit{Holder: login.ID(s.Holder.Attempt), Browser: s.Holder.Browser, Approved: s.Approved}
+	return Limit{Holder: login.ID(s.Holder.Attempt), Browser: s.Holder.Browser, Approved: s.Approved, Free: s.Free}
 }
 
 // State returns the lock or budget that expires at until.
@@ -45,5 +49,6 @@ func (l *Limit) State(until time.Time) limit.State {
 		Until:    until,
 		Holder:   limit.Holder{Attempt: string(l.Holder), Browser: l.Browser},
 		Approved: l.Approved,
+		Free:     l.Free,
 	}
 }

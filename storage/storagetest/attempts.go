@@ -192,6 +192,26 @@ func testStepErrors(t *testing.T, w *world) {
 	if known := w.approve(a.ID, p); known != nil {
 		t.Errorf("the number was bound to %v", known.Sub)
 	}
+
+	// One that returns none has each of its effects.
+	for what, row := range map[string]struct {
+		effects login.Effects
+		locked  bool
+	}{
+		"unlock":    {login.Effects{Unlock: true}, false},
+		"cool down": {login.Effects{CoolDown: w.now.Add(time.Hour)}, true},
+		"approve":   {login.Effects{Approved: w.now.Add(time.Hour)}, true},
+		"nothing":   {login.Effects{}, true},
+	} {
+		a, d := w.create(), w.delivery()
+		w.must(w.PutDelivery(w.ctx, d))
+		row.effects.Drop = d.ID
+		_, err := w.update(a.ID, func(*login.Attempt) (login.Effects, error) { return row.effects, nil })
+		w.must(err)
+		if dropped, locked := !w.inbox(d.ID), w.locked(a, w.now); !dropped || locked != row.locked {
+			t.Errorf("%s: the delivery dropped %v, the number locked %v; want true, %v", what, dropped, locked, row.locked)
+		}
+	}
 }
 
 // A form leads to the latest attempt that it has started. While that one is live,

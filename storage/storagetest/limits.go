@@ -95,7 +95,7 @@ func testLocks(t *testing.T, w *world) {
 		t.Helper()
 		states, err := w.LimitStates(w.ctx, lane)
 		w.must(err)
-		if locked := states[0].After(at); locked != want {
+		if locked := states[0].Until.After(at); locked != want {
 			t.Errorf("the lane is locked: %v", locked)
 		}
 	}
@@ -127,6 +127,82 @@ func testLocks(t *testing.T, w *world) {
 	unlock(free, login.Effects{Unlock: true})
 }
 
+// A number's cool-down rises with each attempt, and its last attempt may change it; a
+// refusal by it stores nothing.
+func testCoolDowns(t *testing.T, w *world) {
+	rule := limit.CoolDown{First: 15 * time.Minute, Longest: 4 * time.Hour}
+	key := limit.Key{Kind: limit.CoolingOff, ID: "46701740605"}
+	at := w.now
+	push := func(solved bool) (login.Attempt, error) {
+		a := w.attempt()
+		a.Created, a.Expires = at, at.Add(5*time.Minute)
+		return a, w.CreateAttempt(w.ctx, a, limit.Spend{Cooling: limit.Cooling{Key: key, Rule: rule, Solved: solved}}, at)
+	}
+	state := func() limit.State {
+		t.Helper()
+		states, err := w.LimitStates(w.ctx, key)
+		w.must(err)
+		return states[0]
+	}
+	want := func(what string, pushes int, free time.Time, a login.Attempt) {
+		t.Helper()
+		w.reopen()
+		got := state()
+		if n := rule.Count(got, at); n != pushes || !got.Free.Equal(free) || got.Holder != a.Holder() {
+			t.Errorf("%s: %d pushes, free at %v, by %v; want %d, %v, %v", what, n, got.Free, got.Holder, pushes, free, a.Holder())
+		}
+	}
+	end := func(a login.Attempt, how limit.PushEnd) {
+		t.Helper()
+		_, err := w.update(a.ID, func(*login.Attempt) (login.Effects, error) {
+			return login.Effects{Push: limit.Ended{How: how, Rule: rule, At: at}}, nil
+		})
+		w.must(err)
+	}
+	a, err := push(false)
+	w.must(err)
+	want("one push", 1, at, a)
+	b, err := push(false)
+	w.must(err)
+	want("two pushes", 2, at.Add(15*time.Minute), b)
+	before := state()
+	_, err = push(false)
+	if retry := w.exceeded(err, limit.CoolingOff); !retry.Equal(at.Add(15 * time.Minute)) {
+		t.Errorf("retry at %v", retry)
+	}
+	if got := state(); got != before {
+		t.Errorf("a refusal changed it: %+v, was %+v", got, before)
+	}
+	for _, how := range []limit.PushEnd{limit.Answered, limit.Declined, limit.Unsent, limit.Unanswered} {
+		end(a, how) // another attempt has raised it since
+	}
+	end(b, limit.Unanswered)
+	want("two pushes still", 2, at.Add(15*time.Minute), b)
+	c, err := push(true)
+	w.must(err)
+	want("a solved one", 3, at.Add(30*time.Minute), c)
+	end(c, limit.Unsent)
+	want("which was not sent", 2, at, c)
+	d, err := push(false)
+	w.must(err)
+	end(d, limit.Declined)
+	want("a declined one", 4, at.Add(time.Hour), d)
+	e, err := push(true)
+	w.must(err)
+	end(e, limit.Answered)
+	if got := state(); got != (limit.State{}) {
+		t.Errorf("approved, and %+v", got)
+	}
+	if a, err = push(false); err == nil {
+		w.must(w.ClearLimits(w.ctx, key))
+	}
+	w.must(err)
+	end(a, limit.Declined)
+	if got := state(); got != (limit.State{}) {
+		t.Errorf("cleared, and %+v", got)
+	}
+}
+
 // LimitStates shows what is kept, changes nothing, and knows nothing of what was
 // refused.
 func testLimitStates(t *testing.T, w *world) {
@@ -137,7 +213,11 @@ func testLimitStates(t *testing.T, w *world) {
 		if len(got) != len(keys) {
 			t.Fatalf("%d states of %d keys", len(got), len(keys))
 		}
-		return got
+		times := make([]time.Time, len(got))
+		for i, state := range got {
+			times[i] = state.Until
+		}
+		return times
 	}
 	states()
 	a := w.attempt()

@@ -73,6 +73,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Place) {
 		{"Forms", testForms},
 		{"LiveAttempts", testLiveAttempts},
 		{"Budgets", testBudgets},
+		{"CoolDowns", testCoolDowns},
 		{"LimitStates", testLimitStates},
 		{"ClearLimits", testClearLimits},
 		{"People", testPeople},

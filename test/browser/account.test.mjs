@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
 import { dev } from '../lib/calleridp.mjs';
-import { claims, launch, timeout, sendNumber, watched } from '../lib/browser.mjs';
+import { claims, launch, limit, sendNumber, timeout, watched } from '../lib/browser.mjs';
 
 let server, browser;
 before(async () => { [server, browser] = await Promise.all([dev(), launch()]); });
@@ -21,7 +21,7 @@ for (const javaScriptEnabled of [true, false]) {
   const how = javaScriptEnabled ? 'with JavaScript' : 'without JavaScript';
   const number = javaScriptEnabled ? '+46701740605' : '+46701740606';
 
-  test(`the account, from the sign-in to the end of it, ${how}`, { timeout: 120_000 }, async () => {
+  test(`the account, from the sign-in to the end of it, ${how}`, { timeout: limit }, async () => {
     const [laptop, phone] = await Promise.all([browser.newContext({ javaScriptEnabled, acceptDownloads: true }), browser.newContext({ javaScriptEnabled })]);
     const errors = watched(laptop);
     const other = await phone.newPage();
@@ -71,7 +71,7 @@ for (const javaScriptEnabled of [true, false]) {
   });
 }
 
-test('the account by keyboard: everything is reached, in its order, and can be pressed', { timeout: 120_000 }, async () => {
+test('the account by keyboard: everything is reached, in its order, and can be pressed', { timeout: limit }, async () => {
   const context = await browser.newContext({ viewport: { width: 320, height: 640 } });
   const page = await context.newPage();
   await sendNumber(page, server.demo, '+46701740611');

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { dev } from '../lib/calleridp.mjs';
-import { claims, launch, timeout, watched } from '../lib/browser.mjs';
+import { claims, launch, limit, timeout, watched } from '../lib/browser.mjs';
 
 let server, browser;
 before(async () => { [server, browser] = await Promise.all([dev(), launch()]); });
@@ -20,7 +20,7 @@ async function toTheQuestion(page, number) {
 }
 
 for (const javaScriptEnabled of [true, false]) {
-  test(`allowed after the approval, ${javaScriptEnabled ? 'with' : 'without'} JavaScript`, { timeout: 120_000 }, async () => {
+  test(`allowed after the approval, ${javaScriptEnabled ? 'with' : 'without'} JavaScript`, { timeout: limit }, async () => {
     const context = await browser.newContext({ javaScriptEnabled });
     const errors = watched(context);
     const page = await context.newPage();
@@ -34,7 +34,7 @@ for (const javaScriptEnabled of [true, false]) {
     assert.deepEqual(errors, []);
   });
 
-  test(`not allowed, ${javaScriptEnabled ? 'with' : 'without'} JavaScript`, { timeout: 120_000 }, async () => {
+  test(`not allowed, ${javaScriptEnabled ? 'with' : 'without'} JavaScript`, { timeout: limit }, async () => {
     const context = await browser.newContext({ javaScriptEnabled });
     const page = await context.newPage();
     await toTheQuestion(page, '+46701740606');
@@ -54,7 +54,7 @@ for (const javaScriptEnabled of [true, false]) {
   });
 }
 
-test('by keyboard alone: no first by accident, each button in its order', { timeout: 120_000 }, async () => {
+test('by keyboard alone: no first by accident, each button in its order', { timeout: limit }, async () => {
   const context = await browser.newContext();
   const page = await context.newPage();
   await toTheQuestion(page, '+46701740610');

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { after, before, test } from 'node:test';
 import { dev } from '../lib/calleridp.mjs';
-import { claims, inContext, launch, sendNumber, timeout } from '../lib/browser.mjs';
+import { claims, inContext, launch, limit, sendNumber, timeout } from '../lib/browser.mjs';
 
 const number = '+46701740605';
 let server, browser, site, form = '';
@@ -21,7 +21,7 @@ after(async () => {
 });
 
 for (const javaScriptEnabled of [true, false]) {
-  test(`a posted request finds the session, ${javaScriptEnabled ? 'with' : 'without'} JavaScript`, { timeout: 120_000 },
+  test(`a posted request finds the session, ${javaScriptEnabled ? 'with' : 'without'} JavaScript`, { timeout: limit },
     () => inContext(browser, { javaScriptEnabled }, async (context) => {
       const page = await context.newPage();
       await sendNumber(page, server.demo, number);

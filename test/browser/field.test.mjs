@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
 import { dev, simulated } from '../lib/calleridp.mjs';
-import { claims, inContext, launch } from '../lib/browser.mjs';
+import { claims, inContext, launch, limit } from '../lib/browser.mjs';
 
 let server, anywhere, browser, phone;
 before(async () => {
@@ -14,7 +14,7 @@ after(async () => { await browser?.close(); await server?.stop(); await anywhere
 
 // fresh runs a test on a new page of a browser of its own.
 function fresh(name, options, run) {
-  test(name, { timeout: 120_000 }, () => inContext(browser, options, async (context) => run(await context.newPage())));
+  test(name, { timeout: limit }, () => inContext(browser, options, async (context) => run(await context.newPage())));
 }
 
 async function open(page, at = server) {

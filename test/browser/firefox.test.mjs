@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { dev, simulated } from '../lib/calleridp.mjs';
 import { launch } from '../lib/firefox.mjs';
+import { limit } from '../lib/time.mjs';
 
 for (const javaScript of [true, false]) {
   describe(`Firefox ${javaScript ? 'with' : 'without'} JavaScript`, () => {
@@ -18,21 +19,21 @@ for (const javaScript of [true, false]) {
 
     const claim = (name) => firefox.text(`#claims [data-claim="${name}"] [data-value], #claims [data-claim="${name}"] > :last-child`);
 
-    test('scripts run as this is about', { timeout: 120_000 }, async () => {
+    test('scripts run as this is about', { timeout: limit }, async () => {
       await firefox.goto(server.demo + '/login');
       // A script groups a number while it is typed; without it, the field keeps what was typed.
       await firefox.type('#phone', '0701740605');
       assert.equal(await firefox.evaluate("return document.getElementById('phone').value"), javaScript ? '070 174 06 05' : '0701740605');
     });
 
-    test('a number that declines: the page says so', { timeout: 120_000 }, async () => {
+    test('a number that declines: the page says so', { timeout: limit }, async () => {
       await firefox.goto(server.demo + '/login');
       await firefox.type('#phone', '+46 70 174 06 08');
       await firefox.click('#submit');
       await firefox.find('#ended[data-outcome=declined]');
     });
 
-    test('a number that approves by itself ends at the claims', { timeout: 120_000 }, async () => {
+    test('a number that approves by itself ends at the claims', { timeout: limit }, async () => {
       await firefox.goto(server.demo + '/login');
       await firefox.type('#phone', '+46 70 174 06 05');
       await firefox.click('#submit');
@@ -43,7 +44,7 @@ for (const javaScript of [true, false]) {
       await firefox.find('#signed-out');
     });
 
-    test('approved on the phone, the waiting page moves on by itself', { timeout: 120_000 }, async () => {
+    test('approved on the phone, the waiting page moves on by itself', { timeout: limit }, async () => {
       await firefox.goto(server.demo + '/login');
       await firefox.type('#phone', '+46 70 174 06 07\uE007'); // WebDriver's name for Enter
       assert.match(await firefox.text('#waiting'), /•+\s?0607/);

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
 import { after, before, test } from 'node:test';
 import { dev } from '../lib/calleridp.mjs';
-import { launch } from '../lib/browser.mjs';
+import { launch, limit } from '../lib/browser.mjs';
 
 const axe = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
 const rules = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
@@ -55,16 +55,16 @@ const inspected = async (page) => {
 };
 
 for (const colorScheme of ['light', 'dark']) {
-  test(`axe finds nothing on any page in English, ${colorScheme}`, { timeout: 180_000 }, async () => {
+  test(`axe finds nothing on any page in English, ${colorScheme}`, { timeout: limit }, async () => {
     assert.equal((await each({ bypassCSP: true, colorScheme }, scenes.map((s) => address(s, 'en')), inspected)).join('\n'), '');
   });
 }
 
-test('axe finds nothing on any page from right to left', { timeout: 180_000 }, async () => {
+test('axe finds nothing on any page from right to left', { timeout: limit }, async () => {
   assert.equal((await each({ bypassCSP: true }, scenes.map((s) => address(s, 'ar')), inspected)).join('\n'), '');
 });
 
-test('axe finds nothing on the main pages in every language', { timeout: 180_000 }, async () => {
+test('axe finds nothing on the main pages in every language', { timeout: limit }, async () => {
   const pages = languages.flatMap((lang) => ['signin', 'waiting', 'account'].map((s) => address(s, lang)));
   assert.equal((await each({ bypassCSP: true, colorScheme: 'dark' }, pages, inspected)).join('\n'), '');
 });
@@ -116,16 +116,16 @@ async function everywhere(options, wanted, look, inEnglish = (page) => page.eval
   return wrong.join('\n');
 }
 
-test('nothing overflows a window of 320 px, on any page in any language', { timeout: 300_000 }, async () => {
+test('nothing overflows a window of 320 px, on any page in any language', { timeout: limit }, async () => {
   assert.equal(await everywhere({ viewport: { width: 320, height: 640 } }, scenes, spilled), '');
 });
 
-test('nothing is cut when text is twice as large', { timeout: 180_000 }, async () => {
+test('nothing is cut when text is twice as large', { timeout: limit }, async () => {
   const larger = `() => { document.documentElement.style.setProperty('font-size', '200%', 'important'); return (${spilled})(); }`;
   assert.equal(await everywhere({ viewport: { width: 640, height: 800 } }, main, larger, (page) => page.evaluate(`(${larger})()`)), '');
 });
 
-test('the keyboard reaches everything in its order, and shows where it is', { timeout: 120_000 }, async () => {
+test('the keyboard reaches everything in its order, and shows where it is', { timeout: limit }, async () => {
   const walked = async (page) => {
     const want = await page.evaluate(() => {
       document.activeElement?.blur();
@@ -149,7 +149,7 @@ test('the keyboard reaches everything in its order, and shows where it is', { ti
   assert.equal((await each({}, pages, walked, 1)).join('\n'), '');
 });
 
-test('nothing moves for people who asked for that', { timeout: 120_000 }, async () => {
+test('nothing moves for people who asked for that', { timeout: limit }, async () => {
   const moving = (page) => page.evaluate(() => document.getAnimations().map((a) => `${a.animationName ?? a.transitionProperty} runs`));
   assert.equal((await each({ reducedMotion: 'reduce' }, main.map((s) => address(s, 'en')), moving)).join('\n'), '');
   const context = await browser.newContext({ reducedMotion: 'no-preference' });
@@ -159,7 +159,7 @@ test('nothing moves for people who asked for that', { timeout: 120_000 }, async 
   await context.close();
 });
 
-test('forced colours: what is framed stays framed', { timeout: 120_000 }, async () => {
+test('forced colours: what is framed stays framed', { timeout: limit }, async () => {
   const frameless = (page) => page.evaluate(() => [...document.querySelectorAll('button, a.primary, input:not([type=hidden]), select')]
     .filter((e) => e.checkVisibility() && !e.classList.contains('quiet') && parseFloat(getComputedStyle(e).borderTopWidth) < 1)
     .map((e) => 'no frame: ' + e.outerHTML.slice(0, 60)));

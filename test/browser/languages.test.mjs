@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { dev, simulated } from '../lib/calleridp.mjs';
-import { claims, inContext, launch, timeout } from '../lib/browser.mjs';
+import { claims, inContext, launch, limit, timeout } from '../lib/browser.mjs';
 
 let server, browser, phone;
 before(async () => {
@@ -12,7 +12,7 @@ before(async () => {
 after(async () => { await browser?.close(); await server?.stop(); });
 
 function fresh(name, options, run) {
-  test(name, { timeout: 120_000 }, () => inContext(browser, options, async (context) => run(await context.newPage())));
+  test(name, { timeout: limit }, () => inContext(browser, options, async (context) => run(await context.newPage())));
 }
 
 async function open(page, number) {
@@ -131,6 +131,7 @@ fresh('the list is closed on a waiting page with a script, and nothing moves', {
   });
   await open(page, '+46701740647');
   await page.waitForFunction(() => !document.querySelector('.languages details').open);
-  await page.waitForTimeout(500);
+  // What has moved by now is drawn with the next frame and reported with the one after it.
+  await page.evaluate(() => new Promise((resolve) => { requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(resolve, 0))); }));
   assert.ok(await page.evaluate(() => window.shifts) < 0.01);
 });

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { dev, simulated } from '../lib/calleridp.mjs';
-import { claims, launch, timeout, watched } from '../lib/browser.mjs';
+import { claims, launch, limit, still, timeout, watched } from '../lib/browser.mjs';
 
 const android = 'Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Mobile Safari/537.36';
 const iphone = 'Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.0 Mobile/15E148 Safari/604.1';
@@ -22,7 +22,7 @@ after(async () => {
 // opened; answers is what the phone does with each: a number, or nothing for a
 // phone without the app.
 function onPhone(name, options, run) {
-  test(name, { timeout: 120_000 }, async () => {
+  test(name, { timeout: limit }, async () => {
     const context = await browser.newContext({ userAgent: android, viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true, ...options });
     const page = await context.newPage();
     const errors = watched(context), links = [], answers = [], attempts = [];
@@ -160,8 +160,11 @@ onPhone('the token comes before the news that the dialog is open', {}, async (pa
 
 onPhone('a double click is one sign-in', {}, async (page, { links, answers }) => {
   answers.push('46701740606', '46701740606');
+  await page.clock.install();
   await page.goto(server.demo + '/login');
+  await still(page);
   await page.dblclick('#onetap button');
+  await page.clock.resume();
   assert.equal((await claims(page)).phone_number, '+46701740606');
   assert.equal(links.length, 1);
 });
@@ -199,18 +202,22 @@ onPhone('pressed again after the dialog was closed in silence, it begins anew', 
   assert.equal(await ended(await attempts[0], cookies), 'cancelled', 'its dialog signs nobody in');
 });
 
-// away is another app in front, from which the person comes back.
+// away is another app in front, from which the person comes back. Time stands still
+// meanwhile, but for what it says.
 const away = async (page) => {
   await page.evaluate(() => window.dispatchEvent(new Event('blur')));
-  await page.waitForTimeout(1200);
+  await page.clock.runFor(1200);
   assert.equal(await page.locator('#onetap-say').textContent(), 'Opening Truecaller…', 'what is in front may be Truecaller');
   await page.evaluate(() => window.dispatchEvent(new Event('focus')));
 };
 
 onPhone('another app was in front: soon after the return the page says that it waits', {}, async (page, { links }) => {
+  await page.clock.install();
   await page.goto(server.demo + '/login');
+  await still(page);
   await page.click('#onetap button');
   await away(page);
+  await page.clock.resume();
   await say(page, 'Still waiting for Truecaller');
   await phone.open(links[0], '46701740605');
   assert.equal((await claims(page)).phone_number, '+46701740605');
@@ -219,12 +226,19 @@ onPhone('another app was in front: soon after the return the page says that it w
 onPhone('after half a minute without a word the page says that it waits', {}, async (page) => {
   await page.clock.install();
   await page.goto(server.demo + '/login');
+  await still(page);
   await page.click('#onetap button');
+  await page.clock.runFor(1000);
   await say(page, 'Truecaller did not open');
-  await page.clock.fastForward(25_000);
-  await page.waitForTimeout(1000);
+  // After each leap of the clock the page asks, and says what it has heard.
+  const leap = async (ms) => {
+    const heard = page.waitForResponse(/\/status$/);
+    await page.clock.fastForward(ms);
+    await (await heard).finished();
+  };
+  await leap(25_000);
   await say(page, 'Truecaller did not open');
-  await page.clock.fastForward(5_000);
+  await leap(5_000);
   await say(page, 'Still waiting for Truecaller');
 });
 
@@ -328,7 +342,7 @@ onPhone('without JavaScript, giving up leads to the number field', { javaScriptE
 });
 
 for (const [what, userAgent] of [['a desktop', undefined], ['an iPhone', iphone]]) {
-  test(`${what} is not offered one-tap`, { timeout: 120_000 }, async () => {
+  test(`${what} is not offered one-tap`, { timeout: limit }, async () => {
     const context = await browser.newContext(userAgent ? { userAgent } : {});
     const page = await context.newPage();
     await page.goto(server.demo + '/login');

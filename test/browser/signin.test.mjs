@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { dev, simulated } from '../lib/calleridp.mjs';
-import { claims, inContext, launch, timeout, sendNumber } from '../lib/browser.mjs';
+import { claims, inContext, launch, limit, sendNumber, timeout } from '../lib/browser.mjs';
 
 let server, browser, phone;
 
@@ -17,7 +17,7 @@ after(async () => {
 
 // fresh runs a test in a browser of its own: no cookies from the test before.
 function fresh(name, options, run) {
-  test(name, { timeout: 120_000 }, () => inContext(browser, options, run));
+  test(name, { timeout: limit }, () => inContext(browser, options, run));
 }
 
 async function state(page, wanted) {

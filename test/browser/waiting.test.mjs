@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { dev, simulated } from '../lib/calleridp.mjs';
-import { claims, launch, timeout, sendNumber } from '../lib/browser.mjs';
+import { claims, launch, limit, sendNumber, still, timeout } from '../lib/browser.mjs';
 
 let server, browser, phone;
 before(async () => {
@@ -13,7 +13,7 @@ after(async () => { await browser?.close(); await server?.stop(); });
 
 // waits goes to the waiting page of a number and hands it to the test.
 function waits(name, number, run, options = {}) {
-  test(name, { timeout: 120_000 }, async () => {
+  test(name, { timeout: limit }, async () => {
     const context = await browser.newContext(options);
     const page = await context.newPage(), errors = [];
     context.on('weberror', (e) => errors.push(e.error()));
@@ -34,6 +34,7 @@ function waits(name, number, run, options = {}) {
 // takenOver waits until the script has the page: the refresh is gone.
 const takenOver = (page) => page.waitForSelector('meta[http-equiv=refresh]', { state: 'detached', timeout });
 const says = (page, text) => page.waitForFunction((t) => document.getElementById('say').textContent === t, text, { timeout });
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const lost = 'The connection is lost. Trying again…';
 
 waits('the network is lost and comes back', '46701740651', async (page, context, decide) => {
@@ -65,10 +66,12 @@ waits('a proxy answers 502 for a while', '46701740653', async (page, context, de
   const usual = await page.textContent('#say');
   let refused = 0;
   await page.route('**/attempt/*/{status,events}', (route) => { refused++; return route.fulfill({ status: 502, contentType: 'text/html', body: '<h1>Bad Gateway</h1>' }); });
+  const begun = Date.now();
   await page.evaluate(() => window.dispatchEvent(new Event('online')));
   await says(page, lost);
-  await page.waitForTimeout(4000);
-  assert.ok(refused >= 2 && refused < 20, `it goes on asking, and not without end: ${refused} times`);
+  const before = refused;
+  while (refused === before) await pause(50); // it goes on asking
+  assert.ok(Date.now() - begun > 500 * (refused - 3), `and not without a pause: ${refused} times in ${Date.now() - begun} ms`);
   assert.equal(await page.locator('h1').first().innerText(), 'Approve on your phone', 'the proxy\'s page is not shown');
   await page.unroute('**/attempt/*/{status,events}');
   await says(page, usual);
@@ -98,21 +101,25 @@ waits('the page sleeps while the phone approves', '46701740656', async (page, co
   await takenOver(page);
   const cdp = await context.newCDPSession(page);
   await cdp.send('Page.setWebLifecycleState', { state: 'frozen' });
+  const status = await page.getAttribute('#waiting', 'data-attempt') + '/status';
   await decide('approve');
-  await new Promise((resolve) => setTimeout(resolve, 1000));
+  while ((await (await page.request.get(server.issuer + new URL(status, server.issuer).pathname)).json()).state !== 'approved') await pause(50);
   await cdp.send('Page.setWebLifecycleState', { state: 'active' });
   assert.equal((await claims(page)).phone_number, '+46701740656');
 });
 
 // One visible tab listens for all tabs of the browser, and hands that over when it goes.
-test('two hundred tabs would share one stream: the visible tab listens for the hidden ones', { timeout: 120_000 }, async () => {
+test('two hundred tabs would share one stream: the visible tab listens for the hidden ones', { timeout: limit }, async () => {
   const context = await browser.newContext();
   // A browser without a screen shows all its tabs; so the page is told otherwise.
   await context.addInitScript(() => {
+    window.heard = [];
+    new BroadcastChannel('waiting/attempt').addEventListener('message', (event) => window.heard.push(event.data));
     let hidden = false;
     Object.defineProperty(Document.prototype, 'hidden', { get: () => hidden });
     window.hide = () => { hidden = true; document.dispatchEvent(new Event('visibilitychange')); };
   });
+  await context.clock.install();
   const asked = [];
   context.on('request', (request) => {
     const [, , id, what] = new URL(request.url()).pathname.split('/');
@@ -129,16 +136,15 @@ test('two hundred tabs would share one stream: the visible tab listens for the h
   };
   try {
     const hidden = await open('46701740670');
-    await hidden.page.evaluate(() => {
-      window.heard = [];
-      new BroadcastChannel('waiting/attempt').addEventListener('message', (event) => window.heard.push(event.data));
-      window.hide();
-    });
+    await hidden.page.evaluate(() => { window.heard = []; window.hide(); });
     const front = await open('46701740671');
     // Whoever listens says so at once, to all who wait.
     await hidden.page.waitForFunction(() => window.heard.includes(''));
+    // From here on time stands still: the tabs ask when their clocks say so.
+    await still(front.page);
     const behind = await open('46701740672'); // visible too, as in another window
-    await behind.page.waitForTimeout(3000);   // in which it would ask once or twice
+    await behind.page.waitForFunction(() => window.heard.includes(''), undefined, { timeout, polling: 50 });
+    await behind.page.clock.runFor(3000);     // in which it would ask once or twice
     assert.equal(behind.asks('events'), 0, 'it leaves the stream to the other');
     assert.ok(behind.asks('status') <= 1, `and does not ask: ${behind.asks('status')}`);
     assert.equal(front.asks('events'), 1);
@@ -177,13 +183,16 @@ waits('a stream that has died without a word is noticed', '46701740657', async (
 });
 
 waits('"send again" opens when the lock ends, without a word to screen readers', '46701740658', async (page) => {
+  await page.clock.install();
   await page.route('**/attempt/*/events', (route) => route.abort());
-  await page.route('**/attempt/*/status', (route) => route.fulfill({ contentType: 'application/json', body: '{"state":"waiting","seconds":200,"again":2}' }), { times: 1 });
+  await page.route('**/attempt/*/status', (route) => route.fulfill({ contentType: 'application/json', body: '{"state":"waiting","seconds":200,"again":2}' }));
+  await still(page);
   await page.reload();
+  await takenOver(page);
   assert.equal(await page.isDisabled('#again'), true);
   assert.match(await page.textContent('#again'), /^Send again \(\d:\d\d\)$/);
-  await page.route('**/attempt/*/status', (route) => route.fulfill({ contentType: 'application/json', body: '{"state":"waiting","seconds":200,"again":0}' }));
-  await page.waitForFunction(() => !document.getElementById('again').disabled);
+  await page.clock.runFor(2500);
+  assert.equal(await page.isDisabled('#again'), false);
   assert.equal(await page.textContent('#again'), 'Send again');
   assert.equal(await page.locator('#left').getAttribute('role'), 'timer', 'which is silent');
   assert.equal(await page.evaluate(() => document.activeElement === document.body), true, 'the focus stays where it was');

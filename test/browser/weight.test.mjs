@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { dev } from '../lib/calleridp.mjs';
-import { launch } from '../lib/browser.mjs';
+import { launch, limit } from '../lib/browser.mjs';
 
 const most = 30_000; // bytes, with headers: the goal for the whole page
 
@@ -38,7 +38,7 @@ for (const [who, options] of [
   ['a desktop in Tamil', { locale: 'ta-IN' }],
   ['an Android phone in Hindi', { locale: 'hi-IN', userAgent: 'Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Mobile Safari/537.36' }],
 ]) {
-  test(`the sign-in page on ${who} is under ${most / 1000} kB, in one request each for page, style and script`, { timeout: 120_000 }, async (t) => {
+  test(`the sign-in page on ${who} is under ${most / 1000} kB, in one request each for page, style and script`, { timeout: limit }, async (t) => {
     const context = await browser.newContext(options);
     const page = await context.newPage();
     const first = await fetched(page);
@@ -61,7 +61,7 @@ for (const [who, options] of [
   });
 }
 
-test('nothing comes from anywhere else', { timeout: 120_000 }, async () => {
+test('nothing comes from anywhere else', { timeout: limit }, async () => {
   const context = await browser.newContext();
   const page = await context.newPage();
   const elsewhere = [];

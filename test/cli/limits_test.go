@@ -27,7 +27,7 @@ func TestLimitsOfARunningServer(t *testing.T) {
 			}
 		}
 	}
-	has(command("limit", "show", harness.Number(5)), "of            +46•••••0605\n", "locked until  not locked\n", "used          0 of 2 in 24h\n", "next          now\n")
+	has(command("limit", "show", harness.Number(5)), "of            +46•••••0605\n", "locked until  not locked\n", "cools until   not cooling down\n", "used          0 of 2 in 24h\n", "next          now\n")
 	// Nothing listens at that address, so that each push fails and releases the lock.
 	for range 2 {
 		if status := submit(); status != http.StatusSeeOther {

@@ -88,7 +88,7 @@ func TestThreat_RefusalsDoNotFillTheLog(t *testing.T) {
 			more:    "limits: {challenge: always}",
 			attempt: submitting,
 			status:  http.StatusTooManyRequests,
-			first:   auditLine{Client: "demo", Network: "127.0.0.1/32", Error: "provider: the challenge is not solved"},
+			first:   auditLine{Client: "demo", Network: "127.0.0.1/32", Error: "authorize: the challenge is not solved"},
 		},
 		{
 			event:   "client.unauthenticated",

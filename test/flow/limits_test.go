@@ -30,7 +30,7 @@ func told(page harness.Page) string {
 	body := page.Body
 	for pattern, with := range map[string]string{
 		`nonce="[^"]*"`: `nonce=""`, `name="request" value="[^"]*"`: `name="request"`, `/attempt/[A-Za-z0-9_-]{22}`: "/attempt/id",
-		`name="retry" value="\d+"`: `name="retry"`, `46•+\d+`: "masked", `467017406\d\d`: "number", `data-seconds="\d+"`: `data-seconds=""`, `\d+:\d\d`: "m:ss",
+		`name="retry" value="\d+"`: `name="retry"`, `46•+\d+`: "masked", `467017406\d\d`: "number", `data-(seconds|again)="\d+"`: `data-seconds=""`, `\d+:\d\d`: "m:ss",
 	} {
 		body = regexp.MustCompile(pattern).ReplaceAllString(body, with)
 	}
@@ -78,7 +78,7 @@ type walk struct {
 // walkBoth walks with 09 and 17 at the same time. It reports whether the pages of
 // every round were read before their attempt expired.
 func walkBoth(t *testing.T, lifetime time.Duration) (walks [2]walk, fast bool) {
-	server := serveSimulated(t, simulator.Config{}, fmt.Sprintf("limits: {lock: %s, number: 3/12h}\nlifetimes: {attempt: %[1]s}\n", lifetime))
+	server := serveSimulated(t, simulator.Config{}, fmt.Sprintf("limits: {lock: %s, cool_down: 1s, number: 3/12h}\nlifetimes: {attempt: %[1]s}\n", lifetime))
 	var slow atomic.Bool
 	t.Run(lifetime.String(), func(t *testing.T) {
 		for i, xx := range []int{9, 17} {

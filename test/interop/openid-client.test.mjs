@@ -5,6 +5,7 @@ import { after, before, test } from 'node:test';
 import * as client from 'openid-client';
 import { dev, simulated } from '../lib/calleridp.mjs';
 import { Walker } from '../lib/walk.mjs';
+import { limit } from '../lib/time.mjs';
 
 let server, phone, redirectURI;
 const clients = {
@@ -50,7 +51,7 @@ async function signIn(config, walker, number, extra) {
 }
 
 for (const kind of Object.keys(clients)) {
-  test(`${kind}: ID token, userinfo, refresh, revocation`, { timeout: 120_000 }, async () => {
+  test(`${kind}: ID token, userinfo, refresh, revocation`, { timeout: limit }, async () => {
     const config = await configuration(kind);
     const { grant } = await signIn(config, new Walker(server.issuer), '+46 70 174 06 05');
     const tokens = await grant();
@@ -82,7 +83,7 @@ for (const kind of Object.keys(clients)) {
   });
 }
 
-test('introspection tells a live token from a dead one', { timeout: 120_000 }, async () => {
+test('introspection tells a live token from a dead one', { timeout: limit }, async () => {
   const config = await configuration('basic');
   const tokens = await (await signIn(config, new Walker(server.issuer), '+46701740605')).grant();
   const live = await client.tokenIntrospection(config, tokens.access_token);
@@ -93,7 +94,7 @@ test('introspection tells a live token from a dead one', { timeout: 120_000 }, a
   assert.deepEqual(await client.tokenIntrospection(config, tokens.access_token), { active: false });
 });
 
-test('a code is good once; the second use revokes what the first gave', { timeout: 120_000 }, async () => {
+test('a code is good once; the second use revokes what the first gave', { timeout: limit }, async () => {
   const config = await configuration('post');
   const { grant } = await signIn(config, new Walker(server.issuer), '+46701740605');
   const tokens = await grant();
@@ -102,7 +103,7 @@ test('a code is good once; the second use revokes what the first gave', { timeou
   await assert.rejects(client.refreshTokenGrant(config, tokens.refresh_token), { error: 'invalid_grant' });
 });
 
-test('one session serves a second client; prompt and max_age are kept', { timeout: 120_000 }, async () => {
+test('one session serves a second client; prompt and max_age are kept', { timeout: limit }, async () => {
   const config = await configuration('post');
   const walker = new Walker(server.issuer);
   const first = await (await signIn(config, walker, '+46701740605')).grant();
@@ -139,7 +140,7 @@ test('one session serves a second client; prompt and max_age are kept', { timeou
   await assert.rejects(gone.grant(), { error: 'login_required' });
 });
 
-test('a session survives a restart', { timeout: 120_000 }, async () => {
+test('a session survives a restart', { timeout: limit }, async () => {
   const own = await dev();
   try {
     const config = await client.discovery(new URL(own.issuer), 'demo', undefined, client.ClientSecretPost('demo-secret'), { execute: [client.allowInsecureRequests] });
@@ -158,13 +159,13 @@ test('a session survives a restart', { timeout: 120_000 }, async () => {
   }
 });
 
-test('a client without a session hears login_required from prompt=none', { timeout: 120_000 }, async () => {
+test('a client without a session hears login_required from prompt=none', { timeout: limit }, async () => {
   const config = await configuration('post');
   const { grant } = await signIn(config, new Walker(server.issuer), undefined, { prompt: 'none' });
   await assert.rejects(grant(), { error: 'login_required' });
 });
 
-test('a wrong secret is invalid_client with a challenge, and leaves the code alone', { timeout: 120_000 }, async () => {
+test('a wrong secret is invalid_client with a challenge, and leaves the code alone', { timeout: limit }, async () => {
   const config = await configuration('basic');
   const wrong = await client.discovery(new URL(server.issuer), 'demo', undefined, client.ClientSecretBasic('wrong'), { execute: [client.allowInsecureRequests] });
   const { left, checks, grant } = await signIn(config, new Walker(server.issuer), '+46701740605');
@@ -185,7 +186,7 @@ async function sdk(number, verifier) {
   return (await answer.json()).authorizationCode;
 }
 
-test('token exchange of a native application, by the generic grant', { timeout: 120_000 }, async () => {
+test('token exchange of a native application, by the generic grant', { timeout: limit }, async () => {
   const config = await client.discovery(new URL(server.issuer), 'demo-native', undefined, client.None(), { execute: [client.allowInsecureRequests] });
   const grant = 'urn:ietf:params:oauth:grant-type:token-exchange';
   assert.ok(config.serverMetadata().grant_types_supported.includes(grant));

@@ -1,17 +1,38 @@
 // Debian's Chromium, driven by playwright-core.
 import assert from 'node:assert/strict';
 import { chromium } from 'playwright-core';
+import { limit, timeout } from './time.mjs';
 
-// timeout is how long a test waits for what must happen, in milliseconds. A test
-// that passes does not wait so long; a slow machine may.
-export const timeout = 60_000;
+export { limit, timeout };
 
-export function launch() {
-  return chromium.launch({
+// still stops the clock of a page's context, which clock.install has set up: what its
+// scripts measure does not depend on the machine then.
+export async function still(page, ahead = 2_000) {
+  // The clock goes on until it is stopped, and it cannot be stopped in the past.
+  try {
+    await page.clock.pauseAt(new Date(Date.now() + ahead));
+  } catch (e) {
+    if (ahead > timeout) throw e;
+    await still(page, 2 * ahead);
+  }
+}
+
+// launch starts Chromium. Whatever its pages wait for without saying for how long, they
+// wait for timeout.
+export async function launch() {
+  const browser = await chromium.launch({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
     args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
       '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+    timeout,
   });
+  const newContext = browser.newContext.bind(browser);
+  browser.newContext = async (options) => {
+    const context = await newContext(options);
+    context.setDefaultTimeout(timeout);
+    return context;
+  };
+  return browser;
 }
 
 // watched returns the list to which the context's pages add their script errors and

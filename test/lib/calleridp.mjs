@@ -3,6 +3,7 @@
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
@@ -13,8 +14,15 @@ if (!binary) throw new Error('CALLERIDP must name the built binary: run ./test/a
 // { issuer, simulator, demo, restart(), kill(signal), stop() }.
 export async function dev(...args) {
   const data = await mkdtemp(path.join(tmpdir(), 'calleridp-test-'));
-  let flags = ['dev', '--json', '--data', data, '--provider-port', '0', '--simulator-port', '0', '--demo-port', '0', ...args];
-  let server = await start(flags);
+  const flags = (...ports) => ['dev', '--json', '--data', data,
+    '--provider-port', ports[0], '--simulator-port', ports[1], '--demo-port', ports[2], ...args];
+  let server;
+  for (let tries = 1; !server; tries++) {
+    const ports = [await freePort(), await freePort(), await freePort()];
+    server = await start(flags(...ports)).catch((e) => {
+      if (tries === 5 || !/is used by another program/.test(e.message)) throw e;
+    });
+  }
   // A restart keeps the addresses: the issuer must not change under its clients.
   const port = (url) => new URL(url).port;
   return {
@@ -23,17 +31,26 @@ export async function dev(...args) {
     log: () => server.log(),
     kill: (signal) => server.kill(signal),
     async restart() {
-      const fixed = ['dev', '--json', '--data', data,
-        '--provider-port', port(server.urls.issuer),
-        '--simulator-port', port(server.urls.simulator),
-        '--demo-port', port(server.urls.demo), ...args];
-      server = await start(fixed);
+      server = await start(flags(port(server.urls.issuer), port(server.urls.simulator), port(server.urls.demo)));
     },
     async stop() {
       await server.kill('SIGTERM');
       await rm(data, { recursive: true, force: true });
     },
   };
+}
+
+// freePort resolves to a port that nobody listens at. It is below those that Linux gives
+// to outgoing connections and to listeners at port 0, and below those of Go's harness, so
+// that none of these takes it while its server restarts.
+async function freePort() {
+  for (;;) {
+    const port = 10_000 + Math.floor(10_000 * Math.random());
+    const free = await new Promise((resolve) => {
+      const probe = createServer().once('error', () => resolve(false)).listen(port, '127.0.0.1', () => probe.close(() => resolve(true)));
+    });
+    if (free) return String(port);
+  }
 }
 
 function start(flags) {

@@ -1,6 +1,8 @@
 // A browser without a screen: keeps cookies, fills the sign-in form, follows
 // redirects and meta refreshes, and stops where the flow leaves the provider.
 
+import { timeout } from './time.mjs';
+
 export class Walker {
   #cookies = new Map();
 
@@ -24,9 +26,11 @@ export class Walker {
   async signIn(authorizationURL, number) {
     let url = String(authorizationURL);
     let answer = await this.fetch(url);
-    for (let hop = 0; hop < 60; hop++) {
+    const end = Date.now() + timeout;
+    for (let hop = 0; hop < 60;) {
       const location = answer.headers.get('location');
       if (location) {
+        hop++;
         url = new URL(location, url).href;
         if (!url.startsWith(this.issuer + '/')) return { left: new URL(url), hop };
         answer = await this.fetch(url);
@@ -36,13 +40,15 @@ export class Walker {
       const request = /name="request"[^>]*value="([^"]*)"/.exec(page) ?? /value="([^"]*)"[^>]*name="request"/.exec(page);
       if (page.includes('id="phone"') && request && number) {
         const form = new URLSearchParams({ request: unescape_(request[1]), phone: number });
+        hop++;
         url = this.issuer + '/signin';
         answer = await this.fetch(url, { method: 'POST', body: form, headers: { origin: this.issuer } });
         number = undefined;
         continue;
       }
       if (page.includes('id="waiting"') || /http-equiv="refresh"/.test(page)) {
-        await new Promise((resolve) => setTimeout(resolve, 100));
+        if (Date.now() > end) throw new Error('still waiting after a minute: ' + url);
+        await new Promise((resolve) => setTimeout(resolve, 100)); // the page's own refresh, hurried
         answer = await this.fetch(url);
         continue;
       }

@@ -4,7 +4,8 @@
 //	go run ./test/mutation provider/token
 //	go run ./test/mutation -also provider/token provider/grant
 //	go run ./test/mutation -files 'refresh|policy' provider/token
-//	go run ./test/mutation -every 10 provider/...
+//	go run ./test/mutation -every 10 provider/... | tee survivors
+//	go run ./test/mutation -again survivors provider/...
 //
 // Nothing in the work tree changes: mutants are given to `go test` as an overlay. All
 // of a package are built together, as alternatives between which the environment
@@ -51,6 +52,7 @@ func main() {
 		timeout = flag.Duration("timeout", time.Minute, "a mutant whose tests take longer is noticed")
 		every   = flag.Int("every", 1, "take each `n`th mutant only")
 		also    = flag.String("also", "", "run the tests of these `packages` too, separated by commas, if those of a mutant's own notice nothing")
+		again   = flag.String("again", "", "take only the mutants that an earlier run has printed into this `file`")
 		list    = flag.Bool("list", false, "list the mutants and run none")
 	)
 	flag.Usage = func() {
@@ -65,6 +67,14 @@ func main() {
 	r := runner{jobs: *jobs, every: *every, timeout: *timeout, list: *list}
 	if *also != "" {
 		r.also = strings.Split(*also, ",")
+	}
+	if *again != "" {
+		text, err := os.ReadFile(*again)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "mutation:", err)
+			os.Exit(1)
+		}
+		r.only = printed(string(text))
 	}
 	survivors, err := r.run(flag.Args(), *files)
 	if err != nil {
@@ -81,7 +91,8 @@ type runner struct {
 	timeout     time.Duration
 	also        []string
 	list        bool
-	dir         string // of the mutants
+	only        map[string]bool // by mutant.key; nil: all
+	dir         string          // of the mutants
 	known       map[string]string
 }
 
@@ -108,6 +119,9 @@ func (r runner) run(patterns []string, files string) (survivors int, err error) 
 			return survivors, err
 		}
 		var chosen []mutant
+		if r.only != nil {
+			all = slices.DeleteFunc(all, func(m mutant) bool { return !r.only[m.key()] })
+		}
 		for i := 0; i < len(all); i += r.every {
 			chosen = append(chosen, all[i])
 		}
@@ -269,6 +283,15 @@ func mutantsOf(folder string, match *regexp.Regexp) (all []mutant, sources map[s
 		all = append(all, of...)
 	}
 	return all, sources, nil
+}
+
+// printed returns the keys of the mutants in the output of a run.
+func printed(output string) map[string]bool {
+	keys := map[string]bool{}
+	for _, found := range regexp.MustCompile(`(?m)^(\S+):\d+: .*\n    was (.*)\n    is  (.*)$`).FindAllStringSubmatch(output, -1) {
+		keys[mutant{file: found[1], was: found[2], is: found[3]}.key()] = true
+	}
+	return keys
 }
 
 // readKnown reads known.txt: a mutant's key, then " # " and why it survives.

@@ -3,6 +3,7 @@ package main
 import (
 	"go/parser"
 	"go/token"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -63,6 +64,24 @@ func TestMutants(t *testing.T) {
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// What a run prints of mutants names them for the next run.
+func TestPrinted(t *testing.T) {
+	all, err := mutants("p.go", []byte(program))
+	if err != nil {
+		t.Fatal(err)
+	}
+	output := ""
+	want := map[string]bool{}
+	for _, m := range all[:5] {
+		output += m.String() + "\n"
+		want[m.key()] = true
+	}
+	output += "p: 1 noticed, 0 known to survive, 5 SURVIVED\n"
+	if got := printed(output); !maps.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }
 

@@ -122,7 +122,9 @@ func (p *Pages) onward(w http.ResponseWriter, r *http.Request, v authorize.Attem
 	})
 }
 
-// endedView is what the page of an attempt without success shows.
+// endedView is what the page of an attempt without success shows. Its first button
+// works now: another try with the same number, if it may get another request; else
+// another number; else the way back to the client.
 type endedView struct {
 	chrome
 	retry
@@ -130,23 +132,42 @@ type endedView struct {
 	Attempt string
 	Number  string // masked
 	Outcome string
+
+	Another      bool   // another number may be tried now
+	Again        string // m:ss until the same one may be tried again
+	AgainSeconds int
+	Clock        bool // Wait is short enough to count down
+	Cools        bool // the same number takes a challenge until Wait, and so a script
+	Still        bool // the page does not refresh itself
 }
 
 // Ended shows how an attempt ended without success.
 func (p *Pages) Ended(w http.ResponseWriter, r *http.Request, v authorize.AttemptView) {
+	now := time.Now()
 	view := &endedView{
-		chrome:  chromeOf(v.Client),
-		retry:   retryOf(v, time.Now()),
-		Attempt: string(v.ID),
-		Number:  v.Number,
-		Outcome: outcome(v),
+		chrome:       chromeOf(v.Client),
+		retry:        retryOf(v, now),
+		Attempt:      string(v.ID),
+		Number:       v.Number,
+		Outcome:      outcome(v),
+		Another:      !v.WithoutPush && !v.AnotherAt.After(now),
+		AgainSeconds: seconds(now, v.AgainAt),
+		Still:        p.exhibit.Still,
+	}
+	view.Again = clock(view.AgainSeconds)
+	view.Clock = view.Locked && view.Wait.Hours == 0
+	pol := policy{logo: view.Client.Logo, formAction: v.FormAction}
+	if view.Locked {
+		pol.script = p.assets.script
+	} else if v.UnsolvedAt.After(now) {
+		view.Cools, view.Wait = true, waitUntil(now, v.UnsolvedAt)
 	}
 	p.show(w, r, response{
 		template: "ended",
 		language: p.choose(r, v.UILocales),
 		status:   http.StatusOK,
 		view:     view,
-		policy:   policy{logo: view.Client.Logo, formAction: v.FormAction},
+		policy:   pol,
 	})
 }
 

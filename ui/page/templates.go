@@ -83,7 +83,7 @@ var hooks = map[string][]string{
 	"signin":   {`action="{{.Base}}/signin"`, `name="request"`, `id="phone"`, `name="phone"`, `name="confirmed"`, `id="submit"`, `id="number"`},
 	"waiting":  {`id="waiting"`, `id="cancel"`, `id="again"`, `http-equiv="refresh"`, `id="say"`},
 	"onward":   {`{{.Onward}}`},
-	"ended":    {`id="ended"`, `/again"`, `/leave"`},
+	"ended":    {`id="ended"`, `/again"`, `/leave"`, `id="again"`, `id="wait"`, `id="now"`},
 	"consent":  {`id="consent"`, `id="allow"`, `id="deny"`, `name="request"`},
 	"formpost": {`id="formpost"`, `{{.Action}}`, `{{range .Fields}}`},
 	"signout":  {`id="submit"`, `name="request"`},

@@ -113,16 +113,13 @@ func (m mounted) again(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	view, err := m.flow.Again(r.Context(), id, browser)
+	view, err := m.flow.Again(r.Context(), id, browser, another)
 	if errors.Is(err, login.ErrState) { // it was approved meanwhile
 		m.seeAttempt(w, id)
 		return nil
 	}
 	if err != nil {
 		return err
-	}
-	if another {
-		view.Phone = ""
 	}
 	m.cfg.Pages.SignIn(w, r, view)
 	return nil

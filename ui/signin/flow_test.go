@@ -188,7 +188,7 @@ func (f *fakeFlow) Cancel(ctx context.Context, id login.ID, browser login.Browse
 	return nil
 }
 
-func (f *fakeFlow) Again(ctx context.Context, id login.ID, browser login.BrowserSecret) (authorize.SignInView, error) {
+func (f *fakeFlow) Again(ctx context.Context, id login.ID, browser login.BrowserSecret, another bool) (authorize.SignInView, error) {
 	v, err := f.View(ctx, id, browser)
 	if err != nil {
 		return authorize.SignInView{}, err
@@ -196,7 +196,11 @@ func (f *fakeFlow) Again(ctx context.Context, id login.ID, browser login.Browser
 	if v.State == login.Approved || v.State == login.Done {
 		return authorize.SignInView{}, login.ErrState
 	}
-	return authorize.SignInView{Client: pagetest.Shop, Request: "sealed-again", Phone: "+46 70 174 06 05", FormAction: v.FormAction}, nil
+	again := authorize.SignInView{Client: pagetest.Shop, Request: "sealed-again", Phone: "+46 70 174 06 05", FormAction: v.FormAction}
+	if another {
+		again.Phone = ""
+	}
+	return again, nil
 }
 
 func (f *fakeFlow) Leave(ctx context.Context, id login.ID, browser login.BrowserSecret) (authorize.Response, error) {

@@ -83,7 +83,7 @@ type Flow interface {
 
 	// Again returns the sign-in page for the attempt's request, from which the user can
 	// start another attempt.
-	Again(ctx context.Context, id login.ID, browser login.BrowserSecret) (authorize.SignInView, error)
+	Again(ctx context.Context, id login.ID, browser login.BrowserSecret, another bool) (authorize.SignInView, error)
 
 	// Leave returns the access_denied response for the client of an attempt that ended
 	// without success.

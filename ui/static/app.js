@@ -13,6 +13,8 @@
   if (submit && byId('phone')) { signIn(submit); }
   var waiting = byId('waiting');
   if (waiting && window.fetch && window.Promise) { watch(waiting); }
+  var ended = byId('ended');
+  if (ended && ended.hasAttribute('data-again')) { countDown(ended); }
 
   // A second press would submit a number that the first has locked.
   function signIn(button) {
@@ -30,6 +32,38 @@
       button.removeAttribute('aria-disabled');
       button.textContent = text;
     });
+  }
+
+  function show(element, until) {
+    if (!element) { return; }
+    var seconds = Math.max(0, Math.ceil((until - Date.now()) / 1000));
+    var text = Math.floor(seconds / 60) + ':' + ('0' + seconds % 60).slice(-2);
+    text = native(text, element.getAttribute('data-zero') || '0');
+    if (element.textContent !== text) { element.textContent = text; }
+  }
+
+  // native writes digits in the page's language, as the server did.
+  function native(text, zero) {
+    return text.replace(/[0-9]/g, function (digit) { return String.fromCharCode(zero.charCodeAt(0) + Number(digit)); });
+  }
+
+  // The page of an attempt that has ended counts down until the same number may get
+  // another request. Screen readers hear of the end only.
+  function countDown(page) {
+    var end = Date.now() + page.getAttribute('data-again') * 1000, timer = 0;
+    page.className = 'ticks';
+    function tick() {
+      show(byId('again-in'), end);
+      if (Date.now() < end) { return; }
+      clearInterval(timer);
+      byId('again').disabled = false;
+      var said = byId('now').parentNode;
+      said.style.minHeight = said.offsetHeight + 'px'; // the buttons below stay where they are
+      byId('wait').textContent = '';
+      byId('now').textContent = byId('now').getAttribute('data-text');
+    }
+    timer = setInterval(tick, 500);
+    tick();
   }
 
   // The waiting page refreshes itself. Once a request of the script has succeeded, the
@@ -198,19 +232,6 @@
       // The server sends an event every fifteen seconds. A stream that is silent for longer
       // is dead: the computer slept, or the network changed.
       if (stream && Date.now() - heard > 25000) { close(); ask(); open(); }
-    }
-
-    function show(element, until) {
-      if (!element) { return; }
-      var seconds = Math.max(0, Math.ceil((until - Date.now()) / 1000));
-      var text = Math.floor(seconds / 60) + ':' + ('0' + seconds % 60).slice(-2);
-      text = native(text, element.getAttribute('data-zero') || '0');
-      if (element.textContent !== text) { element.textContent = text; }
-    }
-
-    // native writes digits in the page's language, as the server did.
-    function native(text, zero) {
-      return text.replace(/[0-9]/g, function (digit) { return String.fromCharCode(zero.charCodeAt(0) + Number(digit)); });
     }
 
     function approved() {

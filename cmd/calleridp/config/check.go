@@ -196,6 +196,7 @@ func (d *decoder) checkDurations(c Config) {
 		{"limits.lock", c.Limits.Lock, Duration(time.Second), Duration(24 * time.Hour), ""},
 		{"limits.after_approval", c.Limits.AfterApproval, Duration(time.Second), Duration(time.Hour), ", because users sign in from several browsers"},
 		{"limits.cool_down", c.Limits.CoolDown, Duration(time.Second), Duration(24 * time.Hour), ", because users may change their mind"},
+		{"limits.cool_down_max", c.Limits.CoolDownMax, min(c.Limits.CoolDown, Duration(24*time.Hour)), Duration(24 * time.Hour), "; its minimum is cool_down"},
 		{"keys.rotate_every", c.Keys.RotateEvery, Duration(time.Hour), unbounded, ", because clients cache keys"},
 		{"keys.publish_before", c.Keys.PublishBefore, Duration(15 * time.Minute), c.Keys.RotateEvery, "; its maximum is rotate_every, because every key is published before it signs"},
 	} {

@@ -319,14 +319,22 @@ type Limits struct {
 	// other browsers than the one that was approved: the next prompt on the phone
 	// would look like the last one. Default 2m.
 	AfterApproval Duration `yaml:"after_approval"`
-	CoolDown      Duration `yaml:"cool_down"`  // how long a number gets no further request after the user declined one. Default 15m.
-	Number        Rate     `yaml:"number"`     // requests to one number. Default 10/24h.
-	Device        Rate     `yaml:"device"`     // requests to one number from a browser that has signed in with it before, whatever other browsers do. Default twice number.
-	Network       Rate     `yaml:"network"`    // requests from one IPv4 address or IPv6 /64. Default 30/1h.
-	Network56     Rate     `yaml:"network_56"` // requests from one IPv6 /56. Default four times network.
-	Network48     Rate     `yaml:"network_48"` // requests from one IPv6 /48. Default sixteen times network.
-	Client        Rate     `yaml:"client"`     // requests through one client. Default 3000/1h.
-	Deployment    Rate     `yaml:"deployment"` // all requests. Default 10000/1h.
+	// CoolDown is how long a number cools down after its user declined a request, or did
+	// not respond to two. It doubles with each further one, up to cool_down_max. Meanwhile
+	// a browser that has not signed in with the number must solve a challenge, whatever
+	// limits.challenge says. An approval ends it. A browser that has signed in with it waits
+	// for cool_down after a decline of its own request only. Default 15m.
+	CoolDown Duration `yaml:"cool_down"`
+	// CoolDownMax is the longest cool-down. After each such time without a request, one is
+	// forgotten. Default 4h, or cool_down if that is longer.
+	CoolDownMax Duration `yaml:"cool_down_max"`
+	Number      Rate     `yaml:"number"`     // requests to one number. Default 10/24h.
+	Device      Rate     `yaml:"device"`     // requests to one number from a browser that has signed in with it before, whatever other browsers do. Default twice number.
+	Network     Rate     `yaml:"network"`    // requests from one IPv4 address or IPv6 /64. Default 30/1h.
+	Network56   Rate     `yaml:"network_56"` // requests from one IPv6 /56. Default four times network.
+	Network48   Rate     `yaml:"network_48"` // requests from one IPv6 /48. Default sixteen times network.
+	Client      Rate     `yaml:"client"`     // requests through one client. Default 3000/1h.
+	Deployment  Rate     `yaml:"deployment"` // all requests. Default 10000/1h.
 
 	// SilentNetwork, SilentClient and SilentDeployment are for one-tap and native
 	// sign-ins, which ring no phone, and spend nothing that requests to phones need.
@@ -336,8 +344,9 @@ type Limits struct {
 	SilentDeployment Rate `yaml:"silent_deployment"` // all of them. Default as deployment.
 
 	// Challenge requires browsers to solve a small task (proof of work) before a push
-	// is sent: off (default), auto (when half of a budget is spent that it shares with
-	// others: its network's, the client's or the deployment's) or always. This server creates and checks the task; no third party is involved. It
+	// is sent: off (default: only while a number cools down), auto (also when half of a
+	// budget is spent that it shares with others: its network's, the client's or the
+	// deployment's) or always. This server creates and checks the task; no third party is involved. It
 	// needs JavaScript; without it, the page says when to try again.
 	Challenge string `yaml:"challenge"`
 	// ChallengeBits is its difficulty, from 8 to 22; each step doubles the work.

@@ -34,6 +34,7 @@ func (c *Config) setDefaults() {
 	orDefault(&c.Limits.Lock, Duration(5*time.Minute))
 	orDefault(&c.Limits.AfterApproval, Duration(2*time.Minute))
 	orDefault(&c.Limits.CoolDown, Duration(15*time.Minute))
+	orDefault(&c.Limits.CoolDownMax, max(Duration(4*time.Hour), min(c.Limits.CoolDown, Duration(day))))
 	orDefault(&c.Limits.Challenge, ChallengeOff)
 	orDefault(&c.Limits.ChallengeBits, 18)
 	orDefault(&c.Limits.Number, Rate{Burst: 10, Period: day})

@@ -47,7 +47,7 @@ func parse(args []string, out io.Writer) (options, error) {
 	f.StringVar(&o.host, "host", "127.0.0.1", "host `name` in issuer and certificate; it must resolve to this machine")
 	f.StringVar(&o.region, "region", "SE", "`country` of national phone numbers; none to guess it from the browser's language")
 	f.DurationVar(&o.attemptLife, "attempt-life", 5*time.Minute, "how long a request on the phone stays open")
-	f.DurationVar(&o.coolDown, "cool-down", 0, "how long a number gets no further request after it was declined on the phone")
+	f.DurationVar(&o.coolDown, "cool-down", 0, "how long a number cools down after a request was declined on the phone")
 	f.StringVar(&o.challenge, "challenge", config.ChallengeOff, "`when` browsers must solve a task before a push: off, auto or always")
 	f.BoolVar(&o.json, "json", false, "when ready, print the URLs as one line of JSON, and nothing else")
 	f.BoolVar(&o.verbose, "v", false, "log every request")

@@ -60,6 +60,7 @@ func writeLimits(out io.Writer, l admin.Limits, isNumber bool, now time.Time) er
 		fmt.Fprintf(w, "of\t%s\n", l.Of)
 		if isNumber {
 			fmt.Fprintf(w, "locked until\t%s\n", when(l.LockedUntil, "not locked"))
+			fmt.Fprintf(w, "cools until\t%s\n", when(l.CoolUntil, "not cooling down"))
 		}
 		fmt.Fprintf(w, "used\t%d of %d in %s\n", l.Used, l.Burst, l.Period)
 		fmt.Fprintf(w, "left\t%d\n", l.Left)

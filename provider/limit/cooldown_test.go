@@ -1,0 +1,194 @@
+package limit
+
+import (
+	"errors"
+	"math/rand/v2"
+	"testing"
+	"time"
+)
+
+var (
+	rule = CoolDown{First: 15 * time.Minute, Longest: 4 * time.Hour}
+	cool = Key{Kind: CoolingOff, ID: "46701740605"}
+)
+
+func cooled(solved bool) Spend {
+	return Spend{Cooling: Cooling{Key: cool, Rule: rule, Solved: solved}}
+}
+
+func TestCoolDownAfter(t *testing.T) {
+	for pushes, want := range []time.Duration{
+		0, 0, 15 * time.Minute, 30 * time.Minute, time.Hour, 2 * time.Hour, 4 * time.Hour, 4 * time.Hour, 4 * time.Hour,
+	} {
+		if got := rule.After(pushes); got != want {
+			t.Errorf("after %d pushes: got %s, want %s", pushes, got, want)
+		}
+	}
+	for _, row := range []struct {
+		rule CoolDown
+		want time.Duration
+	}{
+		{CoolDown{}, 0},
+		{CoolDown{First: time.Hour, Longest: time.Hour}, time.Hour},
+		{CoolDown{First: time.Hour, Longest: 90 * time.Minute}, 90 * time.Minute},
+		{CoolDown{Longest: time.Hour}, 0},
+	} {
+		if got := row.rule.After(1000); got != row.want {
+			t.Errorf("%+v: got %s, want %s", row.rule, got, row.want)
+		}
+	}
+}
+
+// A cool-down rises with each push, is remembered for as many of its longest times as
+// it has counted, and refuses those only who have solved nothing.
+func TestCoolDownRisesAndIsForgotten(t *testing.T) {
+	by, stored, now := Holder{Attempt: "a", Browser: [32]byte{1}}, States{}, start
+	push := func(solved bool) error {
+		next, err := Decide(stored, cooled(solved), by, now)
+		if err == nil {
+			stored = next
+		}
+		return err
+	}
+	want := func(pushes int, left time.Duration) {
+		t.Helper()
+		if got := rule.Count(stored[cool], now); got != pushes {
+			t.Errorf("got %d pushes, want %d", got, pushes)
+		}
+		if got := stored[cool].Free.Sub(now); got != left {
+			t.Errorf("got %s left, want %s", got, left)
+		}
+	}
+	for i := range 9 {
+		if n := rule.Next(stored[cool], 1, now); n != min(i+1, 6) {
+			t.Errorf("before push %d: %d would be remembered", i+1, n)
+		}
+		if err := push(true); err != nil {
+			t.Fatal(err)
+		}
+		pushes := min(i+1, 6)
+		want(pushes, rule.After(pushes))
+		if stored[cool].Holder != by {
+			t.Errorf("raised by %v", stored[cool].Holder)
+		}
+	}
+	now = now.Add(4*time.Hour - 1)
+	var refused *Exceeded
+	if err := push(false); !errors.As(err, &refused) ||
+		*refused != (Exceeded{Kind: CoolingOff, RetryAt: now.Add(1), Reserved: true}) {
+		t.Errorf("before its end: %+v", err)
+	}
+	now = now.Add(1)
+	want(5, 0)
+	if err := push(false); err != nil {
+		t.Errorf("at its end: %v", err)
+	}
+	now = now.Add(24*time.Hour - 1)
+	want(1, -20*time.Hour+1)
+	now = now.Add(1)
+	want(0, -20*time.Hour)
+}
+
+// What else refuses is named first, and its time is when a browser that solves a
+// challenge may try.
+func TestACoolDownIsNamedLast(t *testing.T) {
+	lock := Key{Kind: Lock, ID: cool.ID}
+	stored := States{
+		lock: {Until: start.Add(time.Minute), Holder: Holder{Attempt: "b"}},
+		cool: {Until: start.Add(9 * time.Hour), Free: start.Add(time.Hour)},
+	}
+	spend := cooled(false)
+	spend.Lock = lock
+	_, err := Decide(stored, spend, Holder{Attempt: "a"}, start)
+	var refused *Exceeded
+	if !errors.As(err, &refused) || *refused != (Exceeded{Kind: Lock, RetryAt: start.Add(time.Minute)}) {
+		t.Errorf("got %+v", err)
+	}
+}
+
+func TestWhatBecomesOfACoolDown(t *testing.T) {
+	by, other := Holder{Attempt: "a"}, Holder{Attempt: "b"}
+	raised := func(pushes int) State { return rule.raised(State{}, by, pushes, start) }
+	later := start.Add(time.Minute)
+	for _, row := range []struct {
+		what   string
+		stored State
+		how    PushEnd
+		by     Holder
+		want   State
+	}{
+		{"no response", raised(3), Unanswered, by, raised(3)},
+		{"approved", raised(3), Answered, by, State{}},
+		{"declined", raised(1), Declined, by, State{Until: start.Add(8 * time.Hour), Free: later.Add(15 * time.Minute), Holder: by}},
+		{"declined at the most", raised(6), Declined, by, State{Until: later.Add(24 * time.Hour), Free: later.Add(4 * time.Hour), Holder: by}},
+		{"not sent", raised(3), Unsent, by, State{Until: start.Add(8 * time.Hour), Free: later, Holder: by}},
+		{"not sent, the first", raised(1), Unsent, by, State{}},
+		{"another attempt has raised it since", raised(3), Answered, other, raised(3)},
+		{"it was cleared meanwhile", State{}, Declined, by, State{}},
+	} {
+		if got := (Ended{How: row.how, Rule: rule, At: later}).After(row.stored, row.by); got != row.want {
+			t.Errorf("%s: got %+v, want %+v", row.what, got, row.want)
+		}
+	}
+}
+
+// A clock that was fast has raised a cool-down. Put right, nobody waits for longer than
+// the longest, and a little later it counts as it should.
+func TestInvariant7_AClockPutRightLeavesNoCoolDown(t *testing.T) {
+	for seed := range uint64(100) {
+		random := rand.New(rand.NewPCG(seed, 7))
+		rule := CoolDown{First: time.Duration(1+random.IntN(60)) * time.Minute}
+		rule.Longest = rule.First * time.Duration(1+random.IntN(20))
+		spend := Spend{Cooling: Cooling{Key: cool, Rule: rule, Solved: true}}
+		fast, stored := start.Add(time.Duration(random.Int64N(int64(rule.Longest)*int64(rule.most()+3)))), States{}
+		for range 1 + random.IntN(12) {
+			var err error
+			if stored, err = Decide(stored, spend, Holder{Attempt: "a"}, fast); err != nil {
+				t.Fatal(err)
+			}
+		}
+		spend.Cooling.Solved = false
+		_, err := Decide(stored, spend, Holder{Attempt: "b"}, start)
+		var refused *Exceeded
+		if errors.As(err, &refused) && refused.RetryAt.After(start.Add(rule.Longest)) {
+			t.Errorf("seed %d: %s ahead: refused until %v", seed, fast.Sub(start), refused.RetryAt)
+		}
+		if n := rule.Count(stored[cool], start); n > rule.most() {
+			t.Errorf("seed %d: %d pushes are remembered", seed, n)
+		}
+		if fast.Sub(start) > time.Duration(rule.most()+1)*rule.Longest && err != nil {
+			t.Errorf("seed %d: %s ahead: %v", seed, fast.Sub(start), err)
+		}
+		// What is stored next can be believed.
+		spend.Cooling.Solved = true
+		stored, err = Decide(stored, spend, Holder{Attempt: "b"}, start)
+		if most := start.Add(time.Duration(rule.most()) * rule.Longest); err != nil || stored[cool].Until.After(most) || stored[cool].Free.After(start.Add(rule.Longest)) {
+			t.Errorf("seed %d: the state is still ahead: %+v, %v", seed, stored[cool], err)
+		}
+	}
+}
+
+// A small correction of the clock changes little.
+func TestACoolDownOfACorrectedClock(t *testing.T) {
+	last := start.Add(24 * time.Hour)
+	if n := rule.Count(State{Until: last.Add(time.Minute)}, start); n != 6 {
+		t.Errorf("a minute ahead: %d pushes, want 6", n)
+	}
+	if n := rule.Count(State{Until: last.Add(time.Minute + 1)}, start); n != 0 {
+		t.Errorf("more than a minute ahead: %d pushes, want 0", n)
+	}
+}
+
+// The zero rule, and one that makes no sense, remember nothing.
+func TestNoCoolDown(t *testing.T) {
+	for _, rule := range []CoolDown{{}, {First: time.Hour}, {Longest: time.Hour}} {
+		spend := Spend{Cooling: Cooling{Key: cool, Rule: rule}}
+		stored, err := Decide(States{}, spend, Holder{}, start)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Decide(stored, spend, Holder{}, start); err != nil {
+			t.Errorf("%+v: %v", rule, err)
+		}
+	}
+}

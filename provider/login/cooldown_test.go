@@ -1,0 +1,208 @@
+package login_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"calleridp/provider/limit"
+	"calleridp/provider/login"
+	"calleridp/truecaller"
+)
+
+// cooling is a world with the cool-downs of the default configuration.
+func cooling(t *testing.T, change ...func(*login.Config)) *world {
+	return newWorld(t, append([]func(*login.Config){func(c *login.Config) {
+		c.AfterApproval, c.CoolDown, c.LongestCoolDown = 2*time.Minute, 15*time.Minute, 4*time.Hour
+	}}, change...)...)
+}
+
+// solving is a browser that has solved a challenge.
+func solving(id string) func(*login.PushRequest) {
+	return func(r *login.PushRequest) {
+		r.Solved = login.Solved{ID: id, Until: time.Now().Add(time.Hour)}
+	}
+}
+
+// refusedAt returns when an unknown browser may ask again; a solved challenge would
+// help now if solvable is true.
+func (w *world) refusedAt(change ...func(*login.PushRequest)) (at time.Time, solvable bool) {
+	w.t.Helper()
+	_, err := w.begin(change...)
+	var refused *limit.Exceeded
+	if !errors.As(err, &refused) {
+		w.t.Fatalf("got %v, want a refusal", err)
+	}
+	return refused.RetryAt, refused.Reserved
+}
+
+// Each push that is not approved lets a number cool down for longer, whoever asks and
+// from wherever, and after a restart. The page of each attempt says so.
+func TestInvariant7_TheCoolDownRises(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := cooling(t)
+		for i, minutes := range []time.Duration{5, 15, 30, 60, 120, 240, 240} {
+			stranger := another(2 * i)
+			a := w.start(stranger)
+			again, unsolved := w.engine.AgainAt(a), w.engine.UnsolvedAt(a)
+			if want := a.Created.Add(5 * time.Minute); !again.Equal(want) {
+				t.Errorf("push %d: the page says %v for those who solve, want %v", i+1, again, want)
+			}
+			free := a.Created.Add(minutes * time.Minute)
+			if i > 0 && !unsolved.Equal(free) || i == 0 && !unsolved.Equal(a.Created) {
+				t.Errorf("push %d: the page says %v, want %v", i+1, unsolved, free)
+			}
+			w.restart()
+			if at, solvable := w.refusedAt(another(2*i + 1)); !at.Equal(a.Created.Add(5*time.Minute)) || solvable {
+				t.Errorf("push %d: while it is open, refused until %v, solvable %v", i+1, at, solvable)
+			}
+			time.Sleep(5 * time.Minute)
+			if i > 0 {
+				if at, solvable := w.refusedAt(another(2*i + 1)); !at.Equal(free) || !solvable {
+					t.Errorf("push %d: refused until %v, solvable %v; want %v", i+1, at, solvable, free)
+				}
+				time.Sleep(time.Until(free) - 1)
+				w.refusedAt(stranger)
+				time.Sleep(1)
+			}
+		}
+		time.Sleep(24 * time.Hour) // quiet: all is forgotten
+		w.start()
+		time.Sleep(5 * time.Minute)
+		w.start()
+	})
+}
+
+// A decline counts twice, a push that was not sent does not count, and an approval
+// ends it all.
+func TestInvariant7_WhatACoolDownCounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := cooling(t)
+		unsolvedIn := func(what string, want time.Duration) {
+			t.Helper()
+			at, solvable := w.refusedAt(another(9))
+			if got := time.Until(at); got != want || !solvable {
+				t.Errorf("%s: refused for %s, solvable %v; want %s", what, got, solvable, want)
+			}
+		}
+		declined := func() login.Attempt {
+			a := w.start()
+			w.must(w.engine.Progress(t.Context(), w.callback(status("user_rejected"))))
+			return w.record(a.ID)
+		}
+		a := declined()
+		if again, unsolved := w.engine.AgainAt(a), w.engine.UnsolvedAt(a); time.Until(again) != 5*time.Minute || time.Until(unsolved) != 15*time.Minute {
+			t.Errorf("declined: the page says %v and %v", again, unsolved)
+		}
+		time.Sleep(5*time.Minute - 1)
+		if at, solvable := w.refusedAt(another(9), solving("too early")); time.Until(at) != 1 || solvable {
+			t.Errorf("a solved challenge opens a number whose user has just declined: %v, %v", at, solvable)
+		}
+		time.Sleep(1)
+		unsolvedIn("declined once", 10*time.Minute)
+
+		w.phone.answer = refuses(truecaller.PushUnavailable)
+		time.Sleep(10 * time.Minute)
+		for range 3 {
+			if a := w.start(); !w.engine.UnsolvedAt(w.record(a.ID)).IsZero() {
+				t.Error("a push that was not sent: its page says that the number cools down")
+			}
+		}
+		w.phone.answer = accepts
+
+		declined()
+		time.Sleep(5 * time.Minute)
+		unsolvedIn("declined twice", 55*time.Minute)
+
+		w.start(solving("mine"))
+		w.approve()
+		time.Sleep(2 * time.Minute)
+		w.start(another(9)) // nothing is left of it
+		time.Sleep(5 * time.Minute)
+		w.start(another(9))
+	})
+}
+
+// Strangers who keep a number cool for days ring its phone rarely, or pay with a
+// challenge for each push, and shut nobody out: a known browser pushes at once, and
+// one that solves a challenge no later than the lock allows. Those who solve none do not
+// exhaust the number's budget either; what bounds those who do is that budget, which is
+// left out here.
+func TestThreat_ACoolDownShutsNobodyOut(t *testing.T) {
+	for what, solves := range map[string]bool{"without challenges": false, "with challenges": true} {
+		t.Run(what, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := cooling(t, func(c *login.Config) {
+					if !solves {
+						c.Limits.Number = limit.Rate{Burst: 10, Period: 24 * time.Hour}
+					}
+				})
+				var last time.Time
+				rang, paid := 0, 0
+				attack := func(i int) {
+					change := []func(*login.PushRequest){another(i % 7)}
+					if solves {
+						change = append(change, solving(fmt.Sprint("attack ", i)))
+					}
+					if _, err := w.begin(change...); err != nil {
+						return
+					}
+					now := time.Now()
+					if !last.IsZero() && now.Sub(last) < 5*time.Minute {
+						t.Fatalf("the phone rang twice within %s", now.Sub(last))
+					}
+					last = now
+					rang++
+				}
+				for i := range 3 * 24 * 12 { // every five minutes
+					attack(i)
+					if solves {
+						paid++
+					}
+					if i%200 == 199 { // the person, at any time
+						w.start(known)
+						w.must(w.engine.Progress(t.Context(), w.callback(status("user_rejected"))))
+						time.Sleep(16 * time.Minute)
+						person := []func(*login.PushRequest){another(8), solving(fmt.Sprint("person ", i))}
+						if _, err := w.begin(person...); err != nil {
+							t.Fatalf("after %d tries: a browser that solves a challenge: %v", i, err)
+						}
+						last = time.Now()
+						w.must(w.engine.Progress(t.Context(), w.callback(status("user_rejected"))))
+						time.Sleep(5 * time.Minute)
+					}
+					time.Sleep(5 * time.Minute)
+				}
+				if !solves && rang > 3*12 {
+					t.Errorf("the phone rang %d times for those who solve nothing", rang)
+				}
+				if solves && paid < rang {
+					t.Errorf("%d challenges for %d pushes", paid, rang)
+				}
+			})
+		})
+	}
+}
+
+// A known browser is not held by a cool-down, and raises none.
+func TestThreat_ACoolDownDoesNotHoldAKnownBrowser(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := cooling(t)
+		w.start(another(1))
+		for i := range 6 {
+			time.Sleep(5 * time.Minute)
+			w.start(another(i), solving(fmt.Sprint(i)))
+		}
+		if a := w.start(known); a.Pushes != 0 || !w.engine.UnsolvedAt(a).IsZero() {
+			t.Errorf("a known browser's push is counted: %+v", a)
+		}
+		w = cooling(t)
+		for range 4 {
+			w.start(known)
+			time.Sleep(5 * time.Minute)
+		}
+		w.start(another(1))
+	})
+}
