@@ -237,28 +237,31 @@ func TestAppValidate(t *testing.T) {
 			}
 		})
 	}
-	for what, spoil := range map[string]func(*App){
-		"no id":               func(a *App) { a.ID = "" },
-		"slash in the id":     func(a *App) { a.ID = "a/b" },
-		"no key":              func(a *App) { a.Key = "" },
-		"newline in the key":  func(a *App) { a.Key = "k\n" },
-		"no secret":           func(a *App) { a.CallbackSecrets = nil },
-		"empty secret":        func(a *App) { a.CallbackSecrets = []string{"good", ""} },
-		"slash in the secret": func(a *App) { a.CallbackSecrets = []string{"a/b"} },
-		"no API":              func(a *App) { a.API = nil },
-		"no profile host":     func(a *App) { a.Profiles = nil },
-		"nil profile host":    func(a *App) { a.Profiles = []*url.URL{nil} },
-		"plain http":          func(a *App) { a.Profiles = bases(t, "http://profile4.truecaller.com") },
-		"plain http API":      func(a *App) { a.API = bases(t, "http://10.0.0.1")[0] },
-		"other scheme":        func(a *App) { a.API = bases(t, "ftp://127.0.0.1")[0] },
-		"query":               func(a *App) { a.API = bases(t, "https://api4.truecaller.com?x=1")[0] },
-		"user":                func(a *App) { a.API = bases(t, "https://me:hunter2@api4.truecaller.com")[0] },
+	for what, row := range map[string]struct {
+		field string
+		spoil func(*App)
+	}{
+		"no id":               {"ID", func(a *App) { a.ID = "" }},
+		"slash in the id":     {"ID", func(a *App) { a.ID = "a/b" }},
+		"no key":              {"Key", func(a *App) { a.Key = "" }},
+		"newline in the key":  {"Key", func(a *App) { a.Key = "k\n" }},
+		"no secret":           {"CallbackSecrets", func(a *App) { a.CallbackSecrets = nil }},
+		"empty secret":        {"CallbackSecrets[1]", func(a *App) { a.CallbackSecrets = []string{"good", ""} }},
+		"slash in the secret": {"CallbackSecrets[0]", func(a *App) { a.CallbackSecrets = []string{"a/b"} }},
+		"no API":              {"API", func(a *App) { a.API = nil }},
+		"no profile host":     {"Profiles", func(a *App) { a.Profiles = nil }},
+		"nil profile host":    {"Profiles[0]", func(a *App) { a.Profiles = []*url.URL{nil} }},
+		"plain http":          {"Profiles[0]", func(a *App) { a.Profiles = bases(t, "http://profile4.truecaller.com") }},
+		"plain http API":      {"API", func(a *App) { a.API = bases(t, "http://10.0.0.1")[0] }},
+		"other scheme":        {"API", func(a *App) { a.API = bases(t, "ftp://127.0.0.1")[0] }},
+		"query":               {"API", func(a *App) { a.API = bases(t, "https://api4.truecaller.com?x=1")[0] }},
+		"user":                {"API", func(a *App) { a.API = bases(t, "https://me:hunter2@api4.truecaller.com")[0] }},
 	} {
 		t.Run(what, func(t *testing.T) {
 			app := good
-			spoil(&app)
-			if err := app.Validate(); err == nil {
-				t.Errorf("Validate() of an app with %s = nil, want an error", what)
+			row.spoil(&app)
+			if err := app.Validate(); len(err) != 1 || err[0].Field != row.field || err[0].Reason == "" {
+				t.Errorf("Validate() of an app with %s = %v, want one error of %s", what, err, row.field)
 			} else if strings.Contains(err.Error(), "hunter2") {
 				t.Errorf("Validate() of an app with %s = %v, which has the password", what, err)
 			}

@@ -94,6 +94,9 @@ func TestMethodsOfPages(t *testing.T) {
 		if w.Code != want || (served == 1) != (want == 200) {
 			t.Errorf("%s: got %d and the page served %d times, want %d", method, w.Code, served, want)
 		}
+		if h := w.Header(); h.Get("Cache-Control") != "no-store" || want == 200 && h.Get("Referrer-Policy") != "no-referrer" {
+			t.Errorf("%s: got %v, want no-store and no-referrer", method, h)
+		}
 		if want == 405 && (!slices.Equal(w.Header().Values("Allow"), []string{"GET", "HEAD"}) || pages.view.Kind != ErrorMethodNotAllowed ||
 			w.Header().Get("Cache-Control") != "no-store") {
 			t.Errorf("%s: got %v, %+v, want the methods, no-store and %s", method, w.Header(), pages.view, ErrorMethodNotAllowed)

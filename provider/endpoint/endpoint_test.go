@@ -109,7 +109,7 @@ func TestDirectResponses(t *testing.T) {
 		{"a response", serve("POST", "", map[string]int{"a": 1}, nil), 200, map[string]string{
 			"Content-Type": "application/json", "Content-Length": "8", "Cache-Control": "no-store", "Pragma": "no-cache", "Allow": "", "Retry-After": "", "WWW-Authenticate": ""}},
 		{"an empty one", serve("POST", "", nil, nil), 200, map[string]string{"Content-Type": "application/json", "Content-Length": "", "Cache-Control": "no-store"}},
-		{"an OAuth error", serve("POST", "", nil, oidc.ErrInvalidGrant()), 400, map[string]string{"WWW-Authenticate": ""}},
+		{"an OAuth error", serve("POST", "", nil, oidc.ErrInvalidGrant()), 400, map[string]string{"WWW-Authenticate": "", "Retry-After": ""}},
 		{"a wrong client", serve("POST", "", nil, InvalidClient("x")), 401, map[string]string{"WWW-Authenticate": `Basic realm="calleridp"`}},
 		{"a failure", serve("POST", "", nil, errors.New("x")), 500, map[string]string{"Cache-Control": "no-store"}},
 		{"a limit", serve("POST", "", nil, late), 429, map[string]string{"Retry-After": "2"}},

@@ -117,6 +117,46 @@ func TestInvariant9_CodeReuseByAnotherClientRevokes(t *testing.T) {
 	w.Exchange("app", code).WantStatus(t, "the client's own use", 200)
 }
 
+// A second use tells of a theft: the audit has whose grant it was, and who tried. Another
+// refusal is logged, and is none.
+func TestThreat_ASecondUseIsAudited(t *testing.T) {
+	w := testworld.New(t)
+	done, session := w.SignIn(testworld.AuthRequest("app", "scope", testworld.AllScopes), testworld.Number)
+	sub := w.Claim(session, "sub")
+	code := testworld.Param(done.Response, "code")
+	first := testworld.TokensIn(t, w.Exchange("app", code))
+	grantID, _, _ := strings.Cut(first.Refresh, ".")
+	check := func(what, event string, want map[string]any) {
+		t.Helper()
+		for _, name := range []string{"grant.reused", "grant refused"} {
+			events := w.Events(name)
+			if (name == event) != (len(events) == 1) || len(events) > 1 {
+				t.Errorf("%s: got %v of %s, want one %s", what, events, name, event)
+				continue
+			}
+			if name == event {
+				testworld.WantMembers(t, what, events[0], want)
+			}
+		}
+		w.Log.Reset()
+	}
+	w.Log.Reset()
+	w.Exchange("app", "no code").WantStatus(t, "an unknown code", 400)
+	check("an unknown code", "grant refused", map[string]any{"kind": "code", "client": "app"})
+	w.Post("/token", testworld.CodeRequest("app", code), testworld.Basic("old", testworld.Secret)).WantStatus(t, "a used code", 400)
+	check("a used code", "grant.reused", map[string]any{"kind": "code", "client": "old", "grant": grantID, "sub": sub})
+
+	second := w.CodeTokens(session, "app", "scope", testworld.AllScopes)
+	grantID, _, _ = strings.Cut(second.Refresh, ".")
+	next := testworld.TokensIn(t, w.Refresh("app", second.Refresh)).Refresh
+	testworld.TokensIn(t, w.Refresh("app", next))
+	w.Log.Reset()
+	w.Refresh("app", second.Refresh).WantStatus(t, "an old refresh token", 400)
+	check("an old refresh token", "grant.reused", map[string]any{"kind": "refresh_token", "client": "app", "grant": grantID, "sub": sub})
+	w.Refresh("app", next).WantStatus(t, "a revoked refresh token", 400)
+	check("a revoked refresh token", "grant refused", map[string]any{"kind": "refresh_token", "client": "app", "grant": grantID})
+}
+
 func TestInvariant9_CodeIsRedeemedOnceWhenMany(t *testing.T) {
 	w := testworld.New(t)
 	_, session := w.Tokens("app", "openid")

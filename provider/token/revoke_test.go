@@ -2,6 +2,7 @@ package token_test
 
 import (
 	"net/url"
+	"strings"
 	"testing"
 
 	"calleridp/provider/internal/testworld"
@@ -45,4 +46,30 @@ func TestRevocation(t *testing.T) {
 	access = testworld.TokensIn(t, w.Refresh("app", refresh)).Access
 	revoke(refresh, "app", testworld.Secret)
 	wantActive(t, "revoking the refresh token", false, false)
+}
+
+// A revocation is audited once it has happened, with its client, grant and user; a try of
+// another client, and one that failed here, are no revocation.
+func TestRevocationIsAudited(t *testing.T) {
+	var f failing
+	w := testworld.New(t, breakable(&f))
+	got, session := w.Tokens("app", testworld.AllScopes)
+	sub := w.Claim(session, "sub")
+	revoke := func(clientID string) testworld.Response {
+		return w.Post("/revoke", url.Values{"token": {got.Refresh}}, testworld.Basic(clientID, testworld.Secret))
+	}
+	revoke("old").WantStatus(t, "another client", 200)
+	f.set("using the grant")
+	revoke("app").WantStatus(t, "while the store fails", 500)
+	f.set("")
+	w.WantNotLogged("grant.revoked")
+	grantID, _, _ := strings.Cut(got.Refresh, ".")
+	revoke("app").WantStatus(t, "its own client", 200)
+	events := w.Events("grant.revoked")
+	if len(events) != 1 {
+		t.Fatalf("audit: got %v, want one grant.revoked", events)
+	}
+	testworld.WantMembers(t, "the audit", events[0], map[string]any{"client": "app", "grant": grantID, "sub": sub})
+	w.Post("/revoke", url.Values{"token_type_hint": {"access_token"}}, testworld.Basic("app", testworld.Secret)).
+		WantOAuthError(t, "without a token", 400, "invalid_request")
 }

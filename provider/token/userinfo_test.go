@@ -54,6 +54,7 @@ func TestUserinfo(t *testing.T) {
 		"header and form":      {request("POST", "", "access_token="+access, testworld.Bearer(access)), "invalid_request"},
 		"twice in the form":    {request("POST", "", "access_token="+access+"&access_token="+access), "invalid_request"},
 		"two Authorization":    {request("GET", "", "", authorization("Bearer "+access, "Bearer x")), "invalid_request"},
+		"a large form beside":  {request("POST", "", "x="+strings.Repeat("x", 40_000), testworld.Bearer(access)), "invalid_request"},
 		"a GET with a form":    {request("GET", "", "access_token="+access), ""},
 	} {
 		t.Run(what, func(t *testing.T) {

@@ -1,6 +1,7 @@
 package testworld
 
 import (
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -96,6 +97,18 @@ func (w *World) WantLogged(texts ...string) {
 			w.t.Errorf("log: got\n%s\nwant %s", log, text)
 		}
 	}
+}
+
+// Events returns what was logged under a name, such as an audit event.
+func (w *World) Events(name string) []map[string]any {
+	var all []map[string]any
+	for line := range strings.Lines(w.Log.Text()) {
+		var event map[string]any
+		if json.Unmarshal([]byte(line), &event) == nil && event["msg"] == name {
+			all = append(all, event)
+		}
+	}
+	return all
 }
 
 // WantNotLogged fails the test if the log has one of the secrets, Truecaller's
