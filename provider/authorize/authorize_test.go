@@ -1,8 +1,6 @@
 package authorize_test
 
 import (
-	"calleridp/keys"
-	"calleridp/provider/endpoint"
 	"fmt"
 	"net/http/httptest"
 	"net/url"
@@ -10,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"calleridp/keys"
+	"calleridp/provider/endpoint"
 	"calleridp/provider/internal/testworld"
 )
 

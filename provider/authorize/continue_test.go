@@ -1,7 +1,6 @@
 package authorize_test
 
 import (
-	"calleridp/provider/grant"
 	"context"
 	"errors"
 	"reflect"
@@ -12,6 +11,7 @@ import (
 	"calleridp/provider"
 	"calleridp/provider/client"
 	"calleridp/provider/endpoint"
+	"calleridp/provider/grant"
 	"calleridp/provider/internal/testworld"
 	"calleridp/provider/login"
 )

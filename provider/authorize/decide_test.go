@@ -1,13 +1,13 @@
 package authorize_test
 
 import (
-	"calleridp/provider/subject"
 	"context"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"calleridp/provider/internal/testworld"
+	"calleridp/provider/subject"
 )
 
 // A session signs the same user in to a second client without a push.

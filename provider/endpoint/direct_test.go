@@ -1,7 +1,6 @@
 package endpoint_test
 
 import (
-	"calleridp/provider/grant"
 	"context"
 	"errors"
 	"net/http/httptest"
@@ -9,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"calleridp/provider/grant"
 	"calleridp/provider/internal/testworld"
 )
 

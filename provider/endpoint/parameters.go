@@ -1,7 +1,6 @@
 package endpoint
 
 import (
-	"calleridp/provider/redact"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+
+	"calleridp/provider/redact"
 
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 )

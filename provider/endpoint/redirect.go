@@ -1,13 +1,14 @@
 package endpoint
 
 import (
-	"calleridp/provider/redact"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
+
+	"calleridp/provider/redact"
 )
 
 // Parameter is one parameter of a response, in order.

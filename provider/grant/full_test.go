@@ -1,12 +1,13 @@
 package grant
 
 import (
-	"calleridp/provider/redact"
 	"encoding/hex"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
+
+	"calleridp/provider/redact"
 )
 
 // What a use gives is all of this and nothing else.

@@ -1,11 +1,12 @@
 package grant
 
 import (
-	"calleridp/provider/redact"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
 	"strings"
+
+	"calleridp/provider/redact"
 )
 
 // IsChallenge reports whether s has the form of an S256 code_challenge: a SHA-256

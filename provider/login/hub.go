@@ -1,10 +1,11 @@
 package login
 
 import (
-	"calleridp/provider/redact"
 	"slices"
 	"sync"
 	"time"
+
+	"calleridp/provider/redact"
 )
 
 const (
