@@ -2,78 +2,45 @@ package account_test
 
 import (
 	"context"
-	"errors"
 	"net/url"
 	"strings"
 	"testing"
 
 	"calleridp/provider/internal/testworld"
-	"calleridp/provider/session"
 	"calleridp/provider/subject"
 )
 
-var errDisk = errors.New("the disk is full")
-
-// breaks is the operation of a store that fails, "" for none.
-type breaks struct{ op string }
-
-func (b *breaks) err(op string) error {
-	if b.op == op {
-		return errDisk
-	}
-	return nil
-}
-
-type brokenSessions struct {
-	session.Store
-	*breaks
-}
-
-func (s brokenSessions) SessionBySecret(ctx context.Context, secret session.SecretHash) (session.Session, error) {
-	if err := s.err("finding the session"); err != nil {
-		return session.Session{}, err
-	}
-	return s.Store.SessionBySecret(ctx, secret)
-}
-
-func (s brokenSessions) EndSession(ctx context.Context, id string) error {
-	if err := s.err("ending a session"); err != nil {
-		return err
-	}
-	return s.Store.EndSession(ctx, id)
-}
-
 type brokenRecords struct {
 	subject.RecordStore
-	*breaks
+	*testworld.Breaks
 }
 
 func (r brokenRecords) Account(ctx context.Context, sub string) (subject.Record, error) {
-	if err := r.err("reading the account"); err != nil {
+	if err := r.Err("reading the account"); err != nil {
 		return subject.Record{}, err
 	}
-	if r.err("the user is deleted") != nil {
+	if r.Err("the user is deleted") != nil {
 		return subject.Record{}, subject.ErrNotFound
 	}
 	return r.RecordStore.Account(ctx, sub)
 }
 
 func (r brokenRecords) RevokeClient(ctx context.Context, sub, clientID string) error {
-	if err := r.err("revoking"); err != nil {
+	if err := r.Err("revoking"); err != nil {
 		return err
 	}
 	return r.RecordStore.RevokeClient(ctx, sub, clientID)
 }
 
 func (r brokenRecords) EndSessions(ctx context.Context, sub string) error {
-	if err := r.err("ending all sessions"); err != nil {
+	if err := r.Err("ending all sessions"); err != nil {
 		return err
 	}
 	return r.RecordStore.EndSessions(ctx, sub)
 }
 
 func (r brokenRecords) DeletePerson(ctx context.Context, sub string) error {
-	if err := r.err("deleting"); err != nil {
+	if err := r.Err("deleting"); err != nil {
 		return err
 	}
 	return r.RecordStore.DeletePerson(ctx, sub)
@@ -82,9 +49,9 @@ func (r brokenRecords) DeletePerson(ctx context.Context, sub string) error {
 // A user who is told that something was ended or deleted can rely on it. Where our
 // store fails, they are told that, the cookies stay, and the audit has no deed.
 func TestADeedThatFailsIsNotClaimed(t *testing.T) {
-	b := &breaks{}
+	b := &testworld.Breaks{}
 	w := testworld.New(t, func(c *testworld.Config) {
-		c.Provider.Sessions = brokenSessions{c.Provider.Sessions, b}
+		c.Provider.Sessions = testworld.BrokenSessions{Store: c.Provider.Sessions, Breaks: b}
 		c.Provider.Records = brokenRecords{c.Provider.Records, b}
 	})
 	_, session := w.Tokens("app", "openid")
@@ -98,7 +65,7 @@ func TestADeedThatFailsIsNotClaimed(t *testing.T) {
 		{"finding the session", "/account/delete"},
 		{"reading the account", "/account/download"},
 	} {
-		b.op = row.op
+		b.Op = row.op
 		w.Log.Reset()
 		a := w.Post(row.path, url.Values{"token": {token}, "client": {"app"}, "session": {id}}, testworld.Cookie(session))
 		a.WantErrorPage(t, row.op, 500, "internal")
@@ -108,19 +75,19 @@ func TestADeedThatFailsIsNotClaimed(t *testing.T) {
 		w.WantNotLogged("access.revoked", "session.ended", "sessions.ended", "person.deleted", "person.downloaded")
 	}
 	for _, op := range []string{"finding the session", "reading the account"} {
-		b.op = op
+		b.Op = op
 		for _, path := range []string{"/account", "/account/delete", "/account/download"} {
 			w.Get(path, session).WantErrorPage(t, op+" for "+path, 500, "internal")
 		}
 	}
 	// A user who was deleted meanwhile is not signed in.
-	b.op = "the user is deleted"
+	b.Op = "the user is deleted"
 	for _, path := range []string{"/account", "/account/delete"} {
 		w.Get(path, session).WantPage(t, path+" of a deleted user", "signin")
 	}
 	w.Post("/account/delete", url.Values{"token": {token}}, testworld.Cookie(session)).
 		WantRedirect(t, "a form of a deleted user", "/account")
-	b.op = ""
+	b.Op = ""
 	accountPage(t, w, session)
 }
 

@@ -142,10 +142,8 @@ func TestAuthTimeIsTheApproval(t *testing.T) {
 // engineThatCannotAbandon fails to end an attempt.
 type engineThatCannotAbandon struct{ provider.Engine }
 
-var errDisk = errors.New("the disk is full")
-
 func (engineThatCannotAbandon) Abandon(context.Context, login.ID, login.BrowserSecret, login.Reason) error {
-	return errDisk
+	return testworld.ErrDisk
 }
 
 // The client is told of the wrong user only when the sign-in has ended.
@@ -155,8 +153,8 @@ func TestAnotherPersonWhoCannotBeTurnedAway(t *testing.T) {
 	})
 	tokens, _ := w.Tokens("pair", "openid")
 	id := w.Approved(testworld.AuthRequest("pair", "id_token_hint", tokens.ID), testworld.OtherNumber)
-	if done, err := w.Continue(id); !errors.Is(err, errDisk) {
-		t.Errorf("got %+v, %v, want %v", done, err, errDisk)
+	if done, err := w.Continue(id); !errors.Is(err, testworld.ErrDisk) {
+		t.Errorf("got %+v, %v, want %v", done, err, testworld.ErrDisk)
 	}
 }
 

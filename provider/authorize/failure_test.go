@@ -12,39 +12,16 @@ import (
 	"calleridp/provider/grant"
 	"calleridp/provider/internal/testworld"
 	"calleridp/provider/login"
-	"calleridp/provider/session"
 	"calleridp/provider/subject"
 )
 
-// breaks names the operation that fails, "" for none.
-type breaks struct{ op string }
-
-func (b *breaks) err(op string) error {
-	if b.op == op {
-		return errDisk
-	}
-	return nil
-}
-
-type brokenSessions struct {
-	session.Store
-	*breaks
-}
-
-func (s brokenSessions) SessionBySecret(ctx context.Context, secret session.SecretHash) (session.Session, error) {
-	if err := s.err("finding the session"); err != nil {
-		return session.Session{}, err
-	}
-	return s.Store.SessionBySecret(ctx, secret)
-}
-
 type brokenPeople struct {
 	subject.Store
-	*breaks
+	*testworld.Breaks
 }
 
 func (p brokenPeople) Person(ctx context.Context, sub string) (subject.Person, error) {
-	if err := p.err("finding the user"); err != nil {
+	if err := p.Err("finding the user"); err != nil {
 		return subject.Person{}, err
 	}
 	return p.Store.Person(ctx, sub)
@@ -52,21 +29,21 @@ func (p brokenPeople) Person(ctx context.Context, sub string) (subject.Person, e
 
 type brokenConsents struct {
 	consent.Store
-	*breaks
+	*testworld.Breaks
 }
 
 func (c brokenConsents) Consent(ctx context.Context, sub, clientID string) (consent.Consent, error) {
-	if err := c.err("reading the consent"); err != nil {
+	if err := c.Err("reading the consent"); err != nil {
 		return consent.Consent{}, err
 	}
 	return c.Store.Consent(ctx, sub, clientID)
 }
 
 func (c brokenConsents) Allow(ctx context.Context, sub, clientID string, approve func(*consent.Consent) consent.Approval) (consent.Approval, error) {
-	if err := c.err("keeping the consent"); err != nil {
+	if err := c.Err("keeping the consent"); err != nil {
 		return consent.Approval{}, err
 	}
-	if c.err("a code that is gone again") != nil {
+	if c.Err("a code that is gone again") != nil {
 		return consent.Approval{}, grant.ErrExists
 	}
 	return c.Store.Allow(ctx, sub, clientID, approve)
@@ -74,18 +51,18 @@ func (c brokenConsents) Allow(ctx context.Context, sub, clientID string, approve
 
 type brokenGrants struct {
 	grant.Store
-	*breaks
+	*testworld.Breaks
 }
 
 func (g brokenGrants) CreateCode(ctx context.Context, c grant.Code) error {
-	if err := g.err("making the code"); err != nil {
+	if err := g.Err("making the code"); err != nil {
 		return err
 	}
 	return g.Store.CreateCode(ctx, c)
 }
 
 func (g brokenGrants) Code(ctx context.Context, hash grant.CodeHash) (grant.Code, *grant.Grant, error) {
-	if err := g.err("reading the code"); err != nil {
+	if err := g.Err("reading the code"); err != nil {
 		return grant.Code{}, nil, err
 	}
 	return g.Store.Code(ctx, hash)
@@ -93,32 +70,32 @@ func (g brokenGrants) Code(ctx context.Context, hash grant.CodeHash) (grant.Code
 
 type brokenEngine struct {
 	provider.Engine
-	*breaks
+	*testworld.Breaks
 }
 
 func (e brokenEngine) Get(ctx context.Context, id login.ID, browser login.BrowserSecret) (login.Attempt, error) {
-	if err := e.err("finding the attempt"); err != nil {
+	if err := e.Err("finding the attempt"); err != nil {
 		return login.Attempt{}, err
 	}
 	return e.Engine.Get(ctx, id, browser)
 }
 
 func (e brokenEngine) HasLive(ctx context.Context, browser login.BrowserSecret, except login.ID) (bool, error) {
-	if err := e.err("finding live attempts"); err != nil {
+	if err := e.Err("finding live attempts"); err != nil {
 		return false, err
 	}
 	return e.Engine.HasLive(ctx, browser, except)
 }
 
 func (e brokenEngine) Start(ctx context.Context, r login.PushRequest) (login.Attempt, error) {
-	if err := e.err("starting"); err != nil {
+	if err := e.Err("starting"); err != nil {
 		return login.Attempt{}, err
 	}
 	return e.Engine.Start(ctx, r)
 }
 
 func (e brokenEngine) StartOneTap(ctx context.Context, r login.OneTapRequest) (login.Attempt, error) {
-	if err := e.err("starting one-tap"); err != nil {
+	if err := e.Err("starting one-tap"); err != nil {
 		return login.Attempt{}, err
 	}
 	return e.Engine.StartOneTap(ctx, r)
@@ -127,37 +104,37 @@ func (e brokenEngine) StartOneTap(ctx context.Context, r login.OneTapRequest) (l
 func (e brokenEngine) Finish(
 	ctx context.Context, r login.FinishRequest, signIn func(login.Attempt) (login.SignIn, error),
 ) (login.SignIn, error) {
-	if err := e.err("finishing"); err != nil {
+	if err := e.Err("finishing"); err != nil {
 		return login.SignIn{}, err
 	}
 	in, err := e.Engine.Finish(ctx, r, signIn)
-	if err == nil && e.err("another request was faster") != nil {
+	if err == nil && e.Err("another request was faster") != nil {
 		return login.SignIn{}, login.ErrState
 	}
 	return in, err
 }
 
 func (e brokenEngine) NetworkTries(ctx context.Context, network string, method login.Method) (login.Tries, error) {
-	if err := e.err("counting tries"); err != nil {
+	if err := e.Err("counting tries"); err != nil {
 		return login.Tries{}, err
 	}
 	return e.Engine.NetworkTries(ctx, network, method)
 }
 
 func (e brokenEngine) UnsolvedTries(ctx context.Context, network, clientID string) (login.Tries, error) {
-	if err := e.err("counting unsolved tries"); err != nil {
+	if err := e.Err("counting unsolved tries"); err != nil {
 		return login.Tries{}, err
 	}
 	return e.Engine.UnsolvedTries(ctx, network, clientID)
 }
 
 // newBreakable returns a world in which one operation can be made to fail.
-func newBreakable(t *testing.T, change ...func(*testworld.Config)) (*testworld.World, *breaks) {
+func newBreakable(t *testing.T, change ...func(*testworld.Config)) (*testworld.World, *testworld.Breaks) {
 	t.Helper()
-	b := &breaks{}
+	b := &testworld.Breaks{}
 	breakable := func(c *testworld.Config) {
 		p := &c.Provider
-		p.Sessions = brokenSessions{p.Sessions, b}
+		p.Sessions = testworld.BrokenSessions{Store: p.Sessions, Breaks: b}
 		p.People = brokenPeople{p.People, b}
 		p.Consents = brokenConsents{p.Consents, b}
 		p.Grants = brokenGrants{p.Grants, b}
@@ -208,18 +185,18 @@ func TestOurFailureIsNoAnswer(t *testing.T) {
 		{"counting tries", "showing the sign-in page again", reopen(signIn)},
 		{"counting unsolved tries", "the sign-in page", bare},
 	} {
-		b.op = row.op
+		b.Op = row.op
 		a := row.do()
 		a.WantErrorPage(t, row.op+" fails for "+row.what, 500, "internal")
 		if to := a.Header.Get("Location"); to != "" || len(a.Header.Values("Set-Cookie")) > 0 {
 			t.Errorf("%s fails for %s: got a redirect to %q or a cookie, want none", row.op, row.what, to)
 		}
 	}
-	b.op = ""
+	b.Op = ""
 	if a := w.Allow(sealed, session); a.Code() == "" {
 		t.Errorf("allowing afterwards: got %v, want a code", a)
 	}
-	b.op = "reading the code"
+	b.Op = "reading the code"
 	w.Allow(sealed, session).WantErrorPage(t, "allowing again, while codes cannot be read", 500, "internal")
 }
 
@@ -228,13 +205,13 @@ func TestTheOtherHalfOfADoubleClick(t *testing.T) {
 	w, b := newBreakable(t)
 	_, session := w.SignIn(testworld.AuthRequest("app"), testworld.Number)
 	sealed := w.ConsentRequest(session, "third")
-	b.op = "a code that is gone again" // the session has ended, and its unused code with it
+	b.Op = "a code that is gone again" // the session has ended, and its unused code with it
 	w.Allow(sealed, session).WantErrorPage(t, "allowing", 410, "finished")
-	b.op = ""
+	b.Op = ""
 	id := w.Approved(testworld.AuthRequest("app"), testworld.Number)
-	b.op = "another request was faster"
+	b.Op = "another request was faster"
 	done, err := w.Continue(id)
-	b.op = ""
+	b.Op = ""
 	again, _ := w.Finish(id)
 	if err != nil || testworld.Param(done.Response, "code") == "" || !reflect.DeepEqual(done.Response, again.Response) || done.Session != again.Session {
 		t.Errorf("the slower half: got %+v, %v, want the response of the faster one, %+v", done, err, again)
@@ -274,12 +251,12 @@ func TestOurFailureEndsNoAttempt(t *testing.T) {
 	check := func(rows ...row) {
 		t.Helper()
 		for _, row := range rows {
-			b.op = row.op
-			if err := row.do(); !errors.Is(err, errDisk) {
-				t.Errorf("%s fails for %s: got %v, want %v", row.op, row.what, err, errDisk)
+			b.Op = row.op
+			if err := row.do(); !errors.Is(err, testworld.ErrDisk) {
+				t.Errorf("%s fails for %s: got %v, want %v", row.op, row.what, err, testworld.ErrDisk)
 			}
 		}
-		b.op = ""
+		b.Op = ""
 	}
 	check(
 		row{"finding the attempt", "continuing", proceed},

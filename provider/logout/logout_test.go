@@ -3,7 +3,6 @@ package logout_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -320,25 +319,23 @@ type unreadable struct {
 	broken, cookies, kept *atomic.Bool
 }
 
-var errDisk = errors.New("the disk is full")
-
 func (u unreadable) Session(ctx context.Context, id string) (session.Session, error) {
 	if u.broken.Load() {
-		return session.Session{}, errDisk
+		return session.Session{}, testworld.ErrDisk
 	}
 	return u.Store.Session(ctx, id)
 }
 
 func (u unreadable) SessionBySecret(ctx context.Context, secret session.SecretHash) (session.Session, error) {
 	if u.broken.Load() || u.cookies.Load() {
-		return session.Session{}, errDisk
+		return session.Session{}, testworld.ErrDisk
 	}
 	return u.Store.SessionBySecret(ctx, secret)
 }
 
 func (u unreadable) EndSession(ctx context.Context, id string) error {
 	if u.broken.Load() || u.kept.Load() {
-		return errDisk
+		return testworld.ErrDisk
 	}
 	return u.Store.EndSession(ctx, id)
 }

@@ -51,7 +51,7 @@ func TestRevocation(t *testing.T) {
 // A revocation is audited once it has happened, with its client, grant and user; a try of
 // another client, and one that failed here, are no revocation.
 func TestRevocationIsAudited(t *testing.T) {
-	var f failing
+	var f testworld.Breaks
 	w := testworld.New(t, breakable(&f))
 	got, session := w.Tokens("app", testworld.AllScopes)
 	sub := w.Claim(session, "sub")
@@ -59,9 +59,9 @@ func TestRevocationIsAudited(t *testing.T) {
 		return w.Post("/revoke", url.Values{"token": {got.Refresh}}, testworld.Basic(clientID, testworld.Secret))
 	}
 	revoke("old").WantStatus(t, "another client", 200)
-	f.set("using the grant")
+	f.Op = "using the grant"
 	revoke("app").WantStatus(t, "while the store fails", 500)
-	f.set("")
+	f.Op = ""
 	w.WantNotLogged("grant.revoked")
 	grantID, _, _ := strings.Cut(got.Refresh, ".")
 	revoke("app").WantStatus(t, "its own client", 200)

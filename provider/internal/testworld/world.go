@@ -12,6 +12,7 @@
 //	session.go     what a signed-in browser does
 //	native.go      native sign-in by token exchange
 //	sealed.go      sealed forms and challenges
+//	broken.go      stores that fail
 //
 // Only tests import it.
 package testworld
