@@ -31,7 +31,7 @@ const (
 // of the nonce is drawn at random for an epoch of epochMessages messages, and the
 // second half for each of them. Two epochs have the same first half, and so one key,
 // with a probability of 2^-96 only; even then two nonces of theirs are the same with a
-// probability below 2^-46. The result is XAES-256-GCM to whoever opens it.
+// probability below 2^-46. The result opens as XAES-256-GCM.
 type xaes struct {
 	block  cipher.Block
 	subkey [aes.BlockSize]byte // K1 of CMAC (NIST SP 800-38B §6.1), the same for all messages

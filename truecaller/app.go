@@ -41,8 +41,8 @@ type App struct {
 	Profiles []*url.URL
 }
 
-// NativeOnly says whether the app is of use to native applications alone: no
-// browser's user can be asked through it, and nobody calls back.
+// NativeOnly reports whether the app serves native applications alone: no sign-in in a
+// browser can use it, and it gets no callbacks.
 func (a App) NativeOnly() bool {
 	return a.NativeClientID != "" && a.WithoutPush && a.OneTap == nil
 }

@@ -43,9 +43,9 @@ var callbackAnswers = map[CallbackOutcome]struct {
 	CallbackNotKept:     {http.StatusInternalServerError, "not stored", slog.LevelError},
 }
 
-// CallbackLog writes lines about callbacks, which any stranger can send. It may count
-// a line instead, if it has written one with the same attributes in by. *audit.Sums is
-// one.
+// CallbackLog writes lines about callbacks, which an attacker can send at will. It may
+// count a line instead, if it has written one with the same attributes in by.
+// *audit.Sums is one.
 type CallbackLog interface {
 	// Note calls details only for a line that it writes.
 	Note(ctx context.Context, level slog.Level, message string, by []slog.Attr, details func() []slog.Attr)

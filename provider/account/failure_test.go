@@ -46,8 +46,8 @@ func (r brokenRecords) DeletePerson(ctx context.Context, sub string) error {
 	return r.RecordStore.DeletePerson(ctx, sub)
 }
 
-// A user who is told that something was ended or deleted can rely on it. Where our
-// store fails, they are told that, the cookies stay, and the audit has no deed.
+// Where our store fails, the user gets the error page, the cookies stay, and the audit
+// records no end and no deletion.
 func TestADeedThatFailsIsNotClaimed(t *testing.T) {
 	b := &testworld.Breaks{}
 	w := testworld.New(t, func(c *testworld.Config) {

@@ -14,7 +14,8 @@ import (
 	"github.com/go-chi/chi/v5"
 )
 
-// People is what operators may see and end of users. *bolt.Store is one.
+// People reads users for operators, ends their sessions and deletes them. *bolt.Store
+// is one.
 type People interface {
 	Account(ctx context.Context, sub string) (subject.Record, error)
 	EndSessions(ctx context.Context, sub string) error
@@ -30,8 +31,8 @@ type UserWith struct {
 	Number string `json:"number"` // as people write it
 }
 
-// User is a user, as operators see them: enough to help and to clear up, and
-// nothing of the profile.
+// User is what operators see of a user: enough to help and to clear up, and nothing
+// of the profile.
 type User struct {
 	Sub          string            `json:"sub"`
 	Number       string            `json:"number"`                // masked
@@ -91,7 +92,7 @@ func (h *handler) deleteUser(r *http.Request) (int, any, error) {
 	return h.user(r, chi.URLParam(r, "sub"), audit.UserDeleted, h.People.DeletePerson)
 }
 
-// user does something with a user, and answers with how they were before.
+// user does something with a user, and returns the user as they were before.
 func (h *handler) user(r *http.Request, sub string, event audit.Name, do func(context.Context, string) error) (int, any, error) {
 	record, err := h.People.Account(r.Context(), sub)
 	if errors.Is(err, subject.ErrNotFound) {

@@ -67,10 +67,9 @@ type Description struct {
 	Name  Name
 	Level slog.Level
 	Keys  []string // in the order in which a log line has them; "?" after a key: left out if empty
-	// Per are the keys by which Sums tells lines of the event apart: of those that
-	// agree in all of them it writes the first, and counts the others. An event has
-	// none only if each costs something that is limited, such as an attempt or the
-	// access of an operator.
+	// Per are the keys by which Sums tells lines of the event apart. It writes the first
+	// of those that agree in all these keys, and counts the others. Only an event that
+	// costs something limited has none, such as an attempt or the access of an operator.
 	Per  []string
 	Text string // for operators
 }

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Note writes a line about a callback, or counts it: one for each network whose
-// attributes in by are the same. It calls details only for a line that it writes.
+// Note writes a line about a callback, or counts it if the interval has one of the same
+// network with the same attributes in by. It calls details only for a line that it writes.
 func (s *Sums) Note(ctx context.Context, level slog.Level, message string, by []slog.Attr, details func() []slog.Attr) {
 	if level >= slog.LevelWarn {
 		s.observer.Line(level)
@@ -32,9 +32,9 @@ func (s *Sums) Note(ctx context.Context, level slog.Level, message string, by []
 }
 
 // Logger returns the log for the whole program. It sums up warnings and errors by
-// message and by the network of the request during which they happen, so that no line
-// can be forgotten that a stranger may cause. Some are written of each, because they
-// may have different causes.
+// message and by the network of the request during which they happen. So no line that an
+// attacker can cause is forgotten. It writes the first ten of each, because their causes
+// may differ.
 func (s *Sums) Logger() *slog.Logger { return slog.New(handler{s.log.Handler(), s}) }
 
 type handler struct {
@@ -45,7 +45,7 @@ type handler struct {
 func (h handler) Handle(ctx context.Context, r slog.Record) error {
 	if r.Level >= slog.LevelWarn {
 		h.sums.observer.Line(r.Level)
-		l := line{kind: kind{r.Level, r.Message}, by: networkAttr(ctx), first: warnings, most: mostNetworks}
+		l := line{kind: kind{r.Level, r.Message}, by: networkAttr(ctx), first: mostAlike, most: mostNetworks}
 		if !h.sums.admit(h.Handler, l) {
 			return nil
 		}

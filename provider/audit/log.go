@@ -8,8 +8,7 @@ import (
 )
 
 // Log returns a Recorder that writes events as lines of the log, whatever the log's
-// level. It sums up those that a stranger can cause at will, as their descriptions
-// say. If sums is nil, it writes every event.
+// level. It sums up events by Description.Per. If sums is nil, it writes every event.
 func Log(l *slog.Logger, sums *Sums) Recorder { return logRecorder{l.Handler(), sums} }
 
 type logRecorder struct {

@@ -17,12 +17,12 @@ const Interval = time.Minute
 const (
 	mostNetworks = 100    // lines of a kind that one interval tells apart by network
 	mostOthers   = 10_000 // those that it tells apart by user, session, attempt or grant, which an attacker has few of
-	warnings     = 10     // warnings and errors with one message that one interval writes for a network
+	mostAlike    = 10     // warnings and errors with one message that one interval writes for a network
 )
 
-// Sums keeps a flood of requests from filling the disk with log lines. Of each kind
-// of line, an interval has the first, which is written at once, and at its end one
-// line with the number of the others, as the attribute "more".
+// Sums keeps a flood of requests from filling the disk with log lines. It writes the
+// first line of each kind at once, and counts the others. At the end of the interval, it
+// writes their number, as the attribute "more".
 //
 // Three sorts of lines pass through it: events of the audit, as their description says;
 // callbacks (Note); and all warnings and errors of the program (Logger).
@@ -95,8 +95,8 @@ func (s *Sums) Flush() {
 	}
 }
 
-// kind is what lines have in common that are never summed up with others. There are
-// as many as the program has events and messages.
+// kind is what lines have in common that are summed up together. The program has as many
+// kinds as it has events and messages.
 type kind struct {
 	level   slog.Level
 	message string
@@ -143,9 +143,9 @@ func (s *Sums) admit(h slog.Handler, l line) bool {
 	return true
 }
 
-// entryOf returns the entry that counts the line. When the table is full, it counts a
-// line without what names one network or user. What is left may have too many values
-// as well; then the line counts with all others of its kind.
+// entryOf returns the entry that counts the line. In a full table, that entry leaves out
+// which network or user it is. If the rest has too many values as well, the entry counts
+// all lines of the kind.
 func (t *table) entryOf(h slog.Handler, l line) *entry {
 	for i, by := range []func([]slog.Attr) []slog.Attr{whole, withoutNames, nothing} {
 		left := by(l.by)
@@ -199,7 +199,7 @@ func keyOf(by []slog.Attr) string {
 }
 
 // networkOf returns the network by which lines are summed up: the widest one that has
-// a budget, so that a /48 of IPv6 is one and not 65,536.
+// a budget. So a /48 of IPv6 is one network, and not 65,536.
 func networkOf(network string) string {
 	all := limit.NetworksOf(network)
 	return all[len(all)-1]

@@ -60,7 +60,7 @@ func loginRequired(description string) *oidc.Error {
 
 // notSignedIn is the response to prompt=none in a browser without a usable session.
 func notSignedIn() *oidc.Error {
-	return loginRequired("there is no session with which the user could be returned without a page")
+	return loginRequired("the browser has no session that serves the request; send it without prompt=none")
 }
 
 // hasEnded reports whether err says that a session which the request has found has

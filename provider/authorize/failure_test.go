@@ -143,8 +143,8 @@ func newBreakable(t *testing.T, change ...func(*testworld.Config)) (*testworld.W
 	return testworld.New(t, append(change, breakable)...), b
 }
 
-// Where a part of ours fails, the user gets the error page: no client hears of a
-// refusal or gets a code, and nobody is taken for signed in or not.
+// Where a part of ours fails, the user gets the error page. No client gets a refusal or
+// a code, and no user counts as signed in or signed out.
 func TestOurFailureIsNoAnswer(t *testing.T) {
 	w, b := newBreakable(t, challenge(authorize.ChallengeAuto))
 	_, session := w.SignIn(testworld.AuthRequest("app"), testworld.Number)
@@ -200,7 +200,7 @@ func TestOurFailureIsNoAnswer(t *testing.T) {
 	w.Allow(sealed, session).WantErrorPage(t, "allowing again, while codes cannot be read", 500, "internal")
 }
 
-// What another request of the same browser has done meanwhile is no failure either.
+// A request that comes after another one of the same browser is no failure.
 func TestTheOtherHalfOfADoubleClick(t *testing.T) {
 	w, b := newBreakable(t)
 	_, session := w.SignIn(testworld.AuthRequest("app"), testworld.Number)
@@ -218,8 +218,7 @@ func TestTheOtherHalfOfADoubleClick(t *testing.T) {
 	}
 }
 
-// So do the pages of an attempt: what fails is not reported as its end, nor uses
-// anything up.
+// The pages of an attempt do not report our failure as its end, and use nothing up.
 func TestOurFailureEndsNoAttempt(t *testing.T) {
 	w, b := newBreakable(t, challenge(authorize.ChallengeAuto))
 	ctx := t.Context()

@@ -62,7 +62,7 @@ func redirectDetail(c client.Client, uri string) string {
 	nearest := c.NearestRedirect(uri)
 	switch {
 	case len(c.RedirectURIs) == 0:
-		return fmt.Sprintf("no redirect_uri is registered for %s, so that no user can sign in through a browser", c.ID)
+		return fmt.Sprintf("no redirect_uri is registered for %s; register one", c.ID)
 	case uri == "":
 		return fmt.Sprintf("redirect_uri is missing; registered for %s is %q", c.ID, nearest)
 	case uri == nearest+"/" || uri+"/" == nearest:

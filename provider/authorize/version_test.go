@@ -22,7 +22,7 @@ func wantNoFailure(t *testing.T, what string, a testworld.Response) {
 	}
 }
 
-// wantRefused fails the test if err is none that has a page of its own.
+// wantRefused fails the test if err is not nil and has no page of its own.
 func wantRefused(t *testing.T, what string, err error) {
 	t.Helper()
 	if _, problem := errors.AsType[*authorize.Refusal](err); err != nil && !problem &&

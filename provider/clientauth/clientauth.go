@@ -18,8 +18,8 @@ import (
 	"calleridp/provider/redact"
 )
 
-// Credentials are what a request presents to authenticate its client. They are
-// checked by nobody yet.
+// Credentials are what a request presents to authenticate its client. They have not
+// been checked.
 type Credentials struct {
 	ClientID string
 	Secret   redact.Text // "" for a public client
@@ -138,8 +138,8 @@ func (a *Authenticator) authenticate(ctx context.Context, e Endpoint, given Cred
 	return c, err
 }
 
-// unauthenticated audits that a caller failed to authenticate, and returns err. The
-// audit names registered clients only: a caller can make up any other client_id.
+// unauthenticated returns err, and audits it if it is a refusal. The audit names
+// registered clients only: a caller can make up any other client_id.
 func (a *Authenticator) unauthenticated(r *http.Request, e Endpoint, given Credentials, err error) error {
 	refusal, ok := errors.AsType[*endpoint.Refusal](err)
 	if !ok { // a failure of ours
@@ -151,7 +151,7 @@ func (a *Authenticator) unauthenticated(r *http.Request, e Endpoint, given Crede
 		Network:  a.cfg.Addr.Network(r),
 		Err:      errors.New(string(refusal.OAuth.ErrorType)),
 	}
-	if c, unknown := a.cfg.Registry.Client(r.Context(), given.ClientID); unknown == nil {
+	if c, notFound := a.cfg.Registry.Client(r.Context(), given.ClientID); notFound == nil {
 		event.Client = c.ID
 	}
 	a.cfg.Audit.Record(r.Context(), event)

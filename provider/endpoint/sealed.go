@@ -46,7 +46,7 @@ func Encode(v any) ([]byte, error) {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
-// Box is what a form, or a cookie, holds sealed. It expires.
+// Box is what travels sealed in a form or a cookie, and expires.
 type Box interface {
 	// Expiry returns when it expires, in seconds since 1970.
 	Expiry() int64
@@ -69,7 +69,7 @@ func Seal(master *keys.Master, purpose keys.Purpose, v any) (string, error) {
 	return base64.RawURLEncoding.EncodeToString(master.Seal(purpose, plain, nil)), nil
 }
 
-// Open undoes Seal for a box that has not expired. One that has is opened, too:
+// Open undoes Seal. It also opens a box that has expired, and returns
 // ErrRequestExpired. Other errors are those of Unseal.
 func Open(master *keys.Master, purpose keys.Purpose, sealed string, b Box, now time.Time) error {
 	if err := Unseal(master, purpose, sealed, b); err != nil {
@@ -79,8 +79,8 @@ func Open(master *keys.Master, purpose keys.Purpose, sealed string, b Box, now t
 }
 
 // Unseal undoes Seal. It returns ErrBadRequest for anything that Seal did not
-// make for this purpose, and for what another version of the program has made
-// otherwise.
+// make for this purpose, and for what another version of the program sealed in
+// another form.
 func Unseal(master *keys.Master, purpose keys.Purpose, sealed string, v any) error {
 	// Each box has one encoding: no padding bits, no line breaks.
 	box, err := base64.RawURLEncoding.Strict().DecodeString(sealed)

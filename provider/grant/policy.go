@@ -65,7 +65,7 @@ func (p Policy) Redeem(c Code, stored *Grant, use CodeUse) Redemption {
 	issued := p.Issue(c.Grant, use.Access, use.At)
 	c.Redeemed = true
 	c.Grant.Expires = issued.Grant.Expires
-	// Whatever could make the code anew finds it used.
+	// A consent form that is sent again finds the code used.
 	if kept := use.At.Add(p.CodeRepeats); kept.After(c.Expires) {
 		c.Expires = kept
 	}

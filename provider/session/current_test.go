@@ -19,8 +19,8 @@ func (s stored) SessionBySecret(context.Context, SecretHash) (Session, error) {
 	return s.session, s.err
 }
 
-// A store may return a session that has expired and is not swept yet. Whoever ignores
-// ok gets nothing of it.
+// A store may return a session that has expired and is not swept yet. A caller that
+// ignores ok gets nothing of it.
 func TestCurrentReturnsLiveSessionsOnly(t *testing.T) {
 	now := time.Now()
 	live := Session{ID: "sid", Sub: "sub", Created: now.Add(-time.Hour), Expires: now.Add(time.Hour)}

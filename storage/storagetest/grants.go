@@ -89,7 +89,7 @@ func testCodes(t *testing.T, w *world) {
 		t.Error("a redeemed code was forgotten before its grant")
 	}
 
-	// And as long as it says itself, also after its grant: no form makes it again.
+	// It also stays until it expires, even after its grant, so that no form makes it again.
 	kept := w.code("")
 	w.must(w.CreateCode(w.ctx, kept))
 	w.must(w.useCode(kept.Hash, func(got grant.Code, _ *grant.Grant) grant.Redemption {

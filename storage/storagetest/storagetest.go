@@ -226,11 +226,9 @@ func newHash() (h [32]byte) {
 	return h
 }
 
-// numbers counts what newNumber has returned. Of random numbers, two were the same in
-// some runs.
-var numbers atomic.Uint32
+var numbers atomic.Uint32 // how many newNumber has returned
 
-// newNumber returns another number that looks like the Swedish ones for fiction.
+// newNumber returns a number that it has not returned before.
 func newNumber() phone.Number {
 	n, err := phone.FromDigits(fmt.Sprintf("4670174%07d", numbers.Add(1)))
 	if err != nil {

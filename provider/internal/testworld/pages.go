@@ -56,6 +56,7 @@ func (n notebook) SendAgain(w http.ResponseWriter, _ *http.Request, v authorize.
 	}
 	n.write(w, http.StatusOK, "sendagain", view)
 }
+
 func (n notebook) ConfirmSignOut(w http.ResponseWriter, _ *http.Request, v logout.SignOutView) {
 	n.write(w, http.StatusOK, "confirm", v)
 }
