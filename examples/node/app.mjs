@@ -26,9 +26,9 @@ app.get('/', (req, res) => {
     res.send(page`<a href="/login">Sign in with Truecaller</a>`);
     return;
   }
-  // user.sub is the key of their account: numbers change hands.
+  // user.sub is the key of their account: numbers change hands, and phone_number is then missing.
   const { user } = req.oidc;
-  res.send(page`<p>Name: <b id="name">${user.name}</b><p>Phone number: <b id="phone">${user.phone_number}</b>
+  res.send(page`<p>Name: <b id="name">${user.name}</b><p>Phone number: <b id="phone">${user.phone_number ?? ''}</b>
 <form method="post" action="/logout"><button>Sign out</button></form>`);
 });
 

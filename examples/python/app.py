@@ -50,8 +50,8 @@ def callback():
     token = truecaller.authorize_access_token()  # checks state, nonce and the ID token
     claims = token["userinfo"]
     session.clear()
-    # sub is the key of their account: numbers change hands.
-    session["user"] = {"sub": claims["sub"], "name": claims["name"], "phone": claims["phone_number"]}
+    # sub is the key of their account: numbers change hands, and phone_number is then missing.
+    session["user"] = {"sub": claims["sub"], "name": claims["name"], "phone": claims.get("phone_number", "")}
     session["id_token"] = token["id_token"]
     return redirect(url_for("home"))
 

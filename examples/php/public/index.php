@@ -15,6 +15,6 @@ $user = claim('sub'); // the key of an account: a number may change hands
   <p><a href="/sign-in.php">Sign in with Truecaller</a></p>
 <?php else: ?>
   <p>Hello, <b id="name"><?= htmlspecialchars(claim('name')) ?></b>.
-    Your number is <b id="phone"><?= htmlspecialchars(claim('phone_number')) ?></b>.</p>
+    Your number is <b id="phone"><?= htmlspecialchars(claim('phone_number') ?? '') ?></b>.</p>
   <p><a href="/callback?logout=">Sign out</a></p>
 <?php endif ?>
