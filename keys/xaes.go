@@ -30,7 +30,7 @@ const (
 // Deriving a key for each message would cost more than sealing it. So the first half
 // of the nonce is drawn at random for an epoch of epochMessages messages, and the
 // second half for each of them. Two epochs have the same first half, and so one key,
-// with a probability of 2^-96 only; even then two nonces of theirs are the same with a
+// with a probability of 2^-96. Even then, two of their nonces are the same with a
 // probability below 2^-46. The result opens as XAES-256-GCM.
 type xaes struct {
 	block  cipher.Block

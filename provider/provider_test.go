@@ -50,8 +50,8 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
-// A provider lacks none of its parts, and lets nothing live for too short a time to be of
-// use: it says so at the start and not to the first user.
+// New refuses a configuration without one of the parts, and a lifetime that is too short
+// to be of use.
 func TestNewNeedsEachPart(t *testing.T) {
 	var whole provider.Config
 	w := testworld.New(t, func(c *testworld.Config) { whole = c.Provider })

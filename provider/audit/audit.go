@@ -3,8 +3,8 @@
 //
 //	events.go  every event that the program can record
 //	log.go     a Recorder that writes them to the log
-//	sums.go    what keeps strangers from filling the log: one line for many
-//	lines.go   the same for callbacks, and for all warnings and errors
+//	sums.go    Sums, which keeps an attacker from filling the log: one line for many
+//	lines.go   Sums for callbacks, and for all warnings and errors
 package audit
 
 import (

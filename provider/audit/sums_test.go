@@ -158,8 +158,8 @@ func TestEventsAreSummedUp(t *testing.T) {
 	})
 }
 
-// Each event that is summed up is so by its own keys: what differs in one of them has
-// a line of its own, and what differs elsewhere has none.
+// Sums writes a line for each event that differs in a key of Description.Per. An event
+// that differs in other keys alone is counted.
 func TestEventsAreToldApart(t *testing.T) {
 	full := func(n Name, mark string) Event {
 		return Event{

@@ -261,8 +261,8 @@ func TestConsentEndsWithTheClient(t *testing.T) {
 	allow("openid phone")
 }
 
-// A form that was changed on the way, and one whose client may not have the response
-// any more, are bad requests, the second in the language of the request.
+// A form that was changed on the way is a bad request. So is one whose client may not
+// have the response any more; its page is in the language of the request.
 func TestConsentRefusesFormsThatAreNotRight(t *testing.T) {
 	w := testworld.New(t)
 	c := testworld.App("brief")

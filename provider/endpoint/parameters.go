@@ -56,10 +56,10 @@ func (Parameters) LogValue() slog.Value       { return redact.Value() }
 // Get returns the value of a parameter, "" when it is omitted.
 func (p Parameters) Get(name string) string { return p.values[name] }
 
-// List returns the values of a parameter that is a list, such as scope, none when it
-// is omitted. ok is false, and there are no values, unless one space separates them and
-// they hold no other space and no control character (RFC 6749 §3.3). A value of other
-// characters than that section has is an unknown one.
+// List returns the values of a parameter that is a list, such as scope; none when it
+// is omitted. One space separates them (RFC 6749 §3.3). If anything else does, or a value
+// has a control character, ok is false and there are no values. A value may have
+// characters that the section does not allow: no such value is known.
 func (p Parameters) List(name string) (values []string, ok bool) {
 	text := p.Get(name)
 	if text == "" {

@@ -7,7 +7,7 @@ import (
 )
 
 // Current returns the live session of a browser's cookie. ok is false, and the
-// session zero, when the cookie is missing, or its session has ended or expired.
+// session zero, if the cookie is missing or its session has ended.
 func Current(ctx context.Context, store Store, secret Secret) (s Session, ok bool, err error) {
 	s, ok, err = Unexpired(ctx, store, secret)
 	if !ok || !s.Live(time.Now()) {

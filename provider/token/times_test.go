@@ -26,9 +26,8 @@ func (g slowGrants) Grant(ctx context.Context, id string) (grant.Grant, error) {
 	return g.Store.Grant(ctx, id)
 }
 
-// Tokens are dated when they are made, however long it took to get there: a use is
-// decided at the time at which the store is asked to decide, and an ID token is never
-// older than the approval in it.
+// Tokens are dated when they are made, however long the reads before took. An ID token is
+// never older than the approval in it.
 func TestTokensAreDatedWhenTheyAreMade(t *testing.T) {
 	testworld.Ring()
 	synctest.Test(t, func(t *testing.T) {

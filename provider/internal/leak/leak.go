@@ -40,8 +40,8 @@ func forms() []string {
 	}
 }
 
-// Printed returns what a value prints as, by each way of printing it: every verb of
-// fmt that a format may have for any value, both handlers of slog, and encoders.
+// Printed returns what a value prints as, by each way of printing it: the verbs of
+// fmt, both handlers of slog, and encoders.
 func Printed(v any) map[string]string {
 	out := map[string]string{}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "% x", "%#x", "%d", "%b", "%o", "%t", "%U", "%c", "%e"} {

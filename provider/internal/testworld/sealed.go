@@ -52,8 +52,7 @@ func Solve(seed string, zeros int) string {
 }
 
 // OtherVersions returns a sealed request as other versions of the program might have
-// sealed it: with a field that means something else, without a field, or as something
-// else entirely.
+// sealed it: with a field of another type, without a field, or as another JSON value.
 func OtherVersions(t testing.TB, purpose keys.Purpose, sealed string) map[string]string {
 	t.Helper()
 	var fields map[string]json.RawMessage
