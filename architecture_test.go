@@ -174,6 +174,28 @@ func within(imported, name string) bool {
 	return imported == name || strings.HasPrefix(imported, name+"/")
 }
 
+// TestImportsAreGrouped holds the order of imports: the standard library, then ours, then
+// those of others.
+func TestImportsAreGrouped(t *testing.T) {
+	group := func(imported string) int {
+		host, _, _ := strings.Cut(imported, "/")
+		switch {
+		case strings.HasPrefix(imported, module):
+			return 1
+		case strings.Contains(host, "."):
+			return 2
+		}
+		return 0
+	}
+	for _, s := range sources(t) {
+		for i := 1; i < len(s.imports); i++ {
+			if before, here := s.imports[i-1], s.imports[i]; group(here) < group(before) {
+				t.Errorf("%s imports %s after %s; want the standard library, then ours, then those of others", s.path, here, before)
+			}
+		}
+	}
+}
+
 // TestLayers holds the direction of imports between the top folders, by reading
 // the files.
 func TestLayers(t *testing.T) {

@@ -1,8 +1,9 @@
 package limit
 
 import (
-	"calleridp/provider/redact"
 	"time"
+
+	"calleridp/provider/redact"
 )
 
 // State is a stored lock or budget. A key that is missing, or has the zero State,

@@ -1,12 +1,13 @@
 package limit
 
 import (
-	"calleridp/provider/redact"
 	"errors"
 	"maps"
 	"slices"
 	"testing"
 	"time"
+
+	"calleridp/provider/redact"
 )
 
 func TestDecide(t *testing.T) {

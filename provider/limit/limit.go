@@ -4,10 +4,11 @@
 package limit
 
 import (
-	"calleridp/provider/redact"
 	"fmt"
 	"slices"
 	"time"
+
+	"calleridp/provider/redact"
 )
 
 // Kind says what a key counts.
