@@ -158,4 +158,4 @@ func (a *Authenticator) unauthenticated(r *http.Request, e Endpoint, given Crede
 	return err
 }
 
-var errUnnamed = endpoint.InvalidClient("the client does not say who it is")
+var errUnnamed = endpoint.InvalidClient("client_id is missing")

@@ -137,9 +137,9 @@ var subjectTokenErrors = []struct {
 	description string
 }{
 	{truecaller.ErrCodeRefused, "Truecaller does not accept subject_token with this code_verifier: a code is good once, and not for long"},
-	{truecaller.ErrUnauthorized, "Truecaller does not accept its own answer to subject_token; ask the SDK for another one"},
+	{truecaller.ErrUnauthorized, "Truecaller does not accept the token that it issued for subject_token; ask the SDK for another one"},
 	{truecaller.ErrNoOpenID, "the application must ask the SDK for the scope openid"},
-	{truecaller.ErrNoNumber, "Truecaller tells no phone number: the application must ask the SDK for the scope phone, and the user must grant it"},
+	{truecaller.ErrNoNumber, "Truecaller returned no phone number: the application must ask the SDK for the scope phone, and the user must grant it"},
 	{truecaller.ErrUnverified, "Truecaller has not verified the phone number"},
 	{truecaller.ErrNoProfile, "Truecaller has no profile of the user"},
 }
@@ -175,11 +175,11 @@ func (e *Endpoint) exchangeRefusal(ctx context.Context, c client.Client, a login
 	}
 	switch {
 	case errors.Is(err, truecaller.ErrExchangeUnavailable), errors.Is(err, truecaller.ErrProfileUnavailable), errors.Is(err, login.ErrState):
-		return unavailable(http.StatusServiceUnavailable, retry, "Truecaller does not answer; ask the SDK for another code and try again")
+		return unavailable(http.StatusServiceUnavailable, retry, "Truecaller does not respond; ask the SDK for another code and try again")
 	case errors.Is(err, errRevoked), errors.Is(err, subject.ErrNotFound):
 		return endpoint.InvalidRequest("the user has deleted their account meanwhile")
 	case isDown:
-		return unavailable(http.StatusServiceUnavailable, retry, "Truecaller does not answer; the subject_token is still good")
+		return unavailable(http.StatusServiceUnavailable, retry, "Truecaller does not respond; the subject_token is still good")
 	}
 	return fmt.Errorf("token exchange by attempt %s: %w", a.ID, err)
 }
