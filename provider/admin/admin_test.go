@@ -138,7 +138,8 @@ func TestEverythingThatAClientCanHaveIsKept(t *testing.T) {
 	body := `{"client_id":"full","client_name":"Full","client_uri":"https://f.example.com/","logo_uri":"https://f.example.com/l.png",
 		"tos_uri":"https://f.example.com/tos","policy_uri":"https://f.example.com/p","redirect_uris":["https://f.example.com/cb","https://f.example.com/cb2"],
 		"post_logout_redirect_uris":["https://f.example.com/bye"],"scope":"openid phone","id_token_signed_response_alg":"ES256","subject_type":"pairwise",
-		"default_max_age":600,"allowed_origins":["https://f.example.com"],"sector_host":"f.example.com","region":"SE","dangerously_without_pkce":true}`
+		"default_max_age":600,"allowed_origins":["https://f.example.com"],"sector_host":"f.example.com","region":"SE","dangerously_without_pkce":true,
+		"default_scope":"openid","consent":"remember","colour":"#003366","colour_dark":"#99ccff","countries":["SE","NO"]}`
 	var added, got map[string]any
 	a.call("POST", "/v1/clients", body, 201, &added)
 	a.call("GET", "/v1/clients/full", "", 200, &got)
@@ -267,4 +268,10 @@ func TestFailuresOfTheServer(t *testing.T) {
 		a.refuses(row[0], row[1], "", 500, "the server failed: ")
 	}
 	a.refuses("POST", "/v1/clients", shop, 500, bolt.ErrClosed.Error())
+	a.refuses("POST", "/v1/limits/show", `{"client":"fixed"}`, 500, bolt.ErrClosed.Error())
+	a.audit.Reset()
+	a.refuses("POST", "/v1/limits/clear", `{"client":"fixed"}`, 500, bolt.ErrClosed.Error())
+	if a.audit.Len() > 0 {
+		t.Errorf("limits that were not cleared: got the audit %s, want none", a.audit)
+	}
 }
