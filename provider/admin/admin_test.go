@@ -189,6 +189,8 @@ func TestRefusedClients(t *testing.T) {
 		{`{"client_name":"X","client_secret":"mine","redirect_uris":["https://x.example.com/"]}`, 422, "client_secret is made by the server"},
 		{`{"client_name":"X","subject_type":"x","redirect_uris":["https://x.example.com/"]}`, 422, "subject_type"},
 		{`{"client_name":"X","default_max_age":-1,"redirect_uris":["https://x.example.com/"]}`, 422, "default_max_age"},
+		{`{"client_name":"X","default_max_age":2147483649,"redirect_uris":["https://x.example.com/"]}`, 422, "default_max_age"},
+		{`{"client_name":"X","consent":"sometimes","redirect_uris":["https://x.example.com/"]}`, 422, "consent must be none, remember or always"},
 		{`{"client_name":"X","client_id":"fixed","redirect_uris":["https://x.example.com/"]}`, 409, "there is a client fixed already"},
 		{redirect("/cb"), 422, "not absolute"},
 		{redirect("https://x.example.com/cb#f"), 422, "fragment"},
