@@ -124,7 +124,7 @@ func TestDeleteAndDownloadNeedARecentSignIn(t *testing.T) {
 			!strings.Contains(policy, "sandbox") || h.Get("X-Content-Type-Options") != "nosniff" {
 			t.Errorf("download: got %v, want a file that can run nothing", h)
 		}
-		if m := a.JSON(); m["phone_number"] != testworld.Number || m["phone_number_is_yours"] != true {
+		if m := a.JSON(); m["issuer"] != testworld.Issuer || m["phone_number"] != testworld.Number || m["phone_number_is_yours"] != true {
 			t.Errorf("download: got %v, want the number", m)
 		}
 		if strings.Contains(a.Text, fresh.Value) || strings.Contains(h.Get("Content-Disposition"), "0605") {

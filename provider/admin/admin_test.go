@@ -138,7 +138,8 @@ func TestEverythingThatAClientCanHaveIsKept(t *testing.T) {
 	body := `{"client_id":"full","client_name":"Full","client_uri":"https://f.example.com/","logo_uri":"https://f.example.com/l.png",
 		"tos_uri":"https://f.example.com/tos","policy_uri":"https://f.example.com/p","redirect_uris":["https://f.example.com/cb","https://f.example.com/cb2"],
 		"post_logout_redirect_uris":["https://f.example.com/bye"],"scope":"openid phone","id_token_signed_response_alg":"ES256","subject_type":"pairwise",
-		"default_max_age":600,"allowed_origins":["https://f.example.com"],"sector_host":"f.example.com","region":"SE","dangerously_without_pkce":true}`
+		"default_max_age":600,"allowed_origins":["https://f.example.com"],"sector_host":"f.example.com","region":"SE","dangerously_without_pkce":true,
+		"default_scope":"openid","consent":"remember","colour":"#003366","colour_dark":"#99ccff","countries":["SE","NO"]}`
 	var added, got map[string]any
 	a.call("POST", "/v1/clients", body, 201, &added)
 	a.call("GET", "/v1/clients/full", "", 200, &got)
@@ -188,6 +189,8 @@ func TestRefusedClients(t *testing.T) {
 		{`{"client_name":"X","client_secret":"mine","redirect_uris":["https://x.example.com/"]}`, 422, "client_secret is made by the server"},
 		{`{"client_name":"X","subject_type":"x","redirect_uris":["https://x.example.com/"]}`, 422, "subject_type"},
 		{`{"client_name":"X","default_max_age":-1,"redirect_uris":["https://x.example.com/"]}`, 422, "default_max_age"},
+		{`{"client_name":"X","default_max_age":2147483649,"redirect_uris":["https://x.example.com/"]}`, 422, "default_max_age"},
+		{`{"client_name":"X","consent":"sometimes","redirect_uris":["https://x.example.com/"]}`, 422, "consent must be none, remember or always"},
 		{`{"client_name":"X","client_id":"fixed","redirect_uris":["https://x.example.com/"]}`, 409, "there is a client fixed already"},
 		{redirect("/cb"), 422, "not absolute"},
 		{redirect("https://x.example.com/cb#f"), 422, "fragment"},
@@ -267,4 +270,10 @@ func TestFailuresOfTheServer(t *testing.T) {
 		a.refuses(row[0], row[1], "", 500, "the server failed: ")
 	}
 	a.refuses("POST", "/v1/clients", shop, 500, bolt.ErrClosed.Error())
+	a.refuses("POST", "/v1/limits/show", `{"client":"fixed"}`, 500, bolt.ErrClosed.Error())
+	a.audit.Reset()
+	a.refuses("POST", "/v1/limits/clear", `{"client":"fixed"}`, 500, bolt.ErrClosed.Error())
+	if a.audit.Len() > 0 {
+		t.Errorf("limits that were not cleared: got the audit %s, want none", a.audit)
+	}
 }

@@ -71,17 +71,13 @@ func TestConsentComesAfterApprovalAndBeforeTheCode(t *testing.T) {
 	if _, err := w.Continue(id); !errors.Is(err, login.ErrState) {
 		t.Errorf("continuing after the code was used: got %v, want %v", err, login.ErrState)
 	}
-	given := ""
-	for line := range strings.Lines(w.Log.Text()) {
-		if strings.Contains(line, `"consent.given"`) {
-			given += line
-		}
+	events := w.Events("consent.given")
+	if len(events) != 1 {
+		t.Fatalf("audit: got %v, want one consent.given", events)
 	}
-	for _, want := range []string{`"sub":"` + w.Claim(session, "sub"), `"sid":"` + w.Claim(session, "sid"), `"client":"third"`, `"scope":"openid email phone"`} {
-		if strings.Count(given, "\n") != 1 || !strings.Contains(given, want) {
-			t.Errorf("audit: got %q, want one consent.given with %s", given, want)
-		}
-	}
+	testworld.WantMembers(t, "the audit", events[0], map[string]any{
+		"sub": w.Claim(session, "sub"), "sid": w.Claim(session, "sid"), "client": "third", "scope": "openid email phone",
+	})
 }
 
 // Consent is remembered for the user, the client and the scopes.
