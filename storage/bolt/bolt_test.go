@@ -75,3 +75,6 @@ func open(t testing.TB, o Options) *Store {
 	t.Helper()
 	return openAt(t, filepath.Join(t.TempDir(), "store.db"), o)
 }
+
+// Codes, refresh tokens and locks are used one after the other (invariants 7 and 9).
+func TestLinearizable(t *testing.T) { storagetest.Linearizable(t, open(t, Options{})) }
