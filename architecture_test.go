@@ -88,6 +88,8 @@ var only = map[string]struct {
 	"github.com/zitadel/oidc/v3/pkg/oidc": {[]string{"provider/endpoint", "provider/clientauth", "provider/authorize", "provider/token"},
 		"the library's types and errors stay in the rooms that speak the protocol"},
 	"go.etcd.io/bbolt":                     {[]string{"storage/bolt", "test/load"}, "an engine is one folder, and storage/record is for all of them; the load test measures the floor below it"},
+	"github.com/jackc/pgx/v5":              {[]string{"storage/postgres", "storage/postgres/pgtest"}, "an engine is one folder, with its tests' server in it"},
+	"github.com/pressly/goose/v3":          {[]string{"storage/postgres"}, "the schema belongs to the engine"},
 	"github.com/nyaruka/phonenumbers":      {[]string{"truecaller/phone"}, "a phone number is one type, which masks itself"},
 	"calleridp/truecaller/simulator":       {[]string{"cmd/calleridp/dev", "test/load"}, "the simulator is reached over HTTP alone, so that the production path is the same code"},
 	"github.com/sony/gobreaker":            {[]string{"truecaller"}, "only what speaks to Truecaller knows how it fails"},

@@ -1,0 +1,119 @@
+package postgres
+
+import (
+	"context"
+
+	"calleridp/provider/consent"
+	"calleridp/provider/grant"
+	"calleridp/provider/session"
+	"calleridp/provider/subject"
+	"calleridp/storage/record"
+)
+
+var _ subject.RecordStore = (*Store)(nil)
+
+// Account implements subject.RecordStore. It reads at REPEATABLE READ, so that all is
+// of one moment.
+func (s *Store) Account(ctx context.Context, sub string) (subject.Record, error) {
+	var found subject.Record
+	err := s.writeAt(ctx, "REPEATABLE READ READ ONLY", func(t *txn) error {
+		found = subject.Record{}
+		exists := t.person(&found.Person, sub, "")
+		t.each("SELECT key, value FROM sessions WHERE sub = $1 AND expires > now()", []any{[]byte(sub)}, func(key, value []byte) error {
+			var s session.Session
+			err := t.s.sealer.Open(&record.Sessions, key, value, (*record.Session)(&s))
+			found.Sessions = append(found.Sessions, s)
+			return err
+		})
+		t.each("SELECT key, value FROM grants WHERE sub = $1 AND expires > now()", []any{[]byte(sub)}, func(key, value []byte) error {
+			var g grant.Grant
+			err := t.s.sealer.Open(&record.Grants, key, value, (*record.Grant)(&g))
+			found.Grants = append(found.Grants, g)
+			return err
+		})
+		t.consentsOf(sub, func(c consent.Consent) { found.Consents = append(found.Consents, c) })
+		if err := t.look(); err != nil {
+			return err
+		}
+		if !*exists {
+			return subject.ErrNotFound
+		}
+		owners := t.owners(found.Person.Number, "")
+		if err := t.look(); err != nil {
+			return err
+		}
+		owner := owners.person()
+		found.Bound = owner != nil && owner.Sub == sub
+		return nil
+	})
+	if err != nil {
+		return subject.Record{}, err
+	}
+	return found, nil
+}
+
+// RevokeClient implements subject.RecordStore.
+func (s *Store) RevokeClient(ctx context.Context, sub, clientID string) error {
+	ofClient := func(g grant.Grant) bool { return g.ClientID == clientID }
+	return s.write(ctx, func(t *txn) error {
+		t.lockPerson(sub)
+		end := t.grantsOf("sub", []byte(sub))
+		if err := t.look(); err != nil {
+			return err
+		}
+		end(ofClient)
+		t.put("DELETE FROM consents WHERE key = $1", consentKey(sub, clientID))
+		return nil
+	})
+}
+
+// EndSessions implements subject.RecordStore.
+func (s *Store) EndSessions(ctx context.Context, sub string) error {
+	return s.write(ctx, func(t *txn) error {
+		t.lockPerson(sub)
+		t.run("SELECT FROM sessions WHERE sub = $1 ORDER BY key FOR UPDATE", []byte(sub))
+		end := t.grantsOf("sub", []byte(sub))
+		if err := t.look(); err != nil {
+			return err
+		}
+		end(online)
+		t.put("DELETE FROM sessions WHERE sub = $1", []byte(sub))
+		return nil
+	})
+}
+
+// DeletePerson implements subject.RecordStore. It locks the number before the user, as
+// ApproveAttempt does.
+func (s *Store) DeletePerson(ctx context.Context, sub string) error {
+	return s.write(ctx, func(t *txn) error {
+		var before, person subject.Person
+		exists := t.person(&before, sub, "")
+		if err := t.look(); err != nil || !*exists {
+			return err
+		}
+		o := t.owners(before.Number, " FOR UPDATE")
+		exists = t.person(&person, sub, " FOR UPDATE")
+		if err := t.look(); err != nil || !*exists {
+			return err
+		}
+		if person.Number != before.Number {
+			return errAgain
+		}
+		for i, key := range o.keys {
+			if o.subs[i] == sub {
+				t.put("DELETE FROM numbers WHERE key = $1", key)
+			}
+		}
+		key := []byte(sub)
+		t.put("DELETE FROM sessions WHERE sub = $1", key)
+		t.put("DELETE FROM codes WHERE sub = $1", key)
+		t.put("DELETE FROM grants WHERE sub = $1", key)
+		first, end := consentRange(sub)
+		t.put("DELETE FROM consents WHERE key >= $1 AND key < $2", first, end)
+		tombstone := t.s.tombstone(sub)
+		t.put("INSERT INTO deleted (key, value) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+			tombstone, t.s.sealer.Seal(&record.Deleted, tombstone, never, &record.Tombstone{}))
+		t.put("DELETE FROM people WHERE key = $1", key)
+		return nil
+	})
+}

@@ -1,0 +1,54 @@
+package postgres
+
+import (
+	"time"
+
+	"calleridp/provider/limit"
+)
+
+// Locks and budgets are in the database's time: processes whose clocks differ agree on
+// when they end. The difference of a process's clock is measured with each
+// transaction. A small one is none, because the way to the database takes time, too.
+const (
+	clockTolerance = time.Second
+	clockWorth     = 10 * time.Second // logging
+)
+
+// measure notes the database's time, which it had between two moments of this
+// process.
+func (s *Store) measure(sent, received, database time.Time) {
+	ahead := database.Sub(sent.Add(received.Sub(sent) / 2))
+	if ahead.Abs() < clockTolerance+received.Sub(sent) {
+		ahead = 0
+	}
+	before := time.Duration(s.ahead.Swap(int64(ahead)))
+	if ahead.Abs() > clockWorth && before.Abs() <= clockWorth {
+		s.log.Error("the clock of this machine differs from the database's; put it right", "database_is_ahead_by", ahead.String())
+	}
+}
+
+// toDatabase returns a time of this process in the database's time.
+func (s *Store) toDatabase(t time.Time) time.Time {
+	if t.IsZero() {
+		return t
+	}
+	return t.Add(time.Duration(s.ahead.Load()))
+}
+
+// fromDatabase is the reverse of toDatabase.
+func (s *Store) fromDatabase(t time.Time) time.Time {
+	if t.IsZero() {
+		return t
+	}
+	return t.Add(-time.Duration(s.ahead.Load()))
+}
+
+// refusedHere returns a refusal in the time of this process.
+func (s *Store) refusedHere(e *limit.Exceeded) *limit.Exceeded {
+	if e == nil {
+		return nil
+	}
+	here := *e
+	here.RetryAt = s.fromDatabase(e.RetryAt)
+	return &here
+}

@@ -1,0 +1,100 @@
+package postgres
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// applicationName is how the database's own tools show a connection, unless the
+// connection string names it.
+const applicationName = "calleridp"
+
+// pool returns the configuration of the connections. Its errors never contain the
+// connection string, which may have a password in it.
+func (o Options) pool() (*pgxpool.Config, error) {
+	config, err := pgxpool.ParseConfig(o.DSN)
+	if err != nil {
+		return nil, errors.New("postgres: the connection string cannot be read: " + strings.ReplaceAll(unwrapped(err), o.DSN, "…"))
+	}
+	if !o.Insecure {
+		if err := protected(config.ConnConfig); err != nil {
+			return nil, err
+		}
+	}
+	config.MaxConns = int32(o.MaxConnections)
+	config.MinConns = min(2, config.MaxConns)
+	config.MaxConnIdleTime = 5 * time.Minute
+	config.MaxConnLifetime = time.Hour // so that a server that was added gets its share
+	config.MaxConnLifetimeJitter = 10 * time.Minute
+	config.HealthCheckPeriod = 10 * time.Second
+	config.PingTimeout = 2 * time.Second
+	c := config.ConnConfig
+	if c.ConnectTimeout == 0 {
+		c.ConnectTimeout = 5 * time.Second
+	}
+	if o.dial != nil {
+		c.DialFunc = o.dial
+	}
+	if o.Pooler {
+		c.DefaultQueryExecMode = pgx.QueryExecModeExec
+		return config, nil
+	}
+	milliseconds := func(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
+	for name, value := range map[string]string{
+		"application_name":                    applicationName,
+		"statement_timeout":                   milliseconds(o.StatementTimeout),
+		"lock_timeout":                        milliseconds(o.LockTimeout),
+		"idle_in_transaction_session_timeout": milliseconds(o.LockTimeout / 2), // a process that hangs must not lock out the others
+	} {
+		if _, set := c.RuntimeParams[name]; !set {
+			c.RuntimeParams[name] = value
+		}
+	}
+	return config, nil
+}
+
+// CheckDSN reports what Open refuses of a connection string.
+func CheckDSN(dsn string) error {
+	_, err := Options{DSN: dsn}.withDefaults().pool()
+	return err
+}
+
+// unwrapped returns what is wrong with a connection string, without it.
+func unwrapped(err error) string {
+	if parse, ok := errors.AsType[*pgconn.ParseConfigError](err); ok && parse.Unwrap() != nil {
+		return parse.Unwrap().Error()
+	}
+	return "expected postgres://user@host/database, or key=value pairs"
+}
+
+// protected refuses connections over a network that could be read or redirected:
+// everything in the database is sealed, and who can change what the server reads could
+// still bring back what was revoked.
+func protected(c *pgx.ConnConfig) error {
+	check := func(host string, checked bool) error {
+		if checked || strings.HasPrefix(host, "/") || host == "localhost" {
+			return nil
+		}
+		if ip := net.ParseIP(host); ip != nil && ip.IsLoopback() {
+			return nil
+		}
+		return fmt.Errorf("%w: %s is in a network; add sslmode=verify-full to the connection string (and sslrootcert, for a CA of your own)", ErrInsecure, host)
+	}
+	if err := check(c.Host, c.TLSConfig != nil && !c.TLSConfig.InsecureSkipVerify); err != nil {
+		return err
+	}
+	for _, f := range c.Fallbacks {
+		if err := check(f.Host, f.TLSConfig != nil && !f.TLSConfig.InsecureSkipVerify); err != nil {
+			return err
+		}
+	}
+	return nil
+}

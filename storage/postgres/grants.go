@@ -1,0 +1,282 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+
+	"calleridp/provider/consent"
+	"calleridp/provider/grant"
+	"calleridp/provider/session"
+	"calleridp/storage/record"
+)
+
+var _ grant.Store = (*Store)(nil)
+
+// CreateCode implements grant.Store.
+func (s *Store) CreateCode(ctx context.Context, code grant.Code) error {
+	return s.write(ctx, func(t *txn) error {
+		t.living(code.Grant.Sub)
+		stored := t.codeUses(code, true)
+		if err := t.look(); err != nil {
+			return err
+		}
+		return t.createCode(code, stored)
+	})
+}
+
+// codeUses is what is stored of the code that is to be created, and of what it uses.
+type codeUses struct {
+	exists       *bool // nil: not looked for; if it does, the transaction runs again
+	session      session.Session
+	foundSession *bool // nil: the code has no session, or not one to look for
+	consent      consent.Consent
+	foundConsent *bool // nil: not looked for
+}
+
+// codeUses queues queries that lock what a new code uses.
+func (b *batch) codeUses(code grant.Code, withConsent bool) *codeUses {
+	u := &codeUses{}
+	g := code.Grant
+	if withConsent {
+		u.foundConsent = b.consent(&u.consent, g.Sub, g.ClientID, " FOR NO KEY UPDATE")
+	}
+	if g.SID != "" {
+		u.foundSession = b.sessionWith(&u.session, g.SID, " FOR NO KEY UPDATE")
+	}
+	u.exists = b.some("SELECT FROM codes WHERE key = $1", code.Hash[:])
+	return u
+}
+
+// createCode queues a new code, and when its session and consent were used.
+func (t *txn) createCode(code grant.Code, u *codeUses) error {
+	g := code.Grant
+	if u.exists != nil && *u.exists {
+		return grant.ErrExists
+	}
+	if u.foundSession != nil {
+		if !*u.foundSession {
+			return session.ErrNotFound
+		}
+		if g.Created.After(u.session.LastUsed) {
+			u.session.LastUsed = g.Created
+			t.storeSession(u.session)
+		}
+	}
+	if u.foundConsent != nil && *u.foundConsent && g.Created.After(u.consent.LastUsed) {
+		u.consent.LastUsed = g.Created
+		t.putConsent(u.consent)
+	}
+	key := code.Hash[:]
+	value := t.s.sealer.Seal(&record.Codes, key, code.Expires, (*record.Code)(&code))
+	t.put("INSERT INTO codes (key, grant_id, sid, sub, value, expires, due) VALUES ($1, $2, $3, $4, $5, $6, $6)",
+		key, []byte(g.ID), []byte(g.SID), []byte(g.Sub), value, expiryOf(value))
+	return nil
+}
+
+// Code implements grant.Store.
+func (s *Store) Code(ctx context.Context, hash grant.CodeHash) (grant.Code, *grant.Grant, error) {
+	var code grant.Code
+	g, err := view(ctx, s, func(b *batch) func() (*grant.Grant, error) {
+		var result func() (*grant.Grant, error)
+		code = grant.Code{}
+		result = b.code(&code, hash, "")
+		return result
+	})
+	if err != nil {
+		return grant.Code{}, nil, err
+	}
+	return code, g, nil
+}
+
+// code queues queries for a code and its grant.
+func (b *batch) code(code *grant.Code, hash grant.CodeHash, lock string) func() (*grant.Grant, error) {
+	g := &grant.Grant{}
+	found := b.one(&record.Codes, (*record.Code)(code), "SELECT key, value FROM codes WHERE key = $1 AND expires > now()"+lock, hash[:])
+	redeemed := b.one(&record.Grants, (*record.Grant)(g),
+		"SELECT key, value FROM grants WHERE key = (SELECT grant_id FROM codes WHERE key = $1) AND expires > now()"+lock, hash[:])
+	return func() (*grant.Grant, error) {
+		switch {
+		case !*found:
+			return nil, grant.ErrNotFound
+		case !*redeemed:
+			return nil, nil
+		case g.ID != code.Grant.ID:
+			return nil, misled("codes")
+		}
+		return g, nil
+	}
+}
+
+// misled is the error for a record that is not the one to which another column leads:
+// somebody has changed the database.
+func misled(table string) error {
+	return fmt.Errorf("postgres: a row of %s leads to another record than its value does: %w", table, record.ErrUnreadable)
+}
+
+// UseCode implements grant.Store.
+func (s *Store) UseCode(
+	ctx context.Context, hash grant.CodeHash, use func(grant.Code, *grant.Grant) grant.Redemption,
+) (grant.Redemption, error) {
+	return update(ctx, s, func(t *txn) (grant.Redemption, error) {
+		// The user first, as everywhere: a user who is being deleted waits for the grant,
+		// or has taken the code with them.
+		t.run("SELECT FROM people WHERE key = (SELECT sub FROM codes WHERE key = $1) FOR KEY SHARE", hash[:])
+		var code grant.Code
+		stored := t.code(&code, hash, " FOR UPDATE")
+		if err := t.look(); err != nil {
+			return grant.Redemption{}, err
+		}
+		g, err := stored()
+		if err != nil {
+			return grant.Redemption{}, err
+		}
+		redemption := use(code, g)
+		t.redeem(redemption)
+		return redemption, nil
+	})
+}
+
+// UseGrant implements grant.Store.
+func (s *Store) UseGrant(
+	ctx context.Context, id string, use func(grant.Grant) grant.Redemption,
+) (grant.Redemption, error) {
+	return update(ctx, s, func(t *txn) (grant.Redemption, error) {
+		var g grant.Grant
+		found := t.grantWith(&g, id, " FOR UPDATE")
+		if err := t.look(); err != nil {
+			return grant.Redemption{}, err
+		}
+		if !*found {
+			return grant.Redemption{}, grant.ErrNotFound
+		}
+		redemption := use(g)
+		t.redeem(redemption)
+		return redemption, nil
+	})
+}
+
+// grantWith queues a query for a grant.
+func (b *batch) grantWith(g *grant.Grant, id, lock string) (found *bool) {
+	return b.one(&record.Grants, (*record.Grant)(g), "SELECT key, value FROM grants WHERE key = $1 AND expires > now()"+lock, []byte(id))
+}
+
+// redeem queues what a use has decided, refused or not.
+func (t *txn) redeem(r grant.Redemption) {
+	if r.Code != nil {
+		t.storeCode(*r.Code)
+	}
+	if r.Grant != nil {
+		t.putGrant(*r.Grant)
+	}
+	if r.Access != nil {
+		key := r.Access.Hash[:]
+		value := t.s.sealer.Seal(&record.AccessTokens, key, r.Access.Expires, (*record.AccessToken)(r.Access))
+		t.put(`INSERT INTO access_tokens (key, grant_id, value, expires, due) VALUES ($1, $2, $3, $4, $4)
+			ON CONFLICT (key) DO UPDATE SET grant_id = EXCLUDED.grant_id, value = EXCLUDED.value, expires = EXCLUDED.expires, due = EXCLUDED.due`,
+			key, []byte(r.Access.GrantID), value, expiryOf(value))
+	}
+}
+
+// storeCode queues a changed code: a redeemed one stays as long as anything that it
+// gave, so that its second use is recognised for as long as there is something to
+// revoke (RFC 6749 §4.1.2).
+func (t *txn) storeCode(code grant.Code) {
+	until := code.Expires
+	if code.Redeemed && code.Grant.Expires.After(until) {
+		until = code.Grant.Expires
+	}
+	key := code.Hash[:]
+	value := t.s.sealer.Seal(&record.Codes, key, until, (*record.Code)(&code))
+	t.put("UPDATE codes SET value = $2, expires = $3, due = $3 WHERE key = $1", key, value, expiryOf(value))
+}
+
+func (t *txn) putGrant(g grant.Grant) {
+	key := []byte(g.ID)
+	value := t.s.sealer.Seal(&record.Grants, key, g.Expires, (*record.Grant)(&g))
+	t.put(`INSERT INTO grants (key, sid, sub, value, expires, due) VALUES ($1, $2, $3, $4, $5, $5)
+		ON CONFLICT (key) DO UPDATE SET value = EXCLUDED.value, expires = EXCLUDED.expires, due = least(grants.due, EXCLUDED.due)`,
+		key, []byte(g.SID), []byte(g.Sub), value, expiryOf(value))
+}
+
+// AccessToken implements grant.Store.
+func (s *Store) AccessToken(ctx context.Context, hash grant.TokenHash) (grant.AccessToken, grant.Grant, error) {
+	var token grant.AccessToken
+	g, err := view(ctx, s, func(b *batch) func() (grant.Grant, error) {
+		token = grant.AccessToken{}
+		var g grant.Grant
+		found := b.one(&record.AccessTokens, (*record.AccessToken)(&token),
+			"SELECT key, value FROM access_tokens WHERE key = $1 AND expires > now()", hash[:])
+		granted := b.one(&record.Grants, (*record.Grant)(&g),
+			"SELECT key, value FROM grants WHERE key = (SELECT grant_id FROM access_tokens WHERE key = $1) AND expires > now()", hash[:])
+		return func() (grant.Grant, error) {
+			switch {
+			case !*found || !*granted:
+				return grant.Grant{}, grant.ErrNotFound
+			case g.ID != token.GrantID:
+				return grant.Grant{}, misled("access_tokens")
+			}
+			return g, nil
+		}
+	})
+	if err != nil {
+		return grant.AccessToken{}, grant.Grant{}, err
+	}
+	return token, g, nil
+}
+
+// Grant implements grant.Store.
+func (s *Store) Grant(ctx context.Context, id string) (grant.Grant, error) {
+	return view(ctx, s, func(b *batch) func() (grant.Grant, error) {
+		var g grant.Grant
+		found := b.grantWith(&g, id, "")
+		return func() (grant.Grant, error) {
+			if !*found {
+				return grant.Grant{}, grant.ErrNotFound
+			}
+			return g, nil
+		}
+	})
+}
+
+// DropAccessToken implements grant.Store.
+func (s *Store) DropAccessToken(ctx context.Context, hash grant.TokenHash) error {
+	return s.once(ctx, "DELETE FROM access_tokens WHERE key = $1", hash[:])
+}
+
+// grantsOf queues queries that lock the codes of an owner and then the grants: a code
+// that was being redeemed has left its grant by then. column is sid or sub. end queues
+// what revokes the grants that match, and deletes the matching codes that were not
+// redeemed.
+func (t *txn) grantsOf(column string, owner []byte) (end func(match func(grant.Grant) bool)) {
+	var allCodes []grant.Code
+	var allGrants []grant.Grant
+	of := " WHERE " + column + " = $1 AND " + column + " <> '' AND expires > now() ORDER BY key FOR UPDATE"
+	t.each("SELECT key, value FROM codes"+of, []any{owner}, func(key, value []byte) error {
+		var c grant.Code
+		err := t.s.sealer.Open(&record.Codes, key, value, (*record.Code)(&c))
+		allCodes = append(allCodes, c)
+		return err
+	})
+	t.each("SELECT key, value FROM grants"+of, []any{owner}, func(key, value []byte) error {
+		var g grant.Grant
+		err := t.s.sealer.Open(&record.Grants, key, value, (*record.Grant)(&g))
+		allGrants = append(allGrants, g)
+		return err
+	})
+	return func(match func(grant.Grant) bool) {
+		for _, c := range allCodes {
+			if !c.Redeemed && match(c.Grant) {
+				t.put("DELETE FROM codes WHERE key = $1", c.Hash[:])
+			}
+		}
+		for _, g := range allGrants {
+			if !g.Revoked && match(g) {
+				g.Revoked = true
+				t.putGrant(g)
+			}
+		}
+	}
+}
+
+// online reports whether a grant ends with its session.
+func online(g grant.Grant) bool { return !g.Offline }

@@ -1,0 +1,138 @@
+-- Every table has the records of one kind (storage/record), sealed, under the key that
+-- the seal covers. The other columns lead to a record, and tell no more than the keys
+-- of the embedded engine's indexes do; expires and due are about sweeping, see sweep.go.
+-- A value of no bytes is no record: it holds a place that a transaction has locked.
+--
+-- expires changes with the record and has no index, so that a renewal stays on its page
+-- (a heap-only tuple). due is when the sweep looks at the row, which moves it on.
+
+-- +goose Up
+CREATE TABLE meta (
+    key   bytea PRIMARY KEY,
+    value bytea NOT NULL
+);
+CREATE TABLE signing_keys (
+    key   bytea PRIMARY KEY,
+    value bytea NOT NULL
+);
+CREATE TABLE clients (
+    key   bytea PRIMARY KEY,
+    value bytea NOT NULL
+);
+CREATE TABLE callback_secrets (
+    key   bytea PRIMARY KEY,
+    value bytea NOT NULL
+);
+CREATE TABLE people (
+    key   bytea PRIMARY KEY,
+    value bytea NOT NULL
+) WITH (fillfactor = 90);
+CREATE TABLE deleted (
+    key   bytea PRIMARY KEY,
+    value bytea NOT NULL
+);
+CREATE TABLE numbers (
+    key   bytea PRIMARY KEY,
+    sub   bytea NOT NULL,
+    value bytea NOT NULL
+);
+CREATE TABLE consents (
+    key   bytea PRIMARY KEY,
+    value bytea NOT NULL
+) WITH (fillfactor = 90);
+CREATE TABLE limits (
+    key     bytea PRIMARY KEY,
+    value   bytea NOT NULL,
+    expires timestamptz NOT NULL,
+    due     timestamptz NOT NULL
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02);
+CREATE INDEX limits_due ON limits (due);
+CREATE TABLE attempts (
+    key         bytea PRIMARY KEY,
+    correlation bytea NOT NULL UNIQUE,
+    browser     bytea NOT NULL,
+    value       bytea NOT NULL,
+    expires     timestamptz NOT NULL,
+    due         timestamptz NOT NULL
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02);
+CREATE INDEX attempts_browser ON attempts (browser);
+CREATE INDEX attempts_due ON attempts (due);
+CREATE TABLE forms (
+    key     bytea PRIMARY KEY,
+    attempt bytea NOT NULL,
+    expires timestamptz NOT NULL,
+    due     timestamptz NOT NULL
+) WITH (autovacuum_vacuum_scale_factor = 0.02);
+CREATE INDEX forms_due ON forms (due);
+CREATE TABLE deliveries (
+    key     bytea PRIMARY KEY,
+    value   bytea NOT NULL,
+    node    text NOT NULL,        -- which works on it
+    until   timestamptz NOT NULL, -- when another one may take it
+    expires timestamptz NOT NULL,
+    due     timestamptz NOT NULL
+) WITH (autovacuum_vacuum_scale_factor = 0.02);
+CREATE INDEX deliveries_due ON deliveries (due);
+CREATE TABLE sessions (
+    key     bytea PRIMARY KEY,
+    sid     bytea NOT NULL UNIQUE,
+    sub     bytea NOT NULL,
+    value   bytea NOT NULL,
+    expires timestamptz NOT NULL,
+    due     timestamptz NOT NULL
+) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02);
+CREATE INDEX sessions_sub ON sessions (sub);
+CREATE INDEX sessions_due ON sessions (due);
+CREATE TABLE codes (
+    key      bytea PRIMARY KEY,
+    grant_id bytea NOT NULL,
+    sid      bytea NOT NULL,
+    sub      bytea NOT NULL,
+    value    bytea NOT NULL,
+    expires  timestamptz NOT NULL,
+    due      timestamptz NOT NULL
+) WITH (fillfactor = 60, autovacuum_vacuum_scale_factor = 0.02);
+CREATE INDEX codes_sid ON codes (sid) WHERE sid <> '';
+CREATE INDEX codes_sub ON codes (sub);
+CREATE INDEX codes_due ON codes (due);
+CREATE TABLE grants (
+    key     bytea PRIMARY KEY,
+    sid     bytea NOT NULL,
+    sub     bytea NOT NULL,
+    value   bytea NOT NULL,
+    expires timestamptz NOT NULL,
+    due     timestamptz NOT NULL
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02);
+CREATE INDEX grants_sid ON grants (sid) WHERE sid <> '';
+CREATE INDEX grants_sub ON grants (sub);
+CREATE INDEX grants_due ON grants (due);
+CREATE TABLE access_tokens (
+    key      bytea PRIMARY KEY,
+    grant_id bytea NOT NULL,
+    value    bytea NOT NULL,
+    expires  timestamptz NOT NULL,
+    due      timestamptz NOT NULL
+) WITH (autovacuum_vacuum_scale_factor = 0.02);
+CREATE INDEX access_tokens_due ON access_tokens (due);
+
+-- outcomes tells of each transaction whether it was committed, see transaction.go, and
+-- which attempts it has changed, see wake.go.
+CREATE TABLE outcomes (
+    at        timestamptz NOT NULL,
+    id        bytea NOT NULL,
+    committed boolean NOT NULL,
+    changed   text[],
+    PRIMARY KEY (at, id)
+) WITH (autovacuum_vacuum_scale_factor = 0.02);
+
+-- refuse_deleted ends a transaction that would give a deleted user a record. Its query
+-- sees what was committed before it runs, like any statement at READ COMMITTED.
+-- +goose StatementBegin
+CREATE FUNCTION refuse_deleted(tombstone bytea) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM deleted WHERE key = tombstone) THEN
+        RAISE EXCEPTION 'the user was deleted' USING ERRCODE = 'CI001';
+    END IF;
+END
+$$;
+-- +goose StatementEnd

@@ -1,0 +1,206 @@
+// Package pgtest runs a PostgreSQL server for tests: a real one, in a folder of its
+// own, on a Unix socket. It needs the programs of Debian's package postgresql, in
+// /usr/lib/postgresql/*/bin. A test that cannot start one fails.
+package pgtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// startTimeout is how long a server may take to start: no test depends on the speed
+// of the machine, and crash recovery is part of it.
+const startTimeout = 2 * time.Minute
+
+// Options configure a server. The zero value is a server that forgets everything in a
+// crash of the machine, which is faster.
+type Options struct {
+	// Durable keeps fsync and full pages, for tests of crashes.
+	Durable bool
+	// Settings are further lines of postgresql.conf.
+	Settings []string
+}
+
+// Server is a running PostgreSQL server.
+type Server struct {
+	dir    string
+	bin    string
+	owner  *syscall.Credential // nil: the user that runs the test
+	child  *child
+	pooler *child // nil: none
+	number atomic.Int64
+}
+
+// Start makes a new cluster in a new folder, and starts its server.
+func Start(o Options) (*Server, error) {
+	bin, err := programs()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "calleridp-postgres-")
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{dir: dir, bin: bin}
+	if err := s.create(o); err != nil {
+		os.RemoveAll(dir)
+		return nil, err
+	}
+	if err := s.Restart(); err != nil {
+		s.Stop()
+		return nil, err
+	}
+	return s, nil
+}
+
+// programs returns the folder of the newest server's programs.
+func programs() (string, error) {
+	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/postgres")
+	if err != nil || len(found) == 0 {
+		return "", errors.New("pgtest: there is no PostgreSQL server; install Debian's package postgresql")
+	}
+	version := func(path string) int {
+		n, _ := strconv.Atoi(strings.Split(path, "/")[4])
+		return n
+	}
+	newest := slices.MaxFunc(found, func(a, b string) int { return version(a) - version(b) })
+	return filepath.Dir(newest), nil
+}
+
+func (s *Server) create(o Options) error {
+	if os.Geteuid() == 0 { // PostgreSQL refuses to run as root
+		who, err := user.Lookup("postgres")
+		if err != nil {
+			return fmt.Errorf("pgtest: as root, a user postgres is needed to run the server: %w", err)
+		}
+		uid, _ := strconv.Atoi(who.Uid)
+		gid, _ := strconv.Atoi(who.Gid)
+		s.owner = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+		if err := os.Chown(s.dir, uid, gid); err != nil {
+			return err
+		}
+	}
+	initdb := s.command("initdb", "--pgdata", s.data(), "--username", "calleridp", "--auth", "trust",
+		"--encoding", "UTF8", "--locale", "C", "--no-instructions", "--no-sync")
+	if output, err := initdb.CombinedOutput(); err != nil {
+		return fmt.Errorf("pgtest: initdb: %w\n%s", err, output)
+	}
+	settings := []string{
+		"listen_addresses = ''",
+		"unix_socket_directories = '" + s.dir + "'",
+		"max_connections = 200",
+		"shared_buffers = 32MB",
+		"deadlock_timeout = 100ms",
+		"log_min_messages = warning",
+	}
+	if !o.Durable {
+		settings = append(settings, "fsync = off", "full_page_writes = off", "synchronous_commit = off")
+	}
+	conf, err := os.OpenFile(filepath.Join(s.data(), "postgresql.conf"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = conf.WriteString("\n" + strings.Join(append(settings, o.Settings...), "\n") + "\n")
+	return errors.Join(err, conf.Close())
+}
+
+func (s *Server) command(name string, args ...string) *exec.Cmd {
+	cmd := exec.Command(filepath.Join(s.bin, name), args...)
+	cmd.Dir = s.dir
+	cmd.Env = []string{"LC_ALL=C", "PATH=/usr/bin:/bin"}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.owner}
+	return cmd
+}
+
+func (s *Server) data() string { return filepath.Join(s.dir, "data") }
+
+func (s *Server) log() string { return filepath.Join(s.dir, "log") }
+
+// Restart starts the server, and waits until it accepts connections. It must not be
+// running.
+func (s *Server) Restart() error {
+	log, err := os.OpenFile(s.log(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	cmd := s.command("postgres", "-D", s.data())
+	cmd.Stdout, cmd.Stderr = log, log
+	if s.child, err = start(cmd); err != nil {
+		return fmt.Errorf("pgtest: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	for {
+		conn, err := pgx.Connect(ctx, s.DSN("postgres"))
+		if err == nil {
+			return conn.Close(ctx)
+		}
+		select {
+		case <-s.child.ended:
+			return fmt.Errorf("pgtest: the server has ended:\n%s", s.Log())
+		case <-ctx.Done():
+			return fmt.Errorf("pgtest: the server accepts no connections: %w\n%s", err, s.Log())
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+// Log returns what the server has logged.
+func (s *Server) Log() string {
+	text, _ := os.ReadFile(s.log())
+	return string(text)
+}
+
+// Kill ends the server's processes as a crash does: nothing is written any more.
+func (s *Server) Kill() {
+	s.child.signal(syscall.SIGQUIT)
+	<-s.child.ended
+}
+
+// Stop ends the server and deletes its folder.
+func (s *Server) Stop() {
+	if s.pooler != nil {
+		s.pooler.signal(syscall.SIGKILL)
+		<-s.pooler.ended
+	}
+	if s.child != nil {
+		s.Kill()
+	}
+	os.RemoveAll(s.dir)
+}
+
+// DSN returns the connection string of a database.
+func (s *Server) DSN(database string) string {
+	return fmt.Sprintf("host=%s user=calleridp dbname=%s", s.dir, database)
+}
+
+// Socket returns the folder of the server's socket.
+func (s *Server) Socket() string { return s.dir }
+
+// Database creates an empty database, and returns its connection string.
+func (s *Server) Database(ctx context.Context) (dsn string, err error) {
+	conn, err := pgx.Connect(ctx, s.DSN("postgres"))
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close(ctx)
+	name := fmt.Sprintf("test%d", s.number.Add(1))
+	if _, err := conn.Exec(ctx, "CREATE DATABASE "+name); err != nil {
+		return "", err
+	}
+	return s.DSN(name), nil
+}

@@ -1,0 +1,81 @@
+package postgres
+
+import (
+	"context"
+
+	"calleridp/provider/session"
+	"calleridp/storage/record"
+)
+
+var _ session.Store = (*Store)(nil)
+
+// SessionBySecret implements session.Store.
+func (s *Store) SessionBySecret(ctx context.Context, secret session.SecretHash) (session.Session, error) {
+	return view(ctx, s, func(b *batch) func() (session.Session, error) {
+		var found session.Session
+		exists := b.one(&record.Sessions, (*record.Session)(&found),
+			"SELECT key, value FROM sessions WHERE key = $1 AND expires > now()", secret[:])
+		return func() (session.Session, error) {
+			if !*exists {
+				return session.Session{}, session.ErrNotFound
+			}
+			return found, nil
+		}
+	})
+}
+
+// Session implements session.Store.
+func (s *Store) Session(ctx context.Context, id string) (session.Session, error) {
+	return view(ctx, s, func(b *batch) func() (session.Session, error) {
+		var found session.Session
+		exists := b.sessionWith(&found, id, "")
+		return func() (session.Session, error) {
+			switch {
+			case !*exists:
+				return session.Session{}, session.ErrNotFound
+			case found.ID != id:
+				return session.Session{}, misled("sessions")
+			}
+			return found, nil
+		}
+	})
+}
+
+// sessionWith queues a query for the session with this sid.
+func (b *batch) sessionWith(into *session.Session, id, lock string) (found *bool) {
+	return b.one(&record.Sessions, (*record.Session)(into), "SELECT key, value FROM sessions WHERE sid = $1 AND expires > now()"+lock, []byte(id))
+}
+
+// EndSession implements session.Store. It revokes the grants of a session that no
+// longer exists, too, and deletes its codes that were not redeemed.
+func (s *Store) EndSession(ctx context.Context, id string) error {
+	return s.write(ctx, func(t *txn) error {
+		t.run("SELECT FROM sessions WHERE sid = $1 FOR UPDATE", []byte(id))
+		end := t.grantsOf("sid", []byte(id))
+		if err := t.look(); err != nil {
+			return err
+		}
+		end(online)
+		t.endSession(id)
+		return nil
+	})
+}
+
+// endSession queues the end of a session, and keeps its grants.
+func (t *txn) endSession(id string) { t.put("DELETE FROM sessions WHERE sid = $1", []byte(id)) }
+
+// putSession queues a new session. One with the same sid and another secret is
+// replaced.
+func (t *txn) putSession(s session.Session) {
+	key := s.Secret[:]
+	value := t.s.sealer.Seal(&record.Sessions, key, s.Expires, (*record.Session)(&s))
+	t.put(`INSERT INTO sessions (key, sid, sub, value, expires, due) VALUES ($1, $2, $3, $4, $5, $5)
+		ON CONFLICT (sid) DO UPDATE SET key = EXCLUDED.key, sub = EXCLUDED.sub, value = EXCLUDED.value, expires = EXCLUDED.expires, due = EXCLUDED.due`,
+		key, []byte(s.ID), []byte(s.Sub), value, expiryOf(value))
+}
+
+// storeSession queues a changed session.
+func (t *txn) storeSession(s session.Session) {
+	key := s.Secret[:]
+	t.put("UPDATE sessions SET value = $2 WHERE key = $1", key, t.s.sealer.Seal(&record.Sessions, key, s.Expires, (*record.Session)(&s)))
+}

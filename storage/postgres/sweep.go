@@ -1,0 +1,72 @@
+package postgres
+
+import (
+	"context"
+	"time"
+)
+
+// sweepMax is how many rows of a table one transaction handles, so that no sign-in
+// waits long for it.
+const sweepMax = 500
+
+// sweepLock is the advisory lock of the process that sweeps.
+const sweepLock = migrationLock + 1
+
+// swept are the tables whose rows expire.
+var swept = []string{"limits", "attempts", "forms", "deliveries", "sessions", "codes", "grants", "access_tokens"}
+
+// Run deletes expired records every Options.SweepEvery, in small batches, until ctx is
+// done. One process at a time sweeps: whoever gets the lock of a transaction, so that
+// another one goes on as soon as it has ended.
+func (s *Store) Run(ctx context.Context) {
+	ticker := time.NewTicker(s.options.SweepEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		s.tryAgain(ctx)
+		if err := s.sweep(ctx); err != nil && ctx.Err() == nil && !s.closed.Load() { // the next tick tries again
+			s.log.Error("the sweep of expired records failed", "error", err)
+		}
+	}
+}
+
+// sweep handles what is due, as long as it has the lock.
+func (s *Store) sweep(ctx context.Context) error {
+	for _, table := range swept {
+		for more := true; more; {
+			n, err := s.sweepSome(ctx, table)
+			if err != nil {
+				return err
+			}
+			more = n == sweepMax
+		}
+	}
+	return s.once(ctx, "DELETE FROM outcomes WHERE at < now() - $1::interval", outcomeKept)
+}
+
+// sweepSome handles up to sweepMax rows of a table that are due, and returns how many:
+// it deletes those that have expired, and moves the others to the time when they will.
+func (s *Store) sweepSome(ctx context.Context, table string) (n int, err error) {
+	err = s.write(ctx, func(t *txn) error {
+		n = 0
+		mine := t.some("SELECT WHERE pg_try_advisory_xact_lock($1)", sweepLock)
+		var due [][]byte
+		t.each("SELECT key, ' '::bytea FROM "+table+" WHERE due <= now() ORDER BY due LIMIT $1 FOR UPDATE SKIP LOCKED",
+			[]any{sweepMax}, func(key, _ []byte) error {
+				due = append(due, key)
+				return nil
+			})
+		if err := t.look(); err != nil || !*mine || len(due) == 0 {
+			return err
+		}
+		n = len(due)
+		t.put("DELETE FROM "+table+" WHERE key = ANY($1) AND expires <= now()", due)
+		t.put("UPDATE "+table+" SET due = expires WHERE key = ANY($1)", due)
+		return nil
+	})
+	return n, err
+}

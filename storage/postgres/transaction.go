@@ -1,0 +1,328 @@
+package postgres
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"math/big"
+	"time"
+
+	"calleridp/provider/limit"
+	"calleridp/provider/subject"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// A write transaction is two round trips: BEGIN with everything that it reads and
+// locks, then everything that it writes with COMMIT.
+//
+// The last batch also inserts a row into outcomes, under an id that no other
+// transaction has. If the connection breaks before the server has answered, that row
+// says what became of the transaction: whoever asks inserts the same row, and the
+// index lets one of the two in, after it has waited for a transaction that is still
+// running. It holds across a failover, where transaction numbers are used again.
+
+// outcomeKept is how long outcomes stay.
+const outcomeKept = time.Hour
+
+// errAgain makes a transaction run again: a row that it needs was deleted while it
+// waited for it.
+var errAgain = errors.New("postgres: a row has gone meanwhile")
+
+// ErrUnknown says that a change may or may not have been stored: the connection broke
+// while it was committed, and the database could not be asked afterwards.
+var ErrUnknown error = unavailableError("postgres: the outcome of a commit is unknown")
+
+// SQLSTATEs.
+const (
+	codeDeletedUser   = "CI001" // of refuse_deleted
+	codeUnique        = "23505"
+	codeSerialization = "40001"
+	codeDeadlock      = "40P01"
+	codeLockTimeout   = "55P03"
+	codeStalePlan     = "0A000" // a cached plan, after a migration
+	codeCancelled     = "57014"
+)
+
+// txn is a write transaction while it runs one operation.
+type txn struct {
+	batch   // what look sends
+	writes  pgx.Batch
+	conn    *pgxpool.Conn
+	ctx     context.Context
+	mode    string
+	begun   bool
+	first   bool      // run of the operation
+	at      time.Time // by the database's clock
+	changed []string  // see wake.go
+
+	// The locks of an attempt, if a hint has named them: see attempts.go.
+	expected    map[[32]byte]limit.State
+	expectedFor [3][32]byte
+}
+
+// put queues a statement that writes. All of them are sent with COMMIT.
+func (t *txn) put(sql string, args ...any) { t.writes.Queue(sql, args...) }
+
+// look sends what is queued to be read, in one round trip. An error ends the
+// transaction.
+func (t *txn) look() error {
+	b := &pgx.Batch{}
+	if !t.begun {
+		b.Queue("BEGIN ISOLATION LEVEL " + t.mode)
+		b.Queue("SELECT now()").QueryRow(func(row pgx.Row) error { return row.Scan(&t.at) })
+	}
+	b.QueuedQueries = append(b.QueuedQueries, t.queue.QueuedQueries...)
+	t.queue = pgx.Batch{}
+	t.begun = true
+	t.s.trips.Add(1)
+	first, sent := t.at.IsZero(), t.s.options.now()
+	err := t.conn.SendBatch(t.ctx, b).Close()
+	if first && !t.at.IsZero() {
+		t.s.measure(sent, t.s.options.now(), t.at)
+	}
+	return err
+}
+
+// commit sends what is queued to be written. unknown is true if nothing tells whether
+// it was committed.
+func (t *txn) commit(id []byte) (unknown bool, err error) {
+	b := &pgx.Batch{}
+	if len(t.writes.QueuedQueries) > 0 {
+		b.QueuedQueries = t.writes.QueuedQueries
+		b.Queue("INSERT INTO outcomes (at, id, committed, changed) VALUES ($1, $2, true, $3)", t.at, id, t.changed)
+	}
+	var tag pgconn.CommandTag
+	b.Queue("COMMIT").Exec(func(got pgconn.CommandTag) error {
+		tag = got
+		return nil
+	})
+	t.s.trips.Add(1)
+	err = t.conn.SendBatch(t.ctx, b).Close()
+	switch {
+	case err == nil && tag.String() == "COMMIT":
+		return false, nil
+	case err == nil:
+		return false, fmt.Errorf("postgres: a transaction ended with %s", tag)
+	case len(t.writes.QueuedQueries) == 0:
+		return false, nil // there was nothing to commit
+	}
+	refused, ok := errors.AsType[*pgconn.PgError](err)
+	return !ok || refused.Severity != "ERROR", err
+}
+
+// write runs an operation in a transaction of its own, as often as needed, and returns
+// when it is durable or has left nothing behind. The result is that of the run that
+// was committed. If ctx is done first, nothing has happened.
+func (s *Store) write(ctx context.Context, run func(*txn) error) error {
+	return s.writeAt(ctx, s.options.Isolation.String(), run)
+}
+
+func (s *Store) writeAt(ctx context.Context, mode string, run func(*txn) error) error {
+	first := true
+	return s.again(ctx, func(ctx context.Context) error {
+		conn, err := s.acquire(ctx)
+		if err != nil {
+			return err
+		}
+		t := &txn{batch: batch{s: s}, conn: conn, mode: mode, first: first}
+		first = false
+		var cancel context.CancelFunc
+		t.ctx, cancel = s.untilStuck(ctx)
+		defer cancel()
+		defer t.end()
+		id := make([]byte, 16)
+		rand.Read(id)
+		unknown, err := t.attempt(ctx, run, id)
+		broken := conn.Conn().IsClosed()
+		t.end()
+		if err != nil && unknown {
+			err = s.outcome(t.at, id, err)
+			broken = false
+		}
+		if err == nil {
+			s.tell(t.changed)
+		}
+		if err != nil && broken {
+			return errLost{err}
+		}
+		return err
+	})
+}
+
+// attempt runs an operation once, and commits what it has queued under id.
+func (t *txn) attempt(ctx context.Context, run func(*txn) error, id []byte) (unknown bool, err error) {
+	if err := run(t); err != nil {
+		return false, err
+	}
+	if !t.begun || len(t.queue.QueuedQueries) > 0 {
+		if err := t.look(); err != nil {
+			return false, err
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return false, err
+	}
+	unknown, err = t.commit(id)
+	if err == nil && len(t.writes.QueuedQueries) > 0 {
+		t.s.commits.Add(1)
+	}
+	return unknown, err
+}
+
+// end gives the connection back, and ends a transaction that was not committed.
+func (t *txn) end() {
+	if t.conn == nil {
+		return
+	}
+	raw := t.conn.Conn().PgConn()
+	if !raw.IsClosed() && raw.TxStatus() != 'I' {
+		t.s.trips.Add(1)
+		raw.Exec(t.ctx, "ROLLBACK").ReadAll() // else the pool closes the connection
+	}
+	t.conn.Release()
+	t.conn = nil
+}
+
+// update is write for an operation that returns a value: it returns that of the run
+// that was committed, and the zero T on an error.
+func update[T any](ctx context.Context, s *Store, run func(*txn) (T, error)) (T, error) {
+	var committed, none T
+	err := s.write(ctx, func(t *txn) (err error) {
+		committed, err = run(t)
+		return err
+	})
+	if err != nil {
+		return none, err
+	}
+	return committed, nil
+}
+
+// errLost makes an operation run again that has lost its connection, or found none, and
+// has not committed anything.
+type errLost struct{ cause error }
+
+func (e errLost) Error() string { return e.cause.Error() }
+func (e errLost) Unwrap() error { return e.cause }
+
+// outcome finds out what became of a transaction whose connection broke during its
+// commit: nil if it was committed, an error after which it runs again if not.
+func (s *Store) outcome(at time.Time, id []byte, cause error) error {
+	s.log.Warn("the connection to the database broke during a commit; its outcome is looked up", "error", cause)
+	s.lookups.Add(1)
+	ctx, cancel := context.WithTimeout(context.Background(), s.options.RecoverFor)
+	defer cancel()
+	var committed bool
+	err := s.again(ctx, func(ctx context.Context) error {
+		b := &pgx.Batch{}
+		b.Queue("INSERT INTO outcomes (at, id, committed) VALUES ($1, $2, false) ON CONFLICT DO NOTHING", at, id)
+		b.Queue("SELECT committed FROM outcomes WHERE at = $1 AND id = $2", at, id).QueryRow(func(row pgx.Row) error {
+			return row.Scan(&committed)
+		})
+		return s.send(ctx, b)
+	})
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w: %w (then: %w)", ErrUnknown, cause, err)
+	case committed:
+		s.commits.Add(1)
+		return nil
+	}
+	return errLost{cause}
+}
+
+// again runs an operation until it succeeds, fails for a reason that another run does
+// not change, or has taken too long.
+func (s *Store) again(ctx context.Context, run func(context.Context) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if s.closed.Load() {
+		return ErrClosed
+	}
+	begun := time.Now()
+	for tries := 0; ; tries++ {
+		err := run(ctx)
+		if err == nil {
+			s.reached(nil)
+			return nil
+		}
+		if refused, ok := errors.AsType[*pgconn.PgError](err); ok && refused.Code == codeDeletedUser {
+			return subject.ErrNotFound
+		}
+		kind := kindOf(err)
+		switch {
+		case kind == final:
+			return err
+		case s.closed.Load():
+			return ErrClosed
+		case time.Since(begun) > s.options.RecoverFor:
+			if kind == lost {
+				s.reached(err)
+				return fmt.Errorf("%w: %w", ErrUnavailable, err)
+			}
+			return err
+		}
+		if kind == conflict {
+			s.retries.Add(1)
+		} else if tries > 0 {
+			s.reached(err)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause(tries)):
+		}
+	}
+}
+
+// pause returns how long to wait before another run: longer each time, and never as
+// long as another one.
+func pause(tries int) time.Duration {
+	most := min(time.Millisecond<<min(tries, 8), 200*time.Millisecond)
+	n, err := rand.Int(rand.Reader, big.NewInt(int64(most)))
+	if err != nil {
+		return most
+	}
+	return time.Duration(n.Int64())
+}
+
+// errorKind says what an error of the database calls for.
+type errorKind int
+
+const (
+	final    errorKind = iota // another run would fail in the same way
+	conflict                  // with another transaction: another run may succeed
+	lost                      // the connection
+)
+
+func kindOf(err error) errorKind {
+	if errors.Is(err, ErrUnknown) {
+		return final
+	}
+	if refused, ok := errors.AsType[*pgconn.PgError](err); ok {
+		switch code := refused.Code; {
+		case code == codeSerialization, code == codeDeadlock, code == codeUnique, code == codeLockTimeout:
+			return conflict
+		case code == codeStalePlan && refused.Message == "cached plan must not change result type":
+			return conflict
+		case code[:2] == "28", code[:2] == "3D": // no such user, password or database
+			return final
+		case code[:2] == "08", code[:2] == "57" && code != codeCancelled, code == "53300", code == "25006":
+			return lost // closed, shutting down, starting, full, or read-only after a failover
+		case refused.Severity != "ERROR":
+			return lost
+		}
+		return final
+	}
+	switch {
+	case errors.Is(err, errAgain):
+		return conflict
+	case errors.As(err, new(errLost)):
+		return lost
+	}
+	return final
+}
