@@ -385,6 +385,22 @@ func TestTwoRingsRotateOnce(t *testing.T) {
 	})
 }
 
+// What one process rotates or removes is in the JWKS of another one as soon as that
+// one asks, also after a rotation that did not wait.
+func TestRefreshReadsWhatAnotherRingHasStored(t *testing.T) {
+	store := &memory{}
+	a, b := open(t, store), open(t, store)
+	if err := a.Rotate(t.Context(), "", true); err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Equal(a.JWKS(), b.JWKS()) {
+		t.Fatal("the rotation shows nothing")
+	}
+	if err := b.Refresh(t.Context()); err != nil || !bytes.Equal(a.JWKS(), b.JWKS()) {
+		t.Errorf("the rings disagree after refreshing, %v", err)
+	}
+}
+
 func TestTwoRingsStartOnAnEmptyStore(t *testing.T) {
 	store := &memory{}
 	var other *keys.Ring

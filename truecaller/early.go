@@ -64,6 +64,17 @@ func (e *early) take(requestID string, now time.Time) []Delivery {
 	return have.all
 }
 
+// waiting returns one callback of each requestId.
+func (e *early) waiting() []Delivery {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	all := make([]Delivery, 0, len(e.kept))
+	for _, have := range e.kept {
+		all = append(all, have.all[0])
+	}
+	return all
+}
+
 // expire removes callbacks whose attempt has not arrived in time: they hold tokens.
 func (e *early) expire(now time.Time) {
 	e.mu.Lock()
@@ -91,6 +102,28 @@ func (rc *Receiver) Arrived(ctx context.Context, nonce string) {
 		if _, err := rc.keep(ctx, d.App, d.Callback); err != nil {
 			rc.cfg.Log.ErrorContext(ctx, "a callback that came before its attempt could not be stored",
 				"app", d.App, "error", err)
+		}
+	}
+}
+
+// Recheck looks again for the attempts of callbacks that came before them: another
+// process has stored one. It does not wait.
+func (rc *Receiver) Recheck() {
+	select {
+	case rc.recheck <- struct{}{}:
+	default:
+	}
+}
+
+// arrivedElsewhere stores the callbacks whose attempt another process has stored.
+func (rc *Receiver) arrivedElsewhere(ctx context.Context) {
+	for _, d := range rc.early.waiting() {
+		expected, err := rc.cfg.Recipient.Expects(ctx, d.App, d.Callback)
+		if err != nil {
+			rc.cfg.Log.ErrorContext(ctx, "the attempt of a callback cannot be looked for", "app", d.App, "error", err)
+		}
+		if expected {
+			rc.Arrived(ctx, d.RequestID)
 		}
 	}
 }

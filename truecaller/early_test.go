@@ -161,3 +161,18 @@ func TestAnEarlyCallbackThatComesAgainIsKept(t *testing.T) {
 		t.Error("the callback that came again outlives its place")
 	}
 }
+
+// The attempt may be made in another process, which tells this one.
+func TestEarlyCallbackWhoseAttemptIsMadeElsewhere(t *testing.T) {
+	w, attempt := oneTapWorld(t)
+	w.early("", "token-one")
+	w.rc.Recheck()
+	w.rc.Recheck() // neither waits
+	w.rc.arrivedElsewhere(t.Context())
+	w.wantInbox()
+	*attempt = true
+	w.rc.arrivedElsewhere(t.Context())
+	if len(w.inbox) != 1 || len(w.rc.early.kept) != 0 {
+		t.Errorf("%d deliveries and %d early callbacks, want 1 and 0", len(w.inbox), len(w.rc.early.kept))
+	}
+}

@@ -39,6 +39,7 @@ type Receiver struct {
 	slots   map[string]chan struct{} // by profile host: one for each request at a time
 	secrets *secretBook
 	early   *early
+	recheck chan struct{} // see Recheck
 }
 
 // NewReceiver returns a receiver for callbacks below prefix, such as "/callback/".
@@ -61,6 +62,7 @@ func NewReceiver(prefix string, c ReceiverConfig) (*Receiver, error) {
 		slots:   map[string]chan struct{}{},
 		secrets: newSecretBook(c.Apps),
 		early:   newEarly(),
+		recheck: make(chan struct{}, 1),
 	}
 	for id, app := range c.Apps {
 		if id != app.ID {

@@ -75,10 +75,15 @@ func (rc *Receiver) Run(ctx context.Context) {
 		for {
 			rc.sweep(ctx, begin)
 			rc.early.expire(time.Now())
-			select {
-			case <-ctx.Done():
-				return
-			case <-ticker.C:
+			for rechecking := true; rechecking; {
+				select {
+				case <-ctx.Done():
+					return
+				case <-rc.recheck:
+					rc.arrivedElsewhere(ctx)
+				case <-ticker.C:
+					rechecking = false
+				}
 			}
 		}
 	})

@@ -7,6 +7,7 @@ package discovery
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
@@ -22,6 +23,8 @@ import (
 
 // Keys are the provider's signing keys. *keys.Ring is one.
 type Keys interface {
+	// Refresh makes JWKS return the keys that are stored now.
+	Refresh(ctx context.Context) error
 	// JWKS returns the public keys as a JWK set.
 	JWKS() []byte
 	// Algorithms returns the algorithms that sign ID tokens.
@@ -75,6 +78,8 @@ func New(cfg Config) (*Documents, error) {
 const (
 	metadataCache = "public, max-age=300"
 	jwksCache     = "public, max-age=600"
+
+	refreshTimeout = time.Second
 )
 
 // Mount registers the documents' paths.
@@ -86,6 +91,11 @@ func (d *Documents) Mount(r chi.Router) {
 }
 
 func (d *Documents) serveJWKS(w http.ResponseWriter, r *http.Request) {
+	// Another process may have changed them. If the store does not answer, the ones that
+	// are known are better than none.
+	ctx, done := context.WithTimeout(r.Context(), refreshTimeout)
+	defer done()
+	_ = d.keys.Refresh(ctx)
 	set := d.keys.JWKS()
 	doc := d.jwks.Load()
 	if doc == nil || !bytes.Equal(doc.body, set) {

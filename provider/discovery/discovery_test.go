@@ -1,6 +1,7 @@
 package discovery_test
 
 import (
+	"context"
 	"encoding/json"
 	"maps"
 	"net/http/httptest"
@@ -258,8 +259,9 @@ func TestJWKS(t *testing.T) {
 // oneKeySet implements discovery.Keys.
 type oneKeySet struct{ set string }
 
-func (k oneKeySet) JWKS() []byte       { return []byte(k.set) }
-func (oneKeySet) Algorithms() []string { return []string{"RS256"} }
+func (k oneKeySet) JWKS() []byte                { return []byte(k.set) }
+func (oneKeySet) Refresh(context.Context) error { return nil }
+func (oneKeySet) Algorithms() []string          { return []string{"RS256"} }
 
 // room implements endpoint.Describer.
 type room endpoint.Metadata

@@ -2,6 +2,7 @@ package login
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"slices"
 	"time"
@@ -123,6 +124,12 @@ func (e *Engine) Watch(id ID, browser BrowserSecret) Watcher {
 		hash = hashOf(browser)
 	}
 	return e.hub.watch(a, hash)
+}
+
+// Changed wakes the pages that wait here for an attempt, or for another one of its
+// browser (Attempt.Browser), because another process has changed it.
+func (e *Engine) Changed(id ID, browser [sha256.Size]byte) {
+	e.hub.wake(Attempt{ID: id, Browser: browser})
 }
 
 // Watching returns the number of attempts that this process keeps in memory: those

@@ -83,6 +83,21 @@ func TestWatchersAreHintedAtEachChange(t *testing.T) {
 	})
 }
 
+// A change that another process has made wakes the attempt's pages, and those of its
+// browser's other attempts.
+func TestWatchersAreHintedOfChangesElsewhere(t *testing.T) {
+	w := newWorld(t)
+	a := w.start()
+	its, same, other := w.engine.Watch(a.ID, browser), w.engine.Watch("mine", browser), w.engine.Watch("other", "another browser's secret")
+	w.engine.Changed(a.ID, a.Browser)
+	if !hinted(its.Hints) || !hinted(same.Hints) || hinted(other.Hints) {
+		t.Error("the wrong watchers were hinted")
+	}
+	if ids := same.Others(); len(ids) != 1 || ids[0] != a.ID {
+		t.Errorf("others %v, want the changed attempt", ids)
+	}
+}
+
 // A page may wait for all pages of its browser. It is told which of their attempts
 // have changed, once for each until it looks, and of no other browser's.
 func TestInvariant2_AWatcherHearsOfItsBrowsersAttemptsAlone(t *testing.T) {
