@@ -131,8 +131,24 @@ func BodyOf(r *http.Request) (Parameters, error) {
 // 10).
 func (d *Direct) internal(r *http.Request, what string, cause error) *Refusal {
 	reference := d.failures.Correlate(r.Context(), what, cause)
-	return NewRefusal(http.StatusInternalServerError, oidc.ErrServerError().WithDescription("internal error, reference %s", reference))
+	refusal := NewRefusal(http.StatusInternalServerError, oidc.ErrServerError().WithDescription("internal error, reference %s", reference))
+	if after, ok := unavailable(cause); ok {
+		refusal.Status, refusal.RetryAfter = http.StatusServiceUnavailable, after
+	}
+	return refusal
 }
+
+// unavailable reports whether the cause of a failure goes by, and when to try again.
+func unavailable(cause error) (after time.Duration, ok bool) {
+	var passing interface{ Unavailable() time.Duration }
+	if !errors.As(cause, &passing) {
+		return 0, false
+	}
+	return passing.Unavailable(), true
+}
+
+// retryAfter returns a value of Retry-After, whole seconds.
+func retryAfter(d time.Duration) string { return strconv.Itoa(int(math.Ceil(d.Seconds()))) }
 
 func (d *Direct) refuse(w http.ResponseWriter, r *http.Request, e DirectEndpoint, err error) {
 	refusal, ok := errors.AsType[*Refusal](err)
@@ -145,7 +161,7 @@ func (d *Direct) refuse(w http.ResponseWriter, r *http.Request, e DirectEndpoint
 	}
 	h := w.Header()
 	if refusal.RetryAfter > 0 {
-		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(refusal.RetryAfter.Seconds()))))
+		h.Set("Retry-After", retryAfter(refusal.RetryAfter))
 	}
 	if challenge := challengeOf(e.Scheme, refusal); challenge != "" {
 		h.Set("WWW-Authenticate", challenge)
