@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -22,7 +21,7 @@ import (
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
 	"calleridp/provider/subject"
-	"calleridp/storage/bolt"
+	"calleridp/storage/postgres"
 	"calleridp/truecaller"
 	"calleridp/truecaller/phone"
 	"calleridp/ui"
@@ -41,10 +40,7 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 	sums := audit.NewSums(log, counting)
 	recorder := audit.Log(log.With("log", "audit"), sums)
 	log = sums.Logger()
-	store, err := bolt.Open(s.StoreFile(), s.Master, bolt.Options{Log: log})
-	if errors.Is(err, bolt.ErrInUse) {
-		return nil, fmt.Errorf("%w, or use the calleridp commands, which talk to it over its admin socket", err)
-	}
+	store, err := openStorage(ctx, s, log)
 	if err != nil {
 		return nil, err
 	}
@@ -218,25 +214,36 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 
 			LongestLock: engine.LongestLock(),
 			CoolDown:    engine.CoolDown(),
-			Stats:       func() any { return store.Stats() },
+			Stats:       store.stats,
 			Log:         log,
 			Audit:       recorder,
 		}),
 		Connections: serve.NewConnections(int(s.Connections.Max), int(s.Connections.PerNetwork), addresses),
 
-		Store:      store,
+		Store:      store.engine,
 		Drain:      pages.Drain,
 		Background: []func(context.Context){store.Run, ring.Run, receiver.Run, secrets.Watch, sums.Run},
 		LastLines:  sums.Flush,
 	}
-	counting.Watch(metrics.Sources{
-		Store:    store.Stats,
+	if store.listen != nil {
+		heard := postgres.Heard{
+			Attempt: func(id login.ID, browser [32]byte) {
+				engine.Changed(id, browser)
+				receiver.Recheck()
+			},
+			Keys: func() { go refresh(ctx, ring, log) },
+		}
+		program.Background = append(program.Background, func(ctx context.Context) { store.listen(ctx, heard) })
+	}
+	watched := metrics.Sources{
 		Inbox:    store.InboxSize,
 		Attempts: engine.Watching,
 		Pages:    engine.Pages,
 		Server:   program.Connections,
 		Breakers: outgoing.Breakers,
-	})
+	}
+	store.watch(&watched)
+	counting.Watch(watched)
 	private := http.NewServeMux()
 	private.Handle("GET "+serve.PathMetrics, counting.Handler())
 	program.Metrics = private
@@ -266,6 +273,13 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 	}.Wrap(router)
 	built = true
 	return program, nil
+}
+
+// refresh uses the signing keys that another server has stored.
+func refresh(ctx context.Context, ring *keys.Ring, log *slog.Logger) {
+	if err := ring.Refresh(ctx); err != nil {
+		log.Error("the signing keys of another server cannot be read", "error", err)
+	}
 }
 
 // countries returns the countries that the pages offer beside the number field.

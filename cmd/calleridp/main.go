@@ -44,6 +44,7 @@ Usage:
   calleridp dev                             try it: provider, simulated Truecaller and demo application
   calleridp serve --config FILE             run the server
   calleridp config check --config FILE      report every error in a configuration
+  calleridp migrate --config FILE           bring the schema of a PostgreSQL database up to date
 
   calleridp keys init-master --out FILE     create the master key of a new deployment
   calleridp keys list|rotate|remove         list, rotate or remove the signing keys
@@ -66,6 +67,7 @@ var commands = map[string]command.Func{
 	"client":  operator.Client,
 	"keys":    operator.Keys,
 	"limit":   operator.Limit,
+	"migrate": config.MigrateCommand,
 	"user":    operator.User,
 	"version": version,
 }

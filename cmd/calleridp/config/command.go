@@ -4,13 +4,40 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"time"
 
 	"calleridp/cmd/calleridp/command"
+	"calleridp/storage/postgres"
 )
 
+// MigrateCommand is the command `calleridp migrate`.
+func MigrateCommand(ctx context.Context, args []string, out io.Writer) error {
+	f := command.New("migrate", "bring the database's schema up to date, as the first server that starts does", out)
+	file := f.Config()
+	if _, err := f.Arguments(args); err != nil {
+		return err
+	}
+	s, err := Load(*file)
+	if err != nil {
+		return err
+	}
+	if s.Postgres == nil {
+		return fmt.Errorf("storage.engine is %s, which has no schema to migrate", s.Storage.Engine)
+	}
+	store, err := postgres.Open(ctx, s.Master, *s.Postgres)
+	if err != nil {
+		return err
+	}
+	if err := store.Close(); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(out, "the schema is up to date")
+	return err
+}
+
 // CheckCommand is the command `calleridp config check`.
-func CheckCommand(_ context.Context, args []string, out io.Writer) error {
-	f := command.New("config check", "report every error in a configuration, and what this user cannot write", out)
+func CheckCommand(ctx context.Context, args []string, out io.Writer) error {
+	f := command.New("config check", "report every error in a configuration, what this user cannot write, and whether the database can be used", out)
 	file := f.Config()
 	if _, err := f.Arguments(args); err != nil {
 		return err
@@ -21,6 +48,13 @@ func CheckCommand(_ context.Context, args []string, out io.Writer) error {
 	}
 	if invalid := s.checkWritable(); invalid != nil {
 		return &InvalidError{Source: source(*file), Keys: invalid}
+	}
+	if s.Postgres != nil {
+		o := *s.Postgres
+		o.RecoverFor = time.Second // a database that is away is reported at once
+		if err := postgres.Try(ctx, s.Master, o); err != nil {
+			return &InvalidError{Source: source(*file), Keys: []KeyError{{Key: "storage", Reason: err.Error()}}}
+		}
 	}
 	for _, warning := range s.Warnings() {
 		fmt.Fprintf(out, "note: %s\n", warning)

@@ -35,6 +35,9 @@ type Config struct {
 	// and writable by the server alone. Required.
 	DataDir string `yaml:"data_dir"`
 
+	// Storage configures where the server keeps its records.
+	Storage Storage `yaml:"storage"`
+
 	// MasterKeyFile is the file with the master key, which encrypts everything in
 	// the store; `calleridp keys init-master --out FILE` creates one. Keep a copy
 	// elsewhere: without it the store cannot be read. Required, unless
@@ -107,6 +110,40 @@ type Config struct {
 	// DebugListen is the loopback address that serves Go's profiles at
 	// /debug/pprof/. If unset, they are not served.
 	DebugListen string `yaml:"debug_listen"`
+}
+
+// Storage configures where the server keeps its records. The keys after engine are for
+// postgres only.
+type Storage struct {
+	// Engine is bolt, a file in data_dir for one server, or postgres, a PostgreSQL
+	// database (13 or newer) for any number of servers. Default bolt.
+	Engine string `yaml:"engine"`
+	// DSNFile is the file with the connection string, like
+	// postgres://calleridp:PASSWORD@db.example.com/calleridp?sslmode=verify-full. It may
+	// name several hosts, with target_session_attrs=read-write. Connections over a
+	// network must check the server's certificate (sslmode=verify-full). Required,
+	// unless CALLERIDP_STORAGE_DSN holds it.
+	DSNFile string `yaml:"dsn_file"`
+	DSN     string `yaml:"dsn" secret:"environment"`
+	// MaxConnections is how many connections each server opens, besides the one that
+	// listens. Default 20.
+	MaxConnections Count `yaml:"max_connections"`
+	// Isolation is the level of transactions: read_committed, or serializable for
+	// databases that have no other. Default read_committed.
+	Isolation string `yaml:"isolation"`
+	// StatementTimeout is how long a statement may take. Default 10s.
+	StatementTimeout Duration `yaml:"statement_timeout"`
+	// LockTimeout is how long a statement waits for another transaction. Default 5s.
+	LockTimeout Duration `yaml:"lock_timeout"`
+	// Pooler is transaction if connections go through a pooler in transaction mode, like
+	// PgBouncer, else none. Set the timeouts for the database's user then, with ALTER
+	// ROLE. Default none.
+	Pooler string `yaml:"pooler"`
+	// ListenDSNFile is the file with the connection string of the one connection that
+	// bypasses the pooler, to hear at once what other servers change. If unset, a server
+	// behind a pooler looks twice a second.
+	ListenDSNFile string `yaml:"listen_dsn_file"`
+	ListenDSN     string `yaml:"listen_dsn" secret:"environment"`
 }
 
 // TLS is the server's certificate. Its files are read again when they change.

@@ -8,7 +8,7 @@
 //	text.go      text files, as editors write them
 //	load.go      the way from the file to Settings
 //	defaults.go  what unset keys mean
-//	check.go     what is refused; apps.go, clients.go and ui.go continue it
+//	check.go     what is refused; storage.go, apps.go, clients.go and ui.go continue it
 //	warnings.go  what is allowed and probably a mistake
 //	writable.go  what the server could not write
 //	errors.go    errors, each with its key and origin
@@ -26,6 +26,7 @@ import (
 	"calleridp/cmd/calleridp/country"
 	"calleridp/keys"
 	"calleridp/provider/client"
+	"calleridp/storage/postgres"
 	"calleridp/truecaller"
 	"calleridp/ui/page"
 )
@@ -34,8 +35,9 @@ import (
 type Settings struct {
 	Config
 	Master    *keys.Master
-	Apps      []truecaller.App // the first serves clients that name none
-	Clients   []client.Client  // in the place of Config.Clients
+	Postgres  *postgres.Options // nil for the embedded engine
+	Apps      []truecaller.App  // the first serves clients that name none
+	Clients   []client.Client   // in the place of Config.Clients
 	Proxies   []netip.Prefix
 	Brand     page.Brand
 	CountryDB *country.Database // nil if none is configured

@@ -20,7 +20,8 @@ func (s Settings) Warnings() []string {
 		}
 	}
 	type secretFile struct{ key, path string }
-	files := []secretFile{{"master_key_file", s.MasterKeyFile}, {"tls.key_file", s.TLS.KeyFile}}
+	files := []secretFile{{"master_key_file", s.MasterKeyFile}, {"tls.key_file", s.TLS.KeyFile},
+		{"storage.dsn_file", s.Storage.DSNFile}, {"storage.listen_dsn_file", s.Storage.ListenDSNFile}}
 	for _, app := range s.keyedApps() {
 		if slices.Contains(app.Methods, MethodPush) {
 			files = append(files, secretFile{app.key + ".app_key_file", app.AppKeyFile})

@@ -24,6 +24,9 @@ func (s Settings) checkWritable() []KeyError {
 	if dir := filepath.Dir(s.AdminSocket); filepath.Clean(s.DataDir) != dir {
 		refuse("admin_socket", unwritable(dir))
 	}
+	if s.Postgres != nil {
+		return invalid
+	}
 	if file, err := os.OpenFile(s.StoreFile(), os.O_RDWR, 0); err == nil {
 		file.Close()
 	} else if len(invalid) == 0 && !errors.Is(err, fs.ErrNotExist) {

@@ -22,6 +22,7 @@ import (
 	"calleridp/cmd/calleridp/serve"
 	"calleridp/provider/endpoint"
 	"calleridp/storage/bolt"
+	"calleridp/storage/postgres"
 	"calleridp/truecaller"
 	"calleridp/truecaller/simulator"
 )
@@ -30,6 +31,7 @@ import (
 type options struct {
 	providerPort, simulatorPort, demoPort int
 	data, host, region, challenge         string
+	storage, dsnFile                      string
 	clients                               command.List
 	tls, json, verbose                    bool
 	attemptLife, coolDown                 time.Duration
@@ -42,6 +44,8 @@ func parse(args []string, out io.Writer) (options, error) {
 	f.IntVar(&o.simulatorPort, "simulator-port", 9441, "`port` of the simulated Truecaller and its phone")
 	f.IntVar(&o.demoPort, "demo-port", 9442, "`port` of the demo application")
 	f.StringVar(&o.data, "data", "", "keep data in this `directory`; default a temporary one, deleted on exit")
+	f.StringVar(&o.storage, "storage", config.EngineBolt, "`engine` of the store: bolt, or postgres with --dsn-file")
+	f.StringVar(&o.dsnFile, "dsn-file", "", "`file` with the connection string of an empty PostgreSQL database; keep its --data, which has the master key")
 	f.Var(&o.clients, "clients", "also register the clients of this YAML `file`, a list as under clients: in the configuration; may be repeated")
 	f.BoolVar(&o.tls, "tls", false, "serve the provider over HTTPS, with a self-signed certificate")
 	f.StringVar(&o.host, "host", "127.0.0.1", "host `name` in issuer and certificate; it must resolve to this machine")
@@ -134,7 +138,7 @@ func run(ctx context.Context, o options, build serve.Build, out io.Writer) error
 	say("Making keys; this takes a few seconds at the first start.\n")
 	log := serve.NewLog(s)
 	program, err := build(ctx, s, log, true)
-	if errors.Is(err, bolt.ErrIssuer) {
+	if errors.Is(err, bolt.ErrIssuer) || errors.Is(err, postgres.ErrIssuer) {
 		return fmt.Errorf("%s belongs to a provider at another address; use its --provider-port, --host and --tls, or another --data", o.data)
 	}
 	if err != nil {

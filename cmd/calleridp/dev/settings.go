@@ -29,6 +29,7 @@ func settings(o options, issuer, phoneURL, shopURL string) (config.Settings, err
 	c := config.Config{
 		Issuer:        issuer,
 		DataDir:       o.data,
+		Storage:       config.Storage{Engine: o.storage, DSNFile: o.dsnFile},
 		MasterKeyFile: masterFile,
 		DefaultRegion: region,
 		Truecaller: config.Truecaller{

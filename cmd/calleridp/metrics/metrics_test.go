@@ -18,6 +18,7 @@ import (
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
 	"calleridp/storage/bolt"
+	"calleridp/storage/postgres"
 	"calleridp/truecaller"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -25,7 +26,10 @@ import (
 
 func sources() Sources {
 	return Sources{
-		Store:    func() bolt.Stats { return bolt.Stats{Commits: 7, Failures: 2, Operations: 9, Bytes: 4096} },
+		Store: func() bolt.Stats { return bolt.Stats{Commits: 7, Failures: 2, Operations: 9, Bytes: 4096} },
+		Database: func() postgres.Stats {
+			return postgres.Stats{Commits: 7, Retries: 1, Lookups: 1, Trips: 30, Connections: 4}
+		},
 		Inbox:    func(context.Context) (int, error) { return 3, nil },
 		Attempts: func() int { return 5 },
 		Pages:    func() int { return 4 },

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"calleridp/storage/bolt"
+	"calleridp/storage/postgres"
 	"calleridp/truecaller"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -13,7 +14,8 @@ import (
 
 // Sources report their state each time that Prometheus reads it.
 type Sources struct {
-	Store    func() bolt.Stats
+	Store    func() bolt.Stats                  // nil: the store is a database
+	Database func() postgres.Stats              // nil: the store is a file
 	Inbox    func(context.Context) (int, error) // callbacks that are not processed yet
 	Attempts func() int                         // attempts in this process's memory
 	Pages    func() int                         // waiting pages
@@ -29,18 +31,17 @@ type Server interface {
 
 // Watch adds the state of the sources. Call it once.
 func (m *Metrics) Watch(s Sources) {
+	commits := func() uint64 { return s.Store().Commits }
+	if s.Store != nil {
+		m.watchFile(s.Store)
+	}
+	if s.Database != nil {
+		m.watchDatabase(s.Database)
+		commits = func() uint64 { return s.Database().Commits }
+	}
 	m.total("calleridp_store_commits_total",
 		"Durable commits of the store.",
-		func() float64 { return float64(s.Store().Commits) })
-	m.total("calleridp_store_failed_commits_total",
-		"Commits that failed: the disk is full or broken, or the file was moved away. After one, /readyz responds with 503 until a commit succeeds.",
-		func() float64 { return float64(s.Store().Failures) })
-	m.total("calleridp_store_operations_total",
-		"Write operations in those commits.",
-		func() float64 { return float64(s.Store().Operations) })
-	m.gauge("calleridp_store_bytes",
-		"Size of the store's file.",
-		func() float64 { return float64(s.Store().Bytes) }, nil)
+		func() float64 { return float64(commits()) })
 	m.gauge("calleridp_inbox_deliveries",
 		"Callbacks in the inbox that are not processed yet.",
 		func() float64 { return orNaN(s.Inbox) }, nil)
@@ -57,6 +58,51 @@ func (m *Metrics) Watch(s Sources) {
 		"Requests and connections that the limits of connections refused.",
 		func() float64 { return float64(s.Server.Refused()) })
 	m.registry.MustRegister(breakers{s.Breakers})
+}
+
+// watchFile adds the state of the embedded engine.
+func (m *Metrics) watchFile(stats func() bolt.Stats) {
+	m.total("calleridp_store_failed_commits_total",
+		"bolt: commits that failed: the disk is full or broken, or the file was moved away. After one, /readyz responds with 503 until a commit succeeds.",
+		func() float64 { return float64(stats().Failures) })
+	m.total("calleridp_store_operations_total",
+		"bolt: write operations in those commits.",
+		func() float64 { return float64(stats().Operations) })
+	m.gauge("calleridp_store_bytes",
+		"bolt: size of the store's file.",
+		func() float64 { return float64(stats().Bytes) }, nil)
+}
+
+// watchDatabase adds the state of this process's connections to the database.
+func (m *Metrics) watchDatabase(stats func() postgres.Stats) {
+	m.total("calleridp_store_retries_total",
+		"postgres: transactions that ran again because another one was in their way.",
+		func() float64 { return float64(stats().Retries) })
+	m.total("calleridp_store_outcomes_looked_up_total",
+		"postgres: commits during which the connection broke, so that their outcome was looked up.",
+		func() float64 { return float64(stats().Lookups) })
+	m.total("calleridp_store_round_trips_total",
+		"postgres: round trips to the database.",
+		func() float64 { return float64(stats().Trips) })
+	m.gauge("calleridp_store_connections",
+		"postgres: open connections to the database.",
+		func() float64 { return float64(stats().Connections) }, nil)
+	m.gauge("calleridp_store_clock_ahead_seconds",
+		"postgres: by how much the database's clock is ahead of this server's; less than a second counts as none.",
+		func() float64 { return stats().ClockAhead.Seconds() }, nil)
+	m.gauge("calleridp_store_reached",
+		"postgres: 1 while the database can be reached, else 0: then /readyz responds with 503.",
+		func() float64 { return oneIf(stats().Reached) }, nil)
+	m.gauge("calleridp_store_listening",
+		"postgres: 1 while this server hears at once what the others change, 0 while it looks for it.",
+		func() float64 { return oneIf(stats().Listening) }, nil)
+}
+
+func oneIf(holds bool) float64 {
+	if holds {
+		return 1
+	}
+	return 0
 }
 
 // orNaN returns the number, or NaN if that fails or takes longer than a second.

@@ -1,0 +1,84 @@
+package config
+
+import (
+	"time"
+
+	"calleridp/storage/postgres"
+)
+
+// The values of storage.engine, storage.isolation and storage.pooler.
+const (
+	EngineBolt     = "bolt"
+	EnginePostgres = "postgres"
+
+	IsolationReadCommitted = "read_committed"
+	IsolationSerializable  = "serializable"
+
+	PoolerNone        = "none"
+	PoolerTransaction = "transaction"
+)
+
+// checkStorage returns how to reach the database, nil for the embedded engine.
+func (d *decoder) checkStorage(c Storage) *postgres.Options {
+	dsn := d.secret("storage.dsn", c.DSN, c.DSNFile)
+	listen := d.secret("storage.listen_dsn", c.ListenDSN, c.ListenDSNFile)
+	if c.Isolation != IsolationReadCommitted && c.Isolation != IsolationSerializable {
+		d.refuse("storage.isolation", "%q is unknown; use %s or %s", c.Isolation, IsolationReadCommitted, IsolationSerializable)
+	}
+	if c.Pooler != PoolerNone && c.Pooler != PoolerTransaction {
+		d.refuse("storage.pooler", "%q is unknown; use %s or %s", c.Pooler, PoolerNone, PoolerTransaction)
+	}
+	switch c.Engine {
+	case EngineBolt:
+		if dsn != "" || listen != "" {
+			d.refuse("storage.engine", "%s has no database; set it to %s, or remove the connection strings", c.Engine, EnginePostgres)
+		}
+		return nil
+	case EnginePostgres:
+	default:
+		d.refuse("storage.engine", "%q is unknown; use %s or %s", c.Engine, EngineBolt, EnginePostgres)
+		return nil
+	}
+	o := &postgres.Options{
+		DSN:              dsn,
+		ListenDSN:        listen,
+		Pooler:           c.Pooler == PoolerTransaction,
+		MaxConnections:   int(c.MaxConnections),
+		StatementTimeout: time.Duration(c.StatementTimeout),
+		LockTimeout:      time.Duration(c.LockTimeout),
+	}
+	if c.Isolation == IsolationSerializable {
+		o.Isolation = postgres.Serializable
+	}
+	if dsn == "" {
+		if c.DSNFile == "" {
+			d.refuse("storage.dsn_file", "missing; write the connection string to a file that only the server can read, and name it here")
+		}
+		return o
+	}
+	if err := postgres.CheckDSN(dsn); err != nil {
+		d.refuse("storage.dsn_file", "%v", err)
+	}
+	if listen != "" {
+		if err := postgres.CheckDSN(listen); err != nil {
+			d.refuse("storage.listen_dsn_file", "%v", err)
+		}
+	}
+	return o
+}
+
+// secret returns a secret that the environment holds, or else a file; "" if neither
+// does. key is the one without _file.
+func (d *decoder) secret(key, value, file string) string {
+	if value != "" || file == "" {
+		return value
+	}
+	text, err := ReadSecret(file)
+	switch {
+	case err != nil:
+		d.refuse(key+"_file", "%v", err)
+	case text == "":
+		d.refuse(key+"_file", "%s is empty", file)
+	}
+	return text
+}
