@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -21,11 +22,12 @@ type Production struct {
 	Socket         string
 	Dir            string
 
-	t    testing.TB
-	file string
-	cmd  *exec.Cmd
-	done chan struct{}
-	log  *logBuffer
+	t       testing.TB
+	address string // where it listens; the issuer's, except in a Cluster
+	file    string
+	cmd     *exec.Cmd
+	done    chan struct{}
+	log     *logBuffer
 }
 
 const (
@@ -48,10 +50,33 @@ func Serve(t testing.TB, truecallerURL, more string, keys ...string) *Production
 
 func serve(t testing.TB, dir, data, truecallerURL, more string, keys []string) *Production {
 	t.Helper()
+	master := filepath.Join(dir, "master.key")
+	if out, err := Run(t, "keys", "init-master", "--out", master); err != nil {
+		t.Fatalf("keys init-master: %v\n%s", err, out)
+	}
+	p := configured(t, "", dir, data, master, truecallerURL, more, keys)
+	p.run()
+	return p
+}
+
+// run starts the server, and stops it after the test.
+func (p *Production) run() {
+	p.t.Helper()
+	p.Start()
+	p.t.Cleanup(func() {
+		p.Stop(os.Interrupt)
+		p.log.showIfFailed(p.t)
+	})
+}
+
+// configured writes the configuration of a server, which does not run yet. issuer is
+// "" for its own address.
+func configured(t testing.TB, issuer, dir, data, master, truecallerURL, more string, keys []string) *Production {
+	t.Helper()
 	p := &Production{t: t, Dir: dir, CallbackSecret: strings.Repeat("c", 40), log: &logBuffer{}}
 	p.Socket = filepath.Join(data, "admin.sock")
-	address := "127.0.0.1:" + FreePort(t)
-	p.Issuer = "http://" + address
+	p.address = "127.0.0.1:" + FreePort(t)
+	p.Issuer = cmp.Or(issuer, "http://"+p.address)
 	if !strings.Contains(more, "drain:") {
 		more += "\ndrain: {ready_delay: 0s}\n" // no load balancer looks at a test
 	}
@@ -61,9 +86,6 @@ func serve(t testing.TB, dir, data, truecallerURL, more string, keys []string) *
 			t.Fatal(err)
 		}
 		return file
-	}
-	if out, err := Run(t, "keys", "init-master", "--out", filepath.Join(p.Dir, "master.key")); err != nil {
-		t.Fatalf("keys init-master: %v\n%s", err, out)
 	}
 	p.file = write("calleridp.yaml", fmt.Sprintf(`
 issuer: %s
@@ -83,14 +105,9 @@ clients:
     name: Demo
     secret_file: %s
     redirect_uris: ["%s"]
-%s`, p.Issuer, address, data, filepath.Join(p.Dir, "master.key"),
+%s`, p.Issuer, p.address, data, master,
 		write("appkey", AppKey), write("callback", p.CallbackSecret), truecallerURL, truecallerURL,
 		strings.Join(keys, "\n  "), write("secret", ClientSecret), RedirectURI, more))
-	p.Start()
-	t.Cleanup(func() {
-		p.Stop(os.Interrupt)
-		p.log.showIfFailed(t)
-	})
 	return p
 }
 
@@ -138,7 +155,7 @@ func (p *Production) Start() {
 			p.t.Fatalf("calleridp serve exited\n%s", p.log.tail(4000))
 		default:
 		}
-		response, err := http.Get(p.Issuer + "/healthz")
+		response, err := http.Get(p.Address() + "/healthz")
 		if err != nil {
 			return false
 		}
@@ -146,6 +163,9 @@ func (p *Production) Start() {
 		return true
 	})
 }
+
+// Address returns the URL at which this server listens.
+func (p *Production) Address() string { return "http://" + p.address }
 
 // Stop sends sig to the process and waits for its exit. Stopping it twice is
 // harmless.
