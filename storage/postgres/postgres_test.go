@@ -1,12 +1,14 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"calleridp/keys"
 	"calleridp/storage/postgres/pgtest"
@@ -94,9 +96,13 @@ func empty(t testing.TB, dsn string) {
 	}
 }
 
-// open opens a store and closes it at the end of the test.
+// open opens a store and closes it at the end of the test. A slow machine gets more time
+// than a server's users have.
 func open(t testing.TB, o Options) *Store {
 	t.Helper()
+	for _, d := range []*time.Duration{&o.RecoverFor, &o.LockTimeout, &o.StatementTimeout} {
+		*d = cmp.Or(*d, time.Minute)
+	}
 	s, err := Open(context.Background(), testMaster(t), o)
 	if err != nil {
 		t.Fatal(err)
