@@ -226,7 +226,7 @@ func TestServerCrash(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer crashing.Stop()
+	t.Cleanup(crashing.Stop) // after the store is closed
 	s := open(t, Options{DSN: crashing.DSN("postgres"), RecoverFor: time.Minute})
 	crashes := 0
 	check := load(t, s, 4, 15, func() {
@@ -251,7 +251,7 @@ func TestUnavailable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer away.Stop()
+	t.Cleanup(away.Stop)
 	s := open(t, Options{DSN: away.DSN("postgres"), RecoverFor: 50 * time.Millisecond})
 	a := newAttempt()
 	if err := s.CreateAttempt(t.Context(), a, limit.Spend{}, time.Now()); err != nil {
