@@ -39,6 +39,12 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 	}
 	counting := metrics.New(versions())
 	sums := audit.NewSums(log, counting)
+	built := false
+	defer func() {
+		if !built {
+			sums.Flush()
+		}
+	}()
 	recorder := audit.Log(log.With("log", "audit"), sums)
 	log = sums.Logger()
 	store, err := bolt.Open(s.StoreFile(), s.Master, bolt.Options{Log: log})
@@ -48,7 +54,6 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 	if err != nil {
 		return nil, err
 	}
-	built := false
 	defer func() {
 		if !built {
 			store.Close()
