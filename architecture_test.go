@@ -42,7 +42,7 @@ var rooms = map[string]struct {
 	// The rooms of the protocol import the domain and endpoint, never each other.
 	"endpoint":   {[]string{"client", "limit", "login", "redact", "session"}, "what all endpoints have in common knows none of them"},
 	"clientauth": {[]string{"endpoint", "audit", "client", "redact"}, "who calls an endpoint does not depend on what it is"},
-	"authorize": {[]string{"endpoint", "idtoken", "audit", "claims", "client", "consent", "grant", "limit", "login", "redact", "session", "subject"},
+	"authorize": {[]string{"endpoint", "idtoken", "audit", "claims", "client", "clock", "consent", "grant", "limit", "login", "redact", "session", "subject"},
 		"the authorization endpoint knows no other endpoint"},
 	"token": {[]string{"endpoint", "clientauth", "idtoken", "audit", "claims", "client", "grant", "limit", "login", "redact", "subject"},
 		"clients authenticate at the token endpoint, so it imports clientauth, and no other room"},
