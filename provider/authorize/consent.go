@@ -204,7 +204,7 @@ func (e *Endpoint) openConsent(r *http.Request, sealed string) (*consentRequest,
 // without; login.ErrState after a code was redeemed.
 func (e *Endpoint) allow(ctx context.Context, q *consentRequest, c client.Client, s session.Session) (Response, error) {
 	code, err := q.Ticket.Code, grant.ErrNotFound // there is none yet, usually
-	for range 3 { // of a race, one turn is lost
+	for range 3 {                                 // of a race, one turn is lost
 		err = e.keep(ctx, q, c, s, code)
 		if err == nil {
 			e.consents.audit.Record(ctx, audit.Event{

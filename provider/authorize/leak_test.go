@@ -4,7 +4,7 @@ import (
 	"testing"
 
 	"calleridp/provider/endpoint"
-	"calleridp/provider/internal/leak"
+	"calleridp/provider/redact/leak"
 )
 
 // A code prints neither from the form that it is sealed in nor from the response.
