@@ -1,6 +1,7 @@
 package authorize_test
 
 import (
+	"errors"
 	"net/http"
 	"slices"
 	"testing"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"calleridp/provider/internal/testworld"
+	"calleridp/provider/login"
 	secret "calleridp/provider/session"
 )
 
@@ -126,6 +128,41 @@ func TestThreat_AFormGivesFewCodes(t *testing.T) {
 		}
 		if a := w.Allow(view.Request, session); a.Code() != "" || a.StatusCode != 410 {
 			t.Errorf("the 65th press: got %v, want 410", a)
+		}
+	})
+}
+
+// A sign-in that needed no consent has given its code. Where the consent is withdrawn
+// before the browser reloads, the prompt that it gets then gives another one.
+func TestInvariant9_TheCodeOfASignInIsNotGivenByItsPrompt(t *testing.T) {
+	testworld.Ring()
+	synctest.Test(t, func(t *testing.T) {
+		w := testworld.New(t)
+		view, session := w.PromptedFor("third")
+		w.Allow(view.Request, session)
+		for _, before := range []time.Duration{0, 2 * time.Minute} { // the code is voided, or has expired
+			time.Sleep(10 * time.Minute)
+			id := w.Approved(testworld.AuthRequest("third"), testworld.Number)
+			done, session := w.Finish(id)
+			first := testworld.Param(done.Response, "code")
+			time.Sleep(before)
+			s, err := w.Store.SessionBySecret(t.Context(), secret.Secret(session.Value).Hash())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := w.Store.RevokeClient(t.Context(), s.Sub, "third"); err != nil {
+				t.Fatal(err)
+			}
+			view, session := w.Prompted(id)
+			second := w.Allow(view.Request, session).Code()
+			if first == "" || second == "" || second == first {
+				t.Errorf("after %s: got the code %q from the prompt, want another one than %q", before, second, first)
+			}
+			w.Exchange("third", first).WantOAuthError(t, "the code of the sign-in", 400, "invalid_grant")
+			w.Exchange("third", second).WantStatus(t, "the code of the prompt", 200)
+			if _, err := w.Continue(id); !errors.Is(err, login.ErrState) {
+				t.Errorf("reloading after that: got %v, want %v", err, login.ErrState)
+			}
 		}
 	})
 }
