@@ -54,7 +54,6 @@ func (l *Lifetimes) complete() error {
 func (l Lifetimes) grants() grant.Policy {
 	return grant.Policy{
 		Code:         l.Code,
-		CodeRepeats:  l.Request,
 		AccessToken:  l.AccessToken,
 		RefreshIdle:  l.RefreshIdle,
 		RefreshMax:   l.RefreshMax,

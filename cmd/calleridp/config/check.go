@@ -157,7 +157,7 @@ func (d *decoder) checkTLS(c TLS) {
 func (d *decoder) checkMaster(c Config) *keys.Master {
 	switch {
 	case c.MasterKey != "":
-		master, err := keys.ParseMaster(c.MasterKey)
+		master, err := keys.ParseMaster(string(c.MasterKey))
 		if err != nil {
 			d.refuse("master_key", "%v; calleridp keys init-master creates a valid one", err)
 		}
