@@ -23,7 +23,6 @@ var (
 
 // Policy says how long codes and tokens are good, and decides their use.
 type Policy struct {
-	Code         time.Duration
 	AccessToken  time.Duration
 	RefreshIdle  time.Duration // a refresh token that is not used so long expires
 	RefreshMax   time.Duration // no refresh after this, counted from the sign-in
