@@ -143,6 +143,9 @@ func splitListener(text string) (addr netip.Addr, port string) {
 func (d *decoder) checkTLS(c TLS) {
 	switch {
 	case c.CertFile == "" && c.KeyFile == "":
+		if c.HTTP1Only {
+			d.refuse("tls.http1_only", "there is no certificate: set cert_file and key_file, or remove it")
+		}
 	case c.KeyFile == "":
 		d.refuse("tls.key_file", "missing; set cert_file and key_file together")
 	case c.CertFile == "":

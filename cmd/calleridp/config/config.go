@@ -119,6 +119,9 @@ type TLS struct {
 	CertFile string `yaml:"cert_file"`
 	// KeyFile is the file with the private key (PEM).
 	KeyFile string `yaml:"key_file"`
+	// HTTP1Only offers browsers no HTTP/2. A page that waits for an approval then needs
+	// about 12 KiB of memory and not 65.
+	HTTP1Only bool `yaml:"http1_only"`
 }
 
 // Truecaller is a registration in Truecaller's developer portal. Register

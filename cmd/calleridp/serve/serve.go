@@ -175,6 +175,10 @@ func (p *Program) Run(
 			return
 		}
 		web.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: certificate.Get}
+		if s.TLS.HTTP1Only {
+			web.Protocols = new(http.Protocols)
+			web.Protocols.SetHTTP1(true)
+		}
 		failed <- web.ServeTLS(public, "", "")
 	}()
 	for _, one := range private {
