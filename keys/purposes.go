@@ -33,6 +33,9 @@ const (
 const (
 	// PurposeRefreshToken authenticates refresh tokens.
 	PurposeRefreshToken Purpose = "refresh-token"
+	// PurposeLaterCode derives the authorization code that a consent form gives when its
+	// first one has expired.
+	PurposeLaterCode Purpose = "later-code"
 	// PurposeAccountForm makes the token in the forms of the account page.
 	PurposeAccountForm Purpose = "account-form"
 	// PurposePairwiseSub derives the sub of a user for one sector.

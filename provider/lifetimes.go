@@ -53,8 +53,6 @@ func (l *Lifetimes) complete() error {
 // grants returns the lifetimes of what a grant gives.
 func (l Lifetimes) grants() grant.Policy {
 	return grant.Policy{
-		Code:         l.Code,
-		CodeRepeats:  l.Request,
 		AccessToken:  l.AccessToken,
 		RefreshIdle:  l.RefreshIdle,
 		RefreshMax:   l.RefreshMax,

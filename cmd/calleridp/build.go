@@ -38,13 +38,18 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 	}
 	counting := metrics.New(versions())
 	sums := audit.NewSums(log, counting)
+	built := false
+	defer func() {
+		if !built {
+			sums.Flush()
+		}
+	}()
 	recorder := audit.Log(log.With("log", "audit"), sums)
 	log = sums.Logger()
 	store, err := openStorage(ctx, s, log)
 	if err != nil {
 		return nil, err
 	}
-	built := false
 	defer func() {
 		if !built {
 			store.Close()

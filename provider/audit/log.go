@@ -3,17 +3,24 @@ package audit
 import (
 	"context"
 	"log/slog"
+	"strconv"
 	"strings"
 	"time"
 )
 
 // Log returns a Recorder that writes events as lines of the log, whatever the log's
 // level. It sums up events by Description.Per. If sums is nil, it writes every event.
-func Log(l *slog.Logger, sums *Sums) Recorder { return logRecorder{l.Handler(), sums} }
+func Log(l *slog.Logger, sums *Sums) Recorder {
+	r := logRecorder{writer{Handler: l.Handler()}, sums}
+	if sums != nil {
+		r.writer.with = "recorder " + strconv.FormatInt(sums.recorders.Add(1), 10)
+	}
+	return r
+}
 
 type logRecorder struct {
-	handler slog.Handler
-	sums    *Sums
+	writer writer
+	sums   *Sums
 }
 
 // Record implements Recorder. It calls the handler directly, because a Logger
@@ -25,7 +32,7 @@ func (r logRecorder) Record(ctx context.Context, e Event) {
 	}
 	if r.sums != nil {
 		r.sums.observer.Event(e.Name)
-		if len(d.Per) > 0 && !r.sums.admit(r.handler, d.line(e)) {
+		if len(d.Per) > 0 && !r.sums.admit(r.writer, d.line(e)) {
 			return
 		}
 	}
@@ -36,12 +43,12 @@ func (r logRecorder) Record(ctx context.Context, e Event) {
 			record.AddAttrs(slog.Attr{Key: name, Value: value})
 		}
 	}
-	_ = r.handler.Handle(ctx, record) // as a Logger does; there is no one to report it to
+	_ = r.writer.Handle(ctx, record) // as a Logger does; there is no one to report it to
 }
 
 // line is what Sums needs of an event.
 func (d Description) line(e Event) line {
-	l := line{kind: kind{d.Level, string(d.Name)}, first: 1, most: mostOthers}
+	l := line{kind: kind{d.Level, string(d.Name)}, first: 1, most: mostTold}
 	for _, key := range d.Per {
 		value := e.value(key)
 		if key == "network" {

@@ -4,8 +4,10 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"calleridp/provider/limit"
@@ -14,10 +16,18 @@ import (
 // Interval is how often Run writes what was summed up.
 const Interval = time.Minute
 
+// What one interval tells apart. The first three are about names: keys whose values an
+// attacker can multiply, such as a network. Where an interval has too many of them, a line
+// loses its names and keeps the other keys, which say what is attacked.
 const (
-	mostNetworks = 100    // lines of a kind that one interval tells apart by network
-	mostOthers   = 10_000 // those that it tells apart by user, session, attempt or grant, which an attacker has few of
-	mostAlike    = 10     // warnings and errors with one message that one interval writes for a network
+	mostNetworks = 100    // networks with the same other keys
+	mostOfOne    = 100    // lines of a kind that name one network or user
+	mostTold     = 10_000 // lines of a kind that name anything
+	// mostCombinations are those of a kind without names. The configuration bounds the
+	// values of their keys: it takes 33,000 clients at three endpoints to exceed this.
+	mostCombinations = 100_000
+	mostHandlers     = 100 // sets of attributes that Logger's users give to lines of a kind
+	mostAlike        = 10  // warnings and errors with one message that one interval writes for a network
 )
 
 // Sums keeps a flood of requests from filling the disk with log lines. It writes the
@@ -28,7 +38,8 @@ const (
 // callbacks (Note); and all warnings and errors of the program (Logger).
 //
 // Its memory is bounded. When an interval has too many networks or users to tell
-// apart, it counts what follows together, as "others".
+// apart, it counts what follows together, as "others". One network or user does not use
+// up what others need.
 type Sums struct {
 	log      *slog.Logger
 	observer Observer
@@ -36,6 +47,8 @@ type Sums struct {
 	mu      sync.Mutex
 	tables  map[kind]*table // of the interval
 	inOrder []*table
+
+	recorders atomic.Int64 // that Log has made
 }
 
 // Observer counts what the log would have without sums. It must be quick and safe for
@@ -43,7 +56,8 @@ type Sums struct {
 type Observer interface {
 	// Event is called for each event of the audit.
 	Event(Name)
-	// Line is called for each warning and error that is not of the audit.
+	// Line is called for each warning and error that is not of the audit, also for those
+	// below the log's level.
 	Line(slog.Level)
 }
 
@@ -107,7 +121,13 @@ type line struct {
 	kind
 	by    []slog.Attr // tells it apart from others of its kind
 	first int         // how many that are alike are written
-	most  int         // how many are told apart
+	most  int         // how many with the same other keys are told apart by their names
+}
+
+// writer is what writes a line, and its sum.
+type writer struct {
+	slog.Handler
+	with string // its attributes and groups, which tell its lines apart from those of others
 }
 
 // table holds the lines of a kind in one interval.
@@ -115,6 +135,11 @@ type table struct {
 	kind
 	entries map[string]*entry
 	inOrder []*entry
+
+	handlers     map[string]bool // with which attributes, beside none
+	told         int             // entries with names
+	combinations map[string]int  // the same, by what is left without the names
+	owned        map[string]int  // the same, by network or user
 }
 
 // entry counts the lines that are alike.
@@ -125,16 +150,25 @@ type entry struct {
 }
 
 // admit counts a line, and reports whether it is to be written.
-func (s *Sums) admit(h slog.Handler, l line) bool {
+func (s *Sums) admit(w writer, l line) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.tables[l.kind]
 	if t == nil {
-		t = &table{kind: l.kind, entries: map[string]*entry{}}
+		t = &table{
+			kind:         l.kind,
+			entries:      map[string]*entry{},
+			handlers:     map[string]bool{},
+			combinations: map[string]int{},
+			owned:        map[string]int{},
+		}
 		s.tables[l.kind] = t
 		s.inOrder = append(s.inOrder, t)
 	}
-	e := t.entryOf(h, l)
+	if !t.knows(w) {
+		w = writer{Handler: s.log.Handler()}
+	}
+	e := t.entryOf(w, l)
 	e.seen++
 	if e.written == l.first {
 		return false
@@ -143,24 +177,51 @@ func (s *Sums) admit(h slog.Handler, l line) bool {
 	return true
 }
 
-// entryOf returns the entry that counts the line. In a full table, that entry leaves out
-// which network or user it is. If the rest has too many values as well, the entry counts
-// all lines of the kind.
-func (t *table) entryOf(h slog.Handler, l line) *entry {
-	for i, by := range []func([]slog.Attr) []slog.Attr{whole, withoutNames, nothing} {
-		left := by(l.by)
-		key := keyOf(left)
-		if e := t.entries[key]; e != nil {
-			return e
-		}
-		if len(t.entries) < (i+1)*l.most {
-			e := &entry{handler: h, by: left}
-			t.entries[key] = e
-			t.inOrder = append(t.inOrder, e)
-			return e
-		}
+// knows reports whether the table tells w's attributes apart from others.
+func (t *table) knows(w writer) bool {
+	if w.with == "" || t.handlers[w.with] {
+		return true
 	}
-	panic("unreachable: nothing makes one entry")
+	if len(t.handlers) == mostHandlers {
+		return false
+	}
+	t.handlers[w.with] = true
+	return true
+}
+
+// entryOf returns the entry that counts the line: with its names, without them, or with
+// all others of the writer.
+func (t *table) entryOf(w writer, l line) *entry {
+	key := w.keyOf(l.by)
+	if e := t.entries[key]; e != nil {
+		return e
+	}
+	nameless, owner, named := withoutNames(l.by)
+	rest := w.keyOf(nameless)
+	if named && t.told < mostTold && t.combinations[rest] < l.most && (owner == "" || t.owned[owner] < mostOfOne) {
+		t.told++
+		t.combinations[rest]++
+		t.owned[owner]++
+		return t.add(key, w, l.by)
+	}
+	if e := t.entries[rest]; e != nil {
+		return e
+	}
+	if len(t.entries)-t.told < mostCombinations {
+		return t.add(rest, w, nameless)
+	}
+	all := nothing(l.by)
+	if e := t.entries[w.keyOf(all)]; e != nil {
+		return e
+	}
+	return t.add(w.keyOf(all), w, all)
+}
+
+func (t *table) add(key string, w writer, by []slog.Attr) *entry {
+	e := &entry{handler: w.Handler, by: by}
+	t.entries[key] = e
+	t.inOrder = append(t.inOrder, e)
+	return e
 }
 
 // others stands for the networks or users that are not told apart.
@@ -169,17 +230,21 @@ const others = "others"
 // names are the keys whose values an attacker can multiply.
 var names = map[string]bool{"network": true, "sub": true, "sid": true, "by": true, "attempt": true, "grant": true, "scope": true}
 
-func whole(by []slog.Attr) []slog.Attr { return by }
-
-func withoutNames(by []slog.Attr) []slog.Attr {
-	left := make([]slog.Attr, len(by))
+// withoutNames returns what is left of by without its names, and the network or user
+// among them.
+func withoutNames(by []slog.Attr) (left []slog.Attr, owner string, named bool) {
+	left = slices.Clone(by)
 	for i, attr := range by {
-		left[i] = attr
-		if names[attr.Key] {
-			left[i].Value = slog.StringValue(others)
+		if !names[attr.Key] {
+			continue
+		}
+		named = true
+		left[i].Value = slog.StringValue(others)
+		if attr.Key == "network" || attr.Key == "sub" {
+			owner = attr.Value.String()
 		}
 	}
-	return left
+	return left, owner, named
 }
 
 func nothing(by []slog.Attr) []slog.Attr {
@@ -190,8 +255,8 @@ func nothing(by []slog.Attr) []slog.Attr {
 	return left
 }
 
-func keyOf(by []slog.Attr) string {
-	var key []byte
+func (w writer) keyOf(by []slog.Attr) string {
+	key := strconv.AppendQuote(nil, w.with)
 	for _, attr := range by {
 		key = strconv.AppendQuote(key, attr.Value.String())
 	}

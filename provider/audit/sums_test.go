@@ -40,6 +40,7 @@ type written struct {
 	*Sums
 	counts
 
+	base    *slog.Logger
 	writing sync.Mutex
 	log     bytes.Buffer
 }
@@ -62,7 +63,7 @@ func newWritten(level slog.Level) *written {
 			return a
 		},
 	}))
-	w.Sums = NewSums(base, &w.counts)
+	w.base, w.Sums = base, NewSums(base, &w.counts)
 	w.Recorder = Log(base.With("log", "audit"), w.Sums)
 	return w
 }
@@ -185,36 +186,55 @@ func TestEventsAreToldApart(t *testing.T) {
 // However many networks and clients an attacker has, lines and memory are bounded, and
 // nothing goes uncounted.
 func TestThreat_ManyNetworksAreBounded(t *testing.T) {
+	user := func(i int) string { return fmt.Sprint("u", i) }
 	for _, row := range []struct {
+		what  string
 		name  Name
 		event func(i int) Event
-		most  int // of lines
+		n     int
+		most  int // of entries
 		last  string
 	}{
-		{AttemptUnavailable, func(i int) Event { return Event{Network: network(i)} }, 2 * (mostNetworks + 1), `"network":"others"`},
-		{AttemptLimited, func(i int) Event { return Event{Network: network(i), Limit: "lock"} }, 2 * (mostNetworks + 1), `"network":"others","limit":"lock"`},
-		// A registered client has a line of its own, whatever else is going on.
-		{ClientUnauthenticated, func(i int) Event { return Event{Network: network(i), Client: fmt.Sprint("c", i%3)} }, 2 * (mostNetworks + 3), `"network":"others","client":"c`},
-		{AccessRevoked, func(i int) Event { return Event{Subject: fmt.Sprint(i), Actor: fmt.Sprint(i), Client: fmt.Sprint(i)} }, 2 * (2*mostOthers + 1), `"sub":"others","by":"others","client":"others"`},
+		{"networks", AttemptUnavailable, func(i int) Event { return Event{Network: network(i)} }, 50_000,
+			mostNetworks + 1, `"network":"others"`},
+		{"networks at each limit", AttemptLimited, func(i int) Event { return Event{Network: network(i), Limit: fmt.Sprint("lock", i%2)} }, 50_000,
+			2 * (mostNetworks + 1), `"network":"others","limit":"lock`},
+		{"networks at each client", ClientUnauthenticated, func(i int) Event { return Event{Network: network(i), Client: fmt.Sprint("c", i%3)} }, 50_000,
+			3 * (mostNetworks + 1), `"network":"others","client":"c`},
+		{"networks at many clients", ClientUnauthenticated, func(i int) Event { return Event{Network: network(i), Client: fmt.Sprint("c", i%1000)} }, 50_000,
+			mostTold + 1000, `"network":"others","client":"c`},
+		{"networks at more clients than anyone has", ClientUnauthenticated, func(i int) Event { return Event{Network: network(i), Client: fmt.Sprint("c", i)} }, mostTold + mostCombinations + 50,
+			mostTold + mostCombinations + 1, `"network":"others","client":"others","endpoint":"others"`},
+		{"users", AccessRevoked, func(i int) Event { return Event{Subject: user(i), Actor: user(i), Client: "c"} }, 50_000,
+			mostTold + 1, `"sub":"others","by":"others","client":"c"`},
+		{"sessions of a user", PersonDownloaded, func(i int) Event { return Event{Subject: "u", Actor: fmt.Sprint(i)} }, 50_000,
+			mostOfOne + 1, `"sub":"others","by":"others"`},
+		{"scopes of a user", ConsentGiven, func(i int) Event { return Event{Subject: "u", Scope: fmt.Sprint(i)} }, 50_000,
+			mostOfOne + 1, `"scope":"others"`},
+		{"grants of a user", GrantRevoked, func(i int) Event { return Event{Subject: "u", Grant: fmt.Sprint(i)} }, 50_000,
+			mostOfOne + 1, `"grant":"others"`},
+		{"sessions", SessionUsed, func(i int) Event { return Event{Session: fmt.Sprint(i)} }, 50_000,
+			mostTold + 1, `"sid":"others"`},
+		{"attempts", AttemptMismatch, func(i int) Event { return Event{Attempt: fmt.Sprint(i)} }, 50_000,
+			mostTold + 1, `"attempt":"others"`},
 	} {
-		t.Run(string(row.name), func(t *testing.T) {
-			const n = 50_000
+		t.Run(row.what, func(t *testing.T) {
 			w := newWritten(slog.LevelError)
-			for i := range n {
+			for i := range row.n {
 				e := row.event(i)
 				e.Name = row.name
 				w.Record(t.Context(), e)
 			}
-			if got := len(w.tables[kind{descriptions[row.name].Level, string(row.name)}].entries); got > row.most/2 {
-				t.Errorf("%d entries in memory, want at most %d", got, row.most/2)
+			if got := len(w.tables[kind{descriptions[row.name].Level, string(row.name)}].entries); got != row.most {
+				t.Errorf("%d entries in memory, want %d", got, row.most)
 			}
 			w.Flush()
 			lines := w.lines()
-			if got := total(t, lines, string(row.name)); got != n || w.events[row.name] != n {
-				t.Errorf("the log accounts for %d events and the observer for %d, want %d", got, w.events[row.name], n)
+			if got := total(t, lines, string(row.name)); got != row.n || w.events[row.name] != row.n {
+				t.Errorf("the log accounts for %d events and the observer for %d, want %d", got, w.events[row.name], row.n)
 			}
-			if len(lines) > row.most {
-				t.Errorf("%d lines, want at most %d", len(lines), row.most)
+			if len(lines) > 2*row.most {
+				t.Errorf("%d lines, want at most %d", len(lines), 2*row.most)
 			}
 			if last := lines[len(lines)-1]; !strings.Contains(last, row.last) {
 				t.Errorf("the last line is %s, want one with %s", last, row.last)
@@ -223,6 +243,87 @@ func TestThreat_ManyNetworksAreBounded(t *testing.T) {
 				t.Error("the end of the interval frees no memory")
 			}
 		})
+	}
+}
+
+// Each key by which the catalogue sums up is one whose values an attacker can multiply,
+// or one that the configuration bounds.
+func TestKeysAreNamesOrBounded(t *testing.T) {
+	bounded := map[string]bool{"client": true, "endpoint": true, "limit": true, "kind": true}
+	for _, d := range Events {
+		for _, key := range d.Per {
+			if names[key] == bounded[key] {
+				t.Errorf("%s is summed up by %s: bounded %v, a name %v; want one of the two", d.Name, key, bounded[key], names[key])
+			}
+		}
+	}
+}
+
+// guess records n failed authentications of a network.
+func (w *written) guess(t *testing.T, addr, client, endpoint string, n int) {
+	for range n {
+		w.Record(t.Context(), Event{Name: ClientUnauthenticated, Network: addr + "/32", Client: client, Endpoint: endpoint})
+	}
+}
+
+// However many clients and endpoints one network tries, it hides neither which client
+// it guesses at nor the network of another.
+func TestThreat_OneNetworkHidesNothing(t *testing.T) {
+	endpoints := []string{"token", "revocation", "introspection"}
+	for _, clients := range []int{70, 4000} {
+		w := newWritten(slog.LevelError)
+		for i := range clients {
+			for _, at := range endpoints {
+				w.guess(t, "127.0.0.1", fmt.Sprint("c", i), at, 1)
+			}
+		}
+		w.lines()
+		w.guess(t, "127.0.0.1", "payroll", "token", 500)
+		w.guess(t, "127.0.0.2", "payroll", "token", 500)
+		w.Flush()
+		lines := w.lines()
+		all := strings.Join(lines, "\n")
+		if got := total(t, lines, "client.unauthenticated"); got != 1000 {
+			t.Errorf("%d clients: the log accounts for %d guesses, want 1000:\n%s", clients, got, all)
+		}
+		if n := strings.Count(all, `"client":"payroll"`); n != len(lines) {
+			t.Errorf("%d clients: %d of %d lines name the client, want all:\n%s", clients, n, len(lines), all)
+		}
+		if want := `"network":"127.0.0.2/32","client":"payroll","endpoint":"token","more":499}`; !strings.Contains(all, want) {
+			t.Errorf("%d clients: the log has no %s:\n%s", clients, want, all)
+		}
+	}
+}
+
+// A flood at one limit, or one outcome of callbacks, does not hide another.
+func TestThreat_OneFloodHidesNoOther(t *testing.T) {
+	w := newWritten(slog.LevelInfo)
+	note := func(network, app, outcome string) {
+		w.Note(from(t, network), slog.LevelInfo, "callback", []slog.Attr{slog.String("app", app), slog.String("outcome", outcome)}, func() []slog.Attr { return nil })
+	}
+	for i := range 1000 {
+		addr := strings.TrimSuffix(network(i), "/32")
+		w.Record(t.Context(), Event{Name: AttemptLimited, Network: network(i), Limit: "network"})
+		note(addr, "a", "unknown")
+	}
+	w.lines()
+	for range 2 {
+		w.Record(t.Context(), Event{Name: AttemptLimited, Network: "192.0.2.7/32", Limit: "deployment"})
+		note("192.0.2.7", "a", "slow")
+		note("192.0.2.7", "b", "unknown")
+	}
+	w.Flush()
+	all := strings.Join(w.lines(), "\n")
+	for _, want := range []string{
+		`"network":"192.0.2.7/32","limit":"deployment","more":1}`,
+		`"app":"a","outcome":"slow","network":"192.0.2.7/32","more":1}`,
+		`"app":"b","outcome":"unknown","network":"192.0.2.7/32","more":1}`,
+		`"network":"others","limit":"network","more":899}`,
+		`"app":"a","outcome":"unknown","network":"others","more":899}`,
+	} {
+		if !strings.Contains(all, want) {
+			t.Errorf("the log has no %s", want)
+		}
 	}
 }
 
@@ -257,10 +358,71 @@ func TestThreat_WarningsAndErrorsAreBounded(t *testing.T) {
 	if w.counts.lines[slog.LevelError] != 4000 || w.counts.lines[slog.LevelWarn] != 1000 || len(w.counts.lines) != 2 {
 		t.Errorf("counted %v, want 4000 errors and 1000 warnings", w.counts.lines)
 	}
-	quiet := newWritten(slog.LevelError)
-	quiet.Logger().Warn("below the level")
-	quiet.Flush()
-	quiet.want(t, "")
+}
+
+// A warning below the log's level has no line and no sum. It is counted all the same.
+func TestWarningsBelowTheLevelAreCounted(t *testing.T) {
+	w := newWritten(slog.LevelError)
+	for _, log := range []*slog.Logger{w.Logger(), w.Logger().With("a", 1), w.Logger().WithGroup("g")} {
+		for range 2 * mostAlike {
+			log.Warn("below the level")
+			log.Info("information")
+		}
+	}
+	w.Note(t.Context(), slog.LevelWarn, "callback", nil, nil)
+	w.Flush()
+	w.want(t, "")
+	if w.counts.lines[slog.LevelWarn] != 6*mostAlike+1 || len(w.counts.lines) != 1 {
+		t.Errorf("counted %v, want %d warnings", w.counts.lines, 6*mostAlike+1)
+	}
+}
+
+// A sum has the attributes of its own lines, and never those of others with the same
+// message. Attributes that a stranger could multiply keep memory bounded.
+func TestSumsHaveTheirOwnAttributes(t *testing.T) {
+	w := newWritten(slog.LevelInfo)
+	log := w.Logger()
+	for range mostAlike + 1 {
+		log.With("host", "a").Warn("no answer")
+		log.With("host", "b").Warn("no answer")
+		log.WithGroup("host").With("a", "").Warn("no answer")
+		log.WithGroup("host").Warn("no answer", "a", "")
+		log.Warn("no answer")
+	}
+	w.lines()
+	w.Flush()
+	w.want(t,
+		`{"level":"WARN","msg":"no answer","host":"a","more":1}`,
+		`{"level":"WARN","msg":"no answer","host":"b","more":1}`,
+		`{"level":"WARN","msg":"no answer","host":{"a":"","more":1}}`,
+		`{"level":"WARN","msg":"no answer","host":{"more":1}}`,
+		`{"level":"WARN","msg":"no answer","more":1}`)
+
+	other := Log(w.base.With("log", "other"), w.Sums)
+	for range 2 {
+		w.Record(t.Context(), Event{Name: ConsentDenied})
+		other.Record(t.Context(), Event{Name: ConsentDenied})
+	}
+	w.lines()
+	w.Flush()
+	w.want(t,
+		`{"level":"INFO","msg":"consent.denied","log":"audit","sub":"","client":"","more":1}`,
+		`{"level":"INFO","msg":"consent.denied","log":"other","sub":"","client":"","more":1}`)
+
+	for i := range 1000 {
+		for range mostAlike + 1 {
+			log.With("host", i).Warn("no answer")
+		}
+	}
+	if got, most := len(w.tables[kind{slog.LevelWarn, "no answer"}].entries), mostHandlers+1; got != most {
+		t.Errorf("%d entries in memory, want %d", got, most)
+	}
+	w.lines()
+	w.Flush()
+	lines := w.lines()
+	if got, want := lines[len(lines)-1], fmt.Sprintf(`{"level":"WARN","msg":"no answer","more":%d}`, (1000-mostHandlers)*(mostAlike+1)-mostAlike); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
 }
 
 // Callbacks are told apart by what the receiver says and by the sender's network.

@@ -3,8 +3,6 @@ package authorize
 import (
 	"context"
 	"errors"
-	"fmt"
-	"log/slog"
 	"net/http"
 	"strings"
 	"time"
@@ -28,24 +26,25 @@ type consentRequest struct {
 	Request  *request `json:"q"`
 	Sub      string   `json:"s"`
 	AuthTime int64    `json:"a"` // of the session that was asked, in nanoseconds since 1970
-	// Ticket is the code that consent gives: confirming twice gives the same one.
+	// Ticket is what consent gives: confirming twice gives the same code.
 	Ticket ticket `json:"t"`
 	Until  int64  `json:"e"` // seconds since 1970
 }
 
-// ticket is a code that does not exist yet, and its grant. Both are random.
+// ticket is the first code that a form gives, which need not exist yet, and the grant
+// of all of its codes (codes.of). Both are random.
 type ticket struct {
-	Code    string `json:"c"`
-	GrantID string `json:"g"`
+	Code    redact.Text `json:"c"`
+	GrantID string      `json:"g"`
 }
 
-// String, Format and LogValue keep the code out of logs (invariant 10). As JSON, which
-// is sealed, it is whole.
-func (ticket) String() string             { return redact.Mark }
-func (ticket) Format(f fmt.State, _ rune) { redact.Format(f) }
-func (ticket) LogValue() slog.Value       { return redact.Value() }
-
-func (t ticket) code() redact.Text { return redact.Text(t.Code) }
+// seal seals the request. Nowhere else is its code written out.
+func (q consentRequest) seal(master *keys.Master) (string, error) {
+	return endpoint.Seal(master, keys.PurposeConsentRequest, struct {
+		consentRequest
+		Ticket map[string]string `json:"t"` // hides the one that is redacted
+	}{q, map[string]string{"c": string(q.Ticket.Code), "g": q.Ticket.GrantID}})
+}
 
 // Expiry implements endpoint.Box.
 func (q *consentRequest) Expiry() int64 { return q.Until }
@@ -55,11 +54,11 @@ func (q *consentRequest) whole() bool {
 	return q.Request != nil && q.Ticket.Code != "" && q.Ticket.GrantID != ""
 }
 
-func newTicket() ticket { return ticket{Code: string(grant.NewCode()), GrantID: grant.NewID()} }
+func newTicket() ticket { return ticket{Code: grant.NewCode(), GrantID: grant.NewID()} }
 
 // ticketOf returns the code of a finished attempt, which its browser may have
 // again.
-func ticketOf(o login.Outcome) ticket { return ticket{Code: string(o.Code), GrantID: o.GrantID} }
+func ticketOf(o login.Outcome) ticket { return ticket{Code: o.Code, GrantID: o.GrantID} }
 
 // consents knows when consent is needed, and makes the prompt.
 type consents struct {
@@ -98,13 +97,13 @@ func (cs consents) prompt(
 	if err != nil {
 		return ConsentView{}, err
 	}
-	sealed, err := endpoint.Seal(cs.master, keys.PurposeConsentRequest, consentRequest{
+	sealed, err := consentRequest{
 		Request:  q,
 		Sub:      s.Sub,
 		AuthTime: s.AuthTime.UnixNano(),
 		Ticket:   t,
 		Until:    until,
-	})
+	}.seal(cs.master)
 	if err != nil {
 		return ConsentView{}, err
 	}
@@ -200,51 +199,50 @@ func (e *Endpoint) openConsent(r *http.Request, sealed string) (*consentRequest,
 	return q, c, s, nil
 }
 
-// allow keeps the consent and makes the code that it buys: one commit. Repeated,
-// it gives the same code as long as that is unused, and login.ErrState after that.
+// allow keeps the consent and makes the code that it buys: one commit. Repeated, it
+// gives the same code while that may be redeemed, and another one when it has expired
+// without; login.ErrState after a code was redeemed.
 func (e *Endpoint) allow(ctx context.Context, q *consentRequest, c client.Client, s session.Session) (Response, error) {
+	code, err := q.Ticket.Code, grant.ErrNotFound // there is none yet, usually
+	for range 3 {                                 // of a race, one turn is lost
+		err = e.keep(ctx, q, c, s, code)
+		if err == nil {
+			e.consents.audit.Record(ctx, audit.Event{
+				Name:    audit.ConsentGiven,
+				Subject: s.Sub,
+				Session: s.ID,
+				Client:  q.Request.ClientID,
+				Scope:   strings.Join(q.Request.Scopes, " "),
+			})
+		}
+		if errors.Is(err, grant.ErrExists) { // this form was sent before, or just now
+			code, err = e.codes.of(ctx, q.Ticket)
+		}
+		if !errors.Is(err, grant.ErrNotFound) {
+			break
+		}
+	}
+	switch {
+	case hasEnded(err), errors.Is(err, grant.ErrNotFound):
+		return Response{}, login.ErrState
+	case err != nil:
+		return Response{}, err
+	}
+	return e.responses.code(q.Request, code), nil
+}
+
+// keep stores the user's consent, with the code that it buys.
+func (e *Endpoint) keep(ctx context.Context, q *consentRequest, c client.Client, s session.Session, code redact.Text) error {
 	now := time.Now()
-	code := e.codes.code(q.Request, s, grant.HashCode(q.Ticket.code()), q.Ticket.GrantID, now)
+	bought := e.codes.code(q.Request, s, code, q.Ticket.GrantID, now, time.Unix(q.Until, 0))
 	_, err := e.consents.store.Allow(ctx, s.Sub, q.Request.ClientID, func(known *consent.Consent) consent.Approval {
 		if known != nil && c.RegisteredAfter(known.LastUsed) {
 			known = nil
 		}
 		return consent.Approval{
 			Consent: consent.Widen(known, s.Sub, q.Request.ClientID, q.Request.Scopes, now),
-			Code:    code,
+			Code:    bought,
 		}
 	})
-	switch {
-	case errors.Is(err, grant.ErrExists):
-		resp, err := e.sameResponse(ctx, q.Request, q.Ticket.code())
-		if errors.Is(err, grant.ErrNotFound) { // the session has ended, and its unused code with it
-			err = login.ErrState
-		}
-		return resp, err
-	case hasEnded(err):
-		return Response{}, login.ErrState
-	case err != nil:
-		return Response{}, err
-	}
-	e.consents.audit.Record(ctx, audit.Event{
-		Name:    audit.ConsentGiven,
-		Subject: s.Sub,
-		Session: s.ID,
-		Client:  q.Request.ClientID,
-		Scope:   strings.Join(q.Request.Scopes, " "),
-	})
-	return e.responses.code(q.Request, q.Ticket.code()), nil
-}
-
-// sameResponse repeats the response with a code, if that is unused:
-// login.ErrState if it was used, grant.ErrNotFound if there is none.
-func (r *room) sameResponse(ctx context.Context, q *request, code redact.Text) (Response, error) {
-	unused, err := r.codes.unused(ctx, code)
-	switch {
-	case err != nil:
-		return Response{}, err
-	case !unused:
-		return Response{}, login.ErrState
-	}
-	return r.responses.code(q, code), nil
+	return err
 }

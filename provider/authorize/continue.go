@@ -68,7 +68,7 @@ func (f *Flow) proceed(ctx context.Context, id login.ID, browser login.BrowserSe
 		s := f.newSession(q, a, outcome)
 		in := login.SignIn{Session: s, Replaces: before.ID}
 		if !needed && !q.forAccount() { // no code exists before consent, and none for ourselves
-			in.Code = f.codes.code(q, s, grant.HashCode(outcome.Code), outcome.GrantID, a.Ended)
+			in.Code = f.codes.code(q, s, outcome.Code, outcome.GrantID, a.Ended, time.Unix(f.consents.until(a.Ended), 0))
 		}
 		return in, nil
 	})
@@ -146,9 +146,13 @@ func (f *Flow) again(ctx context.Context, q *request, c client.Client, a login.A
 		done.Response = f.responses.signedIn(q)
 		return done, nil
 	}
-	done.Response, err = f.sameResponse(ctx, q, outcome.Code)
-	if !errors.Is(err, grant.ErrNotFound) {
-		return done, err
+	code, err := f.codes.of(ctx, ticketOf(outcome))
+	switch {
+	case err == nil:
+		done.Response = f.responses.code(q, code)
+		return done, nil
+	case !errors.Is(err, grant.ErrNotFound):
+		return Finished{}, err
 	}
 	// There is no code any more, or not yet.
 	needed, err := f.consents.needed(ctx, q, c, s.Sub)

@@ -98,6 +98,7 @@ func New(cfg Config) (*Endpoint, *Flow, error) {
 		return nil, nil, err
 	}
 	clients := clients{registry: cfg.Clients, apps: cfg.Apps}
+	later := func(parts ...[]byte) [32]byte { return cfg.Master.MAC(keys.PurposeLaterCode, parts...) }
 	r := &room{
 		browser:   cfg.Browser,
 		pages:     cfg.Pages,
@@ -107,7 +108,7 @@ func New(cfg Config) (*Endpoint, *Flow, error) {
 		hints:     cfg.Tokens,
 		sessions:  sessions{store: cfg.Sessions, people: cfg.People, hints: cfg.Tokens},
 		responses: responses{issuer: cfg.Issuer},
-		codes:     codes{store: cfg.Grants, lifetime: cfg.Lifetimes.Code, audit: cfg.Audit},
+		codes:     codes{store: cfg.Grants, lifetime: cfg.Lifetimes.Code, later: later, audit: cfg.Audit},
 		consents:  consents{store: cfg.Consents, people: cfg.People, master: cfg.Master, lifetime: cfg.Lifetimes.Request, audit: cfg.Audit},
 		form: signInForm{
 			sealer:     sealer{master: cfg.Master, lifetime: cfg.Lifetimes.Request},

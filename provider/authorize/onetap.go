@@ -10,6 +10,7 @@ import (
 	"calleridp/provider/endpoint"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
+	"calleridp/provider/redact"
 	"calleridp/truecaller"
 )
 
@@ -20,10 +21,18 @@ import (
 
 // sealedNonce is a nonce for one client's request at one Truecaller app.
 type sealedNonce struct {
-	Nonce    string `json:"n"` // 32 random bytes as base64url
-	ClientID string `json:"c"`
-	App      string `json:"a"`
-	Until    int64  `json:"e"` // seconds since 1970
+	Nonce    redact.Text `json:"n"` // 32 random bytes as base64url
+	ClientID string      `json:"c"`
+	App      string      `json:"a"`
+	Until    int64       `json:"e"` // seconds since 1970
+}
+
+// seal seals the nonce. Nowhere else is it written out.
+func (n sealedNonce) seal(master *keys.Master) (string, error) {
+	return endpoint.Seal(master, keys.PurposeOneTapNonce, struct {
+		sealedNonce
+		Nonce string `json:"n"` // hides the one that is redacted
+	}{n, string(n.Nonce)})
 }
 
 // Expiry implements endpoint.Box.
@@ -41,8 +50,8 @@ func (ls links) sealed(c client.Client, app truecaller.App, until int64) (*OneTa
 	if app.OneTap == nil {
 		return nil, nil
 	}
-	nonce := keys.RandomText(32)
-	box, err := endpoint.Seal(ls.master, keys.PurposeOneTapNonce, sealedNonce{Nonce: nonce, ClientID: c.ID, App: app.ID, Until: until})
+	nonce := redact.Text(keys.RandomText(32))
+	box, err := sealedNonce{Nonce: nonce, ClientID: c.ID, App: app.ID, Until: until}.seal(ls.master)
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +64,7 @@ func (ls links) sealed(c client.Client, app truecaller.App, until int64) (*OneTa
 
 // open returns the nonce of a form, if it was made here for this client and app
 // and has not expired.
-func (ls links) open(sealed string, c client.Client, app truecaller.App) (nonce string, err error) {
+func (ls links) open(sealed string, c client.Client, app truecaller.App) (nonce redact.Text, err error) {
 	var given sealedNonce
 	if err := endpoint.Open(ls.master, keys.PurposeOneTapNonce, sealed, &given, time.Now()); err != nil {
 		return "", err
@@ -68,7 +77,7 @@ func (ls links) open(sealed string, c client.Client, app truecaller.App) (nonce 
 
 // linkFor returns a function that makes the link in the language of the page.
 // Where the app names no privacy page and terms, the client's own are shown.
-func linkFor(c client.Client, app truecaller.App, nonce string) (func(lang string) string, error) {
+func linkFor(c client.Client, app truecaller.App, nonce redact.Text) (func(lang string) string, error) {
 	dialog := *app.OneTap
 	if dialog.PrivacyURL == "" {
 		dialog.PrivacyURL = c.PolicyURI
@@ -80,11 +89,11 @@ func linkFor(c client.Client, app truecaller.App, nonce string) (func(lang strin
 		dialog = *app.OneTap
 	}
 	app.OneTap = &dialog
-	if _, err := app.DeepLink(nonce, "en"); err != nil {
+	if _, err := app.DeepLink(string(nonce), "en"); err != nil {
 		return nil, err
 	}
 	return func(lang string) string {
-		link, _ := app.DeepLink(nonce, lang) // a language is no reason to fail
+		link, _ := app.DeepLink(string(nonce), lang) // a language is no reason to fail
 		return link
 	}, nil
 }
@@ -122,7 +131,7 @@ func (f *Flow) StartOneTap(ctx context.Context, s OneTapSubmission) (OneTapStart
 	if used {
 		// The page's nonce was used before: the user has come back to the page. The
 		// waiting page has the link with the new nonce.
-		start.Nonce = keys.RandomText(32)
+		start.Nonce = redact.Text(keys.RandomText(32))
 		a, err = f.attempts.StartOneTap(ctx, start)
 	}
 	if exceeded, ok := errors.AsType[*limit.Exceeded](err); ok {

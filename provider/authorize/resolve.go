@@ -10,6 +10,7 @@ import (
 
 	"calleridp/provider/client"
 	"calleridp/provider/endpoint"
+	"calleridp/provider/grant"
 	"calleridp/truecaller"
 )
 
@@ -72,8 +73,9 @@ func redirectDetail(c client.Client, uri string) string {
 }
 
 // again finds the client of a sealed request once more, because the registration
-// may have changed since: endpoint.ErrBadRequest when the client may not have the
-// response any more.
+// may have changed since, or another version of the program may have sealed the request:
+// endpoint.ErrBadRequest when the client may not have the response any more, or not
+// without the PKCE challenge that is missing.
 func (cs clients) again(ctx context.Context, q *request) (client.Client, error) {
 	if q.forAccount() {
 		return cs.account(), nil
@@ -85,7 +87,8 @@ func (cs clients) again(ctx context.Context, q *request) (client.Client, error) 
 	if err != nil {
 		return client.Client{}, err
 	}
-	if !c.RedirectAllowed(q.RedirectURI) {
+	proven := grant.IsChallenge(q.Challenge) || q.Challenge == "" && withoutPKCE(c)
+	if !proven || !c.RedirectAllowed(q.RedirectURI) {
 		return client.Client{}, endpoint.ErrBadRequest
 	}
 	return c, nil

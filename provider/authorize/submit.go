@@ -13,6 +13,7 @@ import (
 	"calleridp/provider/endpoint"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
+	"calleridp/provider/redact"
 	"calleridp/provider/session"
 	"calleridp/truecaller"
 	"calleridp/truecaller/phone"
@@ -76,7 +77,7 @@ func (f *Flow) Submit(ctx context.Context, s Submission) (login.ID, error) {
 		Network:  s.Network,
 		Solved:   solved,
 		Request:  kept,
-		Form:     s.Request,
+		Form:     redact.Text(s.Request),
 	})
 	if exceeded, ok := errors.AsType[*limit.Exceeded](err); ok {
 		return "", refused(problemOf(exceeded), s.Phone)

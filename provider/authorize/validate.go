@@ -177,7 +177,7 @@ func parseScope(in endpoint.Parameters, c client.Client) ([]string, error) {
 func parsePKCE(in endpoint.Parameters, c client.Client) (challenge string, err error) {
 	challenge, method := in.Get("code_challenge"), in.Get("code_challenge_method")
 	switch {
-	case challenge == "" && method == "" && c.WithoutPKCE && !c.Public:
+	case challenge == "" && method == "" && withoutPKCE(c):
 		return "", nil
 	case challenge == "":
 		return "", invalidRequest("code_challenge is missing: PKCE is required (RFC 7636)")
@@ -190,6 +190,9 @@ func parsePKCE(in endpoint.Parameters, c client.Client) (challenge string, err e
 	}
 	return challenge, nil
 }
+
+// withoutPKCE reports whether a client is excused from PKCE.
+func withoutPKCE(c client.Client) bool { return c.WithoutPKCE && !c.Public }
 
 // prompt is what the prompt parameter demands (OpenID Connect Core §3.1.2.1).
 type prompt struct {

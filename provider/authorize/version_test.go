@@ -4,14 +4,17 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strings"
 	"testing"
 
 	"calleridp/keys"
 	"calleridp/provider/authorize"
 	"calleridp/provider/endpoint"
+	"calleridp/provider/grant"
 	"calleridp/provider/internal/testworld"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
+	"calleridp/provider/redact"
 )
 
 // wantNoFailure fails the test if a response is our own failure.
@@ -28,6 +31,51 @@ func wantRefused(t *testing.T, what string, err error) {
 	if _, problem := errors.AsType[*authorize.Refusal](err); err != nil && !problem &&
 		!errors.Is(err, endpoint.ErrBadRequest) && !errors.Is(err, endpoint.ErrRequestExpired) && !errors.Is(err, login.ErrState) {
 		t.Errorf("%s: got %v, want nothing, or an error that has a page", what, err)
+	}
+}
+
+// wantWholeCode fails the test if a code has not all that a code of this version has.
+func wantWholeCode(t *testing.T, w *testworld.World, what string, code redact.Text) {
+	t.Helper()
+	c, _, err := w.Store.Code(t.Context(), grant.HashCode(code))
+	if code == "" || err != nil || c.Grant.ID == "" || c.Grant.Sub == "" || !grant.IsChallenge(c.Challenge) {
+		t.Errorf("%s: got the code %q, stored as %+v, %v; want one with a grant, a user and a challenge", what, string(code), c, err)
+	}
+}
+
+// Whoever takes a sealed request up again needs its PKCE challenge as much as the
+// authorization request did: a form that names it otherwise gives no code without one.
+func TestThreat_ASealedRequestWithoutPKCEIsRefused(t *testing.T) {
+	sealed := func(t *testing.T, purpose keys.Purpose, form, path string) map[string]string {
+		t.Helper()
+		found := map[string]string{}
+		for what, sealed := range testworld.OtherVersions(t, purpose, form) {
+			if strings.HasPrefix(what, `"`+path+`"`) {
+				found[what] = sealed
+			}
+		}
+		if len(found) < 4 {
+			t.Fatalf("got %d changes of %s, want some", len(found), path)
+		}
+		return found
+	}
+	w := testworld.New(t)
+	page := w.Authorize("app")
+	for what, sealed := range sealed(t, keys.PurposeAuthorizationRequest, w.Submission(page, "").Request, "p") {
+		s := w.Submission(page, testworld.Number)
+		s.Request = sealed
+		if _, err := w.Flow.Submit(t.Context(), s); !errors.Is(err, endpoint.ErrBadRequest) {
+			t.Errorf("submitting %s: got %v, want %v", what, err, endpoint.ErrBadRequest)
+		}
+	}
+	view, session := w.PromptedFor("third")
+	for what, sealed := range sealed(t, keys.PurposeConsentRequest, view.Request, "q.p") {
+		if a := w.Allow(sealed, session); a.Code() != "" || a.StatusCode != http.StatusBadRequest {
+			t.Errorf("allowing %s: got %v, want 400", what, a)
+		}
+	}
+	if w.Allow(view.Request, session).Code() == "" {
+		t.Error("the form of this version: got no code")
 	}
 }
 
@@ -56,8 +104,18 @@ func TestFormsOfAnotherVersion(t *testing.T) {
 		for _, decision := range []string{"another", "deny", "allow"} {
 			a := w.Decide(sealed, decision, testworld.Cookie(session))
 			wantNoFailure(t, decision+" with "+what, a)
-			if target, query := a.Redirect(); query.Has("code") && query.Get("code") == "" {
+			target, query := a.Redirect()
+			if query.Has("code") && a.Code() == "" {
 				t.Errorf("%s with %s: got %s, want a code in it", decision, what, target)
+			}
+			if a.Code() == "" {
+				continue
+			}
+			// Forms of one prompt have one code: another prompt shows what this form makes.
+			// That of a session has no origin (q.o).
+			fresh := testworld.OtherVersion(t, keys.PurposeConsentRequest, w.ConsentRequest(session, "third", "prompt", "consent"), what)
+			if fresh != "" {
+				wantWholeCode(t, w, decision+" with "+what, redact.Text(w.Allow(fresh, session).Code()))
 			}
 		}
 	}

@@ -1,11 +1,14 @@
 package authorize
 
 import (
+	"fmt"
+	"log/slog"
 	"net/http"
 	"time"
 
 	"calleridp/provider/endpoint"
 	"calleridp/provider/login"
+	"calleridp/provider/redact"
 	"calleridp/provider/session"
 )
 
@@ -183,6 +186,21 @@ type OneTapSubmission struct {
 	UserAgent string
 }
 
+// The methods of package redact keep what a browser sends out of logs: its form starts an
+// attempt (invariant 10). What prints is a mark for the whole.
+func (Submission) String() string                 { return redact.Mark }
+func (Submission) Format(f fmt.State, _ rune)     { redact.Format(f) }
+func (Submission) LogValue() slog.Value           { return redact.Value() }
+func (Submission) MarshalText() ([]byte, error)   { return redact.Encode() }
+func (Submission) MarshalBinary() ([]byte, error) { return redact.Encode() }
+
+// The methods of OneTapSubmission are those of Submission.
+func (OneTapSubmission) String() string                 { return redact.Mark }
+func (OneTapSubmission) Format(f fmt.State, _ rune)     { redact.Format(f) }
+func (OneTapSubmission) LogValue() slog.Value           { return redact.Value() }
+func (OneTapSubmission) MarshalText() ([]byte, error)   { return redact.Encode() }
+func (OneTapSubmission) MarshalBinary() ([]byte, error) { return redact.Encode() }
+
 // OneTapStarted is what the one-tap form has started.
 type OneTapStarted struct {
 	Attempt login.ID
@@ -201,6 +219,13 @@ type Reopening struct {
 	Phone, Region string
 	Problem       *Problem
 }
+
+// The methods of Reopening are those of Submission.
+func (Reopening) String() string                 { return redact.Mark }
+func (Reopening) Format(f fmt.State, _ rune)     { redact.Format(f) }
+func (Reopening) LogValue() slog.Value           { return redact.Value() }
+func (Reopening) MarshalText() ([]byte, error)   { return redact.Encode() }
+func (Reopening) MarshalBinary() ([]byte, error) { return redact.Encode() }
 
 // Refusal is why a submission started nothing. View is the page to show again.
 type Refusal struct {

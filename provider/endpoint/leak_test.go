@@ -3,7 +3,7 @@ package endpoint
 import (
 	"testing"
 
-	"calleridp/provider/internal/leak"
+	"calleridp/provider/redact/leak"
 )
 
 // Parameters hold client secrets, codes and tokens: only their names print.

@@ -1,6 +1,8 @@
 package grant
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"encoding/hex"
 	"reflect"
 	"strings"
@@ -156,5 +158,68 @@ func TestIsChallenge(t *testing.T) {
 		if got := IsChallenge(text); got != want {
 			t.Errorf("%q: got %v, want %v", text, got, want)
 		}
+	}
+}
+
+// What a store keeps of a code, and for how long.
+func TestCodesAreKeptWhileAFormMayAskForThem(t *testing.T) {
+	at := func(minutes int) time.Time { return now.Add(time.Duration(minutes) * time.Minute) }
+	for _, row := range []struct {
+		what                 string
+		expires, form, grant int // minutes; no form: 0
+		redeemed             bool
+		want                 int
+	}{
+		{"a code", 1, 0, 9, false, 1},
+		{"of a form", 1, 60, 9, false, 60},
+		{"of a form that expires first", 3, 2, 9, false, 3},
+		{"redeemed", 1, 0, 9, true, 9},
+		{"redeemed, of a form", 1, 60, 9, true, 60},
+		{"redeemed, of a form, with a longer grant", 1, 60, 90, true, 90},
+		{"redeemed, with a shorter grant", 3, 0, 2, true, 3},
+	} {
+		c := Code{Expires: at(row.expires), Redeemed: row.redeemed, Grant: Grant{Expires: at(row.grant)}}
+		if row.form > 0 {
+			c.FormExpires = at(row.form)
+		}
+		if got := c.Kept(); !got.Equal(at(row.want)) {
+			t.Errorf("%s: got it kept until %s, want %s", row.what, got, at(row.want))
+		}
+		voided, keep := c.Voided()
+		if keep != (row.form > 0) || !voided.Expires.IsZero() || voided.FormExpires != c.FormExpires {
+			t.Errorf("%s: got it voided as %+v, kept: %v", row.what, voided, keep)
+		}
+	}
+}
+
+// A code that was not redeemed, but whose grant exists, is the second code of its form.
+func TestInvariant9_TwoCodesOfAFormGiveOneGrant(t *testing.T) {
+	c := code(false)
+	use := CodeUse{ClientID: "app", RedirectURI: c.RedirectURI, Verifier: verifier, Access: HashToken("access"), At: now}
+	first := policy.Redeem(c, nil, use)
+	second := policy.Redeem(c, first.Grant, use)
+	if first.Refused != nil || second.Refused != ErrReused || second.Access != nil || second.Grant == nil || !second.Grant.Revoked {
+		t.Errorf("got %+v, then %+v; want tokens, then ErrReused and the grant revoked", first, second)
+	}
+}
+
+// Each code of a form is another one, and needs the master key.
+func TestLaterCodes(t *testing.T) {
+	mac := func(key string) MAC {
+		return func(parts ...[]byte) [32]byte {
+			return sha256.Sum256(append([]byte(key), bytes.Join(parts, []byte("|"))...))
+		}
+	}
+	seen := map[redact.Text]bool{}
+	for _, first := range []redact.Text{"first", "other"} {
+		for n := range uint32(300) {
+			seen[LaterCode(mac("key"), first, n)] = true
+		}
+		if got := LaterCode(mac("key"), first, 0); got != first || len(LaterCode(mac("key"), first, 1)) != len(NewCode()) {
+			t.Errorf("got another first code than the form's, or another length")
+		}
+	}
+	if len(seen) != 600 || seen[LaterCode(mac("another"), "first", 1)] {
+		t.Errorf("got %d codes, want 600, and none under another key", len(seen))
 	}
 }

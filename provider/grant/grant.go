@@ -45,8 +45,35 @@ type Code struct {
 	RedirectURI string
 	Challenge   string // PKCE S256 code_challenge; "" only for clients excused from PKCE
 	Grant       Grant
-	Expires     time.Time // of a redeemed one: when its tombstone may be swept, if its grant has expired
-	Redeemed    bool      // kept as a tombstone, so that a second use is recognised
+	Expires     time.Time
+	Redeemed    bool // kept as a tombstone, so that a second use is recognised
+
+	// FormExpires is when no form can ask for this code again (see LaterCode); zero for
+	// a code that no form gives twice. Until then a code that has expired or was voided
+	// is kept as well: without its tombstone, the form would make it again.
+	FormExpires time.Time
+}
+
+// Kept returns until when a store finds a code: until it expires, while a form may ask
+// for it, and, if it was redeemed, as long as anything that it gave. So its second use
+// is recognised for as long as there is something to revoke (RFC 6749 §4.1.2).
+func (c Code) Kept() time.Time {
+	kept := c.Expires
+	if c.FormExpires.After(kept) {
+		kept = c.FormExpires
+	}
+	if c.Redeemed && c.Grant.Expires.After(kept) {
+		kept = c.Grant.Expires
+	}
+	return kept
+}
+
+// Voided returns what a store keeps of a code that was not redeemed before its session
+// or its consent ended: a code that has expired. keep is false if no form can ask for
+// it; the store deletes it then.
+func (c Code) Voided() (voided Code, keep bool) {
+	c.Expires = time.Time{}
+	return c, !c.FormExpires.IsZero()
 }
 
 // AccessToken is an opaque bearer token (RFC 6750), kept by its SHA-256.
@@ -96,20 +123,20 @@ type Store interface {
 	// CreateCode keeps a new code. In the same transaction it notes that the
 	// grant's session was used, and the user's consent to the client, if there
 	// is one (session.Session and consent.Consent, LastUsed). ErrExists when
-	// there is a code with this hash, used or not; session.ErrNotFound when the
+	// there is a code with this hash, used, expired or not; session.ErrNotFound when the
 	// grant names a session that has ended, and subject.ErrNotFound when its user
 	// was deleted: then nothing is written. (The code of a sign-in is created by the
 	// transaction that finishes its attempt, see login.Store, and one that needs
 	// consent by consent.Store.)
 	CreateCode(ctx context.Context, c Code) error
 
-	// Code finds a code by its hash, with its stored grant, as UseCode does: until it
-	// expires, and a redeemed one as long as its grant, too. It only reads.
+	// Code finds a code by its hash, with its stored grant, as UseCode does: until
+	// Code.Kept, so also one that has expired. It only reads.
 	Code(ctx context.Context, hash CodeHash) (Code, *Grant, error)
 
-	// UseCode finds the code by its hash, also a redeemed one, and stores what use
-	// returns in the same transaction. g is the code's stored grant, nil until the
-	// code has been redeemed. ErrNotFound: no such code.
+	// UseCode finds the code by its hash until Code.Kept, also one that was redeemed or
+	// has expired, and stores what use returns in the same transaction. g is the code's
+	// stored grant, nil until the code has been redeemed. ErrNotFound: no such code.
 	UseCode(ctx context.Context, hash CodeHash, use func(c Code, g *Grant) Redemption) (Redemption, error)
 
 	// UseGrant is the same for a grant, for refreshing and revoking.

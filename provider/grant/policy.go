@@ -23,8 +23,6 @@ var (
 
 // Policy says how long codes and tokens are good, and decides their use.
 type Policy struct {
-	Code         time.Duration
-	CodeRepeats  time.Duration // how long the form of a consent prompt may give the same code again
 	AccessToken  time.Duration
 	RefreshIdle  time.Duration // a refresh token that is not used so long expires
 	RefreshMax   time.Duration // no refresh after this, counted from the sign-in
@@ -44,14 +42,14 @@ type CodeUse struct {
 // (RFC 6749 §4.1.3, RFC 7636 §4.6). A second use revokes what the first gave,
 // whichever client makes it: somebody has the code who should not (RFC 6749
 // §4.1.2). Any other mistake leaves the code as it is. stored is the code's stored
-// grant, nil if it has none.
+// grant, nil if it has none. All codes of one form have the same grant: where the
+// clocks of two nodes have let two of them live at once, the second one is a second use.
 func (p Policy) Redeem(c Code, stored *Grant, use CodeUse) Redemption {
 	refuse := func(why error) Redemption { return Redemption{Current: c.Grant, Refused: why} }
 	switch {
-	case c.Redeemed:
-		if stored == nil {
-			return refuse(ErrReused)
-		}
+	case c.Redeemed && stored == nil:
+		return refuse(ErrReused)
+	case c.Redeemed, stored != nil:
 		revoked := Revoke(*stored)
 		revoked.Refused = ErrReused
 		return revoked
@@ -65,10 +63,6 @@ func (p Policy) Redeem(c Code, stored *Grant, use CodeUse) Redemption {
 	issued := p.Issue(c.Grant, use.Access, use.At)
 	c.Redeemed = true
 	c.Grant.Expires = issued.Grant.Expires
-	// A consent form that is sent again finds the code used.
-	if kept := use.At.Add(p.CodeRepeats); kept.After(c.Expires) {
-		c.Expires = kept
-	}
 	issued.Code = &c
 	return issued
 }

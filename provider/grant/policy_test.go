@@ -17,7 +17,6 @@ import (
 var (
 	now    = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	policy = Policy{
-		Code:         time.Minute,
 		AccessToken:  time.Hour,
 		RefreshIdle:  24 * time.Hour,
 		RefreshMax:   72 * time.Hour,

@@ -46,6 +46,17 @@ func NewID() string { return keys.RandomText(16) }
 // NewCode returns a new code: 32 random bytes as 43 characters of base64url.
 func NewCode() redact.Text { return redact.Text(keys.RandomText(32)) }
 
+// LaterCode returns the code that a form gives when it is sent again and its first code,
+// and all up to the n-th, can be redeemed no more: always the same one, which only who
+// has the master key can compute. It is first itself if n is 0.
+func LaterCode(mac MAC, first redact.Text, n uint32) redact.Text {
+	if n == 0 {
+		return first
+	}
+	sum := mac([]byte(first), binary.BigEndian.AppendUint32(nil, n))
+	return redact.Text(base64.RawURLEncoding.EncodeToString(sum[:]))
+}
+
 // NewToken returns a new access token, 32 random bytes as 43 characters of
 // base64url, and its hash.
 func NewToken() (token redact.Text, hash TokenHash) {

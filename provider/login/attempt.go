@@ -128,7 +128,7 @@ type Attempt struct {
 	// "" until known; for one-tap it is the nonce, which Truecaller returns as
 	// requestId.
 	Correlation redact.Hash
-	RequestID   string
+	RequestID   redact.Text
 
 	App      string       // the Truecaller app
 	Number   phone.Number // zero for one-tap and native until it is approved

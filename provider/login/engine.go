@@ -12,6 +12,7 @@ import (
 	"calleridp/keys"
 	"calleridp/provider/audit"
 	"calleridp/provider/limit"
+	"calleridp/provider/redact"
 	"calleridp/provider/subject"
 	"calleridp/truecaller"
 	"calleridp/truecaller/phone"
@@ -146,7 +147,7 @@ type PushRequest struct {
 	// Form is unique to the page from which the number was submitted. While an attempt
 	// is live that the same browser has started with the same form and number, Start
 	// returns that one. "": the form is not recognised.
-	Form string
+	Form redact.Text
 }
 
 // formHash returns Attempt.Form.
@@ -267,8 +268,8 @@ func (e *Engine) ownLocked(ctx context.Context, refused error, now time.Time) (A
 
 // OneTapRequest is what a new one-tap attempt needs.
 type OneTapRequest struct {
-	Nonce    string // 32 random bytes as base64url; the requestNonce of the link
-	App      string // ID of the Truecaller app; it must offer one-tap
+	Nonce    redact.Text // 32 random bytes as base64url; the requestNonce of the link
+	App      string      // ID of the Truecaller app; it must offer one-tap
 	ClientID string
 	Browser  BrowserSecret
 	Network  string // see limit.NetworkOf
@@ -326,7 +327,7 @@ func (e *Engine) StartOneTap(ctx context.Context, r OneTapRequest) (Attempt, err
 	e.record(ctx, eventStarted, a)
 	e.hub.expect(a)
 	if e.cfg.Arrived != nil {
-		e.cfg.Arrived(ctx, r.Nonce)
+		e.cfg.Arrived(ctx, string(r.Nonce))
 	}
 	return a, nil
 }
@@ -398,9 +399,9 @@ func (e *Engine) pushed(ctx context.Context, a Attempt, requestID string, err er
 // unless something faster has moved it further. A crash may lose the note: an
 // attempt that is found in pushing afterwards waits like any other.
 func (e *Engine) waits(ctx context.Context, a Attempt, requestID string, undeliverable bool) Attempt {
-	taken := Note{Kind: NoteAccepted, At: time.Now(), RequestID: requestID, Undeliverable: undeliverable}
+	taken := Note{Kind: NoteAccepted, At: time.Now(), RequestID: redact.Text(requestID), Undeliverable: undeliverable}
 	e.cfg.Store.NoteAttempt(ctx, a.ID, taken)
-	a.State, a.RequestID, a.Undeliverable = Waiting, requestID, undeliverable
+	a.State, a.RequestID, a.Undeliverable = Waiting, redact.Text(requestID), undeliverable
 	if !undeliverable {
 		e.cfg.Observer.Attempt(eventPushed, a)
 	}

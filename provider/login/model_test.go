@@ -14,6 +14,7 @@ import (
 
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
+	"calleridp/provider/redact"
 	"calleridp/truecaller"
 )
 
@@ -100,7 +101,7 @@ func (k *walk) push() {
 func (k *walk) tapLink() {
 	k.next++
 	m := &model{method: login.OneTap, secret: fmt.Sprintf("%043d", k.next), number: fmt.Sprintf("4670174060%d", k.random.IntN(4))}
-	a, err := k.tap(func(s *login.OneTapRequest) { s.Nonce = m.secret })
+	a, err := k.tap(func(s *login.OneTapRequest) { s.Nonce = redact.Text(m.secret) })
 	k.must(err)
 	m.id = a.ID
 	k.attempts = append(k.attempts, m)
@@ -158,7 +159,7 @@ func (k *walk) callbackFor(m *model) {
 	case 2, 3, 4:
 		d, m := k.deliver(m)
 		k.did("profile", "%s for %s", d.ID, m.id)
-		if known := k.record(m.id).RequestID; d.App == "main" && (known == "" || d.RequestID == "" || d.RequestID == known) {
+		if known := string(k.record(m.id).RequestID); d.App == "main" && (known == "" || d.RequestID == "" || d.RequestID == known) {
 			m.approved++
 		}
 		k.must(k.engine.Profile(ctx, d, profile(k.t, "id"+m.number, m.number)))

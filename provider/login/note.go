@@ -3,6 +3,8 @@ package login
 import (
 	"fmt"
 	"time"
+
+	"calleridp/provider/redact"
 )
 
 // Note is a state transition that a crash may lose, as a value: a store applies
@@ -13,8 +15,9 @@ type Note struct {
 	Kind NoteKind
 	At   time.Time // when it happened
 
-	// RequestID is Truecaller's own ID of the request; "" if it did not say.
-	RequestID string
+	// RequestID is Truecaller's own ID of the request, of one-tap the nonce; "" if it did
+	// not say.
+	RequestID redact.Text
 	// Undeliverable says that Truecaller knows no account for the number
 	// (NoteAccepted).
 	Undeliverable bool

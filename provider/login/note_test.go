@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"calleridp/provider/redact"
 )
 
 // What each note makes of an attempt. An empty state is an error, and the attempt
@@ -48,7 +50,7 @@ func TestApply(t *testing.T) {
 			what: "the approval has overtaken the response", from: Approved, note: accepted, want: Approved,
 			check: func(a Attempt) bool { return a.RequestID == "" },
 		},
-		{what: "a requestId that is too long", from: Pushing, note: with(accepted, func(n *Note) { n.RequestID = strings.Repeat("r", 257) })},
+		{what: "a requestId that is too long", from: Pushing, note: with(accepted, func(n *Note) { n.RequestID = redact.Text(strings.Repeat("r", 257)) })},
 		{what: "the attempt has expired", from: Pushing, note: with(accepted, func(n *Note) { n.At = began.Add(5 * time.Minute) })},
 		{what: "the attempt was rejected", from: Rejected, note: accepted},
 		{

@@ -13,6 +13,7 @@ import (
 
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
+	"calleridp/provider/redact"
 	"calleridp/truecaller"
 )
 
@@ -27,7 +28,7 @@ func offersOneTap(c *login.Config) {
 }
 
 func (w *world) tap(change ...func(*login.OneTapRequest)) (login.Attempt, error) {
-	s := login.OneTapRequest{Nonce: nonce, App: "main", ClientID: "demo", Browser: browser, Network: "192.0.2.7/32", Request: []byte("the request")}
+	s := login.OneTapRequest{Nonce: redact.Text(nonce), App: "main", ClientID: "demo", Browser: browser, Network: "192.0.2.7/32", Request: []byte("the request")}
 	for _, c := range change {
 		c(&s)
 	}
@@ -56,7 +57,7 @@ func TestOneTap(t *testing.T) {
 	}
 	kept := w.record(a.ID)
 	if string(kept.Request) != "the request" || kept.ClientID != "demo" || kept.App != "main" || kept.Network != "192.0.2.7/32" ||
-		kept.RequestID != nonce || time.Until(kept.Expires) < time.Minute || time.Since(kept.Created) > time.Minute {
+		string(kept.RequestID) != nonce || time.Until(kept.Expires) < time.Minute || time.Since(kept.Created) > time.Minute {
 		t.Errorf("%+v, want what the click has brought", kept)
 	}
 	watcher := w.engine.Watch(a.ID, browser)
@@ -150,7 +151,7 @@ func TestInvariant6_ANonceStartsOneAttempt(t *testing.T) {
 	}
 	// With a new one it works again.
 	fresh := strings.Repeat("f", 43)
-	b, err := w.tap(func(s *login.OneTapRequest) { s.Nonce = fresh })
+	b, err := w.tap(func(s *login.OneTapRequest) { s.Nonce = redact.Text(fresh) })
 	w.must(err)
 	w.must(w.engine.Profile(t.Context(), w.tapped(func(d *truecaller.Delivery) { d.RequestID = fresh }), profile(t, "asha", digits)))
 	w.expect(b.ID, login.Approved, "")
@@ -160,7 +161,7 @@ func TestInvariant6_ANonceStartsOneAttempt(t *testing.T) {
 		"no browser":                     func(s *login.OneTapRequest) { s.Browser = "" },
 		"an app that offers no one-tap":  func(s *login.OneTapRequest) { s.App = "second" },
 		"an app that is not there":       func(s *login.OneTapRequest) { s.App = "third" },
-		"a nonce that no link can carry": func(s *login.OneTapRequest) { s.Nonce = strings.Repeat("n", 65) },
+		"a nonce that no link can carry": func(s *login.OneTapRequest) { s.Nonce = redact.Text(strings.Repeat("n", 65)) },
 	} {
 		if _, err := w.tap(change); err == nil {
 			t.Errorf("%s was accepted", what)
@@ -177,7 +178,7 @@ func TestInvariant6_ADoubleClickAtOnceStartsOneAttempt(t *testing.T) {
 		var clicks sync.WaitGroup
 		for i := range ids {
 			clicks.Go(func() {
-				a, err := w.tap(func(s *login.OneTapRequest) { s.Nonce = fresh })
+				a, err := w.tap(func(s *login.OneTapRequest) { s.Nonce = redact.Text(fresh) })
 				if err != nil {
 					t.Error(err)
 				}
@@ -241,7 +242,7 @@ func TestInvariant7_OneTapSpendsItsBudgets(t *testing.T) {
 			w := newWorld(t, offersOneTap, func(c *login.Config) { set(&c.Limits) })
 			var refused []limit.Kind
 			for i := range 3 {
-				_, err := w.tap(func(s *login.OneTapRequest) { s.Nonce = strings.Repeat(string(rune('a'+i)), 43) })
+				_, err := w.tap(func(s *login.OneTapRequest) { s.Nonce = redact.Text(strings.Repeat(string(rune('a'+i)), 43)) })
 				if full, ok := errors.AsType[*limit.Exceeded](err); ok {
 					refused = append(refused, full.Kind)
 				} else {

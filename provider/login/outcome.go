@@ -58,10 +58,6 @@ type Outcome struct {
 	SID     string         // the session's ID
 }
 
-// sealedOutcome is an Outcome as it is sealed: the one place where its secrets are
-// written.
-type sealedOutcome struct{ Code, GrantID, Session, SID string }
-
 // NewOutcome returns a new outcome.
 func NewOutcome() Outcome {
 	return Outcome{
@@ -89,11 +85,11 @@ func (a *Attempt) OutcomeFor(browser BrowserSecret) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, fmt.Errorf("login: the outcome of attempt %s does not open: %w", a.ID, err)
 	}
-	var o sealedOutcome
+	var o Outcome
 	if err := json.Unmarshal(plain, &o); err != nil {
 		return Outcome{}, fmt.Errorf("login: the outcome of attempt %s: %w", a.ID, err)
 	}
-	return Outcome{Code: redact.Text(o.Code), GrantID: o.GrantID, Session: session.Secret(o.Session), SID: o.SID}, nil
+	return o, nil
 }
 
 // seal returns the outcome as it is stored: encrypted under the secret of the
@@ -104,7 +100,10 @@ func (o Outcome) seal(id ID, browser BrowserSecret) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	plain, err := json.Marshal(sealedOutcome{Code: string(o.Code), GrantID: o.GrantID, Session: string(o.Session), SID: o.SID})
+	// The names of the fields, which would be redacted as they are.
+	plain, err := json.Marshal(map[string]string{
+		"Code": string(o.Code), "GrantID": o.GrantID, "Session": string(o.Session), "SID": o.SID,
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"calleridp/provider/limit"
+	"calleridp/provider/redact"
 	"calleridp/provider/subject"
 	"calleridp/truecaller"
 	"calleridp/truecaller/phone"
@@ -22,7 +23,7 @@ var _ truecaller.Recipient = (*Engine)(nil)
 func (e *Engine) Expects(ctx context.Context, app string, c truecaller.Callback) (bool, error) {
 	a, err := e.attemptOf(ctx, c)
 	if err == nil {
-		err = a.expects(app, c.RequestID, time.Now())
+		err = a.expects(app, redact.Text(c.RequestID), time.Now())
 	}
 	switch {
 	case err == nil:
@@ -74,7 +75,7 @@ func (e *Engine) opened(ctx context.Context, d truecaller.Delivery) error {
 	now := time.Now()
 	a, err := e.attemptOf(ctx, d.Callback)
 	if err == nil {
-		err = a.expects(d.App, d.RequestID, now)
+		err = a.expects(d.App, redact.Text(d.RequestID), now)
 	}
 	if err != nil {
 		return e.ignore(ctx, d, a, err)
@@ -86,7 +87,7 @@ func (e *Engine) opened(ctx context.Context, d truecaller.Delivery) error {
 		Kind:      NoteInvoked,
 		At:        now,
 		App:       d.App,
-		RequestID: d.RequestID,
+		RequestID: redact.Text(d.RequestID),
 		Delivery:  d.ID,
 	})
 	e.hub.wake(a)
@@ -100,7 +101,7 @@ func (e *Engine) Token(ctx context.Context, d truecaller.Delivery) error {
 	now := time.Now()
 	a, err := e.attemptOf(ctx, d.Callback)
 	if err == nil {
-		err = a.expects(d.App, d.RequestID, now)
+		err = a.expects(d.App, redact.Text(d.RequestID), now)
 	}
 	switch {
 	case errors.Is(err, ErrNotFound), errors.Is(err, ErrState):

@@ -9,6 +9,7 @@ import (
 
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
+	"calleridp/provider/redact"
 	"calleridp/truecaller"
 )
 
@@ -222,7 +223,7 @@ func TestThreat_WhatRingsNoPhoneSpendsNothingOfPushes(t *testing.T) {
 					c.Apps["native"] = truecaller.App{ID: "native", NativeClientID: "id"}
 				})
 				tap := func(i int) error {
-					_, err := w.tap(func(r *login.OneTapRequest) { r.Nonce, r.ClientID = fmt.Sprintf("%043d", i), "demo" })
+					_, err := w.tap(func(r *login.OneTapRequest) { r.Nonce, r.ClientID = redact.Text(fmt.Sprintf("%043d", i)), "demo" })
 					return err
 				}
 				native := func(i int) error {
@@ -263,7 +264,7 @@ func TestThreat_ManyNetworksOfOneAttacker(t *testing.T) {
 						if method == login.Push {
 							_, err = w.begin(dialled(t, fmt.Sprint(46701740600+i)), func(r *login.PushRequest) { r.Network = network })
 						} else {
-							_, err = w.tap(func(r *login.OneTapRequest) { r.Network, r.Nonce = network, fmt.Sprintf("%043d", i) })
+							_, err = w.tap(func(r *login.OneTapRequest) { r.Network, r.Nonce = network, redact.Text(fmt.Sprintf("%043d", i)) })
 						}
 						if err == nil {
 							allowed++

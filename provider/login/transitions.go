@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"calleridp/provider/clock"
+	"calleridp/provider/redact"
 	"calleridp/provider/subject"
 	"calleridp/truecaller"
 	"calleridp/truecaller/phone"
@@ -42,7 +43,7 @@ func (a *Attempt) push(number phone.Number, now time.Time) error {
 
 // handOut is created -> waiting: the browser has the link that opens Truecaller
 // on its phone. nonce is what Truecaller brings back as requestId.
-func (a *Attempt) handOut(nonce string, now time.Time) error {
+func (a *Attempt) handOut(nonce redact.Text, now time.Time) error {
 	if a.expire(now) || a.State != Created || nonce == "" {
 		return ErrState
 	}
@@ -101,7 +102,7 @@ func (a *Attempt) refused(why Reason, now time.Time) error {
 // expects returns nil when a callback like this may change the attempt: ErrState
 // when it is too late, errMismatch when it is not the attempt's own (invariant 6:
 // state and requestId must agree when both are known).
-func (a *Attempt) expects(app, requestID string, now time.Time) error {
+func (a *Attempt) expects(app string, requestID redact.Text, now time.Time) error {
 	if a.over(now) {
 		return ErrState
 	}
@@ -135,7 +136,7 @@ func (a *Attempt) tokenReceived(n Note) error {
 
 // tokenNote is the note of a delivery that has brought a token.
 func tokenNote(d truecaller.Delivery, now time.Time) Note {
-	return Note{Kind: NoteToken, At: now, App: d.App, RequestID: d.RequestID, Delivery: d.ID}
+	return Note{Kind: NoteToken, At: now, App: d.App, RequestID: redact.Text(d.RequestID), Delivery: d.ID}
 }
 
 // approve is token_received -> approved, if number is in the profile, else ->
@@ -220,7 +221,7 @@ func (a *Attempt) profileFailed(d truecaller.Delivery, why Reason, now time.Time
 // after it, a new attempt must be started. It is too late once the attempt is
 // approved.
 func (a *Attempt) decline(d truecaller.Delivery, why Reason, now time.Time) error {
-	if err := a.expects(d.App, d.RequestID, now); err != nil {
+	if err := a.expects(d.App, redact.Text(d.RequestID), now); err != nil {
 		return err
 	}
 	a.end(Rejected, why, now)

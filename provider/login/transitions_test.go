@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"calleridp/provider/redact"
 	"calleridp/truecaller"
 	"calleridp/truecaller/phone"
 )
@@ -60,7 +61,7 @@ func delivery(id, app, requestID string) truecaller.Delivery {
 }
 
 func taken(requestID string, now time.Time) Note {
-	return Note{Kind: NoteAccepted, At: now, RequestID: requestID}
+	return Note{Kind: NoteAccepted, At: now, RequestID: redact.Text(requestID)}
 }
 
 func undeliverable(now time.Time) Note {
@@ -68,7 +69,7 @@ func undeliverable(now time.Time) Note {
 }
 
 func opened(d truecaller.Delivery, now time.Time) Note {
-	return Note{Kind: NoteInvoked, At: now, App: d.App, RequestID: d.RequestID}
+	return Note{Kind: NoteInvoked, At: now, App: d.App, RequestID: redact.Text(d.RequestID)}
 }
 
 // transitions are all of them, with arguments that are right for attemptIn.
@@ -185,7 +186,7 @@ func TestInvariant6_RequestIDAndAppMustAgree(t *testing.T) {
 	for _, row := range rows {
 		for _, step := range []string{"token", "approve", "no profile", "decline"} {
 			a := attemptIn(t, Waiting)
-			a.RequestID = row.known
+			a.RequestID = redact.Text(row.known)
 			before := a
 			d := delivery("d1", row.app, row.requestID)
 			var err error
@@ -273,7 +274,7 @@ func TestInvariant6_TheAnswerToThePushIsRight(t *testing.T) {
 	for n, want := range map[int]error{maxRequestID: nil, maxRequestID + 1: ErrState} {
 		other := attemptIn(t, Pushing)
 		id := strings.Repeat("r", n)
-		if err := other.Apply(taken(id, began)); !errors.Is(err, want) || (other.RequestID == id) != (want == nil) {
+		if err := other.Apply(taken(id, began)); !errors.Is(err, want) || (string(other.RequestID) == id) != (want == nil) {
 			t.Errorf("an answer with a requestId of %d characters: %v, want %v", n, err, want)
 		}
 	}
@@ -406,7 +407,7 @@ func TestTransitionsInAnyOrder(t *testing.T) {
 			case !before.Invoked.IsZero() && !a.Invoked.Equal(before.Invoked):
 				fail("the dialog opened at %v and again at %v", before.Invoked, a.Invoked)
 			case before.RequestID != "" && a.RequestID != before.RequestID && next.name != "accepted":
-				fail("the requestId changed from %q to %q", before.RequestID, a.RequestID)
+				fail("the requestId changed from %q to %q", string(before.RequestID), string(a.RequestID))
 			case a.State.Terminal() == a.Ended.IsZero():
 				fail("%s, ended %v", a.State, a.Ended)
 			case a.State != TokenReceived && len(a.Trying) > 0:

@@ -8,10 +8,15 @@
 //	func (Secret) MarshalText() ([]byte, error)   { return redact.Encode() }
 //	func (Secret) MarshalBinary() ([]byte, error) { return redact.Encode() }
 //
-// That covers the verbs of package fmt that print values, slog, and the encoders of
-// JSON, XML and gob. What is stored or sent on purpose is copied to a struct of plain
-// strings first. It does not cover what asks no methods: the verbs %p and %w, which
-// vet refuses for such values, reflection, and fmt on an unexported field.
+// That covers slog, the encoders of JSON, XML and gob, and the verbs of package fmt that
+// print values. What is stored or sent on purpose is copied to plain strings first. It
+// does not cover what asks no methods:
+//
+//   - the verbs %p and %w, which vet refuses for such values
+//   - reflection, and fmt on an unexported field
+//   - fmt on a pointer inside a value, under a verb that is wrong for pointers: %s prints
+//     such a pointer as an error, with all that it points to. The struct that holds the
+//     pointer, or the one behind it, needs a Format method.
 package redact
 
 import (

@@ -39,7 +39,8 @@ type Store interface {
 	Session(ctx context.Context, id string) (Session, error)
 
 	// EndSession deletes the session and, in the same transaction, revokes its
-	// grants, except those with offline access. It is durable when it returns. Ending
-	// an absent session is no error.
+	// grants, except those with offline access, and voids its unused codes
+	// (grant.Code.Voided). It is durable when it returns. Ending an absent session is no
+	// error.
 	EndSession(ctx context.Context, id string) error
 }

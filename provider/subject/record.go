@@ -28,7 +28,8 @@ type RecordStore interface {
 	Account(ctx context.Context, sub string) (Record, error)
 
 	// RevokeClient ends the client's access to the user: it deletes the consent,
-	// revokes the grants, those for offline access too, and deletes unused codes.
+	// revokes the grants, those for offline access too, and voids unused codes
+	// (grant.Code.Voided).
 	RevokeClient(ctx context.Context, sub, clientID string) error
 
 	// EndSessions ends all sessions of the user, as session.Store's EndSession does

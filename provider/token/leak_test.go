@@ -3,7 +3,7 @@ package token
 import (
 	"testing"
 
-	"calleridp/provider/internal/leak"
+	"calleridp/provider/redact/leak"
 )
 
 // Neither what a token response is made of nor the response itself prints a token; its

@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"calleridp/provider"
 	"calleridp/provider/grant"
 	"calleridp/provider/internal/testworld"
 	"calleridp/provider/redact"
@@ -55,5 +56,42 @@ func TestTokensAreDatedWhenTheyAreMade(t *testing.T) {
 		if exp := testworld.Seconds(native.JSON()["expires_in"]); exp.Unix() != 3600 {
 			t.Errorf("a native sign-in: got expires_in %d, want 3600", exp.Unix())
 		}
+	})
+}
+
+// slowKeys take their time to sign.
+type slowKeys struct{ provider.Keys }
+
+func (k slowKeys) Sign(alg, typ string, payload []byte) (string, error) {
+	time.Sleep(slowness)
+	return k.Keys.Sign(alg, typ, payload)
+}
+
+// A use is decided, and its tokens are dated, after everything that may take a while: a
+// code or a refresh token that expires while the ID token is signed has expired.
+func TestAUseIsDecidedAfterSigning(t *testing.T) {
+	testworld.Ring()
+	synctest.Test(t, func(t *testing.T) {
+		w := testworld.New(t, func(c *testworld.Config) {
+			c.Provider.Ring = slowKeys{c.Provider.Ring}
+			c.Provider.Lifetimes.RefreshIdle = time.Minute
+		})
+		dated := func(what string, got testworld.Tokens) {
+			t.Helper()
+			token, g, err := w.Store.AccessToken(t.Context(), grant.HashToken(redact.Text(got.Access)))
+			if now := time.Now(); err != nil || !token.Issued.Equal(now) || !g.Rotated.Equal(now) {
+				t.Errorf("%s: got the token issued at %s and the family rotated at %s, %v, want %s", what, token.Issued, g.Rotated, err, now)
+			}
+		}
+		got, session := w.Tokens("app", "openid offline_access")
+		dated("a code", got)
+		time.Sleep(time.Second)
+		got = testworld.TokensIn(t, w.Refresh("app", got.Refresh))
+		dated("a refresh", got)
+		time.Sleep(time.Minute - slowness)
+		w.Refresh("app", got.Refresh).WantOAuthError(t, "a refresh token that expires meanwhile", 400, "invalid_grant")
+		code := w.Code(session, "app")
+		time.Sleep(time.Minute - slowness)
+		w.Exchange("app", code).WantOAuthError(t, "a code that expires meanwhile", 400, "invalid_grant")
 	})
 }

@@ -13,6 +13,7 @@ import (
 	"calleridp/provider/client"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
+	"calleridp/provider/redact"
 	"calleridp/truecaller"
 )
 
@@ -143,11 +144,11 @@ func TestLargeBatches(t *testing.T) {
 	release()
 	var seen string
 	got, err := s.UpdateAttempt(ctx, a.ID, func(a login.Attempt) (login.Update, error) {
-		seen = a.RequestID
+		seen = string(a.RequestID)
 		return login.Update{Attempt: a}, nil
 	})
-	if err != nil || got.RequestID != fmt.Sprint(n) || seen != got.RequestID {
-		t.Errorf("got %q, %v; want the last note", got.RequestID, err)
+	if err != nil || string(got.RequestID) != fmt.Sprint(n) || seen != string(got.RequestID) {
+		t.Errorf("got %q, %v; want the last note", string(got.RequestID), err)
 	}
 	after := s.Stats()
 	if commits := after.Commits - before.Commits; commits < 3 || commits > 4 {
@@ -161,7 +162,7 @@ func TestLargeBatches(t *testing.T) {
 
 // accepted is the note that Truecaller took the push.
 func accepted(requestID string) login.Note {
-	return login.Note{Kind: login.NoteAccepted, At: time.Now(), RequestID: requestID}
+	return login.Note{Kind: login.NoteAccepted, At: time.Now(), RequestID: redact.Text(requestID)}
 }
 
 // Who stops waiting while his operation is queued takes it back: it never runs.
@@ -254,8 +255,8 @@ func TestNotesAreSeenOnce(t *testing.T) {
 	}
 	check := func(r reader, missing bool, stored string) error {
 		kept, err := r.attempt(a.ID)
-		if kept.RequestID != stored || r.missing(noted[0]) != missing {
-			t.Errorf("a snapshot has %q, and the note is missing in it: %v", kept.RequestID, r.missing(noted[0]))
+		if string(kept.RequestID) != stored || r.missing(noted[0]) != missing {
+			t.Errorf("a snapshot has %q, and the note is missing in it: %v", string(kept.RequestID), r.missing(noted[0]))
 		}
 		return err
 	}

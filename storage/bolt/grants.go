@@ -137,18 +137,11 @@ func (r reader) grant(id string) (*grant.Grant, error) {
 	return g, nil
 }
 
-// putCode stores a code until it expires; a redeemed one also as long as anything that
-// it gave, so that its second use is recognised for as long as there is something
-// to revoke (RFC 6749 §4.1.2).
 func (t *txn) putCode(code grant.Code) error {
-	until := code.Expires
-	if code.Redeemed && code.Grant.Expires.After(until) {
-		until = code.Grant.Expires
-	}
 	if err := t.owns(code.Grant, &codes, code.Hash[:]); err != nil {
 		return err
 	}
-	return t.put(&codes, code.Hash[:], until, (*record.Code)(&code))
+	return t.put(&codes, code.Hash[:], code.Kept(), (*record.Code)(&code))
 }
 
 func (t *txn) putGrant(g grant.Grant) error {
@@ -176,12 +169,15 @@ func (t *txn) revokeGrant(id []byte, match func(grant.Grant) bool) error {
 	return t.putGrant(*g)
 }
 
-// voidCode deletes a code that was not redeemed, if its grant matches.
+// voidCode ends a code that was not redeemed, if its grant matches (grant.Code.Voided).
 func (t *txn) voidCode(hash []byte, match func(grant.Grant) bool) error {
 	var code grant.Code
 	found, err := t.get(&codes, hash, (*record.Code)(&code))
 	if err != nil || !found || code.Redeemed || !match(code.Grant) {
 		return err
+	}
+	if voided, keep := code.Voided(); keep {
+		return t.putCode(voided)
 	}
 	return t.forget(&codes, hash)
 }

@@ -22,7 +22,7 @@ func (s *Store) Session(ctx context.Context, id string) (session.Session, error)
 }
 
 // EndSession implements session.Store. It revokes the grants of a session that
-// no longer exists, too, and deletes its codes that were not redeemed.
+// no longer exists, too, and voids its codes that were not redeemed.
 func (s *Store) EndSession(ctx context.Context, id string) error {
 	return s.write(ctx, func(t *txn) error {
 		if err := t.endGrants(t.owned(&sessionGrants, id), online); err != nil {
@@ -32,8 +32,8 @@ func (s *Store) EndSession(ctx context.Context, id string) error {
 	})
 }
 
-// endGrants revokes the grants among the entries that match, and deletes the
-// matching codes that were not redeemed.
+// endGrants revokes the grants among the entries that match, and voids the matching
+// codes that were not redeemed.
 func (t *txn) endGrants(entries []ownedKey, match func(grant.Grant) bool) error {
 	for _, e := range entries {
 		var err error

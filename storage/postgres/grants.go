@@ -67,7 +67,7 @@ func (t *txn) createCode(code grant.Code, u *codeUses) error {
 		t.putConsent(u.consent)
 	}
 	key := code.Hash[:]
-	value := t.s.sealer.Seal(&record.Codes, key, code.Expires, (*record.Code)(&code))
+	value := t.s.sealer.Seal(&record.Codes, key, code.Kept(), (*record.Code)(&code))
 	t.put("INSERT INTO codes (key, grant_id, sid, sub, value, expires, due) VALUES ($1, $2, $3, $4, $5, $6, $6)",
 		key, []byte(g.ID), []byte(g.SID), []byte(g.Sub), value, expiryOf(value))
 	return nil
@@ -177,16 +177,11 @@ func (t *txn) redeem(r grant.Redemption) {
 	}
 }
 
-// storeCode queues a changed code: a redeemed one stays as long as anything that it
-// gave, so that its second use is recognised for as long as there is something to
-// revoke (RFC 6749 §4.1.2).
+// storeCode queues a changed code. It stays as long as anything that may ask for it
+// (grant.Code.Kept).
 func (t *txn) storeCode(code grant.Code) {
-	until := code.Expires
-	if code.Redeemed && code.Grant.Expires.After(until) {
-		until = code.Grant.Expires
-	}
 	key := code.Hash[:]
-	value := t.s.sealer.Seal(&record.Codes, key, until, (*record.Code)(&code))
+	value := t.s.sealer.Seal(&record.Codes, key, code.Kept(), (*record.Code)(&code))
 	t.put("UPDATE codes SET value = $2, expires = $3, due = $3 WHERE key = $1", key, value, expiryOf(value))
 }
 
@@ -265,7 +260,12 @@ func (t *txn) grantsOf(column string, owner []byte) (end func(match func(grant.G
 	})
 	return func(match func(grant.Grant) bool) {
 		for _, c := range allCodes {
-			if !c.Redeemed && match(c.Grant) {
+			if c.Redeemed || !match(c.Grant) {
+				continue
+			}
+			if voided, keep := c.Voided(); keep {
+				t.storeCode(voided)
+			} else {
 				t.put("DELETE FROM codes WHERE key = $1", c.Hash[:])
 			}
 		}

@@ -6,10 +6,10 @@ import (
 )
 
 // Grants are found by their id.
-var Grants = Kind{Name: "grants", purpose: keys.PurposeGrantRecord, version: 1, expires: true}
+var Grants = Kind{Name: "grants", purpose: keys.PurposeGrantRecord, version: 2, expires: true}
 
 // Codes are found by their SHA-256.
-var Codes = Kind{Name: "codes", purpose: keys.PurposeCodeRecord, version: 1, expires: true}
+var Codes = Kind{Name: "codes", purpose: keys.PurposeCodeRecord, version: 2, expires: true}
 
 // AccessTokens are found by their SHA-256.
 var AccessTokens = Kind{Name: "access_tokens", purpose: keys.PurposeAccessTokenRecord, version: 1, expires: true}
@@ -47,6 +47,9 @@ func (k *Code) fields(c *codec, version byte) {
 	(*Grant)(&k.Grant).fields(c, version)
 	c.time(&k.Expires)
 	c.flag(&k.Redeemed)
+	if version >= 2 {
+		c.time(&k.FormExpires)
+	}
 }
 
 // AccessToken is a grant.AccessToken.

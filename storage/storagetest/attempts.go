@@ -9,6 +9,7 @@ import (
 	"calleridp/provider/grant"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
+	"calleridp/provider/redact"
 	"calleridp/provider/session"
 	"calleridp/provider/subject"
 	"calleridp/truecaller/phone"
@@ -74,7 +75,7 @@ func testAttempts(t *testing.T, w *world) {
 func testNotes(t *testing.T, w *world) {
 	a := w.create()
 	accepted := func(requestID string) {
-		w.NoteAttempt(w.ctx, a.ID, login.Note{Kind: login.NoteAccepted, At: w.now, RequestID: requestID})
+		w.NoteAttempt(w.ctx, a.ID, login.Note{Kind: login.NoteAccepted, At: w.now, RequestID: redact.Text(requestID)})
 	}
 	expect := func(want string) {
 		t.Helper()
@@ -82,8 +83,8 @@ func testNotes(t *testing.T, w *world) {
 		w.must(err)
 		byState, err := w.AttemptByCorrelation(w.ctx, a.Correlation)
 		w.must(err)
-		if got.RequestID != want || byState.RequestID != want {
-			t.Fatalf("got %q and %q, want %q", got.RequestID, byState.RequestID, want)
+		if string(got.RequestID) != want || string(byState.RequestID) != want {
+			t.Fatalf("got %q and %q, want %q", string(got.RequestID), string(byState.RequestID), want)
 		}
 	}
 	accepted("1")

@@ -6,6 +6,7 @@ import (
 
 	"calleridp/provider/consent"
 	"calleridp/provider/grant"
+	"calleridp/provider/session"
 )
 
 func testCodes(t *testing.T, w *world) {
@@ -89,11 +90,12 @@ func testCodes(t *testing.T, w *world) {
 		t.Error("a redeemed code was forgotten before its grant")
 	}
 
-	// It also stays until it expires, even after its grant, so that no form makes it again.
+	// And as long as a form may ask for it, also after its grant: no form makes it again.
 	kept := w.code("")
+	kept.FormExpires = w.now.Add(time.Hour)
 	w.must(w.CreateCode(w.ctx, kept))
 	w.must(w.useCode(kept.Hash, func(got grant.Code, _ *grant.Grant) grant.Redemption {
-		got.Redeemed, got.Expires, got.Grant.Expires = true, w.now.Add(time.Hour), w.now.Add(-time.Minute)
+		got.Redeemed, got.Expires, got.Grant.Expires = true, w.now.Add(-time.Minute), w.now.Add(-time.Minute)
 		return grant.Redemption{Code: &got, Grant: &got.Grant}
 	}))
 	_, err = w.Grant(w.ctx, kept.Grant.ID)
@@ -104,10 +106,90 @@ func testCodes(t *testing.T, w *world) {
 		}
 		return grant.Redemption{}
 	}))
-	w.is(w.CreateCode(w.ctx, kept), grant.ErrExists)
-	w.is(w.allow(kept.Grant.Sub, kept.Grant.ClientID, kept, func(k *consent.Consent) consent.Consent {
-		return consent.Widen(k, kept.Grant.Sub, kept.Grant.ClientID, []string{"openid"}, w.now)
+	w.neverAgain(kept)
+}
+
+// neverAgain checks that a code cannot be created.
+func (w *world) neverAgain(c grant.Code) {
+	w.t.Helper()
+	c.Grant.SID = ""
+	w.is(w.CreateCode(w.ctx, c), grant.ErrExists)
+	w.is(w.allow(c.Grant.Sub, c.Grant.ClientID, c, func(k *consent.Consent) consent.Consent {
+		return consent.Widen(k, c.Grant.Sub, c.Grant.ClientID, []string{"openid"}, w.now)
 	}), grant.ErrExists)
+}
+
+// A code that a form may ask for again is found while it may, also when it has expired
+// or was voided, so that it cannot be made again. Only deleting the user takes it away.
+func testCodesOfForms(t *testing.T, w *world) {
+	a := w.create()
+	p := w.person(a.Number)
+	w.approve(a.ID, p)
+	code := func(sid string) grant.Code {
+		c := w.code(sid)
+		c.Grant.Sub, c.FormExpires = p.Sub, w.now.Add(time.Hour)
+		return c
+	}
+	// finds checks what is found: the code as want says, without a grant.
+	finds := func(what string, want grant.Code) {
+		t.Helper()
+		got, g, err := w.Code(w.ctx, want.Hash)
+		if err != nil || g != nil {
+			t.Errorf("%s: got grant %v, %v, want the code alone", what, g, err)
+		}
+		w.same(got, want)
+		var used grant.Code
+		w.must(w.useCode(want.Hash, func(c grant.Code, _ *grant.Grant) grant.Redemption {
+			used = c
+			return grant.Redemption{}
+		}))
+		w.same(used, want)
+		w.neverAgain(want)
+	}
+	signIn := func() session.Session {
+		s := w.session()
+		s.Sub = p.Sub
+		w.signIn(s, "")
+		return s
+	}
+	expired := code("")
+	expired.Expires = w.now.Add(-time.Millisecond)
+	w.must(w.CreateCode(w.ctx, expired))
+	finds("expired", expired)
+	w.reopen()
+	finds("expired, reopened", expired)
+	all := []grant.Code{expired}
+	for what, end := range map[string]func(sid string) error{
+		"signed out":            func(sid string) error { return w.EndSession(w.ctx, sid) },
+		"signed out of all":     func(string) error { return w.EndSessions(w.ctx, p.Sub) },
+		"the consent was ended": func(string) error { return w.RevokeClient(w.ctx, p.Sub, "shop") },
+	} {
+		s := signIn()
+		c, plain, offline := code(s.ID), code(s.ID), code(s.ID)
+		plain.FormExpires, offline.Grant.Offline = time.Time{}, true
+		for _, c := range []grant.Code{c, plain, offline} {
+			w.must(w.CreateCode(w.ctx, c))
+		}
+		for range 2 {
+			w.must(end(s.ID))
+			c.Expires = time.Time{}
+			if what == "the consent was ended" {
+				offline.Expires = time.Time{}
+			}
+			finds(what, c)
+			finds(what+", offline access", offline)
+			_, _, err := w.Code(w.ctx, plain.Hash)
+			w.is(err, grant.ErrNotFound)
+			w.reopen()
+		}
+		all = append(all, c, offline)
+	}
+	w.must(w.DeletePerson(w.ctx, p.Sub))
+	for _, c := range all {
+		if !w.gone(c) {
+			t.Error("a code of a deleted user is left")
+		}
+	}
 }
 
 func testGrants(t *testing.T, w *world) {

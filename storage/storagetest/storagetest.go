@@ -82,6 +82,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Place) {
 		{"Redeem", testRedeem},
 		{"Sessions", testSessions},
 		{"Codes", testCodes},
+		{"CodesOfForms", testCodesOfForms},
 		{"Grants", testGrants},
 		{"AccessTokens", testAccessTokens},
 		{"Consents", testConsents},

@@ -66,7 +66,7 @@ func (m mounted) events(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Date", time.Now().UTC().Format(http.TimeFormat))
 		w.Header().Write(head) // writing to a bytes.Buffer cannot fail
 		head.WriteString("\r\n")
-		s.overConn(conn, appendEvent(head.Bytes(), view, time.Now()), last(view))
+		s.overConn(r.Context(), conn, appendEvent(head.Bytes(), view, time.Now()), last(view))
 		return
 	}
 	s.overResponse(w, r, control, view)
@@ -83,7 +83,7 @@ type stream struct {
 // overConn writes to a connection that the handler has taken over: the first event at
 // once, the others from another goroutine. It notices that the browser has gone on the
 // second write after the disconnect.
-func (s *stream) overConn(conn net.Conn, first []byte, last bool) {
+func (s *stream) overConn(ctx context.Context, conn net.Conn, first []byte, last bool) {
 	send := func(b []byte) error {
 		if err := conn.SetWriteDeadline(time.Now().Add(s.writeTimeout)); err != nil {
 			return err
@@ -98,7 +98,7 @@ func (s *stream) overConn(conn net.Conn, first []byte, last bool) {
 	}
 	go func() {
 		defer end()
-		s.follow(context.Background(), send)
+		s.follow(context.WithoutCancel(ctx), send) // the request has ended
 	}()
 }
 

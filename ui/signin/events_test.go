@@ -3,8 +3,10 @@ package signin
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -311,6 +313,53 @@ func TestTakenConnectionsEnd(t *testing.T) {
 	}
 }
 
+// senderLog is a handler that notes the network of each line's request.
+type senderLog struct {
+	slog.Handler
+	lines chan string
+}
+
+func (l senderLog) Handle(ctx context.Context, r slog.Record) error {
+	l.lines <- fmt.Sprint(r.Message, " ", ctx.Value(senderKey{}), " ", ctx.Err())
+	return nil
+}
+
+type senderKey struct{}
+
+// What goes wrong on a connection that the handler took over is logged as its request's,
+// which has ended.
+func TestTakenConnectionsLogTheirRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lines := make(chan string, 1)
+		w := newWorld(t)
+		w.handlers.cfg.Log = slog.New(senderLog{slog.NewTextHandler(io.Discard, nil), lines})
+		within := newPipes()
+		server := &http.Server{Handler: http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+			w.ServeHTTP(out, r.WithContext(context.WithValue(r.Context(), senderKey{}, "192.0.2.7")))
+		})}
+		go server.Serve(within)
+		defer server.Close()
+		conn, err := within.dial(t.Context(), "", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		go io.Copy(io.Discard, conn)
+		r := ours("GET", ourPath+"/events", nil)
+		if err := r.Write(conn); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		w.flow.mu.Lock()
+		w.flow.failure = errors.New("the store is broken")
+		w.flow.mu.Unlock()
+		w.flow.move(login.Waiting, "") // which hints
+		if got, want := <-lines, "a waiting page cannot be told 192.0.2.7 <nil>"; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	})
+}
+
 // stream returns a stream of the attempt over a flow.
 func (w *world) stream(flow Flow, watcher login.Watcher) *stream {
 	return &stream{
@@ -337,7 +386,7 @@ func TestATakenConnectionThatIsStuckEnds(t *testing.T) {
 		left := false
 		f := w.stream(w.flow, login.Watcher{End: func() { left = true }})
 		started := time.Now()
-		f.overConn(ours, []byte("data: x\n\n"), false)
+		f.overConn(t.Context(), ours, []byte("data: x\n\n"), false)
 		if took := time.Since(started); took != 10*time.Second || !left {
 			t.Errorf("got the end after %s, the watcher ended %v, want 10s and true", took, left)
 		}

@@ -104,9 +104,9 @@ func (d *decoder) checkApp(c keyedApp) truecaller.App {
 	keys := maps.Clone(appKeys)
 	if !app.NativeOnly() {
 		any := func(string) string { return "" } // truecaller checks it
-		app.Key, keys["Key"] = d.checkSecret(c.key+".app_key", c.AppKey, c.AppKeyFile, any)
+		app.Key, keys["Key"] = d.checkSecret(c.key+".app_key", string(c.AppKey), c.AppKeyFile, any)
 		keys["Key"] = strings.TrimPrefix(keys["Key"], c.key+".")
-		secret, _ := d.checkSecret(c.key+".callback_secret", c.CallbackSecret, c.CallbackSecretFile, CheckCallbackSecret)
+		secret, _ := d.checkSecret(c.key+".callback_secret", string(c.CallbackSecret), c.CallbackSecretFile, CheckCallbackSecret)
 		app.CallbackSecrets = []string{secret}
 		app.API = d.checkURL(c.key+".api_url", c.APIURL)
 		for i, text := range c.ProfileURLs {

@@ -144,6 +144,9 @@ func splitListener(text string) (addr netip.Addr, port string) {
 func (d *decoder) checkTLS(c TLS) {
 	switch {
 	case c.CertFile == "" && c.KeyFile == "":
+		if c.HTTP1Only {
+			d.refuse("tls.http1_only", "there is no certificate: set cert_file and key_file, or remove it")
+		}
 	case c.KeyFile == "":
 		d.refuse("tls.key_file", "missing; set cert_file and key_file together")
 	case c.CertFile == "":
@@ -158,7 +161,7 @@ func (d *decoder) checkTLS(c TLS) {
 func (d *decoder) checkMaster(c Config) *keys.Master {
 	switch {
 	case c.MasterKey != "":
-		master, err := keys.ParseMaster(c.MasterKey)
+		master, err := keys.ParseMaster(string(c.MasterKey))
 		if err != nil {
 			d.refuse("master_key", "%v; calleridp keys init-master creates a valid one", err)
 		}

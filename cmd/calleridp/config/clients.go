@@ -80,7 +80,7 @@ func (d *decoder) checkClient(key string, c Client) client.Client {
 	} else {
 		d.refuse(key+".consent", "%q is unknown; use none, remember or always", c.Consent)
 	}
-	secret := strings.TrimSpace(c.Secret)
+	secret := strings.TrimSpace(string(c.Secret))
 	switch {
 	case c.SecretFile != "":
 		secret = d.checkSecretFile(key+".secret_file", c.SecretFile)

@@ -1,5 +1,7 @@
 package config
 
+import "calleridp/provider/redact"
+
 // Config is the configuration file, a YAML document. Unknown keys are refused.
 // docs/configuration.md is made of these comments.
 //
@@ -42,8 +44,8 @@ type Config struct {
 	// the store; `calleridp keys init-master --out FILE` creates one. Keep a copy
 	// elsewhere: without it the store cannot be read. Required, unless
 	// CALLERIDP_MASTER_KEY holds the key itself.
-	MasterKeyFile string `yaml:"master_key_file"`
-	MasterKey     string `yaml:"master_key" secret:"environment"`
+	MasterKeyFile string      `yaml:"master_key_file"`
+	MasterKey     redact.Text `yaml:"master_key" secret:"environment"`
 
 	// Truecaller is the app that you registered in Truecaller's developer portal. It
 	// serves all clients that name no other.
@@ -116,7 +118,7 @@ type Config struct {
 // postgres only.
 type Storage struct {
 	// Engine is bolt, a file in data_dir for one server, or postgres, a PostgreSQL
-	// database (13 or newer) for any number of servers. Default bolt.
+	// database (15, which the tests run, or newer) for any number of servers. Default bolt.
 	Engine string `yaml:"engine"`
 	// DSNFile is the file with the connection string, like
 	// postgres://calleridp:PASSWORD@db.example.com/calleridp?sslmode=verify-full. It may
@@ -154,6 +156,9 @@ type TLS struct {
 	CertFile string `yaml:"cert_file"`
 	// KeyFile is the file with the private key (PEM).
 	KeyFile string `yaml:"key_file"`
+	// HTTP1Only offers browsers no HTTP/2. A page that waits for an approval then needs
+	// about 12 KiB of memory and not 65.
+	HTTP1Only bool `yaml:"http1_only"`
 }
 
 // Truecaller is a registration in Truecaller's developer portal. Register
@@ -166,15 +171,15 @@ type Truecaller struct {
 	AppName string `yaml:"app_name"`
 	// AppKeyFile is the file with the appKey. Required, unless
 	// CALLERIDP_TRUECALLER_APP_KEY holds it.
-	AppKeyFile string `yaml:"app_key_file"`
-	AppKey     string `yaml:"app_key" secret:"environment"`
+	AppKeyFile string      `yaml:"app_key_file"`
+	AppKey     redact.Text `yaml:"app_key" secret:"environment"`
 	// CallbackSecretFile is the file with the secret last part of the callback URL:
 	// at least 32 letters and digits, for example from `openssl rand -hex 32`.
 	// Required, unless CALLERIDP_TRUECALLER_CALLBACK_SECRET holds it. The file is
 	// read again when it changes. The previous secret stays valid for an hour, even
 	// across a restart, so that you can change the URL in the portal meanwhile.
-	CallbackSecretFile string `yaml:"callback_secret_file"`
-	CallbackSecret     string `yaml:"callback_secret" secret:"environment"`
+	CallbackSecretFile string      `yaml:"callback_secret_file"`
+	CallbackSecret     redact.Text `yaml:"callback_secret" secret:"environment"`
 	// Methods are the ways to sign in: push (users type their number and approve on
 	// their phone), onetap (on Android phones, a button opens Truecaller) and native
 	// (Android applications with Truecaller's SDK, which bring its codes to the token
@@ -247,7 +252,7 @@ type Client struct {
 	// confidential client.
 	SecretFile string `yaml:"secret_file"`
 	// Secret is the client_secret itself; only `calleridp dev` accepts it.
-	Secret string `yaml:"secret" secret:"dev"`
+	Secret redact.Text `yaml:"secret" secret:"dev"`
 	// Public marks a client that cannot keep a secret: a browser or phone
 	// application.
 	Public bool `yaml:"public"`

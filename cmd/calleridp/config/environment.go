@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"calleridp/provider/redact"
 )
 
 // variable returns the environment variable of a key.
@@ -68,6 +70,8 @@ func (d *decoder) environment(key string, v reflect.Value, known *[]string) {
 			}
 		case *string:
 			*t = value
+		case *redact.Text:
+			*t = redact.Text(value)
 		case *[]string:
 			*t = nil
 			for part := range strings.SplitSeq(value, ",") {

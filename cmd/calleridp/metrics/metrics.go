@@ -70,7 +70,7 @@ func New(version, goVersion string) *Metrics {
 	m.events = m.counter("calleridp_audit_events_total",
 		"Events of the audit, also those that the log sums up.", "event")
 	m.lines = m.counter("calleridp_log_lines_total",
-		"Warnings and errors (warn, error) outside the audit, also those that the log sums up.", "level")
+		"Warnings and errors (warn, error) outside the audit, also those that the log sums up or that are below its level.", "level")
 	m.requests = m.counter("calleridp_http_requests_total",
 		"Requests by route and status; route none stands for unmatched paths.", "route", "status")
 	m.requestSeconds = m.histogram("calleridp_http_request_seconds",

@@ -3,9 +3,11 @@ package serve
 import (
 	"container/list"
 	"context"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -311,6 +313,17 @@ func (cs *Connections) handler(next http.Handler) http.Handler {
 		w.Header().Set("Cache-Control", "no-store")
 		http.Error(w, "too many connections; try again in a few seconds", http.StatusServiceUnavailable)
 	})
+}
+
+// cutOff closes what is below all connections, also below those that handlers have taken
+// over. Each counts until its handler has noticed, and closes it.
+func (cs *Connections) cutOff() {
+	cs.mu.Lock()
+	all := slices.Collect(maps.Keys(cs.open))
+	cs.mu.Unlock()
+	for _, held := range all {
+		held.Conn.Close()
+	}
 }
 
 // closeSilent closes connections that have sent no request a second after they were

@@ -229,7 +229,7 @@ func TestStoppingDoesNotWaitForIdleConnections(t *testing.T) {
 	}{
 		"idle and silent":                 {0, 0, 2 * time.Second, false},
 		"a request under way":             {4 * time.Second, 4 * time.Second, 5 * time.Second, false},
-		"a request that takes for longer": {time.Hour, drainTimeout, drainTimeout, true},
+		"a request that takes for longer": {time.Hour, drainTimeout, drainTimeout + lastTimeout, true},
 	} {
 		behind(t, 100, 100, func(d *door) {
 			d.get(d.dial("192.0.2.1"), "/")
@@ -245,7 +245,7 @@ func TestStoppingDoesNotWaitForIdleConnections(t *testing.T) {
 			}
 			begun := time.Now()
 			var log strings.Builder
-			program(d.all).finish(d.web, slog.New(slog.NewTextHandler(&log, nil)))
+			program(d.all).finish(d.web, nil, slog.New(slog.NewTextHandler(&log, nil)))
 			if cut := strings.Contains(log.String(), "were cut off"); cut != row.cutOff {
 				t.Errorf("%s: the log says that requests were cut off: %v, want %v", what, cut, row.cutOff)
 			}

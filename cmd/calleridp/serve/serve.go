@@ -46,9 +46,10 @@ type Program struct {
 	Store      Store
 	Background []func(context.Context) // each runs until its context ends
 	Drain      func()                  // ends the live connections of waiting pages
-	LastLines  func()                  // writes what the log has summed up; called when all work has ended
+	LastLines  func()                  // writes what the log has summed up; called last, however Run ends
 
-	draining atomic.Bool // no longer ready for new requests
+	draining atomic.Bool  // no longer ready for new requests
+	handlers atomic.Int64 // that run
 }
 
 // Store is what the program itself needs of the store.
@@ -121,13 +122,14 @@ func (p *Program) Run(
 	log *slog.Logger,
 	ready func(),
 ) error {
+	defer p.LastLines()
 	adminListener, err := listenAdmin(s.AdminSocket)
 	if err != nil {
 		return errors.Join(err, p.Store.Close())
 	}
 	defer adminListener.Close()
 	const headerTimeout = 5 * time.Second
-	private := []privateServer{{adminListener, &http.Server{Handler: p.Admin, ReadHeaderTimeout: headerTimeout}}}
+	private := []privateServer{{adminListener, &http.Server{Handler: p.counted(p.Admin), ReadHeaderTimeout: headerTimeout}}}
 	for _, optional := range []struct {
 		key, address string
 		server       *http.Server
@@ -157,7 +159,7 @@ func (p *Program) Run(
 		log.Warn("connections.max: the process may not open so many files; lower it, or raise the limit (LimitNOFILE of systemd, ulimit -n)",
 			"open_files", most, "needed", need)
 	}
-	web := facing(p.lastResponses(p.Public), log)
+	web := facing(p.counted(p.lastResponses(p.Public)), log)
 	web.RegisterOnShutdown(p.Drain)
 	public = p.Connections.serve(web, public)
 
@@ -173,6 +175,10 @@ func (p *Program) Run(
 			return
 		}
 		web.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: certificate.Get}
+		if s.TLS.HTTP1Only {
+			web.Protocols = new(http.Protocols)
+			web.Protocols.SetHTTP1(true)
+		}
 		failed <- web.ServeTLS(public, "", "")
 	}()
 	for _, one := range private {
@@ -188,13 +194,9 @@ func (p *Program) Run(
 	if err == nil {
 		err = p.pause(s.Drain.ReadyDelay.Duration, failed, log)
 	}
-	p.finish(web, log)
-	for _, one := range private {
-		one.server.Close()
-	}
+	p.finish(web, private, log)
 	stopWorking()
 	err = errors.Join(err, <-worked)
-	p.LastLines()
 	log.Info("stopped")
 	return err
 }

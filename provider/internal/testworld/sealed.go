@@ -70,26 +70,61 @@ func OtherVersions(t testing.TB, purpose keys.Purpose, sealed string) map[string
 	return versions
 }
 
-// OtherFields returns the fields of a request as other versions of the program might
-// write them.
+// OtherVersion returns the one of OtherVersions that is called so, "" if there is none.
+func OtherVersion(t testing.TB, purpose keys.Purpose, sealed, what string) string {
+	t.Helper()
+	var fields map[string]json.RawMessage
+	if err := endpoint.Unseal(Master(), purpose, sealed, &fields); err != nil {
+		t.Fatal(err)
+	}
+	plain, ok := OtherFields(fields)[what]
+	if !ok {
+		return ""
+	}
+	other, err := endpoint.Seal(Master(), purpose, plain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return other
+}
+
+// OtherFields returns the fields of a request, and those of the structs in it, as other
+// versions of the program might write them: as something else, left out, or under
+// another name. A field within a struct is called by its path, as in t.g.
 func OtherFields(fields map[string]json.RawMessage) map[string]json.RawMessage {
 	versions := map[string]json.RawMessage{}
 	for _, text := range []string{`null`, `{}`, `[]`, `[1]`, `"text"`, `7`, `true`} {
 		versions["all of it "+text] = json.RawMessage(text)
 	}
-	for name := range fields {
-		for _, text := range []string{`null`, `{}`, `{"x":{}}`, `[]`, `[[]]`, `"text"`, `-1`, `1e99`, `true`, ""} {
-			other := maps.Clone(fields)
-			other[name] = json.RawMessage(text)
-			if text == "" {
-				delete(other, name)
-			}
-			all, err := json.Marshal(other)
-			if err != nil {
-				panic(err)
-			}
-			versions[fmt.Sprintf("%q as %q", name, text)] = all
+	otherFields("", fields, func(what string, other json.RawMessage) { versions[what] = other })
+	return versions
+}
+
+// otherFields gives each change of a struct's fields. path ends with a dot, or is empty.
+func otherFields(path string, fields map[string]json.RawMessage, give func(what string, other json.RawMessage)) {
+	with := func(name string, value json.RawMessage, as string) json.RawMessage {
+		other := maps.Clone(fields)
+		delete(other, name)
+		if as != "" {
+			other[as] = value
+		}
+		all, err := json.Marshal(other)
+		if err != nil {
+			panic(err)
+		}
+		return all
+	}
+	for name, value := range fields {
+		for _, text := range []string{`null`, `{}`, `{"x":{}}`, `[]`, `[[]]`, `"text"`, `""`, `-1`, `1e99`, `true`} {
+			give(fmt.Sprintf("%q as %q", path+name, text), with(name, json.RawMessage(text), name))
+		}
+		give(fmt.Sprintf("%q left out", path+name), with(name, nil, ""))
+		give(fmt.Sprintf("%q under another name", path+name), with(name, value, "other_"+name))
+		var inner map[string]json.RawMessage
+		if json.Unmarshal(value, &inner) == nil && inner != nil {
+			otherFields(path+name+".", inner, func(what string, other json.RawMessage) {
+				give(what, with(name, other, name))
+			})
 		}
 	}
-	return versions
 }
