@@ -7,6 +7,7 @@ import (
 
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
+	"calleridp/provider/redact"
 )
 
 // Processes whose clocks differ by hours agree on when a lock and a budget end, and
@@ -15,7 +16,7 @@ func TestInvariant7_ClocksThatDiffer(t *testing.T) {
 	dsn := database(t)
 	clock := func(by time.Duration) func() time.Time { return func() time.Time { return time.Now().Add(by) } }
 	const fast, slow = 3 * time.Hour, -3 * time.Hour
-	a, b := open(t, Options{DSN: dsn, now: clock(fast)}), open(t, Options{DSN: dsn, now: clock(slow)})
+	a, b := open(t, Options{DSN: redact.Text(dsn), now: clock(fast)}), open(t, Options{DSN: redact.Text(dsn), now: clock(slow)})
 	ctx := t.Context()
 	for _, s := range []*Store{a, b} { // measures
 		if err := s.write(ctx, func(t *txn) error { return t.look() }); err != nil {

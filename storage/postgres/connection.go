@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"calleridp/provider/redact"
+
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -20,9 +22,9 @@ const applicationName = "calleridp"
 // pool returns the configuration of the connections. Its errors never contain the
 // connection string, which may have a password in it.
 func (o Options) pool() (*pgxpool.Config, error) {
-	config, err := pgxpool.ParseConfig(o.DSN)
+	config, err := pgxpool.ParseConfig(string(o.DSN))
 	if err != nil {
-		return nil, errors.New("postgres: the connection string cannot be read: " + strings.ReplaceAll(unwrapped(err), o.DSN, "…"))
+		return nil, errors.New("postgres: the connection string cannot be read: " + strings.ReplaceAll(unwrapped(err), string(o.DSN), "…"))
 	}
 	if !o.Insecure {
 		if err := protected(config.ConnConfig); err != nil {
@@ -62,7 +64,7 @@ func (o Options) pool() (*pgxpool.Config, error) {
 }
 
 // CheckDSN reports what Open refuses of a connection string.
-func CheckDSN(dsn string) error {
+func CheckDSN(dsn redact.Text) error {
 	_, err := Options{DSN: dsn}.withDefaults().pool()
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"calleridp/provider/redact"
 	"calleridp/truecaller"
 )
 
@@ -11,7 +12,7 @@ import (
 // at once.
 func TestDeliveriesAreTakenOnce(t *testing.T) {
 	dsn := database(t)
-	a, b := open(t, Options{DSN: dsn}), open(t, Options{DSN: dsn})
+	a, b := open(t, Options{DSN: redact.Text(dsn)}), open(t, Options{DSN: redact.Text(dsn)})
 	ctx := t.Context()
 	has := func(s *Store, want int) {
 		t.Helper()

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"calleridp/keys"
+	"calleridp/provider/redact"
 	"calleridp/storage/postgres/pgtest"
 	"calleridp/storage/record"
 	"calleridp/storage/storagetest"
@@ -123,7 +124,9 @@ func TestContractThroughAPooler(t *testing.T) {
 	}
 	storagetest.Run(t, func(t *testing.T) storagetest.Place {
 		dsn := database(t)
-		return func(t *testing.T) storagetest.Engine { return open(t, Options{DSN: through(dsn), Pooler: true}) }
+		return func(t *testing.T) storagetest.Engine {
+			return open(t, Options{DSN: redact.Text(through(dsn)), Pooler: true})
+		}
 	})
 }
 
@@ -132,7 +135,9 @@ func TestContract(t *testing.T) {
 		t.Run(isolation.String(), func(t *testing.T) {
 			storagetest.Run(t, func(t *testing.T) storagetest.Place {
 				dsn := database(t)
-				return func(t *testing.T) storagetest.Engine { return open(t, Options{DSN: dsn, Isolation: isolation}) }
+				return func(t *testing.T) storagetest.Engine {
+					return open(t, Options{DSN: redact.Text(dsn), Isolation: isolation})
+				}
 			})
 		})
 	}
@@ -143,7 +148,7 @@ func TestContract(t *testing.T) {
 func TestLinearizable(t *testing.T) {
 	for _, isolation := range []Isolation{ReadCommitted, Serializable} {
 		t.Run(isolation.String(), func(t *testing.T) {
-			o := Options{DSN: database(t), Isolation: isolation}
+			o := Options{DSN: redact.Text(database(t)), Isolation: isolation}
 			storagetest.Linearizable(t, open(t, o), open(t, o), open(t, o))
 		})
 	}

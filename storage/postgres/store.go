@@ -36,6 +36,7 @@ import (
 	"time"
 
 	"calleridp/keys"
+	"calleridp/provider/redact"
 	"calleridp/storage/record"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -50,7 +51,7 @@ var never time.Time
 type Options struct {
 	// DSN is the connection string: a URL or key=value pairs, as libpq reads them.
 	// It may name several hosts, with target_session_attrs=read-write.
-	DSN string
+	DSN redact.Text
 	// Insecure permits connections over a network without TLS, or without checking the
 	// name of the server.
 	Insecure bool
@@ -60,7 +61,7 @@ type Options struct {
 	// ListenDSN is the connection string of the one connection that listens, which
 	// cannot go through a pooler. If "", it is DSN, and with Pooler nothing listens: the
 	// store then looks for changes.
-	ListenDSN string
+	ListenDSN redact.Text
 	// MaxConnections is how many connections this process opens. If 0, it is 20.
 	MaxConnections int
 	// Isolation is the level of transactions.

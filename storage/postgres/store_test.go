@@ -13,6 +13,7 @@ import (
 	"calleridp/keys"
 	"calleridp/provider/client"
 	"calleridp/provider/limit"
+	"calleridp/provider/redact"
 	"calleridp/truecaller"
 
 	"github.com/jackc/pgx/v5"
@@ -34,7 +35,7 @@ func exec(t testing.TB, dsn, sql string, args ...any) {
 // Every refusal has an error of its own and says what to do.
 func TestOpenRefuses(t *testing.T) {
 	dsn := database(t)
-	open(t, Options{DSN: dsn}).Close()
+	open(t, Options{DSN: redact.Text(dsn)}).Close()
 	other, err := keys.NewMaster(bytes.Repeat([]byte{7}, keys.MasterSize))
 	if err != nil {
 		t.Fatal(err)
@@ -43,9 +44,9 @@ func TestOpenRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	open(t, Options{DSN: newer}).Close()
+	open(t, Options{DSN: redact.Text(newer)}).Close()
 	exec(t, newer, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (999, true)")
-	open(t, Options{DSN: newer}).Close() // it was only expanded
+	open(t, Options{DSN: redact.Text(newer)}).Close() // it was only expanded
 	exec(t, newer, "UPDATE meta SET value = '999' WHERE key = 'oldest_program'")
 	const secret = "hunter2"
 	for _, row := range []struct {
@@ -64,7 +65,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"nonsense", "postgres://u:" + secret + "@192.0.2.1:port/db", testMaster(t), nil, "cannot be read"},
 		{"an unknown setting", "host=192.0.2.1 password=" + secret + " sslmode=perhaps", testMaster(t), nil, "cannot be read"},
 	} {
-		s, err := Open(t.Context(), row.master, Options{DSN: row.dsn, RecoverFor: time.Millisecond})
+		s, err := Open(t.Context(), row.master, Options{DSN: redact.Text(row.dsn), RecoverFor: time.Millisecond})
 		if err == nil {
 			s.Close()
 			t.Errorf("%s: opened", row.name)
@@ -85,21 +86,21 @@ func TestOpenRefuses(t *testing.T) {
 		{"a newer schema", newer, testMaster(t), ErrNewerSchema},
 		{"nobody answers", "host=/nowhere", testMaster(t), ErrUnavailable},
 	} {
-		if err := Try(t.Context(), row.master, Options{DSN: row.dsn, RecoverFor: time.Millisecond}); !errors.Is(err, row.want) {
+		if err := Try(t.Context(), row.master, Options{DSN: redact.Text(row.dsn), RecoverFor: time.Millisecond}); !errors.Is(err, row.want) {
 			t.Errorf("trying, %s: %v, want %v", row.name, err, row.want)
 		}
 	}
-	if err := Try(t.Context(), testMaster(t), Options{DSN: server.DSN("absent")}); err == nil || errors.Is(err, ErrUnavailable) {
+	if err := Try(t.Context(), testMaster(t), Options{DSN: redact.Text(server.DSN("absent"))}); err == nil || errors.Is(err, ErrUnavailable) {
 		t.Errorf("trying a database that does not exist: %v", err)
 	}
-	if fresh, err := server.Database(t.Context()); err != nil || Try(t.Context(), testMaster(t), Options{DSN: fresh}) != nil {
+	if fresh, err := server.Database(t.Context()); err != nil || Try(t.Context(), testMaster(t), Options{DSN: redact.Text(fresh)}) != nil {
 		t.Errorf("an empty database cannot be used, %v", err)
 	}
 	if entries, err := migrations.ReadDir("migrations"); err != nil || len(entries) != newest {
 		t.Errorf("%d migrations, %v, want %d", len(entries), err, newest)
 	}
 
-	s := open(t, Options{DSN: dsn})
+	s := open(t, Options{DSN: redact.Text(dsn)})
 	if err := s.PinIssuer(t.Context(), "https://a.example"); err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +122,7 @@ func TestMigratedAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 5 {
 		wg.Go(func() {
-			s, err := Open(context.Background(), testMaster(t), Options{DSN: dsn, MaxConnections: 4})
+			s, err := Open(context.Background(), testMaster(t), Options{DSN: redact.Text(dsn), MaxConnections: 4})
 			if err != nil {
 				t.Error(err)
 				return
@@ -134,7 +135,7 @@ func TestMigratedAtOnce(t *testing.T) {
 
 // What has expired is deleted, and nothing else.
 func TestSweep(t *testing.T) {
-	s := open(t, Options{DSN: database(t)})
+	s := open(t, Options{DSN: redact.Text(database(t))})
 	ctx := t.Context()
 	old, fresh := newAttempt(), newAttempt()
 	old.Expires = time.Now().Add(-2 * attemptKept)
@@ -150,8 +151,8 @@ func TestSweep(t *testing.T) {
 	if err := s.PutDelivery(ctx, truecaller.Delivery{ID: "old", Received: time.Now().Add(-2 * deliveryKept)}); err != nil {
 		t.Fatal(err)
 	}
-	exec(t, s.options.DSN, "UPDATE limits SET due = now() - interval '1 hour'")
-	exec(t, s.options.DSN, "INSERT INTO outcomes (at, id, committed) VALUES (now() - interval '2 hours', 'old', true)")
+	exec(t, string(s.options.DSN), "UPDATE limits SET due = now() - interval '1 hour'")
+	exec(t, string(s.options.DSN), "INSERT INTO outcomes (at, id, committed) VALUES (now() - interval '2 hours', 'old', true)")
 	before := rows(t, s)
 	if err := s.sweep(ctx); err != nil {
 		t.Fatal(err)
@@ -181,7 +182,7 @@ func TestSweep(t *testing.T) {
 	if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1)", sweepLock); err != nil {
 		t.Fatal(err)
 	}
-	exec(t, s.options.DSN, "UPDATE attempts SET due = now(), expires = now()")
+	exec(t, string(s.options.DSN), "UPDATE attempts SET due = now(), expires = now()")
 	if n, err := s.sweepSome(ctx, "attempts"); n != 0 || err != nil {
 		t.Errorf("swept %d rows beside another process, %v", n, err)
 	}
@@ -207,7 +208,7 @@ func rows(t *testing.T, s *Store) map[string]int {
 // A dump of the database has nothing in it that a thief could use: no number, no name,
 // no secret of a client.
 func TestThreat_StolenDump(t *testing.T) {
-	s := open(t, Options{DSN: database(t)})
+	s := open(t, Options{DSN: redact.Text(database(t))})
 	ctx := t.Context()
 	a := newAttempt()
 	a.Request, a.Network = []byte("sealed-request"), "192.0.2.99/32"

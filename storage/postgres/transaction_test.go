@@ -14,6 +14,7 @@ import (
 	"calleridp/provider/grant"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
+	"calleridp/provider/redact"
 	"calleridp/storage/postgres/pgtest"
 	"calleridp/storage/storagetest"
 
@@ -27,7 +28,7 @@ func TestRerun(t *testing.T) {
 		dsn := database(t)
 		return func(t *testing.T) storagetest.Engine {
 			c := &cutter{}
-			s := open(t, Options{DSN: dsn, Pooler: true, dial: c.dial})
+			s := open(t, Options{DSN: redact.Text(dsn), Pooler: true, dial: c.dial})
 			cutters[s] = c
 			return s
 		}
@@ -71,7 +72,7 @@ func counted(t *testing.T, s *Store, id login.ID) int {
 // that what has happened has not.
 func TestInvariant9_LostAnswers(t *testing.T) {
 	c := &cutter{}
-	s := open(t, Options{DSN: database(t), Pooler: true, dial: c.dial})
+	s := open(t, Options{DSN: redact.Text(database(t)), Pooler: true, dial: c.dial})
 	ctx := t.Context()
 	a := newAttempt()
 	code := grant.Code{Hash: grant.CodeHash{1}, Expires: time.Now().Add(time.Minute),
@@ -113,7 +114,7 @@ func TestInvariant9_LostAnswers(t *testing.T) {
 // Once a transaction was said not to have happened, it never happens, although it was
 // only late.
 func TestOutcomeIsFinal(t *testing.T) {
-	s := open(t, Options{DSN: database(t)})
+	s := open(t, Options{DSN: redact.Text(database(t))})
 	ctx := t.Context()
 	broken := errors.New("broken")
 	conn, err := s.pool.Acquire(ctx)
@@ -143,7 +144,7 @@ func TestTerminatedConnections(t *testing.T) {
 	for _, isolation := range []Isolation{ReadCommitted, Serializable} {
 		t.Run(isolation.String(), func(t *testing.T) {
 			dsn := database(t)
-			s := open(t, Options{DSN: dsn, Isolation: isolation})
+			s := open(t, Options{DSN: redact.Text(dsn), Isolation: isolation})
 			admin, err := pgx.Connect(t.Context(), dsn)
 			if err != nil {
 				t.Fatal(err)
@@ -227,7 +228,7 @@ func TestServerCrash(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(crashing.Stop) // after the store is closed
-	s := open(t, Options{DSN: crashing.DSN("postgres"), RecoverFor: time.Minute})
+	s := open(t, Options{DSN: redact.Text(crashing.DSN("postgres")), RecoverFor: time.Minute})
 	crashes := 0
 	check := load(t, s, 4, 15, func() {
 		if crashes++; crashes > 2 {
@@ -252,7 +253,7 @@ func TestUnavailable(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(away.Stop)
-	s := open(t, Options{DSN: away.DSN("postgres"), RecoverFor: 50 * time.Millisecond})
+	s := open(t, Options{DSN: redact.Text(away.DSN("postgres")), RecoverFor: 50 * time.Millisecond})
 	a := newAttempt()
 	if err := s.CreateAttempt(t.Context(), a, limit.Spend{}, time.Now()); err != nil {
 		t.Fatal(err)

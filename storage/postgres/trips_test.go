@@ -7,6 +7,7 @@ import (
 	"calleridp/provider/grant"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
+	"calleridp/provider/redact"
 	"calleridp/provider/session"
 	"calleridp/provider/subject"
 	"calleridp/truecaller"
@@ -15,7 +16,7 @@ import (
 
 // A sign-in is five transactions in nine round trips, and userinfo one round trip.
 func TestRoundTrips(t *testing.T) {
-	s := open(t, Options{DSN: database(t)})
+	s := open(t, Options{DSN: redact.Text(database(t))})
 	ctx, now := t.Context(), time.Now()
 	number, err := phone.FromDigits("46701740600")
 	if err != nil {

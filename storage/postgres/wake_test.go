@@ -9,6 +9,7 @@ import (
 	"calleridp/keys"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
+	"calleridp/provider/redact"
 )
 
 // ears remember what a store has heard.
@@ -90,7 +91,7 @@ func until(t *testing.T, what string, holds func() bool) {
 func TestWaking(t *testing.T) {
 	dsn := database(t)
 	const never = time.Hour
-	here, there := open(t, Options{DSN: dsn, LookEvery: never}), open(t, Options{DSN: dsn, LookEvery: never})
+	here, there := open(t, Options{DSN: redact.Text(dsn), LookEvery: never}), open(t, Options{DSN: redact.Text(dsn), LookEvery: never})
 	own, ears := listen(t, here), listen(t, there)
 	until(t, "both listen", func() bool { return here.Listening() && there.Listening() })
 	first := changed(t, here)
@@ -125,13 +126,13 @@ func TestWaking(t *testing.T) {
 
 func TestWakingWithoutNotifications(t *testing.T) {
 	dsn := database(t)
-	here := open(t, Options{DSN: dsn})
+	here := open(t, Options{DSN: redact.Text(dsn)})
 	for _, row := range []struct {
 		name    string
 		options Options
 	}{
-		{"through a pooler", Options{DSN: dsn, Pooler: true, LookEvery: time.Millisecond}},
-		{"nobody can be listened to", Options{DSN: dsn, ListenDSN: "host=/nowhere", LookEvery: time.Millisecond}},
+		{"through a pooler", Options{DSN: redact.Text(dsn), Pooler: true, LookEvery: time.Millisecond}},
+		{"nobody can be listened to", Options{DSN: redact.Text(dsn), ListenDSN: "host=/nowhere", LookEvery: time.Millisecond}},
 	} {
 		there := open(t, row.options)
 		listen(t, there).of(t, changed(t, here))
@@ -141,7 +142,7 @@ func TestWakingWithoutNotifications(t *testing.T) {
 	}
 
 	// While it listens, it looks for what nobody has told.
-	there := open(t, Options{DSN: dsn, LookEvery: time.Millisecond})
+	there := open(t, Options{DSN: redact.Text(dsn), LookEvery: time.Millisecond})
 	ears := listen(t, there)
 	until(t, "it listens", there.Listening)
 	exec(t, dsn, "INSERT INTO outcomes (at, id, committed, changed) VALUES (now(), 'dead', true, $1)",

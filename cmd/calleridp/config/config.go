@@ -125,8 +125,8 @@ type Storage struct {
 	// name several hosts, with target_session_attrs=read-write. Connections over a
 	// network must check the server's certificate (sslmode=verify-full). Required,
 	// unless CALLERIDP_STORAGE_DSN holds it.
-	DSNFile string `yaml:"dsn_file"`
-	DSN     string `yaml:"dsn" secret:"environment"`
+	DSNFile string      `yaml:"dsn_file"`
+	DSN     redact.Text `yaml:"dsn" secret:"environment"`
 	// MaxConnections is how many connections each server opens, besides the one that
 	// listens. Default 20.
 	MaxConnections Count `yaml:"max_connections"`
@@ -144,8 +144,8 @@ type Storage struct {
 	// ListenDSNFile is the file with the connection string of the one connection that
 	// bypasses the pooler, to hear at once what other servers change. If unset, a server
 	// behind a pooler looks twice a second.
-	ListenDSNFile string `yaml:"listen_dsn_file"`
-	ListenDSN     string `yaml:"listen_dsn" secret:"environment"`
+	ListenDSNFile string      `yaml:"listen_dsn_file"`
+	ListenDSN     redact.Text `yaml:"listen_dsn" secret:"environment"`
 }
 
 // TLS is the server's certificate. Its files are read again when they change.

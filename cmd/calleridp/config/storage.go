@@ -3,6 +3,7 @@ package config
 import (
 	"time"
 
+	"calleridp/provider/redact"
 	"calleridp/storage/postgres"
 )
 
@@ -69,7 +70,7 @@ func (d *decoder) checkStorage(c Storage) *postgres.Options {
 
 // secret returns a secret that the environment holds, or else a file; "" if neither
 // does. key is the one without _file.
-func (d *decoder) secret(key, value, file string) string {
+func (d *decoder) secret(key string, value redact.Text, file string) redact.Text {
 	if value != "" || file == "" {
 		return value
 	}
@@ -80,5 +81,5 @@ func (d *decoder) secret(key, value, file string) string {
 	case text == "":
 		d.refuse(key+"_file", "%s is empty", file)
 	}
-	return text
+	return redact.Text(text)
 }
