@@ -185,20 +185,17 @@ var portBlock = sync.OnceValues(func() (int64, error) {
 	for _, n := range rand.Perm(blocks) {
 		first := int64(firstPort + n*perBlock)
 		name := filepath.Join(os.TempDir(), fmt.Sprintf("calleridp-ports-%d-%d.lock", os.Getuid(), first))
-		file, openErr := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o600)
+		file, openErr := syscall.Open(name, syscall.O_CREAT|syscall.O_RDWR|syscall.O_CLOEXEC, 0o600)
 		if openErr != nil {
 			return 0, openErr
 		}
-		if err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err == nil {
-			portLock = file
-			return first, nil
+		if err = syscall.Flock(file, syscall.LOCK_EX|syscall.LOCK_NB); err == nil {
+			return first, nil // the file stays open with its lock, until the process ends
 		}
-		file.Close()
+		syscall.Close(file)
 	}
 	return 0, err
 })
-
-var portLock *os.File // an open file, which keeps its lock
 
 // FreePort returns a port that is free and that no other test gets. The issuer must be
 // known before its server listens.

@@ -73,14 +73,14 @@ func TestPrinted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	output := ""
+	var output strings.Builder
 	want := map[string]bool{}
 	for _, m := range all[:5] {
-		output += m.String() + "\n"
+		output.WriteString(m.String() + "\n")
 		want[m.key()] = true
 	}
-	output += "p: 1 noticed, 0 known to survive, 5 SURVIVED\n"
-	if got := printed(output); !maps.Equal(got, want) {
+	output.WriteString("p: 1 noticed, 0 known to survive, 5 SURVIVED\n")
+	if got := printed(output.String()); !maps.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 }
