@@ -16,10 +16,6 @@ import (
 
 var _ login.Store = (*Store)(nil)
 
-// attemptKept is how long an attempt stays after it expires, so that late
-// callbacks and the back button find it.
-const attemptKept = time.Hour
-
 // CreateAttempt implements login.Store.
 func (s *Store) CreateAttempt(ctx context.Context, a login.Attempt, spend limit.Spend, now time.Time) error {
 	refused, err := update(ctx, s, func(t *txn) (*limit.Exceeded, error) {
@@ -57,7 +53,7 @@ func (s *Store) CreateAttempt(ctx context.Context, a login.Attempt, spend limit.
 				return nil, err
 			}
 		}
-		return nil, t.put(&attempts, []byte(a.ID), a.Expires.Add(attemptKept), &stored)
+		return nil, t.put(&attempts, []byte(a.ID), a.Expires.Add(record.AttemptKept), &stored)
 	})
 	if err == nil && refused != nil {
 		return refused
@@ -290,7 +286,7 @@ func (t *txn) putStep(stored record.Attempt, u login.Update) error {
 	}
 	changed := record.Attempt{Attempt: after, Lock: stored.Lock, Block: stored.Block, Cooling: stored.Cooling}
 	if !bytes.Equal(record.Encode(&record.Attempts, &changed), record.Encode(&record.Attempts, &stored)) {
-		if err := t.put(&attempts, []byte(id), after.Expires.Add(attemptKept), &changed); err != nil {
+		if err := t.put(&attempts, []byte(id), after.Expires.Add(record.AttemptKept), &changed); err != nil {
 			return err
 		}
 	}

@@ -24,7 +24,7 @@ func BenchmarkColdOpen(b *testing.B) {
 		err := s.write(b.Context(), func(t *txn) error {
 			for range 1000 {
 				d := truecaller.Delivery{ID: randomID(), Received: time.Now(), Callback: truecaller.Callback{AccessToken: strings.Repeat("t", 500)}}
-				if err := t.put(&deliveries, []byte(d.ID), d.Received.Add(deliveryKept), (*record.Delivery)(&d)); err != nil {
+				if err := t.put(&deliveries, []byte(d.ID), d.Received.Add(record.DeliveryKept), (*record.Delivery)(&d)); err != nil {
 					return err
 				}
 			}

@@ -2,17 +2,12 @@ package bolt
 
 import (
 	"context"
-	"time"
 
 	"calleridp/storage/record"
 	"calleridp/truecaller"
 )
 
 var _ truecaller.Inbox = (*Store)(nil)
-
-// deliveryKept is how long an unfinished delivery stays: well beyond the ten
-// minutes for which its token is valid (invariant 8).
-const deliveryKept = time.Hour
 
 // PutDelivery implements truecaller.Inbox. It keeps the first of several
 // deliveries with the same ID.
@@ -24,7 +19,7 @@ func (s *Store) PutDelivery(ctx context.Context, d truecaller.Delivery) error {
 		if err := t.del(&deliveries, []byte(d.ID)); err != nil { // one that has expired and was not swept yet
 			return err
 		}
-		return t.put(&deliveries, []byte(d.ID), d.Received.Add(deliveryKept), (*record.Delivery)(&d))
+		return t.put(&deliveries, []byte(d.ID), d.Received.Add(record.DeliveryKept), (*record.Delivery)(&d))
 	})
 }
 

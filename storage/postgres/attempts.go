@@ -17,10 +17,6 @@ import (
 
 var _ login.Store = (*Store)(nil)
 
-// attemptKept is how long an attempt stays after it expires, so that late callbacks
-// and the back button find it.
-const attemptKept = time.Hour
-
 // CreateAttempt implements login.Store.
 func (s *Store) CreateAttempt(ctx context.Context, a login.Attempt, spend limit.Spend, now time.Time) error {
 	refused, err := update(ctx, s, func(t *txn) (*limit.Exceeded, error) {
@@ -28,7 +24,7 @@ func (s *Store) CreateAttempt(ctx context.Context, a login.Attempt, spend limit.
 		fromForm := new(bool)
 		if a.Form != ([32]byte{}) {
 			t.run(`INSERT INTO forms (key, attempt, expires, due) VALUES ($1, '', now() + $2::interval, now() + $2::interval)
-				ON CONFLICT DO NOTHING`, a.Form[:], attemptKept)
+				ON CONFLICT DO NOTHING`, a.Form[:], record.AttemptKept)
 			t.all(1, "SELECT FROM forms WHERE key = $1 FOR UPDATE", a.Form[:])
 			fromForm = t.one(&record.Attempts, &started,
 				"SELECT key, value FROM attempts WHERE key = (SELECT attempt FROM forms WHERE key = $1) AND expires > now()", a.Form[:])
@@ -66,7 +62,7 @@ func (t *txn) createAttempt(a login.Attempt, spend limit.Spend) {
 		stored.Cooling = t.s.sealer.LimitKey(spend.Cooling.Key)
 	}
 	key := []byte(a.ID)
-	value := t.s.sealer.Seal(&record.Attempts, key, a.Expires.Add(attemptKept), &stored)
+	value := t.s.sealer.Seal(&record.Attempts, key, a.Expires.Add(record.AttemptKept), &stored)
 	t.put("INSERT INTO attempts (key, correlation, browser, value, expires, due) VALUES ($1, $2, $3, $4, $5, $5)",
 		key, a.Correlation[:], a.Browser[:], value, expiryOf(value))
 	if a.Form != ([32]byte{}) {
@@ -339,7 +335,7 @@ func (t *txn) putStep(stored record.Attempt, u login.Update) error {
 
 func (t *txn) storeAttempt(a record.Attempt) {
 	key := []byte(a.ID)
-	value := t.s.sealer.Seal(&record.Attempts, key, a.Expires.Add(attemptKept), &a)
+	value := t.s.sealer.Seal(&record.Attempts, key, a.Expires.Add(record.AttemptKept), &a)
 	t.put("UPDATE attempts SET value = $2, expires = $3 WHERE key = $1", key, value, expiryOf(value))
 	t.s.hints.put(a.ID, hintOf(a))
 	t.changed = append(t.changed, t.s.attemptChange(a.Attempt))

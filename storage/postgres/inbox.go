@@ -14,9 +14,6 @@ import (
 var _ truecaller.Inbox = (*Store)(nil)
 
 const (
-	// deliveryKept is how long an unfinished delivery stays: well beyond the ten minutes
-	// for which its token is valid (invariant 8).
-	deliveryKept = time.Hour
 	// deliveryTaken is how long a delivery belongs to a process that does not say that it
 	// still works on it; it says so every deliveryHeld.
 	deliveryTaken = 4 * time.Second
@@ -27,7 +24,7 @@ const (
 // with the same ID. This process works on it.
 func (s *Store) PutDelivery(ctx context.Context, d truecaller.Delivery) error {
 	key := []byte(d.ID)
-	value := s.sealer.Seal(&record.Deliveries, key, d.Received.Add(deliveryKept), (*record.Delivery)(&d))
+	value := s.sealer.Seal(&record.Deliveries, key, d.Received.Add(record.DeliveryKept), (*record.Delivery)(&d))
 	s.holds.Store(true)
 	return s.once(ctx, `INSERT INTO deliveries (key, value, node, until, expires, due) VALUES ($1, $2, $3, now() + $4::interval, $5, $5)
 		ON CONFLICT (key) DO UPDATE SET value = EXCLUDED.value, node = EXCLUDED.node, until = EXCLUDED.until, expires = EXCLUDED.expires, due = EXCLUDED.due

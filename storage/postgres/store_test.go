@@ -14,6 +14,7 @@ import (
 	"calleridp/provider/client"
 	"calleridp/provider/limit"
 	"calleridp/provider/redact"
+	"calleridp/storage/record"
 	"calleridp/truecaller"
 
 	"github.com/jackc/pgx/v5"
@@ -138,7 +139,7 @@ func TestSweep(t *testing.T) {
 	s := open(t, Options{DSN: redact.Text(database(t))})
 	ctx := t.Context()
 	old, fresh := newAttempt(), newAttempt()
-	old.Expires = time.Now().Add(-2 * attemptKept)
+	old.Expires = time.Now().Add(-2 * record.AttemptKept)
 	old.Form, fresh.Form = [32]byte{1}, [32]byte{2}
 	spend := limit.Spend{Lock: limit.Key{Kind: limit.Lock, ID: "gone"}, LockFor: -time.Hour}
 	if err := s.CreateAttempt(ctx, old, spend, time.Now()); err != nil {
@@ -148,7 +149,7 @@ func TestSweep(t *testing.T) {
 	if err := s.CreateAttempt(ctx, fresh, spend, time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.PutDelivery(ctx, truecaller.Delivery{ID: "old", Received: time.Now().Add(-2 * deliveryKept)}); err != nil {
+	if err := s.PutDelivery(ctx, truecaller.Delivery{ID: "old", Received: time.Now().Add(-2 * record.DeliveryKept)}); err != nil {
 		t.Fatal(err)
 	}
 	exec(t, string(s.options.DSN), "UPDATE limits SET due = now() - interval '1 hour'")

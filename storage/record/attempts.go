@@ -1,12 +1,18 @@
 package record
 
 import (
+	"time"
+
 	"calleridp/keys"
 	"calleridp/provider/login"
 )
 
 // Attempts are found by their id.
 var Attempts = Kind{Name: "attempts", purpose: keys.PurposeAttemptRecord, version: 3, expires: true}
+
+// AttemptKept is how long an attempt stays after it expires, so that late callbacks and
+// the back button find it.
+const AttemptKept = time.Hour
 
 // Correlations lead from the SHA-256 of a state to the id of its attempt (Text).
 var Correlations = Kind{Name: "correlations", purpose: keys.PurposeCorrelationRecord, version: 1}

@@ -1,12 +1,18 @@
 package record
 
 import (
+	"time"
+
 	"calleridp/keys"
 	"calleridp/truecaller"
 )
 
 // Deliveries are found by their id.
 var Deliveries = Kind{Name: "deliveries", purpose: keys.PurposeDeliveryRecord, version: 1, expires: true}
+
+// DeliveryKept is how long an unfinished delivery stays: well beyond the ten minutes for
+// which its token is valid (invariant 8).
+const DeliveryKept = time.Hour
 
 // Delivery is a truecaller.Delivery.
 type Delivery truecaller.Delivery
