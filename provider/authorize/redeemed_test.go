@@ -166,3 +166,37 @@ func TestInvariant9_TheCodeOfASignInIsNotGivenByItsPrompt(t *testing.T) {
 		}
 	})
 }
+
+// A code that was never used revokes nothing, whoever presents it after it expired or was
+// voided: a reload of an old callback is no theft of the code that the form gave later.
+func TestAnExpiredCodeRevokesNothing(t *testing.T) {
+	testworld.Ring()
+	for what, end := range map[string]func(*testing.T, *testworld.World, *http.Cookie) *http.Cookie{
+		"expired": func(_ *testing.T, _ *testworld.World, session *http.Cookie) *http.Cookie {
+			time.Sleep(2*time.Minute + time.Second)
+			return session
+		},
+		"voided": func(t *testing.T, w *testworld.World, session *http.Cookie) *http.Cookie {
+			if err := w.Store.EndSession(t.Context(), w.Claim(session, "sid")); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(6 * time.Minute) // until another push is possible
+			_, session = w.SignIn(testworld.AuthRequest("app"), testworld.Number)
+			return session
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := testworld.New(t)
+				view, session := w.PromptedFor("third", "prompt", "consent")
+				unused := w.Allow(view.Request, session).Code()
+				session = end(t, w, session)
+				tokens := testworld.TokensIn(t, w.Exchange("third", w.Allow(view.Request, session).Code()))
+				for _, client := range []string{"third", "es256"} {
+					w.Exchange(client, unused).WantOAuthError(t, client, 400, "invalid_grant")
+				}
+				w.Post("/userinfo", nil, testworld.Bearer(tokens.Access)).WantStatus(t, "userinfo", 200)
+			})
+		})
+	}
+}

@@ -201,6 +201,19 @@ func TestInvariant9_TwoCodesOfAFormGiveOneGrant(t *testing.T) {
 	if first.Refused != nil || second.Refused != ErrReused || second.Access != nil || second.Grant == nil || !second.Grant.Revoked {
 		t.Errorf("got %+v, then %+v; want tokens, then ErrReused and the grant revoked", first, second)
 	}
+
+	// One that has expired, by every clock, or was voided took nothing.
+	expired, use := c, use
+	use.At = c.Expires.Add(time.Minute)
+	voided, _ := c.Voided()
+	for what, unused := range map[string]Code{"expired": expired, "voided": voided} {
+		for _, client := range []string{"app", "other"} {
+			use.ClientID = client
+			if got := policy.Redeem(unused, first.Grant, use); got.Refused == nil || got.Refused == ErrReused || got.Grant != nil || got.Access != nil {
+				t.Errorf("%s, by %s: got %+v, want it refused and the grant as it is", what, client, got)
+			}
+		}
+	}
 }
 
 // Each code of a form is another one, and needs the master key.

@@ -42,14 +42,18 @@ type CodeUse struct {
 // (RFC 6749 §4.1.3, RFC 7636 §4.6). A second use revokes what the first gave,
 // whichever client makes it: somebody has the code who should not (RFC 6749
 // §4.1.2). Any other mistake leaves the code as it is. stored is the code's stored
-// grant, nil if it has none. All codes of one form have the same grant: where the
-// clocks of two nodes have let two of them live at once, the second one is a second use.
+// grant, nil if it has none.
+//
+// All codes of one form have the same grant. Where the clocks of two nodes have let two
+// of them live at once, the second one is a second use. A code that expired unused, and
+// whose form then gave another one, revokes nothing: a reload of an old callback is no
+// theft.
 func (p Policy) Redeem(c Code, stored *Grant, use CodeUse) Redemption {
 	refuse := func(why error) Redemption { return Redemption{Current: c.Grant, Refused: why} }
 	switch {
 	case c.Redeemed && stored == nil:
 		return refuse(ErrReused)
-	case c.Redeemed, stored != nil:
+	case c.Redeemed, stored != nil && use.At.Before(c.Expires.Add(clock.Tolerance)):
 		revoked := Revoke(*stored)
 		revoked.Refused = ErrReused
 		return revoked
