@@ -14,6 +14,7 @@ import (
 	"calleridp/cmd/calleridp/selfsigned"
 	"calleridp/provider/client"
 	"calleridp/provider/limit"
+	"calleridp/storage/postgres"
 )
 
 // check runs `calleridp config check` in this process.
@@ -282,6 +283,12 @@ func TestWarnings(t *testing.T) {
 	}
 	if out, _ = check(t); strings.Contains(out, "note:") {
 		t.Error(out)
+	}
+}
+
+func TestWarningsNameThePreview(t *testing.T) {
+	if got := (Settings{Postgres: new(postgres.Options)}).Warnings(); len(got) != 1 || !strings.Contains(got[0], "storage.engine: postgres is a preview") {
+		t.Errorf("got %q, want that postgres is a preview", got)
 	}
 }
 

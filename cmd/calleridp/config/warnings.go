@@ -14,6 +14,9 @@ func (s Settings) Warnings() []string {
 	if s.TLS.CertFile == "" && s.IsHTTPS() && len(s.TrustedProxies) == 0 {
 		warnings = append(warnings, "trusted_proxies: unset, and tls too; behind a proxy, all users share the proxy's address and one limits.network budget")
 	}
+	if s.Postgres != nil {
+		warnings = append(warnings, "storage.engine: postgres is a preview; docs/operators.md, \"Many servers\", says what does not work yet")
+	}
 	for i, c := range s.Clients {
 		for _, unwise := range client.Advise(c) {
 			warnings = append(warnings, fmt.Sprintf("clients[%d].%s: %s", i, unwise.Field, unwise.Reason))
