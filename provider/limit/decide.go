@@ -12,18 +12,14 @@ type State struct {
 	// Until is when a lock expires, the theoretical arrival time of a budget, or when a
 	// cool-down is forgotten.
 	Until time.Time
-	// Free is when a cool-down ends.
+	// Free is when a cool-down ends. Of a lock, it is when the pushes of others than its
+	// holder end: its holder cannot release it before.
 	Free time.Time
 	// Holder is who took a lock, or raised a cool-down last.
 	Holder Holder
 	// Approved says that the user has approved what a lock was taken for: it binds
 	// other browsers only.
 	Approved bool
-}
-
-// binds reports whether a lock keeps one of the browsers from taking it.
-func (s State) binds(browsers []redact.Hash, now time.Time) bool {
-	return s.Until.After(now) && !(s.Approved && s.Holder.by(browsers))
 }
 
 // States are stored locks and budgets.
@@ -76,11 +72,10 @@ func (s Spend) Keys() []Key {
 // A store reads the states, calls Decide and writes every state that it returns,
 // error or not, all in the transaction that would create the attempt.
 func Decide(stored States, s Spend, by Holder, now time.Time) (States, error) {
-	lock := stored[s.Lock]
-	lock.Until = Held(lock.Until, s.LockAtMost, now)
+	lock := stored[s.Lock].believed(s.LockAtMost, now)
 	browsers := append([]redact.Hash{by.Browser}, s.Before...)
 	held := s.Lock != (Key{}) && lock.binds(browsers, now)
-	own := held && lock.Holder.by(browsers)
+	own := held && lock.Holder.by(browsers) && !lock.Approved
 
 	l := ledger{stored: stored, next: make(States, len(s.Asker)+1+len(s.Number)), now: now}
 	for _, charge := range s.Asker {
@@ -111,27 +106,10 @@ func Decide(stored States, s Spend, by Holder, now time.Time) (States, error) {
 		l.next[s.Lock] = State{Until: now.Add(s.LockFor), Holder: by}
 	}
 	if s.Block != (Key{}) {
-		block := stored[s.Block]
-		block.Until = Held(block.Until, s.LockAtMost, now)
+		block := stored[s.Block].believed(s.LockAtMost, now)
 		l.next[s.Block] = block.extended(by, browsers, now, now.Add(s.LockFor))
 	}
 	return l.next, nil
-}
-
-// extended returns a lock that is held until then at least, and binds everybody: by
-// whoever holds it, or by h if nobody or one of its own browsers does.
-func (s State) extended(h Holder, browsers []redact.Hash, now, until time.Time) State {
-	if !s.Until.After(now) {
-		return State{Until: until, Holder: h}
-	}
-	if s.Holder.by(browsers) {
-		s.Holder = h
-	}
-	if s.Until.Before(until) {
-		s.Until = until
-	}
-	s.Approved = false
-	return s
 }
 
 // ledger charges budgets one after the other.

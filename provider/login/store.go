@@ -28,6 +28,21 @@ type Effects struct {
 	Drop string
 }
 
+// Release returns what the effects make of the locks of the attempt that by stands for,
+// if they change them.
+func (e Effects) Release(by limit.Holder) (r limit.Release, changes bool) {
+	r.By = by
+	switch {
+	case !e.Approved.IsZero():
+		r.Until, r.Approved = e.Approved, true
+	case !e.CoolDown.IsZero():
+		r.Until = e.CoolDown
+	default:
+		return r, e.Unlock
+	}
+	return r, true
+}
+
 // Update is what a step makes of an attempt.
 type Update struct {
 	Attempt Attempt
