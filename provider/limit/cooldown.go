@@ -21,6 +21,9 @@ type Cooling struct {
 	// Solved says that the browser has solved a challenge: the cool-down does not
 	// refuse it, and rises all the same.
 	Solved bool
+	// Lane says that the push is in a lane of its own: the cool-down neither refuses it
+	// nor is raised by it.
+	Lane bool
 }
 
 // Count returns how many pushes a state remembers.

@@ -12,8 +12,9 @@ type State struct {
 	// Until is when a lock expires, the theoretical arrival time of a budget, or when a
 	// cool-down is forgotten.
 	Until time.Time
-	// Free is when a cool-down ends. Of a lock, it is when the pushes of others than its
-	// holder end: its holder cannot release it before.
+	// Free is when a cool-down ends. Of a number's lock, it is when the pushes of others
+	// than its holder end: its holder cannot release it before. Of the lock of a lane that
+	// a decline has closed, it is from when on a solved challenge opens it.
 	Free time.Time
 	// Holder is who took a lock, or raised a cool-down last.
 	Holder Holder
@@ -48,7 +49,7 @@ func (s Spend) Keys() []Key {
 	for _, charge := range s.Number {
 		add(charge.Key)
 	}
-	if s.Cooling.Key != (Key{}) {
+	if s.Cooling.Key != (Key{}) && !s.Cooling.Lane {
 		add(s.Cooling.Key)
 	}
 	return keys
@@ -74,7 +75,8 @@ func (s Spend) Keys() []Key {
 func Decide(stored States, s Spend, by Holder, now time.Time) (States, error) {
 	lock := stored[s.Lock].believed(s.LockAtMost, now)
 	browsers := append([]redact.Hash{by.Browser}, s.Before...)
-	held := s.Lock != (Key{}) && lock.binds(browsers, now)
+	declined := s.Cooling.Lane && lock.Until.After(now) && !lock.Free.IsZero()
+	held := s.Lock != (Key{}) && lock.binds(browsers, now) && (!declined || lock.Free.After(now))
 	own := held && lock.Holder.by(browsers) && !lock.Approved
 
 	l := ledger{stored: stored, next: make(States, len(s.Asker)+1+len(s.Number)), now: now}
@@ -87,8 +89,14 @@ func Decide(stored States, s Spend, by Holder, now time.Time) (States, error) {
 	kept := l.own(s.Asker)
 
 	l.refused, l.reserved = nil, nil
-	if held {
+	switch {
+	case held && declined:
+		l.refused = l.refused.with(s.Lock.Kind, lock.Free)
+	case held:
 		l.refused = l.refused.with(s.Lock.Kind, lock.Until)
+	case declined && !s.Cooling.Solved:
+		l.reserved = l.reserved.with(s.Lock.Kind, lock.Until)
+		l.reserved.Reserved = true
 	}
 	for _, charge := range s.Number {
 		l.charge(charge)
@@ -139,7 +147,7 @@ func (l *ledger) charge(c Charge) {
 
 // cool raises a cool-down, which refuses a browser that has solved no challenge.
 func (l *ledger) cool(c Cooling, by Holder) {
-	if c.Key == (Key{}) {
+	if c.Key == (Key{}) || c.Lane {
 		return
 	}
 	state := c.Rule.believable(l.stored[c.Key], l.now)

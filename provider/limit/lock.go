@@ -43,6 +43,9 @@ type Release struct {
 	By Holder
 	// Until is how long others must wait yet. Zero: for nothing that this push has done.
 	Until time.Time
+	// Unsolved is until when a decline closes a lane of its own to a browser that solves no
+	// challenge. Before Until, it is closed also to one that does.
+	Unsolved time.Time
 	// Approved says that the user has approved: the browser of By need not wait.
 	Approved bool
 }
@@ -77,7 +80,7 @@ func (r Release) AfterInLane(s State, now time.Time) State {
 	case r.Approved, r.Until.IsZero():
 		return State{}
 	}
-	return State{Until: r.Until, Holder: r.By}
+	return State{Until: latest(r.Until, r.Unsolved), Free: r.Until, Holder: r.By}
 }
 
 func latest(a, b time.Time) time.Time {

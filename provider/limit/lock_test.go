@@ -37,6 +37,7 @@ func TestAReleaseOfALock(t *testing.T) {
 func TestAReleaseInALane(t *testing.T) {
 	h, other := Holder{Attempt: "h"}, Holder{Attempt: "other"}
 	later := start.Add(time.Minute)
+	hour := start.Add(time.Hour)
 	held := State{Until: later, Holder: h}
 	for _, row := range []struct {
 		what string
@@ -46,9 +47,10 @@ func TestAReleaseInALane(t *testing.T) {
 	}{
 		{"not sent", Release{By: h}, held, State{}},
 		{"approved", Release{By: h, Until: later, Approved: true}, held, State{}},
-		{"declined", Release{By: h, Until: later.Add(1)}, held, State{Until: later.Add(1), Holder: h}},
+		{"declined", Release{By: h, Until: later.Add(1), Unsolved: hour}, held, State{Until: hour, Free: later.Add(1), Holder: h}},
+		{"declined, without a cool-down", Release{By: h, Until: later.Add(1)}, held, State{Until: later.Add(1), Free: later.Add(1), Holder: h}},
 		{"another's", Release{By: other, Until: later.Add(1)}, held, held},
-		{"a free one", Release{By: other, Until: later}, State{Until: start, Holder: h}, State{Until: later, Holder: other}},
+		{"a free one", Release{By: other, Until: later}, State{Until: start, Holder: h}, State{Until: later, Free: later, Holder: other}},
 	} {
 		if got := row.r.AfterInLane(row.s, start); got != row.want {
 			t.Errorf("%s: got %+v, want %+v", row.what, got, row.want)

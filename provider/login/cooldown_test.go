@@ -164,7 +164,7 @@ func TestThreat_ACoolDownShutsNobodyOut(t *testing.T) {
 					if i%200 == 199 { // the person, at any time
 						w.start(known)
 						w.must(w.engine.Progress(t.Context(), w.callback(status("user_rejected"))))
-						time.Sleep(16 * time.Minute)
+						time.Sleep(5 * time.Minute)
 						person := []func(*login.PushRequest){another(8), solving(fmt.Sprint("person ", i))}
 						if _, err := w.begin(person...); err != nil {
 							t.Fatalf("after %d tries: a browser that solves a challenge: %v", i, err)

@@ -114,3 +114,73 @@ func TestThreat_NoOtherPushEndsTheLockOfAKnownBrowser(t *testing.T) {
 		})
 	})
 }
+
+// A decline in a known browser, by mistake say, closes the number for the time of the
+// lock, and its lane no longer than a stranger's door: whoever solves a challenge may ask
+// then, and who does not after the cool-down.
+func TestThreat_ADeclineInAKnownBrowserIsNoDeadEnd(t *testing.T) {
+	for what, stranger := range map[string]bool{"the lock is free": false, "a stranger has the lock": true} {
+		t.Run(what, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := cooling(t)
+				if stranger {
+					w.start(another(1))
+					time.Sleep(time.Minute)
+				}
+				a := w.start(known)
+				time.Sleep(time.Minute)
+				w.must(w.engine.Progress(t.Context(), w.callback(status("user_rejected"))))
+				w.restart()
+				declined := time.Now()
+				a = w.record(a.ID)
+				if again, unsolved := w.engine.AgainAt(a), w.engine.UnsolvedAt(a); again.Sub(declined) != 5*time.Minute || unsolved.Sub(declined) != 15*time.Minute {
+					t.Errorf("the page says %s, and %s without a challenge", again.Sub(declined), unsolved.Sub(declined))
+				}
+				refused := func(what string, want time.Duration, solvable bool, change ...func(*login.PushRequest)) {
+					t.Helper()
+					if at, can := w.refusedAt(change...); at.Sub(declined) != want || can != solvable {
+						t.Errorf("%s: refused until %s after the decline, solvable %v", what, at.Sub(declined), can)
+					}
+				}
+				time.Sleep(5*time.Minute - 1)
+				refused("a stranger", 5*time.Minute, false, another(2), solving("a"))
+				refused("the known browser", 5*time.Minute, false, known, solving("b"))
+				time.Sleep(1)
+				refused("the known browser without a challenge", 15*time.Minute, true, known)
+				w.start(known, solving("c"))
+				time.Sleep(5 * time.Minute)
+				w.start(another(2), solving("d"))
+				time.Sleep(4 * time.Minute)
+				w.start(known)
+			})
+		})
+	}
+	synctest.Test(t, func(t *testing.T) { // without JavaScript
+		w := cooling(t)
+		w.start(known)
+		w.must(w.engine.Progress(t.Context(), w.callback(status("user_rejected"))))
+		time.Sleep(15 * time.Minute)
+		w.start(known)
+	})
+}
+
+// A decline never opens a number sooner than no response does, whatever the cool-down is.
+func TestInvariant7_ADeclineNeverShortensTheLock(t *testing.T) {
+	for _, coolDown := range []time.Duration{time.Second, 10 * time.Second, 15 * time.Minute} {
+		synctest.Test(t, func(t *testing.T) {
+			w := cooling(t, func(c *login.Config) { c.CoolDown = coolDown })
+			for i := range 4 {
+				browser := another(1)
+				if i == 2 {
+					browser = known
+				}
+				w.start(browser, solving(fmt.Sprint("first ", i)))
+				w.must(w.engine.Progress(t.Context(), w.callback(status("user_rejected"))))
+				if opens := w.opensIn(); opens < 5*time.Minute {
+					t.Errorf("a cool-down of %s: the number is open %s after a decline", coolDown, opens)
+				}
+				time.Sleep(5 * time.Minute)
+			}
+		})
+	}
+}

@@ -357,7 +357,7 @@ func (t *txn) settleLimits(stored record.Attempt, after login.Attempt, e login.E
 		}
 	}
 	if changes {
-		release.Until = t.s.toDatabase(release.Until)
+		release.Until, release.Unsolved = t.s.toDatabase(release.Until), t.s.toDatabase(release.Unsolved)
 		t.releaseBoth(states, stored, release)
 	}
 	if cools {

@@ -57,7 +57,7 @@ func testLocks(t *testing.T, w *world) {
 
 	// A cool-down takes the place of the lock.
 	b := w.create()
-	cool := w.now.Add(time.Minute)
+	cool := w.now.Add(10 * time.Minute)
 	unlock(b, login.Effects{CoolDown: cool})
 	if !w.locked(b, cool.Add(-time.Millisecond)) || w.locked(b, cool) {
 		t.Error("the lock does not end with the cool-down")
@@ -120,9 +120,26 @@ func testLocks(t *testing.T, w *world) {
 	e := w.attempt()
 	e.Number = d.Number
 	w.must(w.CreateAttempt(w.ctx, e, spend, w.now))
-	unlock(e, login.Effects{CoolDown: cool})
-	inLane(true, cool.Add(-time.Millisecond))
-	inLane(false, cool)
+	unlock(e, login.Effects{CoolDown: cool, Unsolved: cool.Add(time.Hour)})
+	w.reopen()
+	if !w.locked(e, cool.Add(-time.Millisecond)) || w.locked(e, cool) {
+		t.Error("a decline in a lane of its own does not keep others out for as long as any")
+	}
+	inLane(true, cool.Add(time.Hour-time.Millisecond))
+	inLane(false, cool.Add(time.Hour))
+	ask := func(solved bool, at time.Time) error {
+		a := w.attempt()
+		a.Number = e.Number
+		spend.Cooling = limit.Cooling{Lane: true, Solved: solved}
+		return w.CreateAttempt(w.ctx, a, spend, at)
+	}
+	if retry := w.exceeded(ask(true, cool.Add(-time.Millisecond)), limit.DeviceLock); !retry.Equal(cool) {
+		t.Errorf("a declined lane opens at %v for who solves a challenge", retry)
+	}
+	if retry := w.exceeded(ask(false, cool), limit.DeviceLock); !retry.Equal(cool.Add(time.Hour)) {
+		t.Errorf("a declined lane opens at %v for who solves none", retry)
+	}
+	w.must(ask(true, cool))
 
 	// Without a lock in the spend, none is taken.
 	free := w.attempt()

@@ -14,6 +14,12 @@ func (s Settings) Warnings() []string {
 	if s.TLS.CertFile == "" && s.IsHTTPS() && len(s.TrustedProxies) == 0 {
 		warnings = append(warnings, "trusted_proxies: unset, and tls too; behind a proxy, all users share the proxy's address and one limits.network budget")
 	}
+	if s.Limits.Lock < s.Lifetimes.Attempt {
+		warnings = append(warnings, fmt.Sprintf("limits.lock: %s is less than lifetimes.attempt, %s; a phone can show two requests at once", s.Limits.Lock, s.Lifetimes.Attempt))
+	}
+	if s.Limits.CoolDown < s.Limits.Lock {
+		warnings = append(warnings, fmt.Sprintf("limits.cool_down: %s is less than limits.lock, %s; the lock alone then keeps others out", s.Limits.CoolDown, s.Limits.Lock))
+	}
 	for i, c := range s.Clients {
 		for _, unwise := range client.Advise(c) {
 			warnings = append(warnings, fmt.Sprintf("clients[%d].%s: %s", i, unwise.Field, unwise.Reason))
