@@ -26,6 +26,15 @@ type Cooling struct {
 	Lane bool
 }
 
+// ends returns when the cool-down ends, if it refuses the push.
+func (c Cooling) ends(stored States, now time.Time) (free time.Time, refuses bool) {
+	if c.Key == (Key{}) || c.Lane || c.Solved {
+		return time.Time{}, false
+	}
+	free = c.Rule.believable(stored[c.Key], now).Free
+	return free, free.After(now)
+}
+
 // Count returns how many pushes a state remembers.
 func (c CoolDown) Count(s State, now time.Time) int {
 	left := c.believable(s, now).Until.Sub(now)

@@ -67,8 +67,9 @@ func (s Spend) Keys() []Key {
 // whose own attempt holds the lock asks for nothing: it knows already.
 //
 // The error of a refused spend is an *Exceeded. It names the first lock or budget
-// that refuses, and the time at which none would. A reserve or a cool-down is named
-// only if nothing else refuses.
+// that refuses, and the time at which none would. A reserve is named only if nothing
+// else refuses. A cool-down that refuses hides the number's lock and budget, so that a
+// browser sees them only by pushes that ring, or by challenges that it solves.
 //
 // A store reads the states, calls Decide and writes every state that it returns,
 // error or not, all in the transaction that would create the attempt.
@@ -89,7 +90,10 @@ func Decide(stored States, s Spend, by Holder, now time.Time) (States, error) {
 	kept := l.own(s.Asker)
 
 	l.refused, l.reserved = nil, nil
+	free, cools := s.Cooling.ends(stored, now)
 	switch {
+	case cools: // and the browser learns nothing else
+		l.reserved = &Exceeded{Kind: s.Cooling.Key.Kind, RetryAt: free, Reserved: true}
 	case held && declined:
 		l.refused = l.refused.with(s.Lock.Kind, lock.Free)
 	case held:
@@ -98,10 +102,12 @@ func Decide(stored States, s Spend, by Holder, now time.Time) (States, error) {
 		l.reserved = l.reserved.with(s.Lock.Kind, lock.Until)
 		l.reserved.Reserved = true
 	}
-	for _, charge := range s.Number {
-		l.charge(charge)
+	if !cools {
+		for _, charge := range s.Number {
+			l.charge(charge)
+		}
+		l.cool(s.Cooling, by)
 	}
-	l.cool(s.Cooling, by)
 	refused := l.refusal()
 	switch {
 	case own:
@@ -145,17 +151,12 @@ func (l *ledger) charge(c Charge) {
 	}
 }
 
-// cool raises a cool-down, which refuses a browser that has solved no challenge.
+// cool raises a cool-down.
 func (l *ledger) cool(c Cooling, by Holder) {
 	if c.Key == (Key{}) || c.Lane {
 		return
 	}
-	state := c.Rule.believable(l.stored[c.Key], l.now)
-	l.next[c.Key] = c.Rule.raised(state, by, 1, l.now)
-	if !c.Solved && state.Free.After(l.now) {
-		l.reserved = l.reserved.with(c.Key.Kind, state.Free)
-		l.reserved.Reserved = true
-	}
+	l.next[c.Key] = c.Rule.raised(l.stored[c.Key], by, 1, l.now)
 }
 
 // refusal returns what refuses, nil for nothing.

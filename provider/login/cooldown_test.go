@@ -55,8 +55,11 @@ func TestInvariant7_TheCoolDownRises(t *testing.T) {
 				t.Errorf("push %d: the page says %v, want %v", i+1, unsolved, free)
 			}
 			w.restart()
-			if at, solvable := w.refusedAt(another(2*i + 1)); !at.Equal(a.Created.Add(5*time.Minute)) || solvable {
+			if at, solvable := w.refusedAt(another(2*i+1), solving(fmt.Sprint(i))); !at.Equal(a.Created.Add(5*time.Minute)) || solvable {
 				t.Errorf("push %d: while it is open, refused until %v, solvable %v", i+1, at, solvable)
+			}
+			if at, solvable := w.refusedAt(another(2*i + 1)); !at.Equal(free) || solvable != (i > 0) {
+				t.Errorf("push %d: while it is open, refused until %v, solvable %v, for those who solve nothing", i+1, at, solvable)
 			}
 			time.Sleep(5 * time.Minute)
 			if i > 0 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -183,4 +184,71 @@ func TestInvariant7_ADeclineNeverShortensTheLock(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Whoever has solved nothing rings no phone while a number cools down, and learns
+// nothing there either: not whether its user signs in, how that ends, or whether the
+// number's budget is spent. Who has solved a challenge sees the lock.
+func TestThreat_SilentPollsOfANumberThatCools(t *testing.T) {
+	type poll struct {
+		at       time.Time
+		kind     limit.Kind
+		solvable bool
+	}
+	polls := func(t *testing.T, number int, happens map[int]func(*world)) (seen []poll) {
+		synctest.Test(t, func(t *testing.T) {
+			w := cooling(t, func(c *login.Config) { c.Limits.Number = limit.Rate{Burst: number, Period: 24 * time.Hour} })
+			cancelled := another(1)
+			w.start(another(1))
+			time.Sleep(5 * time.Minute)
+			a := w.start(another(1))
+			var secret login.PushRequest
+			cancelled(&secret)
+			w.must(w.engine.Cancel(t.Context(), a.ID, secret.Browser))
+			for minute := range 14 {
+				if do := happens[minute]; do != nil {
+					do(w)
+				}
+				rang := w.phone.pushes()
+				for n := range 3 {
+					var refused *limit.Exceeded
+					if _, err := w.begin(another(n)); !errors.As(err, &refused) || w.phone.pushes() != rang {
+						t.Fatalf("minute %d: %v, %d pushes more", minute, err, w.phone.pushes()-rang)
+					}
+					seen = append(seen, poll{refused.RetryAt, refused.Kind, refused.Reserved})
+				}
+				time.Sleep(time.Minute)
+			}
+		})
+		return seen
+	}
+	starts := func(w *world) { w.start(known) }
+	declines := func(w *world) { w.must(w.engine.Progress(w.t.Context(), w.callback(status("user_rejected")))) }
+	quiet := polls(t, plenty, nil)
+	for what, got := range map[string][]poll{
+		"the number's budget is spent":    polls(t, 2, nil),
+		"its user signs in":               polls(t, plenty, map[int]func(*world){3: starts}),
+		"its user declines, and tries on": polls(t, plenty, map[int]func(*world){1: starts, 2: declines, 9: func(w *world) { w.start(known, solving("k")) }}),
+		"its user signs in late, and fails": polls(t, plenty, map[int]func(*world){8: func(w *world) {
+			w.phone.answer = refuses(truecaller.PushUnavailable)
+			w.start(known)
+			w.phone.answer = accepts
+		}}),
+	} {
+		if !slices.Equal(got, quiet) {
+			t.Errorf("%s: polls see %v\n if nothing happens %v", what, got, quiet)
+		}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		w := cooling(t)
+		for range 2 {
+			w.start(another(1))
+			time.Sleep(5 * time.Minute)
+		}
+		w.start(known)
+		_, err := w.begin(another(2), solving("a"))
+		if refused := w.refused(err, limit.Lock); !refused.RetryAt.Equal(time.Now().Add(5 * time.Minute)) {
+			t.Errorf("who has solved a challenge is told %+v", refused)
+		}
+	})
 }
