@@ -148,7 +148,9 @@ func TestWhatBecomesOfACoolDown(t *testing.T) {
 		{"declined at the most", raised(6), Declined, by, State{Until: later.Add(24 * time.Hour), Free: later.Add(4 * time.Hour), Holder: by}},
 		{"not sent", raised(3), Unsent, by, State{Until: start.Add(8 * time.Hour), Free: later, Holder: by}},
 		{"not sent, the first", raised(1), Unsent, by, State{}},
-		{"another attempt has raised it since", raised(3), Answered, other, raised(3)},
+		{"another attempt has raised it since", raised(3), Declined, other, raised(3)},
+		{"not sent, and another has raised it since", raised(3), Unsent, other, raised(3)},
+		{"approved, and another has raised it since", raised(3), Answered, other, State{}},
 		{"it was cleared meanwhile", State{}, Declined, by, State{}},
 	} {
 		if got := (Ended{How: row.how, Rule: rule, At: later}).After(row.stored, row.by); got != row.want {

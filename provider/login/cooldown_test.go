@@ -189,6 +189,66 @@ func TestThreat_ACoolDownShutsNobodyOut(t *testing.T) {
 	}
 }
 
+// Any approval of the number ends its cool-down: also one in a known browser, and one of
+// a push after which others have followed.
+func TestInvariant7_AnyApprovalEndsTheCoolDown(t *testing.T) {
+	for what, approves := range map[string]func(*world){
+		"in a known browser": func(w *world) {
+			w.start(known)
+			w.restart()
+			w.approve()
+		},
+		"in a known browser, while a stranger's push is open": func(w *world) {
+			w.start(another(7), solving("stranger"))
+			w.start(known)
+			w.approve()
+			time.Sleep(3 * time.Minute)
+		},
+		"after a known browser's push": func(w *world) {
+			w.start(another(7), solving("stranger"))
+			state := w.phone.state()
+			w.start(known)
+			d := w.callback(func(d *truecaller.Delivery) { d.State = state })
+			w.must(w.engine.Token(w.t.Context(), d))
+			w.must(w.engine.Profile(w.t.Context(), d, profile(w.t, "asha", digits)))
+			time.Sleep(3 * time.Minute)
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := cooling(t)
+				for i := range 6 {
+					w.start(another(i), solving(fmt.Sprint(i)))
+					time.Sleep(5 * time.Minute)
+				}
+				if _, solvable := w.refusedAt(another(8)); !solvable {
+					t.Fatal("the number does not cool down")
+				}
+				approves(w)
+				time.Sleep(2 * time.Minute)
+				w.start(another(8))
+				time.Sleep(5 * time.Minute)
+				w.start(another(8)) // the count begins again
+			})
+		})
+	}
+	synctest.Test(t, func(t *testing.T) { // a known browser's other ends change nothing
+		w := cooling(t)
+		for i := range 2 {
+			w.start(another(i))
+			time.Sleep(5 * time.Minute)
+		}
+		before, _ := w.refusedAt(another(8))
+		w.start(known)
+		w.must(w.engine.Progress(t.Context(), w.callback(status("user_rejected"))))
+		w.phone.answer = refuses(truecaller.PushUnavailable)
+		w.start(known, func(r *login.PushRequest) { r.Device = "another device" })
+		if at, _ := w.refusedAt(another(8)); !at.Equal(before) {
+			t.Errorf("the cool-down ends at %v, was %v", at, before)
+		}
+	})
+}
+
 // A known browser is not held by a cool-down, and raises none.
 func TestThreat_ACoolDownDoesNotHoldAKnownBrowser(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -134,24 +134,22 @@ func (e *Engine) pushSpend(a Attempt, r PushRequest, now time.Time) limit.Spend 
 		Number:     []limit.Charge{e.ofPhone(r)},
 	}
 	lock := limit.Key{Kind: limit.Lock, ID: a.Number.Digits()}
+	if e.cfg.CoolDown > 0 {
+		spend.Cooling = limit.Cooling{
+			Key:    limit.Key{Kind: limit.CoolingOff, ID: a.Number.Digits()},
+			Rule:   e.CoolDown(),
+			Solved: solved.ID != "",
+			Lane:   r.Device != "",
+		}
+	}
 	if r.Device == "" {
 		spend.Lock = lock
-		if e.cfg.CoolDown > 0 {
-			spend.Cooling = limit.Cooling{
-				Key:    limit.Key{Kind: limit.CoolingOff, ID: a.Number.Digits()},
-				Rule:   e.CoolDown(),
-				Solved: solved.ID != "",
-			}
-		}
 		if solved.ID == "" {
 			spend.Number[0].Reserve = e.cfg.Limits.reserveOf(e.cfg.Limits.Number)
 		}
 	} else {
 		spend.Lock = limit.Key{Kind: limit.DeviceLock, ID: spend.Number[0].Key.ID}
 		spend.Block = lock
-		if e.cfg.CoolDown > 0 {
-			spend.Cooling = limit.Cooling{Solved: solved.ID != "", Lane: true}
-		}
 	}
 	for _, secret := range r.Before {
 		spend.Before = append(spend.Before, hashOf(secret))

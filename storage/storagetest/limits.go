@@ -242,7 +242,7 @@ func testCoolDowns(t *testing.T, w *world) {
 	if got := state(); got != before {
 		t.Errorf("a refusal changed it: %+v, was %+v", got, before)
 	}
-	for _, how := range []limit.PushEnd{limit.Answered, limit.Declined, limit.Unsent, limit.Unanswered} {
+	for _, how := range []limit.PushEnd{limit.Declined, limit.Unsent, limit.Unanswered} {
 		end(a, how) // another attempt has raised it since
 	}
 	end(b, limit.Unanswered)
@@ -261,6 +261,21 @@ func testCoolDowns(t *testing.T, w *world) {
 	end(e, limit.Answered)
 	if got := state(); got != (limit.State{}) {
 		t.Errorf("approved, and %+v", got)
+	}
+	// Also by an earlier attempt, and by one in a lane of its own, which raises none.
+	lane := w.attempt()
+	w.must(w.CreateAttempt(w.ctx, lane, limit.Spend{Cooling: limit.Cooling{Key: key, Rule: rule, Lane: true}}, at))
+	for _, who := range []login.Attempt{e, lane} {
+		f, err := push(true)
+		w.must(err)
+		end(lane, limit.Unsent)
+		end(lane, limit.Declined)
+		want("raised again", 1, at, f)
+		end(who, limit.Answered)
+		w.reopen()
+		if got := state(); got != (limit.State{}) {
+			t.Errorf("approved, and %+v", got)
+		}
 	}
 	if a, err = push(false); err == nil {
 		w.must(w.ClearLimits(w.ctx, key))
