@@ -130,9 +130,10 @@ func TestInvariant7_WhatACoolDownCounts(t *testing.T) {
 
 // Strangers who keep a number cool for days ring its phone rarely, or pay with a
 // challenge for each push, and shut nobody out: a known browser pushes at once, and
-// one that solves a challenge no later than the lock allows. Those who solve none do not
-// exhaust the number's budget either; what bounds those who do is that budget, which is
-// left out here.
+// one that solves a challenge no later than the lock allows, as long as the number's
+// budget has room. Those who solve none do not exhaust it, while its user approves
+// nothing. Those who do solve exhaust it: it is left out here, and the subject of
+// TestThreat_TheNumbersBudgetBoundsWhoeverSolves.
 func TestThreat_ACoolDownShutsNobodyOut(t *testing.T) {
 	for what, solves := range map[string]bool{"without challenges": false, "with challenges": true} {
 		t.Run(what, func(t *testing.T) {
@@ -187,6 +188,46 @@ func TestThreat_ACoolDownShutsNobodyOut(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Whoever solves a challenge for each push, from one network, takes the number's whole
+// budget, and so keeps its user out of new browsers. The budget bounds how often the phone
+// rings, and each ring costs a challenge. A known browser signs in at any time.
+func TestThreat_TheNumbersBudgetBoundsWhoeverSolves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const days, perDay = 3, 10
+		w := cooling(t, func(c *login.Config) {
+			c.Limits.Number = limit.Rate{Burst: perDay, Period: 24 * time.Hour}
+			c.Limits.Network = limit.Rate{Burst: 30, Period: time.Hour}
+		})
+		rang, paid, newBrowser, signIns := 0, 0, 0, 0
+		for i := range days * 24 * 12 { // every five minutes
+			paid++
+			if _, err := w.begin(another(1), solving(fmt.Sprint("attack ", i))); err == nil {
+				rang++
+			}
+			if i > 24*12 && i%7 == 3 { // the person, who solves a challenge in a new browser
+				_, err := w.begin(another(8), solving(fmt.Sprint("person ", i)))
+				if refused, ok := errors.AsType[*limit.Exceeded](err); ok && refused.Kind == limit.Number {
+					newBrowser++
+				}
+			}
+			if i%100 == 99 { // and in a known one
+				a := w.start(known)
+				w.approve()
+				w.expect(a.ID, login.Approved, "")
+				signIns++
+			}
+			time.Sleep(5 * time.Minute)
+		}
+		if most := perDay * (days + 1); rang > most || paid < rang {
+			t.Errorf("the phone rang %d times for %d challenges, want %d at most", rang, paid, most)
+		}
+		if newBrowser == 0 {
+			t.Error("new browsers stay open: the threat model says that ten challenges a day close them")
+		}
+		t.Logf("%d rings, %d sign-ins in a known browser, %d refusals of a new one by the budget", rang, signIns, newBrowser)
+	})
 }
 
 // Any approval of the number ends its cool-down: also one in a known browser, and one of
