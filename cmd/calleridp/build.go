@@ -108,6 +108,7 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 		AfterApproval:   time.Duration(s.Limits.AfterApproval),
 		CoolDown:        time.Duration(s.Limits.CoolDown),
 		LongestCoolDown: time.Duration(s.Limits.CoolDownMax),
+		AfterDecline:    time.Duration(s.AfterDecline),
 		Limits:          limits,
 		Policy:          subject.Policy{ReuseAfter: time.Duration(s.Subject.ReuseAfter)},
 		// Engine and receiver need each other: the engine decides what callbacks mean.

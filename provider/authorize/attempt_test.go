@@ -130,19 +130,26 @@ func TestAgainAfterADecline(t *testing.T) {
 			t.Fatalf("view: got %+v, %v, want %v until 5 minutes from now", view, err, login.UserRejected)
 		}
 		free := time.Now().Add(15 * time.Minute)
-		submit := func() error {
+		submit := func(solves *authorize.ChallengeView) error {
 			s := w.Submission(w.Authorize("app"), testworld.Number)
 			s.Browser, s.Network = "another", "192.0.2.9/32"
+			if solves != nil {
+				s.Challenge, s.Solution = solves.Sealed, testworld.Solve(solves.Seed, solves.Bits)
+			}
 			_, err := w.Flow.Submit(t.Context(), s)
 			return err
 		}
 		time.Sleep(time.Until(view.AgainAt) - 1)
-		refusal, ok := errors.AsType[*authorize.Refusal](submit())
+		refusal, ok := errors.AsType[*authorize.Refusal](submit(nil))
+		if !ok || refusal.Problem.Kind != authorize.Unsolved || !refusal.Problem.RetryAt.Equal(free) {
+			t.Fatalf("without a challenge: got %+v, want one until %v, whatever the lock is", refusal, free)
+		}
+		refusal, ok = errors.AsType[*authorize.Refusal](submit(refusal.View.Challenge))
 		if !ok || refusal.Problem.Kind != authorize.LockedElsewhere || !refusal.Problem.RetryAt.Equal(view.AgainAt) {
 			t.Errorf("a nanosecond before: got %+v, want %s until %v", refusal, authorize.LockedElsewhere, view.AgainAt)
 		}
 		time.Sleep(time.Nanosecond)
-		refusal, ok = errors.AsType[*authorize.Refusal](submit())
+		refusal, ok = errors.AsType[*authorize.Refusal](submit(nil))
 		if !ok || refusal.Problem.Kind != authorize.Unsolved || !refusal.Problem.RetryAt.Equal(free) || refusal.View.Challenge == nil ||
 			!refusal.View.Challenge.Without.Equal(free) {
 			t.Fatalf("at that time: got %+v, want a challenge until %v", refusal, free)

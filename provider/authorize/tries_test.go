@@ -66,6 +66,7 @@ func TestInvariant7_LimitsDoNotTellWhoHasAnAccount(t *testing.T) {
 			Problem authorize.Problem
 			Tries   any
 		}
+		kinds := map[authorize.ProblemKind]bool{}
 		try := func(number string, browser login.BrowserSecret) (got seen) {
 			w.Phone.Fail(nil)
 			if number == withoutAccount {
@@ -74,6 +75,12 @@ func TestInvariant7_LimitsDoNotTellWhoHasAnAccount(t *testing.T) {
 			s := w.Submission(w.Authorize("app"), number)
 			s.Browser = browser
 			id, err := w.Flow.Submit(t.Context(), s)
+			if refusal, ok := errors.AsType[*authorize.Refusal](err); ok && refusal.Problem.Kind == authorize.Unsolved {
+				kinds[authorize.Unsolved] = true
+				s.Challenge = refusal.View.Challenge.Sealed
+				s.Solution = testworld.Solve(refusal.View.Challenge.Seed, refusal.View.Challenge.Bits)
+				id, err = w.Flow.Submit(t.Context(), s)
+			}
 			if refusal, ok := errors.AsType[*authorize.Refusal](err); ok {
 				got.Problem, got.Tries = refusal.Problem, refusal.View.Tries
 				return got
@@ -87,7 +94,6 @@ func TestInvariant7_LimitsDoNotTellWhoHasAnAccount(t *testing.T) {
 			got.View.ID, got.View.Number = "", ""
 			return got
 		}
-		kinds := map[authorize.ProblemKind]bool{}
 		for i := range 40 {
 			browser := login.BrowserSecret(fmt.Sprint("browser ", i))
 			a, b := try(withAccount, browser), try(withoutAccount, browser)

@@ -21,6 +21,18 @@ type Cooling struct {
 	// Solved says that the browser has solved a challenge: the cool-down does not
 	// refuse it, and rises all the same.
 	Solved bool
+	// Lane says that the push is in a lane of its own: the cool-down neither refuses it
+	// nor is raised by it. Its approval ends it all the same.
+	Lane bool
+}
+
+// ends returns when the cool-down ends, if it refuses the push.
+func (c Cooling) ends(stored States, now time.Time) (free time.Time, refuses bool) {
+	if c.Key == (Key{}) || c.Lane || c.Solved {
+		return time.Time{}, false
+	}
+	free = c.Rule.believable(stored[c.Key], now).Free
+	return free, free.After(now)
 }
 
 // Count returns how many pushes a state remembers.
@@ -96,15 +108,17 @@ type Ended struct {
 	At   time.Time
 }
 
-// After returns what becomes of the cool-down that the attempt of h has raised. One
-// that another attempt has raised since stays as it is. A zero Until forgets it.
+// After returns what becomes of the number's cool-down when the push of h ends. Any
+// approval ends it. Otherwise one that another attempt has raised last stays as it is. A
+// zero Until forgets it.
 func (e Ended) After(s State, h Holder) State {
-	if s.Holder.Attempt != h.Attempt {
+	switch {
+	case e.How == Answered:
+		return State{}
+	case s.Holder.Attempt != h.Attempt:
 		return s
 	}
 	switch e.How {
-	case Answered:
-		return State{}
 	case Declined:
 		return e.Rule.raised(s, h, 1, e.At)
 	case Unsent:

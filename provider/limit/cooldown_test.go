@@ -89,20 +89,45 @@ func TestCoolDownRisesAndIsForgotten(t *testing.T) {
 	want(0, -20*time.Hour)
 }
 
-// What else refuses is named first, and its time is when a browser that solves a
-// challenge may try.
-func TestACoolDownIsNamedLast(t *testing.T) {
-	lock := Key{Kind: Lock, ID: cool.ID}
-	stored := States{
-		lock: {Until: start.Add(time.Minute), Holder: Holder{Attempt: "b"}},
-		cool: {Until: start.Add(9 * time.Hour), Free: start.Add(time.Hour)},
+// A cool-down that refuses is all that a browser learns of the number, and the try is
+// paid. One that solves a challenge sees what else refuses, and when it may try.
+func TestThreat_ACoolDownHidesTheLock(t *testing.T) {
+	lock, number, network := Key{Kind: Lock, ID: cool.ID}, Key{Kind: Number, ID: cool.ID}, Key{Kind: Network, ID: "n"}
+	hourly := Rate{Burst: 1, Period: time.Hour}
+	cooling := State{Until: start.Add(9 * time.Hour), Free: start.Add(time.Hour)}
+	own := Holder{Attempt: "own", Browser: [32]byte{1}}
+	ask := func(stored States, solved bool) (States, Exceeded) {
+		t.Helper()
+		spend := cooled(solved)
+		spend.Lock, spend.Number = lock, []Charge{{Key: number, Rate: hourly}}
+		spend.Asker = []Charge{{Key: network, Rate: hourly, Own: true}}
+		stored[cool] = cooling
+		next, err := Decide(stored, spend, Holder{Attempt: "a", Browser: own.Browser}, start)
+		var refused *Exceeded
+		if !errors.As(err, &refused) {
+			t.Fatalf("got %v, want a refusal", err)
+		}
+		return next, *refused
 	}
-	spend := cooled(false)
-	spend.Lock = lock
-	_, err := Decide(stored, spend, Holder{Attempt: "a"}, start)
-	var refused *Exceeded
-	if !errors.As(err, &refused) || *refused != (Exceeded{Kind: Lock, RetryAt: start.Add(time.Minute)}) {
-		t.Errorf("got %+v", err)
+	for what, row := range map[string]struct {
+		stored States
+		solved Exceeded
+	}{
+		"a lock":       {States{lock: {Until: start.Add(time.Minute), Holder: Holder{Attempt: "b"}}}, Exceeded{Kind: Lock, RetryAt: start.Add(time.Minute)}},
+		"a long lock":  {States{lock: {Until: start.Add(2 * time.Hour), Holder: Holder{Attempt: "b"}}}, Exceeded{Kind: Lock, RetryAt: start.Add(2 * time.Hour)}},
+		"after a push": {States{lock: {Until: start.Add(time.Minute), Holder: own, Approved: true, Free: start.Add(1)}}, Exceeded{Kind: Lock, RetryAt: start.Add(time.Minute)}},
+		"the budget":   {States{number: {Until: start.Add(time.Hour)}}, Exceeded{Kind: Number, RetryAt: start.Add(time.Hour)}},
+	} {
+		if next, got := ask(row.stored, false); got != (Exceeded{Kind: CoolingOff, RetryAt: cooling.Free, Reserved: true}) || len(next) != 1 || next[network].Until.IsZero() {
+			t.Errorf("%s: got %+v, %v", what, got, next)
+		}
+		if _, got := ask(row.stored, true); got != row.solved {
+			t.Errorf("%s, solved: got %+v", what, got)
+		}
+	}
+	held := States{lock: {Until: start.Add(2 * time.Hour), Holder: own}}
+	if next, got := ask(held, false); got != (Exceeded{Kind: CoolingOff, RetryAt: cooling.Free, Reserved: true, Holder: own.Attempt}) || next != nil {
+		t.Errorf("its own attempt holds the lock: got %+v, %v", got, next)
 	}
 }
 
@@ -123,7 +148,9 @@ func TestWhatBecomesOfACoolDown(t *testing.T) {
 		{"declined at the most", raised(6), Declined, by, State{Until: later.Add(24 * time.Hour), Free: later.Add(4 * time.Hour), Holder: by}},
 		{"not sent", raised(3), Unsent, by, State{Until: start.Add(8 * time.Hour), Free: later, Holder: by}},
 		{"not sent, the first", raised(1), Unsent, by, State{}},
-		{"another attempt has raised it since", raised(3), Answered, other, raised(3)},
+		{"another attempt has raised it since", raised(3), Declined, other, raised(3)},
+		{"not sent, and another has raised it since", raised(3), Unsent, other, raised(3)},
+		{"approved, and another has raised it since", raised(3), Answered, other, State{}},
 		{"it was cleared meanwhile", State{}, Declined, by, State{}},
 	} {
 		if got := (Ended{How: row.how, Rule: rule, At: later}).After(row.stored, row.by); got != row.want {

@@ -12,18 +12,15 @@ type State struct {
 	// Until is when a lock expires, the theoretical arrival time of a budget, or when a
 	// cool-down is forgotten.
 	Until time.Time
-	// Free is when a cool-down ends.
+	// Free is when a cool-down ends. Of a number's lock, it is when the pushes of others
+	// than its holder end: its holder cannot release it before. Of the lock of a lane that
+	// a decline has closed, it is from when on a solved challenge opens it.
 	Free time.Time
 	// Holder is who took a lock, or raised a cool-down last.
 	Holder Holder
 	// Approved says that the user has approved what a lock was taken for: it binds
 	// other browsers only.
 	Approved bool
-}
-
-// binds reports whether a lock keeps one of the browsers from taking it.
-func (s State) binds(browsers []redact.Hash, now time.Time) bool {
-	return s.Until.After(now) && !(s.Approved && s.Holder.by(browsers))
 }
 
 // States are stored locks and budgets.
@@ -52,7 +49,7 @@ func (s Spend) Keys() []Key {
 	for _, charge := range s.Number {
 		add(charge.Key)
 	}
-	if s.Cooling.Key != (Key{}) {
+	if s.Cooling.Key != (Key{}) && !s.Cooling.Lane {
 		add(s.Cooling.Key)
 	}
 	return keys
@@ -70,17 +67,18 @@ func (s Spend) Keys() []Key {
 // whose own attempt holds the lock asks for nothing: it knows already.
 //
 // The error of a refused spend is an *Exceeded. It names the first lock or budget
-// that refuses, and the time at which none would. A reserve or a cool-down is named
-// only if nothing else refuses.
+// that refuses, and the time at which none would. A reserve is named only if nothing
+// else refuses. A cool-down that refuses hides the number's lock and budget, so that a
+// browser sees them only by pushes that ring, or by challenges that it solves.
 //
 // A store reads the states, calls Decide and writes every state that it returns,
 // error or not, all in the transaction that would create the attempt.
 func Decide(stored States, s Spend, by Holder, now time.Time) (States, error) {
-	lock := stored[s.Lock]
-	lock.Until = Held(lock.Until, s.LockAtMost, now)
+	lock := stored[s.Lock].believed(s.LockAtMost, now)
 	browsers := append([]redact.Hash{by.Browser}, s.Before...)
-	held := s.Lock != (Key{}) && lock.binds(browsers, now)
-	own := held && lock.Holder.by(browsers)
+	declined := s.Cooling.Lane && lock.Until.After(now) && !lock.Free.IsZero()
+	held := s.Lock != (Key{}) && lock.binds(browsers, now) && (!declined || lock.Free.After(now))
+	own := held && lock.Holder.by(browsers) && !lock.Approved
 
 	l := ledger{stored: stored, next: make(States, len(s.Asker)+1+len(s.Number)), now: now}
 	for _, charge := range s.Asker {
@@ -92,13 +90,24 @@ func Decide(stored States, s Spend, by Holder, now time.Time) (States, error) {
 	kept := l.own(s.Asker)
 
 	l.refused, l.reserved = nil, nil
-	if held {
+	free, cools := s.Cooling.ends(stored, now)
+	switch {
+	case cools: // and the browser learns nothing else
+		l.reserved = &Exceeded{Kind: s.Cooling.Key.Kind, RetryAt: free, Reserved: true}
+	case held && declined:
+		l.refused = l.refused.with(s.Lock.Kind, lock.Free)
+	case held:
 		l.refused = l.refused.with(s.Lock.Kind, lock.Until)
+	case declined && !s.Cooling.Solved:
+		l.reserved = l.reserved.with(s.Lock.Kind, lock.Until)
+		l.reserved.Reserved = true
 	}
-	for _, charge := range s.Number {
-		l.charge(charge)
+	if !cools {
+		for _, charge := range s.Number {
+			l.charge(charge)
+		}
+		l.cool(s.Cooling, by)
 	}
-	l.cool(s.Cooling, by)
 	refused := l.refusal()
 	switch {
 	case own:
@@ -111,27 +120,10 @@ func Decide(stored States, s Spend, by Holder, now time.Time) (States, error) {
 		l.next[s.Lock] = State{Until: now.Add(s.LockFor), Holder: by}
 	}
 	if s.Block != (Key{}) {
-		block := stored[s.Block]
-		block.Until = Held(block.Until, s.LockAtMost, now)
+		block := stored[s.Block].believed(s.LockAtMost, now)
 		l.next[s.Block] = block.extended(by, browsers, now, now.Add(s.LockFor))
 	}
 	return l.next, nil
-}
-
-// extended returns a lock that is held until then at least, and binds everybody: by
-// whoever holds it, or by h if nobody or one of its own browsers does.
-func (s State) extended(h Holder, browsers []redact.Hash, now, until time.Time) State {
-	if !s.Until.After(now) {
-		return State{Until: until, Holder: h}
-	}
-	if s.Holder.by(browsers) {
-		s.Holder = h
-	}
-	if s.Until.Before(until) {
-		s.Until = until
-	}
-	s.Approved = false
-	return s
 }
 
 // ledger charges budgets one after the other.
@@ -159,17 +151,12 @@ func (l *ledger) charge(c Charge) {
 	}
 }
 
-// cool raises a cool-down, which refuses a browser that has solved no challenge.
+// cool raises a cool-down.
 func (l *ledger) cool(c Cooling, by Holder) {
-	if c.Key == (Key{}) {
+	if c.Key == (Key{}) || c.Lane {
 		return
 	}
-	state := c.Rule.believable(l.stored[c.Key], l.now)
-	l.next[c.Key] = c.Rule.raised(state, by, 1, l.now)
-	if !c.Solved && state.Free.After(l.now) {
-		l.reserved = l.reserved.with(c.Key.Kind, state.Free)
-		l.reserved.Reserved = true
-	}
+	l.next[c.Key] = c.Rule.raised(l.stored[c.Key], by, 1, l.now)
 }
 
 // refusal returns what refuses, nil for nothing.

@@ -55,8 +55,11 @@ func TestInvariant7_TheCoolDownRises(t *testing.T) {
 				t.Errorf("push %d: the page says %v, want %v", i+1, unsolved, free)
 			}
 			w.restart()
-			if at, solvable := w.refusedAt(another(2*i + 1)); !at.Equal(a.Created.Add(5*time.Minute)) || solvable {
+			if at, solvable := w.refusedAt(another(2*i+1), solving(fmt.Sprint(i))); !at.Equal(a.Created.Add(5*time.Minute)) || solvable {
 				t.Errorf("push %d: while it is open, refused until %v, solvable %v", i+1, at, solvable)
+			}
+			if at, solvable := w.refusedAt(another(2*i + 1)); !at.Equal(free) || solvable != (i > 0) {
+				t.Errorf("push %d: while it is open, refused until %v, solvable %v, for those who solve nothing", i+1, at, solvable)
 			}
 			time.Sleep(5 * time.Minute)
 			if i > 0 {
@@ -127,9 +130,10 @@ func TestInvariant7_WhatACoolDownCounts(t *testing.T) {
 
 // Strangers who keep a number cool for days ring its phone rarely, or pay with a
 // challenge for each push, and shut nobody out: a known browser pushes at once, and
-// one that solves a challenge no later than the lock allows. Those who solve none do not
-// exhaust the number's budget either; what bounds those who do is that budget, which is
-// left out here.
+// one that solves a challenge no later than the lock allows, as long as the number's
+// budget has room. Those who solve none do not exhaust it, while its user approves
+// nothing. Those who do solve exhaust it: it is left out here, and the subject of
+// TestThreat_TheNumbersBudgetBoundsWhoeverSolves.
 func TestThreat_ACoolDownShutsNobodyOut(t *testing.T) {
 	for what, solves := range map[string]bool{"without challenges": false, "with challenges": true} {
 		t.Run(what, func(t *testing.T) {
@@ -164,7 +168,7 @@ func TestThreat_ACoolDownShutsNobodyOut(t *testing.T) {
 					if i%200 == 199 { // the person, at any time
 						w.start(known)
 						w.must(w.engine.Progress(t.Context(), w.callback(status("user_rejected"))))
-						time.Sleep(16 * time.Minute)
+						time.Sleep(5 * time.Minute)
 						person := []func(*login.PushRequest){another(8), solving(fmt.Sprint("person ", i))}
 						if _, err := w.begin(person...); err != nil {
 							t.Fatalf("after %d tries: a browser that solves a challenge: %v", i, err)
@@ -184,6 +188,106 @@ func TestThreat_ACoolDownShutsNobodyOut(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Whoever solves a challenge for each push, from one network, takes the number's whole
+// budget, and so keeps its user out of new browsers. The budget bounds how often the phone
+// rings, and each ring costs a challenge. A known browser signs in at any time.
+func TestThreat_TheNumbersBudgetBoundsWhoeverSolves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const days, perDay = 3, 10
+		w := cooling(t, func(c *login.Config) {
+			c.Limits.Number = limit.Rate{Burst: perDay, Period: 24 * time.Hour}
+			c.Limits.Network = limit.Rate{Burst: 30, Period: time.Hour}
+		})
+		rang, paid, newBrowser, signIns := 0, 0, 0, 0
+		for i := range days * 24 * 12 { // every five minutes
+			paid++
+			if _, err := w.begin(another(1), solving(fmt.Sprint("attack ", i))); err == nil {
+				rang++
+			}
+			if i > 24*12 && i%7 == 3 { // the person, who solves a challenge in a new browser
+				_, err := w.begin(another(8), solving(fmt.Sprint("person ", i)))
+				if refused, ok := errors.AsType[*limit.Exceeded](err); ok && refused.Kind == limit.Number {
+					newBrowser++
+				}
+			}
+			if i%100 == 99 { // and in a known one
+				a := w.start(known)
+				w.approve()
+				w.expect(a.ID, login.Approved, "")
+				signIns++
+			}
+			time.Sleep(5 * time.Minute)
+		}
+		if most := perDay * (days + 1); rang > most || paid < rang {
+			t.Errorf("the phone rang %d times for %d challenges, want %d at most", rang, paid, most)
+		}
+		if newBrowser == 0 {
+			t.Error("new browsers stay open: the threat model says that ten challenges a day close them")
+		}
+		t.Logf("%d rings, %d sign-ins in a known browser, %d refusals of a new one by the budget", rang, signIns, newBrowser)
+	})
+}
+
+// Any approval of the number ends its cool-down: also one in a known browser, and one of
+// a push after which others have followed.
+func TestInvariant7_AnyApprovalEndsTheCoolDown(t *testing.T) {
+	for what, approves := range map[string]func(*world){
+		"in a known browser": func(w *world) {
+			w.start(known)
+			w.restart()
+			w.approve()
+		},
+		"in a known browser, while a stranger's push is open": func(w *world) {
+			w.start(another(7), solving("stranger"))
+			w.start(known)
+			w.approve()
+			time.Sleep(3 * time.Minute)
+		},
+		"after a known browser's push": func(w *world) {
+			w.start(another(7), solving("stranger"))
+			state := w.phone.state()
+			w.start(known)
+			d := w.callback(func(d *truecaller.Delivery) { d.State = state })
+			w.must(w.engine.Token(w.t.Context(), d))
+			w.must(w.engine.Profile(w.t.Context(), d, profile(w.t, "asha", digits)))
+			time.Sleep(3 * time.Minute)
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := cooling(t)
+				for i := range 6 {
+					w.start(another(i), solving(fmt.Sprint(i)))
+					time.Sleep(5 * time.Minute)
+				}
+				if _, solvable := w.refusedAt(another(8)); !solvable {
+					t.Fatal("the number does not cool down")
+				}
+				approves(w)
+				time.Sleep(2 * time.Minute)
+				w.start(another(8))
+				time.Sleep(5 * time.Minute)
+				w.start(another(8)) // the count begins again
+			})
+		})
+	}
+	synctest.Test(t, func(t *testing.T) { // a known browser's other ends change nothing
+		w := cooling(t)
+		for i := range 2 {
+			w.start(another(i))
+			time.Sleep(5 * time.Minute)
+		}
+		before, _ := w.refusedAt(another(8))
+		w.start(known)
+		w.must(w.engine.Progress(t.Context(), w.callback(status("user_rejected"))))
+		w.phone.answer = refuses(truecaller.PushUnavailable)
+		w.start(known, func(r *login.PushRequest) { r.Device = "another device" })
+		if at, _ := w.refusedAt(another(8)); !at.Equal(before) {
+			t.Errorf("the cool-down ends at %v, was %v", at, before)
+		}
+	})
 }
 
 // A known browser is not held by a cool-down, and raises none.

@@ -67,10 +67,12 @@ type Config struct {
 	// CoolDown is how long a number refuses browsers that it does not know and that
 	// have solved no challenge, after its holder declined or did not answer twice. Each
 	// further push that is not approved doubles it, up to LongestCoolDown; zero: sixteen
-	// times CoolDown. After a decline, a known browser waits for CoolDown, and every
-	// other one for Lock, or for CoolDown if that is less. Zero: the decline releases the lock, and there is no
-	// cool-down.
+	// times CoolDown. A decline in a known browser closes its lane like that, for CoolDown.
+	// Zero: a decline releases the lock, and there is no cool-down.
 	CoolDown, LongestCoolDown time.Duration
+	// AfterDecline is how long a decline keeps the lock, whoever asks and in whichever
+	// browser it was. Zero: as long as Lock.
+	AfterDecline time.Duration
 
 	Limits Limits         // each must allow something; there is no unlimited one
 	Policy subject.Policy // zero: a number is a new user's only when its Truecaller id says so
@@ -99,6 +101,9 @@ func New(c Config) (*Engine, error) {
 	if c.Lock == 0 {
 		c.Lock = usual
 	}
+	if c.AfterDecline == 0 {
+		c.AfterDecline = c.Lock
+	}
 	if c.LongestCoolDown == 0 {
 		c.LongestCoolDown = 16 * c.CoolDown
 	}
@@ -107,8 +112,8 @@ func New(c Config) (*Engine, error) {
 		return nil, errors.New("login: Store, Inbox, Pusher, Log and Audit are required")
 	case len(c.Apps) == 0:
 		return nil, errors.New("login: no Truecaller app")
-	case c.Life < 0 || c.Lock < 0 || c.AfterApproval < 0 || c.CoolDown < 0:
-		return nil, errors.New("login: Life, Lock, AfterApproval and CoolDown cannot be negative")
+	case c.Life < 0 || c.Lock < 0 || c.AfterApproval < 0 || c.AfterDecline < 0 || c.CoolDown < 0:
+		return nil, errors.New("login: Life, Lock, AfterApproval, AfterDecline and CoolDown cannot be negative")
 	case c.LongestCoolDown < c.CoolDown:
 		return nil, errors.New("login: LongestCoolDown is less than CoolDown")
 	}

@@ -134,15 +134,16 @@ func (e *Engine) pushSpend(a Attempt, r PushRequest, now time.Time) limit.Spend 
 		Number:     []limit.Charge{e.ofPhone(r)},
 	}
 	lock := limit.Key{Kind: limit.Lock, ID: a.Number.Digits()}
+	if e.cfg.CoolDown > 0 {
+		spend.Cooling = limit.Cooling{
+			Key:    limit.Key{Kind: limit.CoolingOff, ID: a.Number.Digits()},
+			Rule:   e.CoolDown(),
+			Solved: solved.ID != "",
+			Lane:   r.Device != "",
+		}
+	}
 	if r.Device == "" {
 		spend.Lock = lock
-		if e.cfg.CoolDown > 0 {
-			spend.Cooling = limit.Cooling{
-				Key:    limit.Key{Kind: limit.CoolingOff, ID: a.Number.Digits()},
-				Rule:   e.CoolDown(),
-				Solved: solved.ID != "",
-			}
-		}
 		if solved.ID == "" {
 			spend.Number[0].Reserve = e.cfg.Limits.reserveOf(e.cfg.Limits.Number)
 		}
@@ -191,7 +192,7 @@ func (e *Engine) ofPhone(r PushRequest) limit.Charge {
 // LongestLock returns how long a number may be locked at most: what is stored for
 // longer was stored by a wrong clock.
 func (e *Engine) LongestLock() time.Duration {
-	return max(e.cfg.Lock, e.cfg.CoolDown, e.cfg.AfterApproval)
+	return max(e.cfg.Lock, e.cfg.AfterDecline, e.cfg.CoolDown, e.cfg.AfterApproval)
 }
 
 // CoolDown returns the rule by which a number cools down.
@@ -204,18 +205,17 @@ func (e *Engine) ended(how limit.PushEnd, now time.Time) limit.Ended {
 	return limit.Ended{How: how, Rule: e.CoolDown(), At: now}
 }
 
-// afterDecline returns how long a decline keeps the attempt's lock: that of a known
-// browser's lane for as long as the first cool-down, as nothing else stops it.
-func (e *Engine) afterDecline(a Attempt) time.Duration {
-	if a.Pushes == 0 {
-		return e.cfg.CoolDown
+// afterDecline returns how long a decline keeps the lock, for everybody.
+func (e *Engine) afterDecline() time.Duration {
+	if e.cfg.CoolDown == 0 {
+		return 0
 	}
-	return min(e.cfg.Lock, e.cfg.CoolDown)
+	return e.cfg.AfterDecline
 }
 
 // pushes returns how many pushes a cool-down will remember after another one.
 func (e *Engine) pushes(ctx context.Context, c limit.Cooling, now time.Time) (int, error) {
-	if c.Key == (limit.Key{}) {
+	if c.Key == (limit.Key{}) || c.Lane {
 		return 0, nil
 	}
 	states, err := e.cfg.Store.LimitStates(ctx, c.Key)
@@ -302,7 +302,7 @@ func (e *Engine) AgainAt(a Attempt) time.Time {
 	if now := time.Now(); clock.Ahead(a.Created, now) {
 		return now
 	}
-	at := a.lockEnds(e.cfg.Lock, e.afterDecline(a))
+	at := a.lockEnds(e.cfg.Lock, e.afterDecline())
 	if a.Tries.Next.After(at) {
 		return a.Tries.Next
 	}
@@ -314,7 +314,11 @@ func (e *Engine) AgainAt(a Attempt) time.Time {
 // knows nothing of what others have done since.
 func (e *Engine) UnsolvedAt(a Attempt) time.Time {
 	switch {
-	case a.Pushes == 0, clock.Ahead(a.Created, time.Now()), !a.AuthTime.IsZero(), a.State == Failed && a.answered():
+	case clock.Ahead(a.Created, time.Now()), !a.AuthTime.IsZero(), a.State == Failed && a.answered():
+		return time.Time{}
+	case a.Pushes == 0 && a.Method == Push && a.declined() && e.cfg.CoolDown > 0:
+		return a.Ended.Add(e.cfg.CoolDown) // of a known browser's lane
+	case a.Pushes == 0:
 		return time.Time{}
 	case a.declined():
 		return a.Ended.Add(e.CoolDown().After(a.Pushes + 1))

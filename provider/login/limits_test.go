@@ -98,7 +98,7 @@ func TestInvariant7_TheLockEndsOnTruecallersWord(t *testing.T) {
 	}
 	for _, row := range []struct{ lock, coolDown, want time.Duration }{
 		{10 * time.Minute, 20 * time.Minute, 10 * time.Minute},
-		{10 * time.Minute, time.Minute, time.Minute},
+		{10 * time.Minute, time.Minute, 10 * time.Minute}, // a decline opens no number sooner
 	} {
 		t.Run(fmt.Sprint("declined, with a cool-down of ", row.coolDown), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

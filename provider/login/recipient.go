@@ -59,7 +59,7 @@ func (e *Engine) Progress(ctx context.Context, d truecaller.Delivery) error {
 	now := time.Now()
 	ended, err := e.cfg.Store.UpdateAttempt(ctx, a.ID, func(a Attempt) (Update, error) {
 		err := a.decline(d, why, now)
-		return Update{Attempt: a, Effects: e.onDecline(a, d, now)}, err
+		return Update{Attempt: a, Effects: e.onDecline(d, now)}, err
 	})
 	if err != nil {
 		return e.ignore(ctx, d, a, err)
@@ -187,10 +187,10 @@ func (e *Engine) onAnswer(d truecaller.Delivery, now time.Time) Effects {
 }
 
 // onDecline is what follows when the holder of the number has declined on the phone.
-func (e *Engine) onDecline(a Attempt, d truecaller.Delivery, now time.Time) Effects {
+func (e *Engine) onDecline(d truecaller.Delivery, now time.Time) Effects {
 	effects := Effects{Drop: d.ID, Push: e.ended(limit.Declined, now)}
-	if quiet := e.afterDecline(a); quiet > 0 {
-		effects.CoolDown = now.Add(quiet)
+	if e.cfg.CoolDown > 0 {
+		effects.CoolDown, effects.Unsolved = now.Add(e.cfg.AfterDecline), now.Add(e.cfg.CoolDown)
 	} else {
 		effects.Unlock = true
 	}

@@ -17,8 +17,9 @@ import (
 type Effects struct {
 	// Unlock releases the lock of the attempt's number (invariant 7).
 	Unlock bool
-	// CoolDown, when not zero, keeps the lock of the number until then instead.
-	CoolDown time.Time
+	// CoolDown, when not zero, keeps the lock of the number until then instead; and a
+	// known browser's lane until Unsolved, unless it solves a challenge, if that is later.
+	CoolDown, Unsolved time.Time
 	// Approved, when not zero, keeps the lock until then for other browsers than the
 	// attempt's, which is free to ask again (limit.State.Approved).
 	Approved time.Time
@@ -26,6 +27,21 @@ type Effects struct {
 	Push limit.Ended
 	// Drop is the inbox delivery whose work this finishes; "" for none.
 	Drop string
+}
+
+// Release returns what the effects make of the locks of the attempt that by stands for,
+// if they change them.
+func (e Effects) Release(by limit.Holder) (r limit.Release, changes bool) {
+	r.By = by
+	switch {
+	case !e.Approved.IsZero():
+		r.Until, r.Approved = e.Approved, true
+	case !e.CoolDown.IsZero():
+		r.Until, r.Unsolved = e.CoolDown, e.Unsolved
+	default:
+		return r, e.Unlock
+	}
+	return r, true
 }
 
 // Update is what a step makes of an attempt.

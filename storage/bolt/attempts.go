@@ -290,13 +290,13 @@ func (t *txn) putStep(stored record.Attempt, u login.Update) error {
 			return err
 		}
 	}
-	if lock, changes := lockAfter(after, u.Effects); changes {
-		if err := t.releaseBoth(stored, lock); err != nil {
+	if release, changes := u.Effects.Release(after.Holder()); changes {
+		if err := t.releaseBoth(stored, release); err != nil {
 			return err
 		}
 	}
 	if stored.Cooling != [32]byte{} && u.Effects.Push.How != limit.Unanswered {
-		if err := t.cool(stored.Cooling, after.Holder(), u.Effects.Push); err != nil {
+		if err := t.changeLimit(stored.Cooling, func(s limit.State) limit.State { return u.Effects.Push.After(s, after.Holder()) }); err != nil {
 			return err
 		}
 	}
@@ -306,37 +306,19 @@ func (t *txn) putStep(stored record.Attempt, u login.Update) error {
 	return nil
 }
 
-// releaseBoth releases the locks of an attempt, or keeps them as lock says. The lane
-// of its own that a browser has is free as soon as the user has approved: only others
-// must wait.
-func (t *txn) releaseBoth(stored record.Attempt, lock limit.State) error {
+// releaseBoth releases the locks of an attempt, or keeps them for longer.
+func (t *txn) releaseBoth(stored record.Attempt, r limit.Release) error {
+	after := r.After
 	if stored.Block != [32]byte{} {
-		if err := t.release(stored.Block, lock); err != nil {
+		if err := t.changeLimit(stored.Block, func(s limit.State) limit.State { return after(s, t.now) }); err != nil {
 			return err
 		}
-		if lock.Approved {
-			lock = limit.State{Holder: lock.Holder}
-		}
+		after = r.AfterInLane
 	}
 	if stored.Lock == [32]byte{} {
 		return nil
 	}
-	return t.release(stored.Lock, lock)
-}
-
-// lockAfter returns what becomes of the lock that an attempt took, if the effects
-// of a step change it. The zero time releases it.
-func lockAfter(a login.Attempt, e login.Effects) (lock limit.State, changes bool) {
-	lock.Holder = a.Holder()
-	switch {
-	case !e.Approved.IsZero():
-		lock.Until, lock.Approved = e.Approved, true
-	case !e.CoolDown.IsZero():
-		lock.Until = e.CoolDown
-	default:
-		return lock, e.Unlock
-	}
-	return lock, true
+	return t.changeLimit(stored.Lock, func(s limit.State) limit.State { return after(s, t.now) })
 }
 
 func attemptNotes(id login.ID) string { return "attempt " + string(id) }

@@ -77,13 +77,13 @@ func (t *txn) spend(spend limit.Spend, by limit.Holder, now time.Time) (*limit.E
 	return refused, nil
 }
 
-// cool changes the cool-down that an attempt has raised, as its end says.
-func (t *txn) cool(key [32]byte, by limit.Holder, end limit.Ended) error {
+// changeLimit stores what becomes of a lock or a cool-down; a zero Until deletes it.
+func (t *txn) changeLimit(key [32]byte, change func(limit.State) limit.State) error {
 	stored, err := t.limit(key)
 	if err != nil {
 		return err
 	}
-	switch after := end.After(stored, by); {
+	switch after := change(stored); {
 	case after == stored:
 		return nil
 	case after.Until.IsZero():
@@ -91,21 +91,4 @@ func (t *txn) cool(key [32]byte, by limit.Holder, end limit.Ended) error {
 	default:
 		return t.putLimit(key, after)
 	}
-}
-
-// release ends the lock that an attempt took, or keeps it as state says. A lock
-// that another attempt has taken since stays as it is.
-func (t *txn) release(key [32]byte, state limit.State) error {
-	lock, err := t.limit(key)
-	if err != nil {
-		return err
-	}
-	free := !lock.Until.After(t.now)
-	switch {
-	case !free && lock.Holder.Attempt != state.Holder.Attempt:
-		return nil
-	case state.Until.IsZero():
-		return t.del(&limits, key[:])
-	}
-	return t.putLimit(key, state)
 }

@@ -344,7 +344,7 @@ func (t *txn) storeAttempt(a record.Attempt) {
 // settleLimits queues what the effects of a step change of the attempt's locks and of
 // its cool-down.
 func (t *txn) settleLimits(stored record.Attempt, after login.Attempt, e login.Effects) error {
-	lock, changes := lockAfter(after, e)
+	release, changes := e.Release(after.Holder())
 	cools := stored.Cooling != [32]byte{} && e.Push.How != limit.Unanswered
 	if !changes && !cools {
 		return nil
@@ -357,27 +357,26 @@ func (t *txn) settleLimits(stored record.Attempt, after login.Attempt, e login.E
 		}
 	}
 	if changes {
-		lock.Until = t.s.toDatabase(lock.Until)
-		t.releaseBoth(states, stored, lock)
+		release.Until, release.Unsolved = t.s.toDatabase(release.Until), t.s.toDatabase(release.Unsolved)
+		t.releaseBoth(states, stored, release)
 	}
 	if cools {
-		t.cool(states[stored.Cooling], stored.Cooling, after.Holder(), e.Push)
+		push := e.Push
+		push.At = t.s.toDatabase(push.At)
+		t.changeLimit(states, stored.Cooling, push.After(states[stored.Cooling], after.Holder()))
 	}
 	return nil
 }
 
-// releaseBoth releases the locks of an attempt, or keeps them as lock says. The lane
-// of its own that a browser has is free as soon as the user has approved: only others
-// must wait.
-func (t *txn) releaseBoth(states map[[32]byte]limit.State, stored record.Attempt, lock limit.State) {
+// releaseBoth releases the locks of an attempt, or keeps them for longer.
+func (t *txn) releaseBoth(states map[[32]byte]limit.State, stored record.Attempt, r limit.Release) {
+	after := r.After
 	if stored.Block != [32]byte{} {
-		t.release(states[stored.Block], stored.Block, lock)
-		if lock.Approved {
-			lock = limit.State{Holder: lock.Holder}
-		}
+		t.changeLimit(states, stored.Block, after(states[stored.Block], t.at))
+		after = r.AfterInLane
 	}
 	if stored.Lock != [32]byte{} {
-		t.release(states[stored.Lock], stored.Lock, lock)
+		t.changeLimit(states, stored.Lock, after(states[stored.Lock], t.at))
 	}
 }
 
@@ -397,19 +396,4 @@ func (t *txn) lockLocks(h hint) map[[32]byte]limit.State {
 	}
 	slices.SortFunc(held, func(a, b [32]byte) int { return bytes.Compare(a[:], b[:]) })
 	return t.lockLimits(held)
-}
-
-// lockAfter returns what becomes of the lock that an attempt took, if the effects of a
-// step change it. The zero time releases it.
-func lockAfter(a login.Attempt, e login.Effects) (lock limit.State, changes bool) {
-	lock.Holder = a.Holder()
-	switch {
-	case !e.Approved.IsZero():
-		lock.Until, lock.Approved = e.Approved, true
-	case !e.CoolDown.IsZero():
-		lock.Until = e.CoolDown
-	default:
-		return lock, e.Unlock
-	}
-	return lock, true
 }

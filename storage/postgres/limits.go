@@ -150,35 +150,15 @@ func (t *txn) sealLimit(key [32]byte, state limit.State) []byte {
 	return t.s.sealer.Seal(&record.Limits, key[:], state.Until, &stored)
 }
 
-// release ends the lock that an attempt took, or keeps it as state says. A lock that
-// another attempt has taken since stays as it is. The row is locked.
-func (t *txn) release(lock limit.State, key [32]byte, state limit.State) {
-	free := !lock.Until.After(t.at)
+// changeLimit queues what becomes of a lock or a cool-down, whose row is locked; a zero
+// Until deletes it.
+func (t *txn) changeLimit(stored map[[32]byte]limit.State, key [32]byte, after limit.State) {
 	switch {
-	case !free && lock.Holder.Attempt != state.Holder.Attempt:
-		return
-	case state.Until.IsZero():
-		t.put("DELETE FROM limits WHERE key = $1", key[:])
-	default:
-		t.storeLimit(key, state)
-	}
-}
-
-// cool changes the cool-down that an attempt has raised, as its end says. The row is
-// locked.
-func (t *txn) cool(stored limit.State, key [32]byte, by limit.Holder, end limit.Ended) {
-	end.At = t.s.toDatabase(end.At)
-	switch after := end.After(stored, by); {
-	case after == stored:
+	case after == stored[key]:
 	case after.Until.IsZero():
 		t.put("DELETE FROM limits WHERE key = $1", key[:])
 	default:
-		t.storeLimit(key, after)
+		value := t.sealLimit(key, after)
+		t.put("UPDATE limits SET value = $2, expires = $3 WHERE key = $1", key[:], value, expiryOf(value))
 	}
-}
-
-// storeLimit queues the change of a row that is there.
-func (t *txn) storeLimit(key [32]byte, state limit.State) {
-	value := t.sealLimit(key, state)
-	t.put("UPDATE limits SET value = $2, expires = $3 WHERE key = $1", key[:], value, expiryOf(value))
 }

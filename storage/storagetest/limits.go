@@ -57,7 +57,7 @@ func testLocks(t *testing.T, w *world) {
 
 	// A cool-down takes the place of the lock.
 	b := w.create()
-	cool := w.now.Add(time.Minute)
+	cool := w.now.Add(10 * time.Minute)
 	unlock(b, login.Effects{CoolDown: cool})
 	if !w.locked(b, cool.Add(-time.Millisecond)) || w.locked(b, cool) {
 		t.Error("the lock does not end with the cool-down")
@@ -80,9 +80,16 @@ func testLocks(t *testing.T, w *world) {
 	if err := w.CreateAttempt(w.ctx, again, lockOf(again), w.now); !errors.As(err, &held) || held.Holder != string(same.ID) {
 		t.Errorf("%+v (%v), want the lock that attempt %s holds", held, err, same.ID)
 	}
-	unlock(c, login.Effects{Approved: quiet.Add(time.Hour)}) // too late
-	if w.locked(c, quiet.Add(5*time.Minute)) {
-		t.Error("an approval changed the lock of a later attempt")
+	unlock(c, login.Effects{Approved: quiet}) // it ends the lock of a later attempt no sooner
+	if !w.locked(c, w.now.Add(5*time.Minute-time.Millisecond)) {
+		t.Error("an approval shortened the lock of a later attempt")
+	}
+	late := w.now.Add(time.Hour)
+	unlock(c, login.Effects{Approved: late}) // and keeps it for as long as any other
+	unlock(same, login.Effects{Unlock: true})
+	w.reopen()
+	if !w.locked(c, late.Add(-time.Millisecond)) || w.locked(c, late) {
+		t.Error("a late approval does not keep the lock")
 	}
 
 	// A push in a lane of its own blocks others, and answers release both locks. The lane
@@ -113,9 +120,26 @@ func testLocks(t *testing.T, w *world) {
 	e := w.attempt()
 	e.Number = d.Number
 	w.must(w.CreateAttempt(w.ctx, e, spend, w.now))
-	unlock(e, login.Effects{CoolDown: cool})
-	inLane(true, cool.Add(-time.Millisecond))
-	inLane(false, cool)
+	unlock(e, login.Effects{CoolDown: cool, Unsolved: cool.Add(time.Hour)})
+	w.reopen()
+	if !w.locked(e, cool.Add(-time.Millisecond)) || w.locked(e, cool) {
+		t.Error("a decline in a lane of its own does not keep others out for as long as any")
+	}
+	inLane(true, cool.Add(time.Hour-time.Millisecond))
+	inLane(false, cool.Add(time.Hour))
+	ask := func(solved bool, at time.Time) error {
+		a := w.attempt()
+		a.Number = e.Number
+		spend.Cooling = limit.Cooling{Lane: true, Solved: solved}
+		return w.CreateAttempt(w.ctx, a, spend, at)
+	}
+	if retry := w.exceeded(ask(true, cool.Add(-time.Millisecond)), limit.DeviceLock); !retry.Equal(cool) {
+		t.Errorf("a declined lane opens at %v for who solves a challenge", retry)
+	}
+	if retry := w.exceeded(ask(false, cool), limit.DeviceLock); !retry.Equal(cool.Add(time.Hour)) {
+		t.Errorf("a declined lane opens at %v for who solves none", retry)
+	}
+	w.must(ask(true, cool))
 
 	// Without a lock in the spend, none is taken.
 	free := w.attempt()
@@ -125,6 +149,51 @@ func testLocks(t *testing.T, w *world) {
 		t.Error("a lock was taken that nobody asked for")
 	}
 	unlock(free, login.Effects{Unlock: true})
+}
+
+// A push in a lane of its own holds the number's lock until it ends, also if another
+// attempt has the lock: that one's end does not release it before.
+func testExtendedLocks(t *testing.T, w *world) {
+	half, end := w.now.Add(2*time.Minute), w.now.Add(7*time.Minute)
+	quiet := end.Add(time.Hour)
+	both := func() (stranger, known login.Attempt) {
+		t.Helper()
+		stranger, known = w.create(), w.attempt()
+		known.Number = stranger.Number
+		spend := lockOf(known)
+		spend.Lock, spend.Block = limit.Key{Kind: limit.DeviceLock, ID: string(known.ID)}, spend.Lock
+		w.must(w.CreateAttempt(w.ctx, known, spend, half))
+		w.reopen()
+		return stranger, known
+	}
+	ends := func(what string, a login.Attempt, e login.Effects, want time.Time) {
+		t.Helper()
+		_, err := w.update(a.ID, func(*login.Attempt) (login.Effects, error) { return e, nil })
+		w.must(err)
+		w.reopen()
+		if !w.locked(a, want.Add(-time.Millisecond)) || w.locked(a, want) {
+			t.Errorf("%s: the lock does not end at %v", what, want)
+		}
+	}
+	for what, e := range map[string]login.Effects{
+		"not sent": {Unlock: true},
+		"approved": {Approved: half},
+		"declined": {CoolDown: half},
+	} {
+		stranger, known := both()
+		ends("the holder's was "+what, stranger, e, end)
+		ends("the other's was approved thereafter", known, login.Effects{Approved: quiet}, quiet)
+		stranger, known = both()
+		ends("the other's was approved first", known, login.Effects{Approved: quiet}, quiet)
+		ends("the holder's was "+what+" thereafter", stranger, e, quiet)
+	}
+	stranger, known := both()
+	ends("the other's was not sent", known, login.Effects{Unlock: true}, end)
+	ends("the holder's was approved", stranger, login.Effects{Approved: quiet}, quiet)
+	again := w.attempt()
+	again.Number, again.Browser = stranger.Number, stranger.Browser
+	w.exceeded(w.CreateAttempt(w.ctx, again, lockOf(again), end.Add(-time.Millisecond)), limit.Lock)
+	w.must(w.CreateAttempt(w.ctx, again, lockOf(again), end))
 }
 
 // A number's cool-down rises with each attempt, and its last attempt may change it; a
@@ -173,7 +242,7 @@ func testCoolDowns(t *testing.T, w *world) {
 	if got := state(); got != before {
 		t.Errorf("a refusal changed it: %+v, was %+v", got, before)
 	}
-	for _, how := range []limit.PushEnd{limit.Answered, limit.Declined, limit.Unsent, limit.Unanswered} {
+	for _, how := range []limit.PushEnd{limit.Declined, limit.Unsent, limit.Unanswered} {
 		end(a, how) // another attempt has raised it since
 	}
 	end(b, limit.Unanswered)
@@ -192,6 +261,21 @@ func testCoolDowns(t *testing.T, w *world) {
 	end(e, limit.Answered)
 	if got := state(); got != (limit.State{}) {
 		t.Errorf("approved, and %+v", got)
+	}
+	// Also by an earlier attempt, and by one in a lane of its own, which raises none.
+	lane := w.attempt()
+	w.must(w.CreateAttempt(w.ctx, lane, limit.Spend{Cooling: limit.Cooling{Key: key, Rule: rule, Lane: true}}, at))
+	for _, who := range []login.Attempt{e, lane} {
+		f, err := push(true)
+		w.must(err)
+		end(lane, limit.Unsent)
+		end(lane, limit.Declined)
+		want("raised again", 1, at, f)
+		end(who, limit.Answered)
+		w.reopen()
+		if got := state(); got != (limit.State{}) {
+			t.Errorf("approved, and %+v", got)
+		}
 	}
 	if a, err = push(false); err == nil {
 		w.must(w.ClearLimits(w.ctx, key))

@@ -70,6 +70,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Place) {
 		{"Notes", testNotes},
 		{"StepErrors", testStepErrors},
 		{"Locks", testLocks},
+		{"ExtendedLocks", testExtendedLocks},
 		{"Forms", testForms},
 		{"LiveAttempts", testLiveAttempts},
 		{"Budgets", testBudgets},

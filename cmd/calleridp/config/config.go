@@ -357,7 +357,9 @@ type UI struct {
 
 // Limits are the rate limits: how often users' phones may be prompted.
 type Limits struct {
-	Lock Duration `yaml:"lock"` // how long a number stays locked for one open request. Default 5m.
+	// Lock is how long a number stays locked for one open request, and for everybody after
+	// its user declined one. It should be at least lifetimes.attempt. Default 5m.
+	Lock Duration `yaml:"lock"`
 	// AfterApproval is how long a number stays locked after its user approved, for
 	// other browsers than the one that was approved: the next prompt on the phone
 	// would look like the last one. Default 2m.
@@ -365,8 +367,9 @@ type Limits struct {
 	// CoolDown is how long a number cools down after its user declined a request, or did
 	// not respond to two. It doubles with each further one, up to cool_down_max. Meanwhile
 	// a browser that has not signed in with the number must solve a challenge, whatever
-	// limits.challenge says. An approval ends it. A browser that has signed in with it waits
-	// for cool_down after a decline of its own request only. Default 15m.
+	// limits.challenge says. An approval ends it. A browser that has signed in with it must
+	// solve one for cool_down after a decline of its own request only. After a decline,
+	// each waits for lock first. It should be at least lock. Default 15m.
 	CoolDown Duration `yaml:"cool_down"`
 	// CoolDownMax is the longest cool-down. After each such time without a request, one is
 	// forgotten. Default 4h, or cool_down if that is longer.

@@ -292,6 +292,23 @@ func TestWarningsNameThePreview(t *testing.T) {
 	}
 }
 
+func TestWarningsOfLimits(t *testing.T) {
+	for _, row := range []struct {
+		attempt, lock, coolDown time.Duration
+		want                    string
+	}{
+		{5 * time.Minute, 5 * time.Minute, 5 * time.Minute, ""},
+		{6 * time.Minute, 5 * time.Minute, 5 * time.Minute, "limits.lock: 5m is less than lifetimes.attempt, 6m;"},
+		{5 * time.Minute, 5 * time.Minute, time.Minute, "limits.cool_down: 1m is less than limits.lock, 5m;"},
+	} {
+		var s Settings
+		s.Lifetimes.Attempt, s.Limits.Lock, s.Limits.CoolDown = Duration(row.attempt), Duration(row.lock), Duration(row.coolDown)
+		if got := strings.Join(s.Warnings(), "\n"); !strings.HasPrefix(got, row.want) || row.want == "" && got != "" || strings.Contains(got, "\n") {
+			t.Errorf("%+v: got %q", row, got)
+		}
+	}
+}
+
 func TestWarningsOfClients(t *testing.T) {
 	s := Settings{Clients: []client.Client{
 		{Public: true, RedirectURIs: []string{"https://app.example", "http://localhost/cb"}},

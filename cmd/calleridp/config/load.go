@@ -42,6 +42,8 @@ type Settings struct {
 	Brand     page.Brand
 	CountryDB *country.Database // nil if none is configured
 	LogLevel  slog.Level
+	// AfterDecline is how long a number stays locked after a decline. Zero: limits.lock.
+	AfterDecline Duration
 }
 
 // Load reads and checks the configuration: the file, unless that is "", and the

@@ -17,6 +17,12 @@ func (s Settings) Warnings() []string {
 	if s.Postgres != nil {
 		warnings = append(warnings, "storage.engine: postgres is a preview; docs/operators.md, \"Many servers\", says what does not work yet")
 	}
+	if s.Limits.Lock < s.Lifetimes.Attempt {
+		warnings = append(warnings, fmt.Sprintf("limits.lock: %s is less than lifetimes.attempt, %s; a phone can show two requests at once", s.Limits.Lock, s.Lifetimes.Attempt))
+	}
+	if s.Limits.CoolDown < s.Limits.Lock {
+		warnings = append(warnings, fmt.Sprintf("limits.cool_down: %s is less than limits.lock, %s; the lock alone then keeps others out", s.Limits.CoolDown, s.Limits.Lock))
+	}
 	for i, c := range s.Clients {
 		for _, unwise := range client.Advise(c) {
 			warnings = append(warnings, fmt.Sprintf("clients[%d].%s: %s", i, unwise.Field, unwise.Reason))

@@ -88,6 +88,7 @@ func settings(o options, issuer, phoneURL, shopURL string) (config.Settings, err
 	// The flag may turn the cool-down off: test suites decline a number and try it again.
 	s.Limits.AfterApproval = 0 // and they sign a number in from one browser after the other
 	s.Limits.CoolDown = config.Duration(o.coolDown)
+	s.AfterDecline = s.Limits.CoolDown
 	s.Limits.CoolDownMax = max(s.Limits.CoolDownMax, s.Limits.CoolDown)
 	s.Drain.ReadyDelay = config.Delay{Set: true} // there is no load balancer
 	return s, err
