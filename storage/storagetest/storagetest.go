@@ -71,6 +71,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Place) {
 		{"StepErrors", testStepErrors},
 		{"Locks", testLocks},
 		{"Forms", testForms},
+		{"Resume", testResume},
 		{"LiveAttempts", testLiveAttempts},
 		{"Budgets", testBudgets},
 		{"CoolDowns", testCoolDowns},
@@ -93,6 +94,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Place) {
 		{"Reopen", testReopen},
 		{"EndedContext", testEndedContext},
 		{"Parallel", testParallel},
+		{"ParallelResume", testParallelResume},
 	} {
 		t.Run(part.name, func(t *testing.T) {
 			part.test(t, newWorld(t, fresh(t)))
