@@ -106,6 +106,30 @@ func TestTheOtherTabIsToldThatItIsFinished(t *testing.T) {
 	}
 }
 
+// A page says which request it has shown, so that the one that shows an earlier request
+// does not bring the code of the newest one a second time.
+func TestThreat_APageOfAnEarlierRequestTakesNoCode(t *testing.T) {
+	w := testworld.New(t)
+	shown := func(id login.ID) string {
+		v, err := w.View(id)
+		if err != nil || v.Serves == "" {
+			t.Fatalf("got %+v, %v; want a view that names its request", v, err)
+		}
+		return v.Serves
+	}
+	id := w.Submit(w.Authorize("app", "state", "first"), testworld.Number)
+	first := shown(id)
+	w.Submit(w.Authorize("app", "state", "second"), testworld.Number)
+	for name, want := range map[string]bool{first: false, shown(id): true, "": false} {
+		if serves, err := w.Flow.Serves(t.Context(), id, testworld.Browser, name); err != nil || serves != want {
+			t.Errorf("%q: got %v, %v; want %v", name, serves, err, want)
+		}
+	}
+	if _, err := w.Flow.Serves(t.Context(), id, "another", shown(id)); !errors.Is(err, login.ErrNotYours) {
+		t.Errorf("another browser: got %v, want %v", err, login.ErrNotYours)
+	}
+}
+
 // The client of the newest request may have gone, or its redirect URI, when the user
 // approves.
 func TestAResumedRequestIsLookedAtAgain(t *testing.T) {

@@ -130,6 +130,9 @@ type AttemptView struct {
 	Tries      *login.Tries // what was left for the number after this one; nil while that is plenty
 	FormAction string       // as in SignInView
 
+	// Serves names the request that the attempt serves, for Flow.Serves.
+	Serves string
+
 	// Opened means that Truecaller's dialog is open on the phone.
 	Opened bool
 	// WithoutPush means that no number can be typed instead.

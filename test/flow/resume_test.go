@@ -6,12 +6,15 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
 	"calleridp/test/harness"
 	"calleridp/truecaller/simulator"
 )
+
+var continueLink = regexp.MustCompile(`href="(/attempt/[^/"]+/continue\?for=[^"]+)"`)
 
 // A user who starts again while the push is open, from the same application or from
 // another one, arrives where they came from last, with the state of that request. The
@@ -44,6 +47,10 @@ truecaller_apps:
 		return browser.Submit(page, number)
 	}
 	first := ask("demo", harness.RedirectURI, "first").Header.Get("Location")
+	stale := continueLink.FindStringSubmatch(browser.Get(server.Issuer + first).Body)
+	if stale == nil {
+		t.Fatal("the waiting page has no link that names its request")
+	}
 	refused := ask("third", third, "elsewhere")
 	if refused.Status != http.StatusTooManyRequests || !strings.Contains(refused.Body, `href="`+first+`"`) || !strings.Contains(refused.Body, "<bdi>Test</bdi>") {
 		t.Errorf("another Truecaller app: got %d, want 429 with the way to %s\n%s", refused.Status, first, refused.Body)
@@ -67,4 +74,8 @@ truecaller_apps:
 		t.Errorf("arrived with %v, want %v", got, want)
 	}
 	server.Logged("attempt.resumed")
+	// The first tab still waits for the first request. It must not bring the code again.
+	if late := browser.Get(server.Issuer + stale[1]); late.Status != http.StatusGone {
+		t.Errorf("the first tab: got %d to %s, want 410", late.Status, late.Header.Get("Location"))
+	}
 }
