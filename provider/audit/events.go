@@ -12,6 +12,7 @@ type Name string
 // The events of sign-in attempts.
 const (
 	AttemptStarted      Name = "attempt.started"
+	AttemptResumed      Name = "attempt.resumed"
 	AttemptLimited      Name = "attempt.limited"
 	AttemptUnavailable  Name = "attempt.unavailable"
 	AttemptInvoked      Name = "attempt.invoked"
@@ -84,6 +85,12 @@ var Events = []Description{
 		Name: AttemptStarted,
 		Keys: attemptKeys,
 		Text: "An attempt was created: for a push, a one-tap link or a native sign-in.",
+	},
+	{
+		Name: AttemptResumed,
+		Keys: attemptKeys,
+		Text: "The browser of an open push asked for the same number again. " +
+			"The attempt now serves that request, of this `client`; no second push was sent.",
 	},
 	{
 		Name: AttemptLimited,

@@ -2,6 +2,8 @@ package authorize
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"time"
 
@@ -45,6 +47,7 @@ func (f *Flow) View(ctx context.Context, id login.ID, browser login.BrowserSecre
 		UnsolvedAt: f.attempts.UnsolvedAt(a),
 		Tries:      fewLeft(a.Tries),
 		FormAction: endpoint.FormAction(q.RedirectURI),
+		Serves:     nameOf(a),
 	}
 	if !a.Number.IsZero() {
 		v.Number = a.Number.Masked()
@@ -72,6 +75,20 @@ func (f *Flow) View(ctx context.Context, id login.ID, browser login.BrowserSecre
 		}
 	}
 	return v, nil
+}
+
+// Serves reports whether an attempt still serves the request that a page of it has shown
+// (AttemptView.Serves). Another page of the browser may have brought a newer one, and
+// takes the response: two pages with one code would revoke what it buys.
+func (f *Flow) Serves(ctx context.Context, id login.ID, browser login.BrowserSecret, shown string) (bool, error) {
+	a, err := f.attempts.Get(ctx, id, browser)
+	return err == nil && shown == nameOf(a), err
+}
+
+// nameOf returns a short name of the request that an attempt serves.
+func nameOf(a login.Attempt) string {
+	sum := sha256.Sum256(a.Request)
+	return base64.RawURLEncoding.EncodeToString(sum[:9])
 }
 
 // Watch watches an attempt for a browser, "" for none. It writes nothing. The

@@ -82,10 +82,23 @@ func (f *Flow) Submit(ctx context.Context, s Submission) (login.ID, error) {
 	if exceeded, ok := errors.AsType[*limit.Exceeded](err); ok {
 		return "", refused(problemOf(exceeded), s.Phone)
 	}
+	if open, ok := errors.AsType[*login.OtherApp](err); ok {
+		return "", refused(f.otherApp(open), s.Phone)
+	}
 	if down, ok := errors.AsType[*truecaller.Unavailable](err); ok {
 		return "", refused(Problem{Kind: Unavailable, RetryAt: down.RetryAt}, s.Phone)
 	}
 	return a.ID, err
+}
+
+// otherApp returns the problem of a number for which the browser has an open attempt at
+// another Truecaller app.
+func (f *Flow) otherApp(open *login.OtherApp) Problem {
+	p := Problem{Kind: OtherApp, RetryAt: open.RetryAt, Attempt: open.Attempt}
+	if app, err := f.clients.apps.Of(open.App); err == nil {
+		p.App = app.Name
+	}
+	return p
 }
 
 // keep returns a submitted request as its attempt keeps it, with the browser that

@@ -83,12 +83,15 @@ type ChallengeView struct {
 // Problem is a mistake or refusal that the sign-in page explains.
 type Problem struct {
 	Kind    ProblemKind
-	RetryAt time.Time // for Locked, LockedElsewhere, Limited and Unavailable: when it may be tried again; for Unsolved: when without a challenge
+	RetryAt time.Time // for Locked, LockedElsewhere, OtherApp, Limited and Unavailable: when it may be tried again; for Unsolved: when without a challenge
+	// Of the open attempt, for OtherApp.
+	Attempt login.ID
+	App     string // the name under which Truecaller shows it on the phone; "" if unknown
 }
 
 // ProblemKind names the sentence that the page shows. The statuses: mistakes in
-// the number are 422, PhoneConfirm is 200, Locked, LockedElsewhere, Limited and
-// Unsolved are 429, Unavailable is 503.
+// the number are 422, PhoneConfirm is 200, Locked, LockedElsewhere, OtherApp, Limited
+// and Unsolved are 429, Unavailable is 503.
 type ProblemKind string
 
 // The problems. The first nine are those of phone.ParseError.
@@ -104,6 +107,7 @@ const (
 	PhoneConfirm     ProblemKind = "phone_confirm"      // no mistake: only the user knows whether SignInView.Phone is meant
 	Locked           ProblemKind = "locked"             // this browser has sent a request to this number
 	LockedElsewhere  ProblemKind = "locked_elsewhere"   // another browser has, and it may be a stranger's
+	OtherApp         ProblemKind = "other_app"          // this browser's request to this number is open at another Truecaller app
 	Limited          ProblemKind = "limited"            // too many tries
 	Unsolved         ProblemKind = "unsolved"           // the browser must solve a challenge first
 	Unavailable      ProblemKind = "unavailable"        // Truecaller does not answer
@@ -125,6 +129,9 @@ type AttemptView struct {
 	AnotherAt  time.Time    // of an ended attempt: when one may be sent to another number; zero: now
 	Tries      *login.Tries // what was left for the number after this one; nil while that is plenty
 	FormAction string       // as in SignInView
+
+	// Serves names the request that the attempt serves, for Flow.Serves.
+	Serves string
 
 	// Opened means that Truecaller's dialog is open on the phone.
 	Opened bool

@@ -15,6 +15,7 @@
 //	outcome.go      the secrets that a finished attempt gives its browser
 //	store.go        what a storage engine keeps, and in which transactions
 //	engine.go       starting attempts; native.go for native ones
+//	resume.go       an attempt that serves another request of its browser
 //	recipient.go    what callbacks do
 //	browser.go      what a browser may do
 //	hub.go          waking the pages that wait
@@ -135,7 +136,9 @@ type Attempt struct {
 	ClientID string
 	Network  string // whose budget was spent, for the audit
 
-	// Request is the authorization request that it serves, opaque here.
+	// Request is the authorization request that it serves, opaque here. Until the user
+	// has approved, the same browser may replace it by another, with ClientID, Network
+	// and Form.
 	Request []byte
 
 	Created time.Time

@@ -170,8 +170,9 @@ func (r PushRequest) formHash() [32]byte {
 // not been answering a *truecaller.Unavailable: nothing was sent, and only what a
 // refused try costs was written.
 //
-// A browser whose own attempt holds the number's lock gets that one: the prompt on
-// the phone is its own.
+// A browser whose own live attempt holds the number's lock gets that one, which now
+// serves this request: the prompt on the phone is its own. If that prompt names another
+// Truecaller app, the error is an *OtherApp.
 //
 // The attempt is durable before the push, so that a callback that overtakes the
 // response finds it, and a crash leaves a record. A browser that goes away
@@ -186,6 +187,18 @@ func (e *Engine) Start(ctx context.Context, r PushRequest) (Attempt, error) {
 	}
 	r.Number = r.Number.Line() // a line has one lock and one budget, however it is spelled
 	ctx = context.WithoutCancel(ctx)
+	var late *overtaken
+	for range mostOvertaken {
+		a, err := e.startPush(ctx, r, app)
+		if !errors.As(err, &late) {
+			return a, err
+		}
+	}
+	return Attempt{}, late.refused
+}
+
+// startPush is Start once. An *overtaken error says that it may have another outcome now.
+func (e *Engine) startPush(ctx context.Context, r PushRequest, app truecaller.App) (Attempt, error) {
 	now := time.Now()
 	state := keys.RandomText(32)
 	a := Attempt{
@@ -226,8 +239,20 @@ func (e *Engine) Start(ctx context.Context, r PushRequest) (Attempt, error) {
 	if errors.Is(err, ErrExists) { // the other half of a double click was faster
 		return e.sentBefore(ctx, a, now)
 	}
-	if own, err := e.ownLocked(ctx, err, now); err != nil || own.ID != "" {
-		return own, err
+	own, free, wrong := e.ownLocked(ctx, err, now)
+	switch {
+	case wrong != nil:
+		return Attempt{}, wrong
+	case own.ID != "" && own.serves(a):
+		return own, nil
+	case own.ID != "" && own.App != a.App:
+		return Attempt{}, &OtherApp{Attempt: own.ID, App: own.App, RetryAt: free}
+	case own.ID != "":
+		after, failed := e.resume(ctx, own, a, spend.Asker, now)
+		if errors.Is(failed, ErrState) {
+			failed = &overtaken{refused: err}
+		}
+		return after, failed
 	}
 	if err != nil {
 		e.recordLimited(ctx, a, err)
@@ -251,24 +276,6 @@ func (e *Engine) sentBefore(ctx context.Context, a Attempt, now time.Time) (Atte
 		return Attempt{}, ErrNotFound
 	}
 	return before, err
-}
-
-// ownLocked returns the live attempt that refuses another one because it holds the
-// number's lock, if the browser that asks has started it; the zero Attempt for any
-// other refusal.
-func (e *Engine) ownLocked(ctx context.Context, refused error, now time.Time) (Attempt, error) {
-	exceeded, ok := errors.AsType[*limit.Exceeded](refused)
-	if !ok || exceeded.Holder == "" {
-		return Attempt{}, nil
-	}
-	a, err := e.cfg.Store.Attempt(ctx, ID(exceeded.Holder))
-	if err != nil && !errors.Is(err, ErrNotFound) {
-		return Attempt{}, err
-	}
-	if err != nil || !a.Live(now) { // it was cancelled, for example
-		return Attempt{}, nil
-	}
-	return a, nil
 }
 
 // OneTapRequest is what a new one-tap attempt needs.

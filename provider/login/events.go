@@ -11,6 +11,7 @@ import (
 // The events of attempts. Package audit says what each means.
 const (
 	eventStarted      = audit.AttemptStarted
+	eventResumed      = audit.AttemptResumed
 	eventLimited      = audit.AttemptLimited
 	eventUnavailable  = audit.AttemptUnavailable
 	eventInvoked      = audit.AttemptInvoked

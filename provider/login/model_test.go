@@ -81,7 +81,8 @@ func (k *walk) push() {
 			open = string(other.id)
 		}
 	}
-	started, err := k.begin(dialled(k.t, number))
+	request := fmt.Sprint(k.random.IntN(3))
+	started, err := k.begin(dialled(k.t, number), asking("client "+request, request+" of "+number), func(r *login.PushRequest) { r.Form = "" })
 	full := (*limit.Exceeded)(nil)
 	switch {
 	case errors.As(err, &full):
@@ -90,6 +91,9 @@ func (k *walk) push() {
 	case err != nil:
 		k.fail("Start: %v", err)
 	case string(started.ID) == open: // it holds the lock
+		if a := k.record(started.ID); string(a.Request) != request+" of "+number {
+			k.fail("%s serves %q, want the newest request, %s", open, a.Request, request)
+		}
 		k.did("led", "to %s", open)
 		return
 	case open != "":

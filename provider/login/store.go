@@ -132,6 +132,15 @@ type Store interface {
 	// step leaves the attempt as it was and returns no effects.
 	UpdateAttempt(ctx context.Context, id ID, step func(Attempt) (Update, error)) (Attempt, error)
 
+	// ResumeAttempt runs step, spends the budgets of the asker (see limit.Decide) and
+	// stores what step returns, in one transaction. form is the Attempt.Form that step
+	// may give the attempt: it finds the attempt then, and the form before does not.
+	// Nothing is spent or stored when step leaves the attempt as it was, or when the
+	// spend is refused, which is a *limit.Exceeded.
+	ResumeAttempt(
+		ctx context.Context, id ID, form [32]byte, spend limit.Spend, now time.Time, step func(Attempt) (Attempt, error),
+	) (Attempt, error)
+
 	// NoteAttempt applies a note (Attempt.Apply), in order with all other changes.
 	// Every later read has it. It becomes durable with the next durable change, or
 	// soon by itself; a crash before that loses it. A note that does not apply is

@@ -199,6 +199,21 @@ func (a *Attempt) nativeFailed(why Reason, now time.Time) error {
 	return nil
 }
 
+// resume makes an attempt that waits for its user serve the request of another one of
+// the same browser, app and number. Once it is approved, the request stays.
+func (a *Attempt) resume(asked Attempt, now time.Time) error {
+	if a.expire(now) || a.Method != Push || a.App != asked.App || a.Number != asked.Number {
+		return ErrState
+	}
+	switch a.State {
+	case Pushing, Waiting, TokenReceived:
+	default:
+		return ErrState
+	}
+	a.ClientID, a.Request, a.Form, a.Network = asked.ClientID, asked.Request, asked.Form, asked.Network
+	return nil
+}
+
 // approvedBy makes the user the subject of an attempt that is being approved.
 func (a *Attempt) approvedBy(person subject.Person) { a.Sub = person.Sub }
 

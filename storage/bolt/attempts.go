@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"time"
 
 	"calleridp/provider/limit"
@@ -133,13 +134,8 @@ func browserKey(a login.Attempt) []byte { return append(a.Browser[:], a.ID...) }
 
 // forgetAttempt deletes the entries that lead to an attempt about to be deleted.
 func (t *txn) forgetAttempt(a login.Attempt) error {
-	var latest record.Text
-	if found, err := t.get(&forms, a.Form[:], &latest); err != nil {
+	if err := t.forgetForm(a); err != nil {
 		return err
-	} else if found && login.ID(latest) == a.ID {
-		if err := t.del(&forms, a.Form[:]); err != nil {
-			return err
-		}
 	}
 	if err := t.del(&browserAttempts, browserKey(a)); err != nil {
 		return err
@@ -147,11 +143,56 @@ func (t *txn) forgetAttempt(a login.Attempt) error {
 	return t.del(&correlations, a.Correlation[:])
 }
 
+// forgetForm deletes the entry that leads from the attempt's form to it, if the form
+// has started no later one.
+func (t *txn) forgetForm(a login.Attempt) error {
+	var latest record.Text
+	found, err := t.get(&forms, a.Form[:], &latest)
+	if err != nil || !found || login.ID(latest) != a.ID {
+		return err
+	}
+	return t.del(&forms, a.Form[:])
+}
+
 // UpdateAttempt implements login.Store.
 func (s *Store) UpdateAttempt(
 	ctx context.Context, id login.ID, step func(login.Attempt) (login.Update, error),
 ) (login.Attempt, error) {
 	return update(ctx, s, func(t *txn) (login.Attempt, error) { return t.updateAttempt(id, step) })
+}
+
+// ResumeAttempt implements login.Store.
+func (s *Store) ResumeAttempt(
+	ctx context.Context, id login.ID, _ [32]byte, spend limit.Spend, now time.Time, step func(login.Attempt) (login.Attempt, error),
+) (login.Attempt, error) {
+	return update(ctx, s, func(t *txn) (login.Attempt, error) {
+		stored, err := t.attempt(id)
+		if err != nil {
+			return login.Attempt{}, err
+		}
+		after, err := step(stored.Attempt)
+		if err != nil || reflect.DeepEqual(after, stored.Attempt) {
+			return after, err
+		}
+		refused, err := t.spend(spend, after.Holder(), now)
+		if err != nil {
+			return login.Attempt{}, err
+		}
+		if refused != nil {
+			return login.Attempt{}, refused
+		}
+		if after.Form != stored.Form {
+			if err := t.forgetForm(stored.Attempt); err != nil {
+				return login.Attempt{}, err
+			}
+			if after.Form != ([32]byte{}) {
+				if err := t.put(&forms, after.Form[:], never, (*record.Text)(&id)); err != nil {
+					return login.Attempt{}, err
+				}
+			}
+		}
+		return after, t.putStep(stored, login.Update{Attempt: after})
+	})
 }
 
 // NoteAttempt implements login.Store. The change is on the disk after 100 ms at

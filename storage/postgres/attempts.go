@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"time"
 
@@ -23,9 +24,7 @@ func (s *Store) CreateAttempt(ctx context.Context, a login.Attempt, spend limit.
 		var started record.Attempt
 		fromForm := new(bool)
 		if a.Form != ([32]byte{}) {
-			t.run(`INSERT INTO forms (key, attempt, expires, due) VALUES ($1, '', now() + $2::interval, now() + $2::interval)
-				ON CONFLICT DO NOTHING`, a.Form[:], record.AttemptKept)
-			t.all(1, "SELECT FROM forms WHERE key = $1 FOR UPDATE", a.Form[:])
+			t.lockForm(a.Form)
 			fromForm = t.one(&record.Attempts, &started,
 				"SELECT key, value FROM attempts WHERE key = (SELECT attempt FROM forms WHERE key = $1) AND expires > now()", a.Form[:])
 		}
@@ -34,7 +33,7 @@ func (s *Store) CreateAttempt(ctx context.Context, a login.Attempt, spend limit.
 		if err := t.look(); err != nil {
 			return nil, err
 		}
-		if *exists || *fromForm && started.Live(now) {
+		if *exists || *fromForm && started.Form == a.Form && started.Live(now) {
 			return nil, login.ErrExists
 		}
 		if refused, err := t.spend(states, spend, a.Holder(), s.toDatabase(now)); err != nil || refused != nil {
@@ -65,12 +64,26 @@ func (t *txn) createAttempt(a login.Attempt, spend limit.Spend) {
 	value := t.s.sealer.Seal(&record.Attempts, key, a.Expires.Add(record.AttemptKept), &stored)
 	t.put("INSERT INTO attempts (key, correlation, browser, value, expires, due) VALUES ($1, $2, $3, $4, $5, $5)",
 		key, a.Correlation[:], a.Browser[:], value, expiryOf(value))
-	if a.Form != ([32]byte{}) {
-		t.put("UPDATE forms SET attempt = $2, expires = $3, due = $3 WHERE key = $1", a.Form[:], key, expiryOf(value))
-	}
+	t.leadForm(a)
 	t.s.hints.put(a.ID, hintOf(stored))
 	if a.Method == login.OneTap { // another process may have its callback already
 		t.changed = append(t.changed, t.s.attemptChange(a))
+	}
+}
+
+// lockForm locks the row of a form, and makes one if there is none. Rows of forms are
+// locked after those of attempts and before those of limits.
+func (t *txn) lockForm(form [32]byte) {
+	t.run(`INSERT INTO forms (key, attempt, expires, due) VALUES ($1, '', now() + $2::interval, now() + $2::interval)
+		ON CONFLICT DO NOTHING`, form[:], record.AttemptKept)
+	t.all(1, "SELECT FROM forms WHERE key = $1 FOR UPDATE", form[:])
+}
+
+// leadForm makes the attempt's form, whose row is locked, lead to it.
+func (t *txn) leadForm(a login.Attempt) {
+	if a.Form != ([32]byte{}) {
+		t.put("UPDATE forms SET attempt = $2, expires = $3, due = $3 WHERE key = $1",
+			a.Form[:], []byte(a.ID), a.Expires.Add(record.AttemptKept).UTC())
 	}
 }
 
@@ -133,8 +146,8 @@ func (s *Store) AttemptByCorrelation(ctx context.Context, correlation [32]byte) 
 // AttemptByForm implements login.Store.
 func (s *Store) AttemptByForm(ctx context.Context, form [32]byte) (login.Attempt, error) {
 	a, err := s.readAttempt(ctx, "key = (SELECT attempt FROM forms WHERE key = $1)", form[:])
-	if err == nil && a.Form != form {
-		return login.Attempt{}, misled("forms")
+	if err == nil && a.Form != form { // it serves another form's request now
+		return login.Attempt{}, login.ErrNotFound
 	}
 	return a, err
 }
@@ -204,6 +217,37 @@ func (s *Store) UpdateAttempt(
 	return step(ctx, s, id, (*txn).expectLocks, func(_ *txn, a login.Attempt) (login.Update, login.Attempt, error) {
 		u, err := run(a)
 		return u, u.Attempt, err
+	})
+}
+
+// ResumeAttempt implements login.Store. The row of the form before stays until it
+// expires: to delete it would lock it after those of limits.
+func (s *Store) ResumeAttempt(
+	ctx context.Context, id login.ID, form [32]byte, spend limit.Spend, now time.Time, run func(login.Attempt) (login.Attempt, error),
+) (login.Attempt, error) {
+	var states map[[32]byte]limit.State
+	lock := func(t *txn, _ hint) {
+		if form != ([32]byte{}) {
+			t.lockForm(form)
+		}
+		states = t.lockLimits(s.inOrder(spend.Keys()))
+	}
+	return step(ctx, s, id, lock, func(t *txn, before login.Attempt) (u login.Update, after login.Attempt, err error) {
+		after, err = run(before)
+		if err != nil || reflect.DeepEqual(after, before) {
+			return login.Update{Attempt: after}, after, err
+		}
+		refused, err := t.spend(states, spend, after.Holder(), s.toDatabase(now))
+		if err != nil {
+			return u, after, err
+		}
+		if refused != nil {
+			return u, after, s.refusedHere(refused)
+		}
+		if after.Form != before.Form {
+			t.leadForm(after)
+		}
+		return login.Update{Attempt: after}, after, nil
 	})
 }
 

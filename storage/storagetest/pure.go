@@ -4,9 +4,11 @@ import (
 	"context"
 	"reflect"
 	"testing"
+	"time"
 
 	"calleridp/provider/consent"
 	"calleridp/provider/grant"
+	"calleridp/provider/limit"
 	"calleridp/provider/login"
 	"calleridp/provider/subject"
 	"calleridp/truecaller/phone"
@@ -43,6 +45,14 @@ func (p pure) UpdateAttempt(
 ) (login.Attempt, error) {
 	return p.Engine.UpdateAttempt(ctx, id, func(a login.Attempt) (login.Update, error) {
 		return twice(p.t, "UpdateAttempt", func() (login.Update, error) { return step(a) })
+	})
+}
+
+func (p pure) ResumeAttempt(
+	ctx context.Context, id login.ID, form [32]byte, spend limit.Spend, now time.Time, step func(login.Attempt) (login.Attempt, error),
+) (login.Attempt, error) {
+	return p.Engine.ResumeAttempt(ctx, id, form, spend, now, func(a login.Attempt) (login.Attempt, error) {
+		return twice(p.t, "ResumeAttempt", func() (login.Attempt, error) { return step(a) })
 	})
 }
 

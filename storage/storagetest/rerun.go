@@ -7,6 +7,7 @@ import (
 
 	"calleridp/provider/consent"
 	"calleridp/provider/grant"
+	"calleridp/provider/limit"
 	"calleridp/provider/login"
 	"calleridp/provider/redact"
 	"calleridp/provider/subject"
@@ -22,6 +23,7 @@ func Rerun(t *testing.T, fresh func(t *testing.T) Place, again func(e Engine, op
 		test func(t *testing.T, w *world, again func(func()))
 	}{
 		{"UpdateAttempt", rerunUpdate},
+		{"ResumeAttempt", rerunResume},
 		{"ApproveAttempt", rerunApprove},
 		{"FinishAttempt", rerunFinish},
 		{"RedeemAttempt", rerunRedeem},
@@ -64,6 +66,23 @@ func rerunUpdate(t *testing.T, w *world, again func(func())) {
 		if want := fmt.Sprint("run ", w.runs); string(got.RequestID) != want {
 			t.Errorf("got %q, want %q: each run starts anew", string(got.RequestID), want)
 		}
+	})
+}
+
+func rerunResume(t *testing.T, w *world, again func(func())) {
+	a := w.create()
+	form := newHash()
+	again(func() {
+		got, err := w.ResumeAttempt(w.ctx, a.ID, form, limit.Spend{}, w.now, func(a login.Attempt) (login.Attempt, error) {
+			a.ClientID += w.run()
+			a.Form = form
+			return a, nil
+		})
+		w.must(err)
+		if want := a.ClientID + fmt.Sprint("run ", w.runs); got.ClientID != want {
+			t.Errorf("got %q, want %q: each run starts anew", got.ClientID, want)
+		}
+		w.reads(got)(w.AttemptByForm(w.ctx, form))
 	})
 }
 

@@ -72,6 +72,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Place) {
 		{"Locks", testLocks},
 		{"ExtendedLocks", testExtendedLocks},
 		{"Forms", testForms},
+		{"Resume", testResume},
 		{"LiveAttempts", testLiveAttempts},
 		{"Budgets", testBudgets},
 		{"CoolDowns", testCoolDowns},
@@ -94,6 +95,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Place) {
 		{"Reopen", testReopen},
 		{"EndedContext", testEndedContext},
 		{"Parallel", testParallel},
+		{"ParallelResume", testParallelResume},
 	} {
 		t.Run(part.name, func(t *testing.T) {
 			part.test(t, newWorld(t, fresh(t)))

@@ -124,6 +124,12 @@ func signInScenes() []scene {
 		}
 		all = append(all, signIn("-"+strings.ReplaceAll(string(kind), "_", "-"), v))
 	}
+	all = append(all, signIn("-other-app", authorize.SignInView{
+		Client:  shop,
+		Region:  "SE",
+		Phone:   typed,
+		Problem: &authorize.Problem{Kind: authorize.OtherApp, RetryAt: soon, Attempt: "attempt", App: "Example Bank"},
+	}))
 	return append(all, signIn("-confirm", authorize.SignInView{
 		Client:  shop,
 		Region:  "SE",

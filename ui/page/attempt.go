@@ -32,6 +32,7 @@ type waitingView struct {
 
 	App                       string // the name under which Truecaller shows the request
 	Attempt                   string
+	Serves                    string       // the request that the page is about
 	Number                    string       // masked
 	Link                      template.URL // opens Truecaller on the same phone (one-tap); "" for a push
 	Truecaller                template.URL // opens the app itself, for a push; "" where it cannot
@@ -52,6 +53,7 @@ func (p *Pages) Waiting(w http.ResponseWriter, r *http.Request, v authorize.Atte
 		retry:        retryOf(v, now),
 		App:          p.appName(v),
 		Attempt:      string(v.ID),
+		Serves:       v.Serves,
 		Number:       v.Number,
 		Opened:       v.Opened,
 		WithoutPush:  v.WithoutPush,

@@ -348,3 +348,24 @@ func (d discard) WriteHeader(status int) {
 		panic(fmt.Sprint("status ", status))
 	}
 }
+
+// A page whose number has an open request of another Truecaller app names that app, and
+// leads to the page that waits; in another language too.
+func TestSignInNamesTheOpenRequestOfAnotherApp(t *testing.T) {
+	p := newPages(t)
+	draw := func(app string) *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		p.SignIn(w, httptest.NewRequest("POST", "/signin", nil), authorize.SignInView{
+			Client:  pagetest.Attempt().Client,
+			Request: "sealed",
+			Phone:   "+46701740605",
+			Problem: &authorize.Problem{Kind: authorize.OtherApp, RetryAt: time.Now().Add(time.Minute), Attempt: "abcdefghijklmnopqrstuv", App: app},
+		})
+		return w
+	}
+	pagetest.Want(t, draw("Örtagård <b>"), 429,
+		"A request from <bdi>Örtagård &lt;b&gt;</bdi> to this number is still open. Finish that one first, or enter another number.",
+		`/attempt/abcdefghijklmnopqrstuv">Approve on your phone</a>`,
+		`name="attempt" value="abcdefghijklmnopqrstuv"`, `name="app" value="Örtagård &lt;b&gt;"`)
+	pagetest.Want(t, draw(""), 429, "A request from <bdi>Lingon ID</bdi>")
+}

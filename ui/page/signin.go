@@ -1,6 +1,7 @@
 package page
 
 import (
+	"cmp"
 	"html/template"
 	"net/http"
 	"strconv"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"calleridp/provider/authorize"
+	"calleridp/provider/endpoint"
 )
 
 // signInView is what the sign-in page shows.
@@ -23,6 +25,8 @@ type signInView struct {
 
 	Problem string // authorize.ProblemKind; "" for none
 	Confirm bool   // Problem is no mistake: the user must confirm the number
+	App     string // for other_app: under which Truecaller shows the open request
+	Open    string // the page of that request; "" for none
 	Wait    delay
 	Tries   int  // the few tries that are left; 0 for plenty, or for none
 	None    bool // no try is left; Wait says until when
@@ -52,6 +56,9 @@ func (p *Pages) SignIn(w http.ResponseWriter, r *http.Request, v authorize.SignI
 	countries := p.countries[choice.Tag]()
 	view.setCountry(r, countries, v.Region, v.Countries)
 	view.setProblem(v, now)
+	if v.Problem != nil && v.Problem.Kind == authorize.OtherApp {
+		view.App, view.Open = cmp.Or(v.Problem.App, p.cfg.AppName), p.cfg.Base+endpoint.PathAttempt+string(v.Problem.Attempt)
+	}
 	if v.Problem != nil {
 		if left := seconds(now, v.Problem.RetryAt); left > 0 {
 			w.Header().Set("Retry-After", strconv.Itoa(left)) // RFC 9110 §10.2.3
@@ -101,6 +108,8 @@ func signInAgain(v authorize.SignInView) again {
 		if !v.Problem.RetryAt.IsZero() {
 			a.add("retry", strconv.FormatInt(v.Problem.RetryAt.Unix(), 10))
 		}
+		a.add("attempt", string(v.Problem.Attempt))
+		a.add("app", v.Problem.App)
 	}
 	return a
 }
@@ -144,7 +153,7 @@ func problemStatus(problem *authorize.Problem) int {
 	switch problem.Kind {
 	case authorize.PhoneConfirm:
 		return http.StatusOK
-	case authorize.Locked, authorize.LockedElsewhere, authorize.Limited, authorize.Unsolved:
+	case authorize.Locked, authorize.LockedElsewhere, authorize.OtherApp, authorize.Limited, authorize.Unsolved:
 		return http.StatusTooManyRequests
 	case authorize.Unavailable:
 		return http.StatusServiceUnavailable

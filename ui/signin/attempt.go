@@ -41,11 +41,21 @@ func (m mounted) attempt(w http.ResponseWriter, r *http.Request) error {
 // of ours in between ends that chain.
 func byHand(r *http.Request) bool { return r.Header.Get("Sec-Fetch-User") == "?1" }
 
-// proceed uses an approved attempt and goes to the client.
+// proceed uses an approved attempt and goes to the client. A waiting page says which
+// request it has shown.
 func (m mounted) proceed(w http.ResponseWriter, r *http.Request) error {
 	id, browser, err := m.attemptOf(r)
 	if err != nil {
 		return err
+	}
+	if shown := r.URL.Query().Get("for"); shown != "" {
+		serves, err := m.flow.Serves(r.Context(), id, browser, shown)
+		if err != nil {
+			return err
+		}
+		if !serves {
+			return errFinished
+		}
 	}
 	done, err := m.flow.Continue(r.Context(), id, browser, m.cfg.Cookies.Session(r))
 	if errors.Is(err, login.ErrState) {

@@ -227,3 +227,16 @@ func TestCancelAgainAndLeave(t *testing.T) {
 	w.flow.move(login.Approved, "")
 	pagetest.WantSeeOther(t, w.post(ourPath+"/again", nil), ourPath)
 }
+
+// A waiting page continues with the request that it has shown. If another tab has brought
+// a newer one, that tab takes the response, and this page says that it is finished.
+func TestAPageContinuesWithTheRequestThatItShows(t *testing.T) {
+	w := newWorld(t)
+	w.flow.view.Serves = "newest"
+	pagetest.Want(t, w.get(ourPath), 200, `href="`+ourPath+`/continue?for=newest"`)
+	w.flow.move(login.Approved, "")
+	pagetest.Want(t, w.get(ourPath+"/continue?for=earlier"), 410, `id="error"`)
+	if answer := w.get(ourPath + "/continue?for=newest"); answer.Code != 303 {
+		t.Errorf("the page of the newest request: got %d, want 303", answer.Code)
+	}
+}

@@ -314,3 +314,8 @@ func (w *world) get(path string) *httptest.ResponseRecorder { return w.do(ours("
 func (w *world) post(path string, form url.Values) *httptest.ResponseRecorder {
 	return w.do(ours("POST", path, form))
 }
+
+// Serves knows the request of the view.
+func (f *fakeFlow) Serves(_ context.Context, _ login.ID, _ login.BrowserSecret, shown string) (bool, error) {
+	return shown == f.view.Serves, nil
+}

@@ -2,6 +2,7 @@ package signin
 
 import (
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"calleridp/provider/authorize"
 	"calleridp/provider/endpoint"
 	"calleridp/provider/limit"
+	"calleridp/provider/login"
 	"calleridp/ui/language"
 	"calleridp/ui/page"
 )
@@ -34,7 +36,7 @@ func (m mounted) language(w http.ResponseWriter, r *http.Request) error {
 			Network: limit.NetworkOf(m.cfg.ClientAddr(r)),
 			Phone:   form.Get("phone"),
 			Region:  form.Get("region"),
-			Problem: m.problemIn(form.Get("problem"), form.Get("retry")),
+			Problem: m.problemIn(form),
 		})
 	case form.Has("error"):
 		correlation := form.Get("correlation")
@@ -53,14 +55,25 @@ func (m mounted) language(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// attemptID is the length of an attempt's ID.
+const attemptID = 22
+
 // problemIn returns the problem that a page has shown, nil for none.
-func (h *Handlers) problemIn(kind, retry string) *authorize.Problem {
+func (h *Handlers) problemIn(form url.Values) *authorize.Problem {
+	kind := form.Get("problem")
 	if known := h.cfg.Languages.All()[0].Cases("problem.*"); !slices.Contains(known, kind) {
 		return nil
 	}
 	p := &authorize.Problem{Kind: authorize.ProblemKind(kind)}
-	if at, err := strconv.ParseInt(retry, 10, 64); err == nil {
+	if at, err := strconv.ParseInt(form.Get("retry"), 10, 64); err == nil {
 		p.RetryAt = time.Unix(at, 0)
+	}
+	if p.Kind == authorize.OtherApp {
+		id := form.Get("attempt")
+		if len(id) != attemptID || !isBase64URL(id) {
+			return nil
+		}
+		p.Attempt, p.App = login.ID(id), form.Get("app")
 	}
 	return p
 }

@@ -171,6 +171,26 @@ func TestAnotherLanguageOnErrorPages(t *testing.T) {
 	}
 }
 
+// The problem that leads to an open attempt keeps it. What is not the ID of one is
+// dropped: the page would link to it.
+func TestTheOpenRequestOfAnotherAppInAnotherLanguage(t *testing.T) {
+	w := newWorld(t)
+	const id = "abcdefghijklmnopqrstuv"
+	w.flow.show = func(out http.ResponseWriter, r *http.Request) {
+		reopened := w.flow.reopened[len(w.flow.reopened)-1]
+		w.pages.SignIn(out, r, authorize.SignInView{Client: pagetest.Shop, Request: "sealed", Problem: reopened.Problem})
+	}
+	form := url.Values{"lang": {"sv"}, "request": {"sealed"}, "problem": {"other_app"}, "retry": {"1"}, "attempt": {id}, "app": {"<b>"}}
+	pagetest.Want(t, w.do(request("POST", "/language", form)), 429, "<bdi>&lt;b&gt;</bdi>", `/attempt/`+id+`">`)
+	for _, wrong := range []string{"", id + "x", "../account/delete/abcd", "//evil.example/abcdefg"} {
+		form.Set("attempt", wrong)
+		w.do(request("POST", "/language", form))
+		if got := w.flow.reopened[len(w.flow.reopened)-1].Problem; got != nil {
+			t.Errorf("%q: got %+v, want no problem", wrong, got)
+		}
+	}
+}
+
 // The time in the form comes from the browser. Any value gives a page, so that an
 // attacker cannot fill the log with pages that do not render.
 func TestTimesThatSomebodyMadeUp(t *testing.T) {

@@ -68,6 +68,8 @@ type Flow interface {
 	// store. The caller calls View after each hint.
 	Watch(id login.ID, browser login.BrowserSecret) login.Watcher
 
+	// Serves reports whether an attempt serves the request that a page of it has shown.
+	Serves(ctx context.Context, id login.ID, browser login.BrowserSecret, shown string) (bool, error)
 	// Continue uses an approved attempt, once (approved -> done), and returns
 	// login.ErrState if it is not approved. cookie is the secret of the browser's
 	// session cookie, "" for none; the new session replaces that session.

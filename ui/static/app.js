@@ -240,8 +240,10 @@
       page.hidden = true;
       done.hidden = false;
       done.querySelector('h1').focus();
-      // An app's own scheme opens only when the user presses the link.
-      if (!page.hasAttribute('data-manual')) { location.replace(base + '/continue'); }
+      // The link names the request that this page has shown: another tab may have brought
+      // a newer one. An app's own scheme opens only when the user presses the link.
+      var on = done.querySelector('a');
+      if (!page.hasAttribute('data-manual')) { location.replace(on ? on.href : base + '/continue'); }
     }
 
     function wake() {
