@@ -146,7 +146,7 @@ func TestThreat_ADeclineInAKnownBrowserIsNoDeadEnd(t *testing.T) {
 				time.Sleep(5*time.Minute - 1)
 				refused("a stranger", 5*time.Minute, false, another(2), solving("a"))
 				refused("the known browser", 5*time.Minute, false, known, solving("b"))
-				time.Sleep(1)
+				time.Sleep(time.Nanosecond)
 				refused("the known browser without a challenge", 15*time.Minute, true, known)
 				w.start(known, solving("c"))
 				time.Sleep(5 * time.Minute)
