@@ -29,6 +29,7 @@ func visit(t *testing.T, browser *harness.Browser, server *harness.Production) h
 func told(page harness.Page) string {
 	body := page.Body
 	for pattern, with := range map[string]string{
+		`name="challenge" value="[^"]*"`: `name="challenge"`, `data-seed="[^"]*"`: `data-seed=""`,
 		`nonce="[^"]*"`: `nonce=""`, `name="request" value="[^"]*"`: `name="request"`, `/attempt/[A-Za-z0-9_-]{22}`: "/attempt/id",
 		`name="retry" value="\d+"`: `name="retry"`, `46•+\d+`: "masked", `467017406\d\d`: "number", `data-(seconds|again)="\d+"`: `data-seconds=""`, `\d+:\d\d`: "m:ss",
 	} {
