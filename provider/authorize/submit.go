@@ -80,7 +80,11 @@ func (f *Flow) Submit(ctx context.Context, s Submission) (login.ID, error) {
 		Form:     redact.Text(s.Request),
 	})
 	if exceeded, ok := errors.AsType[*limit.Exceeded](err); ok {
-		return "", refused(problemOf(exceeded), s.Phone)
+		problem, typed := problemOf(exceeded), s.Phone
+		if problem.Kind == Locked {
+			typed = "" // only another number works now, and the page leads with that
+		}
+		return "", refused(problem, typed)
 	}
 	if open, ok := errors.AsType[*login.OtherApp](err); ok {
 		return "", refused(f.otherApp(open), s.Phone)

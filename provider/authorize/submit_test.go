@@ -89,6 +89,25 @@ func TestSubmitRefuses(t *testing.T) {
 	}
 }
 
+// A user who has cancelled and comes back, while the push is still open on the phone, is
+// asked for another number: the field is empty, and says when the same one works again.
+func TestAfterACancelAnotherNumberLeads(t *testing.T) {
+	w := testworld.New(t)
+	id := w.Submit(w.Authorize("app"), testworld.Number)
+	if err := w.Flow.Cancel(t.Context(), id, testworld.Browser); err != nil {
+		t.Fatal(err)
+	}
+	s := w.Submission(w.Authorize("es256"), testworld.Number)
+	refusal := submit(t, w, s)
+	if refusal == nil || refusal.Problem.Kind != authorize.Locked || refusal.View.Phone != "" || refusal.View.Client.ID != "es256" {
+		t.Errorf("got %+v, want %s on the page of es256 without a number", refusal, authorize.Locked)
+	}
+	s.Browser = "another"
+	if refusal := submit(t, w, s); refusal == nil || refusal.Problem.Kind != authorize.LockedElsewhere || refusal.View.Phone != testworld.Number {
+		t.Errorf("another browser: got %+v, want %s and the number", refusal, authorize.LockedElsewhere)
+	}
+}
+
 // The client or its redirect URI may be gone when the form is submitted.
 func TestSubmitLooksAtTheClientAgain(t *testing.T) {
 	w := testworld.New(t)

@@ -369,3 +369,31 @@ func TestSignInNamesTheOpenRequestOfAnotherApp(t *testing.T) {
 		`name="attempt" value="abcdefghijklmnopqrstuv"`, `name="app" value="Örtagård &lt;b&gt;"`)
 	pagetest.Want(t, draw(""), 429, "A request from <bdi>Lingon ID</bdi>")
 }
+
+// A page whose number its own browser has just asked for leads with another one, as the
+// page of the attempt that has ended does.
+func TestSignInLeadsWithAnotherNumberWhileTheOwnIsLocked(t *testing.T) {
+	p := newPages(t)
+	for kind, button := range map[authorize.ProblemKind]string{
+		authorize.Locked:          "Use another number",
+		authorize.LockedElsewhere: "Continue with Truecaller",
+	} {
+		w := httptest.NewRecorder()
+		p.SignIn(w, httptest.NewRequest("POST", "/signin", nil), authorize.SignInView{
+			Client:  pagetest.Shop,
+			Request: "sealed",
+			Phone:   "+46701740605",
+			Problem: &authorize.Problem{Kind: kind, RetryAt: time.Now().Add(3*time.Minute + time.Second)},
+		})
+		pagetest.Want(t, w, 429, `<button id="submit" class="primary" data-busy="Sending the request…">`+button+`</button>`)
+		if !strings.Contains(w.Body.String(), `value="&#43;46701740605"`) { // another one, in another language
+			t.Errorf("%s: the page does not keep what was typed", kind)
+		}
+		if said := strings.Contains(w.Body.String(), "Another request can be sent to this number in 4\u00a0minutes."); said != (kind == authorize.Locked) {
+			t.Errorf("%s: the page says when the number works: %v", kind, said)
+		}
+		if invalid := strings.Contains(w.Body.String(), "aria-invalid"); invalid != (kind != authorize.Locked) {
+			t.Errorf("%s: the field is said to be wrong: %v", kind, invalid)
+		}
+	}
+}
