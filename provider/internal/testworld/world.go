@@ -28,6 +28,7 @@ import (
 
 	"calleridp/provider"
 	"calleridp/provider/audit"
+	"calleridp/provider/authorize"
 	"calleridp/provider/client"
 	"calleridp/provider/endpoint"
 	"calleridp/provider/limit"
@@ -97,6 +98,7 @@ func New(t testing.TB, change ...func(*Config)) *World {
 			Log:           logger,
 			Audit:         audit.Log(logger, nil),
 			Dev:           true,
+			ChallengeBits: authorize.MinChallengeBits, // tests solve many, under the race detector too
 		},
 		Login: login.Config{
 			Store:  pure,
