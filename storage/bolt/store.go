@@ -183,7 +183,7 @@ func (s *Store) check(b *bbolt.Bucket) error {
 	written, err := strconv.Atoi(string(b.Get(metaSchema)))
 	switch {
 	case err != nil || written < 1:
-		return fmt.Errorf("%w: it has no layout version", ErrForeignFile)
+		return fmt.Errorf("%w: it has no layout version; %s", ErrForeignFile, restore)
 	case written > schema:
 		return fmt.Errorf("%w (layout %d, this version knows up to %d); start that version, or restore a backup from before the upgrade", ErrNewerSchema, written, schema)
 	case written < schema:
