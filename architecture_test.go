@@ -55,7 +55,7 @@ var rooms = map[string]struct {
 	"idtoken": {[]string{"claims", "client", "grant", "redact", "subject"}, domain},
 	"login":   {[]string{"audit", "clock", "grant", "redact", "limit", "session", "subject"}, domain},
 	"consent": {[]string{"grant"}, domain},
-	"client":  {[]string{"claims", "redact"}, domain},
+	"client":  {[]string{"claims", "fetch", "redact"}, domain},
 	"claims":  {[]string{"subject"}, domain},
 	"session": {[]string{"clock", "redact"}, domain},
 	"grant":   {[]string{"clock", "redact"}, domain},
@@ -64,6 +64,8 @@ var rooms = map[string]struct {
 	"limit":   {[]string{"clock", "redact"}, domain},
 	"audit":   {[]string{"limit"}, domain},
 	"redact":  {nil, domain},
+
+	"fetch": {nil, "it reads what clients have published, and knows nothing of them"},
 
 	"redact/leak": {nil, "finds secrets in what values print, for the tests of all layers"},
 

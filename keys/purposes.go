@@ -95,4 +95,6 @@ const (
 	PurposeConsentRecord Purpose = "consent-record"
 	// PurposeAccessTokenRecord seals access tokens.
 	PurposeAccessTokenRecord Purpose = "access-token-record"
+	// PurposeAssertionRecord seals that a client assertion was used.
+	PurposeAssertionRecord Purpose = "assertion-record"
 )

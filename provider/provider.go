@@ -78,11 +78,13 @@ type Config struct {
 	Master  *keys.Master
 	Clients *client.Registry
 
-	Grants   grant.Store
-	Sessions session.Store
-	People   subject.Store
-	Consents consent.Store
-	Records  subject.RecordStore
+	Grants     grant.Store
+	Sessions   session.Store
+	People     subject.Store
+	Consents   consent.Store
+	Records    subject.RecordStore
+	Assertions client.Assertions
+	Fetch      clientauth.Fetcher // reads what clients publish
 
 	Lifetimes     Lifetimes
 	DefaultRegion string          // of phone numbers, ISO 3166-1 alpha-2; "" for none
@@ -127,8 +129,8 @@ func New(cfg Config) (*Provider, error) {
 	switch {
 	case cfg.Engine == nil || cfg.Pages == nil || cfg.Ring == nil || cfg.Master == nil || cfg.Clients == nil:
 		return nil, errors.New("provider: Engine, Pages, Ring, Master and Clients are required")
-	case cfg.Grants == nil || cfg.Sessions == nil || cfg.People == nil || cfg.Consents == nil || cfg.Records == nil:
-		return nil, errors.New("provider: Grants, Sessions, People, Consents and Records are required")
+	case cfg.Grants == nil || cfg.Sessions == nil || cfg.People == nil || cfg.Consents == nil || cfg.Records == nil || cfg.Assertions == nil || cfg.Fetch == nil:
+		return nil, errors.New("provider: Grants, Sessions, People, Consents, Records, Assertions and Fetch are required")
 	case cfg.Log == nil || cfg.Audit == nil:
 		return nil, errors.New("provider: Log and Audit are required")
 	}
@@ -190,10 +192,13 @@ func New(cfg Config) (*Provider, error) {
 		Issuer: cfg.Issuer,
 		Direct: direct,
 		Auth: clientauth.New(clientauth.Config{
-			Registry: cfg.Clients,
-			Direct:   direct,
-			Addr:     cfg.ClientAddr,
-			Audit:    cfg.Audit,
+			Issuer:     cfg.Issuer,
+			Registry:   cfg.Clients,
+			Keys:       clientauth.NewKeys(cfg.Fetch, cfg.Log),
+			Assertions: cfg.Assertions,
+			Direct:     direct,
+			Addr:       cfg.ClientAddr,
+			Audit:      cfg.Audit,
 		}),
 		Clients:     cfg.Clients,
 		Grants:      cfg.Grants,

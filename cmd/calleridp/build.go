@@ -18,6 +18,7 @@ import (
 	"calleridp/provider/audit"
 	"calleridp/provider/client"
 	"calleridp/provider/endpoint"
+	"calleridp/provider/fetch"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
 	"calleridp/provider/subject"
@@ -172,17 +173,19 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 		return nil, err
 	}
 	op, err := provider.New(provider.Config{
-		Issuer:   s.Issuer,
-		Engine:   engine,
-		Pages:    pages,
-		Ring:     ring,
-		Master:   s.Master,
-		Clients:  registry,
-		Grants:   store,
-		Sessions: store,
-		People:   store,
-		Consents: store,
-		Records:  store,
+		Issuer:     s.Issuer,
+		Engine:     engine,
+		Pages:      pages,
+		Ring:       ring,
+		Master:     s.Master,
+		Clients:    registry,
+		Grants:     store,
+		Sessions:   store,
+		People:     store,
+		Consents:   store,
+		Records:    store,
+		Assertions: store,
+		Fetch:      fetch.New(fetch.Options{Networks: s.ClientNetworks}),
 		Lifetimes: provider.Lifetimes{
 			Code:         time.Duration(s.Lifetimes.Code),
 			IDToken:      time.Duration(s.Lifetimes.IDToken),

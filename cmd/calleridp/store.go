@@ -37,6 +37,7 @@ type engine interface {
 	grant.Store
 	consent.Store
 	client.Store
+	client.Assertions
 	serve.Store
 
 	PinIssuer(ctx context.Context, issuer string) error

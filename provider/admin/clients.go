@@ -32,18 +32,22 @@ type Client struct {
 	SubjectType            string   `json:"subject_type,omitempty"` // pairwise; "" for public
 	DefaultMaxAge          *int64   `json:"default_max_age,omitempty"`
 
-	DefaultScope   string   `json:"default_scope,omitempty"` // of requests without a scope
-	Public         bool     `json:"public,omitempty"`        // token_endpoint_auth_method none
-	Native         bool     `json:"native,omitempty"`
-	AllowedOrigins []string `json:"allowed_origins,omitempty"`
-	SectorHost     string   `json:"sector_host,omitempty"`
-	Region         string   `json:"region,omitempty"`
-	Countries      []string `json:"countries,omitempty"` // at the top of the list of countries
-	Consent        string   `json:"consent,omitempty"`   // remember or always; "" for none
-	WithoutPKCE    bool     `json:"dangerously_without_pkce,omitempty"`
-	Colour         string   `json:"colour,omitempty"`
-	ColourDark     string   `json:"colour_dark,omitempty"`
-	TruecallerApp  string   `json:"truecaller_app,omitempty"` // "" for the deployment's first
+	DefaultScope   string          `json:"default_scope,omitempty"`              // of requests without a scope
+	Public         bool            `json:"public,omitempty"`                     // token_endpoint_auth_method none
+	AuthMethod     string          `json:"token_endpoint_auth_method,omitempty"` // "" for a secret in the header or in the body
+	AuthAlg        string          `json:"token_endpoint_auth_signing_alg,omitempty"`
+	Keys           json.RawMessage `json:"jwks,omitempty"`
+	KeysURI        string          `json:"jwks_uri,omitempty"`
+	Native         bool            `json:"native,omitempty"`
+	AllowedOrigins []string        `json:"allowed_origins,omitempty"`
+	SectorHost     string          `json:"sector_host,omitempty"`
+	Region         string          `json:"region,omitempty"`
+	Countries      []string        `json:"countries,omitempty"` // at the top of the list of countries
+	Consent        string          `json:"consent,omitempty"`   // remember or always; "" for none
+	WithoutPKCE    bool            `json:"dangerously_without_pkce,omitempty"`
+	Colour         string          `json:"colour,omitempty"`
+	ColourDark     string          `json:"colour_dark,omitempty"`
+	TruecallerApp  string          `json:"truecaller_app,omitempty"` // "" for the deployment's first
 
 	Created    time.Time `json:"created,omitzero"`      // ignored in requests, like the next two
 	FromConfig bool      `json:"from_config,omitempty"` // declared in the configuration file
@@ -143,8 +147,8 @@ func clientError(id string, err error) error {
 		return refused{http.StatusConflict, "there is a client " + id + " already"}
 	case errors.Is(err, client.ErrFromConfig):
 		return refused{http.StatusConflict, "client " + id + " is declared in the config file; change it there and restart"}
-	case errors.Is(err, client.ErrPublic):
-		return refused{http.StatusConflict, "client " + id + " is public and has no secret"}
+	case errors.Is(err, client.ErrNoSecret):
+		return refused{http.StatusConflict, "client " + id + " has no secret: it is public, or it authenticates by private_key_jwt"}
 	case invalid:
 		return refused{http.StatusUnprocessableEntity, err.Error()}
 	}
@@ -170,6 +174,10 @@ func registered(in Client) (client.Client, error) {
 		Region:                 in.Region,
 		Countries:              in.Countries,
 		Public:                 in.Public,
+		AuthMethod:             client.AuthMethod(in.AuthMethod),
+		AuthAlg:                in.AuthAlg,
+		Keys:                   string(in.Keys),
+		KeysURI:                in.KeysURI,
 		Native:                 in.Native,
 		WithoutPKCE:            in.WithoutPKCE,
 		Colour:                 in.Colour,
@@ -217,6 +225,10 @@ func shown(c client.Client) Client {
 		Countries:              c.Countries,
 		Consent:                string(c.Consent),
 		Public:                 c.Public,
+		AuthMethod:             string(c.AuthMethod),
+		AuthAlg:                c.AuthAlg,
+		Keys:                   json.RawMessage(c.Keys),
+		KeysURI:                c.KeysURI,
 		Native:                 c.Native,
 		WithoutPKCE:            c.WithoutPKCE,
 		Colour:                 c.Colour,

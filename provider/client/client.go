@@ -7,6 +7,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"calleridp/provider/redact"
 )
 
 // Client is a relying party.
@@ -26,6 +28,19 @@ type Client struct {
 	// than one while a secret is being rotated. A public client has none.
 	SecretHashes []SecretHash
 	Public       bool // token_endpoint_auth_method none
+
+	// AuthMethod is how a confidential client authenticates; "": its secret in the header
+	// or in the body. AuthAlg is the algorithm of its assertions
+	// (token_endpoint_auth_signing_alg); "": any of its method.
+	AuthMethod AuthMethod
+	AuthAlg    string
+	// Secrets are those of a client with client_secret_jwt, which a hash does not check
+	// (RFC 7518 §3.2). It has no SecretHashes.
+	Secrets []redact.Text
+	// Keys is the JWK set of a client with private_key_jwt (jwks), or KeysURI where it is
+	// published (jwks_uri).
+	Keys    string
+	KeysURI string
 
 	RedirectURIs           []string // matched exactly (RFC 9700 §2.1)
 	PostLogoutRedirectURIs []string

@@ -22,8 +22,8 @@ var (
 	ErrUnauthenticated = errors.New("client: unknown client or wrong secret")
 	// ErrFromConfig means that the config file declares the client.
 	ErrFromConfig = errors.New("client: declared in the config file; change it there and restart")
-	// ErrPublic means that a public client has no secret.
-	ErrPublic = errors.New("client: is public and has no secret")
+	// ErrNoSecret means that the client is public, or authenticates by its private key.
+	ErrNoSecret = errors.New("client: has no secret")
 )
 
 // liveSecrets is how many secrets of a client are valid at once: the new one and
@@ -125,6 +125,27 @@ type SecretHash = redact.Hash
 // 256 random bits of a generated one.
 func HashSecret(secret string) SecretHash { return sha256.Sum256([]byte(secret)) }
 
+// HasSecret reports whether the client has a client_secret.
+func (c Client) HasSecret() bool { return !c.Public && c.AuthMethod != AuthPrivateKeyJWT }
+
+// secretOf returns the client's part of a random text of 64 bytes: all of it if it makes
+// signatures, HS512 among them (RFC 7518 §3.2); else 256 bits suffice.
+func (c Client) secretOf(random string) string {
+	if c.AuthMethod == AuthSecretJWT {
+		return random
+	}
+	return random[:43]
+}
+
+// AddSecret makes secret the client's newest. The one that it replaces stays valid.
+func (c *Client) AddSecret(secret string) {
+	if c.AuthMethod == AuthSecretJWT {
+		c.Secrets = append([]redact.Text{redact.Text(secret)}, c.Secrets[:min(len(c.Secrets), liveSecrets-1)]...)
+		return
+	}
+	c.SecretHashes = append([]SecretHash{HashSecret(secret)}, c.SecretHashes[:min(len(c.SecretHashes), liveSecrets-1)]...)
+}
+
 // Authenticate returns the client if secret is one of its own, else
 // ErrUnauthenticated. A public client has none and presents the empty secret
 // (RFC 6749 §2.3.1, §3.2.1). It compares in constant time, and as often for an
@@ -163,11 +184,11 @@ func (r *Registry) Add(ctx context.Context, c Client) (Client, string, error) {
 	}
 	c.Created = time.Now()
 	c.FromConfig = false
-	c.SecretHashes = nil
+	c.SecretHashes, c.Secrets = nil, nil
 	secret := ""
-	if !c.Public {
-		secret = keys.RandomText(32)
-		c.SecretHashes = []SecretHash{HashSecret(secret)}
+	if c.HasSecret() {
+		secret = c.secretOf(keys.RandomText(64))
+		c.AddSecret(secret)
 	}
 	if invalid := append(Validate(c), ValidateFor(c, r.here)...); invalid != nil {
 		if given == "" {
@@ -192,13 +213,13 @@ func (r *Registry) RotateSecret(ctx context.Context, id string) (string, error) 
 	if _, ok := r.config[id]; ok {
 		return "", ErrFromConfig
 	}
-	secret := keys.RandomText(32)
+	secret, random := "", keys.RandomText(64)
 	err := r.store.UpdateClient(ctx, id, func(c *Client) error {
-		if c.Public {
-			return ErrPublic
+		if !c.HasSecret() {
+			return ErrNoSecret
 		}
-		hashes := append([]SecretHash{HashSecret(secret)}, c.SecretHashes...)
-		c.SecretHashes = hashes[:min(len(hashes), liveSecrets)]
+		secret = c.secretOf(random)
+		c.AddSecret(secret)
 		return nil
 	})
 	if err != nil {

@@ -142,7 +142,7 @@ func TestRegistry(t *testing.T) {
 		"add a declared one":      {last(r.Add(ctx, declared())), client.ErrExists},
 		"add a stored one":        {last(r.Add(ctx, public)), client.ErrExists},
 		"rotate a declared one":   {one(r.RotateSecret(ctx, "declared")), client.ErrFromConfig},
-		"rotate a public one":     {one(r.RotateSecret(ctx, "public")), client.ErrPublic},
+		"rotate a public one":     {one(r.RotateSecret(ctx, "public")), client.ErrNoSecret},
 		"rotate an unknown one":   {one(r.RotateSecret(ctx, "nobody")), client.ErrNotFound},
 		"remove a declared one":   {r.Remove(ctx, "declared"), client.ErrFromConfig},
 		"remove an unknown one":   {r.Remove(ctx, "nobody"), client.ErrNotFound},

@@ -48,17 +48,11 @@ func Validate(c Client) FieldErrors {
 			refuse(link.field, "%q %s", link.value, reason)
 		}
 	}
-	if c.Public {
-		if len(c.SecretHashes) > 0 {
-			refuse("secret", "must not be set for a public client")
-		}
-		// RFC 7636 §1, RFC 9700 §2.1.1: nothing else binds a public client's code.
-		if c.WithoutPKCE {
-			refuse("without_pkce", "is for confidential clients only: a public client always needs PKCE (RFC 9700 §2.1.1)")
-		}
-	} else if len(c.SecretHashes) == 0 {
-		refuse("secret", "missing; a client without a secret must be public")
+	// RFC 7636 §1, RFC 9700 §2.1.1: nothing else binds a public client's code.
+	if c.Public && c.WithoutPKCE {
+		refuse("without_pkce", "is for confidential clients only: a public client always needs PKCE (RFC 9700 §2.1.1)")
 	}
+	invalid = append(invalid, validateAuth(c)...)
 	// A native application needs none: it brings its codes to the token endpoint.
 	if len(c.RedirectURIs) == 0 && !c.Native {
 		refuse("redirect_uris", "missing; a client needs at least one")

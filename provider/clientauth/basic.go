@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 
+	"calleridp/provider/client"
 	"calleridp/provider/endpoint"
 	"calleridp/provider/redact"
 )
@@ -30,5 +31,9 @@ func basic(r *http.Request, header []string, in endpoint.Parameters) (Credential
 		return given, endpoint.InvalidClient("client authentication failed")
 	}
 	given.Secret = redact.Text(secret)
+	given.Method = client.AuthBasic
+	if secret == "" { // how some public clients send their client_id
+		given.Method = client.AuthNone
+	}
 	return given, nil
 }

@@ -2,9 +2,10 @@
 // 6749 §2.3): the token, revocation and introspection endpoints.
 //
 // Each method has a file of its own: basic.go (client_secret_basic), post.go
-// (client_secret_post) and none.go (public clients). A method finds its
-// credentials in a request; this file decides which method a request uses, so
-// that no request uses two.
+// (client_secret_post), assertion.go (client_secret_jwt and private_key_jwt) and none.go
+// (public clients). A method finds its credentials in a request; this file decides which
+// method a request uses, so that no request uses two. keys.go knows the keys that clients
+// publish.
 package clientauth
 
 import (
@@ -21,8 +22,10 @@ import (
 // Credentials are what a request presents to authenticate its client. They have not
 // been checked.
 type Credentials struct {
-	ClientID string
-	Secret   redact.Text // "" for a public client
+	ClientID  string
+	Secret    redact.Text       // "" for a public client
+	Assertion redact.Text       // a signed JWT, instead of a secret
+	Method    client.AuthMethod // by which they came; "" for an assertion, whose algorithm says it
 }
 
 // Registry authenticates clients. *client.Registry is one.
@@ -36,10 +39,13 @@ type Registry interface {
 
 // Config is what an Authenticator needs. Everything is required.
 type Config struct {
-	Registry Registry
-	Direct   *endpoint.Direct
-	Addr     endpoint.ClientAddr
-	Audit    audit.Recorder
+	Issuer     string
+	Registry   Registry
+	Keys       *Keys
+	Assertions client.Assertions
+	Direct     *endpoint.Direct
+	Addr       endpoint.ClientAddr
+	Audit      audit.Recorder
 }
 
 // Authenticator serves direct endpoints to authenticated clients.
@@ -51,6 +57,7 @@ func New(cfg Config) *Authenticator { return &Authenticator{cfg} }
 // Endpoint describes a direct endpoint whose callers are clients.
 type Endpoint struct {
 	Name         string // for the log
+	Path         string // below the issuer
 	CORS         bool   // browser applications may call it
 	Confidential bool   // public clients are refused
 
@@ -112,10 +119,9 @@ func readBody(r *http.Request) (endpoint.Parameters, error) {
 // method only (RFC 6749 §2.3). They name the client as soon as the request does, also
 // beside an error.
 func credentials(r *http.Request, in endpoint.Parameters) (Credentials, error) {
-	if in.Has("client_assertion") || in.Has("client_assertion_type") {
-		return Credentials{ClientID: in.Get("client_id")}, endpoint.InvalidClient("client assertions are not supported")
-	}
 	switch header := r.Header.Values("Authorization"); {
+	case in.Has("client_assertion") || in.Has("client_assertion_type"):
+		return assertion(header, in)
 	case len(header) > 0:
 		return basic(r, header, in)
 	case in.Get("client_secret") != "":
@@ -128,10 +134,16 @@ func credentials(r *http.Request, in endpoint.Parameters) (Credentials, error) {
 // authenticate checks the credentials against the registry. An unknown client
 // and a wrong secret get the same response.
 func (a *Authenticator) authenticate(ctx context.Context, e Endpoint, given Credentials) (client.Client, error) {
+	if given.Assertion != "" {
+		return a.authenticateByAssertion(ctx, e, given)
+	}
 	c, err := a.cfg.Registry.Authenticate(ctx, given.ClientID, string(given.Secret))
 	switch {
 	case errors.Is(err, client.ErrUnauthenticated):
-		return client.Client{}, endpoint.InvalidClient("client authentication failed")
+		return client.Client{}, unauthenticated()
+	// A client that has registered a method uses no other (RFC 7591 §2).
+	case err == nil && !c.Accepts(given.Method):
+		return client.Client{}, endpoint.InvalidClient("the client is registered for " + string(c.AuthMethod))
 	case err == nil && e.Confidential && c.Public:
 		return client.Client{}, endpoint.InvalidClient("client must be authenticated")
 	}

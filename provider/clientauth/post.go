@@ -1,6 +1,7 @@
 package clientauth
 
 import (
+	"calleridp/provider/client"
 	"calleridp/provider/endpoint"
 	"calleridp/provider/redact"
 )
@@ -8,7 +9,7 @@ import (
 // post reads client_secret_post: client_id and secret in the body (RFC 6749
 // §2.3.1).
 func post(in endpoint.Parameters) (Credentials, error) {
-	given := Credentials{ClientID: in.Get("client_id"), Secret: redact.Text(in.Get("client_secret"))}
+	given := Credentials{ClientID: in.Get("client_id"), Secret: redact.Text(in.Get("client_secret")), Method: client.AuthPost}
 	if given.ClientID == "" {
 		return given, errUnnamed
 	}

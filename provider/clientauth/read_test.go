@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"calleridp/provider/client"
 	"calleridp/provider/endpoint"
 )
 
@@ -30,15 +31,16 @@ func TestRead(t *testing.T) {
 		want   Credentials
 		code   string // of the error, "" for none
 	}{
-		{"Basic", basicOf("app", "s"), "", Credentials{"app", "s"}, ""},
-		{"Basic, percent-encoded", basicOf("a%C3%B6", "s%2B%3A%25+x"), "", Credentials{"aö", "s+:% x"}, ""},
-		{"Basic, a colon in the secret", basicOf("app", "a:b"), "", Credentials{"app", "a:b"}, ""},
-		{"Basic in lower case", authorization("basic YXBwOnM="), "", Credentials{"app", "s"}, ""},
-		{"Basic without a secret", basicOf("app", ""), "", Credentials{"app", ""}, ""},
-		{"Basic and the same client_id", basicOf("app", "s"), "client_id=app", Credentials{"app", "s"}, ""},
+		{"Basic", basicOf("app", "s"), "", Credentials{ClientID: "app", Secret: "s", Method: client.AuthBasic}, ""},
+		{"Basic, percent-encoded", basicOf("a%C3%B6", "s%2B%3A%25+x"), "", Credentials{ClientID: "aö", Secret: "s+:% x", Method: client.AuthBasic}, ""},
+		{"Basic, a colon in the secret", basicOf("app", "a:b"), "", Credentials{ClientID: "app", Secret: "a:b", Method: client.AuthBasic}, ""},
+		{"Basic in lower case", authorization("basic YXBwOnM="), "", Credentials{ClientID: "app", Secret: "s", Method: client.AuthBasic}, ""},
+		{"Basic without a secret", basicOf("app", ""), "", Credentials{ClientID: "app", Secret: "", Method: client.AuthNone}, ""},
+		{"Basic and the same client_id", basicOf("app", "s"), "client_id=app", Credentials{ClientID: "app", Secret: "s", Method: client.AuthBasic}, ""},
 		{"Basic and another client_id", basicOf("app", "s"), "client_id=old", Credentials{ClientID: "app"}, "invalid_request"},
 		{"Basic and a secret in the body", basicOf("app", "s"), "client_id=app&client_secret=s", Credentials{ClientID: "app"}, "invalid_request"},
-		{"Basic and an assertion", basicOf("app", "s"), "client_assertion=x", Credentials{}, "invalid_client"},
+		{"Basic and an assertion", basicOf("app", "s"), "client_assertion=x", Credentials{}, "invalid_request"},
+		{"a secret and an assertion", nil, "client_id=app&client_secret=s&client_assertion=x", Credentials{ClientID: "app"}, "invalid_request"},
 		{"Basic without a client_id", basicOf("", "s"), "client_id=app", Credentials{ClientID: "app"}, "invalid_client"},
 		{"Basic with a broken escape in the client_id", basicOf("a%zz", "s"), "client_id=app", Credentials{ClientID: "app"}, "invalid_client"},
 		{"Basic with a broken escape in the secret", basicOf("app", "%zz"), "", Credentials{ClientID: "app"}, "invalid_client"},
@@ -47,18 +49,18 @@ func TestRead(t *testing.T) {
 		{"Basic twice", authorization("Basic YXBwOnM=", "Basic YXBwOnM="), "client_id=app", Credentials{ClientID: "app"}, "invalid_client"},
 		{"Bearer", authorization("Bearer x"), "client_id=app", Credentials{ClientID: "app"}, "invalid_client"},
 		{"an empty header", authorization(""), "client_id=app", Credentials{ClientID: "app"}, "invalid_client"},
-		{"post", nil, "client_id=app&client_secret=s", Credentials{"app", "s"}, ""},
-		{"post, percent-encoded", nil, "client_id=app&client_secret=s%2B", Credentials{"app", "s+"}, ""},
-		{"post without a client_id", nil, "client_secret=s", Credentials{Secret: "s"}, "invalid_client"},
-		{"an empty secret is none", nil, "client_id=public&client_secret=", Credentials{ClientID: "public"}, ""},
-		{"none", nil, "client_id=public", Credentials{ClientID: "public"}, ""},
-		{"nothing", nil, "token=x", Credentials{}, "invalid_client"},
+		{"post", nil, "client_id=app&client_secret=s", Credentials{ClientID: "app", Secret: "s", Method: client.AuthPost}, ""},
+		{"post, percent-encoded", nil, "client_id=app&client_secret=s%2B", Credentials{ClientID: "app", Secret: "s+", Method: client.AuthPost}, ""},
+		{"post without a client_id", nil, "client_secret=s", Credentials{Secret: "s", Method: client.AuthPost}, "invalid_client"},
+		{"an empty secret is none", nil, "client_id=public&client_secret=", Credentials{ClientID: "public", Method: client.AuthNone}, ""},
+		{"none", nil, "client_id=public", Credentials{ClientID: "public", Method: client.AuthNone}, ""},
+		{"nothing", nil, "token=x", Credentials{Method: client.AuthNone}, "invalid_client"},
 		{"an assertion's type alone", nil, "client_id=app&client_assertion_type=x", Credentials{ClientID: "app"}, "invalid_client"},
 		{"client_id twice", nil, "client_id=app&client_id=app", Credentials{}, "invalid_request"},
 		{"client_secret twice", nil, "client_id=app&client_secret=s&client_secret=s", Credentials{ClientID: "app"}, "invalid_request"},
 		{"another parameter twice", basicOf("app", "s"), "x=1&x=2", Credentials{}, "invalid_request"},
-		{"a percent sign alone", nil, "client_id=app&client_secret=50%;s", Credentials{"app", "50%;s"}, ""},
-		{"bytes that are not UTF-8", nil, "client_id=app&client_secret=%ff&x=%e9", Credentials{"app", "\uFFFD"}, ""},
+		{"a percent sign alone", nil, "client_id=app&client_secret=50%;s", Credentials{ClientID: "app", Secret: "50%;s", Method: client.AuthPost}, ""},
+		{"bytes that are not UTF-8", nil, "client_id=app&client_secret=%ff&x=%e9", Credentials{ClientID: "app", Secret: "\uFFFD", Method: client.AuthPost}, ""},
 	} {
 		t.Run(row.what, func(t *testing.T) {
 			r := httptest.NewRequest(http.MethodPost, "/token", strings.NewReader(row.body))

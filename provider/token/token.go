@@ -96,17 +96,20 @@ func New(cfg Config) *Endpoint {
 func (e *Endpoint) Mount(r chi.Router) {
 	r.Handle(endpoint.PathToken, e.cfg.Auth.Serve(clientauth.Endpoint{
 		Name:  "token endpoint",
+		Path:  endpoint.PathToken,
 		CORS:  true,
 		Check: e.check,
 		Serve: e.serve,
 	}))
 	r.Handle(endpoint.PathRevoke, e.cfg.Auth.Serve(clientauth.Endpoint{
 		Name:  "revocation",
+		Path:  endpoint.PathRevoke,
 		CORS:  true,
 		Serve: e.revoke,
 	}))
 	r.Handle(endpoint.PathIntrospect, e.cfg.Auth.Serve(clientauth.Endpoint{
 		Name:         "introspection",
+		Path:         endpoint.PathIntrospect,
 		Confidential: true,
 		Serve:        e.introspect,
 	}))
@@ -124,6 +127,7 @@ func (e *Endpoint) Metadata() endpoint.Metadata {
 	return endpoint.Metadata{
 		{Name: "token_endpoint", Value: e.cfg.Issuer + endpoint.PathToken},
 		{Name: "token_endpoint_auth_methods_supported", Value: clientauth.All()},
+		{Name: "token_endpoint_auth_signing_alg_values_supported", Value: clientauth.Algorithms()},
 		{Name: "grant_types_supported", Value: e.grantTypes()},
 		{Name: "scopes_supported", Value: claims.Scopes},
 		{Name: "subject_types_supported", Value: e.cfg.Tokens.SubjectTypes()},
@@ -132,8 +136,10 @@ func (e *Endpoint) Metadata() endpoint.Metadata {
 		{Name: "userinfo_endpoint", Value: e.cfg.Issuer + endpoint.PathUserinfo},
 		{Name: "introspection_endpoint", Value: e.cfg.Issuer + endpoint.PathIntrospect},
 		{Name: "introspection_endpoint_auth_methods_supported", Value: clientauth.Confidential()},
+		{Name: "introspection_endpoint_auth_signing_alg_values_supported", Value: clientauth.Algorithms()},
 		{Name: "revocation_endpoint", Value: e.cfg.Issuer + endpoint.PathRevoke},
 		{Name: "revocation_endpoint_auth_methods_supported", Value: clientauth.All()},
+		{Name: "revocation_endpoint_auth_signing_alg_values_supported", Value: clientauth.Algorithms()},
 	}
 }
 

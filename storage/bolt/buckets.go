@@ -50,12 +50,13 @@ var (
 	sessionGrants   = index("session_grants") // sid and grant or code
 	consents        = of(&record.Consents, 0)
 	accessTokens    = of(&record.AccessTokens, 't')
+	assertions      = of(&record.Assertions, 'j')
 	expiry          = index("expiry") // mark, expiry, key: see sweep.go
 )
 
 var buckets = []*bucket{
 	&meta, &signingKeys, &clients, &people, &deleted, &personIndex, &numbers, &limits, &attempts, &correlations, &forms, &browserAttempts,
-	&callbackSecrets, &deliveries, &sessions, &sessionIDs, &codes, &grants, &sessionGrants, &accessTokens, &consents, &expiry,
+	&callbackSecrets, &deliveries, &sessions, &sessionIDs, &codes, &grants, &sessionGrants, &accessTokens, &consents, &assertions, &expiry,
 }
 
 // reader is a transaction that reads.

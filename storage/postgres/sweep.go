@@ -13,7 +13,7 @@ const sweepMax = 500
 const sweepLock = migrationLock + 1
 
 // swept are the tables whose rows expire.
-var swept = []string{"limits", "attempts", "forms", "deliveries", "sessions", "codes", "grants", "access_tokens"}
+var swept = []string{"limits", "attempts", "forms", "deliveries", "sessions", "codes", "grants", "access_tokens", "assertions"}
 
 // Run deletes expired records every Options.SweepEvery, in small batches, until ctx is
 // done. One process at a time sweeps: whoever gets the lock of a transaction, so that

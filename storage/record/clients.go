@@ -5,10 +5,11 @@ import (
 
 	"calleridp/keys"
 	"calleridp/provider/client"
+	"calleridp/provider/redact"
 )
 
 // Clients are found by their client id.
-var Clients = Kind{Name: "clients", purpose: keys.PurposeClientRecord, version: 2}
+var Clients = Kind{Name: "clients", purpose: keys.PurposeClientRecord, version: 3}
 
 // Client is a client.Client.
 type Client client.Client
@@ -49,4 +50,14 @@ func (r *Client) fields(c *codec, version byte) {
 	if version >= 2 {
 		texts(c, &r.DefaultScopes)
 	}
+	if version >= 3 {
+		text(c, &r.AuthMethod)
+		text(c, &r.AuthAlg)
+		list(c, &r.Secrets, text[redact.Text])
+		text(c, &r.Keys)
+		text(c, &r.KeysURI)
+	}
 }
+
+// Assertions are tombstones of used client assertions, found by client.AssertionID.
+var Assertions = Kind{Name: "assertions", purpose: keys.PurposeAssertionRecord, version: 1, expires: true}

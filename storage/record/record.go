@@ -50,7 +50,7 @@ func (k *Kind) Expires() bool { return k.expires }
 func Kinds() []*Kind {
 	return []*Kind{
 		&Meta, &SigningKeys, &Clients, &People, &Deleted, &Numbers, &Limits, &Attempts, &Correlations, &Forms,
-		&CallbackSecrets, &Deliveries, &Sessions, &SessionIDs, &Codes, &Grants, &Consents, &AccessTokens,
+		&CallbackSecrets, &Deliveries, &Sessions, &SessionIDs, &Codes, &Grants, &Consents, &AccessTokens, &Assertions,
 	}
 }
 

@@ -55,3 +55,35 @@ func testClients(t *testing.T, w *world) {
 		t.Fatalf("clients %q", ids.String())
 	}
 }
+
+// An assertion is used once, by one of many at a time, also after a restart; another
+// client's with the same jti, and one that has expired, are other ones.
+func testAssertions(t *testing.T, w *world) {
+	soon := w.now.Add(time.Hour)
+	id := client.NewAssertionID("app", "1")
+	outcomes := make(chan error)
+	for range 8 {
+		go func() { outcomes <- w.UseAssertion(w.ctx, id, soon) }()
+	}
+	used := 0
+	for range 8 {
+		switch err := <-outcomes; {
+		case err == nil:
+			used++
+		default:
+			w.is(err, client.ErrReplayed)
+		}
+	}
+	if used != 1 {
+		t.Errorf("an assertion was used %d times, want once", used)
+	}
+	w.reopen()
+	w.is(w.UseAssertion(w.ctx, id, soon), client.ErrReplayed)
+	w.must(w.UseAssertion(w.ctx, client.NewAssertionID("app", "2"), soon))
+	w.must(w.UseAssertion(w.ctx, client.NewAssertionID("other", "1"), soon))
+
+	past := client.NewAssertionID("app", "past")
+	w.must(w.UseAssertion(w.ctx, past, w.now.Add(-time.Minute)))
+	w.must(w.UseAssertion(w.ctx, past, soon))
+	w.is(w.UseAssertion(w.ctx, past, soon), client.ErrReplayed)
+}

@@ -41,6 +41,7 @@ type Engine interface {
 	subject.RecordStore
 	admin.People
 	client.Store
+	client.Assertions
 
 	// PinIssuer stores the first issuer, and refuses any other one.
 	PinIssuer(ctx context.Context, issuer string) error
@@ -64,6 +65,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Place) {
 		{"SigningKeys", testSigningKeys},
 		{"Issuer", testIssuer},
 		{"Clients", testClients},
+		{"Assertions", testAssertions},
 		{"Inbox", testInbox},
 		{"CallbackSecrets", testCallbackSecrets},
 		{"Attempts", testAttempts},

@@ -36,13 +36,8 @@ func (d *decoder) check(c Config) Settings {
 		d.refuse("listen", "%q is not an address like :8443 or 127.0.0.1:8080", c.Listen)
 	}
 	d.checkTLS(c.TLS)
-	for i, text := range c.TrustedProxies {
-		p, err := netip.ParsePrefix(text)
-		if err != nil {
-			d.refuse(fmt.Sprintf("trusted_proxies[%d]", i), "%q is not a network like 10.0.0.0/8 or 127.0.0.1/32", text)
-		}
-		s.Proxies = append(s.Proxies, p)
-	}
+	s.Proxies = d.parseNetworks("trusted_proxies", c.TrustedProxies)
+	s.ClientNetworks = d.parseNetworks("client_networks", c.ClientNetworks)
 	if c.DataDir == "" {
 		d.refuse("data_dir", "missing; name a directory on a local disk, like /var/lib/calleridp")
 	}
@@ -265,6 +260,19 @@ func (c Limits) ChallengeMode() (mode authorize.ChallengeMode, reserve int) {
 		reserve = c.Network.Burst / 2
 	}
 	return mode, reserve
+}
+
+// parseNetworks returns networks in CIDR notation.
+func (d *decoder) parseNetworks(key string, texts []string) []netip.Prefix {
+	var networks []netip.Prefix
+	for i, text := range texts {
+		p, err := netip.ParsePrefix(text)
+		if err != nil {
+			d.refuse(fmt.Sprintf("%s[%d]", key, i), "%q is not a network like 10.0.0.0/8 or 127.0.0.1/32", text)
+		}
+		networks = append(networks, p)
+	}
+	return networks
 }
 
 // unread stands for a secret that was refused, so that the checks that follow do

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
@@ -13,6 +14,7 @@ var clientKeys = map[string]string{
 	"id":           "client_id",
 	"secret":       "secret_file",
 	"without_pkce": "dangerously_without_pkce",
+	"jwks":         "jwks_file",
 }
 
 func (d *decoder) checkClients(all []Client, here client.Deployment) []client.Client {
@@ -49,6 +51,9 @@ func (d *decoder) checkClient(key string, c Client) client.Client {
 		Colour:                 c.Colour,
 		ColourDark:             c.ColourDark,
 		Public:                 c.Public,
+		AuthMethod:             client.AuthMethod(c.AuthMethod),
+		AuthAlg:                c.AuthAlg,
+		KeysURI:                c.JWKSURI,
 		Native:                 c.Native,
 		RedirectURIs:           c.RedirectURIs,
 		PostLogoutRedirectURIs: c.PostLogoutRedirectURIs,
@@ -95,7 +100,17 @@ func (d *decoder) checkClient(key string, c Client) client.Client {
 		secret = unread
 	}
 	if secret != "" {
-		out.SecretHashes = []client.SecretHash{client.HashSecret(secret)}
+		out.AddSecret(secret)
+	}
+	if c.JWKSFile != "" {
+		set, err := os.ReadFile(c.JWKSFile)
+		switch {
+		case err != nil:
+			d.refuse(key+".jwks_file", "%s", fileReason(c.JWKSFile, err))
+			out.KeysURI = "https://unread.invalid" // so that nothing else is said of it
+		default:
+			out.Keys = string(set)
+		}
 	}
 	return out
 }

@@ -33,6 +33,11 @@ type Config struct {
 	// without ports. If unset, the address of the connection is the client's.
 	TrustedProxies []string `yaml:"trusted_proxies"`
 
+	// ClientNetworks are the networks (CIDR), beside the public ones, in which addresses
+	// of clients may lie that this server fetches from (jwks_uri). If unset, none: a client
+	// cannot make it send requests into your own network.
+	ClientNetworks []string `yaml:"client_networks"`
+
 	// DataDir is the directory of the store and the admin socket, on a local disk
 	// and writable by the server alone. Required.
 	DataDir string `yaml:"data_dir"`
@@ -257,6 +262,18 @@ type Client struct {
 	// Public marks a client that cannot keep a secret: a browser or phone
 	// application.
 	Public bool `yaml:"public"`
+	// AuthMethod is how a confidential client authenticates: client_secret_basic,
+	// client_secret_post, client_secret_jwt or private_key_jwt. Default its secret, in the
+	// header or in the body.
+	AuthMethod string `yaml:"token_endpoint_auth_method"`
+	// AuthAlg is the algorithm of its assertions, with client_secret_jwt (HS256, HS384,
+	// HS512) or private_key_jwt (RS, PS or ES with 256, 384 or 512; EdDSA). Default any.
+	AuthAlg string `yaml:"token_endpoint_auth_signing_alg"`
+	// JWKSFile is the file with its public keys, a JWK set, for private_key_jwt.
+	JWKSFile string `yaml:"jwks_file"`
+	// JWKSURI is the https address where it publishes them instead. Must be public, or in
+	// client_networks.
+	JWKSURI string `yaml:"jwks_uri"`
 	// Native marks an Android application with Truecaller's SDK, which brings the
 	// SDK's codes to the token endpoint (token exchange, RFC 8693). Its Truecaller app
 	// must have the method native.

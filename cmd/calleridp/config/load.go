@@ -34,14 +34,15 @@ import (
 // Settings is the configuration, checked, with the files that it names read.
 type Settings struct {
 	Config
-	Master    *keys.Master
-	Postgres  *postgres.Options // nil for the embedded engine
-	Apps      []truecaller.App  // the first serves clients that name none
-	Clients   []client.Client   // in the place of Config.Clients
-	Proxies   []netip.Prefix
-	Brand     page.Brand
-	CountryDB *country.Database // nil if none is configured
-	LogLevel  slog.Level
+	Master         *keys.Master
+	Postgres       *postgres.Options // nil for the embedded engine
+	Apps           []truecaller.App  // the first serves clients that name none
+	Clients        []client.Client   // in the place of Config.Clients
+	Proxies        []netip.Prefix
+	ClientNetworks []netip.Prefix
+	Brand          page.Brand
+	CountryDB      *country.Database // nil if none is configured
+	LogLevel       slog.Level
 	// AfterDecline is how long a number stays locked after a decline. Zero: limits.lock.
 	AfterDecline Duration
 }

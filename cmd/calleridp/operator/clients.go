@@ -2,9 +2,11 @@ package operator
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -32,10 +34,15 @@ func clientAdd(ctx context.Context, args []string, out io.Writer) error {
 	var redirects, logouts, origins, scopes, defaults, countries command.List
 	var maxAge time.Duration
 	var pairwise bool
+	var jwks string
 	f.StringVar(&c.ID, "id", "", "`client_id`; default a random one")
 	f.StringVar(&c.Name, "name", "", "`name` that users see")
 	f.Var(&redirects, "redirect-uri", "allowed redirect `uri`, matched exactly; may be repeated")
 	f.BoolVar(&c.Public, "public", false, "the client cannot keep a secret: a browser or phone application")
+	f.StringVar(&c.AuthMethod, "auth-method", "", "`method` by which the client authenticates: client_secret_basic, client_secret_post, client_secret_jwt or private_key_jwt; default its secret, in the header or in the body")
+	f.StringVar(&c.AuthAlg, "auth-alg", "", "`algorithm` of its client assertions; default any")
+	f.StringVar(&jwks, "jwks-file", "", "`file` with its public keys, a JWK set, for private_key_jwt")
+	f.StringVar(&c.KeysURI, "jwks-uri", "", "https `url` where it publishes them instead")
 	f.BoolVar(&c.Native, "native", false, "the client is an Android application with Truecaller's SDK, which brings the SDK's codes to the token endpoint")
 	f.Var(&logouts, "post-logout-redirect-uri", "allowed redirect `uri` after signing out, matched exactly; may be repeated")
 	f.Var(&origins, "origin", "browser `origin` that may call the token endpoint and userinfo; may be repeated; default, for a public client, those of its redirect URIs")
@@ -64,6 +71,16 @@ func clientAdd(ctx context.Context, args []string, out io.Writer) error {
 		return command.Usagef("missing --name NAME; users see it when they sign in")
 	case len(redirects) == 0 && !c.Native:
 		return command.Usagef("missing --redirect-uri URI; the application's documentation names it")
+	}
+	if jwks != "" {
+		set, err := os.ReadFile(jwks)
+		if err != nil {
+			return fmt.Errorf("--jwks-file: %w", err)
+		}
+		if !json.Valid(set) {
+			return fmt.Errorf("--jwks-file: %s is not JSON; it must be a JWK set (RFC 7517 section 5)", jwks)
+		}
+		c.Keys = set
 	}
 	c.RedirectURIs, c.PostLogoutRedirectURIs, c.AllowedOrigins = redirects, logouts, origins
 	c.Countries = countries
@@ -128,6 +145,10 @@ func writeClient(out io.Writer, c admin.Client) error {
 			{"client_secret", c.Secret},
 			{"name", c.Name},
 			{"kind", kindOf(c)},
+			{"token_endpoint_auth_method", c.AuthMethod},
+			{"token_endpoint_auth_signing_alg", c.AuthAlg},
+			{"jwks", string(c.Keys)},
+			{"jwks_uri", c.KeysURI},
 			{"native", flag(c.Native)},
 			{"redirect_uris", strings.Join(c.RedirectURIs, " ")},
 			{"post_logout_redirect_uris", strings.Join(c.PostLogoutRedirectURIs, " ")},
@@ -159,6 +180,6 @@ func writeClient(out io.Writer, c admin.Client) error {
 	if err != nil || c.Secret == "" {
 		return err
 	}
-	_, err = fmt.Fprintln(out, "\nThe secret is shown only this once; the server stores its hash.")
+	_, err = fmt.Fprintln(out, "\nThe secret is shown only this once.")
 	return err
 }

@@ -31,6 +31,7 @@ import (
 	"calleridp/provider/authorize"
 	"calleridp/provider/client"
 	"calleridp/provider/endpoint"
+	"calleridp/provider/fetch"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
 	"calleridp/storage/bolt"
@@ -92,6 +93,8 @@ func New(t testing.TB, change ...func(*Config)) *World {
 			People:        store,
 			Consents:      pure,
 			Records:       store,
+			Assertions:    store,
+			Fetch:         fetch.New(fetch.Options{}),
 			DefaultRegion: "SE",
 			Apps:          truecaller.Apps{ByID: Apps(), Default: "one"},
 			Cookies:       endpoint.Cookies{Secure: true},

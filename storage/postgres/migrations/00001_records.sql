@@ -114,6 +114,13 @@ CREATE TABLE access_tokens (
     due      timestamptz NOT NULL
 ) WITH (autovacuum_vacuum_scale_factor = 0.02);
 CREATE INDEX access_tokens_due ON access_tokens (due);
+CREATE TABLE assertions (
+    key     bytea PRIMARY KEY,
+    value   bytea NOT NULL,
+    expires timestamptz NOT NULL,
+    due     timestamptz NOT NULL
+) WITH (autovacuum_vacuum_scale_factor = 0.02);
+CREATE INDEX assertions_due ON assertions (due);
 
 -- outcomes tells of each transaction whether it was committed, see transaction.go, and
 -- which attempts it has changed, see wake.go.
