@@ -29,6 +29,34 @@ func TestValidate(t *testing.T) {
 			c.LogoURI, c.PostLogoutRedirectURIs, c.AllowedOrigins = "https://app.example/l.png", []string{"https://app.example/"}, []string{"https://app.example", "http://localhost:3000"}
 			c.Scopes, c.IDTokenAlg, c.Pairwise, c.Region = []string{"openid", "phone"}, "EdDSA", true, "IN"
 		}, ""},
+		{"private_key_jwt", func(c *Client) { c.AuthMethod, c.SecretHashes, c.Keys = AuthPrivateKeyJWT, nil, someKeys }, ""},
+		{"private_key_jwt from an address", func(c *Client) {
+			c.AuthMethod, c.AuthAlg, c.SecretHashes, c.KeysURI = AuthPrivateKeyJWT, "PS256", nil, "https://app.example/keys"
+		}, ""},
+		{"private_key_jwt without keys", func(c *Client) { c.AuthMethod, c.SecretHashes = AuthPrivateKeyJWT, nil }, "jwks"},
+		{"private_key_jwt with a secret", func(c *Client) { c.AuthMethod, c.Keys = AuthPrivateKeyJWT, someKeys }, "secret"},
+		{"both kinds of keys", func(c *Client) { c.Keys, c.KeysURI = someKeys, "https://app.example/keys" }, "jwks_uri"},
+		{"keys that are none", func(c *Client) { c.Keys = "{}" }, "jwks"},
+		{"keys from a file", func(c *Client) { c.KeysURI = "file:///etc/passwd" }, "jwks_uri"},
+		{"keys over plain HTTP", func(c *Client) { c.KeysURI = "http://app.example/keys" }, "jwks_uri"},
+		{"client_secret_jwt", func(c *Client) {
+			c.AuthMethod, c.SecretHashes = AuthSecretJWT, nil
+			c.AddSecret(strings.Repeat("s", 32))
+		}, ""},
+		{"client_secret_jwt with a short secret", func(c *Client) {
+			c.AuthMethod, c.SecretHashes = AuthSecretJWT, nil
+			c.AddSecret(strings.Repeat("s", 31))
+		}, "secret"},
+		{"HS512 with a short secret", func(c *Client) {
+			c.AuthMethod, c.AuthAlg, c.SecretHashes = AuthSecretJWT, "HS512", nil
+			c.AddSecret(strings.Repeat("s", 63))
+		}, "secret"},
+		{"an unknown method", func(c *Client) { c.AuthMethod = "tls_client_auth" }, "token_endpoint_auth_method"},
+		{"a method of a public client", func(c *Client) { c.Public, c.SecretHashes, c.AuthMethod = true, nil, AuthBasic }, "token_endpoint_auth_method"},
+		{"an algorithm of the other method", func(c *Client) {
+			c.AuthMethod, c.AuthAlg, c.SecretHashes, c.Keys = AuthPrivateKeyJWT, "HS256", nil, someKeys
+		}, "token_endpoint_auth_signing_alg"},
+		{"an algorithm for a plain secret", func(c *Client) { c.AuthAlg = "RS256" }, "token_endpoint_auth_signing_alg"},
 		{"native", func(c *Client) { c.Native, c.Public, c.SecretHashes, c.RedirectURIs = true, true, nil, nil }, ""},
 		{"native with a browser too", func(c *Client) { c.Native = true }, ""},
 		{"native and pairwise", func(c *Client) { c.Native, c.RedirectURIs, c.Pairwise = true, nil, true }, "sector_host"},

@@ -43,7 +43,7 @@ type Keys struct {
 
 // published is what was fetched from an address.
 type published struct {
-	fetching sync.Mutex // held during a fetch
+	fetching chan struct{} // full during a fetch
 
 	mu     sync.Mutex
 	keys   []jose.JSONWebKey
@@ -72,8 +72,12 @@ func (k *Keys) Of(ctx context.Context, c client.Client, kid string) ([]jose.JSON
 	if fresh {
 		return keys, nil
 	}
-	p.fetching.Lock()
-	defer p.fetching.Unlock()
+	select {
+	case p.fetching <- struct{}{}:
+		defer func() { <-p.fetching }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	if keys, fresh := p.known(kid); fresh { // somebody else has fetched meanwhile
 		return keys, nil
 	}
@@ -92,7 +96,7 @@ func (k *Keys) at(uri string) *published {
 				break
 			}
 		}
-		p = &published{}
+		p = &published{fetching: make(chan struct{}, 1)}
 		k.published[uri] = p
 	}
 	return p
@@ -110,7 +114,7 @@ func (p *published) known(kid string) (keys []jose.JSONWebKey, fresh bool) {
 	return p.keys, seen && now.Sub(p.since) < keysFresh
 }
 
-// fetch reads the keys at the client's address. p.fetching is held.
+// fetch reads the keys at the client's address. p.fetching is full.
 func (k *Keys) fetch(ctx context.Context, c client.Client, p *published) ([]jose.JSONWebKey, error) {
 	if p.leftAlone() {
 		return nil, errUnpublished

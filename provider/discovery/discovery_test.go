@@ -186,10 +186,6 @@ func checkGrants(t *testing.T, w *testworld.World, d metadata) {
 }
 
 func checkAuthentication(t *testing.T, w *testworld.World, d metadata) {
-	assertion := url.Values{
-		"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"},
-		"client_assertion":      {"x"},
-	}
 	post := url.Values{"client_id": {"app"}, "client_secret": {testworld.Secret}}
 	for path, name := range map[string]string{
 		"/token":      "token_endpoint_auth_methods_supported",
@@ -207,8 +203,8 @@ func checkAuthentication(t *testing.T, w *testworld.World, d metadata) {
 			"client_secret_basic": works(nil, testworld.Basic("app", testworld.Secret)),
 			"client_secret_post":  works(post, testworld.Unchanged),
 			"none":                works(url.Values{"client_id": {"public"}}, testworld.Unchanged),
-			"private_key_jwt":     works(assertion, testworld.Unchanged),
-			"client_secret_jwt":   works(assertion, testworld.Unchanged),
+			"private_key_jwt":     works(testworld.Assertion(t, "keyjwt"), testworld.Unchanged),
+			"client_secret_jwt":   works(testworld.Assertion(t, "secretjwt"), testworld.Unchanged),
 		} {
 			if want := slices.Contains(listed, method); works != want {
 				t.Errorf("%s with %s: got accepted %v, want %v, as listed in %v", path, method, works, want, listed)

@@ -32,7 +32,7 @@ func TestCodeExchangeRefuses(t *testing.T) {
 		{"Bearer instead of Basic", nil, testworld.Bearer("x"), 401, "invalid_client"},
 		{"malformed Basic", nil, func(r *http.Request) { r.Header.Set("Authorization", "Basic !!") }, 401, "invalid_client"},
 		{"Basic with a broken escape", nil, func(r *http.Request) { r.SetBasicAuth("app%zz", testworld.Secret) }, 401, "invalid_client"},
-		{"an assertion", set("client_assertion", "x"), testworld.Basic("app", testworld.Secret), 401, "invalid_client"},
+		{"an assertion beside Basic", set("client_assertion", "x"), testworld.Basic("app", testworld.Secret), 400, "invalid_request"},
 		{"Basic and post", func(v url.Values) { v.Set("client_id", "app"); v.Set("client_secret", testworld.Secret) }, testworld.Basic("app", testworld.Secret), 400, "invalid_request"},
 		{"secret in the body beside Basic", set("client_secret", testworld.Secret), testworld.Basic("app", testworld.Secret), 400, "invalid_request"},
 		{"two client_ids", set("client_id", "old"), testworld.Basic("app", testworld.Secret), 400, "invalid_request"},

@@ -1,13 +1,16 @@
 // openid-client 6, the strictest of the JavaScript clients, against the built
 // binary.
 import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { after, before, test } from 'node:test';
 import * as client from 'openid-client';
 import { dev, simulated } from '../lib/calleridp.mjs';
 import { Walker } from '../lib/walk.mjs';
 import { limit } from '../lib/time.mjs';
 
-let server, phone, redirectURI;
+let server, phone, redirectURI, directory;
 const clients = {
   post: () => ['demo', client.ClientSecretPost('demo-secret')],
   basic: () => ['demo', client.ClientSecretBasic('demo-secret')],
@@ -15,12 +18,42 @@ const clients = {
   es256: () => ['demo-es256', client.ClientSecretPost('demo-es256-secret')],
 };
 
+// Two clients that sign assertions: client_secret_jwt and private_key_jwt.
+const assertionSecret = 'a-secret-of-32-characters-or-more-'.repeat(2);
+const assertionURI = 'https://jwt.example/callback';
+
+async function clientsFile(directory) {
+  const { privateKey, publicKey } = await crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, true, ['sign', 'verify']);
+  const jwks = path.join(directory, 'jwks.json');
+  await writeFile(jwks, JSON.stringify({ keys: [{ ...(await crypto.subtle.exportKey('jwk', publicKey)), kid: 'first' }] }));
+  clients.client_secret_jwt = () => ['secret-jwt', client.ClientSecretJwt(assertionSecret)];
+  clients.private_key_jwt = () => ['key-jwt', client.PrivateKeyJwt({ key: privateKey, kid: 'first' })];
+  const file = path.join(directory, 'clients.yaml');
+  await writeFile(file, `
+- client_id: secret-jwt
+  name: Client with a secret
+  token_endpoint_auth_method: client_secret_jwt
+  secret: ${assertionSecret}
+  redirect_uris: ["${assertionURI}"]
+- client_id: key-jwt
+  name: Client with a key
+  token_endpoint_auth_method: private_key_jwt
+  jwks_file: ${jwks}
+  redirect_uris: ["${assertionURI}"]
+`);
+  return file;
+}
+
 before(async () => {
-  server = await dev();
+  directory = await mkdtemp(path.join(tmpdir(), 'calleridp-clients-'));
+  server = await dev('--clients', await clientsFile(directory));
   phone = simulated(server.simulator);
   redirectURI = server.demo + '/callback';
 });
-after(() => server?.stop());
+after(async () => {
+  await server?.stop();
+  await rm(directory, { recursive: true });
+});
 
 async function configuration(kind) {
   const [id, auth] = clients[kind]();
@@ -50,10 +83,11 @@ async function signIn(config, walker, number, extra) {
   return { left, checks, grant: () => client.authorizationCodeGrant(config, left, checks) };
 }
 
-for (const kind of Object.keys(clients)) {
+for (const kind of [...Object.keys(clients), 'client_secret_jwt', 'private_key_jwt']) {
   test(`${kind}: ID token, userinfo, refresh, revocation`, { timeout: limit }, async () => {
     const config = await configuration(kind);
-    const { grant } = await signIn(config, new Walker(server.issuer), '+46 70 174 06 05');
+    const extra = kind.endsWith('_jwt') ? { redirect_uri: assertionURI } : {};
+    const { grant } = await signIn(config, new Walker(server.issuer), '+46 70 174 06 05', extra);
     const tokens = await grant();
     const claims = tokens.claims();
     assert.equal(claims.iss, server.issuer);

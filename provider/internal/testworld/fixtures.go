@@ -71,7 +71,7 @@ func (s *oneKeySet) ReplaceSigningKeys(_ context.Context, records []keys.Record,
 func Clients() []client.Client {
 	hash := []client.SecretHash{client.HashSecret(Secret)}
 	hour := time.Hour
-	return []client.Client{
+	return append([]client.Client{
 		{
 			ID:                     "app",
 			Name:                   "App",
@@ -132,7 +132,7 @@ func Clients() []client.Client {
 			RedirectURIs: []string{"https://wary.example/cb"},
 		},
 		{ID: "hourly", SecretHashes: hash, DefaultMaxAge: &hour, RedirectURIs: []string{"https://hourly.example/cb"}},
-	}
+	}, assertionClients()...)
 }
 
 // App returns the client "app" under another ID.

@@ -11,6 +11,7 @@
 //	signin.go      a sign-in from authorization request to tokens
 //	session.go     what a signed-in browser does
 //	native.go      native sign-in by token exchange
+//	assertion.go   client assertions
 //	sealed.go      sealed forms and challenges
 //	broken.go      stores that fail
 //

@@ -1,0 +1,86 @@
+package client
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/go-jose/go-jose/v4"
+)
+
+// someKeys is a JWK set (RFC 7517 appendix A.1) with a key of a type that nobody knows.
+const someKeys = `{"keys":[{"kty":"EC","crv":"P-256","kid":"1","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"},{"kty":"new"}]}`
+
+func TestParseKeys(t *testing.T) {
+	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	modulus := make([]byte, 128) // a key of 1024 bits, which the library makes no more
+	modulus[0], modulus[127] = 0xff, 1
+	short := &rsa.PublicKey{E: 65537}
+	short.N = ec.PublicKey.X
+	short.N = short.N.SetBytes(modulus)
+	set := func(all ...any) string {
+		var list []string
+		for _, key := range all {
+			text, err := json.Marshal(jose.JSONWebKey{Key: key})
+			if err != nil {
+				t.Fatal(err)
+			}
+			list = append(list, string(text))
+		}
+		return `{"keys":[` + strings.Join(list, ",") + `]}`
+	}
+	if keys, err := ParseKeys([]byte(someKeys)); err != nil || len(keys) != 1 || keys[0].KeyID != "1" {
+		t.Errorf("one known key: got %+v, %v", keys, err)
+	}
+	other, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	for what, row := range map[string]struct{ text, reason string }{
+		"not JSON":        {"x", "not a JWK set"},
+		"a list":          {"[]", "not a JWK set"},
+		"no keys":         {`{"keys":[]}`, "no usable key"},
+		"unknown keys":    {`{"keys":[{"kty":"new"}]}`, "no usable key"},
+		"a broken key":    {`{"keys":[{"kty":"EC","crv":"P-256","x":"AA","y":"AA"}]}`, "key 1"},
+		"a private key":   {set(&other.PublicKey, other), "key 2 of the JWK set (kid \"\") is private"},
+		"a symmetric key": {set([]byte("secret")), "private or symmetric"},
+		"a short key":     {set(short), "fewer than 2048 bits"},
+		"21 keys":         {`{"keys":[` + strings.Repeat(`{"kty":"new"},`, 20) + `{"kty":"new"}]}`, "more than 20"},
+	} {
+		if keys, err := ParseKeys([]byte(row.text)); err == nil || !strings.Contains(err.Error(), row.reason) {
+			t.Errorf("%s: got %d keys and %v, want %q", what, len(keys), err, row.reason)
+		}
+	}
+}
+
+// Whatever is read as a set of keys is public, and reads the same again.
+func FuzzParseKeys(f *testing.F) {
+	f.Add(someKeys)
+	f.Add(`{"keys":[{"kty":"oct","k":"AA"}]}`)
+	f.Add(`{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`)
+	f.Fuzz(func(t *testing.T, text string) {
+		keys, err := ParseKeys([]byte(text))
+		if err != nil {
+			return
+		}
+		if len(keys) == 0 || len(keys) > maxKeys {
+			t.Fatalf("%d keys", len(keys))
+		}
+		for _, key := range keys {
+			if !key.IsPublic() || !key.Valid() {
+				t.Fatalf("%q is read as %v", text, key)
+			}
+		}
+		again, err := json.Marshal(jose.JSONWebKeySet{Keys: keys})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ParseKeys(again); err != nil {
+			t.Fatalf("%s does not read again: %v", again, err)
+		}
+	})
+}

@@ -1,0 +1,137 @@
+package clientauth
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"calleridp/provider/client"
+
+	"github.com/go-jose/go-jose/v4"
+)
+
+// address is where a client publishes its keys.
+type address struct {
+	mu      sync.Mutex
+	kids    []string
+	fails   bool
+	takes   time.Duration
+	fetched int
+}
+
+func (a *address) Get(ctx context.Context, _, _ string) ([]byte, error) {
+	select {
+	case <-time.After(a.takes):
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.fetched++
+	if a.fails {
+		return nil, errors.New("down")
+	}
+	var set jose.JSONWebKeySet
+	for _, kid := range a.kids {
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			return nil, err
+		}
+		set.Keys = append(set.Keys, jose.JSONWebKey{Key: &key.PublicKey, KeyID: kid})
+	}
+	return json.Marshal(set)
+}
+
+// publish changes what is at the address.
+func (a *address) publish(fails bool, kids ...string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.fails, a.kids = fails, kids
+}
+
+// Keys are fetched when they are needed, and again when they are old or a kid is new;
+// never more than twice a minute.
+func TestPublishedKeys(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		at := &address{}
+		keys := NewKeys(at, slog.New(slog.DiscardHandler))
+		app := client.Client{ID: "app", KeysURI: "https://app.example/keys"}
+		want := func(what, kid string, known bool, fetched int) {
+			t.Helper()
+			got, err := keys.Of(t.Context(), app, kid)
+			found := false
+			for _, key := range got {
+				found = found || key.KeyID == kid
+			}
+			if found != known || at.fetched != fetched {
+				t.Errorf("%s: got the key %t (%v) after %d fetches, want %t after %d", what, found, err, at.fetched, known, fetched)
+			}
+		}
+		at.publish(true)
+		want("an address that fails", "a", false, 1)
+		want("again at once", "a", false, 1)
+		at.publish(false, "a")
+		time.Sleep(keysAgain)
+		want("half a minute later", "a", true, 2)
+		want("again", "a", true, 2)
+		at.publish(false, "a", "b")
+		want("a new key at once", "b", false, 2)
+		time.Sleep(keysAgain)
+		want("a new key later", "b", true, 3)
+		for range 100 {
+			want("a kid that somebody made up", "x", false, 3)
+		}
+		at.publish(false, "b")
+		time.Sleep(keysFresh)
+		want("a key that was withdrawn", "a", false, 4)
+		at.publish(true)
+		time.Sleep(keysFresh)
+		want("while the address is down", "b", true, 5)
+		time.Sleep(keysStale - keysFresh)
+		want("while it is down for an hour", "b", false, 6)
+	})
+}
+
+// A caller that goes away leaves the next one to fetch, and many callers fetch once.
+func TestPublishedKeysAreFetchedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		at := &address{kids: []string{"a"}, takes: time.Second}
+		keys := NewKeys(at, slog.New(slog.DiscardHandler))
+		app := client.Client{ID: "app", KeysURI: "https://app.example/keys"}
+		gone, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		if _, err := keys.Of(gone, app, "a"); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("a caller that goes away: got %v", err)
+		}
+		for range 10 {
+			go func() {
+				if got, err := keys.Of(t.Context(), app, "a"); err != nil || len(got) != 1 {
+					t.Errorf("got %d keys and %v, want 1", len(got), err)
+				}
+			}()
+		}
+		time.Sleep(2 * time.Second)
+		if at.fetched != 1 {
+			t.Errorf("fetched %d times, want once", at.fetched)
+		}
+	})
+}
+
+// What is remembered is bounded.
+func TestPublishedKeysAreBounded(t *testing.T) {
+	keys := NewKeys(&address{kids: []string{"a"}}, slog.New(slog.DiscardHandler))
+	for i := range maxPublished + 10 {
+		keys.at(string(rune('a' + i)))
+	}
+	if len(keys.published) != maxPublished {
+		t.Errorf("remembers %d addresses, want %d", len(keys.published), maxPublished)
+	}
+}
