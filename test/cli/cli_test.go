@@ -164,7 +164,7 @@ func TestClientsOfARunningServer(t *testing.T) {
 		t.Errorf("client add --native printed\n%s\nwant native and no redirect_uris", native)
 	}
 	fails("there is no client nobody", "client", "show", "nobody")
-	fails("client app is public and has no secret", "client", "rotate-secret", "app")
+	fails("client app has no secret: it is public, or it authenticates by private_key_jwt", "client", "rotate-secret", "app")
 	fails("there is a client app already", "client", "add", "--id", "app", "--name", "App", "--redirect-uri", "https://a.example.com/cb")
 	fails("client demo is declared in the config file", "client", "remove", "demo")
 	for uri, says := range map[string]string{
