@@ -228,7 +228,8 @@ func (e *Engine) startPush(ctx context.Context, r PushRequest, app truecaller.Ap
 		return Attempt{}, err
 	}
 	defer permit.Return()
-	if a.Tries, err = e.tries(ctx, now, true, append(e.cfg.Limits.networks(r.Network), e.ofPhone(r))...); err != nil {
+	share, number := e.ofPhone(r)
+	if a.Tries, err = e.tries(ctx, now, true, slices.Concat(e.cfg.Limits.networks(r.Network), share, number)...); err != nil {
 		return Attempt{}, err
 	}
 	spend := e.pushSpend(a, r, now)

@@ -32,7 +32,9 @@ func (w *world) serves(id login.ID, clientID, request string) {
 // also after a restart; nothing is pushed again, and every later event names that client.
 func TestAnOpenAttemptServesTheNewestRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+		w := newWorld(t, func(c *login.Config) { // what rings no phone costs the number nothing
+			c.Limits.NumberNetwork = limit.Rate{Burst: 1, Period: 24 * time.Hour}
+		})
 		watcher := w.engine.Watch("none", browser)
 		defer watcher.End()
 		a := w.start(asking("demo", "first"))
