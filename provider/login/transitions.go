@@ -215,7 +215,7 @@ func (a *Attempt) resume(asked Attempt, now time.Time) error {
 }
 
 // approvedBy makes the user the subject of an attempt that is being approved.
-func (a *Attempt) approvedBy(person subject.Person) { a.Sub = person.Sub }
+func (a *Attempt) approvedBy(person subject.Person) { a.Sub, a.SignOuts = person.Sub, person.SignOuts }
 
 // profileFailed is token_received -> failed: the token fetched no profile. While
 // another token of the attempt is being tried, it stays: a callback that came

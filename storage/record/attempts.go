@@ -110,5 +110,6 @@ func (a *Attempt) fields(c *codec, version byte) {
 			c.int64(&each)
 			p.Each = time.Duration(each)
 		})
+		number(c, &a.SignOuts)
 	}
 }
