@@ -210,7 +210,8 @@ func (a *Attempt) resume(asked Attempt, now time.Time) error {
 	default:
 		return ErrState
 	}
-	a.ClientID, a.Request, a.Form, a.Network = asked.ClientID, asked.Request, asked.Form, asked.Network
+	a.ClientID, a.Request, a.Form = asked.ClientID, asked.Request, asked.Form
+	a.Network, a.Tries = asked.Network, asked.Tries
 	return nil
 }
 
