@@ -86,6 +86,7 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 	challenge, reserve := s.Limits.ChallengeMode()
 	limits := login.Limits{
 		Number:           limit.Rate(s.Limits.Number),
+		NumberNetwork:    limit.Rate(s.Limits.NumberPerNetwork),
 		Network:          limit.Rate(s.Limits.Network),
 		Network56:        limit.Rate(s.Limits.Network56),
 		Network48:        limit.Rate(s.Limits.Network48),

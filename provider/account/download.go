@@ -24,6 +24,7 @@ type storedPerson struct {
 	TruecallerOAuth string          `json:"truecaller_oauth_sub,omitempty"`
 	Created         time.Time       `json:"created_at,omitzero"`
 	LastSignIn      time.Time       `json:"last_sign_in_at,omitzero"`
+	SignOuts        uint32          `json:"signed_out_everywhere,omitempty"` // how often
 	Profile         storedProfile   `json:"truecaller_profile"`
 	Sessions        []storedSession `json:"sessions"`
 	Consents        []storedConsent `json:"consents"`
@@ -108,6 +109,7 @@ func export(record subject.Record, issuer string, now time.Time) ([]byte, error)
 		TruecallerOAuth: person.OAuthSub,
 		Created:         person.Created,
 		LastSignIn:      person.LastSignIn,
+		SignOuts:        person.SignOuts,
 		Profile:         storedProfileOf(person.Profile),
 		Sessions:        []storedSession{},
 		Consents:        []storedConsent{},

@@ -2,6 +2,7 @@ package account_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -61,6 +62,10 @@ func TestDownloadIsComplete(t *testing.T) {
 		case v.Kind() == reflect.Slice:
 			for i := range v.Len() {
 				walk(name, v.Index(i))
+			}
+		case v.Kind() == reflect.Uint32:
+			if want := fmt.Sprintf("\"signed_out_everywhere\": %d,", v.Uint()); v.Uint() == 0 || !strings.Contains(text, want) {
+				t.Errorf("%s: got\n%s\nwant %s in the file", name, text, want)
 			}
 		case v.Kind() == reflect.Bool: // true in the record, and under a name of its own
 			if strings.Count(text, ": true") < 4 { // yours, inactive, revoked, offline

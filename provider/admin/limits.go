@@ -25,7 +25,8 @@ type Budgets interface {
 	ClearLimits(ctx context.Context, keys ...limit.Key) error
 }
 
-// LimitsOf says whose lock and budget is meant: one of the fields. It travels in
+// LimitsOf says whose lock and budget is meant: one of the fields, or Number and Network
+// for what that network may have of the number. It travels in
 // the body, because a phone number has no place in an address (invariant 10).
 type LimitsOf struct {
 	Number     string `json:"number,omitempty"`     // as people write it
@@ -53,7 +54,8 @@ type limited struct {
 	lock   limit.Key
 	cool   limit.Key
 	budget limit.Charge
-	also   []limit.Key // what is cleared with it
+	wider  limit.Charge // shown instead if less of it is left; its Key may be zero
+	also   []limit.Key  // what is cleared with it
 }
 
 func budgetOf(shown string, key limit.Key, rate limit.Rate, also ...limit.Key) limited {
@@ -62,7 +64,10 @@ func budgetOf(shown string, key limit.Key, rate limit.Rate, also ...limit.Key) l
 
 // keys returns the budget's key, and those of the lock and the cool-down if there are any.
 func (s limited) keys() []limit.Key {
-	if s.lock == (limit.Key{}) {
+	switch {
+	case s.wider.Key != (limit.Key{}):
+		return []limit.Key{s.budget.Key, s.wider.Key}
+	case s.lock == (limit.Key{}):
 		return []limit.Key{s.budget.Key}
 	}
 	return []limit.Key{s.budget.Key, s.lock, s.cool}
@@ -99,9 +104,16 @@ func (h *handler) limits(ctx context.Context, s limited) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	rate := s.budget.Rate
-	tat := s.budget.Believable(states[0].Until, now)
-	left, next := s.budget.Left(tat, now)
+	budget := s.budget
+	tat := budget.Believable(states[0].Until, now)
+	left, next := budget.Left(tat, now)
+	if s.wider.Key != (limit.Key{}) {
+		until := s.wider.Believable(states[1].Until, now)
+		if l, n := s.wider.Left(until, now); l < left {
+			budget, tat, left, next = s.wider, until, l, n
+		}
+	}
+	rate := budget.Rate
 	out := Limits{
 		Of:     s.shown,
 		Burst:  rate.Burst,
@@ -113,7 +125,7 @@ func (h *handler) limits(ctx context.Context, s limited) (int, any, error) {
 	if tat.After(now) {
 		out.Full = tat.UTC()
 	}
-	if len(states) > 1 {
+	if s.lock != (limit.Key{}) {
 		if until := limit.Held(states[1].Until, h.LongestLock, now); until.After(now) {
 			out.LockedUntil = until.UTC()
 		}
@@ -147,6 +159,8 @@ func (h *handler) whose(r *http.Request) (limited, error) {
 		return h.ofNumber(in.Number)
 	case LimitsOf{Network: in.Network}:
 		return h.ofNetwork(in.Network)
+	case LimitsOf{Number: in.Number, Network: in.Network}:
+		return h.ofShare(in.Number, in.Network)
 	case LimitsOf{Client: in.Client}:
 		c, err := h.Clients.Client(r.Context(), in.Client)
 		if err != nil {
@@ -158,7 +172,7 @@ func (h *handler) whose(r *http.Request) (limited, error) {
 		return budgetOf("all", limit.Key{Kind: limit.Deployment}, h.Limits.Deployment,
 			limit.Key{Kind: limit.SilentDeployment}), nil
 	}
-	return limited{}, refused{http.StatusUnprocessableEntity, "say one of number, network, client and deployment"}
+	return limited{}, refused{http.StatusUnprocessableEntity, "say one of number, network, client and deployment, or a number and a network"}
 }
 
 func (h *handler) ofNumber(text string) (limited, error) {
@@ -169,6 +183,24 @@ func (h *handler) ofNumber(text string) (limited, error) {
 	s := budgetOf(n.Masked(), limit.Key{Kind: limit.Number, ID: n.Digits()}, h.Limits.Number)
 	s.lock = limit.Key{Kind: limit.Lock, ID: n.Digits()}
 	s.cool = limit.Key{Kind: limit.CoolingOff, ID: n.Digits()}
+	return s, nil
+}
+
+// ofShare is what a network and the widest one around it may have of a number.
+func (h *handler) ofShare(number, from string) (limited, error) {
+	n, err := h.number(number)
+	if err != nil {
+		return limited{}, err
+	}
+	of, err := network(from)
+	if err != nil {
+		return limited{}, err
+	}
+	shares := h.Limits.ShareOf(n, of)
+	s := limited{shown: n.Masked() + " from " + of, budget: shares[0]}
+	if len(shares) > 1 {
+		s.wider = shares[1]
+	}
 	return s, nil
 }
 
@@ -211,20 +243,29 @@ var numberMistakes = map[phone.Kind]string{
 	phone.NeedsRegion: "has no country code; start it with +, or set default_region",
 }
 
-func (h *handler) ofNetwork(text string) (limited, error) {
+// network reads a network that an operator gave: an address, or the network of one as
+// the audit names it.
+func network(text string) (string, error) {
 	address, err := netip.ParseAddr(text)
 	if err != nil {
-		// As the audit names it: the address' own network and no other.
 		network, err := netip.ParsePrefix(text)
 		if err != nil || limit.NetworkOf(network.Addr()) != network.Masked().String() {
 			const wanted = "%q is not an address like 192.0.2.7 or 2001:db8::1, or a network of the audit like 192.0.2.7/32"
-			return limited{}, refused{http.StatusUnprocessableEntity, fmt.Sprintf(wanted, text)}
+			return "", refused{http.StatusUnprocessableEntity, fmt.Sprintf(wanted, text)}
 		}
 		address = network.Addr()
 	}
+	return limit.NetworkOf(address), nil
+}
+
+func (h *handler) ofNetwork(text string) (limited, error) {
+	narrow, err := network(text)
+	if err != nil {
+		return limited{}, err
+	}
 	// With the wider networks of IPv6: one of them may be what refuses the user.
 	var also []limit.Key
-	networks := limit.NetworksOf(limit.NetworkOf(address))
+	networks := limit.NetworksOf(narrow)
 	for _, network := range networks {
 		also = append(also, limit.Key{Kind: limit.Network, ID: network}, limit.Key{Kind: limit.SilentNetwork, ID: network})
 	}

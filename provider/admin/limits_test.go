@@ -15,7 +15,7 @@ import (
 )
 
 var budgets = login.Limits{
-	Number: limit.Rate{Burst: 10, Period: 24 * time.Hour}, Network: limit.Rate{Burst: 30, Period: time.Hour},
+	Number: limit.Rate{Burst: 10, Period: 24 * time.Hour}, NumberNetwork: limit.Rate{Burst: 3, Period: 24 * time.Hour}, Network: limit.Rate{Burst: 30, Period: time.Hour},
 	Client: limit.Rate{Burst: 3, Period: 90 * time.Minute}, Deployment: limit.Rate{Burst: 100, Period: 90 * 24 * time.Hour},
 }
 
@@ -121,6 +121,38 @@ func TestLimitsAreShownAndCleared(t *testing.T) {
 	}
 }
 
+// What a network may have of a number is shown as the tighter of two: of the network, and
+// of the widest one around it. Both are cleared, and nothing else.
+func TestShareOfANumber(t *testing.T) {
+	a := newAPI(t)
+	day := limit.Rate{Burst: 3, Period: 24 * time.Hour}
+	narrow := limit.Charge{Key: limit.Key{Kind: limit.NumberNetwork, ID: "46701740605 2001:db8:1:2::/64"}, Rate: day}
+	wide := limit.Charge{Key: limit.Key{Kind: limit.NumberNetwork, ID: "46701740605 2001:db8:1::/48"}, Rate: day.Times(2)}
+	const of = `{"number":"070-174 06 05","network":"2001:db8:1:2:3::9"}`
+	want := func(what string, used, burst int) {
+		t.Helper()
+		l := a.limits("show", of)
+		if l.Of != "+46•••••0605 from 2001:db8:1:2::/64" || l.Used != used || l.Burst != burst || l.Left != burst-used || l.Period != "24h" ||
+			!l.LockedUntil.IsZero() || !l.CoolUntil.IsZero() {
+			t.Errorf("%s: %+v, want %d used of %d", what, l, used, burst)
+		}
+	}
+	a.push()
+	want("nothing", 0, 3)
+	a.spend(limit.Key{}, narrow, wide)
+	want("one from this /64", 1, 3)
+	a.spend(limit.Key{}, slices.Repeat([]limit.Charge{wide}, 5)...)
+	want("five from others in the /48", 6, 6)
+	a.limits("clear", of)
+	want("cleared", 0, 3)
+	if l := a.limits("show", `{"number":"070-174 06 05"}`); l.Used != 1 || l.LockedUntil.IsZero() {
+		t.Errorf("the number itself was cleared: %+v", l)
+	}
+	if !strings.Contains(a.audit.String(), `msg=limit.cleared kind=number_network of="+46•••••0605 from 2001:db8:1:2::/64"`) {
+		t.Errorf("the audit does not say what was cleared:\n%s", a.audit)
+	}
+}
+
 // What a clock that was a day fast has stored is shown as what it counts for.
 func TestLimitsThatAreAhead(t *testing.T) {
 	a := newAPI(t)
@@ -153,6 +185,9 @@ func TestRefusedLimits(t *testing.T) {
 		{`{"deployment":true}{}`, 400, "more than one"},
 		{`{}`, 422, "the number is missing"},
 		{`{"number":"+46701740605","client":"fixed"}`, 422, "say one of"},
+		{`{"number":"+46701740605","network":"192.0.2.7","client":"fixed"}`, 422, "say one of"},
+		{`{"number":"asha","network":"192.0.2.7"}`, 422, "the number is not a phone number"},
+		{`{"number":"+46701740605","network":"10.0.0.0/8"}`, 422, "not an address"},
 		{`{"deployment":true,"client":"fixed"}`, 422, "say one of"},
 		{`{"number":"asha"}`, 422, "the number is not a phone number"},
 		{`{"number":"+46 70"}`, 422, "the number is too short"},

@@ -27,9 +27,11 @@ const (
 
 // device is what a device cookie says, sealed for one number.
 type device struct {
-	ID    string `json:"i"` // 16 random bytes as base64url
-	Sub   string `json:"s"` // of the user who signed in
-	Until int64  `json:"e"` // seconds since 1970
+	ID  string `json:"i"` // 16 random bytes as base64url
+	Sub string `json:"s"` // of the user who signed in
+	// SignOuts is how often that user had signed out everywhere: another time ends it.
+	SignOuts uint32 `json:"o,omitempty"`
+	Until    int64  `json:"e"` // seconds since 1970
 }
 
 // Expiry implements endpoint.Box.
@@ -65,8 +67,8 @@ func (ds devices) open(cookie []string, n phone.Number, now time.Time) (d device
 	return device{}, 0, false
 }
 
-// known returns the ID of the device, if its user still has the number; "" for an
-// unknown one.
+// known returns the ID of the device, if its user still has the number and has not signed
+// out everywhere since; "" for an unknown one.
 func (ds devices) known(ctx context.Context, cookie []string, n phone.Number) (string, error) {
 	d, _, ok := ds.open(cookie, n, time.Now())
 	if !ok {
@@ -78,7 +80,7 @@ func (ds devices) known(ctx context.Context, cookie []string, n phone.Number) (s
 		return "", nil
 	case err != nil:
 		return "", err
-	case person.NumberLost || person.Number != n:
+	case person.NumberLost || person.Number != n || person.SignOuts != d.SignOuts:
 		return "", nil
 	}
 	return d.ID, nil
@@ -100,8 +102,8 @@ func (f *Flow) Remember(ctx context.Context, id login.ID, browser login.BrowserS
 			remembered = append(remembered, other)
 		}
 	}
-	if !ok || d.Sub != a.Sub {
-		d = device{ID: keys.RandomText(16), Sub: a.Sub}
+	if !ok || d.Sub != a.Sub || d.SignOuts != a.SignOuts {
+		d = device{ID: keys.RandomText(16), Sub: a.Sub, SignOuts: a.SignOuts}
 	}
 	d.Until = now.Add(DeviceLife).Unix()
 	remembered[0], err = f.devices.seal(d, a.Number)

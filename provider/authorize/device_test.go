@@ -2,6 +2,7 @@ package authorize_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -108,6 +109,69 @@ func TestThreat_ADeviceCookieIsALaneAndNoMore(t *testing.T) {
 		if got := as(other, "known", both); got != authorize.LockedElsewhere {
 			t.Errorf("after the cookie's life: got the problem %q, want %s", got, authorize.LockedElsewhere)
 		}
+	})
+}
+
+// Who signs out everywhere ends the lanes of all their browsers, also that of a copied
+// cookie. A browser has one again after its next sign-in, and no copy of the old cookie.
+// An attempt that was approved before the sign-out gives none.
+func TestThreat_SigningOutEverywhereEndsTheLanes(t *testing.T) {
+	testworld.Ring()
+	synctest.Test(t, func(t *testing.T) {
+		w := testworld.New(t, challenge(authorize.ChallengeOff))
+		approved := func() login.ID { return w.SubmitApproved(w.Authorize("app"), testworld.Number) }
+		remember := func(id login.ID, cookie []string) []string {
+			t.Helper()
+			if _, err := w.Continue(id); err != nil {
+				t.Fatal(err)
+			}
+			cookie, err := w.Flow.Remember(t.Context(), id, testworld.Browser, cookie)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return cookie
+		}
+		strangers := 0
+		known := func(what string, cookie []string, want bool) {
+			t.Helper()
+			time.Sleep(10 * time.Minute)
+			strangers++
+			s := w.Submission(w.Authorize("app"), testworld.Number)
+			s.Browser, s.Network = login.BrowserSecret(fmt.Sprint("stranger ", strangers)), fmt.Sprintf("198.51.%d.1/32", strangers)
+			solve := func(err error) {
+				if refusal, ok := errors.AsType[*authorize.Refusal](err); ok && refusal.Problem.Kind == authorize.Unsolved {
+					time.Sleep(24 * time.Hour) // the number cools down
+					_, err = w.Flow.Submit(t.Context(), s)
+				}
+				if err != nil {
+					t.Fatalf("%s: a stranger: %v", what, err)
+				}
+			}
+			_, err := w.Flow.Submit(t.Context(), s)
+			solve(err)
+			s.Browser, s.Devices = login.BrowserSecret("its browser, "+what), cookie
+			_, err = w.Flow.Submit(t.Context(), s)
+			if (err == nil) != want {
+				t.Errorf("%s: got %v, want a lane: %v", what, err, want)
+			}
+			time.Sleep(10 * time.Minute)
+		}
+		first := remember(approved(), nil)
+		known("after a sign-in", first, true)
+		late := approved()
+		person, err := w.Store.PersonOf(t.Context(), testworld.ParseNumber(t, testworld.Number))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Store.EndSessions(t.Context(), person.Sub); err != nil {
+			t.Fatal(err)
+		}
+		finished := remember(late, first)
+		known("after the sign-out", first, false)
+		known("approved before the sign-out", finished, false)
+		again := remember(approved(), first)
+		known("after the next sign-in", again, true)
+		known("a copy of the old cookie", first, false)
 	})
 }
 

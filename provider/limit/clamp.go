@@ -22,7 +22,7 @@ func (c Charge) Believable(tat, now time.Time) time.Time {
 	if burst <= 0 || period <= 0 || c.Reserve < 0 || c.Reserve >= burst {
 		return tat // nothing is allowed anyway
 	}
-	interval := max(period/time.Duration(burst), 1)
+	interval := c.Rate.each()
 	if tat.After(now.Add(interval*time.Duration(burst) + min(interval, clock.Tolerance))) {
 		return now.Add(interval * time.Duration(burst-c.Reserve-1))
 	}

@@ -108,6 +108,20 @@ type Ended struct {
 	At   time.Time
 }
 
+// GivesBack reports whether the push has cost nothing in the end: its user approved it,
+// or it rang no phone. What it paid is given back then (Spend.Returned).
+func (e Ended) GivesBack() bool { return e.How == Answered || e.How == Unsent }
+
+// GiveBack returns a budget's state without one event of those that it remembers. A zero
+// Until forgets it.
+func (e Ended) GiveBack(s State, each time.Duration) State {
+	s.Until = s.Until.Add(-each)
+	if !s.Until.After(e.At) {
+		return State{}
+	}
+	return s
+}
+
 // After returns what becomes of the number's cool-down when the push of h ends. Any
 // approval ends it. Otherwise one that another attempt has raised last stays as it is. A
 // zero Until forgets it.

@@ -2,6 +2,8 @@ package limit
 
 import (
 	"errors"
+	"fmt"
+	"maps"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -155,6 +157,108 @@ func TestWhatBecomesOfACoolDown(t *testing.T) {
 	} {
 		if got := (Ended{How: row.how, Rule: rule, At: later}).After(row.stored, row.by); got != row.want {
 			t.Errorf("%s: got %+v, want %+v", row.what, got, row.want)
+		}
+	}
+}
+
+// A push that was approved, or not sent, gets back what it has paid, once and no more. One
+// that was declined or not answered gets nothing.
+func TestWhatAPushGetsBack(t *testing.T) {
+	number, network := Key{Kind: Number, ID: "a"}, Key{Kind: NumberNetwork, ID: "a b"}
+	spend := Spend{
+		Asker:  []Charge{{Key: Key{Kind: Network, ID: "b"}, Rate: Rate{Burst: 30, Period: time.Hour}, Own: true}},
+		Share:  []Charge{{Key: network, Rate: Rate{Burst: 3, Period: 24 * time.Hour}}},
+		Number: []Charge{{Key: number, Rate: Rate{Burst: 10, Period: 24 * time.Hour}}},
+	}
+	stored := States{}
+	for range 2 {
+		stored, _ = Decide(stored, spend, Holder{}, start)
+	}
+	later := start.Add(time.Minute)
+	for how, gives := range map[PushEnd]bool{Answered: true, Unsent: true, Declined: false, Unanswered: false} {
+		if (Ended{How: how}).GivesBack() != gives {
+			t.Errorf("%q gives back: %v", how, !gives)
+		}
+	}
+	end := Ended{How: Answered, At: later}
+	paid := spend.Returned()
+	if len(paid) != 2 || paid[0].Key != network || paid[1].Key != number {
+		t.Fatalf("%+v comes back, want the share and the number's", paid)
+	}
+	for i, left := range []time.Duration{8 * time.Hour, 24 * time.Hour / 10} {
+		once := end.GiveBack(stored[paid[i].Key], paid[i].Each)
+		if !once.Until.Equal(start.Add(left)) {
+			t.Errorf("%s: %v after one came back, want %v", paid[i].Key.Kind, once.Until, start.Add(left))
+		}
+		if none := end.GiveBack(once, paid[i].Each); none != (State{}) {
+			t.Errorf("%s: %+v after both came back", paid[i].Key.Kind, none)
+		}
+	}
+	if none := end.GiveBack(State{}, time.Hour); none != (State{}) {
+		t.Errorf("cleared meanwhile, and %+v", none)
+	}
+}
+
+// Whatever comes when, and whatever is given back: in every stretch of time a network rings
+// the phone without an approval as often as its share allows, and all of them together as
+// often as the number's budget allows.
+func TestRandomShares(t *testing.T) {
+	number := Charge{Key: Key{Kind: Number, ID: "a"}, Rate: Rate{Burst: 10, Period: 24 * time.Hour}}
+	rate := number.Rate.Share()
+	refusals := map[Kind]int{}
+	for seed := range uint64(50) {
+		random := rand.New(rand.NewPCG(seed, 11))
+		stored, now := States{}, start
+		type ring struct {
+			at        time.Time
+			from, net string
+		}
+		var rings []ring // that were not given back
+		for range 150 {
+			now = now.Add(time.Duration(random.Int64N(int64(time.Hour))))
+			net := fmt.Sprint(random.IntN(6))
+			r := ring{at: now, from: net + "." + fmt.Sprint(random.IntN(4)), net: net}
+			spend := Spend{Share: []Charge{{Key: Key{Kind: NumberNetwork, ID: r.from}, Rate: rate}, {Key: Key{Kind: NumberNetwork, ID: r.net}, Rate: rate.Times(2)}},
+				Number: []Charge{number}}
+			states, err := Decide(stored, spend, Holder{}, now)
+			if refused, ok := errors.AsType[*Exceeded](err); ok {
+				refusals[refused.Kind]++
+				continue
+			}
+			maps.Copy(stored, states)
+			if random.IntN(4) > 0 {
+				rings = append(rings, r)
+				continue
+			}
+			end := Ended{How: Answered, At: now.Add(time.Duration(random.Int64N(int64(5 * time.Minute))))}
+			for _, paid := range spend.Returned() {
+				stored[paid.Key] = end.GiveBack(stored[paid.Key], paid.Each)
+			}
+			now = end.At
+		}
+		for i, first := range rings { // the day that it begins
+			all, from, net := 0, map[string]int{}, map[string]int{}
+			for _, r := range rings[i:] {
+				if r.at.Sub(first.at) >= 24*time.Hour {
+					break
+				}
+				all, from[r.from], net[r.net] = all+1, from[r.from]+1, net[r.net]+1
+				if all > 2*number.Rate.Burst || from[r.from] > 2*rate.Burst || net[r.net] > 4*rate.Burst {
+					t.Fatalf("seed %d: in a day, %d from %s, %d from %s, %d in all", seed, from[r.from], r.from, net[r.net], r.net, all)
+				}
+			}
+		}
+	}
+	if refusals[Number] == 0 || refusals[NumberNetwork] == 0 {
+		t.Errorf("refusals %v: the test shows nothing about one of them", refusals)
+	}
+}
+
+func TestShareOfARate(t *testing.T) {
+	for burst, want := range map[int]int{0: 0, 1: 1, 2: 2, 3: 3, 10: 3, 19: 5, 1000: 300} {
+		rate := Rate{Burst: burst, Period: time.Hour}
+		if got := rate.Share(); got != (Rate{Burst: want, Period: time.Hour}) {
+			t.Errorf("of %d: %+v, want %d", burst, got, want)
 		}
 	}
 }

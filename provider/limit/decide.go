@@ -29,7 +29,7 @@ type States map[Key]State
 // Keys returns every key of the spend once. Decide needs the states of these, and
 // returns new ones for no other.
 func (s Spend) Keys() []Key {
-	keys := make([]Key, 0, len(s.Asker)+1+len(s.Number))
+	keys := make([]Key, 0, len(s.Asker)+len(s.Share)+len(s.Number)+3)
 	seen := make(map[Key]bool, cap(keys))
 	add := func(k Key) {
 		if !seen[k] {
@@ -46,6 +46,9 @@ func (s Spend) Keys() []Key {
 	if s.Block != (Key{}) {
 		add(s.Block)
 	}
+	for _, charge := range s.Share {
+		add(charge.Key)
+	}
 	for _, charge := range s.Number {
 		add(charge.Key)
 	}
@@ -61,10 +64,12 @@ func (s Spend) Keys() []Key {
 // of its keys. A budget that the spend charges twice pays twice.
 //
 // What the asker may spend is decided first. If that refuses, the error tells
-// nothing about the number, and no state is returned. If the number refuses, the
-// asker's own charges are paid all the same: Decide returns their states together
-// with the error, so that nobody can ask about a number for nothing. Only a browser
-// whose own attempt holds the lock asks for nothing: it knows already.
+// nothing about the number, and no state is returned. Then the share is decided that
+// the asker's networks have of the number: if it refuses, the error tells what these
+// networks have asked for, and nothing else about the number. If the share or the number
+// refuses, the asker's own charges are paid all the same: Decide returns their states
+// together with the error, so that nobody can ask about a number for nothing. Only a
+// browser whose own attempt holds the lock asks for nothing: it knows already.
 //
 // The error of a refused spend is an *Exceeded. It names the first lock or budget
 // that refuses, and the time at which none would. A reserve is named only if nothing
@@ -80,7 +85,7 @@ func Decide(stored States, s Spend, by Holder, now time.Time) (States, error) {
 	held := s.Lock != (Key{}) && lock.binds(browsers, now) && (!declined || lock.Free.After(now))
 	own := held && lock.Holder.by(browsers) && !lock.Approved
 
-	l := ledger{stored: stored, next: make(States, len(s.Asker)+1+len(s.Number)), now: now}
+	l := ledger{stored: stored, next: make(States, len(s.Asker)+len(s.Share)+len(s.Number)+3), now: now}
 	for _, charge := range s.Asker {
 		l.charge(charge)
 	}
@@ -88,6 +93,14 @@ func Decide(stored States, s Spend, by Holder, now time.Time) (States, error) {
 		return nil, refused
 	}
 	kept := l.own(s.Asker)
+
+	l.refused, l.reserved = nil, nil
+	for _, charge := range s.Share {
+		l.charge(charge)
+	}
+	if refused := l.refusal(); refused != nil && !own {
+		return kept, refused
+	}
 
 	l.refused, l.reserved = nil, nil
 	free, cools := s.Cooling.ends(stored, now)

@@ -16,7 +16,8 @@ func TestDecide(t *testing.T) {
 		lock    = Key{Kind: Lock, ID: "46701740605"}
 		network = Key{Kind: Network, ID: "192.0.2.7/32"}
 		client  = Key{Kind: Client, ID: "192.0.2.7/32"} // the network's ID, of another kind
-		hourly  = Rate{Burst: 4, Period: time.Hour}     // a charge costs 15 minutes
+		share   = Key{Kind: NumberNetwork, ID: "46701740605 192.0.2.0/24"}
+		hourly  = Rate{Burst: 4, Period: time.Hour} // a charge costs 15 minutes
 		once    = Rate{Burst: 1, Period: time.Hour}
 	)
 	at := func(d time.Duration) time.Time { return start.Add(d) }
@@ -154,6 +155,44 @@ func TestDecide(t *testing.T) {
 			refused: &Exceeded{Kind: Number, RetryAt: at(time.Hour)},
 		},
 		{
+			what:   "a push takes of its networks' share, and of the number",
+			stored: States{share: state(15 * time.Minute)},
+			spend:  Spend{Share: []Charge{charge(share, hourly, 0)}, Number: []Charge{charge(number, hourly, 0)}},
+			want:   States{share: state(30 * time.Minute), number: state(15 * time.Minute)},
+		},
+		{
+			what:    "a share that is spent tells nothing else about the number, and the try costs the asker's own budget",
+			stored:  States{share: state(30 * time.Minute), lock: {Until: at(1), Holder: other}, number: state(time.Hour)},
+			spend:   Spend{Asker: []Charge{own(charge(network, hourly, 0)), charge(client, hourly, 0)}, Share: []Charge{charge(share, once, 0)}, Lock: lock, Number: []Charge{charge(number, once, 0)}},
+			want:    States{network: state(15 * time.Minute)},
+			refused: &Exceeded{Kind: NumberNetwork, RetryAt: at(30 * time.Minute)},
+		},
+		{
+			what:    "of a share too, a part is reserved",
+			stored:  States{share: state(30 * time.Minute)},
+			spend:   Spend{Share: []Charge{charge(share, hourly, 2)}},
+			refused: &Exceeded{Kind: NumberNetwork, RetryAt: at(15 * time.Minute), Reserved: true},
+		},
+		{
+			what:    "what the asker may spend is decided before the share, and is not paid",
+			stored:  States{share: state(time.Hour), network: state(30 * time.Minute)},
+			spend:   Spend{Asker: []Charge{own(charge(network, once, 0))}, Share: []Charge{charge(share, once, 0)}},
+			refused: &Exceeded{Kind: Network, RetryAt: at(30 * time.Minute)},
+		},
+		{
+			what:    "a try that the number refuses takes nothing of the share",
+			stored:  States{lock: {Until: at(1), Holder: other}},
+			spend:   Spend{Asker: []Charge{own(charge(network, hourly, 0))}, Share: []Charge{charge(share, once, 0)}, Lock: lock},
+			want:    States{network: state(15 * time.Minute)},
+			refused: &Exceeded{Kind: Lock, RetryAt: at(1)},
+		},
+		{
+			what:    "the browser that holds the lock is not refused by a share",
+			stored:  States{lock: {Until: at(1), Holder: before}, share: state(time.Hour)},
+			spend:   Spend{Share: []Charge{charge(share, once, 0)}, Lock: lock},
+			refused: &Exceeded{Kind: Lock, RetryAt: at(1), Holder: before.Attempt},
+		},
+		{
 			what:    "the browser that holds the lock learns of its own attempt, for nothing",
 			stored:  States{lock: {Until: at(1), Holder: before}, network: state(time.Hour)},
 			spend:   Spend{Asker: []Charge{own(charge(network, once, 0))}, Lock: lock},
@@ -264,6 +303,7 @@ func TestDecide(t *testing.T) {
 
 func TestKeysOfASpend(t *testing.T) {
 	lock, a, b := Key{Kind: Lock, ID: "a"}, Key{Kind: Number, ID: "a"}, Key{Kind: Client, ID: "b"}
+	share := Key{Kind: NumberNetwork, ID: "a b"}
 	for _, row := range []struct {
 		what  string
 		spend Spend
@@ -272,7 +312,7 @@ func TestKeysOfASpend(t *testing.T) {
 		{"nothing", Spend{}, []Key{}},
 		{"a lock alone", Spend{Lock: lock}, []Key{lock}},
 		{"in the order of the decision, each key once",
-			Spend{Asker: []Charge{{Key: b}, {Key: b}}, Lock: lock, Number: []Charge{{Key: a}, {Key: b}}}, []Key{b, lock, a}},
+			Spend{Asker: []Charge{{Key: b}, {Key: b}}, Lock: lock, Share: []Charge{{Key: share}}, Number: []Charge{{Key: a}, {Key: b}}}, []Key{b, lock, share, a}},
 	} {
 		if got := row.spend.Keys(); !slices.Equal(got, row.want) {
 			t.Errorf("%s: got %v, want %v", row.what, got, row.want)

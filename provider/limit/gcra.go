@@ -24,10 +24,7 @@ func (c Charge) Take(tat, now time.Time) Decision {
 	if burst <= 0 || period <= 0 || c.Reserve < 0 || c.Reserve >= burst {
 		return Decision{RetryAt: now.Add(time.Hour), TAT: tat}
 	}
-	interval := period / time.Duration(burst)
-	if interval <= 0 {
-		interval = 1
-	}
+	interval := c.Rate.each()
 	tolerance := interval * time.Duration(burst-c.Reserve)
 	tat = c.Believable(tat, now)
 	if tat.Before(now) {

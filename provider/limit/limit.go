@@ -17,13 +17,15 @@ type Kind string
 // The kinds of keys. A lock is not a budget: the attempt that took it holds it
 // until it expires.
 const (
-	Lock       Kind = "lock"       // a phone number while a push to it is open
-	CoolingOff Kind = "cool_down"  // a phone number after pushes that were not approved, see CoolDown
-	Number     Kind = "number"     // pushes to one phone number
-	Network    Kind = "network"    // pushes from one network, see NetworksOf
-	Client     Kind = "client"     // pushes through one client
-	Deployment Kind = "deployment" // all pushes
-	Challenge  Kind = "challenge"  // one that a browser has solved
+	Lock       Kind = "lock"      // a phone number while a push to it is open
+	CoolingOff Kind = "cool_down" // a phone number after pushes that were not approved, see CoolDown
+	Number     Kind = "number"    // pushes to one phone number
+	// NumberNetwork is a network's share of a number's budget, see SharesOf.
+	NumberNetwork Kind = "number_network"
+	Network       Kind = "network"    // pushes from one network, see NetworksOf
+	Client        Kind = "client"     // pushes through one client
+	Deployment    Kind = "deployment" // all pushes
+	Challenge     Kind = "challenge"  // one that a browser has solved
 
 	// The lane of a browser that has signed in with the number before.
 	DeviceLock Kind = "device_lock" // while its push is open
@@ -50,6 +52,15 @@ type Rate struct {
 
 // Times returns the rate that allows n times as much.
 func (r Rate) Times(n int) Rate { return Rate{Burst: n * r.Burst, Period: r.Period} }
+
+// Share returns what one network may have of a number's budget unless something else is
+// configured: three tenths, or three if that is more and there are so many.
+func (r Rate) Share() Rate {
+	return Rate{Burst: min(max(3*r.Burst/10, 3), r.Burst), Period: r.Period}
+}
+
+// each returns how long an event is remembered.
+func (r Rate) each() time.Duration { return max(r.Period/time.Duration(max(r.Burst, 1)), 1) }
 
 // Charge is one event against one budget.
 type Charge struct {
@@ -101,10 +112,29 @@ type Spend struct {
 	// Block is a lock that refuses nothing and is taken as well: by a push that the
 	// number's lock does not stop. Others must not push while it is open. zero Key: none.
 	Block Key
+	// Share is what the asker's networks may have of the number. It is decided after Asker
+	// and before the number's own state.
+	Share []Charge
 	// Number is what the number itself may be spent on.
 	Number []Charge
 	// Cooling is the number's cool-down, for a browser that the number does not know.
 	Cooling Cooling
+}
+
+// Returned are the charges of a push that come back if its user approves it, or if it
+// rang no phone: see Ended.GivesBack.
+func (s Spend) Returned() []Paid {
+	paid := make([]Paid, 0, len(s.Share)+len(s.Number))
+	for _, c := range slices.Concat(s.Share, s.Number) {
+		paid = append(paid, Paid{Key: c.Key, Each: c.Rate.each()})
+	}
+	return paid
+}
+
+// Paid is a charge that was taken: of Key, and for how long it was to be remembered.
+type Paid struct {
+	Key  Key
+	Each time.Duration
 }
 
 // Exceeded is the error for a spend that was refused.

@@ -7,6 +7,11 @@ import "net/netip"
 // first alone counts one attacker 65,536 times.
 var widths = [...]int{64, 56, 48}
 
+// widestIPv4 is the prefix of IPv4 that has a share of a number, in bits: a provider
+// gives a server a few neighbouring addresses, and a carrier sends its users out from
+// many.
+const widestIPv4 = 24
+
 // NetworkOf is the network whose budget an address spends: the whole IPv4
 // address, or the first 64 bits of an IPv6 one.
 func NetworkOf(a netip.Addr) string {
@@ -33,4 +38,19 @@ func NetworksOf(network string) []string {
 		all[i] = netip.PrefixFrom(prefix.Addr(), bits).Masked().String()
 	}
 	return all
+}
+
+// SharesOf returns the networks that have a share of a number each, for an attempt from
+// a network: the network itself, and the widest one around it, which is an IPv4 /24 or an
+// IPv6 /48. network is as NetworkOf writes it.
+func SharesOf(network string) []string {
+	prefix, err := netip.ParsePrefix(network)
+	switch {
+	case err != nil:
+		return []string{network}
+	case prefix.Addr().Is4():
+		return []string{network, netip.PrefixFrom(prefix.Addr(), widestIPv4).Masked().String()}
+	}
+	all := NetworksOf(network)
+	return []string{network, all[len(all)-1]}
 }

@@ -37,3 +37,18 @@ func TestNetworksOf(t *testing.T) {
 		t.Errorf("no address -> %v", got)
 	}
 }
+
+func TestSharesOf(t *testing.T) {
+	for in, want := range map[string][]string{
+		"192.0.2.7":          {"192.0.2.7/32", "192.0.2.0/24"},
+		"::ffff:192.0.2.7":   {"192.0.2.7/32", "192.0.2.0/24"},
+		"2001:db8:1:2345::6": {"2001:db8:1:2345::/64", "2001:db8:1::/48"},
+	} {
+		if got := SharesOf(NetworkOf(netip.MustParseAddr(in))); !slices.Equal(got, want) {
+			t.Errorf("%s -> %v, want %v", in, got, want)
+		}
+	}
+	if got := SharesOf("unknown"); !slices.Equal(got, []string{"unknown"}) {
+		t.Errorf("no address -> %v", got)
+	}
+}

@@ -164,9 +164,11 @@ type Attempt struct {
 	// for a profile. Usually one; more when a callback came more than once.
 	Trying []string
 
-	// Sub and AuthTime are set by the transition to approved.
+	// Sub, AuthTime and SignOuts, which is that of the user (subject.Person), are set by the
+	// transition to approved.
 	Sub      string
 	AuthTime time.Time
+	SignOuts uint32
 
 	// GrantID is the ID of the grant that the attempt gives, set by the transition
 	// to done. The grant itself is created later: when the code is redeemed.

@@ -20,12 +20,11 @@ func TestInvariant7_APushThatIsNotSentCostsNothing(t *testing.T) {
 		w := newWorld(t, func(c *login.Config) {
 			c.Pusher = truecaller.NewClient(truecaller.Options{})
 			c.Apps = map[string]truecaller.App{"main": {ID: "main", API: &url.URL{Scheme: "http", Host: "127.0.0.1:1"}}} // where nobody listens
-			c.Limits.Number = limit.Rate{Burst: 1, Period: time.Hour}
 		})
 		const first = 46701740611
 		from := func(n int) func(*login.PushRequest) { return dialled(t, strconv.Itoa(n)) }
 		for n := first; n < first+5; n++ {
-			a := w.start(from(n))
+			a := w.start(from(n), solving(strconv.Itoa(n)))
 			w.expect(a.ID, login.Failed, login.Unavailable)
 		}
 
@@ -47,14 +46,12 @@ func TestInvariant7_APushThatIsNotSentCostsNothing(t *testing.T) {
 			t.Errorf("%d times in the audit", n)
 		}
 
-		// Then one is let through. Whose budget does not allow it takes nobody's
+		// Then one is let through. One whose challenge was used before takes nobody's
 		// turn away.
 		time.Sleep(time.Until(down.RetryAt))
-		exceeded := (*limit.Exceeded)(nil)
-		if _, err := w.begin(from(first)); !errors.As(err, &exceeded) {
-			t.Fatalf("%v", err)
-		}
-		a := w.start() // its budget of one is still there
+		_, err := w.begin(from(first), solving(strconv.Itoa(first)))
+		w.refused(err, limit.Challenge)
+		a := w.start()
 		w.expect(a.ID, login.Failed, login.Unavailable)
 		if _, err := w.begin(from(first + 9)); !errors.As(err, &down) {
 			t.Errorf("%v", err)

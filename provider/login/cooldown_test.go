@@ -169,7 +169,7 @@ func TestThreat_ACoolDownShutsNobodyOut(t *testing.T) {
 						w.start(known)
 						w.must(w.engine.Progress(t.Context(), w.callback(status("user_rejected"))))
 						time.Sleep(5 * time.Minute)
-						person := []func(*login.PushRequest){another(8), solving(fmt.Sprint("person ", i))}
+						person := []func(*login.PushRequest){elsewhere(1), solving(fmt.Sprint("person ", i))}
 						if _, err := w.begin(person...); err != nil {
 							t.Fatalf("after %d tries: a browser that solves a challenge: %v", i, err)
 						}
@@ -190,44 +190,84 @@ func TestThreat_ACoolDownShutsNobodyOut(t *testing.T) {
 	}
 }
 
-// Whoever solves a challenge for each push, from one network, takes the number's whole
-// budget, and so keeps its user out of new browsers. The budget bounds how often the phone
-// rings, and each ring costs a challenge. A known browser signs in at any time.
+// Whoever solves a challenge for each push, from one network, gets that network's share
+// of the number's budget, and closes it to browsers of that network only: others push as
+// soon as no push is open. Whoever has several networks takes the whole budget, which then
+// bounds how often the phone rings. What is closed stays so while the attack lasts, and
+// opens afterwards. A known browser signs in at any time.
 func TestThreat_TheNumbersBudgetBoundsWhoeverSolves(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		const days, perDay = 3, 10
-		w := cooling(t, func(c *login.Config) {
-			c.Limits.Number = limit.Rate{Burst: perDay, Period: 24 * time.Hour}
-			c.Limits.Network = limit.Rate{Burst: 30, Period: time.Hour}
-		})
-		rang, paid, newBrowser, signIns := 0, 0, 0, 0
-		for i := range days * 24 * 12 { // every five minutes
-			paid++
-			if _, err := w.begin(another(1), solving(fmt.Sprint("attack ", i))); err == nil {
-				rang++
-			}
-			if i > 24*12 && i%7 == 3 { // the person, who solves a challenge in a new browser
-				_, err := w.begin(another(8), solving(fmt.Sprint("person ", i)))
-				if refused, ok := errors.AsType[*limit.Exceeded](err); ok && refused.Kind == limit.Number {
-					newBrowser++
+	const days, perDay = 3, 10
+	address := func(format string, n int) func(int) string {
+		return func(i int) string { return fmt.Sprintf(format, i%n+1) }
+	}
+	for _, row := range []struct {
+		what   string
+		from   func(i int) string // the attacker's network
+		most   int                // how often the phone rings in a day, in the long run
+		person string             // the network of a browser that nobody knows
+		closed limit.Kind         // what refuses that browser, now and then; "": nothing but the lock
+	}{
+		{"one address", address("192.0.2.%d/32", 1), 3, "198.51.100.1/32", ""},
+		{"one address, the person at its neighbour", address("192.0.2.%d/32", 1), 3, "192.0.2.200/32", ""},
+		{"one address, the person behind it too", address("192.0.2.%d/32", 1), 3, "192.0.2.1/32", limit.NumberNetwork},
+		{"a /24", address("192.0.2.%d/32", 200), 6, "198.51.100.1/32", ""},
+		{"a /24, the person in it too", address("192.0.2.%d/32", 99), 6, "192.0.2.200/32", limit.NumberNetwork},
+		{"a /64", address("2001:db8:1:%d::/64", 1), 3, "2001:db8:1:9::/64", ""},
+		{"a /48", address("2001:db8:1:%x::/64", 60000), 6, "2001:db8:2::/64", ""},
+		{"an address and a /48", func(i int) string {
+			return []string{"192.0.2.1/32", fmt.Sprintf("2001:db8:1:%x::/64", i)}[i%2]
+		}, 9, "198.51.100.1/32", ""},
+		{"many networks", address("203.0.%d.1/32", 200), perDay, "198.51.100.1/32", limit.Number},
+	} {
+		t.Run(row.what, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := cooling(t, func(c *login.Config) { c.Limits.Number = limit.Rate{Burst: perDay, Period: 24 * time.Hour} })
+				rang, paid, signIns := 0, 0, 0
+				refusedBy := map[limit.Kind]int{}
+				push := func(who func(*login.PushRequest), network, id string) error {
+					_, err := w.begin(who, solving(id), func(r *login.PushRequest) { r.Network = network })
+					return err
 				}
-			}
-			if i%100 == 99 { // and in a known one
-				a := w.start(known)
-				w.approve()
-				w.expect(a.ID, login.Approved, "")
-				signIns++
-			}
-			time.Sleep(5 * time.Minute)
-		}
-		if most := perDay * (days + 1); rang > most || paid < rang {
-			t.Errorf("the phone rang %d times for %d challenges, want %d at most", rang, paid, most)
-		}
-		if newBrowser == 0 {
-			t.Error("new browsers stay open: the threat model says that ten challenges a day close them")
-		}
-		t.Logf("%d rings, %d sign-ins in a known browser, %d refusals of a new one by the budget", rang, signIns, newBrowser)
-	})
+				for i := range days * 24 * 12 { // every five minutes
+					paid++
+					if push(another(1), row.from(i), fmt.Sprint("attack ", i)) == nil {
+						rang++
+					}
+					if i%7 == 3 { // the person, in a browser that nobody knows
+						err := push(elsewhere(1), row.person, fmt.Sprint("person ", i))
+						switch refused, ok := errors.AsType[*limit.Exceeded](err); {
+						case err == nil:
+							w.approve()
+							signIns++
+						case ok:
+							refusedBy[refused.Kind]++
+						default:
+							t.Fatal(err)
+						}
+					}
+					if i%100 == 99 { // and in a known one
+						a := w.start(known)
+						w.approve()
+						w.expect(a.ID, login.Approved, "")
+					}
+					time.Sleep(5 * time.Minute)
+				}
+				if most := row.most * (days + 1); rang > most || rang < row.most*days || paid < rang {
+					t.Errorf("the phone rang %d times for %d challenges, want %d at most", rang, paid, most)
+				}
+				delete(refusedBy, limit.Lock) // a push is open; it opens again within five minutes
+				if _, closed := refusedBy[row.closed]; closed != (row.closed != "") || len(refusedBy) > 1 || row.closed == "" && len(refusedBy) > 0 {
+					t.Errorf("the person is refused by %v; the threat model says %q", refusedBy, row.closed)
+				}
+				if closed := signIns == 0; closed != (row.closed != "") {
+					t.Errorf("the person signs in %d times, and is refused by %v", signIns, refusedBy)
+				}
+				time.Sleep(8 * time.Hour) // and afterwards?
+				w.must(push(elsewhere(1), row.person, "afterwards"))
+				t.Logf("%d rings, %d sign-ins, refusals %v", rang, signIns, refusedBy)
+			})
+		})
+	}
 }
 
 // Any approval of the number ends its cool-down: also one in a known browser, and one of

@@ -228,7 +228,8 @@ func (e *Engine) startPush(ctx context.Context, r PushRequest, app truecaller.Ap
 		return Attempt{}, err
 	}
 	defer permit.Return()
-	if a.Tries, err = e.tries(ctx, now, true, append(e.cfg.Limits.networks(r.Network), e.ofPhone(r))...); err != nil {
+	share, number := e.ofPhone(r)
+	if a.Tries, err = e.tries(ctx, now, true, slices.Concat(e.cfg.Limits.networks(r.Network), share, number)...); err != nil {
 		return Attempt{}, err
 	}
 	spend := e.pushSpend(a, r, now)
@@ -248,6 +249,9 @@ func (e *Engine) startPush(ctx context.Context, r PushRequest, app truecaller.Ap
 	case own.ID != "" && own.App != a.App:
 		return Attempt{}, &OtherApp{Attempt: own.ID, App: own.App, RetryAt: free}
 	case own.ID != "":
+		if a.Tries, wrong = e.triesAfterResume(ctx, now, e.cfg.Limits.networks(r.Network), slices.Concat(share, number)); wrong != nil {
+			return Attempt{}, wrong
+		}
 		after, failed := e.resume(ctx, own, a, spend.Asker, now)
 		if errors.Is(failed, ErrState) {
 			failed = &overtaken{refused: err}

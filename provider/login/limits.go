@@ -18,6 +18,10 @@ type Limits struct {
 	// networks of IPv6: four and sixteen times that.
 	Number, Network, Network56, Network48, Client, Deployment limit.Rate
 
+	// NumberNetwork is what one IPv4 address or IPv6 /64 may have of Number; an IPv4 /24
+	// and an IPv6 /48 may have twice that. Zero: Number.Share.
+	NumberNetwork limit.Rate
+
 	// Of one-tap and native attempts, which ring no phone. Zero: as much as pushes
 	// have. The wider networks of IPv6 have four and sixteen times SilentNetwork.
 	SilentNetwork, SilentClient, SilentDeployment limit.Rate
@@ -36,6 +40,7 @@ type Limits struct {
 func (l Limits) withDefaults() Limits {
 	l.Network56 = cmp.Or(l.Network56, l.Network.Times(4))
 	l.Network48 = cmp.Or(l.Network48, l.Network.Times(16))
+	l.NumberNetwork = cmp.Or(l.NumberNetwork, l.Number.Share())
 	l.Device = cmp.Or(l.Device, l.Number.Times(2))
 	l.SilentNetwork = cmp.Or(l.SilentNetwork, l.Network)
 	l.SilentClient = cmp.Or(l.SilentClient, l.Client)
@@ -49,7 +54,7 @@ func (l Limits) check() error {
 		name string
 		rate limit.Rate
 	}{
-		{"Number", l.Number}, {"Network", l.Network}, {"Network56", l.Network56}, {"Network48", l.Network48},
+		{"Number", l.Number}, {"NumberNetwork", l.NumberNetwork}, {"Network", l.Network}, {"Network56", l.Network56}, {"Network48", l.Network48},
 		{"Device", l.Device}, {"Client", l.Client}, {"Deployment", l.Deployment},
 		{"SilentNetwork", l.SilentNetwork}, {"SilentClient", l.SilentClient}, {"SilentDeployment", l.SilentDeployment},
 	} {
@@ -70,21 +75,34 @@ func (l Limits) shared(network, clientID string, solved bool) []limit.Charge {
 		limit.Charge{Key: limit.Key{Kind: limit.Client, ID: clientID}, Rate: l.Client},
 		limit.Charge{Key: limit.Key{Kind: limit.Deployment}, Rate: l.Deployment})
 	if !solved {
-		for i, c := range charges {
-			charges[i].Reserve = l.reserveOf(c.Rate)
-		}
+		l.leaveReserves(charges)
 	}
 	return charges
 }
 
-// reserveOf returns how many of a burst are reserved.
-func (l Limits) reserveOf(r limit.Rate) int {
-	return int(int64(l.Reserve) * int64(r.Burst) / int64(l.Network.Burst))
+// leaveReserves makes charges leave what is reserved for browsers that have solved a
+// challenge.
+func (l Limits) leaveReserves(charges []limit.Charge) {
+	for i, c := range charges {
+		charges[i].Reserve = int(int64(l.Reserve) * int64(c.Rate.Burst) / int64(l.Network.Burst))
+	}
 }
 
 // networks returns the charges of a push against its networks' budgets.
 func (l Limits) networks(network string) []limit.Charge {
 	return onNetworks(limit.Network, network, l.Network, l.Network56, l.Network48)
+}
+
+// ShareOf returns the charges of a push against what its networks may have of a number:
+// its own one first, then the widest around it, if there is one (limit.SharesOf).
+func (l Limits) ShareOf(n phone.Number, network string) []limit.Charge {
+	rates := [...]limit.Rate{l.NumberNetwork, l.NumberNetwork.Times(2)}
+	var charges []limit.Charge
+	for i, id := range limit.SharesOf(network) {
+		key := limit.Key{Kind: limit.NumberNetwork, ID: n.Digits() + " " + id}
+		charges = append(charges, limit.Charge{Key: key, Rate: rates[i]})
+	}
+	return charges
 }
 
 // silentNetworks is networks for an attempt that rings no phone.
@@ -131,8 +149,8 @@ func (e *Engine) pushSpend(a Attempt, r PushRequest, now time.Time) limit.Spend 
 	spend := limit.Spend{
 		LockFor:    e.cfg.Lock,
 		LockAtMost: e.LongestLock(),
-		Number:     []limit.Charge{e.ofPhone(r)},
 	}
+	spend.Share, spend.Number = e.ofPhone(r)
 	lock := limit.Key{Kind: limit.Lock, ID: a.Number.Digits()}
 	if e.cfg.CoolDown > 0 {
 		spend.Cooling = limit.Cooling{
@@ -145,7 +163,8 @@ func (e *Engine) pushSpend(a Attempt, r PushRequest, now time.Time) limit.Spend 
 	if r.Device == "" {
 		spend.Lock = lock
 		if solved.ID == "" {
-			spend.Number[0].Reserve = e.cfg.Limits.reserveOf(e.cfg.Limits.Number)
+			e.cfg.Limits.leaveReserves(spend.Share)
+			e.cfg.Limits.leaveReserves(spend.Number)
 		}
 	} else {
 		spend.Lock = limit.Key{Kind: limit.DeviceLock, ID: spend.Number[0].Key.ID}
@@ -177,16 +196,16 @@ func (e *Engine) nativeSpend(r NativeRequest) limit.Spend {
 	return limit.Spend{Asker: append(l.silentNetworks(r.Network), l.silent(r.ClientID)...)}
 }
 
-// ofPhone returns the charge for ringing the phone: against the browser's own lane,
-// if it has one for the number.
-func (e *Engine) ofPhone(r PushRequest) limit.Charge {
+// ofPhone returns the charges for ringing the phone: against the budget of the number,
+// and what the browser's networks may have of it; or against the browser's own lane, if
+// it has one for the number.
+func (e *Engine) ofPhone(r PushRequest) (share, number []limit.Charge) {
 	if r.Device == "" {
-		return e.ofNumber(r.Number)
+		key := limit.Key{Kind: limit.Number, ID: r.Number.Digits()}
+		return e.cfg.Limits.ShareOf(r.Number, r.Network), []limit.Charge{{Key: key, Rate: e.cfg.Limits.Number}}
 	}
-	return limit.Charge{
-		Key:  limit.Key{Kind: limit.Device, ID: r.Number.Digits() + " " + r.Device},
-		Rate: e.cfg.Limits.Device,
-	}
+	key := limit.Key{Kind: limit.Device, ID: r.Number.Digits() + " " + r.Device}
+	return nil, []limit.Charge{{Key: key, Rate: e.cfg.Limits.Device}}
 }
 
 // LongestLock returns how long a number may be locked at most: what is stored for
@@ -223,13 +242,6 @@ func (e *Engine) pushes(ctx context.Context, c limit.Cooling, now time.Time) (in
 		return 0, err
 	}
 	return c.Rule.Next(states[0], 1, now), nil
-}
-
-func (e *Engine) ofNumber(n phone.Number) limit.Charge {
-	return limit.Charge{
-		Key:  limit.Key{Kind: limit.Number, ID: n.Digits()},
-		Rate: e.cfg.Limits.Number,
-	}
 }
 
 // ofChallenge uses a challenge up, for as long as it is good.
@@ -295,7 +307,7 @@ func (e *Engine) tries(ctx context.Context, now time.Time, spent bool, charges .
 
 // AgainAt returns when another push to the attempt's number is possible, as far as
 // the attempt can tell: when the lock that it took has expired (invariant 7), and
-// its budgets have room again. What others have done since does not change it: a
+// its budgets have room again, of which a push that was approved has spent none. What others have done since does not change it: a
 // browser that once sent a push learns nothing from it about what happens to that
 // number later.
 func (e *Engine) AgainAt(a Attempt) time.Time {
@@ -303,7 +315,7 @@ func (e *Engine) AgainAt(a Attempt) time.Time {
 		return now
 	}
 	at := a.lockEnds(e.cfg.Lock, e.afterDecline())
-	if a.Tries.Next.After(at) {
+	if a.Tries.Next.After(at) && !a.released() {
 		return a.Tries.Next
 	}
 	return at
@@ -314,7 +326,7 @@ func (e *Engine) AgainAt(a Attempt) time.Time {
 // knows nothing of what others have done since.
 func (e *Engine) UnsolvedAt(a Attempt) time.Time {
 	switch {
-	case clock.Ahead(a.Created, time.Now()), !a.AuthTime.IsZero(), a.State == Failed && a.answered():
+	case clock.Ahead(a.Created, time.Now()), a.released():
 		return time.Time{}
 	case a.Pushes == 0 && a.Method == Push && a.declined() && e.cfg.CoolDown > 0:
 		return a.Ended.Add(e.cfg.CoolDown) // of a known browser's lane
@@ -345,6 +357,12 @@ func (a *Attempt) lockEnds(lock, afterDecline time.Duration) time.Time {
 		return a.Ended
 	}
 	return a.Created.Add(lock)
+}
+
+// released reports whether Truecaller has released the number: the user has approved, or
+// was not asked. The number's budget has got back then what the push had paid.
+func (a *Attempt) released() bool {
+	return !a.AuthTime.IsZero() || a.State == Failed && a.answered()
 }
 
 // answered reports whether a failure was Truecaller's response for the number. The

@@ -197,7 +197,10 @@ func TestThreat_SilentPollsOfANumberThatCools(t *testing.T) {
 	}
 	polls := func(t *testing.T, number int, happens map[int]func(*world)) (seen []poll) {
 		synctest.Test(t, func(t *testing.T) {
-			w := cooling(t, func(c *login.Config) { c.Limits.Number = limit.Rate{Burst: number, Period: 24 * time.Hour} })
+			w := cooling(t, func(c *login.Config) {
+				c.Limits.Number = limit.Rate{Burst: number, Period: 24 * time.Hour}
+				c.Limits.NumberNetwork = limit.Rate{Burst: 3, Period: 24 * time.Hour}
+			})
 			cancelled := another(1)
 			w.start(another(1))
 			time.Sleep(5 * time.Minute)

@@ -87,6 +87,20 @@ func (e *Engine) resume(ctx context.Context, own, asked Attempt, asker []limit.C
 	return after, nil
 }
 
+// triesAfterResume returns what is left after an attempt was resumed: it costs its networks
+// a try, and the number nothing.
+func (e *Engine) triesAfterResume(ctx context.Context, now time.Time, networks, number []limit.Charge) (Tries, error) {
+	all, err := e.tries(ctx, now, true, networks...)
+	if err != nil {
+		return Tries{}, err
+	}
+	ofNumber, err := e.tries(ctx, now, false, number...)
+	if all.Left = min(all.Left, ofNumber.Left); ofNumber.Next.After(all.Next) {
+		all.Next = ofNumber.Next
+	}
+	return all, err
+}
+
 // serves reports whether the attempt serves the same request as another one.
 func (a *Attempt) serves(b Attempt) bool {
 	return a.ClientID == b.ClientID && a.App == b.App && bytes.Equal(a.Request, b.Request)

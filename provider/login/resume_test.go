@@ -32,7 +32,9 @@ func (w *world) serves(id login.ID, clientID, request string) {
 // also after a restart; nothing is pushed again, and every later event names that client.
 func TestAnOpenAttemptServesTheNewestRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+		w := newWorld(t, func(c *login.Config) { // what rings no phone costs the number nothing
+			c.Limits.NumberNetwork = limit.Rate{Burst: 1, Period: 24 * time.Hour}
+		})
 		watcher := w.engine.Watch("none", browser)
 		defer watcher.End()
 		a := w.start(asking("demo", "first"))
@@ -63,6 +65,37 @@ func TestAnOpenAttemptServesTheNewestRequest(t *testing.T) {
 				t.Errorf("%s does not name the client:\n%s", event, w.log.text())
 			}
 		}
+	})
+}
+
+// The page of an attempt that was resumed says what is left after that: its networks have
+// paid another try, and the number none.
+func TestTriesOfAResumedAttempt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(c *login.Config) {
+			c.Limits.Number = limit.Rate{Burst: 5, Period: 24 * time.Hour}
+			c.Limits.NumberNetwork = limit.Rate{Burst: 4, Period: 24 * time.Hour}
+			c.Limits.Network = limit.Rate{Burst: 6, Period: 24 * time.Hour}
+		})
+		a := w.start()
+		want := func(what string, left int, next time.Time) {
+			t.Helper()
+			if got := w.record(a.ID).Tries; got.Left != left || !got.Next.Equal(next) {
+				t.Errorf("%s: %+v, want %d left, and the next at %v", what, got, left, next)
+			}
+		}
+		now := time.Now()
+		want("pushed", 3, now)
+		for range 3 { // each costs its network a try, and the number nothing
+			w.next++
+			w.start(asking("demo", fmt.Sprint("request ", w.next)))
+		}
+		want("resumed three times", 2, now)
+		w.start(asking("demo", "from elsewhere"), func(r *login.PushRequest) { r.Network = "198.51.100.1/32" })
+		want("resumed from another network", 4, now)
+		w.start(asking("demo", "back"))
+		w.start(asking("demo", "and again"))
+		want("with nothing left", 0, now.Add(4*time.Hour))
 	})
 }
 

@@ -3,6 +3,7 @@ package login_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,6 +18,14 @@ func another(n int) func(*login.PushRequest) {
 	return func(s *login.PushRequest) {
 		s.Browser = login.BrowserSecret(fmt.Sprintf("another browser, %d", n))
 		s.Network = fmt.Sprintf("192.0.2.%d/32", 100+n)
+	}
+}
+
+// elsewhere is another browser, in a network that has nothing to do with the others.
+func elsewhere(n int) func(*login.PushRequest) {
+	return func(s *login.PushRequest) {
+		s.Browser = login.BrowserSecret(fmt.Sprintf("elsewhere, %d", n))
+		s.Network = fmt.Sprintf("198.51.%d.7/32", 100+n)
 	}
 }
 
@@ -103,8 +112,11 @@ func TestThreat_PollingANumberIsPaidFor(t *testing.T) {
 		},
 		"the number's budget": func(w *world) {
 			w.start()
-			w.approve()
-			time.Sleep(2 * time.Minute)
+			time.Sleep(5 * time.Minute)
+		},
+		"its networks' share": func(w *world) {
+			w.start(another(1))
+			time.Sleep(5 * time.Minute)
 		},
 	} {
 		t.Run(what, func(t *testing.T) {
@@ -120,9 +132,14 @@ func TestThreat_PollingANumberIsPaidFor(t *testing.T) {
 					_, err := w.begin(another(1), func(s *login.PushRequest) { s.Solved = login.Solved{ID: id, Until: end} })
 					return err
 				}
-				for i := range 5 {
+				polls := 5
+				if what == "its networks' share" {
+					polls-- // its push has cost one
+				}
+				for i := range polls {
 					exceeded := (*limit.Exceeded)(nil)
-					if err := poll(fmt.Sprint("challenge ", i)); !errors.As(err, &exceeded) || exceeded.Kind != limit.Lock && exceeded.Kind != limit.Number {
+					refusers := []limit.Kind{limit.Lock, limit.Number, limit.NumberNetwork}
+					if err := poll(fmt.Sprint("challenge ", i)); !errors.As(err, &exceeded) || !slices.Contains(refusers, exceeded.Kind) {
 						t.Fatalf("poll %d: %v", i, err)
 					}
 					w.refused(poll(fmt.Sprint("challenge ", i)), limit.Challenge)
@@ -175,6 +192,41 @@ func TestThreat_RefusalsAreNoOracle(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A network that has had its share of a number gets the same answer whatever that number's
+// phone is doing for others, and pays for it. Only what its own users have done shows.
+func TestThreat_ASpentShareIsNoOracle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(c *login.Config) {
+			c.CoolDown, c.AfterApproval = time.Hour, time.Hour
+			c.Limits.NumberNetwork = limit.Rate{Burst: 1, Period: 24 * time.Hour}
+			c.Limits.Network = limit.Rate{Burst: 9, Period: 24 * time.Hour}
+		})
+		idle, open, approved, declined := "46701740601", "46701740602", digits, "46701740604"
+		all := []string{idle, open, approved, declined}
+		for _, number := range all {
+			w.start(another(1), dialled(t, number))
+		}
+		time.Sleep(5 * time.Minute)
+		w.start(elsewhere(1), dialled(t, open))
+		w.start(elsewhere(1), dialled(t, approved), solving("a"))
+		w.approve()
+		w.start(elsewhere(1), dialled(t, declined), solving("b"))
+		w.must(w.engine.Progress(t.Context(), w.callback(status("user_rejected"))))
+		poll := func(number string) error {
+			_, err := w.begin(another(1), dialled(t, number))
+			return err
+		}
+		want := w.refused(poll(idle), limit.NumberNetwork)
+		for _, number := range all[1:] {
+			if got := w.refused(poll(number), limit.NumberNetwork); *got != *want {
+				t.Errorf("%s: %+v, want %+v", number, got, want)
+			}
+		}
+		w.must(poll("46701740699")) // a number of which it has had nothing
+		w.refused(poll(idle), limit.Network)
+	})
 }
 
 // While a push is open, its own browser is led to the page that waits for it. Another

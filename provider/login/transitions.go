@@ -210,12 +210,13 @@ func (a *Attempt) resume(asked Attempt, now time.Time) error {
 	default:
 		return ErrState
 	}
-	a.ClientID, a.Request, a.Form, a.Network = asked.ClientID, asked.Request, asked.Form, asked.Network
+	a.ClientID, a.Request, a.Form = asked.ClientID, asked.Request, asked.Form
+	a.Network, a.Tries = asked.Network, asked.Tries
 	return nil
 }
 
 // approvedBy makes the user the subject of an attempt that is being approved.
-func (a *Attempt) approvedBy(person subject.Person) { a.Sub = person.Sub }
+func (a *Attempt) approvedBy(person subject.Person) { a.Sub, a.SignOuts = person.Sub, person.SignOuts }
 
 // profileFailed is token_received -> failed: the token fetched no profile. While
 // another token of the attempt is being tried, it stays: a callback that came

@@ -34,7 +34,7 @@ type RecordStore interface {
 
 	// EndSessions ends all sessions of the user, as session.Store's EndSession does
 	// one. Grants whose session has ended before end with them, except those for
-	// offline access.
+	// offline access. It counts up Person.SignOuts, if there is such a user.
 	EndSessions(ctx context.Context, sub string) error
 
 	// DeletePerson deletes the user with everything in Record, and unused codes.

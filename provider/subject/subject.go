@@ -28,6 +28,9 @@ type Person struct {
 	// NumberLost says that the number belongs to another user now. It stays so: a
 	// later holder of the number is a new user.
 	NumberLost bool
+	// SignOuts is how often the user has signed out everywhere. A browser that has signed
+	// in before that is not known any more: it has no lane of its own.
+	SignOuts uint32
 }
 
 // ErrNotFound is returned by stores for an unknown user.

@@ -81,6 +81,16 @@ func (s *Store) RevokeClient(ctx context.Context, sub, clientID string) error {
 // EndSessions implements subject.RecordStore.
 func (s *Store) EndSessions(ctx context.Context, sub string) error {
 	return s.write(ctx, func(t *txn) error {
+		person, err := t.person(sub)
+		if err != nil {
+			return err
+		}
+		if person != nil {
+			person.SignOuts++
+			if err := t.put(&people, []byte(sub), never, (*record.Person)(person)); err != nil {
+				return err
+			}
+		}
 		all := t.owned(&personIndex, sub)
 		if err := t.endGrants(all, online); err != nil {
 			return err

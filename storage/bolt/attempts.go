@@ -31,16 +31,7 @@ func (s *Store) CreateAttempt(ctx context.Context, a login.Attempt, spend limit.
 		if refused, err := t.spend(spend, a.Holder(), now); err != nil || refused != nil {
 			return refused, err
 		}
-		stored := record.Attempt{Attempt: a}
-		if spend.Lock != (limit.Key{}) {
-			stored.Lock = s.sealer.LimitKey(spend.Lock)
-		}
-		if spend.Block != (limit.Key{}) {
-			stored.Block = s.sealer.LimitKey(spend.Block)
-		}
-		if spend.Cooling.Key != (limit.Key{}) {
-			stored.Cooling = s.sealer.LimitKey(spend.Cooling.Key)
-		}
+		stored := s.sealer.AttemptOf(a, spend)
 		if err := t.put(&correlations, a.Correlation[:], never, (*record.Text)(&a.ID)); err != nil {
 			return nil, err
 		}
@@ -325,7 +316,7 @@ func (t *txn) putStep(stored record.Attempt, u login.Update) error {
 	if after.ID != id || after.Correlation != stored.Correlation || renumbered {
 		return fmt.Errorf("bolt: a step has changed what attempt %s is", id)
 	}
-	changed := record.Attempt{Attempt: after, Lock: stored.Lock, Block: stored.Block, Cooling: stored.Cooling}
+	changed, back := stored.Becomes(u)
 	if !bytes.Equal(record.Encode(&record.Attempts, &changed), record.Encode(&record.Attempts, &stored)) {
 		if err := t.put(&attempts, []byte(id), after.Expires.Add(record.AttemptKept), &changed); err != nil {
 			return err
@@ -338,6 +329,12 @@ func (t *txn) putStep(stored record.Attempt, u login.Update) error {
 	}
 	if stored.Cooling != [32]byte{} && u.Effects.Push.How != limit.Unanswered {
 		if err := t.changeLimit(stored.Cooling, func(s limit.State) limit.State { return u.Effects.Push.After(s, after.Holder()) }); err != nil {
+			return err
+		}
+	}
+	for _, paid := range back {
+		err := t.changeLimit(paid.Key, func(s limit.State) limit.State { return u.Effects.Push.GiveBack(s, paid.Each) })
+		if err != nil {
 			return err
 		}
 	}

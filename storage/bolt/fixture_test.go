@@ -25,6 +25,7 @@ import (
 	"calleridp/provider/login"
 	"calleridp/provider/session"
 	"calleridp/provider/subject"
+	"calleridp/storage/record"
 	"calleridp/storage/storagetest"
 	"calleridp/truecaller"
 	"calleridp/truecaller/phone"
@@ -33,13 +34,13 @@ import (
 // newestFixture is the number of the newest pair of fixtures. testdata/v1.db.gz is
 // a whole store with the first version of every kind of record, and v1.txt lists
 // its fields; v2 has the second version of clients, v3 the third of limits and attempts and
-// the second of codes and grants. This command writes the newest pair:
+// the second of codes and grants, v4 the fourth of attempts. This command writes the newest pair:
 //
 //	go test ./storage/bolt -run TestFixtures -write-fixtures
 //
 // After a release, its fixtures never change. From then on, raising the version of
 // a kind in storage/record also raises newestFixture and adds a pair.
-const newestFixture = 3
+const newestFixture = 4
 
 var writeFixtures = flag.Bool("write-fixtures", false, "write the fixtures of the current record versions")
 
@@ -95,6 +96,7 @@ func writeFixture(t *testing.T, path, base string, start time.Time) {
 	a.Correlation, a.Expires = sha256.Sum256([]byte("state")), later
 	must(s.CreateAttempt(ctx, a, limit.Spend{Lock: limit.Key{Kind: limit.Lock, ID: "46701740605"}, LockFor: time.Hour,
 		Cooling: limit.Cooling{Key: limit.Key{Kind: limit.CoolingOff, ID: "46701740605"}, Rule: limit.CoolDown{First: time.Hour, Longest: time.Hour}},
+		Number:  []limit.Charge{{Key: limit.Key{Kind: limit.Number, ID: "46701740605"}, Rate: limit.Rate{Burst: 2, Period: time.Hour}}},
 		Asker:   []limit.Charge{{Key: limit.Key{Kind: limit.Client, ID: "shop"}, Rate: limit.Rate{Burst: 1, Period: time.Hour}}}}, start))
 	p := storagetest.Filled[subject.Person](start)
 	_, err := s.ApproveAttempt(ctx, a.ID, a.Number, func(a login.Attempt, _ *subject.Person) (login.Approval, error) {
@@ -194,6 +196,11 @@ func dump(t *testing.T, s *Store) map[string]string {
 	if a.Pushes != 0 { // since version 3
 		states, err := s.LimitStates(ctx, limit.Key{Kind: limit.CoolingOff, ID: "46701740605"})
 		add("cool-down", states, err)
+	}
+	stored, err := view(ctx, s, func(r reader) (record.Attempt, error) { return r.attempt(a.ID) })
+	must(err)
+	if len(stored.Paid) > 0 { // since version 4
+		add("attempt.paid", stored.Paid, nil)
 	}
 	person, err := s.PersonOf(ctx, a.Number)
 	add("person of the number", person, err)

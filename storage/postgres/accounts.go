@@ -70,13 +70,18 @@ func (s *Store) RevokeClient(ctx context.Context, sub, clientID string) error {
 // EndSessions implements subject.RecordStore.
 func (s *Store) EndSessions(ctx context.Context, sub string) error {
 	return s.write(ctx, func(t *txn) error {
-		t.lockPerson(sub)
+		var person subject.Person
+		exists := t.person(&person, sub, " FOR UPDATE")
 		t.run("SELECT FROM sessions WHERE sub = $1 ORDER BY key FOR UPDATE", []byte(sub))
 		end := t.grantsOf("sub", []byte(sub))
 		if err := t.look(); err != nil {
 			return err
 		}
 		end(online)
+		if *exists {
+			person.SignOuts++
+			t.storePerson(person)
+		}
 		t.put("DELETE FROM sessions WHERE sub = $1", []byte(sub))
 		return nil
 	})

@@ -50,16 +50,7 @@ func (s *Store) CreateAttempt(ctx context.Context, a login.Attempt, spend limit.
 
 // createAttempt queues a new attempt.
 func (t *txn) createAttempt(a login.Attempt, spend limit.Spend) {
-	stored := record.Attempt{Attempt: a}
-	if spend.Lock != (limit.Key{}) {
-		stored.Lock = t.s.sealer.LimitKey(spend.Lock)
-	}
-	if spend.Block != (limit.Key{}) {
-		stored.Block = t.s.sealer.LimitKey(spend.Block)
-	}
-	if spend.Cooling.Key != (limit.Key{}) {
-		stored.Cooling = t.s.sealer.LimitKey(spend.Cooling.Key)
-	}
+	stored := t.s.sealer.AttemptOf(a, spend)
 	key := []byte(a.ID)
 	value := t.s.sealer.Seal(&record.Attempts, key, a.Expires.Add(record.AttemptKept), &stored)
 	t.put("INSERT INTO attempts (key, correlation, browser, value, expires, due) VALUES ($1, $2, $3, $4, $5, $5)",
@@ -364,11 +355,11 @@ func (t *txn) putStep(stored record.Attempt, u login.Update) error {
 	if after.ID != id || after.Correlation != stored.Correlation || renumbered {
 		return fmt.Errorf("postgres: a step has changed what attempt %s is", id)
 	}
-	changed := record.Attempt{Attempt: after, Lock: stored.Lock, Block: stored.Block, Cooling: stored.Cooling}
+	changed, back := stored.Becomes(u)
 	if !bytes.Equal(record.Encode(&record.Attempts, &changed), record.Encode(&record.Attempts, &stored)) {
 		t.storeAttempt(changed)
 	}
-	if err := t.settleLimits(stored, after, u.Effects); err != nil {
+	if err := t.settleLimits(stored, after, u.Effects, back); err != nil {
 		return err
 	}
 	if u.Effects.Drop != "" {
@@ -385,16 +376,16 @@ func (t *txn) storeAttempt(a record.Attempt) {
 	t.changed = append(t.changed, t.s.attemptChange(a.Attempt))
 }
 
-// settleLimits queues what the effects of a step change of the attempt's locks and of
-// its cool-down.
-func (t *txn) settleLimits(stored record.Attempt, after login.Attempt, e login.Effects) error {
+// settleLimits queues what the effects of a step change of the attempt's locks, of
+// its cool-down, and of the budgets that it gets something back from.
+func (t *txn) settleLimits(stored record.Attempt, after login.Attempt, e login.Effects, back []record.Paid) error {
 	release, changes := e.Release(after.Holder())
 	cools := stored.Cooling != [32]byte{} && e.Push.How != limit.Unanswered
-	if !changes && !cools {
+	if !changes && !cools && len(back) == 0 {
 		return nil
 	}
 	states := t.expected
-	if states == nil || hintOf(stored).locks() != t.expectedFor {
+	if states == nil || !slices.Equal(hintOf(stored).locks(), t.expectedFor) {
 		states = t.lockLocks(hintOf(stored))
 		if err := t.look(); err != nil {
 			return err
@@ -404,9 +395,12 @@ func (t *txn) settleLimits(stored record.Attempt, after login.Attempt, e login.E
 		release.Until, release.Unsolved = t.s.toDatabase(release.Until), t.s.toDatabase(release.Unsolved)
 		t.releaseBoth(states, stored, release)
 	}
+	push := e.Push
+	push.At = t.s.toDatabase(push.At)
+	for _, paid := range back {
+		t.changeLimit(states, paid.Key, push.GiveBack(states[paid.Key], paid.Each))
+	}
 	if cools {
-		push := e.Push
-		push.At = t.s.toDatabase(push.At)
 		t.changeLimit(states, stored.Cooling, push.After(states[stored.Cooling], after.Holder()))
 	}
 	return nil
@@ -424,20 +418,15 @@ func (t *txn) releaseBoth(states map[[32]byte]limit.State, stored record.Attempt
 	}
 }
 
-// expectLocks locks the locks and the cool-down of an attempt, which its change
-// probably settles.
+// expectLocks locks the locks, the cool-down and the budgets of an attempt, which its
+// change probably settles.
 func (t *txn) expectLocks(h hint) {
 	t.expected, t.expectedFor = t.lockLocks(h), h.locks()
 }
 
-// lockLocks queues what locks the rows of an attempt's locks.
+// lockLocks queues what locks the rows of hint.locks.
 func (t *txn) lockLocks(h hint) map[[32]byte]limit.State {
-	var held [][32]byte
-	for _, key := range h.locks() {
-		if key != [32]byte{} {
-			held = append(held, key)
-		}
-	}
+	held := h.locks()
 	slices.SortFunc(held, func(a, b [32]byte) int { return bytes.Compare(a[:], b[:]) })
 	return t.lockLimits(held)
 }

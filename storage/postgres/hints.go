@@ -14,14 +14,26 @@ type hint struct {
 	sub, clientID string
 	lock, block   [32]byte
 	cooling       [32]byte
+	paid          []record.Paid
 }
 
 func hintOf(a record.Attempt) hint {
-	return hint{sub: a.Sub, clientID: a.ClientID, lock: a.Lock, block: a.Block, cooling: a.Cooling}
+	return hint{sub: a.Sub, clientID: a.ClientID, lock: a.Lock, block: a.Block, cooling: a.Cooling, paid: a.Paid}
 }
 
 // locks returns what the end of the attempt changes in limits.
-func (h hint) locks() [3][32]byte { return [3][32]byte{h.block, h.lock, h.cooling} }
+func (h hint) locks() [][32]byte {
+	keys := make([][32]byte, 0, 3+len(h.paid))
+	for _, key := range [...][32]byte{h.block, h.lock, h.cooling} {
+		if key != ([32]byte{}) {
+			keys = append(keys, key)
+		}
+	}
+	for _, p := range h.paid {
+		keys = append(keys, p.Key)
+	}
+	return keys
+}
 
 // hintsMost is how many hints each half of the memory has.
 const hintsMost = 8192

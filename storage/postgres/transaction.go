@@ -61,7 +61,7 @@ type txn struct {
 
 	// The locks of an attempt, if a hint has named them: see attempts.go.
 	expected    map[[32]byte]limit.State
-	expectedFor [3][32]byte
+	expectedFor [][32]byte
 }
 
 // put queues a statement that writes. All of them are sent with COMMIT.

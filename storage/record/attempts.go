@@ -4,11 +4,12 @@ import (
 	"time"
 
 	"calleridp/keys"
+	"calleridp/provider/limit"
 	"calleridp/provider/login"
 )
 
 // Attempts are found by their id.
-var Attempts = Kind{Name: "attempts", purpose: keys.PurposeAttemptRecord, version: 3, expires: true}
+var Attempts = Kind{Name: "attempts", purpose: keys.PurposeAttemptRecord, version: 4, expires: true}
 
 // AttemptKept is how long an attempt stays after it expires, so that late callbacks and
 // the back button find it.
@@ -29,6 +30,39 @@ type Attempt struct {
 	Block [32]byte
 	// Cooling is the key of the cool-down that its push has raised; zero: none.
 	Cooling [32]byte
+	// Paid are the charges that come back if its push has cost nothing in the end
+	// (limit.Ended.GivesBack); none once they have.
+	Paid []Paid
+}
+
+// Paid is a limit.Paid.
+type Paid struct {
+	Key  [32]byte // in limits
+	Each time.Duration
+}
+
+// AttemptOf returns a new attempt, with what it has spent.
+func (s Sealer) AttemptOf(a login.Attempt, spend limit.Spend) Attempt {
+	stored := Attempt{Attempt: a}
+	for key, of := range map[*[32]byte]limit.Key{&stored.Lock: spend.Lock, &stored.Block: spend.Block, &stored.Cooling: spend.Cooling.Key} {
+		if of != (limit.Key{}) {
+			*key = s.LimitKey(of)
+		}
+	}
+	for _, p := range spend.Returned() {
+		stored.Paid = append(stored.Paid, Paid{Key: s.LimitKey(p.Key), Each: p.Each})
+	}
+	return stored
+}
+
+// Becomes returns the attempt after a step, and what it gets back.
+func (a *Attempt) Becomes(u login.Update) (after Attempt, back []Paid) {
+	after = *a
+	after.Attempt = u.Attempt
+	if u.Effects.Push.GivesBack() {
+		after.Paid, back = nil, a.Paid
+	}
+	return after, back
 }
 
 func (a *Attempt) fields(c *codec, version byte) {
@@ -68,5 +102,14 @@ func (a *Attempt) fields(c *codec, version byte) {
 		pushes := int64(a.Pushes)
 		c.int64(&pushes)
 		a.Pushes = int(pushes)
+	}
+	if version >= 4 {
+		list(c, &a.Paid, func(c *codec, p *Paid) {
+			hash(c, &p.Key)
+			each := int64(p.Each)
+			c.int64(&each)
+			p.Each = time.Duration(each)
+		})
+		number(c, &a.SignOuts)
 	}
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // People are found by their sub.
-var People = Kind{Name: "people", purpose: keys.PurposePersonRecord, version: 1}
+var People = Kind{Name: "people", purpose: keys.PurposePersonRecord, version: 2}
 
 // Numbers lead from Sealer.NumberKeys to a sub (Text).
 var Numbers = Kind{Name: "numbers", purpose: keys.PurposeNumberRecord, version: 1}
@@ -16,7 +16,7 @@ var Numbers = Kind{Name: "numbers", purpose: keys.PurposeNumberRecord, version: 
 // Person is a subject.Person.
 type Person subject.Person
 
-func (p *Person) fields(c *codec, _ byte) {
+func (p *Person) fields(c *codec, version byte) {
 	text(c, &p.Sub)
 	c.phone(&p.Number)
 	text(c, &p.TruecallerID)
@@ -26,6 +26,9 @@ func (p *Person) fields(c *codec, _ byte) {
 	profileFields(c, &p.Profile)
 	text(c, &p.OAuthSub)
 	c.flag(&p.NumberLost)
+	if version >= 2 {
+		number(c, &p.SignOuts)
+	}
 }
 
 func profileFields(c *codec, p *truecaller.Profile) {

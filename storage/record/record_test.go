@@ -35,7 +35,7 @@ func definitions(now time.Time) []definition {
 	a := AccessToken(storagetest.Filled[grant.AccessToken](now))
 	allowed := Consent(storagetest.Filled[consent.Consent](now))
 	set := KeySet{Version: 7, Keys: []keys.Record{storagetest.Filled[keys.Record](now)}}
-	attempt := Attempt{Attempt: storagetest.Filled[login.Attempt](now), Lock: [32]byte{1, 2, 3}}
+	attempt := Attempt{Attempt: storagetest.Filled[login.Attempt](now), Lock: [32]byte{1, 2, 3}, Paid: []Paid{{Key: [32]byte{4}, Each: time.Hour}}}
 	secret := CallbackSecret{Current: [32]byte{1}, Old: []truecaller.OldSecret{{Hash: [32]byte{2}, Until: now}}}
 	text := Text("text")
 	return []definition{

@@ -158,7 +158,7 @@ func testEndSessions(t *testing.T, w *world) {
 			t.Error("want the unused codes deleted, except those for offline access")
 		}
 	}
-	if left := w.account(h.person.Sub); len(left.Sessions) != 0 || len(left.Consents) != 2 || len(left.Grants) != 4 {
+	if left := w.account(h.person.Sub); len(left.Sessions) != 0 || len(left.Consents) != 2 || len(left.Grants) != 4 || left.Person.SignOuts != h.person.SignOuts+2 {
 		t.Errorf("%+v", left)
 	}
 	w.same(w.account(neighbour.person.Sub), neighbour.record())

@@ -287,6 +287,78 @@ func testCoolDowns(t *testing.T, w *world) {
 	}
 }
 
+// A push that is approved, or rings no phone, gets back what it paid of the number's
+// budget and of its networks' share, durably and once; of no other budget. One that is
+// declined or not answered does not.
+func testGivenBack(t *testing.T, w *world) {
+	day := 24 * time.Hour
+	network := limit.Charge{Key: limit.Key{Kind: limit.Network, ID: "192.0.2.8/32"}, Rate: limit.Rate{Burst: 100, Period: day}, Own: true}
+	share := limit.Charge{Key: limit.Key{Kind: limit.NumberNetwork, ID: "46701740605 192.0.2.8/32"}, Rate: limit.Rate{Burst: 4, Period: day}}
+	number := limit.Charge{Key: limit.Key{Kind: limit.Number, ID: "46701740605"}, Rate: limit.Rate{Burst: 10, Period: day}}
+	spend := limit.Spend{Asker: []limit.Charge{network}, Share: []limit.Charge{share}, Number: []limit.Charge{number}}
+	push := func() login.Attempt {
+		a := w.attempt()
+		w.must(w.CreateAttempt(w.ctx, a, spend, w.now))
+		return a
+	}
+	all := 0
+	end := func(a login.Attempt, how limit.PushEnd) {
+		t.Helper()
+		_, err := w.update(a.ID, func(*login.Attempt) (login.Effects, error) {
+			return login.Effects{Push: limit.Ended{How: how, At: w.now}}, nil
+		})
+		w.must(err)
+	}
+	want := func(what string, used int) {
+		t.Helper()
+		w.reopen()
+		states, err := w.LimitStates(w.ctx, network.Key, share.Key, number.Key)
+		w.must(err)
+		for i, used := range []int{all, used, used} {
+			c := []limit.Charge{network, share, number}[i]
+			if left, _ := c.Left(states[i].Until, w.now); left != c.Rate.Burst-used {
+				t.Errorf("%s: %s has %d left of %d, want %d used", what, c.Key.Kind, left, c.Rate.Burst, used)
+			}
+		}
+	}
+	all++
+	a := push()
+	want("pushed", 1)
+	end(a, limit.Unanswered)
+	end(a, limit.Declined)
+	want("declined", 1)
+	all++
+	b := push()
+	want("two pushes", 2)
+	end(b, limit.Answered)
+	want("one of them approved", 1)
+	end(b, limit.Answered)
+	end(b, limit.Unsent)
+	want("it comes back once", 1)
+	all++
+	c := push()
+	end(c, limit.Unsent)
+	want("not sent", 1)
+	w.must(w.ClearLimits(w.ctx, number.Key, share.Key))
+	end(a, limit.Unsent)
+	want("cleared", 0)
+
+	// Where the number's lock refuses, nothing of the share is taken; where the share
+	// refuses, the try has been paid for.
+	locked := w.create()
+	spend.Lock = lockOf(locked).Lock
+	w.exceeded(w.CreateAttempt(w.ctx, w.attempt(), spend, w.now), limit.Lock)
+	all++
+	want("locked", 0)
+	share.Rate.Burst, spend.Share[0].Rate.Burst = 1, 1
+	spend.Lock = limit.Key{}
+	all++
+	push()
+	w.exceeded(w.CreateAttempt(w.ctx, w.attempt(), spend, w.now), limit.NumberNetwork)
+	all++
+	want("the share is spent", 1)
+}
+
 // LimitStates shows what is kept, changes nothing, and knows nothing of what was
 // refused.
 func testLimitStates(t *testing.T, w *world) {

@@ -78,6 +78,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Place) {
 		{"LiveAttempts", testLiveAttempts},
 		{"Budgets", testBudgets},
 		{"CoolDowns", testCoolDowns},
+		{"GivenBack", testGivenBack},
 		{"LimitStates", testLimitStates},
 		{"ClearLimits", testClearLimits},
 		{"People", testPeople},

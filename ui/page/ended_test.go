@@ -87,6 +87,10 @@ func TestAnEndedAttemptCountsDown(t *testing.T) {
 			`<span class="live">Another request can be sent to this number in <span id="again-in" class="clock" data-seconds="242" data-zero="0">4:02</span>.</span>`,
 			`<span id="now" role="status" data-text="Another request can be sent to this number now."></span>`)
 
+		tap := v // it names no number
+		tap.Method, tap.Number = login.OneTap, ""
+		pagetest.Contains(t, drawEnded(p, tap).Body.String(), `<span id="now" role="status" data-text="Try again"></span>`)
+
 		v.AgainAt = time.Now().Add(5 * time.Hour) // no clock counts hours
 		page := drawEnded(p, v).Body.String()
 		pagetest.Contains(t, page, "Another request can be sent to this number in 5\u00a0hours.")

@@ -225,7 +225,8 @@ func (d *decoder) checkServing(c Config) {
 // have the names of package provider.
 const ChallengeOff = "off"
 
-// checkNetworks refuses a wide network that may do less than a narrow one in it.
+// checkNetworks refuses a wide network that may do less than a narrow one in it, and a
+// network that may do more to a number than all together.
 func (d *decoder) checkNetworks(c Limits) {
 	narrow, name := c.Network, "limits.network"
 	for _, wide := range []struct {
@@ -236,6 +237,9 @@ func (d *decoder) checkNetworks(c Limits) {
 			d.refuse(wide.key, "its burst must be at least that of %s, %d, which is a part of it (got %d)", name, narrow.Burst, wide.rate.Burst)
 		}
 		narrow, name = wide.rate, wide.key
+	}
+	if !d.failed("limits.number") && !d.failed("limits.number_per_network") && c.NumberPerNetwork.Burst > c.Number.Burst {
+		d.refuse("limits.number_per_network", "its burst must be at most that of limits.number, %d, of which it is a part (got %d)", c.Number.Burst, c.NumberPerNetwork.Burst)
 	}
 }
 

@@ -391,13 +391,21 @@ type Limits struct {
 	// CoolDownMax is the longest cool-down. After each such time without a request, one is
 	// forgotten. Default 4h, or cool_down if that is longer.
 	CoolDownMax Duration `yaml:"cool_down_max"`
-	Number      Rate     `yaml:"number"`     // requests to one number. Default 10/24h.
-	Device      Rate     `yaml:"device"`     // requests to one number from a browser that has signed in with it before, whatever other browsers do. Default twice number.
-	Network     Rate     `yaml:"network"`    // requests from one IPv4 address or IPv6 /64. Default 30/1h.
-	Network56   Rate     `yaml:"network_56"` // requests from one IPv6 /56. Default four times network.
-	Network48   Rate     `yaml:"network_48"` // requests from one IPv6 /48. Default sixteen times network.
-	Client      Rate     `yaml:"client"`     // requests through one client. Default 3000/1h.
-	Deployment  Rate     `yaml:"deployment"` // all requests. Default 10000/1h.
+	// Number is how many requests to one number browsers may send that have not signed in
+	// with it, all together. A request that its user approves does not count. Default 10/24h.
+	Number Rate `yaml:"number"`
+	// NumberPerNetwork is how many of them may come from one IPv4 address or IPv6 /64; from
+	// an IPv4 /24 and an IPv6 /48, twice as many. So one network cannot use up a number's
+	// requests, and the number stays open to others. Default three tenths of number, but at
+	// least 3 if number is: 3/24h.
+	NumberPerNetwork Rate `yaml:"number_per_network"`
+
+	Device     Rate `yaml:"device"`     // requests to one number from a browser that has signed in with it before, whatever other browsers do. Default twice number.
+	Network    Rate `yaml:"network"`    // requests from one IPv4 address or IPv6 /64. Default 30/1h.
+	Network56  Rate `yaml:"network_56"` // requests from one IPv6 /56. Default four times network.
+	Network48  Rate `yaml:"network_48"` // requests from one IPv6 /48. Default sixteen times network.
+	Client     Rate `yaml:"client"`     // requests through one client. Default 3000/1h.
+	Deployment Rate `yaml:"deployment"` // all requests. Default 10000/1h.
 
 	// SilentNetwork, SilentClient and SilentDeployment are for one-tap and native
 	// sign-ins, which ring no phone, and spend nothing that requests to phones need.

@@ -44,6 +44,7 @@ func (c *Config) setDefaults() {
 	orDefault(&c.Limits.Challenge, ChallengeOff)
 	orDefault(&c.Limits.ChallengeBits, 18)
 	orDefault(&c.Limits.Number, Rate{Burst: 10, Period: day})
+	orDefault(&c.Limits.NumberPerNetwork, Rate(limit.Rate(c.Limits.Number).Share()))
 	orDefault(&c.Limits.Device, Rate(limit.Rate(c.Limits.Number).Times(2)))
 	orDefault(&c.Limits.Network, Rate{Burst: 30, Period: time.Hour})
 	orDefault(&c.Limits.Network56, Rate(limit.Rate(c.Limits.Network).Times(4)))

@@ -52,7 +52,7 @@ func settings(o options, issuer, phoneURL, shopURL string) (config.Settings, err
 			Methods:        []string{config.MethodPush, config.MethodOneTap},
 		}},
 		Limits: config.Limits{
-			Number:     wide,
+			Number:     wide, // and so of each network
 			Network:    wide,
 			Client:     wide,
 			Deployment: wide,

@@ -13,8 +13,8 @@ import (
 
 // Limit is the command `calleridp limit`.
 var Limit = command.Group("limit", map[string]command.Func{
-	"show":  limitOf("show", "show the lock and the budget of a number, or the budget of a network, a client or the deployment"),
-	"clear": limitOf("clear", "release the lock and refill the budget of a number, or refill that of a network, a client or the deployment"),
+	"show":  limitOf("show", "show the lock and the budget of a number, what a network may have of it, or the budget of a network, a client or the deployment"),
+	"clear": limitOf("clear", "release the lock and refill the budget of a number, refill what a network may have of it, or refill that of a network, a client or the deployment"),
 })
 
 // limitOf returns a command about the limits of one number, network or client, or
@@ -23,7 +23,7 @@ func limitOf(name, summary string) command.Func {
 	return func(ctx context.Context, args []string, out io.Writer) error {
 		f := newRequest("limit "+name, summary, out)
 		var of admin.LimitsOf
-		f.StringVar(&of.Network, "network", "", "use the network of this IP `address`, not a number")
+		f.StringVar(&of.Network, "network", "", "use the network of this IP `address`; with a number, what it may have of that")
 		f.StringVar(&of.Client, "client", "", "use this `client_id`, not a number")
 		f.BoolVar(&of.Deployment, "deployment", false, "use the whole deployment, not a number")
 		arguments, err := f.Arguments(args, "[NUMBER]")
@@ -31,19 +31,19 @@ func limitOf(name, summary string) command.Func {
 			return err
 		}
 		given := 0
-		for _, set := range []bool{len(arguments) > 0, of.Network != "", of.Client != "", of.Deployment} {
+		for _, set := range []bool{len(arguments) > 0 || of.Network != "", of.Client != "", of.Deployment} {
 			if set {
 				given++
 			}
 		}
 		if given != 1 {
-			return command.Usagef("usage: calleridp limit %s NUMBER | --network ADDRESS | --client CLIENT_ID | --deployment", name)
+			return command.Usagef("usage: calleridp limit %s NUMBER | [NUMBER] --network ADDRESS | --client CLIENT_ID | --deployment", name)
 		}
 		if len(arguments) > 0 {
 			of.Number = arguments[0]
 		}
 		return send(ctx, f, http.MethodPost, "/v1/limits/"+name, of, func(out io.Writer, l admin.Limits) error {
-			return writeLimits(out, l, of.Number != "", time.Now())
+			return writeLimits(out, l, of.Number != "" && of.Network == "", time.Now())
 		})
 	}
 }
