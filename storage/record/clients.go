@@ -8,7 +8,7 @@ import (
 )
 
 // Clients are found by their client id.
-var Clients = Kind{Name: "clients", purpose: keys.PurposeClientRecord, version: 2}
+var Clients = Kind{Name: "clients", purpose: keys.PurposeClientRecord, version: 2, empty: empty[Client]}
 
 // Client is a client.Client.
 type Client client.Client
