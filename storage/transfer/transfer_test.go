@@ -279,7 +279,14 @@ func TestInterrupted(t *testing.T) {
 						t.Error("two copies at once")
 					}
 				}
-				_, err = transfer.Copy(context.Background(), &stopping{Reader: src, left: stop, err: errStop}, dst,
+				left := stop
+				stopping := changing{src, func(*record.Kind, *transfer.Stored) error {
+					if left--; left < 0 {
+						return errStop
+					}
+					return nil
+				}}
+				_, err = transfer.Copy(context.Background(), stopping, dst,
 					transfer.Options{Sealer: record.NewSealer(master(t, 'k')), Issuer: issuer})
 				if closing := dst.Close(); closing != nil {
 					t.Fatal(closing)
