@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"calleridp/provider/limit"
@@ -173,4 +176,55 @@ func TestACopyAfterAnother(t *testing.T) {
 	if _, err := os.Stat(path + markerSuffix); err != nil {
 		t.Error("a copy leaves no marker: if its file vanishes, a server begins with an empty store")
 	}
+}
+
+// A copy has the same keys in every bucket as the store, which has every kind of record,
+// so everything is found and swept there, too.
+func TestACopyHasEveryIndex(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // whose clock is that of the fixture
+		dir := t.TempDir()
+		from, to := filepath.Join(dir, "from.db"), filepath.Join(dir, "to.db")
+		unpack(t, filepath.Join("testdata", fmt.Sprintf("v%d.db.gz", newestFixture)), from)
+		src, err := OpenSource(from, testMaster(t), Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		dst, err := CreateTarget(to, testMaster(t), Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := transfer.Copy(t.Context(), src, dst, transfer.Options{Sealer: record.NewSealer(testMaster(t)), Issuer: "https://id.example"}); err != nil {
+			t.Fatal(err)
+		}
+		want, got := everyKey(t, src.s.db), everyKey(t, dst.s.db)
+		for _, b := range buckets {
+			name := string(b.id)
+			if !reflect.DeepEqual(got[name], want[name]) {
+				t.Errorf("%s has the keys %q, want %q", name, got[name], want[name])
+			}
+			if len(want[name]) == 0 && b.kind != &record.Deleted && b.kind != &record.CallbackSecrets {
+				t.Errorf("the fixture has nothing in %s", name)
+			}
+		}
+		if err := errors.Join(src.Close(), dst.Close()); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func everyKey(t *testing.T, db *bbolt.DB) map[string][]string {
+	t.Helper()
+	all := map[string][]string{}
+	err := db.View(func(tx *bbolt.Tx) error {
+		return tx.ForEach(func(name []byte, b *bbolt.Bucket) error {
+			return b.ForEach(func(key, _ []byte) error {
+				all[string(name)] = append(all[string(name)], string(key))
+				return nil
+			})
+		})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
 }

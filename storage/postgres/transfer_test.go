@@ -242,3 +242,49 @@ func TestACopyOfForms(t *testing.T) {
 		t.Errorf("forms lead to %v", leads)
 	}
 }
+
+// What is copied is swept when it expires: a form with its attempt, and a delivery is free
+// to be taken.
+func TestACopyExpires(t *testing.T) {
+	dsn := database(t)
+	target, err := OpenTarget(t.Context(), testMaster(t), Options{DSN: redact.Text(dsn)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer target.Close()
+	until := time.Now().Add(time.Hour).Truncate(time.Microsecond)
+	a := record.Attempt{Attempt: newAttempt()}
+	a.Form = [32]byte{1}
+	id := record.Text(a.ID)
+	for _, row := range []struct {
+		kind *record.Kind
+		key  []byte
+		r    record.Record
+	}{
+		{&record.Attempts, []byte(a.ID), &a},
+		{&record.Forms, a.Form[:], &id},
+		{&record.Deliveries, []byte("d"), &record.Delivery{ID: "d"}},
+		{&record.Sessions, []byte("s"), &record.Session{ID: "sid"}},
+	} {
+		stored := transfer.Stored{Key: row.key, Value: target.s.sealer.Seal(row.kind, row.key, until, row.r), Record: row.r}
+		err := target.Write(t.Context(), row.kind, func(yield func(transfer.Stored, error) bool) { yield(stored, nil) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		var expires, due time.Time
+		if err := target.tx.QueryRow(t.Context(), "SELECT expires, due FROM "+row.kind.Name).Scan(&expires, &due); err != nil {
+			t.Fatal(err)
+		}
+		if !expires.Equal(until) || !due.Equal(until) {
+			t.Errorf("%s: expires at %s, due at %s, want %s", row.kind.Name, expires, due, until)
+		}
+	}
+	if err := target.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	target.Close()
+	s := open(t, Options{DSN: redact.Text(dsn)})
+	if got, err := s.Deliveries(t.Context(), 10); err != nil || len(got) != 1 {
+		t.Errorf("%d deliveries, %v", len(got), err)
+	}
+}
