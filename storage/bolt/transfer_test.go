@@ -141,6 +141,28 @@ func TestACopyRefuses(t *testing.T) {
 	}
 }
 
+// A store that somebody has put in the target's place meanwhile is kept.
+func TestACopyKeepsAStoreThatCameMeanwhile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "store.db")
+	target, err := CreateTarget(path, testMaster(t), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer target.Close()
+	if _, err := target.Written(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte("theirs"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := target.Commit(t.Context()); !errors.Is(err, ErrExists) {
+		t.Errorf("%v, want %v", err, ErrExists)
+	}
+	if text, err := os.ReadFile(path); err != nil || string(text) != "theirs" {
+		t.Errorf("the file is now %q, %v", text, err)
+	}
+}
+
 // A copy that comes while another one ends never touches what that one has made.
 func TestACopyAfterAnother(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "store.db")

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -41,16 +42,26 @@ func BenchmarkCopy(b *testing.B) {
 			name     string
 			from, to place
 		}{{"to-postgres", first, database}, {"to-bolt", database, back}} {
-			begun, peak := time.Now(), watchHeap()
+			begun, cpu, peak := time.Now(), ownCPU(b), watchHeap()
 			result, err := copied(b, row.from, row.to, nil)
 			if err != nil {
 				b.Fatal(err)
 			}
 			b.ReportMetric(time.Since(begun).Seconds(), "s-"+row.name)
+			b.ReportMetric((ownCPU(b) - cpu).Seconds(), "cpu-s-"+row.name)
 			b.ReportMetric(float64(peak())/(1<<20), "MiB-heap-"+row.name)
 			b.ReportMetric(float64(result.Records), "records")
 		}
 	}
+}
+
+// ownCPU returns the CPU time of this process, without the database's.
+func ownCPU(b *testing.B) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // watchHeap returns what ends the watch, and returns the most memory that the heap had.

@@ -12,6 +12,7 @@ import (
 	"time"
 	"unsafe"
 
+	"calleridp/provider/limit"
 	"calleridp/storage/record"
 	"calleridp/storage/transfer"
 )
@@ -189,6 +190,26 @@ func TestOtherStores(t *testing.T) {
 		}
 		if _, err := copied(t, unused, inFile(t), nil); !errors.Is(err, transfer.ErrEmpty) {
 			t.Errorf("a store that was not used: %v", err)
+		}
+	}
+}
+
+// What has expired stays behind, with what leads to it.
+func TestExpiredRecordsStayBehind(t *testing.T) {
+	for _, row := range []struct {
+		name     string
+		from, to place
+	}{{"from a file", inFile(t), inDatabase(t, nil)}, {"from a database", inDatabase(t, nil), inFile(t)}} {
+		s := row.from.open(t)
+		w := newWorld(0, time.Now())
+		w.attempt.Expires = w.now.Add(-10 * time.Hour)
+		err := errors.Join(s.PinIssuer(t.Context(), issuer), s.CreateAttempt(t.Context(), w.attempt, limit.Spend{}, w.now), s.Close())
+		if err != nil {
+			t.Fatal(err)
+		}
+		result, err := copied(t, row.from, row.to, nil)
+		if err != nil || result.Records != 1 {
+			t.Errorf("%s: %d records were copied, %v, want the issuer alone", row.name, result.Records, err)
 		}
 	}
 }
