@@ -242,8 +242,8 @@ func (f *Source) Records(ctx context.Context, k *record.Kind, at time.Time) iter
 		}
 		defer rows.Close()
 		for rows.Next() {
-			stored, err := f.record(k, rows)
-			if err == nil && (stored.Value == nil || record.Expired(stored.Value, at)) {
+			stored, err := f.record(k, rows, at)
+			if err == nil && stored.Value == nil {
 				continue
 			}
 			if !yield(stored, err) || err != nil {
@@ -257,12 +257,12 @@ func (f *Source) Records(ctx context.Context, k *record.Kind, at time.Time) iter
 }
 
 // record reads a row. It has no value if it is no record for another engine.
-func (f *Source) record(k *record.Kind, row pgx.Rows) (stored transfer.Stored, err error) {
+func (f *Source) record(k *record.Kind, row pgx.Rows, at time.Time) (stored transfer.Stored, err error) {
 	if k == &record.Forms {
-		return f.form(row)
+		return f.form(row, at)
 	}
 	err = row.Scan(&stored.Key, &stored.Value)
-	if k == &record.Meta && aboutDatabase(stored.Key) {
+	if k == &record.Meta && aboutDatabase(stored.Key) || record.Expired(stored.Value, at) {
 		stored.Value = nil
 	}
 	return stored, err
@@ -274,14 +274,15 @@ func aboutDatabase(key []byte) bool {
 }
 
 // form reads a row of forms with its attempt, and seals it as the embedded engine does.
-// It is no record if the attempt serves another form's request now, or cannot be read.
-func (f *Source) form(row pgx.Rows) (stored transfer.Stored, err error) {
+// It is no record if the attempt has expired, serves another form's request now, or cannot
+// be read.
+func (f *Source) form(row pgx.Rows, at time.Time) (stored transfer.Stored, err error) {
 	var key, value, id []byte
 	if err := row.Scan(&key, &value, &id); err != nil {
 		return stored, err
 	}
 	var a record.Attempt
-	if f.s.sealer.Open(&record.Attempts, id, value, &a) != nil || !bytes.Equal(a.Form[:], key) {
+	if record.Expired(value, at) || f.s.sealer.Open(&record.Attempts, id, value, &a) != nil || !bytes.Equal(a.Form[:], key) {
 		return stored, nil
 	}
 	return transfer.Stored{Key: key, Value: f.s.sealer.Seal(&record.Forms, key, never, (*record.Text)(&a.ID))}, nil
