@@ -52,6 +52,8 @@ const (
 	PurposeLimitHash Purpose = "limit-hash"
 	// PurposeDeletedHash hides the sub of a deleted user.
 	PurposeDeletedHash Purpose = "deleted-hash"
+	// PurposeCopyDigest compares the records of two stores, and tells nothing of them.
+	PurposeCopyDigest Purpose = "copy-digest"
 )
 
 // Purposes that seal stored values: the private part of a signing key, and one

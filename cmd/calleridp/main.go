@@ -7,6 +7,7 @@
 //	dev/        runs everything on a laptop, with simulator and demo/
 //	config/     the configuration: its structs are the manual
 //	operator/   clients of the running server's admin API: client, keys, user, limit
+//	store/      copies a store from one engine to the other
 //	metrics/    what Prometheus reads
 //
 //	command/    parses words and flags for all of them
@@ -35,6 +36,7 @@ import (
 	"calleridp/cmd/calleridp/dev"
 	"calleridp/cmd/calleridp/operator"
 	"calleridp/cmd/calleridp/serve"
+	"calleridp/cmd/calleridp/store"
 )
 
 const usage = `CallerIdP: Sign in with Truecaller, for any application that speaks OpenID Connect.
@@ -45,6 +47,8 @@ Usage:
   calleridp serve --config FILE             run the server
   calleridp config check --config FILE      report every error in a configuration
   calleridp migrate --config FILE           bring the schema of a PostgreSQL database up to date
+  calleridp store copy --to postgres|bolt --config FILE
+                                            copy everything to PostgreSQL or back, while no server runs
 
   calleridp keys init-master --out FILE     create the master key of a new deployment
   calleridp keys list|rotate|remove         list, rotate or remove the signing keys
@@ -68,6 +72,7 @@ var commands = map[string]command.Func{
 	"keys":    operator.Keys,
 	"limit":   operator.Limit,
 	"migrate": config.MigrateCommand,
+	"store":   command.Group("store", map[string]command.Func{"copy": store.Copy}),
 	"user":    operator.User,
 	"version": version,
 }

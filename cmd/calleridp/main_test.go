@@ -41,6 +41,10 @@ func TestWrongUsageGetsOneLine(t *testing.T) {
 		{"keys", "usage: calleridp keys init-master|list|remove|rotate"},
 		{"keys init-master", "missing --out FILE"},
 		{"keys rotate --force=maybe", `invalid boolean value "maybe"`},
+		{"store", "usage: calleridp store copy"},
+		{"store copy", "missing --to postgres or --to bolt"},
+		{"store copy --to sqlite", "missing --to postgres or --to bolt"},
+		{"store copy a", `unexpected argument "a"`},
 		{"dev --provider-port many", `invalid value "many" for flag -provider-port`},
 		{"dev --provider-port 99999", "--provider-port 99999 is not a port"},
 		{"dev --host id.example.com", "--host id.example.com needs --tls"},
@@ -80,6 +84,7 @@ func TestHelp(t *testing.T) {
 		{"help client show", "calleridp client show CLIENT_ID: show an application"},
 		{"keys rotate -h", "-force"},
 		{"config check -h", "CALLERIDP_CONFIG"},
+		{"store copy -h", "-skip-damaged"},
 		{"version", "calleridp "},
 		{"--version", "calleridp "},
 		{"-v", "calleridp "},
@@ -92,7 +97,7 @@ func TestHelp(t *testing.T) {
 
 func TestEveryFlagIsExplained(t *testing.T) {
 	envtest.Clear(t)
-	for _, line := range []string{"serve", "dev", "config check", "client add", "client list", "client show", "client rotate-secret", "client remove", "keys init-master", "keys list", "keys rotate", "keys remove"} {
+	for _, line := range []string{"serve", "dev", "config check", "client add", "client list", "client show", "client rotate-secret", "client remove", "keys init-master", "keys list", "keys rotate", "keys remove", "store copy"} {
 		_, out, _ := runs(t, append(strings.Fields(line), "-h")...)
 		for paragraph := range strings.SplitSeq(out, "\n  -") {
 			if len(strings.Fields(paragraph)) < 3 {

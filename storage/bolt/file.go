@@ -47,8 +47,12 @@ func openFile(path string, o Options, log *slog.Logger, create func(*bbolt.DB) e
 	return openVerified(path, o, log)
 }
 
-// neverWas returns ErrGone if the marker says that there was a store at path.
+// neverWas returns ErrGone if the marker says that there was a store at path, and
+// ErrUnfinished if there should have been one.
 func neverWas(path string) error {
+	if _, err := os.Stat(path + copySuffix); err == nil {
+		return fmt.Errorf("%w: a copy into it has not been finished; run calleridp store copy again; delete %s only to begin with an empty store", ErrUnfinished, path+copySuffix)
+	}
 	_, err := os.Stat(path + markerSuffix)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

@@ -89,6 +89,7 @@ func writeFixture(t *testing.T, path, base string, start time.Time) {
 	later := start.Add(time.Hour)
 	must(s.PinIssuer(ctx, "https://id.example"))
 	must(s.CreateClient(ctx, storagetest.Filled[client.Client](start)))
+	must(s.UseAssertion(ctx, client.NewAssertionID("shop", "1"), start.Add(time.Hour)))
 	must(s.ReplaceSigningKeys(ctx, []keys.Record{storagetest.Filled[keys.Record](start)}, 0))
 	must(s.PutDelivery(ctx, storagetest.Filled[truecaller.Delivery](start)))
 	a := storagetest.Filled[login.Attempt](start)

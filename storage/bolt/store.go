@@ -11,6 +11,7 @@
 //	buckets.go  the buckets; reading and writing a record; the expiry index
 //	index.go    the indexes from an owner to records
 //	sweep.go    deleting expired records
+//	transfer.go copying everything from and to another engine
 //	the rest    one file a noun: its transactions
 //
 // The records themselves are defined in storage/record.
@@ -91,6 +92,7 @@ var (
 	ErrForeignFile    = errors.New("the file is not a calleridp store")
 	ErrDamaged        = errors.New("the store is damaged")
 	ErrGone           = errors.New("the store's file is not there any more")
+	ErrUnfinished     = errors.New("the store is not whole")
 	ErrIssuer         = errors.New("the store belongs to another issuer")
 )
 
@@ -139,7 +141,7 @@ func Open(path string, master *keys.Master, o Options) (*Store, error) {
 var (
 	metaSchema      = []byte("schema")
 	metaFingerprint = []byte("master_key_fingerprint")
-	metaIssuer      = []byte("issuer")
+	metaIssuer      = record.IssuerKey
 )
 
 // prepare checks the file and creates missing buckets.

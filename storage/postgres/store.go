@@ -13,6 +13,8 @@
 //	clock.go        the database's time
 //	hints.go        what a transaction will probably need
 //	sweep.go        deleting expired records
+//	servers.go      which processes use the database
+//	transfer.go     copying everything from and to another engine
 //	the rest        one file a noun: its transactions
 //
 // A transaction is correct at READ COMMITTED, because it locks the rows by which it
@@ -139,6 +141,7 @@ type Store struct {
 	notes     notes
 	closing   chan struct{}
 	notesKept chan struct{} // closed when keepNotes has ended
+	stayed    chan struct{} // closed when stay has ended
 	close     sync.Once
 	closeErr  error
 	closed    atomic.Bool
@@ -194,18 +197,29 @@ func Open(ctx context.Context, master *keys.Master, o Options) (*Store, error) {
 		log:       o.Log,
 		closing:   make(chan struct{}),
 		notesKept: make(chan struct{}),
+		stayed:    make(chan struct{}),
 		node:      keys.RandomText(6),
 	}
 	s.telling.wake = make(chan struct{}, 1)
 	s.notes.wake = make(chan struct{}, 1)
-	if err := s.migrate(ctx); err != nil {
+	err = s.checkNoCopy(ctx)
+	if err == nil {
+		err = s.migrate(ctx)
+	}
+	if err == nil {
+		err = s.checkFinished(ctx)
+	}
+	if err == nil {
+		err = s.checkMasterKey(ctx, true)
+	}
+	if err == nil {
+		err = s.enter(ctx)
+	}
+	if err != nil {
 		pool.Close()
 		return nil, err
 	}
-	if err := s.checkMasterKey(ctx, true); err != nil {
-		pool.Close()
-		return nil, err
-	}
+	go s.stay()
 	go s.keepNotes()
 	go s.keepTelling()
 	go s.holdDeliveries()
@@ -226,7 +240,13 @@ func Try(ctx context.Context, master *keys.Master, o Options) error {
 	}
 	defer pool.Close()
 	s := &Store{pool: pool, sealer: record.NewSealer(master), options: o, log: o.Log}
+	if err := s.checkNoCopy(ctx); err != nil {
+		return err
+	}
 	if known, err := s.checkSchema(ctx); err != nil || !known {
+		return err
+	}
+	if err := s.checkFinished(ctx); err != nil {
 		return err
 	}
 	return s.checkMasterKey(ctx, false)
@@ -236,7 +256,7 @@ func Try(ctx context.Context, master *keys.Master, o Options) error {
 // whether any other value can be read.
 var (
 	metaFingerprint = []byte("master_key_fingerprint")
-	metaIssuer      = []byte("issuer")
+	metaIssuer      = record.IssuerKey
 )
 
 // checkMasterKey refuses any other master key than the first. If first, it stores the
@@ -285,9 +305,10 @@ func (s *Store) Close() error {
 	s.close.Do(func() {
 		close(s.closing)
 		<-s.notesKept
+		<-s.stayed
 		ctx, cancel := context.WithTimeout(context.Background(), s.options.RecoverFor)
 		defer cancel()
-		s.closeErr = errors.Join(s.storeNotes(ctx), s.leaveDeliveries(ctx))
+		s.closeErr = errors.Join(s.storeNotes(ctx), s.leaveDeliveries(ctx), s.leave(ctx))
 		s.closed.Store(true)
 		s.pool.Close()
 	})

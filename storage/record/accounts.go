@@ -3,7 +3,7 @@ package record
 import "calleridp/keys"
 
 // Deleted has a Tombstone for every deleted user, under Sealer.DeletedKey.
-var Deleted = Kind{Name: "deleted", purpose: keys.PurposeDeletedRecord, version: 1}
+var Deleted = Kind{Name: "deleted", purpose: keys.PurposeDeletedRecord, version: 1, empty: empty[Tombstone]}
 
 // DeletedKey returns the key of a deleted user's tombstone: a keyed hash, so
 // that without the master key the tombstone does not tell whose it is.

@@ -9,18 +9,18 @@ import (
 )
 
 // Attempts are found by their id.
-var Attempts = Kind{Name: "attempts", purpose: keys.PurposeAttemptRecord, version: 4, expires: true}
+var Attempts = Kind{Name: "attempts", purpose: keys.PurposeAttemptRecord, version: 4, expires: true, empty: empty[Attempt]}
 
 // AttemptKept is how long an attempt stays after it expires, so that late callbacks and
 // the back button find it.
 const AttemptKept = time.Hour
 
 // Correlations lead from the SHA-256 of a state to the id of its attempt (Text).
-var Correlations = Kind{Name: "correlations", purpose: keys.PurposeCorrelationRecord, version: 1}
+var Correlations = Kind{Name: "correlations", purpose: keys.PurposeCorrelationRecord, version: 1, empty: empty[Text], follows: true}
 
 // Forms lead from login.Attempt.Form to the id of the latest attempt that has it
 // (Text).
-var Forms = Kind{Name: "forms", purpose: keys.PurposeFormRecord, version: 1}
+var Forms = Kind{Name: "forms", purpose: keys.PurposeFormRecord, version: 1, empty: empty[Text]}
 
 // Attempt is an attempt and the lock that it took.
 type Attempt struct {

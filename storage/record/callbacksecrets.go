@@ -6,7 +6,7 @@ import (
 )
 
 // CallbackSecrets are found by the name of their Truecaller app.
-var CallbackSecrets = Kind{Name: "callback_secrets", purpose: keys.PurposeCallbackSecretRecord, version: 1}
+var CallbackSecrets = Kind{Name: "callback_secrets", purpose: keys.PurposeCallbackSecretRecord, version: 1, empty: empty[CallbackSecret]}
 
 // CallbackSecret is which secrets open the callback path of an app.
 type CallbackSecret struct {

@@ -9,7 +9,7 @@ import (
 )
 
 // Clients are found by their client id.
-var Clients = Kind{Name: "clients", purpose: keys.PurposeClientRecord, version: 3}
+var Clients = Kind{Name: "clients", purpose: keys.PurposeClientRecord, version: 3, empty: empty[Client]}
 
 // Client is a client.Client.
 type Client client.Client
@@ -60,4 +60,4 @@ func (r *Client) fields(c *codec, version byte) {
 }
 
 // Assertions are tombstones of used client assertions, found by client.AssertionID.
-var Assertions = Kind{Name: "assertions", purpose: keys.PurposeAssertionRecord, version: 1, expires: true}
+var Assertions = Kind{Name: "assertions", purpose: keys.PurposeAssertionRecord, version: 1, expires: true, empty: empty[Tombstone]}

@@ -6,7 +6,7 @@ import (
 )
 
 // Consents are found by sub and client id.
-var Consents = Kind{Name: "consents", purpose: keys.PurposeConsentRecord, version: 1}
+var Consents = Kind{Name: "consents", purpose: keys.PurposeConsentRecord, version: 1, empty: empty[Consent]}
 
 // Consent is a consent.Consent.
 type Consent consent.Consent

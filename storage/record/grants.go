@@ -6,13 +6,13 @@ import (
 )
 
 // Grants are found by their id.
-var Grants = Kind{Name: "grants", purpose: keys.PurposeGrantRecord, version: 2, expires: true}
+var Grants = Kind{Name: "grants", purpose: keys.PurposeGrantRecord, version: 2, expires: true, empty: empty[Grant]}
 
 // Codes are found by their SHA-256.
-var Codes = Kind{Name: "codes", purpose: keys.PurposeCodeRecord, version: 2, expires: true}
+var Codes = Kind{Name: "codes", purpose: keys.PurposeCodeRecord, version: 2, expires: true, empty: empty[Code]}
 
 // AccessTokens are found by their SHA-256.
-var AccessTokens = Kind{Name: "access_tokens", purpose: keys.PurposeAccessTokenRecord, version: 1, expires: true}
+var AccessTokens = Kind{Name: "access_tokens", purpose: keys.PurposeAccessTokenRecord, version: 1, expires: true, empty: empty[AccessToken]}
 
 // Grant is a grant.Grant.
 type Grant grant.Grant

@@ -8,7 +8,7 @@ import (
 )
 
 // Deliveries are found by their id.
-var Deliveries = Kind{Name: "deliveries", purpose: keys.PurposeDeliveryRecord, version: 1, expires: true}
+var Deliveries = Kind{Name: "deliveries", purpose: keys.PurposeDeliveryRecord, version: 1, expires: true, empty: empty[Delivery]}
 
 // DeliveryKept is how long an unfinished delivery stays: well beyond the ten minutes for
 // which its token is valid (invariant 8).

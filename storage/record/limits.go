@@ -9,7 +9,7 @@ import (
 )
 
 // Limits are found by Sealer.LimitKey.
-var Limits = Kind{Name: "limits", purpose: keys.PurposeLimitRecord, version: 3, expires: true}
+var Limits = Kind{Name: "limits", purpose: keys.PurposeLimitRecord, version: 3, expires: true, empty: empty[Limit]}
 
 // LimitKey returns the key of a lock or a budget: a keyed hash, because its ID
 // may be a phone number.

@@ -8,10 +8,10 @@ import (
 )
 
 // People are found by their sub.
-var People = Kind{Name: "people", purpose: keys.PurposePersonRecord, version: 2}
+var People = Kind{Name: "people", purpose: keys.PurposePersonRecord, version: 2, empty: empty[Person]}
 
 // Numbers lead from Sealer.NumberKeys to a sub (Text).
-var Numbers = Kind{Name: "numbers", purpose: keys.PurposeNumberRecord, version: 1}
+var Numbers = Kind{Name: "numbers", purpose: keys.PurposeNumberRecord, version: 1, empty: empty[Text]}
 
 // Person is a subject.Person.
 type Person subject.Person

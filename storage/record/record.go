@@ -41,6 +41,22 @@ type Kind struct {
 	purpose keys.Purpose // of the key that seals it, and no other kind
 	version byte         // the version that Seal writes, and the newest that Open reads
 	expires bool
+	follows bool
+	empty   func() Record
+}
+
+// New returns an empty record of this kind, to open a stored value into.
+func (k *Kind) New() Record { return k.empty() }
+
+// Follows reports whether records of this kind say nothing that those of another kind do
+// not say: they are an index, which an engine may have in another form.
+func (k *Kind) Follows() bool { return k.follows }
+
+func empty[T any, P interface {
+	*T
+	Record
+}]() Record {
+	return P(new(T))
 }
 
 // Expires reports whether records of this kind expire.
@@ -55,7 +71,10 @@ func Kinds() []*Kind {
 }
 
 // Meta holds what is true of the whole store (Text).
-var Meta = Kind{Name: "meta", purpose: keys.PurposeMetaRecord, version: 1}
+var Meta = Kind{Name: "meta", purpose: keys.PurposeMetaRecord, version: 1, empty: empty[Text]}
+
+// IssuerKey is the key in Meta of the issuer to which the store belongs.
+var IssuerKey = []byte("issuer")
 
 // Text is a record of one text, for example the id to which an index leads.
 type Text string

@@ -71,6 +71,12 @@ func (s Sealer) Open(k *Kind, key, value []byte, r Record) error {
 	return nil
 }
 
+// Digest returns a keyed hash of a record that Open has read from this value: the same in
+// every engine, and under every nonce with which the record was sealed.
+func (s Sealer) Digest(k *Kind, key, value []byte, r Record) [32]byte {
+	return s.master.MAC(keys.PurposeCopyDigest, []byte(k.Name), key, value[1:headerSize], Encode(k, r))
+}
+
 func unreadable(k *Kind, cause error) error {
 	return fmt.Errorf("record: a record in %s %w: %w", k.Name, ErrUnreadable, cause)
 }

@@ -6,10 +6,10 @@ import (
 )
 
 // Sessions are found by the SHA-256 of their cookie's secret.
-var Sessions = Kind{Name: "sessions", purpose: keys.PurposeSessionRecord, version: 1, expires: true}
+var Sessions = Kind{Name: "sessions", purpose: keys.PurposeSessionRecord, version: 1, expires: true, empty: empty[Session]}
 
 // SessionIDs lead from a sid to the SHA-256 of the cookie's secret (Hash).
-var SessionIDs = Kind{Name: "session_ids", purpose: keys.PurposeSessionIDRecord, version: 1}
+var SessionIDs = Kind{Name: "session_ids", purpose: keys.PurposeSessionIDRecord, version: 1, empty: empty[Hash], follows: true}
 
 // Session is a session.Session.
 type Session session.Session

@@ -5,7 +5,7 @@ import (
 )
 
 // SigningKeys has one record, the whole set.
-var SigningKeys = Kind{Name: "signing_keys", purpose: keys.PurposeSigningKeyRecord, version: 1}
+var SigningKeys = Kind{Name: "signing_keys", purpose: keys.PurposeSigningKeyRecord, version: 1, empty: empty[KeySet]}
 
 // KeySet is the whole set: it changes as a whole.
 type KeySet struct {

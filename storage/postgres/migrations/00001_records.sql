@@ -132,6 +132,12 @@ CREATE TABLE outcomes (
     PRIMARY KEY (at, id)
 ) WITH (autovacuum_vacuum_scale_factor = 0.02);
 
+-- servers has the processes that use the database, see servers.go.
+CREATE TABLE servers (
+    node  text PRIMARY KEY,
+    until timestamptz NOT NULL -- when it counts as gone, unless it says that it is there
+);
+
 -- refuse_deleted ends a transaction that would give a deleted user a record. Its query
 -- sees what was committed before it runs, like any statement at READ COMMITTED.
 -- +goose StatementBegin

@@ -1,0 +1,126 @@
+// Package store has the command that copies a whole store from one engine to the other.
+// Unlike the commands of operator it works on the store itself, while no server does.
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+
+	"calleridp/cmd/calleridp/command"
+	"calleridp/cmd/calleridp/config"
+	"calleridp/storage/bolt"
+	"calleridp/storage/postgres"
+	"calleridp/storage/record"
+	"calleridp/storage/transfer"
+)
+
+// Copy is the command `calleridp store copy`.
+func Copy(ctx context.Context, args []string, out io.Writer) error {
+	f := command.New("store copy", "copy everything between the file in data_dir and the database that the configuration names, while no server runs", out)
+	to := f.String("to", "", "copy from the other engine to this `engine`: postgres or bolt, where there must be no store yet")
+	path := f.String("file", "", "use this `file` instead of calleridp.db in data_dir, for example a backup")
+	skip := f.Bool("skip-damaged", false, "leave out records that cannot be read, and list them; a user whose own record is left out gets a new sub at the next sign-in")
+	file := f.Config()
+	if _, err := f.Arguments(args); err != nil {
+		return err
+	}
+	if *to != config.EnginePostgres && *to != config.EngineBolt {
+		return command.Usagef("missing --to %s or --to %s; run calleridp store copy -h to list the flags", config.EnginePostgres, config.EngineBolt)
+	}
+	s, err := config.Load(*file)
+	if err != nil {
+		return err
+	}
+	if s.Postgres == nil {
+		return fmt.Errorf("storage.engine is %s, so the configuration names no database; set it to %s, with storage.dsn_file, as for the servers with the database",
+			s.Storage.Engine, config.EnginePostgres)
+	}
+	if *path == "" {
+		*path = s.StoreFile()
+	}
+	log := newProgress(os.Stderr)
+	o := transfer.Options{
+		Sealer:      record.NewSealer(s.Master),
+		Issuer:      s.Issuer,
+		SkipDamaged: *skip,
+		Damaged: func(kind, key string, err error) {
+			log.line("left out: %s, %s: %v", kind, key, err)
+		},
+		Progress: log.show,
+	}
+	from, into, err := open(ctx, s, *to, *path, o)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	result, err := transfer.Copy(ctx, from, into, o)
+	log.end()
+	err = errors.Join(err, into.Close())
+	switch {
+	case ctx.Err() != nil && err != nil:
+		return fmt.Errorf("interrupted; the copy is not finished and the source is as it was; run the command again")
+	case err != nil:
+		return err
+	}
+	return report(out, result, *to, *path)
+}
+
+type source interface {
+	transfer.Reader
+	io.Closer
+}
+
+type target interface {
+	transfer.Writer
+	io.Closer
+}
+
+// open opens both stores, the target only if there is something to copy.
+func open(ctx context.Context, s config.Settings, to, path string, o transfer.Options) (from source, into target, err error) {
+	if to == config.EnginePostgres {
+		from, err = bolt.OpenSource(path, s.Master, bolt.Options{})
+	} else {
+		from, err = postgres.OpenSource(ctx, s.Master, *s.Postgres)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	if err = transfer.Check(ctx, from, o); err == nil {
+		if to == config.EnginePostgres {
+			into, err = postgres.OpenTarget(ctx, s.Master, *s.Postgres)
+		} else {
+			into, err = bolt.CreateTarget(path, s.Master, bolt.Options{})
+		}
+	}
+	if errors.Is(err, bolt.ErrExists) {
+		err = fmt.Errorf("%w with --file", err)
+	}
+	if err != nil {
+		return nil, nil, errors.Join(err, from.Close())
+	}
+	return from, into, nil
+}
+
+// report says what was copied, and what comes next.
+func report(out io.Writer, r transfer.Result, to, path string) error {
+	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	for _, c := range r.Counts {
+		fmt.Fprintf(t, "%d\t %s\t\n", c.Records, strings.ReplaceAll(c.Kind, "_", " "))
+	}
+	t.Flush()
+	fmt.Fprintf(out, "%d records were copied, read back and compared. Digest: %x\n", r.Records, r.Digest)
+	if r.Damaged > 0 {
+		fmt.Fprintf(out, "%d damaged records were left out.\n", r.Damaged)
+	}
+	next := "Now start the servers with this configuration. Never serve from " + path + " again: what is used up from now on would be valid there."
+	if to == config.EngineBolt {
+		next = "Now set storage.engine to bolt, remove storage.dsn_file, and start one server. Never serve from the database again: what is used up from now on would be valid there."
+	}
+	_, err := fmt.Fprintln(out, next)
+	return err
+}

@@ -1,0 +1,117 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// A process that uses the database says so every serverSays, in the table servers. It
+// counts as gone when it leaves, or serverKept after it was heard last. So a copy of the
+// whole store knows that no other process changes it, also behind a pooler, which keeps
+// no lock of a session.
+const (
+	serverSays = 3 * time.Second
+	serverKept = 12 * time.Second
+)
+
+// copyLock is the advisory lock of a copy from or to the database, which is one
+// transaction.
+const copyLock = migrationLock + 2
+
+// Errors of Open, OpenSource and OpenTarget.
+var (
+	// ErrCopying is returned by Open during a copy.
+	ErrCopying = errors.New("a copy from or to the database is under way; wait until it has ended")
+	// ErrUnfinished is returned by Open and OpenSource after a copy into the database that
+	// did not end, which would otherwise look like a new deployment.
+	ErrUnfinished = errors.New("a copy into the database has not been finished")
+	// ErrInUse is returned by OpenSource and OpenTarget.
+	ErrInUse = errors.New("servers use the database")
+)
+
+// metaUnfinished is a key in the table meta as long as a copy into the database has not
+// been finished.
+var metaUnfinished = []byte("unfinished_copy")
+
+// checkNoCopy returns ErrCopying during a copy.
+func (s *Store) checkNoCopy(ctx context.Context) error {
+	var free *bool
+	err := s.read(ctx, func(b *batch) { free = b.some("SELECT WHERE pg_try_advisory_xact_lock_shared($1)", copyLock) })
+	if err == nil && !*free {
+		return ErrCopying
+	}
+	return err
+}
+
+// checkFinished returns ErrUnfinished after a copy that has not been finished.
+func (s *Store) checkFinished(ctx context.Context) error {
+	var unfinished *bool
+	err := s.read(ctx, func(b *batch) { unfinished = b.some("SELECT FROM meta WHERE key = $1", metaUnfinished) })
+	if err == nil && *unfinished {
+		return fmt.Errorf("%w; run calleridp store copy again, or empty the database to begin with an empty store: %s", ErrUnfinished, emptying)
+	}
+	return err
+}
+
+// emptying says how to empty a database.
+const emptying = "DROP SCHEMA public CASCADE; CREATE SCHEMA public"
+
+// enter says that this process uses the database, unless it is being copied.
+func (s *Store) enter(ctx context.Context) error {
+	return s.write(ctx, func(t *txn) error {
+		free := t.some("SELECT WHERE pg_try_advisory_xact_lock_shared($1)", copyLock)
+		if err := t.look(); err != nil {
+			return err
+		}
+		if !*free {
+			return ErrCopying
+		}
+		t.put(sayServer, s.node, serverKept)
+		t.put("DELETE FROM servers WHERE until < now() - interval '1 hour'")
+		return nil
+	})
+}
+
+const sayServer = `INSERT INTO servers (node, until) VALUES ($1, now() + $2::interval)
+	ON CONFLICT (node) DO UPDATE SET until = EXCLUDED.until`
+
+// stay says that this process still uses the database, until the store is closed.
+func (s *Store) stay() {
+	defer close(s.stayed)
+	ticker := time.NewTicker(serverSays)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-s.closing:
+			return
+		case <-ticker.C:
+		}
+		ctx, cancel := s.untilStuck(context.Background())
+		b := &pgx.Batch{}
+		b.Queue("SELECT set_config('synchronous_commit', 'off', true)") // the next one follows soon
+		b.Queue(sayServer, s.node, serverKept)
+		if err := s.pool.SendBatch(ctx, b).Close(); err != nil {
+			s.log.Debug("the database was not told that this process uses it", "error", err)
+		}
+		cancel()
+	}
+}
+
+// leave says that this process no longer uses the database.
+func (s *Store) leave(ctx context.Context) error {
+	return s.once(ctx, "DELETE FROM servers WHERE node = $1", s.node)
+}
+
+// checkUnused returns ErrInUse if another process uses the database. The table is locked.
+func checkUnused(ctx context.Context, tx pgx.Tx) error {
+	var n int
+	err := tx.QueryRow(ctx, "SELECT count(*) FROM servers WHERE until > now()").Scan(&n)
+	if err == nil && n > 0 {
+		return fmt.Errorf("%w (%d of them); stop them and copy again; one that was killed counts for %s", ErrInUse, n, serverKept)
+	}
+	return err
+}

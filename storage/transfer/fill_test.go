@@ -1,0 +1,266 @@
+package transfer_test
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+
+	"calleridp/keys"
+	"calleridp/provider/client"
+	"calleridp/provider/consent"
+	"calleridp/provider/grant"
+	"calleridp/provider/limit"
+	"calleridp/provider/login"
+	"calleridp/provider/session"
+	"calleridp/provider/subject"
+	"calleridp/storage/storagetest"
+	"calleridp/truecaller"
+	"calleridp/truecaller/phone"
+)
+
+const issuer = "https://id.example"
+
+// world is what fill stores for one user.
+type world struct {
+	n       int
+	now     time.Time
+	attempt login.Attempt
+	person  subject.Person
+	session session.Session
+	code    grant.Code // the second: the first was redeemed
+	used    grant.CodeHash
+	token   grant.AccessToken
+	consent consent.Consent
+	limits  []limit.Key
+}
+
+// bit reports whether a world has a variation.
+func (w *world) bit(i int) bool { return w.n>>i&1 == 1 }
+
+func (w *world) id(what string) string { return fmt.Sprintf("%s-%d", what, w.n) }
+
+func (w *world) hash(what string) [32]byte { return sha256.Sum256([]byte(w.id(what))) }
+
+// newWorld returns the world of the user n, filled in every field.
+func newWorld(n int, now time.Time) *world {
+	w := &world{n: n, now: now}
+	later := now.Add(time.Hour)
+	number, err := phone.FromDigits(fmt.Sprintf("4670174%04d", n))
+	if err != nil {
+		panic(err)
+	}
+	w.attempt = storagetest.Filled[login.Attempt](now)
+	a := &w.attempt
+	a.ID, a.Number, a.Correlation, a.Form, a.Browser = login.ID(w.id("attempt")), number, w.hash("state"), w.hash("form"), w.hash("browser")
+	a.State, a.Created, a.Expires = login.Waiting, now, later
+	w.person = storagetest.Filled[subject.Person](now)
+	w.person.Sub, w.person.Number, w.person.NumberLost = w.id("sub"), number, false
+	w.session = storagetest.Filled[session.Session](now)
+	w.session.ID, w.session.Secret, w.session.Sub, w.session.Expires = w.id("sid"), w.hash("cookie"), w.person.Sub, later
+	w.code = storagetest.Filled[grant.Code](now)
+	c := &w.code
+	c.Hash, c.Expires, c.FormExpires, c.Redeemed = w.hash("unused code"), later, later, false
+	c.Grant.ID, c.Grant.Sub, c.Grant.SID, c.Grant.Expires = w.id("unused grant"), w.person.Sub, w.session.ID, later
+	c.Grant.Created, c.Grant.Revoked, c.Grant.Offline = now, false, w.bit(0)
+	w.used = w.hash("code")
+	w.token = storagetest.Filled[grant.AccessToken](now)
+	w.token.Hash, w.token.GrantID, w.token.Expires = w.hash("token"), w.id("grant"), later
+	w.consent = storagetest.Filled[consent.Consent](now)
+	w.consent.Sub, w.consent.ClientID = w.person.Sub, "shop"
+	w.limits = []limit.Key{{Kind: limit.Lock, ID: number.Digits()}, {Kind: limit.CoolingOff, ID: number.Digits()},
+		{Kind: limit.Network, ID: w.id("network")}, {Kind: limit.Deployment}}
+	return w
+}
+
+// fill stores the worlds of n users, and what belongs to none.
+func fill(t *testing.T, e storagetest.Engine, n int, now time.Time) (worlds []*world) {
+	t.Helper()
+	ctx := t.Context()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(e.PinIssuer(ctx, issuer))
+	must(e.ReplaceSigningKeys(ctx, []keys.Record{storagetest.Filled[keys.Record](now), {ID: "empty"}}, 0))
+	must(e.CreateClient(ctx, storagetest.Filled[client.Client](now)))
+	must(e.UseAssertion(ctx, client.NewAssertionID("shop", "1"), now.Add(time.Hour)))
+	must(e.CreateClient(ctx, client.Client{ID: "shop"}))
+	for _, secret := range []byte{1, 2} {
+		_, err := e.UseCallbackSecret(ctx, "app", [32]byte{secret}, now, time.Hour)
+		must(err)
+	}
+	for i := range n {
+		w := newWorld(i, now)
+		worlds = append(worlds, w)
+		d := storagetest.Filled[truecaller.Delivery](now)
+		d.ID, d.Received = w.id("delivery"), now.Add(time.Duration(i)*time.Millisecond)
+		must(e.PutDelivery(ctx, d))
+		rate := limit.Rate{Burst: 1000, Period: 1000 * time.Hour} // it is full again after an hour
+		must(e.CreateAttempt(ctx, w.attempt, limit.Spend{
+			Lock: w.limits[0], LockFor: time.Hour,
+			Cooling: limit.Cooling{Key: w.limits[1], Rule: limit.CoolDown{First: time.Hour, Longest: time.Hour}},
+			Asker:   []limit.Charge{{Key: w.limits[2], Rate: rate}, {Key: w.limits[3], Rate: rate}},
+		}, now))
+		_, err := e.ApproveAttempt(ctx, w.attempt.ID, w.attempt.Number, func(a login.Attempt, _ *subject.Person) (login.Approval, error) {
+			a.State = login.Approved
+			return login.Approval{Attempt: a, Person: w.person, Effects: login.Effects{Approved: now.Add(time.Hour)}}, nil
+		})
+		must(err)
+		first := w.code
+		first.Hash, first.Grant.ID = w.used, w.token.GrantID
+		_, err = e.FinishAttempt(ctx, w.attempt.ID, func(a login.Attempt) (login.SignIn, error) {
+			return login.SignIn{Attempt: a, Session: w.session, Code: first}, nil
+		})
+		must(err)
+		_, err = e.UseCode(ctx, w.used, func(c grant.Code, _ *grant.Grant) grant.Redemption {
+			c.Redeemed = true
+			g := c.Grant
+			g.Generation = 3
+			return grant.Redemption{Code: &c, Grant: &g, Access: &w.token}
+		})
+		must(err)
+		_, err = e.Allow(ctx, w.person.Sub, "shop", func(*consent.Consent) consent.Approval {
+			return consent.Approval{Consent: w.consent, Code: w.code}
+		})
+		must(err)
+		w.vary(t, e)
+	}
+	return worlds
+}
+
+// vary ends things that others have.
+func (w *world) vary(t *testing.T, e storagetest.Engine) {
+	ctx := t.Context()
+	var err error
+	switch {
+	case w.n == 0: // the first is whole
+	case w.bit(1) && w.bit(2):
+		err = e.EndSession(ctx, w.session.ID)
+	case w.bit(1) && w.bit(3):
+		err = e.DeletePerson(ctx, w.person.Sub)
+	case w.bit(2) && w.bit(3):
+		err = e.RevokeClient(ctx, w.person.Sub, w.code.Grant.ClientID)
+	case w.bit(1): // the number belongs to another user
+		a := w.attempt
+		a.ID, a.Correlation, a.Form = login.ID(w.id("second")), w.hash("second"), [32]byte{}
+		heir := w.person
+		heir.Sub = w.id("heir")
+		err = errors.Join(e.CreateAttempt(ctx, a, limit.Spend{}, w.now))
+		if err == nil {
+			_, err = e.ApproveAttempt(ctx, a.ID, a.Number, func(a login.Attempt, _ *subject.Person) (login.Approval, error) {
+				return login.Approval{Attempt: a, Person: heir}, nil
+			})
+		}
+	case w.bit(2): // the attempt serves another form's request
+		form := w.hash("another form")
+		_, err = e.ResumeAttempt(ctx, w.attempt.ID, form, limit.Spend{}, w.now, func(a login.Attempt) (login.Attempt, error) {
+			a.Form = form
+			return a, nil
+		})
+	case w.bit(3): // so it has expired
+		a := w.attempt
+		a.ID, a.Correlation, a.Form = login.ID(w.id("old")), w.hash("old"), w.hash("old")
+		a.Expires = w.now.Add(-10 * time.Hour)
+		err = e.CreateAttempt(ctx, a, limit.Spend{}, w.now)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// answers returns what an engine answers about the worlds, by what it was asked.
+func answers(t *testing.T, e storagetest.Engine, worlds []*world) map[string]any {
+	t.Helper()
+	ctx := context.WithoutCancel(t.Context())
+	all := map[string]any{}
+	add := func(name string, v any, err error) {
+		if err != nil {
+			v = err.Error()
+		}
+		all[name] = v
+	}
+	set, version, err := e.SigningKeys(ctx)
+	add("keys", set, err)
+	add("version of keys", version, nil)
+	clients, err := e.Clients(ctx)
+	add("clients", clients, err)
+	secrets, err := e.UseCallbackSecret(ctx, "app", [32]byte{2}, time.Now(), time.Hour)
+	add("callback secrets", secrets, err)
+	inbox, err := e.Deliveries(ctx, 1000)
+	slices.SortFunc(inbox, func(a, b truecaller.Delivery) int { return cmp.Compare(a.ID, b.ID) })
+	add("inbox", inbox, err)
+	add("issuer", nil, e.PinIssuer(ctx, issuer))
+	for _, w := range worlds {
+		add2 := func(name string, v any, err error) { add(w.id(name), v, err) }
+		a, err := e.Attempt(ctx, w.attempt.ID)
+		add2("attempt", a, err)
+		a, err = e.AttemptByCorrelation(ctx, w.attempt.Correlation)
+		add2("attempt by state", a, err)
+		for _, form := range []string{"form", "another form", "old"} {
+			a, err = e.AttemptByForm(ctx, w.hash(form))
+			add2("attempt by "+form, a, err)
+		}
+		live, err := e.LiveAttempts(ctx, w.attempt.Browser, w.now)
+		slices.Sort(live)
+		add2("live attempts", live, err)
+		p, err := e.PersonOf(ctx, w.attempt.Number)
+		add2("person of the number", p, err)
+		for _, sub := range []string{w.person.Sub, w.id("heir")} {
+			account, err := e.Account(ctx, sub)
+			slices.SortFunc(account.Sessions, func(a, b session.Session) int { return cmp.Compare(a.ID, b.ID) })
+			slices.SortFunc(account.Grants, func(a, b grant.Grant) int { return cmp.Compare(a.ID, b.ID) })
+			add2("account of "+sub, account, err)
+		}
+		s, err := e.Session(ctx, w.session.ID)
+		add2("session", s, err)
+		s, err = e.SessionBySecret(ctx, w.session.Secret)
+		add2("session by its cookie", s, err)
+		for _, hash := range []grant.CodeHash{w.used, w.code.Hash} {
+			c, g, err := e.Code(ctx, hash)
+			add2(fmt.Sprintf("code %x", hash[:4]), c, err)
+			add2(fmt.Sprintf("grant of code %x", hash[:4]), g, nil)
+		}
+		token, g, err := e.AccessToken(ctx, w.token.Hash)
+		add2("token", token, err)
+		add2("grant", g, err)
+		k, err := e.Consent(ctx, w.person.Sub, "shop")
+		add2("consent", k, err)
+		states, err := e.LimitStates(ctx, w.limits...)
+		for i := range states {
+			states[i].Until, states[i].Free = states[i].Until.UTC(), states[i].Free.UTC()
+		}
+		add2("limits", states, err)
+		add2("another user with the sub", nil, recreated(ctx, e, w))
+	}
+	return all
+}
+
+// recreated returns the error of a session for the user, which a tombstone refuses, and
+// ends that session.
+func recreated(ctx context.Context, e storagetest.Engine, w *world) error {
+	c := w.code
+	c.Hash, c.Grant.SID, c.Grant.ClientID = w.hash(fmt.Sprint("probe", time.Now().UnixNano())), "", "probe"
+	err := e.CreateCode(ctx, c)
+	return errors.Join(err, e.RevokeClient(ctx, w.person.Sub, "probe"))
+}
+
+// same compares the answers of two engines.
+func same(t *testing.T, got, want map[string]any) {
+	t.Helper()
+	for name, v := range want {
+		if !reflect.DeepEqual(got[name], v) {
+			t.Errorf("%s:\ngot  %+v\nwant %+v", name, got[name], v)
+		}
+	}
+	if len(got) != len(want) {
+		t.Errorf("%d answers, want %d", len(got), len(want))
+	}
+}
