@@ -263,10 +263,14 @@ func (e *Engine) attemptOf(ctx context.Context, c truecaller.Callback) (Attempt,
 	return a, err
 }
 
-// ignore forgets a delivery that changes nothing, because of err. Other errors
-// are returned: the work on the delivery is done again.
+// ignore forgets a delivery that changes nothing, because of err, and leaves another
+// process's alone. Other errors are returned: the work on the delivery is done again.
 func (e *Engine) ignore(ctx context.Context, d truecaller.Delivery, a Attempt, err error) error {
 	switch {
+	case errors.Is(err, ErrNotHeld):
+		e.cfg.Log.InfoContext(ctx, "another process works on the delivery; what came of it here is not used",
+			"delivery", d.ID, "attempt", a.ID, "app", d.App)
+		return nil
 	case errors.Is(err, errMismatch):
 		e.record(ctx, eventMismatch, a)
 	case errors.Is(err, ErrNotFound), errors.Is(err, ErrState):

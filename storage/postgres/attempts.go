@@ -371,9 +371,7 @@ func (t *txn) putStep(stored record.Attempt, u login.Update) error {
 	if err := t.settleLimits(stored, after, u.Effects); err != nil {
 		return err
 	}
-	if u.Effects.Drop != "" {
-		t.put("DELETE FROM deliveries WHERE key = $1", []byte(u.Effects.Drop))
-	}
+	t.settleDelivery(u.Effects.Drop)
 	return nil
 }
 

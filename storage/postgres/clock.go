@@ -1,9 +1,11 @@
 package postgres
 
 import (
+	"errors"
 	"time"
 
 	"calleridp/provider/limit"
+	"calleridp/storage/record"
 )
 
 // Locks and budgets are in the database's time: processes whose clocks differ agree on
@@ -51,4 +53,19 @@ func (s *Store) refusedHere(e *limit.Exceeded) *limit.Exceeded {
 	here := *e
 	here.RetryAt = s.fromDatabase(e.RetryAt)
 	return &here
+}
+
+// errExpired says that a record has expired by the time that its seal covers.
+var errExpired = errors.New("postgres: the record has expired")
+
+// open reads a stored value. errExpired if the time that its seal covers is over,
+// whatever the columns of its row say.
+func (s *Store) open(k *record.Kind, key, value []byte, into record.Record) error {
+	if err := s.sealer.Open(k, key, value, into); err != nil {
+		return err
+	}
+	if record.Expired(value, s.toDatabase(s.options.now())) {
+		return errExpired
+	}
+	return nil
 }

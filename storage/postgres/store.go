@@ -9,6 +9,7 @@
 //	batch.go        queries that are sent together
 //	transaction.go  write transactions: retried, and never of unknown outcome
 //	notes.go        notes that are not stored yet, as reads see them
+//	claims.go       who works on a delivery of the inbox
 //	wake.go         changes of attempts that other processes have made
 //	clock.go        the database's time
 //	hints.go        what a transaction will probably need
@@ -62,7 +63,8 @@ type Options struct {
 	// cannot go through a pooler. If "", it is DSN, and with Pooler nothing listens: the
 	// store then looks for changes.
 	ListenDSN redact.Text
-	// MaxConnections is how many connections this process opens. If 0, it is 20.
+	// MaxConnections is how many connections this process opens, besides the one that
+	// listens and that of claims.go. If 0, it is 20.
 	MaxConnections int
 	// Isolation is the level of transactions.
 	Isolation Isolation
@@ -143,8 +145,9 @@ type Store struct {
 	closeErr  error
 	closed    atomic.Bool
 
-	node      string      // names this process among the others
-	holds     atomic.Bool // deliveries, perhaps
+	node      string // names this process among the others
+	claims    claims
+	damage    record.Damage // that reads have found
 	telling   telling
 	listening atomic.Bool
 
@@ -203,6 +206,10 @@ func Open(ctx context.Context, master *keys.Master, o Options) (*Store, error) {
 		return nil, err
 	}
 	if err := s.checkMasterKey(ctx, true); err != nil {
+		pool.Close()
+		return nil, err
+	}
+	if err := s.openClaims(ctx); err != nil {
 		pool.Close()
 		return nil, err
 	}
@@ -289,6 +296,7 @@ func (s *Store) Close() error {
 		defer cancel()
 		s.closeErr = errors.Join(s.storeNotes(ctx), s.leaveDeliveries(ctx))
 		s.closed.Store(true)
+		s.claims.pool.Close()
 		s.pool.Close()
 	})
 	return s.closeErr

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"calleridp/provider/limit"
+	"calleridp/provider/login"
 	"calleridp/provider/subject"
 
 	"github.com/jackc/pgx/v5"
@@ -39,6 +40,7 @@ var ErrUnknown error = unavailableError("postgres: the outcome of a commit is un
 // SQLSTATEs.
 const (
 	codeDeletedUser   = "CI001" // of refuse_deleted
+	codeNotHeld       = "CI002" // of settle_delivery
 	codeUnique        = "23505"
 	codeSerialization = "40001"
 	codeDeadlock      = "40P01"
@@ -250,8 +252,13 @@ func (s *Store) again(ctx context.Context, run func(context.Context) error) erro
 			s.reached(nil)
 			return nil
 		}
-		if refused, ok := errors.AsType[*pgconn.PgError](err); ok && refused.Code == codeDeletedUser {
-			return subject.ErrNotFound
+		if refused, ok := errors.AsType[*pgconn.PgError](err); ok {
+			switch refused.Code {
+			case codeDeletedUser:
+				return subject.ErrNotFound
+			case codeNotHeld:
+				return login.ErrNotHeld
+			}
 		}
 		kind := kindOf(err)
 		switch {

@@ -5,6 +5,7 @@
 //	record.go   kinds, and encoding a record
 //	seal.go     the stored value: header and seal
 //	codec.go    the fields of a record as bytes
+//	damage.go   records that cannot be read, in the log
 //	the rest    one file a noun, with the same names as the engines' files
 //
 // A record type is the domain's type with one more method, so an engine converts

@@ -67,12 +67,13 @@ CREATE INDEX forms_due ON forms (due);
 CREATE TABLE deliveries (
     key     bytea PRIMARY KEY,
     value   bytea NOT NULL,
-    node    text NOT NULL,        -- which works on it
-    until   timestamptz NOT NULL, -- when another one may take it
+    node    text NOT NULL,        -- the process that works on it, '' for none
+    until   timestamptz NOT NULL, -- when another one may take it; not before, also where none works on it
     expires timestamptz NOT NULL,
     due     timestamptz NOT NULL
-) WITH (autovacuum_vacuum_scale_factor = 0.02);
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02);
 CREATE INDEX deliveries_due ON deliveries (due);
+CREATE INDEX deliveries_node ON deliveries (node);
 CREATE TABLE sessions (
     key     bytea PRIMARY KEY,
     sid     bytea NOT NULL UNIQUE,
@@ -139,6 +140,19 @@ CREATE FUNCTION refuse_deleted(tombstone bytea) RETURNS void LANGUAGE plpgsql AS
 BEGIN
     IF EXISTS (SELECT FROM deleted WHERE key = tombstone) THEN
         RAISE EXCEPTION 'the user was deleted' USING ERRCODE = 'CI001';
+    END IF;
+END
+$$;
+-- +goose StatementEnd
+
+-- settle_delivery deletes a delivery whose work a transaction finishes. It ends the
+-- transaction if the process does not hold the delivery: another one decides.
+-- +goose StatementBegin
+CREATE FUNCTION settle_delivery(id bytea, process text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM deliveries WHERE key = id AND node = process;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'another process works on the delivery' USING ERRCODE = 'CI002';
     END IF;
 END
 $$;
