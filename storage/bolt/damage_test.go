@@ -18,7 +18,10 @@ import (
 	"calleridp/provider/client"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
+	"calleridp/provider/subject"
+	"calleridp/storage/record"
 	"calleridp/truecaller"
+	"calleridp/truecaller/phone"
 
 	"go.etcd.io/bbolt"
 )
@@ -430,4 +433,33 @@ func TestThreat_DamagedDelivery(t *testing.T) {
 	}
 	put("1")
 	has(2)
+}
+
+// A number that leads to nobody gives nobody a new user: the sign-in fails.
+func TestThreat_NumberThatLeadsToNobody(t *testing.T) {
+	s := open(t, Options{})
+	ctx := context.Background()
+	number, err := phone.FromDigits("46701740605")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := login.Attempt{ID: "a", Number: number, Expires: time.Now().Add(time.Minute)}
+	if err := s.CreateAttempt(ctx, a, limit.Spend{}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	signIn := func(sub string) error {
+		_, err := s.ApproveAttempt(ctx, a.ID, number, func(a login.Attempt, _ *subject.Person) (login.Approval, error) {
+			return login.Approval{Attempt: a, Person: subject.Person{Sub: sub, Number: number}}, nil
+		})
+		return err
+	}
+	if err := signIn("asha"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.db.Update(func(tx *bbolt.Tx) error { return tx.Bucket(people.id).Delete([]byte("asha")) }); err != nil {
+		t.Fatal(err)
+	}
+	if err := signIn("new"); !errors.Is(err, record.ErrUnreadable) {
+		t.Errorf("a new user for a number that was another one's: %v", err)
+	}
 }

@@ -42,9 +42,9 @@ func (s *Store) Account(ctx context.Context, sub string) (subject.Record, error)
 		if err := t.look(); err != nil {
 			return err
 		}
-		owner := owners.person()
+		owner, err := owners.person()
 		found.Bound = owner != nil && owner.Sub == sub
-		return nil
+		return err
 	})
 	if err != nil {
 		return subject.Record{}, err

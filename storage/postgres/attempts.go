@@ -265,7 +265,11 @@ func (s *Store) ApproveAttempt(
 		t.expectLocks(h)
 	}
 	return step(ctx, s, id, lock, func(t *txn, a login.Attempt) (u login.Update, approval login.Approval, err error) {
-		if approval, err = run(a, o.person()); err != nil {
+		known, err := o.person()
+		if err != nil {
+			return u, approval, err
+		}
+		if approval, err = run(a, known); err != nil {
 			return u, approval, err
 		}
 		switch noUser := approval.Person.Sub == ""; {

@@ -139,6 +139,7 @@ type Store struct {
 	hints   hints
 
 	notes     notes
+	notesLost atomic.Bool // some, since there was room for all
 	closing   chan struct{}
 	notesKept chan struct{} // closed when keepNotes has ended
 	close     sync.Once
@@ -294,7 +295,7 @@ func (s *Store) Close() error {
 		<-s.notesKept
 		ctx, cancel := context.WithTimeout(context.Background(), s.options.RecoverFor)
 		defer cancel()
-		s.closeErr = errors.Join(s.storeNotes(ctx), s.leaveDeliveries(ctx))
+		s.closeErr = errors.Join(s.storeLastNotes(ctx), s.leaveDeliveries(ctx))
 		s.closed.Store(true)
 		s.claims.pool.Close()
 		s.pool.Close()
