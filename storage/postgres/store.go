@@ -155,7 +155,7 @@ type Store struct {
 	ahead  atomic.Int64          // by how much the database's clock is, a time.Duration; see clock.go
 	failed atomic.Pointer[error] // why the database could not be reached; nil: it could
 
-	commits, retries, lookups, trips atomic.Uint64
+	commits, retries, lookups, trips, listenFailures atomic.Uint64
 }
 
 // Errors of Open, PinIssuer and operations. The errors that wrap them say what to do.

@@ -130,8 +130,10 @@ CREATE TABLE outcomes (
     id        bytea NOT NULL,
     committed boolean NOT NULL,
     changed   text[],
+    xid       xid8 NOT NULL DEFAULT pg_current_xact_id(),
     PRIMARY KEY (at, id)
 ) WITH (autovacuum_vacuum_scale_factor = 0.02);
+CREATE INDEX outcomes_changed ON outcomes (xid) WHERE changed IS NOT NULL;
 
 -- refuse_deleted ends a transaction that would give a deleted user a record. Its query
 -- sees what was committed before it runs, like any statement at READ COMMITTED.
