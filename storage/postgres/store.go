@@ -11,7 +11,7 @@
 //	notes.go        notes that are not stored yet, as reads see them
 //	claims.go       who works on a delivery of the inbox
 //	wake.go         changes of attempts that other processes have made
-//	clock.go        the database's time
+//	clock.go        the database's time, in which everything is stored
 //	hints.go        what a transaction will probably need
 //	sweep.go        deleting expired records
 //	the rest        one file a noun: its transactions
@@ -193,13 +193,13 @@ func Open(ctx context.Context, master *keys.Master, o Options) (*Store, error) {
 	}
 	s := &Store{
 		pool:      pool,
-		sealer:    record.NewSealer(master),
 		options:   o,
 		log:       o.Log,
 		closing:   make(chan struct{}),
 		notesKept: make(chan struct{}),
 		node:      keys.RandomText(6),
 	}
+	s.sealer = record.NewSealer(master).In(func() time.Duration { return time.Duration(s.ahead.Load()) })
 	s.telling.wake = make(chan struct{}, 1)
 	s.notes.wake = make(chan struct{}, 1)
 	if err := s.migrate(ctx); err != nil {
@@ -214,6 +214,12 @@ func Open(ctx context.Context, master *keys.Master, o Options) (*Store, error) {
 		pool.Close()
 		return nil, err
 	}
+	if err := s.askTime(ctx); err != nil {
+		s.claims.pool.Close()
+		pool.Close()
+		return nil, fmt.Errorf("%w: asking it for its time: %w", ErrUnavailable, err)
+	}
+	go s.keepTime()
 	go s.keepNotes()
 	go s.keepTelling()
 	go s.holdDeliveries()
@@ -255,10 +261,7 @@ func (s *Store) checkMasterKey(ctx context.Context, first bool) error {
 		if first {
 			b.run("INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT DO NOTHING", metaFingerprint, []byte(s.sealer.Fingerprint()))
 		}
-		b.each("SELECT key, value FROM meta WHERE key = $1", []any{metaFingerprint}, func(_, value []byte) error {
-			got = value
-			return nil
-		})
+		b.rows("SELECT key, value FROM meta WHERE key = $1", []any{metaFingerprint}, func(_, value []byte) { got = value })
 	})
 	if err == nil && string(got) != s.sealer.Fingerprint() && (first || got != nil) {
 		return fmt.Errorf("%w (fingerprint %s, the configured key has %s); configure the key that it was made with, or restore that key from its backup: without it nothing in the store can be read",

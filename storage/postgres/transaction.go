@@ -81,12 +81,7 @@ func (t *txn) look() error {
 	t.queue = pgx.Batch{}
 	t.begun = true
 	t.s.trips.Add(1)
-	first, sent := t.at.IsZero(), t.s.options.now()
-	err := t.conn.SendBatch(t.ctx, b).Close()
-	if first && !t.at.IsZero() {
-		t.s.measure(sent, t.s.options.now(), t.at)
-	}
-	return err
+	return t.conn.SendBatch(t.ctx, b).Close()
 }
 
 // commit sends what is queued to be written. unknown is true if nothing tells whether
