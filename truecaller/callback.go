@@ -2,6 +2,7 @@ package truecaller
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -30,6 +31,15 @@ func (c Callback) LogValue() slog.Value { return slog.StringValue(c.kind()) }
 // stores the fields.
 func (c Callback) MarshalText() ([]byte, error)   { return []byte(c.kind()), nil }
 func (c Callback) MarshalBinary() ([]byte, error) { return c.MarshalText() }
+
+// Correlation returns the SHA-256 of what leads to the attempt: the state that was sent
+// with a push, or for one-tap our nonce, which comes back as the request id.
+func (c Callback) Correlation() [32]byte {
+	if c.State == "" {
+		return sha256.Sum256([]byte(c.RequestID))
+	}
+	return sha256.Sum256([]byte(c.State))
+}
 
 func (c Callback) kind() string {
 	if c.AccessToken != "" {

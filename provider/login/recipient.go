@@ -2,7 +2,6 @@ package login
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"time"
 
@@ -252,11 +251,11 @@ func (e *Engine) Failed(ctx context.Context, d truecaller.Delivery, cause error)
 // state that we sent, which only Truecaller and we know; that of a one-tap link
 // by its nonce, which comes back as requestId and without a state.
 func (e *Engine) attemptOf(ctx context.Context, c truecaller.Callback) (Attempt, error) {
-	correlation, method := c.State, Push
+	method := Push
 	if c.State == "" {
-		correlation, method = c.RequestID, OneTap
+		method = OneTap
 	}
-	a, err := e.cfg.Store.AttemptByCorrelation(ctx, sha256.Sum256([]byte(correlation)))
+	a, err := e.cfg.Store.AttemptByCorrelation(ctx, c.Correlation())
 	if err == nil && a.Method != method {
 		return Attempt{}, ErrNotFound
 	}

@@ -214,7 +214,18 @@ func step[T any](
 func (s *Store) UpdateAttempt(
 	ctx context.Context, id login.ID, run func(login.Attempt) (login.Update, error),
 ) (login.Attempt, error) {
-	return step(ctx, s, id, (*txn).expectLocks, func(_ *txn, a login.Attempt) (login.Update, login.Attempt, error) {
+	var trying []string
+	expect := func(t *txn, h hint) {
+		trying = nil
+		t.trying(id, &trying)
+		t.expectLocks(h)
+	}
+	return step(ctx, s, id, expect, func(_ *txn, a login.Attempt) (login.Update, login.Attempt, error) {
+		for _, d := range trying {
+			if !a.State.Terminal() && a.State != login.Approved && !slices.Contains(a.Trying, d) {
+				a.Trying = append(slices.Clone(a.Trying), d)
+			}
+		}
 		u, err := run(a)
 		return u, u.Attempt, err
 	})

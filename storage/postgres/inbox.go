@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 
+	"calleridp/provider/login"
 	"calleridp/storage/record"
 	"calleridp/truecaller"
 
@@ -23,13 +24,17 @@ var _ truecaller.Inbox = (*Store)(nil)
 func (s *Store) PutDelivery(ctx context.Context, d truecaller.Delivery) (held bool, err error) {
 	key := []byte(d.ID)
 	value := s.sealer.Seal(&record.Deliveries, key, d.Received.Add(record.DeliveryKept), (*record.Delivery)(&d))
-	var stored []byte
+	var stored, attempt []byte
+	if attempt = []byte{}; d.AccessToken != "" {
+		correlation := d.Correlation()
+		attempt = correlation[:]
+	}
 	err = s.read(ctx, func(b *batch) {
 		stored = nil
-		b.rows(`INSERT INTO deliveries (key, value, node, until, expires, due) VALUES ($1, $2, $3, clock_timestamp() + $4::interval, $5, $5)
+		b.rows(`INSERT INTO deliveries (key, value, node, until, expires, due, attempt) VALUES ($1, $2, $3, clock_timestamp() + $4::interval, $5, $5, $6)
 			ON CONFLICT (key) DO UPDATE SET node = EXCLUDED.node, until = clock_timestamp() + $4::interval
 			WHERE deliveries.node IN ('', EXCLUDED.node) OR deliveries.until <= clock_timestamp()
-			RETURNING key, value`, []any{key, value, s.node, deliveryTaken, expiryOf(value)}, func(_, value []byte) { stored = append([]byte{}, value...) })
+			RETURNING key, value`, []any{key, value, s.node, deliveryTaken, expiryOf(value), attempt}, func(_, value []byte) { stored = append([]byte{}, value...) })
 	})
 	if err != nil || stored == nil {
 		return false, err
@@ -124,6 +129,18 @@ func (s *Store) HoldDelivery(ctx context.Context, id string) (held bool, err err
 			[]any{[]byte(id), s.node, deliveryTaken}, func(_, _ []byte) { held = true })
 	})
 	return held, err
+}
+
+// trying queues a query for the deliveries of an attempt that bring a token, whoever
+// holds them: another process's note of them may not be stored yet.
+func (b *batch) trying(id login.ID, into *[]string) {
+	b.rows("SELECT key, value FROM deliveries WHERE attempt = (SELECT correlation FROM attempts WHERE key = $1) AND attempt <> ''",
+		[]any{[]byte(id)}, func(key, value []byte) {
+			var d record.Delivery
+			if err := b.s.open(&record.Deliveries, key, value, &d); err == nil {
+				*into = append(*into, d.ID)
+			}
+		})
 }
 
 // settleDelivery queues the deletion of a delivery whose work the transaction finishes.

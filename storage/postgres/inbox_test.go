@@ -3,12 +3,17 @@ package postgres
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"calleridp/provider/limit"
+	"calleridp/provider/login"
 	"calleridp/provider/redact"
 	"calleridp/storage/storagetest"
 	"calleridp/truecaller"
@@ -122,7 +127,7 @@ func TestALiveProcessKeepsItsDeliveries(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = tx.Exec(ctx, "INSERT INTO deliveries (key, value, node, until, expires, due) VALUES ('slow', '', 'other', now(), now(), now())")
+		_, err = tx.Exec(ctx, "INSERT INTO deliveries (key, value, node, until, expires, due, attempt) VALUES ('slow', '', 'other', now(), now(), now(), '')")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -200,4 +205,42 @@ func TestThreat_DamagedDelivery(t *testing.T) {
 	}
 	put(t, s, "1", "2", "3") // Truecaller sends them again
 	has(t, s, 4)
+}
+
+// Two callbacks of one attempt may bring two tokens to two processes. That one of them
+// fetches no profile does not fail the attempt while the other is tried: each process
+// sees what the other one holds.
+func TestInvariant8_TokensAtTwoProcesses(t *testing.T) {
+	dsn := database(t)
+	a, b := open(t, Options{DSN: redact.Text(dsn)}), open(t, Options{DSN: redact.Text(dsn)})
+	ctx := t.Context()
+	attempt := newAttempt()
+	attempt.State, attempt.Correlation = login.TokenReceived, sha256.Sum256([]byte("state"))
+	if err := a.CreateAttempt(ctx, attempt, limit.Spend{}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	for id, s := range map[string]*Store{"first": a, "second": b} {
+		d := truecaller.Delivery{ID: id, Received: time.Now(), Callback: truecaller.Callback{State: "state", AccessToken: id}}
+		if held, err := s.PutDelivery(ctx, d); err != nil || !held {
+			t.Fatalf("held %v, %v", held, err)
+		}
+	}
+	put(t, a, "of another attempt")
+	trying := func(s *Store, want ...string) {
+		t.Helper()
+		var got []string
+		_, err := s.UpdateAttempt(ctx, attempt.ID, func(a login.Attempt) (login.Update, error) {
+			got = slices.Sorted(slices.Values(a.Trying))
+			return login.Update{}, login.ErrState
+		})
+		if !errors.Is(err, login.ErrState) || !slices.Equal(got, want) {
+			t.Errorf("trying %v, %v, want %v", got, err, want)
+		}
+	}
+	trying(a, "first", "second")
+	trying(b, "first", "second")
+	if err := a.DropDelivery(ctx, "first"); err != nil {
+		t.Fatal(err)
+	}
+	trying(b, "second")
 }

@@ -67,6 +67,7 @@ CREATE INDEX forms_due ON forms (due);
 CREATE TABLE deliveries (
     key     bytea PRIMARY KEY,
     value   bytea NOT NULL,
+    attempt bytea NOT NULL,       -- the correlation of its attempt, if it brings a token
     node    text NOT NULL,        -- the process that works on it, '' for none
     until   timestamptz NOT NULL, -- when another one may take it; not before, also where none works on it
     expires timestamptz NOT NULL,
@@ -74,6 +75,7 @@ CREATE TABLE deliveries (
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02);
 CREATE INDEX deliveries_due ON deliveries (due);
 CREATE INDEX deliveries_node ON deliveries (node);
+CREATE INDEX deliveries_attempt ON deliveries (attempt);
 CREATE TABLE sessions (
     key     bytea PRIMARY KEY,
     sid     bytea NOT NULL UNIQUE,
