@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"calleridp/keys"
+	"calleridp/provider/client"
 	"calleridp/provider/grant"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
@@ -231,8 +232,12 @@ func TestThreat_ExpiryBelievesTheSeal(t *testing.T) {
 	}
 	fresh, freshCode, freshToken := stores("f", time.Hour)
 	_, _, oldToken := stores("o", -time.Minute)
+	used, old := client.AssertionID{1}, client.AssertionID{2}
+	if err := errors.Join(s.UseAssertion(ctx, used, time.Now().Add(time.Hour)), s.UseAssertion(ctx, old, time.Now().Add(-time.Hour))); err != nil {
+		t.Fatal(err)
+	}
 	for _, column := range []string{"now() - interval '1 day'", "now() + interval '1 day'"} {
-		for _, table := range []string{"attempts", "sessions", "codes", "grants", "access_tokens"} {
+		for _, table := range []string{"attempts", "sessions", "codes", "grants", "access_tokens", "assertions"} {
 			exec(t, dsn, "UPDATE "+table+" SET expires = "+column)
 		}
 		if _, _, err := s.AccessToken(ctx, oldToken.Hash); !errors.Is(err, grant.ErrNotFound) {
@@ -240,6 +245,12 @@ func TestThreat_ExpiryBelievesTheSeal(t *testing.T) {
 		}
 		if _, err := s.Grant(ctx, "o"); !errors.Is(err, grant.ErrNotFound) {
 			t.Errorf("%s: an expired grant works: %v", column, err)
+		}
+		if err := s.UseAssertion(ctx, used, time.Now().Add(time.Hour)); !errors.Is(err, client.ErrReplayed) {
+			t.Errorf("%s: an assertion works twice: %v", column, err)
+		}
+		if err := s.UseAssertion(ctx, old, time.Now().Add(-time.Hour)); err != nil {
+			t.Errorf("%s: an assertion that has expired is in the way: %v", column, err)
 		}
 		_, attempt := s.Attempt(ctx, fresh.ID)
 		_, _, code := s.Code(ctx, freshCode.Hash)
