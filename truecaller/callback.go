@@ -2,6 +2,7 @@ package truecaller
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -31,6 +32,15 @@ func (c Callback) LogValue() slog.Value { return slog.StringValue(c.kind()) }
 func (c Callback) MarshalText() ([]byte, error)   { return []byte(c.kind()), nil }
 func (c Callback) MarshalBinary() ([]byte, error) { return c.MarshalText() }
 
+// Correlation returns the SHA-256 of what leads to the attempt: the state that was sent
+// with a push, or for one-tap our nonce, which comes back as the request id.
+func (c Callback) Correlation() [32]byte {
+	if c.State == "" {
+		return sha256.Sum256([]byte(c.RequestID))
+	}
+	return sha256.Sum256([]byte(c.State))
+}
+
 func (c Callback) kind() string {
 	if c.AccessToken != "" {
 		return "callback with a token"
@@ -52,16 +62,28 @@ var ErrNotFound = errors.New("truecaller: not found")
 // Inbox holds deliveries from the response to Truecaller until they are processed, so
 // that a crash between callback and profile loses nothing (invariants 4 and 8). It
 // encrypts access tokens.
+//
+// A delivery is held by one process at a time, which alone works on it: a token may open
+// its profile only once. A process holds what it puts first, and what it takes because
+// nobody holds it any more, until it has dropped it or has ended. One that is cut off
+// from the store, or stands still, loses what it holds after some seconds.
 type Inbox interface {
-	// PutDelivery stores a delivery durably. The same ID twice is one delivery.
-	PutDelivery(ctx context.Context, d Delivery) error
+	// PutDelivery stores a delivery durably, and reports whether this process holds it.
+	// The same ID twice is one delivery, the first. One that was dropped may be put
+	// again: the attempt knows that it is late (Recipient.Token).
+	PutDelivery(ctx context.Context, d Delivery) (held bool, err error)
 
-	// Deliveries returns up to max deliveries, oldest first, for resuming after
-	// a start.
+	// Deliveries returns up to max deliveries that this process holds, oldest first. It
+	// takes those that nobody holds. One that cannot be read hides no other.
 	Deliveries(ctx context.Context, max int) ([]Delivery, error)
 
-	// DropDelivery deletes a delivery. Deleting a missing one is no error. It need not
-	// be durable when it returns: a delivery may be processed again.
+	// HoldDelivery reports whether this process still holds a delivery, and holds it
+	// for some seconds more, if so.
+	HoldDelivery(ctx context.Context, id string) (held bool, err error)
+
+	// DropDelivery deletes a delivery, if this process holds it. Deleting another's or a
+	// missing one is no error. It need not be durable when it returns: a delivery may be
+	// processed again.
 	DropDelivery(ctx context.Context, id string) error
 }
 
@@ -81,10 +103,12 @@ type Recipient interface {
 	Token(ctx context.Context, d Delivery) error
 
 	// Profile takes the profile that the delivery's token fetched. It deletes the
-	// delivery in the transaction that uses the profile.
+	// delivery in the transaction that uses the profile. Where this process does not
+	// hold the delivery any more, it does nothing.
 	Profile(ctx context.Context, d Delivery, p Profile) error
 
 	// Failed takes the final failure to fetch the profile, and deletes the delivery in
-	// the same transaction. cause is one of the errors of this package.
+	// the same transaction; or nothing, as for Profile. cause is one of the errors of
+	// this package.
 	Failed(ctx context.Context, d Delivery, cause error) error
 }

@@ -28,15 +28,18 @@ type world struct {
 
 	sums *audit.Sums // of the log
 
-	mu      sync.Mutex
-	inbox   map[string]Delivery
-	told    []string // calls of the recipient: "profile d1", "failed d1: cause"
-	done    map[string]bool
-	asked   []string // URLs that were fetched, with their tokens
-	askedAt []time.Time
+	mu    sync.Mutex
+	inbox map[string]Delivery
+
+	elsewhere map[string]bool // what another process holds
+	told      []string        // calls of the recipient: "profile d1", "failed d1: cause"
+	done      map[string]bool
+	asked     []string // URLs that were fetched, with their tokens
+	askedAt   []time.Time
 
 	expects  func(Callback) (bool, error)
 	put      func(context.Context) error
+	hold     func(id string) (bool, error)
 	token    func(Delivery) error
 	profile  func(Delivery) error
 	progress func(Delivery) error
@@ -49,7 +52,7 @@ const (
 )
 
 func newWorld(t testing.TB) *world {
-	w := &world{t: t, log: &safeBuffer{}, inbox: map[string]Delivery{}, done: map[string]bool{}}
+	w := &world{t: t, log: &safeBuffer{}, inbox: map[string]Delivery{}, elsewhere: map[string]bool{}, done: map[string]bool{}}
 	w.app = appAt(t, "https://api4.truecaller.com")
 	w.app.CallbackSecrets = []string{"secret-one", "secret-two"}
 	w.app.Profiles = bases(t, goodHost+" "+slowHost)
@@ -103,10 +106,10 @@ func call[F any](w *world, f *F) F {
 	return *f
 }
 
-func (w *world) PutDelivery(ctx context.Context, d Delivery) error {
+func (w *world) PutDelivery(ctx context.Context, d Delivery) (held bool, err error) {
 	if put := call(w, &w.put); put != nil {
 		if err := put(ctx); err != nil {
-			return err
+			return false, err
 		}
 	}
 	w.mu.Lock()
@@ -114,7 +117,17 @@ func (w *world) PutDelivery(ctx context.Context, d Delivery) error {
 	if _, ok := w.inbox[d.ID]; !ok {
 		w.inbox[d.ID] = d
 	}
-	return nil
+	return !w.elsewhere[d.ID], nil
+}
+
+func (w *world) HoldDelivery(_ context.Context, id string) (held bool, err error) {
+	if hold := call(w, &w.hold); hold != nil {
+		return hold(id)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	_, ok := w.inbox[id]
+	return ok && !w.elsewhere[id], nil
 }
 
 func (w *world) Deliveries(_ context.Context, max int) ([]Delivery, error) {
@@ -122,7 +135,9 @@ func (w *world) Deliveries(_ context.Context, max int) ([]Delivery, error) {
 	defer w.mu.Unlock()
 	var all []Delivery
 	for _, d := range w.inbox {
-		all = append(all, d)
+		if !w.elsewhere[d.ID] {
+			all = append(all, d)
+		}
 	}
 	slices.SortFunc(all, func(a, b Delivery) int { return cmp.Or(a.Received.Compare(b.Received), cmp.Compare(a.ID, b.ID)) })
 	return all[:min(max, len(all))], nil

@@ -180,8 +180,12 @@ func (rc *Receiver) keep(ctx context.Context, app string, c Callback) (CallbackO
 		return CallbackUnknown, nil
 	}
 	for _, d := range due {
-		if err := rc.cfg.Inbox.PutDelivery(ctx, d); err != nil {
+		held, err := rc.cfg.Inbox.PutDelivery(ctx, d)
+		if err != nil {
 			return CallbackNotKept, err
+		}
+		if !held { // another process works on it
+			continue
 		}
 		select {
 		case rc.fresh <- d:

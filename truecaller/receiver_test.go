@@ -287,6 +287,19 @@ func TestInvariant4_FullChannelLosesNothing(t *testing.T) {
 	})
 }
 
+// A callback that another process holds is acknowledged, and no work for this one.
+func TestInvariant4_CallbackOfAnotherProcessIsAnswered(t *testing.T) {
+	w := newWorld(t)
+	w.post("/callback/main/secret-one", callbackBody)
+	for id := range w.inbox {
+		w.elsewhere[id] = true
+	}
+	<-w.rc.fresh
+	if answer := w.post("/callback/main/secret-one", callbackBody); answer.Code != 200 || len(w.rc.fresh) != 0 {
+		t.Errorf("got %d, and %d deliveries for the worker, want 200 and none", answer.Code, len(w.rc.fresh))
+	}
+}
+
 // From the callback to the profile without waiting for a sweep.
 func TestCallbackWakesTheWorker(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {

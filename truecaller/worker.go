@@ -15,7 +15,7 @@ const (
 	fetchesPerHost = 32   // concurrent requests to one profile host
 	maxInProgress  = 4096 // deliveries at once, most of them waiting for a retry; the rest wait in the inbox
 	sweepMax       = 2 * maxInProgress
-	sweepEvery     = 5 * time.Second // how often the worker looks for deliveries that are left in the inbox
+	sweepEvery     = 2 * time.Second // how often the worker looks for deliveries that are left in the inbox
 
 	retryFirst = 500 * time.Millisecond
 	retryMax   = 30 * time.Second
@@ -111,8 +111,8 @@ func (rc *Receiver) sweep(ctx context.Context, begin func(Delivery)) {
 	}
 }
 
-// deliver processes a delivery. If it returns an error, the delivery stays in the
-// inbox.
+// deliver processes a delivery, as long as this process holds it. If it returns an
+// error, the delivery stays in the inbox.
 func (rc *Receiver) deliver(ctx context.Context, d Delivery) error {
 	if d.AccessToken == "" {
 		return rc.cfg.Recipient.Progress(ctx, d)
@@ -130,8 +130,15 @@ func (rc *Receiver) deliver(ctx context.Context, d Delivery) error {
 	// A 401 is final. A 5xx or a broken connection is retried while the token is valid,
 	// with growing pauses and jitter.
 	for wait := retryFirst; ; {
-		// Before each try: if no attempt waits for the token any more, it must not be
-		// used.
+		// Before each try: another process may work on it now, and if no attempt waits for
+		// the token any more, it must not be used.
+		switch held, err := rc.cfg.Inbox.HoldDelivery(ctx, d.ID); {
+		case err != nil:
+			return err
+		case !held:
+			rc.cfg.Log.InfoContext(ctx, "another process works on the delivery", "delivery", d.ID, "app", d.App)
+			return nil
+		}
 		if err := rc.cfg.Recipient.Token(ctx, d); err != nil {
 			return rc.unwanted(ctx, d, err)
 		}

@@ -193,7 +193,7 @@ func TestDeliveryStaysWhenTheStoreFails(t *testing.T) {
 					w.keep(d)
 				}
 				stop := w.run()
-				time.Sleep(sweepEvery - time.Second)
+				time.Sleep(sweepEvery - time.Millisecond)
 				w.wantInbox("d1")
 				w.set(func() { w.token, w.profile, w.progress = nil, nil, nil })
 				time.Sleep(2 * sweepEvery)
@@ -235,7 +235,7 @@ func TestAProfileThatCannotBeStoredWaits(t *testing.T) {
 		w.profile = func(Delivery) error { return errStore }
 		w.delivery("d1")
 		stop := w.run()
-		time.Sleep(sweepEvery - time.Second)
+		time.Sleep(sweepEvery - time.Millisecond)
 		stop()
 		w.wantInbox("d1")
 		w.wantTold(slices.Repeat([]string{"profile d1 (error)"}, settleTries)...)
@@ -374,5 +374,55 @@ func TestProfileInHandSurvivesTheStop(t *testing.T) {
 		<-done
 		w.wantInbox()
 		w.wantTold("profile d1")
+	})
+}
+
+// A delivery that another process holds is its work alone: it is not fetched, and decides
+// nothing.
+func TestInvariant8_AnotherProcessWorksOnTheDelivery(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		for _, id := range []string{"d1", "d2"} {
+			d := w.delivery(id)
+			w.set(func() { w.elsewhere[id] = true })
+			w.rc.fresh <- d
+		}
+		w.runOnce()
+		w.wantAsked(0)
+		w.wantTold()
+		w.wantInbox("d1", "d2")
+	})
+}
+
+// Who has lost a delivery between two tries does not try again.
+func TestInvariant8_ALostDeliveryIsNotTriedAgain(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.answer = func(*http.Request, string) (int, string) {
+			w.set(func() { w.elsewhere["d1"] = true })
+			return 503, ""
+		}
+		w.delivery("d1")
+		stop := w.run()
+		time.Sleep(time.Hour)
+		stop()
+		w.wantAsked(1)
+		w.wantTold()
+		w.wantInbox("d1")
+	})
+}
+
+// While the store cannot say who holds a delivery, its token is not used.
+func TestInvariant8_NobodyKnowsWhoHoldsTheDelivery(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.hold = func(string) (bool, error) { return false, errStore }
+		w.delivery("d1")
+		stop := w.run()
+		synctest.Wait()
+		w.wantAsked(0)
+		w.set(func() { w.hold = nil })
+		time.Sleep(2 * sweepEvery)
+		stop()
+		w.wantAsked(1)
+		w.wantTold("profile d1")
+		w.wantInbox()
 	})
 }

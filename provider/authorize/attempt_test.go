@@ -113,7 +113,7 @@ func TestAgainAfterADecline(t *testing.T) {
 		w := testworld.New(t, challenge(authorize.ChallengeOff), func(c *testworld.Config) { c.Login.CoolDown = 15 * time.Minute })
 		id := w.Submit(w.Authorize("app"), testworld.Number)
 		time.Sleep(time.Minute)
-		d := truecaller.Delivery{
+		d := w.Deliver(truecaller.Delivery{
 			ID:       "d",
 			App:      "one",
 			Received: time.Now(),
@@ -121,7 +121,7 @@ func TestAgainAfterADecline(t *testing.T) {
 				State:  w.Phone.State(testworld.ParseNumber(t, testworld.Number)),
 				Status: "user_rejected",
 			},
-		}
+		})
 		if err := w.Engine.Progress(t.Context(), d); err != nil {
 			t.Fatal(err)
 		}

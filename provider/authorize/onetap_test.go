@@ -88,7 +88,7 @@ func TestOneTapSignIn(t *testing.T) {
 	}
 	delivery := func(id string, c truecaller.Callback) truecaller.Delivery {
 		c.RequestID = nonce
-		return truecaller.Delivery{ID: id, App: "tap", Received: time.Now(), Callback: c}
+		return w.Deliver(truecaller.Delivery{ID: id, App: "tap", Received: time.Now(), Callback: c})
 	}
 	if err := w.Engine.Progress(ctx, delivery("d0", truecaller.Callback{Status: "flow_invoked"})); err != nil {
 		t.Fatal(err)

@@ -161,7 +161,8 @@ type Attempt struct {
 	Tries Tries
 
 	// Trying are the IDs of the inbox deliveries whose tokens are being tried
-	// for a profile. Usually one; more when a callback came more than once.
+	// for a profile. Usually one; more when a callback came more than once. A step of
+	// UpdateAttempt sees those that other processes hold, too.
 	Trying []string
 
 	// Sub, AuthTime and SignOuts, which is that of the user (subject.Person), are set by the

@@ -343,3 +343,38 @@ func TestInvariant6_DisagreeingCallbacksAreIgnored(t *testing.T) {
 		})
 	}
 }
+
+// What this process does not hold decides nothing, whatever it has brought.
+func TestInvariant8_ALostDeliveryDecidesNothing(t *testing.T) {
+	w := newWorld(t)
+	a := w.start()
+	for what, decide := range map[string]func(truecaller.Delivery) error{
+		"a profile": func(d truecaller.Delivery) error { return w.engine.Profile(t.Context(), d, profile(t, "asha", digits)) },
+		"another number's profile": func(d truecaller.Delivery) error {
+			return w.engine.Profile(t.Context(), d, profile(t, "mallory", "46701740699"))
+		},
+		"a failure": func(d truecaller.Delivery) error { return w.engine.Failed(t.Context(), d, truecaller.ErrUnauthorized) },
+		"a bad address": func(d truecaller.Delivery) error {
+			return w.engine.Failed(t.Context(), d, truecaller.ErrForeignEndpoint)
+		},
+		"a refusal": func(d truecaller.Delivery) error {
+			d.AccessToken, d.Status = "", "user_rejected"
+			return w.engine.Progress(t.Context(), d)
+		},
+	} {
+		d := w.callback()
+		w.must(w.store.DropDelivery(t.Context(), d.ID)) // as if another process had it
+		w.settle()
+		if err := decide(d); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+		if a := w.record(a.ID); a.State.Terminal() || a.State == login.Approved {
+			t.Fatalf("%s: the attempt is %s %s", what, a.State, a.Reason)
+		}
+	}
+	if !w.locked() {
+		t.Error("the lock is gone")
+	}
+	w.approve()
+	w.expect(a.ID, login.Approved, "")
+}

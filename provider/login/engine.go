@@ -425,12 +425,20 @@ func (e *Engine) waits(ctx context.Context, a Attempt, requestID string, undeliv
 }
 
 // timeIsOver is called by the hub when the time of an attempt that this process
-// knows is over. Nothing is written: the record says by itself that it has
-// expired.
+// knows is over. The record says by itself that it has expired: it is written only so
+// that one of the processes that know it records it, and once.
 func (e *Engine) timeIsOver(id ID) {
-	ctx := context.Background()
-	a, err := e.cfg.Store.Attempt(ctx, id)
-	if err == nil && a.expire(time.Now()) {
-		e.record(ctx, eventExpired, a)
+	ctx, now := context.Background(), time.Now()
+	after, err := e.cfg.Store.UpdateAttempt(ctx, id, func(a Attempt) (Update, error) {
+		if a.State.Terminal() || !a.expire(now) {
+			return Update{}, ErrState
+		}
+		return Update{Attempt: a}, nil
+	})
+	switch {
+	case err == nil:
+		e.record(ctx, eventExpired, after)
+	case !errors.Is(err, ErrState) && !errors.Is(err, ErrNotFound):
+		e.cfg.Log.WarnContext(ctx, "that an attempt has expired is not recorded", "attempt", id, "error", err)
 	}
 }

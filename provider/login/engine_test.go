@@ -340,3 +340,34 @@ func TestThreat_AnAppWithoutPushPushesNothing(t *testing.T) {
 		}
 	}
 }
+
+// An attempt that several processes know, or that one knows again after a restart, is
+// audited as expired once.
+func TestExpiryIsAuditedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		a := w.start()
+		var watching []login.Watcher
+		for range 3 {
+			another, err := login.New(w.config)
+			w.must(err)
+			watching = append(watching, another.Watch(a.ID, browser))
+		}
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		for _, page := range watching {
+			select {
+			case <-page.Hints:
+			default:
+				t.Error("a page does not hear of the end")
+			}
+			page.End()
+		}
+		if n := w.log.count("attempt.expired", map[string]string{"attempt": string(a.ID)}); n != 1 {
+			t.Errorf("its end is audited %d times", n)
+		}
+		if after := w.record(a.ID); after.State != login.Expired || !after.Ended.Equal(after.Expires) {
+			t.Errorf("it is %s, ended %v", after.State, after.Ended)
+		}
+	})
+}

@@ -145,7 +145,8 @@ func (k *walk) deliver(m *model, change ...func(*truecaller.Delivery)) (truecall
 	case 1:
 		d.RequestID = "another"
 	}
-	k.must(k.store.PutDelivery(k.t.Context(), d))
+	_, err := k.store.PutDelivery(k.t.Context(), d)
+	k.must(err)
 	k.deliveries = append(k.deliveries, d)
 	return d, m
 }

@@ -2,7 +2,6 @@ package login
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"time"
 
@@ -252,21 +251,25 @@ func (e *Engine) Failed(ctx context.Context, d truecaller.Delivery, cause error)
 // state that we sent, which only Truecaller and we know; that of a one-tap link
 // by its nonce, which comes back as requestId and without a state.
 func (e *Engine) attemptOf(ctx context.Context, c truecaller.Callback) (Attempt, error) {
-	correlation, method := c.State, Push
+	method := Push
 	if c.State == "" {
-		correlation, method = c.RequestID, OneTap
+		method = OneTap
 	}
-	a, err := e.cfg.Store.AttemptByCorrelation(ctx, sha256.Sum256([]byte(correlation)))
+	a, err := e.cfg.Store.AttemptByCorrelation(ctx, c.Correlation())
 	if err == nil && a.Method != method {
 		return Attempt{}, ErrNotFound
 	}
 	return a, err
 }
 
-// ignore forgets a delivery that changes nothing, because of err. Other errors
-// are returned: the work on the delivery is done again.
+// ignore forgets a delivery that changes nothing, because of err, and leaves another
+// process's alone. Other errors are returned: the work on the delivery is done again.
 func (e *Engine) ignore(ctx context.Context, d truecaller.Delivery, a Attempt, err error) error {
 	switch {
+	case errors.Is(err, ErrNotHeld):
+		e.cfg.Log.InfoContext(ctx, "another process works on the delivery; what came of it here is not used",
+			"delivery", d.ID, "attempt", a.ID, "app", d.App)
+		return nil
 	case errors.Is(err, errMismatch):
 		e.record(ctx, eventMismatch, a)
 	case errors.Is(err, ErrNotFound), errors.Is(err, ErrState):

@@ -25,7 +25,9 @@ type Effects struct {
 	Approved time.Time
 	// Push is what becomes of the cool-down that the attempt's push has raised.
 	Push limit.Ended
-	// Drop is the inbox delivery whose work this finishes; "" for none.
+	// Drop is the inbox delivery whose work this finishes; "" for none. A step with it is
+	// stored only if this process holds the delivery (truecaller.Inbox), or fails with
+	// ErrNotHeld: another one decides.
 	Drop string
 }
 
@@ -87,6 +89,9 @@ var (
 	// ErrState says that the transition does not start at the attempt's state. The
 	// attempt is left as it is.
 	ErrState = errors.New("login: the attempt is not in a state for this")
+	// ErrNotHeld says that this process does not hold the delivery that a step is about.
+	// Nothing was stored.
+	ErrNotHeld = errors.New("login: another process works on the delivery")
 	// ErrExists says that there is an attempt with this ID or correlation, or a live one
 	// that the same form has started.
 	ErrExists = errors.New("login: an attempt with this ID, correlation or form exists")

@@ -223,7 +223,8 @@ func (w *world) callback(change ...func(*truecaller.Delivery)) truecaller.Delive
 	for _, c := range change {
 		c(&d)
 	}
-	w.must(w.store.PutDelivery(w.t.Context(), d))
+	_, err := w.store.PutDelivery(w.t.Context(), d)
+	w.must(err)
 	return d
 }
 
@@ -297,7 +298,8 @@ func (w *world) inbox() []string {
 // settle makes what was only noted, or dropped, visible and durable.
 func (w *world) settle() {
 	w.t.Helper()
-	w.must(w.store.PutDelivery(w.t.Context(), truecaller.Delivery{ID: "settle", Received: time.Now()}))
+	_, err := w.store.PutDelivery(w.t.Context(), truecaller.Delivery{ID: "settle", Received: time.Now()})
+	w.must(err)
 }
 
 // emptyInbox checks that no work is left.

@@ -316,6 +316,9 @@ func (t *txn) putStep(stored record.Attempt, u login.Update) error {
 	if after.ID != id || after.Correlation != stored.Correlation || renumbered {
 		return fmt.Errorf("bolt: a step has changed what attempt %s is", id)
 	}
+	if drop := u.Effects.Drop; drop != "" && !t.has(&deliveries, []byte(drop)) {
+		return login.ErrNotHeld
+	}
 	changed, back := stored.Becomes(u)
 	if !bytes.Equal(record.Encode(&record.Attempts, &changed), record.Encode(&record.Attempts, &stored)) {
 		if err := t.put(&attempts, []byte(id), after.Expires.Add(record.AttemptKept), &changed); err != nil {

@@ -114,7 +114,7 @@ func TestGroupCommit(t *testing.T) {
 	const n = 64
 	for i := range n {
 		wg.Go(func() {
-			if err := s.PutDelivery(context.Background(), truecaller.Delivery{ID: fmt.Sprint(i), Received: time.Now()}); err != nil {
+			if _, err := s.PutDelivery(context.Background(), truecaller.Delivery{ID: fmt.Sprint(i), Received: time.Now()}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -229,7 +229,7 @@ func TestNotesRideAlong(t *testing.T) {
 		expect(1)
 
 		note("3")
-		if err := s.PutDelivery(ctx, truecaller.Delivery{ID: "d", Received: time.Now()}); err != nil {
+		if _, err := s.PutDelivery(ctx, truecaller.Delivery{ID: "d", Received: time.Now()}); err != nil {
 			t.Fatal(err)
 		}
 		expect(2)
@@ -293,7 +293,7 @@ func TestNothingToWrite(t *testing.T) {
 	for _, do := range []func() error{
 		func() error {
 			_, err := s.UpdateAttempt(ctx, a.ID, func(a login.Attempt) (login.Update, error) {
-				return login.Update{Attempt: a, Effects: login.Effects{Unlock: true, Drop: "absent"}}, nil
+				return login.Update{Attempt: a, Effects: login.Effects{Unlock: true}}, nil
 			})
 			return err
 		},

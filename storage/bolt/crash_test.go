@@ -79,12 +79,14 @@ func writer(path string) {
 			for {
 				now := time.Now()
 				d := truecaller.Delivery{ID: randomID(), Received: now, Callback: truecaller.Callback{AccessToken: strings.Repeat("t", 500)}}
-				durable("delivery", d.ID, s.PutDelivery(ctx, d))
+				_, err := s.PutDelivery(ctx, d)
+				durable("delivery", d.ID, err)
 				kept := truecaller.Delivery{ID: randomID(), Received: now}
-				durable("kept", kept.ID, s.PutDelivery(ctx, kept))
+				_, err = s.PutDelivery(ctx, kept)
+				durable("kept", kept.ID, err)
 				a := login.Attempt{ID: login.ID(randomID()), Correlation: [32]byte([]byte(randomID() + randomID())), Expires: now.Add(time.Hour)}
 				durable("attempt", string(a.ID), s.CreateAttempt(ctx, a, limit.Spend{}, now))
-				_, err := s.UpdateAttempt(ctx, a.ID, func(a login.Attempt) (login.Update, error) {
+				_, err = s.UpdateAttempt(ctx, a.ID, func(a login.Attempt) (login.Update, error) {
 					a.State = login.Approved
 					return login.Update{Attempt: a, Effects: login.Effects{Drop: d.ID}}, nil
 				})

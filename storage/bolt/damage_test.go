@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -17,7 +18,10 @@ import (
 	"calleridp/provider/client"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
+	"calleridp/provider/subject"
+	"calleridp/storage/record"
 	"calleridp/truecaller"
+	"calleridp/truecaller/phone"
 
 	"go.etcd.io/bbolt"
 )
@@ -47,7 +51,7 @@ func used(t *testing.T) (file []byte, attempts map[login.ID][]byte) {
 			t.Fatal(err)
 		}
 		d := truecaller.Delivery{ID: id, Received: now, Callback: truecaller.Callback{AccessToken: strings.Repeat("t", 500)}}
-		if err := s.PutDelivery(ctx, d); err != nil {
+		if _, err := s.PutDelivery(ctx, d); err != nil {
 			t.Fatal(err)
 		}
 		if i%2 == 0 {
@@ -341,7 +345,8 @@ func TestThreat_VanishedStoreIsNoNewDeployment(t *testing.T) {
 func TestThreat_StoreMovedAwayTakesNoWrites(t *testing.T) {
 	ctx := context.Background()
 	write := func(s *Store, id string) error {
-		return s.PutDelivery(ctx, truecaller.Delivery{ID: id, Received: time.Now()})
+		_, err := s.PutDelivery(ctx, truecaller.Delivery{ID: id, Received: time.Now()})
+		return err
 	}
 	for _, row := range []struct {
 		what         string
@@ -390,5 +395,71 @@ func TestThreat_StoreMovedAwayTakesNoWrites(t *testing.T) {
 				t.Errorf("after it is back: %v", err)
 			}
 		})
+	}
+}
+
+// A delivery that cannot be read hides no other. It is logged once, and gives way when
+// Truecaller sends it again.
+func TestThreat_DamagedDelivery(t *testing.T) {
+	var log bytes.Buffer
+	s := open(t, Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
+	ctx := context.Background()
+	put := func(id string) {
+		t.Helper()
+		if held, err := s.PutDelivery(ctx, truecaller.Delivery{ID: id, Received: time.Now()}); err != nil || !held {
+			t.Fatalf("held %v, %v", held, err)
+		}
+	}
+	has := func(want int) {
+		t.Helper()
+		if got, err := s.Deliveries(ctx, 10); err != nil || len(got) != want {
+			t.Errorf("%d deliveries, %v, want %d", len(got), err, want)
+		}
+	}
+	put("1")
+	put("2")
+	err := s.db.Update(func(tx *bbolt.Tx) error {
+		inbox := tx.Bucket(deliveries.id)
+		return inbox.Put([]byte("1"), inbox.Get([]byte("2")))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		has(1)
+	}
+	if n := strings.Count(log.String(), "a record cannot be read"); n != 1 {
+		t.Errorf("%d lines about one record", n)
+	}
+	put("1")
+	has(2)
+}
+
+// A number that leads to nobody gives nobody a new user: the sign-in fails.
+func TestThreat_NumberThatLeadsToNobody(t *testing.T) {
+	s := open(t, Options{})
+	ctx := context.Background()
+	number, err := phone.FromDigits("46701740605")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := login.Attempt{ID: "a", Number: number, Expires: time.Now().Add(time.Minute)}
+	if err := s.CreateAttempt(ctx, a, limit.Spend{}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	signIn := func(sub string) error {
+		_, err := s.ApproveAttempt(ctx, a.ID, number, func(a login.Attempt, _ *subject.Person) (login.Approval, error) {
+			return login.Approval{Attempt: a, Person: subject.Person{Sub: sub, Number: number}}, nil
+		})
+		return err
+	}
+	if err := signIn("asha"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.db.Update(func(tx *bbolt.Tx) error { return tx.Bucket(people.id).Delete([]byte("asha")) }); err != nil {
+		t.Fatal(err)
+	}
+	if err := signIn("new"); !errors.Is(err, record.ErrUnreadable) {
+		t.Errorf("a new user for a number that was another one's: %v", err)
 	}
 }

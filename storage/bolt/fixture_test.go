@@ -91,7 +91,8 @@ func writeFixture(t *testing.T, path, base string, start time.Time) {
 	must(s.CreateClient(ctx, storagetest.Filled[client.Client](start)))
 	must(s.UseAssertion(ctx, client.NewAssertionID("shop", "1"), start.Add(time.Hour)))
 	must(s.ReplaceSigningKeys(ctx, []keys.Record{storagetest.Filled[keys.Record](start)}, 0))
-	must(s.PutDelivery(ctx, storagetest.Filled[truecaller.Delivery](start)))
+	_, err := s.PutDelivery(ctx, storagetest.Filled[truecaller.Delivery](start))
+	must(err)
 	a := storagetest.Filled[login.Attempt](start)
 	a.State = login.Approved
 	a.Correlation, a.Expires = sha256.Sum256([]byte("state")), later
@@ -100,7 +101,7 @@ func writeFixture(t *testing.T, path, base string, start time.Time) {
 		Number:  []limit.Charge{{Key: limit.Key{Kind: limit.Number, ID: "46701740605"}, Rate: limit.Rate{Burst: 2, Period: time.Hour}}},
 		Asker:   []limit.Charge{{Key: limit.Key{Kind: limit.Client, ID: "shop"}, Rate: limit.Rate{Burst: 1, Period: time.Hour}}}}, start))
 	p := storagetest.Filled[subject.Person](start)
-	_, err := s.ApproveAttempt(ctx, a.ID, a.Number, func(a login.Attempt, _ *subject.Person) (login.Approval, error) {
+	_, err = s.ApproveAttempt(ctx, a.ID, a.Number, func(a login.Attempt, _ *subject.Person) (login.Approval, error) {
 		return login.Approval{Attempt: a, Person: p, Effects: login.Effects{Approved: later}}, nil
 	})
 	must(err)

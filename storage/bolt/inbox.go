@@ -9,11 +9,13 @@ import (
 
 var _ truecaller.Inbox = (*Store)(nil)
 
-// PutDelivery implements truecaller.Inbox. It keeps the first of several
-// deliveries with the same ID.
-func (s *Store) PutDelivery(ctx context.Context, d truecaller.Delivery) error {
-	return s.write(ctx, func(t *txn) error {
-		if t.has(&deliveries, []byte(d.ID)) {
+// PutDelivery implements truecaller.Inbox. It keeps the first of several deliveries
+// with the same ID, if that can be read. Only this process has the file: it holds all of
+// them.
+func (s *Store) PutDelivery(ctx context.Context, d truecaller.Delivery) (held bool, err error) {
+	err = s.write(ctx, func(t *txn) error {
+		var first record.Delivery
+		if found, err := t.get(&deliveries, []byte(d.ID), &first); found && err == nil {
 			return nil
 		}
 		if err := t.del(&deliveries, []byte(d.ID)); err != nil { // one that has expired and was not swept yet
@@ -21,6 +23,17 @@ func (s *Store) PutDelivery(ctx context.Context, d truecaller.Delivery) error {
 		}
 		return t.put(&deliveries, []byte(d.ID), d.Received.Add(record.DeliveryKept), (*record.Delivery)(&d))
 	})
+	return err == nil, err
+}
+
+// HoldDelivery implements truecaller.Inbox.
+func (s *Store) HoldDelivery(ctx context.Context, id string) (held bool, err error) {
+	dropped := s.queue.of(dropNotes(id))
+	err = s.read(ctx, func(r reader) error {
+		held = r.has(&deliveries, []byte(id)) && (len(dropped) == 0 || !r.missing(dropped[len(dropped)-1]))
+		return nil
+	})
+	return held, err
 }
 
 // Deliveries implements truecaller.Inbox.
@@ -30,20 +43,23 @@ func (s *Store) Deliveries(ctx context.Context, max int) (found []truecaller.Del
 		// All of them expire an hour after they were received, so the expiry index
 		// has them in the order in which they were received.
 		inbox := r.tx.Bucket(deliveries.id)
+		seen := map[string]bool{} // one that took a damaged one's place may have two entries
 		for _, key := range r.expiring(&deliveries) {
 			if len(found) >= max {
 				break
 			}
 			value := inbox.Get(key)
-			if value == nil || !r.alive(value) {
+			if value == nil || !r.alive(value) || seen[string(key)] {
 				continue
 			}
+			seen[string(key)] = true
 			if o := dropped[dropNotes(string(key))]; len(o) > 0 && r.missing(o[len(o)-1]) {
 				continue
 			}
 			var d truecaller.Delivery
 			if err := r.open(&deliveries, key, value, (*record.Delivery)(&d)); err != nil {
-				return err
+				s.damage.Tell(s.log, &record.Deliveries, key, "the inbox goes on without it, and Truecaller may send it again", err)
+				continue
 			}
 			found = append(found, d)
 		}

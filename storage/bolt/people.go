@@ -2,6 +2,7 @@ package bolt
 
 import (
 	"context"
+	"fmt"
 
 	"calleridp/provider/subject"
 	"calleridp/storage/record"
@@ -40,13 +41,18 @@ func (r reader) person(sub string) (*subject.Person, error) {
 	return p, nil
 }
 
-// personOf returns the user to whom the number belongs, or nil if there is none.
+// personOf returns the user to whom the number belongs, or nil if there is none. A number
+// that leads to a user who is not there is an error: it must not become a new user's.
 func (r reader) personOf(n phone.Number) (*subject.Person, error) {
 	sub, err := r.subOf(n)
 	if sub == "" || err != nil {
 		return nil, err
 	}
-	return r.person(sub)
+	p, err := r.person(sub)
+	if err == nil && p == nil {
+		err = fmt.Errorf("bolt: a number leads to a user who is not there: %w", record.ErrUnreadable)
+	}
+	return p, err
 }
 
 // subOf returns the sub of the user to whom the number belongs, or "" if there

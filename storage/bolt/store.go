@@ -79,6 +79,8 @@ type Store struct {
 	length atomic.Int64          // how long it was when it was last seen
 	failed atomic.Pointer[error] // of the last commit; nil: it succeeded
 
+	damage record.Damage // that reads have found
+
 	commits, failures, operations atomic.Uint64
 }
 

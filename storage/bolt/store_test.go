@@ -164,7 +164,7 @@ func TestBackup(t *testing.T) {
 			default:
 			}
 			d := truecaller.Delivery{ID: string(rune('a' + i%26)), Received: time.Now(), Callback: truecaller.Callback{State: strings.Repeat("x", i%5000)}}
-			if err := s.PutDelivery(ctx, d); err != nil {
+			if _, err := s.PutDelivery(ctx, d); err != nil {
 				t.Error(err)
 			}
 			if err := s.DropDelivery(ctx, d.ID); err != nil {
@@ -236,7 +236,7 @@ func TestSealedInPlace(t *testing.T) {
 	ctx := context.Background()
 	now := time.Now()
 	for _, id := range []string{"a", "b"} {
-		if err := s.PutDelivery(ctx, truecaller.Delivery{ID: id, Received: now}); err != nil {
+		if _, err := s.PutDelivery(ctx, truecaller.Delivery{ID: id, Received: now}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -297,7 +297,7 @@ func TestNothingInTheClear(t *testing.T) {
 	s := open(t, Options{})
 	ctx := context.Background()
 	a := signIn(t, s, "46701740605")
-	if err := s.PutDelivery(ctx, truecaller.Delivery{ID: "d", Received: time.Now(), Callback: truecaller.Callback{
+	if _, err := s.PutDelivery(ctx, truecaller.Delivery{ID: "d", Received: time.Now(), Callback: truecaller.Callback{
 		RequestID: "request-of-truecaller", State: "our-state-in-the-clear", AccessToken: "bearer-of-truecaller"}}); err != nil {
 		t.Fatal(err)
 	}
@@ -330,7 +330,7 @@ func TestInboxSize(t *testing.T) {
 		}
 	}
 	put := func(id string) {
-		if err := s.PutDelivery(t.Context(), truecaller.Delivery{ID: id, Received: time.Now()}); err != nil {
+		if _, err := s.PutDelivery(t.Context(), truecaller.Delivery{ID: id, Received: time.Now()}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -54,7 +54,8 @@ func signIn(t testing.TB, s *Store, digits string) login.Attempt {
 	}, now))
 	s.NoteAttempt(ctx, id, login.Note{Kind: login.NoteAccepted, At: now, RequestID: "request-of-truecaller"})
 	d := truecaller.Delivery{ID: randomID(), App: "main", Received: now, Callback: truecaller.Callback{RequestID: "request-of-truecaller", AccessToken: "token"}}
-	must(s.PutDelivery(ctx, d))
+	_, err = s.PutDelivery(ctx, d)
+	must(err)
 	s.NoteAttempt(ctx, id, login.Note{Kind: login.NoteToken, At: now, App: "main", Delivery: d.ID})
 	_, err = s.ApproveAttempt(ctx, id, number, func(a login.Attempt, known *subject.Person) (login.Approval, error) {
 		p := subject.Person{Sub: randomID(), Number: number, Created: now}

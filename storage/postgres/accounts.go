@@ -19,13 +19,13 @@ func (s *Store) Account(ctx context.Context, sub string) (subject.Record, error)
 	err := s.writeAt(ctx, "REPEATABLE READ READ ONLY", func(t *txn) error {
 		found = subject.Record{}
 		exists := t.person(&found.Person, sub, "")
-		t.each("SELECT key, value FROM sessions WHERE sub = $1 AND expires > now()", []any{[]byte(sub)}, func(key, value []byte) error {
+		t.each("SELECT key, value FROM sessions WHERE sub = $1", []any{[]byte(sub)}, func(key, value []byte) error {
 			var s session.Session
 			err := t.s.sealer.Open(&record.Sessions, key, value, (*record.Session)(&s))
 			found.Sessions = append(found.Sessions, s)
 			return err
 		})
-		t.each("SELECT key, value FROM grants WHERE sub = $1 AND expires > now()", []any{[]byte(sub)}, func(key, value []byte) error {
+		t.each("SELECT key, value FROM grants WHERE sub = $1", []any{[]byte(sub)}, func(key, value []byte) error {
 			var g grant.Grant
 			err := t.s.sealer.Open(&record.Grants, key, value, (*record.Grant)(&g))
 			found.Grants = append(found.Grants, g)
@@ -42,9 +42,9 @@ func (s *Store) Account(ctx context.Context, sub string) (subject.Record, error)
 		if err := t.look(); err != nil {
 			return err
 		}
-		owner := owners.person()
+		owner, err := owners.person()
 		found.Bound = owner != nil && owner.Sub == sub
-		return nil
+		return err
 	})
 	if err != nil {
 		return subject.Record{}, err

@@ -26,7 +26,7 @@ func (s *Store) CreateAttempt(ctx context.Context, a login.Attempt, spend limit.
 		if a.Form != ([32]byte{}) {
 			t.lockForm(a.Form)
 			fromForm = t.one(&record.Attempts, &started,
-				"SELECT key, value FROM attempts WHERE key = (SELECT attempt FROM forms WHERE key = $1) AND expires > now()", a.Form[:])
+				"SELECT key, value FROM attempts WHERE key = (SELECT attempt FROM forms WHERE key = $1)", a.Form[:])
 		}
 		exists := t.some("SELECT FROM attempts WHERE key = $1 OR correlation = $2", []byte(a.ID), a.Correlation[:])
 		states := t.lockLimits(s.inOrder(spend.Keys()))
@@ -36,14 +36,14 @@ func (s *Store) CreateAttempt(ctx context.Context, a login.Attempt, spend limit.
 		if *exists || *fromForm && started.Form == a.Form && started.Live(now) {
 			return nil, login.ErrExists
 		}
-		if refused, err := t.spend(states, spend, a.Holder(), s.toDatabase(now)); err != nil || refused != nil {
+		if refused, err := t.spend(states, spend, a.Holder(), now); err != nil || refused != nil {
 			return refused, err
 		}
 		t.createAttempt(a, spend)
 		return nil, nil
 	})
 	if err == nil && refused != nil {
-		return s.refusedHere(refused)
+		return refused
 	}
 	return err
 }
@@ -74,13 +74,13 @@ func (t *txn) lockForm(form [32]byte) {
 func (t *txn) leadForm(a login.Attempt) {
 	if a.Form != ([32]byte{}) {
 		t.put("UPDATE forms SET attempt = $2, expires = $3, due = $3 WHERE key = $1",
-			a.Form[:], []byte(a.ID), a.Expires.Add(record.AttemptKept).UTC())
+			a.Form[:], []byte(a.ID), t.s.toDatabase(a.Expires.Add(record.AttemptKept)).UTC())
 	}
 }
 
 // attempt queues a query for an attempt that where finds.
 func (b *batch) attempt(stored *record.Attempt, where string, arg any) (found *bool) {
-	return b.one(&record.Attempts, stored, "SELECT key, value FROM attempts WHERE "+where+" AND expires > now()", arg)
+	return b.one(&record.Attempts, stored, "SELECT key, value FROM attempts WHERE "+where+"", arg)
 }
 
 // readAttempt returns the attempt that where finds, with what was noted.
@@ -147,7 +147,7 @@ func (s *Store) AttemptByForm(ctx context.Context, form [32]byte) (login.Attempt
 func (s *Store) LiveAttempts(ctx context.Context, browser [32]byte, now time.Time) ([]login.ID, error) {
 	return view(ctx, s, func(b *batch) func() ([]login.ID, error) {
 		var live []login.ID
-		b.each("SELECT key, value FROM attempts WHERE browser = $1 AND expires > now()", []any{browser[:]}, func(key, value []byte) error {
+		b.each("SELECT key, value FROM attempts WHERE browser = $1", []any{browser[:]}, func(key, value []byte) error {
 			var stored record.Attempt
 			err := b.s.sealer.Open(&record.Attempts, key, value, &stored)
 			if err == nil && stored.Live(now) && stored.Browser == browser {
@@ -177,7 +177,7 @@ func step[T any](
 			hint = s.hints.get(id)
 		}
 		var stored record.Attempt
-		found := t.one(&record.Attempts, &stored, "SELECT key, value FROM attempts WHERE key = $1 AND expires > now() FOR UPDATE", []byte(id))
+		found := t.one(&record.Attempts, &stored, "SELECT key, value FROM attempts WHERE key = $1 FOR UPDATE", []byte(id))
 		if expect != nil {
 			expect(t, hint)
 		}
@@ -205,7 +205,18 @@ func step[T any](
 func (s *Store) UpdateAttempt(
 	ctx context.Context, id login.ID, run func(login.Attempt) (login.Update, error),
 ) (login.Attempt, error) {
-	return step(ctx, s, id, (*txn).expectLocks, func(_ *txn, a login.Attempt) (login.Update, login.Attempt, error) {
+	var trying []string
+	expect := func(t *txn, h hint) {
+		trying = nil
+		t.trying(id, &trying)
+		t.expectLocks(h)
+	}
+	return step(ctx, s, id, expect, func(_ *txn, a login.Attempt) (login.Update, login.Attempt, error) {
+		for _, d := range trying {
+			if !a.State.Terminal() && a.State != login.Approved && !slices.Contains(a.Trying, d) {
+				a.Trying = append(slices.Clone(a.Trying), d)
+			}
+		}
 		u, err := run(a)
 		return u, u.Attempt, err
 	})
@@ -228,12 +239,12 @@ func (s *Store) ResumeAttempt(
 		if err != nil || reflect.DeepEqual(after, before) {
 			return login.Update{Attempt: after}, after, err
 		}
-		refused, err := t.spend(states, spend, after.Holder(), s.toDatabase(now))
+		refused, err := t.spend(states, spend, after.Holder(), now)
 		if err != nil {
 			return u, after, err
 		}
 		if refused != nil {
-			return u, after, s.refusedHere(refused)
+			return u, after, refused
 		}
 		if after.Form != before.Form {
 			t.leadForm(after)
@@ -256,7 +267,11 @@ func (s *Store) ApproveAttempt(
 		t.expectLocks(h)
 	}
 	return step(ctx, s, id, lock, func(t *txn, a login.Attempt) (u login.Update, approval login.Approval, err error) {
-		if approval, err = run(a, o.person()); err != nil {
+		known, err := o.person()
+		if err != nil {
+			return u, approval, err
+		}
+		if approval, err = run(a, known); err != nil {
 			return u, approval, err
 		}
 		switch noUser := approval.Person.Sub == ""; {
@@ -362,9 +377,7 @@ func (t *txn) putStep(stored record.Attempt, u login.Update) error {
 	if err := t.settleLimits(stored, after, u.Effects, back); err != nil {
 		return err
 	}
-	if u.Effects.Drop != "" {
-		t.put("DELETE FROM deliveries WHERE key = $1", []byte(u.Effects.Drop))
-	}
+	t.settleDelivery(u.Effects.Drop)
 	return nil
 }
 
@@ -392,29 +405,26 @@ func (t *txn) settleLimits(stored record.Attempt, after login.Attempt, e login.E
 		}
 	}
 	if changes {
-		release.Until, release.Unsolved = t.s.toDatabase(release.Until), t.s.toDatabase(release.Unsolved)
 		t.releaseBoth(states, stored, release)
 	}
-	push := e.Push
-	push.At = t.s.toDatabase(push.At)
 	for _, paid := range back {
-		t.changeLimit(states, paid.Key, push.GiveBack(states[paid.Key], paid.Each))
+		t.changeLimit(states, paid.Key, e.Push.GiveBack(states[paid.Key], paid.Each))
 	}
 	if cools {
-		t.changeLimit(states, stored.Cooling, push.After(states[stored.Cooling], after.Holder()))
+		t.changeLimit(states, stored.Cooling, e.Push.After(states[stored.Cooling], after.Holder()))
 	}
 	return nil
 }
 
 // releaseBoth releases the locks of an attempt, or keeps them for longer.
 func (t *txn) releaseBoth(states map[[32]byte]limit.State, stored record.Attempt, r limit.Release) {
-	after := r.After
+	after, now := r.After, t.s.fromDatabase(t.at)
 	if stored.Block != [32]byte{} {
-		t.changeLimit(states, stored.Block, after(states[stored.Block], t.at))
+		t.changeLimit(states, stored.Block, after(states[stored.Block], now))
 		after = r.AfterInLane
 	}
 	if stored.Lock != [32]byte{} {
-		t.changeLimit(states, stored.Lock, after(states[stored.Lock], t.at))
+		t.changeLimit(states, stored.Lock, after(states[stored.Lock], now))
 	}
 }
 

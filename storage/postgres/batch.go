@@ -30,7 +30,7 @@ func (b *batch) one(k *record.Kind, into record.Record, sql string, args ...any)
 	return found
 }
 
-// each queues a query for the keys and the values of records.
+// each queues a query for the keys and the values of records that have not expired.
 func (b *batch) each(sql string, args []any, do func(key, value []byte) error) {
 	b.queue.Queue(sql, args...).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
@@ -38,7 +38,7 @@ func (b *batch) each(sql string, args []any, do func(key, value []byte) error) {
 			if err := rows.Scan(&key, &value); err != nil {
 				return err
 			}
-			if len(value) == 0 { // a place, see migrations
+			if len(value) == 0 || b.s.expired(value) { // a place, see migrations
 				continue
 			}
 			if err := do(key, value); err != nil {

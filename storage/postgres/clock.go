@@ -1,27 +1,73 @@
 package postgres
 
 import (
+	"context"
+	"errors"
 	"time"
 
-	"calleridp/provider/limit"
+	"calleridp/storage/record"
 )
 
-// Locks and budgets are in the database's time: processes whose clocks differ agree on
-// when they end. The difference of a process's clock is measured with each
-// transaction. A small one is none, because the way to the database takes time, too.
+// Everything that is stored is in the database's time: codes, tokens, sessions, attempts,
+// locks and budgets end for all processes at once, although their clocks differ. Sealing
+// a record translates its times, and opening it translates them back
+// (record.Sealer.In), so the rest of the program compares them with its own clock. What
+// has expired is decided by the time in the seal, not by a column.
+//
+// The difference of this process's clock is measured with a query that waits for
+// nothing, every clockEvery. A small one is none, because the way to the database takes
+// time, too.
 const (
 	clockTolerance = time.Second
 	clockWorth     = 10 * time.Second // logging
+	clockEvery     = 5 * time.Second
 )
 
-// measure notes the database's time, which it had between two moments of this
-// process.
+// keepTime measures the difference until the store is closed.
+func (s *Store) keepTime() {
+	ticker := time.NewTicker(clockEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-s.closing:
+			return
+		case <-ticker.C:
+			s.askTime(context.Background()) // the next tick tries again
+		}
+	}
+}
+
+// askTime measures the difference once.
+func (s *Store) askTime(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, clockEvery)
+	defer cancel()
+	conn, err := s.claims.pool.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Release()
+	var database time.Time
+	sent := s.options.now()
+	if err := conn.QueryRow(ctx, "SELECT clock_timestamp()").Scan(&database); err != nil {
+		return err
+	}
+	s.measure(sent, s.options.now(), database)
+	return nil
+}
+
+// measure notes the database's time, which it had between two moments of this process.
+// What is known of the difference stays, if that agrees with it.
 func (s *Store) measure(sent, received, database time.Time) {
-	ahead := database.Sub(sent.Add(received.Sub(sent) / 2))
-	if ahead.Abs() < clockTolerance+received.Sub(sent) {
+	least, most := database.Sub(received), database.Sub(sent)
+	before := time.Duration(s.ahead.Load())
+	if least-clockTolerance <= before && before <= most+clockTolerance {
+		return
+	}
+	ahead := least + (most-least)/2
+	if ahead.Abs() < clockTolerance {
 		ahead = 0
 	}
-	before := time.Duration(s.ahead.Swap(int64(ahead)))
+	s.ahead.Store(int64(ahead))
 	if ahead.Abs() > clockWorth && before.Abs() <= clockWorth {
 		s.log.Error("the clock of this machine differs from the database's; put it right", "database_is_ahead_by", ahead.String())
 	}
@@ -43,12 +89,22 @@ func (s *Store) fromDatabase(t time.Time) time.Time {
 	return t.Add(-time.Duration(s.ahead.Load()))
 }
 
-// refusedHere returns a refusal in the time of this process.
-func (s *Store) refusedHere(e *limit.Exceeded) *limit.Exceeded {
-	if e == nil {
-		return nil
+// errExpired says that a record has expired by the time that its seal covers.
+var errExpired = errors.New("postgres: the record has expired")
+
+// open reads a stored value. errExpired if the time that its seal covers is over,
+// whatever the columns of its row say.
+func (s *Store) open(k *record.Kind, key, value []byte, into record.Record) error {
+	if err := s.sealer.Open(k, key, value, into); err != nil {
+		return err
 	}
-	here := *e
-	here.RetryAt = s.fromDatabase(e.RetryAt)
-	return &here
+	if s.expired(value) {
+		return errExpired
+	}
+	return nil
+}
+
+// expired reports whether the time that the seal of a value covers is over.
+func (s *Store) expired(value []byte) bool {
+	return record.Expired(value, s.toDatabase(s.options.now()))
 }

@@ -91,9 +91,9 @@ func (s *Store) Code(ctx context.Context, hash grant.CodeHash) (grant.Code, *gra
 // code queues queries for a code and its grant.
 func (b *batch) code(code *grant.Code, hash grant.CodeHash, lock string) func() (*grant.Grant, error) {
 	g := &grant.Grant{}
-	found := b.one(&record.Codes, (*record.Code)(code), "SELECT key, value FROM codes WHERE key = $1 AND expires > now()"+lock, hash[:])
+	found := b.one(&record.Codes, (*record.Code)(code), "SELECT key, value FROM codes WHERE key = $1"+lock, hash[:])
 	redeemed := b.one(&record.Grants, (*record.Grant)(g),
-		"SELECT key, value FROM grants WHERE key = (SELECT grant_id FROM codes WHERE key = $1) AND expires > now()"+lock, hash[:])
+		"SELECT key, value FROM grants WHERE key = (SELECT grant_id FROM codes WHERE key = $1)"+lock, hash[:])
 	return func() (*grant.Grant, error) {
 		switch {
 		case !*found:
@@ -157,7 +157,7 @@ func (s *Store) UseGrant(
 
 // grantWith queues a query for a grant.
 func (b *batch) grantWith(g *grant.Grant, id, lock string) (found *bool) {
-	return b.one(&record.Grants, (*record.Grant)(g), "SELECT key, value FROM grants WHERE key = $1 AND expires > now()"+lock, []byte(id))
+	return b.one(&record.Grants, (*record.Grant)(g), "SELECT key, value FROM grants WHERE key = $1"+lock, []byte(id))
 }
 
 // redeem queues what a use has decided, refused or not.
@@ -200,9 +200,9 @@ func (s *Store) AccessToken(ctx context.Context, hash grant.TokenHash) (grant.Ac
 		token = grant.AccessToken{}
 		var g grant.Grant
 		found := b.one(&record.AccessTokens, (*record.AccessToken)(&token),
-			"SELECT key, value FROM access_tokens WHERE key = $1 AND expires > now()", hash[:])
+			"SELECT key, value FROM access_tokens WHERE key = $1", hash[:])
 		granted := b.one(&record.Grants, (*record.Grant)(&g),
-			"SELECT key, value FROM grants WHERE key = (SELECT grant_id FROM access_tokens WHERE key = $1) AND expires > now()", hash[:])
+			"SELECT key, value FROM grants WHERE key = (SELECT grant_id FROM access_tokens WHERE key = $1)", hash[:])
 		return func() (grant.Grant, error) {
 			switch {
 			case !*found || !*granted:
@@ -245,7 +245,7 @@ func (s *Store) DropAccessToken(ctx context.Context, hash grant.TokenHash) error
 func (t *txn) grantsOf(column string, owner []byte) (end func(match func(grant.Grant) bool)) {
 	var allCodes []grant.Code
 	var allGrants []grant.Grant
-	of := " WHERE " + column + " = $1 AND " + column + " <> '' AND expires > now() ORDER BY key FOR UPDATE"
+	of := " WHERE " + column + " = $1 AND " + column + " <> '' ORDER BY key FOR UPDATE"
 	t.each("SELECT key, value FROM codes"+of, []any{owner}, func(key, value []byte) error {
 		var c grant.Code
 		err := t.s.sealer.Open(&record.Codes, key, value, (*record.Code)(&c))

@@ -45,6 +45,8 @@ type Stats struct {
 	ClockAhead  time.Duration `json:"clock_ahead"` // the database's, of this process's
 	Reached     bool          `json:"reached"`     // Healthy returns nil
 	Listening   bool          `json:"listening"`   // to other processes
+
+	ListenFailures uint64 `json:"listen_failures"` // tries to listen that failed, and connections that broke
 }
 
 // Stats returns the counters.
@@ -58,5 +60,7 @@ func (s *Store) Stats() Stats {
 		ClockAhead:  time.Duration(s.ahead.Load()),
 		Reached:     s.Healthy() == nil,
 		Listening:   s.Listening(),
+
+		ListenFailures: s.listenFailures.Load(),
 	}
 }

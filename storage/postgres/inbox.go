@@ -1,10 +1,12 @@
 package postgres
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"slices"
-	"time"
 
+	"calleridp/provider/login"
 	"calleridp/storage/record"
 	"calleridp/truecaller"
 
@@ -13,87 +15,145 @@ import (
 
 var _ truecaller.Inbox = (*Store)(nil)
 
-const (
-	// deliveryTaken is how long a delivery belongs to a process that does not say that it
-	// still works on it; it says so every deliveryHeld.
-	deliveryTaken = 4 * time.Second
-	deliveryHeld  = time.Second
-)
+// A delivery is held by the process that its row names, until a time of the database's
+// clock that claims.go moves on. Who holds it no more cannot settle it, because
+// settle_delivery names the process, too.
 
 // PutDelivery implements truecaller.Inbox. It keeps the first of several deliveries
-// with the same ID. This process works on it.
-func (s *Store) PutDelivery(ctx context.Context, d truecaller.Delivery) error {
+// with the same ID, if that can be read.
+func (s *Store) PutDelivery(ctx context.Context, d truecaller.Delivery) (held bool, err error) {
 	key := []byte(d.ID)
 	value := s.sealer.Seal(&record.Deliveries, key, d.Received.Add(record.DeliveryKept), (*record.Delivery)(&d))
-	s.holds.Store(true)
-	return s.once(ctx, `INSERT INTO deliveries (key, value, node, until, expires, due) VALUES ($1, $2, $3, now() + $4::interval, $5, $5)
-		ON CONFLICT (key) DO UPDATE SET value = EXCLUDED.value, node = EXCLUDED.node, until = EXCLUDED.until, expires = EXCLUDED.expires, due = EXCLUDED.due
-		WHERE deliveries.expires <= now()`, key, value, s.node, deliveryTaken, expiryOf(value))
+	var stored, attempt []byte
+	if attempt = []byte{}; d.AccessToken != "" {
+		correlation := d.Correlation()
+		attempt = correlation[:]
+	}
+	err = s.read(ctx, func(b *batch) {
+		stored = nil
+		b.rows(`INSERT INTO deliveries (key, value, node, until, expires, due, attempt) VALUES ($1, $2, $3, clock_timestamp() + $4::interval, $5, $5, $6)
+			ON CONFLICT (key) DO UPDATE SET node = EXCLUDED.node, until = clock_timestamp() + $4::interval
+			WHERE deliveries.node IN ('', EXCLUDED.node) OR deliveries.until <= clock_timestamp()
+			RETURNING key, value`, []any{key, value, s.node, deliveryTaken, expiryOf(value), attempt}, func(_, value []byte) { stored = append([]byte{}, value...) })
+	})
+	if err != nil || stored == nil {
+		return false, err
+	}
+	s.commits.Add(1)
+	s.claims.holds()
+	var first record.Delivery
+	if bytes.Equal(stored, value) || s.open(&record.Deliveries, key, stored, &first) == nil {
+		return true, nil
+	}
+	// What was there has expired, or cannot be read.
+	err = s.once(ctx, "UPDATE deliveries SET value = $2, expires = $3, due = $3 WHERE key = $1 AND node = $4", key, value, expiryOf(value), s.node)
+	return err == nil, err
 }
 
-// Deliveries implements truecaller.Inbox. It takes what no other process works on. All
-// of them expire an hour after they were received, so they are due in the order in
-// which they were received.
-func (s *Store) Deliveries(ctx context.Context, max int) ([]truecaller.Delivery, error) {
-	all, err := view(ctx, s, func(b *batch) func() ([]truecaller.Delivery, error) {
-		var all []truecaller.Delivery
-		b.each(`WITH free AS (
-				SELECT key FROM deliveries WHERE due > now() AND (node = $1 OR until <= now())
-				ORDER BY due LIMIT $2 FOR UPDATE SKIP LOCKED
-			)
-			UPDATE deliveries SET node = $1, until = now() + $3::interval FROM free WHERE deliveries.key = free.key
-			RETURNING deliveries.key, deliveries.value`, []any{s.node, max, deliveryTaken}, func(key, value []byte) error {
+// Deliveries implements truecaller.Inbox. All of them expire an hour after they were
+// received, so they are due in the order in which they were received.
+func (s *Store) Deliveries(ctx context.Context, max int) (all []truecaller.Delivery, err error) {
+	var damaged [][]byte
+	for seen, more := 0, true; more && len(all) < max; {
+		n := 0
+		err := s.deliveriesAfter(ctx, seen, max, func(key, value []byte) {
+			n++
 			var d truecaller.Delivery
-			err := b.s.sealer.Open(&record.Deliveries, key, value, (*record.Delivery)(&d))
-			all = append(all, d)
-			return err
+			switch err := s.open(&record.Deliveries, key, value, (*record.Delivery)(&d)); {
+			case errors.Is(err, errExpired): // the sweep is about to delete it
+			case err != nil:
+				s.damage.Tell(s.log, &record.Deliveries, key, "the inbox goes on without it, and Truecaller may send it again", err)
+				damaged = append(damaged, key)
+			case len(all) < max:
+				all = append(all, d)
+			}
 		})
-		return func() ([]truecaller.Delivery, error) { return all, nil }
-	})
-	if len(all) > 0 {
-		s.holds.Store(true)
+		if err != nil {
+			return nil, err
+		}
+		seen, more = seen+n, n == max
 	}
 	slices.SortFunc(all, func(a, b truecaller.Delivery) int { return a.Received.Compare(b.Received) })
+	if len(damaged) > 0 { // a newer version of the program may read it
+		err = s.once(ctx, "UPDATE deliveries SET node = '', until = clock_timestamp() + $3::interval WHERE key = ANY($1) AND node = $2",
+			damaged, s.node, deliveryTaken)
+	}
 	return all, err
 }
 
-// holdDeliveries says that this process still works on the deliveries that it has
-// taken, as long as it runs.
-func (s *Store) holdDeliveries() {
-	ticker := time.NewTicker(deliveryHeld)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-s.closing:
-			return
-		case <-ticker.C:
-		}
-		if !s.holds.Swap(false) {
-			continue // and ask the database nothing
-		}
-		var held bool
-		err := s.read(context.Background(), func(b *batch) {
-			held = false
-			b.each("UPDATE deliveries SET until = now() + $2::interval WHERE node = $1 RETURNING key, value", []any{s.node, deliveryTaken},
-				func(_, _ []byte) error {
-					held = true
-					return nil
-				})
-		})
-		if held || err != nil {
-			s.holds.Store(true)
-		}
+// deliveriesAfter takes what nobody holds, and passes on up to most deliveries that this
+// process holds, in the order in which they are due, without the first ones.
+func (s *Store) deliveriesAfter(ctx context.Context, first, most int, each func(key, value []byte)) error {
+	type row struct{ key, value []byte }
+	var page []row
+	err := s.read(ctx, func(b *batch) {
+		page = nil
+		b.run(`WITH free AS (
+				SELECT key FROM deliveries WHERE until <= clock_timestamp() AND node <> $1
+				ORDER BY due LIMIT $2 FOR UPDATE SKIP LOCKED
+			)
+			UPDATE deliveries SET node = $1, until = clock_timestamp() + $3::interval FROM free WHERE deliveries.key = free.key`,
+			s.node, most, deliveryTaken)
+		b.rows("SELECT key, value FROM deliveries WHERE node = $1 ORDER BY due, key OFFSET $2 LIMIT $3", []any{s.node, first, most},
+			func(key, value []byte) { page = append(page, row{key, value}) })
+	})
+	if len(page) > 0 {
+		s.claims.holds()
 	}
+	for _, r := range page {
+		each(r.key, r.value)
+	}
+	return err
 }
 
-// leaveDeliveries lets another process take the deliveries of this one at once.
-func (s *Store) leaveDeliveries(ctx context.Context) error {
-	return s.once(ctx, "UPDATE deliveries SET until = '-infinity' WHERE node = $1", s.node)
+// rows queues a query for keys and values, also of damaged rows.
+func (b *batch) rows(sql string, args []any, do func(key, value []byte)) {
+	b.queue.Queue(sql, args...).Query(func(rows pgx.Rows) error {
+		for rows.Next() {
+			var key, value []byte
+			if err := rows.Scan(&key, &value); err != nil {
+				return err
+			}
+			do(key, value)
+		}
+		return rows.Err()
+	})
+}
+
+// HoldDelivery implements truecaller.Inbox.
+func (s *Store) HoldDelivery(ctx context.Context, id string) (held bool, err error) {
+	err = s.read(ctx, func(b *batch) {
+		held = false
+		b.notDurable()
+		b.rows("UPDATE deliveries SET until = clock_timestamp() + $3::interval WHERE key = $1 AND node = $2 RETURNING key, value",
+			[]any{[]byte(id), s.node, deliveryTaken}, func(_, _ []byte) { held = true })
+	})
+	return held, err
+}
+
+// trying queues a query for the deliveries of an attempt that bring a token, whoever
+// holds them: another process's note of them may not be stored yet.
+func (b *batch) trying(id login.ID, into *[]string) {
+	b.rows("SELECT key, value FROM deliveries WHERE attempt = (SELECT correlation FROM attempts WHERE key = $1) AND attempt <> ''",
+		[]any{[]byte(id)}, func(key, value []byte) {
+			var d record.Delivery
+			if err := b.s.open(&record.Deliveries, key, value, &d); err == nil {
+				*into = append(*into, d.ID)
+			}
+		})
+}
+
+// settleDelivery queues the deletion of a delivery whose work the transaction finishes.
+// It ends the transaction if another process holds it.
+func (t *txn) settleDelivery(id string) {
+	if id != "" {
+		t.put("SELECT settle_delivery($1, $2)", []byte(id), t.s.node)
+	}
 }
 
 // DropDelivery implements truecaller.Inbox.
 func (s *Store) DropDelivery(ctx context.Context, id string) error {
-	return s.once(ctx, "DELETE FROM deliveries WHERE key = $1", []byte(id))
+	return s.once(ctx, "DELETE FROM deliveries WHERE key = $1 AND node = $2", []byte(id), s.node)
 }
 
 // InboxSize returns how many deliveries are stored.

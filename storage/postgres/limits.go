@@ -9,6 +9,8 @@ import (
 
 	"calleridp/provider/limit"
 	"calleridp/storage/record"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // placeKept is how long a place in limits stays that was locked and not used.
@@ -26,7 +28,6 @@ func (s *Store) LimitStates(ctx context.Context, keys ...limit.Key) ([]limit.Sta
 			states := make([]limit.State, len(keys))
 			for i, key := range hidden {
 				states[i] = stored[key]
-				states[i].Until, states[i].Free = s.fromDatabase(states[i].Until), s.fromDatabase(states[i].Free)
 			}
 			return states, nil
 		}
@@ -59,13 +60,19 @@ func (b *batch) limits(keys [][32]byte) map[[32]byte]limit.State {
 		all[i] = keys[i][:]
 	}
 	found := map[[32]byte]limit.State{}
-	b.each("SELECT key, value FROM limits WHERE key = ANY($1)", []any{all}, func(key, value []byte) error {
-		var stored record.Limit
-		if err := b.s.sealer.Open(&record.Limits, key, value, &stored); err != nil {
-			return err
+	b.queue.Queue("SELECT key, value FROM limits WHERE key = ANY($1) AND value <> ''", all).Query(func(rows pgx.Rows) error {
+		for rows.Next() {
+			var key, value []byte
+			if err := rows.Scan(&key, &value); err != nil {
+				return err
+			}
+			var stored record.Limit
+			if err := b.s.sealer.Open(&record.Limits, key, value, &stored); err != nil {
+				return err
+			}
+			found[[32]byte(key)] = stored.State(b.s.fromDatabase(expiryOf(value)))
 		}
-		found[[32]byte(key)] = stored.State(expiryOf(value))
-		return nil
+		return rows.Err()
 	})
 	return found
 }

@@ -36,9 +36,13 @@ func (s *Store) schema(ctx context.Context) (version, oldest int64, err error) {
 	err = s.read(ctx, func(b *batch) {
 		b.queue.Queue(`SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied`).QueryRow(
 			func(row pgx.Row) error { return row.Scan(&version) })
-		b.each("SELECT key, value FROM meta WHERE key = $1", []any{metaOldest}, func(_, value []byte) error {
-			_, err := fmt.Sscan(string(value), &oldest)
-			return err
+		b.queue.Queue("SELECT convert_from(value, 'UTF8')::bigint FROM meta WHERE key = $1", metaOldest).Query(func(rows pgx.Rows) error {
+			for rows.Next() {
+				if err := rows.Scan(&oldest); err != nil {
+					return err
+				}
+			}
+			return rows.Err()
 		})
 	})
 	if refused, ok := errors.AsType[*pgconn.PgError](err); ok && refused.Code == undefinedTable {

@@ -3,6 +3,7 @@ package postgres
 import (
 	"bytes"
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -17,6 +18,13 @@ const (
 	noteDelay = 100 * time.Millisecond
 	// notesMost is how many attempts one transaction of notes changes.
 	notesMost = 256
+	// notesKept is how many notes wait at most. More are lost, as by a crash.
+	notesKept = 1 << 16
+	// notePause is the longest wait after notes could not be stored.
+	notePause = 5 * time.Second
+	// noteTries is how often the notes of an attempt are tried that the database refuses,
+	// after a second and then twice as long each time. Then they are dropped.
+	noteTries = 5
 	// settledKept is how long it is remembered that notes were stored: longer than a
 	// reader takes who has read the attempt before.
 	settledKept = time.Minute
@@ -28,6 +36,7 @@ const (
 type notes struct {
 	mu    sync.Mutex
 	of    map[login.ID]*noted
+	size  int           // of all queues
 	count uint64        // of transactions that have settled notes
 	wake  chan struct{} // there are notes
 }
@@ -38,11 +47,18 @@ type noted struct {
 	done    chan struct{} // closed when it has ended
 	settled uint64        // notes.count after the last transaction
 	at      time.Time     // when that was
+	refused int           // how often the database has refused them
+	after   time.Time     // when they are tried again
 }
 
-func (n *notes) add(id login.ID, note login.Note) {
+// add reports whether there was room for a note.
+func (n *notes) add(id login.ID, note login.Note) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if n.size >= notesKept {
+		return false
+	}
+	n.size++
 	if n.of == nil {
 		n.of = map[login.ID]*noted{}
 	}
@@ -54,6 +70,7 @@ func (n *notes) add(id login.ID, note login.Note) {
 	case n.wake <- struct{}{}:
 	default:
 	}
+	return true
 }
 
 // settled returns a moment, for since.
@@ -121,27 +138,66 @@ func (n *notes) settle(id login.ID, taken int, stored bool) {
 	of := n.of[id]
 	if stored {
 		of.queue = slices.Clone(of.queue[taken:])
+		of.refused, of.after = 0, time.Time{}
+		n.size -= taken
 	}
 	n.count++
 	of.settled, of.at, of.taken = n.count, time.Now(), 0
 	close(of.done)
 }
 
-// waiting returns the attempts that have notes which no transaction has taken, and
-// forgets those that have had none for a while.
-func (n *notes) waiting() (ids []login.ID) {
+// waiting returns the attempts that have notes which no transaction has taken, those
+// apart that the database has refused. It forgets those that have had none for a while.
+func (n *notes) waiting(now time.Time) (ids, refused []login.ID) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for id, of := range n.of {
 		switch {
-		case of.taken > 0:
+		case of.taken > 0 || now.Before(of.after):
+		case len(of.queue) > 0 && of.refused > 0:
+			refused = append(refused, id)
 		case len(of.queue) > 0:
 			ids = append(ids, id)
-		case time.Since(of.at) > settledKept:
+		case now.Sub(of.at) > settledKept:
 			delete(n.of, id)
 		}
 	}
-	return ids
+	slices.Sort(ids)
+	slices.Sort(refused)
+	return ids, refused
+}
+
+// refuse notes that the database refuses the notes of an attempt, which are tried again
+// later, or dropped. It reports whether they were.
+func (n *notes) refuse(id login.ID, now time.Time) (dropped bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	of := n.of[id]
+	if of == nil || of.taken > 0 {
+		return false
+	}
+	of.after = now.Add(time.Second << of.refused)
+	if of.refused++; of.refused < noteTries {
+		return false
+	}
+	n.size -= len(of.queue)
+	of.queue, of.refused, of.after = nil, 0, time.Time{}
+	return true
+}
+
+// due returns how long to wait for the next try, false if there is nothing to try.
+func (n *notes) due(now time.Time) (wait time.Duration, some bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, of := range n.of {
+		if len(of.queue) == 0 {
+			continue
+		}
+		if at := of.after.Sub(now); !some || at < wait {
+			wait, some = at, true
+		}
+	}
+	return max(wait, 0), some
 }
 
 // NoteAttempt implements login.Store. It happens also when ctx has ended.
@@ -150,73 +206,147 @@ func (s *Store) NoteAttempt(_ context.Context, id login.ID, n login.Note) {
 		s.log.Error("a noted change was lost", "attempt", id, "error", ErrClosed)
 		return
 	}
-	s.notes.add(id, n)
+	if s.notes.add(id, n) {
+		return
+	}
+	if !s.notesLost.Swap(true) {
+		s.log.Error("noted changes are lost, because too many wait to be stored", "wait", notesKept)
+	}
 }
 
-// keepNotes stores notes until the store is closed.
+// keepNotes stores notes until the store is closed. It waits longer after each failure.
 func (s *Store) keepNotes() {
 	defer close(s.notesKept)
+	pause := noteDelay
 	for {
+		var again <-chan time.Time
+		if wait, some := s.notes.due(time.Now()); some {
+			again = time.After(wait)
+		}
 		select {
 		case <-s.closing:
 			return
 		case <-s.notes.wake:
+		case <-again:
 		}
 		select {
 		case <-s.closing:
 			return
-		case <-time.After(noteDelay):
+		case <-time.After(pause):
 		}
-		for s.storeNotes(context.Background()) != nil { // until the database is there again
-			select {
-			case <-s.closing:
-				return
-			case <-time.After(noteDelay):
+		switch err := s.storeNotes(context.Background()); {
+		case err == nil:
+			pause = noteDelay
+			s.notesLost.Store(false)
+		default: // until the database is there again
+			if pause == noteDelay {
+				s.log.Error("noted changes wait, because they could not be stored", "error", err)
 			}
+			pause = min(2*pause, notePause)
 		}
 	}
 }
 
-// storeNotes stores the notes that wait.
-func (s *Store) storeNotes(ctx context.Context) error {
-	waiting := s.notes.waiting()
-	slices.Sort(waiting)
-	for ids := range slices.Chunk(waiting, notesMost) {
-		taken := map[login.ID][]login.Note{}
-		for _, id := range ids {
-			if queue, _ := s.notes.takeNow(id); len(queue) > 0 {
-				taken[id] = queue
-			}
-		}
-		err := s.write(ctx, func(t *txn) error { return t.note(taken) })
-		for id, queue := range taken {
-			s.notes.settle(id, len(queue), err == nil)
-		}
-		if err != nil {
-			s.log.Error("noted changes wait, because they could not be stored", "error", err)
+// storeLastNotes stores what waits, when the store is closed.
+func (s *Store) storeLastNotes(ctx context.Context) error {
+	for {
+		err := s.storeNotes(ctx)
+		if wait, some := s.notes.due(time.Now()); err != nil || !some || wait > 0 {
 			return err
 		}
+		select { // for whoever has locked a row
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(noteDelay / 10):
+		}
+	}
+}
+
+// storeNotes stores the notes that wait. If the database refuses some together, it
+// stores them one by one, so that those of one attempt stop no other's. The error is
+// that of a database that cannot be asked.
+func (s *Store) storeNotes(ctx context.Context) error {
+	waiting, alone := s.notes.waiting(time.Now())
+	for ids := range slices.Chunk(waiting, notesMost) {
+		err := s.storeSome(ctx, ids)
+		switch {
+		case err == nil:
+		case !isRefusal(err):
+			return err
+		default:
+			alone = append(alone, ids...)
+		}
+	}
+	dropped := 0
+	var why error
+	for _, id := range alone {
+		err := s.storeSome(ctx, []login.ID{id})
+		switch {
+		case err == nil:
+		case !isRefusal(err):
+			return err
+		case s.notes.refuse(id, time.Now()):
+			dropped, why = dropped+1, err
+		}
+	}
+	if dropped > 0 {
+		s.log.Error("noted changes were dropped, because the database refuses them", "attempts", dropped, "error", why)
 	}
 	return nil
 }
 
-// note stores notes of attempts. Those of an attempt that is no longer there are
-// dropped.
-func (t *txn) note(taken map[login.ID][]login.Note) error {
+// isRefusal reports whether an error is about what was to be stored, and not about a
+// database that cannot be reached or is busy.
+func isRefusal(err error) bool {
+	_, away := errors.AsType[unavailableError](err)
+	return !away && kindOf(err) == final && !errors.Is(err, ErrClosed) && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
+}
+
+// storeSome stores the notes of attempts in one transaction. Those whose row is locked
+// wait for the next one.
+func (s *Store) storeSome(ctx context.Context, ids []login.ID) error {
+	taken := map[login.ID][]login.Note{}
+	for _, id := range ids {
+		if queue, _ := s.notes.takeNow(id); len(queue) > 0 {
+			taken[id] = queue
+		}
+	}
+	if len(taken) == 0 {
+		return nil
+	}
+	var locked map[login.ID]bool
+	err := s.write(ctx, func(t *txn) (err error) {
+		locked, err = t.note(taken)
+		return err
+	})
+	for id, queue := range taken {
+		s.notes.settle(id, len(queue), err == nil && !locked[id])
+	}
+	return err
+}
+
+// note stores notes of attempts. Those of an attempt that is no longer there, or that
+// cannot be read, are dropped. It returns the attempts whose rows others have locked.
+func (t *txn) note(taken map[login.ID][]login.Note) (locked map[login.ID]bool, err error) {
 	var keys [][]byte
 	for _, id := range slices.Sorted(maps.Keys(taken)) {
 		keys = append(keys, []byte(id))
 	}
+	locked = map[login.ID]bool{}
 	var all []record.Attempt
-	t.each("SELECT key, value FROM attempts WHERE key = ANY($1) AND expires > now() ORDER BY key FOR UPDATE", []any{keys},
-		func(key, value []byte) error {
-			var a record.Attempt
-			err := t.s.sealer.Open(&record.Attempts, key, value, &a)
+	t.rows("SELECT key, ''::bytea FROM attempts WHERE key = ANY($1)", []any{keys}, func(key, _ []byte) { locked[login.ID(key)] = true })
+	t.rows("SELECT key, value FROM attempts WHERE key = ANY($1) ORDER BY key FOR UPDATE SKIP LOCKED", []any{keys}, func(key, value []byte) {
+		delete(locked, login.ID(key))
+		var a record.Attempt
+		switch err := t.s.open(&record.Attempts, key, value, &a); {
+		case err == nil:
 			all = append(all, a)
-			return err
-		})
+		case !errors.Is(err, errExpired):
+			t.s.damage.Tell(t.s.log, &record.Attempts, key, "what was noted of it is dropped", err)
+		}
+	})
 	if err := t.look(); err != nil {
-		return err
+		return nil, err
 	}
 	for _, stored := range all {
 		changed := stored
@@ -227,5 +357,5 @@ func (t *txn) note(taken map[login.ID][]login.Note) error {
 			t.storeAttempt(changed)
 		}
 	}
-	return nil
+	return locked, nil
 }

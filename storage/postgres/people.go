@@ -29,17 +29,26 @@ func (s *Store) Person(ctx context.Context, sub string) (subject.Person, error) 
 	})
 }
 
-// PersonOf implements admin.People.
-func (s *Store) PersonOf(ctx context.Context, n phone.Number) (subject.Person, error) {
-	return view(ctx, s, func(b *batch) func() (subject.Person, error) {
-		owners := b.owners(n, "")
-		return func() (subject.Person, error) {
-			if p := owners.person(); p != nil {
-				return *p, nil
-			}
-			return subject.Person{}, subject.ErrNotFound
+// PersonOf implements admin.People. It reads at REPEATABLE READ, so that the number and
+// its user are of one moment.
+func (s *Store) PersonOf(ctx context.Context, n phone.Number) (found subject.Person, err error) {
+	err = s.writeAt(ctx, "REPEATABLE READ READ ONLY", func(t *txn) error {
+		found = subject.Person{}
+		owners := t.owners(n, "")
+		if err := t.look(); err != nil {
+			return err
 		}
+		p, err := owners.person()
+		switch {
+		case err != nil:
+			return err
+		case p == nil:
+			return subject.ErrNotFound
+		}
+		found = *p
+		return nil
 	})
+	return found, err
 }
 
 // person queues a query for a user.
@@ -55,14 +64,19 @@ type owners struct {
 	people map[string]*subject.Person
 }
 
-// person returns the user to whom the number belongs, nil for none.
-func (o *owners) person() *subject.Person {
+// person returns the user to whom the number belongs, nil for none. A number that leads
+// to a user who is not there is an error: it must not become a new user's.
+func (o *owners) person() (*subject.Person, error) {
 	for _, sub := range o.subs {
-		if sub != "" {
-			return o.people[sub]
+		if sub == "" {
+			continue
 		}
+		if o.people[sub] == nil {
+			return nil, misled("numbers")
+		}
+		return o.people[sub], nil
 	}
-	return nil
+	return nil, nil
 }
 
 // owners queues queries for the users of a number; lock is what the rows are locked

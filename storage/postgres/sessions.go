@@ -14,7 +14,7 @@ func (s *Store) SessionBySecret(ctx context.Context, secret session.SecretHash) 
 	return view(ctx, s, func(b *batch) func() (session.Session, error) {
 		var found session.Session
 		exists := b.one(&record.Sessions, (*record.Session)(&found),
-			"SELECT key, value FROM sessions WHERE key = $1 AND expires > now()", secret[:])
+			"SELECT key, value FROM sessions WHERE key = $1", secret[:])
 		return func() (session.Session, error) {
 			if !*exists {
 				return session.Session{}, session.ErrNotFound
@@ -43,7 +43,7 @@ func (s *Store) Session(ctx context.Context, id string) (session.Session, error)
 
 // sessionWith queues a query for the session with this sid.
 func (b *batch) sessionWith(into *session.Session, id, lock string) (found *bool) {
-	return b.one(&record.Sessions, (*record.Session)(into), "SELECT key, value FROM sessions WHERE sid = $1 AND expires > now()"+lock, []byte(id))
+	return b.one(&record.Sessions, (*record.Session)(into), "SELECT key, value FROM sessions WHERE sid = $1"+lock, []byte(id))
 }
 
 // EndSession implements session.Store. It revokes the grants of a session that no

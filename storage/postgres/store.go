@@ -9,8 +9,9 @@
 //	batch.go        queries that are sent together
 //	transaction.go  write transactions: retried, and never of unknown outcome
 //	notes.go        notes that are not stored yet, as reads see them
+//	claims.go       who works on a delivery of the inbox
 //	wake.go         changes of attempts that other processes have made
-//	clock.go        the database's time
+//	clock.go        the database's time, in which everything is stored
 //	hints.go        what a transaction will probably need
 //	sweep.go        deleting expired records
 //	servers.go      which processes use the database
@@ -64,7 +65,8 @@ type Options struct {
 	// cannot go through a pooler. If "", it is DSN, and with Pooler nothing listens: the
 	// store then looks for changes.
 	ListenDSN redact.Text
-	// MaxConnections is how many connections this process opens. If 0, it is 20.
+	// MaxConnections is how many connections this process opens, besides the one that
+	// listens and that of claims.go. If 0, it is 20.
 	MaxConnections int
 	// Isolation is the level of transactions.
 	Isolation Isolation
@@ -139,6 +141,7 @@ type Store struct {
 	hints   hints
 
 	notes     notes
+	notesLost atomic.Bool // some, since there was room for all
 	closing   chan struct{}
 	notesKept chan struct{} // closed when keepNotes has ended
 	stayed    chan struct{} // closed when stay has ended
@@ -146,15 +149,16 @@ type Store struct {
 	closeErr  error
 	closed    atomic.Bool
 
-	node      string      // names this process among the others
-	holds     atomic.Bool // deliveries, perhaps
+	node      string // names this process among the others
+	claims    claims
+	damage    record.Damage // that reads have found
 	telling   telling
 	listening atomic.Bool
 
 	ahead  atomic.Int64          // by how much the database's clock is, a time.Duration; see clock.go
 	failed atomic.Pointer[error] // why the database could not be reached; nil: it could
 
-	commits, retries, lookups, trips atomic.Uint64
+	commits, retries, lookups, trips, listenFailures atomic.Uint64
 }
 
 // Errors of Open, PinIssuer and operations. The errors that wrap them say what to do.
@@ -192,7 +196,6 @@ func Open(ctx context.Context, master *keys.Master, o Options) (*Store, error) {
 	}
 	s := &Store{
 		pool:      pool,
-		sealer:    record.NewSealer(master),
 		options:   o,
 		log:       o.Log,
 		closing:   make(chan struct{}),
@@ -200,30 +203,44 @@ func Open(ctx context.Context, master *keys.Master, o Options) (*Store, error) {
 		stayed:    make(chan struct{}),
 		node:      keys.RandomText(6),
 	}
+	s.sealer = record.NewSealer(master).In(func() time.Duration { return time.Duration(s.ahead.Load()) })
 	s.telling.wake = make(chan struct{}, 1)
 	s.notes.wake = make(chan struct{}, 1)
-	err = s.checkNoCopy(ctx)
-	if err == nil {
-		err = s.migrate(ctx)
-	}
-	if err == nil {
-		err = s.checkFinished(ctx)
-	}
-	if err == nil {
-		err = s.checkMasterKey(ctx, true)
-	}
-	if err == nil {
-		err = s.enter(ctx)
-	}
-	if err != nil {
+	if err := s.begin(ctx); err != nil {
 		pool.Close()
 		return nil, err
 	}
+	go s.keepTime()
 	go s.stay()
 	go s.keepNotes()
 	go s.keepTelling()
 	go s.holdDeliveries()
 	return s, nil
+}
+
+// begin looks at what Open has connected to, and makes it ready.
+func (s *Store) begin(ctx context.Context) error {
+	for _, step := range []func(context.Context) error{
+		s.checkNoCopy,
+		s.migrate,
+		s.checkFinished,
+		func(ctx context.Context) error { return s.checkMasterKey(ctx, true) },
+		s.openClaims,
+	} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	err := s.askTime(ctx)
+	if err != nil {
+		err = fmt.Errorf("%w: asking it for its time: %w", ErrUnavailable, err)
+	} else {
+		err = s.enter(ctx)
+	}
+	if err != nil {
+		s.claims.pool.Close()
+	}
+	return err
 }
 
 // Try reports whether Open would succeed, and changes nothing.
@@ -267,10 +284,7 @@ func (s *Store) checkMasterKey(ctx context.Context, first bool) error {
 		if first {
 			b.run("INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT DO NOTHING", metaFingerprint, []byte(s.sealer.Fingerprint()))
 		}
-		b.each("SELECT key, value FROM meta WHERE key = $1", []any{metaFingerprint}, func(_, value []byte) error {
-			got = value
-			return nil
-		})
+		b.rows("SELECT key, value FROM meta WHERE key = $1", []any{metaFingerprint}, func(_, value []byte) { got = value })
 	})
 	if err == nil && string(got) != s.sealer.Fingerprint() && (first || got != nil) {
 		return fmt.Errorf("%w (fingerprint %s, the configured key has %s); configure the key that it was made with, or restore that key from its backup: without it nothing in the store can be read",
@@ -308,8 +322,9 @@ func (s *Store) Close() error {
 		<-s.stayed
 		ctx, cancel := context.WithTimeout(context.Background(), s.options.RecoverFor)
 		defer cancel()
-		s.closeErr = errors.Join(s.storeNotes(ctx), s.leaveDeliveries(ctx), s.leave(ctx))
+		s.closeErr = errors.Join(s.storeLastNotes(ctx), s.leaveDeliveries(ctx), s.leave(ctx))
 		s.closed.Store(true)
+		s.claims.pool.Close()
 		s.pool.Close()
 	})
 	return s.closeErr

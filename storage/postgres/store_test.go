@@ -149,7 +149,7 @@ func TestSweep(t *testing.T) {
 	if err := s.CreateAttempt(ctx, fresh, spend, time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.PutDelivery(ctx, truecaller.Delivery{ID: "old", Received: time.Now().Add(-2 * record.DeliveryKept)}); err != nil {
+	if _, err := s.PutDelivery(ctx, truecaller.Delivery{ID: "old", Received: time.Now().Add(-2 * record.DeliveryKept)}); err != nil {
 		t.Fatal(err)
 	}
 	exec(t, string(s.options.DSN), "UPDATE limits SET due = now() - interval '1 hour'")
@@ -216,7 +216,7 @@ func TestThreat_StolenDump(t *testing.T) {
 	if err := s.CreateAttempt(ctx, a, limit.Spend{Lock: limit.Key{Kind: limit.Lock, ID: "46701740605"}, LockFor: time.Hour}, time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.PutDelivery(ctx, truecaller.Delivery{ID: "d", Received: time.Now(), Callback: truecaller.Callback{AccessToken: "bearer-token"}}); err != nil {
+	if _, err := s.PutDelivery(ctx, truecaller.Delivery{ID: "d", Received: time.Now(), Callback: truecaller.Callback{AccessToken: "bearer-token"}}); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.CreateClient(ctx, client.Client{ID: "shop", Name: "The Shop", SecretHashes: []client.SecretHash{client.SecretHash([]byte("hash-of-a-secret-hash-of-a-secre"))}}); err != nil {

@@ -2,6 +2,8 @@ package postgres
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 )
 
@@ -34,38 +36,64 @@ func (s *Store) Run(ctx context.Context) {
 	}
 }
 
-// sweep handles what is due, as long as it has the lock.
+// sweep handles what is due, as long as it has the lock. A table that cannot be swept
+// keeps no other from it.
 func (s *Store) sweep(ctx context.Context) error {
+	var errs []error
 	for _, table := range swept {
 		for more := true; more; {
 			n, err := s.sweepSome(ctx, table)
 			if err != nil {
-				return err
+				errs = append(errs, fmt.Errorf("postgres: table %s: %w", table, err))
 			}
-			more = n == sweepMax
+			if _, away := errors.AsType[unavailableError](err); away || ctx.Err() != nil {
+				return errors.Join(errs...)
+			}
+			more = err == nil && n == sweepMax
 		}
 	}
-	return s.once(ctx, "DELETE FROM outcomes WHERE at < now() - $1::interval", outcomeKept)
+	errs = append(errs, s.once(ctx, "DELETE FROM outcomes WHERE at < now() - $1::interval", outcomeKept))
+	return errors.Join(errs...)
 }
+
+// expiryOfRow is an expression for what the seal of a row's value covers of its expiry.
+// Where no record is, it is empty: then the column counts.
+const expiryOfRow = "substring(value FROM 1 FOR 9)"
 
 // sweepSome handles up to sweepMax rows of a table that are due, and returns how many:
 // it deletes those that have expired, and moves the others to the time when they will.
+// What is in the value decides; a column that says otherwise is put right.
 func (s *Store) sweepSome(ctx context.Context, table string) (n int, err error) {
+	header := expiryOfRow
+	if table == "forms" {
+		header = "''::bytea"
+	}
 	err = s.write(ctx, func(t *txn) error {
 		n = 0
 		mine := t.some("SELECT WHERE pg_try_advisory_xact_lock($1)", sweepLock)
-		var due [][]byte
-		t.each("SELECT key, ' '::bytea FROM "+table+" WHERE due <= now() ORDER BY due LIMIT $1 FOR UPDATE SKIP LOCKED",
-			[]any{sweepMax}, func(key, _ []byte) error {
-				due = append(due, key)
-				return nil
+		var bare, sealed [][]byte
+		var expiries []time.Time
+		t.rows("SELECT key, "+header+" FROM "+table+" WHERE due <= now() ORDER BY due LIMIT $1 FOR UPDATE SKIP LOCKED",
+			[]any{sweepMax}, func(key, header []byte) {
+				n++
+				if len(header) == 0 {
+					bare = append(bare, key)
+					return
+				}
+				sealed, expiries = append(sealed, key), append(expiries, expiryOf(header))
 			})
-		if err := t.look(); err != nil || !*mine || len(due) == 0 {
+		if err := t.look(); err != nil || !*mine || n == 0 {
+			n = 0
 			return err
 		}
-		n = len(due)
-		t.put("DELETE FROM "+table+" WHERE key = ANY($1) AND expires <= now()", due)
-		t.put("UPDATE "+table+" SET due = expires WHERE key = ANY($1)", due)
+		if len(sealed) > 0 {
+			t.put("UPDATE "+table+` SET expires = new.expires, due = new.expires
+				FROM unnest($1::bytea[], $2::timestamptz[]) AS new (key, expires) WHERE `+table+".key = new.key", sealed, expiries)
+		}
+		if len(bare) > 0 {
+			t.put("UPDATE "+table+" SET due = expires WHERE key = ANY($1)", bare)
+		}
+		t.put("DELETE FROM "+table+" WHERE key = ANY($1) AND expires <= now()", append(bare, sealed...))
 		return nil
 	})
 	return n, err

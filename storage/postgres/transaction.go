@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"calleridp/provider/limit"
+	"calleridp/provider/login"
 	"calleridp/provider/subject"
 
 	"github.com/jackc/pgx/v5"
@@ -39,6 +40,7 @@ var ErrUnknown error = unavailableError("postgres: the outcome of a commit is un
 // SQLSTATEs.
 const (
 	codeDeletedUser   = "CI001" // of refuse_deleted
+	codeNotHeld       = "CI002" // of settle_delivery
 	codeUnique        = "23505"
 	codeSerialization = "40001"
 	codeDeadlock      = "40P01"
@@ -79,12 +81,7 @@ func (t *txn) look() error {
 	t.queue = pgx.Batch{}
 	t.begun = true
 	t.s.trips.Add(1)
-	first, sent := t.at.IsZero(), t.s.options.now()
-	err := t.conn.SendBatch(t.ctx, b).Close()
-	if first && !t.at.IsZero() {
-		t.s.measure(sent, t.s.options.now(), t.at)
-	}
-	return err
+	return t.conn.SendBatch(t.ctx, b).Close()
 }
 
 // commit sends what is queued to be written. unknown is true if nothing tells whether
@@ -250,8 +247,13 @@ func (s *Store) again(ctx context.Context, run func(context.Context) error) erro
 			s.reached(nil)
 			return nil
 		}
-		if refused, ok := errors.AsType[*pgconn.PgError](err); ok && refused.Code == codeDeletedUser {
-			return subject.ErrNotFound
+		if refused, ok := errors.AsType[*pgconn.PgError](err); ok {
+			switch refused.Code {
+			case codeDeletedUser:
+				return subject.ErrNotFound
+			case codeNotHeld:
+				return login.ErrNotHeld
+			}
 		}
 		kind := kindOf(err)
 		switch {

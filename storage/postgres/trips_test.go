@@ -43,7 +43,10 @@ func TestRoundTrips(t *testing.T) {
 		run  func() error
 	}{
 		{"create", 2, func() error { return s.CreateAttempt(ctx, a, spend, now) }},
-		{"deliver", 1, func() error { return s.PutDelivery(ctx, d) }},
+		{"deliver", 1, func() error {
+			_, err := s.PutDelivery(ctx, d)
+			return err
+		}},
 		{"approve", 2, func() error {
 			_, err := s.ApproveAttempt(ctx, a.ID, number, func(a login.Attempt, _ *subject.Person) (login.Approval, error) {
 				a.State, a.Sub = login.Approved, person.Sub

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"calleridp/keys"
 	"calleridp/provider/login"
 
 	"github.com/jackc/pgx/v5"
@@ -26,8 +27,8 @@ import (
 // channel is what processes listen to.
 const channel = "calleridp"
 
-// lookBack is how far back the store looks for changes: a transaction is seen when it
-// is committed, and has the time at which it began.
+// lookBack is how far back the store looks for changes when it knows no snapshot of
+// before: at its start, and after the database's.
 const lookBack = 30 * time.Second
 
 // Heard is what to do about the changes of other processes. Each may be called more
@@ -110,32 +111,78 @@ func (s *Store) Listening() bool { return s.listening.Load() }
 
 // Listen passes on what other processes change, until ctx is done.
 func (s *Store) Listen(ctx context.Context, heard Heard) {
-	l := &listener{s: s, heard: heard, seen: map[string]time.Time{}}
-	for ctx.Err() == nil && !s.closed.Load() {
-		err := l.listen(ctx)
-		if s.listening.Swap(false) && ctx.Err() == nil {
-			s.log.Warn("the connection that listens to other processes broke; until it is back, this one looks for their changes", "error", err)
-		}
-		l.look(ctx)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	l := &listener{s: s, heard: heard, now: make(chan struct{}, 1)}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() {
 		select {
 		case <-ctx.Done():
 		case <-s.closing:
-			return
-		case <-time.After(s.options.LookEvery):
+			cancel()
 		}
-	}
+	})
+	wg.Go(func() { l.keepLooking(ctx) })
+	l.keepListening(ctx)
 }
 
 // listener hears of changes.
 type listener struct {
 	s     *Store
 	heard Heard
-	seen  map[string]time.Time // transactions in outcomes, and when they began
+	now   chan struct{} // look at once
+
+	// What was seen, as a pg_snapshot of the server that started then; "": nothing.
+	seen    string
+	started time.Time
 }
 
-var errNotListening = errors.New("postgres: no connection can listen through a pooler")
+var (
+	errNotListening = errors.New("postgres: no connection can listen through a pooler")
+	errDeaf         = errors.New("postgres: the connection that listens gets no notifications; a pooler in transaction mode delivers none: give storage.listen_dsn_file an address that goes around it")
+)
 
-// listen listens until the connection breaks.
+const (
+	// listenPause is the longest wait between two tries to listen.
+	listenPause = 30 * time.Second
+	// lookSlower is how much rarer the store looks for changes while it listens.
+	lookSlower = 10
+)
+
+// keepListening listens, again after each failure. Meanwhile keepLooking looks more
+// often.
+func (l *listener) keepListening(ctx context.Context) {
+	s := l.s
+	pause, failing := s.options.LookEvery, false
+	for ctx.Err() == nil {
+		err := l.listen(ctx)
+		listened := s.listening.Swap(false)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case errors.Is(err, errNotListening):
+			s.log.Info("this server looks for the changes of others, because its connections go through a pooler", "every", s.options.LookEvery.String())
+			<-ctx.Done()
+			return
+		case listened:
+			pause, failing = s.options.LookEvery, false
+			fallthrough
+		case !failing:
+			failing = true
+			s.log.Warn("this server cannot listen to the others; until it can, it looks for their changes", "error", err)
+		}
+		s.listenFailures.Add(1)
+		l.lookSoon()
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
+		}
+		pause = min(2*pause, max(listenPause, s.options.LookEvery))
+	}
+}
+
+// listen listens until the connection breaks, or delivers nothing.
 func (l *listener) listen(ctx context.Context) error {
 	dsn := l.s.options.ListenDSN
 	if dsn == "" {
@@ -158,65 +205,127 @@ func (l *listener) listen(ctx context.Context) error {
 	if _, err := conn.Exec(ctx, "LISTEN "+channel); err != nil {
 		return err
 	}
-	if !l.s.listening.Swap(true) {
-		l.s.log.Info("listening to the changes of other processes")
-	}
-	l.look(ctx)
 	for {
-		waiting, cancel := context.WithTimeout(ctx, 10*l.s.options.LookEvery)
-		n, err := conn.WaitForNotification(waiting)
-		overdue := waiting.Err() != nil
-		cancel()
-		switch {
-		case err == nil:
-			l.s.hear(n.Payload, l.heard)
-			continue
-		case ctx.Err() != nil || !overdue || conn.IsClosed():
+		if err := l.probe(ctx, conn); err != nil {
 			return err
 		}
-		l.look(ctx)
-		alive, cancel := context.WithTimeout(ctx, l.s.options.StatementTimeout)
-		err = conn.Ping(alive)
-		cancel()
-		if err != nil {
+		if !l.s.listening.Swap(true) {
+			l.s.log.Info("listening to the changes of other processes")
+			l.lookSoon() // for what was changed before
+		}
+		if _, err := l.hearUntil(ctx, conn, lookSlower*l.s.options.LookEvery, ""); err != nil {
 			return err
 		}
 	}
 }
 
-// look passes on what others have changed since the last time.
+// probe notifies the process itself, over another connection, and waits until it hears
+// of it: a pooler accepts LISTEN and delivers nothing.
+func (l *listener) probe(ctx context.Context, conn *pgx.Conn) error {
+	most := min(max(lookSlower*l.s.options.LookEvery, 2*time.Second), 5*time.Second)
+	token := l.s.node + " probe " + keys.RandomText(6)
+	b := &batch{s: l.s}
+	b.notDurable()
+	b.run("SELECT pg_notify($1, $2)", channel, token)
+	sending, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	if err := l.s.claims.pool.SendBatch(sending, &b.queue).Close(); err != nil {
+		return err
+	}
+	heard, err := l.hearUntil(ctx, conn, most, token)
+	if err == nil && !heard {
+		return errDeaf
+	}
+	return err
+}
+
+// hearUntil passes on what is heard for so long, or until this text has been.
+func (l *listener) hearUntil(ctx context.Context, conn *pgx.Conn, most time.Duration, text string) (heard bool, err error) {
+	waiting, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	for {
+		n, err := conn.WaitForNotification(waiting)
+		switch {
+		case err == nil && text != "" && n.Payload == text:
+			return true, nil
+		case err == nil:
+			l.s.hear(n.Payload, l.heard)
+		case ctx.Err() != nil || waiting.Err() == nil || conn.IsClosed():
+			return false, err
+		default:
+			return false, nil
+		}
+	}
+}
+
+// lookSoon makes keepLooking look at once.
+func (l *listener) lookSoon() {
+	select {
+	case l.now <- struct{}{}:
+	default:
+	}
+}
+
+// keepLooking looks for changes until ctx is done.
+func (l *listener) keepLooking(ctx context.Context) {
+	for {
+		l.look(ctx)
+		every := l.s.options.LookEvery
+		if l.s.Listening() {
+			every *= lookSlower
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-l.now:
+		case <-time.After(every):
+		}
+	}
+}
+
+// Queries for changes. The first finds those that the snapshot $1 did not see, so that
+// one is found whose transaction was committed after a later one; the second, those of
+// the last time.
+const (
+	unseenChanges = `o.xid >= pg_snapshot_xmin($1::text::pg_snapshot) AND NOT pg_visible_in_snapshot(o.xid, $1::text::pg_snapshot)`
+	lastChanges   = `o.at > now() - $1::interval`
+)
+
+// look passes on what others have changed since the last time. It costs one look into an
+// index while nobody has changed anything.
 func (l *listener) look(ctx context.Context) {
-	var fresh []string
-	var now time.Time
+	where, arg := unseenChanges, any(l.seen)
+	if l.seen == "" {
+		where, arg = lastChanges, lookBack
+	}
+	var found []string
+	var seen string
+	var started time.Time
 	err := l.s.read(ctx, func(b *batch) {
-		fresh = nil
-		b.queue.Queue("SELECT now()").QueryRow(func(row pgx.Row) error { return row.Scan(&now) })
-		b.queue.Queue("SELECT at, id, changed FROM outcomes WHERE at > now() - $1::interval AND changed IS NOT NULL", lookBack).Query(
-			func(rows pgx.Rows) error {
-				for rows.Next() {
-					var at time.Time
-					var id []byte
-					var changes []string
-					if err := rows.Scan(&at, &id, &changes); err != nil {
-						return err
-					}
-					if _, seen := l.seen[string(id)]; !seen {
-						l.seen[string(id)] = at
-						fresh = append(fresh, changes...)
-					}
+		found = nil
+		b.queue.Queue(`SELECT pg_current_snapshot()::text, pg_postmaster_start_time(), o.changed
+			FROM (SELECT) one LEFT JOIN outcomes o ON o.changed IS NOT NULL AND `+where, arg).Query(func(rows pgx.Rows) error {
+			for rows.Next() {
+				var changes []string
+				if err := rows.Scan(&seen, &started, &changes); err != nil {
+					return err
 				}
-				return rows.Err()
-			})
+				found = append(found, changes...)
+			}
+			return rows.Err()
+		})
 	})
 	if err != nil {
 		return // the next look finds it
 	}
-	for id, at := range l.seen {
-		if now.Sub(at) > 2*lookBack {
-			delete(l.seen, id)
-		}
+	if l.seen != "" && !started.Equal(l.started) {
+		// Another server, perhaps, which counts its transactions from an earlier one on.
+		l.seen = ""
+		l.look(ctx)
+		return
 	}
-	for _, change := range fresh {
+	l.seen, l.started = seen, started
+	for _, change := range found {
 		l.s.hear(change, l.heard)
 	}
 }

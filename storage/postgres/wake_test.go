@@ -2,7 +2,12 @@ package postgres
 
 import (
 	"context"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -10,6 +15,8 @@ import (
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
 	"calleridp/provider/redact"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // ears remember what a store has heard.
@@ -154,4 +161,141 @@ func TestWakingWithoutNotifications(t *testing.T) {
 	ears.of(t, changed(t, here))
 	until(t, "it listens again", there.Listening)
 	ears.of(t, changed(t, here))
+}
+
+// silent is a listener that only looks, when told to.
+func silent(s *Store) (*listener, *ears) {
+	e := &ears{heard: map[login.ID]int{}}
+	return &listener{s: s, now: make(chan struct{}, 1), heard: Heard{
+		Attempt: func(id login.ID, _ [32]byte) { e.heard[id]++ },
+		Keys:    func() {},
+	}}, e
+}
+
+// A change is found once, however late its transaction is committed.
+func TestLateCommitsAreFound(t *testing.T) {
+	dsn := database(t)
+	here, there := open(t, Options{DSN: redact.Text(dsn)}), open(t, Options{DSN: redact.Text(dsn)})
+	l, ears := silent(there)
+	l.look(t.Context())
+	conn, err := pgx.Connect(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	late, err := conn.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = late.Exec(t.Context(), "INSERT INTO outcomes (at, id, committed, changed) VALUES (now() - interval '10 minutes', 'late', true, $1)",
+		[]string{here.attemptChange(login.Attempt{ID: "late", Browser: [32]byte{7}})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := changed(t, here)
+	l.look(t.Context())
+	second := changed(t, here)
+	l.look(t.Context())
+	if ears.heard["late"] != 0 {
+		t.Error("a change was heard before it happened")
+	}
+	if err := late.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		l.look(t.Context())
+	}
+	for _, id := range []login.ID{"late", first, second} {
+		if n := ears.heard[id]; n != 1 {
+			t.Errorf("%s was heard %d times, want once", id, n)
+		}
+	}
+	// Another server that has started has counted otherwise, perhaps.
+	l.started = l.started.Add(-time.Hour)
+	l.seen = "18446744073709551000:18446744073709551000:"
+	third := changed(t, here)
+	l.look(t.Context())
+	if ears.heard[third] == 0 {
+		t.Error("a change at another server was not found")
+	}
+}
+
+// countedConn counts what connections receive.
+type countedConn struct {
+	net.Conn
+	bytes *atomic.Int64
+}
+
+func (c countedConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.bytes.Add(int64(n))
+	return n, err
+}
+
+// Waiting costs the database nothing while nothing happens, however much has happened
+// just before.
+func TestLookingCostsNothing(t *testing.T) {
+	dsn := database(t)
+	var received atomic.Int64
+	s := open(t, Options{DSN: redact.Text(dsn), LookEvery: time.Hour, dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(ctx, network, address)
+		return countedConn{conn, &received}, err
+	}})
+	exec(t, dsn, `INSERT INTO outcomes (at, id, committed, changed)
+		SELECT now(), n::text::bytea, true, ARRAY['another attempt-' || n || ' AAAA'] FROM generate_series(1, 10000) AS n`)
+	l, _ := silent(s)
+	l.look(t.Context())
+	before := received.Load()
+	if before < 10000 {
+		t.Fatalf("the first look received %d bytes", before)
+	}
+	for range 10 {
+		l.look(t.Context())
+	}
+	if got := received.Load() - before; got > 10*1000 {
+		t.Errorf("ten looks received %d bytes, although nothing has happened", got)
+	}
+}
+
+// While nobody can be listened to, the store looks, says so once, and tries again.
+func TestListeningThatFails(t *testing.T) {
+	dsn := database(t)
+	here := open(t, Options{DSN: redact.Text(dsn)})
+	host := filepath.Join(t.TempDir(), "socket")
+	later := strings.Replace(dsn, "host="+server.Socket(), "host="+host, 1)
+	var log logged
+	there := open(t, Options{DSN: redact.Text(dsn), ListenDSN: redact.Text(later), LookEvery: time.Millisecond, Log: log.log()})
+	ears := listen(t, there)
+	ears.of(t, changed(t, here))
+	until(t, "it has tried several times", func() bool { return there.Stats().ListenFailures > 3 })
+	if n := log.count("cannot listen"); n != 1 || there.Listening() {
+		t.Errorf("%d lines about it, listening %v", n, there.Listening())
+	}
+	if err := os.Symlink(server.Socket(), host); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "it listens", there.Listening)
+	ears.of(t, changed(t, here))
+	exec(t, dsn, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%' AND datname = current_database()")
+	until(t, "the broken connection is logged", func() bool { return log.count("cannot listen") == 2 })
+	until(t, "it listens again", there.Listening)
+}
+
+// A pooler in transaction mode accepts LISTEN, and delivers nothing.
+func TestListeningThroughAPooler(t *testing.T) {
+	through, err := pooler()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dsn := database(t)
+	here := open(t, Options{DSN: redact.Text(dsn)})
+	var log logged
+	there := open(t, Options{DSN: redact.Text(dsn), ListenDSN: redact.Text(through(dsn)), LookEvery: time.Millisecond, Log: log.log()})
+	ears := listen(t, there)
+	ears.of(t, changed(t, here))
+	until(t, "it notices", func() bool { return log.count("goes around it") == 1 })
+	ears.of(t, changed(t, here))
+	if there.Listening() || log.count("listening to the changes") != 0 {
+		t.Error("it says that it listens")
+	}
 }

@@ -27,6 +27,7 @@ type codec struct {
 	texts   string // a copy of in that all texts share
 	at      int    // how many bytes of in were read
 	err     error
+	shift   time.Duration // by how much stored times are later, see Sealer.In
 }
 
 const noTime = math.MinInt64
@@ -125,11 +126,11 @@ func (c *codec) int64(v *int64) {
 func (c *codec) time(v *time.Time) {
 	n := int64(noTime)
 	if !v.IsZero() {
-		n = v.UnixNano()
+		n = v.Add(c.shift).UnixNano()
 	}
 	c.int64(&n)
 	if c.reading && n != noTime {
-		*v = time.Unix(0, n).UTC()
+		*v = time.Unix(0, n).UTC().Add(-c.shift)
 	}
 }
 

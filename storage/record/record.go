@@ -5,6 +5,7 @@
 //	record.go   kinds, and encoding a record
 //	seal.go     the stored value: header and seal
 //	codec.go    the fields of a record as bytes
+//	damage.go   records that cannot be read, in the log
 //	the rest    one file a noun, with the same names as the engines' files
 //
 // A record type is the domain's type with one more method, so an engine converts
@@ -16,6 +17,7 @@ package record
 
 import (
 	"errors"
+	"time"
 
 	"calleridp/keys"
 )
@@ -95,15 +97,17 @@ func (*Tombstone) fields(*codec, byte) {}
 var ErrFormat = errors.New("the record does not have the expected format")
 
 // Encode returns r as bytes in the current version of its kind.
-func Encode(k *Kind, r Record) []byte {
-	c := codec{out: make([]byte, 0, 512)}
+func Encode(k *Kind, r Record) []byte { return encode(k, r, 0) }
+
+func encode(k *Kind, r Record, shift time.Duration) []byte {
+	c := codec{out: make([]byte, 0, 512), shift: shift}
 	r.fields(&c, k.version)
 	return c.out
 }
 
 // decode reads r from bytes that Encode returned in this version of its kind.
-func decode(plain []byte, version byte, r Record) error {
-	c := codec{reading: true, in: plain, texts: string(plain)}
+func decode(plain []byte, version byte, r Record, shift time.Duration) error {
+	c := codec{reading: true, in: plain, texts: string(plain), shift: shift}
 	r.fields(&c, version)
 	if c.err == nil && c.at < len(c.in) {
 		return ErrFormat

@@ -130,4 +130,4 @@ func BenchmarkRecord(b *testing.B) {
 }
 
 // Decode reads r from bytes that Encode returned.
-func Decode(k *Kind, plain []byte, r Record) error { return decode(plain, k.version, r) }
+func Decode(k *Kind, plain []byte, r Record) error { return decode(plain, k.version, r, 0) }

@@ -29,10 +29,28 @@ var ErrNewer = errors.New("it was written by a newer version of calleridp")
 
 // Sealer seals and opens records under the master key. It may be used from many
 // goroutines.
-type Sealer struct{ master *keys.Master }
+type Sealer struct {
+	master *keys.Master
+	ahead  func() time.Duration // see In; nil: nothing
+}
 
 // NewSealer returns a Sealer for the master key.
-func NewSealer(master *keys.Master) Sealer { return Sealer{master} }
+func NewSealer(master *keys.Master) Sealer { return Sealer{master: master} }
+
+// In returns a Sealer whose stored times are those of a clock that is ahead of this
+// process's by so much: Seal makes the times of a record that clock's, and Open makes them
+// this process's again. Expiry and Expired are about what is stored.
+func (s Sealer) In(ahead func() time.Duration) Sealer {
+	s.ahead = ahead
+	return s
+}
+
+func (s Sealer) shift() time.Duration {
+	if s.ahead == nil {
+		return 0
+	}
+	return s.ahead()
+}
 
 // Fingerprint identifies the master key.
 func (s Sealer) Fingerprint() string { return s.master.Fingerprint() }
@@ -42,10 +60,11 @@ func (s Sealer) Fingerprint() string { return s.master.Fingerprint() }
 func (s Sealer) Seal(k *Kind, key []byte, until time.Time, r Record) []byte {
 	header := make([]byte, headerSize)
 	header[0] = k.version
+	shift := s.shift()
 	if k.expires {
-		binary.BigEndian.PutUint64(header[1:], uint64(nanoseconds(until)))
+		binary.BigEndian.PutUint64(header[1:], uint64(nanoseconds(until.Add(shift))))
 	}
-	return append(header, s.master.Seal(k.purpose, Encode(k, r), place(k, key, header))...)
+	return append(header, s.master.Seal(k.purpose, encode(k, r, shift), place(k, key, header))...)
 }
 
 // Open reads a stored value into r. Its errors are ErrUnreadable.
@@ -65,7 +84,7 @@ func (s Sealer) Open(k *Kind, key, value []byte, r Record) error {
 		return unreadable(k, fmt.Errorf("%w (record version %d, this one knows up to %d); start that version again, or restore a backup from before the upgrade",
 			ErrNewer, version, k.version))
 	}
-	if err := decode(plain, version, r); err != nil {
+	if err := decode(plain, version, r, s.shift()); err != nil {
 		return unreadable(k, err)
 	}
 	return nil

@@ -126,3 +126,33 @@ func TestExpiry(t *testing.T) {
 		}
 	}
 }
+
+// A record is stored in another clock's time, and reads in that of whoever opens it.
+func TestTimesOfAnotherClock(t *testing.T) {
+	now := time.Date(2026, 11, 29, 0, 0, 0, 0, time.UTC)
+	by := func(d time.Duration) Sealer { return testSealer(t).In(func() time.Duration { return d }) }
+	slow, fast := by(time.Hour), by(-time.Minute) // the other clock is ahead, and behind
+	d := Delivery{ID: "d", Received: now}
+	value := slow.Seal(&Deliveries, []byte("d"), now.Add(time.Minute), &d)
+	if got, want := Expiry(value), now.Add(time.Hour+time.Minute).UnixNano(); got != want {
+		t.Errorf("it expires %s too late", time.Duration(got-want))
+	}
+	for _, row := range []struct {
+		name string
+		s    Sealer
+		want time.Time
+	}{
+		{"the same", slow, now},
+		{"another one", fast, now.Add(time.Hour + time.Minute)},
+		{"the stored time", testSealer(t), now.Add(time.Hour)},
+	} {
+		var got Delivery
+		if err := row.s.Open(&Deliveries, []byte("d"), value, &got); err != nil || !got.Received.Equal(row.want) {
+			t.Errorf("%s: %v, %v, want %v", row.name, got.Received, err, row.want)
+		}
+	}
+	var none Delivery
+	if err := slow.Open(&Deliveries, []byte("d"), slow.Seal(&Deliveries, []byte("d"), now, &Delivery{}), &none); err != nil || !none.Received.IsZero() {
+		t.Errorf("no time became %v, %v", none.Received, err)
+	}
+}

@@ -114,7 +114,7 @@ func testNotes(t *testing.T, w *world) {
 		accepted(strings.Repeat("x", 1+i))
 		expect(strings.Repeat("x", 1+i))
 		if i%10 == 0 {
-			w.must(w.PutDelivery(w.ctx, w.delivery()))
+			w.put(w.delivery())
 		}
 	}
 
@@ -145,7 +145,7 @@ func testNotes(t *testing.T, w *world) {
 func testStepErrors(t *testing.T, w *world) {
 	refused := errors.New("refused")
 	a, d := w.create(), w.delivery()
-	w.must(w.PutDelivery(w.ctx, d))
+	w.put(d)
 	p, s, c := w.person(a.Number), w.session(), w.code("")
 	old := w.session()
 	w.signIn(old, "")
@@ -205,7 +205,7 @@ func testStepErrors(t *testing.T, w *world) {
 		"nothing":   {login.Effects{}, true},
 	} {
 		a, d := w.create(), w.delivery()
-		w.must(w.PutDelivery(w.ctx, d))
+		w.put(d)
 		row.effects.Drop = d.ID
 		_, err := w.update(a.ID, func(*login.Attempt) (login.Effects, error) { return row.effects, nil })
 		w.must(err)

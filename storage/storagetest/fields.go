@@ -60,7 +60,7 @@ func testFields(t *testing.T, w *world) {
 	w.same(g, c.Grant)
 
 	d := Filled[truecaller.Delivery](w.now)
-	w.must(w.PutDelivery(w.ctx, d))
+	w.put(d)
 	w.reads([]truecaller.Delivery{d})(w.Deliveries(w.ctx, 10))
 
 	full := Filled[client.Client](w.now)

@@ -270,7 +270,13 @@ func testParallel(t *testing.T, w *world) {
 
 	t.Run("a delivery that comes many times is one", func(t *testing.T) {
 		d := w.delivery()
-		atOnce(func(int) { fail(w.PutDelivery(w.ctx, d)) })
+		atOnce(func(int) {
+			held, err := w.PutDelivery(w.ctx, d)
+			fail(err)
+			if !held {
+				t.Error("the only process does not hold it")
+			}
+		})
 		all, err := w.Deliveries(w.ctx, 1000)
 		w.must(err)
 		if len(all) != 1 {

@@ -286,6 +286,14 @@ func (w *world) delivery() truecaller.Delivery {
 		RequestID: "request", State: "state", AccessToken: "token", Endpoint: "https://profile4.truecaller.com/v1/default"}}
 }
 
+// put stores a delivery, which this process then holds.
+func (w *world) put(d truecaller.Delivery) {
+	w.t.Helper()
+	if held, err := w.PutDelivery(w.ctx, d); err != nil || !held {
+		w.t.Fatalf("delivery %s: held %v, %v, want true", d.ID, held, err)
+	}
+}
+
 // inbox reports whether the inbox has a delivery.
 func (w *world) inbox(id string) bool {
 	w.t.Helper()

@@ -102,14 +102,18 @@ func fill(t *testing.T, e storagetest.Engine, n int, now time.Time) (worlds []*w
 		worlds = append(worlds, w)
 		d := storagetest.Filled[truecaller.Delivery](now)
 		d.ID, d.Received = w.id("delivery"), now.Add(time.Duration(i)*time.Millisecond)
-		must(e.PutDelivery(ctx, d))
+		held, err := e.PutDelivery(ctx, d)
+		must(err)
+		if !held {
+			t.Fatal("a new delivery is not held")
+		}
 		rate := limit.Rate{Burst: 1000, Period: 1000 * time.Hour} // it is full again after an hour
 		must(e.CreateAttempt(ctx, w.attempt, limit.Spend{
 			Lock: w.limits[0], LockFor: time.Hour,
 			Cooling: limit.Cooling{Key: w.limits[1], Rule: limit.CoolDown{First: time.Hour, Longest: time.Hour}},
 			Asker:   []limit.Charge{{Key: w.limits[2], Rate: rate}, {Key: w.limits[3], Rate: rate}},
 		}, now))
-		_, err := e.ApproveAttempt(ctx, w.attempt.ID, w.attempt.Number, func(a login.Attempt, _ *subject.Person) (login.Approval, error) {
+		_, err = e.ApproveAttempt(ctx, w.attempt.ID, w.attempt.Number, func(a login.Attempt, _ *subject.Person) (login.Approval, error) {
 			a.State = login.Approved
 			return login.Approval{Attempt: a, Person: w.person, Effects: login.Effects{Approved: now.Add(time.Hour)}}, nil
 		})

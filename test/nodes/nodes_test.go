@@ -10,6 +10,7 @@ import (
 	"html"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -32,12 +33,17 @@ type cluster struct {
 	*harness.Cluster
 	t        *testing.T
 	database *pgtest.Server
+	calls    func(http.ResponseWriter, *http.Request) // takes Truecaller's callbacks; nil: the proxy
 }
 
-// before, if not nil, gets Truecaller's requests first.
-func newCluster(t *testing.T, o pgtest.Options, before func(http.Handler) http.Handler) *cluster {
+// before, if not nil, gets Truecaller's requests first. Each change is made before
+// anything starts.
+func newCluster(t *testing.T, o pgtest.Options, before func(http.Handler) http.Handler, change ...func(*cluster)) *cluster {
 	t.Helper()
 	c := &cluster{t: t}
+	for _, change := range change {
+		change(c)
+	}
 	var err error
 	if c.database, err = pgtest.Start(o); err != nil {
 		t.Fatal(err)
@@ -49,6 +55,11 @@ func newCluster(t *testing.T, o pgtest.Options, before func(http.Handler) http.H
 	}
 	c.Cluster = harness.NewCluster(t, 3, fmt.Sprintf("{engine: postgres, dsn_file: %s}", dsn),
 		func(callbackURL string) http.Handler {
+			if c.calls != nil {
+				calls := httptest.NewServer(http.HandlerFunc(c.calls))
+				t.Cleanup(calls.Close)
+				callbackURL = calls.URL + must(url.Parse(callbackURL)).Path
+			}
 			sim := simulator.New(simulator.Config{Apps: []simulator.App{{Name: "Test", Key: harness.AppKey, CallbackURL: callbackURL}}})
 			t.Cleanup(sim.Close)
 			if before == nil {

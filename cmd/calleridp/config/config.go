@@ -133,8 +133,8 @@ type Storage struct {
 	// unless CALLERIDP_STORAGE_DSN holds it.
 	DSNFile string      `yaml:"dsn_file"`
 	DSN     redact.Text `yaml:"dsn" secret:"environment"`
-	// MaxConnections is how many connections each server opens, besides the one that
-	// listens. Default 20.
+	// MaxConnections is how many connections each server opens, besides two: one listens,
+	// and one says which callbacks the server works on. Default 20.
 	MaxConnections Count `yaml:"max_connections"`
 	// Isolation is the level of transactions: read_committed, or serializable for
 	// databases that have no other. Default read_committed.

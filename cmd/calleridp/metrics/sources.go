@@ -96,6 +96,9 @@ func (m *Metrics) watchDatabase(stats func() postgres.Stats) {
 	m.gauge("calleridp_store_listening",
 		"postgres: 1 while this server hears at once what the others change, 0 while it looks for it.",
 		func() float64 { return oneIf(stats().Listening) }, nil)
+	m.total("calleridp_store_listen_failures_total",
+		"postgres: tries to listen to the other servers that failed, and listening connections that broke.",
+		func() float64 { return float64(stats().ListenFailures) })
 }
 
 func oneIf(holds bool) float64 {

@@ -116,15 +116,24 @@ func (w *World) Approve(number string) {
 func (w *World) ApproveAs(p truecaller.Profile) {
 	w.t.Helper()
 	state := w.Phone.State(p.Numbers[0])
-	d := truecaller.Delivery{
+	d := w.Deliver(truecaller.Delivery{
 		ID:       "d-" + state,
 		App:      "one",
 		Received: time.Now(),
 		Callback: truecaller.Callback{State: state, RequestID: "r", AccessToken: "t"},
-	}
+	})
 	if err := w.Engine.Profile(w.t.Context(), d, p); err != nil {
 		w.t.Fatal(err)
 	}
+}
+
+// Deliver puts a delivery into the inbox, as its receiver does.
+func (w *World) Deliver(d truecaller.Delivery) truecaller.Delivery {
+	w.t.Helper()
+	if held, err := w.Store.PutDelivery(w.t.Context(), d); err != nil || !held {
+		w.t.Fatalf("delivery %s: held %v, %v", d.ID, held, err)
+	}
+	return d
 }
 
 // SubmitApproved submits a number in a sign-in page and approves the push.

@@ -67,12 +67,15 @@ CREATE INDEX forms_due ON forms (due);
 CREATE TABLE deliveries (
     key     bytea PRIMARY KEY,
     value   bytea NOT NULL,
-    node    text NOT NULL,        -- which works on it
-    until   timestamptz NOT NULL, -- when another one may take it
+    attempt bytea NOT NULL,       -- the correlation of its attempt, if it brings a token
+    node    text NOT NULL,        -- the process that works on it, '' for none
+    until   timestamptz NOT NULL, -- when another one may take it; not before, also where none works on it
     expires timestamptz NOT NULL,
     due     timestamptz NOT NULL
-) WITH (autovacuum_vacuum_scale_factor = 0.02);
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02);
 CREATE INDEX deliveries_due ON deliveries (due);
+CREATE INDEX deliveries_node ON deliveries (node);
+CREATE INDEX deliveries_attempt ON deliveries (attempt);
 CREATE TABLE sessions (
     key     bytea PRIMARY KEY,
     sid     bytea NOT NULL UNIQUE,
@@ -129,8 +132,10 @@ CREATE TABLE outcomes (
     id        bytea NOT NULL,
     committed boolean NOT NULL,
     changed   text[],
+    xid       xid8 NOT NULL DEFAULT pg_current_xact_id(),
     PRIMARY KEY (at, id)
 ) WITH (autovacuum_vacuum_scale_factor = 0.02);
+CREATE INDEX outcomes_changed ON outcomes (xid) WHERE changed IS NOT NULL;
 
 -- servers has the processes that use the database, see servers.go.
 CREATE TABLE servers (
@@ -145,6 +150,19 @@ CREATE FUNCTION refuse_deleted(tombstone bytea) RETURNS void LANGUAGE plpgsql AS
 BEGIN
     IF EXISTS (SELECT FROM deleted WHERE key = tombstone) THEN
         RAISE EXCEPTION 'the user was deleted' USING ERRCODE = 'CI001';
+    END IF;
+END
+$$;
+-- +goose StatementEnd
+
+-- settle_delivery deletes a delivery whose work a transaction finishes. It ends the
+-- transaction if the process does not hold the delivery: another one decides.
+-- +goose StatementBegin
+CREATE FUNCTION settle_delivery(id bytea, process text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM deliveries WHERE key = id AND node = process;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'another process works on the delivery' USING ERRCODE = 'CI002';
     END IF;
 END
 $$;

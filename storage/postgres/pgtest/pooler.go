@@ -35,6 +35,7 @@ auth_type = any
 pool_mode = transaction
 default_pool_size = 20
 max_client_conn = 500
+ignore_startup_parameters = statement_timeout,lock_timeout,idle_in_transaction_session_timeout
 logfile = %s
 `, s.dir, dir, filepath.Join(dir, "log"))
 	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
