@@ -143,6 +143,9 @@ type Storage struct {
 	StatementTimeout Duration `yaml:"statement_timeout"`
 	// LockTimeout is how long a statement waits for another transaction. Default 5s.
 	LockTimeout Duration `yaml:"lock_timeout"`
+	// PoolTimeout is how long a request waits for a connection while all are in use, or
+	// none can be made. Default 5s.
+	PoolTimeout Duration `yaml:"pool_timeout"`
 	// Pooler is transaction if connections go through a pooler in transaction mode, like
 	// PgBouncer, else none. Set the timeouts for the database's user then, with ALTER
 	// ROLE. Default none.

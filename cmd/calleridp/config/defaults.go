@@ -22,6 +22,7 @@ func (c *Config) setDefaults() {
 	orDefault(&c.Storage.MaxConnections, 20)
 	orDefault(&c.Storage.StatementTimeout, Duration(10*time.Second))
 	orDefault(&c.Storage.LockTimeout, Duration(5*time.Second))
+	orDefault(&c.Storage.PoolTimeout, Duration(5*time.Second))
 	orDefault(&c.Truecaller.ID, "default")
 	c.Truecaller.setDefaults()
 	c.TruecallerApps = slices.Clone(c.TruecallerApps)

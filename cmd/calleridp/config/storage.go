@@ -47,6 +47,7 @@ func (d *decoder) checkStorage(c Storage) *postgres.Options {
 		MaxConnections:   int(c.MaxConnections),
 		StatementTimeout: time.Duration(c.StatementTimeout),
 		LockTimeout:      time.Duration(c.LockTimeout),
+		PoolTimeout:      time.Duration(c.PoolTimeout),
 	}
 	if c.Isolation == IsolationSerializable {
 		o.Isolation = postgres.Serializable
