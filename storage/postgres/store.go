@@ -7,6 +7,8 @@
 //	migrate.go      the schema and its versions, with migrations/
 //	health.go       whether the database can be reached and written to
 //	errors.go       what an error of the database calls for
+//	explain.go      what to do about an error of the setup
+//	check.go        whether all is set up, for calleridp config check
 //	waits.go        how long anything is waited for
 //	batch.go        queries that are sent together
 //	transaction.go  write transactions: retried, and never of unknown outcome
@@ -53,7 +55,7 @@ var never time.Time
 // default.
 type Options struct {
 	// DSN is the connection string: a URL or key=value pairs, as libpq reads them.
-	// It may name several hosts, with target_session_attrs=read-write.
+	// It may name several hosts: the one that takes changes is used.
 	DSN redact.Text
 	// Insecure permits connections over a network without TLS, or without checking the
 	// name of the server.
@@ -88,10 +90,11 @@ type Options struct {
 	Log *slog.Logger
 
 	// For tests; if unset, as usual.
-	dial       pgconn.DialFunc
-	now        func() time.Time
-	stuckAfter time.Duration
-	migrations fs.FS
+	dial        pgconn.DialFunc
+	now         func() time.Time
+	stuckAfter  time.Duration
+	heardWithin time.Duration
+	migrations  fs.FS
 }
 
 // Isolation is the isolation level of transactions.
@@ -125,6 +128,7 @@ func (o Options) withDefaults() Options {
 		{&o.SweepEvery, 10 * time.Second},
 		{&o.LookEvery, 500 * time.Millisecond},
 		{&o.stuckAfter, stuckAfter},
+		{&o.heardWithin, heardWithin},
 	} {
 		if *d.set <= 0 {
 			*d.set = d.usual
@@ -213,43 +217,19 @@ func Open(ctx context.Context, master *keys.Master, o Options) (*Store, error) {
 	}
 	s.telling.wake = make(chan struct{}, 1)
 	s.notes.wake = make(chan struct{}, 1)
-	if err := s.migrate(ctx); err != nil {
-		pool.Close()
-		return nil, err
+	err = s.migrate(ctx)
+	if err == nil {
+		err = s.checkMasterKey(ctx, true)
 	}
-	if err := s.checkMasterKey(ctx, true); err != nil {
+	if err != nil {
 		pool.Close()
-		return nil, err
+		return nil, explained(err, config.ConnConfig, "DSN")
 	}
 	s.opened.Store(true)
 	go s.keepNotes()
 	go s.keepTelling()
 	go s.holdDeliveries()
 	return s, nil
-}
-
-// Try reports whether Open would succeed, and changes nothing.
-func Try(ctx context.Context, master *keys.Master, o Options) error {
-	o = o.withDefaults()
-	config, err := o.pool()
-	if err != nil {
-		return err
-	}
-	config.MinConns = 0
-	pool, err := pgxpool.NewWithConfig(ctx, config)
-	if err != nil {
-		return err
-	}
-	defer pool.Close()
-	s := &Store{pool: pool, sealer: record.NewSealer(master), options: o, log: o.Log}
-	_, newest, err := s.migrations()
-	if err != nil {
-		return err
-	}
-	if known, err := s.checkSchema(ctx, newest); err != nil || !known {
-		return err
-	}
-	return s.checkMasterKey(ctx, false)
 }
 
 // Keys in the table meta. The value of the first is not sealed, because it shows

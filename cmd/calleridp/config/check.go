@@ -45,6 +45,7 @@ func (d *decoder) check(c Config) Settings {
 		d.refuse("admin_socket", "%q is longer than the %d bytes that the system allows for a socket; choose a shorter path", c.AdminSocket, MaxSocketPath)
 	}
 	s.Postgres = d.checkStorage(c.Storage)
+	s.StorageKey = c.Storage.storageKey
 	s.Master = d.checkMaster(c)
 	if c.DefaultRegion != "" && !phone.IsRegion(c.DefaultRegion) {
 		d.refuse("default_region", "%q is not a country of two capital letters, like IN", c.DefaultRegion)

@@ -128,9 +128,9 @@ type Storage struct {
 	Engine string `yaml:"engine"`
 	// DSNFile is the file with the connection string, like
 	// postgres://calleridp:PASSWORD@db.example.com/calleridp?sslmode=verify-full. It may
-	// name several hosts, with target_session_attrs=read-write. Connections over a
-	// network must check the server's certificate (sslmode=verify-full). Required,
-	// unless CALLERIDP_STORAGE_DSN holds it.
+	// name several hosts; the one that takes changes is used. Connections over a network
+	// must check the server's certificate (sslmode=verify-full). Required, unless
+	// CALLERIDP_STORAGE_DSN holds it.
 	DSNFile string      `yaml:"dsn_file"`
 	DSN     redact.Text `yaml:"dsn" secret:"environment"`
 	// MaxConnections is how many connections each server opens, besides the one that

@@ -45,12 +45,12 @@ type Options struct {
 
 // Server is a running PostgreSQL server.
 type Server struct {
-	dir    string
-	bin    string
-	owner  *syscall.Credential // nil: the user that runs the test
-	child  *child
-	pooler *child // nil: none
-	number atomic.Int64
+	dir     string
+	bin     string
+	owner   *syscall.Credential // nil: the user that runs the test
+	child   *child
+	poolers []*child
+	number  atomic.Int64
 
 	language string
 	port     int // 0: the usual one, of a socket only
@@ -234,11 +234,21 @@ func (s *Server) Kill() {
 	<-s.child.ended
 }
 
+// Running reports whether the server was not ended.
+func (s *Server) Running() bool {
+	select {
+	case <-s.child.ended:
+		return false
+	default:
+		return true
+	}
+}
+
 // Stop ends the server and deletes its folder.
 func (s *Server) Stop() {
-	if s.pooler != nil {
-		s.pooler.signal(syscall.SIGKILL)
-		<-s.pooler.ended
+	for _, pooler := range s.poolers {
+		pooler.signal(syscall.SIGKILL)
+		<-pooler.ended
 	}
 	if s.child != nil {
 		s.Kill()
