@@ -141,7 +141,8 @@ type Storage struct {
 	Isolation string `yaml:"isolation"`
 	// StatementTimeout is how long a statement may take. Default 10s.
 	StatementTimeout Duration `yaml:"statement_timeout"`
-	// LockTimeout is how long a statement waits for another transaction. Default 5s.
+	// LockTimeout is how long a statement waits for another transaction, at most
+	// statement_timeout. Default 5s.
 	LockTimeout Duration `yaml:"lock_timeout"`
 	// PoolTimeout is how long a request waits for a connection while all are in use, or
 	// none can be made. Default 5s.

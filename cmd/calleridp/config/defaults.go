@@ -21,7 +21,7 @@ func (c *Config) setDefaults() {
 	orDefault(&c.Storage.Pooler, PoolerNone)
 	orDefault(&c.Storage.MaxConnections, 20)
 	orDefault(&c.Storage.StatementTimeout, Duration(10*time.Second))
-	orDefault(&c.Storage.LockTimeout, Duration(5*time.Second))
+	orDefault(&c.Storage.LockTimeout, min(Duration(5*time.Second), c.Storage.StatementTimeout))
 	orDefault(&c.Storage.PoolTimeout, Duration(5*time.Second))
 	orDefault(&c.Truecaller.ID, "default")
 	c.Truecaller.setDefaults()
