@@ -56,11 +56,11 @@ func (s *Store) check(ctx context.Context) ([]Warning, error) {
 	if err != nil {
 		return nil, err
 	}
-	done, err := s.checkSchema(ctx, newest)
-	if err != nil {
+	if err := s.checkPooler(ctx); err != nil { // before anything is prepared
 		return nil, err
 	}
-	if err := s.checkPooler(ctx); err != nil {
+	done, err := s.checkSchema(ctx, newest)
+	if err != nil {
 		return nil, err
 	}
 	if done {
@@ -147,7 +147,7 @@ func (s *Store) checkPooler(ctx context.Context) error {
 			return nil
 		}
 		var backend int
-		if err := conn.QueryRow(ctx, "SELECT pg_backend_pid()").Scan(&backend); err != nil {
+		if err := conn.QueryRow(ctx, "SELECT pg_backend_pid()", pgx.QueryExecModeSimpleProtocol).Scan(&backend); err != nil {
 			return err
 		}
 		backends = append(backends, backend)
@@ -171,10 +171,14 @@ func (s *Store) connect(ctx context.Context, dsn redact.Text) (conn *pgx.Conn, b
 	under, cancel := s.untilStuck(ctx)
 	defer cancel()
 	if conn, err = pgx.ConnectConfig(under, config.ConnConfig); err != nil {
+		if kindOf(err) != denied {
+			err = fmt.Errorf("%w: %w", ErrUnavailable, err)
+		}
 		return nil, false, err
 	}
 	var backend uint32
-	if err := conn.QueryRow(under, "SELECT pg_backend_pid()").Scan(&backend); err != nil {
+	err = conn.QueryRow(under, "SELECT pg_backend_pid()", pgx.QueryExecModeSimpleProtocol).Scan(&backend) // which another connection cannot have prepared
+	if err != nil {
 		s.disconnect(ctx, conn)
 		return nil, false, err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -71,6 +72,8 @@ func TestCheckRights(t *testing.T) {
 	}
 }
 
+var laxPooler = sync.OnceValues(func() (func(dsn string) string, error) { return server.LaxPooler() })
+
 // Poolers are where they are expected.
 func TestCheckPoolers(t *testing.T) {
 	through, err := pooler()
@@ -99,9 +102,13 @@ func TestCheckPoolers(t *testing.T) {
 		}
 	}
 	// One that lets our settings through, which then reach some connection.
-	lax, err := server.LaxPooler()
+	lax, err := laxPooler()
 	if err != nil {
 		t.Fatal(err)
+	}
+	s := &Store{options: Options{DSN: redact.Text(lax(direct))}.withDefaults()}
+	if err := s.checkPooler(t.Context()); fieldOf(t, err) != "Pooler" {
+		t.Errorf("a pooler with which prepared statements happen to work: %v", err)
 	}
 	if _, err := Check(t.Context(), testMaster(t), Options{DSN: redact.Text(lax(direct))}); fieldOf(t, err) != "Pooler" {
 		t.Errorf("a pooler that ignores settings: %v", err)

@@ -30,6 +30,9 @@ func (h *holder) hold(commits bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.held, h.commits = make(chan struct{}), commits
+	for len(h.waiting) > 0 {
+		<-h.waiting
+	}
 	h.counting.Store(true)
 }
 
