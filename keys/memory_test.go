@@ -3,6 +3,7 @@ package keys_test
 import (
 	"context"
 	"sync"
+	"time"
 
 	"calleridp/keys"
 )
@@ -18,11 +19,15 @@ type memory struct {
 	before func() // called before a replacement, without the lock
 	fails  error  // what the next replacement returns, without storing anything
 	writes int
+	reads  int
+	slow   time.Duration // how long a read takes
 }
 
 func (m *memory) SigningKeys(context.Context) ([]keys.Record, uint64, error) {
+	time.Sleep(m.slow)
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.reads++
 	if m.unreadable != nil {
 		return nil, 0, m.unreadable
 	}

@@ -28,6 +28,9 @@ type Config struct {
 	// as a hint. If 0, it is 7 days.
 	RetireFor time.Duration
 
+	// Shared says that other processes use the same store. See fresh.go.
+	Shared bool
+
 	// Algorithms are those that have keys. RS256 is always among them (OpenID Connect
 	// Discovery §3). If empty, all that this package knows. Stored keys of others
 	// neither sign nor appear in the JWKS; what they signed still verifies.
@@ -55,6 +58,10 @@ type Ring struct {
 	cfg     Config     // checked by OpenRing, and never changed
 	mu      sync.Mutex // one change at a time
 	current atomic.Pointer[snapshot]
+	checked atomic.Pointer[time.Time] // when the last read began whose set is in use
+
+	reading sync.Mutex
+	now     *reading // under way; nil: none is
 }
 
 // OpenRing starts to use the stored signing keys. Only if no set was ever stored
@@ -89,6 +96,7 @@ func OpenRing(ctx context.Context, c Config) (*Ring, error) {
 }
 
 func (r *Ring) open(ctx context.Context) error {
+	begun := time.Now()
 	records, version, err := r.cfg.Store.SigningKeys(ctx)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnreadable, err)
@@ -97,7 +105,7 @@ func (r *Ring) open(ctx context.Context) error {
 	if version > 0 {
 		lacking = r.lacking(records)
 		if len(lacking) == 0 {
-			return r.use(records, version)
+			return r.use(records, version, begun)
 		}
 		held := slices.DeleteFunc(r.Algorithms(), func(alg string) bool { return slices.Contains(lacking, alg) })
 		if _, err := r.snapshotOf(records, version, held); err != nil {
@@ -151,18 +159,20 @@ func (r *Ring) firstKeys(algs []string, now time.Time) ([]Record, error) {
 // reload starts to use the stored set, unless it is in use already. The caller
 // holds r.mu.
 func (r *Ring) reload(ctx context.Context) error {
+	begun := time.Now()
 	records, version, err := r.cfg.Store.SigningKeys(ctx)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnreadable, err)
 	}
 	if s := r.current.Load(); s != nil && s.version == version {
+		r.check(begun)
 		return nil
 	}
-	return r.use(records, version)
+	return r.use(records, version, begun)
 }
 
-// use checks a set and starts to use it.
-func (r *Ring) use(records []Record, version uint64) error {
+// use checks a set, whose reading has begun then, and starts to use it.
+func (r *Ring) use(records []Record, version uint64, begun time.Time) error {
 	s, err := r.snapshotOf(records, version, r.cfg.Algorithms)
 	if err != nil {
 		return err
@@ -174,6 +184,7 @@ func (r *Ring) use(records []Record, version uint64) error {
 			}
 		}
 	}
+	r.check(begun)
 	return nil
 }
 
@@ -216,7 +227,10 @@ func (r *Ring) Rotate(ctx context.Context, alg string, force bool) error {
 		}
 		algs = []string{alg}
 	}
-	return r.change(ctx, func(records []Record, now time.Time) ([]Record, error) {
+	isNew := func(k Record, now time.Time) bool {
+		return slices.Contains(algs, k.Algorithm) && k.State == Next && now.Sub(k.Created) < settled
+	}
+	return r.changeSettled(ctx, isNew, func(records []Record, now time.Time) ([]Record, error) {
 		for _, k := range records {
 			from := k.Created.Add(r.cfg.PublishBefore)
 			if slices.Contains(algs, k.Algorithm) && k.State == Next && now.Before(from) && !force {
@@ -232,7 +246,10 @@ func (r *Ring) Rotate(ctx context.Context, alg string, force bool) error {
 // After a theft of the key, clients refuse the thief's tokens as soon as they
 // fetch the JWKS again. Remove returns ErrNoKey or ErrInUse if it cannot.
 func (r *Ring) Remove(ctx context.Context, kid string) error {
-	return r.change(ctx, func(records []Record, _ time.Time) ([]Record, error) {
+	mayStillSign := func(k Record, now time.Time) bool {
+		return k.ID == kid && now.Sub(k.Retired) < settled
+	}
+	return r.changeSettled(ctx, mayStillSign, func(records []Record, _ time.Time) ([]Record, error) {
 		i := slices.IndexFunc(records, func(k Record) bool { return k.ID == kid })
 		switch {
 		case i < 0:

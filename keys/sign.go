@@ -50,6 +50,9 @@ func CheckAlgorithms(algs []string) error {
 // active key of alg. typ is the typ of the header: JWT, or a more explicit type
 // (RFC 8725 §3.11).
 func (r *Ring) Sign(alg, typ string, payload []byte) (string, error) {
+	if err := r.freshen(); err != nil { // another process may have retired the key
+		return "", fmt.Errorf("keys: nothing is signed, because the key may have been retired: %w", err)
+	}
 	s, ok := r.current.Load().signers[alg]
 	if !ok {
 		return "", fmt.Errorf("keys: no key for algorithm %q", alg)
@@ -115,6 +118,12 @@ func (r *Ring) Verify(compact string) ([]byte, error) {
 	}
 	header := jws.Signatures[0].Header
 	key, ok := r.current.Load().public[header.KeyID]
+	if !ok { // another process may sign with a new one
+		if err := r.freshen(); err != nil {
+			return nil, err
+		}
+		key, ok = r.current.Load().public[header.KeyID]
+	}
 	if !ok || key.Algorithm != header.Algorithm {
 		return nil, errors.New("keys: the token names no key of ours")
 	}

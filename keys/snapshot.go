@@ -1,7 +1,6 @@
 package keys
 
 import (
-	"context"
 	"crypto"
 	"encoding/json"
 	"errors"
@@ -90,19 +89,6 @@ func samePublic(stored []byte, public crypto.PublicKey) bool {
 	}
 	key, ok := jwk.Key.(interface{ Equal(crypto.PublicKey) bool })
 	return ok && key.Equal(public)
-}
-
-// Refresh uses the set that is stored now, which another process may have changed. A
-// JWKS that is served after it has every key that any process signs with, because a
-// key is stored before it signs.
-func (r *Ring) Refresh(ctx context.Context) error {
-	_, version, err := r.cfg.Store.SigningKeys(ctx)
-	if err != nil || version == r.current.Load().version {
-		return err
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.reload(ctx)
 }
 
 // JWKS returns the public keys of all three states as JSON (RFC 7517 §5). The

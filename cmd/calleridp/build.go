@@ -67,6 +67,7 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 		PublishBefore: time.Duration(s.Keys.PublishBefore),
 		RetireFor:     retireFor(s.Config),
 		Algorithms:    s.Keys.Algorithms,
+		Shared:        s.Postgres != nil,
 	})
 	if err != nil {
 		return nil, err

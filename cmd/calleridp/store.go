@@ -75,6 +75,7 @@ func openStorage(ctx context.Context, s config.Settings, log *slog.Logger) (*sto
 	for {
 		store, err := postgres.Open(ctx, s.Master, o)
 		if err == nil {
+			warn(ctx, s, store, log)
 			return &storage{
 				engine: store,
 				stats:  func() any { return store.Stats() },
@@ -83,13 +84,24 @@ func openStorage(ctx context.Context, s config.Settings, log *slog.Logger) (*sto
 			}, nil
 		}
 		if !errors.Is(err, postgres.ErrUnavailable) {
-			return nil, fmt.Errorf("main: opening the store: %w", err)
+			return nil, fmt.Errorf("main: opening the store: %w", s.StorageError(err))
 		}
-		log.Error("the server does not start yet: its database cannot be reached", "error", err)
+		log.Error("the server does not start yet: its database is not available", "error", s.StorageError(err))
 		select {
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		case <-time.After(time.Second):
 		}
+	}
+}
+
+// warn logs what is probably a mistake in the database.
+func warn(ctx context.Context, s config.Settings, store *postgres.Store, log *slog.Logger) {
+	warnings, err := store.Warnings(ctx)
+	if err != nil {
+		log.Error("whether the database keeps what it acknowledges could not be asked", "error", err)
+	}
+	for _, w := range warnings {
+		log.Warn("the database is probably not set up as it should be", "key", s.StorageKey(w.Field), "reason", w.Reason)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/json"
+	"math/big"
 	"strings"
 	"testing"
 
@@ -16,15 +17,9 @@ import (
 const someKeys = `{"keys":[{"kty":"EC","crv":"P-256","kid":"1","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"},{"kty":"new"}]}`
 
 func TestParseKeys(t *testing.T) {
-	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
 	modulus := make([]byte, 128) // a key of 1024 bits, which the library makes no more
 	modulus[0], modulus[127] = 0xff, 1
-	short := &rsa.PublicKey{E: 65537}
-	short.N = ec.PublicKey.X
-	short.N = short.N.SetBytes(modulus)
+	short := &rsa.PublicKey{N: new(big.Int).SetBytes(modulus), E: 65537}
 	set := func(all ...any) string {
 		var list []string
 		for _, key := range all {
@@ -39,14 +34,17 @@ func TestParseKeys(t *testing.T) {
 	if keys, err := ParseKeys([]byte(someKeys)); err != nil || len(keys) != 1 || keys[0].KeyID != "1" {
 		t.Errorf("one known key: got %+v, %v", keys, err)
 	}
-	other, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for what, row := range map[string]struct{ text, reason string }{
 		"not JSON":        {"x", "not a JWK set"},
 		"a list":          {"[]", "not a JWK set"},
 		"no keys":         {`{"keys":[]}`, "no usable key"},
 		"unknown keys":    {`{"keys":[{"kty":"new"}]}`, "no usable key"},
 		"a broken key":    {`{"keys":[{"kty":"EC","crv":"P-256","x":"AA","y":"AA"}]}`, "key 1"},
-		"a private key":   {set(&other.PublicKey, other), "key 2 of the JWK set (kid \"\") is private"},
+		"a private key":   {set(&ec.PublicKey, ec), "key 2 of the JWK set (kid \"\") is private"},
 		"a symmetric key": {set([]byte("secret")), "private or symmetric"},
 		"a short key":     {set(short), "fewer than 2048 bits"},
 		"21 keys":         {`{"keys":[` + strings.Repeat(`{"kty":"new"},`, 20) + `{"kty":"new"}]}`, "more than 20"},

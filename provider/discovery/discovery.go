@@ -23,8 +23,8 @@ import (
 
 // Keys are the provider's signing keys. *keys.Ring is one.
 type Keys interface {
-	// Refresh makes JWKS return the keys that are stored now.
-	Refresh(ctx context.Context) error
+	// Freshen makes JWKS return all keys that any process signs with.
+	Freshen(ctx context.Context) error
 	// JWKS returns the public keys as a JWK set.
 	JWKS() []byte
 	// Algorithms returns the algorithms that sign ID tokens.
@@ -95,7 +95,7 @@ func (d *Documents) serveJWKS(w http.ResponseWriter, r *http.Request) {
 	// are known are better than none.
 	ctx, done := context.WithTimeout(r.Context(), refreshTimeout)
 	defer done()
-	_ = d.keys.Refresh(ctx)
+	_ = d.keys.Freshen(ctx)
 	set := d.keys.JWKS()
 	doc := d.jwks.Load()
 	if doc == nil || !bytes.Equal(doc.body, set) {

@@ -256,7 +256,7 @@ func TestJWKS(t *testing.T) {
 type oneKeySet struct{ set string }
 
 func (k oneKeySet) JWKS() []byte                { return []byte(k.set) }
-func (oneKeySet) Refresh(context.Context) error { return nil }
+func (oneKeySet) Freshen(context.Context) error { return nil }
 func (oneKeySet) Algorithms() []string          { return []string{"RS256"} }
 
 // room implements endpoint.Describer.

@@ -20,6 +20,11 @@ var _ login.Store = (*Store)(nil)
 
 // CreateAttempt implements login.Store.
 func (s *Store) CreateAttempt(ctx context.Context, a login.Attempt, spend limit.Spend, now time.Time) error {
+	done, err := s.takeTurn(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
 	refused, err := update(ctx, s, func(t *txn) (*limit.Exceeded, error) {
 		var started record.Attempt
 		fromForm := new(bool)
@@ -227,6 +232,11 @@ func (s *Store) UpdateAttempt(
 func (s *Store) ResumeAttempt(
 	ctx context.Context, id login.ID, form [32]byte, spend limit.Spend, now time.Time, run func(login.Attempt) (login.Attempt, error),
 ) (login.Attempt, error) {
+	done, err := s.takeTurn(ctx)
+	if err != nil {
+		return login.Attempt{}, err
+	}
+	defer done()
 	var states map[[32]byte]limit.State
 	lock := func(t *txn, _ hint) {
 		if form != ([32]byte{}) {

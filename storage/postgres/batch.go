@@ -2,13 +2,11 @@ package postgres
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"calleridp/storage/record"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 // batch holds queries that are sent together, in one round trip. At READ COMMITTED,
@@ -64,7 +62,8 @@ func (b *batch) some(sql string, args ...any) (found *bool) {
 // run queues a statement for its effect.
 func (b *batch) run(sql string, args ...any) { b.queue.Queue(sql, args...) }
 
-// read sends a batch that only reads, again if the connection was lost.
+// read sends a batch that only reads, again if the connection was lost. After an error,
+// what the queries write to must not be read: if the caller has gone, they may still run.
 func (s *Store) read(ctx context.Context, queue func(*batch)) error {
 	return s.again(ctx, func(ctx context.Context) error {
 		b := &batch{s: s}
@@ -78,6 +77,7 @@ func (s *Store) once(ctx context.Context, sql string, args ...any) error {
 	err := s.read(ctx, func(b *batch) { b.run(sql, args...) })
 	if err == nil {
 		s.commits.Add(1)
+		s.wrote()
 	}
 	return err
 }
@@ -91,44 +91,6 @@ func view[T any](ctx context.Context, s *Store, load func(*batch) func() (T, err
 		return none, err
 	}
 	return result()
-}
-
-// send sends a batch on a connection of the pool.
-func (s *Store) send(ctx context.Context, b *pgx.Batch) error {
-	conn, err := s.acquire(ctx)
-	if err != nil {
-		return err
-	}
-	defer conn.Release()
-	ctx, cancel := s.untilStuck(ctx)
-	defer cancel()
-	s.trips.Add(1)
-	err = conn.SendBatch(ctx, b).Close()
-	if err != nil && conn.Conn().IsClosed() {
-		return errLost{err}
-	}
-	return err
-}
-
-// acquire takes a connection from the pool.
-func (s *Store) acquire(ctx context.Context) (*pgxpool.Conn, error) {
-	conn, err := s.pool.Acquire(ctx)
-	switch {
-	case err == nil:
-		return conn, nil
-	case ctx.Err() != nil:
-		return nil, ctx.Err()
-	case s.closed.Load():
-		return nil, ErrClosed
-	}
-	return nil, errLost{fmt.Errorf("postgres: no connection: %w", err)}
-}
-
-// untilStuck returns the context of what is under way. It is done when the database
-// must have given up, and does not answer: a caller that goes away would break a
-// connection that the next one needs, and a commit that is on its way is waited for.
-func (s *Store) untilStuck(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(ctx), s.options.StatementTimeout+5*time.Second)
 }
 
 // expiryOf returns the expiry that a sealed value has.

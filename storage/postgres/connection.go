@@ -45,6 +45,9 @@ func (o Options) pool() (*pgxpool.Config, error) {
 	if o.dial != nil {
 		c.DialFunc = o.dial
 	}
+	// Whatever target_session_attrs says: a replica may lack what was revoked, and what it
+	// says would decide.
+	c.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
 	if o.Pooler {
 		c.DefaultQueryExecMode = pgx.QueryExecModeExec
 		return config, nil

@@ -157,9 +157,10 @@ func (s *Store) DropDelivery(ctx context.Context, id string) error {
 }
 
 // InboxSize returns how many deliveries are stored.
-func (s *Store) InboxSize(ctx context.Context) (n int, err error) {
-	err = s.read(ctx, func(b *batch) {
+func (s *Store) InboxSize(ctx context.Context) (int, error) {
+	return view(ctx, s, func(b *batch) func() (int, error) {
+		var n int
 		b.queue.Queue("SELECT count(*) FROM deliveries").QueryRow(func(row pgx.Row) error { return row.Scan(&n) })
+		return func() (int, error) { return n, nil }
 	})
-	return n, err
 }

@@ -5,7 +5,11 @@
 //	store.go        opening and closing
 //	connection.go   the connection string, and what is refused of it
 //	migrate.go      the schema and its versions, with migrations/
-//	health.go       whether the database can be reached
+//	health.go       whether the database can be reached and written to
+//	errors.go       what an error of the database calls for
+//	explain.go      what to do about an error of the setup
+//	check.go        whether all is set up, for calleridp config check
+//	waits.go        how long anything is waited for
 //	batch.go        queries that are sent together
 //	transaction.go  write transactions: retried, and never of unknown outcome
 //	notes.go        notes that are not stored yet, as reads see them
@@ -33,6 +37,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -53,7 +58,7 @@ var never time.Time
 // default.
 type Options struct {
 	// DSN is the connection string: a URL or key=value pairs, as libpq reads them.
-	// It may name several hosts, with target_session_attrs=read-write.
+	// It may name several hosts: the one that takes changes is used.
 	DSN redact.Text
 	// Insecure permits connections over a network without TLS, or without checking the
 	// name of the server.
@@ -74,8 +79,11 @@ type Options struct {
 	StatementTimeout time.Duration
 	// LockTimeout ends a statement that waits longer for a lock. If 0, it is 5 seconds.
 	LockTimeout time.Duration
-	// RecoverFor is how long an operation tries to reach a database that has gone away.
-	// If 0, it is 5 seconds.
+	// PoolTimeout is how long an operation waits for a free connection. If 0, it is 5
+	// seconds.
+	PoolTimeout time.Duration
+	// RecoverFor is how long an operation tries to reach a database that has gone away,
+	// or runs again because of other transactions. If 0, it is 5 seconds.
 	RecoverFor time.Duration
 	// LookEvery is how often the store looks for changes of other processes while it
 	// cannot listen, and a tenth as often otherwise. If 0, it is 500 milliseconds.
@@ -85,8 +93,12 @@ type Options struct {
 	// Log receives background errors. If nil, they are discarded.
 	Log *slog.Logger
 
-	dial pgconn.DialFunc  // for tests; if nil, the usual one
-	now  func() time.Time // for tests; if nil, time.Now
+	// For tests; if unset, as usual.
+	dial        pgconn.DialFunc
+	now         func() time.Time
+	stuckAfter  time.Duration
+	heardWithin time.Duration
+	migrations  fs.FS
 }
 
 // Isolation is the isolation level of transactions.
@@ -115,9 +127,12 @@ func (o Options) withDefaults() Options {
 	}{
 		{&o.StatementTimeout, 10 * time.Second},
 		{&o.LockTimeout, 5 * time.Second},
+		{&o.PoolTimeout, 5 * time.Second},
 		{&o.RecoverFor, 5 * time.Second},
 		{&o.SweepEvery, 10 * time.Second},
 		{&o.LookEvery, 500 * time.Millisecond},
+		{&o.stuckAfter, stuckAfter},
+		{&o.heardWithin, heardWithin},
 	} {
 		if *d.set <= 0 {
 			*d.set = d.usual
@@ -155,8 +170,11 @@ type Store struct {
 	telling   telling
 	listening atomic.Bool
 
-	ahead  atomic.Int64          // by how much the database's clock is, a time.Duration; see clock.go
-	failed atomic.Pointer[error] // why the database could not be reached; nil: it could
+	ahead      atomic.Int64          // by how much the database's clock is, a time.Duration; see clock.go
+	failed     atomic.Pointer[error] // why the database could not be reached; nil: it could
+	unwritable atomic.Pointer[error] // why it took no changes; nil: it did
+	opened     atomic.Bool           // Open has succeeded
+	turn       chan struct{}         // see takeTurn
 
 	commits, retries, lookups, trips, listenFailures atomic.Uint64
 }
@@ -167,9 +185,9 @@ var (
 	ErrNewerSchema    = errors.New("the store was written by a newer version of calleridp")
 	ErrIssuer         = errors.New("the store belongs to another issuer")
 	ErrInsecure       = errors.New("the connection to the database is not protected")
-	// ErrUnavailable is returned while the database cannot be reached. Nothing was
-	// stored.
-	ErrUnavailable error = unavailableError("the database cannot be reached")
+	// ErrUnavailable is returned for what goes by: the database cannot be reached, has
+	// no room, or has not come to it in time. Nothing was stored.
+	ErrUnavailable error = unavailableError("the database is not available")
 	// ErrClosed is returned by everything after Close.
 	ErrClosed = errors.New("postgres: the store is closed")
 )
@@ -202,14 +220,16 @@ func Open(ctx context.Context, master *keys.Master, o Options) (*Store, error) {
 		notesKept: make(chan struct{}),
 		stayed:    make(chan struct{}),
 		node:      keys.RandomText(6),
+		turn:      make(chan struct{}, 1),
 	}
 	s.sealer = record.NewSealer(master).In(func() time.Duration { return time.Duration(s.ahead.Load()) })
 	s.telling.wake = make(chan struct{}, 1)
 	s.notes.wake = make(chan struct{}, 1)
 	if err := s.begin(ctx); err != nil {
 		pool.Close()
-		return nil, err
+		return nil, explained(err, config.ConnConfig, "DSN")
 	}
+	s.opened.Store(true)
 	go s.keepTime()
 	go s.stay()
 	go s.keepNotes()
@@ -241,32 +261,6 @@ func (s *Store) begin(ctx context.Context) error {
 		s.claims.pool.Close()
 	}
 	return err
-}
-
-// Try reports whether Open would succeed, and changes nothing.
-func Try(ctx context.Context, master *keys.Master, o Options) error {
-	o = o.withDefaults()
-	config, err := o.pool()
-	if err != nil {
-		return err
-	}
-	config.MinConns = 0
-	pool, err := pgxpool.NewWithConfig(ctx, config)
-	if err != nil {
-		return err
-	}
-	defer pool.Close()
-	s := &Store{pool: pool, sealer: record.NewSealer(master), options: o, log: o.Log}
-	if err := s.checkNoCopy(ctx); err != nil {
-		return err
-	}
-	if known, err := s.checkSchema(ctx); err != nil || !known {
-		return err
-	}
-	if err := s.checkFinished(ctx); err != nil {
-		return err
-	}
-	return s.checkMasterKey(ctx, false)
 }
 
 // Keys in the table meta. The value of the first is not sealed, because it shows
@@ -325,7 +319,11 @@ func (s *Store) Close() error {
 		s.closeErr = errors.Join(s.storeLastNotes(ctx), s.leaveDeliveries(ctx), s.leave(ctx))
 		s.closed.Store(true)
 		s.claims.pool.Close()
-		s.pool.Close()
+		closed := going(ctx, func() error { s.pool.Close(); return nil }) // which waits for what is under way
+		select {
+		case <-closed:
+		case <-ctx.Done():
+		}
 	})
 	return s.closeErr
 }

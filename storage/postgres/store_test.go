@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -87,18 +86,9 @@ func TestOpenRefuses(t *testing.T) {
 		{"a newer schema", newer, testMaster(t), ErrNewerSchema},
 		{"nobody answers", "host=/nowhere", testMaster(t), ErrUnavailable},
 	} {
-		if err := Try(t.Context(), row.master, Options{DSN: redact.Text(row.dsn), RecoverFor: time.Millisecond}); !errors.Is(err, row.want) {
-			t.Errorf("trying, %s: %v, want %v", row.name, err, row.want)
+		if _, err := Check(t.Context(), row.master, Options{DSN: redact.Text(row.dsn)}); !errors.Is(err, row.want) {
+			t.Errorf("checking, %s: %v, want %v", row.name, err, row.want)
 		}
-	}
-	if err := Try(t.Context(), testMaster(t), Options{DSN: redact.Text(server.DSN("absent"))}); err == nil || errors.Is(err, ErrUnavailable) {
-		t.Errorf("trying a database that does not exist: %v", err)
-	}
-	if fresh, err := server.Database(t.Context()); err != nil || Try(t.Context(), testMaster(t), Options{DSN: redact.Text(fresh)}) != nil {
-		t.Errorf("an empty database cannot be used, %v", err)
-	}
-	if entries, err := migrations.ReadDir("migrations"); err != nil || len(entries) != newest {
-		t.Errorf("%d migrations, %v, want %d", len(entries), err, newest)
 	}
 
 	s := open(t, Options{DSN: redact.Text(dsn)})
@@ -112,26 +102,6 @@ func TestOpenRefuses(t *testing.T) {
 	if _, err := s.Clients(t.Context()); !errors.Is(err, ErrClosed) {
 		t.Errorf("after Close: %v", err)
 	}
-}
-
-// Several processes may start on an empty database at once.
-func TestMigratedAtOnce(t *testing.T) {
-	dsn, err := server.Database(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	var wg sync.WaitGroup
-	for range 5 {
-		wg.Go(func() {
-			s, err := Open(context.Background(), testMaster(t), Options{DSN: redact.Text(dsn), MaxConnections: 4})
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			s.Close()
-		})
-	}
-	wg.Wait()
 }
 
 // What has expired is deleted, and nothing else.

@@ -37,24 +37,14 @@ var errAgain = errors.New("postgres: a row has gone meanwhile")
 // while it was committed, and the database could not be asked afterwards.
 var ErrUnknown error = unavailableError("postgres: the outcome of a commit is unknown")
 
-// SQLSTATEs.
-const (
-	codeDeletedUser   = "CI001" // of refuse_deleted
-	codeNotHeld       = "CI002" // of settle_delivery
-	codeUnique        = "23505"
-	codeSerialization = "40001"
-	codeDeadlock      = "40P01"
-	codeLockTimeout   = "55P03"
-	codeStalePlan     = "0A000" // a cached plan, after a migration
-	codeCancelled     = "57014"
-)
-
 // txn is a write transaction while it runs one operation.
 type txn struct {
 	batch   // what look sends
 	writes  pgx.Batch
-	conn    *pgxpool.Conn
-	ctx     context.Context
+	conn    *pgxpool.Conn // nil when it was given back
+	caller  context.Context
+	ctx     context.Context // see untilStuck
+	cancel  context.CancelFunc
 	mode    string
 	begun   bool
 	first   bool      // run of the operation
@@ -70,7 +60,8 @@ type txn struct {
 func (t *txn) put(sql string, args ...any) { t.writes.Queue(sql, args...) }
 
 // look sends what is queued to be read, in one round trip. An error ends the
-// transaction.
+// transaction, and what the queries write to must not be read then: if the caller has
+// gone, they may still run.
 func (t *txn) look() error {
 	b := &pgx.Batch{}
 	if !t.begun {
@@ -81,7 +72,20 @@ func (t *txn) look() error {
 	t.queue = pgx.Batch{}
 	t.begun = true
 	t.s.trips.Add(1)
-	return t.conn.SendBatch(t.ctx, b).Close()
+	conn, under := t.conn, t.ctx
+	ended := going(t.caller, func() error { return conn.SendBatch(under, b).Close() })
+	select {
+	case err := <-ended:
+		return err
+	case <-t.caller.Done():
+		left := &txn{batch: batch{s: t.s}, conn: t.conn, ctx: t.ctx, cancel: t.cancel}
+		t.conn, t.cancel = nil, func() {}
+		go func() {
+			<-ended
+			left.end()
+		}()
+		return t.caller.Err()
+	}
 }
 
 // commit sends what is queued to be written. unknown is true if nothing tells whether
@@ -104,11 +108,10 @@ func (t *txn) commit(id []byte) (unknown bool, err error) {
 		return false, nil
 	case err == nil:
 		return false, fmt.Errorf("postgres: a transaction ended with %s", tag)
-	case len(t.writes.QueuedQueries) == 0:
-		return false, nil // there was nothing to commit
+	case len(t.writes.QueuedQueries) == 0: // nothing was committed, and what was read may not be of one moment
+		return false, err
 	}
-	refused, ok := errors.AsType[*pgconn.PgError](err)
-	return !ok || refused.Severity != "ERROR", err
+	return unknownOutcome(err), err
 }
 
 // write runs an operation in a transaction of its own, as often as needed, and returns
@@ -125,16 +128,14 @@ func (s *Store) writeAt(ctx context.Context, mode string, run func(*txn) error) 
 		if err != nil {
 			return err
 		}
-		t := &txn{batch: batch{s: s}, conn: conn, mode: mode, first: first}
+		t := &txn{batch: batch{s: s}, conn: conn, caller: ctx, mode: mode, first: first}
 		first = false
-		var cancel context.CancelFunc
-		t.ctx, cancel = s.untilStuck(ctx)
-		defer cancel()
+		t.ctx, t.cancel = s.untilStuck(ctx)
 		defer t.end()
 		id := make([]byte, 16)
 		rand.Read(id)
 		unknown, err := t.attempt(ctx, run, id)
-		broken := conn.Conn().IsClosed()
+		broken := t.conn != nil && t.conn.Conn().IsClosed()
 		t.end()
 		if err != nil && unknown {
 			err = s.outcome(t.at, id, err)
@@ -166,6 +167,7 @@ func (t *txn) attempt(ctx context.Context, run func(*txn) error, id []byte) (unk
 	unknown, err = t.commit(id)
 	if err == nil && len(t.writes.QueuedQueries) > 0 {
 		t.s.commits.Add(1)
+		t.s.wrote()
 	}
 	return unknown, err
 }
@@ -182,6 +184,7 @@ func (t *txn) end() {
 	}
 	t.conn.Release()
 	t.conn = nil
+	t.cancel()
 }
 
 // update is write for an operation that returns a value: it returns that of the run
@@ -232,7 +235,7 @@ func (s *Store) outcome(at time.Time, id []byte, cause error) error {
 }
 
 // again runs an operation until it succeeds, fails for a reason that another run does
-// not change, or has taken too long.
+// not change, or has taken too long. What goes by is an ErrUnavailable then.
 func (s *Store) again(ctx context.Context, run func(context.Context) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -247,84 +250,49 @@ func (s *Store) again(ctx context.Context, run func(context.Context) error) erro
 			s.reached(nil)
 			return nil
 		}
-		if refused, ok := errors.AsType[*pgconn.PgError](err); ok {
-			switch refused.Code {
-			case codeDeletedUser:
-				return subject.ErrNotFound
-			case codeNotHeld:
-				return login.ErrNotHeld
-			}
-		}
 		kind := kindOf(err)
 		switch {
-		case kind == final:
+		case kind == deleted:
+			return subject.ErrNotFound
+		case kind == notHeld:
+			return login.ErrNotHeld
+		case kind == final, kind == denied && !s.opened.Load():
 			return err
 		case s.closed.Load():
 			return ErrClosed
-		case time.Since(begun) > s.options.RecoverFor:
-			if kind == lost {
-				s.reached(err)
-				return fmt.Errorf("%w: %w", ErrUnavailable, err)
-			}
-			return err
+		case !kind.isWorthAnotherRun(), time.Since(begun) > s.options.RecoverFor:
+			s.note(kind, err)
+			return fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
-		if kind == conflict {
+		switch kind {
+		case conflict:
 			s.retries.Add(1)
-		} else if tries > 0 {
-			s.reached(err)
+		case readOnly:
+			s.pool.Reset() // after a failover, another host may be the one to write to
+		case lost:
+			if tries > 0 {
+				s.note(kind, err)
+			}
 		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(pause(tries)):
+		case <-time.After(pause(tries, kind)):
 		}
 	}
 }
 
 // pause returns how long to wait before another run: longer each time, and never as
-// long as another one.
-func pause(tries int) time.Duration {
-	most := min(time.Millisecond<<min(tries, 8), 200*time.Millisecond)
+// long as another one. Conflicts end with the other transaction, soon.
+func pause(tries int, kind errorKind) time.Duration {
+	longest := 200 * time.Millisecond
+	if kind == conflict {
+		longest = 20 * time.Millisecond
+	}
+	most := min(time.Millisecond<<min(tries, 8), longest)
 	n, err := rand.Int(rand.Reader, big.NewInt(int64(most)))
 	if err != nil {
 		return most
 	}
 	return time.Duration(n.Int64())
-}
-
-// errorKind says what an error of the database calls for.
-type errorKind int
-
-const (
-	final    errorKind = iota // another run would fail in the same way
-	conflict                  // with another transaction: another run may succeed
-	lost                      // the connection
-)
-
-func kindOf(err error) errorKind {
-	if errors.Is(err, ErrUnknown) {
-		return final
-	}
-	if refused, ok := errors.AsType[*pgconn.PgError](err); ok {
-		switch code := refused.Code; {
-		case code == codeSerialization, code == codeDeadlock, code == codeUnique, code == codeLockTimeout:
-			return conflict
-		case code == codeStalePlan && refused.Message == "cached plan must not change result type":
-			return conflict
-		case code[:2] == "28", code[:2] == "3D": // no such user, password or database
-			return final
-		case code[:2] == "08", code[:2] == "57" && code != codeCancelled, code == "53300", code == "25006":
-			return lost // closed, shutting down, starting, full, or read-only after a failover
-		case refused.Severity != "ERROR":
-			return lost
-		}
-		return final
-	}
-	switch {
-	case errors.Is(err, errAgain):
-		return conflict
-	case errors.As(err, new(errLost)):
-		return lost
-	}
-	return final
 }

@@ -121,7 +121,7 @@ func TestOutcomeIsFinal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	late := &txn{batch: batch{s: s}, conn: conn, ctx: ctx, mode: "READ COMMITTED"}
+	late := &txn{batch: batch{s: s}, conn: conn, caller: ctx, ctx: ctx, cancel: func() {}, mode: "READ COMMITTED"}
 	defer late.end()
 	late.put("INSERT INTO clients (key, value) VALUES ('late', 'late')")
 	if err := late.look(); err != nil {

@@ -68,7 +68,11 @@ func (f *Source) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	known, err := f.s.checkSchema(ctx)
+	_, newest, err := f.s.migrations()
+	if err != nil {
+		return err
+	}
+	known, err := f.s.checkSchema(ctx, newest)
 	switch {
 	case err != nil:
 		return err
@@ -161,7 +165,7 @@ func (f *Source) begin(ctx context.Context, mode string) (err error) {
 		"SET LOCAL statement_timeout = 0", "SET LOCAL idle_in_transaction_session_timeout = 0",
 		fmt.Sprintf("SET LOCAL lock_timeout = %d", f.s.options.LockTimeout.Milliseconds()),
 		fmt.Sprintf("SELECT pg_advisory_xact_lock(%d)", copyLock),
-		"LOCK TABLE servers, " + strings.Join(tables(), ", ") + " IN " + mode + " MODE",
+		"LOCK TABLE servers, " + strings.Join(copied(), ", ") + " IN " + mode + " MODE",
 		"SET LOCAL lock_timeout = 0",
 	} {
 		_, err := f.tx.Exec(ctx, sql)
@@ -193,8 +197,8 @@ func (f *Source) checkClock(ctx context.Context) error {
 	return nil
 }
 
-// tables are those of the kinds that are copied.
-func tables() (all []string) {
+// copied are the tables of the kinds that are copied.
+func copied() (all []string) {
 	for _, k := range transfer.Kinds() {
 		all = append(all, k.Name)
 	}
@@ -374,7 +378,7 @@ func (t *Target) Written(context.Context) (transfer.Reader, error) { return &t.S
 
 // Commit implements transfer.Writer.
 func (t *Target) Commit(ctx context.Context) error {
-	if _, err := t.tx.Exec(ctx, "ANALYZE "+strings.Join(tables(), ", ")); err != nil {
+	if _, err := t.tx.Exec(ctx, "ANALYZE "+strings.Join(copied(), ", ")); err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil {

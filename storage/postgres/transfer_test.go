@@ -157,8 +157,8 @@ func TestACopyKeepsServersAway(t *testing.T) {
 	if _, err := Open(t.Context(), testMaster(t), Options{DSN: redact.Text(dsn)}); !errors.Is(err, ErrCopying) {
 		t.Errorf("a server starts with a database that is copied: %v", err)
 	}
-	if err := Try(t.Context(), testMaster(t), Options{DSN: redact.Text(dsn)}); !errors.Is(err, ErrCopying) {
-		t.Errorf("trying a database that is copied: %v", err)
+	if _, err := Check(t.Context(), testMaster(t), Options{DSN: redact.Text(dsn)}); !errors.Is(err, ErrCopying) {
+		t.Errorf("checking a database that is copied: %v", err)
 	}
 	for _, err := range source.Records(t.Context(), &record.Clients, time.Now()) {
 		t.Errorf("a client, %v; want none", err)

@@ -201,8 +201,15 @@ func (l *listener) listen(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close(context.WithoutCancel(ctx))
-	if _, err := conn.Exec(ctx, "LISTEN "+channel); err != nil {
+	defer func() {
+		closing, cancel := l.s.untilStuck(ctx)
+		defer cancel()
+		conn.Close(closing)
+	}()
+	beginning, cancel := l.s.untilStuck(ctx)
+	_, err = conn.Exec(beginning, "LISTEN "+channel)
+	cancel()
+	if err != nil {
 		return err
 	}
 	for {

@@ -45,6 +45,7 @@ func (d *decoder) check(c Config) Settings {
 		d.refuse("admin_socket", "%q is longer than the %d bytes that the system allows for a socket; choose a shorter path", c.AdminSocket, MaxSocketPath)
 	}
 	s.Postgres = d.checkStorage(c.Storage)
+	s.StorageKey = c.Storage.storageKey
 	s.Master = d.checkMaster(c)
 	if c.DefaultRegion != "" && !phone.IsRegion(c.DefaultRegion) {
 		d.refuse("default_region", "%q is not a country of two capital letters, like IN", c.DefaultRegion)
@@ -184,6 +185,9 @@ func (d *decoder) checkDurations(c Config) {
 		because               string // the end of the reason, or ""
 	}{
 		{"truecaller.timeout", c.Truecaller.Timeout, Duration(time.Second), Duration(12 * time.Second), ", because a browser waits for it"},
+		{"storage.statement_timeout", c.Storage.StatementTimeout, Duration(time.Second), Duration(10 * time.Minute), ", because a browser waits for it"},
+		{"storage.lock_timeout", c.Storage.LockTimeout, Duration(time.Second), max(c.Storage.StatementTimeout, Duration(time.Second)), "; its maximum is statement_timeout"},
+		{"storage.pool_timeout", c.Storage.PoolTimeout, Duration(100 * time.Millisecond), Duration(time.Minute), ", because a browser waits for it"},
 		{"lifetimes.attempt", c.Lifetimes.Attempt, Duration(time.Second), Duration(time.Hour), ""},
 		{"lifetimes.code", c.Lifetimes.Code, Duration(time.Second), Duration(10 * time.Minute), ", because clients redeem codes at once (RFC 6749 section 4.1.2)"},
 		{"lifetimes.id_token", c.Lifetimes.IDToken, Duration(5 * time.Minute), unbounded, ", because clients' clocks differ"},

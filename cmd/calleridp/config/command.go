@@ -2,6 +2,7 @@ package config
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -26,7 +27,7 @@ func MigrateCommand(ctx context.Context, args []string, out io.Writer) error {
 	}
 	store, err := postgres.Open(ctx, s.Master, *s.Postgres)
 	if err != nil {
-		return err
+		return s.StorageError(err)
 	}
 	if err := store.Close(); err != nil {
 		return err
@@ -49,14 +50,23 @@ func CheckCommand(ctx context.Context, args []string, out io.Writer) error {
 	if invalid := s.checkWritable(); invalid != nil {
 		return &InvalidError{Source: source(*file), Keys: invalid}
 	}
+	warnings := s.Warnings()
 	if s.Postgres != nil {
 		o := *s.Postgres
 		o.RecoverFor = time.Second // a database that is away is reported at once
-		if err := postgres.Try(ctx, s.Master, o); err != nil {
-			return &InvalidError{Source: source(*file), Keys: []KeyError{{Key: "storage", Reason: err.Error()}}}
+		found, err := postgres.Check(ctx, s.Master, o)
+		if err != nil {
+			key, reason := "storage", err.Error()
+			if setup, ok := errors.AsType[*postgres.SetupError](err); ok {
+				key, reason = s.StorageKey(setup.Field), fmt.Sprintf("%s (%v)", setup.Reason, errors.Unwrap(setup))
+			}
+			return &InvalidError{Source: source(*file), Keys: []KeyError{{Key: key, Reason: reason}}}
+		}
+		for _, w := range found {
+			warnings = append(warnings, s.StorageKey(w.Field)+": "+w.Reason)
 		}
 	}
-	for _, warning := range s.Warnings() {
+	for _, warning := range warnings {
 		fmt.Fprintf(out, "note: %s\n", warning)
 	}
 	_, err = fmt.Fprintf(out, "%s: OK\n", source(*file))

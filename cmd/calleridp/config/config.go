@@ -128,9 +128,9 @@ type Storage struct {
 	Engine string `yaml:"engine"`
 	// DSNFile is the file with the connection string, like
 	// postgres://calleridp:PASSWORD@db.example.com/calleridp?sslmode=verify-full. It may
-	// name several hosts, with target_session_attrs=read-write. Connections over a
-	// network must check the server's certificate (sslmode=verify-full). Required,
-	// unless CALLERIDP_STORAGE_DSN holds it.
+	// name several hosts; the one that takes changes is used. Connections over a network
+	// must check the server's certificate (sslmode=verify-full). Required, unless
+	// CALLERIDP_STORAGE_DSN holds it.
 	DSNFile string      `yaml:"dsn_file"`
 	DSN     redact.Text `yaml:"dsn" secret:"environment"`
 	// MaxConnections is how many connections each server opens, besides two: one listens,
@@ -141,8 +141,12 @@ type Storage struct {
 	Isolation string `yaml:"isolation"`
 	// StatementTimeout is how long a statement may take. Default 10s.
 	StatementTimeout Duration `yaml:"statement_timeout"`
-	// LockTimeout is how long a statement waits for another transaction. Default 5s.
+	// LockTimeout is how long a statement waits for another transaction, at most
+	// statement_timeout. Default 5s.
 	LockTimeout Duration `yaml:"lock_timeout"`
+	// PoolTimeout is how long a request waits for a connection while all are in use, or
+	// none can be made. Default 5s.
+	PoolTimeout Duration `yaml:"pool_timeout"`
 	// Pooler is transaction if connections go through a pooler in transaction mode, like
 	// PgBouncer, else none. Set the timeouts for the database's user then, with ALTER
 	// ROLE. Default none.

@@ -43,6 +43,8 @@ type Settings struct {
 	Brand          page.Brand
 	CountryDB      *country.Database // nil if none is configured
 	LogLevel       slog.Level
+	// StorageKey returns what sets an option of the database (postgres.Options), for errors.
+	StorageKey func(field string) string
 	// AfterDecline is how long a number stays locked after a decline. Zero: limits.lock.
 	AfterDecline Duration
 }

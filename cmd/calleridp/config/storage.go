@@ -1,6 +1,8 @@
 package config
 
 import (
+	"errors"
+	"fmt"
 	"time"
 
 	"calleridp/provider/redact"
@@ -18,6 +20,31 @@ const (
 	PoolerNone        = "none"
 	PoolerTransaction = "transaction"
 )
+
+// storageKey returns the key that sets an option of the database (postgres.Options).
+func (c Storage) storageKey(field string) string {
+	switch {
+	case field == "Pooler":
+		return "storage.pooler"
+	case field == "MaxConnections":
+		return "storage.max_connections"
+	case field == "ListenDSN" && c.ListenDSN != "":
+		return variable("storage.listen_dsn")
+	case field == "ListenDSN":
+		return "storage.listen_dsn_file"
+	case c.DSN != "":
+		return variable("storage.dsn")
+	}
+	return "storage.dsn_file"
+}
+
+// StorageError returns an error of the database with the key that sets what is wrong.
+func (s Settings) StorageError(err error) error {
+	if setup, ok := errors.AsType[*postgres.SetupError](err); ok {
+		return fmt.Errorf("%s: %s (%w)", s.StorageKey(setup.Field), setup.Reason, errors.Unwrap(setup))
+	}
+	return err
+}
 
 // checkStorage returns how to reach the database, nil for the embedded engine.
 func (d *decoder) checkStorage(c Storage) *postgres.Options {
@@ -47,6 +74,7 @@ func (d *decoder) checkStorage(c Storage) *postgres.Options {
 		MaxConnections:   int(c.MaxConnections),
 		StatementTimeout: time.Duration(c.StatementTimeout),
 		LockTimeout:      time.Duration(c.LockTimeout),
+		PoolTimeout:      time.Duration(c.PoolTimeout),
 	}
 	if c.Isolation == IsolationSerializable {
 		o.Isolation = postgres.Serializable

@@ -44,8 +44,8 @@ func parse(args []string, out io.Writer) (options, error) {
 	f.IntVar(&o.simulatorPort, "simulator-port", 9441, "`port` of the simulated Truecaller and its phone")
 	f.IntVar(&o.demoPort, "demo-port", 9442, "`port` of the demo application")
 	f.StringVar(&o.data, "data", "", "keep data in this `directory`; default a temporary one, deleted on exit")
-	f.StringVar(&o.storage, "storage", config.EngineBolt, "`engine` of the store: bolt, or postgres with --dsn-file")
-	f.StringVar(&o.dsnFile, "dsn-file", "", "`file` with the connection string of an empty PostgreSQL database; keep its --data, which has the master key")
+	f.StringVar(&o.storage, "storage", config.EngineBolt, "`engine` of the store: bolt, or postgres with --dsn-file and --data")
+	f.StringVar(&o.dsnFile, "dsn-file", "", "`file` with the connection string of a PostgreSQL database, empty at the first start")
 	f.Var(&o.clients, "clients", "also register the clients of this YAML `file`, a list as under clients: in the configuration; may be repeated")
 	f.BoolVar(&o.tls, "tls", false, "serve the provider over HTTPS, with a self-signed certificate")
 	f.StringVar(&o.host, "host", "127.0.0.1", "host `name` in issuer and certificate; it must resolve to this machine")
@@ -57,6 +57,9 @@ func parse(args []string, out io.Writer) (options, error) {
 	f.BoolVar(&o.verbose, "v", false, "log every request")
 	if _, err := f.Arguments(args); err != nil {
 		return options{}, err
+	}
+	if o.storage == config.EnginePostgres && o.data == "" {
+		return options{}, command.Usagef("--storage %s needs --data: the master key in it opens the database at the next start", o.storage)
 	}
 	if !o.tls && !truecaller.IsLoopback(o.host) {
 		return options{}, command.Usagef("--host %s needs --tls: plain HTTP is accepted on loopback only", o.host)
@@ -138,6 +141,9 @@ func run(ctx context.Context, o options, build serve.Build, out io.Writer) error
 	say("Making keys; this takes a few seconds at the first start.\n")
 	log := serve.NewLog(s)
 	program, err := build(ctx, s, log, true)
+	if errors.Is(err, postgres.ErrWrongMasterKey) {
+		return fmt.Errorf("--data: the database was made with the master key of another directory than %s; name that one, or empty the database", o.data)
+	}
 	if errors.Is(err, bolt.ErrIssuer) || errors.Is(err, postgres.ErrIssuer) {
 		return fmt.Errorf("%s belongs to a provider at another address; use its --provider-port, --host and --tls, or another --data", o.data)
 	}

@@ -85,6 +85,14 @@ func settings(o options, issuer, phoneURL, shopURL string) (config.Settings, err
 		}
 	}
 	s, err := config.Check(c, "the development configuration", names)
+	if invalid, ok := errors.AsType[*config.InvalidError](err); ok {
+		for i, e := range invalid.Keys {
+			if flag := flags[e.Key]; flag != "" {
+				invalid.Keys[i].Key = flag
+			}
+		}
+	}
+	s.StorageKey = func(string) string { return flags["storage.dsn_file"] }
 	// The flag may turn the cool-down off: test suites decline a number and try it again.
 	s.Limits.AfterApproval = 0 // and they sign a number in from one browser after the other
 	s.Limits.CoolDown = config.Duration(o.coolDown)
@@ -92,6 +100,12 @@ func settings(o options, issuer, phoneURL, shopURL string) (config.Settings, err
 	s.Limits.CoolDownMax = max(s.Limits.CoolDownMax, s.Limits.CoolDown)
 	s.Drain.ReadyDelay = config.Delay{Set: true} // there is no load balancer
 	return s, err
+}
+
+// flags are those that set keys of the configuration.
+var flags = map[string]string{
+	"storage.engine":   "--storage",
+	"storage.dsn_file": "--dsn-file",
 }
 
 // demoClients are the clients of the demo application, and others to try.

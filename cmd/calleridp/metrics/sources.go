@@ -87,11 +87,17 @@ func (m *Metrics) watchDatabase(stats func() postgres.Stats) {
 	m.gauge("calleridp_store_connections",
 		"postgres: open connections to the database.",
 		func() float64 { return float64(stats().Connections) }, nil)
+	m.total("calleridp_store_connection_waits_total",
+		"postgres: operations that waited for a connection, because none was free. If it grows, the database is slow, or storage.max_connections too small.",
+		func() float64 { return float64(stats().Waits) })
+	m.total("calleridp_store_connection_wait_seconds_total",
+		"postgres: how long they waited, without those that waited in vain.",
+		func() float64 { return stats().Waited.Seconds() })
 	m.gauge("calleridp_store_clock_ahead_seconds",
 		"postgres: by how much the database's clock is ahead of this server's; less than a second counts as none.",
 		func() float64 { return stats().ClockAhead.Seconds() }, nil)
 	m.gauge("calleridp_store_reached",
-		"postgres: 1 while the database can be reached, else 0: then /readyz responds with 503.",
+		"postgres: 1 while the database can be reached and written to, else 0: then /readyz responds with 503.",
 		func() float64 { return oneIf(stats().Reached) }, nil)
 	m.gauge("calleridp_store_listening",
 		"postgres: 1 while this server hears at once what the others change, 0 while it looks for it.",

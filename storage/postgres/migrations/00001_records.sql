@@ -7,10 +7,12 @@
 -- (a heap-only tuple). due is when the sweep looks at the row, which moves it on.
 
 -- +goose Up
+SET LOCAL statement_timeout = 0;
 CREATE TABLE meta (
     key   bytea PRIMARY KEY,
     value bytea NOT NULL
 );
+INSERT INTO meta (key, value) VALUES ('oldest_program', '1');
 CREATE TABLE signing_keys (
     key   bytea PRIMARY KEY,
     value bytea NOT NULL

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -32,16 +33,27 @@ type Options struct {
 	Durable bool
 	// Settings are further lines of postgresql.conf.
 	Settings []string
+	// Language is that of the server's messages, like "de"; English if "".
+	Language string
+	// TCP lets the server listen at a free port of 127.0.0.1 too; see Server.Port.
+	TCP bool
+	// Certificate and Key, in PEM, let it speak TLS there.
+	Certificate, Key []byte
+	// Access replaces the lines of pg_hba.conf, which trust everybody.
+	Access []string
 }
 
 // Server is a running PostgreSQL server.
 type Server struct {
-	dir    string
-	bin    string
-	owner  *syscall.Credential // nil: the user that runs the test
-	child  *child
-	pooler *child // nil: none
-	number atomic.Int64
+	dir     string
+	bin     string
+	owner   *syscall.Credential // nil: the user that runs the test
+	child   *child
+	poolers []*child
+	number  atomic.Int64
+
+	language string
+	port     int // 0: the usual one, of a socket only
 }
 
 // Start makes a new cluster in a new folder, and starts its server.
@@ -54,7 +66,7 @@ func Start(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{dir: dir, bin: bin}
+	s := &Server{dir: dir, bin: bin, language: o.Language}
 	if err := s.create(o); err != nil {
 		os.RemoveAll(dir)
 		return nil, err
@@ -80,18 +92,24 @@ func programs() (string, error) {
 	return filepath.Dir(newest), nil
 }
 
+// own gives the folder to the user that will run the server.
+func (s *Server) own() error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	who, err := user.Lookup("postgres") // PostgreSQL refuses to run as root
+	if err != nil {
+		return fmt.Errorf("pgtest: as root, a user postgres is needed to run the server: %w", err)
+	}
+	uid, _ := strconv.Atoi(who.Uid)
+	gid, _ := strconv.Atoi(who.Gid)
+	s.owner = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+	return os.Chown(s.dir, uid, gid)
+}
+
 func (s *Server) create(o Options) error {
-	if os.Geteuid() == 0 { // PostgreSQL refuses to run as root
-		who, err := user.Lookup("postgres")
-		if err != nil {
-			return fmt.Errorf("pgtest: as root, a user postgres is needed to run the server: %w", err)
-		}
-		uid, _ := strconv.Atoi(who.Uid)
-		gid, _ := strconv.Atoi(who.Gid)
-		s.owner = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
-		if err := os.Chown(s.dir, uid, gid); err != nil {
-			return err
-		}
+	if err := s.own(); err != nil {
+		return err
 	}
 	initdb := s.command("initdb", "--pgdata", s.data(), "--username", "calleridp", "--auth", "trust",
 		"--encoding", "UTF8", "--locale", "C", "--no-instructions", "--no-sync")
@@ -109,12 +127,54 @@ func (s *Server) create(o Options) error {
 	if !o.Durable {
 		settings = append(settings, "fsync = off", "full_page_writes = off", "synchronous_commit = off")
 	}
+	if o.Language != "" {
+		settings = append(settings, "lc_messages = 'C.UTF-8'") // with which LANGUAGE counts
+	}
+	if o.TCP {
+		settings = append(settings, "listen_addresses = '127.0.0.1'")
+	}
+	if len(o.Certificate) > 0 {
+		settings = append(settings, "ssl = on")
+		err := errors.Join(s.write("server.crt", o.Certificate), s.write("server.key", o.Key))
+		if err != nil {
+			return err
+		}
+	}
+	if len(o.Access) > 0 {
+		if err := s.write("pg_hba.conf", []byte(strings.Join(o.Access, "\n")+"\n")); err != nil {
+			return err
+		}
+	}
+	return s.configure(append(settings, o.Settings...), o.TCP)
+}
+
+// configure adds lines to postgresql.conf.
+func (s *Server) configure(settings []string, tcp bool) error {
+	if tcp {
+		free, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return err
+		}
+		s.port = free.Addr().(*net.TCPAddr).Port
+		free.Close()
+		settings = append(settings, "port = "+strconv.Itoa(s.port))
+	}
 	conf, err := os.OpenFile(filepath.Join(s.data(), "postgresql.conf"), os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		return err
 	}
-	_, err = conf.WriteString("\n" + strings.Join(append(settings, o.Settings...), "\n") + "\n")
+	_, err = conf.WriteString("\n" + strings.Join(settings, "\n") + "\n")
 	return errors.Join(err, conf.Close())
+}
+
+// write replaces a file in the server's folder of data.
+func (s *Server) write(name string, content []byte) error {
+	path := filepath.Join(s.data(), name)
+	err := os.WriteFile(path, content, 0o600)
+	if err == nil && s.owner != nil {
+		err = os.Chown(path, int(s.owner.Uid), int(s.owner.Gid))
+	}
+	return err
 }
 
 func (s *Server) command(name string, args ...string) *exec.Cmd {
@@ -138,6 +198,9 @@ func (s *Server) Restart() error {
 	}
 	defer log.Close()
 	cmd := s.command("postgres", "-D", s.data())
+	if s.language != "" {
+		cmd.Env = []string{"LANGUAGE=" + s.language, "LC_CTYPE=C.UTF-8", "PATH=/usr/bin:/bin"}
+	}
 	cmd.Stdout, cmd.Stderr = log, log
 	if s.child, err = start(cmd); err != nil {
 		return fmt.Errorf("pgtest: %w", err)
@@ -171,11 +234,21 @@ func (s *Server) Kill() {
 	<-s.child.ended
 }
 
+// Running reports whether the server was not ended.
+func (s *Server) Running() bool {
+	select {
+	case <-s.child.ended:
+		return false
+	default:
+		return true
+	}
+}
+
 // Stop ends the server and deletes its folder.
 func (s *Server) Stop() {
-	if s.pooler != nil {
-		s.pooler.signal(syscall.SIGKILL)
-		<-s.pooler.ended
+	for _, pooler := range s.poolers {
+		pooler.signal(syscall.SIGKILL)
+		<-pooler.ended
 	}
 	if s.child != nil {
 		s.Kill()
@@ -185,8 +258,15 @@ func (s *Server) Stop() {
 
 // DSN returns the connection string of a database.
 func (s *Server) DSN(database string) string {
-	return fmt.Sprintf("host=%s user=calleridp dbname=%s", s.dir, database)
+	dsn := fmt.Sprintf("host=%s user=calleridp dbname=%s", s.dir, database)
+	if s.port > 0 {
+		dsn += " port=" + strconv.Itoa(s.port)
+	}
+	return dsn
 }
+
+// Port returns the port of Options.TCP.
+func (s *Server) Port() int { return s.port }
 
 // Socket returns the folder of the server's socket.
 func (s *Server) Socket() string { return s.dir }

@@ -17,11 +17,20 @@ import (
 // the server stops. dsn returns the connection string through it for one of the
 // server's.
 func (s *Server) Pooler() (dsn func(direct string) string, err error) {
+	return s.startPooler("pooler", "")
+}
+
+// LaxPooler starts one that takes settings of a session, and ignores them.
+func (s *Server) LaxPooler() (dsn func(direct string) string, err error) {
+	return s.startPooler("lax", "ignore_startup_parameters = statement_timeout,lock_timeout,idle_in_transaction_session_timeout\n")
+}
+
+func (s *Server) startPooler(name, more string) (dsn func(direct string) string, err error) {
 	binary, err := exec.LookPath("pgbouncer")
 	if err != nil {
 		return nil, fmt.Errorf("pgtest: there is no PgBouncer; install Debian's package pgbouncer: %w", err)
 	}
-	dir := filepath.Join(s.dir, "pooler")
+	dir := filepath.Join(s.dir, name)
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -38,7 +47,7 @@ max_client_conn = 500
 ignore_startup_parameters = statement_timeout,lock_timeout,idle_in_transaction_session_timeout
 logfile = %s
 `, s.dir, dir, filepath.Join(dir, "log"))
-	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
+	if err := os.WriteFile(config, []byte(text+more), 0o644); err != nil {
 		return nil, err
 	}
 	if s.owner != nil {
@@ -51,9 +60,11 @@ logfile = %s
 	cmd := exec.Command(binary, "-q", config)
 	cmd.Dir = dir
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.owner}
-	if s.pooler, err = start(cmd); err != nil {
+	pooler, err := start(cmd)
+	if err != nil {
 		return nil, fmt.Errorf("pgtest: %w", err)
 	}
+	s.poolers = append(s.poolers, pooler)
 	dsn = func(direct string) string { return strings.Replace(direct, "host="+s.dir, "host="+dir+" port=6432", 1) }
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
@@ -63,7 +74,7 @@ logfile = %s
 			return dsn, conn.Close(ctx)
 		}
 		select {
-		case <-s.pooler.ended:
+		case <-pooler.ended:
 			log, _ := os.ReadFile(filepath.Join(dir, "log"))
 			return nil, fmt.Errorf("pgtest: PgBouncer has ended:\n%s", log)
 		case <-ctx.Done():
