@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -17,37 +18,42 @@ import (
 )
 
 // later builds the program of a later version, which has these migrations more. The
-// oldest program that works with its schema is this many versions older. sessions is what
+// oldest program that works with its schema is that of the version oldest. sessions is what
 // it says of the versions of a session's record.
 func later(t *testing.T, oldest int, sessions string, migrations ...string) string {
 	t.Helper()
 	const path = "storage/postgres/migrate.go"
 	text := harness.Source(t, path)
-	first := 0
-	for name, value := range map[string]func(int) int{
-		"newest":        func(n int) int { first = n; return n + len(migrations) },
-		"oldestProgram": func(n int) int { return n + oldest },
-	} {
-		declared := regexp.MustCompile(`(?m)^const ` + name + ` = (\d+)$`)
-		found := declared.FindStringSubmatch(text)
-		if found == nil {
-			t.Fatalf("%s declares no constant %s with a number; this test builds later versions by raising it", path, name)
-		}
-		var n int
-		fmt.Sscan(found[1], &n)
-		text = declared.ReplaceAllString(text, fmt.Sprintf("const %s = %d", name, value(n)))
+	// A program that counts its migrations has none of these.
+	for name, value := range map[string]int{"newest": schema(t) + len(migrations), "oldestProgram": oldest} {
+		text = regexp.MustCompile(`(?m)^const `+name+` = \d+$`).ReplaceAllString(text, fmt.Sprintf("const %s = %d", name, value))
 	}
+	files := map[string]string{path: text}
 	const kinds = "storage/record/sessions.go"
 	declared := regexp.MustCompile(`(Sessions = Kind\{.*)version: 1,`)
 	sealed := harness.Source(t, kinds)
 	if !declared.MatchString(sealed) {
 		t.Fatalf("%s declares no sessions of version 1; raise what this test raises", kinds)
 	}
-	files := map[string]string{path: text, kinds: declared.ReplaceAllString(sealed, "${1}"+sessions+",")}
+	files[kinds] = declared.ReplaceAllString(sealed, "${1}"+sessions+",")
 	for i, sql := range migrations {
-		files[fmt.Sprintf("storage/postgres/migrations/%05d_later.sql", first+1+i)] = "-- +goose Up\n" + sql + "\n"
+		files[fmt.Sprintf("storage/postgres/migrations/%05d_later.sql", schema(t)+1+i)] = "-- +goose Up\n" + sql + "\n"
 	}
 	return harness.BuildWith(t, files)
+}
+
+// schema returns the newest version of the schema in this tree.
+func schema(t *testing.T) int {
+	t.Helper()
+	root, err := harness.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(root, "storage/postgres/migrations/*.sql"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("there are no migrations: %v", err)
+	}
+	return len(files)
 }
 
 // Later versions, as an upgrade may bring them. The second adds, and the program of
@@ -57,14 +63,15 @@ const (
 	expand = `ALTER TABLE attempts ADD COLUMN later text;
 ALTER TABLE codes ALTER COLUMN sid SET DEFAULT '';
 CREATE TABLE later (key bytea PRIMARY KEY);`
-	contract = `ALTER TABLE attempts DROP COLUMN later;`
+	contract = `ALTER TABLE attempts DROP COLUMN later;
+UPDATE meta SET value = '%d' WHERE key = 'oldest_program';`
 )
 
 // TestUpgradeUnderLoad replaces servers one after the other by those of the next
 // version, while people sign in: nobody notices.
 func TestUpgradeUnderLoad(t *testing.T) {
 	c := newCluster(t, pgtest.Options{}, nil)
-	next := later(t, 0, "version: 1, reads: 2", expand)
+	next := later(t, schema(t), "version: 1, reads: 2", expand)
 	load := c.startLoad(t, 5, 10, 11, 21)
 	load.goesOn()
 	for i := range c.Nodes {
@@ -86,7 +93,7 @@ func TestUpgradeUnderLoad(t *testing.T) {
 	c.replace(1, next)
 
 	// After a migration that takes away it may not. Those that run go on.
-	last := later(t, 1, "version: 2", expand, contract)
+	last := later(t, schema(t)+1, "version: 2", expand, fmt.Sprintf(contract, schema(t)+1))
 	c.Nodes[0].Use(last)
 	if out, err := c.Nodes[0].Command("migrate"); err != nil || !strings.Contains(out, "up to date") {
 		t.Errorf("migrating by hand: %v\n%s", err, out)
