@@ -108,7 +108,7 @@ func (rc *Receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // take processes a callback without responding to it. err is the cause of
 // CallbackNotKept.
 func (rc *Receiver) take(w http.ResponseWriter, r *http.Request) (app string, o CallbackOutcome, err error) {
-	app, ok := rc.app(strings.TrimPrefix(r.URL.Path, rc.prefix))
+	app, ok := rc.app(r.Context(), strings.TrimPrefix(r.URL.Path, rc.prefix))
 	if !ok {
 		return "", CallbackWrongPath, nil
 	}
@@ -210,10 +210,11 @@ func deliveryID(app string, c Callback) string {
 
 // app returns the ID of the Truecaller app in a callback path. ok is false if the path
 // has none of its secrets.
-func (rc *Receiver) app(rest string) (id string, ok bool) {
+func (rc *Receiver) app(ctx context.Context, rest string) (id string, ok bool) {
 	id, secret, _ := strings.Cut(rest, "/")
-	if !rc.secrets.opens(id, secret, time.Now()) {
-		return "", false
+	now := time.Now()
+	if rc.secrets.opens(id, secret, now) || rc.secrets.ask(ctx, id, now) && rc.secrets.opens(id, secret, now) {
+		return id, true
 	}
-	return id, true
+	return "", false
 }

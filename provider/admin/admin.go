@@ -51,6 +51,7 @@ type Clients interface {
 // Keys is the set of signing keys. *keys.Ring is one.
 type Keys interface {
 	Keys() []keys.Info
+	Refresh(ctx context.Context) error // makes Keys return what another process has stored
 	Rotate(ctx context.Context, alg string, force bool) error
 	Remove(ctx context.Context, kid string) error
 }
@@ -86,7 +87,7 @@ func Handler(c Config) http.Handler {
 	r.Get("/v1/clients/{id}", h.respond(h.show))
 	r.Delete("/v1/clients/{id}", h.respond(h.remove))
 	r.Post("/v1/clients/{id}/secret", h.respond(h.secret))
-	r.Get("/v1/keys", h.respond(func(*http.Request) (int, any, error) { return http.StatusOK, h.Keys.Keys(), nil }))
+	r.Get("/v1/keys", h.respond(h.keys))
 	r.Post("/v1/keys/rotate", h.respond(h.rotate))
 	r.Delete("/v1/keys/{kid}", h.respond(h.removeKey))
 	r.Post("/v1/limits/show", h.respond(h.showLimits))
@@ -136,6 +137,13 @@ func (h *handler) respond(do func(r *http.Request) (int, any, error)) http.Handl
 		w.WriteHeader(status)
 		w.Write(append(body, '\n')) // an error means that the operator disconnected
 	}
+}
+
+func (h *handler) keys(r *http.Request) (int, any, error) {
+	if err := h.Keys.Refresh(r.Context()); err != nil {
+		return 0, nil, err
+	}
+	return http.StatusOK, h.Keys.Keys(), nil
 }
 
 func (h *handler) rotate(r *http.Request) (int, any, error) {

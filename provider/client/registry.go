@@ -43,9 +43,10 @@ type Registry struct {
 	store  Store
 	here   Deployment
 
+	reading sync.Mutex // held while origins is read
 	mu      sync.Mutex
 	origins map[string]bool
-	until   time.Time // when origins is read again
+	read    time.Time // when the reading of origins began
 }
 
 // NewRegistry checks the clients of the config file and reports all errors at
@@ -241,32 +242,59 @@ func (r *Registry) Remove(ctx context.Context, id string) error {
 	return nil
 }
 
-// originsAge is how long the list of all clients' origins is cached. A client
-// that another node added appears after it.
+// originsAge is how long an origin stays allowed to send preflights after another
+// server has removed its client.
 const originsAge = 5 * time.Second
 
 // OriginAllowed reports whether the origin is any client's. CORS preflights use
-// it, because they name no client.
+// it, because they name no client. An origin that is not known is looked for, because
+// another server may have added its client: at most one reading is under way, and all
+// who wait for the next one share it.
 func (r *Registry) OriginAllowed(ctx context.Context, origin string) bool {
+	asked := time.Now()
+	if r.originKnown(origin, asked.Add(-originsAge)) {
+		return true
+	}
+	r.reading.Lock()
+	defer r.reading.Unlock()
+	r.mu.Lock()
+	fresh := r.origins != nil && r.read.After(asked)
+	r.mu.Unlock()
+	if !fresh && !r.readOrigins(ctx) {
+		return false
+	}
+	return r.originKnown(origin, asked)
+}
+
+// originKnown reports whether the origin is in a list that was read since then.
+func (r *Registry) originKnown(origin string, since time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if now := time.Now(); r.origins == nil || now.After(r.until) {
-		list, err := r.List(ctx)
-		if err != nil {
-			return false
-		}
-		r.origins = map[string]bool{}
-		for _, c := range list {
-			for _, o := range c.Origins() {
-				r.origins[o] = true
-			}
-		}
-		r.until = now.Add(originsAge)
+	return r.origins[origin] && !r.read.Before(since)
+}
+
+// readOrigins reads the origins of all clients. The caller holds r.reading.
+func (r *Registry) readOrigins(ctx context.Context) bool {
+	began := time.Now()
+	list, err := r.List(ctx)
+	if err != nil {
+		return false
 	}
-	return r.origins[origin]
+	origins := map[string]bool{}
+	for _, c := range list {
+		for _, o := range c.Origins() {
+			origins[o] = true
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.origins, r.read = origins, began
+	return true
 }
 
 func (r *Registry) forgetOrigins() {
+	r.reading.Lock() // what is being read may be older
+	defer r.reading.Unlock()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.origins = nil

@@ -64,6 +64,36 @@ func TestThreat_NoRecordMakesASecretOptional(t *testing.T) {
 	}
 }
 
+// A client that another server has added or removed is known here at once; for
+// preflights, a removed one may stay for some seconds.
+func TestRegistryKnowsWhatAnotherServerAdds(t *testing.T) {
+	here, store := newRegistry(t)
+	there, err := client.NewRegistry(nil, store, client.Deployment{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const origin = "https://new.example"
+	if here.OriginAllowed(t.Context(), origin) {
+		t.Error("before: the origin is allowed")
+	}
+	added, secret, err := there.Add(t.Context(), client.Client{Name: "New", RedirectURIs: []string{origin + "/cb"}, AllowedOrigins: []string{origin}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !here.OriginAllowed(t.Context(), origin) {
+		t.Error("the origin is not allowed")
+	}
+	if _, err := here.Authenticate(t.Context(), added.ID, secret); err != nil {
+		t.Error(err)
+	}
+	if err := there.Remove(t.Context(), added.ID); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := here.Client(t.Context(), added.ID); !errors.Is(err, client.ErrNotFound) {
+		t.Errorf("a client that another server has removed: %v", err)
+	}
+}
+
 // What is no client_id is not looked up; and an origin counts from the moment that its
 // client is registered, though others were asked about before.
 func TestRegistryKnowsAtOnce(t *testing.T) {

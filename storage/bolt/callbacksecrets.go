@@ -10,6 +10,19 @@ import (
 
 var _ truecaller.Secrets = (*Store)(nil)
 
+// CallbackSecrets implements truecaller.Secrets.
+func (s *Store) CallbackSecrets(ctx context.Context, app string, now time.Time, grace time.Duration) (good []truecaller.OldSecret, err error) {
+	err = s.read(ctx, func(r reader) error {
+		var known record.CallbackSecret
+		found, err := r.get(&callbackSecrets, []byte(app), &known)
+		if found {
+			good = known.Valid(now, grace)
+		}
+		return err
+	})
+	return good, err
+}
+
 // UseCallbackSecret implements truecaller.Secrets. It writes nothing if the secret
 // is already the current one.
 func (s *Store) UseCallbackSecret(ctx context.Context, app string, hash [32]byte, now time.Time, grace time.Duration) ([]truecaller.OldSecret, error) {

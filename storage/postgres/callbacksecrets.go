@@ -10,6 +10,20 @@ import (
 
 var _ truecaller.Secrets = (*Store)(nil)
 
+// CallbackSecrets implements truecaller.Secrets.
+func (s *Store) CallbackSecrets(ctx context.Context, app string, now time.Time, grace time.Duration) ([]truecaller.OldSecret, error) {
+	return view(ctx, s, func(b *batch) func() ([]truecaller.OldSecret, error) {
+		var known record.CallbackSecret
+		found := b.one(&record.CallbackSecrets, &known, "SELECT key, value FROM callback_secrets WHERE key = $1", []byte(app))
+		return func() ([]truecaller.OldSecret, error) {
+			if !*found {
+				return nil, nil
+			}
+			return known.Valid(now, grace), nil
+		}
+	})
+}
+
 // UseCallbackSecret implements truecaller.Secrets. It writes nothing if the secret is
 // already the current one.
 func (s *Store) UseCallbackSecret(ctx context.Context, app string, hash [32]byte, now time.Time, grace time.Duration) ([]truecaller.OldSecret, error) {

@@ -214,20 +214,24 @@ func (s *Store) NoteAttempt(_ context.Context, id login.ID, n login.Note) {
 	}
 }
 
+// whenDue returns what is sent when a note has waited long enough, nil if none waits.
+func (n *notes) whenDue() <-chan time.Time {
+	if wait, some := n.due(time.Now()); some {
+		return time.After(wait)
+	}
+	return nil
+}
+
 // keepNotes stores notes until the store is closed. It waits longer after each failure.
 func (s *Store) keepNotes() {
 	defer close(s.notesKept)
 	pause := noteDelay
 	for {
-		var again <-chan time.Time
-		if wait, some := s.notes.due(time.Now()); some {
-			again = time.After(wait)
-		}
 		select {
 		case <-s.closing:
 			return
 		case <-s.notes.wake:
-		case <-again:
+		case <-s.notes.whenDue():
 		}
 		select {
 		case <-s.closing:

@@ -104,9 +104,21 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
-// What has expired is deleted, and nothing else.
+// What has expired is deleted, and nothing else; also through PgBouncer in transaction
+// mode, where a lock of a session would stay behind on some connection.
 func TestSweep(t *testing.T) {
-	s := open(t, Options{DSN: redact.Text(database(t))})
+	t.Run("directly", func(t *testing.T) { testSweep(t, Options{DSN: redact.Text(database(t))}) })
+	t.Run("through a pooler", func(t *testing.T) {
+		through, err := pooler()
+		if err != nil {
+			t.Fatal(err)
+		}
+		testSweep(t, Options{DSN: redact.Text(through(database(t))), Pooler: true})
+	})
+}
+
+func testSweep(t *testing.T, o Options) {
+	s := open(t, o)
 	ctx := t.Context()
 	old, fresh := newAttempt(), newAttempt()
 	old.Expires = time.Now().Add(-2 * record.AttemptKept)
@@ -123,7 +135,7 @@ func TestSweep(t *testing.T) {
 		t.Fatal(err)
 	}
 	exec(t, string(s.options.DSN), "UPDATE limits SET due = now() - interval '1 hour'")
-	exec(t, string(s.options.DSN), "INSERT INTO outcomes (at, id, committed) VALUES (now() - interval '2 hours', 'old', true)")
+	exec(t, string(s.options.DSN), "INSERT INTO outcomes (at, id, committed) SELECT now() - interval '2 hours', n::text::bytea, true FROM generate_series(1, 1200) AS n")
 	before := rows(t, s)
 	if err := s.sweep(ctx); err != nil {
 		t.Fatal(err)
@@ -138,7 +150,7 @@ func TestSweep(t *testing.T) {
 		t.Error(err)
 	}
 	var stale, undue int
-	err := s.pool.QueryRow(ctx, `SELECT (SELECT count(*) FROM outcomes WHERE id = 'old'), (SELECT count(*) FROM limits WHERE due <> expires)`).
+	err := s.pool.QueryRow(ctx, `SELECT (SELECT count(*) FROM outcomes WHERE at < now() - interval '1 hour'), (SELECT count(*) FROM limits WHERE due <> expires)`).
 		Scan(&stale, &undue)
 	if err != nil || stale != 0 || undue != 0 {
 		t.Errorf("%d outcomes and %d places in the order of sweeping are old, %v", stale, undue, err)
@@ -154,10 +166,17 @@ func TestSweep(t *testing.T) {
 		t.Fatal(err)
 	}
 	exec(t, string(s.options.DSN), "UPDATE attempts SET due = now(), expires = now()")
+	exec(t, string(s.options.DSN), "INSERT INTO outcomes (at, id, committed) VALUES (now() - interval '2 hours', 'old', true)")
+	if n, err := s.sweepOutcomes(ctx); n != 0 || err != nil {
+		t.Errorf("swept %d outcomes beside another process, %v", n, err)
+	}
 	if n, err := s.sweepSome(ctx, "attempts"); n != 0 || err != nil {
 		t.Errorf("swept %d rows beside another process, %v", n, err)
 	}
 	tx.Rollback(ctx)
+	if n, err := s.sweepOutcomes(ctx); n != 1 || err != nil {
+		t.Errorf("swept %d outcomes after the other process, %v, want 1", n, err)
+	}
 	if n, err := s.sweepSome(ctx, "attempts"); n != 1 || err != nil {
 		t.Errorf("swept %d rows after the other process, %v, want 1", n, err)
 	}

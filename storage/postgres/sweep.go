@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // sweepMax is how many rows of a table one transaction handles, so that no sign-in
@@ -52,8 +54,31 @@ func (s *Store) sweep(ctx context.Context) error {
 			more = err == nil && n == sweepMax
 		}
 	}
-	errs = append(errs, s.once(ctx, "DELETE FROM outcomes WHERE at < now() - $1::interval", outcomeKept))
+	for more := true; more; {
+		n, err := s.sweepOutcomes(ctx)
+		errs = append(errs, err)
+		more = err == nil && n == sweepMax
+	}
 	return errors.Join(errs...)
+}
+
+// sweepOutcomes deletes up to sweepMax outcomes that nobody asks for any more, and
+// returns how many.
+func (s *Store) sweepOutcomes(ctx context.Context) (n int, err error) {
+	err = s.read(ctx, func(b *batch) {
+		n = 0
+		b.queue.Queue(`DELETE FROM outcomes WHERE ctid = ANY (ARRAY (
+				SELECT ctid FROM outcomes WHERE at < now() - $1::interval AND (SELECT pg_try_advisory_xact_lock($2))
+				ORDER BY at LIMIT $3 FOR UPDATE SKIP LOCKED))`,
+			outcomeKept, sweepLock, sweepMax).Exec(func(tag pgconn.CommandTag) error {
+			n = int(tag.RowsAffected())
+			return nil
+		})
+	})
+	if err == nil && n > 0 {
+		s.commits.Add(1)
+	}
+	return n, err
 }
 
 // expiryOfRow is an expression for what the seal of a row's value covers of its expiry.

@@ -1,6 +1,9 @@
 package record
 
 import (
+	"slices"
+	"time"
+
 	"calleridp/keys"
 	"calleridp/truecaller"
 )
@@ -12,6 +15,12 @@ var CallbackSecrets = Kind{Name: "callback_secrets", purpose: keys.PurposeCallba
 type CallbackSecret struct {
 	Current [32]byte
 	Old     []truecaller.OldSecret
+}
+
+// Valid returns the secrets that are valid at now: the current one until now plus grace.
+func (r *CallbackSecret) Valid(now time.Time, grace time.Duration) []truecaller.OldSecret {
+	valid := slices.DeleteFunc(slices.Clone(r.Old), func(o truecaller.OldSecret) bool { return !now.Before(o.Until) })
+	return append(valid, truecaller.OldSecret{Hash: r.Current, Until: now.Add(grace)})
 }
 
 func (r *CallbackSecret) fields(c *codec, _ byte) {

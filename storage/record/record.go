@@ -38,10 +38,15 @@ type Record interface {
 //	if version >= 2 {
 //		text(c, &s.Added)
 //	}
+//
+// While servers are upgraded one after the other, those of the version before read what
+// the new ones write. So a program reads a version one release before any writes it:
+// that release has it as reads, and the next one raises version.
 type Kind struct {
 	Name    string
 	purpose keys.Purpose // of the key that seals it, and no other kind
-	version byte         // the version that Seal writes, and the newest that Open reads
+	version byte         // the version that Seal writes
+	reads   byte         // the newest that Open reads, if it is not version
 	expires bool
 	follows bool
 	empty   func() Record
@@ -60,6 +65,9 @@ func empty[T any, P interface {
 }]() Record {
 	return P(new(T))
 }
+
+// newest returns the newest version that Open reads.
+func (k *Kind) newest() byte { return max(k.version, k.reads) }
 
 // Expires reports whether records of this kind expire.
 func (k *Kind) Expires() bool { return k.expires }

@@ -129,5 +129,14 @@ func BenchmarkRecord(b *testing.B) {
 	})
 }
 
+// A version is read one release before it is written, and not two.
+func TestVersionsThatAreRead(t *testing.T) {
+	for _, k := range Kinds() {
+		if k.version == 0 || k.newest() > k.version+1 {
+			t.Errorf("%s: writes version %d and reads up to %d", k.Name, k.version, k.newest())
+		}
+	}
+}
+
 // Decode reads r from bytes that Encode returned.
 func Decode(k *Kind, plain []byte, r Record) error { return decode(plain, k.version, r, 0) }

@@ -80,9 +80,9 @@ func (s Sealer) Open(k *Kind, key, value []byte, r Record) error {
 	switch { // the version is sealed, so damage does not look like a newer one
 	case version == 0:
 		return unreadable(k, ErrFormat)
-	case version > k.version:
+	case version > k.newest():
 		return unreadable(k, fmt.Errorf("%w (record version %d, this one knows up to %d); start that version again, or restore a backup from before the upgrade",
-			ErrNewer, version, k.version))
+			ErrNewer, version, k.newest()))
 	}
 	if err := decode(plain, version, r, s.shift()); err != nil {
 		return unreadable(k, err)

@@ -80,6 +80,25 @@ func TestVersionsOfAKind(t *testing.T) {
 		}
 	}
 
+	// In between, a release reads the next version and writes its own, so that its servers
+	// run beside those of the release before and beside those of the next.
+	between := Kind{Name: "sessions", purpose: keys.PurposeSessionRecord, version: 1, reads: 2}
+	written := s.Seal(&between, []byte("key"), time.Time{}, &full)
+	for name, row := range map[string]struct {
+		kind  *Kind
+		value []byte
+		want  parcel
+	}{
+		"the release before reads it": {&first, written, parcel{name: "books"}},
+		"it reads the next release":   {&between, renewed, full},
+		"it reads itself":             {&between, written, parcel{name: "books"}},
+	} {
+		var got parcel
+		if err := s.Open(row.kind, []byte("key"), row.value, &got); err != nil || got != row.want {
+			t.Errorf("%s: got %+v, %v, want %+v", name, got, err, row.want)
+		}
+	}
+
 	var got parcel
 	err := s.Open(&first, []byte("key"), renewed, &got)
 	if !errors.Is(err, ErrNewer) || !errors.Is(err, ErrUnreadable) || got != (parcel{}) {

@@ -63,6 +63,22 @@ func TestDevSaysWhatIsInItsWay(t *testing.T) {
 	one(t, server.Data+" belongs to a provider at another address", append(free, "--data", server.Data)...)
 }
 
+// A database needs all three flags, and nothing is started without them.
+func TestDevWithADatabase(t *testing.T) {
+	t.Parallel()
+	data, dsn := t.TempDir(), filepath.Join(t.TempDir(), "dsn")
+	if err := os.WriteFile(dsn, []byte("host=/nowhere dbname=none"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for says, args := range map[string][]string{
+		"needs --dsn-file FILE":                {"--storage", "postgres", "--data", data},
+		"needs --data DIRECTORY":               {"--storage", "postgres", "--dsn-file", dsn},
+		"--storage postgres, which is missing": {"--dsn-file", dsn, "--data", data},
+	} {
+		one(t, says, append([]string{"dev"}, args...)...)
+	}
+}
+
 func TestDevRegistersTheClientsOfAFile(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "clients.yaml")

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 )
@@ -19,27 +20,34 @@ type Cluster struct {
 	Nodes       []*Production
 	Truecaller  string // its URL
 
-	next atomic.Int64
-	down []atomic.Bool
+	t     testing.TB
+	proxy *http.Transport
+	next  atomic.Int64
+	down  []atomic.Bool
+	busy  []atomic.Int64 // requests under way
 }
+
+// VendorURL stands for Truecaller's URL in the keys of a cluster's configuration.
+const VendorURL = "VENDOR_URL"
 
 // NewCluster starts n servers with the configuration of Serve. storage is the section
 // storage of their configuration. truecaller is as in ServeWith.
 func NewCluster(t testing.TB, n int, storage string, truecaller func(callbackURL string) http.Handler, more string, keys ...string) *Cluster {
 	t.Helper()
-	c := &Cluster{down: make([]atomic.Bool, n)}
-	proxy := httptest.NewServer(&httputil.ReverseProxy{
-		Rewrite: func(r *httputil.ProxyRequest) {
-			i := int(c.next.Add(1)) % n
-			for c.down[i].Load() {
-				i = (i + 1) % n
-			}
-			r.SetURL(&url.URL{Scheme: "http", Host: c.Nodes[i].address})
-			r.Out.Host = r.In.Host
-			r.SetXForwarded()
-		},
-		FlushInterval: -1, // event streams
-	})
+	c := &Cluster{t: t, down: make([]atomic.Bool, n), busy: make([]atomic.Int64, n), proxy: &http.Transport{MaxIdleConnsPerHost: 64}}
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		i := c.choose()
+		defer c.busy[i].Add(-1)
+		(&httputil.ReverseProxy{
+			Transport: c.proxy,
+			Rewrite: func(r *httputil.ProxyRequest) {
+				r.SetURL(&url.URL{Scheme: "http", Host: c.Nodes[i].address})
+				r.Out.Host = r.In.Host
+				r.SetXForwarded()
+			},
+			FlushInterval: -1, // event streams
+		}).ServeHTTP(w, r)
+	}))
 	t.Cleanup(proxy.Close)
 	var handler atomic.Pointer[http.Handler]
 	vendor := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -51,6 +59,9 @@ func NewCluster(t testing.TB, n int, storage string, truecaller func(callbackURL
 	master := filepath.Join(dir, "master.key")
 	if out, err := Run(t, "keys", "init-master", "--out", master); err != nil {
 		t.Fatalf("keys init-master: %v\n%s", err, out)
+	}
+	for i := range keys {
+		keys[i] = strings.ReplaceAll(keys[i], VendorURL, vendor.URL)
 	}
 	more += "\ntrusted_proxies: [127.0.0.1/32]\nstorage: " + storage + "\n"
 	for i := range n {
@@ -69,6 +80,26 @@ func NewCluster(t testing.TB, n int, storage string, truecaller func(callbackURL
 	return c
 }
 
+// choose returns the server of the next request, which is busy with it then.
+func (c *Cluster) choose() int {
+	for i := int(c.next.Add(1)) % len(c.Nodes); ; i = (i + 1) % len(c.Nodes) {
+		c.busy[i].Add(1)
+		if !c.down[i].Load() {
+			return i
+		}
+		c.busy[i].Add(-1)
+	}
+}
+
+// RetireNode stops a server as an upgrade does: it gets no more requests, ends those that
+// it has, and exits.
+func (c *Cluster) RetireNode(i int) {
+	c.t.Helper()
+	c.down[i].Store(true)
+	Eventually(c.t, "a server has nothing to do", func() bool { return c.busy[i].Load() == 0 })
+	c.Nodes[i].Stop(os.Interrupt)
+}
+
 // StopNode sends sig to a server, which gets no more requests. One must stay up.
 func (c *Cluster) StopNode(i int, sig os.Signal) {
 	c.down[i].Store(true)
@@ -77,6 +108,7 @@ func (c *Cluster) StopNode(i int, sig os.Signal) {
 
 // StartNode starts a stopped server again.
 func (c *Cluster) StartNode(i int) {
+	c.proxy.CloseIdleConnections() // which the stopped server has closed
 	c.Nodes[i].Start()
 	c.down[i].Store(false)
 }

@@ -25,6 +25,7 @@ type Production struct {
 	t       testing.TB
 	address string // where it listens; the issuer's, except in a Cluster
 	file    string
+	binary  string // "": Binary
 	cmd     *exec.Cmd
 	done    chan struct{}
 	log     *logBuffer
@@ -142,7 +143,7 @@ func serveWith(t testing.TB, dir, data string, truecaller func(string) http.Hand
 // Start starts the server, also after Stop, and waits until it responds.
 func (p *Production) Start() {
 	p.t.Helper()
-	p.cmd = exec.Command(Binary(p.t), "serve", "--config", p.file)
+	p.cmd = exec.Command(p.program(), "serve", "--config", p.file)
 	p.cmd.Stderr = p.log
 	if err := p.cmd.Start(); err != nil {
 		p.t.Fatal(err)
@@ -162,6 +163,25 @@ func (p *Production) Start() {
 		response.Body.Close()
 		return true
 	})
+}
+
+// Use makes the next Start run another binary; "" is Binary.
+func (p *Production) Use(binary string) { p.binary = binary }
+
+func (p *Production) program() string {
+	p.t.Helper()
+	if p.binary == "" {
+		return Binary(p.t)
+	}
+	return p.binary
+}
+
+// Command runs a command of the server's binary with its configuration, and returns the
+// output.
+func (p *Production) Command(words ...string) (out string, err error) {
+	p.t.Helper()
+	raw, err := exec.Command(p.program(), append(words, "--config", p.file)...).CombinedOutput()
+	return string(raw), err
 }
 
 // Address returns the URL at which this server listens.

@@ -9,6 +9,8 @@
 //	go run ./test/load -flood 10000       # what so many bogus callbacks a second do
 //	go run ./test/load -waiting 10000     # what so many pages that wait cost
 //	go run ./test/load -waiting 2000 -over h2   # over HTTP/2
+//	go run ./test/load -waiting 10000 -storage postgres   # at another server over one database
+//	go run ./test/load -bloat 10m         # how large the tables of PostgreSQL become
 //
 // It talks to loopback only, and stops by itself.
 package main
@@ -33,6 +35,10 @@ type options struct {
 	flood          int
 	floodFor, idle time.Duration
 	rate           float64
+
+	storage string
+	deaf    bool
+	bloat   time.Duration
 
 	waiting, approve int
 	over, heap       string
@@ -63,6 +69,9 @@ func main() {
 	flag.IntVar(&o.approve, "approve", 300, "how many of them are approved one by one, before all the others at once")
 	flag.StringVar(&o.over, "over", overPlain, "how they wait: "+overPlain+", "+overTLS+" (HTTP/1.1 over TLS) or "+overHTTP2+" (a connection each)")
 	flag.StringVar(&o.heap, "heap", "", "write a heap profile of the server with all pages waiting to this `file`")
+	flag.StringVar(&o.storage, "storage", storageBolt, storageBolt+" or "+storagePostgres+": a PostgreSQL server of its own; pages then wait at another server than the one that gets the callbacks")
+	flag.BoolVar(&o.deaf, "deaf", false, "with "+storagePostgres+": the servers cannot listen to each other, as behind a pooler, and look instead")
+	flag.DurationVar(&o.bloat, "bloat", 0, "instead, sign in for so long with short lifetimes, and see how large the tables of PostgreSQL become")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -77,13 +86,16 @@ func run(ctx context.Context, o options) error {
 	if o.flood > 0 {
 		return flood(ctx, o)
 	}
+	if o.bloat > 0 {
+		return bloat(ctx, o)
+	}
 	if o.waiting > 0 {
 		return waitingPages(ctx, o)
 	}
 	if err := floor(); err != nil {
 		return err
 	}
-	s, err := startServer(ctx, setup{binary: o.binary, methods: "push"})
+	s, err := startServer(ctx, setup{binary: o.binary, methods: "push", postgres: o.database()})
 	if err != nil {
 		return err
 	}

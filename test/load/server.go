@@ -2,10 +2,12 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -17,6 +19,7 @@ import (
 	"strings"
 	"time"
 
+	"calleridp/storage/postgres/pgtest"
 	"calleridp/truecaller/simulator"
 )
 
@@ -37,6 +40,10 @@ type server struct {
 	admin       http.Client
 	coldStart   time.Duration
 	roots       *x509.CertPool // nil without TLS
+
+	database *pgtest.Server // nil: the embedded store
+	peer     *exec.Cmd      // another server over the database, or nil
+	waitAt   string         // where pages wait: the peer, or the issuer
 }
 
 // setup is what is measured.
@@ -46,6 +53,11 @@ type setup struct {
 	// byHand makes users approve when the load decides, and not at once.
 	byHand bool
 	tls    bool // with a certificate that signs itself
+
+	postgres *pgtest.Options // of a database; nil: the embedded store
+	peer     bool            // pages wait at another server over the database
+	deaf     bool            // the servers cannot listen to each other
+	more     string          // lines of the configuration
 }
 
 // startServer starts the simulator and the server.
@@ -70,6 +82,19 @@ func startServer(ctx context.Context, of setup) (*server, error) {
 	}
 	if s.debug, err = freeAddress(); err != nil {
 		return nil, err
+	}
+	storage := "bolt"
+	if of.postgres != nil {
+		if s.database, err = pgtest.Start(*of.postgres); err != nil {
+			return nil, err
+		}
+		storage = "postgres, dsn_file: " + filepath.Join(dir, "dsn")
+		if of.deaf {
+			storage += ", pooler: transaction"
+		}
+		if err := os.WriteFile(filepath.Join(dir, "dsn"), []byte(s.database.DSN("postgres")), 0o600); err != nil {
+			return nil, err
+		}
 	}
 	s.issuer = "http://" + address
 	certificate, tlsKeys := "", ""
@@ -106,16 +131,16 @@ listen: %[2]s
 data_dir: %[3]s/data
 master_key_file: %[3]s/master.key
 debug_listen: %[5]s
+storage: {engine: %[9]s}
 truecaller: {app_name: Load, methods: [%[7]s], app_key_file: %[3]s/appkey, callback_secret_file: %[3]s/callback, api_url: "%[4]s", profile_urls: ["%[4]s"]}
 clients:
   - {client_id: rs256, name: RS256, secret_file: %[3]s/secret, redirect_uris: ["%[6]s"]}
   - {client_id: es256, name: ES256, secret_file: %[3]s/secret, redirect_uris: ["%[6]s"], id_token_signed_response_alg: ES256}
-limits: {number: 1000000/1h, network: 1000000/1h, client: 1000000/1h, deployment: 1000000/1h}
-lifetimes: {attempt: 30m}
 connections: {max: 100000, per_network: 100000}
 drain: {ready_delay: 0s}
 %[8]s
-`, s.issuer, address, dir, s.truecaller, s.debug, redirectURI, of.methods, tlsKeys)} {
+%[10]s
+`, s.issuer, address, dir, s.truecaller, s.debug, redirectURI, of.methods, tlsKeys, storage, cmp.Or(of.more, usual))} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			return nil, err
 		}
@@ -153,16 +178,54 @@ drain: {ready_delay: 0s}
 	if err := start(); err != nil {
 		return nil, err
 	}
+	s.waitAt = s.issuer
+	if of.peer {
+		if err := s.startPeer(ctx, binary, log); err != nil {
+			return nil, err
+		}
+	}
 	s.admin.Transport = &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(dir, "data", "admin.sock"))
 	}}
 	return s, nil
 }
 
+// usual is the rest of the configuration, unless a measurement has its own.
+const usual = `limits: {number: 1000000/1h, network: 1000000/1h, client: 1000000/1h, deployment: 1000000/1h}
+lifetimes: {attempt: 30m}`
+
+// startPeer starts another server with the same configuration.
+func (s *server) startPeer(ctx context.Context, binary string, log *os.File) error {
+	listen, err1 := freeAddress()
+	debug, err2 := freeAddress()
+	if err := errors.Join(err1, err2); err != nil {
+		return err
+	}
+	s.peer = exec.CommandContext(ctx, binary, "serve", "--config", filepath.Join(s.dir, "calleridp.yaml"))
+	s.peer.Env = append(os.Environ(), "CALLERIDP_LISTEN="+listen, "CALLERIDP_DEBUG_LISTEN="+debug, "CALLERIDP_DATA_DIR="+filepath.Join(s.dir, "peer"))
+	s.peer.Stderr = log
+	if err := s.peer.Start(); err != nil {
+		return err
+	}
+	s.waitAt = "http://" + listen
+	for begun := time.Now(); time.Since(begun) < 20*time.Second; time.Sleep(10 * time.Millisecond) {
+		if answer, err := http.Get(s.waitAt + "/healthz"); err == nil {
+			answer.Body.Close()
+			return nil
+		}
+	}
+	return fmt.Errorf("the other server did not start; its log is %s", log.Name())
+}
+
 func (s *server) stop() {
-	for _, p := range []*exec.Cmd{s.process, s.simulator} {
-		p.Process.Signal(os.Interrupt)
-		p.Wait()
+	for _, p := range []*exec.Cmd{s.process, s.peer, s.simulator} {
+		if p != nil {
+			p.Process.Signal(os.Interrupt)
+			p.Wait()
+		}
+	}
+	if s.database != nil {
+		s.database.Stop()
 	}
 	os.RemoveAll(s.dir)
 }

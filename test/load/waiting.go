@@ -43,7 +43,7 @@ func waitingPages(ctx context.Context, o options) error {
 	if err := enoughFiles(o.waiting); err != nil {
 		return err
 	}
-	s, err := startServer(ctx, setup{binary: o.binary, methods: "push", byHand: true, tls: o.over != overPlain})
+	s, err := startServer(ctx, setup{binary: o.binary, methods: "push", byHand: true, tls: o.over != overPlain, postgres: o.database(), peer: o.storage == storagePostgres, deaf: o.deaf})
 	if err != nil {
 		return err
 	}
@@ -63,6 +63,18 @@ func waitingPages(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
+	if s.database != nil {
+		asked, err := s.asked(ctx)
+		if err != nil {
+			return err
+		}
+		if err := pause(ctx, quiet); err != nil {
+			return err
+		}
+		if err := s.reportAsked(ctx, asked, "nobody waits"); err != nil {
+			return err
+		}
+	}
 
 	pages := make([]*page, o.waiting)
 	begun := time.Now()
@@ -81,6 +93,10 @@ func waitingPages(ctx context.Context, o options) error {
 	if err := each(ctx, pages, opening, func(ctx context.Context, at **page) error { return watched.watch(ctx, s, *at) }); err != nil {
 		return err
 	}
+	asked, err := s.asked(ctx)
+	if err != nil {
+		return err
+	}
 	cpu, err := s.cpu()
 	if err != nil {
 		return err
@@ -89,6 +105,9 @@ func waitingPages(ctx context.Context, o options) error {
 	defer stop()
 	meanwhile := slices.Max(s.watchMemory(waitingFor))
 	cpu2, err1 := s.cpu()
+	if err := s.reportAsked(ctx, asked, fmt.Sprintf("%d pages wait", len(pages))); err != nil {
+		return err
+	}
 	all, err2 := s.settled(ctx)
 	if err := errors.Join(err1, err2); err != nil {
 		return err
@@ -244,7 +263,7 @@ func (w *watchers) watch(ctx context.Context, s *server, p *page) error {
 
 // connect requests the events of a page over HTTP/1.1, and returns the connection.
 func (s *server) connect(ctx context.Context, p *page) (io.ReadCloser, error) {
-	at, err := url.Parse(s.issuer)
+	at, err := url.Parse(s.waitAt)
 	if err != nil {
 		return nil, err
 	}

@@ -60,15 +60,20 @@ func newCluster(t *testing.T, o pgtest.Options, before func(http.Handler) http.H
 				t.Cleanup(calls.Close)
 				callbackURL = calls.URL + must(url.Parse(callbackURL)).Path
 			}
-			sim := simulator.New(simulator.Config{Apps: []simulator.App{{Name: "Test", Key: harness.AppKey, CallbackURL: callbackURL}}})
+			sim := simulator.New(simulator.Config{Apps: []simulator.App{{
+				Name: "Test", Key: harness.AppKey, CallbackURL: callbackURL, NativeClientID: nativeClientID,
+			}}})
 			t.Cleanup(sim.Close)
 			if before == nil {
 				return sim.Handler()
 			}
 			return before(sim.Handler())
-		}, "limits: {number: 1000/1h, network: 1000/1h}\nkeys: {algorithms: [RS256]}", "methods: [push, onetap]")
+		}, "limits: {number: 1000/1h, network: 1000/1h}\nkeys: {algorithms: [RS256]}",
+		"methods: [push, onetap, native]", "native_client_id: "+nativeClientID, "oauth_url: "+harness.VendorURL)
 	return c
 }
+
+const nativeClientID = "test-native-client-id"
 
 // config is the client demo.
 func (c *cluster) config(scopes ...string) *oauth2.Config {

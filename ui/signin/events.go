@@ -32,8 +32,9 @@ func (m mounted) status(w http.ResponseWriter, r *http.Request) {
 }
 
 // events sends the state now and at every change, until the attempt has ended. On a
-// quiet stream it repeats the state, so that proxies keep the connection, both sides
-// notice a lost connection, and a change whose hint got lost is seen.
+// quiet stream it repeats the state, so that proxies keep the connection and both sides
+// notice a lost connection. It does not read the attempt for that: ten thousand pages
+// would ask a database 700 times a second for what has not changed.
 //
 // It also names the other attempts of the same browser that change. Over HTTP/1.1 a
 // browser has six connections to a server, so that one page listens for all.
@@ -66,6 +67,7 @@ func (m mounted) events(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Date", time.Now().UTC().Format(http.TimeFormat))
 		w.Header().Write(head) // writing to a bytes.Buffer cannot fail
 		head.WriteString("\r\n")
+		s.told = toldOf(view)
 		s.overConn(r.Context(), conn, appendEvent(head.Bytes(), view, time.Now()), last(view))
 		return
 	}
@@ -78,6 +80,21 @@ type stream struct {
 	id      login.ID
 	browser login.BrowserSecret
 	watcher login.Watcher
+	told    told
+}
+
+// told is what of an attempt's view the last event was made of.
+type told struct {
+	state            login.State
+	expires, againAt time.Time
+	opened           bool
+}
+
+func toldOf(v authorize.AttemptView) told { return told{v.State, v.Expires, v.AgainAt, v.Opened} }
+
+// view returns the view again, for another event.
+func (t told) view() authorize.AttemptView {
+	return authorize.AttemptView{State: t.state, Expires: t.expires, AgainAt: t.againAt, Opened: t.opened}
 }
 
 // overConn writes to a connection that the handler has taken over: the first event at
@@ -106,6 +123,7 @@ func (s *stream) overConn(ctx context.Context, conn net.Conn, first []byte, last
 // requests that end soon; if they cannot be changed, the server has none.
 func (s *stream) overResponse(w http.ResponseWriter, r *http.Request, control *http.ResponseController, view authorize.AttemptView) {
 	defer s.watcher.End()
+	s.told = toldOf(view)
 	send := func(b []byte) error {
 		control.SetWriteDeadline(time.Now().Add(s.writeTimeout))
 		defer control.SetWriteDeadline(time.Time{}) // in HTTP/2 a deadline ends a quiet stream
@@ -138,6 +156,13 @@ func (s *stream) follow(ctx context.Context, send func([]byte) error) {
 				return
 			}
 		case <-heartbeat.C:
+			if time.Now().Before(s.told.expires) {
+				go func() { sent <- s.repeat(send) }() // see below
+				if more := <-sent; !more {
+					return
+				}
+				continue
+			}
 		}
 		// Reading the attempt and writing the event need a deep stack, for the store, the
 		// ciphers and the network. A goroutine that did both itself would keep that stack
@@ -148,6 +173,12 @@ func (s *stream) follow(ctx context.Context, send func([]byte) error) {
 			return
 		}
 	}
+}
+
+// repeat sends the last event again, with the time that is left, and reports whether the
+// page is still there.
+func (s *stream) repeat(send func([]byte) error) (more bool) {
+	return send(appendEvent(nil, s.told.view(), time.Now())) == nil
 }
 
 // sendState sends an event, and reports whether there will be more. It recovers from
@@ -172,6 +203,7 @@ func (s *stream) sendState(ctx context.Context, send func([]byte) error) (more b
 		b = append(b, id...)
 		b = append(b, "\n\n"...)
 	}
+	s.told = toldOf(view)
 	return send(appendEvent(b, view, time.Now())) == nil && !last(view)
 }
 

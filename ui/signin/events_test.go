@@ -150,13 +150,15 @@ func TestEventsAreRepeatedOnAQuietStream(t *testing.T) {
 		ctx, gone := context.WithCancel(t.Context())
 		s, ended := w.watch(ctx)
 		time.Sleep(46 * time.Second)
-		if got := len(s.events()); got != 4 {
-			t.Errorf("%d events in 46 s, want 4", got)
+		if got := s.events(); len(got) != 4 || !strings.Contains(got[3], `"state":"waiting"`) {
+			t.Errorf("%d events in 46 s, want 4, the last of them %q", len(got), got)
 		}
-		// A change whose hint got lost is seen all the same.
 		w.flow.mu.Lock()
-		w.flow.view.Number = "changed"
+		read := w.flow.views
 		w.flow.mu.Unlock()
+		if read != 1 {
+			t.Errorf("the attempt was read %d times while nothing happened, want once", read)
+		}
 		gone()
 		synctest.Wait()
 		if !over(ended) || w.flow.watching() != 0 {

@@ -43,6 +43,7 @@ type fakeFlow struct {
 	watchers  map[chan struct{}]bool
 	others    []login.ID // of each watcher
 	failure   error      // of View
+	views     int        // calls of View
 }
 
 const (
@@ -128,6 +129,7 @@ func (f *fakeFlow) NewOneTap(context.Context, string) (*authorize.OneTapView, er
 func (f *fakeFlow) View(_ context.Context, id login.ID, browser login.BrowserSecret) (authorize.AttemptView, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.views++
 	switch {
 	case f.failure != nil:
 		return authorize.AttemptView{}, f.failure

@@ -45,7 +45,7 @@ func parse(args []string, out io.Writer) (options, error) {
 	f.IntVar(&o.demoPort, "demo-port", 9442, "`port` of the demo application")
 	f.StringVar(&o.data, "data", "", "keep data in this `directory`; default a temporary one, deleted on exit")
 	f.StringVar(&o.storage, "storage", config.EngineBolt, "`engine` of the store: bolt, or postgres with --dsn-file and --data")
-	f.StringVar(&o.dsnFile, "dsn-file", "", "`file` with the connection string of a PostgreSQL database, empty at the first start")
+	f.StringVar(&o.dsnFile, "dsn-file", "", "`file` with the connection string of a PostgreSQL database, empty at first")
 	f.Var(&o.clients, "clients", "also register the clients of this YAML `file`, a list as under clients: in the configuration; may be repeated")
 	f.BoolVar(&o.tls, "tls", false, "serve the provider over HTTPS, with a self-signed certificate")
 	f.StringVar(&o.host, "host", "127.0.0.1", "host `name` in issuer and certificate; it must resolve to this machine")
@@ -63,6 +63,14 @@ func parse(args []string, out io.Writer) (options, error) {
 	}
 	if !o.tls && !truecaller.IsLoopback(o.host) {
 		return options{}, command.Usagef("--host %s needs --tls: plain HTTP is accepted on loopback only", o.host)
+	}
+	switch postgres := o.storage == config.EnginePostgres; {
+	case postgres && o.dsnFile == "":
+		return options{}, command.Usagef("--storage postgres needs --dsn-file FILE, with the connection string of an empty PostgreSQL database")
+	case postgres && o.data == "":
+		return options{}, command.Usagef("--storage postgres needs --data DIRECTORY: the master key in it is needed as long as the database is")
+	case !postgres && o.dsnFile != "":
+		return options{}, command.Usagef("--dsn-file is the database of --storage postgres, which is missing")
 	}
 	return o, nil
 }

@@ -15,6 +15,9 @@ const drainTimeout = 10 * time.Second
 // off.
 const lastTimeout = time.Second
 
+// StopsWithin is how long a server may take to stop, beside drain.ready_delay.
+const StopsWithin = drainTimeout + lastTimeout
+
 // pause says that the program is no longer ready, and goes on serving for a while, so
 // that a load balancer sends new requests elsewhere before the listener closes. It
 // returns early with the error of a listener.

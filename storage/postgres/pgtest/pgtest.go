@@ -271,6 +271,28 @@ func (s *Server) Port() int { return s.port }
 // Socket returns the folder of the server's socket.
 func (s *Server) Socket() string { return s.dir }
 
+// Query runs a query in the database postgres, and returns its rows as text.
+func (s *Server) Query(ctx context.Context, sql string) ([][]string, error) {
+	conn, err := pgx.Connect(ctx, s.DSN("postgres"))
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close(ctx)
+	results, err := conn.PgConn().Exec(ctx, sql).ReadAll()
+	if err != nil {
+		return nil, err
+	}
+	var all [][]string
+	for _, row := range results[len(results)-1].Rows {
+		texts := make([]string, len(row))
+		for i, value := range row {
+			texts[i] = string(value)
+		}
+		all = append(all, texts)
+	}
+	return all, nil
+}
+
 // Database creates an empty database, and returns its connection string.
 func (s *Server) Database(ctx context.Context) (dsn string, err error) {
 	conn, err := pgx.Connect(ctx, s.DSN("postgres"))
