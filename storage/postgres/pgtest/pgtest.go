@@ -1,6 +1,13 @@
 // Package pgtest runs a PostgreSQL server for tests: a real one, in a folder of its
 // own, on a Unix socket. It needs the programs of Debian's package postgresql, in
-// /usr/lib/postgresql/*/bin. A test that cannot start one fails.
+// /usr/lib/postgresql/*/bin, or another folder with a version's. A test that cannot start
+// one fails.
+//
+//	pgtest.go   a server: its start and its stop
+//	crash.go    kill -9, of it all or of one of its processes
+//	replica.go  a synchronous replica of it, and its promotion
+//	proxy.go    a way to it that cuts connections in the middle of a commit
+//	pooler.go   PgBouncer in front of it
 package pgtest
 
 import (
@@ -30,6 +37,8 @@ const startTimeout = 2 * time.Minute
 type Options struct {
 	// Durable keeps fsync and full pages, for tests of crashes.
 	Durable bool
+	// Programs is the folder of the server's programs. If "", it is that of Debian's newest.
+	Programs string
 	// Settings are further lines of postgresql.conf.
 	Settings []string
 }
@@ -46,9 +55,12 @@ type Server struct {
 
 // Start makes a new cluster in a new folder, and starts its server.
 func Start(o Options) (*Server, error) {
-	bin, err := programs()
-	if err != nil {
-		return nil, err
+	bin := o.Programs
+	if bin == "" {
+		var err error
+		if bin, err = programs(); err != nil {
+			return nil, err
+		}
 	}
 	dir, err := os.MkdirTemp("", "calleridp-postgres-")
 	if err != nil {
@@ -80,18 +92,24 @@ func programs() (string, error) {
 	return filepath.Dir(newest), nil
 }
 
+// own gives the server's folder to the user that runs the server.
+func (s *Server) own() error {
+	if os.Geteuid() != 0 { // PostgreSQL refuses to run as root
+		return nil
+	}
+	who, err := user.Lookup("postgres")
+	if err != nil {
+		return fmt.Errorf("pgtest: as root, a user postgres is needed to run the server: %w", err)
+	}
+	uid, _ := strconv.Atoi(who.Uid)
+	gid, _ := strconv.Atoi(who.Gid)
+	s.owner = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+	return os.Chown(s.dir, uid, gid)
+}
+
 func (s *Server) create(o Options) error {
-	if os.Geteuid() == 0 { // PostgreSQL refuses to run as root
-		who, err := user.Lookup("postgres")
-		if err != nil {
-			return fmt.Errorf("pgtest: as root, a user postgres is needed to run the server: %w", err)
-		}
-		uid, _ := strconv.Atoi(who.Uid)
-		gid, _ := strconv.Atoi(who.Gid)
-		s.owner = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
-		if err := os.Chown(s.dir, uid, gid); err != nil {
-			return err
-		}
+	if err := s.own(); err != nil {
+		return err
 	}
 	initdb := s.command("initdb", "--pgdata", s.data(), "--username", "calleridp", "--auth", "trust",
 		"--encoding", "UTF8", "--locale", "C", "--no-instructions", "--no-sync")
