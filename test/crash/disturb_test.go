@@ -19,7 +19,8 @@ var disturbances = []struct {
 	{"the database killed", (*cluster).killDatabase},
 	{"the database stopped at once", (*cluster).stopDatabase},
 	{"commits cut", (*cluster).cutCommits},
-	{"bytes held back", (*cluster).hold},
+	{"the database held back", (*cluster).hold},
+	{"the replica held back", (*cluster).holdReplica},
 	{"the replica promoted", (*cluster).promote},
 	{"waits for the replica ended", (*cluster).endWaits},
 }
@@ -102,8 +103,13 @@ func (c *cluster) cutCommits() {
 }
 
 // hold keeps what the servers and the database say back for a while.
-func (c *cluster) hold() {
-	release := c.proxies[c.primary].Hold()
+func (c *cluster) hold() { c.holdFor(c.proxies[c.primary]) }
+
+// holdReplica keeps what the replica gets back: all commits wait.
+func (c *cluster) holdReplica() { c.holdFor(c.replication) }
+
+func (c *cluster) holdFor(proxy *pgtest.Proxy) {
+	release := proxy.Hold()
 	<-time.After(time.Duration(100+c.random.IntN(2000)) * time.Millisecond)
 	release()
 }

@@ -1,6 +1,7 @@
 package crash
 
 import (
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -13,6 +14,8 @@ import (
 	"calleridp/storage/postgres/pgtest"
 	"calleridp/test/harness"
 )
+
+var isolation = flag.String("crash.isolation", "read_committed", "storage.isolation of the servers over PostgreSQL")
 
 // cluster is three servers over a database of two PostgreSQL servers, the second a
 // synchronous replica of the first. Each is reached through a proxy.
@@ -61,7 +64,8 @@ func newCluster(t *testing.T, l *ledger, random *rand.Rand) *cluster {
 	if err := os.WriteFile(dsn, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c.Cluster = harness.NewCluster(t, 3, fmt.Sprintf("{engine: postgres, dsn_file: %s}", dsn), l.simulator, settings)
+	storage := fmt.Sprintf("{engine: postgres, dsn_file: %s, isolation: %s}", dsn, *isolation)
+	c.Cluster = harness.NewCluster(t, 3, storage, l.simulator, settings)
 	return c
 }
 
@@ -97,7 +101,7 @@ func (c *cluster) replicate() {
 func (c *cluster) failOver() {
 	c.t.Helper()
 	c.primary = 1 - c.primary
-	if err := c.databases[c.primary].Promote(c.t.Context()); err != nil {
+	if err := c.databases[c.primary].TakeOver(c.t.Context()); err != nil {
 		c.t.Fatal(err)
 	}
 	c.replicate()

@@ -92,12 +92,12 @@ func programs() (string, error) {
 	return filepath.Dir(newest), nil
 }
 
-// own gives the server's folder to the user that runs the server.
+// own gives the folder to the user that will run the server.
 func (s *Server) own() error {
-	if os.Geteuid() != 0 { // PostgreSQL refuses to run as root
+	if os.Geteuid() != 0 {
 		return nil
 	}
-	who, err := user.Lookup("postgres")
+	who, err := user.Lookup("postgres") // PostgreSQL refuses to run as root
 	if err != nil {
 		return fmt.Errorf("pgtest: as root, a user postgres is needed to run the server: %w", err)
 	}

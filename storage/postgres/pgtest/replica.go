@@ -77,8 +77,9 @@ func (s *Server) waitFor(r *Server) error {
 	})
 }
 
-// Promote makes a replica the server that takes writes. The one before must not run.
-func (s *Server) Promote(ctx context.Context) error {
+// TakeOver makes a replica the server that takes writes (promotion). The one before must
+// not run.
+func (s *Server) TakeOver(ctx context.Context) error {
 	promoted := false
 	err := s.query(ctx, "SELECT pg_promote(true, 120)", func(row pgx.CollectableRow) error { return row.Scan(&promoted) })
 	if err == nil && !promoted {
