@@ -1,9 +1,11 @@
 package postgres
 
 import (
+	"errors"
 	"testing"
 	"time"
 
+	"calleridp/provider/grant"
 	"calleridp/provider/limit"
 	"calleridp/provider/redact"
 	"calleridp/storage/postgres/pgtest"
@@ -36,25 +38,62 @@ func TestTheOutcomeWaitsForTheReplica(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	release := replication.Hold()
-	done := make(chan error, 1)
-	go func() { done <- count(t.Context(), s, a.ID) }()
-	before := waitsForReplica(t, primary, done, 0)
-	if err := primary.Terminate(t.Context(), before); err != nil {
+	token := grant.TokenHash{1}
+	_, err = s.UseGrant(t.Context(), storedGrant(t, s), func(g grant.Grant) grant.Redemption {
+		return grant.Redemption{Grant: &g, Access: &grant.AccessToken{Hash: token, GrantID: g.ID, Expires: g.Expires}}
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
-	if again := waitsForReplica(t, primary, done, before); again == 0 {
-		t.Error("a commit was acknowledged that the replica does not have")
-		release()
-		return
-	}
-	release()
-	if err := <-done; err != nil {
-		t.Error(err)
+	for _, row := range []struct {
+		name string
+		run  func() error
+	}{
+		{"an attempt is changed", func() error { return count(t.Context(), s, a.ID) }},
+		{"an access token is revoked", func() error { return s.DropAccessToken(t.Context(), token) }},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			release := replication.Hold()
+			defer release()
+			done := make(chan error, 1)
+			go func() { done <- row.run() }()
+			before := waitsForReplica(t, primary, done, 0)
+			if err := primary.Terminate(t.Context(), before); err != nil {
+				t.Fatal(err)
+			}
+			if again := waitsForReplica(t, primary, done, before); again == 0 {
+				t.Fatal("a commit was acknowledged that the replica does not have")
+			}
+			release()
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		})
 	}
 	if n := counted(t, s, a.ID); n != 1 {
 		t.Errorf("the attempt was changed %d times, want once", n)
 	}
+	if _, _, err := s.AccessToken(t.Context(), token); !errors.Is(err, grant.ErrNotFound) {
+		t.Errorf("the revoked token: %v, want that there is none", err)
+	}
+}
+
+// storedGrant stores a grant, and returns its ID.
+func storedGrant(t *testing.T, s *Store) string {
+	t.Helper()
+	g := grant.Grant{ID: "g", ClientID: "c", Expires: time.Now().Add(time.Hour)}
+	code := grant.Code{Hash: grant.CodeHash{1}, Expires: g.Expires, Grant: g}
+	if err := s.CreateCode(t.Context(), code); err != nil {
+		t.Fatal(err)
+	}
+	_, err := s.UseCode(t.Context(), code.Hash, func(c grant.Code, _ *grant.Grant) grant.Redemption {
+		c.Redeemed = true
+		return grant.Redemption{Code: &c, Grant: &c.Grant}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g.ID
 }
 
 // waitsForReplica returns the backend whose commit waits for the replica, another than
