@@ -129,7 +129,7 @@ func TestInvariant9_LedgerOfNodes(t *testing.T) {
 	random := generator(t)
 	l := newLedger(t)
 	c := newCluster(t, l, random)
-	l.server = c.Production
+	l.server, l.passes = c.Production, true
 
 	took := map[string][]time.Duration{}
 	var order []int
