@@ -100,14 +100,9 @@ func (b *Browser) Fail(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.Is(err, ErrRequestExpired):
 		b.ShowError(w, r, ErrorView{Kind: ErrorRequestExpired, Status: http.StatusBadRequest})
 	default:
-		status := http.StatusInternalServerError
-		if after, ok := unavailable(err); ok {
-			status = http.StatusServiceUnavailable
-			w.Header().Set("Retry-After", retryAfter(after))
-		}
 		b.ShowError(w, r, ErrorView{
 			Kind:        ErrorInternal,
-			Status:      status,
+			Status:      FailureStatus(w, err),
 			Correlation: b.failures.Correlate(r.Context(), "a page failed", err),
 		})
 	}

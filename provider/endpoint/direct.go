@@ -147,6 +147,17 @@ func unavailable(cause error) (after time.Duration, ok bool) {
 	return passing.Unavailable(), true
 }
 
+// FailureStatus returns the status of an internal failure: 503, with the header
+// Retry-After, if its cause goes by (RFC 9110 §15.6.4), otherwise 500.
+func FailureStatus(w http.ResponseWriter, cause error) int {
+	after, ok := unavailable(cause)
+	if !ok {
+		return http.StatusInternalServerError
+	}
+	w.Header().Set("Retry-After", retryAfter(after))
+	return http.StatusServiceUnavailable
+}
+
 // retryAfter returns a value of Retry-After, whole seconds.
 func retryAfter(d time.Duration) string { return strconv.Itoa(int(math.Ceil(d.Seconds()))) }
 

@@ -3,6 +3,7 @@ package postgres
 import (
 	"cmp"
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"strings"
@@ -24,11 +25,16 @@ var _ storagetest.Engine = (*Store)(nil)
 // server is the one for all tests that do not break it.
 var server *pgtest.Server
 
-func TestMain(m *testing.M) { os.Exit(withServer(m.Run)) }
+var programs = flag.String("postgres.programs", "", "the folder of PostgreSQL's programs for the tests that do not break the server; \"\": Debian's")
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	os.Exit(withServer(m.Run))
+}
 
 func withServer(run func() int) int {
 	var err error
-	if server, err = pgtest.Start(pgtest.Options{}); err != nil {
+	if server, err = pgtest.Start(pgtest.Options{Programs: *programs}); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}

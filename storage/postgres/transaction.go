@@ -24,7 +24,9 @@ import (
 // transaction has. If the connection breaks before the server has answered, that row
 // says what became of the transaction: whoever asks inserts the same row, and the
 // index lets one of the two in, after it has waited for a transaction that is still
-// running. It holds across a failover, where transaction numbers are used again.
+// running. It holds across a failover, where transaction numbers are used again. Who asks
+// always writes, and so waits for the synchronous replica in its turn: PostgreSQL shows a
+// commit that has not reached the replica, if the connection that waited for it has ended.
 
 // outcomeKept is how long outcomes stay.
 const outcomeKept = time.Hour
@@ -218,8 +220,8 @@ func (s *Store) outcome(at time.Time, id []byte, cause error) error {
 	var committed bool
 	err := s.again(ctx, func(ctx context.Context) error {
 		b := &pgx.Batch{}
-		b.Queue("INSERT INTO outcomes (at, id, committed) VALUES ($1, $2, false) ON CONFLICT DO NOTHING", at, id)
-		b.Queue("SELECT committed FROM outcomes WHERE at = $1 AND id = $2", at, id).QueryRow(func(row pgx.Row) error {
+		b.Queue(`INSERT INTO outcomes (at, id, committed) VALUES ($1, $2, false)
+			ON CONFLICT (at, id) DO UPDATE SET committed = outcomes.committed RETURNING committed`, at, id).QueryRow(func(row pgx.Row) error {
 			return row.Scan(&committed)
 		})
 		return s.send(ctx, b)

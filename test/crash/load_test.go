@@ -1,21 +1,19 @@
 package crash
 
 import (
-	"bytes"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"html"
-	"io"
-	"math/rand/v2"
+	"math/bits"
 	"net/http"
-	"net/http/cookiejar"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
-	"sync"
-	"testing"
 	"time"
 
 	"calleridp/test/harness"
@@ -23,268 +21,90 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// fact is what the ledger knows of something that can be used up or ended.
-type fact int
-
-const (
-	absent   fact = iota // it was never acknowledged
-	alive                // it was acknowledged
-	doubtful             // its end was requested, and no response came
-	ended                // its end was acknowledged
-)
-
-// entry is one user with one browser, who gets and ends a few things.
-type entry struct {
-	number  string
-	browser *http.Client
-
-	waiting string // the waiting page, of an attempt that was acknowledged; "" once it was left
-	silent  bool   // its phone does not respond: the lock stays
-
-	session  fact
-	code     fact
-	codeIs   string
-	verifier string
-	family   fact     // of the refresh tokens
-	refresh  []string // the generations, the newest last
-	id, sub  string   // the ID token, and its sub
-	account  fact
-}
-
-// kinds are what a run must have acknowledged before a kill.
-var kinds = []string{"attempts", "callbacks", "codes", "codes redeemed", "deletions", "locks", "refreshes", "revocations", "sessions", "sign-outs"}
-
-// ledger is what is known outside of the server.
-type ledger struct {
-	t      *testing.T
-	server *harness.Production
-	enough chan struct{} // closed when the server may be killed
-
-	mu      sync.Mutex
-	next    int
-	loading bool // the server works, and will be killed
-	left    int  // acknowledgements until enough
-	cutting bool // the power is about to be cut: errors of the server are no fault
-	entries []*entry
-	settled []*entry // of earlier rounds
-	counts  map[string]int
-	acked   map[string]bool   // states of pushes whose callback got 200
-	states  map[string]string // by number
-}
-
-func (l *ledger) begin(acknowledgements int, cutting bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.loading = true
-	l.left, l.cutting, l.enough = acknowledgements, cutting, make(chan struct{})
-	l.entries = nil
-}
-
-// ack notes what the server has acknowledged. The caller holds no lock.
-func (l *ledger) ack(what string, note func()) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if note != nil {
-		note()
-	}
-	if !l.loading { // a retry of Truecaller, or a check
-		return
-	}
-	l.counts[what]++
-	if l.left--; l.left == 0 {
-		close(l.enough)
-	}
-}
-
-// truecaller learns which state belongs to which number, and does not pass pushes to
-// phones that do not respond on.
-func (l *ledger) truecaller(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/v1/apps/requests" {
-			next.ServeHTTP(w, r)
-			return
-		}
-		body, _ := io.ReadAll(r.Body)
-		var push struct {
-			Number json.RawMessage `json:"phoneNumber"`
-			State  string          `json:"state"`
-		}
-		json.Unmarshal(body, &push)
-		number := "+" + strings.Trim(string(push.Number), `"`)
-		l.mu.Lock()
-		l.states[number] = push.State
-		l.mu.Unlock()
-		if strings.HasPrefix(number, silentPrefix) {
-			io.WriteString(w, `{"requestId":"silent"}`)
-			return
-		}
-		r.Body = io.NopCloser(bytes.NewReader(body))
-		next.ServeHTTP(w, r)
-	})
-}
-
-// heard notes which callbacks got 200.
-type heard struct{ *ledger }
-
-func (h heard) RoundTrip(r *http.Request) (*http.Response, error) {
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		return nil, err
-	}
-	r.Body = io.NopCloser(bytes.NewReader(body))
-	response, err := http.DefaultTransport.RoundTrip(r)
-	if err == nil && response.StatusCode == http.StatusOK {
-		var said struct {
-			State string `json:"state"`
-		}
-		json.Unmarshal(body, &said)
-		h.ack("callbacks", func() { h.acked[said.State] = true })
-	}
-	return response, err
-}
-
-// called reports whether the callback for the newest push to a number was
-// acknowledged.
-func (l *ledger) called(number string) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.acked[l.states[number]]
-}
-
-const (
-	approving    = "+9199"
-	silentPrefix = "+9198"
-)
-
-// newEntry returns a user of whom nothing is known.
-func (l *ledger) newEntry(prefix string) *entry {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.next++
-	e := &entry{number: fmt.Sprintf("%s%08d", prefix, l.next), browser: newBrowser(), verifier: oauth2.GenerateVerifier()}
-	l.entries = append(l.entries, e)
-	return e
-}
-
-func newBrowser() *http.Client {
-	jar, _ := cookiejar.New(nil)
-	return &http.Client{
-		Jar:           jar,
-		Timeout:       harness.Timeout,
-		Transport:     shared,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-}
-
-var shared = &http.Transport{MaxIdleConnsPerHost: 64}
-
-// errGone means that no response came: the server was killed, or could not store.
-var errGone = errors.New("no response")
-
-// errLocked means that a number gets no further push for now.
-var errLocked = errors.New("the number is locked")
-
-// request sends a form, or gets a page.
-func (l *ledger) request(c *http.Client, at string, form url.Values, client bool) (status int, location, body string, err error) {
-	if strings.HasPrefix(at, "/") {
-		at = l.server.Issuer + at
-	}
-	r, err := http.NewRequest(http.MethodGet, at, nil)
-	if form != nil {
-		r, err = http.NewRequest(http.MethodPost, at, strings.NewReader(form.Encode()))
-	}
-	if err != nil {
-		return 0, "", "", err
-	}
-	if form != nil {
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	}
-	if client {
-		r.SetBasicAuth("demo", harness.ClientSecret)
-	} else {
-		r.Header.Set("Origin", l.server.Issuer)
-		r.Header.Set("Sec-Fetch-Site", "same-origin")
-	}
-	response, err := c.Do(r)
-	if err != nil {
-		return 0, "", "", errGone
-	}
-	defer response.Body.Close()
-	raw, err := io.ReadAll(response.Body)
-	if err != nil {
-		return 0, "", "", errGone
-	}
-	if response.StatusCode >= 500 {
-		l.mu.Lock()
-		cutting := l.cutting
-		l.mu.Unlock()
-		if !cutting {
-			l.t.Errorf("%s %s: status %d\n%.300s", r.Method, r.URL.Path, response.StatusCode, raw)
-		}
-		return 0, "", "", errGone
-	}
-	return response.StatusCode, response.Header.Get("Location"), string(raw), nil
-}
-
 var sealedField = regexp.MustCompile(`name="request"[^>]*value="([^"]*)"`)
 var tokenField = regexp.MustCompile(`name="token" value="([^"]*)"`)
 
-// work makes entries until the server is killed.
-func (l *ledger) work(random *rand.Rand) {
-	for {
-		select {
-		case <-l.enough:
-			return
-		default:
-		}
+var challengeField = regexp.MustCompile(`name="challenge" value="([^"]*)"`)
+var challengeTask = regexp.MustCompile(`data-seed="([^"]*)" data-bits="(\d+)"`)
+
+// work makes entries until the load ends, of each kind in turn.
+func (l *ledger) work() {
+	for !l.stopped() {
 		var err error
-		if random.IntN(8) == 0 {
-			err = l.lockNumber(l.newEntry(silentPrefix))
-		} else {
-			err = l.live(l.newEntry(approving), random.IntN(7))
+		switch n := int(l.lives.Add(1)); n % 12 {
+		case 0:
+			err = l.lockNumber()
+		case 1:
+			err = l.oneChallenge()
+		default:
+			err = l.live(l.newEntry(approving), n%8)
 		}
-		if errors.Is(err, errGone) {
-			return
-		}
-		if err != nil {
+		switch {
+		case errors.Is(err, errGone):
+			select { // as a user, who does not try again at once
+			case <-l.stop:
+			case <-time.After(20 * time.Millisecond):
+			}
+		case err != nil:
 			l.t.Error(err)
-			return
+			l.stopLoad()
 		}
 	}
 }
 
-// lockNumber sends a push to a phone that does not respond.
-func (l *ledger) lockNumber(e *entry) error {
-	e.silent = true
-	if err := l.submit(e, e.browser); err != nil {
-		return err
+// form gets the sign-in page and fills it in.
+func (l *ledger) form(e *entry, browser *http.Client) (url.Values, error) {
+	status, _, page, err := l.request(browser, l.server.AuthorizationURL("scope", "openid phone offline_access", "prompt", "login",
+		"code_challenge", oauth2.S256ChallengeFromVerifier(e.verifier)), nil, false)
+	if err != nil {
+		return nil, err
 	}
-	l.ack("locks", nil)
-	return nil
+	field, challenge, task := sealedField.FindStringSubmatch(page), challengeField.FindStringSubmatch(page), challengeTask.FindStringSubmatch(page)
+	if field == nil || challenge == nil || task == nil {
+		return nil, fmt.Errorf("no sign-in form with a challenge: status %d\n%.300s", status, page)
+	}
+	bits, err := strconv.Atoi(task[2])
+	return url.Values{
+		"request": {html.UnescapeString(field[1])}, "phone": {e.number},
+		"challenge": {html.UnescapeString(challenge[1])}, "solution": {solve(task[1], bits)},
+	}, err
+}
+
+// solve finds the solution of a challenge.
+func solve(seed string, zeros int) string {
+	for n := 0; ; n++ {
+		solution := strconv.Itoa(n)
+		hash := sha256.Sum256([]byte(seed + solution))
+		if bits.LeadingZeros64(binary.BigEndian.Uint64(hash[:8])) >= zeros {
+			return solution
+		}
+	}
 }
 
 // submit begins a sign-in: acknowledged when the browser is led to its waiting page.
 func (l *ledger) submit(e *entry, browser *http.Client) error {
-	status, _, page, err := l.request(browser, l.server.AuthorizationURL("scope", "openid phone offline_access", "prompt", "login",
-		"code_challenge", oauth2.S256ChallengeFromVerifier(e.verifier)), nil, false)
+	form, err := l.form(e, browser)
 	if err != nil {
 		return err
 	}
-	field := sealedField.FindStringSubmatch(page)
-	if field == nil {
-		return fmt.Errorf("no sign-in form: status %d\n%.300s", status, page)
-	}
-	status, location, page, err := l.request(browser, "/signin", url.Values{"request": {html.UnescapeString(field[1])}, "phone": {e.number}}, false)
+	return l.post(e, browser, form)
+}
+
+func (l *ledger) post(e *entry, browser *http.Client, form url.Values) error {
+	status, location, page, err := l.request(browser, "/signin", form, false)
 	if err != nil {
 		return err
 	}
 	if status == http.StatusTooManyRequests {
-		return fmt.Errorf("submitting %s: %w", e.number, errLocked)
+		return fmt.Errorf("submitting %s: %w\n%.300s", e.number, errLocked, page)
 	}
 	if status != http.StatusSeeOther {
 		return fmt.Errorf("submitting %s: status %d\n%.300s", e.number, status, page)
 	}
-	l.ack("attempts", func() { e.waiting = location })
+	l.ack("attempts", func() {
+		e.waiting, e.browser = location, browser
+		e.solved = url.Values{"challenge": form["challenge"], "solution": form["solution"]}
+	})
 	return nil
 }
 
@@ -292,30 +112,27 @@ func (l *ledger) submit(e *entry, browser *http.Client) error {
 // still waits when patient has ended.
 func (l *ledger) follow(e *entry, patient <-chan time.Time) (bool, error) {
 	at := e.waiting
-	for {
+	for polls := 0; ; polls++ {
+		if strings.HasSuffix(at, "/continue") {
+			return true, l.leave(e, at)
+		}
 		status, location, page, err := l.request(e.browser, at, nil, false)
 		if err != nil {
 			return false, err
 		}
 		switch {
-		case strings.HasPrefix(location, harness.RedirectURI):
-			back, err := url.Parse(location)
-			if err != nil || back.Query().Get("code") == "" {
-				return false, fmt.Errorf("%s: the sign-in ended with %s", e.number, location)
-			}
-			l.ack("codes", func() { e.code, e.codeIs, e.waiting = alive, back.Query().Get("code"), "" })
-			l.ack("sessions", func() { e.session, e.account = alive, alive })
-			return true, nil
 		case location != "":
 			at = location
-		case strings.Contains(page, `id="waiting"`):
+		case !strings.Contains(page, `id="waiting"`):
+			return false, fmt.Errorf("%s: the sign-in stopped with status %d\n%.300s", e.number, status, page)
+		case patient == nil && l.stopped(), patient == nil && polls > 500 && l.callback(e.number) == nil: // Truecaller has given up
+			return false, errGone
+		default:
 			select {
 			case <-patient:
 				return false, nil
 			case <-time.After(10 * time.Millisecond): // the page's own refresh, hurried
 			}
-		default:
-			return false, fmt.Errorf("%s: the sign-in stopped with status %d\n%.300s", e.number, status, page)
 		}
 	}
 }
@@ -337,10 +154,12 @@ func (l *ledger) token(form url.Values) (granted bool, refresh, id string, err e
 	return status == 200, answer.Refresh, answer.ID, nil
 }
 
+func (l *ledger) codeForm(e *entry) url.Values {
+	return url.Values{"grant_type": {"authorization_code"}, "code": {e.codeIs}, "redirect_uri": {harness.RedirectURI}, "code_verifier": {e.verifier}}
+}
+
 func (l *ledger) redeem(e *entry) (bool, error) {
-	granted, refresh, id, err := l.token(url.Values{
-		"grant_type": {"authorization_code"}, "code": {e.codeIs}, "redirect_uri": {harness.RedirectURI}, "code_verifier": {e.verifier},
-	})
+	granted, refresh, id, err := l.token(l.codeForm(e))
 	if granted {
 		l.ack("codes redeemed", func() {
 			e.code, e.family, e.refresh, e.id, e.sub = ended, alive, []string{refresh}, id, subOf(id)
@@ -349,8 +168,13 @@ func (l *ledger) redeem(e *entry) (bool, error) {
 	return granted, err
 }
 
+// refreshForm uses a refresh token: back is 1 for the newest, 2 for the one before.
+func (l *ledger) refreshForm(e *entry, back int) url.Values {
+	return url.Values{"grant_type": {"refresh_token"}, "refresh_token": {e.refresh[len(e.refresh)-back]}}
+}
+
 func (l *ledger) refreshed(e *entry) (bool, error) {
-	granted, refresh, _, err := l.token(url.Values{"grant_type": {"refresh_token"}, "refresh_token": {e.refresh[len(e.refresh)-1]}})
+	granted, refresh, _, err := l.token(l.refreshForm(e, 1))
 	if granted {
 		l.ack("refreshes", func() { e.refresh = append(e.refresh, refresh) })
 	}
@@ -366,22 +190,20 @@ func (l *ledger) live(e *entry, what int) error {
 		return err
 	}
 	l.doubt(&e.code)
-	if granted, err := l.redeem(e); err != nil || !granted {
-		return errors.Join(err, refusedUnless(granted, "a new code"))
+	if what == 5 {
+		return l.redeemTwice(e)
 	}
-	for range what {
+	if granted, err := l.redeem(e); err != nil || !granted {
+		return errors.Join(err, refusedUnless(granted, e, "a new code"))
+	}
+	for range min(what, 4) {
 		if granted, err := l.refreshed(e); err != nil || !granted {
-			return errors.Join(err, refusedUnless(granted, "the newest refresh token"))
+			return errors.Join(err, refusedUnless(granted, e, "the newest refresh token"))
 		}
 	}
 	switch what {
 	case 2:
-		l.doubt(&e.family)
-		status, _, body, err := l.request(&http.Client{Transport: shared, Timeout: harness.Timeout}, "/revoke", url.Values{"token": {e.refresh[len(e.refresh)-1]}}, true)
-		if err != nil || status != 200 {
-			return errors.Join(err, fmt.Errorf("revoking: status %d\n%.300s", status, body))
-		}
-		l.ack("revocations", func() { e.family = ended })
+		return l.revokeAndRefresh(e)
 	case 3:
 		l.doubt(&e.session)
 		status, location, body, err := l.request(e.browser, "/logout?"+url.Values{"id_token_hint": {e.id}}.Encode(), nil, false)
@@ -417,11 +239,11 @@ func (l *ledger) doubt(facts ...*fact) {
 	}
 }
 
-func refusedUnless(granted bool, what string) error {
+func refusedUnless(granted bool, e *entry, what string) error {
 	if granted {
 		return nil
 	}
-	return fmt.Errorf("%s was refused", what)
+	return fmt.Errorf("%s: %s was refused", e.number, what)
 }
 
 // unlessGone returns why, unless no response came at all.

@@ -1,10 +1,14 @@
 package crash
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -15,8 +19,7 @@ import (
 // round, and some of earlier rounds, of which everything is ended.
 func (l *ledger) verify(round string, random *rand.Rand) {
 	l.mu.Lock()
-	l.cutting = false
-	l.loading = false
+	l.loading, l.disturbed = false, false
 	entries := l.entries
 	earlier := make([]*entry, 0, 20)
 	for _, i := range random.Perm(len(l.settled))[:min(20, len(l.settled))] {
@@ -83,6 +86,9 @@ func (l *ledger) entry(e *entry) error {
 	if err := l.nothingComesBack(e); err != nil {
 		return what(err)
 	}
+	if err := l.oncePushed(e); err != nil {
+		return what(err)
+	}
 	if e.account == ended {
 		return what(l.anotherSub(e))
 	}
@@ -99,14 +105,54 @@ func (l *ledger) attempt(e *entry) error {
 		}
 	}
 	patience := make(chan time.Time)
-	if l.called(e.number) {
+	called := l.callback(e.number) != nil
+	if called {
 		time.AfterFunc(harness.Timeout, func() { close(patience) })
 	} else {
 		close(patience) // Truecaller may never try again
 	}
 	done, err := l.follow(e, patience)
-	if err != nil || !done && l.called(e.number) && !e.silent {
-		return errors.Join(err, fmt.Errorf("an attempt that was acknowledged does not go on; its callback was acknowledged: %v", l.called(e.number)))
+	if err != nil || !done && called {
+		return errors.Join(err, fmt.Errorf("an attempt that was acknowledged does not go on; its callback was acknowledged: %v", called))
+	}
+	return nil
+}
+
+// oncePushed verifies that the number got one push, and that neither its challenge nor
+// the state of its callback can be used again.
+func (l *ledger) oncePushed(e *entry) error {
+	l.mu.Lock()
+	pushes := l.pushes[e.number]
+	l.mu.Unlock()
+	if pushes > 1 {
+		return fmt.Errorf("the number got %d pushes within its lock", pushes)
+	}
+	if e.solved != nil {
+		other := &entry{number: l.newEntry(silentPrefix).number, verifier: e.verifier}
+		form, err := l.form(other, newBrowser())
+		if err != nil {
+			return err
+		}
+		maps.Copy(form, e.solved)
+		if err := l.post(other, newBrowser(), form); !errors.Is(err, errLocked) {
+			return errors.Join(err, errors.New("a solved challenge was used twice"))
+		}
+	}
+	callback := l.callback(e.number)
+	if e.code != ended || callback == nil {
+		return nil
+	}
+	response, err := http.Post(l.server.CallbackURL(), "application/json", bytes.NewReader(callback))
+	if err != nil {
+		return err
+	}
+	response.Body.Close()
+	if response.StatusCode >= 300 {
+		return fmt.Errorf("a callback that comes again: status %d", response.StatusCode)
+	}
+	_, location, _, err := l.request(e.browser, e.left, nil, false)
+	if err != nil || strings.HasPrefix(location, harness.RedirectURI) {
+		return errors.Join(err, fmt.Errorf("an attempt was used twice: it leads to %.80s", location))
 	}
 	return nil
 }
@@ -148,7 +194,7 @@ func (l *ledger) nothingComesBack(e *entry) error {
 		}
 	}
 	if n := len(e.refresh); n > 2 {
-		granted, _, _, err := l.token(url.Values{"grant_type": {"refresh_token"}, "refresh_token": {e.refresh[n-3]}})
+		granted, _, _, err := l.token(l.refreshForm(e, 3))
 		if err != nil || granted {
 			return errors.Join(err, fmt.Errorf("the refresh token of generation %d of %d works again", n-2, n))
 		}

@@ -55,25 +55,30 @@ func (h *Handlers) respond(w http.ResponseWriter, r *http.Request, err error) {
 		h.cfg.Pages.SignIn(w, r, view)
 		return
 	}
-	h.cfg.Pages.Error(w, r, endpoint.ErrorView{Kind: h.report(w, r, err), Correlation: correlation(w)})
+	kind, status := h.report(w, r, err)
+	h.cfg.Pages.Error(w, r, endpoint.ErrorView{Kind: kind, Status: status, Correlation: correlation(w)})
 }
 
 // respondToScript writes the JSON for the error of a handler that a script called.
 func (h *Handlers) respondToScript(w http.ResponseWriter, r *http.Request, err error) {
-	kind := h.report(w, r, err)
+	kind, status := h.report(w, r, err)
 	scriptHeaders(w, "application/json")
-	w.WriteHeader(page.Status(kind))
+	w.WriteHeader(status)
 	json.NewEncoder(w).Encode(map[string]string{"error": string(kind)}) // an error means that the browser has gone
 }
 
-// report logs a server error, and returns the kind of page to show for err.
-func (h *Handlers) report(w http.ResponseWriter, r *http.Request, err error) endpoint.ErrorKind {
+// report logs a server error, and returns the kind of page to show for err and its
+// status. It sets Retry-After where the cause goes by.
+func (h *Handlers) report(w http.ResponseWriter, r *http.Request, err error) (endpoint.ErrorKind, int) {
 	kind := kindOf(err)
-	if kind == endpoint.ErrorInternal && !errors.Is(r.Context().Err(), context.Canceled) {
+	if kind != endpoint.ErrorInternal {
+		return kind, page.Status(kind)
+	}
+	if !errors.Is(r.Context().Err(), context.Canceled) {
 		h.cfg.Log.ErrorContext(r.Context(), "a page failed", "method", r.Method, "path", r.URL.Path,
 			"correlation", correlation(w), "error", err)
 	}
-	return kind
+	return kind, endpoint.FailureStatus(w, err)
 }
 
 // correlation returns the id that the server gave to the request.

@@ -2,9 +2,11 @@ package signin
 
 import (
 	"errors"
+	"fmt"
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"calleridp/ui/pagetest"
 )
@@ -40,6 +42,25 @@ func TestEveryPostIsProtected(t *testing.T) {
 	}
 	if len(w.flow.submitted) != 2 {
 		t.Errorf("submitted %d times, want twice", len(w.flow.submitted))
+	}
+}
+
+// away is the error of a store that comes back.
+type away struct{}
+
+func (away) Error() string              { return "the database cannot be reached" }
+func (away) Unavailable() time.Duration { return 1500 * time.Millisecond }
+
+// While the store is away, pages and scripts read when to try again.
+func TestAStoreThatIsAway(t *testing.T) {
+	w := newWorld(t)
+	w.flow.failure = fmt.Errorf("login: %w", away{})
+	for _, at := range []string{"", "/continue", "/status", "/events"} {
+		answer := w.get(ourPath + at)
+		pagetest.Want(t, answer, 503, "internal")
+		if after := answer.Header().Get("Retry-After"); after != "2" {
+			t.Errorf("%s: got Retry-After %q, want 2", at, after)
+		}
 	}
 }
 

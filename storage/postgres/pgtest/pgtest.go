@@ -1,6 +1,13 @@
 // Package pgtest runs a PostgreSQL server for tests: a real one, in a folder of its
 // own, on a Unix socket. It needs the programs of Debian's package postgresql, in
-// /usr/lib/postgresql/*/bin. A test that cannot start one fails.
+// /usr/lib/postgresql/*/bin, or another folder with a version's. A test that cannot start
+// one fails.
+//
+//	pgtest.go   a server: its start and its stop
+//	crash.go    kill -9, of it all or of one of its processes
+//	replica.go  a synchronous replica of it, and its promotion
+//	proxy.go    a way to it that cuts connections in the middle of a commit
+//	pooler.go   PgBouncer in front of it
 package pgtest
 
 import (
@@ -31,6 +38,8 @@ const startTimeout = 2 * time.Minute
 type Options struct {
 	// Durable keeps fsync and full pages, for tests of crashes.
 	Durable bool
+	// Programs is the folder of the server's programs. If "", it is that of Debian's newest.
+	Programs string
 	// Settings are further lines of postgresql.conf.
 	Settings []string
 	// Language is that of the server's messages, like "de"; English if "".
@@ -58,9 +67,12 @@ type Server struct {
 
 // Start makes a new cluster in a new folder, and starts its server.
 func Start(o Options) (*Server, error) {
-	bin, err := programs()
-	if err != nil {
-		return nil, err
+	bin := o.Programs
+	if bin == "" {
+		var err error
+		if bin, err = programs(); err != nil {
+			return nil, err
+		}
 	}
 	dir, err := os.MkdirTemp("", "calleridp-postgres-")
 	if err != nil {
