@@ -105,6 +105,8 @@ type Spend struct {
 	Number []Charge
 	// Cooling is the number's cool-down, for a browser that the number does not know.
 	Cooling Cooling
+	// Shown are those of the charges whose budgets users see. They charge nothing.
+	Shown []Charge
 }
 
 // Exceeded is the error for a spend that was refused.

@@ -218,23 +218,17 @@ func (e *Engine) startPush(ctx context.Context, r PushRequest, app truecaller.Ap
 	if err := a.push(r.Number, now); err != nil {
 		return Attempt{}, err
 	}
-	if sent, err := e.sentBefore(ctx, a, now); !errors.Is(err, ErrNotFound) {
-		return sent, err
-	}
 	// Before the budgets are spent and the number is locked, for nothing.
 	permit, err := e.cfg.Pusher.Admit(app)
 	if err != nil {
+		if sent, err := e.sentBefore(ctx, a, now); !errors.Is(err, ErrNotFound) {
+			return sent, err
+		}
 		e.record(ctx, eventUnavailable, a)
 		return Attempt{}, err
 	}
 	defer permit.Return()
-	if a.Tries, err = e.tries(ctx, now, true, append(e.cfg.Limits.networks(r.Network), e.ofPhone(r))...); err != nil {
-		return Attempt{}, err
-	}
 	spend := e.pushSpend(a, r, now)
-	if a.Pushes, err = e.pushes(ctx, spend.Cooling, now); err != nil {
-		return Attempt{}, err
-	}
 	err = e.cfg.Store.CreateAttempt(ctx, a, spend, now)
 	if errors.Is(err, ErrExists) { // the other half of a double click was faster
 		return e.sentBefore(ctx, a, now)
@@ -324,11 +318,7 @@ func (e *Engine) StartOneTap(ctx context.Context, r OneTapRequest) (Attempt, err
 	if err := a.handOut(r.Nonce, now); err != nil {
 		return Attempt{}, err
 	}
-	var err error
-	if a.Tries, err = e.tries(ctx, now, true, e.cfg.Limits.silentNetworks(r.Network)...); err != nil {
-		return Attempt{}, err
-	}
-	err = e.cfg.Store.CreateAttempt(ctx, a, e.oneTapSpend(r), now)
+	err := e.cfg.Store.CreateAttempt(ctx, a, e.oneTapSpend(r), now)
 	if errors.Is(err, ErrExists) { // the other half of a double click was faster
 		return e.tapped(ctx, a.Correlation, r.Browser, now)
 	}

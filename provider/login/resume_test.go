@@ -33,7 +33,7 @@ func (w *world) serves(id login.ID, clientID, request string) {
 func TestAnOpenAttemptServesTheNewestRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		watcher := w.engine.Watch("none", browser)
+		watcher := w.engine.Watch(t.Context(), "none", browser)
 		defer watcher.End()
 		a := w.start(asking("demo", "first"))
 		for i, client := range []string{"shop", "demo", "demo", "shop"} {

@@ -30,6 +30,39 @@ func (b *batch) one(k *record.Kind, into record.Record, sql string, args ...any)
 	return found
 }
 
+// see queues a query for one record by its key, which the memory then has.
+func (b *batch) see(k *record.Kind, into record.Record, key []byte) (found *bool) {
+	return b.rowOf(k, into, key, "")
+}
+
+// rowOf queues a query for one record by its key, with a lock, which the memory then has.
+func (b *batch) rowOf(k *record.Kind, into record.Record, key []byte, lock string) (found *bool) {
+	and := ""
+	if k.Expires() {
+		and = " AND expires > now()"
+	}
+	p := at(k, key)
+	after := b.s.memory.now(p)
+	found = new(bool)
+	b.queue.Queue("SELECT value FROM "+k.Name+" WHERE key = $1"+and+lock, key).Query(func(rows pgx.Rows) error {
+		var value []byte
+		for rows.Next() {
+			if err := rows.Scan(&value); err != nil {
+				return err
+			}
+		}
+		if err := rows.Err(); err != nil {
+			return err
+		}
+		b.s.memory.put(p, value, after)
+		if *found = len(value) > 0; !*found { // a place, see migrations
+			return nil
+		}
+		return b.s.sealer.Open(k, key, value, into)
+	})
+	return found
+}
+
 // each queues a query for the keys and the values of records.
 func (b *batch) each(sql string, args []any, do func(key, value []byte) error) {
 	b.queue.Queue(sql, args...).Query(func(rows pgx.Rows) error {
@@ -102,7 +135,7 @@ func (s *Store) send(ctx context.Context, b *pgx.Batch) error {
 	defer conn.Release()
 	ctx, cancel := s.untilStuck(ctx)
 	defer cancel()
-	s.trips.Add(1)
+	s.trip(ctx)
 	err = conn.SendBatch(ctx, b).Close()
 	if err != nil && conn.Conn().IsClosed() {
 		return errLost{err}

@@ -45,6 +45,7 @@ func (o Options) pool() (*pgxpool.Config, error) {
 	if o.dial != nil {
 		c.DialFunc = o.dial
 	}
+	c.Tracer = o.trace
 	if o.Pooler {
 		c.DefaultQueryExecMode = pgx.QueryExecModeExec
 		return config, nil

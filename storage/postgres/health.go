@@ -41,6 +41,7 @@ type Stats struct {
 	Lookups uint64 `json:"lookups"`     // commits whose outcome was looked up
 	Trips   uint64 `json:"round_trips"` // to the database
 
+	Notes       int           `json:"notes"`       // noted changes that are not stored yet
 	Connections int           `json:"connections"` // open ones, without the one that listens
 	ClockAhead  time.Duration `json:"clock_ahead"` // the database's, of this process's
 	Reached     bool          `json:"reached"`     // Healthy returns nil
@@ -54,6 +55,7 @@ func (s *Store) Stats() Stats {
 		Retries:     s.retries.Load(),
 		Lookups:     s.lookups.Load(),
 		Trips:       s.trips.Load(),
+		Notes:       s.notes.pending(),
 		Connections: int(s.pool.Stat().TotalConns()),
 		ClockAhead:  time.Duration(s.ahead.Load()),
 		Reached:     s.Healthy() == nil,

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"calleridp/provider/limit"
+	"calleridp/provider/login"
 	"calleridp/storage/record"
 )
 
@@ -70,12 +71,34 @@ func (b *batch) limits(keys [][32]byte) map[[32]byte]limit.State {
 	return found
 }
 
+// guessLimits is lockLimits for a guess.
+func (t *txn) guessLimits(keys [][32]byte) map[[32]byte]limit.State {
+	found := map[[32]byte]limit.State{}
+	for _, key := range keys {
+		value, exists := t.guess(&record.Limits, key[:])
+		if !exists {
+			continue
+		}
+		var stored record.Limit
+		if t.s.sealer.Open(&record.Limits, key[:], value, &stored) != nil {
+			t.unknown = true
+			break
+		}
+		found[key] = stored.State(expiryOf(value))
+	}
+	return found
+}
+
 // lockLimits queues what locks rows in limits, in this order, and makes places for
 // those that are missing.
-func (b *batch) lockLimits(keys [][32]byte) map[[32]byte]limit.State {
+func (t *txn) lockLimits(keys [][32]byte) map[[32]byte]limit.State {
 	if len(keys) == 0 {
 		return nil
 	}
+	if t.guesses {
+		return t.guessLimits(keys)
+	}
+	b := &t.batch
 	all := make([][]byte, len(keys))
 	for i := range keys {
 		all[i] = keys[i][:]
@@ -136,6 +159,10 @@ func (t *txn) spend(stored map[[32]byte]limit.State, spend limit.Spend, by limit
 		hidden := t.s.sealer.LimitKey(key)
 		value := t.sealLimit(hidden, state)
 		keys, values, expiries = append(keys, hidden[:]), append(values, value), append(expiries, expiryOf(value))
+		switch key {
+		case spend.Lock, spend.Block, spend.Cooling.Key: // the attempt's end changes them
+			t.learn(&record.Limits, hidden[:], value)
+		}
 	}
 	if len(keys) > 0 {
 		t.put(`UPDATE limits SET value = new.value, expires = new.expires
@@ -143,6 +170,17 @@ func (t *txn) spend(stored map[[32]byte]limit.State, spend limit.Spend, by limit
 			keys, values, expiries)
 	}
 	return refused, nil
+}
+
+// statesHere returns the states of a spend in the time of this process.
+func (s *Store) statesHere(stored map[[32]byte]limit.State, spend limit.Spend) limit.States {
+	states := limit.States{}
+	for _, key := range spend.Keys() {
+		state := stored[s.sealer.LimitKey(key)]
+		state.Until, state.Free = s.fromDatabase(state.Until), s.fromDatabase(state.Free)
+		states[key] = state
+	}
+	return states
 }
 
 func (t *txn) sealLimit(key [32]byte, state limit.State) []byte {
@@ -157,8 +195,74 @@ func (t *txn) changeLimit(stored map[[32]byte]limit.State, key [32]byte, after l
 	case after == stored[key]:
 	case after.Until.IsZero():
 		t.put("DELETE FROM limits WHERE key = $1", key[:])
+		t.learn(&record.Limits, key[:], nil)
 	default:
 		value := t.sealLimit(key, after)
-		t.put("UPDATE limits SET value = $2, expires = $3 WHERE key = $1", key[:], value, expiryOf(value))
+		if t.absent(&record.Limits, key[:]) {
+			t.put("INSERT INTO limits (key, value, expires, due) VALUES ($1, $2, $3, $3)", key[:], value, expiryOf(value))
+		} else {
+			t.put("UPDATE limits SET value = $2, expires = $3 WHERE key = $1", key[:], value, expiryOf(value))
+		}
+		t.learn(&record.Limits, key[:], value)
 	}
+}
+
+// settleLimits queues what the effects of a step change of the attempt's locks and of
+// its cool-down.
+func (t *txn) settleLimits(stored record.Attempt, after login.Attempt, e login.Effects) error {
+	release, changes := e.Release(after.Holder())
+	cools := stored.Cooling != [32]byte{} && e.Push.How != limit.Unanswered
+	if !changes && !cools {
+		return nil
+	}
+	states := t.expected
+	if states == nil || locksOf(stored) != t.expectedFor {
+		states = t.lockLocks(stored)
+		if err := t.look(); err != nil {
+			return err
+		}
+	}
+	if changes {
+		release.Until, release.Unsolved = t.s.toDatabase(release.Until), t.s.toDatabase(release.Unsolved)
+		t.releaseBoth(states, stored, release)
+	}
+	if cools {
+		push := e.Push
+		push.At = t.s.toDatabase(push.At)
+		t.changeLimit(states, stored.Cooling, push.After(states[stored.Cooling], after.Holder()))
+	}
+	return nil
+}
+
+// releaseBoth releases the locks of an attempt, or keeps them for longer.
+func (t *txn) releaseBoth(states map[[32]byte]limit.State, stored record.Attempt, r limit.Release) {
+	after := r.After
+	if stored.Block != [32]byte{} {
+		t.changeLimit(states, stored.Block, after(states[stored.Block], t.at))
+		after = r.AfterInLane
+	}
+	if stored.Lock != [32]byte{} {
+		t.changeLimit(states, stored.Lock, after(states[stored.Lock], t.at))
+	}
+}
+
+// locksOf returns the keys in limits that the end of an attempt changes.
+func locksOf(a record.Attempt) [3][32]byte { return [3][32]byte{a.Block, a.Lock, a.Cooling} }
+
+// expectLocks locks the locks and the cool-down of an attempt, which its change
+// probably settles.
+func (t *txn) expectLocks(likely record.Attempt) {
+	t.expected, t.expectedFor = t.lockLocks(likely), locksOf(likely)
+}
+
+// lockLocks queues what locks the rows of an attempt's locks.
+func (t *txn) lockLocks(a record.Attempt) map[[32]byte]limit.State {
+	var held [][32]byte
+	for _, key := range locksOf(a) {
+		if key != [32]byte{} {
+			held = append(held, key)
+		}
+	}
+	slices.SortFunc(held, func(a, b [32]byte) int { return bytes.Compare(a[:], b[:]) })
+	return t.lockLimits(held)
 }

@@ -11,14 +11,16 @@
 //	notes.go        notes that are not stored yet, as reads see them
 //	wake.go         changes of attempts that other processes have made
 //	clock.go        the database's time
-//	hints.go        what a transaction will probably need
+//	memory.go       what this process has last seen of rows
+//	guess.go        transactions that guess instead of reading, and the order of locks
+//	ahead.go        what one read of a request brings along for the next
+//	trace.go        for tests that count round trips
 //	sweep.go        deleting expired records
 //	the rest        one file a noun: its transactions
 //
 // A transaction is correct at READ COMMITTED, because it locks the rows by which it
 // decides before it reads them, and at SERIALIZABLE, because it runs again when it is
-// refused. Rows are locked in this order: forms, limits of a new attempt; attempts,
-// numbers, people, consents, sessions, codes, grants, limits.
+// refused. Rows are locked in one order (lockOrder, in guess.go).
 //
 // A write returns when it is durable, or when it has failed without a trace. If its
 // context is done before its commit is sent, it never happens.
@@ -39,6 +41,7 @@ import (
 	"calleridp/provider/redact"
 	"calleridp/storage/record"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
@@ -81,8 +84,9 @@ type Options struct {
 	// Log receives background errors. If nil, they are discarded.
 	Log *slog.Logger
 
-	dial pgconn.DialFunc  // for tests; if nil, the usual one
-	now  func() time.Time // for tests; if nil, time.Now
+	dial  pgconn.DialFunc  // for tests; if nil, the usual one
+	trace pgx.QueryTracer  // for tests; if nil, none
+	now   func() time.Time // for tests; if nil, time.Now
 }
 
 // Isolation is the isolation level of transactions.
@@ -134,7 +138,7 @@ type Store struct {
 	sealer  record.Sealer
 	options Options
 	log     *slog.Logger
-	hints   hints
+	memory  *memory
 
 	notes     notes
 	closing   chan struct{}
@@ -195,6 +199,7 @@ func Open(ctx context.Context, master *keys.Master, o Options) (*Store, error) {
 		closing:   make(chan struct{}),
 		notesKept: make(chan struct{}),
 		node:      keys.RandomText(6),
+		memory:    newMemory(),
 	}
 	s.telling.wake = make(chan struct{}, 1)
 	s.notes.wake = make(chan struct{}, 1)
@@ -225,7 +230,7 @@ func Try(ctx context.Context, master *keys.Master, o Options) error {
 		return err
 	}
 	defer pool.Close()
-	s := &Store{pool: pool, sealer: record.NewSealer(master), options: o, log: o.Log}
+	s := &Store{pool: pool, sealer: record.NewSealer(master), options: o, log: o.Log, memory: newMemory()}
 	if known, err := s.checkSchema(ctx); err != nil || !known {
 		return err
 	}

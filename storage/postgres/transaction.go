@@ -59,6 +59,13 @@ type txn struct {
 	at      time.Time // by the database's clock
 	changed []string  // see wake.go
 
+	// See guess.go.
+	guesses bool      // instead of reading
+	unknown bool      // the memory does not have all that is needed
+	guards  []guessed // rows that the operation has decided by
+	learnt  []lesson  // for the memory
+	lives   []string  // users whom it keeps from being deleted
+
 	// The locks of an attempt, if a hint has named them: see attempts.go.
 	expected    map[[32]byte]limit.State
 	expectedFor [3][32]byte
@@ -68,8 +75,14 @@ type txn struct {
 func (t *txn) put(sql string, args ...any) { t.writes.Queue(sql, args...) }
 
 // look sends what is queued to be read, in one round trip. An error ends the
-// transaction.
+// transaction. A guess reads nothing.
 func (t *txn) look() error {
+	if t.guesses {
+		if t.unknown || len(t.queue.QueuedQueries) > 0 {
+			return errGuess
+		}
+		return nil
+	}
 	b := &pgx.Batch{}
 	if !t.begun {
 		b.Queue("BEGIN ISOLATION LEVEL " + t.mode)
@@ -78,7 +91,7 @@ func (t *txn) look() error {
 	b.QueuedQueries = append(b.QueuedQueries, t.queue.QueuedQueries...)
 	t.queue = pgx.Batch{}
 	t.begun = true
-	t.s.trips.Add(1)
+	t.s.trip(t.ctx)
 	first, sent := t.at.IsZero(), t.s.options.now()
 	err := t.conn.SendBatch(t.ctx, b).Close()
 	if first && !t.at.IsZero() {
@@ -90,9 +103,11 @@ func (t *txn) look() error {
 // commit sends what is queued to be written. unknown is true if nothing tells whether
 // it was committed.
 func (t *txn) commit(id []byte) (unknown bool, err error) {
-	b := &pgx.Batch{}
+	b := t.ordered()
+	if t.guesses {
+		b.QueuedQueries = append([]*pgx.QueuedQuery{{SQL: "BEGIN ISOLATION LEVEL " + t.mode}}, b.QueuedQueries...)
+	}
 	if len(t.writes.QueuedQueries) > 0 {
-		b.QueuedQueries = t.writes.QueuedQueries
 		b.Queue("INSERT INTO outcomes (at, id, committed, changed) VALUES ($1, $2, true, $3)", t.at, id, t.changed)
 	}
 	var tag pgconn.CommandTag
@@ -100,14 +115,14 @@ func (t *txn) commit(id []byte) (unknown bool, err error) {
 		tag = got
 		return nil
 	})
-	t.s.trips.Add(1)
+	t.s.trip(t.ctx)
 	err = t.conn.SendBatch(t.ctx, b).Close()
 	switch {
 	case err == nil && tag.String() == "COMMIT":
 		return false, nil
 	case err == nil:
 		return false, fmt.Errorf("postgres: a transaction ended with %s", tag)
-	case len(t.writes.QueuedQueries) == 0:
+	case len(t.writes.QueuedQueries) == 0 && !t.guesses:
 		return false, nil // there was nothing to commit
 	}
 	refused, ok := errors.AsType[*pgconn.PgError](err)
@@ -124,33 +139,69 @@ func (s *Store) write(ctx context.Context, run func(*txn) error) error {
 func (s *Store) writeAt(ctx context.Context, mode string, run func(*txn) error) error {
 	first := true
 	return s.again(ctx, func(ctx context.Context) error {
-		conn, err := s.acquire(ctx)
+		t := &txn{batch: batch{s: s}, mode: mode, first: first}
+		first = false
+		return s.runOnce(ctx, t, run)
+	})
+}
+
+// guess is write for an operation that the memory may have the rows for. If they have
+// changed meanwhile, or it decides to change nothing, it runs again and reads.
+func (s *Store) guess(ctx context.Context, run func(*txn) error) error {
+	if ctx.Err() == nil && !s.closed.Load() {
+		t := &txn{batch: batch{s: s}, mode: s.options.Isolation.String(), first: true, guesses: true}
+		err := s.runOnce(ctx, t, run)
+		switch {
+		case err == nil:
+			s.reached(nil)
+			return nil
+		case errors.Is(err, ErrUnknown):
+			return err
+		}
+	}
+	return s.write(ctx, run)
+}
+
+// runOnce runs an operation in a transaction.
+func (s *Store) runOnce(ctx context.Context, t *txn, run func(*txn) error) error {
+	if t.guesses {
+		t.at = s.toDatabase(s.options.now()).UTC().Truncate(time.Microsecond) // the database's precision
+		t.ctx = ctx
+		err := run(t)
+		if err == nil {
+			err = t.look() // nothing is left to be read
+		}
 		if err != nil {
 			return err
 		}
-		t := &txn{batch: batch{s: s}, conn: conn, mode: mode, first: first}
-		first = false
-		var cancel context.CancelFunc
-		t.ctx, cancel = s.untilStuck(ctx)
-		defer cancel()
-		defer t.end()
-		id := make([]byte, 16)
-		rand.Read(id)
-		unknown, err := t.attempt(ctx, run, id)
-		broken := conn.Conn().IsClosed()
-		t.end()
-		if err != nil && unknown {
-			err = s.outcome(t.at, id, err)
-			broken = false
-		}
-		if err == nil {
-			s.tell(t.changed)
-		}
-		if err != nil && broken {
-			return errLost{err}
-		}
+		run = func(*txn) error { return nil }
+	}
+	conn, err := s.acquire(ctx)
+	if err != nil {
 		return err
-	})
+	}
+	t.conn = conn
+	var cancel context.CancelFunc
+	t.ctx, cancel = s.untilStuck(ctx)
+	defer cancel()
+	defer t.end()
+	id := make([]byte, 16)
+	rand.Read(id)
+	unknown, err := t.attempt(ctx, run, id)
+	broken := conn.Conn().IsClosed()
+	t.end()
+	if err != nil && unknown {
+		err = s.outcome(t.at, id, err)
+		broken = false
+	}
+	t.remember(err == nil)
+	if err == nil {
+		s.tell(t.changed)
+	}
+	if err != nil && broken {
+		return errLost{err}
+	}
+	return err
 }
 
 // attempt runs an operation once, and commits what it has queued under id.
@@ -158,7 +209,7 @@ func (t *txn) attempt(ctx context.Context, run func(*txn) error, id []byte) (unk
 	if err := run(t); err != nil {
 		return false, err
 	}
-	if !t.begun || len(t.queue.QueuedQueries) > 0 {
+	if !t.guesses && (!t.begun || len(t.queue.QueuedQueries) > 0) {
 		if err := t.look(); err != nil {
 			return false, err
 		}
@@ -180,7 +231,7 @@ func (t *txn) end() {
 	}
 	raw := t.conn.Conn().PgConn()
 	if !raw.IsClosed() && raw.TxStatus() != 'I' {
-		t.s.trips.Add(1)
+		t.s.trip(t.ctx)
 		raw.Exec(t.ctx, "ROLLBACK").ReadAll() // else the pool closes the connection
 	}
 	t.conn.Release()
@@ -190,8 +241,17 @@ func (t *txn) end() {
 // update is write for an operation that returns a value: it returns that of the run
 // that was committed, and the zero T on an error.
 func update[T any](ctx context.Context, s *Store, run func(*txn) (T, error)) (T, error) {
+	return returning(ctx, s.write, run)
+}
+
+// guessing is guess for an operation that returns a value, as update is write.
+func guessing[T any](ctx context.Context, s *Store, run func(*txn) (T, error)) (T, error) {
+	return returning(ctx, s.guess, run)
+}
+
+func returning[T any](ctx context.Context, write func(context.Context, func(*txn) error) error, run func(*txn) (T, error)) (T, error) {
 	var committed, none T
-	err := s.write(ctx, func(t *txn) (err error) {
+	err := write(ctx, func(t *txn) (err error) {
 		committed, err = run(t)
 		return err
 	})

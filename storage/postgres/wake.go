@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"calleridp/provider/login"
+	"calleridp/storage/record"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -57,6 +58,7 @@ func (s *Store) hear(change string, heard Heard) {
 	case rest == keysChange:
 		heard.Keys()
 	case isAttempt && err == nil && len(hash) == 32:
+		s.memory.forget(at(&record.Attempts, []byte(id)))
 		heard.Attempt(login.ID(id), [32]byte(hash))
 	}
 }
@@ -158,6 +160,7 @@ func (l *listener) listen(ctx context.Context) error {
 	if _, err := conn.Exec(ctx, "LISTEN "+channel); err != nil {
 		return err
 	}
+	l.s.memory.listens()
 	if !l.s.listening.Swap(true) {
 		l.s.log.Info("listening to the changes of other processes")
 	}
