@@ -94,6 +94,7 @@ var only = map[string]struct {
 	"github.com/jackc/pgx/v5":              {[]string{"storage/postgres", "storage/postgres/pgtest"}, "an engine is one folder, with its tests' server in it"},
 	"github.com/pressly/goose/v3":          {[]string{"storage/postgres"}, "the schema belongs to the engine"},
 	"github.com/nyaruka/phonenumbers":      {[]string{"truecaller/phone"}, "a phone number is one type, which masks itself"},
+	"calleridp/storage/postgres/pgtest":    {[]string{"storage/postgres", "test/load"}, "tests and the load test start a database, the program is given one"},
 	"calleridp/truecaller/simulator":       {[]string{"cmd/calleridp/dev", "test/load"}, "the simulator is reached over HTTP alone, so that the production path is the same code"},
 	"github.com/sony/gobreaker":            {[]string{"truecaller"}, "only what speaks to Truecaller knows how it fails"},
 	"github.com/prometheus/client_golang":  {[]string{"cmd/calleridp/metrics"}, "packages report to small observers of their own; how it is shown is one folder"},

@@ -17,6 +17,7 @@ import (
 	"strings"
 	"time"
 
+	"calleridp/storage/postgres/pgtest"
 	"calleridp/truecaller/simulator"
 )
 
@@ -36,6 +37,7 @@ type server struct {
 	simulator   *exec.Cmd
 	admin       http.Client
 	coldStart   time.Duration
+	database    *pgtest.Server // nil: none that can be measured
 	roots       *x509.CertPool // nil without TLS
 }
 
@@ -46,6 +48,11 @@ type setup struct {
 	// byHand makes users approve when the load decides, and not at once.
 	byHand bool
 	tls    bool // with a certificate that signs itself
+	// storage is the section of the configuration; "" for the embedded store.
+	storage string
+	// database is the PostgreSQL that the server uses, nil if it uses none, or one whose
+	// processes are elsewhere.
+	database *pgtest.Server
 }
 
 // startServer starts the simulator and the server.
@@ -55,7 +62,7 @@ func startServer(ctx context.Context, of setup) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &server{dir: dir}
+	s := &server{dir: dir, database: of.database}
 	if binary == "" {
 		binary = filepath.Join(dir, "calleridp")
 		build := exec.Command("go", "build", "-o", binary, "calleridp/cmd/calleridp")
@@ -115,7 +122,8 @@ lifetimes: {attempt: 30m}
 connections: {max: 100000, per_network: 100000}
 drain: {ready_delay: 0s}
 %[8]s
-`, s.issuer, address, dir, s.truecaller, s.debug, redirectURI, of.methods, tlsKeys)} {
+%[9]s
+`, s.issuer, address, dir, s.truecaller, s.debug, redirectURI, of.methods, tlsKeys, of.storage)} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			return nil, err
 		}
@@ -212,17 +220,28 @@ func simulate(args []string) {
 	http.Serve(l, sim.Handler())
 }
 
-// commits is how many durable commits there have been.
-func (s *server) commits() (uint64, error) {
+// stats are counters of the store.
+type stats struct {
+	Commits uint64 `json:"commits"`     // durable, of the embedded store; transactions that wrote, of PostgreSQL
+	Trips   uint64 `json:"round_trips"` // to PostgreSQL
+}
+
+func (s *server) stats() (all stats, err error) {
 	answer, err := s.admin.Get("http://calleridp/v1/stats")
 	if err != nil {
-		return 0, err
+		return all, err
 	}
 	defer answer.Body.Close()
-	var stats struct {
-		Commits uint64 `json:"commits"`
+	return all, json.NewDecoder(answer.Body).Decode(&all)
+}
+
+// databaseCPU is the CPU seconds that the database's processes have used.
+func (s *server) databaseCPU() (float64, error) {
+	if s.database == nil {
+		return 0, nil
 	}
-	return stats.Commits, json.NewDecoder(answer.Body).Decode(&stats)
+	used, err := s.database.CPU()
+	return used.Seconds(), err
 }
 
 // cpu is the CPU seconds that the server has used.
