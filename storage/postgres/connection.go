@@ -53,6 +53,7 @@ func (o Options) pool() (*pgxpool.Config, error) {
 	milliseconds := func(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 	for name, value := range map[string]string{
 		"application_name":                    applicationName,
+		"plan_cache_mode":                     "force_generic_plan", // all are looked up by a key: planning again finds nothing better
 		"statement_timeout":                   milliseconds(o.StatementTimeout),
 		"lock_timeout":                        milliseconds(o.LockTimeout),
 		"idle_in_transaction_session_timeout": milliseconds(o.LockTimeout / 2), // a process that hangs must not lock out the others

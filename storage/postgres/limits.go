@@ -10,6 +10,8 @@ import (
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
 	"calleridp/storage/record"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // placeKept is how long a place in limits stays that was locked and not used.
@@ -106,9 +108,33 @@ func (t *txn) lockLimits(keys [][32]byte) map[[32]byte]limit.State {
 	b.run(`INSERT INTO limits (key, value, expires, due)
 		SELECT key, '', now(), now() + $2::interval FROM unnest($1::bytea[]) WITH ORDINALITY AS k (key, n) ORDER BY n
 		ON CONFLICT DO NOTHING`, all, placeKept)
-	b.all(len(all), `SELECT FROM unnest($1::bytea[]) WITH ORDINALITY AS k (key, n) JOIN limits l USING (key)
-		ORDER BY n FOR UPDATE OF l`, all)
-	return b.limits(keys)
+	found := map[[32]byte]limit.State{}
+	n := 0
+	b.queue.Queue(`SELECT key, l.value FROM unnest($1::bytea[]) WITH ORDINALITY AS k (key, n) JOIN limits l USING (key)
+		ORDER BY n FOR UPDATE OF l`, all).Query(func(rows pgx.Rows) error {
+		for ; rows.Next(); n++ { // each as it is once it is locked
+			var key, value []byte
+			if err := rows.Scan(&key, &value); err != nil {
+				return err
+			}
+			var stored record.Limit
+			if len(value) == 0 { // a place, see migrations
+				continue
+			}
+			if err := b.s.sealer.Open(&record.Limits, key, value, &stored); err != nil {
+				return err
+			}
+			found[[32]byte(key)] = stored.State(expiryOf(value))
+		}
+		if err := rows.Err(); err != nil {
+			return err
+		}
+		if n < len(all) {
+			return errAgain
+		}
+		return nil
+	})
+	return found
 }
 
 // inOrder returns the keys of a spend in the order in which they are locked: those

@@ -17,7 +17,8 @@ import (
 )
 
 // A write transaction is two round trips: BEGIN with everything that it reads and
-// locks, then everything that it writes with COMMIT.
+// locks, then everything that it writes with COMMIT. One that guesses what it would read
+// is one, see guess.go.
 //
 // The last batch also inserts a row into outcomes, under an id that no other
 // transaction has. If the connection breaks before the server has answered, that row
