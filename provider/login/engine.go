@@ -176,7 +176,8 @@ func (r PushRequest) formHash() [32]byte {
 //
 // The attempt is durable before the push, so that a callback that overtakes the
 // response finds it, and a crash leaves a record. A browser that goes away
-// meanwhile changes nothing: what was sent was sent.
+// meanwhile changes nothing: what was sent was sent. Tries and Pushes of a new attempt
+// are in its record, not in what Start returns.
 func (e *Engine) Start(ctx context.Context, r PushRequest) (Attempt, error) {
 	app, ok := e.cfg.Apps[r.App]
 	switch {

@@ -221,7 +221,10 @@ func lockedBy(sql string) []string {
 		}
 	case strings.HasPrefix(sql, "INSERT INTO attempts"): // a new attempt's key is nobody else's
 	case strings.HasPrefix(sql, "INSERT"), strings.HasPrefix(sql, "DELETE"):
-		tables = append(tables, lockOrder[statementOf(sql).rank])
+		if st := statementOf(sql); st.rank < len(lockOrder) {
+			return []string{lockOrder[st.rank]}
+		}
+		return []string{"a table that is not in lockOrder"}
 	}
 	return tables
 }
