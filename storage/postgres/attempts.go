@@ -153,11 +153,9 @@ func (s *Store) Attempt(ctx context.Context, id login.ID) (login.Attempt, error)
 
 // RecallAttempt implements login.Store.
 func (s *Store) RecallAttempt(ctx context.Context, id login.ID) (login.Attempt, error) {
-	before := s.notes.settled()
 	if stored, _, ok := s.remembered(id); ok {
-		if a, _, current := s.withNotes(stored.Attempt, before); current {
-			return a, nil
-		}
+		a, _, _ := s.withNotes(stored.Attempt, s.notes.settled()) // or without those that are being stored
+		return a, nil
 	}
 	return s.Attempt(ctx, id)
 }
@@ -185,11 +183,9 @@ func (s *Store) AttemptByCorrelation(ctx context.Context, correlation [32]byte) 
 // RecallByCorrelation implements login.Store.
 func (s *Store) RecallByCorrelation(ctx context.Context, correlation [32]byte) (login.Attempt, error) {
 	if id, known := s.memory.get(at(&record.Correlations, correlation[:])); known {
-		before := s.notes.settled()
 		if stored, _, ok := s.remembered(login.ID(id.value)); ok && stored.Correlation == correlation {
-			if a, _, current := s.withNotes(stored.Attempt, before); current {
-				return a, nil
-			}
+			a, _, _ := s.withNotes(stored.Attempt, s.notes.settled())
+			return a, nil
 		}
 	}
 	return s.AttemptByCorrelation(ctx, correlation)
