@@ -77,8 +77,8 @@ type Inbox interface {
 	// takes those that nobody holds. One that cannot be read hides no other.
 	Deliveries(ctx context.Context, max int) ([]Delivery, error)
 
-	// HoldDelivery reports whether this process still holds a delivery, and holds it
-	// for some seconds more, if so.
+	// HoldDelivery reports whether this process still holds a delivery, and if so, for
+	// some seconds more.
 	HoldDelivery(ctx context.Context, id string) (held bool, err error)
 
 	// DropDelivery deletes a delivery, if this process holds it. Deleting another's or a

@@ -275,13 +275,17 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 	})
 	router.MethodNotAllowed(serve.MethodNotAllowed(router, pages.Error))
 
+	var public http.Handler = router
+	if store.wrap != nil {
+		public = store.wrap(router)
+	}
 	program.Public = serve.Middleware{
 		Log:       log,
 		Addresses: addresses,
 		HTTPSOnly: s.IsHTTPS() && !development,
 		ErrorPage: pages.Error,
 		Observe:   counting.Request,
-	}.Wrap(router)
+	}.Wrap(public)
 	built = true
 	return program, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"time"
 
 	"calleridp/cmd/calleridp/config"
@@ -51,6 +52,7 @@ type storage struct {
 	stats  func() any
 	watch  func(*metrics.Sources)                          // adds its own metrics
 	listen func(ctx context.Context, heard postgres.Heard) // to other servers; nil: there are none
+	wrap   func(http.Handler) http.Handler                 // what serves requests; nil: as it is
 }
 
 // openStorage opens the engine that the configuration names. It waits for a database
@@ -81,6 +83,7 @@ func openStorage(ctx context.Context, s config.Settings, log *slog.Logger) (*sto
 				stats:  func() any { return store.Stats() },
 				watch:  func(m *metrics.Sources) { m.Database = store.Stats },
 				listen: store.Listen,
+				wrap:   postgres.Requests,
 			}, nil
 		}
 		if !errors.Is(err, postgres.ErrUnavailable) {

@@ -16,7 +16,20 @@ import (
 // View returns what a page may show of an attempt: login.ErrNotYours when another
 // browser started it, login.ErrNotFound when there is none.
 func (f *Flow) View(ctx context.Context, id login.ID, browser login.BrowserSecret) (AttemptView, error) {
-	a, q, err := f.attemptOf(ctx, id, browser)
+	return f.view(ctx, id, browser, f.attempts.Get)
+}
+
+// Heard is View for a page that watches the attempt: it may be without a change of which
+// the page gets a hint soon.
+func (f *Flow) Heard(ctx context.Context, id login.ID, browser login.BrowserSecret) (AttemptView, error) {
+	return f.view(ctx, id, browser, f.attempts.Heard)
+}
+
+// getAttempt finds a browser's attempt.
+type getAttempt func(ctx context.Context, id login.ID, browser login.BrowserSecret) (login.Attempt, error)
+
+func (f *Flow) view(ctx context.Context, id login.ID, browser login.BrowserSecret, get getAttempt) (AttemptView, error) {
+	a, q, err := f.attemptBy(ctx, id, browser, get)
 	if err != nil {
 		return AttemptView{}, err
 	}
@@ -92,9 +105,9 @@ func nameOf(a login.Attempt) string {
 }
 
 // Watch watches an attempt for a browser, "" for none. It writes nothing. The
-// caller looks at View after each hint.
-func (f *Flow) Watch(id login.ID, browser login.BrowserSecret) login.Watcher {
-	return f.attempts.Watch(id, browser)
+// caller looks at Heard after each hint.
+func (f *Flow) Watch(ctx context.Context, id login.ID, browser login.BrowserSecret) login.Watcher {
+	return f.attempts.Watch(ctx, id, browser)
 }
 
 // Cancel ends the attempt at the user's request. It is harmless after the end.

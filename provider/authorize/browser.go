@@ -40,7 +40,7 @@ func (f *Flow) BrowserFor(ctx context.Context, form SentForm) (login.BrowserSecr
 // its cookie has; the first if none has.
 func (f *Flow) Owner(ctx context.Context, id login.ID, secrets ...login.BrowserSecret) login.BrowserSecret {
 	for _, secret := range secrets[1:] {
-		if _, err := f.attempts.Get(ctx, id, secret); err == nil {
+		if _, err := f.attempts.Recall(ctx, id, secret); err == nil { // who started it never changes
 			return secret
 		}
 	}

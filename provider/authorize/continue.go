@@ -22,45 +22,48 @@ const otherPerson login.Reason = "other_person"
 // for none; the new session replaces that one. The browser's secret is renewed, unless
 // its other tabs need it.
 func (f *Flow) Continue(ctx context.Context, id login.ID, browser login.BrowserSecret, cookie session.Secret) (Finished, error) {
-	live, err := f.attempts.HasLive(ctx, browser, id)
-	if err != nil {
-		return Finished{}, err
-	}
-	done, err := f.proceed(ctx, id, browser, cookie)
-	if err == nil && done.Session != "" && !live {
+	done, others, err := f.proceed(ctx, id, browser, cookie)
+	if err == nil && done.Session != "" && !others {
 		done.Browser = login.NewBrowserSecret()
 	}
 	return done, err
 }
 
-func (f *Flow) proceed(ctx context.Context, id login.ID, browser login.BrowserSecret, cookie session.Secret) (Finished, error) {
-	a, q, err := f.attemptOf(ctx, id, browser)
+// proceed is Continue without the renewal. others says whether other attempts of the
+// browser are live.
+func (f *Flow) proceed(
+	ctx context.Context, id login.ID, browser login.BrowserSecret, cookie session.Secret,
+) (_ Finished, others bool, err error) {
+	a, q, err := f.attemptBy(ctx, id, browser, f.attempts.Recall)
+	if err == nil && a.State != login.Approved { // it may be by now
+		a, q, err = f.attemptOf(ctx, id, browser)
+	}
 	if err != nil {
-		return Finished{}, err
+		return Finished{}, false, err
 	}
 	c, err := f.clients.again(ctx, q)
 	if err != nil {
-		return Finished{}, err
+		return Finished{}, false, err
 	}
 	switch {
 	case a.State == login.Done:
-		return f.again(ctx, q, c, a, browser)
+		return f.onceMore(ctx, q, c, a, browser)
 	case a.State != login.Approved:
-		return Finished{}, login.ErrState
+		return Finished{}, false, login.ErrState
 	case !f.sessions.expected(q, c, a.Sub):
 		if err := f.attempts.Abandon(ctx, id, browser, otherPerson); err != nil {
-			return Finished{}, err
+			return Finished{}, false, err
 		}
 		refusal := loginRequired("another user than the expected one signed in")
-		return Finished{Response: f.responses.refusal(q, refusal)}, nil
+		return Finished{Response: f.responses.refusal(q, refusal)}, false, nil
 	}
 	before, _, err := session.Unexpired(ctx, f.sessions.store, cookie)
 	if err != nil {
-		return Finished{}, err
+		return Finished{}, false, err
 	}
 	needed, err := f.consents.needed(ctx, q, c, a.Sub)
 	if err != nil {
-		return Finished{}, err
+		return Finished{}, false, err
 	}
 	outcome := login.NewOutcome()
 	finish := login.FinishRequest{ID: id, Browser: browser, Outcome: outcome}
@@ -73,23 +76,34 @@ func (f *Flow) proceed(ctx context.Context, id login.ID, browser login.BrowserSe
 		return in, nil
 	})
 	if hasEnded(err) { // the user was deleted since the approval
-		return Finished{}, login.ErrState
+		return Finished{}, false, login.ErrState
 	}
 	if errors.Is(err, login.ErrState) { // the other half of a double click was faster
 		if a, err = f.attempts.Get(ctx, id, browser); err == nil && a.State == login.Done {
-			return f.again(ctx, q, c, a, browser)
+			return f.onceMore(ctx, q, c, a, browser)
 		}
-		return Finished{}, login.ErrState
+		return Finished{}, false, login.ErrState
 	}
 	if err != nil {
-		return Finished{}, err
+		return Finished{}, false, err
 	}
 	done := Finished{Session: outcome.Session, Expires: signIn.Session.Expires}
+	others = len(signIn.Others) > 0
 	if needed {
-		return f.withConsent(ctx, q, c, signIn.Session, signIn.Attempt, outcome, done)
+		done, err = f.withConsent(ctx, q, c, signIn.Session, signIn.Attempt, outcome, done)
+		return done, others, err
 	}
 	done.Response = f.responses.code(q, outcome.Code)
-	return done, nil
+	return done, others, nil
+}
+
+// onceMore is again, and reports whether other attempts of the browser are live.
+func (f *Flow) onceMore(ctx context.Context, q *request, c client.Client, a login.Attempt, browser login.BrowserSecret) (_ Finished, others bool, err error) {
+	if others, err = f.attempts.HasLive(ctx, browser, a.ID); err != nil {
+		return Finished{}, false, err
+	}
+	done, err := f.again(ctx, q, c, a, browser)
+	return done, others, err
 }
 
 // newSession returns the session of a finished attempt's user.

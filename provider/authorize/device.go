@@ -90,7 +90,10 @@ func (ds devices) known(ctx context.Context, cookie []string, n phone.Number) (s
 // cookie before was this one: with its number first. An attempt without a sign-in
 // changes nothing.
 func (f *Flow) Remember(ctx context.Context, id login.ID, browser login.BrowserSecret, cookie []string) ([]string, error) {
-	a, err := f.attempts.Get(ctx, id, browser)
+	a, err := f.attempts.Recall(ctx, id, browser)
+	if err == nil && a.State != login.Done {
+		a, err = f.attempts.Get(ctx, id, browser)
+	}
 	if err != nil || a.State != login.Done || a.Number.IsZero() {
 		return cookie, err
 	}

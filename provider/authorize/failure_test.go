@@ -87,6 +87,14 @@ func (e brokenEngine) HasLive(ctx context.Context, browser login.BrowserSecret, 
 	return e.Engine.HasLive(ctx, browser, except)
 }
 
+func (e brokenEngine) Recall(ctx context.Context, id login.ID, browser login.BrowserSecret) (login.Attempt, error) {
+	return e.Get(ctx, id, browser)
+}
+
+func (e brokenEngine) Heard(ctx context.Context, id login.ID, browser login.BrowserSecret) (login.Attempt, error) {
+	return e.Get(ctx, id, browser)
+}
+
 func (e brokenEngine) Start(ctx context.Context, r login.PushRequest) (login.Attempt, error) {
 	if err := e.Err("starting"); err != nil {
 		return login.Attempt{}, err
@@ -264,7 +272,6 @@ func TestOurFailureEndsNoAttempt(t *testing.T) {
 		row{"finding the attempt", "leaving", leave},
 		row{"finding the attempt", "remembering", remember},
 		row{"finding the session", "continuing in a session", func() error { _, err := w.ContinueWith(other, id); return err }},
-		row{"finding live attempts", "continuing", proceed},
 		row{"finding live attempts", "a form", owns},
 		row{"reading the consent", "continuing", proceed},
 		row{"finishing", "continuing", proceed},
@@ -277,6 +284,7 @@ func TestOurFailureEndsNoAttempt(t *testing.T) {
 	}
 	prompt, session := w.Prompted(id)
 	check(
+		row{"finding live attempts", "continuing again", proceed},
 		row{"finding the session", "continuing again", proceed},
 		row{"finding the session", "the waiting page", view(id)},
 		row{"reading the code", "continuing again", proceed},

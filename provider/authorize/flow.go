@@ -23,11 +23,13 @@ type Attempts interface {
 	Start(ctx context.Context, r login.PushRequest) (login.Attempt, error)
 	StartOneTap(ctx context.Context, r login.OneTapRequest) (login.Attempt, error)
 	Get(ctx context.Context, id login.ID, browser login.BrowserSecret) (login.Attempt, error)
+	Recall(ctx context.Context, id login.ID, browser login.BrowserSecret) (login.Attempt, error)
+	Heard(ctx context.Context, id login.ID, browser login.BrowserSecret) (login.Attempt, error)
 	Finish(ctx context.Context, r login.FinishRequest, signIn func(login.Attempt) (login.SignIn, error)) (login.SignIn, error)
 	HasLive(ctx context.Context, browser login.BrowserSecret, except login.ID) (bool, error)
 	Cancel(ctx context.Context, id login.ID, browser login.BrowserSecret) error
 	Abandon(ctx context.Context, id login.ID, browser login.BrowserSecret, why login.Reason) error
-	Watch(id login.ID, browser login.BrowserSecret) login.Watcher
+	Watch(ctx context.Context, id login.ID, browser login.BrowserSecret) login.Watcher
 	AgainAt(a login.Attempt) time.Time
 	UnsolvedAt(a login.Attempt) time.Time
 	triesLeft

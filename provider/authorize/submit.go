@@ -139,7 +139,11 @@ func problemOf(exceeded *limit.Exceeded) Problem {
 // attemptOf finds this browser's attempt, with the request that it serves:
 // endpoint.ErrBadRequest if that cannot be read.
 func (f *Flow) attemptOf(ctx context.Context, id login.ID, browser login.BrowserSecret) (login.Attempt, *request, error) {
-	a, err := f.attempts.Get(ctx, id, browser)
+	return f.attemptBy(ctx, id, browser, f.attempts.Get)
+}
+
+func (f *Flow) attemptBy(ctx context.Context, id login.ID, browser login.BrowserSecret, get getAttempt) (login.Attempt, *request, error) {
+	a, err := get(ctx, id, browser)
 	if err != nil {
 		return login.Attempt{}, nil, err
 	}

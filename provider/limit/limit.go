@@ -119,6 +119,8 @@ type Spend struct {
 	Number []Charge
 	// Cooling is the number's cool-down, for a browser that the number does not know.
 	Cooling Cooling
+	// Shown are those of the charges whose budgets users see. They charge nothing.
+	Shown []Charge
 }
 
 // Returned are the charges of a push that come back if its user approves it, or if it

@@ -14,7 +14,24 @@ import (
 // Get returns the attempt as it is now. ErrNotFound when there is none,
 // ErrNotYours when another browser started it.
 func (e *Engine) Get(ctx context.Context, id ID, browser BrowserSecret) (Attempt, error) {
-	a, err := e.cfg.Store.Attempt(ctx, id)
+	return get(ctx, id, browser, e.cfg.Store.Attempt)
+}
+
+// Recall is Get, perhaps out of date (Store.RecallAttempt). An attempt that it returns as
+// approved has the request and the user for good; whether it was used since, Finish
+// decides. One that it returns as done is done.
+func (e *Engine) Recall(ctx context.Context, id ID, browser BrowserSecret) (Attempt, error) {
+	return get(ctx, id, browser, e.cfg.Store.RecallAttempt)
+}
+
+// Heard is Get for a page that watches the attempt (Watch): it may be without a change
+// of which the page gets a hint soon.
+func (e *Engine) Heard(ctx context.Context, id ID, browser BrowserSecret) (Attempt, error) {
+	return get(ctx, id, browser, e.cfg.Store.HeardAttempt)
+}
+
+func get(ctx context.Context, id ID, browser BrowserSecret, read func(context.Context, ID) (Attempt, error)) (Attempt, error) {
+	a, err := read(ctx, id)
 	if err != nil {
 		return Attempt{}, err
 	}
@@ -111,8 +128,8 @@ func (e *Engine) stop(ctx context.Context, id ID, browser BrowserSecret, why Rea
 // none. Look at the attempt after Watch and after each hint. A browser that did not
 // start the attempt hears of nothing and takes no page's place, and a watcher hears
 // only of other attempts that the same secret has started (invariant 2).
-func (e *Engine) Watch(id ID, browser BrowserSecret) Watcher {
-	a, err := e.cfg.Store.Attempt(context.Background(), id)
+func (e *Engine) Watch(ctx context.Context, id ID, browser BrowserSecret) Watcher {
+	a, err := e.cfg.Store.RecallAttempt(ctx, id) // for who started it, and when it expires
 	if err == nil && a.startedBy(browser) != nil {
 		return Watcher{Others: func() []ID { return nil }, End: func() {}}
 	}

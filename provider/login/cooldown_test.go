@@ -45,7 +45,8 @@ func TestInvariant7_TheCoolDownRises(t *testing.T) {
 		w := cooling(t)
 		for i, minutes := range []time.Duration{5, 15, 30, 60, 120, 240, 240} {
 			stranger := another(2 * i)
-			a := w.start(stranger)
+			a, err := w.config.Store.Attempt(t.Context(), w.start(stranger).ID)
+			w.must(err)
 			again, unsolved := w.engine.AgainAt(a), w.engine.UnsolvedAt(a)
 			if want := a.Created.Add(5 * time.Minute); !again.Equal(want) {
 				t.Errorf("push %d: the page says %v for those who solve, want %v", i+1, again, want)

@@ -176,7 +176,8 @@ func (r PushRequest) formHash() [32]byte {
 //
 // The attempt is durable before the push, so that a callback that overtakes the
 // response finds it, and a crash leaves a record. A browser that goes away
-// meanwhile changes nothing: what was sent was sent.
+// meanwhile changes nothing: what was sent was sent. Tries and Pushes of a new attempt
+// are in its record, not in what Start returns.
 func (e *Engine) Start(ctx context.Context, r PushRequest) (Attempt, error) {
 	app, ok := e.cfg.Apps[r.App]
 	switch {
@@ -218,24 +219,17 @@ func (e *Engine) startPush(ctx context.Context, r PushRequest, app truecaller.Ap
 	if err := a.push(r.Number, now); err != nil {
 		return Attempt{}, err
 	}
-	if sent, err := e.sentBefore(ctx, a, now); !errors.Is(err, ErrNotFound) {
-		return sent, err
-	}
 	// Before the budgets are spent and the number is locked, for nothing.
 	permit, err := e.cfg.Pusher.Admit(app)
 	if err != nil {
+		if sent, err := e.sentBefore(ctx, a, now); !errors.Is(err, ErrNotFound) {
+			return sent, err
+		}
 		e.record(ctx, eventUnavailable, a)
 		return Attempt{}, err
 	}
 	defer permit.Return()
-	share, number := e.ofPhone(r)
-	if a.Tries, err = e.tries(ctx, now, true, slices.Concat(e.cfg.Limits.networks(r.Network), share, number)...); err != nil {
-		return Attempt{}, err
-	}
 	spend := e.pushSpend(a, r, now)
-	if a.Pushes, err = e.pushes(ctx, spend.Cooling, now); err != nil {
-		return Attempt{}, err
-	}
 	err = e.cfg.Store.CreateAttempt(ctx, a, spend, now)
 	if errors.Is(err, ErrExists) { // the other half of a double click was faster
 		return e.sentBefore(ctx, a, now)
@@ -249,6 +243,7 @@ func (e *Engine) startPush(ctx context.Context, r PushRequest, app truecaller.Ap
 	case own.ID != "" && own.App != a.App:
 		return Attempt{}, &OtherApp{Attempt: own.ID, App: own.App, RetryAt: free}
 	case own.ID != "":
+		share, number := e.ofPhone(r)
 		if a.Tries, wrong = e.triesAfterResume(ctx, now, e.cfg.Limits.networks(r.Network), slices.Concat(share, number)); wrong != nil {
 			return Attempt{}, wrong
 		}
@@ -328,11 +323,7 @@ func (e *Engine) StartOneTap(ctx context.Context, r OneTapRequest) (Attempt, err
 	if err := a.handOut(r.Nonce, now); err != nil {
 		return Attempt{}, err
 	}
-	var err error
-	if a.Tries, err = e.tries(ctx, now, true, e.cfg.Limits.silentNetworks(r.Network)...); err != nil {
-		return Attempt{}, err
-	}
-	err = e.cfg.Store.CreateAttempt(ctx, a, e.oneTapSpend(r), now)
+	err := e.cfg.Store.CreateAttempt(ctx, a, e.oneTapSpend(r), now)
 	if errors.Is(err, ErrExists) { // the other half of a double click was faster
 		return e.tapped(ctx, a.Correlation, r.Browser, now)
 	}

@@ -85,7 +85,7 @@ func TestInvariant1_OnlyAnAcceptedNumberWrites(t *testing.T) {
 	before := w.store.Stats().Commits
 	for range 100 {
 		w.engine.Get(t.Context(), "nobody", browser)
-		w.engine.Watch("nobody", browser).End()
+		w.engine.Watch(t.Context(), "nobody", browser).End()
 		if expected, err := w.engine.Expects(t.Context(), "main", truecaller.Callback{State: "guess", RequestID: "request", AccessToken: "t"}); expected || err != nil {
 			t.Fatalf("expects a stranger's callback: %v, %v", expected, err)
 		}
@@ -351,7 +351,7 @@ func TestExpiryIsAuditedOnce(t *testing.T) {
 		for range 3 {
 			another, err := login.New(w.config)
 			w.must(err)
-			watching = append(watching, another.Watch(a.ID, browser))
+			watching = append(watching, another.Watch(t.Context(), a.ID, browser))
 		}
 		time.Sleep(time.Hour)
 		synctest.Wait()

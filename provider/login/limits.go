@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"calleridp/provider/clock"
@@ -151,6 +152,7 @@ func (e *Engine) pushSpend(a Attempt, r PushRequest, now time.Time) limit.Spend 
 		LockAtMost: e.LongestLock(),
 	}
 	spend.Share, spend.Number = e.ofPhone(r)
+	spend.Shown = slices.Concat(e.cfg.Limits.networks(r.Network), spend.Share, spend.Number) // without reserves
 	lock := limit.Key{Kind: limit.Lock, ID: a.Number.Digits()}
 	if e.cfg.CoolDown > 0 {
 		spend.Cooling = limit.Cooling{
@@ -183,7 +185,7 @@ func (e *Engine) pushSpend(a Attempt, r PushRequest, now time.Time) limit.Spend 
 // oneTapSpend is what a one-tap link costs: nothing that pushes need.
 func (e *Engine) oneTapSpend(r OneTapRequest) limit.Spend {
 	l := e.cfg.Limits
-	return limit.Spend{Asker: append(l.silentNetworks(r.Network), l.silent(r.ClientID)...)}
+	return limit.Spend{Asker: append(l.silentNetworks(r.Network), l.silent(r.ClientID)...), Shown: l.silentNetworks(r.Network)}
 }
 
 // nativeSpend is what a native sign-in costs: nothing that pushes need. A server's
@@ -232,18 +234,6 @@ func (e *Engine) afterDecline() time.Duration {
 	return e.cfg.AfterDecline
 }
 
-// pushes returns how many pushes a cool-down will remember after another one.
-func (e *Engine) pushes(ctx context.Context, c limit.Cooling, now time.Time) (int, error) {
-	if c.Key == (limit.Key{}) || c.Lane {
-		return 0, nil
-	}
-	states, err := e.cfg.Store.LimitStates(ctx, c.Key)
-	if err != nil {
-		return 0, err
-	}
-	return c.Rule.Next(states[0], 1, now), nil
-}
-
 // ofChallenge uses a challenge up, for as long as it is good.
 func ofChallenge(solved Solved, now time.Time) limit.Charge {
 	return limit.Charge{
@@ -265,36 +255,49 @@ type Tries struct {
 // only reads (invariant 1).
 func (e *Engine) NetworkTries(ctx context.Context, network string, method Method) (Tries, error) {
 	if method == Push {
-		return e.tries(ctx, time.Now(), false, e.cfg.Limits.networks(network)...)
+		return e.tries(ctx, time.Now(), e.cfg.Limits.networks(network)...)
 	}
-	return e.tries(ctx, time.Now(), false, e.cfg.Limits.silentNetworks(network)...)
+	return e.tries(ctx, time.Now(), e.cfg.Limits.silentNetworks(network)...)
 }
 
 // UnsolvedTries returns how many pushes a browser may ask for that has solved no
 // challenge, by every budget that users have in common. It only reads (invariant
 // 1).
 func (e *Engine) UnsolvedTries(ctx context.Context, network, clientID string) (Tries, error) {
-	return e.tries(ctx, time.Now(), false, e.cfg.Limits.shared(network, clientID, false)...)
+	return e.tries(ctx, time.Now(), e.cfg.Limits.shared(network, clientID, false)...)
 }
 
-// tries returns what the tightest of these budgets has left, after they were
-// charged once more if spent says so.
-func (e *Engine) tries(ctx context.Context, now time.Time, spent bool, charges ...limit.Charge) (Tries, error) {
+// tries returns what the tightest of these budgets has left.
+func (e *Engine) tries(ctx context.Context, now time.Time, charges ...limit.Charge) (Tries, error) {
+	untils, err := e.untils(ctx, charges)
+	if err != nil {
+		return Tries{}, err
+	}
+	return tightest(charges, untils, now), nil
+}
+
+// untils returns the states of budgets.
+func (e *Engine) untils(ctx context.Context, charges []limit.Charge) ([]time.Time, error) {
 	keys := make([]limit.Key, len(charges))
 	for i, c := range charges {
 		keys[i] = c.Key
 	}
 	states, err := e.cfg.Store.LimitStates(ctx, keys...)
 	if err != nil {
-		return Tries{}, err
+		return nil, err
 	}
+	untils := make([]time.Time, len(charges))
+	for i := range charges {
+		untils[i] = states[i].Until
+	}
+	return untils, nil
+}
+
+// tightest returns what the tightest of these budgets has left, whose states are these.
+func tightest(charges []limit.Charge, states []time.Time, now time.Time) Tries {
 	var all Tries
 	for i, c := range charges {
-		state := states[i].Until
-		if spent {
-			state = c.Rate.Take(state, now).TAT
-		}
-		left, next := c.Left(state, now)
+		left, next := c.Left(states[i], now)
 		if i == 0 || left < all.Left {
 			all.Left = left
 		}
@@ -302,7 +305,25 @@ func (e *Engine) tries(ctx context.Context, now time.Time, spent bool, charges .
 			all.Next = next
 		}
 	}
-	return all, nil
+	return all
+}
+
+// Charged returns an attempt that is being created as its spend leaves it: with what the
+// budgets have left that users see, and how many pushes the number's cool-down remembers.
+// stored are the states that limit.Decide got, in the time of the process.
+func (a Attempt) Charged(spend limit.Spend, stored limit.States, now time.Time) Attempt {
+	if len(spend.Shown) == 0 {
+		return a
+	}
+	untils := make([]time.Time, len(spend.Shown))
+	for i, c := range spend.Shown {
+		untils[i] = c.Rate.Take(stored[c.Key].Until, now).TAT
+	}
+	a.Tries = tightest(spend.Shown, untils, now)
+	if c := spend.Cooling; c.Key != (limit.Key{}) && !c.Lane {
+		a.Pushes = c.Rule.Next(stored[c.Key], 1, now)
+	}
+	return a
 }
 
 // AgainAt returns when another push to the attempt's number is possible, as far as

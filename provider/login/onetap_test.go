@@ -60,7 +60,7 @@ func TestOneTap(t *testing.T) {
 		string(kept.RequestID) != nonce || time.Until(kept.Expires) < time.Minute || time.Since(kept.Created) > time.Minute {
 		t.Errorf("%+v, want what the click has brought", kept)
 	}
-	watcher := w.engine.Watch(a.ID, browser)
+	watcher := w.engine.Watch(t.Context(), a.ID, browser)
 	defer watcher.End()
 	w.must(w.engine.Progress(t.Context(), w.tapped(status("flow_invoked"))))
 	<-watcher.Hints

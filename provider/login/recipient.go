@@ -19,8 +19,15 @@ var _ truecaller.Recipient = (*Engine)(nil)
 // Expects reports whether a live attempt waits for the callback at this app's
 // address. The attempt is found by what only Truecaller and we know, or for one-tap by
 // the nonce that we made (invariant 6). Truecaller's own requestId alone finds nothing.
+//
+// As far as this process remembers, first: that the attempt waited a moment ago is enough
+// to keep the callback, because a transaction decides what it means.
 func (e *Engine) Expects(ctx context.Context, app string, c truecaller.Callback) (bool, error) {
-	a, err := e.attemptOf(ctx, c)
+	a, err := e.recallOf(ctx, c)
+	if err == nil && a.expects(app, redact.Text(c.RequestID), time.Now()) == nil {
+		return true, nil
+	}
+	a, err = e.attemptOf(ctx, c)
 	if err == nil {
 		err = a.expects(app, redact.Text(c.RequestID), time.Now())
 	}
@@ -98,7 +105,10 @@ func (e *Engine) opened(ctx context.Context, d truecaller.Delivery) error {
 // used.
 func (e *Engine) Token(ctx context.Context, d truecaller.Delivery) error {
 	now := time.Now()
-	a, err := e.attemptOf(ctx, d.Callback)
+	a, err := e.recallOf(ctx, d.Callback)
+	if err != nil || a.expects(d.App, redact.Text(d.RequestID), now) != nil {
+		a, err = e.attemptOf(ctx, d.Callback)
+	}
 	if err == nil {
 		err = a.expects(d.App, redact.Text(d.RequestID), now)
 	}
@@ -135,7 +145,7 @@ func (e *Engine) numberOf(a Attempt, p truecaller.Profile) phone.Number {
 // Profile approves the attempt, if the profile is that of the number that got the
 // push (invariant 3), and decides whose sign-in it is.
 func (e *Engine) Profile(ctx context.Context, d truecaller.Delivery, p truecaller.Profile) error {
-	a, err := e.attemptOf(ctx, d.Callback)
+	a, err := e.recallOf(ctx, d.Callback) // for what never changes; the step decides
 	if err != nil {
 		return e.ignore(ctx, d, a, err)
 	}
@@ -251,11 +261,20 @@ func (e *Engine) Failed(ctx context.Context, d truecaller.Delivery, cause error)
 // state that we sent, which only Truecaller and we know; that of a one-tap link
 // by its nonce, which comes back as requestId and without a state.
 func (e *Engine) attemptOf(ctx context.Context, c truecaller.Callback) (Attempt, error) {
+	return byCorrelation(ctx, c, e.cfg.Store.AttemptByCorrelation)
+}
+
+// recallOf is attemptOf, perhaps out of date (Store.RecallByCorrelation).
+func (e *Engine) recallOf(ctx context.Context, c truecaller.Callback) (Attempt, error) {
+	return byCorrelation(ctx, c, e.cfg.Store.RecallByCorrelation)
+}
+
+func byCorrelation(ctx context.Context, c truecaller.Callback, find func(context.Context, [32]byte) (Attempt, error)) (Attempt, error) {
 	method := Push
 	if c.State == "" {
 		method = OneTap
 	}
-	a, err := e.cfg.Store.AttemptByCorrelation(ctx, c.Correlation())
+	a, err := find(ctx, c.Correlation())
 	if err == nil && a.Method != method {
 		return Attempt{}, ErrNotFound
 	}

@@ -90,15 +90,14 @@ func (e *Engine) resume(ctx context.Context, own, asked Attempt, asker []limit.C
 // triesAfterResume returns what is left after an attempt was resumed: it costs its networks
 // a try, and the number nothing.
 func (e *Engine) triesAfterResume(ctx context.Context, now time.Time, networks, number []limit.Charge) (Tries, error) {
-	all, err := e.tries(ctx, now, true, networks...)
+	untils, err := e.untils(ctx, slices.Concat(networks, number))
 	if err != nil {
 		return Tries{}, err
 	}
-	ofNumber, err := e.tries(ctx, now, false, number...)
-	if all.Left = min(all.Left, ofNumber.Left); ofNumber.Next.After(all.Next) {
-		all.Next = ofNumber.Next
+	for i, c := range networks {
+		untils[i] = c.Rate.Take(untils[i], now).TAT
 	}
-	return all, err
+	return tightest(slices.Concat(networks, number), untils, now), nil
 }
 
 // serves reports whether the attempt serves the same request as another one.

@@ -35,7 +35,7 @@ func TestAnOpenAttemptServesTheNewestRequest(t *testing.T) {
 		w := newWorld(t, func(c *login.Config) { // what rings no phone costs the number nothing
 			c.Limits.NumberNetwork = limit.Rate{Burst: 1, Period: 24 * time.Hour}
 		})
-		watcher := w.engine.Watch("none", browser)
+		watcher := w.engine.Watch(t.Context(), "none", browser)
 		defer watcher.End()
 		a := w.start(asking("demo", "first"))
 		for i, client := range []string{"shop", "demo", "demo", "shop"} {

@@ -74,6 +74,9 @@ type SignIn struct {
 	// Replaces is the ID of a session that ends without a trace, "" for none: the
 	// one that the browser had before. Its grants stay.
 	Replaces string
+	// Others are the other attempts of the same browser that are live at Attempt.Ended, in
+	// no particular order. The store finds them.
+	Others []ID
 }
 
 // NativeSignIn is what the use of an approved native attempt gives the
@@ -109,7 +112,7 @@ var (
 // What a method has stored is durable when the method returns nil.
 type Store interface {
 	// CreateAttempt spends the budgets for Attempt.Holder (see limit.Decide) and stores
-	// the attempt, in one transaction. A refused spend is a *limit.Exceeded: the attempt is not stored,
+	// the attempt as Attempt.Charged returns it, in one transaction. A refused spend is a *limit.Exceeded: the attempt is not stored,
 	// and what limit.Decide returns beside the error is (invariants 1 and 7). ErrExists when the ID or the correlation was used
 	// before: both are single use (invariant 6); and when an attempt with the same
 	// Attempt.Form, if that is not zero, is live at now.
@@ -125,6 +128,16 @@ type Store interface {
 	// AttemptByCorrelation finds the attempt by the SHA-256 of the state that was
 	// sent to Truecaller.
 	AttemptByCorrelation(ctx context.Context, correlation [32]byte) (Attempt, error)
+
+	// RecallAttempt and RecallByCorrelation are Attempt and AttemptByCorrelation, perhaps
+	// out of date: as the process has last seen the attempt. They are for what never
+	// changes, and for what a step decides again.
+	RecallAttempt(ctx context.Context, id ID) (Attempt, error)
+	RecallByCorrelation(ctx context.Context, correlation [32]byte) (Attempt, error)
+
+	// HeardAttempt is Attempt, perhaps without a change of which the process has not heard
+	// yet (Engine.Changed). It is for a page that hears of the change then.
+	HeardAttempt(ctx context.Context, id ID) (Attempt, error)
 
 	// AttemptByForm finds the latest attempt that has this Attempt.Form, or ErrNotFound.
 	AttemptByForm(ctx context.Context, form [32]byte) (Attempt, error)

@@ -49,8 +49,8 @@ func TestWatchersAreHintedAtEachChange(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			w := newWorld(t)
 			a := w.start()
-			first, second := w.engine.Watch(a.ID, browser), w.engine.Watch(a.ID, browser)
-			other := w.engine.Watch("another", "of another browser")
+			first, second := w.engine.Watch(t.Context(), a.ID, browser), w.engine.Watch(t.Context(), a.ID, browser)
+			other := w.engine.Watch(t.Context(), "another", "of another browser")
 			defer second.End()
 			defer other.End()
 			if hinted(first.Hints) || hinted(second.Hints) {
@@ -73,7 +73,7 @@ func TestWatchersAreHintedAtEachChange(t *testing.T) {
 	t.Run("done", func(t *testing.T) {
 		w := newWorld(t)
 		a := w.start()
-		watcher := w.engine.Watch(a.ID, browser)
+		watcher := w.engine.Watch(t.Context(), a.ID, browser)
 		defer watcher.End()
 		w.approve()
 		w.finish(a.ID) // two changes, one hint that is not taken: they are merged
@@ -88,7 +88,7 @@ func TestWatchersAreHintedAtEachChange(t *testing.T) {
 func TestWatchersAreHintedOfChangesElsewhere(t *testing.T) {
 	w := newWorld(t)
 	a := w.start()
-	its, same, other := w.engine.Watch(a.ID, browser), w.engine.Watch("mine", browser), w.engine.Watch("other", "another browser's secret")
+	its, same, other := w.engine.Watch(t.Context(), a.ID, browser), w.engine.Watch(t.Context(), "mine", browser), w.engine.Watch(t.Context(), "other", "another browser's secret")
 	w.engine.Changed(a.ID, a.Browser)
 	if !hinted(its.Hints) || !hinted(same.Hints) || hinted(other.Hints) {
 		t.Error("the wrong watchers were hinted")
@@ -102,7 +102,7 @@ func TestWatchersAreHintedOfChangesElsewhere(t *testing.T) {
 // have changed, once for each until it looks, and of no other browser's.
 func TestInvariant2_AWatcherHearsOfItsBrowsersAttemptsAlone(t *testing.T) {
 	w := newWorld(t)
-	mine, other, none := w.engine.Watch("mine", browser), w.engine.Watch("other", "another browser's secret"), w.engine.Watch("none", "")
+	mine, other, none := w.engine.Watch(t.Context(), "mine", browser), w.engine.Watch(t.Context(), "other", "another browser's secret"), w.engine.Watch(t.Context(), "none", "")
 	defer mine.End()
 	defer other.End()
 	defer none.End()
@@ -131,7 +131,7 @@ func TestWatchersAreHintedWhenTheTimeIsOver(t *testing.T) {
 			if restart {
 				w.restart()
 			}
-			watcher, listener := w.engine.Watch(a.ID, browser), w.engine.Watch("another", browser)
+			watcher, listener := w.engine.Watch(t.Context(), a.ID, browser), w.engine.Watch(t.Context(), "another", browser)
 			defer watcher.End()
 			defer listener.End()
 			time.Sleep(4*time.Minute - 1)
@@ -161,7 +161,7 @@ func TestThreat_WatchersAreBounded(t *testing.T) {
 		a := w.start()
 		var all []login.Watcher
 		for i := range 40 {
-			all = append(all, w.engine.Watch(id(i, a.ID), browser))
+			all = append(all, w.engine.Watch(t.Context(), id(i, a.ID), browser))
 		}
 		if n := w.engine.Pages(); n != 40 {
 			t.Errorf("%s: got %d pages counted, want 40 until they have ended", what, n)
@@ -191,10 +191,10 @@ func TestThreat_WatchersAreBounded(t *testing.T) {
 func TestInvariant2_AStrangerDoesNotReplaceWatchers(t *testing.T) {
 	w := newWorld(t)
 	a := w.start()
-	mine := w.engine.Watch(a.ID, browser)
+	mine := w.engine.Watch(t.Context(), a.ID, browser)
 	defer mine.End()
 	for i := range 40 {
-		stranger := w.engine.Watch(a.ID, []login.BrowserSecret{"", "another browser's secret"}[i%2])
+		stranger := w.engine.Watch(t.Context(), a.ID, []login.BrowserSecret{"", "another browser's secret"}[i%2])
 		defer stranger.End()
 		defer func() {
 			if hinted(stranger.Hints) {
@@ -222,10 +222,10 @@ func TestTenThousandWaitingPages(t *testing.T) {
 	before := heap()
 	var all []login.Watcher
 	for i := range pages {
-		all = append(all, w.engine.Watch(login.ID(rune(i)), login.BrowserSecret(rune(i))))
+		all = append(all, w.engine.Watch(t.Context(), login.ID(rune(i)), login.BrowserSecret(rune(i))))
 	}
 	a := w.start()
-	watcher := w.engine.Watch(a.ID, browser)
+	watcher := w.engine.Watch(t.Context(), a.ID, browser)
 	defer watcher.End()
 	if cost := (heap() - before) / pages; cost > 2048 {
 		t.Errorf("a watcher costs %d bytes", cost)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"time"
 
 	"calleridp/provider/limit"
@@ -28,10 +29,11 @@ func (s *Store) CreateAttempt(ctx context.Context, a login.Attempt, spend limit.
 		} else if err != nil && !errors.Is(err, login.ErrNotFound) {
 			return nil, err
 		}
-		if refused, err := t.spend(spend, a.Holder(), now); err != nil || refused != nil {
+		states, refused, err := t.spend(spend, a.Holder(), now)
+		if err != nil || refused != nil {
 			return refused, err
 		}
-		stored := s.sealer.AttemptOf(a, spend)
+		stored := s.sealer.AttemptOf(a.Charged(spend, states, now), spend)
 		if err := t.put(&correlations, a.Correlation[:], never, (*record.Text)(&a.ID)); err != nil {
 			return nil, err
 		}
@@ -71,6 +73,21 @@ func (s *Store) Attempt(ctx context.Context, id login.ID) (login.Attempt, error)
 	})
 }
 
+// RecallAttempt implements login.Store.
+func (s *Store) RecallAttempt(ctx context.Context, id login.ID) (login.Attempt, error) {
+	return s.Attempt(ctx, id)
+}
+
+// HeardAttempt implements login.Store.
+func (s *Store) HeardAttempt(ctx context.Context, id login.ID) (login.Attempt, error) {
+	return s.Attempt(ctx, id)
+}
+
+// RecallByCorrelation implements login.Store.
+func (s *Store) RecallByCorrelation(ctx context.Context, correlation [32]byte) (login.Attempt, error) {
+	return s.AttemptByCorrelation(ctx, correlation)
+}
+
 // AttemptByCorrelation implements login.Store.
 func (s *Store) AttemptByCorrelation(ctx context.Context, correlation [32]byte) (login.Attempt, error) {
 	id, err := view(ctx, s, func(r reader) (id login.ID, err error) {
@@ -104,20 +121,22 @@ func (r reader) byForm(form [32]byte) (login.Attempt, error) {
 
 // LiveAttempts implements login.Store.
 func (s *Store) LiveAttempts(ctx context.Context, browser [32]byte, now time.Time) ([]login.ID, error) {
-	return view(ctx, s, func(r reader) (live []login.ID, err error) {
-		cursor := r.tx.Bucket(browserAttempts.id).Cursor()
-		for k, _ := cursor.Seek(browser[:]); bytes.HasPrefix(k, browser[:]); k, _ = cursor.Next() {
-			stored, err := r.attempt(login.ID(k[len(browser):]))
-			switch {
-			case errors.Is(err, login.ErrNotFound): // the sweep is about to forget it
-			case err != nil:
-				return nil, err
-			case stored.Live(now):
-				live = append(live, stored.ID)
-			}
+	return view(ctx, s, func(r reader) ([]login.ID, error) { return r.liveAttempts(browser, now) })
+}
+
+func (r reader) liveAttempts(browser [32]byte, now time.Time) (live []login.ID, err error) {
+	cursor := r.tx.Bucket(browserAttempts.id).Cursor()
+	for k, _ := cursor.Seek(browser[:]); bytes.HasPrefix(k, browser[:]); k, _ = cursor.Next() {
+		stored, err := r.attempt(login.ID(k[len(browser):]))
+		switch {
+		case errors.Is(err, login.ErrNotFound): // the sweep is about to forget it
+		case err != nil:
+			return nil, err
+		case stored.Live(now):
+			live = append(live, stored.ID)
 		}
-		return live, nil
-	})
+	}
+	return live, nil
 }
 
 // browserKey returns the key of an entry in the index from browsers to attempts.
@@ -165,7 +184,7 @@ func (s *Store) ResumeAttempt(
 		if err != nil || reflect.DeepEqual(after, stored.Attempt) {
 			return after, err
 		}
-		refused, err := t.spend(spend, after.Holder(), now)
+		_, refused, err := t.spend(spend, after.Holder(), now)
 		if err != nil {
 			return login.Attempt{}, err
 		}
@@ -255,6 +274,10 @@ func (s *Store) FinishAttempt(
 		if err := t.putStep(stored, login.Update{Attempt: signIn.Attempt}); err != nil {
 			return signIn, err
 		}
+		if signIn.Others, err = t.liveAttempts(signIn.Attempt.Browser, signIn.Attempt.Ended); err != nil {
+			return signIn, err
+		}
+		signIn.Others = slices.DeleteFunc(signIn.Others, func(other login.ID) bool { return other == id })
 		if signIn.Replaces != "" {
 			if err := t.endSession(signIn.Replaces); err != nil {
 				return signIn, err

@@ -55,26 +55,26 @@ func (s *Store) ClearLimits(ctx context.Context, keys ...limit.Key) error {
 
 // spend takes the lock and charges the budgets, or returns what refuses it
 // (invariant 7). A refused spend has paid for the try.
-func (t *txn) spend(spend limit.Spend, by limit.Holder, now time.Time) (*limit.Exceeded, error) {
+func (t *txn) spend(spend limit.Spend, by limit.Holder, now time.Time) (limit.States, *limit.Exceeded, error) {
 	states := limit.States{}
 	for _, key := range spend.Keys() {
 		stored, err := t.limit(t.s.sealer.LimitKey(key))
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		states[key] = stored
 	}
 	decided, err := limit.Decide(states, spend, by, now)
 	refused, isRefused := errors.AsType[*limit.Exceeded](err)
 	if err != nil && !isRefused {
-		return nil, err
+		return nil, nil, err
 	}
 	for key, state := range decided {
 		if err := t.putLimit(t.s.sealer.LimitKey(key), state); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	return refused, nil
+	return states, refused, nil
 }
 
 // changeLimit stores what becomes of a lock or a cool-down; a zero Until deletes it.

@@ -57,6 +57,7 @@ func (s *Store) RevokeClient(ctx context.Context, sub, clientID string) error {
 	ofClient := func(g grant.Grant) bool { return g.ClientID == clientID }
 	return s.write(ctx, func(t *txn) error {
 		t.lockPerson(sub)
+		t.run("SELECT FROM consents WHERE key = $1 FOR UPDATE", consentKey(sub, clientID))
 		end := t.grantsOf("sub", []byte(sub))
 		if err := t.look(); err != nil {
 			return err
@@ -98,6 +99,11 @@ func (s *Store) DeletePerson(ctx context.Context, sub string) error {
 		}
 		o := t.owners(before.Number, " FOR UPDATE")
 		exists = t.person(&person, sub, " FOR UPDATE")
+		first, end := consentRange(sub)
+		t.run("SELECT FROM consents WHERE key >= $1 AND key < $2 ORDER BY key FOR UPDATE", first, end)
+		for _, table := range []string{"sessions", "codes", "grants"} { // each in the order of its keys, as everybody does
+			t.run("SELECT FROM "+table+" WHERE sub = $1 ORDER BY key FOR UPDATE", []byte(sub))
+		}
 		if err := t.look(); err != nil || !*exists {
 			return err
 		}
@@ -113,7 +119,6 @@ func (s *Store) DeletePerson(ctx context.Context, sub string) error {
 		t.put("DELETE FROM sessions WHERE sub = $1", key)
 		t.put("DELETE FROM codes WHERE sub = $1", key)
 		t.put("DELETE FROM grants WHERE sub = $1", key)
-		first, end := consentRange(sub)
 		t.put("DELETE FROM consents WHERE key >= $1 AND key < $2", first, end)
 		tombstone := t.s.tombstone(sub)
 		t.put("INSERT INTO deleted (key, value) VALUES ($1, $2) ON CONFLICT DO NOTHING",

@@ -14,6 +14,8 @@ import (
 	"calleridp/provider/subject"
 	"calleridp/storage/record"
 	"calleridp/truecaller/phone"
+
+	"github.com/jackc/pgx/v5"
 )
 
 var _ login.Store = (*Store)(nil)
@@ -34,6 +36,9 @@ func (s *Store) CreateAttempt(ctx context.Context, a login.Attempt, spend limit.
 				"SELECT key, value FROM attempts WHERE key = (SELECT attempt FROM forms WHERE key = $1)", a.Form[:])
 		}
 		exists := t.some("SELECT FROM attempts WHERE key = $1 OR correlation = $2", []byte(a.ID), a.Correlation[:])
+		if !a.Number.IsZero() {
+			t.foreseeOwner(a.Number)
+		}
 		states := t.lockLimits(s.inOrder(spend.Keys()))
 		if err := t.look(); err != nil {
 			return nil, err
@@ -44,7 +49,7 @@ func (s *Store) CreateAttempt(ctx context.Context, a login.Attempt, spend limit.
 		if refused, err := t.spend(states, spend, a.Holder(), now); err != nil || refused != nil {
 			return refused, err
 		}
-		t.createAttempt(a, spend)
+		t.createAttempt(a.Charged(spend, s.statesOf(states, spend), now), spend)
 		return nil, nil
 	})
 	if err == nil && refused != nil {
@@ -61,7 +66,8 @@ func (t *txn) createAttempt(a login.Attempt, spend limit.Spend) {
 	t.put("INSERT INTO attempts (key, correlation, browser, value, expires, due) VALUES ($1, $2, $3, $4, $5, $5)",
 		key, a.Correlation[:], a.Browser[:], value, expiryOf(value))
 	t.leadForm(a)
-	t.s.hints.put(a.ID, hintOf(stored))
+	t.learn(&record.Attempts, key, value)
+	t.learn(&record.Correlations, a.Correlation[:], key)
 	if a.Method == login.OneTap { // another process may have its callback already
 		t.changed = append(t.changed, t.s.attemptChange(a))
 	}
@@ -83,30 +89,37 @@ func (t *txn) leadForm(a login.Attempt) {
 	}
 }
 
-// attempt queues a query for an attempt that where finds.
-func (b *batch) attempt(stored *record.Attempt, where string, arg any) (found *bool) {
-	return b.one(&record.Attempts, stored, "SELECT key, value FROM attempts WHERE "+where+"", arg)
-}
+// byKey finds an attempt by its id.
+const byKey = "key = $1"
 
 // readAttempt returns the attempt that where finds, with what was noted.
-func (s *Store) readAttempt(ctx context.Context, where string, arg any) (login.Attempt, error) {
+func (s *Store) readAttempt(ctx context.Context, where string, arg []byte) (login.Attempt, error) {
 	for {
 		before := s.notes.settled()
+		var after moment
+		if where == byKey {
+			after = s.memory.now(at(&record.Attempts, arg))
+		}
 		stored, err := view(ctx, s, func(b *batch) func() (record.Attempt, error) {
 			var stored record.Attempt
-			found := b.attempt(&stored, where, arg)
+			found := false
+			b.each("SELECT key, value FROM attempts WHERE "+where, []any{arg}, func(key, value []byte) error {
+				found = true
+				s.memory.put(at(&record.Attempts, key), value, after)
+				return s.sealer.Open(&record.Attempts, key, value, &stored)
+			})
 			return func() (record.Attempt, error) {
-				if !*found {
+				if !found {
 					return stored, login.ErrNotFound
 				}
+				s.memory.put(at(&record.Correlations, stored.Correlation[:]), []byte(stored.ID), moment{})
 				return stored, nil
 			}
 		})
 		if err != nil {
 			return login.Attempt{}, err
 		}
-		s.hints.put(stored.ID, hintOf(stored))
-		noted, busy, current := s.notes.since(stored.ID, before)
+		a, busy, current := s.withNotes(stored.Attempt, before)
 		if busy != nil {
 			select {
 			case <-busy:
@@ -114,20 +127,44 @@ func (s *Store) readAttempt(ctx context.Context, where string, arg any) (login.A
 				return login.Attempt{}, ctx.Err()
 			}
 		}
-		if !current {
-			continue
+		if current {
+			return a, nil
 		}
-		a := stored.Attempt
-		for _, n := range noted {
-			_ = a.Apply(n) // a note that does not apply is dropped
-		}
-		return a, nil
 	}
+}
+
+// withNotes returns an attempt that was read after a moment with what was noted of it.
+func (s *Store) withNotes(a login.Attempt, before uint64) (_ login.Attempt, busy chan struct{}, current bool) {
+	noted, busy, current := s.notes.since(a.ID, before)
+	for _, n := range noted {
+		_ = a.Apply(n) // a note that does not apply is dropped
+	}
+	return a, busy, current
 }
 
 // Attempt implements login.Store.
 func (s *Store) Attempt(ctx context.Context, id login.ID) (login.Attempt, error) {
-	return s.readAttempt(ctx, "key = $1", []byte(id))
+	return s.readAttempt(ctx, byKey, []byte(id))
+}
+
+// RecallAttempt implements login.Store.
+func (s *Store) RecallAttempt(ctx context.Context, id login.ID) (login.Attempt, error) {
+	if stored, _, ok := s.remembered(id); ok {
+		a, _, _ := s.withNotes(stored.Attempt, s.notes.settled()) // or without those that are being stored
+		return a, nil
+	}
+	return s.Attempt(ctx, id)
+}
+
+// HeardAttempt implements login.Store.
+func (s *Store) HeardAttempt(ctx context.Context, id login.ID) (login.Attempt, error) {
+	before := s.notes.settled()
+	if stored, row, ok := s.remembered(id); ok && s.Listening() && s.memory.current(row) {
+		if a, _, current := s.withNotes(stored.Attempt, before); current {
+			return a, nil
+		}
+	}
+	return s.Attempt(ctx, id)
 }
 
 // AttemptByCorrelation implements login.Store.
@@ -137,6 +174,17 @@ func (s *Store) AttemptByCorrelation(ctx context.Context, correlation [32]byte) 
 		return login.Attempt{}, misled("attempts")
 	}
 	return a, err
+}
+
+// RecallByCorrelation implements login.Store.
+func (s *Store) RecallByCorrelation(ctx context.Context, correlation [32]byte) (login.Attempt, error) {
+	if id, known := s.memory.get(at(&record.Correlations, correlation[:])); known {
+		if stored, _, ok := s.remembered(login.ID(id.value)); ok && stored.Correlation == correlation {
+			a, _, _ := s.withNotes(stored.Attempt, s.notes.settled())
+			return a, nil
+		}
+	}
+	return s.AttemptByCorrelation(ctx, correlation)
 }
 
 // AttemptByForm implements login.Store.
@@ -152,15 +200,34 @@ func (s *Store) AttemptByForm(ctx context.Context, form [32]byte) (login.Attempt
 func (s *Store) LiveAttempts(ctx context.Context, browser [32]byte, now time.Time) ([]login.ID, error) {
 	return view(ctx, s, func(b *batch) func() ([]login.ID, error) {
 		var live []login.ID
-		b.each("SELECT key, value FROM attempts WHERE browser = $1", []any{browser[:]}, func(key, value []byte) error {
-			var stored record.Attempt
-			err := b.s.sealer.Open(&record.Attempts, key, value, &stored)
-			if err == nil && stored.Live(now) && stored.Browser == browser {
-				live = append(live, stored.ID)
-			}
-			return err
-		})
+		b.s.liveAttempts(&b.queue, &live, browser, now)
 		return func() ([]login.ID, error) { return live, nil }
+	})
+}
+
+// liveAttempts queues a query for the attempts of a browser that are live at now. live is
+// not nil after it, also if there are none.
+func (s *Store) liveAttempts(queue *pgx.Batch, live *[]login.ID, browser [32]byte, now time.Time) {
+	queue.Queue("SELECT key, value FROM attempts WHERE browser = $1", browser[:]).Query(func(rows pgx.Rows) error {
+		found := []login.ID{}
+		for rows.Next() {
+			var key, value []byte
+			if err := rows.Scan(&key, &value); err != nil {
+				return err
+			}
+			if s.expired(value) {
+				continue
+			}
+			var stored record.Attempt
+			if err := s.sealer.Open(&record.Attempts, key, value, &stored); err != nil {
+				return err
+			}
+			if stored.Live(now) && stored.Browser == browser {
+				found = append(found, stored.ID)
+			}
+		}
+		*live = found
+		return rows.Err()
 	})
 }
 
@@ -169,22 +236,26 @@ func (s *Store) LiveAttempts(ctx context.Context, browser [32]byte, now time.Tim
 // Notes that are in the change are gone when it was committed.
 func step[T any](
 	ctx context.Context, s *Store, id login.ID,
-	expect func(*txn, hint), change func(t *txn, a login.Attempt) (login.Update, T, error),
+	expect func(*txn, record.Attempt), change func(t *txn, a login.Attempt) (login.Update, T, error),
 ) (T, error) {
 	var none T
 	noted, err := s.notes.take(ctx, id)
 	if err != nil {
 		return none, err
 	}
-	result, err := update(ctx, s, func(t *txn) (T, error) {
-		var hint hint
+	run := update[T]
+	if _, _, known := s.remembered(id); known {
+		run = guessing[T]
+	}
+	result, err := run(ctx, s, func(t *txn) (T, error) {
+		var likely record.Attempt // what the attempt probably is, by which more is read at once
 		if t.first {
-			hint = s.hints.get(id)
+			likely, _, _ = s.remembered(id)
 		}
 		var stored record.Attempt
-		found := t.one(&record.Attempts, &stored, "SELECT key, value FROM attempts WHERE key = $1 FOR UPDATE", []byte(id))
+		found := t.row(&record.Attempts, &stored, []byte(id))
 		if expect != nil {
-			expect(t, hint)
+			expect(t, likely)
 		}
 		if err := t.look(); err != nil {
 			return none, err
@@ -211,10 +282,10 @@ func (s *Store) UpdateAttempt(
 	ctx context.Context, id login.ID, run func(login.Attempt) (login.Update, error),
 ) (login.Attempt, error) {
 	var trying []string
-	expect := func(t *txn, h hint) {
+	expect := func(t *txn, likely record.Attempt) {
 		trying = nil
-		t.trying(id, &trying)
-		t.expectLocks(h)
+		t.trying(id, &trying) // which is read, so that nothing is guessed
+		t.expectLocks(likely)
 	}
 	return step(ctx, s, id, expect, func(_ *txn, a login.Attempt) (login.Update, login.Attempt, error) {
 		for _, d := range trying {
@@ -238,7 +309,7 @@ func (s *Store) ResumeAttempt(
 	}
 	defer done()
 	var states map[[32]byte]limit.State
-	lock := func(t *txn, _ hint) {
+	lock := func(t *txn, _ record.Attempt) {
 		if form != ([32]byte{}) {
 			t.lockForm(form)
 		}
@@ -269,12 +340,12 @@ func (s *Store) ApproveAttempt(
 	run func(login.Attempt, *subject.Person) (login.Approval, error),
 ) (login.Approval, error) {
 	var o *owners
-	lock := func(t *txn, h hint) {
+	lock := func(t *txn, likely record.Attempt) {
 		o = &owners{}
 		if !number.IsZero() {
 			o = t.lockNumber(number)
 		}
-		t.expectLocks(h)
+		t.expectLocks(likely)
 	}
 	return step(ctx, s, id, lock, func(t *txn, a login.Attempt) (u login.Update, approval login.Approval, err error) {
 		known, err := o.person()
@@ -291,6 +362,7 @@ func (s *Store) ApproveAttempt(
 			return u, approval, errNoNumber
 		default:
 			t.putPerson(approval.Person, o)
+			t.foreseeConsent(approval.Person.Sub, a.ClientID)
 		}
 		return login.Update{Attempt: approval.Attempt, Effects: approval.Effects}, approval, nil
 	})
@@ -300,18 +372,18 @@ func (s *Store) ApproveAttempt(
 func (s *Store) FinishAttempt(
 	ctx context.Context, id login.ID, run func(login.Attempt) (login.SignIn, error),
 ) (login.SignIn, error) {
-	var early struct {
-		consent consentOf
-		uses    *codeUses
-	}
-	guess := func(t *txn, h hint) {
-		early.uses, early.consent = nil, consentOf{h.sub, h.clientID}
-		if h.sub != "" {
-			early.uses = &codeUses{}
-			early.uses.foundConsent = t.consent(&early.uses.consent, h.sub, h.clientID, " FOR NO KEY UPDATE")
+	var early *codeUses
+	var of consentOf
+	var others []login.ID
+	expect := func(t *txn, likely record.Attempt) {
+		early, of = nil, consentOf{likely.Sub, likely.ClientID}
+		if likely.Sub != "" {
+			t.living(likely.Sub)
+			early = &codeUses{}
+			early.foundConsent = t.row(&record.Consents, (*record.Consent)(&early.consent), consentKey(of.sub, of.clientID))
 		}
 	}
-	return step(ctx, s, id, guess, func(t *txn, a login.Attempt) (u login.Update, signIn login.SignIn, err error) {
+	signIn, err := step(ctx, s, id, expect, func(t *txn, a login.Attempt) (u login.Update, signIn login.SignIn, err error) {
 		if signIn, err = run(a); err != nil {
 			return u, signIn, err
 		}
@@ -319,30 +391,33 @@ func (s *Store) FinishAttempt(
 			return u, signIn, errors.New("postgres: a finished attempt needs a session")
 		}
 		u.Attempt = signIn.Attempt
+		others = nil
+		s.liveAttempts(&t.writes, &others, a.Browser, u.Attempt.Ended)
 		if signIn.Replaces != "" {
 			t.endSession(signIn.Replaces)
 		}
-		t.putLiving(signIn.Session.Sub)
 		code := signIn.Code
-		if code.Grant.ID == "" {
+		ownSession := code.Grant.SID == signIn.Session.ID
+		uses := early
+		switch asExpected := early != nil && of == (consentOf{code.Grant.Sub, code.Grant.ClientID}) && (code.Grant.SID == "" || ownSession); {
+		case code.Grant.ID == "":
+			t.putLiving(signIn.Session.Sub)
 			t.putSession(signIn.Session)
 			return u, signIn, nil
-		}
-		if code.Grant.Sub != signIn.Session.Sub {
-			t.putLiving(code.Grant.Sub)
-		}
-		ownSession := code.Grant.SID == signIn.Session.ID
-		uses := early.uses
-		if uses == nil || early.consent != (consentOf{code.Grant.Sub, code.Grant.ClientID}) || code.Grant.SID != "" && !ownSession {
+		case !asExpected:
 			rest := code
 			if ownSession {
 				rest.Grant.SID = ""
 			}
+			t.living(signIn.Session.Sub)
+			t.living(code.Grant.Sub)
 			uses = t.codeUses(rest, true)
 			if err := t.look(); err != nil {
 				return u, signIn, err
 			}
 		}
+		t.putLiving(signIn.Session.Sub)
+		t.putLiving(code.Grant.Sub)
 		stored := signIn.Session
 		if ownSession && code.Grant.Created.After(stored.LastUsed) {
 			stored.LastUsed = code.Grant.Created
@@ -350,6 +425,13 @@ func (s *Store) FinishAttempt(
 		t.putSession(stored)
 		return u, signIn, t.createCode(code, uses)
 	})
+	if err == nil && others == nil { // the connection broke, and the outcome was looked up
+		others, err = s.LiveAttempts(ctx, signIn.Attempt.Browser, signIn.Attempt.Ended)
+	}
+	if err == nil {
+		signIn.Others = slices.DeleteFunc(others, func(other login.ID) bool { return other == id })
+	}
+	return signIn, err
 }
 
 // consentOf names a consent.
@@ -395,58 +477,6 @@ func (t *txn) storeAttempt(a record.Attempt) {
 	key := []byte(a.ID)
 	value := t.s.sealer.Seal(&record.Attempts, key, a.Expires.Add(record.AttemptKept), &a)
 	t.put("UPDATE attempts SET value = $2, expires = $3 WHERE key = $1", key, value, expiryOf(value))
-	t.s.hints.put(a.ID, hintOf(a))
+	t.learn(&record.Attempts, key, value)
 	t.changed = append(t.changed, t.s.attemptChange(a.Attempt))
-}
-
-// settleLimits queues what the effects of a step change of the attempt's locks, of
-// its cool-down, and of the budgets that it gets something back from.
-func (t *txn) settleLimits(stored record.Attempt, after login.Attempt, e login.Effects, back []record.Paid) error {
-	release, changes := e.Release(after.Holder())
-	cools := stored.Cooling != [32]byte{} && e.Push.How != limit.Unanswered
-	if !changes && !cools && len(back) == 0 {
-		return nil
-	}
-	states := t.expected
-	if states == nil || !slices.Equal(hintOf(stored).locks(), t.expectedFor) {
-		states = t.lockLocks(hintOf(stored))
-		if err := t.look(); err != nil {
-			return err
-		}
-	}
-	if changes {
-		t.releaseBoth(states, stored, release)
-	}
-	for _, paid := range back {
-		t.changeLimit(states, paid.Key, e.Push.GiveBack(states[paid.Key], paid.Each))
-	}
-	if cools {
-		t.changeLimit(states, stored.Cooling, e.Push.After(states[stored.Cooling], after.Holder()))
-	}
-	return nil
-}
-
-// releaseBoth releases the locks of an attempt, or keeps them for longer.
-func (t *txn) releaseBoth(states map[[32]byte]limit.State, stored record.Attempt, r limit.Release) {
-	after, now := r.After, t.s.fromDatabase(t.at)
-	if stored.Block != [32]byte{} {
-		t.changeLimit(states, stored.Block, after(states[stored.Block], now))
-		after = r.AfterInLane
-	}
-	if stored.Lock != [32]byte{} {
-		t.changeLimit(states, stored.Lock, after(states[stored.Lock], now))
-	}
-}
-
-// expectLocks locks the locks, the cool-down and the budgets of an attempt, which its
-// change probably settles.
-func (t *txn) expectLocks(h hint) {
-	t.expected, t.expectedFor = t.lockLocks(h), h.locks()
-}
-
-// lockLocks queues what locks the rows of hint.locks.
-func (t *txn) lockLocks(h hint) map[[32]byte]limit.State {
-	held := h.locks()
-	slices.SortFunc(held, func(a, b [32]byte) int { return bytes.Compare(a[:], b[:]) })
-	return t.lockLimits(held)
 }

@@ -29,6 +29,35 @@ func (b *batch) one(k *record.Kind, into record.Record, sql string, args ...any)
 	return found
 }
 
+// see queues a query for one record by its key, which the memory then has.
+func (b *batch) see(k *record.Kind, into record.Record, key []byte) (found *bool) {
+	return b.rowOf(k, into, key, "")
+}
+
+// rowOf queues a query for one record by its key, with a lock, which the memory then has.
+func (b *batch) rowOf(k *record.Kind, into record.Record, key []byte, lock string) (found *bool) {
+	p := at(k, key)
+	after := b.s.memory.now(p)
+	found = new(bool)
+	b.queue.Queue("SELECT value FROM "+k.Name+" WHERE key = $1"+lock, key).Query(func(rows pgx.Rows) error {
+		var value []byte
+		for rows.Next() {
+			if err := rows.Scan(&value); err != nil {
+				return err
+			}
+		}
+		if err := rows.Err(); err != nil {
+			return err
+		}
+		b.s.memory.put(p, value, after)
+		if *found = len(value) > 0 && !b.s.expired(value); !*found { // a place, see migrations
+			return nil
+		}
+		return b.s.sealer.Open(k, key, value, into)
+	})
+	return found
+}
+
 // each queues a query for the keys and the values of records that have not expired.
 func (b *batch) each(sql string, args []any, do func(key, value []byte) error) {
 	b.queue.Queue(sql, args...).Query(func(rows pgx.Rows) error {

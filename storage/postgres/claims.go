@@ -2,6 +2,8 @@ package postgres
 
 import (
 	"context"
+	"maps"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -18,6 +20,9 @@ const (
 	// that was killed are taken within ten.
 	deliveryTaken = 7 * time.Second
 	deliveryHeld  = time.Second
+	// deliveryFresh is how long the first to ask whether this process holds a delivery is
+	// told so without asking the database: no other process takes it by then.
+	deliveryFresh = deliveryTaken / 2
 )
 
 // claims are what this process holds of the inbox. They have a connection of their own:
@@ -25,6 +30,42 @@ const (
 type claims struct {
 	pool *pgxpool.Pool
 	some atomic.Bool // deliveries, perhaps
+
+	mu   sync.Mutex
+	took map[string]time.Time // what was stored within deliveryFresh, and since when it is held
+}
+
+// take notes that this process holds a delivery since a moment.
+func (c *claims) take(id string, since time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.took == nil {
+		c.took = map[string]time.Time{}
+	}
+	c.took[id] = since
+}
+
+// lose notes that this process holds a delivery no more, or perhaps not.
+func (c *claims) lose(id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.took, id)
+}
+
+// justTook reports, once, whether a delivery was stored within deliveryFresh.
+func (c *claims) justTook(id string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	since, took := c.took[id]
+	delete(c.took, id)
+	return took && time.Since(since) < deliveryFresh
+}
+
+// forgetOld forgets what justTook is not asked for.
+func (c *claims) forgetOld() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	maps.DeleteFunc(c.took, func(_ string, since time.Time) bool { return time.Since(since) >= deliveryFresh })
 }
 
 // openClaims makes the pool of the one connection. It connects when it is needed.
@@ -54,6 +95,7 @@ func (s *Store) holdDeliveries() {
 			return
 		case <-ticker.C:
 		}
+		s.claims.forgetOld()
 		if !s.claims.some.Swap(false) {
 			continue // and ask the database nothing
 		}

@@ -48,6 +48,7 @@ func (o Options) pool() (*pgxpool.Config, error) {
 	// Whatever target_session_attrs says: a replica may lack what was revoked, and what it
 	// says would decide.
 	c.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
+	c.Tracer = o.trace
 	if o.Pooler {
 		c.DefaultQueryExecMode = pgx.QueryExecModeExec
 		return config, nil
@@ -55,6 +56,7 @@ func (o Options) pool() (*pgxpool.Config, error) {
 	milliseconds := func(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 	for name, value := range map[string]string{
 		"application_name":                    applicationName,
+		"plan_cache_mode":                     "force_generic_plan", // all are looked up by a key: planning again finds nothing better
 		"statement_timeout":                   milliseconds(o.StatementTimeout),
 		"lock_timeout":                        milliseconds(o.LockTimeout),
 		"idle_in_transaction_session_timeout": milliseconds(o.LockTimeout / 2), // a process that hangs must not lock out the others

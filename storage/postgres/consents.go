@@ -6,6 +6,8 @@ import (
 
 	"calleridp/provider/consent"
 	"calleridp/storage/record"
+
+	"github.com/jackc/pgx/v5"
 )
 
 var _ consent.Store = (*Store)(nil)
@@ -14,7 +16,7 @@ var _ consent.Store = (*Store)(nil)
 func (s *Store) Consent(ctx context.Context, sub, clientID string) (consent.Consent, error) {
 	return view(ctx, s, func(b *batch) func() (consent.Consent, error) {
 		var k consent.Consent
-		found := b.consent(&k, sub, clientID, "")
+		found := b.see(&record.Consents, (*record.Consent)(&k), consentKey(sub, clientID))
 		return func() (consent.Consent, error) {
 			if !*found {
 				return consent.Consent{}, consent.ErrNotFound
@@ -28,13 +30,22 @@ func (s *Store) Consent(ctx context.Context, sub, clientID string) (consent.Cons
 func (s *Store) Allow(
 	ctx context.Context, sub, clientID string, approve func(*consent.Consent) consent.Approval,
 ) (consent.Approval, error) {
-	return update(ctx, s, func(t *txn) (consent.Approval, error) {
+	key := consentKey(sub, clientID)
+	run := update[consent.Approval]
+	if _, known := s.memory.get(at(&record.Consents, key)); known {
+		run = guessing[consent.Approval]
+	}
+	return run(ctx, s, func(t *txn) (consent.Approval, error) {
 		t.living(sub)
-		key := consentKey(sub, clientID)
-		t.run("INSERT INTO consents (key, value) VALUES ($1, '') ON CONFLICT DO NOTHING", key)
-		t.all(1, "SELECT FROM consents WHERE key = $1 FOR UPDATE", key)
+		if !t.guesses {
+			t.run("INSERT INTO consents (key, value) VALUES ($1, '') ON CONFLICT DO NOTHING", key)
+			t.all(1, "SELECT FROM consents WHERE key = $1 FOR UPDATE", key)
+		}
 		known := &consent.Consent{}
-		found := t.consent(known, sub, clientID, "")
+		found := t.row(&record.Consents, (*record.Consent)(known), key)
+		likely := approve(nil).Code // which does not depend on what is known, usually
+		own := likely.Grant.Sub == sub && likely.Grant.ClientID == clientID
+		uses := t.codeUses(likely, !own)
 		if err := t.look(); err != nil {
 			return consent.Approval{}, err
 		}
@@ -44,21 +55,38 @@ func (s *Store) Allow(
 		approval := approve(known)
 		approval.Consent.Sub, approval.Consent.ClientID = sub, clientID
 		t.putConsent(approval.Consent)
-		c := approval.Code
-		if c.Grant.Sub != sub {
-			t.living(c.Grant.Sub)
+		if c := approval.Code; c.Hash != likely.Hash || c.Grant.SID != likely.Grant.SID || c.Grant.Sub != likely.Grant.Sub || c.Grant.ClientID != likely.Grant.ClientID {
+			if c.Grant.Sub != sub {
+				t.living(c.Grant.Sub)
+			}
+			uses = t.codeUses(c, c.Grant.Sub != sub || c.Grant.ClientID != clientID)
+			if err := t.look(); err != nil {
+				return consent.Approval{}, err
+			}
 		}
-		uses := t.codeUses(c, c.Grant.Sub != sub || c.Grant.ClientID != clientID)
-		if err := t.look(); err != nil {
-			return consent.Approval{}, err
-		}
-		return approval, t.createCode(c, uses)
+		t.putLiving(approval.Code.Grant.Sub)
+		return approval, t.createCode(approval.Code, uses)
 	})
 }
 
-// consent queues a query for what the user allows the client.
-func (b *batch) consent(k *consent.Consent, sub, clientID, lock string) (found *bool) {
-	return b.one(&record.Consents, (*record.Consent)(k), "SELECT key, value FROM consents WHERE key = $1"+lock, consentKey(sub, clientID))
+// foreseeConsent has the memory learn what a user allows a client, for the end of the
+// sign-in that is being approved.
+func (t *txn) foreseeConsent(sub, clientID string) {
+	p := at(&record.Consents, consentKey(sub, clientID))
+	if _, known := t.s.memory.get(p); known || clientID == "" {
+		return
+	}
+	after := t.s.memory.now(p)
+	t.writes.Queue("SELECT value FROM consents WHERE key = $1", consentKey(sub, clientID)).Query(func(rows pgx.Rows) error {
+		var value []byte
+		for rows.Next() {
+			if err := rows.Scan(&value); err != nil {
+				return err
+			}
+		}
+		t.s.memory.put(p, value, after)
+		return rows.Err()
+	})
 }
 
 // consentsOf queues a query for all consents of a user.
@@ -76,7 +104,13 @@ func (b *batch) consentsOf(sub string, each func(consent.Consent)) {
 
 func (t *txn) putConsent(k consent.Consent) {
 	key := consentKey(k.Sub, k.ClientID)
-	t.put("UPDATE consents SET value = $2 WHERE key = $1", key, t.s.sealer.Seal(&record.Consents, key, never, (*record.Consent)(&k)))
+	value := t.s.sealer.Seal(&record.Consents, key, never, (*record.Consent)(&k))
+	if t.absent(&record.Consents, key) {
+		t.put("INSERT INTO consents (key, value) VALUES ($1, $2)", key, value)
+	} else {
+		t.put("UPDATE consents SET value = $2 WHERE key = $1", key, value)
+	}
+	t.learn(&record.Consents, key, value)
 }
 
 // consentKey is the length of the sub, the sub and the client, so that the consents

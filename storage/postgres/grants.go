@@ -33,17 +33,25 @@ type codeUses struct {
 	foundConsent *bool // nil: not looked for
 }
 
-// codeUses queues queries that lock what a new code uses.
-func (b *batch) codeUses(code grant.Code, withConsent bool) *codeUses {
+// codeUses queues queries that lock what a new code uses. In a guess, an existing code
+// ends the transaction.
+func (t *txn) codeUses(code grant.Code, withConsent bool) *codeUses {
 	u := &codeUses{}
 	g := code.Grant
 	if withConsent {
-		u.foundConsent = b.consent(&u.consent, g.Sub, g.ClientID, " FOR NO KEY UPDATE")
+		u.foundConsent = t.row(&record.Consents, (*record.Consent)(&u.consent), consentKey(g.Sub, g.ClientID))
 	}
-	if g.SID != "" {
-		u.foundSession = b.sessionWith(&u.session, g.SID, " FOR NO KEY UPDATE")
+	switch {
+	case g.SID == "":
+	case t.guesses:
+		u.foundSession = t.guessSession(&u.session, g.SID)
+	default:
+		u.foundSession = t.sessionWith(&u.session, g.SID, " FOR NO KEY UPDATE")
 	}
-	u.exists = b.some("SELECT FROM codes WHERE key = $1", code.Hash[:])
+	if t.guesses {
+		return u
+	}
+	u.exists = t.some("SELECT FROM codes WHERE key = $1", code.Hash[:])
 	return u
 }
 
@@ -70,6 +78,8 @@ func (t *txn) createCode(code grant.Code, u *codeUses) error {
 	value := t.s.sealer.Seal(&record.Codes, key, code.Kept(), (*record.Code)(&code))
 	t.put("INSERT INTO codes (key, grant_id, sid, sub, value, expires, due) VALUES ($1, $2, $3, $4, $5, $6, $6)",
 		key, []byte(g.ID), []byte(g.SID), []byte(g.Sub), value, expiryOf(value))
+	t.learn(&record.Codes, key, value)
+	t.learn(&record.Grants, []byte(g.ID), nil)
 	return nil
 }
 
@@ -80,6 +90,7 @@ func (s *Store) Code(ctx context.Context, hash grant.CodeHash) (grant.Code, *gra
 		var result func() (*grant.Grant, error)
 		code = grant.Code{}
 		result = b.code(&code, hash, "")
+		b.bringPerson(ctx, "SELECT sub FROM codes WHERE key = $1", hash[:])
 		return result
 	})
 	if err != nil {
@@ -91,7 +102,7 @@ func (s *Store) Code(ctx context.Context, hash grant.CodeHash) (grant.Code, *gra
 // code queues queries for a code and its grant.
 func (b *batch) code(code *grant.Code, hash grant.CodeHash, lock string) func() (*grant.Grant, error) {
 	g := &grant.Grant{}
-	found := b.one(&record.Codes, (*record.Code)(code), "SELECT key, value FROM codes WHERE key = $1"+lock, hash[:])
+	found := b.rowOf(&record.Codes, (*record.Code)(code), hash[:], lock)
 	redeemed := b.one(&record.Grants, (*record.Grant)(g),
 		"SELECT key, value FROM grants WHERE key = (SELECT grant_id FROM codes WHERE key = $1)"+lock, hash[:])
 	return func() (*grant.Grant, error) {
@@ -99,9 +110,30 @@ func (b *batch) code(code *grant.Code, hash grant.CodeHash, lock string) func() 
 		case !*found:
 			return nil, grant.ErrNotFound
 		case !*redeemed:
+			b.s.memory.put(at(&record.Grants, []byte(code.Grant.ID)), nil, moment{})
 			return nil, nil
 		case g.ID != code.Grant.ID:
 			return nil, misled("codes")
+		}
+		return g, nil
+	}
+}
+
+// guessCode is code for a guess; in a transaction that reads it is nothing.
+func (t *txn) guessCode(code *grant.Code, hash grant.CodeHash) func() (*grant.Grant, error) {
+	if !t.guesses {
+		return nil
+	}
+	g := &grant.Grant{}
+	found := *t.row(&record.Codes, (*record.Code)(code), hash[:])
+	redeemed := found && *t.row(&record.Grants, (*record.Grant)(g), []byte(code.Grant.ID))
+	t.put("SELECT FROM people WHERE key = $1 FOR KEY SHARE", []byte(code.Grant.Sub))
+	return func() (*grant.Grant, error) {
+		switch {
+		case !found:
+			return nil, grant.ErrNotFound
+		case !redeemed:
+			return nil, nil
 		}
 		return g, nil
 	}
@@ -117,12 +149,19 @@ func misled(table string) error {
 func (s *Store) UseCode(
 	ctx context.Context, hash grant.CodeHash, use func(grant.Code, *grant.Grant) grant.Redemption,
 ) (grant.Redemption, error) {
-	return update(ctx, s, func(t *txn) (grant.Redemption, error) {
+	run := update[grant.Redemption]
+	if _, known := s.memory.get(at(&record.Codes, hash[:])); known {
+		run = guessing[grant.Redemption]
+	}
+	return run(ctx, s, func(t *txn) (grant.Redemption, error) {
+		var code grant.Code
+		stored := t.guessCode(&code, hash)
 		// The user first, as everywhere: a user who is being deleted waits for the grant,
 		// or has taken the code with them.
-		t.run("SELECT FROM people WHERE key = (SELECT sub FROM codes WHERE key = $1) FOR KEY SHARE", hash[:])
-		var code grant.Code
-		stored := t.code(&code, hash, " FOR UPDATE")
+		if !t.guesses {
+			t.run("SELECT FROM people WHERE key = (SELECT sub FROM codes WHERE key = $1) FOR KEY SHARE", hash[:])
+			stored = t.code(&code, hash, " FOR UPDATE")
+		}
 		if err := t.look(); err != nil {
 			return grant.Redemption{}, err
 		}
@@ -140,9 +179,13 @@ func (s *Store) UseCode(
 func (s *Store) UseGrant(
 	ctx context.Context, id string, use func(grant.Grant) grant.Redemption,
 ) (grant.Redemption, error) {
-	return update(ctx, s, func(t *txn) (grant.Redemption, error) {
+	run := update[grant.Redemption]
+	if _, known := s.memory.get(at(&record.Grants, []byte(id))); known {
+		run = guessing[grant.Redemption]
+	}
+	return run(ctx, s, func(t *txn) (grant.Redemption, error) {
 		var g grant.Grant
-		found := t.grantWith(&g, id, " FOR UPDATE")
+		found := t.row(&record.Grants, (*record.Grant)(&g), []byte(id))
 		if err := t.look(); err != nil {
 			return grant.Redemption{}, err
 		}
@@ -153,11 +196,6 @@ func (s *Store) UseGrant(
 		t.redeem(redemption)
 		return redemption, nil
 	})
-}
-
-// grantWith queues a query for a grant.
-func (b *batch) grantWith(g *grant.Grant, id, lock string) (found *bool) {
-	return b.one(&record.Grants, (*record.Grant)(g), "SELECT key, value FROM grants WHERE key = $1"+lock, []byte(id))
 }
 
 // redeem queues what a use has decided, refused or not.
@@ -182,15 +220,25 @@ func (t *txn) redeem(r grant.Redemption) {
 func (t *txn) storeCode(code grant.Code) {
 	key := code.Hash[:]
 	value := t.s.sealer.Seal(&record.Codes, key, code.Kept(), (*record.Code)(&code))
-	t.put("UPDATE codes SET value = $2, expires = $3, due = $3 WHERE key = $1", key, value, expiryOf(value))
+	t.put("UPDATE codes SET value = $2, expires = $3 WHERE key = $1", key, value, expiryOf(value))
+	t.learn(&record.Codes, key, value)
 }
 
 func (t *txn) putGrant(g grant.Grant) {
 	key := []byte(g.ID)
 	value := t.s.sealer.Seal(&record.Grants, key, g.Expires, (*record.Grant)(&g))
-	t.put(`INSERT INTO grants (key, sid, sub, value, expires, due) VALUES ($1, $2, $3, $4, $5, $5)
-		ON CONFLICT (key) DO UPDATE SET value = EXCLUDED.value, expires = EXCLUDED.expires, due = least(grants.due, EXCLUDED.due)`,
-		key, []byte(g.SID), []byte(g.Sub), value, expiryOf(value))
+	switch exists, guessed := t.guessedOf(&record.Grants, key); {
+	case guessed && exists:
+		t.put("UPDATE grants SET value = $2, expires = $3 WHERE key = $1", key, value, expiryOf(value))
+	case guessed:
+		t.put("INSERT INTO grants (key, sid, sub, value, expires, due) VALUES ($1, $2, $3, $4, $5, $5)",
+			key, []byte(g.SID), []byte(g.Sub), value, expiryOf(value))
+	default:
+		t.put(`INSERT INTO grants (key, sid, sub, value, expires, due) VALUES ($1, $2, $3, $4, $5, $5)
+			ON CONFLICT (key) DO UPDATE SET value = EXCLUDED.value, expires = EXCLUDED.expires, due = least(grants.due, EXCLUDED.due)`,
+			key, []byte(g.SID), []byte(g.Sub), value, expiryOf(value))
+	}
+	t.learn(&record.Grants, key, value)
 }
 
 // AccessToken implements grant.Store.
@@ -203,6 +251,7 @@ func (s *Store) AccessToken(ctx context.Context, hash grant.TokenHash) (grant.Ac
 			"SELECT key, value FROM access_tokens WHERE key = $1", hash[:])
 		granted := b.one(&record.Grants, (*record.Grant)(&g),
 			"SELECT key, value FROM grants WHERE key = (SELECT grant_id FROM access_tokens WHERE key = $1)", hash[:])
+		b.bringPerson(ctx, "SELECT g.sub FROM access_tokens t JOIN grants g ON g.key = t.grant_id WHERE t.key = $1", hash[:])
 		return func() (grant.Grant, error) {
 			switch {
 			case !*found || !*granted:
@@ -223,7 +272,8 @@ func (s *Store) AccessToken(ctx context.Context, hash grant.TokenHash) (grant.Ac
 func (s *Store) Grant(ctx context.Context, id string) (grant.Grant, error) {
 	return view(ctx, s, func(b *batch) func() (grant.Grant, error) {
 		var g grant.Grant
-		found := b.grantWith(&g, id, "")
+		found := b.see(&record.Grants, (*record.Grant)(&g), []byte(id))
+		b.bringPerson(ctx, "SELECT sub FROM grants WHERE key = $1", []byte(id))
 		return func() (grant.Grant, error) {
 			if !*found {
 				return grant.Grant{}, grant.ErrNotFound

@@ -71,6 +71,7 @@ type Stats struct {
 	Lookups uint64 `json:"lookups"`     // commits whose outcome was looked up
 	Trips   uint64 `json:"round_trips"` // to the database
 
+	Notes       int           `json:"notes"`       // noted changes that are not stored yet
 	Connections int           `json:"connections"` // open ones, without the one that listens
 	Waits       uint64        `json:"waits"`       // for a connection, because none was free
 	Waited      time.Duration `json:"waited"`      // in all of them
@@ -89,6 +90,7 @@ func (s *Store) Stats() Stats {
 		Retries:     s.retries.Load(),
 		Lookups:     s.lookups.Load(),
 		Trips:       s.trips.Load(),
+		Notes:       s.notes.pending(),
 		Connections: int(pool.TotalConns()),
 		Waits:       uint64(pool.EmptyAcquireCount() + pool.CanceledAcquireCount()),
 		Waited:      pool.EmptyAcquireWaitTime(),

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"calleridp/provider/login"
 	"calleridp/storage/record"
@@ -29,20 +30,26 @@ func (s *Store) PutDelivery(ctx context.Context, d truecaller.Delivery) (held bo
 		correlation := d.Correlation()
 		attempt = correlation[:]
 	}
+	var since time.Time
 	err = s.read(ctx, func(b *batch) {
-		stored = nil
+		stored, since = nil, time.Now()
 		b.rows(`INSERT INTO deliveries (key, value, node, until, expires, due, attempt) VALUES ($1, $2, $3, clock_timestamp() + $4::interval, $5, $5, $6)
 			ON CONFLICT (key) DO UPDATE SET node = EXCLUDED.node, until = clock_timestamp() + $4::interval
 			WHERE deliveries.node IN ('', EXCLUDED.node) OR deliveries.until <= clock_timestamp()
 			RETURNING key, value`, []any{key, value, s.node, deliveryTaken, expiryOf(value), attempt}, func(_, value []byte) { stored = append([]byte{}, value...) })
 	})
-	if err != nil || stored == nil {
+	if err != nil {
 		return false, err
+	}
+	if stored == nil {
+		s.claims.lose(d.ID)
+		return false, nil
 	}
 	s.commits.Add(1)
 	s.claims.holds()
 	var first record.Delivery
 	if bytes.Equal(stored, value) || s.open(&record.Deliveries, key, stored, &first) == nil {
+		s.claims.take(d.ID, since)
 		return true, nil
 	}
 	// What was there has expired, or cannot be read.
@@ -64,6 +71,7 @@ func (s *Store) Deliveries(ctx context.Context, max int) (all []truecaller.Deliv
 			case err != nil:
 				s.damage.Tell(s.log, &record.Deliveries, key, "the inbox goes on without it, and Truecaller may send it again", err)
 				damaged = append(damaged, key)
+				s.claims.lose(string(key))
 			case len(all) < max:
 				all = append(all, d)
 			}
@@ -120,8 +128,12 @@ func (b *batch) rows(sql string, args []any, do func(key, value []byte)) {
 	})
 }
 
-// HoldDelivery implements truecaller.Inbox.
+// HoldDelivery implements truecaller.Inbox. It asks nothing about a delivery that was
+// stored a moment ago: the first try to fetch its profile follows at once.
 func (s *Store) HoldDelivery(ctx context.Context, id string) (held bool, err error) {
+	if s.claims.justTook(id) {
+		return true, ctx.Err()
+	}
 	err = s.read(ctx, func(b *batch) {
 		held = false
 		b.notDurable()
@@ -147,12 +159,14 @@ func (b *batch) trying(id login.ID, into *[]string) {
 // It ends the transaction if another process holds it.
 func (t *txn) settleDelivery(id string) {
 	if id != "" {
+		t.s.claims.lose(id)
 		t.put("SELECT settle_delivery($1, $2)", []byte(id), t.s.node)
 	}
 }
 
 // DropDelivery implements truecaller.Inbox.
 func (s *Store) DropDelivery(ctx context.Context, id string) error {
+	s.claims.lose(id)
 	return s.once(ctx, "DELETE FROM deliveries WHERE key = $1 AND node = $2", []byte(id), s.node)
 }
 

@@ -93,6 +93,11 @@ func TestDeliveriesOfAnotherProcess(t *testing.T) {
 	put(t, a, "1", "2")
 	has(t, a, 2)
 	has(t, b, 0)
+	for _, id := range []string{"1", "2"} {
+		if held, err := a.HoldDelivery(t.Context(), id); !held || err != nil {
+			t.Errorf("delivery %s is held: %v, %v", id, held, err)
+		}
+	}
 	renewed(t, a, "1") // it still says so after a while
 	has(t, b, 0)
 
@@ -108,6 +113,58 @@ func TestDeliveriesOfAnotherProcess(t *testing.T) {
 	}
 	b.Close()
 	has(t, a, 2)
+}
+
+// Whoever has just stored a delivery goes on without asking whether it holds it, once, and
+// not if it has dropped or settled it, or another process holds it.
+func TestADeliveryThatWasJustStored(t *testing.T) {
+	dsn := database(t)
+	s, other := open(t, Options{DSN: redact.Text(dsn)}), open(t, Options{DSN: redact.Text(dsn)})
+	ctx := t.Context()
+	a := newAttempt()
+	if err := s.CreateAttempt(ctx, a, limit.Spend{}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	just := time.Now().Add(time.Hour) // however slow the machine is
+	holds := func(what string, want bool, wantTrips int) {
+		t.Helper()
+		trips := 0
+		held, err := s.HoldDelivery(Traced(ctx, func() { trips++ }), "1")
+		if held != want || err != nil || trips != wantTrips {
+			t.Errorf("%s: held %v, %v, in %d round trips; want %v in %d", what, held, err, trips, want, wantTrips)
+		}
+	}
+	put(t, s, "1")
+	if since := s.claims.took["1"]; time.Since(since) > time.Minute {
+		t.Errorf("what was stored is held since %s", since)
+	}
+	s.claims.take("1", just)
+	holds("stored", true, 0)
+	holds("asked for again", true, 1)
+	s.claims.take("1", time.Now().Add(-deliveryFresh))
+	holds("stored a while ago", true, 1)
+
+	s.claims.take("1", just)
+	if err := s.DropDelivery(ctx, "1"); err != nil {
+		t.Fatal(err)
+	}
+	holds("dropped", false, 1)
+
+	put(t, s, "1")
+	s.claims.take("1", just)
+	if _, err := s.UpdateAttempt(ctx, a.ID, func(a login.Attempt) (login.Update, error) {
+		return login.Update{Attempt: a, Effects: login.Effects{Drop: "1"}}, nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	holds("settled", false, 1)
+
+	put(t, other, "1")
+	s.claims.take("1", just)
+	if held, err := s.PutDelivery(ctx, truecaller.Delivery{ID: "1", Received: time.Now()}); held || err != nil {
+		t.Errorf("another's delivery is held: %v, %v", held, err)
+	}
+	holds("another's", false, 1)
 }
 
 // A live process keeps what it works on: although a row is locked, although its pool is

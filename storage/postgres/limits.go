@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"calleridp/provider/limit"
+	"calleridp/provider/login"
 	"calleridp/storage/record"
 
 	"github.com/jackc/pgx/v5"
@@ -77,12 +78,34 @@ func (b *batch) limits(keys [][32]byte) map[[32]byte]limit.State {
 	return found
 }
 
+// guessLimits is lockLimits for a guess.
+func (t *txn) guessLimits(keys [][32]byte) map[[32]byte]limit.State {
+	found := map[[32]byte]limit.State{}
+	for _, key := range keys {
+		value, exists := t.guess(&record.Limits, key[:])
+		if !exists {
+			continue
+		}
+		var stored record.Limit
+		if t.s.sealer.Open(&record.Limits, key[:], value, &stored) != nil {
+			t.unknown = true
+			break
+		}
+		found[key] = stored.State(t.s.fromDatabase(expiryOf(value)))
+	}
+	return found
+}
+
 // lockLimits queues what locks rows in limits, in this order, and makes places for
 // those that are missing.
-func (b *batch) lockLimits(keys [][32]byte) map[[32]byte]limit.State {
+func (t *txn) lockLimits(keys [][32]byte) map[[32]byte]limit.State {
 	if len(keys) == 0 {
 		return nil
 	}
+	if t.guesses {
+		return t.guessLimits(keys)
+	}
+	b := &t.batch
 	all := make([][]byte, len(keys))
 	for i := range keys {
 		all[i] = keys[i][:]
@@ -90,9 +113,33 @@ func (b *batch) lockLimits(keys [][32]byte) map[[32]byte]limit.State {
 	b.run(`INSERT INTO limits (key, value, expires, due)
 		SELECT key, '', now(), now() + $2::interval FROM unnest($1::bytea[]) WITH ORDINALITY AS k (key, n) ORDER BY n
 		ON CONFLICT DO NOTHING`, all, placeKept)
-	b.all(len(all), `SELECT FROM unnest($1::bytea[]) WITH ORDINALITY AS k (key, n) JOIN limits l USING (key)
-		ORDER BY n FOR UPDATE OF l`, all)
-	return b.limits(keys)
+	found := map[[32]byte]limit.State{}
+	n := 0
+	b.queue.Queue(`SELECT key, l.value FROM unnest($1::bytea[]) WITH ORDINALITY AS k (key, n) JOIN limits l USING (key)
+		ORDER BY n FOR UPDATE OF l`, all).Query(func(rows pgx.Rows) error {
+		for ; rows.Next(); n++ { // each as it is once it is locked
+			var key, value []byte
+			if err := rows.Scan(&key, &value); err != nil {
+				return err
+			}
+			var stored record.Limit
+			if len(value) == 0 { // a place, see migrations
+				continue
+			}
+			if err := b.s.sealer.Open(&record.Limits, key, value, &stored); err != nil {
+				return err
+			}
+			found[[32]byte(key)] = stored.State(b.s.fromDatabase(expiryOf(value)))
+		}
+		if err := rows.Err(); err != nil {
+			return err
+		}
+		if n < len(all) {
+			return errAgain
+		}
+		return nil
+	})
+	return found
 }
 
 // inOrder returns the keys of a spend in the order in which they are locked: those
@@ -128,21 +175,24 @@ func (s *Store) inOrder(keys []limit.Key) [][32]byte {
 // spend takes the lock and charges the budgets, or returns what refuses it (invariant
 // 7). A refused spend has paid for the try.
 func (t *txn) spend(stored map[[32]byte]limit.State, spend limit.Spend, by limit.Holder, now time.Time) (*limit.Exceeded, error) {
-	states := limit.States{}
-	for _, key := range spend.Keys() {
-		states[key] = stored[t.s.sealer.LimitKey(key)]
-	}
-	decided, err := limit.Decide(states, spend, by, now)
+	decided, err := limit.Decide(t.s.statesOf(stored, spend), spend, by, now)
 	refused, isRefused := errors.AsType[*limit.Exceeded](err)
 	if err != nil && !isRefused {
 		return nil, err
 	}
 	var keys, values [][]byte
 	var expiries []time.Time
+	later := []limit.Key{spend.Lock, spend.Block, spend.Cooling.Key} // which the attempt's end changes
+	for _, paid := range spend.Returned() {
+		later = append(later, paid.Key)
+	}
 	for key, state := range decided {
 		hidden := t.s.sealer.LimitKey(key)
 		value := t.sealLimit(hidden, state)
 		keys, values, expiries = append(keys, hidden[:]), append(values, value), append(expiries, expiryOf(value))
+		if slices.Contains(later, key) {
+			t.learn(&record.Limits, hidden[:], value)
+		}
 	}
 	if len(keys) > 0 {
 		t.put(`UPDATE limits SET value = new.value, expires = new.expires
@@ -150,6 +200,15 @@ func (t *txn) spend(stored map[[32]byte]limit.State, spend limit.Spend, by limit
 			keys, values, expiries)
 	}
 	return refused, nil
+}
+
+// statesOf returns the states of a spend among those that are stored.
+func (s *Store) statesOf(stored map[[32]byte]limit.State, spend limit.Spend) limit.States {
+	states := limit.States{}
+	for _, key := range spend.Keys() {
+		states[key] = stored[s.sealer.LimitKey(key)]
+	}
+	return states
 }
 
 func (t *txn) sealLimit(key [32]byte, state limit.State) []byte {
@@ -164,8 +223,80 @@ func (t *txn) changeLimit(stored map[[32]byte]limit.State, key [32]byte, after l
 	case after == stored[key]:
 	case after.Until.IsZero():
 		t.put("DELETE FROM limits WHERE key = $1", key[:])
+		t.learn(&record.Limits, key[:], nil)
 	default:
 		value := t.sealLimit(key, after)
-		t.put("UPDATE limits SET value = $2, expires = $3 WHERE key = $1", key[:], value, expiryOf(value))
+		if t.absent(&record.Limits, key[:]) {
+			t.put("INSERT INTO limits (key, value, expires, due) VALUES ($1, $2, $3, $3)", key[:], value, expiryOf(value))
+		} else {
+			t.put("UPDATE limits SET value = $2, expires = $3 WHERE key = $1", key[:], value, expiryOf(value))
+		}
+		t.learn(&record.Limits, key[:], value)
 	}
+}
+
+// settleLimits queues what the effects of a step change of the attempt's locks, of
+// its cool-down, and of the budgets that it gets something back from.
+func (t *txn) settleLimits(stored record.Attempt, after login.Attempt, e login.Effects, back []record.Paid) error {
+	release, changes := e.Release(after.Holder())
+	cools := stored.Cooling != [32]byte{} && e.Push.How != limit.Unanswered
+	if !changes && !cools && len(back) == 0 {
+		return nil
+	}
+	states := t.expected
+	if states == nil || !slices.Equal(locksOf(stored), t.expectedFor) {
+		states = t.lockLocks(stored)
+		if err := t.look(); err != nil {
+			return err
+		}
+	}
+	if changes {
+		t.releaseBoth(states, stored, release)
+	}
+	for _, paid := range back {
+		t.changeLimit(states, paid.Key, e.Push.GiveBack(states[paid.Key], paid.Each))
+	}
+	if cools {
+		t.changeLimit(states, stored.Cooling, e.Push.After(states[stored.Cooling], after.Holder()))
+	}
+	return nil
+}
+
+// releaseBoth releases the locks of an attempt, or keeps them for longer.
+func (t *txn) releaseBoth(states map[[32]byte]limit.State, stored record.Attempt, r limit.Release) {
+	after, now := r.After, t.s.fromDatabase(t.at)
+	if stored.Block != [32]byte{} {
+		t.changeLimit(states, stored.Block, after(states[stored.Block], now))
+		after = r.AfterInLane
+	}
+	if stored.Lock != [32]byte{} {
+		t.changeLimit(states, stored.Lock, after(states[stored.Lock], now))
+	}
+}
+
+// locksOf returns the keys in limits that the end of an attempt changes.
+func locksOf(a record.Attempt) [][32]byte {
+	keys := make([][32]byte, 0, 3+len(a.Paid))
+	for _, key := range [...][32]byte{a.Block, a.Lock, a.Cooling} {
+		if key != ([32]byte{}) {
+			keys = append(keys, key)
+		}
+	}
+	for _, p := range a.Paid {
+		keys = append(keys, p.Key)
+	}
+	return keys
+}
+
+// expectLocks locks the locks, the cool-down and the budgets of an attempt, which its
+// change probably settles.
+func (t *txn) expectLocks(likely record.Attempt) {
+	t.expected, t.expectedFor = t.lockLocks(likely), locksOf(likely)
+}
+
+// lockLocks queues what locks the rows of locksOf.
+func (t *txn) lockLocks(a record.Attempt) map[[32]byte]limit.State {
+	held := locksOf(a)
+	slices.SortFunc(held, func(a, b [32]byte) int { return bytes.Compare(a[:], b[:]) })
+	return t.lockLimits(held)
 }

@@ -200,6 +200,16 @@ func (n *notes) due(now time.Time) (wait time.Duration, some bool) {
 	return max(wait, 0), some
 }
 
+// pending returns how many notes are not stored yet.
+func (n *notes) pending() (count int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, of := range n.of {
+		count += len(of.queue)
+	}
+	return count
+}
+
 // NoteAttempt implements login.Store. It happens also when ctx has ended.
 func (s *Store) NoteAttempt(_ context.Context, id login.ID, n login.Note) {
 	if s.closed.Load() {

@@ -17,6 +17,13 @@ var _ subject.Store = (*Store)(nil)
 
 // Person implements subject.Store.
 func (s *Store) Person(ctx context.Context, sub string) (subject.Person, error) {
+	var known subject.Person
+	if exists, was, err := s.brought(ctx, &record.People, []byte(sub), (*record.Person)(&known)); was {
+		if err == nil && !exists {
+			err = subject.ErrNotFound
+		}
+		return known, err
+	}
 	return view(ctx, s, func(b *batch) func() (subject.Person, error) {
 		p := &subject.Person{}
 		found := b.person(p, sub, "")
@@ -54,6 +61,24 @@ func (s *Store) PersonOf(ctx context.Context, n phone.Number) (found subject.Per
 // person queues a query for a user.
 func (b *batch) person(p *subject.Person, sub, lock string) (found *bool) {
 	return b.one(&record.People, (*record.Person)(p), "SELECT key, value FROM people WHERE key = $1"+lock, []byte(sub))
+}
+
+// bringPerson has a read bring along the user that a query finds by its first argument.
+// It is a query for the key.
+func (b *batch) bringPerson(ctx context.Context, key string, arg []byte) {
+	if !brings(ctx) {
+		return
+	}
+	b.queue.Queue("SELECT s.sub, p.value FROM ("+key+") s LEFT JOIN people p ON p.key = s.sub", arg).Query(func(rows pgx.Rows) error {
+		for rows.Next() {
+			var sub, value []byte
+			if err := rows.Scan(&sub, &value); err != nil {
+				return err
+			}
+			bring(ctx, at(&record.People, sub), value)
+		}
+		return rows.Err()
+	})
 }
 
 // owners are the users to whom the spellings of a number lead, in the order of
@@ -106,7 +131,11 @@ func (b *batch) owners(n phone.Number, lock string) *owners {
 
 // lockNumber queues what locks a number in all of its spellings, known or not, and
 // returns its users.
-func (b *batch) lockNumber(n phone.Number) *owners {
+func (t *txn) lockNumber(n phone.Number) *owners {
+	if t.guesses {
+		return t.guessNumber(n)
+	}
+	b := &t.batch
 	var sorted [][]byte
 	for _, key := range b.s.sealer.NumberKeys(n) {
 		sorted = append(sorted, key[:])
@@ -115,6 +144,54 @@ func (b *batch) lockNumber(n phone.Number) *owners {
 	b.run("INSERT INTO numbers (key, sub, value) SELECT key, '', '' FROM unnest($1::bytea[]) AS key ON CONFLICT DO NOTHING", sorted)
 	b.all(len(sorted), "SELECT FROM numbers WHERE key = ANY($1) ORDER BY key FOR UPDATE", sorted)
 	return b.owners(n, " FOR NO KEY UPDATE")
+}
+
+// guessNumber is lockNumber for a guess, which is made for numbers of one spelling.
+func (t *txn) guessNumber(n phone.Number) *owners {
+	o := &owners{people: map[string]*subject.Person{}}
+	for _, key := range t.s.sealer.NumberKeys(n) {
+		o.keys = append(o.keys, key[:])
+	}
+	o.subs = make([]string, len(o.keys))
+	if len(o.keys) != 1 {
+		t.unknown = true
+		return o
+	}
+	if !*t.row(&record.Numbers, (*record.Text)(&o.subs[0]), o.keys[0]) {
+		return o
+	}
+	p := &subject.Person{}
+	if !*t.row(&record.People, (*record.Person)(p), []byte(o.subs[0])) {
+		t.unknown = true
+	}
+	o.people[o.subs[0]] = p
+	return o
+}
+
+// foreseeOwner has the memory learn whom a number belongs to, for the approval of an
+// attempt with it.
+func (t *txn) foreseeOwner(n phone.Number) {
+	keys := t.s.sealer.NumberKeys(n)
+	if len(keys) != 1 {
+		return
+	}
+	number := at(&record.Numbers, keys[0][:])
+	if _, known := t.s.memory.get(number); known { // and if it is out of date, that is found
+		return
+	}
+	after := t.s.memory.now(number)
+	t.queue.Queue(`SELECT n.value, n.sub, p.value FROM (SELECT 1) one LEFT JOIN numbers n ON n.key = $1 LEFT JOIN people p ON p.key = n.sub`,
+		keys[0][:]).QueryRow(func(row pgx.Row) error {
+		var value, sub, person []byte
+		if err := row.Scan(&value, &sub, &person); err != nil {
+			return err
+		}
+		t.s.memory.put(number, value, after)
+		if person != nil {
+			t.s.memory.put(at(&record.People, sub), person, after)
+		}
+		return nil
+	})
 }
 
 // all queues a query that must give so many rows. If one was deleted meanwhile, the
@@ -148,7 +225,12 @@ func (t *txn) putPerson(p subject.Person, o *owners) {
 		switch {
 		case today && owner != p.Sub:
 			value := t.s.sealer.Seal(&record.Numbers, key, never, (*record.Text)(&p.Sub))
-			t.put("UPDATE numbers SET sub = $2, value = $3 WHERE key = $1", key, []byte(p.Sub), value)
+			if t.absent(&record.Numbers, key) {
+				t.put("INSERT INTO numbers (key, sub, value) VALUES ($1, $2, $3)", key, []byte(p.Sub), value)
+			} else {
+				t.put("UPDATE numbers SET sub = $2, value = $3 WHERE key = $1", key, []byte(p.Sub), value)
+			}
+			t.learn(&record.Numbers, key, value)
 		case !today:
 			t.put("DELETE FROM numbers WHERE key = $1", key)
 		}
@@ -158,7 +240,7 @@ func (t *txn) putPerson(p subject.Person, o *owners) {
 // keepNumber undoes lockNumber where no user gets the number.
 func (t *txn) keepNumber(o *owners) {
 	for i, key := range o.keys {
-		if o.subs[i] == "" {
+		if o.subs[i] == "" && !t.guesses {
 			t.put("DELETE FROM numbers WHERE key = $1", key)
 		}
 	}
@@ -166,8 +248,9 @@ func (t *txn) keepNumber(o *owners) {
 
 func (t *txn) storePerson(p subject.Person) {
 	key := []byte(p.Sub)
-	t.put("INSERT INTO people (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = EXCLUDED.value",
-		key, t.s.sealer.Seal(&record.People, key, never, (*record.Person)(&p)))
+	value := t.s.sealer.Seal(&record.People, key, never, (*record.Person)(&p))
+	t.put("INSERT INTO people (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = EXCLUDED.value", key, value)
+	t.learn(&record.People, key, value)
 }
 
 // tombstone returns the key of what remains of a deleted user.
@@ -177,22 +260,26 @@ func (s *Store) tombstone(sub string) []byte {
 }
 
 // living queues what keeps a user from being deleted before the transaction ends, and
-// ends it if the user was deleted. Whoever gives a user a record does so first.
-func (b *batch) living(sub string) {
-	if sub == "" {
+// ends it if the user was deleted. Whoever gives a user a record does so first. It is
+// read, or written in a guess.
+func (t *txn) living(sub string) {
+	switch {
+	case sub == "" || slices.Contains(t.lives, sub):
 		return
+	case t.guesses:
+		t.put("SELECT living($1, $2)", []byte(sub), t.s.tombstone(sub))
+	default:
+		t.run("SELECT living($1, $2)", []byte(sub), t.s.tombstone(sub))
 	}
-	b.run("SELECT FROM people WHERE key = $1 FOR KEY SHARE", []byte(sub))
-	b.run("SELECT refuse_deleted($1)", b.s.tombstone(sub))
+	t.lives = append(t.lives, sub)
 }
 
 // putLiving is living among what is written.
 func (t *txn) putLiving(sub string) {
-	if sub == "" {
-		return
+	if sub != "" && !slices.Contains(t.lives, sub) {
+		t.put("SELECT living($1, $2)", []byte(sub), t.s.tombstone(sub))
+		t.lives = append(t.lives, sub)
 	}
-	t.put("SELECT FROM people WHERE key = $1 FOR KEY SHARE", []byte(sub))
-	t.put("SELECT refuse_deleted($1)", t.s.tombstone(sub))
 }
 
 // lockPerson queues what keeps a user from getting records until the transaction ends.

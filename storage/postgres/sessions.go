@@ -46,6 +46,16 @@ func (b *batch) sessionWith(into *session.Session, id, lock string) (found *bool
 	return b.one(&record.Sessions, (*record.Session)(into), "SELECT key, value FROM sessions WHERE sid = $1"+lock, []byte(id))
 }
 
+// guessSession guesses the session with this sid.
+func (t *txn) guessSession(into *session.Session, id string) (found *bool) {
+	key, known := t.s.memory.get(place{record.SessionIDs.Name, id})
+	if !known || key.value == nil {
+		t.unknown = true
+		return new(bool)
+	}
+	return t.row(&record.Sessions, (*record.Session)(into), key.value)
+}
+
 // EndSession implements session.Store. It revokes the grants of a session that no
 // longer exists, too, and deletes its codes that were not redeemed.
 func (s *Store) EndSession(ctx context.Context, id string) error {
@@ -72,10 +82,14 @@ func (t *txn) putSession(s session.Session) {
 	t.put(`INSERT INTO sessions (key, sid, sub, value, expires, due) VALUES ($1, $2, $3, $4, $5, $5)
 		ON CONFLICT (sid) DO UPDATE SET key = EXCLUDED.key, sub = EXCLUDED.sub, value = EXCLUDED.value, expires = EXCLUDED.expires, due = EXCLUDED.due`,
 		key, []byte(s.ID), []byte(s.Sub), value, expiryOf(value))
+	t.learn(&record.Sessions, key, value)
+	t.learn(&record.SessionIDs, []byte(s.ID), key)
 }
 
 // storeSession queues a changed session.
 func (t *txn) storeSession(s session.Session) {
 	key := s.Secret[:]
-	t.put("UPDATE sessions SET value = $2 WHERE key = $1", key, t.s.sealer.Seal(&record.Sessions, key, s.Expires, (*record.Session)(&s)))
+	value := t.s.sealer.Seal(&record.Sessions, key, s.Expires, (*record.Session)(&s))
+	t.put("UPDATE sessions SET value = $2 WHERE key = $1", key, value)
+	t.learn(&record.Sessions, key, value)
 }

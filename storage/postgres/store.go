@@ -16,7 +16,10 @@
 //	claims.go       who works on a delivery of the inbox
 //	wake.go         changes of attempts that other processes have made
 //	clock.go        the database's time, in which everything is stored
-//	hints.go        what a transaction will probably need
+//	memory.go       what this process has last seen of rows
+//	guess.go        transactions that guess instead of reading, and the order of locks
+//	ahead.go        what one read of a request brings along for the next
+//	trace.go        for tests that count round trips
 //	sweep.go        deleting expired records
 //	servers.go      which processes use the database
 //	transfer.go     copying everything from and to another engine
@@ -24,8 +27,7 @@
 //
 // A transaction is correct at READ COMMITTED, because it locks the rows by which it
 // decides before it reads them, and at SERIALIZABLE, because it runs again when it is
-// refused. Rows are locked in this order: forms, limits of a new attempt; attempts,
-// numbers, people, consents, sessions, codes, grants, limits.
+// refused. Rows are locked in one order (lockOrder, in guess.go).
 //
 // A write returns when it is durable, or when it has failed without a trace. If its
 // context is done before its commit is sent, it never happens.
@@ -47,6 +49,7 @@ import (
 	"calleridp/provider/redact"
 	"calleridp/storage/record"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
@@ -95,6 +98,7 @@ type Options struct {
 
 	// For tests; if unset, as usual.
 	dial        pgconn.DialFunc
+	trace       pgx.QueryTracer
 	now         func() time.Time
 	stuckAfter  time.Duration
 	heardWithin time.Duration
@@ -153,7 +157,7 @@ type Store struct {
 	sealer  record.Sealer
 	options Options
 	log     *slog.Logger
-	hints   hints
+	memory  *memory
 
 	notes     notes
 	notesLost atomic.Bool // some, since there was room for all
@@ -221,6 +225,7 @@ func Open(ctx context.Context, master *keys.Master, o Options) (*Store, error) {
 		stayed:    make(chan struct{}),
 		node:      keys.RandomText(6),
 		turn:      make(chan struct{}, 1),
+		memory:    newMemory(),
 	}
 	s.sealer = record.NewSealer(master).In(func() time.Duration { return time.Duration(s.ahead.Load()) })
 	s.telling.wake = make(chan struct{}, 1)

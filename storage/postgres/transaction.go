@@ -18,7 +18,8 @@ import (
 )
 
 // A write transaction is two round trips: BEGIN with everything that it reads and
-// locks, then everything that it writes with COMMIT.
+// locks, then everything that it writes with COMMIT. One that guesses what it would read
+// is one, see guess.go.
 //
 // The last batch also inserts a row into outcomes, under an id that no other
 // transaction has. If the connection breaks before the server has answered, that row
@@ -53,7 +54,14 @@ type txn struct {
 	at      time.Time // by the database's clock
 	changed []string  // see wake.go
 
-	// The locks of an attempt, if a hint has named them: see attempts.go.
+	// See guess.go.
+	guesses bool      // instead of reading
+	unknown bool      // the memory does not have all that is needed
+	guards  []guessed // rows that the operation has decided by
+	learnt  []lesson  // for the memory
+	lives   []string  // users whom it keeps from being deleted
+
+	// The locks of an attempt, if the memory has named them: see limits.go.
 	expected    map[[32]byte]limit.State
 	expectedFor [][32]byte
 }
@@ -63,8 +71,14 @@ func (t *txn) put(sql string, args ...any) { t.writes.Queue(sql, args...) }
 
 // look sends what is queued to be read, in one round trip. An error ends the
 // transaction, and what the queries write to must not be read then: if the caller has
-// gone, they may still run.
+// gone, they may still run. A guess reads nothing.
 func (t *txn) look() error {
+	if t.guesses {
+		if t.unknown || len(t.queue.QueuedQueries) > 0 {
+			return errGuess
+		}
+		return nil
+	}
 	b := &pgx.Batch{}
 	if !t.begun {
 		b.Queue("BEGIN ISOLATION LEVEL " + t.mode)
@@ -73,7 +87,7 @@ func (t *txn) look() error {
 	b.QueuedQueries = append(b.QueuedQueries, t.queue.QueuedQueries...)
 	t.queue = pgx.Batch{}
 	t.begun = true
-	t.s.trips.Add(1)
+	t.s.trip(t.ctx)
 	conn, under := t.conn, t.ctx
 	ended := going(t.caller, func() error { return conn.SendBatch(under, b).Close() })
 	select {
@@ -93,9 +107,11 @@ func (t *txn) look() error {
 // commit sends what is queued to be written. unknown is true if nothing tells whether
 // it was committed.
 func (t *txn) commit(id []byte) (unknown bool, err error) {
-	b := &pgx.Batch{}
+	b := t.ordered()
+	if t.guesses {
+		b.QueuedQueries = append([]*pgx.QueuedQuery{{SQL: "BEGIN ISOLATION LEVEL " + t.mode}}, b.QueuedQueries...)
+	}
 	if len(t.writes.QueuedQueries) > 0 {
-		b.QueuedQueries = t.writes.QueuedQueries
 		b.Queue("INSERT INTO outcomes (at, id, committed, changed) VALUES ($1, $2, true, $3)", t.at, id, t.changed)
 	}
 	var tag pgconn.CommandTag
@@ -103,7 +119,7 @@ func (t *txn) commit(id []byte) (unknown bool, err error) {
 		tag = got
 		return nil
 	})
-	t.s.trips.Add(1)
+	t.s.trip(t.ctx)
 	err = t.conn.SendBatch(t.ctx, b).Close()
 	switch {
 	case err == nil && tag.String() == "COMMIT":
@@ -126,31 +142,81 @@ func (s *Store) write(ctx context.Context, run func(*txn) error) error {
 func (s *Store) writeAt(ctx context.Context, mode string, run func(*txn) error) error {
 	first := true
 	return s.again(ctx, func(ctx context.Context) error {
-		conn, err := s.acquire(ctx)
+		t := &txn{batch: batch{s: s}, mode: mode, first: first}
+		first = false
+		return s.runOnce(ctx, t, run)
+	})
+}
+
+// guess is write for an operation that the memory may have the rows for. If they have
+// changed meanwhile, or the operation refuses, it runs again and reads.
+func (s *Store) guess(ctx context.Context, run func(*txn) error) error {
+	mode := s.options.Isolation.String()
+	guesses, first := true, true
+	return s.again(ctx, func(ctx context.Context) error {
+		if guesses {
+			guesses = false
+			err := s.runOnce(ctx, &txn{batch: batch{s: s}, mode: mode, first: true, guesses: true}, run)
+			if err == nil || ctx.Err() != nil || !isOfGuess(err) {
+				return err
+			}
+		}
+		t := &txn{batch: batch{s: s}, mode: mode, first: first}
+		first = false
+		return s.runOnce(ctx, t, run)
+	})
+}
+
+// isOfGuess reports whether an operation that has guessed may have another result when it
+// reads. Not if the database could not be asked, or has not answered what became of it.
+func isOfGuess(err error) bool {
+	if errors.Is(err, ErrUnavailable) || errors.Is(err, ErrUnknown) || errors.Is(err, ErrClosed) {
+		return false
+	}
+	switch kindOf(err) {
+	case final, deleted, notHeld, conflict:
+		return true
+	}
+	return false
+}
+
+// runOnce runs an operation in a transaction.
+func (s *Store) runOnce(ctx context.Context, t *txn, run func(*txn) error) error {
+	if t.guesses {
+		t.at = s.toDatabase(s.options.now()).UTC().Truncate(time.Microsecond) // the database's precision
+		err := run(t)
+		if err == nil {
+			err = t.look() // nothing is left to be read
+		}
 		if err != nil {
 			return err
 		}
-		t := &txn{batch: batch{s: s}, conn: conn, caller: ctx, mode: mode, first: first}
-		first = false
-		t.ctx, t.cancel = s.untilStuck(ctx)
-		defer t.end()
-		id := make([]byte, 16)
-		rand.Read(id)
-		unknown, err := t.attempt(ctx, run, id)
-		broken := t.conn != nil && t.conn.Conn().IsClosed()
-		t.end()
-		if err != nil && unknown {
-			err = s.outcome(t.at, id, err)
-			broken = false
-		}
-		if err == nil {
-			s.tell(t.changed)
-		}
-		if err != nil && broken {
-			return errLost{err}
-		}
+		run = func(*txn) error { return nil }
+	}
+	conn, err := s.acquire(ctx)
+	if err != nil {
 		return err
-	})
+	}
+	t.conn, t.caller = conn, ctx
+	t.ctx, t.cancel = s.untilStuck(ctx)
+	defer t.end()
+	id := make([]byte, 16)
+	rand.Read(id)
+	unknown, err := t.attempt(ctx, run, id)
+	broken := t.conn != nil && t.conn.Conn().IsClosed()
+	t.end()
+	if err != nil && unknown {
+		err = s.outcome(t.at, id, err)
+		broken = false
+	}
+	t.remember(err == nil)
+	if err == nil {
+		s.tell(t.changed)
+	}
+	if err != nil && broken {
+		return errLost{err}
+	}
+	return err
 }
 
 // attempt runs an operation once, and commits what it has queued under id.
@@ -158,7 +224,7 @@ func (t *txn) attempt(ctx context.Context, run func(*txn) error, id []byte) (unk
 	if err := run(t); err != nil {
 		return false, err
 	}
-	if !t.begun || len(t.queue.QueuedQueries) > 0 {
+	if !t.guesses && (!t.begun || len(t.queue.QueuedQueries) > 0) {
 		if err := t.look(); err != nil {
 			return false, err
 		}
@@ -181,7 +247,7 @@ func (t *txn) end() {
 	}
 	raw := t.conn.Conn().PgConn()
 	if !raw.IsClosed() && raw.TxStatus() != 'I' {
-		t.s.trips.Add(1)
+		t.s.trip(t.ctx)
 		raw.Exec(t.ctx, "ROLLBACK").ReadAll() // else the pool closes the connection
 	}
 	t.conn.Release()
@@ -192,8 +258,17 @@ func (t *txn) end() {
 // update is write for an operation that returns a value: it returns that of the run
 // that was committed, and the zero T on an error.
 func update[T any](ctx context.Context, s *Store, run func(*txn) (T, error)) (T, error) {
+	return returning(ctx, s.write, run)
+}
+
+// guessing is guess for an operation that returns a value, as update is write.
+func guessing[T any](ctx context.Context, s *Store, run func(*txn) (T, error)) (T, error) {
+	return returning(ctx, s.guess, run)
+}
+
+func returning[T any](ctx context.Context, write func(context.Context, func(*txn) error) error, run func(*txn) (T, error)) (T, error) {
 	var committed, none T
-	err := s.write(ctx, func(t *txn) (err error) {
+	err := write(ctx, func(t *txn) (err error) {
 		committed, err = run(t)
 		return err
 	})

@@ -58,11 +58,11 @@ func (s *Store) send(ctx context.Context, b *pgx.Batch) error {
 	if err != nil {
 		return err
 	}
+	s.trip(ctx)
 	ended := going(ctx, func() error {
 		defer conn.Release()
 		under, cancel := s.untilStuck(ctx)
 		defer cancel()
-		s.trips.Add(1)
 		err := conn.SendBatch(under, b).Close()
 		if err != nil && conn.Conn().IsClosed() {
 			return errLost{err}

@@ -10,6 +10,7 @@ import (
 
 	"calleridp/keys"
 	"calleridp/provider/login"
+	"calleridp/storage/record"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -58,6 +59,7 @@ func (s *Store) hear(change string, heard Heard) {
 	case rest == keysChange:
 		heard.Keys()
 	case isAttempt && err == nil && len(hash) == 32:
+		s.memory.forget(at(&record.Attempts, []byte(id)))
 		heard.Attempt(login.ID(id), [32]byte(hash))
 	}
 }
@@ -212,6 +214,7 @@ func (l *listener) listen(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	l.s.memory.listens()
 	for {
 		if err := l.probe(ctx, conn); err != nil {
 			return err

@@ -1,7 +1,9 @@
 package storagetest
 
 import (
+	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -59,6 +61,15 @@ func testAttempts(t *testing.T, w *world) {
 	got, err := w.Attempt(w.ctx, a.ID)
 	w.must(err)
 	w.same(got, a)
+	w.reads(a)(w.RecallAttempt(w.ctx, a.ID))
+	w.reads(a)(w.HeardAttempt(w.ctx, a.ID))
+	w.reads(a)(w.RecallByCorrelation(w.ctx, a.Correlation))
+	for _, recall := range []func(context.Context, login.ID) (login.Attempt, error){w.RecallAttempt, w.HeardAttempt} {
+		_, err = recall(w.ctx, "absent")
+		w.is(err, login.ErrNotFound)
+	}
+	_, err = w.RecallByCorrelation(w.ctx, newHash())
+	w.is(err, login.ErrNotFound)
 
 	// It is still there for a while after its end, as it was.
 	late := w.attempt()
@@ -251,6 +262,44 @@ func testForms(t *testing.T, w *world) {
 	w.create()
 	_, err = w.AttemptByForm(w.ctx, [32]byte{})
 	w.is(err, login.ErrNotFound)
+}
+
+// The end of an attempt tells which others of its browser are live, and a new one what
+// its budgets have left.
+func testCharged(t *testing.T, w *world) {
+	browser, rate := newHash(), limit.Rate{Burst: 3, Period: 3 * time.Hour}
+	charge := limit.Charge{Key: limit.Key{Kind: limit.Network, ID: newID()}, Rate: rate}
+	spend := limit.Spend{
+		Asker:   []limit.Charge{charge},
+		Shown:   []limit.Charge{charge},
+		Cooling: limit.Cooling{Key: limit.Key{Kind: limit.CoolingOff, ID: newID()}, Rule: limit.CoolDown{First: 10 * time.Second, Longest: time.Hour}},
+	}
+	var all []login.ID
+	for n := range 3 {
+		a := w.attempt()
+		a.Browser = browser
+		now := w.now.Add(time.Duration(n) * time.Minute) // after the cool-down
+		w.must(w.CreateAttempt(w.ctx, a, spend, now))
+		stored, err := w.Attempt(w.ctx, a.ID)
+		w.must(err)
+		if stored.Tries.Left != 2-n || stored.Pushes != n+1 {
+			t.Errorf("attempt %d: %d tries left and %d pushes, want %d and %d", n, stored.Tries.Left, stored.Pushes, 2-n, n+1)
+		}
+		all = append(all, a.ID)
+	}
+	for n, id := range all {
+		sub := newID()
+		signIn, err := w.FinishAttempt(w.ctx, id, func(a login.Attempt) (login.SignIn, error) {
+			a.State, a.Ended = login.Done, w.now
+			return login.SignIn{Attempt: a, Session: session.Session{ID: newID(), Secret: newHash(), Sub: sub, Created: w.now, Expires: w.now.Add(time.Hour)}}, nil
+		})
+		w.must(err)
+		slices.Sort(signIn.Others)
+		want := slices.Sorted(slices.Values(all[n+1:]))
+		if !slices.Equal(signIn.Others, want) {
+			t.Errorf("finishing attempt %d: %v are live, want %v", n, signIn.Others, want)
+		}
+	}
 }
 
 // The live attempts of a browser are those that may still succeed.

@@ -76,6 +76,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Place) {
 		{"Forms", testForms},
 		{"Resume", testResume},
 		{"LiveAttempts", testLiveAttempts},
+		{"Charged", testCharged},
 		{"Budgets", testBudgets},
 		{"CoolDowns", testCoolDowns},
 		{"GivenBack", testGivenBack},

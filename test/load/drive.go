@@ -21,17 +21,31 @@ import (
 	"time"
 )
 
-// measured is what one measurement found; times are seconds.
+// measured is what one measurement found, for each call; times are seconds.
 type measured struct {
-	perSecond, cpu, commits, p50, p99, peak float64
+	perSecond, cpu, databaseCPU, commits, trips, p50, p99, peak float64
+}
+
+// median measures several times, and returns the measurement of the median CPU time.
+func median(runs int, measure func() (measured, error)) (measured, error) {
+	all := make([]measured, runs)
+	for i := range all {
+		var err error
+		if all[i], err = measure(); err != nil {
+			return measured{}, err
+		}
+	}
+	sort.Slice(all, func(i, j int) bool { return all[i].cpu+all[i].databaseCPU < all[j].cpu+all[j].databaseCPU })
+	return all[runs/2], nil
 }
 
 // measure runs work n times, parallel at a time.
 func measure(ctx context.Context, s *server, parallel, n int, work func(context.Context) error) (measured, error) {
 	var m measured
 	cpu, err1 := s.cpu()
-	commits, err2 := s.commits()
-	if err := errors.Join(err1, err2); err != nil {
+	before, err2 := s.stats()
+	database, err3 := s.databaseCPU()
+	if err := errors.Join(err1, err2, err3); err != nil {
 		return m, err
 	}
 	took := make([]float64, n)
@@ -60,13 +74,15 @@ func measure(ctx context.Context, s *server, parallel, n int, work func(context.
 	}
 	whole := time.Since(begun).Seconds()
 	cpu2, err1 := s.cpu()
-	commits2, err2 := s.commits()
+	after, err2 := s.stats()
 	peak, err3 := s.memory("VmHWM")
+	database2, err4 := s.databaseCPU()
 	sort.Float64s(took)
 	return measured{
-		perSecond: float64(n) / whole, cpu: (cpu2 - cpu) / float64(n), commits: float64(commits2-commits) / float64(n),
+		perSecond: float64(n) / whole, cpu: (cpu2 - cpu) / float64(n), databaseCPU: (database2 - database) / float64(n),
+		commits: float64(after.Commits-before.Commits) / float64(n), trips: float64(after.Trips-before.Trips) / float64(n),
 		p50: took[n/2], p99: took[n*99/100], peak: peak,
-	}, errors.Join(err1, err2, err3)
+	}, errors.Join(err1, err2, err3, err4)
 }
 
 // app is a relying party with its users' browsers.
@@ -114,11 +130,11 @@ func (a *app) signInAs(ctx context.Context, jar http.CookieJar, phone string) er
 		}
 		at := location
 		if page, location, err = do(ctx, &browser, http.MethodGet, a.issuer+at, nil, ""); err == nil && location == "" && strings.Contains(string(page), string(waiting)) {
-			// As the live connection does, which learns at once when to go on.
+			// As the page's script does: the live connection tells when to go on.
 			if _, err = events(ctx, &browser, a.issuer+at+"/events"); err != nil {
 				return err
 			}
-			location = at
+			location = at + "/continue"
 		}
 	}
 	if err != nil {
@@ -183,15 +199,18 @@ func (a *app) userinfo(ctx context.Context, access string) error {
 	return err
 }
 
-// singles measures userinfo, introspection and refresh alone.
-func (a *app) singles(ctx context.Context, n int) error {
+// single is a call of one endpoint.
+type single struct {
+	what string
+	n    int
+	do   func(context.Context) error
+}
+
+// singles returns userinfo, introspection and refresh alone.
+func (a *app) singles(n int) []single {
 	var i atomic.Int64
 	some := func(of []string) string { return of[int(i.Add(1))%len(of)] }
-	calls := []struct {
-		what string
-		n    int
-		do   func(context.Context) error
-	}{
+	return []single{
 		{"userinfo", n, func(ctx context.Context) error { return a.userinfo(ctx, some(a.access)) }},
 		{"introspection", n, func(ctx context.Context) error {
 			answer, _, err := do(ctx, a.http, http.MethodPost, a.issuer+"/introspect", url.Values{"token": {some(a.access)}}, a.basic())
@@ -208,14 +227,6 @@ func (a *app) singles(ctx context.Context, n int) error {
 			return err
 		}},
 	}
-	for _, call := range calls {
-		m, err := measure(ctx, a.server, 8, call.n, call.do)
-		if err != nil {
-			return err
-		}
-		fmt.Printf("%-6s %-16s %8.0f   %7.3f ms\n", a.alg, call.what, m.perSecond, m.cpu*1000)
-	}
-	return nil
 }
 
 // do makes one request and reads the whole response.

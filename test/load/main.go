@@ -5,6 +5,7 @@
 // prints the floor of this machine, measured in the same run.
 //
 //	go run ./test/load
+//	go run ./test/load -storage postgres  # beside a PostgreSQL that it starts, or -dsn-file
 //	go run ./test/load -profile cpu.out   # and a CPU profile of the server
 //	go run ./test/load -flood 10000       # what so many bogus callbacks a second do
 //	go run ./test/load -waiting 10000     # what so many pages that wait cost
@@ -31,14 +32,16 @@ type options struct {
 	profile  string
 	binary   string
 	parallel []int
+	runs     int
 
 	flood          int
 	floodFor, idle time.Duration
 	rate           float64
 
-	storage string
-	deaf    bool
-	bloat   time.Duration
+	storage, dsnFile string
+
+	deaf  bool
+	bloat time.Duration
 
 	waiting, approve int
 	over, heap       string
@@ -60,6 +63,9 @@ func main() {
 	flag.IntVar(&o.warm, "warm", 100, "sign-ins before the first measurement")
 	flag.IntVar(&o.calls, "calls", 4000, "calls for each measurement of a single endpoint")
 	flag.StringVar(&o.profile, "profile", "", "write a CPU profile of the server at eight sign-ins at a time to this `file`")
+	flag.IntVar(&o.runs, "runs", 1, "how often each measurement is made; the median is printed")
+	flag.StringVar(&o.storage, "storage", storageBolt, storageBolt+" or "+storagePostgres+": beside "+storageBolt+", a PostgreSQL server of its own; pages then wait at another server than the one that gets the callbacks")
+	flag.StringVar(&o.dsnFile, "dsn-file", "", "for -storage "+storagePostgres+", a `file` with the connection string of another, empty database")
 	flag.StringVar(&o.binary, "binary", "", "the built calleridp `file`; default builds one")
 	flag.IntVar(&o.flood, "flood", 0, "instead, send so many bogus callbacks a second, and see what sign-ins notice")
 	flag.DurationVar(&o.floodFor, "for", time.Minute, "how long the flood lasts")
@@ -69,7 +75,6 @@ func main() {
 	flag.IntVar(&o.approve, "approve", 300, "how many of them are approved one by one, before all the others at once")
 	flag.StringVar(&o.over, "over", overPlain, "how they wait: "+overPlain+", "+overTLS+" (HTTP/1.1 over TLS) or "+overHTTP2+" (a connection each)")
 	flag.StringVar(&o.heap, "heap", "", "write a heap profile of the server with all pages waiting to this `file`")
-	flag.StringVar(&o.storage, "storage", storageBolt, storageBolt+" or "+storagePostgres+": a PostgreSQL server of its own; pages then wait at another server than the one that gets the callbacks")
 	flag.BoolVar(&o.deaf, "deaf", false, "with "+storagePostgres+": the servers cannot listen to each other, as behind a pooler, and look instead")
 	flag.DurationVar(&o.bloat, "bloat", 0, "instead, sign in for so long with short lifetimes, and see how large the tables of PostgreSQL become")
 	flag.Parse()
@@ -95,46 +100,5 @@ func run(ctx context.Context, o options) error {
 	if err := floor(); err != nil {
 		return err
 	}
-	s, err := startServer(ctx, setup{binary: o.binary, methods: "push", postgres: o.database()})
-	if err != nil {
-		return err
-	}
-	defer s.stop()
-	idle, err := s.memory("VmRSS")
-	if err != nil {
-		return err
-	}
-	fmt.Printf("cold start %v to the first answer, idle memory %.1f MiB\n\n", s.coldStart.Round(time.Millisecond), idle)
-
-	rs, es := newApp(s, "rs256"), newApp(s, "es256")
-	if _, err := measure(ctx, s, 8, o.warm, rs.signIn); err != nil {
-		return err
-	}
-	fmt.Println("whole sign-ins            per s   server CPU   commits      p50      p99   peak memory")
-	for _, app := range []*app{rs, es} {
-		for _, parallel := range o.parallel {
-			var stopProfile func() error
-			if o.profile != "" && app == rs && parallel == 8 {
-				stopProfile = s.profile(o.profile)
-			}
-			m, err := measure(ctx, s, parallel, o.n, app.signIn)
-			if err != nil {
-				return err
-			}
-			if stopProfile != nil {
-				if err := stopProfile(); err != nil {
-					return err
-				}
-			}
-			fmt.Printf("%-6s %3d at a time   %8.0f   %7.2f ms   %7.2f   %6.1f ms %6.1f ms %8.1f MiB\n",
-				app.alg, parallel, m.perSecond, m.cpu*1000, m.commits, m.p50*1000, m.p99*1000, m.peak)
-		}
-	}
-	fmt.Println("\nsingle calls, 8 at a time  per s   server CPU")
-	for _, app := range []*app{rs, es} {
-		if err := app.singles(ctx, o.calls); err != nil {
-			return err
-		}
-	}
-	return nil
+	return compare(ctx, o)
 }

@@ -41,7 +41,7 @@ type server struct {
 	coldStart   time.Duration
 	roots       *x509.CertPool // nil without TLS
 
-	database *pgtest.Server // nil: the embedded store
+	database *pgtest.Server // nil: the embedded store, or one that cannot be measured
 	peer     *exec.Cmd      // another server over the database, or nil
 	waitAt   string         // where pages wait: the peer, or the issuer
 }
@@ -54,7 +54,8 @@ type setup struct {
 	byHand bool
 	tls    bool // with a certificate that signs itself
 
-	postgres *pgtest.Options // of a database; nil: the embedded store
+	postgres *pgtest.Options // of a database; nil: the embedded store, or that of dsnFile
+	dsnFile  string          // has the connection string of another one, whose CPU time cannot be measured
 	peer     bool            // pages wait at another server over the database
 	deaf     bool            // the servers cannot listen to each other
 	more     string          // lines of the configuration
@@ -83,12 +84,15 @@ func startServer(ctx context.Context, of setup) (*server, error) {
 	if s.debug, err = freeAddress(); err != nil {
 		return nil, err
 	}
-	storage := "bolt"
-	if of.postgres != nil {
+	storage := storageBolt
+	switch {
+	case of.dsnFile != "":
+		storage = storagePostgres + ", dsn_file: " + of.dsnFile
+	case of.postgres != nil:
 		if s.database, err = pgtest.Start(*of.postgres); err != nil {
 			return nil, err
 		}
-		storage = "postgres, dsn_file: " + filepath.Join(dir, "dsn")
+		storage = storagePostgres + ", dsn_file: " + filepath.Join(dir, "dsn")
 		if of.deaf {
 			storage += ", pooler: transaction"
 		}
@@ -275,17 +279,28 @@ func simulate(args []string) {
 	http.Serve(l, sim.Handler())
 }
 
-// commits is how many durable commits there have been.
-func (s *server) commits() (uint64, error) {
+// stats are counters of the store.
+type stats struct {
+	Commits uint64 `json:"commits"`     // durable, of the embedded store; transactions that wrote, of PostgreSQL
+	Trips   uint64 `json:"round_trips"` // to PostgreSQL
+}
+
+func (s *server) stats() (all stats, err error) {
 	answer, err := s.admin.Get("http://calleridp/v1/stats")
 	if err != nil {
-		return 0, err
+		return all, err
 	}
 	defer answer.Body.Close()
-	var stats struct {
-		Commits uint64 `json:"commits"`
+	return all, json.NewDecoder(answer.Body).Decode(&all)
+}
+
+// databaseCPU is the CPU seconds that the database's processes have used.
+func (s *server) databaseCPU() (float64, error) {
+	if s.database == nil {
+		return 0, nil
 	}
-	return stats.Commits, json.NewDecoder(answer.Body).Decode(&stats)
+	used, err := s.database.CPU()
+	return used.Seconds(), err
 }
 
 // cpu is the CPU seconds that the server has used.

@@ -50,8 +50,8 @@ func (m mounted) events(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s := &stream{mounted: m, id: id, browser: browser}
-	s.watcher = m.flow.Watch(id, browser) // before View, so that no change is missed
-	view, err := m.flow.View(r.Context(), id, browser)
+	s.watcher = m.flow.Watch(r.Context(), id, browser) // before Heard, so that no change is missed
+	view, err := m.flow.Heard(r.Context(), id, browser)
 	if err != nil {
 		s.watcher.End()
 		m.respondToScript(w, r, err)
@@ -146,6 +146,7 @@ func (s *stream) follow(ctx context.Context, send func([]byte) error) {
 	defer heartbeat.Stop()
 	sent := make(chan bool)
 	for {
+		look := s.flow.Heard
 		select {
 		case <-ctx.Done():
 			return
@@ -163,12 +164,13 @@ func (s *stream) follow(ctx context.Context, send func([]byte) error) {
 				}
 				continue
 			}
+			look = s.flow.View // it has expired, which nobody may have stored yet
 		}
 		// Reading the attempt and writing the event need a deep stack, for the store, the
 		// ciphers and the network. A goroutine that did both itself would keep that stack
 		// while it waits, and the stack would be most of what a waiting page costs.
 		s.lookups <- struct{}{}
-		go func() { sent <- s.sendState(ctx, send) }()
+		go func() { sent <- s.sendState(ctx, look, send) }()
 		if more := <-sent; !more {
 			return
 		}
@@ -183,14 +185,14 @@ func (s *stream) repeat(send func([]byte) error) (more bool) {
 
 // sendState sends an event, and reports whether there will be more. It recovers from
 // panics, because no server above it does.
-func (s *stream) sendState(ctx context.Context, send func([]byte) error) (more bool) {
+func (s *stream) sendState(ctx context.Context, look looking, send func([]byte) error) (more bool) {
 	defer func() {
 		if p := recover(); p != nil {
 			s.cfg.Log.ErrorContext(ctx, "panic", "panic", p, "stack", string(debug.Stack()))
 			more = false
 		}
 	}()
-	view, err := s.lookup(ctx)
+	view, err := s.lookup(ctx, look)
 	if err != nil {
 		if kindOf(err) == endpoint.ErrorInternal && ctx.Err() == nil {
 			s.cfg.Log.ErrorContext(ctx, "a waiting page cannot be told", "error", err)
@@ -209,10 +211,13 @@ func (s *stream) sendState(ctx context.Context, send func([]byte) error) (more b
 
 // lookup reads the attempt. It makes room for another lookup before anything is
 // written, so that a browser that reads nothing does not delay the others.
-func (s *stream) lookup(ctx context.Context) (authorize.AttemptView, error) {
+func (s *stream) lookup(ctx context.Context, look looking) (authorize.AttemptView, error) {
 	defer func() { <-s.lookups }()
-	return s.flow.View(ctx, s.id, s.browser)
+	return look(ctx, s.id, s.browser)
 }
+
+// looking is Flow.Heard or Flow.View.
+type looking func(ctx context.Context, id login.ID, browser login.BrowserSecret) (authorize.AttemptView, error)
 
 // maxLookups limits how many streams read their attempts at a time.
 const maxLookups = 128

@@ -418,15 +418,15 @@ func TestBrowsersThatTakeNothingHoldUpNobody(t *testing.T) {
 	})
 }
 
-// oddFlow is a flow whose View does something before it reads the attempt.
+// oddFlow is a flow whose Heard does something before it reads the attempt.
 type oddFlow struct {
 	*fakeFlow
 	odd func()
 }
 
-func (f oddFlow) View(ctx context.Context, id login.ID, browser login.BrowserSecret) (authorize.AttemptView, error) {
+func (f oddFlow) Heard(ctx context.Context, id login.ID, browser login.BrowserSecret) (authorize.AttemptView, error) {
 	f.odd()
-	return f.fakeFlow.View(ctx, id, browser)
+	return f.fakeFlow.Heard(ctx, id, browser)
 }
 
 // A panic while an event is sent ends its stream and nothing else.

@@ -141,7 +141,11 @@ func (f *fakeFlow) View(_ context.Context, id login.ID, browser login.BrowserSec
 	return f.view, nil
 }
 
-func (f *fakeFlow) Watch(login.ID, login.BrowserSecret) login.Watcher {
+func (f *fakeFlow) Heard(ctx context.Context, id login.ID, browser login.BrowserSecret) (authorize.AttemptView, error) {
+	return f.View(ctx, id, browser)
+}
+
+func (f *fakeFlow) Watch(context.Context, login.ID, login.BrowserSecret) login.Watcher {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	hints := make(chan struct{}, 1)

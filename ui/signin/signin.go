@@ -64,9 +64,13 @@ type Flow interface {
 	// browser started the attempt, and login.ErrNotFound if there is no such attempt.
 	View(ctx context.Context, id login.ID, browser login.BrowserSecret) (authorize.AttemptView, error)
 
+	// Heard is View for a page that watches the attempt: it may be without a change of
+	// which the page gets a hint soon.
+	Heard(ctx context.Context, id login.ID, browser login.BrowserSecret) (authorize.AttemptView, error)
+
 	// Watch watches an attempt for a browser, "" for none. It writes nothing to the
-	// store. The caller calls View after each hint.
-	Watch(id login.ID, browser login.BrowserSecret) login.Watcher
+	// store. The caller calls Heard after each hint.
+	Watch(ctx context.Context, id login.ID, browser login.BrowserSecret) login.Watcher
 
 	// Serves reports whether an attempt serves the request that a page of it has shown.
 	Serves(ctx context.Context, id login.ID, browser login.BrowserSecret, shown string) (bool, error)

@@ -169,3 +169,27 @@ BEGIN
 END
 $$;
 -- +goose StatementEnd
+
+-- living keeps a user from being deleted before the transaction ends, and ends it if the
+-- user was deleted. Each of its queries sees what was committed before it runs.
+-- +goose StatementBegin
+CREATE FUNCTION living(sub bytea, tombstone bytea) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM FROM people WHERE key = sub FOR KEY SHARE;
+    IF EXISTS (SELECT FROM deleted WHERE key = tombstone) THEN
+        RAISE EXCEPTION 'the user was deleted' USING ERRCODE = 'CI001';
+    END IF;
+END
+$$;
+-- +goose StatementEnd
+
+-- as_guessed ends a transaction that has guessed wrong, see guess.go.
+-- +goose StatementBegin
+CREATE FUNCTION as_guessed(holds boolean) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF NOT holds THEN
+        RAISE EXCEPTION 'a row is not as it was guessed' USING ERRCODE = 'CI003';
+    END IF;
+END
+$$;
+-- +goose StatementEnd

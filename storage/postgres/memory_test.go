@@ -1,0 +1,111 @@
+package postgres
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"calleridp/provider/limit"
+	"calleridp/provider/login"
+	"calleridp/provider/redact"
+	"calleridp/storage/record"
+)
+
+// A page that waits is answered from memory only while the store hears of changes, and
+// never with an attempt of whose change it has heard.
+func TestHeardAttempt(t *testing.T) {
+	o := Options{DSN: redact.Text(database(t))}
+	s, other := open(t, o), open(t, o)
+	ctx := t.Context()
+	a := newAttempt()
+	if err := s.CreateAttempt(ctx, a, limit.Spend{}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	heard := func(wantTrips uint64, want login.State) {
+		t.Helper()
+		before := s.Stats().Trips
+		got, err := s.HeardAttempt(ctx, a.ID)
+		if trips := s.Stats().Trips - before; err != nil || got.State != want || trips != wantTrips {
+			t.Errorf("the attempt is %s, %v, in %d round trips; want %s in %d", got.State, err, trips, want, wantTrips)
+		}
+	}
+	move := func(s *Store, to login.State) {
+		t.Helper()
+		if _, err := s.UpdateAttempt(ctx, a.ID, func(a login.Attempt) (login.Update, error) {
+			a.State = to
+			return login.Update{Attempt: a}, nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	heard(1, login.Pushing) // nobody listens
+	heard(1, login.Pushing)
+
+	changes := make(chan login.ID, 16)
+	listening, stop := context.WithCancel(ctx)
+	var ended sync.WaitGroup
+	ended.Go(func() {
+		s.Listen(listening, Heard{Attempt: func(id login.ID, _ [32]byte) { changes <- id }, Keys: func() {}})
+	})
+	for deadline := time.Now().Add(time.Minute); !s.Listening(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the store never listens")
+		}
+	}
+	heard(1, login.Pushing) // what was read before counts for nothing
+	heard(0, login.Pushing)
+	move(s, login.Waiting)
+	heard(0, login.Waiting) // its own change
+	move(other, login.Approved)
+	<-changes
+	heard(1, login.Approved)
+	heard(0, login.Approved)
+	stop()
+	ended.Wait()
+	s.listening.Store(false)
+	heard(1, login.Approved)
+}
+
+// What is read while a change is heard of is perhaps from before it.
+func TestMemoryOfAMoment(t *testing.T) {
+	m := newMemory()
+	p := at(&record.Attempts, []byte("a"))
+	m.listens()
+	before := m.now(p)
+	m.forget(p)
+	m.put(p, []byte("read meanwhile"), before)
+	if row, known := m.get(p); !known || m.current(row) {
+		t.Error("a row that was read while its change was heard of counts as current")
+	}
+	m.put(p, []byte("read afterwards"), m.now(p))
+	row, _ := m.get(p)
+	if !m.current(row) {
+		t.Error("a row that was read afterwards does not count as current")
+	}
+	before = m.now(p)
+	m.put(p, []byte("written meanwhile"), m.now(p))
+	m.put(p, []byte("read before that"), before)
+	if row, _ := m.get(p); m.current(row) {
+		t.Error("a row that was read while the process itself changed it counts as current")
+	}
+	before = m.now(p)
+	m.put(p, []byte("read twice"), before)
+	m.put(p, []byte("read twice"), before)
+	if row, _ := m.get(p); !m.current(row) {
+		t.Error("a row that two have read does not count as current")
+	}
+	m.listens()
+	if m.current(row) {
+		t.Error("a row counts as current that was read before the store listened again")
+	}
+	for i := range 3 * memoryMost {
+		m.put(place{"limits", string(rune(i))}, nil, moment{})
+	}
+	if n := len(m.new) + len(m.old); n > 2*memoryMost {
+		t.Errorf("the memory has %d rows, want at most %d", n, 2*memoryMost)
+	}
+	if _, known := m.get(p); known {
+		t.Error("a row is remembered for ever")
+	}
+}
