@@ -197,7 +197,7 @@ func TestThreat_ACoolDownShutsNobodyOut(t *testing.T) {
 // bounds how often the phone rings. What is closed stays so while the attack lasts, and
 // opens afterwards. A known browser signs in at any time.
 func TestThreat_TheNumbersBudgetBoundsWhoeverSolves(t *testing.T) {
-	const days, perDay = 3, 10
+	const days, perDay = 2, 10
 	address := func(format string, n int) func(int) string {
 		return func(i int) string { return fmt.Sprintf(format, i%n+1) }
 	}
@@ -229,7 +229,7 @@ func TestThreat_TheNumbersBudgetBoundsWhoeverSolves(t *testing.T) {
 					_, err := w.begin(who, solving(id), func(r *login.PushRequest) { r.Network = network })
 					return err
 				}
-				for i := range days * 24 * 12 { // every five minutes
+				for i := range days * 24 * 4 { // every fifteen minutes
 					paid++
 					if push(another(1), row.from(i), fmt.Sprint("attack ", i)) == nil {
 						rang++
@@ -246,12 +246,12 @@ func TestThreat_TheNumbersBudgetBoundsWhoeverSolves(t *testing.T) {
 							t.Fatal(err)
 						}
 					}
-					if i%100 == 99 { // and in a known one
+					if i%40 == 39 { // and in a known one
 						a := w.start(known)
 						w.approve()
 						w.expect(a.ID, login.Approved, "")
 					}
-					time.Sleep(5 * time.Minute)
+					time.Sleep(15 * time.Minute)
 				}
 				if most := row.most * (days + 1); rang > most || rang < row.most*days || paid < rang {
 					t.Errorf("the phone rang %d times for %d challenges, want %d at most", rang, paid, most)

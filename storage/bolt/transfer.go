@@ -159,7 +159,7 @@ func (r reader) copied(k *record.Kind, key, value []byte) bool {
 		stored, err := r.attempt(login.ID(id))
 		return err == nil && bytes.Equal(stored.Form[:], key)
 	}
-	return r.alive(value)
+	return !k.Expires() || r.alive(value)
 }
 
 // Target is the file of a store that is being made of another one. It has another name

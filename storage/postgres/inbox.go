@@ -25,18 +25,14 @@ var _ truecaller.Inbox = (*Store)(nil)
 func (s *Store) PutDelivery(ctx context.Context, d truecaller.Delivery) (held bool, err error) {
 	key := []byte(d.ID)
 	value := s.sealer.Seal(&record.Deliveries, key, d.Received.Add(record.DeliveryKept), (*record.Delivery)(&d))
-	var stored, attempt []byte
-	if attempt = []byte{}; d.AccessToken != "" {
-		correlation := d.Correlation()
-		attempt = correlation[:]
-	}
+	var stored []byte
 	var since time.Time
 	err = s.read(ctx, func(b *batch) {
 		stored, since = nil, time.Now()
 		b.rows(`INSERT INTO deliveries (key, value, node, until, expires, due, attempt) VALUES ($1, $2, $3, clock_timestamp() + $4::interval, $5, $5, $6)
 			ON CONFLICT (key) DO UPDATE SET node = EXCLUDED.node, until = clock_timestamp() + $4::interval
 			WHERE deliveries.node IN ('', EXCLUDED.node) OR deliveries.until <= clock_timestamp()
-			RETURNING key, value`, []any{key, value, s.node, deliveryTaken, expiryOf(value), attempt}, func(_, value []byte) { stored = append([]byte{}, value...) })
+			RETURNING key, value`, []any{key, value, s.node, deliveryTaken, expiryOf(value), attemptOf(d)}, func(_, value []byte) { stored = append([]byte{}, value...) })
 	})
 	if err != nil {
 		return false, err
@@ -141,6 +137,16 @@ func (s *Store) HoldDelivery(ctx context.Context, id string) (held bool, err err
 			[]any{[]byte(id), s.node, deliveryTaken}, func(_, _ []byte) { held = true })
 	})
 	return held, err
+}
+
+// attemptOf returns what the column attempt has: the correlation of the attempt to which a
+// delivery brings a token, else nothing.
+func attemptOf(d truecaller.Delivery) []byte {
+	if d.AccessToken == "" {
+		return []byte{}
+	}
+	correlation := d.Correlation()
+	return correlation[:]
 }
 
 // trying queues a query for the deliveries of an attempt that bring a token, whoever

@@ -13,6 +13,7 @@ import (
 	"calleridp/provider/grant"
 	"calleridp/storage/record"
 	"calleridp/storage/transfer"
+	"calleridp/truecaller"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -266,7 +267,7 @@ func (f *Source) record(k *record.Kind, row pgx.Rows, at time.Time) (stored tran
 		return f.form(row, at)
 	}
 	err = row.Scan(&stored.Key, &stored.Value)
-	if k == &record.Meta && aboutDatabase(stored.Key) || record.Expired(stored.Value, at) {
+	if k == &record.Meta && aboutDatabase(stored.Key) || k.Expires() && record.Expired(stored.Value, at) {
 		stored.Value = nil
 	}
 	return stored, err
@@ -352,6 +353,8 @@ func column(name string, k *record.Kind, stored transfer.Stored) (any, error) {
 	switch r := stored.Record.(type) {
 	case *record.Text: // a number or a form
 		found = map[string]any{"sub": []byte(*r), "attempt": []byte(*r)}[name]
+	case *record.Delivery:
+		found = map[string]any{"attempt": attemptOf(truecaller.Delivery(*r))}[name]
 	case *record.Attempt:
 		found = map[string]any{"correlation": r.Correlation[:], "browser": r.Browser[:]}[name]
 	case *record.Session:

@@ -91,7 +91,6 @@ func fill(t *testing.T, e storagetest.Engine, n int, now time.Time) (worlds []*w
 	must(e.PinIssuer(ctx, issuer))
 	must(e.ReplaceSigningKeys(ctx, []keys.Record{storagetest.Filled[keys.Record](now), {ID: "empty"}}, 0))
 	must(e.CreateClient(ctx, storagetest.Filled[client.Client](now)))
-	must(e.UseAssertion(ctx, client.NewAssertionID("shop", "1"), now.Add(time.Hour)))
 	must(e.CreateClient(ctx, client.Client{ID: "shop"}))
 	for _, secret := range []byte{1, 2} {
 		_, err := e.UseCallbackSecret(ctx, "app", [32]byte{secret}, now, time.Hour)
@@ -107,6 +106,7 @@ func fill(t *testing.T, e storagetest.Engine, n int, now time.Time) (worlds []*w
 		if !held {
 			t.Fatal("a new delivery is not held")
 		}
+		must(e.UseAssertion(ctx, w.hash("assertion"), now.Add(time.Hour)))
 		rate := limit.Rate{Burst: 1000, Period: 1000 * time.Hour} // it is full again after an hour
 		must(e.CreateAttempt(ctx, w.attempt, limit.Spend{
 			Lock: w.limits[0], LockFor: time.Hour,
@@ -242,6 +242,7 @@ func answers(t *testing.T, e storagetest.Engine, worlds []*world) map[string]any
 			states[i].Until, states[i].Free = states[i].Until.UTC(), states[i].Free.UTC()
 		}
 		add2("limits", states, err)
+		add2("a used assertion", nil, e.UseAssertion(ctx, w.hash("assertion"), w.now.Add(time.Hour)))
 		add2("another user with the sub", nil, recreated(ctx, e, w))
 	}
 	return all
