@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -53,10 +54,12 @@ func (o Options) pool() (*pgxpool.Config, error) {
 		c.DefaultQueryExecMode = pgx.QueryExecModeExec
 		return config, nil
 	}
+	if _, set := c.RuntimeParams["plan_cache_mode"]; !set {
+		c.AfterConnect = planOnce
+	}
 	milliseconds := func(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 	for name, value := range map[string]string{
 		"application_name":                    applicationName,
-		"plan_cache_mode":                     "force_generic_plan", // all are looked up by a key: planning again finds nothing better
 		"statement_timeout":                   milliseconds(o.StatementTimeout),
 		"lock_timeout":                        milliseconds(o.LockTimeout),
 		"idle_in_transaction_session_timeout": milliseconds(o.LockTimeout / 2), // a process that hangs must not lock out the others
@@ -66,6 +69,13 @@ func (o Options) pool() (*pgxpool.Config, error) {
 		}
 	}
 	return config, nil
+}
+
+// planOnce makes a connection plan each statement once: all look rows up by a key, and
+// planning again finds nothing better. It is no parameter of the start, because a pooler
+// refuses those that it does not know.
+func planOnce(ctx context.Context, conn *pgconn.PgConn) error {
+	return conn.Exec(ctx, "SET plan_cache_mode = force_generic_plan").Close()
 }
 
 // CheckDSN reports what Open refuses of a connection string.

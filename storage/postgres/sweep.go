@@ -112,13 +112,15 @@ func (s *Store) sweepSome(ctx context.Context, table string) (n int, err error) 
 			return err
 		}
 		if len(sealed) > 0 {
+			t.put("DELETE FROM "+table+` USING unnest($1::bytea[], $2::timestamptz[]) AS old (key, expires)
+				WHERE `+table+".key = old.key AND old.expires <= now()", sealed, expiries)
 			t.put("UPDATE "+table+` SET expires = new.expires, due = new.expires
 				FROM unnest($1::bytea[], $2::timestamptz[]) AS new (key, expires) WHERE `+table+".key = new.key", sealed, expiries)
 		}
 		if len(bare) > 0 {
+			t.put("DELETE FROM "+table+" WHERE key = ANY($1) AND expires <= now()", bare)
 			t.put("UPDATE "+table+" SET due = expires WHERE key = ANY($1)", bare)
 		}
-		t.put("DELETE FROM "+table+" WHERE key = ANY($1) AND expires <= now()", append(bare, sealed...))
 		return nil
 	})
 	return n, err

@@ -66,7 +66,9 @@ type txn struct {
 	expectedFor [][32]byte
 }
 
-// put queues a statement that writes. All of them are sent with COMMIT.
+// put queues a statement that writes. All of them are sent with COMMIT, in lockOrder and
+// updates last: none may depend on one that was queued before it for another table, or on
+// an update.
 func (t *txn) put(sql string, args ...any) { t.writes.Queue(sql, args...) }
 
 // look sends what is queued to be read, in one round trip. An error ends the
