@@ -27,6 +27,7 @@ type Client struct {
 	PolicyURI              string   `json:"policy_uri,omitempty"`
 	RedirectURIs           []string `json:"redirect_uris,omitempty"`
 	PostLogoutRedirectURIs []string `json:"post_logout_redirect_uris,omitempty"`
+	ResponseTypes          []string `json:"response_types,omitempty"`
 	Scope                  string   `json:"scope,omitempty"` // with spaces between; "" for all
 	IDTokenAlg             string   `json:"id_token_signed_response_alg,omitempty"`
 	SubjectType            string   `json:"subject_type,omitempty"` // pairwise; "" for public
@@ -167,6 +168,7 @@ func registered(in Client) (client.Client, error) {
 		RedirectURIs:           in.RedirectURIs,
 		PostLogoutRedirectURIs: in.PostLogoutRedirectURIs,
 		AllowedOrigins:         in.AllowedOrigins,
+		ResponseTypes:          client.ParseResponseTypes(in.ResponseTypes),
 		Scopes:                 strings.Fields(in.Scope),
 		DefaultScopes:          strings.Fields(in.DefaultScope),
 		IDTokenAlg:             in.IDTokenAlg,
@@ -236,6 +238,9 @@ func shown(c client.Client) Client {
 		TruecallerApp:          c.TruecallerApp,
 		Created:                c.Created,
 		FromConfig:             c.FromConfig,
+	}
+	for _, t := range c.ResponseTypes {
+		out.ResponseTypes = append(out.ResponseTypes, string(t))
 	}
 	if c.Pairwise {
 		out.SubjectType = "pairwise"

@@ -14,19 +14,20 @@ import (
 // travels sealed in the sign-in form, and is kept in the attempt that it starts:
 // nothing is stored for it before (invariant 1).
 type request struct {
-	ClientID    string   `json:"c"`
-	RedirectURI string   `json:"u"`
-	Mode        mode     `json:"f,omitempty"`
-	Scopes      []string `json:"s"`
-	State       string   `json:"st,omitempty"`
-	Nonce       string   `json:"n,omitempty"`
-	Challenge   string   `json:"p,omitempty"` // PKCE S256; "" for a client excused from it
-	MaxAge      *int64   `json:"m,omitempty"` // seconds; nil for no bound
-	Prompt      prompt   `json:"r,omitzero"`
-	HintSub     string   `json:"h,omitempty"` // sub of the id_token_hint
-	UILocales   []string `json:"l,omitempty"`
-	LoginHint   string   `json:"-"` // often a phone number: never sealed
-	From        *origin  `json:"o,omitempty"`
+	ClientID    string              `json:"c"`
+	RedirectURI string              `json:"u"`
+	Mode        mode                `json:"f,omitempty"`
+	Type        client.ResponseType `json:"t,omitempty"` // "": code
+	Scopes      []string            `json:"s"`
+	State       string              `json:"st,omitempty"`
+	Nonce       string              `json:"n,omitempty"`
+	Challenge   string              `json:"p,omitempty"` // PKCE S256; "" for a client excused from it
+	MaxAge      *int64              `json:"m,omitempty"` // seconds; nil for no bound
+	Prompt      prompt              `json:"r,omitzero"`
+	HintSub     string              `json:"h,omitempty"` // sub of the id_token_hint
+	UILocales   []string            `json:"l,omitempty"`
+	LoginHint   string              `json:"-"` // often a phone number: never sealed
+	From        *origin             `json:"o,omitempty"`
 
 	// Until is when the sign-in page expires, in seconds since 1970; 0 before there
 	// is one. Every page that shows the request again, or offers another try, keeps
@@ -43,6 +44,14 @@ type origin struct {
 
 // Expiry implements endpoint.Box.
 func (q *request) Expiry() int64 { return q.Until }
+
+// responseType returns what the response gives.
+func (q *request) responseType() client.ResponseType {
+	if q.Type == "" {
+		return client.TypeCode
+	}
+	return q.Type
+}
 
 // forAccount reports whether the request is that of the account page.
 func (q *request) forAccount() bool { return q.ClientID == endpoint.AccountClientID }

@@ -60,6 +60,7 @@ func (d *decoder) checkClient(key string, c Client) client.Client {
 		AllowedOrigins:         c.AllowedOrigins,
 		Scopes:                 c.Scopes,
 		DefaultScopes:          c.DefaultScopes,
+		ResponseTypes:          client.ParseResponseTypes(c.ResponseTypes),
 		WithoutPKCE:            c.DangerouslyWithoutPKCE,
 		IDTokenAlg:             c.IDTokenAlg,
 		Pairwise:               c.SubjectType == "pairwise",

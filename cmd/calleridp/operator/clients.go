@@ -31,7 +31,7 @@ var Client = command.Group("client", map[string]command.Func{
 func clientAdd(ctx context.Context, args []string, out io.Writer) error {
 	f := newRequest("client add", "register an application; its secret is shown once", out)
 	var c admin.Client
-	var redirects, logouts, origins, scopes, defaults, countries command.List
+	var redirects, logouts, origins, scopes, defaults, countries, types command.List
 	var maxAge time.Duration
 	var pairwise bool
 	var jwks string
@@ -48,6 +48,7 @@ func clientAdd(ctx context.Context, args []string, out io.Writer) error {
 	f.Var(&origins, "origin", "browser `origin` that may call the token endpoint and userinfo; may be repeated; default, for a public client, those of its redirect URIs")
 	f.Var(&scopes, "scope", "`scope` that the client may request; may be repeated; default all")
 	f.Var(&defaults, "default-scope", "`scope` of requests without any; may be repeated; default none: they are refused")
+	f.Var(&types, "response-type", "response `type` that its requests may ask for, like code or \"code id_token\"; may be repeated; default code; response_types of the configuration turns them on")
 	f.StringVar(&c.IDTokenAlg, "alg", "", "`algorithm` of its ID tokens: RS256 (default), ES256 or EdDSA")
 	f.BoolVar(&pairwise, "pairwise", false, "give the client its own subs")
 	f.StringVar(&c.SectorHost, "sector-host", "", "`host` whose clients share pairwise subs; default that of the redirect URIs")
@@ -83,7 +84,7 @@ func clientAdd(ctx context.Context, args []string, out io.Writer) error {
 		c.Keys = set
 	}
 	c.RedirectURIs, c.PostLogoutRedirectURIs, c.AllowedOrigins = redirects, logouts, origins
-	c.Countries = countries
+	c.Countries, c.ResponseTypes = countries, types
 	c.Scope, c.DefaultScope = strings.Join(scopes, " "), strings.Join(defaults, " ")
 	if pairwise {
 		c.SubjectType = "pairwise"
@@ -153,6 +154,7 @@ func writeClient(out io.Writer, c admin.Client) error {
 			{"redirect_uris", strings.Join(c.RedirectURIs, " ")},
 			{"post_logout_redirect_uris", strings.Join(c.PostLogoutRedirectURIs, " ")},
 			{"allowed_origins", strings.Join(c.AllowedOrigins, " ")},
+			{"response_types", strings.Join(c.ResponseTypes, ", ")},
 			{"scope", c.Scope},
 			{"default_scope", c.DefaultScope},
 			{"id_token_signed_response_alg", c.IDTokenAlg},
