@@ -43,8 +43,9 @@ type Client struct {
 	AllowedOrigins []string        `json:"allowed_origins,omitempty"`
 	SectorHost     string          `json:"sector_host,omitempty"`
 	Region         string          `json:"region,omitempty"`
-	Countries      []string        `json:"countries,omitempty"` // at the top of the list of countries
-	Consent        string          `json:"consent,omitempty"`   // remember or always; "" for none
+	Countries      []string        `json:"countries,omitempty"`    // at the top of the list of countries
+	Consent        string          `json:"consent,omitempty"`      // remember or always; "" for none
+	ScopeClaims    string          `json:"scope_claims,omitempty"` // id_token or userinfo; "" for both
 	WithoutPKCE    bool            `json:"dangerously_without_pkce,omitempty"`
 	Colour         string          `json:"colour,omitempty"`
 	ColourDark     string          `json:"colour_dark,omitempty"`
@@ -191,6 +192,9 @@ func registered(in Client) (client.Client, error) {
 		return c, refused{http.StatusUnprocessableEntity, "consent must be none, remember or always"}
 	}
 	c.Consent = consent
+	if c.ScopeClaims, ok = client.ParseScopeClaims(in.ScopeClaims); !ok {
+		return c, refused{http.StatusUnprocessableEntity, "scope_claims must be both, id_token or userinfo"}
+	}
 	switch in.SubjectType {
 	case "", "public":
 	case "pairwise":
@@ -226,6 +230,7 @@ func shown(c client.Client) Client {
 		Region:                 c.Region,
 		Countries:              c.Countries,
 		Consent:                string(c.Consent),
+		ScopeClaims:            string(c.ScopeClaims),
 		Public:                 c.Public,
 		AuthMethod:             string(c.AuthMethod),
 		AuthAlg:                c.AuthAlg,

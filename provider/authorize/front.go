@@ -37,8 +37,8 @@ type front struct {
 // endpoint (DESIGN.md#token-endpoint-what-may-fail-comes-first). subject.ErrNotFound when
 // the user was deleted.
 //
-// The claims of the scopes are in it only where no access token can fetch them (Core
-// §5.4): it passes through the browser.
+// The claims of the scopes are in it only where the client could get them nowhere else (Core
+// §5.4, client.FrontScopes): it passes through the browser.
 func (f front) idToken(ctx context.Context, q *request, c client.Client, s session.Session, g gift) (redact.Text, error) {
 	t := q.responseType()
 	if !t.IDToken() {
@@ -61,9 +61,7 @@ func (f front) idToken(ctx context.Context, q *request, c client.Client, s sessi
 	if t.Code() {
 		in.Code = g.code
 	}
-	if t == client.TypeIDToken {
-		in.Scopes = c.GrantableScopes(q.Scopes)
-	}
+	in.Scopes = c.FrontScopes(t, c.GrantableScopes(q.Scopes))
 	signed, err := f.tokens.Token(in)
 	return redact.Text(signed), err
 }

@@ -68,6 +68,8 @@ type Client struct {
 	// ResponseTypes are what its authorization requests may ask for (response_types).
 	// Empty: code.
 	ResponseTypes []ResponseType
+
+	ScopeClaims ScopeClaims
 }
 
 // RegisteredAfter reports whether something granted at that time to a client of this ID was

@@ -103,6 +103,9 @@ func Validate(c Client) FieldErrors {
 	if _, ok := ParseConsent(string(c.Consent)); !ok {
 		refuse("consent", "%q is unknown; use none, remember or always", c.Consent)
 	}
+	if _, ok := ParseScopeClaims(string(c.ScopeClaims)); !ok {
+		refuse("scope_claims", "%q is unknown; use both, id_token or userinfo", c.ScopeClaims)
+	}
 	if _, err := ParseAccent(c.Colour, c.ColourDark); err != nil {
 		refuse("colour", "%v", err)
 	}

@@ -65,7 +65,7 @@ func (e *Endpoint) sign(i *issued) (err error) {
 		Client:      i.client,
 		Person:      i.person,
 		Grant:       i.grant,
-		Scopes:      i.scopes,
+		Scopes:      i.client.IDTokenScopes(i.scopes),
 		AccessToken: i.access,
 		Nonce:       i.nonce,
 		Now:         i.now,

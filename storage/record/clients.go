@@ -59,6 +59,7 @@ func (r *Client) fields(c *codec, version byte) {
 	}
 	if version >= 4 {
 		list(c, &r.ResponseTypes, text[client.ResponseType])
+		text(c, &r.ScopeClaims)
 	}
 }
 

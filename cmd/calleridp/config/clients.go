@@ -86,6 +86,11 @@ func (d *decoder) checkClient(key string, c Client) client.Client {
 	} else {
 		d.refuse(key+".consent", "%q is unknown; use none, remember or always", c.Consent)
 	}
+	if where, ok := client.ParseScopeClaims(c.ScopeClaims); ok {
+		out.ScopeClaims = where
+	} else {
+		d.refuse(key+".scope_claims", "%q is unknown; use both, id_token or userinfo", c.ScopeClaims)
+	}
 	secret := strings.TrimSpace(string(c.Secret))
 	switch {
 	case c.SecretFile != "":

@@ -325,6 +325,10 @@ type Client struct {
 	// applications; remember, which prompts once and again when the client requests
 	// more; always. A request with prompt=consent always prompts.
 	Consent string `yaml:"consent"`
+	// ScopeClaims is where it gets the claims of its scopes: both (default), in ID tokens
+	// and from userinfo, because many libraries read the ID token only; id_token; or
+	// userinfo, as OpenID Connect Core 5.4 has it.
+	ScopeClaims string `yaml:"scope_claims"`
 	// Region overrides default_region.
 	Region string `yaml:"region"`
 	// Countries override those of the deployment.

@@ -53,6 +53,7 @@ func clientAdd(ctx context.Context, args []string, out io.Writer) error {
 	f.BoolVar(&pairwise, "pairwise", false, "give the client its own subs")
 	f.StringVar(&c.SectorHost, "sector-host", "", "`host` whose clients share pairwise subs; default that of the redirect URIs")
 	f.StringVar(&c.Consent, "consent", "none", "`when` users see a consent prompt: none, remember (once, and when it requests more) or always")
+	f.StringVar(&c.ScopeClaims, "scope-claims", "both", "`where` it gets the claims of its scopes: both (ID tokens and userinfo), id_token or userinfo")
 	f.StringVar(&c.Region, "region", "", "`country` of national phone numbers, like IN; default the deployment's")
 	f.Var(&countries, "country", "`country` listed first, like IN; may be repeated; default the deployment's")
 	f.StringVar(&c.TruecallerApp, "truecaller-app", "", "`id` of the Truecaller app through which its users sign in; default that of truecaller in the configuration")
@@ -161,6 +162,7 @@ func writeClient(out io.Writer, c admin.Client) error {
 			{"subject_type", c.SubjectType},
 			{"sector_host", c.SectorHost},
 			{"consent", c.Consent},
+			{"scope_claims", c.ScopeClaims},
 			{"region", c.Region},
 			{"countries", strings.Join(c.Countries, " ")},
 			{"truecaller_app", c.TruecallerApp},
