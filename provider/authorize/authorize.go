@@ -161,7 +161,7 @@ func (e *Endpoint) Metadata() endpoint.Metadata {
 		{Name: "acr_values_supported", Value: []string{endpoint.ACR}},
 		{Name: "prompt_values_supported", Value: []string{"none", "login", "consent", "select_account"}},
 		{Name: "code_challenge_methods_supported", Value: []string{"S256"}},
-		{Name: "claims_parameter_supported", Value: false},
+		{Name: "claims_parameter_supported", Value: true},
 		{Name: "request_parameter_supported", Value: false},
 		{Name: "request_uri_parameter_supported", Value: false},
 		{Name: "authorization_response_iss_parameter_supported", Value: true},

@@ -59,14 +59,16 @@ func (t ticket) first() gift { return gift{code: t.Code, access: t.Access} }
 // grantOf returns what a request gives in a session, without what differs between codes.
 func grantOf(q *request, s session.Session) grant.Grant {
 	return grant.Grant{
-		ClientID: q.ClientID,
-		Sub:      s.Sub,
-		SID:      s.ID,
-		Scopes:   q.Scopes,
-		Nonce:    q.Nonce,
-		AuthTime: s.AuthTime,
-		ACR:      s.ACR,
-		AMR:      s.AMR,
+		ClientID:       q.ClientID,
+		Sub:            s.Sub,
+		SID:            s.ID,
+		Scopes:         q.Scopes,
+		Nonce:          q.Nonce,
+		AuthTime:       s.AuthTime,
+		ACR:            s.ACR,
+		AMR:            s.AMR,
+		IDTokenClaims:  q.IDTokenClaims,
+		UserinfoClaims: q.UserinfoClaims,
 	}
 }
 

@@ -74,7 +74,7 @@ func (cs consents) needed(ctx context.Context, q *request, c client.Client, sub 
 	if errors.Is(err, consent.ErrNotFound) {
 		return true, nil
 	}
-	return c.RegisteredAfter(known.LastUsed) || !known.Covers(q.Scopes), err
+	return c.RegisteredAfter(known.LastUsed) || !known.Covers(q.consentScopes()), err
 }
 
 // ended reports whether the user has taken back the consent that a response which is to be
@@ -87,7 +87,7 @@ func (cs consents) ended(ctx context.Context, q *request, c client.Client, sub s
 	if errors.Is(err, consent.ErrNotFound) {
 		return true, nil
 	}
-	return !known.Covers(q.Scopes), err
+	return !known.Covers(q.consentScopes()), err
 }
 
 // until returns when a prompt that was first shown then expires. One that is shown
@@ -115,7 +115,7 @@ func (cs consents) prompt(
 	return ConsentView{
 		Client:     viewOf(c),
 		Request:    sealed,
-		Scopes:     q.Scopes,
+		Scopes:     q.consentScopes(),
 		Number:     person.Number.Masked(),
 		UILocales:  q.UILocales,
 		FormAction: endpoint.FormAction(q.RedirectURI),
@@ -220,7 +220,7 @@ func (e *Endpoint) allow(ctx context.Context, q *consentRequest, c client.Client
 				Subject: s.Sub,
 				Session: s.ID,
 				Client:  q.Request.ClientID,
-				Scope:   strings.Join(q.Request.Scopes, " "),
+				Scope:   strings.Join(q.Request.consentScopes(), " "),
 			})
 		}
 		if errors.Is(err, grant.ErrExists) { // this form was sent before, or just now
@@ -264,7 +264,7 @@ func (e *Endpoint) keep(ctx context.Context, q *consentRequest, c client.Client,
 			known = nil
 		}
 		return consent.Approval{
-			Consent: consent.Widen(known, s.Sub, q.Request.ClientID, q.Request.Scopes, now),
+			Consent: consent.Widen(known, s.Sub, q.Request.ClientID, q.Request.consentScopes(), now),
 			Code:    bought,
 		}
 	})

@@ -62,6 +62,9 @@ func (f front) idToken(ctx context.Context, q *request, c client.Client, s sessi
 		in.Code = g.code
 	}
 	in.Scopes = c.FrontScopes(t, c.GrantableScopes(q.Scopes))
+	if !t.Code() { // else they are in that of the token endpoint
+		in.Claims = c.GrantableClaims(q.IDTokenClaims)
+	}
 	signed, err := f.tokens.Token(in)
 	return redact.Text(signed), err
 }

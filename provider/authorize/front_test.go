@@ -46,7 +46,9 @@ func TestFrontIDTokens(t *testing.T) {
 			}
 			want := map[string]any{"iss": testworld.Issuer, "aud": clientID, "nonce": "the-nonce", "s_hash": half(clientID, "the-state")}
 			for _, same := range []string{"sub", "sid", "auth_time", "acr"} {
-				want[same] = usual[same]
+				if want[same] = usual[same]; want[same] == nil {
+					t.Errorf("the usual ID token has no %s", same)
+				}
 			}
 			for claim, name := range map[string]string{"c_hash": "code", "at_hash": "access_token"} {
 				want[claim] = nil
@@ -256,10 +258,18 @@ func TestALateFormOfTheHybridFlow(t *testing.T) {
 		testworld.WantMembers(t, "the second ID token", claims, map[string]any{
 			"c_hash": half("third", second.Get("code")), "at_hash": half("third", second.Get("access_token")),
 		})
+		if age := time.Since(testworld.Seconds(claims["iat"])); age != 30*time.Second {
+			t.Errorf("the second ID token is %s old, want 30s", age)
+		}
 		for _, name := range []string{"code", "access_token"} {
 			if first.Get(name) == second.Get(name) || second.Get(name) != repeated.Get(name) {
 				t.Errorf("%s: got the same after the code expired, or another one within its life", name)
 			}
+		}
+		plain := w.ConsentRequest(session, "third", "prompt", "consent")
+		for range 2 {
+			wantGiven(t, "a late form of the type code", "third", "code", "query", w.Allow(plain, session).Delivered())
+			time.Sleep(2 * time.Minute)
 		}
 		for _, d := range []testworld.Delivered{first, second} {
 			w.Userinfo(d.Get("access_token")).WantStatus(t, "userinfo", 200)

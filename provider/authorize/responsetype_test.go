@@ -109,7 +109,8 @@ func TestEveryTypeAndMode(t *testing.T) {
 					}
 				}
 				prompted := w.Approved(testworld.AuthRequest("third", asking(rt, mode, "prompt", "consent")...), testworld.OtherNumber)
-				view, other := w.Prompted(prompted)
+				w.Prompted(prompted)
+				view, other := w.Prompted(prompted) // a reload prompts again
 				wantGiven(t, "after a push and consent", "third", rt, by, w.Allow(view.Request, other).Delivered())
 				later, err := w.ContinueWith(other, prompted)
 				if err != nil {

@@ -96,6 +96,9 @@ func (e *Endpoint) validate(in endpoint.Parameters, c client.Client, redirectURI
 	if q.HintSub, err = parseHint(in, c, e.hints); err != nil {
 		return q, err
 	}
+	if err := parseClaims(in, c, q); err != nil {
+		return q, err
+	}
 	if !endpoint.Fits(q) { // what JSON must escape takes up to six times its size
 		return q, invalidRequest(fmt.Sprintf("the request is too large to be kept: as JSON it is longer than %d bytes", endpoint.MaxRequest))
 	}
@@ -233,4 +236,31 @@ func parseHint(in endpoint.Parameters, c client.Client, issuer hints) (sub strin
 		return "", invalidRequest("id_token_hint is not an ID token that was issued here to this client")
 	}
 	return hint.Subject, nil
+}
+
+// parseClaims reads the parameter claims into q (OpenID Connect Core §5.5). A client may
+// request the claims of the scopes that it may have.
+func parseClaims(in endpoint.Parameters, c client.Client, q *request) error {
+	wanted, err := claims.ParseRequest(in.Get("claims"))
+	if err != nil {
+		return invalidRequest(err.Error())
+	}
+	q.IDTokenClaims, q.UserinfoClaims = c.GrantableClaims(wanted.IDToken), c.GrantableClaims(wanted.Userinfo)
+	if !q.responseType().Code() && !q.responseType().AccessToken() {
+		q.UserinfoClaims = nil // nothing will fetch them
+	}
+	if len(wanted.ACR) > 0 && !slices.Contains(wanted.ACR, endpoint.ACR) {
+		// Core §5.5.1.1; the code is that of OpenID Connect Core Error Code
+		// unmet_authentication_requirements 1.0 §2.
+		unmet := oidc.Error{ErrorType: "unmet_authentication_requirements"}
+		return unmet.WithDescription("acr is always %s", endpoint.ACR)
+	}
+	switch {
+	case wanted.Sub == "":
+	case q.HintSub != "" && q.HintSub != wanted.Sub:
+		return invalidRequest("claims and id_token_hint name different users")
+	default:
+		q.HintSub = wanted.Sub
+	}
+	return nil
 }

@@ -18,6 +18,17 @@ func (c Client) GrantableScopes(requested []string) []string {
 	return scopes
 }
 
+// GrantableClaims returns those of the claims that the client may request by name.
+func (c Client) GrantableClaims(names []string) []string {
+	var claimed []string
+	for _, name := range names {
+		if c.AllowsScope(claims.ScopeOf(name)) {
+			claimed = append(claimed, name)
+		}
+	}
+	return claimed
+}
+
 // ScopeClaims says where a client gets the claims of its scopes (OpenID Connect Core
 // §5.4).
 type ScopeClaims string

@@ -30,6 +30,11 @@ type Grant struct {
 	// they outlive the session.
 	Offline bool
 
+	// IDTokenClaims and UserinfoClaims are the claims that were requested by name (OpenID
+	// Connect Core §5.5), beside those of the scopes.
+	IDTokenClaims  []string
+	UserinfoClaims []string
+
 	// Generation is the number of the current refresh token of the family; 0
 	// when none was issued. Rotated is when that one was issued. Repeats counts
 	// how often the one before it has been presented again since.

@@ -50,6 +50,7 @@ type SignIn struct {
 	Person      subject.Person
 	Grant       grant.Grant
 	Scopes      []string
+	Claims      []string    // that were requested by name
 	AccessToken redact.Text // for at_hash; "": none
 	Code        redact.Text // for c_hash; "": none
 	State       string      // for s_hash; "": none
@@ -91,7 +92,7 @@ func (i *Issuer) Token(s SignIn) (string, error) {
 		}
 	}
 	o.Text("sid", i.SID(s.Client, s.Grant.SID))
-	claims.Add(&o, s.Person, sub, s.Scopes)
+	claims.Add(&o, s.Person, sub, s.Scopes, s.Claims)
 	return i.cfg.Keys.Sign(alg, "JWT", o.JSON())
 }
 

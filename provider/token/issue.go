@@ -66,6 +66,7 @@ func (e *Endpoint) sign(i *issued) (err error) {
 		Person:      i.person,
 		Grant:       i.grant,
 		Scopes:      i.client.IDTokenScopes(i.scopes),
+		Claims:      i.client.GrantableClaims(i.grant.IDTokenClaims),
 		AccessToken: i.access,
 		Nonce:       i.nonce,
 		Now:         i.now,
