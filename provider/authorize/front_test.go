@@ -367,6 +367,11 @@ func TestOurFailureCostsNoSignIn(t *testing.T) {
 		wantGiven(t, "allowing in the end", "third", rt, "fragment", w.Allow(form, session).Delivered())
 		done, _ := w.Finish(id)
 		wantGiven(t, "continuing in the end", "app", rt, "fragment", testworld.DeliveredBy(done.Response))
+		ring.broken = true
+		if done, err := w.Continue(id); !errors.Is(err, testworld.ErrDisk) {
+			t.Errorf("%s: continuing again without a signature: got %+v, %v, want %v", rt, done, err, testworld.ErrDisk)
+		}
+		w.Allow(form, session).WantErrorPage(t, "allowing again without a signature", 500, "internal")
 	}
 }
 
