@@ -70,6 +70,7 @@ func (t *txn) createCode(code grant.Code, u *codeUses) error {
 	value := t.s.sealer.Seal(&record.Codes, key, code.Kept(), (*record.Code)(&code))
 	t.put("INSERT INTO codes (key, grant_id, sid, sub, value, expires, due) VALUES ($1, $2, $3, $4, $5, $6, $6)",
 		key, []byte(g.ID), []byte(g.SID), []byte(g.Sub), value, expiryOf(value))
+	t.redeem(code.Front.Redemption())
 	return nil
 }
 
