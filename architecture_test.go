@@ -47,7 +47,7 @@ var rooms = map[string]struct {
 	"token": {[]string{"endpoint", "clientauth", "idtoken", "audit", "claims", "client", "grant", "limit", "login", "redact", "subject"},
 		"clients authenticate at the token endpoint, so it imports clientauth, and no other room"},
 	"logout":    {[]string{"endpoint", "idtoken", "audit", "client", "session"}, "logout knows no other endpoint"},
-	"account":   {[]string{"endpoint", "audit", "client", "consent", "grant", "session", "subject"}, "the account page declares the sign-in that it needs"},
+	"account":   {[]string{"endpoint", "audit", "claims", "client", "consent", "grant", "session", "subject"}, "the account page declares the sign-in that it needs"},
 	"discovery": {[]string{"endpoint"}, "the documents are made of what each room says of itself"},
 	"admin":     {[]string{"audit", "client", "limit", "login", "subject"}, "the operators' API changes the domain, and speaks no OpenID Connect"},
 

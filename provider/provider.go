@@ -25,6 +25,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 
 	"calleridp/keys"
 	"calleridp/provider/account"
@@ -95,6 +96,10 @@ type Config struct {
 	// Country returns the country of a network, as limit.NetworkOf writes it: ISO
 	// 3166-1 alpha-2, "" for unknown. nil: all are unknown.
 	Country func(network string) string
+
+	// ResponseTypes are what clients may be allowed to ask the authorization endpoint
+	// for; empty: code.
+	ResponseTypes []client.ResponseType
 
 	// ClientAddr is the address of the user's browser, behind whatever proxies are
 	// trusted. nil: the address of the connection.
@@ -175,11 +180,13 @@ func New(cfg Config) (*Provider, error) {
 		Lifetimes: authorize.Lifetimes{
 			Request: cfg.Lifetimes.Request,
 			Code:    cfg.Lifetimes.Code,
+			Access:  cfg.Lifetimes.AccessToken,
 			Session: cfg.Lifetimes.Session,
 		},
 		Region:        cfg.DefaultRegion,
 		Countries:     cfg.Countries,
 		Country:       cfg.Country,
+		ResponseTypes: cfg.ResponseTypes,
 		Challenge:     cfg.Challenge,
 		ChallengeBits: cfg.ChallengeBits,
 		Audit:         cfg.Audit,
@@ -209,6 +216,7 @@ func New(cfg Config) (*Provider, error) {
 		Tokens:      tokens,
 		Master:      cfg.Master,
 		GrantPolicy: cfg.Lifetimes.grants(),
+		Front:       slices.ContainsFunc(cfg.ResponseTypes, func(t client.ResponseType) bool { return client.InFront(string(t)) }),
 		Failures:    failures,
 		Audit:       cfg.Audit,
 	})

@@ -206,6 +206,7 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 		Country:       s.CountryDB.Of,
 		Challenge:     challenge,
 		ChallengeBits: int(s.Limits.ChallengeBits),
+		ResponseTypes: s.ClientDeployment().ResponseTypes,
 		Log:           log,
 		Audit:         recorder,
 		Dev:           development,

@@ -17,6 +17,7 @@ import (
 
 	"calleridp/keys"
 	"calleridp/provider/audit"
+	"calleridp/provider/claims"
 	"calleridp/provider/client"
 	"calleridp/provider/endpoint"
 	"calleridp/provider/grant"
@@ -204,7 +205,7 @@ func (a *Account) applications(ctx context.Context, record subject.Record) ([]Ap
 		if g.Revoked {
 			continue
 		}
-		if err := found.add(ctx, g.ClientID, g.Scopes, g.Created, lastUse(g)); err != nil {
+		if err := found.add(ctx, g.ClientID, claims.WithScopesOf(g.Scopes, g.IDTokenClaims, g.UserinfoClaims), g.Created, lastUse(g)); err != nil {
 			return nil, err
 		}
 	}

@@ -85,6 +85,8 @@ type storedGrant struct {
 	ClientID string    `json:"client_id"`
 	SID      string    `json:"sid,omitempty"`
 	Scopes   []string  `json:"scopes"`
+	IDToken  []string  `json:"id_token_claims,omitempty"` // requested by name, like the next
+	Userinfo []string  `json:"userinfo_claims,omitempty"`
 	AuthTime time.Time `json:"auth_time"`
 	ACR      string    `json:"acr,omitempty"`
 	AMR      []string  `json:"amr,omitempty"`
@@ -143,6 +145,8 @@ func export(record subject.Record, issuer string, now time.Time) ([]byte, error)
 			ClientID: g.ClientID,
 			SID:      g.SID,
 			Scopes:   g.Scopes,
+			IDToken:  g.IDTokenClaims,
+			Userinfo: g.UserinfoClaims,
 			AuthTime: g.AuthTime,
 			ACR:      g.ACR,
 			AMR:      g.AMR,

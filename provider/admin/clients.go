@@ -27,6 +27,7 @@ type Client struct {
 	PolicyURI              string   `json:"policy_uri,omitempty"`
 	RedirectURIs           []string `json:"redirect_uris,omitempty"`
 	PostLogoutRedirectURIs []string `json:"post_logout_redirect_uris,omitempty"`
+	ResponseTypes          []string `json:"response_types,omitempty"`
 	Scope                  string   `json:"scope,omitempty"` // with spaces between; "" for all
 	IDTokenAlg             string   `json:"id_token_signed_response_alg,omitempty"`
 	SubjectType            string   `json:"subject_type,omitempty"` // pairwise; "" for public
@@ -42,8 +43,9 @@ type Client struct {
 	AllowedOrigins []string        `json:"allowed_origins,omitempty"`
 	SectorHost     string          `json:"sector_host,omitempty"`
 	Region         string          `json:"region,omitempty"`
-	Countries      []string        `json:"countries,omitempty"` // at the top of the list of countries
-	Consent        string          `json:"consent,omitempty"`   // remember or always; "" for none
+	Countries      []string        `json:"countries,omitempty"`    // at the top of the list of countries
+	Consent        string          `json:"consent,omitempty"`      // remember or always; "" for none
+	ScopeClaims    string          `json:"scope_claims,omitempty"` // id_token or userinfo; "" for both
 	WithoutPKCE    bool            `json:"dangerously_without_pkce,omitempty"`
 	Colour         string          `json:"colour,omitempty"`
 	ColourDark     string          `json:"colour_dark,omitempty"`
@@ -167,6 +169,7 @@ func registered(in Client) (client.Client, error) {
 		RedirectURIs:           in.RedirectURIs,
 		PostLogoutRedirectURIs: in.PostLogoutRedirectURIs,
 		AllowedOrigins:         in.AllowedOrigins,
+		ResponseTypes:          client.ParseResponseTypes(in.ResponseTypes),
 		Scopes:                 strings.Fields(in.Scope),
 		DefaultScopes:          strings.Fields(in.DefaultScope),
 		IDTokenAlg:             in.IDTokenAlg,
@@ -189,6 +192,9 @@ func registered(in Client) (client.Client, error) {
 		return c, refused{http.StatusUnprocessableEntity, "consent must be none, remember or always"}
 	}
 	c.Consent = consent
+	if c.ScopeClaims, ok = client.ParseScopeClaims(in.ScopeClaims); !ok {
+		return c, refused{http.StatusUnprocessableEntity, "scope_claims must be both, id_token or userinfo"}
+	}
 	switch in.SubjectType {
 	case "", "public":
 	case "pairwise":
@@ -224,6 +230,7 @@ func shown(c client.Client) Client {
 		Region:                 c.Region,
 		Countries:              c.Countries,
 		Consent:                string(c.Consent),
+		ScopeClaims:            string(c.ScopeClaims),
 		Public:                 c.Public,
 		AuthMethod:             string(c.AuthMethod),
 		AuthAlg:                c.AuthAlg,
@@ -236,6 +243,9 @@ func shown(c client.Client) Client {
 		TruecallerApp:          c.TruecallerApp,
 		Created:                c.Created,
 		FromConfig:             c.FromConfig,
+	}
+	for _, t := range c.ResponseTypes {
+		out.ResponseTypes = append(out.ResponseTypes, string(t))
 	}
 	if c.Pairwise {
 		out.SubjectType = "pairwise"

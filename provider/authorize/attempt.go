@@ -40,7 +40,7 @@ func (f *Flow) view(ctx context.Context, id login.ID, browser login.BrowserSecre
 	if a.State == login.Done {
 		// The response may have been lost on the way to the browser. As long as it
 		// is unused, Continue gives it again.
-		switch _, err := f.again(ctx, q, c, a, browser); {
+		switch _, err := f.leftOf(ctx, q, c, a, browser); {
 		case err == nil:
 			a.State = login.Approved
 		case !errors.Is(err, login.ErrState):

@@ -5,9 +5,9 @@
 //
 //	read      the parameters                          endpoint
 //	resolve   the client and its redirect URI         resolve.go
-//	validate  everything else, into a Request         validate.go, requestobject.go
+//	validate  everything else, into a Request         validate.go, responsetype.go, requestobject.go
 //	decide    session, consent, sign-in page, refusal decide.go
-//	respond   to the client or with a page            respond.go
+//	respond   to the client or with a page            respond.go, codes.go, front.go
 //
 // Where a sign-in page is shown, the Request travels sealed in its form
 // (request.go, signinpage.go), and the pages go on through Flow:
@@ -87,7 +87,7 @@ func (e *Endpoint) authorize(w http.ResponseWriter, r *http.Request) error {
 	}
 	switch d.outcome {
 	case issueCode:
-		err = e.respondWithCode(w, r, q, d.session)
+		err = e.respondNow(w, r, q, c, d.session)
 	case askConsent:
 		err = e.showConsent(w, r, q, c, d.session)
 	default:
@@ -156,12 +156,12 @@ func (e *Endpoint) withoutCookies(r *http.Request) bool {
 func (e *Endpoint) Metadata() endpoint.Metadata {
 	return endpoint.Metadata{
 		{Name: "authorization_endpoint", Value: e.responses.issuer + endpoint.PathAuthorize},
-		{Name: "response_types_supported", Value: []string{"code"}},
-		{Name: "response_modes_supported", Value: []string{"query", "form_post"}},
+		{Name: "response_types_supported", Value: supportedTypes(e.clients.here)},
+		{Name: "response_modes_supported", Value: modes},
 		{Name: "acr_values_supported", Value: []string{endpoint.ACR}},
 		{Name: "prompt_values_supported", Value: []string{"none", "login", "consent", "select_account"}},
 		{Name: "code_challenge_methods_supported", Value: []string{"S256"}},
-		{Name: "claims_parameter_supported", Value: false},
+		{Name: "claims_parameter_supported", Value: true},
 		{Name: "request_parameter_supported", Value: false},
 		{Name: "request_uri_parameter_supported", Value: false},
 		{Name: "authorization_response_iss_parameter_supported", Value: true},
@@ -179,6 +179,7 @@ type room struct {
 	hints     hints
 	sessions  sessions
 	responses responses
+	front     front
 	codes     codes
 	consents  consents
 	form      signInForm

@@ -31,19 +31,16 @@ type consentRequest struct {
 	Until  int64  `json:"e"` // seconds since 1970
 }
 
-// ticket is the first code that a form gives, which need not exist yet, and the grant
-// of all of its codes (codes.of). Both are random.
-type ticket struct {
-	Code    redact.Text `json:"c"`
-	GrantID string      `json:"g"`
-}
-
-// seal seals the request. Nowhere else is its code written out.
+// seal seals the request. Nowhere else are its code and token written out.
 func (q consentRequest) seal(master *keys.Master) (string, error) {
+	plain := map[string]string{"c": string(q.Ticket.Code), "g": q.Ticket.GrantID}
+	if q.Ticket.Access != "" {
+		plain["a"] = string(q.Ticket.Access)
+	}
 	return endpoint.Seal(master, keys.PurposeConsentRequest, struct {
 		consentRequest
 		Ticket map[string]string `json:"t"` // hides the one that is redacted
-	}{q, map[string]string{"c": string(q.Ticket.Code), "g": q.Ticket.GrantID}})
+	}{q, plain})
 }
 
 // Expiry implements endpoint.Box.
@@ -51,14 +48,9 @@ func (q *consentRequest) Expiry() int64 { return q.Until }
 
 // whole reports whether nothing is missing that this version of the program needs.
 func (q *consentRequest) whole() bool {
-	return q.Request != nil && q.Ticket.Code != "" && q.Ticket.GrantID != ""
+	return q.Request != nil && q.Ticket.Code != "" && q.Ticket.GrantID != "" &&
+		(q.Ticket.Access != "") == q.Request.responseType().AccessToken()
 }
-
-func newTicket() ticket { return ticket{Code: grant.NewCode(), GrantID: grant.NewID()} }
-
-// ticketOf returns the code of a finished attempt, which its browser may have
-// again.
-func ticketOf(o login.Outcome) ticket { return ticket{Code: o.Code, GrantID: o.GrantID} }
 
 // consents knows when consent is needed, and makes the prompt.
 type consents struct {
@@ -82,7 +74,20 @@ func (cs consents) needed(ctx context.Context, q *request, c client.Client, sub 
 	if errors.Is(err, consent.ErrNotFound) {
 		return true, nil
 	}
-	return c.RegisteredAfter(known.LastUsed) || !known.Covers(q.Scopes), err
+	return c.RegisteredAfter(known.LastUsed) || !known.Covers(q.consentScopes()), err
+}
+
+// ended reports whether the user has taken back the consent that a response which is to be
+// given again needed.
+func (cs consents) ended(ctx context.Context, q *request, c client.Client, sub string) (bool, error) {
+	if c.Consent == client.ConsentNone && !q.Prompt.Consent {
+		return false, nil
+	}
+	known, err := cs.store.Consent(ctx, sub, c.ID)
+	if errors.Is(err, consent.ErrNotFound) {
+		return true, nil
+	}
+	return !known.Covers(q.consentScopes()), err
 }
 
 // until returns when a prompt that was first shown then expires. One that is shown
@@ -110,7 +115,7 @@ func (cs consents) prompt(
 	return ConsentView{
 		Client:     viewOf(c),
 		Request:    sealed,
-		Scopes:     q.Scopes,
+		Scopes:     q.consentScopes(),
 		Number:     person.Number.Masked(),
 		UILocales:  q.UILocales,
 		FormAction: endpoint.FormAction(q.RedirectURI),
@@ -119,7 +124,7 @@ func (cs consents) prompt(
 
 // showConsent shows the consent prompt for a session's user.
 func (e *Endpoint) showConsent(w http.ResponseWriter, r *http.Request, q *request, c client.Client, s session.Session) error {
-	v, err := e.consents.prompt(r.Context(), q, c, s, newTicket(), e.consents.until(time.Now()))
+	v, err := e.consents.prompt(r.Context(), q, c, s, newTicket(q), e.consents.until(time.Now()))
 	if err != nil {
 		return err
 	}
@@ -203,20 +208,25 @@ func (e *Endpoint) openConsent(r *http.Request, sealed string) (*consentRequest,
 // gives the same code while that may be redeemed, and another one when it has expired
 // without; login.ErrState after a code was redeemed.
 func (e *Endpoint) allow(ctx context.Context, q *consentRequest, c client.Client, s session.Session) (Response, error) {
-	code, err := q.Ticket.Code, grant.ErrNotFound // there is none yet, usually
-	for range 3 {                                 // of a race, one turn is lost
-		err = e.keep(ctx, q, c, s, code)
+	given, idToken, err := q.Ticket.first(), redact.Text(""), grant.ErrNotFound // there is none yet, usually
+	for range 3 {                                                               // of a race, one turn is lost
+		if idToken, err = e.front.idToken(ctx, q.Request, c, s, given); err != nil {
+			break
+		}
+		err = e.keep(ctx, q, c, s, given)
 		if err == nil {
 			e.consents.audit.Record(ctx, audit.Event{
 				Name:    audit.ConsentGiven,
 				Subject: s.Sub,
 				Session: s.ID,
 				Client:  q.Request.ClientID,
-				Scope:   strings.Join(q.Request.Scopes, " "),
+				Scope:   strings.Join(q.Request.consentScopes(), " "),
 			})
 		}
 		if errors.Is(err, grant.ErrExists) { // this form was sent before, or just now
-			code, err = e.codes.of(ctx, q.Ticket)
+			if given, err = e.given(ctx, q.Request, c, s, q.Ticket); err == nil {
+				idToken, err = e.front.idToken(ctx, q.Request, c, s, given)
+			}
 		}
 		if !errors.Is(err, grant.ErrNotFound) {
 			break
@@ -228,19 +238,33 @@ func (e *Endpoint) allow(ctx context.Context, q *consentRequest, c client.Client
 	case err != nil:
 		return Response{}, err
 	}
-	return e.responses.code(q.Request, code), nil
+	return e.succeed(q.Request, c, given, idToken), nil
 }
 
-// keep stores the user's consent, with the code that it buys.
-func (e *Endpoint) keep(ctx context.Context, q *consentRequest, c client.Client, s session.Session, code redact.Text) error {
+// given returns what a form or a finished attempt gives now (codes.of). Ending a consent
+// voids codes; where there is none, the consent is asked itself.
+func (r *room) given(ctx context.Context, q *request, c client.Client, s session.Session, t ticket) (gift, error) {
+	g, err := r.codes.of(ctx, q, s, t)
+	if err != nil || q.responseType().Code() {
+		return g, err
+	}
+	ended, err := r.consents.ended(ctx, q, c, s.Sub)
+	if err == nil && ended {
+		err = login.ErrState
+	}
+	return g, err
+}
+
+// keep stores the user's consent, with what it buys.
+func (e *Endpoint) keep(ctx context.Context, q *consentRequest, c client.Client, s session.Session, g gift) error {
 	now := time.Now()
-	bought := e.codes.code(q.Request, s, code, q.Ticket.GrantID, now, time.Unix(q.Until, 0))
+	bought := e.codes.code(q.Request, c, s, g, q.Ticket.GrantID, now, time.Unix(q.Until, 0))
 	_, err := e.consents.store.Allow(ctx, s.Sub, q.Request.ClientID, func(known *consent.Consent) consent.Approval {
 		if known != nil && c.RegisteredAfter(known.LastUsed) {
 			known = nil
 		}
 		return consent.Approval{
-			Consent: consent.Widen(known, s.Sub, q.Request.ClientID, q.Request.Scopes, now),
+			Consent: consent.Widen(known, s.Sub, q.Request.ClientID, q.Request.consentScopes(), now),
 			Code:    bought,
 		}
 	})

@@ -9,6 +9,7 @@ import (
 	"calleridp/provider/endpoint"
 	"calleridp/provider/grant"
 	"calleridp/provider/login"
+	"calleridp/provider/redact"
 	"calleridp/provider/session"
 )
 
@@ -66,12 +67,23 @@ func (f *Flow) proceed(
 		return Finished{}, false, err
 	}
 	outcome := login.NewOutcome()
+	outcome.Access = newAccess(q)
+	first, idToken := ticketOf(outcome).first(), redact.Text("")
+	if !needed && !q.forAccount() {
+		idToken, err = f.front.idToken(ctx, q, c, f.newSession(q, a, outcome), first)
+		if hasEnded(err) {
+			return Finished{}, false, login.ErrState
+		}
+		if err != nil {
+			return Finished{}, false, err
+		}
+	}
 	finish := login.FinishRequest{ID: id, Browser: browser, Outcome: outcome}
 	signIn, err := f.attempts.Finish(ctx, finish, func(a login.Attempt) (login.SignIn, error) {
 		s := f.newSession(q, a, outcome)
 		in := login.SignIn{Session: s, Replaces: before.ID}
 		if !needed && !q.forAccount() { // no code exists before consent, and none for ourselves
-			in.Code = f.codes.code(q, s, outcome.Code, outcome.GrantID, a.Ended, time.Unix(f.consents.until(a.Ended), 0))
+			in.Code = f.codes.code(q, c, s, first, outcome.GrantID, a.Ended, time.Unix(f.consents.until(a.Ended), 0))
 		}
 		return in, nil
 	})
@@ -93,7 +105,7 @@ func (f *Flow) proceed(
 		done, err = f.withConsent(ctx, q, c, signIn.Session, signIn.Attempt, outcome, done)
 		return done, others, err
 	}
-	done.Response = f.responses.code(q, outcome.Code)
+	done.Response = f.succeed(q, c, first, idToken)
 	return done, others, nil
 }
 
@@ -141,40 +153,56 @@ func (f *Flow) withConsent(
 	return done, nil
 }
 
-// again repeats the response of a finished attempt, if it is unused, or the
-// consent prompt, while it may be confirmed.
-func (f *Flow) again(ctx context.Context, q *request, c client.Client, a login.Attempt, browser login.BrowserSecret) (Finished, error) {
-	outcome, err := a.OutcomeFor(browser)
-	if err != nil {
-		return Finished{}, err
+// left is what a finished attempt may still give its browser: a response that is unused,
+// or the consent prompt, while it may be confirmed.
+type left struct {
+	outcome login.Outcome
+	session session.Session
+	gift    gift
+	prompt  bool
+}
+
+// leftOf returns what a finished attempt may still give; login.ErrState for nothing. It
+// only reads, and signs nothing.
+func (f *Flow) leftOf(ctx context.Context, q *request, c client.Client, a login.Attempt, browser login.BrowserSecret) (l left, err error) {
+	if l.outcome, err = a.OutcomeFor(browser); err != nil {
+		return l, err
 	}
-	s, ok, err := f.sessions.current(ctx, outcome.Session)
+	s, ok, err := f.sessions.current(ctx, l.outcome.Session)
 	if err != nil {
-		return Finished{}, err
+		return l, err
 	}
 	if !ok {
-		return Finished{}, login.ErrState
+		return l, login.ErrState
 	}
-	done := Finished{Session: outcome.Session, Expires: s.Expires}
+	l.session = s
 	if q.forAccount() {
-		done.Response = f.responses.signedIn(q)
-		return done, nil
+		return l, nil
 	}
-	code, err := f.codes.of(ctx, ticketOf(outcome))
-	switch {
-	case err == nil:
-		done.Response = f.responses.code(q, code)
-		return done, nil
-	case !errors.Is(err, grant.ErrNotFound):
-		return Finished{}, err
+	if l.gift, err = f.given(ctx, q, c, s, ticketOf(l.outcome)); !errors.Is(err, grant.ErrNotFound) {
+		return l, err
 	}
 	// There is no code any more, or not yet.
-	needed, err := f.consents.needed(ctx, q, c, s.Sub)
+	l.prompt, err = f.consents.needed(ctx, q, c, s.Sub)
+	if err == nil && (!l.prompt || time.Since(a.Ended) > f.lifetime.Request) {
+		err = login.ErrState
+	}
+	return l, err
+}
+
+// again repeats the response of a finished attempt, or its consent prompt.
+func (f *Flow) again(ctx context.Context, q *request, c client.Client, a login.Attempt, browser login.BrowserSecret) (Finished, error) {
+	l, err := f.leftOf(ctx, q, c, a, browser)
 	if err != nil {
 		return Finished{}, err
 	}
-	if !needed || time.Since(a.Ended) > f.lifetime.Request {
+	done := Finished{Session: l.outcome.Session, Expires: l.session.Expires}
+	if l.prompt {
+		return f.withConsent(ctx, q, c, l.session, a, l.outcome, done)
+	}
+	done.Response, err = f.giveAgain(ctx, q, c, l.session, l.gift)
+	if hasEnded(err) {
 		return Finished{}, login.ErrState
 	}
-	return f.withConsent(ctx, q, c, s, a, outcome, done)
+	return done, err
 }

@@ -8,6 +8,7 @@ import (
 
 	"calleridp/keys"
 	"calleridp/provider/audit"
+	"calleridp/provider/client"
 	"calleridp/provider/consent"
 	"calleridp/provider/endpoint"
 	"calleridp/provider/grant"
@@ -51,6 +52,7 @@ type Flow struct {
 type Lifetimes struct {
 	Request time.Duration // a page whose form holds a sealed request, from opening to sending
 	Code    time.Duration
+	Access  time.Duration // an access token of the authorization endpoint
 	Session time.Duration // a signed-in browser
 }
 
@@ -78,6 +80,8 @@ type Config struct {
 	// 3166-1 alpha-2, "" for unknown. nil: all are unknown.
 	Country func(network string) string
 
+	ResponseTypes []client.ResponseType // that clients may be allowed to use; empty: code
+
 	Challenge     ChallengeMode // "": never
 	ChallengeBits int           // difficulty, in leading zero bits; 0: 18
 
@@ -99,7 +103,7 @@ func New(cfg Config) (*Endpoint, *Flow, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	clients := clients{registry: cfg.Clients, apps: cfg.Apps}
+	clients := clients{registry: cfg.Clients, apps: cfg.Apps, here: client.Deployment{ResponseTypes: cfg.ResponseTypes}}
 	later := func(parts ...[]byte) [32]byte { return cfg.Master.MAC(keys.PurposeLaterCode, parts...) }
 	r := &room{
 		browser:   cfg.Browser,
@@ -110,8 +114,15 @@ func New(cfg Config) (*Endpoint, *Flow, error) {
 		hints:     cfg.Tokens,
 		sessions:  sessions{store: cfg.Sessions, people: cfg.People, hints: cfg.Tokens},
 		responses: responses{issuer: cfg.Issuer},
-		codes:     codes{store: cfg.Grants, lifetime: cfg.Lifetimes.Code, later: later, audit: cfg.Audit},
-		consents:  consents{store: cfg.Consents, people: cfg.People, master: cfg.Master, lifetime: cfg.Lifetimes.Request, audit: cfg.Audit},
+		front:     front{tokens: cfg.Tokens, people: cfg.People, access: cfg.Lifetimes.Access},
+		codes: codes{
+			store:    cfg.Grants,
+			lifetime: cfg.Lifetimes.Code,
+			access:   cfg.Lifetimes.Access,
+			later:    later,
+			audit:    cfg.Audit,
+		},
+		consents: consents{store: cfg.Consents, people: cfg.People, master: cfg.Master, lifetime: cfg.Lifetimes.Request, audit: cfg.Audit},
 		form: signInForm{
 			sealer:     sealer{master: cfg.Master, lifetime: cfg.Lifetimes.Request},
 			clients:    clients,

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"calleridp/keys"
+	"calleridp/provider/claims"
 	"calleridp/provider/client"
 	"calleridp/provider/endpoint"
 	"calleridp/provider/session"
@@ -14,19 +15,22 @@ import (
 // travels sealed in the sign-in form, and is kept in the attempt that it starts:
 // nothing is stored for it before (invariant 1).
 type request struct {
-	ClientID    string   `json:"c"`
-	RedirectURI string   `json:"u"`
-	Mode        mode     `json:"f,omitempty"`
-	Scopes      []string `json:"s"`
-	State       string   `json:"st,omitempty"`
-	Nonce       string   `json:"n,omitempty"`
-	Challenge   string   `json:"p,omitempty"` // PKCE S256; "" for a client excused from it
-	MaxAge      *int64   `json:"m,omitempty"` // seconds; nil for no bound
-	Prompt      prompt   `json:"r,omitzero"`
-	HintSub     string   `json:"h,omitempty"` // sub of the id_token_hint
-	UILocales   []string `json:"l,omitempty"`
-	LoginHint   string   `json:"-"` // often a phone number: never sealed
-	From        *origin  `json:"o,omitempty"`
+	ClientID       string              `json:"c"`
+	RedirectURI    string              `json:"u"`
+	Mode           mode                `json:"f,omitempty"`
+	Type           client.ResponseType `json:"t,omitempty"` // "": code
+	Scopes         []string            `json:"s"`
+	State          string              `json:"st,omitempty"`
+	Nonce          string              `json:"n,omitempty"`
+	Challenge      string              `json:"p,omitempty"` // PKCE S256; "" for a client excused from it
+	MaxAge         *int64              `json:"m,omitempty"` // seconds; nil for no bound
+	Prompt         prompt              `json:"r,omitzero"`
+	IDTokenClaims  []string            `json:"ic,omitempty"` // requested by name, like the next
+	UserinfoClaims []string            `json:"uc,omitempty"`
+	HintSub        string              `json:"h,omitempty"` // sub of the id_token_hint, or the one that claims demands
+	UILocales      []string            `json:"l,omitempty"`
+	LoginHint      string              `json:"-"` // often a phone number: never sealed
+	From           *origin             `json:"o,omitempty"`
 
 	// Until is when the sign-in page expires, in seconds since 1970; 0 before there
 	// is one. Every page that shows the request again, or offers another try, keeps
@@ -43,6 +47,20 @@ type origin struct {
 
 // Expiry implements endpoint.Box.
 func (q *request) Expiry() int64 { return q.Until }
+
+// responseType returns what the response gives.
+func (q *request) responseType() client.ResponseType {
+	if q.Type == "" {
+		return client.TypeCode
+	}
+	return q.Type
+}
+
+// consentScopes returns the scopes to which the user consents: the requested ones, and
+// those of claims that are requested by name.
+func (q *request) consentScopes() []string {
+	return claims.WithScopesOf(q.Scopes, q.IDTokenClaims, q.UserinfoClaims)
+}
 
 // forAccount reports whether the request is that of the account page.
 func (q *request) forAccount() bool { return q.ClientID == endpoint.AccountClientID }

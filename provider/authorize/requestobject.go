@@ -3,6 +3,7 @@ package authorize
 import (
 	"encoding/base64"
 	"encoding/json"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -16,6 +17,7 @@ import (
 type requestObject struct {
 	ClientID     string
 	RedirectURI  string
+	ResponseType string
 	ResponseMode string
 	State        string
 }
@@ -42,6 +44,7 @@ func readRequestObject(in endpoint.Parameters) requestObject {
 	o := requestObject{
 		ClientID:     text("client_id"),
 		RedirectURI:  text("redirect_uri"),
+		ResponseType: text("response_type"),
 		ResponseMode: text("response_mode"),
 		State:        text("state"),
 	}
@@ -51,16 +54,21 @@ func readRequestObject(in endpoint.Parameters) requestObject {
 	return o
 }
 
-// direct makes the refusal of q the response that the object asks for. Its members
-// supersede parameters of the same name.
-func (o requestObject) direct(q *request) {
+// The object's members supersede parameters of the same name. A response_type beside the
+// object is required (OpenID Connect Core §6.1), so the object's counts only without one.
+
+// state returns the state of the response, where the parameter has this one.
+func (o requestObject) state(parameter string) string {
 	if o.State != "" && len(o.State) <= endpoint.MaxState {
-		q.State = o.State
+		return o.State
 	}
-	switch o.ResponseMode {
-	case "query":
-		q.Mode = modeQuery
-	case string(modeFormPost):
-		q.Mode = modeFormPost
+	return parameter
+}
+
+// mode returns the response_mode, where the parameter has this one.
+func (o requestObject) mode(parameter string) string {
+	if slices.Contains(modes, o.ResponseMode) {
+		return o.ResponseMode
 	}
+	return parameter
 }

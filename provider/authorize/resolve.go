@@ -18,6 +18,7 @@ import (
 type clients struct {
 	registry Clients
 	apps     truecaller.Apps
+	here     client.Deployment // only its response types
 }
 
 // resolve finds the client and matches its redirect URI. While either is in
@@ -75,7 +76,7 @@ func redirectDetail(c client.Client, uri string) string {
 // again finds the client of a sealed request once more, because the registration
 // may have changed since, or another version of the program may have sealed the request:
 // endpoint.ErrBadRequest when the client may not have the response any more, or not
-// without the PKCE challenge that is missing.
+// of this type, or not without the PKCE challenge that is missing.
 func (cs clients) again(ctx context.Context, q *request) (client.Client, error) {
 	if q.forAccount() {
 		return cs.account(), nil
@@ -87,8 +88,10 @@ func (cs clients) again(ctx context.Context, q *request) (client.Client, error) 
 	if err != nil {
 		return client.Client{}, err
 	}
-	proven := grant.IsChallenge(q.Challenge) || q.Challenge == "" && withoutPKCE(c)
-	if !proven || !c.RedirectAllowed(q.RedirectURI) {
+	t := q.responseType()
+	proven := grant.IsChallenge(q.Challenge) || q.Challenge == "" && (withoutPKCE(c) || !t.Code())
+	permitted := cs.here.AllowsResponseType(t) && c.AllowsResponseType(t)
+	if !proven || !permitted || !c.RedirectAllowed(q.RedirectURI) {
 		return client.Client{}, endpoint.ErrBadRequest
 	}
 	return c, nil

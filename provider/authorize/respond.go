@@ -3,18 +3,19 @@ package authorize
 import (
 	"net/http"
 
+	"calleridp/provider/client"
 	"calleridp/provider/endpoint"
-	"calleridp/provider/redact"
 	"calleridp/provider/session"
 
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 )
 
-// Response is an authorization response on its way to the client: by redirect or
-// by form post.
+// Response is an authorization response on its way to the client: by redirect, in the
+// query or in the fragment, or by form post.
 type Response struct {
 	RedirectURI string
 	Params      []endpoint.Parameter
+	Fragment    bool
 	FormPost    bool
 }
 
@@ -36,25 +37,21 @@ func (resp Response) Write(w http.ResponseWriter, r *http.Request, pages FormPos
 }
 
 // URL returns the redirect's address.
-func (resp Response) URL() string { return endpoint.WithParameters(resp.RedirectURI, resp.Params...) }
+func (resp Response) URL() string {
+	if resp.Fragment {
+		return endpoint.WithFragment(resp.RedirectURI, resp.Params...)
+	}
+	return endpoint.WithParameters(resp.RedirectURI, resp.Params...)
+}
 
 // responses makes authorization responses.
 type responses struct{ issuer string }
 
-// code is the successful response (RFC 6749 §4.1.2). The account page gets none:
-// its sign-in ends at its own page.
-func (rs responses) code(q *request, code redact.Text) Response {
-	if q.forAccount() {
-		return rs.signedIn(q)
-	}
-	return rs.to(q, endpoint.Parameter{Name: "code", Value: string(code)})
-}
-
 // signedIn ends a sign-in to the account page.
 func (responses) signedIn(q *request) Response { return Response{RedirectURI: q.RedirectURI} }
 
-// refusal is the error response (RFC 6749 §4.1.2.1, OpenID Connect Core
-// §3.1.2.6). Its description is for the client's developer.
+// refusal is the error response (RFC 6749 §4.1.2.1, §4.2.2.1, OpenID Connect Core
+// §3.1.2.6, §3.2.2.6). Its description is for the client's developer.
 func (rs responses) refusal(q *request, e *oidc.Error) Response {
 	if q.forAccount() {
 		return Response{RedirectURI: endpoint.PathAccount}
@@ -71,16 +68,25 @@ func (rs responses) to(q *request, params ...endpoint.Parameter) Response {
 		params = append(params, endpoint.Parameter{Name: "state", Value: q.State})
 	}
 	params = append(params, endpoint.Parameter{Name: "iss", Value: rs.issuer})
-	return Response{RedirectURI: q.RedirectURI, Params: params, FormPost: q.Mode == modeFormPost}
+	return Response{
+		RedirectURI: q.RedirectURI,
+		Params:      params,
+		Fragment:    q.Mode == modeFragment,
+		FormPost:    q.Mode == modeFormPost,
+	}
 }
 
-// respondWithCode makes a code for the session's user and sends it: one commit,
-// no push.
-func (e *Endpoint) respondWithCode(w http.ResponseWriter, r *http.Request, q *request, s session.Session) error {
-	code, err := e.codes.create(r.Context(), q, s)
+// respondNow makes what the request earns in the session and sends it: one commit, no
+// push.
+func (e *Endpoint) respondNow(w http.ResponseWriter, r *http.Request, q *request, c client.Client, s session.Session) error {
+	t := newTicket(q)
+	idToken, err := e.front.idToken(r.Context(), q, c, s, t.first())
 	if err != nil {
 		return err
 	}
-	e.responses.code(q, code).Write(w, r, e.pages)
+	if err := e.codes.create(r.Context(), q, c, s, t); err != nil {
+		return err
+	}
+	e.succeed(q, c, t.first(), idToken).Write(w, r, e.pages)
 	return nil
 }

@@ -1,6 +1,7 @@
 package authorize
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -44,22 +45,17 @@ func (e *Endpoint) validate(in endpoint.Parameters, c client.Client, redirectURI
 	if in.Garbled("state") {
 		q.State = ""
 	}
+	object := readRequestObject(in)
+	q.State = object.state(q.State)
 	app, err := e.clients.app(c)
 	if err != nil {
 		return q, err
 	}
 	// The response mode comes first: all other errors are sent in it (OAuth 2.0
 	// Multiple Response Types §2.1).
-	if q.Mode, err = parseMode(in); err != nil {
+	responseType := cmp.Or(in.Get("response_type"), object.ResponseType)
+	if q.Mode, err = parseMode(object.mode(in.Get("response_mode")), responseType, redirectURI); err != nil {
 		return q, err
-	}
-	readRequestObject(in).direct(q)
-	if q.Mode == modeFormPost && endpoint.WebOrigin(q.RedirectURI) == "" {
-		q.Mode = modeQuery
-		return q, invalidRequest("response_mode form_post needs a redirect_uri of http or https, to which a form can be posted")
-	}
-	if len(q.Nonce) > maxNonce {
-		return q, invalidRequest(fmt.Sprintf("nonce is longer than %d bytes", maxNonce))
 	}
 	if in.AnyRepeated() != "" {
 		return q, invalidRequest("a parameter is given more than once (RFC 6749 section 3.1)")
@@ -72,17 +68,24 @@ func (e *Endpoint) validate(in endpoint.Parameters, c client.Client, redirectURI
 	if in.Garbled("nonce") {
 		return q, invalidRequest("nonce is not UTF-8")
 	}
-	if err := checkResponseType(in); err != nil {
+	if q.Type, err = parseResponseType(in.Get("response_type"), c, e.clients.here); err != nil {
 		return q, err
 	}
 	if err := checkUnsupported(in); err != nil {
 		return q, err
 	}
+	if err := checkNonce(q); err != nil {
+		return q, err
+	}
 	if q.Scopes, err = parseScope(in, c); err != nil {
 		return q, err
 	}
-	if q.Challenge, err = parsePKCE(in, c); err != nil {
-		return q, err
+	if q.Type.Code() {
+		if q.Challenge, err = parsePKCE(in, c); err != nil {
+			return q, err
+		}
+	} else {
+		q.Scopes = withoutOffline(q.Scopes)
 	}
 	if q.Prompt, err = parsePrompt(in); err != nil {
 		return q, err
@@ -91,6 +94,9 @@ func (e *Endpoint) validate(in endpoint.Parameters, c client.Client, redirectURI
 		return q, err
 	}
 	if q.HintSub, err = parseHint(in, c, e.hints); err != nil {
+		return q, err
+	}
+	if err := parseClaims(in, c, q); err != nil {
 		return q, err
 	}
 	if !endpoint.Fits(q) { // what JSON must escape takes up to six times its size
@@ -104,35 +110,6 @@ func (e *Endpoint) validate(in endpoint.Parameters, c client.Client, redirectURI
 
 func invalidRequest(description string) error {
 	return oidc.ErrInvalidRequest().WithDescription("%s", description)
-}
-
-// mode is a response mode (OAuth 2.0 Multiple Response Types §2.1).
-type mode string
-
-const (
-	modeQuery    mode = "" // the default
-	modeFormPost mode = "form_post"
-)
-
-func parseMode(in endpoint.Parameters) (mode, error) {
-	switch in.Get("response_mode") {
-	case "", "query":
-		return modeQuery, nil
-	case "form_post":
-		return modeFormPost, nil
-	}
-	return modeQuery, invalidRequest("response_mode is not one of query, form_post")
-}
-
-func checkResponseType(in endpoint.Parameters) error {
-	switch in.Get("response_type") {
-	case "code":
-		return nil
-	case "":
-		return invalidRequest("response_type is missing")
-	}
-	unsupported := oidc.Error{ErrorType: "unsupported_response_type"} // RFC 6749 §4.1.2.1
-	return unsupported.WithDescription("response_type must be code")
 }
 
 // checkUnsupported refuses parameters that would change the meaning of the
@@ -259,4 +236,31 @@ func parseHint(in endpoint.Parameters, c client.Client, issuer hints) (sub strin
 		return "", invalidRequest("id_token_hint is not an ID token that was issued here to this client")
 	}
 	return hint.Subject, nil
+}
+
+// parseClaims reads the parameter claims into q (OpenID Connect Core §5.5). A client may
+// request the claims of the scopes that it may have.
+func parseClaims(in endpoint.Parameters, c client.Client, q *request) error {
+	wanted, err := claims.ParseRequest(in.Get("claims"))
+	if err != nil {
+		return invalidRequest(err.Error())
+	}
+	q.IDTokenClaims, q.UserinfoClaims = c.GrantableClaims(wanted.IDToken), c.GrantableClaims(wanted.Userinfo)
+	if !q.responseType().Code() && !q.responseType().AccessToken() {
+		q.UserinfoClaims = nil // nothing will fetch them
+	}
+	if len(wanted.ACR) > 0 && !slices.Contains(wanted.ACR, endpoint.ACR) {
+		// Core §5.5.1.1; the code is that of OpenID Connect Core Error Code
+		// unmet_authentication_requirements 1.0 §2.
+		unmet := oidc.Error{ErrorType: "unmet_authentication_requirements"}
+		return unmet.WithDescription("acr is always %s", endpoint.ACR)
+	}
+	switch {
+	case wanted.Sub == "":
+	case q.HintSub != "" && q.HintSub != wanted.Sub:
+		return invalidRequest("claims and id_token_hint name different users")
+	default:
+		q.HintSub = wanted.Sub
+	}
+	return nil
 }

@@ -59,7 +59,6 @@ func TestAuthorizeRefuses(t *testing.T) {
 		{"id_token", "app", []string{"response_type", "id_token"}, "", "unsupported_response_type"},
 		{"hybrid", "app", []string{"response_type", "code id_token"}, "", "unsupported_response_type"},
 		{"none", "app", []string{"response_type", "none"}, "", "unsupported_response_type"},
-		{"fragment mode", "app", []string{"response_mode", "fragment"}, "", "invalid_request"},
 		{"unknown mode", "app", []string{"response_mode", "carrier_pigeon"}, "", "invalid_request"},
 		{"two modes", "app", nil, "&response_mode=query&response_mode=form_post", "invalid_request"},
 		{"no scope", "app", []string{"scope", "-"}, "", "invalid_scope"},
@@ -109,11 +108,14 @@ func TestAuthorizeRefuses(t *testing.T) {
 							t.Errorf("%s: got %v, want the error page %s", what, a, kind)
 						}
 					} else {
-						at, query := a.Redirect()
-						if a.StatusCode != 303 || at != testworld.RedirectURI(row.client) ||
-							query.Get("error") != row.want || query.Get("error_description") == "" ||
-							query.Get("iss") != testworld.Issuer || query.Get("state") != request.Get("state") ||
-							query.Get("code") != "" {
+						got, mode := a.Delivered(), "query"
+						if client.InFront(request.Get("response_type")) {
+							mode = "fragment"
+						}
+						if a.StatusCode != 303 || got.Mode != mode || got.Target != testworld.RedirectURI(row.client) ||
+							got.Get("error") != row.want || got.Get("error_description") == "" ||
+							got.Get("iss") != testworld.Issuer || got.Get("state") != request.Get("state") ||
+							got.Get("code") != "" {
 							t.Errorf("%s: got %v, want a redirect with error %s, its description, iss and state",
 								what, a, row.want)
 						}
@@ -198,7 +200,7 @@ func TestAuthorizeReadsWhatBrowsersWrite(t *testing.T) {
 		})
 	}
 	request := testworld.AuthRequest("app", "state", "caf\xe9", "prompt", "none", "response_type", "token")
-	_, query := w.Get("/authorize?" + request.Encode()).Redirect()
+	query := w.Get("/authorize?" + request.Encode()).Delivered()
 	if query.Get("error") != "invalid_request" || query.Has("state") || !strings.Contains(query.Get("error_description"), "state") {
 		t.Errorf("a state that is not UTF-8: got %v, want invalid_request without a state", query)
 	}

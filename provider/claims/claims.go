@@ -60,13 +60,22 @@ func Granted(p truecaller.Profile, scopes []string) []string {
 	return out
 }
 
-// Add writes the claims that the scopes request. sub is the subject as this client
-// knows it, which is not p.Sub for a pairwise client.
-func Add(o *Object, p subject.Person, sub string, scopes []string) {
-	if slices.Contains(scopes, Profile) {
+// Add writes the claims that the scopes request, and of others those with these names. sub
+// is the subject as this client knows it, which is not p.Sub for a pairwise client.
+func Add(o *Object, p subject.Person, sub string, scopes, names []string) {
+	defer func() { o.only = nil }()
+	// has reports whether anything of a scope is written, and leaves out the rest of it.
+	has := func(scope string) bool {
+		if o.only = nil; slices.Contains(scopes, scope) {
+			return true
+		}
+		o.only = names
+		return slices.ContainsFunc(names, func(name string) bool { return ScopeOf(name) == scope })
+	}
+	if has(Profile) {
 		addProfile(o, p.Profile, sub)
 	}
-	if slices.Contains(scopes, Email) {
+	if has(Email) {
 		o.Text("email", mailAddress(p.Profile.Email))
 		// Truecaller does not verify addresses. The claim is written even
 		// without one: some clients take its absence for true.
@@ -74,15 +83,15 @@ func Add(o *Object, p subject.Person, sub string, scopes []string) {
 	}
 	// A client that finds users by their number must not take the previous holder for
 	// the current one.
-	if slices.Contains(scopes, Phone) && !p.Number.IsZero() && !p.NumberLost {
+	if has(Phone) && !p.Number.IsZero() && !p.NumberLost {
 		o.String("phone_number", p.Number.E164())
 		o.Bool("phone_number_verified", true)
 		o.Time("phone_number_verified_at", p.VerifiedAt)
 	}
-	if slices.Contains(scopes, Address) && len(p.Profile.Addresses) > 0 {
+	if has(Address) && len(p.Profile.Addresses) > 0 {
 		o.Object("address", address(p.Profile.Addresses[0]))
 	}
-	if slices.Contains(scopes, Truecaller) {
+	if has(Truecaller) {
 		o.Object("truecaller", rest(p.Profile))
 	}
 }

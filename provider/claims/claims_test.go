@@ -23,7 +23,7 @@ func person(t testing.TB, p truecaller.Profile) subject.Person {
 
 func add(p subject.Person, scopes ...string) string {
 	var o Object
-	Add(&o, p, "seen-sub", scopes)
+	Add(&o, p, "seen-sub", scopes, nil)
 	return string(o.JSON())
 }
 
@@ -195,7 +195,7 @@ func BenchmarkAdd(b *testing.B) {
 	p := person(b, full())
 	for b.Loop() {
 		var o Object
-		Add(&o, p, "seen-sub", Scopes)
+		Add(&o, p, "seen-sub", Scopes, nil)
 		o.JSON()
 	}
 }

@@ -2,6 +2,7 @@ package claims
 
 import (
 	"encoding/json"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -9,11 +10,17 @@ import (
 // Object is a JSON object being written, member by member, in order. The same
 // members give the same bytes. The zero value is an empty object.
 type Object struct {
-	buf []byte
+	buf  []byte
+	only []string // the members that are added, others are left out; nil: all
 }
+
+func (o *Object) leavesOut(name string) bool { return o.only != nil && !slices.Contains(o.only, name) }
 
 // String adds a member.
 func (o *Object) String(name, value string) {
+	if o.leavesOut(name) {
+		return
+	}
 	o.name(name)
 	o.buf = appendString(o.buf, value)
 }
@@ -27,6 +34,9 @@ func (o *Object) Text(name, value string) {
 
 // Bool adds a member.
 func (o *Object) Bool(name string, value bool) {
+	if o.leavesOut(name) {
+		return
+	}
 	o.name(name)
 	o.buf = strconv.AppendBool(o.buf, value)
 }
@@ -34,7 +44,7 @@ func (o *Object) Bool(name string, value bool) {
 // Time adds a member in seconds since 1970 (OpenID Connect Core §2), unless t
 // is zero.
 func (o *Object) Time(name string, t time.Time) {
-	if !t.IsZero() {
+	if !t.IsZero() && !o.leavesOut(name) {
 		o.name(name)
 		o.buf = strconv.AppendInt(o.buf, t.Unix(), 10)
 	}
@@ -42,7 +52,7 @@ func (o *Object) Time(name string, t time.Time) {
 
 // Strings adds a member unless values is empty.
 func (o *Object) Strings(name string, values []string) {
-	if len(values) == 0 {
+	if len(values) == 0 || o.leavesOut(name) {
 		return
 	}
 	o.name(name)
@@ -55,7 +65,7 @@ func (o *Object) Strings(name string, values []string) {
 
 // Object adds a member unless value is empty.
 func (o *Object) Object(name string, value Object) {
-	if len(value.buf) > 0 {
+	if len(value.buf) > 0 && !o.leavesOut(name) {
 		o.name(name)
 		o.buf = append(append(o.buf, value.buf...), '}')
 	}

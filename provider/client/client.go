@@ -64,6 +64,12 @@ type Client struct {
 	// DefaultScopes are the scopes of an authorization request that names none (RFC
 	// 6749 §3.3). Empty: such a request is refused.
 	DefaultScopes []string
+
+	// ResponseTypes are what its authorization requests may ask for (response_types).
+	// Empty: code.
+	ResponseTypes []ResponseType
+
+	ScopeClaims ScopeClaims
 }
 
 // RegisteredAfter reports whether something granted at that time to a client of this ID was

@@ -58,6 +58,7 @@ func NewRegistry(config []Client, store Store, here Deployment) (*Registry, erro
 		c.FromConfig = true
 		_, missing := appOf(c, here.Apps)
 		missing = append(missing, here.validateAlg(c)...)
+		missing = append(missing, here.validateResponseTypes(c)...)
 		if fields := append(Validate(c), missing...); fields != nil {
 			invalid = append(invalid, fmt.Errorf("client %q: %w", c.ID, fields))
 		}

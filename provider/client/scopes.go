@@ -17,3 +17,63 @@ func (c Client) GrantableScopes(requested []string) []string {
 	}
 	return scopes
 }
+
+// GrantableClaims returns those of the claims that the client may request by name.
+func (c Client) GrantableClaims(names []string) []string {
+	var claimed []string
+	for _, name := range names {
+		if c.AllowsScope(claims.ScopeOf(name)) {
+			claimed = append(claimed, name)
+		}
+	}
+	return claimed
+}
+
+// ScopeClaims says where a client gets the claims of its scopes (OpenID Connect Core
+// §5.4).
+type ScopeClaims string
+
+// Where a client gets the claims of its scopes.
+const (
+	ScopeClaimsBoth       ScopeClaims = ""         // in ID tokens and from userinfo: many clients read the ID token only
+	ScopeClaimsInIDToken  ScopeClaims = "id_token" // in ID tokens alone
+	ScopeClaimsAtUserinfo ScopeClaims = "userinfo" // from userinfo alone, as §5.4 has it
+)
+
+// ParseScopeClaims parses a setting: both (or nothing), id_token or userinfo.
+func ParseScopeClaims(s string) (ScopeClaims, bool) {
+	switch where := ScopeClaims(s); where {
+	case ScopeClaimsBoth, ScopeClaimsInIDToken, ScopeClaimsAtUserinfo:
+		return where, true
+	case "both":
+		return ScopeClaimsBoth, true
+	}
+	return ScopeClaimsBoth, false
+}
+
+// IDTokenScopes returns those of the granted scopes whose claims are in an ID token of
+// the token endpoint.
+func (c Client) IDTokenScopes(granted []string) []string {
+	if c.ScopeClaims == ScopeClaimsAtUserinfo {
+		return nil
+	}
+	return granted
+}
+
+// FrontScopes is IDTokenScopes for a response of the authorization endpoint, whose ID token
+// passes through the browser. It has the claims only if the client could get them nowhere
+// else.
+func (c Client) FrontScopes(t ResponseType, granted []string) []string {
+	if t == TypeIDToken || !t.Code() && c.ScopeClaims == ScopeClaimsInIDToken {
+		return granted
+	}
+	return nil
+}
+
+// UserinfoScopes returns those of the granted scopes whose claims userinfo has.
+func (c Client) UserinfoScopes(granted []string) []string {
+	if c.ScopeClaims == ScopeClaimsInIDToken {
+		return nil
+	}
+	return granted
+}

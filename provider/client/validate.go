@@ -103,9 +103,13 @@ func Validate(c Client) FieldErrors {
 	if _, ok := ParseConsent(string(c.Consent)); !ok {
 		refuse("consent", "%q is unknown; use none, remember or always", c.Consent)
 	}
+	if _, ok := ParseScopeClaims(string(c.ScopeClaims)); !ok {
+		refuse("scope_claims", "%q is unknown; use both, id_token or userinfo", c.ScopeClaims)
+	}
 	if _, err := ParseAccent(c.Colour, c.ColourDark); err != nil {
 		refuse("colour", "%v", err)
 	}
+	invalid = append(invalid, ValidateResponseTypes(c.ResponseTypes)...)
 	invalid = append(invalid, ValidateCountries(c.Countries)...)
 	if c.Region != "" && !phone.IsRegion(c.Region) {
 		refuse("region", "%q is not a country; use two capital letters (ISO 3166-1 alpha-2)", c.Region)
@@ -129,7 +133,7 @@ func Advise(c Client) FieldErrors {
 			}
 		}
 	}
-	return unwise
+	return append(unwise, adviseResponseTypes(c.ResponseTypes)...)
 }
 
 func checkScope(scope string) (reason string) {
@@ -141,14 +145,16 @@ func checkScope(scope string) (reason string) {
 
 // Deployment is what the server has for its clients.
 type Deployment struct {
-	Apps       []App    // the configured Truecaller apps; the first serves clients that name none
-	Algorithms []string // those of the signing keys; empty: all
+	Apps          []App          // the configured Truecaller apps; the first serves clients that name none
+	Algorithms    []string       // those of the signing keys; empty: all
+	ResponseTypes []ResponseType // those that clients may use; empty: code
 }
 
 // ValidateFor returns why the client cannot be one of this deployment, nil if it can.
 func ValidateFor(c Client, d Deployment) FieldErrors {
 	app, invalid := appOf(c, d.Apps)
 	invalid = append(invalid, d.validateAlg(c)...)
+	invalid = append(invalid, d.validateResponseTypes(c)...)
 	if c.Native && app != nil && !app.Native {
 		invalid = append(invalid, FieldError{
 			Field:  "native",

@@ -104,6 +104,11 @@ func TestValidate(t *testing.T) {
 		{"default scopes without openid", func(c *Client) { c.DefaultScopes = []string{"phone"} }, "default_scopes"},
 		{"an unknown default scope", func(c *Client) { c.DefaultScopes = []string{"openid", "cheese"} }, "default_scopes[1]"},
 		{"a default scope that it may not have", func(c *Client) { c.Scopes, c.DefaultScopes = []string{"openid"}, []string{"openid", "phone"} }, "default_scopes[1]"},
+		{"claims from userinfo", func(c *Client) { c.ScopeClaims = ScopeClaimsAtUserinfo }, ""},
+		{"claims from elsewhere", func(c *Client) { c.ScopeClaims = "both of them" }, "scope_claims"},
+		{"every response type", func(c *Client) { c.ResponseTypes = ResponseTypes }, ""},
+		{"an unknown response type", func(c *Client) { c.ResponseTypes = []ResponseType{"code", "token"} }, "response_types[1]"},
+		{"a response type twice", func(c *Client) { c.ResponseTypes = []ResponseType{"code", "code"} }, "response_types[1]"},
 		{"symmetric algorithm", func(c *Client) { c.IDTokenAlg = "HS256" }, "id_token_signed_response_alg"},
 		{"no signature", func(c *Client) { c.IDTokenAlg = "none" }, "id_token_signed_response_alg"},
 		{"pairwise with two hosts", func(c *Client) {

@@ -135,7 +135,7 @@ func checkAuthorization(t *testing.T, w *testworld.World, d metadata) {
 		"request_parameter_supported":                    accepted("request", "x"),
 		"request_uri_parameter_supported":                accepted("request_uri", "x"),
 		"authorization_response_iss_parameter_supported": true,
-		"claims_parameter_supported":                     false,
+		"claims_parameter_supported":                     !accepted("claims", "no JSON"),
 	} {
 		if d[flag] != want {
 			t.Errorf("%s: got %v, want %v", flag, d[flag], want)

@@ -31,6 +31,12 @@ func TestWithParameters(t *testing.T) {
 			t.Errorf("%s: got %s, want %s", uri, got, want)
 		}
 	}
+	const inFragment = "#code=a%20b%26c&iss=https%3A%2F%2Fid.example"
+	for _, uri := range []string{"https://app.example/cb", "https://app.example/cb?x=%20", "com.example.app:/cb"} {
+		if got, want := WithFragment(uri, params...), uri+inFragment; got != want {
+			t.Errorf("%s: got %s, want %s", uri, got, want)
+		}
+	}
 	if got, want := WithParameters("/logout/done"), "/logout/done"; got != want {
 		t.Errorf("without parameters: got %s, want %s", got, want)
 	}

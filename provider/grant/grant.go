@@ -30,6 +30,11 @@ type Grant struct {
 	// they outlive the session.
 	Offline bool
 
+	// IDTokenClaims and UserinfoClaims are the claims that were requested by name (OpenID
+	// Connect Core §5.5), beside those of the scopes.
+	IDTokenClaims  []string
+	UserinfoClaims []string
+
 	// Generation is the number of the current refresh token of the family; 0
 	// when none was issued. Rotated is when that one was issued. Repeats counts
 	// how often the one before it has been presented again since.
@@ -46,12 +51,35 @@ type Code struct {
 	Challenge   string // PKCE S256 code_challenge; "" only for clients excused from PKCE
 	Grant       Grant
 	Expires     time.Time
-	Redeemed    bool // kept as a tombstone, so that a second use is recognised
+	// Redeemed codes are kept as tombstones, so that a second use is recognised. One that
+	// is created redeemed was never sent: it stands for a response without a code, which
+	// is given once too.
+	Redeemed bool
 
 	// FormExpires is when no form can ask for this code again (see LaterCode); zero for
 	// a code that no form gives twice. Until then a code that has expired or was voided
 	// is kept as well: without its tombstone, the form would make it again.
 	FormExpires time.Time
+
+	// Front is the access token that the authorization response gives at once, beside
+	// the code or without one; nil for none. The transaction that creates the code stores
+	// it, under keys of its own: a code that is read has none.
+	Front *Front
+}
+
+// Front is an access token of the authorization endpoint, with a grant of its own: a
+// second use of the code revokes what came of the code.
+type Front struct {
+	Grant  Grant
+	Access AccessToken
+}
+
+// Redemption returns what a store keeps of f, nothing if f is nil.
+func (f *Front) Redemption() Redemption {
+	if f == nil {
+		return Redemption{}
+	}
+	return Redemption{Grant: &f.Grant, Access: &f.Access}
 }
 
 // Kept returns until when a store finds a code: until it expires, while a form may ask
@@ -120,7 +148,7 @@ var ErrExists = errors.New("grant: there is such a code already")
 // arguments and on values that were fixed before, such as the time, and changes
 // nothing.
 type Store interface {
-	// CreateCode keeps a new code. In the same transaction it notes that the
+	// CreateCode keeps a new code, and its Code.Front. In the same transaction it notes that the
 	// grant's session was used, and the user's consent to the client, if there
 	// is one (session.Session and consent.Consent, LastUsed). ErrExists when
 	// there is a code with this hash, used, expired or not; session.ErrNotFound when the

@@ -100,6 +100,10 @@ func (c Code) Usable(now time.Time) error {
 	return nil
 }
 
+// Repeatable reports whether the response that c stands for, which has no code, may be
+// given to its browser again: for as long as a code would live.
+func (c Code) Repeatable(now time.Time) bool { return c.Redeemed && !c.over(now) }
+
 // over reports whether a code has expired, or was created ahead of the clock and
 // would live for too long.
 func (c Code) over(now time.Time) bool {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"time"
 
 	"calleridp/keys"
 	"calleridp/provider/redact"
@@ -62,6 +63,17 @@ func LaterCode(mac MAC, first redact.Text, n uint32) redact.Text {
 func NewToken() (token redact.Text, hash TokenHash) {
 	token = redact.Text(keys.RandomText(32))
 	return token, HashToken(token)
+}
+
+// NewFront returns what an access token of the authorization endpoint is stored as. g says
+// who may use it for what; its grant has another ID, which follows from the token, and no
+// refresh token.
+func (p Policy) NewFront(g Grant, token redact.Text, now time.Time) *Front {
+	hash := HashToken(token)
+	g.ID = base64.RawURLEncoding.EncodeToString(hash[:16])
+	g.Offline = false
+	issued := p.Issue(g, hash, now)
+	return &Front{Grant: *issued.Grant, Access: *issued.Access}
 }
 
 // MAC authenticates the parts under the master key.

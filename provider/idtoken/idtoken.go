@@ -50,12 +50,20 @@ type SignIn struct {
 	Person      subject.Person
 	Grant       grant.Grant
 	Scopes      []string
-	AccessToken redact.Text // for at_hash
+	Claims      []string    // that were requested by name
+	AccessToken redact.Text // for at_hash; "": none
+	Code        redact.Text // for c_hash; "": none
+	State       string      // for s_hash; "": none
 	Nonce       string      // "": none
 	Now         time.Time
 }
 
-// Token makes and signs an ID token: one signature, the only one of a sign-in.
+// FrontClaimNames are those that only ID tokens of the authorization endpoint have.
+// s_hash is that of FAPI 1.0 Advanced §5.1.1.
+var FrontClaimNames = []string{"c_hash", "s_hash"}
+
+// Token makes and signs an ID token: one signature, the only one of a sign-in, except in
+// the hybrid flow, where the authorization and the token endpoint each give one.
 func (i *Issuer) Token(s SignIn) (string, error) {
 	sub := i.Subject(s.Client, s.Grant.Sub)
 	alg := s.Client.SigningAlg()
@@ -71,20 +79,31 @@ func (i *Issuer) Token(s SignIn) (string, error) {
 	o.Text("nonce", s.Nonce)
 	o.Text("acr", s.Grant.ACR)
 	o.Strings("amr", s.Grant.AMR)
-	o.String("at_hash", halfHash(alg, s.AccessToken))
+	for _, hash := range []struct {
+		claim string
+		of    redact.Text
+	}{
+		{"at_hash", s.AccessToken}, // OpenID Connect Core §3.1.3.6, §3.2.2.10
+		{"c_hash", s.Code},         // §3.3.2.11
+		{"s_hash", redact.Text(s.State)},
+	} {
+		if hash.of != "" {
+			o.String(hash.claim, halfHash(alg, hash.of))
+		}
+	}
 	o.Text("sid", i.SID(s.Client, s.Grant.SID))
-	claims.Add(&o, s.Person, sub, s.Scopes)
+	claims.Add(&o, s.Person, sub, s.Scopes, s.Claims)
 	return i.cfg.Keys.Sign(alg, "JWT", o.JSON())
 }
 
-// halfHash returns the left half of a token's hash (at_hash, OpenID Connect Core
-// §3.1.3.6), by the hash function of the signature's algorithm.
-func halfHash(alg string, token redact.Text) string {
+// halfHash returns the left half of a value's hash (at_hash and its like, OpenID Connect
+// Core §3.1.3.6), by the hash function of the signature's algorithm.
+func halfHash(alg string, value redact.Text) string {
 	if alg == "EdDSA" { // Ed25519 hashes with SHA-512
-		sum := sha512.Sum512([]byte(token))
+		sum := sha512.Sum512([]byte(value))
 		return base64.RawURLEncoding.EncodeToString(sum[:len(sum)/2])
 	}
-	sum := sha256.Sum256([]byte(token))
+	sum := sha256.Sum256([]byte(value))
 	return base64.RawURLEncoding.EncodeToString(sum[:len(sum)/2])
 }
 

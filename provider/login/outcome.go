@@ -56,6 +56,7 @@ type Outcome struct {
 	GrantID string         // of the grant that the code buys
 	Session session.Secret // the session's cookie
 	SID     string         // the session's ID
+	Access  redact.Text    // the access token of the authorization endpoint; "" for none
 }
 
 // NewOutcome returns a new outcome.
@@ -101,9 +102,13 @@ func (o Outcome) seal(id ID, browser BrowserSecret) ([]byte, error) {
 		return nil, err
 	}
 	// The names of the fields, which would be redacted as they are.
-	plain, err := json.Marshal(map[string]string{
+	fields := map[string]string{
 		"Code": string(o.Code), "GrantID": o.GrantID, "Session": string(o.Session), "SID": o.SID,
-	})
+	}
+	if o.Access != "" {
+		fields["Access"] = string(o.Access)
+	}
+	plain, err := json.Marshal(fields)
 	if err != nil {
 		return nil, err
 	}

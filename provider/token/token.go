@@ -16,6 +16,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 
 	"calleridp/keys"
@@ -59,6 +60,7 @@ type Config struct {
 	Tokens      *idtoken.Issuer
 	Master      *keys.Master
 	GrantPolicy grant.Policy // how long codes and tokens are valid
+	Front       bool         // the authorization endpoint gives tokens, too; for discovery
 	Failures    endpoint.Failures
 	Audit       audit.Recorder
 }
@@ -132,7 +134,7 @@ func (e *Endpoint) Metadata() endpoint.Metadata {
 		{Name: "scopes_supported", Value: claims.Scopes},
 		{Name: "subject_types_supported", Value: e.cfg.Tokens.SubjectTypes()},
 		{Name: "claim_types_supported", Value: []string{"normal"}},
-		{Name: "claims_supported", Value: append(idtoken.ClaimNames[:len(idtoken.ClaimNames):len(idtoken.ClaimNames)], claims.Names...)},
+		{Name: "claims_supported", Value: e.claimNames()},
 		{Name: "userinfo_endpoint", Value: e.cfg.Issuer + endpoint.PathUserinfo},
 		{Name: "introspection_endpoint", Value: e.cfg.Issuer + endpoint.PathIntrospect},
 		{Name: "introspection_endpoint_auth_methods_supported", Value: clientauth.Confidential()},
@@ -143,12 +145,25 @@ func (e *Endpoint) Metadata() endpoint.Metadata {
 	}
 }
 
+// grantTypes returns those of this endpoint, and what stands for the tokens of the
+// authorization endpoint (OpenID Connect Dynamic Client Registration §2).
 func (e *Endpoint) grantTypes() []oidc.GrantType {
 	names := make([]oidc.GrantType, len(e.grants))
 	for i, g := range e.grants {
 		names[i] = g.name
 	}
+	if e.cfg.Front {
+		names = append(names, oidc.GrantTypeImplicit)
+	}
 	return names
+}
+
+func (e *Endpoint) claimNames() []string {
+	names := slices.Clone(idtoken.ClaimNames)
+	if e.cfg.Front {
+		names = append(names, idtoken.FrontClaimNames...)
+	}
+	return append(names, claims.Names...)
 }
 
 // requested returns the grant that a request uses.

@@ -34,7 +34,8 @@ import (
 // newestFixture is the number of the newest pair of fixtures. testdata/v1.db.gz is
 // a whole store with the first version of every kind of record, and v1.txt lists
 // its fields; v2 has the second version of clients, v3 the third of limits and attempts and
-// the second of codes and grants, v4 the fourth of attempts. This command writes the newest pair:
+// the second of codes and grants, v4 the fourth of attempts
+// and clients and the third of codes and grants. This command writes the newest pair:
 //
 //	go test ./storage/bolt -run TestFixtures -write-fixtures
 //

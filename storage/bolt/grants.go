@@ -26,7 +26,10 @@ func (t *txn) createCode(code grant.Code) error {
 	if err := t.useConsent(g.Sub, g.ClientID, g.Created); err != nil {
 		return err
 	}
-	return t.putCode(code)
+	if err := t.putCode(code); err != nil {
+		return err
+	}
+	return t.redeem(code.Front.Redemption())
 }
 
 // Code implements grant.Store.

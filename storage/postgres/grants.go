@@ -80,6 +80,7 @@ func (t *txn) createCode(code grant.Code, u *codeUses) error {
 		key, []byte(g.ID), []byte(g.SID), []byte(g.Sub), value, expiryOf(value))
 	t.learn(&record.Codes, key, value)
 	t.learn(&record.Grants, []byte(g.ID), nil)
+	t.redeem(code.Front.Redemption())
 	return nil
 }
 

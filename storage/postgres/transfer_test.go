@@ -83,7 +83,6 @@ func TestACopyRefuses(t *testing.T) {
 		return dsn
 	}
 	newer := served("INSERT INTO goose_db_version (version_id, is_applied) VALUES (999, true); UPDATE meta SET value = '999' WHERE key = 'oldest_program'")
-	older := served("DELETE FROM meta WHERE key = 'oldest_program'")
 	whole, empty := served("SELECT"), made()
 	killed := served("INSERT INTO servers (node, until) VALUES ('gone', now() - interval '1 second')")
 	busy := served("INSERT INTO servers (node, until) VALUES ('alive', now() + interval '1 hour')")
@@ -108,7 +107,7 @@ func TestACopyRefuses(t *testing.T) {
 	}{
 		{"from an empty database", from, empty, nil, nil, ErrNoStore, ""},
 		{"from a newer schema", from, newer, nil, nil, ErrNewerSchema, "start that version"},
-		{"from an older schema", from, older, nil, nil, ErrOlderSchema, "calleridp migrate"},
+		{"from an older schema", from, whole, nil, nil, ErrOlderSchema, "calleridp migrate"},
 		{"from another master key", from, whole, other, nil, ErrWrongMasterKey, "restore that key"},
 		{"from one in use", from, busy, nil, nil, ErrInUse, "stop them"},
 		{"from an unfinished copy", from, unfinished, nil, nil, ErrUnfinished, "store copy again"},
@@ -124,7 +123,11 @@ func TestACopyRefuses(t *testing.T) {
 		if row.master == nil {
 			row.master = testMaster(t)
 		}
-		s, err := row.open(ctx, row.master, Options{DSN: redact.Text(row.dsn), now: row.now})
+		o := Options{DSN: redact.Text(row.dsn), now: row.now}
+		if row.want == ErrOlderSchema { // this program is newer
+			o.migrations = withMigration(t, "00002_more.sql", "SELECT 1;")
+		}
+		s, err := row.open(ctx, row.master, o)
 		if err == nil {
 			s.Close()
 		}

@@ -9,7 +9,7 @@ import (
 )
 
 // Clients are found by their client id.
-var Clients = Kind{Name: "clients", purpose: keys.PurposeClientRecord, version: 3, empty: empty[Client]}
+var Clients = Kind{Name: "clients", purpose: keys.PurposeClientRecord, version: 4, empty: empty[Client]}
 
 // Client is a client.Client.
 type Client client.Client
@@ -56,6 +56,10 @@ func (r *Client) fields(c *codec, version byte) {
 		list(c, &r.Secrets, text[redact.Text])
 		text(c, &r.Keys)
 		text(c, &r.KeysURI)
+	}
+	if version >= 4 {
+		list(c, &r.ResponseTypes, text[client.ResponseType])
+		text(c, &r.ScopeClaims)
 	}
 }
 

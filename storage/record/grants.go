@@ -6,10 +6,10 @@ import (
 )
 
 // Grants are found by their id.
-var Grants = Kind{Name: "grants", purpose: keys.PurposeGrantRecord, version: 2, expires: true, empty: empty[Grant]}
+var Grants = Kind{Name: "grants", purpose: keys.PurposeGrantRecord, version: 3, expires: true, empty: empty[Grant]}
 
 // Codes are found by their SHA-256.
-var Codes = Kind{Name: "codes", purpose: keys.PurposeCodeRecord, version: 2, expires: true, empty: empty[Code]}
+var Codes = Kind{Name: "codes", purpose: keys.PurposeCodeRecord, version: 3, expires: true, empty: empty[Code]}
 
 // AccessTokens are found by their SHA-256.
 var AccessTokens = Kind{Name: "access_tokens", purpose: keys.PurposeAccessTokenRecord, version: 1, expires: true, empty: empty[AccessToken]}
@@ -17,7 +17,7 @@ var AccessTokens = Kind{Name: "access_tokens", purpose: keys.PurposeAccessTokenR
 // Grant is a grant.Grant.
 type Grant grant.Grant
 
-func (g *Grant) fields(c *codec, _ byte) {
+func (g *Grant) fields(c *codec, version byte) {
 	text(c, &g.ID)
 	text(c, &g.ClientID)
 	text(c, &g.Sub)
@@ -34,6 +34,10 @@ func (g *Grant) fields(c *codec, _ byte) {
 	number(c, &g.Generation)
 	number(c, &g.Repeats)
 	c.time(&g.Rotated)
+	if version >= 3 {
+		texts(c, &g.IDTokenClaims)
+		texts(c, &g.UserinfoClaims)
+	}
 }
 
 // Code is a grant.Code. It contains a Grant of the same version, so Codes and

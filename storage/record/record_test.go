@@ -31,6 +31,7 @@ func definitions(now time.Time) []definition {
 	d := Delivery(storagetest.Filled[truecaller.Delivery](now))
 	s := Session(storagetest.Filled[session.Session](now))
 	k := Code(storagetest.Filled[grant.Code](now))
+	k.Front = nil // a record of its own
 	g := Grant(storagetest.Filled[grant.Grant](now))
 	a := AccessToken(storagetest.Filled[grant.AccessToken](now))
 	allowed := Consent(storagetest.Filled[consent.Consent](now))

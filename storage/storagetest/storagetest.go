@@ -89,6 +89,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Place) {
 		{"Sessions", testSessions},
 		{"Codes", testCodes},
 		{"CodesOfForms", testCodesOfForms},
+		{"Front", testFront},
 		{"Grants", testGrants},
 		{"AccessTokens", testAccessTokens},
 		{"Consents", testConsents},

@@ -127,7 +127,7 @@ type client struct {
 
 func TestClientsOfARunningServer(t *testing.T) {
 	t.Parallel()
-	server := harness.Serve(t, "http://127.0.0.1:1", "truecaller_apps:\n  - {id: phones, app_name: Phones, methods: [native], native_client_id: of-the-portal}\n")
+	server := harness.Serve(t, "http://127.0.0.1:1", "truecaller_apps:\n  - {id: phones, app_name: Phones, methods: [native], native_client_id: of-the-portal}\nresponse_types: [code, token code]\n")
 	config := []string{"--config", filepath.Join(server.Dir, "calleridp.yaml")}
 	command := func(args ...string) string { t.Helper(); return good(t, append(args, config...)...) }
 	parsed := func(out string) client {
@@ -179,6 +179,12 @@ func TestClientsOfARunningServer(t *testing.T) {
 	if !strings.Contains(native, "native") || strings.Contains(native, "redirect_uris") || !strings.Contains(command("client", "show", "android", "--json"), `"native": true`) {
 		t.Errorf("client add --native printed\n%s\nwant native and no redirect_uris", native)
 	}
+	hybrid := command("client", "add", "--name", "H", "--redirect-uri", "https://h.example.com/cb", "--response-type", "code", "--response-type", "token code")
+	if !strings.Contains(hybrid, "code, code token") || !strings.Contains(hybrid, "note: response_types[1]: ") {
+		t.Errorf("client add --response-type printed\n%s\nwant both response types, and a note about the second", hybrid)
+	}
+	fails(`response_types[0]: "id_token" is turned off here (response_types of the deployment); use one of "code", "code token"`,
+		"client", "add", "--name", "X", "--redirect-uri", "https://a.example.com/cb", "--response-type", "id_token")
 	fails("there is no client nobody", "client", "show", "nobody")
 	fails("client app has no secret: it is public, or it authenticates by private_key_jwt", "client", "rotate-secret", "app")
 	fails("there is a client app already", "client", "add", "--id", "app", "--name", "App", "--redirect-uri", "https://a.example.com/cb")

@@ -117,6 +117,18 @@ for (const kind of [...Object.keys(clients), 'client_secret_jwt', 'private_key_j
   });
 }
 
+test('single claims by name', { timeout: limit }, async () => {
+  const config = await configuration('post');
+  assert.equal(config.serverMetadata().claims_parameter_supported, true);
+  const request = { scope: 'openid', claims: JSON.stringify({ id_token: { phone_number: null }, userinfo: { name: { essential: true } } }) };
+  const tokens = await (await signIn(config, new Walker(server.issuer), '+46701740605', request)).grant();
+  const claims = tokens.claims(), userinfo = await client.fetchUserInfo(config, tokens.access_token, claims.sub);
+  assert.equal(claims.phone_number, '+46701740605');
+  assert.equal(claims.name, undefined);
+  assert.match(userinfo.name, /^Anna/);
+  assert.equal(userinfo.phone_number, undefined);
+});
+
 test('introspection tells a live token from a dead one', { timeout: limit }, async () => {
   const config = await configuration('basic');
   const tokens = await (await signIn(config, new Walker(server.issuer), '+46701740605')).grant();

@@ -174,7 +174,10 @@ func (d *decoder) checkURL(key, text string) *url.URL {
 
 // ClientDeployment returns what the server has for its clients.
 func (s Settings) ClientDeployment() client.Deployment {
-	here := client.Deployment{Algorithms: s.Keys.Algorithms}
+	here := client.Deployment{
+		Algorithms:    s.Keys.Algorithms,
+		ResponseTypes: client.ParseResponseTypes(s.ResponseTypes),
+	}
 	for _, app := range s.Apps {
 		here.Apps = append(here.Apps, client.App{ID: app.ID, Native: app.NativeClientID != ""})
 	}

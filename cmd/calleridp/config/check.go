@@ -51,6 +51,7 @@ func (d *decoder) check(c Config) Settings {
 		d.refuse("default_region", "%q is not a country of two capital letters, like IN", c.DefaultRegion)
 	}
 	d.refuseFields("", client.ValidateCountries(c.Countries), nil)
+	d.refuseFields("", client.ValidateResponseTypes(client.ParseResponseTypes(c.ResponseTypes)), nil)
 	s.Apps = d.checkApps(c)
 	if err := keys.CheckAlgorithms(c.Keys.Algorithms); err != nil {
 		d.refuse("keys.algorithms", "%v", err)

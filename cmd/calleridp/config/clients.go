@@ -60,6 +60,7 @@ func (d *decoder) checkClient(key string, c Client) client.Client {
 		AllowedOrigins:         c.AllowedOrigins,
 		Scopes:                 c.Scopes,
 		DefaultScopes:          c.DefaultScopes,
+		ResponseTypes:          client.ParseResponseTypes(c.ResponseTypes),
 		WithoutPKCE:            c.DangerouslyWithoutPKCE,
 		IDTokenAlg:             c.IDTokenAlg,
 		Pairwise:               c.SubjectType == "pairwise",
@@ -84,6 +85,11 @@ func (d *decoder) checkClient(key string, c Client) client.Client {
 		out.Consent = consent
 	} else {
 		d.refuse(key+".consent", "%q is unknown; use none, remember or always", c.Consent)
+	}
+	if where, ok := client.ParseScopeClaims(c.ScopeClaims); ok {
+		out.ScopeClaims = where
+	} else {
+		d.refuse(key+".scope_claims", "%q is unknown; use both, id_token or userinfo", c.ScopeClaims)
 	}
 	secret := strings.TrimSpace(string(c.Secret))
 	switch {

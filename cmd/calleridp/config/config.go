@@ -72,6 +72,13 @@ type Config struct {
 	// proposes only these.
 	Countries []string `yaml:"countries"`
 
+	// ResponseTypes are what clients may be allowed to ask the authorization endpoint for:
+	// code, "code id_token", id_token, "code token", "code id_token token" and
+	// "id_token token". Each client has code only, unless its own response_types say
+	// otherwise. Default [code], which is what new applications should use (RFC 9700
+	// section 2.1.2).
+	ResponseTypes []string `yaml:"response_types"`
+
 	// Clients are the applications that this file declares. You can add more while
 	// the server runs, with `calleridp client add`.
 	Clients []Client `yaml:"clients"`
@@ -300,6 +307,9 @@ type Client struct {
 	// DefaultScopes are the scopes of an authorization request without any; openid must
 	// be among them. If unset, such a request is refused.
 	DefaultScopes []string `yaml:"default_scopes"`
+	// ResponseTypes are the response types that it may use, of those that the deployment
+	// has turned on. Default [code].
+	ResponseTypes []string `yaml:"response_types"`
 	// IDTokenAlg is the algorithm that signs its ID tokens: RS256 (default), ES256 or
 	// EdDSA.
 	IDTokenAlg string `yaml:"id_token_signed_response_alg"`
@@ -315,6 +325,10 @@ type Client struct {
 	// applications; remember, which prompts once and again when the client requests
 	// more; always. A request with prompt=consent always prompts.
 	Consent string `yaml:"consent"`
+	// ScopeClaims is where it gets the claims of its scopes: both (default), in ID tokens
+	// and from userinfo, because many libraries read the ID token only; id_token; or
+	// userinfo, as OpenID Connect Core 5.4 has it.
+	ScopeClaims string `yaml:"scope_claims"`
 	// Region overrides default_region.
 	Region string `yaml:"region"`
 	// Countries override those of the deployment.

@@ -55,6 +55,9 @@ func (c *Config) setDefaults() {
 	if len(c.Keys.Algorithms) == 0 {
 		c.Keys.Algorithms = slices.Clone(client.Algorithms)
 	}
+	if len(c.ResponseTypes) == 0 {
+		c.ResponseTypes = []string{string(client.TypeCode)}
+	}
 	orDefault(&c.Connections.Max, 20000)
 	orDefault(&c.Connections.PerNetwork, min(1000, c.Connections.Max))
 	orDefault(&c.Drain.ReadyDelay, Delay{Duration: 5 * time.Second, Set: true})

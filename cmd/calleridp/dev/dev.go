@@ -58,9 +58,6 @@ func parse(args []string, out io.Writer) (options, error) {
 	if _, err := f.Arguments(args); err != nil {
 		return options{}, err
 	}
-	if o.storage == config.EnginePostgres && o.data == "" {
-		return options{}, command.Usagef("--storage %s needs --data: the master key in it opens the database at the next start", o.storage)
-	}
 	if !o.tls && !truecaller.IsLoopback(o.host) {
 		return options{}, command.Usagef("--host %s needs --tls: plain HTTP is accepted on loopback only", o.host)
 	}
@@ -68,7 +65,7 @@ func parse(args []string, out io.Writer) (options, error) {
 	case postgres && o.dsnFile == "":
 		return options{}, command.Usagef("--storage postgres needs --dsn-file FILE, with the connection string of an empty PostgreSQL database")
 	case postgres && o.data == "":
-		return options{}, command.Usagef("--storage postgres needs --data DIRECTORY: the master key in it is needed as long as the database is")
+		return options{}, command.Usagef("--storage postgres needs --data DIRECTORY: the master key in it opens the database at the next start")
 	case !postgres && o.dsnFile != "":
 		return options{}, command.Usagef("--dsn-file is the database of --storage postgres, which is missing")
 	}

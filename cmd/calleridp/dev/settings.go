@@ -10,6 +10,7 @@ import (
 
 	"calleridp/cmd/calleridp/config"
 	"calleridp/keys"
+	"calleridp/provider/client"
 )
 
 // settings returns a configuration as `calleridp serve` would read it, with the
@@ -61,6 +62,9 @@ func settings(o options, issuer, phoneURL, shopURL string) (config.Settings, err
 		Lifetimes: config.Lifetimes{Attempt: config.Duration(o.attemptLife)},
 		Log:       config.Log{Level: "warn", Format: "text"},
 		Clients:   demoClients(shopURL),
+	}
+	for _, t := range client.ResponseTypes { // each client still has only those that it names
+		c.ResponseTypes = append(c.ResponseTypes, string(t))
 	}
 	if o.verbose || o.json {
 		c.Log.Level = "info"

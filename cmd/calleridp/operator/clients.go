@@ -31,7 +31,7 @@ var Client = command.Group("client", map[string]command.Func{
 func clientAdd(ctx context.Context, args []string, out io.Writer) error {
 	f := newRequest("client add", "register an application; its secret is shown once", out)
 	var c admin.Client
-	var redirects, logouts, origins, scopes, defaults, countries command.List
+	var redirects, logouts, origins, scopes, defaults, countries, types command.List
 	var maxAge time.Duration
 	var pairwise bool
 	var jwks string
@@ -48,10 +48,12 @@ func clientAdd(ctx context.Context, args []string, out io.Writer) error {
 	f.Var(&origins, "origin", "browser `origin` that may call the token endpoint and userinfo; may be repeated; default, for a public client, those of its redirect URIs")
 	f.Var(&scopes, "scope", "`scope` that the client may request; may be repeated; default all")
 	f.Var(&defaults, "default-scope", "`scope` of requests without any; may be repeated; default none: they are refused")
+	f.Var(&types, "response-type", "response `type` that its requests may ask for, like code or \"code id_token\"; may be repeated; default code; response_types of the configuration turns them on")
 	f.StringVar(&c.IDTokenAlg, "alg", "", "`algorithm` of its ID tokens: RS256 (default), ES256 or EdDSA")
 	f.BoolVar(&pairwise, "pairwise", false, "give the client its own subs")
 	f.StringVar(&c.SectorHost, "sector-host", "", "`host` whose clients share pairwise subs; default that of the redirect URIs")
 	f.StringVar(&c.Consent, "consent", "none", "`when` users see a consent prompt: none, remember (once, and when it requests more) or always")
+	f.StringVar(&c.ScopeClaims, "scope-claims", "both", "`where` it gets the claims of its scopes: both (ID tokens and userinfo), id_token or userinfo")
 	f.StringVar(&c.Region, "region", "", "`country` of national phone numbers, like IN; default the deployment's")
 	f.Var(&countries, "country", "`country` listed first, like IN; may be repeated; default the deployment's")
 	f.StringVar(&c.TruecallerApp, "truecaller-app", "", "`id` of the Truecaller app through which its users sign in; default that of truecaller in the configuration")
@@ -83,7 +85,7 @@ func clientAdd(ctx context.Context, args []string, out io.Writer) error {
 		c.Keys = set
 	}
 	c.RedirectURIs, c.PostLogoutRedirectURIs, c.AllowedOrigins = redirects, logouts, origins
-	c.Countries = countries
+	c.Countries, c.ResponseTypes = countries, types
 	c.Scope, c.DefaultScope = strings.Join(scopes, " "), strings.Join(defaults, " ")
 	if pairwise {
 		c.SubjectType = "pairwise"
@@ -153,12 +155,14 @@ func writeClient(out io.Writer, c admin.Client) error {
 			{"redirect_uris", strings.Join(c.RedirectURIs, " ")},
 			{"post_logout_redirect_uris", strings.Join(c.PostLogoutRedirectURIs, " ")},
 			{"allowed_origins", strings.Join(c.AllowedOrigins, " ")},
+			{"response_types", strings.Join(c.ResponseTypes, ", ")},
 			{"scope", c.Scope},
 			{"default_scope", c.DefaultScope},
 			{"id_token_signed_response_alg", c.IDTokenAlg},
 			{"subject_type", c.SubjectType},
 			{"sector_host", c.SectorHost},
 			{"consent", c.Consent},
+			{"scope_claims", c.ScopeClaims},
 			{"region", c.Region},
 			{"countries", strings.Join(c.Countries, " ")},
 			{"truecaller_app", c.TruecallerApp},

@@ -135,6 +135,14 @@ func Clients() []client.Client {
 	}, assertionClients()...)
 }
 
+// EveryResponseType turns every response type on, for the deployment and all clients.
+func EveryResponseType(c *Config) {
+	c.Provider.ResponseTypes = client.ResponseTypes
+	for i := range c.Clients {
+		c.Clients[i].ResponseTypes = client.ResponseTypes
+	}
+}
+
 // App returns the client "app" under another ID.
 func App(id string) client.Client {
 	c := Clients()[0]

@@ -7,6 +7,7 @@
 //	truecaller.go  the doubles of Truecaller
 //	pages.go       the pages, as JSON
 //	request.go     requests and responses
+//	delivered.go   authorization responses, as they reach a client
 //	want.go        what tests want of responses, store and log
 //	signin.go      a sign-in from authorization request to tokens
 //	session.go     what a signed-in browser does
@@ -122,7 +123,7 @@ func New(t testing.TB, change ...func(*Config)) *World {
 	if w.Engine, err = login.New(cfg.Login); err != nil {
 		t.Fatal(err)
 	}
-	if w.Clients, err = client.NewRegistry(cfg.Clients, store, client.Deployment{Apps: cfg.ClientApps}); err != nil {
+	if w.Clients, err = client.NewRegistry(cfg.Clients, store, client.Deployment{Apps: cfg.ClientApps, ResponseTypes: cfg.Provider.ResponseTypes}); err != nil {
 		t.Fatal(err)
 	}
 	cfg.Provider.Clients, cfg.Provider.Engine = w.Clients, w.Engine
