@@ -226,8 +226,11 @@ func (s *Store) liveAttempts(queue *pgx.Batch, live *[]login.ID, browser [32]byt
 				found = append(found, stored.ID)
 			}
 		}
+		if err := rows.Err(); err != nil {
+			return err
+		}
 		*live = found
-		return rows.Err()
+		return nil
 	})
 }
 
