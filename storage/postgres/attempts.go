@@ -303,10 +303,14 @@ func (s *Store) FinishAttempt(
 	var early struct {
 		consent consentOf
 		uses    *codeUses
+		person  subject.Person
+		exists  *bool
 	}
 	guess := func(t *txn, h hint) {
 		early.uses, early.consent = nil, consentOf{h.sub, h.clientID}
+		early.person, early.exists = subject.Person{}, nil
 		if h.sub != "" {
+			early.exists = t.person(&early.person, h.sub, " FOR KEY SHARE")
 			early.uses = &codeUses{}
 			early.uses.foundConsent = t.consent(&early.uses.consent, h.sub, h.clientID, " FOR NO KEY UPDATE")
 		}
@@ -319,6 +323,16 @@ func (s *Store) FinishAttempt(
 			return u, signIn, errors.New("postgres: a finished attempt needs a session")
 		}
 		u.Attempt = signIn.Attempt
+		if early.exists == nil || early.consent.sub != signIn.Session.Sub {
+			early.person = subject.Person{}
+			early.exists = t.person(&early.person, signIn.Session.Sub, " FOR KEY SHARE")
+			if err := t.look(); err != nil {
+				return u, signIn, err
+			}
+		}
+		if *early.exists && early.person.SignOuts != signIn.Attempt.SignOuts {
+			return u, signIn, login.ErrSignedOut
+		}
 		if signIn.Replaces != "" {
 			t.endSession(signIn.Replaces)
 		}
