@@ -2,6 +2,7 @@ package clientauth
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"sync"
@@ -144,8 +145,14 @@ func (k *Keys) fetch(ctx context.Context, c client.Client, p *published) ([]jose
 	if err == nil {
 		keys, err = client.ParseKeys(body)
 	}
+	withdrawn := errors.Is(err, client.ErrNoKeys) // those of before must not be used for an hour
+	if withdrawn {
+		keys, err = []jose.JSONWebKey{}, nil
+	}
 	keys, usable := p.fetched(keys, err, time.Now())
 	switch {
+	case withdrawn:
+		k.log.WarnContext(ctx, "a client has published a JWK set without a usable key, so that it cannot authenticate", "client", c.ID)
 	case !usable:
 		k.log.WarnContext(ctx, "a client's keys could not be read, so that it cannot authenticate", "client", c.ID, "error", err)
 		return nil, errUnpublished
