@@ -17,6 +17,10 @@ import (
 // approved (id_token_hint).
 const otherPerson login.Reason = "other_person"
 
+// signedOut means that the user has signed out everywhere, or was deleted, since they
+// approved.
+const signedOut login.Reason = "signed_out"
+
 // Continue uses an approved attempt, once (approved -> done): login.ErrState when
 // it is not approved. Until its code is redeemed or expires, the same browser may
 // have the response again. cookie is the session cookie that the browser has, ""
@@ -87,7 +91,10 @@ func (f *Flow) proceed(
 		}
 		return in, nil
 	})
-	if hasEnded(err) { // the user was deleted since the approval
+	if hasEnded(err) || errors.Is(err, login.ErrSignedOut) { // since the approval
+		if err := f.attempts.Abandon(ctx, id, browser, signedOut); err != nil {
+			return Finished{}, false, err
+		}
 		return Finished{}, false, login.ErrState
 	}
 	if errors.Is(err, login.ErrState) { // the other half of a double click was faster

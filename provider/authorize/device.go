@@ -53,15 +53,16 @@ func (ds devices) seal(d device, n phone.Number) (string, error) {
 }
 
 // open returns the device of a number in a cookie; ok is false if it has none.
-func (ds devices) open(cookie []string, n phone.Number, now time.Time) (d device, at int, ok bool) {
+func (ds devices) open(cookie []string, n phone.Number, now time.Time) (_ device, at int, ok bool) {
 	for i, sealed := range cookie[:min(len(cookie), maxDevices)] {
 		box, err := base64.RawURLEncoding.Strict().DecodeString(sealed)
 		if err != nil {
 			continue
 		}
 		plain, err := ds.master.Open(keys.PurposeDevice, box, []byte(n.Digits()))
-		if err == nil && json.Unmarshal(plain, &d) == nil && endpoint.Live(&d, now) == nil {
-			return d, i, true
+		var found device // a new one: JSON leaves what is not in it as it was
+		if err == nil && json.Unmarshal(plain, &found) == nil && endpoint.Live(&found, now) == nil {
+			return found, i, true
 		}
 	}
 	return device{}, 0, false

@@ -114,7 +114,8 @@ func TestThreat_ADeviceCookieIsALaneAndNoMore(t *testing.T) {
 
 // Who signs out everywhere ends the lanes of all their browsers, also that of a copied
 // cookie. A browser has one again after its next sign-in, and no copy of the old cookie.
-// An attempt that was approved before the sign-out gives none.
+// An attempt that was approved before the sign-out gives neither a lane nor a session: it
+// has ended.
 func TestThreat_SigningOutEverywhereEndsTheLanes(t *testing.T) {
 	testworld.Ring()
 	synctest.Test(t, func(t *testing.T) {
@@ -166,7 +167,16 @@ func TestThreat_SigningOutEverywhereEndsTheLanes(t *testing.T) {
 		if err := w.Store.EndSessions(t.Context(), person.Sub); err != nil {
 			t.Fatal(err)
 		}
-		finished := remember(late, first)
+		if _, err := w.Continue(late); !errors.Is(err, login.ErrState) {
+			t.Errorf("approved before the sign-out: got %v, want %v", err, login.ErrState)
+		}
+		if v, err := w.Flow.View(t.Context(), late, testworld.Browser); err != nil || v.State != login.Rejected {
+			t.Errorf("approved before the sign-out: it is %s (%v), want %s", v.State, err, login.Rejected)
+		}
+		finished, err := w.Flow.Remember(t.Context(), late, testworld.Browser, first)
+		if err != nil {
+			t.Fatal(err)
+		}
 		known("after the sign-out", first, false)
 		known("approved before the sign-out", finished, false)
 		again := remember(approved(), first)

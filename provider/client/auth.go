@@ -96,9 +96,12 @@ const (
 	minRSABits = 2048 // RFC 7518 §3.3
 )
 
+// ErrNoKeys means that a JWK set has no key that could be used.
+var ErrNoKeys = errors.New("client: the JWK set has no usable key")
+
 // ParseKeys reads the JWK set of a client (RFC 7517 §5). Keys of unknown types are left
 // out, as that section says. It refuses private and symmetric keys: whoever publishes one
-// has lost it.
+// has lost it. The error wraps ErrNoKeys if no key is left.
 func ParseKeys(text []byte) ([]jose.JSONWebKey, error) {
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`
@@ -124,7 +127,7 @@ func ParseKeys(text []byte) ([]jose.JSONWebKey, error) {
 		all = append(all, key)
 	}
 	if len(all) == 0 {
-		return nil, errors.New(`client: the JWK set has no usable key; it is an object with a list "keys" of RSA, EC or Ed25519 keys (RFC 7517 section 5)`)
+		return nil, fmt.Errorf(`%w; it is an object with a list "keys" of RSA, EC or Ed25519 keys (RFC 7517 section 5)`, ErrNoKeys)
 	}
 	return all, nil
 }

@@ -26,8 +26,10 @@ const (
 	maxJTI = 256
 	// assertionSkew is how far the client's clock may be from ours.
 	assertionSkew = time.Minute
-	// maxAssertionLife is how far in the future its exp may be: as long as its jti is
-	// remembered.
+	// assertionKept is for how long its jti is remembered beyond that: another server's
+	// clock may be slower than ours, which takes it for longer.
+	assertionKept = time.Hour
+	// maxAssertionLife is how far in the future its exp may be.
 	maxAssertionLife = time.Hour
 )
 
@@ -89,7 +91,7 @@ func (a *Authenticator) authenticateByAssertion(ctx context.Context, e Endpoint,
 		return client.Client{}, endpoint.InvalidClient("client_assertion " + reason)
 	}
 	// Last: what is refused has not used it up.
-	err = a.cfg.Assertions.UseAssertion(ctx, client.NewAssertionID(c.ID, claims.ID), claims.Expiry.Time().Add(assertionSkew))
+	err = a.cfg.Assertions.UseAssertion(ctx, client.NewAssertionID(c.ID, claims.ID), claims.Expiry.Time().Add(assertionSkew+assertionKept))
 	if errors.Is(err, client.ErrReplayed) {
 		return client.Client{}, endpoint.InvalidClient("client_assertion was used before: each request needs one with a new jti")
 	}

@@ -7,10 +7,13 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"maps"
 	"net/url"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"calleridp/provider/client"
@@ -243,4 +246,69 @@ func TestRegisteredMethod(t *testing.T) {
 	w.Post("/token", assert("client_assertion_type", "x")).WantStatus(t, "another client_assertion_type", 401)
 	w.Post("/token", assert(), testworld.Basic("keys", "x")).WantStatus(t, "an assertion and Basic", 400)
 	w.Post("/token", assert("client_assertion", strings.Repeat("x", 9<<10))).WantStatus(t, "an assertion of 9 KiB", 401)
+}
+
+// A jti is remembered for an hour longer than its assertion can be used here: a server
+// whose clock is slow takes it for longer than the one that has used it.
+func TestThreat_AnAssertionIsUsedOnceAlsoByASlowerClock(t *testing.T) {
+	testworld.Ring()
+	synctest.Test(t, func(t *testing.T) {
+		w, signers := withAssertions(t)
+		presented(w, "no-code", signers["ES256"].sign(t, claimsOf("keys", map[string]any{"jti": "once"}))).WantStatus(t, "a wrong code", 400)
+		time.Sleep(time.Hour) // it has ended 58 minutes ago
+		err := w.Store.UseAssertion(t.Context(), client.NewAssertionID("keys", "once"), time.Now().Add(time.Minute))
+		if !errors.Is(err, client.ErrReplayed) {
+			t.Errorf("at the slow server: got %v, want %v", err, client.ErrReplayed)
+		}
+	})
+}
+
+// Claims that are no times or no strings, or stand there twice, authenticate nobody.
+func TestThreat_StrangeClaims(t *testing.T) {
+	w, signers := withAssertions(t)
+	soon := time.Now().Add(time.Minute).Unix()
+	const good = `"iss":"keys","sub":"keys","aud":"` + testworld.Issuer + `","jti":"1"`
+	for what, claims := range map[string]string{
+		"":                 fmt.Sprintf(`{%s,"exp":%d}`, strings.Replace(good, `"1"`, `"0"`, 1), soon), // nothing is strange
+		"exp 1e300":        `{` + good + `,"exp":1e300}`,
+		"exp -1e300":       `{` + good + `,"exp":-1e300}`,
+		"exp 1e999":        `{` + good + `,"exp":1e999}`,
+		"exp NaN":          `{` + good + `,"exp":NaN}`,
+		"exp max int64":    `{` + good + `,"exp":9223372036854775807}`,
+		"exp 2^63":         `{` + good + `,"exp":9223372036854775808}`,
+		"exp min int64":    `{` + good + `,"exp":-9223372036854775808}`,
+		"exp a string":     fmt.Sprintf(`{%s,"exp":"%d"}`, good, soon),
+		"exp null":         `{` + good + `,"exp":null}`,
+		"nbf 1e300":        fmt.Sprintf(`{%s,"exp":%d,"nbf":1e300}`, good, soon),
+		"nbf max int64":    fmt.Sprintf(`{%s,"exp":%d,"nbf":9223372036854775807}`, good, soon),
+		"iat 1e300":        fmt.Sprintf(`{%s,"exp":%d,"iat":1e300}`, good, soon),
+		"sub twice":        fmt.Sprintf(`{%s,"exp":%d,"sub":"hmac"}`, good, soon),
+		"sub twice, again": fmt.Sprintf(`{"sub":"hmac",%s,"exp":%d}`, good, soon),
+		"exp twice":        fmt.Sprintf(`{%s,"exp":1,"exp":%d}`, good, soon),
+		"SUB":              fmt.Sprintf(`{"iss":"keys","SUB":"keys","aud":"%s","jti":"1","exp":%d}`, testworld.Issuer, soon),
+		"aud null":         fmt.Sprintf(`{"iss":"keys","sub":"keys","aud":null,"jti":"1","exp":%d}`, soon),
+		"aud [null]":       fmt.Sprintf(`{"iss":"keys","sub":"keys","aud":[null],"jti":"1","exp":%d}`, soon),
+		"aud in aud":       fmt.Sprintf(`{"iss":"keys","sub":"keys","aud":[["%s"]],"jti":"1","exp":%d}`, testworld.Issuer, soon),
+		"jti a number":     fmt.Sprintf(`{"iss":"keys","sub":"keys","aud":"%s","jti":1,"exp":%d}`, testworld.Issuer, soon),
+		"an array":         `[{` + good + `}]`,
+	} {
+		made, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: signers["ES256"].key}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		signed, err := made.Sign([]byte(claims))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := signed.CompactSerialize()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := presented(w, "no-code", text)
+		if what == "" {
+			got.WantStatus(t, "good claims and no code", 400)
+		} else if got.StatusCode != 401 || got.Member("error") != "invalid_client" {
+			t.Errorf("%s: got %v, want 401 and invalid_client", what, got)
+		}
+	}
 }

@@ -2,6 +2,7 @@ package clientauth
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"sync"
@@ -74,14 +75,33 @@ func (k *Keys) Of(ctx context.Context, c client.Client, kid string) ([]jose.JSON
 	}
 	select {
 	case p.fetching <- struct{}{}:
-		defer func() { <-p.fetching }()
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
 	if keys, fresh := p.known(kid); fresh { // somebody else has fetched meanwhile
+		<-p.fetching
 		return keys, nil
 	}
-	return k.fetch(ctx, c, p)
+	// A caller that goes away ends no fetch: one that is begun counts, or whoever hangs up
+	// could begin as many as they like.
+	done := make(chan fetchedKeys, 1)
+	go func() {
+		keys, err := k.fetch(context.WithoutCancel(ctx), c, p)
+		<-p.fetching
+		done <- fetchedKeys{keys, err}
+	}()
+	select {
+	case got := <-done:
+		return got.keys, got.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// fetchedKeys is what Keys.fetch returns.
+type fetchedKeys struct {
+	keys []jose.JSONWebKey
+	err  error
 }
 
 // at returns what is known of an address.
@@ -114,21 +134,25 @@ func (p *published) known(kid string) (keys []jose.JSONWebKey, fresh bool) {
 	return p.keys, seen && now.Sub(p.since) < keysFresh
 }
 
-// fetch reads the keys at the client's address. p.fetching is full.
+// fetch reads the keys at the client's address. p.fetching is full. The Fetcher bounds how
+// long it takes.
 func (k *Keys) fetch(ctx context.Context, c client.Client, p *published) ([]jose.JSONWebKey, error) {
 	if p.leftAlone() {
 		return nil, errUnpublished
 	}
 	body, err := k.fetcher.Get(ctx, c.KeysURI, "application/jwk-set+json, application/json")
-	if ctx.Err() != nil { // the caller has gone, which says nothing of the address
-		return nil, ctx.Err()
-	}
 	var keys []jose.JSONWebKey
 	if err == nil {
 		keys, err = client.ParseKeys(body)
 	}
+	withdrawn := errors.Is(err, client.ErrNoKeys) // those of before must not be used for an hour
+	if withdrawn {
+		keys, err = []jose.JSONWebKey{}, nil
+	}
 	keys, usable := p.fetched(keys, err, time.Now())
 	switch {
+	case withdrawn:
+		k.log.WarnContext(ctx, "a client has published a JWK set without a usable key, so that it cannot authenticate", "client", c.ID)
 	case !usable:
 		k.log.WarnContext(ctx, "a client's keys could not be read, so that it cannot authenticate", "client", c.ID, "error", err)
 		return nil, errUnpublished

@@ -24,10 +24,14 @@ type address struct {
 	kids    []string
 	fails   bool
 	takes   time.Duration
+	begun   int
 	fetched int
 }
 
 func (a *address) Get(ctx context.Context, _, _ string) ([]byte, error) {
+	a.mu.Lock()
+	a.begun++
+	a.mu.Unlock()
 	select {
 	case <-time.After(a.takes):
 	case <-ctx.Done():
@@ -92,15 +96,22 @@ func TestPublishedKeys(t *testing.T) {
 		at.publish(false, "b")
 		time.Sleep(keysFresh)
 		want("a key that was withdrawn", "a", false, 4)
+		at.publish(false)
+		time.Sleep(keysFresh)
+		want("when all were withdrawn", "b", false, 5)
+		want("again", "b", false, 5)
+		at.publish(false, "b")
+		time.Sleep(keysAgain)
+		want("when there is one again", "b", true, 6)
 		at.publish(true)
 		time.Sleep(keysFresh)
-		want("while the address is down", "b", true, 5)
+		want("while the address is down", "b", true, 7)
 		time.Sleep(keysStale - keysFresh)
-		want("while it is down for an hour", "b", false, 6)
+		want("while it is down for an hour", "b", false, 8)
 	})
 }
 
-// A caller that goes away leaves the next one to fetch, and many callers fetch once.
+// A caller that goes away ends no fetch, and many callers fetch once.
 func TestPublishedKeysAreFetchedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		at := &address{kids: []string{"a"}, takes: time.Second}
@@ -119,8 +130,31 @@ func TestPublishedKeysAreFetchedOnce(t *testing.T) {
 			}()
 		}
 		time.Sleep(2 * time.Second)
+		at.mu.Lock()
+		defer at.mu.Unlock()
 		if at.fetched != 1 {
 			t.Errorf("fetched %d times, want once", at.fetched)
+		}
+	})
+}
+
+// Whoever hangs up while an address is asked has had a fetch all the same: no crowd of
+// callers with made-up kids makes us ask more than twice a minute.
+func TestThreat_HangingUpBuysNoFetch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		at := &address{kids: []string{"a"}, takes: time.Second}
+		keys := NewKeys(at, slog.New(slog.DiscardHandler))
+		app := client.Client{ID: "app", KeysURI: "https://app.example/keys"}
+		for range 60 { // for a minute
+			gone, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+			_, _ = keys.Of(gone, app, "made up")
+			cancel()
+			time.Sleep(time.Second - time.Millisecond)
+		}
+		at.mu.Lock()
+		defer at.mu.Unlock()
+		if at.begun > 2 {
+			t.Errorf("the address was asked %d times in a minute, want 2 at most", at.begun)
 		}
 	})
 }

@@ -69,7 +69,8 @@ func (s Spend) Keys() []Key {
 // networks have asked for, and nothing else about the number. If the share or the number
 // refuses, the asker's own charges are paid all the same: Decide returns their states
 // together with the error, so that nobody can ask about a number for nothing. Only a
-// browser whose own attempt holds the lock asks for nothing: it knows already.
+// browser whose own attempt holds the lock asks for nothing: it knows already. While the
+// push of a known browser keeps that lock for longer (State.Free), it does not, and pays.
 //
 // The error of a refused spend is an *Exceeded. It names the first lock or budget
 // that refuses, and the time at which none would. A reserve is named only if nothing
@@ -84,12 +85,14 @@ func Decide(stored States, s Spend, by Holder, now time.Time) (States, error) {
 	declined := s.Cooling.Lane && lock.Until.After(now) && !lock.Free.IsZero()
 	held := s.Lock != (Key{}) && lock.binds(browsers, now) && (!declined || lock.Free.After(now))
 	own := held && lock.Holder.by(browsers) && !lock.Approved
+	// What keeps it is no longer the browser's own push alone.
+	others := own && !declined && lock.Free.After(now)
 
 	l := ledger{stored: stored, next: make(States, len(s.Asker)+len(s.Share)+len(s.Number)+3), now: now}
 	for _, charge := range s.Asker {
 		l.charge(charge)
 	}
-	if refused := l.refusal(); refused != nil && !own {
+	if refused := l.refusal(); refused != nil && (!own || others) {
 		return nil, refused
 	}
 	kept := l.own(s.Asker)
@@ -125,6 +128,9 @@ func Decide(stored States, s Spend, by Holder, now time.Time) (States, error) {
 	switch {
 	case own:
 		refused.Holder = lock.Holder.Attempt
+		if others {
+			return kept, refused
+		}
 		return nil, refused
 	case refused != nil:
 		return kept, refused

@@ -199,6 +199,19 @@ func TestDecide(t *testing.T) {
 			refused: &Exceeded{Kind: Lock, RetryAt: at(1), Holder: before.Attempt},
 		},
 		{
+			what:    "it pays while a known browser's push keeps the lock for longer",
+			stored:  States{lock: {Until: at(2), Free: at(2), Holder: before}},
+			spend:   Spend{Asker: []Charge{own(charge(network, hourly, 0)), charge(client, hourly, 0)}, Lock: lock},
+			refused: &Exceeded{Kind: Lock, RetryAt: at(2), Holder: before.Attempt},
+			want:    States{network: state(15 * time.Minute)},
+		},
+		{
+			what:    "and is refused by what it may spend",
+			stored:  States{lock: {Until: at(2), Free: at(2), Holder: before}, network: state(time.Hour)},
+			spend:   Spend{Asker: []Charge{own(charge(network, once, 0))}, Lock: lock},
+			refused: &Exceeded{Kind: Network, RetryAt: at(time.Hour)},
+		},
+		{
 			what:    "a browser is known by the secrets that it had before",
 			stored:  States{lock: {Until: at(1), Holder: before}},
 			spend:   Spend{Lock: lock, Before: []redact.Hash{{9}, before.Browser}},

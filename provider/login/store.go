@@ -92,6 +92,9 @@ var (
 	// ErrState says that the transition does not start at the attempt's state. The
 	// attempt is left as it is.
 	ErrState = errors.New("login: the attempt is not in a state for this")
+	// ErrSignedOut says that the user has signed out everywhere since the approval: it
+	// gives no session any more.
+	ErrSignedOut = errors.New("login: the user has signed out everywhere since the approval")
 	// ErrNotHeld says that this process does not hold the delivery that a step is about.
 	// Nothing was stored.
 	ErrNotHeld = errors.New("login: another process works on the delivery")
@@ -176,7 +179,8 @@ type Store interface {
 	) (Approval, error)
 
 	// FinishAttempt runs step, and stores the attempt with the session and the code
-	// that it returns, in one transaction (invariant 9).
+	// that it returns, in one transaction (invariant 9). ErrSignedOut if the session's
+	// user has another Person.SignOuts than the attempt: nothing is stored.
 	FinishAttempt(ctx context.Context, id ID, step func(Attempt) (SignIn, error)) (SignIn, error)
 
 	// RedeemAttempt is FinishAttempt where there is no browser: it stores the attempt

@@ -344,3 +344,63 @@ func TestThreat_ManyNetworksOfOneAttacker(t *testing.T) {
 		}
 	}
 }
+
+// A browser whose own push holds a number's lock looks at it for nothing, and learns its
+// own push's end. As soon as a known browser's push keeps the lock for longer, each look
+// is paid for: the lock's end would tell when the number's user signs in.
+func TestThreat_AHolderDoesNotWatchAKnownBrowserForNothing(t *testing.T) {
+	for _, row := range []struct {
+		what string
+		ends func(w *world, a login.Attempt)
+	}{
+		{"a push that goes on in another application", func(*world, login.Attempt) {}},
+		{"a push that was cancelled", func(w *world, a login.Attempt) {
+			w.must(w.engine.Cancel(w.t.Context(), a.ID, browser))
+		}},
+	} {
+		t.Run(row.what, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, func(c *login.Config) { c.Limits.Network = limit.Rate{Burst: 3, Period: time.Hour} })
+				stranger := w.start()
+				row.ends(w, stranger)
+				look := func() error { // at another Truecaller app, so that nothing is resumed
+					_, err := w.begin(func(r *login.PushRequest) { r.App = "second" })
+					return err
+				}
+				before := look()
+				for range 5 { // its own lock tells it nothing new
+					if err := look(); err == nil || err.Error() != before.Error() {
+						t.Fatalf("got %v, want %v", err, before)
+					}
+				}
+				time.Sleep(time.Minute)
+				w.start(func(r *login.PushRequest) {
+					r.Browser, r.Device, r.Network = "the user's", "known", "198.51.100.1/32"
+				})
+				for range 2 {
+					look()
+				}
+				refused, ok := errors.AsType[*limit.Exceeded](look())
+				if !ok || refused.Kind != limit.Network {
+					t.Errorf("a third look is not paid for: %v", refused)
+				}
+			})
+		})
+	}
+}
+
+// Residual risk: whoever shares a network with a user can spend its budget by refused
+// tries, of which one rings. That refuses known browsers too, in that network alone.
+func TestThreat_ANeighbourSpendsTheNetworksBudget(t *testing.T) {
+	w := newWorld(t, func(c *login.Config) { c.Limits.Network = limit.Rate{Burst: 20, Period: time.Hour} })
+	for n := range 20 {
+		_, _ = w.begin(another(1), func(r *login.PushRequest) { r.Browser = login.BrowserSecret(fmt.Sprint("neighbour ", n)) })
+	}
+	if rings := w.phone.pushes(); rings != 1 {
+		t.Errorf("the phone rang %d times, want once", rings)
+	}
+	known := func(r *login.PushRequest) { r.Browser, r.Device = "known", "device" }
+	_, err := w.begin(another(1), known)
+	w.refused(err, limit.Network)
+	w.start(another(2), known)
+}

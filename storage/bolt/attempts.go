@@ -271,6 +271,12 @@ func (s *Store) FinishAttempt(
 		if signIn.Session.ID == "" {
 			return signIn, errors.New("bolt: a finished attempt needs a session")
 		}
+		switch person, err := t.person(signIn.Session.Sub); {
+		case err != nil:
+			return signIn, err
+		case person != nil && person.SignOuts != signIn.Attempt.SignOuts:
+			return signIn, login.ErrSignedOut
+		}
 		if err := t.putStep(stored, login.Update{Attempt: signIn.Attempt}); err != nil {
 			return signIn, err
 		}

@@ -378,10 +378,19 @@ func (s *Store) FinishAttempt(
 	var early *codeUses
 	var of consentOf
 	var others []login.ID
+	var user struct {
+		subject.Person
+		known *bool
+	}
+	userOf := func(t *txn, sub string) {
+		user.Person = subject.Person{}
+		user.known = t.row(&record.People, (*record.Person)(&user.Person), []byte(sub))
+	}
 	expect := func(t *txn, likely record.Attempt) {
-		early, of = nil, consentOf{likely.Sub, likely.ClientID}
+		early, of, user.known = nil, consentOf{likely.Sub, likely.ClientID}, nil
 		if likely.Sub != "" {
 			t.living(likely.Sub)
+			userOf(t, likely.Sub)
 			early = &codeUses{}
 			early.foundConsent = t.row(&record.Consents, (*record.Consent)(&early.consent), consentKey(of.sub, of.clientID))
 		}
@@ -394,6 +403,15 @@ func (s *Store) FinishAttempt(
 			return u, signIn, errors.New("postgres: a finished attempt needs a session")
 		}
 		u.Attempt = signIn.Attempt
+		if user.known == nil || of.sub != signIn.Session.Sub {
+			userOf(t, signIn.Session.Sub)
+			if err := t.look(); err != nil {
+				return u, signIn, err
+			}
+		}
+		if *user.known && user.SignOuts != signIn.Attempt.SignOuts {
+			return u, signIn, login.ErrSignedOut
+		}
 		others = nil
 		s.liveAttempts(&t.writes, &others, a.Browser, u.Attempt.Ended)
 		if signIn.Replaces != "" {

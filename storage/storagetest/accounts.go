@@ -140,8 +140,21 @@ func testAccounts(t *testing.T, w *world) {
 func testEndSessions(t *testing.T, w *world) {
 	h := w.household("s")
 	neighbour := w.household(h.person.Sub)
+	late := w.create() // approved before, and not used yet
+	_, err := w.approveBy(late.ID, h.person.Number, func(a *login.Attempt, _ *subject.Person) (subject.Person, login.Effects, error) {
+		a.State, a.Sub, a.SignOuts = login.Approved, h.person.Sub, h.person.SignOuts
+		return h.person, login.Effects{}, nil
+	})
+	w.must(err)
 	for range 2 {
 		w.must(w.EndSessions(w.ctx, h.person.Sub))
+		_, err := w.finish(late.ID, "", func(a *login.Attempt) (session.Session, grant.Code, error) {
+			a.State = login.Done
+			s := w.session()
+			s.Sub = h.person.Sub
+			return s, grant.Code{}, nil
+		})
+		w.is(err, login.ErrSignedOut)
 		for _, s := range []session.Session{h.here, h.there} {
 			w.noSession(s)
 		}
