@@ -69,12 +69,12 @@ func New(o Options) *Client {
 	return c
 }
 
-// permit refuses a connection by the address that it is about to use, which nobody can
-// change any more: a name may resolve to another one at each look.
+// permit refuses a connection by the address that it is about to use, after
+// which no name is resolved: a name may resolve to another address at each look.
 func (c *Client) permit(_ context.Context, _, address string, _ syscall.RawConn) error {
 	to, err := netip.ParseAddrPort(address)
 	if err != nil || !permitted(to.Addr(), c.networks) {
-		return fmt.Errorf("%w: %s is not in a public network", ErrAddress, address)
+		return fmt.Errorf("%w: %s is neither public nor in client_networks", ErrAddress, address)
 	}
 	return nil
 }

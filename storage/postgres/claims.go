@@ -45,17 +45,10 @@ func (c *claims) holds() { c.some.Store(true) }
 // holdDeliveries says that this process still works on the deliveries that it has
 // taken, as long as it runs.
 func (s *Store) holdDeliveries() {
-	ticker := time.NewTicker(deliveryHeld)
-	defer ticker.Stop()
 	failing := false
-	for {
-		select {
-		case <-s.closing:
-			return
-		case <-ticker.C:
-		}
+	s.every(deliveryHeld, func() {
 		if !s.claims.some.Swap(false) {
-			continue // and ask the database nothing
+			return // and ask the database nothing
 		}
 		held, err := s.holdAll()
 		if held || err != nil {
@@ -65,7 +58,7 @@ func (s *Store) holdDeliveries() {
 			s.log.Warn("the deliveries that this process works on cannot be held; another one may take them", "error", err)
 		}
 		failing = err != nil
-	}
+	})
 }
 
 // holdAll holds the deliveries of this process for longer. One whose row is locked does
