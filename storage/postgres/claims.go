@@ -12,8 +12,8 @@ import (
 const (
 	// deliveryTaken is how long a delivery belongs to a process that does not say that it
 	// still works on it; it says so every deliveryHeld. It is longer than an operation
-	// tries to reach a database that has gone away (Options.RecoverFor), so that whoever
-	// has fetched a profile still holds its delivery when the database is back. With the
+	// tries to reach a database that has gone away (Options.RecoverFor), so that a process
+	// that has fetched a profile still holds its delivery when the database is back. With the
 	// two seconds between two looks of truecaller.Receiver, the deliveries of a process
 	// that was killed are taken within ten.
 	deliveryTaken = 7 * time.Second
