@@ -13,9 +13,9 @@ import (
 //   - A key that is removed signs in no process.
 //
 // No process signs with a set, or publishes one, that it has read more than freshFor
-// ago; without the store it does not sign. Who changes the set waits for settleFor: after
-// a next key was stored and before it signs, and after a key was retired and before it
-// is removed.
+// ago; without the store it does not sign. A process that changes the set waits for
+// settleFor: after a next key was stored and before it signs, and after a key was retired
+// and before it is removed.
 const (
 	freshFor  = time.Second
 	settleFor = 2 * freshFor
@@ -26,7 +26,7 @@ const (
 	readTimeout = 10 * time.Second
 )
 
-// reading is a read of the stored set, which all wait for who need one.
+// reading is one read of the stored set. All who need one wait for it.
 type reading struct {
 	done chan struct{}
 	err  error // when done is closed

@@ -65,7 +65,7 @@ var ErrNotFound = errors.New("truecaller: not found")
 //
 // A delivery is held by one process at a time, which alone works on it: a token may open
 // its profile only once. A process holds what it puts first, and what it takes because
-// nobody holds it any more, until it has dropped it or has ended. One that is cut off
+// no process holds it any more, until it has dropped it or has ended. One that is cut off
 // from the store, or stands still, loses what it holds after some seconds.
 type Inbox interface {
 	// PutDelivery stores a delivery durably, and reports whether this process holds it.
@@ -74,7 +74,7 @@ type Inbox interface {
 	PutDelivery(ctx context.Context, d Delivery) (held bool, err error)
 
 	// Deliveries returns up to max deliveries that this process holds, oldest first. It
-	// takes those that nobody holds. One that cannot be read hides no other.
+	// takes those that no process holds. One that cannot be read hides no other.
 	Deliveries(ctx context.Context, max int) ([]Delivery, error)
 
 	// HoldDelivery reports whether this process still holds a delivery, and if so, for

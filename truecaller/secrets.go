@@ -34,7 +34,7 @@ type Secrets interface {
 }
 
 // askSecrets is how long a server does not ask the store about secrets again after it
-// has: whoever guesses paths must not make it read more often.
+// has: an attacker who guesses paths must not make it read more often.
 const askSecrets = time.Second
 
 // secretBook holds the valid secrets of each app's callback path.

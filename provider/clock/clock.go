@@ -6,7 +6,7 @@ package clock
 import "time"
 
 // Tolerance is how far ahead of the clock a stored time may be: a small correction,
-// or what the clocks of two nodes differ by, must not end what was just created.
+// or what the clocks of two servers differ by, must not end what was just created.
 const Tolerance = time.Minute
 
 // Ahead reports whether a right clock cannot have written a stored time yet.

@@ -23,8 +23,8 @@ import (
 
 // Limits of one request.
 const (
-	Timeout  = 5 * time.Second // from the name's resolution to the last byte
-	MaxBytes = 128 << 10       // of a response
+	timeout  = 5 * time.Second // from the name's resolution to the last byte
+	maxBytes = 128 << 10       // of a response
 )
 
 // Errors of Get.
@@ -51,9 +51,9 @@ type Client struct {
 // New returns a Client. It uses no proxy, because a proxy would resolve names itself.
 func New(o Options) *Client {
 	c := &Client{networks: o.Networks}
-	dialer := &net.Dialer{Timeout: Timeout, ControlContext: c.permit}
+	dialer := &net.Dialer{Timeout: timeout, ControlContext: c.permit}
 	c.http = &http.Client{
-		Timeout: Timeout,
+		Timeout: timeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error {
 			return fmt.Errorf("%w: it redirects", ErrResponse)
 		},
@@ -69,12 +69,12 @@ func New(o Options) *Client {
 	return c
 }
 
-// permit refuses a connection by the address that it is about to use, which nobody can
-// change any more: a name may resolve to another one at each look.
+// permit refuses a connection by the address that it is about to use, after
+// which no name is resolved: a name may resolve to another address at each look.
 func (c *Client) permit(_ context.Context, _, address string, _ syscall.RawConn) error {
 	to, err := netip.ParseAddrPort(address)
 	if err != nil || !permitted(to.Addr(), c.networks) {
-		return fmt.Errorf("%w: %s is not in a public network", ErrAddress, address)
+		return fmt.Errorf("%w: %s is neither public nor in client_networks", ErrAddress, address)
 	}
 	return nil
 }
@@ -103,12 +103,12 @@ func (c *Client) Get(ctx context.Context, address, accept string) ([]byte, error
 	if response.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("%w: %s responded with status %d", ErrResponse, address, response.StatusCode)
 	}
-	body, err := io.ReadAll(io.LimitReader(response.Body, MaxBytes+1))
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxBytes+1))
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("%w: %w", ErrResponse, err)
-	case len(body) > MaxBytes:
-		return nil, fmt.Errorf("%w: %s sent more than %d KiB", ErrResponse, address, MaxBytes>>10)
+	case len(body) > maxBytes:
+		return nil, fmt.Errorf("%w: %s sent more than %d KiB", ErrResponse, address, maxBytes>>10)
 	}
 	return body, nil
 }

@@ -20,7 +20,7 @@ func published(t *testing.T, h http.HandlerFunc) (address string, c *Client) {
 }
 
 func TestGet(t *testing.T) {
-	big := strings.Repeat("x", MaxBytes)
+	big := strings.Repeat("x", maxBytes)
 	address, c := published(t, func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/":

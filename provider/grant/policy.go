@@ -44,7 +44,7 @@ type CodeUse struct {
 // §4.1.2). Any other mistake leaves the code as it is. stored is the code's stored
 // grant, nil if it has none.
 //
-// All codes of one form have the same grant. Where the clocks of two nodes have let two
+// All codes of one form have the same grant. Where the clocks of two servers have let two
 // of them live at once, the second one is a second use. A code that expired unused, and
 // whose form then gave another one, revokes nothing: a reload of an old callback is no
 // theft.

@@ -68,7 +68,7 @@ func OpenSource(path string, master *keys.Master, o Options) (*Source, error) {
 	return &Source{s}, nil
 }
 
-// transferred returns a store that has no committer: whoever reads or makes it is alone.
+// transferred returns a store that has no committer: the copy alone uses it.
 func transferred(path string, master *keys.Master, o Options) *Store {
 	s := &Store{sealer: record.NewSealer(master), path: path, options: o, log: o.Log}
 	if s.log == nil {

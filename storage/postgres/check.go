@@ -160,7 +160,7 @@ func (s *Store) checkPooler(ctx context.Context) error {
 	}
 	if backends[0] == backends[1] {
 		return &SetupError{Field: "Pooler", cause: errors.New("two connections have one process of the database"),
-			Reason: "the connection goes through a pooler that is not expected; set the mode of the pooler, or connect to the database itself"}
+			Reason: unexpectedPooler}
 	}
 	return nil
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -71,8 +70,6 @@ func TestCheckRights(t *testing.T) {
 		t.Errorf("the check has left %d tables, %v", left, err)
 	}
 }
-
-var laxPooler = sync.OnceValues(func() (func(dsn string) string, error) { return server.LaxPooler() })
 
 // Poolers are where they are expected.
 func TestCheckPoolers(t *testing.T) {
@@ -151,36 +148,33 @@ func TestFailover(t *testing.T) {
 		t.Errorf("a limit of the role: %q", got)
 	}
 	exec(t, string(alone.DSN), "ALTER ROLE calleridp CONNECTION LIMIT -1")
-	for _, row := range []struct{ set, says string }{
-		{"synchronous_commit = 'off'", "synchronous_commit off"},
-	} {
-		exec(t, string(alone.DSN), "ALTER ROLE calleridp SET "+row.set)
-		if got := warned(t, alone); !strings.Contains(got, row.says) {
-			t.Errorf("%s: %q", row.set, got)
-		}
-		exec(t, string(alone.DSN), "ALTER ROLE calleridp RESET ALL")
+	exec(t, string(alone.DSN), "ALTER ROLE calleridp SET synchronous_commit = 'off'")
+	if got := warned(t, alone); !strings.Contains(got, "synchronous_commit off") {
+		t.Errorf("commits that do not wait for the disk: %q", got)
 	}
+	exec(t, string(alone.DSN), "ALTER ROLE calleridp RESET ALL")
 	if got := warned(t, Options{DSN: redact.Text(fresh(t))}); !strings.Contains(got, "fsync") {
 		t.Errorf("without fsync: %q", got)
 	}
 
-	standby, err := primary.Standby(ctx)
+	replica, err := primary.Replica(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(standby.Stop)
-	until(t, "the standby streams", func() bool { return strings.Contains(warned(t, alone), "asynchronously") })
-	both := fmt.Sprintf("host=127.0.0.1,127.0.0.1 port=%d,%d user=calleridp dbname=postgres sslmode=disable", standby.Port(), primary.Port())
-	if _, err := Check(ctx, testMaster(t), Options{DSN: redact.Text(standby.DSN("postgres"))}); fieldOf(t, err) != "DSN" || !strings.Contains(err.Error(), "must be the primary") {
-		t.Errorf("a standby: %v", err)
+	t.Cleanup(replica.Stop)
+	until(t, "the replica streams", func() bool { return strings.Contains(warned(t, alone), "asynchronously") })
+	both := fmt.Sprintf("host=127.0.0.1,127.0.0.1 port=%d,%d user=calleridp dbname=postgres sslmode=disable", replica.Port(), primary.Port())
+	if _, err := Check(ctx, testMaster(t), Options{DSN: redact.Text(replica.DSN("postgres"))}); fieldOf(t, err) != "DSN" || !strings.Contains(err.Error(), "must be the primary") {
+		t.Errorf("a replica: %v", err)
 	}
-	if _, err := Check(ctx, testMaster(t), Options{DSN: redact.Text(standby.DSN("postgres") + " target_session_attrs=prefer-standby")}); fieldOf(t, err) != "DSN" {
-		t.Errorf("a standby on purpose: %v", err)
+	if _, err := Check(ctx, testMaster(t), Options{DSN: redact.Text(replica.DSN("postgres") + " target_session_attrs=prefer-standby")}); fieldOf(t, err) != "DSN" {
+		t.Errorf("a replica on purpose: %v", err)
 	}
 
-	// The primary dies, and the standby takes over, synchronous until then.
-	exec(t, string(alone.DSN), "ALTER SYSTEM SET synchronous_standby_names = '*'")
-	exec(t, string(alone.DSN), "SELECT pg_reload_conf()")
+	// The primary dies, and the replica is promoted, synchronous until then.
+	if err := primary.WaitForReplica(ctx); err != nil {
+		t.Fatal(err)
+	}
 	until(t, "replication is synchronous", func() bool { return warned(t, alone) == "" })
 	s := open(t, Options{DSN: redact.Text(both), RecoverFor: time.Minute})
 	impatient := open(t, Options{DSN: redact.Text(both), RecoverFor: time.Millisecond})
@@ -191,11 +185,11 @@ func TestFailover(t *testing.T) {
 	check := load(t, s, 4, 20, func() {
 		if primary.Running() {
 			primary.Kill()
-			// The standby would answer, and may lack the newest.
+			// The replica would answer, and may lack the newest.
 			if _, err := impatient.Attempt(ctx, a.ID); !errors.Is(err, ErrUnavailable) {
 				t.Errorf("reading without a primary: %v, want %v", err, ErrUnavailable)
 			}
-			if err := standby.Promote(ctx); err != nil {
+			if err := replica.Promote(ctx); err != nil {
 				t.Error(err)
 			}
 		}

@@ -14,8 +14,8 @@ import (
 const (
 	// deliveryTaken is how long a delivery belongs to a process that does not say that it
 	// still works on it; it says so every deliveryHeld. It is longer than an operation
-	// tries to reach a database that has gone away (Options.RecoverFor), so that whoever
-	// has fetched a profile still holds its delivery when the database is back. With the
+	// tries to reach a database that has gone away (Options.RecoverFor), so that a process
+	// that has fetched a profile still holds its delivery when the database is back. With the
 	// two seconds between two looks of truecaller.Receiver, the deliveries of a process
 	// that was killed are taken within ten.
 	deliveryTaken = 7 * time.Second
@@ -86,18 +86,11 @@ func (c *claims) holds() { c.some.Store(true) }
 // holdDeliveries says that this process still works on the deliveries that it has
 // taken, as long as it runs.
 func (s *Store) holdDeliveries() {
-	ticker := time.NewTicker(deliveryHeld)
-	defer ticker.Stop()
 	failing := false
-	for {
-		select {
-		case <-s.closing:
-			return
-		case <-ticker.C:
-		}
+	s.every(deliveryHeld, func() {
 		s.claims.forgetOld()
 		if !s.claims.some.Swap(false) {
-			continue // and ask the database nothing
+			return // and ask the database nothing
 		}
 		held, err := s.holdAll()
 		if held || err != nil {
@@ -107,7 +100,7 @@ func (s *Store) holdDeliveries() {
 			s.log.Warn("the deliveries that this process works on cannot be held; another one may take them", "error", err)
 		}
 		failing = err != nil
-	}
+	})
 }
 
 // holdAll holds the deliveries of this process for longer. One whose row is locked does

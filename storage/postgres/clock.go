@@ -25,14 +25,19 @@ const (
 
 // keepTime measures the difference until the store is closed.
 func (s *Store) keepTime() {
-	ticker := time.NewTicker(clockEvery)
+	s.every(clockEvery, func() { s.askTime(context.Background()) }) // after an error, it tries again
+}
+
+// every calls do every so often until the store is closed.
+func (s *Store) every(often time.Duration, do func()) {
+	ticker := time.NewTicker(often)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-s.closing:
 			return
 		case <-ticker.C:
-			s.askTime(context.Background()) // the next tick tries again
+			do()
 		}
 	}
 }

@@ -121,10 +121,10 @@ func TestErrorsThatGoBy(t *testing.T) {
 
 // What was read in a transaction that failed to commit is not used.
 func TestReadingTransactionFails(t *testing.T) {
-	c := &cutter{}
-	s := open(t, Options{DSN: redact.Text(database(t)), Pooler: true, dial: c.dial})
+	proxy, through := proxied(t, database(t))
+	s := open(t, Options{DSN: redact.Text(through)})
 	runs := 0
-	c.arm(false)
+	proxy.CutCommits(pgtest.BeforeCommit)
 	err := s.write(t.Context(), func(t *txn) error {
 		runs++
 		return t.look()

@@ -25,6 +25,8 @@ type SetupError struct {
 func (e *SetupError) Error() string { return "postgres: " + e.Reason + " (" + e.cause.Error() + ")" }
 func (e *SetupError) Unwrap() error { return e.cause }
 
+const unexpectedPooler = "the connection goes through a pooler that is not expected; set the mode of the pooler, or connect to the database itself"
+
 // explained returns a SetupError for an error whose cause an operator can remove, and
 // other errors as they are. field is what has the connection string.
 func explained(err error, c *pgx.ConnConfig, field string) error {
@@ -42,7 +44,7 @@ func explained(err error, c *pgx.ConnConfig, field string) error {
 			if field == "ListenDSN" {
 				return &SetupError{Field: field, cause: err, Reason: "this connection goes through a pooler; it must lead to the database itself"}
 			}
-			return &SetupError{Field: "Pooler", cause: err, Reason: "the connection goes through a pooler that is not expected; set the mode of the pooler, or connect to the database itself"}
+			return &SetupError{Field: "Pooler", cause: err, Reason: unexpectedPooler}
 		case codeConnections:
 			return &SetupError{Field: "MaxConnections", cause: err, Reason: "the database has no free connection; raise its max_connections (or the limit of the user), or let each server open fewer"}
 		}

@@ -85,7 +85,7 @@ func (s *Store) Deliveries(ctx context.Context, max int) (all []truecaller.Deliv
 	return all, err
 }
 
-// deliveriesAfter takes what nobody holds, and passes on up to most deliveries that this
+// deliveriesAfter takes what no process holds, and passes on up to most deliveries that this
 // process holds, in the order in which they are due, without the first ones.
 func (s *Store) deliveriesAfter(ctx context.Context, first, most int, each func(key, value []byte)) error {
 	type row struct{ key, value []byte }

@@ -41,11 +41,11 @@ func (l *logged) count(text string) int {
 
 func (l *logged) log() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
 
-func TestClaims(t *testing.T) {
+func TestOneProcessHoldsADelivery(t *testing.T) {
 	for _, isolation := range []Isolation{ReadCommitted, Serializable} {
 		t.Run(isolation.String(), func(t *testing.T) {
 			o := Options{DSN: redact.Text(database(t)), Isolation: isolation}
-			storagetest.Claims(t, open(t, o), open(t, o), open(t, o))
+			storagetest.OneHoldsADelivery(t, open(t, o), open(t, o), open(t, o))
 		})
 	}
 }
@@ -233,7 +233,7 @@ func TestALiveProcessKeepsItsDeliveries(t *testing.T) {
 	})
 
 	if o := (Options{}).withDefaults(); deliveryTaken <= o.RecoverFor+deliveryHeld {
-		t.Errorf("a claim lasts %s, and an operation tries for %s to reach the database", deliveryTaken, o.RecoverFor)
+		t.Errorf("a delivery is held for %s, and an operation tries for %s to reach the database", deliveryTaken, o.RecoverFor)
 	}
 }
 

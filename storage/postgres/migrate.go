@@ -20,8 +20,8 @@ import (
 // version before is left. One that contracts raises oldest_program in meta, in its own
 // transaction: the first version of the schema whose program works with what it leaves.
 // No program writes it otherwise, so none can lower it. Each migration begins by turning
-// off statement_timeout, because it may take long; lock_timeout stays, because whoever
-// waits behind it waits too.
+// off statement_timeout, because it may take long; lock_timeout stays, because
+// other statements queue behind a migration that waits.
 //
 //go:embed migrations/*.sql
 var embedded embed.FS

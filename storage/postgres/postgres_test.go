@@ -121,6 +121,9 @@ func open(t testing.TB, o Options) *Store {
 // pooler returns the connection string through a pooler for that of a database.
 var pooler = sync.OnceValues(func() (func(dsn string) string, error) { return server.Pooler() })
 
+// laxPooler is pooler with one that ignores the settings of the store's connections.
+var laxPooler = sync.OnceValues(func() (func(dsn string) string, error) { return server.LaxPooler() })
+
 // Through PgBouncer in transaction mode, each transaction may run on another
 // connection.
 func TestContractThroughAPooler(t *testing.T) {

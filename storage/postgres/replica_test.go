@@ -32,6 +32,9 @@ func TestTheOutcomeWaitsForTheReplica(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(replica.Stop)
+	if err := primary.WaitForReplica(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	s := open(t, Options{DSN: redact.Text(primary.DSN("postgres"))})
 	a := newAttempt()
 	if err := s.CreateAttempt(t.Context(), a, limit.Spend{}, time.Now()); err != nil {

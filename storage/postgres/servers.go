@@ -82,23 +82,16 @@ const sayServer = `INSERT INTO servers (node, until) VALUES ($1, now() + $2::int
 // stay says that this process still uses the database, until the store is closed.
 func (s *Store) stay() {
 	defer close(s.stayed)
-	ticker := time.NewTicker(serverSays)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-s.closing:
-			return
-		case <-ticker.C:
-		}
+	s.every(serverSays, func() {
 		ctx, cancel := s.untilStuck(context.Background())
+		defer cancel()
 		b := &pgx.Batch{}
 		b.Queue("SELECT set_config('synchronous_commit', 'off', true)") // the next one follows soon
 		b.Queue(sayServer, s.node, serverKept)
 		if err := s.pool.SendBatch(ctx, b).Close(); err != nil {
 			s.log.Debug("the database was not told that this process uses it", "error", err)
 		}
-		cancel()
-	}
+	})
 }
 
 // leave says that this process no longer uses the database.

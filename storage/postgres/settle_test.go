@@ -12,6 +12,7 @@ import (
 	"calleridp/provider/redact"
 	"calleridp/provider/session"
 	"calleridp/provider/subject"
+	"calleridp/storage/postgres/pgtest"
 	"calleridp/truecaller/phone"
 )
 
@@ -104,8 +105,8 @@ func TestWhatAGuessSettles(t *testing.T) {
 // If the answer to a guess is lost, it is looked up, and what the answer would have told is
 // read.
 func TestInvariant9_ALostAnswerToAGuess(t *testing.T) {
-	c := &cutter{}
-	s := open(t, Options{DSN: redact.Text(database(t)), Pooler: true, dial: c.dial})
+	proxy, through := proxied(t, database(t))
+	s := open(t, Options{DSN: redact.Text(through)})
 	ctx, now := t.Context(), time.Now()
 	number, err := phone.FromDigits("46701740600")
 	if err != nil {
@@ -120,10 +121,10 @@ func TestInvariant9_ALostAnswerToAGuess(t *testing.T) {
 	}
 	once := func(what string, run func() error) {
 		t.Helper()
-		for _, late := range []bool{false, true} { // it never arrived; its answer never did
+		for _, cut := range []pgtest.Cut{pgtest.BeforeCommit, pgtest.AfterCommit} { // it never arrived; its answer never did
 			put(t, s, "d")
 			before := s.Stats()
-			c.arm(late)
+			proxy.CutCommits(cut)
 			err := run()
 			after := s.Stats()
 			if lookups := after.Lookups - before.Lookups; err != nil || lookups != 1 || after.Commits-before.Commits != 1 {

@@ -20,8 +20,8 @@ const sweepLock = migrationLock + 1
 var swept = []string{"limits", "attempts", "forms", "deliveries", "sessions", "codes", "grants", "access_tokens", "assertions"}
 
 // Run deletes expired records every Options.SweepEvery, in small batches, until ctx is
-// done. One process at a time sweeps: whoever gets the lock of a transaction, so that
-// another one goes on as soon as it has ended.
+// done. One process at a time sweeps: the one that gets the lock of a transaction, so
+// that another one goes on as soon as it has ended.
 func (s *Store) Run(ctx context.Context) {
 	ticker := time.NewTicker(s.options.SweepEvery)
 	defer ticker.Stop()
@@ -62,7 +62,7 @@ func (s *Store) sweep(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// sweepOutcomes deletes up to sweepMax outcomes that nobody asks for any more, and
+// sweepOutcomes deletes up to sweepMax outcomes that no server looks up any more, and
 // returns how many.
 func (s *Store) sweepOutcomes(ctx context.Context) (n int, err error) {
 	err = s.read(ctx, func(b *batch) {

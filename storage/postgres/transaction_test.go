@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -23,20 +24,34 @@ import (
 
 // A transaction whose connection breaks before its commit runs again.
 func TestRerun(t *testing.T) {
-	cutters := map[storagetest.Engine]*cutter{}
+	proxies := map[storagetest.Engine]*pgtest.Proxy{}
 	fresh := func(t *testing.T) storagetest.Place {
 		dsn := database(t)
 		return func(t *testing.T) storagetest.Engine {
-			c := &cutter{}
-			s := open(t, Options{DSN: redact.Text(dsn), Pooler: true, dial: c.dial})
-			cutters[s] = c
+			proxy, through := proxied(t, dsn)
+			s := open(t, Options{DSN: redact.Text(through)})
+			proxies[s] = proxy
 			return s
 		}
 	}
 	storagetest.Rerun(t, fresh, func(e storagetest.Engine, operation func()) {
-		cutters[e].arm(false)
+		proxies[e].CutCommits(pgtest.BeforeCommit)
 		operation()
 	})
+}
+
+// proxied returns a proxy to the server of all tests, and the connection string through it
+// for that of a database.
+func proxied(t *testing.T, direct string) (proxy *pgtest.Proxy, dsn string) {
+	t.Helper()
+	proxy, err := pgtest.NewProxy()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(proxy.Close)
+	proxy.To(server)
+	_, name, _ := strings.Cut(direct, "dbname=")
+	return proxy, proxy.DSN(name)
 }
 
 // newAttempt returns an attempt of this minute.
@@ -71,8 +86,8 @@ func counted(t *testing.T, s *Store, id login.ID) int {
 // A commit whose answer is lost is looked up: it is not repeated, and no caller is told
 // that what has happened has not.
 func TestInvariant9_LostAnswers(t *testing.T) {
-	c := &cutter{}
-	s := open(t, Options{DSN: redact.Text(database(t)), Pooler: true, dial: c.dial})
+	proxy, through := proxied(t, database(t))
+	s := open(t, Options{DSN: redact.Text(through)})
 	ctx := t.Context()
 	a := newAttempt()
 	code := grant.Code{Hash: grant.CodeHash{1}, Expires: time.Now().Add(time.Minute),
@@ -97,7 +112,7 @@ func TestInvariant9_LostAnswers(t *testing.T) {
 			return errors.Join(err, r.Refused)
 		}},
 	} {
-		c.arm(true)
+		proxy.CutCommits(pgtest.BeforeAnswer)
 		before := s.Stats()
 		if err := row.run(); err != nil {
 			t.Errorf("%s: %v, though it was committed", row.name, err)

@@ -184,7 +184,7 @@ func (f *Source) begin(ctx context.Context, mode string) (err error) {
 }
 
 // checkClock refuses a clock by which other records would have expired than by the
-// database's: locks and budgets are in the time of the database.
+// database's: what the database stores is in its own time, and a file in this machine's.
 func (f *Source) checkClock(ctx context.Context) error {
 	var database time.Time
 	sent := f.s.options.now()

@@ -186,12 +186,13 @@ func TestServersSayThatTheyAreThere(t *testing.T) {
 		return err != nil
 	}
 	exec(t, dsn, "UPDATE servers SET until = '-infinity'")
-	for n := 0; n < 2; { // until both have said it again
+	until(t, "both have said it again", func() bool {
+		var n int
 		if err := first.pool.QueryRow(t.Context(), "SELECT count(*) FROM servers WHERE until > now()").Scan(&n); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(10 * time.Millisecond)
-	}
+		return n == 2
+	})
 	if !inUse() {
 		t.Error("two servers are there, and none counts")
 	}

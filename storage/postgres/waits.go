@@ -12,7 +12,7 @@ import (
 
 // Every wait has an end. For a connection of the pool it is Options.PoolTimeout. What
 // was sent has until the database must have given up (untilStuck); then the connection
-// is closed. Who calls may go away earlier, and waits no longer: the query that was
+// is closed. A caller may go away earlier, and waits no longer: the query that was
 // sent ends by itself, because to break it off would close a connection, and a storm of
 // callers that go away would close them all. Only a commit is waited for, and its
 // outcome looked up, because nothing else tells what has happened.

@@ -283,7 +283,7 @@ func TestListeningThatFails(t *testing.T) {
 
 // A pooler in transaction mode accepts LISTEN, and delivers nothing.
 func TestListeningThroughAPooler(t *testing.T) {
-	through, err := pooler()
+	through, err := laxPooler()
 	if err != nil {
 		t.Fatal(err)
 	}

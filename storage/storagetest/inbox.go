@@ -97,9 +97,9 @@ func testInbox(t *testing.T, w *world) {
 	order(10, second.ID)
 }
 
-// Claims tests the inbox of several processes over the same data: one of them holds a
-// delivery.
-func Claims(t *testing.T, processes ...Engine) {
+// OneHoldsADelivery tests the inbox of several processes over the same data: one of them
+// holds a delivery.
+func OneHoldsADelivery(t *testing.T, processes ...Engine) {
 	w := &world{Engine: processes[0], t: t, ctx: t.Context(), now: time.Now().UTC().Truncate(time.Millisecond)}
 	for range 50 {
 		d, a := w.delivery(), w.create()

@@ -93,6 +93,9 @@ func (c *cluster) replicate() {
 		c.t.Fatal(err)
 	}
 	c.databases[other] = replica
+	if err := c.databases[c.primary].WaitForReplica(c.t.Context()); err != nil {
+		c.t.Fatal(err)
+	}
 	c.proxies[other].To(replica)
 }
 
@@ -101,7 +104,7 @@ func (c *cluster) replicate() {
 func (c *cluster) failOver() {
 	c.t.Helper()
 	c.primary = 1 - c.primary
-	if err := c.databases[c.primary].TakeOver(c.t.Context()); err != nil {
+	if err := c.databases[c.primary].Promote(c.t.Context()); err != nil {
 		c.t.Fatal(err)
 	}
 	c.replicate()

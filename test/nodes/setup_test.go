@@ -147,22 +147,7 @@ func TestTheDatabaseIsDownAtTheStartAndHangsLater(t *testing.T) {
 // At SERIALIZABLE, no user sees that sign-ins which begin at once spend from the same
 // budget.
 func TestSignInsAtOnceAtSerializable(t *testing.T) {
-	database, err := pgtest.Start(pgtest.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(database.Stop)
-	dsn := filepath.Join(t.TempDir(), "dsn")
-	if err := os.WriteFile(dsn, []byte(database.DSN("postgres")), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	c := &cluster{t: t}
-	c.Cluster = harness.NewCluster(t, 3, fmt.Sprintf("{engine: postgres, dsn_file: %s, isolation: serializable}", dsn),
-		func(callbackURL string) http.Handler {
-			sim := simulator.New(simulator.Config{Apps: []simulator.App{{Name: "Test", Key: harness.AppKey, CallbackURL: callbackURL}}})
-			t.Cleanup(sim.Close)
-			return sim.Handler()
-		}, "limits: {number: 1000/1h, network: 1000/1h}\nkeys: {algorithms: [RS256]}")
+	c := newCluster(t, pgtest.Options{}, nil, func(c *cluster) { c.storage = ", isolation: serializable" })
 	const many = 48
 	browsers, forms := make([]*harness.Browser, many), make([]harness.Page, many)
 	for i := range many {
@@ -196,4 +181,26 @@ func TestSignInsAtOnceAtSerializable(t *testing.T) {
 			t.Errorf("sign-in %d left to %v or stopped at %s (%d)", i, left, page.URL, page.Status)
 		}
 	})
+}
+
+// TestDev tries it on a laptop that has a database.
+func TestDev(t *testing.T) {
+	database, err := pgtest.Start(pgtest.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(database.Stop)
+	server := harness.Dev(t, "--storage", "postgres", "--dsn-file", dsnFile(t, database))
+	for range 2 {
+		browser := harness.NewBrowser(t, server.Issuer)
+		left, page := browser.Follow(browser.Submit(browser.Get(browser.Issuer+"/account"), harness.Number(5)), harness.Timeout)
+		if left != nil || !page.Has("account") {
+			t.Fatalf("the sign-in left to %v or stopped at %s (%d)", left, page.URL, page.Status)
+		}
+		if again := browser.Get(browser.Issuer + "/account"); !again.Has("account") {
+			t.Errorf("the session is gone: %d", again.Status)
+		}
+		server.Stop(os.Interrupt)
+		server.Restart()
+	}
 }

@@ -10,8 +10,6 @@ import (
 	"strings"
 	"syscall"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 )
 
 // Crash kills all processes of the server (kill -9), which have no time for anything, and
@@ -53,19 +51,18 @@ func running(pid int) bool {
 
 // Backends returns the processes that serve a database's clients.
 func (s *Server) Backends(ctx context.Context, database string) (pids []int, err error) {
-	err = s.query(ctx, "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND datname = $1 AND pid <> pg_backend_pid()",
-		func(row pgx.CollectableRow) error {
-			var pid int
-			err := row.Scan(&pid)
-			pids = append(pids, pid)
-			return err
-		}, database)
+	rows, err := s.Query(ctx, "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND datname = $1 AND pid <> pg_backend_pid()", database)
+	for _, row := range rows {
+		pid, _ := strconv.Atoi(row[0])
+		pids = append(pids, pid)
+	}
 	return pids, err
 }
 
 // Terminate ends a backend as an administrator does.
 func (s *Server) Terminate(ctx context.Context, backend int) error {
-	return s.query(ctx, "SELECT pg_terminate_backend($1)", nil, backend)
+	_, err := s.Query(ctx, "SELECT pg_terminate_backend($1)", backend)
+	return err
 }
 
 // KillBackend kills a backend (kill -9). The server then ends all others, and recovers as
@@ -75,49 +72,10 @@ func (s *Server) KillBackend(ctx context.Context, backend int) error {
 	if err := syscall.Kill(backend, syscall.SIGKILL); err != nil {
 		return err
 	}
-	return s.until(ctx, func() error {
+	return s.until(ctx, func(ctx context.Context) error {
 		if !strings.Contains(s.Log()[before:], "all server processes terminated") {
-			return errors.New("pgtest: the server has not noticed yet that a backend was killed")
+			return errors.New("the server has not noticed yet that a backend was killed")
 		}
-		return s.query(ctx, "SELECT 1", nil)
+		return s.answers(ctx)
 	})
-}
-
-// query runs a query on a connection of its own. each gets the rows; nil: nothing does.
-func (s *Server) query(ctx context.Context, sql string, each func(pgx.CollectableRow) error, args ...any) error {
-	conn, err := pgx.Connect(ctx, s.DSN("postgres"))
-	if err != nil {
-		return err
-	}
-	defer conn.Close(ctx)
-	rows, err := conn.Query(ctx, sql, args...)
-	if err != nil {
-		return err
-	}
-	_, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (struct{}, error) {
-		if each == nil {
-			return struct{}{}, nil
-		}
-		return struct{}{}, each(row)
-	})
-	return err
-}
-
-// until waits until ready returns nil.
-func (s *Server) until(ctx context.Context, ready func() error) error {
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
-	for {
-		err := ready()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-s.child.ended:
-			return fmt.Errorf("pgtest: the server has ended:\n%s", s.Log())
-		case <-ctx.Done():
-			return fmt.Errorf("pgtest: %w\n%s", err, s.Log())
-		case <-time.After(10 * time.Millisecond):
-		}
-	}
 }

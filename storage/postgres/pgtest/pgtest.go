@@ -5,7 +5,7 @@
 //
 //	pgtest.go   a server: its start and its stop
 //	crash.go    kill -9, of it all or of one of its processes
-//	replica.go  a synchronous replica of it, and its promotion
+//	replica.go  a replica of it, synchronous if wanted, and its promotion
 //	proxy.go    a way to it that cuts connections in the middle of a commit
 //	pooler.go   PgBouncer in front of it
 package pgtest
@@ -217,18 +217,29 @@ func (s *Server) Restart() error {
 	if s.child, err = start(cmd); err != nil {
 		return fmt.Errorf("pgtest: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	return s.until(context.Background(), s.answers)
+}
+
+// answers reports in its error why the server takes no query.
+func (s *Server) answers(ctx context.Context) error {
+	_, err := s.Query(ctx, "SELECT 1")
+	return err
+}
+
+// until waits until ready returns nil.
+func (s *Server) until(ctx context.Context, ready func(ctx context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	for {
-		conn, err := pgx.Connect(ctx, s.DSN("postgres"))
+		err := ready(ctx)
 		if err == nil {
-			return conn.Close(ctx)
+			return nil
 		}
 		select {
 		case <-s.child.ended:
 			return fmt.Errorf("pgtest: the server has ended:\n%s", s.Log())
 		case <-ctx.Done():
-			return fmt.Errorf("pgtest: the server accepts no connections: %w\n%s", err, s.Log())
+			return fmt.Errorf("pgtest: %w\n%s", err, s.Log())
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
@@ -283,37 +294,30 @@ func (s *Server) Port() int { return s.port }
 // Socket returns the folder of the server's socket.
 func (s *Server) Socket() string { return s.dir }
 
-// Query runs a query in the database postgres, and returns its rows as text.
-func (s *Server) Query(ctx context.Context, sql string) ([][]string, error) {
+// Query runs a query in the database postgres, on a connection of its own, and returns its
+// rows as text.
+func (s *Server) Query(ctx context.Context, sql string, args ...any) ([][]string, error) {
 	conn, err := pgx.Connect(ctx, s.DSN("postgres"))
 	if err != nil {
 		return nil, err
 	}
 	defer conn.Close(ctx)
-	results, err := conn.PgConn().Exec(ctx, sql).ReadAll()
+	rows, err := conn.Query(ctx, sql, append([]any{pgx.QueryExecModeSimpleProtocol}, args...)...)
 	if err != nil {
 		return nil, err
 	}
-	var all [][]string
-	for _, row := range results[len(results)-1].Rows {
-		texts := make([]string, len(row))
-		for i, value := range row {
-			texts[i] = string(value)
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (texts []string, err error) {
+		for _, value := range row.RawValues() {
+			texts = append(texts, string(value))
 		}
-		all = append(all, texts)
-	}
-	return all, nil
+		return texts, nil
+	})
 }
 
 // Database creates an empty database, and returns its connection string.
 func (s *Server) Database(ctx context.Context) (dsn string, err error) {
-	conn, err := pgx.Connect(ctx, s.DSN("postgres"))
-	if err != nil {
-		return "", err
-	}
-	defer conn.Close(ctx)
 	name := fmt.Sprintf("test%d", s.number.Add(1))
-	if _, err := conn.Exec(ctx, "CREATE DATABASE "+name); err != nil {
+	if _, err := s.Query(ctx, "CREATE DATABASE "+name); err != nil {
 		return "", err
 	}
 	return s.DSN(name), nil

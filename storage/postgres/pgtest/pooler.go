@@ -20,7 +20,8 @@ func (s *Server) Pooler() (dsn func(direct string) string, err error) {
 	return s.startPooler("pooler", "")
 }
 
-// LaxPooler starts one that takes settings of a session, and ignores them.
+// LaxPooler starts one that accepts the settings that a client sends when it connects, and
+// ignores them. That of Pooler refuses such a client.
 func (s *Server) LaxPooler() (dsn func(direct string) string, err error) {
 	return s.startPooler("lax", "ignore_startup_parameters = statement_timeout,lock_timeout,idle_in_transaction_session_timeout\n")
 }
@@ -44,7 +45,6 @@ auth_type = any
 pool_mode = transaction
 default_pool_size = 20
 max_client_conn = 500
-ignore_startup_parameters = statement_timeout,lock_timeout,idle_in_transaction_session_timeout
 logfile = %s
 `, s.dir, dir, filepath.Join(dir, "log"))
 	if err := os.WriteFile(config, []byte(text+more), 0o644); err != nil {

@@ -47,6 +47,11 @@ func NewProxy() (*Proxy, error) {
 // Port returns the port on which the proxy listens.
 func (p *Proxy) Port() string { return strconv.Itoa(p.listener.Addr().(*net.TCPAddr).Port) }
 
+// DSN returns the connection string of a database, through the proxy.
+func (p *Proxy) DSN(database string) string {
+	return "host=127.0.0.1 port=" + p.Port() + " user=calleridp dbname=" + database + " sslmode=disable"
+}
+
 // To makes new connections lead to a server.
 func (p *Proxy) To(s *Server) {
 	p.mu.Lock()

@@ -5,23 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
-	"strings"
-
-	"github.com/jackc/pgx/v5"
 )
 
-// Replica makes a replica of the server and starts it. From then on each commit of the
-// server waits for it (synchronous streaming replication), so that a promotion loses
-// nothing that was acknowledged. What it replicates goes through the proxy, which must
-// lead to the server. It needs pg_basebackup, which Debian's package has.
+// Replica starts a replica of the server, to which clients may connect (streaming
+// replication). What it replicates goes through the proxy, which must lead to the server;
+// nil: it comes straight from the server. It needs pg_basebackup, which Debian's package
+// has. Stop it before the server.
 func (s *Server) Replica(through *Proxy) (*Server, error) {
 	dir, err := os.MkdirTemp("", "calleridp-postgres-")
 	if err != nil {
 		return nil, err
 	}
-	r := &Server{dir: dir, bin: s.bin}
-	for _, step := range []func() error{r.own, func() error { return r.copy(s, through) }, r.Restart, func() error { return s.waitFor(r) }} {
+	r := &Server{dir: dir, bin: s.bin, language: s.language}
+	for _, step := range []func() error{r.own, func() error { return r.copy(s, through) }, r.Restart} {
 		if err := step(); err != nil {
 			r.Stop()
 			return nil, err
@@ -32,68 +28,49 @@ func (s *Server) Replica(through *Proxy) (*Server, error) {
 
 // copy copies the data of a running server, as that of its replica.
 func (s *Server) copy(from *Server, through *Proxy) error {
-	backup := s.command("pg_basebackup", "--host", from.dir, "--username", "calleridp", "--pgdata", s.data(),
+	backup := s.command("pg_basebackup", "--dbname", from.DSN("postgres"), "--pgdata", s.data(),
 		"--checkpoint", "fast", "--wal-method", "stream", "--no-sync")
 	if output, err := backup.CombinedOutput(); err != nil {
 		return fmt.Errorf("pgtest: pg_basebackup: %w\n%s", err, output)
 	}
-	signal := filepath.Join(s.data(), "standby.signal")
-	if err := os.WriteFile(signal, nil, 0o600); err != nil {
+	if err := s.write("standby.signal", nil); err != nil {
 		return err
 	}
-	if s.owner != nil {
-		if err := os.Chown(signal, int(s.owner.Uid), int(s.owner.Gid)); err != nil {
-			return err
-		}
+	source := from.DSN("postgres")
+	if through != nil {
+		source = through.DSN("postgres") + " gssencmode=disable"
 	}
-	return s.set(
-		"unix_socket_directories = '"+s.dir+"'",
-		fmt.Sprintf("primary_conninfo = 'host=127.0.0.1 port=%s sslmode=disable gssencmode=disable user=calleridp application_name=replica'", through.Port()),
+	return s.configure([]string{
+		"unix_socket_directories = '" + s.dir + "'",
+		"primary_conninfo = '" + source + " application_name=replica'",
 		"wal_retrieve_retry_interval = 100ms",
 		"synchronous_standby_names = ''", // after its promotion, until it has a replica itself
-	)
+	}, from.port > 0)
 }
 
-// waitFor makes each commit wait for a replica.
-func (s *Server) waitFor(r *Server) error {
-	if err := s.set("synchronous_standby_names = '*'"); err != nil {
+// WaitForReplica makes each commit wait for the replica (synchronous replication), so that
+// its promotion loses nothing that was acknowledged.
+func (s *Server) WaitForReplica(ctx context.Context) error {
+	if err := s.configure([]string{"synchronous_standby_names = '*'"}, false); err != nil {
 		return err
 	}
-	ctx := context.Background()
-	if err := s.query(ctx, "SELECT pg_reload_conf()", nil); err != nil {
+	if _, err := s.Query(ctx, "SELECT pg_reload_conf()"); err != nil {
 		return err
 	}
-	return r.until(ctx, func() error {
-		follows := false
-		err := s.query(ctx, "SELECT FROM pg_stat_replication WHERE state = 'streaming' AND sync_state = 'sync'",
-			func(pgx.CollectableRow) error {
-				follows = true
-				return nil
-			})
-		if err == nil && !follows {
+	return s.until(ctx, func(ctx context.Context) error {
+		rows, err := s.Query(ctx, "SELECT 1 FROM pg_stat_replication WHERE state = 'streaming' AND sync_state = 'sync'")
+		if err == nil && len(rows) == 0 {
 			err = errors.New("the replica does not follow")
 		}
 		return err
 	})
 }
 
-// TakeOver makes a replica the server that takes writes (promotion). The one before must
-// not run.
-func (s *Server) TakeOver(ctx context.Context) error {
-	promoted := false
-	err := s.query(ctx, "SELECT pg_promote(true, 120)", func(row pgx.CollectableRow) error { return row.Scan(&promoted) })
-	if err == nil && !promoted {
+// Promote makes a replica the server that takes writes. The one before must not run.
+func (s *Server) Promote(ctx context.Context) error {
+	rows, err := s.Query(ctx, "SELECT pg_promote(true, 120)")
+	if err == nil && rows[0][0] != "t" {
 		err = fmt.Errorf("pgtest: the replica was not promoted:\n%s", s.Log())
 	}
 	return err
-}
-
-// set adds settings, which win over those before.
-func (s *Server) set(settings ...string) error {
-	conf, err := os.OpenFile(filepath.Join(s.data(), "postgresql.conf"), os.O_APPEND|os.O_WRONLY, 0)
-	if err != nil {
-		return err
-	}
-	_, err = conf.WriteString("\n" + strings.Join(settings, "\n") + "\n")
-	return errors.Join(err, conf.Close())
 }
