@@ -33,6 +33,7 @@ func (s *Store) PutDelivery(ctx context.Context, d truecaller.Delivery) (held bo
 			ON CONFLICT (key) DO UPDATE SET node = EXCLUDED.node, until = clock_timestamp() + $4::interval
 			WHERE deliveries.node IN ('', EXCLUDED.node) OR deliveries.until <= clock_timestamp()
 			RETURNING key, value`, []any{key, value, s.node, deliveryTaken, expiryOf(value), attemptOf(d)}, func(_, value []byte) { stored = append([]byte{}, value...) })
+		b.attemptWith("$1", attemptOf(d))
 	})
 	if err != nil {
 		return false, err
@@ -135,8 +136,18 @@ func (s *Store) HoldDelivery(ctx context.Context, id string) (held bool, err err
 		b.notDurable()
 		b.rows("UPDATE deliveries SET until = clock_timestamp() + $3::interval WHERE key = $1 AND node = $2 RETURNING key, value",
 			[]any{[]byte(id), s.node, deliveryTaken}, func(_, _ []byte) { held = true })
+		b.attemptWith("(SELECT attempt FROM deliveries WHERE key = $1)", []byte(id))
 	})
 	return held, err
+}
+
+// attemptWith queues a query for the attempt with a correlation, which the memory then has:
+// whether it still waits for the token is asked next (invariant 8), and another process may
+// have approved it with the same callback.
+func (b *batch) attemptWith(correlation string, arg []byte) {
+	b.rows("SELECT key, value FROM attempts WHERE correlation = "+correlation, []any{arg}, func(key, value []byte) {
+		b.s.memory.put(at(&record.Attempts, key), bytes.Clone(value), moment{})
+	})
 }
 
 // attemptOf returns what the column attempt has: the correlation of the attempt to which a

@@ -167,6 +167,38 @@ func TestADeliveryThatWasJustStored(t *testing.T) {
 	holds("another's", false, 1)
 }
 
+// Who stores a callback that another process has had already learns that the attempt does
+// not wait any more, although it remembers that it does (invariant 8).
+func TestInvariant8_ACallbackThatAnotherProcessHadBefore(t *testing.T) {
+	dsn := database(t)
+	s, other := open(t, Options{DSN: redact.Text(dsn)}), open(t, Options{DSN: redact.Text(dsn)})
+	ctx := t.Context()
+	a := newAttempt()
+	a.Correlation = sha256.Sum256([]byte("state"))
+	if err := s.CreateAttempt(ctx, a, limit.Spend{}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	d := truecaller.Delivery{ID: "d", Received: time.Now(), Callback: truecaller.Callback{State: "state", AccessToken: "token"}}
+	had := func(to login.State, learn func() (bool, error)) {
+		t.Helper()
+		if _, err := other.UpdateAttempt(ctx, a.ID, func(a login.Attempt) (login.Update, error) {
+			a.State = to
+			return login.Update{Attempt: a}, nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if held, err := learn(); !held || err != nil {
+			t.Fatalf("held %v, %v", held, err)
+		}
+		if got, err := s.RecallByCorrelation(ctx, a.Correlation); err != nil || got.State != to {
+			t.Errorf("the attempt is %s, %v, want %s", got.State, err, to)
+		}
+	}
+	had(login.Waiting, func() (bool, error) { return s.PutDelivery(ctx, d) })
+	s.claims.lose(d.ID)
+	had(login.Approved, func() (bool, error) { return s.HoldDelivery(ctx, d.ID) })
+}
+
 // A live process keeps what it works on: although a row is locked, although its pool is
 // busy, and although it looked while a delivery was being stored.
 func TestALiveProcessKeepsItsDeliveries(t *testing.T) {

@@ -64,7 +64,7 @@ func (m *memory) put(p place, value []byte, after moment) {
 	row := seen{value: value, put: m.puts}
 	same := known && bytes.Equal(before.value, value)
 	if same {
-		row.put = before.put
+		row.put, row.epoch = before.put, before.epoch
 	}
 	overtaken := known && !same && before.put > after.puts
 	if !overtaken && after.epoch == m.epoch && after.heard == m.heard[m.shard(p)] {

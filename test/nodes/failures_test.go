@@ -40,11 +40,14 @@ func TestAKilledServerLosesNoCallback(t *testing.T) {
 	case <-time.After(harness.Timeout):
 		t.Fatal("the profile was never requested")
 	}
-	working := slices.IndexFunc(c.Nodes, func(node *harness.Production) bool {
-		return strings.Contains(node.Log(), `"outcome":"accepted"`)
-	})
-	if working < 0 {
-		t.Fatal("no server has accepted the callback")
+	working := -1 // the profile may be requested before the line is written
+	for begun := time.Now(); working < 0; time.Sleep(time.Millisecond) {
+		working = slices.IndexFunc(c.Nodes, func(node *harness.Production) bool {
+			return strings.Contains(node.Log(), `"outcome":"accepted"`)
+		})
+		if time.Since(begun) > harness.Timeout {
+			t.Fatal("no server has accepted the callback")
+		}
 	}
 	c.StopNode(working, os.Kill)
 	killed.Store(true)
