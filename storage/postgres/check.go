@@ -277,8 +277,8 @@ func (s *Store) Warnings(ctx context.Context) ([]Warning, error) {
 	if is.replicas > 0 && is.standbys == "" {
 		warn("DSN", "the database replicates asynchronously; a replica that is promoted lacks the newest changes, and codes and tokens that were used are valid again: set synchronous_standby_names")
 	}
-	if need := s.options.MaxConnections + 1; !s.options.Pooler && is.most < need {
-		warn("MaxConnections", "the database allows this user %s connections, and this server alone may open %s with the one that listens", strconv.Itoa(is.most), strconv.Itoa(need))
+	if need := s.options.MaxConnections + 2; !s.options.Pooler && is.most < need {
+		warn("MaxConnections", "the database allows this user %s connections, and this server alone may open %s, with the one that listens and the one for callbacks", strconv.Itoa(is.most), strconv.Itoa(need))
 	}
 	return warnings, nil
 }

@@ -143,11 +143,11 @@ func TestFailover(t *testing.T) {
 	}
 	few := alone
 	few.MaxConnections = 30
-	if got := warned(t, few); !strings.Contains(got, "MaxConnections: the database allows this user 17 connections, and this server alone may open 31") {
+	if got := warned(t, few); !strings.Contains(got, "MaxConnections: the database allows this user 17 connections, and this server alone may open 32") {
 		t.Errorf("too few connections: %q", got)
 	}
 	exec(t, string(alone.DSN), "ALTER ROLE calleridp CONNECTION LIMIT 5")
-	if got := warned(t, alone); !strings.Contains(got, "allows this user 5 connections, and this server alone may open 6") {
+	if got := warned(t, alone); !strings.Contains(got, "allows this user 5 connections, and this server alone may open 7") {
 		t.Errorf("a limit of the role: %q", got)
 	}
 	exec(t, string(alone.DSN), "ALTER ROLE calleridp CONNECTION LIMIT -1")
