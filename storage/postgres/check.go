@@ -73,11 +73,27 @@ func (s *Store) check(ctx context.Context) ([]Warning, error) {
 		if err := s.checkMasterKey(ctx, false); err != nil {
 			return nil, err
 		}
+		if err := s.checkIssuer(ctx); err != nil {
+			return nil, err
+		}
 	}
 	if err := s.checkRights(ctx, done); err != nil {
 		return nil, err
 	}
 	return s.Warnings(ctx)
+}
+
+// checkIssuer refuses another issuer than the one that PinIssuer has stored, if any.
+func (s *Store) checkIssuer(ctx context.Context) error {
+	var pinned string
+	var found *bool
+	err := s.read(ctx, func(b *batch) {
+		found = b.one(&record.Meta, (*record.Text)(&pinned), "SELECT key, value FROM meta WHERE key = $1", metaIssuer)
+	})
+	if err == nil && *found && s.options.Issuer != "" && pinned != s.options.Issuer {
+		return wrongIssuer(pinned, s.options.Issuer)
+	}
+	return err
 }
 
 // tables are all of the schema.

@@ -72,6 +72,28 @@ func TestCheckRights(t *testing.T) {
 	}
 }
 
+// A store that belongs to another issuer would not be served.
+func TestCheckIssuer(t *testing.T) {
+	dsn := fresh(t)
+	s := open(t, Options{DSN: redact.Text(dsn)})
+	check := func(issuer string) error {
+		_, err := Check(t.Context(), testMaster(t), Options{DSN: redact.Text(dsn), Issuer: issuer})
+		return err
+	}
+	if err := check("https://a.example"); err != nil {
+		t.Errorf("a store that no server has used: %v", err)
+	}
+	if err := s.PinIssuer(t.Context(), "https://a.example"); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	for issuer, want := range map[string]error{"https://a.example": nil, "https://b.example": ErrIssuer, "": nil} {
+		if err := check(issuer); !errors.Is(err, want) {
+			t.Errorf("a store of https://a.example with %q: %v, want %v", issuer, err, want)
+		}
+	}
+}
+
 var laxPooler = sync.OnceValues(func() (func(dsn string) string, error) { return server.LaxPooler() })
 
 // Poolers are where they are expected.
