@@ -238,12 +238,14 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 		LastLines:  sums.Flush,
 	}
 	if store.listen != nil {
+		keysChanged, refreshing := atMostOnce(func(ctx context.Context) { refresh(ctx, ring, log) })
+		program.Background = append(program.Background, refreshing)
 		heard := postgres.Heard{
 			Attempt: func(id login.ID, browser [32]byte) {
 				engine.Changed(id, browser)
 				receiver.Recheck()
 			},
-			Keys: func() { go refresh(ctx, ring, log) },
+			Keys: keysChanged,
 		}
 		program.Background = append(program.Background, func(ctx context.Context) { store.listen(ctx, heard) })
 	}
@@ -289,6 +291,29 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 	}.Wrap(public)
 	built = true
 	return program, nil
+}
+
+// atMostOnce returns what asks for do and does not wait, and what does it until ctx is
+// done, once at a time: however often it is asked for meanwhile, it is done once more.
+// Whoever may connect to the database can send any number of notifications.
+func atMostOnce(do func(context.Context)) (ask func(), run func(ctx context.Context)) {
+	asked := make(chan struct{}, 1)
+	ask = func() {
+		select {
+		case asked <- struct{}{}:
+		default:
+		}
+	}
+	return ask, func(ctx context.Context) {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-asked:
+				do(ctx)
+			}
+		}
+	}
 }
 
 // refresh uses the signing keys that another server has stored.

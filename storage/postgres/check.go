@@ -73,11 +73,27 @@ func (s *Store) check(ctx context.Context) ([]Warning, error) {
 		if err := s.checkMasterKey(ctx, false); err != nil {
 			return nil, err
 		}
+		if err := s.checkIssuer(ctx); err != nil {
+			return nil, err
+		}
 	}
 	if err := s.checkRights(ctx, done); err != nil {
 		return nil, err
 	}
 	return s.Warnings(ctx)
+}
+
+// checkIssuer refuses another issuer than the one that PinIssuer has stored, if any.
+func (s *Store) checkIssuer(ctx context.Context) error {
+	var pinned string
+	var found *bool
+	err := s.read(ctx, func(b *batch) {
+		found = b.one(&record.Meta, (*record.Text)(&pinned), "SELECT key, value FROM meta WHERE key = $1", metaIssuer)
+	})
+	if err == nil && *found && s.options.Issuer != "" && pinned != s.options.Issuer {
+		return wrongIssuer(pinned, s.options.Issuer)
+	}
+	return err
 }
 
 // tables are all of the schema.
@@ -277,8 +293,8 @@ func (s *Store) Warnings(ctx context.Context) ([]Warning, error) {
 	if is.replicas > 0 && is.standbys == "" {
 		warn("DSN", "the database replicates asynchronously; a replica that is promoted lacks the newest changes, and codes and tokens that were used are valid again: set synchronous_standby_names")
 	}
-	if need := s.options.MaxConnections + 1; !s.options.Pooler && is.most < need {
-		warn("MaxConnections", "the database allows this user %s connections, and this server alone may open %s with the one that listens", strconv.Itoa(is.most), strconv.Itoa(need))
+	if need := s.options.MaxConnections + 2; !s.options.Pooler && is.most < need {
+		warn("MaxConnections", "the database allows this user %s connections, and this server alone may open %s, with the one that listens and the one for callbacks", strconv.Itoa(is.most), strconv.Itoa(need))
 	}
 	return warnings, nil
 }

@@ -71,6 +71,28 @@ func TestCheckRights(t *testing.T) {
 	}
 }
 
+// A store that belongs to another issuer would not be served.
+func TestCheckIssuer(t *testing.T) {
+	dsn := fresh(t)
+	s := open(t, Options{DSN: redact.Text(dsn)})
+	check := func(issuer string) error {
+		_, err := Check(t.Context(), testMaster(t), Options{DSN: redact.Text(dsn), Issuer: issuer})
+		return err
+	}
+	if err := check("https://a.example"); err != nil {
+		t.Errorf("a store that no server has used: %v", err)
+	}
+	if err := s.PinIssuer(t.Context(), "https://a.example"); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	for issuer, want := range map[string]error{"https://a.example": nil, "https://b.example": ErrIssuer, "": nil} {
+		if err := check(issuer); !errors.Is(err, want) {
+			t.Errorf("a store of https://a.example with %q: %v, want %v", issuer, err, want)
+		}
+	}
+}
+
 // Poolers are where they are expected.
 func TestCheckPoolers(t *testing.T) {
 	through, err := pooler()
@@ -140,11 +162,11 @@ func TestFailover(t *testing.T) {
 	}
 	few := alone
 	few.MaxConnections = 30
-	if got := warned(t, few); !strings.Contains(got, "MaxConnections: the database allows this user 17 connections, and this server alone may open 31") {
+	if got := warned(t, few); !strings.Contains(got, "MaxConnections: the database allows this user 17 connections, and this server alone may open 32") {
 		t.Errorf("too few connections: %q", got)
 	}
 	exec(t, string(alone.DSN), "ALTER ROLE calleridp CONNECTION LIMIT 5")
-	if got := warned(t, alone); !strings.Contains(got, "allows this user 5 connections, and this server alone may open 6") {
+	if got := warned(t, alone); !strings.Contains(got, "allows this user 5 connections, and this server alone may open 7") {
 		t.Errorf("a limit of the role: %q", got)
 	}
 	exec(t, string(alone.DSN), "ALTER ROLE calleridp CONNECTION LIMIT -1")

@@ -23,9 +23,14 @@ const applicationName = "calleridp"
 // pool returns the configuration of the connections. Its errors never contain the
 // connection string, which may have a password in it.
 func (o Options) pool() (*pgxpool.Config, error) {
+	if strings.Contains(string(o.DSN), "://") && strings.Count(string(o.DSN), "@") > 1 {
+		// A part of the password would be taken for the host, which errors name.
+		return nil, errors.New("postgres: the connection string cannot be read: it has more than one @; write those of the password as %40")
+	}
 	config, err := pgxpool.ParseConfig(string(o.DSN))
 	if err != nil {
-		return nil, errors.New("postgres: the connection string cannot be read: " + strings.ReplaceAll(unwrapped(err), string(o.DSN), "…"))
+		return nil, errors.New("postgres: the connection string cannot be read: " + strings.ReplaceAll(unwrapped(err), string(o.DSN), "…") +
+			"; in a URL, percent-encode what is special in a password (/ is %2F), and in key=value pairs, quote one with spaces ('…')")
 	}
 	if !o.Insecure {
 		if err := protected(config.ConnConfig); err != nil {
@@ -87,9 +92,24 @@ func CheckDSN(dsn redact.Text) error {
 // unwrapped returns what is wrong with a connection string, without it.
 func unwrapped(err error) string {
 	if parse, ok := errors.AsType[*pgconn.ParseConfigError](err); ok && parse.Unwrap() != nil {
-		return parse.Unwrap().Error()
+		return withoutQuoted(parse.Unwrap().Error())
 	}
 	return "expected postgres://user@host/database, or key=value pairs"
+}
+
+// withoutQuoted cuts a text off before the first word that it quotes: it may be of a
+// password. A quoted sign, like "=", is none.
+func withoutQuoted(text string) string {
+	for i := 0; i < len(text); i++ {
+		switch {
+		case text[i] != '"':
+		case i+2 < len(text) && text[i+2] == '"':
+			i += 2
+		default:
+			return text[:i] + "…"
+		}
+	}
+	return text
 }
 
 // protected refuses connections over a network that could be read or redirected:

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -95,7 +96,9 @@ var explanations = []func(err error, c *pgx.ConnConfig) string{
 		return ""
 	},
 	func(err error, c *pgx.ConnConfig) string {
-		if strings.Contains(err.Error(), "server refused TLS connection") { // pgconn has no error of its own
+		// With sslmode=prefer it was tried without TLS afterwards, and something else is wrong.
+		required := c.TLSConfig != nil && !slices.ContainsFunc(c.Fallbacks, func(f *pgconn.FallbackConfig) bool { return f.TLSConfig == nil })
+		if required && strings.Contains(err.Error(), "server refused TLS connection") { // pgconn has no error of its own
 			return "the database speaks no TLS; turn it on there (ssl = on, with a certificate)"
 		}
 		return ""

@@ -105,6 +105,12 @@ func TestSetupErrors(t *testing.T) {
 		exec(t, secure.DSN("postgres"), sql)
 	}
 	plain := started(t, pgtest.Options{TCP: true})
+	for _, sql := range []string{"CREATE ROLE crowded LOGIN CONNECTION LIMIT 0", "CREATE ROLE reader LOGIN", "ALTER ROLE reader SET default_transaction_read_only = on"} {
+		exec(t, plain.DSN("postgres"), sql)
+	}
+	unsaid := func(user string) string { // how to connect, so that TLS is tried first
+		return fmt.Sprintf("host=127.0.0.1 port=%d user=%s dbname=postgres", plain.Port(), user)
+	}
 	old := started(t, pgtest.Options{TCP: true, Certificate: expired, Key: expiredKey})
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -144,6 +150,8 @@ func TestSetupErrors(t *testing.T) {
 		{"another CA", strings.Replace(good, "sslrootcert=", "sslrootcert="+newAuthority(t).file(t)+" x-", 1), "DSN", []string{"unknown CA", "sslrootcert"}},
 		{"an expired certificate", dsn(old, "app", password, "app", ""), "DSN", []string{"not valid", "another one"}},
 		{"no TLS", dsn(plain, "app", password, "app", ""), "DSN", []string{"no TLS", "ssl = on"}},
+		{"no TLS, which is not required, and no free connection", unsaid("crowded"), "MaxConnections", []string{"no free connection"}},
+		{"no TLS, which is not required, and a reader", unsaid("reader"), "DSN", []string{"takes changes"}},
 		{"nobody listens", fmt.Sprintf("host=127.0.0.1 port=%d user=app sslmode=disable", unused), "DSN", []string{"nothing listens at 127.0.0.1", "start the database"}},
 		{"nobody answers", fmt.Sprintf("host=127.0.0.1 port=%d user=app sslmode=disable connect_timeout=1", silent.Addr().(*net.TCPAddr).Port), "DSN", []string{"nothing answers at 127.0.0.1", "firewall"}},
 		{"no such host", "host=no-such-host.invalid user=app sslmode=verify-full connect_timeout=30", "DSN", []string{"no-such-host.invalid has no address"}},

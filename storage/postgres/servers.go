@@ -99,12 +99,20 @@ func (s *Store) leave(ctx context.Context) error {
 	return s.once(ctx, "DELETE FROM servers WHERE node = $1", s.node)
 }
 
-// checkUnused returns ErrInUse if another process uses the database. The table is locked.
-func checkUnused(ctx context.Context, tx pgx.Tx) error {
-	var n int
-	err := tx.QueryRow(ctx, "SELECT count(*) FROM servers WHERE until > now()").Scan(&n)
+// checkUnused returns ErrInUse if another process uses the database, or may: while the
+// database was away, no process could say that it is there. The table is locked.
+// kept is serverKept.
+func checkUnused(ctx context.Context, tx pgx.Tx, kept time.Duration) error {
+	var n, silenced int
+	err := tx.QueryRow(ctx, `SELECT count(*) FILTER (WHERE until > now()),
+			count(*) FILTER (WHERE until < pg_postmaster_start_time() AND pg_postmaster_start_time() > now() - $1::interval)
+		FROM servers`, kept).Scan(&n, &silenced)
+	if err == nil && n == 0 && silenced > 0 {
+		return fmt.Errorf("%w, perhaps (%d of them): it was started less than %s ago, and they cannot have said yet that they are still there; stop them, wait so long and copy again",
+			ErrInUse, silenced, kept)
+	}
 	if err == nil && n > 0 {
-		return fmt.Errorf("%w (%d of them); stop them and copy again; one that was killed counts for %s", ErrInUse, n, serverKept)
+		return fmt.Errorf("%w (%d of them); stop them and copy again; one that was killed counts for %s", ErrInUse, n, kept)
 	}
 	return err
 }

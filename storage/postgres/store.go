@@ -91,6 +91,8 @@ type Options struct {
 	// LookEvery is how often the store looks for changes of other processes while it
 	// cannot listen, and a tenth as often otherwise. If 0, it is 500 milliseconds.
 	LookEvery time.Duration
+	// Issuer is what Check expects the store to belong to. If "", any issuer will do.
+	Issuer string
 	// SweepEvery is how often Run looks for expired records. If 0, it is 10 seconds.
 	SweepEvery time.Duration
 	// Log receives background errors. If nil, they are discarded.
@@ -306,10 +308,14 @@ func (s *Store) PinIssuer(ctx context.Context, issuer string) error {
 		b.one(&record.Meta, (*record.Text)(&pinned), "SELECT key, value FROM meta WHERE key = $1", metaIssuer)
 	})
 	if err == nil && pinned != issuer {
-		return fmt.Errorf("%w: it was made for %s, the configuration says %s; set the issuer back, or start with an empty database (every client must then be told the new issuer, and every person gets a new sub)",
-			ErrIssuer, pinned, issuer)
+		return wrongIssuer(pinned, issuer)
 	}
 	return err
+}
+
+func wrongIssuer(pinned, issuer string) error {
+	return fmt.Errorf("%w: it was made for %s, the configuration says %s; set the issuer back, or start with an empty database (every client must then be told the new issuer, and every person gets a new sub)",
+		ErrIssuer, pinned, issuer)
 }
 
 // Close stores what was noted, and closes the connections. Further calls return the

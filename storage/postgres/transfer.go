@@ -177,7 +177,7 @@ func (f *Source) begin(ctx context.Context, mode string) (err error) {
 			return err
 		}
 	}
-	if err := checkUnused(ctx, f.tx); err != nil {
+	if err := checkUnused(ctx, f.tx, serverKept); err != nil {
 		return err
 	}
 	return f.checkClock(ctx)

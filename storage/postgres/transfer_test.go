@@ -84,7 +84,7 @@ func TestACopyRefuses(t *testing.T) {
 	}
 	newer := served("INSERT INTO goose_db_version (version_id, is_applied) VALUES (999, true); UPDATE meta SET value = '999' WHERE key = 'oldest_program'")
 	whole, empty := served("SELECT"), made()
-	killed := served("INSERT INTO servers (node, until) VALUES ('gone', now() - interval '1 second')")
+	killed := served("INSERT INTO servers (node, until) VALUES ('gone', now())")
 	busy := served("INSERT INTO servers (node, until) VALUES ('alive', now() + interval '1 hour')")
 	unfinished := served("INSERT INTO meta (key, value) VALUES ('unfinished_copy', ' ')")
 	from := func(ctx context.Context, m *keys.Master, o Options) (*Source, error) { return OpenSource(ctx, m, o) }
@@ -204,6 +204,47 @@ func TestServersSayThatTheyAreThere(t *testing.T) {
 	if inUse() {
 		t.Error("all servers have left, and one counts")
 	}
+}
+
+// Servers that could not say that they are there, because the database was away, are not
+// taken for gone as soon as it is back.
+func TestServersMayBeThereAfterADatabaseWasAway(t *testing.T) {
+	dsn := database(t)
+	s := open(t, Options{DSN: redact.Text(dsn)})
+	s.Close()
+	check := func(kept time.Duration) error {
+		tx, err := pgxConnect(t, dsn).Begin(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer tx.Rollback(context.Background())
+		return checkUnused(t.Context(), tx, kept)
+	}
+	if err := check(time.Hour); err != nil {
+		t.Errorf("all servers have left: %v", err)
+	}
+	exec(t, dsn, "INSERT INTO servers (node, until) VALUES ('silenced', pg_postmaster_start_time() - interval '1 second')")
+	defer exec(t, dsn, "DELETE FROM servers")
+	if err := check(time.Hour); !errors.Is(err, ErrInUse) || !strings.Contains(err.Error(), "stop them, wait so long") {
+		t.Errorf("the database has just started: %v", err)
+	}
+	if err := check(time.Microsecond); err != nil {
+		t.Errorf("the database has been there long enough: %v", err)
+	}
+	exec(t, dsn, "UPDATE servers SET until = now()")
+	if err := check(time.Hour); err != nil {
+		t.Errorf("a server was killed while the database was there: %v", err)
+	}
+}
+
+func pgxConnect(t *testing.T, dsn string) *pgx.Conn {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close(context.Background()) })
+	return conn
 }
 
 func newClient(id string) client.Client { return client.Client{ID: id} }

@@ -295,10 +295,12 @@ func (l *listener) keepLooking(ctx context.Context) {
 
 // Queries for changes. The first finds those that the snapshot $1 did not see, so that
 // one is found whose transaction was committed after a later one; the second, those of
-// the last time.
+// the last time. A row of a transaction that this server has not begun comes from a dump
+// of another one: without the last condition it would be found each time.
 const (
-	unseenChanges = `o.xid >= pg_snapshot_xmin($1::text::pg_snapshot) AND NOT pg_visible_in_snapshot(o.xid, $1::text::pg_snapshot)`
-	lastChanges   = `o.at > now() - $1::interval`
+	unseenChanges = `o.xid >= pg_snapshot_xmin($1::text::pg_snapshot) AND NOT pg_visible_in_snapshot(o.xid, $1::text::pg_snapshot)
+		AND o.xid < pg_snapshot_xmax(pg_current_snapshot())`
+	lastChanges = `o.at > now() - $1::interval`
 )
 
 // look passes on what others have changed since the last time. It costs one look into an

@@ -257,6 +257,27 @@ func TestLookingCostsNothing(t *testing.T) {
 	}
 }
 
+// Changes of a dump that was restored are no news, although this server has not counted
+// so far yet.
+func TestRestoredChangesAreNoNews(t *testing.T) {
+	dsn := database(t)
+	here, there := open(t, Options{DSN: redact.Text(dsn)}), open(t, Options{DSN: redact.Text(dsn)})
+	exec(t, dsn, `INSERT INTO outcomes (at, id, committed, changed, xid)
+		SELECT now() - interval '10 minutes', n::text::bytea, true, ARRAY['another restored '||rpad('Bw', 43, 'A')], (1000000000 + n)::text::xid8 FROM generate_series(1, 10) AS n`)
+	l, ears := silent(there)
+	for range 3 {
+		l.look(t.Context())
+	}
+	if n := ears.heard["restored"]; n != 0 {
+		t.Errorf("changes of another server were heard %d times", n)
+	}
+	id := changed(t, here)
+	l.look(t.Context())
+	if ears.heard[id] != 1 {
+		t.Errorf("a change was heard %d times, want once", ears.heard[id])
+	}
+}
+
 // While nobody can be listened to, the store looks, says so once, and tries again.
 func TestListeningThatFails(t *testing.T) {
 	dsn := database(t)

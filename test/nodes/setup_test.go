@@ -47,6 +47,7 @@ func TestSetupIsSaidWhereItIsMade(t *testing.T) {
 		configs++
 		return file(fmt.Sprintf("%d.yaml", configs), fmt.Sprintf(`
 issuer: http://127.0.0.1:9999
+listen: 127.0.0.1:0
 data_dir: %s
 master_key_file: %s
 truecaller: {app_name: Test, app_key_file: %s, callback_secret_file: %s}

@@ -54,11 +54,15 @@ func CheckCommand(ctx context.Context, args []string, out io.Writer) error {
 	if s.Postgres != nil {
 		o := *s.Postgres
 		o.RecoverFor = time.Second // a database that is away is reported at once
+		o.Issuer = s.Issuer
 		found, err := postgres.Check(ctx, s.Master, o)
 		if err != nil {
 			key, reason := "storage", err.Error()
 			if setup, ok := errors.AsType[*postgres.SetupError](err); ok {
 				key, reason = s.StorageKey(setup.Field), fmt.Sprintf("%s (%v)", setup.Reason, errors.Unwrap(setup))
+			}
+			if errors.Is(err, postgres.ErrIssuer) {
+				key = "issuer"
 			}
 			return &InvalidError{Source: source(*file), Keys: []KeyError{{Key: key, Reason: reason}}}
 		}
