@@ -110,11 +110,16 @@ var (
 
 // signIn makes one whole sign-in of a new user in a new browser.
 func (a *app) signIn(ctx context.Context) error {
+	return a.signInAgain(ctx, newNumber())
+}
+
+// signInAgain makes one whole sign-in with this number in a new browser.
+func (a *app) signInAgain(ctx context.Context, phone string) error {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		return err
 	}
-	return a.signInAs(ctx, jar, newNumber())
+	return a.signInAs(ctx, jar, phone)
 }
 
 // signInAs makes one whole sign-in with this number and the browser with these cookies.
@@ -199,6 +204,14 @@ func (a *app) userinfo(ctx context.Context, access string) error {
 	return err
 }
 
+func (a *app) renew(ctx context.Context, refresh string) error {
+	answer, _, err := do(ctx, a.http, http.MethodPost, a.issuer+"/token", url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refresh}}, a.basic())
+	if err == nil && !strings.Contains(string(answer), `"id_token"`) {
+		err = fmt.Errorf("refresh: %.300s", answer)
+	}
+	return err
+}
+
 // single is a call of one endpoint.
 type single struct {
 	what string
@@ -219,13 +232,7 @@ func (a *app) singles(n int) []single {
 			}
 			return err
 		}},
-		{"refresh", min(n, len(a.refresh)), func(ctx context.Context) error {
-			answer, _, err := do(ctx, a.http, http.MethodPost, a.issuer+"/token", url.Values{"grant_type": {"refresh_token"}, "refresh_token": {some(a.refresh)}}, a.basic())
-			if err == nil && !strings.Contains(string(answer), `"id_token"`) {
-				err = fmt.Errorf("refresh: %.300s", answer)
-			}
-			return err
-		}},
+		{"refresh", min(n, len(a.refresh)), func(ctx context.Context) error { return a.renew(ctx, some(a.refresh)) }},
 	}
 }
 

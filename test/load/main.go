@@ -12,6 +12,7 @@
 //	go run ./test/load -waiting 2000 -over h2   # over HTTP/2
 //	go run ./test/load -waiting 10000 -storage postgres   # at another server over one database
 //	go run ./test/load -bloat 10m         # how large the tables of PostgreSQL become
+//	go run ./test/load -people 1000000    # what so many people in PostgreSQL cost
 //
 // It talks to loopback only, and stops by itself.
 package main
@@ -40,8 +41,9 @@ type options struct {
 
 	storage, dsnFile string
 
-	deaf  bool
-	bloat time.Duration
+	deaf   bool
+	bloat  time.Duration
+	people int
 
 	waiting, approve int
 	over, heap       string
@@ -77,6 +79,7 @@ func main() {
 	flag.StringVar(&o.heap, "heap", "", "write a heap profile of the server with all pages waiting to this `file`")
 	flag.BoolVar(&o.deaf, "deaf", false, "with "+storagePostgres+": the servers cannot listen to each other, as behind a pooler, and look instead")
 	flag.DurationVar(&o.bloat, "bloat", 0, "instead, sign in for so long with short lifetimes, and see how large the tables of PostgreSQL become")
+	flag.IntVar(&o.people, "people", 0, "instead, fill PostgreSQL with so many people, and see how large they are and what sign-ins cost")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -93,6 +96,9 @@ func run(ctx context.Context, o options) error {
 	}
 	if o.bloat > 0 {
 		return bloat(ctx, o)
+	}
+	if o.people > 0 {
+		return people(ctx, o)
 	}
 	if o.waiting > 0 {
 		return waitingPages(ctx, o)

@@ -59,6 +59,19 @@ type setup struct {
 	peer     bool            // pages wait at another server over the database
 	deaf     bool            // the servers cannot listen to each other
 	more     string          // lines of the configuration
+	// fill, if not nil, is called before the first start, with an empty database.
+	fill func(*server) error
+}
+
+// buildServer builds calleridp in a folder.
+func buildServer(dir string) (binary string, err error) {
+	binary = filepath.Join(dir, "calleridp")
+	build := exec.Command("go", "build", "-o", binary, "calleridp/cmd/calleridp")
+	build.Stderr = os.Stderr
+	if err := build.Run(); err != nil {
+		return "", fmt.Errorf("building calleridp: %w", err)
+	}
+	return binary, nil
 }
 
 // startServer starts the simulator and the server.
@@ -70,11 +83,8 @@ func startServer(ctx context.Context, of setup) (*server, error) {
 	}
 	s := &server{dir: dir}
 	if binary == "" {
-		binary = filepath.Join(dir, "calleridp")
-		build := exec.Command("go", "build", "-o", binary, "calleridp/cmd/calleridp")
-		build.Stderr = os.Stderr
-		if err := build.Run(); err != nil {
-			return nil, fmt.Errorf("building calleridp: %w", err)
+		if binary, err = buildServer(dir); err != nil {
+			return nil, err
 		}
 	}
 	address, err := freeAddress()
@@ -151,6 +161,12 @@ drain: {ready_delay: 0s}
 	}
 	if out, err := exec.Command(binary, "keys", "init-master", "--out", filepath.Join(dir, "master.key")).CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("%s", out)
+	}
+	if of.fill != nil {
+		if err := of.fill(s); err != nil {
+			s.stop()
+			return nil, err
+		}
 	}
 	log, err := os.Create(filepath.Join(dir, "log"))
 	if err != nil {

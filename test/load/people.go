@@ -1,0 +1,287 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"calleridp/storage/postgres/crowd"
+	"calleridp/storage/postgres/pgtest"
+)
+
+// peopleAtOnce is how many of them do something at a time.
+const peopleAtOnce = 8
+
+// coolDown is longer than any limit of peopleSettings lasts.
+const coolDown = 10 * time.Second
+
+// peopleSettings let a number sign in again after a second.
+const peopleSettings = `limits: {number: 1000000/1h, network: 1000000/1h, client: 1000000/1h, deployment: 1000000/1h, after_approval: 1s, lock: 5s, cool_down: 5s, cool_down_max: 5s}
+lifetimes: {attempt: 30m}
+log: {level: error}`
+
+// peopleDatabase is a small server of a database: what a page of a table costs that is not
+// in shared_buffers shows. Few checkpoints, so that filling does not write pages again and again.
+var peopleDatabase = pgtest.Options{Durable: true, Settings: []string{
+	"shared_buffers = 1GB", "max_wal_size = 16GB", "checkpoint_timeout = 1h", "maintenance_work_mem = 256MB",
+}}
+
+// people measures the same work over a database with nobody in it and over one with so
+// many people, and prints how large their records are.
+func people(ctx context.Context, o options) error {
+	if o.binary == "" {
+		dir, err := os.MkdirTemp("", "calleridp-load-")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(dir)
+		if o.binary, err = buildServer(dir); err != nil {
+			return err
+		}
+	}
+	for _, n := range []int{0, o.people} {
+		if err := peopleIn(ctx, o, n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// peopleIn measures a database with n people.
+func peopleIn(ctx context.Context, o options, n int) error {
+	var crowded *crowd.Crowd
+	of := setup{binary: o.binary, methods: "push", postgres: &peopleDatabase, more: peopleSettings}
+	if n > 0 {
+		of.fill = func(s *server) (err error) {
+			if crowded, err = crowd.New(filepath.Join(s.dir, "master.key"), s.issuer, "es256", n); err != nil {
+				return err
+			}
+			return fill(ctx, s, crowded)
+		}
+	}
+	s, err := startServer(ctx, of)
+	if err != nil {
+		return err
+	}
+	defer s.stop()
+	fmt.Printf("cold start %v to the first response\n", s.coldStart.Round(time.Millisecond))
+
+	a := newApp(s, "es256")
+	if _, err := measure(ctx, s, peopleAtOnce, o.warm, a.signIn); err != nil {
+		return err
+	}
+	fmt.Printf("\n%d people, %d at a time     per s  server CPU    database       p50       p99         WAL  without full pages\n", n, peopleAtOnce)
+	before, err := s.relations(ctx)
+	if err != nil {
+		return err
+	}
+	first := number.Load()
+	if err := s.cost(ctx, "a new user signs in", o.n, a.signIn); err != nil {
+		return err
+	}
+	after, err := s.relations(ctx)
+	if err != nil {
+		return err
+	}
+	signedIn := int(number.Load() - first) // each of them once
+	who, access, refresh := someOf(signedIn, func(i int) string { return fmt.Sprintf("+9199%08d", int(first)+1+i) }), oneOf(a.access), oneOf(a.refresh)
+	if n > 0 {
+		who = someOf(n, crowded.Phone)
+		access = someOf((n-1)/crowd.TokenEvery+1, crowded.AccessToken)
+		refresh = someOf((n-1)/crowd.GrantEvery+1, crowded.RefreshToken)
+	}
+	if err := pause(ctx, coolDown); err != nil {
+		return err
+	}
+	for _, w := range []struct {
+		what string
+		n    int
+		do   func(context.Context) error
+	}{
+		{"a user signs in again", o.n, func(ctx context.Context) error { return a.signInAgain(ctx, who()) }},
+		{"userinfo", o.n, func(ctx context.Context) error { return a.userinfo(ctx, access()) }},
+		{"refresh", o.n, func(ctx context.Context) error { return a.renew(ctx, refresh()) }},
+	} {
+		if err := s.cost(ctx, w.what, w.n, w.do); err != nil {
+			return err
+		}
+	}
+	known, err := s.relations(ctx)
+	if err != nil {
+		return err
+	}
+	if got, want := known["people"].rows, after["people"].rows; got != want {
+		return fmt.Errorf("%.0f known users became new ones", got-want)
+	}
+	if n == 0 {
+		fmt.Printf("\nby how much the files grow for each of %d sign-ins of new users, until they are swept\n", signedIn)
+		growth(before, after, signedIn)
+	}
+	fmt.Println()
+	return nil
+}
+
+func fill(ctx context.Context, s *server, c *crowd.Crowd) error {
+	begun := time.Now()
+	err := c.Fill(ctx, s.database.DSN("postgres"), func(kind string, n int) {
+		fmt.Printf("%9s  %d %s are written\n", time.Since(begun).Round(time.Second), n, kind)
+	})
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%9s  committed\n", time.Since(begun).Round(time.Second))
+	// Autovacuum would begin with all of it in the middle of a measurement.
+	if _, err := s.database.Query(ctx, "VACUUM ANALYZE"); err != nil {
+		return err
+	}
+	relations, err := s.relations(ctx)
+	if err != nil {
+		return err
+	}
+	fmt.Println("\nbytes a row                 rows     table       key   further indexes")
+	for _, table := range []string{"people", "numbers", "consents", "sessions", "grants", "access_tokens"} {
+		r := relations[table]
+		of := func(bytes float64) float64 { return bytes / r.rows }
+		fmt.Printf("%-15s %16.0f %9.0f %9.0f  ", table, r.rows, of(r.table), of(r.indexes[table+"_pkey"]))
+		for name, bytes := range r.indexes {
+			if name != table+"_pkey" {
+				fmt.Printf(" %s %.0f", name, of(bytes))
+			}
+		}
+		fmt.Println()
+	}
+	rows, err := s.database.Query(ctx, "SELECT pg_database_size('postgres')")
+	if err == nil {
+		fmt.Printf("%s bytes in all\n", rows[0][0])
+	}
+	return err
+}
+
+// someOf returns what gives one after the other of n, scattered, each once in n times.
+func someOf(n int, of func(int) string) func() string {
+	var i atomic.Int64
+	stride := int(float64(n)*0.618) + 1
+	for gcd(stride, n) > 1 {
+		stride++
+	}
+	return func() string { return of(int(i.Add(1)) * stride % n) }
+}
+
+func gcd(a, b int) int {
+	for b != 0 {
+		a, b = b, a%b
+	}
+	return a
+}
+
+func oneOf(all []string) func() string {
+	return someOf(len(all), func(i int) string { return all[i] })
+}
+
+// relation is a table, in bytes.
+type relation struct {
+	rows, table float64
+	indexes     map[string]float64
+}
+
+// relations returns the tables. Rows are counted.
+func (s *server) relations(ctx context.Context) (map[string]relation, error) {
+	all := map[string]relation{}
+	tables, err := s.database.Query(ctx, "SELECT relname, pg_table_size(relid) FROM pg_stat_user_tables")
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range tables {
+		r := relation{indexes: map[string]float64{}}
+		if r.table, err = strconv.ParseFloat(t[1], 64); err != nil {
+			return nil, err
+		}
+		rows, err := s.database.Query(ctx, "SELECT count(*) FROM "+t[0])
+		if err != nil {
+			return nil, err
+		}
+		if r.rows, err = strconv.ParseFloat(rows[0][0], 64); err != nil {
+			return nil, err
+		}
+		all[t[0]] = r
+	}
+	indexes, err := s.database.Query(ctx, "SELECT relname, indexrelname, pg_relation_size(indexrelid) FROM pg_stat_user_indexes")
+	if err != nil {
+		return nil, err
+	}
+	for _, i := range indexes {
+		if all[i[0]].indexes[i[1]], err = strconv.ParseFloat(i[2], 64); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// growth prints by how much each table is larger than before, for each of n sign-ins.
+func growth(before, after map[string]relation, n int) {
+	var tables, indexes float64
+	for name, now := range after {
+		then := before[name]
+		table, index := now.table-then.table, 0.0
+		for i, bytes := range now.indexes {
+			index += bytes - then.indexes[i]
+		}
+		tables, indexes = tables+table, indexes+index
+		if table+index > 0 {
+			fmt.Printf("%-15s %5.2f rows %8.0f bytes, and %6.0f of indexes\n", name, (now.rows-then.rows)/float64(n), table/float64(n), index/float64(n))
+		}
+	}
+	fmt.Printf("%-15s            %8.0f bytes, and %6.0f of indexes\n", "all", tables/float64(n), indexes/float64(n))
+}
+
+// cost measures work twice and prints what it costs the server and the database: first
+// right after a checkpoint, when every page that changes is written to the WAL as a whole,
+// then without that.
+func (s *server) cost(ctx context.Context, what string, n int, do func(context.Context) error) error {
+	var wal [2]float64
+	var m measured
+	var cpu float64
+	for i, full := range []string{"on", "off"} {
+		for _, sql := range []string{"ALTER SYSTEM SET full_page_writes = " + full, "SELECT pg_reload_conf()", "CHECKPOINT"} {
+			if _, err := s.database.Query(ctx, sql); err != nil {
+				return err
+			}
+		}
+		before, err := s.usage(ctx)
+		if err != nil {
+			return err
+		}
+		now, err := measure(ctx, s, peopleAtOnce, n, do)
+		if err != nil {
+			return fmt.Errorf("%s: %w", what, err)
+		}
+		after, err := s.usage(ctx)
+		if err != nil {
+			return err
+		}
+		if wal[i] = (after.wal - before.wal) / float64(n); i == 0 {
+			m, cpu = now, (after.cpu-before.cpu)/float64(n)
+		}
+	}
+	fmt.Printf("%-24s %9.0f %8.2f ms %8.2f ms %6.1f ms %6.1f ms %9.0f B %10.0f B\n", what, m.perSecond, m.cpu*1000, cpu*1000, m.p50*1000, m.p99*1000, wal[0], wal[1])
+	return nil
+}
+
+// usage is what a database has used.
+type usage struct{ cpu, wal float64 } // seconds, bytes
+
+func (s *server) usage(ctx context.Context) (u usage, err error) {
+	rows, err := s.database.Query(ctx, "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')")
+	if err != nil {
+		return u, err
+	}
+	if u.wal, err = strconv.ParseFloat(rows[0][0], 64); err != nil {
+		return u, err
+	}
+	u.cpu, err = s.databaseCPU()
+	return u, err
+}
