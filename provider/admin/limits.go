@@ -267,7 +267,9 @@ func (h *handler) ofNetwork(text string) (limited, error) {
 	var also []limit.Key
 	networks := limit.NetworksOf(narrow)
 	for _, network := range networks {
-		also = append(also, limit.Key{Kind: limit.Network, ID: network}, limit.Key{Kind: limit.SilentNetwork, ID: network})
+		for _, kind := range []limit.Kind{limit.Network, limit.DeviceNetwork, limit.SilentNetwork} {
+			also = append(also, limit.Key{Kind: kind, ID: network})
+		}
 	}
 	return budgetOf(networks[0], also[0], h.Limits.Network, also[1:]...), nil
 }

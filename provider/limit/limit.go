@@ -30,6 +30,8 @@ const (
 	// The lane of a browser that has signed in with the number before.
 	DeviceLock Kind = "device_lock" // while its push is open
 	Device     Kind = "device"      // its pushes
+	// DeviceNetwork is Network for these browsers: their neighbours spend nothing of it.
+	DeviceNetwork Kind = "device_network"
 
 	// Attempts that ring no phone: what they spend is not missing for pushes.
 	SilentNetwork    Kind = "silent_network"

@@ -244,7 +244,7 @@ func (e *Engine) startPush(ctx context.Context, r PushRequest, app truecaller.Ap
 		return Attempt{}, &OtherApp{Attempt: own.ID, App: own.App, RetryAt: free}
 	case own.ID != "":
 		share, number := e.ofPhone(r)
-		if a.Tries, wrong = e.triesAfterResume(ctx, now, e.cfg.Limits.networks(r.Network), slices.Concat(share, number)); wrong != nil {
+		if a.Tries, wrong = e.triesAfterResume(ctx, now, e.cfg.Limits.networks(r.Network, r.Device != ""), slices.Concat(share, number)); wrong != nil {
 			return Attempt{}, wrong
 		}
 		after, failed := e.resume(ctx, own, a, spend.Asker, now)

@@ -70,12 +70,13 @@ func (l Limits) check() error {
 }
 
 // shared returns the charges of a push against the budgets that users have in
-// common. Only one that solves a challenge may have the reserve.
-func (l Limits) shared(network, clientID string, solved bool) []limit.Charge {
-	charges := append(l.networks(network),
+// common. Only one that solves a challenge, or comes from a known browser, may have the
+// reserve.
+func (l Limits) shared(network, clientID string, known, solved bool) []limit.Charge {
+	charges := append(l.networks(network, known),
 		limit.Charge{Key: limit.Key{Kind: limit.Client, ID: clientID}, Rate: l.Client},
 		limit.Charge{Key: limit.Key{Kind: limit.Deployment}, Rate: l.Deployment})
-	if !solved {
+	if !known && !solved {
 		l.leaveReserves(charges)
 	}
 	return charges
@@ -89,9 +90,14 @@ func (l Limits) leaveReserves(charges []limit.Charge) {
 	}
 }
 
-// networks returns the charges of a push against its networks' budgets.
-func (l Limits) networks(network string) []limit.Charge {
-	return onNetworks(limit.Network, network, l.Network, l.Network56, l.Network48)
+// networks returns the charges of a push against its networks' budgets. Browsers that know
+// the number have such budgets of their own, which those that do not cannot spend.
+func (l Limits) networks(network string, known bool) []limit.Charge {
+	kind := limit.Network
+	if known {
+		kind = limit.DeviceNetwork
+	}
+	return onNetworks(kind, network, l.Network, l.Network56, l.Network48)
 }
 
 // ShareOf returns the charges of a push against what its networks may have of a number:
@@ -152,7 +158,7 @@ func (e *Engine) pushSpend(a Attempt, r PushRequest, now time.Time) limit.Spend 
 		LockAtMost: e.LongestLock(),
 	}
 	spend.Share, spend.Number = e.ofPhone(r)
-	spend.Shown = slices.Concat(e.cfg.Limits.networks(r.Network), spend.Share, spend.Number) // without reserves
+	spend.Shown = slices.Concat(e.cfg.Limits.networks(r.Network, r.Device != ""), spend.Share, spend.Number) // without reserves
 	lock := limit.Key{Kind: limit.Lock, ID: a.Number.Digits()}
 	if e.cfg.CoolDown > 0 {
 		spend.Cooling = limit.Cooling{
@@ -178,7 +184,7 @@ func (e *Engine) pushSpend(a Attempt, r PushRequest, now time.Time) limit.Spend 
 	if solved.ID != "" {
 		spend.Asker = []limit.Charge{ofChallenge(solved, now)}
 	}
-	spend.Asker = append(spend.Asker, e.cfg.Limits.shared(a.Network, a.ClientID, solved.ID != "" || r.Device != "")...)
+	spend.Asker = append(spend.Asker, e.cfg.Limits.shared(a.Network, a.ClientID, r.Device != "", solved.ID != "")...)
 	return spend
 }
 
@@ -255,7 +261,7 @@ type Tries struct {
 // only reads (invariant 1).
 func (e *Engine) NetworkTries(ctx context.Context, network string, method Method) (Tries, error) {
 	if method == Push {
-		return e.tries(ctx, time.Now(), e.cfg.Limits.networks(network)...)
+		return e.tries(ctx, time.Now(), e.cfg.Limits.networks(network, false)...)
 	}
 	return e.tries(ctx, time.Now(), e.cfg.Limits.silentNetworks(network)...)
 }
@@ -264,7 +270,7 @@ func (e *Engine) NetworkTries(ctx context.Context, network string, method Method
 // challenge, by every budget that users have in common. It only reads (invariant
 // 1).
 func (e *Engine) UnsolvedTries(ctx context.Context, network, clientID string) (Tries, error) {
-	return e.tries(ctx, time.Now(), e.cfg.Limits.shared(network, clientID, false)...)
+	return e.tries(ctx, time.Now(), e.cfg.Limits.shared(network, clientID, false, false)...)
 }
 
 // tries returns what the tightest of these budgets has left.

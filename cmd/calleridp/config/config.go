@@ -418,7 +418,7 @@ type Limits struct {
 	NumberPerNetwork Rate `yaml:"number_per_network"`
 
 	Device     Rate `yaml:"device"`     // requests to one number from a browser that has signed in with it before, whatever other browsers do. Default twice number.
-	Network    Rate `yaml:"network"`    // requests from one IPv4 address or IPv6 /64. Default 30/1h.
+	Network    Rate `yaml:"network"`    // requests from one IPv4 address or IPv6 /64; from browsers that know their number, as many again. Default 30/1h.
 	Network56  Rate `yaml:"network_56"` // requests from one IPv6 /56. Default four times network.
 	Network48  Rate `yaml:"network_48"` // requests from one IPv6 /48. Default sixteen times network.
 	Client     Rate `yaml:"client"`     // requests through one client. Default 3000/1h.
