@@ -61,6 +61,7 @@ func newWorld(n int, now time.Time) *world {
 	a.State, a.Created, a.Expires = login.Waiting, now, later
 	w.person = storagetest.Filled[subject.Person](now)
 	w.person.Sub, w.person.Number, w.person.NumberLost = w.id("sub"), number, false
+	a.SignOuts = w.person.SignOuts
 	w.session = storagetest.Filled[session.Session](now)
 	w.session.ID, w.session.Secret, w.session.Sub, w.session.Expires = w.id("sid"), w.hash("cookie"), w.person.Sub, later
 	w.code = storagetest.Filled[grant.Code](now)
