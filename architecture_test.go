@@ -55,7 +55,7 @@ var rooms = map[string]struct {
 	"idtoken": {[]string{"claims", "client", "grant", "redact", "subject"}, domain},
 	"login":   {[]string{"audit", "clock", "grant", "redact", "limit", "session", "subject"}, domain},
 	"consent": {[]string{"grant"}, domain},
-	"client":  {[]string{"claims", "fetch", "redact"}, domain},
+	"client":  {[]string{"claims", "fetch", "limit", "redact"}, domain},
 	"claims":  {[]string{"subject"}, domain},
 	"session": {[]string{"clock", "redact"}, domain},
 	"grant":   {[]string{"clock", "redact"}, domain},

@@ -99,4 +99,6 @@ const (
 	PurposeAccessTokenRecord Purpose = "access-token-record"
 	// PurposeAssertionRecord seals that a client assertion was used.
 	PurposeAssertionRecord Purpose = "assertion-record"
+	// PurposeInitialTokenRecord seals initial access tokens of client registration.
+	PurposeInitialTokenRecord Purpose = "initial-token-record"
 )

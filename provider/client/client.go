@@ -70,6 +70,9 @@ type Client struct {
 	ResponseTypes []ResponseType
 
 	ScopeClaims ScopeClaims
+
+	// Registration is set if the client registered itself: a stranger's.
+	Registration *Registration
 }
 
 // RegisteredAfter reports whether something granted at that time to a client of this ID was
@@ -120,4 +123,6 @@ type Store interface {
 	UpdateClient(ctx context.Context, id string, change func(*Client) error) error
 	// DeleteClient fails with ErrNotFound when there is none.
 	DeleteClient(ctx context.Context, id string) error
+
+	Registrations
 }

@@ -184,14 +184,8 @@ func (r *Registry) Add(ctx context.Context, c Client) (Client, string, error) {
 	if given == "" {
 		c.ID = keys.RandomText(16)
 	}
-	c.Created = time.Now()
-	c.FromConfig = false
-	c.SecretHashes, c.Secrets = nil, nil
-	secret := ""
-	if c.HasSecret() {
-		secret = c.secretOf(keys.RandomText(64))
-		c.AddSecret(secret)
-	}
+	c.Registration = nil
+	c, secret := prepared(c)
 	if invalid := append(Validate(c), ValidateFor(c, r.here)...); invalid != nil {
 		if given == "" {
 			return Client{}, "", invalid
@@ -206,6 +200,18 @@ func (r *Registry) Add(ctx context.Context, c Client) (Client, string, error) {
 	}
 	r.forgetOrigins()
 	return c, secret, nil
+}
+
+// prepared returns a new client as it is stored, and its secret, "" for none.
+func prepared(c Client) (stored Client, secret string) {
+	c.Created = time.Now()
+	c.FromConfig = false
+	c.SecretHashes, c.Secrets = nil, nil
+	if c.HasSecret() {
+		secret = c.secretOf(keys.RandomText(64))
+		c.AddSecret(secret)
+	}
+	return c, secret
 }
 
 // RotateSecret gives the client a new secret and returns it; it cannot be read

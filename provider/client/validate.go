@@ -35,8 +35,8 @@ func Validate(c Client) FieldErrors {
 	case !isID(c.ID):
 		refuse("id", "must be 1 to 128 of the characters A-Z a-z 0-9 . _ ~ -")
 	}
-	if len(c.Name) > 200 || strings.ContainsFunc(c.Name, func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) }) {
-		refuse("name", "must be at most 200 bytes, without invisible characters")
+	if reason := checkText(c.Name); reason != "" {
+		refuse("name", "%s", reason)
 	}
 	for _, link := range []struct{ field, value string }{
 		{"logo_uri", c.LogoURI},
@@ -134,6 +134,14 @@ func Advise(c Client) FieldErrors {
 		}
 	}
 	return append(unwise, adviseResponseTypes(c.ResponseTypes)...)
+}
+
+// checkText returns why a text that people read is refused, "" if it is not.
+func checkText(text string) (reason string) {
+	if len(text) > 200 || strings.ContainsFunc(text, func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) }) {
+		return "must be at most 200 bytes, without invisible characters"
+	}
+	return ""
 }
 
 func checkScope(scope string) (reason string) {

@@ -37,6 +37,10 @@ const (
 	SilentNetwork    Kind = "silent_network"
 	SilentClient     Kind = "silent_client"
 	SilentDeployment Kind = "silent_deployment"
+
+	// Clients that register themselves (RFC 7591).
+	RegistrationNetwork    Kind = "registration_network"    // tries from one network
+	RegistrationDeployment Kind = "registration_deployment" // all that were registered
 )
 
 // Key names one lock or budget. Engines store keys as keyed hashes, because an

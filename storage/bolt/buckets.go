@@ -51,12 +51,14 @@ var (
 	consents        = of(&record.Consents, 0)
 	accessTokens    = of(&record.AccessTokens, 't')
 	assertions      = of(&record.Assertions, 'j')
+	initialTokens   = of(&record.InitialTokens, 'i')
 	expiry          = index("expiry") // mark, expiry, key: see sweep.go
 )
 
 var buckets = []*bucket{
 	&meta, &signingKeys, &clients, &people, &deleted, &personIndex, &numbers, &limits, &attempts, &correlations, &forms, &browserAttempts,
-	&callbackSecrets, &deliveries, &sessions, &sessionIDs, &codes, &grants, &sessionGrants, &accessTokens, &consents, &assertions, &expiry,
+	&callbackSecrets, &deliveries, &sessions, &sessionIDs, &codes, &grants, &sessionGrants, &accessTokens, &consents, &assertions, &initialTokens,
+	&expiry,
 }
 
 // reader is a transaction that reads.

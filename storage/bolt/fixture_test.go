@@ -90,6 +90,9 @@ func writeFixture(t *testing.T, path, base string, start time.Time) {
 	later := start.Add(time.Hour)
 	must(s.PinIssuer(ctx, "https://id.example"))
 	must(s.CreateClient(ctx, storagetest.Filled[client.Client](start)))
+	token := storagetest.Filled[client.InitialToken](start)
+	token.Expires = later
+	must(s.CreateInitialToken(ctx, token))
 	must(s.UseAssertion(ctx, client.NewAssertionID("shop", "1"), start.Add(time.Hour)))
 	must(s.ReplaceSigningKeys(ctx, []keys.Record{storagetest.Filled[keys.Record](start)}, 0))
 	_, err := s.PutDelivery(ctx, storagetest.Filled[truecaller.Delivery](start))
@@ -121,10 +124,10 @@ func writeFixture(t *testing.T, path, base string, start time.Time) {
 		return consent.Approval{Consent: k, Code: third}
 	})
 	must(err)
-	token := storagetest.Filled[grant.AccessToken](start)
-	token.Hash, token.GrantID, token.Expires = sha256.Sum256([]byte("token")), c.Grant.ID, later
+	access := storagetest.Filled[grant.AccessToken](start)
+	access.Hash, access.GrantID, access.Expires = sha256.Sum256([]byte("token")), c.Grant.ID, later
 	_, err = s.UseCode(ctx, c.Hash, func(c grant.Code, _ *grant.Grant) grant.Redemption {
-		return grant.Redemption{Grant: &c.Grant, Access: &token}
+		return grant.Redemption{Grant: &c.Grant, Access: &access}
 	})
 	must(err)
 
@@ -183,6 +186,10 @@ func dump(t *testing.T, s *Store) map[string]string {
 	must(s.PinIssuer(ctx, "https://id.example"))
 	clients, err := s.Clients(ctx)
 	add("clients", clients, err)
+	if clients[0].Registration != nil { // since version 4
+		permitted, err := s.InitialTokens(ctx)
+		add("initial tokens", permitted, err)
+	}
 	set, version, err := s.SigningKeys(ctx)
 	add("keys", set, err)
 	add("keys.version", version, nil)

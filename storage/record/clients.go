@@ -60,7 +60,44 @@ func (r *Client) fields(c *codec, version byte) {
 	if version >= 4 {
 		list(c, &r.ResponseTypes, text[client.ResponseType])
 		text(c, &r.ScopeClaims)
+		registered := r.Registration != nil
+		if c.flag(&registered); registered {
+			if r.Registration == nil {
+				r.Registration = new(client.Registration)
+			}
+			registration(c, r.Registration)
+		}
 	}
+}
+
+func registration(c *codec, r *client.Registration) {
+	hash(c, &r.TokenHash)
+	text(c, &r.InitialToken)
+	c.flag(&r.Used)
+	text(c, &r.ApplicationType)
+	texts(c, &r.GrantTypes)
+	text(c, &r.SectorIdentifierURI)
+	text(c, &r.InitiateLoginURI)
+	texts(c, &r.Contacts)
+	text(c, &r.SoftwareID)
+	text(c, &r.SoftwareVersion)
+	c.flag(&r.RequireAuthTime)
+	texts(c, &r.DefaultACRValues)
+}
+
+// InitialTokens are found by their SHA-256.
+var InitialTokens = Kind{Name: "initial_tokens", purpose: keys.PurposeInitialTokenRecord, version: 1, expires: true, empty: empty[InitialToken]}
+
+// InitialToken is a client.InitialToken.
+type InitialToken client.InitialToken
+
+func (t *InitialToken) fields(c *codec, _ byte) {
+	hash(c, &t.Hash)
+	text(c, &t.ID)
+	text(c, &t.Note)
+	c.time(&t.Created)
+	c.time(&t.Expires)
+	number(c, &t.Left)
 }
 
 // Assertions are tombstones of used client assertions, found by client.AssertionID.

@@ -37,6 +37,7 @@ func definitions(now time.Time) []definition {
 	allowed := Consent(storagetest.Filled[consent.Consent](now))
 	set := KeySet{Version: 7, Keys: []keys.Record{storagetest.Filled[keys.Record](now)}}
 	attempt := Attempt{Attempt: storagetest.Filled[login.Attempt](now), Lock: [32]byte{1, 2, 3}, Paid: []Paid{{Key: [32]byte{4}, Each: time.Hour}}}
+	initial := InitialToken(storagetest.Filled[client.InitialToken](now))
 	secret := CallbackSecret{Current: [32]byte{1}, Old: []truecaller.OldSecret{{Hash: [32]byte{2}, Until: now}}}
 	text := Text("text")
 	return []definition{
@@ -52,6 +53,7 @@ func definitions(now time.Time) []definition {
 		{&AccessTokens, func() Record { return &AccessToken{} }, &a},
 		{&Consents, func() Record { return &Consent{} }, &allowed},
 		{&CallbackSecrets, func() Record { return &CallbackSecret{} }, &secret},
+		{&InitialTokens, func() Record { return &InitialToken{} }, &initial},
 		{&SessionIDs, func() Record { return &Hash{} }, &Hash{1, 2, 3}},
 		{&Forms, func() Record { return new(Text) }, &text},
 		{&Correlations, func() Record { return new(Text) }, &text},

@@ -126,6 +126,13 @@ CREATE TABLE assertions (
     due     timestamptz NOT NULL
 ) WITH (autovacuum_vacuum_scale_factor = 0.02);
 CREATE INDEX assertions_due ON assertions (due);
+CREATE TABLE initial_tokens (
+    key     bytea PRIMARY KEY,
+    value   bytea NOT NULL,
+    expires timestamptz NOT NULL,
+    due     timestamptz NOT NULL
+);
+CREATE INDEX initial_tokens_due ON initial_tokens (due);
 
 -- outcomes tells of each transaction whether it was committed, see transaction.go, and
 -- which attempts it has changed, see wake.go.
