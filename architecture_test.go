@@ -37,7 +37,7 @@ var rooms = map[string]struct {
 	why string
 }{
 	"provider": {[]string{"endpoint", "authorize", "clientauth", "token", "logout", "account", "discovery", "idtoken",
-		"audit", "client", "consent", "grant", "session", "subject"}, "provider assembles the rooms and has no rule of the protocol"},
+		"audit", "client", "consent", "grant", "registration", "session", "subject"}, "provider assembles the rooms and has no rule of the protocol"},
 
 	// The rooms of the protocol import the domain and endpoint, never each other.
 	"endpoint":   {[]string{"client", "limit", "login", "redact", "session"}, "what all endpoints have in common knows none of them"},
@@ -46,8 +46,10 @@ var rooms = map[string]struct {
 		"the authorization endpoint knows no other endpoint"},
 	"token": {[]string{"endpoint", "clientauth", "idtoken", "audit", "claims", "client", "grant", "limit", "login", "redact", "subject"},
 		"clients authenticate at the token endpoint, so it imports clientauth, and no other room"},
-	"logout":    {[]string{"endpoint", "idtoken", "audit", "client", "session"}, "logout knows no other endpoint"},
-	"account":   {[]string{"endpoint", "audit", "claims", "client", "consent", "grant", "session", "subject"}, "the account page declares the sign-in that it needs"},
+	"logout":  {[]string{"endpoint", "idtoken", "audit", "client", "session"}, "logout knows no other endpoint"},
+	"account": {[]string{"endpoint", "audit", "claims", "client", "consent", "grant", "session", "subject"}, "the account page declares the sign-in that it needs"},
+	"registration": {[]string{"endpoint", "audit", "claims", "client", "fetch", "limit", "redact"},
+		"clients that register themselves are those of the registry; it knows no other endpoint"},
 	"discovery": {[]string{"endpoint"}, "the documents are made of what each room says of itself"},
 	"admin":     {[]string{"audit", "client", "limit", "login", "subject"}, "the operators' API changes the domain, and speaks no OpenID Connect"},
 
@@ -88,7 +90,7 @@ var only = map[string]struct {
 	by  []string
 	why string
 }{
-	"github.com/zitadel/oidc/v3/pkg/oidc": {[]string{"provider/endpoint", "provider/clientauth", "provider/authorize", "provider/token"},
+	"github.com/zitadel/oidc/v3/pkg/oidc": {[]string{"provider/endpoint", "provider/clientauth", "provider/authorize", "provider/token", "provider/registration"},
 		"the library's types and errors stay in the rooms that speak the protocol"},
 	"go.etcd.io/bbolt":                     {[]string{"storage/bolt", "test/load"}, "an engine is one folder, and storage/record is for all of them; the load test measures the floor below it"},
 	"github.com/jackc/pgx/v5":              {[]string{"storage/postgres", "storage/postgres/pgtest"}, "an engine is one folder, with its tests' server in it"},

@@ -7,6 +7,7 @@
 //	token/        the token endpoint; userinfo, introspection, revocation
 //	logout/       RP-initiated logout
 //	account/      the account page
+//	registration/ clients that register themselves
 //	discovery/    the metadata and the keys
 //	idtoken/      ID tokens, and sub as each client knows it
 //
@@ -21,6 +22,7 @@
 package provider
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -39,6 +41,7 @@ import (
 	"calleridp/provider/grant"
 	"calleridp/provider/idtoken"
 	"calleridp/provider/logout"
+	"calleridp/provider/registration"
 	"calleridp/provider/session"
 	"calleridp/provider/subject"
 	"calleridp/provider/token"
@@ -57,6 +60,12 @@ type Keys interface {
 type Engine interface {
 	authorize.Attempts
 	token.Native
+}
+
+// Fetcher reads what clients publish. *fetch.Client is one.
+type Fetcher interface {
+	clientauth.Fetcher
+	registration.Fetcher
 }
 
 // Pages draws everything that a user sees. *ui.UI is one.
@@ -85,7 +94,9 @@ type Config struct {
 	Consents   consent.Store
 	Records    subject.RecordStore
 	Assertions client.Assertions
-	Fetch      clientauth.Fetcher // reads what clients publish
+	Fetch      Fetcher // reads what clients publish
+
+	Registration registration.Policy // of clients that register themselves; the zero value: none may
 
 	Lifetimes     Lifetimes
 	DefaultRegion string          // of phone numbers, ISO 3166-1 alpha-2; "" for none
@@ -126,6 +137,7 @@ type Provider struct {
 	logout    *logout.Endpoint
 	account   *account.Account
 	token     *token.Endpoint
+	register  *registration.Endpoint
 	documents *discovery.Documents
 }
 
@@ -247,11 +259,22 @@ func New(cfg Config) (*Provider, error) {
 		Audit:    cfg.Audit,
 	})
 
+	p.register = registration.New(registration.Config{
+		Issuer:   cfg.Issuer,
+		Policy:   cfg.Registration,
+		Direct:   direct,
+		Clients:  cfg.Clients,
+		Fetch:    cfg.Fetch,
+		Addr:     cfg.ClientAddr,
+		Failures: failures,
+		Audit:    cfg.Audit,
+	})
+
 	p.documents, err = discovery.New(discovery.Config{
 		Issuer:    cfg.Issuer,
 		Keys:      cfg.Ring,
 		UILocales: cfg.UILocales,
-		Rooms:     []endpoint.Describer{p.authorize, p.token, p.logout},
+		Rooms:     []endpoint.Describer{p.authorize, p.token, p.logout, p.register},
 	})
 	return p, err
 }
@@ -263,7 +286,11 @@ func (p *Provider) Mount(r chi.Router) {
 	p.token.Mount(r)
 	p.logout.Mount(r)
 	p.account.Mount(r)
+	p.register.Mount(r)
 }
+
+// Run removes clients that registered themselves and were never used, until ctx is done.
+func (p *Provider) Run(ctx context.Context) { p.register.Run(ctx) }
 
 // Handler serves the protocol's paths alone, at the root.
 func (p *Provider) Handler() http.Handler {

@@ -175,19 +175,20 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 		return nil, err
 	}
 	op, err := provider.New(provider.Config{
-		Issuer:     s.Issuer,
-		Engine:     engine,
-		Pages:      pages,
-		Ring:       ring,
-		Master:     s.Master,
-		Clients:    registry,
-		Grants:     store,
-		Sessions:   store,
-		People:     store,
-		Consents:   store,
-		Records:    store,
-		Assertions: store,
-		Fetch:      fetch.New(fetch.Options{Networks: s.ClientNetworks}),
+		Issuer:       s.Issuer,
+		Engine:       engine,
+		Pages:        pages,
+		Ring:         ring,
+		Master:       s.Master,
+		Clients:      registry,
+		Grants:       store,
+		Sessions:     store,
+		People:       store,
+		Consents:     store,
+		Records:      store,
+		Assertions:   store,
+		Fetch:        fetch.New(fetch.Options{Networks: s.ClientNetworks}),
+		Registration: s.Registration.Policy(),
 		Lifetimes: provider.Lifetimes{
 			Code:         time.Duration(s.Lifetimes.Code),
 			IDToken:      time.Duration(s.Lifetimes.IDToken),
@@ -234,7 +235,7 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 
 		Store:      store.engine,
 		Drain:      pages.Drain,
-		Background: []func(context.Context){store.Run, ring.Run, receiver.Run, secrets.Watch, sums.Run},
+		Background: []func(context.Context){store.Run, ring.Run, receiver.Run, secrets.Watch, sums.Run, op.Run},
 		LastLines:  sums.Flush,
 	}
 	if store.listen != nil {

@@ -54,27 +54,30 @@ Usage:
   calleridp keys list|rotate|remove         list, rotate or remove the signing keys
   calleridp client add|list|show|rotate-secret|remove
                                             manage the applications that may sign users in
+  calleridp registration-token add|list|remove
+                                            manage the tokens with which applications register themselves
   calleridp user find NUMBER, user show|signout|delete SUB
                                             show where a user is signed in, sign them out or delete them
   calleridp limit show|clear NUMBER         show or clear rate limits; also --network, --client, --deployment
 
   calleridp version                         print the version
 
-client, keys, user and limit talk to the running server. Run a command with -h to list its flags.
+client, registration-token, keys, user and limit talk to the running server. Run a command with -h to list its flags.
 `
 
 // commands are the first words of the command line.
 var commands = map[string]command.Func{
-	"serve":   serve.Command(build, versionText()),
-	"dev":     dev.Command(build),
-	"config":  command.Group("config", map[string]command.Func{"check": config.CheckCommand}),
-	"client":  operator.Client,
-	"keys":    operator.Keys,
-	"limit":   operator.Limit,
-	"migrate": config.MigrateCommand,
-	"store":   command.Group("store", map[string]command.Func{"copy": store.Copy}),
-	"user":    operator.User,
-	"version": version,
+	"serve":              serve.Command(build, versionText()),
+	"dev":                dev.Command(build),
+	"config":             command.Group("config", map[string]command.Func{"check": config.CheckCommand}),
+	"client":             operator.Client,
+	"keys":               operator.Keys,
+	"limit":              operator.Limit,
+	"migrate":            config.MigrateCommand,
+	"registration-token": operator.RegistrationToken,
+	"store":              command.Group("store", map[string]command.Func{"copy": store.Copy}),
+	"user":               operator.User,
+	"version":            version,
 }
 
 func main() {

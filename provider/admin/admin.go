@@ -7,6 +7,9 @@
 //	GET    /v1/clients/{id}
 //	DELETE /v1/clients/{id}
 //	POST   /v1/clients/{id}/secret   a new secret, in the response, once
+//	GET    /v1/registration-tokens   the initial access tokens of client registration
+//	POST   /v1/registration-tokens   a new one, in the response, once
+//	DELETE /v1/registration-tokens/{id}
 //	GET    /v1/keys                  the signing keys, without their private parts
 //	POST   /v1/keys/rotate?force=    activate the next keys
 //	DELETE /v1/keys/{kid}            remove a retired key from the JWKS at once
@@ -46,6 +49,10 @@ type Clients interface {
 	Add(ctx context.Context, c client.Client) (added client.Client, secret string, err error)
 	RotateSecret(ctx context.Context, id string) (secret string, err error)
 	Remove(ctx context.Context, id string) error
+
+	AddInitialToken(ctx context.Context, note string, life time.Duration, uses int) (t client.InitialToken, text string, err error)
+	InitialTokens(ctx context.Context) ([]client.InitialToken, error)
+	RemoveInitialToken(ctx context.Context, id string) error
 }
 
 // Keys is the set of signing keys. *keys.Ring is one.
@@ -87,6 +94,9 @@ func Handler(c Config) http.Handler {
 	r.Get("/v1/clients/{id}", h.respond(h.show))
 	r.Delete("/v1/clients/{id}", h.respond(h.remove))
 	r.Post("/v1/clients/{id}/secret", h.respond(h.secret))
+	r.Get("/v1/registration-tokens", h.respond(h.listTokens))
+	r.Post("/v1/registration-tokens", h.respond(h.addToken))
+	r.Delete("/v1/registration-tokens/{id}", h.respond(h.removeToken))
 	r.Get("/v1/keys", h.respond(h.keys))
 	r.Post("/v1/keys/rotate", h.respond(h.rotate))
 	r.Delete("/v1/keys/{kid}", h.respond(h.removeKey))

@@ -51,8 +51,9 @@ type Client struct {
 	ColourDark     string          `json:"colour_dark,omitempty"`
 	TruecallerApp  string          `json:"truecaller_app,omitempty"` // "" for the deployment's first
 
-	Created    time.Time `json:"created,omitzero"`      // ignored in requests, like the next two
+	Created    time.Time `json:"created,omitzero"`      // ignored in requests, like the next three
 	FromConfig bool      `json:"from_config,omitempty"` // declared in the configuration file
+	Registered bool      `json:"registered,omitempty"`  // it registered itself
 	Warnings   []string  `json:"warnings,omitempty"`    // what is unwise about a new client
 }
 
@@ -247,6 +248,7 @@ func shown(c client.Client) Client {
 	for _, t := range c.ResponseTypes {
 		out.ResponseTypes = append(out.ResponseTypes, string(t))
 	}
+	out.Registered = c.Registration != nil
 	if c.Pairwise {
 		out.SubjectType = "pairwise"
 	}

@@ -39,7 +39,7 @@ type Event struct {
 	Limit    string // kind of the lock or budget that refused an attempt
 	Reserved bool   // the refusal leaves room for browsers that solve a challenge
 	Kind     string // kind of the credential or of the limit
-	Of       string // whose limit it is; a masked number, a network, a client
+	Of       string // whose limit it is; a masked number, a network, a client; the ID of an initial access token
 	Key      string // kid of a signing key
 	Alg      string // of the signing keys that were rotated
 	Force    bool   // an operator skipped the waiting time

@@ -29,6 +29,15 @@ const (
 // ClientUnauthenticated is the event of the endpoints that clients call.
 const ClientUnauthenticated Name = "client.unauthenticated"
 
+// The events of clients that register themselves.
+const (
+	ClientRegistered    Name = "client.registered"
+	ClientChanged       Name = "client.changed"
+	ClientDeregistered  Name = "client.deregistered"
+	ClientExpired       Name = "client.expired"
+	RegistrationRefused Name = "registration.refused"
+)
+
 // The events of sessions, consent and grants.
 const (
 	SessionUsed   Name = "session.used"
@@ -53,6 +62,8 @@ const (
 	ClientAdded         Name = "client.added"
 	ClientRemoved       Name = "client.removed"
 	ClientSecretRotated Name = "client.secret_rotated"
+	InitialTokenAdded   Name = "initial_token.added"
+	InitialTokenRemoved Name = "initial_token.removed"
 	KeysRotated         Name = "keys.rotated"
 	KeysRemoved         Name = "keys.removed"
 	LimitShown          Name = "limit.shown"
@@ -164,6 +175,33 @@ var Events = []Description{
 			"`client` is empty if no client has the `client_id`.",
 	},
 	{
+		Name: ClientRegistered,
+		Keys: keys("client network"),
+		Text: "A client registered itself.",
+	},
+	{
+		Name: ClientChanged,
+		Keys: keys("client network"),
+		Per:  keys("client network"),
+		Text: "A client changed what it has registered.",
+	},
+	{
+		Name: ClientDeregistered,
+		Keys: keys("client network"),
+		Text: "A client that had registered itself removed itself, and with it its tokens.",
+	},
+	{
+		Name: ClientExpired,
+		Keys: keys("client"),
+		Text: "A client that had registered itself was removed, because nobody had used it.",
+	},
+	{
+		Name: RegistrationRefused,
+		Keys: keys("network error"),
+		Per:  keys("network"),
+		Text: "A client could not register itself, or not change what it has registered.",
+	},
+	{
 		Name: SessionUsed,
 		Keys: keys("sid sub client"),
 		Per:  keys("sid sub client"),
@@ -235,6 +273,16 @@ var Events = []Description{
 		Name: ClientSecretRotated,
 		Keys: keys("client"),
 		Text: "An operator gave a client a new secret.",
+	},
+	{
+		Name: InitialTokenAdded,
+		Keys: keys("of"),
+		Text: "An operator made an initial access token, with which clients register themselves.",
+	},
+	{
+		Name: InitialTokenRemoved,
+		Keys: keys("of"),
+		Text: "An operator removed an initial access token.",
 	},
 	{
 		Name: KeysRotated,

@@ -48,8 +48,8 @@ var defaultPort = map[string]string{"https": "443", "http": "80"}
 // applications (Capacitor, Ionic, Tauri) and of browser extensions.
 var appSchemes = []string{"capacitor", "ionic", "tauri", "chrome-extension", "moz-extension", "safari-web-extension"}
 
-// checkOrigin returns why a CORS origin is refused, "" if it is not.
-func checkOrigin(origin string) (reason string) {
+// CheckOrigin returns why a CORS origin is refused, "" if it is not.
+func CheckOrigin(origin string) (reason string) {
 	u, err := url.Parse(origin)
 	switch {
 	case err != nil || u.Host == "" || u.Hostname() == "" || u.User != nil || strings.ContainsAny(origin, "*% "):

@@ -14,7 +14,7 @@ func TestCheckOrigin(t *testing.T) {
 		"chrome-extension://abcdefghijklmnopabcdefghijklmnop", "moz-extension://6ad54bde-d1a3-4a2c-9ac5-2a6a2d7d3b8c",
 		"safari-web-extension://6ad54bde-d1a3-4a2c-9ac5-2a6a2d7d3b8c",
 	} {
-		if reason := checkOrigin(good); reason != "" {
+		if reason := CheckOrigin(good); reason != "" {
 			t.Errorf("%q %s", good, reason)
 		}
 	}
@@ -23,7 +23,7 @@ func TestCheckOrigin(t *testing.T) {
 		"file://", "file://localhost", "data://x", "app://x", "javascript://x", "http://localhost.evil.example", "http://evil-localhost", "http://app.example",
 		"https://u@app.example", "https://app.example?x", "https://app.example#x", "https://app.example:443", "http://localhost:80", "https://app.example%2f",
 	} {
-		if checkOrigin(bad) == "" {
+		if CheckOrigin(bad) == "" {
 			t.Errorf("%q was accepted", bad)
 		}
 	}
@@ -47,7 +47,7 @@ func TestOrigins(t *testing.T) {
 			t.Errorf("%s: got %v, want %v", row.what, got, row.want)
 		}
 		for _, origin := range row.c.Origins() {
-			if reason := checkOrigin(origin); reason != "" {
+			if reason := CheckOrigin(origin); reason != "" {
 				t.Errorf("%s: %q %s", row.what, origin, reason)
 			}
 		}

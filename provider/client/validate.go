@@ -64,7 +64,7 @@ func Validate(c Client) FieldErrors {
 	}{
 		{"redirect_uris", c.RedirectURIs, checkRedirect},
 		{"post_logout_redirect_uris", c.PostLogoutRedirectURIs, checkRedirect},
-		{"allowed_origins", c.AllowedOrigins, checkOrigin},
+		{"allowed_origins", c.AllowedOrigins, CheckOrigin},
 		{"scopes", c.Scopes, checkScope},
 		{"default_scopes", c.DefaultScopes, checkScope},
 	} {

@@ -44,9 +44,16 @@ type Scheme int
 
 // The schemes.
 const (
-	Client Scheme = iota // a client authenticates: Basic (RFC 6749 §5.2)
-	Bearer               // an access token: Bearer (RFC 6750 §3)
+	Client       Scheme = iota // a client authenticates: Basic (RFC 6749 §5.2)
+	Bearer                     // an access token: Bearer (RFC 6750 §3)
+	Registration               // a token of registration: Bearer, where it is missing or wrong (RFC 7592 §2)
 )
+
+// Answer is a response with another status than 200.
+type Answer struct {
+	Status int
+	Body   any // nil for none
+}
 
 // DirectHandler handles a client's request and returns the response to marshal as
 // JSON, nil for an empty one, or an error: a *Refusal, an *oidc.Error, which is
@@ -86,6 +93,10 @@ func (d *Direct) Serve(e DirectEndpoint) http.HandlerFunc {
 		out, err := d.handle(w, r, e)
 		if err != nil {
 			d.refuse(w, r, e, err)
+			return
+		}
+		if answer, ok := out.(Answer); ok {
+			writeJSON(w, answer.Status, answer.Body)
 			return
 		}
 		writeJSON(w, http.StatusOK, out)
@@ -188,7 +199,9 @@ func (d *Direct) refuse(w http.ResponseWriter, r *http.Request, e DirectEndpoint
 // which names no error when the request had no token.
 func challengeOf(s Scheme, e *Refusal) string {
 	switch {
-	case s == Bearer && e.Status != http.StatusMethodNotAllowed && e.Status < 500:
+	case s == Registration && e.Status != http.StatusUnauthorized:
+		return ""
+	case s == Registration || s == Bearer && e.Status != http.StatusMethodNotAllowed && e.Status < 500:
 		challenge := `Bearer realm="calleridp"`
 		if e.OAuth.ErrorType != "" {
 			challenge += `, error="` + string(e.OAuth.ErrorType) + `", error_description="` + e.OAuth.Description + `"`

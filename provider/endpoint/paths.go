@@ -12,6 +12,7 @@ const (
 	PathRevoke         = "/revoke"
 	PathJWKS           = "/jwks"
 	PathEndSession     = "/logout"
+	PathRegister       = "/register" // and, with + "/" + client_id, the client configuration endpoint
 
 	PathSignOutConfirm = "/logout/confirm" // POST request=sealed: the user confirms
 	PathSignedOut      = "/logout/done"    // GET: the page afterwards

@@ -22,11 +22,15 @@ func ViewOf(c client.Client) ClientView {
 	if name == "" {
 		name = c.ID
 	}
+	logo := c.LogoURI
+	if c.Registration != nil {
+		logo = "" // whoever registered it would learn who looks at our pages, and draw on them
+	}
 	accent, _ := client.ParseAccent(c.Colour, c.ColourDark) // one that does not parse counts as unset
 	return ClientView{
 		ID:        c.ID,
 		Name:      name,
-		LogoURI:   c.LogoURI,
+		LogoURI:   logo,
 		URI:       c.URI,
 		TOSURI:    c.TOSURI,
 		PolicyURI: c.PolicyURI,

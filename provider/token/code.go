@@ -76,5 +76,8 @@ func (e *Endpoint) redeemCode(r *http.Request, c client.Client, in endpoint.Para
 	case used.Refused != nil:
 		return nil, refuse(used.Refused, used.Current)
 	}
+	if err := e.cfg.Clients.MarkUsed(ctx, c); err != nil { // the next one does
+		e.cfg.Failures.Correlate(ctx, "a registered client could not be marked as used", err)
+	}
 	return e.respond(out, used.Current), nil
 }

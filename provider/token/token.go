@@ -44,6 +44,8 @@ type Native interface {
 type Clients interface {
 	// Client returns the client with this id, or client.ErrNotFound.
 	Client(ctx context.Context, id string) (client.Client, error)
+	// MarkUsed remembers that a client that registered itself was used.
+	MarkUsed(ctx context.Context, c client.Client) error
 }
 
 // Config is what the room needs. Everything is required.

@@ -98,6 +98,15 @@ func TestThreat_RefusalsDoNotFillTheLog(t *testing.T) {
 			status:  http.StatusUnauthorized,
 			first:   auditLine{Client: "demo", Endpoint: "token endpoint", Network: "127.0.0.1/32", Error: "invalid_client"},
 		},
+		{
+			event:   "registration.refused",
+			level:   "INFO",
+			kinds:   1,
+			more:    "registration: {mode: token}",
+			attempt: registering,
+			status:  http.StatusUnauthorized,
+			first:   auditLine{Network: "127.0.0.1/32", Error: "invalid_token"},
+		},
 		{ // an attacker does not choose what is told apart
 			event:   "client.unauthenticated",
 			level:   "WARN",
@@ -169,6 +178,26 @@ func submitting(t *testing.T, server *harness.Production) func() int {
 	return func() int {
 		defer func() { submit = func() int { return browser.Submit(page, harness.Number(9)).Status } }()
 		return submit()
+	}
+}
+
+// registering tries to register a client with a made-up initial access token.
+func registering(t *testing.T, server *harness.Production) func() int {
+	tries := 0
+	return func() int {
+		tries++
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.Issuer+"/register", strings.NewReader("{}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Authorization", fmt.Sprintf("Bearer guess-%d", tries))
+		response, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		return response.StatusCode
 	}
 }
 

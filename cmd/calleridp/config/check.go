@@ -68,6 +68,7 @@ func (d *decoder) check(c Config) Settings {
 	d.checkNetworks(c.Limits)
 	d.checkChallenge(c.Limits)
 	d.checkServing(c)
+	d.checkRegistration(c.Registration)
 	if err := s.LogLevel.UnmarshalText([]byte(c.Log.Level)); err != nil {
 		d.refuse("log.level", "%q is unknown; use debug, info, warn or error", c.Log.Level)
 	}
@@ -201,6 +202,7 @@ func (d *decoder) checkDurations(c Config) {
 		{"limits.after_approval", c.Limits.AfterApproval, Duration(time.Second), Duration(time.Hour), ", because users sign in from several browsers"},
 		{"limits.cool_down", c.Limits.CoolDown, Duration(time.Second), Duration(24 * time.Hour), ", because users may change their mind"},
 		{"limits.cool_down_max", c.Limits.CoolDownMax, min(c.Limits.CoolDown, Duration(24*time.Hour)), Duration(24 * time.Hour), "; its minimum is cool_down"},
+		{"registration.unused_for", c.Registration.UnusedFor, Duration(time.Hour), unbounded, ", because developers try a client before their users do"},
 		{"keys.rotate_every", c.Keys.RotateEvery, Duration(time.Hour), unbounded, ", because clients cache keys"},
 		{"keys.publish_before", c.Keys.PublishBefore, Duration(15 * time.Minute), c.Keys.RotateEvery, "; its maximum is rotate_every, because every key is published before it signs"},
 	} {

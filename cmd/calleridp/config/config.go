@@ -83,6 +83,9 @@ type Config struct {
 	// the server runs, with `calleridp client add`.
 	Clients []Client `yaml:"clients"`
 
+	// Registration configures clients that register themselves (RFC 7591).
+	Registration Registration `yaml:"registration"`
+
 	// Lifetimes are how long attempts, codes, tokens and sessions are valid.
 	Lifetimes Lifetimes `yaml:"lifetimes"`
 
@@ -350,6 +353,29 @@ type Client struct {
 	ColourDark string `yaml:"colour_dark"`
 	// DangerouslyWithoutPKCE exempts an old confidential client from PKCE. An
 	// attacker can use codes that are stolen on their way to it.
+	DangerouslyWithoutPKCE bool `yaml:"dangerously_without_pkce"`
+}
+
+// Registration configures clients that register themselves: OpenID Connect Dynamic Client
+// Registration 1.0, RFC 7591, RFC 7592.
+type Registration struct {
+	// Mode says who may register clients: closed (default), nobody; token, who has an
+	// initial access token, from `calleridp registration-token add`; open, anybody.
+	Mode string `yaml:"mode"`
+	// AllowedOrigins are the origins of pages that may call the registration endpoint (CORS).
+	// If unset, none.
+	AllowedOrigins []string `yaml:"allowed_origins"`
+	// Network is how often registration may be tried from one IPv4 address or IPv6 /64; from
+	// a /56 four times, from a /48 sixteen times as often. Default 20/1h.
+	Network Rate `yaml:"network"`
+	// Deployment is how many clients may register. Default 100/1h.
+	Deployment Rate `yaml:"deployment"`
+	// Max is how many clients may be registered at once. Default 1000.
+	Max Count `yaml:"max"`
+	// UnusedFor is how long a client may stay that nobody has signed in to. Default 30d.
+	UnusedFor Duration `yaml:"unused_for"`
+	// DangerouslyWithoutPKCE excuses confidential clients from PKCE, for test suites that do
+	// not know it.
 	DangerouslyWithoutPKCE bool `yaml:"dangerously_without_pkce"`
 }
 

@@ -31,7 +31,8 @@ import (
 type options struct {
 	providerPort, simulatorPort, demoPort int
 	data, host, region, challenge         string
-	storage, dsnFile                      string
+	storage, dsnFile, registration        string
+	withoutPKCE                           bool
 	clients                               command.List
 	tls, json, verbose                    bool
 	attemptLife, coolDown                 time.Duration
@@ -53,6 +54,8 @@ func parse(args []string, out io.Writer) (options, error) {
 	f.DurationVar(&o.attemptLife, "attempt-life", 5*time.Minute, "how long a request on the phone stays open")
 	f.DurationVar(&o.coolDown, "cool-down", 0, "how long a number cools down after a request was declined on the phone")
 	f.StringVar(&o.challenge, "challenge", config.ChallengeOff, "`when` browsers must solve a task before a push: off, auto or always")
+	f.StringVar(&o.registration, "registration", config.RegistrationClosed, "`who` may register clients: closed (nobody), token or open")
+	f.BoolVar(&o.withoutPKCE, "registration-without-pkce", false, "excuse confidential clients that register themselves from PKCE, for test suites that do not know it")
 	f.BoolVar(&o.json, "json", false, "when ready, print the URLs as one line of JSON, and nothing else")
 	f.BoolVar(&o.verbose, "v", false, "log every request")
 	if _, err := f.Arguments(args); err != nil {

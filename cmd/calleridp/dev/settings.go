@@ -59,6 +59,12 @@ func settings(o options, issuer, phoneURL, shopURL string) (config.Settings, err
 			Deployment: wide,
 			Challenge:  o.challenge,
 		},
+		Registration: config.Registration{
+			Mode:                   o.registration,
+			Network:                wide,
+			Deployment:             wide,
+			DangerouslyWithoutPKCE: o.withoutPKCE,
+		},
 		Lifetimes: config.Lifetimes{Attempt: config.Duration(o.attemptLife)},
 		Log:       config.Log{Level: "warn", Format: "text"},
 		Clients:   demoClients(shopURL),
@@ -108,8 +114,9 @@ func settings(o options, issuer, phoneURL, shopURL string) (config.Settings, err
 
 // flags are those that set keys of the configuration.
 var flags = map[string]string{
-	"storage.engine":   "--storage",
-	"storage.dsn_file": "--dsn-file",
+	"storage.engine":    "--storage",
+	"storage.dsn_file":  "--dsn-file",
+	"registration.mode": "--registration",
 }
 
 // demoClients are the clients of the demo application, and others to try.

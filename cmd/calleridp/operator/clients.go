@@ -110,8 +110,11 @@ func writeClients(out io.Writer, all []admin.Client) error {
 		fmt.Fprintln(w, "CLIENT ID\tNAME\tKIND\tFROM")
 		for _, c := range all {
 			from := "client add"
-			if c.FromConfig {
+			switch {
+			case c.FromConfig:
 				from = "configuration file"
+			case c.Registered:
+				from = "registration"
 			}
 			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", c.ID, c.Name, kindOf(c), from)
 		}

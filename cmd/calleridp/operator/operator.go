@@ -1,5 +1,5 @@
 // Package operator has the commands with which operators manage the running
-// server: client, keys, user and limit. They are clients of its admin API
+// server: client, registration-token, keys, user and limit. They are clients of its admin API
 // (package admin), which they reach over a Unix socket.
 package operator
 

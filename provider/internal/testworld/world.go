@@ -44,13 +44,14 @@ import (
 
 // World is a provider with what is behind it.
 type World struct {
-	Store   *bolt.Store
-	Engine  *login.Engine
-	Clients *client.Registry
-	Flow    provider.Flow // what pages may do
-	Handler http.Handler  // the protocol's endpoints
-	Phone   *Phone
-	Log     *Journal // everything that was logged, the audit included
+	Store    *bolt.Store
+	Engine   *login.Engine
+	Clients  *client.Registry
+	Flow     provider.Flow // what pages may do
+	Handler  http.Handler  // the protocol's endpoints
+	Provider *provider.Provider
+	Phone    *Phone
+	Log      *Journal // everything that was logged, the audit included
 
 	t testing.TB
 }
@@ -134,7 +135,7 @@ func New(t testing.TB, change ...func(*Config)) *World {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.Flow, w.Handler = op.Flow(), op.Handler()
+	w.Flow, w.Handler, w.Provider = op.Flow(), op.Handler(), op
 	return w
 }
 
