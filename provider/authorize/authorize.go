@@ -189,4 +189,6 @@ type room struct {
 type Clients interface {
 	// Client returns the client with this id, or client.ErrNotFound.
 	Client(ctx context.Context, id string) (client.Client, error)
+	// MarkUsed remembers that a client that registered itself was used.
+	MarkUsed(ctx context.Context, c client.Client) error
 }

@@ -27,9 +27,10 @@ type gift struct {
 // front makes the tokens of the authorization endpoint (OpenID Connect Core §3.2.2.5,
 // §3.3.2.5).
 type front struct {
-	tokens *idtoken.Issuer
-	people subject.Store
-	access time.Duration // lifetime of an access token
+	tokens  *idtoken.Issuer
+	people  subject.Store
+	clients Clients
+	access  time.Duration // lifetime of an access token
 }
 
 // idToken makes and signs the ID token of a response, "" for a response type without one.
@@ -66,6 +67,9 @@ func (f front) idToken(ctx context.Context, q *request, c client.Client, s sessi
 		in.Claims = c.GrantableClaims(q.IDTokenClaims)
 	}
 	signed, err := f.tokens.Token(in)
+	if err == nil && !t.Code() { // else the token endpoint does
+		err = f.clients.MarkUsed(ctx, c)
+	}
 	return redact.Text(signed), err
 }
 

@@ -19,7 +19,7 @@ type Registration struct {
 	// InitialToken is the ID of the initial access token with which it was registered; "":
 	// without any.
 	InitialToken string
-	// Used is set when it has redeemed its first code. One that is never used is removed.
+	// Used is set when its first user has signed in. One that is never used is removed.
 	Used bool
 
 	// What it has registered and nothing here acts on, or what was made of it stands in

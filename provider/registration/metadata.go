@@ -206,8 +206,8 @@ func clientOf(in members) (client.Client, error) {
 		return client.Client{}, err
 	}
 	return c, errors.Join(
-		checkRedirects("redirect_uris", about.ApplicationType, c.RedirectURIs),
-		checkRedirects("post_logout_redirect_uris", about.ApplicationType, c.PostLogoutRedirectURIs),
+		checkRedirects("redirect_uris", about.ApplicationType, slices.ContainsFunc(c.ResponseTypes, inFront), c.RedirectURIs),
+		checkRedirects("post_logout_redirect_uris", about.ApplicationType, false, c.PostLogoutRedirectURIs),
 		checkLinks([][2]string{
 			{"logo_uri", c.LogoURI}, {"client_uri", c.URI}, {"tos_uri", c.TOSURI}, {"policy_uri", c.PolicyURI},
 			{"initiate_login_uri", about.InitiateLoginURI},
@@ -225,7 +225,7 @@ func clientOf(in members) (client.Client, error) {
 func checkTypes(c *client.Client) error {
 	grants := c.Registration.GrantTypes
 	code := slices.ContainsFunc(c.ResponseTypes, client.ResponseType.Code)
-	front := slices.ContainsFunc(c.ResponseTypes, func(t client.ResponseType) bool { return client.InFront(string(t)) })
+	front := slices.ContainsFunc(c.ResponseTypes, inFront)
 	for _, g := range grants {
 		if g != grantCode && g != grantRefresh && (g != grantImplicit || !front) {
 			return refuse("grant_types", "%q is not supported with these response_types; use authorization_code and refresh_token", g)
@@ -247,6 +247,9 @@ func checkTypes(c *client.Client) error {
 	}
 	return nil
 }
+
+// inFront reports whether the response type gives a token of the authorization endpoint.
+func inFront(t client.ResponseType) bool { return client.InFront(string(t)) }
 
 // nameOf returns the name of a client that has not said any: where it gets its codes.
 func nameOf(redirects []string) string {

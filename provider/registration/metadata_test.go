@@ -219,6 +219,13 @@ func TestRedirectURIs(t *testing.T) {
 			t.Errorf("%s %q: got %s", row.kind, row.uri, got)
 		}
 	}
+	local := `{"redirect_uris":["https://localhost/cb"]`
+	if got := register(w, local+`}`); got.StatusCode != http.StatusCreated {
+		t.Errorf("https on localhost, for codes: got %s", got)
+	}
+	if got := register(w, local+`,"response_types":["id_token"],"grant_types":["implicit"]}`); got.Member("error") != "invalid_redirect_uri" {
+		t.Errorf("https on localhost, for ID tokens: got %s, want invalid_redirect_uri", got)
+	}
 	many := strings.Repeat(`"`+callback+`",`, 21)
 	for _, body := range []string{`{}`, `{"redirect_uris":[]}`, `{"redirect_uris":[` + strings.TrimSuffix(many, ",") + `]}`} {
 		if got := register(w, body); got.Member("error") != "invalid_redirect_uri" {

@@ -17,8 +17,9 @@ const (
 )
 
 // checkRedirects refuses what a client of this type must not register (OpenID Connect
-// Dynamic Client Registration §2, application_type). The registry refuses what nobody may.
-func checkRedirects(member, applicationType string, uris []string) error {
+// Dynamic Client Registration §2, application_type). front is set if it may get tokens from
+// the authorization endpoint. The registry refuses what nobody may.
+func checkRedirects(member, applicationType string, front bool, uris []string) error {
 	if len(uris) > maxURIs {
 		return refuse(member, "at most %d are accepted (got %d)", maxURIs, len(uris))
 	}
@@ -35,6 +36,8 @@ func checkRedirects(member, applicationType string, uris []string) error {
 				"register http on a loopback address or a scheme such as com.example.app, or application_type web for https", uri)
 		case applicationType == typeWeb && u.Scheme != "https":
 			return refuse(fmt.Sprintf("%s[%d]", member, i), "%q is not https; other schemes need application_type native", uri)
+		case applicationType == typeWeb && front && truecaller.IsLoopback(u.Hostname()):
+			return refuse(fmt.Sprintf("%s[%d]", member, i), "%q is on this machine; tokens of the authorization endpoint do not go there", uri)
 		}
 	}
 	return nil

@@ -106,6 +106,23 @@ func TestSignIn(t *testing.T) {
 	}
 }
 
+// A client that gets its ID tokens from the authorization endpoint redeems no code, and is
+// used all the same.
+func TestImplicitSignIn(t *testing.T) {
+	w := worldWith(t, open())
+	id := register(w, with(`"response_types":["id_token"],"grant_types":["implicit"]`)).Member("client_id")
+	prompt, session := w.PromptedFor(id, "redirect_uri", callback, "response_type", "id_token", "nonce", "n", "code_challenge", "", "code_challenge_method", "")
+	if c, err := w.Clients.Client(t.Context(), id); err != nil || c.Registration.Used {
+		t.Fatalf("before the consent: got %+v, %v", c.Registration, err)
+	}
+	if got := w.Allow(prompt.Request, session); !strings.Contains(got.Header.Get("Location"), "id_token=") {
+		t.Fatalf("allowed: got %s", got)
+	}
+	if c, err := w.Clients.Client(t.Context(), id); err != nil || !c.Registration.Used {
+		t.Errorf("got %+v, %v, want it marked as used", c.Registration, err)
+	}
+}
+
 // A client is managed by who has its registration access token, and by nobody else (RFC
 // 7592 §2, §3).
 func TestManage(t *testing.T) {
