@@ -93,6 +93,9 @@ func fill(t *testing.T, e storagetest.Engine, n int, now time.Time) (worlds []*w
 	must(e.ReplaceSigningKeys(ctx, []keys.Record{storagetest.Filled[keys.Record](now), {ID: "empty"}}, 0))
 	must(e.CreateClient(ctx, storagetest.Filled[client.Client](now)))
 	must(e.CreateClient(ctx, client.Client{ID: "shop"}))
+	permits := storagetest.Filled[client.InitialToken](now)
+	permits.Expires = now.Add(time.Hour)
+	must(e.CreateInitialToken(ctx, permits))
 	for _, secret := range []byte{1, 2} {
 		_, err := e.UseCallbackSecret(ctx, "app", [32]byte{secret}, now, time.Hour)
 		must(err)
@@ -197,6 +200,8 @@ func answers(t *testing.T, e storagetest.Engine, worlds []*world) map[string]any
 	add("version of keys", version, nil)
 	clients, err := e.Clients(ctx)
 	add("clients", clients, err)
+	permits, err := e.InitialTokens(ctx)
+	add("initial access tokens", permits, err)
 	secrets, err := e.UseCallbackSecret(ctx, "app", [32]byte{2}, time.Now(), time.Hour)
 	add("callback secrets", secrets, err)
 	inbox, err := e.Deliveries(ctx, 1000)
