@@ -219,7 +219,7 @@ func lockedBy(sql string) []string {
 		for _, m := range lockedTable.FindAllStringSubmatch(sql, -1) {
 			tables = append(tables, m[1])
 		}
-	case strings.HasPrefix(sql, "INSERT INTO attempts"): // a new attempt's key is nobody else's
+	case strings.HasPrefix(sql, "INSERT INTO attempts"), strings.HasPrefix(sql, "INSERT INTO clients"): // a new key is nobody else's
 	case strings.HasPrefix(sql, "INSERT"), strings.HasPrefix(sql, "DELETE"):
 		if st := statementOf(sql); st.rank < len(lockOrder) {
 			return []string{lockOrder[st.rank]}

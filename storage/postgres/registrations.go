@@ -37,12 +37,12 @@ func (t *txn) spendOnRegistration(states map[[32]byte]limit.State, spend limit.S
 // whatever the isolation is.
 func (s *Store) RegisterClient(ctx context.Context, c client.Client, terms client.Terms, now time.Time) error {
 	return s.write(ctx, func(t *txn) error {
-		states := t.lockLimits(s.inOrder(terms.Spend.Keys()))
 		var token client.InitialToken
 		permitted := new(bool)
 		if terms.Token != nil {
 			permitted = t.initialToken(&token, *terms.Token, " FOR UPDATE")
 		}
+		states := t.lockLimits(s.inOrder(terms.Spend.Keys()))
 		registered, exists := 0, false
 		t.each("SELECT key, value FROM clients", nil, func(key, value []byte) error {
 			var known client.Client
