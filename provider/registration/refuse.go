@@ -63,7 +63,7 @@ func refusalOf(err error) error {
 	case limited:
 		refusal := endpoint.NewRefusal(http.StatusTooManyRequests, &oidc.Error{
 			ErrorType:   "temporarily_unavailable",
-			Description: "too many registrations; try again later",
+			Description: "too many registrations and changes; try again later",
 		})
 		refusal.RetryAfter = max(time.Until(exceeded.RetryAt), time.Second)
 		return refusal

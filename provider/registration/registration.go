@@ -41,7 +41,7 @@ const (
 type Policy struct {
 	Mode        Mode
 	Origins     []string      // whose pages may call (CORS)
-	Network     limit.Rate    // tries from one IPv4 address or IPv6 /64; from a /56 four times, from a /48 sixteen times as many
+	Network     limit.Rate    // tries to register or to change a client from one IPv4 address or IPv6 /64; from a /56 four times, from a /48 sixteen times as many
 	Deployment  limit.Rate    // registrations of all
 	Most        int           // clients that are registered at once
 	UnusedFor   time.Duration // after which a client is removed that was never used
@@ -168,8 +168,7 @@ func (e *Endpoint) register(_ http.ResponseWriter, r *http.Request) (any, error)
 	return endpoint.Answer{Status: http.StatusCreated, Body: e.written(registered, secret, token)}, nil
 }
 
-// read reads the client that a request describes. It charges the network first for what
-// makes us fetch, and for every new client.
+// read reads the client that a request describes.
 func (e *Endpoint) read(r *http.Request) (client.Client, error) {
 	in, err := readMembers(r)
 	if err != nil {
@@ -178,16 +177,17 @@ func (e *Endpoint) read(r *http.Request) (client.Client, error) {
 	return e.clientOf(r, in)
 }
 
+// clientOf returns the client that the members describe. It charges the network before
+// anything is fetched or stored; also for a change, which may name another jwks_uri each
+// time.
 func (e *Endpoint) clientOf(r *http.Request, in members) (client.Client, error) {
 	c, err := clientOf(in)
 	if err != nil {
 		return client.Client{}, err
 	}
 	c.WithoutPKCE = e.cfg.Policy.WithoutPKCE && !c.Public
-	if r.Method == http.MethodPost || c.Registration.SectorIdentifierURI != "" {
-		if err := e.cfg.Clients.SpendOnRegistration(r.Context(), e.networkSpend(r)); err != nil {
-			return client.Client{}, err
-		}
+	if err := e.cfg.Clients.SpendOnRegistration(r.Context(), e.networkSpend(r)); err != nil {
+		return client.Client{}, err
 	}
 	return c, e.checkSector(r.Context(), &c)
 }

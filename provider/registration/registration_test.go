@@ -310,6 +310,30 @@ func TestThreat_RegistrationsAreBounded(t *testing.T) {
 	}
 }
 
+// A change is paid for as a registration is. With a new jwks_uri each time, one client could
+// have addresses of its choice fetched without end, and crowd out the keys of others.
+func TestThreat_ChangesAreBounded(t *testing.T) {
+	p := open()
+	p.Network = limit.Rate{Burst: 3, Period: time.Hour}
+	w := worldWith(t, p)
+	got := register(w, with(""))
+	target, token := manages(t, got)
+	change := func(uri string) testworld.Response {
+		return send(w, http.MethodPut, target, with(`"client_id":"`+got.Member("client_id")+`","jwks_uri":"https://app.example/`+uri+`"`), token)
+	}
+	for _, uri := range []string{"1", "2"} {
+		if changed := change(uri); changed.StatusCode != http.StatusOK {
+			t.Fatalf("a change: got %s", changed)
+		}
+	}
+	if refused := change("3"); refused.StatusCode != http.StatusTooManyRequests || refused.Header.Get("Retry-After") == "" {
+		t.Errorf("one change too many: got %s, want 429", refused)
+	}
+	if read := send(w, http.MethodGet, target, "", token); read.Member("jwks_uri") != "https://app.example/2" {
+		t.Errorf("afterwards: got %s, want the change before", read)
+	}
+}
+
 // A client that nobody has used is removed in time; one that was used, or is an operator's, stays.
 func TestUnusedClientsAreRemoved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

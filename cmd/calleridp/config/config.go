@@ -365,8 +365,8 @@ type Registration struct {
 	// AllowedOrigins are the origins of pages that may call the registration endpoint (CORS).
 	// If unset, none.
 	AllowedOrigins []string `yaml:"allowed_origins"`
-	// Network is how often registration may be tried from one IPv4 address or IPv6 /64; from
-	// a /56 four times, from a /48 sixteen times as often. Default 20/1h.
+	// Network is how often registrations and changes may be tried from one IPv4 address or
+	// IPv6 /64; from a /56 four times, from a /48 sixteen times as often. Default 20/1h.
 	Network Rate `yaml:"network"`
 	// Deployment is how many clients may register. Default 100/1h.
 	Deployment Rate `yaml:"deployment"`
