@@ -135,6 +135,20 @@ func TestClaimsThatDemand(t *testing.T) {
 	}
 }
 
+// A client to which the user has not consented does not learn by a demanded sub who is
+// signed in: the answer to a right guess is that to a wrong one.
+func TestThreat_SubIsNoOracle(t *testing.T) {
+	w := testworld.New(t)
+	tokens, session := w.Tokens("app", "openid")
+	asked := func(sub string) string {
+		return w.AuthorizeWith(session, "third", "prompt", "none", "claims", `{"id_token":{"sub":{"value":"`+sub+`"}}}`).Header.Get("Location")
+	}
+	right, wrong := asked(tokens.Claims(t)["sub"].(string)), asked("x")
+	if right != wrong || !strings.Contains(right, "error=login_required") {
+		t.Errorf("the user's sub: got %s, want the %s of another", right, wrong)
+	}
+}
+
 // A type without an access token stores none.
 func TestNoAccessTokenWithoutTheType(t *testing.T) {
 	w := testworld.New(t, testworld.EveryResponseType)

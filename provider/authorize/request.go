@@ -30,6 +30,7 @@ type request struct {
 	HintSub        string              `json:"h,omitempty"` // sub of the id_token_hint, or the one that claims demands
 	UILocales      []string            `json:"l,omitempty"`
 	LoginHint      string              `json:"-"` // often a phone number: never sealed
+	SubGuessed     bool                `json:"-"` // HintSub comes from claims alone; counts only where no page is shown
 	From           *origin             `json:"o,omitempty"`
 
 	// Until is when the sign-in page expires, in seconds since 1970; 0 before there

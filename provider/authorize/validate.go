@@ -260,6 +260,7 @@ func parseClaims(in endpoint.Parameters, c client.Client, q *request) error {
 	case q.HintSub != "" && q.HintSub != wanted.Sub:
 		return invalidRequest("claims and id_token_hint name different users")
 	default:
+		q.SubGuessed = q.HintSub == "" // an ID token proves that the client has met the user
 		q.HintSub = wanted.Sub
 	}
 	return nil
