@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"calleridp/provider/claims"
 	"calleridp/provider/client"
@@ -201,6 +202,8 @@ func clientOf(in members) (client.Client, error) {
 	}
 	if c.Name == "" { // users must see some name; RFC 7591 §2 leaves it to us
 		c.Name = nameOf(c.RedirectURIs)
+	} else if !strings.ContainsFunc(c.Name, isSeen) {
+		return client.Client{}, refuse("client_name", "has no letter and no digit: users must see who asks")
 	}
 	if err := checkTypes(&c); err != nil {
 		return client.Client{}, err
@@ -264,6 +267,12 @@ func nameOf(redirects []string) string {
 		return u.Hostname()
 	}
 	return u.Scheme
+}
+
+// isSeen reports whether r is a letter or a digit that has a shape: four letters of Hangul
+// are fillers.
+func isSeen(r rune) bool {
+	return (unicode.IsLetter(r) || unicode.IsNumber(r)) && !strings.ContainsRune("\u115f\u1160\u3164\uffa0", r)
 }
 
 // written is a client as the responses have it (RFC 7591 §3.2.1, RFC 7592 §3).
