@@ -42,17 +42,17 @@ func TestSetupIsSaidWhereItIsMade(t *testing.T) {
 	}
 	master := filepath.Join(dir, "master.key")
 	run("keys", "init-master", "--out", master)
-	configs := 0
+	configs, port := 0, harness.FreePort(t)
 	config := func(storage string) string {
 		configs++
 		return file(fmt.Sprintf("%d.yaml", configs), fmt.Sprintf(`
 issuer: http://127.0.0.1:9999
-listen: 127.0.0.1:0
+listen: 127.0.0.1:%s
 data_dir: %s
 master_key_file: %s
 truecaller: {app_name: Test, app_key_file: %s, callback_secret_file: %s}
 storage: {engine: postgres%s}
-`, filepath.Join(dir, "data"), master, file("appkey", "key"), file("callback", strings.Repeat("c", 40)), storage))
+`, port, filepath.Join(dir, "data"), master, file("appkey", "key"), file("callback", strings.Repeat("c", 40)), storage))
 	}
 	good := fmt.Sprintf("postgres://calleridp:hunter2@127.0.0.1:%d/postgres?sslmode=disable", database.Port())
 	absent := strings.Replace(good, "/postgres?", "/absent?", 1)
