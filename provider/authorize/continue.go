@@ -1,6 +1,7 @@
 package authorize
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"time"
@@ -83,7 +84,11 @@ func (f *Flow) proceed(
 		}
 	}
 	finish := login.FinishRequest{ID: id, Browser: browser, Outcome: outcome}
+	remembered := a
 	signIn, err := f.attempts.Finish(ctx, finish, func(a login.Attempt) (login.SignIn, error) {
+		if a.Sub != remembered.Sub || !bytes.Equal(a.Request, remembered.Request) { // the database has lost the approval that was remembered
+			return login.SignIn{}, login.ErrState
+		}
 		s := f.newSession(q, a, outcome)
 		in := login.SignIn{Session: s, Replaces: before.ID}
 		if !needed && !q.forAccount() { // no code exists before consent, and none for ourselves

@@ -232,3 +232,48 @@ func TestContinueAfterTheSessionHasEnded(t *testing.T) {
 		})
 	}
 }
+
+// forgetfulEngine recalls what a database that was switched over has lost.
+type forgetfulEngine struct {
+	provider.Engine
+	recalled *login.Attempt
+}
+
+func (e forgetfulEngine) Recall(ctx context.Context, id login.ID, browser login.BrowserSecret) (login.Attempt, error) {
+	if e.recalled.ID == id {
+		return *e.recalled, nil
+	}
+	return e.Engine.Recall(ctx, id, browser)
+}
+
+// A sign-in that is finished gives its code for the request and the user of the attempt
+// that is stored, and not of the one that was remembered.
+func TestContinueWithAnotherAttemptThanIsStored(t *testing.T) {
+	var recalled login.Attempt
+	w := testworld.New(t, func(c *testworld.Config) {
+		c.WrapEngine = func(e *login.Engine) provider.Engine { return forgetfulEngine{e, &recalled} }
+	})
+	id := w.Approved(testworld.AuthRequest("app", "state", "stored"), testworld.Number)
+	stored, err := w.Store.Attempt(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := w.Store.Attempt(t.Context(), w.Approved(testworld.AuthRequest("app", "state", "lost"), "+46701740606"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, change := range map[string]func(){
+		"request": func() { recalled.Request = other.Request },
+		"user":    func() { recalled.Sub = other.Sub },
+	} {
+		recalled = stored
+		change()
+		if done, err := w.Continue(id); !errors.Is(err, login.ErrState) {
+			t.Errorf("with another %s remembered: %+v, %v, want ErrState", what, done, err)
+		}
+	}
+	recalled = login.Attempt{}
+	if _, err := w.Continue(id); err != nil {
+		t.Errorf("as it is stored: %v", err)
+	}
+}

@@ -52,14 +52,17 @@ func (t *txn) row(k *record.Kind, into record.Record, key []byte) (found *bool) 
 // memory has nothing, the operation does not guess.
 func (t *txn) guess(k *record.Kind, key []byte) (value []byte, exists bool) {
 	p := at(k, key)
+	for _, g := range t.guards { // the memory may have another one by now, which is not checked
+		if g.place == p {
+			return g.value, g.value != nil
+		}
+	}
 	row, known := t.s.memory.get(p)
 	if !known {
 		t.unknown = true
 		return nil, false
 	}
-	if !slices.ContainsFunc(t.guards, func(g guessed) bool { return g.place == p }) {
-		t.guards = append(t.guards, guessed{p, row.value})
-	}
+	t.guards = append(t.guards, guessed{p, row.value})
 	return row.value, row.value != nil
 }
 

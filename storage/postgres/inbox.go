@@ -102,13 +102,16 @@ func (s *Store) deliveriesAfter(ctx context.Context, first, most int, each func(
 		b.rows("SELECT key, value FROM deliveries WHERE node = $1 ORDER BY due, key OFFSET $2 LIMIT $3", []any{s.node, first, most},
 			func(key, value []byte) { page = append(page, row{key, value}) })
 	})
+	if err != nil {
+		return err
+	}
 	if len(page) > 0 {
 		s.claims.holds()
 	}
 	for _, r := range page {
 		each(r.key, r.value)
 	}
-	return err
+	return nil
 }
 
 // rows queues a query for keys and values, also of damaged rows.
@@ -131,14 +134,18 @@ func (s *Store) HoldDelivery(ctx context.Context, id string) (held bool, err err
 	if s.claims.justTook(id) {
 		return true, ctx.Err()
 	}
+	var still bool
 	err = s.read(ctx, func(b *batch) {
-		held = false
+		still = false
 		b.notDurable()
 		b.rows("UPDATE deliveries SET until = clock_timestamp() + $3::interval WHERE key = $1 AND node = $2 RETURNING key, value",
-			[]any{[]byte(id), s.node, deliveryTaken}, func(_, _ []byte) { held = true })
+			[]any{[]byte(id), s.node, deliveryTaken}, func(_, _ []byte) { still = true })
 		b.attemptWith("(SELECT attempt FROM deliveries WHERE key = $1)", []byte(id))
 	})
-	return held, err
+	if err != nil {
+		return false, err
+	}
+	return still, nil
 }
 
 // attemptWith queues a query for the attempt with a correlation, which the memory then has:

@@ -188,6 +188,9 @@ func (t *txn) spend(stored map[[32]byte]limit.State, spend limit.Spend, by limit
 	}
 	for key, state := range decided {
 		hidden := t.s.sealer.LimitKey(key)
+		if t.absent(&record.Limits, hidden[:]) { // there is no row to update: who reads makes a place
+			return nil, errGuess
+		}
 		value := t.sealLimit(hidden, state)
 		keys, values, expiries = append(keys, hidden[:]), append(values, value), append(expiries, expiryOf(value))
 		if slices.Contains(later, key) {

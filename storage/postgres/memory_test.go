@@ -71,6 +71,24 @@ func TestHeardAttempt(t *testing.T) {
 	heard(1, login.Approved)
 }
 
+// A transaction that guesses a row twice decides by what the database checks, whatever the
+// memory has by then.
+func TestAGuessOfOneMoment(t *testing.T) {
+	s := open(t, Options{DSN: redact.Text(database(t))})
+	p := at(&record.Limits, []byte("a"))
+	s.memory.put(p, []byte("first"), moment{})
+	guess := &txn{batch: batch{s: s}, guesses: true}
+	for _, later := range []string{"second", "third"} {
+		if value, exists := guess.guess(&record.Limits, []byte("a")); !exists || string(value) != "first" {
+			t.Errorf("guessed %q, %v, want the row that is checked", value, exists)
+		}
+		s.memory.put(p, []byte(later), moment{})
+	}
+	if len(guess.guards) != 1 || string(guess.guards[0].value) != "first" {
+		t.Errorf("%d guards, want one of the first row", len(guess.guards))
+	}
+}
+
 // What is read while a change is heard of is perhaps from before it.
 func TestMemoryOfAMoment(t *testing.T) {
 	m := newMemory()

@@ -346,11 +346,11 @@ func (t *txn) note(taken map[login.ID][]login.Note) (locked map[login.ID]bool, e
 	for _, id := range slices.Sorted(maps.Keys(taken)) {
 		keys = append(keys, []byte(id))
 	}
-	locked = map[login.ID]bool{}
+	busy := map[login.ID]bool{} // not the result: the queries may still run when it is returned (look)
 	var all []record.Attempt
-	t.rows("SELECT key, ''::bytea FROM attempts WHERE key = ANY($1)", []any{keys}, func(key, _ []byte) { locked[login.ID(key)] = true })
+	t.rows("SELECT key, ''::bytea FROM attempts WHERE key = ANY($1)", []any{keys}, func(key, _ []byte) { busy[login.ID(key)] = true })
 	t.rows("SELECT key, value FROM attempts WHERE key = ANY($1) ORDER BY key FOR UPDATE SKIP LOCKED", []any{keys}, func(key, value []byte) {
-		delete(locked, login.ID(key))
+		delete(busy, login.ID(key))
 		var a record.Attempt
 		switch err := t.s.open(&record.Attempts, key, value, &a); {
 		case err == nil:
@@ -371,5 +371,5 @@ func (t *txn) note(taken map[login.ID][]login.Note) (locked map[login.ID]bool, e
 			t.storeAttempt(changed)
 		}
 	}
-	return locked, nil
+	return busy, nil
 }

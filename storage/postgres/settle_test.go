@@ -121,7 +121,7 @@ func TestInvariant9_ALostAnswerToAGuess(t *testing.T) {
 	}
 	once := func(what string, run func() error) {
 		t.Helper()
-		for _, cut := range []pgtest.Cut{pgtest.BeforeCommit, pgtest.AfterCommit} { // it never arrived; its answer never did
+		for _, cut := range []pgtest.Cut{pgtest.BeforeCommit, pgtest.BeforeAnswer} { // it never arrived; its answer never did
 			put(t, s, "d")
 			before := s.Stats()
 			proxy.CutCommits(cut)
@@ -149,4 +149,42 @@ func TestInvariant9_ALostAnswerToAGuess(t *testing.T) {
 		}
 		return err
 	})
+}
+
+// A spend that is guessed charges a budget and takes a lock also where the memory has that
+// there are none (invariant 7).
+func TestInvariant7_AGuessedSpend(t *testing.T) {
+	s := open(t, Options{DSN: redact.Text(database(t))})
+	ctx, now := t.Context(), time.Now()
+	number, err := phone.FromDigits("46701740600")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lock := limit.Key{Kind: limit.Lock, ID: "a"}
+	charges := []limit.Charge{{Key: limit.Key{Kind: limit.Number, ID: "a"}, Rate: limit.Rate{Burst: 10, Period: 10 * time.Hour}}}
+	a, b := newAttempt(), newAttempt()
+	a.Number, a.ClientID = number, "shop"
+	for _, err := range []error{
+		s.CreateAttempt(ctx, b, limit.Spend{}, now),
+		s.CreateAttempt(ctx, a, limit.Spend{Lock: lock, LockFor: time.Minute, Number: charges}, now),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(t, s, "d")
+	if err := approving(t, s, a.ID, number, "d"); err != nil { // which gives both back
+		t.Fatal(err)
+	}
+	spend := limit.Spend{Lock: lock, LockFor: time.Minute, Asker: charges}
+	if _, err := s.ResumeAttempt(ctx, b.ID, [32]byte{}, spend, now, func(a login.Attempt) (login.Attempt, error) {
+		a.ClientID = "another"
+		return a, nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	states, err := s.LimitStates(ctx, lock, charges[0].Key)
+	if err != nil || states[0].Until.IsZero() || states[1].Until.IsZero() {
+		t.Errorf("locked until %v and charged until %v, %v; want both", states[0].Until, states[1].Until, err)
+	}
 }

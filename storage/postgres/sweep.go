@@ -65,20 +65,24 @@ func (s *Store) sweep(ctx context.Context) error {
 // sweepOutcomes deletes up to sweepMax outcomes that no server looks up any more, and
 // returns how many.
 func (s *Store) sweepOutcomes(ctx context.Context) (n int, err error) {
+	var deleted int
 	err = s.read(ctx, func(b *batch) {
-		n = 0
+		deleted = 0
 		b.queue.Queue(`DELETE FROM outcomes WHERE ctid = ANY (ARRAY (
 				SELECT ctid FROM outcomes WHERE at < now() - $1::interval AND (SELECT pg_try_advisory_xact_lock($2))
 				ORDER BY at LIMIT $3 FOR UPDATE SKIP LOCKED))`,
 			outcomeKept, sweepLock, sweepMax).Exec(func(tag pgconn.CommandTag) error {
-			n = int(tag.RowsAffected())
+			deleted = int(tag.RowsAffected())
 			return nil
 		})
 	})
-	if err == nil && n > 0 {
+	if err != nil {
+		return 0, err
+	}
+	if deleted > 0 {
 		s.commits.Add(1)
 	}
-	return n, err
+	return deleted, nil
 }
 
 // expiryOfRow is an expression for what the seal of a row's value covers of its expiry.
@@ -95,22 +99,23 @@ func (s *Store) sweepSome(ctx context.Context, table string) (n int, err error) 
 	}
 	err = s.write(ctx, func(t *txn) error {
 		n = 0
+		due := 0
 		mine := t.some("SELECT WHERE pg_try_advisory_xact_lock($1)", sweepLock)
 		var bare, sealed [][]byte
 		var expiries []time.Time
 		t.rows("SELECT key, "+header+" FROM "+table+" WHERE due <= now() ORDER BY due LIMIT $1 FOR UPDATE SKIP LOCKED",
 			[]any{sweepMax}, func(key, header []byte) {
-				n++
+				due++
 				if len(header) == 0 {
 					bare = append(bare, key)
 					return
 				}
 				sealed, expiries = append(sealed, key), append(expiries, expiryOf(header))
 			})
-		if err := t.look(); err != nil || !*mine || n == 0 {
-			n = 0
+		if err := t.look(); err != nil || !*mine || due == 0 {
 			return err
 		}
+		n = due
 		if len(sealed) > 0 {
 			t.put("DELETE FROM "+table+` USING unnest($1::bytea[], $2::timestamptz[]) AS old (key, expires)
 				WHERE `+table+".key = old.key AND old.expires <= now()", sealed, expiries)

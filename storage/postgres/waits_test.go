@@ -11,7 +11,10 @@ import (
 	"time"
 
 	"calleridp/provider/limit"
+	"calleridp/provider/login"
 	"calleridp/provider/redact"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // holder holds what the database answers, as one that hangs does.
@@ -209,4 +212,44 @@ func TestSignInsShareABudget(t *testing.T) {
 		t.Errorf("%s of the budget are spent, want %s", spent, want)
 	}
 	t.Logf("%d, %d and %d transactions ran again", one.Stats().Retries, two.Stats().Retries, three.Stats().Retries)
+}
+
+// The answer to what a caller has asked who goes away comes when nobody expects it: for one,
+// to the last notes, for which Close waits only so long.
+func TestAnAnswerThatNobodyWaitsFor(t *testing.T) {
+	dsn := database(t)
+	s := open(t, Options{DSN: redact.Text(dsn)})
+	a := newAttempt()
+	if err := s.CreateAttempt(t.Context(), a, limit.Spend{}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	conn, err := pgx.Connect(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(t.Context())
+	if _, err := conn.Exec(t.Context(), "BEGIN; LOCK TABLE attempts"); err != nil {
+		t.Fatal(err)
+	}
+	ctx, leave := context.WithCancel(t.Context())
+	left := make(chan error)
+	go func() {
+		left <- s.write(ctx, func(t *txn) error {
+			_, err := t.note(map[login.ID][]login.Note{a.ID: nil})
+			return err
+		})
+	}()
+	until(t, "it waits for the table", func() bool {
+		var waits bool
+		err := conn.QueryRow(t.Context(), "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'attempts'::regclass)").Scan(&waits)
+		return err == nil && waits
+	})
+	leave()
+	if err := <-left; !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want that the caller has gone", err)
+	}
+	if _, err := conn.Exec(t.Context(), "ROLLBACK"); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "it is answered", func() bool { return s.pool.Stat().AcquiredConns() == 0 })
 }
