@@ -107,12 +107,12 @@ func TestErrorsThatGoBy(t *testing.T) {
 	s.tryAgain(t.Context())
 
 	// A plan that is no longer good is made again.
-	if _, err := s.Clients(t.Context()); err != nil {
+	if _, err := patient.Clients(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	exec(t, dsn, "ALTER TABLE clients ALTER value TYPE text USING encode(value, 'escape')")
 	for range 50 { // on each connection
-		if _, err := s.Clients(t.Context()); err != nil {
+		if _, err := patient.Clients(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
