@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -144,10 +145,13 @@ func copied(t testing.TB, from, to place, change func(*transfer.Options)) (trans
 	return transfer.Copy(context.Background(), src, dst, o)
 }
 
+// pooler is a way to the server through PgBouncer, which a server has one of.
+var pooler = sync.OnceValues(func() (func(dsn string) string, error) { return server.Pooler() })
+
 // Everything is there after a copy to PostgreSQL and back, of every kind of record, and
 // each engine answers everything as the one before.
 func TestRoundTrip(t *testing.T) {
-	through, err := server.Pooler()
+	through, err := pooler()
 	if err != nil {
 		t.Fatal(err)
 	}
