@@ -71,6 +71,8 @@ type Client struct {
 
 	ScopeClaims ScopeClaims
 
+	Logout LogoutChannels
+
 	// Registration is set if the client registered itself: a stranger's.
 	Registration *Registration
 }

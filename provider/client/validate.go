@@ -110,6 +110,7 @@ func Validate(c Client) FieldErrors {
 		refuse("colour", "%v", err)
 	}
 	invalid = append(invalid, ValidateResponseTypes(c.ResponseTypes)...)
+	invalid = append(invalid, validateLogout(c)...)
 	invalid = append(invalid, ValidateCountries(c.Countries)...)
 	if c.Region != "" && !phone.IsRegion(c.Region) {
 		refuse("region", "%q is not a country; use two capital letters (ISO 3166-1 alpha-2)", c.Region)

@@ -68,6 +68,10 @@ func (d *decoder) checkClient(key string, c Client) client.Client {
 		Region:                 c.Region,
 		Countries:              c.Countries,
 		TruecallerApp:          c.TruecallerApp,
+		Logout: client.LogoutChannels{
+			BackchannelURI:     c.BackchannelLogoutURI,
+			BackchannelSession: c.BackchannelLogoutSessionRequired,
+		},
 	}
 	if c.Name == "" {
 		d.refuse(key+".name", "missing; users see it when they sign in")
