@@ -62,6 +62,22 @@ func TestNoticesOfAnotherProcess(t *testing.T) {
 	if left, err := first.NoticesWaiting(ctx); err != nil || left != 0 {
 		t.Errorf("%d are left, %v", left, err)
 	}
+	// What was told of long ago, and is about to be swept, does not take a new notice along.
+	exec(t, dsn, "UPDATE receivers SET expires = now() + interval '1 hour'")
+	err = first.write(ctx, func(tx *txn) error {
+		if err := tx.look(); err != nil {
+			return err
+		}
+		tx.tellEnded(ended)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var left time.Duration
+	if err := first.pool.QueryRow(ctx, "SELECT expires - now() FROM receivers").Scan(&left); err != nil || left < notify.Kept {
+		t.Errorf("the receiver expires in %s, %v, want later than its notice", left, err)
+	}
 	// A process that ends leaves what it holds.
 	err = first.write(ctx, func(tx *txn) error {
 		tx.tellEnded(ended)
