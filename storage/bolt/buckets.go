@@ -52,13 +52,14 @@ var (
 	accessTokens    = of(&record.AccessTokens, 't')
 	assertions      = of(&record.Assertions, 'j')
 	initialTokens   = of(&record.InitialTokens, 'i')
+	deviceRequests  = of(&record.DeviceRequests, 'v')
 	expiry          = index("expiry") // mark, expiry, key: see sweep.go
 )
 
 var buckets = []*bucket{
 	&meta, &signingKeys, &clients, &people, &deleted, &personIndex, &numbers, &limits, &attempts, &correlations, &forms, &browserAttempts,
 	&callbackSecrets, &deliveries, &sessions, &sessionIDs, &codes, &grants, &sessionGrants, &accessTokens, &consents, &assertions, &initialTokens,
-	&expiry,
+	&deviceRequests, &expiry,
 }
 
 // reader is a transaction that reads.

@@ -425,7 +425,7 @@ func (s *Store) FinishAttempt(
 			t.putLiving(signIn.Session.Sub)
 			t.putSession(signIn.Session)
 			return u, signIn, nil
-		case !asExpected:
+		case !asExpected || code.OfDevice(): // another user may have answered the device
 			rest := code
 			if ownSession {
 				rest.Grant.SID = ""

@@ -67,6 +67,8 @@ func (r *Client) fields(c *codec, version byte) {
 			}
 			registration(c, r.Registration)
 		}
+		c.flag(&r.DeviceFlow)
+		text(c, &r.InitiateLoginURI)
 	}
 }
 
@@ -77,7 +79,6 @@ func registration(c *codec, r *client.Registration) {
 	text(c, &r.ApplicationType)
 	texts(c, &r.GrantTypes)
 	text(c, &r.SectorIdentifierURI)
-	text(c, &r.InitiateLoginURI)
 	texts(c, &r.Contacts)
 	text(c, &r.SoftwareID)
 	text(c, &r.SoftwareVersion)

@@ -133,6 +133,13 @@ CREATE TABLE initial_tokens (
     due     timestamptz NOT NULL
 );
 CREATE INDEX initial_tokens_due ON initial_tokens (due);
+CREATE TABLE device_requests (
+    key     bytea PRIMARY KEY,
+    value   bytea NOT NULL,
+    expires timestamptz NOT NULL,
+    due     timestamptz NOT NULL
+) WITH (autovacuum_vacuum_scale_factor = 0.02);
+CREATE INDEX device_requests_due ON device_requests (due);
 
 -- outcomes tells of each transaction whether it was committed, see transaction.go, and
 -- which attempts it has changed, see wake.go.
