@@ -189,6 +189,9 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 		Assertions:   store,
 		Fetch:        fetch.New(fetch.Options{Networks: s.ClientNetworks}),
 		Registration: s.Registration.Policy(),
+		Devices:      store,
+		Budgets:      store,
+		DeviceFlow:   s.DeviceFlow.Policy(),
 		Lifetimes: provider.Lifetimes{
 			Code:         time.Duration(s.Lifetimes.Code),
 			IDToken:      time.Duration(s.Lifetimes.IDToken),
