@@ -37,7 +37,7 @@ var rooms = map[string]struct {
 	why string
 }{
 	"provider": {[]string{"backchannel", "notify", "endpoint", "authorize", "clientauth", "token", "logout", "account", "discovery", "idtoken",
-		"audit", "client", "consent", "grant", "registration", "session", "subject"}, "provider assembles the rooms and has no rule of the protocol"},
+		"audit", "client", "consent", "deviceflow", "grant", "registration", "session", "subject"}, "provider assembles the rooms and has no rule of the protocol"},
 
 	// The rooms of the protocol import the domain and endpoint, never each other.
 	"endpoint":   {[]string{"client", "limit", "login", "redact", "session"}, "what all endpoints have in common knows none of them"},
@@ -46,6 +46,8 @@ var rooms = map[string]struct {
 		"the authorization endpoint knows no other endpoint"},
 	"token": {[]string{"endpoint", "clientauth", "idtoken", "audit", "claims", "client", "grant", "limit", "login", "redact", "subject"},
 		"clients authenticate at the token endpoint, so it imports clientauth, and no other room"},
+	"deviceflow": {[]string{"endpoint", "clientauth", "audit", "claims", "client", "grant", "limit", "redact"},
+		"clients authenticate at the device authorization endpoint, too; it declares the sign-in that it needs"},
 	"logout": {[]string{"endpoint", "idtoken", "audit", "client", "session"}, "logout knows no other endpoint"},
 	"backchannel": {[]string{"endpoint", "idtoken", "audit", "client", "fetch", "notify"},
 		"it makes and sends logout tokens; what ends sessions knows nothing of it"},
@@ -63,7 +65,7 @@ var rooms = map[string]struct {
 	"claims":  {[]string{"subject"}, domain},
 	"session": {[]string{"clock", "redact"}, domain},
 	"notify":  {[]string{"grant", "session"}, domain},
-	"grant":   {[]string{"clock", "redact"}, domain},
+	"grant":   {[]string{"clock", "limit", "redact"}, domain},
 	"subject": {[]string{"consent", "grant", "session"}, domain},
 	"clock":   {nil, domain},
 	"limit":   {[]string{"clock", "redact"}, domain},
@@ -93,7 +95,7 @@ var only = map[string]struct {
 	by  []string
 	why string
 }{
-	"github.com/zitadel/oidc/v3/pkg/oidc": {[]string{"provider/endpoint", "provider/clientauth", "provider/authorize", "provider/token", "provider/registration"},
+	"github.com/zitadel/oidc/v3/pkg/oidc": {[]string{"provider/endpoint", "provider/clientauth", "provider/authorize", "provider/token", "provider/registration", "provider/deviceflow"},
 		"the library's types and errors stay in the rooms that speak the protocol"},
 	"go.etcd.io/bbolt":                     {[]string{"storage/bolt", "test/load"}, "an engine is one folder, and storage/record is for all of them; the load test measures the floor below it"},
 	"github.com/jackc/pgx/v5":              {[]string{"storage/postgres", "storage/postgres/pgtest"}, "an engine is one folder, with its tests' server in it"},

@@ -9,6 +9,7 @@
 //	backchannel/  what tells applications that a session has ended
 //	account/      the account page
 //	registration/ clients that register themselves
+//	deviceflow/   sign-in on devices without a browser
 //	discovery/    the metadata and the keys
 //	idtoken/      ID tokens, and sub as each client knows it
 //
@@ -31,6 +32,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"time"
 
 	"calleridp/keys"
 	"calleridp/provider/account"
@@ -40,6 +42,7 @@ import (
 	"calleridp/provider/client"
 	"calleridp/provider/clientauth"
 	"calleridp/provider/consent"
+	"calleridp/provider/deviceflow"
 	"calleridp/provider/discovery"
 	"calleridp/provider/endpoint"
 	"calleridp/provider/grant"
@@ -79,6 +82,7 @@ type Pages interface {
 	authorize.Pages
 	logout.Pages
 	account.Pages
+	deviceflow.Pages
 	endpoint.ErrorPages
 }
 
@@ -104,6 +108,10 @@ type Config struct {
 	Fetch      Fetcher // reads what clients publish, and tells them things
 
 	Notified notify.Observer // counts notices; nil: nothing is counted
+
+	Devices    grant.DeviceStore
+	Budgets    deviceflow.Budgets
+	DeviceFlow deviceflow.Policy // the zero value: there is no device flow
 
 	Registration registration.Policy // of clients that register themselves; the zero value: none may
 
@@ -147,6 +155,7 @@ type Provider struct {
 	account   *account.Account
 	token     *token.Endpoint
 	register  *registration.Endpoint
+	devices   *deviceflow.Endpoint
 	documents *discovery.Documents
 	notices   *notify.Deliverer
 }
@@ -158,6 +167,8 @@ func New(cfg Config) (*Provider, error) {
 		return nil, errors.New("provider: Engine, Pages, Ring, Master and Clients are required")
 	case cfg.Grants == nil || cfg.Sessions == nil || cfg.People == nil || cfg.Consents == nil || cfg.Records == nil || cfg.Assertions == nil || cfg.Notices == nil || cfg.Fetch == nil:
 		return nil, errors.New("provider: Grants, Sessions, People, Consents, Records, Assertions, Notices and Fetch are required")
+	case cfg.DeviceFlow.Enabled && (cfg.Devices == nil || cfg.Budgets == nil):
+		return nil, errors.New("provider: Devices and Budgets are required for DeviceFlow")
 	case cfg.Log == nil || cfg.Audit == nil:
 		return nil, errors.New("provider: Log and Audit are required")
 	}
@@ -217,30 +228,37 @@ func New(cfg Config) (*Provider, error) {
 		return nil, err
 	}
 
+	auth := clientauth.New(clientauth.Config{
+		Issuer:     cfg.Issuer,
+		Registry:   cfg.Clients,
+		Keys:       clientauth.NewKeys(cfg.Fetch, cfg.Log),
+		Assertions: cfg.Assertions,
+		Direct:     direct,
+		Addr:       cfg.ClientAddr,
+		Audit:      cfg.Audit,
+	})
+	interval := time.Duration(0)
+	if cfg.DeviceFlow.Enabled {
+		interval = cfg.DeviceFlow.Interval
+	}
 	p.token = token.New(token.Config{
-		Issuer: cfg.Issuer,
-		Direct: direct,
-		Auth: clientauth.New(clientauth.Config{
-			Issuer:     cfg.Issuer,
-			Registry:   cfg.Clients,
-			Keys:       clientauth.NewKeys(cfg.Fetch, cfg.Log),
-			Assertions: cfg.Assertions,
-			Direct:     direct,
-			Addr:       cfg.ClientAddr,
-			Audit:      cfg.Audit,
-		}),
-		Clients:     cfg.Clients,
-		Grants:      cfg.Grants,
-		People:      cfg.People,
-		Native:      cfg.Engine,
-		Apps:        cfg.Apps,
-		Addr:        cfg.ClientAddr,
-		Tokens:      tokens,
-		Master:      cfg.Master,
-		GrantPolicy: cfg.Lifetimes.grants(),
-		Front:       slices.ContainsFunc(cfg.ResponseTypes, func(t client.ResponseType) bool { return client.InFront(string(t)) }),
-		Failures:    failures,
-		Audit:       cfg.Audit,
+		Issuer:         cfg.Issuer,
+		Direct:         direct,
+		Auth:           auth,
+		Devices:        cfg.Devices,
+		DeviceInterval: interval,
+		Clients:        cfg.Clients,
+		Grants:         cfg.Grants,
+		People:         cfg.People,
+		Native:         cfg.Engine,
+		Apps:           cfg.Apps,
+		Addr:           cfg.ClientAddr,
+		Tokens:         tokens,
+		Master:         cfg.Master,
+		GrantPolicy:    cfg.Lifetimes.grants(),
+		Front:          slices.ContainsFunc(cfg.ResponseTypes, func(t client.ResponseType) bool { return client.InFront(string(t)) }),
+		Failures:       failures,
+		Audit:          cfg.Audit,
 	})
 
 	p.logout = logout.New(logout.Config{
@@ -300,11 +318,28 @@ func New(cfg Config) (*Provider, error) {
 		Log:      cfg.Log,
 	})
 
+	p.devices = deviceflow.New(deviceflow.Config{
+		Issuer:  cfg.Issuer,
+		Policy:  cfg.DeviceFlow,
+		Auth:    auth,
+		Browser: browser,
+		Pages:   cfg.Pages,
+		Master:  cfg.Master,
+		Clients: cfg.Clients,
+		SignIn:  p.authorize,
+		Devices: cfg.Devices,
+		Grants:  cfg.Grants,
+		Budgets: cfg.Budgets,
+		Addr:    cfg.ClientAddr,
+		Country: cfg.Country,
+		Audit:   cfg.Audit,
+	})
+
 	p.documents, err = discovery.New(discovery.Config{
 		Issuer:    cfg.Issuer,
 		Keys:      cfg.Ring,
 		UILocales: cfg.UILocales,
-		Rooms:     []endpoint.Describer{p.authorize, p.token, p.logout, channel, p.register},
+		Rooms:     []endpoint.Describer{p.authorize, p.token, p.logout, channel, p.register, p.devices},
 	})
 	return p, err
 }
@@ -317,6 +352,7 @@ func (p *Provider) Mount(r chi.Router) {
 	p.logout.Mount(r)
 	p.account.Mount(r)
 	p.register.Mount(r)
+	p.devices.Mount(r)
 }
 
 // Run removes clients that registered themselves and were never used, and tells clients

@@ -191,6 +191,9 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 		Notified:     counting,
 		Fetch:        fetch.New(fetch.Options{Networks: s.ClientNetworks}),
 		Registration: s.Registration.Policy(),
+		Devices:      store,
+		Budgets:      store,
+		DeviceFlow:   s.DeviceFlow.Policy(),
 		Lifetimes: provider.Lifetimes{
 			Code:         time.Duration(s.Lifetimes.Code),
 			IDToken:      time.Duration(s.Lifetimes.IDToken),

@@ -37,6 +37,7 @@ type engine interface {
 	subject.RecordStore
 	session.Store
 	grant.Store
+	grant.DeviceStore
 	consent.Store
 	client.Store
 	client.Assertions

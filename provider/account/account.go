@@ -195,7 +195,7 @@ func (a *Account) view(ctx context.Context, here session.Session, record subject
 // applications returns the applications that have access: by a live grant, or
 // because of a stored consent.
 func (a *Account) applications(ctx context.Context, record subject.Record) ([]ApplicationView, error) {
-	found := accesses{clients: a.cfg.Clients, known: map[string]client.Client{}, views: map[string]*ApplicationView{}}
+	found := accesses{clients: a.cfg.Clients, issuer: a.cfg.Issuer, known: map[string]client.Client{}, views: map[string]*ApplicationView{}}
 	for _, c := range record.Consents {
 		if err := found.add(ctx, c.ClientID, c.Scopes, c.Created, c.LastUsed); err != nil {
 			return nil, err
@@ -215,6 +215,7 @@ func (a *Account) applications(ctx context.Context, record subject.Record) ([]Ap
 // accesses gathers consents and grants by client.
 type accesses struct {
 	clients Clients
+	issuer  string
 	known   map[string]client.Client
 	views   map[string]*ApplicationView
 }
@@ -243,7 +244,7 @@ func (as accesses) add(ctx context.Context, clientID string, scopes []string, si
 	}
 	v := as.views[clientID]
 	if v == nil {
-		v = &ApplicationView{Client: endpoint.ViewOf(c), Since: since}
+		v = &ApplicationView{Client: endpoint.ViewOf(c), Open: endpoint.InitiateLogin(c, as.issuer), Since: since}
 		as.views[clientID] = v
 	}
 	for _, scope := range scopes {

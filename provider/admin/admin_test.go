@@ -40,7 +40,7 @@ func newAPI(t *testing.T, change ...func(*admin.Config)) *api {
 	}
 	t.Cleanup(func() { store.Close() })
 	fixed := client.Client{ID: "fixed", Name: "Fixed", SecretHashes: []client.SecretHash{client.HashSecret("s")}, RedirectURIs: []string{"https://f.example.com/cb"}}
-	registry, err := client.NewRegistry([]client.Client{fixed}, store, client.Deployment{ResponseTypes: client.ResponseTypes[:2]})
+	registry, err := client.NewRegistry([]client.Client{fixed}, store, client.Deployment{ResponseTypes: client.ResponseTypes[:2], DeviceFlow: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +139,7 @@ func TestEverythingThatAClientCanHaveIsKept(t *testing.T) {
 		"tos_uri":"https://f.example.com/tos","policy_uri":"https://f.example.com/p","redirect_uris":["https://f.example.com/cb","https://f.example.com/cb2"],
 		"post_logout_redirect_uris":["https://f.example.com/bye"],"scope":"openid phone","id_token_signed_response_alg":"ES256","subject_type":"pairwise",
 		"default_max_age":600,"allowed_origins":["https://f.example.com"],"sector_host":"f.example.com","region":"SE","dangerously_without_pkce":true,
-		"default_scope":"openid","consent":"remember","colour":"#003366","colour_dark":"#99ccff","countries":["SE","NO"],"response_types":["code","id_token"],"scope_claims":"userinfo","token_endpoint_auth_method":"private_key_jwt",
+		"default_scope":"openid","consent":"remember","colour":"#003366","colour_dark":"#99ccff","countries":["SE","NO"],"response_types":["code","id_token"],"scope_claims":"userinfo","device_flow":true,"initiate_login_uri":"https://f.example.com/login","token_endpoint_auth_method":"private_key_jwt",
 		"token_endpoint_auth_signing_alg":"ES256","jwks":{"keys":[{"kty":"EC","crv":"P-256","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}]}}`
 	var added, got map[string]any
 	a.call("POST", "/v1/clients", body, 201, &added)

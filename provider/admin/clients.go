@@ -35,23 +35,25 @@ type Client struct {
 	SubjectType            string   `json:"subject_type,omitempty"` // pairwise; "" for public
 	DefaultMaxAge          *int64   `json:"default_max_age,omitempty"`
 
-	DefaultScope   string          `json:"default_scope,omitempty"`              // of requests without a scope
-	Public         bool            `json:"public,omitempty"`                     // token_endpoint_auth_method none
-	AuthMethod     string          `json:"token_endpoint_auth_method,omitempty"` // "" for a secret in the header or in the body
-	AuthAlg        string          `json:"token_endpoint_auth_signing_alg,omitempty"`
-	Keys           json.RawMessage `json:"jwks,omitempty"`
-	KeysURI        string          `json:"jwks_uri,omitempty"`
-	Native         bool            `json:"native,omitempty"`
-	AllowedOrigins []string        `json:"allowed_origins,omitempty"`
-	SectorHost     string          `json:"sector_host,omitempty"`
-	Region         string          `json:"region,omitempty"`
-	Countries      []string        `json:"countries,omitempty"`    // at the top of the list of countries
-	Consent        string          `json:"consent,omitempty"`      // remember or always; "" for none
-	ScopeClaims    string          `json:"scope_claims,omitempty"` // id_token or userinfo; "" for both
-	WithoutPKCE    bool            `json:"dangerously_without_pkce,omitempty"`
-	Colour         string          `json:"colour,omitempty"`
-	ColourDark     string          `json:"colour_dark,omitempty"`
-	TruecallerApp  string          `json:"truecaller_app,omitempty"` // "" for the deployment's first
+	DefaultScope     string          `json:"default_scope,omitempty"`              // of requests without a scope
+	Public           bool            `json:"public,omitempty"`                     // token_endpoint_auth_method none
+	AuthMethod       string          `json:"token_endpoint_auth_method,omitempty"` // "" for a secret in the header or in the body
+	AuthAlg          string          `json:"token_endpoint_auth_signing_alg,omitempty"`
+	Keys             json.RawMessage `json:"jwks,omitempty"`
+	KeysURI          string          `json:"jwks_uri,omitempty"`
+	Native           bool            `json:"native,omitempty"`
+	AllowedOrigins   []string        `json:"allowed_origins,omitempty"`
+	SectorHost       string          `json:"sector_host,omitempty"`
+	DeviceFlow       bool            `json:"device_flow,omitempty"`
+	InitiateLoginURI string          `json:"initiate_login_uri,omitempty"`
+	Region           string          `json:"region,omitempty"`
+	Countries        []string        `json:"countries,omitempty"`    // at the top of the list of countries
+	Consent          string          `json:"consent,omitempty"`      // remember or always; "" for none
+	ScopeClaims      string          `json:"scope_claims,omitempty"` // id_token or userinfo; "" for both
+	WithoutPKCE      bool            `json:"dangerously_without_pkce,omitempty"`
+	Colour           string          `json:"colour,omitempty"`
+	ColourDark       string          `json:"colour_dark,omitempty"`
+	TruecallerApp    string          `json:"truecaller_app,omitempty"` // "" for the deployment's first
 
 	Created    time.Time `json:"created,omitzero"`      // ignored in requests, like the next three
 	FromConfig bool      `json:"from_config,omitempty"` // declared in the configuration file
@@ -177,6 +179,8 @@ func registered(in Client) (client.Client, error) {
 		DefaultScopes:          strings.Fields(in.DefaultScope),
 		IDTokenAlg:             in.IDTokenAlg,
 		SectorHost:             in.SectorHost,
+		DeviceFlow:             in.DeviceFlow,
+		InitiateLoginURI:       in.InitiateLoginURI,
 		Region:                 in.Region,
 		Countries:              in.Countries,
 		Public:                 in.Public,
@@ -231,6 +235,8 @@ func shown(c client.Client) Client {
 		DefaultScope:           strings.Join(c.DefaultScopes, " "),
 		IDTokenAlg:             c.SigningAlg(),
 		SectorHost:             c.SectorHost,
+		DeviceFlow:             c.DeviceFlow,
+		InitiateLoginURI:       c.InitiateLoginURI,
 		Region:                 c.Region,
 		Countries:              c.Countries,
 		Consent:                string(c.Consent),

@@ -38,6 +38,15 @@ const (
 	RegistrationRefused Name = "registration.refused"
 )
 
+// The events of devices that ask for a sign-in (RFC 8628).
+const (
+	DeviceStarted     Name = "device.started"
+	DeviceLimited     Name = "device.limited"
+	DeviceCodeUnknown Name = "device.code_unknown"
+	DeviceAllowed     Name = "device.allowed"
+	DeviceDenied      Name = "device.denied"
+)
+
 // The events of sessions, consent and grants.
 const (
 	SessionUsed   Name = "session.used"
@@ -209,6 +218,33 @@ var Events = []Description{
 		Keys: keys("network error"),
 		Per:  keys("network"),
 		Text: "A client could not register itself, or not change what it has registered.",
+	},
+	{
+		Name: DeviceStarted,
+		Keys: keys("client network"),
+		Text: "A device without a browser asked for a sign-in, and got codes.",
+	},
+	{
+		Name: DeviceLimited,
+		Keys: keys("client? network limit"),
+		Per:  keys("network limit"),
+		Text: "A budget refused the request of a device, or a user code that was tried.",
+	},
+	{
+		Name: DeviceCodeUnknown,
+		Keys: keys("network"),
+		Per:  keys("network"),
+		Text: "Someone entered a user code that no device waits with. Many of them are guesses.",
+	},
+	{
+		Name: DeviceAllowed,
+		Keys: keys("sub sid client"),
+		Text: "A user allowed the request of a device.",
+	},
+	{
+		Name: DeviceDenied,
+		Keys: keys("sub? client network?"),
+		Text: "Someone who knows a device's user code denied its request: on the page that asks whether they started it, or, with `sub`, at the consent prompt.",
 	},
 	{
 		Name: SessionUsed,

@@ -85,6 +85,11 @@ func (e *Endpoint) authorize(w http.ResponseWriter, r *http.Request) error {
 		w.WriteHeader(http.StatusOK)
 		return nil
 	}
+	return e.proceed(w, r, q, c, d)
+}
+
+// proceed gives a valid request what was decided.
+func (e *Endpoint) proceed(w http.ResponseWriter, r *http.Request, q *request, c client.Client, d decision) (err error) {
 	switch d.outcome {
 	case issueCode:
 		err = e.respondNow(w, r, q, c, d.session)

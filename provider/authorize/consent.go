@@ -142,7 +142,7 @@ func (e *Endpoint) decideConsent(w http.ResponseWriter, r *http.Request, in endp
 	case "allow":
 		resp, err := e.allow(r.Context(), q, c, s)
 		if errors.Is(err, login.ErrState) {
-			return endpoint.NewPageError(endpoint.ErrorFinished, http.StatusGone, "the code was used, or the session has ended").In(q.Request.UILocales)
+			return e.clients.restart(r.Context(), q.Request, answered(q.Request))
 		}
 		if err != nil {
 			return err
@@ -151,6 +151,9 @@ func (e *Endpoint) decideConsent(w http.ResponseWriter, r *http.Request, in endp
 		return nil
 	case "deny":
 		e.consents.audit.Record(r.Context(), audit.Event{Name: audit.ConsentDenied, Subject: s.Sub, Client: c.ID})
+		if q.Request.forDevice() {
+			return e.denyDevice(w, r, q.Request, s)
+		}
 		e.responses.refusal(q.Request, accessDenied("the user did not allow it")).Write(w, r, e.pages)
 		return nil
 	case "another":
@@ -163,6 +166,11 @@ func (e *Endpoint) decideConsent(w http.ResponseWriter, r *http.Request, in endp
 		return nil
 	}
 	return badRequest("decision is not one of allow, deny, another")
+}
+
+// answered is the page for a request that gives nothing more.
+func answered(q *request) error {
+	return endpoint.NewPageError(endpoint.ErrorFinished, http.StatusGone, "the code was used, or the session has ended").In(q.UILocales)
 }
 
 // openConsent opens the sealed prompt that a user decides on, and checks that it
@@ -183,7 +191,7 @@ func (e *Endpoint) openConsent(r *http.Request, sealed string) (*consentRequest,
 		return endpoint.NewPageError(kind, status, "%s", detail).In(q.Request.UILocales)
 	}
 	if expired {
-		return q, c, s, refuse(endpoint.ErrorRequestExpired, http.StatusBadRequest, "the prompt was open for too long")
+		return q, c, s, e.clients.restart(r.Context(), q.Request, refuse(endpoint.ErrorRequestExpired, http.StatusBadRequest, "the prompt was open for too long"))
 	}
 	c, err = e.clients.again(r.Context(), q.Request)
 	if errors.Is(err, endpoint.ErrBadRequest) {
@@ -215,6 +223,7 @@ func (e *Endpoint) allow(ctx context.Context, q *consentRequest, c client.Client
 		}
 		err = e.keep(ctx, q, c, s, given)
 		if err == nil {
+			e.codes.allowed(ctx, q.Request, s)
 			e.consents.audit.Record(ctx, audit.Event{
 				Name:    audit.ConsentGiven,
 				Subject: s.Sub,

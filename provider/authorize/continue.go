@@ -22,6 +22,10 @@ const otherPerson login.Reason = "other_person"
 // approved.
 const signedOut login.Reason = "signed_out"
 
+// deviceAnswered means that another user has answered the request of the device, since
+// this one approved.
+const deviceAnswered login.Reason = "device_answered"
+
 // Continue uses an approved attempt, once (approved -> done): login.ErrState when
 // it is not approved. Until its code is redeemed or expires, the same browser may
 // have the response again. cookie is the session cookie that the browser has, ""
@@ -96,8 +100,12 @@ func (f *Flow) proceed(
 		}
 		return in, nil
 	})
-	if hasEnded(err) || errors.Is(err, login.ErrSignedOut) { // since the approval
-		if err := f.attempts.Abandon(ctx, id, browser, signedOut); err != nil {
+	why := signedOut
+	if errors.Is(err, grant.ErrExists) { // somebody else has answered the device
+		why = deviceAnswered
+	}
+	if hasEnded(err) || errors.Is(err, login.ErrSignedOut) || why == deviceAnswered { // since the approval
+		if err := f.attempts.Abandon(ctx, id, browser, why); err != nil {
 			return Finished{}, false, err
 		}
 		return Finished{}, false, login.ErrState
@@ -117,6 +125,7 @@ func (f *Flow) proceed(
 		done, err = f.withConsent(ctx, q, c, signIn.Session, signIn.Attempt, outcome, done)
 		return done, others, err
 	}
+	f.codes.allowed(ctx, q, signIn.Session)
 	done.Response = f.succeed(q, c, first, idToken)
 	return done, others, nil
 }

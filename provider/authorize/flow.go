@@ -103,7 +103,7 @@ func New(cfg Config) (*Endpoint, *Flow, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	clients := clients{registry: cfg.Clients, apps: cfg.Apps, here: client.Deployment{ResponseTypes: cfg.ResponseTypes}}
+	clients := clients{registry: cfg.Clients, apps: cfg.Apps, here: client.Deployment{ResponseTypes: cfg.ResponseTypes}, issuer: cfg.Issuer}
 	later := func(parts ...[]byte) [32]byte { return cfg.Master.MAC(keys.PurposeLaterCode, parts...) }
 	r := &room{
 		browser:   cfg.Browser,

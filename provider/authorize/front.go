@@ -97,10 +97,10 @@ func (f front) parameters(q *request, c client.Client, g gift, idToken redact.Te
 	return params
 }
 
-// succeed makes the successful response to a request. The account page gets none: its
-// sign-in ends at its own page.
+// succeed makes the successful response to a request. The account page and devices
+// get none: such a sign-in ends at a page of ours.
 func (r *room) succeed(q *request, c client.Client, g gift, idToken redact.Text) Response {
-	if q.forAccount() {
+	if q.forAccount() || q.forDevice() {
 		return r.responses.signedIn(q)
 	}
 	return r.responses.to(q, r.front.parameters(q, c, g, idToken)...)

@@ -1,10 +1,13 @@
 package authorize
 
 import (
+	"errors"
 	"net/http"
 
 	"calleridp/provider/client"
 	"calleridp/provider/endpoint"
+	"calleridp/provider/grant"
+	"calleridp/provider/login"
 	"calleridp/provider/session"
 
 	"github.com/zitadel/oidc/v3/pkg/oidc"
@@ -47,7 +50,7 @@ func (resp Response) URL() string {
 // responses makes authorization responses.
 type responses struct{ issuer string }
 
-// signedIn ends a sign-in to the account page.
+// signedIn ends a sign-in to the account page, or for a device, at its own page.
 func (responses) signedIn(q *request) Response { return Response{RedirectURI: q.RedirectURI} }
 
 // refusal is the error response (RFC 6749 §4.1.2.1, §4.2.2.1, OpenID Connect Core
@@ -55,6 +58,9 @@ func (responses) signedIn(q *request) Response { return Response{RedirectURI: q.
 func (rs responses) refusal(q *request, e *oidc.Error) Response {
 	if q.forAccount() {
 		return Response{RedirectURI: endpoint.PathAccount}
+	}
+	if q.forDevice() {
+		return Response{RedirectURI: endpoint.PathDevice} // the device waits still
 	}
 	return rs.to(q,
 		endpoint.Parameter{Name: "error", Value: string(e.ErrorType)},
@@ -84,7 +90,14 @@ func (e *Endpoint) respondNow(w http.ResponseWriter, r *http.Request, q *request
 	if err != nil {
 		return err
 	}
-	if err := e.codes.create(r.Context(), q, c, s, t); err != nil {
+	err = e.codes.create(r.Context(), q, c, s, t)
+	if errors.Is(err, grant.ErrExists) && q.forDevice() { // a double click, or somebody else
+		_, err = e.codes.of(r.Context(), q, s, t)
+	}
+	if errors.Is(err, login.ErrState) {
+		return answered(q)
+	}
+	if err != nil {
 		return err
 	}
 	e.succeed(q, c, t.first(), idToken).Write(w, r, e.pages)

@@ -43,6 +43,7 @@ func Validate(c Client) FieldErrors {
 		{"client_uri", c.URI},
 		{"tos_uri", c.TOSURI},
 		{"policy_uri", c.PolicyURI},
+		{"initiate_login_uri", c.InitiateLoginURI},
 	} {
 		if reason := checkLink(link.value); reason != "" {
 			refuse(link.field, "%q %s", link.value, reason)
@@ -54,7 +55,8 @@ func Validate(c Client) FieldErrors {
 	}
 	invalid = append(invalid, validateAuth(c)...)
 	// A native application needs none: it brings its codes to the token endpoint.
-	if len(c.RedirectURIs) == 0 && !c.Native {
+	// Nor does one of devices without a browser.
+	if len(c.RedirectURIs) == 0 && !c.Native && !c.DeviceFlow {
 		refuse("redirect_uris", "missing; a client needs at least one")
 	}
 	for _, list := range []struct {
@@ -157,6 +159,7 @@ type Deployment struct {
 	Apps          []App          // the configured Truecaller apps; the first serves clients that name none
 	Algorithms    []string       // those of the signing keys; empty: all
 	ResponseTypes []ResponseType // those that clients may use; empty: code
+	DeviceFlow    bool           // clients may use the device flow
 }
 
 // ValidateFor returns why the client cannot be one of this deployment, nil if it can.
@@ -164,6 +167,7 @@ func ValidateFor(c Client, d Deployment) FieldErrors {
 	app, invalid := appOf(c, d.Apps)
 	invalid = append(invalid, d.validateAlg(c)...)
 	invalid = append(invalid, d.validateResponseTypes(c)...)
+	invalid = append(invalid, d.validateDeviceFlow(c)...)
 	if c.Native && app != nil && !app.Native {
 		invalid = append(invalid, FieldError{
 			Field:  "native",

@@ -142,7 +142,6 @@ func clientOf(in members) (client.Client, error) {
 		ApplicationType:     in.text("application_type"),
 		GrantTypes:          or(in.texts("grant_types"), grantCode),
 		SectorIdentifierURI: in.text("sector_identifier_uri"),
-		InitiateLoginURI:    in.text("initiate_login_uri"),
 		Contacts:            in.texts("contacts"),
 		SoftwareID:          in.text("software_id"),
 		SoftwareVersion:     in.text("software_version"),
@@ -161,6 +160,7 @@ func clientOf(in members) (client.Client, error) {
 		IDTokenAlg:             in.text("id_token_signed_response_alg"),
 		AuthAlg:                in.text("token_endpoint_auth_signing_alg"),
 		KeysURI:                in.text("jwks_uri"),
+		InitiateLoginURI:       in.text("initiate_login_uri"),
 		Scopes:                 strings.Fields(in.text("scope")),
 		// The operator does not know the client: users decide (OpenID Connect Core §3.1.2.4).
 		Consent:      client.ConsentRemember,
@@ -176,7 +176,7 @@ func clientOf(in members) (client.Client, error) {
 		c.Public, c.AuthMethod = true, ""
 	}
 	subjectType, maxAge := in.text("subject_type"), decode[*int64](&in, "default_max_age", "a number of seconds")
-	c.ResponseTypes = client.ParseResponseTypes(or(in.texts("response_types"), string(client.TypeCode)))
+	c.ResponseTypes = client.ParseResponseTypes(or(in.texts("response_types"), usualTypes(about.GrantTypes)...))
 	if in.invalid != nil {
 		return client.Client{}, in.invalid
 	}
@@ -201,10 +201,14 @@ func clientOf(in members) (client.Client, error) {
 	if about.ApplicationType != typeWeb && about.ApplicationType != typeNative {
 		return client.Client{}, refuse("application_type", "%q is unknown; use web or native", about.ApplicationType)
 	}
+	c.DeviceFlow = slices.Contains(about.GrantTypes, grantDevice)
 	if c.Name == "" { // users must see some name; RFC 7591 §2 leaves it to us
 		c.Name = nameOf(c.RedirectURIs)
 	} else if !strings.ContainsFunc(c.Name, isSeen) {
 		return client.Client{}, refuse("client_name", "has no letter and no digit: users must see who asks")
+	}
+	if c.DeviceFlow && c.Name == "" {
+		return client.Client{}, refuse("client_name", "missing; a client without redirect_uris needs one, because users must see who asks")
 	}
 	if err := checkTypes(&c); err != nil {
 		return client.Client{}, err
@@ -214,7 +218,7 @@ func clientOf(in members) (client.Client, error) {
 		checkRedirects("post_logout_redirect_uris", about.ApplicationType, false, c.PostLogoutRedirectURIs),
 		checkLinks([][2]string{
 			{"logo_uri", c.LogoURI}, {"client_uri", c.URI}, {"tos_uri", c.TOSURI}, {"policy_uri", c.PolicyURI},
-			{"initiate_login_uri", about.InitiateLoginURI},
+			{"initiate_login_uri", c.InitiateLoginURI},
 		}...),
 		checkTexts("contacts", about.Contacts),
 		checkTexts("default_acr_values", about.DefaultACRValues),
@@ -231,11 +235,15 @@ func checkTypes(c *client.Client) error {
 	code := slices.ContainsFunc(c.ResponseTypes, client.ResponseType.Code)
 	front := slices.ContainsFunc(c.ResponseTypes, inFront)
 	for _, g := range grants {
-		if g != grantCode && g != grantRefresh && (g != grantImplicit || !front) {
+		if g != grantCode && g != grantRefresh && g != grantDevice && (g != grantImplicit || !front) {
 			return refuse("grant_types", "%q is not supported with these response_types; use authorization_code and refresh_token", g)
 		}
 	}
 	switch {
+	case c.DeviceFlow && len(c.ResponseTypes) > 0 && len(c.RedirectURIs) == 0:
+		return refuse("redirect_uris", "missing; response_types needs them")
+	case c.DeviceFlow && len(c.ResponseTypes) == 0 && len(c.RedirectURIs) > 0:
+		return refuse("redirect_uris", "no grant type of the client uses them; leave them out, or add authorization_code")
 	case code && !slices.Contains(grants, grantCode):
 		return refuse("grant_types", "must have authorization_code, which response_types with code need (RFC 7591 section 2.1)")
 	case front && !slices.Contains(grants, grantImplicit):
@@ -354,13 +362,17 @@ func metadataOf(c client.Client) Metadata {
 		AuthAlg:                c.AuthAlg,
 		RequireAuthTime:        c.Registration.RequireAuthTime,
 		DefaultACRValues:       c.Registration.DefaultACRValues,
-		InitiateLoginURI:       c.Registration.InitiateLoginURI,
+		InitiateLoginURI:       c.InitiateLoginURI,
 		PostLogoutRedirectURIs: c.PostLogoutRedirectURIs,
 		Scope:                  strings.Join(or(c.Scopes, claims.Scopes...), " "),
 		SoftwareID:             c.Registration.SoftwareID,
 		SoftwareVersion:        c.Registration.SoftwareVersion,
 		LogoutMetadata:         logoutMetadataOf(c),
 	}
+	if m.RedirectURIs == nil {
+		m.RedirectURIs = []string{}
+	}
+	m.ResponseTypes = []string{}
 	for _, t := range c.ResponseTypes {
 		m.ResponseTypes = append(m.ResponseTypes, string(t))
 	}

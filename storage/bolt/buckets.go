@@ -54,13 +54,14 @@ var (
 	initialTokens   = of(&record.InitialTokens, 'i')
 	receivers       = of(&record.Receivers, 'r')
 	notices         = of(&record.Notices, 'n')
+	deviceRequests  = of(&record.DeviceRequests, 'v')
 	expiry          = index("expiry") // mark, expiry, key: see sweep.go
 )
 
 var buckets = []*bucket{
 	&meta, &signingKeys, &clients, &people, &deleted, &personIndex, &numbers, &limits, &attempts, &correlations, &forms, &browserAttempts,
 	&callbackSecrets, &deliveries, &sessions, &sessionIDs, &codes, &grants, &sessionGrants, &accessTokens, &consents, &assertions, &initialTokens,
-	&receivers, &notices, &expiry,
+	&receivers, &notices, &deviceRequests, &expiry,
 }
 
 // reader is a transaction that reads.

@@ -95,6 +95,9 @@ func writeFixture(t *testing.T, path, base string, start time.Time) {
 	token := storagetest.Filled[client.InitialToken](start)
 	token.Expires = later
 	must(s.CreateInitialToken(ctx, token))
+	device := storagetest.Filled[grant.DeviceRequest](start)
+	device.User, device.Expires = [32]byte{7}, later
+	must(s.CreateDeviceRequest(ctx, device, limit.Spend{}, start))
 	must(s.UseAssertion(ctx, client.NewAssertionID("shop", "1"), start.Add(time.Hour)))
 	must(s.ReplaceSigningKeys(ctx, []keys.Record{storagetest.Filled[keys.Record](start)}, 0))
 	_, err := s.PutDelivery(ctx, storagetest.Filled[truecaller.Delivery](start))
@@ -197,6 +200,8 @@ func dump(t *testing.T, s *Store) map[string]string {
 	if clients[0].Registration != nil { // since version 4
 		permitted, err := s.InitialTokens(ctx)
 		add("initial tokens", permitted, err)
+		device, err := s.DeviceRequest(ctx, [32]byte{7})
+		add("device request", device, err)
 	}
 	set, version, err := s.SigningKeys(ctx)
 	add("keys", set, err)

@@ -420,7 +420,7 @@ func (s *Store) FinishAttempt(
 		noCode := code.Grant.ID == ""
 		asExpected := early != nil && of == (consentOf{code.Grant.Sub, code.Grant.ClientID}) && (code.Grant.SID == "" || ownSession)
 		uses := early
-		if !noCode && !asExpected {
+		if !noCode && (!asExpected || code.OfDevice()) { // another user may have answered the device
 			rest := code
 			if ownSession {
 				rest.Grant.SID = ""

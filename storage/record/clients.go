@@ -69,6 +69,8 @@ func (r *Client) fields(c *codec, version byte) {
 		}
 		text(c, &r.Logout.BackchannelURI)
 		c.flag(&r.Logout.BackchannelSession)
+		c.flag(&r.DeviceFlow)
+		text(c, &r.InitiateLoginURI)
 	}
 }
 
@@ -79,7 +81,6 @@ func registration(c *codec, r *client.Registration) {
 	text(c, &r.ApplicationType)
 	texts(c, &r.GrantTypes)
 	text(c, &r.SectorIdentifierURI)
-	text(c, &r.InitiateLoginURI)
 	texts(c, &r.Contacts)
 	text(c, &r.SoftwareID)
 	text(c, &r.SoftwareVersion)

@@ -39,6 +39,7 @@ func definitions(now time.Time) []definition {
 	set := KeySet{Version: 7, Keys: []keys.Record{storagetest.Filled[keys.Record](now)}}
 	attempt := Attempt{Attempt: storagetest.Filled[login.Attempt](now), Lock: [32]byte{1, 2, 3}, Paid: []Paid{{Key: [32]byte{4}, Each: time.Hour}}}
 	initial := InitialToken(storagetest.Filled[client.InitialToken](now))
+	device := DeviceRequest(storagetest.Filled[grant.DeviceRequest](now))
 	secret := CallbackSecret{Current: [32]byte{1}, Old: []truecaller.OldSecret{{Hash: [32]byte{2}, Until: now}}}
 	notice, receiver := Notice(storagetest.Filled[notify.Notice](now)), Receiver(storagetest.Filled[notify.Receiver](now))
 	text := Text("text")
@@ -58,6 +59,7 @@ func definitions(now time.Time) []definition {
 		{&InitialTokens, func() Record { return &InitialToken{} }, &initial},
 		{&Notices, func() Record { return &Notice{} }, &notice},
 		{&Receivers, func() Record { return &Receiver{} }, &receiver},
+		{&DeviceRequests, func() Record { return &DeviceRequest{} }, &device},
 		{&SessionIDs, func() Record { return &Hash{} }, &Hash{1, 2, 3}},
 		{&Forms, func() Record { return new(Text) }, &text},
 		{&Correlations, func() Record { return new(Text) }, &text},

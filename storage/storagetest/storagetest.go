@@ -38,6 +38,7 @@ type Engine interface {
 	subject.Store
 	session.Store
 	grant.Store
+	grant.DeviceStore
 	consent.Store
 	subject.RecordStore
 	admin.People
@@ -71,6 +72,9 @@ func Run(t *testing.T, fresh func(t *testing.T) Place) {
 		{"Registrations", testRegistrations},
 		{"ParallelRegistrations", testParallelRegistrations},
 		{"InitialTokens", testInitialTokens},
+		{"DeviceRequests", testDeviceRequests},
+		{"DeviceAnswers", testDeviceAnswers},
+		{"ParallelDeviceAnswers", testParallelDeviceAnswers},
 		{"Inbox", testInbox},
 		{"CallbackSecrets", testCallbackSecrets},
 		{"Attempts", testAttempts},

@@ -96,6 +96,9 @@ func fill(t *testing.T, e storagetest.Engine, n int, now time.Time) (worlds []*w
 	permits := storagetest.Filled[client.InitialToken](now)
 	permits.Expires = now.Add(time.Hour)
 	must(e.CreateInitialToken(ctx, permits))
+	device := storagetest.Filled[grant.DeviceRequest](now)
+	device.User, device.Expires = [32]byte{7}, now.Add(time.Hour)
+	must(e.CreateDeviceRequest(ctx, device, limit.Spend{}, now))
 	for _, secret := range []byte{1, 2} {
 		_, err := e.UseCallbackSecret(ctx, "app", [32]byte{secret}, now, time.Hour)
 		must(err)
@@ -206,6 +209,8 @@ func answers(t *testing.T, e storagetest.Engine, worlds []*world) map[string]any
 	add("clients", clients, err)
 	permits, err := e.InitialTokens(ctx)
 	add("initial access tokens", permits, err)
+	device, err := e.DeviceRequest(ctx, [32]byte{7})
+	add("device request", device, err)
 	secrets, err := e.UseCallbackSecret(ctx, "app", [32]byte{2}, time.Now(), time.Hour)
 	add("callback secrets", secrets, err)
 	inbox, err := e.Deliveries(ctx, 1000)

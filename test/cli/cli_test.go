@@ -185,6 +185,11 @@ func TestClientsOfARunningServer(t *testing.T) {
 	}
 	fails(`response_types[0]: "id_token" is turned off here (response_types of the deployment); use one of "code", "code token"`,
 		"client", "add", "--name", "X", "--redirect-uri", "https://a.example.com/cb", "--response-type", "id_token")
+	fails("device_flow: is turned off here (device_flow.enabled)", "client", "add", "--name", "TV", "--public", "--device-flow")
+	begins := command("client", "add", "--name", "B", "--redirect-uri", "https://b.example.com/cb", "--initiate-login-uri", "https://b.example.com/login")
+	if !strings.Contains(begins, "https://b.example.com/login") {
+		t.Errorf("client add --initiate-login-uri printed\n%s\nwant the address", begins)
+	}
 	fails("there is no client nobody", "client", "show", "nobody")
 	fails("client app has no secret: it is public, or it authenticates by private_key_jwt", "client", "rotate-secret", "app")
 	fails("there is a client app already", "client", "add", "--id", "app", "--name", "App", "--redirect-uri", "https://a.example.com/cb")

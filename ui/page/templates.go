@@ -16,6 +16,7 @@ import (
 var Names = []string{
 	"signin", "waiting", "onward", "ended", "consent", "account", "accountstep",
 	"formpost", "signout", "signedout", "home", "error",
+	"usercode", "confirmdevice", "devicedone",
 }
 
 // layout is the template around all pages.
@@ -79,15 +80,17 @@ func (t templates) render(b *bytes.Buffer, l *language.Language, name string, v 
 // hooks lists what a template must have, because the handlers, the script, password
 // managers or tests rely on it.
 var hooks = map[string][]string{
-	"layout":   {`{{template "title" .}}`, `{{template "content" .}}`, `lang="{{.Lang}}"`, `dir="{{.Dir}}"`, `{{block "refresh" .}}`},
-	"signin":   {`action="{{.Base}}/signin"`, `name="request"`, `id="phone"`, `name="phone"`, `name="confirmed"`, `id="submit"`, `id="number"`},
-	"waiting":  {`id="waiting"`, `id="cancel"`, `id="again"`, `http-equiv="refresh"`, `id="say"`},
-	"onward":   {`{{.Onward}}`},
-	"ended":    {`id="ended"`, `/again"`, `/leave"`, `id="again"`, `id="wait"`, `id="now"`},
-	"consent":  {`id="consent"`, `id="allow"`, `id="deny"`, `name="request"`},
-	"formpost": {`id="formpost"`, `{{.Action}}`, `{{range .Fields}}`},
-	"signout":  {`id="submit"`, `name="request"`},
-	"error":    {`id="error"`, `.Correlation}}`},
+	"layout":        {`{{template "title" .}}`, `{{template "content" .}}`, `lang="{{.Lang}}"`, `dir="{{.Dir}}"`, `{{block "refresh" .}}`},
+	"signin":        {`action="{{.Base}}/signin"`, `name="request"`, `id="phone"`, `name="phone"`, `name="confirmed"`, `id="submit"`, `id="number"`},
+	"waiting":       {`id="waiting"`, `id="cancel"`, `id="again"`, `http-equiv="refresh"`, `id="say"`},
+	"onward":        {`{{.Onward}}`},
+	"ended":         {`id="ended"`, `/again"`, `/leave"`, `id="again"`, `id="wait"`, `id="now"`},
+	"consent":       {`id="consent"`, `id="allow"`, `id="deny"`, `name="request"`},
+	"usercode":      {`action="{{.Base}}/device"`, `name="user_code"`},
+	"confirmdevice": {`action="{{.Base}}/device/confirm"`, `name="request"`, `{{.Code}}`, `value="continue"`, `value="deny"`, `device.confirm.warning`},
+	"formpost":      {`id="formpost"`, `{{.Action}}`, `{{range .Fields}}`},
+	"signout":       {`id="submit"`, `name="request"`},
+	"error":         {`id="error"`, `.Correlation}}`},
 }
 
 // blocked matches what the pages' Content-Security-Policy stops in the browser.

@@ -177,6 +177,7 @@ func (s Settings) ClientDeployment() client.Deployment {
 	here := client.Deployment{
 		Algorithms:    s.Keys.Algorithms,
 		ResponseTypes: client.ParseResponseTypes(s.ResponseTypes),
+		DeviceFlow:    s.DeviceFlow.Enabled,
 	}
 	for _, app := range s.Apps {
 		here.Apps = append(here.Apps, client.App{ID: app.ID, Native: app.NativeClientID != ""})

@@ -65,6 +65,8 @@ func (d *decoder) checkClient(key string, c Client) client.Client {
 		IDTokenAlg:             c.IDTokenAlg,
 		Pairwise:               c.SubjectType == "pairwise",
 		SectorHost:             c.SectorHost,
+		DeviceFlow:             c.DeviceFlow,
+		InitiateLoginURI:       c.InitiateLoginURI,
 		Region:                 c.Region,
 		Countries:              c.Countries,
 		TruecallerApp:          c.TruecallerApp,

@@ -86,6 +86,9 @@ type Config struct {
 	// Registration configures clients that register themselves (RFC 7591).
 	Registration Registration `yaml:"registration"`
 
+	// DeviceFlow configures sign-in on devices without a browser (RFC 8628).
+	DeviceFlow DeviceFlow `yaml:"device_flow"`
+
 	// Lifetimes are how long attempts, codes, tokens and sessions are valid.
 	Lifetimes Lifetimes `yaml:"lifetimes"`
 
@@ -292,8 +295,8 @@ type Client struct {
 	// must have the method native.
 	Native bool `yaml:"native"`
 	// RedirectURIs are the allowed redirect URIs; matched exactly, except that an
-	// empty path is the same as "/". Required, unless the client is native: such a
-	// client needs them only for sign-in in a browser.
+	// empty path is the same as "/". Required, unless the client is native or has
+	// device_flow: such a client needs them only for sign-in in its own browser.
 	RedirectURIs []string `yaml:"redirect_uris"`
 	// PostLogoutRedirectURIs are the allowed redirect URIs after signing out; matched
 	// exactly.
@@ -338,6 +341,12 @@ type Client struct {
 	// and from userinfo, because many libraries read the ID token only; id_token; or
 	// userinfo, as OpenID Connect Core 5.4 has it.
 	ScopeClaims string `yaml:"scope_claims"`
+	// DeviceFlow lets its devices sign users in that have no browser (RFC 8628), if
+	// device_flow.enabled does. Such a client needs no redirect_uris.
+	DeviceFlow bool `yaml:"device_flow"`
+	// InitiateLoginURI is its page where a sign-in begins (https, OpenID Connect Core
+	// section 4). The account page and the pages of expired requests lead there, with iss.
+	InitiateLoginURI string `yaml:"initiate_login_uri"`
 	// Region overrides default_region.
 	Region string `yaml:"region"`
 	// Countries override those of the deployment.
@@ -384,6 +393,29 @@ type Registration struct {
 	// DangerouslyWithoutPKCE excuses confidential clients from PKCE, for test suites that do
 	// not know it.
 	DangerouslyWithoutPKCE bool `yaml:"dangerously_without_pkce"`
+}
+
+// DeviceFlow configures sign-in on devices without a browser, like televisions (RFC 8628):
+// the device shows a code, and its user enters it in a browser, at ISSUER/device. Each
+// client that may use it has device_flow. See the warning in docs/operators.md.
+type DeviceFlow struct {
+	// Enabled turns the flow on. Default false.
+	Enabled bool `yaml:"enabled"`
+	// Lifetime is how long a device waits for its user, from 1m to 30m. Default 10m.
+	Lifetime Duration `yaml:"lifetime"`
+	// Interval is how long a device waits between two requests, from 1s to 1m. Default 5s.
+	Interval Duration `yaml:"interval"`
+	// Network is how many sign-ins devices may begin from one IPv4 address or IPv6 /64; from
+	// a /56 four times, from a /48 sixteen times as many. Default 60/1h.
+	Network Rate `yaml:"network"`
+	// Client is how many the devices of one client may begin. Default 3000/1h.
+	Client Rate `yaml:"client"`
+	// Deployment is how many all devices may begin. Codes are the easier to guess, the more
+	// there are. Default 10000/1h.
+	Deployment Rate `yaml:"deployment"`
+	// UserCodes is how many codes may be entered from one IPv4 address or IPv6 /64, with the
+	// wider networks as in network. Default 20/1h.
+	UserCodes Rate `yaml:"user_codes"`
 }
 
 // Lifetimes are how long attempts, codes, tokens and sessions are valid.

@@ -56,6 +56,8 @@ func clientAdd(ctx context.Context, args []string, out io.Writer) error {
 	f.StringVar(&c.SectorHost, "sector-host", "", "`host` whose clients share pairwise subs; default that of the redirect URIs")
 	f.StringVar(&c.Consent, "consent", "none", "`when` users see a consent prompt: none, remember (once, and when it requests more) or always")
 	f.StringVar(&c.ScopeClaims, "scope-claims", "both", "`where` it gets the claims of its scopes: both (ID tokens and userinfo), id_token or userinfo")
+	f.BoolVar(&c.DeviceFlow, "device-flow", false, "its devices sign users in that have no browser (RFC 8628); device_flow.enabled of the configuration turns it on")
+	f.StringVar(&c.InitiateLoginURI, "initiate-login-uri", "", "https `url` where a sign-in begins at the client")
 	f.StringVar(&c.Region, "region", "", "`country` of national phone numbers, like IN; default the deployment's")
 	f.Var(&countries, "country", "`country` listed first, like IN; may be repeated; default the deployment's")
 	f.StringVar(&c.TruecallerApp, "truecaller-app", "", "`id` of the Truecaller app through which its users sign in; default that of truecaller in the configuration")
@@ -73,7 +75,7 @@ func clientAdd(ctx context.Context, args []string, out io.Writer) error {
 	switch {
 	case c.Name == "":
 		return command.Usagef("missing --name NAME; users see it when they sign in")
-	case len(redirects) == 0 && !c.Native:
+	case len(redirects) == 0 && !c.Native && !c.DeviceFlow:
 		return command.Usagef("missing --redirect-uri URI; the application's documentation names it")
 	}
 	if jwks != "" {
@@ -170,6 +172,8 @@ func writeClient(out io.Writer, c admin.Client) error {
 			{"sector_host", c.SectorHost},
 			{"consent", c.Consent},
 			{"scope_claims", c.ScopeClaims},
+			{"device_flow", flag(c.DeviceFlow)},
+			{"initiate_login_uri", c.InitiateLoginURI},
 			{"region", c.Region},
 			{"countries", strings.Join(c.Countries, " ")},
 			{"truecaller_app", c.TruecallerApp},

@@ -13,6 +13,7 @@
 //	session.go     what a signed-in browser does
 //	native.go      native sign-in by token exchange
 //	assertion.go   client assertions
+//	deviceflow.go  sign-in on a device without a browser
 //	sealed.go      sealed forms and challenges
 //	broken.go      stores that fail
 //
@@ -102,6 +103,8 @@ func New(t testing.TB, change ...func(*Config)) *World {
 			Records:       store,
 			Assertions:    store,
 			Notices:       store,
+			Devices:       store,
+			Budgets:       store,
 			Fetch:         fetch.New(fetch.Options{}),
 			DefaultRegion: "SE",
 			Apps:          truecaller.Apps{ByID: Apps(), Default: "one"},
@@ -130,7 +133,7 @@ func New(t testing.TB, change ...func(*Config)) *World {
 	if w.Engine, err = login.New(cfg.Login); err != nil {
 		t.Fatal(err)
 	}
-	if w.Clients, err = client.NewRegistry(cfg.Clients, store, client.Deployment{Apps: cfg.ClientApps, ResponseTypes: cfg.Provider.ResponseTypes}); err != nil {
+	if w.Clients, err = client.NewRegistry(cfg.Clients, store, client.Deployment{Apps: cfg.ClientApps, ResponseTypes: cfg.Provider.ResponseTypes, DeviceFlow: cfg.Provider.DeviceFlow.Enabled}); err != nil {
 		t.Fatal(err)
 	}
 	cfg.Provider.Clients, cfg.Provider.Engine = w.Clients, w.Engine

@@ -151,6 +151,13 @@ CREATE TABLE notices (
 ) WITH (autovacuum_vacuum_scale_factor = 0.02);
 CREATE INDEX notices_receiver ON notices (receiver, key);
 CREATE INDEX notices_due ON notices (due);
+CREATE TABLE device_requests (
+    key     bytea PRIMARY KEY,
+    value   bytea NOT NULL,
+    expires timestamptz NOT NULL,
+    due     timestamptz NOT NULL
+) WITH (autovacuum_vacuum_scale_factor = 0.02);
+CREATE INDEX device_requests_due ON device_requests (due);
 
 -- outcomes tells of each transaction whether it was committed, see transaction.go, and
 -- which attempts it has changed, see wake.go.
