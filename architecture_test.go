@@ -55,7 +55,7 @@ var rooms = map[string]struct {
 
 	// The domain.
 	"idtoken": {[]string{"claims", "client", "grant", "redact", "subject"}, domain},
-	"login":   {[]string{"audit", "clock", "grant", "redact", "limit", "session", "subject"}, domain},
+	"login":   {[]string{"audit", "clock", "consent", "grant", "redact", "limit", "session", "subject"}, domain},
 	"consent": {[]string{"grant"}, domain},
 	"client":  {[]string{"claims", "fetch", "limit", "redact"}, domain},
 	"claims":  {[]string{"subject"}, domain},

@@ -17,6 +17,7 @@ import (
 	"calleridp/provider/redact"
 	"calleridp/provider/session"
 	"calleridp/provider/subject"
+	"calleridp/truecaller/phone"
 )
 
 // consentRequest is an authorization request that waits for the user's consent.
@@ -64,17 +65,30 @@ type consents struct {
 // needed reports whether the user must consent before the client gets a code
 // (OpenID Connect Core §3.1.2.4).
 func (cs consents) needed(ctx context.Context, q *request, c client.Client, sub string) (bool, error) {
-	switch {
-	case q.Prompt.Consent, c.Consent == client.ConsentAlways:
-		return true, nil
-	case c.Consent == client.ConsentNone:
-		return false, nil
+	if cs.always(q, c) || c.Consent == client.ConsentNone {
+		return cs.missing(q, c, nil), nil
 	}
 	known, err := cs.store.Consent(ctx, sub, c.ID)
 	if errors.Is(err, consent.ErrNotFound) {
 		return true, nil
 	}
-	return c.RegisteredAfter(known.LastUsed) || !known.Covers(q.consentScopes()), err
+	return cs.missing(q, c, &known), err
+}
+
+// always reports whether the user must consent, whatever they have allowed before.
+func (consents) always(q *request, c client.Client) bool {
+	return q.Prompt.Consent || c.Consent == client.ConsentAlways
+}
+
+// missing is needed for a user who allows the client this, nil for nothing.
+func (cs consents) missing(q *request, c client.Client, allowed *consent.Consent) bool {
+	switch {
+	case cs.always(q, c):
+		return true
+	case c.Consent == client.ConsentNone:
+		return false
+	}
+	return allowed == nil || c.RegisteredAfter(allowed.LastUsed) || !allowed.Covers(q.consentScopes())
 }
 
 // ended reports whether the user has taken back the consent that a response which is to be
@@ -94,14 +108,10 @@ func (cs consents) ended(ctx context.Context, q *request, c client.Client, sub s
 // again keeps that.
 func (cs consents) until(shown time.Time) int64 { return shown.Add(cs.lifetime).Unix() }
 
-// prompt returns the consent page for the user of a session.
+// prompt returns the consent page for the user of a session, who has this number.
 func (cs consents) prompt(
-	ctx context.Context, q *request, c client.Client, s session.Session, t ticket, until int64,
+	q *request, c client.Client, s session.Session, n phone.Number, t ticket, until int64,
 ) (ConsentView, error) {
-	person, err := cs.people.Person(ctx, s.Sub)
-	if err != nil {
-		return ConsentView{}, err
-	}
 	sealed, err := consentRequest{
 		Request:  q,
 		Sub:      s.Sub,
@@ -116,15 +126,26 @@ func (cs consents) prompt(
 		Client:     viewOf(c),
 		Request:    sealed,
 		Scopes:     q.consentScopes(),
-		Number:     person.Number.Masked(),
+		Number:     n.Masked(),
 		UILocales:  q.UILocales,
 		FormAction: endpoint.FormAction(q.RedirectURI),
 	}, nil
 }
 
+// promptIn is prompt with the number that the user has now.
+func (cs consents) promptIn(
+	ctx context.Context, q *request, c client.Client, s session.Session, t ticket, until int64,
+) (ConsentView, error) {
+	person, err := cs.people.Person(ctx, s.Sub)
+	if err != nil {
+		return ConsentView{}, err
+	}
+	return cs.prompt(q, c, s, person.Number, t, until)
+}
+
 // showConsent shows the consent prompt for a session's user.
 func (e *Endpoint) showConsent(w http.ResponseWriter, r *http.Request, q *request, c client.Client, s session.Session) error {
-	v, err := e.consents.prompt(r.Context(), q, c, s, newTicket(q), e.consents.until(time.Now()))
+	v, err := e.consents.promptIn(r.Context(), q, c, s, newTicket(q), e.consents.until(time.Now()))
 	if err != nil {
 		return err
 	}

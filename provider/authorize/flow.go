@@ -26,7 +26,7 @@ type Attempts interface {
 	Get(ctx context.Context, id login.ID, browser login.BrowserSecret) (login.Attempt, error)
 	Recall(ctx context.Context, id login.ID, browser login.BrowserSecret) (login.Attempt, error)
 	Heard(ctx context.Context, id login.ID, browser login.BrowserSecret) (login.Attempt, error)
-	Finish(ctx context.Context, r login.FinishRequest, signIn func(login.Attempt) (login.SignIn, error)) (login.SignIn, error)
+	Finish(ctx context.Context, r login.FinishRequest, signIn func(login.Attempt, *consent.Consent) (login.SignIn, error)) (login.SignIn, error)
 	HasLive(ctx context.Context, browser login.BrowserSecret, except login.ID) (bool, error)
 	Cancel(ctx context.Context, id login.ID, browser login.BrowserSecret) error
 	Abandon(ctx context.Context, id login.ID, browser login.BrowserSecret, why login.Reason) error

@@ -36,7 +36,7 @@ func (e *Endpoint) ReopenConsent(w http.ResponseWriter, r *http.Request, sealed 
 	if err != nil {
 		return err
 	}
-	v, err := e.consents.prompt(r.Context(), q.Request, c, s, q.Ticket, q.Until)
+	v, err := e.consents.promptIn(r.Context(), q.Request, c, s, q.Ticket, q.Until)
 	if hasEnded(err) {
 		return endpoint.NewPageError(endpoint.ErrorRequestExpired, http.StatusBadRequest, "there is no session any more").In(q.Request.UILocales)
 	}

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"calleridp/provider/consent"
 	"calleridp/provider/grant"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
@@ -62,7 +63,7 @@ func TestWrongGuesses(t *testing.T) {
 				})
 			}
 			finish := func(s *Store, id login.ID) (login.SignIn, error) {
-				return s.FinishAttempt(ctx, id, func(a login.Attempt) (login.SignIn, error) {
+				return s.FinishAttempt(ctx, id, func(a login.Attempt, _ *consent.Consent) (login.SignIn, error) {
 					if a.State != login.Approved {
 						return login.SignIn{}, login.ErrState
 					}

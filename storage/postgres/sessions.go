@@ -74,6 +74,12 @@ func (s *Store) EndSession(ctx context.Context, id string) error {
 // endSession queues the end of a session, and keeps its grants.
 func (t *txn) endSession(id string) { t.put("DELETE FROM sessions WHERE sid = $1", []byte(id)) }
 
+// dropSession queues the end of the session with this secret, and keeps its grants.
+func (t *txn) dropSession(secret session.SecretHash) {
+	t.put("DELETE FROM sessions WHERE key = $1", secret[:])
+	t.learn(&record.Sessions, secret[:], nil)
+}
+
 // putSession queues a new session. One with the same sid and another secret is
 // replaced.
 func (t *txn) putSession(s session.Session) {
