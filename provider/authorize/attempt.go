@@ -19,6 +19,11 @@ func (f *Flow) View(ctx context.Context, id login.ID, browser login.BrowserSecre
 	return f.view(ctx, id, browser, f.attempts.Get)
 }
 
+// Open is View for the page that the browser opens, which watches the attempt.
+func (f *Flow) Open(ctx context.Context, id login.ID, browser login.BrowserSecret) (AttemptView, error) {
+	return f.view(ctx, id, browser, f.attempts.Open)
+}
+
 // Heard is View for a page that watches the attempt: it may be without a change of which
 // the page gets a hint soon.
 func (f *Flow) Heard(ctx context.Context, id login.ID, browser login.BrowserSecret) (AttemptView, error) {

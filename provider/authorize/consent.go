@@ -155,7 +155,11 @@ func (e *Endpoint) showConsent(w http.ResponseWriter, r *http.Request, q *reques
 
 // decideConsent takes the user's decision.
 func (e *Endpoint) decideConsent(w http.ResponseWriter, r *http.Request, in endpoint.Parameters) error {
-	q, c, s, err := e.openConsent(r, in.Get("request"))
+	find := e.sessions.current
+	if in.Get("decision") == "allow" { // whose code names the session
+		find = e.sessions.recalled
+	}
+	q, c, s, err := e.openConsent(r, in.Get("request"), find)
 	if err != nil {
 		return err
 	}
@@ -163,6 +167,9 @@ func (e *Endpoint) decideConsent(w http.ResponseWriter, r *http.Request, in endp
 	case "allow":
 		resp, err := e.allow(r.Context(), q, c, s)
 		if errors.Is(err, login.ErrState) {
+			if _, _, _, err := e.openConsent(r, in.Get("request"), e.sessions.current); err != nil {
+				return err
+			}
 			return endpoint.NewPageError(endpoint.ErrorFinished, http.StatusGone, "the code was used, or the session has ended").In(q.Request.UILocales)
 		}
 		if err != nil {
@@ -187,8 +194,9 @@ func (e *Endpoint) decideConsent(w http.ResponseWriter, r *http.Request, in endp
 }
 
 // openConsent opens the sealed prompt that a user decides on, and checks that it
-// is theirs. An error is an *endpoint.PageError or an internal one.
-func (e *Endpoint) openConsent(r *http.Request, sealed string) (*consentRequest, client.Client, session.Session, error) {
+// is theirs, by the session that find returns. An error is an *endpoint.PageError or an
+// internal one.
+func (e *Endpoint) openConsent(r *http.Request, sealed string, find findSession) (*consentRequest, client.Client, session.Session, error) {
 	var c client.Client
 	var s session.Session
 	q := new(consentRequest)
@@ -213,7 +221,7 @@ func (e *Endpoint) openConsent(r *http.Request, sealed string) (*consentRequest,
 	if err != nil {
 		return q, c, s, err
 	}
-	s, here, err := e.sessions.current(r.Context(), e.cookies.Session(r))
+	s, here, err := find(r.Context(), e.cookies.Session(r))
 	switch {
 	case err != nil:
 		return q, c, s, err

@@ -81,9 +81,18 @@ type sessions struct {
 	hints  hints
 }
 
+// findSession finds the live session of a cookie.
+type findSession func(ctx context.Context, cookie session.Secret) (session.Session, bool, error)
+
 // current returns the live session of a cookie.
 func (ss sessions) current(ctx context.Context, cookie session.Secret) (session.Session, bool, error) {
 	return session.Current(ctx, ss.store, cookie)
+}
+
+// recalled is current, perhaps out of date, for a decision that names the session in its
+// transaction.
+func (ss sessions) recalled(ctx context.Context, cookie session.Secret) (session.Session, bool, error) {
+	return session.Recalled(ctx, ss.store, cookie)
 }
 
 // serving returns the session if it serves the request without another push.

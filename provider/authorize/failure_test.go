@@ -61,6 +61,10 @@ func (g brokenGrants) CreateCode(ctx context.Context, c grant.Code) error {
 	return g.Store.CreateCode(ctx, c)
 }
 
+func (g brokenGrants) RecallCode(ctx context.Context, hash grant.CodeHash) (grant.Code, *grant.Grant, error) {
+	return g.Code(ctx, hash)
+}
+
 func (g brokenGrants) Code(ctx context.Context, hash grant.CodeHash) (grant.Code, *grant.Grant, error) {
 	if err := g.Err("reading the code"); err != nil {
 		return grant.Code{}, nil, err

@@ -25,6 +25,7 @@ type Attempts interface {
 	StartOneTap(ctx context.Context, r login.OneTapRequest) (login.Attempt, error)
 	Get(ctx context.Context, id login.ID, browser login.BrowserSecret) (login.Attempt, error)
 	Recall(ctx context.Context, id login.ID, browser login.BrowserSecret) (login.Attempt, error)
+	Open(ctx context.Context, id login.ID, browser login.BrowserSecret) (login.Attempt, error)
 	Heard(ctx context.Context, id login.ID, browser login.BrowserSecret) (login.Attempt, error)
 	Finish(ctx context.Context, r login.FinishRequest, signIn func(login.Attempt, *consent.Consent) (login.SignIn, error)) (login.SignIn, error)
 	HasLive(ctx context.Context, browser login.BrowserSecret, except login.ID) (bool, error)

@@ -32,7 +32,7 @@ func (e *Endpoint) ReopenSignIn(w http.ResponseWriter, r *http.Request, page Reo
 
 // ReopenConsent does the same for a consent prompt.
 func (e *Endpoint) ReopenConsent(w http.ResponseWriter, r *http.Request, sealed string) error {
-	q, c, s, err := e.openConsent(r, sealed)
+	q, c, s, err := e.openConsent(r, sealed, e.sessions.current)
 	if err != nil {
 		return err
 	}

@@ -32,6 +32,11 @@ func (e *Engine) Heard(ctx context.Context, id ID, browser BrowserSecret) (Attem
 	return get(ctx, id, browser, e.cfg.Store.HeardAttempt)
 }
 
+// Open is Get for a page that watches the attempt, perhaps as Heard (Store.OpenAttempt).
+func (e *Engine) Open(ctx context.Context, id ID, browser BrowserSecret) (Attempt, error) {
+	return get(ctx, id, browser, e.cfg.Store.OpenAttempt)
+}
+
 func get(ctx context.Context, id ID, browser BrowserSecret, read func(context.Context, ID) (Attempt, error)) (Attempt, error) {
 	a, err := read(ctx, id)
 	if err != nil {

@@ -54,6 +54,10 @@ func (s *brokenStore) RecallAttempt(ctx context.Context, id login.ID) (login.Att
 	return s.Attempt(ctx, id)
 }
 
+func (s *brokenStore) OpenAttempt(ctx context.Context, id login.ID) (login.Attempt, error) {
+	return s.Attempt(ctx, id)
+}
+
 func (s *brokenStore) HeardAttempt(ctx context.Context, id login.ID) (login.Attempt, error) {
 	return s.Attempt(ctx, id)
 }

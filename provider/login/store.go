@@ -143,6 +143,10 @@ type Store interface {
 	// yet (Engine.Changed). It is for a page that hears of the change then.
 	HeardAttempt(ctx context.Context, id ID) (Attempt, error)
 
+	// OpenAttempt is HeardAttempt for the first page of an attempt that the process has just
+	// created, and Attempt for any other.
+	OpenAttempt(ctx context.Context, id ID) (Attempt, error)
+
 	// AttemptByForm finds the latest attempt that has this Attempt.Form, or ErrNotFound.
 	AttemptByForm(ctx context.Context, form [32]byte) (Attempt, error)
 

@@ -102,6 +102,11 @@ func (s *Store) AttemptByCorrelation(ctx context.Context, correlation [32]byte) 
 	return s.Attempt(ctx, id)
 }
 
+// OpenAttempt implements login.Store.
+func (s *Store) OpenAttempt(ctx context.Context, id login.ID) (login.Attempt, error) {
+	return s.Attempt(ctx, id)
+}
+
 // AttemptByForm implements login.Store.
 func (s *Store) AttemptByForm(ctx context.Context, form [32]byte) (login.Attempt, error) {
 	started, err := view(ctx, s, func(r reader) (login.Attempt, error) { return r.byForm(form) })

@@ -67,6 +67,7 @@ func (t *txn) createAttempt(a login.Attempt, spend limit.Spend) {
 		key, a.Correlation[:], a.Browser[:], value, expiryOf(value))
 	t.leadForm(a)
 	t.learn(&record.Attempts, key, value)
+	t.learnt[len(t.learnt)-1].created = true
 	t.learn(&record.Correlations, a.Correlation[:], key)
 	if a.Method == login.OneTap { // another process may have its callback already
 		t.changed = append(t.changed, t.s.attemptChange(a))
@@ -167,6 +168,14 @@ func (s *Store) HeardAttempt(ctx context.Context, id login.ID) (login.Attempt, e
 	return s.Attempt(ctx, id)
 }
 
+// OpenAttempt implements login.Store.
+func (s *Store) OpenAttempt(ctx context.Context, id login.ID) (login.Attempt, error) {
+	if s.memory.opens(at(&record.Attempts, []byte(id))) {
+		return s.HeardAttempt(ctx, id)
+	}
+	return s.Attempt(ctx, id)
+}
+
 // AttemptByCorrelation implements login.Store.
 func (s *Store) AttemptByCorrelation(ctx context.Context, correlation [32]byte) (login.Attempt, error) {
 	a, err := s.readAttempt(ctx, "correlation = $1", correlation[:])
@@ -201,6 +210,7 @@ func (s *Store) LiveAttempts(ctx context.Context, browser [32]byte, now time.Tim
 	return view(ctx, s, func(b *batch) func() ([]login.ID, error) {
 		var live []login.ID
 		b.s.liveAttempts(&b.queue, &live, browser, now)
+		b.bringForeseen(ctx)
 		return func() ([]login.ID, error) { return live, nil }
 	})
 }

@@ -188,14 +188,15 @@ func queueGuards(b *pgx.Batch, guards []guessed) {
 // is none.
 func (t *txn) learn(k *record.Kind, key, value []byte) {
 	p := at(k, key)
-	t.learnt = append(t.learnt, lesson{p, bytes.Clone(value), t.s.memory.now(p)})
+	t.learnt = append(t.learnt, lesson{place: p, value: bytes.Clone(value), after: t.s.memory.now(p)})
 }
 
 // lesson is what a transaction has left of a row.
 type lesson struct {
 	place
-	value []byte
-	after moment
+	value   []byte
+	after   moment
+	created bool
 }
 
 // remember ends a transaction for the memory.
@@ -203,6 +204,9 @@ func (t *txn) remember(committed bool) {
 	for _, l := range t.learnt {
 		if committed {
 			t.s.memory.put(l.place, l.value, l.after)
+			if l.created {
+				t.s.memory.creates(l.place)
+			}
 		} else {
 			t.s.memory.forget(l.place)
 		}

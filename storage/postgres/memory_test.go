@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -121,11 +122,24 @@ func TestMemoryOfAMoment(t *testing.T) {
 	if m.current(row) {
 		t.Error("a row counts as current that was read before the store listened again")
 	}
-	for i := range 3 * memoryMost {
-		m.put(place{"limits", string(rune(i))}, nil, moment{})
+	large := make([]byte, 1<<10)
+	for i := range 4 * memoryMost / len(large) {
+		m.put(place{"limits", fmt.Sprint(i)}, large, moment{})
+		if i%7 == 0 {
+			m.put(place{"limits", fmt.Sprint(i)}, large[:7], moment{}) // another one
+			m.forget(place{"limits", fmt.Sprint(i - 7)})
+		}
 	}
-	if n := len(m.new) + len(m.old); n > 2*memoryMost {
-		t.Errorf("the memory has %d rows, want at most %d", n, 2*memoryMost)
+	size, half := 0, 0
+	for _, rows := range []map[place]seen{m.old, m.new} {
+		half = 0
+		for p, row := range rows {
+			half += sizeOf(p, row)
+		}
+		size += half
+	}
+	if size > 2*memoryMost || size < memoryMost || half != m.newSize {
+		t.Errorf("the memory has %d bytes, want at most %d; it has counted %d of %d", size, 2*memoryMost, m.newSize, half)
 	}
 	if _, known := m.get(p); known {
 		t.Error("a row is remembered for ever")

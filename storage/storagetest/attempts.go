@@ -64,8 +64,10 @@ func testAttempts(t *testing.T, w *world) {
 	w.same(got, a)
 	w.reads(a)(w.RecallAttempt(w.ctx, a.ID))
 	w.reads(a)(w.HeardAttempt(w.ctx, a.ID))
+	w.reads(a)(w.OpenAttempt(w.ctx, a.ID))
+	w.reads(a)(w.OpenAttempt(w.ctx, a.ID))
 	w.reads(a)(w.RecallByCorrelation(w.ctx, a.Correlation))
-	for _, recall := range []func(context.Context, login.ID) (login.Attempt, error){w.RecallAttempt, w.HeardAttempt} {
+	for _, recall := range []func(context.Context, login.ID) (login.Attempt, error){w.RecallAttempt, w.HeardAttempt, w.OpenAttempt} {
 		_, err = recall(w.ctx, "absent")
 		w.is(err, login.ErrNotFound)
 	}

@@ -1,6 +1,7 @@
 package storagetest
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -114,8 +115,10 @@ func testRedeem(t *testing.T, w *world) {
 func testSessions(t *testing.T, w *world) {
 	_, err := w.Session(w.ctx, "absent")
 	w.is(err, session.ErrNotFound)
-	_, err = w.SessionBySecret(w.ctx, newHash())
-	w.is(err, session.ErrNotFound)
+	for _, find := range []func(context.Context, session.SecretHash) (session.Session, error){w.SessionBySecret, w.RecallBySecret} {
+		_, err = find(w.ctx, newHash())
+		w.is(err, session.ErrNotFound)
+	}
 	w.must(w.EndSession(w.ctx, "absent"))
 
 	over := w.session()
@@ -126,6 +129,12 @@ func testSessions(t *testing.T, w *world) {
 	s, neighbour := w.session(), w.session()
 	neighbour.ID = s.ID + "x"
 	w.signIn(s, session.SecretHash{})
+	for range 2 {
+		recalled, err := w.RecallBySecret(w.ctx, s.Secret)
+		w.must(err)
+		w.same(recalled, s)
+		w.reopen()
+	}
 	w.signIn(neighbour, session.SecretHash{})
 	online, online2, offline, elsewhere := w.code(s.ID), w.code(s.ID), w.code(s.ID), w.code(neighbour.ID)
 	offline.Grant.Offline = true
