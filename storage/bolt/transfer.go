@@ -39,8 +39,8 @@ const copyBatch = 50_000
 // ErrExists is returned by CreateTarget where there is a store, and ErrNoStore by OpenSource
 // where there is none.
 var (
-	ErrExists  = errors.New("there is a store already")
-	ErrNoStore = errors.New("there is no store")
+	ErrExists  = errors.New("bolt: there is a store already")
+	ErrNoStore = errors.New("bolt: there is no store")
 )
 
 // Source is the file of a store that is copied. No server can open it meanwhile.
@@ -143,7 +143,7 @@ func (f *Source) Records(_ context.Context, k *record.Kind, at time.Time) iter.S
 }
 
 // errStopped ends a transaction whose reader wants no more.
-var errStopped = errors.New("bolt: no more records are wanted")
+var errStopped = errors.New("postgres: bolt: no more records are wanted")
 
 // copied reports whether a record is one for another engine: it is alive, and not about
 // the file.

@@ -29,10 +29,10 @@ type place struct{ table, key string }
 
 // seen is a row as it was.
 type seen struct {
-	value []byte // nil: there was no row
-	epoch uint64 // since when it has been listened for changes of the row; 0: it has not
-	put   uint64 // memory.puts when it became this
-	created bool // by this process, and opens has not asked
+	value   []byte // nil: there was no row
+	epoch   uint64 // since when it has been listened for changes of the row; 0: it has not
+	put     uint64 // memory.puts when it became this
+	created bool   // by this process, and opens has not asked
 }
 
 const (

@@ -37,7 +37,9 @@ func (s *Store) Person(ctx context.Context, sub string) (subject.Person, error) 
 }
 
 // ForeseePerson implements subject.Store. LiveAttempts brings the user along.
-func (s *Store) ForeseePerson(ctx context.Context, sub string) { foresee(ctx, at(&record.People, []byte(sub))) }
+func (s *Store) ForeseePerson(ctx context.Context, sub string) {
+	foresee(ctx, at(&record.People, []byte(sub)))
+}
 
 // PersonOf implements admin.People. It reads at REPEATABLE READ, so that the number and
 // its user are of one moment.

@@ -25,12 +25,12 @@ const copyLock = migrationLock + 2
 // Errors of Open, OpenSource and OpenTarget.
 var (
 	// ErrCopying is returned by Open during a copy.
-	ErrCopying = errors.New("a copy from or to the database is under way; wait until it has ended")
+	ErrCopying = errors.New("postgres: a copy from or to the database is under way; wait until it has ended")
 	// ErrUnfinished is returned by Open and OpenSource after a copy into the database that
 	// did not end, which would otherwise look like a new deployment.
-	ErrUnfinished = errors.New("a copy into the database has not been finished")
+	ErrUnfinished = errors.New("postgres: a copy into the database has not been finished")
 	// ErrInUse is returned by OpenSource and OpenTarget.
-	ErrInUse = errors.New("servers use the database")
+	ErrInUse = errors.New("postgres: servers use the database")
 )
 
 // metaUnfinished is a key in the table meta as long as a copy into the database has not

@@ -31,10 +31,10 @@ var (
 
 // Errors of OpenSource and OpenTarget.
 var (
-	ErrNoStore     = errors.New("the database has no store in it")
-	ErrNotEmpty    = errors.New("the database has a store in it already")
-	ErrOlderSchema = errors.New("the database has the schema of an older version of calleridp")
-	ErrClocks      = errors.New("the clock of this machine differs from the database's")
+	ErrNoStore     = errors.New("postgres: the database has no store in it")
+	ErrNotEmpty    = errors.New("postgres: the database has a store in it already")
+	ErrOlderSchema = errors.New("postgres: the database has the schema of an older version of calleridp")
+	ErrClocks      = errors.New("postgres: the clock of this machine differs from the database's")
 )
 
 // Source is a database whose store is copied. No server changes it meanwhile.
@@ -323,7 +323,7 @@ func (t *Target) Write(ctx context.Context, k *record.Kind, records iter.Seq2[tr
 	return err
 }
 
-var errStopped = errors.New("calleridp has ended the copy")
+var errStopped = errors.New("postgres: calleridp has ended the copy")
 
 // columns returns the columns of a kind's table.
 func (t *Target) columns(ctx context.Context, k *record.Kind) ([]string, error) {
