@@ -143,7 +143,7 @@ func (f *Source) Records(_ context.Context, k *record.Kind, at time.Time) iter.S
 }
 
 // errStopped ends a transaction whose reader wants no more.
-var errStopped = errors.New("postgres: bolt: no more records are wanted")
+var errStopped = errors.New("bolt: no more records are wanted")
 
 // copied reports whether a record is one for another engine: it is alive, and not about
 // the file.

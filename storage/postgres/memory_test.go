@@ -66,10 +66,39 @@ func TestHeardAttempt(t *testing.T) {
 		got, err := s.HeardAttempt(Traced(ctx, func() { trips++ }), a.ID)
 		return err == nil && got.State == login.Approved && trips == 0
 	})
+
+	// The first page of an attempt that this process has just created is one that waits.
+	opened := func(s *Store, id login.ID, wantTrips int, want login.State) {
+		t.Helper()
+		trips := 0
+		got, err := s.OpenAttempt(Traced(ctx, func() { trips++ }), id)
+		if err != nil || got.State != want || trips != wantTrips {
+			t.Errorf("the attempt is opened as %s, %v, in %d round trips; want %s in %d", got.State, err, trips, want, wantTrips)
+		}
+	}
+	opened(s, a.ID, 1, login.Approved)
+	created := func() login.Attempt {
+		t.Helper()
+		a := newAttempt()
+		if err := s.CreateAttempt(ctx, a, limit.Spend{}, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	b := created()
+	opened(other, b.ID, 1, login.Pushing)
+	opened(s, b.ID, 0, login.Pushing)
+	opened(s, b.ID, 1, login.Pushing)
+	a = created()
+	move(other, login.Rejected)
+	for <-changes != a.ID { // one before may be heard of twice
+	}
+	opened(s, a.ID, 1, login.Rejected)
+
 	stop()
 	ended.Wait()
 	s.listening.Store(false)
-	heard(1, login.Approved)
+	heard(1, login.Rejected)
 }
 
 // A transaction that guesses a row twice decides by what the database checks, whatever the
