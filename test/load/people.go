@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"calleridp/storage/postgres/crowd"
@@ -27,7 +28,7 @@ log: {level: error}`
 // peopleDatabase is a small server of a database: what a page of a table costs that is not
 // in shared_buffers shows. Few checkpoints, so that filling does not write pages again and again.
 var peopleDatabase = pgtest.Options{Durable: true, Settings: []string{
-	"shared_buffers = 1GB", "max_wal_size = 16GB", "checkpoint_timeout = 1h", "maintenance_work_mem = 256MB",
+	"shared_buffers = 1GB", "max_wal_size = 16GB", "checkpoint_timeout = 1h", "maintenance_work_mem = 1GB",
 }}
 
 // people measures the same work over a database with nobody in it and over one with so
@@ -125,19 +126,43 @@ func peopleIn(ctx context.Context, o options, n int) error {
 	return nil
 }
 
+// set changes settings of the running database.
+func (s *server) set(ctx context.Context, changes ...string) error {
+	for _, change := range append(changes, "") {
+		sql := "ALTER SYSTEM " + change
+		if change == "" {
+			sql = "SELECT pg_reload_conf()"
+		}
+		if _, err := s.database.Query(ctx, sql); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fill fills the database, which is lost if the machine fails meanwhile, and then makes it
+// durable again. Autovacuum would begin with all of it in the middle of a measurement.
 func fill(ctx context.Context, s *server, c *crowd.Crowd) error {
 	begun := time.Now()
-	err := c.Fill(ctx, s.database.DSN("postgres"), func(kind string, n int) {
-		fmt.Printf("%9s  %d %s are written\n", time.Since(begun).Round(time.Second), n, kind)
-	})
+	step := func(what string) { fmt.Printf("%9s  %s\n", time.Since(begun).Round(time.Second), what) }
+	if err := s.set(ctx, "SET fsync = off", "SET full_page_writes = off", "SET autovacuum = off"); err != nil {
+		return err
+	}
+	err := c.Fill(ctx, s.database.DSN("postgres"), func(what string, n int) { step(fmt.Sprintf("%s: %d", what, n)) })
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%9s  committed\n", time.Since(begun).Round(time.Second))
-	// Autovacuum would begin with all of it in the middle of a measurement.
-	if _, err := s.database.Query(ctx, "VACUUM ANALYZE"); err != nil {
+	for _, sql := range []string{"VACUUM (FREEZE, ANALYZE)", "CHECKPOINT"} {
+		if _, err := s.database.Query(ctx, sql); err != nil {
+			return err
+		}
+		step(sql)
+	}
+	syscall.Sync()
+	if err := s.set(ctx, "RESET fsync", "RESET full_page_writes", "RESET autovacuum"); err != nil {
 		return err
 	}
+	step("durable")
 	relations, err := s.relations(ctx)
 	if err != nil {
 		return err
@@ -246,10 +271,11 @@ func (s *server) cost(ctx context.Context, what string, n int, do func(context.C
 	var m measured
 	var cpu float64
 	for i, full := range []string{"on", "off"} {
-		for _, sql := range []string{"ALTER SYSTEM SET full_page_writes = " + full, "SELECT pg_reload_conf()", "CHECKPOINT"} {
-			if _, err := s.database.Query(ctx, sql); err != nil {
-				return err
-			}
+		if err := s.set(ctx, "SET full_page_writes = "+full); err != nil {
+			return err
+		}
+		if _, err := s.database.Query(ctx, "CHECKPOINT"); err != nil {
+			return err
 		}
 		before, err := s.usage(ctx)
 		if err != nil {
