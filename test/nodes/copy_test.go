@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"calleridp/storage/postgres/pgtest"
@@ -366,4 +367,25 @@ func TestACopyThatIsKilled(t *testing.T) {
 		}
 		m.Stop(os.Interrupt)
 	}
+}
+
+// TestACopyNoticesASuspendedServer stops a server in the middle of everything, for longer
+// than it counts without saying so: it would go on with the old store after a copy.
+func TestACopyNoticesASuspendedServer(t *testing.T) {
+	m := newMover(t)
+	m.Stop(os.Interrupt)
+	if err := os.Remove(m.file); err != nil {
+		t.Fatal(err)
+	}
+	m.use(m.dsn())
+	m.Start()
+	m.Logged("listening to the changes of other processes")
+	m.Signal(syscall.SIGSTOP)
+	if _, err := m.database.Query(t.Context(), "UPDATE servers SET until = '-infinity'"); err != nil {
+		t.Fatal(err)
+	}
+	m.refused("copying from under a suspended server", "end those that the following connections are of", "store", "copy", "--to", "bolt")
+	m.Signal(syscall.SIGCONT)
+	m.Stop(os.Interrupt)
+	m.copied("bolt")
 }
