@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -178,7 +179,7 @@ func fill(ctx context.Context, s *server, c *crowd.Crowd) error {
 	if err := s.set(ctx, "SET fsync = off", "SET full_page_writes = off", "SET autovacuum = off"); err != nil {
 		return err
 	}
-	err := c.Fill(ctx, s.database.DSN("postgres"), func(what string, n int) { step(fmt.Sprintf("%s: %d", what, n)) })
+	err := c.Fill(ctx, s.database.DSN("postgres"), func(what string, n int) { step(strings.TrimSuffix(fmt.Sprint(what, " ", n), " 0")) })
 	if err != nil {
 		return err
 	}

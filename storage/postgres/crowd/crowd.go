@@ -75,7 +75,8 @@ func (c *Crowd) RefreshToken(i int) string {
 }
 
 // Fill makes the store of these people in an empty database. Indexes are built at the end.
-// progress, if not nil, is called after each kind of record, and after each index.
+// progress, if not nil, is called after each kind of record, and without a number after
+// each index.
 func (c *Crowd) Fill(ctx context.Context, dsn string, progress func(what string, records int)) error {
 	if progress == nil {
 		progress = func(string, int) {}
@@ -130,7 +131,7 @@ func (c *Crowd) fill(ctx context.Context, dsn string, progress func(what string,
 		if err := x.make(ctx, db); err != nil {
 			return fmt.Errorf("index %s: %w", x.name, err)
 		}
-		progress(x.name, c.People)
+		progress("index "+x.name, 0)
 	}
 	return nil
 }
