@@ -93,7 +93,7 @@ var only = map[string]struct {
 	"github.com/zitadel/oidc/v3/pkg/oidc": {[]string{"provider/endpoint", "provider/clientauth", "provider/authorize", "provider/token", "provider/registration"},
 		"the library's types and errors stay in the rooms that speak the protocol"},
 	"go.etcd.io/bbolt":                     {[]string{"storage/bolt", "test/load"}, "an engine is one folder, and storage/record is for all of them; the load test measures the floor below it"},
-	"github.com/jackc/pgx/v5":              {[]string{"storage/postgres", "storage/postgres/pgtest"}, "an engine is one folder, with its tests' server in it"},
+	"github.com/jackc/pgx/v5":              {[]string{"storage/postgres", "storage/postgres/pgtest", "storage/postgres/crowd"}, "an engine is one folder, with its tests' server and the people of its measurements in it"},
 	"calleridp/storage/postgres/pgtest":    {[]string{"storage/postgres", "test/load"}, "the program knows no server of its own; tests and measurements start one"},
 	"github.com/pressly/goose/v3":          {[]string{"storage/postgres"}, "the schema belongs to the engine"},
 	"calleridp/storage/postgres/crowd":     {[]string{"test/load"}, "made-up people are for measurements; the program fills no store"},

@@ -56,7 +56,7 @@ func OpenSource(ctx context.Context, master *keys.Master, o Options) (*Source, e
 	}
 	src := &Source{s: s}
 	if err := src.open(ctx); err != nil {
-		return nil, errors.Join(err, src.Close())
+		return nil, errors.Join(explained(err, s.pool.Config().ConnConfig, "DSN"), src.Close())
 	}
 	return src, nil
 }
@@ -99,7 +99,7 @@ func OpenTarget(ctx context.Context, master *keys.Master, o Options) (*Target, e
 	}
 	t := &Target{Source{s: s}}
 	if err := t.open(ctx); err != nil {
-		return nil, errors.Join(err, t.Close())
+		return nil, errors.Join(explained(err, s.pool.Config().ConnConfig, "DSN"), t.Close())
 	}
 	return t, nil
 }
@@ -178,6 +178,9 @@ func (f *Source) begin(ctx context.Context, mode string) (err error) {
 		}
 	}
 	if err := checkUnused(ctx, f.tx, serverKept); err != nil {
+		return err
+	}
+	if err := f.checkConnections(ctx); err != nil {
 		return err
 	}
 	return f.checkClock(ctx)

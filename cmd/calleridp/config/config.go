@@ -133,7 +133,7 @@ type Config struct {
 // postgres only.
 type Storage struct {
 	// Engine is bolt, a file in data_dir for one server, or postgres, a PostgreSQL
-	// database (15 to 18) for any number of servers: a preview. Default bolt.
+	// database (15 to 18) for any number of servers. Default bolt.
 	Engine string `yaml:"engine"`
 	// DSNFile is the file with the connection string, like
 	// postgres://calleridp:PASSWORD@db.example.com/calleridp?sslmode=verify-full. It may
