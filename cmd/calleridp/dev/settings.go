@@ -68,6 +68,8 @@ func settings(o options, issuer, phoneURL, shopURL string) (config.Settings, err
 		Lifetimes: config.Lifetimes{Attempt: config.Duration(o.attemptLife)},
 		Log:       config.Log{Level: "warn", Format: "text"},
 		Clients:   demoClients(shopURL),
+
+		RequestObjects: string(client.RequestObjectsAny), // unless a client registers an algorithm
 	}
 	for _, t := range client.ResponseTypes { // each client still has only those that it names
 		c.ResponseTypes = append(c.ResponseTypes, string(t))
