@@ -143,14 +143,18 @@ func checkValue(d *json.Decoder, depth int) error {
 	return nil
 }
 
-// texts are the parameters that are strings in a request object.
+// notParameters are the claims of a JWT that say something of the object itself (RFC 7519
+// §4.1).
+var notParameters = []string{"iss", "sub", "aud", "exp", "nbf", "iat", "jti"}
+
+// texts are parameters that must be strings in a request object.
 var texts = []string{
 	"client_id", "response_type", "response_mode", "redirect_uri", "scope", "state", "nonce", "prompt", "display",
 	"ui_locales", "claims_locales", "id_token_hint", "login_hint", "acr_values", "code_challenge", "code_challenge_method",
 }
 
-// parameters returns the parameters in the payload. Numbers and objects are written as they
-// are in a query (OpenID Connect Core §5.5, §6.1). Members that nobody knows are left out.
+// parameters returns the parameters in the payload: what is a string, and the few that are
+// something else, as they are written in a query (OpenID Connect Core §5.5, §6.1).
 func (all members) parameters() (map[string]string, error) {
 	for _, name := range []string{"request", "request_uri"} {
 		if all[name] != nil {
@@ -158,29 +162,18 @@ func (all members) parameters() (map[string]string, error) {
 		}
 	}
 	values := map[string]string{}
-	for _, name := range texts {
-		if raw := all[name]; raw != nil {
-			var text *string
-			if json.Unmarshal(raw, &text) != nil || text == nil {
-				return nil, errors.New(name + " is not a string")
-			}
+	for name, raw := range all {
+		var text *string
+		if json.Unmarshal(raw, &text) == nil && text != nil && !slices.Contains(notParameters, name) {
 			values[name] = *text
+		} else if slices.Contains(texts, name) {
+			return nil, errors.New(name + " is not a string")
 		}
 	}
-	// max_age is a number and claims an object; some clients write both as a query has them.
-	for _, name := range []string{"max_age", "claims"} {
-		if raw := all[name]; raw != nil {
-			var text *string
-			if json.Unmarshal(raw, &text) == nil && text != nil {
-				values[name] = *text
-			} else {
-				values[name] = string(raw)
-			}
-		}
-	}
-	// What is refused outside is refused inside, whatever it is.
-	for _, name := range []string{"registration", "resource"} {
-		if raw := all[name]; raw != nil {
+	// max_age is a number and claims an object. What is refused outside is refused inside,
+	// whatever it is.
+	for _, name := range []string{"max_age", "claims", "registration", "resource"} {
+		if raw, written := all[name], values[name]; raw != nil && written == "" {
 			values[name] = string(raw)
 		}
 	}
