@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"io"
 	"math"
 	"slices"
 	"strings"
@@ -96,9 +95,6 @@ func parseMembers(raw []byte) (members, error) {
 	d.UseNumber()
 	if err := checkValue(d, 0); err != nil {
 		return nil, err
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return nil, errors.New("has something behind its JSON object")
 	}
 	var all members
 	if json.Unmarshal(raw, &all) != nil || all == nil {

@@ -205,6 +205,20 @@ func TestUnsignedRequestObjects(t *testing.T) {
 			t.Errorf("%s: got %+v, want %s with the state %q", what, d, row.error, row.state)
 		}
 	}
+	// What is unsigned has no signature, and its header counts like any (RFC 7518 §3.6).
+	for header, want := range map[string]string{
+		`{"alg":"none"}.e30.`: "login_required", `{"alg":"none","typ":"oauth-authz-req+jwt"}.e30.`: "login_required",
+		`{"alg":"none"}.e30.AA`: "invalid_request_object", `{"alg":"none","crit":["x"],"x":1}.e30.`: "invalid_request_object",
+		`{"alg":"none","typ":"at+jwt"}.e30.`: "invalid_request_object", `{"alg":"none","typ":1}.e30.`: "invalid_request_object",
+		`{"alg":"None"}.e30.`: "invalid_request_object", `{"alg":"HS256"}.e30.`: "invalid_request_object",
+		`{"alg":"none"}.e31.`: "invalid_request_object", `{"alg":"none"}.e30=.`: "invalid_request_object",
+	} {
+		head, rest, _ := strings.Cut(header, "}.")
+		object := base64.RawURLEncoding.EncodeToString([]byte(head+"}")) + "." + rest
+		if d := w.Authorize("app", "prompt", "none", "request", object).Delivered(); d.Get("error") != want {
+			t.Errorf("%s: got %v, want %s", header, d.Values, want)
+		}
+	}
 	object := testworld.UnsignedObject(t, map[string]any{"redirect_uri": "https://evil.example/"})
 	w.Authorize("app", "request", object).WantErrorPage(t, "a foreign redirect", 400, "redirect_uri")
 	w.Authorize("app", "request", object, "redirect_uri", "-").WantErrorPage(t, "a foreign redirect alone", 400, "redirect_uri")
