@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -112,9 +113,7 @@ func TestSignInByASignedRequestObject(t *testing.T) {
 			t.Fatalf("%s: got %+v, want a code with the state inner", id, f.Response)
 		}
 		form := testworld.Assertion(t, id)
-		for name, values := range testworld.CodeRequest(id, code) {
-			form[name] = values
-		}
+		maps.Copy(form, testworld.CodeRequest(id, code))
 		tokens := testworld.TokensIn(t, w.Post("/token", form))
 		claims := tokens.Claims(t)
 		if claims["nonce"] != "the-nonce" || tokens.JSON()["scope"] != "openid phone" || claims["email"] == nil || claims["phone_number"] == nil {
