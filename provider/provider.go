@@ -64,6 +64,7 @@ type Engine interface {
 
 // Fetcher reads what clients publish. *fetch.Client is one.
 type Fetcher interface {
+	authorize.Fetcher
 	clientauth.Fetcher
 	registration.Fetcher
 }
@@ -111,6 +112,8 @@ type Config struct {
 	// ResponseTypes are what clients may be allowed to ask the authorization endpoint
 	// for; empty: code.
 	ResponseTypes []client.ResponseType
+
+	RequestObjects client.RequestObjectMode // which request objects are accepted; the zero value: signed ones
 
 	// ClientAddr is the address of the user's browser, behind whatever proxies are
 	// trusted. nil: the address of the connection.
@@ -172,6 +175,7 @@ func New(cfg Config) (*Provider, error) {
 		Master:   cfg.Master,
 		Lifetime: cfg.Lifetimes.IDToken,
 	})
+	clientKeys := clientauth.NewKeys(cfg.Fetch, cfg.Log)
 	p := &Provider{browser: browser}
 
 	p.authorize, p.flow, err = authorize.New(authorize.Config{
@@ -202,6 +206,11 @@ func New(cfg Config) (*Provider, error) {
 		Challenge:     cfg.Challenge,
 		ChallengeBits: cfg.ChallengeBits,
 		Audit:         cfg.Audit,
+
+		RequestObjects: cfg.RequestObjects,
+		Keys:           clientKeys,
+		Fetch:          cfg.Fetch,
+		Log:            cfg.Log,
 	})
 	if err != nil {
 		return nil, err
@@ -213,7 +222,7 @@ func New(cfg Config) (*Provider, error) {
 		Auth: clientauth.New(clientauth.Config{
 			Issuer:     cfg.Issuer,
 			Registry:   cfg.Clients,
-			Keys:       clientauth.NewKeys(cfg.Fetch, cfg.Log),
+			Keys:       clientKeys,
 			Assertions: cfg.Assertions,
 			Direct:     direct,
 			Addr:       cfg.ClientAddr,

@@ -211,6 +211,8 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 		Log:           log,
 		Audit:         recorder,
 		Dev:           development,
+
+		RequestObjects: s.ClientDeployment().RequestObjects,
 	})
 	if err != nil {
 		return nil, err

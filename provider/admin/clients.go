@@ -51,6 +51,10 @@ type Client struct {
 	ColourDark     string          `json:"colour_dark,omitempty"`
 	TruecallerApp  string          `json:"truecaller_app,omitempty"` // "" for the deployment's first
 
+	RequestObjectAlg string   `json:"request_object_signing_alg,omitempty"`
+	SignedRequests   bool     `json:"require_signed_request_object,omitempty"`
+	RequestURIs      []string `json:"request_uris,omitempty"`
+
 	Created    time.Time `json:"created,omitzero"`      // ignored in requests, like the next three
 	FromConfig bool      `json:"from_config,omitempty"` // declared in the configuration file
 	Registered bool      `json:"registered,omitempty"`  // it registered itself
@@ -187,6 +191,7 @@ func registered(in Client) (client.Client, error) {
 		Colour:                 in.Colour,
 		ColourDark:             in.ColourDark,
 		TruecallerApp:          in.TruecallerApp,
+		RequestObjects:         client.RequestObjects{Alg: in.RequestObjectAlg, Required: in.SignedRequests, URIs: in.RequestURIs},
 	}
 	consent, ok := client.ParseConsent(in.Consent)
 	if !ok {
@@ -242,6 +247,9 @@ func shown(c client.Client) Client {
 		Colour:                 c.Colour,
 		ColourDark:             c.ColourDark,
 		TruecallerApp:          c.TruecallerApp,
+		RequestObjectAlg:       c.RequestObjects.Alg,
+		SignedRequests:         c.RequestObjects.Required,
+		RequestURIs:            c.RequestObjects.URIs,
 		Created:                c.Created,
 		FromConfig:             c.FromConfig,
 	}

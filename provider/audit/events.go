@@ -29,6 +29,9 @@ const (
 // ClientUnauthenticated is the event of the endpoints that clients call.
 const ClientUnauthenticated Name = "client.unauthenticated"
 
+// RequestObjectRefused is the event of the authorization endpoint.
+const RequestObjectRefused Name = "request_object.refused"
+
 // The events of clients that register themselves.
 const (
 	ClientRegistered    Name = "client.registered"
@@ -173,6 +176,14 @@ var Events = []Description{
 		Per:   keys("network client endpoint"),
 		Text: "A caller failed to authenticate as a client, as with a guessed secret. " +
 			"`client` is empty if no client has the `client_id`.",
+	},
+	{
+		Name:  RequestObjectRefused,
+		Level: slog.LevelWarn,
+		Keys:  keys("client network error"),
+		Per:   keys("network client"),
+		Text: "An authorization request had a request object that was refused, as one that the client has not signed, " +
+			"or one that its `request_uri` does not give.",
 	},
 	{
 		Name: ClientRegistered,

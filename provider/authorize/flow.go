@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"calleridp/keys"
@@ -87,6 +88,11 @@ type Config struct {
 	ChallengeBits int           // difficulty, in leading zero bits; 0: 18
 
 	Audit audit.Recorder
+
+	RequestObjects client.RequestObjectMode
+	Keys           Keys    // of clients that sign request objects
+	Fetch          Fetcher // reads request objects that clients publish
+	Log            *slog.Logger
 }
 
 // New returns the authorization endpoint, and the Flow of the pages.
@@ -96,6 +102,8 @@ func New(cfg Config) (*Endpoint, *Flow, error) {
 		return nil, nil, errors.New("authorize: Attempts, Pages and Clients are required")
 	case cfg.Grants == nil || cfg.Sessions == nil || cfg.People == nil || cfg.Consents == nil:
 		return nil, nil, errors.New("authorize: Grants, Sessions, People and Consents are required")
+	case cfg.Keys == nil || cfg.Fetch == nil || cfg.Log == nil:
+		return nil, nil, errors.New("authorize: Keys, Fetch and Log are required")
 	}
 	if _, err := cfg.Apps.Of(""); err != nil {
 		return nil, nil, fmt.Errorf("authorize: %w", err)
@@ -112,6 +120,7 @@ func New(cfg Config) (*Endpoint, *Flow, error) {
 		cookies:   cfg.Cookies,
 		addr:      cfg.Addr,
 		clients:   clients,
+		objects:   newObjects(cfg),
 		hints:     cfg.Tokens,
 		sessions:  sessions{store: cfg.Sessions, people: cfg.People, hints: cfg.Tokens},
 		responses: responses{issuer: cfg.Issuer},

@@ -32,6 +32,7 @@ type request struct {
 	LoginHint      string              `json:"-"` // often a phone number: never sealed
 	SubGuessed     bool                `json:"-"` // HintSub comes from claims alone; counts only where no page is shown
 	From           *origin             `json:"o,omitempty"`
+	Signed         bool                `json:"g,omitempty"` // a signed request object
 
 	// Until is when the sign-in page expires, in seconds since 1970; 0 before there
 	// is one. Every page that shows the request again, or offers another try, keeps

@@ -1,7 +1,6 @@
 package authorize
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -26,10 +25,11 @@ type hints interface {
 // maxNonce is the longest nonce, in bytes.
 const maxNonce = 1 << 10
 
-// validate turns the parameters of a resolved client into a request. An error is
+// validate turns what a client whose redirect URI was matched has presented into a request. An error is
 // an *oidc.Error for the client, an *endpoint.PageError or an internal one; the
 // request returned with it is enough to send the client that error.
-func (e *Endpoint) validate(in endpoint.Parameters, c client.Client, redirectURI string) (*request, error) {
+func (e *Endpoint) validate(p presented, c client.Client, redirectURI string) (*request, error) {
+	in := p.in
 	state, err := in.State()
 	if err != nil {
 		return nil, err
@@ -41,24 +41,25 @@ func (e *Endpoint) validate(in endpoint.Parameters, c client.Client, redirectURI
 		Nonce:       in.Get("nonce"),
 		LoginHint:   in.Get("login_hint"),
 		UILocales:   in.UILocales(),
+		Signed:      p.signed,
 	}
 	if in.Garbled("state") {
 		q.State = ""
 	}
-	object := readRequestObject(in)
-	q.State = object.state(q.State)
 	app, err := e.clients.app(c)
 	if err != nil {
 		return q, err
 	}
 	// The response mode comes first: all other errors are sent in it (OAuth 2.0
 	// Multiple Response Types §2.1).
-	responseType := cmp.Or(in.Get("response_type"), object.ResponseType)
-	if q.Mode, err = parseMode(object.mode(in.Get("response_mode")), responseType, redirectURI); err != nil {
+	if q.Mode, err = parseMode(in.Get("response_mode"), in.Get("response_type"), redirectURI); err != nil {
 		return q, err
 	}
 	if in.AnyRepeated() != "" {
 		return q, invalidRequest("a parameter is given more than once (RFC 6749 section 3.1)")
+	}
+	if p.refusal != nil {
+		return q, p.refusal
 	}
 	// A value that is sent back must be the client's, byte by byte (RFC 6749 §4.1.2,
 	// OpenID Connect Core §2).
@@ -113,14 +114,12 @@ func invalidRequest(description string) error {
 }
 
 // checkUnsupported refuses parameters that would change the meaning of the
-// request if they were ignored (OpenID Connect Core §6.1, §6.2, §7.2.1, RFC 8707 §2).
+// request if they were ignored (OpenID Connect Core §7.2.1, RFC 8707 §2).
 func checkUnsupported(in endpoint.Parameters) error {
 	for _, parameter := range []struct {
 		name string
 		err  oidc.Error
 	}{
-		{"request", oidc.Error{ErrorType: oidc.RequestNotSupported}},
-		{"request_uri", oidc.Error{ErrorType: "request_uri_not_supported"}},
 		{"registration", oidc.Error{ErrorType: "registration_not_supported"}},
 		{"resource", oidc.Error{ErrorType: oidc.InvalidTarget}},
 	} {

@@ -71,6 +71,8 @@ type Client struct {
 
 	ScopeClaims ScopeClaims
 
+	RequestObjects RequestObjects
+
 	// Registration is set if the client registered itself: a stranger's.
 	Registration *Registration
 }

@@ -59,6 +59,7 @@ func NewRegistry(config []Client, store Store, here Deployment) (*Registry, erro
 		_, missing := appOf(c, here.Apps)
 		missing = append(missing, here.validateAlg(c)...)
 		missing = append(missing, here.validateResponseTypes(c)...)
+		missing = append(missing, here.validateRequestObjects(c)...)
 		if fields := append(Validate(c), missing...); fields != nil {
 			invalid = append(invalid, fmt.Errorf("client %q: %w", c.ID, fields))
 		}

@@ -110,6 +110,7 @@ func Validate(c Client) FieldErrors {
 		refuse("colour", "%v", err)
 	}
 	invalid = append(invalid, ValidateResponseTypes(c.ResponseTypes)...)
+	invalid = append(invalid, validateRequestObjects(c)...)
 	invalid = append(invalid, ValidateCountries(c.Countries)...)
 	if c.Region != "" && !phone.IsRegion(c.Region) {
 		refuse("region", "%q is not a country; use two capital letters (ISO 3166-1 alpha-2)", c.Region)
@@ -156,6 +157,8 @@ type Deployment struct {
 	Apps          []App          // the configured Truecaller apps; the first serves clients that name none
 	Algorithms    []string       // those of the signing keys; empty: all
 	ResponseTypes []ResponseType // those that clients may use; empty: code
+
+	RequestObjects RequestObjectMode
 }
 
 // ValidateFor returns why the client cannot be one of this deployment, nil if it can.
@@ -163,6 +166,7 @@ func ValidateFor(c Client, d Deployment) FieldErrors {
 	app, invalid := appOf(c, d.Apps)
 	invalid = append(invalid, d.validateAlg(c)...)
 	invalid = append(invalid, d.validateResponseTypes(c)...)
+	invalid = append(invalid, d.validateRequestObjects(c)...)
 	if c.Native && app != nil && !app.Native {
 		invalid = append(invalid, FieldError{
 			Field:  "native",

@@ -52,6 +52,10 @@ func assertion(header []string, in endpoint.Parameters) (Credentials, error) {
 	if err != nil || len(token.Headers) != 1 {
 		return given, endpoint.InvalidClient("client_assertion is not a JWT that is signed with a supported algorithm (token_endpoint_auth_signing_alg_values_supported)")
 	}
+	// A request object passes through browsers, signed with the same key (RFC 9101 §10.8).
+	if typ, _ := token.Headers[0].ExtraHeaders[jose.HeaderType].(string); client.IsRequestObjectType(typ) {
+		return given, endpoint.InvalidClient("client_assertion is a request object (RFC 9101 section 10.8)")
+	}
 	var unverified jwt.Claims
 	if err := token.UnsafeClaimsWithoutVerification(&unverified); err != nil || unverified.Subject == "" {
 		return given, endpoint.InvalidClient("client_assertion has no sub (RFC 7523 section 3)")
@@ -115,18 +119,11 @@ func (a *Authenticator) verify(ctx context.Context, c client.Client, token *jwt.
 		return false, err
 	}
 	for _, key := range candidates {
-		if usable(key, token.Headers[0]) && token.Claims(key.Key, into) == nil {
+		if client.MayHaveSigned(key, token.Headers[0]) && token.Claims(key.Key, into) == nil {
 			return true, nil
 		}
 	}
 	return false, nil
-}
-
-// usable reports whether a key may have made a signature (RFC 7517 §4.2, §4.4, §4.5).
-func usable(key jose.JSONWebKey, header jose.Header) bool {
-	return (header.KeyID == "" || key.KeyID == "" || header.KeyID == key.KeyID) &&
-		(key.Use == "" || key.Use == "sig") &&
-		(key.Algorithm == "" || key.Algorithm == header.Algorithm)
 }
 
 // refused returns why the claims of a verified assertion are refused, "" if they are not

@@ -104,9 +104,8 @@ var unsupported = []struct{ member, reason string }{
 	{"userinfo_signed_response_alg", "userinfo is JSON, neither signed nor encrypted"},
 	{"userinfo_encrypted_response_alg", "userinfo is JSON, neither signed nor encrypted"},
 	{"userinfo_encrypted_response_enc", "userinfo is JSON, neither signed nor encrypted"},
-	{"request_object_signing_alg", "request objects are not supported"},
-	{"request_object_encryption_alg", "request objects are not supported"},
-	{"request_object_encryption_enc", "request objects are not supported"},
+	{"request_object_encryption_alg", "request objects are signed, and not encrypted"},
+	{"request_object_encryption_enc", "request objects are signed, and not encrypted"},
 }
 
 // unprotected are promises of other specifications which a client relies on if it is not
@@ -115,7 +114,6 @@ var unprotected = []struct{ member, reason string }{
 	{"dpop_bound_access_tokens", "access tokens are bearer tokens (RFC 9449 is not supported)"},
 	{"tls_client_certificate_bound_access_tokens", "access tokens are bearer tokens (RFC 8705 is not supported)"},
 	{"require_pushed_authorization_requests", "there are no pushed authorization requests (RFC 9126)"},
-	{"require_signed_request_object", "request objects are not supported (RFC 9101)"},
 }
 
 // clientOf returns the client that the members describe, as far as they alone can say. The
@@ -134,9 +132,6 @@ func clientOf(in members) (client.Client, error) {
 		if in.flag(u.member) {
 			return client.Client{}, refuse(u.member, "%s", u.reason)
 		}
-	}
-	if len(in.texts("request_uris")) > 0 {
-		return client.Client{}, refuse("request_uris", "request_uri is not supported; leave it out")
 	}
 	about := &client.Registration{
 		ApplicationType:     in.text("application_type"),
@@ -161,6 +156,7 @@ func clientOf(in members) (client.Client, error) {
 		AuthAlg:                in.text("token_endpoint_auth_signing_alg"),
 		KeysURI:                in.text("jwks_uri"),
 		Scopes:                 strings.Fields(in.text("scope")),
+		RequestObjects:         in.requestObjects(),
 		// The operator does not know the client: users decide (OpenID Connect Core §3.1.2.4).
 		Consent:      client.ConsentRemember,
 		Registration: about,
@@ -313,6 +309,7 @@ type Metadata struct {
 	Scope                  string          `json:"scope"`
 	SoftwareID             string          `json:"software_id,omitempty"`
 	SoftwareVersion        string          `json:"software_version,omitempty"`
+	RequestObjects
 }
 
 // written returns the response about a client. token is its registration access token, as
@@ -357,6 +354,7 @@ func metadataOf(c client.Client) Metadata {
 		Scope:                  strings.Join(or(c.Scopes, claims.Scopes...), " "),
 		SoftwareID:             c.Registration.SoftwareID,
 		SoftwareVersion:        c.Registration.SoftwareVersion,
+		RequestObjects:         RequestObjects(c.RequestObjects),
 	}
 	for _, t := range c.ResponseTypes {
 		m.ResponseTypes = append(m.ResponseTypes, string(t))

@@ -67,7 +67,14 @@ func (r *Client) fields(c *codec, version byte) {
 			}
 			registration(c, r.Registration)
 		}
+		requestObjects(c, &r.RequestObjects)
 	}
+}
+
+func requestObjects(c *codec, r *client.RequestObjects) {
+	text(c, &r.Alg)
+	c.flag(&r.Required)
+	texts(c, &r.URIs)
 }
 
 func registration(c *codec, r *client.Registration) {

@@ -10,7 +10,7 @@ import { dev, simulated } from '../lib/calleridp.mjs';
 import { Walker } from '../lib/walk.mjs';
 import { limit } from '../lib/time.mjs';
 
-let server, phone, redirectURI, directory;
+let server, phone, redirectURI, directory, signingKey;
 const clients = {
   post: () => ['demo', client.ClientSecretPost('demo-secret')],
   basic: () => ['demo', client.ClientSecretBasic('demo-secret')],
@@ -27,6 +27,7 @@ async function clientsFile(directory) {
   const jwks = path.join(directory, 'jwks.json');
   await writeFile(jwks, JSON.stringify({ keys: [{ ...(await crypto.subtle.exportKey('jwk', publicKey)), kid: 'first' }] }));
   clients.client_secret_jwt = () => ['secret-jwt', client.ClientSecretJwt(assertionSecret)];
+  signingKey = { key: privateKey, kid: 'first' };
   clients.private_key_jwt = () => ['key-jwt', client.PrivateKeyJwt({ key: privateKey, kid: 'first' })];
   const file = path.join(directory, 'clients.yaml');
   await writeFile(file, `
@@ -116,6 +117,25 @@ for (const kind of [...Object.keys(clients), 'client_secret_jwt', 'private_key_j
     });
   });
 }
+
+test('a signed request object, and one that was changed', { timeout: limit }, async () => {
+  const config = await configuration('private_key_jwt');
+  assert.equal(config.serverMetadata().request_parameter_supported, true);
+  assert.ok(config.serverMetadata().request_object_signing_alg_values_supported.includes('ES256'));
+  const { url: plain, checks } = await authorization(config, { redirect_uri: assertionURI, max_age: '600', claims: JSON.stringify({ id_token: { email: null } }), scope: 'openid' });
+  const url = await client.buildAuthorizationUrlWithJAR(config, plain.searchParams, signingKey);
+  assert.deepEqual([...url.searchParams.keys()].sort(), ['client_id', 'request']);
+  const { left, page } = await new Walker(server.issuer).signIn(url, '+46701740605');
+  assert.ok(left, 'the flow came back to the client: ' + page);
+  const tokens = await client.authorizationCodeGrant(config, left, { ...checks, maxAge: 600 });
+  assert.ok(tokens.claims().email);
+
+  const [header, payload, signature] = url.searchParams.get('request').split('.');
+  const changed = { ...JSON.parse(Buffer.from(payload, 'base64url')), scope: 'openid phone' };
+  url.searchParams.set('request', [header, Buffer.from(JSON.stringify(changed)).toString('base64url'), signature].join('.'));
+  const refused = await new Walker(server.issuer).signIn(url);
+  await assert.rejects(client.authorizationCodeGrant(config, refused.left, checks), { error: 'invalid_request_object' });
+});
 
 test('single claims by name', { timeout: limit }, async () => {
   const config = await configuration('post');

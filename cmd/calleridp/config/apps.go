@@ -178,6 +178,7 @@ func (s Settings) ClientDeployment() client.Deployment {
 		Algorithms:    s.Keys.Algorithms,
 		ResponseTypes: client.ParseResponseTypes(s.ResponseTypes),
 	}
+	here.RequestObjects, _ = client.ParseRequestObjectMode(s.RequestObjects) // Check refuses others
 	for _, app := range s.Apps {
 		here.Apps = append(here.Apps, client.App{ID: app.ID, Native: app.NativeClientID != ""})
 	}

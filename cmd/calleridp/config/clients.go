@@ -68,6 +68,7 @@ func (d *decoder) checkClient(key string, c Client) client.Client {
 		Region:                 c.Region,
 		Countries:              c.Countries,
 		TruecallerApp:          c.TruecallerApp,
+		RequestObjects:         client.RequestObjects{Alg: c.RequestObjectAlg, Required: c.RequireSignedRequestObject, URIs: c.RequestURIs},
 	}
 	if c.Name == "" {
 		d.refuse(key+".name", "missing; users see it when they sign in")

@@ -79,6 +79,11 @@ type Config struct {
 	// section 2.1.2).
 	ResponseTypes []string `yaml:"response_types"`
 
+	// RequestObjects says which request objects are accepted (OpenID Connect Core 6, RFC
+	// 9101): signed (default), those of clients that have registered keys, or
+	// client_secret_jwt; any, also unsigned ones, which protect nothing; off, none.
+	RequestObjects string `yaml:"request_objects"`
+
 	// Clients are the applications that this file declares. You can add more while
 	// the server runs, with `calleridp client add`.
 	Clients []Client `yaml:"clients"`
@@ -315,6 +320,17 @@ type Client struct {
 	// IDTokenAlg is the algorithm that signs its ID tokens: RS256 (default), ES256 or
 	// EdDSA.
 	IDTokenAlg string `yaml:"id_token_signed_response_alg"`
+	// RequestObjectAlg is the algorithm that all its request objects must be signed with:
+	// RS, PS or ES with 256, 384 or 512, or EdDSA, which need jwks_file or jwks_uri; HS256,
+	// HS384 or HS512 with client_secret_jwt; none. Default any that its keys allow.
+	RequestObjectAlg string `yaml:"request_object_signing_alg"`
+	// RequireSignedRequestObject refuses its authorization requests without a signed
+	// request object.
+	RequireSignedRequestObject bool `yaml:"require_signed_request_object"`
+	// RequestURIs are the https addresses where it publishes request objects, matched
+	// exactly; one without a fragment is allowed with any. Must be public, or in
+	// client_networks.
+	RequestURIs []string `yaml:"request_uris"`
 	// SubjectType is public (default) or pairwise: a different sub for each sector.
 	SubjectType string `yaml:"subject_type"`
 	// SectorHost is the sector of a pairwise client whose redirect URIs have several

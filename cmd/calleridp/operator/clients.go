@@ -31,7 +31,7 @@ var Client = command.Group("client", map[string]command.Func{
 func clientAdd(ctx context.Context, args []string, out io.Writer) error {
 	f := newRequest("client add", "register an application; its secret is shown once", out)
 	var c admin.Client
-	var redirects, logouts, origins, scopes, defaults, countries, types command.List
+	var redirects, logouts, origins, scopes, defaults, countries, types, requestURIs command.List
 	var maxAge time.Duration
 	var pairwise bool
 	var jwks string
@@ -50,6 +50,9 @@ func clientAdd(ctx context.Context, args []string, out io.Writer) error {
 	f.Var(&defaults, "default-scope", "`scope` of requests without any; may be repeated; default none: they are refused")
 	f.Var(&types, "response-type", "response `type` that its requests may ask for, like code or \"code id_token\"; may be repeated; default code; response_types of the configuration turns them on")
 	f.StringVar(&c.IDTokenAlg, "alg", "", "`algorithm` of its ID tokens: RS256 (default), ES256 or EdDSA")
+	f.StringVar(&c.RequestObjectAlg, "request-object-alg", "", "`algorithm` that its request objects are signed with; default any that its keys allow")
+	f.BoolVar(&c.SignedRequests, "require-signed-request-object", false, "refuse its authorization requests without a signed request object")
+	f.Var(&requestURIs, "request-uri", "https `uri` where it publishes a request object; may be repeated")
 	f.BoolVar(&pairwise, "pairwise", false, "give the client its own subs")
 	f.StringVar(&c.SectorHost, "sector-host", "", "`host` whose clients share pairwise subs; default that of the redirect URIs")
 	f.StringVar(&c.Consent, "consent", "none", "`when` users see a consent prompt: none, remember (once, and when it requests more) or always")
@@ -85,7 +88,7 @@ func clientAdd(ctx context.Context, args []string, out io.Writer) error {
 		c.Keys = set
 	}
 	c.RedirectURIs, c.PostLogoutRedirectURIs, c.AllowedOrigins = redirects, logouts, origins
-	c.Countries, c.ResponseTypes = countries, types
+	c.Countries, c.ResponseTypes, c.RequestURIs = countries, types, requestURIs
 	c.Scope, c.DefaultScope = strings.Join(scopes, " "), strings.Join(defaults, " ")
 	if pairwise {
 		c.SubjectType = "pairwise"
@@ -162,6 +165,9 @@ func writeClient(out io.Writer, c admin.Client) error {
 			{"scope", c.Scope},
 			{"default_scope", c.DefaultScope},
 			{"id_token_signed_response_alg", c.IDTokenAlg},
+			{"request_object_signing_alg", c.RequestObjectAlg},
+			{"require_signed_request_object", flag(c.SignedRequests)},
+			{"request_uris", strings.Join(c.RequestURIs, " ")},
 			{"subject_type", c.SubjectType},
 			{"sector_host", c.SectorHost},
 			{"consent", c.Consent},

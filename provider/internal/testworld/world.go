@@ -13,6 +13,7 @@
 //	session.go     what a signed-in browser does
 //	native.go      native sign-in by token exchange
 //	assertion.go   client assertions
+//	requestobject.go  request objects, and what clients publish
 //	sealed.go      sealed forms and challenges
 //	broken.go      stores that fail
 //
@@ -124,7 +125,7 @@ func New(t testing.TB, change ...func(*Config)) *World {
 	if w.Engine, err = login.New(cfg.Login); err != nil {
 		t.Fatal(err)
 	}
-	if w.Clients, err = client.NewRegistry(cfg.Clients, store, client.Deployment{Apps: cfg.ClientApps, ResponseTypes: cfg.Provider.ResponseTypes}); err != nil {
+	if w.Clients, err = client.NewRegistry(cfg.Clients, store, client.Deployment{Apps: cfg.ClientApps, ResponseTypes: cfg.Provider.ResponseTypes, RequestObjects: cfg.Provider.RequestObjects}); err != nil {
 		t.Fatal(err)
 	}
 	cfg.Provider.Clients, cfg.Provider.Engine = w.Clients, w.Engine
