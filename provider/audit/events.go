@@ -26,8 +26,11 @@ const (
 	ChallengeUnsolved   Name = "challenge.unsolved"
 )
 
-// ClientUnauthenticated is the event of the endpoints that clients call.
-const ClientUnauthenticated Name = "client.unauthenticated"
+// The events of the endpoints that clients call.
+const (
+	ClientUnauthenticated Name = "client.unauthenticated"
+	ResponseWithheld      Name = "response.withheld"
+)
 
 // The events of clients that register themselves.
 const (
@@ -173,6 +176,14 @@ var Events = []Description{
 		Per:   keys("network client endpoint"),
 		Text: "A caller failed to authenticate as a client, as with a guessed secret. " +
 			"`client` is empty if no client has the `client_id`.",
+	},
+	{
+		Name:  ResponseWithheld,
+		Level: slog.LevelWarn,
+		Keys:  keys("client error"),
+		Per:   keys("client"),
+		Text: "A client got no ID token, or no userinfo, because it has registered encryption, " +
+			"and its `jwks` or `jwks_uri` has no key for it or could not be read.",
 	},
 	{
 		Name: ClientRegistered,

@@ -17,6 +17,8 @@ import (
 	"calleridp/provider/redact"
 	"calleridp/provider/session"
 	"calleridp/provider/subject"
+
+	"github.com/zitadel/oidc/v3/pkg/oidc"
 )
 
 // consentRequest is an authorization request that waits for the user's consent.
@@ -231,6 +233,9 @@ func (e *Endpoint) allow(ctx context.Context, q *consentRequest, c client.Client
 		if !errors.Is(err, grant.ErrNotFound) {
 			break
 		}
+	}
+	if refusal, ok := errors.AsType[*oidc.Error](err); ok {
+		return e.responses.refusal(q.Request, refusal), nil
 	}
 	switch {
 	case hasEnded(err), errors.Is(err, grant.ErrNotFound):

@@ -2,6 +2,7 @@ package authorize
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -232,6 +233,9 @@ func parseHint(in endpoint.Parameters, c client.Client, issuer hints) (sub strin
 		return "", nil
 	}
 	hint, err := issuer.ReadHint(text)
+	if errors.Is(err, idtoken.ErrEncryptedHint) {
+		return "", invalidRequest("id_token_hint is encrypted; send the signed ID token inside (OpenID Connect Core section 3.1.2.1)")
+	}
 	if err != nil || hint.Audience != c.ID {
 		return "", invalidRequest("id_token_hint is not an ID token that was issued here to this client")
 	}

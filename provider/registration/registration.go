@@ -5,6 +5,7 @@
 //	registration.go  the registration endpoint
 //	manage.go        the configuration endpoint of each client
 //	metadata.go      what a client may say of itself, read and written
+//	responses.go     how its responses are signed and encrypted
 //	redirect.go      where a stranger's redirects may lead
 //	sector.go        sector_identifier_uri
 //	refuse.go        error responses
