@@ -18,6 +18,7 @@ import (
 
 	"calleridp/provider/client"
 	"calleridp/provider/internal/testworld"
+	"calleridp/provider/login"
 )
 
 // responding returns a world with every algorithm and response type, whose client "app"
@@ -220,6 +221,13 @@ func TestHintsOfClientsWithOtherResponses(t *testing.T) {
 		t.Errorf("signing out with the signed ID token: got %v, want no session", a)
 	}
 
+	// Signed userinfo is a JWT of ours, too, and no ID token (RFC 8725 §3.12).
+	w = responding(t, "", client.Responses{UserinfoAlg: "RS256"})
+	got, _ = w.Tokens("app", "openid")
+	if a := w.Authorize("app", "id_token_hint", w.Userinfo(got.Access).Text).Delivered(); a.Get("error") != "invalid_request" {
+		t.Errorf("userinfo as a hint: got %v, want it refused", a)
+	}
+
 	w = responding(t, "none", client.Responses{})
 	got, session = w.Tokens("app", "openid")
 	if claims, alg := testworld.ClaimsOf(t, got.ID); alg != "none" || claims["nonce"] != "the-nonce" {
@@ -227,6 +235,41 @@ func TestHintsOfClientsWithOtherResponses(t *testing.T) {
 	}
 	if a := w.AuthorizeWith(session, "app", "id_token_hint", got.ID).Delivered(); a.Get("error") != "invalid_request" {
 		t.Errorf("an ID token without a signature as a hint: got %v, want it refused", a)
+	}
+}
+
+// The sign-in of a client whose ID token cannot be encrypted ends at the client, with an
+// error, whether a push, a consent prompt or neither came before. No code exists then.
+func TestSignInWithoutEncryptionKey(t *testing.T) {
+	set := `{"keys":[]}`
+	w := testworld.New(t, testworld.EveryResponseType, func(c *testworld.Config) {
+		c.Provider.Fetch = published{&set}
+		for i := range c.Clients {
+			if id := c.Clients[i].ID; id == "app" || id == "wary" {
+				c.Clients[i].KeysURI, c.Clients[i].Responses.IDToken.Alg = "https://app.example/jwks", "ECDH-ES"
+			}
+		}
+	})
+	refused := func(what string, d testworld.Delivered) {
+		t.Helper()
+		if d.Get("error") != "server_error" || d.Get("state") != "the-state" || d.Has("code") || d.Has("access_token") || d.Has("id_token") {
+			t.Errorf("%s: got %v, want server_error with the state", what, d)
+		}
+	}
+	id := w.Approved(testworld.AuthRequest("app", "response_type", "code id_token token"), testworld.Number)
+	done, err := w.Continue(id)
+	if err != nil || done.Session != "" {
+		t.Fatalf("continuing: got %+v, %v, want a response without a session", done, err)
+	}
+	refused("after a push", testworld.DeliveredBy(done.Response))
+	if _, err := w.Continue(id); !errors.Is(err, login.ErrState) {
+		t.Errorf("continuing again: got %v, want %v", err, login.ErrState)
+	}
+	view, session := w.PromptedFor("wary", "response_type", "id_token token")
+	refused("after consent", w.Allow(view.Request, session).Delivered())
+	refused("in a session", w.AuthorizeWith(session, "app", "response_type", "id_token").Delivered())
+	if events := w.Events("response.withheld"); len(events) != 3 {
+		t.Errorf("got the events %v, want one for each", events)
 	}
 }
 
