@@ -35,6 +35,7 @@ import (
 	"calleridp/provider/authorize"
 	"calleridp/provider/client"
 	"calleridp/provider/clientauth"
+	"calleridp/provider/clientkeys"
 	"calleridp/provider/consent"
 	"calleridp/provider/discovery"
 	"calleridp/provider/endpoint"
@@ -65,7 +66,7 @@ type Engine interface {
 // Fetcher reads what clients publish. *fetch.Client is one.
 type Fetcher interface {
 	authorize.Fetcher
-	clientauth.Fetcher
+	clientkeys.Fetcher
 	registration.Fetcher
 }
 
@@ -114,6 +115,10 @@ type Config struct {
 	ResponseTypes []client.ResponseType
 
 	RequestObjects client.RequestObjectMode // which request objects are accepted; the zero value: signed ones
+
+	// UnsignedIDTokens says that clients may be registered for ID tokens without a
+	// signature (id_token_signed_response_alg none).
+	UnsignedIDTokens bool
 
 	// ClientAddr is the address of the user's browser, behind whatever proxies are
 	// trusted. nil: the address of the connection.
@@ -168,14 +173,17 @@ func New(cfg Config) (*Provider, error) {
 	if err != nil {
 		return nil, err
 	}
+	published := clientkeys.New(cfg.Fetch, cfg.Log)
 	direct := endpoint.NewDirect(cfg.Clients, failures)
 	tokens := idtoken.New(idtoken.Config{
 		Issuer:   cfg.Issuer,
 		Keys:     cfg.Ring,
+		Clients:  published,
 		Master:   cfg.Master,
 		Lifetime: cfg.Lifetimes.IDToken,
+		Audit:    cfg.Audit,
+		Unsigned: cfg.UnsignedIDTokens,
 	})
-	clientKeys := clientauth.NewKeys(cfg.Fetch, cfg.Log)
 	p := &Provider{browser: browser}
 
 	p.authorize, p.flow, err = authorize.New(authorize.Config{
@@ -208,7 +216,7 @@ func New(cfg Config) (*Provider, error) {
 		Audit:         cfg.Audit,
 
 		RequestObjects: cfg.RequestObjects,
-		Keys:           clientKeys,
+		Keys:           published,
 		Fetch:          cfg.Fetch,
 		Log:            cfg.Log,
 	})
@@ -222,7 +230,7 @@ func New(cfg Config) (*Provider, error) {
 		Auth: clientauth.New(clientauth.Config{
 			Issuer:     cfg.Issuer,
 			Registry:   cfg.Clients,
-			Keys:       clientKeys,
+			Keys:       published,
 			Assertions: cfg.Assertions,
 			Direct:     direct,
 			Addr:       cfg.ClientAddr,

@@ -33,6 +33,8 @@ type Client struct {
 	SubjectType            string   `json:"subject_type,omitempty"` // pairwise; "" for public
 	DefaultMaxAge          *int64   `json:"default_max_age,omitempty"`
 
+	client.ResponseMetadata
+
 	DefaultScope   string          `json:"default_scope,omitempty"`              // of requests without a scope
 	Public         bool            `json:"public,omitempty"`                     // token_endpoint_auth_method none
 	AuthMethod     string          `json:"token_endpoint_auth_method,omitempty"` // "" for a secret in the header or in the body
@@ -178,6 +180,7 @@ func registered(in Client) (client.Client, error) {
 		Scopes:                 strings.Fields(in.Scope),
 		DefaultScopes:          strings.Fields(in.DefaultScope),
 		IDTokenAlg:             in.IDTokenAlg,
+		Responses:              in.ResponseMetadata.Responses(),
 		SectorHost:             in.SectorHost,
 		Region:                 in.Region,
 		Countries:              in.Countries,
@@ -232,6 +235,7 @@ func shown(c client.Client) Client {
 		Scope:                  strings.Join(c.Scopes, " "),
 		DefaultScope:           strings.Join(c.DefaultScopes, " "),
 		IDTokenAlg:             c.SigningAlg(),
+		ResponseMetadata:       c.Responses.Metadata(),
 		SectorHost:             c.SectorHost,
 		Region:                 c.Region,
 		Countries:              c.Countries,

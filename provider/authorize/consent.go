@@ -18,6 +18,8 @@ import (
 	"calleridp/provider/session"
 	"calleridp/provider/subject"
 	"calleridp/truecaller/phone"
+
+	"github.com/zitadel/oidc/v3/pkg/oidc"
 )
 
 // consentRequest is an authorization request that waits for the user's consent.
@@ -260,6 +262,9 @@ func (e *Endpoint) allow(ctx context.Context, q *consentRequest, c client.Client
 		if !errors.Is(err, grant.ErrNotFound) {
 			break
 		}
+	}
+	if refusal, ok := errors.AsType[*oidc.Error](err); ok {
+		return e.responses.refusal(q.Request, refusal), nil
 	}
 	switch {
 	case hasEnded(err), errors.Is(err, grant.ErrNotFound):

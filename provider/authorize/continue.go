@@ -13,6 +13,8 @@ import (
 	"calleridp/provider/login"
 	"calleridp/provider/redact"
 	"calleridp/provider/session"
+
+	"github.com/zitadel/oidc/v3/pkg/oidc"
 )
 
 // otherPerson means that the client expected another user than the one who
@@ -22,6 +24,9 @@ const otherPerson login.Reason = "other_person"
 // signedOut means that the user has signed out everywhere, or was deleted, since they
 // approved.
 const signedOut login.Reason = "signed_out"
+
+// noKey means that the client's ID token is to be encrypted, and the client has no key.
+const noKey login.Reason = "no_encryption_key"
 
 // Continue uses an approved attempt, once (approved -> done): login.ErrState when
 // it is not approved. Until its code is redeemed or expires, the same browser may
@@ -71,6 +76,12 @@ func (f *Flow) proceed(
 		idToken, err = f.front.idToken(ctx, q, c, f.newSession(q, a, outcome), first)
 		if hasEnded(err) {
 			return Finished{}, false, login.ErrState
+		}
+		if refusal, ok := errors.AsType[*oidc.Error](err); ok {
+			if err := f.attempts.Abandon(ctx, id, browser, noKey); err != nil {
+				return Finished{}, false, err
+			}
+			return Finished{Response: f.responses.refusal(q, refusal)}, false, nil
 		}
 		if err != nil {
 			return Finished{}, false, err

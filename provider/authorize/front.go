@@ -2,6 +2,7 @@ package authorize
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"strings"
 	"time"
@@ -36,7 +37,8 @@ type front struct {
 // idToken makes and signs the ID token of a response, "" for a response type without one.
 // It may fail, so it comes before the transaction that uses the sign-in, as at the token
 // endpoint (DESIGN.md#token-endpoint-what-may-fail-comes-first). subject.ErrNotFound when
-// the user was deleted.
+// the user was deleted; an *oidc.Error for the client when the token cannot be encrypted to
+// it.
 //
 // The claims of the scopes are in it only where the client could get them nowhere else (Core
 // §5.4, client.FrontScopes): it passes through the browser.
@@ -66,7 +68,10 @@ func (f front) idToken(ctx context.Context, q *request, c client.Client, s sessi
 	if !t.Code() { // else they are in that of the token endpoint
 		in.Claims = c.GrantableClaims(q.IDTokenClaims)
 	}
-	signed, err := f.tokens.Token(in)
+	signed, err := f.tokens.Token(ctx, in)
+	if errors.Is(err, idtoken.ErrNoEncryptionKey) {
+		return "", oidc.ErrServerError().WithDescription("the ID token is to be encrypted, and the client's jwks or jwks_uri has no key for it, or could not be read")
+	}
 	if err == nil && !t.Code() { // else the token endpoint does
 		err = f.clients.MarkUsed(ctx, c)
 	}
@@ -109,6 +114,9 @@ func (r *room) succeed(q *request, c client.Client, g gift, idToken redact.Text)
 // giveAgain makes the response that a browser has lost once more.
 func (r *room) giveAgain(ctx context.Context, q *request, c client.Client, s session.Session, g gift) (Response, error) {
 	idToken, err := r.front.idToken(ctx, q, c, s, g)
+	if refusal, ok := errors.AsType[*oidc.Error](err); ok {
+		return r.responses.refusal(q, refusal), nil
+	}
 	if err != nil {
 		return Response{}, err
 	}

@@ -22,7 +22,7 @@ type presented struct {
 	refusal *oidc.Error         // why its object is refused; then in says how to answer
 }
 
-// Keys knows the public keys of clients. *clientauth.Keys is one.
+// Keys knows the public keys of clients. *clientkeys.Keys is one.
 type Keys interface {
 	// Of returns the keys of a client, read anew where it publishes them if none has the
 	// kid. A refusal of the client is an *endpoint.Refusal.

@@ -82,7 +82,7 @@ func (e *Endpoint) respondNow(w http.ResponseWriter, r *http.Request, q *request
 	t := newTicket(q)
 	idToken, err := e.front.idToken(r.Context(), q, c, s, t.first())
 	if err != nil {
-		return err
+		return e.refuse(w, r, q, err)
 	}
 	if err := e.codes.create(r.Context(), q, c, s, t); err != nil {
 		return err

@@ -1,6 +1,7 @@
 package authorize
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -231,6 +232,9 @@ func parseHint(in endpoint.Parameters, c client.Client, issuer hints) (sub strin
 		return "", nil
 	}
 	hint, err := issuer.ReadHint(text)
+	if errors.Is(err, idtoken.ErrEncryptedHint) {
+		return "", invalidRequest("id_token_hint is encrypted; send the signed ID token inside (OpenID Connect Core section 3.1.2.1)")
+	}
 	if err != nil || hint.Audience != c.ID {
 		return "", invalidRequest("id_token_hint is not an ID token that was issued here to this client")
 	}

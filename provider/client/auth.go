@@ -145,6 +145,9 @@ func checkKey(key jose.JSONWebKey) (reason string) {
 		if public.N.BitLen() < minRSABits {
 			return fmt.Sprintf("has fewer than %d bits", minRSABits)
 		}
+		if public.N.Bit(0) == 0 || public.E&1 == 0 || public.E > 1<<31-1 { // crypto/rsa uses none
+			return "is not valid"
+		}
 	case *ecdsa.PublicKey, ed25519.PublicKey:
 	default:
 		return "is private or symmetric; publish public keys only, and make new ones, because this one is known now"

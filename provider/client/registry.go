@@ -57,7 +57,7 @@ func NewRegistry(config []Client, store Store, here Deployment) (*Registry, erro
 	for _, c := range config {
 		c.FromConfig = true
 		_, missing := appOf(c, here.Apps)
-		missing = append(missing, here.validateAlg(c)...)
+		missing = append(missing, here.validateResponses(c)...)
 		missing = append(missing, here.validateResponseTypes(c)...)
 		missing = append(missing, here.validateRequestObjects(c)...)
 		if fields := append(Validate(c), missing...); fields != nil {
@@ -83,7 +83,7 @@ func (r *Registry) CheckStored(ctx context.Context) error {
 	}
 	var invalid []error
 	for _, c := range stored {
-		if fields := r.here.validateAlg(c); fields != nil {
+		if fields := r.here.validateResponses(c); fields != nil {
 			invalid = append(invalid, fmt.Errorf("client %q: %w", c.ID, fields))
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode"
 
+	"calleridp/keys"
 	"calleridp/provider/claims"
 	"calleridp/truecaller"
 	"calleridp/truecaller/phone"
@@ -19,9 +20,9 @@ type (
 	FieldErrors = truecaller.FieldErrors
 )
 
-// Algorithms are the algorithms that a client's ID tokens may be signed with;
-// the first is the default.
-var Algorithms = []string{"RS256", "ES256", "EdDSA"}
+// Algorithms are the algorithms that a client's ID tokens and userinfo may be signed with,
+// where the deployment has keys for them. The first is the default.
+var Algorithms = keys.AllAlgorithms()
 
 // Validate returns what is wrong with c, nil for a valid client.
 func Validate(c Client) FieldErrors {
@@ -53,6 +54,7 @@ func Validate(c Client) FieldErrors {
 		refuse("without_pkce", "is for confidential clients only: a public client always needs PKCE (RFC 9700 §2.1.1)")
 	}
 	invalid = append(invalid, validateAuth(c)...)
+	invalid = append(invalid, validateResponses(c)...)
 	// A native application needs none: it brings its codes to the token endpoint.
 	if len(c.RedirectURIs) == 0 && !c.Native {
 		refuse("redirect_uris", "missing; a client needs at least one")
@@ -84,9 +86,6 @@ func Validate(c Client) FieldErrors {
 		if !c.AllowsScope(scope) {
 			refuse(fmt.Sprintf("default_scopes[%d]", i), "%q is not in scopes", scope)
 		}
-	}
-	if c.IDTokenAlg != "" && !slices.Contains(Algorithms, c.IDTokenAlg) {
-		refuse("id_token_signed_response_alg", "%q is unknown; use one of %s", c.IDTokenAlg, strings.Join(Algorithms, ", "))
 	}
 	if c.Pairwise && c.Sector() == "" {
 		refuse("sector_host", "missing; it is required because the redirect URIs do not share one host (OpenID Connect Core §8.1)")
@@ -134,6 +133,7 @@ func Advise(c Client) FieldErrors {
 			}
 		}
 	}
+	unwise = append(unwise, adviseResponses(c)...)
 	return append(unwise, adviseResponseTypes(c.ResponseTypes)...)
 }
 
@@ -156,6 +156,7 @@ func checkScope(scope string) (reason string) {
 type Deployment struct {
 	Apps          []App          // the configured Truecaller apps; the first serves clients that name none
 	Algorithms    []string       // those of the signing keys; empty: all
+	Unsigned      bool           // clients may register for ID tokens without a signature
 	ResponseTypes []ResponseType // those that clients may use; empty: code
 
 	RequestObjects RequestObjectMode
@@ -164,7 +165,7 @@ type Deployment struct {
 // ValidateFor returns why the client cannot be one of this deployment, nil if it can.
 func ValidateFor(c Client, d Deployment) FieldErrors {
 	app, invalid := appOf(c, d.Apps)
-	invalid = append(invalid, d.validateAlg(c)...)
+	invalid = append(invalid, d.validateResponses(c)...)
 	invalid = append(invalid, d.validateResponseTypes(c)...)
 	invalid = append(invalid, d.validateRequestObjects(c)...)
 	if c.Native && app != nil && !app.Native {
@@ -174,18 +175,6 @@ func ValidateFor(c Client, d Deployment) FieldErrors {
 		})
 	}
 	return invalid
-}
-
-// validateAlg returns why no key signs the client's ID tokens, nil if one does.
-func (d Deployment) validateAlg(c Client) FieldErrors {
-	alg := c.SigningAlg()
-	if len(d.Algorithms) == 0 || slices.Contains(d.Algorithms, alg) || !slices.Contains(Algorithms, alg) {
-		return nil // Validate refuses an unknown one
-	}
-	return FieldErrors{{
-		Field:  "id_token_signed_response_alg",
-		Reason: fmt.Sprintf("%q is turned off here (keys.algorithms); use one of %s", alg, strings.Join(d.Algorithms, ", ")),
-	}}
 }
 
 // appOf returns the client's Truecaller app, nil if there is none.
@@ -230,14 +219,6 @@ func ValidateCountries(regions []string) FieldErrors {
 // AllowsScope reports whether the client may request the scope.
 func (c Client) AllowsScope(scope string) bool {
 	return len(c.Scopes) == 0 || slices.Contains(c.Scopes, scope)
-}
-
-// SigningAlg returns the algorithm of the client's ID tokens.
-func (c Client) SigningAlg() string {
-	if c.IDTokenAlg == "" {
-		return Algorithms[0]
-	}
-	return c.IDTokenAlg
 }
 
 func isID(s string) bool {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"calleridp/provider/client"
+	"calleridp/provider/clientkeys"
 	"calleridp/provider/endpoint"
 	"calleridp/provider/redact"
 
@@ -115,6 +116,9 @@ func (a *Authenticator) verify(ctx context.Context, c client.Client, token *jwt.
 	}
 	kid := token.Headers[0].KeyID
 	candidates, err := a.cfg.Keys.Of(ctx, c, kid)
+	if errors.Is(err, clientkeys.ErrUnread) {
+		return false, endpoint.InvalidClient("the client's jwks_uri could not be read")
+	}
 	if err != nil {
 		return false, err
 	}

@@ -256,7 +256,6 @@ type oneKeySet struct{ set string }
 
 func (k oneKeySet) JWKS() []byte                { return []byte(k.set) }
 func (oneKeySet) Freshen(context.Context) error { return nil }
-func (oneKeySet) Algorithms() []string          { return []string{"RS256"} }
 
 // room implements endpoint.Describer.
 type room endpoint.Metadata
@@ -276,15 +275,14 @@ func TestNew(t *testing.T) {
 	}{
 		{
 			what: "no room, no locale",
-			want: `{"id_token_signing_alg_values_supported":["RS256"],"issuer":"https://id.example",` +
-				`"jwks_uri":"https://id.example/jwks"}`,
+			want: `{"issuer":"https://id.example","jwks_uri":"https://id.example/jwks"}`,
 		},
 		{
 			what:    "two rooms and a locale",
 			rooms:   []endpoint.Describer{room{field("a", true)}, room{field("b", []string{"x"})}},
 			locales: []string{"sv"},
-			want: `{"a":true,"b":["x"],"id_token_signing_alg_values_supported":["RS256"],` +
-				`"issuer":"https://id.example","jwks_uri":"https://id.example/jwks","ui_locales_supported":["sv"]}`,
+			want: `{"a":true,"b":["x"],"issuer":"https://id.example","jwks_uri":"https://id.example/jwks",` +
+				`"ui_locales_supported":["sv"]}`,
 		},
 		{
 			what:    "two rooms with one member",

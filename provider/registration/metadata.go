@@ -99,11 +99,6 @@ func or(values []string, usual ...string) []string {
 // unsupported are members that ask for what this server does not do (OpenID Connect
 // Dynamic Client Registration §2), with the reason.
 var unsupported = []struct{ member, reason string }{
-	{"id_token_encrypted_response_alg", "ID tokens are not encrypted"},
-	{"id_token_encrypted_response_enc", "ID tokens are not encrypted"},
-	{"userinfo_signed_response_alg", "userinfo is JSON, neither signed nor encrypted"},
-	{"userinfo_encrypted_response_alg", "userinfo is JSON, neither signed nor encrypted"},
-	{"userinfo_encrypted_response_enc", "userinfo is JSON, neither signed nor encrypted"},
 	{"request_object_encryption_alg", "request objects are signed, and not encrypted"},
 	{"request_object_encryption_enc", "request objects are signed, and not encrypted"},
 }
@@ -153,6 +148,7 @@ func clientOf(in members) (client.Client, error) {
 		RedirectURIs:           in.texts("redirect_uris"),
 		PostLogoutRedirectURIs: in.texts("post_logout_redirect_uris"),
 		IDTokenAlg:             in.text("id_token_signed_response_alg"),
+		Responses:              in.responses(),
 		AuthAlg:                in.text("token_endpoint_auth_signing_alg"),
 		KeysURI:                in.text("jwks_uri"),
 		Scopes:                 strings.Fields(in.text("scope")),
@@ -284,31 +280,32 @@ type written struct {
 
 // Metadata is what a client may say of itself and reads again.
 type Metadata struct {
-	RedirectURIs           []string        `json:"redirect_uris"`
-	ResponseTypes          []string        `json:"response_types"`
-	GrantTypes             []string        `json:"grant_types"`
-	ApplicationType        string          `json:"application_type"`
-	Contacts               []string        `json:"contacts,omitempty"`
-	Name                   string          `json:"client_name"`
-	LogoURI                string          `json:"logo_uri,omitempty"`
-	URI                    string          `json:"client_uri,omitempty"`
-	PolicyURI              string          `json:"policy_uri,omitempty"`
-	TOSURI                 string          `json:"tos_uri,omitempty"`
-	KeysURI                string          `json:"jwks_uri,omitempty"`
-	Keys                   json.RawMessage `json:"jwks,omitempty"`
-	SectorIdentifierURI    string          `json:"sector_identifier_uri,omitempty"`
-	SubjectType            string          `json:"subject_type"`
-	IDTokenAlg             string          `json:"id_token_signed_response_alg"`
-	AuthMethod             string          `json:"token_endpoint_auth_method"`
-	AuthAlg                string          `json:"token_endpoint_auth_signing_alg,omitempty"`
-	DefaultMaxAge          *int64          `json:"default_max_age,omitempty"`
-	RequireAuthTime        bool            `json:"require_auth_time,omitempty"`
-	DefaultACRValues       []string        `json:"default_acr_values,omitempty"`
-	InitiateLoginURI       string          `json:"initiate_login_uri,omitempty"`
-	PostLogoutRedirectURIs []string        `json:"post_logout_redirect_uris,omitempty"`
-	Scope                  string          `json:"scope"`
-	SoftwareID             string          `json:"software_id,omitempty"`
-	SoftwareVersion        string          `json:"software_version,omitempty"`
+	RedirectURIs        []string        `json:"redirect_uris"`
+	ResponseTypes       []string        `json:"response_types"`
+	GrantTypes          []string        `json:"grant_types"`
+	ApplicationType     string          `json:"application_type"`
+	Contacts            []string        `json:"contacts,omitempty"`
+	Name                string          `json:"client_name"`
+	LogoURI             string          `json:"logo_uri,omitempty"`
+	URI                 string          `json:"client_uri,omitempty"`
+	PolicyURI           string          `json:"policy_uri,omitempty"`
+	TOSURI              string          `json:"tos_uri,omitempty"`
+	KeysURI             string          `json:"jwks_uri,omitempty"`
+	Keys                json.RawMessage `json:"jwks,omitempty"`
+	SectorIdentifierURI string          `json:"sector_identifier_uri,omitempty"`
+	SubjectType         string          `json:"subject_type"`
+	IDTokenAlg          string          `json:"id_token_signed_response_alg"`
+	client.ResponseMetadata
+	AuthMethod             string   `json:"token_endpoint_auth_method"`
+	AuthAlg                string   `json:"token_endpoint_auth_signing_alg,omitempty"`
+	DefaultMaxAge          *int64   `json:"default_max_age,omitempty"`
+	RequireAuthTime        bool     `json:"require_auth_time,omitempty"`
+	DefaultACRValues       []string `json:"default_acr_values,omitempty"`
+	InitiateLoginURI       string   `json:"initiate_login_uri,omitempty"`
+	PostLogoutRedirectURIs []string `json:"post_logout_redirect_uris,omitempty"`
+	Scope                  string   `json:"scope"`
+	SoftwareID             string   `json:"software_id,omitempty"`
+	SoftwareVersion        string   `json:"software_version,omitempty"`
 	RequestObjects
 }
 
@@ -345,6 +342,7 @@ func metadataOf(c client.Client) Metadata {
 		SectorIdentifierURI:    c.Registration.SectorIdentifierURI,
 		SubjectType:            "public",
 		IDTokenAlg:             c.SigningAlg(),
+		ResponseMetadata:       c.Responses.Metadata(),
 		AuthMethod:             string(c.AuthMethod),
 		AuthAlg:                c.AuthAlg,
 		RequireAuthTime:        c.Registration.RequireAuthTime,

@@ -6,6 +6,7 @@
 //	manage.go        the configuration endpoint of each client
 //	metadata.go      what a client may say of itself, read and written
 //	requestobjects.go  what it says of its request objects
+//	responses.go     how its responses are signed and encrypted
 //	redirect.go      where a stranger's redirects may lead
 //	sector.go        sector_identifier_uri
 //	refuse.go        error responses

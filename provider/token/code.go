@@ -74,7 +74,7 @@ func (e *Endpoint) redeemBy(
 		if err != nil {
 			return nil, fmt.Errorf("code exchange: %w", err)
 		}
-		if err := e.sign(&out); err != nil {
+		if err := e.sign(ctx, &out); err != nil {
 			return nil, fmt.Errorf("code exchange: %w", err)
 		}
 		use.At = time.Now() // the above may have taken a while

@@ -60,6 +60,9 @@ func (r *Client) fields(c *codec, version byte) {
 	if version >= 4 {
 		list(c, &r.ResponseTypes, text[client.ResponseType])
 		text(c, &r.ScopeClaims)
+		encryption(c, &r.Responses.IDToken)
+		text(c, &r.Responses.UserinfoAlg)
+		encryption(c, &r.Responses.Userinfo)
 		registered := r.Registration != nil
 		if c.flag(&registered); registered {
 			if r.Registration == nil {
@@ -75,6 +78,11 @@ func requestObjects(c *codec, r *client.RequestObjects) {
 	text(c, &r.Alg)
 	c.flag(&r.Required)
 	texts(c, &r.URIs)
+}
+
+func encryption(c *codec, e *client.Encryption) {
+	text(c, &e.Alg)
+	text(c, &e.Enc)
 }
 
 func registration(c *codec, r *client.Registration) {

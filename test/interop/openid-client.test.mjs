@@ -22,6 +22,40 @@ const clients = {
 const assertionSecret = 'a-secret-of-32-characters-or-more-'.repeat(2);
 const assertionURI = 'https://jwt.example/callback';
 
+// Clients whose responses are encrypted, by the key that decrypts them.
+const encrypted = {
+  'RSA-OAEP-256': { enc: 'A256GCM', idToken: 'ES256', userinfo: 'EdDSA', generate: { name: 'RSA-OAEP', hash: 'SHA-256', modulusLength: 2048, publicExponent: new Uint8Array([1, 0, 1]) }, uses: ['encrypt', 'decrypt'] },
+  'ECDH-ES': { enc: 'A128CBC-HS256', idToken: 'RS256', userinfo: 'RS256', generate: { name: 'ECDH', namedCurve: 'P-256' }, uses: ['deriveBits'] },
+  'ECDH-ES+A256KW': { enc: 'A256CBC-HS512', idToken: 'EdDSA', generate: { name: 'ECDH', namedCurve: 'P-256' }, uses: ['deriveBits'] },
+};
+const encryptedSecret = 'a-secret-of-32-characters-or-more';
+
+async function encryptedClients(directory) {
+  let clients = '';
+  for (const [alg, client] of Object.entries(encrypted)) {
+    const { privateKey, publicKey } = await crypto.subtle.generateKey(client.generate, true, client.uses);
+    client.key = { key: privateKey, kid: 'enc', alg };
+    client.id = 'encrypted-' + alg.replace('+', '-');
+    const jwk = await crypto.subtle.exportKey('jwk', publicKey);
+    const { key_ops, ext, ...members } = { ...jwk, kid: 'enc', use: 'enc', alg };
+    const jwks = path.join(directory, client.id + '.json');
+    await writeFile(jwks, JSON.stringify({ keys: [members] }));
+    clients += `
+- client_id: ${client.id}
+  name: ${alg}
+  secret: ${encryptedSecret}
+  jwks_file: ${jwks}
+  redirect_uris: ["${assertionURI}"]
+  id_token_signed_response_alg: ${client.idToken}
+  id_token_encrypted_response_alg: ${alg}
+  id_token_encrypted_response_enc: ${client.enc}
+  userinfo_encrypted_response_alg: ${alg}
+  userinfo_encrypted_response_enc: ${client.enc}
+` + (client.userinfo ? `  userinfo_signed_response_alg: ${client.userinfo}\n` : '');
+  }
+  return clients;
+}
+
 async function clientsFile(directory) {
   const { privateKey, publicKey } = await crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, true, ['sign', 'verify']);
   const jwks = path.join(directory, 'jwks.json');
@@ -41,7 +75,12 @@ async function clientsFile(directory) {
   token_endpoint_auth_method: private_key_jwt
   jwks_file: ${jwks}
   redirect_uris: ["${assertionURI}"]
-`);
+- client_id: signed-userinfo
+  name: Signed userinfo
+  secret: ${encryptedSecret}
+  redirect_uris: ["${assertionURI}"]
+  userinfo_signed_response_alg: ES256
+` + await encryptedClients(directory));
   return file;
 }
 
@@ -136,6 +175,46 @@ test('a signed request object, and one that was changed', { timeout: limit }, as
   const refused = await new Walker(server.issuer).signIn(url);
   await assert.rejects(client.authorizationCodeGrant(config, refused.left, checks), { error: 'invalid_request_object' });
 });
+
+async function registered(id, metadata) {
+  return client.discovery(new URL(server.issuer), id, metadata, client.ClientSecretPost(encryptedSecret),
+    { execute: [client.allowInsecureRequests, client.enableNonRepudiationChecks] });
+}
+
+test('signed userinfo', { timeout: limit }, async () => {
+  const config = await registered('signed-userinfo', { userinfo_signed_response_alg: 'ES256' });
+  assert.ok(config.serverMetadata().userinfo_signing_alg_values_supported.includes('ES256'));
+  const { grant } = await signIn(config, new Walker(server.issuer), '+46701740605', { redirect_uri: assertionURI });
+  const tokens = await grant(), claims = tokens.claims();
+  const userinfo = await client.fetchUserInfo(config, tokens.access_token, claims.sub);
+  assert.equal(userinfo.phone_number, '+46701740605');
+  assert.equal(userinfo.aud, 'signed-userinfo');
+});
+
+for (const [alg, { enc, idToken, userinfo: signed }] of Object.entries(encrypted)) {
+  test(`encrypted with ${alg} and ${enc}: ID token, userinfo, refresh`, { timeout: limit }, async () => {
+    const { id, key } = encrypted[alg];
+    const config = await registered(id, {
+      id_token_signed_response_alg: idToken,
+      ...(signed && { userinfo_signed_response_alg: signed }),
+    });
+    client.enableDecryptingResponses(config, [enc], key);
+    const metadata = config.serverMetadata();
+    for (const what of ['id_token', 'userinfo']) {
+      assert.ok(metadata[`${what}_encryption_alg_values_supported`].includes(alg), what);
+      assert.ok(metadata[`${what}_encryption_enc_values_supported`].includes(enc), what);
+    }
+    const { grant } = await signIn(config, new Walker(server.issuer), '+46701740605', { redirect_uri: assertionURI });
+    const tokens = await grant(), claims = tokens.claims();
+    assert.equal(tokens.id_token.split('.').length, 5, 'the ID token is a JWE');
+    assert.equal(claims.phone_number, '+46701740605');
+    const next = await client.refreshTokenGrant(config, tokens.refresh_token);
+    assert.equal(next.claims().sub, claims.sub);
+    if (!signed) return; // openid-client reads no userinfo that is encrypted only
+    const userinfo = await client.fetchUserInfo(config, next.access_token, claims.sub);
+    assert.equal(userinfo.phone_number, '+46701740605');
+  });
+}
 
 test('single claims by name', { timeout: limit }, async () => {
   const config = await configuration('post');

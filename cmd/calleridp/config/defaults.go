@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"calleridp/keys"
 	"calleridp/provider/client"
 	"calleridp/provider/limit"
 )
@@ -53,7 +54,7 @@ func (c *Config) setDefaults() {
 	orDefault(&c.Limits.Client, Rate{Burst: 3000, Period: time.Hour})
 	orDefault(&c.Limits.Deployment, Rate{Burst: 10000, Period: time.Hour})
 	if len(c.Keys.Algorithms) == 0 {
-		c.Keys.Algorithms = slices.Clone(client.Algorithms)
+		c.Keys.Algorithms = keys.UsualAlgorithms()
 	}
 	if len(c.ResponseTypes) == 0 {
 		c.ResponseTypes = []string{string(client.TypeCode)}

@@ -125,7 +125,13 @@ func New(t testing.TB, change ...func(*Config)) *World {
 	if w.Engine, err = login.New(cfg.Login); err != nil {
 		t.Fatal(err)
 	}
-	if w.Clients, err = client.NewRegistry(cfg.Clients, store, client.Deployment{Apps: cfg.ClientApps, ResponseTypes: cfg.Provider.ResponseTypes, RequestObjects: cfg.Provider.RequestObjects}); err != nil {
+	if w.Clients, err = client.NewRegistry(cfg.Clients, store, client.Deployment{
+		Apps:           cfg.ClientApps,
+		Algorithms:     cfg.Provider.Ring.Algorithms(),
+		Unsigned:       cfg.Provider.UnsignedIDTokens,
+		ResponseTypes:  cfg.Provider.ResponseTypes,
+		RequestObjects: cfg.Provider.RequestObjects,
+	}); err != nil {
 		t.Fatal(err)
 	}
 	cfg.Provider.Clients, cfg.Provider.Engine = w.Clients, w.Engine
