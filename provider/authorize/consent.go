@@ -272,7 +272,7 @@ func (e *Endpoint) allow(ctx context.Context, q *consentRequest, c client.Client
 	case err != nil:
 		return Response{}, err
 	}
-	return e.succeed(q.Request, c, given, idToken), nil
+	return e.succeed(ctx, q.Request, c, given, idToken), nil
 }
 
 // given returns what a form or a finished attempt gives now (codes.of). Ending a consent

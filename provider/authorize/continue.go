@@ -124,7 +124,7 @@ func (f *Flow) proceed(
 		done, err = f.withConsent(q, c, signIn.Session, signIn.Attempt, outcome, done)
 		return done, others, err
 	}
-	done.Response = f.succeed(q, c, first, idToken)
+	done.Response = f.succeed(ctx, q, c, first, idToken)
 	return done, others, nil
 }
 

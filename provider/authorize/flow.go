@@ -124,7 +124,7 @@ func New(cfg Config) (*Endpoint, *Flow, error) {
 		hints:     cfg.Tokens,
 		sessions:  sessions{store: cfg.Sessions, people: cfg.People, hints: cfg.Tokens},
 		responses: responses{issuer: cfg.Issuer},
-		front:     front{tokens: cfg.Tokens, people: cfg.People, clients: cfg.Clients, access: cfg.Lifetimes.Access},
+		front:     front{tokens: cfg.Tokens, people: cfg.People, clients: cfg.Clients, access: cfg.Lifetimes.Access, failures: cfg.Failures},
 		codes: codes{
 			store:    cfg.Grants,
 			lifetime: cfg.Lifetimes.Code,

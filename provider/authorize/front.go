@@ -32,6 +32,8 @@ type front struct {
 	people  subject.Store
 	clients Clients
 	access  time.Duration // lifetime of an access token
+
+	failures endpoint.Failures
 }
 
 // idToken makes and signs the ID token of a response, "" for a response type without one.
@@ -72,10 +74,14 @@ func (f front) idToken(ctx context.Context, q *request, c client.Client, s sessi
 	if errors.Is(err, idtoken.ErrNoEncryptionKey) {
 		return "", oidc.ErrServerError().WithDescription("the ID token is to be encrypted, and the client's jwks or jwks_uri has no key for it, or could not be read")
 	}
-	if err == nil && !t.Code() { // else the token endpoint does
-		err = f.clients.MarkUsed(ctx, c)
-	}
 	return redact.Text(signed), err
+}
+
+// used marks a client that registered itself as used. If that fails, its next response does.
+func (f front) used(ctx context.Context, c client.Client) {
+	if err := f.clients.MarkUsed(ctx, c); err != nil {
+		f.failures.Correlate(ctx, "a registered client could not be marked as used", err)
+	}
 }
 
 // parameters returns those of a successful response (RFC 6749 §4.1.2, §4.2.2, OpenID
@@ -104,9 +110,12 @@ func (f front) parameters(q *request, c client.Client, g gift, idToken redact.Te
 
 // succeed makes the successful response to a request. The account page gets none: its
 // sign-in ends at its own page.
-func (r *room) succeed(q *request, c client.Client, g gift, idToken redact.Text) Response {
+func (r *room) succeed(ctx context.Context, q *request, c client.Client, g gift, idToken redact.Text) Response {
 	if q.forAccount() {
 		return r.responses.signedIn(q)
+	}
+	if !q.responseType().Code() { // else the token endpoint does
+		r.front.used(ctx, c)
 	}
 	return r.responses.to(q, r.front.parameters(q, c, g, idToken)...)
 }
@@ -120,5 +129,5 @@ func (r *room) giveAgain(ctx context.Context, q *request, c client.Client, s ses
 	if err != nil {
 		return Response{}, err
 	}
-	return r.succeed(q, c, g, idToken), nil
+	return r.succeed(ctx, q, c, g, idToken), nil
 }

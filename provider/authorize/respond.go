@@ -87,6 +87,6 @@ func (e *Endpoint) respondNow(w http.ResponseWriter, r *http.Request, q *request
 	if err := e.codes.create(r.Context(), q, c, s, t); err != nil {
 		return err
 	}
-	e.succeed(q, c, t.first(), idToken).Write(w, r, e.pages)
+	e.succeed(r.Context(), q, c, t.first(), idToken).Write(w, r, e.pages)
 	return nil
 }
