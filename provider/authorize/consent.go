@@ -29,6 +29,17 @@ type consentRequest struct {
 	// Ticket is what consent gives: confirming twice gives the same code.
 	Ticket ticket `json:"t"`
 	Until  int64  `json:"e"` // seconds since 1970
+	// Shown is the name under which the prompt shows a client that registered itself.
+	Shown string `json:"n,omitempty"`
+}
+
+// shownTo returns the name under which users see a client that registered itself, "" for one
+// that an operator vouches for: whatever its name is, consent to it lasts.
+func shownTo(c client.Client, q *request) string {
+	if c.Registration == nil {
+		return ""
+	}
+	return c.Shown(q.RedirectURI)
 }
 
 // seal seals the request. Nowhere else are its code and token written out.
@@ -74,6 +85,9 @@ func (cs consents) needed(ctx context.Context, q *request, c client.Client, sub 
 	if errors.Is(err, consent.ErrNotFound) {
 		return true, nil
 	}
+	if name := shownTo(c, q); name != "" && !known.Saw(name) { // the client has changed (RFC 7592 §2.2)
+		return true, err
+	}
 	return c.RegisteredAfter(known.LastUsed) || !known.Covers(q.consentScopes()), err
 }
 
@@ -108,12 +122,13 @@ func (cs consents) prompt(
 		AuthTime: s.AuthTime.UnixNano(),
 		Ticket:   t,
 		Until:    until,
+		Shown:    shownTo(c, q),
 	}.seal(cs.master)
 	if err != nil {
 		return ConsentView{}, err
 	}
 	return ConsentView{
-		Client:     viewOf(c),
+		Client:     viewOf(c, q),
 		Request:    sealed,
 		Scopes:     q.consentScopes(),
 		Number:     person.Number.Masked(),
@@ -192,6 +207,9 @@ func (e *Endpoint) openConsent(r *http.Request, sealed string) (*consentRequest,
 	if err != nil {
 		return q, c, s, err
 	}
+	if q.Shown != shownTo(c, q.Request) { // the user saw another name (RFC 7592 §2.2)
+		return q, c, s, refuse(endpoint.ErrorRequestExpired, http.StatusBadRequest, "the client has changed its name or its address meanwhile")
+	}
 	s, here, err := e.sessions.current(r.Context(), e.cookies.Session(r))
 	switch {
 	case err != nil:
@@ -263,10 +281,11 @@ func (e *Endpoint) keep(ctx context.Context, q *consentRequest, c client.Client,
 		if known != nil && c.RegisteredAfter(known.LastUsed) {
 			known = nil
 		}
-		return consent.Approval{
-			Consent: consent.Widen(known, s.Sub, q.Request.ClientID, q.Request.consentScopes(), now),
-			Code:    bought,
+		allowed := consent.Widen(known, s.Sub, q.Request.ClientID, q.Request.consentScopes(), now)
+		if q.Shown != "" {
+			allowed.See(q.Shown)
 		}
+		return consent.Approval{Consent: allowed, Code: bought}
 	})
 	return err
 }

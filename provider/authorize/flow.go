@@ -80,12 +80,13 @@ type Config struct {
 	// 3166-1 alpha-2, "" for unknown. nil: all are unknown.
 	Country func(network string) string
 
-	ResponseTypes []client.ResponseType // that clients may be allowed to use; empty: code
+	Here client.Deployment // only its response types and StrangersWithoutPKCE
 
 	Challenge     ChallengeMode // "": never
 	ChallengeBits int           // difficulty, in leading zero bits; 0: 18
 
-	Audit audit.Recorder
+	Audit    audit.Recorder
+	Failures endpoint.Failures
 }
 
 // New returns the authorization endpoint, and the Flow of the pages.
@@ -103,7 +104,7 @@ func New(cfg Config) (*Endpoint, *Flow, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	clients := clients{registry: cfg.Clients, apps: cfg.Apps, here: client.Deployment{ResponseTypes: cfg.ResponseTypes}}
+	clients := clients{registry: cfg.Clients, apps: cfg.Apps, here: cfg.Here}
 	later := func(parts ...[]byte) [32]byte { return cfg.Master.MAC(keys.PurposeLaterCode, parts...) }
 	r := &room{
 		browser:   cfg.Browser,
@@ -114,7 +115,7 @@ func New(cfg Config) (*Endpoint, *Flow, error) {
 		hints:     cfg.Tokens,
 		sessions:  sessions{store: cfg.Sessions, people: cfg.People, hints: cfg.Tokens},
 		responses: responses{issuer: cfg.Issuer},
-		front:     front{tokens: cfg.Tokens, people: cfg.People, clients: cfg.Clients, access: cfg.Lifetimes.Access},
+		front:     front{tokens: cfg.Tokens, people: cfg.People, clients: cfg.Clients, access: cfg.Lifetimes.Access, failures: cfg.Failures},
 		codes: codes{
 			store:    cfg.Grants,
 			lifetime: cfg.Lifetimes.Code,

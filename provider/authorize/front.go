@@ -31,6 +31,8 @@ type front struct {
 	people  subject.Store
 	clients Clients
 	access  time.Duration // lifetime of an access token
+
+	failures endpoint.Failures
 }
 
 // idToken makes and signs the ID token of a response, "" for a response type without one.
@@ -68,7 +70,9 @@ func (f front) idToken(ctx context.Context, q *request, c client.Client, s sessi
 	}
 	signed, err := f.tokens.Token(in)
 	if err == nil && !t.Code() { // else the token endpoint does
-		err = f.clients.MarkUsed(ctx, c)
+		if err := f.clients.MarkUsed(ctx, c); err != nil { // the next sign-in does
+			f.failures.Correlate(ctx, "a registered client could not be marked as used", err)
+		}
 	}
 	return redact.Text(signed), err
 }

@@ -18,7 +18,7 @@ import (
 type clients struct {
 	registry Clients
 	apps     truecaller.Apps
-	here     client.Deployment // only its response types
+	here     client.Deployment // only its response types and StrangersWithoutPKCE
 }
 
 // resolve finds the client and matches its redirect URI. While either is in
@@ -89,7 +89,7 @@ func (cs clients) again(ctx context.Context, q *request) (client.Client, error) 
 		return client.Client{}, err
 	}
 	t := q.responseType()
-	proven := grant.IsChallenge(q.Challenge) || q.Challenge == "" && (withoutPKCE(c) || !t.Code())
+	proven := grant.IsChallenge(q.Challenge) || q.Challenge == "" && (cs.here.ExcusesPKCE(c) || !t.Code())
 	permitted := cs.here.AllowsResponseType(t) && c.AllowsResponseType(t)
 	if !proven || !permitted || !c.RedirectAllowed(q.RedirectURI) {
 		return client.Client{}, endpoint.ErrBadRequest

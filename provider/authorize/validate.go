@@ -81,7 +81,7 @@ func (e *Endpoint) validate(in endpoint.Parameters, c client.Client, redirectURI
 		return q, err
 	}
 	if q.Type.Code() {
-		if q.Challenge, err = parsePKCE(in, c); err != nil {
+		if q.Challenge, err = parsePKCE(in, e.clients.here.ExcusesPKCE(c)); err != nil {
 			return q, err
 		}
 	} else {
@@ -151,10 +151,10 @@ func parseScope(in endpoint.Parameters, c client.Client) ([]string, error) {
 // parsePKCE returns the code_challenge. S256 is required of every client that is
 // not excused (RFC 7636 §4.3, RFC 9700 §2.1.1); a missing method means plain,
 // which is never accepted.
-func parsePKCE(in endpoint.Parameters, c client.Client) (challenge string, err error) {
+func parsePKCE(in endpoint.Parameters, excused bool) (challenge string, err error) {
 	challenge, method := in.Get("code_challenge"), in.Get("code_challenge_method")
 	switch {
-	case challenge == "" && method == "" && withoutPKCE(c):
+	case challenge == "" && method == "" && excused:
 		return "", nil
 	case challenge == "":
 		return "", invalidRequest("code_challenge is missing: PKCE is required (RFC 7636)")
@@ -167,9 +167,6 @@ func parsePKCE(in endpoint.Parameters, c client.Client) (challenge string, err e
 	}
 	return challenge, nil
 }
-
-// withoutPKCE reports whether a client is excused from PKCE.
-func withoutPKCE(c client.Client) bool { return c.WithoutPKCE && !c.Public }
 
 // prompt is what the prompt parameter demands (OpenID Connect Core §3.1.2.1).
 type prompt struct {

@@ -156,6 +156,19 @@ type Deployment struct {
 	Apps          []App          // the configured Truecaller apps; the first serves clients that name none
 	Algorithms    []string       // those of the signing keys; empty: all
 	ResponseTypes []ResponseType // those that clients may use; empty: code
+
+	// StrangersWithoutPKCE excuses confidential clients that registered themselves from PKCE.
+	StrangersWithoutPKCE bool
+}
+
+// ExcusesPKCE reports whether the client is excused from PKCE: an operator's by its own
+// setting, a stranger's by that of the deployment, as it is now. Never a public one.
+func (d Deployment) ExcusesPKCE(c Client) bool {
+	excused := c.WithoutPKCE
+	if c.Registration != nil {
+		excused = d.StrangersWithoutPKCE
+	}
+	return excused && !c.Public
 }
 
 // ValidateFor returns why the client cannot be one of this deployment, nil if it can.

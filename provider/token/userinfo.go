@@ -52,7 +52,7 @@ func (e *Endpoint) userClaims(r *http.Request) (client.Client, json.RawMessage, 
 	sub := e.cfg.Tokens.Subject(c, g.Sub)
 	var o claims.Object
 	o.String("sub", sub)
-	claims.Add(&o, person, sub, c.UserinfoScopes(scopes), c.GrantableClaims(g.UserinfoClaims))
+	claims.Add(&o, person, sub, c.UserinfoScopes(scopes), c.NamedClaims(g.UserinfoClaims, g.Scopes, scopes))
 	return c, o.JSON(), nil
 }
 

@@ -372,10 +372,12 @@ type Registration struct {
 	Deployment Rate `yaml:"deployment"`
 	// Max is how many clients may be registered at once. Default 1000.
 	Max Count `yaml:"max"`
-	// UnusedFor is how long a client may stay that nobody has signed in to. Default 30d.
+	// UnusedFor is how long a client may stay that nobody has signed in to. Default 7d. When
+	// there are max clients, the oldest such one gives its place to the next after an hour,
+	// unless it was registered with an initial access token.
 	UnusedFor Duration `yaml:"unused_for"`
-	// DangerouslyWithoutPKCE excuses confidential clients from PKCE, for test suites that do
-	// not know it.
+	// DangerouslyWithoutPKCE excuses confidential clients that registered themselves from PKCE,
+	// as long as it is set, for test suites that do not know PKCE.
 	DangerouslyWithoutPKCE bool `yaml:"dangerously_without_pkce"`
 }
 

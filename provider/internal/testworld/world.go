@@ -66,6 +66,8 @@ type Config struct {
 	// WrapEngine returns the engine that the provider gets. If nil, it gets
 	// World.Engine.
 	WrapEngine func(*login.Engine) provider.Engine
+	// WrapClients returns the store that the registry gets. If nil, it gets World.Store.
+	WrapClients func(client.Store) client.Store
 }
 
 // New returns a World. It closes its store when the test ends.
@@ -124,7 +126,11 @@ func New(t testing.TB, change ...func(*Config)) *World {
 	if w.Engine, err = login.New(cfg.Login); err != nil {
 		t.Fatal(err)
 	}
-	if w.Clients, err = client.NewRegistry(cfg.Clients, store, client.Deployment{Apps: cfg.ClientApps, ResponseTypes: cfg.Provider.ResponseTypes}); err != nil {
+	var clients client.Store = store
+	if cfg.WrapClients != nil {
+		clients = cfg.WrapClients(store)
+	}
+	if w.Clients, err = client.NewRegistry(cfg.Clients, clients, client.Deployment{Apps: cfg.ClientApps, ResponseTypes: cfg.Provider.ResponseTypes}); err != nil {
 		t.Fatal(err)
 	}
 	cfg.Provider.Clients, cfg.Provider.Engine = w.Clients, w.Engine
