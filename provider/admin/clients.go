@@ -39,6 +39,7 @@ type Client struct {
 	AuthAlg        string          `json:"token_endpoint_auth_signing_alg,omitempty"`
 	Keys           json.RawMessage `json:"jwks,omitempty"`
 	KeysURI        string          `json:"jwks_uri,omitempty"`
+	DefaultACR     []string        `json:"default_acr_values,omitempty"`
 	Native         bool            `json:"native,omitempty"`
 	AllowedOrigins []string        `json:"allowed_origins,omitempty"`
 	SectorHost     string          `json:"sector_host,omitempty"`
@@ -173,6 +174,7 @@ func registered(in Client) (client.Client, error) {
 		ResponseTypes:          client.ParseResponseTypes(in.ResponseTypes),
 		Scopes:                 strings.Fields(in.Scope),
 		DefaultScopes:          strings.Fields(in.DefaultScope),
+		DefaultACRValues:       in.DefaultACR,
 		IDTokenAlg:             in.IDTokenAlg,
 		SectorHost:             in.SectorHost,
 		Region:                 in.Region,
@@ -226,6 +228,7 @@ func shown(c client.Client) Client {
 		AllowedOrigins:         c.AllowedOrigins,
 		Scope:                  strings.Join(c.Scopes, " "),
 		DefaultScope:           strings.Join(c.DefaultScopes, " "),
+		DefaultACR:             c.DefaultACRValues,
 		IDTokenAlg:             c.SigningAlg(),
 		SectorHost:             c.SectorHost,
 		Region:                 c.Region,

@@ -169,6 +169,9 @@ func (e *Endpoint) decideConsent(w http.ResponseWriter, r *http.Request, in endp
 		e.responses.refusal(q.Request, accessDenied("the user did not allow it")).Write(w, r, e.pages)
 		return nil
 	case "another":
+		if err := e.clients.checkACR(q.Request, c); err != nil {
+			return e.refuse(w, r, q.Request, err)
+		}
 		q.Request.Until = q.Until // it expires when the prompt would have
 		v, err := e.form.view(r.Context(), q.Request, c, "", e.addr.Network(r))
 		if err != nil {

@@ -36,7 +36,7 @@ func (f signInForm) view(ctx context.Context, q *request, c client.Client, typed
 	if err != nil {
 		return SignInView{}, err
 	}
-	app, err := f.clients.app(c)
+	app, err := f.clients.appFor(c, q)
 	if err != nil {
 		return SignInView{}, err
 	}

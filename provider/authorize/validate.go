@@ -12,6 +12,7 @@ import (
 	"calleridp/provider/endpoint"
 	"calleridp/provider/grant"
 	"calleridp/provider/idtoken"
+	"calleridp/truecaller"
 
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 )
@@ -96,7 +97,7 @@ func (e *Endpoint) validate(in endpoint.Parameters, c client.Client, redirectURI
 	if q.HintSub, err = parseHint(in, c, e.hints); err != nil {
 		return q, err
 	}
-	if err := parseClaims(in, c, q); err != nil {
+	if err := parseClaims(in, c, app, q); err != nil {
 		return q, err
 	}
 	if !endpoint.Fits(q) { // what JSON must escape takes up to six times its size
@@ -237,7 +238,7 @@ func parseHint(in endpoint.Parameters, c client.Client, issuer hints) (sub strin
 
 // parseClaims reads the parameter claims into q (OpenID Connect Core §5.5). A client may
 // request the claims of the scopes that it may have.
-func parseClaims(in endpoint.Parameters, c client.Client, q *request) error {
+func parseClaims(in endpoint.Parameters, c client.Client, app truecaller.App, q *request) error {
 	wanted, err := claims.ParseRequest(in.Get("claims"))
 	if err != nil {
 		return invalidRequest(err.Error())
@@ -246,11 +247,8 @@ func parseClaims(in endpoint.Parameters, c client.Client, q *request) error {
 	if !q.responseType().Code() && !q.responseType().AccessToken() {
 		q.UserinfoClaims = nil // nothing will fetch them
 	}
-	if len(wanted.ACR) > 0 && !slices.Contains(wanted.ACR, endpoint.ACR) {
-		// Core §5.5.1.1; the code is that of OpenID Connect Core Error Code
-		// unmet_authentication_requirements 1.0 §2.
-		unmet := oidc.Error{ErrorType: "unmet_authentication_requirements"}
-		return unmet.WithDescription("acr is always %s", endpoint.ACR)
+	if err := parseACR(in, c, wanted.ACR, app, q); err != nil {
+		return err
 	}
 	switch {
 	case wanted.Sub == "":

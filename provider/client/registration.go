@@ -33,7 +33,6 @@ type Registration struct {
 	SoftwareID          string
 	SoftwareVersion     string
 	RequireAuthTime     bool
-	DefaultACRValues    []string
 }
 
 // HasToken reports whether token is the client's registration access token. It compares in

@@ -94,6 +94,12 @@ func Validate(c Client) FieldErrors {
 	if strings.ContainsAny(c.SectorHost, "/:@ ") {
 		refuse("sector_host", "%q is not a host name", c.SectorHost)
 	}
+	for i, acr := range c.DefaultACRValues {
+		// An unknown one of a client that registered itself is ignored: they are preferences.
+		if c.Registration == nil && !slices.Contains(claims.ACRValues, acr) {
+			refuse(fmt.Sprintf("default_acr_values[%d]", i), "%q is unknown; use %s", acr, strings.Join(claims.ACRValues, ", "))
+		}
+	}
 	if c.DefaultMaxAge != nil && *c.DefaultMaxAge < 0 {
 		refuse("default_max_age", "must not be negative (got %s)", *c.DefaultMaxAge)
 	}

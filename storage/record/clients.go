@@ -60,6 +60,7 @@ func (r *Client) fields(c *codec, version byte) {
 	if version >= 4 {
 		list(c, &r.ResponseTypes, text[client.ResponseType])
 		text(c, &r.ScopeClaims)
+		texts(c, &r.DefaultACRValues)
 		registered := r.Registration != nil
 		if c.flag(&registered); registered {
 			if r.Registration == nil {
@@ -82,7 +83,6 @@ func registration(c *codec, r *client.Registration) {
 	text(c, &r.SoftwareID)
 	text(c, &r.SoftwareVersion)
 	c.flag(&r.RequireAuthTime)
-	texts(c, &r.DefaultACRValues)
 }
 
 // InitialTokens are found by their SHA-256.

@@ -338,6 +338,9 @@ type Client struct {
 	// DefaultMaxAge is the max_age of requests that name none: this client refuses an
 	// older sign-in. If unset, no sign-in is too old.
 	DefaultMaxAge Duration `yaml:"default_max_age"`
+	// DefaultACRValues are the acr that its authorization requests prefer if they name none, the
+	// best first: urn:calleridp:acr:push, urn:calleridp:acr:onetap.
+	DefaultACRValues []string `yaml:"default_acr_values"`
 	// LogoURI is its logo (https). Users see it, like the next three.
 	LogoURI string `yaml:"logo_uri"`
 	// URI is its home page.
