@@ -216,6 +216,9 @@ func (r *Registry) ChangeRegistered(ctx context.Context, id, token string, c Cli
 		if invalid := append(Validate(next), ValidateFor(next, r.here)...); invalid != nil {
 			return invalid
 		}
+		if invalid := sameSector(*known, next); invalid != nil {
+			return invalid
+		}
 		*known, changed = next, next
 		return nil
 	})
@@ -227,6 +230,20 @@ func (r *Registry) ChangeRegistered(ctx context.Context, id, token string, c Cli
 	}
 	r.forgetOrigins()
 	return changed, secret, nil
+}
+
+// sameSector refuses to change the subs of a client that is in use. By its refresh tokens it
+// would see two of one person, and link what pairwise subs keep apart (OpenID Connect Core
+// §8.1).
+func sameSector(known, next Client) error {
+	switch {
+	case !known.Registration.Used:
+	case known.Pairwise != next.Pairwise:
+		return FieldErrors{{Field: "subject_type", Reason: "does not change once users have signed in: they would be others to you; register another client"}}
+	case known.Pairwise && known.Sector() != next.Sector():
+		return FieldErrors{{Field: "sector_identifier_uri", Reason: "the sector does not change once users have signed in: they would be others to you; register another client"}}
+	}
+	return nil
 }
 
 // RemoveRegistered removes a client and revokes its tokens, if token is its registration
