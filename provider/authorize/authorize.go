@@ -162,6 +162,8 @@ func (e *Endpoint) Metadata() endpoint.Metadata {
 		{Name: "response_types_supported", Value: supportedTypes(e.clients.here)},
 		{Name: "response_modes_supported", Value: modes},
 		{Name: "acr_values_supported", Value: supportedACRs(e.clients.apps)},
+		// The pages fit the window that they are in; wap phones have no Truecaller.
+		{Name: "display_values_supported", Value: []string{"page", "popup", "touch"}},
 		{Name: "prompt_values_supported", Value: []string{"none", "login", "consent", "select_account"}},
 		{Name: "code_challenge_methods_supported", Value: []string{"S256"}},
 		{Name: "claims_parameter_supported", Value: true},
