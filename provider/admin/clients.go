@@ -41,6 +41,7 @@ type Client struct {
 	AuthAlg        string          `json:"token_endpoint_auth_signing_alg,omitempty"`
 	Keys           json.RawMessage `json:"jwks,omitempty"`
 	KeysURI        string          `json:"jwks_uri,omitempty"`
+	DefaultACR     []string        `json:"default_acr_values,omitempty"`
 	Native         bool            `json:"native,omitempty"`
 	AllowedOrigins []string        `json:"allowed_origins,omitempty"`
 	SectorHost     string          `json:"sector_host,omitempty"`
@@ -179,6 +180,7 @@ func registered(in Client) (client.Client, error) {
 		ResponseTypes:          client.ParseResponseTypes(in.ResponseTypes),
 		Scopes:                 strings.Fields(in.Scope),
 		DefaultScopes:          strings.Fields(in.DefaultScope),
+		DefaultACRValues:       in.DefaultACR,
 		IDTokenAlg:             in.IDTokenAlg,
 		Responses:              in.ResponseMetadata.Responses(),
 		SectorHost:             in.SectorHost,
@@ -234,6 +236,7 @@ func shown(c client.Client) Client {
 		AllowedOrigins:         c.AllowedOrigins,
 		Scope:                  strings.Join(c.Scopes, " "),
 		DefaultScope:           strings.Join(c.DefaultScopes, " "),
+		DefaultACR:             c.DefaultACRValues,
 		IDTokenAlg:             c.SigningAlg(),
 		ResponseMetadata:       c.Responses.Metadata(),
 		SectorHost:             c.SectorHost,

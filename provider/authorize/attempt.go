@@ -57,7 +57,7 @@ func (f *Flow) view(ctx context.Context, id login.ID, browser login.BrowserSecre
 		Method:     a.Method,
 		State:      a.State,
 		Reason:     a.Reason,
-		Client:     viewOf(c),
+		Client:     viewOf(c, q),
 		Opened:     !a.Invoked.IsZero(),
 		UILocales:  q.UILocales,
 		Expires:    a.Expires,
@@ -86,7 +86,7 @@ func (f *Flow) view(ctx context.Context, id login.ID, browser login.BrowserSecre
 	if err != nil { // it has left the configuration
 		return v, nil
 	}
-	v.App, v.WithoutPush = app.Name, app.WithoutPush
+	v.App, v.WithoutPush = app.Name, narrowed(app, q).WithoutPush
 	if a.Method == login.OneTap && app.OneTap != nil {
 		if v.Link, err = linkFor(c, app, a.RequestID); err != nil {
 			return AttemptView{}, err

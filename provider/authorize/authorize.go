@@ -108,6 +108,9 @@ func (e *Endpoint) authorize(w http.ResponseWriter, r *http.Request) error {
 	case q.Prompt.None:
 		return e.refuse(w, r, q, notSignedIn())
 	}
+	if err := e.clients.checkACR(q, c); err != nil {
+		return e.refuse(w, r, q, err)
+	}
 	return e.showSignIn(w, r, q, c)
 }
 
@@ -168,7 +171,9 @@ func (e *Endpoint) Metadata() endpoint.Metadata {
 		{Name: "authorization_endpoint", Value: e.responses.issuer + endpoint.PathAuthorize},
 		{Name: "response_types_supported", Value: supportedTypes(e.clients.here)},
 		{Name: "response_modes_supported", Value: modes},
-		{Name: "acr_values_supported", Value: []string{endpoint.ACR}},
+		{Name: "acr_values_supported", Value: supportedACRs(e.clients.apps)},
+		// The pages fit the window that they are in; wap phones have no Truecaller.
+		{Name: "display_values_supported", Value: []string{"page", "popup", "touch"}},
 		{Name: "prompt_values_supported", Value: []string{"none", "login", "consent", "select_account"}},
 		{Name: "code_challenge_methods_supported", Value: []string{"S256"}},
 		{Name: "claims_parameter_supported", Value: true},

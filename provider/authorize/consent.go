@@ -32,6 +32,17 @@ type consentRequest struct {
 	// Ticket is what consent gives: confirming twice gives the same code.
 	Ticket ticket `json:"t"`
 	Until  int64  `json:"e"` // seconds since 1970
+	// Shown is the name under which the prompt shows a client that registered itself.
+	Shown string `json:"n,omitempty"`
+}
+
+// shownTo returns the name under which users see a client that registered itself, "" for one
+// that an operator vouches for: whatever its name is, consent to it lasts.
+func shownTo(c client.Client, q *request) string {
+	if c.Registration == nil {
+		return ""
+	}
+	return c.Shown(q.RedirectURI)
 }
 
 // seal seals the request. Nowhere else are its code and token written out.
@@ -90,7 +101,11 @@ func (cs consents) missing(q *request, c client.Client, allowed *consent.Consent
 	case c.Consent == client.ConsentNone:
 		return false
 	}
-	return allowed == nil || c.RegisteredAfter(allowed.LastUsed) || !allowed.Covers(q.consentScopes())
+	if allowed == nil || c.RegisteredAfter(allowed.LastUsed) || !allowed.Covers(q.consentScopes()) {
+		return true
+	}
+	name := shownTo(c, q)
+	return name != "" && !allowed.Saw(name) // the client has changed (RFC 7592 §2.2)
 }
 
 // ended reports whether the user has taken back the consent that a response which is to be
@@ -120,12 +135,13 @@ func (cs consents) prompt(
 		AuthTime: s.AuthTime.UnixNano(),
 		Ticket:   t,
 		Until:    until,
+		Shown:    shownTo(c, q),
 	}.seal(cs.master)
 	if err != nil {
 		return ConsentView{}, err
 	}
 	return ConsentView{
-		Client:     viewOf(c),
+		Client:     viewOf(c, q),
 		Request:    sealed,
 		Scopes:     q.consentScopes(),
 		Number:     n.Masked(),
@@ -184,6 +200,9 @@ func (e *Endpoint) decideConsent(w http.ResponseWriter, r *http.Request, in endp
 		e.responses.refusal(q.Request, accessDenied("the user did not allow it")).Write(w, r, e.pages)
 		return nil
 	case "another":
+		if err := e.clients.checkACR(q.Request, c); err != nil {
+			return e.refuse(w, r, q.Request, err)
+		}
 		q.Request.Until = q.Until // it expires when the prompt would have
 		v, err := e.form.view(r.Context(), q.Request, c, "", e.addr.Network(r))
 		if err != nil {
@@ -222,6 +241,9 @@ func (e *Endpoint) openConsent(r *http.Request, sealed string, find findSession)
 	}
 	if err != nil {
 		return q, c, s, err
+	}
+	if q.Shown != shownTo(c, q.Request) { // the user saw another name (RFC 7592 §2.2)
+		return q, c, s, refuse(endpoint.ErrorRequestExpired, http.StatusBadRequest, "the client has changed its name or its address meanwhile")
 	}
 	s, here, err := find(r.Context(), e.cookies.Session(r))
 	switch {
@@ -297,10 +319,11 @@ func (e *Endpoint) keep(ctx context.Context, q *consentRequest, c client.Client,
 		if known != nil && c.RegisteredAfter(known.LastUsed) {
 			known = nil
 		}
-		return consent.Approval{
-			Consent: consent.Widen(known, s.Sub, q.Request.ClientID, q.Request.consentScopes(), now),
-			Code:    bought,
+		allowed := consent.Widen(known, s.Sub, q.Request.ClientID, q.Request.consentScopes(), now)
+		if q.Shown != "" {
+			allowed.See(q.Shown)
 		}
+		return consent.Approval{Consent: allowed, Code: bought}
 	})
 	return err
 }

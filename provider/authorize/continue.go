@@ -6,9 +6,9 @@ import (
 	"errors"
 	"time"
 
+	"calleridp/provider/claims"
 	"calleridp/provider/client"
 	"calleridp/provider/consent"
-	"calleridp/provider/endpoint"
 	"calleridp/provider/grant"
 	"calleridp/provider/login"
 	"calleridp/provider/redact"
@@ -20,6 +20,10 @@ import (
 // otherPerson means that the client expected another user than the one who
 // approved (id_token_hint).
 const otherPerson login.Reason = "other_person"
+
+// otherMethod means that the client demanded a sign-in of another class (acr) than the one
+// that the attempt, which had begun for an earlier request, has given.
+const otherMethod login.Reason = "other_method"
 
 // signedOut means that the user has signed out everywhere, or was deleted, since they
 // approved.
@@ -67,6 +71,13 @@ func (f *Flow) proceed(
 			return Finished{}, false, err
 		}
 		refusal := loginRequired("another user than the expected one signed in")
+		return Finished{Response: f.responses.refusal(q, refusal)}, false, nil
+	}
+	if !q.acceptsACR(acrOf(a.Method)) { // Core §5.5.1.1
+		if err := f.attempts.Abandon(ctx, id, browser, otherMethod); err != nil {
+			return Finished{}, false, err
+		}
+		refusal := unmetACR("the user signed in by " + acrOf(a.Method))
 		return Finished{Response: f.responses.refusal(q, refusal)}, false, nil
 	}
 	outcome := login.NewOutcome()
@@ -144,8 +155,8 @@ func (f *Flow) newSession(q *request, a login.Attempt, o login.Outcome) session.
 		Secret:   o.Session.Hash(),
 		Sub:      a.Sub,
 		AuthTime: a.AuthTime,
-		ACR:      endpoint.ACR,
-		AMR:      endpoint.AMR(),
+		ACR:      acrOf(a.Method),
+		AMR:      claims.AMR(),
 		Created:  a.Ended,
 		Expires:  a.Ended.Add(f.lifetime.Session),
 		LastUsed: a.Ended,

@@ -36,6 +36,9 @@ func (e *Endpoint) decide(ctx context.Context, q *request, c client.Client, cook
 		return decision{}, err
 	}
 	if !ok {
+		if err := e.clients.checkACR(q, c); err != nil {
+			return decision{}, err
+		}
 		if q.Prompt.None {
 			return decision{}, notSignedIn()
 		}
@@ -107,7 +110,7 @@ func (ss sessions) serving(ctx context.Context, q *request, c client.Client, coo
 	if bound, bounded := q.maxAge(); bounded && !s.Fresh(bound, time.Now()) {
 		return session.Session{}, false, nil
 	}
-	if !ss.expected(q, c, s.Sub) {
+	if !q.acceptsACR(s.ACR) || !ss.expected(q, c, s.Sub) {
 		return session.Session{}, false, nil
 	}
 	_, err = ss.people.Person(ctx, s.Sub)

@@ -82,12 +82,13 @@ type Config struct {
 	// 3166-1 alpha-2, "" for unknown. nil: all are unknown.
 	Country func(network string) string
 
-	ResponseTypes []client.ResponseType // that clients may be allowed to use; empty: code
+	Here client.Deployment // only its response types and StrangersWithoutPKCE
 
 	Challenge     ChallengeMode // "": never
 	ChallengeBits int           // difficulty, in leading zero bits; 0: 18
 
-	Audit audit.Recorder
+	Audit    audit.Recorder
+	Failures endpoint.Failures
 
 	RequestObjects client.RequestObjectMode
 	Keys           Keys    // of clients that sign request objects
@@ -112,7 +113,7 @@ func New(cfg Config) (*Endpoint, *Flow, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	clients := clients{registry: cfg.Clients, apps: cfg.Apps, here: client.Deployment{ResponseTypes: cfg.ResponseTypes}}
+	clients := clients{registry: cfg.Clients, apps: cfg.Apps, here: cfg.Here}
 	later := func(parts ...[]byte) [32]byte { return cfg.Master.MAC(keys.PurposeLaterCode, parts...) }
 	r := &room{
 		browser:   cfg.Browser,

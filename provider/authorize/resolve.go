@@ -18,7 +18,7 @@ import (
 type clients struct {
 	registry Clients
 	apps     truecaller.Apps
-	here     client.Deployment // only its response types
+	here     client.Deployment // only its response types and StrangersWithoutPKCE
 }
 
 // find finds the client. While client or redirect URI are in doubt the browser is sent
@@ -93,7 +93,7 @@ func (cs clients) again(ctx context.Context, q *request) (client.Client, error) 
 		return client.Client{}, err
 	}
 	t := q.responseType()
-	proven := grant.IsChallenge(q.Challenge) || q.Challenge == "" && (withoutPKCE(c) || !t.Code())
+	proven := grant.IsChallenge(q.Challenge) || q.Challenge == "" && (cs.here.ExcusesPKCE(c) || !t.Code())
 	permitted := cs.here.AllowsResponseType(t) && c.AllowsResponseType(t)
 	if c.RequestObjects.Required && !q.Signed {
 		return client.Client{}, endpoint.ErrBadRequest

@@ -12,6 +12,7 @@ import (
 	"calleridp/provider/endpoint"
 	"calleridp/provider/grant"
 	"calleridp/provider/idtoken"
+	"calleridp/truecaller"
 
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 )
@@ -83,7 +84,7 @@ func (e *Endpoint) validate(p presented, c client.Client, redirectURI string) (*
 		return q, err
 	}
 	if q.Type.Code() {
-		if q.Challenge, err = parsePKCE(in, c); err != nil {
+		if q.Challenge, err = parsePKCE(in, e.clients.here.ExcusesPKCE(c)); err != nil {
 			return q, err
 		}
 	} else {
@@ -98,7 +99,7 @@ func (e *Endpoint) validate(p presented, c client.Client, redirectURI string) (*
 	if q.HintSub, err = parseHint(in, c, e.hints); err != nil {
 		return q, err
 	}
-	if err := parseClaims(in, c, q); err != nil {
+	if err := parseClaims(in, c, app, q); err != nil {
 		return q, err
 	}
 	if !endpoint.Fits(q) { // what JSON must escape takes up to six times its size
@@ -151,10 +152,10 @@ func parseScope(in endpoint.Parameters, c client.Client) ([]string, error) {
 // parsePKCE returns the code_challenge. S256 is required of every client that is
 // not excused (RFC 7636 §4.3, RFC 9700 §2.1.1); a missing method means plain,
 // which is never accepted.
-func parsePKCE(in endpoint.Parameters, c client.Client) (challenge string, err error) {
+func parsePKCE(in endpoint.Parameters, excused bool) (challenge string, err error) {
 	challenge, method := in.Get("code_challenge"), in.Get("code_challenge_method")
 	switch {
-	case challenge == "" && method == "" && withoutPKCE(c):
+	case challenge == "" && method == "" && excused:
 		return "", nil
 	case challenge == "":
 		return "", invalidRequest("code_challenge is missing: PKCE is required (RFC 7636)")
@@ -167,9 +168,6 @@ func parsePKCE(in endpoint.Parameters, c client.Client) (challenge string, err e
 	}
 	return challenge, nil
 }
-
-// withoutPKCE reports whether a client is excused from PKCE.
-func withoutPKCE(c client.Client) bool { return c.WithoutPKCE && !c.Public }
 
 // prompt is what the prompt parameter demands (OpenID Connect Core §3.1.2.1).
 type prompt struct {
@@ -243,7 +241,7 @@ func parseHint(in endpoint.Parameters, c client.Client, issuer hints) (sub strin
 
 // parseClaims reads the parameter claims into q (OpenID Connect Core §5.5). A client may
 // request the claims of the scopes that it may have.
-func parseClaims(in endpoint.Parameters, c client.Client, q *request) error {
+func parseClaims(in endpoint.Parameters, c client.Client, app truecaller.App, q *request) error {
 	wanted, err := claims.ParseRequest(in.Get("claims"))
 	if err != nil {
 		return invalidRequest(err.Error())
@@ -252,11 +250,8 @@ func parseClaims(in endpoint.Parameters, c client.Client, q *request) error {
 	if !q.responseType().Code() && !q.responseType().AccessToken() {
 		q.UserinfoClaims = nil // nothing will fetch them
 	}
-	if len(wanted.ACR) > 0 && !slices.Contains(wanted.ACR, endpoint.ACR) {
-		// Core §5.5.1.1; the code is that of OpenID Connect Core Error Code
-		// unmet_authentication_requirements 1.0 §2.
-		unmet := oidc.Error{ErrorType: "unmet_authentication_requirements"}
-		return unmet.WithDescription("acr is always %s", endpoint.ACR)
+	if err := parseACR(in, c, wanted.ACR, app, q); err != nil {
+		return err
 	}
 	switch {
 	case wanted.Sub == "":

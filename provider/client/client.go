@@ -65,6 +65,10 @@ type Client struct {
 	// 6749 §3.3). Empty: such a request is refused.
 	DefaultScopes []string
 
+	// DefaultACRValues are the authentication context classes that requests without any
+	// prefer, in that order (default_acr_values).
+	DefaultACRValues []string
+
 	// ResponseTypes are what its authorization requests may ask for (response_types).
 	// Empty: code.
 	ResponseTypes []ResponseType

@@ -93,6 +93,12 @@ func Validate(c Client) FieldErrors {
 	if strings.ContainsAny(c.SectorHost, "/:@ ") {
 		refuse("sector_host", "%q is not a host name", c.SectorHost)
 	}
+	for i, acr := range c.DefaultACRValues {
+		// An unknown one of a client that registered itself is ignored: they are preferences.
+		if c.Registration == nil && !slices.Contains(claims.ACRValues, acr) {
+			refuse(fmt.Sprintf("default_acr_values[%d]", i), "%q is unknown; use %s", acr, strings.Join(claims.ACRValues, ", "))
+		}
+	}
 	if c.DefaultMaxAge != nil && *c.DefaultMaxAge < 0 {
 		refuse("default_max_age", "must not be negative (got %s)", *c.DefaultMaxAge)
 	}
@@ -160,6 +166,19 @@ type Deployment struct {
 	ResponseTypes []ResponseType // those that clients may use; empty: code
 
 	RequestObjects RequestObjectMode
+
+	// StrangersWithoutPKCE excuses confidential clients that registered themselves from PKCE.
+	StrangersWithoutPKCE bool
+}
+
+// ExcusesPKCE reports whether the client is excused from PKCE: an operator's by its own
+// setting, a stranger's by that of the deployment, as it is now. Never a public one.
+func (d Deployment) ExcusesPKCE(c Client) bool {
+	excused := c.WithoutPKCE
+	if c.Registration != nil {
+		excused = d.StrangersWithoutPKCE
+	}
+	return excused && !c.Public
 }
 
 // ValidateFor returns why the client cannot be one of this deployment, nil if it can.

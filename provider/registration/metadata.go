@@ -137,7 +137,6 @@ func clientOf(in members) (client.Client, error) {
 		SoftwareID:          in.text("software_id"),
 		SoftwareVersion:     in.text("software_version"),
 		RequireAuthTime:     in.flag("require_auth_time"),
-		DefaultACRValues:    in.texts("default_acr_values"),
 	}
 	c := client.Client{
 		Name:                   in.text("client_name"),
@@ -153,6 +152,7 @@ func clientOf(in members) (client.Client, error) {
 		KeysURI:                in.text("jwks_uri"),
 		Scopes:                 strings.Fields(in.text("scope")),
 		RequestObjects:         in.requestObjects(),
+		DefaultACRValues:       in.texts("default_acr_values"),
 		// The operator does not know the client: users decide (OpenID Connect Core §3.1.2.4).
 		Consent:      client.ConsentRemember,
 		Registration: about,
@@ -208,7 +208,7 @@ func clientOf(in members) (client.Client, error) {
 			{"initiate_login_uri", about.InitiateLoginURI},
 		}...),
 		checkTexts("contacts", about.Contacts),
-		checkTexts("default_acr_values", about.DefaultACRValues),
+		checkTexts("default_acr_values", c.DefaultACRValues),
 		checkTexts("software_id", []string{about.SoftwareID}),
 		checkTexts("software_version", []string{about.SoftwareVersion}),
 	)
@@ -346,7 +346,7 @@ func metadataOf(c client.Client) Metadata {
 		AuthMethod:             string(c.AuthMethod),
 		AuthAlg:                c.AuthAlg,
 		RequireAuthTime:        c.Registration.RequireAuthTime,
-		DefaultACRValues:       c.Registration.DefaultACRValues,
+		DefaultACRValues:       c.DefaultACRValues,
 		InitiateLoginURI:       c.Registration.InitiateLoginURI,
 		PostLogoutRedirectURIs: c.PostLogoutRedirectURIs,
 		Scope:                  strings.Join(or(c.Scopes, claims.Scopes...), " "),

@@ -120,7 +120,7 @@ func TestMembers(t *testing.T) {
 		{`"default_max_age":"3600"`, "default_max_age"},
 		{`"require_auth_time":true`, ""},
 		{`"require_auth_time":"true"`, "require_auth_time"},
-		{`"default_acr_values":["urn:calleridp:acr:phone-approval","other"]`, ""},
+		{`"default_acr_values":["urn:calleridp:acr:push","other"]`, ""},
 		{`"default_acr_values":"1"`, "default_acr_values"},
 		{`"initiate_login_uri":"https://app.example/login"`, ""},
 		{`"initiate_login_uri":"http://app.example/login"`, "initiate_login_uri"},

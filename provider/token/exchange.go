@@ -92,8 +92,8 @@ func (e *Endpoint) exchange(r *http.Request, c client.Client, in endpoint.Parame
 			Sub:      a.Sub,
 			Scopes:   scopes,
 			AuthTime: a.AuthTime,
-			ACR:      endpoint.ACR,
-			AMR:      endpoint.AMR(),
+			ACR:      claims.ACRNative,
+			AMR:      claims.AMR(),
 			Created:  out.now,
 			Offline:  slices.Contains(scopes, claims.OfflineAccess),
 		}, hash, out.now)

@@ -70,7 +70,7 @@ func (e *Endpoint) sign(ctx context.Context, i *issued) (err error) {
 		Person:      i.person,
 		Grant:       i.grant,
 		Scopes:      i.client.IDTokenScopes(i.scopes),
-		Claims:      i.client.GrantableClaims(i.grant.IDTokenClaims),
+		Claims:      i.client.NamedClaims(i.grant.IDTokenClaims, i.grant.Scopes, i.scopes),
 		AccessToken: i.access,
 		Nonce:       i.nonce,
 		Now:         i.now,

@@ -64,7 +64,7 @@ func (e *Endpoint) userClaims(r *http.Request) (client.Client, json.RawMessage, 
 		o.String("aud", c.ID)
 	}
 	o.String("sub", sub)
-	claims.Add(&o, person, sub, c.UserinfoScopes(scopes), c.GrantableClaims(g.UserinfoClaims))
+	claims.Add(&o, person, sub, c.UserinfoScopes(scopes), c.NamedClaims(g.UserinfoClaims, g.Scopes, scopes))
 	return c, o.JSON(), nil
 }
 

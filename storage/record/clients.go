@@ -63,6 +63,7 @@ func (r *Client) fields(c *codec, version byte) {
 		encryption(c, &r.Responses.IDToken)
 		text(c, &r.Responses.UserinfoAlg)
 		encryption(c, &r.Responses.Userinfo)
+		texts(c, &r.DefaultACRValues)
 		registered := r.Registration != nil
 		if c.flag(&registered); registered {
 			if r.Registration == nil {
@@ -97,7 +98,6 @@ func registration(c *codec, r *client.Registration) {
 	text(c, &r.SoftwareID)
 	text(c, &r.SoftwareVersion)
 	c.flag(&r.RequireAuthTime)
-	texts(c, &r.DefaultACRValues)
 }
 
 // InitialTokens are found by their SHA-256.

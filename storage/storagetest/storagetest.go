@@ -330,7 +330,7 @@ func (w *world) approve(id login.ID, p subject.Person) (known *subject.Person) {
 }
 
 func (w *world) session() session.Session {
-	return session.Session{ID: newID(), Secret: newHash(), Sub: newID(), AuthTime: w.now, ACR: "urn:calleridp:acr:phone-approval",
+	return session.Session{ID: newID(), Secret: newHash(), Sub: newID(), AuthTime: w.now, ACR: "urn:calleridp:acr:push",
 		Created: w.now, Expires: w.now.Add(time.Hour)}
 }
 

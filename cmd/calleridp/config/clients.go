@@ -60,6 +60,7 @@ func (d *decoder) checkClient(key string, c Client) client.Client {
 		AllowedOrigins:         c.AllowedOrigins,
 		Scopes:                 c.Scopes,
 		DefaultScopes:          c.DefaultScopes,
+		DefaultACRValues:       c.DefaultACRValues,
 		ResponseTypes:          client.ParseResponseTypes(c.ResponseTypes),
 		WithoutPKCE:            c.DangerouslyWithoutPKCE,
 		IDTokenAlg:             c.IDTokenAlg,

@@ -371,6 +371,9 @@ type Client struct {
 	// DefaultMaxAge is the max_age of requests that name none: this client refuses an
 	// older sign-in. If unset, no sign-in is too old.
 	DefaultMaxAge Duration `yaml:"default_max_age"`
+	// DefaultACRValues are the acr that its authorization requests prefer if they name none, the
+	// best first: urn:calleridp:acr:push, urn:calleridp:acr:onetap.
+	DefaultACRValues []string `yaml:"default_acr_values"`
 	// LogoURI is its logo (https). Users see it, like the next three.
 	LogoURI string `yaml:"logo_uri"`
 	// URI is its home page.
@@ -405,10 +408,12 @@ type Registration struct {
 	Deployment Rate `yaml:"deployment"`
 	// Max is how many clients may be registered at once. Default 1000.
 	Max Count `yaml:"max"`
-	// UnusedFor is how long a client may stay that nobody has signed in to. Default 30d.
+	// UnusedFor is how long a client may stay that nobody has signed in to. Default 7d. When
+	// there are max clients, the oldest such one gives its place to the next after an hour,
+	// unless it was registered with an initial access token.
 	UnusedFor Duration `yaml:"unused_for"`
-	// DangerouslyWithoutPKCE excuses confidential clients from PKCE, for test suites that do
-	// not know it.
+	// DangerouslyWithoutPKCE excuses confidential clients that registered themselves from PKCE,
+	// as long as it is set, for test suites that do not know PKCE.
 	DangerouslyWithoutPKCE bool `yaml:"dangerously_without_pkce"`
 }
 

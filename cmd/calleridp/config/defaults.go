@@ -69,7 +69,7 @@ func (c *Config) setDefaults() {
 	orDefault(&c.Registration.Network, Rate{Burst: 20, Period: time.Hour})
 	orDefault(&c.Registration.Deployment, Rate{Burst: 100, Period: time.Hour})
 	orDefault(&c.Registration.Max, 1000)
-	orDefault(&c.Registration.UnusedFor, Duration(30*day))
+	orDefault(&c.Registration.UnusedFor, Duration(7*day))
 	orDefault(&c.Keys.RotateEvery, Duration(30*day))
 	orDefault(&c.Keys.PublishBefore, min(Duration(day), c.Keys.RotateEvery))
 }

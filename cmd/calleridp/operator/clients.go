@@ -31,7 +31,7 @@ var Client = command.Group("client", map[string]command.Func{
 func clientAdd(ctx context.Context, args []string, out io.Writer) error {
 	f := newRequest("client add", "register an application; its secret is shown once", out)
 	var c admin.Client
-	var redirects, logouts, origins, scopes, defaults, countries, types, requestURIs command.List
+	var redirects, logouts, origins, scopes, defaults, countries, types, requestURIs, acrs command.List
 	var maxAge time.Duration
 	var pairwise bool
 	var jwks string
@@ -49,6 +49,7 @@ func clientAdd(ctx context.Context, args []string, out io.Writer) error {
 	f.Var(&scopes, "scope", "`scope` that the client may request; may be repeated; default all")
 	f.Var(&defaults, "default-scope", "`scope` of requests without any; may be repeated; default none: they are refused")
 	f.Var(&types, "response-type", "response `type` that its requests may ask for, like code or \"code id_token\"; may be repeated; default code; response_types of the configuration turns them on")
+	f.Var(&acrs, "default-acr", "`acr` that its requests prefer if they name none, like urn:calleridp:acr:push, the best first; may be repeated")
 	f.StringVar(&c.IDTokenAlg, "alg", "", "`algorithm` of its ID tokens, one of keys.algorithms in the configuration; default RS256")
 	f.StringVar(&c.IDTokenEncryptionAlg, "id-token-encryption-alg", "", "`algorithm` by which its ID tokens are encrypted to a key of its JWK set: RSA-OAEP-256, ECDH-ES, ECDH-ES+A128KW or ECDH-ES+A256KW; default none")
 	f.StringVar(&c.IDTokenEncryptionEnc, "id-token-encryption-enc", "", "content `encryption` of its ID tokens: A128CBC-HS256 (default), A256CBC-HS512, A128GCM or A256GCM")
@@ -93,7 +94,7 @@ func clientAdd(ctx context.Context, args []string, out io.Writer) error {
 		c.Keys = set
 	}
 	c.RedirectURIs, c.PostLogoutRedirectURIs, c.AllowedOrigins = redirects, logouts, origins
-	c.Countries, c.ResponseTypes, c.RequestURIs = countries, types, requestURIs
+	c.Countries, c.ResponseTypes, c.RequestURIs, c.DefaultACR = countries, types, requestURIs, acrs
 	c.Scope, c.DefaultScope = strings.Join(scopes, " "), strings.Join(defaults, " ")
 	if pairwise {
 		c.SubjectType = "pairwise"
@@ -182,6 +183,7 @@ func writeClient(out io.Writer, c admin.Client) error {
 			{"sector_host", c.SectorHost},
 			{"consent", c.Consent},
 			{"scope_claims", c.ScopeClaims},
+			{"default_acr_values", strings.Join(c.DefaultACR, " ")},
 			{"region", c.Region},
 			{"countries", strings.Join(c.Countries, " ")},
 			{"truecaller_app", c.TruecallerApp},

@@ -201,7 +201,7 @@ func (c *Crowd) writes() []write {
 }
 
 // acr is as long as that of the program.
-const acr = "urn:calleridp:acr:phone-approval"
+const acr = "urn:calleridp:acr:push"
 
 var (
 	scopes = []string{"openid", "phone", "profile", "email", "offline_access"}
