@@ -34,6 +34,16 @@ func (d *deviceRequest) whole() bool { return len(d.Code) == len(grant.CodeHash{
 // forDevice reports whether a device has begun the request.
 func (q *request) forDevice() bool { return q.Device != nil }
 
+// destination returns the redirect URI of the client that gets the response, "" for the
+// account page and for a device: the browser stays here then, and users see all of the
+// client's hosts.
+func (q *request) destination() string {
+	if q.forAccount() || q.forDevice() {
+		return ""
+	}
+	return q.RedirectURI
+}
+
 // signInForDevice is how old a sign-in may be that allows a device something. In a browser
 // that has been signed in for longer, the user approves on their phone again: one press on
 // a page to which a stranger's link has led is not enough (RFC 8628 §5.4).
@@ -56,6 +66,7 @@ func (e *Endpoint) AuthorizeDevice(w http.ResponseWriter, r *http.Request, d gra
 		RedirectURI: endpoint.PathDeviceDone,
 		Scopes:      d.Scopes,
 		MaxAge:      &age,
+		PushFirst:   prefersPush(c.DefaultACRValues, app),
 		Device:      &deviceRequest{Code: d.Code[:], Expires: d.Expires.Unix(), Created: d.Created.Unix()},
 		Until:       min(time.Now().Add(e.form.sealer.lifetime).Unix(), d.Expires.Unix()),
 	}

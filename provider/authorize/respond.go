@@ -88,7 +88,7 @@ func (e *Endpoint) respondNow(w http.ResponseWriter, r *http.Request, q *request
 	t := newTicket(q)
 	idToken, err := e.front.idToken(r.Context(), q, c, s, t.first())
 	if err != nil {
-		return err
+		return e.refuse(w, r, q, err)
 	}
 	err = e.codes.create(r.Context(), q, c, s, t)
 	if errors.Is(err, grant.ErrExists) && q.forDevice() { // a double click, or somebody else
@@ -100,6 +100,6 @@ func (e *Endpoint) respondNow(w http.ResponseWriter, r *http.Request, q *request
 	if err != nil {
 		return err
 	}
-	e.succeed(q, c, t.first(), idToken).Write(w, r, e.pages)
+	e.succeed(r.Context(), q, c, t.first(), idToken).Write(w, r, e.pages)
 	return nil
 }

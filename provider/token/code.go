@@ -1,6 +1,7 @@
 package token
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -52,13 +53,25 @@ type redemption struct {
 // again, consumes the code and keeps what it buys (invariant 9). So our own failure never
 // costs a client its code.
 func (e *Endpoint) redeem(r *http.Request, c client.Client, given redemption) (*response, error) {
+	used, err := e.redeemBy(r, c, given, e.cfg.Grants.RecallCode)
+	if errors.Is(err, grant.ErrChanged) {
+		used, err = e.redeemBy(r, c, given, e.cfg.Grants.Code)
+	}
+	return used, err
+}
+
+// redeemBy is redeem with a way to look at what is stored.
+func (e *Endpoint) redeemBy(
+	r *http.Request, c client.Client, given redemption,
+	look func(context.Context, grant.CodeHash) (grant.Code, *grant.Grant, error),
+) (*response, error) {
 	ctx, use, refuse := r.Context(), given.use, given.refuse
 	access, accessHash := grant.NewToken()
 	use.Access = accessHash
 	decide := func(code grant.Code, stored *grant.Grant) grant.Redemption {
 		return e.cfg.GrantPolicy.Redeem(code, stored, use)
 	}
-	code, stored, err := e.cfg.Grants.Code(ctx, given.hash)
+	code, stored, err := look(ctx, given.hash)
 	if errors.Is(err, grant.ErrNotFound) {
 		return nil, refuse(err, grant.Grant{})
 	}
@@ -76,7 +89,7 @@ func (e *Endpoint) redeem(r *http.Request, c client.Client, given redemption) (*
 		if err != nil {
 			return nil, fmt.Errorf("%s exchange: %w", given.kind, err)
 		}
-		if err := e.sign(&out); err != nil {
+		if err := e.sign(ctx, &out); err != nil {
 			return nil, fmt.Errorf("%s exchange: %w", given.kind, err)
 		}
 		use.At = time.Now() // the above may have taken a while

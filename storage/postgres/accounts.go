@@ -59,7 +59,7 @@ func (s *Store) RevokeClient(ctx context.Context, sub, clientID string) error {
 	return s.write(ctx, func(t *txn) error {
 		t.lockPerson(sub)
 		t.run("SELECT FROM consents WHERE key = $1 FOR UPDATE", consentKey(sub, clientID))
-		all := t.endingSessions("sub", sub) // which stay
+		all := t.endingSessions("sub", []byte(sub)) // which stay
 		grants, end := t.grantsOf("sub", []byte(sub))
 		if err := t.look(); err != nil {
 			return err
@@ -77,7 +77,7 @@ func (s *Store) EndSessions(ctx context.Context, sub string) error {
 	return s.write(ctx, func(t *txn) error {
 		var person subject.Person
 		exists := t.person(&person, sub, " FOR UPDATE")
-		all := t.endingSessions("sub", sub)
+		all := t.endingSessions("sub", []byte(sub))
 		grants, end := t.grantsOf("sub", []byte(sub))
 		if err := t.look(); err != nil {
 			return err
@@ -107,7 +107,7 @@ func (s *Store) DeletePerson(ctx context.Context, sub string) error {
 		exists = t.person(&person, sub, " FOR UPDATE")
 		first, end := consentRange(sub)
 		t.run("SELECT FROM consents WHERE key >= $1 AND key < $2 ORDER BY key FOR UPDATE", first, end)
-		sessions := t.endingSessions("sub", sub) // each in the order of its keys, as everybody does
+		sessions := t.endingSessions("sub", []byte(sub)) // each in the order of its keys, as everybody does
 		t.run("SELECT FROM codes WHERE sub = $1 ORDER BY key FOR UPDATE", []byte(sub))
 		grants := t.endingGrants(sub)
 		if err := t.look(); err != nil || !*exists {

@@ -15,15 +15,28 @@ func (s *Store) SessionBySecret(ctx context.Context, secret session.SecretHash) 
 	return view(ctx, s, func(b *batch) func() (session.Session, error) {
 		var found session.Session
 		exists := b.see(&record.Sessions, (*record.Session)(&found), secret[:])
+		b.bringPerson(ctx, "SELECT sub FROM sessions WHERE key = $1", secret[:])
 		return func() (session.Session, error) {
 			if !*exists {
 				return session.Session{}, session.ErrNotFound
 			}
-			// For a sign-in that replaces it.
-			b.s.memory.put(at(&record.SessionIDs, []byte(found.ID)), secret[:], moment{})
+			s.memory.put(place{record.SessionIDs.Name, found.ID}, secret[:], moment{})
 			return found, nil
 		}
 	})
+}
+
+// RecallBySecret implements session.Store.
+func (s *Store) RecallBySecret(ctx context.Context, secret session.SecretHash) (session.Session, error) {
+	row, known := s.memory.get(at(&record.Sessions, secret[:]))
+	if !known || row.value == nil || s.expired(row.value) {
+		return s.SessionBySecret(ctx, secret)
+	}
+	var found session.Session
+	if err := s.sealer.Open(&record.Sessions, secret[:], row.value, (*record.Session)(&found)); err != nil {
+		return s.SessionBySecret(ctx, secret)
+	}
+	return found, ctx.Err()
 }
 
 // Session implements session.Store.
@@ -63,7 +76,7 @@ func (t *txn) guessSession(into *session.Session, id string) (found *bool) {
 func (s *Store) EndSession(ctx context.Context, id string) (session.Session, error) {
 	defer s.wakeNotices()
 	return update(ctx, s, func(t *txn) (ended session.Session, err error) {
-		ending := t.endingSessions("sid", id)
+		ending := t.endingSessions("sid", []byte(id))
 		_, end := t.grantsOf("sid", []byte(id))
 		if err := t.look(); err != nil {
 			return session.Session{}, err
@@ -80,12 +93,12 @@ func (s *Store) EndSession(ctx context.Context, id string) (session.Session, err
 
 // endingSessions queues a query that locks the sessions of an owner, which the transaction
 // deletes, and returns those of them that have not expired and can be read. column is sid
-// or sub.
-func (t *txn) endingSessions(column, owner string) *[]session.Session {
+// or sub, or key for one session.
+func (t *txn) endingSessions(column string, owner []byte) *[]session.Session {
 	var found []session.Session
-	t.rows("SELECT key, value FROM sessions WHERE "+column+" = $1 ORDER BY key FOR UPDATE", []any{[]byte(owner)}, func(key, value []byte) {
+	t.rows("SELECT key, value FROM sessions WHERE "+column+" = $1 ORDER BY key FOR UPDATE", []any{owner}, func(key, value []byte) {
 		var s session.Session
-		if !t.s.expired(value) && t.s.sealer.Open(&record.Sessions, key, value, (*record.Session)(&s)) == nil && (s.ID == owner || s.Sub == owner) {
+		if !t.s.expired(value) && t.s.sealer.Open(&record.Sessions, key, value, (*record.Session)(&s)) == nil && (column == "key" || s.ID == string(owner) || s.Sub == string(owner)) {
 			found = append(found, s)
 		}
 	})
@@ -93,7 +106,18 @@ func (t *txn) endingSessions(column, owner string) *[]session.Session {
 }
 
 // endSession queues the end of a session, and keeps its grants.
-func (t *txn) endSession(id string) { t.put("DELETE FROM sessions WHERE sid = $1", []byte(id)) }
+func (t *txn) endSession(id string) {
+	t.put("DELETE FROM sessions WHERE sid = $1", []byte(id))
+	if key, known := t.s.memory.get(place{record.SessionIDs.Name, id}); known && key.value != nil {
+		t.learn(&record.Sessions, key.value, nil)
+	}
+}
+
+// dropSession queues the end of the session with this secret, and keeps its grants.
+func (t *txn) dropSession(secret session.SecretHash) {
+	t.put("DELETE FROM sessions WHERE key = $1", secret[:])
+	t.learn(&record.Sessions, secret[:], nil)
+}
 
 // putSession queues a new session. One with the same sid and another secret is
 // replaced.
@@ -116,15 +140,15 @@ func (t *txn) storeSession(s session.Session) {
 }
 
 // replaced queues a query that locks the session which a sign-in replaces, if it does.
-func (t *txn) replaced(id string) *[]session.Session {
+func (t *txn) replaced(secret session.SecretHash) *[]session.Session {
 	switch {
-	case id == "":
+	case secret == (session.SecretHash{}):
 		return new([]session.Session)
 	case !t.guesses:
-		return t.endingSessions("sid", id)
+		return t.endingSessions("key", secret[:])
 	}
 	var before session.Session
-	if !*t.guessSession(&before, id) {
+	if !*t.row(&record.Sessions, (*record.Session)(&before), secret[:]) {
 		return new([]session.Session)
 	}
 	return &[]session.Session{before}
@@ -140,8 +164,8 @@ func (t *txn) replaceSession(replaced *[]session.Session, signIn login.SignIn) s
 			t.tellEnded(before)
 		}
 	}
-	if signIn.Replaces != "" {
-		t.endSession(signIn.Replaces)
+	if signIn.Replaces != (session.SecretHash{}) {
+		t.dropSession(signIn.Replaces)
 	}
 	return s
 }

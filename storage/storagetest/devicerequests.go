@@ -67,7 +67,7 @@ func (w *world) answer(d grant.DeviceRequest, s session.Session) grant.Code {
 // A device is answered once, by whichever transaction.
 func testDeviceAnswers(t *testing.T, w *world) {
 	s := w.session()
-	w.signIn(s, "")
+	w.signIn(s, session.SecretHash{})
 	byCode := func(d grant.DeviceRequest) error { return w.CreateCode(w.ctx, w.answer(d, s)) }
 	byDenial := func(d grant.DeviceRequest) error {
 		return w.CreateCode(w.ctx, grant.DeniedCode(d.Code, d.ClientID, w.now, d.Expires))
@@ -76,7 +76,7 @@ func testDeviceAnswers(t *testing.T, w *world) {
 		a := w.create()
 		p := w.person(a.Number)
 		w.approve(a.ID, p)
-		_, err := w.finish(a.ID, "", func(a *login.Attempt) (session.Session, grant.Code, error) {
+		_, err := w.finish(a.ID, session.SecretHash{}, func(a *login.Attempt) (session.Session, grant.Code, error) {
 			in := w.session()
 			in.Sub = p.Sub
 			a.State = login.Done
@@ -123,7 +123,7 @@ func testDeviceAnswers(t *testing.T, w *world) {
 // Of many answers at once, one is stored.
 func testParallelDeviceAnswers(t *testing.T, w *world) {
 	s := w.session()
-	w.signIn(s, "")
+	w.signIn(s, session.SecretHash{})
 	for range 10 {
 		d := w.deviceRequest()
 		var all sync.WaitGroup

@@ -71,7 +71,7 @@ func testNotices(t *testing.T, w *world) {
 		if sub != "" {
 			s.Sub = sub
 		}
-		w.signIn(s, "")
+		w.signIn(s, session.SecretHash{})
 		for _, id := range clients {
 			w.must(w.CreateCode(w.ctx, w.codeOf(s, id)))
 		}
@@ -92,9 +92,9 @@ func testNotices(t *testing.T, w *world) {
 	s = open("", "a")
 	next := w.session()
 	next.Sub = s.Sub
-	w.signIn(next, s.ID)
+	w.signIn(next, s.Secret)
 	w.same(waiting(), 0)
-	w.signIn(w.session(), next.ID)
+	w.signIn(w.session(), next.Secret)
 	w.same(w.told("a"), at(s, "a"))
 
 	// Everywhere: sessions, and grants whose session is no more; without a session, all of
@@ -129,7 +129,7 @@ func testNotices(t *testing.T, w *world) {
 	over := w.session()
 	over.Expires = w.now.Add(-time.Millisecond)
 	over.Participants = at(over, "a")
-	w.signIn(over, "")
+	w.signIn(over, session.SecretHash{})
 	w.endSession(over.ID)
 	w.same(waiting(), 0)
 }
@@ -139,7 +139,7 @@ func testReceivers(t *testing.T, w *world) {
 	end := func(clients ...string) session.Session {
 		t.Helper()
 		s := w.session()
-		w.signIn(s, "")
+		w.signIn(s, session.SecretHash{})
 		for _, id := range clients {
 			w.must(w.CreateCode(w.ctx, w.codeOf(s, id)))
 		}
@@ -229,7 +229,7 @@ func testNoticesAreBounded(t *testing.T, w *world) {
 		for j := range 60 {
 			s.Participants = append(s.Participants, session.Participant{ClientID: "gone", SID: s.ID + string(rune('a'+j)) + string(rune('a'+i))})
 		}
-		w.signIn(s, "")
+		w.signIn(s, session.SecretHash{})
 		w.endSession(s.ID)
 	}
 	left, err := w.NoticesWaiting(w.ctx)

@@ -40,7 +40,7 @@ func (w *world) codeOf(s session.Session, clientID string) grant.Code {
 func testParticipants(t *testing.T, w *world) {
 	a, s := w.create(), w.session()
 	first := w.codeOf(s, "shop")
-	_, err := w.finish(a.ID, "", func(a *login.Attempt) (session.Session, grant.Code, error) {
+	_, err := w.finish(a.ID, session.SecretHash{}, func(a *login.Attempt) (session.Session, grant.Code, error) {
 		a.State, a.Ended = login.Done, w.now
 		return s, first, nil
 	})
@@ -69,7 +69,7 @@ func testParticipants(t *testing.T, w *world) {
 	// The same user signs in again in the browser: the new session continues the old one.
 	next := w.session()
 	next.Sub = s.Sub
-	w.signIn(next, s.ID)
+	w.signIn(next, s.Secret)
 	w.noSession(s)
 	w.participants(next.ID, bank, news, shop)
 	w.must(w.CreateCode(w.ctx, w.codeOf(next, "shop")))
@@ -78,7 +78,7 @@ func testParticipants(t *testing.T, w *world) {
 
 	// Another user signs in there.
 	other := w.session()
-	w.signIn(other, next.ID)
+	w.signIn(other, next.Secret)
 	w.noSession(next)
 	w.participants(other.ID)
 
@@ -94,7 +94,7 @@ func testParticipants(t *testing.T, w *world) {
 	over := w.session()
 	over.Expires = w.now.Add(-time.Millisecond)
 	over.Participants = []session.Participant{{ClientID: "bank", SID: over.ID}}
-	w.signIn(over, "")
+	w.signIn(over, session.SecretHash{})
 	w.same(w.endSession(over.ID), session.Session{})
 }
 
@@ -103,7 +103,7 @@ func testParticipants(t *testing.T, w *world) {
 func testParallelParticipants(t *testing.T, w *world) {
 	for range 8 {
 		s := w.session()
-		w.signIn(s, "")
+		w.signIn(s, session.SecretHash{})
 		clients := []string{"a", "b", "c", "d"}
 		joined := make([]bool, len(clients))
 		var ended session.Session

@@ -190,6 +190,13 @@ func TestClientsOfARunningServer(t *testing.T) {
 	if !strings.Contains(begins, "https://b.example.com/login") {
 		t.Errorf("client add --initiate-login-uri printed\n%s\nwant the address", begins)
 	}
+	signing := command("client", "add", "--name", "S", "--redirect-uri", "https://s.example.com/cb", "--auth-method", "private_key_jwt", "--jwks-uri", "https://s.example.com/jwks",
+		"--request-object-alg", "PS256", "--require-signed-request-object", "--request-uri", "https://s.example.com/r", "--request-uri", "https://s.example.com/q")
+	if !strings.Contains(signing, "PS256") || !strings.Contains(signing, "require_signed_request_object") || !strings.Contains(signing, "https://s.example.com/r https://s.example.com/q") {
+		t.Errorf("client add --request-object-alg printed\n%s\nwant what was registered", signing)
+	}
+	fails("request_object_signing_alg: unsigned request objects are turned off here",
+		"client", "add", "--name", "X", "--redirect-uri", "https://a.example.com/cb", "--request-object-alg", "none")
 	fails("there is no client nobody", "client", "show", "nobody")
 	fails("client app has no secret: it is public, or it authenticates by private_key_jwt", "client", "rotate-secret", "app")
 	fails("there is a client app already", "client", "add", "--id", "app", "--name", "App", "--redirect-uri", "https://a.example.com/cb")

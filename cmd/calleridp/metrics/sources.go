@@ -18,7 +18,7 @@ type Sources struct {
 	Database func() postgres.Stats              // nil: the store is a file
 	Inbox    func(context.Context) (int, error) // callbacks that are not processed yet
 	Notices  func(context.Context) (int, error) // for clients, that wait
-	Attempts func() int                         // attempts in this process's memory
+	Attempts func() int                         // attempts in this server's memory
 	Pages    func() int                         // waiting pages
 	Server   Server
 	Breakers func() []truecaller.Breaker
@@ -50,7 +50,7 @@ func (m *Metrics) Watch(s Sources) {
 		"Notices for clients that are not delivered yet, like those of back-channel logout.",
 		func() float64 { return orNaN(s.Notices) }, nil)
 	m.gauge("calleridp_live_attempts",
-		"Attempts in this process's memory: those under way, and those with an open page.",
+		"Attempts in this server's memory: those under way, and those with an open page.",
 		func() float64 { return float64(s.Attempts()) }, nil)
 	m.gauge("calleridp_waiting_pages",
 		"Browser pages that wait over a live connection: each open event stream counts once.",

@@ -14,6 +14,7 @@
 //	native.go      native sign-in by token exchange
 //	assertion.go   client assertions
 //	deviceflow.go  sign-in on a device without a browser
+//	requestobject.go  request objects, and what clients publish
 //	sealed.go      sealed forms and challenges
 //	broken.go      stores that fail
 //
@@ -67,6 +68,8 @@ type Config struct {
 	// WrapEngine returns the engine that the provider gets. If nil, it gets
 	// World.Engine.
 	WrapEngine func(*login.Engine) provider.Engine
+	// WrapClients returns the store that the registry gets. If nil, it gets World.Store.
+	WrapClients func(client.Store) client.Store
 }
 
 // New returns a World. It closes its store when the test ends.
@@ -133,7 +136,18 @@ func New(t testing.TB, change ...func(*Config)) *World {
 	if w.Engine, err = login.New(cfg.Login); err != nil {
 		t.Fatal(err)
 	}
-	if w.Clients, err = client.NewRegistry(cfg.Clients, store, client.Deployment{Apps: cfg.ClientApps, ResponseTypes: cfg.Provider.ResponseTypes, DeviceFlow: cfg.Provider.DeviceFlow.Enabled}); err != nil {
+	var clients client.Store = store
+	if cfg.WrapClients != nil {
+		clients = cfg.WrapClients(store)
+	}
+	if w.Clients, err = client.NewRegistry(cfg.Clients, clients, client.Deployment{
+		Apps:           cfg.ClientApps,
+		Algorithms:     cfg.Provider.Ring.Algorithms(),
+		Unsigned:       cfg.Provider.UnsignedIDTokens,
+		ResponseTypes:  cfg.Provider.ResponseTypes,
+		RequestObjects: cfg.Provider.RequestObjects,
+		DeviceFlow:     cfg.Provider.DeviceFlow.Enabled,
+	}); err != nil {
 		t.Fatal(err)
 	}
 	cfg.Provider.Clients, cfg.Provider.Engine = w.Clients, w.Engine
