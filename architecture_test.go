@@ -36,7 +36,7 @@ var rooms = map[string]struct {
 	may []string
 	why string
 }{
-	"provider": {[]string{"endpoint", "authorize", "clientauth", "token", "logout", "account", "discovery", "idtoken",
+	"provider": {[]string{"endpoint", "authorize", "checksession", "clientauth", "token", "logout", "account", "discovery", "idtoken",
 		"audit", "client", "consent", "grant", "registration", "session", "subject"}, "provider assembles the rooms and has no rule of the protocol"},
 
 	// The rooms of the protocol import the domain and endpoint, never each other.
@@ -47,6 +47,7 @@ var rooms = map[string]struct {
 	"token": {[]string{"endpoint", "clientauth", "idtoken", "audit", "claims", "client", "grant", "limit", "login", "redact", "subject"},
 		"clients authenticate at the token endpoint, so it imports clientauth, and no other room"},
 	"logout":  {[]string{"endpoint", "idtoken", "audit", "client", "session"}, "logout knows no other endpoint"},
+	"checksession": {[]string{"endpoint", "client"}, "the page that watches a session reads its cookie in the browser, and knows no session"},
 	"account": {[]string{"endpoint", "audit", "claims", "client", "consent", "grant", "session", "subject"}, "the account page declares the sign-in that it needs"},
 	"registration": {[]string{"endpoint", "audit", "claims", "client", "fetch", "limit", "redact"},
 		"clients that register themselves are those of the registry; it knows no other endpoint"},

@@ -24,6 +24,8 @@ const (
 	PurposeOneTapNonce Purpose = "one-tap-nonce"
 	// PurposeDevice seals what a device cookie says.
 	PurposeDevice Purpose = "device"
+	// PurposeBrowserState derives the state that session management shows of a session.
+	PurposeBrowserState Purpose = "browser-state"
 	// PurposeBrowserSecret derives the secret of a browser's cookie from the form that
 	// the browser sends.
 	PurposeBrowserSecret Purpose = "browser-secret"

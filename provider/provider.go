@@ -5,7 +5,8 @@
 //	authorize/    the authorization endpoint, and Flow: what pages may do with a sign-in
 //	clientauth/   who calls a direct endpoint
 //	token/        the token endpoint; userinfo, introspection, revocation
-//	logout/       RP-initiated logout
+//	logout/       RP-initiated and front-channel logout
+//	checksession/ the page that tells clients' pages of changes
 //	account/      the account page
 //	registration/ clients that register themselves
 //	discovery/    the metadata and the keys
@@ -33,6 +34,7 @@ import (
 	"calleridp/provider/account"
 	"calleridp/provider/audit"
 	"calleridp/provider/authorize"
+	"calleridp/provider/checksession"
 	"calleridp/provider/client"
 	"calleridp/provider/clientauth"
 	"calleridp/provider/consent"
@@ -72,6 +74,7 @@ type Fetcher interface {
 type Pages interface {
 	authorize.Pages
 	logout.Pages
+	checksession.Pages
 	account.Pages
 	endpoint.ErrorPages
 }
@@ -135,6 +138,7 @@ type Provider struct {
 	authorize *authorize.Endpoint
 	flow      *authorize.Flow
 	logout    *logout.Endpoint
+	check     *checksession.Endpoint
 	account   *account.Account
 	token     *token.Endpoint
 	register  *registration.Endpoint
@@ -246,6 +250,14 @@ func New(cfg Config) (*Provider, error) {
 		Audit:    cfg.Audit,
 	})
 
+	p.check = checksession.New(checksession.Config{
+		Issuer:  cfg.Issuer,
+		Browser: browser,
+		Pages:   cfg.Pages,
+		Cookies: cfg.Cookies,
+		Clients: cfg.Clients,
+	})
+
 	p.account = account.New(account.Config{
 		Issuer:   cfg.Issuer,
 		Browser:  browser,
@@ -274,7 +286,7 @@ func New(cfg Config) (*Provider, error) {
 		Issuer:    cfg.Issuer,
 		Keys:      cfg.Ring,
 		UILocales: cfg.UILocales,
-		Rooms:     []endpoint.Describer{p.authorize, p.token, p.logout, p.register},
+		Rooms:     []endpoint.Describer{p.authorize, p.token, p.logout, p.check, p.register},
 	})
 	return p, err
 }
@@ -285,6 +297,7 @@ func (p *Provider) Mount(r chi.Router) {
 	p.authorize.Mount(r)
 	p.token.Mount(r)
 	p.logout.Mount(r)
+	p.check.Mount(r)
 	p.account.Mount(r)
 	p.register.Mount(r)
 }

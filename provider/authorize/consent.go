@@ -151,7 +151,7 @@ func (e *Endpoint) decideConsent(w http.ResponseWriter, r *http.Request, in endp
 		return nil
 	case "deny":
 		e.consents.audit.Record(r.Context(), audit.Event{Name: audit.ConsentDenied, Subject: s.Sub, Client: c.ID})
-		e.responses.refusal(q.Request, accessDenied("the user did not allow it")).Write(w, r, e.pages)
+		e.responses.refusalIn(q.Request, e.states.Of(s.ID), accessDenied("the user did not allow it")).Write(w, r, e.pages)
 		return nil
 	case "another":
 		q.Request.Until = q.Until // it expires when the prompt would have
@@ -238,7 +238,7 @@ func (e *Endpoint) allow(ctx context.Context, q *consentRequest, c client.Client
 	case err != nil:
 		return Response{}, err
 	}
-	return e.succeed(q.Request, c, given, idToken), nil
+	return e.succeed(q.Request, c, s, given, idToken), nil
 }
 
 // given returns what a form or a finished attempt gives now (codes.of). Ending a consent

@@ -99,11 +99,11 @@ func (f front) parameters(q *request, c client.Client, g gift, idToken redact.Te
 
 // succeed makes the successful response to a request. The account page gets none: its
 // sign-in ends at its own page.
-func (r *room) succeed(q *request, c client.Client, g gift, idToken redact.Text) Response {
+func (r *room) succeed(q *request, c client.Client, s session.Session, g gift, idToken redact.Text) Response {
 	if q.forAccount() {
 		return r.responses.signedIn(q)
 	}
-	return r.responses.to(q, r.front.parameters(q, c, g, idToken)...)
+	return r.responses.to(q, withState(q, r.states.Of(s.ID), g.code, r.front.parameters(q, c, g, idToken))...)
 }
 
 // giveAgain makes the response that a browser has lost once more.
@@ -112,5 +112,5 @@ func (r *room) giveAgain(ctx context.Context, q *request, c client.Client, s ses
 	if err != nil {
 		return Response{}, err
 	}
-	return r.succeed(q, c, g, idToken), nil
+	return r.succeed(q, c, s, g, idToken), nil
 }

@@ -14,6 +14,8 @@ const (
 	PathEndSession     = "/logout"
 	PathRegister       = "/register" // and, with + "/" + client_id, the client configuration endpoint
 
+	PathCheckSession = "/session" // GET: the page that tells clients' pages of changes
+
 	PathSignOutConfirm = "/logout/confirm" // POST request=sealed: the user confirms
 	PathSignedOut      = "/logout/done"    // GET: the page afterwards
 

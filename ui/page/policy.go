@@ -21,6 +21,7 @@ type policy struct {
 	formAction string // beside 'self'; "" for none
 	forms      string // in place of 'self' and formAction
 	referrer   string // "" for same-origin
+	framedBy   string // the origin whose pages may have the page in a frame; "" for none
 	opener     string // Cross-Origin-Opener-Policy; "" for none
 }
 
@@ -33,7 +34,9 @@ func (p policy) writeHeaders(h http.Header, nonce string) {
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Cache-Control", "no-store")
 	h.Set("Content-Security-Policy", p.contentSecurityPolicy(nonce))
-	h.Set("X-Frame-Options", "DENY")
+	if p.framedBy == "" { // X-Frame-Options cannot name an origin
+		h.Set("X-Frame-Options", "DENY")
+	}
 	h.Set("X-Content-Type-Options", "nosniff")
 	// Not no-referrer: with it, browsers send "Origin: null" with our own forms.
 	h.Set("Referrer-Policy", cmp.Or(p.referrer, "same-origin"))
@@ -73,7 +76,9 @@ func (p policy) contentSecurityPolicy(nonce string) string {
 			b.WriteString(source)
 		}
 	}
-	b.WriteString("; frame-ancestors 'none'; base-uri 'none'")
+	b.WriteString("; frame-ancestors ")
+	b.WriteString(cmp.Or(cspSource(p.framedBy), "'none'"))
+	b.WriteString("; base-uri 'none'")
 	return b.String()
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"calleridp/provider/account"
 	"calleridp/provider/authorize"
+	"calleridp/provider/checksession"
 	"calleridp/provider/endpoint"
 	"calleridp/provider/logout"
 )
@@ -63,6 +64,10 @@ func (n notebook) ConfirmSignOut(w http.ResponseWriter, _ *http.Request, v logou
 
 func (n notebook) SignedOut(w http.ResponseWriter, _ *http.Request, v logout.SignedOutView) {
 	n.write(w, http.StatusOK, "signedout", v)
+}
+
+func (n notebook) CheckSession(w http.ResponseWriter, _ *http.Request, v checksession.View) {
+	n.write(w, http.StatusOK, "checksession", v)
 }
 
 func (n notebook) Error(w http.ResponseWriter, _ *http.Request, v endpoint.ErrorView) {
