@@ -70,7 +70,7 @@ func (a *Account) signOutSession(w http.ResponseWriter, r *http.Request, in endp
 	id := in.Get("session")
 	theirs := slices.ContainsFunc(record.Sessions, func(s session.Session) bool { return s.ID == id })
 	if theirs {
-		if err := a.cfg.Sessions.EndSession(r.Context(), id); err != nil {
+		if _, err := a.cfg.Sessions.EndSession(r.Context(), id); err != nil {
 			return err
 		}
 		a.record(r, s, audit.Event{Name: audit.SessionEnded, Session: id, Client: endpoint.AccountClientID})

@@ -48,7 +48,7 @@ func TestThreat_ASignOutWhileTabsAskIsNoServerError(t *testing.T) {
 				<-start
 				var err error
 				if round%2 == 0 {
-					err = w.Store.EndSession(t.Context(), sid)
+					_, err = w.Store.EndSession(t.Context(), sid)
 				} else {
 					err = w.Store.DeletePerson(t.Context(), sub)
 				}
@@ -88,7 +88,7 @@ func TestThreat_ConsentAfterASignOutIsNoServerError(t *testing.T) {
 			<-start
 			var err error
 			if round%2 == 0 {
-				err = w.Store.EndSession(t.Context(), sid)
+				_, err = w.Store.EndSession(t.Context(), sid)
 			} else {
 				err = w.Store.DeletePerson(t.Context(), sub)
 			}

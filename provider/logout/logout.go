@@ -262,7 +262,7 @@ func (e *Endpoint) confirm(w http.ResponseWriter, r *http.Request, in endpoint.P
 // or to the page that says so.
 func (e *Endpoint) end(w http.ResponseWriter, r *http.Request, sid string, q *request) error {
 	if sid != "" {
-		if err := e.cfg.Sessions.EndSession(r.Context(), sid); err != nil {
+		if _, err := e.cfg.Sessions.EndSession(r.Context(), sid); err != nil {
 			return err
 		}
 		e.cfg.Audit.Record(r.Context(), audit.Event{Name: audit.SessionEnded, Session: sid, Client: q.ClientID})

@@ -333,9 +333,9 @@ func (u unreadable) SessionBySecret(ctx context.Context, secret session.SecretHa
 	return u.Store.SessionBySecret(ctx, secret)
 }
 
-func (u unreadable) EndSession(ctx context.Context, id string) error {
+func (u unreadable) EndSession(ctx context.Context, id string) (session.Session, error) {
 	if u.broken.Load() || u.kept.Load() {
-		return testworld.ErrDisk
+		return session.Session{}, testworld.ErrDisk
 	}
 	return u.Store.EndSession(ctx, id)
 }

@@ -285,9 +285,11 @@ func (s *Store) FinishAttempt(
 		}
 		signIn.Others = slices.DeleteFunc(signIn.Others, func(other login.ID) bool { return other == id })
 		if signIn.Replaces != "" {
-			if err := t.endSession(signIn.Replaces); err != nil {
+			before, err := t.endSession(signIn.Replaces)
+			if err != nil {
 				return signIn, err
 			}
+			signIn.Session = signIn.Session.Continues(before)
 		}
 		if err := t.putSession(signIn.Session); err != nil || signIn.Code.Grant.ID == "" {
 			return signIn, err

@@ -414,18 +414,12 @@ func (s *Store) FinishAttempt(
 		}
 		others = nil
 		s.liveAttempts(&t.writes, &others, a.Browser, u.Attempt.Ended)
-		if signIn.Replaces != "" {
-			t.endSession(signIn.Replaces)
-		}
 		code := signIn.Code
 		ownSession := code.Grant.SID == signIn.Session.ID
+		noCode := code.Grant.ID == ""
+		asExpected := early != nil && of == (consentOf{code.Grant.Sub, code.Grant.ClientID}) && (code.Grant.SID == "" || ownSession)
 		uses := early
-		switch asExpected := early != nil && of == (consentOf{code.Grant.Sub, code.Grant.ClientID}) && (code.Grant.SID == "" || ownSession); {
-		case code.Grant.ID == "":
-			t.putLiving(signIn.Session.Sub)
-			t.putSession(signIn.Session)
-			return u, signIn, nil
-		case !asExpected:
+		if !noCode && !asExpected {
 			rest := code
 			if ownSession {
 				rest.Grant.SID = ""
@@ -433,15 +427,23 @@ func (s *Store) FinishAttempt(
 			t.living(signIn.Session.Sub)
 			t.living(code.Grant.Sub)
 			uses = t.codeUses(rest, true)
+		}
+		before := t.replaced(signIn.Replaces)
+		if t.guesses || len(t.queue.QueuedQueries) > 0 {
 			if err := t.look(); err != nil {
 				return u, signIn, err
 			}
 		}
+		signIn.Session = t.replaceSession(before, signIn)
 		t.putLiving(signIn.Session.Sub)
+		if noCode {
+			t.putSession(signIn.Session)
+			return u, signIn, nil
+		}
 		t.putLiving(code.Grant.Sub)
 		stored := signIn.Session
-		if ownSession && code.Grant.Created.After(stored.LastUsed) {
-			stored.LastUsed = code.Grant.Created
+		if ownSession {
+			stored, _ = stored.Used(code.Grant.ClientID, code.Grant.Created)
 		}
 		t.putSession(stored)
 		return u, signIn, t.createCode(code, uses)

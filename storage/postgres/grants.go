@@ -65,9 +65,8 @@ func (t *txn) createCode(code grant.Code, u *codeUses) error {
 		if !*u.foundSession {
 			return session.ErrNotFound
 		}
-		if g.Created.After(u.session.LastUsed) {
-			u.session.LastUsed = g.Created
-			t.storeSession(u.session)
+		if used, changed := u.session.Used(g.ClientID, g.Created); changed {
+			t.storeSession(used)
 		}
 	}
 	if u.foundConsent != nil && *u.foundConsent && g.Created.After(u.consent.LastUsed) {

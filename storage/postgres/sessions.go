@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 
+	"calleridp/provider/login"
 	"calleridp/provider/session"
 	"calleridp/storage/record"
 )
@@ -13,12 +14,13 @@ var _ session.Store = (*Store)(nil)
 func (s *Store) SessionBySecret(ctx context.Context, secret session.SecretHash) (session.Session, error) {
 	return view(ctx, s, func(b *batch) func() (session.Session, error) {
 		var found session.Session
-		exists := b.one(&record.Sessions, (*record.Session)(&found),
-			"SELECT key, value FROM sessions WHERE key = $1", secret[:])
+		exists := b.see(&record.Sessions, (*record.Session)(&found), secret[:])
 		return func() (session.Session, error) {
 			if !*exists {
 				return session.Session{}, session.ErrNotFound
 			}
+			// For a sign-in that replaces it.
+			b.s.memory.put(at(&record.SessionIDs, []byte(found.ID)), secret[:], moment{})
 			return found, nil
 		}
 	})
@@ -58,17 +60,34 @@ func (t *txn) guessSession(into *session.Session, id string) (found *bool) {
 
 // EndSession implements session.Store. It revokes the grants of a session that no
 // longer exists, too, and deletes its codes that were not redeemed.
-func (s *Store) EndSession(ctx context.Context, id string) error {
-	return s.write(ctx, func(t *txn) error {
-		t.run("SELECT FROM sessions WHERE sid = $1 FOR UPDATE", []byte(id))
+func (s *Store) EndSession(ctx context.Context, id string) (session.Session, error) {
+	return update(ctx, s, func(t *txn) (ended session.Session, err error) {
+		ending := t.endingSessions("sid", id)
 		end := t.grantsOf("sid", []byte(id))
 		if err := t.look(); err != nil {
-			return err
+			return session.Session{}, err
 		}
 		end(online)
 		t.endSession(id)
-		return nil
+		for _, s := range *ending {
+			ended = s
+		}
+		return ended, nil
 	})
+}
+
+// endingSessions queues a query that locks the sessions of an owner, which the transaction
+// deletes, and returns those of them that have not expired and can be read. column is sid
+// or sub.
+func (t *txn) endingSessions(column, owner string) *[]session.Session {
+	var found []session.Session
+	t.rows("SELECT key, value FROM sessions WHERE "+column+" = $1 ORDER BY key FOR UPDATE", []any{[]byte(owner)}, func(key, value []byte) {
+		var s session.Session
+		if !t.s.expired(value) && t.s.sealer.Open(&record.Sessions, key, value, (*record.Session)(&s)) == nil && (s.ID == owner || s.Sub == owner) {
+			found = append(found, s)
+		}
+	})
+	return &found
 }
 
 // endSession queues the end of a session, and keeps its grants.
@@ -92,4 +111,32 @@ func (t *txn) storeSession(s session.Session) {
 	value := t.s.sealer.Seal(&record.Sessions, key, s.Expires, (*record.Session)(&s))
 	t.put("UPDATE sessions SET value = $2 WHERE key = $1", key, value)
 	t.learn(&record.Sessions, key, value)
+}
+
+// replaced queues a query that locks the session which a sign-in replaces, if it does.
+func (t *txn) replaced(id string) *[]session.Session {
+	switch {
+	case id == "":
+		return new([]session.Session)
+	case !t.guesses:
+		return t.endingSessions("sid", id)
+	}
+	var before session.Session
+	if !*t.guessSession(&before, id) {
+		return new([]session.Session)
+	}
+	return &[]session.Session{before}
+}
+
+// replaceSession queues the end of the session that a sign-in replaces, and returns the new
+// one, which continues it.
+func (t *txn) replaceSession(replaced *[]session.Session, signIn login.SignIn) session.Session {
+	s := signIn.Session
+	for _, before := range *replaced {
+		s = s.Continues(before)
+	}
+	if signIn.Replaces != "" {
+		t.endSession(signIn.Replaces)
+	}
+	return s
 }

@@ -90,6 +90,8 @@ func Run(t *testing.T, fresh func(t *testing.T) Place) {
 		{"Finish", testFinish},
 		{"Redeem", testRedeem},
 		{"Sessions", testSessions},
+		{"Participants", testParticipants},
+		{"ParallelParticipants", testParallelParticipants},
 		{"Codes", testCodes},
 		{"CodesOfForms", testCodesOfForms},
 		{"Front", testFront},

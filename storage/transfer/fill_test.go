@@ -151,7 +151,7 @@ func (w *world) vary(t *testing.T, e storagetest.Engine) {
 	switch {
 	case w.n == 0: // the first is whole
 	case w.bit(1) && w.bit(2):
-		err = e.EndSession(ctx, w.session.ID)
+		_, err = e.EndSession(ctx, w.session.ID)
 	case w.bit(1) && w.bit(3):
 		err = e.DeletePerson(ctx, w.person.Sub)
 	case w.bit(2) && w.bit(3):
