@@ -247,6 +247,7 @@ func New(cfg Config) (*Provider, error) {
 		Hints:    tokens,
 		Sessions: cfg.Sessions,
 		Lifetime: cfg.Lifetimes.Request,
+		Log:      cfg.Log,
 		Audit:    cfg.Audit,
 	})
 
@@ -265,6 +266,7 @@ func New(cfg Config) (*Provider, error) {
 		Cookies:  cfg.Cookies,
 		Master:   cfg.Master,
 		SignIn:   p.authorize,
+		SignOut:  p.logout,
 		Clients:  cfg.Clients,
 		Sessions: cfg.Sessions,
 		Records:  cfg.Records,

@@ -51,6 +51,9 @@ type Client struct {
 	ColourDark     string          `json:"colour_dark,omitempty"`
 	TruecallerApp  string          `json:"truecaller_app,omitempty"` // "" for the deployment's first
 
+	FrontChannelLogoutURI string `json:"frontchannel_logout_uri,omitempty"`
+	FrontChannelSession   bool   `json:"frontchannel_logout_session_required,omitempty"`
+
 	Created    time.Time `json:"created,omitzero"`      // ignored in requests, like the next three
 	FromConfig bool      `json:"from_config,omitempty"` // declared in the configuration file
 	Registered bool      `json:"registered,omitempty"`  // it registered itself
@@ -187,6 +190,7 @@ func registered(in Client) (client.Client, error) {
 		Colour:                 in.Colour,
 		ColourDark:             in.ColourDark,
 		TruecallerApp:          in.TruecallerApp,
+		FrontChannel:           client.FrontChannel{LogoutURI: in.FrontChannelLogoutURI, SessionRequired: in.FrontChannelSession},
 	}
 	consent, ok := client.ParseConsent(in.Consent)
 	if !ok {
@@ -242,6 +246,8 @@ func shown(c client.Client) Client {
 		Colour:                 c.Colour,
 		ColourDark:             c.ColourDark,
 		TruecallerApp:          c.TruecallerApp,
+		FrontChannelLogoutURI:  c.FrontChannel.LogoutURI,
+		FrontChannelSession:    c.FrontChannel.SessionRequired,
 		Created:                c.Created,
 		FromConfig:             c.FromConfig,
 	}

@@ -78,7 +78,7 @@ func (e *Endpoint) authorize(w http.ResponseWriter, r *http.Request) error {
 
 	d, err := e.decide(ctx, q, c, e.cookies.Session(r))
 	if err != nil {
-		return e.refuseInState(w, r, q, err)
+		return e.refuseInState(w, r, q, d, err)
 	}
 	if r.Method == http.MethodHead && d.outcome != showSignIn {
 		// A HEAD request has no effect: a code is made for a browser that takes it. What
@@ -92,13 +92,15 @@ func (e *Endpoint) authorize(w http.ResponseWriter, r *http.Request) error {
 	case askConsent:
 		err = e.showConsent(w, r, q, c, d.session)
 	default:
+		e.keptState(w, r, d)
 		return e.showSignIn(w, r, q, c)
 	}
 	switch {
 	case !hasEnded(err):
 		return err
 	case q.Prompt.None:
-		return e.refuseInState(w, r, q, notSignedIn())
+		d.ended = true
+		return e.refuseInState(w, r, q, d, notSignedIn())
 	}
 	return e.showSignIn(w, r, q, c)
 }
@@ -113,42 +115,30 @@ func (e *Endpoint) refuse(w http.ResponseWriter, r *http.Request, q *request, er
 	return nil
 }
 
-// refuseInState is refuse, for a request that was decided by who is signed in. A browser
-// whose session has ended elsewhere hears of it here.
-func (e *Endpoint) refuseInState(w http.ResponseWriter, r *http.Request, q *request, err error) error {
+// refuseInState is refuse, for a request that was decided by who is signed in.
+func (e *Endpoint) refuseInState(w http.ResponseWriter, r *http.Request, q *request, d decision, err error) error {
 	refusal, ok := errors.AsType[*oidc.Error](err)
 	if !ok {
 		return err
 	}
-	state, err := e.stateOf(w, r)
-	if err != nil {
-		return err
-	}
-	e.responses.refusalIn(q, state, refusal).Write(w, r, e.pages)
+	e.responses.refusalIn(q, e.keptState(w, r, d), refusal).Write(w, r, e.pages)
 	return nil
 }
 
-// stateOf returns the state that the browser keeps from now on: the one that it has sent,
-// or none if the session beside it has ended. A frame within a page of another site has the
+// keptState returns the state that the browser keeps: the one that it has sent, or none if
+// the session beside it has ended elsewhere. A frame within a page of another site has the
 // state's cookie alone, and knows nothing of the session.
-func (e *Endpoint) stateOf(w http.ResponseWriter, r *http.Request) (session.BrowserState, error) {
-	state, secret := e.cookies.State(r), e.cookies.Session(r)
-	if state == "" || secret == "" {
-		return state, nil
+func (e *Endpoint) keptState(w http.ResponseWriter, r *http.Request, d decision) session.BrowserState {
+	state := e.cookies.State(r)
+	if d.ended && state != "" {
+		e.cookies.ClearState(w)
+		return ""
 	}
-	_, here, err := session.Unexpired(r.Context(), e.sessions.store, secret)
-	if err != nil || here {
-		return state, err
-	}
-	e.cookies.ClearState(w)
-	return "", nil
+	return state
 }
 
 // showSignIn shows the sign-in page for a request.
 func (e *Endpoint) showSignIn(w http.ResponseWriter, r *http.Request, q *request, c client.Client) error {
-	if _, err := e.stateOf(w, r); err != nil {
-		return err
-	}
 	v, err := e.form.view(r.Context(), q, c, e.form.prefill(q, c), e.addr.Network(r))
 	if err != nil {
 		return err

@@ -71,6 +71,8 @@ type Client struct {
 
 	ScopeClaims ScopeClaims
 
+	FrontChannel FrontChannel
+
 	// Registration is set if the client registered itself: a stranger's.
 	Registration *Registration
 }

@@ -109,6 +109,7 @@ func Validate(c Client) FieldErrors {
 	if _, err := ParseAccent(c.Colour, c.ColourDark); err != nil {
 		refuse("colour", "%v", err)
 	}
+	invalid = append(invalid, validateFrontChannel(c)...)
 	invalid = append(invalid, ValidateResponseTypes(c.ResponseTypes)...)
 	invalid = append(invalid, ValidateCountries(c.Countries)...)
 	if c.Region != "" && !phone.IsRegion(c.Region) {

@@ -157,6 +157,7 @@ func clientOf(in members) (client.Client, error) {
 		PolicyURI:              in.text("policy_uri"),
 		RedirectURIs:           in.texts("redirect_uris"),
 		PostLogoutRedirectURIs: in.texts("post_logout_redirect_uris"),
+		FrontChannel:           in.frontChannel(),
 		IDTokenAlg:             in.text("id_token_signed_response_alg"),
 		AuthAlg:                in.text("token_endpoint_auth_signing_alg"),
 		KeysURI:                in.text("jwks_uri"),
@@ -313,6 +314,7 @@ type Metadata struct {
 	Scope                  string          `json:"scope"`
 	SoftwareID             string          `json:"software_id,omitempty"`
 	SoftwareVersion        string          `json:"software_version,omitempty"`
+	FrontChannel
 }
 
 // written returns the response about a client. token is its registration access token, as
@@ -357,6 +359,7 @@ func metadataOf(c client.Client) Metadata {
 		Scope:                  strings.Join(or(c.Scopes, claims.Scopes...), " "),
 		SoftwareID:             c.Registration.SoftwareID,
 		SoftwareVersion:        c.Registration.SoftwareVersion,
+		FrontChannel:           FrontChannel(c.FrontChannel),
 	}
 	for _, t := range c.ResponseTypes {
 		m.ResponseTypes = append(m.ResponseTypes, string(t))

@@ -67,6 +67,8 @@ func (r *Client) fields(c *codec, version byte) {
 			}
 			registration(c, r.Registration)
 		}
+		text(c, &r.FrontChannel.LogoutURI)
+		c.flag(&r.FrontChannel.SessionRequired)
 	}
 }
 

@@ -68,6 +68,7 @@ func (d *decoder) checkClient(key string, c Client) client.Client {
 		Region:                 c.Region,
 		Countries:              c.Countries,
 		TruecallerApp:          c.TruecallerApp,
+		FrontChannel:           client.FrontChannel{LogoutURI: c.FrontChannelLogoutURI, SessionRequired: c.FrontChannelLogoutSessionRequired},
 	}
 	if c.Name == "" {
 		d.refuse(key+".name", "missing; users see it when they sign in")

@@ -298,6 +298,12 @@ type Client struct {
 	// PostLogoutRedirectURIs are the allowed redirect URIs after signing out; matched
 	// exactly.
 	PostLogoutRedirectURIs []string `yaml:"post_logout_redirect_uris"`
+	// FrontChannelLogoutURI is an address of its pages that ends their session: the page
+	// after signing out has it in a frame, if the client took part in the session. It has
+	// the scheme, host and port of a redirect URI.
+	FrontChannelLogoutURI string `yaml:"frontchannel_logout_uri"`
+	// FrontChannelLogoutSessionRequired adds iss and sid to the query of that address.
+	FrontChannelLogoutSessionRequired bool `yaml:"frontchannel_logout_session_required"`
 	// AllowedOrigins are the origins of browser applications that may call the token
 	// endpoint and userinfo (CORS), like https://app.example.com, capacitor://localhost
 	// or chrome-extension://ID. Default, for a public client, those of its https and
