@@ -4,11 +4,12 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { inContext, launch, limit } from '../lib/browser.mjs';
+import { chromium } from 'playwright-core';
+import { inContext, launch, limit, timeout } from '../lib/browser.mjs';
 import { dev } from '../lib/calleridp.mjs';
 
 const library = readFileSync(path.join(path.dirname(createRequire(import.meta.url).resolve('oidc-client-ts')), '../browser/oidc-client-ts.min.js'));
@@ -54,18 +55,18 @@ const spa = () => ({ authority: server.issuer, client_id: 'spa', redirect_uri: h
 
 // frame puts the page of the check_session_iframe into a page, and resolves to its address
 // there.
-async function frame(page) {
+async function frame(page, issuer = server.issuer) {
   await page.evaluate(async (issuer) => {
     const frame = document.createElement('iframe');
     frame.src = issuer + '/session';
     await new Promise((done) => { frame.onload = done; document.body.append(frame); });
-  }, server.issuer);
+  }, issuer);
   return page.frames()[1].url();
 }
 
 // ask resolves to the framed page's answers to messages.
-async function ask(page, ...messages) {
-  assert.equal(await frame(page), server.issuer + '/session');
+async function ask(page, issuer, ...messages) {
+  assert.equal(await frame(page, issuer), issuer + '/session');
   return page.evaluate(async ([issuer, messages]) => {
     const answers = [];
     for (const message of messages) {
@@ -76,7 +77,7 @@ async function ask(page, ...messages) {
     }
     document.querySelector('iframe').remove();
     return answers;
-  }, [server.issuer, messages]);
+  }, [issuer, messages]);
 }
 
 test('renews silently in a frame', { timeout: limit }, () => inContext(browser, {}, async (context) => {
@@ -123,7 +124,7 @@ test('the page answers the client\'s page, and no other', { timeout: limit }, as
   const page = await context.newPage();
   const state = await signIn(page, spa());
   const mine = 'spa ' + state;
-  assert.deepEqual(await ask(page, mine, mine + 'x', 'far ' + state, 'spa x', '', 'spa', 'spa  ' + state, mine + ' x', 7, null),
+  assert.deepEqual(await ask(page, server.issuer, mine, mine + 'x', 'far ' + state, 'spa x', '', 'spa', 'spa  ' + state, mine + ' x', 7, null),
     ['unchanged', 'changed', 'changed', 'changed', 'error', 'error', 'error', 'error', 'error', 'error']);
 
   // Another site.
@@ -132,10 +133,45 @@ test('the page answers the client\'s page, and no other', { timeout: limit }, as
 
   // A client whose pages get no cookies of ours: of another site, over plain HTTP.
   await page.goto(`http://localhost:${new URL(home).port}/`);
-  assert.deepEqual(await ask(page, mine, 'x y'), ['error', 'error']);
+  assert.deepEqual(await ask(page, server.issuer, mine, 'x y'), ['error', 'error']);
 
   await page.goto(home);
   await context.clearCookies();
-  assert.deepEqual(await ask(page, mine), ['changed']);
+  assert.deepEqual(await ask(page, server.issuer, mine), ['changed']);
   await context.close();
 });
+
+// Over HTTPS, the state's cookie reaches a frame in a page of another site, unless the
+// browser keeps the cookies of other sites from it. Then the answer is error: a client that
+// heard of a change would try to sign in silently, which fails as well, and again and again.
+for (const blocked of [false, true]) {
+  test(`in a page of another site, with its cookies ${blocked ? 'blocked' : 'allowed'}`, { timeout: limit }, async () => {
+    const directory = await mkdtemp(path.join(tmpdir(), 'calleridp-thirdparty-'));
+    const clients = path.join(directory, 'clients.yaml'), far = `http://localhost:${new URL(home).port}/`;
+    await writeFile(clients, `[{client_id: far, name: Far, public: true, redirect_uris: ["${far}"]}]`);
+    await mkdir(path.join(directory, 'Default'));
+    await writeFile(path.join(directory, 'Default/Preferences'),
+      JSON.stringify({ profile: { cookie_controls_mode: blocked ? 1 : 0, block_third_party_cookies: blocked } }));
+    const over = await dev('--tls', '--clients', clients);
+    const context = await chromium.launchPersistentContext(directory, {
+      executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--headless', '--no-sandbox', '--disable-gpu'], ignoreHTTPSErrors: true, timeout,
+    });
+    try {
+      context.setDefaultTimeout(timeout);
+      const page = await context.newPage();
+      await page.goto(`${over.issuer}/authorize?` + new URLSearchParams({ response_type: 'code', client_id: 'far', scope: 'openid', redirect_uri: far,
+        code_challenge: 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM', code_challenge_method: 'S256' }));
+      await page.fill('#phone', number);
+      await page.click('#submit');
+      await page.waitForURL((url) => url.searchParams.has('code'));
+      const state = new URL(page.url()).searchParams.get('session_state');
+      assert.deepEqual(await ask(page, over.issuer, 'far ' + state), [blocked ? 'error' : 'unchanged']);
+      await context.clearCookies();
+      assert.deepEqual(await ask(page, over.issuer, 'far ' + state), [blocked ? 'error' : 'changed']);
+    } finally {
+      await context.close();
+      await over.stop();
+      await rm(directory, { recursive: true, force: true });
+    }
+  });
+}
