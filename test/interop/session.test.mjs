@@ -15,9 +15,12 @@ import { dev } from '../lib/calleridp.mjs';
 const library = readFileSync(path.join(path.dirname(createRequire(import.meta.url).resolve('oidc-client-ts')), '../browser/oidc-client-ts.min.js'));
 const number = '+46701740605';
 let server, browser, site, home, strangers;
+const posted = []; // addresses that got a response by form post
 
 before(async () => {
   site = createServer((request, answer) => {
+    if (request.method === 'POST') posted.push(request.url);
+    if (request.method === 'POST') { answer.end('<!doctype html>'); return; }
     const script = request.url === '/oidc-client-ts.js';
     const silent = '<!doctype html><script src="/oidc-client-ts.js"></script><script>new oidc.UserManager({authority: "x", client_id: "x", redirect_uri: "x"}).signinCallback()</script>';
     answer.setHeader('content-type', script ? 'text/javascript' : 'text/html')
@@ -94,6 +97,18 @@ test('renews silently in a frame', { timeout: limit }, () => inContext(browser, 
   await context.clearCookies();
   const error = await page.evaluate((settings) => new globalThis.oidc.UserManager(settings).signinSilent().then(() => '', (e) => e.error), spa());
   assert.equal(error, 'login_required');
+}));
+
+// By redirect or by form post: a silent response needs no page that anybody sees.
+test('a silent response by form post', { timeout: limit }, () => inContext(browser, {}, async (context) => {
+  const page = await context.newPage();
+  await signIn(page, spa());
+  const url = `${server.issuer}/authorize?` + new URLSearchParams({ response_type: 'code', response_mode: 'form_post', prompt: 'none', client_id: 'spa', scope: 'openid',
+    redirect_uri: home + 'silent', code_challenge: 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM', code_challenge_method: 'S256' });
+  const landed = context.waitForEvent('response', (response) => response.url() === home + 'silent');
+  await page.evaluate((src) => document.body.append(Object.assign(document.createElement('iframe'), { src })), url);
+  await landed;
+  assert.deepEqual(posted, ['/silent']);
 }));
 
 test('hears of a sign-out in another tab', { timeout: limit }, () => inContext(browser, {}, async (context) => {
