@@ -36,7 +36,7 @@ var rooms = map[string]struct {
 	may []string
 	why string
 }{
-	"provider": {[]string{"endpoint", "authorize", "checksession", "clientauth", "token", "logout", "account", "discovery", "idtoken",
+	"provider": {[]string{"backchannel", "notify", "endpoint", "authorize", "checksession", "clientauth", "token", "logout", "account", "discovery", "idtoken",
 		"audit", "client", "consent", "grant", "registration", "session", "subject"}, "provider assembles the rooms and has no rule of the protocol"},
 
 	// The rooms of the protocol import the domain and endpoint, never each other.
@@ -46,13 +46,15 @@ var rooms = map[string]struct {
 		"the authorization endpoint knows no other endpoint"},
 	"token": {[]string{"endpoint", "clientauth", "idtoken", "audit", "claims", "client", "grant", "limit", "login", "redact", "subject"},
 		"clients authenticate at the token endpoint, so it imports clientauth, and no other room"},
-	"logout":       {[]string{"endpoint", "idtoken", "audit", "client", "session"}, "logout knows no other endpoint"},
-	"checksession": {[]string{"endpoint", "client"}, "the page that watches a session reads its cookie in the browser, and knows no session"},
+	"logout": {[]string{"endpoint", "idtoken", "audit", "client", "session"}, "logout knows no other endpoint"},
+	"backchannel": {[]string{"endpoint", "idtoken", "audit", "client", "fetch", "notify"},
+		"it makes and sends logout tokens; what ends sessions knows nothing of it"},
 	"account":      {[]string{"endpoint", "audit", "claims", "client", "consent", "grant", "session", "subject"}, "the account page declares the sign-in that it needs"},
+	"checksession": {[]string{"endpoint", "client"}, "the page that watches a session reads its cookie in the browser, and knows no session"},
 	"registration": {[]string{"endpoint", "audit", "claims", "client", "fetch", "limit", "redact"},
 		"clients that register themselves are those of the registry; it knows no other endpoint"},
 	"discovery": {[]string{"endpoint"}, "the documents are made of what each room says of itself"},
-	"admin":     {[]string{"audit", "client", "limit", "login", "subject"}, "the operators' API changes the domain, and speaks no OpenID Connect"},
+	"admin":     {[]string{"audit", "client", "limit", "login", "notify", "subject"}, "the operators' API changes the domain, and speaks no OpenID Connect"},
 
 	// The domain.
 	"idtoken": {[]string{"claims", "client", "grant", "redact", "subject"}, domain},
@@ -61,6 +63,7 @@ var rooms = map[string]struct {
 	"client":  {[]string{"claims", "fetch", "limit", "redact"}, domain},
 	"claims":  {[]string{"subject"}, domain},
 	"session": {[]string{"clock", "redact"}, domain},
+	"notify":  {[]string{"grant", "session"}, domain},
 	"grant":   {[]string{"clock", "redact"}, domain},
 	"subject": {[]string{"consent", "grant", "session"}, domain},
 	"clock":   {nil, domain},

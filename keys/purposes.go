@@ -103,4 +103,8 @@ const (
 	PurposeAssertionRecord Purpose = "assertion-record"
 	// PurposeInitialTokenRecord seals initial access tokens of client registration.
 	PurposeInitialTokenRecord Purpose = "initial-token-record"
+	// PurposeNoticeRecord seals notices for clients.
+	PurposeNoticeRecord Purpose = "notice-record"
+	// PurposeReceiverRecord seals how the deliveries of notices to a client stand.
+	PurposeReceiverRecord Purpose = "receiver-record"
 )

@@ -7,6 +7,7 @@
 //	token/        the token endpoint; userinfo, introspection, revocation
 //	logout/       RP-initiated and front-channel logout
 //	checksession/ the page that tells clients' pages of changes
+//	backchannel/  what tells applications that a session has ended
 //	account/      the account page
 //	registration/ clients that register themselves
 //	discovery/    the metadata and the keys
@@ -18,6 +19,7 @@
 //	grant/        codes and tokens           client/    relying parties
 //	claims/       profile to claims          subject/   whose number it is
 //	limit/        locks and rate limits      consent/   what users allowed
+//	notify/       what clients are told in the background
 //
 // admin/ is the operators' API.
 package provider
@@ -29,11 +31,13 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"sync"
 
 	"calleridp/keys"
 	"calleridp/provider/account"
 	"calleridp/provider/audit"
 	"calleridp/provider/authorize"
+	"calleridp/provider/backchannel"
 	"calleridp/provider/checksession"
 	"calleridp/provider/client"
 	"calleridp/provider/clientauth"
@@ -43,6 +47,7 @@ import (
 	"calleridp/provider/grant"
 	"calleridp/provider/idtoken"
 	"calleridp/provider/logout"
+	"calleridp/provider/notify"
 	"calleridp/provider/registration"
 	"calleridp/provider/session"
 	"calleridp/provider/subject"
@@ -68,6 +73,7 @@ type Engine interface {
 type Fetcher interface {
 	clientauth.Fetcher
 	registration.Fetcher
+	backchannel.Poster
 }
 
 // Pages draws everything that a user sees. *ui.UI is one.
@@ -97,7 +103,10 @@ type Config struct {
 	Consents   consent.Store
 	Records    subject.RecordStore
 	Assertions client.Assertions
-	Fetch      Fetcher // reads what clients publish
+	Notices    notify.Store
+	Fetch      Fetcher // reads what clients publish, and tells them things
+
+	Notified notify.Observer // counts notices; nil: nothing is counted
 
 	Registration registration.Policy // of clients that register themselves; the zero value: none may
 
@@ -143,6 +152,7 @@ type Provider struct {
 	token     *token.Endpoint
 	register  *registration.Endpoint
 	documents *discovery.Documents
+	notices   *notify.Deliverer
 }
 
 // New checks the configuration and builds the rooms. There is nothing to close.
@@ -150,8 +160,8 @@ func New(cfg Config) (*Provider, error) {
 	switch {
 	case cfg.Engine == nil || cfg.Pages == nil || cfg.Ring == nil || cfg.Master == nil || cfg.Clients == nil:
 		return nil, errors.New("provider: Engine, Pages, Ring, Master and Clients are required")
-	case cfg.Grants == nil || cfg.Sessions == nil || cfg.People == nil || cfg.Consents == nil || cfg.Records == nil || cfg.Assertions == nil || cfg.Fetch == nil:
-		return nil, errors.New("provider: Grants, Sessions, People, Consents, Records, Assertions and Fetch are required")
+	case cfg.Grants == nil || cfg.Sessions == nil || cfg.People == nil || cfg.Consents == nil || cfg.Records == nil || cfg.Assertions == nil || cfg.Notices == nil || cfg.Fetch == nil:
+		return nil, errors.New("provider: Grants, Sessions, People, Consents, Records, Assertions, Notices and Fetch are required")
 	case cfg.Log == nil || cfg.Audit == nil:
 		return nil, errors.New("provider: Log and Audit are required")
 	}
@@ -284,11 +294,31 @@ func New(cfg Config) (*Provider, error) {
 		Audit:    cfg.Audit,
 	})
 
+	channel := backchannel.New(backchannel.Config{
+		Issuer:  cfg.Issuer,
+		Keys:    cfg.Ring,
+		Tokens:  tokens,
+		Clients: cfg.Clients,
+		Post:    cfg.Fetch,
+		Audit:   cfg.Audit,
+		Log:     cfg.Log,
+	})
+	if cfg.Notified == nil {
+		cfg.Notified = uncounted{}
+	}
+	p.notices = notify.NewDeliverer(notify.Config{
+		Store:    cfg.Notices,
+		Senders:  map[notify.Kind]notify.Sender{notify.Logout: channel},
+		Observer: cfg.Notified,
+		Ended:    channel.Ended,
+		Log:      cfg.Log,
+	})
+
 	p.documents, err = discovery.New(discovery.Config{
 		Issuer:    cfg.Issuer,
 		Keys:      cfg.Ring,
 		UILocales: cfg.UILocales,
-		Rooms:     []endpoint.Describer{p.authorize, p.token, p.logout, p.check, p.register},
+		Rooms:     []endpoint.Describer{p.authorize, p.token, p.logout, p.check, channel, p.register},
 	})
 	return p, err
 }
@@ -304,8 +334,19 @@ func (p *Provider) Mount(r chi.Router) {
 	p.register.Mount(r)
 }
 
-// Run removes clients that registered themselves and were never used, until ctx is done.
-func (p *Provider) Run(ctx context.Context) { p.register.Run(ctx) }
+// Run removes clients that registered themselves and were never used, and tells clients
+// that sessions have ended, until ctx is done.
+func (p *Provider) Run(ctx context.Context) {
+	var running sync.WaitGroup
+	running.Go(func() { p.register.Run(ctx) })
+	running.Go(func() { p.notices.Run(ctx) })
+	running.Wait()
+}
+
+// uncounted counts no notices.
+type uncounted struct{}
+
+func (uncounted) Notified(notify.Kind, notify.Outcome) {}
 
 // Handler serves the protocol's paths alone, at the root.
 func (p *Provider) Handler() http.Handler {

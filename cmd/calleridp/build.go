@@ -187,6 +187,8 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 		Consents:     store,
 		Records:      store,
 		Assertions:   store,
+		Notices:      store,
+		Notified:     counting,
 		Fetch:        fetch.New(fetch.Options{Networks: s.ClientNetworks}),
 		Registration: s.Registration.Policy(),
 		Lifetimes: provider.Lifetimes{
@@ -222,6 +224,7 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 			Keys:    ring,
 			Budgets: store,
 			People:  store,
+			Notices: store,
 			Limits:  limits,
 			Region:  s.DefaultRegion,
 
@@ -252,6 +255,7 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 	}
 	watched := metrics.Sources{
 		Inbox:    store.InboxSize,
+		Notices:  store.NoticesWaiting,
 		Attempts: engine.Watching,
 		Pages:    engine.Pages,
 		Server:   program.Connections,

@@ -28,6 +28,8 @@ type Client struct {
 	RedirectURIs           []string `json:"redirect_uris,omitempty"`
 	PostLogoutRedirectURIs []string `json:"post_logout_redirect_uris,omitempty"`
 	ResponseTypes          []string `json:"response_types,omitempty"`
+	BackchannelURI         string   `json:"backchannel_logout_uri,omitempty"`
+	BackchannelSession     bool     `json:"backchannel_logout_session_required,omitempty"`
 	Scope                  string   `json:"scope,omitempty"` // with spaces between; "" for all
 	IDTokenAlg             string   `json:"id_token_signed_response_alg,omitempty"`
 	SubjectType            string   `json:"subject_type,omitempty"` // pairwise; "" for public
@@ -191,6 +193,7 @@ func registered(in Client) (client.Client, error) {
 		ColourDark:             in.ColourDark,
 		TruecallerApp:          in.TruecallerApp,
 		FrontChannel:           client.FrontChannel{LogoutURI: in.FrontChannelLogoutURI, SessionRequired: in.FrontChannelSession},
+		Logout:                 client.LogoutChannels{BackchannelURI: in.BackchannelURI, BackchannelSession: in.BackchannelSession},
 	}
 	consent, ok := client.ParseConsent(in.Consent)
 	if !ok {
@@ -250,6 +253,8 @@ func shown(c client.Client) Client {
 		FrontChannelSession:    c.FrontChannel.SessionRequired,
 		Created:                c.Created,
 		FromConfig:             c.FromConfig,
+		BackchannelURI:         c.Logout.BackchannelURI,
+		BackchannelSession:     c.Logout.BackchannelSession,
 	}
 	for _, t := range c.ResponseTypes {
 		out.ResponseTypes = append(out.ResponseTypes, string(t))

@@ -47,6 +47,13 @@ const (
 	GrantReused   Name = "grant.reused"
 )
 
+// The events of notices that a session has ended (OpenID Connect Back-Channel Logout).
+const (
+	LogoutDelivered Name = "logout.delivered"
+	LogoutRefused   Name = "logout.refused"
+	LogoutAbandoned Name = "logout.abandoned"
+)
+
 // The events of the account page. SessionEnded is one of the logout endpoint,
 // too.
 const (
@@ -72,6 +79,8 @@ const (
 	UserShown           Name = "user.shown"
 	UserSignedOut       Name = "user.signed_out"
 	UserDeleted         Name = "user.deleted"
+	NoticesRetried      Name = "notices.retried"
+	NoticesDropped      Name = "notices.dropped"
 )
 
 // Description is what the catalogue says of one event.
@@ -239,6 +248,24 @@ var Events = []Description{
 		Text: "On the account page: the user took a client's access away.",
 	},
 	{
+		Name: LogoutDelivered,
+		Keys: keys("client sub sid?"),
+		Per:  keys("client"),
+		Text: "A client was told that a session had ended; without `sid`, all of the user's.",
+	},
+	{
+		Name: LogoutRefused,
+		Keys: keys("client sub sid? reason"),
+		Per:  keys("client"),
+		Text: "A client refused a logout token (status 400): it is not told again.",
+	},
+	{
+		Name: LogoutAbandoned,
+		Keys: keys("client sub sid? reason"),
+		Per:  keys("client"),
+		Text: "A client could not be told that a session had ended: for a day, or in ten tries.",
+	},
+	{
 		Name: SessionEnded,
 		Keys: keys("sub? by? sid client"),
 		Text: "A session ended: at the logout endpoint, or with `by` on the account page.",
@@ -323,5 +350,15 @@ var Events = []Description{
 		Name: UserDeleted,
 		Keys: keys("sub"),
 		Text: "An operator deleted a user.",
+	},
+	{
+		Name: NoticesRetried,
+		Keys: keys("client"),
+		Text: "An operator had what waits for a client tried again at once.",
+	},
+	{
+		Name: NoticesDropped,
+		Keys: keys("client"),
+		Text: "An operator deleted what waited for a client.",
 	},
 }

@@ -72,6 +72,7 @@ type Client struct {
 	ScopeClaims ScopeClaims
 
 	FrontChannel FrontChannel
+	Logout       LogoutChannels
 
 	// Registration is set if the client registered itself: a stranger's.
 	Registration *Registration

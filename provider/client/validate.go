@@ -111,6 +111,7 @@ func Validate(c Client) FieldErrors {
 	}
 	invalid = append(invalid, validateFrontChannel(c)...)
 	invalid = append(invalid, ValidateResponseTypes(c.ResponseTypes)...)
+	invalid = append(invalid, validateLogout(c)...)
 	invalid = append(invalid, ValidateCountries(c.Countries)...)
 	if c.Region != "" && !phone.IsRegion(c.Region) {
 		refuse("region", "%q is not a country; use two capital letters (ISO 3166-1 alpha-2)", c.Region)

@@ -158,6 +158,7 @@ func clientOf(in members) (client.Client, error) {
 		RedirectURIs:           in.texts("redirect_uris"),
 		PostLogoutRedirectURIs: in.texts("post_logout_redirect_uris"),
 		FrontChannel:           in.frontChannel(),
+		Logout:                 logoutOf(&in),
 		IDTokenAlg:             in.text("id_token_signed_response_alg"),
 		AuthAlg:                in.text("token_endpoint_auth_signing_alg"),
 		KeysURI:                in.text("jwks_uri"),
@@ -315,6 +316,7 @@ type Metadata struct {
 	SoftwareID             string          `json:"software_id,omitempty"`
 	SoftwareVersion        string          `json:"software_version,omitempty"`
 	FrontChannel
+	LogoutMetadata
 }
 
 // written returns the response about a client. token is its registration access token, as
@@ -360,6 +362,7 @@ func metadataOf(c client.Client) Metadata {
 		SoftwareID:             c.Registration.SoftwareID,
 		SoftwareVersion:        c.Registration.SoftwareVersion,
 		FrontChannel:           FrontChannel(c.FrontChannel),
+		LogoutMetadata:         logoutMetadataOf(c),
 	}
 	for _, t := range c.ResponseTypes {
 		m.ResponseTypes = append(m.ResponseTypes, string(t))

@@ -260,6 +260,7 @@ func (s *Store) ApproveAttempt(
 func (s *Store) FinishAttempt(
 	ctx context.Context, id login.ID, step func(login.Attempt) (login.SignIn, error),
 ) (login.SignIn, error) {
+	defer s.wakeNotices()
 	return update(ctx, s, func(t *txn) (signIn login.SignIn, err error) {
 		stored, err := t.attempt(id)
 		if err != nil {
@@ -290,6 +291,11 @@ func (s *Store) FinishAttempt(
 				return signIn, err
 			}
 			signIn.Session = signIn.Session.Continues(before)
+			if before.Sub != signIn.Session.Sub {
+				if err := t.tellEnded(before); err != nil {
+					return signIn, err
+				}
+			}
 		}
 		if err := t.putSession(signIn.Session); err != nil || signIn.Code.Grant.ID == "" {
 			return signIn, err

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -23,6 +24,7 @@ import (
 	"calleridp/provider/grant"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
+	"calleridp/provider/notify"
 	"calleridp/provider/session"
 	"calleridp/provider/subject"
 	"calleridp/storage/record"
@@ -79,7 +81,7 @@ func TestFixtures(t *testing.T) {
 }
 
 func writeFixture(t *testing.T, path, base string, start time.Time) {
-	s := openAt(t, path, Options{})
+	s := openAt(t, path, Options{Tells: storagetest.Tells})
 	ctx := context.Background()
 	must := func(err error) {
 		t.Helper()
@@ -130,6 +132,12 @@ func writeFixture(t *testing.T, path, base string, start time.Time) {
 		return grant.Redemption{Grant: &c.Grant, Access: &access}
 	})
 	must(err)
+
+	must(s.write(ctx, func(t *txn) error {
+		n, to := storagetest.Filled[notify.Notice](start), storagetest.Filled[notify.Receiver](start)
+		to.ID = n.Receiver
+		return errors.Join(t.putNotice(n), t.putReceiver(to))
+	}))
 
 	var lines []string
 	for field, value := range dump(t, s) {
@@ -230,6 +238,16 @@ func dump(t *testing.T, s *Store) map[string]string {
 	add("session", signedIn, err)
 	signedIn, err = s.SessionBySecret(ctx, signedIn.Secret)
 	add("session by secret", signedIn, err)
+	if all, err := s.Receivers(ctx); err != nil || len(all) > 0 { // since version 4
+		add("receivers", all, err)
+		notice, err := view(ctx, s, func(r reader) (n notify.Notice, err error) {
+			for key, value := range r.noticesOf(all[0].ID) {
+				err = r.open(&notices, key, value, (*noticeRecord)(&n))
+			}
+			return n, err
+		})
+		add("notice", notice, err)
+	}
 	k := storagetest.Filled[consent.Consent](time.Time{})
 	allowed, err := s.Consent(ctx, k.Sub, k.ClientID)
 	add("consent", allowed, err)
@@ -247,6 +265,9 @@ func dump(t *testing.T, s *Store) map[string]string {
 	}
 	return lines
 }
+
+// noticeRecord is record.Notice, where a variable has the name of its package.
+type noticeRecord = record.Notice
 
 func flatten(into map[string]string, name string, v reflect.Value) {
 	switch x := v.Interface().(type) {

@@ -25,11 +25,16 @@ func (s *Store) Session(ctx context.Context, id string) (session.Session, error)
 // EndSession implements session.Store. It revokes the grants of a session that
 // no longer exists, too, and voids its codes that were not redeemed.
 func (s *Store) EndSession(ctx context.Context, id string) (session.Session, error) {
+	defer s.wakeNotices()
 	return update(ctx, s, func(t *txn) (session.Session, error) {
 		if err := t.endGrants(t.owned(&sessionGrants, id), online); err != nil {
 			return session.Session{}, err
 		}
-		return t.endSession(id)
+		ended, err := t.endSession(id)
+		if err != nil {
+			return session.Session{}, err
+		}
+		return ended, t.tellEnded(ended)
 	})
 }
 

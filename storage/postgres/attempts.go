@@ -375,6 +375,7 @@ func (s *Store) ApproveAttempt(
 func (s *Store) FinishAttempt(
 	ctx context.Context, id login.ID, run func(login.Attempt) (login.SignIn, error),
 ) (login.SignIn, error) {
+	defer s.wakeNotices()
 	var early *codeUses
 	var of consentOf
 	var others []login.ID

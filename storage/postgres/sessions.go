@@ -61,14 +61,16 @@ func (t *txn) guessSession(into *session.Session, id string) (found *bool) {
 // EndSession implements session.Store. It revokes the grants of a session that no
 // longer exists, too, and deletes its codes that were not redeemed.
 func (s *Store) EndSession(ctx context.Context, id string) (session.Session, error) {
+	defer s.wakeNotices()
 	return update(ctx, s, func(t *txn) (ended session.Session, err error) {
 		ending := t.endingSessions("sid", id)
-		end := t.grantsOf("sid", []byte(id))
+		_, end := t.grantsOf("sid", []byte(id))
 		if err := t.look(); err != nil {
 			return session.Session{}, err
 		}
 		end(online)
 		t.endSession(id)
+		t.tellEnded(*ending...)
 		for _, s := range *ending {
 			ended = s
 		}
@@ -134,6 +136,9 @@ func (t *txn) replaceSession(replaced *[]session.Session, signIn login.SignIn) s
 	s := signIn.Session
 	for _, before := range *replaced {
 		s = s.Continues(before)
+		if before.Sub != s.Sub {
+			t.tellEnded(before)
+		}
 	}
 	if signIn.Replaces != "" {
 		t.endSession(signIn.Replaces)

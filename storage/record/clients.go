@@ -69,6 +69,8 @@ func (r *Client) fields(c *codec, version byte) {
 		}
 		text(c, &r.FrontChannel.LogoutURI)
 		c.flag(&r.FrontChannel.SessionRequired)
+		text(c, &r.Logout.BackchannelURI)
+		c.flag(&r.Logout.BackchannelSession)
 	}
 }
 

@@ -20,6 +20,7 @@ import (
 	"calleridp/provider/grant"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
+	"calleridp/provider/notify"
 	"calleridp/provider/session"
 	"calleridp/provider/subject"
 	"calleridp/truecaller"
@@ -42,6 +43,7 @@ type Engine interface {
 	admin.People
 	client.Store
 	client.Assertions
+	notify.Store
 
 	// PinIssuer stores the first issuer, and refuses any other one.
 	PinIssuer(ctx context.Context, issuer string) error
@@ -92,6 +94,9 @@ func Run(t *testing.T, fresh func(t *testing.T) Place) {
 		{"Sessions", testSessions},
 		{"Participants", testParticipants},
 		{"ParallelParticipants", testParallelParticipants},
+		{"Notices", testNotices},
+		{"Receivers", testReceivers},
+		{"NoticesAreBounded", testNoticesAreBounded},
 		{"Codes", testCodes},
 		{"CodesOfForms", testCodesOfForms},
 		{"Front", testFront},

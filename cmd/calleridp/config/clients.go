@@ -69,6 +69,10 @@ func (d *decoder) checkClient(key string, c Client) client.Client {
 		Countries:              c.Countries,
 		TruecallerApp:          c.TruecallerApp,
 		FrontChannel:           client.FrontChannel{LogoutURI: c.FrontChannelLogoutURI, SessionRequired: c.FrontChannelLogoutSessionRequired},
+		Logout: client.LogoutChannels{
+			BackchannelURI:     c.BackchannelLogoutURI,
+			BackchannelSession: c.BackchannelLogoutSessionRequired,
+		},
 	}
 	if c.Name == "" {
 		d.refuse(key+".name", "missing; users see it when they sign in")

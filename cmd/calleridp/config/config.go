@@ -304,6 +304,13 @@ type Client struct {
 	FrontChannelLogoutURI string `yaml:"frontchannel_logout_uri"`
 	// FrontChannelLogoutSessionRequired adds iss and sid to the query of that address.
 	FrontChannelLogoutSessionRequired bool `yaml:"frontchannel_logout_session_required"`
+	// BackchannelLogoutURI is the https address that gets a logout token when a session
+	// of a user ends (OpenID Connect Back-Channel Logout). Must be public, or in
+	// client_networks. A confidential client may have http on loopback.
+	BackchannelLogoutURI string `yaml:"backchannel_logout_uri"`
+	// BackchannelLogoutSessionRequired says that the client needs a sid in its logout
+	// tokens.
+	BackchannelLogoutSessionRequired bool `yaml:"backchannel_logout_session_required"`
 	// AllowedOrigins are the origins of browser applications that may call the token
 	// endpoint and userinfo (CORS), like https://app.example.com, capacitor://localhost
 	// or chrome-extension://ID. Default, for a public client, those of its https and

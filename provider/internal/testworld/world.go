@@ -73,7 +73,11 @@ func New(t testing.TB, change ...func(*Config)) *World {
 	t.Helper()
 	log := &Journal{}
 	logger := slog.New(slog.NewJSONHandler(log, nil))
-	store, err := bolt.Open(filepath.Join(t.TempDir(), "store"), Master(), bolt.Options{NoSync: true})
+	var tells func(clientID string) bool
+	store, err := bolt.Open(filepath.Join(t.TempDir(), "store"), Master(), bolt.Options{
+		NoSync: true,
+		Tells:  func(id string) bool { return tells != nil && tells(id) },
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,6 +101,7 @@ func New(t testing.TB, change ...func(*Config)) *World {
 			Consents:      pure,
 			Records:       store,
 			Assertions:    store,
+			Notices:       store,
 			Fetch:         fetch.New(fetch.Options{}),
 			DefaultRegion: "SE",
 			Apps:          truecaller.Apps{ByID: Apps(), Default: "one"},
@@ -121,6 +126,7 @@ func New(t testing.TB, change ...func(*Config)) *World {
 	for _, c := range change {
 		c(&cfg)
 	}
+	tells = client.Told(cfg.Clients)
 	if w.Engine, err = login.New(cfg.Login); err != nil {
 		t.Fatal(err)
 	}
