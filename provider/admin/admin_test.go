@@ -34,7 +34,7 @@ func newAPI(t *testing.T, change ...func(*admin.Config)) *api {
 	if err != nil {
 		t.Fatal(err)
 	}
-	store, err := bolt.Open(filepath.Join(t.TempDir(), "test.db"), master, bolt.Options{NoSync: true})
+	store, err := bolt.Open(filepath.Join(t.TempDir(), "test.db"), master, bolt.Options{NoSync: true, Tells: func(string) bool { return true }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +50,7 @@ func newAPI(t *testing.T, change ...func(*admin.Config)) *api {
 	}
 	a := &api{t: t, registry: registry, store: store, ring: ring, audit: &bytes.Buffer{}}
 	config := admin.Config{
-		Clients: registry, Keys: ring, Budgets: store, People: store, Limits: budgets, LongestLock: 15 * time.Minute, CoolDown: coolDown, Region: "SE", Stats: func() any { return store.Stats() },
+		Clients: registry, Keys: ring, Budgets: store, People: store, Notices: store, Limits: budgets, LongestLock: 15 * time.Minute, CoolDown: coolDown, Region: "SE", Stats: func() any { return store.Stats() },
 		Log: slog.New(slog.DiscardHandler), Audit: audit.Log(slog.New(slog.NewTextHandler(a.audit, nil)), nil),
 	}
 	for _, c := range change {

@@ -34,7 +34,7 @@ type received struct {
 
 func read(t testing.TB, path, token string) received {
 	t.Helper()
-	signed, err := jose.ParseSigned(token, []jose.SignatureAlgorithm{jose.RS256, jose.ES256, jose.EdDSA})
+	signed, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.RS256, jose.ES256, jose.EdDSA})
 	if err != nil {
 		t.Errorf("the logout token of %s: %v", path, err)
 		return received{}

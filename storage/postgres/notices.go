@@ -2,6 +2,8 @@ package postgres
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"time"
 
 	"calleridp/provider/grant"
@@ -21,14 +23,18 @@ func (t *txn) tell(all []notify.Notice) {
 	if t.s.options.Tells == nil {
 		return
 	}
+	all = slices.Clone(all)
+	slices.SortStableFunc(all, func(a, b notify.Notice) int { return strings.Compare(a.Receiver, b.Receiver) }) // rows are locked in one order
 	for _, n := range all {
 		if !t.s.options.Tells(n.Receiver) {
 			continue
 		}
 		to := []byte(n.Receiver)
 		value := t.s.sealer.Seal(&record.Receivers, to, t.at.Add(notify.ReceiverKept), &record.Receiver{ID: n.Receiver})
-		t.put(`INSERT INTO receivers (key, value, node, until, expires, due) VALUES ($1, $2, '', '-infinity', $3, $3) ON CONFLICT DO NOTHING`,
-			to, value, expiryOf(value))
+		// A row that is about to expire begins anew, or the sweep would take it from its notices.
+		t.put(`INSERT INTO receivers (key, value, node, until, expires, due) VALUES ($1, $2, '', '-infinity', $3, $3)
+			ON CONFLICT (key) DO UPDATE SET value = EXCLUDED.value, expires = EXCLUDED.expires WHERE receivers.expires < EXCLUDED.expires - $4::interval`,
+			to, value, expiryOf(value), notify.ReceiverKept-2*notify.Kept)
 		key := record.NoticeKey(n.Receiver, n.ID)
 		value = t.s.sealer.Seal(&record.Notices, key, n.Expires(), (*record.Notice)(&n))
 		t.put(`INSERT INTO notices (key, receiver, value, expires, due) SELECT $1, $2, $3, $4, $4

@@ -66,14 +66,14 @@ func settings(o options, issuer, phoneURL, shopURL string) (config.Settings, err
 			DangerouslyWithoutPKCE: o.withoutPKCE,
 		},
 		Lifetimes: config.Lifetimes{Attempt: config.Duration(o.attemptLife)},
-		Log:       config.Log{Level: "warn", Format: "text"},
-		Clients:   demoClients(shopURL),
+		// What a client on this machine publishes may be read, and it is told of logouts.
+		ClientNetworks: []string{"127.0.0.0/8", "::1/128"},
+
+		Log:     config.Log{Level: "warn", Format: "text"},
+		Clients: demoClients(shopURL),
 	}
 	for _, t := range client.ResponseTypes { // each client still has only those that it names
 		c.ResponseTypes = append(c.ResponseTypes, string(t))
-	}
-	if o.registration == config.RegistrationClosed { // applications on the laptop are told of logouts; a stranger's could reach into it
-		c.ClientNetworks = []string{"127.0.0.0/8", "::1/128"}
 	}
 	if o.verbose || o.json {
 		c.Log.Level = "info"

@@ -1,8 +1,10 @@
 package dev
 
 import (
+	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -31,6 +33,21 @@ func TestErrorsOfClientFilesNameTheirOwnClients(t *testing.T) {
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want it to say %s", err, want)
+		}
+	}
+}
+
+// Addresses that a client on the developer's machine publishes may be read, and those of its
+// network may not.
+func TestClientsOfThisMachineMayBeRead(t *testing.T) {
+	s, err := settings(options{data: t.TempDir(), challenge: "off", region: "none", storage: "bolt"}, "http://127.0.0.1:1", "http://127.0.0.1:2", "http://127.0.0.1:3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for address, want := range map[string]bool{"127.0.0.1": true, "127.0.1.1": true, "::1": true, "10.0.0.1": false, "169.254.169.254": false} {
+		got := slices.ContainsFunc(s.ClientNetworks, func(p netip.Prefix) bool { return p.Contains(netip.MustParseAddr(address)) })
+		if got != want {
+			t.Errorf("%s: got %v, want %v", address, got, want)
 		}
 	}
 }
