@@ -36,7 +36,7 @@ var rooms = map[string]struct {
 	may []string
 	why string
 }{
-	"provider": {[]string{"backchannel", "notify", "endpoint", "authorize", "clientauth", "token", "logout", "account", "discovery", "idtoken",
+	"provider": {[]string{"backchannel", "notify", "endpoint", "authorize", "checksession", "clientauth", "token", "logout", "account", "discovery", "idtoken",
 		"audit", "client", "clientkeys", "consent", "deviceflow", "grant", "registration", "session", "subject"}, "provider assembles the rooms and has no rule of the protocol"},
 
 	// The rooms of the protocol import the domain and endpoint, never each other.
@@ -51,7 +51,8 @@ var rooms = map[string]struct {
 	"logout": {[]string{"endpoint", "idtoken", "audit", "client", "session"}, "logout knows no other endpoint"},
 	"backchannel": {[]string{"endpoint", "idtoken", "audit", "client", "fetch", "notify"},
 		"it makes and sends logout tokens; what ends sessions knows nothing of it"},
-	"account": {[]string{"endpoint", "audit", "claims", "client", "consent", "grant", "session", "subject"}, "the account page declares the sign-in that it needs"},
+	"account":      {[]string{"endpoint", "audit", "claims", "client", "consent", "grant", "session", "subject"}, "the account page declares the sign-in that it needs"},
+	"checksession": {[]string{"endpoint", "client"}, "the page that watches a session reads its cookie in the browser, and knows no session"},
 	"registration": {[]string{"endpoint", "audit", "claims", "client", "fetch", "limit", "redact"},
 		"clients that register themselves are those of the registry; it knows no other endpoint"},
 	"discovery": {[]string{"endpoint"}, "the documents are made of what each room says of itself"},

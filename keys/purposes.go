@@ -27,6 +27,8 @@ const (
 	// PurposeDeviceRequest seals the request of a device in the form that asks the user
 	// whether they have started it.
 	PurposeDeviceRequest Purpose = "device-request"
+	// PurposeBrowserState derives the state that session management shows of a session.
+	PurposeBrowserState Purpose = "browser-state"
 	// PurposeBrowserSecret derives the secret of a browser's cookie from the form that
 	// the browser sends.
 	PurposeBrowserSecret Purpose = "browser-secret"

@@ -5,7 +5,8 @@
 //	authorize/    the authorization endpoint, and Flow: what pages may do with a sign-in
 //	clientauth/   who calls a direct endpoint
 //	token/        the token endpoint; userinfo, introspection, revocation
-//	logout/       RP-initiated logout
+//	logout/       RP-initiated and front-channel logout
+//	checksession/ the page that tells clients' pages of changes
 //	backchannel/  what tells applications that a session has ended
 //	account/      the account page
 //	registration/ clients that register themselves
@@ -39,6 +40,7 @@ import (
 	"calleridp/provider/audit"
 	"calleridp/provider/authorize"
 	"calleridp/provider/backchannel"
+	"calleridp/provider/checksession"
 	"calleridp/provider/client"
 	"calleridp/provider/clientauth"
 	"calleridp/provider/clientkeys"
@@ -83,6 +85,7 @@ type Fetcher interface {
 type Pages interface {
 	authorize.Pages
 	logout.Pages
+	checksession.Pages
 	account.Pages
 	deviceflow.Pages
 	endpoint.ErrorPages
@@ -160,6 +163,7 @@ type Provider struct {
 	authorize *authorize.Endpoint
 	flow      *authorize.Flow
 	logout    *logout.Endpoint
+	check     *checksession.Endpoint
 	account   *account.Account
 	token     *token.Endpoint
 	register  *registration.Endpoint
@@ -289,7 +293,16 @@ func New(cfg Config) (*Provider, error) {
 		Hints:    tokens,
 		Sessions: cfg.Sessions,
 		Lifetime: cfg.Lifetimes.Request,
+		Log:      cfg.Log,
 		Audit:    cfg.Audit,
+	})
+
+	p.check = checksession.New(checksession.Config{
+		Issuer:  cfg.Issuer,
+		Browser: browser,
+		Pages:   cfg.Pages,
+		Cookies: cfg.Cookies,
+		Clients: cfg.Clients,
 	})
 
 	p.account = account.New(account.Config{
@@ -299,6 +312,7 @@ func New(cfg Config) (*Provider, error) {
 		Cookies:  cfg.Cookies,
 		Master:   cfg.Master,
 		SignIn:   p.authorize,
+		SignOut:  p.logout,
 		Clients:  cfg.Clients,
 		Sessions: cfg.Sessions,
 		Records:  cfg.Records,
@@ -357,7 +371,7 @@ func New(cfg Config) (*Provider, error) {
 		Issuer:    cfg.Issuer,
 		Keys:      cfg.Ring,
 		UILocales: cfg.UILocales,
-		Rooms:     []endpoint.Describer{p.authorize, p.token, p.logout, channel, p.register, p.devices},
+		Rooms:     []endpoint.Describer{p.authorize, p.token, p.logout, p.check, channel, p.register, p.devices},
 	})
 	return p, err
 }
@@ -368,6 +382,7 @@ func (p *Provider) Mount(r chi.Router) {
 	p.authorize.Mount(r)
 	p.token.Mount(r)
 	p.logout.Mount(r)
+	p.check.Mount(r)
 	p.account.Mount(r)
 	p.register.Mount(r)
 	p.devices.Mount(r)

@@ -34,6 +34,13 @@ type SignIn interface {
 	SignInToAccount(w http.ResponseWriter, r *http.Request, then, sub string) error
 }
 
+// SignOut ends the visit of a browser whose session has ended. *logout.Endpoint does it.
+type SignOut interface {
+	// SignedOut removes the browser's cookies, tells the clients of the session, and goes
+	// on to next, "" for the page that says so.
+	SignedOut(w http.ResponseWriter, r *http.Request, ended session.Session, next string)
+}
+
 // Clients knows the relying parties. *client.Registry is one.
 type Clients interface {
 	// Client returns the client with this id, or client.ErrNotFound.
@@ -48,6 +55,7 @@ type Config struct {
 	Cookies  endpoint.Cookies
 	Master   *keys.Master
 	SignIn   SignIn
+	SignOut  SignOut
 	Clients  Clients
 	Sessions session.Store
 	Records  subject.RecordStore

@@ -62,6 +62,9 @@ type Client struct {
 	SignedRequests   bool     `json:"require_signed_request_object,omitempty"`
 	RequestURIs      []string `json:"request_uris,omitempty"`
 
+	FrontChannelLogoutURI string `json:"frontchannel_logout_uri,omitempty"`
+	FrontChannelSession   bool   `json:"frontchannel_logout_session_required,omitempty"`
+
 	Created    time.Time `json:"created,omitzero"`      // ignored in requests, like the next three
 	FromConfig bool      `json:"from_config,omitempty"` // declared in the configuration file
 	Registered bool      `json:"registered,omitempty"`  // it registered itself
@@ -202,6 +205,7 @@ func registered(in Client) (client.Client, error) {
 		Colour:                 in.Colour,
 		ColourDark:             in.ColourDark,
 		TruecallerApp:          in.TruecallerApp,
+		FrontChannel:           client.FrontChannel{LogoutURI: in.FrontChannelLogoutURI, SessionRequired: in.FrontChannelSession},
 		Logout:                 client.LogoutChannels{BackchannelURI: in.BackchannelURI, BackchannelSession: in.BackchannelSession},
 		RequestObjects:         client.RequestObjects{Alg: in.RequestObjectAlg, Required: in.SignedRequests, URIs: in.RequestURIs},
 	}
@@ -266,6 +270,8 @@ func shown(c client.Client) Client {
 		RequestObjectAlg:       c.RequestObjects.Alg,
 		SignedRequests:         c.RequestObjects.Required,
 		RequestURIs:            c.RequestObjects.URIs,
+		FrontChannelLogoutURI:  c.FrontChannel.LogoutURI,
+		FrontChannelSession:    c.FrontChannel.SessionRequired,
 		Created:                c.Created,
 		FromConfig:             c.FromConfig,
 		BackchannelURI:         c.Logout.BackchannelURI,

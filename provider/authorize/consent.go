@@ -200,7 +200,7 @@ func (e *Endpoint) decideConsent(w http.ResponseWriter, r *http.Request, in endp
 		if q.Request.forDevice() {
 			return e.denyDevice(w, r, q.Request, s)
 		}
-		e.responses.refusal(q.Request, accessDenied("the user did not allow it")).Write(w, r, e.pages)
+		e.responses.refusalIn(q.Request, e.states.Of(s.ID), accessDenied("the user did not allow it")).Write(w, r, e.pages)
 		return nil
 	case "another":
 		if err := e.clients.checkACR(q.Request, c); err != nil {
@@ -303,7 +303,7 @@ func (e *Endpoint) allow(ctx context.Context, q *consentRequest, c client.Client
 	case err != nil:
 		return Response{}, err
 	}
-	return e.succeed(ctx, q.Request, c, given, idToken), nil
+	return e.succeed(ctx, q.Request, c, s, given, idToken), nil
 }
 
 // given returns what a form or a finished attempt gives now (codes.of). Ending a consent

@@ -137,14 +137,14 @@ func (f *Flow) proceed(
 	if err != nil {
 		return Finished{}, false, err
 	}
-	done := Finished{Session: outcome.Session, Expires: signIn.Session.Expires}
+	done := Finished{Session: outcome.Session, State: f.states.Of(signIn.Session.ID), Expires: signIn.Session.Expires}
 	others = len(signIn.Others) > 0
 	if signIn.Code.Grant.ID == "" && !q.forAccount() {
 		done, err = f.withConsent(q, c, signIn.Session, signIn.Attempt, outcome, done)
 		return done, others, err
 	}
 	f.codes.allowed(ctx, q, signIn.Session)
-	done.Response = f.succeed(ctx, q, c, first, idToken)
+	done.Response = f.succeed(ctx, q, c, signIn.Session, first, idToken)
 	return done, others, nil
 }
 
@@ -232,7 +232,7 @@ func (f *Flow) again(ctx context.Context, q *request, c client.Client, a login.A
 	if err != nil {
 		return Finished{}, err
 	}
-	done := Finished{Session: l.outcome.Session, Expires: l.session.Expires}
+	done := Finished{Session: l.outcome.Session, State: f.states.Of(l.session.ID), Expires: l.session.Expires}
 	if l.prompt {
 		return f.withConsent(q, c, l.session, a, l.outcome, done)
 	}

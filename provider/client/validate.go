@@ -116,6 +116,7 @@ func Validate(c Client) FieldErrors {
 	if _, err := ParseAccent(c.Colour, c.ColourDark); err != nil {
 		refuse("colour", "%v", err)
 	}
+	invalid = append(invalid, validateFrontChannel(c)...)
 	invalid = append(invalid, ValidateResponseTypes(c.ResponseTypes)...)
 	invalid = append(invalid, validateLogout(c)...)
 	invalid = append(invalid, validateRequestObjects(c)...)

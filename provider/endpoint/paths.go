@@ -21,6 +21,8 @@ const (
 	PathDeviceDone          = "/device/done"    // GET: the page afterwards
 	PathDeviceDenied        = PathDeviceDone + "?did=denied"
 
+	PathCheckSession = "/session" // GET: the page that tells clients' pages of changes
+
 	PathSignOutConfirm = "/logout/confirm" // POST request=sealed: the user confirms
 	PathSignedOut      = "/logout/done"    // GET: the page afterwards
 

@@ -145,6 +145,7 @@ func clientOf(in members) (client.Client, error) {
 		PolicyURI:              in.text("policy_uri"),
 		RedirectURIs:           in.texts("redirect_uris"),
 		PostLogoutRedirectURIs: in.texts("post_logout_redirect_uris"),
+		FrontChannel:           in.frontChannel(),
 		Logout:                 logoutOf(&in),
 		IDTokenAlg:             in.text("id_token_signed_response_alg"),
 		Responses:              in.responses(),
@@ -316,6 +317,7 @@ type Metadata struct {
 	SoftwareID             string   `json:"software_id,omitempty"`
 	SoftwareVersion        string   `json:"software_version,omitempty"`
 	RequestObjects
+	FrontChannel
 	LogoutMetadata
 }
 
@@ -362,6 +364,7 @@ func metadataOf(c client.Client) Metadata {
 		Scope:                  strings.Join(or(c.Scopes, claims.Scopes...), " "),
 		SoftwareID:             c.Registration.SoftwareID,
 		SoftwareVersion:        c.Registration.SoftwareVersion,
+		FrontChannel:           FrontChannel(c.FrontChannel),
 		LogoutMetadata:         logoutMetadataOf(c),
 		RequestObjects:         RequestObjects(c.RequestObjects),
 	}

@@ -72,6 +72,8 @@ func (r *Client) fields(c *codec, version byte) {
 			registration(c, r.Registration)
 		}
 		requestObjects(c, &r.RequestObjects)
+		text(c, &r.FrontChannel.LogoutURI)
+		c.flag(&r.FrontChannel.SessionRequired)
 		text(c, &r.Logout.BackchannelURI)
 		c.flag(&r.Logout.BackchannelSession)
 		c.flag(&r.DeviceFlow)

@@ -349,6 +349,11 @@ func otherScenes() []scene {
 			p.SignedOut(b.w, b.r, logout.SignedOutView{Client: client, UILocales: b.uiLocales})
 		}}
 	}
+	leaving := func(name, next string, client endpoint.ClientView) scene {
+		return scene{name: "signed-out-onward" + name, show: func(p *page.Pages, b browser) {
+			p.SignedOut(b.w, b.r, logout.SignedOutView{Client: client, UILocales: b.uiLocales, Frames: []string{"https://other.example/signout"}, Next: next})
+		}}
+	}
 	all := []scene{
 		{name: "form-post", show: func(p *page.Pages, b browser) {
 			p.FormPost(b.w, b.inLanguage(), "https://shop.example/callback", []endpoint.Parameter{{Name: "code", Value: "x"}})
@@ -357,6 +362,8 @@ func otherScenes() []scene {
 		signOut("-client", shop),
 		signedOut("", endpoint.ClientView{}),
 		signedOut("-client", shop),
+		leaving("", "https://shop.example/bye", shop),
+		leaving("-deleted", endpoint.PathAccountDeleted, endpoint.ClientView{}),
 		{name: "home", show: func(p *page.Pages, b browser) { p.Home(b.w, b.inLanguage()) }},
 	}
 	all = append(all, scene{name: "error-restart", show: func(p *page.Pages, b browser) {

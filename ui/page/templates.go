@@ -22,6 +22,12 @@ var Names = []string{
 // layout is the template around all pages.
 const layout = "layout"
 
+// frames is a template that operators do not replace: the frames in which clients hear that
+// a session has ended. They may run scripts and keep their own data, and move nothing but
+// themselves.
+const frames = `{{define "frames"}}{{range .Frames}}<iframe src="{{.}}" sandbox="allow-scripts allow-same-origin allow-forms" referrerpolicy="no-referrer" hidden></iframe>
+{{end}}{{end}}`
+
 // templates holds the pages in each language, with every kind of digits. They are
 // parsed at first use: there are many languages, and one server meets few of them.
 type templates map[*language.Language]func() (map[string]*template.Template, error)
@@ -48,6 +54,9 @@ func parseTemplates(files fs.FS, languages *language.Set) (templates, error) {
 	return all, err
 }
 
+// builtIn has what belongs to a page and is not in its file.
+var builtIn = map[string]string{"signedout": frames}
+
 // parse parses the templates of one language after it has put the texts into them,
 // so that drawing a page looks up no text.
 func parse(raw map[string]string, l *language.Language) (map[string]*template.Template, error) {
@@ -60,7 +69,7 @@ func parse(raw map[string]string, l *language.Language) (map[string]*template.Te
 	}
 	pages := map[string]*template.Template{}
 	for _, name := range Names {
-		t, err := template.New(name).Funcs(l.Functions()).Option("missingkey=error").Parse(filled[layout] + filled[name])
+		t, err := template.New(name).Funcs(l.Functions()).Option("missingkey=error").Parse(filled[layout] + filled[name] + builtIn[name])
 		if err != nil {
 			return nil, fmt.Errorf("%s in %s: %w", name, l.Tag, err)
 		}
@@ -91,6 +100,7 @@ var hooks = map[string][]string{
 	"formpost":      {`id="formpost"`, `{{.Action}}`, `{{range .Fields}}`},
 	"signout":       {`id="submit"`, `name="request"`},
 	"error":         {`id="error"`, `.Correlation}}`},
+	"signedout":     {`id="signed-out"`, `{{template "frames" .}}`, `id="onward"`, `{{.Next}}`},
 }
 
 // blocked matches what the pages' Content-Security-Policy stops in the browser.

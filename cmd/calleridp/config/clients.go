@@ -79,6 +79,7 @@ func (d *decoder) checkClient(key string, c Client) client.Client {
 		Countries:        c.Countries,
 		TruecallerApp:    c.TruecallerApp,
 		RequestObjects:   client.RequestObjects{Alg: c.RequestObjectAlg, Required: c.RequireSignedRequestObject, URIs: c.RequestURIs},
+		FrontChannel:     client.FrontChannel{LogoutURI: c.FrontChannelLogoutURI, SessionRequired: c.FrontChannelLogoutSessionRequired},
 		Logout: client.LogoutChannels{
 			BackchannelURI:     c.BackchannelLogoutURI,
 			BackchannelSession: c.BackchannelLogoutSessionRequired,

@@ -307,6 +307,12 @@ type Client struct {
 	// PostLogoutRedirectURIs are the allowed redirect URIs after signing out; matched
 	// exactly.
 	PostLogoutRedirectURIs []string `yaml:"post_logout_redirect_uris"`
+	// FrontChannelLogoutURI is an address of its pages that ends their session: the page
+	// after signing out has it in a frame, if the client took part in the session. It has
+	// the scheme, host and port of a redirect URI.
+	FrontChannelLogoutURI string `yaml:"frontchannel_logout_uri"`
+	// FrontChannelLogoutSessionRequired adds iss and sid to the query of that address.
+	FrontChannelLogoutSessionRequired bool `yaml:"frontchannel_logout_session_required"`
 	// BackchannelLogoutURI is the https address that gets a logout token when a session
 	// of a user ends (OpenID Connect Back-Channel Logout). Must be public, or in
 	// client_networks. A confidential client may have http on loopback.

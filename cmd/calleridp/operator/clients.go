@@ -45,6 +45,8 @@ func clientAdd(ctx context.Context, args []string, out io.Writer) error {
 	f.StringVar(&c.KeysURI, "jwks-uri", "", "https `url` where it publishes them instead")
 	f.BoolVar(&c.Native, "native", false, "the client is an Android application with Truecaller's SDK, which brings the SDK's codes to the token endpoint")
 	f.Var(&logouts, "post-logout-redirect-uri", "allowed redirect `uri` after signing out, matched exactly; may be repeated")
+	f.StringVar(&c.FrontChannelLogoutURI, "frontchannel-logout-uri", "", "`uri` of the client that a frame shows when a session has ended that it took part in")
+	f.BoolVar(&c.FrontChannelSession, "frontchannel-logout-session-required", false, "add the issuer and the session's ID to it")
 	f.StringVar(&c.BackchannelURI, "backchannel-logout-uri", "", "https `url` that gets a logout token when a session of a user ends")
 	f.BoolVar(&c.BackchannelSession, "backchannel-logout-session-required", false, "the client needs a sid in its logout tokens")
 	f.Var(&origins, "origin", "browser `origin` that may call the token endpoint and userinfo; may be repeated; default, for a public client, those of its redirect URIs")
@@ -170,6 +172,8 @@ func writeClient(out io.Writer, c admin.Client) error {
 			{"native", flag(c.Native)},
 			{"redirect_uris", strings.Join(c.RedirectURIs, " ")},
 			{"post_logout_redirect_uris", strings.Join(c.PostLogoutRedirectURIs, " ")},
+			{"frontchannel_logout_uri", c.FrontChannelLogoutURI},
+			{"frontchannel_logout_session_required", flag(c.FrontChannelSession)},
 			{"backchannel_logout_uri", c.BackchannelURI},
 			{"backchannel_logout_session_required", flag(c.BackchannelSession)},
 			{"allowed_origins", strings.Join(c.AllowedOrigins, " ")},

@@ -6,6 +6,7 @@ import (
 
 	"calleridp/provider/account"
 	"calleridp/provider/authorize"
+	"calleridp/provider/checksession"
 	"calleridp/provider/deviceflow"
 	"calleridp/provider/endpoint"
 	"calleridp/provider/logout"
@@ -76,6 +77,10 @@ func (n notebook) ConfirmDevice(w http.ResponseWriter, _ *http.Request, v device
 
 func (n notebook) DeviceDone(w http.ResponseWriter, _ *http.Request, v deviceflow.DoneView) {
 	n.write(w, http.StatusOK, "devicedone", v)
+}
+
+func (n notebook) CheckSession(w http.ResponseWriter, _ *http.Request, v checksession.View) {
+	n.write(w, http.StatusOK, "checksession", v)
 }
 
 func (n notebook) Error(w http.ResponseWriter, _ *http.Request, v endpoint.ErrorView) {
