@@ -37,11 +37,11 @@ var rooms = map[string]struct {
 	why string
 }{
 	"provider": {[]string{"endpoint", "authorize", "clientauth", "token", "logout", "account", "discovery", "idtoken",
-		"audit", "client", "consent", "grant", "registration", "session", "subject"}, "provider assembles the rooms and has no rule of the protocol"},
+		"audit", "client", "clientkeys", "consent", "grant", "registration", "session", "subject"}, "provider assembles the rooms and has no rule of the protocol"},
 
 	// The rooms of the protocol import the domain and endpoint, never each other.
 	"endpoint":   {[]string{"client", "limit", "login", "redact", "session"}, "what all endpoints have in common knows none of them"},
-	"clientauth": {[]string{"endpoint", "audit", "client", "redact"}, "who calls an endpoint does not depend on what it is"},
+	"clientauth": {[]string{"endpoint", "audit", "client", "clientkeys", "redact"}, "who calls an endpoint does not depend on what it is"},
 	"authorize": {[]string{"endpoint", "idtoken", "audit", "claims", "client", "clock", "consent", "grant", "limit", "login", "redact", "session", "subject"},
 		"the authorization endpoint knows no other endpoint"},
 	"token": {[]string{"endpoint", "clientauth", "idtoken", "audit", "claims", "client", "grant", "limit", "login", "redact", "subject"},
@@ -54,18 +54,19 @@ var rooms = map[string]struct {
 	"admin":     {[]string{"audit", "client", "limit", "login", "subject"}, "the operators' API changes the domain, and speaks no OpenID Connect"},
 
 	// The domain.
-	"idtoken": {[]string{"claims", "client", "grant", "redact", "subject"}, domain},
-	"login":   {[]string{"audit", "clock", "grant", "redact", "limit", "session", "subject"}, domain},
-	"consent": {[]string{"grant"}, domain},
-	"client":  {[]string{"claims", "fetch", "limit", "redact"}, domain},
-	"claims":  {[]string{"subject"}, domain},
-	"session": {[]string{"clock", "redact"}, domain},
-	"grant":   {[]string{"clock", "redact"}, domain},
-	"subject": {[]string{"consent", "grant", "session"}, domain},
-	"clock":   {nil, domain},
-	"limit":   {[]string{"clock", "redact"}, domain},
-	"audit":   {[]string{"limit"}, domain},
-	"redact":  {nil, domain},
+	"idtoken":    {[]string{"audit", "claims", "client", "clientkeys", "grant", "redact", "subject"}, domain},
+	"login":      {[]string{"audit", "clock", "consent", "grant", "redact", "limit", "session", "subject"}, domain},
+	"consent":    {[]string{"grant"}, domain},
+	"client":     {[]string{"claims", "fetch", "limit", "redact"}, domain},
+	"clientkeys": {[]string{"client"}, domain},
+	"claims":     {[]string{"subject"}, domain},
+	"session":    {[]string{"clock", "redact"}, domain},
+	"grant":      {[]string{"clock", "redact"}, domain},
+	"subject":    {[]string{"consent", "grant", "session"}, domain},
+	"clock":      {nil, domain},
+	"limit":      {[]string{"clock", "redact"}, domain},
+	"audit":      {[]string{"limit"}, domain},
+	"redact":     {nil, domain},
 
 	"fetch": {nil, "it reads what clients have published, and knows nothing of them"},
 
@@ -93,7 +94,7 @@ var only = map[string]struct {
 	"github.com/zitadel/oidc/v3/pkg/oidc": {[]string{"provider/endpoint", "provider/clientauth", "provider/authorize", "provider/token", "provider/registration"},
 		"the library's types and errors stay in the rooms that speak the protocol"},
 	"go.etcd.io/bbolt":                     {[]string{"storage/bolt", "test/load"}, "an engine is one folder, and storage/record is for all of them; the load test measures the floor below it"},
-	"github.com/jackc/pgx/v5":              {[]string{"storage/postgres", "storage/postgres/pgtest"}, "an engine is one folder, with its tests' server in it"},
+	"github.com/jackc/pgx/v5":              {[]string{"storage/postgres", "storage/postgres/pgtest", "storage/postgres/crowd"}, "an engine is one folder, with its tests' server and the people of its measurements in it"},
 	"calleridp/storage/postgres/pgtest":    {[]string{"storage/postgres", "test/load"}, "the program knows no server of its own; tests and measurements start one"},
 	"github.com/pressly/goose/v3":          {[]string{"storage/postgres"}, "the schema belongs to the engine"},
 	"calleridp/storage/postgres/crowd":     {[]string{"test/load"}, "made-up people are for measurements; the program fills no store"},

@@ -1,8 +1,10 @@
 package keys_test
 
 import (
+	"encoding/base64"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"calleridp/keys"
@@ -86,5 +88,50 @@ func TestCheckAlgorithms(t *testing.T) {
 	}
 	if err := keys.CheckAlgorithms([]string{"EdDSA", "RS256"}); err != nil {
 		t.Error(err)
+	}
+}
+
+// No two algorithms share a key, also where the keys have one type (RFC 8725 §3.1): a
+// header that names another algorithm of the type verifies nothing.
+func TestNoKeyServesTwoAlgorithms(t *testing.T) {
+	r := open(t, &memory{}, only("RS256", "RS512", "PS256"))
+	ids := map[string]bool{}
+	for _, alg := range r.Algorithms() {
+		ids[kid(t, r, alg, keys.Active)] = true
+		ids[kid(t, r, alg, keys.Next)] = true
+	}
+	if len(ids) != 6 {
+		t.Errorf("got %d keys, want two for each algorithm", len(ids))
+	}
+	enc := base64.RawURLEncoding
+	for _, alg := range r.Algorithms() {
+		token := signed(t, r, alg)
+		_, rest, _ := strings.Cut(token, ".")
+		for _, other := range r.Algorithms() {
+			header := enc.EncodeToString([]byte(`{"alg":"` + other + `","kid":"` + kid(t, r, alg, keys.Active) + `","typ":"JWT"}`))
+			if _, err := r.Verify(header + "." + rest); (err == nil) != (other == alg) {
+				t.Errorf("a token of %s with a header of %s: got %v, want it accepted only as %s", alg, other, err, alg)
+			}
+		}
+	}
+}
+
+// An algorithm that nobody has named costs nothing: it has no key.
+func TestUnusualAlgorithmsHaveNoKeys(t *testing.T) {
+	store := &memory{}
+	open(t, store)
+	for _, k := range store.records {
+		if !slices.Contains(keys.UsualAlgorithms(), k.Algorithm) {
+			t.Errorf("got a key for %s, want none", k.Algorithm)
+		}
+	}
+	r := open(t, store, only("RS256", "PS256"))
+	signed(t, r, "PS256")
+	rs := kid(t, r, "RS256", keys.Active)
+	if err := r.Rotate(t.Context(), "PS256", true); err != nil {
+		t.Fatal(err)
+	}
+	if kid(t, r, "RS256", keys.Active) != rs || len(kids(r, "PS256", keys.Retired)) != 1 {
+		t.Error("got the wrong keys rotated, want those of PS256 alone")
 	}
 }

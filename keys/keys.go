@@ -24,7 +24,7 @@ const (
 // before it passes it to a store.
 type Record struct {
 	ID        string // kid
-	Algorithm string // RS256, ES256 or EdDSA
+	Algorithm string // one of AllAlgorithms, like RS256
 	State     State
 	Created   time.Time
 	Activated time.Time // zero until active

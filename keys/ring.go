@@ -31,8 +31,8 @@ type Config struct {
 	// Shared says that other processes use the same store. See fresh.go.
 	Shared bool
 
-	// Algorithms are those that have keys. RS256 is always among them (OpenID Connect
-	// Discovery §3). If empty, all that this package knows. Stored keys of others
+	// Algorithms are those that have keys, two of each at least. RS256 is always among
+	// them (OpenID Connect Discovery §3). If empty, UsualAlgorithms. Stored keys of others
 	// neither sign nor appear in the JWKS; what they signed still verifies.
 	Algorithms []string
 }
@@ -81,7 +81,7 @@ func OpenRing(ctx context.Context, c Config) (*Ring, error) {
 		c.RetireFor = 7 * 24 * time.Hour
 	}
 	if len(c.Algorithms) == 0 {
-		c.Algorithms = algorithms
+		c.Algorithms = usual
 	}
 	if err := CheckAlgorithms(c.Algorithms); err != nil {
 		return nil, err
@@ -133,7 +133,7 @@ func (r *Ring) lacking(records []Record) []string {
 	var lacking []string
 	for _, alg := range r.cfg.Algorithms {
 		held := slices.ContainsFunc(records, func(k Record) bool { return k.Algorithm == alg && k.State != Retired })
-		if !held && alg != algorithms[0] {
+		if !held && alg != usual[0] {
 			lacking = append(lacking, alg)
 		}
 	}

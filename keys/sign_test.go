@@ -47,9 +47,9 @@ func weakRSA(t testing.TB, m *keys.Master, kid string) (public, sealed []byte) {
 	return public, m.Seal(keys.PurposePrivateKey, plain, []byte(kid))
 }
 
-// Another implementation verifies our signatures.
+// Another implementation verifies our signatures, of every algorithm that there is.
 func TestSignatures(t *testing.T) {
-	r := open(t, &memory{})
+	r := open(t, &memory{}, only(keys.AllAlgorithms()...))
 	var set jose.JSONWebKeySet
 	if err := json.Unmarshal(r.JWKS(), &set); err != nil {
 		t.Fatal(err)
@@ -68,6 +68,9 @@ func TestSignatures(t *testing.T) {
 			header := jws.Signatures[0].Header
 			if header.KeyID != kid(t, r, alg, keys.Active) || header.ExtraHeaders["typ"] != typ {
 				t.Errorf("%s: header %+v", alg, header)
+			}
+			if public := set.Key(header.KeyID)[0]; public.Algorithm != alg || header.Algorithm != alg {
+				t.Errorf("got %s signed by a key for %s, want both %s (RFC 8725 §3.1)", header.Algorithm, public.Algorithm, alg)
 			}
 			got, err := jws.Verify(set.Key(header.KeyID)[0])
 			if err != nil || !bytes.Equal(got, payload) {

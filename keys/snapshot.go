@@ -57,7 +57,8 @@ func (r *Ring) snapshotOf(records []Record, version uint64, algs []string) (*sna
 		}
 		held[k.Algorithm][k.State]++
 		if k.State == Active {
-			s.signers[k.Algorithm] = signer{key: private, alg: k.Algorithm, kid: k.ID}
+			how, _ := algorithmOf(k.Algorithm) // unseal knows it
+			s.signers[k.Algorithm] = signer{key: private, alg: how, kid: k.ID}
 		}
 	}
 	for _, alg := range algs {

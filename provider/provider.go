@@ -35,6 +35,7 @@ import (
 	"calleridp/provider/authorize"
 	"calleridp/provider/client"
 	"calleridp/provider/clientauth"
+	"calleridp/provider/clientkeys"
 	"calleridp/provider/consent"
 	"calleridp/provider/discovery"
 	"calleridp/provider/endpoint"
@@ -64,7 +65,8 @@ type Engine interface {
 
 // Fetcher reads what clients publish. *fetch.Client is one.
 type Fetcher interface {
-	clientauth.Fetcher
+	authorize.Fetcher
+	clientkeys.Fetcher
 	registration.Fetcher
 }
 
@@ -111,6 +113,12 @@ type Config struct {
 	// ResponseTypes are what clients may be allowed to ask the authorization endpoint
 	// for; empty: code.
 	ResponseTypes []client.ResponseType
+
+	RequestObjects client.RequestObjectMode // which request objects are accepted; the zero value: signed ones
+
+	// UnsignedIDTokens says that clients may be registered for ID tokens without a
+	// signature (id_token_signed_response_alg none).
+	UnsignedIDTokens bool
 
 	// ClientAddr is the address of the user's browser, behind whatever proxies are
 	// trusted. nil: the address of the connection.
@@ -165,12 +173,16 @@ func New(cfg Config) (*Provider, error) {
 	if err != nil {
 		return nil, err
 	}
+	published := clientkeys.New(cfg.Fetch, cfg.Log)
 	direct := endpoint.NewDirect(cfg.Clients, failures)
 	tokens := idtoken.New(idtoken.Config{
 		Issuer:   cfg.Issuer,
 		Keys:     cfg.Ring,
+		Clients:  published,
 		Master:   cfg.Master,
 		Lifetime: cfg.Lifetimes.IDToken,
+		Audit:    cfg.Audit,
+		Unsigned: cfg.UnsignedIDTokens,
 	})
 	p := &Provider{browser: browser}
 
@@ -198,10 +210,16 @@ func New(cfg Config) (*Provider, error) {
 		Region:        cfg.DefaultRegion,
 		Countries:     cfg.Countries,
 		Country:       cfg.Country,
-		ResponseTypes: cfg.ResponseTypes,
+		Here:          client.Deployment{ResponseTypes: cfg.ResponseTypes, StrangersWithoutPKCE: cfg.Registration.WithoutPKCE},
+		Failures:      failures,
 		Challenge:     cfg.Challenge,
 		ChallengeBits: cfg.ChallengeBits,
 		Audit:         cfg.Audit,
+
+		RequestObjects: cfg.RequestObjects,
+		Keys:           published,
+		Fetch:          cfg.Fetch,
+		Log:            cfg.Log,
 	})
 	if err != nil {
 		return nil, err
@@ -213,7 +231,7 @@ func New(cfg Config) (*Provider, error) {
 		Auth: clientauth.New(clientauth.Config{
 			Issuer:     cfg.Issuer,
 			Registry:   cfg.Clients,
-			Keys:       clientauth.NewKeys(cfg.Fetch, cfg.Log),
+			Keys:       published,
 			Assertions: cfg.Assertions,
 			Direct:     direct,
 			Addr:       cfg.ClientAddr,

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"calleridp/provider/endpoint"
+	"calleridp/provider/claims"
 	"calleridp/provider/internal/testworld"
 )
 
@@ -58,7 +58,7 @@ func TestSignIn(t *testing.T) {
 				"aud":                   c.id,
 				"azp":                   c.id,
 				"nonce":                 "the-nonce",
-				"acr":                   endpoint.ACR,
+				"acr":                   claims.ACRPush,
 				"at_hash":               c.hash(got.Access),
 				"sid":                   got.JSON()["session_state"],
 				"phone_number":          testworld.Number,

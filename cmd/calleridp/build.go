@@ -208,9 +208,14 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 		Challenge:     challenge,
 		ChallengeBits: int(s.Limits.ChallengeBits),
 		ResponseTypes: s.ClientDeployment().ResponseTypes,
-		Log:           log,
-		Audit:         recorder,
-		Dev:           development,
+
+		UnsignedIDTokens: s.Keys.DangerouslyUnsignedIDTokens,
+
+		RequestObjects: s.ClientDeployment().RequestObjects,
+
+		Log:   log,
+		Audit: recorder,
+		Dev:   development,
 	})
 	if err != nil {
 		return nil, err

@@ -78,6 +78,7 @@ type storedConsent struct {
 	Scopes   []string  `json:"scopes"`
 	Created  time.Time `json:"created_at"`
 	LastUsed time.Time `json:"last_used_at"`
+	Shown    []string  `json:"shown_as,omitempty"` // names that the user saw of the client
 }
 
 type storedGrant struct {
@@ -137,6 +138,7 @@ func export(record subject.Record, issuer string, now time.Time) ([]byte, error)
 			Scopes:   c.Scopes,
 			Created:  c.Created,
 			LastUsed: c.LastUsed,
+			Shown:    c.Shown,
 		})
 	}
 	for _, g := range record.Grants {

@@ -126,6 +126,9 @@ type refused struct {
 
 func (e refused) Error() string { return e.text }
 
+// away begins what an operator is told while the store cannot be asked.
+const away = "the server cannot use its store now; run the command again when /readyz responds with 200, and if the outcome is unknown, look first whether it was done: "
+
 // respond writes what a handler returned: a status and a value, or an error.
 func (h *handler) respond(do func(r *http.Request) (int, any, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -136,6 +139,10 @@ func (h *handler) respond(do func(r *http.Request) (int, any, error)) http.Handl
 		} else if err != nil {
 			h.Log.ErrorContext(r.Context(), "an operator's request failed", "method", r.Method, "path", r.URL.Path, "error", err)
 			status, value = http.StatusInternalServerError, Problem{"the server failed: " + err.Error()}
+			var passing interface{ Unavailable() time.Duration } // as for requests of users
+			if errors.As(err, &passing) {
+				status, value = http.StatusServiceUnavailable, Problem{away + err.Error()}
+			}
 		}
 		body, err := json.Marshal(value)
 		if err != nil {

@@ -33,12 +33,15 @@ type Client struct {
 	SubjectType            string   `json:"subject_type,omitempty"` // pairwise; "" for public
 	DefaultMaxAge          *int64   `json:"default_max_age,omitempty"`
 
+	client.ResponseMetadata
+
 	DefaultScope   string          `json:"default_scope,omitempty"`              // of requests without a scope
 	Public         bool            `json:"public,omitempty"`                     // token_endpoint_auth_method none
 	AuthMethod     string          `json:"token_endpoint_auth_method,omitempty"` // "" for a secret in the header or in the body
 	AuthAlg        string          `json:"token_endpoint_auth_signing_alg,omitempty"`
 	Keys           json.RawMessage `json:"jwks,omitempty"`
 	KeysURI        string          `json:"jwks_uri,omitempty"`
+	DefaultACR     []string        `json:"default_acr_values,omitempty"`
 	Native         bool            `json:"native,omitempty"`
 	AllowedOrigins []string        `json:"allowed_origins,omitempty"`
 	SectorHost     string          `json:"sector_host,omitempty"`
@@ -50,6 +53,10 @@ type Client struct {
 	Colour         string          `json:"colour,omitempty"`
 	ColourDark     string          `json:"colour_dark,omitempty"`
 	TruecallerApp  string          `json:"truecaller_app,omitempty"` // "" for the deployment's first
+
+	RequestObjectAlg string   `json:"request_object_signing_alg,omitempty"`
+	SignedRequests   bool     `json:"require_signed_request_object,omitempty"`
+	RequestURIs      []string `json:"request_uris,omitempty"`
 
 	Created    time.Time `json:"created,omitzero"`      // ignored in requests, like the next three
 	FromConfig bool      `json:"from_config,omitempty"` // declared in the configuration file
@@ -173,7 +180,9 @@ func registered(in Client) (client.Client, error) {
 		ResponseTypes:          client.ParseResponseTypes(in.ResponseTypes),
 		Scopes:                 strings.Fields(in.Scope),
 		DefaultScopes:          strings.Fields(in.DefaultScope),
+		DefaultACRValues:       in.DefaultACR,
 		IDTokenAlg:             in.IDTokenAlg,
+		Responses:              in.ResponseMetadata.Responses(),
 		SectorHost:             in.SectorHost,
 		Region:                 in.Region,
 		Countries:              in.Countries,
@@ -187,6 +196,7 @@ func registered(in Client) (client.Client, error) {
 		Colour:                 in.Colour,
 		ColourDark:             in.ColourDark,
 		TruecallerApp:          in.TruecallerApp,
+		RequestObjects:         client.RequestObjects{Alg: in.RequestObjectAlg, Required: in.SignedRequests, URIs: in.RequestURIs},
 	}
 	consent, ok := client.ParseConsent(in.Consent)
 	if !ok {
@@ -226,7 +236,9 @@ func shown(c client.Client) Client {
 		AllowedOrigins:         c.AllowedOrigins,
 		Scope:                  strings.Join(c.Scopes, " "),
 		DefaultScope:           strings.Join(c.DefaultScopes, " "),
+		DefaultACR:             c.DefaultACRValues,
 		IDTokenAlg:             c.SigningAlg(),
+		ResponseMetadata:       c.Responses.Metadata(),
 		SectorHost:             c.SectorHost,
 		Region:                 c.Region,
 		Countries:              c.Countries,
@@ -242,6 +254,9 @@ func shown(c client.Client) Client {
 		Colour:                 c.Colour,
 		ColourDark:             c.ColourDark,
 		TruecallerApp:          c.TruecallerApp,
+		RequestObjectAlg:       c.RequestObjects.Alg,
+		SignedRequests:         c.RequestObjects.Required,
+		RequestURIs:            c.RequestObjects.URIs,
 		Created:                c.Created,
 		FromConfig:             c.FromConfig,
 	}

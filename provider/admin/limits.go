@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -54,17 +55,33 @@ type limited struct {
 	lock   limit.Key
 	cool   limit.Key
 	budget limit.Charge
-	wider  limit.Charge // shown instead if less of it is left; its Key may be zero
-	also   []limit.Key  // what is cleared with it
+	wider  limit.Charge   // shown instead if less of it is left; its Key may be zero
+	parts  []limit.Charge // of a budget that many share
+	also   []limit.Key    // what is cleared with it
 }
 
 func budgetOf(shown string, key limit.Key, rate limit.Rate, also ...limit.Key) limited {
 	return limited{shown: shown, budget: limit.Charge{Key: key, Rate: rate}, also: also}
 }
 
-// keys returns the budget's key, and those of the lock and the cool-down if there are any.
+// sharedOf is a budget that many share, in parts. silent is the one of attempts that ring
+// no phone, which is cleared with it.
+func sharedOf(shown string, key limit.Key, rate limit.Rate, silent limit.Kind) limited {
+	s := budgetOf(shown, key, rate, slices.Concat(key.Parts(), limit.Key{Kind: silent, ID: key.ID}.Parts())...)
+	s.parts = s.budget.Parts()
+	return s
+}
+
+// keys returns the budget's key, and those of the lock and the cool-down if there are any;
+// or those of its parts.
 func (s limited) keys() []limit.Key {
 	switch {
+	case len(s.parts) > 0:
+		keys := make([]limit.Key, len(s.parts))
+		for i, c := range s.parts {
+			keys[i] = c.Key
+		}
+		return keys
 	case s.wider.Key != (limit.Key{}):
 		return []limit.Key{s.budget.Key, s.wider.Key}
 	case s.lock == (limit.Key{}):
@@ -105,8 +122,11 @@ func (h *handler) limits(ctx context.Context, s limited) (int, any, error) {
 		return 0, nil, err
 	}
 	budget := s.budget
-	tat := budget.Believable(states[0].Until, now)
-	left, next := budget.Left(tat, now)
+	parts := s.parts
+	if len(parts) == 0 {
+		parts = []limit.Charge{budget}
+	}
+	left, next, tat := limit.LeftOf(parts, states, now)
 	if s.wider.Key != (limit.Key{}) {
 		until := s.wider.Believable(states[1].Until, now)
 		if l, n := s.wider.Left(until, now); l < left {
@@ -166,11 +186,9 @@ func (h *handler) whose(r *http.Request) (limited, error) {
 		if err != nil {
 			return limited{}, clientError(in.Client, err)
 		}
-		return budgetOf(c.ID, limit.Key{Kind: limit.Client, ID: c.ID}, h.Limits.Client,
-			limit.Key{Kind: limit.SilentClient, ID: c.ID}), nil
+		return sharedOf(c.ID, limit.Key{Kind: limit.Client, ID: c.ID}, h.Limits.Client, limit.SilentClient), nil
 	case LimitsOf{Deployment: true}:
-		return budgetOf("all", limit.Key{Kind: limit.Deployment}, h.Limits.Deployment,
-			limit.Key{Kind: limit.SilentDeployment}), nil
+		return sharedOf("all", limit.Key{Kind: limit.Deployment}, h.Limits.Deployment, limit.SilentDeployment), nil
 	}
 	return limited{}, refused{http.StatusUnprocessableEntity, "say one of number, network, client and deployment, or a number and a network"}
 }

@@ -224,3 +224,28 @@ func TestLimitsOfANumberWithoutARegion(t *testing.T) {
 		t.Errorf("never used: %s, %v", raw, err)
 	}
 }
+
+// A budget that many share is in parts if it is large. It is shown and cleared as a whole.
+func TestASharedBudgetInParts(t *testing.T) {
+	large := limit.Rate{Burst: 40_000, Period: time.Hour}
+	a := newAPI(t, func(c *admin.Config) { c.Limits.Client, c.Limits.Deployment = large, large })
+	for of, key := range map[string]limit.Key{
+		`{"client":"fixed"}`:  {Kind: limit.Client, ID: "fixed"},
+		`{"deployment":true}`: {Kind: limit.Deployment},
+	} {
+		parts := limit.Charge{Key: key, Rate: large}.Parts()
+		if len(parts) < 2 {
+			t.Fatalf("%v is one part", key)
+		}
+		for i, c := range parts {
+			a.spend(limit.Key{}, slices.Repeat([]limit.Charge{c}, 1+i)...)
+		}
+		used := len(parts) * (len(parts) + 1) / 2
+		if l := a.limits("show", of); l.Burst != large.Burst || l.Used != used || l.Left != large.Burst-used || l.Full.IsZero() {
+			t.Errorf("%s: %+v, want %d used", of, l, used)
+		}
+		if l := a.limits("clear", of); l.Used != 0 || l.Left != large.Burst || !l.Full.IsZero() {
+			t.Errorf("cleared %s: %+v", of, l)
+		}
+	}
+}

@@ -48,7 +48,7 @@ func (a *api) person(digits, sub string) {
 	must(err)
 	s := session.Session{ID: "sid-of-" + sub, Secret: sha256.Sum256([]byte(sub)), Sub: sub, Created: now, Expires: now.Add(time.Hour), LastUsed: now,
 		Device: session.Device{Browser: "Firefox", OS: "Linux"}}
-	_, err = a.store.FinishAttempt(ctx, attempt.ID, func(attempt login.Attempt) (login.SignIn, error) {
+	_, err = a.store.FinishAttempt(ctx, attempt.ID, func(attempt login.Attempt, _ *consent.Consent) (login.SignIn, error) {
 		return login.SignIn{Attempt: attempt, Session: s}, nil
 	})
 	must(err)

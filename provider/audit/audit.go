@@ -32,7 +32,7 @@ type Event struct {
 	Scope   string // space-separated
 
 	Reason string // why an attempt ended, or a grant was refused
-	Err    error  // what was wrong with a solution; the OAuth error code of a client that did not authenticate
+	Err    error  // what was wrong with a solution; the OAuth error code of a client that did not authenticate; why a response was withheld
 
 	Endpoint string // at which a client did not authenticate
 

@@ -26,8 +26,14 @@ const (
 	ChallengeUnsolved   Name = "challenge.unsolved"
 )
 
-// ClientUnauthenticated is the event of the endpoints that clients call.
-const ClientUnauthenticated Name = "client.unauthenticated"
+// The events of the endpoints that clients call.
+const (
+	ClientUnauthenticated Name = "client.unauthenticated"
+	ResponseWithheld      Name = "response.withheld"
+)
+
+// RequestObjectRefused is the event of the authorization endpoint.
+const RequestObjectRefused Name = "request_object.refused"
 
 // The events of clients that register themselves.
 const (
@@ -173,6 +179,22 @@ var Events = []Description{
 		Per:   keys("network client endpoint"),
 		Text: "A caller failed to authenticate as a client, as with a guessed secret. " +
 			"`client` is empty if no client has the `client_id`.",
+	},
+	{
+		Name:  RequestObjectRefused,
+		Level: slog.LevelWarn,
+		Keys:  keys("client network error"),
+		Per:   keys("network client"),
+		Text: "An authorization request had a request object that was refused, as one that the client has not signed, " +
+			"or one that its `request_uri` does not give.",
+	},
+	{
+		Name:  ResponseWithheld,
+		Level: slog.LevelWarn,
+		Keys:  keys("client error"),
+		Per:   keys("client"),
+		Text: "A client got no ID token, or no userinfo, because it has registered encryption, " +
+			"and its `jwks` or `jwks_uri` has no key for it or could not be read.",
 	},
 	{
 		Name: ClientRegistered,

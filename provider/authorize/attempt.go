@@ -19,6 +19,11 @@ func (f *Flow) View(ctx context.Context, id login.ID, browser login.BrowserSecre
 	return f.view(ctx, id, browser, f.attempts.Get)
 }
 
+// Open is View for the page that the browser opens, which watches the attempt.
+func (f *Flow) Open(ctx context.Context, id login.ID, browser login.BrowserSecret) (AttemptView, error) {
+	return f.view(ctx, id, browser, f.attempts.Open)
+}
+
 // Heard is View for a page that watches the attempt: it may be without a change of which
 // the page gets a hint soon.
 func (f *Flow) Heard(ctx context.Context, id login.ID, browser login.BrowserSecret) (AttemptView, error) {
@@ -52,7 +57,7 @@ func (f *Flow) view(ctx context.Context, id login.ID, browser login.BrowserSecre
 		Method:     a.Method,
 		State:      a.State,
 		Reason:     a.Reason,
-		Client:     viewOf(c),
+		Client:     viewOf(c, q),
 		Opened:     !a.Invoked.IsZero(),
 		UILocales:  q.UILocales,
 		Expires:    a.Expires,
@@ -81,7 +86,7 @@ func (f *Flow) view(ctx context.Context, id login.ID, browser login.BrowserSecre
 	if err != nil { // it has left the configuration
 		return v, nil
 	}
-	v.App, v.WithoutPush = app.Name, app.WithoutPush
+	v.App, v.WithoutPush = app.Name, narrowed(app, q).WithoutPush
 	if a.Method == login.OneTap && app.OneTap != nil {
 		if v.Link, err = linkFor(c, app, a.RequestID); err != nil {
 			return AttemptView{}, err

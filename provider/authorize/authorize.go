@@ -5,7 +5,8 @@
 //
 //	read      the parameters                          endpoint
 //	resolve   the client and its redirect URI         resolve.go
-//	validate  everything else, into a Request         validate.go, responsetype.go, requestobject.go
+//	present   its request object, if it has one       present.go, requestobject.go, requesturi.go
+//	validate  everything else, into a Request         validate.go, responsetype.go
 //	decide    session, consent, sign-in page, refusal decide.go
 //	respond   to the client or with a page            respond.go, codes.go, front.go
 //
@@ -57,11 +58,19 @@ func (e *Endpoint) authorize(w http.ResponseWriter, r *http.Request) error {
 
 	// Until client and redirect URI are known, errors are shown on a page (RFC
 	// 6749 §4.1.2.1); from then on the client gets them.
-	c, uri, err := e.clients.resolve(ctx, in)
+	c, err := e.clients.find(ctx, in)
 	if err != nil {
 		return err
 	}
-	q, err := e.validate(in, c, uri)
+	p, err := e.objects.present(ctx, in, c, e.addr.Network(r))
+	if err != nil {
+		return err
+	}
+	uri, err := p.redirectURI(c)
+	if err != nil {
+		return err
+	}
+	q, err := e.validate(p, c, uri)
 	if err != nil {
 		return e.refuse(w, r, q, err)
 	}
@@ -98,6 +107,9 @@ func (e *Endpoint) authorize(w http.ResponseWriter, r *http.Request) error {
 		return err
 	case q.Prompt.None:
 		return e.refuse(w, r, q, notSignedIn())
+	}
+	if err := e.clients.checkACR(q, c); err != nil {
+		return e.refuse(w, r, q, err)
 	}
 	return e.showSignIn(w, r, q, c)
 }
@@ -154,18 +166,27 @@ func (e *Endpoint) withoutCookies(r *http.Request) bool {
 
 // Metadata implements endpoint.Describer.
 func (e *Endpoint) Metadata() endpoint.Metadata {
-	return endpoint.Metadata{
+	algorithms := e.objects.here.SupportedRequestObjectAlgorithms()
+	metadata := endpoint.Metadata{
 		{Name: "authorization_endpoint", Value: e.responses.issuer + endpoint.PathAuthorize},
 		{Name: "response_types_supported", Value: supportedTypes(e.clients.here)},
 		{Name: "response_modes_supported", Value: modes},
-		{Name: "acr_values_supported", Value: []string{endpoint.ACR}},
+		{Name: "acr_values_supported", Value: supportedACRs(e.clients.apps)},
+		// The pages fit the window that they are in; wap phones have no Truecaller.
+		{Name: "display_values_supported", Value: []string{"page", "popup", "touch"}},
 		{Name: "prompt_values_supported", Value: []string{"none", "login", "consent", "select_account"}},
 		{Name: "code_challenge_methods_supported", Value: []string{"S256"}},
 		{Name: "claims_parameter_supported", Value: true},
-		{Name: "request_parameter_supported", Value: false},
-		{Name: "request_uri_parameter_supported", Value: false},
+		{Name: "request_parameter_supported", Value: len(algorithms) > 0},
+		{Name: "request_uri_parameter_supported", Value: len(algorithms) > 0},
 		{Name: "authorization_response_iss_parameter_supported", Value: true},
 	}
+	if len(algorithms) > 0 {
+		metadata = append(metadata,
+			endpoint.MetadataField{Name: "require_request_uri_registration", Value: true},
+			endpoint.MetadataField{Name: "request_object_signing_alg_values_supported", Value: algorithms})
+	}
+	return metadata
 }
 
 // room is what Endpoint and Flow are built from. Each part knows one thing.
@@ -176,6 +197,7 @@ type room struct {
 	addr    endpoint.ClientAddr
 
 	clients   clients
+	objects   objects
 	hints     hints
 	sessions  sessions
 	responses responses

@@ -3,9 +3,12 @@ package authorize
 import (
 	"context"
 	"encoding/base64"
+	"strings"
+	"time"
 
 	"calleridp/keys"
 	"calleridp/provider/login"
+	"calleridp/truecaller/phone"
 )
 
 // SentForm is what identifies a form that starts an attempt, as a browser sent it.
@@ -14,6 +17,8 @@ type SentForm struct {
 	Request string              // the sealed authorization request
 	Input   string              // the number as typed, or the sealed nonce of a one-tap link
 	Network string              // as in Submission
+	Region  string              // as in Submission, like the rest; "" and nil for a one-tap link
+	Devices []string
 }
 
 // BrowserFor returns the secret under which a form starts an attempt. It is a new one,
@@ -26,6 +31,7 @@ type SentForm struct {
 // from what was typed, the network and the cookie.
 func (f *Flow) BrowserFor(ctx context.Context, form SentForm) (login.BrowserSecret, error) {
 	if form.Cookie != "" {
+		f.foreseeDevice(ctx, form)
 		live, err := f.attempts.HasLive(ctx, form.Cookie, "")
 		if err != nil || live {
 			return form.Cookie, err
@@ -34,6 +40,25 @@ func (f *Flow) BrowserFor(ctx context.Context, form SentForm) (login.BrowserSecr
 	secret := f.master.MAC(keys.PurposeBrowserSecret,
 		[]byte(form.Cookie), []byte(form.Request), []byte(form.Input), []byte(form.Network))
 	return login.BrowserSecret(base64.RawURLEncoding.EncodeToString(secret[:])), nil
+}
+
+// foreseeDevice has the store read the user of a known device together with the browser's
+// attempts. It is a hint: Submit reads the number as it should be.
+func (f *Flow) foreseeDevice(ctx context.Context, form SentForm) {
+	if len(form.Devices) == 0 {
+		return
+	}
+	region := strings.ToUpper(form.Region)
+	if !phone.IsRegion(region) {
+		region = f.form.region
+	}
+	number, err := Submission{Phone: form.Input}.number(region)
+	if err != nil {
+		return
+	}
+	if d, _, ok := f.devices.open(form.Devices, number, time.Now()); ok {
+		f.devices.people.ForeseePerson(ctx, d.Sub)
+	}
 }
 
 // Owner returns the secret of the browser that started an attempt, among those that

@@ -17,6 +17,9 @@ import (
 	"calleridp/provider/redact"
 	"calleridp/provider/session"
 	"calleridp/provider/subject"
+	"calleridp/truecaller/phone"
+
+	"github.com/zitadel/oidc/v3/pkg/oidc"
 )
 
 // consentRequest is an authorization request that waits for the user's consent.
@@ -29,6 +32,17 @@ type consentRequest struct {
 	// Ticket is what consent gives: confirming twice gives the same code.
 	Ticket ticket `json:"t"`
 	Until  int64  `json:"e"` // seconds since 1970
+	// Shown is the name under which the prompt shows a client that registered itself.
+	Shown string `json:"n,omitempty"`
+}
+
+// shownTo returns the name under which users see a client that registered itself, "" for one
+// that an operator vouches for: whatever its name is, consent to it lasts.
+func shownTo(c client.Client, q *request) string {
+	if c.Registration == nil {
+		return ""
+	}
+	return c.Shown(q.RedirectURI)
 }
 
 // seal seals the request. Nowhere else are its code and token written out.
@@ -64,17 +78,34 @@ type consents struct {
 // needed reports whether the user must consent before the client gets a code
 // (OpenID Connect Core §3.1.2.4).
 func (cs consents) needed(ctx context.Context, q *request, c client.Client, sub string) (bool, error) {
-	switch {
-	case q.Prompt.Consent, c.Consent == client.ConsentAlways:
-		return true, nil
-	case c.Consent == client.ConsentNone:
-		return false, nil
+	if cs.always(q, c) || c.Consent == client.ConsentNone {
+		return cs.missing(q, c, nil), nil
 	}
 	known, err := cs.store.Consent(ctx, sub, c.ID)
 	if errors.Is(err, consent.ErrNotFound) {
 		return true, nil
 	}
-	return c.RegisteredAfter(known.LastUsed) || !known.Covers(q.consentScopes()), err
+	return cs.missing(q, c, &known), err
+}
+
+// always reports whether the user must consent, whatever they have allowed before.
+func (consents) always(q *request, c client.Client) bool {
+	return q.Prompt.Consent || c.Consent == client.ConsentAlways
+}
+
+// missing is needed for a user who allows the client this, nil for nothing.
+func (cs consents) missing(q *request, c client.Client, allowed *consent.Consent) bool {
+	switch {
+	case cs.always(q, c):
+		return true
+	case c.Consent == client.ConsentNone:
+		return false
+	}
+	if allowed == nil || c.RegisteredAfter(allowed.LastUsed) || !allowed.Covers(q.consentScopes()) {
+		return true
+	}
+	name := shownTo(c, q)
+	return name != "" && !allowed.Saw(name) // the client has changed (RFC 7592 §2.2)
 }
 
 // ended reports whether the user has taken back the consent that a response which is to be
@@ -94,37 +125,45 @@ func (cs consents) ended(ctx context.Context, q *request, c client.Client, sub s
 // again keeps that.
 func (cs consents) until(shown time.Time) int64 { return shown.Add(cs.lifetime).Unix() }
 
-// prompt returns the consent page for the user of a session.
+// prompt returns the consent page for the user of a session, who has this number.
 func (cs consents) prompt(
-	ctx context.Context, q *request, c client.Client, s session.Session, t ticket, until int64,
+	q *request, c client.Client, s session.Session, n phone.Number, t ticket, until int64,
 ) (ConsentView, error) {
-	person, err := cs.people.Person(ctx, s.Sub)
-	if err != nil {
-		return ConsentView{}, err
-	}
 	sealed, err := consentRequest{
 		Request:  q,
 		Sub:      s.Sub,
 		AuthTime: s.AuthTime.UnixNano(),
 		Ticket:   t,
 		Until:    until,
+		Shown:    shownTo(c, q),
 	}.seal(cs.master)
 	if err != nil {
 		return ConsentView{}, err
 	}
 	return ConsentView{
-		Client:     viewOf(c),
+		Client:     viewOf(c, q),
 		Request:    sealed,
 		Scopes:     q.consentScopes(),
-		Number:     person.Number.Masked(),
+		Number:     n.Masked(),
 		UILocales:  q.UILocales,
 		FormAction: endpoint.FormAction(q.RedirectURI),
 	}, nil
 }
 
+// promptIn is prompt with the number that the user has now.
+func (cs consents) promptIn(
+	ctx context.Context, q *request, c client.Client, s session.Session, t ticket, until int64,
+) (ConsentView, error) {
+	person, err := cs.people.Person(ctx, s.Sub)
+	if err != nil {
+		return ConsentView{}, err
+	}
+	return cs.prompt(q, c, s, person.Number, t, until)
+}
+
 // showConsent shows the consent prompt for a session's user.
 func (e *Endpoint) showConsent(w http.ResponseWriter, r *http.Request, q *request, c client.Client, s session.Session) error {
-	v, err := e.consents.prompt(r.Context(), q, c, s, newTicket(q), e.consents.until(time.Now()))
+	v, err := e.consents.promptIn(r.Context(), q, c, s, newTicket(q), e.consents.until(time.Now()))
 	if err != nil {
 		return err
 	}
@@ -134,7 +173,11 @@ func (e *Endpoint) showConsent(w http.ResponseWriter, r *http.Request, q *reques
 
 // decideConsent takes the user's decision.
 func (e *Endpoint) decideConsent(w http.ResponseWriter, r *http.Request, in endpoint.Parameters) error {
-	q, c, s, err := e.openConsent(r, in.Get("request"))
+	find := e.sessions.current
+	if in.Get("decision") == "allow" { // whose code names the session
+		find = e.sessions.recalled
+	}
+	q, c, s, err := e.openConsent(r, in.Get("request"), find)
 	if err != nil {
 		return err
 	}
@@ -142,6 +185,9 @@ func (e *Endpoint) decideConsent(w http.ResponseWriter, r *http.Request, in endp
 	case "allow":
 		resp, err := e.allow(r.Context(), q, c, s)
 		if errors.Is(err, login.ErrState) {
+			if _, _, _, err := e.openConsent(r, in.Get("request"), e.sessions.current); err != nil {
+				return err
+			}
 			return endpoint.NewPageError(endpoint.ErrorFinished, http.StatusGone, "the code was used, or the session has ended").In(q.Request.UILocales)
 		}
 		if err != nil {
@@ -154,6 +200,9 @@ func (e *Endpoint) decideConsent(w http.ResponseWriter, r *http.Request, in endp
 		e.responses.refusal(q.Request, accessDenied("the user did not allow it")).Write(w, r, e.pages)
 		return nil
 	case "another":
+		if err := e.clients.checkACR(q.Request, c); err != nil {
+			return e.refuse(w, r, q.Request, err)
+		}
 		q.Request.Until = q.Until // it expires when the prompt would have
 		v, err := e.form.view(r.Context(), q.Request, c, "", e.addr.Network(r))
 		if err != nil {
@@ -166,8 +215,9 @@ func (e *Endpoint) decideConsent(w http.ResponseWriter, r *http.Request, in endp
 }
 
 // openConsent opens the sealed prompt that a user decides on, and checks that it
-// is theirs. An error is an *endpoint.PageError or an internal one.
-func (e *Endpoint) openConsent(r *http.Request, sealed string) (*consentRequest, client.Client, session.Session, error) {
+// is theirs, by the session that find returns. An error is an *endpoint.PageError or an
+// internal one.
+func (e *Endpoint) openConsent(r *http.Request, sealed string, find findSession) (*consentRequest, client.Client, session.Session, error) {
 	var c client.Client
 	var s session.Session
 	q := new(consentRequest)
@@ -192,7 +242,10 @@ func (e *Endpoint) openConsent(r *http.Request, sealed string) (*consentRequest,
 	if err != nil {
 		return q, c, s, err
 	}
-	s, here, err := e.sessions.current(r.Context(), e.cookies.Session(r))
+	if q.Shown != shownTo(c, q.Request) { // the user saw another name (RFC 7592 §2.2)
+		return q, c, s, refuse(endpoint.ErrorRequestExpired, http.StatusBadRequest, "the client has changed its name or its address meanwhile")
+	}
+	s, here, err := find(r.Context(), e.cookies.Session(r))
 	switch {
 	case err != nil:
 		return q, c, s, err
@@ -232,13 +285,16 @@ func (e *Endpoint) allow(ctx context.Context, q *consentRequest, c client.Client
 			break
 		}
 	}
+	if refusal, ok := errors.AsType[*oidc.Error](err); ok {
+		return e.responses.refusal(q.Request, refusal), nil
+	}
 	switch {
 	case hasEnded(err), errors.Is(err, grant.ErrNotFound):
 		return Response{}, login.ErrState
 	case err != nil:
 		return Response{}, err
 	}
-	return e.succeed(q.Request, c, given, idToken), nil
+	return e.succeed(ctx, q.Request, c, given, idToken), nil
 }
 
 // given returns what a form or a finished attempt gives now (codes.of). Ending a consent
@@ -263,10 +319,11 @@ func (e *Endpoint) keep(ctx context.Context, q *consentRequest, c client.Client,
 		if known != nil && c.RegisteredAfter(known.LastUsed) {
 			known = nil
 		}
-		return consent.Approval{
-			Consent: consent.Widen(known, s.Sub, q.Request.ClientID, q.Request.consentScopes(), now),
-			Code:    bought,
+		allowed := consent.Widen(known, s.Sub, q.Request.ClientID, q.Request.consentScopes(), now)
+		if q.Shown != "" {
+			allowed.See(q.Shown)
 		}
+		return consent.Approval{Consent: allowed, Code: bought}
 	})
 	return err
 }

@@ -6,21 +6,31 @@ import (
 	"errors"
 	"time"
 
+	"calleridp/provider/claims"
 	"calleridp/provider/client"
-	"calleridp/provider/endpoint"
+	"calleridp/provider/consent"
 	"calleridp/provider/grant"
 	"calleridp/provider/login"
 	"calleridp/provider/redact"
 	"calleridp/provider/session"
+
+	"github.com/zitadel/oidc/v3/pkg/oidc"
 )
 
 // otherPerson means that the client expected another user than the one who
 // approved (id_token_hint).
 const otherPerson login.Reason = "other_person"
 
+// otherMethod means that the client demanded a sign-in of another class (acr) than the one
+// that the attempt, which had begun for an earlier request, has given.
+const otherMethod login.Reason = "other_method"
+
 // signedOut means that the user has signed out everywhere, or was deleted, since they
 // approved.
 const signedOut login.Reason = "signed_out"
+
+// noKey means that the client's ID token is to be encrypted, and the client has no key.
+const noKey login.Reason = "no_encryption_key"
 
 // Continue uses an approved attempt, once (approved -> done): login.ErrState when
 // it is not approved. Until its code is redeemed or expires, the same browser may
@@ -63,21 +73,26 @@ func (f *Flow) proceed(
 		refusal := loginRequired("another user than the expected one signed in")
 		return Finished{Response: f.responses.refusal(q, refusal)}, false, nil
 	}
-	before, _, err := session.Unexpired(ctx, f.sessions.store, cookie)
-	if err != nil {
-		return Finished{}, false, err
-	}
-	needed, err := f.consents.needed(ctx, q, c, a.Sub)
-	if err != nil {
-		return Finished{}, false, err
+	if !q.acceptsACR(acrOf(a.Method)) { // Core §5.5.1.1
+		if err := f.attempts.Abandon(ctx, id, browser, otherMethod); err != nil {
+			return Finished{}, false, err
+		}
+		refusal := unmetACR("the user signed in by " + acrOf(a.Method))
+		return Finished{Response: f.responses.refusal(q, refusal)}, false, nil
 	}
 	outcome := login.NewOutcome()
 	outcome.Access = newAccess(q)
 	first, idToken := ticketOf(outcome).first(), redact.Text("")
-	if !needed && !q.forAccount() {
+	if !q.forAccount() && !f.consents.always(q, c) {
 		idToken, err = f.front.idToken(ctx, q, c, f.newSession(q, a, outcome), first)
 		if hasEnded(err) {
 			return Finished{}, false, login.ErrState
+		}
+		if refusal, ok := errors.AsType[*oidc.Error](err); ok {
+			if err := f.attempts.Abandon(ctx, id, browser, noKey); err != nil {
+				return Finished{}, false, err
+			}
+			return Finished{Response: f.responses.refusal(q, refusal)}, false, nil
 		}
 		if err != nil {
 			return Finished{}, false, err
@@ -85,13 +100,16 @@ func (f *Flow) proceed(
 	}
 	finish := login.FinishRequest{ID: id, Browser: browser, Outcome: outcome}
 	remembered := a
-	signIn, err := f.attempts.Finish(ctx, finish, func(a login.Attempt) (login.SignIn, error) {
+	signIn, err := f.attempts.Finish(ctx, finish, func(a login.Attempt, allowed *consent.Consent) (login.SignIn, error) {
 		if a.Sub != remembered.Sub || !bytes.Equal(a.Request, remembered.Request) { // the database has lost the approval that was remembered
 			return login.SignIn{}, login.ErrState
 		}
 		s := f.newSession(q, a, outcome)
-		in := login.SignIn{Session: s, Replaces: before.ID}
-		if !needed && !q.forAccount() { // no code exists before consent, and none for ourselves
+		in := login.SignIn{Session: s}
+		if cookie != "" {
+			in.Replaces = cookie.Hash()
+		}
+		if !q.forAccount() && !f.consents.missing(q, c, allowed) { // no code exists before consent, and none for ourselves
 			in.Code = f.codes.code(q, c, s, first, outcome.GrantID, a.Ended, time.Unix(f.consents.until(a.Ended), 0))
 		}
 		return in, nil
@@ -113,11 +131,11 @@ func (f *Flow) proceed(
 	}
 	done := Finished{Session: outcome.Session, Expires: signIn.Session.Expires}
 	others = len(signIn.Others) > 0
-	if needed {
-		done, err = f.withConsent(ctx, q, c, signIn.Session, signIn.Attempt, outcome, done)
+	if signIn.Code.Grant.ID == "" && !q.forAccount() {
+		done, err = f.withConsent(q, c, signIn.Session, signIn.Attempt, outcome, done)
 		return done, others, err
 	}
-	done.Response = f.succeed(q, c, first, idToken)
+	done.Response = f.succeed(ctx, q, c, first, idToken)
 	return done, others, nil
 }
 
@@ -137,8 +155,8 @@ func (f *Flow) newSession(q *request, a login.Attempt, o login.Outcome) session.
 		Secret:   o.Session.Hash(),
 		Sub:      a.Sub,
 		AuthTime: a.AuthTime,
-		ACR:      endpoint.ACR,
-		AMR:      endpoint.AMR(),
+		ACR:      acrOf(a.Method),
+		AMR:      claims.AMR(),
 		Created:  a.Ended,
 		Expires:  a.Ended.Add(f.lifetime.Session),
 		LastUsed: a.Ended,
@@ -152,12 +170,9 @@ func (f *Flow) newSession(q *request, a login.Attempt, o login.Outcome) session.
 // withConsent adds the consent prompt to what continuing an attempt gives. However
 // often it is shown, it expires as long after the attempt's end.
 func (f *Flow) withConsent(
-	ctx context.Context, q *request, c client.Client, s session.Session, a login.Attempt, o login.Outcome, done Finished,
+	q *request, c client.Client, s session.Session, a login.Attempt, o login.Outcome, done Finished,
 ) (Finished, error) {
-	v, err := f.consents.prompt(ctx, q, c, s, ticketOf(o), f.consents.until(a.Ended))
-	if hasEnded(err) {
-		return Finished{}, login.ErrState
-	}
+	v, err := f.consents.prompt(q, c, s, a.Number, ticketOf(o), f.consents.until(a.Ended))
 	if err != nil {
 		return Finished{}, err
 	}
@@ -210,7 +225,7 @@ func (f *Flow) again(ctx context.Context, q *request, c client.Client, a login.A
 	}
 	done := Finished{Session: l.outcome.Session, Expires: l.session.Expires}
 	if l.prompt {
-		return f.withConsent(ctx, q, c, l.session, a, l.outcome, done)
+		return f.withConsent(q, c, l.session, a, l.outcome, done)
 	}
 	done.Response, err = f.giveAgain(ctx, q, c, l.session, l.gift)
 	if hasEnded(err) {

@@ -36,6 +36,9 @@ func (e *Endpoint) decide(ctx context.Context, q *request, c client.Client, cook
 		return decision{}, err
 	}
 	if !ok {
+		if err := e.clients.checkACR(q, c); err != nil {
+			return decision{}, err
+		}
 		if q.Prompt.None {
 			return decision{}, notSignedIn()
 		}
@@ -81,9 +84,18 @@ type sessions struct {
 	hints  hints
 }
 
+// findSession finds the live session of a cookie.
+type findSession func(ctx context.Context, cookie session.Secret) (session.Session, bool, error)
+
 // current returns the live session of a cookie.
 func (ss sessions) current(ctx context.Context, cookie session.Secret) (session.Session, bool, error) {
 	return session.Current(ctx, ss.store, cookie)
+}
+
+// recalled is current, perhaps out of date, for a decision that names the session in its
+// transaction.
+func (ss sessions) recalled(ctx context.Context, cookie session.Secret) (session.Session, bool, error) {
+	return session.Recalled(ctx, ss.store, cookie)
 }
 
 // serving returns the session if it serves the request without another push.
@@ -98,7 +110,7 @@ func (ss sessions) serving(ctx context.Context, q *request, c client.Client, coo
 	if bound, bounded := q.maxAge(); bounded && !s.Fresh(bound, time.Now()) {
 		return session.Session{}, false, nil
 	}
-	if !ss.expected(q, c, s.Sub) {
+	if !q.acceptsACR(s.ACR) || !ss.expected(q, c, s.Sub) {
 		return session.Session{}, false, nil
 	}
 	_, err = ss.people.Person(ctx, s.Sub)

@@ -1,11 +1,13 @@
 package authorize_test
 
 import (
+	"context"
 	"net/http"
 	"sync"
 	"testing"
 
 	"calleridp/provider/internal/testworld"
+	"calleridp/provider/session"
 )
 
 // Eight tabs ask for codes while the user signs out, or deletes the account. Each
@@ -104,5 +106,41 @@ func TestThreat_ConsentAfterASignOutIsNoServerError(t *testing.T) {
 				t.Fatalf("round %d, answer %d: got %v, want a code, 400 or 410", round, i, a)
 			}
 		}
+	}
+}
+
+// staleSessions is a store that recalls sessions as it has first seen them.
+type staleSessions struct {
+	session.Store
+	seen map[session.SecretHash]session.Session
+}
+
+func (s staleSessions) RecallBySecret(ctx context.Context, secret session.SecretHash) (session.Session, error) {
+	if before, ok := s.seen[secret]; ok {
+		return before, nil
+	}
+	found, err := s.Store.RecallBySecret(ctx, secret)
+	if err == nil {
+		s.seen[secret] = found
+	}
+	return found, err
+}
+
+// A session that has ended gives no code, whatever the server remembers of it, and the
+// page says so.
+func TestThreat_ConsentInASessionThatIsRecalled(t *testing.T) {
+	w := testworld.New(t, func(c *testworld.Config) {
+		c.Provider.Sessions = staleSessions{c.Provider.Sessions, map[session.SecretHash]session.Session{}}
+	})
+	_, cookie := w.SignIn(testworld.AuthRequest("app"), testworld.Number)
+	if a := w.Allow(w.ConsentRequest(cookie, "third"), cookie); a.Code() == "" {
+		t.Fatalf("allowing: got %v, want a code", a)
+	}
+	late := w.ConsentRequest(cookie, "third", "prompt", "consent")
+	if err := w.Store.EndSession(t.Context(), w.Claim(cookie, "sid")); err != nil {
+		t.Fatal(err)
+	}
+	for _, decision := range []string{"allow", "deny"} {
+		w.Decide(late, decision, testworld.Cookie(cookie)).WantErrorPage(t, decision+" after the end", 400, "request_expired")
 	}
 }

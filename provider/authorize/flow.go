@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"calleridp/keys"
@@ -25,8 +26,9 @@ type Attempts interface {
 	StartOneTap(ctx context.Context, r login.OneTapRequest) (login.Attempt, error)
 	Get(ctx context.Context, id login.ID, browser login.BrowserSecret) (login.Attempt, error)
 	Recall(ctx context.Context, id login.ID, browser login.BrowserSecret) (login.Attempt, error)
+	Open(ctx context.Context, id login.ID, browser login.BrowserSecret) (login.Attempt, error)
 	Heard(ctx context.Context, id login.ID, browser login.BrowserSecret) (login.Attempt, error)
-	Finish(ctx context.Context, r login.FinishRequest, signIn func(login.Attempt) (login.SignIn, error)) (login.SignIn, error)
+	Finish(ctx context.Context, r login.FinishRequest, signIn func(login.Attempt, *consent.Consent) (login.SignIn, error)) (login.SignIn, error)
 	HasLive(ctx context.Context, browser login.BrowserSecret, except login.ID) (bool, error)
 	Cancel(ctx context.Context, id login.ID, browser login.BrowserSecret) error
 	Abandon(ctx context.Context, id login.ID, browser login.BrowserSecret, why login.Reason) error
@@ -80,12 +82,18 @@ type Config struct {
 	// 3166-1 alpha-2, "" for unknown. nil: all are unknown.
 	Country func(network string) string
 
-	ResponseTypes []client.ResponseType // that clients may be allowed to use; empty: code
+	Here client.Deployment // only its response types and StrangersWithoutPKCE
 
 	Challenge     ChallengeMode // "": never
 	ChallengeBits int           // difficulty, in leading zero bits; 0: 18
 
-	Audit audit.Recorder
+	Audit    audit.Recorder
+	Failures endpoint.Failures
+
+	RequestObjects client.RequestObjectMode
+	Keys           Keys    // of clients that sign request objects
+	Fetch          Fetcher // reads request objects that clients publish
+	Log            *slog.Logger
 }
 
 // New returns the authorization endpoint, and the Flow of the pages.
@@ -95,6 +103,8 @@ func New(cfg Config) (*Endpoint, *Flow, error) {
 		return nil, nil, errors.New("authorize: Attempts, Pages and Clients are required")
 	case cfg.Grants == nil || cfg.Sessions == nil || cfg.People == nil || cfg.Consents == nil:
 		return nil, nil, errors.New("authorize: Grants, Sessions, People and Consents are required")
+	case cfg.Keys == nil || cfg.Fetch == nil || cfg.Log == nil:
+		return nil, nil, errors.New("authorize: Keys, Fetch and Log are required")
 	}
 	if _, err := cfg.Apps.Of(""); err != nil {
 		return nil, nil, fmt.Errorf("authorize: %w", err)
@@ -103,7 +113,7 @@ func New(cfg Config) (*Endpoint, *Flow, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	clients := clients{registry: cfg.Clients, apps: cfg.Apps, here: client.Deployment{ResponseTypes: cfg.ResponseTypes}}
+	clients := clients{registry: cfg.Clients, apps: cfg.Apps, here: cfg.Here}
 	later := func(parts ...[]byte) [32]byte { return cfg.Master.MAC(keys.PurposeLaterCode, parts...) }
 	r := &room{
 		browser:   cfg.Browser,
@@ -111,10 +121,11 @@ func New(cfg Config) (*Endpoint, *Flow, error) {
 		cookies:   cfg.Cookies,
 		addr:      cfg.Addr,
 		clients:   clients,
+		objects:   newObjects(cfg),
 		hints:     cfg.Tokens,
 		sessions:  sessions{store: cfg.Sessions, people: cfg.People, hints: cfg.Tokens},
 		responses: responses{issuer: cfg.Issuer},
-		front:     front{tokens: cfg.Tokens, people: cfg.People, clients: cfg.Clients, access: cfg.Lifetimes.Access},
+		front:     front{tokens: cfg.Tokens, people: cfg.People, clients: cfg.Clients, access: cfg.Lifetimes.Access, failures: cfg.Failures},
 		codes: codes{
 			store:    cfg.Grants,
 			lifetime: cfg.Lifetimes.Code,

@@ -2,6 +2,7 @@ package authorize
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"strings"
 	"time"
@@ -31,12 +32,15 @@ type front struct {
 	people  subject.Store
 	clients Clients
 	access  time.Duration // lifetime of an access token
+
+	failures endpoint.Failures
 }
 
 // idToken makes and signs the ID token of a response, "" for a response type without one.
 // It may fail, so it comes before the transaction that uses the sign-in, as at the token
 // endpoint (DESIGN.md#token-endpoint-what-may-fail-comes-first). subject.ErrNotFound when
-// the user was deleted.
+// the user was deleted; an *oidc.Error for the client when the token cannot be encrypted to
+// it.
 //
 // The claims of the scopes are in it only where the client could get them nowhere else (Core
 // §5.4, client.FrontScopes): it passes through the browser.
@@ -66,11 +70,18 @@ func (f front) idToken(ctx context.Context, q *request, c client.Client, s sessi
 	if !t.Code() { // else they are in that of the token endpoint
 		in.Claims = c.GrantableClaims(q.IDTokenClaims)
 	}
-	signed, err := f.tokens.Token(in)
-	if err == nil && !t.Code() { // else the token endpoint does
-		err = f.clients.MarkUsed(ctx, c)
+	signed, err := f.tokens.Token(ctx, in)
+	if errors.Is(err, idtoken.ErrNoEncryptionKey) {
+		return "", oidc.ErrServerError().WithDescription("the ID token is to be encrypted, and the client's jwks or jwks_uri has no key for it, or could not be read")
 	}
 	return redact.Text(signed), err
+}
+
+// used marks a client that registered itself as used. If that fails, its next response does.
+func (f front) used(ctx context.Context, c client.Client) {
+	if err := f.clients.MarkUsed(ctx, c); err != nil {
+		f.failures.Correlate(ctx, "a registered client could not be marked as used", err)
+	}
 }
 
 // parameters returns those of a successful response (RFC 6749 §4.1.2, §4.2.2, OpenID
@@ -99,9 +110,12 @@ func (f front) parameters(q *request, c client.Client, g gift, idToken redact.Te
 
 // succeed makes the successful response to a request. The account page gets none: its
 // sign-in ends at its own page.
-func (r *room) succeed(q *request, c client.Client, g gift, idToken redact.Text) Response {
+func (r *room) succeed(ctx context.Context, q *request, c client.Client, g gift, idToken redact.Text) Response {
 	if q.forAccount() {
 		return r.responses.signedIn(q)
+	}
+	if !q.responseType().Code() { // else the token endpoint does
+		r.front.used(ctx, c)
 	}
 	return r.responses.to(q, r.front.parameters(q, c, g, idToken)...)
 }
@@ -109,8 +123,11 @@ func (r *room) succeed(q *request, c client.Client, g gift, idToken redact.Text)
 // giveAgain makes the response that a browser has lost once more.
 func (r *room) giveAgain(ctx context.Context, q *request, c client.Client, s session.Session, g gift) (Response, error) {
 	idToken, err := r.front.idToken(ctx, q, c, s, g)
+	if refusal, ok := errors.AsType[*oidc.Error](err); ok {
+		return r.responses.refusal(q, refusal), nil
+	}
 	if err != nil {
 		return Response{}, err
 	}
-	return r.succeed(q, c, g, idToken), nil
+	return r.succeed(ctx, q, c, g, idToken), nil
 }

@@ -106,7 +106,7 @@ func (f *Flow) StartOneTap(ctx context.Context, s OneTapSubmission) (OneTapStart
 	if err != nil {
 		return OneTapStarted{}, err
 	}
-	app, err := f.clients.app(c)
+	app, err := f.clients.appFor(c, q)
 	if err != nil {
 		return OneTapStarted{}, err
 	}
@@ -150,7 +150,7 @@ func (f *Flow) NewOneTap(ctx context.Context, request string) (*OneTapView, erro
 	if err != nil {
 		return nil, err
 	}
-	app, err := f.clients.app(c)
+	app, err := f.clients.appFor(c, q)
 	if err != nil {
 		return nil, err
 	}

@@ -32,11 +32,11 @@ func (e *Endpoint) ReopenSignIn(w http.ResponseWriter, r *http.Request, page Reo
 
 // ReopenConsent does the same for a consent prompt.
 func (e *Endpoint) ReopenConsent(w http.ResponseWriter, r *http.Request, sealed string) error {
-	q, c, s, err := e.openConsent(r, sealed)
+	q, c, s, err := e.openConsent(r, sealed, e.sessions.current)
 	if err != nil {
 		return err
 	}
-	v, err := e.consents.prompt(r.Context(), q.Request, c, s, q.Ticket, q.Until)
+	v, err := e.consents.promptIn(r.Context(), q.Request, c, s, q.Ticket, q.Until)
 	if hasEnded(err) {
 		return endpoint.NewPageError(endpoint.ErrorRequestExpired, http.StatusBadRequest, "there is no session any more").In(q.Request.UILocales)
 	}

@@ -27,11 +27,14 @@ type request struct {
 	Prompt         prompt              `json:"r,omitzero"`
 	IDTokenClaims  []string            `json:"ic,omitempty"` // requested by name, like the next
 	UserinfoClaims []string            `json:"uc,omitempty"`
-	HintSub        string              `json:"h,omitempty"` // sub of the id_token_hint, or the one that claims demands
+	HintSub        string              `json:"h,omitempty"`  // sub of the id_token_hint, or the one that claims demands
+	ACR            []string            `json:"ac,omitempty"` // of which the sign-in's class must be one; none: any will do
+	PushFirst      bool                `json:"pf,omitempty"` // the client prefers a push to one-tap
 	UILocales      []string            `json:"l,omitempty"`
 	LoginHint      string              `json:"-"` // often a phone number: never sealed
 	SubGuessed     bool                `json:"-"` // HintSub comes from claims alone; counts only where no page is shown
 	From           *origin             `json:"o,omitempty"`
+	Signed         bool                `json:"g,omitempty"` // a signed request object
 
 	// Until is when the sign-in page expires, in seconds since 1970; 0 before there
 	// is one. Every page that shows the request again, or offers another try, keeps

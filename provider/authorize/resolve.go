@@ -18,41 +18,45 @@ import (
 type clients struct {
 	registry Clients
 	apps     truecaller.Apps
-	here     client.Deployment // only its response types
+	here     client.Deployment // only its response types and StrangersWithoutPKCE
 }
 
-// resolve finds the client and matches its redirect URI. While either is in
-// doubt the browser is sent nowhere (RFC 6749 §4.1.2.1), so the error is an
-// *endpoint.PageError or an internal one.
-func (cs clients) resolve(ctx context.Context, in endpoint.Parameters) (c client.Client, redirectURI string, err error) {
+// find finds the client. While client or redirect URI are in doubt the browser is sent
+// nowhere (RFC 6749 §4.1.2.1), so the error is an *endpoint.PageError or an internal one.
+func (cs clients) find(ctx context.Context, in endpoint.Parameters) (client.Client, error) {
 	locales := in.UILocales()
 	if in.Repeated("client_id") || in.Repeated("redirect_uri") {
-		return c, "", badRequest("client_id or redirect_uri is given more than once (RFC 6749 §3.1)").In(locales)
+		return client.Client{}, badRequest("client_id or redirect_uri is given more than once (RFC 6749 §3.1)").In(locales)
 	}
 	id := in.Get("client_id")
 	if id == "" {
-		return c, "", badRequest("client_id is missing").In(locales)
+		return client.Client{}, badRequest("client_id is missing").In(locales)
 	}
-	c, err = cs.registry.Client(ctx, id)
+	c, err := cs.registry.Client(ctx, id)
 	if errors.Is(err, client.ErrNotFound) {
-		return c, "", endpoint.NewPageError(endpoint.ErrorUnknownClient, http.StatusBadRequest,
+		return c, endpoint.NewPageError(endpoint.ErrorUnknownClient, http.StatusBadRequest,
 			"no client is registered with client_id %q", endpoint.Clip(id)).In(locales)
 	}
-	if err != nil {
-		return c, "", err
+	return c, err
+}
+
+// redirectURI matches the redirect URI of a request. Its error is as that of find.
+func (p presented) redirectURI(c client.Client) (string, error) {
+	uri := p.in.Get("redirect_uri")
+	switch {
+	case c.RedirectAllowed(uri):
+		return uri, nil
+	case uri == "" && p.refusal != nil: // it may be in the object
+		return "", badRequest(p.refusal.Description).In(p.in.UILocales())
 	}
-	uri := in.Get("redirect_uri")
-	switch object := readRequestObject(in); {
-	case uri == "":
-		uri = object.RedirectURI
-	case object.RedirectURI != "" && object.RedirectURI != uri:
-		return c, "", endpoint.NewPageError(endpoint.ErrorRedirectURI, http.StatusBadRequest,
-			"redirect_uri differs from the request object's").In(locales)
-	}
-	if !c.RedirectAllowed(uri) {
-		return c, "", endpoint.NewPageError(endpoint.ErrorRedirectURI, http.StatusBadRequest, "%s", redirectDetail(c, uri)).In(locales)
-	}
-	return c, uri, nil
+	return "", endpoint.NewPageError(endpoint.ErrorRedirectURI, http.StatusBadRequest, "%s", redirectDetail(c, uri)).In(p.in.UILocales())
+}
+
+// redirectDiffers refuses a request whose object is refused and names another redirect URI
+// than the query.
+func redirectDiffers(in endpoint.Parameters) error {
+	return endpoint.NewPageError(endpoint.ErrorRedirectURI, http.StatusBadRequest,
+		"redirect_uri differs from the request object's").In(in.UILocales())
 }
 
 func badRequest(detail string) *endpoint.PageError {
@@ -89,8 +93,11 @@ func (cs clients) again(ctx context.Context, q *request) (client.Client, error) 
 		return client.Client{}, err
 	}
 	t := q.responseType()
-	proven := grant.IsChallenge(q.Challenge) || q.Challenge == "" && (withoutPKCE(c) || !t.Code())
+	proven := grant.IsChallenge(q.Challenge) || q.Challenge == "" && (cs.here.ExcusesPKCE(c) || !t.Code())
 	permitted := cs.here.AllowsResponseType(t) && c.AllowsResponseType(t)
+	if c.RequestObjects.Required && !q.Signed {
+		return client.Client{}, endpoint.ErrBadRequest
+	}
 	if !proven || !permitted || !c.RedirectAllowed(q.RedirectURI) {
 		return client.Client{}, endpoint.ErrBadRequest
 	}

@@ -82,11 +82,11 @@ func (e *Endpoint) respondNow(w http.ResponseWriter, r *http.Request, q *request
 	t := newTicket(q)
 	idToken, err := e.front.idToken(r.Context(), q, c, s, t.first())
 	if err != nil {
-		return err
+		return e.refuse(w, r, q, err)
 	}
 	if err := e.codes.create(r.Context(), q, c, s, t); err != nil {
 		return err
 	}
-	e.succeed(q, c, t.first(), idToken).Write(w, r, e.pages)
+	e.succeed(r.Context(), q, c, t.first(), idToken).Write(w, r, e.pages)
 	return nil
 }

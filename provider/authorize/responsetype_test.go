@@ -301,13 +301,13 @@ func TestRequestObjectsOfEveryType(t *testing.T) {
 			if by == "" {
 				want, by = "invalid_request", "fragment"
 			}
-			d := w.Authorize("app", asking(rt, "", "request", unsigned(t, members))...).Delivered()
+			d := w.Authorize("app", asking(rt, "", "request", testworld.UnsignedObject(t, members))...).Delivered()
 			if d.Mode != by || d.Get("error") != want || d.Get("state") != "inner" || d.Target != testworld.RedirectURI("app") {
 				t.Errorf("%s by %q: got %v by %s, want %s by %s", rt, mode, d.Values, d.Mode, want, by)
 			}
-			d = w.Authorize("app", "response_type", "-", "request", unsigned(t, members)).Delivered()
-			if d.Mode != by || d.Get("error") != "invalid_request" || d.Get("state") != "inner" {
-				t.Errorf("%s by %q in the object alone: got %v by %s, want invalid_request by %s", rt, mode, d.Values, d.Mode, by)
+			d = w.Authorize("app", "response_type", "-", "request", testworld.UnsignedObject(t, members)).Delivered()
+			if d.Mode != by || d.Get("error") != want || d.Get("state") != "inner" {
+				t.Errorf("%s by %q in the object alone: got %v by %s, want %s by %s", rt, mode, d.Values, d.Mode, want, by)
 			}
 		}
 	}

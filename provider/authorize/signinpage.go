@@ -36,7 +36,7 @@ func (f signInForm) view(ctx context.Context, q *request, c client.Client, typed
 	if err != nil {
 		return SignInView{}, err
 	}
-	app, err := f.clients.app(c)
+	app, err := f.clients.appFor(c, q)
 	if err != nil {
 		return SignInView{}, err
 	}
@@ -60,7 +60,7 @@ func (f signInForm) view(ctx context.Context, q *request, c client.Client, typed
 		}
 	}
 	return SignInView{
-		Client:      viewOf(c),
+		Client:      viewOf(c, q),
 		App:         app.Name,
 		Request:     sealed,
 		Phone:       typed,
@@ -90,12 +90,12 @@ func clip(typed string) string {
 	return typed
 }
 
-// viewOf is endpoint.ViewOf, which knows nothing of the account page's client.
-func viewOf(c client.Client) endpoint.ClientView {
+// viewOf is endpoint.ViewFor, which knows nothing of the account page's client.
+func viewOf(c client.Client, q *request) endpoint.ClientView {
 	if c.ID == endpoint.AccountClientID {
 		return endpoint.ClientView{Own: true}
 	}
-	return endpoint.ViewOf(c)
+	return endpoint.ViewFor(c, q.RedirectURI)
 }
 
 // refused returns the refusal that shows the sign-in page again.

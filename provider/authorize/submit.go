@@ -27,7 +27,7 @@ func (f *Flow) Submit(ctx context.Context, s Submission) (login.ID, error) {
 	if err != nil {
 		return "", err
 	}
-	app, err := f.clients.app(c)
+	app, err := f.clients.appFor(c, q)
 	if err != nil {
 		return "", err
 	}

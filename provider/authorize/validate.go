@@ -1,7 +1,7 @@
 package authorize
 
 import (
-	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -12,6 +12,7 @@ import (
 	"calleridp/provider/endpoint"
 	"calleridp/provider/grant"
 	"calleridp/provider/idtoken"
+	"calleridp/truecaller"
 
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 )
@@ -26,10 +27,11 @@ type hints interface {
 // maxNonce is the longest nonce, in bytes.
 const maxNonce = 1 << 10
 
-// validate turns the parameters of a resolved client into a request. An error is
+// validate turns what a client whose redirect URI was matched has presented into a request. An error is
 // an *oidc.Error for the client, an *endpoint.PageError or an internal one; the
 // request returned with it is enough to send the client that error.
-func (e *Endpoint) validate(in endpoint.Parameters, c client.Client, redirectURI string) (*request, error) {
+func (e *Endpoint) validate(p presented, c client.Client, redirectURI string) (*request, error) {
+	in := p.in
 	state, err := in.State()
 	if err != nil {
 		return nil, err
@@ -41,24 +43,25 @@ func (e *Endpoint) validate(in endpoint.Parameters, c client.Client, redirectURI
 		Nonce:       in.Get("nonce"),
 		LoginHint:   in.Get("login_hint"),
 		UILocales:   in.UILocales(),
+		Signed:      p.signed,
 	}
 	if in.Garbled("state") {
 		q.State = ""
 	}
-	object := readRequestObject(in)
-	q.State = object.state(q.State)
 	app, err := e.clients.app(c)
 	if err != nil {
 		return q, err
 	}
 	// The response mode comes first: all other errors are sent in it (OAuth 2.0
 	// Multiple Response Types §2.1).
-	responseType := cmp.Or(in.Get("response_type"), object.ResponseType)
-	if q.Mode, err = parseMode(object.mode(in.Get("response_mode")), responseType, redirectURI); err != nil {
+	if q.Mode, err = parseMode(in.Get("response_mode"), in.Get("response_type"), redirectURI); err != nil {
 		return q, err
 	}
 	if in.AnyRepeated() != "" {
 		return q, invalidRequest("a parameter is given more than once (RFC 6749 section 3.1)")
+	}
+	if p.refusal != nil {
+		return q, p.refusal
 	}
 	// A value that is sent back must be the client's, byte by byte (RFC 6749 §4.1.2,
 	// OpenID Connect Core §2).
@@ -81,7 +84,7 @@ func (e *Endpoint) validate(in endpoint.Parameters, c client.Client, redirectURI
 		return q, err
 	}
 	if q.Type.Code() {
-		if q.Challenge, err = parsePKCE(in, c); err != nil {
+		if q.Challenge, err = parsePKCE(in, e.clients.here.ExcusesPKCE(c)); err != nil {
 			return q, err
 		}
 	} else {
@@ -96,7 +99,7 @@ func (e *Endpoint) validate(in endpoint.Parameters, c client.Client, redirectURI
 	if q.HintSub, err = parseHint(in, c, e.hints); err != nil {
 		return q, err
 	}
-	if err := parseClaims(in, c, q); err != nil {
+	if err := parseClaims(in, c, app, q); err != nil {
 		return q, err
 	}
 	if !endpoint.Fits(q) { // what JSON must escape takes up to six times its size
@@ -113,14 +116,12 @@ func invalidRequest(description string) error {
 }
 
 // checkUnsupported refuses parameters that would change the meaning of the
-// request if they were ignored (OpenID Connect Core §6.1, §6.2, §7.2.1, RFC 8707 §2).
+// request if they were ignored (OpenID Connect Core §7.2.1, RFC 8707 §2).
 func checkUnsupported(in endpoint.Parameters) error {
 	for _, parameter := range []struct {
 		name string
 		err  oidc.Error
 	}{
-		{"request", oidc.Error{ErrorType: oidc.RequestNotSupported}},
-		{"request_uri", oidc.Error{ErrorType: "request_uri_not_supported"}},
 		{"registration", oidc.Error{ErrorType: "registration_not_supported"}},
 		{"resource", oidc.Error{ErrorType: oidc.InvalidTarget}},
 	} {
@@ -151,10 +152,10 @@ func parseScope(in endpoint.Parameters, c client.Client) ([]string, error) {
 // parsePKCE returns the code_challenge. S256 is required of every client that is
 // not excused (RFC 7636 §4.3, RFC 9700 §2.1.1); a missing method means plain,
 // which is never accepted.
-func parsePKCE(in endpoint.Parameters, c client.Client) (challenge string, err error) {
+func parsePKCE(in endpoint.Parameters, excused bool) (challenge string, err error) {
 	challenge, method := in.Get("code_challenge"), in.Get("code_challenge_method")
 	switch {
-	case challenge == "" && method == "" && withoutPKCE(c):
+	case challenge == "" && method == "" && excused:
 		return "", nil
 	case challenge == "":
 		return "", invalidRequest("code_challenge is missing: PKCE is required (RFC 7636)")
@@ -167,9 +168,6 @@ func parsePKCE(in endpoint.Parameters, c client.Client) (challenge string, err e
 	}
 	return challenge, nil
 }
-
-// withoutPKCE reports whether a client is excused from PKCE.
-func withoutPKCE(c client.Client) bool { return c.WithoutPKCE && !c.Public }
 
 // prompt is what the prompt parameter demands (OpenID Connect Core §3.1.2.1).
 type prompt struct {
@@ -232,6 +230,9 @@ func parseHint(in endpoint.Parameters, c client.Client, issuer hints) (sub strin
 		return "", nil
 	}
 	hint, err := issuer.ReadHint(text)
+	if errors.Is(err, idtoken.ErrEncryptedHint) {
+		return "", invalidRequest("id_token_hint is encrypted; send the signed ID token inside (OpenID Connect Core section 3.1.2.1)")
+	}
 	if err != nil || hint.Audience != c.ID {
 		return "", invalidRequest("id_token_hint is not an ID token that was issued here to this client")
 	}
@@ -240,7 +241,7 @@ func parseHint(in endpoint.Parameters, c client.Client, issuer hints) (sub strin
 
 // parseClaims reads the parameter claims into q (OpenID Connect Core §5.5). A client may
 // request the claims of the scopes that it may have.
-func parseClaims(in endpoint.Parameters, c client.Client, q *request) error {
+func parseClaims(in endpoint.Parameters, c client.Client, app truecaller.App, q *request) error {
 	wanted, err := claims.ParseRequest(in.Get("claims"))
 	if err != nil {
 		return invalidRequest(err.Error())
@@ -249,11 +250,8 @@ func parseClaims(in endpoint.Parameters, c client.Client, q *request) error {
 	if !q.responseType().Code() && !q.responseType().AccessToken() {
 		q.UserinfoClaims = nil // nothing will fetch them
 	}
-	if len(wanted.ACR) > 0 && !slices.Contains(wanted.ACR, endpoint.ACR) {
-		// Core §5.5.1.1; the code is that of OpenID Connect Core Error Code
-		// unmet_authentication_requirements 1.0 §2.
-		unmet := oidc.Error{ErrorType: "unmet_authentication_requirements"}
-		return unmet.WithDescription("acr is always %s", endpoint.ACR)
+	if err := parseACR(in, c, wanted.ACR, app, q); err != nil {
+		return err
 	}
 	switch {
 	case wanted.Sub == "":

@@ -14,7 +14,13 @@ type Request struct {
 	IDToken  []string // of Names, in their order
 	Userinfo []string // of Names, in their order
 	Sub      string   // whose tokens they must be, as the client knows the user; "": anybody's
-	ACR      []string // of which acr must be one; none: any will do (§5.5.1.1)
+	ACR      ACRRequest
+}
+
+// ACRRequest is how the claim acr of the ID token is requested (§5.5.1.1).
+type ACRRequest struct {
+	Values   []string // in the order of preference; none: any will do
+	Demanded bool     // it is essential, and acr must be one of Values, even if there are none
 }
 
 // Errors of ParseRequest. Their texts are for the client's developer.
@@ -51,9 +57,8 @@ func ParseRequest(text string) (r Request, err error) {
 			r.Sub = sub
 		}
 	}
-	if acr := in.IDToken["acr"]; acr.Essential {
-		r.ACR = acr.texts()
-	}
+	acr := in.IDToken["acr"]
+	r.ACR = ACRRequest{Values: acr.texts(), Demanded: acr.Essential && (acr.Value != nil || len(acr.Values) > 0)}
 	return r, nil
 }
 

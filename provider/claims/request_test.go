@@ -25,9 +25,11 @@ func TestParseRequest(t *testing.T) {
 		`{"id_token":{"sub":{"value":"s"}}}`:                                                         {Sub: "s"},
 		`{"userinfo":{"sub":{"values":["s"]}},"id_token":{"sub":{"value":"s"}}}`:                     {Sub: "s"},
 		`{"id_token":{"sub":null}}`:                                                                  {},
-		`{"id_token":{"acr":{"essential":true,"values":["a","b"]}}}`:                                 {ACR: []string{"a", "b"}},
-		`{"id_token":{"acr":{"essential":true,"value":"a"}}}`:                                        {ACR: []string{"a"}},
-		`{"id_token":{"acr":{"values":["a"]}},"userinfo":{"acr":{"essential":true,"value":"b"}}}`:    {},
+		`{"id_token":{"acr":{"essential":true,"values":["a","b"]}}}`:                                 {ACR: ACRRequest{Values: []string{"a", "b"}, Demanded: true}},
+		`{"id_token":{"acr":{"essential":true,"value":"a"}}}`:                                        {ACR: ACRRequest{Values: []string{"a"}, Demanded: true}},
+		`{"id_token":{"acr":{"values":["a"]}},"userinfo":{"acr":{"essential":true,"value":"b"}}}`:    {ACR: ACRRequest{Values: []string{"a"}}},
+		`{"id_token":{"acr":{"essential":true,"values":[]}}}`:                                        {},
+		`{"id_token":{"acr":{"essential":true,"value":7}}}`:                                          {ACR: ACRRequest{Demanded: true}},
 	} {
 		if got, err := ParseRequest(text); err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: got %+v, %v, want %+v", text, got, err, want)

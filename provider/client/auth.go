@@ -77,14 +77,20 @@ func (c Client) AssertionAlgorithms() []jose.SignatureAlgorithm {
 // shortSecret returns how many bytes a secret must have to sign assertions, 0 if all have
 // them: as many as the hash of the weakest algorithm that it may be used with.
 func (c Client) shortSecret() int {
+	return shorterThan(c.Secrets, jose.SignatureAlgorithm(c.AuthAlg))
+}
+
+// shorterThan returns how many bytes a secret must have for an algorithm, 0 if all have
+// them.
+func shorterThan(secrets []redact.Text, alg jose.SignatureAlgorithm) int {
 	bytes := 32
-	switch jose.SignatureAlgorithm(c.AuthAlg) {
+	switch alg {
 	case jose.HS384:
 		bytes = 48
 	case jose.HS512:
 		bytes = 64
 	}
-	if slices.ContainsFunc(c.Secrets, func(s redact.Text) bool { return len(s) < bytes }) {
+	if slices.ContainsFunc(secrets, func(s redact.Text) bool { return len(s) < bytes }) {
 		return bytes
 	}
 	return 0
@@ -139,6 +145,9 @@ func checkKey(key jose.JSONWebKey) (reason string) {
 		if public.N.BitLen() < minRSABits {
 			return fmt.Sprintf("has fewer than %d bits", minRSABits)
 		}
+		if public.N.Bit(0) == 0 || public.E&1 == 0 || public.E > 1<<31-1 { // crypto/rsa uses none
+			return "is not valid"
+		}
 	case *ecdsa.PublicKey, ed25519.PublicKey:
 	default:
 		return "is private or symmetric; publish public keys only, and make new ones, because this one is known now"
@@ -147,6 +156,14 @@ func checkKey(key jose.JSONWebKey) (reason string) {
 		return "is not valid"
 	}
 	return ""
+}
+
+// MayHaveSigned reports whether a key may have made a signature with this header (RFC 7517
+// §4.2, §4.4, §4.5).
+func MayHaveSigned(key jose.JSONWebKey, header jose.Header) bool {
+	return (header.KeyID == "" || key.KeyID == "" || header.KeyID == key.KeyID) &&
+		(key.Use == "" || key.Use == "sig") &&
+		(key.Algorithm == "" || key.Algorithm == header.Algorithm)
 }
 
 // validateAuth returns what is wrong with how a client authenticates.

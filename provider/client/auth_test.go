@@ -20,6 +20,9 @@ func TestParseKeys(t *testing.T) {
 	modulus := make([]byte, 128) // a key of 1024 bits, which the library makes no more
 	modulus[0], modulus[127] = 0xff, 1
 	short := &rsa.PublicKey{N: new(big.Int).SetBytes(modulus), E: 65537}
+	one := big.NewInt(1)
+	odd := new(big.Int).Add(new(big.Int).Lsh(one, 2047), one)
+	long := &rsa.PublicKey{N: new(big.Int).Add(new(big.Int).Lsh(one, 8192), one), E: 65537}
 	set := func(all ...any) string {
 		var list []string
 		for _, key := range all {
@@ -39,15 +42,18 @@ func TestParseKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	for what, row := range map[string]struct{ text, reason string }{
-		"not JSON":        {"x", "not a JWK set"},
-		"a list":          {"[]", "not a JWK set"},
-		"no keys":         {`{"keys":[]}`, "no usable key"},
-		"unknown keys":    {`{"keys":[{"kty":"new"}]}`, "no usable key"},
-		"a broken key":    {`{"keys":[{"kty":"EC","crv":"P-256","x":"AA","y":"AA"}]}`, "key 1"},
-		"a private key":   {set(&ec.PublicKey, ec), "key 2 of the JWK set (kid \"\") is private"},
-		"a symmetric key": {set([]byte("secret")), "private or symmetric"},
-		"a short key":     {set(short), "fewer than 2048 bits"},
-		"21 keys":         {`{"keys":[` + strings.Repeat(`{"kty":"new"},`, 20) + `{"kty":"new"}]}`, "more than 20"},
+		"not JSON":         {"x", "not a JWK set"},
+		"a list":           {"[]", "not a JWK set"},
+		"no keys":          {`{"keys":[]}`, "no usable key"},
+		"unknown keys":     {`{"keys":[{"kty":"new"}]}`, "no usable key"},
+		"a broken key":     {`{"keys":[{"kty":"EC","crv":"P-256","x":"AA","y":"AA"}]}`, "key 1"},
+		"a private key":    {set(&ec.PublicKey, ec), "key 2 of the JWK set (kid \"\") is private"},
+		"a symmetric key":  {set([]byte("secret")), "private or symmetric"},
+		"a short key":      {set(short), "fewer than 2048 bits"},
+		"a long key":       {set(long), "no usable key"}, // go-jose reads none beyond 4096 bits, of which one use would take long
+		"an even modulus":  {set(&rsa.PublicKey{N: new(big.Int).Add(odd, one), E: 65537}), "is not valid"},
+		"an even exponent": {set(&rsa.PublicKey{N: odd, E: 65536}), "is not valid"},
+		"21 keys":          {`{"keys":[` + strings.Repeat(`{"kty":"new"},`, 20) + `{"kty":"new"}]}`, "more than 20"},
 	} {
 		if keys, err := ParseKeys([]byte(row.text)); err == nil || !strings.Contains(err.Error(), row.reason) {
 			t.Errorf("%s: got %d keys and %v, want %q", what, len(keys), err, row.reason)

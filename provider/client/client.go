@@ -37,8 +37,8 @@ type Client struct {
 	// Secrets are those of a client with client_secret_jwt, which a hash does not check
 	// (RFC 7518 §3.2). It has no SecretHashes.
 	Secrets []redact.Text
-	// Keys is the JWK set of a client with private_key_jwt (jwks), or KeysURI where it is
-	// published (jwks_uri).
+	// Keys is the JWK set of a client with private_key_jwt or encrypted responses (jwks),
+	// or KeysURI where it is published (jwks_uri).
 	Keys    string
 	KeysURI string
 
@@ -48,7 +48,7 @@ type Client struct {
 	Scopes                 []string // scopes it may request; empty: all
 
 	WithoutPKCE   bool   // excuses an old confidential client from PKCE; never a public one
-	IDTokenAlg    string // id_token_signed_response_alg: RS256 (default), ES256 or EdDSA
+	IDTokenAlg    string // id_token_signed_response_alg: one of Algorithms, or AlgNone; "": the first
 	Pairwise      bool   // subject_type pairwise (OpenID Connect Core §8.1)
 	SectorHost    string // the sector of a pairwise client; by default its redirect host
 	DefaultMaxAge *time.Duration
@@ -65,11 +65,18 @@ type Client struct {
 	// 6749 §3.3). Empty: such a request is refused.
 	DefaultScopes []string
 
+	// DefaultACRValues are the authentication context classes that requests without any
+	// prefer, in that order (default_acr_values).
+	DefaultACRValues []string
+
 	// ResponseTypes are what its authorization requests may ask for (response_types).
 	// Empty: code.
 	ResponseTypes []ResponseType
 
 	ScopeClaims ScopeClaims
+	Responses   Responses
+
+	RequestObjects RequestObjects
 
 	// Registration is set if the client registered itself: a stranger's.
 	Registration *Registration

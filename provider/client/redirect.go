@@ -184,7 +184,7 @@ func checkLink(link string) (reason string) {
 // not determined, which no valid pairwise client has (OpenID Connect Core §8.1).
 func (c Client) Sector() string {
 	if c.SectorHost != "" {
-		return c.SectorHost
+		return strings.ToLower(c.SectorHost)
 	}
 	host := ""
 	for i, r := range c.RedirectURIs {
@@ -192,10 +192,10 @@ func (c Client) Sector() string {
 		if err != nil || u.Scheme != "https" && u.Scheme != "http" {
 			return ""
 		}
-		if i > 0 && u.Hostname() != host {
+		if i > 0 && strings.ToLower(u.Hostname()) != host {
 			return ""
 		}
-		host = u.Hostname()
+		host = strings.ToLower(u.Hostname())
 	}
 	return host
 }

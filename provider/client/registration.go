@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"calleridp/keys"
@@ -32,7 +33,6 @@ type Registration struct {
 	SoftwareID          string
 	SoftwareVersion     string
 	RequireAuthTime     bool
-	DefaultACRValues    []string
 }
 
 // HasToken reports whether token is the client's registration access token. It compares in
@@ -80,7 +80,8 @@ type Registrations interface {
 	SpendOnRegistration(ctx context.Context, spend limit.Spend, now time.Time) error
 	// RegisterClient is CreateClient on terms, all in one transaction: a token permits no
 	// more registrations than it may, and there are never more than terms.Most. The error is
-	// ErrExists, ErrFull, ErrInitialToken or a *limit.Exceeded; then nothing is stored.
+	// ErrExists, ErrInitialToken, a *limit.Exceeded or, where nothing else refuses, ErrFull;
+	// then nothing is stored.
 	RegisterClient(ctx context.Context, c Client, terms Terms, now time.Time) error
 	// DeleteClientIf is DeleteClient for a client that check, inside the transaction,
 	// returns nil for.
@@ -96,24 +97,90 @@ type Registrations interface {
 	DeleteInitialToken(ctx context.Context, hash redact.Hash) error
 }
 
-// Register stores a client that registers itself, on terms, and returns it with its secret
-// ("" for none) and its registration access token, neither of which can be read again. Its
-// errors are those of Add and of RegisterClient.
-func (r *Registry) Register(ctx context.Context, c Client, terms Terms) (registered Client, secret, token string, err error) {
-	token = keys.RandomText(32)
+// Registered is what a registration gives.
+type Registered struct {
+	Client Client
+	Secret string // "" for none; neither it nor Token can be read again
+	Token  string // the registration access token
+	// Removed are the IDs of the clients that gave their places, also beside an error.
+	Removed []string
+}
+
+// tryFor is how long a client that was never used keeps its place when there are no others:
+// time for whoever registered it to sign in to it.
+const tryFor = time.Hour
+
+// Register stores a client that registers itself, on terms. Its errors are those of Add and
+// of RegisterClient. Where as many have registered as may, the oldest gives its place that
+// was never used, was registered without an initial access token, and is older than tryFor.
+func (r *Registry) Register(ctx context.Context, c Client, terms Terms) (out Registered, err error) {
+	token := keys.RandomText(32)
 	about := *c.Registration
 	about.TokenHash = HashSecret(token)
 	c.Registration = &about
 	c.ID = keys.RandomText(16)
-	c, secret = prepared(c)
+	c, secret := prepared(c)
 	if invalid := append(Validate(c), ValidateFor(c, r.here)...); invalid != nil {
-		return Client{}, "", "", invalid
+		return Registered{}, invalid
 	}
-	if err := r.store.RegisterClient(ctx, c, terms, time.Now()); err != nil {
-		return Client{}, "", "", err
+	for range 3 { // others may take the place that was made
+		if err = r.store.RegisterClient(ctx, c, terms, time.Now()); !errors.Is(err, ErrFull) {
+			break
+		}
+		removed, failed := r.makeRoom(ctx, time.Now().Add(-tryFor))
+		if failed != nil {
+			return out, failed
+		}
+		if removed == "" {
+			return out, err
+		}
+		out.Removed = append(out.Removed, removed)
+	}
+	if err != nil {
+		return out, err
 	}
 	r.forgetOrigins()
-	return c, secret, token, nil
+	out.Client, out.Secret, out.Token = c, secret, token
+	return out, nil
+}
+
+// makeRoom removes the client that registered itself the longest ago, before that time,
+// without an initial access token, and was never used. It returns its ID, "" for none.
+func (r *Registry) makeRoom(ctx context.Context, before time.Time) (removed string, err error) {
+	stored, err := r.store.Clients(ctx)
+	if err != nil {
+		return "", err
+	}
+	slices.SortFunc(stored, func(a, b Client) int { return a.Created.Compare(b.Created) })
+	gives := func(c Client) error {
+		if c.Registration != nil && c.Registration.InitialToken != "" {
+			return ErrUsed
+		}
+		return unusedSince(c, before)
+	}
+	for _, c := range stored {
+		if gives(c) != nil {
+			continue
+		}
+		switch err := r.store.DeleteClientIf(ctx, c.ID, gives); {
+		case errors.Is(err, ErrNotFound) || errors.Is(err, ErrUsed):
+		case err != nil:
+			return "", err
+		default:
+			r.forgetOrigins()
+			return c.ID, nil
+		}
+	}
+	return "", nil
+}
+
+// unusedSince returns ErrUsed unless the client registered itself before that time and was
+// never used.
+func unusedSince(c Client, before time.Time) error {
+	if c.Registration == nil || c.Registration.Used || c.Created.After(before) {
+		return ErrUsed
+	}
+	return nil
 }
 
 // ChangeRegistered replaces what a client has registered by what is in c, if token is its
@@ -149,6 +216,9 @@ func (r *Registry) ChangeRegistered(ctx context.Context, id, token string, c Cli
 		if invalid := append(Validate(next), ValidateFor(next, r.here)...); invalid != nil {
 			return invalid
 		}
+		if invalid := sameSector(*known, next); invalid != nil {
+			return invalid
+		}
 		*known, changed = next, next
 		return nil
 	})
@@ -160,6 +230,20 @@ func (r *Registry) ChangeRegistered(ctx context.Context, id, token string, c Cli
 	}
 	r.forgetOrigins()
 	return changed, secret, nil
+}
+
+// sameSector refuses to change the subs of a client that is in use. By its refresh tokens it
+// would see two of one person, and link what pairwise subs keep apart (OpenID Connect Core
+// §8.1).
+func sameSector(known, next Client) error {
+	switch {
+	case !known.Registration.Used:
+	case known.Pairwise != next.Pairwise:
+		return FieldErrors{{Field: "subject_type", Reason: "does not change once users have signed in: they would be others to you; register another client"}}
+	case known.Pairwise && known.Sector() != next.Sector():
+		return FieldErrors{{Field: "sector_identifier_uri", Reason: "the sector does not change once users have signed in: they would be others to you; register another client"}}
+	}
+	return nil
 }
 
 // RemoveRegistered removes a client and revokes its tokens, if token is its registration
@@ -224,12 +308,7 @@ func (r *Registry) RemoveUnused(ctx context.Context, before time.Time) ([]string
 	if err != nil {
 		return nil, err
 	}
-	unused := func(c Client) error {
-		if c.Registration == nil || c.Registration.Used || !c.Created.Before(before) {
-			return ErrUsed
-		}
-		return nil
-	}
+	unused := func(c Client) error { return unusedSince(c, before) }
 	var removed []string
 	for _, c := range stored {
 		if unused(c) != nil {

@@ -47,6 +47,7 @@ type Registry struct {
 	mu      sync.Mutex
 	origins map[string]bool
 	read    time.Time // when the reading of origins began
+	tried   time.Time // when the last reading began, also one that failed
 }
 
 // NewRegistry checks the clients of the config file and reports all errors at
@@ -57,8 +58,9 @@ func NewRegistry(config []Client, store Store, here Deployment) (*Registry, erro
 	for _, c := range config {
 		c.FromConfig = true
 		_, missing := appOf(c, here.Apps)
-		missing = append(missing, here.validateAlg(c)...)
+		missing = append(missing, here.validateResponses(c)...)
 		missing = append(missing, here.validateResponseTypes(c)...)
+		missing = append(missing, here.validateRequestObjects(c)...)
 		if fields := append(Validate(c), missing...); fields != nil {
 			invalid = append(invalid, fmt.Errorf("client %q: %w", c.ID, fields))
 		}
@@ -82,7 +84,7 @@ func (r *Registry) CheckStored(ctx context.Context) error {
 	}
 	var invalid []error
 	for _, c := range stored {
-		if fields := r.here.validateAlg(c); fields != nil {
+		if fields := r.here.validateResponses(c); fields != nil {
 			invalid = append(invalid, fmt.Errorf("client %q: %w", c.ID, fields))
 		}
 	}
@@ -253,24 +255,30 @@ func (r *Registry) Remove(ctx context.Context, id string) error {
 // server has removed its client.
 const originsAge = 5 * time.Second
 
+// originsPause is how long the origins are not read again, whatever is asked: anybody can
+// send preflights from as many unknown origins as they like, and each reading reads all
+// clients.
+const originsPause = time.Second
+
 // OriginAllowed reports whether the origin is any client's. CORS preflights use
 // it, because they name no client. An origin that is not known is looked for, because
-// another server may have added its client: at most one reading is under way, and all
-// who wait for the next one share it.
+// another server may have added its client, but once in originsPause for all who ask. What
+// this server adds is known at once.
 func (r *Registry) OriginAllowed(ctx context.Context, origin string) bool {
-	asked := time.Now()
-	if r.originKnown(origin, asked.Add(-originsAge)) {
+	since := time.Now().Add(-originsAge)
+	if r.originKnown(origin, since) {
 		return true
 	}
 	r.reading.Lock()
 	defer r.reading.Unlock()
 	r.mu.Lock()
-	fresh := r.origins != nil && r.read.After(asked)
+	paused := time.Since(r.tried) < originsPause
 	r.mu.Unlock()
-	if !fresh && !r.readOrigins(ctx) {
-		return false
+	if !paused {
+		// The reading is for all: who hangs up does not end it.
+		r.readOrigins(context.WithoutCancel(ctx))
 	}
-	return r.originKnown(origin, asked)
+	return r.originKnown(origin, since)
 }
 
 // originKnown reports whether the origin is in a list that was read since then.
@@ -281,11 +289,14 @@ func (r *Registry) originKnown(origin string, since time.Time) bool {
 }
 
 // readOrigins reads the origins of all clients. The caller holds r.reading.
-func (r *Registry) readOrigins(ctx context.Context) bool {
+func (r *Registry) readOrigins(ctx context.Context) {
 	began := time.Now()
+	r.mu.Lock()
+	r.tried = began
+	r.mu.Unlock()
 	list, err := r.List(ctx)
 	if err != nil {
-		return false
+		return
 	}
 	origins := map[string]bool{}
 	for _, c := range list {
@@ -296,7 +307,6 @@ func (r *Registry) readOrigins(ctx context.Context) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.origins, r.read = origins, began
-	return true
 }
 
 func (r *Registry) forgetOrigins() {
@@ -304,5 +314,5 @@ func (r *Registry) forgetOrigins() {
 	defer r.reading.Unlock()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.origins = nil
+	r.origins, r.tried = nil, time.Time{}
 }

@@ -2,11 +2,15 @@ package client_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"calleridp/keys"
 	"calleridp/provider/client"
@@ -64,9 +68,77 @@ func TestThreat_NoRecordMakesASecretOptional(t *testing.T) {
 	}
 }
 
+// counted counts how often all clients are read, and can fail.
+type counted struct {
+	client.Store
+	reads  int
+	failed error
+}
+
+func (c *counted) Clients(ctx context.Context) ([]client.Client, error) {
+	c.reads++
+	if err := errors.Join(c.failed, ctx.Err()); err != nil {
+		return nil, err
+	}
+	return c.Store.Clients(ctx)
+}
+
+// Preflights from unknown origins do not make the server read all clients again and again,
+// and one who hangs up spoils no reading for the others.
+func TestThreat_UnknownOriginsCostLittle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, store := newRegistry(t)
+		all := &counted{Store: store}
+		r, err := client.NewRegistry([]client.Client{declared()}, all, client.Deployment{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		const known = "https://known.example"
+		if _, _, err := r.Add(t.Context(), client.Client{ID: "known", RedirectURIs: []string{known + "/cb"}, AllowedOrigins: []string{known}}); err != nil {
+			t.Fatal(err)
+		}
+		gone, hangUp := context.WithCancel(t.Context())
+		hangUp()
+		for second := range 10 {
+			for i := range 100 {
+				if r.OriginAllowed(gone, fmt.Sprintf("https://%d.evil.example", i)) {
+					t.Error("an unknown origin is allowed")
+				}
+				if !r.OriginAllowed(t.Context(), known) {
+					t.Fatal("a known origin is not allowed")
+				}
+			}
+			if most := second + 1; all.reads > most {
+				t.Fatalf("within %d seconds: %d readings, want at most one a second", second, all.reads)
+			}
+			time.Sleep(time.Second + time.Millisecond)
+		}
+		all.failed = errors.New("the database is away")
+		time.Sleep(time.Minute)
+		before := all.reads
+		for range 100 {
+			if r.OriginAllowed(t.Context(), known) {
+				t.Fatal("an origin of which nothing is known any more is allowed")
+			}
+		}
+		if all.reads != before+1 {
+			t.Errorf("while the store fails: %d readings at once, want 1", all.reads-before)
+		}
+		all.failed = nil
+		time.Sleep(time.Second + time.Millisecond)
+		if !r.OriginAllowed(t.Context(), known) {
+			t.Error("after the failure: a known origin is not allowed")
+		}
+	})
+}
+
 // A client that another server has added or removed is known here at once; for
-// preflights, a removed one may stay for some seconds.
+// preflights, an added one is within a second, and a removed one may stay for some.
 func TestRegistryKnowsWhatAnotherServerAdds(t *testing.T) {
+	synctest.Test(t, testRegistryKnowsWhatAnotherServerAdds)
+}
+
+func testRegistryKnowsWhatAnotherServerAdds(t *testing.T) {
 	here, store := newRegistry(t)
 	there, err := client.NewRegistry(nil, store, client.Deployment{})
 	if err != nil {
@@ -80,6 +152,7 @@ func TestRegistryKnowsWhatAnotherServerAdds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	time.Sleep(time.Second)
 	if !here.OriginAllowed(t.Context(), origin) {
 		t.Error("the origin is not allowed")
 	}

@@ -29,6 +29,18 @@ func (c Client) GrantableClaims(names []string) []string {
 	return claimed
 }
 
+// NamedClaims returns those of the claims requested by name that a token with these scopes
+// gives, of a grant that has the granted ones. A client that takes a narrower token at a
+// refresh (RFC 6749 §6) gets the claims of no other scopes by it, also not by name.
+func (c Client) NamedClaims(names, granted, scopes []string) []string {
+	narrower := slices.ContainsFunc(granted, func(s string) bool {
+		return s != claims.OfflineAccess && c.AllowsScope(s) && !slices.Contains(scopes, s)
+	})
+	return slices.DeleteFunc(c.GrantableClaims(names), func(name string) bool {
+		return narrower && !slices.Contains(scopes, claims.ScopeOf(name))
+	})
+}
+
 // ScopeClaims says where a client gets the claims of its scopes (OpenID Connect Core
 // §5.4).
 type ScopeClaims string

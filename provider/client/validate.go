@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode"
 
+	"calleridp/keys"
 	"calleridp/provider/claims"
 	"calleridp/truecaller"
 	"calleridp/truecaller/phone"
@@ -19,9 +20,9 @@ type (
 	FieldErrors = truecaller.FieldErrors
 )
 
-// Algorithms are the algorithms that a client's ID tokens may be signed with;
-// the first is the default.
-var Algorithms = []string{"RS256", "ES256", "EdDSA"}
+// Algorithms are the algorithms that a client's ID tokens and userinfo may be signed with,
+// where the deployment has keys for them. The first is the default.
+var Algorithms = keys.AllAlgorithms()
 
 // Validate returns what is wrong with c, nil for a valid client.
 func Validate(c Client) FieldErrors {
@@ -53,6 +54,7 @@ func Validate(c Client) FieldErrors {
 		refuse("without_pkce", "is for confidential clients only: a public client always needs PKCE (RFC 9700 §2.1.1)")
 	}
 	invalid = append(invalid, validateAuth(c)...)
+	invalid = append(invalid, validateResponses(c)...)
 	// A native application needs none: it brings its codes to the token endpoint.
 	if len(c.RedirectURIs) == 0 && !c.Native {
 		refuse("redirect_uris", "missing; a client needs at least one")
@@ -85,14 +87,17 @@ func Validate(c Client) FieldErrors {
 			refuse(fmt.Sprintf("default_scopes[%d]", i), "%q is not in scopes", scope)
 		}
 	}
-	if c.IDTokenAlg != "" && !slices.Contains(Algorithms, c.IDTokenAlg) {
-		refuse("id_token_signed_response_alg", "%q is unknown; use one of %s", c.IDTokenAlg, strings.Join(Algorithms, ", "))
-	}
 	if c.Pairwise && c.Sector() == "" {
 		refuse("sector_host", "missing; it is required because the redirect URIs do not share one host (OpenID Connect Core §8.1)")
 	}
 	if strings.ContainsAny(c.SectorHost, "/:@ ") {
 		refuse("sector_host", "%q is not a host name", c.SectorHost)
+	}
+	for i, acr := range c.DefaultACRValues {
+		// An unknown one of a client that registered itself is ignored: they are preferences.
+		if c.Registration == nil && !slices.Contains(claims.ACRValues, acr) {
+			refuse(fmt.Sprintf("default_acr_values[%d]", i), "%q is unknown; use %s", acr, strings.Join(claims.ACRValues, ", "))
+		}
 	}
 	if c.DefaultMaxAge != nil && *c.DefaultMaxAge < 0 {
 		refuse("default_max_age", "must not be negative (got %s)", *c.DefaultMaxAge)
@@ -110,6 +115,7 @@ func Validate(c Client) FieldErrors {
 		refuse("colour", "%v", err)
 	}
 	invalid = append(invalid, ValidateResponseTypes(c.ResponseTypes)...)
+	invalid = append(invalid, validateRequestObjects(c)...)
 	invalid = append(invalid, ValidateCountries(c.Countries)...)
 	if c.Region != "" && !phone.IsRegion(c.Region) {
 		refuse("region", "%q is not a country; use two capital letters (ISO 3166-1 alpha-2)", c.Region)
@@ -133,6 +139,7 @@ func Advise(c Client) FieldErrors {
 			}
 		}
 	}
+	unwise = append(unwise, adviseResponses(c)...)
 	return append(unwise, adviseResponseTypes(c.ResponseTypes)...)
 }
 
@@ -155,14 +162,31 @@ func checkScope(scope string) (reason string) {
 type Deployment struct {
 	Apps          []App          // the configured Truecaller apps; the first serves clients that name none
 	Algorithms    []string       // those of the signing keys; empty: all
+	Unsigned      bool           // clients may register for ID tokens without a signature
 	ResponseTypes []ResponseType // those that clients may use; empty: code
+
+	RequestObjects RequestObjectMode
+
+	// StrangersWithoutPKCE excuses confidential clients that registered themselves from PKCE.
+	StrangersWithoutPKCE bool
+}
+
+// ExcusesPKCE reports whether the client is excused from PKCE: an operator's by its own
+// setting, a stranger's by that of the deployment, as it is now. Never a public one.
+func (d Deployment) ExcusesPKCE(c Client) bool {
+	excused := c.WithoutPKCE
+	if c.Registration != nil {
+		excused = d.StrangersWithoutPKCE
+	}
+	return excused && !c.Public
 }
 
 // ValidateFor returns why the client cannot be one of this deployment, nil if it can.
 func ValidateFor(c Client, d Deployment) FieldErrors {
 	app, invalid := appOf(c, d.Apps)
-	invalid = append(invalid, d.validateAlg(c)...)
+	invalid = append(invalid, d.validateResponses(c)...)
 	invalid = append(invalid, d.validateResponseTypes(c)...)
+	invalid = append(invalid, d.validateRequestObjects(c)...)
 	if c.Native && app != nil && !app.Native {
 		invalid = append(invalid, FieldError{
 			Field:  "native",
@@ -170,18 +194,6 @@ func ValidateFor(c Client, d Deployment) FieldErrors {
 		})
 	}
 	return invalid
-}
-
-// validateAlg returns why no key signs the client's ID tokens, nil if one does.
-func (d Deployment) validateAlg(c Client) FieldErrors {
-	alg := c.SigningAlg()
-	if len(d.Algorithms) == 0 || slices.Contains(d.Algorithms, alg) || !slices.Contains(Algorithms, alg) {
-		return nil // Validate refuses an unknown one
-	}
-	return FieldErrors{{
-		Field:  "id_token_signed_response_alg",
-		Reason: fmt.Sprintf("%q is turned off here (keys.algorithms); use one of %s", alg, strings.Join(d.Algorithms, ", ")),
-	}}
 }
 
 // appOf returns the client's Truecaller app, nil if there is none.
@@ -226,14 +238,6 @@ func ValidateCountries(regions []string) FieldErrors {
 // AllowsScope reports whether the client may request the scope.
 func (c Client) AllowsScope(scope string) bool {
 	return len(c.Scopes) == 0 || slices.Contains(c.Scopes, scope)
-}
-
-// SigningAlg returns the algorithm of the client's ID tokens.
-func (c Client) SigningAlg() string {
-	if c.IDTokenAlg == "" {
-		return Algorithms[0]
-	}
-	return c.IDTokenAlg
 }
 
 func isID(s string) bool {

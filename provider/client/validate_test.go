@@ -110,7 +110,6 @@ func TestValidate(t *testing.T) {
 		{"an unknown response type", func(c *Client) { c.ResponseTypes = []ResponseType{"code", "token"} }, "response_types[1]"},
 		{"a response type twice", func(c *Client) { c.ResponseTypes = []ResponseType{"code", "code"} }, "response_types[1]"},
 		{"symmetric algorithm", func(c *Client) { c.IDTokenAlg = "HS256" }, "id_token_signed_response_alg"},
-		{"no signature", func(c *Client) { c.IDTokenAlg = "none" }, "id_token_signed_response_alg"},
 		{"pairwise with two hosts", func(c *Client) {
 			c.Pairwise, c.RedirectURIs = true, []string{"https://a.example/cb", "https://b.example/cb"}
 		}, "sector_host"},

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"calleridp/provider/client"
+	"calleridp/provider/clientkeys"
 	"calleridp/provider/endpoint"
 	"calleridp/provider/redact"
 
@@ -51,6 +52,10 @@ func assertion(header []string, in endpoint.Parameters) (Credentials, error) {
 	token, err := jwt.ParseSigned(text, slices.Concat(client.SecretAlgorithms, client.KeyAlgorithms))
 	if err != nil || len(token.Headers) != 1 {
 		return given, endpoint.InvalidClient("client_assertion is not a JWT that is signed with a supported algorithm (token_endpoint_auth_signing_alg_values_supported)")
+	}
+	// A request object passes through browsers, signed with the same key (RFC 9101 §10.8).
+	if typ, _ := token.Headers[0].ExtraHeaders[jose.HeaderType].(string); client.IsRequestObjectType(typ) {
+		return given, endpoint.InvalidClient("client_assertion is a request object (RFC 9101 section 10.8)")
 	}
 	var unverified jwt.Claims
 	if err := token.UnsafeClaimsWithoutVerification(&unverified); err != nil || unverified.Subject == "" {
@@ -111,22 +116,18 @@ func (a *Authenticator) verify(ctx context.Context, c client.Client, token *jwt.
 	}
 	kid := token.Headers[0].KeyID
 	candidates, err := a.cfg.Keys.Of(ctx, c, kid)
+	if errors.Is(err, clientkeys.ErrUnread) {
+		return false, endpoint.InvalidClient("the client's jwks_uri could not be read")
+	}
 	if err != nil {
 		return false, err
 	}
 	for _, key := range candidates {
-		if usable(key, token.Headers[0]) && token.Claims(key.Key, into) == nil {
+		if client.MayHaveSigned(key, token.Headers[0]) && token.Claims(key.Key, into) == nil {
 			return true, nil
 		}
 	}
 	return false, nil
-}
-
-// usable reports whether a key may have made a signature (RFC 7517 §4.2, §4.4, §4.5).
-func usable(key jose.JSONWebKey, header jose.Header) bool {
-	return (header.KeyID == "" || key.KeyID == "" || header.KeyID == key.KeyID) &&
-		(key.Use == "" || key.Use == "sig") &&
-		(key.Algorithm == "" || key.Algorithm == header.Algorithm)
 }
 
 // refused returns why the claims of a verified assertion are refused, "" if they are not

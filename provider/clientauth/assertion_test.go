@@ -312,3 +312,22 @@ func TestThreat_StrangeClaims(t *testing.T) {
 		}
 	}
 }
+
+// A request object passes through browsers. Signed with the same key, it is no assertion
+// whatever it says (RFC 9101 §10.8).
+func TestThreat_ARequestObjectIsNoAssertion(t *testing.T) {
+	w := testworld.New(t)
+	for _, id := range []string{"keyjwt", "secretjwt"} {
+		claims := claimsOf(id, nil)
+		for typ, want := range map[string]string{
+			"oauth-authz-req+jwt": "invalid_client", "application/OAuth-authz-req+JWT": "invalid_client",
+			"JWT": "invalid_grant", "client-authentication+jwt": "invalid_grant",
+		} {
+			claims["jti"] = rand.Text()
+			a := presented(w, "no code", testworld.SignedObject(t, id, claims, "typ", typ))
+			if a.Member("error") != want {
+				t.Errorf("%s with typ %s: got %v, want %s", id, typ, a, want)
+			}
+		}
+	}
+}

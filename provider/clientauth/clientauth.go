@@ -4,8 +4,7 @@
 // Each method has a file of its own: basic.go (client_secret_basic), post.go
 // (client_secret_post), assertion.go (client_secret_jwt and private_key_jwt) and none.go
 // (public clients). A method finds its credentials in a request; this file decides which
-// method a request uses, so that no request uses two. keys.go knows the keys that clients
-// publish.
+// method a request uses, so that no request uses two.
 package clientauth
 
 import (
@@ -15,6 +14,7 @@ import (
 
 	"calleridp/provider/audit"
 	"calleridp/provider/client"
+	"calleridp/provider/clientkeys"
 	"calleridp/provider/endpoint"
 	"calleridp/provider/redact"
 )
@@ -41,7 +41,7 @@ type Registry interface {
 type Config struct {
 	Issuer     string
 	Registry   Registry
-	Keys       *Keys
+	Keys       *clientkeys.Keys
 	Assertions client.Assertions
 	Direct     *endpoint.Direct
 	Addr       endpoint.ClientAddr

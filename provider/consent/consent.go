@@ -19,7 +19,23 @@ type Consent struct {
 	Scopes   []string  // all that was ever allowed, until it is revoked
 	Created  time.Time // when the first of it was allowed
 	LastUsed time.Time // when the client last got a code by it
+	// Shown are the names under which the user saw a client that registered itself
+	// (client.Client.Shown), the newest last. Another one needs another consent. Empty for
+	// an operator's client.
+	Shown []string
 }
+
+// maxShown is how many names of one client are remembered.
+const maxShown = 8
+
+// See remembers the name under which the user saw the client.
+func (c *Consent) See(name string) {
+	c.Shown = append(slices.DeleteFunc(slices.Clone(c.Shown), func(s string) bool { return s == name }), name)
+	c.Shown = c.Shown[max(0, len(c.Shown)-maxShown):]
+}
+
+// Saw reports whether the user has consented to the client under this name.
+func (c Consent) Saw(name string) bool { return slices.Contains(c.Shown, name) }
 
 // Covers reports whether these scopes were allowed.
 func (c Consent) Covers(scopes []string) bool {

@@ -27,8 +27,6 @@ type Keys interface {
 	Freshen(ctx context.Context) error
 	// JWKS returns the public keys as a JWK set.
 	JWKS() []byte
-	// Algorithms returns the algorithms that sign ID tokens.
-	Algorithms() []string
 }
 
 // Config is what the documents are made of.
@@ -51,7 +49,6 @@ func New(cfg Config) (*Documents, error) {
 	all := endpoint.Metadata{
 		{Name: "issuer", Value: cfg.Issuer},
 		{Name: "jwks_uri", Value: cfg.Issuer + endpoint.PathJWKS},
-		{Name: "id_token_signing_alg_values_supported", Value: cfg.Keys.Algorithms()},
 	}
 	if len(cfg.UILocales) > 0 {
 		all = append(all, endpoint.MetadataField{Name: "ui_locales_supported", Value: cfg.UILocales})

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"calleridp/provider/client"
 	"calleridp/provider/discovery"
 	"calleridp/provider/endpoint"
 	"calleridp/provider/idtoken"
@@ -132,8 +133,6 @@ func checkAuthorization(t *testing.T, w *testworld.World, d metadata) {
 		}
 	}
 	for flag, want := range map[string]bool{
-		"request_parameter_supported":                    accepted("request", "x"),
-		"request_uri_parameter_supported":                accepted("request_uri", "x"),
 		"authorization_response_iss_parameter_supported": true,
 		"claims_parameter_supported":                     !accepted("claims", "no JSON"),
 	} {
@@ -257,7 +256,6 @@ type oneKeySet struct{ set string }
 
 func (k oneKeySet) JWKS() []byte                { return []byte(k.set) }
 func (oneKeySet) Freshen(context.Context) error { return nil }
-func (oneKeySet) Algorithms() []string          { return []string{"RS256"} }
 
 // room implements endpoint.Describer.
 type room endpoint.Metadata
@@ -277,15 +275,14 @@ func TestNew(t *testing.T) {
 	}{
 		{
 			what: "no room, no locale",
-			want: `{"id_token_signing_alg_values_supported":["RS256"],"issuer":"https://id.example",` +
-				`"jwks_uri":"https://id.example/jwks"}`,
+			want: `{"issuer":"https://id.example","jwks_uri":"https://id.example/jwks"}`,
 		},
 		{
 			what:    "two rooms and a locale",
 			rooms:   []endpoint.Describer{room{field("a", true)}, room{field("b", []string{"x"})}},
 			locales: []string{"sv"},
-			want: `{"a":true,"b":["x"],"id_token_signing_alg_values_supported":["RS256"],` +
-				`"issuer":"https://id.example","jwks_uri":"https://id.example/jwks","ui_locales_supported":["sv"]}`,
+			want: `{"a":true,"b":["x"],"issuer":"https://id.example","jwks_uri":"https://id.example/jwks",` +
+				`"ui_locales_supported":["sv"]}`,
 		},
 		{
 			what:    "two rooms with one member",
@@ -373,5 +370,27 @@ func TestPreflight(t *testing.T) {
 		if a := serve(documents, "POST", path); a.Code != 405 || a.Header().Get("Allow") != "GET, HEAD" {
 			t.Errorf("POST %s: got %d %v, want 405 and the methods", path, a.Code, a.Header())
 		}
+	}
+}
+
+// The document lists request objects as the deployment accepts them (OpenID Connect
+// Discovery §3).
+func TestDiscoveryOfRequestObjects(t *testing.T) {
+	for mode, none := range map[client.RequestObjectMode]bool{client.RequestObjectsSigned: false, client.RequestObjectsAny: true} {
+		d := document(t, testworld.New(t, func(c *testworld.Config) { c.Provider.RequestObjects = mode }))
+		algorithms := d.list(t, "request_object_signing_alg_values_supported")
+		if slices.Contains(algorithms, "none") != none || !slices.Contains(algorithms, "RS256") || !slices.Contains(algorithms, "HS256") {
+			t.Errorf("%q: got %v, want RS256 and HS256, none %t", mode, algorithms, none)
+		}
+		for _, name := range []string{"request_parameter_supported", "request_uri_parameter_supported", "require_request_uri_registration"} {
+			if d[name] != true {
+				t.Errorf("%q: got %s %v, want true", mode, name, d[name])
+			}
+		}
+	}
+	d := document(t, testworld.New(t, func(c *testworld.Config) { c.Provider.RequestObjects = client.RequestObjectsOff }))
+	// Both are listed: the default of the second is true.
+	if d["request_parameter_supported"] != false || d["request_uri_parameter_supported"] != false || d["request_object_signing_alg_values_supported"] != nil {
+		t.Errorf("off: got %v", d)
 	}
 }

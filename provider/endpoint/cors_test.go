@@ -1,13 +1,18 @@
 package endpoint_test
 
 import (
+	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
 	"calleridp/provider/client"
 	"calleridp/provider/internal/testworld"
+	"calleridp/provider/registration"
+
+	"github.com/go-chi/chi/v5"
 )
 
 // Browser applications of registered origins may call what they need, never with
@@ -78,5 +83,67 @@ func TestCORS(t *testing.T) {
 				t.Errorf("Vary: got %q, want Origin in it", vary)
 			}
 		})
+	}
+}
+
+// No endpoint but these answers pages of other origins, whatever they send and whoever they
+// are, and none ever with credentials (Fetch §3.2).
+func TestThreat_NothingElseAnswersAcrossOrigins(t *testing.T) {
+	const registrar = "https://registrar.example"
+	w := testworld.New(t, testworld.EveryResponseType, func(c *testworld.Config) {
+		c.Provider.Registration = registration.Policy{
+			Mode: registration.Open, Origins: []string{registrar}, Network: testworld.Wide, Deployment: testworld.Wide, Most: 1000,
+		}
+	})
+	tokens, session := w.Tokens("app", "openid")
+	anyone := []string{"*"}
+	clients := []string{"https://app.example", "https://spa.example"}
+	allowed := map[string][]string{
+		"/.well-known/openid-configuration":       anyone,
+		"/.well-known/oauth-authorization-server": anyone,
+		"/jwks":                 anyone,
+		"/token":                clients,
+		"/userinfo":             clients,
+		"/revoke":               clients,
+		"/register":             {registrar},
+		"/register/{client_id}": {registrar},
+	}
+	seen := map[string]bool{}
+	err := chi.Walk(w.Handler.(chi.Routes), func(_, route string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
+		if seen[route] {
+			return nil
+		}
+		seen[route] = true
+		target := strings.ReplaceAll(route, "{client_id}", "x")
+		for _, origin := range append([]string{registrar, "https://evil.example", "null", testworld.Issuer, "https://app.example.evil.example"}, clients...) {
+			for _, method := range []string{"OPTIONS", "GET", "POST", "PUT", "DELETE", "HEAD"} {
+				for _, body := range []string{"", "client_id=public&token=x&client_id=app", "client_id=public&grant_type=refresh_token&refresh_token=x"} {
+					r := httptest.NewRequest(method, testworld.Issuer+target, strings.NewReader(body))
+					r.Header.Set("Origin", origin)
+					r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+					r.Header.Set("Access-Control-Request-Method", "POST")
+					r.Header.Set("Access-Control-Request-Headers", "authorization")
+					testworld.Bearer(tokens.Access)(r)
+					r.AddCookie(session)
+					h := w.Do(r).Header
+					got := h.Get("Access-Control-Allow-Origin")
+					if got != "" && (!slices.Contains(allowed[route], got) || got != "*" && got != origin) {
+						t.Errorf("%s %s from %s: got Access-Control-Allow-Origin %s, want one of %v", method, route, origin, got, allowed[route])
+					}
+					if h.Get("Access-Control-Allow-Credentials") != "" {
+						t.Errorf("%s %s from %s: got Access-Control-Allow-Credentials", method, route, origin)
+					}
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for route := range allowed {
+		if !seen[route] {
+			t.Errorf("%s is not there", route)
+		}
 	}
 }

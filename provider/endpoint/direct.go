@@ -3,6 +3,7 @@ package endpoint
 import (
 	"encoding/json"
 	"errors"
+	"io"
 	"math"
 	"net/http"
 	"slices"
@@ -55,8 +56,11 @@ type Answer struct {
 	Body   any // nil for none
 }
 
+// JWT is a response that is a JWT, in compact form (OpenID Connect Core §5.3.2).
+type JWT string
+
 // DirectHandler handles a client's request and returns the response to marshal as
-// JSON, nil for an empty one, or an error: a *Refusal, an *oidc.Error, which is
+// JSON, a JWT, nil for an empty one, or an error: a *Refusal, an *oidc.Error, which is
 // sent with status 400, or an internal one.
 type DirectHandler func(w http.ResponseWriter, r *http.Request) (any, error)
 
@@ -95,11 +99,17 @@ func (d *Direct) Serve(e DirectEndpoint) http.HandlerFunc {
 			d.refuse(w, r, e, err)
 			return
 		}
-		if answer, ok := out.(Answer); ok {
-			writeJSON(w, answer.Status, answer.Body)
-			return
+		switch out := out.(type) {
+		case Answer:
+			writeJSON(w, out.Status, out.Body)
+		case JWT:
+			h := w.Header()
+			h.Set("Content-Type", "application/jwt")
+			h.Set("Content-Length", strconv.Itoa(len(out)))
+			io.WriteString(w, string(out)) // an error means that the client disconnected
+		default:
+			writeJSON(w, http.StatusOK, out)
 		}
-		writeJSON(w, http.StatusOK, out)
 	}
 }
 

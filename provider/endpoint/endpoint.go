@@ -24,14 +24,6 @@ import (
 	"calleridp/provider/limit"
 )
 
-// ACR is the authentication context class of every sign-in: approved on the
-// phone that has the number (OpenID Connect Core §2).
-const ACR = "urn:calleridp:acr:phone-approval"
-
-// AMR returns the authentication methods of every sign-in, of RFC 8176 §2: the user
-// was present and answered their phone.
-func AMR() []string { return []string{"user"} }
-
 // AccountClientID stands for the account page where an attempt names its client.
 // No application can have it, because a client_id has no colon.
 const AccountClientID = "urn:calleridp:account"

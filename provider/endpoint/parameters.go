@@ -118,6 +118,32 @@ func (p Parameters) AnyRepeated() string {
 	return first
 }
 
+// With returns the parameters with values in the place of those of the same names (OpenID
+// Connect Core §6.1). An empty value replaces nothing.
+func (p Parameters) With(values map[string]string) Parameters {
+	merged := Parameters{values: maps.Clone(p.values), repeated: p.repeated, garbled: maps.Clone(p.garbled)}
+	if merged.values == nil {
+		merged.values = map[string]string{}
+	}
+	for name, value := range values {
+		if value == "" {
+			continue
+		}
+		merged.values[name] = value
+		delete(merged.garbled, name)
+		if strings.ContainsRune(value, '\uFFFD') {
+			set(&merged.garbled, name)
+		}
+	}
+	return merged
+}
+
+// Only returns values as the parameters, and nothing else (RFC 9101 §6.3). What was given
+// more than once is still known.
+func (p Parameters) Only(values map[string]string) Parameters {
+	return Parameters{repeated: p.repeated}.With(values)
+}
+
 // All returns the parameters by name.
 func (p Parameters) All() []Parameter {
 	all := make([]Parameter, 0, len(p.values))

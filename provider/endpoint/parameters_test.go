@@ -195,3 +195,30 @@ func TestEscapes(t *testing.T) {
 		t.Errorf("got %q, want a b+", got)
 	}
 }
+
+// What a request object says replaces parameters, or all of them; what was repeated stays
+// known.
+func TestParametersOfARequestObject(t *testing.T) {
+	in := parse("a=1&b=%ff&c=3&c=4")
+	with := in.With(map[string]string{"b": "2", "c": "5", "d": "\uFFFD", "a": ""})
+	only := in.Only(map[string]string{"b": "2", "d": "\uFFFD", "e": ""})
+	for what, row := range map[string]struct {
+		got     Parameters
+		values  map[string]string
+		garbled string
+	}{
+		"with":   {with, map[string]string{"a": "1", "b": "2", "c": "5", "d": "\uFFFD", "e": ""}, "d"},
+		"only":   {only, map[string]string{"a": "", "b": "2", "c": "", "d": "\uFFFD", "e": ""}, "d"},
+		"before": {in, map[string]string{"a": "1", "b": "\uFFFD", "c": "", "d": ""}, "b"},
+		"empty":  {Parameters{}.With(map[string]string{"a": "1"}), map[string]string{"a": "1"}, ""},
+	} {
+		for name, value := range row.values {
+			if got := row.got.Get(name); got != value || row.got.Garbled(name) != (name == row.garbled) {
+				t.Errorf("%s, %s: got %q, garbled %t", what, name, got, row.got.Garbled(name))
+			}
+		}
+		if what != "empty" && row.got.AnyRepeated() != "c" {
+			t.Errorf("%s: got %q repeated, want c", what, row.got.AnyRepeated())
+		}
+	}
+}

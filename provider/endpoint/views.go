@@ -17,21 +17,27 @@ type ClientView struct {
 }
 
 // ViewOf returns what a page may say about c.
-func ViewOf(c client.Client) ClientView {
-	name := c.Name
+func ViewOf(c client.Client) ClientView { return ViewFor(c, "") }
+
+// ViewFor is ViewOf for a page that leads to a response to redirectURI, "" for none.
+func ViewFor(c client.Client, redirectURI string) ClientView {
+	name := c.Shown(redirectURI)
 	if name == "" {
 		name = c.ID
 	}
-	logo := c.LogoURI
+	logo, home := c.LogoURI, c.URI
 	if c.Registration != nil {
 		logo = "" // whoever registered it would learn who looks at our pages, and draw on them
+		if !c.LeadsTo(home) {
+			home = "" // another's address would vouch for the name (RFC 7591 §5)
+		}
 	}
 	accent, _ := client.ParseAccent(c.Colour, c.ColourDark) // one that does not parse counts as unset
 	return ClientView{
 		ID:        c.ID,
 		Name:      name,
 		LogoURI:   logo,
-		URI:       c.URI,
+		URI:       home,
 		TOSURI:    c.TOSURI,
 		PolicyURI: c.PolicyURI,
 		Accent:    accent,

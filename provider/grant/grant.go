@@ -139,6 +139,10 @@ var ErrNotFound = errors.New("grant: not found")
 // ErrExists is returned by stores for a code that is there already.
 var ErrExists = errors.New("grant: there is such a code already")
 
+// ErrChanged is returned by stores for a use that was decided by what RecallCode has
+// returned, and that is not so any more. Nothing was stored.
+var ErrChanged = errors.New("grant: what was recalled has changed")
+
 // Store keeps codes, grants and access tokens. Everything written is durable
 // when the method returns nil.
 //
@@ -161,6 +165,12 @@ type Store interface {
 	// Code finds a code by its hash, with its stored grant, as UseCode does: until
 	// Code.Kept, so also one that has expired. It only reads.
 	Code(ctx context.Context, hash CodeHash) (Code, *Grant, error)
+
+	// RecallCode is Code, perhaps out of date: as the process has last seen the code and,
+	// for the rest of the request that ctx is of, the code's user (subject.Store.Person).
+	// It is for what UseCode decides again. UseCode in the same request then fails with
+	// ErrChanged if one of them has changed: the caller reads both (Code) and begins anew.
+	RecallCode(ctx context.Context, hash CodeHash) (Code, *Grant, error)
 
 	// UseCode finds the code by its hash until Code.Kept, also one that was redeemed or
 	// has expired, and stores what use returns in the same transaction. g is the code's

@@ -1,22 +1,28 @@
-// Package idtoken makes ID tokens (OpenID Connect Core §2), reads them when a
-// client sends one back as a hint, and knows each user's sub and each session's sid
-// as each client knows them (Core §8).
+// Package idtoken makes ID tokens (OpenID Connect Core §2) and userinfo that is a JWT
+// (§5.3.2), reads ID tokens when a client sends one back as a hint, and knows each user's
+// sub and each session's sid as each client knows them (Core §8).
 package idtoken
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"calleridp/keys"
+	"calleridp/provider/audit"
 	"calleridp/provider/claims"
 	"calleridp/provider/client"
 	"calleridp/provider/grant"
 	"calleridp/provider/redact"
 	"calleridp/provider/subject"
+
+	"github.com/go-jose/go-jose/v4"
 )
 
 // Keys signs, and checks what was signed here. *keys.Ring is one.
@@ -25,14 +31,26 @@ type Keys interface {
 	Sign(alg, typ string, payload []byte) (string, error)
 	// Verify returns the payload of a JWS that one of the published keys signed.
 	Verify(compact string) (payload []byte, err error)
+	// Algorithms returns those that Sign accepts, the default first.
+	Algorithms() []string
 }
 
-// Config is what an Issuer needs. Everything is required.
+// ClientKeys knows the public keys of clients. *clientkeys.Keys is one.
+type ClientKeys interface {
+	// ForEncryption returns the key that something is encrypted to. The error wraps
+	// clientkeys.ErrNoKey or ErrUnread if the client has published none.
+	ForEncryption(ctx context.Context, c client.Client, e client.Encryption) (jose.JSONWebKey, error)
+}
+
+// Config is what an Issuer needs. Everything but Unsigned is required.
 type Config struct {
 	Issuer   string // iss
 	Keys     Keys
+	Clients  ClientKeys
 	Master   *keys.Master
 	Lifetime time.Duration
+	Audit    audit.Recorder
+	Unsigned bool // ID tokens without a signature exist, for clients that have registered for them
 }
 
 // Issuer makes and reads ID tokens.
@@ -63,8 +81,10 @@ type SignIn struct {
 var FrontClaimNames = []string{"c_hash", "s_hash"}
 
 // Token makes and signs an ID token: one signature, the only one of a sign-in, except in
-// the hybrid flow, where the authorization and the token endpoint each give one.
-func (i *Issuer) Token(s SignIn) (string, error) {
+// the hybrid flow, where the authorization and the token endpoint each give one, and with
+// signed userinfo. It is encrypted if the client has registered for that; the error wraps
+// ErrNoEncryptionKey if it has no key.
+func (i *Issuer) Token(ctx context.Context, s SignIn) (string, error) {
 	sub := i.Subject(s.Client, s.Grant.Sub)
 	alg := s.Client.SigningAlg()
 	var o claims.Object
@@ -88,18 +108,25 @@ func (i *Issuer) Token(s SignIn) (string, error) {
 		{"s_hash", redact.Text(s.State)},
 	} {
 		if hash.of != "" {
-			o.String(hash.claim, halfHash(alg, hash.of))
+			o.Text(hash.claim, halfHash(alg, hash.of))
 		}
 	}
 	o.Text("sid", i.SID(s.Client, s.Grant.SID))
 	claims.Add(&o, s.Person, sub, s.Scopes, s.Claims)
-	return i.cfg.Keys.Sign(alg, "JWT", o.JSON())
+	return i.seal(ctx, s.Client, alg, s.Client.Responses.IDToken, o.JSON())
 }
 
 // halfHash returns the left half of a value's hash (at_hash and its like, OpenID Connect
-// Core §3.1.3.6), by the hash function of the signature's algorithm.
+// Core §3.1.3.6), by the hash function of the signature's algorithm: "" without a
+// signature, which has none.
 func halfHash(alg string, value redact.Text) string {
-	if alg == "EdDSA" { // Ed25519 hashes with SHA-512
+	switch {
+	case alg == client.AlgNone:
+		return ""
+	case strings.HasSuffix(alg, "384"):
+		sum := sha512.Sum384([]byte(value))
+		return base64.RawURLEncoding.EncodeToString(sum[:len(sum)/2])
+	case strings.HasSuffix(alg, "512"), alg == "EdDSA": // Ed25519 hashes with SHA-512
 		sum := sha512.Sum512([]byte(value))
 		return base64.RawURLEncoding.EncodeToString(sum[:len(sum)/2])
 	}
@@ -116,12 +143,22 @@ type Hint struct {
 	AuthTime int64  `json:"auth_time"`
 }
 
-// ErrHint means that a hint is not an ID token that was issued here.
-var ErrHint = errors.New("idtoken: not an ID token of ours")
+// Errors of ReadHint.
+var (
+	// ErrHint means that a hint is not an ID token that was issued here: nobody can tell
+	// of one without a signature.
+	ErrHint = errors.New("idtoken: not an ID token of ours")
+	// ErrEncryptedHint means that a hint is encrypted. Only the client can decrypt it, and
+	// sends what is inside (OpenID Connect Core §3.1.2.1).
+	ErrEncryptedHint = fmt.Errorf("%w: it is encrypted", ErrHint)
+)
 
 // ReadHint reads an ID token that a client sends back. An expired one is accepted
 // (OpenID Connect RP-Initiated Logout §2): it only says whom the client means.
 func (i *Issuer) ReadHint(compact string) (Hint, error) {
+	if strings.Count(compact, ".") == 4 { // RFC 7516 §7.1
+		return Hint{}, ErrEncryptedHint
+	}
 	payload, err := i.cfg.Keys.Verify(compact)
 	if err != nil {
 		return Hint{}, ErrHint

@@ -2,6 +2,7 @@ package idtoken_test
 
 import (
 	"errors"
+	"log/slog"
 	"reflect"
 	"slices"
 	"strings"
@@ -9,7 +10,9 @@ import (
 	"time"
 
 	"calleridp/keys"
+	"calleridp/provider/audit"
 	"calleridp/provider/client"
+	"calleridp/provider/clientkeys"
 	"calleridp/provider/grant"
 	"calleridp/provider/idtoken"
 	"calleridp/provider/internal/testworld"
@@ -21,8 +24,10 @@ func issuer(name string) *idtoken.Issuer {
 	return idtoken.New(idtoken.Config{
 		Issuer:   name,
 		Keys:     testworld.Ring(),
+		Clients:  clientkeys.New(nil, slog.New(slog.DiscardHandler)),
 		Master:   testworld.Master(),
 		Lifetime: time.Hour,
+		Audit:    audit.Discard,
 	})
 }
 
@@ -48,7 +53,7 @@ func signIn(c client.Client, now time.Time) idtoken.SignIn {
 // token signs an ID token.
 func token(t *testing.T, i *idtoken.Issuer, s idtoken.SignIn) string {
 	t.Helper()
-	compact, err := i.Token(s)
+	compact, err := i.Token(t.Context(), s)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"slices"
 	"time"
+
+	"calleridp/provider/consent"
 )
 
 // What the browser that started an attempt may do with it. Each needs the
@@ -28,6 +30,11 @@ func (e *Engine) Recall(ctx context.Context, id ID, browser BrowserSecret) (Atte
 // of which the page gets a hint soon.
 func (e *Engine) Heard(ctx context.Context, id ID, browser BrowserSecret) (Attempt, error) {
 	return get(ctx, id, browser, e.cfg.Store.HeardAttempt)
+}
+
+// Open is Get for a page that watches the attempt, perhaps as Heard (Store.OpenAttempt).
+func (e *Engine) Open(ctx context.Context, id ID, browser BrowserSecret) (Attempt, error) {
+	return get(ctx, id, browser, e.cfg.Store.OpenAttempt)
 }
 
 func get(ctx context.Context, id ID, browser BrowserSecret, read func(context.Context, ID) (Attempt, error)) (Attempt, error) {
@@ -60,18 +67,19 @@ type FinishRequest struct {
 // Finish uses an approved attempt, once. signIn returns the session and the code
 // that it gives, which are stored in the same transaction (invariant 9); a zero
 // code is none, for a client that the user has not allowed yet. signIn gets the
-// attempt as it is after its use, at Attempt.Ended; it may run more than once and
-// must be pure. The result is that of the run that was committed.
+// attempt as it is after its use, at Attempt.Ended, and what the user allows the client,
+// nil for nothing; it may run more than once and must be pure. The result is that of the
+// run that was committed.
 //
 // ErrState when the attempt is not approved, any more or yet. An error of signIn
 // is returned as it is, and the attempt stays approved.
-func (e *Engine) Finish(ctx context.Context, r FinishRequest, signIn func(Attempt) (SignIn, error)) (SignIn, error) {
+func (e *Engine) Finish(ctx context.Context, r FinishRequest, signIn func(Attempt, *consent.Consent) (SignIn, error)) (SignIn, error) {
 	sealed, err := r.Outcome.seal(r.ID, r.Browser)
 	if err != nil {
 		return SignIn{}, err
 	}
 	now := time.Now()
-	done, err := e.cfg.Store.FinishAttempt(ctx, r.ID, func(a Attempt) (SignIn, error) {
+	done, err := e.cfg.Store.FinishAttempt(ctx, r.ID, func(a Attempt, allowed *consent.Consent) (SignIn, error) {
 		if err := a.startedBy(r.Browser); err != nil {
 			return SignIn{}, err
 		}
@@ -79,7 +87,7 @@ func (e *Engine) Finish(ctx context.Context, r FinishRequest, signIn func(Attemp
 			return SignIn{}, err
 		}
 		a.Outcome = sealed
-		s, err := signIn(a)
+		s, err := signIn(a, allowed)
 		s.Attempt = a
 		return s, err
 	})

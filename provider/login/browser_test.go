@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 
+	"calleridp/provider/consent"
 	"calleridp/provider/login"
 	"calleridp/truecaller"
 )
@@ -69,7 +70,7 @@ func TestInvariant9_AnApprovedAttemptIsUsedOnce(t *testing.T) {
 	w.approve()
 
 	broken := errors.New("broken")
-	_, err := w.engine.Finish(t.Context(), finishing(a.ID, browser), func(login.Attempt) (login.SignIn, error) {
+	_, err := w.engine.Finish(t.Context(), finishing(a.ID, browser), func(login.Attempt, *consent.Consent) (login.SignIn, error) {
 		return login.SignIn{}, broken
 	})
 	if !errors.Is(err, broken) {

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"calleridp/provider/consent"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
 	"calleridp/provider/subject"
@@ -50,6 +51,10 @@ func (s *brokenStore) AttemptByCorrelation(ctx context.Context, correlation [32]
 }
 
 func (s *brokenStore) RecallAttempt(ctx context.Context, id login.ID) (login.Attempt, error) {
+	return s.Attempt(ctx, id)
+}
+
+func (s *brokenStore) OpenAttempt(ctx context.Context, id login.ID) (login.Attempt, error) {
 	return s.Attempt(ctx, id)
 }
 
@@ -98,7 +103,7 @@ func (s *brokenStore) ApproveAttempt(
 	return s.Store.ApproveAttempt(ctx, id, number, step)
 }
 
-func (s *brokenStore) FinishAttempt(ctx context.Context, id login.ID, step func(login.Attempt) (login.SignIn, error)) (login.SignIn, error) {
+func (s *brokenStore) FinishAttempt(ctx context.Context, id login.ID, step func(login.Attempt, *consent.Consent) (login.SignIn, error)) (login.SignIn, error) {
 	if err := s.err("finishing"); err != nil {
 		return login.SignIn{}, err
 	}

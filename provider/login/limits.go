@@ -74,8 +74,8 @@ func (l Limits) check() error {
 // reserve.
 func (l Limits) shared(network, clientID string, known, solved bool) []limit.Charge {
 	charges := append(l.networks(network, known),
-		limit.Charge{Key: limit.Key{Kind: limit.Client, ID: clientID}, Rate: l.Client},
-		limit.Charge{Key: limit.Key{Kind: limit.Deployment}, Rate: l.Deployment})
+		limit.Charge{Key: limit.Key{Kind: limit.Client, ID: clientID}, Rate: l.Client}.AnyPart(),
+		limit.Charge{Key: limit.Key{Kind: limit.Deployment}, Rate: l.Deployment}.AnyPart())
 	if !known && !solved {
 		l.leaveReserves(charges)
 	}
@@ -131,8 +131,8 @@ func onNetworks(kind limit.Kind, network string, rates ...limit.Rate) []limit.Ch
 // networks.
 func (l Limits) silent(clientID string) []limit.Charge {
 	return []limit.Charge{
-		{Key: limit.Key{Kind: limit.SilentClient, ID: clientID}, Rate: l.SilentClient},
-		{Key: limit.Key{Kind: limit.SilentDeployment}, Rate: l.SilentDeployment},
+		limit.Charge{Key: limit.Key{Kind: limit.SilentClient, ID: clientID}, Rate: l.SilentClient}.AnyPart(),
+		limit.Charge{Key: limit.Key{Kind: limit.SilentDeployment}, Rate: l.SilentDeployment}.AnyPart(),
 	}
 }
 

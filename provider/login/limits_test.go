@@ -9,6 +9,7 @@ import (
 
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
+	"calleridp/provider/redact"
 	"calleridp/truecaller"
 )
 
@@ -350,4 +351,38 @@ func TestInvariant7_TheReserveIsForThoseWhoSolve(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Sign-ins spend from parts of a large budget that all share, so that they need not wait
+// for each other; together what they would have spent from the whole.
+func TestInvariant7_SharedBudgetsAreInParts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		large := limit.Rate{Burst: 100_000, Period: time.Hour}
+		w := newWorld(t, offersOneTap, func(c *login.Config) {
+			c.Limits.Client, c.Limits.Deployment, c.Limits.SilentClient, c.Limits.SilentDeployment = large, large, large, large
+		})
+		const pushes = 40
+		for i := range pushes {
+			w.start(dialled(t, fmt.Sprint(46701740600+i)), func(r *login.PushRequest) { r.Network = fmt.Sprintf("192.0.2.%d/32", i) })
+			w.must2(w.tap(func(r *login.OneTapRequest) { r.Nonce = redact.Text(fmt.Sprintf("%043d", i)) }))
+		}
+		for _, key := range []limit.Key{
+			{Kind: limit.Client, ID: "demo"}, {Kind: limit.Deployment}, {Kind: limit.SilentClient, ID: "demo"}, {Kind: limit.SilentDeployment},
+		} {
+			parts, met := limit.Charge{Key: key, Rate: large}.Parts(), 0
+			states, err := w.store.LimitStates(t.Context(), key.Parts()[:len(parts)]...)
+			w.must(err)
+			for _, s := range states {
+				if !s.Until.IsZero() {
+					met++
+				}
+			}
+			if left, _, _ := limit.LeftOf(parts, states, time.Now()); left != large.Burst-pushes {
+				t.Errorf("%s has %d left, want %d", key.Kind, left, large.Burst-pushes)
+			}
+			if met < 2 { // by chance, once in 10^39 times
+				t.Errorf("%d sign-ins met %d of the %d parts of %s", pushes, met, len(parts), key.Kind)
+			}
+		}
+	})
 }

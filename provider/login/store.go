@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"calleridp/provider/consent"
 	"calleridp/provider/grant"
 	"calleridp/provider/limit"
 	"calleridp/provider/session"
@@ -71,9 +72,9 @@ type SignIn struct {
 	// Code is the authorization code. One without a grant's ID is none: the user has
 	// to consent first.
 	Code grant.Code
-	// Replaces is the ID of a session that ends without a trace, "" for none: the
-	// one that the browser had before. Its grants stay.
-	Replaces string
+	// Replaces is the secret of a session that ends without a trace, zero for none: the
+	// one that the browser had before. Its grants stay. There need not be one.
+	Replaces session.SecretHash
 	// Others are the other attempts of the same browser that are live at Attempt.Ended, in
 	// no particular order. The store finds them.
 	Others []ID
@@ -142,6 +143,10 @@ type Store interface {
 	// yet (Engine.Changed). It is for a page that hears of the change then.
 	HeardAttempt(ctx context.Context, id ID) (Attempt, error)
 
+	// OpenAttempt is HeardAttempt for the first page of an attempt that the process has just
+	// created, and Attempt for any other.
+	OpenAttempt(ctx context.Context, id ID) (Attempt, error)
+
 	// AttemptByForm finds the latest attempt that has this Attempt.Form, or ErrNotFound.
 	AttemptByForm(ctx context.Context, form [32]byte) (Attempt, error)
 
@@ -178,10 +183,11 @@ type Store interface {
 		step func(a Attempt, known *subject.Person) (Approval, error),
 	) (Approval, error)
 
-	// FinishAttempt runs step, and stores the attempt with the session and the code
-	// that it returns, in one transaction (invariant 9). ErrSignedOut if the session's
-	// user has another Person.SignOuts than the attempt: nothing is stored.
-	FinishAttempt(ctx context.Context, id ID, step func(Attempt) (SignIn, error)) (SignIn, error)
+	// FinishAttempt runs step with what the attempt's user allows its client, nil for
+	// nothing, and stores the attempt with the session and the code that step returns, in
+	// one transaction (invariant 9). ErrSignedOut if the session's user has another
+	// Person.SignOuts than the attempt: nothing is stored.
+	FinishAttempt(ctx context.Context, id ID, step func(a Attempt, allowed *consent.Consent) (SignIn, error)) (SignIn, error)
 
 	// RedeemAttempt is FinishAttempt where there is no browser: it stores the attempt
 	// with the grant and the access token that step returns (invariant 9).

@@ -16,6 +16,7 @@ import (
 
 	"calleridp/keys"
 	"calleridp/provider/audit"
+	"calleridp/provider/consent"
 	"calleridp/provider/grant"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
@@ -258,7 +259,7 @@ func finishing(id login.ID, browser login.BrowserSecret) login.FinishRequest {
 }
 
 // signIn is the session and code that an attempt gives.
-func signIn(a login.Attempt) (login.SignIn, error) {
+func signIn(a login.Attempt, _ *consent.Consent) (login.SignIn, error) {
 	s := session.Session{
 		ID:       "sid-" + string(a.ID),
 		Secret:   session.SecretHash{1},

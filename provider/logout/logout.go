@@ -150,7 +150,12 @@ func (e *Endpoint) validate(ctx context.Context, in endpoint.Parameters) (*reque
 	var hint *idtoken.Hint
 	id := in.Get("client_id")
 	if text := in.Get("id_token_hint"); text != "" {
-		if found, err := e.cfg.Hints.ReadHint(text); err == nil {
+		found, err := e.cfg.Hints.ReadHint(text)
+		if errors.Is(err, idtoken.ErrEncryptedHint) { // the client's mistake, which a prompt would hide
+			return q, client.Client{}, nil, refuse(endpoint.ErrorBadRequest,
+				"id_token_hint is encrypted; send the signed ID token inside (OpenID Connect Core section 3.1.2.1)")
+		}
+		if err == nil {
 			if id != "" && id != found.Audience {
 				return q, client.Client{}, nil, refuse(endpoint.ErrorBadRequest, "client_id is not the audience of id_token_hint")
 			}

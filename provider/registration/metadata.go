@@ -99,14 +99,8 @@ func or(values []string, usual ...string) []string {
 // unsupported are members that ask for what this server does not do (OpenID Connect
 // Dynamic Client Registration §2), with the reason.
 var unsupported = []struct{ member, reason string }{
-	{"id_token_encrypted_response_alg", "ID tokens are not encrypted"},
-	{"id_token_encrypted_response_enc", "ID tokens are not encrypted"},
-	{"userinfo_signed_response_alg", "userinfo is JSON, neither signed nor encrypted"},
-	{"userinfo_encrypted_response_alg", "userinfo is JSON, neither signed nor encrypted"},
-	{"userinfo_encrypted_response_enc", "userinfo is JSON, neither signed nor encrypted"},
-	{"request_object_signing_alg", "request objects are not supported"},
-	{"request_object_encryption_alg", "request objects are not supported"},
-	{"request_object_encryption_enc", "request objects are not supported"},
+	{"request_object_encryption_alg", "request objects are signed, and not encrypted"},
+	{"request_object_encryption_enc", "request objects are signed, and not encrypted"},
 }
 
 // unprotected are promises of other specifications which a client relies on if it is not
@@ -115,7 +109,6 @@ var unprotected = []struct{ member, reason string }{
 	{"dpop_bound_access_tokens", "access tokens are bearer tokens (RFC 9449 is not supported)"},
 	{"tls_client_certificate_bound_access_tokens", "access tokens are bearer tokens (RFC 8705 is not supported)"},
 	{"require_pushed_authorization_requests", "there are no pushed authorization requests (RFC 9126)"},
-	{"require_signed_request_object", "request objects are not supported (RFC 9101)"},
 }
 
 // clientOf returns the client that the members describe, as far as they alone can say. The
@@ -135,9 +128,6 @@ func clientOf(in members) (client.Client, error) {
 			return client.Client{}, refuse(u.member, "%s", u.reason)
 		}
 	}
-	if len(in.texts("request_uris")) > 0 {
-		return client.Client{}, refuse("request_uris", "request_uri is not supported; leave it out")
-	}
 	about := &client.Registration{
 		ApplicationType:     in.text("application_type"),
 		GrantTypes:          or(in.texts("grant_types"), grantCode),
@@ -147,7 +137,6 @@ func clientOf(in members) (client.Client, error) {
 		SoftwareID:          in.text("software_id"),
 		SoftwareVersion:     in.text("software_version"),
 		RequireAuthTime:     in.flag("require_auth_time"),
-		DefaultACRValues:    in.texts("default_acr_values"),
 	}
 	c := client.Client{
 		Name:                   in.text("client_name"),
@@ -158,9 +147,12 @@ func clientOf(in members) (client.Client, error) {
 		RedirectURIs:           in.texts("redirect_uris"),
 		PostLogoutRedirectURIs: in.texts("post_logout_redirect_uris"),
 		IDTokenAlg:             in.text("id_token_signed_response_alg"),
+		Responses:              in.responses(),
 		AuthAlg:                in.text("token_endpoint_auth_signing_alg"),
 		KeysURI:                in.text("jwks_uri"),
 		Scopes:                 strings.Fields(in.text("scope")),
+		RequestObjects:         in.requestObjects(),
+		DefaultACRValues:       in.texts("default_acr_values"),
 		// The operator does not know the client: users decide (OpenID Connect Core §3.1.2.4).
 		Consent:      client.ConsentRemember,
 		Registration: about,
@@ -216,7 +208,7 @@ func clientOf(in members) (client.Client, error) {
 			{"initiate_login_uri", about.InitiateLoginURI},
 		}...),
 		checkTexts("contacts", about.Contacts),
-		checkTexts("default_acr_values", about.DefaultACRValues),
+		checkTexts("default_acr_values", c.DefaultACRValues),
 		checkTexts("software_id", []string{about.SoftwareID}),
 		checkTexts("software_version", []string{about.SoftwareVersion}),
 	)
@@ -288,31 +280,33 @@ type written struct {
 
 // Metadata is what a client may say of itself and reads again.
 type Metadata struct {
-	RedirectURIs           []string        `json:"redirect_uris"`
-	ResponseTypes          []string        `json:"response_types"`
-	GrantTypes             []string        `json:"grant_types"`
-	ApplicationType        string          `json:"application_type"`
-	Contacts               []string        `json:"contacts,omitempty"`
-	Name                   string          `json:"client_name"`
-	LogoURI                string          `json:"logo_uri,omitempty"`
-	URI                    string          `json:"client_uri,omitempty"`
-	PolicyURI              string          `json:"policy_uri,omitempty"`
-	TOSURI                 string          `json:"tos_uri,omitempty"`
-	KeysURI                string          `json:"jwks_uri,omitempty"`
-	Keys                   json.RawMessage `json:"jwks,omitempty"`
-	SectorIdentifierURI    string          `json:"sector_identifier_uri,omitempty"`
-	SubjectType            string          `json:"subject_type"`
-	IDTokenAlg             string          `json:"id_token_signed_response_alg"`
-	AuthMethod             string          `json:"token_endpoint_auth_method"`
-	AuthAlg                string          `json:"token_endpoint_auth_signing_alg,omitempty"`
-	DefaultMaxAge          *int64          `json:"default_max_age,omitempty"`
-	RequireAuthTime        bool            `json:"require_auth_time,omitempty"`
-	DefaultACRValues       []string        `json:"default_acr_values,omitempty"`
-	InitiateLoginURI       string          `json:"initiate_login_uri,omitempty"`
-	PostLogoutRedirectURIs []string        `json:"post_logout_redirect_uris,omitempty"`
-	Scope                  string          `json:"scope"`
-	SoftwareID             string          `json:"software_id,omitempty"`
-	SoftwareVersion        string          `json:"software_version,omitempty"`
+	RedirectURIs        []string        `json:"redirect_uris"`
+	ResponseTypes       []string        `json:"response_types"`
+	GrantTypes          []string        `json:"grant_types"`
+	ApplicationType     string          `json:"application_type"`
+	Contacts            []string        `json:"contacts,omitempty"`
+	Name                string          `json:"client_name"`
+	LogoURI             string          `json:"logo_uri,omitempty"`
+	URI                 string          `json:"client_uri,omitempty"`
+	PolicyURI           string          `json:"policy_uri,omitempty"`
+	TOSURI              string          `json:"tos_uri,omitempty"`
+	KeysURI             string          `json:"jwks_uri,omitempty"`
+	Keys                json.RawMessage `json:"jwks,omitempty"`
+	SectorIdentifierURI string          `json:"sector_identifier_uri,omitempty"`
+	SubjectType         string          `json:"subject_type"`
+	IDTokenAlg          string          `json:"id_token_signed_response_alg"`
+	client.ResponseMetadata
+	AuthMethod             string   `json:"token_endpoint_auth_method"`
+	AuthAlg                string   `json:"token_endpoint_auth_signing_alg,omitempty"`
+	DefaultMaxAge          *int64   `json:"default_max_age,omitempty"`
+	RequireAuthTime        bool     `json:"require_auth_time,omitempty"`
+	DefaultACRValues       []string `json:"default_acr_values,omitempty"`
+	InitiateLoginURI       string   `json:"initiate_login_uri,omitempty"`
+	PostLogoutRedirectURIs []string `json:"post_logout_redirect_uris,omitempty"`
+	Scope                  string   `json:"scope"`
+	SoftwareID             string   `json:"software_id,omitempty"`
+	SoftwareVersion        string   `json:"software_version,omitempty"`
+	RequestObjects
 }
 
 // written returns the response about a client. token is its registration access token, as
@@ -348,15 +342,17 @@ func metadataOf(c client.Client) Metadata {
 		SectorIdentifierURI:    c.Registration.SectorIdentifierURI,
 		SubjectType:            "public",
 		IDTokenAlg:             c.SigningAlg(),
+		ResponseMetadata:       c.Responses.Metadata(),
 		AuthMethod:             string(c.AuthMethod),
 		AuthAlg:                c.AuthAlg,
 		RequireAuthTime:        c.Registration.RequireAuthTime,
-		DefaultACRValues:       c.Registration.DefaultACRValues,
+		DefaultACRValues:       c.DefaultACRValues,
 		InitiateLoginURI:       c.Registration.InitiateLoginURI,
 		PostLogoutRedirectURIs: c.PostLogoutRedirectURIs,
 		Scope:                  strings.Join(or(c.Scopes, claims.Scopes...), " "),
 		SoftwareID:             c.Registration.SoftwareID,
 		SoftwareVersion:        c.Registration.SoftwareVersion,
+		RequestObjects:         RequestObjects(c.RequestObjects),
 	}
 	for _, t := range c.ResponseTypes {
 		m.ResponseTypes = append(m.ResponseTypes, string(t))

@@ -5,6 +5,8 @@
 //	registration.go  the registration endpoint
 //	manage.go        the configuration endpoint of each client
 //	metadata.go      what a client may say of itself, read and written
+//	requestobjects.go  what it says of its request objects
+//	responses.go     how its responses are signed and encrypted
 //	redirect.go      where a stranger's redirects may lead
 //	sector.go        sector_identifier_uri
 //	refuse.go        error responses
@@ -45,12 +47,12 @@ type Policy struct {
 	Deployment  limit.Rate    // registrations of all
 	Most        int           // clients that are registered at once
 	UnusedFor   time.Duration // after which a client is removed that was never used
-	WithoutPKCE bool          // excuses confidential clients, for test suites that know no PKCE
+	WithoutPKCE bool          // excuses confidential clients as long as it is set, for test suites that know no PKCE
 }
 
 // Clients is the registry. *client.Registry is one.
 type Clients interface {
-	Register(ctx context.Context, c client.Client, terms client.Terms) (registered client.Client, secret, token string, err error)
+	Register(ctx context.Context, c client.Client, terms client.Terms) (client.Registered, error)
 	Registered(ctx context.Context, id, token string) (client.Client, error)
 	ChangeRegistered(ctx context.Context, id, token string, c client.Client) (changed client.Client, secret string, err error)
 	RemoveRegistered(ctx context.Context, id, token string) error
@@ -160,12 +162,15 @@ func (e *Endpoint) register(_ http.ResponseWriter, r *http.Request) (any, error)
 		return nil, err
 	}
 	c.Registration.InitialToken = initial
-	registered, secret, token, err := e.cfg.Clients.Register(ctx, c, terms)
+	out, err := e.cfg.Clients.Register(ctx, c, terms)
+	for _, id := range out.Removed {
+		e.cfg.Audit.Record(ctx, audit.Event{Name: audit.ClientExpired, Client: id})
+	}
 	if err != nil {
 		return nil, err
 	}
-	e.record(r, audit.ClientRegistered, registered.ID)
-	return endpoint.Answer{Status: http.StatusCreated, Body: e.written(registered, secret, token)}, nil
+	e.record(r, audit.ClientRegistered, out.Client.ID)
+	return endpoint.Answer{Status: http.StatusCreated, Body: e.written(out.Client, out.Secret, out.Token)}, nil
 }
 
 // read reads the client that a request describes.
@@ -185,7 +190,6 @@ func (e *Endpoint) clientOf(r *http.Request, in members) (client.Client, error) 
 	if err != nil {
 		return client.Client{}, err
 	}
-	c.WithoutPKCE = e.cfg.Policy.WithoutPKCE && !c.Public
 	if err := e.cfg.Clients.SpendOnRegistration(r.Context(), e.networkSpend(r)); err != nil {
 		return client.Client{}, err
 	}

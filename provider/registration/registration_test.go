@@ -36,8 +36,8 @@ func open() registration.Policy {
 	return registration.Policy{Mode: registration.Open, Network: testworld.Wide, Deployment: testworld.Wide, Most: 1000}
 }
 
-func worldWith(t testing.TB, p registration.Policy) *testworld.World {
-	return testworld.New(t, func(c *testworld.Config) {
+func worldWith(t testing.TB, p registration.Policy, change ...func(*testworld.Config)) *testworld.World {
+	return testworld.New(t, append(change, func(c *testworld.Config) {
 		c.Provider.Registration = p
 		c.Provider.ResponseTypes = []client.ResponseType{"code", "id_token", "code id_token"}
 		c.Provider.Fetch = published{
@@ -45,7 +45,7 @@ func worldWith(t testing.TB, p registration.Policy) *testworld.World {
 			"https://sector.example/1": `["https://other.example/cb"]`,
 			"https://sector.example/2": `{"redirect_uris":["` + callback + `"]}`,
 		}
-	})
+	})...)
 }
 
 // send sends JSON.
@@ -89,7 +89,7 @@ func TestSignIn(t *testing.T) {
 		t.Errorf("without PKCE: got %s, want a refusal", plain)
 	}
 	prompt, session := w.PromptedFor(id, "redirect_uri", callback)
-	if prompt == nil || prompt.Client.LogoURI != "" || prompt.Client.Name != "Stranger" {
+	if prompt == nil || prompt.Client.LogoURI != "" || prompt.Client.Name != "Stranger (app.example)" {
 		t.Fatalf("got %+v, want a prompt without the stranger's picture", prompt)
 	}
 	allowed := w.Allow(prompt.Request, session)

@@ -19,6 +19,10 @@ func (s stored) SessionBySecret(context.Context, SecretHash) (Session, error) {
 	return s.session, s.err
 }
 
+func (s stored) RecallBySecret(ctx context.Context, secret SecretHash) (Session, error) {
+	return s.SessionBySecret(ctx, secret)
+}
+
 // A store may return a session that has expired and is not swept yet. A caller that
 // ignores ok gets nothing of it.
 func TestCurrentReturnsLiveSessionsOnly(t *testing.T) {
@@ -46,6 +50,10 @@ func TestCurrentReturnsLiveSessionsOnly(t *testing.T) {
 		got, ok, err := Current(t.Context(), row.store, row.secret)
 		if !reflect.DeepEqual(got, row.want) || ok != (row.want.ID != "") || err != row.err {
 			t.Errorf("%s: got %+v, %v, %v, want %+v, %v", row.what, got, ok, err, row.want, row.err)
+		}
+		got, ok, err = Recalled(t.Context(), row.store, row.secret)
+		if !reflect.DeepEqual(got, row.want) || ok != (row.want.ID != "") || err != row.err {
+			t.Errorf("%s, recalled: got %+v, %v, %v, want %+v, %v", row.what, got, ok, err, row.want, row.err)
 		}
 		got, ok, err = Unexpired(t.Context(), row.store, row.secret)
 		if !reflect.DeepEqual(got, row.ending) || ok != (row.ending.ID != "") || err != row.err {

@@ -35,6 +35,11 @@ type Store interface {
 	// SessionBySecret finds the session whose cookie's secret has this hash.
 	SessionBySecret(ctx context.Context, secret SecretHash) (Session, error)
 
+	// RecallBySecret is SessionBySecret, perhaps out of date: as the process has last seen
+	// the session. It is for what never changes, whose it is, and for what a transaction
+	// with its sid decides again.
+	RecallBySecret(ctx context.Context, secret SecretHash) (Session, error)
+
 	// Session finds a session by its sid.
 	Session(ctx context.Context, id string) (Session, error)
 

@@ -41,4 +41,8 @@ var ErrNotFound = errors.New("subject: not found")
 type Store interface {
 	// Person returns the user with this sub, or ErrNotFound.
 	Person(ctx context.Context, sub string) (Person, error)
+
+	// ForeseePerson says that Person will be asked for this user, later in the request that
+	// ctx is of. A store may then read the user together with what is asked for before.
+	ForeseePerson(ctx context.Context, sub string)
 }

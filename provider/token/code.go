@@ -1,6 +1,7 @@
 package token
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -27,6 +28,18 @@ func checkCode(in endpoint.Parameters) error {
 // is signed. Then one transaction decides again, consumes the code and keeps what
 // it buys (invariant 9). So our own failure never costs a client its code.
 func (e *Endpoint) redeemCode(r *http.Request, c client.Client, in endpoint.Parameters) (*response, error) {
+	used, err := e.redeemBy(r, c, in, e.cfg.Grants.RecallCode)
+	if errors.Is(err, grant.ErrChanged) {
+		used, err = e.redeemBy(r, c, in, e.cfg.Grants.Code)
+	}
+	return used, err
+}
+
+// redeemBy is redeemCode with a way to look at what is stored.
+func (e *Endpoint) redeemBy(
+	r *http.Request, c client.Client, in endpoint.Parameters,
+	look func(context.Context, grant.CodeHash) (grant.Code, *grant.Grant, error),
+) (*response, error) {
 	ctx := r.Context()
 	refuse := func(why error, g grant.Grant) error {
 		const refusal = "the code is unknown, used, expired, or was issued for another client, redirect_uri or code_challenge"
@@ -43,7 +56,7 @@ func (e *Endpoint) redeemCode(r *http.Request, c client.Client, in endpoint.Para
 	decide := func(code grant.Code, stored *grant.Grant) grant.Redemption {
 		return e.cfg.GrantPolicy.Redeem(code, stored, use)
 	}
-	code, stored, err := e.cfg.Grants.Code(ctx, hash)
+	code, stored, err := look(ctx, hash)
 	if errors.Is(err, grant.ErrNotFound) {
 		return nil, refuse(err, grant.Grant{})
 	}
@@ -61,7 +74,7 @@ func (e *Endpoint) redeemCode(r *http.Request, c client.Client, in endpoint.Para
 		if err != nil {
 			return nil, fmt.Errorf("code exchange: %w", err)
 		}
-		if err := e.sign(&out); err != nil {
+		if err := e.sign(ctx, &out); err != nil {
 			return nil, fmt.Errorf("code exchange: %w", err)
 		}
 		use.At = time.Now() // the above may have taken a while

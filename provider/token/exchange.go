@@ -92,8 +92,8 @@ func (e *Endpoint) exchange(r *http.Request, c client.Client, in endpoint.Parame
 			Sub:      a.Sub,
 			Scopes:   scopes,
 			AuthTime: a.AuthTime,
-			ACR:      endpoint.ACR,
-			AMR:      endpoint.AMR(),
+			ACR:      claims.ACRNative,
+			AMR:      claims.AMR(),
 			Created:  out.now,
 			Offline:  slices.Contains(scopes, claims.OfflineAccess),
 		}, hash, out.now)
@@ -103,7 +103,7 @@ func (e *Endpoint) exchange(r *http.Request, c client.Client, in endpoint.Parame
 		if err != nil {
 			return grant.Redemption{}, err
 		}
-		return buys, e.sign(&out)
+		return buys, e.sign(ctx, &out)
 	})
 	if err != nil {
 		return nil, e.exchangeRefusal(ctx, c, signIn.Attempt, err)

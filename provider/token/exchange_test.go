@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"calleridp/provider/endpoint"
+	"calleridp/provider/claims"
 	"calleridp/provider/internal/testworld"
 	"calleridp/provider/limit"
 	"calleridp/truecaller"
@@ -58,7 +58,7 @@ func TestTokenExchange(t *testing.T) {
 		"gender":                "female",
 		"email":                 "asha@example.com",
 		"email_verified":        false,
-		"acr":                   endpoint.ACR,
+		"acr":                   claims.ACRNative,
 		"sid":                   nil,
 		"nonce":                 nil,
 		"truecaller":            nil,
@@ -130,7 +130,7 @@ func TestTokenExchangeOfABackend(t *testing.T) {
 				"active":    true,
 				"client_id": "backend",
 				"sid":       nil,
-				"acr":       endpoint.ACR,
+				"acr":       claims.ACRNative,
 			})
 			if amr, ok := seen["amr"].([]any); !ok || len(amr) != 1 || amr[0] != "user" {
 				t.Errorf("introspection: got amr %v, want user", seen["amr"])

@@ -18,6 +18,10 @@ type failingGrants struct {
 	*testworld.Breaks
 }
 
+func (g failingGrants) RecallCode(ctx context.Context, hash grant.CodeHash) (grant.Code, *grant.Grant, error) {
+	return g.Code(ctx, hash)
+}
+
 func (g failingGrants) Code(ctx context.Context, hash grant.CodeHash) (grant.Code, *grant.Grant, error) {
 	if err := g.Err("reading the code"); err != nil {
 		return grant.Code{}, nil, err

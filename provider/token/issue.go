@@ -1,14 +1,18 @@
 package token
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
 
 	"calleridp/provider/claims"
 	"calleridp/provider/client"
+	"calleridp/provider/endpoint"
 	"calleridp/provider/grant"
 	"calleridp/provider/idtoken"
 	"calleridp/provider/redact"
@@ -57,21 +61,32 @@ func (response) LogValue() slog.Value       { return redact.Value() }
 // sign makes the ID token. It comes before the transaction that uses the code or
 // the refresh token, because it may fail and must not cost the client either. No
 // token leaves before that transaction has accepted the use (invariant 9).
-func (e *Endpoint) sign(i *issued) (err error) {
+func (e *Endpoint) sign(ctx context.Context, i *issued) (err error) {
 	if !slices.Contains(i.scopes, claims.OpenID) {
 		return nil
 	}
-	i.idToken, err = e.cfg.Tokens.Token(idtoken.SignIn{
+	i.idToken, err = e.cfg.Tokens.Token(ctx, idtoken.SignIn{
 		Client:      i.client,
 		Person:      i.person,
 		Grant:       i.grant,
 		Scopes:      i.client.IDTokenScopes(i.scopes),
-		Claims:      i.client.GrantableClaims(i.grant.IDTokenClaims),
+		Claims:      i.client.NamedClaims(i.grant.IDTokenClaims, i.grant.Scopes, i.scopes),
 		AccessToken: i.access,
 		Nonce:       i.nonce,
 		Now:         i.now,
 	})
-	return err
+	return withheld(err)
+}
+
+// withheld is the refusal of a response that must be encrypted to the client, and cannot
+// be. No error code of RFC 6749 §5.2 says that; invalid_client comes nearest: what the
+// client has registered is not right. No code and no refresh token was used up.
+func withheld(err error) error {
+	if !errors.Is(err, idtoken.ErrNoEncryptionKey) {
+		return err
+	}
+	return endpoint.NewRefusal(http.StatusBadRequest,
+		oidc.ErrInvalidClient().WithDescription("the response is to be encrypted, and the client's jwks or jwks_uri has no key for it, or could not be read"))
 }
 
 // respond makes the token response, the same for every grant. g is the grant as

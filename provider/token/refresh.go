@@ -62,7 +62,7 @@ func (e *Endpoint) refresh(r *http.Request, c client.Client, in endpoint.Paramet
 	out := issued{client: c, person: person, grant: known, access: access, now: use.At} // nonce belongs to the first ID token (OpenID Connect Core §12.2)
 	if seen := decide(known); seen.Refused == nil {
 		out.scopes = seen.Access.Scopes
-		if err := e.sign(&out); err != nil {
+		if err := e.sign(ctx, &out); err != nil {
 			return nil, fmt.Errorf("refresh: %w", err)
 		}
 		use.At = time.Now() // the above may have taken a while

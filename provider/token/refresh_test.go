@@ -108,3 +108,31 @@ func TestRefreshScope(t *testing.T) {
 		t.Errorf("without a scope: got %v, want the scopes of the grant, %s", back, want)
 	}
 }
+
+// Claims that were requested by name follow a narrower refresh: a token for less tells less
+// (RFC 6749 §6).
+func TestThreat_NamedClaimsFollowANarrowerRefresh(t *testing.T) {
+	w := testworld.New(t)
+	const named = `{"id_token":{"phone_number":null,"email":null},"userinfo":{"phone_number":null,"email":null}}`
+	done, _ := w.SignIn(testworld.AuthRequest("app", "scope", "openid profile email offline_access", "claims", named), testworld.Number)
+	got := testworld.TokensIn(t, w.Exchange("app", testworld.Param(done.Response, "code")))
+	for _, row := range []struct {
+		scope        string
+		number, mail bool
+	}{
+		{"-", true, true},
+		{"openid profile email offline_access", true, true},
+		{"openid profile email", true, true}, // a refresh token comes all the same
+		{"openid email", false, true},
+		{"openid", false, false},
+		{"-", true, true}, // a later one may have all of it again
+	} {
+		next := testworld.TokensIn(t, w.Refresh("app", got.Refresh, "scope", row.scope))
+		got.Refresh = next.Refresh
+		for what, claims := range map[string]map[string]any{"the ID token": next.Claims(t), "userinfo": w.Userinfo(next.Access).JSON()} {
+			if (claims["phone_number"] != nil) != row.number || (claims["email"] != nil) != row.mail {
+				t.Errorf("scope %q, %s: got %v, want the number %v and the address %v", row.scope, what, claims, row.number, row.mail)
+			}
+		}
+	}
+}

@@ -19,7 +19,8 @@ import (
 )
 
 // userinfo responds with the claims that the ID token's builder makes (OpenID
-// Connect Core §5.3).
+// Connect Core §5.3), as JSON or as the JWT that the client has registered (§5.3.2).
+// Errors are JSON.
 func (e *Endpoint) userinfo(w http.ResponseWriter, r *http.Request) (any, error) {
 	w.Header().Add("Vary", "Origin")
 	c, claims, err := e.userClaims(r)
@@ -28,7 +29,14 @@ func (e *Endpoint) userinfo(w http.ResponseWriter, r *http.Request) (any, error)
 		return nil, err
 	}
 	endpoint.AllowClient(w, r, c)
-	return claims, nil
+	if !c.Responses.UserinfoJWT() {
+		return claims, nil
+	}
+	token, err := e.cfg.Tokens.Userinfo(r.Context(), c, claims)
+	if err != nil {
+		return nil, withheld(err)
+	}
+	return endpoint.JWT(token), nil
 }
 
 func (e *Endpoint) userClaims(r *http.Request) (client.Client, json.RawMessage, error) {
@@ -51,8 +59,12 @@ func (e *Endpoint) userClaims(r *http.Request) (client.Client, json.RawMessage, 
 	}
 	sub := e.cfg.Tokens.Subject(c, g.Sub)
 	var o claims.Object
+	if c.Responses.UserinfoJWT() { // OpenID Connect Core §5.3.2
+		o.String("iss", e.cfg.Issuer)
+		o.String("aud", c.ID)
+	}
 	o.String("sub", sub)
-	claims.Add(&o, person, sub, c.UserinfoScopes(scopes), c.GrantableClaims(g.UserinfoClaims))
+	claims.Add(&o, person, sub, c.UserinfoScopes(scopes), c.NamedClaims(g.UserinfoClaims, g.Scopes, scopes))
 	return c, o.JSON(), nil
 }
 

@@ -9,8 +9,10 @@ import (
 	"slices"
 	"time"
 
+	"calleridp/provider/consent"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
+	"calleridp/provider/session"
 	"calleridp/provider/subject"
 	"calleridp/storage/record"
 	"calleridp/truecaller/phone"
@@ -97,6 +99,11 @@ func (s *Store) AttemptByCorrelation(ctx context.Context, correlation [32]byte) 
 	if err != nil {
 		return login.Attempt{}, err
 	}
+	return s.Attempt(ctx, id)
+}
+
+// OpenAttempt implements login.Store.
+func (s *Store) OpenAttempt(ctx context.Context, id login.ID) (login.Attempt, error) {
 	return s.Attempt(ctx, id)
 }
 
@@ -258,14 +265,18 @@ func (s *Store) ApproveAttempt(
 
 // FinishAttempt implements login.Store.
 func (s *Store) FinishAttempt(
-	ctx context.Context, id login.ID, step func(login.Attempt) (login.SignIn, error),
+	ctx context.Context, id login.ID, step func(login.Attempt, *consent.Consent) (login.SignIn, error),
 ) (login.SignIn, error) {
 	return update(ctx, s, func(t *txn) (signIn login.SignIn, err error) {
 		stored, err := t.attempt(id)
 		if err != nil {
 			return signIn, err
 		}
-		if signIn, err = step(stored.Attempt); err != nil {
+		allowed, err := t.consent(stored.Sub, stored.ClientID)
+		if err != nil {
+			return signIn, err
+		}
+		if signIn, err = step(stored.Attempt, allowed); err != nil {
 			return signIn, err
 		}
 		if signIn.Session.ID == "" {
@@ -284,8 +295,8 @@ func (s *Store) FinishAttempt(
 			return signIn, err
 		}
 		signIn.Others = slices.DeleteFunc(signIn.Others, func(other login.ID) bool { return other == id })
-		if signIn.Replaces != "" {
-			if err := t.endSession(signIn.Replaces); err != nil {
+		if signIn.Replaces != (session.SecretHash{}) {
+			if err := t.forget(&sessions, signIn.Replaces[:]); err != nil {
 				return signIn, err
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"calleridp/provider/consent"
 	"calleridp/provider/grant"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
@@ -56,7 +57,7 @@ func TestFinishNeedsASession(t *testing.T) {
 		{session.Session{ID: "s", Expires: later}, grant.Code{Grant: grant.Grant{ID: "g", SID: "another"}}, false},
 		{session.Session{ID: "s", Expires: later}, grant.Code{}, true}, // the person has to consent first
 	} {
-		_, err := s.FinishAttempt(ctx, a.ID, func(a login.Attempt) (login.SignIn, error) {
+		_, err := s.FinishAttempt(ctx, a.ID, func(a login.Attempt, _ *consent.Consent) (login.SignIn, error) {
 			a.State = login.Done
 			return login.SignIn{Attempt: a, Session: row.session, Code: row.code}, nil
 		})

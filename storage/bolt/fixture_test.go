@@ -113,7 +113,7 @@ func writeFixture(t *testing.T, path, base string, start time.Time) {
 	c.Hash, c.Expires, c.Grant.Expires, c.Grant.Revoked, c.Grant.Offline = sha256.Sum256([]byte("code")), later, later, false, false
 	ss := storagetest.Filled[session.Session](start)
 	ss.ID, ss.Expires = c.Grant.SID, later
-	_, err = s.FinishAttempt(ctx, a.ID, func(a login.Attempt) (login.SignIn, error) {
+	_, err = s.FinishAttempt(ctx, a.ID, func(a login.Attempt, _ *consent.Consent) (login.SignIn, error) {
 		return login.SignIn{Attempt: a, Session: ss, Code: c}, nil
 	})
 	must(err)

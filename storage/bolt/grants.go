@@ -45,6 +45,11 @@ func (s *Store) Code(ctx context.Context, hash grant.CodeHash) (grant.Code, *gra
 	return code, g, nil
 }
 
+// RecallCode implements grant.Store.
+func (s *Store) RecallCode(ctx context.Context, hash grant.CodeHash) (grant.Code, *grant.Grant, error) {
+	return s.Code(ctx, hash)
+}
+
 // UseCode implements grant.Store.
 func (s *Store) UseCode(
 	ctx context.Context, hash grant.CodeHash, use func(grant.Code, *grant.Grant) grant.Redemption,

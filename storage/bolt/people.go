@@ -16,6 +16,9 @@ func (s *Store) Person(ctx context.Context, sub string) (subject.Person, error) 
 	return view(ctx, s, func(r reader) (subject.Person, error) { return present(r.person(sub)) })
 }
 
+// ForeseePerson implements subject.Store.
+func (*Store) ForeseePerson(context.Context, string) {}
+
 // PersonOf implements admin.People.
 func (s *Store) PersonOf(ctx context.Context, n phone.Number) (subject.Person, error) {
 	return view(ctx, s, func(r reader) (subject.Person, error) { return present(r.personOf(n)) })

@@ -51,11 +51,11 @@ func (s *Store) RegisterClient(ctx context.Context, c client.Client, terms clien
 		if err != nil {
 			return err
 		}
-		if registered >= terms.Most {
-			return client.ErrFull
-		}
 		if err := t.spendOnRegistration(terms.Spend, now); err != nil {
 			return err
+		}
+		if registered >= terms.Most {
+			return client.ErrFull
 		}
 		if terms.Token != nil {
 			if err := t.useInitialToken(token); err != nil {

@@ -16,6 +16,11 @@ func (s *Store) SessionBySecret(ctx context.Context, secret session.SecretHash) 
 	return view(ctx, s, func(r reader) (session.Session, error) { return r.session(secret) })
 }
 
+// RecallBySecret implements session.Store.
+func (s *Store) RecallBySecret(ctx context.Context, secret session.SecretHash) (session.Session, error) {
+	return s.SessionBySecret(ctx, secret)
+}
+
 // Session implements session.Store.
 func (s *Store) Session(ctx context.Context, id string) (session.Session, error) {
 	return view(ctx, s, func(r reader) (session.Session, error) { return r.sessionWith(id) })

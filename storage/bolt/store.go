@@ -86,16 +86,16 @@ type Store struct {
 
 // Errors of Open and PinIssuer. The errors that wrap them say what to do.
 var (
-	ErrInUse          = errors.New("another calleridp process has the store open")
-	ErrWrongMasterKey = errors.New("the store was made with another master key")
-	ErrNewerSchema    = errors.New("the store was written by a newer version of calleridp")
-	ErrOlderSchema    = errors.New("the store was written by a version of calleridp from before the first release")
-	ErrNetworkFS      = errors.New("the store is on a network file system")
-	ErrForeignFile    = errors.New("the file is not a calleridp store")
-	ErrDamaged        = errors.New("the store is damaged")
-	ErrGone           = errors.New("the store's file is not there any more")
-	ErrUnfinished     = errors.New("the store is not whole")
-	ErrIssuer         = errors.New("the store belongs to another issuer")
+	ErrInUse          = errors.New("bolt: another calleridp process has the store open")
+	ErrWrongMasterKey = errors.New("bolt: the store was made with another master key")
+	ErrNewerSchema    = errors.New("bolt: the store was written by a newer version of calleridp")
+	ErrOlderSchema    = errors.New("bolt: the store was written by a version of calleridp from before the first release")
+	ErrNetworkFS      = errors.New("bolt: the store is on a network file system")
+	ErrForeignFile    = errors.New("bolt: the file is not a calleridp store")
+	ErrDamaged        = errors.New("bolt: the store is damaged")
+	ErrGone           = errors.New("bolt: the store's file is not there any more")
+	ErrUnfinished     = errors.New("bolt: the store is not whole")
+	ErrIssuer         = errors.New("bolt: the store belongs to another issuer")
 )
 
 // ErrClosed is returned by everything after Close.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"calleridp/keys"
+	"calleridp/provider/consent"
 	"calleridp/provider/grant"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
@@ -70,7 +71,7 @@ func signIn(t testing.TB, s *Store, digits string) login.Attempt {
 	sid := randomID()
 	c := grant.Code{Hash: sha256.Sum256([]byte("code" + sid)), RedirectURI: "https://shop.example/cb", Expires: now.Add(time.Minute),
 		Grant: grant.Grant{ID: randomID(), ClientID: "shop", SID: sid, Scopes: []string{"openid", "phone"}, Created: now, Expires: now.Add(10 * time.Minute)}}
-	done, err := s.FinishAttempt(ctx, id, func(a login.Attempt) (login.SignIn, error) {
+	done, err := s.FinishAttempt(ctx, id, func(a login.Attempt, _ *consent.Consent) (login.SignIn, error) {
 		a.State = login.Done
 		c.Grant.Sub = a.Sub
 		in := session.Session{ID: sid, Secret: sha256.Sum256([]byte(sid)), Sub: a.Sub, Created: now, Expires: now.Add(8 * time.Hour)}

@@ -39,8 +39,8 @@ const copyBatch = 50_000
 // ErrExists is returned by CreateTarget where there is a store, and ErrNoStore by OpenSource
 // where there is none.
 var (
-	ErrExists  = errors.New("there is a store already")
-	ErrNoStore = errors.New("there is no store")
+	ErrExists  = errors.New("bolt: there is a store already")
+	ErrNoStore = errors.New("bolt: there is no store")
 )
 
 // Source is the file of a store that is copied. No server can open it meanwhile.

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"net/http"
+	"slices"
 	"sync"
 
 	"calleridp/storage/record"
@@ -16,8 +17,10 @@ type aheadKey struct{}
 
 // ahead are rows that the reads of one request have brought along.
 type ahead struct {
-	mu   sync.Mutex
-	rows map[place][]byte // nil: there is none
+	mu       sync.Mutex
+	rows     map[place][]byte // nil: there is none
+	recalled []guessed        // by which the request's next use of a code was decided
+	foreseen []place          // that will be asked for
 }
 
 // Requests gives each request of a handler what its reads bring along.
@@ -37,6 +40,50 @@ func bring(ctx context.Context, p place, value []byte) {
 		}
 		a.rows[p] = value
 	}
+}
+
+// foresee notes a row that the request will ask for.
+func foresee(ctx context.Context, p place) {
+	if a, ok := ctx.Value(aheadKey{}).(*ahead); ok {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.foreseen = append(a.foreseen, p)
+	}
+}
+
+// foreseen returns the rows that the request has foreseen.
+func foreseen(ctx context.Context) []place {
+	a, ok := ctx.Value(aheadKey{}).(*ahead)
+	if !ok {
+		return nil
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.foreseen)
+}
+
+// recall keeps a row that the memory has for a later read of the request, whose use of a
+// code the database then compares with it.
+func recall(ctx context.Context, p place, value []byte) {
+	bring(ctx, p, value)
+	if a, ok := ctx.Value(aheadKey{}).(*ahead); ok {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.recalled = append(a.recalled, guessed{p, value})
+	}
+}
+
+// recalled returns the rows that the request has recalled, once.
+func recalled(ctx context.Context) []guessed {
+	a, ok := ctx.Value(aheadKey{}).(*ahead)
+	if !ok {
+		return nil
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	rows := a.recalled
+	a.recalled = nil
+	return rows
 }
 
 // brings reports whether the request of ctx keeps what is brought along.

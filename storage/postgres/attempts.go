@@ -67,6 +67,7 @@ func (t *txn) createAttempt(a login.Attempt, spend limit.Spend) {
 		key, a.Correlation[:], a.Browser[:], value, expiryOf(value))
 	t.leadForm(a)
 	t.learn(&record.Attempts, key, value)
+	t.learnt[len(t.learnt)-1].created = true
 	t.learn(&record.Correlations, a.Correlation[:], key)
 	if a.Method == login.OneTap { // another process may have its callback already
 		t.changed = append(t.changed, t.s.attemptChange(a))
@@ -167,6 +168,14 @@ func (s *Store) HeardAttempt(ctx context.Context, id login.ID) (login.Attempt, e
 	return s.Attempt(ctx, id)
 }
 
+// OpenAttempt implements login.Store.
+func (s *Store) OpenAttempt(ctx context.Context, id login.ID) (login.Attempt, error) {
+	if s.memory.opens(at(&record.Attempts, []byte(id))) {
+		return s.HeardAttempt(ctx, id)
+	}
+	return s.Attempt(ctx, id)
+}
+
 // AttemptByCorrelation implements login.Store.
 func (s *Store) AttemptByCorrelation(ctx context.Context, correlation [32]byte) (login.Attempt, error) {
 	a, err := s.readAttempt(ctx, "correlation = $1", correlation[:])
@@ -201,6 +210,7 @@ func (s *Store) LiveAttempts(ctx context.Context, browser [32]byte, now time.Tim
 	return view(ctx, s, func(b *batch) func() ([]login.ID, error) {
 		var live []login.ID
 		b.s.liveAttempts(&b.queue, &live, browser, now)
+		b.bringForeseen(ctx)
 		return func() ([]login.ID, error) { return live, nil }
 	})
 }
@@ -370,93 +380,6 @@ func (s *Store) ApproveAttempt(
 		return login.Update{Attempt: approval.Attempt, Effects: approval.Effects}, approval, nil
 	})
 }
-
-// FinishAttempt implements login.Store.
-func (s *Store) FinishAttempt(
-	ctx context.Context, id login.ID, run func(login.Attempt) (login.SignIn, error),
-) (login.SignIn, error) {
-	var early *codeUses
-	var of consentOf
-	var others []login.ID
-	var user struct {
-		subject.Person
-		known *bool
-	}
-	userOf := func(t *txn, sub string) {
-		user.Person = subject.Person{}
-		user.known = t.row(&record.People, (*record.Person)(&user.Person), []byte(sub))
-	}
-	expect := func(t *txn, likely record.Attempt) {
-		early, of, user.known = nil, consentOf{likely.Sub, likely.ClientID}, nil
-		if likely.Sub != "" {
-			t.living(likely.Sub)
-			userOf(t, likely.Sub)
-			early = &codeUses{}
-			early.foundConsent = t.row(&record.Consents, (*record.Consent)(&early.consent), consentKey(of.sub, of.clientID))
-		}
-	}
-	signIn, err := step(ctx, s, id, expect, func(t *txn, a login.Attempt) (u login.Update, signIn login.SignIn, err error) {
-		if signIn, err = run(a); err != nil {
-			return u, signIn, err
-		}
-		if signIn.Session.ID == "" {
-			return u, signIn, errors.New("postgres: a finished attempt needs a session")
-		}
-		u.Attempt = signIn.Attempt
-		if user.known == nil || of.sub != signIn.Session.Sub {
-			userOf(t, signIn.Session.Sub)
-			if err := t.look(); err != nil {
-				return u, signIn, err
-			}
-		}
-		if *user.known && user.SignOuts != signIn.Attempt.SignOuts {
-			return u, signIn, login.ErrSignedOut
-		}
-		others = nil
-		s.liveAttempts(&t.writes, &others, a.Browser, u.Attempt.Ended)
-		if signIn.Replaces != "" {
-			t.endSession(signIn.Replaces)
-		}
-		code := signIn.Code
-		ownSession := code.Grant.SID == signIn.Session.ID
-		uses := early
-		switch asExpected := early != nil && of == (consentOf{code.Grant.Sub, code.Grant.ClientID}) && (code.Grant.SID == "" || ownSession); {
-		case code.Grant.ID == "":
-			t.putLiving(signIn.Session.Sub)
-			t.putSession(signIn.Session)
-			return u, signIn, nil
-		case !asExpected:
-			rest := code
-			if ownSession {
-				rest.Grant.SID = ""
-			}
-			t.living(signIn.Session.Sub)
-			t.living(code.Grant.Sub)
-			uses = t.codeUses(rest, true)
-			if err := t.look(); err != nil {
-				return u, signIn, err
-			}
-		}
-		t.putLiving(signIn.Session.Sub)
-		t.putLiving(code.Grant.Sub)
-		stored := signIn.Session
-		if ownSession && code.Grant.Created.After(stored.LastUsed) {
-			stored.LastUsed = code.Grant.Created
-		}
-		t.putSession(stored)
-		return u, signIn, t.createCode(code, uses)
-	})
-	if err == nil && others == nil { // the connection broke, and the outcome was looked up
-		others, err = s.LiveAttempts(ctx, signIn.Attempt.Browser, signIn.Attempt.Ended)
-	}
-	if err == nil {
-		signIn.Others = slices.DeleteFunc(others, func(other login.ID) bool { return other == id })
-	}
-	return signIn, err
-}
-
-// consentOf names a consent.
-type consentOf struct{ sub, clientID string }
 
 // RedeemAttempt implements login.Store.
 func (s *Store) RedeemAttempt(

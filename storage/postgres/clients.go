@@ -11,13 +11,6 @@ var _ client.Store = (*Store)(nil)
 
 // Client implements client.Store.
 func (s *Store) Client(ctx context.Context, id string) (client.Client, error) {
-	var known client.Client
-	if exists, was, err := s.brought(ctx, &record.Clients, []byte(id), (*record.Client)(&known)); was {
-		if err == nil && !exists {
-			err = client.ErrNotFound
-		}
-		return known, err
-	}
 	return view(ctx, s, func(b *batch) func() (client.Client, error) {
 		var c client.Client
 		found := b.client(&c, id, "")

@@ -9,6 +9,7 @@ import (
 
 	"calleridp/keys"
 	"calleridp/provider/client"
+	"calleridp/provider/consent"
 	"calleridp/provider/grant"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
@@ -110,7 +111,7 @@ func TestInvariant9_ClocksThatDiffer(t *testing.T) {
 		}
 		code := grant.Code{Hash: grant.CodeHash([]byte(id + id + id + "12345678")), Expires: here.Add(time.Minute),
 			Grant: grant.Grant{ID: id, Sub: id, SID: id, ClientID: "shop", Created: here, AuthTime: here, Expires: here.Add(time.Hour)}}
-		_, err = from.FinishAttempt(ctx, a.ID, func(a login.Attempt) (login.SignIn, error) {
+		_, err = from.FinishAttempt(ctx, a.ID, func(a login.Attempt, _ *consent.Consent) (login.SignIn, error) {
 			a.State = login.Done
 			return login.SignIn{Attempt: a, Code: code, Session: session.Session{ID: id, Secret: session.SecretHash(code.Hash), Sub: id,
 				AuthTime: here, Created: here, Expires: here.Add(time.Minute)}}, nil
@@ -216,7 +217,7 @@ func TestThreat_ExpiryBelievesTheSeal(t *testing.T) {
 			Grant: grant.Grant{ID: id, Sub: id, SID: id, Created: now, Expires: now.Add(time.Hour)}}
 		token = grant.AccessToken{Hash: grant.TokenHash(code.Hash), GrantID: id, Expires: now.Add(lasts)}
 		created := s.CreateAttempt(ctx, a, limit.Spend{}, now)
-		_, finished := s.FinishAttempt(ctx, a.ID, func(a login.Attempt) (login.SignIn, error) {
+		_, finished := s.FinishAttempt(ctx, a.ID, func(a login.Attempt, _ *consent.Consent) (login.SignIn, error) {
 			a.State = login.Done
 			return login.SignIn{Attempt: a, Code: code,
 				Session: session.Session{ID: id, Secret: session.SecretHash(code.Hash), Sub: id, Created: now, Expires: now.Add(time.Hour)}}, nil

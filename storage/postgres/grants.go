@@ -14,7 +14,11 @@ var _ grant.Store = (*Store)(nil)
 
 // CreateCode implements grant.Store.
 func (s *Store) CreateCode(ctx context.Context, code grant.Code) error {
-	return s.write(ctx, func(t *txn) error {
+	run := s.write
+	if _, known := s.memory.get(at(&record.Consents, consentKey(code.Grant.Sub, code.Grant.ClientID))); known {
+		run = s.guess
+	}
+	return run(ctx, func(t *txn) error {
 		t.living(code.Grant.Sub)
 		stored := t.codeUses(code, true)
 		if err := t.look(); err != nil {
@@ -100,6 +104,25 @@ func (s *Store) Code(ctx context.Context, hash grant.CodeHash) (grant.Code, *gra
 	return code, g, nil
 }
 
+// RecallCode implements grant.Store. It recalls a code that this process has last seen
+// unused: anything else is read.
+func (s *Store) RecallCode(ctx context.Context, hash grant.CodeHash) (grant.Code, *grant.Grant, error) {
+	var code grant.Code
+	row, known := s.memory.get(at(&record.Codes, hash[:]))
+	if !known || row.value == nil || !brings(ctx) || s.open(&record.Codes, hash[:], row.value, (*record.Code)(&code)) != nil {
+		return s.Code(ctx, hash)
+	}
+	redeemed, grantKnown := s.memory.get(at(&record.Grants, []byte(code.Grant.ID)))
+	user := at(&record.People, []byte(code.Grant.Sub))
+	person, personKnown := s.memory.get(user)
+	if !grantKnown || redeemed.value != nil || !personKnown || person.value == nil {
+		return s.Code(ctx, hash)
+	}
+	recall(ctx, at(&record.Codes, hash[:]), row.value)
+	recall(ctx, user, person.value)
+	return code, nil, ctx.Err()
+}
+
 // code queues queries for a code and its grant.
 func (b *batch) code(code *grant.Code, hash grant.CodeHash, lock string) func() (*grant.Grant, error) {
 	g := &grant.Grant{}
@@ -128,7 +151,9 @@ func (t *txn) guessCode(code *grant.Code, hash grant.CodeHash) func() (*grant.Gr
 	g := &grant.Grant{}
 	found := *t.row(&record.Codes, (*record.Code)(code), hash[:])
 	redeemed := found && *t.row(&record.Grants, (*record.Grant)(g), []byte(code.Grant.ID))
-	t.put("SELECT FROM people WHERE key = $1 FOR KEY SHARE", []byte(code.Grant.Sub))
+	if exists, guessed := t.guessedOf(&record.People, []byte(code.Grant.Sub)); !guessed || !exists {
+		t.put("SELECT FROM people WHERE key = $1 FOR KEY SHARE", []byte(code.Grant.Sub))
+	}
 	return func() (*grant.Grant, error) {
 		switch {
 		case !found:
@@ -151,10 +176,15 @@ func (s *Store) UseCode(
 	ctx context.Context, hash grant.CodeHash, use func(grant.Code, *grant.Grant) grant.Redemption,
 ) (grant.Redemption, error) {
 	run := update[grant.Redemption]
-	if _, known := s.memory.get(at(&record.Codes, hash[:])); known {
+	by := recalled(ctx)
+	if _, known := s.memory.get(at(&record.Codes, hash[:])); known || len(by) > 0 {
 		run = guessing[grant.Redemption]
 	}
 	return run(ctx, s, func(t *txn) (grant.Redemption, error) {
+		if len(by) > 0 && !t.guesses {
+			return grant.Redemption{}, grant.ErrChanged
+		}
+		t.guards = append(t.guards, by...)
 		var code grant.Code
 		stored := t.guessCode(&code, hash)
 		// The user first, as everywhere: a user who is being deleted waits for the grant,

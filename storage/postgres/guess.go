@@ -92,6 +92,7 @@ var lockOrder = []string{"meta", "signing_keys", "initial_tokens", "clients", "c
 type statement struct {
 	rank   int  // of its table in lockOrder
 	update bool // it changes rows that the transaction has locked or guessed
+	place  bool // it makes one row in limits, whose key is its first argument
 }
 
 var statements sync.Map // by text
@@ -120,6 +121,7 @@ func statementOf(sql string) statement {
 	if i := slices.Index(lockOrder, table); i >= 0 {
 		st.rank = i
 	}
+	st.place = sql == insertLimit
 	statements.Store(sql, st)
 	return st
 }
@@ -133,9 +135,9 @@ func (t *txn) ordered() *pgx.Batch {
 	slices.SortStableFunc(guards, func(a, b guessed) int {
 		return cmp.Or(rank(a)-rank(b), strings.Compare(a.key, b.key))
 	})
-	guard := func(before int) {
+	guard := func(first func(guessed) bool) {
 		n := 0
-		for n < len(guards) && rank(guards[n]) <= before {
+		for n < len(guards) && first(guards[n]) {
 			n++
 		}
 		queueGuards(b, guards[:n])
@@ -150,18 +152,37 @@ func (t *txn) ordered() *pgx.Batch {
 			}
 			return -1
 		}
-		return x.rank - y.rank
+		if order := x.rank - y.rank; order != 0 || !x.place && !y.place {
+			return order
+		}
+		return comparePlaces(a, b, x, y)
 	})
+	all := func(guessed) bool { return true }
 	for _, w := range writes {
-		if st := statementOf(w.SQL); st.update {
-			guard(len(lockOrder))
-		} else {
-			guard(st.rank)
+		switch st := statementOf(w.SQL); {
+		case st.update:
+			guard(all)
+		case st.place: // others lock rows in limits in the order of their keys, absent or not
+			key := string(w.Arguments[0].([]byte))
+			guard(func(g guessed) bool { return rank(g) < st.rank || rank(g) == st.rank && g.key <= key })
+		default:
+			guard(func(g guessed) bool { return rank(g) <= st.rank })
 		}
 		b.QueuedQueries = append(b.QueuedQueries, w)
 	}
-	guard(len(lockOrder))
+	guard(all)
 	return b
+}
+
+// comparePlaces orders statements of one table: first those that make a place, by its key.
+func comparePlaces(a, b *pgx.QueuedQuery, x, y statement) int {
+	switch {
+	case x.place && y.place:
+		return bytes.Compare(a.Arguments[0].([]byte), b.Arguments[0].([]byte))
+	case x.place:
+		return -1
+	}
+	return 1
 }
 
 // queueGuards queues one statement that locks rows, in this order, and ends the
@@ -188,14 +209,15 @@ func queueGuards(b *pgx.Batch, guards []guessed) {
 // is none.
 func (t *txn) learn(k *record.Kind, key, value []byte) {
 	p := at(k, key)
-	t.learnt = append(t.learnt, lesson{p, bytes.Clone(value), t.s.memory.now(p)})
+	t.learnt = append(t.learnt, lesson{place: p, value: bytes.Clone(value), after: t.s.memory.now(p)})
 }
 
 // lesson is what a transaction has left of a row.
 type lesson struct {
 	place
-	value []byte
-	after moment
+	value   []byte
+	after   moment
+	created bool
 }
 
 // remember ends a transaction for the memory.
@@ -203,6 +225,9 @@ func (t *txn) remember(committed bool) {
 	for _, l := range t.learnt {
 		if committed {
 			t.s.memory.put(l.place, l.value, l.after)
+			if l.created {
+				t.s.memory.creates(l.place)
+			}
 		} else {
 			t.s.memory.forget(l.place)
 		}

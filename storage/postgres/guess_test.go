@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"calleridp/provider/consent"
 	"calleridp/provider/grant"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
@@ -21,6 +22,7 @@ import (
 	"calleridp/truecaller/phone"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // What one process remembers and another has changed since decides nothing (invariants 7
@@ -62,7 +64,7 @@ func TestWrongGuesses(t *testing.T) {
 				})
 			}
 			finish := func(s *Store, id login.ID) (login.SignIn, error) {
-				return s.FinishAttempt(ctx, id, func(a login.Attempt) (login.SignIn, error) {
+				return s.FinishAttempt(ctx, id, func(a login.Attempt, _ *consent.Consent) (login.SignIn, error) {
 					if a.State != login.Approved {
 						return login.SignIn{}, login.ErrState
 					}
@@ -258,5 +260,43 @@ func TestLockOrder(t *testing.T) {
 	}
 	if l.all == 0 {
 		t.Error("no transaction was seen")
+	}
+}
+
+// A row in limits that a guess makes is locked in the order of the keys, as everybody locks
+// them there.
+func TestAGuessMakesRowsInOrder(t *testing.T) {
+	s := open(t, Options{DSN: redact.Text(database(t))})
+	g := &txn{batch: batch{s: s}, guesses: true}
+	for key, value := range map[string][]byte{"a": {1}, "b": nil, "c": {1}, "d": nil, "e": {1}} {
+		g.guards = append(g.guards, guessed{place{"limits", key}, value})
+	}
+	g.guards = append(g.guards, guessed{place{"people", "z"}, []byte{1}})
+	g.put("DELETE FROM limits WHERE key = $1", []byte("a"))
+	g.put("UPDATE limits SET value = $2, expires = $3 WHERE key = $1", []byte("c"))
+	for _, key := range []string{"d", "b"} {
+		g.put(insertLimit, []byte(key), []byte{2}, time.Now())
+	}
+	var got []string
+	for _, q := range g.ordered().QueuedQueries {
+		verb, _, _ := strings.Cut(q.SQL, " ")
+		for _, arg := range q.Arguments {
+			if key, ok := arg.([]byte); ok && len(key) == 1 && key[0] >= 'a' {
+				verb += " " + string(key)
+			}
+		}
+		got = append(got, verb)
+	}
+	if want := []string{"SELECT z a b", "INSERT b", "SELECT c d", "INSERT d", "SELECT e", "DELETE a", "UPDATE c"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// A guess that has waited for a lock as long as anything may does not wait once more.
+func TestAGuessWaitsOnce(t *testing.T) {
+	for code, want := range map[string]bool{codeLockTimeout: false, "40P01": true, "40001": true, "CI003": true, codeCancelled: false} {
+		if got := isOfGuess(&pgconn.PgError{Code: code, Severity: "ERROR"}); got != want {
+			t.Errorf("%s: the operation runs again and reads: %v, want %v", code, got, want)
+		}
 	}
 }

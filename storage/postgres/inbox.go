@@ -17,7 +17,7 @@ import (
 var _ truecaller.Inbox = (*Store)(nil)
 
 // A delivery is held by the process that its row names, until a time of the database's
-// clock that claims.go moves on. Who holds it no more cannot settle it, because
+// clock that holds.go moves on. Who holds it no more cannot settle it, because
 // settle_delivery names the process, too.
 
 // PutDelivery implements truecaller.Inbox. It keeps the first of several deliveries
@@ -39,6 +39,9 @@ func (s *Store) PutDelivery(ctx context.Context, d truecaller.Delivery) (held bo
 		return false, err
 	}
 	if stored == nil {
+		// Another process holds it, and its commit may not have reached the synchronous
+		// replica yet. ON CONFLICT has locked the row, though, and so this one has waited for
+		// the replica: a lock is in the log, too.
 		s.claims.lose(d.ID)
 		return false, nil
 	}

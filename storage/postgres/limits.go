@@ -14,6 +14,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
+const insertLimit = "INSERT INTO limits (key, value, expires, due) VALUES ($1, $2, $3, $3)"
+
 // placeKept is how long a place in limits stays that was locked and not used.
 const placeKept = 10 * time.Minute
 
@@ -230,7 +232,7 @@ func (t *txn) changeLimit(stored map[[32]byte]limit.State, key [32]byte, after l
 	default:
 		value := t.sealLimit(key, after)
 		if t.absent(&record.Limits, key[:]) {
-			t.put("INSERT INTO limits (key, value, expires, due) VALUES ($1, $2, $3, $3)", key[:], value, expiryOf(value))
+			t.put(insertLimit, key[:], value, expiryOf(value))
 		} else {
 			t.put("UPDATE limits SET value = $2, expires = $3 WHERE key = $1", key[:], value, expiryOf(value))
 		}

@@ -16,6 +16,7 @@ import (
 type memory struct {
 	mu       sync.Mutex
 	new, old map[place]seen
+	newSize  int // of the rows in new, in bytes
 
 	seed  maphash.Seed
 	heard [64]uint64 // counts changes that were heard of, by the hash of their place
@@ -28,13 +29,20 @@ type place struct{ table, key string }
 
 // seen is a row as it was.
 type seen struct {
-	value []byte // nil: there was no row
-	epoch uint64 // since when it has been listened for changes of the row; 0: it has not
-	put   uint64 // memory.puts when it became this
+	value   []byte // nil: there was no row
+	epoch   uint64 // since when it has been listened for changes of the row; 0: it has not
+	put     uint64 // memory.puts when it became this
+	created bool   // by this process, and opens has not asked
 }
 
-// memoryMost is how many rows each half of the memory has.
-const memoryMost = 16384
+const (
+	// memoryMost is how many bytes of rows each half of the memory has.
+	memoryMost = 16 << 20
+	// rowCosts is what a row costs besides its key and value, in bytes.
+	rowCosts = 160
+)
+
+func sizeOf(p place, row seen) int { return rowCosts + len(p.key) + len(row.value) }
 
 func newMemory() *memory { return &memory{seed: maphash.MakeSeed()} }
 
@@ -57,11 +65,8 @@ func (m *memory) put(p place, value []byte, after moment) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	before, known := m.find(p)
-	if m.new == nil || len(m.new) >= memoryMost {
-		m.old, m.new = m.new, make(map[place]seen)
-	}
 	m.puts++
-	row := seen{value: value, put: m.puts}
+	row := seen{value: value, put: m.puts, created: before.created}
 	same := known && bytes.Equal(before.value, value)
 	if same {
 		row.put, row.epoch = before.put, before.epoch
@@ -70,7 +75,48 @@ func (m *memory) put(p place, value []byte, after moment) {
 	if !overtaken && after.epoch == m.epoch && after.heard == m.heard[m.shard(p)] {
 		row.epoch = m.epoch
 	}
+	m.set(p, row)
+}
+
+// set puts a row into the new half, which becomes the old one when it is full.
+func (m *memory) set(p place, row seen) {
+	m.unset(p)
+	if size := sizeOf(p, row); m.new == nil || m.newSize+size > memoryMost {
+		m.old, m.new, m.newSize = m.new, make(map[place]seen), 0
+	}
 	m.new[p] = row
+	m.newSize += sizeOf(p, row)
+}
+
+// unset takes a row out of the new half.
+func (m *memory) unset(p place) {
+	if row, known := m.new[p]; known {
+		m.newSize -= sizeOf(p, row)
+		delete(m.new, p)
+	}
+}
+
+// creates notes that this process has just made a row that it remembers.
+func (m *memory) creates(p place) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if row, known := m.find(p); known {
+		row.created = true
+		m.set(p, row)
+	}
+}
+
+// opens reports, once, whether this process has made a row.
+func (m *memory) opens(p place) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	row, known := m.find(p)
+	if !known || !row.created {
+		return false
+	}
+	row.created = false
+	m.set(p, row)
+	return true
 }
 
 func (m *memory) find(p place) (row seen, known bool) {
@@ -93,7 +139,7 @@ func (m *memory) forget(p place) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.heard[m.shard(p)]++
-	delete(m.new, p)
+	m.unset(p)
 	delete(m.old, p)
 }
 

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -65,10 +66,39 @@ func TestHeardAttempt(t *testing.T) {
 		got, err := s.HeardAttempt(Traced(ctx, func() { trips++ }), a.ID)
 		return err == nil && got.State == login.Approved && trips == 0
 	})
+
+	// The first page of an attempt that this process has just created is one that waits.
+	opened := func(s *Store, id login.ID, wantTrips int, want login.State) {
+		t.Helper()
+		trips := 0
+		got, err := s.OpenAttempt(Traced(ctx, func() { trips++ }), id)
+		if err != nil || got.State != want || trips != wantTrips {
+			t.Errorf("the attempt is opened as %s, %v, in %d round trips; want %s in %d", got.State, err, trips, want, wantTrips)
+		}
+	}
+	opened(s, a.ID, 1, login.Approved)
+	created := func() login.Attempt {
+		t.Helper()
+		a := newAttempt()
+		if err := s.CreateAttempt(ctx, a, limit.Spend{}, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	b := created()
+	opened(other, b.ID, 1, login.Pushing)
+	opened(s, b.ID, 0, login.Pushing)
+	opened(s, b.ID, 1, login.Pushing)
+	a = created()
+	move(other, login.Rejected)
+	for <-changes != a.ID { // one before may be heard of twice
+	}
+	opened(s, a.ID, 1, login.Rejected)
+
 	stop()
 	ended.Wait()
 	s.listening.Store(false)
-	heard(1, login.Approved)
+	heard(1, login.Rejected)
 }
 
 // A transaction that guesses a row twice decides by what the database checks, whatever the
@@ -121,11 +151,24 @@ func TestMemoryOfAMoment(t *testing.T) {
 	if m.current(row) {
 		t.Error("a row counts as current that was read before the store listened again")
 	}
-	for i := range 3 * memoryMost {
-		m.put(place{"limits", string(rune(i))}, nil, moment{})
+	large := make([]byte, 1<<10)
+	for i := range 4 * memoryMost / len(large) {
+		m.put(place{"limits", fmt.Sprint(i)}, large, moment{})
+		if i%7 == 0 {
+			m.put(place{"limits", fmt.Sprint(i)}, large[:7], moment{}) // another one
+			m.forget(place{"limits", fmt.Sprint(i - 7)})
+		}
 	}
-	if n := len(m.new) + len(m.old); n > 2*memoryMost {
-		t.Errorf("the memory has %d rows, want at most %d", n, 2*memoryMost)
+	size, half := 0, 0
+	for _, rows := range []map[place]seen{m.old, m.new} {
+		half = 0
+		for p, row := range rows {
+			half += sizeOf(p, row)
+		}
+		size += half
+	}
+	if size > 2*memoryMost || size < memoryMost || half != m.newSize {
+		t.Errorf("the memory has %d bytes, want at most %d; it has counted %d of %d", size, 2*memoryMost, m.newSize, half)
 	}
 	if _, known := m.get(p); known {
 		t.Error("a row is remembered for ever")

@@ -36,6 +36,11 @@ func (s *Store) Person(ctx context.Context, sub string) (subject.Person, error) 
 	})
 }
 
+// ForeseePerson implements subject.Store. LiveAttempts brings the user along.
+func (s *Store) ForeseePerson(ctx context.Context, sub string) {
+	foresee(ctx, at(&record.People, []byte(sub)))
+}
+
 // PersonOf implements admin.People. It reads at REPEATABLE READ, so that the number and
 // its user are of one moment.
 func (s *Store) PersonOf(ctx context.Context, n phone.Number) (found subject.Person, err error) {
@@ -79,6 +84,13 @@ func (b *batch) bringPerson(ctx context.Context, key string, arg []byte) {
 		}
 		return rows.Err()
 	})
+}
+
+// bringForeseen has a read bring along the users that were foreseen.
+func (b *batch) bringForeseen(ctx context.Context) {
+	for _, p := range foreseen(ctx) {
+		b.bringPerson(ctx, "SELECT $1::bytea AS sub", []byte(p.key))
+	}
 }
 
 // owners are the users to whom the spellings of a number lead, in the order of

@@ -61,11 +61,12 @@ func (s *Store) RegisterClient(ctx context.Context, c client.Client, terms clien
 			return client.ErrExists
 		case terms.Token != nil && !*permitted:
 			return client.ErrInitialToken
-		case registered >= terms.Most:
-			return client.ErrFull
 		}
 		if err := t.spendOnRegistration(states, terms.Spend, now); err != nil {
 			return err
+		}
+		if registered >= terms.Most {
+			return client.ErrFull
 		}
 		if terms.Token != nil {
 			t.useInitialToken(token)

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"calleridp/provider/limit"
 	"calleridp/provider/redact"
 	"calleridp/storage/postgres/pgtest"
+	"calleridp/truecaller"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -73,6 +75,36 @@ func TestTheOutcomeWaitsForTheReplica(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a callback that another process has got", func(t *testing.T) {
+		other := open(t, Options{DSN: redact.Text(primary.DSN("postgres"))})
+		d := truecaller.Delivery{ID: "d", Received: time.Now()}
+		release := replication.Hold()
+		defer release()
+		first, gone := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { _, err := other.PutDelivery(first, d); ended <- err }()
+		before := waitsForReplica(t, primary, ended, 0)
+		gone() // so that it is not tried again
+		if err := primary.Terminate(t.Context(), before); err != nil {
+			t.Fatal(err)
+		}
+		<-ended
+		done := make(chan error, 1)
+		go func() {
+			held, err := s.PutDelivery(t.Context(), d)
+			if held {
+				err = errors.New("two processes hold a delivery")
+			}
+			done <- err
+		}()
+		if again := waitsForReplica(t, primary, done, before); again == 0 {
+			t.Fatal("a callback was acknowledged that the replica does not have")
+		}
+		release()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
 	if n := counted(t, s, a.ID); n != 1 {
 		t.Errorf("the attempt was changed %d times, want once", n)
 	}

@@ -7,12 +7,14 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // A process that uses the database says so every serverSays, in the table servers. It
 // counts as gone when it leaves, or serverKept after it was heard last. So a copy of the
 // whole store knows that no other process changes it, also behind a pooler, which keeps
-// no lock of a session.
+// no lock of a session. A process that is suspended cannot say so: the connection with which
+// it listens, if it has one, holds serverLock as long as the connection is there.
 const (
 	serverSays = 3 * time.Second
 	serverKept = 12 * time.Second
@@ -22,15 +24,18 @@ const (
 // transaction.
 const copyLock = migrationLock + 2
 
+// serverLock is the advisory lock of the connections that listen. A copy waits for it.
+const serverLock = migrationLock + 3
+
 // Errors of Open, OpenSource and OpenTarget.
 var (
 	// ErrCopying is returned by Open during a copy.
-	ErrCopying = errors.New("a copy from or to the database is under way; wait until it has ended")
+	ErrCopying = errors.New("postgres: a copy from or to the database is under way; wait until it has ended")
 	// ErrUnfinished is returned by Open and OpenSource after a copy into the database that
 	// did not end, which would otherwise look like a new deployment.
-	ErrUnfinished = errors.New("a copy into the database has not been finished")
+	ErrUnfinished = errors.New("postgres: a copy into the database has not been finished")
 	// ErrInUse is returned by OpenSource and OpenTarget.
-	ErrInUse = errors.New("servers use the database")
+	ErrInUse = errors.New("postgres: servers use the database")
 )
 
 // metaUnfinished is a key in the table meta as long as a copy into the database has not
@@ -115,4 +120,45 @@ func checkUnused(ctx context.Context, tx pgx.Tx, kept time.Duration) error {
 		return fmt.Errorf("%w (%d of them); stop them and copy again; one that was killed counts for %s", ErrInUse, n, kept)
 	}
 	return err
+}
+
+// holdServer makes a connection, which is not a pooler's, hold serverLock.
+func holdServer(ctx context.Context, conn *pgx.Conn) error {
+	free := false
+	err := conn.QueryRow(ctx, "SELECT pg_try_advisory_lock_shared($1)", serverLock).Scan(&free)
+	if err == nil && !free {
+		return ErrCopying
+	}
+	return err
+}
+
+// checkConnections returns ErrInUse while a connection of another process holds
+// serverLock: the process may be suspended, and go on after the copy. One that has just
+// stopped is waited for.
+func (f *Source) checkConnections(ctx context.Context) error {
+	_, err := f.tx.Exec(ctx, fmt.Sprintf("SET LOCAL lock_timeout = %d", f.s.options.LockTimeout.Milliseconds()))
+	if err == nil {
+		_, err = f.tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1)", serverLock)
+	}
+	if refused, ok := errors.AsType[*pgconn.PgError](err); ok && refused.Code == codeLockTimeout {
+		return fmt.Errorf("%w, or hang: end those that the following connections are of, and copy again (one whose machine has gone is ended by SELECT pg_terminate_backend(PID)): %s",
+			ErrInUse, f.holders(ctx))
+	}
+	if err == nil {
+		_, err = f.tx.Exec(ctx, "SET LOCAL lock_timeout = 0")
+	}
+	return err
+}
+
+// holders tells which connections hold serverLock.
+func (f *Source) holders(ctx context.Context) string {
+	var all string
+	err := f.s.pool.QueryRow(ctx, `SELECT coalesce(string_agg('pid ' || a.pid || coalesce(' from ' || host(a.client_addr), ''), ', ' ORDER BY a.pid), 'none any more')
+		FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+		WHERE l.locktype = 'advisory' AND l.granted AND l.mode = 'ShareLock' AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+			AND l.classid::bigint = $1::bigint >> 32 AND l.objid::bigint = $1::bigint & 4294967295`, serverLock).Scan(&all)
+	if err != nil {
+		return "unknown: " + err.Error()
+	}
+	return all
 }

@@ -13,15 +13,29 @@ var _ session.Store = (*Store)(nil)
 func (s *Store) SessionBySecret(ctx context.Context, secret session.SecretHash) (session.Session, error) {
 	return view(ctx, s, func(b *batch) func() (session.Session, error) {
 		var found session.Session
-		exists := b.one(&record.Sessions, (*record.Session)(&found),
-			"SELECT key, value FROM sessions WHERE key = $1", secret[:])
+		exists := b.see(&record.Sessions, (*record.Session)(&found), secret[:])
+		b.bringPerson(ctx, "SELECT sub FROM sessions WHERE key = $1", secret[:])
 		return func() (session.Session, error) {
 			if !*exists {
 				return session.Session{}, session.ErrNotFound
 			}
+			s.memory.put(place{record.SessionIDs.Name, found.ID}, secret[:], moment{})
 			return found, nil
 		}
 	})
+}
+
+// RecallBySecret implements session.Store.
+func (s *Store) RecallBySecret(ctx context.Context, secret session.SecretHash) (session.Session, error) {
+	row, known := s.memory.get(at(&record.Sessions, secret[:]))
+	if !known || row.value == nil || s.expired(row.value) {
+		return s.SessionBySecret(ctx, secret)
+	}
+	var found session.Session
+	if err := s.sealer.Open(&record.Sessions, secret[:], row.value, (*record.Session)(&found)); err != nil {
+		return s.SessionBySecret(ctx, secret)
+	}
+	return found, ctx.Err()
 }
 
 // Session implements session.Store.
@@ -72,7 +86,18 @@ func (s *Store) EndSession(ctx context.Context, id string) error {
 }
 
 // endSession queues the end of a session, and keeps its grants.
-func (t *txn) endSession(id string) { t.put("DELETE FROM sessions WHERE sid = $1", []byte(id)) }
+func (t *txn) endSession(id string) {
+	t.put("DELETE FROM sessions WHERE sid = $1", []byte(id))
+	if key, known := t.s.memory.get(place{record.SessionIDs.Name, id}); known && key.value != nil {
+		t.learn(&record.Sessions, key.value, nil)
+	}
+}
+
+// dropSession queues the end of the session with this secret, and keeps its grants.
+func (t *txn) dropSession(secret session.SecretHash) {
+	t.put("DELETE FROM sessions WHERE key = $1", secret[:])
+	t.learn(&record.Sessions, secret[:], nil)
+}
 
 // putSession queues a new session. One with the same sid and another secret is
 // replaced.

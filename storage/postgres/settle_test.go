@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"calleridp/provider/consent"
 	"calleridp/provider/grant"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
@@ -136,7 +137,7 @@ func TestInvariant9_ALostAnswerToAGuess(t *testing.T) {
 	n := byte(0)
 	once("finishing", func() error {
 		n++
-		signIn, err := s.FinishAttempt(ctx, a.ID, func(a login.Attempt) (login.SignIn, error) {
+		signIn, err := s.FinishAttempt(ctx, a.ID, func(a login.Attempt, _ *consent.Consent) (login.SignIn, error) {
 			a.State, a.Ended = login.Done, now
 			sid := "sid" + string(rune('0'+n))
 			code := grant.Code{Hash: grant.CodeHash{n}, Expires: now.Add(time.Minute),

@@ -13,9 +13,10 @@
 //	batch.go        queries that are sent together
 //	transaction.go  write transactions: retried, and never of unknown outcome
 //	notes.go        notes that are not stored yet, as reads see them
-//	claims.go       who works on a delivery of the inbox
+//	holds.go        who works on a delivery of the inbox
 //	wake.go         changes of attempts that other processes have made
 //	clock.go        the database's time, in which everything is stored
+//	finish.go       the end of an attempt, with its session and its code
 //	memory.go       what this process has last seen of rows
 //	guess.go        transactions that guess instead of reading, and the order of locks
 //	ahead.go        what one read of a request brings along for the next
@@ -74,7 +75,7 @@ type Options struct {
 	// store then looks for changes.
 	ListenDSN redact.Text
 	// MaxConnections is how many connections this process opens, besides the one that
-	// listens and that of claims.go. If 0, it is 20.
+	// listens and that of holds.go. If 0, it is 20.
 	MaxConnections int
 	// Isolation is the level of transactions.
 	Isolation Isolation
@@ -187,13 +188,13 @@ type Store struct {
 
 // Errors of Open, PinIssuer and operations. The errors that wrap them say what to do.
 var (
-	ErrWrongMasterKey = errors.New("the store was made with another master key")
-	ErrNewerSchema    = errors.New("the store was written by a newer version of calleridp")
-	ErrIssuer         = errors.New("the store belongs to another issuer")
-	ErrInsecure       = errors.New("the connection to the database is not protected")
+	ErrWrongMasterKey = errors.New("postgres: the store was made with another master key")
+	ErrNewerSchema    = errors.New("postgres: the store was written by a newer version of calleridp")
+	ErrIssuer         = errors.New("postgres: the store belongs to another issuer")
+	ErrInsecure       = errors.New("postgres: the connection to the database is not protected")
 	// ErrUnavailable is returned for what goes by: the database cannot be reached, has
 	// no room, or has not come to it in time. Nothing was stored.
-	ErrUnavailable error = unavailableError("the database is not available")
+	ErrUnavailable error = unavailableError("postgres: the database is not available")
 	// ErrClosed is returned by everything after Close.
 	ErrClosed = errors.New("postgres: the store is closed")
 )

@@ -176,8 +176,11 @@ func isOfGuess(err error) bool {
 		return false
 	}
 	switch kindOf(err) {
-	case final, deleted, notHeld, conflict:
+	case final, deleted, notHeld:
 		return true
+	case conflict: // it has not waited long enough for another whole wait for the same lock
+		refused, ok := errors.AsType[*pgconn.PgError](err)
+		return !ok || refused.Code != codeLockTimeout
 	}
 	return false
 }

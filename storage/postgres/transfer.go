@@ -31,10 +31,10 @@ var (
 
 // Errors of OpenSource and OpenTarget.
 var (
-	ErrNoStore     = errors.New("the database has no store in it")
-	ErrNotEmpty    = errors.New("the database has a store in it already")
-	ErrOlderSchema = errors.New("the database has the schema of an older version of calleridp")
-	ErrClocks      = errors.New("the clock of this machine differs from the database's")
+	ErrNoStore     = errors.New("postgres: the database has no store in it")
+	ErrNotEmpty    = errors.New("postgres: the database has a store in it already")
+	ErrOlderSchema = errors.New("postgres: the database has the schema of an older version of calleridp")
+	ErrClocks      = errors.New("postgres: the clock of this machine differs from the database's")
 )
 
 // Source is a database whose store is copied. No server changes it meanwhile.
@@ -56,7 +56,7 @@ func OpenSource(ctx context.Context, master *keys.Master, o Options) (*Source, e
 	}
 	src := &Source{s: s}
 	if err := src.open(ctx); err != nil {
-		return nil, errors.Join(err, src.Close())
+		return nil, errors.Join(explained(err, s.pool.Config().ConnConfig, "DSN"), src.Close())
 	}
 	return src, nil
 }
@@ -99,7 +99,7 @@ func OpenTarget(ctx context.Context, master *keys.Master, o Options) (*Target, e
 	}
 	t := &Target{Source{s: s}}
 	if err := t.open(ctx); err != nil {
-		return nil, errors.Join(err, t.Close())
+		return nil, errors.Join(explained(err, s.pool.Config().ConnConfig, "DSN"), t.Close())
 	}
 	return t, nil
 }
@@ -178,6 +178,9 @@ func (f *Source) begin(ctx context.Context, mode string) (err error) {
 		}
 	}
 	if err := checkUnused(ctx, f.tx, serverKept); err != nil {
+		return err
+	}
+	if err := f.checkConnections(ctx); err != nil {
 		return err
 	}
 	return f.checkClock(ctx)
@@ -323,7 +326,7 @@ func (t *Target) Write(ctx context.Context, k *record.Kind, records iter.Seq2[tr
 	return err
 }
 
-var errStopped = errors.New("calleridp has ended the copy")
+var errStopped = errors.New("postgres: calleridp has ended the copy")
 
 // columns returns the columns of a kind's table.
 func (t *Target) columns(ctx context.Context, k *record.Kind) ([]string, error) {

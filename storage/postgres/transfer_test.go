@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -168,6 +169,48 @@ func TestACopyKeepsServersAway(t *testing.T) {
 	}
 	source.Close()
 	if err := s.CreateClient(t.Context(), newClient("late")); err != nil {
+		t.Error(err)
+	}
+}
+
+// A server that is suspended says nothing, and its connection is still there.
+func TestACopyNoticesASuspendedServer(t *testing.T) {
+	dsn := database(t)
+	s := open(t, Options{DSN: redact.Text(dsn)})
+	if err := s.PinIssuer(t.Context(), "https://a.example"); err != nil {
+		t.Fatal(err)
+	}
+	listening, stop := context.WithCancel(t.Context())
+	var ended sync.WaitGroup
+	ended.Go(func() { s.Listen(listening, Heard{}) })
+	until(t, "it listens", s.Listening)
+	openSource := func() (source *Source, err error) {
+		until(t, "it has not said just now that it is there", func() bool {
+			exec(t, dsn, "UPDATE servers SET until = now()")
+			source, err = OpenSource(t.Context(), testMaster(t), Options{DSN: redact.Text(dsn), LockTimeout: time.Second})
+			return err == nil || !strings.Contains(err.Error(), "of them)")
+		})
+		return source, err
+	}
+	if source, err := openSource(); !errors.Is(err, ErrInUse) || !strings.Contains(err.Error(), "connections are of") || !strings.Contains(err.Error(), "): pid ") {
+		t.Errorf("a copy from a database that a suspended server has open: %v", err)
+		if err == nil {
+			source.Close()
+		}
+	}
+	stop()
+	ended.Wait()
+	source, err := openSource()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// One that listens again now is told why it cannot.
+	conn := pgxConnect(t, dsn)
+	if err := holdServer(t.Context(), conn); !errors.Is(err, ErrCopying) {
+		t.Errorf("listening during a copy: %v", err)
+	}
+	source.Close()
+	if err := holdServer(t.Context(), conn); err != nil {
 		t.Error(err)
 	}
 }

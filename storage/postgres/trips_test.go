@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"calleridp/provider/consent"
 	"calleridp/provider/grant"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
@@ -55,7 +56,7 @@ func TestRoundTrips(t *testing.T) {
 			return err
 		}},
 		{"finish", 1, func() error {
-			_, err := s.FinishAttempt(ctx, a.ID, func(a login.Attempt) (login.SignIn, error) {
+			_, err := s.FinishAttempt(ctx, a.ID, func(a login.Attempt, _ *consent.Consent) (login.SignIn, error) {
 				a.State = login.Done
 				return login.SignIn{Attempt: a, Code: code,
 					Session: session.Session{ID: "sid", Secret: [32]byte{1}, Sub: "sub", Created: now, Expires: now.Add(time.Minute)}}, nil

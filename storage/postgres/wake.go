@@ -219,7 +219,14 @@ func (l *listener) listen(ctx context.Context) error {
 		if err := l.probe(ctx, conn); err != nil {
 			return err
 		}
-		if !l.s.listening.Swap(true) {
+		if !l.s.Listening() {
+			holding, cancel := l.s.untilStuck(ctx)
+			err := holdServer(holding, conn)
+			cancel()
+			if err != nil {
+				return err
+			}
+			l.s.listening.Store(true)
 			l.s.log.Info("listening to the changes of other processes")
 			l.lookSoon() // for what was changed before
 		}

@@ -157,7 +157,7 @@ func TestWakingWithoutNotifications(t *testing.T) {
 	ears.of(t, "untold")
 
 	// A connection that breaks is replaced.
-	exec(t, dsn, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%' AND datname = current_database()")
+	exec(t, dsn, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_try_advisory_lock_shared%' AND pid <> pg_backend_pid() AND datname = current_database()")
 	ears.of(t, changed(t, here))
 	until(t, "it listens again", there.Listening)
 	ears.of(t, changed(t, here))
@@ -297,7 +297,7 @@ func TestListeningThatFails(t *testing.T) {
 	}
 	until(t, "it listens", there.Listening)
 	ears.of(t, changed(t, here))
-	exec(t, dsn, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%' AND datname = current_database()")
+	exec(t, dsn, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_try_advisory_lock_shared%' AND pid <> pg_backend_pid() AND datname = current_database()")
 	until(t, "the broken connection is logged", func() bool { return log.count("cannot listen") == 2 })
 	until(t, "it listens again", there.Listening)
 }

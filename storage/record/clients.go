@@ -60,6 +60,10 @@ func (r *Client) fields(c *codec, version byte) {
 	if version >= 4 {
 		list(c, &r.ResponseTypes, text[client.ResponseType])
 		text(c, &r.ScopeClaims)
+		encryption(c, &r.Responses.IDToken)
+		text(c, &r.Responses.UserinfoAlg)
+		encryption(c, &r.Responses.Userinfo)
+		texts(c, &r.DefaultACRValues)
 		registered := r.Registration != nil
 		if c.flag(&registered); registered {
 			if r.Registration == nil {
@@ -67,7 +71,19 @@ func (r *Client) fields(c *codec, version byte) {
 			}
 			registration(c, r.Registration)
 		}
+		requestObjects(c, &r.RequestObjects)
 	}
+}
+
+func requestObjects(c *codec, r *client.RequestObjects) {
+	text(c, &r.Alg)
+	c.flag(&r.Required)
+	texts(c, &r.URIs)
+}
+
+func encryption(c *codec, e *client.Encryption) {
+	text(c, &e.Alg)
+	text(c, &e.Enc)
 }
 
 func registration(c *codec, r *client.Registration) {
@@ -82,7 +98,6 @@ func registration(c *codec, r *client.Registration) {
 	text(c, &r.SoftwareID)
 	text(c, &r.SoftwareVersion)
 	c.flag(&r.RequireAuthTime)
-	texts(c, &r.DefaultACRValues)
 }
 
 // InitialTokens are found by their SHA-256.

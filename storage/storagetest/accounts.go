@@ -34,8 +34,8 @@ func (w *world) household(prefix string) household {
 	h.person.Sub = prefix + newID()
 	w.approve(a.ID, h.person)
 	h.here.Sub, h.there.Sub = h.person.Sub, h.person.Sub
-	w.signIn(h.here, "")
-	w.signIn(h.there, "")
+	w.signIn(h.here, session.SecretHash{})
+	w.signIn(h.there, session.SecretHash{})
 	code := func(sid, client string, offline bool) grant.Code {
 		c := w.code(sid)
 		c.Grant.Sub, c.Grant.ClientID, c.Grant.Offline = h.person.Sub, client, offline
@@ -112,7 +112,7 @@ func testAccounts(t *testing.T, w *world) {
 	// An expired session is not part of the account.
 	over := h.here
 	over.ID, over.Secret, over.Expires = newID(), newHash(), w.now.Add(-time.Millisecond)
-	w.signIn(over, "")
+	w.signIn(over, session.SecretHash{})
 	w.same(w.account(h.person.Sub), h.record())
 
 	for range 2 {
@@ -148,7 +148,7 @@ func testEndSessions(t *testing.T, w *world) {
 	w.must(err)
 	for range 2 {
 		w.must(w.EndSessions(w.ctx, h.person.Sub))
-		_, err := w.finish(late.ID, "", func(a *login.Attempt) (session.Session, grant.Code, error) {
+		_, err := w.finish(late.ID, session.SecretHash{}, func(a *login.Attempt) (session.Session, grant.Code, error) {
 			a.State = login.Done
 			s := w.session()
 			s.Sub = h.person.Sub
@@ -227,7 +227,7 @@ func testDeletePerson(t *testing.T, w *world) {
 		if known != nil {
 			t.Errorf("the number is still bound to %+v", known)
 		}
-		_, err = w.finish(before.ID, "", func(a *login.Attempt) (session.Session, grant.Code, error) {
+		_, err = w.finish(before.ID, session.SecretHash{}, func(a *login.Attempt) (session.Session, grant.Code, error) {
 			a.State = login.Done
 			s := w.session()
 			s.Sub = h.person.Sub

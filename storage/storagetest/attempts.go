@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"calleridp/provider/consent"
 	"calleridp/provider/grant"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
@@ -32,7 +33,7 @@ func testAttempts(t *testing.T, w *world) {
 		return subject.Person{}, login.Effects{}, nil
 	})
 	w.is(err, login.ErrNotFound)
-	_, err = w.finish("absent", "", func(*login.Attempt) (session.Session, grant.Code, error) {
+	_, err = w.finish("absent", session.SecretHash{}, func(*login.Attempt) (session.Session, grant.Code, error) {
 		t.Error("a step ran for an absent attempt")
 		return session.Session{}, grant.Code{}, nil
 	})
@@ -63,8 +64,10 @@ func testAttempts(t *testing.T, w *world) {
 	w.same(got, a)
 	w.reads(a)(w.RecallAttempt(w.ctx, a.ID))
 	w.reads(a)(w.HeardAttempt(w.ctx, a.ID))
+	w.reads(a)(w.OpenAttempt(w.ctx, a.ID))
+	w.reads(a)(w.OpenAttempt(w.ctx, a.ID))
 	w.reads(a)(w.RecallByCorrelation(w.ctx, a.Correlation))
-	for _, recall := range []func(context.Context, login.ID) (login.Attempt, error){w.RecallAttempt, w.HeardAttempt} {
+	for _, recall := range []func(context.Context, login.ID) (login.Attempt, error){w.RecallAttempt, w.HeardAttempt, w.OpenAttempt} {
 		_, err = recall(w.ctx, "absent")
 		w.is(err, login.ErrNotFound)
 	}
@@ -159,7 +162,7 @@ func testStepErrors(t *testing.T, w *world) {
 	w.put(d)
 	p, s, c := w.person(a.Number), w.session(), w.code("")
 	old := w.session()
-	w.signIn(old, "")
+	w.signIn(old, session.SecretHash{})
 
 	effects := login.Effects{Unlock: true, Drop: d.ID}
 	spoil := func(a *login.Attempt) { a.State, a.RequestID, a.Trying = login.Failed, "spoilt", []string{"spoilt"} }
@@ -177,7 +180,7 @@ func testStepErrors(t *testing.T, w *world) {
 	if err != refused {
 		t.Errorf("the error of a step comes back as %v", err)
 	}
-	_, err = w.finish(a.ID, old.ID, func(a *login.Attempt) (session.Session, grant.Code, error) {
+	_, err = w.finish(a.ID, old.Secret, func(a *login.Attempt) (session.Session, grant.Code, error) {
 		spoil(a)
 		return s, c, refused
 	})
@@ -289,7 +292,7 @@ func testCharged(t *testing.T, w *world) {
 	}
 	for n, id := range all {
 		sub := newID()
-		signIn, err := w.FinishAttempt(w.ctx, id, func(a login.Attempt) (login.SignIn, error) {
+		signIn, err := w.FinishAttempt(w.ctx, id, func(a login.Attempt, _ *consent.Consent) (login.SignIn, error) {
 			a.State, a.Ended = login.Done, w.now
 			return login.SignIn{Attempt: a, Session: session.Session{ID: newID(), Secret: newHash(), Sub: sub, Created: w.now, Expires: w.now.Add(time.Hour)}}, nil
 		})

@@ -6,6 +6,8 @@ import (
 
 	"calleridp/provider/consent"
 	"calleridp/provider/grant"
+	"calleridp/provider/limit"
+	"calleridp/provider/login"
 	"calleridp/provider/session"
 )
 
@@ -75,7 +77,7 @@ func testConsents(t *testing.T, w *world) {
 
 	// Nor does one of a session that has ended.
 	s := w.session()
-	w.signIn(s, "")
+	w.signIn(s, session.SecretHash{})
 	w.must(w.EndSession(w.ctx, s.ID))
 	gone := w.code(s.ID)
 	_, err = allow(sub, gone, later, "address")
@@ -88,7 +90,7 @@ func testConsents(t *testing.T, w *world) {
 
 	// Each code that is made uses the consent and the session.
 	s = w.session()
-	w.signIn(s, "")
+	w.signIn(s, session.SecretHash{})
 	again := w.code(s.ID)
 	again.Grant.Sub, again.Grant.Created = sub, w.now.Add(time.Hour)
 	w.must(w.CreateCode(w.ctx, again))
@@ -102,6 +104,26 @@ func testConsents(t *testing.T, w *world) {
 	used, err = w.SessionBySecret(w.ctx, s.Secret)
 	w.must(err)
 	w.same(used, s)
+	// The end of an attempt knows what its user allows its client, and nothing else.
+	for client, want := range map[string]*consent.Consent{"shop": &got, "sho": nil, "": nil} {
+		a := w.attempt()
+		a.State, a.Sub, a.ClientID = login.Approved, sub, client
+		w.must(w.CreateAttempt(w.ctx, a, limit.Spend{}, w.now))
+		w.reopen()
+		runs := 0
+		_, err := w.FinishAttempt(w.ctx, a.ID, func(a login.Attempt, allowed *consent.Consent) (login.SignIn, error) {
+			runs++
+			w.same(allowed, want)
+			a.State = login.Done
+			s := w.session()
+			s.Sub = sub
+			return login.SignIn{Attempt: a, Session: s}, nil
+		})
+		w.must(err)
+		if runs == 0 {
+			t.Error("nobody was asked")
+		}
+	}
 	// Never into the past.
 	before := w.code(s.ID)
 	before.Grant.Sub = sub

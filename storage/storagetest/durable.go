@@ -9,6 +9,7 @@ import (
 	"calleridp/provider/client"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
+	"calleridp/provider/session"
 )
 
 // Everything is stored after a restart.
@@ -17,7 +18,7 @@ func testReopen(t *testing.T, w *world) {
 	p := w.person(a.Number)
 	w.put(d)
 	w.approve(a.ID, p)
-	w.signIn(s, "")
+	w.signIn(s, session.SecretHash{})
 	token := w.redeem(c)
 	w.must(w.CreateClient(w.ctx, client.Client{ID: "shop"}))
 	w.must(w.ReplaceSigningKeys(w.ctx, []keys.Record{{ID: "k"}}, 0))

@@ -16,19 +16,19 @@ import (
 func testFront(t *testing.T, w *world) {
 	creators := map[string]func(s session.Session, c grant.Code) error{
 		"CreateCode": func(s session.Session, c grant.Code) error {
-			w.signIn(s, "")
+			w.signIn(s, session.SecretHash{})
 			return w.CreateCode(w.ctx, c)
 		},
 		"FinishAttempt": func(s session.Session, c grant.Code) error {
 			a := w.create()
-			_, err := w.finish(a.ID, "", func(a *login.Attempt) (session.Session, grant.Code, error) {
+			_, err := w.finish(a.ID, session.SecretHash{}, func(a *login.Attempt) (session.Session, grant.Code, error) {
 				a.State = login.Done
 				return s, c, nil
 			})
 			return err
 		},
 		"Allow": func(s session.Session, c grant.Code) error {
-			w.signIn(s, "")
+			w.signIn(s, session.SecretHash{})
 			return w.allow(s.Sub, c.Grant.ClientID, c, func(k *consent.Consent) consent.Consent {
 				return consent.Widen(k, s.Sub, c.Grant.ClientID, c.Grant.Scopes, w.now)
 			})

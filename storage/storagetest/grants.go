@@ -153,7 +153,7 @@ func testCodesOfForms(t *testing.T, w *world) {
 		person, err := w.Person(w.ctx, p.Sub)
 		w.must(err)
 		a := w.create()
-		_, err = w.finish(a.ID, "", func(a *login.Attempt) (session.Session, grant.Code, error) {
+		_, err = w.finish(a.ID, session.SecretHash{}, func(a *login.Attempt) (session.Session, grant.Code, error) {
 			a.State, a.SignOuts = login.Done, person.SignOuts
 			return s, w.code(""), nil
 		})

@@ -147,7 +147,7 @@ func testParallel(t *testing.T, w *world) {
 				approved.Add(1)
 			}
 			s, c := w.session(), w.code("")
-			_, err = w.finish(a.ID, "", func(a *login.Attempt) (session.Session, grant.Code, error) {
+			_, err = w.finish(a.ID, session.SecretHash{}, func(a *login.Attempt) (session.Session, grant.Code, error) {
 				if a.State != login.Approved {
 					return session.Session{}, grant.Code{}, login.ErrState
 				}
@@ -178,7 +178,7 @@ func testParallel(t *testing.T, w *world) {
 			var err error
 			switch i % 4 {
 			case 0:
-				_, err = w.finish(attempts[i].ID, "", func(*login.Attempt) (session.Session, grant.Code, error) { return sessions[i], codes[i], nil })
+				_, err = w.finish(attempts[i].ID, session.SecretHash{}, func(*login.Attempt) (session.Session, grant.Code, error) { return sessions[i], codes[i], nil })
 			case 1:
 				err = w.CreateCode(w.ctx, codes[i])
 			case 2:

@@ -66,10 +66,10 @@ func (p pure) ApproveAttempt(
 }
 
 func (p pure) FinishAttempt(
-	ctx context.Context, id login.ID, step func(login.Attempt) (login.SignIn, error),
+	ctx context.Context, id login.ID, step func(login.Attempt, *consent.Consent) (login.SignIn, error),
 ) (login.SignIn, error) {
-	return p.Engine.FinishAttempt(ctx, id, func(a login.Attempt) (login.SignIn, error) {
-		return twice(p.t, "FinishAttempt", func() (login.SignIn, error) { return step(a) })
+	return p.Engine.FinishAttempt(ctx, id, func(a login.Attempt, allowed *consent.Consent) (login.SignIn, error) {
+		return twice(p.t, "FinishAttempt", func() (login.SignIn, error) { return step(a, allowed) })
 	})
 }
 

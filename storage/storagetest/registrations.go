@@ -43,6 +43,10 @@ func testRegistrations(t *testing.T, w *world) {
 	if exceeded, ok := errors.AsType[*limit.Exceeded](err); !ok || exceeded.Kind != limit.RegistrationDeployment || !exceeded.RetryAt.After(w.now) {
 		t.Errorf("the fourth of three: got %v, want *limit.Exceeded", err)
 	}
+	// What has no budget is not told that there is no room, and gets none made.
+	if _, ok := errors.AsType[*limit.Exceeded](w.RegisterClient(w.ctx, registered("d"), terms(3, 3), w.now)); !ok {
+		t.Error("the fourth of three, where there is room for three: want *limit.Exceeded")
+	}
 	w.reopen()
 	got, err := w.Client(w.ctx, "a")
 	w.must(err)

@@ -124,7 +124,7 @@ func rerunFinish(t *testing.T, w *world, again func(func())) {
 	a := w.create()
 	again(func() {
 		var all []login.SignIn
-		got, err := w.FinishAttempt(w.ctx, a.ID, func(a login.Attempt) (login.SignIn, error) {
+		got, err := w.FinishAttempt(w.ctx, a.ID, func(a login.Attempt, _ *consent.Consent) (login.SignIn, error) {
 			a.State, a.GrantID = login.Done, w.run()
 			s := w.session()
 			signIn := login.SignIn{Attempt: a, Session: s, Code: w.code(s.ID)}

@@ -1,6 +1,7 @@
 package storagetest
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -12,12 +13,12 @@ import (
 
 func testFinish(t *testing.T, w *world) {
 	old := w.session()
-	w.signIn(old, "")
+	w.signIn(old, session.SecretHash{})
 	g := w.code(old.ID)
 	w.redeem(g)
 
 	a, s, c := w.create(), w.session(), w.code("")
-	after, err := w.finish(a.ID, old.ID, func(a *login.Attempt) (session.Session, grant.Code, error) {
+	after, err := w.finish(a.ID, old.Secret, func(a *login.Attempt) (session.Session, grant.Code, error) {
 		a.State, a.Ended = login.Done, w.now
 		return s, c, nil
 	})
@@ -40,12 +41,12 @@ func testFinish(t *testing.T, w *world) {
 	if w.revoked(g.Grant.ID) {
 		t.Error("the grants of a replaced session were revoked")
 	}
-	w.signIn(w.session(), "absent")
+	w.signIn(w.session(), newHash())
 
 	// The same session again, with another secret in the cookie.
 	turned := s
 	turned.Secret = newHash()
-	w.signIn(turned, "")
+	w.signIn(turned, session.SecretHash{})
 	_, err = w.SessionBySecret(w.ctx, s.Secret)
 	w.is(err, session.ErrNotFound)
 	found, err := w.Session(w.ctx, s.ID)
@@ -114,19 +115,27 @@ func testRedeem(t *testing.T, w *world) {
 func testSessions(t *testing.T, w *world) {
 	_, err := w.Session(w.ctx, "absent")
 	w.is(err, session.ErrNotFound)
-	_, err = w.SessionBySecret(w.ctx, newHash())
-	w.is(err, session.ErrNotFound)
+	for _, find := range []func(context.Context, session.SecretHash) (session.Session, error){w.SessionBySecret, w.RecallBySecret} {
+		_, err = find(w.ctx, newHash())
+		w.is(err, session.ErrNotFound)
+	}
 	w.must(w.EndSession(w.ctx, "absent"))
 
 	over := w.session()
 	over.Expires = w.now.Add(-time.Millisecond)
-	w.signIn(over, "")
+	w.signIn(over, session.SecretHash{})
 	w.noSession(over)
 
 	s, neighbour := w.session(), w.session()
 	neighbour.ID = s.ID + "x"
-	w.signIn(s, "")
-	w.signIn(neighbour, "")
+	w.signIn(s, session.SecretHash{})
+	for range 2 {
+		recalled, err := w.RecallBySecret(w.ctx, s.Secret)
+		w.must(err)
+		w.same(recalled, s)
+		w.reopen()
+	}
+	w.signIn(neighbour, session.SecretHash{})
 	online, online2, offline, elsewhere := w.code(s.ID), w.code(s.ID), w.code(s.ID), w.code(neighbour.ID)
 	offline.Grant.Offline = true
 	token := w.redeem(online)
@@ -166,10 +175,10 @@ func testSessions(t *testing.T, w *world) {
 	// A session that a new sign-in replaced no longer exists. Signing out of it
 	// still revokes its grants.
 	replaced := w.session()
-	w.signIn(replaced, "")
+	w.signIn(replaced, session.SecretHash{})
 	c := w.code(replaced.ID)
 	w.redeem(c)
-	w.signIn(w.session(), replaced.ID)
+	w.signIn(w.session(), replaced.Secret)
 	w.must(w.EndSession(w.ctx, replaced.ID))
 	if !w.revoked(c.Grant.ID) {
 		t.Error("the grant of a replaced session outlived its sign-out")

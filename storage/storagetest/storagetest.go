@@ -199,9 +199,9 @@ func (w *world) approveBy(
 }
 
 func (w *world) finish(
-	id login.ID, replaces string, step func(*login.Attempt) (session.Session, grant.Code, error),
+	id login.ID, replaces session.SecretHash, step func(*login.Attempt) (session.Session, grant.Code, error),
 ) (login.Attempt, error) {
-	signIn, err := w.FinishAttempt(w.ctx, id, func(a login.Attempt) (login.SignIn, error) {
+	signIn, err := w.FinishAttempt(w.ctx, id, func(a login.Attempt, _ *consent.Consent) (login.SignIn, error) {
 		s, code, err := step(&a)
 		return login.SignIn{Attempt: a, Session: s, Code: code, Replaces: replaces}, err
 	})
@@ -330,12 +330,12 @@ func (w *world) approve(id login.ID, p subject.Person) (known *subject.Person) {
 }
 
 func (w *world) session() session.Session {
-	return session.Session{ID: newID(), Secret: newHash(), Sub: newID(), AuthTime: w.now, ACR: "urn:calleridp:acr:phone-approval",
+	return session.Session{ID: newID(), Secret: newHash(), Sub: newID(), AuthTime: w.now, ACR: "urn:calleridp:acr:push",
 		Created: w.now, Expires: w.now.Add(time.Hour)}
 }
 
 // signIn stores a session by finishing a new attempt.
-func (w *world) signIn(s session.Session, replaces string) {
+func (w *world) signIn(s session.Session, replaces session.SecretHash) {
 	w.t.Helper()
 	a := w.create()
 	_, err := w.finish(a.ID, replaces, func(a *login.Attempt) (session.Session, grant.Code, error) {

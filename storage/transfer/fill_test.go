@@ -124,7 +124,7 @@ func fill(t *testing.T, e storagetest.Engine, n int, now time.Time) (worlds []*w
 		must(err)
 		first := w.code
 		first.Hash, first.Grant.ID = w.used, w.token.GrantID
-		_, err = e.FinishAttempt(ctx, w.attempt.ID, func(a login.Attempt) (login.SignIn, error) {
+		_, err = e.FinishAttempt(ctx, w.attempt.ID, func(a login.Attempt, _ *consent.Consent) (login.SignIn, error) {
 			return login.SignIn{Attempt: a, Session: w.session, Code: first}, nil
 		})
 		must(err)

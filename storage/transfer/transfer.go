@@ -51,11 +51,11 @@ type Writer interface {
 
 // Errors of Copy. Those that wrap them say what to do.
 var (
-	ErrEmpty    = errors.New("there is nothing to copy: no server has used the store yet")
-	ErrIssuer   = errors.New("the store belongs to another issuer")
-	ErrDamaged  = errors.New("a record is damaged")
-	ErrDiffers  = errors.New("the copy differs from what was copied")
-	ErrOutdated = errors.New("the store needs a newer version of calleridp")
+	ErrEmpty    = errors.New("transfer: there is nothing to copy: no server has used the store yet")
+	ErrIssuer   = errors.New("transfer: the store belongs to another issuer")
+	ErrDamaged  = errors.New("transfer: a record is damaged")
+	ErrDiffers  = errors.New("transfer: the copy differs from what was copied")
+	ErrOutdated = errors.New("transfer: the store needs a newer version of calleridp")
 )
 
 // Options are those of a copy.

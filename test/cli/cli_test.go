@@ -185,6 +185,13 @@ func TestClientsOfARunningServer(t *testing.T) {
 	}
 	fails(`response_types[0]: "id_token" is turned off here (response_types of the deployment); use one of "code", "code token"`,
 		"client", "add", "--name", "X", "--redirect-uri", "https://a.example.com/cb", "--response-type", "id_token")
+	signing := command("client", "add", "--name", "S", "--redirect-uri", "https://s.example.com/cb", "--auth-method", "private_key_jwt", "--jwks-uri", "https://s.example.com/jwks",
+		"--request-object-alg", "PS256", "--require-signed-request-object", "--request-uri", "https://s.example.com/r", "--request-uri", "https://s.example.com/q")
+	if !strings.Contains(signing, "PS256") || !strings.Contains(signing, "require_signed_request_object") || !strings.Contains(signing, "https://s.example.com/r https://s.example.com/q") {
+		t.Errorf("client add --request-object-alg printed\n%s\nwant what was registered", signing)
+	}
+	fails("request_object_signing_alg: unsigned request objects are turned off here",
+		"client", "add", "--name", "X", "--redirect-uri", "https://a.example.com/cb", "--request-object-alg", "none")
 	fails("there is no client nobody", "client", "show", "nobody")
 	fails("client app has no secret: it is public, or it authenticates by private_key_jwt", "client", "rotate-secret", "app")
 	fails("there is a client app already", "client", "add", "--id", "app", "--name", "App", "--redirect-uri", "https://a.example.com/cb")

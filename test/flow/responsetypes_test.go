@@ -121,7 +121,8 @@ func TestResponseTypesOfTheBuiltServer(t *testing.T) {
 		"unauthorized_client":       {"response_type", "code token"},
 		"unsupported_response_type": {"response_type", "token"},
 		"invalid_scope":             {"scope", "phone"},
-		"request_not_supported":     {"request", "a.b.c"},
+		"invalid_request_object":    {"request", "a.b.c"},
+		"request_uri_not_supported": {"request_uri", "https://implicit.example/request"},
 	} {
 		other := harness.NewBrowser(t, server.Issuer)
 		left, _ := other.Follow(other.Get(frontRequest(server, "implicit", implicit, pairs...)), 0)

@@ -10,7 +10,7 @@ import { dev, simulated } from '../lib/calleridp.mjs';
 import { Walker } from '../lib/walk.mjs';
 import { limit } from '../lib/time.mjs';
 
-let server, phone, redirectURI, directory;
+let server, phone, redirectURI, directory, signingKey;
 const clients = {
   post: () => ['demo', client.ClientSecretPost('demo-secret')],
   basic: () => ['demo', client.ClientSecretBasic('demo-secret')],
@@ -22,11 +22,46 @@ const clients = {
 const assertionSecret = 'a-secret-of-32-characters-or-more-'.repeat(2);
 const assertionURI = 'https://jwt.example/callback';
 
+// Clients whose responses are encrypted, by the key that decrypts them.
+const encrypted = {
+  'RSA-OAEP-256': { enc: 'A256GCM', idToken: 'ES256', userinfo: 'EdDSA', generate: { name: 'RSA-OAEP', hash: 'SHA-256', modulusLength: 2048, publicExponent: new Uint8Array([1, 0, 1]) }, uses: ['encrypt', 'decrypt'] },
+  'ECDH-ES': { enc: 'A128CBC-HS256', idToken: 'RS256', userinfo: 'RS256', generate: { name: 'ECDH', namedCurve: 'P-256' }, uses: ['deriveBits'] },
+  'ECDH-ES+A256KW': { enc: 'A256CBC-HS512', idToken: 'EdDSA', generate: { name: 'ECDH', namedCurve: 'P-256' }, uses: ['deriveBits'] },
+};
+const encryptedSecret = 'a-secret-of-32-characters-or-more';
+
+async function encryptedClients(directory) {
+  let clients = '';
+  for (const [alg, client] of Object.entries(encrypted)) {
+    const { privateKey, publicKey } = await crypto.subtle.generateKey(client.generate, true, client.uses);
+    client.key = { key: privateKey, kid: 'enc', alg };
+    client.id = 'encrypted-' + alg.replace('+', '-');
+    const jwk = await crypto.subtle.exportKey('jwk', publicKey);
+    const { key_ops, ext, ...members } = { ...jwk, kid: 'enc', use: 'enc', alg };
+    const jwks = path.join(directory, client.id + '.json');
+    await writeFile(jwks, JSON.stringify({ keys: [members] }));
+    clients += `
+- client_id: ${client.id}
+  name: ${alg}
+  secret: ${encryptedSecret}
+  jwks_file: ${jwks}
+  redirect_uris: ["${assertionURI}"]
+  id_token_signed_response_alg: ${client.idToken}
+  id_token_encrypted_response_alg: ${alg}
+  id_token_encrypted_response_enc: ${client.enc}
+  userinfo_encrypted_response_alg: ${alg}
+  userinfo_encrypted_response_enc: ${client.enc}
+` + (client.userinfo ? `  userinfo_signed_response_alg: ${client.userinfo}\n` : '');
+  }
+  return clients;
+}
+
 async function clientsFile(directory) {
   const { privateKey, publicKey } = await crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, true, ['sign', 'verify']);
   const jwks = path.join(directory, 'jwks.json');
   await writeFile(jwks, JSON.stringify({ keys: [{ ...(await crypto.subtle.exportKey('jwk', publicKey)), kid: 'first' }] }));
   clients.client_secret_jwt = () => ['secret-jwt', client.ClientSecretJwt(assertionSecret)];
+  signingKey = { key: privateKey, kid: 'first' };
   clients.private_key_jwt = () => ['key-jwt', client.PrivateKeyJwt({ key: privateKey, kid: 'first' })];
   const file = path.join(directory, 'clients.yaml');
   await writeFile(file, `
@@ -40,7 +75,12 @@ async function clientsFile(directory) {
   token_endpoint_auth_method: private_key_jwt
   jwks_file: ${jwks}
   redirect_uris: ["${assertionURI}"]
-`);
+- client_id: signed-userinfo
+  name: Signed userinfo
+  secret: ${encryptedSecret}
+  redirect_uris: ["${assertionURI}"]
+  userinfo_signed_response_alg: ES256
+` + await encryptedClients(directory));
   return file;
 }
 
@@ -114,6 +154,65 @@ for (const kind of [...Object.keys(clients), 'client_secret_jwt', 'private_key_j
       assert.match(JSON.stringify(error.cause ?? {}) + error.message, /invalid_token|WWW-Authenticate/i);
       return true;
     });
+  });
+}
+
+test('a signed request object, and one that was changed', { timeout: limit }, async () => {
+  const config = await configuration('private_key_jwt');
+  assert.equal(config.serverMetadata().request_parameter_supported, true);
+  assert.ok(config.serverMetadata().request_object_signing_alg_values_supported.includes('ES256'));
+  const { url: plain, checks } = await authorization(config, { redirect_uri: assertionURI, max_age: '600', claims: JSON.stringify({ id_token: { email: null } }), scope: 'openid' });
+  const url = await client.buildAuthorizationUrlWithJAR(config, plain.searchParams, signingKey);
+  assert.deepEqual([...url.searchParams.keys()].sort(), ['client_id', 'request']);
+  const { left, page } = await new Walker(server.issuer).signIn(url, '+46701740605');
+  assert.ok(left, 'the flow came back to the client: ' + page);
+  const tokens = await client.authorizationCodeGrant(config, left, { ...checks, maxAge: 600 });
+  assert.ok(tokens.claims().email);
+
+  const [header, payload, signature] = url.searchParams.get('request').split('.');
+  const changed = { ...JSON.parse(Buffer.from(payload, 'base64url')), scope: 'openid phone' };
+  url.searchParams.set('request', [header, Buffer.from(JSON.stringify(changed)).toString('base64url'), signature].join('.'));
+  const refused = await new Walker(server.issuer).signIn(url);
+  await assert.rejects(client.authorizationCodeGrant(config, refused.left, checks), { error: 'invalid_request_object' });
+});
+
+async function registered(id, metadata) {
+  return client.discovery(new URL(server.issuer), id, metadata, client.ClientSecretPost(encryptedSecret),
+    { execute: [client.allowInsecureRequests, client.enableNonRepudiationChecks] });
+}
+
+test('signed userinfo', { timeout: limit }, async () => {
+  const config = await registered('signed-userinfo', { userinfo_signed_response_alg: 'ES256' });
+  assert.ok(config.serverMetadata().userinfo_signing_alg_values_supported.includes('ES256'));
+  const { grant } = await signIn(config, new Walker(server.issuer), '+46701740605', { redirect_uri: assertionURI });
+  const tokens = await grant(), claims = tokens.claims();
+  const userinfo = await client.fetchUserInfo(config, tokens.access_token, claims.sub);
+  assert.equal(userinfo.phone_number, '+46701740605');
+  assert.equal(userinfo.aud, 'signed-userinfo');
+});
+
+for (const [alg, { enc, idToken, userinfo: signed }] of Object.entries(encrypted)) {
+  test(`encrypted with ${alg} and ${enc}: ID token, userinfo, refresh`, { timeout: limit }, async () => {
+    const { id, key } = encrypted[alg];
+    const config = await registered(id, {
+      id_token_signed_response_alg: idToken,
+      ...(signed && { userinfo_signed_response_alg: signed }),
+    });
+    client.enableDecryptingResponses(config, [enc], key);
+    const metadata = config.serverMetadata();
+    for (const what of ['id_token', 'userinfo']) {
+      assert.ok(metadata[`${what}_encryption_alg_values_supported`].includes(alg), what);
+      assert.ok(metadata[`${what}_encryption_enc_values_supported`].includes(enc), what);
+    }
+    const { grant } = await signIn(config, new Walker(server.issuer), '+46701740605', { redirect_uri: assertionURI });
+    const tokens = await grant(), claims = tokens.claims();
+    assert.equal(tokens.id_token.split('.').length, 5, 'the ID token is a JWE');
+    assert.equal(claims.phone_number, '+46701740605');
+    const next = await client.refreshTokenGrant(config, tokens.refresh_token);
+    assert.equal(next.claims().sub, claims.sub);
+    if (!signed) return; // openid-client reads no userinfo that is encrypted only
+    const userinfo = await client.fetchUserInfo(config, next.access_token, claims.sub);
+    assert.equal(userinfo.phone_number, '+46701740605');
   });
 }
 

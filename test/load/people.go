@@ -6,7 +6,9 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"calleridp/storage/postgres/crowd"
@@ -27,11 +29,11 @@ log: {level: error}`
 // peopleDatabase is a small server of a database: what a page of a table costs that is not
 // in shared_buffers shows. Few checkpoints, so that filling does not write pages again and again.
 var peopleDatabase = pgtest.Options{Durable: true, Settings: []string{
-	"shared_buffers = 1GB", "max_wal_size = 16GB", "checkpoint_timeout = 1h", "maintenance_work_mem = 256MB",
+	"shared_buffers = 1GB", "max_wal_size = 16GB", "checkpoint_timeout = 1h", "maintenance_work_mem = 1GB",
 }}
 
 // people measures the same work over a database with nobody in it and over one with so
-// many people, and prints how large their records are.
+// many people, in turn, and prints how large their records are.
 func people(ctx context.Context, o options) error {
 	if o.binary == "" {
 		dir, err := os.MkdirTemp("", "calleridp-load-")
@@ -43,101 +45,155 @@ func people(ctx context.Context, o options) error {
 			return err
 		}
 	}
+	var towns []*town
 	for _, n := range []int{0, o.people} {
-		if err := peopleIn(ctx, o, n); err != nil {
+		t, err := newTown(ctx, o, n)
+		if err != nil {
 			return err
 		}
+		defer t.stop()
+		towns = append(towns, t)
 	}
-	return nil
-}
-
-// peopleIn measures a database with n people.
-func peopleIn(ctx context.Context, o options, n int) error {
-	var crowded *crowd.Crowd
-	of := setup{binary: o.binary, methods: "push", postgres: &peopleDatabase, more: peopleSettings}
-	if n > 0 {
-		of.fill = func(s *server) (err error) {
-			if crowded, err = crowd.New(filepath.Join(s.dir, "master.key"), s.issuer, "es256", n); err != nil {
-				return err
-			}
-			return fill(ctx, s, crowded)
+	fmt.Printf("\n%d at a time                   people      per s  server CPU    database       p50       p99         WAL  without full pages\n", peopleAtOnce)
+	for _, t := range towns {
+		if err := t.welcome(ctx, o.n); err != nil {
+			return err
 		}
-	}
-	s, err := startServer(ctx, of)
-	if err != nil {
-		return err
-	}
-	defer s.stop()
-	fmt.Printf("cold start %v to the first response\n", s.coldStart.Round(time.Millisecond))
-
-	a := newApp(s, "es256")
-	if _, err := measure(ctx, s, peopleAtOnce, o.warm, a.signIn); err != nil {
-		return err
-	}
-	fmt.Printf("\n%d people, %d at a time     per s  server CPU    database       p50       p99         WAL  without full pages\n", n, peopleAtOnce)
-	before, err := s.relations(ctx)
-	if err != nil {
-		return err
-	}
-	first := number.Load()
-	if err := s.cost(ctx, "a new user signs in", o.n, a.signIn); err != nil {
-		return err
-	}
-	after, err := s.relations(ctx)
-	if err != nil {
-		return err
-	}
-	signedIn := int(number.Load() - first) // each of them once
-	who, access, refresh := someOf(signedIn, func(i int) string { return fmt.Sprintf("+9199%08d", int(first)+1+i) }), oneOf(a.access), oneOf(a.refresh)
-	if n > 0 {
-		who = someOf(n, crowded.Phone)
-		access = someOf((n-1)/crowd.TokenEvery+1, crowded.AccessToken)
-		refresh = someOf((n-1)/crowd.GrantEvery+1, crowded.RefreshToken)
 	}
 	if err := pause(ctx, coolDown); err != nil {
 		return err
 	}
 	for _, w := range []struct {
 		what string
-		n    int
-		do   func(context.Context) error
+		do   func(*town) func(context.Context) error
 	}{
-		{"a user signs in again", o.n, func(ctx context.Context) error { return a.signInAgain(ctx, who()) }},
-		{"userinfo", o.n, func(ctx context.Context) error { return a.userinfo(ctx, access()) }},
-		{"refresh", o.n, func(ctx context.Context) error { return a.renew(ctx, refresh()) }},
+		{"a user signs in again", func(t *town) func(context.Context) error {
+			return func(ctx context.Context) error { return t.app.signInAgain(ctx, t.who()) }
+		}},
+		{"userinfo", func(t *town) func(context.Context) error {
+			return func(ctx context.Context) error { return t.app.userinfo(ctx, t.access()) }
+		}},
+		{"refresh", func(t *town) func(context.Context) error {
+			return func(ctx context.Context) error { return t.app.renew(ctx, t.refresh()) }
+		}},
 	} {
-		if err := s.cost(ctx, w.what, w.n, w.do); err != nil {
-			return err
+		for _, t := range towns {
+			if err := t.cost(ctx, w.what, o.n, w.do(t)); err != nil {
+				return err
+			}
 		}
 	}
-	known, err := s.relations(ctx)
-	if err != nil {
-		return err
+	for _, t := range towns {
+		known, err := t.relations(ctx)
+		if err != nil {
+			return err
+		}
+		if got, want := known["people"].rows, t.after["people"].rows; got != want {
+			return fmt.Errorf("%.0f known users became new ones", got-want)
+		}
 	}
-	if got, want := known["people"].rows, after["people"].rows; got != want {
-		return fmt.Errorf("%.0f known users became new ones", got-want)
-	}
-	if n == 0 {
-		fmt.Printf("\nby how much the files grow for each of %d sign-ins of new users, until they are swept\n", signedIn)
-		growth(before, after, signedIn)
-	}
-	fmt.Println()
+	empty := towns[0]
+	fmt.Printf("\nby how much the files grow for each of %d sign-ins of new users, until they are swept\n", empty.signedIn)
+	growth(empty.before, empty.after, empty.signedIn)
 	return nil
 }
 
+// town is a server whose database has people in it.
+type town struct {
+	*server
+	people        int
+	crowd         *crowd.Crowd // nil: nobody
+	app           *app
+	before, after map[string]relation // new users signed in
+	signedIn      int
+
+	who, access, refresh func() string // of somebody, scattered
+}
+
+func newTown(ctx context.Context, o options, n int) (*town, error) {
+	t := &town{people: n}
+	of := setup{binary: o.binary, methods: "push", postgres: &peopleDatabase, more: peopleSettings}
+	if n > 0 {
+		of.fill = func(s *server) (err error) {
+			if t.crowd, err = crowd.New(filepath.Join(s.dir, "master.key"), s.issuer, "es256", n); err != nil {
+				return err
+			}
+			return fill(ctx, s, t.crowd)
+		}
+	}
+	var err error
+	if t.server, err = startServer(ctx, of); err != nil {
+		return nil, err
+	}
+	fmt.Printf("%d people: cold start %v to the first response\n", n, t.coldStart.Round(time.Millisecond))
+	t.app = newApp(t.server, "es256")
+	if _, err := measure(ctx, t.server, peopleAtOnce, o.warm, t.app.signIn); err != nil {
+		t.stop()
+		return nil, err
+	}
+	return t, nil
+}
+
+// welcome signs new users in.
+func (t *town) welcome(ctx context.Context, n int) (err error) {
+	if t.before, err = t.relations(ctx); err != nil {
+		return err
+	}
+	first := number.Load()
+	if err := t.cost(ctx, "a new user signs in", n, t.app.signIn); err != nil {
+		return err
+	}
+	if t.after, err = t.relations(ctx); err != nil {
+		return err
+	}
+	t.signedIn = int(number.Load() - first) // each of them once
+	t.who = someOf(t.signedIn, func(i int) string { return fmt.Sprintf("+9199%08d", int(first)+1+i) })
+	t.access, t.refresh = oneOf(t.app.access), oneOf(t.app.refresh)
+	if t.crowd != nil {
+		t.who = someOf(t.people, t.crowd.Phone)
+		t.access = someOf((t.people-1)/crowd.TokenEvery+1, t.crowd.AccessToken)
+		t.refresh = someOf((t.people-1)/crowd.GrantEvery+1, t.crowd.RefreshToken)
+	}
+	return nil
+}
+
+// set changes settings of the running database.
+func (s *server) set(ctx context.Context, changes ...string) error {
+	for _, change := range append(changes, "") {
+		sql := "ALTER SYSTEM " + change
+		if change == "" {
+			sql = "SELECT pg_reload_conf()"
+		}
+		if _, err := s.database.Query(ctx, sql); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fill fills the database, which is lost if the machine fails meanwhile, and then makes it
+// durable again. Autovacuum would begin with all of it in the middle of a measurement.
 func fill(ctx context.Context, s *server, c *crowd.Crowd) error {
 	begun := time.Now()
-	err := c.Fill(ctx, s.database.DSN("postgres"), func(kind string, n int) {
-		fmt.Printf("%9s  %d %s are written\n", time.Since(begun).Round(time.Second), n, kind)
-	})
+	step := func(what string) { fmt.Printf("%9s  %s\n", time.Since(begun).Round(time.Second), what) }
+	if err := s.set(ctx, "SET fsync = off", "SET full_page_writes = off", "SET autovacuum = off"); err != nil {
+		return err
+	}
+	err := c.Fill(ctx, s.database.DSN("postgres"), func(what string, n int) { step(strings.TrimSuffix(fmt.Sprint(what, " ", n), " 0")) })
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%9s  committed\n", time.Since(begun).Round(time.Second))
-	// Autovacuum would begin with all of it in the middle of a measurement.
-	if _, err := s.database.Query(ctx, "VACUUM ANALYZE"); err != nil {
+	for _, sql := range []string{"VACUUM (FREEZE, ANALYZE)", "CHECKPOINT"} {
+		if _, err := s.database.Query(ctx, sql); err != nil {
+			return err
+		}
+		step(sql)
+	}
+	syscall.Sync()
+	if err := s.set(ctx, "RESET fsync", "RESET full_page_writes", "RESET autovacuum"); err != nil {
 		return err
 	}
+	step("durable")
 	relations, err := s.relations(ctx)
 	if err != nil {
 		return err
@@ -241,25 +297,26 @@ func growth(before, after map[string]relation, n int) {
 // cost measures work twice and prints what it costs the server and the database: first
 // right after a checkpoint, when every page that changes is written to the WAL as a whole,
 // then without that.
-func (s *server) cost(ctx context.Context, what string, n int, do func(context.Context) error) error {
+func (t *town) cost(ctx context.Context, what string, n int, do func(context.Context) error) error {
 	var wal [2]float64
 	var m measured
 	var cpu float64
 	for i, full := range []string{"on", "off"} {
-		for _, sql := range []string{"ALTER SYSTEM SET full_page_writes = " + full, "SELECT pg_reload_conf()", "CHECKPOINT"} {
-			if _, err := s.database.Query(ctx, sql); err != nil {
-				return err
-			}
+		if err := t.set(ctx, "SET full_page_writes = "+full); err != nil {
+			return err
 		}
-		before, err := s.usage(ctx)
+		if _, err := t.database.Query(ctx, "CHECKPOINT"); err != nil {
+			return err
+		}
+		before, err := t.usage(ctx)
 		if err != nil {
 			return err
 		}
-		now, err := measure(ctx, s, peopleAtOnce, n, do)
+		now, err := measure(ctx, t.server, peopleAtOnce, n, do)
 		if err != nil {
 			return fmt.Errorf("%s: %w", what, err)
 		}
-		after, err := s.usage(ctx)
+		after, err := t.usage(ctx)
 		if err != nil {
 			return err
 		}
@@ -267,7 +324,7 @@ func (s *server) cost(ctx context.Context, what string, n int, do func(context.C
 			m, cpu = now, (after.cpu-before.cpu)/float64(n)
 		}
 	}
-	fmt.Printf("%-24s %9.0f %8.2f ms %8.2f ms %6.1f ms %6.1f ms %9.0f B %10.0f B\n", what, m.perSecond, m.cpu*1000, cpu*1000, m.p50*1000, m.p99*1000, wal[0], wal[1])
+	fmt.Printf("%-24s %10d %10.0f %8.2f ms %8.2f ms %6.1f ms %6.1f ms %9.0f B %10.0f B\n", what, t.people, m.perSecond, m.cpu*1000, cpu*1000, m.p50*1000, m.p99*1000, wal[0], wal[1])
 	return nil
 }
 

@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"calleridp/storage/postgres/pgtest"
@@ -217,13 +219,19 @@ type gate struct {
 	to, at  string
 	stopped chan struct{}
 	once    sync.Once
+
+	deaf bool // the database gets the text, and its answer is held back
+	lost bool // the database does not notice that the client has gone
 }
 
-// newGate returns the connection string through a gate.
-func newGate(t *testing.T, database *pgtest.Server, at string) (dsn string, g *gate) {
+// newGate returns the connection string through a gate. Each change is made before it opens.
+func newGate(t *testing.T, database *pgtest.Server, at string, change ...func(*gate)) (dsn string, g *gate) {
 	t.Helper()
 	dir := t.TempDir()
 	g = &gate{to: filepath.Join(database.Socket(), ".s.PGSQL.5432"), at: at, stopped: make(chan struct{})}
+	for _, change := range change {
+		change(g)
+	}
 	listener, err := net.Listen("unix", filepath.Join(dir, ".s.PGSQL.5432"))
 	if err != nil {
 		t.Fatal(err)
@@ -247,22 +255,51 @@ func (g *gate) pass(client net.Conn) {
 		client.Close()
 		return
 	}
-	go func() { io.Copy(client, server); client.Close() }()
-	defer server.Close()
+	var sent atomic.Bool // the text, to the database
+	go g.answer(client, server, &sent)
+	found := g.request(client, server, &sent)
+	if !found || !g.lost {
+		server.Close()
+	}
+}
+
+// request passes on what the client sends, and reports whether the text was in it.
+func (g *gate) request(client, server net.Conn, sent *atomic.Bool) (found bool) {
 	buffer, seen := make([]byte, 1<<16), []byte{}
 	for {
 		n, err := client.Read(buffer)
 		if err != nil {
-			return
+			return false
 		}
 		seen = append(seen, buffer[:n]...)
-		if bytes.Contains(seen, []byte(g.at)) {
+		found = found || bytes.Contains(seen, []byte(g.at))
+		if found && !g.deaf {
 			g.once.Do(func() { close(g.stopped) })
 			io.Copy(io.Discard, client) // until it has gone
-			return
+			return true
 		}
+		sent.Store(found)
 		seen = seen[max(0, len(seen)-len(g.at)):]
 		if _, err := server.Write(buffer[:n]); err != nil {
+			return found
+		}
+	}
+}
+
+// answer passes on what the database answers.
+func (g *gate) answer(client, server net.Conn, sent *atomic.Bool) {
+	defer client.Close()
+	buffer := make([]byte, 1<<16)
+	for {
+		n, err := server.Read(buffer)
+		if err != nil {
+			return
+		}
+		if sent.Load() {
+			g.once.Do(func() { close(g.stopped) })
+			continue
+		}
+		if _, err := client.Write(buffer[:n]); err != nil {
 			return
 		}
 	}
@@ -330,4 +367,28 @@ func TestACopyThatIsKilled(t *testing.T) {
 		}
 		m.Stop(os.Interrupt)
 	}
+}
+
+// TestACopyNoticesASuspendedServer stops a server in the middle of everything, for longer
+// than it counts without saying so: it would go on with the old store after a copy.
+func TestACopyNoticesASuspendedServer(t *testing.T) {
+	m := newMover(t)
+	m.Stop(os.Interrupt)
+	if err := os.Remove(m.file); err != nil {
+		t.Fatal(err)
+	}
+	m.use(m.dsn())
+	m.Start()
+	m.Logged("listening to the changes of other processes")
+	m.Signal(syscall.SIGSTOP)
+	harness.Eventually(t, "what it said last was long ago", func() bool { // one statement may be under way
+		if _, err := m.database.Query(t.Context(), "UPDATE servers SET until = now()"); err != nil {
+			t.Fatal(err)
+		}
+		out, err := m.copy("bolt")
+		return err != nil && strings.Contains(out, "end those that the following connections are of")
+	})
+	m.Signal(syscall.SIGCONT)
+	m.Stop(os.Interrupt)
+	m.copied("bolt")
 }

@@ -3,6 +3,7 @@ package nodes
 import (
 	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -82,6 +83,23 @@ func TestTheDatabaseGoesAway(t *testing.T) {
 	}
 	for _, node := range c.Nodes {
 		harness.Eventually(t, "a server is not ready without its database", func() bool { return statusOf(t, node.Address()+"/readyz") == 503 })
+	}
+	config := []string{"--config", filepath.Join(c.Nodes[0].Dir, "calleridp.yaml")}
+	for _, row := range []struct {
+		command []string
+		want    string
+	}{
+		{[]string{"keys", "rotate", "--force", "--socket", c.Nodes[0].Socket}, "run the command again when /readyz responds with 200"},
+		{[]string{"user", "find", harness.Number(5), "--socket", c.Nodes[0].Socket}, "run the command again when /readyz responds with 200"},
+		{[]string{"limit", "clear", harness.Number(5), "--socket", c.Nodes[0].Socket}, "run the command again when /readyz responds with 200"},
+		{append([]string{"migrate"}, config...), "run calleridp migrate again when it is"},
+		{append([]string{"store", "copy", "--to", "bolt"}, config...), "nothing was copied; run the command again when it is"},
+		{append([]string{"config", "check"}, config...), "nothing listens at"},
+	} {
+		out, err := harness.Run(t, row.command...)
+		if err == nil || !strings.Contains(out, row.want) || strings.Contains(out, "goroutine ") {
+			t.Errorf("calleridp %s without a database: %v\n%s\nwant %q", strings.Join(row.command, " "), err, out, row.want)
+		}
 	}
 	if err := c.database.Restart(); err != nil {
 		t.Fatal(err)

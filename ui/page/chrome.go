@@ -36,6 +36,7 @@ func (c *chrome) frame() *chrome { return c }
 type clientView struct {
 	Name, Initial          string
 	Logo, URI, TOS, Policy string // https, or ""
+	Home                   string // the host of URI
 	Accent                 *client.Accent
 	own                    bool // the account page of this deployment, which is no client
 }
@@ -52,6 +53,9 @@ func showClient(c endpoint.ClientView) clientView {
 		Policy: webURL(c.PolicyURI),
 		Accent: c.Accent,
 		own:    c.Own,
+	}
+	if u, err := url.Parse(v.URI); err == nil {
+		v.Home = u.Hostname()
 	}
 	if v.Name == "" {
 		v.Name = c.ID

@@ -16,7 +16,7 @@ func (m mounted) attempt(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	view, err := m.flow.View(r.Context(), id, browser)
+	view, err := m.flow.Open(r.Context(), id, browser)
 	if err != nil {
 		return err
 	}

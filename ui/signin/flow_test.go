@@ -141,6 +141,10 @@ func (f *fakeFlow) View(_ context.Context, id login.ID, browser login.BrowserSec
 	return f.view, nil
 }
 
+func (f *fakeFlow) Open(ctx context.Context, id login.ID, browser login.BrowserSecret) (authorize.AttemptView, error) {
+	return f.View(ctx, id, browser)
+}
+
 func (f *fakeFlow) Heard(ctx context.Context, id login.ID, browser login.BrowserSecret) (authorize.AttemptView, error) {
 	return f.View(ctx, id, browser)
 }

@@ -68,6 +68,9 @@ type Flow interface {
 	// which the page gets a hint soon.
 	Heard(ctx context.Context, id login.ID, browser login.BrowserSecret) (authorize.AttemptView, error)
 
+	// Open is View for the page that the browser opens, and perhaps without such a change, too.
+	Open(ctx context.Context, id login.ID, browser login.BrowserSecret) (authorize.AttemptView, error)
+
 	// Watch watches an attempt for a browser, "" for none. It writes nothing to the
 	// store. The caller calls Heard after each hint.
 	Watch(ctx context.Context, id login.ID, browser login.BrowserSecret) login.Watcher

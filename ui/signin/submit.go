@@ -47,6 +47,8 @@ func (m mounted) browserFor(r *http.Request, input string) (endpoint.BrowserCook
 		Request: r.PostForm.Get("request"),
 		Input:   input,
 		Network: limit.NetworkOf(m.cfg.ClientAddr(r)),
+		Region:  r.PostForm.Get("region"),
+		Devices: m.cfg.Cookies.Devices(r),
 	})
 	return cookie.Renewed(secret), err
 }

@@ -176,8 +176,10 @@ func (d *decoder) checkURL(key, text string) *url.URL {
 func (s Settings) ClientDeployment() client.Deployment {
 	here := client.Deployment{
 		Algorithms:    s.Keys.Algorithms,
+		Unsigned:      s.Keys.DangerouslyUnsignedIDTokens,
 		ResponseTypes: client.ParseResponseTypes(s.ResponseTypes),
 	}
+	here.RequestObjects, _ = client.ParseRequestObjectMode(s.RequestObjects) // Check refuses others
 	for _, app := range s.Apps {
 		here.Apps = append(here.Apps, client.App{ID: app.ID, Native: app.NativeClientID != ""})
 	}

@@ -52,6 +52,9 @@ func (d *decoder) check(c Config) Settings {
 	}
 	d.refuseFields("", client.ValidateCountries(c.Countries), nil)
 	d.refuseFields("", client.ValidateResponseTypes(client.ParseResponseTypes(c.ResponseTypes)), nil)
+	if _, ok := client.ParseRequestObjectMode(c.RequestObjects); !ok {
+		d.refuse("request_objects", "%q is unknown; use off, signed or any", c.RequestObjects)
+	}
 	s.Apps = d.checkApps(c)
 	if err := keys.CheckAlgorithms(c.Keys.Algorithms); err != nil {
 		d.refuse("keys.algorithms", "%v", err)

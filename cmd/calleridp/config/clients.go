@@ -60,14 +60,23 @@ func (d *decoder) checkClient(key string, c Client) client.Client {
 		AllowedOrigins:         c.AllowedOrigins,
 		Scopes:                 c.Scopes,
 		DefaultScopes:          c.DefaultScopes,
+		DefaultACRValues:       c.DefaultACRValues,
 		ResponseTypes:          client.ParseResponseTypes(c.ResponseTypes),
 		WithoutPKCE:            c.DangerouslyWithoutPKCE,
 		IDTokenAlg:             c.IDTokenAlg,
-		Pairwise:               c.SubjectType == "pairwise",
-		SectorHost:             c.SectorHost,
-		Region:                 c.Region,
-		Countries:              c.Countries,
-		TruecallerApp:          c.TruecallerApp,
+		Responses: client.ResponseMetadata{
+			IDTokenEncryptionAlg:  c.IDTokenEncryptionAlg,
+			IDTokenEncryptionEnc:  c.IDTokenEncryptionEnc,
+			UserinfoAlg:           c.UserinfoAlg,
+			UserinfoEncryptionAlg: c.UserinfoEncryptionAlg,
+			UserinfoEncryptionEnc: c.UserinfoEncryptionEnc,
+		}.Responses(),
+		Pairwise:       c.SubjectType == "pairwise",
+		SectorHost:     c.SectorHost,
+		Region:         c.Region,
+		Countries:      c.Countries,
+		TruecallerApp:  c.TruecallerApp,
+		RequestObjects: client.RequestObjects{Alg: c.RequestObjectAlg, Required: c.RequireSignedRequestObject, URIs: c.RequestURIs},
 	}
 	if c.Name == "" {
 		d.refuse(key+".name", "missing; users see it when they sign in")

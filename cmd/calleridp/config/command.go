@@ -26,6 +26,9 @@ func MigrateCommand(ctx context.Context, args []string, out io.Writer) error {
 		return fmt.Errorf("storage.engine is %s, which has no schema to migrate", s.Storage.Engine)
 	}
 	store, err := postgres.Open(ctx, s.Master, *s.Postgres)
+	if errors.Is(err, postgres.ErrUnavailable) {
+		return fmt.Errorf("the database is not available; run calleridp migrate again when it is: each migration is done whole or not at all (%w)", s.StorageError(err))
+	}
 	if err != nil {
 		return s.StorageError(err)
 	}

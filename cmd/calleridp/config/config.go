@@ -79,6 +79,11 @@ type Config struct {
 	// section 2.1.2).
 	ResponseTypes []string `yaml:"response_types"`
 
+	// RequestObjects says which request objects are accepted (OpenID Connect Core 6, RFC
+	// 9101): signed (default), those of clients that have registered keys, or
+	// client_secret_jwt; any, also unsigned ones, which protect nothing; off, none.
+	RequestObjects string `yaml:"request_objects"`
+
 	// Clients are the applications that this file declares. You can add more while
 	// the server runs, with `calleridp client add`.
 	Clients []Client `yaml:"clients"`
@@ -133,7 +138,7 @@ type Config struct {
 // postgres only.
 type Storage struct {
 	// Engine is bolt, a file in data_dir for one server, or postgres, a PostgreSQL
-	// database (15 to 18) for any number of servers: a preview. Default bolt.
+	// database (15 to 18) for any number of servers. Default bolt.
 	Engine string `yaml:"engine"`
 	// DSNFile is the file with the connection string, like
 	// postgres://calleridp:PASSWORD@db.example.com/calleridp?sslmode=verify-full. It may
@@ -282,7 +287,8 @@ type Client struct {
 	// AuthAlg is the algorithm of its assertions, with client_secret_jwt (HS256, HS384,
 	// HS512) or private_key_jwt (RS, PS or ES with 256, 384 or 512; EdDSA). Default any.
 	AuthAlg string `yaml:"token_endpoint_auth_signing_alg"`
-	// JWKSFile is the file with its public keys, a JWK set, for private_key_jwt.
+	// JWKSFile is the file with its public keys, a JWK set, for private_key_jwt and for
+	// what is encrypted to it.
 	JWKSFile string `yaml:"jwks_file"`
 	// JWKSURI is the https address where it publishes them instead. Must be public, or in
 	// client_networks.
@@ -312,9 +318,36 @@ type Client struct {
 	// ResponseTypes are the response types that it may use, of those that the deployment
 	// has turned on. Default [code].
 	ResponseTypes []string `yaml:"response_types"`
-	// IDTokenAlg is the algorithm that signs its ID tokens: RS256 (default), ES256 or
-	// EdDSA.
+	// IDTokenAlg is the algorithm that signs its ID tokens, one of keys.algorithms. Default
+	// RS256. With keys.dangerously_unsigned_id_tokens it may be none.
 	IDTokenAlg string `yaml:"id_token_signed_response_alg"`
+	// IDTokenEncryptionAlg says that its ID tokens are also encrypted, and how the key is
+	// wrapped or agreed: RSA-OAEP-256, ECDH-ES, ECDH-ES+A128KW or ECDH-ES+A256KW. Its key
+	// is one of jwks_file or jwks_uri. Default not encrypted.
+	IDTokenEncryptionAlg string `yaml:"id_token_encrypted_response_alg"`
+	// IDTokenEncryptionEnc is how the content is encrypted: A128CBC-HS256 (default),
+	// A256CBC-HS512, A128GCM or A256GCM.
+	IDTokenEncryptionEnc string `yaml:"id_token_encrypted_response_enc"`
+	// UserinfoAlg is the algorithm that signs its userinfo, one of keys.algorithms. Default
+	// JSON, without a signature.
+	UserinfoAlg string `yaml:"userinfo_signed_response_alg"`
+	// UserinfoEncryptionAlg says that its userinfo is encrypted, like
+	// id_token_encrypted_response_alg. Default not encrypted.
+	UserinfoEncryptionAlg string `yaml:"userinfo_encrypted_response_alg"`
+	// UserinfoEncryptionEnc is how the content is encrypted, like
+	// id_token_encrypted_response_enc. Default A128CBC-HS256.
+	UserinfoEncryptionEnc string `yaml:"userinfo_encrypted_response_enc"`
+	// RequestObjectAlg is the algorithm that all its request objects must be signed with:
+	// RS, PS or ES with 256, 384 or 512, or EdDSA, which need jwks_file or jwks_uri; HS256,
+	// HS384 or HS512 with client_secret_jwt; none. Default any that its keys allow.
+	RequestObjectAlg string `yaml:"request_object_signing_alg"`
+	// RequireSignedRequestObject refuses its authorization requests without a signed
+	// request object.
+	RequireSignedRequestObject bool `yaml:"require_signed_request_object"`
+	// RequestURIs are the https addresses where it publishes request objects, matched
+	// exactly; one without a fragment is allowed with any. Must be public, or in
+	// client_networks.
+	RequestURIs []string `yaml:"request_uris"`
 	// SubjectType is public (default) or pairwise: a different sub for each sector.
 	SubjectType string `yaml:"subject_type"`
 	// SectorHost is the sector of a pairwise client whose redirect URIs have several
@@ -338,6 +371,9 @@ type Client struct {
 	// DefaultMaxAge is the max_age of requests that name none: this client refuses an
 	// older sign-in. If unset, no sign-in is too old.
 	DefaultMaxAge Duration `yaml:"default_max_age"`
+	// DefaultACRValues are the acr that its authorization requests prefer if they name none, the
+	// best first: urn:calleridp:acr:push, urn:calleridp:acr:onetap.
+	DefaultACRValues []string `yaml:"default_acr_values"`
 	// LogoURI is its logo (https). Users see it, like the next three.
 	LogoURI string `yaml:"logo_uri"`
 	// URI is its home page.
@@ -372,10 +408,12 @@ type Registration struct {
 	Deployment Rate `yaml:"deployment"`
 	// Max is how many clients may be registered at once. Default 1000.
 	Max Count `yaml:"max"`
-	// UnusedFor is how long a client may stay that nobody has signed in to. Default 30d.
+	// UnusedFor is how long a client may stay that nobody has signed in to. Default 7d. When
+	// there are max clients, the oldest such one gives its place to the next after an hour,
+	// unless it was registered with an initial access token.
 	UnusedFor Duration `yaml:"unused_for"`
-	// DangerouslyWithoutPKCE excuses confidential clients from PKCE, for test suites that do
-	// not know it.
+	// DangerouslyWithoutPKCE excuses confidential clients that registered themselves from PKCE,
+	// as long as it is set, for test suites that do not know PKCE.
 	DangerouslyWithoutPKCE bool `yaml:"dangerously_without_pkce"`
 }
 
@@ -496,11 +534,16 @@ type Keys struct {
 	RotateEvery   Duration `yaml:"rotate_every"`   // how long a key signs. Default 30d.
 	PublishBefore Duration `yaml:"publish_before"` // how long a key is published before it signs, because clients cache keys. Default 24h, or rotate_every if that is shorter.
 
-	// Algorithms are the algorithms that have signing keys: RS256, ES256 and EdDSA, the
-	// default. RS256 must be among them. Some clients cannot read a JWKS with a type of
-	// key that they do not know; [RS256] suits them. Clients that use another algorithm
-	// are refused.
+	// Algorithms are the algorithms that have signing keys, of RS256, RS384, RS512, PS256,
+	// PS384, PS512, ES256, ES384, ES512 and EdDSA. Default [RS256, ES256, EdDSA]. RS256
+	// must be among them. Each has keys of its own, and a place in the JWKS. Some clients
+	// cannot read a JWKS with a type of key that they do not know; [RS256] suits them.
+	// Clients that use another algorithm are refused.
 	Algorithms []string `yaml:"algorithms"`
+	// DangerouslyUnsignedIDTokens lets clients register for ID tokens without a signature
+	// (id_token_signed_response_alg none), which anybody can forge who reaches the client
+	// other than through its own request to the token endpoint. For test suites.
+	DangerouslyUnsignedIDTokens bool `yaml:"dangerously_unsigned_id_tokens"`
 }
 
 // Log configures logging to standard error.

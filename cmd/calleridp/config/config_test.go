@@ -286,9 +286,9 @@ func TestWarnings(t *testing.T) {
 	}
 }
 
-func TestWarningsNameThePreview(t *testing.T) {
-	if got := (Settings{Postgres: new(postgres.Options)}).Warnings(); len(got) != 1 || !strings.Contains(got[0], "storage.engine: postgres is a preview") {
-		t.Errorf("got %q, want that postgres is a preview", got)
+func TestNoEngineIsAWarning(t *testing.T) {
+	if got := (Settings{Postgres: new(postgres.Options)}).Warnings(); len(got) != 0 {
+		t.Errorf("got %q, want none", got)
 	}
 }
 

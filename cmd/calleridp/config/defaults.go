@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"calleridp/keys"
 	"calleridp/provider/client"
 	"calleridp/provider/limit"
 )
@@ -53,7 +54,7 @@ func (c *Config) setDefaults() {
 	orDefault(&c.Limits.Client, Rate{Burst: 3000, Period: time.Hour})
 	orDefault(&c.Limits.Deployment, Rate{Burst: 10000, Period: time.Hour})
 	if len(c.Keys.Algorithms) == 0 {
-		c.Keys.Algorithms = slices.Clone(client.Algorithms)
+		c.Keys.Algorithms = keys.UsualAlgorithms()
 	}
 	if len(c.ResponseTypes) == 0 {
 		c.ResponseTypes = []string{string(client.TypeCode)}
@@ -68,7 +69,7 @@ func (c *Config) setDefaults() {
 	orDefault(&c.Registration.Network, Rate{Burst: 20, Period: time.Hour})
 	orDefault(&c.Registration.Deployment, Rate{Burst: 100, Period: time.Hour})
 	orDefault(&c.Registration.Max, 1000)
-	orDefault(&c.Registration.UnusedFor, Duration(30*day))
+	orDefault(&c.Registration.UnusedFor, Duration(7*day))
 	orDefault(&c.Keys.RotateEvery, Duration(30*day))
 	orDefault(&c.Keys.PublishBefore, min(Duration(day), c.Keys.RotateEvery))
 }

@@ -14,9 +14,6 @@ func (s Settings) Warnings() []string {
 	if s.TLS.CertFile == "" && s.IsHTTPS() && len(s.TrustedProxies) == 0 {
 		warnings = append(warnings, "trusted_proxies: unset, and tls too; behind a proxy, all users share the proxy's address and one limits.network budget")
 	}
-	if s.Postgres != nil {
-		warnings = append(warnings, "storage.engine: postgres is a preview; docs/operators.md, \"Many servers\", says what has not been tried yet")
-	}
 	if s.Limits.Lock < s.Lifetimes.Attempt {
 		warnings = append(warnings, fmt.Sprintf("limits.lock: %s is less than lifetimes.attempt, %s; a phone can show two requests at once", s.Limits.Lock, s.Lifetimes.Attempt))
 	}

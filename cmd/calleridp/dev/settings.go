@@ -68,6 +68,7 @@ func settings(o options, issuer, phoneURL, shopURL string) (config.Settings, err
 		Lifetimes: config.Lifetimes{Attempt: config.Duration(o.attemptLife)},
 		// What a client on this machine publishes may be read.
 		ClientNetworks: []string{"127.0.0.0/8", "::1/128"},
+		RequestObjects: string(client.RequestObjectsAny), // unless a client registers an algorithm
 
 		Log:     config.Log{Level: "warn", Format: "text"},
 		Clients: demoClients(shopURL),

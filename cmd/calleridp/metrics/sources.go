@@ -17,7 +17,7 @@ type Sources struct {
 	Store    func() bolt.Stats                  // nil: the store is a database
 	Database func() postgres.Stats              // nil: the store is a file
 	Inbox    func(context.Context) (int, error) // callbacks that are not processed yet
-	Attempts func() int                         // attempts in this process's memory
+	Attempts func() int                         // attempts in this server's memory
 	Pages    func() int                         // waiting pages
 	Server   Server
 	Breakers func() []truecaller.Breaker
@@ -46,7 +46,7 @@ func (m *Metrics) Watch(s Sources) {
 		"Callbacks in the inbox that are not processed yet.",
 		func() float64 { return orNaN(s.Inbox) }, nil)
 	m.gauge("calleridp_live_attempts",
-		"Attempts in this process's memory: those under way, and those with an open page.",
+		"Attempts in this server's memory: those under way, and those with an open page.",
 		func() float64 { return float64(s.Attempts()) }, nil)
 	m.gauge("calleridp_waiting_pages",
 		"Browser pages that wait over a live connection: each open event stream counts once.",

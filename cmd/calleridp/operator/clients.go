@@ -31,7 +31,7 @@ var Client = command.Group("client", map[string]command.Func{
 func clientAdd(ctx context.Context, args []string, out io.Writer) error {
 	f := newRequest("client add", "register an application; its secret is shown once", out)
 	var c admin.Client
-	var redirects, logouts, origins, scopes, defaults, countries, types command.List
+	var redirects, logouts, origins, scopes, defaults, countries, types, requestURIs, acrs command.List
 	var maxAge time.Duration
 	var pairwise bool
 	var jwks string
@@ -49,7 +49,16 @@ func clientAdd(ctx context.Context, args []string, out io.Writer) error {
 	f.Var(&scopes, "scope", "`scope` that the client may request; may be repeated; default all")
 	f.Var(&defaults, "default-scope", "`scope` of requests without any; may be repeated; default none: they are refused")
 	f.Var(&types, "response-type", "response `type` that its requests may ask for, like code or \"code id_token\"; may be repeated; default code; response_types of the configuration turns them on")
-	f.StringVar(&c.IDTokenAlg, "alg", "", "`algorithm` of its ID tokens: RS256 (default), ES256 or EdDSA")
+	f.Var(&acrs, "default-acr", "`acr` that its requests prefer if they name none, like urn:calleridp:acr:push, the best first; may be repeated")
+	f.StringVar(&c.IDTokenAlg, "alg", "", "`algorithm` of its ID tokens, one of keys.algorithms in the configuration; default RS256")
+	f.StringVar(&c.IDTokenEncryptionAlg, "id-token-encryption-alg", "", "`algorithm` by which its ID tokens are encrypted to a key of its JWK set: RSA-OAEP-256, ECDH-ES, ECDH-ES+A128KW or ECDH-ES+A256KW; default none")
+	f.StringVar(&c.IDTokenEncryptionEnc, "id-token-encryption-enc", "", "content `encryption` of its ID tokens: A128CBC-HS256 (default), A256CBC-HS512, A128GCM or A256GCM")
+	f.StringVar(&c.UserinfoAlg, "userinfo-alg", "", "`algorithm` that signs its userinfo; default none: JSON")
+	f.StringVar(&c.UserinfoEncryptionAlg, "userinfo-encryption-alg", "", "`algorithm` by which its userinfo is encrypted, like --id-token-encryption-alg")
+	f.StringVar(&c.UserinfoEncryptionEnc, "userinfo-encryption-enc", "", "content `encryption` of its userinfo, like --id-token-encryption-enc")
+	f.StringVar(&c.RequestObjectAlg, "request-object-alg", "", "`algorithm` that its request objects are signed with; default any that its keys allow")
+	f.BoolVar(&c.SignedRequests, "require-signed-request-object", false, "refuse its authorization requests without a signed request object")
+	f.Var(&requestURIs, "request-uri", "https `uri` where it publishes a request object; may be repeated")
 	f.BoolVar(&pairwise, "pairwise", false, "give the client its own subs")
 	f.StringVar(&c.SectorHost, "sector-host", "", "`host` whose clients share pairwise subs; default that of the redirect URIs")
 	f.StringVar(&c.Consent, "consent", "none", "`when` users see a consent prompt: none, remember (once, and when it requests more) or always")
@@ -85,7 +94,7 @@ func clientAdd(ctx context.Context, args []string, out io.Writer) error {
 		c.Keys = set
 	}
 	c.RedirectURIs, c.PostLogoutRedirectURIs, c.AllowedOrigins = redirects, logouts, origins
-	c.Countries, c.ResponseTypes = countries, types
+	c.Countries, c.ResponseTypes, c.RequestURIs, c.DefaultACR = countries, types, requestURIs, acrs
 	c.Scope, c.DefaultScope = strings.Join(scopes, " "), strings.Join(defaults, " ")
 	if pairwise {
 		c.SubjectType = "pairwise"
@@ -162,10 +171,19 @@ func writeClient(out io.Writer, c admin.Client) error {
 			{"scope", c.Scope},
 			{"default_scope", c.DefaultScope},
 			{"id_token_signed_response_alg", c.IDTokenAlg},
+			{"id_token_encrypted_response_alg", c.IDTokenEncryptionAlg},
+			{"id_token_encrypted_response_enc", c.IDTokenEncryptionEnc},
+			{"userinfo_signed_response_alg", c.UserinfoAlg},
+			{"userinfo_encrypted_response_alg", c.UserinfoEncryptionAlg},
+			{"userinfo_encrypted_response_enc", c.UserinfoEncryptionEnc},
+			{"request_object_signing_alg", c.RequestObjectAlg},
+			{"require_signed_request_object", flag(c.SignedRequests)},
+			{"request_uris", strings.Join(c.RequestURIs, " ")},
 			{"subject_type", c.SubjectType},
 			{"sector_host", c.SectorHost},
 			{"consent", c.Consent},
 			{"scope_claims", c.ScopeClaims},
+			{"default_acr_values", strings.Join(c.DefaultACR, " ")},
 			{"region", c.Region},
 			{"countries", strings.Join(c.Countries, " ")},
 			{"truecaller_app", c.TruecallerApp},

@@ -47,7 +47,7 @@ func keysList(ctx context.Context, args []string, out io.Writer) error {
 func keysRotate(ctx context.Context, args []string, out io.Writer) error {
 	f := newRequest("keys rotate", "activate the next signing keys and generate successors", out)
 	force := f.Bool("force", false, "rotate even if clients that cache the keys cannot know the next ones yet; they fail until they fetch them again")
-	alg := f.String("alg", "", "`algorithm` whose keys to rotate: RS256, ES256 or EdDSA; default all")
+	alg := f.String("alg", "", "`algorithm` whose keys to rotate, like RS256; default all")
 	if _, err := f.Arguments(args); err != nil {
 		return err
 	}

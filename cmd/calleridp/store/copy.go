@@ -54,8 +54,11 @@ func Copy(ctx context.Context, args []string, out io.Writer) error {
 		Progress: log.show,
 	}
 	from, into, err := open(ctx, s, *to, *path, o)
+	if errors.Is(err, postgres.ErrUnavailable) {
+		return fmt.Errorf("the database is not available, and nothing was copied; run the command again when it is (%w)", s.StorageError(err))
+	}
 	if err != nil {
-		return err
+		return s.StorageError(err)
 	}
 	defer from.Close()
 	result, err := transfer.Copy(ctx, from, into, o)
@@ -64,8 +67,10 @@ func Copy(ctx context.Context, args []string, out io.Writer) error {
 	switch {
 	case ctx.Err() != nil && err != nil:
 		return fmt.Errorf("interrupted; the copy is not finished and the source is as it was; run the command again")
-	case err != nil:
+	case errors.Is(err, postgres.ErrUnknown):
 		return err
+	case err != nil:
+		return fmt.Errorf("the copy is not finished, and the source is as it was: %w", err)
 	}
 	return report(out, result, *to, *path)
 }

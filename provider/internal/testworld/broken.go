@@ -37,6 +37,14 @@ func (s BrokenSessions) SessionBySecret(ctx context.Context, secret session.Secr
 	return s.Store.SessionBySecret(ctx, secret)
 }
 
+// RecallBySecret fails as SessionBySecret does.
+func (s BrokenSessions) RecallBySecret(ctx context.Context, secret session.SecretHash) (session.Session, error) {
+	if err := s.Err("finding the session"); err != nil {
+		return session.Session{}, err
+	}
+	return s.Store.RecallBySecret(ctx, secret)
+}
+
 // EndSession fails for the operation "ending a session".
 func (s BrokenSessions) EndSession(ctx context.Context, id string) error {
 	if err := s.Err("ending a session"); err != nil {

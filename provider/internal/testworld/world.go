@@ -13,6 +13,7 @@
 //	session.go     what a signed-in browser does
 //	native.go      native sign-in by token exchange
 //	assertion.go   client assertions
+//	requestobject.go  request objects, and what clients publish
 //	sealed.go      sealed forms and challenges
 //	broken.go      stores that fail
 //
@@ -66,6 +67,8 @@ type Config struct {
 	// WrapEngine returns the engine that the provider gets. If nil, it gets
 	// World.Engine.
 	WrapEngine func(*login.Engine) provider.Engine
+	// WrapClients returns the store that the registry gets. If nil, it gets World.Store.
+	WrapClients func(client.Store) client.Store
 }
 
 // New returns a World. It closes its store when the test ends.
@@ -124,7 +127,17 @@ func New(t testing.TB, change ...func(*Config)) *World {
 	if w.Engine, err = login.New(cfg.Login); err != nil {
 		t.Fatal(err)
 	}
-	if w.Clients, err = client.NewRegistry(cfg.Clients, store, client.Deployment{Apps: cfg.ClientApps, ResponseTypes: cfg.Provider.ResponseTypes}); err != nil {
+	var clients client.Store = store
+	if cfg.WrapClients != nil {
+		clients = cfg.WrapClients(store)
+	}
+	if w.Clients, err = client.NewRegistry(cfg.Clients, clients, client.Deployment{
+		Apps:           cfg.ClientApps,
+		Algorithms:     cfg.Provider.Ring.Algorithms(),
+		Unsigned:       cfg.Provider.UnsignedIDTokens,
+		ResponseTypes:  cfg.Provider.ResponseTypes,
+		RequestObjects: cfg.Provider.RequestObjects,
+	}); err != nil {
 		t.Fatal(err)
 	}
 	cfg.Provider.Clients, cfg.Provider.Engine = w.Clients, w.Engine

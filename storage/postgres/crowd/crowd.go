@@ -24,6 +24,8 @@ import (
 	"calleridp/storage/transfer"
 	"calleridp/truecaller"
 	"calleridp/truecaller/phone"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // Every so many of the people have one.
@@ -72,27 +74,64 @@ func (c *Crowd) RefreshToken(i int) string {
 	return grant.RefreshToken(mac, id("grant", i*GrantEvery), 1)
 }
 
-// Fill makes the store of these people in an empty database. progress, if not nil, is
-// called after each kind of record.
-func (c *Crowd) Fill(ctx context.Context, dsn string, progress func(kind string, records int)) error {
-	target, err := postgres.OpenTarget(ctx, c.master, postgres.Options{DSN: redact.Text(dsn)})
-	if err != nil {
+// Fill makes the store of these people in an empty database. Indexes are built at the end.
+// progress, if not nil, is called after each kind of record, and without a number after
+// each index.
+func (c *Crowd) Fill(ctx context.Context, dsn string, progress func(what string, records int)) error {
+	if progress == nil {
+		progress = func(string, int) {}
+	}
+	if err := c.fill(ctx, dsn, progress); err != nil {
 		return fmt.Errorf("crowd: %w", err)
+	}
+	return nil
+}
+
+func (c *Crowd) fill(ctx context.Context, dsn string, progress func(what string, records int)) error {
+	options := postgres.Options{DSN: redact.Text(dsn)}
+	target, err := postgres.OpenTarget(ctx, c.master, options) // which makes the tables
+	if err == nil {
+		err = target.Close()
+	}
+	if err != nil {
+		return err
+	}
+	db, err := pgx.Connect(ctx, dsn)
+	if err != nil {
+		return err
+	}
+	defer db.Close(ctx)
+	var tables []string
+	for _, w := range c.writes() {
+		if w.kind != &record.Meta {
+			tables = append(tables, w.kind.Name)
+		}
+	}
+	indexes, err := takeIndexes(ctx, db, tables)
+	if err != nil {
+		return err
+	}
+	if target, err = postgres.OpenTarget(ctx, c.master, options); err != nil {
+		return err
 	}
 	for _, w := range c.writes() {
 		n := 0
 		if err = target.Write(ctx, w.kind, c.records(w, &n)); err != nil {
 			break
 		}
-		if progress != nil {
-			progress(w.kind.Name, n)
-		}
+		progress(w.kind.Name, n)
 	}
 	if err == nil {
 		err = target.Commit(ctx)
 	}
 	if err = errors.Join(err, target.Close()); err != nil {
-		return fmt.Errorf("crowd: %w", err)
+		return err
+	}
+	for _, x := range indexes {
+		if err := x.make(ctx, db); err != nil {
+			return fmt.Errorf("index %s: %w", x.name, err)
+		}
+		progress("index "+x.name, 0)
 	}
 	return nil
 }
@@ -162,7 +201,7 @@ func (c *Crowd) writes() []write {
 }
 
 // acr is as long as that of the program.
-const acr = "urn:calleridp:acr:phone-approval"
+const acr = "urn:calleridp:acr:push"
 
 var (
 	scopes = []string{"openid", "phone", "profile", "email", "offline_access"}

@@ -1,4 +1,4 @@
-package clientauth
+package clientkeys
 
 import (
 	"context"
@@ -66,7 +66,7 @@ func (a *address) publish(fails bool, kids ...string) {
 func TestPublishedKeys(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		at := &address{}
-		keys := NewKeys(at, slog.New(slog.DiscardHandler))
+		keys := New(at, slog.New(slog.DiscardHandler))
 		app := client.Client{ID: "app", KeysURI: "https://app.example/keys"}
 		want := func(what, kid string, known bool, fetched int) {
 			t.Helper()
@@ -83,30 +83,30 @@ func TestPublishedKeys(t *testing.T) {
 		want("an address that fails", "a", false, 1)
 		want("again at once", "a", false, 1)
 		at.publish(false, "a")
-		time.Sleep(keysAgain)
+		time.Sleep(againAfter)
 		want("half a minute later", "a", true, 2)
 		want("again", "a", true, 2)
 		at.publish(false, "a", "b")
 		want("a new key at once", "b", false, 2)
-		time.Sleep(keysAgain)
+		time.Sleep(againAfter)
 		want("a new key later", "b", true, 3)
 		for range 100 {
 			want("a kid that somebody made up", "x", false, 3)
 		}
 		at.publish(false, "b")
-		time.Sleep(keysFresh)
+		time.Sleep(freshFor)
 		want("a key that was withdrawn", "a", false, 4)
 		at.publish(false)
-		time.Sleep(keysFresh)
+		time.Sleep(freshFor)
 		want("when all were withdrawn", "b", false, 5)
 		want("again", "b", false, 5)
 		at.publish(false, "b")
-		time.Sleep(keysAgain)
+		time.Sleep(againAfter)
 		want("when there is one again", "b", true, 6)
 		at.publish(true)
-		time.Sleep(keysFresh)
+		time.Sleep(freshFor)
 		want("while the address is down", "b", true, 7)
-		time.Sleep(keysStale - keysFresh)
+		time.Sleep(staleFor - freshFor)
 		want("while it is down for an hour", "b", false, 8)
 	})
 }
@@ -115,7 +115,7 @@ func TestPublishedKeys(t *testing.T) {
 func TestPublishedKeysAreFetchedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		at := &address{kids: []string{"a"}, takes: time.Second}
-		keys := NewKeys(at, slog.New(slog.DiscardHandler))
+		keys := New(at, slog.New(slog.DiscardHandler))
 		app := client.Client{ID: "app", KeysURI: "https://app.example/keys"}
 		gone, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()
@@ -143,7 +143,7 @@ func TestPublishedKeysAreFetchedOnce(t *testing.T) {
 func TestThreat_HangingUpBuysNoFetch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		at := &address{kids: []string{"a"}, takes: time.Second}
-		keys := NewKeys(at, slog.New(slog.DiscardHandler))
+		keys := New(at, slog.New(slog.DiscardHandler))
 		app := client.Client{ID: "app", KeysURI: "https://app.example/keys"}
 		for range 60 { // for a minute
 			gone, cancel := context.WithTimeout(t.Context(), time.Millisecond)
@@ -161,7 +161,7 @@ func TestThreat_HangingUpBuysNoFetch(t *testing.T) {
 
 // What is remembered is bounded.
 func TestPublishedKeysAreBounded(t *testing.T) {
-	keys := NewKeys(&address{kids: []string{"a"}}, slog.New(slog.DiscardHandler))
+	keys := New(&address{kids: []string{"a"}}, slog.New(slog.DiscardHandler))
 	for i := range maxPublished + 10 {
 		keys.at(string(rune('a' + i)))
 	}

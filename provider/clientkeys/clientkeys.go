@@ -1,28 +1,31 @@
-package clientauth
+// Package clientkeys knows the public keys that clients have registered (jwks) or publish
+// (jwks_uri): those that verify what they have signed, and those that something is
+// encrypted to.
+package clientkeys
 
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
 	"time"
 
 	"calleridp/provider/client"
-	"calleridp/provider/endpoint"
 
 	"github.com/go-jose/go-jose/v4"
 )
 
 // How long the keys that a client publishes are used.
 const (
-	// keysFresh is how long they are used without a look at their address.
-	keysFresh = 10 * time.Minute
-	// keysStale is how long they are used while their address does not respond.
-	keysStale = time.Hour
-	// keysAgain is how long an address is left alone, whatever kid a request names:
-	// anybody can make one up.
-	keysAgain = 30 * time.Second
+	// freshFor is how long they are used without a look at their address.
+	freshFor = 10 * time.Minute
+	// staleFor is how long they are used while their address does not respond.
+	staleFor = time.Hour
+	// againAfter is how long an address is left alone, whatever key a request needs: anybody
+	// can make up a kid.
+	againAfter = 30 * time.Second
 	// maxPublished is how many clients' keys are remembered.
 	maxPublished = 1000
 )
@@ -53,23 +56,53 @@ type published struct {
 	failed bool      // that fetch
 }
 
-// NewKeys returns Keys.
-func NewKeys(f Fetcher, log *slog.Logger) *Keys {
+// New returns Keys.
+func New(f Fetcher, log *slog.Logger) *Keys {
 	return &Keys{fetcher: f, log: log, published: map[string]*published{}}
 }
 
-// errUnpublished is the refusal of a client whose keys cannot be read. The log says why.
-var errUnpublished = endpoint.InvalidClient("the client's jwks_uri could not be read")
+// Errors of Of and ForEncryption, which are the client's to mend.
+var (
+	// ErrUnread means that the client's jwks_uri could not be read. The log says why.
+	ErrUnread = errors.New("clientkeys: the client's jwks_uri could not be read")
+	// ErrNoKey means that the client has no key for an encryption.
+	ErrNoKey = errors.New("clientkeys: the client has no key for it")
+)
 
 // Of returns the keys of a client. It looks at its jwks_uri again for a kid that it has
-// not seen there: a client that rotates its keys need not wait. The error is a refusal if
-// they cannot be read.
+// not seen there: a client that rotates its keys need not wait.
 func (k *Keys) Of(ctx context.Context, c client.Client, kid string) ([]jose.JSONWebKey, error) {
+	return k.having(ctx, c, func(set []jose.JSONWebKey) bool {
+		return kid == "" || slices.ContainsFunc(set, func(key jose.JSONWebKey) bool { return key.KeyID == kid })
+	})
+}
+
+// ForEncryption returns the key of a client that something is encrypted to, with a kid if
+// the client gave it one (OpenID Connect Core §10.2). It looks at its jwks_uri again if
+// there was none.
+func (k *Keys) ForEncryption(ctx context.Context, c client.Client, e client.Encryption) (jose.JSONWebKey, error) {
+	set, err := k.having(ctx, c, func(set []jose.JSONWebKey) bool {
+		_, ok := e.Key(set)
+		return ok
+	})
+	if err != nil {
+		return jose.JSONWebKey{}, err
+	}
+	key, ok := e.Key(set)
+	if !ok {
+		return jose.JSONWebKey{}, fmt.Errorf("%w: %s", ErrNoKey, e.Alg)
+	}
+	return key, nil
+}
+
+// having returns the keys of a client. It looks at its jwks_uri again if those that it has
+// seen there lack something.
+func (k *Keys) having(ctx context.Context, c client.Client, enough func(set []jose.JSONWebKey) bool) ([]jose.JSONWebKey, error) {
 	if c.KeysURI == "" {
 		return client.ParseKeys([]byte(c.Keys))
 	}
 	p := k.at(c.KeysURI)
-	keys, fresh := p.known(kid)
+	keys, fresh := p.known(enough)
 	if fresh {
 		return keys, nil
 	}
@@ -78,17 +111,17 @@ func (k *Keys) Of(ctx context.Context, c client.Client, kid string) ([]jose.JSON
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	if keys, fresh := p.known(kid); fresh { // somebody else has fetched meanwhile
+	if keys, fresh := p.known(enough); fresh { // somebody else has fetched meanwhile
 		<-p.fetching
 		return keys, nil
 	}
 	// A caller that goes away ends no fetch: one that is begun counts, or whoever hangs up
 	// could begin as many as they like.
-	done := make(chan fetchedKeys, 1)
+	done := make(chan outcome, 1)
 	go func() {
 		keys, err := k.fetch(context.WithoutCancel(ctx), c, p)
 		<-p.fetching
-		done <- fetchedKeys{keys, err}
+		done <- outcome{keys, err}
 	}()
 	select {
 	case got := <-done:
@@ -98,8 +131,8 @@ func (k *Keys) Of(ctx context.Context, c client.Client, kid string) ([]jose.JSON
 	}
 }
 
-// fetchedKeys is what Keys.fetch returns.
-type fetchedKeys struct {
+// outcome is what Keys.fetch returns.
+type outcome struct {
 	keys []jose.JSONWebKey
 	err  error
 }
@@ -123,22 +156,21 @@ func (k *Keys) at(uri string) *published {
 }
 
 // known returns the keys that were fetched, and whether they need not be fetched again.
-func (p *published) known(kid string) (keys []jose.JSONWebKey, fresh bool) {
+func (p *published) known(enough func(set []jose.JSONWebKey) bool) (keys []jose.JSONWebKey, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
-	if now.Sub(p.tried) < keysAgain {
+	if now.Sub(p.tried) < againAfter {
 		return p.keys, p.keys != nil
 	}
-	seen := kid == "" || slices.ContainsFunc(p.keys, func(key jose.JSONWebKey) bool { return key.KeyID == kid })
-	return p.keys, seen && now.Sub(p.since) < keysFresh
+	return p.keys, now.Sub(p.since) < freshFor && enough(p.keys)
 }
 
 // fetch reads the keys at the client's address. p.fetching is full. The Fetcher bounds how
 // long it takes.
 func (k *Keys) fetch(ctx context.Context, c client.Client, p *published) ([]jose.JSONWebKey, error) {
 	if p.leftAlone() {
-		return nil, errUnpublished
+		return nil, ErrUnread
 	}
 	body, err := k.fetcher.Get(ctx, c.KeysURI, "application/jwk-set+json, application/json")
 	var keys []jose.JSONWebKey
@@ -152,10 +184,10 @@ func (k *Keys) fetch(ctx context.Context, c client.Client, p *published) ([]jose
 	keys, usable := p.fetched(keys, err, time.Now())
 	switch {
 	case withdrawn:
-		k.log.WarnContext(ctx, "a client has published a JWK set without a usable key, so that it cannot authenticate", "client", c.ID)
+		k.log.WarnContext(ctx, "a client has published a JWK set without a usable key: it can neither authenticate by one nor get what is encrypted to one", "client", c.ID)
 	case !usable:
-		k.log.WarnContext(ctx, "a client's keys could not be read, so that it cannot authenticate", "client", c.ID, "error", err)
-		return nil, errUnpublished
+		k.log.WarnContext(ctx, "a client's keys could not be read: it can neither authenticate by one nor get what is encrypted to one", "client", c.ID, "error", err)
+		return nil, ErrUnread
 	case err != nil:
 		k.log.WarnContext(ctx, "a client's keys could not be read again; those of before are used for up to an hour", "client", c.ID, "error", err)
 	}
@@ -166,7 +198,7 @@ func (k *Keys) fetch(ctx context.Context, c client.Client, p *published) ([]jose
 func (p *published) leftAlone() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.failed && time.Since(p.tried) < keysAgain
+	return p.failed && time.Since(p.tried) < againAfter
 }
 
 // fetched remembers the outcome of a fetch, and returns the keys to use.
@@ -177,7 +209,7 @@ func (p *published) fetched(keys []jose.JSONWebKey, err error, now time.Time) (u
 	switch {
 	case err == nil:
 		p.keys, p.since = keys, now
-	case now.Sub(p.since) >= keysStale:
+	case now.Sub(p.since) >= staleFor:
 		p.keys = nil
 	}
 	return p.keys, p.keys != nil

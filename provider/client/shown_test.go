@@ -1,0 +1,49 @@
+package client_test
+
+import (
+	"strings"
+	"testing"
+	"unicode"
+	"unicode/utf8"
+
+	"calleridp/provider/client"
+)
+
+func TestLeadsTo(t *testing.T) {
+	c := client.Client{RedirectURIs: []string{"https://App.example:8443/cb", "com.example.app:/cb"}}
+	for address, want := range map[string]bool{
+		"https://app.example/about": true, "https://bank.example": false, "https://app.example.evil": false, "": false, "%": false,
+	} {
+		if got := c.LeadsTo(address); got != want {
+			t.Errorf("%q: got %v, want %v", address, got, want)
+		}
+	}
+}
+
+// Whatever a stranger calls their client: the host is there, whole, last, and in the only
+// brackets.
+func FuzzShown(f *testing.F) {
+	for _, name := range []string{"Bank (bank.example)", "（bank.example）", "متجر", "a\u0301\u0301\u0301\u0301\u0301", "", "(", "app.example", "\u2066x", "\xff", strings.Repeat("x", 300)} {
+		f.Add(name)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		c := client.Client{Name: name, RedirectURIs: []string{"https://app.example/cb"}, Registration: &client.Registration{}}
+		got := c.Shown("https://app.example/cb")
+		plain := strings.Map(func(r rune) rune {
+			if r >= '\u2066' && r <= '\u2069' {
+				return -1
+			}
+			return r
+		}, got)
+		brackets := 0
+		for _, r := range got {
+			if unicode.In(r, unicode.Ps, unicode.Pe) {
+				brackets++
+			}
+		}
+		whole := plain == "app.example" && brackets == 0 || strings.HasSuffix(plain, " (app.example)") && brackets == 2
+		if !whole || utf8.RuneCountInString(plain) > 60+len("… (app.example)") || strings.ContainsAny(got, "\u202a\u202b\u202d\u202e\n") {
+			t.Errorf("%q: got %q", name, got)
+		}
+	})
+}

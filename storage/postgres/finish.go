@@ -1,0 +1,126 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"calleridp/provider/consent"
+	"calleridp/provider/grant"
+	"calleridp/provider/login"
+	"calleridp/provider/session"
+	"calleridp/provider/subject"
+	"calleridp/storage/record"
+)
+
+// approver is what is stored of the user who has approved an attempt, and of what they
+// allow its client.
+type approver struct {
+	sub, clientID string
+	person        subject.Person
+	exists        *bool
+	consent       consent.Consent
+	allows        *bool
+}
+
+// approver queues what locks it, and keeps the user from being deleted.
+func (t *txn) approver(sub, clientID string) *approver {
+	p := &approver{sub: sub, clientID: clientID}
+	t.living(sub)
+	p.exists = t.row(&record.People, (*record.Person)(&p.person), []byte(sub))
+	p.allows = t.row(&record.Consents, (*record.Consent)(&p.consent), consentKey(sub, clientID))
+	return p
+}
+
+// allowed returns what the user allows the client, nil for nothing.
+func (p *approver) allowed() *consent.Consent {
+	if p == nil || !*p.allows {
+		return nil
+	}
+	known := p.consent
+	return &known
+}
+
+// FinishAttempt implements login.Store.
+func (s *Store) FinishAttempt(
+	ctx context.Context, id login.ID, run func(login.Attempt, *consent.Consent) (login.SignIn, error),
+) (login.SignIn, error) {
+	var early, by *approver
+	var others []login.ID
+	expect := func(t *txn, likely record.Attempt) {
+		early = nil
+		if likely.Sub != "" {
+			early = t.approver(likely.Sub, likely.ClientID)
+		}
+	}
+	signIn, err := step(ctx, s, id, expect, func(t *txn, a login.Attempt) (u login.Update, signIn login.SignIn, err error) {
+		by = early
+		if a.Sub != "" && (by == nil || by.sub != a.Sub || by.clientID != a.ClientID) {
+			early, by = nil, t.approver(a.Sub, a.ClientID)
+			if err := t.look(); err != nil {
+				return u, signIn, err
+			}
+		}
+		if signIn, err = run(a, by.allowed()); err != nil {
+			return u, signIn, err
+		}
+		if signIn.Session.ID == "" {
+			return u, signIn, errors.New("postgres: a finished attempt needs a session")
+		}
+		u.Attempt = signIn.Attempt
+		if by == nil || by.sub != signIn.Session.Sub {
+			early, by = nil, t.approver(signIn.Session.Sub, a.ClientID)
+			if err := t.look(); err != nil {
+				return u, signIn, err
+			}
+		}
+		if *by.exists && by.person.SignOuts != signIn.Attempt.SignOuts {
+			return u, signIn, login.ErrSignedOut
+		}
+		others = nil
+		s.liveAttempts(&t.writes, &others, a.Browser, u.Attempt.Ended)
+		if signIn.Replaces != (session.SecretHash{}) {
+			t.dropSession(signIn.Replaces)
+		}
+		return u, signIn, t.giveSession(signIn.Session, signIn.Code, early)
+	})
+	if err == nil && others == nil { // the connection broke, and the outcome was looked up
+		others, err = s.LiveAttempts(ctx, signIn.Attempt.Browser, signIn.Attempt.Ended)
+	}
+	if err == nil {
+		signIn.Others = slices.DeleteFunc(others, func(other login.ID) bool { return other == id })
+	}
+	return signIn, err
+}
+
+// giveSession queues a new session with its code, if there is one. early is the user whom
+// the first look has read, nil if it has not, or another one.
+func (t *txn) giveSession(s session.Session, code grant.Code, early *approver) error {
+	t.putLiving(s.Sub)
+	g := code.Grant
+	if g.ID == "" {
+		t.putSession(s)
+		return nil
+	}
+	ownSession := g.SID == s.ID
+	var uses *codeUses
+	if early != nil && early.sub == g.Sub && early.clientID == g.ClientID && (g.SID == "" || ownSession) {
+		uses = &codeUses{consent: early.consent, foundConsent: early.allows}
+	} else {
+		rest := code
+		if ownSession {
+			rest.Grant.SID = ""
+		}
+		t.living(g.Sub)
+		uses = t.codeUses(rest, true)
+		if err := t.look(); err != nil {
+			return err
+		}
+	}
+	t.putLiving(g.Sub)
+	if ownSession && g.Created.After(s.LastUsed) {
+		s.LastUsed = g.Created
+	}
+	t.putSession(s)
+	return t.createCode(code, uses)
+}
