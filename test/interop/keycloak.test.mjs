@@ -45,9 +45,10 @@ before(async () => {
     redirect_uris: [`${broker(way)}/endpoint`],
     post_logout_redirect_uris: [`${broker(way)}/endpoint/logout_response`],
   });
+  writeFileSync(path.join(directory, 'jwks.json'), JSON.stringify({ keys: certificates.keys.filter((key) => key.use === 'sig') }));
   writeFileSync(clients, JSON.stringify([ // JSON is YAML
     { ...entry('secret'), secret },
-    { ...entry('assertion'), token_endpoint_auth_method: ways.assertion, jwks: JSON.stringify({ keys: certificates.keys.filter((key) => key.use === 'sig') }) },
+    { ...entry('assertion'), token_endpoint_auth_method: ways.assertion, jwks_file: path.join(directory, 'jwks.json') },
   ]));
   server = await dev('--clients', clients);
   rmSync(directory, { recursive: true });
@@ -165,7 +166,7 @@ visiting('a user who declines comes back to Keycloak, and may try again', async 
   await begin(page, 'secret');
   await page.fill('#phone', declined);
   await page.click('#submit');
-  await page.click('#back, #cancel', { timeout });
+  await page.click('form[action$="/leave"] button');
   await page.waitForURL((url) => url.href.startsWith(hub.base), { timeout });
   assert.equal(await page.locator('#social-secret').count(), 1, 'the page offers to sign in again');
 });
