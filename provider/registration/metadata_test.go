@@ -318,6 +318,7 @@ func FuzzMetadata(f *testing.F) {
 		with(""), with(`"jwks":` + key + `,"token_endpoint_auth_method":"private_key_jwt"`), `{"redirect_uris":["com.example.app:/cb"],"application_type":"native"}`,
 		with(`"scope":"openid phone","default_max_age":0,"contacts":["a"]`), `{"redirect_uris":["https://a.example","https://[::1]/"]}`,
 		with(`"subject_type":"pairwise","grant_types":["authorization_code","refresh_token"]`), `{"redirect_uris":null}`, `{"Redirect_URIs":["x"]}`,
+		with(`"tos_uri":"https://a.example","tos_uri":""`), with(`"contacts":["a",null]`), with(`"client_name":"\ud800","default_acr_values":[""]`),
 	} {
 		f.Add(body)
 	}
