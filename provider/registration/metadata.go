@@ -1,6 +1,7 @@
 package registration
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -58,12 +59,33 @@ func parseMembers(raw []byte) (members, error) {
 	if json.Unmarshal(raw, &in.all) != nil || in.all == nil {
 		return members{}, refuse("body", "is not a JSON object (RFC 7591 section 3.1)")
 	}
+	if name, ok := repeated(raw); ok {
+		return members{}, refuse(name, "is given more than once")
+	}
 	for name, value := range in.all {
 		if string(value) == "null" { // as if it were left out (RFC 7592 §2.2)
 			delete(in.all, name)
 		}
 	}
 	return in, nil
+}
+
+// repeated returns the first member that an object has twice: of two, other readers may take
+// the other one (RFC 8259 §4).
+func repeated(object []byte) (name string, ok bool) {
+	d := json.NewDecoder(bytes.NewReader(object))
+	d.Token() // the opening brace; that all of it is JSON is known
+	seen := map[string]bool{}
+	for d.More() {
+		token, _ := d.Token()
+		name, _ := token.(string)
+		var value json.RawMessage
+		if d.Decode(&value) != nil || seen[name] {
+			return name, true
+		}
+		seen[name] = true
+	}
+	return "", false
 }
 
 func (in *members) has(name string) bool { return in.all[name] != nil }
@@ -84,7 +106,18 @@ func decode[T any](in *members, name, kind string) (value T) {
 
 func (in *members) text(name string) string { return decode[string](in, name, "a string") }
 func (in *members) texts(name string) []string {
-	return decode[[]string](in, name, "a list of strings")
+	const kind = "a list of strings"
+	var values []string
+	for _, value := range decode[[]*string](in, name, kind) {
+		if value == nil { // null, which encoding/json would make ""
+			if in.invalid == nil {
+				in.invalid = refuse(name, "is not "+kind)
+			}
+			return nil
+		}
+		values = append(values, *value)
+	}
+	return values
 }
 func (in *members) flag(name string) bool { return decode[bool](in, name, "true or false") }
 

@@ -43,6 +43,9 @@ func TestMembers(t *testing.T) {
 		{`"contacts":["ve7jtb@example.org"]`, ""},
 		{`"contacts":"ve7jtb@example.org"`, "contacts"},
 		{`"contacts":["a\u0000b"]`, "contacts"},
+		{`"contacts":["a",null]`, "contacts"},
+		{`"contacts":["a"],"contacts":["a"]`, "contacts"},
+		{`"unknown":1,"unknown":null`, "unknown"},
 		{`"contacts":["1","2","3","4","5","6","7","8","9","10","11"]`, "contacts"},
 		{`"client_name":"My Example"`, ""},
 		{`"client_name":"My\u202eExample"`, "client_name"},
@@ -68,6 +71,7 @@ func TestMembers(t *testing.T) {
 		{`"tos_uri":"https://user@app.example/tos"`, "tos_uri"},
 		{`"jwks_uri":"https://app.example/jwks"`, ""},
 		{`"jwks_uri":"http://app.example/jwks"`, "jwks_uri"},
+		{`"jwks_uri":"https://app.example/` + strings.Repeat("x", 2048) + `"`, "jwks_uri"},
 		{`"jwks":` + key, ""},
 		{`"jwks":{"keys":[{"kty":"oct","k":"AA"}]}`, "jwks"},
 		{`"jwks":` + key + `,"jwks_uri":"https://app.example/jwks"`, "jwks_uri"},
@@ -321,6 +325,7 @@ func FuzzMetadata(f *testing.F) {
 		with(""), with(`"jwks":` + key + `,"token_endpoint_auth_method":"private_key_jwt"`), `{"redirect_uris":["com.example.app:/cb"],"application_type":"native"}`,
 		with(`"scope":"openid phone","default_max_age":0,"contacts":["a"]`), `{"redirect_uris":["https://a.example","https://[::1]/"]}`,
 		with(`"subject_type":"pairwise","grant_types":["authorization_code","refresh_token"]`), `{"redirect_uris":null}`, `{"Redirect_URIs":["x"]}`,
+		with(`"tos_uri":"https://a.example","tos_uri":""`), with(`"contacts":["a",null]`), with(`"client_name":"\ud800","default_acr_values":[""]`),
 	} {
 		f.Add(body)
 	}
