@@ -44,6 +44,7 @@ before(async () => {
     name: 'Hub',
     redirect_uris: [`${broker(way)}/endpoint`],
     post_logout_redirect_uris: [`${broker(way)}/endpoint/logout_response`],
+    backchannel_logout_uri: endpoint('logout/backchannel-logout'),
   });
   writeFileSync(path.join(directory, 'jwks.json'), JSON.stringify({ keys: certificates.keys.filter((key) => key.use === 'sig') }));
   writeFileSync(clients, JSON.stringify([ // JSON is YAML
@@ -191,4 +192,12 @@ visiting('when an administrator of Keycloak ends a session, the one here ends', 
   assert.equal(await signedInHere(page), true);
   await hub.admin('DELETE', `/demo/sessions/${claims.sid}`);
   await ends('the session', () => signedInHere(page));
+});
+
+visiting('when an operator here signs a user out, their session at Keycloak ends', async (page) => {
+  const { refresh_token } = await signIn(page, 'secret');
+  assert.ok(await lives(refresh_token));
+  const [, sub] = /sub=(\S+)/.exec(server.log().split('\n').findLast((line) => line.includes('session.created'))) ?? [];
+  operate('user', 'signout', sub);
+  await ends('the session', () => lives(refresh_token));
 });
