@@ -56,13 +56,15 @@ Usage:
                                             manage the applications that may sign users in
   calleridp registration-token add|list|remove
                                             manage the tokens with which applications register themselves
+  calleridp notice list, notice retry|drop CLIENT_ID
+                                            list, send again or delete what applications have not heard of logouts
   calleridp user find NUMBER, user show|signout|delete SUB
                                             show where a user is signed in, sign them out or delete them
   calleridp limit show|clear NUMBER         show or clear rate limits; also --network, --client, --deployment
 
   calleridp version                         print the version
 
-client, registration-token, keys, user and limit talk to the running server. Run a command with -h to list its flags.
+client, registration-token, notice, keys, user and limit talk to the running server. Run a command with -h to list its flags.
 `
 
 // commands are the first words of the command line.

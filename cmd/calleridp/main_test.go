@@ -70,6 +70,15 @@ func TestFailure(t *testing.T) {
 	}
 }
 
+// The help names every command, so that an operator finds it.
+func TestHelpNamesEveryCommand(t *testing.T) {
+	for name := range commands {
+		if !strings.Contains(usage, "\n  calleridp "+name+" ") {
+			t.Errorf("the help lacks %q", name)
+		}
+	}
+}
+
 func TestHelp(t *testing.T) {
 	envtest.Clear(t)
 	for _, row := range []struct{ line, says string }{
