@@ -9,6 +9,24 @@ import (
 	"testing"
 )
 
+// docs/pages.md names every page that an operator may replace.
+func TestPagesNamesEveryTemplate(t *testing.T) {
+	text, err := os.ReadFile("docs/pages.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	templates, err := filepath.Glob("ui/templates/*.html")
+	if err != nil || len(templates) == 0 {
+		t.Fatal("no templates", err)
+	}
+	for _, file := range templates {
+		name := strings.TrimSuffix(filepath.Base(file), ".html")
+		if !regexp.MustCompile(`\b` + name + `\b`).Match(text) {
+			t.Errorf("docs/pages.md lacks the template %s", name)
+		}
+	}
+}
+
 // Every file that a document links to is there, and every heading.
 func TestDocumentsLinkToFilesThatExist(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^):#]*)(?:#([^):]*))?\)`)

@@ -533,12 +533,12 @@ type Limits struct {
 	Client     Rate `yaml:"client"`     // requests through one client. Default 3000/1h.
 	Deployment Rate `yaml:"deployment"` // all requests. Default 10000/1h.
 
-	// SilentNetwork, SilentClient and SilentDeployment are for one-tap and native
-	// sign-ins, which ring no phone, and spend nothing that requests to phones need.
-	// An IPv6 /56 has four times silent_network, a /48 sixteen times.
-	SilentNetwork    Rate `yaml:"silent_network"`    // from one IPv4 address or IPv6 /64. Default as network.
-	SilentClient     Rate `yaml:"silent_client"`     // through one client. Default as client.
-	SilentDeployment Rate `yaml:"silent_deployment"` // all of them. Default as deployment.
+	// One-tap and native sign-ins ring no phone, and spend nothing that requests to
+	// phones need.
+
+	SilentNetwork    Rate `yaml:"silent_network"`    // one-tap and native sign-ins, which ring no phone, from one IPv4 address or IPv6 /64; from a /56 four times, from a /48 sixteen times as many. Default as network.
+	SilentClient     Rate `yaml:"silent_client"`     // one-tap and native sign-ins through one client. Default as client.
+	SilentDeployment Rate `yaml:"silent_deployment"` // all one-tap and native sign-ins. Default as deployment.
 
 	// Challenge requires browsers to solve a small task (proof of work) before a push
 	// is sent: off (default: only while a number cools down), auto (also when half of a
