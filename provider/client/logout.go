@@ -35,10 +35,10 @@ func checkBackchannel(c Client) (reason string) {
 		return ""
 	case len(uri) > 2048:
 		return "is too long"
+	case (c.Public || c.Registration != nil) && fetch.Check(uri) != nil:
+		return "must be an https URL without user and fragment (Back-Channel Logout §2.2)"
 	case fetch.CheckPost(uri) != nil:
 		return "must be an https URL without user and fragment, or http on loopback"
-	case (c.Public || c.Registration != nil) && fetch.Check(uri) != nil:
-		return "must be an https URL (Back-Channel Logout §2.2)"
 	}
 	return ""
 }

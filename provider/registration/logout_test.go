@@ -1,6 +1,7 @@
 package registration_test
 
 import (
+	"strings"
 	"testing"
 
 	"calleridp/provider/client"
@@ -20,8 +21,8 @@ func TestLogoutMembers(t *testing.T) {
 		t.Errorf("stored: %+v, %v, want %+v", c.Logout, err, want)
 	}
 	for _, uri := range []string{"http://127.0.0.1/logout", "http://app.example/logout", "https://app.example/#x"} {
-		if r := send(w, "POST", "/register", `{"redirect_uris":["`+callback+`"],"backchannel_logout_uri":"`+uri+`"}`); r.StatusCode != 400 {
-			t.Errorf("%s: got %v, want 400", uri, r)
+		if r := send(w, "POST", "/register", `{"redirect_uris":["`+callback+`"],"backchannel_logout_uri":"`+uri+`"}`); r.StatusCode != 400 || strings.Contains(r.Member("error_description"), "loopback") {
+			t.Errorf("%s: got %v, want 400, and no advice that leads to another refusal", uri, r)
 		}
 	}
 }
