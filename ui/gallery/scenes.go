@@ -54,6 +54,12 @@ var (
 		ID:   "long",
 		Name: "The Association of Independent Booksellers and Stationers of the Northern Counties",
 	}
+	stranger = endpoint.ClientView{ // registered itself: the host is behind its name
+		ID:        "stranger",
+		Name:      "Rönn & Co (shop.rowan.example)",
+		URI:       "https://shop.rowan.example/",
+		PolicyURI: "https://shop.rowan.example/privacy",
+	}
 	arabic = endpoint.ClientView{ID: "arabic", Name: "متجر الزهور"}
 )
 
@@ -276,6 +282,7 @@ func consentScenes() []scene {
 	}
 	return []scene{
 		consent("", authorize.ConsentView{Client: shop, Scopes: claims.Scopes}),
+		consent("-stranger", authorize.ConsentView{Client: stranger, Scopes: []string{claims.OpenID, claims.Phone}}),
 		consent("-little", authorize.ConsentView{Client: longName, Scopes: []string{claims.OpenID, claims.Phone}}),
 	}
 }
