@@ -46,6 +46,9 @@ func writeNotices(out io.Writer, all []admin.Receiver) error {
 	return table(out, func(w io.Writer) {
 		fmt.Fprintln(w, "CLIENT ID\tWAITING\tOLDEST\tFAILURES\tNEXT TRY\tLAST DELIVERED\tLAST FAILED\tREASON")
 		for _, r := range all {
+			if r.Waiting == 0 {
+				r.Next = time.Time{} // the pause after a failure goes on, but nothing is tried
+			}
 			fmt.Fprintf(w, "%s\t%d\t%s\t%d\t%s\t%s\t%s\t%s\n", r.Client, r.Waiting, when(r.Oldest), r.Failures,
 				when(r.Next), when(r.Delivered), when(r.Failed), r.Reason)
 		}
