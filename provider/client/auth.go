@@ -234,7 +234,7 @@ func validateAuth(c Client) FieldErrors {
 		}
 	case c.KeysURI != "":
 		if err := fetch.Check(c.KeysURI); err != nil {
-			refuse("jwks_uri", "%q %s", c.KeysURI, strings.TrimPrefix(err.Error(), fetch.ErrAddress.Error()+": "))
+			refuse("jwks_uri", "%q: %s", c.KeysURI, strings.TrimPrefix(err.Error(), fetch.ErrAddress.Error()+": "))
 		}
 	case c.AuthMethod == AuthPrivateKeyJWT:
 		refuse("jwks", "missing; a client with private_key_jwt needs its public keys, as jwks or as jwks_uri")
