@@ -183,6 +183,9 @@ func (e *Endpoint) decideConsent(w http.ResponseWriter, r *http.Request, in endp
 	}
 	switch in.Get("decision") {
 	case "allow":
+		if !q.Request.acceptsACR(s.ACR) { // the user has signed in anew since the prompt was shown (Core §5.5.1.1)
+			return e.refuse(w, r, q.Request, unmetACR("the user signed in by "+s.ACR))
+		}
 		resp, err := e.allow(r.Context(), q, c, s)
 		if errors.Is(err, login.ErrState) {
 			if _, _, _, err := e.openConsent(r, in.Get("request"), e.sessions.current); err != nil {
