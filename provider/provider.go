@@ -6,6 +6,7 @@
 //	clientauth/   who calls a direct endpoint
 //	token/        the token endpoint; userinfo, introspection, revocation
 //	logout/       RP-initiated logout
+//	logo/         the logos of clients
 //	account/      the account page
 //	registration/ clients that register themselves
 //	discovery/    the metadata and the keys
@@ -41,6 +42,7 @@ import (
 	"calleridp/provider/endpoint"
 	"calleridp/provider/grant"
 	"calleridp/provider/idtoken"
+	"calleridp/provider/logo"
 	"calleridp/provider/logout"
 	"calleridp/provider/registration"
 	"calleridp/provider/session"
@@ -67,6 +69,7 @@ type Engine interface {
 type Fetcher interface {
 	authorize.Fetcher
 	clientkeys.Fetcher
+	logo.Fetcher
 	registration.Fetcher
 }
 
@@ -143,6 +146,7 @@ type Provider struct {
 	authorize *authorize.Endpoint
 	flow      *authorize.Flow
 	logout    *logout.Endpoint
+	logos     *logo.Logos
 	account   *account.Account
 	token     *token.Endpoint
 	register  *registration.Endpoint
@@ -173,6 +177,13 @@ func New(cfg Config) (*Provider, error) {
 	if err != nil {
 		return nil, err
 	}
+	logos := logo.New(logo.Config{
+		Fetch:     cfg.Fetch,
+		Clients:   cfg.Clients,
+		Strangers: cfg.Registration.ShowLogos,
+		Log:       cfg.Log,
+	})
+	browser.ShowLogos(logos)
 	published := clientkeys.New(cfg.Fetch, cfg.Log)
 	direct := endpoint.NewDirect(cfg.Clients, failures)
 	tokens := idtoken.New(idtoken.Config{
@@ -184,7 +195,7 @@ func New(cfg Config) (*Provider, error) {
 		Audit:    cfg.Audit,
 		Unsigned: cfg.UnsignedIDTokens,
 	})
-	p := &Provider{browser: browser}
+	p := &Provider{browser: browser, logos: logos}
 
 	p.authorize, p.flow, err = authorize.New(authorize.Config{
 		Issuer:   cfg.Issuer,
@@ -283,6 +294,7 @@ func New(cfg Config) (*Provider, error) {
 		Direct:   direct,
 		Clients:  cfg.Clients,
 		Fetch:    cfg.Fetch,
+		Logos:    logos,
 		Addr:     cfg.ClientAddr,
 		Failures: failures,
 		Audit:    cfg.Audit,
@@ -303,6 +315,7 @@ func (p *Provider) Mount(r chi.Router) {
 	p.authorize.Mount(r)
 	p.token.Mount(r)
 	p.logout.Mount(r)
+	p.logos.Mount(r)
 	p.account.Mount(r)
 	p.register.Mount(r)
 }

@@ -16,7 +16,7 @@ type signOutView struct {
 // ConfirmSignOut implements provider.Pages.
 func (p *Pages) ConfirmSignOut(w http.ResponseWriter, r *http.Request, v logout.SignOutView) {
 	view := &signOutView{chrome: chromeOf(v.Client), Request: v.Request}
-	pol := policy{logo: view.Client.Logo}
+	pol := policy{}
 	if v.FormAction != "" {
 		pol.forms = "'self' " + anywhere(v.FormAction)
 	}
@@ -41,6 +41,6 @@ func (p *Pages) SignedOut(w http.ResponseWriter, r *http.Request, v logout.Signe
 		language: p.choose(r, v.UILocales),
 		status:   http.StatusOK,
 		view:     view,
-		policy:   policy{logo: view.Client.Logo, opener: sameOriginOpener},
+		policy:   policy{opener: sameOriginOpener},
 	})
 }
