@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"calleridp/test/harness"
 )
@@ -33,8 +34,13 @@ func TestLogoOfAClient(t *testing.T) {
 		t.Fatal(err)
 	}
 	var asked atomic.Int32
+	fetched := make(chan struct{}, 1)
 	published := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked.Add(1)
+		select {
+		case fetched <- struct{}{}:
+		default:
+		}
 		w.Write(raw.Bytes())
 	}))
 	defer published.Close()
@@ -60,8 +66,13 @@ func TestLogoOfAClient(t *testing.T) {
 	if err := json.NewDecoder(response.Body).Decode(&c); err != nil || response.StatusCode != http.StatusCreated {
 		t.Fatalf("status %d, %v", response.StatusCode, err)
 	}
+	select {
+	case <-fetched: // before anybody has opened a page
+	case <-time.After(harness.Timeout):
+		t.Fatal("the registration has not begun to fetch the logo")
+	}
 	browser := harness.NewBrowser(t, server.Issuer)
-	browser.Get(server.Issuer + "/client-logo/" + c.ID + "/any.png") // waits for the fetch that the registration has begun
+	browser.Get(server.Issuer + "/client-logo/" + c.ID + "/any.png") // waits for the end of that fetch
 	page := browser.Get(server.Issuer + "/authorize?" + url.Values{
 		"client_id": {c.ID}, "response_type": {"code"}, "scope": {"openid"}, "redirect_uri": {"https://shop.example/cb"},
 		"code_challenge": {"E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"}, "code_challenge_method": {"S256"},
