@@ -29,8 +29,9 @@ const (
 	// failure, up to longestPause.
 	againAfter   = time.Minute
 	longestPause = time.Hour
-	// maxFetches is how many addresses are asked at once. More are not asked at all: a later
-	// page asks again.
+	// maxFetches is how many addresses are asked at once, for the operator's clients and for
+	// those that registered themselves: slow strangers keep no other logo away. More are not
+	// asked at all: a later page asks again.
 	maxFetches = 4
 	// maxKnown is how many addresses are remembered, those without a logo included, and
 	// maxMemory how many bytes of logos.
@@ -63,8 +64,8 @@ type Config struct {
 // concurrent use.
 type Logos struct {
 	cfg      Config
-	fetches  chan struct{} // as many as there are fetches
-	decoding chan struct{} // full while a picture is decoded: one at a time bounds the memory
+	fetches  map[bool]chan struct{} // for strangers and others: as many as there are fetches
+	decoding chan struct{}          // full while a picture is decoded: one at a time bounds the memory
 
 	mu     sync.Mutex
 	known  map[string]*published // by logo_uri
@@ -86,7 +87,7 @@ type published struct {
 func New(cfg Config) *Logos {
 	return &Logos{
 		cfg:      cfg,
-		fetches:  make(chan struct{}, maxFetches),
+		fetches:  map[bool]chan struct{}{false: make(chan struct{}, maxFetches), true: make(chan struct{}, maxFetches)},
 		decoding: make(chan struct{}, 1),
 		known:    map[string]*published{},
 	}
@@ -99,7 +100,7 @@ func (l *Logos) Of(c client.Client) string {
 	if uri == "" {
 		return ""
 	}
-	_, hash, _ := l.look(c.ID, uri)
+	_, hash, _ := l.look(c, uri)
 	if hash == "" {
 		return ""
 	}
@@ -116,7 +117,7 @@ func (l *Logos) address(c client.Client) string {
 
 // look returns what is at an address as far as it is known, and has it fetched if that is
 // due. fetching is closed when the fetch that goes on has ended; nil if there is none.
-func (l *Logos) look(clientID, uri string) (picture []byte, hash string, fetching <-chan struct{}) {
+func (l *Logos) look(c client.Client, uri string) (picture []byte, hash string, fetching <-chan struct{}) {
 	now := time.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -131,10 +132,14 @@ func (l *Logos) look(clientID, uri string) (picture []byte, hash string, fetchin
 		l.put(uri, p, nil)
 	}
 	if p.done == nil && !now.Before(p.next) {
+		slots := l.fetches[c.Registration != nil]
 		select {
-		case l.fetches <- struct{}{}:
+		case slots <- struct{}{}:
 			p.done = make(chan struct{})
-			go l.fetch(clientID, uri, p)
+			go func() {
+				l.fetch(c.ID, uri, p)
+				<-slots
+			}()
 		default:
 		}
 	}
@@ -164,7 +169,6 @@ func (l *Logos) fetch(clientID, uri string, p *published) {
 	close(p.done)
 	p.done = nil
 	l.mu.Unlock()
-	<-l.fetches
 	if err != nil {
 		l.cfg.Log.Warn("a client's logo could not be read: pages show the one of before, for up to two days, or none",
 			"client", clientID, "error", err)

@@ -141,14 +141,20 @@ func TestOfFailure(t *testing.T) {
 func TestThreat_FetchesOfLogosAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &web{at: map[string][]byte{}, slow: 5 * time.Second}
-		l := logosOf(w)
+		w.at[address] = asPNG(t, pictureOf(64, 64, red))
+		l := New(Config{Fetch: w, Strangers: true, Log: slog.New(slog.DiscardHandler)})
 		for i := range 500 {
-			l.Of(client.Client{ID: "app", LogoURI: fmt.Sprint(address, i)})
+			l.Of(client.Client{ID: "stranger", LogoURI: fmt.Sprint(address, i), Registration: &client.Registration{}})
 		}
+		synctest.Wait()
+		if w.most != maxFetches {
+			t.Errorf("got %d fetches at once, want %d", w.most, maxFetches)
+		}
+		l.Of(app) // an operator's client does not wait for slow strangers
 		time.Sleep(w.slow)
 		synctest.Wait()
-		if w.most != maxFetches || w.asks() != maxFetches {
-			t.Errorf("got %d fetches, %d at once, want %d", w.asks(), w.most, maxFetches)
+		if l.Of(app) == "" || w.asks() != maxFetches+1 {
+			t.Errorf("got %d fetches, want %d, with the logo of the operator's client", w.asks(), maxFetches+1)
 		}
 	})
 }

@@ -38,14 +38,14 @@ func (l *Logos) serve(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNotFound)
 		return
 	}
-	picture, hash, fetching := l.look(c.ID, uri)
+	picture, hash, fetching := l.look(c, uri)
 	if picture == nil && fetching != nil {
 		select {
 		case <-fetching:
 		case <-r.Context().Done():
 			return
 		}
-		picture, hash, _ = l.look(c.ID, uri)
+		picture, hash, _ = l.look(c, uri)
 	}
 	if picture == nil {
 		w.WriteHeader(http.StatusNotFound)
