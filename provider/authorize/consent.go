@@ -72,6 +72,7 @@ type consents struct {
 	people   subject.Store
 	master   *keys.Master
 	lifetime time.Duration // of the prompt
+	views    views
 	audit    audit.Recorder
 }
 
@@ -141,7 +142,7 @@ func (cs consents) prompt(
 		return ConsentView{}, err
 	}
 	return ConsentView{
-		Client:     viewOf(c, q),
+		Client:     cs.views.of(c, q),
 		Request:    sealed,
 		Scopes:     q.consentScopes(),
 		Number:     n.Masked(),
