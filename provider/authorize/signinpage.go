@@ -95,7 +95,7 @@ func viewOf(c client.Client, q *request) endpoint.ClientView {
 	if c.ID == endpoint.AccountClientID {
 		return endpoint.ClientView{Own: true}
 	}
-	return endpoint.ViewFor(c, q.RedirectURI)
+	return endpoint.ViewFor(c, q.destination())
 }
 
 // refused returns the refusal that shows the sign-in page again.
