@@ -290,7 +290,11 @@ func (e *Endpoint) allow(ctx context.Context, q *consentRequest, c client.Client
 			})
 		}
 		if errors.Is(err, grant.ErrExists) { // this form was sent before, or just now
-			if given, err = e.given(ctx, q.Request, c, s, q.Ticket); err == nil {
+			// Nothing has named the session yet, which may be recalled and have ended.
+			if _, err = e.sessions.store.SessionBySecret(ctx, s.Secret); err == nil {
+				given, err = e.given(ctx, q.Request, c, s, q.Ticket)
+			}
+			if err == nil {
 				idToken, err = e.front.idToken(ctx, q.Request, c, s, given)
 			}
 		}
