@@ -36,8 +36,8 @@ var rooms = map[string]struct {
 	may []string
 	why string
 }{
-	"provider": {[]string{"endpoint", "authorize", "clientauth", "token", "logout", "account", "discovery", "idtoken",
-		"audit", "client", "clientkeys", "consent", "grant", "logo", "registration", "session", "subject"}, "provider assembles the rooms and has no rule of the protocol"},
+	"provider": {[]string{"backchannel", "notify", "endpoint", "authorize", "checksession", "clientauth", "token", "logout", "account", "discovery", "idtoken",
+		"audit", "client", "clientkeys", "consent", "deviceflow", "grant", "logo", "registration", "session", "subject"}, "provider assembles the rooms and has no rule of the protocol"},
 
 	// The rooms of the protocol import the domain and endpoint, never each other.
 	"endpoint":   {[]string{"client", "limit", "login", "redact", "session"}, "what all endpoints have in common knows none of them"},
@@ -46,13 +46,18 @@ var rooms = map[string]struct {
 		"the authorization endpoint knows no other endpoint"},
 	"token": {[]string{"endpoint", "clientauth", "idtoken", "audit", "claims", "client", "grant", "limit", "login", "redact", "subject"},
 		"clients authenticate at the token endpoint, so it imports clientauth, and no other room"},
-	"logout":  {[]string{"endpoint", "idtoken", "audit", "client", "session"}, "logout knows no other endpoint"},
-	"account": {[]string{"endpoint", "audit", "claims", "client", "consent", "grant", "session", "subject"}, "the account page declares the sign-in that it needs"},
+	"deviceflow": {[]string{"endpoint", "clientauth", "audit", "claims", "client", "grant", "limit", "redact"},
+		"clients authenticate at the device authorization endpoint, too; it declares the sign-in that it needs"},
+	"logout": {[]string{"endpoint", "idtoken", "audit", "client", "session"}, "logout knows no other endpoint"},
+	"backchannel": {[]string{"endpoint", "idtoken", "audit", "client", "fetch", "notify"},
+		"it makes and sends logout tokens; what ends sessions knows nothing of it"},
+	"account":      {[]string{"endpoint", "audit", "claims", "client", "consent", "grant", "session", "subject"}, "the account page declares the sign-in that it needs"},
+	"checksession": {[]string{"endpoint", "client"}, "the page that watches a session reads its cookie in the browser, and knows no session"},
 	"registration": {[]string{"endpoint", "audit", "claims", "client", "fetch", "limit", "redact"},
 		"clients that register themselves are those of the registry; it knows no other endpoint"},
 	"logo":      {[]string{"endpoint", "client"}, "pages know a path; what is behind it is one folder"},
 	"discovery": {[]string{"endpoint"}, "the documents are made of what each room says of itself"},
-	"admin":     {[]string{"audit", "client", "limit", "login", "subject"}, "the operators' API changes the domain, and speaks no OpenID Connect"},
+	"admin":     {[]string{"audit", "client", "limit", "login", "notify", "subject"}, "the operators' API changes the domain, and speaks no OpenID Connect"},
 
 	// The domain.
 	"idtoken":    {[]string{"audit", "claims", "client", "clientkeys", "grant", "redact", "subject"}, domain},
@@ -62,7 +67,8 @@ var rooms = map[string]struct {
 	"clientkeys": {[]string{"client"}, domain},
 	"claims":     {[]string{"subject"}, domain},
 	"session":    {[]string{"clock", "redact"}, domain},
-	"grant":      {[]string{"clock", "redact"}, domain},
+	"notify":     {[]string{"grant", "session"}, domain},
+	"grant":      {[]string{"clock", "limit", "redact"}, domain},
 	"subject":    {[]string{"consent", "grant", "session"}, domain},
 	"clock":      {nil, domain},
 	"limit":      {[]string{"clock", "redact"}, domain},
@@ -92,7 +98,7 @@ var only = map[string]struct {
 	by  []string
 	why string
 }{
-	"github.com/zitadel/oidc/v3/pkg/oidc": {[]string{"provider/endpoint", "provider/clientauth", "provider/authorize", "provider/token", "provider/registration"},
+	"github.com/zitadel/oidc/v3/pkg/oidc": {[]string{"provider/endpoint", "provider/clientauth", "provider/authorize", "provider/token", "provider/registration", "provider/deviceflow"},
 		"the library's types and errors stay in the rooms that speak the protocol"},
 	"go.etcd.io/bbolt":                     {[]string{"storage/bolt", "test/load"}, "an engine is one folder, and storage/record is for all of them; the load test measures the floor below it"},
 	"github.com/jackc/pgx/v5":              {[]string{"storage/postgres", "storage/postgres/pgtest", "storage/postgres/crowd"}, "an engine is one folder, with its tests' server and the people of its measurements in it"},

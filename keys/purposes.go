@@ -24,6 +24,11 @@ const (
 	PurposeOneTapNonce Purpose = "one-tap-nonce"
 	// PurposeDevice seals what a device cookie says.
 	PurposeDevice Purpose = "device"
+	// PurposeDeviceRequest seals the request of a device in the form that asks the user
+	// whether they have started it.
+	PurposeDeviceRequest Purpose = "device-request"
+	// PurposeBrowserState derives the state that session management shows of a session.
+	PurposeBrowserState Purpose = "browser-state"
 	// PurposeBrowserSecret derives the secret of a browser's cookie from the form that
 	// the browser sends.
 	PurposeBrowserSecret Purpose = "browser-secret"
@@ -36,6 +41,8 @@ const (
 	// PurposeLaterCode derives the authorization code that a consent form gives when its
 	// first one has expired.
 	PurposeLaterCode Purpose = "later-code"
+	// PurposeDeviceCode makes the hash by which the answer to a device code is stored.
+	PurposeDeviceCode Purpose = "device-code"
 	// PurposeAccountForm makes the token in the forms of the account page.
 	PurposeAccountForm Purpose = "account-form"
 	// PurposePairwiseSub derives the sub of a user for one sector.
@@ -48,6 +55,8 @@ const (
 const (
 	// PurposeNumberHash hides the phone number by which a user is found.
 	PurposeNumberHash Purpose = "number-hash"
+	// PurposeUserCodeHash hides the user code by which the request of a device is found.
+	PurposeUserCodeHash Purpose = "user-code-hash"
 	// PurposeLimitHash hides what a lock or a budget is about.
 	PurposeLimitHash Purpose = "limit-hash"
 	// PurposeDeletedHash hides the sub of a deleted user.
@@ -101,4 +110,10 @@ const (
 	PurposeAssertionRecord Purpose = "assertion-record"
 	// PurposeInitialTokenRecord seals initial access tokens of client registration.
 	PurposeInitialTokenRecord Purpose = "initial-token-record"
+	// PurposeNoticeRecord seals notices for clients.
+	PurposeNoticeRecord Purpose = "notice-record"
+	// PurposeReceiverRecord seals how the deliveries of notices to a client stand.
+	PurposeReceiverRecord Purpose = "receiver-record"
+	// PurposeDeviceRequestRecord seals requests of devices.
+	PurposeDeviceRequestRecord Purpose = "device-request-record"
 )

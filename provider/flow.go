@@ -30,6 +30,9 @@ func (f Flow) Reopen(w http.ResponseWriter, r *http.Request, page authorize.Reop
 	if errors.Is(err, endpoint.ErrBadRequest) {
 		err = p.logout.Reopen(w, r, page.Request)
 	}
+	if errors.Is(err, endpoint.ErrBadRequest) {
+		err = p.devices.Reopen(w, r, page.Request)
+	}
 	if err != nil {
 		p.browser.Fail(w, r, err)
 	}

@@ -5,10 +5,13 @@
 //	authorize/    the authorization endpoint, and Flow: what pages may do with a sign-in
 //	clientauth/   who calls a direct endpoint
 //	token/        the token endpoint; userinfo, introspection, revocation
-//	logout/       RP-initiated logout
 //	logo/         the logos of clients
+//	logout/       RP-initiated and front-channel logout
+//	checksession/ the page that tells clients' pages of changes
+//	backchannel/  what tells applications that a session has ended
 //	account/      the account page
 //	registration/ clients that register themselves
+//	deviceflow/   sign-in on devices without a browser
 //	discovery/    the metadata and the keys
 //	idtoken/      ID tokens, and sub as each client knows it
 //
@@ -18,6 +21,7 @@
 //	grant/        codes and tokens           client/    relying parties
 //	claims/       profile to claims          subject/   whose number it is
 //	limit/        locks and rate limits      consent/   what users allowed
+//	notify/       what clients are told in the background
 //
 // admin/ is the operators' API.
 package provider
@@ -29,21 +33,27 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"sync"
+	"time"
 
 	"calleridp/keys"
 	"calleridp/provider/account"
 	"calleridp/provider/audit"
 	"calleridp/provider/authorize"
+	"calleridp/provider/backchannel"
+	"calleridp/provider/checksession"
 	"calleridp/provider/client"
 	"calleridp/provider/clientauth"
 	"calleridp/provider/clientkeys"
 	"calleridp/provider/consent"
+	"calleridp/provider/deviceflow"
 	"calleridp/provider/discovery"
 	"calleridp/provider/endpoint"
 	"calleridp/provider/grant"
 	"calleridp/provider/idtoken"
 	"calleridp/provider/logo"
 	"calleridp/provider/logout"
+	"calleridp/provider/notify"
 	"calleridp/provider/registration"
 	"calleridp/provider/session"
 	"calleridp/provider/subject"
@@ -71,13 +81,16 @@ type Fetcher interface {
 	clientkeys.Fetcher
 	logo.Fetcher
 	registration.Fetcher
+	backchannel.Poster
 }
 
 // Pages draws everything that a user sees. *ui.UI is one.
 type Pages interface {
 	authorize.Pages
 	logout.Pages
+	checksession.Pages
 	account.Pages
+	deviceflow.Pages
 	endpoint.ErrorPages
 }
 
@@ -99,7 +112,14 @@ type Config struct {
 	Consents   consent.Store
 	Records    subject.RecordStore
 	Assertions client.Assertions
-	Fetch      Fetcher // reads what clients publish
+	Notices    notify.Store
+	Fetch      Fetcher // reads what clients publish, and tells them things
+
+	Notified notify.Observer // counts notices; nil: nothing is counted
+
+	Devices    grant.DeviceStore
+	Budgets    deviceflow.Budgets
+	DeviceFlow deviceflow.Policy // the zero value: there is no device flow
 
 	Registration registration.Policy // of clients that register themselves; the zero value: none may
 
@@ -147,10 +167,13 @@ type Provider struct {
 	flow      *authorize.Flow
 	logout    *logout.Endpoint
 	logos     *logo.Logos
+	check     *checksession.Endpoint
 	account   *account.Account
 	token     *token.Endpoint
 	register  *registration.Endpoint
+	devices   *deviceflow.Endpoint
 	documents *discovery.Documents
+	notices   *notify.Deliverer
 }
 
 // New checks the configuration and builds the rooms. There is nothing to close.
@@ -158,8 +181,10 @@ func New(cfg Config) (*Provider, error) {
 	switch {
 	case cfg.Engine == nil || cfg.Pages == nil || cfg.Ring == nil || cfg.Master == nil || cfg.Clients == nil:
 		return nil, errors.New("provider: Engine, Pages, Ring, Master and Clients are required")
-	case cfg.Grants == nil || cfg.Sessions == nil || cfg.People == nil || cfg.Consents == nil || cfg.Records == nil || cfg.Assertions == nil || cfg.Fetch == nil:
-		return nil, errors.New("provider: Grants, Sessions, People, Consents, Records, Assertions and Fetch are required")
+	case cfg.Grants == nil || cfg.Sessions == nil || cfg.People == nil || cfg.Consents == nil || cfg.Records == nil || cfg.Assertions == nil || cfg.Notices == nil || cfg.Fetch == nil:
+		return nil, errors.New("provider: Grants, Sessions, People, Consents, Records, Assertions, Notices and Fetch are required")
+	case cfg.DeviceFlow.Enabled && (cfg.Devices == nil || cfg.Budgets == nil):
+		return nil, errors.New("provider: Devices and Budgets are required for DeviceFlow")
 	case cfg.Log == nil || cfg.Audit == nil:
 		return nil, errors.New("provider: Log and Audit are required")
 	}
@@ -236,30 +261,37 @@ func New(cfg Config) (*Provider, error) {
 		return nil, err
 	}
 
+	auth := clientauth.New(clientauth.Config{
+		Issuer:     cfg.Issuer,
+		Registry:   cfg.Clients,
+		Keys:       published,
+		Assertions: cfg.Assertions,
+		Direct:     direct,
+		Addr:       cfg.ClientAddr,
+		Audit:      cfg.Audit,
+	})
+	interval := time.Duration(0)
+	if cfg.DeviceFlow.Enabled {
+		interval = cfg.DeviceFlow.Interval
+	}
 	p.token = token.New(token.Config{
-		Issuer: cfg.Issuer,
-		Direct: direct,
-		Auth: clientauth.New(clientauth.Config{
-			Issuer:     cfg.Issuer,
-			Registry:   cfg.Clients,
-			Keys:       published,
-			Assertions: cfg.Assertions,
-			Direct:     direct,
-			Addr:       cfg.ClientAddr,
-			Audit:      cfg.Audit,
-		}),
-		Clients:     cfg.Clients,
-		Grants:      cfg.Grants,
-		People:      cfg.People,
-		Native:      cfg.Engine,
-		Apps:        cfg.Apps,
-		Addr:        cfg.ClientAddr,
-		Tokens:      tokens,
-		Master:      cfg.Master,
-		GrantPolicy: cfg.Lifetimes.grants(),
-		Front:       slices.ContainsFunc(cfg.ResponseTypes, func(t client.ResponseType) bool { return client.InFront(string(t)) }),
-		Failures:    failures,
-		Audit:       cfg.Audit,
+		Issuer:         cfg.Issuer,
+		Direct:         direct,
+		Auth:           auth,
+		Devices:        cfg.Devices,
+		DeviceInterval: interval,
+		Clients:        cfg.Clients,
+		Grants:         cfg.Grants,
+		People:         cfg.People,
+		Native:         cfg.Engine,
+		Apps:           cfg.Apps,
+		Addr:           cfg.ClientAddr,
+		Tokens:         tokens,
+		Master:         cfg.Master,
+		GrantPolicy:    cfg.Lifetimes.grants(),
+		Front:          slices.ContainsFunc(cfg.ResponseTypes, func(t client.ResponseType) bool { return client.InFront(string(t)) }),
+		Failures:       failures,
+		Audit:          cfg.Audit,
 	})
 
 	p.logout = logout.New(logout.Config{
@@ -272,7 +304,16 @@ func New(cfg Config) (*Provider, error) {
 		Hints:    tokens,
 		Sessions: cfg.Sessions,
 		Lifetime: cfg.Lifetimes.Request,
+		Log:      cfg.Log,
 		Audit:    cfg.Audit,
+	})
+
+	p.check = checksession.New(checksession.Config{
+		Issuer:  cfg.Issuer,
+		Browser: browser,
+		Pages:   cfg.Pages,
+		Cookies: cfg.Cookies,
+		Clients: cfg.Clients,
 	})
 
 	p.account = account.New(account.Config{
@@ -282,6 +323,7 @@ func New(cfg Config) (*Provider, error) {
 		Cookies:  cfg.Cookies,
 		Master:   cfg.Master,
 		SignIn:   p.authorize,
+		SignOut:  p.logout,
 		Clients:  cfg.Clients,
 		Sessions: cfg.Sessions,
 		Records:  cfg.Records,
@@ -300,11 +342,48 @@ func New(cfg Config) (*Provider, error) {
 		Audit:    cfg.Audit,
 	})
 
+	channel := backchannel.New(backchannel.Config{
+		Issuer:  cfg.Issuer,
+		Keys:    cfg.Ring,
+		Tokens:  tokens,
+		Clients: cfg.Clients,
+		Post:    cfg.Fetch,
+		Audit:   cfg.Audit,
+		Log:     cfg.Log,
+	})
+	if cfg.Notified == nil {
+		cfg.Notified = uncounted{}
+	}
+	p.notices = notify.NewDeliverer(notify.Config{
+		Store:    cfg.Notices,
+		Senders:  map[notify.Kind]notify.Sender{notify.Logout: channel},
+		Observer: cfg.Notified,
+		Ended:    channel.Ended,
+		Log:      cfg.Log,
+	})
+
+	p.devices = deviceflow.New(deviceflow.Config{
+		Issuer:  cfg.Issuer,
+		Policy:  cfg.DeviceFlow,
+		Auth:    auth,
+		Browser: browser,
+		Pages:   cfg.Pages,
+		Master:  cfg.Master,
+		Clients: cfg.Clients,
+		SignIn:  p.authorize,
+		Devices: cfg.Devices,
+		Grants:  cfg.Grants,
+		Budgets: cfg.Budgets,
+		Addr:    cfg.ClientAddr,
+		Country: cfg.Country,
+		Audit:   cfg.Audit,
+	})
+
 	p.documents, err = discovery.New(discovery.Config{
 		Issuer:    cfg.Issuer,
 		Keys:      cfg.Ring,
 		UILocales: cfg.UILocales,
-		Rooms:     []endpoint.Describer{p.authorize, p.token, p.logout, p.register},
+		Rooms:     []endpoint.Describer{p.authorize, p.token, p.logout, p.check, channel, p.register, p.devices},
 	})
 	return p, err
 }
@@ -316,12 +395,25 @@ func (p *Provider) Mount(r chi.Router) {
 	p.token.Mount(r)
 	p.logout.Mount(r)
 	p.logos.Mount(r)
+	p.check.Mount(r)
 	p.account.Mount(r)
 	p.register.Mount(r)
+	p.devices.Mount(r)
 }
 
-// Run removes clients that registered themselves and were never used, until ctx is done.
-func (p *Provider) Run(ctx context.Context) { p.register.Run(ctx) }
+// Run removes clients that registered themselves and were never used, and tells clients
+// that sessions have ended, until ctx is done.
+func (p *Provider) Run(ctx context.Context) {
+	var running sync.WaitGroup
+	running.Go(func() { p.register.Run(ctx) })
+	running.Go(func() { p.notices.Run(ctx) })
+	running.Wait()
+}
+
+// uncounted counts no notices.
+type uncounted struct{}
+
+func (uncounted) Notified(notify.Kind, notify.Outcome) {}
 
 // Handler serves the protocol's paths alone, at the root.
 func (p *Provider) Handler() http.Handler {

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"calleridp/provider/client"
+	"calleridp/provider/fetch"
 	"calleridp/provider/internal/testworld"
 	"calleridp/provider/login"
 )
@@ -281,6 +282,10 @@ func (p published) Get(context.Context, string, string) ([]byte, error) {
 		return nil, errors.New("down")
 	}
 	return []byte(*p.set), nil
+}
+
+func (published) Post(context.Context, string, url.Values) (fetch.Reply, error) {
+	return fetch.Reply{}, errors.New("down")
 }
 
 // What cannot be encrypted is not sent at all, and says whose fault it is. It uses up

@@ -60,7 +60,6 @@ func TestSignIn(t *testing.T) {
 				"nonce":                 "the-nonce",
 				"acr":                   claims.ACRPush,
 				"at_hash":               c.hash(got.Access),
-				"sid":                   got.JSON()["session_state"],
 				"phone_number":          testworld.Number,
 				"phone_number_verified": true,
 			})

@@ -187,8 +187,13 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 		Consents:     store,
 		Records:      store,
 		Assertions:   store,
+		Notices:      store,
+		Notified:     counting,
 		Fetch:        fetch.New(fetch.Options{Networks: s.ClientNetworks}),
 		Registration: s.Registration.Policy(),
+		Devices:      store,
+		Budgets:      store,
+		DeviceFlow:   s.DeviceFlow.Policy(),
 		Lifetimes: provider.Lifetimes{
 			Code:         time.Duration(s.Lifetimes.Code),
 			IDToken:      time.Duration(s.Lifetimes.IDToken),
@@ -227,6 +232,7 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 			Keys:    ring,
 			Budgets: store,
 			People:  store,
+			Notices: store,
 			Limits:  limits,
 			Region:  s.DefaultRegion,
 
@@ -257,6 +263,7 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 	}
 	watched := metrics.Sources{
 		Inbox:    store.InboxSize,
+		Notices:  store.NoticesWaiting,
 		Attempts: engine.Watching,
 		Pages:    engine.Pages,
 		Server:   program.Connections,

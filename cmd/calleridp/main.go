@@ -74,6 +74,7 @@ var commands = map[string]command.Func{
 	"keys":               operator.Keys,
 	"limit":              operator.Limit,
 	"migrate":            config.MigrateCommand,
+	"notice":             operator.Notice,
 	"registration-token": operator.RegistrationToken,
 	"store":              command.Group("store", map[string]command.Func{"copy": store.Copy}),
 	"user":               operator.User,

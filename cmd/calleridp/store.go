@@ -17,6 +17,7 @@ import (
 	"calleridp/provider/consent"
 	"calleridp/provider/grant"
 	"calleridp/provider/login"
+	"calleridp/provider/notify"
 	"calleridp/provider/session"
 	"calleridp/provider/subject"
 	"calleridp/storage/bolt"
@@ -36,9 +37,11 @@ type engine interface {
 	subject.RecordStore
 	session.Store
 	grant.Store
+	grant.DeviceStore
 	consent.Store
 	client.Store
 	client.Assertions
+	notify.Store
 	serve.Store
 
 	PinIssuer(ctx context.Context, issuer string) error
@@ -59,7 +62,7 @@ type storage struct {
 // that is not there yet.
 func openStorage(ctx context.Context, s config.Settings, log *slog.Logger) (*storage, error) {
 	if s.Postgres == nil {
-		store, err := bolt.Open(s.StoreFile(), s.Master, bolt.Options{Log: log})
+		store, err := bolt.Open(s.StoreFile(), s.Master, bolt.Options{Log: log, Tells: client.Told(s.Clients)})
 		if errors.Is(err, bolt.ErrInUse) {
 			return nil, fmt.Errorf("%w, or use the calleridp commands, which talk to it over its admin socket", err)
 		}
@@ -74,6 +77,7 @@ func openStorage(ctx context.Context, s config.Settings, log *slog.Logger) (*sto
 	}
 	o := *s.Postgres
 	o.Log = log
+	o.Tells = client.Told(s.Clients)
 	for {
 		store, err := postgres.Open(ctx, s.Master, o)
 		if err == nil {

@@ -34,6 +34,13 @@ type SignIn interface {
 	SignInToAccount(w http.ResponseWriter, r *http.Request, then, sub string) error
 }
 
+// SignOut ends the visit of a browser whose session has ended. *logout.Endpoint does it.
+type SignOut interface {
+	// SignedOut removes the browser's cookies, tells the clients of the session, and goes
+	// on to next, "" for the page that says so.
+	SignedOut(w http.ResponseWriter, r *http.Request, ended session.Session, next string)
+}
+
 // Clients knows the relying parties. *client.Registry is one.
 type Clients interface {
 	// Client returns the client with this id, or client.ErrNotFound.
@@ -48,6 +55,7 @@ type Config struct {
 	Cookies  endpoint.Cookies
 	Master   *keys.Master
 	SignIn   SignIn
+	SignOut  SignOut
 	Clients  Clients
 	Sessions session.Store
 	Records  subject.RecordStore
@@ -195,7 +203,7 @@ func (a *Account) view(ctx context.Context, here session.Session, record subject
 // applications returns the applications that have access: by a live grant, or
 // because of a stored consent.
 func (a *Account) applications(ctx context.Context, record subject.Record) ([]ApplicationView, error) {
-	found := accesses{clients: a.cfg.Clients, known: map[string]client.Client{}, views: map[string]*ApplicationView{}}
+	found := accesses{clients: a.cfg.Clients, issuer: a.cfg.Issuer, known: map[string]client.Client{}, views: map[string]*ApplicationView{}}
 	for _, c := range record.Consents {
 		if err := found.add(ctx, c.ClientID, c.Scopes, c.Created, c.LastUsed); err != nil {
 			return nil, err
@@ -215,6 +223,7 @@ func (a *Account) applications(ctx context.Context, record subject.Record) ([]Ap
 // accesses gathers consents and grants by client.
 type accesses struct {
 	clients Clients
+	issuer  string
 	known   map[string]client.Client
 	views   map[string]*ApplicationView
 }
@@ -243,7 +252,7 @@ func (as accesses) add(ctx context.Context, clientID string, scopes []string, si
 	}
 	v := as.views[clientID]
 	if v == nil {
-		v = &ApplicationView{Client: endpoint.ViewOf(c), Since: since}
+		v = &ApplicationView{Client: endpoint.ViewOf(c), Open: endpoint.InitiateLogin(c, as.issuer), Since: since}
 		as.views[clientID] = v
 	}
 	for _, scope := range scopes {

@@ -71,6 +71,14 @@ type storedSession struct {
 	Browser  string    `json:"browser,omitempty"`
 	OS       string    `json:"os,omitempty"`
 	Country  string    `json:"country,omitempty"`
+
+	// Participants are the clients that got something in it.
+	Participants []storedParticipant `json:"participants,omitempty"`
+}
+
+type storedParticipant struct {
+	ClientID string `json:"client_id"`
+	SID      string `json:"sid"` // of the session, or of one that it continues
 }
 
 type storedConsent struct {
@@ -119,6 +127,10 @@ func export(record subject.Record, issuer string, now time.Time) ([]byte, error)
 		Grants:          []storedGrant{},
 	}
 	for _, s := range record.Sessions {
+		var participants []storedParticipant
+		for _, p := range s.Participants {
+			participants = append(participants, storedParticipant(p))
+		}
 		out.Sessions = append(out.Sessions, storedSession{
 			ID:       s.ID,
 			AuthTime: s.AuthTime,
@@ -130,6 +142,8 @@ func export(record subject.Record, issuer string, now time.Time) ([]byte, error)
 			Browser:  s.Device.Browser,
 			OS:       s.Device.OS,
 			Country:  s.Country,
+
+			Participants: participants,
 		})
 	}
 	for _, c := range record.Consents {

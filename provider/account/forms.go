@@ -70,14 +70,15 @@ func (a *Account) signOutSession(w http.ResponseWriter, r *http.Request, in endp
 	id := in.Get("session")
 	theirs := slices.ContainsFunc(record.Sessions, func(s session.Session) bool { return s.ID == id })
 	if theirs {
-		if err := a.cfg.Sessions.EndSession(r.Context(), id); err != nil {
+		ended, err := a.cfg.Sessions.EndSession(r.Context(), id)
+		if err != nil {
 			return err
 		}
 		a.record(r, s, audit.Event{Name: audit.SessionEnded, Session: id, Client: endpoint.AccountClientID})
-	}
-	if id == s.ID {
-		a.leave(w, endpoint.PathSignedOut)
-		return nil
+		if id == s.ID {
+			a.cfg.SignOut.SignedOut(w, r, ended, "")
+			return nil
+		}
 	}
 	// A session that has ended meanwhile, or was never theirs, is not there any more.
 	endpoint.SeeOther(w, endpoint.PathAccount+"?did="+string(DidSignOut))
@@ -90,7 +91,7 @@ func (a *Account) signOutEverywhere(w http.ResponseWriter, r *http.Request, _ en
 		return err
 	}
 	a.record(r, s, audit.Event{Name: audit.SessionsEnded})
-	a.leave(w, endpoint.PathSignedOut)
+	a.cfg.SignOut.SignedOut(w, r, s, "")
 	return nil
 }
 
@@ -118,7 +119,7 @@ func (a *Account) delete(w http.ResponseWriter, r *http.Request, _ endpoint.Para
 	// The sub alone, which identifies no user any more.
 	a.cfg.Audit.Record(r.Context(), audit.Event{Name: audit.PersonDeleted, Subject: s.Sub})
 	a.cfg.Cookies.ClearDevices(w)
-	a.leave(w, endpoint.PathAccountDeleted)
+	a.cfg.SignOut.SignedOut(w, r, s, endpoint.PathAccountDeleted)
 	return nil
 }
 
@@ -126,11 +127,4 @@ func (a *Account) delete(w http.ResponseWriter, r *http.Request, _ endpoint.Para
 func (a *Account) record(r *http.Request, s session.Session, e audit.Event) {
 	e.Subject, e.Actor = s.Sub, s.ID
 	a.cfg.Audit.Record(r.Context(), e)
-}
-
-// leave goes to a page that needs no session.
-func (a *Account) leave(w http.ResponseWriter, path string) {
-	a.cfg.Cookies.ClearSession(w)
-	a.cfg.Cookies.ClearBrowser(w)
-	endpoint.SeeOther(w, path)
 }

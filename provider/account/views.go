@@ -43,6 +43,7 @@ type SessionView struct {
 // ApplicationView is an application that has access.
 type ApplicationView struct {
 	Client   endpoint.ClientView
+	Open     string // where a sign-in begins at the client, see endpoint.InitiateLogin; "" for none
 	Scopes   []string
 	Since    time.Time
 	LastUsed time.Time

@@ -19,6 +19,9 @@
 //	GET    /v1/users/{sub}
 //	POST   /v1/users/{sub}/signout   end all their sessions
 //	DELETE /v1/users/{sub}           delete everything about them
+//	GET    /v1/notices               what waits for which client, and how deliveries went
+//	POST   /v1/notices/{id}/retry    try at once what waits for a client
+//	DELETE /v1/notices/{id}          delete it
 //	GET    /v1/stats                 counters of the store
 //
 // Responses are JSON. A failed request gets a status of 400 or more and a Problem.
@@ -69,6 +72,7 @@ type Config struct {
 	Keys    Keys
 	Budgets Budgets
 	People  People
+	Notices Notices
 	Limits  login.Limits // the rates of the budgets
 	Region  string       // in which national numbers are read; may be ""
 
@@ -106,6 +110,9 @@ func Handler(c Config) http.Handler {
 	r.Get("/v1/users/{sub}", h.respond(h.showUser))
 	r.Post("/v1/users/{sub}/signout", h.respond(h.signOutUser))
 	r.Delete("/v1/users/{sub}", h.respond(h.deleteUser))
+	r.Get("/v1/notices", h.respond(h.listNotices))
+	r.Post("/v1/notices/{id}/retry", h.respond(h.retryNotices))
+	r.Delete("/v1/notices/{id}", h.respond(h.dropNotices))
 	r.Get("/v1/stats", h.respond(func(*http.Request) (int, any, error) { return http.StatusOK, h.Stats(), nil }))
 	r.NotFound(h.respond(func(*http.Request) (int, any, error) {
 		return 0, nil, refused{http.StatusNotFound, "there is no such path; another version of calleridp may have it"}

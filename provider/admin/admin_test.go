@@ -34,13 +34,13 @@ func newAPI(t *testing.T, change ...func(*admin.Config)) *api {
 	if err != nil {
 		t.Fatal(err)
 	}
-	store, err := bolt.Open(filepath.Join(t.TempDir(), "test.db"), master, bolt.Options{NoSync: true})
+	store, err := bolt.Open(filepath.Join(t.TempDir(), "test.db"), master, bolt.Options{NoSync: true, Tells: func(string) bool { return true }})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { store.Close() })
 	fixed := client.Client{ID: "fixed", Name: "Fixed", SecretHashes: []client.SecretHash{client.HashSecret("s")}, RedirectURIs: []string{"https://f.example.com/cb"}}
-	registry, err := client.NewRegistry([]client.Client{fixed}, store, client.Deployment{ResponseTypes: client.ResponseTypes[:2]})
+	registry, err := client.NewRegistry([]client.Client{fixed}, store, client.Deployment{ResponseTypes: client.ResponseTypes[:2], DeviceFlow: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +50,7 @@ func newAPI(t *testing.T, change ...func(*admin.Config)) *api {
 	}
 	a := &api{t: t, registry: registry, store: store, ring: ring, audit: &bytes.Buffer{}}
 	config := admin.Config{
-		Clients: registry, Keys: ring, Budgets: store, People: store, Limits: budgets, LongestLock: 15 * time.Minute, CoolDown: coolDown, Region: "SE", Stats: func() any { return store.Stats() },
+		Clients: registry, Keys: ring, Budgets: store, People: store, Notices: store, Limits: budgets, LongestLock: 15 * time.Minute, CoolDown: coolDown, Region: "SE", Stats: func() any { return store.Stats() },
 		Log: slog.New(slog.DiscardHandler), Audit: audit.Log(slog.New(slog.NewTextHandler(a.audit, nil)), nil),
 	}
 	for _, c := range change {
@@ -139,7 +139,7 @@ func TestEverythingThatAClientCanHaveIsKept(t *testing.T) {
 		"tos_uri":"https://f.example.com/tos","policy_uri":"https://f.example.com/p","redirect_uris":["https://f.example.com/cb","https://f.example.com/cb2"],
 		"post_logout_redirect_uris":["https://f.example.com/bye"],"scope":"openid phone","id_token_signed_response_alg":"ES256","subject_type":"pairwise",
 		"default_max_age":600,"allowed_origins":["https://f.example.com"],"sector_host":"f.example.com","region":"SE","dangerously_without_pkce":true,
-		"default_scope":"openid","consent":"remember","colour":"#003366","colour_dark":"#99ccff","countries":["SE","NO"],"response_types":["code","id_token"],"scope_claims":"userinfo",
+		"default_scope":"openid","consent":"remember","colour":"#003366","colour_dark":"#99ccff","countries":["SE","NO"],"response_types":["code","id_token"],"scope_claims":"userinfo","device_flow":true,"initiate_login_uri":"https://f.example.com/login",
 		"id_token_encrypted_response_alg":"ECDH-ES","id_token_encrypted_response_enc":"A256GCM","userinfo_signed_response_alg":"EdDSA",
 		"userinfo_encrypted_response_alg":"ECDH-ES+A128KW","userinfo_encrypted_response_enc":"A128GCM","token_endpoint_auth_method":"private_key_jwt",
 		"request_object_signing_alg":"ES256","require_signed_request_object":true,"request_uris":["https://f.example.com/request"],

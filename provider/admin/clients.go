@@ -28,6 +28,8 @@ type Client struct {
 	RedirectURIs           []string `json:"redirect_uris,omitempty"`
 	PostLogoutRedirectURIs []string `json:"post_logout_redirect_uris,omitempty"`
 	ResponseTypes          []string `json:"response_types,omitempty"`
+	BackchannelURI         string   `json:"backchannel_logout_uri,omitempty"`
+	BackchannelSession     bool     `json:"backchannel_logout_session_required,omitempty"`
 	Scope                  string   `json:"scope,omitempty"` // with spaces between; "" for all
 	IDTokenAlg             string   `json:"id_token_signed_response_alg,omitempty"`
 	SubjectType            string   `json:"subject_type,omitempty"` // pairwise; "" for public
@@ -35,28 +37,33 @@ type Client struct {
 
 	client.ResponseMetadata
 
-	DefaultScope   string          `json:"default_scope,omitempty"`              // of requests without a scope
-	Public         bool            `json:"public,omitempty"`                     // token_endpoint_auth_method none
-	AuthMethod     string          `json:"token_endpoint_auth_method,omitempty"` // "" for a secret in the header or in the body
-	AuthAlg        string          `json:"token_endpoint_auth_signing_alg,omitempty"`
-	Keys           json.RawMessage `json:"jwks,omitempty"`
-	KeysURI        string          `json:"jwks_uri,omitempty"`
-	DefaultACR     []string        `json:"default_acr_values,omitempty"`
-	Native         bool            `json:"native,omitempty"`
-	AllowedOrigins []string        `json:"allowed_origins,omitempty"`
-	SectorHost     string          `json:"sector_host,omitempty"`
-	Region         string          `json:"region,omitempty"`
-	Countries      []string        `json:"countries,omitempty"`    // at the top of the list of countries
-	Consent        string          `json:"consent,omitempty"`      // remember or always; "" for none
-	ScopeClaims    string          `json:"scope_claims,omitempty"` // id_token or userinfo; "" for both
-	WithoutPKCE    bool            `json:"dangerously_without_pkce,omitempty"`
-	Colour         string          `json:"colour,omitempty"`
-	ColourDark     string          `json:"colour_dark,omitempty"`
-	TruecallerApp  string          `json:"truecaller_app,omitempty"` // "" for the deployment's first
+	DefaultScope     string          `json:"default_scope,omitempty"`              // of requests without a scope
+	Public           bool            `json:"public,omitempty"`                     // token_endpoint_auth_method none
+	AuthMethod       string          `json:"token_endpoint_auth_method,omitempty"` // "" for a secret in the header or in the body
+	AuthAlg          string          `json:"token_endpoint_auth_signing_alg,omitempty"`
+	Keys             json.RawMessage `json:"jwks,omitempty"`
+	KeysURI          string          `json:"jwks_uri,omitempty"`
+	DefaultACR       []string        `json:"default_acr_values,omitempty"`
+	Native           bool            `json:"native,omitempty"`
+	AllowedOrigins   []string        `json:"allowed_origins,omitempty"`
+	SectorHost       string          `json:"sector_host,omitempty"`
+	DeviceFlow       bool            `json:"device_flow,omitempty"`
+	InitiateLoginURI string          `json:"initiate_login_uri,omitempty"`
+	Region           string          `json:"region,omitempty"`
+	Countries        []string        `json:"countries,omitempty"`    // at the top of the list of countries
+	Consent          string          `json:"consent,omitempty"`      // remember or always; "" for none
+	ScopeClaims      string          `json:"scope_claims,omitempty"` // id_token or userinfo; "" for both
+	WithoutPKCE      bool            `json:"dangerously_without_pkce,omitempty"`
+	Colour           string          `json:"colour,omitempty"`
+	ColourDark       string          `json:"colour_dark,omitempty"`
+	TruecallerApp    string          `json:"truecaller_app,omitempty"` // "" for the deployment's first
 
 	RequestObjectAlg string   `json:"request_object_signing_alg,omitempty"`
 	SignedRequests   bool     `json:"require_signed_request_object,omitempty"`
 	RequestURIs      []string `json:"request_uris,omitempty"`
+
+	FrontChannelLogoutURI string `json:"frontchannel_logout_uri,omitempty"`
+	FrontChannelSession   bool   `json:"frontchannel_logout_session_required,omitempty"`
 
 	Created    time.Time `json:"created,omitzero"`      // ignored in requests, like the next three
 	FromConfig bool      `json:"from_config,omitempty"` // declared in the configuration file
@@ -184,6 +191,8 @@ func registered(in Client) (client.Client, error) {
 		IDTokenAlg:             in.IDTokenAlg,
 		Responses:              in.ResponseMetadata.Responses(),
 		SectorHost:             in.SectorHost,
+		DeviceFlow:             in.DeviceFlow,
+		InitiateLoginURI:       in.InitiateLoginURI,
 		Region:                 in.Region,
 		Countries:              in.Countries,
 		Public:                 in.Public,
@@ -196,6 +205,8 @@ func registered(in Client) (client.Client, error) {
 		Colour:                 in.Colour,
 		ColourDark:             in.ColourDark,
 		TruecallerApp:          in.TruecallerApp,
+		FrontChannel:           client.FrontChannel{LogoutURI: in.FrontChannelLogoutURI, SessionRequired: in.FrontChannelSession},
+		Logout:                 client.LogoutChannels{BackchannelURI: in.BackchannelURI, BackchannelSession: in.BackchannelSession},
 		RequestObjects:         client.RequestObjects{Alg: in.RequestObjectAlg, Required: in.SignedRequests, URIs: in.RequestURIs},
 	}
 	consent, ok := client.ParseConsent(in.Consent)
@@ -240,6 +251,8 @@ func shown(c client.Client) Client {
 		IDTokenAlg:             c.SigningAlg(),
 		ResponseMetadata:       c.Responses.Metadata(),
 		SectorHost:             c.SectorHost,
+		DeviceFlow:             c.DeviceFlow,
+		InitiateLoginURI:       c.InitiateLoginURI,
 		Region:                 c.Region,
 		Countries:              c.Countries,
 		Consent:                string(c.Consent),
@@ -257,8 +270,12 @@ func shown(c client.Client) Client {
 		RequestObjectAlg:       c.RequestObjects.Alg,
 		SignedRequests:         c.RequestObjects.Required,
 		RequestURIs:            c.RequestObjects.URIs,
+		FrontChannelLogoutURI:  c.FrontChannel.LogoutURI,
+		FrontChannelSession:    c.FrontChannel.SessionRequired,
 		Created:                c.Created,
 		FromConfig:             c.FromConfig,
+		BackchannelURI:         c.Logout.BackchannelURI,
+		BackchannelSession:     c.Logout.BackchannelSession,
 	}
 	for _, t := range c.ResponseTypes {
 		out.ResponseTypes = append(out.ResponseTypes, string(t))

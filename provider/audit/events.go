@@ -44,6 +44,15 @@ const (
 	RegistrationRefused Name = "registration.refused"
 )
 
+// The events of devices that ask for a sign-in (RFC 8628).
+const (
+	DeviceStarted     Name = "device.started"
+	DeviceLimited     Name = "device.limited"
+	DeviceCodeUnknown Name = "device.code_unknown"
+	DeviceAllowed     Name = "device.allowed"
+	DeviceDenied      Name = "device.denied"
+)
+
 // The events of sessions, consent and grants.
 const (
 	SessionUsed   Name = "session.used"
@@ -51,6 +60,13 @@ const (
 	ConsentDenied Name = "consent.denied"
 	GrantRevoked  Name = "grant.revoked"
 	GrantReused   Name = "grant.reused"
+)
+
+// The events of notices that a session has ended (OpenID Connect Back-Channel Logout).
+const (
+	LogoutDelivered Name = "logout.delivered"
+	LogoutRefused   Name = "logout.refused"
+	LogoutAbandoned Name = "logout.abandoned"
 )
 
 // The events of the account page. SessionEnded is one of the logout endpoint,
@@ -78,6 +94,8 @@ const (
 	UserShown           Name = "user.shown"
 	UserSignedOut       Name = "user.signed_out"
 	UserDeleted         Name = "user.deleted"
+	NoticesRetried      Name = "notices.retried"
+	NoticesDropped      Name = "notices.dropped"
 )
 
 // Description is what the catalogue says of one event.
@@ -224,6 +242,33 @@ var Events = []Description{
 		Text: "A client could not register itself, or not change what it has registered.",
 	},
 	{
+		Name: DeviceStarted,
+		Keys: keys("client network"),
+		Text: "A device without a browser asked for a sign-in, and got codes.",
+	},
+	{
+		Name: DeviceLimited,
+		Keys: keys("client? network limit"),
+		Per:  keys("network limit"),
+		Text: "A budget refused the request of a device, or a user code that was tried.",
+	},
+	{
+		Name: DeviceCodeUnknown,
+		Keys: keys("network"),
+		Per:  keys("network"),
+		Text: "Someone entered a user code that no device waits with. Many of them are guesses.",
+	},
+	{
+		Name: DeviceAllowed,
+		Keys: keys("sub sid client"),
+		Text: "A user allowed the request of a device.",
+	},
+	{
+		Name: DeviceDenied,
+		Keys: keys("sub? client network?"),
+		Text: "Someone who knows a device's user code denied its request: on the page that asks whether they started it, or, with `sub`, at the consent prompt.",
+	},
+	{
 		Name: SessionUsed,
 		Keys: keys("sid sub client"),
 		Per:  keys("sid sub client"),
@@ -259,6 +304,24 @@ var Events = []Description{
 		Keys: keys("sub by client"),
 		Per:  keys("sub by client"),
 		Text: "On the account page: the user took a client's access away.",
+	},
+	{
+		Name: LogoutDelivered,
+		Keys: keys("client sub sid?"),
+		Per:  keys("client"),
+		Text: "A client was told that a session had ended; without `sid`, all of the user's.",
+	},
+	{
+		Name: LogoutRefused,
+		Keys: keys("client sub sid? reason"),
+		Per:  keys("client"),
+		Text: "A client refused a logout token (status 400): it is not told again.",
+	},
+	{
+		Name: LogoutAbandoned,
+		Keys: keys("client sub sid? reason"),
+		Per:  keys("client"),
+		Text: "A client could not be told that a session had ended: for a day, or in ten tries.",
 	},
 	{
 		Name: SessionEnded,
@@ -345,5 +408,15 @@ var Events = []Description{
 		Name: UserDeleted,
 		Keys: keys("sub"),
 		Text: "An operator deleted a user.",
+	},
+	{
+		Name: NoticesRetried,
+		Keys: keys("client"),
+		Text: "An operator had what waits for a client tried again at once.",
+	},
+	{
+		Name: NoticesDropped,
+		Keys: keys("client"),
+		Text: "An operator deleted what waited for a client.",
 	},
 }

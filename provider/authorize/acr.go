@@ -68,10 +68,15 @@ func parseACR(in endpoint.Parameters, c client.Client, wanted claims.ACRRequest,
 	if len(preferred) == 0 {
 		preferred = c.DefaultACRValues
 	}
+	q.PushFirst = prefersPush(preferred, app)
+	return nil
+}
+
+// prefersPush reports whether the first of these classes that the app offers is a push.
+func prefersPush(preferred []string, app truecaller.App) bool {
 	own := offered(app)
 	first := slices.IndexFunc(preferred, func(acr string) bool { return slices.Contains(own, acr) })
-	q.PushFirst = first >= 0 && preferred[first] == claims.ACRPush
-	return nil
+	return first >= 0 && preferred[first] == claims.ACRPush
 }
 
 // unmetACR refuses a request whose essential acr cannot be had (OpenID Connect Core Error

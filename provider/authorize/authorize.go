@@ -30,6 +30,7 @@ import (
 
 	"calleridp/provider/client"
 	"calleridp/provider/endpoint"
+	"calleridp/provider/session"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/zitadel/oidc/v3/pkg/oidc"
@@ -86,7 +87,7 @@ func (e *Endpoint) authorize(w http.ResponseWriter, r *http.Request) error {
 
 	d, err := e.decide(ctx, q, c, e.cookies.Session(r))
 	if err != nil {
-		return e.refuse(w, r, q, err)
+		return e.refuseInState(w, r, q, d, err)
 	}
 	if r.Method == http.MethodHead && d.outcome != showSignIn {
 		// A HEAD request has no effect: a code is made for a browser that takes it. What
@@ -94,19 +95,26 @@ func (e *Endpoint) authorize(w http.ResponseWriter, r *http.Request) error {
 		w.WriteHeader(http.StatusOK)
 		return nil
 	}
+	return e.proceed(w, r, q, c, d)
+}
+
+// proceed gives a valid request what was decided.
+func (e *Endpoint) proceed(w http.ResponseWriter, r *http.Request, q *request, c client.Client, d decision) (err error) {
 	switch d.outcome {
 	case issueCode:
 		err = e.respondNow(w, r, q, c, d.session)
 	case askConsent:
 		err = e.showConsent(w, r, q, c, d.session)
 	default:
+		e.keptState(w, r, d)
 		return e.showSignIn(w, r, q, c)
 	}
 	switch {
 	case !hasEnded(err):
 		return err
 	case q.Prompt.None:
-		return e.refuse(w, r, q, notSignedIn())
+		d.ended = true
+		return e.refuseInState(w, r, q, d, notSignedIn())
 	}
 	if err := e.clients.checkACR(q, c); err != nil {
 		return e.refuse(w, r, q, err)
@@ -122,6 +130,28 @@ func (e *Endpoint) refuse(w http.ResponseWriter, r *http.Request, q *request, er
 	}
 	e.responses.refusal(q, refusal).Write(w, r, e.pages)
 	return nil
+}
+
+// refuseInState is refuse, for a request that was decided by who is signed in.
+func (e *Endpoint) refuseInState(w http.ResponseWriter, r *http.Request, q *request, d decision, err error) error {
+	refusal, ok := errors.AsType[*oidc.Error](err)
+	if !ok {
+		return err
+	}
+	e.responses.refusalIn(q, e.keptState(w, r, d), refusal).Write(w, r, e.pages)
+	return nil
+}
+
+// keptState returns the state that the browser keeps: the one that it has sent, or none if
+// the session beside it has ended elsewhere. A frame within a page of another site has the
+// state's cookie alone, and knows nothing of the session.
+func (e *Endpoint) keptState(w http.ResponseWriter, r *http.Request, d decision) session.BrowserState {
+	state := e.cookies.State(r)
+	if d.ended && state != "" {
+		e.cookies.ClearState(w)
+		return ""
+	}
+	return state
 }
 
 // showSignIn shows the sign-in page for a request.
@@ -201,6 +231,7 @@ type room struct {
 	objects   objects
 	hints     hints
 	sessions  sessions
+	states    session.States
 	responses responses
 	front     front
 	codes     codes

@@ -93,6 +93,9 @@ func (cs codes) code(q *request, c client.Client, s session.Session, g gift, gra
 		Redeemed:    !q.responseType().Code(),
 		Grant:       bought,
 	}
+	if q.forDevice() {
+		return q.Device.answer(code)
+	}
 	if g.access != "" {
 		bought.Scopes = withoutOffline(c.GrantableScopes(q.Scopes))
 		code.Front = grant.Policy{AccessToken: cs.access}.NewFront(bought, g.access, now)
@@ -106,6 +109,7 @@ func (cs codes) create(ctx context.Context, q *request, c client.Client, s sessi
 	if err := cs.store.CreateCode(ctx, cs.code(q, c, s, t.first(), t.GrantID, time.Now(), time.Time{})); err != nil {
 		return err
 	}
+	cs.allowed(ctx, q, s)
 	cs.audit.Record(ctx, audit.Event{Name: audit.SessionUsed, Session: s.ID, Subject: s.Sub, Client: q.ClientID})
 	return nil
 }
@@ -121,6 +125,9 @@ const maxCodes = 64
 // A response type without a code gives the same again for as long as a code would live,
 // in the same session: nothing says whether the first response has arrived.
 func (cs codes) of(ctx context.Context, q *request, s session.Session, t ticket) (gift, error) {
+	if q.forDevice() {
+		return cs.ofDevice(ctx, q.Device, s)
+	}
 	now := time.Now()
 	if !q.responseType().Code() {
 		g := t.first()

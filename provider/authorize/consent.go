@@ -42,7 +42,7 @@ func shownTo(c client.Client, q *request) string {
 	if c.Registration == nil {
 		return ""
 	}
-	return c.Shown(q.RedirectURI)
+	return c.Shown(q.destination())
 }
 
 // seal seals the request. Nowhere else are its code and token written out.
@@ -189,7 +189,7 @@ func (e *Endpoint) decideConsent(w http.ResponseWriter, r *http.Request, in endp
 			if _, _, _, err := e.openConsent(r, in.Get("request"), e.sessions.current); err != nil {
 				return err
 			}
-			return endpoint.NewPageError(endpoint.ErrorFinished, http.StatusGone, "the code was used, or the session has ended").In(q.Request.UILocales)
+			return e.clients.restart(r.Context(), q.Request, answered(q.Request))
 		}
 		if err != nil {
 			return err
@@ -198,7 +198,10 @@ func (e *Endpoint) decideConsent(w http.ResponseWriter, r *http.Request, in endp
 		return nil
 	case "deny":
 		e.consents.audit.Record(r.Context(), audit.Event{Name: audit.ConsentDenied, Subject: s.Sub, Client: c.ID})
-		e.responses.refusal(q.Request, accessDenied("the user did not allow it")).Write(w, r, e.pages)
+		if q.Request.forDevice() {
+			return e.denyDevice(w, r, q.Request, s)
+		}
+		e.responses.refusalIn(q.Request, e.states.Of(s.ID), accessDenied("the user did not allow it")).Write(w, r, e.pages)
 		return nil
 	case "another":
 		if err := e.clients.checkACR(q.Request, c); err != nil {
@@ -213,6 +216,11 @@ func (e *Endpoint) decideConsent(w http.ResponseWriter, r *http.Request, in endp
 		return nil
 	}
 	return badRequest("decision is not one of allow, deny, another")
+}
+
+// answered is the page for a request that gives nothing more.
+func answered(q *request) error {
+	return endpoint.NewPageError(endpoint.ErrorFinished, http.StatusGone, "the code was used, or the session has ended").In(q.UILocales)
 }
 
 // openConsent opens the sealed prompt that a user decides on, and checks that it
@@ -234,7 +242,7 @@ func (e *Endpoint) openConsent(r *http.Request, sealed string, find findSession)
 		return endpoint.NewPageError(kind, status, "%s", detail).In(q.Request.UILocales)
 	}
 	if expired {
-		return q, c, s, refuse(endpoint.ErrorRequestExpired, http.StatusBadRequest, "the prompt was open for too long")
+		return q, c, s, e.clients.restart(r.Context(), q.Request, refuse(endpoint.ErrorRequestExpired, http.StatusBadRequest, "the prompt was open for too long"))
 	}
 	c, err = e.clients.again(r.Context(), q.Request)
 	if errors.Is(err, endpoint.ErrBadRequest) {
@@ -269,6 +277,7 @@ func (e *Endpoint) allow(ctx context.Context, q *consentRequest, c client.Client
 		}
 		err = e.keep(ctx, q, c, s, given)
 		if err == nil {
+			e.codes.allowed(ctx, q.Request, s)
 			e.consents.audit.Record(ctx, audit.Event{
 				Name:    audit.ConsentGiven,
 				Subject: s.Sub,
@@ -295,7 +304,7 @@ func (e *Endpoint) allow(ctx context.Context, q *consentRequest, c client.Client
 	case err != nil:
 		return Response{}, err
 	}
-	return e.succeed(ctx, q.Request, c, given, idToken), nil
+	return e.succeed(ctx, q.Request, c, s, given, idToken), nil
 }
 
 // given returns what a form or a finished attempt gives now (codes.of). Ending a consent

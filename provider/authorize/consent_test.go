@@ -212,7 +212,7 @@ func TestConsentBelongsToTheBrowserThatSignedIn(t *testing.T) {
 	if a := w.Allow(view.Request, newer); a.Code() == "" {
 		t.Errorf("an older prompt in a newer session: got %v, want a code", a)
 	}
-	if err := w.Store.EndSession(t.Context(), w.Claim(newer, "sid")); err != nil {
+	if _, err := w.Store.EndSession(t.Context(), w.Claim(newer, "sid")); err != nil {
 		t.Fatal(err)
 	}
 	w.Allow(late.Request, newer).WantStatus(t, "an ended session", 400)

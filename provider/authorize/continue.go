@@ -29,6 +29,10 @@ const otherMethod login.Reason = "other_method"
 // approved.
 const signedOut login.Reason = "signed_out"
 
+// deviceAnswered means that another user has answered the request of the device, since
+// this one approved.
+const deviceAnswered login.Reason = "device_answered"
+
 // noKey means that the client's ID token is to be encrypted, and the client has no key.
 const noKey login.Reason = "no_encryption_key"
 
@@ -114,8 +118,12 @@ func (f *Flow) proceed(
 		}
 		return in, nil
 	})
-	if hasEnded(err) || errors.Is(err, login.ErrSignedOut) { // since the approval
-		if err := f.attempts.Abandon(ctx, id, browser, signedOut); err != nil {
+	why := signedOut
+	if errors.Is(err, grant.ErrExists) { // somebody else has answered the device
+		why = deviceAnswered
+	}
+	if hasEnded(err) || errors.Is(err, login.ErrSignedOut) || why == deviceAnswered { // since the approval
+		if err := f.attempts.Abandon(ctx, id, browser, why); err != nil {
 			return Finished{}, false, err
 		}
 		return Finished{}, false, login.ErrState
@@ -129,13 +137,14 @@ func (f *Flow) proceed(
 	if err != nil {
 		return Finished{}, false, err
 	}
-	done := Finished{Session: outcome.Session, Expires: signIn.Session.Expires}
+	done := Finished{Session: outcome.Session, State: f.states.Of(signIn.Session.ID), Expires: signIn.Session.Expires}
 	others = len(signIn.Others) > 0
 	if signIn.Code.Grant.ID == "" && !q.forAccount() {
 		done, err = f.withConsent(q, c, signIn.Session, signIn.Attempt, outcome, done)
 		return done, others, err
 	}
-	done.Response = f.succeed(ctx, q, c, first, idToken)
+	f.codes.allowed(ctx, q, signIn.Session)
+	done.Response = f.succeed(ctx, q, c, signIn.Session, first, idToken)
 	return done, others, nil
 }
 
@@ -223,7 +232,7 @@ func (f *Flow) again(ctx context.Context, q *request, c client.Client, a login.A
 	if err != nil {
 		return Finished{}, err
 	}
-	done := Finished{Session: l.outcome.Session, Expires: l.session.Expires}
+	done := Finished{Session: l.outcome.Session, State: f.states.Of(l.session.ID), Expires: l.session.Expires}
 	if l.prompt {
 		return f.withConsent(q, c, l.session, a, l.outcome, done)
 	}

@@ -220,7 +220,7 @@ func TestContinueAfterTheSessionHasEnded(t *testing.T) {
 			w := w.In(t)
 			id := w.SubmitApproved(page, testworld.Number)
 			_, session := w.Finish(id)
-			if err := w.Store.EndSession(t.Context(), w.Claim(session, "sid")); err != nil {
+			if _, err := w.Store.EndSession(t.Context(), w.Claim(session, "sid")); err != nil {
 				t.Fatal(err)
 			}
 			if done, err := w.Continue(id); !errors.Is(err, login.ErrState) || done.Session != "" {

@@ -26,6 +26,7 @@ const (
 type decision struct {
 	outcome outcome
 	session session.Session
+	ended   bool // the session of the browser's cookie has; also beside a refusal
 }
 
 // decide decides what a browser with this session cookie gets. An *oidc.Error is
@@ -39,10 +40,11 @@ func (e *Endpoint) decide(ctx context.Context, q *request, c client.Client, cook
 		if err := e.clients.checkACR(q, c); err != nil {
 			return decision{}, err
 		}
+		d := decision{outcome: showSignIn, ended: cookie != "" && s.ID == "" && !q.Prompt.SignIn}
 		if q.Prompt.None {
-			return decision{}, notSignedIn()
+			return d, notSignedIn()
 		}
-		return decision{outcome: showSignIn}, nil
+		return d, nil
 	}
 	needed, err := e.consents.needed(ctx, q, c, s.Sub)
 	switch {
@@ -98,7 +100,8 @@ func (ss sessions) recalled(ctx context.Context, cookie session.Secret) (session
 	return session.Recalled(ctx, ss.store, cookie)
 }
 
-// serving returns the session if it serves the request without another push.
+// serving returns the browser's session, and whether it serves the request without another
+// push. It does not look for one if none can.
 func (ss sessions) serving(ctx context.Context, q *request, c client.Client, cookie session.Secret) (session.Session, bool, error) {
 	if q.Prompt.SignIn {
 		return session.Session{}, false, nil
@@ -108,10 +111,10 @@ func (ss sessions) serving(ctx context.Context, q *request, c client.Client, coo
 		return session.Session{}, false, err
 	}
 	if bound, bounded := q.maxAge(); bounded && !s.Fresh(bound, time.Now()) {
-		return session.Session{}, false, nil
+		return s, false, nil
 	}
 	if !q.acceptsACR(s.ACR) || !ss.expected(q, c, s.Sub) {
-		return session.Session{}, false, nil
+		return s, false, nil
 	}
 	_, err = ss.people.Person(ctx, s.Sub)
 	if errors.Is(err, subject.ErrNotFound) {

@@ -50,7 +50,7 @@ func TestThreat_ASignOutWhileTabsAskIsNoServerError(t *testing.T) {
 				<-start
 				var err error
 				if round%2 == 0 {
-					err = w.Store.EndSession(t.Context(), sid)
+					_, err = w.Store.EndSession(t.Context(), sid)
 				} else {
 					err = w.Store.DeletePerson(t.Context(), sub)
 				}
@@ -90,7 +90,7 @@ func TestThreat_ConsentAfterASignOutIsNoServerError(t *testing.T) {
 			<-start
 			var err error
 			if round%2 == 0 {
-				err = w.Store.EndSession(t.Context(), sid)
+				_, err = w.Store.EndSession(t.Context(), sid)
 			} else {
 				err = w.Store.DeletePerson(t.Context(), sub)
 			}
@@ -137,7 +137,7 @@ func TestThreat_ConsentInASessionThatIsRecalled(t *testing.T) {
 		t.Fatalf("allowing: got %v, want a code", a)
 	}
 	late := w.ConsentRequest(cookie, "third", "prompt", "consent")
-	if err := w.Store.EndSession(t.Context(), w.Claim(cookie, "sid")); err != nil {
+	if _, err := w.Store.EndSession(t.Context(), w.Claim(cookie, "sid")); err != nil {
 		t.Fatal(err)
 	}
 	for _, decision := range []string{"allow", "deny"} {

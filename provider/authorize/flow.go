@@ -113,7 +113,7 @@ func New(cfg Config) (*Endpoint, *Flow, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	clients := clients{registry: cfg.Clients, apps: cfg.Apps, here: cfg.Here}
+	clients := clients{registry: cfg.Clients, apps: cfg.Apps, here: cfg.Here, issuer: cfg.Issuer}
 	later := func(parts ...[]byte) [32]byte { return cfg.Master.MAC(keys.PurposeLaterCode, parts...) }
 	r := &room{
 		browser:   cfg.Browser,
@@ -125,6 +125,7 @@ func New(cfg Config) (*Endpoint, *Flow, error) {
 		objects:   newObjects(cfg),
 		hints:     cfg.Tokens,
 		sessions:  sessions{store: cfg.Sessions, people: cfg.People, hints: cfg.Tokens},
+		states:    session.NewStates(cfg.Master),
 		responses: responses{issuer: cfg.Issuer},
 		front:     front{tokens: cfg.Tokens, people: cfg.People, clients: cfg.Clients, access: cfg.Lifetimes.Access, failures: cfg.Failures},
 		codes: codes{

@@ -108,16 +108,16 @@ func (f front) parameters(q *request, c client.Client, g gift, idToken redact.Te
 	return params
 }
 
-// succeed makes the successful response to a request. The account page gets none: its
-// sign-in ends at its own page.
-func (r *room) succeed(ctx context.Context, q *request, c client.Client, g gift, idToken redact.Text) Response {
-	if q.forAccount() {
+// succeed makes the successful response to a request. The account page and devices
+// get none: such a sign-in ends at a page of ours.
+func (r *room) succeed(ctx context.Context, q *request, c client.Client, s session.Session, g gift, idToken redact.Text) Response {
+	if q.forAccount() || q.forDevice() {
 		return r.responses.signedIn(q)
 	}
 	if !q.responseType().Code() { // else the token endpoint does
 		r.front.used(ctx, c)
 	}
-	return r.responses.to(q, r.front.parameters(q, c, g, idToken)...)
+	return r.responses.to(q, withState(q, r.states.Of(s.ID), g.code, r.front.parameters(q, c, g, idToken))...)
 }
 
 // giveAgain makes the response that a browser has lost once more.
@@ -129,5 +129,5 @@ func (r *room) giveAgain(ctx context.Context, q *request, c client.Client, s ses
 	if err != nil {
 		return Response{}, err
 	}
-	return r.succeed(ctx, q, c, g, idToken), nil
+	return r.succeed(ctx, q, c, s, g, idToken), nil
 }

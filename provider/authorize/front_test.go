@@ -89,7 +89,8 @@ func TestFrontAccessTokens(t *testing.T) {
 					if err != nil {
 						return err
 					}
-					return w.Store.EndSession(t.Context(), s.ID)
+					_, err = w.Store.EndSession(t.Context(), s.ID)
+					return err
 				},
 				"withdrawn consent": func(w *testworld.World, sub string, _ *http.Cookie, _ string) error {
 					return w.Store.RevokeClient(t.Context(), sub, "third")
@@ -232,7 +233,7 @@ func TestInvariant9_AResponseWithoutACodeEndsWithItsSession(t *testing.T) {
 		}
 		none("after the consent was withdrawn", form, id, cookie)
 		form, id, cookie, s = start()
-		if err := w.Store.EndSession(t.Context(), s.ID); err != nil {
+		if _, err := w.Store.EndSession(t.Context(), s.ID); err != nil {
 			t.Fatal(err)
 		}
 		none("after signing out", form, id, cookie)

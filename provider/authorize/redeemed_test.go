@@ -98,7 +98,7 @@ func TestInvariant9_AVoidedCodeIsNeverGivenAgain(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := w.Store.EndSession(t.Context(), old.ID); err != nil {
+		if _, err := w.Store.EndSession(t.Context(), old.ID); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Hour / 4)
@@ -177,7 +177,7 @@ func TestAnExpiredCodeRevokesNothing(t *testing.T) {
 			return session
 		},
 		"voided": func(t *testing.T, w *testworld.World, session *http.Cookie) *http.Cookie {
-			if err := w.Store.EndSession(t.Context(), w.Claim(session, "sid")); err != nil {
+			if _, err := w.Store.EndSession(t.Context(), w.Claim(session, "sid")); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(6 * time.Minute) // until another push is possible

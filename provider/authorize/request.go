@@ -2,6 +2,7 @@ package authorize
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"calleridp/keys"
@@ -34,6 +35,7 @@ type request struct {
 	LoginHint      string              `json:"-"` // often a phone number: never sealed
 	SubGuessed     bool                `json:"-"` // HintSub comes from claims alone; counts only where no page is shown
 	From           *origin             `json:"o,omitempty"`
+	Device         *deviceRequest      `json:"v,omitempty"` // nil: no device has begun it
 	Signed         bool                `json:"g,omitempty"` // a signed request object
 
 	// Until is when the sign-in page expires, in seconds since 1970; 0 before there
@@ -93,18 +95,22 @@ func (s sealer) seal(q *request) (string, error) {
 }
 
 // open opens the sealed request of a form: endpoint.ErrBadRequest when it is not
-// one, endpoint.ErrRequestExpired when it is too old.
+// one, endpoint.ErrRequestExpired, with the request, when it is too old.
 func (s sealer) open(sealed string) (*request, error) {
 	q := new(request)
-	if err := endpoint.Open(s.master, keys.PurposeAuthorizationRequest, sealed, q, time.Now()); err != nil {
+	err := endpoint.Open(s.master, keys.PurposeAuthorizationRequest, sealed, q, time.Now())
+	if err != nil && !errors.Is(err, endpoint.ErrRequestExpired) {
 		return nil, err
 	}
-	return q, nil
+	return q, err
 }
 
 // submitted opens the sealed request of a form, and finds its client once more.
 func (f signInForm) submitted(ctx context.Context, sealed string) (*request, client.Client, error) {
 	q, err := f.sealer.open(sealed)
+	if errors.Is(err, endpoint.ErrRequestExpired) {
+		return nil, client.Client{}, f.clients.restart(ctx, q, err)
+	}
 	if err != nil {
 		return nil, client.Client{}, err
 	}

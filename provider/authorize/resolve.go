@@ -19,6 +19,7 @@ type clients struct {
 	registry Clients
 	apps     truecaller.Apps
 	here     client.Deployment // only its response types and StrangersWithoutPKCE
+	issuer   string
 }
 
 // find finds the client. While client or redirect URI are in doubt the browser is sent
@@ -92,6 +93,9 @@ func (cs clients) again(ctx context.Context, q *request) (client.Client, error) 
 	if err != nil {
 		return client.Client{}, err
 	}
+	if q.forDevice() {
+		return c, cs.againForDevice(q, c)
+	}
 	t := q.responseType()
 	proven := grant.IsChallenge(q.Challenge) || q.Challenge == "" && (cs.here.ExcusesPKCE(c) || !t.Code())
 	permitted := cs.here.AllowsResponseType(t) && c.AllowsResponseType(t)
@@ -102,6 +106,19 @@ func (cs clients) again(ctx context.Context, q *request) (client.Client, error) 
 		return client.Client{}, endpoint.ErrBadRequest
 	}
 	return c, nil
+}
+
+// restart returns err, with the way to start again at the client of a request, if there is
+// one: a device is where its user starts again.
+func (cs clients) restart(ctx context.Context, q *request, err error) error {
+	if q.forAccount() || q.forDevice() {
+		return err
+	}
+	c, unknown := cs.registry.Client(ctx, q.ClientID)
+	if unknown != nil { // then nothing is offered, and err is what went wrong first
+		return err
+	}
+	return endpoint.Restart(err, c, cs.issuer)
 }
 
 // app returns the Truecaller app through which the client's users are asked.

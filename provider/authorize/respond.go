@@ -1,10 +1,14 @@
 package authorize
 
 import (
+	"errors"
 	"net/http"
 
 	"calleridp/provider/client"
 	"calleridp/provider/endpoint"
+	"calleridp/provider/grant"
+	"calleridp/provider/login"
+	"calleridp/provider/redact"
 	"calleridp/provider/session"
 
 	"github.com/zitadel/oidc/v3/pkg/oidc"
@@ -47,7 +51,7 @@ func (resp Response) URL() string {
 // responses makes authorization responses.
 type responses struct{ issuer string }
 
-// signedIn ends a sign-in to the account page.
+// signedIn ends a sign-in to the account page, or for a device, at its own page.
 func (responses) signedIn(q *request) Response { return Response{RedirectURI: q.RedirectURI} }
 
 // refusal is the error response (RFC 6749 §4.1.2.1, §4.2.2.1, OpenID Connect Core
@@ -56,9 +60,34 @@ func (rs responses) refusal(q *request, e *oidc.Error) Response {
 	if q.forAccount() {
 		return Response{RedirectURI: endpoint.PathAccount}
 	}
-	return rs.to(q,
-		endpoint.Parameter{Name: "error", Value: string(e.ErrorType)},
-		endpoint.Parameter{Name: "error_description", Value: e.Description})
+	if q.forDevice() {
+		return Response{RedirectURI: endpoint.PathDevice} // the device waits still
+	}
+	return rs.to(q, errorParameters(e)...)
+}
+
+func errorParameters(e *oidc.Error) []endpoint.Parameter {
+	return []endpoint.Parameter{
+		{Name: "error", Value: string(e.ErrorType)},
+		{Name: "error_description", Value: e.Description},
+	}
+}
+
+// refusalIn is a refusal to a browser in this state, which its client's page may go on to
+// watch (OpenID Connect Session Management 1.0 §3.1).
+func (rs responses) refusalIn(q *request, state session.BrowserState, e *oidc.Error) Response {
+	return rs.to(q, withState(q, state, "", errorParameters(e))...)
+}
+
+// withState adds session_state, by which the client's page asks the page of package
+// checksession whether anything has changed since (OpenID Connect Session Management 1.0
+// §2). A redirect URI without a web origin has no such page.
+func withState(q *request, state session.BrowserState, code redact.Text, params []endpoint.Parameter) []endpoint.Parameter {
+	origin := client.OriginOf(q.RedirectURI)
+	if origin == "" {
+		return params
+	}
+	return append(params, endpoint.Parameter{Name: "session_state", Value: state.ForClient(q.ClientID, origin, code)})
 }
 
 // to adds what every response carries: state as it came, and iss, on success and
@@ -84,9 +113,19 @@ func (e *Endpoint) respondNow(w http.ResponseWriter, r *http.Request, q *request
 	if err != nil {
 		return e.refuse(w, r, q, err)
 	}
-	if err := e.codes.create(r.Context(), q, c, s, t); err != nil {
+	err = e.codes.create(r.Context(), q, c, s, t)
+	if errors.Is(err, grant.ErrExists) && q.forDevice() { // a double click, or somebody else
+		_, err = e.codes.of(r.Context(), q, s, t)
+	}
+	if errors.Is(err, login.ErrState) {
+		return answered(q)
+	}
+	if err != nil {
 		return err
 	}
-	e.succeed(r.Context(), q, c, t.first(), idToken).Write(w, r, e.pages)
+	if state := e.states.Of(s.ID); e.cookies.State(r) != state { // it was lost, or is older than the cookie
+		e.cookies.SetState(w, state, s.Expires)
+	}
+	e.succeed(r.Context(), q, c, s, t.first(), idToken).Write(w, r, e.pages)
 	return nil
 }

@@ -40,7 +40,7 @@ func asking(t client.ResponseType, mode string, pairs ...string) []string {
 // was asked for, and nothing else.
 func wantGiven(t *testing.T, what, clientID string, rt client.ResponseType, mode string, got testworld.Delivered) {
 	t.Helper()
-	want := []string{"iss", "state"}
+	want := []string{"iss", "session_state", "state"}
 	for word, names := range map[string][]string{
 		"code":     {"code"},
 		"id_token": {"id_token"},

@@ -103,7 +103,7 @@ func (v views) of(c client.Client, q *request) endpoint.ClientView {
 	if c.ID == endpoint.AccountClientID {
 		return endpoint.ClientView{Own: true}
 	}
-	return v.browser.ViewFor(c, q.RedirectURI)
+	return v.browser.ViewFor(c, q.destination())
 }
 
 // refused returns the refusal that shows the sign-in page again.

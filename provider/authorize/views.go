@@ -158,6 +158,7 @@ type Finished struct {
 	Response Response
 	Consent  *ConsentView // nil for none
 	Session  session.Secret
+	State    session.BrowserState // of the session
 	Expires  time.Time
 	// Browser is the new secret of the browser's cookie; "" keeps the one that it has.
 	Browser login.BrowserSecret

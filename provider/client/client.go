@@ -78,6 +78,11 @@ type Client struct {
 
 	RequestObjects RequestObjects
 
+	FrontChannel     FrontChannel
+	Logout           LogoutChannels
+	DeviceFlow       bool   // its devices may ask for a sign-in without a browser (RFC 8628)
+	InitiateLoginURI string // https, where a sign-in begins at the client (OpenID Connect Core §4)
+
 	// Registration is set if the client registered itself: a stranger's.
 	Registration *Registration
 }

@@ -19,18 +19,23 @@ func (c Client) Origins() []string {
 	if len(c.AllowedOrigins) > 0 || !c.Public {
 		return c.AllowedOrigins
 	}
+	return c.Pages()
+}
+
+// Pages returns the origins of the client's redirect URIs, where its pages are.
+func (c Client) Pages() []string {
 	var origins []string
 	for _, uri := range c.RedirectURIs {
-		if origin := originOf(uri); origin != "" && !slices.Contains(origins, origin) {
+		if origin := OriginOf(uri); origin != "" && !slices.Contains(origins, origin) {
 			origins = append(origins, origin)
 		}
 	}
 	return origins
 }
 
-// originOf returns the origin of a web address as browsers write it (RFC 6454 §6.2),
+// OriginOf returns the origin of a web address as browsers write it (RFC 6454 §6.2),
 // "" for another URI.
-func originOf(uri string) string {
+func OriginOf(uri string) string {
 	u, err := url.Parse(uri)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" {
 		return ""

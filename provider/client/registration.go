@@ -28,7 +28,6 @@ type Registration struct {
 	ApplicationType     string // web or native
 	GrantTypes          []string
 	SectorIdentifierURI string
-	InitiateLoginURI    string
 	Contacts            []string
 	SoftwareID          string
 	SoftwareVersion     string
@@ -75,9 +74,8 @@ var (
 // Registrations keeps the clients that register themselves. Writes are durable when they
 // return.
 type Registrations interface {
-	// SpendOnRegistration takes what a try to register costs, or nothing: then the error is
-	// a *limit.Exceeded.
-	SpendOnRegistration(ctx context.Context, spend limit.Spend, now time.Time) error
+	// Spend takes what something costs, or nothing: then the error is a *limit.Exceeded.
+	Spend(ctx context.Context, spend limit.Spend, now time.Time) error
 	// RegisterClient is CreateClient on terms, all in one transaction: a token permits no
 	// more registrations than it may, and there are never more than terms.Most. The error is
 	// ErrExists, ErrInitialToken, a *limit.Exceeded or, where nothing else refuses, ErrFull;
@@ -386,5 +384,5 @@ func (r *Registry) RemoveInitialToken(ctx context.Context, id string) error {
 
 // SpendOnRegistration takes what a try to register costs.
 func (r *Registry) SpendOnRegistration(ctx context.Context, spend limit.Spend) error {
-	return r.store.SpendOnRegistration(ctx, spend, time.Now())
+	return r.store.Spend(ctx, spend, time.Now())
 }

@@ -45,7 +45,7 @@ type Registry struct {
 
 	reading sync.Mutex // held while origins is read
 	mu      sync.Mutex
-	origins map[string]bool
+	origins map[kindOfOrigin]bool
 	read    time.Time // when the reading of origins began
 	tried   time.Time // when the last reading began, also one that failed
 }
@@ -265,6 +265,22 @@ const originsPause = time.Second
 // another server may have added its client, but once in originsPause for all who ask. What
 // this server adds is known at once.
 func (r *Registry) OriginAllowed(ctx context.Context, origin string) bool {
+	return r.hasOrigin(ctx, kindOfOrigin{origin: origin})
+}
+
+// PageAllowed reports whether the origin is that of any client's pages (Client.Pages), in
+// the same way.
+func (r *Registry) PageAllowed(ctx context.Context, origin string) bool {
+	return r.hasOrigin(ctx, kindOfOrigin{origin: origin, page: true})
+}
+
+// kindOfOrigin is an origin of Client.Origins, or one of Client.Pages.
+type kindOfOrigin struct {
+	origin string
+	page   bool
+}
+
+func (r *Registry) hasOrigin(ctx context.Context, origin kindOfOrigin) bool {
 	since := time.Now().Add(-originsAge)
 	if r.originKnown(origin, since) {
 		return true
@@ -282,7 +298,7 @@ func (r *Registry) OriginAllowed(ctx context.Context, origin string) bool {
 }
 
 // originKnown reports whether the origin is in a list that was read since then.
-func (r *Registry) originKnown(origin string, since time.Time) bool {
+func (r *Registry) originKnown(origin kindOfOrigin, since time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.origins[origin] && !r.read.Before(since)
@@ -298,10 +314,13 @@ func (r *Registry) readOrigins(ctx context.Context) {
 	if err != nil {
 		return
 	}
-	origins := map[string]bool{}
+	origins := map[kindOfOrigin]bool{}
 	for _, c := range list {
 		for _, o := range c.Origins() {
-			origins[o] = true
+			origins[kindOfOrigin{origin: o}] = true
+		}
+		for _, o := range c.Pages() {
+			origins[kindOfOrigin{origin: o, page: true}] = true
 		}
 	}
 	r.mu.Lock()

@@ -44,6 +44,7 @@ func Validate(c Client) FieldErrors {
 		{"client_uri", c.URI},
 		{"tos_uri", c.TOSURI},
 		{"policy_uri", c.PolicyURI},
+		{"initiate_login_uri", c.InitiateLoginURI},
 	} {
 		if reason := checkLink(link.value); reason != "" {
 			refuse(link.field, "%q %s", link.value, reason)
@@ -56,7 +57,8 @@ func Validate(c Client) FieldErrors {
 	invalid = append(invalid, validateAuth(c)...)
 	invalid = append(invalid, validateResponses(c)...)
 	// A native application needs none: it brings its codes to the token endpoint.
-	if len(c.RedirectURIs) == 0 && !c.Native {
+	// Nor does one of devices without a browser.
+	if len(c.RedirectURIs) == 0 && !c.Native && !c.DeviceFlow {
 		refuse("redirect_uris", "missing; a client needs at least one")
 	}
 	for _, list := range []struct {
@@ -114,7 +116,9 @@ func Validate(c Client) FieldErrors {
 	if _, err := ParseAccent(c.Colour, c.ColourDark); err != nil {
 		refuse("colour", "%v", err)
 	}
+	invalid = append(invalid, validateFrontChannel(c)...)
 	invalid = append(invalid, ValidateResponseTypes(c.ResponseTypes)...)
+	invalid = append(invalid, validateLogout(c)...)
 	invalid = append(invalid, validateRequestObjects(c)...)
 	invalid = append(invalid, ValidateCountries(c.Countries)...)
 	if c.Region != "" && !phone.IsRegion(c.Region) {
@@ -164,6 +168,7 @@ type Deployment struct {
 	Algorithms    []string       // those of the signing keys; empty: all
 	Unsigned      bool           // clients may register for ID tokens without a signature
 	ResponseTypes []ResponseType // those that clients may use; empty: code
+	DeviceFlow    bool           // clients may use the device flow
 
 	RequestObjects RequestObjectMode
 
@@ -186,6 +191,7 @@ func ValidateFor(c Client, d Deployment) FieldErrors {
 	app, invalid := appOf(c, d.Apps)
 	invalid = append(invalid, d.validateResponses(c)...)
 	invalid = append(invalid, d.validateResponseTypes(c)...)
+	invalid = append(invalid, d.validateDeviceFlow(c)...)
 	invalid = append(invalid, d.validateRequestObjects(c)...)
 	if c.Native && app != nil && !app.Native {
 		invalid = append(invalid, FieldError{

@@ -74,7 +74,7 @@ func presented(w *testworld.World, code, assertion string) testworld.Response {
 }
 
 // jwks is a JWK set of public keys.
-func jwks(t *testing.T, all ...jose.JSONWebKey) string {
+func jwks(t testing.TB, all ...jose.JSONWebKey) string {
 	t.Helper()
 	text, err := json.Marshal(jose.JSONWebKeySet{Keys: all})
 	if err != nil {

@@ -1,5 +1,6 @@
 // Package discovery serves the provider's documents: its metadata (OpenID Connect
-// Discovery §4, RFC 8414 §3) and its public keys (RFC 7517 §5).
+// Discovery §4, RFC 8414 §3), its public keys (RFC 7517 §5), and which issuer serves a
+// host (webfinger.go).
 //
 // The metadata is put together from what each room says of itself: a value is
 // listed where the code stands that makes it true.
@@ -13,6 +14,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"sync/atomic"
 	"time"
 
@@ -40,6 +42,7 @@ type Config struct {
 // Documents serves the documents.
 type Documents struct {
 	keys     Keys
+	issuer   *url.URL
 	metadata document
 	jwks     atomic.Pointer[document] // the key set that was served last, with its ETag
 }
@@ -67,7 +70,11 @@ func New(cfg Config) (*Documents, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Documents{keys: cfg.Keys, metadata: newDocument(body)}, nil
+	issuer, err := url.Parse(cfg.Issuer)
+	if err != nil {
+		return nil, fmt.Errorf("discovery: issuer: %w", err)
+	}
+	return &Documents{keys: cfg.Keys, issuer: issuer, metadata: newDocument(body)}, nil
 }
 
 // The documents may be cached, but not for long: a key set for far less than the
@@ -85,6 +92,7 @@ func (d *Documents) Mount(r chi.Router) {
 		r.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) { d.metadata.serve(w, r, metadataCache) })
 	}
 	r.HandleFunc(endpoint.PathJWKS, d.serveJWKS)
+	r.HandleFunc(endpoint.PathWebFinger, d.webfinger)
 }
 
 func (d *Documents) serveJWKS(w http.ResponseWriter, r *http.Request) {
@@ -116,23 +124,32 @@ func newDocument(body []byte) document {
 
 // serve writes the document, which any page may read.
 func (d document) serve(w http.ResponseWriter, r *http.Request, cache string) {
+	if !public(w, r) {
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", cache)
+	h.Set("ETag", d.etag)
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(d.body))
+}
+
+// public lets any page read the response, and reports whether the request reads one. It
+// answers preflights and all other methods itself.
+func public(w http.ResponseWriter, r *http.Request) (ok bool) {
 	h := w.Header()
 	h.Set("Access-Control-Allow-Origin", "*")
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:
+		return true
 	case http.MethodOptions:
 		h.Set("Access-Control-Allow-Methods", "GET, HEAD")
 		h.Set("Access-Control-Allow-Headers", "*")
 		h.Set("Access-Control-Max-Age", "600")
 		w.WriteHeader(http.StatusNoContent)
-		return
 	default:
 		h.Set("Allow", "GET, HEAD")
 		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
-		return
 	}
-	h.Set("Content-Type", "application/json")
-	h.Set("Cache-Control", cache)
-	h.Set("ETag", d.etag)
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(d.body))
+	return false
 }

@@ -105,8 +105,14 @@ func (b *Browser) OwnForm(h FormHandler) PageHandler {
 
 // Fail shows the error page for err.
 func (b *Browser) Fail(w http.ResponseWriter, r *http.Request, err error) {
+	var again RestartError
+	if found, ok := errors.AsType[*RestartError](err); ok {
+		again = *found
+	}
 	if refused, ok := errors.AsType[*PageError](err); ok {
-		b.ShowError(w, r, refused.View)
+		v := refused.View
+		v.Client, v.Restart = again.Client, again.URL
+		b.ShowError(w, r, v)
 		return
 	}
 	switch {
@@ -115,7 +121,7 @@ func (b *Browser) Fail(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.Is(err, ErrForm), errors.Is(err, ErrMediaType), errors.Is(err, ErrRepeated), errors.Is(err, ErrBadRequest):
 		b.ShowError(w, r, ErrorView{Kind: ErrorBadRequest, Status: http.StatusBadRequest, Detail: err.Error()})
 	case errors.Is(err, ErrRequestExpired):
-		b.ShowError(w, r, ErrorView{Kind: ErrorRequestExpired, Status: http.StatusBadRequest})
+		b.ShowError(w, r, ErrorView{Kind: ErrorRequestExpired, Status: http.StatusBadRequest, Client: again.Client, Restart: again.URL})
 	default:
 		b.ShowError(w, r, ErrorView{
 			Kind:        ErrorInternal,

@@ -105,13 +105,56 @@ func (c Cookies) Session(r *http.Request) session.Secret {
 	return session.Secret(c.read(r, "calleridp_session"))
 }
 
-// SetSession keeps secret as the session cookie until expires.
-func (c Cookies) SetSession(w http.ResponseWriter, secret session.Secret, expires time.Time) {
-	c.write(w, "calleridp_session", string(secret), max(1, int(time.Until(expires)/time.Second)))
+// SetSession keeps secret as the session cookie until expires, and state beside it.
+func (c Cookies) SetSession(w http.ResponseWriter, secret session.Secret, state session.BrowserState, expires time.Time) {
+	c.write(w, "calleridp_session", string(secret), secondsUntil(expires))
+	c.SetState(w, state, expires)
 }
 
-// ClearSession removes the session cookie.
-func (c Cookies) ClearSession(w http.ResponseWriter) { c.write(w, "calleridp_session", "", -1) }
+// ClearSession removes the session cookie, and the state with it.
+func (c Cookies) ClearSession(w http.ResponseWriter) {
+	c.write(w, "calleridp_session", "", -1)
+	c.ClearState(w)
+}
+
+func secondsUntil(t time.Time) int { return max(1, int(time.Until(t)/time.Second)) }
+
+// stateCookie is the cookie that the page of session management reads (OpenID Connect
+// Session Management 1.0 §3.2).
+const stateCookie = "calleridp_state"
+
+// StateName returns the name of the state's cookie.
+func (c Cookies) StateName() string { return c.name(stateCookie) }
+
+// State returns the state that the browser sends, "" for none.
+func (c Cookies) State(r *http.Request) session.BrowserState {
+	return session.ParseBrowserState(c.read(r, stateCookie))
+}
+
+// SetState keeps the state until its session expires.
+func (c Cookies) SetState(w http.ResponseWriter, state session.BrowserState, expires time.Time) {
+	c.writeState(w, string(state), secondsUntil(expires))
+}
+
+// ClearState removes the state: nobody is signed in.
+func (c Cookies) ClearState(w http.ResponseWriter) { c.writeState(w, "", -1) }
+
+// writeState writes the one cookie that scripts read, and that a page of ours within a
+// client's has as well. Browsers take SameSite=None over HTTPS only.
+func (c Cookies) writeState(w http.ResponseWriter, value string, maxAge int) {
+	cookie := &http.Cookie{
+		Name:     c.StateName(),
+		Value:    value,
+		Path:     "/",
+		MaxAge:   maxAge,
+		Secure:   c.Secure,
+		SameSite: http.SameSiteLaxMode,
+	}
+	if c.Secure {
+		cookie.SameSite = http.SameSiteNoneMode
+	}
+	http.SetCookie(w, cookie)
+}
 
 // languageCookieAge is how long a chosen language is remembered.
 const languageCookieAge = 365 * 24 * time.Hour

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"calleridp/provider/login"
+	"calleridp/provider/session"
 )
 
 // Over HTTPS the cookies are bound to the host and to TLS; over plain HTTP they
@@ -20,18 +21,28 @@ func TestCookies(t *testing.T) {
 			w := httptest.NewRecorder()
 			browser := BrowserCookie{Secret: login.NewBrowserSecret(), Before: login.NewBrowserSecret()}
 			c.SetBrowser(w, browser)
-			c.SetSession(w, "s", time.Now().Add(time.Hour))
+			state := session.BrowserState(strings.Repeat("s", 43))
+			c.SetSession(w, "s", state, time.Now().Add(time.Hour))
 			c.SetDevices(w, []string{"one", "two"}, time.Hour)
 			r := httptest.NewRequest("GET", "/", nil)
 			for _, cookie := range w.Result().Cookies() {
 				if strings.HasPrefix(cookie.Name, "__Host-") != secure || cookie.Secure != secure {
 					t.Errorf("got %+v, want Secure and __Host- %v", cookie, secure)
 				}
+				r.AddCookie(cookie)
+				if cookie.Name == c.StateName() { // scripts read it, also in a frame within another site
+					if cookie.HttpOnly || (cookie.SameSite == http.SameSiteNoneMode) != secure || cookie.Path != "/" || cookie.MaxAge <= 0 {
+						t.Errorf("got %+v, want it readable, SameSite=None %v, the path / and a lifetime", cookie, secure)
+					}
+					continue
+				}
 				if !cookie.HttpOnly || cookie.SameSite != http.SameSiteLaxMode || cookie.Path != "/" ||
 					cookie.Domain != "" || cookie.MaxAge <= 0 {
 					t.Errorf("got %+v, want HttpOnly, SameSite=Lax, the path / alone and a lifetime", cookie)
 				}
-				r.AddCookie(cookie)
+			}
+			if c.State(r) != state {
+				t.Errorf("state read back: got %q, want %q", c.State(r), state)
 			}
 			if c.Browser(r) != browser || c.Session(r) != "s" {
 				t.Errorf("read back: got %q and %q, want b and s", c.Browser(r), c.Session(r))
@@ -44,8 +55,13 @@ func TestCookies(t *testing.T) {
 			}
 			w = httptest.NewRecorder()
 			c.ClearSession(w)
-			if cookie := w.Result().Cookies()[0]; cookie.MaxAge >= 0 || cookie.Value != "" {
-				t.Errorf("clearing: got %+v, want an expired cookie without a value", cookie)
+			for _, cookie := range w.Result().Cookies() {
+				if cookie.MaxAge >= 0 || cookie.Value != "" {
+					t.Errorf("clearing: got %+v, want an expired cookie without a value", cookie)
+				}
+			}
+			if n := len(w.Result().Cookies()); n != 2 {
+				t.Errorf("clearing: got %d cookies, want the session and its state", n)
 			}
 			r = httptest.NewRequest("GET", "/", nil)
 			r.AddCookie(&http.Cookie{Name: c.name("calleridp_session"), Value: strings.Repeat("x", 4000)})
@@ -118,7 +134,7 @@ func TestCookieLifetimes(t *testing.T) {
 		"the browser's, longer": {write(func(w http.ResponseWriter) { Cookies{true, time.Minute}.SetBrowser(w, BrowserCookie{Secret: secret}) }), "browser", 60},
 		"the devices'":          {write(func(w http.ResponseWriter) { c.SetDevices(w, []string{"x"}, time.Hour) }), "device", 3600},
 		"the language's":        {write(func(w http.ResponseWriter) { c.SetLanguage(w, "sv") }), "language", 365 * 24 * 3600},
-		"a session that ends":   {write(func(w http.ResponseWriter) { c.SetSession(w, "s", time.Now()) }), "session", 1},
+		"a session that ends":   {write(func(w http.ResponseWriter) { c.SetSession(w, "s", "state", time.Now()) }), "session", 1},
 		"clearing a session":    {write(c.ClearSession), "session", -1},
 		"clearing the browser":  {write(c.ClearBrowser), "browser", -1},
 		"clearing the devices":  {write(c.ClearDevices), "device", -1},

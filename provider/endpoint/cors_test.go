@@ -90,7 +90,7 @@ func TestCORS(t *testing.T) {
 // are, and none ever with credentials (Fetch §3.2).
 func TestThreat_NothingElseAnswersAcrossOrigins(t *testing.T) {
 	const registrar = "https://registrar.example"
-	w := testworld.New(t, testworld.EveryResponseType, func(c *testworld.Config) {
+	w := testworld.New(t, testworld.EveryResponseType, testworld.WithDevices, func(c *testworld.Config) {
 		c.Provider.Registration = registration.Policy{
 			Mode: registration.Open, Origins: []string{registrar}, Network: testworld.Wide, Deployment: testworld.Wide, Most: 1000,
 		}
@@ -101,12 +101,13 @@ func TestThreat_NothingElseAnswersAcrossOrigins(t *testing.T) {
 	allowed := map[string][]string{
 		"/.well-known/openid-configuration":       anyone,
 		"/.well-known/oauth-authorization-server": anyone,
-		"/jwks":                 anyone,
-		"/token":                clients,
-		"/userinfo":             clients,
-		"/revoke":               clients,
-		"/register":             {registrar},
-		"/register/{client_id}": {registrar},
+		"/.well-known/webfinger":                  anyone, // RFC 7033 §5
+		"/jwks":                                   anyone,
+		"/token":                                  clients,
+		"/userinfo":                               clients,
+		"/revoke":                                 clients,
+		"/register":                               {registrar},
+		"/register/{client_id}":                   {registrar},
 	}
 	seen := map[string]bool{}
 	err := chi.Walk(w.Handler.(chi.Routes), func(_, route string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {

@@ -129,7 +129,7 @@ func (d *Direct) handle(w http.ResponseWriter, r *http.Request, e DirectEndpoint
 // them.
 var secretParameters = []string{
 	"client_secret", "client_assertion", "code", "code_verifier", "refresh_token",
-	"token", "access_token", "subject_token", "actor_token",
+	"token", "access_token", "subject_token", "actor_token", "device_code",
 }
 
 func leaksInQuery(query string) bool {

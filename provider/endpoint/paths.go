@@ -5,6 +5,7 @@ package endpoint
 const (
 	PathDiscovery      = "/.well-known/openid-configuration"
 	PathOAuthDiscovery = "/.well-known/oauth-authorization-server"
+	PathWebFinger      = "/.well-known/webfinger"
 	PathAuthorize      = "/authorize"
 	PathToken          = "/token"
 	PathUserinfo       = "/userinfo"
@@ -13,6 +14,14 @@ const (
 	PathJWKS           = "/jwks"
 	PathEndSession     = "/logout"
 	PathRegister       = "/register" // and, with + "/" + client_id, the client configuration endpoint
+
+	PathDeviceAuthorization = "/device_authorization"
+	PathDevice              = "/device"         // GET: the page with the field; POST user_code
+	PathDeviceConfirm       = "/device/confirm" // POST request=sealed, decision=continue or deny
+	PathDeviceDone          = "/device/done"    // GET: the page afterwards
+	PathDeviceDenied        = PathDeviceDone + "?did=denied"
+
+	PathCheckSession = "/session" // GET: the page that tells clients' pages of changes
 
 	PathSignOutConfirm = "/logout/confirm" // POST request=sealed: the user confirms
 	PathSignedOut      = "/logout/done"    // GET: the page afterwards

@@ -75,6 +75,10 @@ type ErrorView struct {
 	Correlation string
 	Detail      string
 	UILocales   []string
+	// Client and Restart are of the client at which the user may start again, see
+	// RestartError; Restart is "" for none.
+	Client  ClientView
+	Restart string
 }
 
 // ErrorPages draws error pages. It writes the whole response, status included.

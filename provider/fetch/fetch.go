@@ -25,6 +25,7 @@ import (
 const (
 	timeout  = 5 * time.Second // from the name's resolution to the last byte
 	maxBytes = 128 << 10       // of a response
+	longest  = 2048            // bytes of an address
 )
 
 // Errors of Get.
@@ -118,6 +119,8 @@ func (c *Client) Get(ctx context.Context, address, accept string) ([]byte, error
 func Check(address string) error {
 	u, err := url.Parse(address)
 	switch {
+	case len(address) > longest:
+		return fmt.Errorf("%w: it is longer than %d bytes", ErrAddress, longest)
 	case err != nil:
 		return fmt.Errorf("%w: it is not a URL", ErrAddress)
 	case u.Scheme != "https" || u.Hostname() == "" || u.Opaque != "":

@@ -89,6 +89,7 @@ func TestCheck(t *testing.T) {
 		"https://app.example/keys": true, "https://app.example:8443/keys?x=1": true, "https://[2a00::1]/": true,
 		"": false, "http://app.example/keys": false, "file:///etc/passwd": false, "https:": false, "https:///keys": false,
 		"https:app.example": false, "https://user@app.example/": false, "https://app.example/#x": false, "https://app.example/\x7f": false,
+		"https://app.example/" + strings.Repeat("x", 2028): true, "https://app.example/" + strings.Repeat("x", 2029): false,
 	} {
 		if err := Check(address); (err == nil) != want || err != nil && !errors.Is(err, ErrAddress) {
 			t.Errorf("%q: got %v, want permitted %t", address, err, want)

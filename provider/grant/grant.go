@@ -55,6 +55,8 @@ type Code struct {
 	// is created redeemed was never sent: it stands for a response without a code, which
 	// is given once too.
 	Redeemed bool
+	// Denied says that the user has denied what a device asked for, see DeniedCode.
+	Denied bool
 
 	// FormExpires is when no form can ask for this code again (see LaterCode); zero for
 	// a code that no form gives twice. Until then a code that has expired or was voided

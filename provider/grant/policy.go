@@ -18,6 +18,7 @@ var (
 	ErrMismatch = errors.New("grant: presented by another client, for another redirect URI, or without its proof")
 	ErrScope    = errors.New("grant: more scope asked for than was granted") // invalid_scope
 	// ErrCrowded refuses a use within the grace period and revokes nothing.
+	ErrDenied  = errors.New("grant: the user has denied it") // access_denied (RFC 8628 §3.5)
 	ErrCrowded = errors.New("grant: the refresh token before the current one was used too often")
 )
 
@@ -51,6 +52,8 @@ type CodeUse struct {
 func (p Policy) Redeem(c Code, stored *Grant, use CodeUse) Redemption {
 	refuse := func(why error) Redemption { return Redemption{Current: c.Grant, Refused: why} }
 	switch {
+	case c.Denied:
+		return refuse(ErrDenied)
 	case c.Redeemed && stored == nil:
 		return refuse(ErrReused)
 	case c.Redeemed, stored != nil && use.At.Before(c.Expires.Add(clock.Tolerance)):
@@ -92,6 +95,8 @@ func (p Policy) Issue(g Grant, access TokenHash, now time.Time) Redemption {
 // Usable returns why a code cannot be redeemed any more, nil if it can.
 func (c Code) Usable(now time.Time) error {
 	switch {
+	case c.Denied:
+		return ErrDenied
 	case c.Redeemed:
 		return ErrReused
 	case c.over(now):

@@ -41,6 +41,12 @@ const (
 	// Clients that register themselves (RFC 7591).
 	RegistrationNetwork    Kind = "registration_network"    // tries from one network
 	RegistrationDeployment Kind = "registration_deployment" // all that were registered
+
+	// Devices that ask for a sign-in (RFC 8628).
+	DeviceFlowNetwork    Kind = "device_flow_network"    // requests from one network
+	DeviceFlowClient     Kind = "device_flow_client"     // requests of one client's devices
+	DeviceFlowDeployment Kind = "device_flow_deployment" // all requests
+	UserCodeNetwork      Kind = "user_code_network"      // user codes that were tried from one network
 )
 
 // Key names one lock or budget. Engines store keys as keyed hashes, because an

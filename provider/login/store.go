@@ -72,8 +72,10 @@ type SignIn struct {
 	// Code is the authorization code. One without a grant's ID is none: the user has
 	// to consent first.
 	Code grant.Code
-	// Replaces is the secret of a session that ends without a trace, zero for none: the
-	// one that the browser had before. Its grants stay. There need not be one.
+	// Replaces is the secret of a session that ends, zero for none: the one that the
+	// browser had before. Its grants stay. Session continues one of the same user
+	// (session.Session.Continues); the participants of another user's are told. There
+	// need not be one.
 	Replaces session.SecretHash
 	// Others are the other attempts of the same browser that are live at Attempt.Ended, in
 	// no particular order. The store finds them.

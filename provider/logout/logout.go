@@ -1,11 +1,14 @@
 // Package logout is the end_session_endpoint (OpenID Connect RP-Initiated Logout
-// 1.0), with the prompt before it and the page after it.
+// 1.0), with the prompt before it and the page after it, in which clients hear of it
+// (frontchannel.go).
 package logout
 
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"calleridp/keys"
@@ -41,6 +44,11 @@ type SignOutView struct {
 type SignedOutView struct {
 	Client    endpoint.ClientView
 	UILocales []string
+	// Frames are addresses of clients, which the page loads out of sight.
+	Frames []string
+	// Next is where the page goes on to once they are loaded or have had their time, "" to
+	// stay: a registered address, or a page of our own.
+	Next string
 }
 
 // Clients knows the relying parties. *client.Registry is one.
@@ -54,6 +62,8 @@ type Hints interface {
 	ReadHint(compact string) (idtoken.Hint, error)
 	// Subject returns the user's sub as the client knows it.
 	Subject(c client.Client, sub string) string
+	// SID returns a session's ID as the client knows it.
+	SID(c client.Client, sessionID string) string
 	// SessionID returns the ID of the session that the client knows by this sid, ""
 	// for none.
 	SessionID(c client.Client, sid string) string
@@ -70,6 +80,7 @@ type Config struct {
 	Hints    Hints
 	Sessions session.Store
 	Lifetime time.Duration // of the prompt, from opening to sending
+	Log      *slog.Logger
 	Audit    audit.Recorder
 }
 
@@ -89,7 +100,11 @@ func (e *Endpoint) Mount(r chi.Router) {
 
 // Metadata implements endpoint.Describer.
 func (e *Endpoint) Metadata() endpoint.Metadata {
-	return endpoint.Metadata{{Name: "end_session_endpoint", Value: e.cfg.Issuer + endpoint.PathEndSession}}
+	return endpoint.Metadata{
+		{Name: "end_session_endpoint", Value: e.cfg.Issuer + endpoint.PathEndSession},
+		{Name: "frontchannel_logout_supported", Value: true},
+		{Name: "frontchannel_logout_session_supported", Value: true},
+	}
 }
 
 // request is a validated logout request (§2). It travels sealed in the form of
@@ -120,7 +135,7 @@ func (e *Endpoint) endSession(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	sid, prompt, err := e.sessionToEnd(r, c, hint)
+	sid, here, prompt, err := e.sessionToEnd(r, c, hint)
 	if err != nil {
 		return err
 	}
@@ -131,13 +146,13 @@ func (e *Endpoint) endSession(w http.ResponseWriter, r *http.Request) error {
 	if prompt {
 		return e.prompt(w, r, c, q)
 	}
-	return e.end(w, r, sid, q)
+	return e.end(w, r, sid, here, q, c)
 }
 
 // validate finds out which client sends the request. A hint that was not issued
-// here, or whose key is long retired, counts as none: then the user is asked, and
-// the browser goes nowhere that is not known to be right (§4). An error is an
-// *endpoint.PageError or an internal one.
+// here, or whose key is long retired, is refused, and what else is in the request
+// with it (§4); an expired one is not (§2). logout_hint says nothing that can be
+// trusted, and changes nothing. An error is an *endpoint.PageError or an internal one.
 func (e *Endpoint) validate(ctx context.Context, in endpoint.Parameters) (*request, client.Client, *idtoken.Hint, error) {
 	state, err := in.State()
 	if err != nil {
@@ -155,12 +170,13 @@ func (e *Endpoint) validate(ctx context.Context, in endpoint.Parameters) (*reque
 			return q, client.Client{}, nil, refuse(endpoint.ErrorBadRequest,
 				"id_token_hint is encrypted; send the signed ID token inside (OpenID Connect Core section 3.1.2.1)")
 		}
-		if err == nil {
-			if id != "" && id != found.Audience {
-				return q, client.Client{}, nil, refuse(endpoint.ErrorBadRequest, "client_id is not the audience of id_token_hint")
-			}
-			hint, id = &found, found.Audience
+		if err != nil {
+			return q, client.Client{}, nil, refuse(endpoint.ErrorBadRequest, "id_token_hint is not an ID token that was issued here, or its key is long retired")
 		}
+		if id != "" && id != found.Audience {
+			return q, client.Client{}, nil, refuse(endpoint.ErrorBadRequest, "client_id is not the audience of id_token_hint")
+		}
+		hint, id = &found, found.Audience
 	}
 	if id == "" {
 		return q, client.Client{}, nil, nil
@@ -187,16 +203,16 @@ func (e *Endpoint) validate(ctx context.Context, in endpoint.Parameters) (*reque
 	return q, c, hint, nil
 }
 
-// sessionToEnd returns the session that ends, "" for none, and whether the user
-// is asked before.
-func (e *Endpoint) sessionToEnd(r *http.Request, c client.Client, hint *idtoken.Hint) (sid string, prompt bool, err error) {
+// sessionToEnd returns the session that ends, "" for none, whether it is that of the
+// browser's cookie, and whether the user is asked before.
+func (e *Endpoint) sessionToEnd(r *http.Request, c client.Client, hint *idtoken.Hint) (sid string, here, prompt bool, err error) {
 	s, here, err := e.unexpired(r)
 	if err != nil || hint == nil {
-		return "", true, err
+		return "", here, true, err
 	}
 	hinted := e.cfg.Hints.SessionID(c, hint.SID)
 	if here {
-		return s.ID, hinted != s.ID && hint.Subject != e.cfg.Hints.Subject(c, s.Sub), nil
+		return s.ID, true, hinted != s.ID && hint.Subject != e.cfg.Hints.Subject(c, s.Sub), nil
 	}
 	// Without a cookie: a broker's own request, not the browser's, or a form of
 	// another site. The hint counts only while the very session lives that it
@@ -204,15 +220,15 @@ func (e *Endpoint) sessionToEnd(r *http.Request, c client.Client, hint *idtoken.
 	if hinted != "" {
 		s, err = e.cfg.Sessions.Session(r.Context(), hinted)
 		if err == nil && !s.Expired(time.Now()) && hint.Subject == e.cfg.Hints.Subject(c, s.Sub) {
-			return s.ID, false, nil
+			return s.ID, false, false, nil
 		}
 		if err != nil && !errors.Is(err, session.ErrNotFound) {
-			return "", false, err
+			return "", false, false, err
 		}
 	}
 	// No session is left to end. But the browser may have withheld its cookie from
 	// a form of another site, and then there is one.
-	return "", r.Method == http.MethodPost, nil
+	return "", false, r.Method == http.MethodPost, nil
 }
 
 // unexpired returns the session that the browser's cookie names.
@@ -256,38 +272,61 @@ func (e *Endpoint) confirm(w http.ResponseWriter, r *http.Request, in endpoint.P
 	if err != nil {
 		return err
 	}
-	s, _, err := e.unexpired(r)
+	s, here, err := e.unexpired(r)
 	if err != nil {
 		return err
 	}
-	return e.end(w, r, s.ID, q)
+	var c client.Client
+	if q.ClientID != "" {
+		c, err = e.cfg.Clients.Client(r.Context(), q.ClientID)
+		if err != nil && !errors.Is(err, client.ErrNotFound) {
+			return err
+		}
+		// It may have been removed since, or have lost the address (§3).
+		if q.URI != "" && !c.PostLogoutAllowed(q.URI) {
+			q.URI = ""
+		}
+	}
+	return e.end(w, r, s.ID, here, q, c)
 }
 
 // end ends the session, if there is one, and sends the browser back to the client
-// or to the page that says so.
-func (e *Endpoint) end(w http.ResponseWriter, r *http.Request, sid string, q *request) error {
+// or to the page that says so. Only the browser of the session learns which other clients
+// took part in it: another holder of the hint, such as a client's server, does not.
+func (e *Endpoint) end(w http.ResponseWriter, r *http.Request, sid string, here bool, q *request, c client.Client) error {
+	var ended session.Session
 	if sid != "" {
-		if err := e.cfg.Sessions.EndSession(r.Context(), sid); err != nil {
+		var err error
+		if ended, err = e.cfg.Sessions.EndSession(r.Context(), sid); err != nil {
 			return err
 		}
 		e.cfg.Audit.Record(r.Context(), audit.Event{Name: audit.SessionEnded, Session: sid, Client: q.ClientID})
 	}
-	e.cfg.Cookies.ClearSession(w)
-	e.cfg.Cookies.ClearBrowser(w)
-	endpoint.Redirect(w, q.destination())
+	if !here {
+		ended = session.Session{}
+	}
+	e.leave(w, r, ended, q, c, q.destination())
 	return nil
 }
 
+// destination returns the registered address to which the browser goes back, "" for none.
 func (q *request) destination() string {
-	switch {
-	case q.URI != "" && q.State != "":
+	if q.URI != "" && q.State != "" {
 		return endpoint.WithParameters(q.URI, endpoint.Parameter{Name: "state", Value: q.State})
-	case q.URI != "":
-		return q.URI
-	case q.ClientID != "":
-		return endpoint.WithParameters(endpoint.PathSignedOut, endpoint.Parameter{Name: "client_id", Value: q.ClientID})
 	}
-	return endpoint.PathSignedOut
+	return q.URI
+}
+
+// signedOut returns the page after signing out, for a browser that goes nowhere else.
+func (q *request) signedOut() string {
+	var params []endpoint.Parameter
+	if q.ClientID != "" {
+		params = append(params, endpoint.Parameter{Name: "client_id", Value: q.ClientID})
+	}
+	if len(q.UILocales) > 0 {
+		params = append(params, endpoint.Parameter{Name: "ui_locales", Value: strings.Join(q.UILocales, " ")})
+	}
+	return endpoint.WithParameters(endpoint.PathSignedOut, params...)
 }
 
 // signedOut is the page after signing out. client_id only chooses whose name and
@@ -295,6 +334,7 @@ func (q *request) destination() string {
 func (e *Endpoint) signedOut(w http.ResponseWriter, r *http.Request) error {
 	v := SignedOutView{}
 	if in, err := endpoint.Query(r); err == nil {
+		v.UILocales = in.UILocales()
 		c, err := e.cfg.Clients.Client(r.Context(), in.Get("client_id"))
 		if err == nil {
 			v.Client = e.cfg.Browser.ViewFor(c, "")

@@ -85,8 +85,6 @@ func TestLogoutPrompts(t *testing.T) {
 	w := testworld.New(t)
 	got, session := w.Tokens("app", "openid")
 	others, _ := w.TokensOf(testworld.OtherNumber, "app", "openid")
-	hint := got.ID
-	dot := strings.LastIndexByte(hint, '.')
 	for what, row := range map[string]struct{ query, client, action string }{
 		"nothing":                           {"", "", ""},
 		"a state only":                      {"state=x", "", ""},
@@ -96,11 +94,9 @@ func TestLogoutPrompts(t *testing.T) {
 		"a state that goes nowhere":         {"client_id=app&state=%ff", "App", ""},
 		"any redirect URI without a client": {"post_logout_redirect_uri=https://evil.example/", "", ""},
 		"another user's hint":               {"id_token_hint=" + others.ID, "App", ""},
-		"a malformed hint":                  {"id_token_hint=nonsense&post_logout_redirect_uri=https://app.example/bye", "", ""},
-		"a malformed hint and a client":     {"id_token_hint=nonsense&client_id=app", "App", ""},
-		"a hint with a changed signature":   {"id_token_hint=" + hint[:dot+1] + "AAAA" + hint[dot+5:], "", ""},
-		"a hint without signature":          {"id_token_hint=" + hint[:dot+1], "", ""},
-		"an access token as a hint":         {"id_token_hint=" + got.Access, "", ""},
+		"an empty hint":                     {"id_token_hint=&client_id=app", "App", ""},
+		"a logout_hint of the user":         {"client_id=app&logout_hint=" + url.QueryEscape(testworld.Number), "App", ""},
+		"a logout_hint of the session":      {"client_id=app&logout_hint=" + got.Claims(t)["sid"].(string), "App", ""},
 	} {
 		t.Run(what, func(t *testing.T) {
 			a := w.Get("/logout?"+row.query+"&ui_locales=sv", session)
@@ -164,7 +160,17 @@ func TestLogoutRefuses(t *testing.T) {
 	w := testworld.New(t)
 	got, session := w.Tokens("app", "openid")
 	hint := got.ID
+	dot := strings.LastIndexByte(hint, '.')
 	for what, row := range map[string]struct{ query, kind string }{
+		"a malformed hint":                {"id_token_hint=nonsense&post_logout_redirect_uri=https://app.example/bye", "bad_request"},
+		"a malformed hint and a client":   {"id_token_hint=nonsense&client_id=app", "bad_request"},
+		"a hint with a changed signature": {"id_token_hint=" + hint[:dot+1] + "AAAA" + hint[dot+5:], "bad_request"},
+		"a hint without signature":        {"id_token_hint=" + hint[:dot+1], "bad_request"},
+		"a hint with another payload":     {"id_token_hint=" + strings.Replace(hint, ".", ".e30", 1), "bad_request"},
+		"an access token as a hint":       {"id_token_hint=" + got.Access, "bad_request"},
+		"two hints":                       {"id_token_hint=" + hint + "&id_token_hint=" + hint, "bad_request"},
+		"two logout_hints":                {"logout_hint=a&logout_hint=b", "bad_request"},
+
 		"not registered, by client_id": {"client_id=app&post_logout_redirect_uri=https://evil.example/", "redirect_uri"},
 		"not registered, by hint":      {"id_token_hint=" + hint + "&post_logout_redirect_uri=https://app.example/bye/", "redirect_uri"},
 		"another client's":             {"client_id=pair&post_logout_redirect_uri=https://app.example/bye", "redirect_uri"},
@@ -217,7 +223,10 @@ func TestLogoutAfterTheSessionWasReplaced(t *testing.T) {
 func TestSignedOutPage(t *testing.T) {
 	w := testworld.New(t)
 	got, session := w.Tokens("app", "openid")
-	w.Get("/logout?id_token_hint="+got.ID, session).WantRedirect(t, "signing out", "/logout/done?client_id=app")
+	w.Get("/logout?ui_locales=sv+en&id_token_hint="+got.ID, session).WantRedirect(t, "signing out", "/logout/done?client_id=app&ui_locales=sv+en")
+	if view := w.Get("/logout/done?client_id=app&ui_locales=sv+en").WantPage(t, "GET", "signedout"); !reflect.DeepEqual(view["UILocales"], []any{"sv", "en"}) {
+		t.Errorf("languages: got %v, want sv and en", view["UILocales"])
+	}
 	for target, name := range map[string]string{
 		"/logout/done?client_id=app":       "App",
 		"/logout/done":                     "",
@@ -333,9 +342,9 @@ func (u unreadable) SessionBySecret(ctx context.Context, secret session.SecretHa
 	return u.Store.SessionBySecret(ctx, secret)
 }
 
-func (u unreadable) EndSession(ctx context.Context, id string) error {
+func (u unreadable) EndSession(ctx context.Context, id string) (session.Session, error) {
 	if u.broken.Load() || u.kept.Load() {
-		return testworld.ErrDisk
+		return session.Session{}, testworld.ErrDisk
 	}
 	return u.Store.EndSession(ctx, id)
 }

@@ -1,6 +1,7 @@
 package registration
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -58,12 +59,33 @@ func parseMembers(raw []byte) (members, error) {
 	if json.Unmarshal(raw, &in.all) != nil || in.all == nil {
 		return members{}, refuse("body", "is not a JSON object (RFC 7591 section 3.1)")
 	}
+	if name, ok := repeated(raw); ok {
+		return members{}, refuse(name, "is given more than once")
+	}
 	for name, value := range in.all {
 		if string(value) == "null" { // as if it were left out (RFC 7592 §2.2)
 			delete(in.all, name)
 		}
 	}
 	return in, nil
+}
+
+// repeated returns the first member that an object has twice: of two, other readers may take
+// the other one (RFC 8259 §4).
+func repeated(object []byte) (name string, ok bool) {
+	d := json.NewDecoder(bytes.NewReader(object))
+	d.Token() // the opening brace; that all of it is JSON is known
+	seen := map[string]bool{}
+	for d.More() {
+		token, _ := d.Token()
+		name, _ := token.(string)
+		var value json.RawMessage
+		if d.Decode(&value) != nil || seen[name] {
+			return name, true
+		}
+		seen[name] = true
+	}
+	return "", false
 }
 
 func (in *members) has(name string) bool { return in.all[name] != nil }
@@ -84,7 +106,18 @@ func decode[T any](in *members, name, kind string) (value T) {
 
 func (in *members) text(name string) string { return decode[string](in, name, "a string") }
 func (in *members) texts(name string) []string {
-	return decode[[]string](in, name, "a list of strings")
+	const kind = "a list of strings"
+	var values []string
+	for _, value := range decode[[]*string](in, name, kind) {
+		if value == nil { // null, which encoding/json would make ""
+			if in.invalid == nil {
+				in.invalid = refuse(name, "is not "+kind)
+			}
+			return nil
+		}
+		values = append(values, *value)
+	}
+	return values
 }
 func (in *members) flag(name string) bool { return decode[bool](in, name, "true or false") }
 
@@ -132,7 +165,6 @@ func clientOf(in members) (client.Client, error) {
 		ApplicationType:     in.text("application_type"),
 		GrantTypes:          or(in.texts("grant_types"), grantCode),
 		SectorIdentifierURI: in.text("sector_identifier_uri"),
-		InitiateLoginURI:    in.text("initiate_login_uri"),
 		Contacts:            in.texts("contacts"),
 		SoftwareID:          in.text("software_id"),
 		SoftwareVersion:     in.text("software_version"),
@@ -146,10 +178,13 @@ func clientOf(in members) (client.Client, error) {
 		PolicyURI:              in.text("policy_uri"),
 		RedirectURIs:           in.texts("redirect_uris"),
 		PostLogoutRedirectURIs: in.texts("post_logout_redirect_uris"),
+		FrontChannel:           in.frontChannel(),
+		Logout:                 logoutOf(&in),
 		IDTokenAlg:             in.text("id_token_signed_response_alg"),
 		Responses:              in.responses(),
 		AuthAlg:                in.text("token_endpoint_auth_signing_alg"),
 		KeysURI:                in.text("jwks_uri"),
+		InitiateLoginURI:       in.text("initiate_login_uri"),
 		Scopes:                 strings.Fields(in.text("scope")),
 		RequestObjects:         in.requestObjects(),
 		DefaultACRValues:       in.texts("default_acr_values"),
@@ -167,7 +202,7 @@ func clientOf(in members) (client.Client, error) {
 		c.Public, c.AuthMethod = true, ""
 	}
 	subjectType, maxAge := in.text("subject_type"), decode[*int64](&in, "default_max_age", "a number of seconds")
-	c.ResponseTypes = client.ParseResponseTypes(or(in.texts("response_types"), string(client.TypeCode)))
+	c.ResponseTypes = client.ParseResponseTypes(or(in.texts("response_types"), usualTypes(about.GrantTypes)...))
 	if in.invalid != nil {
 		return client.Client{}, in.invalid
 	}
@@ -192,10 +227,14 @@ func clientOf(in members) (client.Client, error) {
 	if about.ApplicationType != typeWeb && about.ApplicationType != typeNative {
 		return client.Client{}, refuse("application_type", "%q is unknown; use web or native", about.ApplicationType)
 	}
+	c.DeviceFlow = slices.Contains(about.GrantTypes, grantDevice)
 	if c.Name == "" { // users must see some name; RFC 7591 §2 leaves it to us
 		c.Name = nameOf(c.RedirectURIs)
 	} else if !strings.ContainsFunc(c.Name, isSeen) {
 		return client.Client{}, refuse("client_name", "has no letter and no digit: users must see who asks")
+	}
+	if c.DeviceFlow && c.Name == "" {
+		return client.Client{}, refuse("client_name", "missing; a client without redirect_uris needs one, because users must see who asks")
 	}
 	if err := checkTypes(&c); err != nil {
 		return client.Client{}, err
@@ -205,7 +244,7 @@ func clientOf(in members) (client.Client, error) {
 		checkRedirects("post_logout_redirect_uris", about.ApplicationType, false, c.PostLogoutRedirectURIs),
 		checkLinks([][2]string{
 			{"logo_uri", c.LogoURI}, {"client_uri", c.URI}, {"tos_uri", c.TOSURI}, {"policy_uri", c.PolicyURI},
-			{"initiate_login_uri", about.InitiateLoginURI},
+			{"initiate_login_uri", c.InitiateLoginURI},
 		}...),
 		checkTexts("contacts", about.Contacts),
 		checkTexts("default_acr_values", c.DefaultACRValues),
@@ -222,11 +261,15 @@ func checkTypes(c *client.Client) error {
 	code := slices.ContainsFunc(c.ResponseTypes, client.ResponseType.Code)
 	front := slices.ContainsFunc(c.ResponseTypes, inFront)
 	for _, g := range grants {
-		if g != grantCode && g != grantRefresh && (g != grantImplicit || !front) {
+		if g != grantCode && g != grantRefresh && g != grantDevice && (g != grantImplicit || !front) {
 			return refuse("grant_types", "%q is not supported with these response_types; use authorization_code and refresh_token", g)
 		}
 	}
 	switch {
+	case c.DeviceFlow && len(c.ResponseTypes) > 0 && len(c.RedirectURIs) == 0:
+		return refuse("redirect_uris", "missing; response_types needs them")
+	case c.DeviceFlow && len(c.ResponseTypes) == 0 && len(c.RedirectURIs) > 0:
+		return refuse("redirect_uris", "no grant type of the client uses them; leave them out, or add authorization_code")
 	case code && !slices.Contains(grants, grantCode):
 		return refuse("grant_types", "must have authorization_code, which response_types with code need (RFC 7591 section 2.1)")
 	case front && !slices.Contains(grants, grantImplicit):
@@ -307,6 +350,8 @@ type Metadata struct {
 	SoftwareID             string   `json:"software_id,omitempty"`
 	SoftwareVersion        string   `json:"software_version,omitempty"`
 	RequestObjects
+	FrontChannel
+	LogoutMetadata
 }
 
 // written returns the response about a client. token is its registration access token, as
@@ -347,13 +392,19 @@ func metadataOf(c client.Client) Metadata {
 		AuthAlg:                c.AuthAlg,
 		RequireAuthTime:        c.Registration.RequireAuthTime,
 		DefaultACRValues:       c.DefaultACRValues,
-		InitiateLoginURI:       c.Registration.InitiateLoginURI,
+		InitiateLoginURI:       c.InitiateLoginURI,
 		PostLogoutRedirectURIs: c.PostLogoutRedirectURIs,
 		Scope:                  strings.Join(or(c.Scopes, claims.Scopes...), " "),
 		SoftwareID:             c.Registration.SoftwareID,
 		SoftwareVersion:        c.Registration.SoftwareVersion,
+		FrontChannel:           FrontChannel(c.FrontChannel),
+		LogoutMetadata:         logoutMetadataOf(c),
 		RequestObjects:         RequestObjects(c.RequestObjects),
 	}
+	if m.RedirectURIs == nil {
+		m.RedirectURIs = []string{}
+	}
+	m.ResponseTypes = []string{}
 	for _, t := range c.ResponseTypes {
 		m.ResponseTypes = append(m.ResponseTypes, string(t))
 	}

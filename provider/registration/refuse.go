@@ -29,6 +29,7 @@ var memberOf = map[string]string{
 	"secret":      "token_endpoint_auth_method",
 	"sector_host": "sector_identifier_uri",
 	"scopes":      "scope",
+	"device_flow": "grant_types",
 }
 
 // refusalOf makes of an error what a client is told. What is a failure of ours stays.

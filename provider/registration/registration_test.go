@@ -12,13 +12,18 @@ import (
 	"time"
 
 	"calleridp/provider/client"
+	"calleridp/provider/fetch"
 	"calleridp/provider/internal/testworld"
 	"calleridp/provider/limit"
 	"calleridp/provider/registration"
 )
 
-// published is what clients have published, by address.
+// published is what clients have published, by address. It is posted nothing.
 type published map[string]string
+
+func (published) Post(context.Context, string, url.Values) (fetch.Reply, error) {
+	return fetch.Reply{}, fetch.ErrResponse
+}
 
 func (p published) Get(_ context.Context, address, _ string) ([]byte, error) {
 	if text, ok := p[address]; ok {

@@ -23,6 +23,10 @@ type Session struct {
 	LastUsed time.Time // when it last signed the user in to a client
 	Device   Device
 	Country  string // of the network at the sign-in, ISO 3166-1 alpha-2; "" when it is not known
+
+	// Participants are the clients that got something in it, the latest last. The step that
+	// makes a code adds its client (grant.Store, login.Store, consent.Store).
+	Participants []Participant
 }
 
 // ErrNotFound is returned by stores for a session that is not there, has ended
@@ -45,7 +49,8 @@ type Store interface {
 
 	// EndSession deletes the session and, in the same transaction, revokes its
 	// grants, except those with offline access, and voids its unused codes
-	// (grant.Code.Voided). It is durable when it returns. Ending an absent session is no
-	// error.
-	EndSession(ctx context.Context, id string) error
+	// (grant.Code.Voided). It is durable when it returns. ended is the session as it was,
+	// with everyone who took part in it until then; zero if it was absent, had expired or
+	// cannot be read, which is no error.
+	EndSession(ctx context.Context, id string) (ended Session, err error)
 }

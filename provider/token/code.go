@@ -23,45 +23,60 @@ func checkCode(in endpoint.Parameters) error {
 	return nil
 }
 
-// redeemCode redeems an authorization code (RFC 6749 §4.1.3). Everything that may
-// fail comes first: what is stored is looked at, the policy is asked, the ID token
-// is signed. Then one transaction decides again, consumes the code and keeps what
-// it buys (invariant 9). So our own failure never costs a client its code.
+// redeemCode redeems an authorization code (RFC 6749 §4.1.3).
 func (e *Endpoint) redeemCode(r *http.Request, c client.Client, in endpoint.Parameters) (*response, error) {
-	used, err := e.redeemBy(r, c, in, e.cfg.Grants.RecallCode)
+	return e.redeem(r, c, redemption{
+		kind: "code",
+		hash: grant.HashCode(redact.Text(in.Get("code"))),
+		use: grant.CodeUse{
+			ClientID:    c.ID,
+			RedirectURI: client.WithPath(in.Get("redirect_uri")),
+			Verifier:    redact.Text(in.Get("code_verifier")),
+		},
+		refuse: func(why error, g grant.Grant) error {
+			const refusal = "the code is unknown, used, expired, or was issued for another client, redirect_uri or code_challenge"
+			return e.invalidGrant(r.Context(), "code", refusal, why, c.ID, g)
+		},
+	})
+}
+
+// redemption is a code that a client presents.
+type redemption struct {
+	kind   string // for the log
+	hash   grant.CodeHash
+	use    grant.CodeUse // without Access and At
+	refuse func(why error, g grant.Grant) error
+}
+
+// redeem redeems a stored code. Everything that may fail comes first: what is stored is
+// looked at, the policy is asked, the ID token is signed. Then one transaction decides
+// again, consumes the code and keeps what it buys (invariant 9). So our own failure never
+// costs a client its code.
+func (e *Endpoint) redeem(r *http.Request, c client.Client, given redemption) (*response, error) {
+	used, err := e.redeemBy(r, c, given, e.cfg.Grants.RecallCode)
 	if errors.Is(err, grant.ErrChanged) {
-		used, err = e.redeemBy(r, c, in, e.cfg.Grants.Code)
+		used, err = e.redeemBy(r, c, given, e.cfg.Grants.Code)
 	}
 	return used, err
 }
 
-// redeemBy is redeemCode with a way to look at what is stored.
+// redeemBy is redeem with a way to look at what is stored.
 func (e *Endpoint) redeemBy(
-	r *http.Request, c client.Client, in endpoint.Parameters,
+	r *http.Request, c client.Client, given redemption,
 	look func(context.Context, grant.CodeHash) (grant.Code, *grant.Grant, error),
 ) (*response, error) {
-	ctx := r.Context()
-	refuse := func(why error, g grant.Grant) error {
-		const refusal = "the code is unknown, used, expired, or was issued for another client, redirect_uri or code_challenge"
-		return e.invalidGrant(ctx, "code", refusal, why, c.ID, g)
-	}
-	hash := grant.HashCode(redact.Text(in.Get("code")))
+	ctx, use, refuse := r.Context(), given.use, given.refuse
 	access, accessHash := grant.NewToken()
-	use := grant.CodeUse{
-		ClientID:    c.ID,
-		RedirectURI: client.WithPath(in.Get("redirect_uri")),
-		Verifier:    redact.Text(in.Get("code_verifier")),
-		Access:      accessHash,
-	}
+	use.Access = accessHash
 	decide := func(code grant.Code, stored *grant.Grant) grant.Redemption {
 		return e.cfg.GrantPolicy.Redeem(code, stored, use)
 	}
-	code, stored, err := look(ctx, hash)
+	code, stored, err := look(ctx, given.hash)
 	if errors.Is(err, grant.ErrNotFound) {
 		return nil, refuse(err, grant.Grant{})
 	}
 	if err != nil {
-		return nil, fmt.Errorf("code exchange: %w", err)
+		return nil, fmt.Errorf("%s exchange: %w", given.kind, err)
 	}
 	use.At = time.Now()
 	out := issued{client: c, access: access, now: use.At}
@@ -72,20 +87,20 @@ func (e *Endpoint) redeemBy(
 			return nil, refuse(err, seen.Current)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("code exchange: %w", err)
+			return nil, fmt.Errorf("%s exchange: %w", given.kind, err)
 		}
 		if err := e.sign(ctx, &out); err != nil {
-			return nil, fmt.Errorf("code exchange: %w", err)
+			return nil, fmt.Errorf("%s exchange: %w", given.kind, err)
 		}
 		use.At = time.Now() // the above may have taken a while
 	}
 	// A use that is refused comes here too: it may have something to revoke.
-	used, err := e.cfg.Grants.UseCode(ctx, hash, decide)
+	used, err := e.cfg.Grants.UseCode(ctx, given.hash, decide)
 	switch {
 	case errors.Is(err, grant.ErrNotFound):
 		return nil, refuse(err, code.Grant)
 	case err != nil:
-		return nil, fmt.Errorf("code exchange: %w", err)
+		return nil, fmt.Errorf("%s exchange: %w", given.kind, err)
 	case used.Refused != nil:
 		return nil, refuse(used.Refused, used.Current)
 	}

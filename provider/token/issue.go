@@ -33,8 +33,10 @@ type response struct {
 	RefreshToken    string         `json:"refresh_token,omitempty"`
 	Scope           string         `json:"scope"`
 	IDToken         string         `json:"id_token,omitempty"`
-	// SessionState is the sid again. Old Keycloaks read only this one, and without
-	// it their back-channel logout does nothing.
+	// SessionState is the sid again, for confidential clients: old Keycloaks read only this
+	// one, and without it their back-channel logout does nothing. Applications in a browser
+	// would take it for that of the authorization response, which it is not (OpenID Connect
+	// Session Management 1.0 §2): oidc-client-ts overwrites one with the other.
 	SessionState string `json:"session_state,omitempty"`
 }
 
@@ -94,12 +96,14 @@ func withheld(err error) error {
 func (e *Endpoint) respond(i issued, g grant.Grant) *response {
 	lifetime := e.cfg.GrantPolicy.AccessToken
 	out := &response{
-		AccessToken:  string(i.access),
-		TokenType:    oidc.BearerToken,
-		ExpiresIn:    int64(lifetime / time.Second),
-		Scope:        strings.Join(i.scopes, " "),
-		IDToken:      i.idToken,
-		SessionState: e.cfg.Tokens.SID(i.client, g.SID),
+		AccessToken: string(i.access),
+		TokenType:   oidc.BearerToken,
+		ExpiresIn:   int64(lifetime / time.Second),
+		Scope:       strings.Join(i.scopes, " "),
+		IDToken:     i.idToken,
+	}
+	if !i.client.Public {
+		out.SessionState = e.cfg.Tokens.SID(i.client, g.SID)
 	}
 	if left := g.Expires.Sub(i.now); g.Offline && left < lifetime {
 		out.ExpiresIn = int64(left / time.Second)

@@ -4,6 +4,7 @@
 //	token.go       the endpoint: which grant a request uses
 //	code.go        authorization_code          refresh.go   refresh_token
 //	exchange.go    token exchange: a native application's Truecaller code
+//	devicecode.go  device_code: polls of a device without a browser
 //	issue.go       the one function that makes a token response
 //	policy.go      what must still hold at every use of a grant
 //	userinfo.go    introspect.go    revoke.go
@@ -18,6 +19,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"calleridp/keys"
 	"calleridp/provider/audit"
@@ -62,9 +64,13 @@ type Config struct {
 	Tokens      *idtoken.Issuer
 	Master      *keys.Master
 	GrantPolicy grant.Policy // how long codes and tokens are valid
-	Front       bool         // the authorization endpoint gives tokens, too; for discovery
-	Failures    endpoint.Failures
-	Audit       audit.Recorder
+	// Devices are the requests of devices (RFC 8628), DeviceInterval the time between two
+	// of their polls; 0: there are none.
+	Devices        grant.DeviceStore
+	DeviceInterval time.Duration
+	Front          bool // the authorization endpoint gives tokens, too; for discovery
+	Failures       endpoint.Failures
+	Audit          audit.Recorder
 }
 
 // Endpoint is the token endpoint with userinfo, introspection and revocation.
@@ -72,6 +78,7 @@ type Endpoint struct {
 	cfg    Config
 	policy policy
 	grants []grantType // in the order of the discovery document
+	polls  *polls      // of devices
 }
 
 // grantType is one grant of the token endpoint.
@@ -92,6 +99,10 @@ func New(cfg Config) *Endpoint {
 	}
 	if cfg.Apps.AnyNative() {
 		e.grants = append(e.grants, grantType{name: oidc.GrantTypeTokenExchange, check: checkExchange, serve: e.exchange})
+	}
+	if cfg.DeviceInterval > 0 {
+		e.polls = newPolls(cfg.DeviceInterval)
+		e.grants = append(e.grants, grantType{name: oidc.GrantTypeDeviceCode, check: checkDeviceCode, serve: e.pollDevice})
 	}
 	return e
 }

@@ -115,9 +115,12 @@ func bearerToken(r *http.Request) (string, error) {
 		}
 	}
 	header := r.Header.Values("Authorization")
+	inURL := strings.Join(endpoint.ParseForm(r.URL.RawQuery)["access_token"], "") != ""
 	switch {
 	case len(header) == 0 && inBody == "":
 		return "", errNoToken
+	case inURL:
+		return "", endpoint.InvalidRequest("an access token is never sent in the URL (RFC 6750 section 2)")
 	case len(header) == 0:
 		return inBody, nil
 	case len(header) > 1 || inBody != "":

@@ -52,6 +52,7 @@ func TestUserinfo(t *testing.T) {
 		"an ID token":          {request("GET", "", "", testworld.Bearer(got.ID)), "invalid_token"},
 		"a refresh token":      {request("GET", "", "", testworld.Bearer(got.Refresh)), "invalid_token"},
 		"header and form":      {request("POST", "", "access_token="+access, testworld.Bearer(access)), "invalid_request"},
+		"header and URL":       {request("GET", "?access_token="+access, "", testworld.Bearer(access)), "invalid_request"},
 		"twice in the form":    {request("POST", "", "access_token="+access+"&access_token="+access), "invalid_request"},
 		"two Authorization":    {request("GET", "", "", authorization("Bearer "+access, "Bearer x")), "invalid_request"},
 		"a large form beside":  {request("POST", "", "x="+strings.Repeat("x", 40_000), testworld.Bearer(access)), "invalid_request"},

@@ -70,7 +70,11 @@ func (r reader) consentsOf(sub string) (all []consent.Consent, err error) {
 // RevokeClient implements subject.RecordStore.
 func (s *Store) RevokeClient(ctx context.Context, sub, clientID string) error {
 	ofClient := func(g grant.Grant) bool { return g.ClientID == clientID }
+	defer s.wakeNotices()
 	return s.write(ctx, func(t *txn) error {
+		if err := t.tellOf(sub, clientID); err != nil {
+			return err
+		}
 		if err := t.endGrants(t.owned(&personIndex, sub), ofClient); err != nil {
 			return err
 		}
@@ -80,9 +84,13 @@ func (s *Store) RevokeClient(ctx context.Context, sub, clientID string) error {
 
 // EndSessions implements subject.RecordStore.
 func (s *Store) EndSessions(ctx context.Context, sub string) error {
+	defer s.wakeNotices()
 	return s.write(ctx, func(t *txn) error {
 		person, err := t.person(sub)
 		if err != nil {
+			return err
+		}
+		if err := t.tellOf(sub, ""); err != nil {
 			return err
 		}
 		if person != nil {
@@ -109,9 +117,13 @@ func (s *Store) EndSessions(ctx context.Context, sub string) error {
 
 // DeletePerson implements subject.RecordStore.
 func (s *Store) DeletePerson(ctx context.Context, sub string) error {
+	defer s.wakeNotices()
 	return s.write(ctx, func(t *txn) error {
 		person, err := t.person(sub)
 		if err != nil || person == nil {
+			return err
+		}
+		if err := t.tellOf(sub, ""); err != nil {
 			return err
 		}
 		if err := t.unbind(person.Number, sub); err != nil {

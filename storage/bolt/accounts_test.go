@@ -94,7 +94,7 @@ func TestPersonIndexFollowsTheRecords(t *testing.T) {
 	if err != nil || len(r.Sessions) != 3 || len(r.Grants) != 3 {
 		t.Fatalf("%d sessions, %d grants, %v", len(r.Sessions), len(r.Grants), err)
 	}
-	if err := s.EndSession(ctx, r.Sessions[0].ID); err != nil {
+	if _, err := s.EndSession(ctx, r.Sessions[0].ID); err != nil {
 		t.Fatal(err)
 	}
 	check("after the end of a session")

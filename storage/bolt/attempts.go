@@ -267,6 +267,7 @@ func (s *Store) ApproveAttempt(
 func (s *Store) FinishAttempt(
 	ctx context.Context, id login.ID, step func(login.Attempt, *consent.Consent) (login.SignIn, error),
 ) (login.SignIn, error) {
+	defer s.wakeNotices()
 	return update(ctx, s, func(t *txn) (signIn login.SignIn, err error) {
 		stored, err := t.attempt(id)
 		if err != nil {
@@ -296,8 +297,15 @@ func (s *Store) FinishAttempt(
 		}
 		signIn.Others = slices.DeleteFunc(signIn.Others, func(other login.ID) bool { return other == id })
 		if signIn.Replaces != (session.SecretHash{}) {
-			if err := t.forget(&sessions, signIn.Replaces[:]); err != nil {
+			before, err := t.forgetSession(signIn.Replaces[:])
+			if err != nil {
 				return signIn, err
+			}
+			signIn.Session = signIn.Session.Continues(before)
+			if before.Sub != signIn.Session.Sub {
+				if err := t.tellEnded(before); err != nil {
+					return signIn, err
+				}
 			}
 		}
 		if err := t.putSession(signIn.Session); err != nil || signIn.Code.Grant.ID == "" {

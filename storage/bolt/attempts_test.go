@@ -84,7 +84,7 @@ func TestSessionGrantsAreApart(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := s.EndSession(ctx, "s"); err != nil {
+	if _, err := s.EndSession(ctx, "s"); err != nil {
 		t.Fatal(err)
 	}
 	for id, want := range map[string]bool{"1": true, "x": false, "gx": false} {

@@ -17,7 +17,7 @@ var _ storagetest.Engine = (*Store)(nil)
 func TestContract(t *testing.T) {
 	storagetest.Run(t, func(t *testing.T) storagetest.Place {
 		path := filepath.Join(t.TempDir(), "store.db")
-		return func(t *testing.T) storagetest.Engine { return openAt(t, path, Options{}) }
+		return func(t *testing.T) storagetest.Engine { return openAt(t, path, Options{Tells: storagetest.Tells}) }
 	})
 }
 

@@ -52,13 +52,16 @@ var (
 	accessTokens    = of(&record.AccessTokens, 't')
 	assertions      = of(&record.Assertions, 'j')
 	initialTokens   = of(&record.InitialTokens, 'i')
+	receivers       = of(&record.Receivers, 'r')
+	notices         = of(&record.Notices, 'n')
+	deviceRequests  = of(&record.DeviceRequests, 'v')
 	expiry          = index("expiry") // mark, expiry, key: see sweep.go
 )
 
 var buckets = []*bucket{
 	&meta, &signingKeys, &clients, &people, &deleted, &personIndex, &numbers, &limits, &attempts, &correlations, &forms, &browserAttempts,
 	&callbackSecrets, &deliveries, &sessions, &sessionIDs, &codes, &grants, &sessionGrants, &accessTokens, &consents, &assertions, &initialTokens,
-	&expiry,
+	&receivers, &notices, &deviceRequests, &expiry,
 }
 
 // reader is a transaction that reads.

@@ -297,7 +297,7 @@ func TestNothingToWrite(t *testing.T) {
 			})
 			return err
 		},
-		func() error { return s.EndSession(ctx, "absent") },
+		func() error { _, err := s.EndSession(ctx, "absent"); return err },
 		func() error { return s.DropAccessToken(ctx, [32]byte{1}) },
 		func() error { _, err := s.sweep(ctx); return err },
 	} {

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -23,6 +24,7 @@ import (
 	"calleridp/provider/grant"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
+	"calleridp/provider/notify"
 	"calleridp/provider/session"
 	"calleridp/provider/subject"
 	"calleridp/storage/record"
@@ -79,7 +81,7 @@ func TestFixtures(t *testing.T) {
 }
 
 func writeFixture(t *testing.T, path, base string, start time.Time) {
-	s := openAt(t, path, Options{})
+	s := openAt(t, path, Options{Tells: storagetest.Tells})
 	ctx := context.Background()
 	must := func(err error) {
 		t.Helper()
@@ -93,6 +95,9 @@ func writeFixture(t *testing.T, path, base string, start time.Time) {
 	token := storagetest.Filled[client.InitialToken](start)
 	token.Expires = later
 	must(s.CreateInitialToken(ctx, token))
+	device := storagetest.Filled[grant.DeviceRequest](start)
+	device.User, device.Expires = [32]byte{7}, later
+	must(s.CreateDeviceRequest(ctx, device, limit.Spend{}, start))
 	must(s.UseAssertion(ctx, client.NewAssertionID("shop", "1"), start.Add(time.Hour)))
 	must(s.ReplaceSigningKeys(ctx, []keys.Record{storagetest.Filled[keys.Record](start)}, 0))
 	_, err := s.PutDelivery(ctx, storagetest.Filled[truecaller.Delivery](start))
@@ -130,6 +135,12 @@ func writeFixture(t *testing.T, path, base string, start time.Time) {
 		return grant.Redemption{Grant: &c.Grant, Access: &access}
 	})
 	must(err)
+
+	must(s.write(ctx, func(t *txn) error {
+		n, to := storagetest.Filled[notify.Notice](start), storagetest.Filled[notify.Receiver](start)
+		to.ID = n.Receiver
+		return errors.Join(t.putNotice(n), t.putReceiver(to))
+	}))
 
 	var lines []string
 	for field, value := range dump(t, s) {
@@ -189,6 +200,8 @@ func dump(t *testing.T, s *Store) map[string]string {
 	if clients[0].Registration != nil { // since version 4
 		permitted, err := s.InitialTokens(ctx)
 		add("initial tokens", permitted, err)
+		device, err := s.DeviceRequest(ctx, [32]byte{7})
+		add("device request", device, err)
 	}
 	set, version, err := s.SigningKeys(ctx)
 	add("keys", set, err)
@@ -230,6 +243,16 @@ func dump(t *testing.T, s *Store) map[string]string {
 	add("session", signedIn, err)
 	signedIn, err = s.SessionBySecret(ctx, signedIn.Secret)
 	add("session by secret", signedIn, err)
+	if all, err := s.Receivers(ctx); err != nil || len(all) > 0 { // since version 4
+		add("receivers", all, err)
+		notice, err := view(ctx, s, func(r reader) (n notify.Notice, err error) {
+			for key, value := range r.noticesOf(all[0].ID) {
+				err = r.open(&notices, key, value, (*noticeRecord)(&n))
+			}
+			return n, err
+		})
+		add("notice", notice, err)
+	}
 	k := storagetest.Filled[consent.Consent](time.Time{})
 	allowed, err := s.Consent(ctx, k.Sub, k.ClientID)
 	add("consent", allowed, err)
@@ -247,6 +270,9 @@ func dump(t *testing.T, s *Store) map[string]string {
 	}
 	return lines
 }
+
+// noticeRecord is record.Notice, where a variable has the name of its package.
+type noticeRecord = record.Notice
 
 func flatten(into map[string]string, name string, v reflect.Value) {
 	switch x := v.Interface().(type) {

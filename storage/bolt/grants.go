@@ -20,7 +20,7 @@ func (t *txn) createCode(code grant.Code) error {
 		return grant.ErrExists
 	}
 	g := code.Grant
-	if err := t.useSession(g.SID, g.Created); err != nil {
+	if err := t.useSession(g.SID, g.ClientID, g.Created); err != nil {
 		return err
 	}
 	if err := t.useConsent(g.Sub, g.ClientID, g.Created); err != nil {

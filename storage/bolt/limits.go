@@ -92,3 +92,17 @@ func (t *txn) changeLimit(key [32]byte, change func(limit.State) limit.State) er
 		return t.putLimit(key, after)
 	}
 }
+
+// Spend implements client.Registrations.
+func (s *Store) Spend(ctx context.Context, spend limit.Spend, now time.Time) error {
+	return s.write(ctx, func(t *txn) error { return t.spendOrRefuse(spend, now) })
+}
+
+// spendOrRefuse is spend, with an error for what refuses it.
+func (t *txn) spendOrRefuse(spend limit.Spend, now time.Time) error {
+	_, refused, err := t.spend(spend, limit.Holder{}, now)
+	if err == nil && refused != nil {
+		return refused
+	}
+	return err
+}

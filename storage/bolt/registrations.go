@@ -5,26 +5,11 @@ import (
 	"time"
 
 	"calleridp/provider/client"
-	"calleridp/provider/limit"
 	"calleridp/provider/redact"
 	"calleridp/storage/record"
 )
 
 var _ client.Registrations = (*Store)(nil)
-
-// SpendOnRegistration implements client.Registrations.
-func (s *Store) SpendOnRegistration(ctx context.Context, spend limit.Spend, now time.Time) error {
-	return s.write(ctx, func(t *txn) error { return t.spendOnRegistration(spend, now) })
-}
-
-// spendOnRegistration is spend, with an error for what refuses it.
-func (t *txn) spendOnRegistration(spend limit.Spend, now time.Time) error {
-	_, refused, err := t.spend(spend, limit.Holder{}, now)
-	if err == nil && refused != nil {
-		return refused
-	}
-	return err
-}
 
 // RegisterClient implements client.Registrations.
 func (s *Store) RegisterClient(ctx context.Context, c client.Client, terms client.Terms, now time.Time) error {
@@ -51,7 +36,7 @@ func (s *Store) RegisterClient(ctx context.Context, c client.Client, terms clien
 		if err != nil {
 			return err
 		}
-		if err := t.spendOnRegistration(terms.Spend, now); err != nil {
+		if err := t.spendOrRefuse(terms.Spend, now); err != nil {
 			return err
 		}
 		if registered >= terms.Most {

@@ -2,6 +2,7 @@ package bolt
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"calleridp/provider/grant"
@@ -28,12 +29,17 @@ func (s *Store) Session(ctx context.Context, id string) (session.Session, error)
 
 // EndSession implements session.Store. It revokes the grants of a session that
 // no longer exists, too, and voids its codes that were not redeemed.
-func (s *Store) EndSession(ctx context.Context, id string) error {
-	return s.write(ctx, func(t *txn) error {
+func (s *Store) EndSession(ctx context.Context, id string) (session.Session, error) {
+	defer s.wakeNotices()
+	return update(ctx, s, func(t *txn) (session.Session, error) {
 		if err := t.endGrants(t.owned(&sessionGrants, id), online); err != nil {
-			return err
+			return session.Session{}, err
 		}
-		return t.endSession(id)
+		ended, err := t.endSession(id)
+		if err != nil {
+			return session.Session{}, err
+		}
+		return ended, t.tellEnded(ended)
 	})
 }
 
@@ -76,7 +82,7 @@ func (r reader) sessionWith(id string) (session.Session, error) {
 // putSession stores a session. One with the same sid and another secret is
 // replaced.
 func (t *txn) putSession(s session.Session) error {
-	if err := t.endSession(s.ID); err != nil {
+	if _, err := t.endSession(s.ID); err != nil {
 		return err
 	}
 	if err := t.ofPerson(s.Sub, &sessions, s.Secret[:]); err != nil {
@@ -88,25 +94,39 @@ func (t *txn) putSession(s session.Session) error {
 	return t.put(&sessionIDs, []byte(s.ID), never, (*record.Hash)(&s.Secret))
 }
 
-// useSession stores when a session was used. An empty sid is ignored.
-func (t *txn) useSession(id string, at time.Time) error {
+// useSession stores that a client got something in a session. An empty sid is ignored.
+func (t *txn) useSession(id, clientID string, at time.Time) error {
 	if id == "" {
 		return nil
 	}
 	s, err := t.sessionWith(id)
-	if err != nil || !at.After(s.LastUsed) {
+	if err != nil {
 		return err
 	}
-	s.LastUsed = at
-	return t.put(&sessions, s.Secret[:], s.Expires, (*record.Session)(&s))
+	used, changed := s.Used(clientID, at)
+	if !changed {
+		return nil
+	}
+	return t.put(&sessions, s.Secret[:], s.Expires, (*record.Session)(&used))
 }
 
-// endSession deletes a session, if it exists, and keeps its grants.
-func (t *txn) endSession(id string) error {
+// endSession deletes a session, if it exists, and keeps its grants. It returns the session
+// as it was: zero if it had expired or cannot be read.
+func (t *txn) endSession(id string) (ended session.Session, err error) {
 	var secret session.SecretHash
 	found, err := t.get(&sessionIDs, []byte(id), (*record.Hash)(&secret))
 	if !found || err != nil {
-		return err
+		return session.Session{}, err
 	}
-	return t.forget(&sessions, secret[:])
+	return t.forgetSession(secret[:])
+}
+
+// forgetSession deletes a session by its key, and returns it as endSession does.
+func (t *txn) forgetSession(key []byte) (ended session.Session, err error) {
+	if _, err := t.get(&sessions, key, (*record.Session)(&ended)); errors.Is(err, record.ErrUnreadable) {
+		ended = session.Session{}
+	} else if err != nil {
+		return session.Session{}, err
+	}
+	return ended, t.forget(&sessions, key)
 }

@@ -58,6 +58,9 @@ type Options struct {
 	// NoSync omits fsync, so a crash of the machine may destroy the file. It is
 	// for tests and disposable data.
 	NoSync bool
+	// Tells reports whether a client may be told that a session has ended: then the
+	// transaction that ends it writes a notice. If nil, none is told.
+	Tells func(clientID string) bool
 	// Log receives background errors. If nil, they are discarded.
 	Log *slog.Logger
 }
@@ -80,6 +83,9 @@ type Store struct {
 	failed atomic.Pointer[error] // of the last commit; nil: it succeeded
 
 	damage record.Damage // that reads have found
+
+	held    held          // receivers of notices
+	noticed chan struct{} // see notify.Store
 
 	commits, failures, operations atomic.Uint64
 }
@@ -113,7 +119,7 @@ func Open(path string, master *keys.Master, o Options) (*Store, error) {
 	if kind := networkFS(dir); kind != "" && !o.AllowNetworkFS {
 		return nil, fmt.Errorf("%s: %w (%s), where locks and fsync cannot be relied upon; use a local disk", path, ErrNetworkFS, kind)
 	}
-	s := &Store{sealer: record.NewSealer(master), path: path, options: o, log: o.Log, stopped: make(chan struct{})}
+	s := &Store{sealer: record.NewSealer(master), path: path, options: o, log: o.Log, stopped: make(chan struct{}), noticed: make(chan struct{}, 1)}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}

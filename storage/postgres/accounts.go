@@ -55,13 +55,16 @@ func (s *Store) Account(ctx context.Context, sub string) (subject.Record, error)
 // RevokeClient implements subject.RecordStore.
 func (s *Store) RevokeClient(ctx context.Context, sub, clientID string) error {
 	ofClient := func(g grant.Grant) bool { return g.ClientID == clientID }
+	defer s.wakeNotices()
 	return s.write(ctx, func(t *txn) error {
 		t.lockPerson(sub)
 		t.run("SELECT FROM consents WHERE key = $1 FOR UPDATE", consentKey(sub, clientID))
-		end := t.grantsOf("sub", []byte(sub))
+		all := t.endingSessions("sub", []byte(sub)) // which stay
+		grants, end := t.grantsOf("sub", []byte(sub))
 		if err := t.look(); err != nil {
 			return err
 		}
+		t.tellOf(*all, *grants, clientID)
 		end(ofClient)
 		t.put("DELETE FROM consents WHERE key = $1", consentKey(sub, clientID))
 		return nil
@@ -70,14 +73,16 @@ func (s *Store) RevokeClient(ctx context.Context, sub, clientID string) error {
 
 // EndSessions implements subject.RecordStore.
 func (s *Store) EndSessions(ctx context.Context, sub string) error {
+	defer s.wakeNotices()
 	return s.write(ctx, func(t *txn) error {
 		var person subject.Person
 		exists := t.person(&person, sub, " FOR UPDATE")
-		t.run("SELECT FROM sessions WHERE sub = $1 ORDER BY key FOR UPDATE", []byte(sub))
-		end := t.grantsOf("sub", []byte(sub))
+		all := t.endingSessions("sub", []byte(sub))
+		grants, end := t.grantsOf("sub", []byte(sub))
 		if err := t.look(); err != nil {
 			return err
 		}
+		t.tellOf(*all, *grants, "")
 		end(online)
 		if *exists {
 			person.SignOuts++
@@ -91,6 +96,7 @@ func (s *Store) EndSessions(ctx context.Context, sub string) error {
 // DeletePerson implements subject.RecordStore. It locks the number before the user, as
 // ApproveAttempt does.
 func (s *Store) DeletePerson(ctx context.Context, sub string) error {
+	defer s.wakeNotices()
 	return s.write(ctx, func(t *txn) error {
 		var before, person subject.Person
 		exists := t.person(&before, sub, "")
@@ -101,15 +107,16 @@ func (s *Store) DeletePerson(ctx context.Context, sub string) error {
 		exists = t.person(&person, sub, " FOR UPDATE")
 		first, end := consentRange(sub)
 		t.run("SELECT FROM consents WHERE key >= $1 AND key < $2 ORDER BY key FOR UPDATE", first, end)
-		for _, table := range []string{"sessions", "codes", "grants"} { // each in the order of its keys, as everybody does
-			t.run("SELECT FROM "+table+" WHERE sub = $1 ORDER BY key FOR UPDATE", []byte(sub))
-		}
+		sessions := t.endingSessions("sub", []byte(sub)) // each in the order of its keys, as everybody does
+		t.run("SELECT FROM codes WHERE sub = $1 ORDER BY key FOR UPDATE", []byte(sub))
+		grants := t.endingGrants(sub)
 		if err := t.look(); err != nil || !*exists {
 			return err
 		}
 		if person.Number != before.Number {
 			return errAgain
 		}
+		t.tellOf(*sessions, *grants, "")
 		for i, key := range o.keys {
 			if o.subs[i] == sub {
 				t.put("DELETE FROM numbers WHERE key = $1", key)

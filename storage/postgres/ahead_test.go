@@ -151,7 +151,7 @@ func TestARecalledSessionThatHasEnded(t *testing.T) {
 		t.Fatal(err)
 	}
 	code := signedIn(t, s, number, "sub", 1)
-	if err := other.EndSession(t.Context(), code.Grant.SID); err != nil {
+	if _, err := other.EndSession(t.Context(), code.Grant.SID); err != nil {
 		t.Fatal(err)
 	}
 	trips := 0

@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"calleridp/provider/consent"
-	"calleridp/provider/grant"
 	"calleridp/provider/login"
 	"calleridp/provider/session"
 	"calleridp/provider/subject"
@@ -45,6 +44,7 @@ func (p *approver) allowed() *consent.Consent {
 func (s *Store) FinishAttempt(
 	ctx context.Context, id login.ID, run func(login.Attempt, *consent.Consent) (login.SignIn, error),
 ) (login.SignIn, error) {
+	defer s.wakeNotices()
 	var early, by *approver
 	var others []login.ID
 	expect := func(t *txn, likely record.Attempt) {
@@ -79,10 +79,8 @@ func (s *Store) FinishAttempt(
 		}
 		others = nil
 		s.liveAttempts(&t.writes, &others, a.Browser, u.Attempt.Ended)
-		if signIn.Replaces != (session.SecretHash{}) {
-			t.dropSession(signIn.Replaces)
-		}
-		return u, signIn, t.giveSession(signIn.Session, signIn.Code, early)
+		signIn.Session, err = t.giveSession(signIn, early)
+		return u, signIn, err
 	})
 	if err == nil && others == nil { // the connection broke, and the outcome was looked up
 		others, err = s.LiveAttempts(ctx, signIn.Attempt.Browser, signIn.Attempt.Ended)
@@ -93,34 +91,43 @@ func (s *Store) FinishAttempt(
 	return signIn, err
 }
 
-// giveSession queues a new session with its code, if there is one. early is the user whom
-// the first look has read, nil if it has not, or another one.
-func (t *txn) giveSession(s session.Session, code grant.Code, early *approver) error {
-	t.putLiving(s.Sub)
-	g := code.Grant
-	if g.ID == "" {
-		t.putSession(s)
-		return nil
-	}
-	ownSession := g.SID == s.ID
+// giveSession queues the new session of a sign-in with its code, if there is one, and the
+// end of the session that it replaces. It returns the session, which may continue that one.
+// early is the user whom the first look has read, nil if it has not, or another one.
+func (t *txn) giveSession(signIn login.SignIn, early *approver) (session.Session, error) {
+	code, g := signIn.Code, signIn.Code.Grant
+	ownSession := g.SID == signIn.Session.ID
+	asExpected := early != nil && early.sub == g.Sub && early.clientID == g.ClientID && (g.SID == "" || ownSession)
 	var uses *codeUses
-	if early != nil && early.sub == g.Sub && early.clientID == g.ClientID && (g.SID == "" || ownSession) {
+	switch {
+	case g.ID == "":
+	case asExpected && !code.OfDevice(): // another user may have answered the device
 		uses = &codeUses{consent: early.consent, foundConsent: early.allows}
-	} else {
+	default:
 		rest := code
 		if ownSession {
 			rest.Grant.SID = ""
 		}
 		t.living(g.Sub)
 		uses = t.codeUses(rest, true)
+	}
+	before := t.replaced(signIn.Replaces)
+	if t.guesses || len(t.queue.QueuedQueries) > 0 {
 		if err := t.look(); err != nil {
-			return err
+			return session.Session{}, err
 		}
 	}
-	t.putLiving(g.Sub)
-	if ownSession && g.Created.After(s.LastUsed) {
-		s.LastUsed = g.Created
+	s := t.replaceSession(before, signIn)
+	t.putLiving(s.Sub)
+	if uses == nil {
+		t.putSession(s)
+		return s, nil
 	}
-	t.putSession(s)
-	return t.createCode(code, uses)
+	t.putLiving(g.Sub)
+	stored := s
+	if ownSession {
+		stored, _ = stored.Used(g.ClientID, g.Created)
+	}
+	t.putSession(stored)
+	return s, t.createCode(code, uses)
 }

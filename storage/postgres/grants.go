@@ -69,9 +69,8 @@ func (t *txn) createCode(code grant.Code, u *codeUses) error {
 		if !*u.foundSession {
 			return session.ErrNotFound
 		}
-		if g.Created.After(u.session.LastUsed) {
-			u.session.LastUsed = g.Created
-			t.storeSession(u.session)
+		if used, changed := u.session.Used(g.ClientID, g.Created); changed {
+			t.storeSession(used)
 		}
 	}
 	if u.foundConsent != nil && *u.foundConsent && g.Created.After(u.consent.LastUsed) {
@@ -323,7 +322,7 @@ func (s *Store) DropAccessToken(ctx context.Context, hash grant.TokenHash) error
 // that was being redeemed has left its grant by then. column is sid or sub. end queues
 // what revokes the grants that match, and deletes the matching codes that were not
 // redeemed.
-func (t *txn) grantsOf(column string, owner []byte) (end func(match func(grant.Grant) bool)) {
+func (t *txn) grantsOf(column string, owner []byte) (all *[]grant.Grant, end func(match func(grant.Grant) bool)) {
 	var allCodes []grant.Code
 	var allGrants []grant.Grant
 	of := " WHERE " + column + " = $1 AND " + column + " <> '' ORDER BY key FOR UPDATE"
@@ -339,7 +338,7 @@ func (t *txn) grantsOf(column string, owner []byte) (end func(match func(grant.G
 		allGrants = append(allGrants, g)
 		return err
 	})
-	return func(match func(grant.Grant) bool) {
+	return &allGrants, func(match func(grant.Grant) bool) {
 		for _, c := range allCodes {
 			if c.Redeemed || !match(c.Grant) {
 				continue
@@ -357,6 +356,19 @@ func (t *txn) grantsOf(column string, owner []byte) (end func(match func(grant.G
 			}
 		}
 	}
+}
+
+// endingGrants queues a query that locks the grants of a user, which the transaction
+// deletes, and returns those that have not expired and can be read.
+func (t *txn) endingGrants(sub string) *[]grant.Grant {
+	var found []grant.Grant
+	t.rows("SELECT key, value FROM grants WHERE sub = $1 ORDER BY key FOR UPDATE", []any{[]byte(sub)}, func(key, value []byte) {
+		var g grant.Grant
+		if !t.s.expired(value) && t.s.sealer.Open(&record.Grants, key, value, (*record.Grant)(&g)) == nil {
+			found = append(found, g)
+		}
+	})
+	return &found
 }
 
 // online reports whether a grant ends with its session.

@@ -251,7 +251,9 @@ func TestLockOrder(t *testing.T) {
 	l := &locks{open: map[*pgx.Conn][]string{}, wrong: map[string]bool{}}
 	storagetest.Run(t, func(t *testing.T) storagetest.Place {
 		dsn := database(t)
-		return func(t *testing.T) storagetest.Engine { return open(t, Options{DSN: redact.Text(dsn), trace: l}) }
+		return func(t *testing.T) storagetest.Engine {
+			return open(t, Options{DSN: redact.Text(dsn), trace: l, Tells: storagetest.Tells})
+		}
 	})
 	l.mu.Lock()
 	defer l.mu.Unlock()

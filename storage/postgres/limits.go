@@ -305,3 +305,23 @@ func (t *txn) lockLocks(a record.Attempt) map[[32]byte]limit.State {
 	slices.SortFunc(held, func(a, b [32]byte) int { return bytes.Compare(a[:], b[:]) })
 	return t.lockLimits(held)
 }
+
+// Spend implements client.Registrations.
+func (s *Store) Spend(ctx context.Context, spend limit.Spend, now time.Time) error {
+	return s.write(ctx, func(t *txn) error {
+		states := t.lockLimits(s.inOrder(spend.Keys()))
+		if err := t.look(); err != nil {
+			return err
+		}
+		return t.spendOrRefuse(states, spend, now)
+	})
+}
+
+// spendOrRefuse is spend, with an error for what refuses it.
+func (t *txn) spendOrRefuse(states map[[32]byte]limit.State, spend limit.Spend, now time.Time) error {
+	refused, err := t.spend(states, spend, limit.Holder{}, now)
+	if err == nil && refused != nil {
+		return refused
+	}
+	return err
+}

@@ -134,7 +134,7 @@ func TestContractThroughAPooler(t *testing.T) {
 	storagetest.Run(t, func(t *testing.T) storagetest.Place {
 		dsn := database(t)
 		return func(t *testing.T) storagetest.Engine {
-			return open(t, Options{DSN: redact.Text(through(dsn)), Pooler: true})
+			return open(t, Options{DSN: redact.Text(through(dsn)), Pooler: true, Tells: storagetest.Tells})
 		}
 	})
 }
@@ -145,7 +145,7 @@ func TestContract(t *testing.T) {
 			storagetest.Run(t, func(t *testing.T) storagetest.Place {
 				dsn := database(t)
 				return func(t *testing.T) storagetest.Engine {
-					return open(t, Options{DSN: redact.Text(dsn), Isolation: isolation})
+					return open(t, Options{DSN: redact.Text(dsn), Isolation: isolation, Tells: storagetest.Tells})
 				}
 			})
 		})

@@ -5,32 +5,11 @@ import (
 	"time"
 
 	"calleridp/provider/client"
-	"calleridp/provider/limit"
 	"calleridp/provider/redact"
 	"calleridp/storage/record"
 )
 
 var _ client.Registrations = (*Store)(nil)
-
-// SpendOnRegistration implements client.Registrations.
-func (s *Store) SpendOnRegistration(ctx context.Context, spend limit.Spend, now time.Time) error {
-	return s.write(ctx, func(t *txn) error {
-		states := t.lockLimits(s.inOrder(spend.Keys()))
-		if err := t.look(); err != nil {
-			return err
-		}
-		return t.spendOnRegistration(states, spend, now)
-	})
-}
-
-// spendOnRegistration is spend, with an error for what refuses it.
-func (t *txn) spendOnRegistration(states map[[32]byte]limit.State, spend limit.Spend, now time.Time) error {
-	refused, err := t.spend(states, spend, limit.Holder{}, now)
-	if err == nil && refused != nil {
-		return refused
-	}
-	return err
-}
 
 // RegisterClient implements client.Registrations. The lock of the budget makes one wait for
 // the other, and each registration writes to it: so no two see the same number of clients,
@@ -62,7 +41,7 @@ func (s *Store) RegisterClient(ctx context.Context, c client.Client, terms clien
 		case terms.Token != nil && !*permitted:
 			return client.ErrInitialToken
 		}
-		if err := t.spendOnRegistration(states, terms.Spend, now); err != nil {
+		if err := t.spendOrRefuse(states, terms.Spend, now); err != nil {
 			return err
 		}
 		if registered >= terms.Most {

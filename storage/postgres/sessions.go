@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 
+	"calleridp/provider/login"
 	"calleridp/provider/session"
 	"calleridp/storage/record"
 )
@@ -72,17 +73,36 @@ func (t *txn) guessSession(into *session.Session, id string) (found *bool) {
 
 // EndSession implements session.Store. It revokes the grants of a session that no
 // longer exists, too, and deletes its codes that were not redeemed.
-func (s *Store) EndSession(ctx context.Context, id string) error {
-	return s.write(ctx, func(t *txn) error {
-		t.run("SELECT FROM sessions WHERE sid = $1 FOR UPDATE", []byte(id))
-		end := t.grantsOf("sid", []byte(id))
+func (s *Store) EndSession(ctx context.Context, id string) (session.Session, error) {
+	defer s.wakeNotices()
+	return update(ctx, s, func(t *txn) (ended session.Session, err error) {
+		ending := t.endingSessions("sid", []byte(id))
+		_, end := t.grantsOf("sid", []byte(id))
 		if err := t.look(); err != nil {
-			return err
+			return session.Session{}, err
 		}
 		end(online)
 		t.endSession(id)
-		return nil
+		t.tellEnded(*ending...)
+		for _, s := range *ending {
+			ended = s
+		}
+		return ended, nil
 	})
+}
+
+// endingSessions queues a query that locks the sessions of an owner, which the transaction
+// deletes, and returns those of them that have not expired and can be read. column is sid
+// or sub, or key for one session.
+func (t *txn) endingSessions(column string, owner []byte) *[]session.Session {
+	var found []session.Session
+	t.rows("SELECT key, value FROM sessions WHERE "+column+" = $1 ORDER BY key FOR UPDATE", []any{owner}, func(key, value []byte) {
+		var s session.Session
+		if !t.s.expired(value) && t.s.sealer.Open(&record.Sessions, key, value, (*record.Session)(&s)) == nil && (column == "key" || s.ID == string(owner) || s.Sub == string(owner)) {
+			found = append(found, s)
+		}
+	})
+	return &found
 }
 
 // endSession queues the end of a session, and keeps its grants.
@@ -117,4 +137,35 @@ func (t *txn) storeSession(s session.Session) {
 	value := t.s.sealer.Seal(&record.Sessions, key, s.Expires, (*record.Session)(&s))
 	t.put("UPDATE sessions SET value = $2 WHERE key = $1", key, value)
 	t.learn(&record.Sessions, key, value)
+}
+
+// replaced queues a query that locks the session which a sign-in replaces, if it does.
+func (t *txn) replaced(secret session.SecretHash) *[]session.Session {
+	switch {
+	case secret == (session.SecretHash{}):
+		return new([]session.Session)
+	case !t.guesses:
+		return t.endingSessions("key", secret[:])
+	}
+	var before session.Session
+	if !*t.row(&record.Sessions, (*record.Session)(&before), secret[:]) {
+		return new([]session.Session)
+	}
+	return &[]session.Session{before}
+}
+
+// replaceSession queues the end of the session that a sign-in replaces, and returns the new
+// one, which continues it.
+func (t *txn) replaceSession(replaced *[]session.Session, signIn login.SignIn) session.Session {
+	s := signIn.Session
+	for _, before := range *replaced {
+		s = s.Continues(before)
+		if before.Sub != s.Sub {
+			t.tellEnded(before)
+		}
+	}
+	if signIn.Replaces != (session.SecretHash{}) {
+		t.dropSession(signIn.Replaces)
+	}
+	return s
 }

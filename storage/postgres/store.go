@@ -96,6 +96,9 @@ type Options struct {
 	Issuer string
 	// SweepEvery is how often Run looks for expired records. If 0, it is 10 seconds.
 	SweepEvery time.Duration
+	// Tells reports whether a client may be told that a session has ended: then the
+	// transaction that ends it writes a notice. If nil, none is told.
+	Tells func(clientID string) bool
 	// Log receives background errors. If nil, they are discarded.
 	Log *slog.Logger
 
@@ -173,6 +176,7 @@ type Store struct {
 
 	node      string // names this process among the others
 	claims    claims
+	noticed   chan struct{} // see notify.Store
 	damage    record.Damage // that reads have found
 	telling   telling
 	listening atomic.Bool
@@ -228,6 +232,7 @@ func Open(ctx context.Context, master *keys.Master, o Options) (*Store, error) {
 		stayed:    make(chan struct{}),
 		node:      keys.RandomText(6),
 		turn:      make(chan struct{}, 1),
+		noticed:   make(chan struct{}, 1),
 		memory:    newMemory(),
 	}
 	s.sealer = record.NewSealer(master).In(func() time.Duration { return time.Duration(s.ahead.Load()) })
@@ -328,7 +333,7 @@ func (s *Store) Close() error {
 		<-s.stayed
 		ctx, cancel := context.WithTimeout(context.Background(), s.options.RecoverFor)
 		defer cancel()
-		s.closeErr = errors.Join(s.storeLastNotes(ctx), s.leaveDeliveries(ctx), s.leave(ctx))
+		s.closeErr = errors.Join(s.storeLastNotes(ctx), s.leaveDeliveries(ctx), s.leaveReceivers(ctx), s.leave(ctx))
 		s.closed.Store(true)
 		s.claims.pool.Close()
 		closed := going(ctx, func() error { s.pool.Close(); return nil }) // which waits for what is under way

@@ -366,6 +366,8 @@ func column(name string, k *record.Kind, stored transfer.Stored) (any, error) {
 		found = columnOfGrant(name, r.Grant)
 	case *record.Grant:
 		found = columnOfGrant(name, grant.Grant(*r))
+	case *record.Notice:
+		found = map[string]any{"receiver": []byte(r.Receiver)}[name]
 	case *record.AccessToken:
 		found = map[string]any{"grant_id": []byte(r.GrantID)}[name]
 	}

@@ -72,6 +72,12 @@ func (r *Client) fields(c *codec, version byte) {
 			registration(c, r.Registration)
 		}
 		requestObjects(c, &r.RequestObjects)
+		text(c, &r.FrontChannel.LogoutURI)
+		c.flag(&r.FrontChannel.SessionRequired)
+		text(c, &r.Logout.BackchannelURI)
+		c.flag(&r.Logout.BackchannelSession)
+		c.flag(&r.DeviceFlow)
+		text(c, &r.InitiateLoginURI)
 	}
 }
 
@@ -93,7 +99,6 @@ func registration(c *codec, r *client.Registration) {
 	text(c, &r.ApplicationType)
 	texts(c, &r.GrantTypes)
 	text(c, &r.SectorIdentifierURI)
-	text(c, &r.InitiateLoginURI)
 	texts(c, &r.Contacts)
 	text(c, &r.SoftwareID)
 	text(c, &r.SoftwareVersion)

@@ -54,6 +54,25 @@ func (k *Code) fields(c *codec, version byte) {
 	if version >= 2 {
 		c.time(&k.FormExpires)
 	}
+	if version >= 3 {
+		c.flag(&k.Denied)
+	}
+}
+
+// DeviceRequests are found by the MAC of their user code.
+var DeviceRequests = Kind{Name: "device_requests", purpose: keys.PurposeDeviceRequestRecord, version: 1, expires: true, empty: empty[DeviceRequest]}
+
+// DeviceRequest is a grant.DeviceRequest.
+type DeviceRequest grant.DeviceRequest
+
+func (d *DeviceRequest) fields(c *codec, _ byte) {
+	hash(c, &d.User)
+	hash(c, &d.Code)
+	text(c, &d.ClientID)
+	texts(c, &d.Scopes)
+	text(c, &d.Network)
+	c.time(&d.Created)
+	c.time(&d.Expires)
 }
 
 // AccessToken is a grant.AccessToken.

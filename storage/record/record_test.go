@@ -12,6 +12,7 @@ import (
 	"calleridp/provider/consent"
 	"calleridp/provider/grant"
 	"calleridp/provider/login"
+	"calleridp/provider/notify"
 	"calleridp/provider/session"
 	"calleridp/provider/subject"
 	"calleridp/storage/storagetest"
@@ -38,7 +39,9 @@ func definitions(now time.Time) []definition {
 	set := KeySet{Version: 7, Keys: []keys.Record{storagetest.Filled[keys.Record](now)}}
 	attempt := Attempt{Attempt: storagetest.Filled[login.Attempt](now), Lock: [32]byte{1, 2, 3}, Paid: []Paid{{Key: [32]byte{4}, Each: time.Hour}}}
 	initial := InitialToken(storagetest.Filled[client.InitialToken](now))
+	device := DeviceRequest(storagetest.Filled[grant.DeviceRequest](now))
 	secret := CallbackSecret{Current: [32]byte{1}, Old: []truecaller.OldSecret{{Hash: [32]byte{2}, Until: now}}}
+	notice, receiver := Notice(storagetest.Filled[notify.Notice](now)), Receiver(storagetest.Filled[notify.Receiver](now))
 	text := Text("text")
 	return []definition{
 		{&SigningKeys, func() Record { return &KeySet{} }, &set},
@@ -54,6 +57,9 @@ func definitions(now time.Time) []definition {
 		{&Consents, func() Record { return &Consent{} }, &allowed},
 		{&CallbackSecrets, func() Record { return &CallbackSecret{} }, &secret},
 		{&InitialTokens, func() Record { return &InitialToken{} }, &initial},
+		{&Notices, func() Record { return &Notice{} }, &notice},
+		{&Receivers, func() Record { return &Receiver{} }, &receiver},
+		{&DeviceRequests, func() Record { return &DeviceRequest{} }, &device},
 		{&SessionIDs, func() Record { return &Hash{} }, &Hash{1, 2, 3}},
 		{&Forms, func() Record { return new(Text) }, &text},
 		{&Correlations, func() Record { return new(Text) }, &text},

@@ -55,6 +55,9 @@ func (w *world) household(prefix string) household {
 	h.shopConsent, h.newsConsent = allow(h.unused), allow(code(h.here.ID, "news", false))
 	w.must(w.CreateCode(w.ctx, h.unusedOffline))
 	h.here.LastUsed, h.there.LastUsed = w.now, w.now
+	for _, s := range []*session.Session{&h.here, &h.there} {
+		s.Participants = []session.Participant{{ClientID: "shop", SID: s.ID}, {ClientID: "news", SID: s.ID}}
+	}
 	return h
 }
 

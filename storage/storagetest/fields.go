@@ -39,6 +39,7 @@ func testFields(t *testing.T, w *world) {
 	c.Front = nil // stored under keys of its own: see testFront
 	c.Expires, c.Grant.Expires = soon, soon.Add(time.Minute)
 	c.Grant.SID, c.Grant.Created = s.ID, s.LastUsed
+	s, _ = s.Used(c.Grant.ClientID, c.Grant.Created)
 	_, err := w.finish(a.ID, session.SecretHash{}, func(*login.Attempt) (session.Session, grant.Code, error) { return s, c, nil })
 	w.must(err)
 	w.reads(s)(w.Session(w.ctx, s.ID))

@@ -35,7 +35,7 @@ func testFront(t *testing.T, w *world) {
 		},
 	}
 	ends := map[string]func(sub, sid string) error{
-		"EndSession":   func(_, sid string) error { return w.EndSession(w.ctx, sid) },
+		"EndSession":   func(_, sid string) error { _, err := w.EndSession(w.ctx, sid); return err },
 		"EndSessions":  func(sub, _ string) error { return w.EndSessions(w.ctx, sub) },
 		"RevokeClient": func(sub, _ string) error { return w.RevokeClient(w.ctx, sub, "shop") },
 		"DeletePerson": func(sub, _ string) error { return w.DeletePerson(w.ctx, sub) },

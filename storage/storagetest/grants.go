@@ -168,7 +168,7 @@ func testCodesOfForms(t *testing.T, w *world) {
 	finds("expired, reopened", expired)
 	all := []grant.Code{expired}
 	for what, end := range map[string]func(sid string) error{
-		"signed out":            func(sid string) error { return w.EndSession(w.ctx, sid) },
+		"signed out":            func(sid string) error { _, err := w.EndSession(w.ctx, sid); return err },
 		"signed out of all":     func(string) error { return w.EndSessions(w.ctx, p.Sub) },
 		"the consent was ended": func(string) error { return w.RevokeClient(w.ctx, p.Sub, "shop") },
 	} {

@@ -66,9 +66,9 @@ func testRegistrations(t *testing.T, w *world) {
 	w.must(w.RegisterClient(w.ctx, registered("d"), terms(3, 9), w.now.Add(2*time.Hour))) // it has left a place
 
 	spend := limit.Spend{Asker: []limit.Charge{{Key: limit.Key{Kind: limit.RegistrationNetwork, ID: "192.0.2.1/32"}, Rate: limit.Rate{Burst: 1, Period: time.Hour}}}}
-	w.must(w.SpendOnRegistration(w.ctx, spend, w.now))
+	w.must(w.Spend(w.ctx, spend, w.now))
 	w.reopen()
-	if _, ok := errors.AsType[*limit.Exceeded](w.SpendOnRegistration(w.ctx, spend, w.now)); !ok {
+	if _, ok := errors.AsType[*limit.Exceeded](w.Spend(w.ctx, spend, w.now)); !ok {
 		t.Error("a budget of one try took two")
 	}
 }

@@ -20,6 +20,7 @@ import (
 	"calleridp/provider/grant"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
+	"calleridp/provider/notify"
 	"calleridp/provider/session"
 	"calleridp/provider/subject"
 	"calleridp/truecaller"
@@ -37,11 +38,13 @@ type Engine interface {
 	subject.Store
 	session.Store
 	grant.Store
+	grant.DeviceStore
 	consent.Store
 	subject.RecordStore
 	admin.People
 	client.Store
 	client.Assertions
+	notify.Store
 
 	// PinIssuer stores the first issuer, and refuses any other one.
 	PinIssuer(ctx context.Context, issuer string) error
@@ -69,6 +72,9 @@ func Run(t *testing.T, fresh func(t *testing.T) Place) {
 		{"Registrations", testRegistrations},
 		{"ParallelRegistrations", testParallelRegistrations},
 		{"InitialTokens", testInitialTokens},
+		{"DeviceRequests", testDeviceRequests},
+		{"DeviceAnswers", testDeviceAnswers},
+		{"ParallelDeviceAnswers", testParallelDeviceAnswers},
 		{"Inbox", testInbox},
 		{"CallbackSecrets", testCallbackSecrets},
 		{"Attempts", testAttempts},
@@ -90,6 +96,11 @@ func Run(t *testing.T, fresh func(t *testing.T) Place) {
 		{"Finish", testFinish},
 		{"Redeem", testRedeem},
 		{"Sessions", testSessions},
+		{"Participants", testParticipants},
+		{"ParallelParticipants", testParallelParticipants},
+		{"Notices", testNotices},
+		{"Receivers", testReceivers},
+		{"NoticesAreBounded", testNoticesAreBounded},
 		{"Codes", testCodes},
 		{"CodesOfForms", testCodesOfForms},
 		{"Front", testFront},

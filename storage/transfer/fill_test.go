@@ -96,6 +96,9 @@ func fill(t *testing.T, e storagetest.Engine, n int, now time.Time) (worlds []*w
 	permits := storagetest.Filled[client.InitialToken](now)
 	permits.Expires = now.Add(time.Hour)
 	must(e.CreateInitialToken(ctx, permits))
+	device := storagetest.Filled[grant.DeviceRequest](now)
+	device.User, device.Expires = [32]byte{7}, now.Add(time.Hour)
+	must(e.CreateDeviceRequest(ctx, device, limit.Spend{}, now))
 	for _, secret := range []byte{1, 2} {
 		_, err := e.UseCallbackSecret(ctx, "app", [32]byte{secret}, now, time.Hour)
 		must(err)
@@ -139,6 +142,10 @@ func fill(t *testing.T, e storagetest.Engine, n int, now time.Time) (worlds []*w
 			return consent.Approval{Consent: w.consent, Code: w.code}
 		})
 		must(err)
+		news := w.code // of a client that is told that its access was revoked
+		news.Hash, news.Grant.ID, news.Grant.ClientID, news.FormExpires, news.Front = w.hash("news"), w.id("news"), "news", time.Time{}, nil
+		must(e.CreateCode(ctx, news))
+		must(e.RevokeClient(ctx, w.person.Sub, "news"))
 		w.vary(t, e)
 	}
 	return worlds
@@ -150,8 +157,8 @@ func (w *world) vary(t *testing.T, e storagetest.Engine) {
 	var err error
 	switch {
 	case w.n == 0: // the first is whole
-	case w.bit(1) && w.bit(2):
-		err = e.EndSession(ctx, w.session.ID)
+	case w.bit(1) && w.bit(2): // which clients are told
+		_, err = e.EndSession(ctx, w.session.ID)
 	case w.bit(1) && w.bit(3):
 		err = e.DeletePerson(ctx, w.person.Sub)
 	case w.bit(2) && w.bit(3):
@@ -202,12 +209,24 @@ func answers(t *testing.T, e storagetest.Engine, worlds []*world) map[string]any
 	add("clients", clients, err)
 	permits, err := e.InitialTokens(ctx)
 	add("initial access tokens", permits, err)
+	device, err := e.DeviceRequest(ctx, [32]byte{7})
+	add("device request", device, err)
 	secrets, err := e.UseCallbackSecret(ctx, "app", [32]byte{2}, time.Now(), time.Hour)
 	add("callback secrets", secrets, err)
 	inbox, err := e.Deliveries(ctx, 1000)
 	slices.SortFunc(inbox, func(a, b truecaller.Delivery) int { return cmp.Compare(a.ID, b.ID) })
 	add("inbox", inbox, err)
 	add("issuer", nil, e.PinIssuer(ctx, issuer))
+	receivers, err := e.Receivers(ctx)
+	add("receivers", receivers, err)
+	taken, err := e.TakeReceivers(ctx, 1000)
+	slices.Sort(taken)
+	add("receivers that are due", taken, err)
+	for _, id := range taken {
+		n, err := e.NextNotice(ctx, id)
+		add("first notice of "+id, n, err)
+		add("left "+id, nil, e.LeaveReceiver(ctx, id, 0))
+	}
 	for _, w := range worlds {
 		add2 := func(name string, v any, err error) { add(w.id(name), v, err) }
 		a, err := e.Attempt(ctx, w.attempt.ID)

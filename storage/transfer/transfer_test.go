@@ -84,7 +84,7 @@ func (p place) opens() error {
 // inFile is a place in a new folder.
 func inFile(t testing.TB) place {
 	path := filepath.Join(t.TempDir(), "store.db")
-	o := bolt.Options{AllowNetworkFS: true}
+	o := bolt.Options{AllowNetworkFS: true, Tells: storagetest.Tells}
 	return place{
 		engine: func() (storagetest.Engine, error) { return bolt.Open(path, master(t, 'k'), o) },
 		source: func() (source, error) { return some(bolt.OpenSource(path, master(t, 'k'), o)) },
@@ -98,7 +98,7 @@ func inDatabase(t testing.TB, through func(dsn string) string) place {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := postgres.Options{DSN: redact.Text(dsn), RecoverFor: time.Minute, StatementTimeout: time.Minute}
+	o := postgres.Options{DSN: redact.Text(dsn), RecoverFor: time.Minute, StatementTimeout: time.Minute, Tells: storagetest.Tells}
 	if through != nil {
 		o.DSN, o.Pooler = redact.Text(through(dsn)), true
 	}

@@ -185,6 +185,11 @@ func TestClientsOfARunningServer(t *testing.T) {
 	}
 	fails(`response_types[0]: "id_token" is turned off here (response_types of the deployment); use one of "code", "code token"`,
 		"client", "add", "--name", "X", "--redirect-uri", "https://a.example.com/cb", "--response-type", "id_token")
+	fails("device_flow: is turned off here (device_flow.enabled)", "client", "add", "--name", "TV", "--public", "--device-flow")
+	begins := command("client", "add", "--name", "B", "--redirect-uri", "https://b.example.com/cb", "--initiate-login-uri", "https://b.example.com/login")
+	if !strings.Contains(begins, "https://b.example.com/login") {
+		t.Errorf("client add --initiate-login-uri printed\n%s\nwant the address", begins)
+	}
 	signing := command("client", "add", "--name", "S", "--redirect-uri", "https://s.example.com/cb", "--auth-method", "private_key_jwt", "--jwks-uri", "https://s.example.com/jwks",
 		"--request-object-alg", "PS256", "--require-signed-request-object", "--request-uri", "https://s.example.com/r", "--request-uri", "https://s.example.com/q")
 	if !strings.Contains(signing, "PS256") || !strings.Contains(signing, "require_signed_request_object") || !strings.Contains(signing, "https://s.example.com/r https://s.example.com/q") {

@@ -66,10 +66,11 @@ truecaller_apps:
 	}
 	want := url.Values{"state": {"newest"}, "iss": {server.Issuer}}
 	got := left.Query()
-	if code := got.Get("code"); code == "" || !strings.HasPrefix(left.String(), second+"?") {
-		t.Errorf("arrived at %s, want %s with a code", left, second)
+	if code := got.Get("code"); code == "" || !got.Has("session_state") || !strings.HasPrefix(left.String(), second+"?") {
+		t.Errorf("arrived at %s, want %s with a code and a session_state", left, second)
 	}
 	got.Del("code")
+	got.Del("session_state")
 	if got.Encode() != want.Encode() {
 		t.Errorf("arrived with %v, want %v", got, want)
 	}

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer as createDirectServer } from 'node:http';
 import { createServer } from 'node:https';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
@@ -16,7 +17,7 @@ const express = require('express');
 const { auth } = require('express-openid-connect');
 
 const number = '+46701740605', declined = '+46701740608';
-let server, browser, site, home;
+let server, browser, site, direct, home;
 
 before(async () => {
   const directory = mkdtempSync(path.join(tmpdir(), 'calleridp-express-'));
@@ -27,6 +28,8 @@ before(async () => {
   site = createServer({ key: readFileSync(at('key')), cert: readFileSync(at('certificate')) }, app);
   await new Promise((ready) => site.listen(0, 'localhost', ready));
   home = `https://localhost:${site.address().port}`;
+  direct = createDirectServer(app); // for logout tokens: the provider does not trust our certificate
+  await new Promise((ready) => direct.listen(0, '127.0.0.1', ready));
   writeFileSync(at('clients.yaml'), `
 - client_id: express
   name: Express
@@ -38,6 +41,8 @@ before(async () => {
   secret: a-secret-of-the-hybrid-flow
   redirect_uris: ["${home}/hybrid/callback"]
   response_types: [code, code id_token]
+  backchannel_logout_uri: "http://127.0.0.1:${direct.address().port}/hybrid/backchannel-logout"
+  backchannel_logout_session_required: true
   dangerously_without_pkce: true # the library sends PKCE with the type code alone
 `);
   [server, browser] = await Promise.all([dev('--clients', at('clients.yaml')), launch()]);
@@ -49,8 +54,15 @@ before(async () => {
     res.send(`<pre id="claims">${JSON.stringify(req.oidc.idTokenClaims)}</pre><p id="access">${req.oidc.accessToken ? 'yes' : 'no'}</p>`);
   };
   const refused = (error, req, res, next) => res.status(error.status ?? 500).send(`<p id="error">${error.error ?? error.message}</p>`);
+  const loggedOut = new Map();
+  const store = {
+    get: (key, done) => done(null, loggedOut.get(key)),
+    set: (key, value, done) => { loggedOut.set(key, value); done(null); },
+    destroy: (key, done) => { loggedOut.delete(key); done(null); },
+  };
   const hybrid = express.Router();
   hybrid.use(auth({ ...common, baseURL: home + '/hybrid', clientID: 'hybrid', clientSecret: 'a-secret-of-the-hybrid-flow', session: { name: 'hybrid', cookie: { path: '/hybrid' } },
+    backchannelLogout: { store },
     transactionCookie: { name: 'hybrid_verification' }, authorizationParams: { response_type: 'code id_token', response_mode: 'form_post', scope: 'openid phone' } }));
   hybrid.get('/', shows);
   app.use('/hybrid', hybrid);
@@ -61,6 +73,8 @@ before(async () => {
 after(async () => {
   site?.close();
   site?.closeAllConnections();
+  direct?.close();
+  direct?.closeAllConnections();
   await browser?.close();
   await server?.stop();
 });
@@ -108,6 +122,18 @@ visiting('the hybrid flow: an ID token in front, tokens from the token endpoint'
   const claims = JSON.parse(await page.textContent('#claims'));
   assert.equal(claims.phone_number, number);
   assert.equal(await page.textContent('#access'), 'yes');
+});
+
+visiting('back-channel logout: an operator signs the user out, and the application knows', {}, async (page) => {
+  await page.goto(home + '/hybrid/login');
+  await page.fill('#phone', number);
+  await page.click('#submit');
+  const { sub } = JSON.parse(await page.textContent('#claims'));
+  execFileSync(process.env.CALLERIDP, ['user', 'signout', sub, '--socket', path.join(server.data, 'admin.sock')], { stdio: 'pipe' });
+  for (const until = Date.now() + timeout; !(await page.$('#out'));) {
+    assert.ok(Date.now() < until, 'the application still has its session');
+    await page.goto(home + '/hybrid/');
+  }
 });
 
 visiting('a user who declines: the error comes by form post', {}, async (page) => {

@@ -43,7 +43,7 @@ export async function dev(...args) {
 // freePort resolves to a port that nobody listens at. It is below those that Linux gives
 // to outgoing connections and to listeners at port 0, and below those of Go's harness, so
 // that none of these takes it while its server restarts.
-async function freePort() {
+export async function freePort() {
   for (;;) {
     const port = 10_000 + Math.floor(10_000 * Math.random());
     const free = await new Promise((resolve) => {

@@ -83,6 +83,7 @@ func scenes() []scene {
 	all = append(all, limitScenes()...)
 	all = append(all, attemptScenes()...)
 	all = append(all, consentScenes()...)
+	all = append(all, deviceScenes()...)
 	all = append(all, accountScenes()...)
 	return append(all, otherScenes()...)
 }
@@ -301,7 +302,7 @@ func accountScenes() []scene {
 			Token:  "token",
 			Did:    account.DidRevoke,
 			Applications: []account.ApplicationView{
-				{Client: shop, Scopes: []string{claims.OpenID, claims.Phone}, Since: ago(1000 * hour), LastUsed: ago(hour)},
+				{Client: shop, Open: "https://shop.example/login?iss=x", Scopes: []string{claims.OpenID, claims.Phone}, Since: ago(1000 * hour), LastUsed: ago(hour)},
 				{Client: longName, Scopes: claims.Scopes, Since: ago(20000 * hour), LastUsed: ago(100 * hour)},
 				{Client: arabic, Scopes: []string{claims.OpenID}, Since: ago(3 * hour), LastUsed: now},
 			},
@@ -348,6 +349,11 @@ func otherScenes() []scene {
 			p.SignedOut(b.w, b.r, logout.SignedOutView{Client: client, UILocales: b.uiLocales})
 		}}
 	}
+	leaving := func(name, next string, client endpoint.ClientView) scene {
+		return scene{name: "signed-out-onward" + name, show: func(p *page.Pages, b browser) {
+			p.SignedOut(b.w, b.r, logout.SignedOutView{Client: client, UILocales: b.uiLocales, Frames: []string{"https://other.example/signout"}, Next: next})
+		}}
+	}
 	all := []scene{
 		{name: "form-post", show: func(p *page.Pages, b browser) {
 			p.FormPost(b.w, b.inLanguage(), "https://shop.example/callback", []endpoint.Parameter{{Name: "code", Value: "x"}})
@@ -356,8 +362,13 @@ func otherScenes() []scene {
 		signOut("-client", shop),
 		signedOut("", endpoint.ClientView{}),
 		signedOut("-client", shop),
+		leaving("", "https://shop.example/bye", shop),
+		leaving("-deleted", endpoint.PathAccountDeleted, endpoint.ClientView{}),
 		{name: "home", show: func(p *page.Pages, b browser) { p.Home(b.w, b.inLanguage()) }},
 	}
+	all = append(all, scene{name: "error-restart", show: func(p *page.Pages, b browser) {
+		p.Error(b.w, b.r, endpoint.ErrorView{Kind: endpoint.ErrorRequestExpired, Client: longName, Restart: "https://shop.example/login?iss=x", UILocales: b.uiLocales})
+	}})
 	for _, kind := range page.ErrorKinds() {
 		v := endpoint.ErrorView{Kind: kind, Correlation: "01JD7K3W9QX4T8Z2"}
 		if kind == endpoint.ErrorRedirectURI {

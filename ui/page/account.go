@@ -27,6 +27,7 @@ type accountRow struct {
 	Since, Used     moment
 
 	Client clientView // of an application
+	Open   string     // its page where a sign-in begins; "" for none
 	Shares []share
 
 	Browser, OS, Country string // of a session
@@ -46,6 +47,7 @@ func (p *Pages) Account(w http.ResponseWriter, r *http.Request, v account.Accoun
 			Since:  momentOf(now, a.Since),
 			Used:   momentOf(now, a.LastUsed),
 			Client: showClient(a.Client),
+			Open:   webURL(a.Open),
 			Shares: shares(a.Scopes, v.Number),
 		})
 	}

@@ -29,6 +29,8 @@ type assets struct {
 	style, icon string
 	logo        string // "" for none
 	script      string // of every page with a script
+	session     string // of the page that watches a session
+	signedOut   string // of the page after signing out
 	solver      string // of a sign-in page with a challenge, beside the page's own script
 	// signIn holds the script of the sign-in page by the page's parts: script and more
 	// in one file, so that the browser sends one request.
@@ -56,7 +58,7 @@ var comment = regexp.MustCompile(`(?m)^[ \t]*//.*\n`)
 
 func loadAssets(files fs.FS, logo *Image, groups string) (*assets, error) {
 	a := &assets{byName: map[string]asset{}}
-	var style, icon, script, solver, field, oneTap []byte
+	var style, icon, script, solver, field, oneTap, session, signedOut []byte
 	for file, plain := range map[string]*[]byte{
 		"app.css":      &style,
 		"icon.svg":     &icon,
@@ -64,6 +66,8 @@ func loadAssets(files fs.FS, logo *Image, groups string) (*assets, error) {
 		"challenge.js": &solver,
 		"field.js":     &field,
 		"onetap.js":    &oneTap,
+		"session.js":   &session,
+		"signedout.js": &signedOut,
 	} {
 		var err error
 		if *plain, err = fs.ReadFile(files, "static/"+file); err != nil {
@@ -82,13 +86,15 @@ func loadAssets(files fs.FS, logo *Image, groups string) (*assets, error) {
 	}
 	field = bytes.Replace(field, []byte("GROUPS"), table, 1)
 
-	for _, plain := range []*[]byte{&script, &solver, &field, &oneTap} {
+	for _, plain := range []*[]byte{&script, &solver, &field, &oneTap, &session, &signedOut} {
 		*plain = comment.ReplaceAll(*plain, nil)
 	}
 	a.style = a.add("app.css", cssType, style)
 	a.icon = a.add("icon.svg", "image/svg+xml", icon)
 	a.script = a.add("app.js", javaScript, script)
 	a.solver = a.add("challenge.js", javaScript, solver)
+	a.session = a.add("session.js", javaScript, session)
+	a.signedOut = a.add("signedout.js", javaScript, signedOut)
 	a.signIn = map[signInParts]string{
 		{}:                           a.script,
 		{number: true}:               a.add("signin.js", javaScript, slices.Concat(script, field)),

@@ -15,6 +15,7 @@ type errorView struct {
 	Error       string // endpoint.ErrorKind
 	Correlation string
 	Detail      string
+	Restart     string // https, where the user starts again; "" for none
 }
 
 // statuses holds the statuses that ErrorKind promises.
@@ -48,7 +49,11 @@ func (p *Pages) Error(w http.ResponseWriter, r *http.Request, v endpoint.ErrorVi
 	if v.Status != 0 {
 		status = v.Status
 	}
-	view := &errorView{Error: string(v.Kind), Correlation: v.Correlation}
+	view := &errorView{Error: string(v.Kind), Correlation: v.Correlation, Restart: webURL(v.Restart)}
+	pol := policy{opener: sameOriginOpener}
+	if view.Restart != "" {
+		view.chrome = chromeOf(v.Client)
+	}
 	if p.cfg.ShowDetail {
 		view.Detail = v.Detail
 	}
@@ -60,7 +65,7 @@ func (p *Pages) Error(w http.ResponseWriter, r *http.Request, v endpoint.ErrorVi
 		language: p.choose(r, v.UILocales),
 		status:   status,
 		view:     view,
-		policy:   policy{opener: sameOriginOpener},
+		policy:   pol,
 		again:    shownAgain,
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"calleridp/provider/authorize"
+	"calleridp/provider/client"
 	"calleridp/provider/endpoint"
 )
 
@@ -24,7 +25,9 @@ func (p *Pages) FormPost(w http.ResponseWriter, r *http.Request, action string, 
 		return
 	}
 	view := &formPostView{Action: template.URL(action), Fields: pairs(fields)}
-	pol := policy{script: p.assets.script, forms: anywhere(action), referrer: "strict-origin"}
+	// The client's own page may have it in a frame, as it has a redirect: prompt=none. What
+	// the user could be led to press there, the page does by itself.
+	pol := policy{script: p.assets.script, forms: anywhere(action), referrer: "strict-origin", framedBy: client.OriginOf(action)}
 	if p.exhibit.Still {
 		view.Action, pol = "#", policy{}
 	}

@@ -3,7 +3,10 @@ package page
 import (
 	"cmp"
 	"net/http"
+	"slices"
 	"strings"
+
+	"calleridp/provider/client"
 )
 
 // sameOriginOpener separates a page from the window that opened it. Only pages on
@@ -13,13 +16,15 @@ const sameOriginOpener = "same-origin"
 
 // policy is what differs between the security headers of pages.
 type policy struct {
-	script     string // the name of the page's script; "" for none
-	solver     string // the name of the script that solves the page's challenge; "" for none
-	connect    bool   // the script sends requests to the server
-	formAction string // beside 'self'; "" for none
-	forms      string // in place of 'self' and formAction
-	referrer   string // "" for same-origin
-	opener     string // Cross-Origin-Opener-Policy; "" for none
+	script     string   // the name of the page's script; "" for none
+	solver     string   // the name of the script that solves the page's challenge; "" for none
+	connect    bool     // the script sends requests to the server
+	formAction string   // beside 'self'; "" for none
+	forms      string   // in place of 'self' and formAction
+	referrer   string   // "" for same-origin
+	frames     []string // addresses that the page has in frames
+	framedBy   string   // the origin whose pages may have the page in a frame; "" for none
+	opener     string   // Cross-Origin-Opener-Policy; "" for none
 }
 
 // permissions turns off what a sign-in by phone never uses.
@@ -31,7 +36,9 @@ func (p policy) writeHeaders(h http.Header, nonce string) {
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Cache-Control", "no-store")
 	h.Set("Content-Security-Policy", p.contentSecurityPolicy(nonce))
-	h.Set("X-Frame-Options", "DENY")
+	if p.framedBy == "" { // X-Frame-Options cannot name an origin
+		h.Set("X-Frame-Options", "DENY")
+	}
 	h.Set("X-Content-Type-Options", "nosniff")
 	// Not no-referrer: with it, browsers send "Origin: null" with our own forms.
 	h.Set("Referrer-Policy", cmp.Or(p.referrer, "same-origin"))
@@ -57,6 +64,13 @@ func (p policy) contentSecurityPolicy(nonce string) string {
 	if p.connect {
 		b.WriteString("; connect-src 'self'")
 	}
+	if len(p.frames) > 0 {
+		b.WriteString("; frame-src")
+		for _, source := range frameSources(p.frames) {
+			b.WriteByte(' ')
+			b.WriteString(source)
+		}
+	}
 	b.WriteString("; form-action ")
 	if p.forms != "" {
 		b.WriteString(p.forms)
@@ -67,8 +81,22 @@ func (p policy) contentSecurityPolicy(nonce string) string {
 			b.WriteString(source)
 		}
 	}
-	b.WriteString("; frame-ancestors 'none'; base-uri 'none'")
+	b.WriteString("; frame-ancestors ")
+	b.WriteString(cmp.Or(cspSource(p.framedBy), "'none'"))
+	b.WriteString("; base-uri 'none'")
 	return b.String()
+}
+
+// frameSources returns the origins of these addresses, each once.
+func frameSources(addresses []string) []string {
+	var sources []string
+	for _, address := range addresses {
+		source := cspSource(client.OriginOf(address))
+		if source != "" && !slices.Contains(sources, source) {
+			sources = append(sources, source)
+		}
+	}
+	return sources
 }
 
 // cspSource returns an origin or a scheme as a CSP source, "" if it is neither. CSP

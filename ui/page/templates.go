@@ -16,10 +16,17 @@ import (
 var Names = []string{
 	"signin", "waiting", "onward", "ended", "consent", "account", "accountstep",
 	"formpost", "signout", "signedout", "home", "error",
+	"usercode", "confirmdevice", "devicedone",
 }
 
 // layout is the template around all pages.
 const layout = "layout"
+
+// frames is a template that operators do not replace: the frames in which clients hear that
+// a session has ended. They may run scripts and keep their own data, and move nothing but
+// themselves.
+const frames = `{{define "frames"}}{{range .Frames}}<iframe src="{{.}}" sandbox="allow-scripts allow-same-origin allow-forms" referrerpolicy="no-referrer" hidden></iframe>
+{{end}}{{end}}`
 
 // templates holds the pages in each language, with every kind of digits. They are
 // parsed at first use: there are many languages, and one server meets few of them.
@@ -47,6 +54,9 @@ func parseTemplates(files fs.FS, languages *language.Set) (templates, error) {
 	return all, err
 }
 
+// builtIn has what belongs to a page and is not in its file.
+var builtIn = map[string]string{"signedout": frames}
+
 // parse parses the templates of one language after it has put the texts into them,
 // so that drawing a page looks up no text.
 func parse(raw map[string]string, l *language.Language) (map[string]*template.Template, error) {
@@ -59,7 +69,7 @@ func parse(raw map[string]string, l *language.Language) (map[string]*template.Te
 	}
 	pages := map[string]*template.Template{}
 	for _, name := range Names {
-		t, err := template.New(name).Funcs(l.Functions()).Option("missingkey=error").Parse(filled[layout] + filled[name])
+		t, err := template.New(name).Funcs(l.Functions()).Option("missingkey=error").Parse(filled[layout] + filled[name] + builtIn[name])
 		if err != nil {
 			return nil, fmt.Errorf("%s in %s: %w", name, l.Tag, err)
 		}
@@ -79,15 +89,18 @@ func (t templates) render(b *bytes.Buffer, l *language.Language, name string, v 
 // hooks lists what a template must have, because the handlers, the script, password
 // managers or tests rely on it.
 var hooks = map[string][]string{
-	"layout":   {`{{template "title" .}}`, `{{template "content" .}}`, `lang="{{.Lang}}"`, `dir="{{.Dir}}"`, `{{block "refresh" .}}`},
-	"signin":   {`action="{{.Base}}/signin"`, `name="request"`, `id="phone"`, `name="phone"`, `name="confirmed"`, `id="submit"`, `id="number"`},
-	"waiting":  {`id="waiting"`, `id="cancel"`, `id="again"`, `http-equiv="refresh"`, `id="say"`},
-	"onward":   {`{{.Onward}}`},
-	"ended":    {`id="ended"`, `/again"`, `/leave"`, `id="again"`, `id="wait"`, `id="now"`},
-	"consent":  {`id="consent"`, `id="allow"`, `id="deny"`, `name="request"`},
-	"formpost": {`id="formpost"`, `{{.Action}}`, `{{range .Fields}}`},
-	"signout":  {`id="submit"`, `name="request"`},
-	"error":    {`id="error"`, `.Correlation}}`},
+	"layout":        {`{{template "title" .}}`, `{{template "content" .}}`, `lang="{{.Lang}}"`, `dir="{{.Dir}}"`, `{{block "refresh" .}}`},
+	"signin":        {`action="{{.Base}}/signin"`, `name="request"`, `id="phone"`, `name="phone"`, `name="confirmed"`, `id="submit"`, `id="number"`},
+	"waiting":       {`id="waiting"`, `id="cancel"`, `id="again"`, `http-equiv="refresh"`, `id="say"`},
+	"onward":        {`{{.Onward}}`},
+	"ended":         {`id="ended"`, `/again"`, `/leave"`, `id="again"`, `id="wait"`, `id="now"`},
+	"consent":       {`id="consent"`, `id="allow"`, `id="deny"`, `name="request"`},
+	"usercode":      {`action="{{.Base}}/device"`, `name="user_code"`},
+	"confirmdevice": {`action="{{.Base}}/device/confirm"`, `name="request"`, `{{.Code}}`, `value="continue"`, `value="deny"`, `device.confirm.warning`},
+	"formpost":      {`id="formpost"`, `{{.Action}}`, `{{range .Fields}}`},
+	"signout":       {`id="submit"`, `name="request"`},
+	"error":         {`id="error"`, `.Correlation}}`},
+	"signedout":     {`id="signed-out"`, `{{template "frames" .}}`, `id="onward"`, `{{.Next}}`},
 }
 
 // blocked matches what the pages' Content-Security-Policy stops in the browser.

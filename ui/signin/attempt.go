@@ -65,7 +65,7 @@ func (m mounted) proceed(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if done.Session != "" { // none if the approving user is not the one whom the client expects
-		m.cfg.Cookies.SetSession(w, done.Session, done.Expires)
+		m.cfg.Cookies.SetSession(w, done.Session, done.State, done.Expires)
 		devices, err := m.flow.Remember(r.Context(), id, browser, m.cfg.Cookies.Devices(r))
 		if err != nil {
 			return err

@@ -121,7 +121,10 @@ func TestApprovedMovesOnByPlainRedirects(t *testing.T) {
 	if cookie := answer.Result().Cookies()[0]; cookie.Name != "__Host-calleridp_session" || cookie.Value != "session-secret" {
 		t.Errorf("got the cookie %v, want that of the session", cookie)
 	}
-	device := answer.Result().Cookies()[1]
+	if cookie := answer.Result().Cookies()[1]; cookie.Name != "__Host-calleridp_state" || cookie.Value != strings.Repeat("s", 43) || cookie.HttpOnly {
+		t.Errorf("got the cookie %v, want the state of the session, for scripts", cookie)
+	}
+	device := answer.Result().Cookies()[2]
 	if device.Name != "__Host-calleridp_device" || device.Value != "device" || !device.HttpOnly || !device.Secure || device.MaxAge < 100*24*60*60 {
 		t.Errorf("got the cookie %v, want that of the device", device)
 	}

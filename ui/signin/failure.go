@@ -56,7 +56,11 @@ func (h *Handlers) respond(w http.ResponseWriter, r *http.Request, err error) {
 		return
 	}
 	kind, status := h.report(w, r, err)
-	h.cfg.Pages.Error(w, r, endpoint.ErrorView{Kind: kind, Status: status, Correlation: correlation(w)})
+	v := endpoint.ErrorView{Kind: kind, Status: status, Correlation: correlation(w)}
+	if again, ok := errors.AsType[*endpoint.RestartError](err); ok {
+		v.Client, v.Restart = again.Client, again.URL
+	}
+	h.cfg.Pages.Error(w, r, v)
 }
 
 // respondToScript writes the JSON for the error of a handler that a script called.

@@ -62,6 +62,7 @@ func newFakeFlow() *fakeFlow {
 				Params:      []endpoint.Parameter{{Name: "code", Value: "c/1"}, {Name: "iss", Value: "https://id.example"}},
 			},
 			Session: "session-secret",
+			State:   session.BrowserState(strings.Repeat("s", 43)),
 			Expires: time.Now().Add(time.Hour),
 		},
 		left:     authorize.Response{RedirectURI: "https://shop.example/cb", Params: []endpoint.Parameter{{Name: "error", Value: "access_denied"}}},

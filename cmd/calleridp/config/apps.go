@@ -178,6 +178,7 @@ func (s Settings) ClientDeployment() client.Deployment {
 		Algorithms:    s.Keys.Algorithms,
 		Unsigned:      s.Keys.DangerouslyUnsignedIDTokens,
 		ResponseTypes: client.ParseResponseTypes(s.ResponseTypes),
+		DeviceFlow:    s.DeviceFlow.Enabled,
 	}
 	here.RequestObjects, _ = client.ParseRequestObjectMode(s.RequestObjects) // Check refuses others
 	for _, app := range s.Apps {

@@ -205,6 +205,8 @@ func (d *decoder) checkDurations(c Config) {
 		{"limits.after_approval", c.Limits.AfterApproval, Duration(time.Second), Duration(time.Hour), ", because users sign in from several browsers"},
 		{"limits.cool_down", c.Limits.CoolDown, Duration(time.Second), Duration(24 * time.Hour), ", because users may change their mind"},
 		{"limits.cool_down_max", c.Limits.CoolDownMax, min(c.Limits.CoolDown, Duration(24*time.Hour)), Duration(24 * time.Hour), "; its minimum is cool_down"},
+		{"device_flow.lifetime", c.DeviceFlow.Lifetime, Duration(time.Minute), Duration(30 * time.Minute), ", because a user enters the code by hand, and an attacker may send it to them"},
+		{"device_flow.interval", c.DeviceFlow.Interval, Duration(time.Second), Duration(time.Minute), ", because a user waits for it"},
 		{"registration.unused_for", c.Registration.UnusedFor, Duration(time.Hour), unbounded, ", because developers try a client before their users do"},
 		{"keys.rotate_every", c.Keys.RotateEvery, Duration(time.Hour), unbounded, ", because clients cache keys"},
 		{"keys.publish_before", c.Keys.PublishBefore, Duration(15 * time.Minute), c.Keys.RotateEvery, "; its maximum is rotate_every, because every key is published before it signs"},

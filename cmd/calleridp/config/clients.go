@@ -71,12 +71,19 @@ func (d *decoder) checkClient(key string, c Client) client.Client {
 			UserinfoEncryptionAlg: c.UserinfoEncryptionAlg,
 			UserinfoEncryptionEnc: c.UserinfoEncryptionEnc,
 		}.Responses(),
-		Pairwise:       c.SubjectType == "pairwise",
-		SectorHost:     c.SectorHost,
-		Region:         c.Region,
-		Countries:      c.Countries,
-		TruecallerApp:  c.TruecallerApp,
-		RequestObjects: client.RequestObjects{Alg: c.RequestObjectAlg, Required: c.RequireSignedRequestObject, URIs: c.RequestURIs},
+		Pairwise:         c.SubjectType == "pairwise",
+		SectorHost:       c.SectorHost,
+		DeviceFlow:       c.DeviceFlow,
+		InitiateLoginURI: c.InitiateLoginURI,
+		Region:           c.Region,
+		Countries:        c.Countries,
+		TruecallerApp:    c.TruecallerApp,
+		RequestObjects:   client.RequestObjects{Alg: c.RequestObjectAlg, Required: c.RequireSignedRequestObject, URIs: c.RequestURIs},
+		FrontChannel:     client.FrontChannel{LogoutURI: c.FrontChannelLogoutURI, SessionRequired: c.FrontChannelLogoutSessionRequired},
+		Logout: client.LogoutChannels{
+			BackchannelURI:     c.BackchannelLogoutURI,
+			BackchannelSession: c.BackchannelLogoutSessionRequired,
+		},
 	}
 	if c.Name == "" {
 		d.refuse(key+".name", "missing; users see it when they sign in")

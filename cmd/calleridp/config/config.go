@@ -91,6 +91,9 @@ type Config struct {
 	// Registration configures clients that register themselves (RFC 7591).
 	Registration Registration `yaml:"registration"`
 
+	// DeviceFlow configures sign-in on devices without a browser (RFC 8628).
+	DeviceFlow DeviceFlow `yaml:"device_flow"`
+
 	// Lifetimes are how long attempts, codes, tokens and sessions are valid.
 	Lifetimes Lifetimes `yaml:"lifetimes"`
 
@@ -298,12 +301,25 @@ type Client struct {
 	// must have the method native.
 	Native bool `yaml:"native"`
 	// RedirectURIs are the allowed redirect URIs; matched exactly, except that an
-	// empty path is the same as "/". Required, unless the client is native: such a
-	// client needs them only for sign-in in a browser.
+	// empty path is the same as "/". Required, unless the client is native or has
+	// device_flow: such a client needs them only for sign-in in its own browser.
 	RedirectURIs []string `yaml:"redirect_uris"`
 	// PostLogoutRedirectURIs are the allowed redirect URIs after signing out; matched
 	// exactly.
 	PostLogoutRedirectURIs []string `yaml:"post_logout_redirect_uris"`
+	// FrontChannelLogoutURI is an address of its pages that ends their session: the page
+	// after signing out has it in a frame, if the client took part in the session. It has
+	// the scheme, host and port of a redirect URI.
+	FrontChannelLogoutURI string `yaml:"frontchannel_logout_uri"`
+	// FrontChannelLogoutSessionRequired adds iss and sid to the query of that address.
+	FrontChannelLogoutSessionRequired bool `yaml:"frontchannel_logout_session_required"`
+	// BackchannelLogoutURI is the https address that gets a logout token when a session
+	// of a user ends (OpenID Connect Back-Channel Logout). Must be public, or in
+	// client_networks. A confidential client may have http on loopback.
+	BackchannelLogoutURI string `yaml:"backchannel_logout_uri"`
+	// BackchannelLogoutSessionRequired says that the client needs a sid in its logout
+	// tokens.
+	BackchannelLogoutSessionRequired bool `yaml:"backchannel_logout_session_required"`
 	// AllowedOrigins are the origins of browser applications that may call the token
 	// endpoint and userinfo (CORS), like https://app.example.com, capacitor://localhost
 	// or chrome-extension://ID. Default, for a public client, those of its https and
@@ -364,6 +380,12 @@ type Client struct {
 	// and from userinfo, because many libraries read the ID token only; id_token; or
 	// userinfo, as OpenID Connect Core 5.4 has it.
 	ScopeClaims string `yaml:"scope_claims"`
+	// DeviceFlow lets its devices sign users in that have no browser (RFC 8628), if
+	// device_flow.enabled does. Such a client needs no redirect_uris.
+	DeviceFlow bool `yaml:"device_flow"`
+	// InitiateLoginURI is its page where a sign-in begins (https, OpenID Connect Core
+	// section 4). The account page and the pages of expired requests lead there, with iss.
+	InitiateLoginURI string `yaml:"initiate_login_uri"`
 	// Region overrides default_region.
 	Region string `yaml:"region"`
 	// Countries override those of the deployment.
@@ -421,6 +443,29 @@ type Registration struct {
 	// DangerouslyWithoutPKCE excuses confidential clients that registered themselves from PKCE,
 	// as long as it is set, for test suites that do not know PKCE.
 	DangerouslyWithoutPKCE bool `yaml:"dangerously_without_pkce"`
+}
+
+// DeviceFlow configures sign-in on devices without a browser, like televisions (RFC 8628):
+// the device shows a code, and its user enters it in a browser, at ISSUER/device. Each
+// client that may use it has device_flow. See the warning in docs/operators.md.
+type DeviceFlow struct {
+	// Enabled turns the flow on. Default false.
+	Enabled bool `yaml:"enabled"`
+	// Lifetime is how long a device waits for its user, from 1m to 30m. Default 10m.
+	Lifetime Duration `yaml:"lifetime"`
+	// Interval is how long a device waits between two requests, from 1s to 1m. Default 5s.
+	Interval Duration `yaml:"interval"`
+	// Network is how many sign-ins devices may begin from one IPv4 address or IPv6 /64; from
+	// a /56 four times, from a /48 sixteen times as many. Default 60/1h.
+	Network Rate `yaml:"network"`
+	// Client is how many the devices of one client may begin. Default 3000/1h.
+	Client Rate `yaml:"client"`
+	// Deployment is how many all devices may begin. Codes are the easier to guess, the more
+	// there are. Default 10000/1h.
+	Deployment Rate `yaml:"deployment"`
+	// UserCodes is how many codes may be entered from one IPv4 address or IPv6 /64, with the
+	// wider networks as in network. Default 20/1h.
+	UserCodes Rate `yaml:"user_codes"`
 }
 
 // Lifetimes are how long attempts, codes, tokens and sessions are valid.

@@ -66,8 +66,15 @@ func settings(o options, issuer, phoneURL, shopURL string) (config.Settings, err
 			ShowLogos:              true,
 			DangerouslyWithoutPKCE: o.withoutPKCE,
 		},
+		DeviceFlow: config.DeviceFlow{
+			Enabled:    true,
+			Network:    wide,
+			Client:     wide,
+			Deployment: wide,
+			UserCodes:  wide,
+		},
 		Lifetimes: config.Lifetimes{Attempt: config.Duration(o.attemptLife)},
-		// What a client on this machine publishes may be read.
+		// What a client on this machine publishes may be read, and it is told of logouts.
 		ClientNetworks: []string{"127.0.0.0/8", "::1/128"},
 		RequestObjects: string(client.RequestObjectsAny), // unless a client registers an algorithm
 
@@ -163,6 +170,12 @@ func demoClients(shopURL string) []config.Client {
 			Public:         true,
 			RedirectURIs:   append([]string{"http://127.0.0.1/callback"}, redirects...),
 			AllowedOrigins: []string{shopURL},
+		},
+		{
+			ID:         "demo-device",
+			Name:       "Demo for televisions",
+			Public:     true,
+			DeviceFlow: true,
 		},
 		{
 			ID:     "demo-native",

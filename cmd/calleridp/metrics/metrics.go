@@ -11,6 +11,7 @@ import (
 
 	"calleridp/provider/audit"
 	"calleridp/provider/login"
+	"calleridp/provider/notify"
 	"calleridp/truecaller"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -30,6 +31,7 @@ type Metrics struct {
 	truecallerHeldBack *prometheus.CounterVec
 	events             *prometheus.CounterVec
 	lines              *prometheus.CounterVec
+	notices            *prometheus.CounterVec
 	requests           *prometheus.CounterVec
 	requestSeconds     *prometheus.HistogramVec
 }
@@ -39,6 +41,7 @@ var (
 	_ truecaller.RequestObserver  = (*Metrics)(nil)
 	_ truecaller.CallbackObserver = (*Metrics)(nil)
 	_ audit.Observer              = (*Metrics)(nil)
+	_ notify.Observer             = (*Metrics)(nil)
 )
 
 // New returns metrics that are all at zero. version and goVersion are the versions
@@ -71,6 +74,10 @@ func New(version, goVersion string) *Metrics {
 		"Events of the audit, also those that the log sums up.", "event")
 	m.lines = m.counter("calleridp_log_lines_total",
 		"Warnings and errors (warn, error) outside the audit, also those that the log sums up or that are below its level.", "level")
+	m.notices = m.counter("calleridp_notices_total",
+		"Tries to tell a client something, by kind (logout) and outcome: delivered, refused (status 400), failed (another try follows), "+
+			"abandoned (for a day, or in ten tries), dropped (the client is gone or wants none).",
+		"kind", "outcome")
 	m.requests = m.counter("calleridp_http_requests_total",
 		"Requests by route and status; route none stands for unmatched paths.", "route", "status")
 	m.requestSeconds = m.histogram("calleridp_http_request_seconds",

@@ -17,6 +17,7 @@ import (
 	"calleridp/provider/audit"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
+	"calleridp/provider/notify"
 	"calleridp/storage/bolt"
 	"calleridp/storage/postgres"
 	"calleridp/truecaller"
@@ -31,6 +32,7 @@ func sources() Sources {
 			return postgres.Stats{Commits: 7, Retries: 1, Lookups: 1, Trips: 30, Connections: 4}
 		},
 		Inbox:    func(context.Context) (int, error) { return 3, nil },
+		Notices:  func(context.Context) (int, error) { return 6, nil },
 		Attempts: func() int { return 5 },
 		Pages:    func() int { return 4 },
 		Server:   server{},
@@ -73,6 +75,7 @@ func TestMetrics(t *testing.T) {
 	m.Callback("", truecaller.CallbackWrongPath)
 	m.Event(audit.ClientUnauthenticated)
 	m.Line(slog.LevelWarn)
+	m.Notified(notify.Logout, notify.Refused)
 	m.Request("/token", 200, 2*time.Millisecond)
 	m.Request("", 404, time.Millisecond)
 	got := page(t, m)
@@ -101,6 +104,8 @@ func TestMetrics(t *testing.T) {
 		`calleridp_store_bytes 4096`,
 		`calleridp_inbox_deliveries 3`,
 		`calleridp_live_attempts 5`,
+		`calleridp_notices_waiting 6`,
+		`calleridp_notices_total{kind="logout",outcome="refused"} 1`,
 		`calleridp_waiting_pages 4`,
 		`calleridp_connections 8`,
 		`calleridp_connections_refused_total 2`,

@@ -9,6 +9,7 @@ import (
 	"calleridp/provider/audit"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
+	"calleridp/provider/notify"
 	"calleridp/truecaller"
 )
 
@@ -37,6 +38,11 @@ func (m *Metrics) HeldBack(p truecaller.Purpose) {
 // Callback implements truecaller.CallbackObserver.
 func (m *Metrics) Callback(app string, o truecaller.CallbackOutcome) {
 	m.callbacks.WithLabelValues(app, string(o)).Inc()
+}
+
+// Notified implements notify.Observer.
+func (m *Metrics) Notified(k notify.Kind, o notify.Outcome) {
+	m.notices.WithLabelValues(string(k), string(o)).Inc()
 }
 
 // Event implements audit.Observer.

@@ -17,6 +17,7 @@ type Sources struct {
 	Store    func() bolt.Stats                  // nil: the store is a database
 	Database func() postgres.Stats              // nil: the store is a file
 	Inbox    func(context.Context) (int, error) // callbacks that are not processed yet
+	Notices  func(context.Context) (int, error) // for clients, that wait
 	Attempts func() int                         // attempts in this server's memory
 	Pages    func() int                         // waiting pages
 	Server   Server
@@ -45,6 +46,9 @@ func (m *Metrics) Watch(s Sources) {
 	m.gauge("calleridp_inbox_deliveries",
 		"Callbacks in the inbox that are not processed yet.",
 		func() float64 { return orNaN(s.Inbox) }, nil)
+	m.gauge("calleridp_notices_waiting",
+		"Notices for clients that are not delivered yet, like those of back-channel logout.",
+		func() float64 { return orNaN(s.Notices) }, nil)
 	m.gauge("calleridp_live_attempts",
 		"Attempts in this server's memory: those under way, and those with an open page.",
 		func() float64 { return float64(s.Attempts()) }, nil)

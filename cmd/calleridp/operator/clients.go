@@ -45,6 +45,10 @@ func clientAdd(ctx context.Context, args []string, out io.Writer) error {
 	f.StringVar(&c.KeysURI, "jwks-uri", "", "https `url` where it publishes them instead")
 	f.BoolVar(&c.Native, "native", false, "the client is an Android application with Truecaller's SDK, which brings the SDK's codes to the token endpoint")
 	f.Var(&logouts, "post-logout-redirect-uri", "allowed redirect `uri` after signing out, matched exactly; may be repeated")
+	f.StringVar(&c.FrontChannelLogoutURI, "frontchannel-logout-uri", "", "`uri` of the client that a frame shows when a session has ended that it took part in")
+	f.BoolVar(&c.FrontChannelSession, "frontchannel-logout-session-required", false, "add the issuer and the session's ID to it")
+	f.StringVar(&c.BackchannelURI, "backchannel-logout-uri", "", "https `url` that gets a logout token when a session of a user ends")
+	f.BoolVar(&c.BackchannelSession, "backchannel-logout-session-required", false, "the client needs a sid in its logout tokens")
 	f.Var(&origins, "origin", "browser `origin` that may call the token endpoint and userinfo; may be repeated; default, for a public client, those of its redirect URIs")
 	f.Var(&scopes, "scope", "`scope` that the client may request; may be repeated; default all")
 	f.Var(&defaults, "default-scope", "`scope` of requests without any; may be repeated; default none: they are refused")
@@ -63,6 +67,8 @@ func clientAdd(ctx context.Context, args []string, out io.Writer) error {
 	f.StringVar(&c.SectorHost, "sector-host", "", "`host` whose clients share pairwise subs; default that of the redirect URIs")
 	f.StringVar(&c.Consent, "consent", "none", "`when` users see a consent prompt: none, remember (once, and when it requests more) or always")
 	f.StringVar(&c.ScopeClaims, "scope-claims", "both", "`where` it gets the claims of its scopes: both (ID tokens and userinfo), id_token or userinfo")
+	f.BoolVar(&c.DeviceFlow, "device-flow", false, "its devices sign users in that have no browser (RFC 8628); device_flow.enabled of the configuration turns it on")
+	f.StringVar(&c.InitiateLoginURI, "initiate-login-uri", "", "https `url` where a sign-in begins at the client")
 	f.StringVar(&c.Region, "region", "", "`country` of national phone numbers, like IN; default the deployment's")
 	f.Var(&countries, "country", "`country` listed first, like IN; may be repeated; default the deployment's")
 	f.StringVar(&c.TruecallerApp, "truecaller-app", "", "`id` of the Truecaller app through which its users sign in; default that of truecaller in the configuration")
@@ -80,7 +86,7 @@ func clientAdd(ctx context.Context, args []string, out io.Writer) error {
 	switch {
 	case c.Name == "":
 		return command.Usagef("missing --name NAME; users see it when they sign in")
-	case len(redirects) == 0 && !c.Native:
+	case len(redirects) == 0 && !c.Native && !c.DeviceFlow:
 		return command.Usagef("missing --redirect-uri URI; the application's documentation names it")
 	}
 	if jwks != "" {
@@ -166,6 +172,10 @@ func writeClient(out io.Writer, c admin.Client) error {
 			{"native", flag(c.Native)},
 			{"redirect_uris", strings.Join(c.RedirectURIs, " ")},
 			{"post_logout_redirect_uris", strings.Join(c.PostLogoutRedirectURIs, " ")},
+			{"frontchannel_logout_uri", c.FrontChannelLogoutURI},
+			{"frontchannel_logout_session_required", flag(c.FrontChannelSession)},
+			{"backchannel_logout_uri", c.BackchannelURI},
+			{"backchannel_logout_session_required", flag(c.BackchannelSession)},
 			{"allowed_origins", strings.Join(c.AllowedOrigins, " ")},
 			{"response_types", strings.Join(c.ResponseTypes, ", ")},
 			{"scope", c.Scope},
@@ -183,6 +193,8 @@ func writeClient(out io.Writer, c admin.Client) error {
 			{"sector_host", c.SectorHost},
 			{"consent", c.Consent},
 			{"scope_claims", c.ScopeClaims},
+			{"device_flow", flag(c.DeviceFlow)},
+			{"initiate_login_uri", c.InitiateLoginURI},
 			{"default_acr_values", strings.Join(c.DefaultACR, " ")},
 			{"region", c.Region},
 			{"countries", strings.Join(c.Countries, " ")},

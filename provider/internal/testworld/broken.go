@@ -46,9 +46,9 @@ func (s BrokenSessions) RecallBySecret(ctx context.Context, secret session.Secre
 }
 
 // EndSession fails for the operation "ending a session".
-func (s BrokenSessions) EndSession(ctx context.Context, id string) error {
+func (s BrokenSessions) EndSession(ctx context.Context, id string) (session.Session, error) {
 	if err := s.Err("ending a session"); err != nil {
-		return err
+		return session.Session{}, err
 	}
 	return s.Store.EndSession(ctx, id)
 }

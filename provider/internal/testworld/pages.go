@@ -6,6 +6,8 @@ import (
 
 	"calleridp/provider/account"
 	"calleridp/provider/authorize"
+	"calleridp/provider/checksession"
+	"calleridp/provider/deviceflow"
 	"calleridp/provider/endpoint"
 	"calleridp/provider/logout"
 )
@@ -63,6 +65,22 @@ func (n notebook) ConfirmSignOut(w http.ResponseWriter, _ *http.Request, v logou
 
 func (n notebook) SignedOut(w http.ResponseWriter, _ *http.Request, v logout.SignedOutView) {
 	n.write(w, http.StatusOK, "signedout", v)
+}
+
+func (n notebook) EnterUserCode(w http.ResponseWriter, _ *http.Request, v deviceflow.EnterView) {
+	n.write(w, http.StatusOK, "usercode", v)
+}
+
+func (n notebook) ConfirmDevice(w http.ResponseWriter, _ *http.Request, v deviceflow.ConfirmView) {
+	n.write(w, http.StatusOK, "confirmdevice", v)
+}
+
+func (n notebook) DeviceDone(w http.ResponseWriter, _ *http.Request, v deviceflow.DoneView) {
+	n.write(w, http.StatusOK, "devicedone", v)
+}
+
+func (n notebook) CheckSession(w http.ResponseWriter, _ *http.Request, v checksession.View) {
+	n.write(w, http.StatusOK, "checksession", v)
 }
 
 func (n notebook) Error(w http.ResponseWriter, _ *http.Request, v endpoint.ErrorView) {

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"maps"
+	"net/url"
 	"slices"
 	"sync"
 	"testing"
@@ -100,6 +101,11 @@ func (p *Published) Publish(address, text string) {
 		p.at = map[string]string{}
 	}
 	p.at[address] = text
+}
+
+// Post implements provider.Fetcher: nothing listens there.
+func (p *Published) Post(context.Context, string, url.Values) (fetch.Reply, error) {
+	return fetch.Reply{}, fetch.ErrResponse
 }
 
 // Get implements provider.Fetcher.

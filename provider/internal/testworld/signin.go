@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"testing"
 	"time"
 
@@ -204,6 +205,13 @@ func Param(r authorize.Response, name string) string {
 	}
 	return ""
 }
+
+// sessionState matches the parameter session_state.
+var sessionState = regexp.MustCompile(`&session_state=[\w.-]+`)
+
+// WithoutSessionState returns the address of a response without session_state, of which
+// each error has another one.
+func WithoutSessionState(location string) string { return sessionState.ReplaceAllString(location, "") }
 
 // CodeRequest returns the token request that redeems a code of the client.
 func CodeRequest(clientID, code string) url.Values {

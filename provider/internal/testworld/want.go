@@ -66,7 +66,7 @@ func WantMembers(t testing.TB, what string, got, want map[string]any) {
 // is committed first: a note becomes durable by itself a little later.
 func (w *World) WantNothingStored(what string, do func()) {
 	w.t.Helper()
-	if err := w.Store.EndSession(w.t.Context(), "none"); err != nil {
+	if _, err := w.Store.EndSession(w.t.Context(), "none"); err != nil {
 		w.t.Fatal(err)
 	}
 	before := w.Store.Stats()

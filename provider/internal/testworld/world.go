@@ -13,6 +13,7 @@
 //	session.go     what a signed-in browser does
 //	native.go      native sign-in by token exchange
 //	assertion.go   client assertions
+//	deviceflow.go  sign-in on a device without a browser
 //	requestobject.go  request objects, and what clients publish
 //	sealed.go      sealed forms and challenges
 //	broken.go      stores that fail
@@ -76,7 +77,11 @@ func New(t testing.TB, change ...func(*Config)) *World {
 	t.Helper()
 	log := &Journal{}
 	logger := slog.New(slog.NewJSONHandler(log, nil))
-	store, err := bolt.Open(filepath.Join(t.TempDir(), "store"), Master(), bolt.Options{NoSync: true})
+	var tells func(clientID string) bool
+	store, err := bolt.Open(filepath.Join(t.TempDir(), "store"), Master(), bolt.Options{
+		NoSync: true,
+		Tells:  func(id string) bool { return tells != nil && tells(id) },
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,6 +105,9 @@ func New(t testing.TB, change ...func(*Config)) *World {
 			Consents:      pure,
 			Records:       store,
 			Assertions:    store,
+			Notices:       store,
+			Devices:       store,
+			Budgets:       store,
 			Fetch:         fetch.New(fetch.Options{}),
 			DefaultRegion: "SE",
 			Apps:          truecaller.Apps{ByID: Apps(), Default: "one"},
@@ -124,6 +132,7 @@ func New(t testing.TB, change ...func(*Config)) *World {
 	for _, c := range change {
 		c(&cfg)
 	}
+	tells = client.Told(cfg.Clients)
 	if w.Engine, err = login.New(cfg.Login); err != nil {
 		t.Fatal(err)
 	}
@@ -137,6 +146,7 @@ func New(t testing.TB, change ...func(*Config)) *World {
 		Unsigned:       cfg.Provider.UnsignedIDTokens,
 		ResponseTypes:  cfg.Provider.ResponseTypes,
 		RequestObjects: cfg.Provider.RequestObjects,
+		DeviceFlow:     cfg.Provider.DeviceFlow.Enabled,
 	}); err != nil {
 		t.Fatal(err)
 	}

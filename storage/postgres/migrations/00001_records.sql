@@ -133,6 +133,31 @@ CREATE TABLE initial_tokens (
     due     timestamptz NOT NULL
 );
 CREATE INDEX initial_tokens_due ON initial_tokens (due);
+CREATE TABLE receivers (
+    key     bytea PRIMARY KEY,
+    value   bytea NOT NULL,
+    node    text NOT NULL,        -- the process that tells it something, '' for none
+    until   timestamptz NOT NULL, -- when another one may; not before, also where none does
+    expires timestamptz NOT NULL,
+    due     timestamptz NOT NULL
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02);
+CREATE INDEX receivers_due ON receivers (due);
+CREATE TABLE notices (
+    key      bytea PRIMARY KEY,
+    receiver bytea NOT NULL,
+    value    bytea NOT NULL,
+    expires  timestamptz NOT NULL,
+    due      timestamptz NOT NULL
+) WITH (autovacuum_vacuum_scale_factor = 0.02);
+CREATE INDEX notices_receiver ON notices (receiver, key);
+CREATE INDEX notices_due ON notices (due);
+CREATE TABLE device_requests (
+    key     bytea PRIMARY KEY,
+    value   bytea NOT NULL,
+    expires timestamptz NOT NULL,
+    due     timestamptz NOT NULL
+) WITH (autovacuum_vacuum_scale_factor = 0.02);
+CREATE INDEX device_requests_due ON device_requests (due);
 
 -- outcomes tells of each transaction whether it was committed, see transaction.go, and
 -- which attempts it has changed, see wake.go.

@@ -1,0 +1,211 @@
+package notify
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// Sender delivers notices. It returns when ctx is done, or within a few seconds.
+type Sender interface {
+	// Send tries once.
+	Send(ctx context.Context, n Notice) Result
+	// Stranger reports whether the receiver has registered itself: all strangers together
+	// get less room.
+	Stranger(ctx context.Context, receiver string) bool
+}
+
+// Observer counts tries.
+type Observer interface {
+	// Notified is called for every try, and for what is given up without one.
+	Notified(kind Kind, o Outcome)
+}
+
+// Config is what a Deliverer needs. Everything is required.
+type Config struct {
+	Store    Store
+	Senders  map[Kind]Sender
+	Observer Observer
+	// Ended is called when a notice is done with.
+	Ended func(ctx context.Context, n Notice, res Result)
+	Log   *slog.Logger
+}
+
+// Bounds of the work at one time.
+const (
+	lanes     = 16              // receivers that are told at once
+	strangers = lanes / 2       // of them, those that registered themselves
+	turn      = 8               // notices of a receiver before another one's turn
+	turnFor   = 2 * time.Second // the same in time: a slow receiver gets one
+	lookEvery = 2 * time.Second
+)
+
+// Deliverer delivers what the store has. It is safe for concurrent use.
+type Deliverer struct {
+	cfg   Config
+	freed chan struct{}
+
+	mu       sync.Mutex
+	busy     int
+	busyWith int // strangers
+}
+
+// NewDeliverer returns a Deliverer.
+func NewDeliverer(cfg Config) *Deliverer {
+	return &Deliverer{cfg: cfg, freed: make(chan struct{}, 1)}
+}
+
+// Run delivers until ctx is done, and then waits for the tries that are under way.
+func (d *Deliverer) Run(ctx context.Context) {
+	var working sync.WaitGroup
+	defer working.Wait()
+	failing := false
+	for {
+		err := d.take(ctx, &working)
+		if err != nil && ctx.Err() == nil && !failing {
+			d.cfg.Log.Error("notices for clients cannot be read; they wait", "error", err)
+		}
+		failing = err != nil
+		select {
+		case <-ctx.Done():
+			return
+		case <-d.cfg.Store.Noticed():
+		case <-d.freed:
+		case <-time.After(lookEvery):
+		}
+	}
+}
+
+// take starts the turns of receivers that are due.
+func (d *Deliverer) take(ctx context.Context, working *sync.WaitGroup) error {
+	d.mu.Lock()
+	free := lanes - d.busy
+	d.mu.Unlock()
+	if free <= 0 || ctx.Err() != nil {
+		return ctx.Err()
+	}
+	taken, err := d.cfg.Store.TakeReceivers(ctx, free)
+	if err != nil {
+		return err
+	}
+	for _, id := range taken {
+		stranger := d.isStranger(ctx, id)
+		if !d.enter(stranger) { // strangers do not keep the others waiting, who get their room
+			if err := d.cfg.Store.LeaveReceiver(ctx, id, time.Second); err != nil {
+				return err
+			}
+			continue
+		}
+		working.Go(func() {
+			defer d.leave(stranger)
+			d.turn(ctx, id)
+		})
+	}
+	return nil
+}
+
+func (d *Deliverer) isStranger(ctx context.Context, id string) bool {
+	for _, s := range d.cfg.Senders {
+		if s.Stranger(ctx, id) {
+			return true
+		}
+	}
+	return false
+}
+
+func (d *Deliverer) enter(stranger bool) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if stranger && d.busyWith >= strangers {
+		return false
+	}
+	d.busy++
+	if stranger {
+		d.busyWith++
+	}
+	return true
+}
+
+func (d *Deliverer) leave(stranger bool) {
+	d.mu.Lock()
+	d.busy--
+	if stranger {
+		d.busyWith--
+	}
+	d.mu.Unlock()
+	select {
+	case d.freed <- struct{}{}:
+	default:
+	}
+}
+
+// turn delivers notices of one receiver, one after the other, until one fails, none is
+// left or it is another one's turn.
+func (d *Deliverer) turn(ctx context.Context, receiver string) {
+	begun := time.Now()
+	for n := 0; n < turn && time.Since(begun) < turnFor && ctx.Err() == nil; n++ {
+		more, err := d.deliver(ctx, receiver)
+		switch {
+		case errors.Is(err, ErrNotHeld):
+			return
+		case err != nil && ctx.Err() == nil:
+			d.cfg.Log.Error("a notice for a client could not be handled; it waits", "client", receiver, "error", err)
+			d.release(ctx, receiver, firstPause)
+			return
+		case err != nil || !more:
+			d.release(ctx, receiver, 0)
+			return
+		}
+	}
+	d.release(ctx, receiver, 0)
+}
+
+// release leaves a receiver, also while the program ends.
+func (d *Deliverer) release(ctx context.Context, receiver string, pause time.Duration) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), turnFor)
+	defer cancel()
+	if err := d.cfg.Store.LeaveReceiver(ctx, receiver, pause); err != nil {
+		d.cfg.Log.Debug("a receiver of notices was not left; it is free in a moment", "client", receiver, "error", err)
+	}
+}
+
+// deliver tries the first notice of a receiver, and reports whether the next one may
+// follow at once.
+func (d *Deliverer) deliver(ctx context.Context, receiver string) (more bool, err error) {
+	n, err := d.cfg.Store.NextNotice(ctx, receiver)
+	if errors.Is(err, ErrNone) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	var res Result
+	switch sender := d.cfg.Senders[n.Kind]; {
+	case tooOld(n, time.Now()):
+		res = Result{Outcome: Abandoned, Reason: "undelivered for a day"}
+	case sender == nil:
+		res = Result{Outcome: Dropped, Reason: "this server sends no such notices"}
+	default:
+		res = sender.Send(ctx, n)
+	}
+	if ctx.Err() != nil { // the program ends: it counts as not tried, and is tried again
+		return false, ctx.Err()
+	}
+	now, by := time.Now(), jitter()
+	decide := func(r Receiver, n Notice) (Receiver, Notice, bool) { return after(r, n, res, now, by) }
+	if err := d.cfg.Store.SettleNotice(ctx, n, decide); err != nil {
+		return false, err
+	}
+	d.cfg.Observer.Notified(n.Kind, res.Outcome)
+	failed := res.Outcome == Failed
+	if _, _, done := decide(Receiver{}, n); done {
+		if failed {
+			res.Outcome = Abandoned
+			d.cfg.Observer.Notified(n.Kind, res.Outcome)
+		}
+		d.cfg.Ended(ctx, n, res)
+	}
+	return !failed, nil
+}
