@@ -80,9 +80,9 @@ func (d *decoder) checkClient(key string, c Client) client.Client {
 		TruecallerApp:    c.TruecallerApp,
 		RequestObjects:   client.RequestObjects{Alg: c.RequestObjectAlg, Required: c.RequireSignedRequestObject, URIs: c.RequestURIs},
 		FrontChannel:     client.FrontChannel{LogoutURI: c.FrontChannelLogoutURI, SessionRequired: c.FrontChannelLogoutSessionRequired},
-		Logout: client.LogoutChannels{
-			BackchannelURI:     c.BackchannelLogoutURI,
-			BackchannelSession: c.BackchannelLogoutSessionRequired,
+		BackChannel: client.BackChannel{
+			LogoutURI:       c.BackchannelLogoutURI,
+			SessionRequired: c.BackchannelLogoutSessionRequired,
 		},
 	}
 	if c.Name == "" {
