@@ -46,7 +46,7 @@ var rooms = map[string]struct {
 		"the authorization endpoint knows no other endpoint"},
 	"token": {[]string{"endpoint", "clientauth", "idtoken", "audit", "claims", "client", "grant", "limit", "login", "redact", "subject"},
 		"clients authenticate at the token endpoint, so it imports clientauth, and no other room"},
-	"deviceflow": {[]string{"endpoint", "clientauth", "audit", "claims", "client", "grant", "limit", "redact"},
+	"deviceflow": {[]string{"endpoint", "clientauth", "audit", "client", "grant", "limit", "redact"},
 		"clients authenticate at the device authorization endpoint, too; it declares the sign-in that it needs"},
 	"logout": {[]string{"endpoint", "idtoken", "audit", "client", "session"}, "logout knows no other endpoint"},
 	"backchannel": {[]string{"endpoint", "idtoken", "audit", "client", "fetch", "notify"},

@@ -206,7 +206,7 @@ func registered(in Client) (client.Client, error) {
 		ColourDark:             in.ColourDark,
 		TruecallerApp:          in.TruecallerApp,
 		FrontChannel:           client.FrontChannel{LogoutURI: in.FrontChannelLogoutURI, SessionRequired: in.FrontChannelSession},
-		Logout:                 client.LogoutChannels{BackchannelURI: in.BackchannelURI, BackchannelSession: in.BackchannelSession},
+		BackChannel:            client.BackChannel{LogoutURI: in.BackchannelURI, SessionRequired: in.BackchannelSession},
 		RequestObjects:         client.RequestObjects{Alg: in.RequestObjectAlg, Required: in.SignedRequests, URIs: in.RequestURIs},
 	}
 	consent, ok := client.ParseConsent(in.Consent)
@@ -274,8 +274,8 @@ func shown(c client.Client) Client {
 		FrontChannelSession:    c.FrontChannel.SessionRequired,
 		Created:                c.Created,
 		FromConfig:             c.FromConfig,
-		BackchannelURI:         c.Logout.BackchannelURI,
-		BackchannelSession:     c.Logout.BackchannelSession,
+		BackchannelURI:         c.BackChannel.LogoutURI,
+		BackchannelSession:     c.BackChannel.SessionRequired,
 	}
 	for _, t := range c.ResponseTypes {
 		out.ResponseTypes = append(out.ResponseTypes, string(t))

@@ -24,7 +24,7 @@ type presented struct {
 
 // Keys knows the public keys of clients. *clientkeys.Keys is one.
 type Keys interface {
-	// Of returns the keys of a client, read anew where it publishes them if none has the
+	// Of returns the keys of a client, read again where it publishes them if none has the
 	// kid. A refusal of the client is an *endpoint.Refusal.
 	Of(ctx context.Context, c client.Client, kid string) ([]jose.JSONWebKey, error)
 }

@@ -44,7 +44,7 @@ type Fetcher interface {
 }
 
 // references reads the request objects that clients publish (request_uri, OpenID Connect
-// Core §6.2). All that it knows is this process's own: nothing is stored for a request
+// Core §6.2). All that it knows is this server's own: nothing is stored for a request
 // before somebody submits a number (invariant 1). It is safe for concurrent use.
 type references struct {
 	fetcher Fetcher

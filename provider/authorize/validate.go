@@ -3,7 +3,6 @@ package authorize
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"time"
 
@@ -80,7 +79,7 @@ func (e *Endpoint) validate(p presented, c client.Client, redirectURI string) (*
 	if err := checkNonce(q); err != nil {
 		return q, err
 	}
-	if q.Scopes, err = parseScope(in, c); err != nil {
+	if q.Scopes, err = in.ScopeFor(c); err != nil {
 		return q, err
 	}
 	if q.Type.Code() {
@@ -130,23 +129,6 @@ func checkUnsupported(in endpoint.Parameters) error {
 		}
 	}
 	return nil
-}
-
-// parseScope returns the requested scopes that exist and that the client may
-// have; others are ignored (OpenID Connect Core §3.1.2.1). A request without any
-// has the client's default (RFC 6749 §3.3).
-func parseScope(in endpoint.Parameters, c client.Client) ([]string, error) {
-	requested, err := in.Scope()
-	if err != nil {
-		return nil, err
-	}
-	if !in.Has("scope") {
-		requested = c.DefaultScopes
-	}
-	if !slices.Contains(requested, claims.OpenID) {
-		return nil, oidc.ErrInvalidScope().WithDescription("scope must have openid in it")
-	}
-	return c.GrantableScopes(requested), nil
 }
 
 // parsePKCE returns the code_challenge. S256 is required of every client that is

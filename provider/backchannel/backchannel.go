@@ -98,9 +98,9 @@ func (ch *Channel) Send(ctx context.Context, n notify.Notice) notify.Result {
 		return failed("the store failed", 0)
 	case c.RegisteredAfter(n.At): // an earlier client of this ID: it is none of this one's business
 		return dropped("the client was removed")
-	case c.Logout.BackchannelURI == "":
+	case c.BackChannel.LogoutURI == "":
 		return dropped("the client has no backchannel_logout_uri")
-	case n.SID == "" && c.Logout.BackchannelSession: // §2.2
+	case n.SID == "" && c.BackChannel.SessionRequired: // §2.2
 		return dropped("the client needs a session, and its access belongs to none")
 	}
 	token, err := ch.token(c, n, time.Now())
@@ -110,7 +110,7 @@ func (ch *Channel) Send(ctx context.Context, n notify.Notice) notify.Result {
 	}
 	trying, cancel := context.WithTimeout(ctx, sendFor)
 	defer cancel()
-	reply, err := ch.cfg.Post.Post(trying, c.Logout.BackchannelURI, url.Values{"logout_token": {token}})
+	reply, err := ch.cfg.Post.Post(trying, c.BackChannel.LogoutURI, url.Values{"logout_token": {token}})
 	if err != nil {
 		return failed(err.Error(), 0)
 	}

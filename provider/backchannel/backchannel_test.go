@@ -49,7 +49,7 @@ func withURI(base string, ids ...string) func(*testworld.Config) {
 	return func(c *testworld.Config) {
 		for i := range c.Clients {
 			if slices.Contains(ids, c.Clients[i].ID) {
-				c.Clients[i].Logout.BackchannelURI = base + "/" + c.Clients[i].ID
+				c.Clients[i].BackChannel.LogoutURI = base + "/" + c.Clients[i].ID
 			}
 		}
 	}
@@ -241,7 +241,7 @@ func TestThreat_SlowReceiversDelayNoOther(t *testing.T) {
 			for i := range 40 {
 				stranger := testworld.App(fmt.Sprint("slow", i))
 				stranger.Registration = &client.Registration{}
-				stranger.Logout.BackchannelURI = "https://slow.example/"
+				stranger.BackChannel.LogoutURI = "https://slow.example/"
 				c.Clients = append(c.Clients, stranger)
 			}
 			c.Provider.Fetch = poster{fetch.New(fetch.Options{}), func(address, _ string) (fetch.Reply, error) {
@@ -293,7 +293,7 @@ func TestThreat_AnotherClientOfTheIDIsToldNothing(t *testing.T) {
 			}}
 		})
 		added := testworld.App("mine")
-		added.Logout.BackchannelURI = "https://mine.example/"
+		added.BackChannel.LogoutURI = "https://mine.example/"
 		w.AddClient(added)
 		_, session := w.Tokens("app", "openid")
 		w.Code(session, "mine", "redirect_uri", testworld.RedirectURI("app"))

@@ -79,7 +79,7 @@ type Client struct {
 	RequestObjects RequestObjects
 
 	FrontChannel     FrontChannel
-	Logout           LogoutChannels
+	BackChannel      BackChannel
 	DeviceFlow       bool   // its devices may ask for a sign-in without a browser (RFC 8628)
 	InitiateLoginURI string // https, where a sign-in begins at the client (OpenID Connect Core §4)
 

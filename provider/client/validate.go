@@ -118,7 +118,7 @@ func Validate(c Client) FieldErrors {
 	}
 	invalid = append(invalid, validateFrontChannel(c)...)
 	invalid = append(invalid, ValidateResponseTypes(c.ResponseTypes)...)
-	invalid = append(invalid, validateLogout(c)...)
+	invalid = append(invalid, validateBackChannel(c)...)
 	invalid = append(invalid, validateRequestObjects(c)...)
 	invalid = append(invalid, ValidateCountries(c.Countries)...)
 	if c.Region != "" && !phone.IsRegion(c.Region) {

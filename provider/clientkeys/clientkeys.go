@@ -35,7 +35,7 @@ type Fetcher interface {
 	Get(ctx context.Context, address, accept string) ([]byte, error)
 }
 
-// Keys knows the public keys of clients. What it has fetched is this process's own: each
+// Keys knows the public keys of clients. What it has fetched is this server's own: each
 // fetches for itself. It is safe for concurrent use.
 type Keys struct {
 	fetcher Fetcher

@@ -18,12 +18,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"slices"
 	"time"
 
 	"calleridp/keys"
 	"calleridp/provider/audit"
-	"calleridp/provider/claims"
 	"calleridp/provider/client"
 	"calleridp/provider/clientauth"
 	"calleridp/provider/endpoint"
@@ -160,7 +158,7 @@ func (e *Endpoint) request(r *http.Request, c client.Client, in endpoint.Paramet
 	if !c.DeviceFlow {
 		return nil, oidc.ErrUnauthorizedClient().WithDescription("the client is not registered for the device flow")
 	}
-	scopes, err := scopesOf(in, c)
+	scopes, err := in.ScopeFor(c)
 	if err != nil {
 		return nil, err
 	}
@@ -203,41 +201,13 @@ func (e *Endpoint) request(r *http.Request, c client.Client, in endpoint.Paramet
 	return nil, err
 }
 
-// scopesOf returns the scopes that the client gets of those that it asks for, as at the
-// authorization endpoint.
-func scopesOf(in endpoint.Parameters, c client.Client) ([]string, error) {
-	requested, err := in.Scope()
-	if err != nil {
-		return nil, err
-	}
-	if !in.Has("scope") {
-		requested = c.DefaultScopes
-	}
-	if !slices.Contains(requested, claims.OpenID) {
-		return nil, oidc.ErrInvalidScope().WithDescription("scope must have openid in it")
-	}
-	return c.GrantableScopes(requested), nil
-}
-
 // cost is what a request costs: its networks, its client and the deployment.
 func (e *Endpoint) cost(network, clientID string) limit.Spend {
 	p := e.cfg.Policy
-	charges := networkCharges(limit.DeviceFlowNetwork, network, p.Network)
+	charges := limit.OnNetworks(limit.DeviceFlowNetwork, network, p.Network)
 	return limit.Spend{Asker: append(charges,
 		limit.Charge{Key: limit.Key{Kind: limit.DeviceFlowClient, ID: clientID}, Rate: p.Client},
 		limit.Charge{Key: limit.Key{Kind: limit.DeviceFlowDeployment}, Rate: p.Deployment})}
-}
-
-// networkCharges charges a network, and the wider ones around an IPv6 /64, which may have
-// four and sixteen times as much.
-func networkCharges(kind limit.Kind, network string, rate limit.Rate) []limit.Charge {
-	var charges []limit.Charge
-	times := 1
-	for _, n := range limit.NetworksOf(network) {
-		charges = append(charges, limit.Charge{Key: limit.Key{Kind: kind, ID: n}, Rate: rate.Times(times)})
-		times *= 4
-	}
-	return charges
 }
 
 // tooMany refuses with 429, as the token endpoint does: RFC 6749 §5.2 has no code for it.

@@ -43,7 +43,7 @@ func (e *Endpoint) entered(w http.ResponseWriter, r *http.Request, in endpoint.P
 	if !ok {
 		return refuse(CodeUnknown, time.Time{})
 	}
-	err := e.cfg.Budgets.Spend(r.Context(), limit.Spend{Asker: networkCharges(limit.UserCodeNetwork, network, e.cfg.Policy.UserCodes)}, now)
+	err := e.cfg.Budgets.Spend(r.Context(), limit.Spend{Asker: limit.OnNetworks(limit.UserCodeNetwork, network, e.cfg.Policy.UserCodes)}, now)
 	if exceeded, ok := errors.AsType[*limit.Exceeded](err); ok {
 		e.cfg.Audit.Record(r.Context(), audit.Event{Name: audit.DeviceLimited, Network: network, Limit: string(exceeded.Kind)})
 		return refuse(CodeLimited, exceeded.RetryAt)

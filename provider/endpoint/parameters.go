@@ -13,6 +13,7 @@ import (
 	"strings"
 	"unicode"
 
+	"calleridp/provider/client"
 	"calleridp/provider/redact"
 
 	"github.com/zitadel/oidc/v3/pkg/oidc"
@@ -83,6 +84,24 @@ func (p Parameters) Scope() ([]string, error) {
 		return nil, oidc.ErrInvalidScope().WithDescription("scope is malformed: it must be names with one space between them (RFC 6749 section 3.3)")
 	}
 	return scopes, nil
+}
+
+// ScopeFor returns the scopes that a client gets of those that a request asks for: those
+// that exist and that it may have; others are ignored (OpenID Connect Core §3.1.2.1). A
+// request without any has the client's default (RFC 6749 §3.3). The error is an
+// invalid_scope: scope is malformed, or has no openid.
+func (p Parameters) ScopeFor(c client.Client) ([]string, error) {
+	requested, err := p.Scope()
+	if err != nil {
+		return nil, err
+	}
+	if !p.Has("scope") {
+		requested = c.DefaultScopes
+	}
+	if !slices.Contains(requested, oidc.ScopeOpenID) {
+		return nil, oidc.ErrInvalidScope().WithDescription("scope must have openid in it")
+	}
+	return c.GrantableScopes(requested), nil
 }
 
 // State returns the state. One that is longer than MaxState is refused with a page:

@@ -168,10 +168,10 @@ type Store interface {
 	// Code.Kept, so also one that has expired. It only reads.
 	Code(ctx context.Context, hash CodeHash) (Code, *Grant, error)
 
-	// RecallCode is Code, perhaps out of date: as the process has last seen the code and,
+	// RecallCode is Code, perhaps out of date: as this server has last seen the code and,
 	// for the rest of the request that ctx is of, the code's user (subject.Store.Person).
 	// It is for what UseCode decides again. UseCode in the same request then fails with
-	// ErrChanged if one of them has changed: the caller reads both (Code) and begins anew.
+	// ErrChanged if one of them has changed: the caller reads both (Code) and starts again.
 	RecallCode(ctx context.Context, hash CodeHash) (Code, *Grant, error)
 
 	// UseCode finds the code by its hash until Code.Kept, also one that was redeemed or

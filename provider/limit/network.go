@@ -40,6 +40,19 @@ func NetworksOf(network string) []string {
 	return all
 }
 
+// OnNetworks returns a charge for each of the networks whose budgets something from a
+// network spends, the narrowest first. The wider ones have as many times the rate: four
+// for an IPv6 /56, sixteen for a /48. network is as NetworkOf writes it.
+func OnNetworks(kind Kind, network string, rate Rate) []Charge {
+	var charges []Charge
+	times := 1
+	for _, id := range NetworksOf(network) {
+		charges = append(charges, Charge{Key: Key{Kind: kind, ID: id}, Rate: rate.Times(times)})
+		times *= 4
+	}
+	return charges
+}
+
 // SharesOf returns the networks that have a share of a number each, for an attempt from
 // a network: the network itself, and the widest one around it, which is an IPv4 /24 or an
 // IPv6 /48. network is as NetworkOf writes it.

@@ -1,9 +1,11 @@
 package limit
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 	"testing"
+	"time"
 )
 
 func TestNetworkOf(t *testing.T) {
@@ -50,5 +52,27 @@ func TestSharesOf(t *testing.T) {
 	}
 	if got := SharesOf("unknown"); !slices.Equal(got, []string{"unknown"}) {
 		t.Errorf("no address -> %v", got)
+	}
+}
+
+func TestOnNetworks(t *testing.T) {
+	rate := Rate{Burst: 5, Period: time.Hour}
+	for _, row := range []struct {
+		network string
+		bursts  map[string]int
+	}{
+		{"192.0.2.1/32", map[string]int{"192.0.2.1/32": 5}},
+		{"2001:db8:1:2::/64", map[string]int{"2001:db8:1:2::/64": 5, "2001:db8:1::/56": 20, "2001:db8:1::/48": 80}},
+	} {
+		got := map[string]int{}
+		for _, c := range OnNetworks(RegistrationNetwork, row.network, rate) {
+			if c.Key.Kind != RegistrationNetwork || c.Rate.Period != time.Hour || c.Own {
+				t.Errorf("%s: got %+v", row.network, c)
+			}
+			got[c.Key.ID] = c.Rate.Burst
+		}
+		if !maps.Equal(got, row.bursts) {
+			t.Errorf("%s: got %v, want %v", row.network, got, row.bursts)
+		}
 	}
 }

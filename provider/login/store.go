@@ -145,7 +145,7 @@ type Store interface {
 	// yet (Engine.Changed). It is for a page that hears of the change then.
 	HeardAttempt(ctx context.Context, id ID) (Attempt, error)
 
-	// OpenAttempt is HeardAttempt for the first page of an attempt that the process has just
+	// OpenAttempt is HeardAttempt for the first page of an attempt that this server has just
 	// created, and Attempt for any other.
 	OpenAttempt(ctx context.Context, id ID) (Attempt, error)
 

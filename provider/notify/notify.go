@@ -69,9 +69,9 @@ const (
 	MaxWaiting = 1000
 	// ReceiverKept is how long it is known how the deliveries to a client went.
 	ReceiverKept = 30 * 24 * time.Hour
-	// Held is for how long a process holds a receiver that does not say more. It is longer
-	// than a try (fetch), and so short that another process goes on within ten seconds
-	// after it was killed, with the two between two looks.
+	// Held is for how long a server holds a receiver after its last call about it. It is
+	// longer than a try (backchannel.sendFor). With the two seconds between two looks, another
+	// server goes on within ten after the first was killed.
 	Held = 8 * time.Second
 )
 
@@ -81,7 +81,7 @@ func (n Notice) Expires() time.Time { return n.At.Add(Kept + time.Hour) }
 // Errors of stores.
 var (
 	ErrNone     = errors.New("notify: no notice waits for the receiver")
-	ErrNotHeld  = errors.New("notify: another process holds the receiver")
+	ErrNotHeld  = errors.New("notify: another server holds the receiver")
 	ErrNotFound = errors.New("notify: no such receiver")
 )
 
@@ -90,20 +90,20 @@ var (
 // login.Store's FinishAttempt, where it replaces another user's session.
 type Store interface {
 	// TakeReceivers returns up to most receivers that have notices, are due and that no
-	// process holds, those that are due the longest first. This process holds them then,
+	// server holds, those that are due the longest first. This server holds them then,
 	// for Held after each call about them, until it leaves them.
 	TakeReceivers(ctx context.Context, most int) ([]string, error)
-	// NextNotice returns the first notice of a receiver that this process holds, or
+	// NextNotice returns the first notice of a receiver that this server holds, or
 	// ErrNone, or ErrNotHeld.
 	NextNotice(ctx context.Context, receiver string) (Notice, error)
 	// SettleNotice stores, durably, what a try has made of a notice and its receiver. settle
 	// is pure. done deletes the notice. It leaves a receiver whose Next lies ahead.
-	// ErrNotHeld: another process decides.
+	// ErrNotHeld: another server decides.
 	SettleNotice(ctx context.Context, n Notice, settle func(Receiver, Notice) (_ Receiver, _ Notice, done bool)) error
-	// LeaveReceiver lets any process take a receiver after a pause. It is no error that
-	// this process holds it no more.
+	// LeaveReceiver lets any server take a receiver after a pause. It is no error if this
+	// server no longer holds it.
 	LeaveReceiver(ctx context.Context, receiver string, pause time.Duration) error
-	// Noticed has a value when a transaction of this process has written notices.
+	// Noticed has a value when a transaction of this server has written notices.
 	Noticed() <-chan struct{}
 
 	Queue
@@ -113,7 +113,8 @@ type Store interface {
 type Queue interface {
 	// Receivers returns all receivers, ordered by ID.
 	Receivers(ctx context.Context) ([]Standing, error)
-	// RetryReceiver makes a receiver due at once, as if nothing had failed. ErrNotFound.
+	// RetryReceiver makes a receiver due at once, as if nothing had failed, or returns
+	// ErrNotFound.
 	RetryReceiver(ctx context.Context, receiver string) error
 	// DropNotices deletes what waits for a receiver, and returns how many.
 	DropNotices(ctx context.Context, receiver string) (int, error)

@@ -179,7 +179,7 @@ func clientOf(in members) (client.Client, error) {
 		RedirectURIs:           in.texts("redirect_uris"),
 		PostLogoutRedirectURIs: in.texts("post_logout_redirect_uris"),
 		FrontChannel:           in.frontChannel(),
-		Logout:                 logoutOf(&in),
+		BackChannel:            in.backChannel(),
 		IDTokenAlg:             in.text("id_token_signed_response_alg"),
 		Responses:              in.responses(),
 		AuthAlg:                in.text("token_endpoint_auth_signing_alg"),
@@ -351,7 +351,7 @@ type Metadata struct {
 	SoftwareVersion        string   `json:"software_version,omitempty"`
 	RequestObjects
 	FrontChannel
-	LogoutMetadata
+	BackChannel
 }
 
 // written returns the response about a client. token is its registration access token, as
@@ -398,7 +398,7 @@ func metadataOf(c client.Client) Metadata {
 		SoftwareID:             c.Registration.SoftwareID,
 		SoftwareVersion:        c.Registration.SoftwareVersion,
 		FrontChannel:           FrontChannel(c.FrontChannel),
-		LogoutMetadata:         logoutMetadataOf(c),
+		BackChannel:            BackChannel(c.BackChannel),
 		RequestObjects:         RequestObjects(c.RequestObjects),
 	}
 	if m.RedirectURIs == nil {

@@ -202,16 +202,7 @@ func (e *Endpoint) clientOf(r *http.Request, in members) (client.Client, error) 
 
 // networkSpend is what a try costs its networks.
 func (e *Endpoint) networkSpend(r *http.Request) limit.Spend {
-	var spend limit.Spend
-	times := 1
-	for _, network := range limit.NetworksOf(e.cfg.Addr.Network(r)) {
-		spend.Asker = append(spend.Asker, limit.Charge{
-			Key:  limit.Key{Kind: limit.RegistrationNetwork, ID: network},
-			Rate: e.cfg.Policy.Network.Times(times),
-		})
-		times *= 4
-	}
-	return spend
+	return limit.Spend{Asker: limit.OnNetworks(limit.RegistrationNetwork, e.cfg.Addr.Network(r), e.cfg.Policy.Network)}
 }
 
 func (e *Endpoint) deploymentSpend() limit.Spend {

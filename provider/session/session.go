@@ -39,7 +39,7 @@ type Store interface {
 	// SessionBySecret finds the session whose cookie's secret has this hash.
 	SessionBySecret(ctx context.Context, secret SecretHash) (Session, error)
 
-	// RecallBySecret is SessionBySecret, perhaps out of date: as the process has last seen
+	// RecallBySecret is SessionBySecret, perhaps out of date: as this server has last seen
 	// the session. It is for what never changes, whose it is, and for what a transaction
 	// with its sid decides again.
 	RecallBySecret(ctx context.Context, secret SecretHash) (Session, error)

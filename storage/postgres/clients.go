@@ -55,13 +55,9 @@ func (s *Store) CreateClient(ctx context.Context, c client.Client) error {
 // UpdateClient implements client.Store. The ID of a client never changes.
 func (s *Store) UpdateClient(ctx context.Context, id string, change func(*client.Client) error) error {
 	return s.write(ctx, func(t *txn) error {
-		var c client.Client
-		found := t.client(&c, id, " FOR UPDATE")
-		if err := t.look(); err != nil {
+		c, err := t.lockedClient(id)
+		if err != nil {
 			return err
-		}
-		if !*found {
-			return client.ErrNotFound
 		}
 		if err := change(&c); err != nil {
 			return err
@@ -90,6 +86,18 @@ func (s *Store) DeleteClient(ctx context.Context, id string) error {
 // client queues a query for a client.
 func (b *batch) client(c *client.Client, id, lock string) (found *bool) {
 	return b.one(&record.Clients, (*record.Client)(c), "SELECT key, value FROM clients WHERE key = $1"+lock, []byte(id))
+}
+
+// lockedClient returns a client and locks its row, or returns client.ErrNotFound.
+func (t *txn) lockedClient(id string) (c client.Client, err error) {
+	found := t.client(&c, id, " FOR UPDATE")
+	if err := t.look(); err != nil {
+		return client.Client{}, err
+	}
+	if !*found {
+		return client.Client{}, client.ErrNotFound
+	}
+	return c, nil
 }
 
 func (t *txn) sealClient(c client.Client) []byte {

@@ -103,7 +103,7 @@ func (s *Store) Code(ctx context.Context, hash grant.CodeHash) (grant.Code, *gra
 	return code, g, nil
 }
 
-// RecallCode implements grant.Store. It recalls a code that this process has last seen
+// RecallCode implements grant.Store. It recalls a code that this server has last seen
 // unused: anything else is read.
 func (s *Store) RecallCode(ctx context.Context, hash grant.CodeHash) (grant.Code, *grant.Grant, error) {
 	var code grant.Code

@@ -39,7 +39,7 @@ func (s *Store) PutDelivery(ctx context.Context, d truecaller.Delivery) (held bo
 		return false, err
 	}
 	if stored == nil {
-		// Another process holds it, and its commit may not have reached the synchronous
+		// Another server holds it, and its commit may not have reached the synchronous
 		// replica yet. ON CONFLICT has locked the row, though, and so this one has waited for
 		// the replica: a lock is in the log, too.
 		s.claims.lose(d.ID)

@@ -32,7 +32,7 @@ type seen struct {
 	value   []byte // nil: there was no row
 	epoch   uint64 // since when it has been listened for changes of the row; 0: it has not
 	put     uint64 // memory.puts when it became this
-	created bool   // by this process, and opens has not asked
+	created bool   // by this server, and opens has not asked
 }
 
 const (
@@ -96,7 +96,7 @@ func (m *memory) unset(p place) {
 	}
 }
 
-// creates notes that this process has just made a row that it remembers.
+// creates notes that this server has just made a row that it remembers.
 func (m *memory) creates(p place) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -106,7 +106,7 @@ func (m *memory) creates(p place) {
 	}
 }
 
-// opens reports, once, whether this process has made a row.
+// opens reports, once, whether this server has made a row.
 func (m *memory) opens(p place) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()

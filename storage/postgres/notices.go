@@ -31,7 +31,7 @@ func (t *txn) tell(all []notify.Notice) {
 		}
 		to := []byte(n.Receiver)
 		value := t.s.sealer.Seal(&record.Receivers, to, t.at.Add(notify.ReceiverKept), &record.Receiver{ID: n.Receiver})
-		// A row that is about to expire begins anew, or the sweep would take it from its notices.
+		// A row that is about to expire is renewed, or the sweep would take it from its notices.
 		t.put(`INSERT INTO receivers (key, value, node, until, expires, due) VALUES ($1, $2, '', '-infinity', $3, $3)
 			ON CONFLICT (key) DO UPDATE SET value = EXCLUDED.value, expires = EXCLUDED.expires WHERE receivers.expires < EXCLUDED.expires - $4::interval`,
 			to, value, expiryOf(value), notify.ReceiverKept-2*notify.Kept)
@@ -152,7 +152,7 @@ func (s *Store) LeaveReceiver(ctx context.Context, receiver string, pause time.D
 		[]byte(receiver), s.node, pause)
 }
 
-// leaveReceivers lets another process take the receivers of this one at once.
+// leaveReceivers lets another server take the receivers of this one at once.
 func (s *Store) leaveReceivers(ctx context.Context) error {
 	return s.once(ctx, "UPDATE receivers SET node = '', until = '-infinity' WHERE node = $1", s.node)
 }

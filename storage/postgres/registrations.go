@@ -58,13 +58,9 @@ func (s *Store) RegisterClient(ctx context.Context, c client.Client, terms clien
 // DeleteClientIf implements client.Registrations.
 func (s *Store) DeleteClientIf(ctx context.Context, id string, check func(client.Client) error) error {
 	return s.write(ctx, func(t *txn) error {
-		var c client.Client
-		found := t.client(&c, id, " FOR UPDATE")
-		if err := t.look(); err != nil {
+		c, err := t.lockedClient(id)
+		if err != nil {
 			return err
-		}
-		if !*found {
-			return client.ErrNotFound
 		}
 		if err := check(c); err != nil {
 			return err

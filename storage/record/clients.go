@@ -74,8 +74,8 @@ func (r *Client) fields(c *codec, version byte) {
 		requestObjects(c, &r.RequestObjects)
 		text(c, &r.FrontChannel.LogoutURI)
 		c.flag(&r.FrontChannel.SessionRequired)
-		text(c, &r.Logout.BackchannelURI)
-		c.flag(&r.Logout.BackchannelSession)
+		text(c, &r.BackChannel.LogoutURI)
+		c.flag(&r.BackChannel.SessionRequired)
 		c.flag(&r.DeviceFlow)
 		text(c, &r.InitiateLoginURI)
 	}

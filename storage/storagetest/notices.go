@@ -134,7 +134,7 @@ func testNotices(t *testing.T, w *world) {
 	w.same(waiting(), 0)
 }
 
-// A receiver is told one notice after the other, by one process at a time.
+// A receiver is told one notice after the other, by one server at a time.
 func testReceivers(t *testing.T, w *world) {
 	end := func(clients ...string) session.Session {
 		t.Helper()

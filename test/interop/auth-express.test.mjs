@@ -11,7 +11,7 @@ import { Auth } from '@auth/core';
 import { getToken } from '@auth/core/jwt';
 import { ExpressAuth } from '@auth/express';
 import express from 'express';
-import { decline, enter, escaped, held, press, visiting } from '../lib/application.mjs';
+import { decline, enter, escaped, held, press, signedOut, user, visiting } from '../lib/application.mjs';
 import { inContext, launch } from '../lib/browser.mjs';
 import { dev } from '../lib/calleridp.mjs';
 
@@ -118,17 +118,7 @@ async function begin(page) {
 async function signIn(page) {
   await begin(page);
   await enter(page, number);
-  return user(page);
-}
-
-async function user(page) {
-  await page.waitForURL(home + '/');
-  return JSON.parse(await page.textContent('#user'));
-}
-
-async function signedOut(page) {
-  await page.goto(home + '/');
-  assert.equal(await page.textContent('#out'), 'signed out');
+  return user(page, home);
 }
 
 visiting('sign-in: PKCE, state and nonce; the claims of the ID token', () => browser, granted, async (page, visited) => {
@@ -149,7 +139,7 @@ visiting('sign-in: PKCE, state and nonce; the claims of the ID token', () => bro
   assert.match(page.url(), /\/auth\/error\?error=Configuration$/);
   assert.equal(granted.length, count, 'nothing was granted');
   await page.goto(home + '/');
-  assert.equal((await user(page)).id, who.id);
+  assert.equal((await user(page, home)).id, who.id);
 });
 
 visiting('a user who declines: the sign-in page shows an error', () => browser, granted, async (page) => {
@@ -157,7 +147,7 @@ visiting('a user who declines: the sign-in page shows an error', () => browser, 
   await decline(page);
   await page.waitForURL(/\/auth\/signin\?error=OAuthCallbackError$/);
   assert.match(await page.textContent('.error'), /Try signing in with a different account/);
-  await signedOut(page);
+  await signedOut(page, home);
 });
 
 visiting("another browser's callback, and one with a changed state, sign nobody in", () => browser, granted, async (page) => {
@@ -170,7 +160,7 @@ visiting("another browser's callback, and one with a changed state, sign nobody 
     for (const [victim, url] of [[page, callback], [attacker, changed.href]]) {
       await victim.goto(url);
       assert.match(victim.url(), /\/auth\/error\?error=Configuration$/);
-      await signedOut(victim);
+      await signedOut(victim, home);
     }
   });
   const request = { grant_type: 'authorization_code', code: new URL(callback).searchParams.get('code'), redirect_uri: home + '/auth/callback/truecaller' };
@@ -186,7 +176,7 @@ visiting('refresh: the rotated token is in the session, and goes on', () => brow
     early = 1e6;
     for (let round = 1; round <= 3; round++) {
       await page.reload();
-      assert.deepEqual(await user(page), who);
+      assert.deepEqual(await user(page, home), who);
       assert.equal(granted.length, first + 1 + round);
     }
   } finally {
@@ -203,11 +193,11 @@ visiting('refresh: the rotated token is in the session, and goes on', () => brow
   await post(metadata.revocation_endpoint, { token: round.at(-1).refresh_token });
   try {
     early = 1e6;
-    await signedOut(page);
+    await signedOut(page, home);
   } finally {
     early = 0;
   }
-  await signedOut(page);
+  await signedOut(page, home);
 });
 
 visiting('signing out: of the application alone, and here too', () => browser, granted, async (page) => {
@@ -215,14 +205,14 @@ visiting('signing out: of the application alone, and here too', () => browser, g
   await page.goto(home + '/auth/signout');
   await page.getByRole('button', { name: 'Sign out' }).click();
   await page.waitForURL(home + '/');
-  await signedOut(page);
+  await signedOut(page, home);
   await begin(page); // silently
-  assert.equal((await user(page)).id, who.id);
+  assert.equal((await user(page, home)).id, who.id);
 
   const { refresh_token } = granted.at(-1);
   await press(page, '#logout');
   await page.waitForURL(home + '/');
-  await signedOut(page);
+  await signedOut(page, home);
   const refused = await post(metadata.token_endpoint, { grant_type: 'refresh_token', refresh_token });
   assert.equal((await refused.json()).error, 'invalid_grant');
   await begin(page);

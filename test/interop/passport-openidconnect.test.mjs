@@ -10,7 +10,7 @@ import express from 'express';
 import session from 'express-session';
 import passport from 'passport';
 import OpenIDConnectStrategy from 'passport-openidconnect';
-import { decline, enter, escaped, held, press, visiting } from '../lib/application.mjs';
+import { decline, enter, escaped, held, press, signedOut, user, visiting } from '../lib/application.mjs';
 import { inContext, launch } from '../lib/browser.mjs';
 import { dev } from '../lib/calleridp.mjs';
 
@@ -108,17 +108,7 @@ after(async () => {
 async function signIn(page) {
   await page.goto(home + '/login');
   await enter(page, number);
-  return user(page);
-}
-
-async function user(page) {
-  await page.waitForURL(home + '/');
-  return JSON.parse(await page.textContent('#user'));
-}
-
-async function signedOut(page) {
-  await page.goto(home + '/');
-  assert.equal(await page.textContent('#out'), 'signed out');
+  return user(page, home);
 }
 
 visiting('sign-in: state and nonce; the profile of the ID token, and that of userinfo', () => browser, granted, async (page, visited) => {
@@ -147,7 +137,7 @@ visiting('sign-in: state and nonce; the profile of the ID token, and that of use
   assert.match(await page.textContent('#error'), /Unable to verify authorization request state/);
   assert.equal(granted.length, count, 'nothing was granted');
   await page.goto(home + '/');
-  assert.deepEqual(await user(page), who);
+  assert.deepEqual(await user(page, home), who);
 });
 
 visiting('a user who declines: the application shows the error', () => browser, granted, async (page, visited) => {
@@ -156,13 +146,13 @@ visiting('a user who declines: the application shows the error', () => browser, 
   await page.waitForURL(home + '/failed');
   assert.ok(visited.some((url) => url.startsWith(home + '/callback?') && new URL(url).searchParams.get('error') === 'access_denied'));
   assert.ok(await page.textContent('#error'));
-  await signedOut(page);
+  await signedOut(page, home);
 });
 
 visiting('a client that is not exempt from PKCE: invalid_request', () => browser, granted, async (page) => {
   await page.goto(home + '/strict');
   assert.equal(await page.textContent('#error'), 'invalid_request');
-  await signedOut(page);
+  await signedOut(page, home);
 });
 
 visiting("another browser's callback, and one with a changed state, sign nobody in", () => browser, granted, async (page) => {
@@ -175,7 +165,7 @@ visiting("another browser's callback, and one with a changed state, sign nobody 
       await victim.goto(url);
       assert.equal(victim.url(), home + '/failed');
       assert.match(await victim.textContent('#error'), /authorization request state/);
-      await signedOut(victim);
+      await signedOut(victim, home);
     }
   });
 });
@@ -184,7 +174,7 @@ visiting('refresh, by the OAuth client of the library', () => browser, granted, 
   const who = await signIn(page), first = granted.length - 1;
   for (let round = 1; round <= 2; round++) {
     await press(page, '#refresh');
-    assert.deepEqual(await user(page), who);
+    assert.deepEqual(await user(page, home), who);
     assert.equal(granted.length, first + 1 + round);
   }
   assert.equal(new Set(granted.slice(first).map((tokens) => tokens.refresh_token)).size, 3, 'each refresh rotates');
@@ -199,13 +189,13 @@ visiting('signing out: of the application alone, and here too', () => browser, g
   const who = await signIn(page);
   await press(page, '#leave');
   await page.waitForURL(home + '/');
-  await signedOut(page);
+  await signedOut(page, home);
   await page.goto(home + '/login'); // silently
-  assert.deepEqual(await user(page), who);
+  assert.deepEqual(await user(page, home), who);
 
   await press(page, '#logout');
   await page.waitForURL(home + '/');
-  await signedOut(page);
+  await signedOut(page, home);
   await page.goto(home + '/login');
   await page.waitForSelector('#phone');
   assert.ok(page.url().startsWith(server.issuer));

@@ -58,6 +58,19 @@ export async function press(page, selector) {
   await landed;
 }
 
+// user waits for the home page of an application, and resolves to the user that it shows as
+// JSON in #user.
+export async function user(page, home) {
+  await page.waitForURL(home + '/');
+  return JSON.parse(await page.textContent('#user'));
+}
+
+// signedOut asserts that the home page of an application shows nobody.
+export async function signedOut(page, home) {
+  await page.goto(home + '/');
+  assert.equal(await page.textContent('#out'), 'signed out');
+}
+
 // escaped is text as HTML.
 export function escaped(text) {
   return String(text).replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);

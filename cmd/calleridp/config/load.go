@@ -1,7 +1,8 @@
 // Package config reads and checks the configuration: a YAML file and the
 // environment, which wins.
 //
-//	config.go    the structs; their comments are the manual, docs/configuration.md
+//	config.go    the structs, that of clients in clients.go; their comments are the manual,
+//	             docs/configuration.md
 //	values.go    durations, rates and bits, as the file writes them
 //	decode.go    decodes the file, strictly
 //	environment.go  the same for the environment

@@ -16,8 +16,8 @@ var update = flag.Bool("update", false, "rewrite docs/configuration.md")
 
 const manualFile = "../../../docs/configuration.md"
 
-// docs/configuration.md is generated from the comments in config.go, so that the
-// two always agree.
+// docs/configuration.md is generated from the comments in config.go and clients.go, so
+// that they always agree.
 func TestManualIsTheComments(t *testing.T) {
 	want := manual(t)
 	if *update {
@@ -27,21 +27,23 @@ func TestManualIsTheComments(t *testing.T) {
 	}
 	have, err := os.ReadFile(manualFile)
 	if err != nil || string(have) != want {
-		t.Errorf("docs/configuration.md differs from the comments in config.go (%v); rewrite it with: go test ./cmd/calleridp/config -run Manual -update", err)
+		t.Errorf("docs/configuration.md differs from the comments in config.go and clients.go (%v); rewrite it with: go test ./cmd/calleridp/config -run Manual -update", err)
 	}
 }
 
 func manual(t *testing.T) string {
-	file, err := parser.ParseFile(token.NewFileSet(), "config.go", nil, parser.ParseComments)
-	if err != nil {
-		t.Fatal(err)
-	}
 	structs, docs := map[string]*ast.StructType{}, map[string]string{}
-	for _, decl := range file.Decls {
-		if d, ok := decl.(*ast.GenDecl); ok && d.Tok == token.TYPE {
-			spec := d.Specs[0].(*ast.TypeSpec)
-			if s, ok := spec.Type.(*ast.StructType); ok {
-				structs[spec.Name.Name], docs[spec.Name.Name] = s, d.Doc.Text()
+	for _, name := range []string{"config.go", "clients.go"} {
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, decl := range file.Decls {
+			if d, ok := decl.(*ast.GenDecl); ok && d.Tok == token.TYPE {
+				spec := d.Specs[0].(*ast.TypeSpec)
+				if s, ok := spec.Type.(*ast.StructType); ok {
+					structs[spec.Name.Name], docs[spec.Name.Name] = s, d.Doc.Text()
+				}
 			}
 		}
 	}
@@ -50,7 +52,7 @@ func manual(t *testing.T) string {
 	intro := strings.TrimPrefix(docs["Config"], "Config is the configuration file, a YAML document.")
 	intro = strings.Replace(intro, "docs/configuration.md is made of these comments.\n", "", 1)
 	b.WriteString("The configuration is one YAML file; [calleridp.example.yaml](../deploy/calleridp.example.yaml) is a start.\n`calleridp config check --config FILE` reports every error in one." + intro)
-	b.WriteString("\nThis page is generated from the comments in `cmd/calleridp/config/config.go`.\n")
+	b.WriteString("\nThis page is generated from the comments in `config.go` and `clients.go` of `cmd/calleridp/config`.\n")
 	type section struct{ key, typeName, field string }
 	written := map[string]bool{}
 	var write func(prefix, name string)

@@ -1,35 +1,30 @@
 package client
 
-import (
-	"calleridp/provider/fetch"
-)
+import "calleridp/provider/fetch"
 
-// LogoutChannels are how a client hears that a session has ended, beside its own request.
-type LogoutChannels struct {
-	// BackchannelURI is the backchannel_logout_uri (OpenID Connect Back-Channel Logout
-	// §2.2), "" for none.
-	BackchannelURI string
-	// BackchannelSession says that logout tokens need a sid
-	// (backchannel_logout_session_required).
-	BackchannelSession bool
+// BackChannel is how a client hears from our server that a session has ended (OpenID Connect
+// Back-Channel Logout 1.0 §2.2).
+type BackChannel struct {
+	LogoutURI       string // backchannel_logout_uri; "" for none
+	SessionRequired bool   // backchannel_logout_session_required: its logout tokens need a sid
 }
 
-// validateLogout returns what is wrong with a client's logout channels.
-func validateLogout(c Client) (invalid FieldErrors) {
-	if reason := checkBackchannel(c); reason != "" {
+// validateBackChannel returns why the settings are refused, nil if they are not.
+func validateBackChannel(c Client) (invalid FieldErrors) {
+	if reason := checkBackChannel(c); reason != "" {
 		invalid = append(invalid, FieldError{Field: "backchannel_logout_uri", Reason: reason})
 	}
-	if c.Logout.BackchannelSession && c.Logout.BackchannelURI == "" {
+	if c.BackChannel.SessionRequired && c.BackChannel.LogoutURI == "" {
 		invalid = append(invalid, FieldError{Field: "backchannel_logout_session_required", Reason: "needs backchannel_logout_uri"})
 	}
 	return invalid
 }
 
-// checkBackchannel returns why a backchannel_logout_uri is refused, "" if it is not. It is
+// checkBackChannel returns why a backchannel_logout_uri is refused, "" if it is not. It is
 // absolute and without a fragment, and has https; http is for confidential clients, and
 // here on loopback alone (§2.2).
-func checkBackchannel(c Client) (reason string) {
-	uri := c.Logout.BackchannelURI
+func checkBackChannel(c Client) (reason string) {
+	uri := c.BackChannel.LogoutURI
 	switch {
 	case uri == "":
 		return ""
@@ -49,7 +44,7 @@ func checkBackchannel(c Client) (reason string) {
 func Told(config []Client) func(clientID string) bool {
 	told := make(map[string]bool, len(config))
 	for _, c := range config {
-		told[c.ID] = c.Logout.BackchannelURI != ""
+		told[c.ID] = c.BackChannel.LogoutURI != ""
 	}
 	return func(clientID string) bool {
 		wants, known := told[clientID]

@@ -26,7 +26,7 @@ func TestBackchannelLogout(t *testing.T) {
 		{"a session without address", base, "", true, "backchannel_logout_session_required"},
 	} {
 		c := row.client
-		c.Logout = LogoutChannels{BackchannelURI: row.uri, BackchannelSession: row.sid}
+		c.BackChannel = BackChannel{LogoutURI: row.uri, SessionRequired: row.sid}
 		got := ""
 		for _, e := range Validate(c) {
 			got = e.Field
@@ -38,7 +38,7 @@ func TestBackchannelLogout(t *testing.T) {
 }
 
 func TestTold(t *testing.T) {
-	told := Told([]Client{{ID: "with", Logout: LogoutChannels{BackchannelURI: "https://app.example/"}}, {ID: "without"}})
+	told := Told([]Client{{ID: "with", BackChannel: BackChannel{LogoutURI: "https://app.example/"}}, {ID: "without"}})
 	for id, want := range map[string]bool{"with": true, "without": false, "stored": true} {
 		if told(id) != want {
 			t.Errorf("%s: got %t, want %t", id, !want, want)
