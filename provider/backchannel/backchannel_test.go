@@ -237,8 +237,11 @@ func TestThreat_SlowReceiversDelayNoOther(t *testing.T) {
 		var told time.Time
 		slow := 0
 		hold := make(chan struct{})
-		w := testworld.New(t, withURI("https://quick.example", "app"), func(c *testworld.Config) {
-			for i := range 40 {
+		const quick = "a-client-of-the-operators" // its ID orders behind those of the strangers
+		w := testworld.New(t, func(c *testworld.Config) {
+			c.Clients = append(c.Clients, testworld.App(quick))
+			c.Clients[len(c.Clients)-1].Logout.BackchannelURI = "https://quick.example"
+			for i := range 60 {
 				stranger := testworld.App(fmt.Sprint("slow", i))
 				stranger.Registration = &client.Registration{}
 				stranger.Logout.BackchannelURI = "https://slow.example/"
@@ -262,9 +265,10 @@ func TestThreat_SlowReceiversDelayNoOther(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan struct{})
 		tokens, session := w.Tokens("app", "openid")
-		for i := range 40 {
+		for i := range 60 {
 			w.Code(session, fmt.Sprint("slow", i), "redirect_uri", testworld.RedirectURI("app"))
 		}
+		w.Code(session, quick, "redirect_uri", testworld.RedirectURI("app"))
 		signOut(t, w, tokens.ID, session)
 		begun := time.Now()
 		go func() { w.Provider.Run(ctx); close(ended) }()
