@@ -28,8 +28,8 @@ func ViewFor(c client.Client, redirectURI string) ClientView {
 	logo, home := c.LogoURI, c.URI
 	if c.Registration != nil {
 		logo = "" // whoever registered it would learn who looks at our pages, and draw on them
-		if !c.LeadsTo(home) {
-			home = "" // another's address would vouch for the name (RFC 7591 §5)
+		if !c.LeadsTo(home) || c.DeviceFlow && redirectURI == "" {
+			home = "" // another's address would vouch for the name (RFC 7591 §5, RFC 8628 §5.4)
 		}
 	}
 	accent, _ := client.ParseAccent(c.Colour, c.ColourDark) // one that does not parse counts as unset
