@@ -37,7 +37,7 @@ var rooms = map[string]struct {
 	why string
 }{
 	"provider": {[]string{"backchannel", "notify", "endpoint", "authorize", "checksession", "clientauth", "token", "logout", "account", "discovery", "idtoken",
-		"audit", "client", "clientkeys", "consent", "deviceflow", "grant", "registration", "session", "subject"}, "provider assembles the rooms and has no rule of the protocol"},
+		"audit", "client", "clientkeys", "consent", "deviceflow", "grant", "logo", "registration", "session", "subject"}, "provider assembles the rooms and has no rule of the protocol"},
 
 	// The rooms of the protocol import the domain and endpoint, never each other.
 	"endpoint":   {[]string{"client", "limit", "login", "redact", "session"}, "what all endpoints have in common knows none of them"},
@@ -55,6 +55,7 @@ var rooms = map[string]struct {
 	"checksession": {[]string{"endpoint", "client"}, "the page that watches a session reads its cookie in the browser, and knows no session"},
 	"registration": {[]string{"endpoint", "audit", "claims", "client", "fetch", "limit", "redact"},
 		"clients that register themselves are those of the registry; it knows no other endpoint"},
+	"logo":      {[]string{"endpoint", "client"}, "pages know a path; what is behind it is one folder"},
 	"discovery": {[]string{"endpoint"}, "the documents are made of what each room says of itself"},
 	"admin":     {[]string{"audit", "client", "limit", "login", "notify", "subject"}, "the operators' API changes the domain, and speaks no OpenID Connect"},
 

@@ -8,6 +8,7 @@
 //	logout/       RP-initiated and front-channel logout
 //	checksession/ the page that tells clients' pages of changes
 //	backchannel/  what tells applications that a session has ended
+//	logo/         the logos of clients
 //	account/      the account page
 //	registration/ clients that register themselves
 //	deviceflow/   sign-in on devices without a browser
@@ -50,6 +51,7 @@ import (
 	"calleridp/provider/endpoint"
 	"calleridp/provider/grant"
 	"calleridp/provider/idtoken"
+	"calleridp/provider/logo"
 	"calleridp/provider/logout"
 	"calleridp/provider/notify"
 	"calleridp/provider/registration"
@@ -77,6 +79,7 @@ type Engine interface {
 type Fetcher interface {
 	authorize.Fetcher
 	clientkeys.Fetcher
+	logo.Fetcher
 	registration.Fetcher
 	backchannel.Poster
 }
@@ -164,6 +167,7 @@ type Provider struct {
 	flow      *authorize.Flow
 	logout    *logout.Endpoint
 	check     *checksession.Endpoint
+	logos     *logo.Logos
 	account   *account.Account
 	token     *token.Endpoint
 	register  *registration.Endpoint
@@ -198,6 +202,13 @@ func New(cfg Config) (*Provider, error) {
 	if err != nil {
 		return nil, err
 	}
+	logos := logo.New(logo.Config{
+		Fetch:     cfg.Fetch,
+		Clients:   cfg.Clients,
+		Strangers: cfg.Registration.ShowLogos,
+		Log:       cfg.Log,
+	})
+	browser.ShowLogos(logos)
 	published := clientkeys.New(cfg.Fetch, cfg.Log)
 	direct := endpoint.NewDirect(cfg.Clients, failures)
 	tokens := idtoken.New(idtoken.Config{
@@ -209,7 +220,7 @@ func New(cfg Config) (*Provider, error) {
 		Audit:    cfg.Audit,
 		Unsigned: cfg.UnsignedIDTokens,
 	})
-	p := &Provider{browser: browser}
+	p := &Provider{browser: browser, logos: logos}
 
 	p.authorize, p.flow, err = authorize.New(authorize.Config{
 		Issuer:   cfg.Issuer,
@@ -325,6 +336,7 @@ func New(cfg Config) (*Provider, error) {
 		Direct:   direct,
 		Clients:  cfg.Clients,
 		Fetch:    cfg.Fetch,
+		Logos:    logos,
 		Addr:     cfg.ClientAddr,
 		Failures: failures,
 		Audit:    cfg.Audit,
@@ -383,6 +395,7 @@ func (p *Provider) Mount(r chi.Router) {
 	p.token.Mount(r)
 	p.logout.Mount(r)
 	p.check.Mount(r)
+	p.logos.Mount(r)
 	p.account.Mount(r)
 	p.register.Mount(r)
 	p.devices.Mount(r)

@@ -172,3 +172,19 @@ func TestThreat_AnotherMethodIsRefusedAtTheEnd(t *testing.T) {
 		t.Errorf("got %+v, %v, want unmet_authentication_requirements", done, err)
 	}
 }
+
+// Who signs in anew while a consent prompt is open may decide on it, but a session of another
+// class gives nothing to a client that demands one.
+func TestThreat_AnotherMethodIsRefusedAtTheConsentPrompt(t *testing.T) {
+	w := testworld.New(t)
+	_, tapped := oneTap(t, w)
+	sealed := w.ConsentRequest(tapped, "tap", "claims", essential(claims.ACROneTap), "prompt", "consent")
+	_, pushed := w.SignIn(testworld.AuthRequest("app"), testworld.Number)
+	got := w.Allow(sealed, pushed)
+	if got.Delivered().Get("error") != "unmet_authentication_requirements" || got.Code() != "" {
+		t.Errorf("after a push: got %s, want unmet_authentication_requirements", got)
+	}
+	if got := w.Allow(sealed, tapped); got.Code() == "" {
+		t.Errorf("in the session of the prompt: got %s, want a code", got)
+	}
+}

@@ -57,7 +57,7 @@ func (f *Flow) view(ctx context.Context, id login.ID, browser login.BrowserSecre
 		Method:     a.Method,
 		State:      a.State,
 		Reason:     a.Reason,
-		Client:     viewOf(c, q),
+		Client:     f.views.of(c, q),
 		Opened:     !a.Invoked.IsZero(),
 		UILocales:  q.UILocales,
 		Expires:    a.Expires,

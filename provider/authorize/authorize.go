@@ -227,6 +227,7 @@ type room struct {
 	addr    endpoint.ClientAddr
 
 	clients   clients
+	views     views
 	objects   objects
 	hints     hints
 	sessions  sessions

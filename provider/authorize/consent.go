@@ -72,6 +72,7 @@ type consents struct {
 	people   subject.Store
 	master   *keys.Master
 	lifetime time.Duration // of the prompt
+	views    views
 	audit    audit.Recorder
 }
 
@@ -141,7 +142,7 @@ func (cs consents) prompt(
 		return ConsentView{}, err
 	}
 	return ConsentView{
-		Client:     viewOf(c, q),
+		Client:     cs.views.of(c, q),
 		Request:    sealed,
 		Scopes:     q.consentScopes(),
 		Number:     n.Masked(),
@@ -183,6 +184,9 @@ func (e *Endpoint) decideConsent(w http.ResponseWriter, r *http.Request, in endp
 	}
 	switch in.Get("decision") {
 	case "allow":
+		if !q.Request.acceptsACR(s.ACR) { // the user has signed in anew since the prompt was shown (Core §5.5.1.1)
+			return e.refuse(w, r, q.Request, unmetACR("the user signed in by "+s.ACR))
+		}
 		resp, err := e.allow(r.Context(), q, c, s)
 		if errors.Is(err, login.ErrState) {
 			if _, _, _, err := e.openConsent(r, in.Get("request"), e.sessions.current); err != nil {
@@ -286,7 +290,11 @@ func (e *Endpoint) allow(ctx context.Context, q *consentRequest, c client.Client
 			})
 		}
 		if errors.Is(err, grant.ErrExists) { // this form was sent before, or just now
-			if given, err = e.given(ctx, q.Request, c, s, q.Ticket); err == nil {
+			// Nothing has named the session yet, which may be recalled and have ended.
+			if _, err = e.sessions.store.SessionBySecret(ctx, s.Secret); err == nil {
+				given, err = e.given(ctx, q.Request, c, s, q.Ticket)
+			}
+			if err == nil {
 				idToken, err = e.front.idToken(ctx, q.Request, c, s, given)
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 
+	"calleridp/provider/client"
 	"calleridp/provider/internal/testworld"
 	"calleridp/provider/session"
 )
@@ -142,5 +143,29 @@ func TestThreat_ConsentInASessionThatIsRecalled(t *testing.T) {
 	}
 	for _, decision := range []string{"allow", "deny"} {
 		w.Decide(late, decision, testworld.Cookie(cookie)).WantErrorPage(t, decision+" after the end", 400, "request_expired")
+	}
+}
+
+// A form that is sent again in a session which another sign-in of the browser has replaced
+// gives nothing, whatever the server remembers of the session.
+func TestThreat_ConsentAgainInASessionThatIsRecalled(t *testing.T) {
+	w := testworld.New(t, testworld.EveryResponseType, func(c *testworld.Config) {
+		c.Provider.Sessions = staleSessions{c.Provider.Sessions, map[session.SecretHash]session.Session{}}
+	})
+	for _, rt := range client.ResponseTypes {
+		t.Run(string(rt), func(t *testing.T) {
+			w := w.In(t)
+			view, before := w.PromptedFor("third", asking(rt, "", "prompt", "consent")...)
+			for _, what := range []string{"allowing", "allowing again in the same session"} {
+				if a := w.Allow(view.Request, before); a.StatusCode != http.StatusSeeOther {
+					t.Fatalf("%s: got %v, want a response", what, a)
+				}
+			}
+			id := w.Approved(testworld.AuthRequest("app"), testworld.Number)
+			if _, err := w.ContinueWith(before, id); err != nil {
+				t.Fatal(err)
+			}
+			w.Allow(view.Request, before).WantErrorPage(t, "allowing again in the replaced session", 400, "request_expired")
+		})
 	}
 }

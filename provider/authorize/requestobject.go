@@ -286,10 +286,7 @@ func toAnswer(in endpoint.Parameters, object string) (endpoint.Parameters, error
 
 // verifyWith returns the payload if one of the keys has signed the object.
 func (o requestObject) verifyWith(jws *jose.JSONWebSignature, keys []jose.JSONWebKey) (payload []byte, ok bool) {
-	for _, key := range keys {
-		if !client.MayHaveSigned(key, jws.Signatures[0].Protected) {
-			continue
-		}
+	for _, key := range client.SignersOf(keys, jws.Signatures[0].Protected) {
 		if payload, err := jws.Verify(key.Key); err == nil {
 			return payload, true
 		}

@@ -74,13 +74,13 @@ func newReferences(f Fetcher, log *slog.Logger) *references {
 // *oidc.Error: invalid_request_uri if there is none, temporarily_unavailable if too many
 // are being fetched.
 func (rs *references) get(ctx context.Context, c client.Client, uri, network string) (string, error) {
-	ref := rs.at(uri)
-	if text, fresh := ref.current(time.Now()); fresh {
+	if text, fresh := rs.current(uri, time.Now()); fresh {
 		return text, unread(text)
 	}
-	if !rs.pay(network, time.Now()) {
+	if !rs.pay(network, time.Now()) { // before it takes the place of another
 		return "", tooMany()
 	}
+	ref := rs.at(uri)
 	select {
 	case ref.fetching <- struct{}{}:
 	case <-ctx.Done():
@@ -146,6 +146,17 @@ func (ref *reference) current(now time.Time) (text string, fresh bool) {
 	ref.mu.Lock()
 	defer ref.mu.Unlock()
 	return ref.text, now.Before(ref.until)
+}
+
+// current is that of the reference, if the URI is known.
+func (rs *references) current(uri string, now time.Time) (text string, fresh bool) {
+	rs.mu.Lock()
+	ref := rs.known[uri]
+	rs.mu.Unlock()
+	if ref == nil {
+		return "", false
+	}
+	return ref.current(now)
 }
 
 // at returns what is known of a URI.

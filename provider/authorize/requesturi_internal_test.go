@@ -128,6 +128,33 @@ func TestCrowdFetchesOnce(t *testing.T) {
 	})
 }
 
+// Whoever has spent their budget gets no place: what others have published stays known.
+func TestThreat_StrangersForgetNoContents(t *testing.T) {
+	const hash = "mC2ePrmW9VnmM_TRlN7zdh2Qn1o7ZH0ahR_q1nwyydE" // SHA-256 of "text"
+	synctest.Test(t, func(t *testing.T) {
+		s := &slow{text: "text"}
+		rs := newReferences(s, slog.New(slog.DiscardHandler))
+		get := func(uri, network string) error {
+			_, err := rs.get(t.Context(), client.Client{ID: "a"}, uri, network)
+			return err
+		}
+		if err := get("https://a.example/r#"+hash, "192.0.2.1/32"); err != nil {
+			t.Fatal(err)
+		}
+		for i := range 10 * maxReferences {
+			get(fmt.Sprintf("https://b.example/r#%d", i), "192.0.2.2/32")
+		}
+		if want := 1 + fetchRate.Burst; len(rs.known) != int(want) {
+			t.Errorf("after a flood: got %d contents, want %d", len(rs.known), want)
+		}
+		s.want(t, "a flood", int32(1+fetchRate.Burst))
+		if err := get("https://a.example/r#"+hash, "192.0.2.1/32"); err != nil {
+			t.Error(err)
+		}
+		s.want(t, "the first again", int32(1+fetchRate.Burst))
+	})
+}
+
 // An address that responds slowly holds few requests, of its client and of all.
 func TestThreat_SlowAddressesHoldFewRequests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -17,6 +17,7 @@ type signInForm struct {
 	links      links
 	challenges challenges
 	tries      triesLeft
+	views      views
 
 	region    string   // for phone numbers, ISO 3166-1 alpha-2; "" for none
 	countries []string // regions that the list of countries starts with
@@ -60,7 +61,7 @@ func (f signInForm) view(ctx context.Context, q *request, c client.Client, typed
 		}
 	}
 	return SignInView{
-		Client:      viewOf(c, q),
+		Client:      f.views.of(c, q),
 		App:         app.Name,
 		Request:     sealed,
 		Phone:       typed,
@@ -90,12 +91,19 @@ func clip(typed string) string {
 	return typed
 }
 
-// viewOf is endpoint.ViewFor, which knows nothing of the account page's client.
-func viewOf(c client.Client, q *request) endpoint.ClientView {
+// views makes the views of clients. *endpoint.Browser does, which knows nothing of the
+// account page's client.
+type views struct {
+	browser interface {
+		ViewFor(c client.Client, redirectURI string) endpoint.ClientView
+	}
+}
+
+func (v views) of(c client.Client, q *request) endpoint.ClientView {
 	if c.ID == endpoint.AccountClientID {
 		return endpoint.ClientView{Own: true}
 	}
-	return endpoint.ViewFor(c, q.destination())
+	return v.browser.ViewFor(c, q.destination())
 }
 
 // refused returns the refusal that shows the sign-in page again.

@@ -7,7 +7,8 @@ const (
 	// ACRPush: the user typed the number and approved in the Truecaller app on the phone that
 	// has it, which may be another device than the browser's.
 	ACRPush = "urn:calleridp:acr:push"
-	// ACROneTap: the user approved in the Truecaller app on the device that the browser runs on.
+	// ACROneTap: the user opened a link of our page and approved in the Truecaller app. That is
+	// the browser's device, unless somebody has sent the link to another.
 	ACROneTap = "urn:calleridp:acr:onetap"
 	// ACRNative: the user approved in Truecaller's dialog over a native application.
 	ACRNative = "urn:calleridp:acr:native"

@@ -158,12 +158,41 @@ func checkKey(key jose.JSONWebKey) (reason string) {
 	return ""
 }
 
-// MayHaveSigned reports whether a key may have made a signature with this header (RFC 7517
-// §4.2, §4.4, §4.5).
-func MayHaveSigned(key jose.JSONWebKey, header jose.Header) bool {
-	return (header.KeyID == "" || key.KeyID == "" || header.KeyID == key.KeyID) &&
-		(key.Use == "" || key.Use == "sig") &&
-		(key.Algorithm == "" || key.Algorithm == header.Algorithm)
+// maxTried is how many keys are tried for one signature. Anybody can send one that no key
+// has made, and each try costs as much as a good one; whoever has several keys of one type
+// must name the one that has signed (OpenID Connect Core §10.1).
+const maxTried = 4
+
+// SignersOf returns the keys that may have made a signature with this header (RFC 7517
+// §4.2, §4.4, §4.5, RFC 7518 §3.1): at most maxTried, those that have its kid first.
+func SignersOf(keys []jose.JSONWebKey, header jose.Header) []jose.JSONWebKey {
+	var named, unnamed []jose.JSONWebKey
+	for _, key := range keys {
+		switch {
+		case key.Use != "" && key.Use != "sig", key.Algorithm != "" && key.Algorithm != header.Algorithm, !canSign(key, header.Algorithm):
+		case header.KeyID != "" && key.KeyID == header.KeyID:
+			named = append(named, key)
+		case header.KeyID == "" || key.KeyID == "":
+			unnamed = append(unnamed, key)
+		}
+	}
+	all := append(named, unnamed...)
+	return all[:min(len(all), maxTried)]
+}
+
+// canSign reports whether a key is of the type of an algorithm (RFC 7518 §3.3 to §3.5, RFC
+// 8037 §3.1).
+func canSign(key jose.JSONWebKey, algorithm string) bool {
+	switch public := key.Key.(type) {
+	case *rsa.PublicKey:
+		return strings.HasPrefix(algorithm, "RS") || strings.HasPrefix(algorithm, "PS")
+	case *ecdsa.PublicKey:
+		bits := map[string]int{"ES256": 256, "ES384": 384, "ES512": 521}
+		return public.Curve.Params().BitSize == bits[algorithm]
+	case ed25519.PublicKey:
+		return algorithm == string(jose.EdDSA)
+	}
+	return false
 }
 
 // validateAuth returns what is wrong with how a client authenticates.
@@ -205,7 +234,7 @@ func validateAuth(c Client) FieldErrors {
 		}
 	case c.KeysURI != "":
 		if err := fetch.Check(c.KeysURI); err != nil {
-			refuse("jwks_uri", "%q %s", c.KeysURI, strings.TrimPrefix(err.Error(), fetch.ErrAddress.Error()+": "))
+			refuse("jwks_uri", "%q: %s", c.KeysURI, strings.TrimPrefix(err.Error(), fetch.ErrAddress.Error()+": "))
 		}
 	case c.AuthMethod == AuthPrivateKeyJWT:
 		refuse("jwks", "missing; a client with private_key_jwt needs its public keys, as jwks or as jwks_uri")

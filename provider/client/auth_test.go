@@ -2,11 +2,13 @@ package client
 
 import (
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/json"
 	"math/big"
+	"slices"
 	"strings"
 	"testing"
 
@@ -57,6 +59,56 @@ func TestParseKeys(t *testing.T) {
 	} {
 		if keys, err := ParseKeys([]byte(row.text)); err == nil || !strings.Contains(err.Error(), row.reason) {
 			t.Errorf("%s: got %d keys and %v, want %q", what, len(keys), err, row.reason)
+		}
+	}
+}
+
+// Only keys that can have made a signature are tried, and few of them: anybody can send a
+// signature that none has made.
+func TestThreat_FewKeysAreTriedForOneSignature(t *testing.T) {
+	public := map[string]any{"RSA": &rsa.PublicKey{N: big.NewInt(1), E: 65537}, "Ed25519": make(ed25519.PublicKey, ed25519.PublicKeySize)}
+	for name, curve := range map[string]elliptic.Curve{"P-256": elliptic.P256(), "P-384": elliptic.P384(), "P-521": elliptic.P521()} {
+		private, err := ecdsa.GenerateKey(curve, rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		public[name] = &private.PublicKey
+	}
+	key := func(kind, kid, use, alg string) jose.JSONWebKey {
+		return jose.JSONWebKey{Key: public[kind], KeyID: kid, Use: use, Algorithm: alg}
+	}
+	var each []jose.JSONWebKey
+	for kind := range public {
+		each = append(each, key(kind, kind, "", ""))
+	}
+	for alg, kind := range map[jose.SignatureAlgorithm]string{
+		jose.RS256: "RSA", jose.RS384: "RSA", jose.RS512: "RSA", jose.PS256: "RSA", jose.PS384: "RSA", jose.PS512: "RSA",
+		jose.ES256: "P-256", jose.ES384: "P-384", jose.ES512: "P-521", jose.EdDSA: "Ed25519", jose.HS256: "", "none": "", "": "",
+	} {
+		got := SignersOf(each, jose.Header{Algorithm: string(alg)})
+		if kind == "" && len(got) != 0 || kind != "" && (len(got) != 1 || got[0].KeyID != kind) {
+			t.Errorf("%s: got %v, want %q", alg, got, kind)
+		}
+	}
+	crowd := slices.Repeat([]jose.JSONWebKey{key("P-521", "", "", "")}, maxKeys-1)
+	for what, row := range map[string]struct {
+		keys []jose.JSONWebKey
+		kid  string
+		want []string // their kids
+	}{
+		"for signatures":          {[]jose.JSONWebKey{key("P-521", "enc", "enc", ""), key("P-521", "sig", "sig", "ES512"), key("P-521", "other", "", "ES256")}, "", []string{"sig"}},
+		"another kid":             {[]jose.JSONWebKey{key("P-521", "1", "", ""), key("P-521", "2", "", "")}, "3", nil},
+		"the kid, then none":      {[]jose.JSONWebKey{key("P-521", "", "", ""), key("P-521", "2", "", ""), key("P-521", "1", "", "")}, "1", []string{"1", ""}},
+		"the kid, behind a crowd": {append(slices.Clone(crowd), key("P-521", "1", "", "")), "1", []string{"1", "", "", ""}},
+		"a crowd":                 {append(slices.Clone(crowd), key("P-521", "1", "", "")), "", []string{"", "", "", ""}},
+		"one kid for all":         {slices.Repeat([]jose.JSONWebKey{key("P-521", "1", "", "")}, maxKeys), "1", []string{"1", "1", "1", "1"}},
+	} {
+		var got []string
+		for _, key := range SignersOf(row.keys, jose.Header{Algorithm: "ES512", KeyID: row.kid}) {
+			got = append(got, key.KeyID)
+		}
+		if !slices.Equal(got, row.want) {
+			t.Errorf("%s: got %q, want %q", what, got, row.want)
 		}
 	}
 }

@@ -146,7 +146,7 @@ func validateRequestObjects(c Client) FieldErrors {
 		case strings.ContainsFunc(uri, func(r rune) bool { return r <= ' ' || r > '~' }):
 			refuse(field, "%q has a character that no URI has (RFC 3986 §2)", uri)
 		case err != nil:
-			refuse(field, "%q %s", uri, strings.TrimPrefix(err.Error(), fetch.ErrAddress.Error()+": "))
+			refuse(field, "%q: %s", uri, strings.TrimPrefix(err.Error(), fetch.ErrAddress.Error()+": "))
 		case slices.Contains(o.URIs[:i], uri):
 			refuse(field, "%q is listed twice", uri)
 		}

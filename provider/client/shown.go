@@ -71,16 +71,17 @@ func (c Client) LeadsTo(address string) bool {
 	return host != "" && slices.ContainsFunc(c.RedirectURIs, func(uri string) bool { return hostOf(uri) == host })
 }
 
-// hostOf returns the host of a web address, the scheme of another URI.
+// hostOf returns the host of a web address, the scheme of another URI with its colon: a
+// scheme such as bank.example is no host, and must not look like one.
 func hostOf(uri string) string {
 	u, err := url.Parse(uri)
 	switch {
-	case err != nil:
+	case err != nil || u.Scheme == "":
 		return ""
 	case u.Scheme == "https" || u.Scheme == "http":
 		return strings.ToLower(u.Hostname())
 	}
-	return u.Scheme
+	return u.Scheme + ":"
 }
 
 // tame returns a stranger's name without what could make it look like more than a name.

@@ -43,6 +43,20 @@ func TestThreat_NoHostVouchesForADevice(t *testing.T) {
 	}
 }
 
+// A scheme may look like the host of a web address, and proves nothing of it: whoever
+// installs an application chooses its schemes.
+func TestThreat_ASchemeLooksLikeNoHost(t *testing.T) {
+	c := client.Client{Name: "Bank", RedirectURIs: []string{"bank.example:/cb"}, Registration: &client.Registration{}}
+	for _, uri := range []string{"bank.example:/cb", ""} {
+		if got := c.Shown(uri); got != "Bank (bank.example:)" {
+			t.Errorf("%q: got %q, want the scheme with its colon", uri, got)
+		}
+	}
+	if c.LeadsTo("https://bank.example/") {
+		t.Error("a home page on the host that the scheme looks like: it would be shown")
+	}
+}
+
 // Whatever a stranger calls their client: the host is there, whole, last, and in the only
 // brackets.
 func FuzzShown(f *testing.F) {

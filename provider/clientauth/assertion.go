@@ -122,8 +122,8 @@ func (a *Authenticator) verify(ctx context.Context, c client.Client, token *jwt.
 	if err != nil {
 		return false, err
 	}
-	for _, key := range candidates {
-		if client.MayHaveSigned(key, token.Headers[0]) && token.Claims(key.Key, into) == nil {
+	for _, key := range client.SignersOf(candidates, token.Headers[0]) {
+		if token.Claims(key.Key, into) == nil {
 			return true, nil
 		}
 	}

@@ -34,7 +34,7 @@ func (e *Endpoint) ask(w http.ResponseWriter, r *http.Request, d grant.DeviceReq
 		return err
 	}
 	e.cfg.Pages.ConfirmDevice(w, r, ConfirmView{
-		Client:  endpoint.ViewOf(c),
+		Client:  e.cfg.Browser.ViewFor(c, ""),
 		Request: sealed,
 		Code:    grant.FormatUserCode(code),
 		Country: e.cfg.Country(d.Network),

@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+
+	"calleridp/provider/client"
 )
 
 // PageError is a refusal that the user reads on an error page.
@@ -37,6 +39,7 @@ type Browser struct {
 	pages    ErrorPages
 	origin   *http.CrossOriginProtection
 	detail   bool
+	logos    Logos // nil: pages show none
 }
 
 // NewBrowser returns a Browser for the issuer's origin. detail shows developers
@@ -47,6 +50,20 @@ func NewBrowser(issuer string, pages ErrorPages, failures Failures, detail bool)
 		return nil, fmt.Errorf("endpoint: issuer: %w", err)
 	}
 	return b, nil
+}
+
+// ShowLogos sets what the views of clients have their logos from. Call it before anything
+// is served.
+func (b *Browser) ShowLogos(l Logos) { b.logos = l }
+
+// ViewFor returns what a page that leads to a response to redirectURI may say about c, with
+// its logo; "" for a page that leads to none.
+func (b *Browser) ViewFor(c client.Client, redirectURI string) ClientView {
+	v := ViewFor(c, redirectURI)
+	if b.logos != nil {
+		v.Logo = b.logos.Of(c)
+	}
+	return v
 }
 
 // Page serves h for these methods. Pages are never cached, and no referrer

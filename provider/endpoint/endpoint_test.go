@@ -71,8 +71,8 @@ func TestViewOf(t *testing.T) {
 	if v.Name != "app" || v.ID != "app" || v.Accent != nil || v.Own {
 		t.Errorf("got %+v, want the ID as the name and no accent", v)
 	}
-	full := client.Client{ID: "app", Name: "App", LogoURI: "l", URI: "u", TOSURI: "t", PolicyURI: "p"}
-	if got, want := ViewOf(full), (ClientView{ID: "app", Name: "App", LogoURI: "l", URI: "u", TOSURI: "t", PolicyURI: "p"}); got != want {
+	full := client.Client{ID: "app", Name: "App", LogoURI: "https://app.example/l", URI: "u", TOSURI: "t", PolicyURI: "p"}
+	if got, want := ViewOf(full), (ClientView{ID: "app", Name: "App", URI: "u", TOSURI: "t", PolicyURI: "p"}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 }

@@ -39,6 +39,8 @@ const (
 	PathHome   = "/"           // GET: says what this is
 	PathRobots = "/robots.txt" // GET
 
+	PathClientLogo = "/client-logo/" // GET, + client_id + "/" + hash + ".png"
+
 	PathLanguage = "/language" // POST lang, from and what the page needs to be rendered again
 	PathSignIn   = "/signin"   // POST request=sealed, phone, region
 	PathOneTap   = "/onetap"   // POST request=sealed, nonce=sealed: the one-tap link was opened

@@ -9,14 +9,22 @@ import (
 
 // ClientView is what a page may say about the client.
 type ClientView struct {
-	ID, Name, LogoURI, URI, TOSURI, PolicyURI string
-	Accent                                    *client.Accent // nil: the operator's
+	ID, Name, URI, TOSURI, PolicyURI string
+	Logo                             string         // the path of its picture here; "" for none
+	Accent                           *client.Accent // nil: the operator's
 	// Own is set when there is no client: the user signs in to their account
 	// page here. The other fields are then empty.
 	Own bool
 }
 
-// ViewOf returns what a page may say about c.
+// Logos knows pictures of clients.
+type Logos interface {
+	// Of returns the path under which the logo of a client is served here, "" for none. It
+	// may be none until it was fetched, which Of begins and does not wait for.
+	Of(c client.Client) string
+}
+
+// ViewOf returns what a page may say about c, without its logo.
 func ViewOf(c client.Client) ClientView { return ViewFor(c, "") }
 
 // ViewFor is ViewOf for a page that leads to a response to redirectURI, "" for none.
@@ -25,18 +33,14 @@ func ViewFor(c client.Client, redirectURI string) ClientView {
 	if name == "" {
 		name = c.ID
 	}
-	logo, home := c.LogoURI, c.URI
-	if c.Registration != nil {
-		logo = "" // whoever registered it would learn who looks at our pages, and draw on them
-		if !c.LeadsTo(home) || c.DeviceFlow && redirectURI == "" {
-			home = "" // another's address would vouch for the name (RFC 7591 §5, RFC 8628 §5.4)
-		}
+	home := c.URI
+	if c.Registration != nil && (!c.LeadsTo(home) || c.DeviceFlow && redirectURI == "") {
+		home = "" // another's address would vouch for the name (RFC 7591 §5, RFC 8628 §5.4)
 	}
 	accent, _ := client.ParseAccent(c.Colour, c.ColourDark) // one that does not parse counts as unset
 	return ClientView{
 		ID:        c.ID,
 		Name:      name,
-		LogoURI:   logo,
 		URI:       home,
 		TOSURI:    c.TOSURI,
 		PolicyURI: c.PolicyURI,

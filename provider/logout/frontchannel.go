@@ -38,7 +38,7 @@ func (e *Endpoint) leave(w http.ResponseWriter, r *http.Request, ended session.S
 	}
 	v := SignedOutView{UILocales: q.UILocales, Frames: frames, Next: next}
 	if c.ID != "" {
-		v.Client = endpoint.ViewOf(c)
+		v.Client = e.cfg.Browser.ViewFor(c, "")
 	}
 	e.cfg.Pages.SignedOut(w, r, v)
 }

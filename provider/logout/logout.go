@@ -247,7 +247,7 @@ func (e *Endpoint) prompt(w http.ResponseWriter, r *http.Request, c client.Clien
 	}
 	v := SignOutView{Request: sealed, UILocales: q.UILocales, FormAction: endpoint.FormAction(q.URI)}
 	if c.ID != "" {
-		v.Client = endpoint.ViewOf(c)
+		v.Client = e.cfg.Browser.ViewFor(c, "")
 	}
 	e.cfg.Pages.ConfirmSignOut(w, r, v)
 	return nil
@@ -337,7 +337,7 @@ func (e *Endpoint) signedOut(w http.ResponseWriter, r *http.Request) error {
 		v.UILocales = in.UILocales()
 		c, err := e.cfg.Clients.Client(r.Context(), in.Get("client_id"))
 		if err == nil {
-			v.Client = endpoint.ViewOf(c)
+			v.Client = e.cfg.Browser.ViewFor(c, "")
 		} else if !errors.Is(err, client.ErrNotFound) {
 			return err
 		}

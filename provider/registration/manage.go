@@ -66,5 +66,6 @@ func (e *Endpoint) change(r *http.Request, known client.Client, token string) (a
 		return nil, err
 	}
 	e.record(r, audit.ClientChanged, changed.ID)
+	e.cfg.Logos.Of(changed)
 	return e.written(changed, secret, token), nil
 }

@@ -301,7 +301,7 @@ func nameOf(redirects []string) string {
 	case u.Hostname() != "":
 		return u.Hostname()
 	}
-	return u.Scheme
+	return u.Scheme + ":" // as client.Client.Shown has it
 }
 
 // isSeen reports whether r is a letter or a digit that has a shape: four letters of Hangul

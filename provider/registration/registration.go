@@ -1,6 +1,7 @@
 // Package registration lets clients register themselves (OpenID Connect Dynamic Client
 // Registration 1.0, RFC 7591) and manage what they have registered (RFC 7592). They are
-// strangers: each of them needs PKCE, asks for consent, and shows no picture on a page.
+// strangers: each of them needs PKCE, asks for consent, and shows no logo on a page, unless the
+// operator wants it.
 //
 //	registration.go  the registration endpoint
 //	manage.go        the configuration endpoint of each client
@@ -47,6 +48,7 @@ type Policy struct {
 	Deployment  limit.Rate    // registrations of all
 	Most        int           // clients that are registered at once
 	UnusedFor   time.Duration // after which a client is removed that was never used
+	ShowLogos   bool          // their logos are on pages; nothing proves that a logo is theirs
 	WithoutPKCE bool          // excuses confidential clients as long as it is set, for test suites that know no PKCE
 }
 
@@ -73,6 +75,7 @@ type Config struct {
 	Direct   *endpoint.Direct
 	Clients  Clients
 	Fetch    Fetcher
+	Logos    endpoint.Logos
 	Addr     endpoint.ClientAddr
 	Failures endpoint.Failures
 	Audit    audit.Recorder
@@ -170,6 +173,7 @@ func (e *Endpoint) register(_ http.ResponseWriter, r *http.Request) (any, error)
 		return nil, err
 	}
 	e.record(r, audit.ClientRegistered, out.Client.ID)
+	e.cfg.Logos.Of(out.Client) // fetched for the first page
 	return endpoint.Answer{Status: http.StatusCreated, Body: e.written(out.Client, out.Secret, out.Token)}, nil
 }
 

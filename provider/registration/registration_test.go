@@ -94,7 +94,7 @@ func TestSignIn(t *testing.T) {
 		t.Errorf("without PKCE: got %s, want a refusal", plain)
 	}
 	prompt, session := w.PromptedFor(id, "redirect_uri", callback)
-	if prompt == nil || prompt.Client.LogoURI != "" || prompt.Client.Name != "Stranger (app.example)" {
+	if prompt == nil || prompt.Client.Logo != "" || prompt.Client.Name != "Stranger (app.example)" {
 		t.Fatalf("got %+v, want a prompt without the stranger's picture", prompt)
 	}
 	allowed := w.Allow(prompt.Request, session)

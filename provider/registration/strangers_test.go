@@ -107,7 +107,7 @@ func TestThreat_TheHostIsThatOfTheResponse(t *testing.T) {
 		t.Errorf("signing out: got %s, want both hosts", text)
 	}
 	native := register(w, `{"redirect_uris":["com.example.app:/cb"],"application_type":"native","client_name":"Shop"}`).Member("client_id")
-	if prompt, _ := w.PromptedFor(native, "redirect_uri", "com.example.app:/cb"); prompt.Client.Name != "Shop (com.example.app)" {
+	if prompt, _ := w.PromptedFor(native, "redirect_uri", "com.example.app:/cb"); prompt.Client.Name != "Shop (com.example.app:)" {
 		t.Errorf("a native application: got %q", prompt.Client.Name)
 	}
 }

@@ -22,11 +22,12 @@ type approver struct {
 	allows        *bool
 }
 
-// approver queues what locks it, and keeps the user from being deleted.
+// approver queues what locks it, and keeps the user from being deleted. The user is locked
+// in full at once: two who share a lock and then ask for more wait for each other.
 func (t *txn) approver(sub, clientID string) *approver {
 	p := &approver{sub: sub, clientID: clientID}
-	t.living(sub)
 	p.exists = t.row(&record.People, (*record.Person)(&p.person), []byte(sub))
+	t.living(sub)
 	p.allows = t.row(&record.Consents, (*record.Consent)(&p.consent), consentKey(sub, clientID))
 	return p
 }

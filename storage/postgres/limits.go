@@ -14,7 +14,16 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-const insertLimit = "INSERT INTO limits (key, value, expires, due) VALUES ($1, $2, $3, $3)"
+const (
+	insertLimit = "INSERT INTO limits (key, value, expires, due) VALUES ($1, $2, $3, $3)"
+	// makeLimits makes places for the rows that are missing.
+	makeLimits = `INSERT INTO limits (key, value, expires, due)
+		SELECT key, '', now(), now() + $2::interval FROM unnest($1::bytea[]) WITH ORDINALITY AS k (key, n) ORDER BY n
+		ON CONFLICT DO NOTHING`
+	// limitsInOrder locks rows in this order.
+	limitsInOrder = `SELECT key, l.value FROM unnest($1::bytea[]) WITH ORDINALITY AS k (key, n) JOIN limits l USING (key)
+		ORDER BY n FOR UPDATE OF l`
+)
 
 // placeKept is how long a place in limits stays that was locked and not used.
 const placeKept = 10 * time.Minute
@@ -42,14 +51,15 @@ func (s *Store) ClearLimits(ctx context.Context, keys ...limit.Key) error {
 	if len(keys) == 0 {
 		return ctx.Err()
 	}
-	hidden := make([][]byte, len(keys))
-	for i, key := range keys {
-		k := s.sealer.LimitKey(key)
-		hidden[i] = k[:]
+	var hidden [][]byte
+	for _, key := range slices.Compact(s.inOrder(keys)) {
+		hidden = append(hidden, key[:])
 	}
 	return s.write(ctx, func(t *txn) error {
-		slices.SortFunc(hidden, bytes.Compare)
-		t.run("SELECT FROM limits WHERE key = ANY($1) ORDER BY key FOR UPDATE", hidden)
+		// As for a sign-in, absent or not: else the statement that deletes would wait for a
+		// row that a sign-in has made meanwhile, and the sign-in for another one.
+		t.run(makeLimits, hidden, placeKept)
+		t.all(len(hidden), limitsInOrder, hidden)
 		t.put("DELETE FROM limits WHERE key = ANY($1)", hidden)
 		return nil
 	})
@@ -112,13 +122,10 @@ func (t *txn) lockLimits(keys [][32]byte) map[[32]byte]limit.State {
 	for i := range keys {
 		all[i] = keys[i][:]
 	}
-	b.run(`INSERT INTO limits (key, value, expires, due)
-		SELECT key, '', now(), now() + $2::interval FROM unnest($1::bytea[]) WITH ORDINALITY AS k (key, n) ORDER BY n
-		ON CONFLICT DO NOTHING`, all, placeKept)
+	b.run(makeLimits, all, placeKept)
 	found := map[[32]byte]limit.State{}
 	n := 0
-	b.queue.Queue(`SELECT key, l.value FROM unnest($1::bytea[]) WITH ORDINALITY AS k (key, n) JOIN limits l USING (key)
-		ORDER BY n FOR UPDATE OF l`, all).Query(func(rows pgx.Rows) error {
+	b.queue.Queue(limitsInOrder, all).Query(func(rows pgx.Rows) error {
 		for ; rows.Next(); n++ { // each as it is once it is locked
 			var key, value []byte
 			if err := rows.Scan(&key, &value); err != nil {

@@ -69,7 +69,7 @@ func (p *Pages) Waiting(w http.ResponseWriter, r *http.Request, v authorize.Atte
 	} else if opensTruecaller(r.Header) {
 		view.Truecaller = openTruecaller
 	}
-	pol := policy{logo: view.Client.Logo, formAction: v.FormAction}
+	pol := policy{formAction: v.FormAction}
 	if !p.exhibit.Still {
 		pol.script, pol.connect = p.assets.script, true
 	}
@@ -119,7 +119,7 @@ func (p *Pages) onward(w http.ResponseWriter, r *http.Request, v authorize.Attem
 		language: p.choose(r, v.UILocales),
 		status:   http.StatusOK,
 		view:     view,
-		policy:   policy{logo: view.Client.Logo, formAction: v.FormAction},
+		policy:   policy{formAction: v.FormAction},
 		again:    again{never: !view.Manual},
 	})
 }
@@ -158,7 +158,7 @@ func (p *Pages) Ended(w http.ResponseWriter, r *http.Request, v authorize.Attemp
 	}
 	view.Again = clock(view.AgainSeconds)
 	view.Clock = view.Locked && view.Wait.Hours == 0
-	pol := policy{logo: view.Client.Logo, formAction: v.FormAction}
+	pol := policy{formAction: v.FormAction}
 	if view.Locked {
 		pol.script = p.assets.script
 	} else if v.UnsolvedAt.After(now) {

@@ -34,11 +34,12 @@ func (c *chrome) frame() *chrome { return c }
 
 // clientView is a endpoint.ClientView whose links are safe on a page.
 type clientView struct {
-	Name, Initial          string
-	Logo, URI, TOS, Policy string // https, or ""
-	Home                   string // the host of URI
-	Accent                 *client.Accent
-	own                    bool // the account page of this deployment, which is no client
+	Name, Initial    string
+	Logo             string // the path of a picture of ours, under Base; "" for none
+	URI, TOS, Policy string // https, or ""
+	Home             string // the host of URI
+	Accent           *client.Accent
+	own              bool // the account page of this deployment, which is no client
 }
 
 // chromeOf returns the chrome of a page that a client's user sees.
@@ -47,7 +48,7 @@ func chromeOf(c endpoint.ClientView) chrome { return chrome{Client: showClient(c
 func showClient(c endpoint.ClientView) clientView {
 	v := clientView{
 		Name:   strings.TrimSpace(c.Name),
-		Logo:   webURL(c.LogoURI),
+		Logo:   logoPath(c.Logo),
 		URI:    webURL(c.URI),
 		TOS:    webURL(c.TOSURI),
 		Policy: webURL(c.PolicyURI),
@@ -67,6 +68,15 @@ func showClient(c endpoint.ClientView) clientView {
 		}
 	}
 	return v
+}
+
+// logoPath returns the path of a client's picture, "" for anything else: a page loads no
+// picture from elsewhere.
+func logoPath(path string) string {
+	if !strings.HasPrefix(path, endpoint.PathClientLogo) {
+		return ""
+	}
+	return path
 }
 
 // webURL returns a client's link if it leads to the web over TLS, and "" otherwise.

@@ -29,7 +29,7 @@ func (p *Pages) Consent(w http.ResponseWriter, r *http.Request, v authorize.Cons
 		status:   http.StatusOK,
 		view:     view,
 		// The decision leads to the client at once, as that of the sign-out page does.
-		policy: policy{logo: view.Client.Logo, forms: "'self' " + anywhere(v.FormAction)},
+		policy: policy{forms: "'self' " + anywhere(v.FormAction)},
 		again:  withRequest(v.Request),
 	})
 }

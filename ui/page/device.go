@@ -66,7 +66,6 @@ func (p *Pages) ConfirmDevice(w http.ResponseWriter, r *http.Request, v devicefl
 		language: choice,
 		status:   http.StatusOK,
 		view:     view,
-		policy:   policy{logo: view.Client.Logo},
 		again:    withRequest(v.Request),
 	})
 }

@@ -53,7 +53,6 @@ func (p *Pages) Error(w http.ResponseWriter, r *http.Request, v endpoint.ErrorVi
 	pol := policy{opener: sameOriginOpener}
 	if view.Restart != "" {
 		view.chrome = chromeOf(v.Client)
-		pol.logo = view.Client.Logo
 	}
 	if p.cfg.ShowDetail {
 		view.Detail = v.Detail

@@ -103,16 +103,16 @@ func TestWhatAClientMayPutOnAPage(t *testing.T) {
 		answer := drawSignIn(p, authorize.SignInView{Client: c, FormAction: "https://app.example:8443"})
 		return answer.Body.String(), answer.Header().Get("Content-Security-Policy")
 	}
-	html, csp := show(endpoint.ClientView{Name: `<script>alert(1)</script>`, LogoURI: "https://cdn.example:8443/logo.png", TOSURI: "https://app.example/tos", PolicyURI: "javascript:alert(1)"})
+	html, csp := show(endpoint.ClientView{Name: `<script>alert(1)</script>`, Logo: "/client-logo/app/hash.png", TOSURI: "https://app.example/tos", PolicyURI: "javascript:alert(1)"})
 	pagetest.WellFormed(t, "hostile name", html)
-	if strings.Contains(html, "<script>") || strings.Contains(html, "javascript:") || !strings.Contains(html, `src="https://cdn.example:8443/logo.png"`) {
+	if strings.Contains(html, "<script>") || strings.Contains(html, "javascript:") || !strings.Contains(html, `src="/client-logo/app/hash.png"`) {
 		t.Error(html)
 	}
-	if !strings.Contains(csp, "img-src 'self' https://cdn.example:8443;") || !strings.Contains(csp, "form-action 'self' https://app.example:8443;") {
+	if !strings.Contains(csp, "img-src 'self';") || !strings.Contains(csp, "form-action 'self' https://app.example:8443;") {
 		t.Error(csp)
 	}
-	for _, logo := range []string{"http://cdn.example/logo.png", "data:image/png;base64,", "https://user@cdn.example/x", "//cdn.example/x", "https:///x"} {
-		html, csp := show(endpoint.ClientView{Name: "App", LogoURI: logo})
+	for _, logo := range []string{"https://cdn.example/logo.png", "data:image/png;base64,", "//cdn.example/x", "/static/icon.svg"} {
+		html, csp := show(endpoint.ClientView{Name: "App", Logo: logo})
 		if strings.Contains(html, "<img") || !strings.Contains(csp, "img-src 'self';") {
 			t.Errorf("%s: got it on the page, want it left out; the CSP is %s", logo, csp)
 		}

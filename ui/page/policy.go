@@ -3,7 +3,6 @@ package page
 import (
 	"cmp"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -20,7 +19,6 @@ type policy struct {
 	script     string   // the name of the page's script; "" for none
 	solver     string   // the name of the script that solves the page's challenge; "" for none
 	connect    bool     // the script sends requests to the server
-	logo       string   // a URL; "" for none
 	formAction string   // beside 'self'; "" for none
 	forms      string   // in place of 'self' and formAction
 	referrer   string   // "" for same-origin
@@ -58,10 +56,6 @@ func (p policy) contentSecurityPolicy(nonce string) string {
 	b.WriteString("default-src 'none'; style-src 'nonce-")
 	b.WriteString(nonce)
 	b.WriteString("'; img-src 'self'")
-	if origin := originOf(p.logo); origin != "" {
-		b.WriteByte(' ')
-		b.WriteString(origin)
-	}
 	if p.script != "" {
 		b.WriteString("; script-src 'nonce-")
 		b.WriteString(nonce)
@@ -91,18 +85,6 @@ func (p policy) contentSecurityPolicy(nonce string) string {
 	b.WriteString(cmp.Or(cspSource(p.framedBy), "'none'"))
 	b.WriteString("; base-uri 'none'")
 	return b.String()
-}
-
-// originOf returns the origin of an https URL as a CSP source, "" for none.
-func originOf(raw string) string {
-	if raw == "" {
-		return ""
-	}
-	u, err := url.Parse(raw)
-	if err != nil || u.Scheme != "https" || u.Host == "" {
-		return ""
-	}
-	return cspSource("https://" + u.Host)
 }
 
 // frameSources returns the origins of these addresses, each once.

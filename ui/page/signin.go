@@ -82,7 +82,6 @@ func (p *Pages) signInPolicy(view *signInView, formAction string) policy {
 	pol := policy{
 		script:     p.assets.signIn[signInParts{number: !view.WithoutPush, oneTap: view.OneTap != nil}],
 		connect:    view.OneTap != nil,
-		logo:       view.Client.Logo,
 		formAction: formAction,
 	}
 	if view.Challenge != nil {

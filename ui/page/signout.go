@@ -17,7 +17,7 @@ type signOutView struct {
 // ConfirmSignOut implements provider.Pages.
 func (p *Pages) ConfirmSignOut(w http.ResponseWriter, r *http.Request, v logout.SignOutView) {
 	view := &signOutView{chrome: chromeOf(v.Client), Request: v.Request}
-	pol := policy{logo: view.Client.Logo}
+	pol := policy{}
 	if v.FormAction != "" {
 		pol.forms = "'self' " + anywhere(v.FormAction)
 	}
@@ -48,7 +48,7 @@ const frameSeconds = 5
 // SignedOut implements provider.Pages.
 func (p *Pages) SignedOut(w http.ResponseWriter, r *http.Request, v logout.SignedOutView) {
 	view := &signedOutView{chrome: chromeOf(v.Client), Frames: v.Frames, Next: template.URL(v.Next)}
-	pol := policy{logo: view.Client.Logo, frames: v.Frames}
+	pol := policy{frames: v.Frames}
 	if v.Next == "" {
 		pol.opener = sameOriginOpener
 	} else if len(v.Frames) > 0 {

@@ -34,7 +34,7 @@ type Config struct {
 	TrustedProxies []string `yaml:"trusted_proxies"`
 
 	// ClientNetworks are the networks (CIDR), beside the public ones, in which addresses
-	// of clients may lie that this server fetches from (jwks_uri). If unset, none: a client
+	// of clients may lie that this server fetches from (jwks_uri, logo_uri). If unset, none: a client
 	// cannot make it send requests into your own network.
 	ClientNetworks []string `yaml:"client_networks"`
 
@@ -396,7 +396,9 @@ type Client struct {
 	// DefaultACRValues are the acr that its authorization requests prefer if they name none, the
 	// best first: urn:calleridp:acr:push, urn:calleridp:acr:onetap.
 	DefaultACRValues []string `yaml:"default_acr_values"`
-	// LogoURI is its logo (https). Users see it, like the next three.
+	// LogoURI is its logo (https): PNG, JPEG or GIF, at most 128 KiB. The server fetches it,
+	// from a public address or one in client_networks, and shows a copy of its own. Users
+	// see it, like the next three.
 	LogoURI string `yaml:"logo_uri"`
 	// URI is its home page.
 	URI string `yaml:"client_uri"`
@@ -434,6 +436,10 @@ type Registration struct {
 	// there are max clients, the oldest such one gives its place to the next after an hour,
 	// unless it was registered with an initial access token.
 	UnusedFor Duration `yaml:"unused_for"`
+	// ShowLogos shows the logos of clients that registered themselves on the pages, beside
+	// name and host. Default false: nothing proves that a logo is theirs, so that one may
+	// take the logo of a bank.
+	ShowLogos bool `yaml:"show_logos"`
 	// DangerouslyWithoutPKCE excuses confidential clients that registered themselves from PKCE,
 	// as long as it is set, for test suites that do not know PKCE.
 	DangerouslyWithoutPKCE bool `yaml:"dangerously_without_pkce"`

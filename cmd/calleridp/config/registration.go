@@ -35,6 +35,7 @@ func (c Registration) Policy() registration.Policy {
 		Deployment:  limit.Rate(c.Deployment),
 		Most:        int(c.Max),
 		UnusedFor:   time.Duration(c.UnusedFor),
+		ShowLogos:   c.ShowLogos,
 		WithoutPKCE: c.DangerouslyWithoutPKCE,
 	}
 	if c.Mode == RegistrationClosed {

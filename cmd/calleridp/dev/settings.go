@@ -63,6 +63,7 @@ func settings(o options, issuer, phoneURL, shopURL string) (config.Settings, err
 			Mode:                   o.registration,
 			Network:                wide,
 			Deployment:             wide,
+			ShowLogos:              true,
 			DangerouslyWithoutPKCE: o.withoutPKCE,
 		},
 		DeviceFlow: config.DeviceFlow{
