@@ -77,8 +77,9 @@ type storedSession struct {
 }
 
 type storedParticipant struct {
-	ClientID string `json:"client_id"`
-	SID      string `json:"sid"` // of the session, or of one that it continues
+	ClientID string    `json:"client_id"`
+	SID      string    `json:"sid"` // of the session, or of one that it continues
+	At       time.Time `json:"last_used_at,omitzero"`
 }
 
 type storedConsent struct {

@@ -96,7 +96,7 @@ func (ch *Channel) Send(ctx context.Context, n notify.Notice) notify.Result {
 	case err != nil:
 		ch.cfg.Log.Error("the client of a notice cannot be read; it waits", "client", n.Receiver, "error", err)
 		return failed("the store failed", 0)
-	case c.RegisteredAfter(n.At): // an earlier client of this ID: it is none of this one's business
+	case c.RegisteredAfter(n.Met): // an earlier client of this ID: it is none of this one's business
 		return dropped("the client was removed")
 	case c.BackChannel.LogoutURI == "":
 		return dropped("the client has no backchannel_logout_uri")

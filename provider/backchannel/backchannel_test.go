@@ -237,8 +237,11 @@ func TestThreat_SlowReceiversDelayNoOther(t *testing.T) {
 		var told time.Time
 		slow := 0
 		hold := make(chan struct{})
-		w := testworld.New(t, withURI("https://quick.example", "app"), func(c *testworld.Config) {
-			for i := range 40 {
+		const quick = "a-client-of-the-operators" // its ID orders behind those of the strangers
+		w := testworld.New(t, func(c *testworld.Config) {
+			c.Clients = append(c.Clients, testworld.App(quick))
+			c.Clients[len(c.Clients)-1].BackChannel.LogoutURI = "https://quick.example"
+			for i := range 60 {
 				stranger := testworld.App(fmt.Sprint("slow", i))
 				stranger.Registration = &client.Registration{}
 				stranger.BackChannel.LogoutURI = "https://slow.example/"
@@ -262,9 +265,10 @@ func TestThreat_SlowReceiversDelayNoOther(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan struct{})
 		tokens, session := w.Tokens("app", "openid")
-		for i := range 40 {
+		for i := range 60 {
 			w.Code(session, fmt.Sprint("slow", i), "redirect_uri", testworld.RedirectURI("app"))
 		}
+		w.Code(session, quick, "redirect_uri", testworld.RedirectURI("app"))
 		signOut(t, w, tokens.ID, session)
 		begun := time.Now()
 		go func() { w.Provider.Run(ctx); close(ended) }()
@@ -284,6 +288,14 @@ func TestThreat_SlowReceiversDelayNoOther(t *testing.T) {
 // first.
 func TestThreat_AnotherClientOfTheIDIsToldNothing(t *testing.T) {
 	testworld.Ring()
+	for what, first := range map[string]bool{"of a session that had ended": true, "of one that went on": false} {
+		t.Run(what, func(t *testing.T) { anotherClientOfTheID(t, first) })
+	}
+}
+
+// anotherClientOfTheID ends a session before its client is replaced by another one of the
+// same ID, or after.
+func anotherClientOfTheID(t *testing.T, first bool) {
 	synctest.Test(t, func(t *testing.T) {
 		tries := 0
 		w := testworld.New(t, func(c *testworld.Config) {
@@ -297,12 +309,22 @@ func TestThreat_AnotherClientOfTheIDIsToldNothing(t *testing.T) {
 		w.AddClient(added)
 		_, session := w.Tokens("app", "openid")
 		w.Code(session, "mine", "redirect_uri", testworld.RedirectURI("app"))
-		if _, err := w.Store.EndSession(t.Context(), w.Claim(session, "sid")); err != nil {
-			t.Fatal(err)
+		end := func() {
+			if _, err := w.Store.EndSession(t.Context(), w.Claim(session, "sid")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if first {
+			end()
 		}
 		time.Sleep(time.Second)
 		w.RemoveClient("mine")
 		w.AddClient(added)
+		if !first {
+			time.Sleep(time.Second)
+			w.Code(session, "app") // goes on in the session
+			end()
+		}
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan struct{})
 		go func() { w.Provider.Run(ctx); close(ended) }()

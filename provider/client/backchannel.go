@@ -34,6 +34,8 @@ func checkBackChannel(c Client) (reason string) {
 		return "must be an https URL without user and fragment (Back-Channel Logout §2.2)"
 	case fetch.CheckPost(uri) != nil:
 		return "must be an https URL without user and fragment, or http on loopback"
+	case c.SigningAlg() == AlgNone: // §2.4: it has the algorithm of the client's ID tokens, and is signed
+		return "needs signed ID tokens: id_token_signed_response_alg is none (Back-Channel Logout §2.4)"
 	}
 	return ""
 }

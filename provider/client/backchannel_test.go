@@ -7,6 +7,8 @@ func TestBackchannelLogout(t *testing.T) {
 	public, registered := base, base
 	public.Public, public.SecretHashes = true, nil
 	registered.Registration = &Registration{}
+	unsigned := base
+	unsigned.IDTokenAlg = AlgNone
 	for _, row := range []struct {
 		name   string
 		client Client
@@ -23,6 +25,7 @@ func TestBackchannelLogout(t *testing.T) {
 		{"http of a public client", public, "http://127.0.0.1/logout", false, "backchannel_logout_uri"},
 		{"https of a public client", public, "https://app.example/logout", false, ""},
 		{"http of a stranger", registered, "http://127.0.0.1/logout", false, "backchannel_logout_uri"},
+		{"unsigned ID tokens", unsigned, "https://app.example/logout", false, "backchannel_logout_uri"},
 		{"a session without address", base, "", true, "backchannel_logout_session_required"},
 	} {
 		c := row.client

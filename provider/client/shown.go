@@ -19,7 +19,9 @@ const (
 // Shown returns the name under which users see the client in a response to redirectURI, ""
 // for no particular response. An operator vouches for the names of their clients. A client
 // that registered itself is shown with the host of the response, because nothing proves its
-// name: "Your Bank (app.example)". Without a particular response, all of its hosts are named.
+// name: "Your Bank (app.example)". Without a particular response, all of its hosts are named;
+// or its ID, if its devices may get tokens (RFC 8628): those go to none of the hosts, which it
+// may have registered to borrow their names.
 //
 // The parentheses are ours alone: the name can neither have any, nor push the host out of
 // sight, nor turn the order of the text around (Unicode Standard Annex 9 §2.4). The host is
@@ -41,10 +43,14 @@ func (c Client) Shown(redirectURI string) string {
 }
 
 // hosts returns the host of a redirect URI or, for "", those of all that the client has
-// registered.
+// registered, as far as they say where its tokens go.
 func (c Client) hosts(redirectURI string) string {
 	uris := []string{redirectURI}
-	if redirectURI == "" {
+	switch {
+	case redirectURI != "":
+	case c.DeviceFlow:
+		return c.ID
+	default:
 		uris = c.RedirectURIs
 	}
 	var hosts []string

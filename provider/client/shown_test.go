@@ -20,6 +20,29 @@ func TestLeadsTo(t *testing.T) {
 	}
 }
 
+// Nothing is sent to a redirect URI when a device signs a user in: a stranger may register
+// anybody's, and be given the tokens all the same.
+func TestThreat_NoHostVouchesForADevice(t *testing.T) {
+	stranger := client.Client{ID: "yR3k_0", Name: "Your Bank", Registration: &client.Registration{}, DeviceFlow: true}
+	both := stranger
+	both.RedirectURIs = []string{"https://bank.example/cb"}
+	own := both
+	own.Registration = nil
+	for _, row := range []struct {
+		c                 client.Client
+		redirectURI, want string
+	}{
+		{stranger, "", "Your Bank (yR3k_0)"},
+		{both, "", "Your Bank (yR3k_0)"},
+		{both, "https://bank.example/cb", "Your Bank (bank.example)"}, // the response goes there
+		{own, "", "Your Bank"},
+	} {
+		if got := row.c.Shown(row.redirectURI); got != row.want {
+			t.Errorf("%v in a response to %q: got %q, want %q", row.c.RedirectURIs, row.redirectURI, got, row.want)
+		}
+	}
+}
+
 // A scheme may look like the host of a web address, and proves nothing of it: whoever
 // installs an application chooses its schemes.
 func TestThreat_ASchemeLooksLikeNoHost(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"calleridp/provider/client"
 	"calleridp/provider/deviceflow"
 	"calleridp/provider/grant"
 	"calleridp/provider/internal/testworld"
@@ -120,6 +121,24 @@ func TestTheQuestionNamesWhoAsks(t *testing.T) {
 			}
 			return ""
 		}
+	})
+}
+
+// A stranger's client has neither the host nor the home page of the redirect URIs that it
+// has registered: its devices get the tokens, whoever's these are.
+func TestThreat_AStrangersDeviceBorrowsNoHost(t *testing.T) {
+	device(t, func(t *testing.T, w *testworld.World) {
+		_, view := enter(w, w.StartDevice("thief", "openid").UserCode).Page()
+		shown, _ := view["Client"].(map[string]any)
+		if shown["Name"] != "Your Bank (thief)" || shown["URI"] != "" {
+			t.Errorf("got %v, want the name with the client's ID, and no address", shown)
+		}
+	}, func(c *testworld.Config) {
+		thief := testworld.DeviceClient()
+		thief.ID, thief.Name, thief.URI = "thief", "Your Bank", "https://bank.example"
+		thief.RedirectURIs = []string{"https://bank.example/cb"}
+		thief.Registration = &client.Registration{}
+		c.Clients = append(c.Clients, thief)
 	})
 }
 

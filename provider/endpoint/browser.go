@@ -60,7 +60,8 @@ func (b *Browser) ShowLogos(l Logos) { b.logos = l }
 // its logo; "" for a page that leads to none.
 func (b *Browser) ViewFor(c client.Client, redirectURI string) ClientView {
 	v := ViewFor(c, redirectURI)
-	if b.logos != nil {
+	ofADevice := c.Registration != nil && c.DeviceFlow && redirectURI == "" // no host stands behind it
+	if b.logos != nil && !ofADevice {
 		v.Logo = b.logos.Of(c)
 	}
 	return v

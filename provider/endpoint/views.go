@@ -34,8 +34,8 @@ func ViewFor(c client.Client, redirectURI string) ClientView {
 		name = c.ID
 	}
 	home := c.URI
-	if c.Registration != nil && !c.LeadsTo(home) {
-		home = "" // another's address would vouch for the name (RFC 7591 §5)
+	if c.Registration != nil && (!c.LeadsTo(home) || c.DeviceFlow && redirectURI == "") {
+		home = "" // another's address would vouch for the name (RFC 7591 §5, RFC 8628 §5.4)
 	}
 	accent, _ := client.ParseAccent(c.Colour, c.ColourDark) // one that does not parse counts as unset
 	return ClientView{

@@ -57,8 +57,8 @@ func (e *Endpoint) frames(ctx context.Context, ended session.Session) []string {
 			}
 			continue
 		}
-		// One that took the ID of a removed client was not part of an earlier session.
-		if c.FrontChannel.LogoutURI == "" || c.RegisteredAfter(ended.LastUsed) {
+		// One that took the ID of a removed client took no part.
+		if c.FrontChannel.LogoutURI == "" || c.RegisteredAfter(p.At) {
 			continue
 		}
 		uri := c.FrontChannel.LogoutURI

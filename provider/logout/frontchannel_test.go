@@ -184,6 +184,7 @@ func TestFrontChannelLogoutOfARegisteredAgainClient(t *testing.T) {
 	visit(t, w, session, "plain")
 	w.RemoveClient("plain")
 	tell(w, "plain", nil)
+	w.Code(session, "app") // the session goes on
 	sealed := signOutRequest(t, w, session, "")
 	w.Post("/logout/confirm", url.Values{"request": {sealed}}, testworld.Cookie(session)).WantRedirect(t, "signing out", "/logout/done")
 }

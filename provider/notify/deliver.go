@@ -40,6 +40,7 @@ const (
 	turn      = 8               // notices of a receiver before another one's turn
 	turnFor   = 2 * time.Second // the same in time: a slow receiver gets one
 	lookEvery = 2 * time.Second
+	passOver  = 256 // receivers that are taken at once to get past strangers
 )
 
 // Deliverer delivers what the store has. It is safe for concurrent use.
@@ -78,32 +79,50 @@ func (d *Deliverer) Run(ctx context.Context) {
 	}
 }
 
-// take starts the turns of receivers that are due.
+// take starts the turns of receivers that are due. Strangers who find their room full stay
+// held, and the store is asked for the next ones until it has no more: however many strangers
+// are due, none of them stands before another client.
 func (d *Deliverer) take(ctx context.Context, working *sync.WaitGroup) error {
-	d.mu.Lock()
-	free := lanes - d.busy
-	d.mu.Unlock()
-	if free <= 0 || ctx.Err() != nil {
-		return ctx.Err()
-	}
-	taken, err := d.cfg.Store.TakeReceivers(ctx, free)
-	if err != nil {
-		return err
-	}
-	for _, id := range taken {
-		stranger := d.isStranger(ctx, id)
-		if !d.enter(stranger) { // strangers do not keep the others waiting, who get their room
-			if err := d.cfg.Store.LeaveReceiver(ctx, id, time.Second); err != nil {
+	kept := 0 // strangers who wait
+	for most := d.free(); most > 0 && d.free() > 0 && ctx.Err() == nil; most = passOver {
+		taken, err := d.cfg.Store.TakeReceivers(ctx, most)
+		if err != nil {
+			return err
+		}
+		before := kept
+		for _, id := range taken {
+			stranger := d.isStranger(ctx, id)
+			switch {
+			case d.enter(stranger):
+				working.Go(func() {
+					defer d.leave(stranger)
+					d.turn(ctx, id)
+				})
+				continue
+			case stranger:
+				if kept++; kept > strangers { // as many as there may soon be room for come back sooner
+					continue
+				}
+				err = d.cfg.Store.LeaveReceiver(ctx, id, time.Second)
+			default: // more than there is room for were passed over
+				err = d.cfg.Store.LeaveReceiver(ctx, id, 0)
+			}
+			if err != nil {
 				return err
 			}
-			continue
 		}
-		working.Go(func() {
-			defer d.leave(stranger)
-			d.turn(ctx, id)
-		})
+		if kept == before || len(taken) < most {
+			break
+		}
 	}
-	return nil
+	return ctx.Err()
+}
+
+// free returns how many lanes are.
+func (d *Deliverer) free() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return lanes - d.busy
 }
 
 func (d *Deliverer) isStranger(ctx context.Context, id string) bool {
@@ -118,7 +137,7 @@ func (d *Deliverer) isStranger(ctx context.Context, id string) bool {
 func (d *Deliverer) enter(stranger bool) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if stranger && d.busyWith >= strangers {
+	if d.busy >= lanes || stranger && d.busyWith >= strangers {
 		return false
 	}
 	d.busy++

@@ -17,20 +17,20 @@ func Everywhere(at time.Time, sessions []session.Session, grants []grant.Grant) 
 	var all []Notice
 	type told struct{ client, sid string }
 	seen := map[told]bool{}
-	add := func(client, sub, sid string) {
+	add := func(client, sub, sid string, met time.Time) {
 		if to := (told{client, sid}); client != "" && !seen[to] {
 			seen[to] = true
-			all = append(all, Notice{ID: newID(at, len(all)), Receiver: client, Kind: Logout, Sub: sub, SID: sid, At: at})
+			all = append(all, Notice{ID: newID(at, len(all)), Receiver: client, Kind: Logout, Sub: sub, SID: sid, At: at, Met: met})
 		}
 	}
 	for _, s := range sessions {
 		for _, p := range s.Participants {
-			add(p.ClientID, s.Sub, p.SID)
+			add(p.ClientID, s.Sub, p.SID, p.At)
 		}
 	}
 	for _, g := range grants {
 		if !g.Revoked {
-			add(g.ClientID, g.Sub, g.SID)
+			add(g.ClientID, g.Sub, g.SID, g.Created)
 		}
 	}
 	return all

@@ -33,7 +33,8 @@ type Notice struct {
 	Sub      string
 	SID      string // "" for all sessions of the user at the client
 	At       time.Time
-	Tries    uint32 // that have failed
+	Met      time.Time // when the client last got something there
+	Tries    uint32    // that have failed
 }
 
 // newID returns the ID of the nth notice of one moment.

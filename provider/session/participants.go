@@ -13,6 +13,13 @@ type Participant struct {
 	// continues (Continues). A pairwise client knows it by another sid
 	// (idtoken.Issuer.SID).
 	SID string
+	// At is when it last got something: a client that took its ID later was not there.
+	At time.Time
+}
+
+// is reports whether both are of the same client in the same session.
+func (p Participant) is(other Participant) bool {
+	return p.ClientID == other.ClientID && p.SID == other.SID
 }
 
 // Bounds on the participants of one session. The least recently used are forgotten first:
@@ -25,9 +32,8 @@ const (
 // Used returns the session after a client got something in it at that time, and reports
 // whether that changes it.
 func (s Session) Used(clientID string, at time.Time) (Session, bool) {
-	here := Participant{ClientID: clientID, SID: s.ID}
-	known := slices.Contains(s.Participants, here)
-	if known && !at.After(s.LastUsed) {
+	here := Participant{ClientID: clientID, SID: s.ID, At: at}
+	if i := slices.IndexFunc(s.Participants, here.is); i >= 0 && !at.After(s.Participants[i].At) {
 		return s, false
 	}
 	if at.After(s.LastUsed) {
@@ -54,7 +60,7 @@ func (s Session) Continues(before Session) Session {
 
 // joined returns participants with p as the latest.
 func joined(all []Participant, p Participant) []Participant {
-	all = slices.DeleteFunc(slices.Clone(all), func(other Participant) bool { return other == p })
+	all = slices.DeleteFunc(slices.Clone(all), p.is)
 	ofClient := func(other Participant) bool { return other.ClientID == p.ClientID }
 	n := 0
 	for _, other := range all {

@@ -11,7 +11,7 @@ func TestUsed(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	s := Session{ID: "s", Sub: "u", LastUsed: now}
 	first, changed := s.Used("shop", now)
-	if want := []Participant{{"shop", "s"}}; !changed || !slices.Equal(first.Participants, want) || !first.LastUsed.Equal(now) {
+	if want := []Participant{{ClientID: "shop", SID: "s"}}; !changed || !equal(first.Participants, want) || !first.LastUsed.Equal(now) {
 		t.Errorf("the first use: got %+v, %t, want %v", first, changed, want)
 	}
 	if again, changed := first.Used("shop", now); changed {
@@ -22,8 +22,11 @@ func TestUsed(t *testing.T) {
 		t.Errorf("an earlier use: got %v, want %v", second.LastUsed, now)
 	}
 	third, changed := second.Used("shop", now.Add(time.Second))
-	if want := []Participant{{"bank", "s"}, {"shop", "s"}}; !changed || !slices.Equal(third.Participants, want) {
+	if want := []Participant{{ClientID: "bank", SID: "s"}, {ClientID: "shop", SID: "s"}}; !changed || !equal(third.Participants, want) {
 		t.Errorf("a later use: got %v, %t, want %v", third.Participants, changed, want)
+	}
+	if at := []time.Time{third.Participants[0].At, third.Participants[1].At}; !at[0].Equal(now.Add(-time.Second)) || !at[1].Equal(now.Add(time.Second)) {
+		t.Errorf("times: got %v, want those of the latest use by each", at)
 	}
 	if len(first.Participants) != 1 || second.Participants[0].ClientID != "shop" {
 		t.Error("a use has changed the session before it")
@@ -31,17 +34,17 @@ func TestUsed(t *testing.T) {
 }
 
 func TestContinues(t *testing.T) {
-	before := Session{ID: "old", Sub: "u", Participants: []Participant{{"shop", "older"}, {"shop", "old"}}}
-	s := Session{ID: "new", Sub: "u", Participants: []Participant{{"bank", "new"}}}
-	want := []Participant{{"shop", "older"}, {"shop", "old"}, {"bank", "new"}}
-	if got := s.Continues(before).Participants; !slices.Equal(got, want) {
+	before := Session{ID: "old", Sub: "u", Participants: []Participant{{ClientID: "shop", SID: "older"}, {ClientID: "shop", SID: "old"}}}
+	s := Session{ID: "new", Sub: "u", Participants: []Participant{{ClientID: "bank", SID: "new"}}}
+	want := []Participant{{ClientID: "shop", SID: "older"}, {ClientID: "shop", SID: "old"}, {ClientID: "bank", SID: "new"}}
+	if got := s.Continues(before).Participants; !equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 	before.Sub = "another"
-	if got := s.Continues(before).Participants; !slices.Equal(got, s.Participants) {
+	if got := s.Continues(before).Participants; !equal(got, s.Participants) {
 		t.Errorf("after another user's session: got %v, want %v", got, s.Participants)
 	}
-	if got := s.Continues(s).Participants; !slices.Equal(got, s.Participants) {
+	if got := s.Continues(s).Participants; !equal(got, s.Participants) {
 		t.Errorf("after itself: got %v, want %v", got, s.Participants)
 	}
 }
@@ -65,3 +68,6 @@ func TestParticipantsAreBounded(t *testing.T) {
 		t.Errorf("many clients: got %d, want the latest %d", n, maxParticipants)
 	}
 }
+
+// equal compares participants without their times.
+func equal(a, b []Participant) bool { return slices.EqualFunc(a, b, Participant.is) }

@@ -21,7 +21,24 @@ var _ notify.Store = (*Store)(nil)
 type held struct {
 	mu    sync.Mutex
 	until map[string]time.Time
+	left  map[string]time.Time // when those that are free again were left, not long ago
 }
+
+// order sorts receivers by when they were due, those first that were not told lately.
+func (h *held) order(due []notify.Receiver) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	since := func(r notify.Receiver) time.Time {
+		if left := h.left[r.ID]; left.After(r.Next) {
+			return left
+		}
+		return r.Next
+	}
+	slices.SortStableFunc(due, func(a, b notify.Receiver) int { return since(a).Compare(since(b)) })
+}
+
+// leftKept is for how long receivers that were told go behind others.
+const leftKept = time.Minute
 
 // take holds a receiver, and reports whether it was free.
 func (h *held) take(id string, now time.Time) bool {
@@ -171,7 +188,7 @@ func (s *Store) TakeReceivers(ctx context.Context, most int) (taken []string, er
 				due = append(due, to)
 			}
 		}
-		slices.SortFunc(due, func(a, b notify.Receiver) int { return a.Next.Compare(b.Next) })
+		s.held.order(due)
 		for _, to := range due {
 			if len(taken) < most && s.held.take(to.ID, r.now) {
 				taken = append(taken, to.ID)
@@ -255,6 +272,11 @@ func (s *Store) LeaveReceiver(_ context.Context, receiver string, pause time.Dur
 	if s.held.until[receiver] = now.Add(pause); pause <= 0 {
 		delete(s.held.until, receiver)
 	}
+	if s.held.left == nil {
+		s.held.left = map[string]time.Time{}
+	}
+	maps.DeleteFunc(s.held.left, func(_ string, left time.Time) bool { return left.Before(now.Add(-leftKept)) })
+	s.held.left[receiver] = now.Add(pause)
 	return nil
 }
 

@@ -23,6 +23,7 @@ func (n *Notice) fields(c *codec, _ byte) {
 	text(c, &n.Sub)
 	text(c, &n.SID)
 	c.time(&n.At)
+	c.time(&n.Met)
 	number(c, &n.Tries)
 }
 

@@ -35,4 +35,5 @@ func (s *Session) fields(c *codec, version byte) {
 func participant(c *codec, p *session.Participant) {
 	text(c, &p.ClientID)
 	text(c, &p.SID)
+	c.time(&p.At)
 }

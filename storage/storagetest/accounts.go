@@ -56,7 +56,7 @@ func (w *world) household(prefix string) household {
 	w.must(w.CreateCode(w.ctx, h.unusedOffline))
 	h.here.LastUsed, h.there.LastUsed = w.now, w.now
 	for _, s := range []*session.Session{&h.here, &h.there} {
-		s.Participants = []session.Participant{{ClientID: "shop", SID: s.ID}, {ClientID: "news", SID: s.ID}}
+		s.Participants = []session.Participant{{ClientID: "shop", SID: s.ID, At: w.now}, {ClientID: "news", SID: s.ID, At: w.now}}
 	}
 	return h
 }

@@ -221,6 +221,31 @@ func testReceivers(t *testing.T, w *world) {
 	w.same(left, 1)
 }
 
+// A receiver that was told goes behind those that wait, whatever their IDs: one whose notices
+// never end keeps nobody out.
+func testReceiversTakeTurns(t *testing.T, w *world) {
+	ids := []string{"b", "c", "a"}
+	s := w.session()
+	w.signIn(s, session.SecretHash{})
+	for _, id := range ids {
+		w.must(w.CreateCode(w.ctx, w.codeOf(s, id)))
+	}
+	w.endSession(s.ID)
+	for range 2 {
+		var turns []string
+		for range ids {
+			taken, err := w.TakeReceivers(w.ctx, 1)
+			w.must(err)
+			for _, id := range taken {
+				w.must(w.LeaveReceiver(w.ctx, id, 0))
+			}
+			turns = append(turns, taken...)
+		}
+		slices.Sort(turns)
+		w.same(turns, []string{"a", "b", "c"})
+	}
+}
+
 // A receiver that is gone does not fill the store.
 func testNoticesAreBounded(t *testing.T, w *world) {
 	s := w.session()

@@ -25,7 +25,20 @@ func (w *world) participants(id string, want ...session.Participant) {
 	w.t.Helper()
 	s, err := w.Session(w.ctx, id)
 	w.must(err)
-	w.same(s.Participants, want)
+	w.same(met(w.t, s.Participants), want)
+}
+
+// met returns participants without their times, which each has.
+func met(t *testing.T, all []session.Participant) []session.Participant {
+	t.Helper()
+	var out []session.Participant
+	for _, p := range all {
+		if p.At.IsZero() {
+			t.Errorf("%s has no time", p.ClientID)
+		}
+		out = append(out, session.Participant{ClientID: p.ClientID, SID: p.SID})
+	}
+	return out
 }
 
 // codeOf returns a code of a client in a session.
@@ -85,7 +98,7 @@ func testParticipants(t *testing.T, w *world) {
 	w.must(w.CreateCode(w.ctx, w.codeOf(other, "bank")))
 	w.reopen()
 	ended := w.endSession(other.ID)
-	w.same(ended.Participants, []session.Participant{{ClientID: "bank", SID: other.ID}})
+	w.same(met(w.t, ended.Participants), []session.Participant{{ClientID: "bank", SID: other.ID}})
 	if ended.Sub != other.Sub || ended.ID != other.ID {
 		t.Errorf("the session that was ended: got %+v, want %s of %s", ended, other.ID, other.Sub)
 	}

@@ -101,6 +101,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Place) {
 		{"Notices", testNotices},
 		{"Receivers", testReceivers},
 		{"NoticesAreBounded", testNoticesAreBounded},
+		{"ReceiversTakeTurns", testReceiversTakeTurns},
 		{"Codes", testCodes},
 		{"CodesOfForms", testCodesOfForms},
 		{"Front", testFront},
