@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -18,9 +19,9 @@ import (
 )
 
 // later builds the program of a later version, which has these migrations more. The
-// oldest program that works with its schema is that of the version oldest. sessions is what
-// it says of the versions of a session's record.
-func later(t *testing.T, oldest int, sessions string, migrations ...string) string {
+// oldest program that works with its schema is that of the version oldest. It reads the next
+// version of a session's record; writes says whether it also writes that.
+func later(t *testing.T, oldest int, writes bool, migrations ...string) string {
 	t.Helper()
 	const path = "storage/postgres/migrate.go"
 	text := harness.Source(t, path)
@@ -30,12 +31,21 @@ func later(t *testing.T, oldest int, sessions string, migrations ...string) stri
 	}
 	files := map[string]string{path: text}
 	const kinds = "storage/record/sessions.go"
-	declared := regexp.MustCompile(`(Sessions = Kind\{.*)version: 1,`)
+	declared := regexp.MustCompile(`(Sessions = Kind\{.*)version: (\d+),`)
 	sealed := harness.Source(t, kinds)
-	if !declared.MatchString(sealed) {
-		t.Fatalf("%s declares no sessions of version 1; raise what this test raises", kinds)
+	found := declared.FindStringSubmatch(sealed)
+	if found == nil {
+		t.Fatalf("%s declares no version of sessions", kinds)
 	}
-	files[kinds] = declared.ReplaceAllString(sealed, "${1}"+sessions+",")
+	version, err := strconv.Atoi(found[2])
+	if err != nil {
+		t.Fatal(err)
+	}
+	sessions := fmt.Sprintf("version: %d, reads: %d,", version, version+1)
+	if writes {
+		sessions = fmt.Sprintf("version: %d,", version+1)
+	}
+	files[kinds] = declared.ReplaceAllString(sealed, "${1}"+sessions)
 	for i, sql := range migrations {
 		files[fmt.Sprintf("storage/postgres/migrations/%05d_later.sql", schema(t)+1+i)] = "-- +goose Up\n" + sql + "\n"
 	}
@@ -71,7 +81,7 @@ UPDATE meta SET value = '%d' WHERE key = 'oldest_program';`
 // version, while people sign in: nobody notices.
 func TestUpgradeUnderLoad(t *testing.T) {
 	c := newCluster(t, pgtest.Options{}, nil)
-	next := later(t, schema(t), "version: 1, reads: 2", expand)
+	next := later(t, schema(t), false, expand)
 	load := c.startLoad(t, 5, 10, 11, 21)
 	load.goesOn()
 	for i := range c.Nodes {
@@ -93,7 +103,7 @@ func TestUpgradeUnderLoad(t *testing.T) {
 	c.replace(1, next)
 
 	// After a migration that takes away it may not. Those that run go on.
-	last := later(t, schema(t)+1, "version: 2", expand, fmt.Sprintf(contract, schema(t)+1))
+	last := later(t, schema(t)+1, true, expand, fmt.Sprintf(contract, schema(t)+1))
 	c.Nodes[0].Use(last)
 	if out, err := c.Nodes[0].Command("migrate"); err != nil || !strings.Contains(out, "up to date") {
 		t.Errorf("migrating by hand: %v\n%s", err, out)
