@@ -230,8 +230,8 @@ func clientOf(in members) (client.Client, error) {
 	c.DeviceFlow = slices.Contains(about.GrantTypes, grantDevice)
 	if c.Name == "" { // users must see some name; RFC 7591 §2 leaves it to us
 		c.Name = nameOf(c.RedirectURIs)
-	} else if !strings.ContainsFunc(c.Name, isSeen) {
-		return client.Client{}, refuse("client_name", "has no letter and no digit: users must see who asks")
+	} else if err := checkName(c.Name); err != nil {
+		return client.Client{}, err
 	}
 	if c.DeviceFlow && c.Name == "" {
 		return client.Client{}, refuse("client_name", "missing; a client without redirect_uris needs one, because users must see who asks")
@@ -239,7 +239,7 @@ func clientOf(in members) (client.Client, error) {
 	if err := checkTypes(&c); err != nil {
 		return client.Client{}, err
 	}
-	return c, errors.Join(
+	err := errors.Join(
 		checkRedirects("redirect_uris", about.ApplicationType, slices.ContainsFunc(c.ResponseTypes, inFront), c.RedirectURIs),
 		checkRedirects("post_logout_redirect_uris", about.ApplicationType, false, c.PostLogoutRedirectURIs),
 		checkLinks([][2]string{
@@ -251,6 +251,18 @@ func clientOf(in members) (client.Client, error) {
 		checkTexts("software_id", []string{about.SoftwareID}),
 		checkTexts("software_version", []string{about.SoftwareVersion}),
 	)
+	if err == nil && c.Name != "" { // the host may have neither
+		err = checkName(c.Name)
+	}
+	return c, err
+}
+
+// checkName refuses a name that shows nothing.
+func checkName(name string) error {
+	if !strings.ContainsFunc(name, isSeen) {
+		return refuse("client_name", "has no letter and no digit: users must see who asks")
+	}
+	return nil
 }
 
 // checkTypes refuses grants that there are not, and response types and grants that do not
