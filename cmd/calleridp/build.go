@@ -228,6 +228,7 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 
 	program := &serve.Program{
 		Admin: admin.Handler(admin.Config{
+			Issuer:  s.Issuer,
 			Clients: registry,
 			Keys:    ring,
 			Budgets: store,

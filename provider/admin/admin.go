@@ -22,6 +22,7 @@
 //	GET    /v1/notices               what waits for which client, and how deliveries went
 //	POST   /v1/notices/{id}/retry    try at once what waits for a client
 //	DELETE /v1/notices/{id}          delete it
+//	GET    /v1/server                what clients have to know of the server: its issuer
 //	GET    /v1/stats                 counters of the store
 //
 // Responses are JSON. A failed request gets a status of 400 or more and a Problem.
@@ -68,6 +69,7 @@ type Keys interface {
 
 // Config is what the API needs. Everything is required.
 type Config struct {
+	Issuer  string
 	Clients Clients
 	Keys    Keys
 	Budgets Budgets
@@ -113,6 +115,7 @@ func Handler(c Config) http.Handler {
 	r.Get("/v1/notices", h.respond(h.listNotices))
 	r.Post("/v1/notices/{id}/retry", h.respond(h.retryNotices))
 	r.Delete("/v1/notices/{id}", h.respond(h.dropNotices))
+	r.Get("/v1/server", h.respond(h.server))
 	r.Get("/v1/stats", h.respond(func(*http.Request) (int, any, error) { return http.StatusOK, h.Stats(), nil }))
 	r.NotFound(h.respond(func(*http.Request) (int, any, error) {
 		return 0, nil, refused{http.StatusNotFound, "there is no such path; another version of calleridp may have it"}
