@@ -96,6 +96,7 @@ const (
 	UserDeleted         Name = "user.deleted"
 	NoticesRetried      Name = "notices.retried"
 	NoticesDropped      Name = "notices.dropped"
+	ChangeFailed        Name = "change.failed"
 )
 
 // Description is what the catalogue says of one event.
@@ -418,5 +419,10 @@ var Events = []Description{
 		Name: NoticesDropped,
 		Keys: keys("client"),
 		Text: "An operator deleted what waited for a client.",
+	}, {
+		Name:  ChangeFailed,
+		Level: slog.LevelWarn,
+		Keys:  keys("change client? sub? sid? of? kid? alg? force? kind? error"),
+		Text:  "What an operator began failed, after its line `change` was written. Without such a line, it was done, or the server ended meanwhile.",
 	},
 }
