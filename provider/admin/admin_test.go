@@ -92,6 +92,7 @@ func (a *api) check(what string, w *httptest.ResponseRecorder, status int, v any
 		a.t.Fatalf("%s: %d %v %s; want %d", what, w.Code, w.Header(), w.Body, status)
 	}
 	raw := w.Body.Bytes()
+	reflect.ValueOf(v).Elem().SetZero()
 	if reflect.TypeOf(v).Elem().Kind() == reflect.Slice {
 		var page struct{ Items json.RawMessage }
 		if err := json.Unmarshal(raw, &page); err != nil {
