@@ -99,7 +99,7 @@ var descriptions = func() map[Name]Description {
 // everyKey lists all keys that value knows.
 var everyKey = []string{
 	"change?", "kind?", "endpoint?", "attempt?", "method?", "number?", "client?", "network?", "app?", "limit?", "reserved?", "grant?", "scope?",
-	"reason?", "error?", "sub?", "by?", "sid?", "of?", "kid?", "alg?", "force?",
+	"reason?", "error?", "sub?", "by?", "sid?", "of?", "kid?", "alg?", "force?", "fields?",
 }
 
 func (e Event) value(key string) slog.Value {
@@ -148,6 +148,10 @@ func (e Event) value(key string) slog.Value {
 		return slog.StringValue(e.Alg)
 	case "force":
 		return slog.BoolValue(e.Force)
+	case "fields":
+		return slog.StringValue(e.Fields)
+	case "operator":
+		return slog.StringValue(e.operator)
 	}
 	panic("audit: the catalogue names an unknown key " + key)
 }
