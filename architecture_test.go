@@ -74,6 +74,7 @@ var rooms = map[string]struct {
 	"clock":      {nil, domain},
 	"limit":      {[]string{"clock", "redact"}, domain},
 	"audit":      {[]string{"limit"}, domain},
+	"funnel":     {[]string{"audit", "limit", "login"}, domain},
 	"redact":     {nil, domain},
 
 	"fetch": {nil, "it reads what clients have published, and knows nothing of them"},
