@@ -10,7 +10,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Root returns the program as a command: all others are its members, in sections.
+// Root returns the program as a command: all others are its members, in sections. It adds
+// those of its own, about shells and manuals, to the last.
 func Root(name, short, version string, sections ...Section) *cobra.Command {
 	c := &cobra.Command{
 		Use:                   name,
@@ -34,6 +35,8 @@ func Root(name, short, version string, sections ...Section) *cobra.Command {
 	c.SetVersionTemplate(name + " {{.Version}}\n")
 	c.SetFlagErrorFunc(flagError)
 	c.SetHelpFunc(func(c *cobra.Command, _ []string) { writeHelp(c.OutOrStdout(), c) })
+	last := &sections[len(sections)-1]
+	last.Commands = append(last.Commands, completionCommand(c), manCommand(c))
 	for i, s := range sections {
 		id := fmt.Sprint(i)
 		c.AddGroup(&cobra.Group{ID: id, Title: s.Title})
@@ -42,7 +45,6 @@ func Root(name, short, version string, sections ...Section) *cobra.Command {
 			c.AddCommand(member)
 		}
 	}
-	c.AddCommand(completionCommand(c), manCommand(c))
 	c.SetHelpCommand(helpCommand(c))
 	return c
 }
@@ -59,7 +61,7 @@ func Run(ctx context.Context, root *cobra.Command, args []string, out, errOut io
 	if len(args) > 0 && args[0] == cobra.ShellCompRequestCmd {
 		unquoteUsages(root)
 	}
-	root.SetArgs(args)
+	root.SetArgs(append([]string{}, args...)) // nil would be those of the process
 	root.SetOut(out)
 	root.SetErr(errOut)
 	c, err := root.ExecuteContextC(ctx)
