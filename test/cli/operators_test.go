@@ -23,7 +23,7 @@ var shell = regexp.MustCompile(`^(calleridp|go|install|openssl|useradd) `)
 // lineRule says how one line of docs/operators.md is run here. A line without a rule is run as it
 // is, and must succeed.
 type lineRule struct {
-	line string // as in the document
+	line string // as in the document; of a here-document its first line
 
 	instead string // is run in its place; why says the reason
 	skip    bool   // nothing is run; why says the reason
@@ -48,7 +48,7 @@ var lineRules = []lineRule{
 	{line: "cat > /etc/calleridp/truecaller.appkey # paste the appKey, then Ctrl-D",
 		instead: "echo " + harness.AppKey + " > /etc/calleridp/truecaller.appkey", why: "nobody pastes"},
 	{line: "calleridp config check --config /etc/calleridp/calleridp.yaml", before: (*rehearsal).configure},
-	{line: "calleridp serve --config /etc/calleridp/calleridp.yaml", run: (*rehearsal).serve},
+	{line: "calleridp serve --config /etc/calleridp/calleridp.yaml", run: background("ISSUER/readyz")},
 	{line: `calleridp client add --name "My shop" --redirect-uri https://shop.example/callback`,
 		learn: map[string]string{"ID": `client_id +(\S+)`}},
 	{line: "calleridp notice list", before: (*rehearsal).notice},
@@ -77,12 +77,13 @@ func TestOperatorsGuideRuns(t *testing.T) {
 				continue
 			}
 			commands++
-			rule := lineRule{line: line}
-			if i := slices.IndexFunc(lineRules, func(l lineRule) bool { return l.line == line }); i >= 0 {
+			first, _, _ := strings.Cut(line, "\n")
+			var rule lineRule
+			if i := slices.IndexFunc(lineRules, func(l lineRule) bool { return l.line == first }); i >= 0 {
 				rule = lineRules[i]
 			}
-			met[rule.line] = true
-			r.do(block.Line, rule)
+			met[first] = true
+			r.do(block.Line, line, rule)
 		}
 	}
 	for _, rule := range lineRules {
@@ -102,8 +103,9 @@ func TestOperatorsGuideRuns(t *testing.T) {
 type rehearsal struct {
 	*testing.T
 	root   string            // in place of /
+	dir    string            // where the shell is
+	ports  map[string]string // in place of those of the document
 	values map[string]string // of placeholders
-	issuer string
 }
 
 func newRehearsal(t *testing.T) *rehearsal {
@@ -119,14 +121,14 @@ func newRehearsal(t *testing.T) *rehearsal {
 	if err := os.Symlink(harness.Binary(t), filepath.Join(bin, "calleridp")); err != nil {
 		t.Fatal(err)
 	}
-	return &rehearsal{T: t, root: root, values: map[string]string{
+	return &rehearsal{T: t, root: root, dir: root, ports: map[string]string{}, values: map[string]string{
 		"NUMBER": harness.Number(5),
 		"FILE":   "/etc/calleridp/calleridp.yaml",
 	}}
 }
 
 // do runs one line.
-func (r *rehearsal) do(at int, rule lineRule) {
+func (r *rehearsal) do(at int, line string, rule lineRule) {
 	r.Helper()
 	if rule.skip {
 		return
@@ -134,7 +136,6 @@ func (r *rehearsal) do(at int, rule lineRule) {
 	if rule.before != nil {
 		rule.before(r)
 	}
-	line := rule.line
 	if rule.instead != "" {
 		line = rule.instead
 	}
@@ -158,9 +159,11 @@ func (r *rehearsal) do(at int, rule lineRule) {
 var (
 	placeholders = regexp.MustCompile(`\b[A-Z_]{2,}\b`)
 	paths        = regexp.MustCompile(`/(?:etc|usr/local|var|srv|run)/[^\s"';]*`)
+	addresses    = regexp.MustCompile(`\b127\.0\.0\.1:(\d{4})\b`)
 )
 
-// here returns a line with the values of its placeholders, and with paths of this machine.
+// here returns a line with the values of its placeholders, and with paths and ports of this
+// machine.
 func (r *rehearsal) here(line string) string {
 	line = placeholders.ReplaceAllStringFunc(line, func(name string) string {
 		if value, ok := r.values[name]; ok {
@@ -168,25 +171,35 @@ func (r *rehearsal) here(line string) string {
 		}
 		return name
 	})
+	line = addresses.ReplaceAllStringFunc(line, func(address string) string {
+		if r.ports[address] == "" {
+			r.ports[address] = "127.0.0.1:" + harness.FreePort(r)
+		}
+		return r.ports[address]
+	})
 	return paths.ReplaceAllStringFunc(line, func(path string) string { return r.root + path })
 }
 
-// command returns a command of a shell.
+// command returns a command of a shell. The next one begins in the directory where it ends.
 func (r *rehearsal) command(line string) *exec.Cmd {
 	line = r.here(line)
 	if _, to, ok := strings.Cut(line, " > "); ok { // folders that packages make
 		os.MkdirAll(filepath.Dir(strings.Fields(to)[0]), 0o700)
 	}
-	c := exec.Command("sh", "-c", "umask 077; "+line)
-	c.Dir = r.root
-	c.Env = append(os.Environ(),
-		"PATH="+filepath.Join(r.root, "usr/local/bin")+":"+os.Getenv("PATH"),
-		"CALLERIDP_ADMIN_SOCKET="+filepath.Join(r.root, "var/lib/calleridp/admin.sock"))
+	c := exec.Command("sh", "-c", "trap 'pwd > "+r.root+"/dir' EXIT\numask 077\n"+line)
+	c.Dir = r.dir
+	c.Env = append(os.Environ(), "PATH="+filepath.Join(r.root, "usr/local/bin")+":"+os.Getenv("PATH"))
+	if !strings.Contains(line, " --config ") { // the configuration names the socket
+		c.Env = append(c.Env, "CALLERIDP_ADMIN_SOCKET="+filepath.Join(r.root, "var/lib/calleridp/admin.sock"))
+	}
 	return c
 }
 
 func (r *rehearsal) shell(line string) (out string, err error) {
 	raw, err := r.command(line).CombinedOutput()
+	if dir, err := os.ReadFile(filepath.Join(r.root, "dir")); err == nil {
+		r.dir = strings.TrimSpace(string(dir))
+	}
 	return string(raw), err
 }
 
@@ -210,7 +223,8 @@ func (r *rehearsal) configure() {
 		text = strings.Replace(text, edit.from, edit.to, 1)
 	}
 	listen := "127.0.0.1:" + harness.FreePort(r)
-	r.issuer = "http://" + listen
+	issuer := "http://" + listen
+	r.values["ISSUER"] = issuer
 	secret, err := os.ReadFile(r.here("/etc/calleridp/truecaller.callback"))
 	if err != nil {
 		r.Fatal(err)
@@ -218,14 +232,14 @@ func (r *rehearsal) configure() {
 	phones := simulator.New(simulator.Config{
 		Apps: []simulator.App{{
 			Name: "Example", Key: harness.AppKey,
-			CallbackURL: r.issuer + "/callback/default/" + strings.TrimSpace(string(secret)),
+			CallbackURL: issuer + "/callback/default/" + strings.TrimSpace(string(secret)),
 		}},
 		Log: slog.New(slog.DiscardHandler),
 	})
 	r.Cleanup(phones.Close)
 	truecaller := httptest.NewServer(phones.Handler())
 	r.Cleanup(truecaller.Close)
-	text = strings.NewReplacer("ISSUER", r.issuer, "LISTEN", listen, "TRUECALLER", truecaller.URL).Replace(text)
+	text = strings.NewReplacer("ISSUER", issuer, "LISTEN", listen, "TRUECALLER", truecaller.URL).Replace(text)
 	text += `
 truecaller_apps:
   - {id: android, app_name: Example app, methods: [native], native_client_id: of-the-portal}
@@ -237,8 +251,13 @@ drain: {ready_delay: 0s}
 	}
 }
 
-// serve runs the server until the test ends.
-func (r *rehearsal) serve(line string) {
+// background returns what runs a line until the test ends. It waits until the URL responds
+// with 200.
+func background(at string) func(r *rehearsal, line string) {
+	return func(r *rehearsal, line string) { r.start(line, r.here(at)) }
+}
+
+func (r *rehearsal) start(line, at string) {
 	server := r.command("exec " + line)
 	var log strings.Builder
 	server.Stderr = &log
@@ -255,7 +274,7 @@ func (r *rehearsal) serve(line string) {
 		}
 	})
 	harness.Eventually(r, line+" responds", func() bool {
-		response, err := http.Get(r.issuer + "/readyz")
+		response, err := http.Get(at)
 		if err != nil {
 			return false
 		}
@@ -285,8 +304,8 @@ func (r *rehearsal) user() {
 // signIn signs in at a path, by a number that approves by itself.
 func (r *rehearsal) signIn(at string) {
 	r.Helper()
-	browser := harness.NewBrowser(r, r.issuer)
-	left, page := browser.Follow(browser.Submit(browser.Get(r.issuer+at), r.values["NUMBER"]), harness.Timeout)
+	browser := harness.NewBrowser(r, r.values["ISSUER"])
+	left, page := browser.Follow(browser.Submit(browser.Get(r.values["ISSUER"]+at), r.values["NUMBER"]), harness.Timeout)
 	if left == nil && !page.Has("account") {
 		r.Fatalf("the sign-in stopped at %s (status %d)", page.URL, page.Status)
 	}

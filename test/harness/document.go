@@ -1,12 +1,18 @@
 package harness
 
-import "strings"
+import (
+	"regexp"
+	"strings"
+)
 
 // Block is a block of code in a Markdown document: fenced, or indented by four spaces.
 type Block struct {
 	Line  int      // of its first line
-	Lines []string // without the indentation of the block; a line that ends in \ has the next
+	Lines []string // without the indentation of the block; see joined
 }
+
+// hereDocument finds the word that ends a here-document.
+var hereDocument = regexp.MustCompile(`<<'?([A-Z]+)'?$`)
 
 // Blocks returns the blocks of code of a document.
 func Blocks(document string) []Block {
@@ -46,15 +52,26 @@ func Blocks(document string) []Block {
 	return blocks
 }
 
-// joined joins a line that ends in a backslash and the next, as a shell does.
+// joined joins, as a shell does, a line that ends in a backslash and the next, and a line
+// with a here-document and that.
 func joined(lines []string) []string {
 	var whole []string
-	open := false
+	open, end := false, ""
 	for _, line := range lines {
-		if open {
+		switch {
+		case end != "":
+			whole[len(whole)-1] += "\n" + line
+			if line == end {
+				end = ""
+			}
+			continue
+		case open:
 			whole[len(whole)-1] += " " + strings.TrimLeft(line, " ")
-		} else {
+		default:
 			whole = append(whole, line)
+		}
+		if here := hereDocument.FindStringSubmatch(line); here != nil {
+			end = here[1]
 		}
 		last := &whole[len(whole)-1]
 		*last, open = strings.CutSuffix(*last, `\`)

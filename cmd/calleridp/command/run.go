@@ -16,6 +16,7 @@ func Root(name, short, version string, sections ...Section) *cobra.Command {
 	c := &cobra.Command{
 		Use:                   name,
 		Short:                 short,
+		Long:                  short + "\n\n" + conventions,
 		Version:               version,
 		SilenceErrors:         true,
 		SilenceUsage:          true,
@@ -48,6 +49,11 @@ func Root(name, short, version string, sections ...Section) *cobra.Command {
 	c.SetHelpCommand(helpCommand(c))
 	return c
 }
+
+// conventions is what all commands have in common, for the manual page of the program.
+const conventions = `The exit status is 0 for success, 1 for a failure and 2 for a wrong command line.
+
+CALLERIDP_CONFIG names the configuration file, as --config does, and CALLERIDP_ADMIN_SOCKET the admin socket of the running server, as --socket does.`
 
 // Section is a part of the list of commands in the help.
 type Section struct {
