@@ -88,6 +88,7 @@ func (e *Engine) Native(
 	if err != nil {
 		return NativeSignIn{}, err
 	}
+	ctx = e.inAttempt(ctx, a.ID)
 	e.hub.expect(a)
 	defer e.hub.settle(a)
 	profile, err := e.nativeProfile(ctx, permit, a, app, r)
@@ -196,7 +197,7 @@ func (e *Engine) startNative(ctx context.Context, r NativeRequest) (Attempt, err
 	if err != nil {
 		return Attempt{}, err
 	}
-	e.record(ctx, eventStarted, a)
+	e.record(e.inAttempt(ctx, a.ID), eventStarted, a)
 	return a, nil
 }
 

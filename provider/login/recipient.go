@@ -172,6 +172,7 @@ func (e *Engine) Profile(ctx context.Context, d truecaller.Delivery, p truecalle
 	if err != nil {
 		return e.ignore(ctx, d, a, err)
 	}
+	e.cfg.Observer.Answered(ctx, approval.Attempt, d.Received)
 	if approval.Attempt.State != Approved {
 		e.hub.settle(a)
 		e.record(ctx, eventFailed, approval.Attempt)
