@@ -184,7 +184,7 @@ visiting('a user who declines comes back to Keycloak, and may try again', async 
 
 visiting('keys may rotate between two sign-ins', async (page, context) => {
   const first = await signIn(page, 'secret');
-  operate(['keys', 'rotate'], '-force');
+  operate(['keys', 'rotate'], '--force');
   await context.clearCookies();
   const second = await signIn(page, 'secret');
   assert.equal(second.claims.sub, first.claims.sub, 'the same user of Keycloak');
@@ -209,7 +209,7 @@ visiting('when an administrator of Keycloak ends a session, the one here ends', 
 visiting('when an operator here signs a user out, their session at Keycloak ends', async (page) => {
   const { refresh_token } = await signIn(page, 'secret');
   assert.ok(await lives(refresh_token));
-  const { sub } = JSON.parse(operate(['user', 'find'], '--json', number));
+  const { sub } = JSON.parse(operate(['user', 'find'], '--output=json', number));
   operate(['user', 'signout'], sub);
   await told('hub-secret');
   assert.equal(await lives(refresh_token), false);
