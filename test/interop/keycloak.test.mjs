@@ -133,7 +133,7 @@ async function ends(what, living) {
 // told waits until a client has taken all its logout tokens.
 async function told(client) {
   for (const until = Date.now() + patience; ;) {
-    const receiver = JSON.parse(operate(['notice', 'list'], '--json')).find((r) => r.client_id === client);
+    const receiver = JSON.parse(operate(['notice', 'list'], '--output=json')).find((r) => r.client_id === client);
     if (receiver?.waiting === 0) return;
     assert.ok(Date.now() < until, `${client} has not taken its logout tokens: ${JSON.stringify(receiver)}`);
     await pause(200);
