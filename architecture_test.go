@@ -109,7 +109,7 @@ var only = map[string]struct {
 	"calleridp/storage/postgres":           {[]string{"cmd/calleridp", "cmd/calleridp/config", "cmd/calleridp/dev", "cmd/calleridp/metrics", "cmd/calleridp/store", "storage/postgres/crowd"}, "engines know neither each other nor who chooses one"},
 	"calleridp/storage/transfer":           {[]string{"cmd/calleridp/store", "storage/bolt", "storage/postgres", "storage/postgres/crowd"}, "a copy is a stream of records, and knows no engine"},
 	"github.com/nyaruka/phonenumbers":      {[]string{"truecaller/phone"}, "a phone number is one type, which masks itself"},
-	"calleridp/truecaller/simulator":       {[]string{"cmd/calleridp/dev", "test/load"}, "the simulator is reached over HTTP alone, so that the production path is the same code"},
+	"calleridp/truecaller/simulator":       {[]string{"cmd/calleridp/dev", "cmd/calleridp/simulate", "test/load"}, "the simulator is reached over HTTP alone, so that the production path is the same code"},
 	"github.com/sony/gobreaker":            {[]string{"truecaller"}, "only what speaks to Truecaller knows how it fails"},
 	"github.com/prometheus/client_golang":  {[]string{"cmd/calleridp/metrics"}, "packages report to small observers of their own; how it is shown is one folder"},
 	"github.com/oschwald/maxminddb-golang": {[]string{"cmd/calleridp/country"}, "packages are told a country, and know no database"},
