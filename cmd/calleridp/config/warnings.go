@@ -2,9 +2,6 @@ package config
 
 import (
 	"fmt"
-	"iter"
-	"os"
-	"slices"
 
 	"calleridp/provider/client"
 )
@@ -31,30 +28,5 @@ func (s Settings) Warnings() []string {
 			warnings = append(warnings, fmt.Sprintf("clients[%d].%s: %s", i, unwise.Field, unwise.Reason))
 		}
 	}
-	for key, path := range s.SecretFiles() {
-		if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o004 != 0 {
-			warnings = append(warnings, fmt.Sprintf("%s: every user of this machine can read %s; run chmod 600 on it", key, path))
-		}
-	}
 	return warnings
-}
-
-// SecretFiles returns the files of secrets that the configuration names, by key.
-func (s Settings) SecretFiles() iter.Seq2[string, string] {
-	return func(yield func(key, path string) bool) {
-		type secretFile struct{ key, path string }
-		files := []secretFile{{"master_key_file", s.MasterKeyFile}, {"tls.key_file", s.TLS.KeyFile},
-			{"storage.dsn_file", s.Storage.DSNFile}, {"storage.listen_dsn_file", s.Storage.ListenDSNFile}}
-		for _, app := range s.keyedApps() {
-			if slices.Contains(app.Methods, MethodPush) {
-				files = append(files, secretFile{app.key + ".app_key_file", app.AppKeyFile})
-			}
-			files = append(files, secretFile{app.key + ".callback_secret_file", app.CallbackSecretFile})
-		}
-		for _, file := range files {
-			if file.path != "" && !yield(file.key, file.path) {
-				return
-			}
-		}
-	}
 }
