@@ -117,7 +117,8 @@ var only = map[string]struct {
 	"github.com/prometheus/client_golang":  {[]string{"cmd/calleridp/metrics"}, "packages report to small observers of their own; how it is shown is one folder"},
 	"go.opentelemetry.io/proto/slim/otlp":  {[]string{"cmd/calleridp/tracing", "test/flow"}, "packages report to small observers of their own; that some of it becomes a trace is one folder"},
 	"github.com/oschwald/maxminddb-golang": {[]string{"cmd/calleridp/country"}, "packages are told a country, and know no database"},
-	"github.com/goccy/go-yaml":             {[]string{"cmd/calleridp/config", "test/cli", "test/deploy"}, "packages take plain structs; only one room of cmd reads configuration, and tests what is printed for Spring and Helm"},
+	"github.com/goccy/go-yaml":             {[]string{"cmd/calleridp/config", "test/cli", "test/deploy"}, "packages take plain structs; only one room of cmd reads configuration, and a test what a command prints for Spring or a chart makes"},
+	"github.com/spf13/cobra":               {[]string{"cmd/calleridp/command", "cmd/calleridp", "cmd/calleridp/config", "cmd/calleridp/dev", "cmd/calleridp/doctor", "cmd/calleridp/health", "cmd/calleridp/operator", "cmd/calleridp/serve", "cmd/calleridp/simulate", "cmd/calleridp/store"}, "commands are in cmd, in the style of command"},
 	"github.com/pelletier/go-toml/v2":      {[]string{"test/cli"}, "only a test reads TOML: what a command prints for oauth2-proxy"},
 }
 

@@ -1,4 +1,5 @@
-// Package deploy runs the tools of others over the files of the folder deploy.
+//go:build helm
+
 package deploy
 
 import (
@@ -16,7 +17,8 @@ import (
 	"github.com/goccy/go-yaml"
 )
 
-// helm is the program that the chart is for. It is no dependency of ours.
+// helm is the program that the chart is for. It is no dependency of ours. Compiling it takes
+// minutes, so these tests have a build tag, which ./test/all sets.
 const helm = "helm.sh/helm/v4/cmd/helm@v4.3.2"
 
 // runHelm runs helm and returns what it writes.

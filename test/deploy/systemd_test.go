@@ -1,3 +1,4 @@
+// Package deploy runs the tools of others over the files of the folder deploy.
 package deploy
 
 import (

@@ -8,6 +8,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
+	"strings"
 )
 
 // file is a file or directory with what it must be.
@@ -43,7 +44,8 @@ func (e *examination) files() {
 		}
 		e.add("files", Failed, f.key+": "+found, fix)
 	}
-	if uid >= 0 && uid != os.Getuid() {
+	// Only root can read what systemd gives the server as credentials.
+	if uid >= 0 && uid != os.Getuid() && os.Getenv(credentials) == "" {
 		e.add("files", Warning, fmt.Sprintf("doctor runs as %s, and the server as %s: what the server may do is partly guessed", userName(os.Getuid()), userName(uid)),
 			fmt.Sprintf("run it as the server does: runuser -u %s -- calleridp doctor", userName(uid)))
 	}
@@ -101,7 +103,7 @@ func (f file) problem(uid int) (found, fix string) {
 	case known && uid >= 0 && owner != uid && owner != 0:
 		return fmt.Sprintf("%s belongs to %s, who can change it, and the server runs as %s", f.path, userName(owner), userName(uid)),
 			fmt.Sprintf("chown %s %s", userName(uid), f.path)
-	case known && uid > 0 && owner == 0 && mode&0o044 == 0:
+	case known && uid > 0 && owner == 0 && mode&0o044 == 0 && !isCredential(f.path):
 		return fmt.Sprintf("%s belongs to root alone, and the server runs as %s", f.path, userName(uid)),
 			fmt.Sprintf("chown %s %s", userName(uid), f.path)
 	}
@@ -111,6 +113,16 @@ func (f file) problem(uid int) (found, fix string) {
 		return fmt.Sprintf("every user of this machine can replace %s, because they can change %s", f.path, dir), "chmod o-w " + dir
 	}
 	return "", ""
+}
+
+// credentials is the variable with the folder of systemd's credentials (LoadCredential): in the
+// unit, or where an operator runs a command as root, with the folder that they come from.
+const credentials = "CREDENTIALS_DIRECTORY"
+
+// isCredential reports whether the server gets a file from systemd, so that it may be root's.
+func isCredential(path string) bool {
+	folder := os.Getenv(credentials)
+	return folder != "" && strings.HasPrefix(path, folder+"/")
 }
 
 // userName returns the name of a user, or their number.

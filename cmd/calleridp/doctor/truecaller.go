@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -40,7 +41,7 @@ func (e *examination) truecaller(ctx context.Context) {
 		}
 		if err != nil {
 			e.add("Truecaller", Failed, fmt.Sprintf("%s gives no response (%v)", host, err),
-				"open the way out to it, port 443, in the firewall; the server uses no proxy of the environment")
+				wayOut(err))
 			continue
 		}
 		e.add("Truecaller", OK, fmt.Sprintf("%s responds", host), "")
@@ -56,6 +57,14 @@ func (e *examination) truecaller(ctx context.Context) {
 			e.appKey(ctx, app)
 		}
 	}
+}
+
+// wayOut says what to do about a host of Truecaller's that does not respond.
+func wayOut(err error) string {
+	if _, ok := errors.AsType[*net.DNSError](err); ok {
+		return "let this machine resolve names of the internet (/etc/resolv.conf)"
+	}
+	return "open the way out to it, port 443, in the firewall; the server uses no proxy of the environment"
 }
 
 // clock compares the clock of this machine with the Date of a response (RFC 9110 §6.6.1),

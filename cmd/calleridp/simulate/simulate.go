@@ -97,7 +97,8 @@ truecaller:
   profile_urls: [%[1]s]
   oauth_url: %[1]s
 
-app_key_file has what --app-key says. The page with the phones is %[1]s/
+It accepts the appKey of --app-key, or those of the configuration. The page with the phones
+is %[1]s/
 Sign in with +46 70 174 06 05, which approves by itself, or approve another number on that
 page. Stop with Ctrl-C.
 `, base)
