@@ -185,18 +185,19 @@ func TestAlertRules(t *testing.T) {
 
 // Prometheus understands what the dashboard asks.
 func TestDashboardExpressions(t *testing.T) {
-	rules := "groups: [{name: dashboard, rules: [\n"
+	var rules strings.Builder
+	rules.WriteString("groups: [{name: dashboard, rules: [\n")
 	n := 0
 	for _, p := range readBoard(t).Panels {
 		for _, target := range p.Targets {
 			expr := strings.NewReplacer("$__rate_interval", "5m", "$__range", "6h", "$instance", ".*").Replace(target.Expr)
 			quoted, _ := json.Marshal(expr)
-			rules += fmt.Sprintf("{record: panel:%d, expr: %s},\n", n, quoted)
+			rules.WriteString(fmt.Sprintf("{record: panel:%d, expr: %s},\n", n, quoted))
 			n++
 		}
 	}
 	file := filepath.Join(t.TempDir(), "dashboard.yaml")
-	if err := os.WriteFile(file, []byte(rules+"]}]\n"), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(rules.String()+"]}]\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	promtool(t, "check", "rules", file)
