@@ -25,15 +25,21 @@ const (
 	eventDone         = audit.AttemptDone
 	eventMismatch     = audit.AttemptMismatch
 
-	// eventPushed is for the Observer alone: Truecaller took the push, or may have.
-	eventPushed = "attempt.pushed"
+	eventPushed   = Pushed
+	eventReturned = Returned
+)
+
+// Events that are for the Observer alone.
+const (
+	Pushed   = "attempt.pushed"   // Truecaller took the push, or may have
+	Returned = "attempt.returned" // a callback brought its first token, or a native application its code
 )
 
 // Observer counts what becomes of attempts. It hears of each event once, in the
 // process where it happened, and must be quick and safe for concurrent use.
 type Observer interface {
 	// Attempt has reached an event, which is named as in the audit, or is
-	// attempt.pushed. ctx is that of the request or callback which caused it.
+	// Pushed or Returned. ctx is that of the request or callback which caused it.
 	Attempt(ctx context.Context, event string, a Attempt)
 	// Answered says that a callback has brought a token for the attempt, at received, and
 	// that its profile decided the attempt just now.
@@ -46,6 +52,30 @@ type Observer interface {
 type Tracer interface {
 	// InAttempt returns ctx for work on the attempt.
 	InAttempt(ctx context.Context, id ID) context.Context
+}
+
+// Observers hear of the same events, one after the other.
+type Observers []Observer
+
+// Attempt implements Observer.
+func (all Observers) Attempt(ctx context.Context, event string, a Attempt) {
+	for _, o := range all {
+		o.Attempt(ctx, event, a)
+	}
+}
+
+// Answered implements Observer.
+func (all Observers) Answered(ctx context.Context, a Attempt, received time.Time) {
+	for _, o := range all {
+		o.Answered(ctx, a, received)
+	}
+}
+
+// Limited implements Observer.
+func (all Observers) Limited(kind limit.Kind) {
+	for _, o := range all {
+		o.Limited(kind)
+	}
 }
 
 type unobserved struct{}

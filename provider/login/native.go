@@ -197,7 +197,9 @@ func (e *Engine) startNative(ctx context.Context, r NativeRequest) (Attempt, err
 	if err != nil {
 		return Attempt{}, err
 	}
-	e.record(e.inAttempt(ctx, a.ID), eventStarted, a)
+	ctx = e.inAttempt(ctx, a.ID)
+	e.record(ctx, eventStarted, a)
+	e.cfg.Observer.Attempt(ctx, eventReturned, a)
 	return a, nil
 }
 
