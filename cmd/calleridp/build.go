@@ -81,6 +81,7 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 	apps := map[string]truecaller.App{}
 	for _, app := range s.Apps {
 		apps[app.ID] = app
+		counting.Expect(app.ID)
 	}
 	outgoing := truecaller.NewClient(truecaller.Options{
 		Timeout:  time.Duration(s.Truecaller.Timeout),

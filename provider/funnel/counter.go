@@ -78,11 +78,11 @@ func (c *Counter) Attempt(_ context.Context, event string, a login.Attempt) {
 	c.waiting[hour] = c.waiting[hour].Plus(one)
 }
 
-// Answered implements login.Observer: Attempt hears of the approval.
-func (c *Counter) Answered(context.Context, login.Attempt, time.Time) {}
-
 // Limited implements login.Observer. The attempt that was limited is counted already.
 func (c *Counter) Limited(limit.Kind) {}
+
+// Answered implements login.Observer. How long the profile took is no step.
+func (c *Counter) Answered(context.Context, login.Attempt, time.Time) {}
 
 // Run writes every WriteEvery, and once more when ctx is done. The store must stay open
 // until it returns.

@@ -38,14 +38,20 @@ const (
 // Observer counts what becomes of attempts. It hears of each event once, in the
 // process where it happened, and must be quick and safe for concurrent use.
 type Observer interface {
-	// Attempt has reached an event, which is named as in the audit, or is Pushed or
-	// Returned. ctx is that of the request or callback which caused it.
+	// Attempt has reached an event, which is named as in the audit, or is
+	// Pushed or Returned. ctx is that of the request or callback which caused it.
 	Attempt(ctx context.Context, event string, a Attempt)
 	// Answered says that a callback has brought a token for the attempt, at received, and
 	// that its profile decided the attempt just now.
 	Answered(ctx context.Context, a Attempt, received time.Time)
 	// Limited says which lock or budget refused an attempt.
 	Limited(kind limit.Kind)
+}
+
+// Tracer follows an attempt through requests, callbacks and servers.
+type Tracer interface {
+	// InAttempt returns ctx for work on the attempt.
+	InAttempt(ctx context.Context, id ID) context.Context
 }
 
 // Observers hear of the same events, one after the other.
@@ -70,12 +76,6 @@ func (all Observers) Limited(kind limit.Kind) {
 	for _, o := range all {
 		o.Limited(kind)
 	}
-}
-
-// Tracer follows an attempt through requests, callbacks and servers.
-type Tracer interface {
-	// InAttempt returns ctx for work on the attempt.
-	InAttempt(ctx context.Context, id ID) context.Context
 }
 
 type unobserved struct{}

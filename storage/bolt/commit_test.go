@@ -332,3 +332,29 @@ func TestClosed(t *testing.T) {
 	s.options.SweepEvery = time.Nanosecond
 	s.Run(ctx) // ends by itself
 }
+
+// Each change that a caller waits for is reported once, when it is durable; reading and what
+// is refused are not.
+func TestCommitted(t *testing.T) {
+	var reported []bool
+	s := open(t, Options{Committed: func(_ context.Context, failed bool, took time.Duration) {
+		if took <= 0 {
+			t.Errorf("it took %s", took)
+		}
+		reported = append(reported, failed)
+	}})
+	ctx := t.Context()
+	c := client.Client{ID: "a"}
+	if err := s.CreateClient(ctx, c); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.CreateClient(ctx, c); err == nil {
+		t.Error("a client was created twice")
+	}
+	if _, err := s.Client(ctx, "a"); err != nil {
+		t.Error(err)
+	}
+	if fmt.Sprint(reported) != "[false]" {
+		t.Errorf("reported %v, want one change that did not fail", reported)
+	}
+}

@@ -92,10 +92,31 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("the metrics have %q", secret)
 		}
 	}
-	// Whatever strangers do, there are no more lines than before.
-	for i := range 50 {
+	// Whatever strangers do, there are no more lines than after one of each.
+	strange := func(i int) {
 		a.post(fmt.Sprintf("/callback/app%d/x", i), nil)
-		a.browser.Get(fmt.Sprintf("%s/path%d", a.server.Issuer, i))
+		for method, path := range map[string]string{
+			"GET":                      fmt.Sprintf("/path%d", i),
+			"HEAD":                     fmt.Sprintf("/attempt/attempt%d", i),
+			"POST":                     fmt.Sprintf("/token?client_id=client%d", i),
+			"PUT":                      fmt.Sprintf("/authorize?client_id=client%d&redirect_uri=https://%d.example", i, i),
+			fmt.Sprintf("METHOD%d", i): "/token",
+		} {
+			r, _ := http.NewRequest(method, a.server.Issuer+path, strings.NewReader(fmt.Sprintf("grant_type=grant%d&client_id=client%d", i, i)))
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			r.Header.Set("User-Agent", fmt.Sprintf("agent%d", i))
+			answer, err := http.DefaultClient.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			answer.Body.Close()
+		}
+		a.browser.Get(fmt.Sprintf("%s/authorize?client_id=client%d&redirect_uri=https://%d.example", a.server.Issuer, i, i))
+	}
+	strange(0)
+	got = scrape(t, address)
+	for i := range 50 {
+		strange(i + 1)
 	}
 	if before, after := strings.Count(got, "\ncalleridp_"), strings.Count(scrape(t, address), "\ncalleridp_"); after != before {
 		t.Errorf("%d series became %d, want no more", before, after)

@@ -167,7 +167,7 @@ func TestTracing(t *testing.T) {
 	root := sink.all(t, "attempt")[0]
 	sink.all(t, "token.issue")
 	sink.all(t, "POST /token")
-	want := []string{"attempt", "attempt.approved", "attempt.done", "attempt.pushed", "attempt.started", "callback", "inbox.delivery",
+	want := []string{"attempt", "attempt.approved", "attempt.done", "attempt.pushed", "attempt.returned", "attempt.started", "callback", "inbox.delivery",
 		"store.commit", "truecaller.profile", "truecaller.push"}
 	if got := slices.Compact(sink.names(trace)); !slices.Equal(got, want) {
 		t.Errorf("the trace of the attempt has %v, want %v", got, want)

@@ -9,6 +9,7 @@ package metrics
 import (
 	"net/http"
 
+	"calleridp/cmd/calleridp/tracing"
 	"calleridp/provider/audit"
 	"calleridp/provider/login"
 	"calleridp/provider/notify"
@@ -116,7 +117,26 @@ func New(version, goVersion string) *Metrics {
 		[]float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}, "route")
 	m.gauge("calleridp_build_info", "Always 1; the labels have the versions of the program and of Go.", func() float64 { return 1 },
 		prometheus.Labels{"version": version, "go_version": goVersion})
+	// Rare events that alerts wait for are at zero from the start: an increase from nothing
+	// to one is none.
+	for _, outcome := range notify.Outcomes {
+		m.notices.WithLabelValues(string(notify.Logout), string(outcome))
+	}
+	for _, outcome := range []string{tracing.Sent, tracing.Failed, tracing.Dropped} {
+		m.spans.WithLabelValues(outcome)
+	}
+	for _, event := range []audit.Name{audit.ClientUnauthenticated, audit.GrantReused} {
+		m.events.WithLabelValues(string(event))
+	}
 	return m
+}
+
+// Expect makes what an app of Truecaller may rarely meet begin at zero.
+func (m *Metrics) Expect(app string) {
+	for _, outcome := range []truecaller.CallbackOutcome{truecaller.CallbackNotKept, truecaller.CallbackBadEndpoint} {
+		m.callbacks.WithLabelValues(app, string(outcome))
+	}
+	m.attempts.WithLabelValues("failed", string(login.Push), app, string(login.Misconfigured))
 }
 
 // Handler serves the metrics in Prometheus' text format.
