@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -11,6 +13,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"calleridp/test/harness"
@@ -181,12 +184,12 @@ func (r *rehearsal) here(line string) string {
 }
 
 // command returns a command of a shell. The next one begins in the directory where it ends.
-func (r *rehearsal) command(line string) *exec.Cmd {
+func (r *rehearsal) command(ctx context.Context, line string) *exec.Cmd {
 	line = r.here(line)
 	if _, to, ok := strings.Cut(line, " > "); ok { // folders that packages make
 		os.MkdirAll(filepath.Dir(strings.Fields(to)[0]), 0o700)
 	}
-	c := exec.Command("sh", "-c", "trap 'pwd > "+r.root+"/dir' EXIT\numask 077\n"+line)
+	c := exec.CommandContext(ctx, "sh", "-c", "trap 'pwd > "+r.root+"/dir' EXIT\numask 077\n"+line)
 	c.Dir = r.dir
 	c.Env = append(os.Environ(), "PATH="+filepath.Join(r.root, "usr/local/bin")+":"+os.Getenv("PATH"))
 	if !strings.Contains(line, " --config ") { // the configuration names the socket
@@ -196,7 +199,15 @@ func (r *rehearsal) command(line string) *exec.Cmd {
 }
 
 func (r *rehearsal) shell(line string) (out string, err error) {
-	raw, err := r.command(line).CombinedOutput()
+	ctx, cancel := context.WithTimeout(r.Context(), harness.Timeout)
+	defer cancel()
+	c := r.command(ctx, line)
+	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // the shell and what it runs end together
+	c.Cancel = func() error { return syscall.Kill(-c.Process.Pid, syscall.SIGKILL) }
+	raw, err := c.CombinedOutput()
+	if ctx.Err() != nil {
+		err = errors.New("it does not end: give it a rule that runs it in the background")
+	}
 	if dir, err := os.ReadFile(filepath.Join(r.root, "dir")); err == nil {
 		r.dir = strings.TrimSpace(string(dir))
 	}
@@ -258,7 +269,7 @@ func background(at string) func(r *rehearsal, line string) {
 }
 
 func (r *rehearsal) start(line, at string) {
-	server := r.command("exec " + line)
+	server := r.command(context.Background(), "exec "+line) // ended by the cleanup
 	var log strings.Builder
 	server.Stderr = &log
 	if err := server.Start(); err != nil {
