@@ -116,4 +116,6 @@ const (
 	PurposeReceiverRecord Purpose = "receiver-record"
 	// PurposeDeviceRequestRecord seals requests of devices.
 	PurposeDeviceRequestRecord Purpose = "device-request-record"
+	// PurposeFunnelRecord seals what was counted of sign-ins.
+	PurposeFunnelRecord Purpose = "funnel-record"
 )

@@ -15,6 +15,7 @@ import (
 	"calleridp/provider/admin"
 	"calleridp/provider/client"
 	"calleridp/provider/consent"
+	"calleridp/provider/funnel"
 	"calleridp/provider/grant"
 	"calleridp/provider/login"
 	"calleridp/provider/notify"
@@ -42,6 +43,7 @@ type engine interface {
 	client.Store
 	client.Assertions
 	notify.Store
+	funnel.Store
 	serve.Store
 
 	PinIssuer(ctx context.Context, issuer string) error

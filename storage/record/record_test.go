@@ -10,6 +10,7 @@ import (
 	"calleridp/keys"
 	"calleridp/provider/client"
 	"calleridp/provider/consent"
+	"calleridp/provider/funnel"
 	"calleridp/provider/grant"
 	"calleridp/provider/login"
 	"calleridp/provider/notify"
@@ -42,6 +43,7 @@ func definitions(now time.Time) []definition {
 	device := DeviceRequest(storagetest.Filled[grant.DeviceRequest](now))
 	secret := CallbackSecret{Current: [32]byte{1}, Old: []truecaller.OldSecret{{Hash: [32]byte{2}, Until: now}}}
 	notice, receiver := Notice(storagetest.Filled[notify.Notice](now)), Receiver(storagetest.Filled[notify.Receiver](now))
+	tally := Tally(storagetest.Filled[funnel.Tally](now))
 	text := Text("text")
 	return []definition{
 		{&SigningKeys, func() Record { return &KeySet{} }, &set},
@@ -59,6 +61,7 @@ func definitions(now time.Time) []definition {
 		{&InitialTokens, func() Record { return &InitialToken{} }, &initial},
 		{&Notices, func() Record { return &Notice{} }, &notice},
 		{&Receivers, func() Record { return &Receiver{} }, &receiver},
+		{&Funnel, func() Record { return &Tally{} }, &tally},
 		{&DeviceRequests, func() Record { return &DeviceRequest{} }, &device},
 		{&SessionIDs, func() Record { return &Hash{} }, &Hash{1, 2, 3}},
 		{&Forms, func() Record { return new(Text) }, &text},

@@ -17,6 +17,7 @@ import (
 	"calleridp/provider/admin"
 	"calleridp/provider/client"
 	"calleridp/provider/consent"
+	"calleridp/provider/funnel"
 	"calleridp/provider/grant"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
@@ -45,6 +46,7 @@ type Engine interface {
 	client.Store
 	client.Assertions
 	notify.Store
+	funnel.Store
 
 	// PinIssuer stores the first issuer, and refuses any other one.
 	PinIssuer(ctx context.Context, issuer string) error
@@ -75,6 +77,8 @@ func Run(t *testing.T, fresh func(t *testing.T) Place) {
 		{"DeviceRequests", testDeviceRequests},
 		{"DeviceAnswers", testDeviceAnswers},
 		{"ParallelDeviceAnswers", testParallelDeviceAnswers},
+		{"Funnel", testFunnel},
+		{"ParallelFunnel", testParallelFunnel},
 		{"Inbox", testInbox},
 		{"CallbackSecrets", testCallbackSecrets},
 		{"Attempts", testAttempts},
