@@ -250,13 +250,13 @@ func (r *rehearsal) configure() {
 	r.Cleanup(phones.Close)
 	truecaller := httptest.NewServer(phones.Handler())
 	r.Cleanup(truecaller.Close)
-	text = strings.NewReplacer("ISSUER", issuer, "LISTEN", listen, "TRUECALLER", truecaller.URL).Replace(text)
 	text += `
 truecaller_apps:
-  - {id: android, app_name: Example app, methods: [native], native_client_id: of-the-portal}
+  - {id: android, app_name: Example app, methods: [native], native_client_id: of-the-portal, oauth_url: TRUECALLER}
 registration: {mode: token}
 drain: {ready_delay: 0s}
 `
+	text = strings.NewReplacer("ISSUER", issuer, "LISTEN", listen, "TRUECALLER", truecaller.URL).Replace(text)
 	if err := os.WriteFile(r.here("/etc/calleridp/calleridp.yaml"), []byte(paths.ReplaceAllStringFunc(text, r.here)), 0o600); err != nil {
 		r.Fatal(err)
 	}
