@@ -20,8 +20,8 @@ import (
 	"calleridp/truecaller/simulator"
 )
 
-// shell is what the lines of a block begin with that is for a shell.
-var shell = regexp.MustCompile(`^(calleridp|go|install|openssl|useradd) `)
+// shell is what a line begins with in a block that sets up or manages the server.
+var shell = regexp.MustCompile(`^(calleridp|go build|install|openssl|useradd) `)
 
 // lineRule says how one line of docs/operators.md is run here. A line without a rule is run as it
 // is, and must succeed.
