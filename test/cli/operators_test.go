@@ -192,8 +192,9 @@ func (r *rehearsal) command(ctx context.Context, line string) *exec.Cmd {
 	c := exec.CommandContext(ctx, "sh", "-c", "trap 'pwd > "+r.root+"/dir' EXIT\numask 077\n"+line)
 	c.Dir = r.dir
 	c.Env = append(os.Environ(), "PATH="+filepath.Join(r.root, "usr/local/bin")+":"+os.Getenv("PATH"))
-	if !strings.Contains(line, " --config ") { // the configuration names the socket
-		c.Env = append(c.Env, "CALLERIDP_ADMIN_SOCKET="+filepath.Join(r.root, "var/lib/calleridp/admin.sock"))
+	config := r.here("/etc/calleridp/calleridp.yaml") // which names the socket, as an operator may set it
+	if _, err := os.Stat(config); err == nil && !strings.Contains(line, " --config ") {
+		c.Env = append(c.Env, "CALLERIDP_CONFIG="+config)
 	}
 	return c
 }
