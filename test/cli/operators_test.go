@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -11,14 +13,15 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"calleridp/test/harness"
 	"calleridp/truecaller/simulator"
 )
 
-// shell is what the lines of a block begin with that is for a shell.
-var shell = regexp.MustCompile(`^(calleridp|go|install|openssl|useradd) `)
+// shell is what a line begins with in a block that sets up or manages the server.
+var shell = regexp.MustCompile(`^(calleridp|go build|install|openssl|useradd) `)
 
 // lineRule says how one line of docs/operators.md is run here. A line without a rule is run as it
 // is, and must succeed.
@@ -181,22 +184,31 @@ func (r *rehearsal) here(line string) string {
 }
 
 // command returns a command of a shell. The next one begins in the directory where it ends.
-func (r *rehearsal) command(line string) *exec.Cmd {
+func (r *rehearsal) command(ctx context.Context, line string) *exec.Cmd {
 	line = r.here(line)
 	if _, to, ok := strings.Cut(line, " > "); ok { // folders that packages make
 		os.MkdirAll(filepath.Dir(strings.Fields(to)[0]), 0o700)
 	}
-	c := exec.Command("sh", "-c", "trap 'pwd > "+r.root+"/dir' EXIT\numask 077\n"+line)
+	c := exec.CommandContext(ctx, "sh", "-c", "trap 'pwd > "+r.root+"/dir' EXIT\numask 077\n"+line)
 	c.Dir = r.dir
 	c.Env = append(os.Environ(), "PATH="+filepath.Join(r.root, "usr/local/bin")+":"+os.Getenv("PATH"))
-	if !strings.Contains(line, " --config ") { // the configuration names the socket
-		c.Env = append(c.Env, "CALLERIDP_ADMIN_SOCKET="+filepath.Join(r.root, "var/lib/calleridp/admin.sock"))
+	config := r.here("/etc/calleridp/calleridp.yaml") // which names the socket, as an operator may set it
+	if _, err := os.Stat(config); err == nil && !strings.Contains(line, " --config ") {
+		c.Env = append(c.Env, "CALLERIDP_CONFIG="+config)
 	}
 	return c
 }
 
 func (r *rehearsal) shell(line string) (out string, err error) {
-	raw, err := r.command(line).CombinedOutput()
+	ctx, cancel := context.WithTimeout(r.Context(), harness.Timeout)
+	defer cancel()
+	c := r.command(ctx, line)
+	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // the shell and what it runs end together
+	c.Cancel = func() error { return syscall.Kill(-c.Process.Pid, syscall.SIGKILL) }
+	raw, err := c.CombinedOutput()
+	if ctx.Err() != nil {
+		err = errors.New("it does not end: give it a rule that runs it in the background")
+	}
 	if dir, err := os.ReadFile(filepath.Join(r.root, "dir")); err == nil {
 		r.dir = strings.TrimSpace(string(dir))
 	}
@@ -239,13 +251,13 @@ func (r *rehearsal) configure() {
 	r.Cleanup(phones.Close)
 	truecaller := httptest.NewServer(phones.Handler())
 	r.Cleanup(truecaller.Close)
-	text = strings.NewReplacer("ISSUER", issuer, "LISTEN", listen, "TRUECALLER", truecaller.URL).Replace(text)
 	text += `
 truecaller_apps:
-  - {id: android, app_name: Example app, methods: [native], native_client_id: of-the-portal}
+  - {id: android, app_name: Example app, methods: [native], native_client_id: of-the-portal, oauth_url: TRUECALLER}
 registration: {mode: token}
 drain: {ready_delay: 0s}
 `
+	text = strings.NewReplacer("ISSUER", issuer, "LISTEN", listen, "TRUECALLER", truecaller.URL).Replace(text)
 	if err := os.WriteFile(r.here("/etc/calleridp/calleridp.yaml"), []byte(paths.ReplaceAllStringFunc(text, r.here)), 0o600); err != nil {
 		r.Fatal(err)
 	}
@@ -258,7 +270,7 @@ func background(at string) func(r *rehearsal, line string) {
 }
 
 func (r *rehearsal) start(line, at string) {
-	server := r.command("exec " + line)
+	server := r.command(context.Background(), "exec "+line) // ended by the cleanup
 	var log strings.Builder
 	server.Stderr = &log
 	if err := server.Start(); err != nil {
