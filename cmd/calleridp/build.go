@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net/http"
 	"os"
@@ -48,7 +47,8 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 	}()
 	recorder := audit.Log(log.With("log", "audit"), sums)
 	log = sums.Logger()
-	store, err := openStorage(ctx, s, log)
+	var registry *client.Registry // the store asks it which clients are told that a session has ended
+	store, err := openStorage(ctx, s, func(id string) bool { return registry.Told(id) }, log)
 	if err != nil {
 		return nil, err
 	}
@@ -143,7 +143,7 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 		return nil, err
 	}
 
-	registry, err := client.NewRegistry(s.Clients, store, s.ClientDeployment())
+	registry, err = client.NewRegistry(s.Clients, store, s.ClientDeployment())
 	if err != nil {
 		return nil, err
 	}
@@ -155,10 +155,6 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 		// An attempt, and the page that says how it ended.
 		BrowserAge: time.Duration(s.Lifetimes.Attempt) + time.Hour,
 	}
-	var overrides fs.FS
-	if s.UI.OverridesDir != "" {
-		overrides = os.DirFS(s.UI.OverridesDir)
-	}
 	pages, err := ui.New(ui.Config{
 		Issuer:         s.Issuer,
 		Cookies:        cookies,
@@ -169,13 +165,14 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 		AppName:        s.Apps[0].Name,
 		DeploymentName: s.UI.Name,
 		Brand:          s.Brand,
-		Overrides:      overrides,
+		Overrides:      overrides(s),
 		Simulation:     development,
 		ShowDetail:     development,
 	})
 	if err != nil {
 		return nil, err
 	}
+	fetcher := fetch.New(fetch.Options{Networks: s.ClientNetworks})
 	op, err := provider.New(provider.Config{
 		Issuer:       s.Issuer,
 		Engine:       engine,
@@ -191,7 +188,7 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 		Assertions:   store,
 		Notices:      store,
 		Notified:     counting,
-		Fetch:        fetch.New(fetch.Options{Networks: s.ClientNetworks}),
+		Fetch:        fetcher,
 		Registration: s.Registration.Policy(),
 		Devices:      store,
 		Budgets:      store,
@@ -252,6 +249,7 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 		Drain:      pages.Drain,
 		Background: []func(context.Context){store.Run, ring.Run, receiver.Run, secrets.Watch, sums.Run, op.Run, counted.Run},
 		LastLines:  sums.Flush,
+		Prepare:    reloading{registry, pages, fetcher, secrets}.prepare,
 	}
 	if store.listen != nil {
 		keysChanged, refreshing := atMostOnce(func(ctx context.Context) { refresh(ctx, ring, log) })
@@ -271,7 +269,9 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 		Attempts: engine.Watching,
 		Pages:    engine.Pages,
 		Server:   program.Connections,
-		Breakers: outgoing.Breakers,
+
+		CertificateEnds: program.CertificateEnds,
+		Breakers:        outgoing.Breakers,
 	}
 	store.watch(&watched)
 	counting.Watch(watched)
@@ -299,10 +299,14 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 	if store.wrap != nil {
 		public = store.wrap(router)
 	}
+	hsts := s.TLS.HSTS.Duration
+	if development { // localhost has other servers, some without https
+		hsts = 0
+	}
 	program.Public = serve.Middleware{
 		Log:       log,
 		Addresses: addresses,
-		HTTPSOnly: s.IsHTTPS() && !development,
+		HSTS:      hsts,
 		ErrorPage: pages.Error,
 		Observe:   counting.Request,
 	}.Wrap(public)
