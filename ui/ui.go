@@ -7,11 +7,12 @@
 //	gallery    every page in every state, for development
 //
 // The built-in files are here: locales, templates and static. An operator's files may
-// replace them, see overrides.go.
+// replace them, see overrides.go, and change them while the server runs, see reload.go.
 package ui
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"embed"
 	"errors"
 	"fmt"
@@ -21,6 +22,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"sync/atomic"
 
 	"calleridp/provider"
 	"calleridp/provider/endpoint"
@@ -76,19 +78,27 @@ type Config struct {
 	Log *slog.Logger // required
 }
 
-// pages is an alias, so that the field that UI embeds is private.
-type pages = page.Pages
-
 // UI draws the pages and handles what browsers send from them. It is safe for
 // concurrent use.
 type UI struct {
-	*pages
-	signIn    *signin.Handlers
-	languages *language.Set
-	base      string // path of the issuer, without a slash at its end
+	current  atomic.Pointer[drawing]
+	previous atomic.Pointer[drawing] // before the last reload; nil for none
+	signIn   *signin.Handlers
+	base     string // path of the issuer, without a slash at its end
 }
 
-var _ provider.Pages = (*UI)(nil)
+var (
+	_ provider.Pages = (*UI)(nil)
+	_ signin.Pages   = (*UI)(nil)
+)
+
+// drawing is one state of the files that the pages are made of.
+type drawing struct {
+	pages     *page.Pages
+	languages *language.Set
+	config    Config
+	overrides [sha256.Size]byte // digest of the operator's files
+}
 
 // New reads the templates and texts and checks them. A template that names a missing
 // text, or a text with a wrong placeholder, is an error here and not on a page.
@@ -101,6 +111,33 @@ func New(c Config) (*UI, error) {
 }
 
 func build(c Config) (*UI, error) {
+	d, err := draw(c)
+	if err != nil {
+		return nil, err
+	}
+	u := &UI{}
+	u.current.Store(d)
+	var origin string
+	if u.base, origin, err = splitIssuer(c.Issuer); err != nil {
+		return nil, err
+	}
+	u.signIn, err = signin.New(signin.Config{
+		Pages:      u,
+		Languages:  func() *language.Set { return u.current.Load().languages },
+		Origin:     origin,
+		Base:       u.base,
+		Cookies:    c.Cookies,
+		ClientAddr: d.config.ClientAddr,
+		Log:        c.Log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return u, nil
+}
+
+// draw reads and checks the files.
+func draw(c Config) (*drawing, error) {
 	if c.Log == nil {
 		return nil, errors.New("no Log is configured")
 	}
@@ -109,22 +146,25 @@ func build(c Config) (*UI, error) {
 	if c.ClientAddr == nil {
 		c.ClientAddr = endpoint.ConnectionAddr
 	}
-	base, origin, err := splitIssuer(c.Issuer)
+	base, _, err := splitIssuer(c.Issuer)
 	if err != nil {
 		return nil, err
 	}
+	d := &drawing{config: c}
 	if c.Overrides != nil {
 		if err := checkOverrides(c.Overrides); err != nil {
 			return nil, err
 		}
+		if d.overrides, err = digest(c.Overrides); err != nil {
+			return nil, err
+		}
 	}
-	u := &UI{base: base}
-	if u.languages, err = language.Load(builtin, c.Overrides); err != nil {
+	if d.languages, err = language.Load(builtin, c.Overrides); err != nil {
 		return nil, err
 	}
-	u.pages, err = page.New(page.Config{
+	d.pages, err = page.New(page.Config{
 		Files:          overlay{over: c.Overrides, under: builtin},
-		Languages:      u.languages,
+		Languages:      d.languages,
 		Base:           base,
 		Cookies:        c.Cookies,
 		Countries:      c.Countries,
@@ -139,24 +179,12 @@ func build(c Config) (*UI, error) {
 	if err != nil {
 		return nil, err
 	}
-	u.signIn, err = signin.New(signin.Config{
-		Pages:      u.pages,
-		Languages:  u.languages,
-		Origin:     origin,
-		Base:       base,
-		Cookies:    c.Cookies,
-		ClientAddr: c.ClientAddr,
-		Log:        c.Log,
-	})
-	if err != nil {
-		return nil, err
-	}
 	if c.Overrides != nil {
-		if err := gallery.Try(u.pages, u.languages); err != nil {
+		if err := gallery.Try(d.pages, d.languages); err != nil {
 			return nil, err
 		}
 	}
-	return u, nil
+	return d, nil
 }
 
 // splitIssuer returns the path of an issuer without a slash at its end, and its origin.
@@ -176,8 +204,8 @@ func splitIssuer(issuer string) (base, origin string, err error) {
 // those of package signin, the static files, the page at the root, and robots.txt.
 func (u *UI) Mount(r chi.Router, flow signin.Flow) {
 	u.signIn.Mount(r, flow)
-	r.Get(page.PathStatic+"{name}", u.Static)
-	for path, show := range map[string]http.HandlerFunc{endpoint.PathHome: u.Home, endpoint.PathRobots: page.Robots} {
+	r.Get(page.PathStatic+"{name}", u.static)
+	for path, show := range map[string]http.HandlerFunc{endpoint.PathHome: u.home, endpoint.PathRobots: page.Robots} {
 		r.Get(path, show)
 		r.Head(path, show) // monitors of operators
 	}
@@ -185,7 +213,10 @@ func (u *UI) Mount(r chi.Router, flow signin.Flow) {
 
 // Gallery returns the gallery of the pages, see package gallery. Call it before the
 // pages are served.
-func (u *UI) Gallery() http.Handler { return gallery.Handler(u.pages, u.languages, u.base) }
+func (u *UI) Gallery() http.Handler {
+	d := u.current.Load()
+	return gallery.Handler(d.pages, d.languages, u.base)
+}
 
 // Drain ends the live connections of waiting pages, so that a server can shut down.
 // Call it from http.Server.RegisterOnShutdown. The pages reconnect by themselves, to
@@ -195,9 +226,11 @@ func (u *UI) Drain() { u.signIn.Drain() }
 // Languages returns the languages of the pages (BCP 47), for ui_locales_supported in
 // the discovery document (OpenID Connect Discovery §3). The first is used if no other
 // fits.
-func (u *UI) Languages() []string {
+func (u *UI) Languages() []string { return u.current.Load().tags() }
+
+func (d *drawing) tags() []string {
 	var tags []string
-	for _, l := range u.languages.All() {
+	for _, l := range d.languages.All() {
 		tags = append(tags, l.Tag)
 	}
 	return tags

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net/http"
 	"os"
@@ -50,7 +49,9 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 	recorder := audit.Log(log.With("log", "audit"), sums)
 	log = sums.Logger()
 	observed, tracer := observers(s, counting, log)
-	store, err := openStorage(ctx, s, observed.Committed, log)
+	var registry *client.Registry // the store asks it which clients are told that a session has ended
+	tells := func(id string) bool { return registry.Told(id) }
+	store, err := openStorage(ctx, s, tells, observed.Committed, log)
 	if err != nil {
 		return nil, err
 	}
@@ -148,7 +149,7 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 		return nil, err
 	}
 
-	registry, err := client.NewRegistry(s.Clients, store, s.ClientDeployment())
+	registry, err = client.NewRegistry(s.Clients, store, s.ClientDeployment())
 	if err != nil {
 		return nil, err
 	}
@@ -160,10 +161,6 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 		// An attempt, and the page that says how it ended.
 		BrowserAge: time.Duration(s.Lifetimes.Attempt) + time.Hour,
 	}
-	var overrides fs.FS
-	if s.UI.OverridesDir != "" {
-		overrides = os.DirFS(s.UI.OverridesDir)
-	}
 	pages, err := ui.New(ui.Config{
 		Issuer:         s.Issuer,
 		Cookies:        cookies,
@@ -174,13 +171,14 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 		AppName:        s.Apps[0].Name,
 		DeploymentName: s.UI.Name,
 		Brand:          s.Brand,
-		Overrides:      overrides,
+		Overrides:      overrides(s),
 		Simulation:     development || s.Simulated(),
 		ShowDetail:     development,
 	})
 	if err != nil {
 		return nil, err
 	}
+	fetcher := fetch.New(fetch.Options{Networks: s.ClientNetworks})
 	op, err := provider.New(provider.Config{
 		Issuer:       s.Issuer,
 		Engine:       engine,
@@ -196,7 +194,7 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 		Assertions:   store,
 		Notices:      store,
 		Notified:     observed,
-		Fetch:        fetch.New(fetch.Options{Networks: s.ClientNetworks}),
+		Fetch:        fetcher,
 		Registration: s.Registration.Policy(),
 		Devices:      store,
 		Budgets:      store,
@@ -258,6 +256,7 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 		Drain:      pages.Drain,
 		Background: []func(context.Context){store.Run, ring.Run, receiver.Run, secrets.Watch, sums.Run, op.Run, counted.Run},
 		LastLines:  sums.Flush,
+		Prepare:    reloading{registry, pages, fetcher, secrets}.prepare,
 	}
 	if tracer != nil {
 		program.Background = append(program.Background, tracer.Run)
@@ -280,7 +279,9 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 		Attempts: engine.Watching,
 		Pages:    engine.Pages,
 		Server:   program.Connections,
-		Breakers: outgoing.Breakers,
+
+		CertificateEnds: program.CertificateEnds,
+		Breakers:        outgoing.Breakers,
 	}
 	store.watch(&watched)
 	counting.Watch(watched)
@@ -309,10 +310,14 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 		public = store.wrap(router)
 	}
 	public = probe.NewServer(s.Master, addresses, s.IsHTTPS()).Wrap(public)
+	hsts := s.TLS.HSTS.Duration
+	if development { // localhost has other servers, some without https
+		hsts = 0
+	}
 	middleware := serve.Middleware{
 		Log:       log,
 		Addresses: addresses,
-		HTTPSOnly: s.IsHTTPS() && !development,
+		HSTS:      hsts,
 		ErrorPage: pages.Error,
 		Observe:   observed.Request,
 	}

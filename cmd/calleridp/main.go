@@ -1,9 +1,11 @@
 // Command calleridp is an OpenID Provider that signs users in with Truecaller.
 //
 //	build.go    assembles the whole program, in one function
+//	reload.go   what of it changes when the configuration is read again
 //	main.go     lists the commands, which are the rooms below
 //
 //	serve/      runs the server: listeners, middleware, certificates, shutdown
+//	acme/       obtains its certificate from an ACME server
 //	dev/        runs everything on a laptop, with simulator and demo/
 //	config/     the configuration: its structs are the manual
 //	doctor/     looks for what is wrong with a deployment; probe/ is its part in the server

@@ -61,10 +61,11 @@ type storage struct {
 }
 
 // openStorage opens the engine that the configuration names. It waits for a database
-// that is not there yet. committed hears of each durable change.
-func openStorage(ctx context.Context, s config.Settings, committed func(context.Context, bool, time.Duration), log *slog.Logger) (*storage, error) {
+// that is not there yet. tells reports whether a client may hear that a session has ended; it
+// is not called before work begins. committed hears of each durable change.
+func openStorage(ctx context.Context, s config.Settings, tells func(clientID string) bool, committed func(context.Context, bool, time.Duration), log *slog.Logger) (*storage, error) {
 	if s.Postgres == nil {
-		store, err := bolt.Open(s.StoreFile(), s.Master, bolt.Options{Log: log, Tells: client.Told(s.Clients), Committed: committed})
+		store, err := bolt.Open(s.StoreFile(), s.Master, bolt.Options{Log: log, Tells: tells, Committed: committed})
 		if errors.Is(err, bolt.ErrInUse) {
 			return nil, fmt.Errorf("%w, or use the calleridp commands, which talk to it over its admin socket", err)
 		}
@@ -79,7 +80,7 @@ func openStorage(ctx context.Context, s config.Settings, committed func(context.
 	}
 	o := *s.Postgres
 	o.Log = log
-	o.Tells = client.Told(s.Clients)
+	o.Tells = tells
 	o.Committed = committed
 	for {
 		store, err := postgres.Open(ctx, s.Master, o)

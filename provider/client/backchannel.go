@@ -40,16 +40,21 @@ func checkBackChannel(c Client) (reason string) {
 	return ""
 }
 
-// Told returns a function that reports whether a client may hear that a session has ended:
-// not if the configuration declares it without such an address. Stored clients may; what
-// delivers the notices looks them up.
+// Told reports whether a client may hear that a session has ended: not if the configuration
+// declares it without such an address. Stored clients may; what delivers the notices looks
+// them up.
+func (r *Registry) Told(clientID string) bool {
+	c, declared := r.inConfig(clientID)
+	return !declared || c.BackChannel.LogoutURI != ""
+}
+
+// Told is Registry.Told for clients of which there is no registry.
 func Told(config []Client) func(clientID string) bool {
-	told := make(map[string]bool, len(config))
+	r := &Registry{}
+	all := declared{}
 	for _, c := range config {
-		told[c.ID] = c.BackChannel.LogoutURI != ""
+		all[c.ID] = c
 	}
-	return func(clientID string) bool {
-		wants, known := told[clientID]
-		return wants || !known
-	}
+	r.config.Store(&all)
+	return r.Told
 }

@@ -16,7 +16,7 @@ import (
 // The error is ErrNotFound, ErrFromConfig or ErrRegisteredItself, wraps FieldErrors if the
 // client would be invalid or its users would get other subs, or is that of edit.
 func (r *Registry) Edit(ctx context.Context, id string, edit func(known Client) (Client, error)) (edited Client, secret string, err error) {
-	if _, ok := r.config[id]; ok {
+	if _, ok := r.inConfig(id); ok {
 		return Client{}, "", ErrFromConfig
 	}
 	random := keys.RandomText(64)

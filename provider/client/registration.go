@@ -185,7 +185,7 @@ func unusedSince(c Client, before time.Time) error {
 // registration access token: else ErrUnauthenticated. It keeps its ID, its tokens and its
 // secret. If it needs another kind of secret, the new one is returned.
 func (r *Registry) ChangeRegistered(ctx context.Context, id, token string, c Client) (changed Client, secret string, err error) {
-	if _, ok := r.config[id]; ok {
+	if _, ok := r.inConfig(id); ok {
 		return Client{}, "", ErrUnauthenticated
 	}
 	random := keys.RandomText(64)
@@ -234,7 +234,7 @@ func sameSector(known, next Client) error {
 // RemoveRegistered removes a client and revokes its tokens, if token is its registration
 // access token: else ErrUnauthenticated.
 func (r *Registry) RemoveRegistered(ctx context.Context, id, token string) error {
-	if _, ok := r.config[id]; ok {
+	if _, ok := r.inConfig(id); ok {
 		return ErrUnauthenticated
 	}
 	err := r.store.DeleteClientIf(ctx, id, func(c Client) error {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"calleridp/keys"
@@ -21,7 +22,7 @@ var (
 	// callers cannot tell which.
 	ErrUnauthenticated = errors.New("client: unknown client or wrong secret")
 	// ErrFromConfig means that the config file declares the client.
-	ErrFromConfig = errors.New("client: declared in the config file; change it there and restart")
+	ErrFromConfig = errors.New("client: declared in the config file; change it there and reload the server")
 	// ErrRegisteredItself means that the client registered itself: only it changes what it
 	// has registered.
 	ErrRegisteredItself = errors.New("client: registered itself")
@@ -39,10 +40,10 @@ type App struct {
 	Native bool // accepts the codes of native applications
 }
 
-// Registry holds all clients: those of the config file, which it cannot change,
+// Registry holds all clients: those of the config file, which are replaced together,
 // and those of the store. It is safe for concurrent use.
 type Registry struct {
-	config map[string]Client
+	config atomic.Pointer[declared]
 	store  Store
 	here   Deployment
 
@@ -53,29 +54,51 @@ type Registry struct {
 	tried   time.Time // when the last reading began, also one that failed
 }
 
+// declared are the clients of the config file, by ID. It is replaced as a whole.
+type declared map[string]Client
+
 // NewRegistry checks the clients of the config file and reports all errors at
 // once. here is what the server has for its clients.
 func NewRegistry(config []Client, store Store, here Deployment) (*Registry, error) {
-	r := &Registry{config: make(map[string]Client, len(config)), store: store, here: here}
+	r := &Registry{store: store, here: here}
+	use, err := r.PrepareConfig(config)
+	if err != nil {
+		return nil, err
+	}
+	use()
+	return r, nil
+}
+
+// PrepareConfig checks clients that the config file declares now, against what the running
+// server has for its clients, and reports all errors at once. use makes them the declared
+// ones, all at the same moment. What a client had that is no longer among them is of no use
+// from then on, because every use of it looks the client up.
+func (r *Registry) PrepareConfig(config []Client) (use func(), err error) {
+	all := make(declared, len(config))
 	var invalid []error
 	for _, c := range config {
 		c.FromConfig = true
-		_, missing := appOf(c, here.Apps)
-		missing = append(missing, here.validateResponses(c)...)
-		missing = append(missing, here.validateResponseTypes(c)...)
-		missing = append(missing, here.validateRequestObjects(c)...)
-		if fields := append(Validate(c), missing...); fields != nil {
+		if fields := append(Validate(c), ValidateFor(c, r.here)...); fields != nil {
 			invalid = append(invalid, fmt.Errorf("client %q: %w", c.ID, fields))
 		}
-		if _, taken := r.config[c.ID]; taken {
+		if _, taken := all[c.ID]; taken {
 			invalid = append(invalid, fmt.Errorf("client %q: declared twice", c.ID))
 		}
-		r.config[c.ID] = c
+		all[c.ID] = c
 	}
 	if len(invalid) > 0 {
 		return nil, errors.Join(invalid...)
 	}
-	return r, nil
+	return func() {
+		r.config.Store(&all)
+		r.forgetOrigins()
+	}, nil
+}
+
+// inConfig returns the client that the config file declares.
+func (r *Registry) inConfig(id string) (c Client, ok bool) {
+	c, ok = (*r.config.Load())[id]
+	return c, ok
 }
 
 // CheckStored returns which stored clients can have no ID token any more, because
@@ -97,7 +120,7 @@ func (r *Registry) CheckStored(ctx context.Context) error {
 // Client returns the client with this id, or ErrNotFound. The config file wins
 // over the store.
 func (r *Registry) Client(ctx context.Context, id string) (Client, error) {
-	if c, ok := r.config[id]; ok {
+	if c, ok := r.inConfig(id); ok {
 		return c, nil
 	}
 	if !isID(id) {
@@ -112,12 +135,13 @@ func (r *Registry) List(ctx context.Context) ([]Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	list := make([]Client, 0, len(r.config)+len(stored))
-	for _, c := range r.config {
+	config := *r.config.Load()
+	list := make([]Client, 0, len(config)+len(stored))
+	for _, c := range config {
 		list = append(list, c)
 	}
 	for _, c := range stored {
-		if _, shadowed := r.config[c.ID]; !shadowed {
+		if _, shadowed := config[c.ID]; !shadowed {
 			list = append(list, c)
 		}
 	}
@@ -197,7 +221,7 @@ func (r *Registry) Add(ctx context.Context, c Client) (Client, string, error) {
 		}
 		return Client{}, "", fmt.Errorf("client %q: %w", given, invalid)
 	}
-	if _, taken := r.config[c.ID]; taken {
+	if _, taken := r.inConfig(c.ID); taken {
 		return Client{}, "", ErrExists
 	}
 	if err := r.store.CreateClient(ctx, c); err != nil {
@@ -242,7 +266,7 @@ func prepared(c Client) (stored Client, secret string) {
 // again. The secret that it replaces stays valid until the next rotation, so that
 // the application can be updated meanwhile; rotate twice to revoke both.
 func (r *Registry) RotateSecret(ctx context.Context, id string) (string, error) {
-	if _, ok := r.config[id]; ok {
+	if _, ok := r.inConfig(id); ok {
 		return "", ErrFromConfig
 	}
 	secret, random := "", keys.RandomText(64)
@@ -274,7 +298,7 @@ func CheckRotation(c Client) error {
 // Remove deletes the client. That revokes its tokens, because every use of one
 // looks the client up.
 func (r *Registry) Remove(ctx context.Context, id string) error {
-	if _, ok := r.config[id]; ok {
+	if _, ok := r.inConfig(id); ok {
 		return ErrFromConfig
 	}
 	if err := r.store.DeleteClient(ctx, id); err != nil {

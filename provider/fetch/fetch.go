@@ -17,6 +17,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -46,12 +47,13 @@ type Options struct {
 // Client fetches. It is safe for concurrent use.
 type Client struct {
 	http     *http.Client
-	networks []netip.Prefix
+	networks atomic.Pointer[[]netip.Prefix]
 }
 
 // New returns a Client. It uses no proxy, because a proxy would resolve names itself.
 func New(o Options) *Client {
-	c := &Client{networks: o.Networks}
+	c := &Client{}
+	c.SetNetworks(o.Networks)
 	dialer := &net.Dialer{Timeout: timeout, ControlContext: c.permit}
 	c.http = &http.Client{
 		Timeout: timeout,
@@ -74,11 +76,18 @@ func New(o Options) *Client {
 // which no name is resolved: a name may resolve to another address at each look.
 func (c *Client) permit(_ context.Context, _, address string, _ syscall.RawConn) error {
 	to, err := netip.ParseAddrPort(address)
-	if err != nil || !permitted(to.Addr(), c.networks) {
+	if err != nil || !permitted(to.Addr(), *c.networks.Load()) {
 		return fmt.Errorf("%w: %s is neither public nor in client_networks", ErrAddress, address)
 	}
 	return nil
 }
+
+// Networks returns the networks that may be reached beside the public ones.
+func (c *Client) Networks() []netip.Prefix { return *c.networks.Load() }
+
+// SetNetworks replaces the networks that may be reached beside the public ones, from the next
+// connection on.
+func (c *Client) SetNetworks(networks []netip.Prefix) { c.networks.Store(&networks) }
 
 // Get returns what is at an https address. accept is the value of the header Accept. The
 // error wraps ErrAddress or ErrResponse, or is that of ctx.

@@ -53,7 +53,7 @@ func TestGet(t *testing.T) {
 func TestThreat_FetchingReachesPublicAddressesOnly(t *testing.T) {
 	reached := false
 	address, c := published(t, func(http.ResponseWriter, *http.Request) { reached = true })
-	c.networks = nil
+	c.SetNetworks(nil)
 	for _, to := range []string{address, strings.Replace(address, "127.0.0.1", "localhost", 1)} {
 		if _, err := c.Get(t.Context(), to, "*/*"); !errors.Is(err, ErrAddress) {
 			t.Errorf("%s: got %v, want ErrAddress", to, err)

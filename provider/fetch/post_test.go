@@ -38,7 +38,7 @@ func TestPost(t *testing.T) {
 	if _, err = c.Post(t.Context(), address+"/away", nil); !errors.Is(err, ErrResponse) {
 		t.Errorf("a redirect: got %v, want ErrResponse", err)
 	}
-	c.networks = nil
+	c.SetNetworks(nil)
 	got = nil
 	if _, err = New(Options{}).Post(t.Context(), address, url.Values{"a": {"b"}}); !errors.Is(err, ErrAddress) || got != nil {
 		t.Errorf("to loopback without its network: got %v and the form %v, want ErrAddress", err, got)

@@ -178,6 +178,24 @@ func (p *Production) Start() {
 	})
 }
 
+// File returns the path of its configuration.
+func (p *Production) File() string { return p.file }
+
+// Configure replaces old by new in the configuration, for the next start or reload.
+func (p *Production) Configure(old, new string) {
+	p.t.Helper()
+	text, err := os.ReadFile(p.file)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if strings.Count(string(text), old) != 1 {
+		p.t.Fatalf("the configuration has not once %q:\n%s", old, text)
+	}
+	if err := os.WriteFile(p.file, []byte(strings.Replace(string(text), old, new, 1)), 0o600); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
 // Use makes the next Start run another binary; "" is Binary.
 func (p *Production) Use(binary string) { p.binary = binary }
 

@@ -130,6 +130,12 @@ func (p *Pages) AddStyle(file string, edit func(css string) string) string {
 	return p.assets.add(file, cssType, []byte(edit(style)))
 }
 
+// HasAsset reports whether Static serves a file of this name.
+func (p *Pages) HasAsset(name string) bool {
+	_, ok := p.assets.byName[name]
+	return ok
+}
+
 // Static serves GET /static/{name}.
 func (p *Pages) Static(w http.ResponseWriter, r *http.Request) {
 	file, ok := p.assets.byName[chi.URLParam(r, "name")]

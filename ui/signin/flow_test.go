@@ -276,7 +276,7 @@ func newWorld(t *testing.T, configure ...func(*Config)) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.Pages, c.Languages = w.pages, w.languages
+	c.Pages, c.Languages = w.pages, func() *language.Set { return w.languages }
 	if w.handlers, err = New(c); err != nil {
 		t.Fatal(err)
 	}

@@ -18,7 +18,7 @@ import (
 // language takes the language that the user selected, and shows the page again.
 func (m mounted) language(w http.ResponseWriter, r *http.Request) error {
 	form := r.PostForm
-	selected := m.cfg.Languages.Named(form.Get("lang"))
+	selected := m.cfg.Languages().Named(form.Get("lang"))
 	if selected == nil {
 		return endpoint.ErrBadRequest
 	}
@@ -26,7 +26,7 @@ func (m mounted) language(w http.ResponseWriter, r *http.Request) error {
 	if !form.Has("request") && !form.Has("error") && !page.Repeatable(back) {
 		return endpoint.ErrBadRequest
 	}
-	instead := m.cfg.Languages.Named(form.Get("from"))
+	instead := m.cfg.Languages().Named(form.Get("from"))
 	m.cfg.Cookies.SetLanguage(w, language.Preference(selected, instead))
 	r = language.WithSelected(r, selected)
 	switch {
@@ -61,7 +61,7 @@ const attemptID = 22
 // problemIn returns the problem that a page has shown, nil for none.
 func (h *Handlers) problemIn(form url.Values) *authorize.Problem {
 	kind := form.Get("problem")
-	if known := h.cfg.Languages.All()[0].Cases("problem.*"); !slices.Contains(known, kind) {
+	if known := h.cfg.Languages().All()[0].Cases("problem.*"); !slices.Contains(known, kind) {
 		return nil
 	}
 	p := &authorize.Problem{Kind: authorize.ProblemKind(kind)}

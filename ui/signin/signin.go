@@ -121,7 +121,7 @@ type Pages interface {
 // otherwise.
 type Config struct {
 	Pages     Pages
-	Languages *language.Set
+	Languages func() *language.Set // as the pages are drawn now
 
 	// Origin is the issuer's origin, which may post forms even if a proxy changes the
 	// Host. If empty, the request's own Host decides alone.

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -39,7 +38,7 @@ func (d *decoder) check(c Config) Settings {
 	if !isListenAddress(c.Listen) {
 		d.refuse("listen", "%q is not an address like :8443 or 127.0.0.1:8080", c.Listen)
 	}
-	d.checkTLS(c.TLS)
+	s.ACMERoots, s.ACMEMACKey = d.checkTLS(c)
 	s.Proxies = d.parseNetworks("trusted_proxies", c.TrustedProxies)
 	s.ClientNetworks = d.parseNetworks("client_networks", c.ClientNetworks)
 	if c.DataDir == "" {
@@ -146,23 +145,6 @@ func splitListener(text string) (addr netip.Addr, port string) {
 		return addr, port
 	}
 	return netip.Addr{}, ""
-}
-
-func (d *decoder) checkTLS(c TLS) {
-	switch {
-	case c.CertFile == "" && c.KeyFile == "":
-		if c.HTTP1Only {
-			d.refuse("tls.http1_only", "there is no certificate: set cert_file and key_file, or remove it")
-		}
-	case c.KeyFile == "":
-		d.refuse("tls.key_file", "missing; set cert_file and key_file together")
-	case c.CertFile == "":
-		d.refuse("tls.cert_file", "missing; set cert_file and key_file together")
-	default:
-		if _, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile); err != nil {
-			d.refuse("tls", "the certificate does not load: %v", err)
-		}
-	}
 }
 
 func (d *decoder) checkMaster(c Config) *keys.Master {

@@ -16,6 +16,9 @@ func (c *Config) setDefaults() {
 	orDefault(&c.Log.Level, "info")
 	orDefault(&c.Log.Format, "json")
 	orDefault(&c.AdminSocket, filepath.Join(c.DataDir, "admin.sock"))
+	if c.IsHTTPS() {
+		orDefault(&c.TLS.HSTS, Delay{Duration: 365 * day, Set: true})
+	}
 	orDefault(&c.Storage.Engine, EngineBolt)
 	orDefault(&c.Storage.Isolation, IsolationReadCommitted)
 	orDefault(&c.Storage.Pooler, PoolerNone)

@@ -17,7 +17,7 @@ func ReadListener(file string) (Listener, error) {
 		return Listener{}, err
 	}
 	c.setDefaults()
-	l := Listener{Address: c.Listen, TLS: c.TLS.CertFile != ""}
+	l := Listener{Address: c.Listen, TLS: c.TLS.On()}
 	if u, err := url.Parse(c.Issuer); err == nil {
 		l.Host = u.Hostname()
 	}

@@ -9,9 +9,10 @@
 //	text.go      text files, as editors write them
 //	load.go      the way from the file to Settings
 //	defaults.go  what unset keys mean
-//	check.go     what is refused; storage.go, apps.go, clients.go, ui.go and tracing.go
-//	             continue it
+//	check.go     what is refused; tls.go, storage.go, apps.go, clients.go, ui.go and
+//	             tracing.go continue it
 //	secretfiles.go  files of secrets: systemd's credentials, and who may read them
+//	reload.go    what a running server takes over when it reads all of it again
 //	warnings.go  what is allowed and probably a mistake
 //	writable.go  what the server could not write
 //	errors.go    errors, each with its key and origin
@@ -22,6 +23,7 @@
 package config
 
 import (
+	"crypto/x509"
 	"log/slog"
 	"net/netip"
 	"strings"
@@ -29,6 +31,7 @@ import (
 	"calleridp/cmd/calleridp/country"
 	"calleridp/keys"
 	"calleridp/provider/client"
+	"calleridp/provider/redact"
 	"calleridp/storage/postgres"
 	"calleridp/truecaller"
 	"calleridp/ui/page"
@@ -45,6 +48,8 @@ type Settings struct {
 	ClientNetworks []netip.Prefix
 	Brand          page.Brand
 	Traces         Traces
+	ACMERoots      *x509.CertPool    // nil for the system's
+	ACMEMACKey     redact.Text       // of an external account, "" for none
 	CountryDB      *country.Database // nil if none is configured
 	LogLevel       slog.Level
 	// StorageKey returns what sets an option of the database (postgres.Options), for errors.

@@ -9,7 +9,7 @@ import (
 // Warnings returns what is allowed and probably a mistake.
 func (s Settings) Warnings() []string {
 	var warnings []string
-	if s.TLS.CertFile == "" && s.IsHTTPS() && len(s.TrustedProxies) == 0 {
+	if !s.TLS.On() && s.IsHTTPS() && len(s.TrustedProxies) == 0 {
 		warnings = append(warnings, "trusted_proxies: unset, and tls too; behind a proxy, all users share the proxy's address and one limits.network budget")
 	}
 	if s.Limits.Lock < s.Lifetimes.Attempt {

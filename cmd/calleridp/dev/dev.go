@@ -149,14 +149,16 @@ func run(ctx context.Context, o options, build serve.Build, out io.Writer) error
 		s.AdminSocket = filepath.Join(dir, "admin.sock")
 	}
 	trusting := http.DefaultClient
-	var certificate *serve.Certificate
+	var certificates serve.Certificates
 	if o.tls {
-		if certificate, trusting, err = certificateFor(o.data, o.host); err != nil {
+		certificate, client, err := certificateFor(o.data, o.host)
+		if err != nil {
 			return err
 		}
+		certificates, trusting = certificate, client
 	}
 	say("Making keys; this takes a few seconds at the first start.\n")
-	log := serve.NewLog(s)
+	log, _ := serve.NewLog(s)
 	program, err := build(ctx, s, log, true)
 	if errors.Is(err, postgres.ErrWrongMasterKey) {
 		return fmt.Errorf("--data: the database was made with the master key of another directory than %s; name that one, or empty the database", o.data)
@@ -197,7 +199,7 @@ func run(ctx context.Context, o options, build serve.Build, out io.Writer) error
 		defer web.Close()
 	}
 
-	return program.Run(ctx, s, providerListener, certificate, log, func() {
+	return program.Run(ctx, s, providerListener, certificates, log, func() {
 		if o.output == command.JSON {
 			json.NewEncoder(out).Encode(map[string]string{
 				"issuer":       issuer,

@@ -306,7 +306,7 @@ func (e *examination) discovery(ctx context.Context) (answers bool) {
 	if a.ProtoMajor < 2 && e.s.IsHTTPS() && !e.s.TLS.HTTP1Only {
 		e.add("HTTP version", Warning, a.Proto+": browsers open six connections each, and pages take longer", "turn HTTP/2 on in the proxy")
 	}
-	if e.s.IsHTTPS() && a.Header.Get("Strict-Transport-Security") == "" {
+	if e.s.IsHTTPS() && e.s.TLS.HSTS.Duration > 0 && a.Header.Get("Strict-Transport-Security") == "" {
 		e.add("HSTS", Warning, "the proxy removes Strict-Transport-Security, which the server sends", "pass that header on (RFC 6797)")
 	}
 	return true

@@ -175,7 +175,7 @@ func (e *examination) addresses(p probed) bool {
 	switch {
 	case !p.Trusted && len(forwarded) > 0:
 		e.add(check, Failed, fmt.Sprintf("the proxy at %s is not in trusted_proxies: the server takes it for every user, who share one limits.network budget", p.Peer), trust)
-	case !p.Trusted && e.s.TLS.CertFile == "" && e.s.IsHTTPS():
+	case !p.Trusted && !e.s.TLS.On() && e.s.IsHTTPS():
 		e.add(check, Failed, fmt.Sprintf("the proxy at %s is not in trusted_proxies and writes no X-Forwarded-For: all users share one limits.network budget", p.Peer),
 			trust+", and let it write X-Forwarded-For (proxy_set_header X-Forwarded-For $remote_addr)")
 	case p.Trusted && len(forwarded) == 0:

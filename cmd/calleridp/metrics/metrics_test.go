@@ -38,6 +38,8 @@ func sources() Sources {
 		Attempts: func() int { return 5 },
 		Pages:    func() int { return 4 },
 		Server:   server{},
+
+		CertificateEnds: func() time.Time { return time.Unix(1_800_000_000, 0) },
 		Breakers: func() []truecaller.Breaker {
 			return []truecaller.Breaker{{Purpose: truecaller.ForPush, Host: "api4.truecaller.com", State: truecaller.BreakerOpen}}
 		},
@@ -131,6 +133,7 @@ func TestMetrics(t *testing.T) {
 		`calleridp_notices_waiting 6`,
 		`calleridp_notices_total{kind="logout",outcome="refused"} 1`,
 		`calleridp_waiting_pages 4`,
+		`calleridp_certificate_end_seconds 1.8e+09`,
 		`calleridp_connections 8`,
 		`calleridp_connections_refused_total 2`,
 		`calleridp_build_info{go_version="go1.26",version="v1.2.3"} 1`,

@@ -21,7 +21,9 @@ type Sources struct {
 	Attempts func() int                         // attempts in this server's memory
 	Pages    func() int                         // waiting pages
 	Server   Server
-	Breakers func() []truecaller.Breaker
+	// CertificateEnds is when the certificate ends; the zero time: there is none.
+	CertificateEnds func() time.Time
+	Breakers        func() []truecaller.Breaker
 }
 
 // Server knows the connections to the public listener.
@@ -61,6 +63,9 @@ func (m *Metrics) Watch(s Sources) {
 	m.total("calleridp_connections_refused_total",
 		"Requests and connections that the limits of connections refused.",
 		func() float64 { return float64(s.Server.Refused()) })
+	m.gauge("calleridp_certificate_end_seconds",
+		"When the certificate of the public listener ends, in seconds since 1970; NaN if the server speaks plain HTTP, or has none yet.",
+		func() float64 { return secondsOrNaN(s.CertificateEnds()) }, nil)
 	m.registry.MustRegister(breakers{s.Breakers})
 }
 
@@ -109,6 +114,13 @@ func (m *Metrics) watchDatabase(stats func() postgres.Stats) {
 	m.total("calleridp_store_listen_failures_total",
 		"postgres: tries to listen to the other servers that failed, and listening connections that broke.",
 		func() float64 { return float64(stats().ListenFailures) })
+}
+
+func secondsOrNaN(t time.Time) float64 {
+	if t.IsZero() {
+		return math.NaN()
+	}
+	return float64(t.Unix())
 }
 
 func oneIf(holds bool) float64 {

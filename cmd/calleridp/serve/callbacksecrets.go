@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"calleridp/cmd/calleridp/config"
@@ -16,7 +17,10 @@ type CallbackSecrets struct {
 	receiver *truecaller.Receiver
 	kept     truecaller.Secrets
 	log      *slog.Logger
-	sources  []*secretSource
+
+	mu      sync.Mutex // protects what follows
+	sources []*secretSource
+	logged  map[string]string // by app, the error that was logged last
 }
 
 // secretSource is where one app's secret comes from.
@@ -33,7 +37,7 @@ func NewCallbackSecrets(
 	kept truecaller.Secrets,
 	log *slog.Logger,
 ) *CallbackSecrets {
-	c := &CallbackSecrets{receiver: receiver, kept: kept, log: log}
+	c := &CallbackSecrets{receiver: receiver, kept: kept, log: log, logged: map[string]string{}}
 	for _, app := range s.Apps {
 		if app.NativeOnly() { // Truecaller sends it no callbacks
 			continue
@@ -62,24 +66,41 @@ func (c *CallbackSecrets) Start(ctx context.Context) error {
 func (c *CallbackSecrets) Watch(ctx context.Context) {
 	ticker := time.NewTicker(watchInterval)
 	defer ticker.Stop()
-	logged := map[string]string{} // by app, the error that was logged last
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
 		}
-		for _, source := range c.sources {
-			text := ""
-			if err := c.reread(ctx, source); err != nil {
-				text = err.Error()
-			}
-			if text != "" && logged[source.app] != text {
-				c.log.ErrorContext(ctx, "the new callback secret is not used; the one before stays good",
-					"app", source.app, "file", source.file, "problem", text)
-			}
-			logged[source.app] = text
+		c.rereadAll(ctx)
+	}
+}
+
+// Reload reads the secrets again at once, from the files that s names now.
+func (c *CallbackSecrets) Reload(ctx context.Context, s config.Settings) {
+	c.mu.Lock()
+	for _, source := range c.sources {
+		if file := s.CallbackSecretFile(source.app); source.file != "" && file != "" {
+			source.file = file
 		}
+	}
+	c.mu.Unlock()
+	c.rereadAll(ctx)
+}
+
+func (c *CallbackSecrets) rereadAll(ctx context.Context) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, source := range c.sources {
+		text := ""
+		if err := c.reread(ctx, source); err != nil {
+			text = err.Error()
+		}
+		if text != "" && c.logged[source.app] != text {
+			c.log.ErrorContext(ctx, "the new callback secret is not used; the one before stays good",
+				"app", source.app, "file", source.file, "problem", text)
+		}
+		c.logged[source.app] = text
 	}
 }
 

@@ -66,7 +66,7 @@ func TestCertificateIsReadAgainWhenItChanges(t *testing.T) {
 		if got := host(); got != "three.example.com" {
 			t.Errorf("after another change: got %s, want three.example.com", got)
 		}
-		// Two files of the same time: nothing but a demand shows that one is new.
+		// Two files of the same time: only a reload shows that one is new.
 		info, err := os.Stat(certFile)
 		if err != nil {
 			t.Fatal(err)
@@ -75,10 +75,23 @@ func TestCertificateIsReadAgainWhenItChanges(t *testing.T) {
 		if err := os.Chtimes(certFile, info.ModTime(), info.ModTime()); err != nil {
 			t.Fatal(err)
 		}
-		c.Reload()
-		synctest.Wait()
-		if got := host(); got != "four.example.com" {
-			t.Errorf("after Reload: got %s, want four.example.com", got)
+		use, renewed, err := c.Prepare(certFile, keyFile)
+		if err != nil || !renewed || host() != "three.example.com" {
+			t.Fatalf("got %v, %v and %s; want another certificate that is not used yet", renewed, err, host())
+		}
+		use()
+		if got := host(); got != "four.example.com" || !c.Ends().Equal(c.Leaf().NotAfter) {
+			t.Errorf("after a reload: got %s until %v, want four.example.com", got, c.Ends())
+		}
+		if _, renewed, err := c.Prepare(certFile, keyFile); renewed || err != nil {
+			t.Errorf("the same files again: got %v, %v; want no other certificate", renewed, err)
+		}
+		if _, _, err := c.Prepare(certFile, filepath.Join(dir, "missing")); err == nil {
+			t.Error("a missing key: got no error")
+		}
+		wait() // Watch knows the new file
+		if strings.Count(log.String(), "certificate loaded") != 2 {
+			t.Errorf("got %s, want two certificates loaded by themselves", log.String())
 		}
 		stop()
 		<-ended

@@ -23,6 +23,7 @@ const StopsWithin = drainTimeout + lastTimeout
 // returns early with the error of a listener.
 func (p *Program) pause(delay time.Duration, failed <-chan error, log *slog.Logger) error {
 	p.draining.Store(true)
+	tellStopping(log)
 	if delay == 0 {
 		return nil
 	}

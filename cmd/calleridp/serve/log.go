@@ -9,18 +9,29 @@ import (
 	"calleridp/cmd/calleridp/tracing"
 )
 
-// NewLog returns the log that the configuration describes, on standard error. It
-// also receives what libraries log by themselves, from warnings up.
-func NewLog(s config.Settings) *slog.Logger {
-	from := func(level slog.Level) *slog.Logger {
+// Level is the level of the log, which may change while the server runs.
+type Level struct{ own, libraries slog.LevelVar }
+
+// Set changes the level.
+func (l *Level) Set(level slog.Level) {
+	l.own.Set(level)
+	l.libraries.Set(max(level, slog.LevelWarn))
+}
+
+// NewLog returns the log that the configuration describes, on standard error, and its level.
+// It also receives what libraries log by themselves, from warnings up.
+func NewLog(s config.Settings) (*slog.Logger, *Level) {
+	level := &Level{}
+	level.Set(s.LogLevel)
+	from := func(level slog.Leveler) *slog.Logger {
 		options := &slog.HandlerOptions{Level: level}
 		if s.Log.Format == "text" {
 			return slog.New(withRequestID{slog.NewTextHandler(os.Stderr, options)})
 		}
 		return slog.New(withRequestID{slog.NewJSONHandler(os.Stderr, options)})
 	}
-	slog.SetDefault(from(max(s.LogLevel, slog.LevelWarn)))
-	return from(s.LogLevel)
+	slog.SetDefault(from(&level.libraries))
+	return from(&level.own), level
 }
 
 type requestIDKey struct{}

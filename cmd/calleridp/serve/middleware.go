@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"time"
 
@@ -29,7 +30,7 @@ const maxBody = 1 << 20
 type Middleware struct {
 	Log       *slog.Logger
 	Addresses ClientAddresses
-	HTTPSOnly bool // promise browsers HTTPS (RFC 6797)
+	HSTS      time.Duration // for how long browsers are promised HTTPS (RFC 6797); 0: no promise
 	ErrorPage func(http.ResponseWriter, *http.Request, endpoint.ErrorView)
 	// Begin returns the context of a request from which its trace follows; nil: it has none.
 	Begin func(ctx context.Context) context.Context
@@ -47,8 +48,8 @@ func (m Middleware) Wrap(next http.Handler) http.Handler {
 		h := w.Header()
 		h.Set(requestIDHeader, id)
 		h.Set("X-Content-Type-Options", "nosniff")
-		if m.HTTPSOnly {
-			h.Set("Strict-Transport-Security", "max-age=31536000")
+		if m.HSTS > 0 {
+			h.Set("Strict-Transport-Security", "max-age="+strconv.FormatInt(int64(m.HSTS/time.Second), 10))
 		}
 		route := chi.NewRouteContext() // the router records in it which route matched
 		ctx := audit.WithSender(context.WithValue(r.Context(), requestIDKey{}, id), from)

@@ -10,7 +10,10 @@
 //	log.go              the log, whose events name their request
 //	health.go           /healthz and /readyz
 //	hangup.go           SIGHUP
+//	reload.go           what it does: the configuration is read again
+//	systemd.go          its sockets, and what it is told
 //	certificate.go      the certificate, read again when it changes
+//	plain.go            the listener for plain HTTP, which leads to https
 //	callbacksecrets.go  the callback secrets, likewise
 //
 // What it serves is a Program, which build in package main assembles.
@@ -20,7 +23,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -51,8 +53,15 @@ type Program struct {
 	Drain      func()                  // ends the live connections of waiting pages
 	LastLines  func()                  // writes what the log has summed up; called last, however Run ends
 
-	draining atomic.Bool  // no longer ready for new requests
-	handlers atomic.Int64 // that run
+	// Prepare checks what of s a running server takes over, and changes nothing. use takes
+	// it over; changed says what becomes different by it.
+	Prepare func(s config.Settings) (use func(context.Context), changed []string, err error)
+
+	certificates atomic.Pointer[Certificates] // nil: none
+	admin        net.Listener                 // nil: the program opens one itself
+	plain        *privateServer               // plain HTTP, nil for none
+	draining     atomic.Bool                  // no longer ready for new requests
+	handlers     atomic.Int64                 // that run
 }
 
 // Store is what the program itself needs of the store.
@@ -77,58 +86,94 @@ func Command(build Build, version string) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		log := NewLog(s)
+		log, level := NewLog(s)
 		for _, warning := range s.Warnings() {
 			log.Warn("configuration: " + warning)
 		}
-		listener, err := Listen("listen", s.Listen)
+		signals, stopSignals := hangups()
+		defer stopSignals()
+		opened, err := inherited()
+		if err != nil {
+			return err
+		}
+		defer opened.Close()
+		listener, err := opened.listen(socketPublic, "listen", s.Listen)
 		if err != nil {
 			return err
 		}
 		defer listener.Close()
-		var certificate *Certificate
-		if s.TLS.CertFile != "" {
-			if certificate, err = LoadCertificate(s.TLS.CertFile, s.TLS.KeyFile); err != nil {
-				return fmt.Errorf("tls: %w", err)
-			}
-			go certificate.Watch(ctx, log)
+		front, err := openFront(ctx, s, opened, listener, log)
+		if err != nil {
+			return err
 		}
-		defer onHangup(certificate, log)()
+		defer front.close()
 		program, err := build(ctx, s, log, false)
 		if err != nil {
 			return err
 		}
-		return program.Run(ctx, s, listener, certificate, log, func() {
+		program.admin, program.plain = opened[socketAdmin], front.plain
+		again := &reloader{
+			read:        func() (config.Settings, error) { return config.Load(*file) },
+			current:     s,
+			program:     program,
+			certificate: front.files,
+			level:       level,
+			log:         log,
+		}
+		return program.Run(ctx, s, listener, front.certificates, log, func() {
 			log.Info("serving",
 				"issuer", s.Issuer,
 				"listen", listener.Addr().String(),
-				"tls", certificate != nil,
+				"tls", front.certificates != nil,
 				"version", version)
+			front.start(ctx, log)
+			tellReady(log)
+			go watchdog(ctx, program.Public, log)
+			go onHangup(ctx, signals, func(ctx context.Context) {
+				tellReloading(log)
+				again.reload(ctx)
+				tellReady(log)
+			})
 		})
 	})
 	file = command.Config(c)
 	return c
 }
 
-// privateServer is a server that the internet does not reach.
+// CertificateEnds returns when the certificate of the public listener ends; the zero time if
+// the program does not speak TLS, or has no certificate yet.
+func (p *Program) CertificateEnds() time.Time {
+	if certificates := p.certificates.Load(); certificates != nil {
+		return (*certificates).Ends()
+	}
+	return time.Time{}
+}
+
+// privateServer is a server beside the public one.
 type privateServer struct {
 	listener net.Listener
 	server   *http.Server
 }
 
 // Run serves until ctx ends, lets requests under way finish, and closes the
-// store. If certificate is nil, it speaks plain HTTP. It calls ready once it
+// store. If certificates is nil, it speaks plain HTTP. It calls ready once it
 // listens everywhere.
 func (p *Program) Run(
 	ctx context.Context,
 	s config.Settings,
 	public net.Listener,
-	certificate *Certificate,
+	certificates Certificates,
 	log *slog.Logger,
 	ready func(),
 ) error {
 	defer p.LastLines()
-	adminListener, err := listenAdmin(s.AdminSocket)
+	if certificates != nil {
+		p.certificates.Store(&certificates)
+	}
+	adminListener, err := p.admin, error(nil)
+	if adminListener == nil {
+		adminListener, err = listenAdmin(s.AdminSocket)
+	}
 	if err != nil {
 		return errors.Join(err, p.Store.Close())
 	}
@@ -163,6 +208,9 @@ func (p *Program) Run(
 		defer listener.Close()
 		private = append(private, privateServer{listener, optional.server})
 	}
+	if p.plain != nil {
+		private = append(private, *p.plain)
+	}
 
 	if most, need := openFiles(), p.Connections.needsFiles(); most != 0 && most < need {
 		log.Warn("connections.max: the process may not open so many files; lower it, or raise the limit (LimitNOFILE of systemd, ulimit -n)",
@@ -179,11 +227,11 @@ func (p *Program) Run(
 
 	failed := make(chan error, 1+len(private))
 	go func() {
-		if certificate == nil {
+		if certificates == nil {
 			failed <- web.Serve(public)
 			return
 		}
-		web.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: certificate.Get}
+		web.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: certificates.Get, NextProtos: certificates.Protocols()}
 		if s.TLS.HTTP1Only {
 			web.Protocols = new(http.Protocols)
 			web.Protocols.SetHTTP1(true)
