@@ -71,12 +71,12 @@ func TestReleasesAreReproducible(t *testing.T) {
 		}
 	}
 	refused("without a tag", "this commit has no tag like v1.2.3")
-	run(t, clone, nil, "git", "tag", "v9.8.7")
-	refused("without a section in the changelog", `CHANGELOG.md has no section "## 9.8.7"`)
+	run(t, clone, nil, "git", "tag", "v0.98.7")
+	refused("without a section in the changelog", `CHANGELOG.md has no section "## 0.98.7"`)
 	program := filepath.Join(base, "tagged")
 	run(t, clone, nil, "go", "build", "-trimpath", "-buildvcs=true", "-o", program, "./cmd/calleridp")
-	if got := run(t, clone, nil, program, "version"); !strings.HasPrefix(got, "calleridp v9.8.7 ") {
-		t.Errorf("the version is %q, want that of the tag v9.8.7", got)
+	if got := run(t, clone, nil, program, "version"); !strings.HasPrefix(got, "calleridp v0.98.7 ") {
+		t.Errorf("the version is %q, want that of the tag v0.98.7", got)
 	}
 	if err := os.WriteFile(filepath.Join(clone, "new"), nil, 0o600); err != nil {
 		t.Fatal(err)
