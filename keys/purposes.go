@@ -116,4 +116,8 @@ const (
 	PurposeReceiverRecord Purpose = "receiver-record"
 	// PurposeDeviceRequestRecord seals requests of devices.
 	PurposeDeviceRequestRecord Purpose = "device-request-record"
+	// PurposeAPIKeyRecord seals API keys of operators.
+	PurposeAPIKeyRecord Purpose = "api-key-record"
+	// PurposeRequestRecord seals requests of operators that are carried out once.
+	PurposeRequestRecord Purpose = "request-record"
 )

@@ -13,11 +13,13 @@ import (
 	"calleridp/cmd/calleridp/serve"
 	"calleridp/keys"
 	"calleridp/provider/admin"
+	"calleridp/provider/apikey"
 	"calleridp/provider/client"
 	"calleridp/provider/consent"
 	"calleridp/provider/grant"
 	"calleridp/provider/login"
 	"calleridp/provider/notify"
+	"calleridp/provider/once"
 	"calleridp/provider/session"
 	"calleridp/provider/subject"
 	"calleridp/storage/bolt"
@@ -33,6 +35,9 @@ type engine interface {
 	login.Store
 	admin.Budgets
 	admin.People
+	admin.Grants
+	apikey.Store
+	once.Store
 	subject.Store
 	subject.RecordStore
 	session.Store

@@ -19,12 +19,14 @@ import (
 	"time"
 
 	"calleridp/keys"
+	"calleridp/provider/apikey"
 	"calleridp/provider/client"
 	"calleridp/provider/consent"
 	"calleridp/provider/grant"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
 	"calleridp/provider/notify"
+	"calleridp/provider/once"
 	"calleridp/provider/session"
 	"calleridp/provider/subject"
 	"calleridp/storage/record"
@@ -98,6 +100,12 @@ func writeFixture(t *testing.T, path, base string, start time.Time) {
 	device := storagetest.Filled[grant.DeviceRequest](start)
 	device.User, device.Expires = [32]byte{7}, later
 	must(s.CreateDeviceRequest(ctx, device, limit.Spend{}, start))
+	apiKey := storagetest.Filled[apikey.Key](start)
+	apiKey.Expires = later
+	must(s.CreateAPIKey(ctx, apiKey))
+	request := storagetest.Filled[once.Request](start)
+	request.Began = start
+	must(s.EndRequest(ctx, request))
 	must(s.UseAssertion(ctx, client.NewAssertionID("shop", "1"), start.Add(time.Hour)))
 	must(s.ReplaceSigningKeys(ctx, []keys.Record{storagetest.Filled[keys.Record](start)}, 0))
 	_, err := s.PutDelivery(ctx, storagetest.Filled[truecaller.Delivery](start))
@@ -202,6 +210,11 @@ func dump(t *testing.T, s *Store) map[string]string {
 		add("initial tokens", permitted, err)
 		device, err := s.DeviceRequest(ctx, [32]byte{7})
 		add("device request", device, err)
+	}
+	if apiKeys, err := s.APIKeys(ctx); err != nil || len(apiKeys) > 0 { // since version 4
+		add("API keys", apiKeys, err)
+		request, _, err := s.BeginRequest(ctx, once.Request{Key: storagetest.Filled[once.Request](time.Time{}).Key, Began: time.Now()})
+		add("request", request, err)
 	}
 	set, version, err := s.SigningKeys(ctx)
 	add("keys", set, err)

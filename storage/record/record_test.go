@@ -8,11 +8,13 @@ import (
 	"time"
 
 	"calleridp/keys"
+	"calleridp/provider/apikey"
 	"calleridp/provider/client"
 	"calleridp/provider/consent"
 	"calleridp/provider/grant"
 	"calleridp/provider/login"
 	"calleridp/provider/notify"
+	"calleridp/provider/once"
 	"calleridp/provider/session"
 	"calleridp/provider/subject"
 	"calleridp/storage/storagetest"
@@ -40,6 +42,7 @@ func definitions(now time.Time) []definition {
 	attempt := Attempt{Attempt: storagetest.Filled[login.Attempt](now), Lock: [32]byte{1, 2, 3}, Paid: []Paid{{Key: [32]byte{4}, Each: time.Hour}}}
 	initial := InitialToken(storagetest.Filled[client.InitialToken](now))
 	device := DeviceRequest(storagetest.Filled[grant.DeviceRequest](now))
+	apiKey, request := APIKey(storagetest.Filled[apikey.Key](now)), Request(storagetest.Filled[once.Request](now))
 	secret := CallbackSecret{Current: [32]byte{1}, Old: []truecaller.OldSecret{{Hash: [32]byte{2}, Until: now}}}
 	notice, receiver := Notice(storagetest.Filled[notify.Notice](now)), Receiver(storagetest.Filled[notify.Receiver](now))
 	text := Text("text")
@@ -60,6 +63,8 @@ func definitions(now time.Time) []definition {
 		{&Notices, func() Record { return &Notice{} }, &notice},
 		{&Receivers, func() Record { return &Receiver{} }, &receiver},
 		{&DeviceRequests, func() Record { return &DeviceRequest{} }, &device},
+		{&APIKeys, func() Record { return &APIKey{} }, &apiKey},
+		{&Requests, func() Record { return &Request{} }, &request},
 		{&SessionIDs, func() Record { return &Hash{} }, &Hash{1, 2, 3}},
 		{&Forms, func() Record { return new(Text) }, &text},
 		{&Correlations, func() Record { return new(Text) }, &text},

@@ -15,12 +15,14 @@ import (
 
 	"calleridp/keys"
 	"calleridp/provider/admin"
+	"calleridp/provider/apikey"
 	"calleridp/provider/client"
 	"calleridp/provider/consent"
 	"calleridp/provider/grant"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
 	"calleridp/provider/notify"
+	"calleridp/provider/once"
 	"calleridp/provider/session"
 	"calleridp/provider/subject"
 	"calleridp/truecaller"
@@ -42,6 +44,9 @@ type Engine interface {
 	consent.Store
 	subject.RecordStore
 	admin.People
+	admin.Grants
+	apikey.Store
+	once.Store
 	client.Store
 	client.Assertions
 	notify.Store
@@ -73,6 +78,9 @@ func Run(t *testing.T, fresh func(t *testing.T) Place) {
 		{"ParallelRegistrations", testParallelRegistrations},
 		{"InitialTokens", testInitialTokens},
 		{"DeviceRequests", testDeviceRequests},
+		{"APIKeys", testAPIKeys},
+		{"Requests", testRequests},
+		{"Lists", testLists},
 		{"DeviceAnswers", testDeviceAnswers},
 		{"ParallelDeviceAnswers", testParallelDeviceAnswers},
 		{"Inbox", testInbox},

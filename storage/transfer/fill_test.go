@@ -12,11 +12,13 @@ import (
 	"time"
 
 	"calleridp/keys"
+	"calleridp/provider/apikey"
 	"calleridp/provider/client"
 	"calleridp/provider/consent"
 	"calleridp/provider/grant"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
+	"calleridp/provider/once"
 	"calleridp/provider/session"
 	"calleridp/provider/subject"
 	"calleridp/storage/storagetest"
@@ -99,6 +101,10 @@ func fill(t *testing.T, e storagetest.Engine, n int, now time.Time) (worlds []*w
 	device := storagetest.Filled[grant.DeviceRequest](now)
 	device.User, device.Expires = [32]byte{7}, now.Add(time.Hour)
 	must(e.CreateDeviceRequest(ctx, device, limit.Spend{}, now))
+	apiKey := storagetest.Filled[apikey.Key](now)
+	apiKey.Expires = now.Add(time.Hour)
+	must(e.CreateAPIKey(ctx, apiKey))
+	must(e.EndRequest(ctx, once.Request{Key: [32]byte{9}, Digest: [32]byte{8}, Began: now, Response: []byte("done")}))
 	for _, secret := range []byte{1, 2} {
 		_, err := e.UseCallbackSecret(ctx, "app", [32]byte{secret}, now, time.Hour)
 		must(err)
@@ -211,6 +217,10 @@ func answers(t *testing.T, e storagetest.Engine, worlds []*world) map[string]any
 	add("initial access tokens", permits, err)
 	device, err := e.DeviceRequest(ctx, [32]byte{7})
 	add("device request", device, err)
+	apiKeys, err := e.APIKeys(ctx)
+	add("API keys", apiKeys, err)
+	sent, _, err := e.BeginRequest(ctx, once.Request{Key: [32]byte{9}, Began: time.Now()})
+	add("request that is carried out once", sent, err)
 	secrets, err := e.UseCallbackSecret(ctx, "app", [32]byte{2}, time.Now(), time.Hour)
 	add("callback secrets", secrets, err)
 	inbox, err := e.Deliveries(ctx, 1000)

@@ -10,6 +10,7 @@
 //	log.go              the log, whose events name their request
 //	health.go           /healthz and /readyz
 //	hangup.go           SIGHUP
+//	adminlisten.go      TLS of the operators' listener; peer_linux.go: who is on their socket
 //	certificate.go      the certificate, read again when it changes
 //	callbacksecrets.go  the callback secrets, likewise
 //
@@ -135,10 +136,26 @@ func (p *Program) Run(
 		ReadHeaderTimeout: headerTimeout,
 		ConnContext:       func(ctx context.Context, c net.Conn) context.Context { return admin.OnSocket(ctx, peerOf(c)) },
 	}}}
+	background, stopWatching := context.WithCancel(ctx)
+	defer stopWatching()
+	adminTLS, err := adminCertificate(background, s, certificate, log)
+	if err != nil {
+		return errors.Join(err, p.Store.Close())
+	}
 	for _, optional := range []struct {
 		key, address string
 		server       *http.Server
 	}{
+		{"admin_listen", s.AdminListen, &http.Server{
+			Handler:           p.counted(p.Admin), // each request needs an API key: nothing gives it an access
+			ReadHeaderTimeout: headerTimeout,
+			ReadTimeout:       20 * time.Second,
+			WriteTimeout:      time.Minute,
+			IdleTimeout:       2 * time.Minute,
+			MaxHeaderBytes:    16 << 10,
+			TLSConfig:         adminTLS,
+			ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		}},
 		{"metrics_listen", s.MetricsListen, &http.Server{
 			Handler:           p.Metrics,
 			ReadHeaderTimeout: headerTimeout,
@@ -187,7 +204,13 @@ func (p *Program) Run(
 		failed <- web.ServeTLS(public, "", "")
 	}()
 	for _, one := range private {
-		go func() { failed <- one.server.Serve(one.listener) }()
+		go func() {
+			if one.server.TLSConfig != nil {
+				failed <- one.server.ServeTLS(one.listener, "", "")
+				return
+			}
+			failed <- one.server.Serve(one.listener)
+		}()
 	}
 	ready()
 

@@ -158,6 +158,20 @@ CREATE TABLE device_requests (
     due     timestamptz NOT NULL
 ) WITH (autovacuum_vacuum_scale_factor = 0.02);
 CREATE INDEX device_requests_due ON device_requests (due);
+CREATE TABLE api_keys (
+    key     bytea PRIMARY KEY,
+    value   bytea NOT NULL,
+    expires timestamptz NOT NULL,
+    due     timestamptz NOT NULL
+);
+CREATE INDEX api_keys_due ON api_keys (due);
+CREATE TABLE requests (
+    key     bytea PRIMARY KEY,
+    value   bytea NOT NULL,
+    expires timestamptz NOT NULL,
+    due     timestamptz NOT NULL
+);
+CREATE INDEX requests_due ON requests (due);
 
 -- outcomes tells of each transaction whether it was committed, see transaction.go, and
 -- which attempts it has changed, see wake.go.
