@@ -120,4 +120,6 @@ const (
 	PurposeAPIKeyRecord Purpose = "api-key-record"
 	// PurposeRequestRecord seals requests of operators that are carried out once.
 	PurposeRequestRecord Purpose = "request-record"
+	// PurposeFunnelRecord seals what was counted of sign-ins.
+	PurposeFunnelRecord Purpose = "funnel-record"
 )

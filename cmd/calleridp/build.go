@@ -19,6 +19,7 @@ import (
 	"calleridp/provider/client"
 	"calleridp/provider/endpoint"
 	"calleridp/provider/fetch"
+	"calleridp/provider/funnel"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
 	"calleridp/provider/subject"
@@ -99,6 +100,7 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 		SilentDeployment: limit.Rate(s.Limits.SilentDeployment),
 		Reserve:          reserve,
 	}
+	counted := funnel.New(store, log)
 	var receiver *truecaller.Receiver
 	engine, err := login.New(login.Config{
 		Store:           store,
@@ -118,7 +120,7 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 		Arrived:  func(ctx context.Context, nonce string) { receiver.Arrived(ctx, nonce) },
 		Log:      log,
 		Audit:    recorder,
-		Observer: counting,
+		Observer: login.Observers{counting, counted},
 	})
 	if err != nil {
 		return nil, err
@@ -228,6 +230,7 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 
 	program := &serve.Program{
 		Admin: admin.New(admin.Config{
+			Issuer:   s.Issuer,
 			Clients:  registry,
 			Keys:     ring,
 			Budgets:  store,
@@ -250,7 +253,7 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 
 		Store:      store.engine,
 		Drain:      pages.Drain,
-		Background: []func(context.Context){store.Run, ring.Run, receiver.Run, secrets.Watch, sums.Run, op.Run},
+		Background: []func(context.Context){store.Run, ring.Run, receiver.Run, secrets.Watch, sums.Run, op.Run, counted.Run},
 		LastLines:  sums.Flush,
 	}
 	if store.listen != nil {

@@ -16,6 +16,7 @@ import (
 	"calleridp/provider/apikey"
 	"calleridp/provider/client"
 	"calleridp/provider/consent"
+	"calleridp/provider/funnel"
 	"calleridp/provider/grant"
 	"calleridp/provider/login"
 	"calleridp/provider/notify"
@@ -47,6 +48,7 @@ type engine interface {
 	client.Store
 	client.Assertions
 	notify.Store
+	funnel.Store
 	serve.Store
 
 	PinIssuer(ctx context.Context, issuer string) error

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"time"
 
+	"calleridp/provider/audit"
 	"calleridp/provider/once"
 )
 
@@ -73,7 +74,7 @@ func carryOut[I, O any](ctx context.Context, a *API, operation string, in *I, do
 	}
 	out, err := do(ctx, in)
 	kept := context.WithoutCancel(ctx) // who sent it may have gone
-	if p, ok := errors.AsType[*Problem](err); ok && p.Status < http.StatusInternalServerError {
+	if p, ok := errors.AsType[*Problem](err); ok && p.Status < http.StatusInternalServerError || errors.Is(err, audit.ErrNotKept) {
 		if failed := a.Requests.ForgetRequest(kept, r.Key); failed != nil {
 			a.Log.ErrorContext(ctx, "a refused request of an operator is not forgotten", "operation", operation, "error", failed)
 		}

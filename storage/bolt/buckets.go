@@ -57,13 +57,14 @@ var (
 	deviceRequests  = of(&record.DeviceRequests, 'v')
 	apiKeys         = of(&record.APIKeys, 'k')
 	requests        = of(&record.Requests, 'q')
+	funnels         = of(&record.Funnel, 'f')
 	expiry          = index("expiry") // mark, expiry, key: see sweep.go
 )
 
 var buckets = []*bucket{
 	&meta, &signingKeys, &clients, &people, &deleted, &personIndex, &numbers, &limits, &attempts, &correlations, &forms, &browserAttempts,
 	&callbackSecrets, &deliveries, &sessions, &sessionIDs, &codes, &grants, &sessionGrants, &accessTokens, &consents, &assertions, &initialTokens,
-	&receivers, &notices, &deviceRequests, &apiKeys, &requests, &expiry,
+	&receivers, &notices, &deviceRequests, &funnels, &apiKeys, &requests, &expiry,
 }
 
 // reader is a transaction that reads.

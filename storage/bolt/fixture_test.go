@@ -22,6 +22,7 @@ import (
 	"calleridp/provider/apikey"
 	"calleridp/provider/client"
 	"calleridp/provider/consent"
+	"calleridp/provider/funnel"
 	"calleridp/provider/grant"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
@@ -106,6 +107,10 @@ func writeFixture(t *testing.T, path, base string, start time.Time) {
 	request := storagetest.Filled[once.Request](start)
 	request.Began = start
 	must(s.EndRequest(ctx, request))
+	must(s.AddFunnel(ctx, []funnel.Period{
+		{Unit: funnel.Hour, Start: funnel.Hour.Of(start), Tally: storagetest.Filled[funnel.Tally](start)},
+		{Unit: funnel.Day, Start: funnel.Day.Of(start), Tally: storagetest.Filled[funnel.Tally](start)},
+	}))
 	must(s.UseAssertion(ctx, client.NewAssertionID("shop", "1"), start.Add(time.Hour)))
 	must(s.ReplaceSigningKeys(ctx, []keys.Record{storagetest.Filled[keys.Record](start)}, 0))
 	_, err := s.PutDelivery(ctx, storagetest.Filled[truecaller.Delivery](start))
@@ -210,6 +215,10 @@ func dump(t *testing.T, s *Store) map[string]string {
 		add("initial tokens", permitted, err)
 		device, err := s.DeviceRequest(ctx, [32]byte{7})
 		add("device request", device, err)
+		for _, unit := range []funnel.Unit{funnel.Hour, funnel.Day} {
+			counted, err := s.Funnel(ctx, unit, time.Unix(0, 0), time.Now().Add(time.Hour))
+			add("funnel", counted, err)
+		}
 	}
 	if apiKeys, err := s.APIKeys(ctx); err != nil || len(apiKeys) > 0 { // since version 4
 		add("API keys", apiKeys, err)

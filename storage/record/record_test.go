@@ -11,6 +11,7 @@ import (
 	"calleridp/provider/apikey"
 	"calleridp/provider/client"
 	"calleridp/provider/consent"
+	"calleridp/provider/funnel"
 	"calleridp/provider/grant"
 	"calleridp/provider/login"
 	"calleridp/provider/notify"
@@ -45,6 +46,7 @@ func definitions(now time.Time) []definition {
 	apiKey, request := APIKey(storagetest.Filled[apikey.Key](now)), Request(storagetest.Filled[once.Request](now))
 	secret := CallbackSecret{Current: [32]byte{1}, Old: []truecaller.OldSecret{{Hash: [32]byte{2}, Until: now}}}
 	notice, receiver := Notice(storagetest.Filled[notify.Notice](now)), Receiver(storagetest.Filled[notify.Receiver](now))
+	tally := Tally(storagetest.Filled[funnel.Tally](now))
 	text := Text("text")
 	return []definition{
 		{&SigningKeys, func() Record { return &KeySet{} }, &set},
@@ -62,6 +64,7 @@ func definitions(now time.Time) []definition {
 		{&InitialTokens, func() Record { return &InitialToken{} }, &initial},
 		{&Notices, func() Record { return &Notice{} }, &notice},
 		{&Receivers, func() Record { return &Receiver{} }, &receiver},
+		{&Funnel, func() Record { return &Tally{} }, &tally},
 		{&DeviceRequests, func() Record { return &DeviceRequest{} }, &device},
 		{&APIKeys, func() Record { return &APIKey{} }, &apiKey},
 		{&Requests, func() Record { return &Request{} }, &request},

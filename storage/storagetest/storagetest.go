@@ -18,6 +18,7 @@ import (
 	"calleridp/provider/apikey"
 	"calleridp/provider/client"
 	"calleridp/provider/consent"
+	"calleridp/provider/funnel"
 	"calleridp/provider/grant"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
@@ -50,6 +51,7 @@ type Engine interface {
 	client.Store
 	client.Assertions
 	notify.Store
+	funnel.Store
 
 	// PinIssuer stores the first issuer, and refuses any other one.
 	PinIssuer(ctx context.Context, issuer string) error
@@ -83,6 +85,8 @@ func Run(t *testing.T, fresh func(t *testing.T) Place) {
 		{"Lists", testLists},
 		{"DeviceAnswers", testDeviceAnswers},
 		{"ParallelDeviceAnswers", testParallelDeviceAnswers},
+		{"Funnel", testFunnel},
+		{"ParallelFunnel", testParallelFunnel},
 		{"Inbox", testInbox},
 		{"CallbackSecrets", testCallbackSecrets},
 		{"Attempts", testAttempts},

@@ -158,6 +158,13 @@ CREATE TABLE device_requests (
     due     timestamptz NOT NULL
 ) WITH (autovacuum_vacuum_scale_factor = 0.02);
 CREATE INDEX device_requests_due ON device_requests (due);
+CREATE TABLE funnel (
+    key     bytea PRIMARY KEY,
+    value   bytea NOT NULL,
+    expires timestamptz NOT NULL,
+    due     timestamptz NOT NULL
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02);
+CREATE INDEX funnel_due ON funnel (due);
 CREATE TABLE api_keys (
     key     bytea PRIMARY KEY,
     value   bytea NOT NULL,
