@@ -32,6 +32,7 @@ func Client() *cobra.Command {
 			return send(ctx, r, http.MethodGet, "/v1/clients", nil, writeClients)
 		}),
 		clientShow(),
+		clientEdit(),
 		clientRotateSecret(),
 		clients.command(command.Text{
 			Use:     "remove",

@@ -1,5 +1,5 @@
 // Package operator has the commands with which operators manage the running
-// server: client, registration-token, keys, user and limit. They are clients of its admin API
+// server: client, registration-token, keys, api-key, user, session, grant and limit. They are clients of its admin API
 // (package admin), which they reach over a Unix socket.
 package operator
 
@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"net/url"
 	"reflect"
+	"strings"
 	"syscall"
 	"text/tabwriter"
 
@@ -144,7 +145,11 @@ func (r request) call(ctx context.Context, method, path string, in, v any) error
 			}
 			at := path
 			if next != "" {
-				at += "?cursor=" + url.QueryEscape(next)
+				mark := "?"
+				if strings.Contains(path, mark) {
+					mark = "&"
+				}
+				at += mark + "cursor=" + url.QueryEscape(next)
 			}
 			if err := r.one(ctx, method, at, in, &page); err != nil {
 				return err
@@ -164,25 +169,29 @@ func (r request) call(ctx context.Context, method, path string, in, v any) error
 
 // one is call for one response.
 func (r request) one(ctx context.Context, method, path string, in, v any) error {
+	_, err := r.exchange(ctx, method, path, http.Header{"Content-Type": {"application/json"}}, in, v)
+	return err
+}
+
+// exchange is one with headers of the request, and returns those of the response.
+func (r request) exchange(ctx context.Context, method, path string, headers http.Header, in, v any) (http.Header, error) {
 	socket, err := r.path()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var body io.Reader
 	if in != nil {
 		raw, err := json.Marshal(in)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		body = bytes.NewReader(raw)
 	}
 	req, err := http.NewRequestWithContext(ctx, method, "http://calleridp"+path, body)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if in != nil {
-		req.Header.Set("Content-Type", "application/json")
-	}
+	req.Header = headers
 	c := http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -191,24 +200,24 @@ func (r request) one(ctx context.Context, method, path string, in, v any) error 
 	}}
 	response, err := c.Do(req)
 	if err != nil {
-		return unreachable(socket, err)
+		return nil, unreachable(socket, err)
 	}
 	defer response.Body.Close()
 	raw, err := io.ReadAll(io.LimitReader(response.Body, 64<<20))
 	if err != nil {
-		return fmt.Errorf("the server's response was cut short: %w", err)
+		return nil, fmt.Errorf("the server's response was cut short: %w", err)
 	}
 	if response.StatusCode >= 400 {
 		var problem admin.Problem
 		if json.Unmarshal(raw, &problem) != nil || problem.Detail == "" {
 			problem.Detail = "the server responded with " + response.Status
 		}
-		return &refusedError{response.StatusCode, problem.Detail}
+		return nil, &refusedError{response.StatusCode, problem.Detail}
 	}
 	if err := json.Unmarshal(raw, v); err != nil {
-		return fmt.Errorf("%s is not the admin socket of a calleridp server: %w", socket, err)
+		return nil, fmt.Errorf("%s is not the admin socket of a calleridp server: %w", socket, err)
 	}
-	return nil
+	return response.Header, nil
 }
 
 // unreachable says in one line why the server was not reached, and what to do.
