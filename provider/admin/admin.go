@@ -76,6 +76,9 @@ type Config struct {
 	LongestLock time.Duration // how long a number may be locked at most
 	CoolDown    limit.CoolDown
 
+	Effective any                                   // the configuration in use, without its secrets
+	Now       func(context.Context) (Status, error) // how the server is
+
 	Stats func() any   // counters, as they are written in JSON
 	Log   *slog.Logger // failures of our own
 	Audit audit.Keeper // what operators looked at and changed

@@ -219,7 +219,6 @@ func TestEveryOperationNeedsItsScope(t *testing.T) {
 	}
 	methods := reflect.TypeFor[*admin.API]()
 	for m := range methods.Methods() {
-		m := m
 		if m.Type.NumIn() != 3 || m.Type.In(1) != reflect.TypeFor[context.Context]() {
 			continue
 		}

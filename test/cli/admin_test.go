@@ -54,6 +54,10 @@ func TestAdminAPIOfARunningServer(t *testing.T) {
 	if err := json.Unmarshal([]byte(made), &key); err != nil || key.Key == "" {
 		t.Fatalf("api-key add printed %s, %v", made, err)
 	}
+	var all admin.APIKey
+	if err := json.Unmarshal([]byte(good(t, "api-key", "add", "--name", "watch", "--scope", "*:read", "--socket", server.Socket, "--output", "json")), &all); err != nil {
+		t.Fatal(err)
+	}
 	pool := x509.NewCertPool()
 	pem, err := os.ReadFile(certFile)
 	if err != nil || !pool.AppendCertsFromPEM(pem) {
@@ -85,6 +89,12 @@ func TestAdminAPIOfARunningServer(t *testing.T) {
 	send("", "GET", "/v1/clients", "", 401)
 	send("calleridp_guess", "GET", "/v1/clients", "", 401)
 	send(key.Key, "GET", "/v1/clients", "", 403)
+	if text, _ := send(all.Key, "GET", "/v1/config", "", 200); !strings.Contains(text, `"master_key_file"`) || strings.Contains(text, harness.ClientSecret) || strings.Contains(text, server.CallbackSecret) {
+		t.Errorf("the configuration: %s", text)
+	}
+	if text, _ := send(all.Key, "GET", "/v1/status", "", 200); !strings.Contains(text, `"store":"healthy"`) {
+		t.Errorf("the status: %s", text)
+	}
 	const wiki = `{"client_id":"wiki","client_name":"Wiki","redirect_uris":["https://wiki.example.com/cb"]}`
 	first, _ := send(key.Key, "POST", "/v1/clients", wiki, 201)
 	server.Stop(os.Interrupt)
