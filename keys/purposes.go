@@ -120,6 +120,10 @@ const (
 	PurposeReceiverRecord Purpose = "receiver-record"
 	// PurposeDeviceRequestRecord seals requests of devices.
 	PurposeDeviceRequestRecord Purpose = "device-request-record"
+	// PurposeAPIKeyRecord seals API keys of operators.
+	PurposeAPIKeyRecord Purpose = "api-key-record"
+	// PurposeRequestRecord seals requests of operators that are carried out once.
+	PurposeRequestRecord Purpose = "request-record"
 	// PurposeFunnelRecord seals what was counted of sign-ins.
 	PurposeFunnelRecord Purpose = "funnel-record"
 )

@@ -240,13 +240,18 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 			Budgets:  store,
 			People:   store,
 			Sessions: store,
+			Grants:   store,
 			Notices:  store,
+			APIKeys:  store,
+			Requests: store,
 			Limits:   limits,
 			Region:   s.DefaultRegion,
 
 			LongestLock: engine.LongestLock(),
 			CoolDown:    engine.CoolDown(),
 			Stats:       store.stats,
+			Effective:   s.Effective(),
+			Now:         func(ctx context.Context) (admin.Status, error) { return statusOf(ctx, store, outgoing) },
 			Log:         log,
 			Audit:       recorder,
 		}).Handler(),
@@ -327,6 +332,24 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 	program.Public = middleware.Wrap(public)
 	built = true
 	return program, nil
+}
+
+// statusOf returns how the server is now.
+func statusOf(ctx context.Context, store *storage, outgoing *truecaller.Client) (admin.Status, error) {
+	version, _ := versions()
+	status := admin.Status{Version: version, Store: "healthy", Breakers: []admin.Breaker{}}
+	if err := store.Healthy(); err != nil {
+		status.Store = err.Error()
+	}
+	for _, b := range outgoing.Breakers() {
+		status.Breakers = append(status.Breakers, admin.Breaker{Purpose: string(b.Purpose), Host: b.Host, State: string(b.State)})
+	}
+	var err error
+	if status.Inbox, err = store.InboxSize(ctx); err != nil {
+		return status, err
+	}
+	status.Notices, err = store.NoticesWaiting(ctx)
+	return status, err
 }
 
 // atMostOnce returns what asks for do and does not wait, and what does it until ctx is

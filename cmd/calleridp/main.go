@@ -64,10 +64,13 @@ func newRoot() *cobra.Command {
 		}},
 		command.Section{Title: "Manage the running server, over its admin socket", Commands: []*cobra.Command{
 			operator.Client(),
+			operator.APIKey(),
+			operator.Grant(),
 			operator.Keys(),
 			operator.Limit(),
 			operator.Notice(),
 			operator.RegistrationToken(),
+			operator.Session(),
 			operator.User(),
 		}},
 		command.Section{Title: "About this program", Commands: []*cobra.Command{versionCommand()}},

@@ -34,7 +34,7 @@ func TestWrongUsageGetsOneLine(t *testing.T) {
 		{"sevre", `unknown command "sevre"; did you mean serve?; run calleridp help to list the commands`},
 		{"--versions", "unknown flag --versions; did you mean --version?; run calleridp -h to list the flags"},
 		{"help frob", `unknown command "frob"; run calleridp help to list the commands`},
-		{"help client ad", `unknown command "client ad"; did you mean add?; usage: calleridp client add|edit`},
+		{"help client ad", `unknown command "client ad"; did you mean add?; usage: calleridp client add|edit|list`},
 		{"help serve now", `unexpected argument "now"; calleridp serve has no commands`},
 		{"serve --confg x", "unknown flag --confg; did you mean --config?; run calleridp serve -h to list the flags"},
 		{"serve --config", "flag needs an argument: --config; run calleridp serve -h to list the flags"},

@@ -13,12 +13,14 @@ import (
 	"calleridp/cmd/calleridp/serve"
 	"calleridp/keys"
 	"calleridp/provider/admin"
+	"calleridp/provider/apikey"
 	"calleridp/provider/client"
 	"calleridp/provider/consent"
 	"calleridp/provider/funnel"
 	"calleridp/provider/grant"
 	"calleridp/provider/login"
 	"calleridp/provider/notify"
+	"calleridp/provider/once"
 	"calleridp/provider/session"
 	"calleridp/provider/subject"
 	"calleridp/storage/bolt"
@@ -34,6 +36,9 @@ type engine interface {
 	login.Store
 	admin.Budgets
 	admin.People
+	admin.Grants
+	apikey.Store
+	once.Store
 	subject.Store
 	subject.RecordStore
 	session.Store

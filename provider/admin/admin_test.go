@@ -2,6 +2,7 @@ package admin_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"log/slog"
 	"net/http"
@@ -52,7 +53,8 @@ func newAPI(t *testing.T, change ...func(*admin.Config)) *api {
 	}
 	a := &api{t: t, registry: registry, store: store, ring: ring, audit: &bytes.Buffer{}}
 	config := admin.Config{
-		Clients: registry, Keys: ring, Budgets: store, People: store, Sessions: store, Notices: store, Limits: budgets, LongestLock: 15 * time.Minute, CoolDown: coolDown, Region: "SE", Stats: func() any { return store.Stats() },
+		Clients: registry, Keys: ring, Budgets: store, People: store, Sessions: store, Grants: store, Notices: store, APIKeys: store, Requests: store, Limits: budgets, LongestLock: 15 * time.Minute, CoolDown: coolDown, Region: "SE", Stats: func() any { return store.Stats() }, Effective: map[string]any{"issuer": "https://id.example.com"},
+		Now: func(context.Context) (admin.Status, error) { return admin.Status{Store: "healthy", Inbox: 3}, nil },
 		Log: slog.New(slog.DiscardHandler), Audit: audit.Log(slog.New(slog.NewTextHandler(a.audit, nil)), nil),
 	}
 	for _, c := range change {
@@ -287,6 +289,17 @@ func TestRemovedKeys(t *testing.T) {
 	a.call("DELETE", "/v1/keys/"+signing, "", 200, &left)
 	if len(left) != 8 || !strings.Contains(a.audit.String(), "keys.removed kid="+signing) {
 		t.Errorf("%d keys left; audit %s", len(left), a.audit)
+	}
+}
+
+func TestStatusAndConfiguration(t *testing.T) {
+	a := newAPI(t)
+	var status admin.Status
+	var config map[string]any
+	a.call("GET", "/v1/status", "", 200, &status)
+	a.call("GET", "/v1/config", "", 200, &config)
+	if status.Inbox != 3 || config["issuer"] != "https://id.example.com" || !strings.Contains(a.audit.String(), "config.shown") {
+		t.Errorf("%+v, %v; audit %s", status, config, a.audit)
 	}
 }
 

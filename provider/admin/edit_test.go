@@ -217,9 +217,8 @@ func TestEveryOperationNeedsItsScope(t *testing.T) {
 	if operations < 20 {
 		t.Errorf("the document has %d operations", operations)
 	}
-	methods := reflect.TypeOf(a.API)
-	for i := range methods.NumMethod() {
-		m := methods.Method(i)
+	methods := reflect.TypeFor[*admin.API]()
+	for m := range methods.Methods() {
 		if m.Type.NumIn() != 3 || m.Type.In(1) != reflect.TypeFor[context.Context]() {
 			continue
 		}

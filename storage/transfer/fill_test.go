@@ -12,12 +12,14 @@ import (
 	"time"
 
 	"calleridp/keys"
+	"calleridp/provider/apikey"
 	"calleridp/provider/client"
 	"calleridp/provider/consent"
 	"calleridp/provider/funnel"
 	"calleridp/provider/grant"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
+	"calleridp/provider/once"
 	"calleridp/provider/session"
 	"calleridp/provider/subject"
 	"calleridp/storage/storagetest"
@@ -100,6 +102,10 @@ func fill(t *testing.T, e storagetest.Engine, n int, now time.Time) (worlds []*w
 	device := storagetest.Filled[grant.DeviceRequest](now)
 	device.User, device.Expires = [32]byte{7}, now.Add(time.Hour)
 	must(e.CreateDeviceRequest(ctx, device, limit.Spend{}, now))
+	apiKey := storagetest.Filled[apikey.Key](now)
+	apiKey.Expires = now.Add(time.Hour)
+	must(e.CreateAPIKey(ctx, apiKey))
+	must(e.EndRequest(ctx, once.Request{Key: [32]byte{9}, Digest: [32]byte{8}, Began: now, Response: []byte("done")}))
 	must(e.AddFunnel(ctx, []funnel.Period{
 		{Unit: funnel.Hour, Start: funnel.Hour.Of(now), Tally: storagetest.Filled[funnel.Tally](now)},
 		{Unit: funnel.Day, Start: funnel.Day.Of(now), Tally: storagetest.Filled[funnel.Tally](now)},
@@ -216,6 +222,10 @@ func answers(t *testing.T, e storagetest.Engine, worlds []*world) map[string]any
 	add("initial access tokens", permits, err)
 	device, err := e.DeviceRequest(ctx, [32]byte{7})
 	add("device request", device, err)
+	apiKeys, err := e.APIKeys(ctx)
+	add("API keys", apiKeys, err)
+	sent, _, err := e.BeginRequest(ctx, once.Request{Key: [32]byte{9}, Began: time.Now()})
+	add("request that is carried out once", sent, err)
 	for _, unit := range []funnel.Unit{funnel.Hour, funnel.Day} {
 		counted, err := e.Funnel(ctx, unit, time.Unix(0, 0), time.Now().Add(time.Hour))
 		add("funnel", counted, err)

@@ -130,6 +130,14 @@ type Config struct {
 	// server. Default admin.sock in data_dir.
 	AdminSocket string `yaml:"admin_socket"`
 
+	// AdminListen is the address that serves the admin API over TLS, to callers with an API
+	// key (`calleridp api-key add`), like 10.0.0.5:9443. If unset, the API is served on
+	// admin_socket only.
+	AdminListen string `yaml:"admin_listen"`
+
+	// AdminTLS is the certificate of admin_listen. Default that of tls.
+	AdminTLS AdminTLS `yaml:"admin_tls"`
+
 	// MetricsListen is the address that serves /metrics to Prometheus: a loopback or
 	// private address of this machine and a separate port, like 127.0.0.1:9464. If
 	// unset, metrics are not served.
@@ -242,6 +250,14 @@ type ACME struct {
 	// CALLERIDP_TLS_ACME_MAC_KEY holds it.
 	MACKeyFile string      `yaml:"mac_key_file"`
 	MACKey     redact.Text `yaml:"mac_key" secret:"environment"`
+}
+
+// AdminTLS is the certificate of admin_listen. Its files are read again when they change.
+type AdminTLS struct {
+	// CertFile is the file with the certificate and its chain (PEM).
+	CertFile string `yaml:"cert_file"`
+	// KeyFile is the file with the private key (PEM).
+	KeyFile string `yaml:"key_file"`
 }
 
 // Truecaller is a registration in Truecaller's developer portal. Register

@@ -32,6 +32,11 @@ func TestInvariant10_ConfigurationsAreRedacted(t *testing.T) {
 		Clients: []client.Client{{ID: "app", SecretHashes: []client.SecretHash{leak.Hash()}}},
 	}
 	leak.Check(t, "Config", c)
+	leak.Check(t, "Effective", c.Effective())
+	shown := c.Effective()
+	if shown["master_key"] != "(set)" || shown["truecaller"].(map[string]any)["app_key"] != "(set)" {
+		t.Errorf("the effective configuration does not say that secrets are set: %v", shown)
+	}
 	leak.Check(t, "Truecaller", app)
 	leak.Check(t, "Client", c.Clients[0])
 	leak.Check(t, "keyedApp", c.keyedApps()[0])

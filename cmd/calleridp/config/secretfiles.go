@@ -45,7 +45,7 @@ type secretFile struct{ key, path string }
 
 // secretFiles returns the files of all secrets that the configuration names.
 func (c Config) secretFiles() []secretFile {
-	files := []secretFile{{"master_key_file", c.MasterKeyFile}, {"tls.key_file", c.TLS.KeyFile},
+	files := []secretFile{{"master_key_file", c.MasterKeyFile}, {"tls.key_file", c.TLS.KeyFile}, {"admin_tls.key_file", c.AdminTLS.KeyFile},
 		{"tls.acme.mac_key_file", c.TLS.ACME.MACKeyFile},
 		{"storage.dsn_file", c.Storage.DSNFile}, {"storage.listen_dsn_file", c.Storage.ListenDSNFile},
 		{"tracing.headers_file", c.Tracing.HeadersFile}}

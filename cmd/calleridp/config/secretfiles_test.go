@@ -47,6 +47,10 @@ tls:
     directory: https://acme.example.com/directory
     key_id: id
     mac_key_file: %[1]s/mac
+admin_listen: 127.0.0.1:9443
+admin_tls:
+  cert_file: %[1]s/cert
+  key_file: %[1]s/admin
 truecaller:
   app_name: A
   app_key_file: %[1]s/key
@@ -67,7 +71,7 @@ tracing:
 
 // secretFileKeys are its keys, by the file's name.
 var secretFileKeys = map[string]string{
-	"master": "master_key_file", "dsn": "storage.dsn_file", "listen": "storage.listen_dsn_file", "tls": "tls.key_file", "mac": "tls.acme.mac_key_file",
+	"master": "master_key_file", "dsn": "storage.dsn_file", "listen": "storage.listen_dsn_file", "tls": "tls.key_file", "mac": "tls.acme.mac_key_file", "admin": "admin_tls.key_file",
 	"key": "truecaller.app_key_file", "callback": "truecaller.callback_secret_file",
 	"key2": "truecaller_apps[0].app_key_file", "callback2": "truecaller_apps[0].callback_secret_file", "client": "clients[0].secret_file",
 	"headers": "tracing.headers_file",
@@ -169,7 +173,7 @@ func TestEverySecretFileIsListed(t *testing.T) {
 }
 
 // publicFiles are the keys whose files hold no secret.
-var publicFiles = []string{"tls.cert_file", "tls.acme.ca_file", "ui.logo_file", "clients.jwks_file", "tracing.ca_file"}
+var publicFiles = []string{"tls.cert_file", "admin_tls.cert_file", "tls.acme.ca_file", "ui.logo_file", "clients.jwks_file", "tracing.ca_file"}
 
 // systemd's credentials can be named wherever a file can.
 func TestCredentials(t *testing.T) {

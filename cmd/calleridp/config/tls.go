@@ -1,7 +1,6 @@
 package config
 
 import (
-	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
 	"net"
@@ -46,14 +45,8 @@ func (d *decoder) checkTLS(c Config) (roots *x509.CertPool, macKey redact.Text) 
 		if t.HTTPListen != "" {
 			d.refuse("tls.http_listen", "there is no certificate, so that it would redirect to nothing: set cert_file and key_file, or acme, or remove it")
 		}
-	case t.KeyFile == "":
-		d.refuse("tls.key_file", "missing; set cert_file and key_file together")
-	case t.CertFile == "":
-		d.refuse("tls.cert_file", "missing; set cert_file and key_file together")
 	default:
-		if _, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile); err != nil {
-			d.refuse("tls", "the certificate does not load: %v", err)
-		}
+		d.checkCertificate("tls", t.CertFile, t.KeyFile)
 	}
 	if t.HTTPListen != "" {
 		_, port, _ := net.SplitHostPort(t.HTTPListen)

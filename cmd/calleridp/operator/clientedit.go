@@ -4,9 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 
 	"calleridp/cmd/calleridp/command"
 	"calleridp/provider/admin"
@@ -17,6 +21,7 @@ import (
 
 func clientEdit() *cobra.Command {
 	var flags clientFlags
+	var uris uriChanges
 	var cmd *cobra.Command
 	cmd = newCommand(command.Text{
 		Use:   "edit CLIENT_ID",
@@ -24,7 +29,7 @@ func clientEdit() *cobra.Command {
 		Long: `Name what changes; all else stays. A flag that may be repeated replaces the whole list.
 An empty value takes away: --logo-uri ''. A switch is turned off by --public=false.
 If the application changes meanwhile, nothing is done.`,
-		Example: `calleridp client edit shop --redirect-uri https://shop.example.com/callback --redirect-uri https://www.shop.example.com/callback
+		Example: `calleridp client edit shop --add-redirect-uri https://www.shop.example.com/callback
 calleridp client edit shop --logo-uri ''`,
 	}, func(ctx context.Context, r request, args []string) error {
 		path := clients.path + url.PathEscape(args[0])
@@ -33,7 +38,7 @@ calleridp client edit shop --logo-uri ''`,
 		if err != nil {
 			return err
 		}
-		patch, err := changes(known, cmd.Flags())
+		patch, err := changes(known, cmd.Flags(), uris)
 		if err != nil {
 			return err
 		}
@@ -47,16 +52,39 @@ calleridp client edit shop --logo-uri ''`,
 		if err != nil {
 			return err
 		}
-		return printResponse(r, edited, writeClient)
+		return printResponse(r, edited, func(out io.Writer, edited admin.Client) error { return writeEdited(out, known, edited) })
 	})
 	flags.define(cmd)
+	cmd.Flags().StringArrayVar(&uris.add, "add-redirect-uri", nil, "redirect `uri` to allow as well; may be repeated")
+	cmd.Flags().StringArrayVar(&uris.remove, "remove-redirect-uri", nil, "redirect `uri` to allow no longer; may be repeated")
 	cmd.ValidArgsFunction = completeClient
 	return cmd
 }
 
+// uriChanges are redirect URIs to add to those that the client has, and to remove.
+type uriChanges struct{ add, remove []string }
+
+// of returns the redirect URIs of a client after the changes.
+func (u uriChanges) of(c admin.Client) ([]string, error) {
+	uris := slices.Clone(c.RedirectURIs)
+	for _, uri := range u.remove {
+		i := slices.Index(uris, uri)
+		if i < 0 {
+			return nil, fmt.Errorf("--remove-redirect-uri: client %s has no redirect URI %s; it has %s", c.ID, uri, strings.Join(c.RedirectURIs, " "))
+		}
+		uris = slices.Delete(uris, i, i+1)
+	}
+	for _, uri := range u.add {
+		if !slices.Contains(uris, uri) {
+			uris = append(uris, uri)
+		}
+	}
+	return uris, nil
+}
+
 // changes returns the merge patch (RFC 7396) that does to a client what the flags that were
 // given say.
-func changes(known admin.Client, given *pflag.FlagSet) (map[string]json.RawMessage, error) {
+func changes(known admin.Client, given *pflag.FlagSet, uris uriChanges) (map[string]json.RawMessage, error) {
 	var flags clientFlags
 	scratch := &cobra.Command{}
 	flags.define(scratch)
@@ -85,6 +113,9 @@ func changes(known admin.Client, given *pflag.FlagSet) (map[string]json.RawMessa
 	if given.Changed("jwks-file") && flags.jwks == "" {
 		next.Keys = nil
 	}
+	if next.RedirectURIs, err = uris.of(next); err != nil {
+		return nil, err
+	}
 	before, err := fields(known)
 	if err != nil {
 		return nil, err
@@ -101,6 +132,40 @@ func changes(known admin.Client, given *pflag.FlagSet) (map[string]json.RawMessa
 		}
 	}
 	return patch, nil
+}
+
+// writeEdited prints what has changed, and a new secret.
+func writeEdited(out io.Writer, before, after admin.Client) error {
+	from, err := fields(before)
+	if err != nil {
+		return err
+	}
+	to, err := fields(after)
+	if err != nil {
+		return err
+	}
+	names := maps.Clone(from)
+	maps.Copy(names, to)
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		if bytes.Equal(from[name], to[name]) || name == "client_secret" || name == "warnings" {
+			continue
+		}
+		for _, side := range []struct {
+			sign  string
+			value json.RawMessage
+		}{{"-", from[name]}, {"+", to[name]}} {
+			if side.value != nil {
+				fmt.Fprintf(out, "%s %s: %s\n", side.sign, name, side.value)
+			}
+		}
+	}
+	for _, warning := range after.Warnings {
+		fmt.Fprintln(out, "note:", warning)
+	}
+	if after.Secret != "" {
+		fmt.Fprintf(out, "\nclient_secret: %s\n\nThe secret is shown only this once.\n", after.Secret)
+	}
+	return nil
 }
 
 // fields returns a client as the fields of its JSON.

@@ -30,6 +30,7 @@ func Client() *cobra.Command {
 		}),
 		clientEdit(),
 		clientShow(),
+		clientEdit(),
 		clientRotateSecret(),
 		clients.command(command.Text{
 			Use:     "remove",

@@ -1,5 +1,5 @@
 // Package operator has the commands with which operators manage the running
-// server: client, registration-token, keys, user and limit. They are clients of its admin API
+// server: client, registration-token, keys, api-key, user, session, grant and limit. They are clients of its admin API
 // (package admin), which they reach over a Unix socket.
 package operator
 
@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"net/url"
 	"reflect"
+	"strings"
 	"syscall"
 	"text/tabwriter"
 
@@ -145,7 +146,11 @@ func (r request) call(ctx context.Context, method, path string, in, v any) error
 			}
 			at := path
 			if next != "" {
-				at += "?cursor=" + url.QueryEscape(next)
+				mark := "?"
+				if strings.Contains(path, mark) {
+					mark = "&"
+				}
+				at += mark + "cursor=" + url.QueryEscape(next)
 			}
 			if err := r.one(ctx, method, at, in, &page); err != nil {
 				return err

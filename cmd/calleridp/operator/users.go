@@ -21,6 +21,13 @@ var users = collection[admin.User]{argument: "SUB", path: "/v1/users/"}
 func User() *cobra.Command {
 	return command.Group(command.Text{Use: "user", Short: "show where a user is signed in, sign them out or delete them"},
 		userFind(),
+		newCommand(command.Text{
+			Use:     "list",
+			Short:   "list the users, with their numbers masked",
+			Example: "calleridp user list",
+		}, func(ctx context.Context, r request, _ []string) error {
+			return send(ctx, r, http.MethodGet, "/v1/users", nil, writeUsers)
+		}),
 		users.command(command.Text{
 			Use:     "show",
 			Short:   "show where a user is signed in and which applications have access",
@@ -46,6 +53,15 @@ func userFind() *cobra.Command {
 		Example: "calleridp user find '070-174 06 05'",
 	}, func(ctx context.Context, r request, args []string) error {
 		return send(ctx, r, http.MethodPost, "/v1/users/find", admin.UserWith{Number: args[0]}, writeUser)
+	})
+}
+
+func writeUsers(out io.Writer, all []admin.UserSummary) error {
+	return table(out, func(w io.Writer) {
+		fmt.Fprintln(w, "SUB\tNUMBER\tLAST SIGN-IN")
+		for _, u := range all {
+			fmt.Fprintf(w, "%s\t%s\t%s\n", u.Sub, u.Number, minute(u.LastSignIn))
+		}
 	})
 }
 

@@ -12,6 +12,7 @@
 //	hangup.go           SIGHUP
 //	reload.go           what it does: the configuration is read again
 //	systemd.go          its sockets, and what it is told
+//	adminlisten.go      TLS of the operators' listener; peer_linux.go: who is on their socket
 //	certificate.go      the certificate, read again when it changes
 //	plain.go            the listener for plain HTTP, which leads to https
 //	callbacksecrets.go  the callback secrets, likewise
@@ -184,10 +185,26 @@ func (p *Program) Run(
 		ReadHeaderTimeout: headerTimeout,
 		ConnContext:       func(ctx context.Context, c net.Conn) context.Context { return admin.OnSocket(ctx, peerOf(c)) },
 	}}}
+	background, stopWatching := context.WithCancel(ctx)
+	defer stopWatching()
+	adminTLS, err := adminCertificate(background, s, certificates, log)
+	if err != nil {
+		return errors.Join(err, p.Store.Close())
+	}
 	for _, optional := range []struct {
 		key, address string
 		server       *http.Server
 	}{
+		{"admin_listen", s.AdminListen, &http.Server{
+			Handler:           p.counted(p.Admin), // each request needs an API key: nothing gives it an access
+			ReadHeaderTimeout: headerTimeout,
+			ReadTimeout:       20 * time.Second,
+			WriteTimeout:      time.Minute,
+			IdleTimeout:       2 * time.Minute,
+			MaxHeaderBytes:    16 << 10,
+			TLSConfig:         adminTLS,
+			ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		}},
 		{"metrics_listen", s.MetricsListen, &http.Server{
 			Handler:           p.Metrics,
 			ReadHeaderTimeout: headerTimeout,
@@ -239,7 +256,13 @@ func (p *Program) Run(
 		failed <- web.ServeTLS(public, "", "")
 	}()
 	for _, one := range private {
-		go func() { failed <- one.server.Serve(one.listener) }()
+		go func() {
+			if one.server.TLSConfig != nil {
+				failed <- one.server.ServeTLS(one.listener, "", "")
+				return
+			}
+			failed <- one.server.Serve(one.listener)
+		}()
 	}
 	ready()
 

@@ -1,0 +1,52 @@
+package config
+
+import (
+	"fmt"
+	"reflect"
+
+	"calleridp/provider/redact"
+)
+
+// Effective returns the configuration that is in use, defaults included, by the keys of the
+// file. A secret is only said to be set: its type is one that prints as nothing.
+func (c Config) Effective() map[string]any {
+	return effective(reflect.ValueOf(c)).(map[string]any)
+}
+
+func effective(v reflect.Value) any {
+	switch x := v.Interface().(type) {
+	case redact.Text:
+		if x == "" {
+			return nil
+		}
+		return "(set)"
+	case Rate:
+		return fmt.Sprintf("%d/%s", x.Burst, Duration(x.Period))
+	case fmt.Stringer:
+		return x.String()
+	}
+	switch v.Kind() {
+	case reflect.Pointer:
+		if v.IsNil() {
+			return nil
+		}
+		return effective(v.Elem())
+	case reflect.Struct:
+		keys := map[string]any{}
+		for field, value := range v.Fields() {
+			if key := field.Tag.Get("yaml"); key != "" && key != "-" {
+				if shown := effective(value); shown != nil {
+					keys[key] = shown
+				}
+			}
+		}
+		return keys
+	case reflect.Slice:
+		items := make([]any, 0, v.Len())
+		for i := range v.Len() {
+			items = append(items, effective(v.Index(i)))
+		}
+		return items
+	}
+	return v.Interface()
+}

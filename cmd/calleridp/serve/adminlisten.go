@@ -1,0 +1,33 @@
+package serve
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"calleridp/cmd/calleridp/config"
+)
+
+// adminCertificate returns how admin_listen speaks TLS: with its own certificate, which is
+// watched until ctx ends, or that of the public listener. It is nil if there is no
+// admin_listen.
+func adminCertificate(ctx context.Context, s config.Settings, public Certificates, log *slog.Logger) (*tls.Config, error) {
+	if s.AdminListen == "" {
+		return nil, nil
+	}
+	certificates := public
+	if s.AdminTLS.CertFile != "" {
+		own, err := LoadCertificate(s.AdminTLS.CertFile, s.AdminTLS.KeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("admin_tls: %w", err)
+		}
+		go own.Watch(ctx, log)
+		certificates = own
+	}
+	if certificates == nil { // the configuration refuses it; an API key must not travel in the clear
+		return nil, errors.New("admin_listen: there is no certificate; set admin_tls")
+	}
+	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: certificates.Get}, nil
+}
