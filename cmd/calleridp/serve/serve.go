@@ -33,6 +33,8 @@ import (
 	"calleridp/cmd/calleridp/command"
 	"calleridp/cmd/calleridp/config"
 	"calleridp/keys"
+
+	"github.com/spf13/cobra"
 )
 
 // Program is everything that runs, assembled and not yet listening.
@@ -63,13 +65,13 @@ type Store interface {
 type Build func(ctx context.Context, s config.Settings, log *slog.Logger, development bool) (*Program, error)
 
 // Command returns the command `calleridp serve`.
-func Command(build Build, version string) command.Func {
-	return func(ctx context.Context, args []string, out io.Writer) error {
-		f := command.New("serve", "run the server", out)
-		file := f.Config()
-		if _, err := f.Arguments(args); err != nil {
-			return err
-		}
+func Command(build Build, version string) *cobra.Command {
+	var file *string
+	c := command.New(command.Text{
+		Use:     "serve",
+		Short:   "run the server",
+		Example: "calleridp serve --config /etc/calleridp/calleridp.yaml",
+	}, func(ctx context.Context, _ []string, _ io.Writer) error {
 		s, err := config.Load(*file)
 		if err != nil {
 			return err
@@ -102,7 +104,9 @@ func Command(build Build, version string) command.Func {
 				"tls", certificate != nil,
 				"version", version)
 		})
-	}
+	})
+	file = command.Config(c)
+	return c
 }
 
 // privateServer is a server that the internet does not reach.
