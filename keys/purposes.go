@@ -43,6 +43,8 @@ const (
 	PurposeLaterCode Purpose = "later-code"
 	// PurposeDeviceCode makes the hash by which the answer to a device code is stored.
 	PurposeDeviceCode Purpose = "device-code"
+	// PurposeAuditLine authenticates the lines of the audit.
+	PurposeAuditLine Purpose = "audit-line"
 	// PurposeAccountForm makes the token in the forms of the account page.
 	PurposeAccountForm Purpose = "account-form"
 	// PurposePairwiseSub derives the sub of a user for one sector.
@@ -116,4 +118,6 @@ const (
 	PurposeReceiverRecord Purpose = "receiver-record"
 	// PurposeDeviceRequestRecord seals requests of devices.
 	PurposeDeviceRequestRecord Purpose = "device-request-record"
+	// PurposeAuditHeadRecord seals how far the chains of the audit have come.
+	PurposeAuditHeadRecord Purpose = "audit-head-record"
 )

@@ -55,13 +55,14 @@ var (
 	receivers       = of(&record.Receivers, 'r')
 	notices         = of(&record.Notices, 'n')
 	deviceRequests  = of(&record.DeviceRequests, 'v')
+	auditHeads      = of(&record.AuditHeads, 0)
 	expiry          = index("expiry") // mark, expiry, key: see sweep.go
 )
 
 var buckets = []*bucket{
 	&meta, &signingKeys, &clients, &people, &deleted, &personIndex, &numbers, &limits, &attempts, &correlations, &forms, &browserAttempts,
 	&callbackSecrets, &deliveries, &sessions, &sessionIDs, &codes, &grants, &sessionGrants, &accessTokens, &consents, &assertions, &initialTokens,
-	&receivers, &notices, &deviceRequests, &expiry,
+	&receivers, &notices, &deviceRequests, &auditHeads, &expiry,
 }
 
 // reader is a transaction that reads.

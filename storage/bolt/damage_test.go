@@ -176,6 +176,10 @@ func TestVerifyNamesTheDamage(t *testing.T) {
 	}
 	m := v.meta
 	at := func(page uint64, offset int) int { return int(page)*int(m.pageSize) + offset }
+	leaf := m.root // the first one below the root, which has no more than two levels
+	if branch := file[at(leaf, 8)] == 1; branch {
+		leaf = binary.NativeEndian.Uint64(file[at(leaf, pageHeader+8):])
+	}
 	reroot := func(b []byte, change func([]byte)) { // of both meta pages, with their checksums
 		for _, page := range []uint64{0, 1} {
 			body := b[at(page, pageHeader):at(page, pageHeader+metaSize)]
@@ -205,8 +209,8 @@ func TestVerifyNamesTheDamage(t *testing.T) {
 		{"no type", func(b []byte) []byte { b[at(m.root, 8)] = 0x40; return b }, "its type", ErrDamaged},
 		{"too many elements", func(b []byte) []byte { b[at(m.root, 11)] = 0xff; return b }, "cannot have", ErrDamaged},
 		{"a long overflow", func(b []byte) []byte { b[at(m.root, 15)] = 0xff; return b }, "goes on behind the end", ErrDamaged},
-		{"a key outside", func(b []byte) []byte { b[at(m.root, pageHeader+7)] = 0xff; return b }, "outside", ErrDamaged},
-		{"an empty key", func(b []byte) []byte { clear(b[at(m.root, pageHeader+8):at(m.root, pageHeader+12)]); return b }, "key of 0 bytes", ErrDamaged},
+		{"a key outside", func(b []byte) []byte { b[at(leaf, pageHeader+7)] = 0xff; return b }, "outside", ErrDamaged},
+		{"an empty key", func(b []byte) []byte { clear(b[at(leaf, pageHeader+8):at(leaf, pageHeader+12)]); return b }, "key of 0 bytes", ErrDamaged},
 	} {
 		t.Run(row.what, func(t *testing.T) {
 			b := row.change(bytes.Clone(file))

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"calleridp/keys"
+	"calleridp/provider/audit/trail"
 	"calleridp/provider/client"
 	"calleridp/provider/consent"
 	"calleridp/provider/grant"
@@ -98,6 +99,7 @@ func writeFixture(t *testing.T, path, base string, start time.Time) {
 	device := storagetest.Filled[grant.DeviceRequest](start)
 	device.User, device.Expires = [32]byte{7}, later
 	must(s.CreateDeviceRequest(ctx, device, limit.Spend{}, start))
+	must(s.AdvanceAuditHead(ctx, trail.Head{Server: "web-1", First: 2, Seq: 3, Digest: [32]byte{4}, Time: start}))
 	must(s.UseAssertion(ctx, client.NewAssertionID("shop", "1"), start.Add(time.Hour)))
 	must(s.ReplaceSigningKeys(ctx, []keys.Record{storagetest.Filled[keys.Record](start)}, 0))
 	_, err := s.PutDelivery(ctx, storagetest.Filled[truecaller.Delivery](start))
@@ -252,6 +254,9 @@ func dump(t *testing.T, s *Store) map[string]string {
 			return n, err
 		})
 		add("notice", notice, err)
+	}
+	if all, err := s.AuditHeads(ctx); err != nil || len(all) > 0 { // since version 4
+		add("audit heads", all, err)
 	}
 	k := storagetest.Filled[consent.Consent](time.Time{})
 	allowed, err := s.Consent(ctx, k.Sub, k.ClientID)

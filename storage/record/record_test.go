@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"calleridp/keys"
+	"calleridp/provider/audit/trail"
 	"calleridp/provider/client"
 	"calleridp/provider/consent"
 	"calleridp/provider/grant"
@@ -42,6 +43,7 @@ func definitions(now time.Time) []definition {
 	device := DeviceRequest(storagetest.Filled[grant.DeviceRequest](now))
 	secret := CallbackSecret{Current: [32]byte{1}, Old: []truecaller.OldSecret{{Hash: [32]byte{2}, Until: now}}}
 	notice, receiver := Notice(storagetest.Filled[notify.Notice](now)), Receiver(storagetest.Filled[notify.Receiver](now))
+	head := AuditHead(storagetest.Filled[trail.Head](now))
 	text := Text("text")
 	return []definition{
 		{&SigningKeys, func() Record { return &KeySet{} }, &set},
@@ -60,6 +62,7 @@ func definitions(now time.Time) []definition {
 		{&Notices, func() Record { return &Notice{} }, &notice},
 		{&Receivers, func() Record { return &Receiver{} }, &receiver},
 		{&DeviceRequests, func() Record { return &DeviceRequest{} }, &device},
+		{&AuditHeads, func() Record { return &AuditHead{} }, &head},
 		{&SessionIDs, func() Record { return &Hash{} }, &Hash{1, 2, 3}},
 		{&Forms, func() Record { return new(Text) }, &text},
 		{&Correlations, func() Record { return new(Text) }, &text},

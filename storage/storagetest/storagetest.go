@@ -15,6 +15,7 @@ import (
 
 	"calleridp/keys"
 	"calleridp/provider/admin"
+	"calleridp/provider/audit/trail"
 	"calleridp/provider/client"
 	"calleridp/provider/consent"
 	"calleridp/provider/grant"
@@ -45,6 +46,7 @@ type Engine interface {
 	client.Store
 	client.Assertions
 	notify.Store
+	trail.Heads
 
 	// PinIssuer stores the first issuer, and refuses any other one.
 	PinIssuer(ctx context.Context, issuer string) error
@@ -77,6 +79,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Place) {
 		{"ParallelDeviceAnswers", testParallelDeviceAnswers},
 		{"Inbox", testInbox},
 		{"CallbackSecrets", testCallbackSecrets},
+		{"AuditHeads", testAuditHeads},
 		{"Attempts", testAttempts},
 		{"Notes", testNotes},
 		{"StepErrors", testStepErrors},

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"calleridp/keys"
+	"calleridp/provider/audit/trail"
 	"calleridp/provider/client"
 	"calleridp/provider/consent"
 	"calleridp/provider/grant"
@@ -99,6 +100,7 @@ func fill(t *testing.T, e storagetest.Engine, n int, now time.Time) (worlds []*w
 	device := storagetest.Filled[grant.DeviceRequest](now)
 	device.User, device.Expires = [32]byte{7}, now.Add(time.Hour)
 	must(e.CreateDeviceRequest(ctx, device, limit.Spend{}, now))
+	must(e.AdvanceAuditHead(ctx, trail.Head{Server: "web-1", First: 1, Seq: 2, Digest: [32]byte{3}, Time: now}))
 	for _, secret := range []byte{1, 2} {
 		_, err := e.UseCallbackSecret(ctx, "app", [32]byte{secret}, now, time.Hour)
 		must(err)
@@ -213,6 +215,8 @@ func answers(t *testing.T, e storagetest.Engine, worlds []*world) map[string]any
 	add("device request", device, err)
 	secrets, err := e.UseCallbackSecret(ctx, "app", [32]byte{2}, time.Now(), time.Hour)
 	add("callback secrets", secrets, err)
+	heads, err := e.AuditHeads(ctx)
+	add("heads of the audit", heads, err)
 	inbox, err := e.Deliveries(ctx, 1000)
 	slices.SortFunc(inbox, func(a, b truecaller.Delivery) int { return cmp.Compare(a.ID, b.ID) })
 	add("inbox", inbox, err)

@@ -158,6 +158,10 @@ CREATE TABLE device_requests (
     due     timestamptz NOT NULL
 ) WITH (autovacuum_vacuum_scale_factor = 0.02);
 CREATE INDEX device_requests_due ON device_requests (due);
+CREATE TABLE audit_heads (
+    key   bytea PRIMARY KEY,
+    value bytea NOT NULL
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02);
 
 -- outcomes tells of each transaction whether it was committed, see transaction.go, and
 -- which attempts it has changed, see wake.go.
