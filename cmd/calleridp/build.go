@@ -45,7 +45,7 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 			sums.Flush()
 		}
 	}()
-	recorder := audit.Log(log.With("log", "audit"), sums)
+	base := log
 	log = sums.Logger()
 	store, err := openStorage(ctx, s, log)
 	if err != nil {
@@ -59,6 +59,15 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 	if err := store.PinIssuer(ctx, s.Issuer); err != nil {
 		return nil, err
 	}
+	recorder, err := openAudit(ctx, s, store, base, log, sums)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if !built {
+			recorder.close()
+		}
+	}()
 	ring, err := keys.OpenRing(ctx, keys.Config{
 		Store:         store,
 		Master:        s.Master,
@@ -238,13 +247,17 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 
 			LongestLock: engine.LongestLock(),
 			CoolDown:    engine.CoolDown(),
+			AuditHeads:  store.AuditHeads,
 			Stats:       store.stats,
 			Log:         log,
 			Audit:       recorder,
 		}),
 		Connections: serve.NewConnections(int(s.Connections.Max), int(s.Connections.PerNetwork), addresses),
 
-		Store:      store.engine,
+		Store: audited{store.engine, func() error {
+			sums.Flush()
+			return recorder.close()
+		}},
 		Drain:      pages.Drain,
 		Background: []func(context.Context){store.Run, ring.Run, receiver.Run, secrets.Watch, sums.Run, op.Run},
 		LastLines:  sums.Flush,
@@ -268,6 +281,10 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 		Pages:    engine.Pages,
 		Server:   program.Connections,
 		Breakers: outgoing.Breakers,
+	}
+	if recorder.trail != nil {
+		program.Background = append(program.Background, recorder.trail.Run)
+		watched.Audit = recorder.trail.Stats
 	}
 	store.watch(&watched)
 	counting.Watch(watched)

@@ -7,6 +7,7 @@
 //	dev/        runs everything on a laptop, with simulator and demo/
 //	config/     the configuration: its structs are the manual
 //	operator/   clients of the running server's admin API: client, keys, user, limit
+//	audit/      verifies and shows the files of the audit
 //	store/      copies a store from one engine to the other
 //	metrics/    what Prometheus reads
 //
@@ -29,6 +30,7 @@ import (
 	"runtime/debug"
 	"syscall"
 
+	"calleridp/cmd/calleridp/audit"
 	"calleridp/cmd/calleridp/command"
 	"calleridp/cmd/calleridp/config"
 	"calleridp/cmd/calleridp/dev"
@@ -59,6 +61,7 @@ func newRoot() *cobra.Command {
 			operator.RegistrationToken(),
 			operator.User(),
 		}},
+		command.Section{Title: "Look at what happened", Commands: []*cobra.Command{audit.Command()}},
 		command.Section{Title: "About this program", Commands: []*cobra.Command{versionCommand()}},
 	)
 }

@@ -13,6 +13,7 @@ import (
 	"calleridp/cmd/calleridp/serve"
 	"calleridp/keys"
 	"calleridp/provider/admin"
+	"calleridp/provider/audit/trail"
 	"calleridp/provider/client"
 	"calleridp/provider/consent"
 	"calleridp/provider/grant"
@@ -42,6 +43,7 @@ type engine interface {
 	client.Store
 	client.Assertions
 	notify.Store
+	trail.Heads
 	serve.Store
 
 	PinIssuer(ctx context.Context, issuer string) error

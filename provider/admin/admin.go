@@ -22,6 +22,7 @@
 //	GET    /v1/notices               what waits for which client, and how deliveries went
 //	POST   /v1/notices/{id}/retry    try at once what waits for a client
 //	DELETE /v1/notices/{id}          delete it
+//	GET    /v1/audit/heads           how far the chains of the audit are, for audit verify
 //	GET    /v1/stats                 counters of the store
 //
 // Responses are JSON. A failed request gets a status of 400 or more and a Problem.
@@ -38,6 +39,7 @@ import (
 
 	"calleridp/keys"
 	"calleridp/provider/audit"
+	"calleridp/provider/audit/trail"
 	"calleridp/provider/client"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
@@ -79,6 +81,9 @@ type Config struct {
 	LongestLock time.Duration // how long a number may be locked at most
 	CoolDown    limit.CoolDown
 
+	// AuditHeads are what the store knows of the chains of the audit.
+	AuditHeads func(context.Context) ([]trail.Head, error)
+
 	Stats func() any     // counters, as they are written in JSON
 	Log   *slog.Logger   // failures of our own
 	Audit audit.Recorder // what operators looked at and changed
@@ -113,6 +118,10 @@ func Handler(c Config) http.Handler {
 	r.Get("/v1/notices", h.respond(h.listNotices))
 	r.Post("/v1/notices/{id}/retry", h.respond(h.retryNotices))
 	r.Delete("/v1/notices/{id}", h.respond(h.dropNotices))
+	r.Get("/v1/audit/heads", h.respond(func(r *http.Request) (int, any, error) {
+		heads, err := h.AuditHeads(r.Context())
+		return http.StatusOK, append([]trail.Head{}, heads...), err
+	}))
 	r.Get("/v1/stats", h.respond(func(*http.Request) (int, any, error) { return http.StatusOK, h.Stats(), nil }))
 	r.NotFound(h.respond(func(*http.Request) (int, any, error) {
 		return 0, nil, refused{http.StatusNotFound, "there is no such path; another version of calleridp may have it"}

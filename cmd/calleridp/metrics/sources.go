@@ -5,6 +5,7 @@ import (
 	"math"
 	"time"
 
+	"calleridp/provider/audit/trail"
 	"calleridp/storage/bolt"
 	"calleridp/storage/postgres"
 	"calleridp/truecaller"
@@ -22,6 +23,7 @@ type Sources struct {
 	Pages    func() int                         // waiting pages
 	Server   Server
 	Breakers func() []truecaller.Breaker
+	Audit    func() trail.Stats // nil: the log alone gets the audit
 }
 
 // Server knows the connections to the public listener.
@@ -61,6 +63,22 @@ func (m *Metrics) Watch(s Sources) {
 	m.total("calleridp_connections_refused_total",
 		"Requests and connections that the limits of connections refused.",
 		func() float64 { return float64(s.Server.Refused()) })
+	if s.Audit != nil {
+		m.total("calleridp_audit_lines_total",
+			"Lines of the audit that were written.",
+			func() float64 { return float64(s.Audit().Written) })
+		m.total("calleridp_audit_lost_total",
+			"Events that have no line in the audit: it could not be written, or was slower than they came. Any increase deserves an alert.",
+			func() float64 { return float64(s.Audit().Lost) })
+		m.gauge("calleridp_audit_failing",
+			"1 while the audit cannot be written. Changes of operators are refused meanwhile.",
+			func() float64 {
+				if s.Audit().Failing {
+					return 1
+				}
+				return 0
+			}, nil)
+	}
 	m.registry.MustRegister(breakers{s.Breakers})
 }
 

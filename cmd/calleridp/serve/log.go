@@ -24,6 +24,10 @@ func NewLog(s config.Settings) *slog.Logger {
 
 type requestIDKey struct{}
 
+// WithRequestID returns a handler that adds to each event the id of the request during
+// which it happened.
+func WithRequestID(h slog.Handler) slog.Handler { return withRequestID{h} }
+
 // withRequestID adds to each event the id of the request during which it
 // happened.
 type withRequestID struct{ slog.Handler }
