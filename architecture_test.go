@@ -57,9 +57,10 @@ var rooms = map[string]struct {
 		"clients that register themselves are those of the registry; it knows no other endpoint"},
 	"logo":      {[]string{"endpoint", "client"}, "pages know a path; what is behind it is one folder"},
 	"discovery": {[]string{"endpoint"}, "the documents are made of what each room says of itself"},
-	"admin":     {[]string{"audit", "audit/trail", "client", "limit", "login", "notify", "subject"}, "the operators' API changes the domain, and speaks no OpenID Connect"},
+	"admin":     {[]string{"apikey", "audit", "audit/trail", "client", "limit", "login", "notify", "session", "subject"}, "the operators' API changes the domain, and speaks no OpenID Connect"},
 
 	// The domain.
+	"apikey":      {nil, domain},
 	"idtoken":     {[]string{"audit", "claims", "client", "clientkeys", "grant", "redact", "subject"}, domain},
 	"login":       {[]string{"audit", "clock", "consent", "grant", "redact", "limit", "session", "subject"}, domain},
 	"consent":     {[]string{"grant"}, domain},
@@ -74,6 +75,7 @@ var rooms = map[string]struct {
 	"limit":       {[]string{"clock", "redact"}, domain},
 	"audit":       {[]string{"limit"}, domain},
 	"audit/trail": {[]string{"audit"}, domain},
+	"funnel":      {[]string{"audit", "limit", "login"}, domain},
 	"redact":      {nil, domain},
 
 	"fetch": {nil, "it reads what clients have published, and knows nothing of them"},
@@ -101,6 +103,7 @@ var only = map[string]struct {
 }{
 	"github.com/zitadel/oidc/v3/pkg/oidc": {[]string{"provider/endpoint", "provider/clientauth", "provider/authorize", "provider/token", "provider/registration", "provider/deviceflow"},
 		"the library's types and errors stay in the rooms that speak the protocol"},
+	"github.com/danielgtaylor/huma/v2":     {[]string{"provider/admin"}, "only the operators' API is described by an OpenAPI document"},
 	"go.etcd.io/bbolt":                     {[]string{"storage/bolt", "test/load"}, "an engine is one folder, and storage/record is for all of them; the load test measures the floor below it"},
 	"github.com/jackc/pgx/v5":              {[]string{"storage/postgres", "storage/postgres/pgtest", "storage/postgres/crowd"}, "an engine is one folder, with its tests' server and the people of its measurements in it"},
 	"calleridp/storage/postgres/pgtest":    {[]string{"storage/postgres", "test/load"}, "the program knows no server of its own; tests and measurements start one"},
@@ -114,7 +117,9 @@ var only = map[string]struct {
 	"github.com/sony/gobreaker":            {[]string{"truecaller"}, "only what speaks to Truecaller knows how it fails"},
 	"github.com/prometheus/client_golang":  {[]string{"cmd/calleridp/metrics"}, "packages report to small observers of their own; how it is shown is one folder"},
 	"github.com/oschwald/maxminddb-golang": {[]string{"cmd/calleridp/country"}, "packages are told a country, and know no database"},
-	"github.com/goccy/go-yaml":             {[]string{"cmd/calleridp/config"}, "packages take plain structs; only one room of cmd reads configuration"},
+	"github.com/goccy/go-yaml":             {[]string{"cmd/calleridp/config", "test/cli"}, "packages take plain structs; only one room of cmd reads configuration, and a test what a command prints for Spring"},
+	"github.com/spf13/cobra":               {[]string{"cmd/calleridp/command", "cmd/calleridp", "cmd/calleridp/audit", "cmd/calleridp/config", "cmd/calleridp/dev", "cmd/calleridp/operator", "cmd/calleridp/serve", "cmd/calleridp/store"}, "commands are in cmd, in the style of command"},
+	"github.com/pelletier/go-toml/v2":      {[]string{"test/cli"}, "only a test reads TOML: what a command prints for oauth2-proxy"},
 }
 
 // never are packages that no file may import, with the reason.

@@ -120,4 +120,6 @@ const (
 	PurposeDeviceRequestRecord Purpose = "device-request-record"
 	// PurposeAuditHeadRecord seals how far the chains of the audit have come.
 	PurposeAuditHeadRecord Purpose = "audit-head-record"
+	// PurposeFunnelRecord seals what was counted of sign-ins.
+	PurposeFunnelRecord Purpose = "funnel-record"
 )

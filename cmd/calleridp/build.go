@@ -19,6 +19,7 @@ import (
 	"calleridp/provider/client"
 	"calleridp/provider/endpoint"
 	"calleridp/provider/fetch"
+	"calleridp/provider/funnel"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
 	"calleridp/provider/subject"
@@ -108,6 +109,7 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 		SilentDeployment: limit.Rate(s.Limits.SilentDeployment),
 		Reserve:          reserve,
 	}
+	counted := funnel.New(store, log)
 	var receiver *truecaller.Receiver
 	engine, err := login.New(login.Config{
 		Store:           store,
@@ -127,7 +129,7 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 		Arrived:  func(ctx context.Context, nonce string) { receiver.Arrived(ctx, nonce) },
 		Log:      log,
 		Audit:    recorder,
-		Observer: counting,
+		Observer: login.Observers{counting, counted},
 	})
 	if err != nil {
 		return nil, err
@@ -236,14 +238,16 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 	}
 
 	program := &serve.Program{
-		Admin: admin.Handler(admin.Config{
-			Clients: registry,
-			Keys:    ring,
-			Budgets: store,
-			People:  store,
-			Notices: store,
-			Limits:  limits,
-			Region:  s.DefaultRegion,
+		Admin: admin.New(admin.Config{
+			Issuer:   s.Issuer,
+			Clients:  registry,
+			Keys:     ring,
+			Budgets:  store,
+			People:   store,
+			Sessions: store,
+			Notices:  store,
+			Limits:   limits,
+			Region:   s.DefaultRegion,
 
 			LongestLock: engine.LongestLock(),
 			CoolDown:    engine.CoolDown(),
@@ -251,7 +255,7 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 			Stats:       store.stats,
 			Log:         log,
 			Audit:       recorder,
-		}),
+		}).Handler(),
 		Connections: serve.NewConnections(int(s.Connections.Max), int(s.Connections.PerNetwork), addresses),
 
 		Store: audited{store.engine, func() error {
@@ -259,7 +263,7 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 			return recorder.close()
 		}},
 		Drain:      pages.Drain,
-		Background: []func(context.Context){store.Run, ring.Run, receiver.Run, secrets.Watch, sums.Run, op.Run},
+		Background: []func(context.Context){store.Run, ring.Run, receiver.Run, secrets.Watch, sums.Run, op.Run, counted.Run},
 		LastLines:  sums.Flush,
 	}
 	if store.listen != nil {

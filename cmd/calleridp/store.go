@@ -16,6 +16,7 @@ import (
 	"calleridp/provider/audit/trail"
 	"calleridp/provider/client"
 	"calleridp/provider/consent"
+	"calleridp/provider/funnel"
 	"calleridp/provider/grant"
 	"calleridp/provider/login"
 	"calleridp/provider/notify"
@@ -44,6 +45,7 @@ type engine interface {
 	client.Assertions
 	notify.Store
 	trail.Heads
+	funnel.Store
 	serve.Store
 
 	PinIssuer(ctx context.Context, issuer string) error

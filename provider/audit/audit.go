@@ -46,7 +46,8 @@ type Event struct {
 	Alg      string // of the signing keys that were rotated
 	Force    bool   // an operator skipped the waiting time
 
-	Change Name // the event whose change failed
+	Fields string // what an operator changed of a client, see the event
+	Change Name   // the event whose change failed
 
 	operator string // see WithOperator
 }

@@ -82,6 +82,7 @@ const (
 // The events of operators.
 const (
 	ClientAdded         Name = "client.added"
+	ClientEdited        Name = "client.edited"
 	ClientRemoved       Name = "client.removed"
 	ClientSecretRotated Name = "client.secret_rotated"
 	InitialTokenAdded   Name = "initial_token.added"
@@ -96,6 +97,12 @@ const (
 	UserDeleted         Name = "user.deleted"
 	NoticesRetried      Name = "notices.retried"
 	NoticesDropped      Name = "notices.dropped"
+	UsersListed         Name = "users.listed"
+	UserSessionEnded    Name = "user.session_ended"
+	UserGrantRevoked    Name = "user.grant_revoked"
+	UserAccessRevoked   Name = "user.access_revoked"
+	GrantsListed        Name = "grants.listed"
+	ConfigShown         Name = "config.shown"
 	ChangeFailed        Name = "change.failed"
 )
 
@@ -361,6 +368,11 @@ var Events = []Description{
 		Text: "An operator added a client.",
 	},
 	{
+		Name: ClientEdited,
+		Keys: keys("client fields"),
+		Text: "An operator changed a client. `fields`: their names; in lists, what was added (+) and removed (-).",
+	},
+	{
 		Name: ClientRemoved,
 		Keys: keys("client"),
 		Text: "An operator removed a client.",
@@ -434,6 +446,36 @@ var Events = []Description{
 		Level: slog.LevelWarn,
 		Keys:  keys("change client? sub? sid? of? kid? alg? force? kind? error"),
 		Text:  "What an operator began failed, after its line `change` was written. Without such a line, it was done, or the server ended meanwhile.",
+	},
+	{
+		Name: UsersListed,
+		Keys: nil,
+		Text: "An operator looked at a page of the list of users.",
+	},
+	{
+		Name: UserSessionEnded,
+		Keys: keys("sub sid"),
+		Text: "An operator ended one session of a user.",
+	},
+	{
+		Name: UserGrantRevoked,
+		Keys: keys("sub client grant"),
+		Text: "An operator revoked a grant, and with it its tokens.",
+	},
+	{
+		Name: UserAccessRevoked,
+		Keys: keys("sub client"),
+		Text: "An operator took a client's access to a user away: the consent, all grants and unused codes.",
+	},
+	{
+		Name: GrantsListed,
+		Keys: keys("client? sub?"),
+		Text: "An operator looked at grants, of a client or of a user.",
+	},
+	{
+		Name: ConfigShown,
+		Keys: nil,
+		Text: "An operator looked at the configuration, without its secrets.",
 	},
 }
 

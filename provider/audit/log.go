@@ -100,7 +100,7 @@ var descriptions = func() map[Name]Description {
 // everyKey lists all keys that value knows.
 var everyKey = []string{
 	"change?", "kind?", "endpoint?", "attempt?", "method?", "number?", "client?", "network?", "app?", "limit?", "reserved?", "grant?", "scope?",
-	"reason?", "error?", "sub?", "by?", "sid?", "of?", "kid?", "alg?", "force?", "operator?",
+	"reason?", "error?", "sub?", "by?", "sid?", "of?", "kid?", "alg?", "force?", "fields?", "operator?",
 }
 
 func (e Event) value(key string) slog.Value {
@@ -147,10 +147,12 @@ func (e Event) value(key string) slog.Value {
 		return slog.StringValue(e.Key)
 	case "alg":
 		return slog.StringValue(e.Alg)
-	case "operator":
-		return slog.StringValue(e.operator)
 	case "force":
 		return slog.BoolValue(e.Force)
+	case "fields":
+		return slog.StringValue(e.Fields)
+	case "operator":
+		return slog.StringValue(e.operator)
 	}
 	panic("audit: the catalogue names an unknown key " + key)
 }

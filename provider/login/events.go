@@ -23,18 +23,41 @@ const (
 	eventDone         = audit.AttemptDone
 	eventMismatch     = audit.AttemptMismatch
 
-	// eventPushed is for the Observer alone: Truecaller took the push, or may have.
-	eventPushed = "attempt.pushed"
+	eventPushed   = Pushed
+	eventReturned = Returned
+)
+
+// Events that are for the Observer alone.
+const (
+	Pushed   = "attempt.pushed"   // Truecaller took the push, or may have
+	Returned = "attempt.returned" // a callback brought its first token, or a native application its code
 )
 
 // Observer counts what becomes of attempts. It hears of each event once, in the
 // process where it happened, and must be quick and safe for concurrent use.
 type Observer interface {
-	// Attempt has reached an event, which is named as in the audit, or is
-	// attempt.pushed.
+	// Attempt has reached an event, which is named as in the audit, or is Pushed or
+	// Returned.
 	Attempt(event string, a Attempt)
 	// Limited says which lock or budget refused an attempt.
 	Limited(kind limit.Kind)
+}
+
+// Observers hear of the same events, one after the other.
+type Observers []Observer
+
+// Attempt implements Observer.
+func (all Observers) Attempt(event string, a Attempt) {
+	for _, o := range all {
+		o.Attempt(event, a)
+	}
+}
+
+// Limited implements Observer.
+func (all Observers) Limited(kind limit.Kind) {
+	for _, o := range all {
+		o.Limited(kind)
+	}
 }
 
 type unobserved struct{}

@@ -197,6 +197,7 @@ func (e *Engine) startNative(ctx context.Context, r NativeRequest) (Attempt, err
 		return Attempt{}, err
 	}
 	e.record(ctx, eventStarted, a)
+	e.cfg.Observer.Attempt(eventReturned, a)
 	return a, nil
 }
 

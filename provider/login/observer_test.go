@@ -58,7 +58,7 @@ func TestObserver(t *testing.T) {
 		synctest.Wait()
 
 		want := map[string]int{
-			"attempt.started push main ": 4, "attempt.pushed push main ": 2, "attempt.approved push main ": 1, "attempt.done push main ": 1,
+			"attempt.started push main ": 4, "attempt.pushed push main ": 2, "attempt.returned push main ": 1, "attempt.approved push main ": 1, "attempt.done push main ": 1,
 			"attempt.limited push main ": 1, "limited by lock": 1,
 			"attempt.started push second ": 1, "attempt.pushed push second ": 1, "attempt.rejected push second use_another_number": 1,
 			"attempt.failed push main misconfigured": 1, "attempt.expired push main ": 2,

@@ -121,6 +121,9 @@ func (e *Engine) Token(ctx context.Context, d truecaller.Delivery) error {
 	case err != nil:
 		return err
 	}
+	if len(a.Trying) == 0 { // else it is not the first one
+		e.cfg.Observer.Attempt(eventReturned, a)
+	}
 	e.cfg.Store.NoteAttempt(ctx, a.ID, tokenNote(d, now))
 	return nil
 }

@@ -56,13 +56,14 @@ var (
 	notices         = of(&record.Notices, 'n')
 	deviceRequests  = of(&record.DeviceRequests, 'v')
 	auditHeads      = of(&record.AuditHeads, 0)
+	funnels         = of(&record.Funnel, 'f')
 	expiry          = index("expiry") // mark, expiry, key: see sweep.go
 )
 
 var buckets = []*bucket{
 	&meta, &signingKeys, &clients, &people, &deleted, &personIndex, &numbers, &limits, &attempts, &correlations, &forms, &browserAttempts,
 	&callbackSecrets, &deliveries, &sessions, &sessionIDs, &codes, &grants, &sessionGrants, &accessTokens, &consents, &assertions, &initialTokens,
-	&receivers, &notices, &deviceRequests, &auditHeads, &expiry,
+	&receivers, &notices, &deviceRequests, &funnels, &auditHeads, &expiry,
 }
 
 // reader is a transaction that reads.

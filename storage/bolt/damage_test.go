@@ -176,8 +176,9 @@ func TestVerifyNamesTheDamage(t *testing.T) {
 	}
 	m := v.meta
 	at := func(page uint64, offset int) int { return int(page)*int(m.pageSize) + offset }
-	leaf := m.root // the first one below the root, which has no more than two levels
-	if branch := file[at(leaf, 8)] == 1; branch {
+	const branch = 1 // the flag of a page that leads to others
+	leaf := m.root
+	for binary.NativeEndian.Uint16(file[at(leaf, 8):])&branch != 0 {
 		leaf = binary.NativeEndian.Uint64(file[at(leaf, pageHeader+8):])
 	}
 	reroot := func(b []byte, change func([]byte)) { // of both meta pages, with their checksums

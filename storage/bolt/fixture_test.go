@@ -22,6 +22,7 @@ import (
 	"calleridp/provider/audit/trail"
 	"calleridp/provider/client"
 	"calleridp/provider/consent"
+	"calleridp/provider/funnel"
 	"calleridp/provider/grant"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
@@ -100,6 +101,10 @@ func writeFixture(t *testing.T, path, base string, start time.Time) {
 	device.User, device.Expires = [32]byte{7}, later
 	must(s.CreateDeviceRequest(ctx, device, limit.Spend{}, start))
 	must(s.AdvanceAuditHead(ctx, trail.Head{Server: "web-1", First: 2, Seq: 3, Digest: [32]byte{4}, Time: start}))
+	must(s.AddFunnel(ctx, []funnel.Period{
+		{Unit: funnel.Hour, Start: funnel.Hour.Of(start), Tally: storagetest.Filled[funnel.Tally](start)},
+		{Unit: funnel.Day, Start: funnel.Day.Of(start), Tally: storagetest.Filled[funnel.Tally](start)},
+	}))
 	must(s.UseAssertion(ctx, client.NewAssertionID("shop", "1"), start.Add(time.Hour)))
 	must(s.ReplaceSigningKeys(ctx, []keys.Record{storagetest.Filled[keys.Record](start)}, 0))
 	_, err := s.PutDelivery(ctx, storagetest.Filled[truecaller.Delivery](start))
@@ -204,6 +209,10 @@ func dump(t *testing.T, s *Store) map[string]string {
 		add("initial tokens", permitted, err)
 		device, err := s.DeviceRequest(ctx, [32]byte{7})
 		add("device request", device, err)
+		for _, unit := range []funnel.Unit{funnel.Hour, funnel.Day} {
+			counted, err := s.Funnel(ctx, unit, time.Unix(0, 0), time.Now().Add(time.Hour))
+			add("funnel", counted, err)
+		}
 	}
 	set, version, err := s.SigningKeys(ctx)
 	add("keys", set, err)

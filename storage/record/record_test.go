@@ -11,6 +11,7 @@ import (
 	"calleridp/provider/audit/trail"
 	"calleridp/provider/client"
 	"calleridp/provider/consent"
+	"calleridp/provider/funnel"
 	"calleridp/provider/grant"
 	"calleridp/provider/login"
 	"calleridp/provider/notify"
@@ -44,6 +45,7 @@ func definitions(now time.Time) []definition {
 	secret := CallbackSecret{Current: [32]byte{1}, Old: []truecaller.OldSecret{{Hash: [32]byte{2}, Until: now}}}
 	notice, receiver := Notice(storagetest.Filled[notify.Notice](now)), Receiver(storagetest.Filled[notify.Receiver](now))
 	head := AuditHead(storagetest.Filled[trail.Head](now))
+	tally := Tally(storagetest.Filled[funnel.Tally](now))
 	text := Text("text")
 	return []definition{
 		{&SigningKeys, func() Record { return &KeySet{} }, &set},
@@ -61,6 +63,7 @@ func definitions(now time.Time) []definition {
 		{&InitialTokens, func() Record { return &InitialToken{} }, &initial},
 		{&Notices, func() Record { return &Notice{} }, &notice},
 		{&Receivers, func() Record { return &Receiver{} }, &receiver},
+		{&Funnel, func() Record { return &Tally{} }, &tally},
 		{&DeviceRequests, func() Record { return &DeviceRequest{} }, &device},
 		{&AuditHeads, func() Record { return &AuditHead{} }, &head},
 		{&SessionIDs, func() Record { return &Hash{} }, &Hash{1, 2, 3}},

@@ -18,6 +18,7 @@ import (
 	"calleridp/provider/audit/trail"
 	"calleridp/provider/client"
 	"calleridp/provider/consent"
+	"calleridp/provider/funnel"
 	"calleridp/provider/grant"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
@@ -47,6 +48,7 @@ type Engine interface {
 	client.Assertions
 	notify.Store
 	trail.Heads
+	funnel.Store
 
 	// PinIssuer stores the first issuer, and refuses any other one.
 	PinIssuer(ctx context.Context, issuer string) error
@@ -77,6 +79,8 @@ func Run(t *testing.T, fresh func(t *testing.T) Place) {
 		{"DeviceRequests", testDeviceRequests},
 		{"DeviceAnswers", testDeviceAnswers},
 		{"ParallelDeviceAnswers", testParallelDeviceAnswers},
+		{"Funnel", testFunnel},
+		{"ParallelFunnel", testParallelFunnel},
 		{"Inbox", testInbox},
 		{"CallbackSecrets", testCallbackSecrets},
 		{"AuditHeads", testAuditHeads},

@@ -15,6 +15,7 @@ import (
 	"calleridp/provider/audit/trail"
 	"calleridp/provider/client"
 	"calleridp/provider/consent"
+	"calleridp/provider/funnel"
 	"calleridp/provider/grant"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
@@ -101,6 +102,10 @@ func fill(t *testing.T, e storagetest.Engine, n int, now time.Time) (worlds []*w
 	device.User, device.Expires = [32]byte{7}, now.Add(time.Hour)
 	must(e.CreateDeviceRequest(ctx, device, limit.Spend{}, now))
 	must(e.AdvanceAuditHead(ctx, trail.Head{Server: "web-1", First: 1, Seq: 2, Digest: [32]byte{3}, Time: now}))
+	must(e.AddFunnel(ctx, []funnel.Period{
+		{Unit: funnel.Hour, Start: funnel.Hour.Of(now), Tally: storagetest.Filled[funnel.Tally](now)},
+		{Unit: funnel.Day, Start: funnel.Day.Of(now), Tally: storagetest.Filled[funnel.Tally](now)},
+	}))
 	for _, secret := range []byte{1, 2} {
 		_, err := e.UseCallbackSecret(ctx, "app", [32]byte{secret}, now, time.Hour)
 		must(err)
@@ -213,6 +218,10 @@ func answers(t *testing.T, e storagetest.Engine, worlds []*world) map[string]any
 	add("initial access tokens", permits, err)
 	device, err := e.DeviceRequest(ctx, [32]byte{7})
 	add("device request", device, err)
+	for _, unit := range []funnel.Unit{funnel.Hour, funnel.Day} {
+		counted, err := e.Funnel(ctx, unit, time.Unix(0, 0), time.Now().Add(time.Hour))
+		add("funnel", counted, err)
+	}
 	secrets, err := e.UseCallbackSecret(ctx, "app", [32]byte{2}, time.Now(), time.Hour)
 	add("callback secrets", secrets, err)
 	heads, err := e.AuditHeads(ctx)

@@ -53,7 +53,7 @@ func New(version, goVersion string) *Metrics {
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	m.attempts = m.counter("calleridp_attempts_total",
-		"Events of attempts: started, pushed, invoked, approved, done, rejected, failed, expired, limited, unavailable, "+
+		"Events of attempts: started, pushed, invoked, returned, approved, done, rejected, failed, expired, limited, unavailable, "+
 			"callback_mismatch, number_changed_hands.",
 		"event", "method", "app", "reason")
 	m.approvalSeconds = m.histogram("calleridp_approval_seconds",
