@@ -18,8 +18,13 @@ func (a *API) auditHeads() {
 	}, apikey.AuditRead, a.ListAuditHeads)
 }
 
+// AuditHeads are the chains of the audit, as far as the store knows them.
+type AuditHeads struct {
+	Heads []trail.Head `json:"heads" doc:"One for each server that has written lines."`
+}
+
 // ListAuditHeads returns what the store knows of the chains of the audit.
-func (a *API) ListAuditHeads(ctx context.Context, _ *struct{}) (*Reply[[]trail.Head], error) {
+func (a *API) ListAuditHeads(ctx context.Context, _ *struct{}) (*Reply[AuditHeads], error) {
 	if err := allowed(ctx, apikey.AuditRead); err != nil {
 		return nil, err
 	}
@@ -27,5 +32,5 @@ func (a *API) ListAuditHeads(ctx context.Context, _ *struct{}) (*Reply[[]trail.H
 	if err != nil {
 		return nil, err
 	}
-	return reply(append([]trail.Head{}, heads...)), nil
+	return reply(AuditHeads{append([]trail.Head{}, heads...)}), nil
 }

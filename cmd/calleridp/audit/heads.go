@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"calleridp/cmd/calleridp/operator"
+	"calleridp/provider/admin"
 	"calleridp/provider/audit/trail"
 	"calleridp/storage/bolt"
 	"calleridp/storage/postgres"
@@ -23,8 +24,9 @@ func (o opened) heads(ctx context.Context) ([]trail.Head, error) {
 	} else {
 		heads, err = bolt.ReadAuditHeads(ctx, s.StoreFile(), s.Master, bolt.Options{})
 		if errors.Is(err, bolt.ErrInUse) {
-			heads = nil
-			err = operator.Get(ctx, s.AdminSocket, "/v1/audit/heads", &heads)
+			var response admin.AuditHeads
+			err = operator.Get(ctx, s.AdminSocket, "/v1/audit/heads", &response)
+			heads = response.Heads
 		}
 	}
 	if err != nil {
