@@ -116,6 +116,7 @@ var only = map[string]struct {
 	"calleridp/truecaller/simulator":       {[]string{"cmd/calleridp/dev", "test/load"}, "the simulator is reached over HTTP alone, so that the production path is the same code"},
 	"github.com/sony/gobreaker":            {[]string{"truecaller"}, "only what speaks to Truecaller knows how it fails"},
 	"github.com/prometheus/client_golang":  {[]string{"cmd/calleridp/metrics"}, "packages report to small observers of their own; how it is shown is one folder"},
+	"go.opentelemetry.io/proto/slim/otlp":  {[]string{"cmd/calleridp/tracing", "test/flow"}, "packages report to small observers of their own; that some of it becomes a trace is one folder"},
 	"github.com/oschwald/maxminddb-golang": {[]string{"cmd/calleridp/country"}, "packages are told a country, and know no database"},
 	"github.com/goccy/go-yaml":             {[]string{"cmd/calleridp/config", "test/cli"}, "packages take plain structs; only one room of cmd reads configuration, and a test what a command prints for Spring"},
 	"github.com/spf13/cobra":               {[]string{"cmd/calleridp/command", "cmd/calleridp", "cmd/calleridp/audit", "cmd/calleridp/config", "cmd/calleridp/dev", "cmd/calleridp/operator", "cmd/calleridp/serve", "cmd/calleridp/store"}, "commands are in cmd, in the style of command"},

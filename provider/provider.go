@@ -154,6 +154,8 @@ type Config struct {
 
 	Log   *slog.Logger
 	Audit audit.Recorder
+	// Steps hears of steps within requests; nil: nobody asks.
+	Steps endpoint.Steps
 
 	// Dev shows developers on error pages what was wrong with their request.
 	Dev bool
@@ -248,6 +250,7 @@ func New(cfg Config) (*Provider, error) {
 		Country:       cfg.Country,
 		Here:          client.Deployment{ResponseTypes: cfg.ResponseTypes, StrangersWithoutPKCE: cfg.Registration.WithoutPKCE},
 		Failures:      failures,
+		Steps:         cfg.Steps,
 		Challenge:     cfg.Challenge,
 		ChallengeBits: cfg.ChallengeBits,
 		Audit:         cfg.Audit,
@@ -292,6 +295,7 @@ func New(cfg Config) (*Provider, error) {
 		Front:          slices.ContainsFunc(cfg.ResponseTypes, func(t client.ResponseType) bool { return client.InFront(string(t)) }),
 		Failures:       failures,
 		Audit:          cfg.Audit,
+		Steps:          cfg.Steps,
 	})
 
 	p.logout = logout.New(logout.Config{
@@ -413,7 +417,7 @@ func (p *Provider) Run(ctx context.Context) {
 // uncounted counts no notices.
 type uncounted struct{}
 
-func (uncounted) Notified(notify.Kind, notify.Outcome) {}
+func (uncounted) Notified(context.Context, notify.Kind, notify.Outcome, time.Duration) {}
 
 // Handler serves the protocol's paths alone, at the root.
 func (p *Provider) Handler() http.Handler {

@@ -99,7 +99,7 @@ func (rc *Receiver) mayBeEarly(app string, c Callback) bool {
 // attempt must be stored already.
 func (rc *Receiver) Arrived(ctx context.Context, nonce string) {
 	for _, d := range rc.early.take(nonce, time.Now()) {
-		if _, err := rc.keep(ctx, d.App, d.Callback); err != nil {
+		if _, _, err := rc.keep(ctx, d.App, d.Callback); err != nil {
 			rc.cfg.Log.ErrorContext(ctx, "a callback that came before its attempt could not be stored",
 				"app", d.App, "error", err)
 		}

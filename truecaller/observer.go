@@ -9,8 +9,9 @@ import (
 // RequestObserver counts requests to Truecaller. It must be quick and safe for
 // concurrent use.
 type RequestObserver interface {
-	// Asked counts a request that was made, with its outcome and duration.
-	Asked(p Purpose, o Outcome, took time.Duration)
+	// Asked counts a request that was made, with its outcome and duration. ctx is that of
+	// the push, the delivery or the native sign-in that made it.
+	Asked(ctx context.Context, p Purpose, o Outcome, took time.Duration)
 	// HeldBack counts a request that was not made because its host has not been
 	// responding.
 	HeldBack(p Purpose)
@@ -19,15 +20,20 @@ type RequestObserver interface {
 // CallbackObserver counts callbacks. It must be quick and safe for concurrent
 // use.
 type CallbackObserver interface {
-	// Callback counts a request at a callback path. app is "" if the path is no app's.
-	Callback(app string, o CallbackOutcome)
+	// Callback counts a request at a callback path. app is "" if the path is no app's. ctx
+	// is that of ReceiverConfig.Trace if an attempt waits for the callback.
+	Callback(ctx context.Context, app string, o CallbackOutcome, took time.Duration)
+	// Delivered counts a delivery that the worker is done with, or failed with; took is the
+	// time since it was received.
+	Delivered(ctx context.Context, app string, failed bool, took time.Duration)
 }
 
 type unobserved struct{}
 
-func (unobserved) Asked(Purpose, Outcome, time.Duration)  {}
-func (unobserved) HeldBack(Purpose)                       {}
-func (unobserved) Callback(app string, o CallbackOutcome) {}
+func (unobserved) Asked(context.Context, Purpose, Outcome, time.Duration)           {}
+func (unobserved) HeldBack(Purpose)                                                 {}
+func (unobserved) Callback(context.Context, string, CallbackOutcome, time.Duration) {}
+func (unobserved) Delivered(context.Context, string, bool, time.Duration)           {}
 
 // Outcome is how a request ended. The outcomes of a push that was not accepted are
 // those of PushFailure.
@@ -69,7 +75,7 @@ func (c *Client) admit(p Purpose, host string) (*Permit, error) {
 func (c *Client) asked(ctx context.Context, p Purpose, permit *Permit, begun time.Time, err error) {
 	verdict := verdictOf(ctx, err)
 	permit.settle(verdict)
-	c.observer.Asked(p, outcomeOf(verdict, err), time.Since(begun))
+	c.observer.Asked(ctx, p, outcomeOf(verdict, err), time.Since(begun))
 }
 
 func outcomeOf(verdict, err error) Outcome {

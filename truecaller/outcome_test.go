@@ -26,9 +26,14 @@ func (c *counted) add(what string) {
 	c.n[what]++
 }
 
-func (c *counted) Callback(app string, o CallbackOutcome) { c.add(app + " " + string(o)) }
-func (c *counted) HeldBack(p Purpose)                     { c.add(string(p) + " held back") }
-func (c *counted) Asked(p Purpose, o Outcome, took time.Duration) {
+func (c *counted) Callback(_ context.Context, app string, o CallbackOutcome, _ time.Duration) {
+	c.add(app + " " + string(o))
+}
+func (c *counted) Delivered(_ context.Context, app string, failed bool, _ time.Duration) {
+	c.add(fmt.Sprint(app, " delivered ", !failed))
+}
+func (c *counted) HeldBack(p Purpose) { c.add(string(p) + " held back") }
+func (c *counted) Asked(_ context.Context, p Purpose, o Outcome, took time.Duration) {
 	c.add(fmt.Sprint(p, " ", o, " ", took))
 }
 
@@ -84,7 +89,7 @@ func TestBadEndpointIsCounted(t *testing.T) {
 		w.post("/callback/main/secret-one", `{"requestId":"r","state":"s","accessToken":"token-x","endpoint":"https://evil.example/v1/default"}`)
 		synctest.Wait()
 		stop()
-		c.want(t, map[string]int{"main accepted": 1, "main bad_endpoint": 1})
+		c.want(t, map[string]int{"main accepted": 1, "main bad_endpoint": 1, "main delivered true": 1})
 	})
 }
 

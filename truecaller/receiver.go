@@ -26,6 +26,9 @@ type ReceiverConfig struct {
 
 	From     func(*http.Request) string // the sender, for the log; nil: the connection's address
 	Observer CallbackObserver           // nil: nothing is counted
+	// Trace returns ctx for work on a callback for which an attempt waits. If nil, ctx is
+	// as it was.
+	Trace func(ctx context.Context, c Callback) context.Context
 }
 
 // Receiver receives Truecaller's callbacks. It is an http.Handler for
@@ -52,6 +55,9 @@ func NewReceiver(prefix string, c ReceiverConfig) (*Receiver, error) {
 	}
 	if c.Observer == nil {
 		c.Observer = unobserved{}
+	}
+	if c.Trace == nil {
+		c.Trace = func(ctx context.Context, _ Callback) context.Context { return ctx }
 	}
 	rc := &Receiver{
 		cfg:     c,
@@ -94,8 +100,9 @@ func (rc *Receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// supports it; the server has its own limits.
 	http.NewResponseController(w).SetReadDeadline(time.Now().Add(rc.read))
 	w.Header().Set("Cache-Control", "no-store")
-	app, outcome, err := rc.take(w, r)
-	rc.cfg.Observer.Callback(app, outcome)
+	begun := time.Now()
+	ctx, app, outcome, err := rc.take(w, r)
+	rc.cfg.Observer.Callback(ctx, app, outcome, time.Since(begun))
 	rc.note(r, app, outcome, err)
 	answer := callbackAnswers[outcome]
 	if answer.status == http.StatusOK {
@@ -105,33 +112,34 @@ func (rc *Receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	http.Error(w, answer.text, answer.status)
 }
 
-// take processes a callback without responding to it. err is the cause of
-// CallbackNotKept.
-func (rc *Receiver) take(w http.ResponseWriter, r *http.Request) (app string, o CallbackOutcome, err error) {
-	app, ok := rc.app(r.Context(), strings.TrimPrefix(r.URL.Path, rc.prefix))
+// take processes a callback without responding to it. ctx is that of the request, or of
+// the attempt that waits for it; err is the cause of CallbackNotKept.
+func (rc *Receiver) take(w http.ResponseWriter, r *http.Request) (ctx context.Context, app string, o CallbackOutcome, err error) {
+	ctx = r.Context()
+	app, ok := rc.app(ctx, strings.TrimPrefix(r.URL.Path, rc.prefix))
 	if !ok {
-		return "", CallbackWrongPath, nil
+		return ctx, "", CallbackWrongPath, nil
 	}
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
-		return app, CallbackWrongMethod, nil
+		return ctx, app, CallbackWrongMethod, nil
 	}
 	// No decompression: a small body must not become a large one.
 	for _, encoding := range r.Header.Values("Content-Encoding") {
 		if encoding != "" && !strings.EqualFold(encoding, "identity") {
-			return app, CallbackCompressed, nil
+			return ctx, app, CallbackCompressed, nil
 		}
 	}
 	body, o := readCallback(w, r)
 	if o != "" {
-		return app, o, nil
+		return ctx, app, o, nil
 	}
 	c, err := ParseCallback(body)
 	if err != nil {
-		return app, CallbackMalformed, nil
+		return ctx, app, CallbackMalformed, nil
 	}
-	o, err = rc.keep(r.Context(), app, c)
-	return app, o, err
+	ctx, o, err = rc.keep(ctx, app, c)
+	return ctx, app, o, err
 }
 
 // readCallback returns the body, or the outcome of a body that it rejects.
@@ -154,13 +162,13 @@ func readCallback(w http.ResponseWriter, r *http.Request) (body []byte, o Callba
 }
 
 // keep stores a callback for which an attempt waits, and hands it to the worker. It
-// goes on if the sender disconnects.
-func (rc *Receiver) keep(ctx context.Context, app string, c Callback) (CallbackOutcome, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keepTimeout)
+// goes on if the sender disconnects. It returns of, or its successor for the attempt.
+func (rc *Receiver) keep(of context.Context, app string, c Callback) (context.Context, CallbackOutcome, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(of), keepTimeout)
 	defer cancel()
 	expected, err := rc.cfg.Recipient.Expects(ctx, app, c)
 	if err != nil {
-		return CallbackNotKept, err
+		return of, CallbackNotKept, err
 	}
 	d := Delivery{ID: deliveryID(app, c), App: app, Received: time.Now(), Callback: c}
 	due := []Delivery{d}
@@ -168,7 +176,7 @@ func (rc *Receiver) keep(ctx context.Context, app string, c Callback) (CallbackO
 		// The attempt may have been stored between Expects and put.
 		rc.early.put(d)
 		if expected, err = rc.cfg.Recipient.Expects(ctx, app, c); err != nil {
-			return CallbackNotKept, err
+			return of, CallbackNotKept, err
 		}
 		if expected {
 			// Earlier callbacks of this requestId are due as well: take removes them, so
@@ -177,12 +185,15 @@ func (rc *Receiver) keep(ctx context.Context, app string, c Callback) (CallbackO
 		}
 	}
 	if !expected {
-		return CallbackUnknown, nil
+		return of, CallbackUnknown, nil
 	}
+	of = rc.cfg.Trace(of, c)
+	ctx, cancel = context.WithTimeout(context.WithoutCancel(of), keepTimeout)
+	defer cancel()
 	for _, d := range due {
 		held, err := rc.cfg.Inbox.PutDelivery(ctx, d)
 		if err != nil {
-			return CallbackNotKept, err
+			return of, CallbackNotKept, err
 		}
 		if !held { // another process works on it
 			continue
@@ -192,7 +203,7 @@ func (rc *Receiver) keep(ctx context.Context, app string, c Callback) (CallbackO
 		default: // the worker is behind; its sweep of the inbox finds it
 		}
 	}
-	return CallbackKept, nil
+	return of, CallbackKept, nil
 }
 
 // deliveryID returns the same ID for equal callbacks, so that a callback that is sent

@@ -62,7 +62,12 @@ func (rc *Receiver) Run(ctx context.Context) {
 		}
 		wg.Go(func() {
 			defer rc.work.done(d.ID)
-			if err := rc.deliver(ctx, d); err != nil && ctx.Err() == nil {
+			ctx := rc.cfg.Trace(ctx, d.Callback)
+			err := rc.deliver(ctx, d)
+			if ctx.Err() == nil {
+				rc.cfg.Observer.Delivered(ctx, d.App, err != nil, time.Since(d.Received))
+			}
+			if err != nil && ctx.Err() == nil {
 				rc.cfg.Log.ErrorContext(ctx, "a delivery could not be finished; it stays in the inbox",
 					"delivery", d.ID, "app", d.App, "error", err)
 			}
@@ -124,7 +129,7 @@ func (rc *Receiver) deliver(ctx context.Context, d Delivery) error {
 		if err := rc.cfg.Recipient.Token(ctx, d); err != nil {
 			return rc.unwanted(ctx, d, err)
 		}
-		rc.cfg.Observer.Callback(d.App, CallbackBadEndpoint)
+		rc.cfg.Observer.Callback(ctx, d.App, CallbackBadEndpoint, 0)
 		return rc.cfg.Recipient.Failed(ctx, d, err)
 	}
 	// A 401 is final. A 5xx or a broken connection is retried while the token is valid,

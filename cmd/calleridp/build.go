@@ -48,7 +48,8 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 	}()
 	base := log
 	log = sums.Logger()
-	store, err := openStorage(ctx, s, log)
+	observed, tracer := observers(s, counting, log)
+	store, err := openStorage(ctx, s, observed.Committed, log)
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +93,7 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 	outgoing := truecaller.NewClient(truecaller.Options{
 		Timeout:  time.Duration(s.Truecaller.Timeout),
 		Log:      log,
-		Observer: counting,
+		Observer: observed,
 	})
 	challenge, reserve := s.Limits.ChallengeMode()
 	limits := login.Limits{
@@ -129,7 +130,8 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 		Arrived:  func(ctx context.Context, nonce string) { receiver.Arrived(ctx, nonce) },
 		Log:      log,
 		Audit:    recorder,
-		Observer: login.Observers{counting, counted},
+		Observer: login.Observers{observed, counted},
+		Tracer:   tracesAttempts(tracer),
 	})
 	if err != nil {
 		return nil, err
@@ -142,7 +144,8 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 		Log:       log,
 		Callbacks: sums,
 		From:      clientAddr,
-		Observer:  counting,
+		Observer:  observed,
+		Trace:     engine.Trace,
 	})
 	if err != nil {
 		return nil, err
@@ -199,7 +202,7 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 		Records:      store,
 		Assertions:   store,
 		Notices:      store,
-		Notified:     counting,
+		Notified:     observed,
 		Fetch:        fetch.New(fetch.Options{Networks: s.ClientNetworks}),
 		Registration: s.Registration.Policy(),
 		Devices:      store,
@@ -231,6 +234,7 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 
 		Log:   log,
 		Audit: recorder,
+		Steps: observed.Step,
 		Dev:   development,
 	})
 	if err != nil {
@@ -265,6 +269,9 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 		Drain:      pages.Drain,
 		Background: []func(context.Context){store.Run, ring.Run, receiver.Run, secrets.Watch, sums.Run, op.Run, counted.Run},
 		LastLines:  sums.Flush,
+	}
+	if tracer != nil {
+		program.Background = append(program.Background, tracer.Run)
 	}
 	if store.listen != nil {
 		keysChanged, refreshing := atMostOnce(func(ctx context.Context) { refresh(ctx, ring, log) })
@@ -316,13 +323,17 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 	if store.wrap != nil {
 		public = store.wrap(router)
 	}
-	program.Public = serve.Middleware{
+	middleware := serve.Middleware{
 		Log:       log,
 		Addresses: addresses,
 		HTTPSOnly: s.IsHTTPS() && !development,
 		ErrorPage: pages.Error,
-		Observe:   counting.Request,
-	}.Wrap(public)
+		Observe:   observed.Request,
+	}
+	if tracer != nil {
+		middleware.Begin = tracer.Begin
+	}
+	program.Public = middleware.Wrap(public)
 	built = true
 	return program, nil
 }

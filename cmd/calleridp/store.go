@@ -63,10 +63,10 @@ type storage struct {
 }
 
 // openStorage opens the engine that the configuration names. It waits for a database
-// that is not there yet.
-func openStorage(ctx context.Context, s config.Settings, log *slog.Logger) (*storage, error) {
+// that is not there yet. committed hears of each durable change.
+func openStorage(ctx context.Context, s config.Settings, committed func(context.Context, bool, time.Duration), log *slog.Logger) (*storage, error) {
 	if s.Postgres == nil {
-		store, err := bolt.Open(s.StoreFile(), s.Master, bolt.Options{Log: log, Tells: client.Told(s.Clients)})
+		store, err := bolt.Open(s.StoreFile(), s.Master, bolt.Options{Log: log, Tells: client.Told(s.Clients), Committed: committed})
 		if errors.Is(err, bolt.ErrInUse) {
 			return nil, fmt.Errorf("%w, or use the calleridp commands, which talk to it over its admin socket", err)
 		}
@@ -82,6 +82,7 @@ func openStorage(ctx context.Context, s config.Settings, log *slog.Logger) (*sto
 	o := *s.Postgres
 	o.Log = log
 	o.Tells = client.Told(s.Clients)
+	o.Committed = committed
 	for {
 		store, err := postgres.Open(ctx, s.Master, o)
 		if err == nil {

@@ -27,6 +27,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"time"
 
 	"calleridp/provider/client"
 	"calleridp/provider/endpoint"
@@ -85,7 +86,9 @@ func (e *Endpoint) authorize(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 
+	begun := time.Now()
 	d, err := e.decide(ctx, q, c, e.cookies.Session(r))
+	e.steps.Ended(ctx, endpoint.StepDecide, begun, err)
 	if err != nil {
 		return e.refuseInState(w, r, q, d, err)
 	}
@@ -232,6 +235,7 @@ type room struct {
 	hints     hints
 	sessions  sessions
 	states    session.States
+	steps     endpoint.Steps
 	responses responses
 	front     front
 	codes     codes

@@ -9,6 +9,7 @@ import (
 	"calleridp/provider/claims"
 	"calleridp/provider/client"
 	"calleridp/provider/consent"
+	"calleridp/provider/endpoint"
 	"calleridp/provider/grant"
 	"calleridp/provider/login"
 	"calleridp/provider/redact"
@@ -144,6 +145,7 @@ func (f *Flow) proceed(
 		return done, others, err
 	}
 	f.codes.allowed(ctx, q, signIn.Session)
+	f.steps.Ended(ctx, endpoint.StepSignIn, f.form.sealer.opened(q), nil)
 	done.Response = f.succeed(ctx, q, c, signIn.Session, first, idToken)
 	return done, others, nil
 }

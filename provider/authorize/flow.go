@@ -89,6 +89,7 @@ type Config struct {
 
 	Audit    audit.Recorder
 	Failures endpoint.Failures
+	Steps    endpoint.Steps // may be nil
 
 	RequestObjects client.RequestObjectMode
 	Keys           Keys    // of clients that sign request objects
@@ -126,6 +127,7 @@ func New(cfg Config) (*Endpoint, *Flow, error) {
 		hints:     cfg.Tokens,
 		sessions:  sessions{store: cfg.Sessions, people: cfg.People, hints: cfg.Tokens},
 		states:    session.NewStates(cfg.Master),
+		steps:     cfg.Steps,
 		responses: responses{issuer: cfg.Issuer},
 		front:     front{tokens: cfg.Tokens, people: cfg.People, clients: cfg.Clients, access: cfg.Lifetimes.Access, failures: cfg.Failures},
 		codes: codes{

@@ -94,6 +94,9 @@ func (s sealer) seal(q *request) (string, error) {
 	return endpoint.Seal(s.master, keys.PurposeAuthorizationRequest, q)
 }
 
+// opened returns when the first page of a sealed request was made, to the second.
+func (s sealer) opened(q *request) time.Time { return time.Unix(q.Until, 0).Add(-s.lifetime) }
+
 // open opens the sealed request of a form: endpoint.ErrBadRequest when it is not
 // one, endpoint.ErrRequestExpired, with the request, when it is too old.
 func (s sealer) open(sealed string) (*request, error) {

@@ -57,7 +57,7 @@ var steps = map[string]struct {
 }
 
 // Attempt implements login.Observer.
-func (c *Counter) Attempt(event string, a login.Attempt) {
+func (c *Counter) Attempt(_ context.Context, event string, a login.Attempt) {
 	reached, counts := steps[event]
 	if !counts {
 		return
@@ -77,6 +77,9 @@ func (c *Counter) Attempt(event string, a login.Attempt) {
 	defer c.mu.Unlock()
 	c.waiting[hour] = c.waiting[hour].Plus(one)
 }
+
+// Answered implements login.Observer: Attempt hears of the approval.
+func (c *Counter) Answered(context.Context, login.Attempt, time.Time) {}
 
 // Limited implements login.Observer. The attempt that was limited is counted already.
 func (c *Counter) Limited(limit.Kind) {}

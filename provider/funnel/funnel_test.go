@@ -72,13 +72,13 @@ func TestCountsAreWrittenOnceAMinute(t *testing.T) {
 		go func() { c.Run(ctx); close(ended) }()
 
 		start := time.Now()
-		c.Attempt("attempt.started", push(0))
-		c.Attempt("attempt.approved", push(7*time.Second))
-		c.Attempt("attempt.approved", push(time.Hour))
+		c.Attempt(t.Context(), "attempt.started", push(0))
+		c.Attempt(t.Context(), "attempt.approved", push(7*time.Second))
+		c.Attempt(t.Context(), "attempt.approved", push(time.Hour))
 		failed := push(0)
 		failed.Reason = login.Unavailable
-		c.Attempt("attempt.failed", failed)
-		c.Attempt("attempt.resumed", push(0)) // is no step
+		c.Attempt(t.Context(), "attempt.failed", failed)
+		c.Attempt(t.Context(), "attempt.resumed", push(0)) // is no step
 		time.Sleep(59 * time.Second)
 		if got := stored(t, store, funnel.Hour); len(got) > 0 {
 			t.Fatalf("written before the minute is over: %+v", got)
@@ -103,9 +103,9 @@ func TestCountsAreWrittenOnceAMinute(t *testing.T) {
 
 		// A store that fails makes them wait.
 		store.fails.Store(true)
-		c.Attempt("attempt.started", push(0))
+		c.Attempt(t.Context(), "attempt.started", push(0))
 		time.Sleep(2 * time.Hour)
-		c.Attempt("attempt.started", push(0))
+		c.Attempt(t.Context(), "attempt.started", push(0))
 		time.Sleep(2 * time.Minute)
 		store.fails.Store(false)
 		time.Sleep(time.Minute)
@@ -115,7 +115,7 @@ func TestCountsAreWrittenOnceAMinute(t *testing.T) {
 		}
 
 		// The end writes what there is.
-		c.Attempt("attempt.done", push(0))
+		c.Attempt(t.Context(), "attempt.done", push(0))
 		stop()
 		<-ended
 		days := stored(t, store, funnel.Day)
@@ -132,7 +132,7 @@ func TestWaitingCountsAreBounded(t *testing.T) {
 		c := funnel.New(store, slog.New(slog.DiscardHandler))
 		store.fails.Store(true)
 		for range 60 {
-			c.Attempt("attempt.started", push(0))
+			c.Attempt(t.Context(), "attempt.started", push(0))
 			c.Write(t.Context())
 			time.Sleep(time.Hour)
 		}

@@ -79,6 +79,7 @@ func (e *Engine) Finish(ctx context.Context, r FinishRequest, signIn func(Attemp
 		return SignIn{}, err
 	}
 	now := time.Now()
+	ctx = e.inAttempt(ctx, r.ID)
 	done, err := e.cfg.Store.FinishAttempt(ctx, r.ID, func(a Attempt, allowed *consent.Consent) (SignIn, error) {
 		if err := a.startedBy(r.Browser); err != nil {
 			return SignIn{}, err
@@ -114,6 +115,7 @@ func (e *Engine) Abandon(ctx context.Context, id ID, browser BrowserSecret, why 
 
 func (e *Engine) stop(ctx context.Context, id ID, browser BrowserSecret, why Reason) error {
 	now := time.Now()
+	ctx = e.inAttempt(ctx, id)
 	a, err := e.cfg.Store.UpdateAttempt(ctx, id, func(a Attempt) (Update, error) {
 		if err := a.startedBy(browser); err != nil {
 			return Update{}, err

@@ -83,6 +83,7 @@ type Config struct {
 	Audit audit.Recorder
 
 	Observer Observer // if nil, no events are counted
+	Tracer   Tracer   // if nil, no attempts are followed
 }
 
 // Engine moves attempts. It is safe for concurrent use. It keeps nothing but
@@ -257,6 +258,7 @@ func (e *Engine) startPush(ctx context.Context, r PushRequest, app truecaller.Ap
 		e.recordLimited(ctx, a, err)
 		return Attempt{}, err
 	}
+	ctx = e.inAttempt(ctx, a.ID)
 	e.record(ctx, eventStarted, a)
 	e.hub.expect(a)
 
@@ -331,6 +333,7 @@ func (e *Engine) StartOneTap(ctx context.Context, r OneTapRequest) (Attempt, err
 		e.recordLimited(ctx, a, err)
 		return Attempt{}, err
 	}
+	ctx = e.inAttempt(ctx, a.ID)
 	e.record(ctx, eventStarted, a)
 	e.hub.expect(a)
 	if e.cfg.Arrived != nil {
@@ -410,7 +413,7 @@ func (e *Engine) waits(ctx context.Context, a Attempt, requestID string, undeliv
 	e.cfg.Store.NoteAttempt(ctx, a.ID, taken)
 	a.State, a.RequestID, a.Undeliverable = Waiting, redact.Text(requestID), undeliverable
 	if !undeliverable {
-		e.cfg.Observer.Attempt(eventPushed, a)
+		e.cfg.Observer.Attempt(ctx, eventPushed, a)
 	}
 	return a
 }
@@ -419,7 +422,7 @@ func (e *Engine) waits(ctx context.Context, a Attempt, requestID string, undeliv
 // knows is over. The record says by itself that it has expired: it is written only so
 // that one of the processes that know it records it, and once.
 func (e *Engine) timeIsOver(id ID) {
-	ctx, now := context.Background(), time.Now()
+	ctx, now := e.inAttempt(context.Background(), id), time.Now()
 	after, err := e.cfg.Store.UpdateAttempt(ctx, id, func(a Attempt) (Update, error) {
 		if a.State.Terminal() || !a.expire(now) {
 			return Update{}, ErrState

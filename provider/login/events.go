@@ -3,9 +3,11 @@ package login
 import (
 	"context"
 	"errors"
+	"time"
 
 	"calleridp/provider/audit"
 	"calleridp/provider/limit"
+	"calleridp/truecaller"
 )
 
 // The events of attempts. Package audit says what each means.
@@ -37,8 +39,11 @@ const (
 // process where it happened, and must be quick and safe for concurrent use.
 type Observer interface {
 	// Attempt has reached an event, which is named as in the audit, or is Pushed or
-	// Returned.
-	Attempt(event string, a Attempt)
+	// Returned. ctx is that of the request or callback which caused it.
+	Attempt(ctx context.Context, event string, a Attempt)
+	// Answered says that a callback has brought a token for the attempt, at received, and
+	// that its profile decided the attempt just now.
+	Answered(ctx context.Context, a Attempt, received time.Time)
 	// Limited says which lock or budget refused an attempt.
 	Limited(kind limit.Kind)
 }
@@ -47,9 +52,16 @@ type Observer interface {
 type Observers []Observer
 
 // Attempt implements Observer.
-func (all Observers) Attempt(event string, a Attempt) {
+func (all Observers) Attempt(ctx context.Context, event string, a Attempt) {
 	for _, o := range all {
-		o.Attempt(event, a)
+		o.Attempt(ctx, event, a)
+	}
+}
+
+// Answered implements Observer.
+func (all Observers) Answered(ctx context.Context, a Attempt, received time.Time) {
+	for _, o := range all {
+		o.Answered(ctx, a, received)
 	}
 }
 
@@ -60,15 +72,41 @@ func (all Observers) Limited(kind limit.Kind) {
 	}
 }
 
+// Tracer follows an attempt through requests, callbacks and servers.
+type Tracer interface {
+	// InAttempt returns ctx for work on the attempt.
+	InAttempt(ctx context.Context, id ID) context.Context
+}
+
 type unobserved struct{}
 
-func (unobserved) Attempt(string, Attempt) {}
-func (unobserved) Limited(limit.Kind)      {}
+func (unobserved) Attempt(context.Context, string, Attempt)     {}
+func (unobserved) Answered(context.Context, Attempt, time.Time) {}
+func (unobserved) Limited(limit.Kind)                           {}
+
+// inAttempt returns ctx for work on the attempt.
+func (e *Engine) inAttempt(ctx context.Context, id ID) context.Context {
+	if e.cfg.Tracer == nil {
+		return ctx
+	}
+	return e.cfg.Tracer.InAttempt(ctx, id)
+}
+
+// Trace returns ctx for work on a callback: that of its attempt, if there is one.
+func (e *Engine) Trace(ctx context.Context, c truecaller.Callback) context.Context {
+	if e.cfg.Tracer == nil {
+		return ctx
+	}
+	if a, err := e.recallOf(ctx, c); err == nil {
+		return e.cfg.Tracer.InAttempt(ctx, a.ID)
+	}
+	return ctx
+}
 
 // record records an event of an attempt.
 func (e *Engine) record(ctx context.Context, name audit.Name, a Attempt) {
 	e.cfg.Audit.Record(ctx, auditEvent(name, a))
-	e.cfg.Observer.Attempt(string(name), a)
+	e.cfg.Observer.Attempt(ctx, string(name), a)
 }
 
 // recordLimited records that a lock or budget refused an attempt, if that is what
@@ -81,7 +119,7 @@ func (e *Engine) recordLimited(ctx context.Context, a Attempt, err error) {
 	event := auditEvent(eventLimited, a)
 	event.Limit, event.Reserved = string(exceeded.Kind), exceeded.Reserved
 	e.cfg.Audit.Record(ctx, event)
-	e.cfg.Observer.Attempt(string(eventLimited), a)
+	e.cfg.Observer.Attempt(ctx, string(eventLimited), a)
 	e.cfg.Observer.Limited(exceeded.Kind)
 }
 

@@ -88,6 +88,7 @@ func (e *Engine) Native(
 	if err != nil {
 		return NativeSignIn{}, err
 	}
+	ctx = e.inAttempt(ctx, a.ID)
 	e.hub.expect(a)
 	defer e.hub.settle(a)
 	profile, err := e.nativeProfile(ctx, permit, a, app, r)
@@ -196,8 +197,9 @@ func (e *Engine) startNative(ctx context.Context, r NativeRequest) (Attempt, err
 	if err != nil {
 		return Attempt{}, err
 	}
+	ctx = e.inAttempt(ctx, a.ID)
 	e.record(ctx, eventStarted, a)
-	e.cfg.Observer.Attempt(eventReturned, a)
+	e.cfg.Observer.Attempt(ctx, eventReturned, a)
 	return a, nil
 }
 

@@ -1,6 +1,8 @@
 package login_test
 
 import (
+	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -25,8 +27,12 @@ func (f *funnel) add(what string) {
 	f.n[what]++
 }
 
-func (f *funnel) Attempt(event string, a login.Attempt) {
+func (f *funnel) Attempt(_ context.Context, event string, a login.Attempt) {
 	f.add(event + " " + string(a.Method) + " " + a.App + " " + string(a.Reason))
+}
+
+func (f *funnel) Answered(_ context.Context, a login.Attempt, received time.Time) {
+	f.add(fmt.Sprint("answered ", a.State, " ", !received.Before(a.Created)))
 }
 
 func (f *funnel) Limited(kind limit.Kind) { f.add("limited by " + string(kind)) }
@@ -61,7 +67,7 @@ func TestObserver(t *testing.T) {
 			"attempt.started push main ": 4, "attempt.pushed push main ": 2, "attempt.returned push main ": 1, "attempt.approved push main ": 1, "attempt.done push main ": 1,
 			"attempt.limited push main ": 1, "limited by lock": 1,
 			"attempt.started push second ": 1, "attempt.pushed push second ": 1, "attempt.rejected push second use_another_number": 1,
-			"attempt.failed push main misconfigured": 1, "attempt.expired push main ": 2,
+			"answered approved true": 1, "attempt.failed push main misconfigured": 1, "attempt.expired push main ": 2,
 		}
 		f.mu.Lock()
 		defer f.mu.Unlock()

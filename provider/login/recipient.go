@@ -122,7 +122,7 @@ func (e *Engine) Token(ctx context.Context, d truecaller.Delivery) error {
 		return err
 	}
 	if len(a.Trying) == 0 { // else it is not the first one
-		e.cfg.Observer.Attempt(eventReturned, a)
+		e.cfg.Observer.Attempt(ctx, eventReturned, a)
 	}
 	e.cfg.Store.NoteAttempt(ctx, a.ID, tokenNote(d, now))
 	return nil
@@ -175,6 +175,7 @@ func (e *Engine) Profile(ctx context.Context, d truecaller.Delivery, p truecalle
 	if err != nil {
 		return e.ignore(ctx, d, a, err)
 	}
+	e.cfg.Observer.Answered(ctx, approval.Attempt, d.Received)
 	if approval.Attempt.State != Approved {
 		e.hub.settle(a)
 		e.record(ctx, eventFailed, approval.Attempt)

@@ -19,8 +19,9 @@ type Sender interface {
 
 // Observer counts tries.
 type Observer interface {
-	// Notified is called for every try, and for what is given up without one.
-	Notified(kind Kind, o Outcome)
+	// Notified is called for every try, and for what is given up without one. took is the
+	// time of the try.
+	Notified(ctx context.Context, kind Kind, o Outcome, took time.Duration)
 }
 
 // Config is what a Deliverer needs. Everything is required.
@@ -201,6 +202,7 @@ func (d *Deliverer) deliver(ctx context.Context, receiver string) (more bool, er
 		return false, err
 	}
 	var res Result
+	begun := time.Now()
 	switch sender := d.cfg.Senders[n.Kind]; {
 	case tooOld(n, time.Now()):
 		res = Result{Outcome: Abandoned, Reason: "undelivered for a day"}
@@ -213,16 +215,17 @@ func (d *Deliverer) deliver(ctx context.Context, receiver string) (more bool, er
 		return false, ctx.Err()
 	}
 	now, by := time.Now(), jitter()
+	took := now.Sub(begun)
 	decide := func(r Receiver, n Notice) (Receiver, Notice, bool) { return after(r, n, res, now, by) }
 	if err := d.cfg.Store.SettleNotice(ctx, n, decide); err != nil {
 		return false, err
 	}
-	d.cfg.Observer.Notified(n.Kind, res.Outcome)
+	d.cfg.Observer.Notified(ctx, n.Kind, res.Outcome, took)
 	failed := res.Outcome == Failed
 	if _, _, done := decide(Receiver{}, n); done {
 		if failed {
 			res.Outcome = Abandoned
-			d.cfg.Observer.Notified(n.Kind, res.Outcome)
+			d.cfg.Observer.Notified(ctx, n.Kind, res.Outcome, 0)
 		}
 		d.cfg.Ended(ctx, n, res)
 	}

@@ -67,6 +67,8 @@ func (e *Endpoint) sign(ctx context.Context, i *issued) (err error) {
 	if !slices.Contains(i.scopes, claims.OpenID) {
 		return nil
 	}
+	begun := time.Now()
+	defer func() { e.cfg.Steps.Ended(ctx, endpoint.StepIssue, begun, err) }()
 	i.idToken, err = e.cfg.Tokens.Token(ctx, idtoken.SignIn{
 		Client:      i.client,
 		Person:      i.person,

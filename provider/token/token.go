@@ -71,6 +71,7 @@ type Config struct {
 	Front          bool // the authorization endpoint gives tokens, too; for discovery
 	Failures       endpoint.Failures
 	Audit          audit.Recorder
+	Steps          endpoint.Steps // may be nil
 }
 
 // Endpoint is the token endpoint with userinfo, introspection and revocation.

@@ -168,6 +168,7 @@ func (s *Store) await(ctx context.Context, o *op) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	begun := time.Now()
 	if err := s.queue.add(o); err != nil {
 		return err
 	}
@@ -178,6 +179,9 @@ func (s *Store) await(ctx context.Context, o *op) error {
 			return ctx.Err()
 		}
 		<-o.done
+	}
+	if o.wrote && s.options.Committed != nil {
+		s.options.Committed(ctx, o.err != nil, time.Since(begun))
 	}
 	return o.err
 }

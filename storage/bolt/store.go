@@ -61,6 +61,9 @@ type Options struct {
 	// Tells reports whether a client may be told that a session has ended: then the
 	// transaction that ends it writes a notice. If nil, none is told.
 	Tells func(clientID string) bool
+	// Committed hears of each change that a caller waited for, when it is durable or has
+	// failed: took is how long that was. If nil, it is not called.
+	Committed func(ctx context.Context, failed bool, took time.Duration)
 	// Log receives background errors. If nil, they are discarded.
 	Log *slog.Logger
 }

@@ -27,6 +27,7 @@ func (s *Store) PutDelivery(ctx context.Context, d truecaller.Delivery) (held bo
 	value := s.sealer.Seal(&record.Deliveries, key, d.Received.Add(record.DeliveryKept), (*record.Delivery)(&d))
 	var stored []byte
 	var since time.Time
+	begun := time.Now()
 	err = s.read(ctx, func(b *batch) {
 		stored, since = nil, time.Now()
 		b.rows(`INSERT INTO deliveries (key, value, node, until, expires, due, attempt) VALUES ($1, $2, $3, clock_timestamp() + $4::interval, $5, $5, $6)
@@ -46,6 +47,7 @@ func (s *Store) PutDelivery(ctx context.Context, d truecaller.Delivery) (held bo
 		return false, nil
 	}
 	s.commits.Add(1)
+	s.committed(ctx, begun, nil)
 	s.claims.holds()
 	var first record.Delivery
 	if bytes.Equal(stored, value) || s.open(&record.Deliveries, key, stored, &first) == nil {

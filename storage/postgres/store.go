@@ -99,6 +99,10 @@ type Options struct {
 	// Tells reports whether a client may be told that a session has ended: then the
 	// transaction that ends it writes a notice. If nil, none is told.
 	Tells func(clientID string) bool
+	// Committed hears of each transaction of a caller that wrote, when it is durable or has
+	// failed: took is how long that was, with the wait for a connection. One that runs again
+	// is another one. If nil, it is not called.
+	Committed func(ctx context.Context, failed bool, took time.Duration)
 	// Log receives background errors. If nil, they are discarded.
 	Log *slog.Logger
 

@@ -198,6 +198,7 @@ func (s *Store) runOnce(ctx context.Context, t *txn, run func(*txn) error) error
 		}
 		run = func(*txn) error { return nil }
 	}
+	begun := time.Now()
 	conn, err := s.acquire(ctx)
 	if err != nil {
 		return err
@@ -215,6 +216,9 @@ func (s *Store) runOnce(ctx context.Context, t *txn, run func(*txn) error) error
 		broken = false
 	}
 	t.remember(err == nil)
+	if len(t.writes.QueuedQueries) > 0 {
+		s.committed(ctx, begun, err)
+	}
 	if err == nil {
 		s.tell(t.changed)
 	}
@@ -222,6 +226,13 @@ func (s *Store) runOnce(ctx context.Context, t *txn, run func(*txn) error) error
 		return errLost{err}
 	}
 	return err
+}
+
+// committed reports a transaction that wrote.
+func (s *Store) committed(ctx context.Context, begun time.Time, err error) {
+	if s.options.Committed != nil {
+		s.options.Committed(ctx, err != nil, time.Since(begun))
+	}
 }
 
 // attempt runs an operation once, and commits what it has queued under id.

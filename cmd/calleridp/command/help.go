@@ -52,14 +52,6 @@ func writeCommands(out io.Writer, root *cobra.Command) {
 		}
 		writeMembers(out, members)
 	}
-	fmt.Fprintf(out, "\nMore:\n")
-	var others []*cobra.Command
-	for _, c := range root.Commands() {
-		if c.GroupID == "" {
-			others = append(others, c)
-		}
-	}
-	writeMembers(out, others)
 	fmt.Fprintf(out, "\nRun a command with -h to list its flags, with an example.\n")
 }
 
@@ -74,7 +66,7 @@ func writeMembers(out io.Writer, members []*cobra.Command) {
 		if c.HasAvailableSubCommands() {
 			line = strings.TrimPrefix(groupUsage(c), "usage: ")
 		}
-		if len(line) >= column {
+		if len(line) > column-2 {
 			line += "\n" + strings.Repeat(" ", column+2)
 		}
 		fmt.Fprintf(out, "  %-*s%s\n", column, line, c.Short)

@@ -10,11 +10,13 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Root returns the program as a command: all others are its members, in sections.
+// Root returns the program as a command: all others are its members, in sections. It adds
+// those of its own, about shells and manuals, to the last.
 func Root(name, short, version string, sections ...Section) *cobra.Command {
 	c := &cobra.Command{
 		Use:                   name,
 		Short:                 short,
+		Long:                  short + "\n\n" + conventions,
 		Version:               version,
 		SilenceErrors:         true,
 		SilenceUsage:          true,
@@ -34,6 +36,8 @@ func Root(name, short, version string, sections ...Section) *cobra.Command {
 	c.SetVersionTemplate(name + " {{.Version}}\n")
 	c.SetFlagErrorFunc(flagError)
 	c.SetHelpFunc(func(c *cobra.Command, _ []string) { writeHelp(c.OutOrStdout(), c) })
+	last := &sections[len(sections)-1]
+	last.Commands = append(last.Commands, completionCommand(c), manCommand(c))
 	for i, s := range sections {
 		id := fmt.Sprint(i)
 		c.AddGroup(&cobra.Group{ID: id, Title: s.Title})
@@ -42,10 +46,14 @@ func Root(name, short, version string, sections ...Section) *cobra.Command {
 			c.AddCommand(member)
 		}
 	}
-	c.AddCommand(completionCommand(c), manCommand(c))
 	c.SetHelpCommand(helpCommand(c))
 	return c
 }
+
+// conventions is what all commands have in common, for the manual page of the program.
+const conventions = `The exit status is 0 for success, 1 for a failure and 2 for a wrong command line.
+
+CALLERIDP_CONFIG names the configuration file, as --config does, and CALLERIDP_ADMIN_SOCKET the admin socket of the running server, as --socket does.`
 
 // Section is a part of the list of commands in the help.
 type Section struct {
@@ -59,7 +67,7 @@ func Run(ctx context.Context, root *cobra.Command, args []string, out, errOut io
 	if len(args) > 0 && args[0] == cobra.ShellCompRequestCmd {
 		unquoteUsages(root)
 	}
-	root.SetArgs(args)
+	root.SetArgs(append([]string{}, args...)) // nil would be those of the process
 	root.SetOut(out)
 	root.SetErr(errOut)
 	c, err := root.ExecuteContextC(ctx)

@@ -65,6 +65,7 @@ func (d *decoder) check(c Config) Settings {
 	}
 	s.Clients = d.checkClients(c.Clients, s.ClientDeployment())
 	s.Brand = d.checkUI(c.UI)
+	s.Traces = d.checkTracing(c.Tracing)
 	d.checkDurations(c)
 	if c.CountryDatabase != "" {
 		var err error

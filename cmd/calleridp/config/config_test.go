@@ -155,7 +155,10 @@ func TestExampleConfiguration(t *testing.T) {
 	if len(full.TruecallerApps) != 2 || full.Apps[1].ID != "shop" || full.Apps[1].NativeOnly() || full.Apps[2].ID != "android" || !full.Apps[2].NativeOnly() {
 		t.Errorf("the other apps of the example: %+v", full.TruecallerApps)
 	}
-	full.UI, full.MetricsListen = UI{}, ""
+	if full.Tracing.Sample != 1 || full.Traces.Endpoint == nil {
+		t.Errorf("the traces of the example: got %+v", full.Tracing)
+	}
+	full.UI, full.MetricsListen, full.Tracing = UI{}, "", Tracing{}
 	full.TrustedProxies, full.Subject, full.TruecallerApps = nil, Subject{}, plain.TruecallerApps // these have no default to show
 	if len(full.Config.Clients) != 2 || len(full.Config.Clients[0].Scopes) == 0 || !full.Config.Clients[1].Public {
 		t.Errorf("the clients of the example: got %+v, want a confidential and a public one", full.Config.Clients)

@@ -72,6 +72,9 @@ func (c *Config) setDefaults() {
 	orDefault(&c.Registration.UnusedFor, Duration(7*day))
 	orDefault(&c.Keys.RotateEvery, Duration(30*day))
 	orDefault(&c.Keys.PublishBefore, min(Duration(day), c.Keys.RotateEvery))
+	if c.Tracing.Endpoint != "" {
+		orDefault(&c.Tracing.Sample, 1)
+	}
 }
 
 // setDefaults sets what is unset of an app.

@@ -28,6 +28,7 @@ func TestInvariant10_ConfigurationsAreRedacted(t *testing.T) {
 		Config:  c,
 		Master:  master,
 		Apps:    []truecaller.App{{ID: "app", Key: leak.Secret, CallbackSecrets: []string{leak.Secret}}},
+		Traces:  Traces{Headers: []TraceHeader{{Name: "Authorization", Value: leak.Secret}}},
 		Clients: []client.Client{{ID: "app", SecretHashes: []client.SecretHash{leak.Hash()}}},
 	}
 	leak.Check(t, "Config", c)

@@ -9,7 +9,8 @@
 //	text.go      text files, as editors write them
 //	load.go      the way from the file to Settings
 //	defaults.go  what unset keys mean
-//	check.go     what is refused; storage.go, apps.go, clients.go and ui.go continue it
+//	check.go     what is refused; storage.go, apps.go, clients.go, ui.go and tracing.go
+//	             continue it
 //	secretfiles.go  files of secrets: systemd's credentials, and who may read them
 //	warnings.go  what is allowed and probably a mistake
 //	writable.go  what the server could not write
@@ -43,6 +44,7 @@ type Settings struct {
 	Proxies        []netip.Prefix
 	ClientNetworks []netip.Prefix
 	Brand          page.Brand
+	Traces         Traces
 	CountryDB      *country.Database // nil if none is configured
 	LogLevel       slog.Level
 	// StorageKey returns what sets an option of the database (postgres.Options), for errors.

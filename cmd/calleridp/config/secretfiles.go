@@ -45,7 +45,8 @@ type secretFile struct{ key, path string }
 // secretFiles returns the files of all secrets that the configuration names.
 func (c Config) secretFiles() []secretFile {
 	files := []secretFile{{"master_key_file", c.MasterKeyFile}, {"tls.key_file", c.TLS.KeyFile},
-		{"storage.dsn_file", c.Storage.DSNFile}, {"storage.listen_dsn_file", c.Storage.ListenDSNFile}}
+		{"storage.dsn_file", c.Storage.DSNFile}, {"storage.listen_dsn_file", c.Storage.ListenDSNFile},
+		{"tracing.headers_file", c.Tracing.HeadersFile}}
 	for _, app := range c.keyedApps() {
 		files = append(files,
 			secretFile{app.key + ".app_key_file", app.AppKeyFile},

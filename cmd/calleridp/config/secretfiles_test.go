@@ -57,6 +57,8 @@ clients:
     name: Shop
     secret_file: %[1]s/client
     redirect_uris: ["https://shop.example.com/cb"]
+tracing:
+  headers_file: %[1]s/headers
 `
 
 // secretFileKeys are its keys, by the file's name.
@@ -64,6 +66,7 @@ var secretFileKeys = map[string]string{
 	"master": "master_key_file", "dsn": "storage.dsn_file", "listen": "storage.listen_dsn_file", "tls": "tls.key_file",
 	"key": "truecaller.app_key_file", "callback": "truecaller.callback_secret_file",
 	"key2": "truecaller_apps[0].app_key_file", "callback2": "truecaller_apps[0].callback_secret_file", "client": "clients[0].secret_file",
+	"headers": "tracing.headers_file",
 }
 
 // refused returns the keys that are refused when every file has this mode, with the reasons.
@@ -162,7 +165,7 @@ func TestEverySecretFileIsListed(t *testing.T) {
 }
 
 // publicFiles are the keys whose files hold no secret.
-var publicFiles = []string{"tls.cert_file", "ui.logo_file", "clients.jwks_file"}
+var publicFiles = []string{"tls.cert_file", "ui.logo_file", "clients.jwks_file", "tracing.ca_file"}
 
 // systemd's credentials can be named wherever a file can.
 func TestCredentials(t *testing.T) {

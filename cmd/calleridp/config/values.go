@@ -78,6 +78,19 @@ func (b *Bits) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// Share is a part of a whole, above 0 and up to 1. Zero means unset.
+type Share float64
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (s *Share) UnmarshalText(text []byte) error {
+	v, err := strconv.ParseFloat(string(text), 64)
+	if err != nil || !(v > 0 && v <= 1) {
+		return fmt.Errorf("%q is not a share above 0 and up to 1, like 0.1", text)
+	}
+	*s = Share(v)
+	return nil
+}
+
 // Rate is a limit.Rate written as 10/1h. Zero means unset.
 type Rate limit.Rate
 

@@ -25,6 +25,14 @@ type Metrics struct {
 
 	attempts           *prometheus.CounterVec
 	approvalSeconds    *prometheus.HistogramVec
+	partSeconds        *prometheus.HistogramVec
+	signInSeconds      prometheus.Histogram
+	stepSeconds        *prometheus.HistogramVec
+	deliverySeconds    *prometheus.HistogramVec
+	deliveriesFailed   *prometheus.CounterVec
+	commitSeconds      prometheus.Histogram
+	noticeSeconds      *prometheus.HistogramVec
+	spans              *prometheus.CounterVec
 	limited            *prometheus.CounterVec
 	callbacks          *prometheus.CounterVec
 	truecallerSeconds  *prometheus.HistogramVec
@@ -59,6 +67,29 @@ func New(version, goVersion string) *Metrics {
 	m.approvalSeconds = m.histogram("calleridp_approval_seconds",
 		"Time from the start of an attempt to its approval.",
 		[]float64{1, 2.5, 5, 10, 20, 30, 60, 120, 300}, "method", "app")
+	m.partSeconds = m.histogram("calleridp_attempt_part_seconds",
+		"Parts of an approved attempt: phone (from its start to the callback with a token), profile (from the callback to the approval), "+
+			"browser (from the approval to done: the page hears of it and goes on).",
+		[]float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300}, "part", "method", "app")
+	m.signInSeconds = m.single("calleridp_sign_in_seconds",
+		"Time from the first sign-in page to the response to the client; to the second.",
+		[]float64{2, 5, 10, 15, 20, 30, 45, 60, 120, 300, 600})
+	m.stepSeconds = m.histogram("calleridp_step_seconds",
+		"Time of steps within requests: authorize.decide (what a valid authorization request gets), token.issue (an ID token is made).",
+		[]float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5}, "step")
+	m.deliverySeconds = m.histogram("calleridp_inbox_delivery_seconds",
+		"Time from the arrival of a callback that matches an attempt to the end of the work on it.",
+		[]float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 600}, "app")
+	m.deliveriesFailed = m.counter("calleridp_inbox_failures_total",
+		"Tries of that work which failed; the callback stays in the inbox.", "app")
+	m.commitSeconds = m.single("calleridp_store_commit_seconds",
+		"Time that a caller waited until its change was durable, or had failed.",
+		[]float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5})
+	m.noticeSeconds = m.histogram("calleridp_notice_seconds",
+		"Time of a try to tell a client something, by kind.",
+		[]float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}, "kind")
+	m.spans = m.counter("calleridp_trace_spans_total",
+		"Spans of traces: sent, failed (the collector did not take them), dropped (too many waited).", "outcome")
 	m.limited = m.counter("calleridp_limited_total",
 		"Attempts that a lock or a budget refused.", "limit")
 	m.callbacks = m.counter("calleridp_callbacks_total",
@@ -103,6 +134,12 @@ func (m *Metrics) histogram(name, help string, buckets []float64, labels ...stri
 	v := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}, labels)
 	m.registry.MustRegister(v)
 	return v
+}
+
+func (m *Metrics) single(name, help string, buckets []float64) prometheus.Histogram {
+	h := prometheus.NewHistogram(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets})
+	m.registry.MustRegister(h)
+	return h
 }
 
 func (m *Metrics) gauge(name, help string, value func() float64, labels prometheus.Labels) {

@@ -14,7 +14,9 @@ import (
 	"testing"
 	"time"
 
+	"calleridp/cmd/calleridp/tracing"
 	"calleridp/provider/audit"
+	"calleridp/provider/endpoint"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
 	"calleridp/provider/notify"
@@ -63,21 +65,33 @@ func TestMetrics(t *testing.T) {
 	m.Watch(sources())
 	begun := time.Now()
 	a := login.Attempt{Method: login.Push, App: "default", Created: begun}
-	m.Attempt("attempt.started", a)
-	m.Attempt("attempt.started", a)
+	ctx := t.Context()
+	m.Attempt(ctx, "attempt.started", a)
+	m.Attempt(ctx, "attempt.started", a)
 	a.AuthTime = begun.Add(7 * time.Second)
-	m.Attempt("attempt.approved", a)
+	m.Attempt(ctx, "attempt.approved", a)
+	a.State = login.Approved
+	m.Answered(ctx, a, begun.Add(6*time.Second))
+	a.Ended = a.AuthTime.Add(2 * time.Second)
+	m.Attempt(ctx, "attempt.done", a)
 	a.Reason = login.UserRejected
-	m.Attempt("attempt.rejected", a)
+	m.Attempt(ctx, "attempt.rejected", a)
 	m.Limited(limit.Network)
-	m.Asked(truecaller.ForPush, "no_account", 30*time.Millisecond)
+	m.Asked(ctx, truecaller.ForPush, "no_account", 30*time.Millisecond)
 	m.HeldBack(truecaller.ForProfile)
-	m.Callback("", truecaller.CallbackWrongPath)
+	m.Callback(ctx, "", truecaller.CallbackWrongPath, time.Millisecond)
+	m.Delivered(ctx, "default", false, 3*time.Second)
+	m.Delivered(ctx, "default", true, time.Second)
+	m.Step(ctx, endpoint.StepSignIn, false, 14*time.Second)
+	m.Step(ctx, endpoint.StepDecide, true, time.Millisecond)
+	m.Committed(ctx, false, 2*time.Millisecond)
+	m.Spans(tracing.Dropped, 3)
 	m.Event(audit.ClientUnauthenticated)
 	m.Line(slog.LevelWarn)
-	m.Notified(notify.Logout, notify.Refused)
-	m.Request("/token", 200, 2*time.Millisecond)
-	m.Request("", 404, time.Millisecond)
+	m.Notified(ctx, notify.Logout, notify.Refused, time.Second)
+	m.Notified(ctx, notify.Logout, notify.Dropped, 0)
+	m.Request(ctx, "POST", "/token", 200, 2*time.Millisecond)
+	m.Request(ctx, "GET", "", 404, time.Millisecond)
 	got := page(t, m)
 	for _, want := range []string{
 		`calleridp_attempts_total{app="default",event="started",method="push",reason=""} 2`,
@@ -85,6 +99,16 @@ func TestMetrics(t *testing.T) {
 		`calleridp_approval_seconds_bucket{app="default",method="push",le="5"} 0`,
 		`calleridp_approval_seconds_bucket{app="default",method="push",le="10"} 1`,
 		`calleridp_approval_seconds_sum{app="default",method="push"} 7`,
+		`calleridp_attempt_part_seconds_sum{app="default",method="push",part="phone"} 6`,
+		`calleridp_attempt_part_seconds_sum{app="default",method="push",part="profile"} 1`,
+		`calleridp_attempt_part_seconds_sum{app="default",method="push",part="browser"} 2`,
+		`calleridp_inbox_delivery_seconds_sum{app="default"} 3`,
+		`calleridp_inbox_failures_total{app="default"} 1`,
+		`calleridp_sign_in_seconds_sum 14`,
+		`calleridp_step_seconds_count{step="authorize.decide"} 1`,
+		`calleridp_store_commit_seconds_bucket{le="0.0025"} 1`,
+		`calleridp_notice_seconds_count{kind="logout"} 1`,
+		`calleridp_trace_spans_total{outcome="dropped"} 3`,
 		`calleridp_limited_total{limit="network"} 1`,
 		`calleridp_callbacks_total{app="",outcome="wrong_path"} 1`,
 		`calleridp_truecaller_request_seconds_bucket{outcome="no_account",purpose="push",le="0.05"} 1`,

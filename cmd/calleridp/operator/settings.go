@@ -180,7 +180,7 @@ func printSettings(ctx context.Context, r request, name string, c admin.Client, 
 		Scope:       allowedScope(c),
 		Claim:       "phone_number",
 	}
-	if s.Secret == "" || secretFile != "" {
+	if s.Secret == "" {
 		s.Secret = placeholder
 	}
 	if !slices.Contains(strings.Fields(s.Scope), "phone") {

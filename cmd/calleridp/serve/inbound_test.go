@@ -2,6 +2,7 @@ package serve
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -61,7 +62,7 @@ func inbound(t *testing.T, test func(dial func() net.Conn)) {
 		router := chi.NewRouter()
 		router.Handle(endpoint.PathCallback+"*", receiver)
 		w := pipeListener{make(chan net.Conn), make(chan struct{})}
-		web := facing(Middleware{Log: silent, Observe: func(string, int, time.Duration) {}}.Wrap(router), silent)
+		web := facing(Middleware{Log: silent, Observe: func(context.Context, string, string, int, time.Duration) {}}.Wrap(router), silent)
 		go web.Serve(w)
 		defer web.Close()
 		test(func() net.Conn {

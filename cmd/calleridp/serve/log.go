@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"calleridp/cmd/calleridp/config"
+	"calleridp/cmd/calleridp/tracing"
 )
 
 // NewLog returns the log that the configuration describes, on standard error. It
@@ -28,13 +29,22 @@ type requestIDKey struct{}
 // which it happened.
 func WithRequestID(h slog.Handler) slog.Handler { return withRequestID{h} }
 
+// RequestID returns the id of the request to which ctx belongs, "" for none.
+func RequestID(ctx context.Context) string {
+	id, _ := ctx.Value(requestIDKey{}).(string)
+	return id
+}
+
 // withRequestID adds to each event the id of the request during which it
-// happened.
+// happened, and that of its trace if one is recorded.
 type withRequestID struct{ slog.Handler }
 
 func (h withRequestID) Handle(ctx context.Context, r slog.Record) error {
-	if id, ok := ctx.Value(requestIDKey{}).(string); ok {
+	if id := RequestID(ctx); id != "" {
 		r.AddAttrs(slog.String("request_id", id))
+	}
+	if id := tracing.ID(ctx); id != "" {
+		r.AddAttrs(slog.String("trace", id))
 	}
 	return h.Handler.Handle(ctx, r)
 }

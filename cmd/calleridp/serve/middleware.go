@@ -31,9 +31,11 @@ type Middleware struct {
 	Addresses ClientAddresses
 	HTTPSOnly bool // promise browsers HTTPS (RFC 6797)
 	ErrorPage func(http.ResponseWriter, *http.Request, endpoint.ErrorView)
+	// Begin returns the context of a request from which its trace follows; nil: it has none.
+	Begin func(ctx context.Context) context.Context
 	// Observe is called for each response with the route that served it, "" if
-	// none matched.
-	Observe func(route string, status int, took time.Duration)
+	// none matched. ctx is that of the request.
+	Observe func(ctx context.Context, method, route string, status int, took time.Duration)
 }
 
 // Wrap returns next behind the middleware.
@@ -50,6 +52,9 @@ func (m Middleware) Wrap(next http.Handler) http.Handler {
 		}
 		route := chi.NewRouteContext() // the router records in it which route matched
 		ctx := audit.WithSender(context.WithValue(r.Context(), requestIDKey{}, id), from)
+		if m.Begin != nil {
+			ctx = m.Begin(ctx)
+		}
 		r = r.WithContext(context.WithValue(ctx, chi.RouteCtxKey, route))
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		recorded := &statusWriter{ResponseWriter: w}
@@ -58,7 +63,7 @@ func (m Middleware) Wrap(next http.Handler) http.Handler {
 				m.recovered(recorded, r, p)
 			}
 			took := time.Since(begun)
-			m.Observe(route.RoutePattern(), cmp.Or(recorded.status, http.StatusOK), took)
+			m.Observe(r.Context(), r.Method, route.RoutePattern(), cmp.Or(recorded.status, http.StatusOK), took)
 			level := slog.LevelInfo
 			// The receiver of callbacks logs those that match an attempt, and counts the others.
 			if r.URL.Path == PathHealth || r.URL.Path == PathReady || strings.HasPrefix(r.URL.Path, endpoint.PathCallback) {

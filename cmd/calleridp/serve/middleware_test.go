@@ -31,7 +31,7 @@ func observed(t *testing.T, m Middleware, r *http.Request, h http.HandlerFunc) (
 		}
 	}
 	if m.Observe == nil {
-		m.Observe = func(string, int, time.Duration) {}
+		m.Observe = func(context.Context, string, string, int, time.Duration) {}
 	}
 	w := httptest.NewRecorder()
 	m.Wrap(h).ServeHTTP(w, r)
@@ -53,7 +53,9 @@ func TestResponsesAreCountedByRoute(t *testing.T) {
 		"/attempt/46701740605":        " 404",
 	} {
 		got := ""
-		count := func(route string, status int, took time.Duration) { got += fmt.Sprint(route, " ", status) }
+		count := func(_ context.Context, _, route string, status int, _ time.Duration) {
+			got += fmt.Sprint(route, " ", status)
+		}
 		observed(t, Middleware{Observe: count}, httptest.NewRequest("GET", target, nil), router.ServeHTTP)
 		if got != want {
 			t.Errorf("%s: got count of %q, want %q", target, got, want)
@@ -174,7 +176,7 @@ func TestThreat_ErrorsOfRequestsAreBounded(t *testing.T) {
 		Log:       sums.Logger(),
 		Addresses: proxies(t, "10.0.0.0/8"),
 		ErrorPage: func(http.ResponseWriter, *http.Request, endpoint.ErrorView) {},
-		Observe:   func(string, int, time.Duration) {},
+		Observe:   func(context.Context, string, string, int, time.Duration) {},
 	}
 	h := m.Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		m.Log.ErrorContext(context.WithoutCancel(r.Context()), "a page failed", "path", r.URL.Path)

@@ -1,0 +1,320 @@
+package cli
+
+import (
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"calleridp/test/harness"
+	"calleridp/truecaller/simulator"
+)
+
+// shell is what the lines of a block begin with that is for a shell.
+var shell = regexp.MustCompile(`^(calleridp|go|install|openssl|useradd) `)
+
+// lineRule says how one line of docs/operators.md is run here. A line without a rule is run as it
+// is, and must succeed.
+type lineRule struct {
+	line string // as in the document; of a here-document its first line
+
+	instead string // is run in its place; why says the reason
+	skip    bool   // nothing is run; why says the reason
+	why     string
+
+	before func(*rehearsal)                // is done first: what the text beside the line demands
+	run    func(r *rehearsal, line string) // runs the line; nil: a shell does
+	fails  string                          // the line must fail and print this
+
+	// learn has what is filled in for a placeholder in the lines that follow, as the first
+	// group of an expression that the output matches.
+	learn map[string]string
+}
+
+// lineRules are in the order of the document, one for each line that cannot be run as it is, or
+// from which others need something.
+var lineRules = []lineRule{
+	{line: "go build -trimpath -o /usr/local/bin/calleridp ./cmd/calleridp", skip: true, why: "the harness has built it"},
+	{line: "useradd --system calleridp", skip: true, why: "needs root, and changes the machine"},
+	{line: "install -d -m 700 -o calleridp /etc/calleridp /var/lib/calleridp",
+		instead: "install -d -m 700 /etc/calleridp /var/lib/calleridp", why: "there is no user calleridp"},
+	{line: "cat > /etc/calleridp/truecaller.appkey # paste the appKey, then Ctrl-D",
+		instead: "echo " + harness.AppKey + " > /etc/calleridp/truecaller.appkey", why: "nobody pastes"},
+	{line: "calleridp config check --config /etc/calleridp/calleridp.yaml", before: (*rehearsal).configure},
+	{line: "calleridp serve --config /etc/calleridp/calleridp.yaml", run: background("ISSUER/readyz")},
+	{line: `calleridp client add --name "My shop" --redirect-uri https://shop.example/callback`,
+		learn: map[string]string{"ID": `client_id +(\S+)`}},
+	{line: "calleridp notice list", before: (*rehearsal).notice},
+	{line: `calleridp registration-token add --note "a partner" --uses 3 --expires-in 72h`,
+		learn: map[string]string{"ID": `\n(\S+) +a partner`}},
+	{line: "calleridp limit show --client ID", before: func(r *rehearsal) { r.values["ID"] = "wiki" }},
+	{line: "calleridp user find NUMBER", before: (*rehearsal).user, learn: map[string]string{"SUB": `sub +(\S+)`}},
+	{line: "calleridp keys rotate", instead: "calleridp keys rotate --force", why: "the next keys have to be published for a day before",
+		learn: map[string]string{"KEY": `(\S+) +RS256 +retired`}},
+}
+
+// Every command in the code blocks of docs/operators.md is run, from top to bottom, in a
+// root directory of its own, against the server that they set up.
+func TestOperatorsGuideRuns(t *testing.T) {
+	t.Parallel()
+	r := newRehearsal(t)
+	met := map[string]bool{}
+	commands := 0
+	for _, block := range harness.Blocks(harness.Source(t, "docs/operators.md")) {
+		if !slices.ContainsFunc(block.Lines, shell.MatchString) {
+			continue
+		}
+		for _, line := range block.Lines {
+			line = strings.TrimSpace(line)
+			if line == "" || strings.HasPrefix(line, "#") {
+				continue
+			}
+			commands++
+			first, _, _ := strings.Cut(line, "\n")
+			var rule lineRule
+			if i := slices.IndexFunc(lineRules, func(l lineRule) bool { return l.line == first }); i >= 0 {
+				rule = lineRules[i]
+			}
+			met[first] = true
+			r.do(block.Line, line, rule)
+		}
+	}
+	for _, rule := range lineRules {
+		if !met[rule.line] {
+			t.Errorf("docs/operators.md has no line %q any more: take its rule away", rule.line)
+		}
+		if (rule.skip || rule.instead != "") && rule.why == "" {
+			t.Errorf("%q: say why it is not run as it is", rule.line)
+		}
+	}
+	if commands < 30 {
+		t.Errorf("got %d commands, want more", commands)
+	}
+}
+
+// rehearsal is the machine on which the guide is followed.
+type rehearsal struct {
+	*testing.T
+	root   string            // in place of /
+	dir    string            // where the shell is
+	ports  map[string]string // in place of those of the document
+	values map[string]string // of placeholders
+}
+
+func newRehearsal(t *testing.T) *rehearsal {
+	root, err := os.MkdirTemp("", "ops") // not t.TempDir: the path of a socket is short
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(root) })
+	bin := filepath.Join(root, "usr/local/bin")
+	if err := os.MkdirAll(bin, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(harness.Binary(t), filepath.Join(bin, "calleridp")); err != nil {
+		t.Fatal(err)
+	}
+	return &rehearsal{T: t, root: root, dir: root, ports: map[string]string{}, values: map[string]string{
+		"NUMBER": harness.Number(5),
+		"FILE":   "/etc/calleridp/calleridp.yaml",
+	}}
+}
+
+// do runs one line.
+func (r *rehearsal) do(at int, line string, rule lineRule) {
+	r.Helper()
+	if rule.skip {
+		return
+	}
+	if rule.before != nil {
+		rule.before(r)
+	}
+	if rule.instead != "" {
+		line = rule.instead
+	}
+	if rule.run != nil {
+		rule.run(r, line)
+		return
+	}
+	out, err := r.shell(line)
+	if failed := err != nil; failed != (rule.fails != "") || !strings.Contains(out, rule.fails) {
+		r.Fatalf("docs/operators.md, block at line %d: %s: %v\n%s", at, line, err, out)
+	}
+	for name, expression := range rule.learn {
+		found := regexp.MustCompile(expression).FindStringSubmatch(out)
+		if found == nil {
+			r.Fatalf("docs/operators.md, block at line %d: %s printed no %s:\n%s", at, line, name, out)
+		}
+		r.values[name] = found[1]
+	}
+}
+
+var (
+	placeholders = regexp.MustCompile(`\b[A-Z_]{2,}\b`)
+	paths        = regexp.MustCompile(`/(?:etc|usr/local|var|srv|run)/[^\s"';]*`)
+	addresses    = regexp.MustCompile(`\b127\.0\.0\.1:(\d{4})\b`)
+)
+
+// here returns a line with the values of its placeholders, and with paths and ports of this
+// machine.
+func (r *rehearsal) here(line string) string {
+	line = placeholders.ReplaceAllStringFunc(line, func(name string) string {
+		if value, ok := r.values[name]; ok {
+			return value
+		}
+		return name
+	})
+	line = addresses.ReplaceAllStringFunc(line, func(address string) string {
+		if r.ports[address] == "" {
+			r.ports[address] = "127.0.0.1:" + harness.FreePort(r)
+		}
+		return r.ports[address]
+	})
+	return paths.ReplaceAllStringFunc(line, func(path string) string { return r.root + path })
+}
+
+// command returns a command of a shell. The next one begins in the directory where it ends.
+func (r *rehearsal) command(line string) *exec.Cmd {
+	line = r.here(line)
+	if _, to, ok := strings.Cut(line, " > "); ok { // folders that packages make
+		os.MkdirAll(filepath.Dir(strings.Fields(to)[0]), 0o700)
+	}
+	c := exec.Command("sh", "-c", "trap 'pwd > "+r.root+"/dir' EXIT\numask 077\n"+line)
+	c.Dir = r.dir
+	c.Env = append(os.Environ(), "PATH="+filepath.Join(r.root, "usr/local/bin")+":"+os.Getenv("PATH"))
+	if !strings.Contains(line, " --config ") { // the configuration names the socket
+		c.Env = append(c.Env, "CALLERIDP_ADMIN_SOCKET="+filepath.Join(r.root, "var/lib/calleridp/admin.sock"))
+	}
+	return c
+}
+
+func (r *rehearsal) shell(line string) (out string, err error) {
+	raw, err := r.command(line).CombinedOutput()
+	if dir, err := os.ReadFile(filepath.Join(r.root, "dir")); err == nil {
+		r.dir = strings.TrimSpace(string(dir))
+	}
+	return string(raw), err
+}
+
+// edits are what an operator changes in the example of a configuration, so that the server
+// runs here.
+var edits = []struct{ from, to string }{
+	{"issuer: https://login.example.com", "issuer: ISSUER"},
+	{`listen: ":8443"` + "\n", "listen: LISTEN\n"},
+	{"tls:\n  cert_file: /etc/calleridp/tls.crt # read again when it changes\n  key_file: /etc/calleridp/tls.key\n", ""},
+	{"  # api_url: https://api4.truecaller.com\n  # profile_urls:\n", "  api_url: TRUECALLER\n  profile_urls: [TRUECALLER]\n"},
+	{"# default_region: IN\n", "default_region: SE\n"},
+}
+
+// configure copies the example of a configuration, and edits it.
+func (r *rehearsal) configure() {
+	text := harness.Source(r, "deploy/calleridp.example.yaml")
+	for _, edit := range edits {
+		if !strings.Contains(text, edit.from) {
+			r.Fatalf("deploy/calleridp.example.yaml has no %q", edit.from)
+		}
+		text = strings.Replace(text, edit.from, edit.to, 1)
+	}
+	listen := "127.0.0.1:" + harness.FreePort(r)
+	issuer := "http://" + listen
+	r.values["ISSUER"] = issuer
+	secret, err := os.ReadFile(r.here("/etc/calleridp/truecaller.callback"))
+	if err != nil {
+		r.Fatal(err)
+	}
+	phones := simulator.New(simulator.Config{
+		Apps: []simulator.App{{
+			Name: "Example", Key: harness.AppKey,
+			CallbackURL: issuer + "/callback/default/" + strings.TrimSpace(string(secret)),
+		}},
+		Log: slog.New(slog.DiscardHandler),
+	})
+	r.Cleanup(phones.Close)
+	truecaller := httptest.NewServer(phones.Handler())
+	r.Cleanup(truecaller.Close)
+	text = strings.NewReplacer("ISSUER", issuer, "LISTEN", listen, "TRUECALLER", truecaller.URL).Replace(text)
+	text += `
+truecaller_apps:
+  - {id: android, app_name: Example app, methods: [native], native_client_id: of-the-portal}
+registration: {mode: token}
+drain: {ready_delay: 0s}
+`
+	if err := os.WriteFile(r.here("/etc/calleridp/calleridp.yaml"), []byte(paths.ReplaceAllStringFunc(text, r.here)), 0o600); err != nil {
+		r.Fatal(err)
+	}
+}
+
+// background returns what runs a line until the test ends. It waits until the URL responds
+// with 200.
+func background(at string) func(r *rehearsal, line string) {
+	return func(r *rehearsal, line string) { r.start(line, r.here(at)) }
+}
+
+func (r *rehearsal) start(line, at string) {
+	server := r.command("exec " + line)
+	var log strings.Builder
+	server.Stderr = &log
+	if err := server.Start(); err != nil {
+		r.Fatal(err)
+	}
+	exited := make(chan struct{})
+	go func() { server.Wait(); close(exited) }()
+	r.Cleanup(func() {
+		server.Process.Signal(os.Interrupt)
+		<-exited
+		if r.Failed() {
+			r.Logf("the server's log:\n%s", log.String())
+		}
+	})
+	harness.Eventually(r, line+" responds", func() bool {
+		response, err := http.Get(at)
+		if err != nil {
+			return false
+		}
+		response.Body.Close()
+		return response.StatusCode == http.StatusOK
+	})
+}
+
+// notice has a notice wait for an application: it cannot be reached when a session ends that
+// it took part in.
+func (r *rehearsal) notice() {
+	r.values["CLIENT_ID"] = "told"
+	r.must("calleridp client add --id told --name Told --public --redirect-uri https://told.example/cb --backchannel-logout-uri https://127.0.0.1:1/logout")
+	r.signIn("/authorize?" + url.Values{
+		"client_id": {"told"}, "redirect_uri": {"https://told.example/cb"}, "response_type": {"code"}, "scope": {"openid"},
+		"code_challenge": {strings.Repeat("A", 43)}, "code_challenge_method": {"S256"},
+	}.Encode())
+	r.must("calleridp user signout $(calleridp user find NUMBER | sed -n 's/^sub *//p')")
+}
+
+// user signs in the user whom the commands about users are for.
+func (r *rehearsal) user() {
+	r.must("calleridp limit clear NUMBER") // the last sign-in by it holds other browsers off
+	r.signIn("/account")
+}
+
+// signIn signs in at a path, by a number that approves by itself.
+func (r *rehearsal) signIn(at string) {
+	r.Helper()
+	browser := harness.NewBrowser(r, r.values["ISSUER"])
+	left, page := browser.Follow(browser.Submit(browser.Get(r.values["ISSUER"]+at), r.values["NUMBER"]), harness.Timeout)
+	if left == nil && !page.Has("account") {
+		r.Fatalf("the sign-in stopped at %s (status %d)", page.URL, page.Status)
+	}
+}
+
+// must runs a line that is not in the document.
+func (r *rehearsal) must(line string) {
+	r.Helper()
+	if out, err := r.shell(line); err != nil {
+		r.Fatalf("%s: %v\n%s", line, err, out)
+	}
+}
