@@ -113,13 +113,13 @@ var only = map[string]struct {
 	"calleridp/storage/postgres":           {[]string{"cmd/calleridp", "cmd/calleridp/audit", "cmd/calleridp/config", "cmd/calleridp/dev", "cmd/calleridp/metrics", "cmd/calleridp/store", "storage/postgres/crowd"}, "engines know neither each other nor who chooses one"},
 	"calleridp/storage/transfer":           {[]string{"cmd/calleridp/store", "storage/bolt", "storage/postgres", "storage/postgres/crowd"}, "a copy is a stream of records, and knows no engine"},
 	"github.com/nyaruka/phonenumbers":      {[]string{"truecaller/phone"}, "a phone number is one type, which masks itself"},
-	"calleridp/truecaller/simulator":       {[]string{"cmd/calleridp/dev", "test/load"}, "the simulator is reached over HTTP alone, so that the production path is the same code"},
+	"calleridp/truecaller/simulator":       {[]string{"cmd/calleridp/dev", "cmd/calleridp/simulate", "test/load"}, "the simulator is reached over HTTP alone, so that the production path is the same code"},
 	"github.com/sony/gobreaker":            {[]string{"truecaller"}, "only what speaks to Truecaller knows how it fails"},
 	"github.com/prometheus/client_golang":  {[]string{"cmd/calleridp/metrics"}, "packages report to small observers of their own; how it is shown is one folder"},
 	"go.opentelemetry.io/proto/slim/otlp":  {[]string{"cmd/calleridp/tracing", "test/flow"}, "packages report to small observers of their own; that some of it becomes a trace is one folder"},
 	"github.com/oschwald/maxminddb-golang": {[]string{"cmd/calleridp/country"}, "packages are told a country, and know no database"},
-	"github.com/goccy/go-yaml":             {[]string{"cmd/calleridp/config", "test/cli"}, "packages take plain structs; only one room of cmd reads configuration, and a test what a command prints for Spring"},
-	"github.com/spf13/cobra":               {[]string{"cmd/calleridp/command", "cmd/calleridp", "cmd/calleridp/audit", "cmd/calleridp/config", "cmd/calleridp/dev", "cmd/calleridp/operator", "cmd/calleridp/serve", "cmd/calleridp/store"}, "commands are in cmd, in the style of command"},
+	"github.com/goccy/go-yaml":             {[]string{"cmd/calleridp/config", "test/cli", "test/deploy"}, "packages take plain structs; only one room of cmd reads configuration, and a test what a command prints for Spring or a chart makes"},
+	"github.com/spf13/cobra":               {[]string{"cmd/calleridp/command", "cmd/calleridp", "cmd/calleridp/audit", "cmd/calleridp/config", "cmd/calleridp/dev", "cmd/calleridp/doctor", "cmd/calleridp/health", "cmd/calleridp/operator", "cmd/calleridp/serve", "cmd/calleridp/simulate", "cmd/calleridp/store"}, "commands are in cmd, in the style of command"},
 	"github.com/pelletier/go-toml/v2":      {[]string{"test/cli"}, "only a test reads TOML: what a command prints for oauth2-proxy"},
 }
 

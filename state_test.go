@@ -17,6 +17,7 @@ import (
 var stateless = map[string]string{
 	"cmd/calleridp/demo":       "an application on a laptop",
 	"cmd/calleridp/dev":        "a laptop",
+	"cmd/calleridp/simulate":   "a laptop",
 	"cmd/calleridp/envtest":    "tests",
 	"provider/internal":        "tests",
 	"storage/bolt":             "the engine of one process",

@@ -29,6 +29,10 @@ const (
 	PurposeDeviceRequest Purpose = "device-request"
 	// PurposeBrowserState derives the state that session management shows of a session.
 	PurposeBrowserState Purpose = "browser-state"
+	// PurposeProbe seals what calleridp doctor asks a server through the issuer's address.
+	PurposeProbe Purpose = "probe"
+	// PurposeProbeReport seals how such a request reached the server.
+	PurposeProbeReport Purpose = "probe-report"
 	// PurposeBrowserSecret derives the secret of a browser's cookie from the form that
 	// the browser sends.
 	PurposeBrowserSecret Purpose = "browser-secret"

@@ -11,6 +11,7 @@ import (
 
 	"calleridp/cmd/calleridp/config"
 	"calleridp/cmd/calleridp/metrics"
+	"calleridp/cmd/calleridp/probe"
 	"calleridp/cmd/calleridp/serve"
 	"calleridp/keys"
 	"calleridp/provider"
@@ -182,7 +183,7 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 		DeploymentName: s.UI.Name,
 		Brand:          s.Brand,
 		Overrides:      overrides,
-		Simulation:     development,
+		Simulation:     development || s.Simulated(),
 		ShowDetail:     development,
 	})
 	if err != nil {
@@ -323,6 +324,7 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 	if store.wrap != nil {
 		public = store.wrap(router)
 	}
+	public = probe.NewServer(s.Master, addresses, s.IsHTTPS()).Wrap(public)
 	middleware := serve.Middleware{
 		Log:       log,
 		Addresses: addresses,

@@ -6,6 +6,9 @@
 //	serve/      runs the server: listeners, middleware, certificates, shutdown
 //	dev/        runs everything on a laptop, with simulator and demo/
 //	config/     the configuration: its structs are the manual
+//	doctor/     looks for what is wrong with a deployment; probe/ is its part in the server
+//	health/     asks the server of this machine, for containers
+//	simulate/   runs the simulated Truecaller by itself
 //	operator/   clients of the running server's admin API: client, keys, user, limit
 //	audit/      verifies and shows the files of the audit
 //	store/      copies a store from one engine to the other
@@ -34,8 +37,11 @@ import (
 	"calleridp/cmd/calleridp/command"
 	"calleridp/cmd/calleridp/config"
 	"calleridp/cmd/calleridp/dev"
+	"calleridp/cmd/calleridp/doctor"
+	"calleridp/cmd/calleridp/health"
 	"calleridp/cmd/calleridp/operator"
 	"calleridp/cmd/calleridp/serve"
+	"calleridp/cmd/calleridp/simulate"
 	"calleridp/cmd/calleridp/store"
 
 	"github.com/spf13/cobra"
@@ -47,9 +53,12 @@ func newRoot() *cobra.Command {
 		command.Section{Title: "Run it", Commands: []*cobra.Command{
 			dev.Command(build),
 			serve.Command(build, versionText()),
+			simulate.Command(),
+			health.Command(),
 		}},
 		command.Section{Title: "Prepare and move a deployment", Commands: []*cobra.Command{
 			config.Command(),
+			doctor.Command(func(socket string) doctor.Admin { return operator.Socket(socket) }),
 			config.MigrateCommand(),
 			store.Command(),
 		}},

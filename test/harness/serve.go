@@ -49,6 +49,19 @@ func Serve(t testing.TB, truecallerURL, more string, keys ...string) *Production
 	return serve(t, dir, filepath.Join(dir, "data"), truecallerURL, more, keys)
 }
 
+// ServeBehind is Serve behind a proxy of the test, whose address is the issuer.
+func ServeBehind(t testing.TB, issuer, truecallerURL, more string, keys ...string) *Production {
+	t.Helper()
+	dir := t.TempDir()
+	master := filepath.Join(dir, "master.key")
+	if out, err := Run(t, "keys", "init-master", "--out", master); err != nil {
+		t.Fatalf("keys init-master: %v\n%s", err, out)
+	}
+	p := configured(t, issuer, dir, filepath.Join(dir, "data"), master, truecallerURL, more, keys)
+	p.run()
+	return p
+}
+
 func serve(t testing.TB, dir, data, truecallerURL, more string, keys []string) *Production {
 	t.Helper()
 	master := filepath.Join(dir, "master.key")
@@ -186,6 +199,9 @@ func (p *Production) Command(words ...string) (out string, err error) {
 	raw, err := exec.Command(p.program(), append(words, "--config", p.file)...).CombinedOutput()
 	return string(raw), err
 }
+
+// Config returns the file of the server's configuration.
+func (p *Production) Config() string { return p.file }
 
 // Address returns the URL at which this server listens.
 func (p *Production) Address() string { return "http://" + p.address }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"time"
 
 	"calleridp/cmd/calleridp/command"
 	"calleridp/storage/postgres"
@@ -68,28 +67,9 @@ func checkFile(ctx context.Context, file string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if invalid := s.checkWritable(); invalid != nil {
-		return &InvalidError{Source: source(file), Keys: invalid}
-	}
-	warnings := s.Warnings()
-	if s.Postgres != nil {
-		o := *s.Postgres
-		o.RecoverFor = time.Second // a database that is away is reported at once
-		o.Issuer = s.Issuer
-		found, err := postgres.Check(ctx, s.Master, o)
-		if err != nil {
-			key, reason := "storage", err.Error()
-			if setup, ok := errors.AsType[*postgres.SetupError](err); ok {
-				key, reason = s.StorageKey(setup.Field), fmt.Sprintf("%s (%v)", setup.Reason, errors.Unwrap(setup))
-			}
-			if errors.Is(err, postgres.ErrIssuer) {
-				key = "issuer"
-			}
-			return &InvalidError{Source: source(file), Keys: []KeyError{{Key: key, Reason: reason}}}
-		}
-		for _, w := range found {
-			warnings = append(warnings, s.StorageKey(w.Field)+": "+w.Reason)
-		}
+	warnings, err := s.Examine(ctx, file)
+	if err != nil {
+		return err
 	}
 	for _, warning := range warnings {
 		fmt.Fprintf(out, "note: %s\n", warning)

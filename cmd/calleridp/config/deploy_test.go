@@ -17,6 +17,7 @@ import (
 
 	"calleridp/cmd/calleridp/config"
 	"calleridp/cmd/calleridp/envtest"
+	"calleridp/cmd/calleridp/selfsigned"
 	"calleridp/cmd/calleridp/serve"
 	"calleridp/storage/postgres/pgtest"
 
@@ -92,16 +93,24 @@ func documents(t *testing.T, file string) []tree {
 func passes(t *testing.T, text, secrets string, names []string) config.Config {
 	t.Helper()
 	envtest.Clear(t)
-	database, err := pgtest.Start(pgtest.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(database.Stop)
 	dir := t.TempDir()
+	if slices.Contains(names, "tls_crt") {
+		if err := selfsigned.Write(filepath.Join(dir, "tls_crt"), filepath.Join(dir, "tls_key"), "login.example.com"); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for _, name := range names {
 		content := strings.Repeat("01", 32)
-		if name == "dsn" {
+		switch name {
+		case "dsn":
+			database, err := pgtest.Start(pgtest.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(database.Stop)
 			content = database.DSN("postgres")
+		case "tls_crt", "tls_key":
+			continue // below
 		}
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
@@ -124,8 +133,8 @@ func passes(t *testing.T, text, secrets string, names []string) config.Config {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if loaded.Postgres == nil {
-		t.Error("the configuration names no PostgreSQL")
+	if (loaded.Postgres != nil) != slices.Contains(names, "dsn") {
+		t.Errorf("the files are %v, and the engine is %s", names, loaded.Storage.Engine)
 	}
 	return loaded.Config
 }
@@ -278,7 +287,66 @@ func TestCompose(t *testing.T) {
 	if len(c.TrustedProxies) != 1 || c.TrustedProxies[0] != subnet {
 		t.Errorf("the servers trust %v, and the balancer is in %s", c.TrustedProxies, subnet)
 	}
-	if file, err := os.ReadFile(deploy + "Dockerfile"); err != nil || !strings.Contains(string(file), "-o /calleridp ./cmd/calleridp") {
-		t.Errorf("the Dockerfile does not build the program: %v", err)
+	file, err := os.ReadFile(deploy + "Dockerfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{
+		"-o /calleridp ./cmd/calleridp\n", "\nFROM scratch\n", "\nUSER 65532:65532\n", "\nENTRYPOINT [\"/calleridp\"]\n", "CMD [\"/calleridp\", \"health\"]\n",
+		"COPY --from=build --chown=65532:65532 /data /var/lib/calleridp\n",
+	} {
+		if !strings.Contains(string(file), line) {
+			t.Errorf("the Dockerfile has no %q", line)
+		}
+	}
+}
+
+// TestComposeOfOneServer does so with the files for one server, alone and behind Caddy.
+func TestComposeOfOneServer(t *testing.T) {
+	for _, name := range []string{"alone", "proxy"} {
+		t.Run(name, func(t *testing.T) {
+			compose := documents(t, "compose/"+name+"/compose.yaml")[0]
+			secrets, _ := compose.at("secrets").(map[string]any)
+			text, err := os.ReadFile(deploy + "compose/" + name + "/calleridp.yaml")
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := passes(t, string(text), "/run/secrets", slices.Collect(maps.Keys(secrets)))
+			server := tree(compose.at("services", "server").(map[string]any))
+			grace, err := time.ParseDuration(server.text("stop_grace_period"))
+			if err != nil || grace < stops(c)+5*time.Second {
+				t.Errorf("the server has %s to stop, %v, and takes up to %s", grace, err, stops(c))
+			}
+			for _, used := range server.at("secrets").([]any) {
+				if file := tree(secrets).text(used.(string), "file"); file != "./secrets/"+used.(string) {
+					t.Errorf("it uses the secret %s, whose file is %q", used, file)
+				}
+			}
+			if files := server.number(t, "ulimits", "nofile"); files < int(c.Connections.Max)+512 {
+				t.Errorf("the server may have %d open files and %d connections", files, c.Connections.Max)
+			}
+			if mounted := server.text("environment", "CALLERIDP_CONFIG"); server.text("volumes", 0) != "./calleridp.yaml:"+mounted+":ro" || server.text("volumes", 1) != "data:/var/lib/calleridp" {
+				t.Errorf("the configuration is %s, and mounted are %v", mounted, server.at("volumes"))
+			}
+			if name == "alone" {
+				if want := "443:" + strconv.Itoa(port(t, c.Listen)); server.text("ports", 0) != want || c.TLS.CertFile == "" {
+					t.Errorf("the server listens at %s, and %v is open", c.Listen, server.at("ports"))
+				}
+				return
+			}
+			if subnet := compose.text("networks", "inside", "ipam", "config", 0, "subnet"); len(c.TrustedProxies) != 1 || c.TrustedProxies[0] != subnet {
+				t.Errorf("the server trusts %v, and Caddy is in %s", c.TrustedProxies, subnet)
+			}
+			caddy, err := os.ReadFile(deploy + "compose/proxy/Caddyfile")
+			if err != nil {
+				t.Fatal(err)
+			}
+			here := strings.Replace(string(caddy), "server:"+strconv.Itoa(port(t, c.Listen)), "127.0.0.1:8080", 1)
+			of := func(text string) string { return text[strings.Index(text, "login.example.com {"):] }
+			original, err := os.ReadFile(deploy + "proxy/Caddyfile")
+			if err != nil || of(here) != of(string(original)) {
+				t.Errorf("the Caddyfile is not that of deploy/proxy, %v:\n%s", err, caddy)
+			}
+		})
 	}
 }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"iter"
 	"os"
 	"reflect"
 	"runtime"
@@ -56,6 +57,17 @@ func (c Config) secretFiles() []secretFile {
 		files = append(files, secretFile{fmt.Sprintf("clients[%d].secret_file", i), client.SecretFile})
 	}
 	return files
+}
+
+// SecretFiles returns them by their keys, for those who look at more than their permissions.
+func (s Settings) SecretFiles() iter.Seq2[string, string] {
+	return func(yield func(key, path string) bool) {
+		for _, file := range s.secretFiles() {
+			if file.path != "" && !yield(file.key, file.path) {
+				return
+			}
+		}
+	}
 }
 
 // checkPrivate refuses files of secrets that every user of the machine can use.

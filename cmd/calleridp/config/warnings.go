@@ -18,6 +18,11 @@ func (s Settings) Warnings() []string {
 	if s.Limits.CoolDown < s.Limits.Lock {
 		warnings = append(warnings, fmt.Sprintf("limits.cool_down: %s is less than limits.lock, %s; the lock alone then keeps others out", s.Limits.CoolDown, s.Limits.Lock))
 	}
+	for _, app := range s.keyedApps() {
+		for _, host := range app.foreign() {
+			warnings = append(warnings, fmt.Sprintf("%s: %s IS NOT TRUECALLER; whoever runs it can sign in as any user. For a rehearsal with calleridp simulate only: remove it before real users come", app.key+"."+host.key, host.url))
+		}
+	}
 	for i, c := range s.Clients {
 		for _, unwise := range client.Advise(c) {
 			warnings = append(warnings, fmt.Sprintf("clients[%d].%s: %s", i, unwise.Field, unwise.Reason))
