@@ -47,6 +47,8 @@ const (
 	PurposeLaterCode Purpose = "later-code"
 	// PurposeDeviceCode makes the hash by which the answer to a device code is stored.
 	PurposeDeviceCode Purpose = "device-code"
+	// PurposeAuditLine authenticates the lines of the audit.
+	PurposeAuditLine Purpose = "audit-line"
 	// PurposeAccountForm makes the token in the forms of the account page.
 	PurposeAccountForm Purpose = "account-form"
 	// PurposePairwiseSub derives the sub of a user for one sector.
@@ -124,6 +126,8 @@ const (
 	PurposeAPIKeyRecord Purpose = "api-key-record"
 	// PurposeRequestRecord seals requests of operators that are carried out once.
 	PurposeRequestRecord Purpose = "request-record"
+	// PurposeAuditHeadRecord seals how far the chains of the audit have come.
+	PurposeAuditHeadRecord Purpose = "audit-head-record"
 	// PurposeFunnelRecord seals what was counted of sign-ins.
 	PurposeFunnelRecord Purpose = "funnel-record"
 )

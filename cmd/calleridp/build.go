@@ -46,7 +46,7 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 			sums.Flush()
 		}
 	}()
-	recorder := audit.Log(log.With("log", "audit"), sums)
+	base := log
 	log = sums.Logger()
 	observed, tracer := observers(s, counting, log)
 	var registry *client.Registry // the store asks it which clients are told that a session has ended
@@ -63,6 +63,15 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 	if err := store.PinIssuer(ctx, s.Issuer); err != nil {
 		return nil, err
 	}
+	recorder, err := openAudit(ctx, s, store, base, log, sums)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if !built {
+			recorder.close()
+		}
+	}()
 	ring, err := keys.OpenRing(ctx, keys.Config{
 		Store:         store,
 		Master:        s.Master,
@@ -249,6 +258,7 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 
 			LongestLock: engine.LongestLock(),
 			CoolDown:    engine.CoolDown(),
+			AuditHeads:  store.AuditHeads,
 			Stats:       store.stats,
 			Effective:   s.Effective(),
 			Now:         func(ctx context.Context) (admin.Status, error) { return statusOf(ctx, store, outgoing) },
@@ -257,7 +267,10 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 		}).Handler(),
 		Connections: serve.NewConnections(int(s.Connections.Max), int(s.Connections.PerNetwork), addresses),
 
-		Store:      store.engine,
+		Store: audited{store.engine, func() error {
+			sums.Flush()
+			return recorder.close()
+		}},
 		Drain:      pages.Drain,
 		Background: []func(context.Context){store.Run, ring.Run, receiver.Run, secrets.Watch, sums.Run, op.Run, counted.Run},
 		LastLines:  sums.Flush,
@@ -287,6 +300,10 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 
 		CertificateEnds: program.CertificateEnds,
 		Breakers:        outgoing.Breakers,
+	}
+	if recorder.trail != nil {
+		program.Background = append(program.Background, recorder.trail.Run)
+		watched.Audit = recorder.trail.Stats
 	}
 	store.watch(&watched)
 	counting.Watch(watched)

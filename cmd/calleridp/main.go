@@ -12,6 +12,7 @@
 //	health/     asks the server of this machine, for containers
 //	simulate/   runs the simulated Truecaller by itself
 //	operator/   clients of the running server's admin API: client, keys, user, limit
+//	audit/      verifies and shows the files of the audit
 //	store/      copies a store from one engine to the other
 //	metrics/    what Prometheus reads
 //
@@ -34,6 +35,7 @@ import (
 	"runtime/debug"
 	"syscall"
 
+	"calleridp/cmd/calleridp/audit"
 	"calleridp/cmd/calleridp/command"
 	"calleridp/cmd/calleridp/config"
 	"calleridp/cmd/calleridp/dev"
@@ -73,6 +75,7 @@ func newRoot() *cobra.Command {
 			operator.Session(),
 			operator.User(),
 		}},
+		command.Section{Title: "Look at what happened", Commands: []*cobra.Command{audit.Command()}},
 		command.Section{Title: "About this program", Commands: []*cobra.Command{versionCommand()}},
 	)
 }

@@ -14,6 +14,7 @@ import (
 	"calleridp/keys"
 	"calleridp/provider/admin"
 	"calleridp/provider/apikey"
+	"calleridp/provider/audit/trail"
 	"calleridp/provider/client"
 	"calleridp/provider/consent"
 	"calleridp/provider/funnel"
@@ -48,6 +49,7 @@ type engine interface {
 	client.Store
 	client.Assertions
 	notify.Store
+	trail.Heads
 	funnel.Store
 	serve.Store
 

@@ -25,6 +25,7 @@ import (
 	"calleridp/keys"
 	"calleridp/provider/apikey"
 	"calleridp/provider/audit"
+	"calleridp/provider/audit/trail"
 	"calleridp/provider/client"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
@@ -78,6 +79,8 @@ type Config struct {
 
 	Effective any                                   // the configuration in use, without its secrets
 	Now       func(context.Context) (Status, error) // how the server is
+	// AuditHeads are what the store knows of the chains of the audit.
+	AuditHeads func(context.Context) ([]trail.Head, error)
 
 	Stats func() any   // counters, as they are written in JSON
 	Log   *slog.Logger // failures of our own
@@ -114,6 +117,7 @@ func New(c Config) *API {
 	a.notices()
 	a.apiKeys()
 	a.status()
+	a.auditHeads()
 	return a
 }
 

@@ -3,6 +3,7 @@ package audit
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -69,7 +70,7 @@ func (r logRecorder) write(ctx context.Context, d Description, e Event) error {
 			record.AddAttrs(slog.Attr{Key: name, Value: value})
 		}
 	}
-	if e.operator != "" {
+	if e.operator != "" && !slices.Contains(d.Keys, "operator?") {
 		record.AddAttrs(slog.String("operator", e.operator))
 	}
 	return r.writer.Handle(ctx, record)
@@ -99,7 +100,7 @@ var descriptions = func() map[Name]Description {
 // everyKey lists all keys that value knows.
 var everyKey = []string{
 	"change?", "kind?", "endpoint?", "attempt?", "method?", "number?", "client?", "network?", "app?", "limit?", "reserved?", "grant?", "scope?",
-	"reason?", "error?", "sub?", "by?", "sid?", "of?", "kid?", "alg?", "force?", "fields?",
+	"reason?", "error?", "sub?", "by?", "sid?", "of?", "kid?", "alg?", "force?", "fields?", "operator?",
 }
 
 func (e Event) value(key string) slog.Value {

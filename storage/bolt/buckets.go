@@ -57,6 +57,7 @@ var (
 	deviceRequests  = of(&record.DeviceRequests, 'v')
 	apiKeys         = of(&record.APIKeys, 'k')
 	requests        = of(&record.Requests, 'q')
+	auditHeads      = of(&record.AuditHeads, 0)
 	funnels         = of(&record.Funnel, 'f')
 	expiry          = index("expiry") // mark, expiry, key: see sweep.go
 )
@@ -64,7 +65,7 @@ var (
 var buckets = []*bucket{
 	&meta, &signingKeys, &clients, &people, &deleted, &personIndex, &numbers, &limits, &attempts, &correlations, &forms, &browserAttempts,
 	&callbackSecrets, &deliveries, &sessions, &sessionIDs, &codes, &grants, &sessionGrants, &accessTokens, &consents, &assertions, &initialTokens,
-	&receivers, &notices, &deviceRequests, &funnels, &apiKeys, &requests, &expiry,
+	&receivers, &notices, &deviceRequests, &funnels, &apiKeys, &requests, &auditHeads, &expiry,
 }
 
 // reader is a transaction that reads.

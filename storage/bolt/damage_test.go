@@ -210,7 +210,7 @@ func TestVerifyNamesTheDamage(t *testing.T) {
 		{"no type", func(b []byte) []byte { b[at(m.root, 8)] = 0x40; return b }, "its type", ErrDamaged},
 		{"too many elements", func(b []byte) []byte { b[at(m.root, 11)] = 0xff; return b }, "cannot have", ErrDamaged},
 		{"a long overflow", func(b []byte) []byte { b[at(m.root, 15)] = 0xff; return b }, "goes on behind the end", ErrDamaged},
-		{"a key outside", func(b []byte) []byte { b[at(m.root, pageHeader+7)] = 0xff; return b }, "outside", ErrDamaged},
+		{"a key outside", func(b []byte) []byte { b[at(leaf, pageHeader+7)] = 0xff; return b }, "outside", ErrDamaged},
 		{"an empty key", func(b []byte) []byte { clear(b[at(leaf, pageHeader+8):at(leaf, pageHeader+12)]); return b }, "key of 0 bytes", ErrDamaged},
 	} {
 		t.Run(row.what, func(t *testing.T) {

@@ -20,6 +20,7 @@ import (
 
 	"calleridp/keys"
 	"calleridp/provider/apikey"
+	"calleridp/provider/audit/trail"
 	"calleridp/provider/client"
 	"calleridp/provider/consent"
 	"calleridp/provider/funnel"
@@ -107,6 +108,7 @@ func writeFixture(t *testing.T, path, base string, start time.Time) {
 	request := storagetest.Filled[once.Request](start)
 	request.Began = start
 	must(s.EndRequest(ctx, request))
+	must(s.AdvanceAuditHead(ctx, trail.Head{Server: "web-1", First: 2, Seq: 3, Digest: [32]byte{4}, Time: start}))
 	must(s.AddFunnel(ctx, []funnel.Period{
 		{Unit: funnel.Hour, Start: funnel.Hour.Of(start), Tally: storagetest.Filled[funnel.Tally](start)},
 		{Unit: funnel.Day, Start: funnel.Day.Of(start), Tally: storagetest.Filled[funnel.Tally](start)},
@@ -274,6 +276,9 @@ func dump(t *testing.T, s *Store) map[string]string {
 			return n, err
 		})
 		add("notice", notice, err)
+	}
+	if all, err := s.AuditHeads(ctx); err != nil || len(all) > 0 { // since version 4
+		add("audit heads", all, err)
 	}
 	k := storagetest.Filled[consent.Consent](time.Time{})
 	allowed, err := s.Consent(ctx, k.Sub, k.ClientID)

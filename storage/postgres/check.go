@@ -97,7 +97,7 @@ func (s *Store) checkIssuer(ctx context.Context) error {
 }
 
 // tables are all of the schema.
-var tables = append(slices.Clone(swept), "meta", "signing_keys", "clients", "callback_secrets", "people", "deleted", "numbers", "consents", "outcomes", "servers")
+var tables = append(slices.Clone(swept), "meta", "signing_keys", "clients", "callback_secrets", "people", "deleted", "numbers", "consents", "audit_heads", "outcomes", "servers")
 
 // checkRights tries what the server needs: all tables, or to make them.
 func (s *Store) checkRights(ctx context.Context, exist bool) error {

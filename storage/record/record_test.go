@@ -9,6 +9,7 @@ import (
 
 	"calleridp/keys"
 	"calleridp/provider/apikey"
+	"calleridp/provider/audit/trail"
 	"calleridp/provider/client"
 	"calleridp/provider/consent"
 	"calleridp/provider/funnel"
@@ -46,6 +47,7 @@ func definitions(now time.Time) []definition {
 	apiKey, request := APIKey(storagetest.Filled[apikey.Key](now)), Request(storagetest.Filled[once.Request](now))
 	secret := CallbackSecret{Current: [32]byte{1}, Old: []truecaller.OldSecret{{Hash: [32]byte{2}, Until: now}}}
 	notice, receiver := Notice(storagetest.Filled[notify.Notice](now)), Receiver(storagetest.Filled[notify.Receiver](now))
+	head := AuditHead(storagetest.Filled[trail.Head](now))
 	tally := Tally(storagetest.Filled[funnel.Tally](now))
 	text := Text("text")
 	return []definition{
@@ -68,6 +70,7 @@ func definitions(now time.Time) []definition {
 		{&DeviceRequests, func() Record { return &DeviceRequest{} }, &device},
 		{&APIKeys, func() Record { return &APIKey{} }, &apiKey},
 		{&Requests, func() Record { return &Request{} }, &request},
+		{&AuditHeads, func() Record { return &AuditHead{} }, &head},
 		{&SessionIDs, func() Record { return &Hash{} }, &Hash{1, 2, 3}},
 		{&Forms, func() Record { return new(Text) }, &text},
 		{&Correlations, func() Record { return new(Text) }, &text},

@@ -16,6 +16,7 @@ import (
 	"calleridp/keys"
 	"calleridp/provider/admin"
 	"calleridp/provider/apikey"
+	"calleridp/provider/audit/trail"
 	"calleridp/provider/client"
 	"calleridp/provider/consent"
 	"calleridp/provider/funnel"
@@ -51,6 +52,7 @@ type Engine interface {
 	client.Store
 	client.Assertions
 	notify.Store
+	trail.Heads
 	funnel.Store
 
 	// PinIssuer stores the first issuer, and refuses any other one.
@@ -89,6 +91,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Place) {
 		{"ParallelFunnel", testParallelFunnel},
 		{"Inbox", testInbox},
 		{"CallbackSecrets", testCallbackSecrets},
+		{"AuditHeads", testAuditHeads},
 		{"Attempts", testAttempts},
 		{"Notes", testNotes},
 		{"StepErrors", testStepErrors},

@@ -13,6 +13,7 @@ import (
 
 	"calleridp/keys"
 	"calleridp/provider/apikey"
+	"calleridp/provider/audit/trail"
 	"calleridp/provider/client"
 	"calleridp/provider/consent"
 	"calleridp/provider/funnel"
@@ -106,6 +107,7 @@ func fill(t *testing.T, e storagetest.Engine, n int, now time.Time) (worlds []*w
 	apiKey.Expires = now.Add(time.Hour)
 	must(e.CreateAPIKey(ctx, apiKey))
 	must(e.EndRequest(ctx, once.Request{Key: [32]byte{9}, Digest: [32]byte{8}, Began: now, Response: []byte("done")}))
+	must(e.AdvanceAuditHead(ctx, trail.Head{Server: "web-1", First: 1, Seq: 2, Digest: [32]byte{3}, Time: now}))
 	must(e.AddFunnel(ctx, []funnel.Period{
 		{Unit: funnel.Hour, Start: funnel.Hour.Of(now), Tally: storagetest.Filled[funnel.Tally](now)},
 		{Unit: funnel.Day, Start: funnel.Day.Of(now), Tally: storagetest.Filled[funnel.Tally](now)},
@@ -232,6 +234,8 @@ func answers(t *testing.T, e storagetest.Engine, worlds []*world) map[string]any
 	}
 	secrets, err := e.UseCallbackSecret(ctx, "app", [32]byte{2}, time.Now(), time.Hour)
 	add("callback secrets", secrets, err)
+	heads, err := e.AuditHeads(ctx)
+	add("heads of the audit", heads, err)
 	inbox, err := e.Deliveries(ctx, 1000)
 	slices.SortFunc(inbox, func(a, b truecaller.Delivery) int { return cmp.Compare(a.ID, b.ID) })
 	add("inbox", inbox, err)

@@ -52,6 +52,8 @@ func TestInvariant9_Ledger(t *testing.T) {
 	l := newLedger(t)
 	l.server = harness.ServeOn(t, data, l.simulator, settings)
 
+	o := &operator{ledger: l}
+	l.beside = o.work
 	kills, cuts := 0, 0
 	for round, begun := 0, time.Now(); goesOn(t, round, 12, begun); round++ {
 		cutting := power != nil && round%2 == 1
@@ -73,11 +75,19 @@ func TestInvariant9_Ledger(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
+			o.verifyAudit("before the start")
 			l.server.Start()
+			o.verifyAudit("after it")
+			o.changes("after it")
 		}
 		l.round(fmt.Sprintf("round %d", round), 40+random.IntN(160), random, disturb, repair)
 	}
 	l.server.Stop(os.Interrupt) // before its disk goes
+	o.verifyAudit("at the end")
+	if l.counts[clientsAdded] == 0 && !t.Failed() {
+		t.Error("no client was added: the load is too small")
+	}
+	t.Logf("%d lines of the audit", o.lines)
 	t.Logf("%d kills, %d power cuts%s; acknowledged and verified:", kills, cuts, why)
 	l.report()
 }

@@ -40,6 +40,7 @@ import (
 //	load_test.go       users, and what they do
 //	races_test.go      what they do twice at the same time
 //	verify_test.go     the comparison
+//	audit_test.go      an operator, and the audit
 //	bolt_test.go       one server with the embedded engine, killed, or its power cut
 //	postgres_test.go   three servers over PostgreSQL
 //	disturb_test.go    what happens to those
@@ -92,6 +93,7 @@ type ledger struct {
 	server *harness.Production // the one that is addressed
 	passes bool                // whatever happens to it, it says 503, never 500
 	lives  atomic.Int64
+	beside func() // works beside the users, until the load ends; may be nil
 
 	mu        sync.Mutex
 	next      int
@@ -127,6 +129,9 @@ func (l *ledger) round(name string, acknowledgements int, random *rand.Rand, dis
 	defer l.stopLoad()
 	for range workers {
 		wg.Go(l.work)
+	}
+	if l.beside != nil {
+		wg.Go(l.beside)
 	}
 	l.await(acknowledgements)
 	l.mu.Lock()

@@ -69,7 +69,11 @@ func NewCluster(t testing.TB, n int, storage string, truecaller func(callbackURL
 		if err := os.Mkdir(at, 0o700); err != nil {
 			t.Fatal(err)
 		}
-		c.Nodes = append(c.Nodes, configured(t, proxy.URL, at, filepath.Join(at, "data"), master, vendor.URL, more, keys))
+		own := more
+		if !strings.Contains(more, "audit:") {
+			own += fmt.Sprintf("\naudit: {to: [file, log], server: node-%d}\n", i)
+		}
+		c.Nodes = append(c.Nodes, configured(t, proxy.URL, at, filepath.Join(at, "data"), master, vendor.URL, own, keys))
 	}
 	c.Production = c.Nodes[0]
 	made := truecaller(c.CallbackURL())

@@ -94,6 +94,9 @@ func configured(t testing.TB, issuer, dir, data, master, truecallerURL, more str
 	if !strings.Contains(more, "drain:") {
 		more += "\ndrain: {ready_delay: 0s}\n" // no load balancer looks at a test
 	}
+	if !strings.Contains(more, "audit:") {
+		more += "\naudit: {to: [file, log]}\n" // tests read the log
+	}
 	write := func(name, text string) string {
 		file := filepath.Join(p.Dir, name)
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {

@@ -121,6 +121,9 @@ type Config struct {
 	// Log configures logging.
 	Log Log `yaml:"log"`
 
+	// Audit configures the record of who signed in where, and who changed what.
+	Audit Audit `yaml:"audit"`
+
 	// CountryDatabase is a file in MaxMind's format (.mmdb) with the countries of
 	// networks. If set, users see on their account page from which country they
 	// signed in. No request leaves the machine for it.

@@ -67,6 +67,7 @@ func (c *Config) setDefaults() {
 	orDefault(&c.Limits.SilentClient, c.Limits.Client)
 	orDefault(&c.Limits.SilentDeployment, c.Limits.Deployment)
 	c.DeviceFlow.setDefaults()
+	c.Audit.setDefaults(c.DataDir)
 	orDefault(&c.Registration.Mode, RegistrationClosed)
 	orDefault(&c.Registration.Network, Rate{Burst: 20, Period: time.Hour})
 	orDefault(&c.Registration.Deployment, Rate{Burst: 100, Period: time.Hour})

@@ -24,6 +24,9 @@ func (s Settings) checkWritable() []KeyError {
 	if dir := filepath.Dir(s.AdminSocket); filepath.Clean(s.DataDir) != dir {
 		refuse("admin_socket", unwritable(dir))
 	}
+	if len(invalid) == 0 { // it is in data_dir, unless it was moved
+		refuse("audit.dir", s.checkAuditWritable())
+	}
 	if s.Postgres != nil {
 		return invalid
 	}

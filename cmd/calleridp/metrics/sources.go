@@ -5,6 +5,7 @@ import (
 	"math"
 	"time"
 
+	"calleridp/provider/audit/trail"
 	"calleridp/storage/bolt"
 	"calleridp/storage/postgres"
 	"calleridp/truecaller"
@@ -24,6 +25,7 @@ type Sources struct {
 	// CertificateEnds is when the certificate ends; the zero time: there is none.
 	CertificateEnds func() time.Time
 	Breakers        func() []truecaller.Breaker
+	Audit           func() trail.Stats // nil: the log alone gets the audit
 }
 
 // Server knows the connections to the public listener.
@@ -66,6 +68,22 @@ func (m *Metrics) Watch(s Sources) {
 	m.gauge("calleridp_certificate_end_seconds",
 		"When the certificate of the public listener ends, in seconds since 1970; NaN if the server speaks plain HTTP, or has none yet.",
 		func() float64 { return secondsOrNaN(s.CertificateEnds()) }, nil)
+	if s.Audit != nil {
+		m.total("calleridp_audit_lines_total",
+			"Lines of the audit that were written.",
+			func() float64 { return float64(s.Audit().Written) })
+		m.total("calleridp_audit_lost_total",
+			"Events that have no line in the audit: it could not be written, or was slower than they came. Any increase deserves an alert.",
+			func() float64 { return float64(s.Audit().Lost) })
+		m.gauge("calleridp_audit_failing",
+			"1 while the audit cannot be written. Changes of operators are refused meanwhile.",
+			func() float64 {
+				if s.Audit().Failing {
+					return 1
+				}
+				return 0
+			}, nil)
+	}
 	m.registry.MustRegister(breakers{s.Breakers})
 }
 

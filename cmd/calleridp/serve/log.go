@@ -36,6 +36,10 @@ func NewLog(s config.Settings) (*slog.Logger, *Level) {
 
 type requestIDKey struct{}
 
+// WithRequestID returns a handler that adds to each event the id of the request during
+// which it happened.
+func WithRequestID(h slog.Handler) slog.Handler { return withRequestID{h} }
+
 // RequestID returns the id of the request to which ctx belongs, "" for none.
 func RequestID(ctx context.Context) string {
 	id, _ := ctx.Value(requestIDKey{}).(string)

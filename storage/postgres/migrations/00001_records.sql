@@ -158,6 +158,10 @@ CREATE TABLE device_requests (
     due     timestamptz NOT NULL
 ) WITH (autovacuum_vacuum_scale_factor = 0.02);
 CREATE INDEX device_requests_due ON device_requests (due);
+CREATE TABLE audit_heads (
+    key   bytea PRIMARY KEY,
+    value bytea NOT NULL
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02);
 CREATE TABLE funnel (
     key     bytea PRIMARY KEY,
     value   bytea NOT NULL,
