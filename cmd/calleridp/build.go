@@ -228,30 +228,38 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 		return nil, err
 	}
 
-	program := &serve.Program{
-		Admin: admin.New(admin.Config{
-			Issuer:   s.Issuer,
-			Clients:  registry,
-			Keys:     ring,
-			Budgets:  store,
-			People:   store,
-			Sessions: store,
-			Notices:  store,
-			Limits:   limits,
-			Region:   s.DefaultRegion,
+	backups := newBackups(store.backup, s, log)
+	api := admin.Config{
+		Issuer:   s.Issuer,
+		Clients:  registry,
+		Keys:     ring,
+		Budgets:  store,
+		People:   store,
+		Sessions: store,
+		Notices:  store,
+		Limits:   limits,
+		Region:   s.DefaultRegion,
 
-			LongestLock: engine.LongestLock(),
-			CoolDown:    engine.CoolDown(),
-			Stats:       store.stats,
-			Log:         log,
-			Audit:       recorder,
-		}).Handler(),
+		LongestLock: engine.LongestLock(),
+		CoolDown:    engine.CoolDown(),
+		Stats:       store.stats,
+		Log:         log,
+		Audit:       recorder,
+	}
+	if backups != nil {
+		api.Backups = backups
+	}
+	program := &serve.Program{
+		Admin:       admin.New(api).Handler(),
 		Connections: serve.NewConnections(int(s.Connections.Max), int(s.Connections.PerNetwork), addresses),
 
 		Store:      store.engine,
 		Drain:      pages.Drain,
 		Background: []func(context.Context){store.Run, ring.Run, receiver.Run, secrets.Watch, sums.Run, op.Run, counted.Run},
 		LastLines:  sums.Flush,
+	}
+	if backups != nil {
+		program.Background = append(program.Background, backups.Run)
 	}
 	if store.listen != nil {
 		keysChanged, refreshing := atMostOnce(func(ctx context.Context) { refresh(ctx, ring, log) })
@@ -272,6 +280,9 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 		Pages:    engine.Pages,
 		Server:   program.Connections,
 		Breakers: outgoing.Breakers,
+	}
+	if backups != nil {
+		watched.Backups = backups.Stats
 	}
 	store.watch(&watched)
 	counting.Watch(watched)

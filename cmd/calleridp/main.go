@@ -1,6 +1,7 @@
 // Command calleridp is an OpenID Provider that signs users in with Truecaller.
 //
 //	build.go    assembles the whole program, in one function
+//	backups.go  what makes backups of its store
 //	main.go     lists the commands, which are the rooms below
 //
 //	serve/      runs the server: listeners, middleware, certificates, shutdown
@@ -50,9 +51,13 @@ func newRoot() *cobra.Command {
 			config.Command(),
 			config.MigrateCommand(),
 			store.Command(),
+			store.RestoreCommand(),
+			store.ExportCommand(),
 		}},
 		command.Section{Title: "Manage the running server, over its admin socket", Commands: []*cobra.Command{
+			operator.Backup(store.VerifyCommand()),
 			operator.Client(),
+			operator.Import(),
 			operator.Keys(),
 			operator.Limit(),
 			operator.Notice(),

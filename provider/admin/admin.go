@@ -40,6 +40,7 @@ type Clients interface {
 	Add(ctx context.Context, c client.Client) (added client.Client, secret string, err error)
 	CheckEdit(known, next client.Client) error
 	Edit(ctx context.Context, id string, edit func(known client.Client) (client.Client, error)) (edited client.Client, secret string, err error)
+	Import(ctx context.Context, c client.Client, dryRun bool) error
 	RotateSecret(ctx context.Context, id string) (secret string, err error)
 	Remove(ctx context.Context, id string) error
 
@@ -56,7 +57,7 @@ type Keys interface {
 	Remove(ctx context.Context, kid string) error
 }
 
-// Config is what the API needs. Everything is required.
+// Config is what the API needs. Everything is required, unless it says otherwise.
 type Config struct {
 	Issuer   string
 	Clients  Clients
@@ -65,6 +66,7 @@ type Config struct {
 	People   People
 	Sessions Sessions
 	Notices  Notices
+	Backups  Backups      // nil: the engine has tools of its own
 	Limits   login.Limits // the rates of the budgets
 	Region   string       // in which national numbers are read; may be ""
 
@@ -101,6 +103,8 @@ func New(c Config) *API {
 	a.limits()
 	a.registrationTokens()
 	a.notices()
+	a.backups()
+	a.imports()
 	a.status()
 	return a
 }

@@ -76,6 +76,7 @@ func (d *decoder) check(c Config) Settings {
 	d.checkChallenge(c.Limits)
 	d.checkServing(c)
 	d.checkRegistration(c.Registration)
+	d.checkBackup(c)
 	if err := s.LogLevel.UnmarshalText([]byte(c.Log.Level)); err != nil {
 		d.refuse("log.level", "%q is unknown; use debug, info, warn or error", c.Log.Level)
 	}

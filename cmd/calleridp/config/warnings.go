@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"path/filepath"
 
 	"calleridp/provider/client"
 )
@@ -17,6 +18,9 @@ func (s Settings) Warnings() []string {
 	}
 	if s.Limits.CoolDown < s.Limits.Lock {
 		warnings = append(warnings, fmt.Sprintf("limits.cool_down: %s is less than limits.lock, %s; the lock alone then keeps others out", s.Limits.CoolDown, s.Limits.Lock))
+	}
+	if within, err := filepath.Rel(s.DataDir, s.Backup.Dir); s.Backup.Every != 0 && err == nil && filepath.IsLocal(within) {
+		warnings = append(warnings, "backup.dir: it is in data_dir; what destroys the store destroys its backups, unless you copy them elsewhere")
 	}
 	for i, c := range s.Clients {
 		for _, unwise := range client.Advise(c) {
