@@ -60,10 +60,9 @@ var (
 
 // Writer encrypts a backup.
 type Writer struct {
-	out    io.WriteCloser
-	sum    hash.Hash
-	left   int64
-	closed bool
+	out  io.WriteCloser
+	sum  hash.Hash
+	left int64
 }
 
 // NewWriter begins a backup in w. The caller writes h.Bytes bytes and closes it.
