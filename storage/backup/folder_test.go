@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,7 +18,8 @@ import (
 type double struct {
 	content []byte
 	fails   error
-	size    int64 // that it tells, if it is not the content's
+	down    atomic.Bool // while Run runs: fails
+	size    int64       // that it tells, if it is not the content's
 	begun   chan struct{}
 	wait    chan struct{}
 }
@@ -32,6 +34,9 @@ func (d *double) Backup(ctx context.Context, size func(int64) error, w io.Writer
 	}
 	if _, err := w.Write(d.content); err != nil {
 		return err
+	}
+	if d.down.Load() {
+		return errors.New("broken")
 	}
 	return d.fails
 }
@@ -76,12 +81,12 @@ func TestMake(t *testing.T) {
 		t.Errorf("it opens to %+v, %v", h, err)
 	}
 	broken := errors.New("broken")
-	for what, d := range map[string]double{
+	for what, d := range map[string]*double{
 		"the store fails at the end": {content: s.content, fails: broken},
 		"the store is cut off":       {content: s.content, size: 200_001},
 		"there is no room":           {content: s.content, size: 1 << 60},
 	} {
-		*s = d
+		m.cfg.Store = d
 		if _, err := m.Make(t.Context()); err == nil {
 			t.Errorf("%s: it succeeds", what)
 		}
@@ -89,7 +94,7 @@ func TestMake(t *testing.T) {
 			t.Errorf("%s: it leaves %v", what, got)
 		}
 	}
-	if _, err := m.Make(t.Context()); !errors.Is(err, ErrNoRoom) && s.size == 1<<60 {
+	if _, err := m.Make(t.Context()); !errors.Is(err, ErrNoRoom) && m.cfg.Store.(*double).size == 1<<60 {
 		t.Errorf("no room: %v", err)
 	}
 	if got := m.Stats(); got.Made != 1 || got.Failures != 4 || !got.Last.Equal(made.Taken) {
@@ -180,12 +185,12 @@ func TestSchedule(t *testing.T) {
 		stop = run()
 		after(time.Minute, 1) // a restart makes none
 		after(2*time.Minute, 2)
-		s.fails = errors.New("broken")
+		s.down.Store(true)
 		after(6*time.Hour+2*time.Minute, 2)
 		if got := m.Stats().Failures; got != 1 {
 			t.Errorf("%d failures within three minutes, want 1", got)
 		}
-		s.fails = nil
+		s.down.Store(false)
 		after(3*time.Minute, 3)
 		if err := os.WriteFile(filepath.Join(m.cfg.Dir, "calleridp-20990101T000000.000Z.backup"), nil, 0o600); err != nil {
 			t.Fatal(err)
