@@ -67,6 +67,8 @@ const (
 	PurposeLimitHash Purpose = "limit-hash"
 	// PurposeDeletedHash hides the sub of a deleted user.
 	PurposeDeletedHash Purpose = "deleted-hash"
+	// PurposeBackup seals the key of a backup.
+	PurposeBackup Purpose = "backup"
 	// PurposeCopyDigest compares the records of two stores, and tells nothing of them.
 	PurposeCopyDigest Purpose = "copy-digest"
 )

@@ -73,6 +73,14 @@ func (r *Ring) snapshotOf(records []Record, version uint64, algs []string) (*sna
 	return s, nil
 }
 
+// CheckRecords returns an error unless a server with this master key can sign with these
+// keys. Its errors are ErrUnreadable.
+func CheckRecords(master *Master, records []Record) error {
+	r := &Ring{cfg: Config{Master: master}}
+	_, err := r.snapshotOf(records, 0, nil)
+	return err
+}
+
 // unseal returns the private key of a record.
 func (r *Ring) unseal(k Record) (crypto.Signer, error) {
 	plain, err := r.cfg.Master.Open(PurposePrivateKey, k.Sealed, []byte(k.ID))

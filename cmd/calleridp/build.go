@@ -241,30 +241,35 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 		return nil, err
 	}
 
-	program := &serve.Program{
-		Admin: admin.New(admin.Config{
-			Issuer:   s.Issuer,
-			Clients:  registry,
-			Keys:     ring,
-			Budgets:  store,
-			People:   store,
-			Sessions: store,
-			Grants:   store,
-			Notices:  store,
-			APIKeys:  store,
-			Requests: store,
-			Limits:   limits,
-			Region:   s.DefaultRegion,
+	backups := newBackups(store.backup, s, log)
+	api := admin.Config{
+		Issuer:   s.Issuer,
+		Clients:  registry,
+		Keys:     ring,
+		Budgets:  store,
+		People:   store,
+		Sessions: store,
+		Grants:   store,
+		Notices:  store,
+		APIKeys:  store,
+		Requests: store,
+		Limits:   limits,
+		Region:   s.DefaultRegion,
 
-			LongestLock: engine.LongestLock(),
-			CoolDown:    engine.CoolDown(),
-			AuditHeads:  store.AuditHeads,
-			Stats:       store.stats,
-			Effective:   s.Effective(),
-			Now:         func(ctx context.Context) (admin.Status, error) { return statusOf(ctx, store, outgoing) },
-			Log:         log,
-			Audit:       recorder,
-		}).Handler(),
+		LongestLock: engine.LongestLock(),
+		CoolDown:    engine.CoolDown(),
+		AuditHeads:  store.AuditHeads,
+		Stats:       store.stats,
+		Effective:   s.Effective(),
+		Now:         func(ctx context.Context) (admin.Status, error) { return statusOf(ctx, store, outgoing) },
+		Log:         log,
+		Audit:       recorder,
+	}
+	if backups != nil {
+		api.Backups = backups
+	}
+	program := &serve.Program{
+		Admin:       admin.New(api).Handler(),
 		Connections: serve.NewConnections(int(s.Connections.Max), int(s.Connections.PerNetwork), addresses),
 
 		Store: audited{store.engine, func() error {
@@ -278,6 +283,9 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 	}
 	if tracer != nil {
 		program.Background = append(program.Background, tracer.Run)
+	}
+	if backups != nil {
+		program.Background = append(program.Background, backups.Run)
 	}
 	if store.listen != nil {
 		keysChanged, refreshing := atMostOnce(func(ctx context.Context) { refresh(ctx, ring, log) })
@@ -304,6 +312,9 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 	if recorder.trail != nil {
 		program.Background = append(program.Background, recorder.trail.Run)
 		watched.Audit = recorder.trail.Stats
+	}
+	if backups != nil {
+		watched.Backups = backups.Stats
 	}
 	store.watch(&watched)
 	counting.Watch(watched)

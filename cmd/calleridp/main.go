@@ -2,6 +2,7 @@
 //
 //	build.go    assembles the whole program, in one function
 //	reload.go   what of it changes when the configuration is read again
+//	backups.go  what makes backups of its store
 //	main.go     lists the commands, which are the rooms below
 //
 //	serve/      runs the server: listeners, middleware, certificates, shutdown
@@ -63,11 +64,15 @@ func newRoot() *cobra.Command {
 			doctor.Command(func(socket string) doctor.Admin { return operator.Socket(socket) }),
 			config.MigrateCommand(),
 			store.Command(),
+			store.RestoreCommand(),
+			store.ExportCommand(),
 		}},
 		command.Section{Title: "Manage the running server, over its admin socket", Commands: []*cobra.Command{
+			operator.Backup(store.VerifyCommand()),
 			operator.Client(),
 			operator.APIKey(),
 			operator.Grant(),
+			operator.Import(),
 			operator.Keys(),
 			operator.Limit(),
 			operator.Notice(),

@@ -24,6 +24,7 @@ import (
 	"calleridp/provider/once"
 	"calleridp/provider/session"
 	"calleridp/provider/subject"
+	"calleridp/storage/backup"
 	"calleridp/storage/bolt"
 	"calleridp/storage/postgres"
 	"calleridp/truecaller"
@@ -65,6 +66,7 @@ type storage struct {
 	watch  func(*metrics.Sources)                          // adds its own metrics
 	listen func(ctx context.Context, heard postgres.Heard) // to other servers; nil: there are none
 	wrap   func(http.Handler) http.Handler                 // what serves requests; nil: as it is
+	backup backup.Store                                    // nil: the engine is backed up by its own tools
 }
 
 // openStorage opens the engine that the configuration names. It waits for a database
@@ -79,10 +81,14 @@ func openStorage(ctx context.Context, s config.Settings, tells func(clientID str
 		if err != nil {
 			return nil, err
 		}
+		if err := sayRestored(ctx, store, log); err != nil {
+			return nil, errors.Join(err, store.Close())
+		}
 		return &storage{
 			engine: store,
 			stats:  func() any { return store.Stats() },
 			watch:  func(m *metrics.Sources) { m.Store = store.Stats },
+			backup: store,
 		}, nil
 	}
 	o := *s.Postgres
@@ -111,6 +117,18 @@ func openStorage(ctx context.Context, s config.Settings, tells func(clientID str
 		case <-time.After(time.Second):
 		}
 	}
+}
+
+// sayRestored logs once that the store was restored from a backup: what was used up or
+// ended after it is as before.
+func sayRestored(ctx context.Context, store *bolt.Store, log *slog.Logger) error {
+	restored, err := store.TakeRestored(ctx)
+	if err != nil || restored == nil {
+		return err
+	}
+	log.Warn("the store was restored from a backup; what users, clients and operators ended or deleted after it is back",
+		"backup", restored.Taken.Format(time.RFC3339), "restored", restored.At.Format(time.RFC3339))
+	return nil
 }
 
 // warn logs what is probably a mistake in the database.

@@ -43,6 +43,7 @@ type Clients interface {
 	Add(ctx context.Context, c client.Client) (added client.Client, secret string, err error)
 	CheckEdit(known, next client.Client) error
 	Edit(ctx context.Context, id string, edit func(known client.Client) (client.Client, error)) (edited client.Client, secret string, err error)
+	Import(ctx context.Context, c client.Client, dryRun bool) error
 	RotateSecret(ctx context.Context, id string) (secret string, err error)
 	Remove(ctx context.Context, id string) error
 
@@ -59,7 +60,7 @@ type Keys interface {
 	Remove(ctx context.Context, kid string) error
 }
 
-// Config is what the API needs. Everything is required.
+// Config is what the API needs. Everything is required, unless it says otherwise.
 type Config struct {
 	Issuer   string
 	Clients  Clients
@@ -71,6 +72,7 @@ type Config struct {
 	Notices  Notices
 	APIKeys  apikey.Store
 	Requests once.Store   // those with an Idempotency-Key
+	Backups  Backups      // nil: the engine has tools of its own
 	Limits   login.Limits // the rates of the budgets
 	Region   string       // in which national numbers are read; may be ""
 
@@ -116,6 +118,8 @@ func New(c Config) *API {
 	a.registrationTokens()
 	a.notices()
 	a.apiKeys()
+	a.backups()
+	a.imports()
 	a.status()
 	a.auditHeads()
 	return a

@@ -22,6 +22,10 @@ type People interface {
 	EndSessions(ctx context.Context, sub string) error
 	RevokeClient(ctx context.Context, sub, clientID string) error
 	DeletePerson(ctx context.Context, sub string) error
+	// ImportPerson adds a user from elsewhere, unless they are here, as subject.Import
+	// decides. It returns subject.ErrNotFound for one who was deleted here. With dryRun it
+	// changes nothing.
+	ImportPerson(ctx context.Context, p subject.Person, dryRun bool) (added bool, err error)
 	// PersonOf returns the user to whom the number is bound now, in whatever
 	// spelling (phone.SameLine), or subject.ErrNotFound.
 	PersonOf(ctx context.Context, n phone.Number) (subject.Person, error)

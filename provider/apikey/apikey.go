@@ -30,6 +30,8 @@ const (
 	NoticesRead             Scope = "notices:read"
 	NoticesWrite            Scope = "notices:write"
 	ConfigRead              Scope = "config:read"
+	BackupsRead             Scope = "backups:read"
+	BackupsWrite            Scope = "backups:write"
 	StatusRead              Scope = "status:read"
 	AuditRead               Scope = "audit:read"
 	APIKeysRead             Scope = "api_keys:read"
@@ -39,7 +41,7 @@ const (
 // Scopes are all scopes there are.
 var Scopes = []Scope{
 	ClientsRead, ClientsWrite, KeysRead, KeysWrite, UsersRead, UsersWrite, SessionsRead, SessionsWrite, GrantsRead, GrantsWrite,
-	LimitsRead, LimitsWrite, RegistrationTokensRead, RegistrationTokensWrite, NoticesRead, NoticesWrite, ConfigRead, StatusRead,
+	LimitsRead, LimitsWrite, RegistrationTokensRead, RegistrationTokensWrite, NoticesRead, NoticesWrite, ConfigRead, BackupsRead, BackupsWrite, StatusRead,
 	AuditRead, APIKeysRead, APIKeysWrite,
 }
 

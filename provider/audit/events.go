@@ -97,6 +97,9 @@ const (
 	UserDeleted         Name = "user.deleted"
 	NoticesRetried      Name = "notices.retried"
 	NoticesDropped      Name = "notices.dropped"
+	BackupMade          Name = "backup.made"
+	ClientImported      Name = "client.imported"
+	UserImported        Name = "user.imported"
 	UsersListed         Name = "users.listed"
 	UserSessionEnded    Name = "user.session_ended"
 	UserGrantRevoked    Name = "user.grant_revoked"
@@ -449,6 +452,21 @@ var Events = []Description{
 		Level: slog.LevelWarn,
 		Keys:  keys("change client? sub? sid? of? kid? alg? force? kind? error"),
 		Text:  "What an operator began failed, after its line `change` was written. Without such a line, it was done, or the server ended meanwhile.",
+	},
+	{
+		Name: ClientImported,
+		Keys: keys("client"),
+		Text: "An operator added a client that was exported elsewhere, with its secrets' hashes.",
+	},
+	{
+		Name: UserImported,
+		Keys: keys("sub"),
+		Text: "An operator added a user who was exported elsewhere.",
+	},
+	{
+		Name: BackupMade,
+		Keys: nil,
+		Text: "An operator had the store backed up. Backups of the schedule are in the log.",
 	},
 	{
 		Name: UsersListed,

@@ -231,6 +231,32 @@ func (r *Registry) Add(ctx context.Context, c Client) (Client, string, error) {
 	return c, secret, nil
 }
 
+// Import stores a client from elsewhere as it is, with the hashes of its secrets. The error
+// wraps FieldErrors if c is invalid, and is ErrExists if the ID is taken. A client whose
+// secret is needed in the clear gets one that nobody knows: rotate it.
+func (r *Registry) Import(ctx context.Context, c Client, dryRun bool) error {
+	c.Registration, c.FromConfig, c.Secrets = nil, false, nil
+	if c.HasSecret() && len(c.SecretHashes) == 0 {
+		c.AddSecret(c.secretOf(keys.RandomText(64)))
+	}
+	if invalid := append(Validate(c), ValidateFor(c, r.here)...); invalid != nil {
+		return fmt.Errorf("client %q: %w", c.ID, invalid)
+	}
+	switch _, err := r.Client(ctx, c.ID); {
+	case err == nil:
+		return ErrExists
+	case !errors.Is(err, ErrNotFound):
+		return err
+	case dryRun:
+		return nil
+	}
+	if err := r.store.CreateClient(ctx, c); err != nil {
+		return err
+	}
+	r.forgetOrigins()
+	return nil
+}
+
 // NewID returns a random client_id.
 func NewID() string { return keys.RandomText(16) }
 

@@ -17,6 +17,9 @@ var (
 	ErrExpired  = errors.New("grant: expired")
 	ErrMismatch = errors.New("grant: presented by another client, for another redirect URI, or without its proof")
 	ErrScope    = errors.New("grant: more scope asked for than was granted") // invalid_scope
+	// ErrLost refuses a refresh token that is newer than its grant, as after a restore of an
+	// older store. It revokes the grant, and is no sign of a theft.
+	ErrLost = errors.New("grant: what is stored is older than the refresh token")
 	// ErrCrowded refuses a use within the grace period and revokes nothing.
 	ErrDenied  = errors.New("grant: the user has denied it") // access_denied (RFC 8628 §3.5)
 	ErrCrowded = errors.New("grant: the refresh token before the current one was used too often")
@@ -151,7 +154,8 @@ type RefreshUse struct {
 // The current generation is rotated. The one before it, within the grace period,
 // gives the same successor again: the response may have been lost, or two
 // processes of the client may have raced. Any older one, or that one later,
-// revokes the family. Too often within the grace period it gives nothing more, and
+// revokes the family, and so does one that is newer than the current one: the store is
+// older than the token, and its current generation was used before. Too often within the grace period it gives nothing more, and
 // revokes nothing: nobody who holds it has gained what the grace did not give them
 // before, and a client with many processes keeps its family
 // (DESIGN.md#refresh-a-crowd-within-the-grace-period).
@@ -166,8 +170,15 @@ func (p Policy) Refresh(g Grant, use RefreshUse) Redemption {
 		return refuse(ErrRevoked)
 	case !now.Before(g.Expires):
 		return refuse(ErrExpired)
-	case n == 0 || n > g.Generation:
+	case n == 0:
 		return refuse(ErrMismatch)
+	case n > g.Generation:
+		// Only this program makes refresh tokens that authenticate, so the store has lost
+		// the rotation: it was restored. The generation that it has is used up, and whoever
+		// still presents that one is not the client, which has this one (RFC 9700 §4.14.2).
+		revoked := Revoke(g)
+		revoked.Refused = ErrLost
+		return revoked
 	}
 	repeated := n == g.Generation-1 && now.Sub(g.Rotated) < p.RefreshGrace
 	if n < g.Generation && !repeated {

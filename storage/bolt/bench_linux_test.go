@@ -42,7 +42,7 @@ func BenchmarkColdOpen(b *testing.B) {
 		open func() (func() error, error)
 	}{
 		{"bbolt alone", func() (func() error, error) {
-			db, err := bbolt.Open(path, 0o600, settings(Options{}))
+			db, err := bbolt.Open(path, 0o600, settings(path, Options{}))
 			if err != nil {
 				return nil, err
 			}

@@ -323,7 +323,7 @@ func TestClosed(t *testing.T) {
 		}
 	}
 	_, readErr := s.Client(ctx, "c")
-	for _, err := range []error{readErr, s.CreateClient(ctx, client.Client{ID: "c"}), s.DropDelivery(ctx, "d"), s.Backup(ctx, nil)} {
+	for _, err := range []error{readErr, s.CreateClient(ctx, client.Client{ID: "c"}), s.DropDelivery(ctx, "d"), s.Backup(ctx, anySize, nil)} {
 		if !errors.Is(err, ErrClosed) {
 			t.Errorf("error %v", err)
 		}

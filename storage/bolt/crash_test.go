@@ -34,6 +34,8 @@ func TestMain(m *testing.M) {
 		writer(path)
 	case "full":
 		full(path)
+	case "migrator":
+		migrator(path)
 	}
 }
 
@@ -49,12 +51,16 @@ func child(t *testing.T, name, path string) *exec.Cmd {
 	return cmd
 }
 
-func childOpen(path string) *Store {
+func childMaster() *keys.Master {
 	master, err := keys.NewMaster([]byte("0123456789abcdef0123456789abcdef"))
 	if err != nil {
 		panic(err)
 	}
-	s, err := Open(path, master, Options{})
+	return master
+}
+
+func childOpen(path string) *Store {
+	s, err := Open(path, childMaster(), Options{})
 	if err != nil {
 		panic(err)
 	}

@@ -153,7 +153,7 @@ func TestThreat_DamagedStoreIsRefusedOrServes(t *testing.T) {
 			}
 			s.Deliveries(ctx, 1000)
 			s.sweep(ctx)
-			s.Backup(ctx, io.Discard)
+			s.Backup(ctx, anySize, io.Discard)
 			if err := s.Close(); err != nil {
 				t.Fatalf("seed %d (%s): closing: %v", seed, what, err)
 			}
@@ -324,7 +324,7 @@ func TestThreat_VanishedStoreIsNoNewDeployment(t *testing.T) {
 	t.Run("a backup in an empty folder", func(t *testing.T) {
 		s := open(t, Options{})
 		var copied bytes.Buffer
-		if err := s.Backup(t.Context(), &copied); err != nil {
+		if err := s.Backup(t.Context(), anySize, &copied); err != nil {
 			t.Fatal(err)
 		}
 		path := filepath.Join(t.TempDir(), "store.db")

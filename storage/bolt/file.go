@@ -51,7 +51,7 @@ func openFile(path string, o Options, log *slog.Logger, create func(*bbolt.DB) e
 // ErrUnfinished if there should have been one.
 func neverWas(path string) error {
 	if _, err := os.Stat(path + copySuffix); err == nil {
-		return fmt.Errorf("%w: a copy into it has not been finished; run calleridp store copy again; delete %s only to begin with an empty store", ErrUnfinished, path+copySuffix)
+		return fmt.Errorf("%w: a copy or a restore into it has not been finished; run calleridp store copy or calleridp restore again; delete %s only to begin with an empty store", ErrUnfinished, path+copySuffix)
 	}
 	_, err := os.Stat(path + markerSuffix)
 	switch {
@@ -93,7 +93,7 @@ func createFile(path string, o Options, fill func(*bbolt.DB) error) error {
 	if err := os.Remove(made); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	db, err := bbolt.Open(made, 0o600, settings(o))
+	db, err := bbolt.Open(made, 0o600, settings(made, o))
 	if err != nil {
 		return err
 	}
@@ -112,8 +112,8 @@ func createFile(path string, o Options, fill func(*bbolt.DB) error) error {
 	return syncDir(filepath.Dir(path))
 }
 
-// settings returns how bbolt opens a file.
-func settings(o Options) *bbolt.Options {
+// settings returns how bbolt opens the file at path.
+func settings(path string, o Options) *bbolt.Options {
 	return &bbolt.Options{
 		Timeout: lockTimeout,
 		// The next start finds the free pages by reading the file. Writing their
@@ -121,25 +121,20 @@ func settings(o Options) *bbolt.Options {
 		// file has free space left from a busy hour.
 		FreelistType:    bbolt.FreelistMapType,
 		NoFreelistSync:  true,
-		InitialMmapSize: mapped(),
+		InitialMmapSize: int(mapping(path)),
 		NoStatistics:    true,
 		NoSync:          o.NoSync,
 	}
 }
 
-// mapped returns how much address space to reserve for the file. While the file
-// fits, a long read never delays a commit that makes it grow.
-func mapped() int {
-	if strconv.IntSize < 64 || runtime.GOOS == "windows" { // where the file itself would become as large
-		return 0
-	}
-	return 1 << 30
-}
+// mappable reports whether there is address space to reserve. Windows would make the
+// file itself as large.
+const mappable = strconv.IntSize >= 64 && runtime.GOOS != "windows"
 
 // openVerified locks the file, verifies it, and gives it to bbolt. file is that
 // of bbolt, which closes it.
 func openVerified(path string, o Options, log *slog.Logger) (db *bbolt.DB, file *os.File, err error) {
-	with := settings(o)
+	with := settings(path, o)
 	with.OpenFile = func(name string, flag int, mode os.FileMode) (*os.File, error) {
 		f, err := os.OpenFile(name, flag&^os.O_CREATE, mode)
 		if err != nil {

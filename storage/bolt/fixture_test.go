@@ -164,7 +164,7 @@ func writeFixture(t *testing.T, path, base string, start time.Time) {
 	sort.Strings(lines)
 	var packed bytes.Buffer
 	zip := gzip.NewWriter(&packed)
-	must(s.Backup(ctx, zip))
+	must(s.Backup(ctx, anySize, zip))
 	must(zip.Close())
 	must(s.Close())
 	must(os.MkdirAll("testdata", 0o755))

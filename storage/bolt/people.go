@@ -140,3 +140,25 @@ func (t *txn) unbind(n phone.Number, sub string) error {
 	}
 	return nil
 }
+
+// ImportPerson implements admin.People.
+func (s *Store) ImportPerson(ctx context.Context, p subject.Person, dryRun bool) (added bool, err error) {
+	return update(ctx, s, func(t *txn) (bool, error) {
+		if t.isDeleted(p.Sub) {
+			return false, subject.ErrNotFound
+		}
+		bySub, err := t.person(p.Sub)
+		if err != nil {
+			return false, err
+		}
+		byNumber, err := t.personOf(p.Number)
+		if err != nil {
+			return false, err
+		}
+		add, err := subject.Import(p, bySub, byNumber)
+		if err != nil || !add || dryRun {
+			return add, err
+		}
+		return true, t.putPerson(p, p.Number)
+	})
+}

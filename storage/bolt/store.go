@@ -6,6 +6,8 @@
 //	file.go     the file: created, moved away, replaced
 //	verify.go   what is read of it before anything trusts it
 //	health.go   whether writes become durable
+//	backup.go   a copy of the file while it is in use
+//	migrate.go  older layouts of the file
 //	commit.go   group commit: concurrent writes share one fsync
 //	pending.go  notes that are not committed yet, as reads see them
 //	buckets.go  the buckets; reading and writing a record; the expiry index
@@ -44,7 +46,7 @@ import (
 )
 
 // schema is the version of the file's layout: its buckets and the cipher of their
-// values. Any other version is refused. 1 was AES-256-GCM, before any release.
+// values. 1 was AES-256-GCM, before any release; see migrate.go for how another follows.
 const schema = 2
 
 // Options configure how a store opens and runs. The zero value is ready to use.
@@ -66,6 +68,8 @@ type Options struct {
 	Committed func(ctx context.Context, failed bool, took time.Duration)
 	// Log receives background errors. If nil, they are discarded.
 	Log *slog.Logger
+
+	test *layouts // instead of those that are released
 }
 
 // Store is an open store. It is safe for concurrent use.
@@ -82,6 +86,7 @@ type Store struct {
 	closed  error
 
 	file   *os.File              // bbolt's; to look at only
+	mapped int64                 // address space that was reserved for it at the start; 0: none
 	length atomic.Int64          // how long it was when it was last seen
 	failed atomic.Pointer[error] // of the last commit; nil: it succeeded
 
@@ -98,7 +103,7 @@ var (
 	ErrInUse          = errors.New("bolt: another calleridp process has the store open")
 	ErrWrongMasterKey = errors.New("bolt: the store was made with another master key")
 	ErrNewerSchema    = errors.New("bolt: the store was written by a newer version of calleridp")
-	ErrOlderSchema    = errors.New("bolt: the store was written by a version of calleridp from before the first release")
+	ErrOlderSchema    = errors.New("bolt: the store was written by an older version of calleridp")
 	ErrNetworkFS      = errors.New("bolt: the store is on a network file system")
 	ErrForeignFile    = errors.New("bolt: the file is not a calleridp store")
 	ErrDamaged        = errors.New("bolt: the store is damaged")
@@ -129,6 +134,7 @@ func Open(path string, master *keys.Master, o Options) (*Store, error) {
 	if s.options.SweepEvery <= 0 {
 		s.options.SweepEvery = 10 * time.Second
 	}
+	s.mapped = mapping(path)
 	db, file, err := openFile(path, o, s.log, s.prepare)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
@@ -155,11 +161,15 @@ var (
 	metaIssuer      = record.IssuerKey
 )
 
-// prepare checks the file and creates missing buckets.
+// prepare checks the file, migrates it, and creates missing buckets.
 func (s *Store) prepare(db *bbolt.DB) error {
+	if err := s.migrate(db); err != nil {
+		return err
+	}
 	fresh, missing := false, false
 	err := db.View(func(tx *bbolt.Tx) error {
 		if b := tx.Bucket(meta.id); b != nil {
+			missing = !noted(b)
 			for _, b := range buckets {
 				missing = missing || tx.Bucket(b.id) == nil
 			}
@@ -180,33 +190,15 @@ func (s *Store) prepare(db *bbolt.DB) error {
 				return err
 			}
 		}
-		if !fresh {
-			return nil
-		}
 		b := tx.Bucket(meta.id)
-		if err := b.Put(metaSchema, strconv.AppendInt(nil, schema, 10)); err != nil {
+		if err := b.Put(metaVersions, versionsNow(b)); err != nil || !fresh {
+			return err
+		}
+		if err := b.Put(metaSchema, strconv.AppendInt(nil, int64(s.options.layouts().newest()), 10)); err != nil {
 			return err
 		}
 		return b.Put(metaFingerprint, []byte(s.sealer.Fingerprint()))
 	})
-}
-
-// check returns an error if this program cannot use the file.
-func (s *Store) check(b *bbolt.Bucket) error {
-	written, err := strconv.Atoi(string(b.Get(metaSchema)))
-	switch {
-	case err != nil || written < 1:
-		return fmt.Errorf("%w: it has no layout version; %s", ErrForeignFile, restore)
-	case written > schema:
-		return fmt.Errorf("%w (layout %d, this version knows up to %d); start that version, or restore a backup from before the upgrade", ErrNewerSchema, written, schema)
-	case written < schema:
-		return fmt.Errorf("%w (layout %d, this version needs %d), and its records are sealed in a way that is no longer read; move the file away, and the one with %s in its name, to start with a new store; keep it if you may go back to that version", ErrOlderSchema, written, schema, markerSuffix)
-	}
-	if got := string(b.Get(metaFingerprint)); got != s.sealer.Fingerprint() {
-		return fmt.Errorf("%w (fingerprint %s, the configured key has %s); configure the key that it was made with, or restore that key from its backup: without it nothing in the store can be read",
-			ErrWrongMasterKey, got, s.sealer.Fingerprint())
-	}
-	return nil
 }
 
 // PinIssuer binds the store to an issuer at the first start. Later it refuses any

@@ -174,7 +174,7 @@ func TestBackup(t *testing.T) {
 	})
 	for range 5 {
 		var copied bytes.Buffer
-		if err := s.Backup(ctx, &copied); err != nil {
+		if err := s.Backup(ctx, anySize, &copied); err != nil {
 			t.Fatal(err)
 		}
 		path := filepath.Join(t.TempDir(), "copy.db")
@@ -192,7 +192,7 @@ func TestBackup(t *testing.T) {
 
 	ended, cancel := context.WithCancel(ctx)
 	cancel()
-	if err := s.Backup(ended, &bytes.Buffer{}); !errors.Is(err, context.Canceled) {
+	if err := s.Backup(ended, anySize, &bytes.Buffer{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("a backup whose context has ended: %v", err)
 	}
 }

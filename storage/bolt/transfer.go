@@ -150,7 +150,7 @@ var errStopped = errors.New("bolt: no more records are wanted")
 func (r reader) copied(k *record.Kind, key, value []byte) bool {
 	switch k {
 	case &record.Meta:
-		return !bytes.Equal(key, metaSchema) && !bytes.Equal(key, metaFingerprint)
+		return !bytes.Equal(key, metaSchema) && !bytes.Equal(key, metaFingerprint) && !bytes.Equal(key, metaVersions)
 	case &record.Forms:
 		var id record.Text
 		if r.s.sealer.Open(k, key, value, &id) != nil {
@@ -209,7 +209,7 @@ func (t *Target) create() error {
 		file.Close()
 		return fmt.Errorf("%s: %w", t.path, err)
 	}
-	with := settings(t.s.options)
+	with := settings(t.made, t.s.options)
 	with.NoSync = true // until it is whole
 	with.NoGrowSync = true
 	with.OpenFile = func(string, int, os.FileMode) (*os.File, error) { return file, nil }

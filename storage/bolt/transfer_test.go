@@ -108,7 +108,7 @@ func TestACopyRefuses(t *testing.T) {
 	}{
 		{"absent", ErrNoStore, ""},
 		{"gone", ErrGone, "restore it from a backup"},
-		{"unfinished", ErrUnfinished, "store copy again"},
+		{"unfinished", ErrUnfinished, "run calleridp store copy"},
 		{"damaged", ErrForeignFile, "restore the newest backup"},
 		{"newer", ErrNewerSchema, "start that version"},
 		{"other-key", ErrWrongMasterKey, "restore that key"},
@@ -207,6 +207,7 @@ func TestACopyHasEveryIndex(t *testing.T) {
 		dir := t.TempDir()
 		from, to := filepath.Join(dir, "from.db"), filepath.Join(dir, "to.db")
 		unpack(t, filepath.Join("testdata", fmt.Sprintf("v%d.db.gz", newestFixture)), from)
+		openAt(t, from, Options{}).Close() // as its server has
 		src, err := OpenSource(from, testMaster(t), Options{})
 		if err != nil {
 			t.Fatal(err)

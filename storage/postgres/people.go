@@ -314,3 +314,34 @@ func (b *batch) lockPerson(sub string) {
 }
 
 var errNoNumber = fmt.Errorf("postgres: a user cannot be bound to no number")
+
+// ImportPerson implements admin.People.
+func (s *Store) ImportPerson(ctx context.Context, p subject.Person, dryRun bool) (added bool, err error) {
+	err = s.write(ctx, func(t *txn) error {
+		o := t.lockNumber(p.Number)
+		known := &subject.Person{}
+		exists := t.person(known, p.Sub, " FOR NO KEY UPDATE")
+		t.run("SELECT refuse_deleted($1)", t.s.tombstone(p.Sub))
+		if err := t.look(); err != nil {
+			return err
+		}
+		byNumber, err := o.person()
+		if err != nil {
+			return err
+		}
+		var bySub *subject.Person
+		if *exists {
+			bySub = known
+		}
+		if added, err = subject.Import(p, bySub, byNumber); err != nil {
+			return err
+		}
+		if !added || dryRun {
+			t.keepNumber(o)
+			return nil
+		}
+		t.putPerson(p, o)
+		return nil
+	})
+	return added && err == nil, err
+}

@@ -69,6 +69,12 @@ func empty[T any, P interface {
 // newest returns the newest version that Open reads.
 func (k *Kind) newest() byte { return max(k.version, k.reads) }
 
+// Writes returns the version of this kind that Seal writes.
+func (k *Kind) Writes() byte { return k.version }
+
+// Reads returns the newest version of this kind that Open reads.
+func (k *Kind) Reads() byte { return k.newest() }
+
 // Expires reports whether records of this kind expire.
 func (k *Kind) Expires() bool { return k.expires }
 
@@ -86,6 +92,10 @@ var Meta = Kind{Name: "meta", purpose: keys.PurposeMetaRecord, version: 1, empty
 
 // IssuerKey is the key in Meta of the issuer to which the store belongs.
 var IssuerKey = []byte("issuer")
+
+// RestoredKey is the key in Meta of when the backup was made that the store was restored
+// from, and when it was restored (both RFC 3339). The first server that uses it takes it out.
+var RestoredKey = []byte("restored")
 
 // Text is a record of one text, for example the id to which an index leads.
 type Text string

@@ -107,6 +107,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Place) {
 		{"LimitStates", testLimitStates},
 		{"ClearLimits", testClearLimits},
 		{"People", testPeople},
+		{"Import", testImport},
 		{"Spellings", testSpellings},
 		{"Finish", testFinish},
 		{"Redeem", testRedeem},

@@ -153,6 +153,33 @@ func Copy(ctx context.Context, from Reader, to Writer, o Options) (Result, error
 	return result, nil
 }
 
+// Verify opens every record of a store that has not expired, and returns what it found.
+// each, if not nil, is called for every record; its error ends the reading.
+func Verify(ctx context.Context, from Reader, o Options, each func(k *record.Kind, s Stored) error) (Result, error) {
+	if err := Check(ctx, from, o); err != nil {
+		return Result{}, err
+	}
+	var result Result
+	var all sum
+	at := time.Now()
+	for _, k := range Kinds() {
+		r := &reading{ctx: ctx, o: o, kind: k, from: from, at: at}
+		for stored, err := range r.records {
+			if err == nil && each != nil {
+				err = each(k, stored)
+			}
+			if err != nil {
+				return Result{}, err
+			}
+		}
+		all.join(r.sum)
+		result.Counts = append(result.Counts, Count{k.Name, r.sum.records})
+		result.Damaged += r.damaged
+	}
+	result.Records, result.Digest = all.records, all.digest
+	return result, nil
+}
+
 // Kinds returns the kinds that are copied, in their order: all but those that follow from
 // another one.
 func Kinds() (all []*record.Kind) {

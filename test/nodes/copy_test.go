@@ -320,7 +320,7 @@ func TestACopyThatIsKilled(t *testing.T) {
 		signals            []os.Signal
 	}{
 		{"postgres", `copy "sessions"`, "a copy into the database has not been finished", []os.Signal{os.Kill, os.Interrupt}},
-		{"bolt", "FROM sessions WHERE", "a copy into it has not been finished", []os.Signal{os.Kill}},
+		{"bolt", "FROM sessions WHERE", "a copy or a restore into it has not been finished", []os.Signal{os.Kill}},
 	} {
 		for _, signal := range row.signals {
 			through, gate := newGate(t, m.database, row.at)

@@ -79,6 +79,7 @@ func (d *decoder) check(c Config) Settings {
 	d.checkServing(c)
 	d.checkRegistration(c.Registration)
 	d.checkAudit(c.Audit)
+	d.checkBackup(c)
 	if err := s.LogLevel.UnmarshalText([]byte(c.Log.Level)); err != nil {
 		d.refuse("log.level", "%q is unknown; use debug, info, warn or error", c.Log.Level)
 	}

@@ -48,6 +48,9 @@ type Config struct {
 	// Storage configures where the server keeps its records.
 	Storage Storage `yaml:"storage"`
 
+	// Backup configures backups of the store's file while the server runs.
+	Backup Backup `yaml:"backup"`
+
 	// MasterKeyFile is the file with the master key, which encrypts everything in
 	// the store; `calleridp keys init-master --out FILE` creates one. Keep a copy
 	// elsewhere: without it the store cannot be read. Required, unless
@@ -208,6 +211,19 @@ type Storage struct {
 	// behind a pooler looks twice a second.
 	ListenDSNFile string      `yaml:"listen_dsn_file"`
 	ListenDSN     redact.Text `yaml:"listen_dsn" secret:"environment"`
+}
+
+// Backup configures backups of the store's file while the server runs. They are for the
+// engine bolt, and encrypted under the master key. `calleridp backup` makes one at any time.
+type Backup struct {
+	// Dir is the directory of the backups, which the server creates. Choose one on another
+	// disk, or copy the files elsewhere. Default backups in data_dir.
+	Dir string `yaml:"dir"`
+	// Every is how old the newest backup becomes before the server makes the next one. If
+	// unset, the server makes none by itself.
+	Every Duration `yaml:"every"`
+	// Keep is how many backups stay in dir; the oldest ones are deleted. Default 7.
+	Keep Count `yaml:"keep"`
 }
 
 // TLS is the server's certificate: from files, which are read again when they change, or

@@ -26,6 +26,7 @@ func (c *Config) setDefaults() {
 	orDefault(&c.Storage.StatementTimeout, Duration(10*time.Second))
 	orDefault(&c.Storage.LockTimeout, min(Duration(5*time.Second), c.Storage.StatementTimeout))
 	orDefault(&c.Storage.PoolTimeout, Duration(5*time.Second))
+	c.Backup.setDefaults(c.DataDir)
 	orDefault(&c.Truecaller.ID, "default")
 	c.Truecaller.setDefaults()
 	for i := range c.TruecallerApps {

@@ -9,7 +9,7 @@
 //	text.go      text files, as editors write them
 //	load.go      the way from the file to Settings
 //	defaults.go  what unset keys mean
-//	check.go     what is refused; tls.go, storage.go, apps.go, clients.go, ui.go and
+//	check.go     what is refused; tls.go, storage.go, backup.go, apps.go, clients.go, ui.go and
 //	             tracing.go continue it
 //	secretfiles.go  files of secrets: systemd's credentials, and who may read them
 //	reload.go    what a running server takes over when it reads all of it again

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"path/filepath"
 
 	"calleridp/provider/client"
 )
@@ -22,6 +23,9 @@ func (s Settings) Warnings() []string {
 		for _, host := range app.foreign() {
 			warnings = append(warnings, fmt.Sprintf("%s: %s IS NOT TRUECALLER; whoever runs it can sign in as any user. For a rehearsal with calleridp simulate only: remove it before real users come", app.key+"."+host.key, host.url))
 		}
+	}
+	if within, err := filepath.Rel(s.DataDir, s.Backup.Dir); s.Backup.Every != 0 && err == nil && filepath.IsLocal(within) {
+		warnings = append(warnings, "backup.dir: it is in data_dir; what destroys the store destroys its backups, unless you copy them elsewhere")
 	}
 	for i, c := range s.Clients {
 		for _, unwise := range client.Advise(c) {

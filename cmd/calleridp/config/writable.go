@@ -30,6 +30,9 @@ func (s Settings) checkWritable() []KeyError {
 	if s.Postgres != nil {
 		return invalid
 	}
+	if s.Backup.Every != 0 {
+		refuse("backup.dir", unwritable(s.Backup.Dir))
+	}
 	if file, err := os.OpenFile(s.StoreFile(), os.O_RDWR, 0); err == nil {
 		file.Close()
 	} else if len(invalid) == 0 && !errors.Is(err, fs.ErrNotExist) {

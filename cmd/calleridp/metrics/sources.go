@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"calleridp/provider/audit/trail"
+	"calleridp/storage/backup"
 	"calleridp/storage/bolt"
 	"calleridp/storage/postgres"
 	"calleridp/truecaller"
@@ -17,6 +18,7 @@ import (
 type Sources struct {
 	Store    func() bolt.Stats                  // nil: the store is a database
 	Database func() postgres.Stats              // nil: the store is a file
+	Backups  func() backup.Stats                // nil: this server makes none
 	Inbox    func(context.Context) (int, error) // callbacks that are not processed yet
 	Notices  func(context.Context) (int, error) // for clients, that wait
 	Attempts func() int                         // attempts in this server's memory
@@ -39,6 +41,9 @@ func (m *Metrics) Watch(s Sources) {
 	commits := func() uint64 { return s.Store().Commits }
 	if s.Store != nil {
 		m.watchFile(s.Store)
+	}
+	if s.Backups != nil {
+		m.watchBackups(s.Backups)
 	}
 	if s.Database != nil {
 		m.watchDatabase(s.Database)
@@ -98,6 +103,24 @@ func (m *Metrics) watchFile(stats func() bolt.Stats) {
 	m.gauge("calleridp_store_bytes",
 		"bolt: size of the store's file.",
 		func() float64 { return float64(stats().Bytes) }, nil)
+}
+
+// watchBackups adds how backups of the file went.
+func (m *Metrics) watchBackups(stats func() backup.Stats) {
+	m.total("calleridp_backups_total",
+		"bolt: backups that this server has made since its start.",
+		func() float64 { return float64(stats().Made) })
+	m.total("calleridp_backup_failures_total",
+		"bolt: backups that failed.",
+		func() float64 { return float64(stats().Failures) })
+	m.gauge("calleridp_backup_time_seconds",
+		"bolt: when the newest backup in backup.dir was made (Unix time), 0 if there is none. Alert when it is older than twice backup.every.",
+		func() float64 {
+			if last := stats().Last; !last.IsZero() {
+				return float64(last.Unix())
+			}
+			return 0
+		}, nil)
 }
 
 // watchDatabase adds the state of this process's connections to the database.

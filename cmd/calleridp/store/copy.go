@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
-	"text/tabwriter"
 
 	"calleridp/cmd/calleridp/command"
 	"calleridp/cmd/calleridp/config"
@@ -135,11 +133,7 @@ func open(ctx context.Context, s config.Settings, to, path string, o transfer.Op
 
 // report says what was copied, and what comes next.
 func report(out io.Writer, r transfer.Result, to, path string) error {
-	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	for _, c := range r.Counts {
-		fmt.Fprintf(t, "%d\t %s\t\n", c.Records, strings.ReplaceAll(c.Kind, "_", " "))
-	}
-	t.Flush()
+	writeCounts(out, r)
 	fmt.Fprintf(out, "%d records were copied, read back and compared. Digest: %x\n", r.Records, r.Digest)
 	if r.Damaged > 0 {
 		fmt.Fprintf(out, "%d damaged records were left out.\n", r.Damaged)
