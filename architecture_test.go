@@ -57,9 +57,10 @@ var rooms = map[string]struct {
 		"clients that register themselves are those of the registry; it knows no other endpoint"},
 	"logo":      {[]string{"endpoint", "client"}, "pages know a path; what is behind it is one folder"},
 	"discovery": {[]string{"endpoint"}, "the documents are made of what each room says of itself"},
-	"admin":     {[]string{"audit", "client", "limit", "login", "notify", "subject"}, "the operators' API changes the domain, and speaks no OpenID Connect"},
+	"admin":     {[]string{"apikey", "audit", "client", "limit", "login", "notify", "session", "subject"}, "the operators' API changes the domain, and speaks no OpenID Connect"},
 
 	// The domain.
+	"apikey":     {nil, domain},
 	"idtoken":    {[]string{"audit", "claims", "client", "clientkeys", "grant", "redact", "subject"}, domain},
 	"login":      {[]string{"audit", "clock", "consent", "grant", "redact", "limit", "session", "subject"}, domain},
 	"consent":    {[]string{"grant"}, domain},
@@ -101,6 +102,7 @@ var only = map[string]struct {
 }{
 	"github.com/zitadel/oidc/v3/pkg/oidc": {[]string{"provider/endpoint", "provider/clientauth", "provider/authorize", "provider/token", "provider/registration", "provider/deviceflow"},
 		"the library's types and errors stay in the rooms that speak the protocol"},
+	"github.com/danielgtaylor/huma/v2":     {[]string{"provider/admin"}, "only the operators' API is described by an OpenAPI document"},
 	"go.etcd.io/bbolt":                     {[]string{"storage/bolt", "test/load"}, "an engine is one folder, and storage/record is for all of them; the load test measures the floor below it"},
 	"github.com/jackc/pgx/v5":              {[]string{"storage/postgres", "storage/postgres/pgtest", "storage/postgres/crowd"}, "an engine is one folder, with its tests' server and the people of its measurements in it"},
 	"calleridp/storage/postgres/pgtest":    {[]string{"storage/postgres", "test/load"}, "the program knows no server of its own; tests and measurements start one"},

@@ -229,21 +229,22 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 	}
 
 	program := &serve.Program{
-		Admin: admin.Handler(admin.Config{
-			Clients: registry,
-			Keys:    ring,
-			Budgets: store,
-			People:  store,
-			Notices: store,
-			Limits:  limits,
-			Region:  s.DefaultRegion,
+		Admin: admin.New(admin.Config{
+			Clients:  registry,
+			Keys:     ring,
+			Budgets:  store,
+			People:   store,
+			Sessions: store,
+			Notices:  store,
+			Limits:   limits,
+			Region:   s.DefaultRegion,
 
 			LongestLock: engine.LongestLock(),
 			CoolDown:    engine.CoolDown(),
 			Stats:       store.stats,
 			Log:         log,
 			Audit:       recorder,
-		}),
+		}).Handler(),
 		Connections: serve.NewConnections(int(s.Connections.Max), int(s.Connections.PerNetwork), addresses),
 
 		Store:      store.engine,

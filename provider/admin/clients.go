@@ -1,292 +1,328 @@
 package admin
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
-	"time"
 
+	"calleridp/provider/apikey"
 	"calleridp/provider/audit"
 	"calleridp/provider/client"
 
-	"github.com/go-chi/chi/v5"
+	"github.com/danielgtaylor/huma/v2"
 )
 
-// Client is a client as the API writes it (RFC 7591 §2, OpenID Connect Dynamic
-// Client Registration §2; those after default_max_age are ours). Its secret is in the answers
-// that make one, and nowhere else.
-type Client struct {
-	ID                     string   `json:"client_id"`
-	Secret                 string   `json:"client_secret,omitempty"`
-	Name                   string   `json:"client_name"`
-	URI                    string   `json:"client_uri,omitempty"`
-	LogoURI                string   `json:"logo_uri,omitempty"`
-	TOSURI                 string   `json:"tos_uri,omitempty"`
-	PolicyURI              string   `json:"policy_uri,omitempty"`
-	RedirectURIs           []string `json:"redirect_uris,omitempty"`
-	PostLogoutRedirectURIs []string `json:"post_logout_redirect_uris,omitempty"`
-	ResponseTypes          []string `json:"response_types,omitempty"`
-	BackchannelURI         string   `json:"backchannel_logout_uri,omitempty"`
-	BackchannelSession     bool     `json:"backchannel_logout_session_required,omitempty"`
-	Scope                  string   `json:"scope,omitempty"` // with spaces between; "" for all
-	IDTokenAlg             string   `json:"id_token_signed_response_alg,omitempty"`
-	SubjectType            string   `json:"subject_type,omitempty"` // pairwise; "" for public
-	DefaultMaxAge          *int64   `json:"default_max_age,omitempty"`
-
-	client.ResponseMetadata
-
-	DefaultScope     string          `json:"default_scope,omitempty"`              // of requests without a scope
-	Public           bool            `json:"public,omitempty"`                     // token_endpoint_auth_method none
-	AuthMethod       string          `json:"token_endpoint_auth_method,omitempty"` // "" for a secret in the header or in the body
-	AuthAlg          string          `json:"token_endpoint_auth_signing_alg,omitempty"`
-	Keys             json.RawMessage `json:"jwks,omitempty"`
-	KeysURI          string          `json:"jwks_uri,omitempty"`
-	DefaultACR       []string        `json:"default_acr_values,omitempty"`
-	Native           bool            `json:"native,omitempty"`
-	AllowedOrigins   []string        `json:"allowed_origins,omitempty"`
-	SectorHost       string          `json:"sector_host,omitempty"`
-	DeviceFlow       bool            `json:"device_flow,omitempty"`
-	InitiateLoginURI string          `json:"initiate_login_uri,omitempty"`
-	Region           string          `json:"region,omitempty"`
-	Countries        []string        `json:"countries,omitempty"`    // at the top of the list of countries
-	Consent          string          `json:"consent,omitempty"`      // remember or always; "" for none
-	ScopeClaims      string          `json:"scope_claims,omitempty"` // id_token or userinfo; "" for both
-	WithoutPKCE      bool            `json:"dangerously_without_pkce,omitempty"`
-	Colour           string          `json:"colour,omitempty"`
-	ColourDark       string          `json:"colour_dark,omitempty"`
-	TruecallerApp    string          `json:"truecaller_app,omitempty"` // "" for the deployment's first
-
-	RequestObjectAlg string   `json:"request_object_signing_alg,omitempty"`
-	SignedRequests   bool     `json:"require_signed_request_object,omitempty"`
-	RequestURIs      []string `json:"request_uris,omitempty"`
-
-	FrontChannelLogoutURI string `json:"frontchannel_logout_uri,omitempty"`
-	FrontChannelSession   bool   `json:"frontchannel_logout_session_required,omitempty"`
-
-	Created    time.Time `json:"created,omitzero"`      // ignored in requests, like the next three
-	FromConfig bool      `json:"from_config,omitempty"` // declared in the configuration file
-	Registered bool      `json:"registered,omitempty"`  // it registered itself
-	Warnings   []string  `json:"warnings,omitempty"`    // what is unwise about a new client
+// ClientRef names a client.
+type ClientRef struct {
+	ID string `path:"id" doc:"client_id"`
 }
 
-func (h *handler) list(r *http.Request) (int, any, error) {
-	all, err := h.Clients.List(r.Context())
+// ClientAction is a request to do something with a client.
+type ClientAction struct {
+	Once
+	ClientRef
+}
+
+// NewClient is a request for a client.
+type NewClient struct {
+	Once
+	Body Client
+}
+
+// PatchClient is a request to change a client by a merge patch (RFC 7396): fields that are
+// there replace the client's, null takes one away, and all others stay.
+type PatchClient struct {
+	ClientRef
+	IfMatch string `header:"If-Match" doc:"The entity tag of the client that the change is for. Required."`
+	Body    Patch  `contentType:"application/merge-patch+json"`
+}
+
+// Patch is what of a client changes.
+type Patch map[string]json.RawMessage
+
+// Schema implements huma.SchemaProvider.
+func (Patch) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{
+		Type:                 huma.TypeObject,
+		Description:          "A merge patch (RFC 7396) of a Client: what is there replaces, null takes away, all else stays.",
+		AdditionalProperties: true,
+		Examples:             []any{map[string]any{"redirect_uris": []string{"https://shop.example.com/cb"}, "policy_uri": nil}},
+	}
+}
+
+// ReplaceClient is a request to change all that an operator may change of a client.
+type ReplaceClient struct {
+	ClientRef
+	IfMatch string `header:"If-Match" doc:"The entity tag of the client that the change is for. Required."`
+	Body    Client
+}
+
+func (a *API) clients() {
+	register(a, huma.Operation{
+		OperationID: "list-clients", Method: http.MethodGet, Path: "/v1/clients", Tags: []string{"Clients"},
+		Summary: "List the clients", Description: "Those of the store and those of the config file, in the order of client_id.",
+	}, apikey.ClientsRead, a.ListClients)
+	register(a, huma.Operation{
+		OperationID: "add-client", Method: http.MethodPost, Path: "/v1/clients", DefaultStatus: http.StatusCreated, Tags: []string{"Clients"},
+		Summary: "Add a client", Description: "The response has its secret, once.", Errors: []int{http.StatusConflict},
+	}, apikey.ClientsWrite, a.AddClient)
+	register(a, huma.Operation{
+		OperationID: "get-client", Method: http.MethodGet, Path: "/v1/clients/{id}", Tags: []string{"Clients"},
+		Summary: "Show a client", Errors: []int{http.StatusNotFound},
+	}, apikey.ClientsRead, a.GetClient)
+	const edit = "The change is in effect on all servers at once. The client keeps its ID, its secret, its grants and its users' consents. " +
+		"A change of the sector of pairwise subs is refused. " +
+		"If the new way to authenticate needs another secret, the response has it, once."
+	errs := []int{http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed, http.StatusPreconditionRequired}
+	register(a, huma.Operation{
+		OperationID: "edit-client", Method: http.MethodPatch, Path: "/v1/clients/{id}", Tags: []string{"Clients"},
+		Summary: "Change a client in part", Description: edit, Errors: slices.Clone(errs),
+	}, apikey.ClientsWrite, a.EditClient)
+	register(a, huma.Operation{
+		OperationID: "replace-client", Method: http.MethodPut, Path: "/v1/clients/{id}", Tags: []string{"Clients"},
+		Summary: "Change a client as a whole", Description: edit, Errors: slices.Clone(errs),
+	}, apikey.ClientsWrite, a.ReplaceClient)
+	register(a, huma.Operation{
+		OperationID: "rotate-client-secret", Method: http.MethodPost, Path: "/v1/clients/{id}/secret", Tags: []string{"Clients"},
+		Summary: "Give a client a new secret", Description: "In the response, once. The one before stays valid until the next time.",
+		Errors: []int{http.StatusNotFound, http.StatusConflict},
+	}, apikey.ClientsWrite, a.RotateClientSecret)
+	register(a, huma.Operation{
+		OperationID: "remove-client", Method: http.MethodDelete, Path: "/v1/clients/{id}", Tags: []string{"Clients"},
+		Summary: "Remove a client", Description: "That ends its grants for good.", Errors: []int{http.StatusNotFound, http.StatusConflict},
+	}, apikey.ClientsWrite, a.RemoveClient)
+}
+
+// ListClients returns a page of all clients, in the order of their IDs.
+func (a *API) ListClients(ctx context.Context, in *Paging) (*Reply[Page[Client]], error) {
+	if err := allowed(ctx, apikey.ClientsRead); err != nil {
+		return nil, err
+	}
+	all, err := a.Clients.List(ctx)
 	if err != nil {
-		return 0, nil, err
+		return nil, err
 	}
-	out := []Client{}
-	for _, c := range all {
-		out = append(out, shown(c))
-	}
-	return http.StatusOK, out, nil
-}
-
-func (h *handler) show(r *http.Request) (int, any, error) {
-	id := chi.URLParam(r, "id")
-	c, err := h.Clients.Client(r.Context(), id)
+	part, err := pageOf(all, *in, func(c client.Client) string { return c.ID })
 	if err != nil {
-		return 0, nil, clientError(id, err)
+		return nil, err
 	}
-	return http.StatusOK, shown(c), nil
+	page := Page[Client]{Items: []Client{}, Next: part.Next}
+	for _, c := range part.Items {
+		page.Items = append(page.Items, shown(c))
+	}
+	return reply(page), nil
 }
 
-func (h *handler) add(r *http.Request) (int, any, error) {
-	var in Client
-	d := json.NewDecoder(r.Body)
-	d.DisallowUnknownFields()
-	if err := d.Decode(&in); err != nil {
-		return 0, nil, refused{http.StatusBadRequest, "the client is not readable: " + strings.TrimPrefix(err.Error(), "json: ")}
+// GetClient returns a client.
+func (a *API) GetClient(ctx context.Context, in *ClientRef) (*Reply[Client], error) {
+	if err := allowed(ctx, apikey.ClientsRead); err != nil {
+		return nil, err
 	}
-	if _, err := d.Token(); err != io.EOF {
-		return 0, nil, refused{http.StatusBadRequest, "the client is not readable: there is more than one JSON value"}
+	c, err := a.Clients.Client(ctx, in.ID)
+	if err != nil {
+		return nil, clientError(in.ID, err)
 	}
+	return reply(shown(c)), nil
+}
+
+// AddClient adds a client, and returns it with its secret.
+func (a *API) AddClient(ctx context.Context, in *NewClient) (*Added[Client], error) {
+	if err := allowed(ctx, apikey.ClientsWrite); err != nil {
+		return nil, err
+	}
+	c, err := readClient(in.Body)
+	if err != nil {
+		return nil, err
+	}
+	if c.ID == "" {
+		c.ID = client.NewID()
+	}
+	if err := a.Clients.CheckNew(ctx, c); err != nil {
+		return nil, clientError(c.ID, err)
+	}
+	var added client.Client
+	var secret string
+	err = a.change(ctx, audit.Event{Name: audit.ClientAdded, Client: c.ID}, func(ctx context.Context) (err error) {
+		added, secret, err = a.Clients.Add(ctx, c)
+		return err
+	})
+	if err != nil {
+		return nil, clientError(c.ID, err)
+	}
+	out := shown(added)
+	etag := etagOf(out)
+	out.Secret, out.Warnings = secret, advice(added)
+	return &Added[Client]{ETag: etag, Location: "/v1/clients/" + url.PathEscape(added.ID), Body: out}, nil
+}
+
+// readClient reads a client of a request.
+func readClient(in Client) (client.Client, error) {
 	if in.Secret != "" {
-		return 0, nil, refused{http.StatusUnprocessableEntity, "client_secret is made by the server; leave it out"}
+		return client.Client{}, refused(http.StatusUnprocessableEntity, "client_secret is made by the server; leave it out")
 	}
 	if strings.TrimSpace(in.Name) == "" {
-		return 0, nil, refused{http.StatusUnprocessableEntity, "client_name is missing; users see it when they sign in"}
+		return client.Client{}, refused(http.StatusUnprocessableEntity, "client_name is missing; users see it when they sign in")
 	}
-	c, err := registered(in)
-	if err != nil {
-		return 0, nil, err
-	}
-	added, secret, err := h.Clients.Add(r.Context(), c)
-	if err != nil {
-		return 0, nil, clientError(c.ID, err)
-	}
-	h.Audit.Record(r.Context(), audit.Event{Name: audit.ClientAdded, Client: added.ID})
-	out := shown(added)
-	out.Secret = secret
-	for _, unwise := range client.Advise(added) {
-		out.Warnings = append(out.Warnings, unwise.Error())
-	}
-	return http.StatusCreated, out, nil
+	return registered(in)
 }
 
-func (h *handler) secret(r *http.Request) (int, any, error) {
-	id := chi.URLParam(r, "id")
-	secret, err := h.Clients.RotateSecret(r.Context(), id)
-	if err != nil {
-		return 0, nil, clientError(id, err)
+func advice(c client.Client) (warnings []string) {
+	for _, unwise := range client.Advise(c) {
+		warnings = append(warnings, unwise.Error())
 	}
-	h.Audit.Record(r.Context(), audit.Event{Name: audit.ClientSecretRotated, Client: id})
-	c, err := h.Clients.Client(r.Context(), id)
-	if err != nil {
-		return 0, nil, clientError(id, err)
-	}
-	out := shown(c)
-	out.Secret = secret
-	return http.StatusOK, out, nil
+	return warnings
 }
 
-func (h *handler) remove(r *http.Request) (int, any, error) {
-	id := chi.URLParam(r, "id")
-	c, err := h.Clients.Client(r.Context(), id)
+// EditClient changes parts of a client. The caller saw it as IfMatch names it: one that has
+// been changed since is not.
+func (a *API) EditClient(ctx context.Context, in *PatchClient) (*Reply[Client], error) {
+	return a.edit(ctx, in.ID, in.IfMatch, func(known Client) (Client, error) {
+		raw, err := json.Marshal(known)
+		if err != nil {
+			return Client{}, err
+		}
+		merged := Patch{}
+		if err := json.Unmarshal(raw, &merged); err != nil {
+			return Client{}, err
+		}
+		for field, value := range in.Body {
+			if string(value) == "null" {
+				delete(merged, field)
+			} else {
+				merged[field] = value
+			}
+		}
+		if raw, err = json.Marshal(merged); err != nil {
+			return Client{}, refused(http.StatusBadRequest, "the client is not readable: %v", err)
+		}
+		var next Client
+		if err := decodeClient(raw, &next); err != nil {
+			return Client{}, err
+		}
+		return next, nil
+	})
+}
+
+// ReplaceClient is EditClient with all fields: what is left out is taken away.
+func (a *API) ReplaceClient(ctx context.Context, in *ReplaceClient) (*Reply[Client], error) {
+	return a.edit(ctx, in.ID, in.IfMatch, func(Client) (Client, error) { return in.Body, nil })
+}
+
+func (a *API) edit(ctx context.Context, id, ifMatch string, next func(known Client) (Client, error)) (*Reply[Client], error) {
+	if err := allowed(ctx, apikey.ClientsWrite); err != nil {
+		return nil, err
+	}
+	if ifMatch == "" { // RFC 6585 §3
+		return nil, refused(http.StatusPreconditionRequired, "say in If-Match which version of the client the change is for: the ETag of a GET of it")
+	}
+	edited := func(known client.Client) (client.Client, error) {
+		before := shown(known)
+		if !matches(ifMatch, etagOf(before), false) { // RFC 9110 §13.1.1
+			return client.Client{}, refused(http.StatusPreconditionFailed, "client %s has been changed since; read it again and decide anew", id)
+		}
+		after, err := next(before)
+		if err != nil {
+			return client.Client{}, err
+		}
+		if after.ID != "" && after.ID != id {
+			return client.Client{}, refused(http.StatusUnprocessableEntity, "client_id cannot be changed: tokens name it; add another client")
+		}
+		return readClient(after)
+	}
+	known, err := a.Clients.Client(ctx, id)
+	if err != nil {
+		return nil, clientError(id, err)
+	}
+	after, err := edited(known)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.Clients.CheckEdit(known, after); err != nil {
+		return nil, clientError(id, err)
+	}
+	var saved client.Client
+	var secret string
+	event := audit.Event{Name: audit.ClientEdited, Client: id, Fields: differences(shown(known), shown(after))}
+	err = a.change(ctx, event, func(ctx context.Context) (err error) {
+		saved, secret, err = a.Clients.Edit(ctx, id, edited)
+		return err
+	})
+	if err != nil {
+		return nil, clientError(id, err)
+	}
+	out := reply(shown(saved))
+	out.Body.Secret, out.Body.Warnings = secret, advice(saved)
+	return out, nil
+}
+
+// RotateClientSecret gives a client a new secret, and returns the client with it.
+func (a *API) RotateClientSecret(ctx context.Context, in *ClientAction) (*Reply[Client], error) {
+	if err := allowed(ctx, apikey.ClientsWrite); err != nil {
+		return nil, err
+	}
+	c, err := a.Clients.Client(ctx, in.ID)
 	if err == nil {
-		err = h.Clients.Remove(r.Context(), id)
+		err = client.CheckRotation(c)
 	}
 	if err != nil {
-		return 0, nil, clientError(id, err)
+		return nil, clientError(in.ID, err)
 	}
-	h.Audit.Record(r.Context(), audit.Event{Name: audit.ClientRemoved, Client: id})
-	return http.StatusOK, shown(c), nil
+	var secret string
+	err = a.change(ctx, audit.Event{Name: audit.ClientSecretRotated, Client: in.ID}, func(ctx context.Context) (err error) {
+		secret, err = a.Clients.RotateSecret(ctx, in.ID)
+		return err
+	})
+	if err != nil {
+		return nil, clientError(in.ID, err)
+	}
+	out := reply(shown(c)) // which shows nothing of secrets
+	out.Body.Secret = secret
+	return out, nil
+}
+
+// RemoveClient removes a client, and returns it as it was.
+func (a *API) RemoveClient(ctx context.Context, in *ClientRef) (*Reply[Client], error) {
+	if err := allowed(ctx, apikey.ClientsWrite); err != nil {
+		return nil, err
+	}
+	c, err := a.Clients.Client(ctx, in.ID)
+	if err == nil && c.FromConfig {
+		err = client.ErrFromConfig
+	}
+	if err != nil {
+		return nil, clientError(in.ID, err)
+	}
+	err = a.change(ctx, audit.Event{Name: audit.ClientRemoved, Client: in.ID}, func(ctx context.Context) error {
+		return a.Clients.Remove(ctx, in.ID)
+	})
+	if err != nil {
+		return nil, clientError(in.ID, err)
+	}
+	return reply(shown(c)), nil
 }
 
 // clientError is what operators are told of the registry's refusals.
 func clientError(id string, err error) error {
-	_, invalid := errors.AsType[client.FieldErrors](err)
+	if fields, ok := errors.AsType[client.FieldErrors](err); ok {
+		p := invalid(fields)
+		p.Detail = err.Error()
+		return p
+	}
 	switch {
 	case errors.Is(err, client.ErrNotFound):
-		return refused{http.StatusNotFound, "there is no client " + id}
+		return refused(http.StatusNotFound, "there is no client %s", id)
 	case errors.Is(err, client.ErrExists):
-		return refused{http.StatusConflict, "there is a client " + id + " already"}
+		return refused(http.StatusConflict, "there is a client %s already", id)
 	case errors.Is(err, client.ErrFromConfig):
-		return refused{http.StatusConflict, "client " + id + " is declared in the config file; change it there and restart"}
+		return refused(http.StatusConflict, "client %s is declared in the config file; change it there and restart", id)
+	case errors.Is(err, client.ErrRegisteredItself):
+		return refused(http.StatusConflict, "client %s registered itself, and changes itself by its registration access token; you can remove it", id)
 	case errors.Is(err, client.ErrNoSecret):
-		return refused{http.StatusConflict, "client " + id + " has no secret: it is public, or it authenticates by private_key_jwt"}
-	case invalid:
-		return refused{http.StatusUnprocessableEntity, err.Error()}
+		return refused(http.StatusConflict, "client %s has no secret: it is public, or it authenticates by private_key_jwt", id)
 	}
 	return err
-}
-
-// registered is a client as the registry takes it.
-func registered(in Client) (client.Client, error) {
-	c := client.Client{
-		ID:                     in.ID,
-		Name:                   in.Name,
-		URI:                    in.URI,
-		LogoURI:                in.LogoURI,
-		TOSURI:                 in.TOSURI,
-		PolicyURI:              in.PolicyURI,
-		RedirectURIs:           in.RedirectURIs,
-		PostLogoutRedirectURIs: in.PostLogoutRedirectURIs,
-		AllowedOrigins:         in.AllowedOrigins,
-		ResponseTypes:          client.ParseResponseTypes(in.ResponseTypes),
-		Scopes:                 strings.Fields(in.Scope),
-		DefaultScopes:          strings.Fields(in.DefaultScope),
-		DefaultACRValues:       in.DefaultACR,
-		IDTokenAlg:             in.IDTokenAlg,
-		Responses:              in.ResponseMetadata.Responses(),
-		SectorHost:             in.SectorHost,
-		DeviceFlow:             in.DeviceFlow,
-		InitiateLoginURI:       in.InitiateLoginURI,
-		Region:                 in.Region,
-		Countries:              in.Countries,
-		Public:                 in.Public,
-		AuthMethod:             client.AuthMethod(in.AuthMethod),
-		AuthAlg:                in.AuthAlg,
-		Keys:                   string(in.Keys),
-		KeysURI:                in.KeysURI,
-		Native:                 in.Native,
-		WithoutPKCE:            in.WithoutPKCE,
-		Colour:                 in.Colour,
-		ColourDark:             in.ColourDark,
-		TruecallerApp:          in.TruecallerApp,
-		FrontChannel:           client.FrontChannel{LogoutURI: in.FrontChannelLogoutURI, SessionRequired: in.FrontChannelSession},
-		BackChannel:            client.BackChannel{LogoutURI: in.BackchannelURI, SessionRequired: in.BackchannelSession},
-		RequestObjects:         client.RequestObjects{Alg: in.RequestObjectAlg, Required: in.SignedRequests, URIs: in.RequestURIs},
-	}
-	consent, ok := client.ParseConsent(in.Consent)
-	if !ok {
-		return c, refused{http.StatusUnprocessableEntity, "consent must be none, remember or always"}
-	}
-	c.Consent = consent
-	if c.ScopeClaims, ok = client.ParseScopeClaims(in.ScopeClaims); !ok {
-		return c, refused{http.StatusUnprocessableEntity, "scope_claims must be both, id_token or userinfo"}
-	}
-	switch in.SubjectType {
-	case "", "public":
-	case "pairwise":
-		c.Pairwise = true
-	default:
-		return c, refused{http.StatusUnprocessableEntity, "subject_type must be public or pairwise"}
-	}
-	if in.DefaultMaxAge != nil {
-		if *in.DefaultMaxAge < 0 || *in.DefaultMaxAge > 1<<31 {
-			return c, refused{http.StatusUnprocessableEntity, "default_max_age must be a number of seconds"}
-		}
-		age := time.Duration(*in.DefaultMaxAge) * time.Second
-		c.DefaultMaxAge = &age
-	}
-	return c, nil
-}
-
-func shown(c client.Client) Client {
-	out := Client{
-		ID:                     c.ID,
-		Name:                   c.Name,
-		URI:                    c.URI,
-		LogoURI:                c.LogoURI,
-		TOSURI:                 c.TOSURI,
-		PolicyURI:              c.PolicyURI,
-		RedirectURIs:           c.RedirectURIs,
-		PostLogoutRedirectURIs: c.PostLogoutRedirectURIs,
-		AllowedOrigins:         c.AllowedOrigins,
-		Scope:                  strings.Join(c.Scopes, " "),
-		DefaultScope:           strings.Join(c.DefaultScopes, " "),
-		DefaultACR:             c.DefaultACRValues,
-		IDTokenAlg:             c.SigningAlg(),
-		ResponseMetadata:       c.Responses.Metadata(),
-		SectorHost:             c.SectorHost,
-		DeviceFlow:             c.DeviceFlow,
-		InitiateLoginURI:       c.InitiateLoginURI,
-		Region:                 c.Region,
-		Countries:              c.Countries,
-		Consent:                string(c.Consent),
-		ScopeClaims:            string(c.ScopeClaims),
-		Public:                 c.Public,
-		AuthMethod:             string(c.AuthMethod),
-		AuthAlg:                c.AuthAlg,
-		Keys:                   json.RawMessage(c.Keys),
-		KeysURI:                c.KeysURI,
-		Native:                 c.Native,
-		WithoutPKCE:            c.WithoutPKCE,
-		Colour:                 c.Colour,
-		ColourDark:             c.ColourDark,
-		TruecallerApp:          c.TruecallerApp,
-		RequestObjectAlg:       c.RequestObjects.Alg,
-		SignedRequests:         c.RequestObjects.Required,
-		RequestURIs:            c.RequestObjects.URIs,
-		FrontChannelLogoutURI:  c.FrontChannel.LogoutURI,
-		FrontChannelSession:    c.FrontChannel.SessionRequired,
-		Created:                c.Created,
-		FromConfig:             c.FromConfig,
-		BackchannelURI:         c.BackChannel.LogoutURI,
-		BackchannelSession:     c.BackChannel.SessionRequired,
-	}
-	for _, t := range c.ResponseTypes {
-		out.ResponseTypes = append(out.ResponseTypes, string(t))
-	}
-	out.Registered = c.Registration != nil
-	if c.Pairwise {
-		out.SubjectType = "pairwise"
-	}
-	if c.DefaultMaxAge != nil {
-		seconds := int64(*c.DefaultMaxAge / time.Second)
-		out.DefaultMaxAge = &seconds
-	}
-	return out
 }

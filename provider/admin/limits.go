@@ -2,19 +2,19 @@ package admin
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
 	"time"
 
+	"calleridp/provider/apikey"
 	"calleridp/provider/audit"
 	"calleridp/provider/limit"
 	"calleridp/truecaller/phone"
+
+	"github.com/danielgtaylor/huma/v2"
 )
 
 // Budgets is where locks and budgets are kept. *bolt.Store is one.
@@ -34,6 +34,15 @@ type LimitsOf struct {
 	Network    string `json:"network,omitempty"`    // an IP address, or a network as the audit names it
 	Client     string `json:"client,omitempty"`     // client_id
 	Deployment bool   `json:"deployment,omitempty"` // that of all together
+}
+
+// LimitsQuery is a request to show limits.
+type LimitsQuery struct{ Body LimitsOf }
+
+// LimitsClearing is a request to clear limits.
+type LimitsClearing struct {
+	Once
+	Body LimitsOf
 }
 
 // Limits is how a lock and a budget stand.
@@ -94,32 +103,56 @@ func (s limited) event(name audit.Name) audit.Event {
 	return audit.Event{Name: name, Kind: string(s.budget.Key.Kind), Of: s.shown}
 }
 
-func (h *handler) showLimits(r *http.Request) (int, any, error) {
-	s, err := h.whose(r)
-	if err != nil {
-		return 0, nil, err
-	}
-	h.Audit.Record(r.Context(), s.event(audit.LimitShown))
-	return h.limits(r.Context(), s)
+func (a *API) limits() {
+	tags := []string{"Limits"}
+	const of = "Of a number, of a network, of a client, of the deployment, or of what a network may have of a number. " +
+		"It is a POST, because a phone number has no place in an address."
+	register(a, huma.Operation{
+		OperationID: "show-limits", Method: http.MethodPost, Path: "/v1/limits/show", Tags: tags,
+		Summary: "Show a lock and a budget", Description: of, Errors: []int{http.StatusNotFound},
+	}, apikey.LimitsRead, a.ShowLimits)
+	register(a, huma.Operation{
+		OperationID: "clear-limits", Method: http.MethodPost, Path: "/v1/limits/clear", Tags: tags,
+		Summary: "Release a lock and refill its budget", Description: of, Errors: []int{http.StatusNotFound},
+	}, apikey.LimitsWrite, a.ClearLimits)
 }
 
-func (h *handler) clearLimits(r *http.Request) (int, any, error) {
-	s, err := h.whose(r)
+// ShowLimits returns how a lock and a budget stand.
+func (a *API) ShowLimits(ctx context.Context, in *LimitsQuery) (*Reply[Limits], error) {
+	if err := allowed(ctx, apikey.LimitsRead); err != nil {
+		return nil, err
+	}
+	s, err := a.whose(ctx, in.Body)
 	if err != nil {
-		return 0, nil, err
+		return nil, err
 	}
-	if err := h.Budgets.ClearLimits(r.Context(), append(s.keys(), s.also...)...); err != nil {
-		return 0, nil, err
-	}
-	h.Audit.Record(r.Context(), s.event(audit.LimitCleared))
-	return h.limits(r.Context(), s)
+	a.Audit.Record(ctx, s.event(audit.LimitShown))
+	return a.limitsOf(ctx, s)
 }
 
-func (h *handler) limits(ctx context.Context, s limited) (int, any, error) {
+// ClearLimits releases a lock and refills its budget.
+func (a *API) ClearLimits(ctx context.Context, in *LimitsClearing) (*Reply[Limits], error) {
+	if err := allowed(ctx, apikey.LimitsWrite); err != nil {
+		return nil, err
+	}
+	s, err := a.whose(ctx, in.Body)
+	if err != nil {
+		return nil, err
+	}
+	err = a.change(ctx, s.event(audit.LimitCleared), func(ctx context.Context) error {
+		return a.Budgets.ClearLimits(ctx, append(s.keys(), s.also...)...)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return a.limitsOf(ctx, s)
+}
+
+func (a *API) limitsOf(ctx context.Context, s limited) (*Reply[Limits], error) {
 	now := time.Now()
-	states, err := h.Budgets.LimitStates(ctx, s.keys()...)
+	states, err := a.Budgets.LimitStates(ctx, s.keys()...)
 	if err != nil {
-		return 0, nil, err
+		return nil, err
 	}
 	budget := s.budget
 	parts := s.parts
@@ -146,14 +179,14 @@ func (h *handler) limits(ctx context.Context, s limited) (int, any, error) {
 		out.Full = tat.UTC()
 	}
 	if s.lock != (limit.Key{}) {
-		if until := limit.Held(states[1].Until, h.LongestLock, now); until.After(now) {
+		if until := limit.Held(states[1].Until, a.LongestLock, now); until.After(now) {
 			out.LockedUntil = until.UTC()
 		}
-		if until := limit.Held(states[2].Free, h.CoolDown.Longest, now); until.After(now) {
+		if until := limit.Held(states[2].Free, a.CoolDown.Longest, now); until.After(now) {
 			out.CoolUntil = until.UTC()
 		}
 	}
-	return http.StatusOK, out, nil
+	return reply(out), nil
 }
 
 // plainly writes a period as the configuration does: 24h, not 24h0m0s.
@@ -169,44 +202,40 @@ func plainly(d time.Duration) string {
 }
 
 // whose reads whose limits a request is about.
-func (h *handler) whose(r *http.Request) (limited, error) {
-	var in LimitsOf
-	if err := readBody(r, &in); err != nil {
-		return limited{}, err
-	}
+func (a *API) whose(ctx context.Context, in LimitsOf) (limited, error) {
 	switch in {
 	case LimitsOf{Number: in.Number}:
-		return h.ofNumber(in.Number)
+		return a.ofNumber(in.Number)
 	case LimitsOf{Network: in.Network}:
-		return h.ofNetwork(in.Network)
+		return a.ofNetwork(in.Network)
 	case LimitsOf{Number: in.Number, Network: in.Network}:
-		return h.ofShare(in.Number, in.Network)
+		return a.ofShare(in.Number, in.Network)
 	case LimitsOf{Client: in.Client}:
-		c, err := h.Clients.Client(r.Context(), in.Client)
+		c, err := a.Clients.Client(ctx, in.Client)
 		if err != nil {
 			return limited{}, clientError(in.Client, err)
 		}
-		return sharedOf(c.ID, limit.Key{Kind: limit.Client, ID: c.ID}, h.Limits.Client, limit.SilentClient), nil
+		return sharedOf(c.ID, limit.Key{Kind: limit.Client, ID: c.ID}, a.Limits.Client, limit.SilentClient), nil
 	case LimitsOf{Deployment: true}:
-		return sharedOf("all", limit.Key{Kind: limit.Deployment}, h.Limits.Deployment, limit.SilentDeployment), nil
+		return sharedOf("all", limit.Key{Kind: limit.Deployment}, a.Limits.Deployment, limit.SilentDeployment), nil
 	}
-	return limited{}, refused{http.StatusUnprocessableEntity, "say one of number, network, client and deployment, or a number and a network"}
+	return limited{}, refused(http.StatusUnprocessableEntity, "say one of number, network, client and deployment, or a number and a network")
 }
 
-func (h *handler) ofNumber(text string) (limited, error) {
-	n, err := h.number(text)
+func (a *API) ofNumber(text string) (limited, error) {
+	n, err := a.number(text)
 	if err != nil {
 		return limited{}, err
 	}
-	s := budgetOf(n.Masked(), limit.Key{Kind: limit.Number, ID: n.Digits()}, h.Limits.Number)
+	s := budgetOf(n.Masked(), limit.Key{Kind: limit.Number, ID: n.Digits()}, a.Limits.Number)
 	s.lock = limit.Key{Kind: limit.Lock, ID: n.Digits()}
 	s.cool = limit.Key{Kind: limit.CoolingOff, ID: n.Digits()}
 	return s, nil
 }
 
 // ofShare is what a network and the widest one around it may have of a number.
-func (h *handler) ofShare(number, from string) (limited, error) {
-	n, err := h.number(number)
+func (a *API) ofShare(number, from string) (limited, error) {
+	n, err := a.number(number)
 	if err != nil {
 		return limited{}, err
 	}
@@ -214,7 +243,7 @@ func (h *handler) ofShare(number, from string) (limited, error) {
 	if err != nil {
 		return limited{}, err
 	}
-	shares := h.Limits.ShareOf(n, of)
+	shares := a.Limits.ShareOf(n, of)
 	s := limited{shown: n.Masked() + " from " + of, budget: shares[0]}
 	if len(shares) > 1 {
 		s.wider = shares[1]
@@ -223,28 +252,15 @@ func (h *handler) ofShare(number, from string) (limited, error) {
 }
 
 // number reads a number that an operator gave.
-func (h *handler) number(text string) (phone.Number, error) {
-	n, err := phone.Parse(text, h.Region)
+func (a *API) number(text string) (phone.Number, error) {
+	n, err := phone.Parse(text, a.Region)
 	if mistake, ok := errors.AsType[*phone.ParseError](err); ok {
 		if mistake.Kind == phone.Confirm && !mistake.Several {
 			return mistake.Number, nil // a landline's, or of a newer plan: it may be in the store
 		}
-		return n, refused{http.StatusUnprocessableEntity, "the number " + numberMistakes[mistake.Kind]}
+		return n, refused(http.StatusUnprocessableEntity, "the number %s", numberMistakes[mistake.Kind])
 	}
 	return n, err
-}
-
-// readBody reads the one JSON value of a request.
-func readBody(r *http.Request, v any) error {
-	d := json.NewDecoder(r.Body)
-	d.DisallowUnknownFields()
-	if err := d.Decode(v); err != nil {
-		return refused{http.StatusBadRequest, "the request is not readable: " + strings.TrimPrefix(err.Error(), "json: ")}
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return refused{http.StatusBadRequest, "the request is not readable: there is more than one JSON value"}
-	}
-	return nil
 }
 
 // numberMistakes are what operators are told of a number that is none. The
@@ -269,14 +285,14 @@ func network(text string) (string, error) {
 		network, err := netip.ParsePrefix(text)
 		if err != nil || limit.NetworkOf(network.Addr()) != network.Masked().String() {
 			const wanted = "%q is not an address like 192.0.2.7 or 2001:db8::1, or a network of the audit like 192.0.2.7/32"
-			return "", refused{http.StatusUnprocessableEntity, fmt.Sprintf(wanted, text)}
+			return "", refused(http.StatusUnprocessableEntity, wanted, text)
 		}
 		address = network.Addr()
 	}
 	return limit.NetworkOf(address), nil
 }
 
-func (h *handler) ofNetwork(text string) (limited, error) {
+func (a *API) ofNetwork(text string) (limited, error) {
 	narrow, err := network(text)
 	if err != nil {
 		return limited{}, err
@@ -289,5 +305,5 @@ func (h *handler) ofNetwork(text string) (limited, error) {
 			also = append(also, limit.Key{Kind: kind, ID: network})
 		}
 	}
-	return budgetOf(networks[0], also[0], h.Limits.Network, also[1:]...), nil
+	return budgetOf(networks[0], also[0], a.Limits.Network, also[1:]...), nil
 }

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 
+	"calleridp/provider/apikey"
 	"calleridp/provider/audit"
 	"calleridp/provider/notify"
 
-	"github.com/go-chi/chi/v5"
+	"github.com/danielgtaylor/huma/v2"
 )
 
 // Notices is the queue of what clients are told. *bolt.Store is one.
@@ -23,12 +25,12 @@ type Notices interface {
 type Receiver struct {
 	Client    string    `json:"client_id"`
 	Waiting   int       `json:"waiting"`
-	Oldest    time.Time `json:"oldest,omitzero"`       // when what the first one is about happened
-	Failures  int       `json:"failures"`              // in a row
-	Next      time.Time `json:"next_try_at,omitzero"`  // zero: at once
-	Delivered time.Time `json:"delivered_at,omitzero"` // the last one
-	Failed    time.Time `json:"failed_at,omitzero"`    // the last one
-	Reason    string    `json:"reason,omitempty"`      // why that failed
+	Oldest    time.Time `json:"oldest,omitzero" doc:"When what the first one is about happened."`
+	Failures  int       `json:"failures" doc:"In a row."`
+	Next      time.Time `json:"next_try_at,omitzero" doc:"Absent: at once."`
+	Delivered time.Time `json:"delivered_at,omitzero" doc:"The last one."`
+	Failed    time.Time `json:"failed_at,omitzero" doc:"The last one."`
+	Reason    string    `json:"reason,omitempty" doc:"Why that failed."`
 }
 
 // Dropped is how many notices were deleted.
@@ -37,12 +39,43 @@ type Dropped struct {
 	Number int    `json:"dropped"`
 }
 
-func (h *handler) listNotices(r *http.Request) (int, any, error) {
-	all, err := h.Notices.Receivers(r.Context())
-	if err != nil {
-		return 0, nil, err
+func (a *API) notices() {
+	register(a, huma.Operation{
+		OperationID: "list-notices", Method: http.MethodGet, Path: "/v1/notices", Tags: []string{"Notices"},
+		Summary: "List what waits for which client", Description: "Deliveries of logout tokens, and how they went.",
+	}, apikey.NoticesRead, a.ListNotices)
+	register(a, huma.Operation{
+		OperationID: "retry-notices", Method: http.MethodPost, Path: "/v1/notices/{id}/retry", Tags: []string{"Notices"},
+		Summary: "Try at once what waits for a client", Errors: []int{http.StatusNotFound},
+	}, apikey.NoticesWrite, a.RetryNotices)
+	register(a, huma.Operation{
+		OperationID: "drop-notices", Method: http.MethodDelete, Path: "/v1/notices/{id}", Tags: []string{"Notices"},
+		Summary: "Delete what waits for a client",
+	}, apikey.NoticesWrite, a.DropNotices)
+}
+
+// ListNotices returns a page of the clients that were told something.
+func (a *API) ListNotices(ctx context.Context, in *Paging) (*Reply[Page[Receiver]], error) {
+	if err := allowed(ctx, apikey.NoticesRead); err != nil {
+		return nil, err
 	}
-	out := []Receiver{}
+	all, err := a.receivers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	page, err := pageOf(all, *in, func(r Receiver) string { return r.Client })
+	if err != nil {
+		return nil, err
+	}
+	return reply(page), nil
+}
+
+func (a *API) receivers(ctx context.Context) ([]Receiver, error) {
+	all, err := a.Notices.Receivers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Receiver, 0, len(all))
 	for _, s := range all {
 		out = append(out, Receiver{
 			Client:    s.ID,
@@ -55,28 +88,46 @@ func (h *handler) listNotices(r *http.Request) (int, any, error) {
 			Reason:    s.Reason,
 		})
 	}
-	return http.StatusOK, out, nil
+	return out, nil
 }
 
-func (h *handler) retryNotices(r *http.Request) (int, any, error) {
-	id := chi.URLParam(r, "id")
-	err := h.Notices.RetryReceiver(r.Context(), id)
+// RetryNotices has what waits for a client tried at once.
+func (a *API) RetryNotices(ctx context.Context, in *ClientAction) (*Reply[Receiver], error) {
+	if err := allowed(ctx, apikey.NoticesWrite); err != nil {
+		return nil, err
+	}
+	unknown := refused(http.StatusNotFound, "nothing was ever sent to a client %s", in.ID)
+	all, err := a.receivers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if !slices.ContainsFunc(all, func(r Receiver) bool { return r.Client == in.ID }) {
+		return nil, unknown
+	}
+	err = a.change(ctx, audit.Event{Name: audit.NoticesRetried, Client: in.ID}, func(ctx context.Context) error {
+		return a.Notices.RetryReceiver(ctx, in.ID)
+	})
 	if errors.Is(err, notify.ErrNotFound) {
-		return 0, nil, refused{http.StatusNotFound, "nothing was ever sent to a client " + id}
+		return nil, unknown
 	}
 	if err != nil {
-		return 0, nil, err
+		return nil, err
 	}
-	h.Audit.Record(r.Context(), audit.Event{Name: audit.NoticesRetried, Client: id})
-	return http.StatusOK, Receiver{Client: id}, nil
+	return reply(Receiver{Client: in.ID}), nil
 }
 
-func (h *handler) dropNotices(r *http.Request) (int, any, error) {
-	id := chi.URLParam(r, "id")
-	n, err := h.Notices.DropNotices(r.Context(), id)
-	if err != nil {
-		return 0, nil, err
+// DropNotices deletes what waits for a client.
+func (a *API) DropNotices(ctx context.Context, in *ClientRef) (*Reply[Dropped], error) {
+	if err := allowed(ctx, apikey.NoticesWrite); err != nil {
+		return nil, err
 	}
-	h.Audit.Record(r.Context(), audit.Event{Name: audit.NoticesDropped, Client: id})
-	return http.StatusOK, Dropped{Client: id, Number: n}, nil
+	n := 0
+	err := a.change(ctx, audit.Event{Name: audit.NoticesDropped, Client: in.ID}, func(ctx context.Context) (err error) {
+		n, err = a.Notices.DropNotices(ctx, in.ID)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return reply(Dropped{Client: in.ID, Number: n}), nil
 }

@@ -3,6 +3,7 @@
 //
 //	events.go  every event that the program can record
 //	log.go     a Recorder that writes them to the log
+//	operator.go  who acts as an operator, in the context
 //	sums.go    Sums, which keeps an attacker from filling the log: one line for many
 //	lines.go   Sums for callbacks, and for all warnings and errors
 package audit
@@ -43,6 +44,9 @@ type Event struct {
 	Key      string // kid of a signing key
 	Alg      string // of the signing keys that were rotated
 	Force    bool   // an operator skipped the waiting time
+	Fields   string // what an operator changed of a client, see the event
+
+	operator string // from the context, see WithOperator
 }
 
 // Recorder keeps events. It must be safe for concurrent use and quick: the

@@ -82,6 +82,7 @@ const (
 // The events of operators.
 const (
 	ClientAdded         Name = "client.added"
+	ClientEdited        Name = "client.edited"
 	ClientRemoved       Name = "client.removed"
 	ClientSecretRotated Name = "client.secret_rotated"
 	InitialTokenAdded   Name = "initial_token.added"
@@ -96,6 +97,13 @@ const (
 	UserDeleted         Name = "user.deleted"
 	NoticesRetried      Name = "notices.retried"
 	NoticesDropped      Name = "notices.dropped"
+	UsersListed         Name = "users.listed"
+	UserSessionEnded    Name = "user.session_ended"
+	UserGrantRevoked    Name = "user.grant_revoked"
+	UserAccessRevoked   Name = "user.access_revoked"
+	GrantsListed        Name = "grants.listed"
+	ConfigShown         Name = "config.shown"
+	ChangeFailed        Name = "change.failed"
 )
 
 // Description is what the catalogue says of one event.
@@ -346,77 +354,119 @@ var Events = []Description{
 	},
 	{
 		Name: ClientAdded,
-		Keys: keys("client"),
+		Keys: keys("client operator?"),
 		Text: "An operator added a client.",
 	},
 	{
+		Name: ClientEdited,
+		Keys: keys("client fields operator?"),
+		Text: "An operator changed a client. `fields`: their names; in lists, what was added (+) and removed (-).",
+	},
+	{
 		Name: ClientRemoved,
-		Keys: keys("client"),
+		Keys: keys("client operator?"),
 		Text: "An operator removed a client.",
 	},
 	{
 		Name: ClientSecretRotated,
-		Keys: keys("client"),
+		Keys: keys("client operator?"),
 		Text: "An operator gave a client a new secret.",
 	},
 	{
 		Name: InitialTokenAdded,
-		Keys: keys("of"),
+		Keys: keys("of operator?"),
 		Text: "An operator made an initial access token, with which clients register themselves.",
 	},
 	{
 		Name: InitialTokenRemoved,
-		Keys: keys("of"),
+		Keys: keys("of operator?"),
 		Text: "An operator removed an initial access token.",
 	},
 	{
 		Name: KeysRotated,
-		Keys: keys("alg? force"),
+		Keys: keys("alg? force operator?"),
 		Text: "An operator activated the next signing keys.",
 	},
 	{
 		Name: KeysRemoved,
-		Keys: keys("kid"),
+		Keys: keys("kid operator?"),
 		Text: "An operator removed a retired signing key.",
 	},
 	{
 		Name: LimitShown,
-		Keys: keys("kind of"),
+		Keys: keys("kind of operator?"),
 		Text: "An operator looked at a lock and its budget.",
 	},
 	{
 		Name: LimitCleared,
-		Keys: keys("kind of"),
+		Keys: keys("kind of operator?"),
 		Text: "An operator cleared a lock and its budget.",
 	},
 	{
 		Name: UserFound,
-		Keys: keys("sub"),
+		Keys: keys("sub operator?"),
 		Text: "An operator looked a user up by their number.",
 	},
 	{
 		Name: UserShown,
-		Keys: keys("sub"),
+		Keys: keys("sub operator?"),
 		Text: "An operator looked at a user.",
 	},
 	{
 		Name: UserSignedOut,
-		Keys: keys("sub"),
+		Keys: keys("sub operator?"),
 		Text: "An operator ended all sessions of a user.",
 	},
 	{
 		Name: UserDeleted,
-		Keys: keys("sub"),
+		Keys: keys("sub operator?"),
 		Text: "An operator deleted a user.",
 	},
 	{
 		Name: NoticesRetried,
-		Keys: keys("client"),
+		Keys: keys("client operator?"),
 		Text: "An operator had what waits for a client tried again at once.",
 	},
 	{
 		Name: NoticesDropped,
-		Keys: keys("client"),
+		Keys: keys("client operator?"),
 		Text: "An operator deleted what waited for a client.",
+	},
+	{
+		Name: UsersListed,
+		Keys: keys("operator?"),
+		Text: "An operator looked at a page of the list of users.",
+	},
+	{
+		Name: UserSessionEnded,
+		Keys: keys("sub sid operator?"),
+		Text: "An operator ended one session of a user.",
+	},
+	{
+		Name: UserGrantRevoked,
+		Keys: keys("sub client grant operator?"),
+		Text: "An operator revoked a grant, and with it its tokens.",
+	},
+	{
+		Name: UserAccessRevoked,
+		Keys: keys("sub client operator?"),
+		Text: "An operator took a client's access to a user away: the consent, all grants and unused codes.",
+	},
+	{
+		Name: GrantsListed,
+		Keys: keys("client? sub? operator?"),
+		Text: "An operator looked at grants, of a client or of a user.",
+	},
+	{
+		Name: ConfigShown,
+		Keys: keys("operator?"),
+		Text: "An operator looked at the configuration, without its secrets.",
+	},
+	{
+		Name:  ChangeFailed,
+		Level: slog.LevelWarn,
+		Keys:  keys("kind of? client? sub? error operator?"),
+		Text: "What the line before says of an operator has failed, or nobody knows whether it was done. " +
+			"`kind` is the event that was recorded before.",
 	},
 }

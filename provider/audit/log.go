@@ -26,6 +26,7 @@ type logRecorder struct {
 // Record implements Recorder. It calls the handler directly, because a Logger
 // drops what is below its level.
 func (r logRecorder) Record(ctx context.Context, e Event) {
+	e.operator = Operator(ctx)
 	d, known := descriptions[e.Name]
 	if !known { // all that it holds is better than nothing
 		d.Keys = everyKey
@@ -70,7 +71,8 @@ var descriptions = func() map[Name]Description {
 // everyKey lists all keys that value knows.
 var everyKey = []string{
 	"kind?", "endpoint?", "attempt?", "method?", "number?", "client?", "network?", "app?", "limit?", "reserved?", "grant?", "scope?",
-	"reason?", "error?", "sub?", "by?", "sid?", "of?", "kid?", "alg?", "force?",
+	"reason?", "error?", "sub?", "by?", "sid?", "of?", "kid?", "alg?", "force?", "fields?",
+	"operator?",
 }
 
 func (e Event) value(key string) slog.Value {
@@ -117,6 +119,10 @@ func (e Event) value(key string) slog.Value {
 		return slog.StringValue(e.Alg)
 	case "force":
 		return slog.BoolValue(e.Force)
+	case "fields":
+		return slog.StringValue(e.Fields)
+	case "operator":
+		return slog.StringValue(e.operator)
 	}
 	panic("audit: the catalogue names an unknown key " + key)
 }

@@ -197,20 +197,7 @@ func (r *Registry) ChangeRegistered(ctx context.Context, id, token string, c Cli
 		about := *c.Registration
 		about.TokenHash, about.InitialToken, about.Used = known.Registration.TokenHash, known.Registration.InitialToken, known.Registration.Used
 		next.Registration = &about
-		next.ID, next.Created = known.ID, known.Created
-		next.SecretHashes, next.Secrets = nil, nil
-		secret = ""
-		if next.HasSecret() {
-			if next.AuthMethod == AuthSecretJWT {
-				next.Secrets = known.Secrets
-			} else {
-				next.SecretHashes = known.SecretHashes
-			}
-			if len(next.Secrets)+len(next.SecretHashes) == 0 {
-				secret = next.secretOf(random)
-				next.AddSecret(secret)
-			}
-		}
+		next, secret = next.inPlaceOf(*known, random)
 		if invalid := append(Validate(next), ValidateFor(next, r.here)...); invalid != nil {
 			return invalid
 		}
@@ -332,9 +319,9 @@ const (
 	maxInitialLife = 366 * 24 * time.Hour
 )
 
-// AddInitialToken makes an initial access token and returns it with its text, which cannot
+// NewInitialToken makes an initial access token and returns it with its text, which cannot
 // be read again. The error wraps FieldErrors if something is out of bounds.
-func (r *Registry) AddInitialToken(ctx context.Context, note string, life time.Duration, uses int) (InitialToken, string, error) {
+func NewInitialToken(note string, life time.Duration, uses int) (InitialToken, string, error) {
 	var invalid FieldErrors
 	if life < time.Minute || life > maxInitialLife {
 		invalid = append(invalid, FieldError{Field: "expires_in", Reason: fmt.Sprintf("must be between 1m and %s (got %s)", maxInitialLife, life)})
@@ -351,10 +338,12 @@ func (r *Registry) AddInitialToken(ctx context.Context, note string, life time.D
 	text := keys.RandomText(32)
 	now := time.Now()
 	t := InitialToken{Hash: HashSecret(text), ID: keys.RandomText(8), Note: note, Created: now, Expires: now.Add(life), Left: uint32(uses)}
-	if err := r.store.CreateInitialToken(ctx, t); err != nil {
-		return InitialToken{}, "", err
-	}
 	return t, text, nil
+}
+
+// AddInitialToken stores a token of NewInitialToken, which is valid from then on.
+func (r *Registry) AddInitialToken(ctx context.Context, t InitialToken) error {
+	return r.store.CreateInitialToken(ctx, t)
 }
 
 // InitialTokenOf returns the token with this text, or ErrInitialToken.

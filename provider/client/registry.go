@@ -22,6 +22,9 @@ var (
 	ErrUnauthenticated = errors.New("client: unknown client or wrong secret")
 	// ErrFromConfig means that the config file declares the client.
 	ErrFromConfig = errors.New("client: declared in the config file; change it there and restart")
+	// ErrRegisteredItself means that the client registered itself: only it changes what it
+	// has registered.
+	ErrRegisteredItself = errors.New("client: registered itself")
 	// ErrNoSecret means that the client is public, or authenticates by its private key.
 	ErrNoSecret = errors.New("client: has no secret")
 )
@@ -184,7 +187,7 @@ func (r *Registry) Authenticate(ctx context.Context, id, secret string) (Client,
 func (r *Registry) Add(ctx context.Context, c Client) (Client, string, error) {
 	given := c.ID
 	if given == "" {
-		c.ID = keys.RandomText(16)
+		c.ID = NewID()
 	}
 	c.Registration = nil
 	c, secret := prepared(c)
@@ -202,6 +205,25 @@ func (r *Registry) Add(ctx context.Context, c Client) (Client, string, error) {
 	}
 	r.forgetOrigins()
 	return c, secret, nil
+}
+
+// NewID returns a random client_id.
+func NewID() string { return keys.RandomText(16) }
+
+// CheckNew returns the error of Add for a client with an ID, without adding it.
+func (r *Registry) CheckNew(ctx context.Context, c Client) error {
+	c.Registration = nil
+	c, _ = prepared(c)
+	if invalid := append(Validate(c), ValidateFor(c, r.here)...); invalid != nil {
+		return fmt.Errorf("client %q: %w", c.ID, invalid)
+	}
+	switch _, err := r.Client(ctx, c.ID); {
+	case err == nil:
+		return ErrExists
+	case !errors.Is(err, ErrNotFound):
+		return err
+	}
+	return nil
 }
 
 // prepared returns a new client as it is stored, and its secret, "" for none.
@@ -225,8 +247,8 @@ func (r *Registry) RotateSecret(ctx context.Context, id string) (string, error) 
 	}
 	secret, random := "", keys.RandomText(64)
 	err := r.store.UpdateClient(ctx, id, func(c *Client) error {
-		if !c.HasSecret() {
-			return ErrNoSecret
+		if err := CheckRotation(*c); err != nil {
+			return err
 		}
 		secret = c.secretOf(random)
 		c.AddSecret(secret)
@@ -236,6 +258,17 @@ func (r *Registry) RotateSecret(ctx context.Context, id string) (string, error) 
 		return "", err
 	}
 	return secret, nil
+}
+
+// CheckRotation returns ErrFromConfig or ErrNoSecret if the client gets no new secret.
+func CheckRotation(c Client) error {
+	switch {
+	case c.FromConfig:
+		return ErrFromConfig
+	case !c.HasSecret():
+		return ErrNoSecret
+	}
+	return nil
 }
 
 // Remove deletes the client. That revokes its tokens, because every use of one

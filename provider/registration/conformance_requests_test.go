@@ -23,7 +23,7 @@ func TestTokensBySection(t *testing.T) {
 	p := open()
 	p.Mode = registration.Token
 	w := worldWith(t, p)
-	_, initial, err := w.Clients.AddInitialToken(t.Context(), "a partner", time.Hour, 4)
+	_, initial, err := addInitialToken(t, w, "a partner", time.Hour, 4)
 	if err != nil {
 		t.Fatal(err)
 	}

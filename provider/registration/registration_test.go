@@ -245,7 +245,7 @@ func TestModes(t *testing.T) {
 			t.Errorf("%s: got %s, want invalid_token", what, got)
 		}
 	}
-	token, text, err := w.Clients.AddInitialToken(t.Context(), "a partner", time.Hour, 2)
+	token, text, err := addInitialToken(t, w, "a partner", time.Hour, 2)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -374,4 +374,14 @@ func TestUnusedClientsAreRemoved(t *testing.T) {
 		stop()
 		synctest.Wait()
 	})
+}
+
+// addInitialToken stores an initial access token.
+func addInitialToken(t *testing.T, w *testworld.World, note string, life time.Duration, uses int) (client.InitialToken, string, error) {
+	t.Helper()
+	token, text, err := client.NewInitialToken(note, life, uses)
+	if err == nil {
+		err = w.Clients.AddInitialToken(t.Context(), token)
+	}
+	return token, text, err
 }

@@ -33,7 +33,7 @@ func TestThreat_FillingTheQuotaKeepsNobodyOut(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, text, err := w.Clients.AddInitialToken(t.Context(), "a partner", 24*time.Hour, 1)
+		_, text, err := addInitialToken(t, w, "a partner", 24*time.Hour, 1)
 		if err != nil {
 			t.Fatal(err)
 		}

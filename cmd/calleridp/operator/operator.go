@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"reflect"
 	"syscall"
 	"text/tabwriter"
 
@@ -121,8 +122,37 @@ func advise(err error, advice string) error {
 }
 
 // call makes one request to the running server, with in as its JSON body unless
-// that is nil, and decodes the response into v.
+// that is nil, and decodes the response into v. Into a slice, it reads all pages of a list.
 func (r request) call(ctx context.Context, method, path string, in, v any) error {
+	if list := reflect.ValueOf(v).Elem(); list.Kind() == reflect.Slice {
+		list.Set(reflect.MakeSlice(list.Type(), 0, 0))
+		for next := ""; ; {
+			var page struct {
+				Items json.RawMessage `json:"items"`
+				Next  string          `json:"next"`
+			}
+			at := path
+			if next != "" {
+				at += "?cursor=" + url.QueryEscape(next)
+			}
+			if err := r.one(ctx, method, at, in, &page); err != nil {
+				return err
+			}
+			items := reflect.New(list.Type())
+			if err := json.Unmarshal(page.Items, items.Interface()); err != nil {
+				return fmt.Errorf("the server's response has no list: %w", err)
+			}
+			list.Set(reflect.AppendSlice(list, items.Elem()))
+			if next = page.Next; next == "" {
+				return nil
+			}
+		}
+	}
+	return r.one(ctx, method, path, in, v)
+}
+
+// one is call for one response.
+func (r request) one(ctx context.Context, method, path string, in, v any) error {
 	socket, err := r.path()
 	if err != nil {
 		return err
@@ -138,6 +168,9 @@ func (r request) call(ctx context.Context, method, path string, in, v any) error
 	req, err := http.NewRequestWithContext(ctx, method, "http://calleridp"+path, body)
 	if err != nil {
 		return err
+	}
+	if in != nil {
+		req.Header.Set("Content-Type", "application/json")
 	}
 	c := http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,
@@ -156,10 +189,10 @@ func (r request) call(ctx context.Context, method, path string, in, v any) error
 	}
 	if response.StatusCode >= 400 {
 		var problem admin.Problem
-		if json.Unmarshal(raw, &problem) != nil || problem.Error == "" {
-			problem.Error = "the server responded with " + response.Status
+		if json.Unmarshal(raw, &problem) != nil || problem.Detail == "" {
+			problem.Detail = "the server responded with " + response.Status
 		}
-		return &refusedError{response.StatusCode, problem.Error}
+		return &refusedError{response.StatusCode, problem.Detail}
 	}
 	if err := json.Unmarshal(raw, v); err != nil {
 		return fmt.Errorf("%s is not the admin socket of a calleridp server: %w", socket, err)

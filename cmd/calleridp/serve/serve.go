@@ -33,6 +33,7 @@ import (
 	"calleridp/cmd/calleridp/command"
 	"calleridp/cmd/calleridp/config"
 	"calleridp/keys"
+	"calleridp/provider/admin"
 )
 
 // Program is everything that runs, assembled and not yet listening.
@@ -129,7 +130,11 @@ func (p *Program) Run(
 	}
 	defer adminListener.Close()
 	const headerTimeout = 5 * time.Second
-	private := []privateServer{{adminListener, &http.Server{Handler: p.counted(p.Admin), ReadHeaderTimeout: headerTimeout}}}
+	private := []privateServer{{adminListener, &http.Server{
+		Handler:           p.counted(p.Admin),
+		ReadHeaderTimeout: headerTimeout,
+		ConnContext:       func(ctx context.Context, c net.Conn) context.Context { return admin.OnSocket(ctx, peerOf(c)) },
+	}}}
 	for _, optional := range []struct {
 		key, address string
 		server       *http.Server

@@ -1,0 +1,25 @@
+package admin
+
+import (
+	"context"
+	"net/http"
+
+	"calleridp/provider/apikey"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+func (a *API) status() {
+	register(a, huma.Operation{
+		OperationID: "show-stats", Method: http.MethodGet, Path: "/v1/stats", Tags: []string{"Status"},
+		Summary: "Show counters of the store", Description: "They are those of the engine; names may change with it.",
+	}, apikey.StatusRead, a.ShowStats)
+}
+
+// ShowStats returns counters of the store.
+func (a *API) ShowStats(ctx context.Context, _ *struct{}) (*Reply[any], error) {
+	if err := allowed(ctx, apikey.StatusRead); err != nil {
+		return nil, err
+	}
+	return reply(a.Stats()), nil
+}
