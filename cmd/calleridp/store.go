@@ -15,6 +15,7 @@ import (
 	"calleridp/provider/admin"
 	"calleridp/provider/client"
 	"calleridp/provider/consent"
+	"calleridp/provider/console"
 	"calleridp/provider/funnel"
 	"calleridp/provider/grant"
 	"calleridp/provider/login"
@@ -44,6 +45,7 @@ type engine interface {
 	client.Assertions
 	notify.Store
 	funnel.Store
+	console.Bindings
 	serve.Store
 
 	PinIssuer(ctx context.Context, issuer string) error

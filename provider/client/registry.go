@@ -43,6 +43,7 @@ type App struct {
 // and those of the store. It is safe for concurrent use.
 type Registry struct {
 	config map[string]Client
+	own    map[string]bool // those of config that are the program's, and in no list
 	store  Store
 	here   Deployment
 
@@ -76,6 +77,23 @@ func NewRegistry(config []Client, store Store, here Deployment) (*Registry, erro
 		return nil, errors.Join(invalid...)
 	}
 	return r, nil
+}
+
+// AddOwn adds a client of the program itself: it is found by its ID, and is in no list of
+// clients. It is called before the registry is used.
+func (r *Registry) AddOwn(c Client) error {
+	if invalid := append(Validate(c), ValidateFor(c, r.here)...); invalid != nil {
+		return fmt.Errorf("client %q: %w", c.ID, invalid)
+	}
+	if _, taken := r.config[c.ID]; taken {
+		return fmt.Errorf("client %q: the program has a client of this ID; choose another one", c.ID)
+	}
+	if r.own == nil {
+		r.own = map[string]bool{}
+	}
+	c.FromConfig = true // so that nothing changes it
+	r.config[c.ID], r.own[c.ID] = c, true
+	return nil
 }
 
 // CheckStored returns which stored clients can have no ID token any more, because
@@ -114,7 +132,9 @@ func (r *Registry) List(ctx context.Context) ([]Client, error) {
 	}
 	list := make([]Client, 0, len(r.config)+len(stored))
 	for _, c := range r.config {
-		list = append(list, c)
+		if !r.own[c.ID] {
+			list = append(list, c)
+		}
 	}
 	for _, c := range stored {
 		if _, shadowed := r.config[c.ID]; !shadowed {

@@ -17,6 +17,7 @@ import (
 	"calleridp/provider/admin"
 	"calleridp/provider/client"
 	"calleridp/provider/consent"
+	"calleridp/provider/console"
 	"calleridp/provider/funnel"
 	"calleridp/provider/grant"
 	"calleridp/provider/limit"
@@ -47,6 +48,7 @@ type Engine interface {
 	client.Assertions
 	notify.Store
 	funnel.Store
+	console.Bindings
 
 	// PinIssuer stores the first issuer, and refuses any other one.
 	PinIssuer(ctx context.Context, issuer string) error
@@ -79,6 +81,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Place) {
 		{"ParallelDeviceAnswers", testParallelDeviceAnswers},
 		{"Funnel", testFunnel},
 		{"ParallelFunnel", testParallelFunnel},
+		{"Operators", testOperators},
 		{"Inbox", testInbox},
 		{"CallbackSecrets", testCallbackSecrets},
 		{"Attempts", testAttempts},
