@@ -1,7 +1,7 @@
 // Command calleridp is an OpenID Provider that signs users in with Truecaller.
 //
 //	build.go    assembles the whole program, in one function
-//	main.go     dispatches the commands, which are the rooms below
+//	main.go     lists the commands, which are the rooms below
 //
 //	serve/      runs the server: listeners, middleware, certificates, shutdown
 //	dev/        runs everything on a laptop, with simulator and demo/
@@ -10,7 +10,7 @@
 //	store/      copies a store from one engine to the other
 //	metrics/    what Prometheus reads
 //
-//	command/    parses words and flags for all of them
+//	command/    the tree of commands: parsing, help, completion, manual pages
 //	country/    looks up the country of a network
 //	selfsigned/ writes certificates for dev and tests
 //
@@ -21,8 +21,6 @@ package main
 
 import (
 	"context"
-	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -37,50 +35,32 @@ import (
 	"calleridp/cmd/calleridp/operator"
 	"calleridp/cmd/calleridp/serve"
 	"calleridp/cmd/calleridp/store"
+
+	"github.com/spf13/cobra"
 )
 
-const usage = `CallerIdP: Sign in with Truecaller, for any application that speaks OpenID Connect.
-
-Usage:
-
-  calleridp dev                             try it: provider, simulated Truecaller and demo application
-  calleridp serve --config FILE             run the server
-  calleridp config check --config FILE      report every error in a configuration
-  calleridp migrate --config FILE           bring the schema of a PostgreSQL database up to date
-  calleridp store copy --to postgres|bolt --config FILE
-                                            copy everything to PostgreSQL or back, while no server runs
-
-  calleridp keys init-master --out FILE     create the master key of a new deployment
-  calleridp keys list|rotate|remove         list, rotate or remove the signing keys
-  calleridp client add|list|show|rotate-secret|remove
-                                            manage the applications that may sign users in
-  calleridp registration-token add|list|remove
-                                            manage the tokens with which applications register themselves
-  calleridp notice list, notice retry|drop CLIENT_ID
-                                            list, send again or delete what applications have not heard of logouts
-  calleridp user find NUMBER, user show|signout|delete SUB
-                                            show where a user is signed in, sign them out or delete them
-  calleridp limit show|clear NUMBER         show or clear rate limits; also --network, --client, --deployment
-
-  calleridp version                         print the version
-
-client, registration-token, notice, keys, user and limit talk to the running server. Run a command with -h to list its flags.
-`
-
-// commands are the first words of the command line.
-var commands = map[string]command.Func{
-	"serve":              serve.Command(build, versionText()),
-	"dev":                dev.Command(build),
-	"config":             command.Group("config", map[string]command.Func{"check": config.CheckCommand}),
-	"client":             operator.Client,
-	"keys":               operator.Keys,
-	"limit":              operator.Limit,
-	"migrate":            config.MigrateCommand,
-	"notice":             operator.Notice,
-	"registration-token": operator.RegistrationToken,
-	"store":              command.Group("store", map[string]command.Func{"copy": store.Copy}),
-	"user":               operator.User,
-	"version":            version,
+// newRoot returns the whole command line.
+func newRoot() *cobra.Command {
+	return command.Root("calleridp", "CallerIdP: Sign in with Truecaller, for any application that speaks OpenID Connect.", versionText(),
+		command.Section{Title: "Run it", Commands: []*cobra.Command{
+			dev.Command(build),
+			serve.Command(build, versionText()),
+		}},
+		command.Section{Title: "Prepare and move a deployment", Commands: []*cobra.Command{
+			config.Command(),
+			config.MigrateCommand(),
+			store.Command(),
+		}},
+		command.Section{Title: "Manage the running server, over its admin socket", Commands: []*cobra.Command{
+			operator.Client(),
+			operator.Keys(),
+			operator.Limit(),
+			operator.Notice(),
+			operator.RegistrationToken(),
+			operator.User(),
+		}},
+		command.Section{Title: "About this program", Commands: []*cobra.Command{versionCommand()}},
+	)
 }
 
 func main() {
@@ -92,44 +72,18 @@ func main() {
 	// The first signal stops gracefully, a second one at once.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	go func() { <-ctx.Done(); stop() }()
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(command.Run(ctx, newRoot(), os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// run runs a command line and returns the exit status: 0 for success, 1 for
-// failure, 2 for wrong usage.
-func run(ctx context.Context, args []string, out, errOut io.Writer) int {
-	if len(args) > 1 && args[0] == "help" { // calleridp help serve
-		args = append(args[1:], "-h")
-	}
-	if len(args) == 1 && (args[0] == "--version" || args[0] == "-version" || args[0] == "-v") {
-		args = []string{"version"}
-	}
-	if len(args) == 0 || args[0] == "help" || args[0] == "-h" || args[0] == "--help" {
-		fmt.Fprint(out, usage)
-		return 0
-	}
-	do, ok := commands[args[0]]
-	if !ok {
-		fmt.Fprintf(errOut, "calleridp: unknown command %q; run calleridp help to list the commands\n", args[0])
-		return 2
-	}
-	err := do(ctx, args[1:], out)
-	if err == nil || errors.Is(err, flag.ErrHelp) {
-		return 0
-	}
-	fmt.Fprintf(errOut, "calleridp %s: %v\n", args[0], err)
-	if _, ok := errors.AsType[*command.UsageError](err); ok {
-		return 2
-	}
-	return 1
-}
-
-func version(_ context.Context, args []string, out io.Writer) error {
-	if _, err := command.New("version", "print the version", out).Arguments(args); err != nil {
+func versionCommand() *cobra.Command {
+	return command.New(command.Text{
+		Use:     "version",
+		Short:   "print the version",
+		Example: "calleridp version",
+	}, func(_ context.Context, _ []string, out io.Writer) error {
+		_, err := fmt.Fprintln(out, "calleridp", versionText())
 		return err
-	}
-	_, err := fmt.Fprintln(out, "calleridp", versionText())
-	return err
+	})
 }
 
 func versionText() string {

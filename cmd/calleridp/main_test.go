@@ -4,19 +4,24 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
+	"calleridp/cmd/calleridp/command"
 	"calleridp/cmd/calleridp/config"
 	"calleridp/cmd/calleridp/envtest"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // runs runs a command line in this process.
 func runs(t *testing.T, args ...string) (status int, out, errOut string) {
 	t.Helper()
 	var o, e bytes.Buffer
-	status = run(t.Context(), args, &o, &e)
+	status = command.Run(t.Context(), newRoot(), args, &o, &e)
 	return status, o.String(), e.String()
 }
 
@@ -26,29 +31,41 @@ func TestWrongUsageGetsOneLine(t *testing.T) {
 	envtest.Clear(t)
 	for _, row := range []struct{ line, says string }{
 		{"frobnicate", `unknown command "frobnicate"; run calleridp help to list the commands`},
-		{"--versions", `unknown command "--versions"; run calleridp help to list the commands`},
-		{"serve --confg x", "flag provided but not defined: -confg; run calleridp serve -h to list the flags"},
+		{"sevre", `unknown command "sevre"; did you mean serve?; run calleridp help to list the commands`},
+		{"--versions", "unknown flag --versions; did you mean --version?; run calleridp -h to list the flags"},
+		{"help frob", `unknown command "frob"; run calleridp help to list the commands`},
+		{"help client ad", `unknown command "client ad"; did you mean add?; usage: calleridp client add|list`},
+		{"help serve now", `unexpected argument "now"; calleridp serve has no commands`},
+		{"serve --confg x", "unknown flag --confg; did you mean --config?; run calleridp serve -h to list the flags"},
+		{"serve --config", "flag needs an argument: --config; run calleridp serve -h to list the flags"},
+		{"serve -config x", "unknown flag -config; did you mean --config?; run calleridp serve -h to list the flags"},
+		{"serve -x", "unknown flag -x; run calleridp serve -h"},
 		{"serve now", `unexpected argument "now"; usage: calleridp serve`},
 		{"config", "usage: calleridp config check"},
 		{"config show", `unknown command "config show"; usage: calleridp config check`},
 		{"client", "usage: calleridp client add|list|remove|rotate-secret|show"},
 		{"client frob", `unknown command "client frob"; usage: calleridp client add|list|remove|rotate-secret|show`},
 		{"client show", "missing CLIENT_ID; usage: calleridp client show CLIENT_ID"},
-		{"client show --json", "missing CLIENT_ID"},
+		{"client delete", `unknown command "client delete"; did you mean remove?; usage: calleridp client add|`},
+		{"client show --output json", "missing CLIENT_ID"},
+		{"client list -o yaml", `invalid value "yaml" for --output: use one of table, json; run calleridp client list -h`},
 		{"client remove a b", `unexpected argument "b"; usage: calleridp client remove CLIENT_ID`},
 		{"client add", "missing --name NAME"},
 		{"client add --name Shop", "missing --redirect-uri URI"},
 		{"keys", "usage: calleridp keys init-master|list|remove|rotate"},
 		{"keys init-master", "missing --out FILE"},
-		{"keys rotate --force=maybe", `invalid boolean value "maybe"`},
+		{"keys rotate --force=maybe", `invalid value "maybe" for --force: invalid syntax`},
 		{"store", "usage: calleridp store copy"},
 		{"store copy", "missing --to postgres or --to bolt"},
-		{"store copy --to sqlite", "missing --to postgres or --to bolt"},
+		{"store copy --to sqlite", `invalid value "sqlite" for --to: use one of postgres, bolt`},
 		{"store copy a", `unexpected argument "a"`},
-		{"dev --provider-port many", `invalid value "many" for flag -provider-port`},
+		{"dev --provider-port many", `invalid value "many" for --provider-port: invalid syntax`},
 		{"dev --provider-port 99999", "--provider-port 99999 is not a port"},
 		{"dev --host id.example.com", "--host id.example.com needs --tls"},
 		{"version 2", `unexpected argument "2"`},
+		{"completion", "missing SHELL; usage: calleridp completion SHELL"},
+		{"completion tcsh", `unknown shell "tcsh"; use bash, zsh or fish`},
+		{"man", "missing --dir DIRECTORY"},
 	} {
 		t.Run(row.line, func(t *testing.T) {
 			status, out, errOut := runs(t, strings.Fields(row.line)...)
@@ -70,13 +87,48 @@ func TestFailure(t *testing.T) {
 	}
 }
 
+// everyCommand calls do for every command that can run, and every group.
+func everyCommand(c *cobra.Command, do func(*cobra.Command)) {
+	do(c)
+	for _, member := range c.Commands() {
+		everyCommand(member, do)
+	}
+}
+
 // The help names every command, so that an operator finds it.
 func TestHelpNamesEveryCommand(t *testing.T) {
-	for name := range commands {
-		if !strings.Contains(usage, "\n  calleridp "+name+" ") {
-			t.Errorf("the help lacks %q", name)
+	_, help, _ := runs(t, "help")
+	commands := 0
+	everyCommand(newRoot(), func(c *cobra.Command) {
+		if c.IsAvailableCommand() && c.HasParent() {
+			commands++
+			if !regexp.MustCompile(`\b` + c.Name() + `\b`).MatchString(help) {
+				t.Errorf("the help lacks %q", c.CommandPath())
+			}
 		}
+	})
+	if commands < 20 {
+		t.Errorf("got %d commands, want more", commands)
 	}
+}
+
+// Each command has an example, which is a command line that it takes.
+func TestEveryCommandHasAnExample(t *testing.T) {
+	envtest.Clear(t)
+	everyCommand(newRoot(), func(c *cobra.Command) {
+		if c.HasSubCommands() {
+			return
+		}
+		if c.Example == "" {
+			t.Errorf("%s has no example", c.CommandPath())
+		}
+		for line := range strings.Lines(c.Example) {
+			line, _, _ = strings.Cut(line, " > ")
+			if err := parses(line); err != nil || !strings.Contains(line, c.CommandPath()) {
+				t.Errorf("%s: the example %q: %v", c.CommandPath(), line, err)
+			}
+		}
+	})
 }
 
 func TestHelp(t *testing.T) {
@@ -85,15 +137,20 @@ func TestHelp(t *testing.T) {
 		{"", "calleridp dev"},
 		{"help", "calleridp dev"},
 		{"-h", "calleridp dev"},
-		{"serve -h", "-config file"},
-		{"help serve", "-config file"},
-		{"dev --help", "-provider-port port"},
+		{"serve -h", "--config file"},
+		{"help serve", "--config file"},
+		{"dev --help", "--provider-port port"},
 		{"client -h", "add|list|remove|rotate-secret|show"},
-		{"client add -h", "-redirect-uri uri"},
+		{"client add -h", "--redirect-uri uri"},
 		{"help client show", "calleridp client show CLIENT_ID: show an application"},
-		{"keys rotate -h", "-force"},
+		{"help client show", "Example:\n\n  calleridp client show shop\n"},
+		{"help help", "calleridp help client add"},
+		{"completion bash", "__complete"},
+		{"completion zsh", "#compdef calleridp"},
+		{"completion fish", "complete -c calleridp"},
+		{"keys rotate -h", "--force"},
 		{"config check -h", "CALLERIDP_CONFIG"},
-		{"store copy -h", "-skip-damaged"},
+		{"store copy -h", "--skip-damaged"},
 		{"version", "calleridp "},
 		{"--version", "calleridp "},
 		{"-v", "calleridp "},
@@ -106,14 +163,16 @@ func TestHelp(t *testing.T) {
 
 func TestEveryFlagIsExplained(t *testing.T) {
 	envtest.Clear(t)
-	for _, line := range []string{"serve", "dev", "config check", "client add", "client list", "client show", "client rotate-secret", "client remove", "keys init-master", "keys list", "keys rotate", "keys remove", "store copy"} {
-		_, out, _ := runs(t, append(strings.Fields(line), "-h")...)
-		for paragraph := range strings.SplitSeq(out, "\n  -") {
-			if len(strings.Fields(paragraph)) < 3 {
-				t.Errorf("calleridp %s: a flag without an explanation: %q", line, paragraph)
+	everyCommand(newRoot(), func(c *cobra.Command) {
+		c.LocalFlags().VisitAll(func(f *pflag.Flag) {
+			if len(strings.Fields(f.Usage)) < 3 {
+				t.Errorf("%s: --%s has no explanation: %q", c.CommandPath(), f.Name, f.Usage)
 			}
-		}
-	}
+			if name, _ := pflag.UnquoteUsage(f); f.Value.Type() != "bool" && !strings.Contains(f.Usage, "`"+name+"`") {
+				t.Errorf("%s: --%s does not name its value: %q", c.CommandPath(), f.Name, f.Usage)
+			}
+		})
+	})
 }
 
 func TestMasterKeyIsCreatedOnce(t *testing.T) {
@@ -166,6 +225,73 @@ func TestRetiredKeysOutliveTheirTokens(t *testing.T) {
 		c := config.Config{Lifetimes: config.Lifetimes{IDToken: config.Duration(lifetime)}}
 		if got, want := retireFor(c), lifetime+24*time.Hour; got < want {
 			t.Errorf("ID tokens valid for %s: got keys published for %s after the last, want at least %s", lifetime, got, want)
+		}
+	}
+}
+
+// A manual page is there for each command, with its flags and its example.
+func TestManualPagesAreComplete(t *testing.T) {
+	envtest.Clear(t)
+	t.Setenv("SOURCE_DATE_EPOCH", "1764460800")
+	dir := filepath.Join(t.TempDir(), "man1")
+	if status, out, errOut := runs(t, "man", "--dir", dir); status != 0 || out != "" {
+		t.Fatalf("%d %s%s", status, out, errOut)
+	}
+	pages := 0
+	everyCommand(newRoot(), func(c *cobra.Command) {
+		if c.Hidden {
+			return
+		}
+		pages++
+		name := strings.ReplaceAll(c.CommandPath(), " ", "-")
+		page, err := os.ReadFile(filepath.Join(dir, name+".1"))
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		text := strings.NewReplacer(`\-`, "-", `\fB`, "", `\fP`, "", `\&`, "").Replace(string(page))
+		if !strings.Contains(text, `"Nov 2025"`) || !strings.Contains(text, name+" - "+c.Short) {
+			t.Errorf("%s.1 lacks its date or what the command does:\n%s", name, text)
+		}
+		for line := range strings.Lines(c.Example) {
+			if !strings.Contains(text, strings.TrimSpace(line)) {
+				t.Errorf("%s.1 lacks the example %q", name, line)
+			}
+		}
+		c.LocalFlags().VisitAll(func(f *pflag.Flag) {
+			if !strings.Contains(text, "--"+f.Name) {
+				t.Errorf("%s.1 lacks --%s", name, f.Name)
+			}
+		})
+	})
+	if files, err := os.ReadDir(dir); err != nil || len(files) != pages || pages < 25 {
+		t.Errorf("got %d files (%v), want one for each of %d commands", len(files), err, pages)
+	}
+}
+
+// A shell completes commands, flags and their values, and without a server no client id,
+// silently.
+func TestCompletion(t *testing.T) {
+	envtest.Clear(t)
+	t.Setenv("CALLERIDP_ADMIN_SOCKET", filepath.Join(t.TempDir(), "none.sock"))
+	for _, row := range []struct {
+		line, want string
+	}{
+		{"cli|", "client\tmanage the applications that may sign users in\n:4"},
+		{"client r|", "remove\tremove an application and revoke its tokens\nrotate-secret\tgive"},
+		{"client list --o|", "--output\tformat of what is printed: table or json"},
+		{"client list --output |", "table\njson\n:4"},
+		{"help client s|", "show\tshow an application"},
+		{"completion |", "bash\nzsh\nfish\n:4"},
+		{"client show |", ":4"},
+		{"client remove |", ":4"},
+		{"limit show --client |", ":4"},
+		{"serve --config |", "yaml\nyml\n:8"},
+	} {
+		words := strings.Split(strings.TrimSuffix(row.line, "|"), " ")
+		status, out, errOut := runs(t, append([]string{"__complete"}, words...)...)
+		if status != 0 || !strings.HasPrefix(out, row.want) || strings.Contains(errOut, "no server") {
+			t.Errorf("%s: got status %d, %q, %q; want %q", row.line, status, out, errOut, row.want)
 		}
 	}
 }

@@ -29,8 +29,7 @@ func one(t *testing.T, says string, args ...string) {
 	}
 }
 
-// good runs the binary, which must succeed, and returns its output. A generated id
-// may begin with a minus: args have "--" before it.
+// good runs the binary, which must succeed, and returns its output.
 func good(t *testing.T, args ...string) string {
 	t.Helper()
 	out, err := harness.Run(t, args...)
@@ -139,11 +138,11 @@ func TestClientsOfARunningServer(t *testing.T) {
 		return c
 	}
 
-	added := parsed(command("client", "add", "--json", "--name", "My shop", "--redirect-uri", "https://shop.example.com/cb", "--alg", "ES256"))
+	added := parsed(command("client", "add", "--output", "json", "--name", "My shop", "--redirect-uri", "https://shop.example.com/cb", "--alg", "ES256"))
 	if !authenticates(t, server.Issuer, added.ID, added.Secret) || authenticates(t, server.Issuer, added.ID, added.Secret+"x") {
 		t.Error("the client does not authenticate with the printed secret, or does with another one")
 	}
-	shown := command("client", "show", "--", added.ID)
+	shown := command("client", "show", added.ID)
 	if !strings.Contains(shown, "My shop") || !strings.Contains(shown, "ES256") || strings.Contains(shown, "client_secret") {
 		t.Errorf("client show printed\n%s\nwant the name and ES256, and no secret", shown)
 	}
@@ -154,14 +153,14 @@ func TestClientsOfARunningServer(t *testing.T) {
 		t.Error("the client does not authenticate after a restart")
 	}
 
-	second := parsed(command("client", "rotate-secret", "--", added.ID, "--json")).Secret
-	third := parsed(command("client", "rotate-secret", "--json", "--", added.ID)).Secret
+	second := parsed(command("client", "rotate-secret", added.ID, "--output", "json")).Secret
+	third := parsed(command("client", "rotate-secret", "--output", "json", added.ID)).Secret
 	for secret, want := range map[string]bool{added.Secret: false, second: true, third: true} {
 		if authenticates(t, server.Issuer, added.ID, secret) != want {
 			t.Errorf("a secret is good: %v, want %v", !want, want)
 		}
 	}
-	if out := command("client", "remove", "--", added.ID); !strings.Contains(out, "client "+added.ID+" (My shop) is removed") {
+	if out := command("client", "remove", added.ID); !strings.Contains(out, "client "+added.ID+" (My shop) is removed") {
 		t.Errorf("client remove printed %q, want that %s is removed", out, added.ID)
 	}
 	if authenticates(t, server.Issuer, added.ID, third) {
@@ -176,7 +175,7 @@ func TestClientsOfARunningServer(t *testing.T) {
 	fails(`native: needs a Truecaller app with the method native, which "default" does not have`, "client", "add", "--id", "android", "--name", "Android", "--public", "--native")
 	fails(`truecaller_app: "nobodys" is not configured; use one of default, phones`, "client", "add", "--name", "X", "--redirect-uri", "https://a.example.com/cb", "--truecaller-app", "nobodys")
 	native := command("client", "add", "--id", "android", "--name", "Android", "--public", "--native", "--truecaller-app", "phones")
-	if !strings.Contains(native, "native") || strings.Contains(native, "redirect_uris") || !strings.Contains(command("client", "show", "android", "--json"), `"native": true`) {
+	if !strings.Contains(native, "native") || strings.Contains(native, "redirect_uris") || !strings.Contains(command("client", "show", "android", "--output", "json"), `"native": true`) {
 		t.Errorf("client add --native printed\n%s\nwant native and no redirect_uris", native)
 	}
 	hybrid := command("client", "add", "--name", "H", "--redirect-uri", "https://h.example.com/cb", "--response-type", "code", "--response-type", "token code")
@@ -234,7 +233,7 @@ func TestKeysOfARunningServer(t *testing.T) {
 	}
 	for line := range strings.Lines(rotated) {
 		if kid, _, _ := strings.Cut(line, " "); strings.Contains(line, "retired") && strings.Contains(line, "RS256") {
-			rotated = good(t, "keys", "remove", "--", kid, "--socket", server.Socket)
+			rotated = good(t, "keys", "remove", kid, "--socket", server.Socket)
 			if strings.Contains(rotated, kid) || strings.Contains(jwks(), kid) {
 				t.Errorf("key %s is there after keys remove:\n%s", kid, rotated)
 			}

@@ -43,7 +43,7 @@ func TestLimitsOfARunningServer(t *testing.T) {
 	has(command("limit", "show", "070-174 06 05", "--network", "127.0.0.1"), "of        +46•••••0605 from 127.0.0.1/32\n", "used      1 of 1 in 24h\n")
 	// The try that the number refused was paid for.
 	has(command("limit", "show", "--network", "127.0.0.1"), "of        127.0.0.1/32\n", "used      2 of 30 in 24h\n")
-	has(command("limit", "show", "--client", "demo", "--json"), `"of": "demo"`, `"used": 1`)
+	has(command("limit", "show", "--client", "demo", "--output", "json"), `"of": "demo"`, `"used": 1`)
 	has(command("limit", "show", "--deployment"), "of        all\n", "used      1 of 100 in 24h\n")
 	has(command("limit", "clear", harness.Number(5)), "used          0 of 1 in 24h\n", "all back      now\n")
 	if status := submit(); status != http.StatusTooManyRequests { // what this network may have of it is spent

@@ -49,7 +49,7 @@ func TestRegistrationTokens(t *testing.T) {
 	command := func(args ...string) string { t.Helper(); return good(t, append(args, config...)...) }
 	add := func(args ...string) (token struct{ ID, Token string }) {
 		t.Helper()
-		out := command(append([]string{"registration-token", "add", "--json"}, args...)...)
+		out := command(append([]string{"registration-token", "add", "--output", "json"}, args...)...)
 		if err := json.Unmarshal([]byte(out), &token); err != nil || token.Token == "" {
 			t.Fatalf("registration-token add: %v\n%s", err, out)
 		}
@@ -75,11 +75,11 @@ func TestRegistrationTokens(t *testing.T) {
 	if status, _ := ask(t, http.MethodPost, at, first.Token, body); status != http.StatusUnauthorized {
 		t.Errorf("the third use of two: status %d", status)
 	}
-	command("registration-token", "remove", "--", second.ID)
+	command("registration-token", "remove", second.ID)
 	if status, _ := ask(t, http.MethodPost, at, second.Token, body); status != http.StatusUnauthorized {
 		t.Errorf("a removed token: status %d", status)
 	}
-	one(t, "there is no registration token "+second.ID, append([]string{"registration-token", "remove"}, append(config, "--", second.ID)...)...)
+	one(t, "there is no registration token "+second.ID, append([]string{"registration-token", "remove"}, append(config, second.ID)...)...)
 	one(t, "uses: must be between", append([]string{"registration-token", "add", "--uses", "0"}, config...)...)
 	one(t, "expires_in: must be between", append([]string{"registration-token", "add", "--expires-in", "1s"}, config...)...)
 

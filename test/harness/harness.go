@@ -90,7 +90,7 @@ func Dev(t testing.TB, args ...string) *Server {
 
 func (s *Server) start(provider, simulator, demo string) {
 	s.t.Helper()
-	args := append([]string{"dev", "--json", "--data", s.Data,
+	args := append([]string{"dev", "--output", "json", "--data", s.Data,
 		"--provider-port", provider, "--simulator-port", simulator, "--demo-port", demo}, s.extra...)
 	s.cmd = exec.Command(Binary(s.t), args...)
 	if s.log == nil {

@@ -14,7 +14,7 @@ if (!binary) throw new Error('CALLERIDP must name the built binary: run ./test/a
 // { issuer, simulator, demo, restart(), kill(signal), stop() }.
 export async function dev(...args) {
   const data = await mkdtemp(path.join(tmpdir(), 'calleridp-test-'));
-  const flags = (...ports) => ['dev', '--json', '--data', data,
+  const flags = (...ports) => ['dev', '--output', 'json', '--data', data,
     '--provider-port', ports[0], '--simulator-port', ports[1], '--demo-port', ports[2], ...args];
   let server;
   for (let tries = 1; !server; tries++) {

@@ -126,7 +126,7 @@ func TestEverythingIssuedWorksAfterTheStoreHasMoved(t *testing.T) {
 		ClientID     string `json:"client_id"`
 		ClientSecret string `json:"client_secret"`
 	}
-	out, err := harness.Run(t, "client", "add", "--json", "--socket", m.Socket, "--name", "Shop", "--redirect-uri", harness.RedirectURI, "--consent", "remember")
+	out, err := harness.Run(t, "client", "add", "--output", "json", "--socket", m.Socket, "--name", "Shop", "--redirect-uri", harness.RedirectURI, "--consent", "remember")
 	if err != nil || json.Unmarshal([]byte(out), &added) != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

@@ -228,7 +228,7 @@ func TestClientsOfAnotherServer(t *testing.T) {
 		}
 		return client.Secret
 	}
-	secret := secretOf(c.operate(0, "client", "add", "--json", "--id", "shop", "--name", "Shop", "--redirect-uri", origin+"/cb", "--origin", origin))
+	secret := secretOf(c.operate(0, "client", "add", "--output", "json", "--id", "shop", "--name", "Shop", "--redirect-uri", origin+"/cb", "--origin", origin))
 	known := func(secret string, want int) {
 		t.Helper()
 		for _, node := range c.Nodes {
@@ -256,7 +256,7 @@ func TestClientsOfAnotherServer(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	second := secretOf(c.operate(1, "client", "rotate-secret", "--json", "shop"))
+	second := secretOf(c.operate(1, "client", "rotate-secret", "--output", "json", "shop"))
 	known(secret, 200) // until the next rotation
 	known(second, 200)
 	c.operate(1, "client", "rotate-secret", "shop")

@@ -38,11 +38,11 @@ func (h *handler) callback(w http.ResponseWriter, r *http.Request) {
 		})
 	case errors.Is(err, console.ErrNotListed):
 		h.message(w, r, http.StatusForbidden, "Not an operator",
-			"Your number is not on this server's list of operators (console.operators in its configuration).", console.PathSignIn, again)
+			"Your number is not on this server's list of operators (console.numbers in its configuration).", console.PathSignIn, again)
 	case errors.Is(err, console.ErrAnotherUser):
 		h.message(w, r, http.StatusForbidden, "Not the operator",
 			"Your number is on the list of operators, and belonged to another user when it was used here first. "+
-				"If it is yours, ask for your sub in the configuration (console.operators, sub).", console.PathSignIn, again)
+				"If it is yours, have your sub added to console.subs in the configuration; the audit has it.", console.PathSignIn, again)
 	case errors.Is(err, console.ErrDeclined):
 		h.message(w, r, http.StatusOK, "Not signed in", "The sign-in was not completed.", console.PathSignIn, again)
 	case errors.Is(err, console.ErrFlow):

@@ -1,108 +1,135 @@
-// Package command parses the words and flags of subcommands. A command line that
-// cannot be parsed is a *UsageError, in one line with the way out.
+// Package command makes the tree of subcommands, in one style: help with an example, a
+// usage error in one line with the way out, exit status 0, 1 or 2. Under it is cobra,
+// which parses, completes and writes manual pages.
+//
+//	command.go  commands, groups of commands, their arguments
+//	run.go      runs a command line
+//	errors.go   what a user is told about a wrong one
+//	nearest.go  the word that was probably meant
+//	help.go     the help, of one command and of all
+//	flags.go    flags that several commands have
+//	shell.go    the commands completion and man
 package command
 
 import (
 	"context"
-	"errors"
-	"flag"
-	"fmt"
 	"io"
-	"maps"
-	"os"
-	"slices"
 	"strings"
+
+	"github.com/spf13/cobra"
 )
 
-// Func runs a subcommand with the arguments behind its name. It writes results to
-// out; its error is the one line that the user sees.
+// Func runs a command with its arguments. It writes results to out; its error is the
+// one line that the user sees.
 type Func func(ctx context.Context, args []string, out io.Writer) error
 
-// UsageError is a wrong command line: exit status 2.
-type UsageError struct{ text string }
+// Text is what help, completion and the manual pages say about a command.
+type Text struct {
+	// Use is the command's last word and the names of its arguments, as in
+	// "show CLIENT_ID". An argument in brackets is optional; one that ends in ... may be
+	// repeated, and is the last.
+	Use string
+	// Short says in the imperative what the command does, in one line.
+	Short string
+	// Long follows Short in the help. It may be empty.
+	Long string
+	// Example has whole command lines, one a line.
+	Example string
+}
 
-func (e *UsageError) Error() string { return e.text }
+// New returns a command that run runs. The caller adds flags to it, with whose values
+// run begins.
+func New(t Text, run Func) *cobra.Command {
+	c := &cobra.Command{
+		Use:                   t.Use,
+		Short:                 t.Short,
+		Example:               indented(t.Example),
+		DisableFlagsInUseLine: true,
+		SilenceErrors:         true,
+		SilenceUsage:          true,
+		ValidArgsFunction:     cobra.NoFileCompletions,
+		SuggestFor:            meant[firstWord(t.Use)],
+	}
+	if t.Long != "" {
+		c.Long = sentence(t.Short) + "\n\n" + t.Long
+	}
+	names := strings.Fields(t.Use)[1:]
+	c.Args = func(c *cobra.Command, args []string) error { return checkArguments(c, names, args) }
+	c.RunE = func(c *cobra.Command, args []string) error { return run(c.Context(), args, c.OutOrStdout()) }
+	addHelpFlag(c)
+	return c
+}
 
-// Usagef formats a *UsageError.
-func Usagef(format string, args ...any) error {
-	return &UsageError{fmt.Sprintf(format, args...)}
+// meant lists the other words for what a command does.
+var meant = map[string][]string{
+	"add":    {"create", "new", "register"},
+	"delete": {"erase", "remove", "rm"},
+	"list":   {"ls"},
+	"remove": {"delete", "rm"},
+	"show":   {"get", "view"},
+	"find":   {"search"},
 }
 
 // Group returns a command whose next word selects one of its members.
-func Group(name string, members map[string]Func) Func {
-	usage := fmt.Sprintf("usage: calleridp %s %s", name, strings.Join(slices.Sorted(maps.Keys(members)), "|"))
-	return func(ctx context.Context, args []string, out io.Writer) error {
-		if len(args) == 0 {
-			return Usagef("%s", usage)
-		}
-		if args[0] == "-h" || args[0] == "--help" || args[0] == "help" {
-			_, err := fmt.Fprintf(out, "%s\n\nRun one of them with -h to list its flags.\n", usage)
-			return err
-		}
-		run, ok := members[args[0]]
-		if !ok {
-			return Usagef("unknown command %q; %s", name+" "+args[0], usage)
-		}
-		return run(ctx, args[1:], out)
+func Group(t Text, members ...*cobra.Command) *cobra.Command {
+	c := &cobra.Command{
+		Use:                   t.Use,
+		Short:                 t.Short,
+		Long:                  t.Long,
+		Example:               indented(t.Example),
+		DisableFlagsInUseLine: true,
+		SilenceErrors:         true,
+		SilenceUsage:          true,
+		Args:                  cobra.ArbitraryArgs,
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return Usagef("%s", groupUsage(c))
+			}
+			return unknown(c, args[0])
+		},
 	}
+	c.AddCommand(members...)
+	addHelpFlag(c)
+	return c
 }
 
-// Flags parses the flags and arguments of one command.
-type Flags struct {
-	*flag.FlagSet
-	summary string
-	out     io.Writer
-}
-
-// New returns the flags of the command that name spells out ("client add").
-// summary says in the imperative what it does. Help goes to out.
-func New(name, summary string, out io.Writer) Flags {
-	f := Flags{flag.NewFlagSet(name, flag.ContinueOnError), summary, out}
-	f.SetOutput(io.Discard)
-	f.Usage = func() {}
-	return f
-}
-
-// Arguments parses args and returns those that are no flags, at most one for each
-// name; a name in brackets is optional. Flags may stand before and after
-// arguments. With -h it prints the help and returns flag.ErrHelp.
-func (f Flags) Arguments(args []string, names ...string) ([]string, error) {
-	line := strings.Join(append([]string{"calleridp", f.Name()}, names...), " ")
-	var arguments []string
-	for {
-		err := f.Parse(args)
-		if errors.Is(err, flag.ErrHelp) {
-			fmt.Fprintf(f.out, "%s: %s\n\n", line, f.summary)
-			f.SetOutput(f.out)
-			f.PrintDefaults()
-			return nil, err
+// checkArguments reports the first argument that is missing or too many.
+func checkArguments(c *cobra.Command, names, args []string) error {
+	for i, name := range names {
+		if strings.HasSuffix(name, "...") {
+			return nil
 		}
-		if err != nil {
-			return nil, Usagef("%v; run calleridp %s -h to list the flags", err, f.Name())
+		if i >= len(args) {
+			if strings.HasPrefix(name, "[") {
+				return nil
+			}
+			return Usagef("missing %s; usage: %s", name, c.UseLine())
 		}
-		if f.NArg() == 0 {
-			break
-		}
-		if len(arguments) == len(names) {
-			return nil, Usagef("unexpected argument %q; usage: %s", f.Arg(0), line)
-		}
-		arguments, args = append(arguments, f.Arg(0)), f.Args()[1:]
 	}
-	if len(arguments) < len(names) && !strings.HasPrefix(names[len(arguments)], "[") {
-		return nil, Usagef("missing %s; usage: %s", names[len(arguments)], line)
+	if len(args) > len(names) {
+		return Usagef("unexpected argument %q; usage: %s", args[len(names)], c.UseLine())
 	}
-	return arguments, nil
+	return nil
 }
 
-// Config adds the flag that names the configuration file.
-func (f Flags) Config() *string {
-	return f.String("config", os.Getenv("CALLERIDP_CONFIG"), "read the configuration `file`; default CALLERIDP_CONFIG, else the environment alone")
+func addHelpFlag(c *cobra.Command) {
+	c.Flags().BoolP("help", "h", false, "print this help")
 }
 
-// List is the value of a flag that may be repeated.
-type List []string
+func firstWord(s string) string {
+	word, _, _ := strings.Cut(s, " ")
+	return word
+}
 
-func (l *List) String() string { return strings.Join(*l, " ") }
+// indented indents the lines of an example, as cobra prints them.
+func indented(example string) string {
+	if example = strings.Trim(example, "\n"); example == "" {
+		return ""
+	}
+	return "  " + strings.ReplaceAll(example, "\n", "\n  ")
+}
 
-// Set implements flag.Value.
-func (l *List) Set(s string) error { *l = append(*l, s); return nil }
+// sentence makes a sentence of a summary.
+func sentence(summary string) string {
+	return strings.ToUpper(summary[:1]) + summary[1:] + "."
+}

@@ -9,16 +9,29 @@ import (
 
 	"calleridp/cmd/calleridp/command"
 	"calleridp/storage/postgres"
+
+	"github.com/spf13/cobra"
 )
 
-// MigrateCommand is the command `calleridp migrate`.
-func MigrateCommand(ctx context.Context, args []string, out io.Writer) error {
-	f := command.New("migrate", "bring the database's schema up to date, as the first server that starts does", out)
-	file := f.Config()
-	if _, err := f.Arguments(args); err != nil {
-		return err
-	}
-	s, err := Load(*file)
+// Command returns the command `calleridp config`.
+func Command() *cobra.Command {
+	return command.Group(command.Text{Use: "config", Short: "check a configuration"}, checkCommand())
+}
+
+// MigrateCommand returns the command `calleridp migrate`.
+func MigrateCommand() *cobra.Command {
+	var file *string
+	c := command.New(command.Text{
+		Use:     "migrate",
+		Short:   "bring the schema of a PostgreSQL database up to date, as the first server that starts does",
+		Example: "calleridp migrate --config /etc/calleridp/calleridp.yaml",
+	}, func(ctx context.Context, _ []string, out io.Writer) error { return migrate(ctx, *file, out) })
+	file = command.Config(c)
+	return c
+}
+
+func migrate(ctx context.Context, file string, out io.Writer) error {
+	s, err := Load(file)
 	if err != nil {
 		return err
 	}
@@ -39,19 +52,24 @@ func MigrateCommand(ctx context.Context, args []string, out io.Writer) error {
 	return err
 }
 
-// CheckCommand is the command `calleridp config check`.
-func CheckCommand(ctx context.Context, args []string, out io.Writer) error {
-	f := command.New("config check", "report every error in a configuration, what this user cannot write, and whether the database can be used", out)
-	file := f.Config()
-	if _, err := f.Arguments(args); err != nil {
-		return err
-	}
-	s, err := Load(*file)
+func checkCommand() *cobra.Command {
+	var file *string
+	c := command.New(command.Text{
+		Use:     "check",
+		Short:   "report every error in a configuration, what this user cannot write, and whether the database can be used",
+		Example: "calleridp config check --config /etc/calleridp/calleridp.yaml",
+	}, func(ctx context.Context, _ []string, out io.Writer) error { return checkFile(ctx, *file, out) })
+	file = command.Config(c)
+	return c
+}
+
+func checkFile(ctx context.Context, file string, out io.Writer) error {
+	s, err := Load(file)
 	if err != nil {
 		return err
 	}
 	if invalid := s.checkWritable(); invalid != nil {
-		return &InvalidError{Source: source(*file), Keys: invalid}
+		return &InvalidError{Source: source(file), Keys: invalid}
 	}
 	warnings := s.Warnings()
 	if s.Postgres != nil {
@@ -67,7 +85,7 @@ func CheckCommand(ctx context.Context, args []string, out io.Writer) error {
 			if errors.Is(err, postgres.ErrIssuer) {
 				key = "issuer"
 			}
-			return &InvalidError{Source: source(*file), Keys: []KeyError{{Key: key, Reason: reason}}}
+			return &InvalidError{Source: source(file), Keys: []KeyError{{Key: key, Reason: reason}}}
 		}
 		for _, w := range found {
 			warnings = append(warnings, s.StorageKey(w.Field)+": "+w.Reason)
@@ -76,6 +94,6 @@ func CheckCommand(ctx context.Context, args []string, out io.Writer) error {
 	for _, warning := range warnings {
 		fmt.Fprintf(out, "note: %s\n", warning)
 	}
-	_, err = fmt.Fprintf(out, "%s: OK\n", source(*file))
+	_, err = fmt.Fprintf(out, "%s: OK\n", source(file))
 	return err
 }

@@ -21,7 +21,10 @@ import (
 func check(t *testing.T, args ...string) (out string, err error) {
 	t.Helper()
 	var b bytes.Buffer
-	err = CheckCommand(t.Context(), args, &b)
+	c := Command()
+	c.SetArgs(append([]string{"check"}, args...))
+	c.SetOut(&b)
+	err = c.ExecuteContext(t.Context())
 	return b.String(), err
 }
 

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	"calleridp/cmd/calleridp/command"
+
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 )
@@ -220,36 +222,9 @@ func suggestion(t reflect.Type, name string) string {
 
 // nearest names the known name that is most like an unknown one, "" for none.
 func nearest(all []string, name string) string {
-	best, least := "", 4 // with more edits it is another name
-	for _, known := range all {
-		if n := edits(name, known); n < least {
-			best, least = known, n
-		}
-	}
+	best := command.Nearest(all, name)
 	if best == "" {
 		return ""
 	}
 	return "; did you mean " + best + "?"
-}
-
-// edits returns how many characters must be inserted, deleted or replaced to turn
-// a into b (the Levenshtein distance).
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j+1]+1, row[j]+1)
-		}
-	}
-	return row[len(b)]
 }

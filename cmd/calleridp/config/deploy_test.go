@@ -114,7 +114,10 @@ func passes(t *testing.T, text, secrets string, names []string) config.Config {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	if err := config.CheckCommand(t.Context(), []string{"--config", file}, &out); err != nil {
+	check := config.Command()
+	check.SetArgs([]string{"check", "--config", file})
+	check.SetOut(&out)
+	if err := check.ExecuteContext(t.Context()); err != nil {
 		t.Fatalf("config check: %v\n%s", err, out.String())
 	}
 	loaded, err := config.Load(file)

@@ -27,6 +27,7 @@ import (
 	"calleridp/cmd/calleridp/country"
 	"calleridp/keys"
 	"calleridp/provider/client"
+	"calleridp/provider/console"
 	"calleridp/storage/postgres"
 	"calleridp/truecaller"
 	"calleridp/ui/page"
@@ -44,6 +45,7 @@ type Settings struct {
 	Brand          page.Brand
 	CountryDB      *country.Database // nil if none is configured
 	LogLevel       slog.Level
+	Operators      []console.Operator
 	// StorageKey returns what sets an option of the database (postgres.Options), for errors.
 	StorageKey func(field string) string
 	// AfterDecline is how long a number stays locked after a decline. Zero: limits.lock.

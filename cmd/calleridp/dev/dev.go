@@ -25,7 +25,12 @@ import (
 	"calleridp/storage/postgres"
 	"calleridp/truecaller"
 	"calleridp/truecaller/simulator"
+
+	"github.com/spf13/cobra"
 )
+
+// outputText is what dev prints for its user, where other commands print a table.
+const outputText = "text"
 
 // options are the values of the flags.
 type options struct {
@@ -33,62 +38,66 @@ type options struct {
 	data, host, region, challenge         string
 	storage, dsnFile, registration        string
 	withoutPKCE                           bool
-	clients                               command.List
-	tls, json, verbose                    bool
+	clients                               []string
+	output                                string
+	tls, verbose                          bool
 	attemptLife, coolDown                 time.Duration
 }
 
-func parse(args []string, out io.Writer) (options, error) {
+// Command returns the command `calleridp dev`.
+func Command(build serve.Build) *cobra.Command {
 	var o options
-	f := command.New("dev", "run provider, simulated Truecaller and demo application on this machine", out)
+	c := command.New(command.Text{
+		Use:   "dev",
+		Short: "run provider, simulated Truecaller and demo application on this machine",
+		Example: `calleridp dev
+calleridp dev --tls --host localhost --data ~/calleridp-dev`,
+	}, func(ctx context.Context, _ []string, out io.Writer) error {
+		if err := o.check(); err != nil {
+			return err
+		}
+		return run(ctx, o, build, out)
+	})
+	f := c.Flags()
 	f.IntVar(&o.providerPort, "provider-port", 9440, "`port` of the provider; 0 chooses a free one")
 	f.IntVar(&o.simulatorPort, "simulator-port", 9441, "`port` of the simulated Truecaller and its phone")
 	f.IntVar(&o.demoPort, "demo-port", 9442, "`port` of the demo application")
 	f.StringVar(&o.data, "data", "", "keep data in this `directory`; default a temporary one, deleted on exit")
-	f.StringVar(&o.storage, "storage", config.EngineBolt, "`engine` of the store: bolt, or postgres with --dsn-file and --data")
+	command.Choice(c, &o.storage, "storage", "", config.EngineBolt, "`engine` of the store: bolt, or postgres with --dsn-file and --data", config.EngineBolt, config.EnginePostgres)
 	f.StringVar(&o.dsnFile, "dsn-file", "", "`file` with the connection string of a PostgreSQL database, empty at first")
-	f.Var(&o.clients, "clients", "also register the clients of this YAML `file`, a list as under clients: in the configuration; may be repeated")
+	f.StringArrayVar(&o.clients, "clients", nil, "also register the clients of this YAML `file`, a list as under clients: in the configuration; may be repeated")
 	f.BoolVar(&o.tls, "tls", false, "serve the provider over HTTPS, with a self-signed certificate")
 	f.StringVar(&o.host, "host", "127.0.0.1", "host `name` in issuer and certificate; it must resolve to this machine")
 	f.StringVar(&o.region, "region", "SE", "`country` of national phone numbers; none to guess it from the browser's language")
-	f.DurationVar(&o.attemptLife, "attempt-life", 5*time.Minute, "how long a request on the phone stays open")
-	f.DurationVar(&o.coolDown, "cool-down", 0, "how long a number cools down after a request was declined on the phone")
+	f.DurationVar(&o.attemptLife, "attempt-life", 5*time.Minute, "`time` for which a request on the phone stays open")
+	f.DurationVar(&o.coolDown, "cool-down", 0, "`time` for which a number cools down after a request was declined on the phone")
 	f.StringVar(&o.challenge, "challenge", config.ChallengeOff, "`when` browsers must solve a task before a push: off, auto or always")
 	f.StringVar(&o.registration, "registration", config.RegistrationClosed, "`who` may register clients: closed (nobody), token or open")
 	f.BoolVar(&o.withoutPKCE, "registration-without-pkce", false, "excuse confidential clients that register themselves from PKCE, for test suites that do not know it")
-	f.BoolVar(&o.json, "json", false, "when ready, print the URLs as one line of JSON, and nothing else")
-	f.BoolVar(&o.verbose, "v", false, "log every request")
-	if _, err := f.Arguments(args); err != nil {
-		return options{}, err
-	}
+	command.Choice(c, &o.output, "output", "o", outputText, "`format` of what is printed: text, or json, which is one line with the URLs when it is ready", outputText, command.JSON)
+	f.BoolVarP(&o.verbose, "verbose", "v", false, "log every request")
+	return c
+}
+
+// check refuses flags that do not go together.
+func (o options) check() error {
 	if !o.tls && !truecaller.IsLoopback(o.host) {
-		return options{}, command.Usagef("--host %s needs --tls: plain HTTP is accepted on loopback only", o.host)
+		return command.Usagef("--host %s needs --tls: plain HTTP is accepted on loopback only", o.host)
 	}
 	switch postgres := o.storage == config.EnginePostgres; {
 	case postgres && o.dsnFile == "":
-		return options{}, command.Usagef("--storage postgres needs --dsn-file FILE, with the connection string of an empty PostgreSQL database")
+		return command.Usagef("--storage postgres needs --dsn-file FILE, with the connection string of an empty PostgreSQL database")
 	case postgres && o.data == "":
-		return options{}, command.Usagef("--storage postgres needs --data DIRECTORY: the master key in it opens the database at the next start")
+		return command.Usagef("--storage postgres needs --data DIRECTORY: the master key in it opens the database at the next start")
 	case !postgres && o.dsnFile != "":
-		return options{}, command.Usagef("--dsn-file is the database of --storage postgres, which is missing")
+		return command.Usagef("--dsn-file is the database of --storage postgres, which is missing")
 	}
-	return o, nil
-}
-
-// Command returns the command `calleridp dev`.
-func Command(build serve.Build) command.Func {
-	return func(ctx context.Context, args []string, out io.Writer) error {
-		o, err := parse(args, out)
-		if err != nil {
-			return err
-		}
-		return run(ctx, o, build, out)
-	}
+	return nil
 }
 
 func run(ctx context.Context, o options, build serve.Build, out io.Writer) error {
 	say := func(format string, args ...any) {
-		if !o.json {
+		if o.output != command.JSON {
 			fmt.Fprintf(out, format, args...)
 		}
 	}
@@ -189,7 +198,7 @@ func run(ctx context.Context, o options, build serve.Build, out io.Writer) error
 	}
 
 	return program.Run(ctx, s, providerListener, certificate, log, func() {
-		if o.json {
+		if o.output == command.JSON {
 			json.NewEncoder(out).Encode(map[string]string{
 				"issuer":       issuer,
 				"simulator":    phoneURL,

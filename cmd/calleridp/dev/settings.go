@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"calleridp/cmd/calleridp/command"
 	"calleridp/cmd/calleridp/config"
 	"calleridp/keys"
 	"calleridp/provider/client"
@@ -84,10 +85,10 @@ func settings(o options, issuer, phoneURL, shopURL string) (config.Settings, err
 	for _, t := range client.ResponseTypes { // each client still has only those that it names
 		c.ResponseTypes = append(c.ResponseTypes, string(t))
 	}
-	if o.verbose || o.json {
+	if o.verbose || o.output == command.JSON {
 		c.Log.Level = "info"
 	}
-	if o.json {
+	if o.output == command.JSON {
 		c.Log.Format = "json"
 	}
 	names := make([]string, len(c.Clients))

@@ -13,47 +13,98 @@ import (
 
 	"calleridp/cmd/calleridp/command"
 	"calleridp/provider/admin"
+
+	"github.com/spf13/cobra"
 )
 
-var clients = collection[admin.Client]{group: "client", argument: "CLIENT_ID", path: "/v1/clients/"}
+var clients = collection[admin.Client]{"CLIENT_ID", "/v1/clients/", completeClient}
 
-// Client is the command `calleridp client`.
-var Client = command.Group("client", map[string]command.Func{
-	"add":  clientAdd,
-	"list": clientList,
-	"show": clients.command("show", "show an application", http.MethodGet, "", writeClient),
-	"rotate-secret": clients.command("rotate-secret",
-		"give an application a new secret, shown once; the previous one stays valid until the next rotation",
-		http.MethodPost, "/secret", writeClient),
-	"remove": clients.command("remove", "remove an application and revoke its tokens", http.MethodDelete, "", writeRemovedClient),
-})
+// Client returns the command `calleridp client`.
+func Client() *cobra.Command {
+	return command.Group(command.Text{Use: "client", Short: "manage the applications that may sign users in"},
+		clientAdd(),
+		newCommand(command.Text{
+			Use:     "list",
+			Short:   "list the applications",
+			Example: "calleridp client list",
+		}, func(ctx context.Context, r request, _ []string) error {
+			return send(ctx, r, http.MethodGet, "/v1/clients", nil, writeClients)
+		}),
+		clients.command(command.Text{
+			Use:     "show",
+			Short:   "show an application",
+			Example: "calleridp client show shop",
+		}, http.MethodGet, "", writeClient),
+		clients.command(command.Text{
+			Use:     "rotate-secret",
+			Short:   "give an application a new secret, shown once; the previous one stays valid until the next rotation",
+			Example: "calleridp client rotate-secret shop",
+		}, http.MethodPost, "/secret", writeClient),
+		clients.command(command.Text{
+			Use:     "remove",
+			Short:   "remove an application and revoke its tokens",
+			Example: "calleridp client remove shop",
+		}, http.MethodDelete, "", writeRemovedClient),
+	)
+}
 
-func clientAdd(ctx context.Context, args []string, out io.Writer) error {
-	f := newRequest("client add", "register an application; its secret is shown once", out)
+func clientAdd() *cobra.Command {
 	var c admin.Client
-	var redirects, logouts, origins, scopes, defaults, countries, types, requestURIs, acrs command.List
+	var scopes, defaults []string
 	var maxAge time.Duration
 	var pairwise bool
 	var jwks string
+	cmd := newCommand(command.Text{
+		Use:     "add",
+		Short:   "register an application; its secret is shown once",
+		Example: "calleridp client add --name 'My shop' --redirect-uri https://shop.example.com/callback",
+	}, func(ctx context.Context, r request, _ []string) error {
+		switch {
+		case c.Name == "":
+			return command.Usagef("missing --name NAME; users see it when they sign in")
+		case len(c.RedirectURIs) == 0 && !c.Native && !c.DeviceFlow:
+			return command.Usagef("missing --redirect-uri URI; the application's documentation names it")
+		}
+		if jwks != "" {
+			set, err := os.ReadFile(jwks)
+			if err != nil {
+				return fmt.Errorf("--jwks-file: %w", err)
+			}
+			if !json.Valid(set) {
+				return fmt.Errorf("--jwks-file: %s is not JSON; it must be a JWK set (RFC 7517 section 5)", jwks)
+			}
+			c.Keys = set
+		}
+		c.Scope, c.DefaultScope = strings.Join(scopes, " "), strings.Join(defaults, " ")
+		if pairwise {
+			c.SubjectType = "pairwise"
+		}
+		if maxAge > 0 {
+			seconds := int64(maxAge / time.Second)
+			c.DefaultMaxAge = &seconds
+		}
+		return send(ctx, r, http.MethodPost, "/v1/clients", c, writeClient)
+	})
+	f := cmd.Flags()
 	f.StringVar(&c.ID, "id", "", "`client_id`; default a random one")
 	f.StringVar(&c.Name, "name", "", "`name` that users see")
-	f.Var(&redirects, "redirect-uri", "allowed redirect `uri`, matched exactly; may be repeated")
+	f.StringArrayVar(&c.RedirectURIs, "redirect-uri", nil, "allowed redirect `uri`, matched exactly; may be repeated")
 	f.BoolVar(&c.Public, "public", false, "the client cannot keep a secret: a browser or phone application")
 	f.StringVar(&c.AuthMethod, "auth-method", "", "`method` by which the client authenticates: client_secret_basic, client_secret_post, client_secret_jwt or private_key_jwt; default its secret, in the header or in the body")
 	f.StringVar(&c.AuthAlg, "auth-alg", "", "`algorithm` of its client assertions; default any")
 	f.StringVar(&jwks, "jwks-file", "", "`file` with its public keys, a JWK set, for private_key_jwt")
 	f.StringVar(&c.KeysURI, "jwks-uri", "", "https `url` where it publishes them instead")
 	f.BoolVar(&c.Native, "native", false, "the client is an Android application with Truecaller's SDK, which brings the SDK's codes to the token endpoint")
-	f.Var(&logouts, "post-logout-redirect-uri", "allowed redirect `uri` after signing out, matched exactly; may be repeated")
+	f.StringArrayVar(&c.PostLogoutRedirectURIs, "post-logout-redirect-uri", nil, "allowed redirect `uri` after signing out, matched exactly; may be repeated")
 	f.StringVar(&c.FrontChannelLogoutURI, "frontchannel-logout-uri", "", "`uri` of the client that a frame shows when a session has ended that it took part in")
 	f.BoolVar(&c.FrontChannelSession, "frontchannel-logout-session-required", false, "add the issuer and the session's ID to it")
 	f.StringVar(&c.BackchannelURI, "backchannel-logout-uri", "", "https `url` that gets a logout token when a session of a user ends")
 	f.BoolVar(&c.BackchannelSession, "backchannel-logout-session-required", false, "the client needs a sid in its logout tokens")
-	f.Var(&origins, "origin", "browser `origin` that may call the token endpoint and userinfo; may be repeated; default, for a public client, those of its redirect URIs")
-	f.Var(&scopes, "scope", "`scope` that the client may request; may be repeated; default all")
-	f.Var(&defaults, "default-scope", "`scope` of requests without any; may be repeated; default none: they are refused")
-	f.Var(&types, "response-type", "response `type` that its requests may ask for, like code or \"code id_token\"; may be repeated; default code; response_types of the configuration turns them on")
-	f.Var(&acrs, "default-acr", "`acr` that its requests prefer if they name none, like urn:calleridp:acr:push, the best first; may be repeated")
+	f.StringArrayVar(&c.AllowedOrigins, "origin", nil, "browser `origin` that may call the token endpoint and userinfo; may be repeated; default, for a public client, those of its redirect URIs")
+	f.StringArrayVar(&scopes, "scope", nil, "`scope` that the client may request; may be repeated; default all")
+	f.StringArrayVar(&defaults, "default-scope", nil, "`scope` of requests without any; may be repeated; default none: they are refused")
+	f.StringArrayVar(&c.ResponseTypes, "response-type", nil, "response `type` that its requests may ask for, like code or \"code id_token\"; may be repeated; default code; response_types of the configuration turns them on")
+	f.StringArrayVar(&c.DefaultACR, "default-acr", nil, "`acr` that its requests prefer if they name none, like urn:calleridp:acr:push, the best first; may be repeated")
 	f.StringVar(&c.IDTokenAlg, "alg", "", "`algorithm` of its ID tokens, one of keys.algorithms in the configuration; default RS256")
 	f.StringVar(&c.IDTokenEncryptionAlg, "id-token-encryption-alg", "", "`algorithm` by which its ID tokens are encrypted to a key of its JWK set: RSA-OAEP-256, ECDH-ES, ECDH-ES+A128KW or ECDH-ES+A256KW; default none")
 	f.StringVar(&c.IDTokenEncryptionEnc, "id-token-encryption-enc", "", "content `encryption` of its ID tokens: A128CBC-HS256 (default), A256CBC-HS512, A128GCM or A256GCM")
@@ -62,17 +113,17 @@ func clientAdd(ctx context.Context, args []string, out io.Writer) error {
 	f.StringVar(&c.UserinfoEncryptionEnc, "userinfo-encryption-enc", "", "content `encryption` of its userinfo, like --id-token-encryption-enc")
 	f.StringVar(&c.RequestObjectAlg, "request-object-alg", "", "`algorithm` that its request objects are signed with; default any that its keys allow")
 	f.BoolVar(&c.SignedRequests, "require-signed-request-object", false, "refuse its authorization requests without a signed request object")
-	f.Var(&requestURIs, "request-uri", "https `uri` where it publishes a request object; may be repeated")
+	f.StringArrayVar(&c.RequestURIs, "request-uri", nil, "https `uri` where it publishes a request object; may be repeated")
 	f.BoolVar(&pairwise, "pairwise", false, "give the client its own subs")
 	f.StringVar(&c.SectorHost, "sector-host", "", "`host` whose clients share pairwise subs; default that of the redirect URIs")
-	f.StringVar(&c.Consent, "consent", "none", "`when` users see a consent prompt: none, remember (once, and when it requests more) or always")
-	f.StringVar(&c.ScopeClaims, "scope-claims", "both", "`where` it gets the claims of its scopes: both (ID tokens and userinfo), id_token or userinfo")
+	command.Choice(cmd, &c.Consent, "consent", "", "none", "`when` users see a consent prompt: none, remember (once, and when it requests more) or always", "none", "remember", "always")
+	command.Choice(cmd, &c.ScopeClaims, "scope-claims", "", "both", "`where` it gets the claims of its scopes: both (ID tokens and userinfo), id_token or userinfo", "both", "id_token", "userinfo")
 	f.BoolVar(&c.DeviceFlow, "device-flow", false, "its devices sign users in that have no browser (RFC 8628); device_flow.enabled of the configuration turns it on")
 	f.StringVar(&c.InitiateLoginURI, "initiate-login-uri", "", "https `url` where a sign-in begins at the client")
 	f.StringVar(&c.Region, "region", "", "`country` of national phone numbers, like IN; default the deployment's")
-	f.Var(&countries, "country", "`country` listed first, like IN; may be repeated; default the deployment's")
+	f.StringArrayVar(&c.Countries, "country", nil, "`country` listed first, like IN; may be repeated; default the deployment's")
 	f.StringVar(&c.TruecallerApp, "truecaller-app", "", "`id` of the Truecaller app through which its users sign in; default that of truecaller in the configuration")
-	f.DurationVar(&maxAge, "default-max-age", 0, "max_age of requests that name none")
+	f.DurationVar(&maxAge, "default-max-age", 0, "`max_age`, like 1h, of requests that name none")
 	f.StringVar(&c.URI, "uri", "", "`url` of its home page")
 	f.StringVar(&c.LogoURI, "logo-uri", "", "`url` of its logo")
 	f.StringVar(&c.TOSURI, "tos-uri", "", "`url` of its terms of service")
@@ -80,44 +131,7 @@ func clientAdd(ctx context.Context, args []string, out io.Writer) error {
 	f.StringVar(&c.ColourDark, "colour-dark", "", "accent `colour` in the dark theme; default derived from --colour")
 	f.StringVar(&c.PolicyURI, "policy-uri", "", "`url` of its privacy policy")
 	f.BoolVar(&c.WithoutPKCE, "dangerously-without-pkce", false, "exempt an old confidential client from PKCE; an attacker can use codes that are stolen on their way to it")
-	if _, err := f.Arguments(args); err != nil {
-		return err
-	}
-	switch {
-	case c.Name == "":
-		return command.Usagef("missing --name NAME; users see it when they sign in")
-	case len(redirects) == 0 && !c.Native && !c.DeviceFlow:
-		return command.Usagef("missing --redirect-uri URI; the application's documentation names it")
-	}
-	if jwks != "" {
-		set, err := os.ReadFile(jwks)
-		if err != nil {
-			return fmt.Errorf("--jwks-file: %w", err)
-		}
-		if !json.Valid(set) {
-			return fmt.Errorf("--jwks-file: %s is not JSON; it must be a JWK set (RFC 7517 section 5)", jwks)
-		}
-		c.Keys = set
-	}
-	c.RedirectURIs, c.PostLogoutRedirectURIs, c.AllowedOrigins = redirects, logouts, origins
-	c.Countries, c.ResponseTypes, c.RequestURIs, c.DefaultACR = countries, types, requestURIs, acrs
-	c.Scope, c.DefaultScope = strings.Join(scopes, " "), strings.Join(defaults, " ")
-	if pairwise {
-		c.SubjectType = "pairwise"
-	}
-	if maxAge > 0 {
-		seconds := int64(maxAge / time.Second)
-		c.DefaultMaxAge = &seconds
-	}
-	return send(ctx, f, http.MethodPost, "/v1/clients", c, writeClient)
-}
-
-func clientList(ctx context.Context, args []string, out io.Writer) error {
-	f := newRequest("client list", "list the applications", out)
-	if _, err := f.Arguments(args); err != nil {
-		return err
-	}
-	return send(ctx, f, http.MethodGet, "/v1/clients", nil, writeClients)
+	return cmd
 }
 
 func writeClients(out io.Writer, all []admin.Client) error {

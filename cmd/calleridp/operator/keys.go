@@ -10,60 +10,69 @@ import (
 
 	"calleridp/cmd/calleridp/command"
 	"calleridp/keys"
+
+	"github.com/spf13/cobra"
 )
 
-// Keys is the command `calleridp keys`.
-var Keys = command.Group("keys", map[string]command.Func{
-	"init-master": keysInitMaster,
-	"list":        keysList,
-	"rotate":      keysRotate,
-	"remove":      keysRemove,
-})
-
-func keysInitMaster(_ context.Context, args []string, out io.Writer) error {
-	f := command.New("keys init-master", "create the master key of a new deployment", out)
-	file := f.String("out", "", "`file` to create; it must not exist")
-	if _, err := f.Arguments(args); err != nil {
-		return err
-	}
-	if *file == "" {
-		return command.Usagef("missing --out FILE")
-	}
-	if err := keys.CreateMaster(*file); err != nil {
-		return err
-	}
-	_, err := fmt.Fprintf(out, "Created %s. Keep a copy in another place: without it the store cannot be read.\n", *file)
-	return err
+// Keys returns the command `calleridp keys`.
+func Keys() *cobra.Command {
+	return command.Group(command.Text{Use: "keys", Short: "create the master key; list, rotate or remove the signing keys"},
+		keysInitMaster(),
+		newCommand(command.Text{
+			Use:     "list",
+			Short:   "list the signing keys",
+			Example: "calleridp keys list",
+		}, func(ctx context.Context, r request, _ []string) error {
+			return send(ctx, r, http.MethodGet, "/v1/keys", nil, writeKeys)
+		}),
+		keysRotate(),
+		newCommand(command.Text{
+			Use:     "remove KEY",
+			Short:   "remove a retired signing key early, after a theft; tokens that it signed become invalid",
+			Example: "calleridp keys remove 4pQ7rN2b",
+		}, func(ctx context.Context, r request, args []string) error {
+			err := send(ctx, r, http.MethodDelete, "/v1/keys/"+url.PathEscape(args[0]), nil, writeKeys)
+			return advise(err, "use calleridp keys rotate --force")
+		}),
+	)
 }
 
-func keysList(ctx context.Context, args []string, out io.Writer) error {
-	f := newRequest("keys list", "list the signing keys", out)
-	if _, err := f.Arguments(args); err != nil {
+func keysInitMaster() *cobra.Command {
+	var file string
+	c := command.New(command.Text{
+		Use:     "init-master",
+		Short:   "create the master key of a new deployment",
+		Example: "calleridp keys init-master --out /etc/calleridp/master.key",
+	}, func(_ context.Context, _ []string, out io.Writer) error {
+		if file == "" {
+			return command.Usagef("missing --out FILE")
+		}
+		if err := keys.CreateMaster(file); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintf(out, "Created %s. Keep a copy in another place: without it the store cannot be read.\n", file)
 		return err
-	}
-	return send(ctx, f, http.MethodGet, "/v1/keys", nil, writeKeys)
+	})
+	c.Flags().StringVar(&file, "out", "", "`file` to create; it must not exist")
+	return c
 }
 
-func keysRotate(ctx context.Context, args []string, out io.Writer) error {
-	f := newRequest("keys rotate", "activate the next signing keys and generate successors", out)
-	force := f.Bool("force", false, "rotate even if clients that cache the keys cannot know the next ones yet; they fail until they fetch them again")
-	alg := f.String("alg", "", "`algorithm` whose keys to rotate, like RS256; default all")
-	if _, err := f.Arguments(args); err != nil {
-		return err
-	}
-	query := url.Values{"force": {strconv.FormatBool(*force)}, "alg": {*alg}}
-	err := send(ctx, f, http.MethodPost, "/v1/keys/rotate?"+query.Encode(), nil, writeKeys)
-	return advise(err, "use --force to rotate now")
-}
-
-func keysRemove(ctx context.Context, args []string, out io.Writer) error {
-	f := newRequest("keys remove", "remove a retired signing key early, after a theft; tokens that it signed become invalid", out)
-	arguments, err := f.Arguments(args, "KEY")
-	if err != nil {
-		return err
-	}
-	err = send(ctx, f, http.MethodDelete, "/v1/keys/"+url.PathEscape(arguments[0]), nil, writeKeys)
-	return advise(err, "use calleridp keys rotate --force")
+func keysRotate() *cobra.Command {
+	var force bool
+	var alg string
+	c := newCommand(command.Text{
+		Use:   "rotate",
+		Short: "activate the next signing keys and generate successors",
+		Example: `calleridp keys rotate
+calleridp keys rotate --force --alg RS256`,
+	}, func(ctx context.Context, r request, _ []string) error {
+		query := url.Values{"force": {strconv.FormatBool(force)}, "alg": {alg}}
+		err := send(ctx, r, http.MethodPost, "/v1/keys/rotate?"+query.Encode(), nil, writeKeys)
+		return advise(err, "use --force to rotate now")
+	})
+	c.Flags().BoolVar(&force, "force", false, "rotate even if clients that cache the keys cannot know the next ones yet; they fail until they fetch them again")
+	c.Flags().StringVar(&alg, "alg", "", "`algorithm` whose keys to rotate, like RS256; default all")
+	return c
 }
 
 func writeKeys(out io.Writer, listed []keys.Info) error {

@@ -5,33 +5,37 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"calleridp/cmd/calleridp/command"
 	"calleridp/provider/admin"
+
+	"github.com/spf13/cobra"
 )
 
-// Limit is the command `calleridp limit`.
-var Limit = command.Group("limit", map[string]command.Func{
-	"show":  limitOf("show", "show the lock and the budget of a number, what a network may have of it, or the budget of a network, a client or the deployment"),
-	"clear": limitOf("clear", "release the lock and refill the budget of a number, refill what a network may have of it, or refill that of a network, a client or the deployment"),
-})
+// Limit returns the command `calleridp limit`.
+func Limit() *cobra.Command {
+	return command.Group(command.Text{Use: "limit", Short: "show or clear rate limits of a number, a network, a client or the deployment"},
+		limitOf("show", "show the lock and the budget of a number, what a network may have of it, or the budget of a network, a client or the deployment"),
+		limitOf("clear", "release the lock and refill the budget of a number, refill what a network may have of it, or refill that of a network, a client or the deployment"),
+	)
+}
 
 // limitOf returns a command about the limits of one number, network or client, or
 // of the deployment.
-func limitOf(name, summary string) command.Func {
-	return func(ctx context.Context, args []string, out io.Writer) error {
-		f := newRequest("limit "+name, summary, out)
-		var of admin.LimitsOf
-		f.StringVar(&of.Network, "network", "", "use the network of this IP `address`; with a number, what it may have of that")
-		f.StringVar(&of.Client, "client", "", "use this `client_id`, not a number")
-		f.BoolVar(&of.Deployment, "deployment", false, "use the whole deployment, not a number")
-		arguments, err := f.Arguments(args, "[NUMBER]")
-		if err != nil {
-			return err
-		}
+func limitOf(name, summary string) *cobra.Command {
+	var of admin.LimitsOf
+	c := newCommand(command.Text{
+		Use:   name + " [NUMBER]",
+		Short: summary,
+		Example: strings.ReplaceAll(`calleridp limit NAME '070-174 06 05'
+calleridp limit NAME --network 198.51.100.7
+calleridp limit NAME --client shop
+calleridp limit NAME --deployment`, "NAME", name),
+	}, func(ctx context.Context, r request, args []string) error {
 		given := 0
-		for _, set := range []bool{len(arguments) > 0 || of.Network != "", of.Client != "", of.Deployment} {
+		for _, set := range []bool{len(args) > 0 || of.Network != "", of.Client != "", of.Deployment} {
 			if set {
 				given++
 			}
@@ -39,13 +43,19 @@ func limitOf(name, summary string) command.Func {
 		if given != 1 {
 			return command.Usagef("usage: calleridp limit %s NUMBER | [NUMBER] --network ADDRESS | --client CLIENT_ID | --deployment", name)
 		}
-		if len(arguments) > 0 {
-			of.Number = arguments[0]
+		if len(args) > 0 {
+			of.Number = args[0]
 		}
-		return send(ctx, f, http.MethodPost, "/v1/limits/"+name, of, func(out io.Writer, l admin.Limits) error {
+		return send(ctx, r, http.MethodPost, "/v1/limits/"+name, of, func(out io.Writer, l admin.Limits) error {
 			return writeLimits(out, l, of.Number != "" && of.Network == "", time.Now())
 		})
-	}
+	})
+	f := c.Flags()
+	f.StringVar(&of.Network, "network", "", "use the network of this IP `address`; with a number, what it may have of that")
+	f.StringVar(&of.Client, "client", "", "use this `client_id`, not a number")
+	f.BoolVar(&of.Deployment, "deployment", false, "use the whole deployment, not a number")
+	command.Complete(c, "client", completeClientFlag)
+	return c
 }
 
 func writeLimits(out io.Writer, l admin.Limits, isNumber bool, now time.Time) error {

@@ -9,31 +9,39 @@ import (
 
 	"calleridp/cmd/calleridp/command"
 	"calleridp/provider/admin"
+
+	"github.com/spf13/cobra"
 )
 
 const noticesPath = "/v1/notices/"
 
-// Notice is the command `calleridp notice`.
-var Notice = command.Group("notice", map[string]command.Func{
-	"list": noticeList,
-	"retry": collection[admin.Receiver]{group: "notice", argument: "CLIENT_ID", path: noticesPath}.command("retry",
-		"try at once what waits for an application", http.MethodPost, "/retry", func(out io.Writer, r admin.Receiver) error {
+// Notice returns the command `calleridp notice`.
+func Notice() *cobra.Command {
+	return command.Group(command.Text{Use: "notice", Short: "list, send again or delete what applications have not heard of logouts"},
+		newCommand(command.Text{
+			Use:     "list",
+			Short:   "list the applications that are told when a session ends (back-channel logout): what waits for each, and how the last deliveries went",
+			Example: "calleridp notice list",
+		}, func(ctx context.Context, r request, _ []string) error {
+			return send(ctx, r, http.MethodGet, "/v1/notices", nil, writeNotices)
+		}),
+		collection[admin.Receiver]{"CLIENT_ID", noticesPath, completeClient}.command(command.Text{
+			Use:     "retry",
+			Short:   "try at once what waits for an application",
+			Example: "calleridp notice retry shop",
+		}, http.MethodPost, "/retry", func(out io.Writer, r admin.Receiver) error {
 			_, err := fmt.Fprintf(out, "what waits for client %s is tried now\n", r.Client)
 			return err
 		}),
-	"drop": collection[admin.Dropped]{group: "notice", argument: "CLIENT_ID", path: noticesPath}.command("drop",
-		"delete what waits for an application", http.MethodDelete, "", func(out io.Writer, d admin.Dropped) error {
+		collection[admin.Dropped]{"CLIENT_ID", noticesPath, completeClient}.command(command.Text{
+			Use:     "drop",
+			Short:   "delete what waits for an application",
+			Example: "calleridp notice drop shop",
+		}, http.MethodDelete, "", func(out io.Writer, d admin.Dropped) error {
 			_, err := fmt.Fprintf(out, "%s for client %s deleted\n", counted(d.Number, "notice", "notices"), d.Client)
 			return err
 		}),
-})
-
-func noticeList(ctx context.Context, args []string, out io.Writer) error {
-	f := newRequest("notice list", "list the applications that are told when a session ends (back-channel logout): what waits for each, and how the last deliveries went", out)
-	if _, err := f.Arguments(args); err != nil {
-		return err
-	}
-	return send(ctx, f, http.MethodGet, "/v1/notices", nil, writeNotices)
+	)
 }
 
 func writeNotices(out io.Writer, all []admin.Receiver) error {

@@ -21,35 +21,44 @@ import (
 	"calleridp/cmd/calleridp/command"
 	"calleridp/cmd/calleridp/config"
 	"calleridp/provider/admin"
+
+	"github.com/spf13/cobra"
 )
 
 // defaultSocket is the admin socket of the packaged server.
 const defaultSocket = "/var/lib/calleridp/admin.sock"
 
-// request is a command that makes one request to the running server and prints
+// request is what a command needs to make one request to the running server and print
 // the response.
 type request struct {
-	command.Flags
-	socket, config *string
-	json           *bool
-	out            io.Writer
+	socket string
+	config *string
+	output *string
+	out    io.Writer
 }
 
-func newRequest(name, summary string, out io.Writer) request {
-	f := command.New(name, summary, out)
-	return request{
-		Flags: f,
-		socket: f.String("socket", "",
-			"admin `socket` of the running server, or CALLERIDP_ADMIN_SOCKET; default that of the configuration, else "+defaultSocket),
-		config: f.Config(),
-		json:   f.Bool("json", false, "write JSON"),
-		out:    out,
-	}
+// newCommand returns a command that makes requests. The caller adds flags to it.
+func newCommand(t command.Text, run func(ctx context.Context, r request, args []string) error) *cobra.Command {
+	var r request
+	c := command.New(t, func(ctx context.Context, args []string, out io.Writer) error {
+		r.out = out
+		return run(ctx, r, args)
+	})
+	r.addFlags(c)
+	return c
+}
+
+// addFlags adds the flags that all of them have.
+func (r *request) addFlags(c *cobra.Command) {
+	c.Flags().StringVar(&r.socket, "socket", "",
+		"admin `socket` of the running server, or CALLERIDP_ADMIN_SOCKET; default that of the configuration, else "+defaultSocket)
+	r.config = command.Config(c)
+	r.output = command.Output(c)
 }
 
 // printResponse writes a response: as JSON if the flag says so, else with text.
 func printResponse[T any](r request, response T, text func(io.Writer, T) error) error {
-	if *r.json {
+	if *r.output == command.JSON {
 		e := json.NewEncoder(r.out)
 		e.SetEscapeHTML(false)
 		e.SetIndent("", "  ")
@@ -69,21 +78,21 @@ func send[T any](ctx context.Context, r request, method, path string, in any, te
 
 // collection is what a group of commands is about: all clients, all users.
 type collection[T any] struct {
-	group    string // "client"
 	argument string // "CLIENT_ID", which identifies one
 	path     string // "/v1/clients/"
+	complete cobra.CompletionFunc
 }
 
 // command returns a command about one item. after is the path behind the item's.
-func (c collection[T]) command(name, summary, method, after string, text func(io.Writer, T) error) command.Func {
-	return func(ctx context.Context, args []string, out io.Writer) error {
-		r := newRequest(c.group+" "+name, summary, out)
-		arguments, err := r.Arguments(args, c.argument)
-		if err != nil {
-			return err
-		}
-		return send(ctx, r, method, c.path+url.PathEscape(arguments[0])+after, nil, text)
+func (c collection[T]) command(t command.Text, method, after string, text func(io.Writer, T) error) *cobra.Command {
+	t.Use += " " + c.argument
+	one := newCommand(t, func(ctx context.Context, r request, args []string) error {
+		return send(ctx, r, method, c.path+url.PathEscape(args[0])+after, nil, text)
+	})
+	if c.complete != nil {
+		one.ValidArgsFunction = c.complete
 	}
+	return one
 }
 
 // table writes lines whose cells are separated by tabs, aligned.
@@ -95,8 +104,8 @@ func table(out io.Writer, write func(w io.Writer)) error {
 
 // path returns the admin socket: from the flag, or else where the server opens it.
 func (r request) path() (string, error) {
-	if *r.socket != "" {
-		return *r.socket, nil
+	if r.socket != "" {
+		return r.socket, nil
 	}
 	socket, err := config.AdminSocket(*r.config)
 	if socket == "" {

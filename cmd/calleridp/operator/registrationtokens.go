@@ -9,38 +9,47 @@ import (
 
 	"calleridp/cmd/calleridp/command"
 	"calleridp/provider/admin"
+
+	"github.com/spf13/cobra"
 )
 
-var registrationTokens = collection[admin.RegistrationToken]{group: "registration-token", argument: "ID", path: "/v1/registration-tokens/"}
+var registrationTokens = collection[admin.RegistrationToken]{argument: "ID", path: "/v1/registration-tokens/"}
 
-// RegistrationToken is the command `calleridp registration-token`.
-var RegistrationToken = command.Group("registration-token", map[string]command.Func{
-	"add":  registrationTokenAdd,
-	"list": registrationTokenList,
-	"remove": registrationTokens.command("remove", "remove a token; clients that were registered with it stay",
-		http.MethodDelete, "", writeRemovedToken),
-})
+// RegistrationToken returns the command `calleridp registration-token`.
+func RegistrationToken() *cobra.Command {
+	return command.Group(command.Text{Use: "registration-token", Short: "manage the tokens with which applications register themselves"},
+		registrationTokenAdd(),
+		newCommand(command.Text{
+			Use:     "list",
+			Short:   "list the tokens with which clients register themselves",
+			Example: "calleridp registration-token list",
+		}, func(ctx context.Context, r request, _ []string) error {
+			return send(ctx, r, http.MethodGet, "/v1/registration-tokens", nil, writeTokens)
+		}),
+		registrationTokens.command(command.Text{
+			Use:     "remove",
+			Short:   "remove a token; clients that were registered with it stay",
+			Example: "calleridp registration-token remove Wm3nP0aQ",
+		}, http.MethodDelete, "", writeRemovedToken),
+	)
+}
 
-func registrationTokenAdd(ctx context.Context, args []string, out io.Writer) error {
-	f := newRequest("registration-token add", "make a token with which clients register themselves; it is shown once", out)
+func registrationTokenAdd() *cobra.Command {
 	var in admin.NewRegistrationToken
 	var life time.Duration
+	c := newCommand(command.Text{
+		Use:     "add",
+		Short:   "make a token with which clients register themselves; it is shown once",
+		Example: "calleridp registration-token add --note 'a partner' --uses 2 --expires-in 72h",
+	}, func(ctx context.Context, r request, _ []string) error {
+		in.ExpiresIn = int64(life / time.Second)
+		return send(ctx, r, http.MethodPost, "/v1/registration-tokens", in, writeNewToken)
+	})
+	f := c.Flags()
 	f.StringVar(&in.Note, "note", "", "for `whom` it is, for the list")
 	f.IntVar(&in.Uses, "uses", 1, "`number` of clients that it registers")
 	f.DurationVar(&life, "expires-in", 24*time.Hour, "`time` for which it is valid")
-	if _, err := f.Arguments(args); err != nil {
-		return err
-	}
-	in.ExpiresIn = int64(life / time.Second)
-	return send(ctx, f, http.MethodPost, "/v1/registration-tokens", in, writeNewToken)
-}
-
-func registrationTokenList(ctx context.Context, args []string, out io.Writer) error {
-	f := newRequest("registration-token list", "list the tokens with which clients register themselves", out)
-	if _, err := f.Arguments(args); err != nil {
-		return err
-	}
-	return send(ctx, f, http.MethodGet, "/v1/registration-tokens", nil, writeTokens)
+	return c
 }
 
 func writeTokens(out io.Writer, all []admin.RegistrationToken) error {

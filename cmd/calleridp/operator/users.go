@@ -11,31 +11,42 @@ import (
 
 	"calleridp/cmd/calleridp/command"
 	"calleridp/provider/admin"
+
+	"github.com/spf13/cobra"
 )
 
-var users = collection[admin.User]{group: "user", argument: "SUB", path: "/v1/users/"}
+var users = collection[admin.User]{argument: "SUB", path: "/v1/users/"}
 
-// User is the command `calleridp user`.
-var User = command.Group("user", map[string]command.Func{
-	"find": userFind,
-	"show": users.command("show",
-		"show where a user is signed in and which applications have access",
-		http.MethodGet, "", writeUser),
-	"signout": users.command("signout",
-		"revoke all sessions of a user; offline access of applications stays",
-		http.MethodPost, "/signout", writeSignedOutUser),
-	"delete": users.command("delete",
-		"delete a user and everything stored about them; this cannot be undone",
-		http.MethodDelete, "", writeDeletedUser),
-})
+// User returns the command `calleridp user`.
+func User() *cobra.Command {
+	return command.Group(command.Text{Use: "user", Short: "show where a user is signed in, sign them out or delete them"},
+		userFind(),
+		users.command(command.Text{
+			Use:     "show",
+			Short:   "show where a user is signed in and which applications have access",
+			Example: "calleridp user show 5Q3bY9rKcVxW8eTt2LmZ0g",
+		}, http.MethodGet, "", writeUser),
+		users.command(command.Text{
+			Use:     "signout",
+			Short:   "revoke all sessions of a user; offline access of applications stays",
+			Example: "calleridp user signout 5Q3bY9rKcVxW8eTt2LmZ0g",
+		}, http.MethodPost, "/signout", writeSignedOutUser),
+		users.command(command.Text{
+			Use:     "delete",
+			Short:   "delete a user and everything stored about them; this cannot be undone",
+			Example: "calleridp user delete 5Q3bY9rKcVxW8eTt2LmZ0g",
+		}, http.MethodDelete, "", writeDeletedUser),
+	)
+}
 
-func userFind(ctx context.Context, args []string, out io.Writer) error {
-	f := newRequest("user find", "find the user who has a number", out)
-	arguments, err := f.Arguments(args, "NUMBER")
-	if err != nil {
-		return err
-	}
-	return send(ctx, f, http.MethodPost, "/v1/users/find", admin.UserWith{Number: arguments[0]}, writeUser)
+func userFind() *cobra.Command {
+	return newCommand(command.Text{
+		Use:     "find NUMBER",
+		Short:   "find the user who has a number",
+		Example: "calleridp user find '070-174 06 05'",
+	}, func(ctx context.Context, r request, args []string) error {
+		return send(ctx, r, http.MethodPost, "/v1/users/find", admin.UserWith{Number: args[0]}, writeUser)
+	})
 }
 
 func writeSignedOutUser(out io.Writer, u admin.User) error {

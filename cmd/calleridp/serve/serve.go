@@ -34,12 +34,15 @@ import (
 	"calleridp/cmd/calleridp/config"
 	"calleridp/keys"
 	"calleridp/provider/admin"
+
+	"github.com/spf13/cobra"
 )
 
 // Program is everything that runs, assembled and not yet listening.
 type Program struct {
 	Public  http.Handler // for browsers, clients and Truecaller
 	Admin   http.Handler // for operators, on a Unix socket
+	Console http.Handler // for operators' browsers; nil: there is none
 	Metrics http.Handler // for Prometheus, on a separate address
 
 	Connections *Connections // limits of the public listener
@@ -64,13 +67,13 @@ type Store interface {
 type Build func(ctx context.Context, s config.Settings, log *slog.Logger, development bool) (*Program, error)
 
 // Command returns the command `calleridp serve`.
-func Command(build Build, version string) command.Func {
-	return func(ctx context.Context, args []string, out io.Writer) error {
-		f := command.New("serve", "run the server", out)
-		file := f.Config()
-		if _, err := f.Arguments(args); err != nil {
-			return err
-		}
+func Command(build Build, version string) *cobra.Command {
+	var file *string
+	c := command.New(command.Text{
+		Use:     "serve",
+		Short:   "run the server",
+		Example: "calleridp serve --config /etc/calleridp/calleridp.yaml",
+	}, func(ctx context.Context, _ []string, _ io.Writer) error {
 		s, err := config.Load(*file)
 		if err != nil {
 			return err
@@ -103,7 +106,9 @@ func Command(build Build, version string) command.Func {
 				"tls", certificate != nil,
 				"version", version)
 		})
-	}
+	})
+	file = command.Config(c)
+	return c
 }
 
 // privateServer is a server that the internet does not reach.
@@ -144,6 +149,13 @@ func (p *Program) Run(
 			ReadHeaderTimeout: headerTimeout,
 			WriteTimeout:      30 * time.Second,
 		}},
+		{"admin_listen", s.AdminListen, &http.Server{
+			Handler:           p.counted(p.Console),
+			ReadHeaderTimeout: headerTimeout,
+			ReadTimeout:       20 * time.Second,
+			WriteTimeout:      30 * time.Second,
+			ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		}},
 		{"debug_listen", s.DebugListen, &http.Server{ // a profile takes longer than any write timeout
 			Handler:           profiles(),
 			ReadHeaderTimeout: headerTimeout,
@@ -157,6 +169,9 @@ func (p *Program) Run(
 			return errors.Join(err, p.Store.Close())
 		}
 		defer listener.Close()
+		if optional.key == "admin_listen" && certificate != nil {
+			listener = tls.NewListener(listener, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: certificate.Get})
+		}
 		private = append(private, privateServer{listener, optional.server})
 	}
 

@@ -17,22 +17,44 @@ import (
 	"calleridp/storage/postgres"
 	"calleridp/storage/record"
 	"calleridp/storage/transfer"
+
+	"github.com/spf13/cobra"
 )
 
-// Copy is the command `calleridp store copy`.
-func Copy(ctx context.Context, args []string, out io.Writer) error {
-	f := command.New("store copy", "copy everything between the file in data_dir and the database that the configuration names, while no server runs", out)
-	to := f.String("to", "", "copy from the other engine to this `engine`: postgres or bolt, where there must be no store yet")
-	path := f.String("file", "", "use this `file` instead of calleridp.db in data_dir, for example a backup")
-	skip := f.Bool("skip-damaged", false, "leave out records that cannot be read, and list them; a user whose own record is left out gets a new sub at the next sign-in")
-	file := f.Config()
-	if _, err := f.Arguments(args); err != nil {
-		return err
-	}
-	if *to != config.EnginePostgres && *to != config.EngineBolt {
+// Command returns the command `calleridp store`.
+func Command() *cobra.Command {
+	return command.Group(command.Text{Use: "store", Short: "copy everything to PostgreSQL or back, while no server runs"}, copyCommand())
+}
+
+// options are the values of the flags.
+type options struct {
+	config, to, path string
+	skip             bool
+}
+
+func copyCommand() *cobra.Command {
+	var o options
+	var file *string
+	c := command.New(command.Text{
+		Use:     "copy",
+		Short:   "copy everything between the file in data_dir and the database that the configuration names, while no server runs",
+		Example: "calleridp store copy --to postgres --config /etc/calleridp/calleridp.yaml",
+	}, func(ctx context.Context, _ []string, out io.Writer) error {
+		o.config = *file
+		return copyStore(ctx, o, out)
+	})
+	command.Choice(c, &o.to, "to", "", "", "copy from the other engine to this `engine`: postgres or bolt, where there must be no store yet", config.EnginePostgres, config.EngineBolt)
+	c.Flags().StringVar(&o.path, "file", "", "use this `file` instead of calleridp.db in data_dir, for example a backup")
+	c.Flags().BoolVar(&o.skip, "skip-damaged", false, "leave out records that cannot be read, and list them; a user whose own record is left out gets a new sub at the next sign-in")
+	file = command.Config(c)
+	return c
+}
+
+func copyStore(ctx context.Context, c options, out io.Writer) error {
+	if c.to == "" {
 		return command.Usagef("missing --to %s or --to %s; run calleridp store copy -h to list the flags", config.EnginePostgres, config.EngineBolt)
 	}
-	s, err := config.Load(*file)
+	s, err := config.Load(c.config)
 	if err != nil {
 		return err
 	}
@@ -40,20 +62,20 @@ func Copy(ctx context.Context, args []string, out io.Writer) error {
 		return fmt.Errorf("storage.engine is %s, so the configuration names no database; set it to %s, with storage.dsn_file, as for the servers with the database",
 			s.Storage.Engine, config.EnginePostgres)
 	}
-	if *path == "" {
-		*path = s.StoreFile()
+	if c.path == "" {
+		c.path = s.StoreFile()
 	}
 	log := newProgress(os.Stderr)
 	o := transfer.Options{
 		Sealer:      record.NewSealer(s.Master),
 		Issuer:      s.Issuer,
-		SkipDamaged: *skip,
+		SkipDamaged: c.skip,
 		Damaged: func(kind, key string, err error) {
 			log.line("left out: %s, %s: %v", kind, key, err)
 		},
 		Progress: log.show,
 	}
-	from, into, err := open(ctx, s, *to, *path, o)
+	from, into, err := open(ctx, s, c.to, c.path, o)
 	if errors.Is(err, postgres.ErrUnavailable) {
 		return fmt.Errorf("the database is not available, and nothing was copied; run the command again when it is (%w)", s.StorageError(err))
 	}
@@ -72,7 +94,7 @@ func Copy(ctx context.Context, args []string, out io.Writer) error {
 	case err != nil:
 		return fmt.Errorf("the copy is not finished, and the source is as it was: %w", err)
 	}
-	return report(out, result, *to, *path)
+	return report(out, result, c.to, c.path)
 }
 
 type source interface {
