@@ -59,6 +59,9 @@ var rooms = map[string]struct {
 	"discovery": {[]string{"endpoint"}, "the documents are made of what each room says of itself"},
 	"admin":     {[]string{"apikey", "audit", "client", "limit", "login", "notify", "session", "subject"}, "the operators' API changes the domain, and speaks no OpenID Connect"},
 
+	"console": {[]string{"endpoint", "apikey", "audit", "client", "session"},
+		"the operators' door is a client of the issuer, and seals its cookies as the endpoints do; what operators do is admin's"},
+
 	// The domain.
 	"apikey":     {nil, domain},
 	"idtoken":    {[]string{"audit", "claims", "client", "clientkeys", "grant", "redact", "subject"}, domain},

@@ -17,6 +17,7 @@ import (
 	"calleridp/provider/admin"
 	"calleridp/provider/audit"
 	"calleridp/provider/client"
+	"calleridp/provider/console"
 	"calleridp/provider/endpoint"
 	"calleridp/provider/fetch"
 	"calleridp/provider/funnel"
@@ -150,6 +151,13 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 	if err := registry.CheckStored(ctx); err != nil {
 		return nil, fmt.Errorf("%w; or list the algorithm again until the client is removed", err)
 	}
+	endpoints := &later{}
+	var door *console.Console // nil: there is no console
+	if s.Console.URL != "" {
+		if door, err = openDoor(s, store, ring, registry, endpoints, log, recorder); err != nil {
+			return nil, err
+		}
+	}
 	cookies := endpoint.Cookies{
 		Secure: s.IsHTTPS(),
 		// An attempt, and the page that says how it ended.
@@ -228,23 +236,24 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 		return nil, err
 	}
 
-	program := &serve.Program{
-		Admin: admin.New(admin.Config{
-			Clients:  registry,
-			Keys:     ring,
-			Budgets:  store,
-			People:   store,
-			Sessions: store,
-			Notices:  store,
-			Limits:   limits,
-			Region:   s.DefaultRegion,
+	api := admin.New(admin.Config{
+		Clients:  registry,
+		Keys:     ring,
+		Budgets:  store,
+		People:   store,
+		Sessions: store,
+		Notices:  store,
+		Limits:   limits,
+		Region:   s.DefaultRegion,
 
-			LongestLock: engine.LongestLock(),
-			CoolDown:    engine.CoolDown(),
-			Stats:       store.stats,
-			Log:         log,
-			Audit:       recorder,
-		}).Handler(),
+		LongestLock: engine.LongestLock(),
+		CoolDown:    engine.CoolDown(),
+		Stats:       store.stats,
+		Log:         log,
+		Audit:       recorder,
+	})
+	program := &serve.Program{
+		Admin:       api.Handler(),
 		Connections: serve.NewConnections(int(s.Connections.Max), int(s.Connections.PerNetwork), addresses),
 
 		Store:      store.engine,
@@ -297,6 +306,10 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 	var public http.Handler = router
 	if store.wrap != nil {
 		public = store.wrap(router)
+	}
+	endpoints.Handler = public
+	if door != nil {
+		program.Console = consoleHandler(door, api, s, store, outgoing, program, log)
 	}
 	program.Public = serve.Middleware{
 		Log:       log,

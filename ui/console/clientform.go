@@ -42,11 +42,11 @@ var clientGroups = []formGroup{
 		{Key: "initiate_login_uri", Label: "Where a sign-in begins", Kind: "text"},
 	}},
 	{"How it authenticates", []formField{
-		{Key: "public", Label: "Public: it cannot keep a secret", Kind: "check"},
 		{Key: "token_endpoint_auth_method", Label: "Method", Kind: "choice", Options: []option{
 			{"", "A secret, in the header or the body"}, {"client_secret_jwt", "client_secret_jwt"}, {"private_key_jwt", "private_key_jwt"},
 		}},
 		{Key: "jwks_uri", Label: "Address of its keys", Hint: "For private_key_jwt, signed requests or encrypted responses.", Kind: "text"},
+		{Key: "public", Label: "Public: it cannot keep a secret", Kind: "check"},
 		{Key: "native", Label: "An Android application with Truecaller's SDK", Kind: "check"},
 		{Key: "device_flow", Label: "Signs in on devices without a browser", Kind: "check"},
 	}},
@@ -64,9 +64,9 @@ var clientGroups = []formGroup{
 	}},
 	{"When sessions end", []formField{
 		{Key: "backchannel_logout_uri", Label: "Back-channel logout address", Kind: "text"},
-		{Key: "backchannel_logout_session_required", Label: "It needs the sid", Kind: "check"},
 		{Key: "frontchannel_logout_uri", Label: "Front-channel logout address", Kind: "text"},
-		{Key: "frontchannel_logout_session_required", Label: "It needs iss and sid", Kind: "check"},
+		{Key: "backchannel_logout_session_required", Label: "Back-channel logout needs the sid", Kind: "check"},
+		{Key: "frontchannel_logout_session_required", Label: "Front-channel logout needs iss and sid", Kind: "check"},
 	}},
 	{"Sign-in page", []formField{
 		{Key: "region", Label: "Country of national numbers", Hint: "Two letters, like IN.", Kind: "text"},

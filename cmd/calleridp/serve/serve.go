@@ -43,7 +43,10 @@ type Program struct {
 	Public  http.Handler // for browsers, clients and Truecaller
 	Admin   http.Handler // for operators, on a Unix socket
 	Console http.Handler // for operators' browsers; nil: there is none
-	Metrics http.Handler // for Prometheus, on a separate address
+	// ConsoleListener is where Console is served, if that is open already: in place of
+	// admin_listen.
+	ConsoleListener net.Listener
+	Metrics         http.Handler // for Prometheus, on a separate address
 
 	Connections *Connections // limits of the public listener
 
@@ -161,12 +164,14 @@ func (p *Program) Run(
 			ReadHeaderTimeout: headerTimeout,
 		}},
 	} {
-		if optional.address == "" {
-			continue
-		}
-		listener, err := Listen(optional.key, optional.address)
-		if err != nil {
-			return errors.Join(err, p.Store.Close())
+		listener := p.ConsoleListener
+		if optional.key != "admin_listen" || listener == nil {
+			if optional.address == "" {
+				continue
+			}
+			if listener, err = Listen(optional.key, optional.address); err != nil {
+				return errors.Join(err, p.Store.Close())
+			}
 		}
 		defer listener.Close()
 		if optional.key == "admin_listen" && certificate != nil {
