@@ -79,13 +79,13 @@ func NewRegistry(config []Client, store Store, here Deployment) (*Registry, erro
 	return r, nil
 }
 
-// AddOwn adds a client of the program itself: it is found by its ID, and is in no list of
+// AddOwn adds or replaces a client of the program itself: it is found by its ID, and is in no list of
 // clients. It is called before the registry is used.
 func (r *Registry) AddOwn(c Client) error {
 	if invalid := append(Validate(c), ValidateFor(c, r.here)...); invalid != nil {
 		return fmt.Errorf("client %q: %w", c.ID, invalid)
 	}
-	if _, taken := r.config[c.ID]; taken {
+	if _, taken := r.config[c.ID]; taken && !r.own[c.ID] {
 		return fmt.Errorf("client %q: the program has a client of this ID; choose another one", c.ID)
 	}
 	if r.own == nil {
