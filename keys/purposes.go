@@ -126,4 +126,8 @@ const (
 	PurposeDeviceRequestRecord Purpose = "device-request-record"
 	// PurposeFunnelRecord seals what was counted of sign-ins.
 	PurposeFunnelRecord Purpose = "funnel-record"
+	// PurposeAPIKeyRecord seals API keys of operators.
+	PurposeAPIKeyRecord Purpose = "api-key-record"
+	// PurposeRequestRecord seals requests of operators that are carried out once.
+	PurposeRequestRecord Purpose = "request-record"
 )

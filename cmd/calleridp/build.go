@@ -242,7 +242,10 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 		Budgets:  store,
 		People:   store,
 		Sessions: store,
+		Grants:   store,
 		Notices:  store,
+		APIKeys:  store,
+		Requests: store,
 		Limits:   limits,
 		Region:   s.DefaultRegion,
 

@@ -82,7 +82,7 @@ func health(ctx context.Context, s config.Settings, store *storage, outgoing *tr
 		facts = append(facts, pages.Fact{Name: "Callbacks in the inbox", Value: fmt.Sprint(n)})
 	}
 	facts = append(facts, pages.Fact{Name: "Connections", Value: fmt.Sprintf("%d open", program.Connections.Open())})
-	facts = append(facts, certificateFact(s)...)
+	facts = append(facts, certificateFacts(s)...)
 	breakers := outgoing.Breakers()
 	for _, b := range breakers {
 		f := pages.Fact{Name: "Truecaller: " + string(b.Purpose), Value: "answers", Good: true, Note: b.Host}
@@ -97,17 +97,25 @@ func health(ctx context.Context, s config.Settings, store *storage, outgoing *tr
 	return facts
 }
 
-// certificateFact says when the certificate ends, if the server has one.
-func certificateFact(s config.Settings) []pages.Fact {
-	if s.TLS.CertFile == "" {
-		return nil
+// certificateFacts says when the certificates end that the server has.
+func certificateFacts(s config.Settings) (facts []pages.Fact) {
+	for _, c := range []struct{ name, cert, key string }{
+		{"Certificate", s.TLS.CertFile, s.TLS.KeyFile}, {"Certificate of admin_listen", s.AdminTLS.CertFile, s.AdminTLS.KeyFile},
+	} {
+		if c.cert == "" {
+			continue
+		}
+		pair, err := tls.LoadX509KeyPair(c.cert, c.key)
+		if err != nil || pair.Leaf == nil {
+			facts = append(facts, pages.Fact{Name: c.name, Value: "does not load", Bad: true})
+			continue
+		}
+		left := time.Until(pair.Leaf.NotAfter)
+		facts = append(facts, pages.Fact{
+			Name: c.name, Value: "until " + pair.Leaf.NotAfter.UTC().Format(time.DateOnly),
+			Note: fmt.Sprintf("%d days left", int(left.Hours()/24)),
+			Good: left > certificateSoon, Bad: left <= certificateSoon,
+		})
 	}
-	pair, err := tls.LoadX509KeyPair(s.TLS.CertFile, s.TLS.KeyFile)
-	if err != nil || pair.Leaf == nil {
-		return []pages.Fact{{Name: "Certificate", Value: "does not load", Bad: true}}
-	}
-	left := time.Until(pair.Leaf.NotAfter)
-	f := pages.Fact{Name: "Certificate", Value: "until " + pair.Leaf.NotAfter.UTC().Format(time.DateOnly), Note: fmt.Sprintf("%d days left", int(left.Hours()/24))}
-	f.Good, f.Bad = left > certificateSoon, left <= certificateSoon
-	return []pages.Fact{f}
+	return facts
 }

@@ -13,6 +13,7 @@ import (
 	"calleridp/cmd/calleridp/serve"
 	"calleridp/keys"
 	"calleridp/provider/admin"
+	"calleridp/provider/apikey"
 	"calleridp/provider/client"
 	"calleridp/provider/consent"
 	"calleridp/provider/console"
@@ -20,6 +21,7 @@ import (
 	"calleridp/provider/grant"
 	"calleridp/provider/login"
 	"calleridp/provider/notify"
+	"calleridp/provider/once"
 	"calleridp/provider/session"
 	"calleridp/provider/subject"
 	"calleridp/storage/bolt"
@@ -35,6 +37,9 @@ type engine interface {
 	login.Store
 	admin.Budgets
 	admin.People
+	admin.Grants
+	apikey.Store
+	once.Store
 	subject.Store
 	subject.RecordStore
 	session.Store

@@ -4,7 +4,7 @@
 //
 //	admin.go         API, its configuration, and the handler
 //	operation.go     how an operation is added: its scope, its errors, its size
-//	access.go        who calls, and what they may do
+//	access.go        who calls, and what they may do; authenticate.go knows them by an API key
 //	change.go        the one way to a change, behind its line in the audit
 //	problem.go       what is refused and what fails (RFC 9457)
 //	etag.go page.go once.go   entity tags, parts of lists, requests that are sent again
@@ -23,10 +23,12 @@ import (
 	"time"
 
 	"calleridp/keys"
+	"calleridp/provider/apikey"
 	"calleridp/provider/audit"
 	"calleridp/provider/client"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
+	"calleridp/provider/once"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/go-chi/chi/v5"
@@ -63,7 +65,10 @@ type Config struct {
 	Budgets  Budgets
 	People   People
 	Sessions Sessions
+	Grants   Grants
 	Notices  Notices
+	APIKeys  apikey.Store
+	Requests once.Store   // those with an Idempotency-Key
 	Limits   login.Limits // the rates of the budgets
 	Region   string       // in which national numbers are read; may be ""
 
@@ -80,12 +85,14 @@ type API struct {
 	Config
 	router *chi.Mux
 	docs   huma.API
+
+	failures failures
 }
 
 // New builds the API.
 func New(c Config) *API {
 	a := &API{Config: c, router: chi.NewRouter()}
-	a.router.Use(headers, conditional)
+	a.router.Use(headers, a.authenticate, conditional)
 	a.router.NotFound(func(w http.ResponseWriter, r *http.Request) {
 		writeProblem(w, r, refused(http.StatusNotFound, "there is no such path; another version of calleridp may have it"))
 	})
@@ -97,14 +104,17 @@ func New(c Config) *API {
 	a.keys()
 	a.users()
 	a.sessions()
+	a.grants()
 	a.limits()
 	a.registrationTokens()
 	a.notices()
+	a.apiKeys()
 	a.status()
 	return a
 }
 
-// Handler serves the API to requests whose context has an access (OnSocket, WithAccess).
+// Handler serves the API to requests whose context has an access (OnSocket, WithAccess), or
+// that have an API key.
 func (a *API) Handler() http.Handler { return a.router }
 
 // headers sets what every response has.

@@ -52,7 +52,7 @@ func newAPI(t *testing.T, change ...func(*admin.Config)) *api {
 	}
 	a := &api{t: t, registry: registry, store: store, ring: ring, audit: &bytes.Buffer{}}
 	config := admin.Config{
-		Clients: registry, Keys: ring, Budgets: store, People: store, Sessions: store, Notices: store, Limits: budgets, LongestLock: 15 * time.Minute, CoolDown: coolDown, Region: "SE", Stats: func() any { return store.Stats() },
+		Clients: registry, Keys: ring, Budgets: store, People: store, Sessions: store, Grants: store, Notices: store, APIKeys: store, Requests: store, Limits: budgets, LongestLock: 15 * time.Minute, CoolDown: coolDown, Region: "SE", Stats: func() any { return store.Stats() },
 		Log: slog.New(slog.DiscardHandler), Audit: audit.Log(slog.New(slog.NewTextHandler(a.audit, nil)), nil),
 	}
 	for _, c := range change {
@@ -92,6 +92,7 @@ func (a *api) check(what string, w *httptest.ResponseRecorder, status int, v any
 		a.t.Fatalf("%s: %d %v %s; want %d", what, w.Code, w.Header(), w.Body, status)
 	}
 	raw := w.Body.Bytes()
+	reflect.ValueOf(v).Elem().SetZero()
 	if reflect.TypeOf(v).Elem().Kind() == reflect.Slice {
 		var page struct{ Items json.RawMessage }
 		if err := json.Unmarshal(raw, &page); err != nil {

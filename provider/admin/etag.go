@@ -36,14 +36,16 @@ func matches(header, etag string, weak bool) bool {
 
 // Reply is the response to a request about one thing.
 type Reply[T any] struct {
-	ETag string `header:"ETag" doc:"Changes when the body does: for If-None-Match, and If-Match."`
-	Body T
+	ETag     string `header:"ETag" doc:"Changes when the body does: for If-None-Match, and If-Match."`
+	Repeated string `header:"Idempotency-Replayed" doc:"true: nothing was done, this is the response to the first request with the Idempotency-Key."`
+	Body     T
 }
 
 // Added is the response to a request that has made something.
 type Added[T any] struct {
 	ETag     string `header:"ETag" doc:"The entity tag of what was made, as a GET of it returns it."`
 	Location string `header:"Location" doc:"The path of what was made."`
+	Repeated string `header:"Idempotency-Replayed" doc:"true: nothing was done, this is the response to the first request with the Idempotency-Key, without its secret."`
 	Body     T
 }
 

@@ -49,7 +49,7 @@ func register[I, O any](a *API, o huma.Operation, needs apikey.Scope, do func(co
 		next(ctx)
 	}}
 	huma.Register(a.docs, o, func(ctx context.Context, in *I) (*O, error) {
-		out, err := do(ctx, in)
+		out, err := carryOut(ctx, a, o.OperationID, in, do)
 		if err != nil {
 			return nil, a.problem(ctx, &o, err)
 		}

@@ -22,15 +22,15 @@ type Page[T any] struct {
 }
 
 const (
-	usualPage = 100
-	longest   = 500
+	usualPage   = 100
+	longestPage = 500
 )
 
 func (p Paging) limit() int {
 	if p.Limit < 1 {
 		return usualPage
 	}
-	return min(p.Limit, longest)
+	return min(p.Limit, longestPage)
 }
 
 // after returns the key of the last item on the page before, "" for the first page.

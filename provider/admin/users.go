@@ -25,6 +25,9 @@ type People interface {
 	// PersonOf returns the user to whom the number is bound now, in whatever
 	// spelling (phone.SameLine), or subject.ErrNotFound.
 	PersonOf(ctx context.Context, n phone.Number) (subject.Person, error)
+	// ListPeople returns at most so many users, in the order of their subs, behind the
+	// sub after.
+	ListPeople(ctx context.Context, after string, most int) ([]subject.Person, error)
 }
 
 // UserWith says whose number is meant. It travels in the body, because a phone
@@ -65,6 +68,15 @@ type User struct {
 	Applications []UserApplication `json:"applications"`
 }
 
+// UserSummary is what a list of users says of each.
+type UserSummary struct {
+	Sub        string    `json:"sub"`
+	Number     string    `json:"number" doc:"Masked."`
+	NumberLost bool      `json:"number_lost,omitempty" doc:"It belongs to somebody else now."`
+	Created    time.Time `json:"created"`
+	LastSignIn time.Time `json:"last_sign_in"`
+}
+
 // UserSession is a browser in which the user is signed in.
 type UserSession struct {
 	SID      string    `json:"sid"`
@@ -86,6 +98,10 @@ type UserApplication struct {
 
 func (a *API) users() {
 	tags := []string{"Users"}
+	register(a, huma.Operation{
+		OperationID: "list-users", Method: http.MethodGet, Path: "/v1/users", Tags: tags,
+		Summary: "List the users", Description: "In the order of sub, which says nothing of when they came.",
+	}, apikey.UsersRead, a.ListUsers)
 	register(a, huma.Operation{
 		OperationID: "find-user", Method: http.MethodPost, Path: "/v1/users/find", Tags: tags,
 		Summary: "Find the user who has a number", Description: "It is a POST, because a phone number has no place in an address.",
@@ -112,6 +128,37 @@ func (a *API) users() {
 		Summary: "Take a client's access to a user away", Description: "The consent, all grants, those for offline access too, and unused codes.",
 		Errors: []int{http.StatusNotFound},
 	}, apikey.UsersWrite, a.RevokeApplication)
+}
+
+// ListUsers returns a page of the users.
+func (a *API) ListUsers(ctx context.Context, in *Paging) (*Reply[Page[UserSummary]], error) {
+	if err := allowed(ctx, apikey.UsersRead); err != nil {
+		return nil, err
+	}
+	after, err := in.after()
+	if err != nil {
+		return nil, err
+	}
+	people, err := a.People.ListPeople(ctx, after, in.limit()+1) // one more says whether there is a next page
+	if err != nil {
+		return nil, err
+	}
+	page := Page[UserSummary]{Items: []UserSummary{}}
+	for i, p := range people {
+		if i == in.limit() {
+			page.Next = cursor(people[i-1].Sub)
+			break
+		}
+		page.Items = append(page.Items, UserSummary{
+			Sub:        p.Sub,
+			Number:     p.Number.Masked(),
+			NumberLost: p.NumberLost,
+			Created:    p.Created,
+			LastSignIn: p.LastSignIn,
+		})
+	}
+	a.Audit.Record(ctx, audit.Event{Name: audit.UsersListed})
+	return reply(page), nil
 }
 
 // FindUser returns the user who has a number now.

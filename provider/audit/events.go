@@ -106,6 +106,9 @@ const (
 	UserAccessRevoked   Name = "user.access_revoked"
 	GrantsListed        Name = "grants.listed"
 	ConfigShown         Name = "config.shown"
+	APIKeyAdded         Name = "api_key.added"
+	APIKeyRemoved       Name = "api_key.removed"
+	APIKeyRefused       Name = "api_key.refused"
 	ChangeFailed        Name = "change.failed"
 )
 
@@ -479,6 +482,23 @@ var Events = []Description{
 		Name: ConfigShown,
 		Keys: keys("operator?"),
 		Text: "An operator looked at the configuration, without its secrets.",
+	},
+	{
+		Name: APIKeyAdded,
+		Keys: keys("of scope operator?"),
+		Text: "An operator made an API key, `of` its ID, with these scopes.",
+	},
+	{
+		Name: APIKeyRemoved,
+		Keys: keys("of operator?"),
+		Text: "An operator removed an API key.",
+	},
+	{
+		Name:  APIKeyRefused,
+		Level: slog.LevelWarn,
+		Keys:  keys("network"),
+		Per:   keys("network"),
+		Text:  "A request to `admin_listen` had an API key that is not valid.",
 	},
 	{
 		Name:  ChangeFailed,

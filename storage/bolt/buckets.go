@@ -56,13 +56,15 @@ var (
 	notices         = of(&record.Notices, 'n')
 	deviceRequests  = of(&record.DeviceRequests, 'v')
 	funnels         = of(&record.Funnel, 'f')
+	apiKeys         = of(&record.APIKeys, 'k')
+	requests        = of(&record.Requests, 'q')
 	expiry          = index("expiry") // mark, expiry, key: see sweep.go
 )
 
 var buckets = []*bucket{
 	&meta, &signingKeys, &clients, &people, &deleted, &personIndex, &numbers, &limits, &attempts, &correlations, &forms, &browserAttempts,
 	&callbackSecrets, &deliveries, &sessions, &sessionIDs, &codes, &grants, &sessionGrants, &accessTokens, &consents, &assertions, &initialTokens,
-	&receivers, &notices, &deviceRequests, &funnels, &expiry,
+	&receivers, &notices, &deviceRequests, &funnels, &apiKeys, &requests, &expiry,
 }
 
 // reader is a transaction that reads.
@@ -114,6 +116,22 @@ func (r reader) find(b *bucket, key []byte, into record.Record, missing error) e
 // open reads a stored value, expired or not.
 func (r reader) open(b *bucket, key, value []byte, into record.Record) error {
 	return r.s.sealer.Open(b.kind, key, value, into)
+}
+
+// from reads at most so many records that have not expired, in the order of their keys,
+// behind the key after.
+func (r reader) from(b *bucket, after string, most int, each func(key, value []byte) error) error {
+	cursor := r.tx.Bucket(b.id).Cursor()
+	for k, v := cursor.Seek([]byte(after)); k != nil && most > 0; k, v = cursor.Next() {
+		if string(k) <= after || !r.alive(v) {
+			continue
+		}
+		most--
+		if err := each(k, v); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // has reports whether a record exists and has not expired.

@@ -176,9 +176,8 @@ func TestVerifyNamesTheDamage(t *testing.T) {
 	}
 	m := v.meta
 	at := func(page uint64, offset int) int { return int(page)*int(m.pageSize) + offset }
-	const branch = 1 // the flag of a page that leads to others
-	leaf := m.root
-	for binary.NativeEndian.Uint16(file[at(leaf, 8):])&branch != 0 {
+	leaf := m.root // the root is a branch when its buckets need more than a page
+	for file[at(leaf, 8)] == 0x01 {
 		leaf = binary.NativeEndian.Uint64(file[at(leaf, pageHeader+8):])
 	}
 	reroot := func(b []byte, change func([]byte)) { // of both meta pages, with their checksums

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"calleridp/keys"
+	"calleridp/provider/apikey"
 	"calleridp/provider/client"
 	"calleridp/provider/consent"
 	"calleridp/provider/funnel"
@@ -26,6 +27,7 @@ import (
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
 	"calleridp/provider/notify"
+	"calleridp/provider/once"
 	"calleridp/provider/session"
 	"calleridp/provider/subject"
 	"calleridp/storage/record"
@@ -103,6 +105,12 @@ func writeFixture(t *testing.T, path, base string, start time.Time) {
 		{Unit: funnel.Hour, Start: funnel.Hour.Of(start), Tally: storagetest.Filled[funnel.Tally](start)},
 		{Unit: funnel.Day, Start: funnel.Day.Of(start), Tally: storagetest.Filled[funnel.Tally](start)},
 	}))
+	apiKey := storagetest.Filled[apikey.Key](start)
+	apiKey.Expires = later
+	must(s.CreateAPIKey(ctx, apiKey))
+	request := storagetest.Filled[once.Request](start)
+	request.Began = start
+	must(s.EndRequest(ctx, request))
 	must(s.UseAssertion(ctx, client.NewAssertionID("shop", "1"), start.Add(time.Hour)))
 	must(s.ReplaceSigningKeys(ctx, []keys.Record{storagetest.Filled[keys.Record](start)}, 0))
 	_, err := s.PutDelivery(ctx, storagetest.Filled[truecaller.Delivery](start))
@@ -211,6 +219,11 @@ func dump(t *testing.T, s *Store) map[string]string {
 			counted, err := s.Funnel(ctx, unit, time.Unix(0, 0), time.Now().Add(time.Hour))
 			add("funnel", counted, err)
 		}
+	}
+	if apiKeys, err := s.APIKeys(ctx); err != nil || len(apiKeys) > 0 { // since version 4
+		add("API keys", apiKeys, err)
+		request, _, err := s.BeginRequest(ctx, once.Request{Key: storagetest.Filled[once.Request](time.Time{}).Key, Began: time.Now()})
+		add("request", request, err)
 	}
 	set, version, err := s.SigningKeys(ctx)
 	add("keys", set, err)

@@ -9,6 +9,19 @@ import (
 
 var _ grant.Store = (*Store)(nil)
 
+// ListGrants implements admin.Grants.
+func (s *Store) ListGrants(ctx context.Context, after string, most int) ([]grant.Grant, error) {
+	return view(ctx, s, func(r reader) (page []grant.Grant, err error) {
+		err = r.from(&grants, after, most, func(key, value []byte) error {
+			var g grant.Grant
+			err := r.open(&grants, key, value, (*record.Grant)(&g))
+			page = append(page, g)
+			return err
+		})
+		return page, err
+	})
+}
+
 // CreateCode implements grant.Store.
 func (s *Store) CreateCode(ctx context.Context, code grant.Code) error {
 	return s.write(ctx, func(t *txn) error { return t.createCode(code) })

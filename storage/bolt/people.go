@@ -24,6 +24,19 @@ func (s *Store) PersonOf(ctx context.Context, n phone.Number) (subject.Person, e
 	return view(ctx, s, func(r reader) (subject.Person, error) { return present(r.personOf(n)) })
 }
 
+// ListPeople implements admin.People.
+func (s *Store) ListPeople(ctx context.Context, after string, most int) ([]subject.Person, error) {
+	return view(ctx, s, func(r reader) (page []subject.Person, err error) {
+		err = r.from(&people, after, most, func(key, value []byte) error {
+			var p subject.Person
+			err := r.open(&people, key, value, (*record.Person)(&p))
+			page = append(page, p)
+			return err
+		})
+		return page, err
+	})
+}
+
 // present returns what p points to, or subject.ErrNotFound if p is nil.
 func present(p *subject.Person, err error) (subject.Person, error) {
 	switch {

@@ -298,6 +298,20 @@ func (s *Store) AccessToken(ctx context.Context, hash grant.TokenHash) (grant.Ac
 	return token, g, nil
 }
 
+// ListGrants implements admin.Grants.
+func (s *Store) ListGrants(ctx context.Context, after string, most int) ([]grant.Grant, error) {
+	return view(ctx, s, func(b *batch) func() ([]grant.Grant, error) {
+		var page []grant.Grant
+		b.each("SELECT key, value FROM grants WHERE key > $1 AND value <> '' AND expires > now() ORDER BY key LIMIT $2", []any{[]byte(after), most}, func(key, value []byte) error {
+			var g grant.Grant
+			err := b.s.sealer.Open(&record.Grants, key, value, (*record.Grant)(&g))
+			page = append(page, g)
+			return err
+		})
+		return func() ([]grant.Grant, error) { return page, nil }
+	})
+}
+
 // Grant implements grant.Store.
 func (s *Store) Grant(ctx context.Context, id string) (grant.Grant, error) {
 	return view(ctx, s, func(b *batch) func() (grant.Grant, error) {

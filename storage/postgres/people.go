@@ -41,6 +41,20 @@ func (s *Store) ForeseePerson(ctx context.Context, sub string) {
 	foresee(ctx, at(&record.People, []byte(sub)))
 }
 
+// ListPeople implements admin.People.
+func (s *Store) ListPeople(ctx context.Context, after string, most int) ([]subject.Person, error) {
+	return view(ctx, s, func(b *batch) func() ([]subject.Person, error) {
+		var page []subject.Person
+		b.each("SELECT key, value FROM people WHERE key > $1 AND value <> '' ORDER BY key LIMIT $2", []any{[]byte(after), most}, func(key, value []byte) error {
+			var p subject.Person
+			err := b.s.sealer.Open(&record.People, key, value, (*record.Person)(&p))
+			page = append(page, p)
+			return err
+		})
+		return func() ([]subject.Person, error) { return page, nil }
+	})
+}
+
 // PersonOf implements admin.People. It reads at REPEATABLE READ, so that the number and
 // its user are of one moment.
 func (s *Store) PersonOf(ctx context.Context, n phone.Number) (found subject.Person, err error) {

@@ -17,7 +17,7 @@ const sweepMax = 500
 const sweepLock = migrationLock + 1
 
 // swept are the tables whose rows expire.
-var swept = []string{"limits", "attempts", "forms", "deliveries", "sessions", "codes", "grants", "access_tokens", "assertions", "initial_tokens", "receivers", "notices", "device_requests", "funnel"}
+var swept = []string{"limits", "attempts", "forms", "deliveries", "sessions", "codes", "grants", "access_tokens", "assertions", "initial_tokens", "receivers", "notices", "device_requests", "funnel", "api_keys", "requests"}
 
 // Run deletes expired records every Options.SweepEvery, in small batches, until ctx is
 // done. One process at a time sweeps: the one that gets the lock of a transaction, so

@@ -77,7 +77,7 @@ func Kinds() []*Kind {
 	return []*Kind{
 		&Meta, &SigningKeys, &Clients, &People, &Deleted, &Numbers, &Limits, &Attempts, &Correlations, &Forms,
 		&CallbackSecrets, &Deliveries, &Sessions, &SessionIDs, &Codes, &Grants, &Consents, &AccessTokens, &Assertions,
-		&InitialTokens, &Receivers, &Notices, &DeviceRequests, &Funnel,
+		&InitialTokens, &Receivers, &Notices, &DeviceRequests, &Funnel, &APIKeys, &Requests,
 	}
 }
 

@@ -8,12 +8,14 @@ import (
 	"time"
 
 	"calleridp/keys"
+	"calleridp/provider/apikey"
 	"calleridp/provider/client"
 	"calleridp/provider/consent"
 	"calleridp/provider/funnel"
 	"calleridp/provider/grant"
 	"calleridp/provider/login"
 	"calleridp/provider/notify"
+	"calleridp/provider/once"
 	"calleridp/provider/session"
 	"calleridp/provider/subject"
 	"calleridp/storage/storagetest"
@@ -41,6 +43,7 @@ func definitions(now time.Time) []definition {
 	attempt := Attempt{Attempt: storagetest.Filled[login.Attempt](now), Lock: [32]byte{1, 2, 3}, Paid: []Paid{{Key: [32]byte{4}, Each: time.Hour}}}
 	initial := InitialToken(storagetest.Filled[client.InitialToken](now))
 	device := DeviceRequest(storagetest.Filled[grant.DeviceRequest](now))
+	apiKey, request := APIKey(storagetest.Filled[apikey.Key](now)), Request(storagetest.Filled[once.Request](now))
 	secret := CallbackSecret{Current: [32]byte{1}, Old: []truecaller.OldSecret{{Hash: [32]byte{2}, Until: now}}}
 	notice, receiver := Notice(storagetest.Filled[notify.Notice](now)), Receiver(storagetest.Filled[notify.Receiver](now))
 	tally := Tally(storagetest.Filled[funnel.Tally](now))
@@ -63,6 +66,8 @@ func definitions(now time.Time) []definition {
 		{&Receivers, func() Record { return &Receiver{} }, &receiver},
 		{&Funnel, func() Record { return &Tally{} }, &tally},
 		{&DeviceRequests, func() Record { return &DeviceRequest{} }, &device},
+		{&APIKeys, func() Record { return &APIKey{} }, &apiKey},
+		{&Requests, func() Record { return &Request{} }, &request},
 		{&SessionIDs, func() Record { return &Hash{} }, &Hash{1, 2, 3}},
 		{&Forms, func() Record { return new(Text) }, &text},
 		{&Correlations, func() Record { return new(Text) }, &text},

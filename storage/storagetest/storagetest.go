@@ -15,6 +15,7 @@ import (
 
 	"calleridp/keys"
 	"calleridp/provider/admin"
+	"calleridp/provider/apikey"
 	"calleridp/provider/client"
 	"calleridp/provider/consent"
 	"calleridp/provider/console"
@@ -23,6 +24,7 @@ import (
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
 	"calleridp/provider/notify"
+	"calleridp/provider/once"
 	"calleridp/provider/session"
 	"calleridp/provider/subject"
 	"calleridp/truecaller"
@@ -44,6 +46,9 @@ type Engine interface {
 	consent.Store
 	subject.RecordStore
 	admin.People
+	admin.Grants
+	apikey.Store
+	once.Store
 	client.Store
 	client.Assertions
 	notify.Store
@@ -77,6 +82,9 @@ func Run(t *testing.T, fresh func(t *testing.T) Place) {
 		{"ParallelRegistrations", testParallelRegistrations},
 		{"InitialTokens", testInitialTokens},
 		{"DeviceRequests", testDeviceRequests},
+		{"APIKeys", testAPIKeys},
+		{"Requests", testRequests},
+		{"Lists", testLists},
 		{"DeviceAnswers", testDeviceAnswers},
 		{"ParallelDeviceAnswers", testParallelDeviceAnswers},
 		{"Funnel", testFunnel},

@@ -12,12 +12,14 @@ import (
 	"time"
 
 	"calleridp/keys"
+	"calleridp/provider/apikey"
 	"calleridp/provider/client"
 	"calleridp/provider/consent"
 	"calleridp/provider/funnel"
 	"calleridp/provider/grant"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
+	"calleridp/provider/once"
 	"calleridp/provider/session"
 	"calleridp/provider/subject"
 	"calleridp/storage/storagetest"
@@ -104,6 +106,10 @@ func fill(t *testing.T, e storagetest.Engine, n int, now time.Time) (worlds []*w
 		{Unit: funnel.Hour, Start: funnel.Hour.Of(now), Tally: storagetest.Filled[funnel.Tally](now)},
 		{Unit: funnel.Day, Start: funnel.Day.Of(now), Tally: storagetest.Filled[funnel.Tally](now)},
 	}))
+	apiKey := storagetest.Filled[apikey.Key](now)
+	apiKey.Expires = now.Add(time.Hour)
+	must(e.CreateAPIKey(ctx, apiKey))
+	must(e.EndRequest(ctx, once.Request{Key: [32]byte{9}, Digest: [32]byte{8}, Began: now, Response: []byte("done")}))
 	for _, secret := range []byte{1, 2} {
 		_, err := e.UseCallbackSecret(ctx, "app", [32]byte{secret}, now, time.Hour)
 		must(err)
@@ -220,6 +226,10 @@ func answers(t *testing.T, e storagetest.Engine, worlds []*world) map[string]any
 		counted, err := e.Funnel(ctx, unit, time.Unix(0, 0), time.Now().Add(time.Hour))
 		add("funnel", counted, err)
 	}
+	apiKeys, err := e.APIKeys(ctx)
+	add("API keys", apiKeys, err)
+	sent, _, err := e.BeginRequest(ctx, once.Request{Key: [32]byte{9}, Began: time.Now()})
+	add("request that is carried out once", sent, err)
 	secrets, err := e.UseCallbackSecret(ctx, "app", [32]byte{2}, time.Now(), time.Hour)
 	add("callback secrets", secrets, err)
 	inbox, err := e.Deliveries(ctx, 1000)

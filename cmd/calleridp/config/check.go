@@ -36,6 +36,7 @@ func (d *decoder) check(c Config) Settings {
 		d.refuse("listen", "%q is not an address like :8443 or 127.0.0.1:8080", c.Listen)
 	}
 	d.checkTLS(c.TLS)
+	d.checkAdminListen(c)
 	s.Proxies = d.parseNetworks("trusted_proxies", c.TrustedProxies)
 	s.ClientNetworks = d.parseNetworks("client_networks", c.ClientNetworks)
 	if c.DataDir == "" {
@@ -144,19 +145,46 @@ func splitListener(text string) (addr netip.Addr, port string) {
 }
 
 func (d *decoder) checkTLS(c TLS) {
+	if c.CertFile == "" && c.KeyFile == "" && c.HTTP1Only {
+		d.refuse("tls.http1_only", "there is no certificate: set cert_file and key_file, or remove it")
+	}
+	d.checkCertificate("tls", c.CertFile, c.KeyFile)
+}
+
+// checkCertificate refuses half a certificate, and one that does not load.
+func (d *decoder) checkCertificate(key, certFile, keyFile string) {
 	switch {
-	case c.CertFile == "" && c.KeyFile == "":
-		if c.HTTP1Only {
-			d.refuse("tls.http1_only", "there is no certificate: set cert_file and key_file, or remove it")
-		}
-	case c.KeyFile == "":
-		d.refuse("tls.key_file", "missing; set cert_file and key_file together")
-	case c.CertFile == "":
-		d.refuse("tls.cert_file", "missing; set cert_file and key_file together")
+	case certFile == "" && keyFile == "":
+	case keyFile == "":
+		d.refuse(key+".key_file", "missing; set cert_file and key_file together")
+	case certFile == "":
+		d.refuse(key+".cert_file", "missing; set cert_file and key_file together")
 	default:
-		if _, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile); err != nil {
-			d.refuse("tls", "the certificate does not load: %v", err)
+		if _, err := tls.LoadX509KeyPair(certFile, keyFile); err != nil {
+			d.refuse(key, "the certificate does not load: %v", err)
 		}
+	}
+}
+
+// checkAdminListen refuses the admin API over a network without TLS: its API keys would
+// travel in the clear.
+func (d *decoder) checkAdminListen(c Config) {
+	if c.AdminListen != "" {
+		d.checkCertificate("admin_tls", c.AdminTLS.CertFile, c.AdminTLS.KeyFile)
+	}
+	_, port, _ := net.SplitHostPort(c.AdminListen)
+	_, public, _ := net.SplitHostPort(c.Listen)
+	switch {
+	case c.AdminListen == "":
+		if c.AdminTLS != (AdminTLS{}) {
+			d.refuse("admin_tls", "there is no admin_listen that it is for; set it, or remove admin_tls")
+		}
+	case !isListenAddress(c.AdminListen):
+		d.refuse("admin_listen", "%q is not an address and a port, like 10.0.0.5:9443", c.AdminListen)
+	case port == public:
+		d.refuse("admin_listen", "port %s is already used by listen", port)
+	case c.AdminTLS.CertFile == "" && c.AdminTLS.KeyFile == "" && c.TLS.CertFile == "":
+		d.refuse("admin_tls", "missing; the admin API is served over TLS only: set cert_file and key_file")
 	}
 }
 

@@ -127,9 +127,14 @@ type Config struct {
 	// server. Default admin.sock in data_dir.
 	AdminSocket string `yaml:"admin_socket"`
 
-	// AdminListen is the address that serves the operators' console, with the certificate of
-	// tls. If unset, it is not served. Keep it where only operators reach it.
+	// AdminListen is the address that serves the admin API and the operators' console over
+	// TLS, like 10.0.0.5:9443: the API to callers with an API key (`calleridp api-key add`),
+	// the console to browsers (console). If unset, the API is served on admin_socket only,
+	// and the console is not.
 	AdminListen string `yaml:"admin_listen"`
+
+	// AdminTLS is the certificate of admin_listen. Default that of tls.
+	AdminTLS AdminTLS `yaml:"admin_tls"`
 
 	// Console configures the operators' console.
 	Console Console `yaml:"console"`
@@ -193,6 +198,14 @@ type TLS struct {
 	// HTTP1Only offers browsers no HTTP/2. A page that waits for an approval then needs
 	// about 12 KiB of memory and not 65.
 	HTTP1Only bool `yaml:"http1_only"`
+}
+
+// AdminTLS is the certificate of admin_listen. Its files are read again when they change.
+type AdminTLS struct {
+	// CertFile is the file with the certificate and its chain (PEM).
+	CertFile string `yaml:"cert_file"`
+	// KeyFile is the file with the private key (PEM).
+	KeyFile string `yaml:"key_file"`
 }
 
 // Truecaller is a registration in Truecaller's developer portal. Register

@@ -26,7 +26,7 @@ func (s Settings) Warnings() []string {
 		}
 	}
 	type secretFile struct{ key, path string }
-	files := []secretFile{{"master_key_file", s.MasterKeyFile}, {"tls.key_file", s.TLS.KeyFile},
+	files := []secretFile{{"master_key_file", s.MasterKeyFile}, {"tls.key_file", s.TLS.KeyFile}, {"admin_tls.key_file", s.AdminTLS.KeyFile},
 		{"storage.dsn_file", s.Storage.DSNFile}, {"storage.listen_dsn_file", s.Storage.ListenDSNFile}}
 	for _, app := range s.keyedApps() {
 		if slices.Contains(app.Methods, MethodPush) {

@@ -43,13 +43,13 @@ const operatorNumber = "+46701740605"
 // options are the values of the flags.
 type options struct {
 	providerPort, simulatorPort, demoPort, consolePort int
-	data, host, region, challenge         string
-	storage, dsnFile, registration        string
-	withoutPKCE                           bool
-	clients                               []string
-	output                                string
-	tls, verbose                          bool
-	attemptLife, coolDown                 time.Duration
+	data, host, region, challenge                      string
+	storage, dsnFile, registration                     string
+	withoutPKCE                                        bool
+	clients                                            []string
+	output                                             string
+	tls, verbose                                       bool
+	attemptLife, coolDown                              time.Duration
 }
 
 // Command returns the command `calleridp dev`.

@@ -10,6 +10,7 @@
 //	log.go              the log, whose events name their request
 //	health.go           /healthz and /readyz
 //	hangup.go           SIGHUP
+//	adminlisten.go      TLS of the operators' listener; peer_linux.go: who is on their socket
 //	certificate.go      the certificate, read again when it changes
 //	callbacksecrets.go  the callback secrets, likewise
 //
@@ -43,8 +44,8 @@ type Program struct {
 	Public  http.Handler // for browsers, clients and Truecaller
 	Admin   http.Handler // for operators, on a Unix socket
 	Console http.Handler // for operators' browsers; nil: there is none
-	// ConsoleListener is where Console is served, if that is open already: in place of
-	// admin_listen.
+	// ConsoleListener serves Console alone, also without TLS: for calleridp dev. If nil,
+	// admin_listen serves it.
 	ConsoleListener net.Listener
 	Metrics         http.Handler // for Prometheus, on a separate address
 
@@ -143,41 +144,52 @@ func (p *Program) Run(
 		ReadHeaderTimeout: headerTimeout,
 		ConnContext:       func(ctx context.Context, c net.Conn) context.Context { return admin.OnSocket(ctx, peerOf(c)) },
 	}}}
+	background, stopWatching := context.WithCancel(ctx)
+	defer stopWatching()
+	adminTLS, err := adminCertificate(background, s, certificate, log)
+	if err != nil {
+		return errors.Join(err, p.Store.Close())
+	}
 	for _, optional := range []struct {
 		key, address string
 		server       *http.Server
 	}{
+		{"admin_listen", s.AdminListen, &http.Server{
+			Handler:           p.counted(p.forOperators()),
+			ReadHeaderTimeout: headerTimeout,
+			ReadTimeout:       20 * time.Second,
+			WriteTimeout:      time.Minute,
+			IdleTimeout:       2 * time.Minute,
+			MaxHeaderBytes:    16 << 10,
+			TLSConfig:         adminTLS,
+			ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		}},
 		{"metrics_listen", s.MetricsListen, &http.Server{
 			Handler:           p.Metrics,
 			ReadHeaderTimeout: headerTimeout,
 			WriteTimeout:      30 * time.Second,
-		}},
-		{"admin_listen", s.AdminListen, &http.Server{
-			Handler:           p.counted(p.Console),
-			ReadHeaderTimeout: headerTimeout,
-			ReadTimeout:       20 * time.Second,
-			WriteTimeout:      30 * time.Second,
-			ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		}},
 		{"debug_listen", s.DebugListen, &http.Server{ // a profile takes longer than any write timeout
 			Handler:           profiles(),
 			ReadHeaderTimeout: headerTimeout,
 		}},
 	} {
-		listener := p.ConsoleListener
-		if optional.key != "admin_listen" || listener == nil {
-			if optional.address == "" {
-				continue
-			}
-			if listener, err = Listen(optional.key, optional.address); err != nil {
-				return errors.Join(err, p.Store.Close())
-			}
+		if optional.address == "" {
+			continue
+		}
+		listener, err := Listen(optional.key, optional.address)
+		if err != nil {
+			return errors.Join(err, p.Store.Close())
 		}
 		defer listener.Close()
-		if optional.key == "admin_listen" && certificate != nil {
-			listener = tls.NewListener(listener, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: certificate.Get})
-		}
 		private = append(private, privateServer{listener, optional.server})
+	}
+	if p.ConsoleListener != nil {
+		local := &http.Server{Handler: p.counted(p.Console), ReadHeaderTimeout: headerTimeout}
+		if certificate != nil {
+			local.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: certificate.Get}
+		}
+		private = append(private, privateServer{p.ConsoleListener, local})
 	}
 
 	if most, need := openFiles(), p.Connections.needsFiles(); most != 0 && most < need {
@@ -207,7 +219,13 @@ func (p *Program) Run(
 		failed <- web.ServeTLS(public, "", "")
 	}()
 	for _, one := range private {
-		go func() { failed <- one.server.Serve(one.listener) }()
+		go func() {
+			if one.server.TLSConfig != nil {
+				failed <- one.server.ServeTLS(one.listener, "", "")
+				return
+			}
+			failed <- one.server.Serve(one.listener)
+		}()
 	}
 	ready()
 

@@ -165,6 +165,20 @@ CREATE TABLE funnel (
     due     timestamptz NOT NULL
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02);
 CREATE INDEX funnel_due ON funnel (due);
+CREATE TABLE api_keys (
+    key     bytea PRIMARY KEY,
+    value   bytea NOT NULL,
+    expires timestamptz NOT NULL,
+    due     timestamptz NOT NULL
+);
+CREATE INDEX api_keys_due ON api_keys (due);
+CREATE TABLE requests (
+    key     bytea PRIMARY KEY,
+    value   bytea NOT NULL,
+    expires timestamptz NOT NULL,
+    due     timestamptz NOT NULL
+);
+CREATE INDEX requests_due ON requests (due);
 
 -- outcomes tells of each transaction whether it was committed, see transaction.go, and
 -- which attempts it has changed, see wake.go.
