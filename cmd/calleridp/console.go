@@ -36,6 +36,7 @@ func openDoor(
 		Master:     s.Master,
 		Sessions:   store,
 		Bindings:   store,
+		Keys:       store,
 		Audit:      recorder,
 		Log:        log,
 		Algorithms: ring.Algorithms(),

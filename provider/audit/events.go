@@ -420,12 +420,12 @@ var Events = []Description{
 	},
 	{
 		Name: ConsoleSignedIn,
-		Keys: keys("sub operator?"),
+		Keys: keys("sub? operator?"),
 		Text: "An operator signed in to the console.",
 	},
 	{
 		Name: ConsoleSignedOut,
-		Keys: keys("sub operator?"),
+		Keys: keys("sub? operator?"),
 		Text: "An operator signed out of the console, which ends their session at the issuer too.",
 	},
 	{

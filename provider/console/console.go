@@ -51,6 +51,9 @@ type Role string
 const (
 	Admin  Role = "admin"  // everything
 	Viewer Role = "viewer" // look at everything, and change nothing
+
+	// Key is no role of the configuration: the operator has an API key, and its scopes.
+	Key Role = "API key"
 )
 
 // Scopes returns what the role may do.
@@ -85,6 +88,12 @@ type Sessions interface {
 	EndSession(ctx context.Context, id string) (ended session.Session, err error)
 }
 
+// APIKeys are the operators' API keys. The storage engines implement it.
+type APIKeys interface {
+	// APIKey returns apikey.ErrNotFound for one that was removed or has expired.
+	APIKey(ctx context.Context, id string) (apikey.Key, error)
+}
+
 // Config is what the console needs. All is required.
 type Config struct {
 	URL       string // of the console's origin, without a path: https://admin.example.com:9443
@@ -94,6 +103,7 @@ type Config struct {
 	Master    *keys.Master
 	Sessions  Sessions
 	Bindings  Bindings
+	Keys      APIKeys
 	Audit     audit.Recorder
 	Log       *slog.Logger
 	// Algorithms sign ID tokens; the first signs those of the console.

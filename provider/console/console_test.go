@@ -46,6 +46,7 @@ func newPlace(t *testing.T) *place {
 		Master:     testworld.Master(),
 		Sessions:   w.Store,
 		Bindings:   w.Store,
+		Keys:       w.Store,
 		Audit:      audit.Log(slog.New(slog.NewJSONHandler(w.Log, nil)), nil),
 		Log:        slog.New(slog.DiscardHandler),
 		Algorithms: testworld.Ring().Algorithms(),
@@ -147,7 +148,7 @@ func TestOperatorsSignIn(t *testing.T) {
 		t.Errorf("the session's cookie is %v", cookie)
 	}
 	s, _, err := p.session(cookie)
-	if err != nil || s.Role != console.Admin || !slices.Equal(s.Scopes, apikey.Scopes) || !strings.HasPrefix(s.Who, "console sub ") || strings.Contains(s.Number, "7017") {
+	if err != nil || s.Role != console.Admin || !slices.Equal(s.Scopes, apikey.Scopes) || !strings.HasPrefix(s.Who, "console sub ") || strings.Contains(s.Name, "7017") {
 		t.Fatalf("got %+v, %v; want an admin with every scope", s, err)
 	}
 	if !strings.Contains(p.Log.Text(), `"msg":"console.signed_in"`) || !strings.Contains(p.Log.Text(), `"operator":"`+s.Who+`"`) {
@@ -319,4 +320,40 @@ func (p *place) mustSignIn() *http.Cookie {
 		p.t.Fatal(err)
 	}
 	return cookie
+}
+
+func TestAPIKeys(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlace(t)
+		k, _ := apikey.New("laptop", []apikey.Scope{apikey.ClientsRead}, "test", time.Now(), time.Hour)
+		for what, end := range map[string]func(){
+			"expired": func() { // while in use
+				for range 3 {
+					time.Sleep(20 * time.Minute)
+				}
+			},
+			"removed": func() {
+				if err := p.Store.DeleteAPIKey(t.Context(), k.ID); err != nil {
+					t.Fatal(err)
+				}
+			},
+		} {
+			k.Created, k.Expires = time.Now(), time.Now().Add(59*time.Minute)
+			if err := p.Store.CreateAPIKey(t.Context(), k); err != nil {
+				t.Fatal(err)
+			}
+			w := httptest.NewRecorder()
+			if err := p.UseKey(w, request(console.PathSignIn), k); err != nil {
+				t.Fatal(err)
+			}
+			s, cookie, err := p.session(w.Result().Cookies()[0])
+			if err != nil || s.Role != console.Key || !slices.Equal(s.Scopes, k.Scopes) || !s.Until.Equal(k.Expires) || s.Who != "console key laptop ("+k.ID+")" {
+				t.Fatalf("got %+v, %v; want what the key may do", s, err)
+			}
+			end()
+			if _, _, err := p.session(cookie); !errors.Is(err, console.ErrSignedOut) {
+				t.Errorf("%s: %v, want ErrSignedOut", what, err)
+			}
+		}
+	})
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -27,6 +28,7 @@ const (
 type browser struct {
 	SID, Sub string
 	Number   string // digits
+	Key      string // ID of the API key in place of Sub and Number; SID is random then
 	Began    int64  // seconds since 1970
 	Seen     int64
 }
@@ -39,13 +41,13 @@ func (b *browser) Expiry() int64 {
 // Session is a signed-in operator.
 type Session struct {
 	Who    string // for the audit
-	Number string // masked
+	Name   string // the masked number, or the name of the API key
 	Role   Role
 	Scopes []apikey.Scope
-	Until  time.Time // when it ends at the latest
-	Token  string    // of its forms
+	Until  time.Time // when the API key ends; zero: the operator has none
+	Token  string    // of the session's forms
 
-	sub, sid string
+	sub, sid string // "" for an API key
 }
 
 // ErrSignedOut says that the browser has no session.
@@ -58,14 +60,7 @@ func (c *Console) Session(w http.ResponseWriter, r *http.Request) (Session, erro
 	if err != nil {
 		return Session{}, err
 	}
-	number, err := phone.FromDigits(b.Number)
-	if err != nil {
-		return Session{}, ErrSignedOut
-	}
-	o, err := c.admit(r.Context(), number, b.Sub)
-	if errors.Is(err, ErrNotListed) || errors.Is(err, ErrAnotherUser) {
-		return Session{}, ErrSignedOut
-	}
+	s, err := c.operatorOf(r.Context(), b)
 	if err != nil {
 		return Session{}, err
 	}
@@ -75,17 +70,47 @@ func (c *Console) Session(w http.ResponseWriter, r *http.Request) (Session, erro
 			return Session{}, err
 		}
 	}
-	return Session{
-		Who:    who(b.Sub),
-		Number: o.Number.Masked(),
-		Role:   o.Role,
-		Scopes: o.Role.Scopes(),
-		Until:  time.Unix(b.Began, 0).Add(LongestLife),
-		Token:  c.token(b),
-		sub:    b.Sub,
-		sid:    b.SID,
-	}, nil
+	s.Token = c.token(b)
+	return s, nil
 }
+
+// operatorOf returns who has signed in and what they may do now.
+func (c *Console) operatorOf(ctx context.Context, b browser) (Session, error) {
+	if b.Key != "" {
+		k, err := c.cfg.Keys.APIKey(ctx, b.Key)
+		if errors.Is(err, apikey.ErrNotFound) || err == nil && !time.Now().Before(k.Expires) {
+			return Session{}, ErrSignedOut
+		}
+		if err != nil {
+			return Session{}, err
+		}
+		return Session{Who: whoHas(k), Name: k.Name, Role: Key, Scopes: k.Scopes, Until: k.Expires}, nil
+	}
+	number, err := phone.FromDigits(b.Number)
+	if err != nil {
+		return Session{}, ErrSignedOut
+	}
+	o, err := c.admit(ctx, number, b.Sub)
+	if errors.Is(err, ErrNotListed) || errors.Is(err, ErrAnotherUser) {
+		return Session{}, ErrSignedOut
+	}
+	if err != nil {
+		return Session{}, err
+	}
+	return Session{Who: who(b.Sub), Name: o.Number.Masked(), Role: o.Role, Scopes: o.Role.Scopes(), sub: b.Sub, sid: b.SID}, nil
+}
+
+// UseKey keeps the holder of an API key signed in, which the caller has authenticated.
+func (c *Console) UseKey(w http.ResponseWriter, r *http.Request, k apikey.Key) error {
+	now := time.Now().Unix()
+	if err := c.keep(w, browser{SID: keys.RandomText(16), Key: k.ID, Began: now, Seen: now}); err != nil {
+		return err
+	}
+	c.cfg.Audit.Record(audit.WithOperator(r.Context(), whoHas(k)), audit.Event{Name: audit.ConsoleSignedIn})
+	return nil
+}
+
+func whoHas(k apikey.Key) string { return fmt.Sprintf("console key %s (%s)", k.Name, k.ID) }
 
 // open opens the cookie, and looks whether the session at the issuer is still there.
 func (c *Console) open(ctx context.Context, r *http.Request) (browser, error) {
@@ -94,6 +119,9 @@ func (c *Console) open(ctx context.Context, r *http.Request) (browser, error) {
 	if sealed == "" || endpoint.Open(c.cfg.Master, keys.PurposeConsoleSession, sealed, &b, time.Now()) != nil {
 		return browser{}, ErrSignedOut
 	}
+	if b.Key != "" {
+		return b, nil
+	}
 	s, err := c.cfg.Sessions.Session(ctx, b.SID)
 	if errors.Is(err, session.ErrNotFound) || err == nil && s.Sub != b.Sub {
 		return browser{}, ErrSignedOut
@@ -101,10 +129,13 @@ func (c *Console) open(ctx context.Context, r *http.Request) (browser, error) {
 	return b, err
 }
 
-// SignOut ends the session, and the one at the issuer with it.
+// SignOut ends the session, and the one at the issuer with it. A copy of the cookie of an
+// API key ends with the key.
 func (c *Console) SignOut(w http.ResponseWriter, r *http.Request, s Session) error {
-	if _, err := c.cfg.Sessions.EndSession(r.Context(), s.sid); err != nil {
-		return err
+	if s.sid != "" {
+		if _, err := c.cfg.Sessions.EndSession(r.Context(), s.sid); err != nil {
+			return err
+		}
 	}
 	c.clearCookie(w, sessionCookie, http.SameSiteStrictMode)
 	c.cfg.Audit.Record(audit.WithOperator(r.Context(), s.Who), audit.Event{Name: audit.ConsoleSignedOut, Subject: s.sub})
@@ -117,7 +148,7 @@ func (s Session) IsToken(token string) bool {
 }
 
 func (c *Console) token(b browser) string {
-	mac := c.cfg.Master.MAC(keys.PurposeConsoleForm, []byte(b.SID), []byte(b.Sub))
+	mac := c.cfg.Master.MAC(keys.PurposeConsoleForm, []byte(b.SID), []byte(b.Sub), []byte(b.Key))
 	return base64.RawURLEncoding.EncodeToString(mac[:])
 }
 

@@ -21,7 +21,7 @@ type chart struct {
 // The measures of a chart, in units of its viewBox.
 const (
 	chartWidth, chartHeight = 560, 220
-	chartLeft, chartRight   = 44, 8
+	chartLeft, chartRight   = 60, 8
 	chartTop, chartBottom   = 10, 26
 )
 
@@ -126,7 +126,7 @@ func spell(d time.Duration) string {
 }
 
 // volume draws how many sign-ins started and finished.
-func volume(series []funnel.Period, label func(time.Time) string) chart {
+func volume(series []funnel.Period, label, axis func(time.Time) string) chart {
 	c := chart{Title: "Sign-ins, by the time of the step (UTC)", Columns: []string{"Time", "Started", "Approved", "Finished"}}
 	most, started, finished := 0.0, uint64(0), uint64(0)
 	for _, p := range series {
@@ -138,7 +138,7 @@ func volume(series []funnel.Period, label func(time.Time) string) chart {
 	for i, p := range series {
 		d.bar("a", i, float64(p.N(funnel.Started, "")))
 		d.bar("b", i, float64(p.N(funnel.Finished, "")))
-		labels = append(labels, label(p.Start))
+		labels = append(labels, axis(p.Start))
 		if !p.Empty() {
 			c.Rows = append(c.Rows, []string{label(p.Start), number(p.N(funnel.Started, "")), number(p.N(funnel.Approved, "")), number(p.N(funnel.Finished, ""))})
 		}
@@ -149,7 +149,7 @@ func volume(series []funnel.Period, label func(time.Time) string) chart {
 }
 
 // took draws within which time half and nine of ten approvals came.
-func took(series []funnel.Period, label func(time.Time) string) chart {
+func took(series []funnel.Period, label, axis func(time.Time) string) chart {
 	c := chart{Title: "Time from the start to the approval, at most", Columns: []string{"Time", "Half within", "Nine of ten within"}}
 	half, most := make([]float64, len(series)), make([]float64, len(series))
 	hasHalf, hasMost := make([]bool, len(series)), make([]bool, len(series))
@@ -182,7 +182,7 @@ func took(series []funnel.Period, label func(time.Time) string) chart {
 	d.line("la", "pa", half, hasHalf)
 	var labels []string
 	for _, p := range series {
-		labels = append(labels, label(p.Start))
+		labels = append(labels, axis(p.Start))
 	}
 	d.labels(labels)
 	c.SVG = d.done()

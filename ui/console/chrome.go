@@ -167,6 +167,7 @@ var dids = map[string]string{
 	"dropped":  "What waited was deleted.",
 	"rotated":  "The next keys are active.",
 	"keygone":  "The key was removed.",
+	"apikey":   "The API key was removed.",
 	"signedin": "You are signed in.",
 }
 

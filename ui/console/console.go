@@ -36,6 +36,7 @@ type Door interface {
 	Begin(w http.ResponseWriter, r *http.Request) error
 	Callback(w http.ResponseWriter, r *http.Request) error
 	Session(w http.ResponseWriter, r *http.Request) (console.Session, error)
+	UseKey(w http.ResponseWriter, r *http.Request, k apikey.Key) error
 	SignOut(w http.ResponseWriter, r *http.Request, s console.Session) error
 	Issuer() string
 }
@@ -84,6 +85,7 @@ func Handler(c Config) http.Handler {
 	r.Get(console.PathSignIn, h.signIn)
 	r.Get(pathBegin, h.begin)
 	r.Get(console.PathCallback, h.callback)
+	r.Post(pathKey, h.signInByKey)
 	r.Post("/console/signout", h.signedIn(h.signOut))
 
 	r.Get(console.PathHome, h.signedIn(h.overview))
@@ -111,6 +113,9 @@ func Handler(c Config) http.Handler {
 	r.Get("/console/keys", h.signedIn(h.keys))
 	r.Post("/console/keys/rotate", h.signedIn(h.rotateKeys))
 	r.Post("/console/keys/remove", h.signedIn(h.removeKey))
+	r.Get("/console/api-keys", h.signedIn(h.apiKeys))
+	r.Post("/console/api-keys", h.signedIn(h.addAPIKey))
+	r.Post("/console/api-keys/remove", h.signedIn(h.removeAPIKey))
 	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
 		h.message(w, r, http.StatusNotFound, "No such page", "The console has no page at this address.", "/console/", "To the console")
 	})
@@ -136,5 +141,6 @@ var navigation = []struct {
 	{"Users", "/console/users", apikey.UsersRead},
 	{"Limits", "/console/limits", apikey.LimitsRead},
 	{"Logout notices", "/console/notices", apikey.NoticesRead},
-	{"Keys", "/console/keys", apikey.KeysRead},
+	{"Signing keys", "/console/keys", apikey.KeysRead},
+	{"API keys", "/console/api-keys", apikey.APIKeysRead},
 }

@@ -3,6 +3,7 @@ package console
 import (
 	"errors"
 	"net/http"
+	"strings"
 
 	"calleridp/provider/console"
 )
@@ -10,14 +11,34 @@ import (
 // pathBegin sends the browser to the issuer.
 const pathBegin = console.PathSignIn + "/start"
 
-type signInPage struct{ Keys bool }
+// pathKey takes an API key in place of a sign-in.
+const pathKey = console.PathSignIn + "/key"
 
 func (h *handler) signIn(w http.ResponseWriter, r *http.Request) {
 	if _, err := h.cfg.Door.Session(w, r); err == nil {
 		http.Redirect(w, r, console.PathHome, http.StatusSeeOther)
 		return
 	}
-	h.page(w, r, nil, http.StatusOK, "signin", view{Title: "Sign in", Page: signInPage{}})
+	h.page(w, r, nil, http.StatusOK, "signin", view{Title: "Sign in"})
+}
+
+// signInByKey exchanges an API key for a session. The page of the form has no session, so
+// there is no token: who makes an operator's browser use another key is refused by its
+// origin, and would show them no more than that key may see.
+func (h *handler) signInByKey(w http.ResponseWriter, r *http.Request) {
+	k, err := h.cfg.API.Authenticate(r, strings.TrimSpace(r.PostFormValue("key")))
+	if told, status := refusal(err); told != nil {
+		h.page(w, r, nil, status, "signin", view{Title: "Sign in", Problem: told})
+		return
+	}
+	if err == nil {
+		err = h.cfg.Door.UseKey(w, r, k)
+	}
+	if err != nil {
+		h.fail(w, r, nil, err)
+		return
+	}
+	http.Redirect(w, r, console.PathHome, http.StatusSeeOther)
 }
 
 func (h *handler) begin(w http.ResponseWriter, r *http.Request) {

@@ -29,14 +29,15 @@ type timeRange struct {
 	Here      bool
 
 	unit  funnel.Unit
-	n     int // periods
-	label string
+	n     int    // periods
+	label string // of a row of the table
+	axis  string // below the chart
 }
 
 var ranges = []timeRange{
-	{Key: "24h", Name: "24 hours", unit: funnel.Hour, n: 24, label: "15:04"},
-	{Key: "7d", Name: "7 days", unit: funnel.Hour, n: 7 * 24, label: "2 Jan 15:04"},
-	{Key: "90d", Name: "90 days", unit: funnel.Day, n: 90, label: "2 Jan"},
+	{Key: "24h", Name: "24 hours", unit: funnel.Hour, n: 24, label: "15:04", axis: "15:04"},
+	{Key: "7d", Name: "7 days", unit: funnel.Hour, n: 7 * 24, label: "2 Jan 15:04", axis: "2 Jan"},
+	{Key: "90d", Name: "90 days", unit: funnel.Day, n: 90, label: "2 Jan", axis: "2 Jan"},
 }
 
 type step struct {
@@ -59,10 +60,11 @@ func (h *handler) overview(w http.ResponseWriter, r *http.Request, s console.Ses
 		total = total.Plus(period.Tally)
 	}
 	label := func(at time.Time) string { return at.Format(p.Ranges[chosen].label) }
+	axis := func(at time.Time) string { return at.Format(p.Ranges[chosen].axis) }
 	if p.Ranges[chosen].Key == "7d" {
 		series = sixHours(series)
 	}
-	p.Volume, p.Took, p.Spread = volume(series, label), took(series, label), spread(total)
+	p.Volume, p.Took, p.Spread = volume(series, label, axis), took(series, label, axis), spread(total)
 	p.Tiles, p.Steps, p.Ends = tilesOf(total), stepsOf(total), endsOf(total)
 	if p.Health, err = h.health(r, s); err != nil {
 		return err
@@ -119,16 +121,16 @@ func tilesOf(t funnel.Tally) []Fact {
 		half = spell(within)
 	}
 	if within, ok := t.Quantile(.9, ""); ok {
-		nine = "nine of ten within " + spell(within)
+		nine = "9 of 10 in " + spell(within)
 	}
 	return []Fact{
-		{Name: "Sign-ins started", Value: number(started)},
+		{Name: "Started", Value: number(started)},
 		{Name: "Finished", Value: number(t.N(funnel.Finished, "")), Note: percent(t.N(funnel.Finished, ""), started)},
 		{Name: "Declined", Value: number(t.N(funnel.Declined, "")), Note: percent(t.N(funnel.Declined, ""), started)},
 		{Name: "Expired", Value: number(t.N(funnel.Expired, "")), Note: percent(t.N(funnel.Expired, ""), started)},
 		{Name: "Failed", Value: number(t.N(funnel.Failed, "")), Note: percent(t.N(funnel.Failed, ""), started)},
-		{Name: "Refused by limits", Value: number(t.N(funnel.Limited, "")), Note: "before they started"},
-		{Name: "Half approved within", Value: half, Note: nine},
+		{Name: "Limited", Value: number(t.N(funnel.Limited, "")), Note: "before the start"},
+		{Name: "Half within", Value: half, Note: nine},
 	}
 }
 

@@ -11,8 +11,7 @@ import (
 )
 
 type usersPage struct {
-	Lists bool
-	Items []admin.User
+	Items []admin.UserSummary
 	Next  string
 }
 
@@ -22,7 +21,11 @@ type userPage struct {
 }
 
 func (h *handler) users(w http.ResponseWriter, r *http.Request, s console.Session) error {
-	h.page(w, r, &s, http.StatusOK, "users", view{Title: "Users", Page: usersPage{}})
+	list, err := h.cfg.API.ListUsers(r.Context(), &admin.Paging{Cursor: r.URL.Query().Get("cursor"), Limit: 50})
+	if err != nil {
+		return err
+	}
+	h.page(w, r, &s, http.StatusOK, "users", view{Title: "Users", Page: usersPage{list.Body.Items, list.Body.Next}})
 	return nil
 }
 
