@@ -120,7 +120,9 @@ var only = map[string]struct {
 	"github.com/sony/gobreaker":            {[]string{"truecaller"}, "only what speaks to Truecaller knows how it fails"},
 	"github.com/prometheus/client_golang":  {[]string{"cmd/calleridp/metrics"}, "packages report to small observers of their own; how it is shown is one folder"},
 	"github.com/oschwald/maxminddb-golang": {[]string{"cmd/calleridp/country"}, "packages are told a country, and know no database"},
-	"github.com/goccy/go-yaml":             {[]string{"cmd/calleridp/config"}, "packages take plain structs; only one room of cmd reads configuration"},
+	"github.com/goccy/go-yaml":             {[]string{"cmd/calleridp/config", "test/cli"}, "packages take plain structs; only one room of cmd reads configuration, and a test what a command prints for Spring"},
+	"github.com/spf13/cobra":               {[]string{"cmd/calleridp/command", "cmd/calleridp", "cmd/calleridp/config", "cmd/calleridp/dev", "cmd/calleridp/operator", "cmd/calleridp/serve", "cmd/calleridp/store"}, "commands are in cmd, in the style of command"},
+	"github.com/pelletier/go-toml/v2":      {[]string{"test/cli"}, "only a test reads TOML: what a command prints for oauth2-proxy"},
 }
 
 // never are packages that no file may import, with the reason.

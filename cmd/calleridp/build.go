@@ -237,6 +237,7 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 	}
 
 	api := admin.New(admin.Config{
+		Issuer:   s.Issuer,
 		Clients:  registry,
 		Keys:     ring,
 		Budgets:  store,

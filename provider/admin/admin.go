@@ -60,6 +60,7 @@ type Keys interface {
 
 // Config is what the API needs. Everything is required.
 type Config struct {
+	Issuer   string
 	Clients  Clients
 	Keys     Keys
 	Budgets  Budgets
@@ -75,9 +76,9 @@ type Config struct {
 	LongestLock time.Duration // how long a number may be locked at most
 	CoolDown    limit.CoolDown
 
-	Stats func() any     // counters, as they are written in JSON
-	Log   *slog.Logger   // failures of our own
-	Audit audit.Recorder // what operators looked at and changed
+	Stats func() any   // counters, as they are written in JSON
+	Log   *slog.Logger // failures of our own
+	Audit audit.Keeper // what operators looked at and changed
 }
 
 // API is the operators' API.

@@ -313,7 +313,7 @@ func TestFailuresOfTheServer(t *testing.T) {
 	a.refuses("POST", "/v1/limits/show", `{"client":"fixed"}`, 500, bolt.ErrClosed.Error())
 	a.audit.Reset()
 	a.refuses("POST", "/v1/limits/clear", `{"client":"fixed"}`, 500, bolt.ErrClosed.Error())
-	if !strings.Contains(a.audit.String(), "msg=change.failed kind=limit.cleared of=fixed error=") {
+	if !strings.Contains(a.audit.String(), "msg=change.failed change=limit.cleared of=fixed kind=client error=") {
 		t.Errorf("limits that were not cleared: got the audit %s, want that it failed", a.audit)
 	}
 }

@@ -6,22 +6,10 @@ import (
 	"calleridp/provider/audit"
 )
 
-// change does something that an operator wants, after the audit has its line: who, in the
-// context, and what, in e. Every change of the API goes through here, and nothing else
+// change does something that an operator wants, after the audit has kept its line: who, in
+// the context, and what, in e. Every change of the API goes through here, and nothing else
 // decides what is recorded first. What can be refused is refused before, so that a line
 // stands for something that was tried; if it fails then, a second line says so.
 func (a *API) change(ctx context.Context, e audit.Event, do func(context.Context) error) error {
-	a.Audit.Record(ctx, e)
-	err := do(ctx)
-	if err != nil {
-		a.Audit.Record(ctx, audit.Event{
-			Name:    audit.ChangeFailed,
-			Kind:    string(e.Name),
-			Of:      e.Of,
-			Client:  e.Client,
-			Subject: e.Subject,
-			Err:     err,
-		})
-	}
-	return err
+	return audit.Change(ctx, a.Audit, e, do)
 }

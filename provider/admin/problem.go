@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"calleridp/provider/audit"
 	"calleridp/provider/client"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -93,6 +94,9 @@ func (a *API) problem(ctx context.Context, o *huma.Operation, err error) *Proble
 		return p
 	}
 	a.Log.ErrorContext(ctx, "an operator's request failed", "operation", o.OperationID, "error", err)
+	if errors.Is(err, audit.ErrNotKept) {
+		return refused(http.StatusServiceUnavailable, "%v", err)
+	}
 	var passing interface{ Unavailable() time.Duration } // as for requests of users
 	if errors.As(err, &passing) {
 		return refused(http.StatusServiceUnavailable, "%s%v", away, err)

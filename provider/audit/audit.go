@@ -2,8 +2,9 @@
 // what. An event never holds a secret or a whole phone number (invariant 10).
 //
 //	events.go  every event that the program can record
-//	log.go     a Recorder that writes them to the log
-//	operator.go  who acts as an operator, in the context
+//	log.go     a Keeper that makes lines of them
+//	change.go  a change that does not happen unless its line is kept
+//	read.go    what readers of the audit ask for and get
 //	sums.go    Sums, which keeps an attacker from filling the log: one line for many
 //	lines.go   Sums for callbacks, and for all warnings and errors
 package audit
@@ -44,9 +45,11 @@ type Event struct {
 	Key      string // kid of a signing key
 	Alg      string // of the signing keys that were rotated
 	Force    bool   // an operator skipped the waiting time
-	Fields   string // what an operator changed of a client, see the event
 
-	operator string // from the context, see WithOperator
+	Fields string // what an operator changed of a client, see the event
+	Change Name   // the event whose change failed
+
+	operator string // see WithOperator
 }
 
 // Recorder keeps events. It must be safe for concurrent use and quick: the
@@ -55,9 +58,35 @@ type Recorder interface {
 	Record(ctx context.Context, e Event)
 }
 
-// Discard is a Recorder that keeps nothing.
-var Discard Recorder = discard{}
+// Keeper is a Recorder that also keeps events before what they announce happens. It must
+// be safe for concurrent use.
+type Keeper interface {
+	Recorder
+	// Keep returns nil once the event is durable, as far as its destination can tell. On an
+	// error, the event may have been kept or not, and what it announces must not happen.
+	Keep(ctx context.Context, e Event) error
+}
+
+// Discard is a Keeper that keeps nothing.
+var Discard Keeper = discard{}
 
 type discard struct{}
 
 func (discard) Record(context.Context, Event) {}
+
+func (discard) Keep(context.Context, Event) error { return nil }
+
+type operatorKey struct{}
+
+// WithOperator returns a context for what an operator does. Each event that is recorded in
+// it names them, under the key operator: the name of an API key, the sub of a user of the
+// console, or the user of the system who has opened the admin socket.
+func WithOperator(ctx context.Context, who string) context.Context {
+	return context.WithValue(ctx, operatorKey{}, who)
+}
+
+// Operator returns the operator of the context, "" if there is none.
+func Operator(ctx context.Context) string {
+	who, _ := ctx.Value(operatorKey{}).(string)
+	return who
+}

@@ -8,9 +8,10 @@ import (
 	"time"
 )
 
-// Log returns a Recorder that writes events as lines of the log, whatever the log's
-// level. It sums up events by Description.Per. If sums is nil, it writes every event.
-func Log(l *slog.Logger, sums *Sums) Recorder {
+// Log returns a Keeper that hands events to the log's handler, whatever the log's level. It
+// sums up events by Description.Per. If sums is nil, it writes every event. What Keep
+// promises is what the handler promises of a context for which Durably is true.
+func Log(l *slog.Logger, sums *Sums) Keeper {
 	r := logRecorder{writer{Handler: l.Handler()}, sums}
 	if sums != nil {
 		r.writer.with = "recorder " + strconv.FormatInt(sums.recorders.Add(1), 10)
@@ -23,20 +24,44 @@ type logRecorder struct {
 	sums   *Sums
 }
 
-// Record implements Recorder. It calls the handler directly, because a Logger
-// drops what is below its level.
+type durablyKey struct{}
+
+// Durably reports whether a handler must return only once the line is durable, or with an
+// error: somebody waits for it.
+func Durably(ctx context.Context) bool { return ctx.Value(durablyKey{}) != nil }
+
+// Record implements Recorder.
 func (r logRecorder) Record(ctx context.Context, e Event) {
-	e.operator = Operator(ctx)
-	d, known := descriptions[e.Name]
-	if !known { // all that it holds is better than nothing
-		d.Keys = everyKey
-	}
+	d := describe(e)
 	if r.sums != nil {
 		r.sums.observer.Event(e.Name)
 		if len(d.Per) > 0 && !r.sums.admit(r.writer, d.line(e)) {
 			return
 		}
 	}
+	_ = r.write(ctx, d, e) // as a Logger does; there is no one to report it to
+}
+
+// Keep implements Keeper. It writes every event: who waits for a line needs that one.
+func (r logRecorder) Keep(ctx context.Context, e Event) error {
+	if r.sums != nil {
+		r.sums.observer.Event(e.Name)
+	}
+	return r.write(context.WithValue(ctx, durablyKey{}, true), describe(e), e)
+}
+
+// describe returns what the catalogue says of an event.
+func describe(e Event) Description {
+	d, known := descriptions[e.Name]
+	if !known { // all that it holds is better than nothing
+		d.Keys = everyKey
+	}
+	return d
+}
+
+// write calls the handler directly, because a Logger drops what is below its level.
+func (r logRecorder) write(ctx context.Context, d Description, e Event) error {
+	e.operator = Operator(ctx)
 	record := slog.NewRecord(time.Now(), d.Level, string(e.Name), 0)
 	for _, key := range d.Keys {
 		name, optional := strings.CutSuffix(key, "?")
@@ -44,7 +69,10 @@ func (r logRecorder) Record(ctx context.Context, e Event) {
 			record.AddAttrs(slog.Attr{Key: name, Value: value})
 		}
 	}
-	_ = r.writer.Handle(ctx, record) // as a Logger does; there is no one to report it to
+	if e.operator != "" {
+		record.AddAttrs(slog.String("operator", e.operator))
+	}
+	return r.writer.Handle(ctx, record)
 }
 
 // line is what Sums needs of an event.
@@ -70,13 +98,14 @@ var descriptions = func() map[Name]Description {
 
 // everyKey lists all keys that value knows.
 var everyKey = []string{
-	"kind?", "endpoint?", "attempt?", "method?", "number?", "client?", "network?", "app?", "limit?", "reserved?", "grant?", "scope?",
+	"change?", "kind?", "endpoint?", "attempt?", "method?", "number?", "client?", "network?", "app?", "limit?", "reserved?", "grant?", "scope?",
 	"reason?", "error?", "sub?", "by?", "sid?", "of?", "kid?", "alg?", "force?", "fields?",
-	"operator?",
 }
 
 func (e Event) value(key string) slog.Value {
 	switch key {
+	case "change":
+		return slog.StringValue(string(e.Change))
 	case "attempt":
 		return slog.StringValue(e.Attempt)
 	case "method":

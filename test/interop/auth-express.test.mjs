@@ -7,6 +7,7 @@ import { createServer } from 'node:https';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before } from 'node:test';
+import { parseEnv } from 'node:util';
 import { Auth } from '@auth/core';
 import { getToken } from '@auth/core/jwt';
 import { ExpressAuth } from '@auth/express';
@@ -27,15 +28,21 @@ const post = (endpoint, form) => fetch(endpoint, {
   headers: { authorization: 'Basic ' + Buffer.from(`${clientId}:${clientSecret}`).toString('base64') },
 });
 
+// printed returns the provider that `calleridp client show --settings` prints, with a scope
+// for refresh tokens.
+function printed() {
+  const text = execFileSync(process.env.CALLERIDP, ['client', 'show', clientId, '--settings', 'authjs', '--socket', server.admin_socket], { encoding: 'utf8' });
+  const env = parseEnv(text.replace('PASTE-THE-CLIENT-SECRET', clientSecret));
+  const [, code] = text.match(/^(#   \{\n(?:#     .*\n)+#   \},)$/m);
+  const [provider] = new Function('process', `return [${code.replaceAll(/^#/gm, '')}]`)({ env });
+  provider.authorization.params.scope += ' offline_access';
+  return [provider];
+}
+
 function application() {
   const config = {
     basePath: '/auth', trustHost: true, secret,
-    providers: [{
-      id: 'truecaller', name: 'Truecaller', type: 'oidc',
-      issuer: server.issuer, clientId, clientSecret,
-      authorization: { params: { scope: 'openid profile phone offline_access' } },
-      checks: ['pkce', 'state', 'nonce'],
-    }],
+    providers: printed(),
     callbacks: {
       async jwt({ token, account, profile }) {
         if (account) {

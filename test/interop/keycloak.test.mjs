@@ -17,6 +17,8 @@ const secret = 'a-secret-between-keycloak-and-calleridp';
 let hub, server, browser, application, home;
 
 // The two ways in which the hub authenticates here: an identity provider of Keycloak for each.
+// That with a secret is what `calleridp client show --settings` prints, the other Keycloak's import
+// of our discovery document.
 const ways = { secret: 'client_secret_post', assertion: 'private_key_jwt' };
 
 before(async () => {
@@ -54,23 +56,23 @@ before(async () => {
   server = await dev('--clients', clients);
   rmSync(directory, { recursive: true });
 
-  for (const [way, clientAuthMethod] of Object.entries(ways)) {
-    const config = await hub.admin('POST', '/demo/identity-provider/import-config', {
-      providerId: 'oidc', fromUrl: `${server.issuer}/.well-known/openid-configuration`,
+  const printed = operate(['client', 'show', 'hub-secret'], '--settings', 'keycloak').replace('PASTE-THE-CLIENT-SECRET', secret);
+  await hub.admin('POST', '/demo/partialImport', JSON.parse(printed));
+  const config = await hub.admin('POST', '/demo/identity-provider/import-config', {
+    providerId: 'oidc', fromUrl: `${server.issuer}/.well-known/openid-configuration`,
+  });
+  await hub.admin('POST', '/demo/identity-provider/instances', {
+    alias: 'assertion', providerId: 'oidc', enabled: true, trustEmail: false,
+    config: {
+      ...config, clientId: 'hub-assertion', clientAuthMethod: ways.assertion,
+      pkceEnabled: 'true', pkceMethod: 'S256', defaultScope: 'openid profile phone', syncMode: 'FORCE', backchannelSupported: 'true',
+    },
+  });
+  for (const [claim, attribute] of [['phone_number', 'phoneNumber'], ['phone_number_verified', 'phoneNumberVerified']]) {
+    await hub.admin('POST', '/demo/identity-provider/instances/assertion/mappers', {
+      name: claim, identityProviderAlias: 'assertion', identityProviderMapper: 'oidc-user-attribute-idp-mapper',
+      config: { claim, 'user.attribute': attribute, syncMode: 'INHERIT' },
     });
-    await hub.admin('POST', '/demo/identity-provider/instances', {
-      alias: way, providerId: 'oidc', enabled: true, trustEmail: false,
-      config: {
-        ...config, clientId: `hub-${way}`, clientAuthMethod, clientSecret: way === 'secret' ? secret : undefined,
-        pkceEnabled: 'true', pkceMethod: 'S256', defaultScope: 'openid profile phone', syncMode: 'FORCE', backchannelSupported: 'true',
-      },
-    });
-    for (const [claim, attribute] of [['phone_number', 'phoneNumber'], ['phone_number_verified', 'phoneNumberVerified']]) {
-      await hub.admin('POST', `/demo/identity-provider/instances/${way}/mappers`, {
-        name: claim, identityProviderAlias: way, identityProviderMapper: 'oidc-user-attribute-idp-mapper',
-        config: { claim, 'user.attribute': attribute, syncMode: 'INHERIT' },
-      });
-    }
   }
 }, { timeout: patience });
 after(async () => {

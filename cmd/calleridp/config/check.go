@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"net"
 	"net/netip"
+	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -24,6 +26,8 @@ import (
 // check turns the configuration into settings. It reads the files that the
 // configuration names, changes nothing, and adds every error to d.
 func (d *decoder) check(c Config) Settings {
+	c.Clients, c.TruecallerApps = slices.Clone(c.Clients), slices.Clone(c.TruecallerApps)
+	d.expandCredentials("", reflect.ValueOf(&c).Elem())
 	d.decoded = len(d.errors)
 	c.setDefaults()
 	s := Settings{Config: c}
@@ -81,6 +85,7 @@ func (d *decoder) check(c Config) Settings {
 	}
 	d.checkPrivateListeners(c)
 	s.Operators = d.checkConsole(c)
+	d.checkPrivate(c)
 	return s
 }
 

@@ -12,7 +12,10 @@ import "calleridp/provider/redact"
 // as unset, and an unknown one is refused, except those that Kubernetes sets.
 //
 // Secrets come from files (the keys that end in _file) or from the environment
-// (the same key without _file), never from the document itself.
+// (the same key without _file), never from the document itself. A file of a secret that
+// every user of the machine can read, or that a group can change, is refused. The name of
+// a file may begin with ${CREDENTIALS_DIRECTORY}/, where systemd puts the credentials of a
+// unit (LoadCredential).
 //
 // Write durations like 90s, 15m, 12h or 30d. Write rates like 10/1h: ten at once,
 // and ten more in each hour.

@@ -3,7 +3,6 @@ package config
 import (
 	"cmp"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"calleridp/keys"
@@ -26,7 +25,6 @@ func (c *Config) setDefaults() {
 	orDefault(&c.Storage.PoolTimeout, Duration(5*time.Second))
 	orDefault(&c.Truecaller.ID, "default")
 	c.Truecaller.setDefaults()
-	c.TruecallerApps = slices.Clone(c.TruecallerApps)
 	for i := range c.TruecallerApps {
 		c.TruecallerApps[i].setDefaults()
 	}

@@ -10,6 +10,7 @@
 //	load.go      the way from the file to Settings
 //	defaults.go  what unset keys mean
 //	check.go     what is refused; storage.go, apps.go, clients.go and ui.go continue it
+//	secretfiles.go  files of secrets: systemd's credentials, and who may read them
 //	warnings.go  what is allowed and probably a mistake
 //	writable.go  what the server could not write
 //	errors.go    errors, each with its key and origin

@@ -2,8 +2,6 @@ package config
 
 import (
 	"fmt"
-	"os"
-	"slices"
 
 	"calleridp/provider/client"
 )
@@ -23,20 +21,6 @@ func (s Settings) Warnings() []string {
 	for i, c := range s.Clients {
 		for _, unwise := range client.Advise(c) {
 			warnings = append(warnings, fmt.Sprintf("clients[%d].%s: %s", i, unwise.Field, unwise.Reason))
-		}
-	}
-	type secretFile struct{ key, path string }
-	files := []secretFile{{"master_key_file", s.MasterKeyFile}, {"tls.key_file", s.TLS.KeyFile}, {"admin_tls.key_file", s.AdminTLS.KeyFile},
-		{"storage.dsn_file", s.Storage.DSNFile}, {"storage.listen_dsn_file", s.Storage.ListenDSNFile}}
-	for _, app := range s.keyedApps() {
-		if slices.Contains(app.Methods, MethodPush) {
-			files = append(files, secretFile{app.key + ".app_key_file", app.AppKeyFile})
-		}
-		files = append(files, secretFile{app.key + ".callback_secret_file", app.CallbackSecretFile})
-	}
-	for _, file := range files {
-		if info, err := os.Stat(file.path); err == nil && info.Mode().Perm()&0o004 != 0 {
-			warnings = append(warnings, fmt.Sprintf("%s: every user of this machine can read %s; run chmod 600 on it", file.key, file.path))
 		}
 	}
 	return warnings

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -30,16 +31,8 @@ func Client() *cobra.Command {
 		}, func(ctx context.Context, r request, _ []string) error {
 			return send(ctx, r, http.MethodGet, "/v1/clients", nil, writeClients)
 		}),
-		clients.command(command.Text{
-			Use:     "show",
-			Short:   "show an application",
-			Example: "calleridp client show shop",
-		}, http.MethodGet, "", writeClient),
-		clients.command(command.Text{
-			Use:     "rotate-secret",
-			Short:   "give an application a new secret, shown once; the previous one stays valid until the next rotation",
-			Example: "calleridp client rotate-secret shop",
-		}, http.MethodPost, "/secret", writeClient),
+		clientShow(),
+		clientRotateSecret(),
 		clients.command(command.Text{
 			Use:     "remove",
 			Short:   "remove an application and revoke its tokens",
@@ -48,20 +41,102 @@ func Client() *cobra.Command {
 	)
 }
 
+func clientShow() *cobra.Command {
+	var settings *string
+	c := newCommand(command.Text{
+		Use:   "show CLIENT_ID",
+		Short: "show an application, or the settings of a product that is the application",
+		Example: `calleridp client show shop
+calleridp client show wiki --settings oauth2-proxy`,
+	}, func(ctx context.Context, r request, args []string) error {
+		var c admin.Client
+		if err := r.call(ctx, http.MethodGet, clients.path+url.PathEscape(args[0]), nil, &c); err != nil {
+			return err
+		}
+		return printClient(ctx, r, c, *settings, "")
+	})
+	settings = settingsFlag(c)
+	c.ValidArgsFunction = completeClient
+	return c
+}
+
+func clientRotateSecret() *cobra.Command {
+	var settings, file *string
+	c := newCommand(command.Text{
+		Use:   "rotate-secret CLIENT_ID",
+		Short: "give an application a new secret, shown once; the previous one stays valid until the next rotation",
+		Example: `calleridp client rotate-secret shop
+calleridp client rotate-secret shop --secret-file /etc/shop/client.secret`,
+	}, func(ctx context.Context, r request, args []string) error {
+		path := clients.path + url.PathEscape(args[0])
+		if *settings != "" { // a client that does not suit keeps its secret
+			var c admin.Client
+			if err := r.call(ctx, http.MethodGet, path, nil, &c); err != nil {
+				return err
+			}
+			if err := checkSettings(r, *settings, c); err != nil {
+				return err
+			}
+		}
+		return withSecret(ctx, r, path+"/secret", nil, *settings, *file, true)
+	})
+	settings = settingsFlag(c)
+	file = secretFlag(c, "a file that exists is replaced")
+	c.ValidArgsFunction = completeClient
+	return c
+}
+
+// withSecret makes a request whose response has a client with a new secret, and prints it.
+// The secret goes to file, if that is not empty, else to the output.
+func withSecret(ctx context.Context, r request, path string, in any, settings, file string, replace bool) error {
+	secret, err := openSecretFile(file, replace)
+	if err != nil {
+		return err
+	}
+	defer secret.close()
+	var c admin.Client
+	if err := r.call(ctx, http.MethodPost, path, in, &c); err != nil {
+		return err
+	}
+	if file != "" && c.Secret != "" {
+		if err := secret.write(c.Secret); err != nil {
+			return err
+		}
+		c.Secret = ""
+		fmt.Fprintf(r.errOut, "The secret is in %s, readable by this user only.\n", secret.path)
+	}
+	return printClient(ctx, r, c, settings, secret.path)
+}
+
+// printClient prints a client, or the settings of a product for it.
+func printClient(ctx context.Context, r request, c admin.Client, settings, secretFile string) error {
+	if settings == "" {
+		return printResponse(r, c, writeClient)
+	}
+	if err := checkSettings(r, settings, c); err != nil {
+		return err
+	}
+	return printSettings(ctx, r, settings, c, secretFile)
+}
+
 func clientAdd() *cobra.Command {
 	var c admin.Client
 	var scopes, defaults []string
 	var maxAge time.Duration
 	var pairwise bool
 	var jwks string
+	var settings, file *string
 	cmd := newCommand(command.Text{
-		Use:     "add",
-		Short:   "register an application; its secret is shown once",
-		Example: "calleridp client add --name 'My shop' --redirect-uri https://shop.example.com/callback",
+		Use:   "add",
+		Short: "register an application; its secret is shown once",
+		Example: `calleridp client add --name 'My shop' --redirect-uri https://shop.example.com/callback
+calleridp client add --name Wiki --redirect-uri https://wiki.example.com/oauth2/callback --settings oauth2-proxy`,
 	}, func(ctx context.Context, r request, _ []string) error {
 		switch {
 		case c.Name == "":
 			return command.Usagef("missing --name NAME; users see it when they sign in")
+		case c.Public && *file != "":
+			return command.Usagef("--secret-file %s: a public client has no secret; leave it or --public out", *file)
 		case len(c.RedirectURIs) == 0 && !c.Native && !c.DeviceFlow:
 			return command.Usagef("missing --redirect-uri URI; the application's documentation names it")
 		}
@@ -83,8 +158,13 @@ func clientAdd() *cobra.Command {
 			seconds := int64(maxAge / time.Second)
 			c.DefaultMaxAge = &seconds
 		}
-		return send(ctx, r, http.MethodPost, "/v1/clients", c, writeClient)
+		if err := checkSettings(r, *settings, c); err != nil {
+			return err
+		}
+		return withSecret(ctx, r, "/v1/clients", c, *settings, *file, false)
 	})
+	settings = settingsFlag(cmd)
+	file = secretFlag(cmd, "it must not exist")
 	f := cmd.Flags()
 	f.StringVar(&c.ID, "id", "", "`client_id`; default a random one")
 	f.StringVar(&c.Name, "name", "", "`name` that users see")
@@ -225,12 +305,6 @@ func writeClient(out io.Writer, c admin.Client) error {
 			}
 		}
 	})
-	for _, warning := range c.Warnings {
-		fmt.Fprintln(out, "note:", warning)
-	}
-	if err != nil || c.Secret == "" {
-		return err
-	}
-	_, err = fmt.Fprintln(out, "\nThe secret is shown only this once.")
+	writeNotes(out, c)
 	return err
 }

@@ -35,13 +35,15 @@ type request struct {
 	config *string
 	output *string
 	out    io.Writer
+	errOut io.Writer // for what is not the result
 }
 
 // newCommand returns a command that makes requests. The caller adds flags to it.
 func newCommand(t command.Text, run func(ctx context.Context, r request, args []string) error) *cobra.Command {
 	var r request
-	c := command.New(t, func(ctx context.Context, args []string, out io.Writer) error {
-		r.out = out
+	var c *cobra.Command
+	c = command.New(t, func(ctx context.Context, args []string, out io.Writer) error {
+		r.out, r.errOut = out, c.ErrOrStderr()
 		return run(ctx, r, args)
 	})
 	r.addFlags(c)
