@@ -43,6 +43,10 @@ storage:
 tls:
   cert_file: %[1]s/cert
   key_file: %[1]s/tls
+admin_listen: 10.0.0.5:9443
+admin_tls:
+  cert_file: %[1]s/cert
+  key_file: %[1]s/admintls
 truecaller:
   app_name: A
   app_key_file: %[1]s/key
@@ -61,7 +65,7 @@ clients:
 
 // secretFileKeys are its keys, by the file's name.
 var secretFileKeys = map[string]string{
-	"master": "master_key_file", "dsn": "storage.dsn_file", "listen": "storage.listen_dsn_file", "tls": "tls.key_file",
+	"master": "master_key_file", "dsn": "storage.dsn_file", "listen": "storage.listen_dsn_file", "tls": "tls.key_file", "admintls": "admin_tls.key_file",
 	"key": "truecaller.app_key_file", "callback": "truecaller.callback_secret_file",
 	"key2": "truecaller_apps[0].app_key_file", "callback2": "truecaller_apps[0].callback_secret_file", "client": "clients[0].secret_file",
 }
@@ -162,7 +166,7 @@ func TestEverySecretFileIsListed(t *testing.T) {
 }
 
 // publicFiles are the keys whose files hold no secret.
-var publicFiles = []string{"tls.cert_file", "ui.logo_file", "clients.jwks_file"}
+var publicFiles = []string{"tls.cert_file", "admin_tls.cert_file", "ui.logo_file", "clients.jwks_file"}
 
 // systemd's credentials can be named wherever a file can.
 func TestCredentials(t *testing.T) {
