@@ -59,6 +59,9 @@ var rooms = map[string]struct {
 	"discovery": {[]string{"endpoint"}, "the documents are made of what each room says of itself"},
 	"admin":     {[]string{"apikey", "audit", "audit/trail", "client", "grant", "limit", "login", "notify", "once", "session", "subject"}, "the operators' API changes the domain, and speaks no OpenID Connect"},
 
+	"console": {[]string{"endpoint", "apikey", "audit", "client", "session"},
+		"the operators' door is a client of the issuer, and seals its cookies as the endpoints do; what operators do is admin's"},
+
 	// The domain.
 	"apikey":      {[]string{"redact"}, domain},
 	"once":        {[]string{"redact"}, domain},

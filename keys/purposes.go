@@ -27,6 +27,10 @@ const (
 	// PurposeDeviceRequest seals the request of a device in the form that asks the user
 	// whether they have started it.
 	PurposeDeviceRequest Purpose = "device-request"
+	// PurposeConsoleFlow seals a sign-in to the operators' console that has begun.
+	PurposeConsoleFlow Purpose = "console-flow"
+	// PurposeConsoleSession seals the session of an operator in the console's cookie.
+	PurposeConsoleSession Purpose = "console-session"
 	// PurposeBrowserState derives the state that session management shows of a session.
 	PurposeBrowserState Purpose = "browser-state"
 	// PurposeProbe seals what calleridp doctor asks a server through the issuer's address.
@@ -51,6 +55,8 @@ const (
 	PurposeAuditLine Purpose = "audit-line"
 	// PurposeAccountForm makes the token in the forms of the account page.
 	PurposeAccountForm Purpose = "account-form"
+	// PurposeConsoleForm makes the token in the forms of the operators' console.
+	PurposeConsoleForm Purpose = "console-form"
 	// PurposePairwiseSub derives the sub of a user for one sector.
 	PurposePairwiseSub Purpose = "pairwise-sub"
 	// PurposePairwiseSID derives the sid of a session for one sector.
@@ -61,6 +67,8 @@ const (
 const (
 	// PurposeNumberHash hides the phone number by which a user is found.
 	PurposeNumberHash Purpose = "number-hash"
+	// PurposeOperatorHash hides the number by which the user of an operator is found.
+	PurposeOperatorHash Purpose = "operator-hash"
 	// PurposeUserCodeHash hides the user code by which the request of a device is found.
 	PurposeUserCodeHash Purpose = "user-code-hash"
 	// PurposeLimitHash hides what a lock or a budget is about.

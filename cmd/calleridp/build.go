@@ -17,6 +17,7 @@ import (
 	"calleridp/provider/admin"
 	"calleridp/provider/audit"
 	"calleridp/provider/client"
+	"calleridp/provider/console"
 	"calleridp/provider/endpoint"
 	"calleridp/provider/fetch"
 	"calleridp/provider/funnel"
@@ -165,6 +166,13 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 	if err := registry.CheckStored(ctx); err != nil {
 		return nil, fmt.Errorf("%w; or list the algorithm again until the client is removed", err)
 	}
+	endpoints := &later{}
+	var door *console.Console // nil: there is no console
+	if s.Console.URL != "" {
+		if door, err = openDoor(s, store, ring, registry, endpoints, log, recorder); err != nil {
+			return nil, err
+		}
+	}
 	cookies := endpoint.Cookies{
 		Secure: s.IsHTTPS(),
 		// An attempt, and the page that says how it ended.
@@ -242,7 +250,7 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 	}
 
 	backups := newBackups(store.backup, s, log)
-	api := admin.Config{
+	operations := admin.Config{
 		Issuer:   s.Issuer,
 		Clients:  registry,
 		Keys:     ring,
@@ -266,10 +274,11 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 		Audit:       recorder,
 	}
 	if backups != nil {
-		api.Backups = backups
+		operations.Backups = backups
 	}
+	api := admin.New(operations)
 	program := &serve.Program{
-		Admin:       admin.New(api).Handler(),
+		Admin:       api.Handler(),
 		Connections: serve.NewConnections(int(s.Connections.Max), int(s.Connections.PerNetwork), addresses),
 
 		Store: audited{store.engine, func() error {
@@ -341,6 +350,10 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 	var public http.Handler = router
 	if store.wrap != nil {
 		public = store.wrap(router)
+	}
+	endpoints.Handler = public
+	if door != nil {
+		program.Console = consoleHandler(door, api, s, store, outgoing, program, log)
 	}
 	public = probe.NewServer(s.Master, addresses, s.IsHTTPS()).Wrap(public)
 	hsts := s.TLS.HSTS.Duration

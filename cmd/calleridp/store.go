@@ -17,6 +17,7 @@ import (
 	"calleridp/provider/audit/trail"
 	"calleridp/provider/client"
 	"calleridp/provider/consent"
+	"calleridp/provider/console"
 	"calleridp/provider/funnel"
 	"calleridp/provider/grant"
 	"calleridp/provider/login"
@@ -52,6 +53,7 @@ type engine interface {
 	notify.Store
 	trail.Heads
 	funnel.Store
+	console.Bindings
 	serve.Store
 
 	PinIssuer(ctx context.Context, issuer string) error

@@ -27,33 +27,40 @@ func (a *API) authenticate(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		network, now := networkOf(r), time.Now()
-		if !a.failures.may(network, now) {
-			p := refused(http.StatusTooManyRequests, "too many requests with a wrong API key from %s; try again in a minute", network)
-			w.Header().Set("Retry-After", "60")
+		scheme, text, _ := strings.Cut(header, " ")
+		if !strings.EqualFold(scheme, "Bearer") {
+			text = ""
+		}
+		k, err := a.Authenticate(r, strings.TrimSpace(text))
+		if err != nil {
+			p := a.problem(r.Context(), &huma.Operation{OperationID: "authenticate"}, err)
+			if p.Status == http.StatusTooManyRequests {
+				w.Header().Set("Retry-After", "60")
+			}
 			writeProblem(w, r, p)
 			return
 		}
-		scheme, text, _ := strings.Cut(header, " ")
-		err := apikey.ErrUnauthenticated
-		var k apikey.Key
-		if strings.EqualFold(scheme, "Bearer") {
-			k, err = apikey.Authenticate(r.Context(), a.APIKeys, strings.TrimSpace(text), now)
-		}
-		switch {
-		case errors.Is(err, apikey.ErrUnauthenticated):
-			a.failures.add(network, now)
-			a.Audit.Record(r.Context(), audit.Event{Name: audit.APIKeyRefused, Network: network})
-			p := refused(http.StatusUnauthorized, "the API key is not valid: it was removed or has expired, or never was one; calleridp api-key list shows those there are")
-			p.challenge = true
-			writeProblem(w, r, p)
-		case err != nil:
-			writeProblem(w, r, a.problem(r.Context(), &huma.Operation{OperationID: "authenticate"}, err))
-		default:
-			access := Access{Who: fmt.Sprintf("key %s (%s)", k.Name, k.ID), Scopes: k.Scopes, Until: k.Expires}
-			next.ServeHTTP(w, r.WithContext(WithAccess(r.Context(), access)))
-		}
+		access := Access{Who: fmt.Sprintf("key %s (%s)", k.Name, k.ID), Scopes: k.Scopes, Until: k.Expires}
+		next.ServeHTTP(w, r.WithContext(WithAccess(r.Context(), access)))
 	})
+}
+
+// Authenticate returns the API key that a request presents, wherever it does. The error is a
+// Problem for one that is not valid, or after too many of those from one network.
+func (a *API) Authenticate(r *http.Request, text string) (apikey.Key, error) {
+	network, now := networkOf(r), time.Now()
+	if !a.failures.may(network, now) {
+		return apikey.Key{}, refused(http.StatusTooManyRequests, "too many requests with a wrong API key from %s; try again in a minute", network)
+	}
+	k, err := apikey.Authenticate(r.Context(), a.APIKeys, text, now)
+	if errors.Is(err, apikey.ErrUnauthenticated) {
+		a.failures.add(network, now)
+		a.Audit.Record(r.Context(), audit.Event{Name: audit.APIKeyRefused, Network: network})
+		p := refused(http.StatusUnauthorized, "the API key is not valid: it was removed or has expired, or never was one; calleridp api-key list shows those there are")
+		p.challenge = true
+		return apikey.Key{}, p
+	}
+	return k, err
 }
 
 // networkOf returns the network of the connection: admin_listen has no proxy in front whose

@@ -95,6 +95,9 @@ const (
 	UserShown           Name = "user.shown"
 	UserSignedOut       Name = "user.signed_out"
 	UserDeleted         Name = "user.deleted"
+	ConsoleSignedIn     Name = "console.signed_in"
+	ConsoleSignedOut    Name = "console.signed_out"
+	ConsoleRefused      Name = "console.refused"
 	NoticesRetried      Name = "notices.retried"
 	NoticesDropped      Name = "notices.dropped"
 	BackupMade          Name = "backup.made"
@@ -427,6 +430,21 @@ var Events = []Description{
 		Name: UserShown,
 		Keys: keys("sub"),
 		Text: "An operator looked at a user.",
+	},
+	{
+		Name: ConsoleSignedIn,
+		Keys: keys("sub?"),
+		Text: "An operator signed in to the console.",
+	},
+	{
+		Name: ConsoleSignedOut,
+		Keys: keys("sub?"),
+		Text: "An operator signed out of the console, which ends their session at the issuer too.",
+	},
+	{
+		Name: ConsoleRefused,
+		Keys: keys("sub reason"),
+		Text: "A user was refused at the console: their number is not on the list (`not_listed`), or has another user now (`another_user`).",
 	},
 	{
 		Name: UserSignedOut,

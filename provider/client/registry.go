@@ -44,6 +44,7 @@ type App struct {
 // and those of the store. It is safe for concurrent use.
 type Registry struct {
 	config atomic.Pointer[declared]
+	own    declared // the program's own, in no list; written before the registry is used
 	store  Store
 	here   Deployment
 
@@ -81,6 +82,9 @@ func (r *Registry) PrepareConfig(config []Client) (use func(), err error) {
 		if fields := append(Validate(c), ValidateFor(c, r.here)...); fields != nil {
 			invalid = append(invalid, fmt.Errorf("client %q: %w", c.ID, fields))
 		}
+		if _, taken := r.own[c.ID]; taken {
+			invalid = append(invalid, r.takenByProgram(c.ID))
+		}
 		if _, taken := all[c.ID]; taken {
 			invalid = append(invalid, fmt.Errorf("client %q: declared twice", c.ID))
 		}
@@ -95,10 +99,34 @@ func (r *Registry) PrepareConfig(config []Client) (use func(), err error) {
 	}, nil
 }
 
-// inConfig returns the client that the config file declares.
+// inConfig returns the client that the config file declares, or that is the program's own.
 func (r *Registry) inConfig(id string) (c Client, ok bool) {
+	if c, ok = r.own[id]; ok {
+		return c, true
+	}
 	c, ok = (*r.config.Load())[id]
 	return c, ok
+}
+
+// AddOwn adds or replaces a client of the program itself: it is found by its ID, and is in no list of
+// clients. It is called before the registry is used.
+func (r *Registry) AddOwn(c Client) error {
+	if invalid := append(Validate(c), ValidateFor(c, r.here)...); invalid != nil {
+		return fmt.Errorf("client %q: %w", c.ID, invalid)
+	}
+	if _, taken := (*r.config.Load())[c.ID]; taken {
+		return r.takenByProgram(c.ID)
+	}
+	if r.own == nil {
+		r.own = declared{}
+	}
+	c.FromConfig = true // so that nothing changes it
+	r.own[c.ID] = c
+	return nil
+}
+
+func (r *Registry) takenByProgram(id string) error {
+	return fmt.Errorf("client %q: the program has a client of this ID; choose another one", id)
 }
 
 // CheckStored returns which stored clients can have no ID token any more, because
@@ -141,7 +169,7 @@ func (r *Registry) List(ctx context.Context) ([]Client, error) {
 		list = append(list, c)
 	}
 	for _, c := range stored {
-		if _, shadowed := config[c.ID]; !shadowed {
+		if _, shadowed := r.inConfig(c.ID); !shadowed {
 			list = append(list, c)
 		}
 	}

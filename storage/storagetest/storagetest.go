@@ -19,6 +19,7 @@ import (
 	"calleridp/provider/audit/trail"
 	"calleridp/provider/client"
 	"calleridp/provider/consent"
+	"calleridp/provider/console"
 	"calleridp/provider/funnel"
 	"calleridp/provider/grant"
 	"calleridp/provider/limit"
@@ -54,6 +55,7 @@ type Engine interface {
 	notify.Store
 	trail.Heads
 	funnel.Store
+	console.Bindings
 
 	// PinIssuer stores the first issuer, and refuses any other one.
 	PinIssuer(ctx context.Context, issuer string) error
@@ -89,6 +91,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Place) {
 		{"ParallelDeviceAnswers", testParallelDeviceAnswers},
 		{"Funnel", testFunnel},
 		{"ParallelFunnel", testParallelFunnel},
+		{"Operators", testOperators},
 		{"Inbox", testInbox},
 		{"CallbackSecrets", testCallbackSecrets},
 		{"AuditHeads", testAuditHeads},

@@ -87,6 +87,7 @@ func (d *decoder) check(c Config) Settings {
 		d.refuse("log.format", "%q is unknown; use json or text", c.Log.Format)
 	}
 	d.checkPrivateListeners(c)
+	s.Operators = d.checkConsole(c)
 	d.checkPrivate(c)
 	return s
 }

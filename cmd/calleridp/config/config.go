@@ -136,13 +136,17 @@ type Config struct {
 	// server. Default admin.sock in data_dir.
 	AdminSocket string `yaml:"admin_socket"`
 
-	// AdminListen is the address that serves the admin API over TLS, to callers with an API
-	// key (`calleridp api-key add`), like 10.0.0.5:9443. If unset, the API is served on
-	// admin_socket only.
+	// AdminListen is the address that serves the admin API and the operators' console over
+	// TLS, like 10.0.0.5:9443: the API to callers with an API key (`calleridp api-key add`),
+	// the console to browsers (console). If unset, the API is served on admin_socket only,
+	// and the console is not.
 	AdminListen string `yaml:"admin_listen"`
 
 	// AdminTLS is the certificate of admin_listen. Default that of tls.
 	AdminTLS AdminTLS `yaml:"admin_tls"`
+
+	// Console configures the operators' console.
+	Console Console `yaml:"console"`
 
 	// MetricsListen is the address that serves /metrics to Prometheus: a loopback or
 	// private address of this machine and a separate port, like 127.0.0.1:9464. If
@@ -386,6 +390,24 @@ type Registration struct {
 	// DangerouslyWithoutPKCE excuses confidential clients that registered themselves from PKCE,
 	// as long as it is set, for test suites that do not know PKCE.
 	DangerouslyWithoutPKCE bool `yaml:"dangerously_without_pkce"`
+}
+
+// Console configures the operators' console, a web interface at admin_listen. Operators
+// sign in to it with their phone, by this server.
+type Console struct {
+	// URL is where browsers reach admin_listen: https, host and port, without a path, like
+	// https://admin.example.com:9443. Give it a host name of its own: cookies do not
+	// tell ports apart. If unset, there is no console.
+	URL string `yaml:"url"`
+	// Numbers are the phone numbers of operators who may do everything, in international
+	// format, like +46701740605. The first user who signs in to the console with a number
+	// is its operator from then on.
+	Numbers []string `yaml:"numbers"`
+	// Viewers are those of operators who may look at everything and change nothing.
+	Viewers []string `yaml:"viewers"`
+	// Subs are users who are operators although their number had another user first, for
+	// example after they have erased themselves.
+	Subs []string `yaml:"subs"`
 }
 
 // DeviceFlow configures sign-in on devices without a browser, like televisions (RFC 8628):

@@ -31,6 +31,7 @@ import (
 	"calleridp/cmd/calleridp/country"
 	"calleridp/keys"
 	"calleridp/provider/client"
+	"calleridp/provider/console"
 	"calleridp/provider/redact"
 	"calleridp/storage/postgres"
 	"calleridp/truecaller"
@@ -52,6 +53,7 @@ type Settings struct {
 	ACMEMACKey     redact.Text       // of an external account, "" for none
 	CountryDB      *country.Database // nil if none is configured
 	LogLevel       slog.Level
+	Operators      []console.Operator
 	// StorageKey returns what sets an option of the database (postgres.Options), for errors.
 	StorageKey func(field string) string
 	// AfterDecline is how long a number stays locked after a decline. Zero: limits.lock.

@@ -20,10 +20,12 @@ import (
 	"calleridp/cmd/calleridp/config"
 	"calleridp/cmd/calleridp/demo"
 	"calleridp/cmd/calleridp/serve"
+	"calleridp/provider/console"
 	"calleridp/provider/endpoint"
 	"calleridp/storage/bolt"
 	"calleridp/storage/postgres"
 	"calleridp/truecaller"
+	"calleridp/truecaller/phone"
 	"calleridp/truecaller/simulator"
 
 	"github.com/spf13/cobra"
@@ -32,16 +34,22 @@ import (
 // outputText is what dev prints for its user, where other commands print a table.
 const outputText = "text"
 
+// defaultPort is that of the provider; the others have those after it.
+const defaultPort = 9440
+
+// operatorNumber may do everything in the console. It approves by itself.
+const operatorNumber = "+46701740605"
+
 // options are the values of the flags.
 type options struct {
-	providerPort, simulatorPort, demoPort int
-	data, host, region, challenge         string
-	storage, dsnFile, registration        string
-	withoutPKCE                           bool
-	clients                               []string
-	output                                string
-	tls, verbose                          bool
-	attemptLife, coolDown                 time.Duration
+	providerPort, simulatorPort, demoPort, consolePort int
+	data, host, region, challenge                      string
+	storage, dsnFile, registration                     string
+	withoutPKCE                                        bool
+	clients                                            []string
+	output                                             string
+	tls, verbose                                       bool
+	attemptLife, coolDown                              time.Duration
 }
 
 // Command returns the command `calleridp dev`.
@@ -59,9 +67,10 @@ calleridp dev --tls --host localhost --data ~/calleridp-dev`,
 		return run(ctx, o, build, out)
 	})
 	f := c.Flags()
-	f.IntVar(&o.providerPort, "provider-port", 9440, "`port` of the provider; 0 chooses a free one")
+	f.IntVar(&o.providerPort, "provider-port", defaultPort, "`port` of the provider; 0 chooses a free one")
 	f.IntVar(&o.simulatorPort, "simulator-port", 9441, "`port` of the simulated Truecaller and its phone")
 	f.IntVar(&o.demoPort, "demo-port", 9442, "`port` of the demo application")
+	f.IntVar(&o.consolePort, "console-port", -1, "`port` of the operators' console; default 9443, or a free one beside another --provider-port")
 	f.StringVar(&o.data, "data", "", "keep data in this `directory`; default a temporary one, deleted on exit")
 	command.Choice(c, &o.storage, "storage", "", config.EngineBolt, "`engine` of the store: bolt, or postgres with --dsn-file and --data", config.EngineBolt, config.EnginePostgres)
 	f.StringVar(&o.dsnFile, "dsn-file", "", "`file` with the connection string of a PostgreSQL database, empty at first")
@@ -118,6 +127,16 @@ func run(ctx context.Context, o options, build serve.Build, out io.Writer) error
 		return err
 	}
 	defer shopListener.Close()
+	if o.consolePort == -1 {
+		if o.consolePort = 0; o.providerPort == defaultPort {
+			o.consolePort = defaultPort + 3
+		}
+	}
+	consoleListener, err := loopback("--console-port", o.consolePort)
+	if err != nil {
+		return err
+	}
+	defer consoleListener.Close()
 	scheme := "http"
 	if o.tls {
 		scheme = "https"
@@ -125,6 +144,7 @@ func run(ctx context.Context, o options, build serve.Build, out io.Writer) error
 	issuer := baseURL(scheme, o.host, providerListener)
 	phoneURL := baseURL("http", "127.0.0.1", phoneListener)
 	shopURL := baseURL("http", "127.0.0.1", shopListener)
+	consoleURL := baseURL(scheme, o.host, consoleListener)
 
 	if o.data == "" {
 		if o.data, err = os.MkdirTemp("", "calleridp-dev-"); err != nil {
@@ -139,6 +159,11 @@ func run(ctx context.Context, o options, build serve.Build, out io.Writer) error
 	if err != nil {
 		return err
 	}
+	operator, err := phone.Parse(operatorNumber, "")
+	if err != nil {
+		return err
+	}
+	s.Console.URL, s.Operators = consoleURL, []console.Operator{{Number: operator, Role: console.Admin}}
 	// The path of the data directory may be too long for a socket in it.
 	if len(s.AdminSocket) > config.MaxSocketPath {
 		dir, err := os.MkdirTemp("", "calleridp-dev-")
@@ -170,6 +195,7 @@ func run(ctx context.Context, o options, build serve.Build, out io.Writer) error
 		return err
 	}
 
+	program.ConsoleListener = consoleListener
 	var apps []simulator.App
 	for _, app := range s.Apps {
 		apps = append(apps, simulator.App{
@@ -205,6 +231,7 @@ func run(ctx context.Context, o options, build serve.Build, out io.Writer) error
 				"issuer":       issuer,
 				"simulator":    phoneURL,
 				"demo":         shopURL,
+				"console":      consoleURL,
 				"data":         o.data,
 				"admin_socket": s.AdminSocket,
 			})
@@ -215,7 +242,8 @@ func run(ctx context.Context, o options, build serve.Build, out io.Writer) error
 		say("  Simulated phone    %s\n", phoneURL)
 		say("  Issuer             %s   (client demo, secret demo-secret)\n", issuer)
 		say("  Account page       %s/account\n", issuer)
-		say("  Every page         %s/gallery\n\n", issuer)
+		say("  Every page         %s/gallery\n", issuer)
+		say("  Operators' console %s/console/   (sign in with %s)\n\n", consoleURL, operatorNumber)
 		say("Open the demo application and sign in with +46 70 174 06 05, which approves by itself.\n")
 		say("Your own number waits until you approve it on the simulated phone. Stop with Ctrl-C.\n")
 	})

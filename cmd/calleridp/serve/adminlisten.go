@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 
 	"calleridp/cmd/calleridp/config"
 )
@@ -30,4 +31,17 @@ func adminCertificate(ctx context.Context, s config.Settings, public Certificate
 		return nil, errors.New("admin_listen: there is no certificate; set admin_tls")
 	}
 	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: certificates.Get}, nil
+}
+
+// forOperators serves admin_listen: the console to browsers, and the API to all other
+// requests. Each of these needs an API key, because nothing else gives it an access.
+func (p *Program) forOperators() http.Handler {
+	if p.Console == nil {
+		return p.Admin
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/console", p.Console)
+	mux.Handle("/console/", p.Console)
+	mux.Handle("/", p.Admin)
+	return mux
 }

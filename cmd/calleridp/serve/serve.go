@@ -45,7 +45,11 @@ import (
 type Program struct {
 	Public  http.Handler // for browsers, clients and Truecaller
 	Admin   http.Handler // for operators, on a Unix socket
-	Metrics http.Handler // for Prometheus, on a separate address
+	Console http.Handler // for operators' browsers; nil: there is none
+	// ConsoleListener serves Console alone, also without TLS: for calleridp dev. If nil,
+	// admin_listen serves it.
+	ConsoleListener net.Listener
+	Metrics         http.Handler // for Prometheus, on a separate address
 
 	Connections *Connections // limits of the public listener
 
@@ -196,7 +200,7 @@ func (p *Program) Run(
 		server       *http.Server
 	}{
 		{"admin_listen", s.AdminListen, &http.Server{
-			Handler:           p.counted(p.Admin), // each request needs an API key: nothing gives it an access
+			Handler:           p.counted(p.forOperators()),
 			ReadHeaderTimeout: headerTimeout,
 			ReadTimeout:       20 * time.Second,
 			WriteTimeout:      time.Minute,
@@ -227,6 +231,13 @@ func (p *Program) Run(
 	}
 	if p.plain != nil {
 		private = append(private, *p.plain)
+	}
+	if p.ConsoleListener != nil {
+		local := &http.Server{Handler: p.counted(p.Console), ReadHeaderTimeout: headerTimeout}
+		if certificates != nil {
+			local.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: certificates.Get}
+		}
+		private = append(private, privateServer{p.ConsoleListener, local})
 	}
 
 	if most, need := openFiles(), p.Connections.needsFiles(); most != 0 && most < need {
