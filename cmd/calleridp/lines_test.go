@@ -68,6 +68,7 @@ func commandIn(line string) (command string, ok bool) {
 	line = settings.ReplaceAllString(strings.TrimPrefix(strings.TrimSpace(line), "$ "), "")
 	line = strings.Replace(line, "go run ./cmd/calleridp ", "calleridp ", 1)
 	line, _, _ = strings.Cut(line, " > ")
+	line, _, _ = strings.Cut(line, " 2>> ")
 	line, _, _ = strings.Cut(line, " | ")
 	return line, strings.HasPrefix(line, "calleridp ") && !strings.HasPrefix(line, "calleridp . ")
 }

@@ -79,7 +79,8 @@ func (r *Registry) PrepareConfig(config []Client) (use func(), err error) {
 	var invalid []error
 	for _, c := range config {
 		c.FromConfig = true
-		if fields := append(Validate(c), ValidateFor(c, r.here)...); fields != nil {
+		_, missing := r.here.validate(c)
+		if fields := append(Validate(c), missing...); fields != nil {
 			invalid = append(invalid, fmt.Errorf("client %q: %w", c.ID, fields))
 		}
 		if _, taken := r.own[c.ID]; taken {

@@ -188,11 +188,7 @@ func (d Deployment) ExcusesPKCE(c Client) bool {
 
 // ValidateFor returns why the client cannot be one of this deployment, nil if it can.
 func ValidateFor(c Client, d Deployment) FieldErrors {
-	app, invalid := appOf(c, d.Apps)
-	invalid = append(invalid, d.validateResponses(c)...)
-	invalid = append(invalid, d.validateResponseTypes(c)...)
-	invalid = append(invalid, d.validateDeviceFlow(c)...)
-	invalid = append(invalid, d.validateRequestObjects(c)...)
+	app, invalid := d.validate(c)
 	if c.Native && app != nil && !app.Native {
 		invalid = append(invalid, FieldError{
 			Field:  "native",
@@ -200,6 +196,17 @@ func ValidateFor(c Client, d Deployment) FieldErrors {
 		})
 	}
 	return invalid
+}
+
+// validate returns the client's app, and what the client needs that the deployment does not
+// have. A client of the config file may be native before its app is: its sign-ins are refused.
+func (d Deployment) validate(c Client) (*App, FieldErrors) {
+	app, invalid := appOf(c, d.Apps)
+	invalid = append(invalid, d.validateResponses(c)...)
+	invalid = append(invalid, d.validateResponseTypes(c)...)
+	invalid = append(invalid, d.validateDeviceFlow(c)...)
+	invalid = append(invalid, d.validateRequestObjects(c)...)
+	return app, invalid
 }
 
 // appOf returns the client's Truecaller app, nil if there is none.

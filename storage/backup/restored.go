@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"iter"
+	"slices"
 	"time"
 
 	"calleridp/storage/record"
@@ -46,12 +47,7 @@ func (r Restored) Count(ctx context.Context, k *record.Kind) (int, error) {
 }
 
 func (r Restored) leavesOut(k *record.Kind) bool {
-	for _, without := range r.Without {
-		if k == without {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(r.Without, k)
 }
 
 // Records implements transfer.Reader.

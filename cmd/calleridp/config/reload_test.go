@@ -44,6 +44,8 @@ func TestReloadForgetsNoKey(t *testing.T) {
 			field.SetString("other")
 		case reflect.Bool:
 			field.SetBool(!field.Bool())
+		case reflect.Float64:
+			field.SetFloat(field.Float() + 7)
 		case reflect.Int, reflect.Int64:
 			field.SetInt(field.Int() + 7)
 		case reflect.Slice:

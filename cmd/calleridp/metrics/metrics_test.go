@@ -16,10 +16,12 @@ import (
 
 	"calleridp/cmd/calleridp/tracing"
 	"calleridp/provider/audit"
+	"calleridp/provider/audit/trail"
 	"calleridp/provider/endpoint"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
 	"calleridp/provider/notify"
+	"calleridp/storage/backup"
 	"calleridp/storage/bolt"
 	"calleridp/storage/postgres"
 	"calleridp/truecaller"
@@ -38,6 +40,9 @@ func sources() Sources {
 		Attempts: func() int { return 5 },
 		Pages:    func() int { return 4 },
 		Server:   server{},
+
+		Audit:   func() trail.Stats { return trail.Stats{Written: 11, Lost: 1, Failing: true} },
+		Backups: func() backup.Stats { return backup.Stats{Made: 2, Failures: 1, Last: time.Unix(1_790_000_000, 0)} },
 
 		CertificateEnds: func() time.Time { return time.Unix(1_800_000_000, 0) },
 		Breakers: func() []truecaller.Breaker {

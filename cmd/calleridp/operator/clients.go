@@ -30,7 +30,6 @@ func Client() *cobra.Command {
 		}),
 		clientEdit(),
 		clientShow(),
-		clientEdit(),
 		clientRotateSecret(),
 		clients.command(command.Text{
 			Use:     "remove",
