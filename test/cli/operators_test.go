@@ -44,6 +44,9 @@ type lineRule struct {
 // lineRules are in the order of the document, one for each line that cannot be run as it is, or
 // from which others need something.
 var lineRules = []lineRule{
+	{line: "calleridp simulate --config calleridp.yaml", instead: "calleridp simulate --config calleridp.yaml --listen 127.0.0.1:9441",
+		why: "the port that it has by itself may be taken", run: background("http://127.0.0.1:9441/")},
+	{line: "calleridp serve --config calleridp.yaml", run: background("http://127.0.0.1:8443/readyz")},
 	{line: "go build -trimpath -o /usr/local/bin/calleridp ./cmd/calleridp", skip: true, why: "the harness has built it"},
 	{line: "useradd --system calleridp", skip: true, why: "needs root, and changes the machine"},
 	{line: "install -d -m 700 -o calleridp /etc/calleridp /var/lib/calleridp",
@@ -52,15 +55,32 @@ var lineRules = []lineRule{
 		instead: "echo " + harness.AppKey + " > /etc/calleridp/truecaller.appkey", why: "nobody pastes"},
 	{line: "calleridp config check --config /etc/calleridp/calleridp.yaml", before: (*rehearsal).configure},
 	{line: "calleridp serve --config /etc/calleridp/calleridp.yaml", run: background("ISSUER/readyz")},
+	{line: "install -m 644 deploy/systemd/calleridp.service deploy/systemd/calleridp.socket /etc/systemd/system/",
+		skip: true, why: "changes the machine; test/deploy checks the units"},
+	{line: "install -m 644 deploy/systemd/calleridp.yaml /etc/calleridp/", skip: true, why: "would replace the configuration that the server runs with"},
+	{line: "systemctl enable --now calleridp.socket calleridp.service", skip: true, why: "changes the machine"},
 	{line: `calleridp client add --name "My shop" --redirect-uri https://shop.example/callback`,
 		learn: map[string]string{"ID": `client_id +(\S+)`}},
 	{line: "calleridp notice list", before: (*rehearsal).notice},
 	{line: `calleridp registration-token add --note "a partner" --uses 3 --expires-in 72h`,
 		learn: map[string]string{"ID": `\n(\S+) +a partner`}},
 	{line: "calleridp limit show --client ID", before: func(r *rehearsal) { r.values["ID"] = "wiki" }},
+	{line: "calleridp doctor --config /etc/calleridp/calleridp.yaml --client shop", before: func(r *rehearsal) {
+		r.must("calleridp client add --id shop --name Shop --redirect-uri http://127.0.0.1:8000/callback --public")
+	}},
+	{line: "calleridp api-key list", learn: map[string]string{"ID": `\n(\S+) +deploy`}},
+	{line: `curl --cacert admin.crt -H "Authorization: Bearer $KEY" https://localhost:9443/v1/clients`,
+		skip: true, why: "the example of a configuration has no admin_listen; TestAdminAPIOfARunningServer asks one"},
 	{line: "calleridp user find NUMBER", before: (*rehearsal).user, learn: map[string]string{"SUB": `sub +(\S+)`}},
 	{line: "calleridp keys rotate", instead: "calleridp keys rotate --force", why: "the next keys have to be published for a day before",
 		learn: map[string]string{"KEY": `(\S+) +RS256 +retired`}},
+	{line: "calleridp audit verify --dir ./audit --master-key-file master.key", before: func(r *rehearsal) {
+		r.must("cp -r /var/lib/calleridp/audit /etc/calleridp/master.key .")
+	}},
+	{line: "calleridp backup verify --config /etc/calleridp/calleridp.yaml", before: func(r *rehearsal) { r.must("calleridp backup") }},
+	{line: "calleridp backup verify FILE --config /etc/calleridp/calleridp.yaml", before: (*rehearsal).backup},
+	{line: "calleridp restore /mnt/backups/calleridp/calleridp-20261130T061500.000Z.backup --config /etc/calleridp/calleridp.yaml",
+		skip: true, why: "the server runs here; test/backup restores one that is gone"},
 }
 
 // Every command in the code blocks of docs/operators.md is run, from top to bottom, in a
@@ -225,8 +245,11 @@ var edits = []struct{ from, to string }{
 	{"# default_region: IN\n", "default_region: SE\n"},
 }
 
-// configure copies the example of a configuration, and edits it.
+// configure copies the example of a configuration, and edits it, the first time.
 func (r *rehearsal) configure() {
+	if r.values["ISSUER"] != "" {
+		return
+	}
 	text := harness.Source(r, "deploy/calleridp.example.yaml")
 	for _, edit := range edits {
 		if !strings.Contains(text, edit.from) {
@@ -305,6 +328,15 @@ func (r *rehearsal) notice() {
 		"code_challenge": {strings.Repeat("A", 43)}, "code_challenge_method": {"S256"},
 	}.Encode())
 	r.must("calleridp user signout $(calleridp user find NUMBER | sed -n 's/^sub *//p')")
+}
+
+// backup has FILE stand for a backup.
+func (r *rehearsal) backup() {
+	made, err := filepath.Glob(r.here("/var/lib/calleridp/backups/*.backup"))
+	if err != nil || made == nil {
+		r.Fatalf("there is no backup (%v)", err)
+	}
+	r.values["FILE"] = strings.TrimPrefix(made[0], r.root)
 }
 
 // user signs in the user whom the commands about users are for.
