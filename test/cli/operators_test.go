@@ -55,9 +55,9 @@ var lineRules = []lineRule{
 		instead: "echo " + harness.AppKey + " > /etc/calleridp/truecaller.appkey", why: "nobody pastes"},
 	{line: "calleridp config check --config /etc/calleridp/calleridp.yaml", before: (*rehearsal).configure},
 	{line: "calleridp serve --config /etc/calleridp/calleridp.yaml", run: background("ISSUER/readyz")},
+	{line: "install -m 644 deploy/systemd/calleridp.yaml /etc/calleridp/", skip: true, why: "would replace the configuration that the server runs with"},
 	{line: "install -m 644 deploy/systemd/calleridp.service deploy/systemd/calleridp.socket /etc/systemd/system/",
 		skip: true, why: "changes the machine; test/deploy checks the units"},
-	{line: "install -m 644 deploy/systemd/calleridp.yaml /etc/calleridp/", skip: true, why: "would replace the configuration that the server runs with"},
 	{line: "systemctl enable --now calleridp.socket calleridp.service", skip: true, why: "changes the machine"},
 	{line: `calleridp client add --name "My shop" --redirect-uri https://shop.example/callback`,
 		learn: map[string]string{"ID": `client_id +(\S+)`}},
@@ -65,15 +65,15 @@ var lineRules = []lineRule{
 	{line: `calleridp registration-token add --note "a partner" --uses 3 --expires-in 72h`,
 		learn: map[string]string{"ID": `\n(\S+) +a partner`}},
 	{line: "calleridp limit show --client ID", before: func(r *rehearsal) { r.values["ID"] = "wiki" }},
-	{line: "calleridp doctor --config /etc/calleridp/calleridp.yaml --client shop", before: func(r *rehearsal) {
-		r.must("calleridp client add --id shop --name Shop --redirect-uri http://127.0.0.1:8000/callback --public")
-	}},
-	{line: "calleridp api-key list", learn: map[string]string{"ID": `\n(\S+) +deploy`}},
-	{line: `curl --cacert admin.crt -H "Authorization: Bearer $KEY" https://localhost:9443/v1/clients`,
-		skip: true, why: "the example of a configuration has no admin_listen; TestAdminAPIOfARunningServer asks one"},
 	{line: "calleridp user find NUMBER", before: (*rehearsal).user, learn: map[string]string{"SUB": `sub +(\S+)`}},
 	{line: "calleridp keys rotate", instead: "calleridp keys rotate --force", why: "the next keys have to be published for a day before",
 		learn: map[string]string{"KEY": `(\S+) +RS256 +retired`}},
+	{line: "calleridp api-key list", learn: map[string]string{"ID": `\n(\S+) +deploy`}},
+	{line: `curl --cacert admin.crt -H "Authorization: Bearer $KEY" https://localhost:9443/v1/clients`,
+		skip: true, why: "the example of a configuration has no admin_listen; TestAdminAPIOfARunningServer asks one"},
+	{line: "calleridp doctor --config /etc/calleridp/calleridp.yaml --client shop", before: func(r *rehearsal) {
+		r.must("calleridp client add --id shop --name Shop --redirect-uri http://127.0.0.1:8000/callback --public")
+	}},
 	{line: "calleridp audit verify --dir ./audit --master-key-file master.key", before: func(r *rehearsal) {
 		r.must("cp -r /var/lib/calleridp/audit /etc/calleridp/master.key .")
 	}},
