@@ -26,10 +26,10 @@ func showCommand() *cobra.Command {
 	var output *string
 	c := command.New(command.Text{
 		Use:   "show",
-		Short: "show the newest lines that the filters want, the newest last",
-		Long: "A line that the server has not written, or that was changed, is marked. Lines that are missing are not noticed: " +
-			"that is what calleridp audit verify is for.",
-		Example: "calleridp audit show --client shop --since 24h\ncalleridp audit show --event attempt. --sub SUB -o json\ncalleridp audit show --operator root --limit 1000",
+		Short: "show the newest lines that match the filters, the newest last",
+		Long: "It marks a line that was changed, or that the server has not written. It does not notice missing lines: " +
+			"use calleridp audit verify for that.",
+		Example: "calleridp audit show --client shop --since 24h\ncalleridp audit show --event attempt. --sub SUB -o json\ncalleridp audit show --operator \"uid 0\" --limit 1000",
 	}, func(ctx context.Context, _ []string, out io.Writer) (err error) {
 		if q.Since, err = moment("since", since, time.Now()); err != nil {
 			return err
@@ -57,13 +57,13 @@ func showCommand() *cobra.Command {
 		return printTable(out, lines)
 	})
 	from = addFlags(c)
-	c.Flags().StringSliceVar(&events, "event", nil, "only these `events`; with a dot at the end, all that begin so, as in attempt.")
+	c.Flags().StringSliceVar(&events, "event", nil, "only these `events`; a name that ends with a dot matches all that begin with it, like attempt.")
 	c.Flags().StringVar(&q.Client, "client", "", "only lines with this `client_id`")
-	c.Flags().StringVar(&q.Subject, "sub", "", "only lines about this `user`, the sub as `calleridp user` shows it")
-	c.Flags().StringVar(&q.Operator, "operator", "", "only what this `operator` did")
+	c.Flags().StringVar(&q.Subject, "sub", "", "only lines about the user with this `sub`")
+	c.Flags().StringVar(&q.Operator, "operator", "", "only what this `operator` did, as the lines name them, like \"uid 0\"")
 	c.Flags().StringVar(&since, "since", "", "only lines of this `time` or later: 2026-11-30, 2026-11-30T06:20:00Z, or 90m, 24h, 7d ago")
 	c.Flags().StringVar(&until, "until", "", "only lines before this `time`")
-	c.Flags().IntVar(&q.Limit, "limit", 100, "show at most so many `lines`")
+	c.Flags().IntVar(&q.Limit, "limit", 100, "show at most this `number` of lines")
 	output = command.Output(c)
 	return c
 }

@@ -20,9 +20,9 @@ func verifyCommand() *cobra.Command {
 	var output *string
 	c := command.New(command.Text{
 		Use:   "verify",
-		Short: "find lines that are missing, were changed, moved or put in",
-		Long: "It reads all files and ends with status 1 if it finds something, each with file and line. " +
-			"The store knows how far each chain was, so lines that were cut off at the end are missed, too, but for those of the last seconds before a crash.",
+		Short: "find lines of the audit that are missing or were changed, moved or inserted",
+		Long: "It reads all files, names the file and line of each finding, and exits with status 1 if there is one. " +
+			"It also finds lines that were cut off at the end, because the store knows how far each chain was, except those of the last seconds before a crash.",
 		Example: "calleridp audit verify --config /etc/calleridp/calleridp.yaml\ncalleridp audit verify --dir ./audit --master-key-file master.key",
 	}, func(ctx context.Context, _ []string, out io.Writer) error {
 		o, err := from.open()
@@ -46,7 +46,7 @@ func verifyCommand() *cobra.Command {
 		return conclude(o, reports)
 	})
 	from = addFlags(c)
-	c.Flags().BoolVar(&without, "without-store", false, "do not ask the store how far each chain was")
+	c.Flags().BoolVar(&without, "without-store", false, "do not read from the store how far each chain was")
 	output = command.Output(c)
 	return c
 }

@@ -28,9 +28,9 @@ func Command() *cobra.Command {
 	c := command.New(command.Text{
 		Use:   "health",
 		Short: "ask the server on this machine whether it is ready, for the health checks of containers",
-		Long: `It asks /readyz on the configured listener: 200 while the server can do its work. The exit
-status is 0 then, else 1. With --live it asks /healthz, which responds as long as the process
-does. It reads nothing of the configuration but listen and tls.`,
+		Long: `It requests /readyz at the configured listener. The exit status is 0 while the server can do its
+work, else 1. With --live it requests /healthz, which succeeds as long as the process responds.
+Of the configuration it reads only listen and tls.`,
 		Example: `calleridp health --config /etc/calleridp/calleridp.yaml
 calleridp health --live`,
 	}, func(ctx context.Context, _ []string, out io.Writer) error {

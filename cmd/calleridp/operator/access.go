@@ -53,8 +53,8 @@ func apiKeyAdd() *cobra.Command {
 		return send(ctx, r, http.MethodPost, "/v1/api-keys", body, writeNewAPIKey)
 	})
 	f := c.Flags()
-	f.StringVar(&name, "name", "", "`name` of who uses it, for the list and the audit")
-	f.StringArrayVar(&scopes, "scope", nil, "`scope` of the key, such as clients:read, *:read or *; may be repeated")
+	f.StringVar(&name, "name", "", "`name` of the program or operator that uses it, for the list and the audit")
+	f.StringArrayVar(&scopes, "scope", nil, "`scope` of the key, such as clients:read, *:read (every scope that only reads) or *; may be repeated")
 	f.DurationVar(&life, "expires-in", 90*24*time.Hour, "`time` for which it is valid, at most 8784h")
 	return c
 }

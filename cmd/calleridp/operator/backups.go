@@ -20,7 +20,7 @@ func Backup(more ...*cobra.Command) *cobra.Command {
 	c := newCommand(command.Text{
 		Use:   "backup",
 		Short: "back up the store's file while the server runs, and check backups",
-		Long: "Alone it makes a backup now, in backup.dir of the server. The backup is encrypted under the master key, and read back before it counts. " +
+		Long: "Without a subcommand it makes a backup now, in backup.dir of the server, encrypted under the master key, and reads it back. " +
 			"The oldest backups beyond backup.keep are deleted.",
 		Example: "calleridp backup\ncalleridp backup verify",
 	}, func(ctx context.Context, r request, _ []string) error {

@@ -26,9 +26,9 @@ func clientEdit() *cobra.Command {
 	cmd = newCommand(command.Text{
 		Use:   "edit CLIENT_ID",
 		Short: "change an application in place: its secret, its tokens and its users' consents stay",
-		Long: `Name what changes; all else stays. A flag that may be repeated replaces the whole list.
-An empty value takes away: --logo-uri ''. A switch is turned off by --public=false.
-If the application changes meanwhile, nothing is done.`,
+		Long: `It changes what the flags name, and nothing else. A flag that may be repeated replaces the
+whole list. An empty value removes the old one: --logo-uri ''. --public=false turns a switch
+off. If the application changes meanwhile, the command fails and changes nothing.`,
 		Example: `calleridp client edit shop --add-redirect-uri https://www.shop.example.com/callback
 calleridp client edit shop --logo-uri ''`,
 	}, func(ctx context.Context, r request, args []string) error {

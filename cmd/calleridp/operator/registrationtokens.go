@@ -46,7 +46,7 @@ func registrationTokenAdd() *cobra.Command {
 		return send(ctx, r, http.MethodPost, "/v1/registration-tokens", in, writeNewToken)
 	})
 	f := c.Flags()
-	f.StringVar(&in.Note, "note", "", "for `whom` it is, for the list")
+	f.StringVar(&in.Note, "note", "", "`note` for the list, such as who gets the token")
 	f.IntVar(&in.Uses, "uses", 1, "`number` of clients that it registers")
 	f.DurationVar(&life, "expires-in", 24*time.Hour, "`time` for which it is valid")
 	return c

@@ -41,9 +41,9 @@ func Command() *cobra.Command {
 		Use:   "simulate",
 		Short: "run the simulated Truecaller by itself, to rehearse serve without an appKey",
 		Long: `It prints the lines to put into the configuration, and serves Truecaller's interfaces and a
-page with the phones, on this machine alone: whoever reaches it can approve any sign-in.
-A server with these lines warns at each start, and its pages say that nothing is real.
-Name the app by --app-key and --callback-url, or all apps by --config.`,
+page with the phones, on this machine only, because anyone who reaches it can approve any
+sign-in. A server with these lines warns at each start, and its pages say that no real phone
+is involved. Name one app by --app-key and --callback-url, or all apps by --config.`,
 		Example: `calleridp simulate --config /etc/calleridp/calleridp.yaml
 calleridp simulate --app-key rehearsal --callback-url http://127.0.0.1:8443/callback/default/SECRET`,
 	}, func(ctx context.Context, _ []string, out io.Writer) error { return run(ctx, o, out) })

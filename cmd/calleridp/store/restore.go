@@ -32,9 +32,9 @@ func RestoreCommand() *cobra.Command {
 	var o restoreOptions
 	c := command.New(command.Text{
 		Use:   "restore FILE",
-		Short: "make the store of a backup, where there is none, while no server runs",
+		Short: "restore a backup where there is no store, while no server runs",
 		Long: "It needs the configuration and the master key of the deployment. The store in data_dir must be gone: move it away first. " +
-			"The new one is verified before it counts; after an interruption, run the command again. " +
+			"The new store is verified before a server may use it; after an interruption, run the command again. " +
 			"What was used, ended or deleted after the backup is as it was before: the command says what that means.",
 		Example: "calleridp restore /mnt/backups/calleridp-20261130T061500.000Z.backup --config /etc/calleridp/calleridp.yaml",
 	}, func(ctx context.Context, args []string, out io.Writer) error {
