@@ -193,7 +193,7 @@ func reportRestored(out io.Writer, h backup.Header, r transfer.Result, s config.
 		"Sessions that were ended since then, consents and access that users have taken away, are back. After a theft, restore again with --sign-out-all.",
 		"Users who were deleted since then are back. Find user.deleted and person.deleted in the audit, and delete them again: calleridp user delete SUB.",
 		"Users who signed in for the first time since then have no record, and get another sub.",
-		"Clients, their secrets and initial access tokens are as they were. Find client. in the audit, and rotate again each secret that was rotated, and remove what was removed.",
+		"Clients, their secrets, initial access tokens and API keys are as they were. Find client., initial_token. and api_key. in the audit, rotate again each secret that was rotated, and remove again what was removed.",
 		"Signing keys made since then are lost: tokens that they signed do not verify any more. Keys removed since then are back: find keys.removed in the audit; if one was stolen, run calleridp keys rotate --force twice, and remove it.",
 		"Locks and budgets are as they were: some numbers may be sent a push again earlier than they would have been.",
 		"Assertions of clients (private_key_jwt) that were used since then could be used once more until they expire.",
