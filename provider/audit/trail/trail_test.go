@@ -303,7 +303,11 @@ func TestHeads(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		ran := make(chan struct{})
 		go func() { defer close(ran); trail.Run(ctx) }()
-		head := func() uint64 { return w.heads.heads["web-1"].Seq }
+		head := func() uint64 {
+			w.heads.mu.Lock()
+			defer w.heads.mu.Unlock()
+			return w.heads.heads["web-1"].Seq
+		}
 		if head() != 2 {
 			t.Errorf("after the start the store knows line %d, want 2", head())
 		}
