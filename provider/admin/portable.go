@@ -119,7 +119,6 @@ func (p PortableClient) client() (client.Client, error) {
 	if err != nil {
 		return c, err
 	}
-	c.Created = p.Created
 	for _, text := range p.SecretHashes {
 		raw, err := hex.DecodeString(text)
 		if err != nil || len(raw) != len(client.SecretHash{}) {
