@@ -140,6 +140,11 @@ func (u PortableUser) person() (subject.Person, error) {
 	case u.Created.IsZero():
 		return subject.Person{}, errors.New("created is missing")
 	}
+	for _, at := range []time.Time{u.Created, u.LastSignIn, u.VerifiedAt} {
+		if !at.IsZero() && !canHaveBeen(at) {
+			return subject.Person{}, errors.New("created, last_sign_in and verified_at must be times between 1970 and now")
+		}
+	}
 	return subject.Person{
 		Sub:          u.Sub,
 		Number:       number,
@@ -149,4 +154,14 @@ func (u PortableUser) person() (subject.Person, error) {
 		LastSignIn:   u.LastSignIn,
 		VerifiedAt:   u.VerifiedAt,
 	}, nil
+}
+
+// otherClock is how far the clock of the server that wrote a file may be ahead of ours.
+const otherClock = time.Hour
+
+// canHaveBeen reports whether a time of a file is one in the past. A last sign-in in the
+// future would keep a number with its first user, however long ago somebody else got it
+// (subject.Policy).
+func canHaveBeen(at time.Time) bool {
+	return at.Unix() >= 0 && at.Before(time.Now().Add(otherClock))
 }
