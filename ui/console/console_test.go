@@ -12,6 +12,7 @@ import (
 
 	"calleridp/provider/admin"
 	"calleridp/provider/apikey"
+	"calleridp/provider/client"
 	"calleridp/provider/console"
 	"calleridp/provider/funnel"
 	pages "calleridp/ui/console"
@@ -86,5 +87,30 @@ func TestInvariant10_NoNumberBecomesAnAddress(t *testing.T) {
 	handler(t, apikey.UsersRead).ServeHTTP(w, r)
 	if w.Header().Get("Location") != "/console/users/"+sub {
 		t.Errorf("a sub leads to %d %q", w.Code, w.Header().Get("Location"))
+	}
+}
+
+// one is a registry with one client.
+type one struct {
+	admin.Clients
+	c client.Client
+}
+
+func (o one) Client(context.Context, string) (client.Client, error) { return o.c, nil }
+
+// A form that is saved as it was drawn changes nothing: a choice has what the client has,
+// also what the form does not offer by itself.
+func TestFormsOfferWhatAClientHas(t *testing.T) {
+	for _, method := range []client.AuthMethod{"", client.AuthBasic, client.AuthPost, client.AuthSecretJWT, client.AuthPrivateKeyJWT, "of_a_newer_version"} {
+		h := pages.Handler(pages.Config{
+			Door: door{scopes: []apikey.Scope{apikey.ClientsRead, apikey.ClientsWrite}},
+			API:  admin.New(admin.Config{Clients: one{c: client.Client{ID: "shop", Name: "Shop", AuthMethod: method}}}),
+			Log:  slog.New(slog.DiscardHandler),
+		})
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest("GET", "/console/clients/shop/edit", nil))
+		if want := `<option value="` + string(method) + `" selected>`; w.Code != http.StatusOK || !strings.Contains(w.Body.String(), want) {
+			t.Errorf("%q: %d, and no %s", method, w.Code, want)
+		}
 	}
 }
