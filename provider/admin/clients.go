@@ -190,6 +190,11 @@ func (a *API) EditClient(ctx context.Context, in *PatchClient) (*Reply[Client], 
 			return Client{}, err
 		}
 		for field, value := range in.Body {
+			// encoding/json takes other spellings for the same field, and which one counts
+			// would be chance.
+			if strings.ContainsFunc(field, otherSpelling) {
+				return Client{}, refused(http.StatusUnprocessableEntity, "the client is not readable: unknown field %q", field)
+			}
 			if string(value) == "null" {
 				delete(merged, field)
 			} else {
@@ -206,6 +211,9 @@ func (a *API) EditClient(ctx context.Context, in *PatchClient) (*Reply[Client], 
 		return next, nil
 	})
 }
+
+// otherSpelling reports whether no field of a Client has this character in its name.
+func otherSpelling(r rune) bool { return r != '_' && (r < 'a' || r > 'z') }
 
 // ReplaceClient is EditClient with all fields: what is left out is taken away.
 func (a *API) ReplaceClient(ctx context.Context, in *ReplaceClient) (*Reply[Client], error) {
@@ -231,6 +239,7 @@ func (a *API) edit(ctx context.Context, id, ifMatch string, next func(known Clie
 		if after.ID != "" && after.ID != id {
 			return client.Client{}, refused(http.StatusUnprocessableEntity, "client_id cannot be changed: tokens name it; add another client")
 		}
+		after.ID = id
 		return readClient(after)
 	}
 	known, err := a.Clients.Client(ctx, id)

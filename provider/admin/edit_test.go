@@ -58,6 +58,9 @@ func TestClientsAreEdited(t *testing.T) {
 	if edited.Name != "Shop 3" || !slices.Equal(edited.RedirectURIs, []string{"https://shop.example.com/cb3"}) || edited.ID != "shop" {
 		t.Errorf("replaced: %+v", edited)
 	}
+	if strings.Contains(a.audit.String(), "client_id") {
+		t.Errorf("the audit has a changed client_id:\n%s", a.audit)
+	}
 
 	// Another kind of secret is a new one.
 	a.edit("shop", `{"token_endpoint_auth_method":"client_secret_jwt"}`, 200, &edited)
@@ -91,6 +94,8 @@ func TestRefusedEdits(t *testing.T) {
 		{`{"redirect_uris":null}`, "redirect_uris: missing"},
 		{`{"redirect_uris":["http://one.example.com/cb"]}`, "redirect_uris"},
 		{`{"redirect_uri":["https://one.example.com/cb"]}`, `unknown field "redirect_uri"`},
+		{`{"Redirect_URIs":["https://one.example.com/cb2"]}`, `unknown field "Redirect_URIs"`},
+		{`{"redirect_uriſ":["https://one.example.com/cb2"]}`, `unknown field "redirect_uriſ"`},
 		{`{"client_secret":"mine"}`, "client_secret is made by the server"},
 		{`{"subject_type":"public"}`, "subject_type: cannot be changed"},
 		{`{"redirect_uris":["https://two.example.com/cb"]}`, `set sector_host to "one.example.com"`},

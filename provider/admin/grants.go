@@ -10,6 +10,7 @@ import (
 	"calleridp/provider/apikey"
 	"calleridp/provider/audit"
 	"calleridp/provider/grant"
+	"calleridp/provider/subject"
 
 	"github.com/danielgtaylor/huma/v2"
 )
@@ -73,6 +74,9 @@ func (a *API) ListGrants(ctx context.Context, in *GrantsQuery) (*Reply[Page[Gran
 	after, err := in.after()
 	if err != nil {
 		return nil, err
+	}
+	if in.Sub != "" && !subject.IsSub(in.Sub) { // perhaps a number, which the audit must not have
+		return nil, refused(http.StatusUnprocessableEntity, noSub)
 	}
 	a.Audit.Record(ctx, audit.Event{Name: audit.GrantsListed, Client: in.ClientID, Subject: in.Sub})
 	page := Page[Grant]{Items: []Grant{}}

@@ -156,13 +156,14 @@ func (a *API) importClient(ctx context.Context, p PortableClient, dryRun bool) (
 	return err == nil, err
 }
 
-// sameClient reports whether a client is the one that was exported.
+// sameClient reports whether a client is the one that was exported, whenever each was made.
 func sameClient(known client.Client, p PortableClient) bool {
 	var now Portable
 	now.AddClient(known)
 	if len(now.Clients) != 1 {
 		return false
 	}
+	p.Created = now.Clients[0].Created
 	here, err := json.Marshal(now.Clients[0])
 	there, err2 := json.Marshal(p)
 	return err == nil && err2 == nil && bytes.Equal(here, there)

@@ -284,8 +284,8 @@ func network(text string) (string, error) {
 	if err != nil {
 		network, err := netip.ParsePrefix(text)
 		if err != nil || limit.NetworkOf(network.Addr()) != network.Masked().String() {
-			const wanted = "%q is not an address like 192.0.2.7 or 2001:db8::1, or a network of the audit like 192.0.2.7/32"
-			return "", refused(http.StatusUnprocessableEntity, wanted, text)
+			// What it is instead may be a number, and is not repeated.
+			return "", refused(http.StatusUnprocessableEntity, "network is not an address like 192.0.2.7 or 2001:db8::1, or a network of the audit like 192.0.2.7/32")
 		}
 		address = network.Addr()
 	}

@@ -119,7 +119,6 @@ func (p PortableClient) client() (client.Client, error) {
 	if err != nil {
 		return c, err
 	}
-	c.Created = p.Created
 	for _, text := range p.SecretHashes {
 		raw, err := hex.DecodeString(text)
 		if err != nil || len(raw) != len(client.SecretHash{}) {
@@ -141,6 +140,11 @@ func (u PortableUser) person() (subject.Person, error) {
 	case u.Created.IsZero():
 		return subject.Person{}, errors.New("created is missing")
 	}
+	for _, at := range []time.Time{u.Created, u.LastSignIn, u.VerifiedAt} {
+		if !at.IsZero() && !canHaveBeen(at) {
+			return subject.Person{}, errors.New("created, last_sign_in and verified_at must be times between 1970 and now")
+		}
+	}
 	return subject.Person{
 		Sub:          u.Sub,
 		Number:       number,
@@ -150,4 +154,14 @@ func (u PortableUser) person() (subject.Person, error) {
 		LastSignIn:   u.LastSignIn,
 		VerifiedAt:   u.VerifiedAt,
 	}, nil
+}
+
+// otherClock is how far the clock of the server that wrote a file may be ahead of ours.
+const otherClock = time.Hour
+
+// canHaveBeen reports whether a time of a file is one in the past. A last sign-in in the
+// future would keep a number with its first user, however long ago somebody else got it
+// (subject.Policy).
+func canHaveBeen(at time.Time) bool {
+	return at.Unix() >= 0 && at.Before(time.Now().Add(otherClock))
 }

@@ -224,10 +224,16 @@ func (a *API) RevokeApplication(ctx context.Context, in *UserClient) (*Reply[Use
 	return reply(all[i]), nil
 }
 
+// noSub is what operators are told of something else than a sub.
+const noSub = "a sub has 22 letters, digits, - and _; find a user by number to see theirs"
+
 // account returns what is stored about a user, or a Problem.
 func (a *API) account(ctx context.Context, sub string) (subject.Record, error) {
 	record, err := a.People.Account(ctx, sub)
 	if errors.Is(err, subject.ErrNotFound) {
+		if !subject.IsSub(sub) { // perhaps a number, which is not repeated
+			return record, refused(http.StatusNotFound, "there is no user with this sub: "+noSub)
+		}
 		return record, refused(http.StatusNotFound, "there is no user with the sub %s", sub)
 	}
 	return record, err

@@ -97,7 +97,7 @@ func TestUsersAreFoundSignedOutAndDeleted(t *testing.T) {
 	if u.Sub != "sub-one" || len(u.Sessions) != 0 {
 		t.Errorf("%+v", u)
 	}
-	a.refuses("GET", "/v1/users/sub-one", "", 404, "there is no user with the sub sub-one")
+	a.refuses("GET", "/v1/users/sub-one", "", 404, "there is no user with this sub")
 	a.refuses("DELETE", "/v1/users/sub-one", "", 404, "there is no user")
 	a.refuses("POST", "/v1/users/sub-one/signout", "", 404, "there is no user")
 	a.refuses("POST", "/v1/users/find", `{"number":"+46701740605"}`, 404, "no user has signed in with the number +46•••••0605")

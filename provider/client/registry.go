@@ -260,11 +260,14 @@ func (r *Registry) Add(ctx context.Context, c Client) (Client, string, error) {
 	return c, secret, nil
 }
 
-// Import stores a client from elsewhere as it is, with the hashes of its secrets. The error
-// wraps FieldErrors if c is invalid, and is ErrExists if the ID is taken. A client whose
-// secret is needed in the clear gets one that nobody knows: rotate it.
+// Import stores a client from elsewhere, with the hashes of its secrets. It is as new as one
+// of Add, whatever c.Created says: what was given to a removed client of its ID stays ended
+// (RegisteredAfter). The error wraps FieldErrors if c is invalid, and is ErrExists if the ID
+// is taken. A client whose secret is needed in the clear gets one that nobody knows: rotate
+// it.
 func (r *Registry) Import(ctx context.Context, c Client, dryRun bool) error {
 	c.Registration, c.FromConfig, c.Secrets = nil, false, nil
+	c.Created = time.Now()
 	if c.HasSecret() && len(c.SecretHashes) == 0 {
 		c.AddSecret(c.secretOf(keys.RandomText(64)))
 	}

@@ -61,7 +61,7 @@ func TestLimitsOfARunningServer(t *testing.T) {
 	}
 	one(t, "the number is too short", "limit", "show", "+46 70", "--socket", server.Socket)
 	one(t, "there is no client nobody", "limit", "clear", "--client", "nobody", "--socket", server.Socket)
-	one(t, `"x" is not an address`, "limit", "clear", "--network", "x", "--socket", server.Socket)
+	one(t, "network is not an address", "limit", "clear", "--network", "x", "--socket", server.Socket)
 	one(t, "usage: calleridp limit show NUMBER | [NUMBER] --network", "limit", "show", "--socket", server.Socket)
 	one(t, "usage: calleridp limit clear NUMBER | [NUMBER] --network", "limit", "clear", harness.Number(5), "--client", "demo", "--socket", server.Socket)
 	one(t, `unknown command "limit forget"; usage: calleridp limit clear|show`, "limit", "forget")

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -43,7 +44,8 @@ var clientGroups = []formGroup{
 	}},
 	{"How it authenticates", []formField{
 		{Key: "token_endpoint_auth_method", Label: "Method", Kind: "choice", Options: []option{
-			{"", "A secret, in the header or the body"}, {"client_secret_jwt", "client_secret_jwt"}, {"private_key_jwt", "private_key_jwt"},
+			{"", "A secret, in the header or the body"}, {"client_secret_basic", "client_secret_basic"},
+			{"client_secret_post", "client_secret_post"}, {"client_secret_jwt", "client_secret_jwt"}, {"private_key_jwt", "private_key_jwt"},
 		}},
 		{Key: "jwks_uri", Label: "Address of its keys", Hint: "For private_key_jwt, signed requests or encrypted responses.", Kind: "text"},
 		{Key: "public", Label: "Public: it cannot keep a secret", Kind: "check"},
@@ -189,6 +191,10 @@ func (h *handler) drawForm(w http.ResponseWriter, r *http.Request, s console.Ses
 		}
 		for _, f := range g.Fields {
 			f.Value, f.Wrong = form.values[f.Key], wrong[f.Key]
+			if f.Kind == "choice" && !slices.ContainsFunc(f.Options, func(o option) bool { return o.Value == f.Value }) {
+				// Without an option of its own, the first one would be saved in its place.
+				f.Options = append(slices.Clone(f.Options), option{f.Value, f.Value})
+			}
 			shown.Fields = append(shown.Fields, f)
 		}
 		p.Groups = append(p.Groups, shown)

@@ -47,7 +47,19 @@ type step struct {
 
 type end struct{ Step, Reason, Method, N string }
 
+// overview shows the funnel and the health, which are no operations of the API, to those who
+// may read the status. It sends others to the first page that they may see.
 func (h *handler) overview(w http.ResponseWriter, r *http.Request, s console.Session) error {
+	if may := (view{Operator: &s}).May; !may("status:read") {
+		for _, n := range navigation {
+			if may(string(n.scope)) {
+				return done(w, r, n.path, "")
+			}
+		}
+		h.page(w, r, &s, http.StatusForbidden, "message", view{Title: "Nothing to see here", Page: message{
+			Text: "Your API key has no scope that a page of the console needs, such as clients:read. Use it with the API."}})
+		return nil
+	}
 	p := overviewPage{Ranges: slices.Clone(ranges)}
 	chosen := max(0, slices.IndexFunc(p.Ranges, func(t timeRange) bool { return t.Key == r.URL.Query().Get("range") }))
 	p.Ranges[chosen].Here = true

@@ -3,9 +3,11 @@ package console
 import (
 	"net/http"
 	"net/url"
+	"strings"
 
 	"calleridp/provider/admin"
 	"calleridp/provider/console"
+	"calleridp/provider/subject"
 
 	"github.com/go-chi/chi/v5"
 )
@@ -46,10 +48,14 @@ func (h *handler) findUser(w http.ResponseWriter, r *http.Request, s console.Ses
 	return done(w, r, pathOf(found.Body.Sub), "")
 }
 
-func (h *handler) goToUser(w http.ResponseWriter, r *http.Request, _ console.Session) error {
-	sub := r.PostForm.Get("sub")
-	if sub == "" || len(sub) > 255 {
-		return done(w, r, "/console/users", "")
+// goToUser leads to an address with the sub. Nothing else becomes one: it may be a phone
+// number, typed into the wrong field.
+func (h *handler) goToUser(w http.ResponseWriter, r *http.Request, s console.Session) error {
+	sub := strings.TrimSpace(r.PostForm.Get("sub"))
+	if !subject.IsSub(sub) {
+		told := &problem{Detail: "That is no sub, which has 22 letters, digits, - and _. For a phone number, use the other field."}
+		h.page(w, r, &s, http.StatusUnprocessableEntity, "users", view{Title: "Users", Page: usersPage{}, Problem: told})
+		return nil
 	}
 	return done(w, r, pathOf(sub), "")
 }

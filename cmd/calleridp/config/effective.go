@@ -5,10 +5,12 @@ import (
 	"reflect"
 
 	"calleridp/provider/redact"
+	"calleridp/truecaller/phone"
 )
 
 // Effective returns the configuration that is in use, defaults included, by the keys of the
-// file. A secret is only said to be set: its type is one that prints as nothing.
+// file. A secret is only said to be set: its type is one that prints as nothing. The numbers
+// of keys with the tag `personal:"number"` are masked.
 func (c Config) Effective() map[string]any {
 	return effective(reflect.ValueOf(c)).(map[string]any)
 }
@@ -35,6 +37,9 @@ func effective(v reflect.Value) any {
 		keys := map[string]any{}
 		for field, value := range v.Fields() {
 			if key := field.Tag.Get("yaml"); key != "" && key != "-" {
+				if field.Tag.Get("personal") == "number" {
+					value = reflect.ValueOf(masked(value.Interface().([]string)))
+				}
 				if shown := effective(value); shown != nil {
 					keys[key] = shown
 				}
@@ -49,4 +54,15 @@ func effective(v reflect.Value) any {
 		return items
 	}
 	return v.Interface()
+}
+
+// masked returns numbers as they are shown (invariant 10). One that is none shows nothing.
+func masked(numbers []string) []string {
+	shown := make([]string, len(numbers))
+	for i, text := range numbers {
+		if n, err := phone.Parse(text, ""); err == nil {
+			shown[i] = n.Masked()
+		}
+	}
+	return shown
 }

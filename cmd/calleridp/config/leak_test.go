@@ -1,7 +1,9 @@
 package config
 
 import (
+	"encoding/json"
 	"reflect"
+	"strings"
 	"testing"
 
 	"calleridp/keys"
@@ -41,6 +43,18 @@ func TestInvariant10_ConfigurationsAreRedacted(t *testing.T) {
 	leak.Check(t, "Client", c.Clients[0])
 	leak.Check(t, "keyedApp", c.keyedApps()[0])
 	leak.Check(t, "Settings", s)
+}
+
+// What operators read of the configuration has the numbers of other operators masked.
+func TestInvariant10_NumbersInUseAreMasked(t *testing.T) {
+	c := Config{Console: Console{Numbers: []string{"+46701740605", "+46701740606"}, Viewers: []string{"+46701740607"}}}
+	shown, err := json.Marshal(c.Effective())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(shown), "+467017406") || strings.Count(string(shown), "•") == 0 {
+		t.Errorf("the effective configuration has whole numbers: %s", shown)
+	}
 }
 
 // Each key that holds a secret is of a type that does not print.
