@@ -573,7 +573,7 @@ var Own = []Description{
 	},
 	{
 		Name: Removed,
-		Keys: keys("file from to"),
-		Text: "A file with these lines was removed because it is older than `audit.keep`.",
+		Keys: keys("file from? to?"),
+		Text: "A file with these lines was removed because it is older than `audit.keep`. Without numbers, it had no line of its server.",
 	},
 }

@@ -49,23 +49,22 @@ func (t *Trail) removeOld(ctx context.Context, now time.Time) error {
 			if is.begun.Sub(files[0].begun) > mostRemoved {
 				break
 			}
-			ended, next := time.Time{}, uint64(0)
-			switch {
-			case i+1 < len(files):
-				ended, next = endedBy(files[i:], now), files[i+1].first
-			case server == t.c.Server:
-				continue
-			default: // of a server that has another name now, or is gone
+			last := i+1 == len(files)
+			if last && server == t.c.Server {
+				break
+			}
+			ended := endedBy(files[i:], now)
+			if last { // of a server that has another name now, or is gone
 				info, err := os.Stat(path(t.c.Dir, is))
 				if err != nil {
 					return err
 				}
-				ended, next = info.ModTime(), ^uint64(0)
+				ended = info.ModTime()
 			}
 			if ended.IsZero() || now.Sub(ended) < t.c.Keep {
 				break
 			}
-			if err := t.removeFile(ctx, is, next); err != nil {
+			if err := t.removeFile(ctx, is, last); err != nil {
 				return err
 			}
 		}
@@ -80,12 +79,13 @@ func (t *Trail) hold(ctx context.Context, chains map[string][]file, now time.Tim
 	for _, files := range chains {
 		held = held || leapt(files, now)
 	}
-	own := chains[t.c.Server]
-	if len(own) == 0 {
-		return held, nil
+	var newest time.Time
+	for _, is := range chains[t.c.Server] { // a name may lie about its number
+		if is.begun.After(newest) && !clock.Ahead(is.begun, now) {
+			newest = is.begun
+		}
 	}
-	newest := own[len(own)-1].begun
-	if now.Sub(newest) <= leap {
+	if newest.IsZero() || now.Sub(newest) <= leap {
 		return held, nil
 	}
 	t.c.Log.Warn("the clock is far ahead of the newest file of the audit: old files stay for a day; if the clock is wrong, put it right before then",
@@ -136,29 +136,39 @@ func (t *Trail) forget(ctx context.Context, now time.Time, here map[string][]fil
 	return nil
 }
 
-// removeFile removes a file; next is the number of the line after it. One that a server may
-// still write, which has been silent for long, stays.
-func (t *Trail) removeFile(ctx context.Context, is file, next uint64) error {
-	if next == ^uint64(0) {
-		idle, err := t.silent(is.server)
+// removeFile removes a file; last means that it is the newest one of its chain. One that a
+// server may still write, which has been silent for long, stays.
+//
+// The store learns which lines are gone from the file's genuine lines, and not from names:
+// else whoever can write into the folder could have lines count as removed that they have
+// deleted, or let the store forget another server.
+func (t *Trail) removeFile(ctx context.Context, is file, last bool) error {
+	if last {
+		done, err := t.silent(is.server)
 		if err != nil {
 			return nil
 		}
-		defer idle()
+		defer done()
 	}
-	attrs := []slog.Attr{slog.String("file", is.name), slog.Uint64("from", is.first)}
-	if next != ^uint64(0) {
-		attrs = append(attrs, slog.Uint64("to", next-1))
+	end, err := t.scan(is)
+	if err != nil {
+		return err
+	}
+	attrs := []slog.Attr{slog.String("file", is.name)}
+	if end.lines > 0 {
+		attrs = append(attrs, slog.Uint64("from", is.first), slog.Uint64("to", end.seq))
 	}
 	if err := t.keep(ctx, t.own(audit.Removed, slog.LevelInfo, attrs...)); err != nil {
 		return err
 	}
-	if err := t.c.Heads.AdvanceAuditHead(ctx, Head{Server: is.server, First: next}); err != nil {
-		return err
+	if end.lines > 0 {
+		if err := t.c.Heads.AdvanceAuditHead(ctx, Head{Server: is.server, First: end.seq + 1}); err != nil {
+			return err
+		}
 	}
-	if is.server == t.c.Server {
+	if is.server == t.c.Server && end.lines > 0 {
 		t.mu.Lock()
-		t.first = max(t.first, next)
+		t.first = max(t.first, end.seq+1)
 		t.mu.Unlock()
 	}
 	if err := os.Remove(path(t.c.Dir, is)); err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -3,6 +3,7 @@ package trail
 import (
 	"context"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -144,5 +145,49 @@ func TestThreat_AFileThatIsWrittenIsNotRemoved(t *testing.T) {
 		time.Sleep(25 * time.Hour)
 		look(3) // the first file of each goes, and this server begins one
 		look(2) // web-2 is gone for good
+	})
+}
+
+// Whoever can write into the folder, and has no key, cannot have files that they put there
+// count as removed lines: those that they delete stay missing.
+func TestThreat_ForgedNamesHideNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.heads.heads["web-2"] = Head{Server: "web-2", First: 1, Seq: 7, Time: time.Now()}
+		trail, k := w.open(func(c *Config) { c.MaxBytes, c.Keep = 1000, 72*time.Hour })
+		w.keep(k, 10)
+		chains, err := list(w.dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		own := chains["web-1"]
+		if err := os.Remove(path(w.dir, own[0])); err != nil {
+			t.Fatal(err)
+		}
+		old := time.Now().Add(-1000 * time.Hour)
+		for _, name := range []string{
+			newName("web-1", old, 1),
+			newName("web-1", old.Add(time.Hour), own[1].first-1),
+			newName("web-1", old.Add(2*time.Hour), 1<<63),
+			newName("web-2", old, 1),
+		} {
+			write(t, filepath.Join(w.dir, name), []byte("{}\n"))
+			if err := os.Chtimes(filepath.Join(w.dir, name), old, old); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(25 * time.Hour) // what seems to be a leap is over
+		for range 3 {
+			if err := trail.removeOld(t.Context(), time.Now()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.close(trail)
+		if head := w.heads.heads["web-1"]; head.First != 1 {
+			t.Errorf("the store takes line %d for the oldest that is kept, want 1", head.First)
+		}
+		if head := w.heads.heads["web-2"]; head.Seq != 7 || head.First != 1 {
+			t.Errorf("the store knows %+v of another server, want what it had", head)
+		}
 	})
 }
