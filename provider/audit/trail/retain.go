@@ -180,7 +180,10 @@ func (t *Trail) removeFile(ctx context.Context, is file, last bool) error {
 // silent returns an error if a server writes the chain of this name in the folder, and keeps
 // one from starting until done is called.
 func (t *Trail) silent(server string) (done func(), err error) {
-	f, err := os.OpenFile(lockFile(t.c.Dir, server), os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := os.OpenFile(lockFile(t.c.Dir, server), os.O_RDWR, 0)
+	if errors.Is(err, fs.ErrNotExist) { // no server has ever written here under this name
+		return func() {}, nil
+	}
 	if err != nil {
 		return nil, err
 	}
