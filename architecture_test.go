@@ -78,7 +78,7 @@ var rooms = map[string]struct {
 	"clock":       {nil, domain},
 	"limit":       {[]string{"clock", "redact"}, domain},
 	"audit":       {[]string{"limit"}, domain},
-	"audit/trail": {[]string{"audit"}, domain},
+	"audit/trail": {[]string{"audit", "clock"}, domain},
 	"funnel":      {[]string{"audit", "limit", "login"}, domain},
 	"redact":      {nil, domain},
 

@@ -122,6 +122,7 @@ const (
 	Closed    Name = "audit.closed"
 	Lost      Name = "audit.lost"
 	Gap       Name = "audit.gap"
+	Held      Name = "audit.held"
 	Removed   Name = "audit.removed"
 )
 
@@ -565,8 +566,14 @@ var Own = []Description{
 		Text:  "At its start the server found its files without these lines, which it had written: they were cut off, or the files are older than the store.",
 	},
 	{
+		Name:  Held,
+		Level: slog.LevelWarn,
+		Keys:  keys("newest clock"),
+		Text:  "The clock is more than two days ahead of the newest file, because it was set or there was nothing to write. Old files stay for a day more.",
+	},
+	{
 		Name: Removed,
-		Keys: keys("file from to"),
-		Text: "A file with these lines was removed because it is older than `audit.keep`.",
+		Keys: keys("file from? to?"),
+		Text: "A file with these lines was removed because it is older than `audit.keep`. Without numbers, it had no line of its server.",
 	},
 }

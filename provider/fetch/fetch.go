@@ -53,7 +53,7 @@ type Client struct {
 // New returns a Client. It uses no proxy, because a proxy would resolve names itself.
 func New(o Options) *Client {
 	c := &Client{}
-	c.SetNetworks(o.Networks)
+	c.networks.Store(&o.Networks)
 	dialer := &net.Dialer{Timeout: timeout, ControlContext: c.permit}
 	c.http = &http.Client{
 		Timeout: timeout,
@@ -86,8 +86,11 @@ func (c *Client) permit(_ context.Context, _, address string, _ syscall.RawConn)
 func (c *Client) Networks() []netip.Prefix { return *c.networks.Load() }
 
 // SetNetworks replaces the networks that may be reached beside the public ones, from the next
-// connection on.
-func (c *Client) SetNetworks(networks []netip.Prefix) { c.networks.Store(&networks) }
+// request on. Connections to those before are not kept for it: permit sees new ones only.
+func (c *Client) SetNetworks(networks []netip.Prefix) {
+	c.networks.Store(&networks)
+	c.http.CloseIdleConnections()
+}
 
 // Get returns what is at an https address. accept is the value of the header Accept. The
 // error wraps ErrAddress or ErrResponse, or is that of ctx.

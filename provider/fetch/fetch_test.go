@@ -96,3 +96,16 @@ func TestCheck(t *testing.T) {
 		}
 	}
 }
+
+// A network that the configuration does not allow any more is not reached over a connection
+// that was kept from before.
+func TestThreat_AKeptConnectionIsForbiddenToo(t *testing.T) {
+	address, c := published(t, func(http.ResponseWriter, *http.Request) {})
+	if _, err := c.Get(t.Context(), address, "*/*"); err != nil {
+		t.Fatal(err)
+	}
+	c.SetNetworks(nil)
+	if _, err := c.Get(t.Context(), address, "*/*"); !errors.Is(err, ErrAddress) {
+		t.Errorf("got %v, want ErrAddress", err)
+	}
+}

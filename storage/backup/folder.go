@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"calleridp/keys"
+	"calleridp/provider/clock"
 )
 
 // Names of backups sort by the time at which they were made.
@@ -199,7 +200,8 @@ func takenAt(name string) (time.Time, bool) {
 	return at, err == nil
 }
 
-// List returns the backups in the folder, the newest first.
+// List returns the backups in the folder, the newest first. Those that lie ahead of the
+// clock were made under one that was fast, before all others: they are last.
 func (m *Maker) List() ([]File, error) {
 	entries, err := os.ReadDir(m.cfg.Dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -217,12 +219,22 @@ func (m *Maker) List() ([]File, error) {
 		}
 		all = append(all, File{Path: filepath.Join(m.cfg.Dir, e.Name()), Taken: at, Bytes: info.Size()})
 	}
-	slices.SortFunc(all, func(a, b File) int { return b.Taken.Compare(a.Taken) })
+	now := time.Now()
+	slices.SortFunc(all, func(a, b File) int {
+		first, second := clock.Ahead(a.Taken, now), clock.Ahead(b.Taken, now)
+		if first != second {
+			if first {
+				return 1
+			}
+			return -1
+		}
+		return b.Taken.Compare(a.Taken)
+	})
 	return all, nil
 }
 
-// deleteOld deletes the oldest backups beyond Keep, and never the one just made: after a
-// clock that was fast, it may be the oldest by name.
+// deleteOld deletes the oldest backups beyond Keep, and never the one just made, whatever the
+// clock says by then.
 func (m *Maker) deleteOld(made File) error {
 	all, err := m.List()
 	if err != nil {

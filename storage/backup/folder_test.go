@@ -119,8 +119,8 @@ func TestOneBackupAtATime(t *testing.T) {
 }
 
 // Of its own files, the newest Keep stay; of others all do, and what a killed server has
-// left goes. After a clock that was fast, the backup just made is kept although it is the
-// oldest by name.
+// left goes. What a fast clock has named counts as the oldest: it must not leave room for one
+// of the backups that are made from then on.
 func TestRetention(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := maker(t, &double{}, 0, 2)
@@ -151,9 +151,15 @@ func TestRetention(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := strings.Join(names(t, m.cfg.Dir), " ")
-		want := strings.Join([]string{filepath.Base(last.Path), filepath.Base(further), "calleridp-before-upgrade.backup", "notes.txt"}, " ")
+		want := strings.Join([]string{filepath.Base(made[3].Path), filepath.Base(last.Path), "calleridp-before-upgrade.backup", "notes.txt"}, " ")
 		if got != want {
 			t.Errorf("got %s\nwant %s", got, want)
+		}
+		if err := os.WriteFile(ahead, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if all, err := m.List(); err != nil || len(all) != 3 || all[0].Path != last.Path || all[2].Path != ahead {
+			t.Errorf("listed %v, %v; want the last one made first, and the one that lies ahead last", all, err)
 		}
 	})
 }

@@ -239,13 +239,18 @@ func (t *Target) clear() error {
 }
 
 // ours returns an error unless the locked file still has the name under which it was
-// opened: another copy may have ended meanwhile, and made a store of it.
+// opened: another copy may have ended meanwhile, and made a store of it. A link is never ours:
+// the folder may belong to somebody who may do less than who runs the copy.
 func (t *Target) ours(file *os.File) error {
 	here, err := file.Stat()
 	if err != nil {
 		return err
 	}
-	if there, err := os.Stat(t.made); err != nil || !os.SameFile(here, there) {
+	there, err := os.Lstat(t.made)
+	if err == nil && !there.Mode().IsRegular() {
+		return fmt.Errorf("%s is a link, or no file; look who has put it there, and remove it", t.made)
+	}
+	if err != nil || !os.SameFile(here, there) {
 		return fmt.Errorf("%w: another copy into it has just ended", ErrInUse)
 	}
 	return nil

@@ -251,3 +251,23 @@ func everyKey(t *testing.T, db *bbolt.DB) map[string][]string {
 	}
 	return all
 }
+
+// A link in the data directory, which belongs to the server's user, does not make a copy or
+// restore that root runs empty another file.
+func TestThreat_ACopyFollowsNoLink(t *testing.T) {
+	dir := t.TempDir()
+	victim, path := filepath.Join(dir, "victim"), filepath.Join(dir, "calleridp.db")
+	if err := os.WriteFile(victim, []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(victim, path+copySuffix); err != nil {
+		t.Fatal(err)
+	}
+	if target, err := CreateTarget(path, testMaster(t), Options{}); err == nil {
+		target.Close()
+		t.Error("a store was made where a link leads")
+	}
+	if text, err := os.ReadFile(victim); err != nil || string(text) != "precious" {
+		t.Errorf("the file to which the link leads has %d bytes, %v; want what it had", len(text), err)
+	}
+}

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"calleridp/truecaller"
+
 	"github.com/go-chi/chi/v5"
 )
 
@@ -42,6 +44,22 @@ func (s *Simulator) Handler() http.Handler {
 	guarded.Post("/sim/requests/*", s.controlDecision)
 	guarded.Post("/sim/callback", s.sendCallback)
 	return r
+}
+
+// OnThisMachine returns next for requests that name this machine, and refuses all others.
+// Whoever reaches a simulator can approve any sign-in. A listener on loopback keeps other
+// machines away, but not a page in a browser of this one whose own host name was made to
+// lead here (DNS rebinding): to the browser it is of one origin with the simulator, and only
+// the Host header still has that name.
+func OnThisMachine(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host := (&url.URL{Host: r.Host}).Hostname()
+		if !truecaller.IsLoopback(host) && !strings.HasSuffix(host, ".localhost") {
+			http.Error(w, "This is a simulator for its own machine. Open it by its loopback address, like http://127.0.0.1.", http.StatusMisdirectedRequest)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // Pending is a request without a decision.

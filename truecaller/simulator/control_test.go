@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -189,4 +190,31 @@ func TestOtherSitesAreRefused(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A page whose host name was made to lead to this machine is of one origin with the
+// simulator, and reaches nothing of it all the same.
+func TestThreat_DNSRebinding(t *testing.T) {
+	reached := OnThisMachine(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
+	for host, want := range map[string]int{
+		"127.0.0.1:9441":           204,
+		"127.0.0.1":                204,
+		"[::1]:9441":               204,
+		"localhost:9441":           204,
+		"phone.localhost":          204,
+		"evil.example:9441":        421,
+		"evil.example":             421,
+		"127.0.0.1.evil.example":   421,
+		"localhost.evil.example":   421,
+		"evil.example@127.0.0.1:1": 421,
+		"192.0.2.1:9441":           421,
+		"":                         421,
+	} {
+		r := httptest.NewRequest("GET", "/sim/log", nil)
+		r.Host = host
+		w := httptest.NewRecorder()
+		if reached.ServeHTTP(w, r); w.Code != want {
+			t.Errorf("Host %q got %d, want %d", host, w.Code, want)
+		}
+	}
 }

@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -126,9 +127,22 @@ func (m *Manager) Ends() (latest time.Time) {
 	return latest
 }
 
-// Challenges responds to the challenge HTTP-01, and leaves all other requests to next.
+// Challenges responds to the challenge HTTP-01 that is under way for the host (RFC 8555 §8.3),
+// and leaves all other requests to next. The library would sign any token for any host at any
+// time, and read the account's key from the disk for each.
 func (m *Manager) Challenges(next http.Handler) http.Handler {
-	return m.issuer.HTTPChallengeHandler(next)
+	solver := m.issuer.HTTPChallengeHandler(next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host := r.Host
+		if name, _, err := net.SplitHostPort(host); err == nil {
+			host = name
+		}
+		if _, underWay := certmagic.GetACMEChallenge(m.host); !underWay || !strings.EqualFold(host, m.host) {
+			next.ServeHTTP(w, r)
+			return
+		}
+		solver.ServeHTTP(w, r)
+	})
 }
 
 // happened logs what became of the certificate.

@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -152,5 +154,19 @@ func TestLogOfTheLibrary(t *testing.T) {
 	}
 	if _, err := m.Get(&tls.ClientHelloInfo{ServerName: "other.example.com"}); !errors.Is(err, ErrHost) {
 		t.Errorf("another host: got %v, want ErrHost", err)
+	}
+}
+
+// A stranger's token is not answered when no challenge is under way, whatever host they name.
+func TestThreat_TokensOfStrangers(t *testing.T) {
+	m := New(Config{Host: "login.example.com", Directory: "https://127.0.0.1:1/dir", Dir: t.TempDir(), HTTPPort: 80, Log: slog.New(slog.DiscardHandler)})
+	defer m.Stop()
+	left := m.Challenges(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }))
+	for _, host := range []string{"login.example.com", "evil.example"} {
+		w := httptest.NewRecorder()
+		left.ServeHTTP(w, httptest.NewRequest("GET", "http://"+host+"/.well-known/acme-challenge/of-a-stranger", nil))
+		if w.Code != http.StatusTeapot {
+			t.Errorf("%s: got %d with %q", host, w.Code, w.Body)
+		}
 	}
 }

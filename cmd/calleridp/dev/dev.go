@@ -219,7 +219,7 @@ func run(ctx context.Context, o options, build serve.Build, out io.Writer) error
 	for _, beside := range []struct {
 		listener net.Listener
 		handler  http.Handler
-	}{{phoneListener, sim.Handler()}, {shopListener, application.Handler()}} {
+	}{{phoneListener, simulator.OnThisMachine(sim.Handler())}, {shopListener, application.Handler()}} {
 		web := &http.Server{Handler: beside.handler, ReadHeaderTimeout: 5 * time.Second}
 		go web.Serve(beside.listener)
 		defer web.Close()

@@ -88,7 +88,7 @@ func run(ctx context.Context, o options, out io.Writer) error {
 		Log:     slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})),
 	})
 	defer sim.Close()
-	web := &http.Server{Handler: sim.Handler(), ReadHeaderTimeout: 5 * time.Second}
+	web := &http.Server{Handler: simulator.OnThisMachine(sim.Handler()), ReadHeaderTimeout: 5 * time.Second}
 	fmt.Fprintf(out, `A SIMULATED TRUECALLER, for a rehearsal. Whoever opens its page can approve any sign-in:
 remove these lines from the configuration before real users come.
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"os"
 	"slices"
@@ -144,9 +145,14 @@ func makeStore(ctx context.Context, s config.Settings, r *backup.Reader, o resto
 	return result, errors.Join(err, into.Close())
 }
 
-// decrypt writes the store's file of a backup, whole or not at all.
-func decrypt(ctx context.Context, r *backup.Reader, path string) error {
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+// decrypt writes the store's file of a backup, whole or not at all. What an interrupted
+// restore has left there is removed and not written into: it may be a link, in a folder of
+// somebody who may do less than who runs the command.
+func decrypt(ctx context.Context, r io.Reader, path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -153,5 +154,26 @@ func TestAPageIsBounded(t *testing.T) {
 	lines, n := pages(t, NewReader(w.dir, w.key), audit.Query{Subject: "first"})
 	if len(lines) != 1 || n != 2 {
 		t.Errorf("%d lines in %d pages, want one in the second", len(lines), n)
+	}
+}
+
+// A server that starts with a slow clock, which is put right then, hides no line before.
+func TestThreat_LinesOfASlowClockHideNone(t *testing.T) {
+	dir, key := t.TempDir(), newKey(t, 1)
+	day := time.Date(2026, 11, 30, 0, 0, 0, 0, time.UTC)
+	var at place
+	for _, begun := range []time.Time{day.AddDate(0, 0, -9), day, time.Unix(0, 0), day.Add(time.Hour)} {
+		name := newName("web-1", begun, at.seq+1)
+		var text []byte
+		for _, body := range []string{fmt.Sprintf(`"event":%q,"level":"INFO","file":%q`, audit.FileBegun, name), `"event":"client.added","level":"INFO"`} {
+			text, at = at.follow(text, key, "web-1", begun, []byte(body))
+		}
+		write(t, filepath.Join(dir, name), text)
+	}
+	for _, limit := range []int{0, 1} {
+		lines, _ := pages(t, NewReader(dir, key), audit.Query{Since: day.Add(-time.Minute), Limit: limit})
+		if got, want := events(lines), "web-1:8 web-1:7 web-1:4 web-1:3"; got != want {
+			t.Errorf("pages of %d: got %s, want %s", limit, got, want)
+		}
 	}
 }

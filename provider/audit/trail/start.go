@@ -126,9 +126,11 @@ func (w *writer) reopen(is file, size int64) error {
 	return f.Sync() // what the last run has written and not synced
 }
 
+func lockFile(dir, server string) string { return filepath.Join(dir, "audit-"+server+".lock") }
+
 // takeLock keeps two servers from the same chain.
 func (t *Trail) takeLock() error {
-	f, err := os.OpenFile(filepath.Join(t.c.Dir, "audit-"+t.c.Server+".lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := os.OpenFile(lockFile(t.c.Dir, t.c.Server), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return err
 	}

@@ -353,7 +353,7 @@ func (t *Trail) scan(is file) (ending, error) {
 			break
 		}
 		l, err := genuine(t.c.Key, s.text)
-		if err != nil || l.Server != t.c.Server {
+		if err != nil || l.Server != is.server {
 			break
 		}
 		if end.lines > 0 && (l.Seq != end.seq+1 || l.Prev != end.mac) ||
