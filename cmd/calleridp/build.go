@@ -267,6 +267,7 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 		LongestLock: engine.LongestLock(),
 		CoolDown:    engine.CoolDown(),
 		AuditHeads:  store.AuditHeads,
+		Lines:       recorder.reader,
 		Stats:       store.stats,
 		Effective:   s.Effective(),
 		Now:         func(ctx context.Context) (admin.Status, error) { return statusOf(ctx, store, outgoing) },

@@ -83,6 +83,7 @@ type Config struct {
 	Now       func(context.Context) (Status, error) // how the server is
 	// AuditHeads are what the store knows of the chains of the audit.
 	AuditHeads func(context.Context) ([]trail.Head, error)
+	Lines      audit.Reader // of the audit; its ErrNoReader is one that is in no file
 
 	Stats func() any   // counters, as they are written in JSON
 	Log   *slog.Logger // failures of our own
@@ -122,6 +123,7 @@ func New(c Config) *API {
 	a.imports()
 	a.status()
 	a.auditHeads()
+	a.auditLines()
 	return a
 }
 
