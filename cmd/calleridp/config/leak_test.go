@@ -1,7 +1,9 @@
 package config
 
 import (
+	"fmt"
 	"reflect"
+	"strings"
 	"testing"
 
 	"calleridp/keys"
@@ -41,6 +43,20 @@ func TestInvariant10_ConfigurationsAreRedacted(t *testing.T) {
 	leak.Check(t, "Client", c.Clients[0])
 	leak.Check(t, "keyedApp", c.keyedApps()[0])
 	leak.Check(t, "Settings", s)
+}
+
+// A phone number in the configuration prints masked, however it is written.
+func TestInvariant10_NumbersOfTheConfigurationAreMasked(t *testing.T) {
+	c := Config{Console: Console{Numbers: []Number{"+46701740605"}, Viewers: []Number{"+46 70-174 06 06", "4670174O607"}}}
+	for way, text := range leak.Printed(c) {
+		if strings.Contains(text, "70174") || strings.Contains(text, "70-174") {
+			t.Errorf("%s: got a whole number: %s", way, text)
+		}
+	}
+	got := fmt.Sprint(c.Effective()["console"])
+	if want := "map[numbers:[+46•••••0605] subs:[] url: viewers:[+46•••••0606 [redacted]]]"; got != want {
+		t.Errorf("effective: got %s, want %s", got, want)
+	}
 }
 
 // Each key that holds a secret is of a type that does not print.
