@@ -116,6 +116,8 @@ func Handler(c Config) http.Handler {
 	r.Get("/console/api-keys", h.signedIn(h.apiKeys))
 	r.Post("/console/api-keys", h.signedIn(h.addAPIKey))
 	r.Post("/console/api-keys/remove", h.signedIn(h.removeAPIKey))
+	r.Get("/console/audit", h.signedIn(h.audit))
+	r.Get("/console/settings", h.signedIn(h.settings))
 	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
 		h.message(w, r, http.StatusNotFound, "No such page", "The console has no page at this address.", "/console/", "To the console")
 	})
@@ -143,4 +145,6 @@ var navigation = []struct {
 	{"Logout notices", "/console/notices", apikey.NoticesRead},
 	{"Signing keys", "/console/keys", apikey.KeysRead},
 	{"API keys", "/console/api-keys", apikey.APIKeysRead},
+	{"Audit", "/console/audit", apikey.AuditRead},
+	{"Configuration", "/console/settings", apikey.ConfigRead},
 }
