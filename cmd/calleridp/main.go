@@ -60,7 +60,7 @@ func newRoot() *cobra.Command {
 			health.Command(),
 		}},
 		command.Section{Title: "Prepare and move a deployment", Commands: []*cobra.Command{
-			config.Command(),
+			config.Command(operator.ShowConfig()),
 			doctor.Command(func(socket string) doctor.Admin { return operator.Socket(socket) }),
 			config.MigrateCommand(),
 			store.Command(),
@@ -78,6 +78,7 @@ func newRoot() *cobra.Command {
 			operator.Notice(),
 			operator.RegistrationToken(),
 			operator.Session(),
+			operator.Status(),
 			operator.User(),
 		}},
 		command.Section{Title: "Look at what happened", Commands: []*cobra.Command{audit.Command()}},

@@ -1,10 +1,14 @@
 package config
 
 import (
+	"encoding/json"
 	"fmt"
+	"io"
 	"reflect"
 
 	"calleridp/provider/redact"
+
+	"github.com/goccy/go-yaml"
 )
 
 // Effective returns the configuration that is in use, defaults included, by the keys of the
@@ -49,4 +53,15 @@ func effective(v reflect.Value) any {
 		return items
 	}
 	return v.Interface()
+}
+
+// PrintEffective prints what a server says of its configuration as YAML, in the order in
+// which it says it.
+func PrintEffective(out io.Writer, shown json.RawMessage) error {
+	text, err := yaml.JSONToYAML(shown)
+	if err != nil {
+		return fmt.Errorf("config: the server's response is no configuration: %w", err)
+	}
+	_, err = out.Write(text)
+	return err
 }
