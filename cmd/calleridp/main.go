@@ -3,6 +3,7 @@
 //	build.go    assembles the whole program, in one function
 //	reload.go   what of it changes when the configuration is read again
 //	backups.go  what makes backups of its store
+//	running.go  how it is: what the status and the console's overview say
 //	main.go     lists the commands, which are the rooms below
 //
 //	serve/      runs the server: listeners, middleware, certificates, shutdown

@@ -80,7 +80,7 @@ type Config struct {
 	CoolDown    limit.CoolDown
 
 	Effective any                                   // the configuration in use, without its secrets
-	Now       func(context.Context) (Status, error) // how the server is
+	Now       func(context.Context) (Status, error) // how the server is, without its keys
 	// AuditHeads are what the store knows of the chains of the audit.
 	AuditHeads func(context.Context) ([]trail.Head, error)
 	Lines      audit.Reader // of the audit; its ErrNoReader is one that is in no file

@@ -18,7 +18,7 @@ import (
 func Status() *cobra.Command {
 	return newCommand(command.Text{
 		Use:     "status",
-		Short:   "show how the running server is: its store, Truecaller's hosts, and what waits",
+		Short:   "show how the running server is: its store, keys and certificate, Truecaller's hosts and callbacks, and what waits",
 		Long:    "Of several servers it asks the one of this machine.",
 		Example: "calleridp status\ncalleridp status -o json",
 	}, func(ctx context.Context, r request, _ []string) error {
@@ -38,7 +38,27 @@ func writeStatus(out io.Writer, s admin.Status) error {
 		if len(s.Breakers) == 0 {
 			fmt.Fprintln(w, "truecaller\tnot asked since the start")
 		}
+		last := "none since the start"
+		if !s.LastCallback.IsZero() {
+			last = minute(s.LastCallback)
+		}
+		fmt.Fprintf(w, "last callback\t%s\n", last)
+		fmt.Fprintf(w, "certificate\t%s\n", certificate(s.Certificate))
+		for _, k := range s.Keys {
+			fmt.Fprintf(w, "signing key\t%s\t%s\t%s\n", k.State, k.Algorithm, k.ID)
+		}
 	})
+}
+
+// certificate says where the certificate comes from, and when it ends.
+func certificate(c admin.Certificate) string {
+	switch {
+	case c.Source == "none":
+		return "none: a proxy in front speaks TLS"
+	case c.Ends.IsZero():
+		return "none yet, from " + c.Source
+	}
+	return "until " + minute(c.Ends) + ", from " + c.Source
 }
 
 // ShowConfig returns the command `calleridp config show`.
