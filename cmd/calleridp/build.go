@@ -274,6 +274,7 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 		Now:         now.status,
 		Log:         log,
 		Audit:       recorder,
+		Docs:        docs,
 	}
 	if backups != nil {
 		operations.Backups = backups

@@ -58,3 +58,6 @@ func consoleHandler(door *console.Console, api *admin.API, now *running, log *sl
 	}
 	return handler
 }
+
+// docs returns the page of the admin API.
+func docs(document []byte) http.Handler { return pages.Docs(document, ui.Tokens()) }

@@ -88,6 +88,9 @@ type Config struct {
 	Stats func() any   // counters, as they are written in JSON
 	Log   *slog.Logger // failures of our own
 	Audit audit.Keeper // what operators looked at and changed
+	// Docs returns the handler of /docs and what is below it, for the OpenAPI document of the
+	// API. nil: there is no such page.
+	Docs func(document []byte) http.Handler
 }
 
 // API is the operators' API.
@@ -124,6 +127,15 @@ func New(c Config) *API {
 	a.status()
 	a.auditHeads()
 	a.auditLines()
+	if c.Docs != nil {
+		text, err := json.Marshal(a.docs.OpenAPI())
+		if err != nil {
+			panic("admin: the document of the API cannot be written: " + err.Error())
+		}
+		docs := c.Docs(text)
+		a.router.Handle("/docs", docs)
+		a.router.Handle("/docs/*", docs)
+	}
 	return a
 }
 

@@ -95,6 +95,9 @@ func TestAdminAPIOfARunningServer(t *testing.T) {
 		}
 		return string(raw), response.Header
 	}
+	if page, headers := send("", "GET", "/docs", "", 200); !strings.Contains(page, "/v1/clients/{id}") || !strings.HasPrefix(headers.Get("Content-Type"), "text/html") {
+		t.Errorf("the page of the API: %s", page)
+	}
 	send("", "GET", "/v1/clients", "", 401)
 	send("calleridp_guess", "GET", "/v1/clients", "", 401)
 	send(key.Key, "GET", "/v1/clients", "", 403)

@@ -5,6 +5,7 @@
 //	console.go   the handler and its routes
 //	chrome.go    what all pages have in common: headers, layout, forms, refusals
 //	door.go      signing in and out
+//	docs.go      the page of the admin API, without a sign-in
 //	overview.go  the funnel, durations and health; charts.go draws
 //	the rest     one file a noun of provider/admin
 //
@@ -28,7 +29,7 @@ import (
 	"github.com/go-chi/chi/v5"
 )
 
-//go:embed templates static
+//go:embed templates static docs
 var files embed.FS
 
 // Door lets operators in. *console.Console is one.
