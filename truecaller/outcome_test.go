@@ -48,6 +48,21 @@ func (c *counted) want(t *testing.T, want map[string]int) {
 	}
 }
 
+// The last callback is one that was taken, not what anybody may send.
+func TestLastCallback(t *testing.T) {
+	w := newWorld(t)
+	for path, body := range map[string]string{"/callback/main/secret-one": "{", "/callback/main/wrong": callbackBody} {
+		if w.post(path, body); !w.rc.LastCallback().IsZero() {
+			t.Errorf("after %q at %s: got %s", body, path, w.rc.LastCallback())
+		}
+	}
+	before := time.Now()
+	w.post("/callback/main/secret-one", callbackBody)
+	if last := w.rc.LastCallback(); last.Before(before.Truncate(0)) || last.After(time.Now()) {
+		t.Errorf("got %s, want after %s", last, before)
+	}
+}
+
 // Each request at a callback path has one outcome, and every outcome a response.
 func TestCallbackOutcomes(t *testing.T) {
 	w := newWorld(t)

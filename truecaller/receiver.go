@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -43,6 +44,7 @@ type Receiver struct {
 	secrets *secretBook
 	early   *early
 	recheck chan struct{} // see Recheck
+	last    atomic.Int64  // see LastCallback; nanoseconds since 1970, 0: none
 }
 
 // NewReceiver returns a receiver for callbacks below prefix, such as "/callback/".
@@ -106,10 +108,21 @@ func (rc *Receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rc.note(r, app, outcome, err)
 	answer := callbackAnswers[outcome]
 	if answer.status == http.StatusOK {
+		rc.last.Store(begun.UnixNano())
 		w.WriteHeader(http.StatusOK)
 		return
 	}
 	http.Error(w, answer.text, answer.status)
+}
+
+// LastCallback returns when this server received the last callback that it took, the zero
+// time if there was none since its start. A malformed one, and one at a wrong path, are none.
+func (rc *Receiver) LastCallback() time.Time {
+	at := rc.last.Load()
+	if at == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, at)
 }
 
 // take processes a callback without responding to it. ctx is that of the request, or of

@@ -250,6 +250,7 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 	}
 
 	backups := newBackups(store.backup, s, log)
+	now := &running{settings: s, store: store, outgoing: outgoing, receiver: receiver}
 	operations := admin.Config{
 		Issuer:   s.Issuer,
 		Clients:  registry,
@@ -267,11 +268,13 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 		LongestLock: engine.LongestLock(),
 		CoolDown:    engine.CoolDown(),
 		AuditHeads:  store.AuditHeads,
+		Lines:       recorder.reader,
 		Stats:       store.stats,
 		Effective:   s.Effective(),
-		Now:         func(ctx context.Context) (admin.Status, error) { return statusOf(ctx, store, outgoing) },
+		Now:         now.status,
 		Log:         log,
 		Audit:       recorder,
+		Docs:        docs,
 	}
 	if backups != nil {
 		operations.Backups = backups
@@ -290,6 +293,7 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 		LastLines:  sums.Flush,
 		Prepare:    reloading{registry, pages, fetcher, secrets}.prepare,
 	}
+	now.program = program
 	if tracer != nil {
 		program.Background = append(program.Background, tracer.Run)
 	}
@@ -353,7 +357,7 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 	}
 	endpoints.Handler = public
 	if door != nil {
-		program.Console = consoleHandler(door, api, s, store, outgoing, program, log)
+		program.Console = consoleHandler(door, api, now, log)
 	}
 	public = probe.NewServer(s.Master, addresses, s.IsHTTPS()).Wrap(public)
 	hsts := s.TLS.HSTS.Duration
@@ -373,24 +377,6 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 	program.Public = middleware.Wrap(public)
 	built = true
 	return program, nil
-}
-
-// statusOf returns how the server is now.
-func statusOf(ctx context.Context, store *storage, outgoing *truecaller.Client) (admin.Status, error) {
-	version, _ := versions()
-	status := admin.Status{Version: version, Store: "healthy", Breakers: []admin.Breaker{}}
-	if err := store.Healthy(); err != nil {
-		status.Store = err.Error()
-	}
-	for _, b := range outgoing.Breakers() {
-		status.Breakers = append(status.Breakers, admin.Breaker{Purpose: string(b.Purpose), Host: b.Host, State: string(b.State)})
-	}
-	var err error
-	if status.Inbox, err = store.InboxSize(ctx); err != nil {
-		return status, err
-	}
-	status.Notices, err = store.NoticesWaiting(ctx)
-	return status, err
 }
 
 // atMostOnce returns what asks for do and does not wait, and what does it until ctx is

@@ -1,21 +1,15 @@
 package main
 
 import (
-	"context"
-	"crypto/tls"
-	"fmt"
 	"log/slog"
 	"net/http"
-	"time"
 
 	"calleridp/cmd/calleridp/config"
-	"calleridp/cmd/calleridp/serve"
 	"calleridp/keys"
 	"calleridp/provider/admin"
 	"calleridp/provider/audit"
 	"calleridp/provider/client"
 	"calleridp/provider/console"
-	"calleridp/truecaller"
 	"calleridp/ui"
 	pages "calleridp/ui/console"
 )
@@ -50,73 +44,20 @@ func openDoor(
 }
 
 // consoleHandler returns the console's pages.
-func consoleHandler(
-	door *console.Console, api *admin.API, s config.Settings, store *storage, outgoing *truecaller.Client, program *serve.Program, log *slog.Logger,
-) http.Handler {
+func consoleHandler(door *console.Console, api *admin.API, now *running, log *slog.Logger) http.Handler {
 	handler := pages.Handler(pages.Config{
 		Door:   door,
 		API:    api,
-		Funnel: store,
-		Health: func(ctx context.Context) []pages.Fact { return facts(ctx, s, store, outgoing, program) },
+		Funnel: now.store,
+		Health: now.facts,
 		Tokens: ui.Tokens(),
 		Log:    log,
 	})
-	if store.wrap != nil {
-		return store.wrap(handler)
+	if now.store.wrap != nil {
+		return now.store.wrap(handler)
 	}
 	return handler
 }
 
-// certificateSoon is how long before its end a certificate is pointed out.
-const certificateSoon = 14 * 24 * time.Hour
-
-// facts says how this server is.
-func facts(ctx context.Context, s config.Settings, store *storage, outgoing *truecaller.Client, program *serve.Program) []pages.Fact {
-	version, _ := versions()
-	facts := []pages.Fact{{Name: "Version", Value: version}}
-	if err := store.Healthy(); err != nil {
-		facts = append(facts, pages.Fact{Name: "Store", Value: "does not take changes", Bad: true, Note: err.Error()})
-	} else {
-		facts = append(facts, pages.Fact{Name: "Store", Value: "takes changes", Good: true, Note: s.Storage.Engine})
-	}
-	if n, err := store.InboxSize(ctx); err == nil {
-		facts = append(facts, pages.Fact{Name: "Callbacks in the inbox", Value: fmt.Sprint(n)})
-	}
-	facts = append(facts, pages.Fact{Name: "Connections", Value: fmt.Sprintf("%d open", program.Connections.Open())})
-	facts = append(facts, certificateFacts(s)...)
-	breakers := outgoing.Breakers()
-	for _, b := range breakers {
-		f := pages.Fact{Name: "Truecaller: " + string(b.Purpose), Value: "answers", Good: true, Note: b.Host}
-		if b.State != truecaller.BreakerClosed {
-			f.Value, f.Good, f.Bad = "held back, because it does not answer", false, true
-		}
-		facts = append(facts, f)
-	}
-	if len(breakers) == 0 {
-		facts = append(facts, pages.Fact{Name: "Truecaller", Value: "not asked since the start"})
-	}
-	return facts
-}
-
-// certificateFacts says when the certificates end that the server has.
-func certificateFacts(s config.Settings) (facts []pages.Fact) {
-	for _, c := range []struct{ name, cert, key string }{
-		{"Certificate", s.TLS.CertFile, s.TLS.KeyFile}, {"Certificate of admin_listen", s.AdminTLS.CertFile, s.AdminTLS.KeyFile},
-	} {
-		if c.cert == "" {
-			continue
-		}
-		pair, err := tls.LoadX509KeyPair(c.cert, c.key)
-		if err != nil || pair.Leaf == nil {
-			facts = append(facts, pages.Fact{Name: c.name, Value: "does not load", Bad: true})
-			continue
-		}
-		left := time.Until(pair.Leaf.NotAfter)
-		facts = append(facts, pages.Fact{
-			Name: c.name, Value: "until " + pair.Leaf.NotAfter.UTC().Format(time.DateOnly),
-			Note: fmt.Sprintf("%d days left", int(left.Hours()/24)),
-			Good: left > certificateSoon, Bad: left <= certificateSoon,
-		})
-	}
-	return facts
-}
+// docs returns the page of the admin API.
+func docs(document []byte) http.Handler { return pages.Docs(document, ui.Tokens()) }

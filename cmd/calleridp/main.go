@@ -3,6 +3,7 @@
 //	build.go    assembles the whole program, in one function
 //	reload.go   what of it changes when the configuration is read again
 //	backups.go  what makes backups of its store
+//	running.go  how it is: what the status and the console's overview say
 //	main.go     lists the commands, which are the rooms below
 //
 //	serve/      runs the server: listeners, middleware, certificates, shutdown
@@ -60,7 +61,7 @@ func newRoot() *cobra.Command {
 			health.Command(),
 		}},
 		command.Section{Title: "Prepare and move a deployment", Commands: []*cobra.Command{
-			config.Command(),
+			config.Command(operator.ShowConfig()),
 			doctor.Command(func(socket string) doctor.Admin { return operator.Socket(socket) }),
 			config.MigrateCommand(),
 			store.Command(),
@@ -78,6 +79,7 @@ func newRoot() *cobra.Command {
 			operator.Notice(),
 			operator.RegistrationToken(),
 			operator.Session(),
+			operator.Status(),
 			operator.User(),
 		}},
 		command.Section{Title: "Look at what happened", Commands: []*cobra.Command{audit.Command()}},

@@ -80,13 +80,17 @@ type Config struct {
 	CoolDown    limit.CoolDown
 
 	Effective any                                   // the configuration in use, without its secrets
-	Now       func(context.Context) (Status, error) // how the server is
+	Now       func(context.Context) (Status, error) // how the server is, without its keys
 	// AuditHeads are what the store knows of the chains of the audit.
 	AuditHeads func(context.Context) ([]trail.Head, error)
+	Lines      audit.Reader // of the audit; its ErrNoReader is one that is in no file
 
 	Stats func() any   // counters, as they are written in JSON
 	Log   *slog.Logger // failures of our own
 	Audit audit.Keeper // what operators looked at and changed
+	// Docs returns the handler of /docs and what is below it, for the OpenAPI document of the
+	// API. nil: there is no such page.
+	Docs func(document []byte) http.Handler
 }
 
 // API is the operators' API.
@@ -122,6 +126,16 @@ func New(c Config) *API {
 	a.imports()
 	a.status()
 	a.auditHeads()
+	a.auditLines()
+	if c.Docs != nil {
+		text, err := json.Marshal(a.docs.OpenAPI())
+		if err != nil {
+			panic("admin: the document of the API cannot be written: " + err.Error())
+		}
+		docs := c.Docs(text)
+		a.router.Handle("/docs", docs)
+		a.router.Handle("/docs/*", docs)
+	}
 	return a
 }
 

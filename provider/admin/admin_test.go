@@ -298,6 +298,9 @@ func TestStatusAndConfiguration(t *testing.T) {
 	var config map[string]any
 	a.call("GET", "/v1/status", "", 200, &status)
 	a.call("GET", "/v1/config", "", 200, &config)
+	if len(status.Keys) != len(a.ring.Keys()) || len(status.Keys) == 0 || status.Keys[0] != a.ring.Keys()[0] {
+		t.Errorf("the keys of the status: %+v", status.Keys)
+	}
 	if status.Inbox != 3 || config["issuer"] != "https://id.example.com" || !strings.Contains(a.audit.String(), "config.shown") {
 		t.Errorf("%+v, %v; audit %s", status, config, a.audit)
 	}

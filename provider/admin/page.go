@@ -33,11 +33,13 @@ func (p Paging) limit() int {
 	return min(p.Limit, longestPage)
 }
 
+var errCursor = refused(http.StatusUnprocessableEntity, "cursor is not from a page of this list; begin without one")
+
 // after returns the key of the last item on the page before, "" for the first page.
 func (p Paging) after() (string, error) {
 	raw, err := base64.RawURLEncoding.DecodeString(p.Cursor)
 	if err != nil {
-		return "", refused(http.StatusUnprocessableEntity, "cursor is not from a page of this list; begin without one")
+		return "", errCursor
 	}
 	return string(raw), nil
 }

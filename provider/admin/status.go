@@ -3,7 +3,9 @@ package admin
 import (
 	"context"
 	"net/http"
+	"time"
 
+	"calleridp/keys"
 	"calleridp/provider/apikey"
 	"calleridp/provider/audit"
 
@@ -22,6 +24,16 @@ type Status struct {
 	Inbox    int       `json:"inbox" doc:"Callbacks of Truecaller that are not processed yet."`
 	Notices  int       `json:"notices" doc:"Logout notices that wait for clients."`
 	Breakers []Breaker `json:"breakers" doc:"The circuit breakers of Truecaller's hosts that have had a request."`
+	// LastCallback tells an operator whether Truecaller reaches the server.
+	LastCallback time.Time   `json:"last_callback_at,omitzero" doc:"When this server took the last callback of Truecaller. Absent: none since its start."`
+	Certificate  Certificate `json:"certificate" doc:"That of the public listener."`
+	Keys         []keys.Info `json:"keys" doc:"The signing keys as this server has them."`
+}
+
+// Certificate is how the public listener's certificate stands.
+type Certificate struct {
+	Source string    `json:"source" doc:"files, acme, or none: a proxy in front speaks TLS."`
+	Ends   time.Time `json:"ends_at,omitzero" doc:"Absent: there is none, or the ACME server has not issued one yet."`
 }
 
 // Breaker is a circuit breaker of one of Truecaller's hosts.
@@ -34,7 +46,7 @@ type Breaker struct {
 func (a *API) status() {
 	register(a, huma.Operation{
 		OperationID: "show-status", Method: http.MethodGet, Path: "/v1/status", Tags: []string{"Status"},
-		Summary: "Show how the server is", Description: "Its store, Truecaller's hosts, and what waits.",
+		Summary: "Show how the server is", Description: "Its store, signing keys and certificate, Truecaller's hosts and callbacks, and what waits.",
 	}, apikey.StatusRead, a.ShowStatus)
 	register(a, huma.Operation{
 		OperationID: "show-config", Method: http.MethodGet, Path: "/v1/config", Tags: []string{"Configuration"},
@@ -67,6 +79,7 @@ func (a *API) ShowStatus(ctx context.Context, _ *struct{}) (*Reply[Status], erro
 	if err != nil {
 		return nil, err
 	}
+	now.Keys = append([]keys.Info{}, a.Keys.Keys()...)
 	return reply(now), nil
 }
 

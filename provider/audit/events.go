@@ -109,6 +109,7 @@ const (
 	UserAccessRevoked   Name = "user.access_revoked"
 	GrantsListed        Name = "grants.listed"
 	ConfigShown         Name = "config.shown"
+	AuditShown          Name = "audit.shown"
 	APIKeyAdded         Name = "api_key.added"
 	APIKeyRemoved       Name = "api_key.removed"
 	APIKeyRefused       Name = "api_key.refused"
@@ -516,6 +517,11 @@ var Events = []Description{
 		Name: ConfigShown,
 		Keys: nil,
 		Text: "An operator looked at the configuration, without its secrets.",
+	},
+	{
+		Name: AuditShown,
+		Keys: keys("client? sub?"),
+		Text: "An operator read lines of the audit over the API or in the console: those of this client or user, if it names one.",
 	},
 	{
 		Name: APIKeyAdded,

@@ -49,6 +49,15 @@ func TestAdminAPIOfARunningServer(t *testing.T) {
 	one(t, "nothing changes", "client", "edit", "shop", "--socket", server.Socket)
 	one(t, "client demo is declared in the config file", "client", "edit", "demo", "--name", "X", "--socket", server.Socket)
 
+	status := good(t, "status", "--socket", server.Socket)
+	if !strings.Contains(status, "store                   healthy\n") || !strings.Contains(status, "truecaller              not asked since the start\n") {
+		t.Errorf("status printed\n%s", status)
+	}
+	effective := good(t, "config", "show", "--socket", server.Socket)
+	if !strings.Contains(effective, "admin_listen: "+address+"\n") || !strings.Contains(effective, "  client_id: demo\n") {
+		t.Errorf("config show printed\n%s", effective)
+	}
+
 	var key admin.APIKey
 	made := good(t, "api-key", "add", "--name", "deploy", "--scope", "clients:write", "--socket", server.Socket, "--output", "json")
 	if err := json.Unmarshal([]byte(made), &key); err != nil || key.Key == "" {
@@ -85,6 +94,9 @@ func TestAdminAPIOfARunningServer(t *testing.T) {
 			t.Errorf("%s %s: got %d %s %v, want %d", method, path, response.StatusCode, raw, err, status)
 		}
 		return string(raw), response.Header
+	}
+	if page, headers := send("", "GET", "/docs", "", 200); !strings.Contains(page, "/v1/clients/{id}") || !strings.HasPrefix(headers.Get("Content-Type"), "text/html") {
+		t.Errorf("the page of the API: %s", page)
 	}
 	send("", "GET", "/v1/clients", "", 401)
 	send("calleridp_guess", "GET", "/v1/clients", "", 401)

@@ -56,7 +56,7 @@ type pages map[string]*template.Template
 
 func parsePages() pages {
 	all := pages{}
-	functions := template.FuncMap{"time": shownTime}
+	functions := template.FuncMap{"time": shownTime, "second": shownSecond}
 	names, err := files.ReadDir("templates")
 	if err != nil {
 		panic("console: the templates are not built in: " + err.Error())
@@ -77,6 +77,9 @@ func shownTime(t time.Time) string {
 	}
 	return t.UTC().Format("2006-01-02 15:04 UTC")
 }
+
+// shownSecond returns a time for a page, to the second.
+func shownSecond(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
 
 // headers sets what every response has: no other site can frame a page, read it or load
 // anything into it, and nothing keeps it.

@@ -5,6 +5,7 @@
 //	console.go   the handler and its routes
 //	chrome.go    what all pages have in common: headers, layout, forms, refusals
 //	door.go      signing in and out
+//	docs.go      the page of the admin API, without a sign-in
 //	overview.go  the funnel, durations and health; charts.go draws
 //	the rest     one file a noun of provider/admin
 //
@@ -28,7 +29,7 @@ import (
 	"github.com/go-chi/chi/v5"
 )
 
-//go:embed templates static
+//go:embed templates static docs
 var files embed.FS
 
 // Door lets operators in. *console.Console is one.
@@ -116,6 +117,8 @@ func Handler(c Config) http.Handler {
 	r.Get("/console/api-keys", h.signedIn(h.apiKeys))
 	r.Post("/console/api-keys", h.signedIn(h.addAPIKey))
 	r.Post("/console/api-keys/remove", h.signedIn(h.removeAPIKey))
+	r.Get("/console/audit", h.signedIn(h.audit))
+	r.Get("/console/settings", h.signedIn(h.settings))
 	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
 		h.message(w, r, http.StatusNotFound, "No such page", "The console has no page at this address.", "/console/", "To the console")
 	})
@@ -143,4 +146,6 @@ var navigation = []struct {
 	{"Logout notices", "/console/notices", apikey.NoticesRead},
 	{"Signing keys", "/console/keys", apikey.KeysRead},
 	{"API keys", "/console/api-keys", apikey.APIKeysRead},
+	{"Audit", "/console/audit", apikey.AuditRead},
+	{"Configuration", "/console/settings", apikey.ConfigRead},
 }

@@ -89,7 +89,7 @@ var (
 	tags       = regexp.MustCompile(`<(/?)([a-z0-9]+)((?:\s+[a-zA-Z-]+(?:="[^"<]*")?)*)\s*/?>`)
 	attributes = regexp.MustCompile(`([a-z-]+)(?:="([^"]*)")?`)
 	references = regexp.MustCompile(`(?:for|aria-describedby)="([^"]*)"`)
-	void       = map[string]bool{"meta": true, "link": true, "input": true, "img": true, "br": true, "hr": true, "path": true}
+	void       = map[string]bool{"meta": true, "link": true, "input": true, "img": true, "br": true, "hr": true, "path": true, "rect": true}
 )
 
 // WellFormed fails the test unless a page's tags nest, nothing else looks like a tag,

@@ -12,9 +12,10 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Command returns the command `calleridp config`.
-func Command() *cobra.Command {
-	return command.Group(command.Text{Use: "config", Short: "check a configuration"}, checkCommand())
+// Command returns the command `calleridp config`. more are those of its commands that ask the
+// running server.
+func Command(more ...*cobra.Command) *cobra.Command {
+	return command.Group(command.Text{Use: "config", Short: "check a configuration, or show the one in use"}, append([]*cobra.Command{checkCommand()}, more...)...)
 }
 
 // MigrateCommand returns the command `calleridp migrate`.

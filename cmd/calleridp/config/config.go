@@ -402,9 +402,9 @@ type Console struct {
 	// Numbers are the phone numbers of operators who may do everything, in international
 	// format, like +46701740605. The first user who signs in to the console with a number
 	// is its operator from then on.
-	Numbers []string `yaml:"numbers" personal:"number"`
+	Numbers []Number `yaml:"numbers"`
 	// Viewers are those of operators who may look at everything and change nothing.
-	Viewers []string `yaml:"viewers" personal:"number"`
+	Viewers []Number `yaml:"viewers"`
 	// Subs are users who are operators although their number had another user first, for
 	// example after they have erased themselves.
 	Subs []string `yaml:"subs"`

@@ -32,11 +32,11 @@ func (d *decoder) checkConsole(c Config) (operators []console.Operator) {
 	seen := map[phone.Number]bool{}
 	for _, list := range []struct {
 		key     string
-		numbers []string
+		numbers []Number
 		role    console.Role
 	}{{"console.numbers", c.Console.Numbers, console.Admin}, {"console.viewers", c.Console.Viewers, console.Viewer}} {
 		for i, text := range list.numbers {
-			n, err := phone.Parse(text, "")
+			n, err := phone.Parse(string(text), "")
 			key := list.key + "[" + strconv.Itoa(i) + "]"
 			switch {
 			case err != nil:

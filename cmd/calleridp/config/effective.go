@@ -1,16 +1,19 @@
 package config
 
 import (
+	"encoding/json"
 	"fmt"
+	"io"
 	"reflect"
 
 	"calleridp/provider/redact"
-	"calleridp/truecaller/phone"
+
+	"github.com/goccy/go-yaml"
 )
 
 // Effective returns the configuration that is in use, defaults included, by the keys of the
-// file. A secret is only said to be set: its type is one that prints as nothing. The numbers
-// of keys with the tag `personal:"number"` are masked.
+// file. A secret is only said to be set: its type is one that prints as nothing. Numbers print
+// masked.
 func (c Config) Effective() map[string]any {
 	return effective(reflect.ValueOf(c)).(map[string]any)
 }
@@ -37,9 +40,6 @@ func effective(v reflect.Value) any {
 		keys := map[string]any{}
 		for field, value := range v.Fields() {
 			if key := field.Tag.Get("yaml"); key != "" && key != "-" {
-				if field.Tag.Get("personal") == "number" {
-					value = reflect.ValueOf(masked(value.Interface().([]string)))
-				}
 				if shown := effective(value); shown != nil {
 					keys[key] = shown
 				}
@@ -56,13 +56,13 @@ func effective(v reflect.Value) any {
 	return v.Interface()
 }
 
-// masked returns numbers as they are shown (invariant 10). One that is none shows nothing.
-func masked(numbers []string) []string {
-	shown := make([]string, len(numbers))
-	for i, text := range numbers {
-		if n, err := phone.Parse(text, ""); err == nil {
-			shown[i] = n.Masked()
-		}
+// PrintEffective prints what a server says of its configuration as YAML, in the order in
+// which it says it.
+func PrintEffective(out io.Writer, shown json.RawMessage) error {
+	text, err := yaml.JSONToYAML(shown)
+	if err != nil {
+		return fmt.Errorf("config: the server's response is no configuration: %w", err)
 	}
-	return shown
+	_, err = out.Write(text)
+	return err
 }

@@ -73,14 +73,21 @@ func (d *decoder) environment(key string, v reflect.Value, known *[]string) {
 		case *redact.Text:
 			*t = redact.Text(value)
 		case *[]string:
-			*t = nil
-			for part := range strings.SplitSeq(value, ",") {
-				if part = strings.TrimSpace(part); part != "" {
-					*t = append(*t, part)
-				}
-			}
+			*t = listed[string](value)
+		case *[]Number:
+			*t = listed[Number](value)
 		default:
 			d.refuse(name, "cannot come from the environment; write it in the file")
 		}
 	}
+}
+
+// listed returns the items of a variable, which are separated by commas.
+func listed[T ~string](value string) (items []T) {
+	for item := range strings.SplitSeq(value, ",") {
+		if item = strings.TrimSpace(item); item != "" {
+			items = append(items, T(item))
+		}
+	}
+	return items
 }

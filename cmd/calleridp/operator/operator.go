@@ -1,6 +1,7 @@
 // Package operator has the commands with which operators manage the running
-// server: client, registration-token, keys, api-key, user, session, grant and limit. They are clients of its admin API
-// (package admin), which they reach over a Unix socket.
+// server: client, registration-token, keys, api-key, user, session, grant, limit, status,
+// and config show. They are clients of its admin API (package admin), which they reach over a
+// Unix socket.
 package operator
 
 import (
