@@ -62,6 +62,7 @@ func sectionsOf(shown any) ([]section, error) {
 }
 
 // flat returns the single values in v, each with its path. A list of single values is one.
+// Tables in a list, such as clients, have only what is set: there may be many.
 func flat(path string, v any) (facts []entry) {
 	switch v := v.(type) {
 	case map[string]any:
@@ -74,6 +75,7 @@ func flat(path string, v any) (facts []entry) {
 		for i, item := range v {
 			inner := flat(fmt.Sprintf("%s[%d]", path, i), item)
 			if _, table := item.(map[string]any); table {
+				inner = slices.DeleteFunc(inner, func(e entry) bool { return e.Value == "" || e.Value == "false" })
 				facts = append(facts, inner...)
 				continue
 			}

@@ -79,7 +79,7 @@ func settings(o options, issuer, phoneURL, shopURL string) (config.Settings, err
 		ClientNetworks: []string{"127.0.0.0/8", "::1/128"},
 		RequestObjects: string(client.RequestObjectsAny), // unless a client registers an algorithm
 
-		Audit:   config.Audit{To: []string{config.AuditLog}}, // it is thrown away
+		Audit:   config.Audit{To: []string{config.AuditFile, config.AuditLog}}, // the console shows it
 		Log:     config.Log{Level: "warn", Format: "text"},
 		Clients: demoClients(shopURL),
 	}
