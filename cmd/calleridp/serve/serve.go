@@ -29,6 +29,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -133,6 +134,9 @@ func Command(build Build, version string) *cobra.Command {
 				"version", version)
 			front.start(ctx, log)
 			tellReady(log)
+			// A start allocates several times the memory that it keeps (texts, templates,
+			// telephone metadata). The runtime would return it over minutes.
+			debug.FreeOSMemory()
 			go watchdog(ctx, program.Public, log)
 			go onHangup(ctx, signals, func(ctx context.Context) {
 				tellReloading(log)
