@@ -18,6 +18,8 @@ import (
 	"calleridp/provider/audit"
 	"calleridp/provider/client"
 	"calleridp/storage/bolt"
+
+	"github.com/getkin/kin-openapi/routers"
 )
 
 // api is the API over a real store.
@@ -25,6 +27,7 @@ type api struct {
 	*admin.API
 	t        *testing.T
 	handler  http.Handler
+	router   routers.Router // by the document
 	registry *client.Registry
 	store    *bolt.Store
 	ring     *keys.Ring
@@ -54,7 +57,9 @@ func newAPI(t *testing.T, change ...func(*admin.Config)) *api {
 	a := &api{t: t, registry: registry, store: store, ring: ring, audit: &bytes.Buffer{}}
 	config := admin.Config{
 		Clients: registry, Keys: ring, Budgets: store, People: store, Sessions: store, Grants: store, Notices: store, APIKeys: store, Requests: store, Limits: budgets, LongestLock: 15 * time.Minute, CoolDown: coolDown, Region: "SE", Stats: func() any { return store.Stats() }, Effective: map[string]any{"issuer": "https://id.example.com"},
-		Now: func(context.Context) (admin.Status, error) { return admin.Status{Store: "healthy", Inbox: 3}, nil },
+		Now: func(context.Context) (admin.Status, error) {
+			return admin.Status{Store: "healthy", Inbox: 3, Breakers: []admin.Breaker{}}, nil
+		},
 		Log: slog.New(slog.DiscardHandler), Audit: audit.Log(slog.New(slog.NewTextHandler(a.audit, nil)), nil),
 	}
 	for _, c := range change {
@@ -62,6 +67,7 @@ func newAPI(t *testing.T, change ...func(*admin.Config)) *api {
 	}
 	a.API = admin.New(config)
 	a.handler = a.API.Handler()
+	a.router = described(t, a.do("GET", "/openapi.json", "").Body.Bytes())
 	return a
 }
 
@@ -74,6 +80,7 @@ func (a *api) do(method, path, body string, headers ...string) *httptest.Respons
 	}
 	w := httptest.NewRecorder()
 	a.handler.ServeHTTP(w, r)
+	a.conforms(method, path, body, r.Header, w)
 	return w
 }
 
