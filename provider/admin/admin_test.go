@@ -175,22 +175,24 @@ func TestLifeOfAClient(t *testing.T) {
 	}
 }
 
+// fullClient has everything that a client can have at once.
+const fullClient = `{"client_id":"full","client_name":"Full","client_uri":"https://f.example.com/","logo_uri":"https://f.example.com/l.png",
+	"tos_uri":"https://f.example.com/tos","policy_uri":"https://f.example.com/p","redirect_uris":["https://f.example.com/cb","https://f.example.com/cb2"],
+	"post_logout_redirect_uris":["https://f.example.com/bye"],"scope":"openid phone","id_token_signed_response_alg":"ES256","subject_type":"pairwise",
+	"default_max_age":600,"allowed_origins":["https://f.example.com"],"sector_host":"f.example.com","region":"SE","dangerously_without_pkce":true,
+	"default_scope":"openid","consent":"remember","colour":"#003366","colour_dark":"#99ccff","countries":["SE","NO"],"response_types":["code","id_token"],"scope_claims":"userinfo","device_flow":true,"initiate_login_uri":"https://f.example.com/login",
+	"id_token_encrypted_response_alg":"ECDH-ES","id_token_encrypted_response_enc":"A256GCM","userinfo_signed_response_alg":"EdDSA",
+	"userinfo_encrypted_response_alg":"ECDH-ES+A128KW","userinfo_encrypted_response_enc":"A128GCM","token_endpoint_auth_method":"private_key_jwt",
+	"request_object_signing_alg":"ES256","require_signed_request_object":true,"request_uris":["https://f.example.com/request"],
+	"token_endpoint_auth_signing_alg":"ES256","jwks":{"keys":[{"kty":"EC","crv":"P-256","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}]}}`
+
 func TestEverythingThatAClientCanHaveIsKept(t *testing.T) {
 	a := newAPI(t)
-	body := `{"client_id":"full","client_name":"Full","client_uri":"https://f.example.com/","logo_uri":"https://f.example.com/l.png",
-		"tos_uri":"https://f.example.com/tos","policy_uri":"https://f.example.com/p","redirect_uris":["https://f.example.com/cb","https://f.example.com/cb2"],
-		"post_logout_redirect_uris":["https://f.example.com/bye"],"scope":"openid phone","id_token_signed_response_alg":"ES256","subject_type":"pairwise",
-		"default_max_age":600,"allowed_origins":["https://f.example.com"],"sector_host":"f.example.com","region":"SE","dangerously_without_pkce":true,
-		"default_scope":"openid","consent":"remember","colour":"#003366","colour_dark":"#99ccff","countries":["SE","NO"],"response_types":["code","id_token"],"scope_claims":"userinfo","device_flow":true,"initiate_login_uri":"https://f.example.com/login",
-		"id_token_encrypted_response_alg":"ECDH-ES","id_token_encrypted_response_enc":"A256GCM","userinfo_signed_response_alg":"EdDSA",
-		"userinfo_encrypted_response_alg":"ECDH-ES+A128KW","userinfo_encrypted_response_enc":"A128GCM","token_endpoint_auth_method":"private_key_jwt",
-		"request_object_signing_alg":"ES256","require_signed_request_object":true,"request_uris":["https://f.example.com/request"],
-		"token_endpoint_auth_signing_alg":"ES256","jwks":{"keys":[{"kty":"EC","crv":"P-256","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}]}}`
 	var added, got map[string]any
-	a.call("POST", "/v1/clients", body, 201, &added)
+	a.call("POST", "/v1/clients", fullClient, 201, &added)
 	a.call("GET", "/v1/clients/full", "", 200, &got)
 	var want map[string]any
-	if err := json.Unmarshal([]byte(body), &want); err != nil {
+	if err := json.Unmarshal([]byte(fullClient), &want); err != nil {
 		t.Fatal(err)
 	}
 	for key, value := range want {
