@@ -108,6 +108,7 @@ var only = map[string]struct {
 	"github.com/zitadel/oidc/v3/pkg/oidc": {[]string{"provider/endpoint", "provider/clientauth", "provider/authorize", "provider/token", "provider/registration", "provider/deviceflow"},
 		"the library's types and errors stay in the rooms that speak the protocol"},
 	"github.com/danielgtaylor/huma/v2":     {[]string{"provider/admin"}, "only the operators' API is described by an OpenAPI document"},
+	"github.com/getkin/kin-openapi":        {[]string{"provider/admin"}, "only tests of the operators' API read its document back"},
 	"go.etcd.io/bbolt":                     {[]string{"storage/bolt", "test/load"}, "an engine is one folder, and storage/record is for all of them; the load test measures the floor below it"},
 	"github.com/jackc/pgx/v5":              {[]string{"storage/postgres", "storage/postgres/pgtest", "storage/postgres/crowd"}, "an engine is one folder, with its tests' server and the people of its measurements in it"},
 	"calleridp/storage/postgres/pgtest":    {[]string{"storage/postgres", "test/load"}, "the program knows no server of its own; tests and measurements start one"},
