@@ -291,7 +291,7 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 		Drain:      pages.Drain,
 		Background: []func(context.Context){store.Run, ring.Run, receiver.Run, secrets.Watch, sums.Run, op.Run, counted.Run},
 		LastLines:  sums.Flush,
-		Prepare:    reloading{registry, pages, fetcher, secrets}.prepare,
+		Prepare:    reloading{registry, pages, fetcher, secrets, door}.prepare,
 	}
 	now.program = program
 	if tracer != nil {
