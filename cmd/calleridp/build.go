@@ -291,7 +291,7 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 		Drain:      pages.Drain,
 		Background: []func(context.Context){store.Run, ring.Run, receiver.Run, secrets.Watch, sums.Run, op.Run, counted.Run},
 		LastLines:  sums.Flush,
-		Prepare:    reloading{registry, pages, fetcher, secrets}.prepare,
+		Prepare:    reloading{registry, pages, fetcher, secrets, door}.prepare,
 	}
 	now.program = program
 	if tracer != nil {
@@ -357,7 +357,7 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 	}
 	endpoints.Handler = public
 	if door != nil {
-		program.Console = consoleHandler(door, api, now, log)
+		program.Console = consoleHandler(door, api, counted, now, log)
 	}
 	public = probe.NewServer(s.Master, addresses, s.IsHTTPS()).Wrap(public)
 	hsts := s.TLS.HSTS.Duration

@@ -9,6 +9,7 @@ import (
 	"calleridp/cmd/calleridp/config"
 	"calleridp/cmd/calleridp/serve"
 	"calleridp/provider/client"
+	"calleridp/provider/console"
 	"calleridp/provider/fetch"
 	"calleridp/ui"
 )
@@ -19,6 +20,7 @@ type reloading struct {
 	pages    *ui.UI
 	fetcher  *fetch.Client
 	secrets  *serve.CallbackSecrets
+	door     *console.Console // nil: there is no console
 }
 
 // prepare implements serve.Program's Prepare.
@@ -37,11 +39,17 @@ func (r reloading) prepare(s config.Settings) (use func(context.Context), change
 	if !slices.Equal(r.fetcher.Networks(), s.ClientNetworks) {
 		changed = append(changed, "client_networks")
 	}
+	if r.door != nil && !r.door.HasOperators(s.Operators, s.Console.Subs) {
+		changed = append(changed, "console")
+	}
 	return func(ctx context.Context) {
 		useClients()
 		usePages()
 		r.fetcher.SetNetworks(s.ClientNetworks)
 		r.secrets.Reload(ctx, s)
+		if r.door != nil {
+			r.door.SetOperators(s.Operators, s.Console.Subs)
+		}
 	}, changed, nil
 }
 
