@@ -193,7 +193,7 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 		ShowDetail:     development,
 	})
 	if err != nil {
-		return nil, err
+		return nil, ofPages(s, err)
 	}
 	fetcher := fetch.New(fetch.Options{Networks: s.ClientNetworks})
 	op, err := provider.New(provider.Config{

@@ -31,7 +31,7 @@ func (r reloading) prepare(s config.Settings) (use func(context.Context), change
 	}
 	usePages, differ, err := r.pages.Prepare(ui.Config{DeploymentName: s.UI.Name, Brand: s.Brand, Overrides: overrides(s)})
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, ofPages(s, err)
 	}
 	if differ {
 		changed = append(changed, "ui")
@@ -59,4 +59,13 @@ func overrides(s config.Settings) fs.FS {
 		return nil
 	}
 	return os.DirFS(s.UI.OverridesDir)
+}
+
+// ofPages says that an error of drawing the pages is one of the operator's files, if there are
+// any: the pages without them are tested.
+func ofPages(s config.Settings, err error) error {
+	if s.UI.OverridesDir == "" {
+		return err
+	}
+	return config.OverridesError(err)
 }

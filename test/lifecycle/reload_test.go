@@ -110,6 +110,7 @@ log: {level: info}
 	server.Configure("Second name", "Third name")
 	for i, mistake := range []struct{ old, new, says string }{
 		{"level: debug", "level: loud", "log.level"},
+		{"level: debug", "level: [", "calleridp.yaml"}, // no YAML
 		{"    name: New\n", "", "clients[1].name"},
 		{"client_id: new", "client_id: new\n    truecaller_app: other", "truecaller_app"},
 	} {
@@ -128,13 +129,13 @@ log: {level: info}
 		}
 	}
 	write("locales/en.json", "{") // a text that does not load
-	if line := reload(t, server, 6); !strings.Contains(line, "refused") || !strings.Contains(line, "overrides_dir") || !named("Second name") {
+	if line := reload(t, server, 7); !strings.Contains(line, "refused") || !strings.Contains(line, "overrides_dir") || !named("Second name") {
 		t.Errorf("a broken text: got %s", line)
 	}
 	if err := os.Remove(filepath.Join(texts, "locales/en.json")); err != nil {
 		t.Fatal(err)
 	}
-	if line := reload(t, server, 7); !strings.Contains(line, `"ui"`) || !named("Third name") {
+	if line := reload(t, server, 8); !strings.Contains(line, `"ui"`) || !named("Third name") {
 		t.Errorf("without the mistakes: got %s", line)
 	}
 	if log := server.Log(); strings.Contains(log, harness.ClientSecret) || strings.Contains(log, server.CallbackSecret) {

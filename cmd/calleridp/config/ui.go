@@ -38,9 +38,24 @@ func (d *decoder) checkUI(c UI) page.Brand {
 			d.refuse("ui.overrides_dir", "%s", fileReason(c.OverridesDir, err))
 		} else if !info.IsDir() {
 			d.refuse("ui.overrides_dir", "%s is not a directory", c.OverridesDir)
-		} else if err := ui.CheckOverrides(os.DirFS(c.OverridesDir)); err != nil {
-			d.refuse("ui.overrides_dir", "%v", err)
 		}
 	}
 	return brand
+}
+
+// checkOverrides refuses operators' files that the pages cannot be drawn with. It draws every
+// page, and is no part of Load: a server draws them itself, and a command draws none.
+func (s Settings) checkOverrides() []KeyError {
+	if s.UI.OverridesDir == "" {
+		return nil
+	}
+	if err := ui.CheckOverrides(os.DirFS(s.UI.OverridesDir)); err != nil {
+		return []KeyError{OverridesError(err)}
+	}
+	return nil
+}
+
+// OverridesError says what is wrong with the operator's files for the pages.
+func OverridesError(err error) KeyError {
+	return KeyError{Key: "ui.overrides_dir", Reason: err.Error()}
 }
