@@ -16,7 +16,7 @@ import (
 
 // auditing is the audit of a running server.
 type auditing struct {
-	audit.Keeper
+	audit.DurableRecorder
 	reader audit.Reader
 	trail  *trail.Trail // nil: the log alone has it
 }
@@ -60,7 +60,7 @@ func openAudit(ctx context.Context, s config.Settings, heads trail.Heads, base, 
 	if s.Audit.Goes(config.AuditLog) {
 		to = append(to, base.With("log", "audit").Handler())
 	}
-	a.Keeper = audit.Log(slog.New(to), sums)
+	a.DurableRecorder = audit.Log(slog.New(to), sums)
 	return a, nil
 }
 

@@ -38,7 +38,7 @@ func TestAuditToSyslog(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := a.Keep(audit.WithOperator(t.Context(), "uid 0"), audit.Event{Name: audit.ClientAdded, Client: "shop"}); err != nil {
+	if err := a.RecordDurable(audit.WithOperator(t.Context(), "uid 0"), audit.Event{Name: audit.ClientAdded, Client: "shop"}); err != nil {
 		t.Fatal(err)
 	}
 	if err := a.close(); err != nil {

@@ -20,9 +20,9 @@ import (
 	"calleridp/provider/console"
 	"calleridp/provider/funnel"
 	"calleridp/provider/grant"
+	"calleridp/provider/idempotency"
 	"calleridp/provider/login"
 	"calleridp/provider/notify"
-	"calleridp/provider/once"
 	"calleridp/provider/session"
 	"calleridp/provider/subject"
 	"calleridp/storage/backup"
@@ -41,7 +41,7 @@ type engine interface {
 	admin.People
 	admin.Grants
 	apikey.Store
-	once.Store
+	idempotency.Store
 	subject.Store
 	subject.RecordStore
 	session.Store

@@ -27,9 +27,9 @@ import (
 	"calleridp/provider/audit"
 	"calleridp/provider/audit/trail"
 	"calleridp/provider/client"
+	"calleridp/provider/idempotency"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
-	"calleridp/provider/once"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/go-chi/chi/v5"
@@ -71,10 +71,10 @@ type Config struct {
 	Grants   Grants
 	Notices  Notices
 	APIKeys  apikey.Store
-	Requests once.Store   // those with an Idempotency-Key
-	Backups  Backups      // nil: the engine has tools of its own
-	Limits   login.Limits // the rates of the budgets
-	Region   string       // in which national numbers are read; may be ""
+	Requests idempotency.Store // those with an Idempotency-Key
+	Backups  Backups           // nil: the engine has tools of its own
+	Limits   login.Limits      // the rates of the budgets
+	Region   string            // in which national numbers are read; may be ""
 
 	LongestLock time.Duration // how long a number may be locked at most
 	CoolDown    limit.CoolDown
@@ -85,9 +85,9 @@ type Config struct {
 	AuditHeads func(context.Context) ([]trail.Head, error)
 	Lines      audit.Reader // of the audit; its ErrNoReader is one that is in no file
 
-	Stats func() any   // counters, as they are written in JSON
-	Log   *slog.Logger // failures of our own
-	Audit audit.Keeper // what operators looked at and changed
+	Stats func() any            // counters, as they are written in JSON
+	Log   *slog.Logger          // failures of our own
+	Audit audit.DurableRecorder // what operators looked at and changed
 	// Docs returns the handler of /docs and what is below it, for the OpenAPI document of the
 	// API. nil: there is no such page.
 	Docs func(document []byte) http.Handler

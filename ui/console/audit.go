@@ -94,7 +94,7 @@ func moment(wrong []string, name, text string) (time.Time, []string) {
 
 // knownEvents returns the names of events, and what those begin with that have a family.
 func knownEvents() (names []audit.Name) {
-	for _, d := range slices.Concat(audit.Events, audit.Own) {
+	for _, d := range slices.Concat(audit.Events, audit.TrailEvents) {
 		family, _, _ := strings.Cut(string(d.Name), ".")
 		names = append(names, d.Name, audit.Name(family+"."))
 	}

@@ -293,7 +293,7 @@ func TestCompose(t *testing.T) {
 	}
 	for _, line := range []string{
 		"-o /calleridp ./cmd/calleridp\n", "\nFROM scratch\n", "\nUSER 65532:65532\n", "\nENTRYPOINT [\"/calleridp\"]\n", "CMD [\"/calleridp\", \"health\"]\n",
-		"install -d -m 700 /data/calleridp\n", "COPY --from=build --chown=65532:65532 /data /var/lib\n",
+		"COPY --from=build --chown=65532:65532 /data /var/lib/calleridp\n",
 	} {
 		if !strings.Contains(string(file), line) {
 			t.Errorf("the Dockerfile has no %q", line)
