@@ -13,6 +13,7 @@ import (
 
 	"calleridp/cmd/calleridp/command"
 	"calleridp/cmd/calleridp/config"
+	"calleridp/durable"
 	"calleridp/storage/backup"
 	"calleridp/storage/bolt"
 	"calleridp/storage/record"
@@ -152,7 +153,7 @@ func decrypt(ctx context.Context, r io.Reader, path string) error {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	file, err := durable.Create(path)
 	if err != nil {
 		return err
 	}
