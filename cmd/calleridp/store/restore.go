@@ -91,7 +91,10 @@ func restore(ctx context.Context, path string, o restoreOptions, out io.Writer) 
 	case err != nil:
 		return fmt.Errorf("%s: nothing was restored: %w", path, err)
 	}
-	return reportRestored(out, r.Header, result, s, o)
+	if err := reportRestored(out, r.Header, result, s, o); err != nil {
+		return err
+	}
+	return reportAudit(ctx, out, s)
 }
 
 // acceptable refuses a backup of another deployment, and one that this version cannot

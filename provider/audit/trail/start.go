@@ -83,6 +83,7 @@ func (t *Trail) start(ctx context.Context) error {
 	}
 	slices.Reverse(t.w.torn)
 	t.durable = t.w.at
+	t.known, t.found = head.Seq, t.w.at.seq
 	if head.Seq <= t.w.at.seq {
 		return nil
 	}
