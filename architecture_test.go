@@ -21,12 +21,13 @@ var layers = map[string]struct {
 	may []string
 	why string
 }{
-	"cmd":        {[]string{"ui", "storage", "provider", "truecaller", "keys"}, "cmd builds everything"},
+	"cmd":        {[]string{"ui", "storage", "provider", "truecaller", "keys", "durable"}, "cmd builds everything"},
 	"ui":         {[]string{"provider"}, "pages show what the provider decides; they know no store and no Truecaller"},
-	"storage":    {[]string{"provider", "truecaller", "keys"}, "engines implement the stores that the others declare"},
-	"provider":   {[]string{"truecaller", "keys"}, "the provider declares the stores and pages that it needs, and knows neither engine nor template"},
+	"storage":    {[]string{"provider", "truecaller", "keys", "durable"}, "engines implement the stores that the others declare"},
+	"provider":   {[]string{"truecaller", "keys", "durable"}, "the provider declares the stores and pages that it needs, and knows neither engine nor template"},
 	"truecaller": {nil, "speaks Truecaller and knows nothing of OpenID Connect"},
-	"keys":       {nil, "owns secrets, and needs nothing of ours"},
+	"keys":       {[]string{"durable"}, "owns secrets, and needs nothing of ours but the way to write a file"},
+	"durable":    {nil, "writes and locks files for all others"},
 	"test":       {nil, "tests of the built program use it from outside"},
 }
 

@@ -23,13 +23,14 @@ type auditing struct {
 
 // openAudit opens the places that the configuration names. base is the log without sums,
 // which they have of themselves.
-func openAudit(ctx context.Context, s config.Settings, heads trail.Heads, base, log *slog.Logger, sums *audit.Sums) (*auditing, error) {
+func openAudit(ctx context.Context, s config.Settings, heads trail.Heads, restored *trail.Restoration, base, log *slog.Logger, sums *audit.Sums) (*auditing, error) {
 	a := &auditing{reader: noReader{}}
 	var to everywhere
 	c := trail.Config{
 		Server:   s.Audit.Server,
 		Host:     config.HostName(),
 		Alone:    s.Postgres == nil,
+		Restored: restored,
 		Version:  versionText(),
 		Key:      s.Master,
 		Log:      log,

@@ -34,7 +34,7 @@ func TestAuditToSyslog(t *testing.T) {
 	}}}
 	var out bytes.Buffer
 	log := slog.New(slog.NewTextHandler(&out, nil))
-	a, err := openAudit(t.Context(), s, nil, log, log, nil)
+	a, err := openAudit(t.Context(), s, nil, nil, log, log, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +72,7 @@ func TestAuditToSyslog(t *testing.T) {
 	}
 
 	s.Audit.SyslogSocket = filepath.Join(dir, "none")
-	if _, err := openAudit(t.Context(), s, nil, log, log, nil); err == nil || !strings.Contains(err.Error(), "audit.syslog_socket") {
+	if _, err := openAudit(t.Context(), s, nil, nil, log, log, nil); err == nil || !strings.Contains(err.Error(), "audit.syslog_socket") {
 		t.Errorf("without syslog: %v", err)
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"calleridp/provider"
 	"calleridp/provider/admin"
 	"calleridp/provider/audit"
+	"calleridp/provider/audit/trail"
 	"calleridp/provider/client"
 	"calleridp/provider/console"
 	"calleridp/provider/endpoint"
@@ -64,7 +65,7 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 	if err := store.PinIssuer(ctx, s.Issuer); err != nil {
 		return nil, err
 	}
-	recorder, err := openAudit(ctx, s, store, base, log, sums)
+	recorder, err := openAudit(ctx, s, store, (*trail.Restoration)(store.restored), base, log, sums)
 	if err != nil {
 		return nil, err
 	}
@@ -73,6 +74,9 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 			recorder.close()
 		}
 	}()
+	if err := store.sayRestored(ctx, log); err != nil {
+		return nil, err
+	}
 	ring, err := keys.OpenRing(ctx, keys.Config{
 		Store:         store,
 		Master:        s.Master,

@@ -11,6 +11,7 @@ const (
 	Gap       Name = "audit.gap"
 	Held      Name = "audit.held"
 	Removed   Name = "audit.removed"
+	Restored  Name = "audit.restored"
 )
 
 // TrailEvents are the events of the audit itself. They are lines of its files alone.
@@ -52,5 +53,11 @@ var TrailEvents = []Description{
 		Name: Removed,
 		Keys: keys("file from? to?"),
 		Text: "A file with these lines was removed because it is older than `audit.keep`. Without numbers, it had no line of its server.",
+	},
+	{
+		Name:  Restored,
+		Level: slog.LevelWarn,
+		Keys:  keys("taken restored known found"),
+		Text:  "The first start with a store that was restored from a backup: the times of both, the newest line that the backup knew of, and the newest one that the files had. Lines that were cut off behind `found` before this line are not missed.",
 	},
 }
