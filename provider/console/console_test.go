@@ -169,6 +169,74 @@ func TestOperatorsSignIn(t *testing.T) {
 	}
 }
 
+// Every cookie of the console is bound to its host, and no script and no plain request has it.
+// That of a session is sent by pages of the console alone, and the browser drops it when the
+// session has ended.
+func TestCookies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlace(t)
+		check := func(what string, w *httptest.ResponseRecorder, name string, site http.SameSite, life int) {
+			t.Helper()
+			for _, c := range w.Result().Cookies() {
+				if c.Name != "__Host-"+name {
+					continue
+				}
+				if !c.Secure || !c.HttpOnly || c.Path != "/" || c.Domain != "" || c.SameSite != site || c.MaxAge != life {
+					t.Errorf("%s: the cookie is %v, want SameSite %d and %d s", what, c, site, life)
+				}
+				return
+			}
+			t.Errorf("%s: no cookie __Host-%s among %v", what, name, w.Result().Cookies())
+		}
+		const flow, session = "calleridp_console_flow", "calleridp_console"
+		idle := int(console.IdleAfter / time.Second)
+
+		w := httptest.NewRecorder()
+		if err := p.Begin(w, request(console.PathSignIn)); err != nil {
+			t.Fatal(err)
+		}
+		check("begun", w, flow, http.SameSiteLaxMode, 600)
+		began, err := w.Result().Location()
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer := p.response(began.Query(), testworld.Profile(t, testworld.Number))
+		back := httptest.NewRecorder()
+		if err := p.Callback(back, request(console.PathCallback+"?"+answer.Encode(), w.Result().Cookies()...)); err != nil {
+			t.Fatal(err)
+		}
+		check("signed in", back, flow, http.SameSiteLaxMode, -1)
+		check("signed in", back, session, http.SameSiteStrictMode, idle)
+
+		k, _ := apikey.New("laptop", apikey.Scopes, "test", time.Now(), time.Hour)
+		if err := p.Store.CreateAPIKey(t.Context(), k); err != nil {
+			t.Fatal(err)
+		}
+		w = httptest.NewRecorder()
+		if err := p.UseKey(w, request(console.PathSignIn), k); err != nil {
+			t.Fatal(err)
+		}
+		check("with a key", w, session, http.SameSiteStrictMode, idle)
+		cookie := w.Result().Cookies()[0]
+		time.Sleep(20 * time.Minute)
+		w = httptest.NewRecorder()
+		s, err := p.Session(w, request(console.PathHome, cookie))
+		if err != nil {
+			t.Fatal(err)
+		}
+		check("renewed", w, session, http.SameSiteStrictMode, idle)
+		w = httptest.NewRecorder()
+		if err := p.SignOut(w, request(console.PathHome, cookie), s); err != nil {
+			t.Fatal(err)
+		}
+		check("signed out", w, session, http.SameSiteStrictMode, -1)
+		// A cookie without the prefix, which a page on another host could have set, is none.
+		if _, err := p.Session(httptest.NewRecorder(), request(console.PathHome, &http.Cookie{Name: session, Value: cookie.Value})); !errors.Is(err, console.ErrSignedOut) {
+			t.Errorf("a cookie without __Host-: %v, want ErrSignedOut", err)
+		}
+	})
+}
+
 func TestUsersAreKeptOut(t *testing.T) {
 	p := newPlace(t)
 	if cookie, err := p.signIn(testworld.Profile(t, stranger)); !errors.Is(err, console.ErrNotListed) || cookie != nil {
