@@ -48,7 +48,7 @@ type Fact struct {
 	Good, Bad         bool
 }
 
-// Funnel is what was counted of sign-ins. The storage engines implement it.
+// Funnel is what was counted of sign-ins. *funnel.Counter is one.
 type Funnel interface {
 	Funnel(ctx context.Context, unit funnel.Unit, from, to time.Time) ([]funnel.Period, error)
 }
