@@ -55,12 +55,13 @@ type Funnel interface {
 
 // Config is what the pages need. All is required.
 type Config struct {
-	Door   Door
-	API    *admin.API
-	Funnel Funnel
-	Health func(ctx context.Context) []Fact // of this server, apart from what API tells
-	Tokens string                           // CSS: the custom properties of the design
-	Log    *slog.Logger
+	Door     Door
+	API      *admin.API
+	Defaults any // the configuration that API shows, if nothing were set
+	Funnel   Funnel
+	Health   func(ctx context.Context) []Fact // of this server, apart from what API tells
+	Tokens   string                           // CSS: the custom properties of the design
+	Log      *slog.Logger
 }
 
 // Handler serves everything below /console.
