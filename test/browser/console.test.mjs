@@ -155,7 +155,7 @@ function spilled() {
   return document.documentElement.scrollWidth > width ? [`${document.documentElement.scrollWidth} wide in a window of ${width}`] : [];
 }
 
-const paths = ['', '?range=7d', '?range=90d', 'clients', 'clients/demo', 'clients/new', 'users', 'limits', 'notices', 'keys', 'api-keys', 'audit', 'audit?event=console.', 'settings', 'nothing-here'];
+const paths = ['', '?range=7d', '?range=90d', 'clients', 'clients/demo', 'clients/new', 'users', 'grants', 'grants?client=demo', 'limits', 'notices', 'keys', 'api-keys', 'audit', 'audit?event=console.', 'settings', 'nothing-here'];
 
 for (const colorScheme of ['light', 'dark']) {
   test(`axe finds nothing, ${colorScheme}, and nothing spills over at 320 px or with text twice as large`, { timeout: limit }, async () => {

@@ -160,18 +160,19 @@ func (h *handler) page(w http.ResponseWriter, r *http.Request, s *console.Sessio
 
 // dids are what a page says after something was done: the address has the key alone.
 var dids = map[string]string{
-	"saved":    "The client was changed.",
-	"removed":  "The client was removed.",
-	"signout":  "The user is signed out everywhere.",
-	"erased":   "The user was erased.",
-	"revoked":  "The client's access was revoked.",
-	"ended":    "The session has ended.",
-	"retried":  "What waits is being tried now.",
-	"dropped":  "What waited was deleted.",
-	"rotated":  "The next keys are active.",
-	"keygone":  "The key was removed.",
-	"apikey":   "The API key was removed.",
-	"signedin": "You are signed in.",
+	"saved":     "The client was changed.",
+	"removed":   "The client was removed.",
+	"signout":   "The user is signed out everywhere.",
+	"erased":    "The user was erased.",
+	"revoked":   "The client's access was revoked.",
+	"grantgone": "The grant was revoked.",
+	"ended":     "The session has ended.",
+	"retried":   "What waits is being tried now.",
+	"dropped":   "What waited was deleted.",
+	"rotated":   "The next keys are active.",
+	"keygone":   "The key was removed.",
+	"apikey":    "The API key was removed.",
+	"signedin":  "You are signed in.",
 }
 
 // done sends the browser to a page after a change, so that reloading repeats nothing.

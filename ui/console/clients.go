@@ -55,6 +55,8 @@ type clientPage struct {
 	Editable  bool
 	Removable bool
 	Rotatable bool
+	Grants    string // how many live; "" if the operator may not see them
+	GrantsAt  string
 }
 
 type fact struct {
@@ -74,6 +76,12 @@ func (h *handler) showClient(w http.ResponseWriter, r *http.Request, s console.S
 		return err
 	}
 	p.Client = got.Body
+	if (view{Operator: &s}).May("grants:read") {
+		if p.Grants, err = h.grantsOf(r, p.Client.ID); err != nil {
+			return err
+		}
+		p.GrantsAt = grantsPath(p.Client.ID)
+	}
 	h.drawClient(w, r, s, status, p)
 	return nil
 }

@@ -107,6 +107,8 @@ func Handler(c Config) http.Handler {
 	r.Post("/console/users/{sub}/erase", h.signedIn(h.eraseUser))
 	r.Post("/console/users/{sub}/revoke", h.signedIn(h.revokeApplication))
 	r.Post("/console/users/{sub}/sessions/end", h.signedIn(h.endSession))
+	r.Get("/console/grants", h.signedIn(h.grants))
+	r.Post("/console/grants/revoke", h.signedIn(h.revokeGrant))
 	r.Get("/console/limits", h.signedIn(h.limits))
 	r.Post("/console/limits", h.signedIn(h.limits))
 	r.Get("/console/notices", h.signedIn(h.notices))
@@ -143,6 +145,7 @@ var navigation = []struct {
 	{"Overview", console.PathHome, apikey.StatusRead},
 	{"Clients", "/console/clients", apikey.ClientsRead},
 	{"Users", "/console/users", apikey.UsersRead},
+	{"Grants", "/console/grants", apikey.GrantsRead},
 	{"Limits", "/console/limits", apikey.LimitsRead},
 	{"Logout notices", "/console/notices", apikey.NoticesRead},
 	{"Signing keys", "/console/keys", apikey.KeysRead},
