@@ -56,7 +56,7 @@ type pages map[string]*template.Template
 
 func parsePages() pages {
 	all := pages{}
-	functions := template.FuncMap{"time": shownTime, "second": shownSecond}
+	functions := template.FuncMap{"time": timeElement, "second": secondElement}
 	names, err := files.ReadDir("templates")
 	if err != nil {
 		panic("console: the templates are not built in: " + err.Error())
@@ -78,8 +78,20 @@ func shownTime(t time.Time) string {
 	return t.UTC().Format("2006-01-02 15:04 UTC")
 }
 
-// shownSecond returns a time for a page, to the second.
-func shownSecond(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
+// timeElement returns shownTime as an element, which is not broken into two lines.
+func timeElement(t time.Time) template.HTML { return element(t, shownTime(t)) }
+
+// secondElement is timeElement to the second.
+func secondElement(t time.Time) template.HTML {
+	return element(t, t.UTC().Format("2006-01-02 15:04:05 UTC"))
+}
+
+func element(t time.Time, shown string) template.HTML {
+	if t.IsZero() {
+		return ""
+	}
+	return template.HTML(`<time datetime="` + t.UTC().Format(time.RFC3339) + `">` + shown + `</time>`) // digits and UTC alone
+}
 
 // headers sets what every response has: no other site can frame a page, read it or load
 // anything into it, and nothing keeps it.

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"calleridp/provider/admin"
 	"calleridp/provider/console"
@@ -148,6 +149,9 @@ func plain(raw json.RawMessage) []string {
 	case string(raw) == "true":
 		return []string{"yes"}
 	case json.Unmarshal(raw, &text) == nil:
+		if at, err := time.Parse(time.RFC3339Nano, text); err == nil {
+			return []string{shownTime(at)}
+		}
 		return []string{text}
 	case json.Unmarshal(raw, &list) == nil:
 		return list

@@ -95,7 +95,7 @@ func TestGrantsPage(t *testing.T) {
 		t.Errorf("got %d grants of shop on %d pages, want 120 on 3", seen, pagesSeen)
 	}
 	wiki := draw(t, "/console/grants?client=wiki", h.ServeHTTP)
-	pagetest.Want(t, wiki, 200, "beyond the session", `name="id" value="g060"`)
+	pagetest.Want(t, wiki, 200, `data-label="Offline">yes<`, `name="id" value="g060"`)
 	if n := rows(wiki.Body.String()); n != 1 {
 		t.Errorf("got %d grants of wiki, want 1", n)
 	}
