@@ -361,7 +361,7 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 	}
 	endpoints.Handler = public
 	if door != nil {
-		program.Console = consoleHandler(door, api, counted, now, log)
+		program.Console = consoleHandler(s, door, api, counted, now, log)
 	}
 	public = probe.NewServer(s.Master, addresses, s.IsHTTPS()).Wrap(public)
 	hsts := s.TLS.HSTS.Duration
