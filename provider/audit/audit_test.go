@@ -151,12 +151,12 @@ func TestEveryNameIsDescribed(t *testing.T) {
 	}
 }
 
-var update = flag.Bool("update", false, "write the list of events in docs/operators.md")
+var update = flag.Bool("update", false, "write the list of events in docs/operators/audit.md")
 
 // The operators' manual has every event.
 func TestDocumentHasEveryEvent(t *testing.T) {
 	const (
-		document = "../../docs/operators.md"
+		document = "../../docs/operators/audit.md"
 		begin    = "<!-- audit -->\n"
 		end      = "<!-- /audit -->"
 	)

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -23,7 +24,7 @@ import (
 // shell is what a line begins with in a block that sets up or manages the server.
 var shell = regexp.MustCompile(`^(calleridp|go build|install|openssl|useradd) `)
 
-// lineRule says how one line of docs/operators.md is run here. A line without a rule is run as it
+// lineRule says how one line of the operators' guide is run here. A line without a rule is run as it
 // is, and must succeed.
 type lineRule struct {
 	line string // as in the document; of a here-document its first line
@@ -83,39 +84,49 @@ var lineRules = []lineRule{
 		skip: true, why: "the server runs here; test/backup restores one that is gone"},
 }
 
-// Every command in the code blocks of docs/operators.md is run, from top to bottom, in a
+// guide matches the pages of the operators' guide, in the order of docs/README.md.
+var guide = regexp.MustCompile(`\]\((operators/[a-z-]+\.md)\)`)
+
+// Every command in the code blocks of the operators' guide is run, from top to bottom, in a
 // root directory of its own, against the server that they set up.
 func TestOperatorsGuideRuns(t *testing.T) {
 	t.Parallel()
 	r := newRehearsal(t)
 	met := map[string]bool{}
-	commands := 0
-	for _, block := range harness.Blocks(harness.Source(t, "docs/operators.md")) {
-		if !slices.ContainsFunc(block.Lines, shell.MatchString) {
-			continue
-		}
-		for _, line := range block.Lines {
-			line = strings.TrimSpace(line)
-			if line == "" || strings.HasPrefix(line, "#") {
+	commands, pages := 0, 0
+	for _, found := range guide.FindAllStringSubmatch(harness.Source(t, "docs/README.md"), -1) {
+		page := "docs/" + found[1]
+		pages++
+		for _, block := range harness.Blocks(harness.Source(t, page)) {
+			if !slices.ContainsFunc(block.Lines, shell.MatchString) {
 				continue
 			}
-			commands++
-			first, _, _ := strings.Cut(line, "\n")
-			var rule lineRule
-			if i := slices.IndexFunc(lineRules, func(l lineRule) bool { return l.line == first }); i >= 0 {
-				rule = lineRules[i]
+			for _, line := range block.Lines {
+				line = strings.TrimSpace(line)
+				if line == "" || strings.HasPrefix(line, "#") {
+					continue
+				}
+				commands++
+				first, _, _ := strings.Cut(line, "\n")
+				var rule lineRule
+				if i := slices.IndexFunc(lineRules, func(l lineRule) bool { return l.line == first }); i >= 0 {
+					rule = lineRules[i]
+				}
+				met[first] = true
+				r.do(fmt.Sprintf("%s, block at line %d", page, block.Line), line, rule)
 			}
-			met[first] = true
-			r.do(block.Line, line, rule)
 		}
 	}
 	for _, rule := range lineRules {
 		if !met[rule.line] {
-			t.Errorf("docs/operators.md has no line %q any more: take its rule away", rule.line)
+			t.Errorf("the guide has no line %q any more: take its rule away", rule.line)
 		}
 		if (rule.skip || rule.instead != "") && rule.why == "" {
 			t.Errorf("%q: say why it is not run as it is", rule.line)
 		}
+	}
+	if all, err := filepath.Glob("../../docs/operators/*.md"); err != nil || len(all) != pages {
+		t.Errorf("docs/README.md lists %d pages of %q (%v)", pages, all, err)
 	}
 	if commands < 30 {
 		t.Errorf("got %d commands, want more", commands)
@@ -151,7 +162,7 @@ func newRehearsal(t *testing.T) *rehearsal {
 }
 
 // do runs one line.
-func (r *rehearsal) do(at int, line string, rule lineRule) {
+func (r *rehearsal) do(at, line string, rule lineRule) {
 	r.Helper()
 	if rule.skip {
 		return
@@ -168,12 +179,12 @@ func (r *rehearsal) do(at int, line string, rule lineRule) {
 	}
 	out, err := r.shell(line)
 	if failed := err != nil; failed != (rule.fails != "") || !strings.Contains(out, rule.fails) {
-		r.Fatalf("docs/operators.md, block at line %d: %s: %v\n%s", at, line, err, out)
+		r.Fatalf("%s: %s: %v\n%s", at, line, err, out)
 	}
 	for name, expression := range rule.learn {
 		found := regexp.MustCompile(expression).FindStringSubmatch(out)
 		if found == nil {
-			r.Fatalf("docs/operators.md, block at line %d: %s printed no %s:\n%s", at, line, name, out)
+			r.Fatalf("%s: %s printed no %s:\n%s", at, line, name, out)
 		}
 		r.values[name] = found[1]
 	}

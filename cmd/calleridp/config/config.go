@@ -254,7 +254,7 @@ type TLS struct {
 
 // ACME obtains the certificate of the issuer's host from an ACME server (RFC 8555), for one
 // server with the embedded store. Account and certificate are kept in the folder acme of
-// data_dir. See docs/operators.md.
+// data_dir. See docs/operators/proxies.md.
 type ACME struct {
 	// Directory is the directory URL of the ACME server, like
 	// https://acme-v02.api.letsencrypt.org/directory. If unset, there is no ACME.
@@ -412,7 +412,7 @@ type Console struct {
 
 // DeviceFlow configures sign-in on devices without a browser, like televisions (RFC 8628):
 // the device shows a code, and its user enters it in a browser, at ISSUER/device. Each
-// client that may use it has device_flow. See the warning in docs/operators.md.
+// client that may use it has device_flow. See the warning in docs/operators/clients.md.
 type DeviceFlow struct {
 	// Enabled turns the flow on. Default false.
 	Enabled bool `yaml:"enabled"`

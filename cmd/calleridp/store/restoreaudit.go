@@ -31,7 +31,7 @@ func reportAudit(ctx context.Context, out io.Writer, s config.Settings) error {
 		}
 		switch wrong := len(r.Problems) + r.More; {
 		case wrong > 0:
-			_, err = fmt.Fprintf(out, "The audit of %s is not whole: %d findings; put back its newer files, or run calleridp audit verify and see docs/operators.md, Audit.\n", r.Server, wrong)
+			_, err = fmt.Fprintf(out, "The audit of %s is not whole: %d findings; put back its newer files, or run calleridp audit verify and see docs/operators/audit.md.\n", r.Server, wrong)
 		case r.Last > r.Head.Seq:
 			_, err = fmt.Fprintf(out, "The audit of %s goes on to line %d; the backup knew line %d. Compare the end with your copy elsewhere: lines that were cut off after the backup are not missed.\n", r.Server, r.Last, r.Head.Seq)
 		}

@@ -1,6 +1,6 @@
 // Package trail keeps the audit in files of its own: append-only JSON lines, each
 // authenticated and chained to the one before it under a key that only the server has.
-// What it finds, and what it cannot find, is in docs/operators.md, Audit.
+// What it finds, and what it cannot find, is in docs/operators/audit.md.
 //
 //	trail.go    opening, closing, and what its users call
 //	handler.go  events become lines
