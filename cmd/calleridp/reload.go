@@ -19,6 +19,7 @@ type reloading struct {
 	pages    *ui.UI
 	fetcher  *fetch.Client
 	secrets  *serve.CallbackSecrets
+	now      *running
 }
 
 // prepare implements serve.Program's Prepare.
@@ -42,6 +43,7 @@ func (r reloading) prepare(s config.Settings) (use func(context.Context), change
 		usePages()
 		r.fetcher.SetNetworks(s.ClientNetworks)
 		r.secrets.Reload(ctx, s)
+		r.now.settings.Store(&s)
 	}, changed, nil
 }
 

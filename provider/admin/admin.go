@@ -79,7 +79,7 @@ type Config struct {
 	LongestLock time.Duration // how long a number may be locked at most
 	CoolDown    limit.CoolDown
 
-	Effective any                                   // the configuration in use, without its secrets
+	Effective func() any                            // the configuration in use, without its secrets
 	Now       func(context.Context) (Status, error) // how the server is, without its keys
 	// AuditHeads are what the store knows of the chains of the audit.
 	AuditHeads func(context.Context) ([]trail.Head, error)
