@@ -40,6 +40,7 @@ type Clients interface {
 	Client(ctx context.Context, id string) (client.Client, error)
 	List(ctx context.Context) ([]client.Client, error)
 	CheckNew(ctx context.Context, c client.Client) error
+	CheckChange(id string) error
 	Add(ctx context.Context, c client.Client) (added client.Client, secret string, err error)
 	CheckEdit(known, next client.Client) error
 	Edit(ctx context.Context, id string, edit func(known client.Client) (client.Client, error)) (edited client.Client, secret string, err error)
