@@ -29,6 +29,7 @@ func TestCompletionOfClientIDs(t *testing.T) {
 		{server.Socket, "demo\tDemo\n:4\n", []string{"client", "remove"}},
 		{server.Socket, "demo\tDemo\n:4\n", []string{"notice", "drop"}},
 		{server.Socket, "demo\tDemo\n:4\n", []string{"limit", "show", "--client"}},
+		{server.Socket, "demo\tDemo\n:4\n", []string{"grant", "remove", "--client"}},
 		{server.Socket, ":4\n", []string{"client", "show", "demo"}}, // there is no second argument
 		{hanging, ":4\n", []string{"client", "show"}},
 	} {
