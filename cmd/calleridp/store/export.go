@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -137,10 +136,7 @@ func writePrivate(path string, p admin.Portable) error {
 	if err != nil {
 		return err
 	}
-	e := json.NewEncoder(file)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	err = e.Encode(p)
+	err = command.PrintJSON(file, p)
 	if err == nil {
 		err = file.Sync()
 	}
