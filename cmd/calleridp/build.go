@@ -254,7 +254,8 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 	}
 
 	backups := newBackups(store.backup, s, log)
-	now := &running{settings: s, store: store, outgoing: outgoing, receiver: receiver}
+	now := &running{store: store, outgoing: outgoing, receiver: receiver}
+	now.settings.Store(&s)
 	operations := admin.Config{
 		Issuer:   s.Issuer,
 		Clients:  registry,
@@ -274,7 +275,7 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 		AuditHeads:  store.AuditHeads,
 		Lines:       recorder.reader,
 		Stats:       store.stats,
-		Effective:   s.Effective(),
+		Effective:   now.effective,
 		Now:         now.status,
 		Log:         log,
 		Audit:       recorder,
@@ -295,7 +296,7 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 		Drain:      pages.Drain,
 		Background: []func(context.Context){store.Run, ring.Run, receiver.Run, secrets.Watch, sums.Run, op.Run, counted.Run},
 		LastLines:  sums.Flush,
-		Prepare:    reloading{registry, pages, fetcher, secrets, door}.prepare,
+		Prepare:    reloading{registry, pages, fetcher, secrets, door, now}.prepare,
 	}
 	now.program = program
 	if tracer != nil {

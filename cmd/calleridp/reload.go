@@ -21,6 +21,7 @@ type reloading struct {
 	fetcher  *fetch.Client
 	secrets  *serve.CallbackSecrets
 	door     *console.Console // nil: there is no console
+	now      *running         // shows the configuration
 }
 
 // prepare implements serve.Program's Prepare.
@@ -50,6 +51,7 @@ func (r reloading) prepare(s config.Settings) (use func(context.Context), change
 		if r.door != nil {
 			r.door.SetOperators(s.Operators, s.Console.Subs)
 		}
+		r.now.settings.Store(&s)
 	}, changed, nil
 }
 

@@ -40,6 +40,7 @@ type Clients interface {
 	Client(ctx context.Context, id string) (client.Client, error)
 	List(ctx context.Context) ([]client.Client, error)
 	CheckNew(ctx context.Context, c client.Client) error
+	CheckChange(id string) error
 	Add(ctx context.Context, c client.Client) (added client.Client, secret string, err error)
 	CheckEdit(known, next client.Client) error
 	Edit(ctx context.Context, id string, edit func(known client.Client) (client.Client, error)) (edited client.Client, secret string, err error)
@@ -79,7 +80,7 @@ type Config struct {
 	LongestLock time.Duration // how long a number may be locked at most
 	CoolDown    limit.CoolDown
 
-	Effective any                                   // the configuration in use, without its secrets
+	Effective func() any                            // the configuration in use, without its secrets
 	Now       func(context.Context) (Status, error) // how the server is, without its keys
 	// AuditHeads are what the store knows of the chains of the audit.
 	AuditHeads func(context.Context) ([]trail.Head, error)

@@ -33,7 +33,7 @@ func (l lines) Lines(_ context.Context, q audit.Query) (audit.Page, error) {
 
 // open returns the pages of a console, for an operator with these scopes.
 func open(l lines, effective any, scopes ...apikey.Scope) func(w http.ResponseWriter, r *http.Request) {
-	api := admin.New(admin.Config{Lines: l, Effective: effective, Audit: audit.Discard, Log: slog.New(slog.DiscardHandler)})
+	api := admin.New(admin.Config{Lines: l, Effective: func() any { return effective }, Audit: audit.Discard, Log: slog.New(slog.DiscardHandler)})
 	return pages.Handler(pages.Config{Door: door{scopes: scopes}, API: api, Tokens: ui.Tokens(), Log: slog.New(slog.DiscardHandler)}).ServeHTTP
 }
 

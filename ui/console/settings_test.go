@@ -47,7 +47,7 @@ func TestSettingsOpenWhatDiffers(t *testing.T) {
 	}
 	usual := table("listen", ":8443", "log", table("level", "info", "format", "json"), "limits", table("number", "10/24h", "device", "20/24h"), "long", table("key00", ""))
 	show := func(effective map[string]any) string {
-		api := admin.New(admin.Config{Effective: effective, Audit: audit.Discard, Log: slog.New(slog.DiscardHandler)})
+		api := admin.New(admin.Config{Effective: func() any { return effective }, Audit: audit.Discard, Log: slog.New(slog.DiscardHandler)})
 		got := draw(t, "/console/settings", pages.Handler(pages.Config{
 			Door: door{scopes: []apikey.Scope{apikey.ConfigRead}}, API: api, Defaults: usual, Tokens: ui.Tokens(), Log: slog.New(slog.DiscardHandler),
 		}).ServeHTTP)

@@ -2,7 +2,6 @@ package audit
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -34,9 +33,7 @@ func verifyCommand() *cobra.Command {
 			return err
 		}
 		if *output == command.JSON {
-			e := json.NewEncoder(out)
-			e.SetIndent("", "  ")
-			err = e.Encode(reports)
+			err = command.PrintJSON(out, reports)
 		} else {
 			err = printReports(out, reports)
 		}

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -134,12 +133,7 @@ func exportFrom(ctx context.Context, from transfer.Reader, s config.Settings, wh
 
 // writePrivate writes a new file that only its owner can read, whole or not at all.
 func writePrivate(path string, p admin.Portable) error {
-	err := durable.WriteFile(path, func(w io.Writer) error {
-		e := json.NewEncoder(w)
-		e.SetEscapeHTML(false)
-		e.SetIndent("", "  ")
-		return e.Encode(p)
-	})
+	err := durable.WriteFile(path, func(w io.Writer) error { return command.PrintJSON(w, p) })
 	if err != nil {
 		return fmt.Errorf("%s: %w", filepath.Base(path), err)
 	}
