@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -93,7 +94,28 @@ func TestAudit(t *testing.T) {
 	write(whole)
 	command("audit", "verify")
 
+	captured := filepath.Join(t.TempDir(), "captured")
+	stream := func(text []byte) (out string, err error) {
+		t.Helper()
+		if err := os.WriteFile(captured, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return server.Command("audit", "verify", "--file", captured)
+	}
+	if out, err := stream(whole); err != nil || !strings.Contains(out, "the store has seen line ") {
+		t.Errorf("audit verify of a stream: %v\n%s", err, out)
+	}
+	if out, err := stream(bytes.Join(slices.Concat(lines[:2], lines[3:]), nil)); err == nil || !strings.Contains(out, captured+":3: lines 3 to 3 are missing") {
+		t.Errorf("audit verify of a stream with a gap: %v\n%s", err, out)
+	}
+	if out, err := stream(bytes.Join(lines[:len(lines)-2], nil)); err == nil || !strings.Contains(out, "missing at the end") {
+		t.Errorf("audit verify of a stream that was cut off: %v\n%s", err, out)
+	}
+
 	key := filepath.Join(server.Dir, "master.key")
+	if out, err := harness.Run(t, "audit", "verify", "--file", captured, "--master-key-file", key); err != nil || !strings.Contains(out, "the store was not asked") {
+		t.Errorf("audit verify of a stream elsewhere: %v\n%s", err, out)
+	}
 	elsewhere := t.TempDir()
 	if err := os.WriteFile(filepath.Join(elsewhere, filepath.Base(file)), whole, 0o600); err != nil {
 		t.Fatal(err)

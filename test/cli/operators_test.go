@@ -23,7 +23,7 @@ import (
 )
 
 // shell is what a line begins with in a block that sets up or manages the server.
-var shell = regexp.MustCompile(`^(calleridp|curl|go build|install|openssl|useradd) `)
+var shell = regexp.MustCompile(`^(calleridp|curl|go build|install|openssl|pg_dump|useradd) `)
 
 // lineRule says how one line of the operators' guide is run here. A line without a rule is run as it
 // is, and must succeed.
@@ -84,6 +84,11 @@ var lineRules = []lineRule{
 	{line: "calleridp audit verify --dir ./audit --master-key-file master.key", before: func(r *rehearsal) {
 		r.must("cp -r /var/lib/calleridp/audit /etc/calleridp/master.key .")
 	}},
+	{line: "calleridp audit verify --file captured.jsonl", before: func(r *rehearsal) {
+		r.must("sh -c 'cat /var/lib/calleridp/audit/*.jsonl > captured.jsonl'")
+	}},
+	{line: `pg_dump --no-owner --file calleridp.sql "$CALLERIDP_STORAGE_DSN"`,
+		skip: true, why: "the rehearsal has no database; TestBackupOfTheDatabaseIsVerified dumps one, loads the dump and verifies it"},
 	{line: "calleridp backup verify --config /etc/calleridp/calleridp.yaml", before: func(r *rehearsal) { r.must("calleridp backup") }},
 	{line: "calleridp backup verify FILE --config /etc/calleridp/calleridp.yaml", before: (*rehearsal).backup},
 	{line: "calleridp restore /mnt/backups/calleridp/calleridp-20261130T061500.000Z.backup --config /etc/calleridp/calleridp.yaml",

@@ -47,9 +47,11 @@ type opened struct {
 	settings *config.Settings // nil: there is none
 }
 
-func (s source) open() (opened, error) {
+// open reads the configuration, or the master key alone. stream means that no file of the
+// audit is read.
+func (s source) open(stream bool) (opened, error) {
 	if *s.master != "" {
-		if *s.dir == "" {
+		if *s.dir == "" && !stream {
 			return opened{}, command.Usagef("--master-key-file needs --dir, which names the directory of the files")
 		}
 		master, err := keys.LoadMaster(*s.master)

@@ -43,7 +43,7 @@ func showCommand() *cobra.Command {
 		for _, e := range events {
 			q.Events = append(q.Events, audit.Name(e))
 		}
-		o, err := from.open()
+		o, err := from.open(false)
 		if err != nil {
 			return err
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"calleridp/cmd/calleridp/command"
@@ -16,19 +17,26 @@ import (
 func verifyCommand() *cobra.Command {
 	var from source
 	var without bool
+	var stream string
 	var output *string
 	c := command.New(command.Text{
 		Use:   "verify",
 		Short: "find lines of the audit that are missing or were changed, moved or inserted",
 		Long: "It reads all files, names the file and line of each finding, and exits with status 1 if there is one. " +
 			"It also finds lines that were cut off at the end, because the store knows how far each chain was, except those of the last seconds before a crash.",
-		Example: "calleridp audit verify --config /etc/calleridp/calleridp.yaml\ncalleridp audit verify --dir ./audit --master-key-file master.key",
+		Example: "calleridp audit verify --config /etc/calleridp/calleridp.yaml\ncalleridp audit verify --dir ./audit --master-key-file master.key\njournalctl -t calleridp-audit -o cat | calleridp audit verify --file -",
 	}, func(ctx context.Context, _ []string, out io.Writer) error {
-		o, err := from.open()
+		o, err := from.open(stream != "")
 		if err != nil {
 			return err
 		}
-		reports, err := verify(ctx, o, o.settings == nil || without)
+		without := o.settings == nil || without
+		var reports []trail.Report
+		if stream != "" {
+			reports, err = verifyStream(ctx, o, stream, without)
+		} else {
+			reports, err = verify(ctx, o, without)
+		}
 		if err != nil {
 			return err
 		}
@@ -40,10 +48,14 @@ func verifyCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if len(reports) == 0 && stream != "" {
+			return fmt.Errorf("%s has no line of the audit; capture what audit.to: [stdout] or [syslog] writes", stream)
+		}
 		return conclude(o, reports)
 	})
 	from = addFlags(c)
 	c.Flags().BoolVar(&without, "without-store", false, "do not read from the store how far each chain was")
+	c.Flags().StringVar(&stream, "file", "", "verify the lines in this `file` instead, as captured from standard output or syslog; - reads standard input")
 	output = command.Output(c)
 	return c
 }
@@ -74,6 +86,29 @@ func verify(ctx context.Context, o opened, without bool) ([]trail.Report, error)
 	return reports, err
 }
 
+// verifyStream reads a captured stream. The store is asked before, so that the stream has
+// what the store knows, unless it was captured earlier.
+func verifyStream(ctx context.Context, o opened, name string, without bool) ([]trail.Report, error) {
+	v := trail.Stream{Key: o.master, Name: name, In: os.Stdin}
+	if name == "-" {
+		v.Name = "stdin"
+	} else {
+		file, err := os.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		defer file.Close()
+		v.In = file
+	}
+	if !without {
+		var err error
+		if v.Heads, err = o.heads(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return trail.VerifyStream(ctx, v)
+}
+
 func printReports(out io.Writer, reports []trail.Report) error {
 	for _, r := range reports {
 		for _, f := range r.Problems {
@@ -89,6 +124,9 @@ func printReports(out io.Writer, reports []trail.Report) error {
 		}
 		if r.Files == 0 {
 			fmt.Fprintf(out, "%s: no files here\n", r.Server)
+			continue
+		}
+		if r.Lines == 0 && r.Server == "" { // lines of a stream that are of no server
 			continue
 		}
 		stored := "; the store was not asked"

@@ -94,8 +94,8 @@ func BenchmarkWrite(b *testing.B) {
 	}
 }
 
-// BenchmarkKeep is how long a change of an operator waits for its line: an fsync.
-func BenchmarkKeep(b *testing.B) {
+// BenchmarkRecordDurable is how long a change of an operator waits for its line: an fsync.
+func BenchmarkRecordDurable(b *testing.B) {
 	_, r := open(b)
 	e := audit.Event{Name: audit.ClientAdded, Client: "shop"}
 	for b.Loop() {

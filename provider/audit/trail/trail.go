@@ -12,6 +12,7 @@
 //	retain.go   removing old files
 //	read.go     an audit.Reader over the files
 //	verify.go   what is missing or was changed
+//	stream.go   the same in a captured stream
 //
 // One goroutine writes. Callers hand it events: Record does not wait and loses an event
 // rather than a sign-in, Keep waits until its line is on the disk.

@@ -302,6 +302,9 @@ func (w *writer) begin(now time.Time) error {
 	}
 	w.file, w.is, w.size, w.at, w.torn, w.dirty = f, is, int64(len(text)), next, nil, true
 	w.t.written.Add(1)
+	if err := w.also(text, []int{len(text)}); err != nil {
+		w.t.c.Log.Error("a line of the audit did not get further than its file", "error", err)
+	}
 	return nil
 }
 
