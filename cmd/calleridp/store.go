@@ -128,7 +128,7 @@ func sayRestored(ctx context.Context, store *bolt.Store, log *slog.Logger) error
 	if err != nil || restored == nil {
 		return err
 	}
-	log.Warn("the store was restored from a backup; what users, clients and operators ended or deleted after it is back",
+	log.Warn("the store was restored from a backup; records that were ended or deleted after it are back",
 		"backup", restored.Taken.Format(time.RFC3339), "restored", restored.At.Format(time.RFC3339))
 	return nil
 }
@@ -137,9 +137,9 @@ func sayRestored(ctx context.Context, store *bolt.Store, log *slog.Logger) error
 func warn(ctx context.Context, s config.Settings, store *postgres.Store, log *slog.Logger) {
 	warnings, err := store.Warnings(ctx)
 	if err != nil {
-		log.Error("whether the database keeps what it acknowledges could not be asked", "error", err)
+		log.Error("the durability settings of the database could not be read", "error", err)
 	}
 	for _, w := range warnings {
-		log.Warn("the database is probably not set up as it should be", "key", s.StorageKey(w.Field), "reason", w.Reason)
+		log.Warn("the database is probably not configured correctly", "key", s.StorageKey(w.Field), "reason", w.Reason)
 	}
 }

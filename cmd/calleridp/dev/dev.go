@@ -81,7 +81,7 @@ calleridp dev --tls --host localhost --data ~/calleridp-dev`,
 	f.DurationVar(&o.attemptLife, "attempt-life", 5*time.Minute, "`time` for which a request on the phone stays open")
 	f.DurationVar(&o.coolDown, "cool-down", 0, "`time` for which a number cools down after a request was declined on the phone")
 	f.StringVar(&o.challenge, "challenge", config.ChallengeOff, "`when` browsers must solve a task before a push: off, auto or always")
-	f.StringVar(&o.registration, "registration", config.RegistrationClosed, "`who` may register clients: closed (nobody), token or open")
+	f.StringVar(&o.registration, "registration", config.RegistrationClosed, "`who` may register clients: closed, token or open")
 	f.BoolVar(&o.withoutPKCE, "registration-without-pkce", false, "excuse confidential clients that register themselves from PKCE, for test suites that do not know it")
 	command.Choice(c, &o.output, "output", "o", outputText, "`format` of what is printed: text, or json, which is one line with the URLs when it is ready", outputText, command.JSON)
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "log every request")

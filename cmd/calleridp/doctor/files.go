@@ -14,8 +14,8 @@ import (
 // file is a file or directory with what it must be.
 type file struct {
 	key, path string
-	secret    bool // nobody else may read it
-	optional  bool // it appears when the server runs
+	secret    bool // only the server's user and group may read it
+	optional  bool // the running server creates it
 }
 
 // files checks who may read and change what the server relies on.

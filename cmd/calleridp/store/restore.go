@@ -147,7 +147,7 @@ func makeStore(ctx context.Context, s config.Settings, r *backup.Reader, o resto
 
 // decrypt writes the store's file of a backup, whole or not at all. What an interrupted
 // restore has left there is removed and not written into: it may be a link, in a folder of
-// somebody who may do less than who runs the command.
+// a user with fewer rights than the user who runs the command.
 func decrypt(ctx context.Context, r io.Reader, path string) error {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
