@@ -182,7 +182,7 @@ func run(ctx context.Context, o options, build serve.Build, out io.Writer) error
 		}
 		certificates, trusting = certificate, client
 	}
-	say("Making keys; this takes a few seconds at the first start.\n")
+	say("Generating keys. This takes a few seconds at the first start.\n")
 	log, _ := serve.NewLog(s)
 	program, err := build(ctx, s, log, true)
 	if errors.Is(err, postgres.ErrWrongMasterKey) {
@@ -244,7 +244,7 @@ func run(ctx context.Context, o options, build serve.Build, out io.Writer) error
 		say("  Account page       %s/account\n", issuer)
 		say("  Every page         %s/gallery\n", issuer)
 		say("  Operators' console %s/console/   (sign in with %s)\n\n", consoleURL, operatorNumber)
-		say("Open the demo application and sign in with +46 70 174 06 05, which approves by itself.\n")
+		say("Open the demo application and sign in with +46 70 174 06 05, which approves automatically.\n")
 		say("Your own number waits until you approve it on the simulated phone. Stop with Ctrl-C.\n")
 	})
 }

@@ -33,7 +33,7 @@ func RestoreCommand() *cobra.Command {
 	var o restoreOptions
 	c := command.New(command.Text{
 		Use:   "restore FILE",
-		Short: "restore a backup where there is no store, while no server runs",
+		Short: "restore a backup into a deployment without a store, while no server runs",
 		Long: "It needs the configuration and the master key of the deployment. The store in data_dir must be gone: move it away first. " +
 			"The new store is verified before a server may use it; after an interruption, run the command again. " +
 			"What was used, ended or deleted after the backup is as it was before: the command says what that means.",
