@@ -18,7 +18,7 @@ import (
 )
 
 // algorithm is how one algorithm signs (RFC 7518 §3.1, RFC 8037 §3.1). Its name fixes the
-// type and size of its key, and no two share one (RFC 8725 §3.1): whoever verifies takes
+// type and size of its key, and no two share one (RFC 8725 §3.1): a verifier takes
 // the algorithm from the key.
 type algorithm struct {
 	name  string

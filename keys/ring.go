@@ -43,11 +43,11 @@ var (
 	// replaced by new keys.
 	ErrUnreadable = errors.New("keys: the stored signing keys cannot be used")
 	// ErrNoKey means that no key has this kid.
-	ErrNoKey = errors.New("keys: there is no such key")
+	ErrNoKey = errors.New("keys: unknown key")
 	// ErrInUse means that a key is not retired and cannot be removed.
 	ErrInUse = errors.New("keys: the key is not retired; rotate first")
 	// ErrNoAlgorithm means that the ring has no keys for an algorithm.
-	ErrNoAlgorithm = errors.New("keys: there are no keys for this algorithm")
+	ErrNoAlgorithm = errors.New("keys: no keys for this algorithm")
 	// ErrTooYoung means that a next key has not been published for long enough.
 	ErrTooYoung = errors.New("the next key has not been published long enough for clients to know it")
 )
@@ -61,7 +61,7 @@ type Ring struct {
 	checked atomic.Pointer[time.Time] // when the last read began whose set is in use
 
 	reading sync.Mutex
-	now     *reading // under way; nil: none is
+	now     *reading // in progress; if nil, none is
 }
 
 // OpenRing starts to use the stored signing keys. Only if no set was ever stored
@@ -123,7 +123,7 @@ func (r *Ring) open(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("keys: storing the first signing keys: %w", err)
 	}
-	r.cfg.Log.InfoContext(ctx, "the first signing keys were made", "algorithms", lacking)
+	r.cfg.Log.InfoContext(ctx, "the first signing keys were generated", "algorithms", lacking)
 	return r.reload(ctx)
 }
 
@@ -291,7 +291,7 @@ func (r *Ring) Run(ctx context.Context) {
 	defer ticker.Stop()
 	for {
 		if err := r.tend(ctx); err != nil && ctx.Err() == nil {
-			r.cfg.Log.ErrorContext(ctx, "the signing keys could not be tended; the ones in use go on signing", "error", err)
+			r.cfg.Log.ErrorContext(ctx, "rotating the signing keys failed; the current keys stay in use", "error", err)
 		}
 		select {
 		case <-ctx.Done():

@@ -60,7 +60,7 @@ func (s signer) sign(typ string, payload []byte) (string, error) {
 func (r *Ring) Verify(compact string) ([]byte, error) {
 	jws, err := jose.ParseSignedCompact(compact, verifiable)
 	if err != nil {
-		return nil, fmt.Errorf("keys: not a token of ours: %w", err)
+		return nil, fmt.Errorf("keys: not a token of this server: %w", err)
 	}
 	header := jws.Signatures[0].Header
 	key, ok := r.current.Load().public[header.KeyID]
@@ -71,11 +71,11 @@ func (r *Ring) Verify(compact string) ([]byte, error) {
 		key, ok = r.current.Load().public[header.KeyID]
 	}
 	if !ok || key.Algorithm != header.Algorithm {
-		return nil, errors.New("keys: the token names no key of ours")
+		return nil, errors.New("keys: the token names an unknown key")
 	}
 	payload, err := jws.Verify(key)
 	if err != nil {
-		return nil, fmt.Errorf("keys: not a token of ours: %w", err)
+		return nil, fmt.Errorf("keys: not a token of this server: %w", err)
 	}
 	return payload, nil
 }

@@ -45,7 +45,7 @@ func (r *Ring) snapshotOf(records []Record, version uint64, algs []string) (*sna
 			return nil, fmt.Errorf("%w: the public and private halves of key %s differ; restore the store from a backup", ErrUnreadable, k.ID)
 		}
 		if _, twice := s.public[k.ID]; twice {
-			return nil, fmt.Errorf("%w: key %s is there twice", ErrUnreadable, k.ID)
+			return nil, fmt.Errorf("%w: key %s is a duplicate", ErrUnreadable, k.ID)
 		}
 		s.public[k.ID] = public
 		if !slices.Contains(algs, k.Algorithm) {

@@ -19,7 +19,7 @@ const (
 // of 192 bits. Half of the nonce derives a key; the other half is the nonce of
 // AES-256-GCM under that key.
 //
-// The longer nonce is why one key may seal for ever. Under AES-256-GCM alone,
+// The longer nonce is why one key may seal without a limit in time. Under AES-256-GCM alone,
 // whose random nonces have 96 bits, NIST SP 800-38D §8.3 allows 2^32 messages
 // under one key: after them two nonces are the same with a probability above
 // 2^-32, and two equal nonces give away the authentication key. Any visitor can

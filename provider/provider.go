@@ -115,7 +115,7 @@ type Config struct {
 	Notices    notify.Store
 	Fetch      Fetcher // reads what clients publish, and tells them things
 
-	Notified notify.Observer // counts notices; nil: nothing is counted
+	Notified notify.Observer // counts notices; if nil, none are counted
 
 	Devices    grant.DeviceStore
 	Budgets    deviceflow.Budgets
@@ -154,7 +154,7 @@ type Config struct {
 
 	Log   *slog.Logger
 	Audit audit.Recorder
-	// Steps hears of steps within requests; nil: nobody asks.
+	// Steps is notified of steps within requests. If nil, steps are not reported.
 	Steps endpoint.Steps
 
 	// Dev shows developers on error pages what was wrong with their request.

@@ -31,7 +31,7 @@ type App struct {
 
 	// OneTap is the dialog of one-tap links; nil: the app offers none.
 	OneTap *Dialog
-	// WithoutPush says that nobody can be asked by their number through this app.
+	// WithoutPush says that this app sends no pushes.
 	WithoutPush bool
 
 	API *url.URL // base of the push API, https://api4.truecaller.com

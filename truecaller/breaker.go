@@ -156,7 +156,7 @@ func (b *breakers) make(key breakerKey) *breaker {
 				br.opened(at)
 				log.Warn("Truecaller does not answer: no requests for a while", "retry_at", at.UTC().Format(time.RFC3339))
 			case gobreaker.StateClosed:
-				log.Info("Truecaller answers again")
+				log.Info("Truecaller responds again")
 			}
 		},
 	})

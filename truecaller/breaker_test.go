@@ -157,7 +157,7 @@ func TestBreaker(t *testing.T) {
 		a.pushes(openAfter-1, says(503, "")) // those before it are forgotten
 		a.closed(true)
 
-		for text, n := range map[string]int{`"WARN","msg":"Truecaller does not answer`: 2, `"INFO","msg":"Truecaller answers again"`: 1} {
+		for text, n := range map[string]int{`"WARN","msg":"Truecaller does not answer`: 2, `"INFO","msg":"Truecaller responds again"`: 1} {
 			if got := strings.Count(a.log.String(), text); got != n {
 				t.Errorf("%d times %s in the log, want %d:\n%s", got, text, n, a.log.String())
 			}

@@ -89,8 +89,8 @@ type Inbox interface {
 
 // Recipient decides what callbacks mean. The attempt engine implements it.
 type Recipient interface {
-	// Expects reports whether a live attempt waits for this callback at this app's address. An unexpected
-	// callback gets the same response as any other and is not stored.
+	// Expects reports whether a live attempt waits for this callback at this app's address. An
+	// unexpected callback gets the same response as any other and is not stored.
 	Expects(ctx context.Context, app string, c Callback) (bool, error)
 
 	// Progress takes a delivery without a token: an event or a refusal. It may be

@@ -26,7 +26,7 @@ type Options struct {
 	HeaderTimeout  time.Duration   // from the request to the header of the response; default Timeout
 	MaxProfile     int64           // bytes of a profile; default 256 KiB
 	Log            *slog.Logger    // receives hosts that stop responding; nil: discarded
-	Observer       RequestObserver // counts requests; nil: none are counted
+	Observer       RequestObserver // counts requests; if nil, none are counted
 }
 
 // Client makes requests to Truecaller: over one connection pool, with timeouts and

@@ -103,7 +103,7 @@ func (d Dialog) Validate() FieldErrors {
 
 // ErrLink is the error of a link that cannot be made: the app does not offer one-tap,
 // or Truecaller does not accept a part of the link.
-var ErrLink = errors.New("truecaller: no one-tap link can be made")
+var ErrLink = errors.New("truecaller: no one-tap link can be built")
 
 // DeepLink returns the link that opens Truecaller's dialog on an Android phone
 // (docs/truecaller.md section 2). nonce is 8 to 64 characters of base64url and comes

@@ -120,7 +120,7 @@ func (rc *Receiver) arrivedElsewhere(ctx context.Context) {
 	for _, d := range rc.early.waiting() {
 		expected, err := rc.cfg.Recipient.Expects(ctx, d.App, d.Callback)
 		if err != nil {
-			rc.cfg.Log.ErrorContext(ctx, "the attempt of a callback cannot be looked for", "app", d.App, "error", err)
+			rc.cfg.Log.ErrorContext(ctx, "the attempt of a callback cannot be looked up", "app", d.App, "error", err)
 		}
 		if expected {
 			rc.Arrived(ctx, d.RequestID)

@@ -36,5 +36,5 @@ func ExampleDialog() {
 	}
 	_, err := app.DeepLink("0123456789abcdef", "en")
 	fmt.Println(err)
-	// Output: truecaller: no one-tap link can be made: app "shop" is not valid
+	// Output: truecaller: no one-tap link can be built: app "shop" is not valid
 }

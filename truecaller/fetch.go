@@ -20,7 +20,7 @@ var (
 	// (invariant 5). The token was sent nowhere.
 	ErrForeignEndpoint = errors.New("truecaller: the callback names a foreign profile endpoint")
 	// ErrProfile: the profile is malformed or too large.
-	ErrProfile = errors.New("truecaller: the profile cannot be understood")
+	ErrProfile = errors.New("truecaller: the profile cannot be parsed")
 	// ErrProfileUnavailable: no response, a 5xx, or no request because the host has
 	// not been responding (*Unavailable). It may be retried.
 	ErrProfileUnavailable = errors.New("truecaller: the profile could not be fetched")

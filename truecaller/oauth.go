@@ -28,9 +28,9 @@ var (
 	ErrClientIDRefused = errors.New("truecaller: the OAuth client id was refused: check native_client_id in the configuration, " +
 		"and in Truecaller's portal that the app is of type Android and approved")
 	// ErrExchange: the response of the token endpoint is not a documented one.
-	ErrExchange = errors.New("truecaller: the token endpoint's answer cannot be understood")
+	ErrExchange = errors.New("truecaller: the token endpoint's response cannot be parsed")
 	// ErrExchangeUnavailable: no response, a 429 or a 5xx. The code may be used up.
-	ErrExchangeUnavailable = errors.New("truecaller: the token endpoint did not answer")
+	ErrExchangeUnavailable = errors.New("truecaller: the token endpoint did not respond")
 	// ErrNoProfile: Truecaller has no profile of the user.
 	ErrNoProfile = errors.New("truecaller: there is no profile")
 	// ErrNoOpenID: the application did not request the scope openid.

@@ -131,7 +131,7 @@ func (c *Client) Push(ctx context.Context, permit *Permit, app App, n phone.Numb
 		json.Unmarshal(raw, &accepted) != nil ||
 		accepted.RequestID == "" ||
 		len(accepted.RequestID) > maxRequestID {
-		return "", unusable(errors.New("the answer has no usable requestId"))
+		return "", unusable(errors.New("the response has no usable requestId"))
 	}
 	return accepted.RequestID, nil
 }

@@ -26,7 +26,7 @@ type ReceiverConfig struct {
 	Callbacks CallbackLog // for callbacks that no attempt waits for
 
 	From     func(*http.Request) string // the sender, for the log; nil: the connection's address
-	Observer CallbackObserver           // nil: nothing is counted
+	Observer CallbackObserver           // if nil, callbacks are not counted
 	// Trace returns ctx for work on a callback for which an attempt waits. If nil, ctx is
 	// as it was.
 	Trace func(ctx context.Context, c Callback) context.Context
@@ -74,7 +74,7 @@ func NewReceiver(prefix string, c ReceiverConfig) (*Receiver, error) {
 	}
 	for id, app := range c.Apps {
 		if id != app.ID {
-			return nil, fmt.Errorf("truecaller: app %q stands under the id %q", app.ID, id)
+			return nil, fmt.Errorf("truecaller: app %q is registered under the id %q", app.ID, id)
 		}
 		if invalid := app.Validate(); invalid != nil {
 			return nil, fmt.Errorf("truecaller: app %q: %w", id, invalid)

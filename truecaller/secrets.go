@@ -101,7 +101,7 @@ func (b *secretBook) ask(ctx context.Context, app string, now time.Time) bool {
 // replaces stays valid for SecretGrace, and earlier ones until the end of theirs.
 func (rc *Receiver) UseSecret(ctx context.Context, kept Secrets, app, secret string) error {
 	if _, ok := rc.cfg.Apps[app]; !ok || !consistsOf(secret, pathSafe) {
-		return fmt.Errorf("truecaller: app %q: a callback secret is empty, or has other characters than letters, digits, '-', '_' and '.'", app)
+		return fmt.Errorf("truecaller: app %q: a callback secret is empty, or has characters other than letters, digits, '-', '_' and '.'", app)
 	}
 	hash := sha256.Sum256([]byte(secret))
 	old, err := kept.UseCallbackSecret(ctx, app, hash, time.Now(), SecretGrace)

@@ -141,7 +141,7 @@ func (rc *Receiver) deliver(ctx context.Context, d Delivery) error {
 		case err != nil:
 			return err
 		case !held:
-			rc.cfg.Log.InfoContext(ctx, "another process works on the delivery", "delivery", d.ID, "app", d.App)
+			rc.cfg.Log.InfoContext(ctx, "another server holds the delivery", "delivery", d.ID, "app", d.App)
 			return nil
 		}
 		if err := rc.cfg.Recipient.Token(ctx, d); err != nil {

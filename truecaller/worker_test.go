@@ -114,7 +114,7 @@ func TestInvariant8_UnavailableProfileIsTriedAgain(t *testing.T) {
 }
 
 func TestInvariant8_RefusedTokenIsNeverTriedAgain(t *testing.T) {
-	for status, cause := range map[int]string{401: "the access token was refused", 403: "the access token was refused", 404: "the profile cannot be understood"} {
+	for status, cause := range map[int]string{401: "the access token was refused", 403: "the access token was refused", 404: "the profile cannot be parsed"} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
 			inBubble(t, func(t *testing.T, w *world) {
 				w.answer = func(*http.Request, string) (int, string) { return status, "" }

@@ -55,7 +55,7 @@ func checkOverrides(overrides fs.FS) error {
 		case d.IsDir() || strings.HasPrefix(d.Name(), ".") || strings.EqualFold(d.Name(), "README.md"):
 			return nil
 		case !overridable(path):
-			return fmt.Errorf("%s takes the place of nothing; there are templates/{layout,%s}.html, "+
+			return fmt.Errorf("%s replaces no file; there are templates/{layout,%s}.html, "+
 				"locales/LANGUAGE.json, static/custom.css and static/icon.svg", path, strings.Join(page.Names, ","))
 		}
 		if name, ok := strings.CutPrefix(path, "templates/"); ok {

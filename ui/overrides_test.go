@@ -87,9 +87,9 @@ func TestOverridesAreCheckedAtTheStart(t *testing.T) {
 		return strings.Replace(builtinTemplate(t, name), "<h1>", tag, 1)
 	}
 	for _, row := range []struct{ file, text, want string }{
-		{"templates/login.html", "x", "templates/login.html takes the place of nothing"},
-		{"index.html", "x", "takes the place of nothing"},
-		{"locales/en/signin.json", "{}", "takes the place of nothing"},
+		{"templates/login.html", "x", "templates/login.html replaces no file"},
+		{"index.html", "x", "replaces no file"},
+		{"locales/en/signin.json", "{}", "replaces no file"},
 		{"locales/en.json", `{"signin.title": `, "unexpected end"},
 		{"locales/en.json", `{"signin.titel": "x"}`, "locales/en.json: there is no text signin.titel"},
 		{"locales/en.json", `{"signin.title": "Sign in to {app}"}`, "locales/en.json: signin.title has the placeholders [app], want [client]"},

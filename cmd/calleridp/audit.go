@@ -65,7 +65,7 @@ func openAudit(ctx context.Context, s config.Settings, heads trail.Heads, restor
 	return a, nil
 }
 
-// closeTimeout bounds how long the store is told of the last line.
+// closeTimeout bounds the time for recording the last line in the store.
 const closeTimeout = 5 * time.Second
 
 // close writes what is left, before the store is closed.

@@ -51,7 +51,7 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 	base := log
 	log = sums.Logger()
 	observed, tracer := observers(s, counting, log)
-	var registry *client.Registry // the store asks it which clients are told that a session has ended
+	var registry *client.Registry // the store reads from it which clients to notify of a session's end
 	tells := func(id string) bool { return registry.Told(id) }
 	store, err := openStorage(ctx, s, tells, observed.Committed, log)
 	if err != nil {
@@ -386,7 +386,7 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 
 // atMostOnce returns what asks for do and does not wait, and what does it until ctx is
 // done, once at a time: however often it is asked for meanwhile, it is done once more.
-// Whoever may connect to the database can send any number of notifications.
+// A database user can send any number of notifications.
 func atMostOnce(do func(context.Context)) (ask func(), run func(ctx context.Context)) {
 	asked := make(chan struct{}, 1)
 	ask = func() {

@@ -133,7 +133,7 @@ func (s *storage) sayRestored(ctx context.Context, log *slog.Logger) error {
 	if s.restored == nil {
 		return nil
 	}
-	log.Warn("the store was restored from a backup; what users, clients and operators ended or deleted after it is back",
+	log.Warn("the store was restored from a backup; records that were ended or deleted after it are back",
 		"backup", s.restored.Taken.Format(time.RFC3339), "restored", s.restored.At.Format(time.RFC3339))
 	return s.forget(ctx)
 }
@@ -142,9 +142,9 @@ func (s *storage) sayRestored(ctx context.Context, log *slog.Logger) error {
 func warn(ctx context.Context, s config.Settings, store *postgres.Store, log *slog.Logger) {
 	warnings, err := store.Warnings(ctx)
 	if err != nil {
-		log.Error("whether the database keeps what it acknowledges could not be asked", "error", err)
+		log.Error("the durability settings of the database could not be read", "error", err)
 	}
 	for _, w := range warnings {
-		log.Warn("the database is probably not set up as it should be", "key", s.StorageKey(w.Field), "reason", w.Reason)
+		log.Warn("the database is probably not configured correctly", "key", s.StorageKey(w.Field), "reason", w.Reason)
 	}
 }

@@ -120,9 +120,9 @@ func (f *Flow) Cancel(ctx context.Context, id login.ID, browser login.BrowserSec
 	return f.attempts.Cancel(ctx, id, browser)
 }
 
-// Again returns the sign-in page for the attempt's request, to start another
-// attempt for it, with the same number or another one: login.ErrState when the attempt has succeeded,
-// endpoint.ErrRequestExpired when the request's page has expired meanwhile.
+// Again returns the sign-in page for the attempt's request, to start another attempt for it,
+// with the same number or another one. The error is login.ErrState if the attempt has
+// succeeded, and endpoint.ErrRequestExpired if the request's page has expired.
 func (f *Flow) Again(ctx context.Context, id login.ID, browser login.BrowserSecret, another bool) (SignInView, error) {
 	a, q, err := f.attemptOf(ctx, id, browser)
 	if err != nil {

@@ -169,7 +169,7 @@ func (e *Endpoint) showSignIn(w http.ResponseWriter, r *http.Request, q *request
 
 // SignInToAccount shows the sign-in page for one of the account pages: then is its
 // path, sub the user who must sign in again, "" for any. Their number is not
-// filled in: the account page shows it masked, and whoever finds the browser
+// filled in: the account page shows it masked, and another person who finds the browser
 // signed in must neither learn it nor push to that phone with one press.
 func (e *Endpoint) SignInToAccount(w http.ResponseWriter, r *http.Request, then, sub string) error {
 	q := &request{ClientID: endpoint.AccountClientID, RedirectURI: then, HintSub: sub}

@@ -23,11 +23,11 @@ type SentForm struct {
 
 // BrowserFor returns the secret under which a form starts an attempt. It is a new one,
 // unless an attempt of the cookie's secret is live, which other tabs wait for: the
-// cookie is as it came, and somebody who used this computer before may have noted it.
+// cookie is as it came, and an earlier user of this computer may have noted it.
 //
 // The same form gives the same secret, so that a browser may send it twice before it
 // has got the cookie: by a double click, or because the response was lost. The secret
-// follows from the sealed request, which nobody has but the browser that got the page,
+// is derived from the sealed request, which only the browser with the page has,
 // from what was typed, the network and the cookie.
 func (f *Flow) BrowserFor(ctx context.Context, form SentForm) (login.BrowserSecret, error) {
 	if form.Cookie != "" {

@@ -119,7 +119,7 @@ func (cs challenges) solved(s Submission, now time.Time) (login.Solved, error) {
 	case err != nil && !expired:
 		return login.Solved{}, fmt.Errorf("%w: it was not made here", errUnsolved)
 	case challenge.Network != s.Network:
-		return login.Solved{}, fmt.Errorf("%w: it is another network's, %s", errUnsolved, challenge.Network)
+		return login.Solved{}, fmt.Errorf("%w: it belongs to another network, %s", errUnsolved, challenge.Network)
 	case expired:
 		return login.Solved{}, fmt.Errorf("%w: it is too old", errUnsolved)
 	case !solves(challenge.Seed, challenge.Bits, s.Solution):

@@ -23,7 +23,7 @@ import (
 )
 
 // consentRequest is an authorization request that waits for the user's consent.
-// It travels sealed in the form of the prompt; no code exists for it yet. Whoever
+// It travels sealed in the form of the prompt; no code exists for it yet. A user who
 // confirms must be signed in as the same user, in the same sign-in or a later one.
 type consentRequest struct {
 	Request  *request `json:"q"`
@@ -184,7 +184,7 @@ func (e *Endpoint) decideConsent(w http.ResponseWriter, r *http.Request, in endp
 	}
 	switch in.Get("decision") {
 	case "allow":
-		if !q.Request.acceptsACR(s.ACR) { // the user has signed in anew since the prompt was shown (Core §5.5.1.1)
+		if !q.Request.acceptsACR(s.ACR) { // the user has signed in again since the prompt was shown (Core §5.5.1.1)
 			return e.refuse(w, r, q.Request, unmetACR("the user signed in by "+s.ACR))
 		}
 		resp, err := e.allow(r.Context(), q, c, s)

@@ -120,7 +120,7 @@ func (f *Flow) proceed(
 		return in, nil
 	})
 	why := signedOut
-	if errors.Is(err, grant.ErrExists) { // somebody else has answered the device
+	if errors.Is(err, grant.ErrExists) { // another request has decided for the device
 		why = deviceAnswered
 	}
 	if hasEnded(err) || errors.Is(err, login.ErrSignedOut) || why == deviceAnswered { // since the approval

@@ -51,12 +51,12 @@ func (e *Endpoint) decide(ctx context.Context, q *request, c client.Client, cook
 	case err != nil:
 		return decision{}, err
 	case needed && q.Prompt.None && q.SubGuessed:
-		// Another answer than to a wrong guess would tell a client who is signed in, to
-		// which nobody has consented (OpenID Connect Core §17.3).
+		// A response other than for a wrong guess would reveal who is signed in, to
+		// which the user has not consented (OpenID Connect Core §17.3).
 		return decision{}, notSignedIn()
 	case needed && q.Prompt.None:
 		refusal := oidc.Error{ErrorType: "consent_required"} // OpenID Connect Core §3.1.2.6
-		return decision{}, refusal.WithDescription("the user has not allowed this yet")
+		return decision{}, refusal.WithDescription("the user has not consented yet")
 	case needed:
 		return decision{outcome: askConsent, session: s}, nil
 	}

@@ -15,7 +15,7 @@ import (
 	"calleridp/provider/session"
 )
 
-// A sign-in for a device (RFC 8628) is one whose response nobody carries: the code is
+// A sign-in for a device (RFC 8628) has no response in the browser: the code is
 // stored under the hash of the device's code, and the browser goes to a page of ours.
 
 // deviceRequest is what a request has that a device has begun.
@@ -90,8 +90,8 @@ func (cs clients) againForDevice(q *request, c client.Client) error {
 	return nil
 }
 
-// answer makes of a code the answer to the request of a device. It expires when the
-// device's own code does, and stays until then: nobody answers the request again.
+// answer turns a code into the decision on a device's request. It expires when the
+// device's own code does, and stays until then, so that the request is decided once.
 func (d *deviceRequest) answer(code grant.Code) grant.Code {
 	code.Hash, code.RedirectURI = d.hash(), ""
 	code.Expires, code.FormExpires = d.expires(), d.expires()

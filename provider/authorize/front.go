@@ -72,7 +72,7 @@ func (f front) idToken(ctx context.Context, q *request, c client.Client, s sessi
 	}
 	signed, err := f.tokens.Token(ctx, in)
 	if errors.Is(err, idtoken.ErrNoEncryptionKey) {
-		return "", oidc.ErrServerError().WithDescription("the ID token is to be encrypted, and the client's jwks or jwks_uri has no key for it, or could not be read")
+		return "", oidc.ErrServerError().WithDescription("the ID token must be encrypted, but the client's jwks or jwks_uri has no suitable key or could not be read")
 	}
 	return redact.Text(signed), err
 }

@@ -137,7 +137,7 @@ func (o objects) read(ctx context.Context, in endpoint.Parameters, c client.Clie
 		return presented{}, oidc.ErrInvalidRequest().WithDescription("response_type differs from the request object's (OpenID Connect Core section 6.1)")
 	}
 	if signed {
-		// Anybody can have added what is outside (RFC 9101 §6.3). client_id is the same.
+		// An attacker can have added what is outside (RFC 9101 §6.3). client_id is the same.
 		values["client_id"] = c.ID
 		return presented{in: in.Only(values), signed: true}, nil
 	}

@@ -35,7 +35,7 @@ type request struct {
 	LoginHint      string              `json:"-"` // often a phone number: never sealed
 	SubGuessed     bool                `json:"-"` // HintSub comes from claims alone; counts only where no page is shown
 	From           *origin             `json:"o,omitempty"`
-	Device         *deviceRequest      `json:"v,omitempty"` // nil: no device has begun it
+	Device         *deviceRequest      `json:"v,omitempty"` // if nil, no device started it
 	Signed         bool                `json:"g,omitempty"` // a signed request object
 
 	// Until is when the sign-in page expires, in seconds since 1970; 0 before there

@@ -65,7 +65,7 @@ func parseObject(text string) (requestObject, error) {
 	case json.Unmarshal(header["alg"], &o.alg) != nil || o.alg == "":
 		return requestObject{}, errors.New("its header has no alg")
 	case header["crit"] != nil: // whatever it names, nothing here knows it (RFC 7515 §4.1.11)
-		return requestObject{}, errors.New("its header has crit, of which nothing is supported")
+		return requestObject{}, errors.New("its header has crit, which is not supported")
 	case header["typ"] != nil && (json.Unmarshal(header["typ"], &typ) != nil || !isObjectType(typ)):
 		// A JWT for something else is no request (RFC 8725 §3.11, RFC 9101 §10.8).
 		return requestObject{}, errors.New("its typ is not oauth-authz-req+jwt or JWT")
@@ -86,7 +86,7 @@ func isObjectType(typ string) bool {
 type members map[string]json.RawMessage
 
 // parseMembers reads a JSON object. It refuses what two readers may read differently: a
-// member that is there twice, at any depth, what is not UTF-8, and what follows the object.
+// member that is a duplicate, at any depth, what is not UTF-8, and what follows the object.
 func parseMembers(raw []byte) (members, error) {
 	if !utf8.Valid(raw) {
 		return nil, errors.New("is not UTF-8")
@@ -242,7 +242,7 @@ func date(raw json.RawMessage) (time.Time, bool) {
 }
 
 // toAnswer returns the parameters by which a request is refused whose object is refused:
-// those that say how the client gets its responses. They count although nobody has checked
+// those that say how the client gets its responses. They count without a check of
 // the object, because its sender could have put the same values into the query. The error
 // is an *endpoint.PageError: the query names another redirect URI.
 func toAnswer(in endpoint.Parameters, object string) (endpoint.Parameters, error) {

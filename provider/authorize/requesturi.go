@@ -16,7 +16,7 @@ import (
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 )
 
-// Bounds of fetching request objects: anybody can send a request that needs one.
+// Limits on fetching request objects: an attacker can send a request that needs one.
 const (
 	// referenceFresh is how long contents are used again whose URI does not name their
 	// hash, and how long an address is left alone that has failed: a page that is loaded
@@ -45,7 +45,7 @@ type Fetcher interface {
 
 // references reads the request objects that clients publish (request_uri, OpenID Connect
 // Core §6.2). All that it knows is this server's own: nothing is stored for a request
-// before somebody submits a number (invariant 1). It is safe for concurrent use.
+// before a user submits a number (invariant 1). It is safe for concurrent use.
 type references struct {
 	fetcher Fetcher
 	log     *slog.Logger
@@ -86,7 +86,7 @@ func (rs *references) get(ctx context.Context, c client.Client, uri, network str
 	case <-ctx.Done():
 		return "", ctx.Err()
 	}
-	if text, fresh := ref.current(time.Now()); fresh { // somebody else has fetched meanwhile
+	if text, fresh := ref.current(time.Now()); fresh { // another request has fetched meanwhile
 		<-ref.fetching
 		return text, unread(text)
 	}
@@ -94,8 +94,8 @@ func (rs *references) get(ctx context.Context, c client.Client, uri, network str
 		<-ref.fetching
 		return "", tooMany()
 	}
-	// A caller that goes away ends no fetch: one that is begun counts, or whoever hangs up
-	// could begin as many as they like.
+	// A caller that disconnects ends no fetch, and the fetch counts; otherwise an attacker
+	// who disconnects could start any number of fetches.
 	done := make(chan string, 1)
 	go func() {
 		text := rs.fetch(context.WithoutCancel(ctx), c, uri, ref)
@@ -123,7 +123,7 @@ func (rs *references) fetch(ctx context.Context, c client.Client, uri string, re
 		rs.log.WarnContext(ctx, "a client's request_uri could not be read", "client", c.ID, "error", err)
 		text = ""
 	case len(text) > maxObject:
-		rs.log.WarnContext(ctx, "a client's request_uri has more than a request object", "client", c.ID, "bytes", len(body))
+		rs.log.WarnContext(ctx, "a client's request_uri is longer than a request object may be", "client", c.ID, "bytes", len(body))
 		text = ""
 	case isHashOf(hash, body):
 		kept = referenceFixed

@@ -114,7 +114,7 @@ func (e *Endpoint) respondNow(w http.ResponseWriter, r *http.Request, q *request
 		return e.refuse(w, r, q, err)
 	}
 	err = e.codes.create(r.Context(), q, c, s, t)
-	if errors.Is(err, grant.ErrExists) && q.forDevice() { // a double click, or somebody else
+	if errors.Is(err, grant.ErrExists) && q.forDevice() { // a double click, or another request
 		_, err = e.codes.of(r.Context(), q, s, t)
 	}
 	if errors.Is(err, login.ErrState) {

@@ -26,9 +26,9 @@ type hints interface {
 // maxNonce is the longest nonce, in bytes.
 const maxNonce = 1 << 10
 
-// validate turns what a client whose redirect URI was matched has presented into a request. An error is
-// an *oidc.Error for the client, an *endpoint.PageError or an internal one; the
-// request returned with it is enough to send the client that error.
+// validate parses the parameters of a client whose redirect URI was matched. An error is an
+// *oidc.Error for the client, an *endpoint.PageError or an internal one; the request returned
+// with it is enough to send the client that error.
 func (e *Endpoint) validate(p presented, c client.Client, redirectURI string) (*request, error) {
 	in := p.in
 	state, err := in.State()

@@ -94,7 +94,7 @@ func (ch *Channel) Send(ctx context.Context, n notify.Notice) notify.Result {
 	case errors.Is(err, client.ErrNotFound):
 		return dropped("the client was removed")
 	case err != nil:
-		ch.cfg.Log.Error("the client of a notice cannot be read; it waits", "client", n.Receiver, "error", err)
+		ch.cfg.Log.Error("the client of a notice could not be read; the notice waits", "client", n.Receiver, "error", err)
 		return failed("the store failed", 0)
 	case c.RegisteredAfter(n.Met): // an earlier client of this ID: it is none of this one's business
 		return dropped("the client was removed")
@@ -105,7 +105,7 @@ func (ch *Channel) Send(ctx context.Context, n notify.Notice) notify.Result {
 	}
 	token, err := ch.token(c, n, time.Now())
 	if err != nil {
-		ch.cfg.Log.Error("a logout token cannot be made; it waits", "client", n.Receiver, "error", err)
+		ch.cfg.Log.Error("a logout token could not be created; its notice waits", "client", n.Receiver, "error", err)
 		return failed("no token could be signed", 0)
 	}
 	trying, cancel := context.WithTimeout(ctx, sendFor)

@@ -59,7 +59,7 @@ func (e *Endpoint) Metadata() endpoint.Metadata {
 
 // page shows the page to the pages of clients, of which the Referer has at least the
 // origin unless they withhold it. A page of any other site gets none: it would learn from
-// the answers whether somebody is signed in (§6).
+// the responses whether a user is signed in (§6).
 func (e *Endpoint) page(w http.ResponseWriter, r *http.Request) error {
 	origin := client.OriginOf(r.Header.Get("Referer"))
 	if origin == "" || !e.cfg.Clients.PageAllowed(r.Context(), origin) {

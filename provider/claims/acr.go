@@ -8,7 +8,7 @@ const (
 	// has it, which may be another device than the browser's.
 	ACRPush = "urn:calleridp:acr:push"
 	// ACROneTap: the user opened a link of our page and approved in the Truecaller app. That is
-	// the browser's device, unless somebody has sent the link to another.
+	// the browser's device, unless the link was sent to another.
 	ACROneTap = "urn:calleridp:acr:onetap"
 	// ACRNative: the user approved in Truecaller's dialog over a native application.
 	ACRNative = "urn:calleridp:acr:native"

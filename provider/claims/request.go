@@ -13,7 +13,7 @@ import (
 type Request struct {
 	IDToken  []string // of Names, in their order
 	Userinfo []string // of Names, in their order
-	Sub      string   // whose tokens they must be, as the client knows the user; "": anybody's
+	Sub      string   // the required user, as the client knows them; "": any user
 	ACR      ACRRequest
 }
 
@@ -26,7 +26,7 @@ type ACRRequest struct {
 // Errors of ParseRequest. Their texts are for the client's developer.
 var (
 	errNotJSON = errors.New("claims is not a JSON object with objects id_token and userinfo")
-	errSub     = errors.New("claims asks for more than one sub")
+	errSub     = errors.New("claims requests more than one sub")
 )
 
 // wanted is how one claim is requested; the zero value for the default.

@@ -106,8 +106,8 @@ const (
 var ErrNoKeys = errors.New("client: the JWK set has no usable key")
 
 // ParseKeys reads the JWK set of a client (RFC 7517 §5). Keys of unknown types are left
-// out, as that section says. It refuses private and symmetric keys: whoever publishes one
-// has lost it. The error wraps ErrNoKeys if no key is left.
+// out, as that section says. It refuses private and symmetric keys: a client that publishes one
+// has disclosed it. The error wraps ErrNoKeys if no key is left.
 func ParseKeys(text []byte) ([]jose.JSONWebKey, error) {
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`
@@ -158,8 +158,8 @@ func checkKey(key jose.JSONWebKey) (reason string) {
 	return ""
 }
 
-// maxTried is how many keys are tried for one signature. Anybody can send one that no key
-// has made, and each try costs as much as a good one; whoever has several keys of one type
+// maxTried is how many keys are tried for one signature. An attacker can send one that no key
+// has made, and each try costs as much as a good one; a client with several keys of one type
 // must name the one that has signed (OpenID Connect Core §10.1).
 const maxTried = 4
 
@@ -227,7 +227,7 @@ func validateAuth(c Client) FieldErrors {
 	}
 	switch {
 	case c.Keys != "" && c.KeysURI != "":
-		refuse("jwks_uri", "must not be set beside jwks (RFC 7591 §2)")
+		refuse("jwks_uri", "must not be set together with jwks (RFC 7591 §2)")
 	case c.Keys != "":
 		if _, err := ParseKeys([]byte(c.Keys)); err != nil {
 			refuse("jwks", "%s", strings.TrimPrefix(err.Error(), "client: "))
@@ -237,7 +237,7 @@ func validateAuth(c Client) FieldErrors {
 			refuse("jwks_uri", "%q: %s", c.KeysURI, strings.TrimPrefix(err.Error(), fetch.ErrAddress.Error()+": "))
 		}
 	case c.AuthMethod == AuthPrivateKeyJWT:
-		refuse("jwks", "missing; a client with private_key_jwt needs its public keys, as jwks or as jwks_uri")
+		refuse("jwks", "missing; a client with private_key_jwt needs its public keys, as jwks or jwks_uri")
 	}
 	return invalid
 }

@@ -53,11 +53,11 @@ func (r *Registry) CheckEdit(known, next Client) error {
 	// pairwise subs keep apart (OpenID Connect Core §8.1).
 	switch {
 	case known.Pairwise != next.Pairwise:
-		invalid = append(invalid, FieldError{Field: "subject_type", Reason: "cannot be changed: the users would be others to the application; add another client"})
+		invalid = append(invalid, FieldError{Field: "subject_type", Reason: "cannot be changed: users would get another sub; add another client"})
 	case known.Pairwise && known.Sector() != next.Sector():
 		invalid = append(invalid, FieldError{
 			Field:  "sector_host",
-			Reason: fmt.Sprintf("the users of a pairwise client would be others to the application; set sector_host to %q, or add another client", known.Sector()),
+			Reason: fmt.Sprintf("users of a pairwise client would get another sub; set sector_host to %q, or add another client", known.Sector()),
 		})
 	}
 	if invalid != nil {

@@ -56,7 +56,7 @@ type InitialToken struct {
 
 // Terms are what a registration must keep to.
 type Terms struct {
-	Token *redact.Hash // of the initial access token, which it spends; nil: none is needed
+	Token *redact.Hash // of the initial access token, which it spends; if nil, none is needed
 	Most  int          // how many clients may be registered at once, this one among them
 	Spend limit.Spend  // what it costs; charges of the asker only
 }
@@ -105,7 +105,7 @@ type Registered struct {
 }
 
 // tryFor is how long a client that was never used keeps its place when there are no others:
-// time for whoever registered it to sign in to it.
+// time for its developer to sign in to it.
 const tryFor = time.Hour
 
 // Register stores a client that registers itself, on terms. Its errors are those of Add and
@@ -224,9 +224,9 @@ func sameSector(known, next Client) error {
 	switch {
 	case !known.Registration.Used:
 	case known.Pairwise != next.Pairwise:
-		return FieldErrors{{Field: "subject_type", Reason: "does not change once users have signed in: they would be others to you; register another client"}}
+		return FieldErrors{{Field: "subject_type", Reason: "cannot change after a user has signed in: users would get another sub; register another client"}}
 	case known.Pairwise && known.Sector() != next.Sector():
-		return FieldErrors{{Field: "sector_identifier_uri", Reason: "the sector does not change once users have signed in: they would be others to you; register another client"}}
+		return FieldErrors{{Field: "sector_identifier_uri", Reason: "the sector cannot change after a user has signed in: users would get another sub; register another client"}}
 	}
 	return nil
 }

@@ -123,8 +123,8 @@ func (r *Registry) CheckChange(id string) error {
 	return nil
 }
 
-// AddOwn adds or replaces a client of the program itself: it is found by its ID, and is in no list of
-// clients. It is called before the registry is used.
+// AddOwn adds or replaces a client of the program itself: it is found by its ID, and is in no
+// list of clients. It is called before the registry is used.
 func (r *Registry) AddOwn(c Client) error {
 	if invalid := append(Validate(c), ValidateFor(c, r.here)...); invalid != nil {
 		return fmt.Errorf("client %q: %w", c.ID, invalid)
@@ -141,7 +141,7 @@ func (r *Registry) AddOwn(c Client) error {
 }
 
 func (r *Registry) takenByProgram(id string) error {
-	return fmt.Errorf("client %q: the program has a client of this ID; choose another one", id)
+	return fmt.Errorf("client %q: the ID is reserved; choose another one", id)
 }
 
 // CheckStored returns which stored clients can have no ID token any more, because
@@ -277,7 +277,7 @@ func (r *Registry) Add(ctx context.Context, c Client) (Client, string, error) {
 // Import stores a client from elsewhere, with the hashes of its secrets. It is as new as one
 // of Add, whatever c.Created says: what was given to a removed client of its ID stays ended
 // (RegisteredAfter). The error wraps FieldErrors if c is invalid, and is ErrExists if the ID
-// is taken. A client whose secret is needed in the clear gets one that nobody knows: rotate
+// is taken. A client whose secret is needed in the clear gets a random unknown one: rotate
 // it.
 func (r *Registry) Import(ctx context.Context, c Client, dryRun bool) error {
 	c.Registration, c.FromConfig, c.Secrets = nil, false, nil
@@ -357,7 +357,7 @@ func (r *Registry) RotateSecret(ctx context.Context, id string) (string, error) 
 	return secret, nil
 }
 
-// CheckRotation returns why a client gets no new secret of an operator's, whoever it is for:
+// CheckRotation returns why a client gets no new secret from an operator:
 // ErrFromConfig, ErrRegisteredItself or ErrNoSecret. One that registered itself has no way to
 // hear of another secret: its registration cannot be read with one (RFC 7592 §2.1), because
 // only the hash is kept.
@@ -390,8 +390,8 @@ func (r *Registry) Remove(ctx context.Context, id string) error {
 // server has removed its client.
 const originsAge = 5 * time.Second
 
-// originsPause is how long the origins are not read again, whatever is asked: anybody can
-// send preflights from as many unknown origins as they like, and each reading reads all
+// originsPause is the minimum time between two readings of the origins: an attacker can
+// send preflights from any number of unknown origins, and each reading reads all
 // clients.
 const originsPause = time.Second
 

@@ -23,7 +23,7 @@ type RequestObjects struct {
 	URIs []string
 }
 
-// AlgNone is the algorithm of a JWT that nobody has signed (RFC 7518 §3.6).
+// AlgNone is the algorithm of an unsigned JWT (RFC 7518 §3.6).
 const AlgNone = "none"
 
 // IsRequestObjectType reports whether the typ of a JWT says that it is a request object (RFC

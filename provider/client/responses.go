@@ -56,7 +56,7 @@ func (r Responses) Metadata() ResponseMetadata {
 }
 
 // What a response may be encrypted with (RFC 7518 §4.1, §5.1). RSA1_5 is not among them:
-// whoever may ask the client to decrypt can decrypt with it (RFC 8725 §3.2). The first
+// an attacker who can make the client decrypt can use it as an oracle (RFC 8725 §3.2). The first
 // content encryption is the default (Dynamic Client Registration §2).
 var (
 	EncryptionAlgorithms = []string{"RSA-OAEP-256", "ECDH-ES", "ECDH-ES+A128KW", "ECDH-ES+A256KW"}
@@ -125,14 +125,14 @@ func validateResponses(c Client) FieldErrors {
 		// A browser that carries an ID token could write it, too.
 		refuse("id_token_signed_response_alg", `"none" is for clients whose response_types have no id_token (OpenID Connect Core §2)`)
 	case c.IDTokenAlg == AlgNone && c.Responses.IDToken.On():
-		refuse("id_token_signed_response_alg", `"none" is not for encrypted ID tokens: anybody could have encrypted them`)
+		refuse("id_token_signed_response_alg", `"none" cannot be combined with encryption: an attacker can encrypt an unsigned ID token`)
 	case c.IDTokenAlg != "" && c.IDTokenAlg != AlgNone && !slices.Contains(Algorithms, c.IDTokenAlg):
 		refuse("id_token_signed_response_alg", "%q is unknown; use one of %s", c.IDTokenAlg, strings.Join(Algorithms, ", "))
 	}
 	if alg := c.Responses.UserinfoAlg; alg != "" && !slices.Contains(Algorithms, alg) {
 		refuse("userinfo_signed_response_alg", "%q is unknown; use one of %s, or leave it out for JSON", alg, strings.Join(Algorithms, ", "))
 	}
-	var set []jose.JSONWebKey // nil: not known here
+	var set []jose.JSONWebKey // if nil, the set is unknown here
 	if c.Keys != "" {
 		set, _ = ParseKeys([]byte(c.Keys)) // validateAuth says what is wrong with it
 	}
@@ -148,7 +148,7 @@ func validateResponses(c Client) FieldErrors {
 		case !slices.Contains(EncryptionAlgorithms, response.Alg):
 			refuse(alg, "%q is not supported; use one of %s", response.Alg, strings.Join(EncryptionAlgorithms, ", "))
 		case c.Keys == "" && c.KeysURI == "":
-			refuse("jwks", "missing; what is encrypted to the client needs its public key, as jwks or as jwks_uri")
+			refuse("jwks", "missing; encryption needs the client's public key, as jwks or jwks_uri")
 		case set != nil && !found:
 			refuse("jwks", "has no key that %s (%s) could encrypt to", alg, response.Alg)
 		}
@@ -192,7 +192,7 @@ func adviseResponses(c Client) FieldErrors {
 	}
 	return FieldErrors{{
 		Field:  "id_token_signed_response_alg",
-		Reason: `"none" leaves ID tokens without a signature: whoever gets one must have taken it from the token endpoint itself (OpenID Connect Core §3.1.3.7)`,
+		Reason: `"none" leaves ID tokens unsigned: the client must get them directly from the token endpoint (OpenID Connect Core §3.1.3.7)`,
 	}}
 }
 

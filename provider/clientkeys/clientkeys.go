@@ -23,8 +23,8 @@ const (
 	freshFor = 10 * time.Minute
 	// staleFor is how long they are used while their address does not respond.
 	staleFor = time.Hour
-	// againAfter is how long an address is left alone, whatever key a request needs: anybody
-	// can make up a kid.
+	// againAfter is the minimum time between two fetches of an address, because an attacker
+	// can invent a kid.
 	againAfter = 30 * time.Second
 	// maxPublished is how many clients' keys are remembered.
 	maxPublished = 1000
@@ -111,12 +111,12 @@ func (k *Keys) having(ctx context.Context, c client.Client, enough func(set []jo
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	if keys, fresh := p.known(enough); fresh { // somebody else has fetched meanwhile
+	if keys, fresh := p.known(enough); fresh { // another request has fetched meanwhile
 		<-p.fetching
 		return keys, nil
 	}
-	// A caller that goes away ends no fetch: one that is begun counts, or whoever hangs up
-	// could begin as many as they like.
+	// A caller that disconnects ends no fetch, and the fetch counts; otherwise an attacker
+	// who disconnects could start any number of fetches.
 	done := make(chan outcome, 1)
 	go func() {
 		keys, err := k.fetch(context.WithoutCancel(ctx), c, p)
@@ -184,12 +184,12 @@ func (k *Keys) fetch(ctx context.Context, c client.Client, p *published) ([]jose
 	keys, usable := p.fetched(keys, err, time.Now())
 	switch {
 	case withdrawn:
-		k.log.WarnContext(ctx, "a client has published a JWK set without a usable key: it can neither authenticate by one nor get what is encrypted to one", "client", c.ID)
+		k.log.WarnContext(ctx, "a client has published a JWK set without a usable key; it cannot authenticate or get encrypted responses", "client", c.ID)
 	case !usable:
-		k.log.WarnContext(ctx, "a client's keys could not be read: it can neither authenticate by one nor get what is encrypted to one", "client", c.ID, "error", err)
+		k.log.WarnContext(ctx, "a client's keys could not be fetched; it cannot authenticate or get encrypted responses", "client", c.ID, "error", err)
 		return nil, ErrUnread
 	case err != nil:
-		k.log.WarnContext(ctx, "a client's keys could not be read again; those of before are used for up to an hour", "client", c.ID, "error", err)
+		k.log.WarnContext(ctx, "a client's keys could not be fetched again; the previous ones are used for up to an hour", "client", c.ID, "error", err)
 	}
 	return keys, nil
 }

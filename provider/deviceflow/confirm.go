@@ -25,9 +25,9 @@ type confirmation struct {
 // Expiry implements endpoint.Box.
 func (q *confirmation) Expiry() int64 { return q.Until }
 
-// ask shows which application asks and from where, before anybody signs in, also when the
+// ask shows the requesting application and its network before the user signs in, also when the
 // code came with the address: an attacker may have started the request and sent its
-// address to the user (RFC 8628 §5.4). Nothing goes on before the user says so here.
+// address to the user (RFC 8628 §5.4). The user must confirm before anything else happens.
 func (e *Endpoint) ask(w http.ResponseWriter, r *http.Request, d grant.DeviceRequest, c client.Client, code string) error {
 	sealed, err := endpoint.Seal(e.cfg.Master, keys.PurposeDeviceRequest, confirmation{User: d.User[:], Code: code, Until: d.Expires.Unix()})
 	if err != nil {
@@ -106,7 +106,7 @@ func (e *Endpoint) done(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// masked returns a network so that a user may recognise it, and nobody else is told where
+// masked returns a network so that its user can recognise it, without revealing where
 // the device is: without the last number of an IPv4 address, and the first 48 bits of an
 // IPv6 one.
 func masked(network string) string {

@@ -144,7 +144,7 @@ func (response) LogValue() slog.Value       { return redact.Value() }
 // check refuses what no client may ask for.
 func check(in endpoint.Parameters) error {
 	if in.Has("resource") { // RFC 8707 §2
-		return oidc.ErrInvalidTarget().WithDescription("resource is not supported: the tokens are for the client that asks")
+		return oidc.ErrInvalidTarget().WithDescription("resource is not supported: tokens are for the requesting client")
 	}
 	return nil
 }
@@ -213,7 +213,7 @@ func (e *Endpoint) cost(network, clientID string) limit.Spend {
 // tooMany refuses with 429, as the token endpoint does: RFC 6749 §5.2 has no code for it.
 func tooMany(exceeded *limit.Exceeded, now time.Time) error {
 	refusal := endpoint.NewRefusal(http.StatusTooManyRequests, (&oidc.Error{ErrorType: "temporarily_unavailable"}).
-		WithDescription("too many devices ask at once; try again later"))
+		WithDescription("too many device requests at once; try again later"))
 	refusal.RetryAfter = max(exceeded.RetryAt.Sub(now), time.Second)
 	return refusal
 }

@@ -136,7 +136,7 @@ func (c Cookies) SetState(w http.ResponseWriter, state session.BrowserState, exp
 	c.writeState(w, string(state), secondsUntil(expires))
 }
 
-// ClearState removes the state: nobody is signed in.
+// ClearState removes the state, because no user is signed in.
 func (c Cookies) ClearState(w http.ResponseWriter) { c.writeState(w, "", -1) }
 
 // writeState writes the one cookie that scripts read, and that a page of ours within a

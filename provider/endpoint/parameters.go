@@ -99,7 +99,7 @@ func (p Parameters) ScopeFor(c client.Client) ([]string, error) {
 		requested = c.DefaultScopes
 	}
 	if !slices.Contains(requested, oidc.ScopeOpenID) {
-		return nil, oidc.ErrInvalidScope().WithDescription("scope must have openid in it")
+		return nil, oidc.ErrInvalidScope().WithDescription("scope must contain openid")
 	}
 	return c.GrantableScopes(requested), nil
 }

@@ -15,9 +15,9 @@ const (
 	StepSignIn Step = "sign_in"          // from the first sign-in page to the response to the client
 )
 
-// Steps hears of a step that has ended. failed says that it ended with an error or a
+// Steps is notified of a step that has ended. failed reports whether it ended with an error or a
 // refusal. ctx is that of the request. It must be quick and safe for concurrent use. If
-// nil, nobody asks.
+// nil, steps are not reported.
 type Steps func(ctx context.Context, s Step, failed bool, took time.Duration)
 
 // Ended reports a step that began at begun.

@@ -1,5 +1,5 @@
 // Package fetch reads what clients have published at addresses of their own, such as
-// their keys (jwks_uri). Whoever registers a client chooses the address, so it must not
+// their keys (jwks_uri). A client's developer chooses the address, so it must not
 // reach into the operator's network (OWASP: server-side request forgery).
 //
 //	fetch.go     one request, with its limits

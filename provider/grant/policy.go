@@ -44,7 +44,7 @@ type CodeUse struct {
 
 // Redeem decides the use of a code at the token endpoint, and what it gives
 // (RFC 6749 §4.1.3, RFC 7636 §4.6). A second use revokes what the first gave,
-// whichever client makes it: somebody has the code who should not (RFC 6749
+// whichever client makes it, because the code has leaked (RFC 6749
 // §4.1.2). Any other mistake leaves the code as it is. stored is the code's stored
 // grant, nil if it has none.
 //
@@ -155,8 +155,9 @@ type RefreshUse struct {
 // gives the same successor again: the response may have been lost, or two
 // processes of the client may have raced. Any older one, or that one later,
 // revokes the family, and so does one that is newer than the current one: the store is
-// older than the token, and its current generation was used before. Too often within the grace period it gives nothing more, and
-// revokes nothing: nobody who holds it has gained what the grace did not give them
+// older than the token, and its current generation was used before. Too often within the
+// grace period it gives nothing more, and
+// revokes nothing: its holder gains nothing that the grace period did not give them
 // before, and a client with many processes keeps its family
 // (DESIGN.md#refresh-a-crowd-within-the-grace-period).
 func (p Policy) Refresh(g Grant, use RefreshUse) Redemption {
@@ -174,7 +175,7 @@ func (p Policy) Refresh(g Grant, use RefreshUse) Redemption {
 		return refuse(ErrMismatch)
 	case n > g.Generation:
 		// Only this program makes refresh tokens that authenticate, so the store has lost
-		// the rotation: it was restored. The generation that it has is used up, and whoever
+		// the rotation: it was restored. Its generation has been used, and a party that
 		// still presents that one is not the client, which has this one (RFC 9700 §4.14.2).
 		revoked := Revoke(g)
 		revoked.Refused = ErrLost

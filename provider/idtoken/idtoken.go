@@ -145,8 +145,8 @@ type Hint struct {
 
 // Errors of ReadHint.
 var (
-	// ErrHint means that a hint is not an ID token that was issued here: nobody can tell
-	// of one without a signature.
+	// ErrHint means that a hint is not an ID token that was issued here. An unsigned token
+	// cannot be recognised.
 	ErrHint = errors.New("idtoken: not an ID token of ours")
 	// ErrEncryptedHint means that a hint is encrypted. Only the client can decrypt it, and
 	// sends what is inside (OpenID Connect Core §3.1.2.1).

@@ -7,7 +7,7 @@ import (
 )
 
 // A clock that was fast, and was put right, leaves locks and budgets in the store
-// that end as much too late. Whoever reads a state clamps it first to what a right
+// that end as much too late. Each reader of a state clamps it first to what a right
 // clock could have written; a budget does so by itself (Charge.Take). It is not
 // enough to read "now plus the period", because a refusal stores nothing: the state
 // would stay as far ahead for as long as the clock was wrong.

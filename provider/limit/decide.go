@@ -68,7 +68,7 @@ func (s Spend) Keys() []Key {
 // the asker's networks have of the number: if it refuses, the error tells what these
 // networks have asked for, and nothing else about the number. If the share or the number
 // refuses, the asker's own charges are paid all the same: Decide returns their states
-// together with the error, so that nobody can ask about a number for nothing. Only a
+// together with the error, so that no attacker can ask about a number for nothing. Only a
 // browser whose own attempt holds the lock asks for nothing: it knows already. While the
 // push of a known browser keeps that lock for longer (State.Free), it does not, and pays.
 //

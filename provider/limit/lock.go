@@ -21,8 +21,8 @@ func (s State) believed(longest time.Duration, now time.Time) State {
 	return s
 }
 
-// extended returns a lock that is held until then at least, and binds everybody: by
-// whoever holds it, or by h if nobody or one of its own browsers does. The holder's
+// extended returns a lock that is held until then at least, and binds every browser: by
+// its holder, or by h if it is free or held by one of h's own browsers. The holder's
 // release does not end it before the other push does.
 func (s State) extended(h Holder, browsers []redact.Hash, now, until time.Time) State {
 	if !s.Until.After(now) {

@@ -30,7 +30,7 @@ func (c Charge) Parts() []Charge {
 	return all
 }
 
-// AnyPart returns the charge against a part of its budget that nobody can foresee.
+// AnyPart returns the charge against a random part of its budget.
 func (c Charge) AnyPart() Charge { return c.part(rand.IntN(c.Rate.parts())) }
 
 func (c Charge) part(i int) Charge {

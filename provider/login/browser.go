@@ -50,7 +50,7 @@ func get(ctx context.Context, id ID, browser BrowserSecret, read func(context.Co
 }
 
 // HasLive reports whether the browser has a live attempt besides except. A secret
-// without one is not used again: somebody else may have noted it.
+// without one is not used again: another user may have noted it.
 func (e *Engine) HasLive(ctx context.Context, browser BrowserSecret, except ID) (bool, error) {
 	live, err := e.cfg.Store.LiveAttempts(ctx, hashOf(browser), time.Now())
 	live = slices.DeleteFunc(live, func(id ID) bool { return id == except })

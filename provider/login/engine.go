@@ -70,7 +70,7 @@ type Config struct {
 	// times CoolDown. A decline in a known browser closes its lane like that, for CoolDown.
 	// Zero: a decline releases the lock, and there is no cool-down.
 	CoolDown, LongestCoolDown time.Duration
-	// AfterDecline is how long a decline keeps the lock, whoever asks and in whichever
+	// AfterDecline is how long a decline keeps the lock, for every browser and in whichever
 	// browser it was. Zero: as long as Lock.
 	AfterDecline time.Duration
 
@@ -371,7 +371,7 @@ func (e *Engine) pushed(ctx context.Context, a Attempt, requestID string, err er
 	switch kind {
 	case truecaller.PushNoAccount:
 		// The user must not be able to tell (invariant 7).
-		e.cfg.Log.InfoContext(ctx, "the push reaches nobody", logged...)
+		e.cfg.Log.InfoContext(ctx, "the push reaches no phone", logged...)
 		return e.waits(ctx, a, "", true), nil
 	case truecaller.PushUnknown:
 		// It may have been sent. A callback with our state will tell.

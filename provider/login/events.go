@@ -54,7 +54,7 @@ type Tracer interface {
 	InAttempt(ctx context.Context, id ID) context.Context
 }
 
-// Observers hear of the same events, one after the other.
+// Observers are notified of the same events, one after the other.
 type Observers []Observer
 
 // Attempt implements Observer.

@@ -11,13 +11,13 @@ import (
 const (
 	// maxWatchers is how many pages may watch one attempt, and how many may watch for
 	// one browser. One more takes the place of the oldest, because the user looks at
-	// the newest, and the oldest may be a connection that nobody has noticed to be dead.
+	// the newest, and the oldest may be a dead connection that was not noticed yet.
 	maxWatchers = 16
 	// maxOthers is how many other attempts are kept for a watcher that takes none.
 	maxOthers = 256
 )
 
-// Watcher hears of changes that a user can see.
+// Watcher receives changes that a user can see.
 type Watcher struct {
 	// Hints receives after each change of the attempt, when it expires, and after
 	// each change of another attempt of the same browser. A hint carries nothing: the

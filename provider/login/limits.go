@@ -232,7 +232,7 @@ func (e *Engine) ended(how limit.PushEnd, now time.Time) limit.Ended {
 	return limit.Ended{How: how, Rule: e.CoolDown(), At: now}
 }
 
-// afterDecline returns how long a decline keeps the lock, for everybody.
+// afterDecline returns how long a decline keeps the lock, for all browsers.
 func (e *Engine) afterDecline() time.Duration {
 	if e.cfg.CoolDown == 0 {
 		return 0
@@ -332,10 +332,10 @@ func (a Attempt) Charged(spend limit.Spend, stored limit.States, now time.Time) 
 	return a
 }
 
-// AgainAt returns when another push to the attempt's number is possible, as far as
-// the attempt can tell: when the lock that it took has expired (invariant 7), and
-// its budgets have room again, of which a push that was approved has spent none. What others have done since does not change it: a
-// browser that once sent a push learns nothing from it about what happens to that
+// AgainAt returns when another push to the attempt's number is possible, as far as the attempt
+// can tell: when the lock that it took has expired (invariant 7), and its budgets have room
+// again, of which a push that was approved has spent none. What others have done since does not
+// change it: a browser that once sent a push learns nothing from it about what happens to that
 // number later.
 func (e *Engine) AgainAt(a Attempt) time.Time {
 	if now := time.Now(); clock.Ahead(a.Created, now) {

@@ -290,7 +290,7 @@ func byCorrelation(ctx context.Context, c truecaller.Callback, find func(context
 func (e *Engine) ignore(ctx context.Context, d truecaller.Delivery, a Attempt, err error) error {
 	switch {
 	case errors.Is(err, ErrNotHeld):
-		e.cfg.Log.InfoContext(ctx, "another process works on the delivery; what came of it here is not used",
+		e.cfg.Log.InfoContext(ctx, "another server holds the delivery; what came of it here is not used",
 			"delivery", d.ID, "attempt", a.ID, "app", d.App)
 		return nil
 	case errors.Is(err, errMismatch):

@@ -100,7 +100,7 @@ var (
 	ErrSignedOut = errors.New("login: the user has signed out everywhere since the approval")
 	// ErrNotHeld says that this process does not hold the delivery that a step is about.
 	// Nothing was stored.
-	ErrNotHeld = errors.New("login: another process works on the delivery")
+	ErrNotHeld = errors.New("login: another server holds the delivery")
 	// ErrExists says that there is an attempt with this ID or correlation, or a live one
 	// that the same form has started.
 	ErrExists = errors.New("login: an attempt with this ID, correlation or form exists")
@@ -117,9 +117,10 @@ var (
 //
 // What a method has stored is durable when the method returns nil.
 type Store interface {
-	// CreateAttempt spends the budgets for Attempt.Holder (see limit.Decide) and stores
-	// the attempt as Attempt.Charged returns it, in one transaction. A refused spend is a *limit.Exceeded: the attempt is not stored,
-	// and what limit.Decide returns beside the error is (invariants 1 and 7). ErrExists when the ID or the correlation was used
+	// CreateAttempt spends the budgets for Attempt.Holder (see limit.Decide) and stores the
+	// attempt as Attempt.Charged returns it, in one transaction. A refused spend is a
+	// *limit.Exceeded: the attempt is not stored, and the states that limit.Decide returns with
+	// the error are (invariants 1 and 7). ErrExists when the ID or the correlation was used
 	// before: both are single use (invariant 6); and when an attempt with the same
 	// Attempt.Form, if that is not zero, is live at now.
 	CreateAttempt(ctx context.Context, a Attempt, spend limit.Spend, now time.Time) error
@@ -142,7 +143,7 @@ type Store interface {
 	RecallByCorrelation(ctx context.Context, correlation [32]byte) (Attempt, error)
 
 	// HeardAttempt is Attempt, perhaps without a change of which the process has not heard
-	// yet (Engine.Changed). It is for a page that hears of the change then.
+	// yet (Engine.Changed). It is for a page that is notified of the change later.
 	HeardAttempt(ctx context.Context, id ID) (Attempt, error)
 
 	// OpenAttempt is HeardAttempt for the first page of an attempt that this server has just

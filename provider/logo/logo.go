@@ -1,5 +1,5 @@
-// Package logo shows the logos of clients (logo_uri) on our pages, as pictures of our own:
-// it fetches them, draws them anew, and serves them. No page refers to the address of a
+// Package logo serves the logos of clients (logo_uri) for our pages:
+// it fetches them, re-encodes them, and serves them. No page refers to the address of a
 // client, which would tell the client who looks at our pages.
 //
 //	logo.go     which logo a client has, and when it is fetched
@@ -146,8 +146,8 @@ func (l *Logos) look(c client.Client, uri string) (picture []byte, hash string, 
 	return p.picture, p.hash, p.done
 }
 
-// fetch reads the logo at an address. It belongs to no request: whoever hangs up could
-// otherwise begin as many fetches as they like. The Fetcher bounds how long it takes.
+// fetch reads the logo at an address. It belongs to no request: an attacker who disconnects could
+// otherwise start any number of fetches. The Fetcher bounds how long it takes.
 func (l *Logos) fetch(clientID, uri string, p *published) {
 	raw, err := l.cfg.Fetch.Get(context.Background(), uri, "image/png, image/jpeg, image/gif")
 	var picture []byte

@@ -46,7 +46,7 @@ var formats = []format{
 		func(raw []byte) (image.Image, error) { return gif.Decode(bytes.NewReader(raw)) }}, // its first frame
 }
 
-// Convert draws a picture in PNG, JPEG or GIF anew, as a PNG of at most shownSide pixels a
+// Convert re-encodes a picture in PNG, JPEG or GIF as a PNG of at most shownSide pixels a
 // side. So nothing but pixels remains of what a stranger has made. The error wraps
 // ErrPicture.
 func Convert(raw []byte) (picture []byte, err error) {

@@ -21,7 +21,7 @@ func (l *Logos) serve(w http.ResponseWriter, r *http.Request) {
 	c, err := l.cfg.Clients.Client(r.Context(), chi.URLParam(r, "client_id"))
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
-	// A browser that opens it as a page, or is told that it is one, gets nothing but pixels.
+	// A browser that opens it as a page gets only pixels.
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Security-Policy", "default-src 'none'; sandbox")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")

@@ -216,7 +216,7 @@ func (e *Endpoint) sessionToEnd(r *http.Request, c client.Client, hint *idtoken.
 	}
 	// Without a cookie: a broker's own request, not the browser's, or a form of
 	// another site. The hint counts only while the very session lives that it
-	// names; it cannot be replayed for ever.
+	// names, so it cannot be replayed after that.
 	if hinted != "" {
 		s, err = e.cfg.Sessions.Session(r.Context(), hinted)
 		if err == nil && !s.Expired(time.Now()) && hint.Subject == e.cfg.Hints.Subject(c, s.Sub) {

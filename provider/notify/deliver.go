@@ -36,7 +36,7 @@ type Config struct {
 
 // Bounds of the work at one time.
 const (
-	lanes     = 16              // receivers that are told at once
+	lanes     = 16              // receivers that are notified at once
 	strangers = lanes / 2       // of them, those that registered themselves
 	turn      = 8               // notices of a receiver before another one's turn
 	turnFor   = 2 * time.Second // the same in time: a slow receiver gets one

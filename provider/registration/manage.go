@@ -12,7 +12,7 @@ import (
 	"github.com/go-chi/chi/v5"
 )
 
-// manage serves the configuration endpoint of a client (RFC 7592 §2), to whoever has its
+// manage serves the configuration endpoint of a client (RFC 7592 §2), to the holder of its
 // registration access token. That stays the same: a client whose response was lost would
 // be locked out by a new one (§3 leaves the choice).
 func (e *Endpoint) manage(_ http.ResponseWriter, r *http.Request) (any, error) {

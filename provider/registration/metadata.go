@@ -30,7 +30,7 @@ const (
 	grantRefresh  = "refresh_token"
 )
 
-// members are the members of a JSON object by their exact names. Those that nobody knows
+// members are the members of a JSON object by their exact names. Unknown ones
 // are ignored (RFC 7591 §2), names and links in other languages (`client_name#sv`) among
 // them (§2.2 leaves the choice).
 type members struct {

@@ -18,7 +18,7 @@ const (
 
 // checkRedirects refuses what a client of this type must not register (OpenID Connect
 // Dynamic Client Registration §2, application_type). front is set if it may get tokens from
-// the authorization endpoint. The registry refuses what nobody may.
+// the authorization endpoint. The registry refuses what no client may register.
 func checkRedirects(member, applicationType string, front bool, uris []string) error {
 	if len(uris) > maxURIs {
 		return refuse(member, "at most %d are accepted (got %d)", maxURIs, len(uris))
@@ -56,7 +56,7 @@ func checkLinks(links ...[2]string) error {
 	return nil
 }
 
-// checkTexts refuses texts that nobody needs to keep.
+// checkTexts refuses texts that are too many or too long.
 func checkTexts(member string, texts []string) error {
 	if len(texts) > maxTexts {
 		return refuse(member, "at most %d are accepted (got %d)", maxTexts, len(texts))

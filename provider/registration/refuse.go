@@ -19,7 +19,7 @@ func refuse(member, format string, args ...any) error {
 	return client.FieldErrors{{Field: member, Reason: fmt.Sprintf(format, args...)}}
 }
 
-// errSoftwareStatement refuses software statements (RFC 7591 §2.3): nobody is trusted to
+// errSoftwareStatement refuses software statements (RFC 7591 §2.3): no issuer is trusted to
 // issue them.
 var errSoftwareStatement = errors.New("registration: software statements are not supported")
 
@@ -32,7 +32,7 @@ var memberOf = map[string]string{
 	"device_flow": "grant_types",
 }
 
-// refusalOf makes of an error what a client is told. What is a failure of ours stays.
+// refusalOf converts an error to the response for a client. A failure of the server stays.
 func refusalOf(err error) error {
 	fields, invalid := errors.AsType[client.FieldErrors](err)
 	exceeded, limited := errors.AsType[*limit.Exceeded](err)
@@ -91,7 +91,7 @@ func refusalOfField(field client.FieldError) error {
 }
 
 // ascii writes a reason in the characters of an error_description (RFC 7591 §3.2.2, RFC
-// 6749 §5.2), and not longer than somebody reads.
+// 6749 §5.2), and truncates it to a readable length.
 func ascii(reason string) string {
 	reason = strings.ReplaceAll(reason, "§", "section ")
 	return endpoint.Clip(strings.Map(func(r rune) rune {

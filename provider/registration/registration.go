@@ -35,9 +35,9 @@ type Mode string
 
 // The modes.
 const (
-	Closed Mode = ""      // nobody: there is no endpoint
-	Token  Mode = "token" // who has an initial access token (RFC 7591 §3)
-	Open   Mode = "open"  // anybody
+	Closed Mode = ""      // there is no endpoint
+	Token  Mode = "token" // clients with an initial access token (RFC 7591 §3)
+	Open   Mode = "open"  // every client
 )
 
 // Policy is what an operator decides. The zero value is closed.

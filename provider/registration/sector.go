@@ -19,7 +19,7 @@ func (e *Endpoint) checkSector(ctx context.Context, c *client.Client) error {
 	const member = "sector_identifier_uri"
 	uri := c.Registration.SectorIdentifierURI
 	if uri == "" {
-		// A loopback address or a scheme belongs to nobody: all such clients would share
+		// A loopback address or a scheme has no owner: all such clients would share
 		// one sector.
 		if sector := c.Sector(); c.Pairwise && (sector == "" || truecaller.IsLoopback(sector)) {
 			return refuse(member, "missing; subject_type pairwise needs it unless all redirect_uris have one host on the web")

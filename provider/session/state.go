@@ -12,7 +12,7 @@ import (
 // BrowserState is what a browser keeps in a cookie that scripts of ours may read: who is
 // signed in, as a value that means nothing elsewhere and changes with each sign-in and
 // sign-out (the OP User Agent state of OpenID Connect Session Management 1.0 §3.2). ""
-// stands for nobody. It opens nothing.
+// means that no user is signed in. The value gives no access.
 type BrowserState string
 
 // browserState is the form of a state. A value of another form is not ours.

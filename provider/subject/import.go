@@ -11,8 +11,8 @@ import (
 var ErrConflict = errors.New("subject: the user cannot be imported")
 
 // Import decides whether a user from elsewhere is added, who has the sub and the number that
-// bySub and byNumber have here, nil for nobody. One who is here already is left as they are:
-// what is known here is newer. Anything else would give a sub or a number to somebody else.
+// bySub and byNumber have here, nil for no user. An existing user is left unchanged:
+// what is known here is newer. Anything else would give a sub or a number to another user.
 func Import(p Person, bySub, byNumber *Person) (add bool, err error) {
 	switch {
 	case bySub == nil && byNumber == nil:

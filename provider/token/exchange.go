@@ -187,8 +187,8 @@ func (e *Endpoint) exchangeRefusal(ctx context.Context, c client.Client, a login
 // temporarilyUnavailable is RFC 6749 §4.1.2.1's code, which §5.2 lacks.
 const temporarilyUnavailable = "temporarily_unavailable"
 
-// unavailable refuses with temporarily_unavailable: with 429 for a rate limit, with 503 for a Truecaller that does
-// not answer.
+// unavailable refuses with temporarily_unavailable: with 429 for a rate limit, with 503 if
+// Truecaller does not respond.
 func unavailable(status int, retry time.Duration, description string) error {
 	e := oidc.Error{ErrorType: temporarilyUnavailable}
 	return &endpoint.Refusal{

@@ -208,7 +208,7 @@ func (e *Endpoint) check(in endpoint.Parameters) error {
 		return err
 	}
 	if in.Has("resource") { // RFC 8707 §2.2, RFC 8693 §2.1
-		return oidc.ErrInvalidTarget().WithDescription("resource is not supported: the tokens are for the client that asks")
+		return oidc.ErrInvalidTarget().WithDescription("resource is not supported: tokens are for the requesting client")
 	}
 	return g.check(in)
 }

@@ -209,7 +209,7 @@ func (s *Store) commitLoop() {
 // takes the transaction with it, and the others are applied again without it.
 func (s *Store) apply(batch []*op) {
 	live := batch
-	defer func() { // no caller waits for ever, whatever happens in here
+	defer func() { // no caller waits without end, whatever happens in here
 		if len(live) > 0 {
 			s.finish(live, errors.New("bolt: an operation has ended the committer"))
 		}

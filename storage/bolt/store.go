@@ -61,9 +61,9 @@ type Options struct {
 	// for tests and disposable data.
 	NoSync bool
 	// Tells reports whether a client may be told that a session has ended: then the
-	// transaction that ends it writes a notice. If nil, none is told.
+	// transaction that ends it writes a notice. If nil, none is notified.
 	Tells func(clientID string) bool
-	// Committed hears of each change that a caller waited for, when it is durable or has
+	// Committed is called for each change that a caller waited for, when it is durable or has
 	// failed: took is how long that was. If nil, it is not called.
 	Committed func(ctx context.Context, failed bool, took time.Duration)
 	// Log receives background errors. If nil, they are discarded.

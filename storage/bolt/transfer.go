@@ -240,7 +240,7 @@ func (t *Target) clear() error {
 
 // ours returns an error unless the locked file still has the name under which it was
 // opened: another copy may have ended meanwhile, and made a store of it. A link is never ours:
-// the folder may belong to somebody who may do less than who runs the copy.
+// the folder may belong to a user with fewer rights than the user who runs the copy.
 func (t *Target) ours(file *os.File) error {
 	here, err := file.Stat()
 	if err != nil {

@@ -107,7 +107,7 @@ func (s *Store) DeletePerson(ctx context.Context, sub string) error {
 		exists = t.person(&person, sub, " FOR UPDATE")
 		first, end := consentRange(sub)
 		t.run("SELECT FROM consents WHERE key >= $1 AND key < $2 ORDER BY key FOR UPDATE", first, end)
-		sessions := t.endingSessions("sub", []byte(sub)) // each in the order of its keys, as everybody does
+		sessions := t.endingSessions("sub", []byte(sub)) // each in the order of its keys, as every operation does
 		t.run("SELECT FROM codes WHERE sub = $1 ORDER BY key FOR UPDATE", []byte(sub))
 		grants := t.endingGrants(sub)
 		if err := t.look(); err != nil || !*exists {

@@ -246,7 +246,7 @@ func (s *Store) checkListening(ctx context.Context) error {
 		defer cancel()
 		if _, err := conn.WaitForNotification(waiting); err != nil {
 			return &SetupError{Field: "ListenDSN", cause: err,
-				Reason: "this connection does not hear what the others say; it must lead to the same database, and not through a pooler"}
+				Reason: "this connection gets no notifications from the others; it must lead to the same database, without a pooler"}
 		}
 		return nil
 	}())

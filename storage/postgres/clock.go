@@ -74,7 +74,7 @@ func (s *Store) measure(sent, received, database time.Time) {
 	}
 	s.ahead.Store(int64(ahead))
 	if ahead.Abs() > clockWorth && before.Abs() <= clockWorth {
-		s.log.Error("the clock of this machine differs from the database's; put it right", "database_is_ahead_by", ahead.String())
+		s.log.Error("the clock of this machine differs from the database's; correct it", "database_is_ahead_by", ahead.String())
 	}
 }
 

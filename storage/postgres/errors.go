@@ -28,7 +28,7 @@ type errorKind int
 const (
 	final    errorKind = iota // another run would fail in the same way
 	deleted                   // the user was
-	notHeld                   // another process works on the delivery
+	notHeld                   // another server holds the delivery
 	conflict                  // with another transaction: another run may succeed
 	lost                      // the connection; or there was none
 	readOnly                  // the database takes no writes, as before a failover has ended

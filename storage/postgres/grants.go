@@ -165,7 +165,7 @@ func (t *txn) guessCode(code *grant.Code, hash grant.CodeHash) func() (*grant.Gr
 }
 
 // misled is the error for a record that is not the one to which another column leads:
-// somebody has changed the database.
+// the database was changed from outside.
 func misled(table string) error {
 	return fmt.Errorf("postgres: a row of %s leads to another record than its value does: %w", table, record.ErrUnreadable)
 }

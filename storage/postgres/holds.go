@@ -97,7 +97,7 @@ func (s *Store) holdDeliveries() {
 			s.claims.holds()
 		}
 		if err != nil && !failing {
-			s.log.Warn("the deliveries that this process works on cannot be held; another one may take them", "error", err)
+			s.log.Warn("deliveries in progress cannot be renewed; another server may take them", "error", err)
 		}
 		failing = err != nil
 	})

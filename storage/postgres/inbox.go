@@ -172,7 +172,7 @@ func attemptOf(d truecaller.Delivery) []byte {
 	return correlation[:]
 }
 
-// trying queues a query for the deliveries of an attempt that bring a token, whoever
+// trying queues a query for the deliveries of an attempt that bring a token, whichever server
 // holds them: another process's note of them may not be stored yet.
 func (b *batch) trying(id login.ID, into *[]string) {
 	b.rows("SELECT key, value FROM deliveries WHERE attempt = (SELECT correlation FROM attempts WHERE key = $1) AND attempt <> ''",

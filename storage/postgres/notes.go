@@ -32,7 +32,7 @@ const (
 
 // notes are what was noted of attempts and is not stored yet. Readers in this process
 // see them at once, those in others when they are stored. A note is queued until a
-// transaction takes it with it; then whoever reads the attempt waits for the outcome.
+// transaction takes it with it; then a reader of the attempt waits for the outcome.
 type notes struct {
 	mu    sync.Mutex
 	of    map[login.ID]*noted
@@ -268,7 +268,7 @@ func (s *Store) storeLastNotes(ctx context.Context) error {
 		if wait, some := s.notes.due(time.Now()); err != nil || !some || wait > 0 {
 			return err
 		}
-		select { // for whoever has locked a row
+		select { // for the transaction that has locked a row
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-time.After(noteDelay / 10):

@@ -286,7 +286,7 @@ func (s *Store) tombstone(sub string) []byte {
 }
 
 // living queues what keeps a user from being deleted before the transaction ends, and
-// ends it if the user was deleted. Whoever gives a user a record does so first. It is
+// ends it if the user was deleted. An operation that adds a record to a user does so first. It is
 // read, or written in a guess.
 func (t *txn) living(sub string) {
 	switch {

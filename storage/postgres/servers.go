@@ -94,7 +94,7 @@ func (s *Store) stay() {
 		b.Queue("SELECT set_config('synchronous_commit', 'off', true)") // the next one follows soon
 		b.Queue(sayServer, s.node, serverKept)
 		if err := s.pool.SendBatch(ctx, b).Close(); err != nil {
-			s.log.Debug("the database was not told that this process uses it", "error", err)
+			s.log.Debug("this server could not register with the database", "error", err)
 		}
 	})
 }

@@ -97,9 +97,9 @@ type Options struct {
 	// SweepEvery is how often Run looks for expired records. If 0, it is 10 seconds.
 	SweepEvery time.Duration
 	// Tells reports whether a client may be told that a session has ended: then the
-	// transaction that ends it writes a notice. If nil, none is told.
+	// transaction that ends it writes a notice. If nil, none is notified.
 	Tells func(clientID string) bool
-	// Committed hears of each transaction of a caller that wrote, when it is durable or has
+	// Committed is called for each transaction of a caller that wrote, when it is durable or has
 	// failed: took is how long that was, with the wait for a connection. One that runs again
 	// is another one. If nil, it is not called.
 	Committed func(ctx context.Context, failed bool, took time.Duration)
@@ -270,7 +270,7 @@ func (s *Store) begin(ctx context.Context) error {
 	}
 	err := s.askTime(ctx)
 	if err != nil {
-		err = fmt.Errorf("%w: asking it for its time: %w", ErrUnavailable, err)
+		err = fmt.Errorf("%w: reading its clock: %w", ErrUnavailable, err)
 	} else {
 		err = s.enter(ctx)
 	}
@@ -324,7 +324,7 @@ func (s *Store) PinIssuer(ctx context.Context, issuer string) error {
 }
 
 func wrongIssuer(pinned, issuer string) error {
-	return fmt.Errorf("%w: it was made for %s, the configuration says %s; set the issuer back, or start with an empty database (every client must then be told the new issuer, and every person gets a new sub)",
+	return fmt.Errorf("%w: it was made for %s, the configuration says %s; set the issuer back, or start with an empty database (every client must then be told the new issuer, and every user gets a new sub)",
 		ErrIssuer, pinned, issuer)
 }
 

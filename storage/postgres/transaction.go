@@ -23,7 +23,7 @@ import (
 //
 // The last batch also inserts a row into outcomes, under an id that no other
 // transaction has. If the connection breaks before the server has answered, that row
-// says what became of the transaction: whoever asks inserts the same row, and the
+// is the transaction's outcome: a server that needs it inserts the same row, and the
 // index lets one of the two in, after it has waited for a transaction that is still
 // running. It holds across a failover, where transaction numbers are used again. Who asks
 // always writes, and so waits for the synchronous replica in its turn: PostgreSQL shows a
@@ -34,7 +34,7 @@ const outcomeKept = time.Hour
 
 // errAgain makes a transaction run again: a row that it needs was deleted while it
 // waited for it.
-var errAgain = errors.New("postgres: a row has gone meanwhile")
+var errAgain = errors.New("postgres: a row was deleted concurrently")
 
 // ErrUnknown says that a change may or may not have been stored: the connection broke
 // while it was committed, and the database could not be asked afterwards.

@@ -31,8 +31,8 @@ var (
 
 // Errors of OpenSource and OpenTarget.
 var (
-	ErrNoStore     = errors.New("postgres: the database has no store in it")
-	ErrNotEmpty    = errors.New("postgres: the database has a store in it already")
+	ErrNoStore     = errors.New("postgres: the database contains no store")
+	ErrNotEmpty    = errors.New("postgres: the database already contains a store")
 	ErrOlderSchema = errors.New("postgres: the database has the schema of an older version of calleridp")
 	ErrClocks      = errors.New("postgres: the clock of this machine differs from the database's")
 )
@@ -224,7 +224,7 @@ func (f *Source) Close() error {
 	if f.tx != nil {
 		ctx, cancel := f.s.untilStuck(context.Background())
 		defer cancel()
-		f.tx.Rollback(ctx) // in vain after Commit
+		f.tx.Rollback(ctx) // has no effect after Commit
 	}
 	f.s.pool.Close()
 	return nil
@@ -372,7 +372,7 @@ func column(name string, k *record.Kind, stored transfer.Stored) (any, error) {
 		found = map[string]any{"grant_id": []byte(r.GrantID)}[name]
 	}
 	if found == nil {
-		return nil, fmt.Errorf("postgres: a copy does not know what %s.%s has", k.Name, name)
+		return nil, fmt.Errorf("postgres: a copy does not know the contents of %s.%s", k.Name, name)
 	}
 	return found, nil
 }

@@ -102,13 +102,13 @@ func (s *Store) keepTelling() {
 		b.Queue("SELECT pg_notify($1, change) FROM unnest($2::text[]) AS change", channel, changes)
 		ctx, cancel := s.untilStuck(context.Background())
 		if err := s.pool.SendBatch(ctx, b).Close(); err != nil {
-			s.log.Debug("other processes were not notified of changes; they will find them", "changes", len(changes), "error", err)
+			s.log.Debug("other servers were not notified of changes; they will find them by polling", "changes", len(changes), "error", err)
 		}
 		cancel()
 	}
 }
 
-// Listening reports whether the store hears of the changes of other processes at once.
+// Listening reports whether the store is notified of the changes of other servers at once.
 func (s *Store) Listening() bool { return s.listening.Load() }
 
 // Listen passes on what other processes change, until ctx is done.
@@ -129,7 +129,7 @@ func (s *Store) Listen(ctx context.Context, heard Heard) {
 	l.keepListening(ctx)
 }
 
-// listener hears of changes.
+// listener receives notifications of changes.
 type listener struct {
 	s     *Store
 	heard Heard
@@ -164,7 +164,7 @@ func (l *listener) keepListening(ctx context.Context) {
 		case ctx.Err() != nil:
 			return
 		case errors.Is(err, errNotListening):
-			s.log.Info("this server looks for the changes of others, because its connections go through a pooler", "every", s.options.LookEvery.String())
+			s.log.Info("this server polls for the changes of others, because its connections go through a pooler", "every", s.options.LookEvery.String())
 			<-ctx.Done()
 			return
 		case listened:
@@ -172,7 +172,7 @@ func (l *listener) keepListening(ctx context.Context) {
 			fallthrough
 		case !failing:
 			failing = true
-			s.log.Warn("this server cannot listen to the others; until it can, it looks for their changes", "error", err)
+			s.log.Warn("this server cannot listen to the others; it polls for their changes meanwhile", "error", err)
 		}
 		s.listenFailures.Add(1)
 		l.lookSoon()
@@ -227,7 +227,7 @@ func (l *listener) listen(ctx context.Context) error {
 				return err
 			}
 			l.s.listening.Store(true)
-			l.s.log.Info("listening to the changes of other processes")
+			l.s.log.Info("listening to the changes of other servers")
 			l.lookSoon() // for what was changed before
 		}
 		if _, err := l.hearUntil(ctx, conn, lookSlower*l.s.options.LookEvery, ""); err != nil {
@@ -311,7 +311,7 @@ const (
 )
 
 // look passes on what others have changed since the last time. It costs one look into an
-// index while nobody has changed anything.
+// index while nothing has changed.
 func (l *listener) look(ctx context.Context) {
 	where, arg := unseenChanges, any(l.seen)
 	if l.seen == "" {

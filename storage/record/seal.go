@@ -126,7 +126,7 @@ func Expired(value []byte, now time.Time) bool {
 }
 
 // nanoseconds returns an expiry as Unix time. An expiry that was never set is
-// long past: a record that expires must not stay for ever by mistake.
+// long past: a record that expires must not stay forever by mistake.
 func nanoseconds(t time.Time) int64 {
 	switch {
 	case t.Year() < 1971:

@@ -27,7 +27,7 @@ func testConsents(t *testing.T, w *world) {
 	first := w.code("")
 	sub := first.Grant.Sub
 	if _, err := w.Consent(w.ctx, sub, "shop"); err == nil {
-		t.Fatal("a consent that nobody gave")
+		t.Fatal("a consent that was not given")
 	}
 	known, err := allow(sub, first, w.now, "openid", "phone")
 	w.must(err)
@@ -122,7 +122,7 @@ func testConsents(t *testing.T, w *world) {
 		})
 		w.must(err)
 		if runs == 0 {
-			t.Error("nobody was asked")
+			t.Error("the decision was not called")
 		}
 	}
 	// Never into the past.

@@ -43,7 +43,7 @@ func testLocks(t *testing.T, w *world) {
 		_, err := w.update(a.ID, func(*login.Attempt) (login.Effects, error) { return e, nil })
 		w.must(err)
 	}
-	// Who has the lock may release it, and nobody else.
+	// Only the lock's holder may release it.
 	w.must(w.CreateAttempt(w.ctx, other, lockOf(a), end))
 	unlock(a, login.Effects{Unlock: true})
 	if !w.locked(a, end) {
@@ -146,7 +146,7 @@ func testLocks(t *testing.T, w *world) {
 	w.must(w.CreateAttempt(w.ctx, free, limit.Spend{LockFor: time.Hour}, w.now))
 	w.must(w.CreateAttempt(w.ctx, w.attempt(), limit.Spend{LockFor: time.Hour}, w.now))
 	if w.locked(free, w.now) {
-		t.Error("a lock was taken that nobody asked for")
+		t.Error("a lock was taken without a request")
 	}
 	unlock(free, login.Effects{Unlock: true})
 }

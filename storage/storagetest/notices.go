@@ -222,7 +222,7 @@ func testReceivers(t *testing.T, w *world) {
 }
 
 // A receiver that was told goes behind those that wait, whatever their IDs: one whose notices
-// never end keeps nobody out.
+// never end keeps no other out.
 func testReceiversTakeTurns(t *testing.T, w *world) {
 	ids := []string{"b", "c", "a"}
 	s := w.session()

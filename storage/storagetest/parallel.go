@@ -33,7 +33,7 @@ func atOnce(f func(i int)) {
 	wg.Wait()
 }
 
-// What may happen once happens once, whoever tries at the same time.
+// What may happen once happens once, also when several try at the same time.
 func testParallel(t *testing.T, w *world) {
 	fail := func(err error) {
 		if err != nil {
@@ -248,7 +248,7 @@ func testParallel(t *testing.T, w *world) {
 		}
 	})
 
-	t.Run("a failing step hurts nobody else", func(t *testing.T) {
+	t.Run("a failing step affects no other", func(t *testing.T) {
 		refused := errors.New("refused")
 		atOnce(func(i int) {
 			a := w.attempt()

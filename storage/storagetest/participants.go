@@ -73,7 +73,7 @@ func testParticipants(t *testing.T, w *world) {
 	w.must(w.CreateCode(w.ctx, again))
 	w.participants(s.ID, bank, news, shop)
 
-	// A code that is refused adds nobody.
+	// A code that is refused adds no participant.
 	refused := w.codeOf(s, "late")
 	refused.Hash = again.Hash
 	w.is(w.CreateCode(w.ctx, refused), grant.ErrExists)

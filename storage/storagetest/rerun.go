@@ -64,7 +64,7 @@ func rerunUpdate(t *testing.T, w *world, again func(func())) {
 		w.must(err)
 		w.same(stored, got)
 		if want := fmt.Sprint("run ", w.runs); string(got.RequestID) != want {
-			t.Errorf("got %q, want %q: each run starts anew", string(got.RequestID), want)
+			t.Errorf("got %q, want %q: each run starts from the stored state", string(got.RequestID), want)
 		}
 	})
 }
@@ -80,7 +80,7 @@ func rerunResume(t *testing.T, w *world, again func(func())) {
 		})
 		w.must(err)
 		if want := a.ClientID + fmt.Sprint("run ", w.runs); got.ClientID != want {
-			t.Errorf("got %q, want %q: each run starts anew", got.ClientID, want)
+			t.Errorf("got %q, want %q: each run starts from the stored state", got.ClientID, want)
 		}
 		w.reads(got)(w.AttemptByForm(w.ctx, form))
 	})

@@ -54,7 +54,7 @@ var (
 	ErrEmpty    = errors.New("transfer: there is nothing to copy: no server has used the store yet")
 	ErrIssuer   = errors.New("transfer: the store belongs to another issuer")
 	ErrDamaged  = errors.New("transfer: a record is damaged")
-	ErrDiffers  = errors.New("transfer: the copy differs from what was copied")
+	ErrDiffers  = errors.New("transfer: the copy differs from its source")
 	ErrOutdated = errors.New("transfer: the store needs a newer version of calleridp")
 )
 

@@ -108,7 +108,7 @@ onPhone('the app is absent: the page says so, and the number works', {}, async (
   assert.equal((await claims(page)).phone_number, '+46701740605');
 });
 
-onPhone('the app is there and nobody is signed in: no dialog, and the number works', {}, async (page, { answers }) => {
+onPhone('the app is there and no user is signed in: no dialog, and the number works', {}, async (page, { answers }) => {
   answers.push('46701740617');
   await page.goto(server.demo + '/login');
   await page.click('#onetap button');

@@ -26,7 +26,7 @@ func one(t *testing.T, says string, args ...string) {
 		_, out, _ = strings.Cut(out, "\n")
 	}
 	out = strings.TrimPrefix(out, "Opening ports.\n")
-	out = strings.TrimPrefix(out, "Making keys; this takes a few seconds at the first start.\n")
+	out = strings.TrimPrefix(out, "Generating keys. This takes a few seconds at the first start.\n")
 	if err == nil || strings.Count(out, "\n") != 1 || !strings.Contains(out, says) {
 		t.Errorf("calleridp %s: %v\n%s\nwant one line with %q", strings.Join(args, " "), err, out, says)
 	}

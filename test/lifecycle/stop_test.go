@@ -56,7 +56,7 @@ func TestStoppingLosesNoCallback(t *testing.T) {
 	h := &halfway{status: make(chan int, 1), between: func() {
 		<-started
 		server.Signal(syscall.SIGTERM)
-		server.Logged("stopping: what is under way may finish")
+		server.Logged("stopping: requests in progress may finish")
 	}}
 	server = harness.ServeWith(t, func(callbackURL string) http.Handler {
 		sim := simulator.New(simulator.Config{

@@ -32,7 +32,7 @@ var peopleDatabase = pgtest.Options{Durable: true, Settings: []string{
 	"shared_buffers = 1GB", "max_wal_size = 16GB", "checkpoint_timeout = 1h", "maintenance_work_mem = 1GB",
 }}
 
-// people measures the same work over a database with nobody in it and over one with so
+// people measures the same work over an empty database and over one with so
 // many people, in turn, and prints how large their records are.
 func people(ctx context.Context, o options) error {
 	if o.binary == "" {
@@ -102,12 +102,12 @@ func people(ctx context.Context, o options) error {
 type town struct {
 	*server
 	people        int
-	crowd         *crowd.Crowd // nil: nobody
+	crowd         *crowd.Crowd // nil: an empty database
 	app           *app
 	before, after map[string]relation // new users signed in
 	signedIn      int
 
-	who, access, refresh func() string // of somebody, scattered
+	who, access, refresh func() string // of random users
 }
 
 func newTown(ctx context.Context, o options, n int) (*town, error) {

@@ -57,7 +57,7 @@ func waitingPages(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%-28s %s\n", "nobody waits", before)
+	fmt.Printf("%-28s %s\n", "no page waits", before)
 
 	then, err := s.live(ctx)
 	if err != nil {
@@ -71,7 +71,7 @@ func waitingPages(ctx context.Context, o options) error {
 		if err := pause(ctx, quiet); err != nil {
 			return err
 		}
-		if err := s.reportAsked(ctx, asked, "nobody waits"); err != nil {
+		if err := s.reportAsked(ctx, asked, "no page waits"); err != nil {
 			return err
 		}
 	}
@@ -245,7 +245,7 @@ func (w *watchers) watch(ctx context.Context, s *server, p *page) error {
 	if state, err := nextEvent(lines); err != nil {
 		return fmt.Errorf("the live connection of %s: %w", p.attempt, err)
 	} else if state != "waiting" {
-		return fmt.Errorf("%s is %s before anybody approved it", p.attempt, state)
+		return fmt.Errorf("%s is %s before the approval", p.attempt, state)
 	}
 	go func() {
 		for {

@@ -163,7 +163,7 @@ func TestEverythingIssuedWorksAfterTheStoreHasMoved(t *testing.T) {
 		}
 		m.copied(to)
 		if to == "postgres" {
-			m.refused("copying over a database", "has a store in it already", "store", "copy", "--to", "postgres")
+			m.refused("copying over a database", "already contains a store", "store", "copy", "--to", "postgres")
 		} else {
 			m.use("")
 		}
@@ -379,7 +379,7 @@ func TestACopyNoticesASuspendedServer(t *testing.T) {
 	}
 	m.use(m.dsn())
 	m.Start()
-	m.Logged("listening to the changes of other processes")
+	m.Logged("listening to the changes of other servers")
 	m.Signal(syscall.SIGSTOP)
 	harness.Eventually(t, "what it said last was long ago", func() bool { // one statement may be under way
 		if _, err := m.database.Query(t.Context(), "UPDATE servers SET until = now()"); err != nil {

@@ -8,18 +8,18 @@ import (
 	"github.com/nyaruka/phonenumbers"
 )
 
-// MayExist reports whether the number can be somebody's: a plan has it, also as a
-// landline, or a newer plan may. Freephone and other services' numbers are nobody's.
+// MayExist reports whether a user can have the number: a plan has it, also as a
+// landline, or a newer plan may. No user has a freephone or other service's number.
 func (n Number) MayExist() bool {
 	r := read(n.E164(), "")
 	return r.kind == "" && r.number == n.Line()
 }
 
-// mayBeAssigned reports whether a number that no plan has may be in a plan newer than
-// ours: +1 624 went into service before the library had it. Such a number has a country,
-// as many digits as mobile numbers there, and does not begin with what is dialled
-// before a national number, or with a zero that mobile numbers there do not have. North America's have a form of their own (NPA-NXX), in
-// which both begin with 2 to 9.
+// mayBeAssigned reports whether a number that no plan has may be in a plan newer than ours: +1
+// 624 went into service before the library had it. Such a number has a country, as many digits
+// as mobile numbers there, and does not begin with what is dialled before a national number, or
+// with a zero that mobile numbers there do not have. North America's have a form of their own
+// (NPA-NXX), in which both begin with 2 to 9.
 func mayBeAssigned(n *phonenumbers.PhoneNumber) bool {
 	national := phonenumbers.GetNationalSignificantNumber(n)
 	form, known := mobileForms()[int(n.GetCountryCode())]

@@ -78,7 +78,7 @@ func Parse(input, region string) (Number, error) {
 
 // parseBare parses digits without a plus and without 00: a national number, if they are
 // one; else a number after what the region dials abroad, or one whose plus was forgotten,
-// which nobody but the user can know.
+// which only the user can know.
 func parseBare(text, region string) (Number, error) {
 	own := read(text, region)
 	dialled := own.kind == "" && own.number.Digits() != text && strings.HasSuffix(text, own.number.Digits())
@@ -114,7 +114,7 @@ const (
 	ownPlusForgotten             // if the plus of a number of the region was forgotten
 	unassigned                   // no plan has it, and a newer one may
 	plusForgotten                // if the plus of another country's number was forgotten
-	landline                     // its plan has it for a line that hardly anybody signs in with
+	landline                     // its plan has it for a line that is rarely used to sign in
 )
 
 // choose returns the number of the only reading that is one. If it is not certain, or if
@@ -167,7 +167,7 @@ func read(text, region string) reading {
 	return reading{number: n, rank: rank}
 }
 
-// rankOf returns how sure it is that a number is somebody's, or what is wrong with it.
+// rankOf returns how likely it is that a user has the number, or what is wrong with it.
 func rankOf(n *phonenumbers.PhoneNumber) (rank, Kind) {
 	if !phonenumbers.IsValidNumber(n) {
 		switch phonenumbers.IsPossibleNumberWithReason(n) {

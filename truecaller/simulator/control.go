@@ -47,7 +47,7 @@ func (s *Simulator) Handler() http.Handler {
 }
 
 // OnThisMachine returns next for requests that name this machine, and refuses all others.
-// Whoever reaches a simulator can approve any sign-in. A listener on loopback keeps other
+// A client that reaches a simulator can approve any sign-in. A listener on loopback keeps other
 // machines away, but not a page in a browser of this one whose own host name was made to
 // lead here (DNS rebinding): to the browser it is of one origin with the simulator, and only
 // the Host header still has that name.

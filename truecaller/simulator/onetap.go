@@ -51,7 +51,7 @@ func (s *Simulator) deviceOf(number, as string) (device, error) {
 	}
 	does, ok := behaviours[as]
 	if !ok {
-		return device{}, fmt.Errorf("%.20q is not one of the numbers that do something by themselves, such as 08 (parameter as)", as)
+		return device{}, fmt.Errorf("%.20q is not a test number such as 08 (parameter as)", as)
 	}
 	return device{number, does}, nil
 }
@@ -104,7 +104,7 @@ func (s *Simulator) openLink(raw string, phone device, base string) (opened, err
 	case app == nil:
 		answer.Reason = "no app has this partnerKey"
 	case phone.does.noAccount:
-		answer.Reason = "nobody is signed in to Truecaller on this phone"
+		answer.Reason = "no user is signed in to Truecaller on this phone"
 	}
 	if answer.Reason != "" {
 		event.Status, event.Error = http.StatusNotFound, answer.Reason

@@ -130,8 +130,8 @@ func TestOneTapOnThePhoneWithoutAName(t *testing.T) {
 // callback is sent. An invalid link opens nothing.
 func TestOneTapWithoutDialog(t *testing.T) {
 	inBubble(t, func(w *world) {
-		if answer := w.tap("17"); answer.Reason != "nobody is signed in to Truecaller on this phone" {
-			t.Errorf("opening a link on 17 got %+v, want that nobody is signed in", answer)
+		if answer := w.tap("17"); answer.Reason != "no user is signed in to Truecaller on this phone" {
+			t.Errorf("opening a link on 17 got %+v, want that no user is signed in", answer)
 		}
 		unknown := strings.Replace(goodLink, "partnerKey=key", "partnerKey=unknown", 1)
 		if status, answer := w.openOn(unknown, fiction+"05", ""); status != 200 || answer.Dialog || answer.Reason != "no app has this partnerKey" {

@@ -130,7 +130,7 @@ func TestPhoneOpensALink(t *testing.T) {
 		}{
 			{"https://example.com/", "", "Nothing happens", 422},
 			{goodLink, "abc", `"abc" is not a number`, 422},
-			{goodLink, "+46 70 174 06 17", "nobody is signed in", 200},
+			{goodLink, "+46 70 174 06 17", "no user is signed in", 200},
 			{strings.Replace(goodLink, "=key", "=wrong", 1), "", "no app has this partnerKey", 200},
 		} {
 			status, _, page := w.submit("/phone/open", url.Values{"link": {row.link}, "phone": {row.phone}})

@@ -46,7 +46,7 @@ func (v view) May(scope string) bool {
 	return v.Operator != nil && slices.Contains(v.Operator.Scopes, apikey.Scope(scope))
 }
 
-// problem is what an operator is told of a refusal.
+// problem holds the text of a refusal for an operator.
 type problem struct {
 	Detail string
 	Errors []string

@@ -220,7 +220,7 @@ func clientOf(patch admin.Patch) (c admin.Client, err error) {
 		err = json.Unmarshal(raw, &c)
 	}
 	if err != nil {
-		return c, fmt.Errorf("console: the form makes no client: %w", err)
+		return c, fmt.Errorf("console: the form is not a valid client: %w", err)
 	}
 	return c, nil
 }

@@ -18,7 +18,7 @@ import (
 )
 
 // PathStatic is the path of the stylesheet, the scripts and the icon. Each name has a
-// hash of the content, so that a browser may cache the file for good.
+// hash of the content, so that a browser may cache the file permanently.
 const PathStatic = "/static/"
 
 // assets holds the files under PathStatic.

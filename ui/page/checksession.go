@@ -7,7 +7,7 @@ import (
 	"calleridp/provider/checksession"
 )
 
-// checkSession is a page that nobody sees: it is within a client's, without a size.
+// checkSession is an invisible page: it is within a client's page, without a size.
 var checkSession = template.Must(template.New("checksession").Parse(`<!doctype html>
 <html lang="en">
 <head>

@@ -117,7 +117,7 @@ func CheckTemplate(name, text string) error {
 		}
 	}
 	if found := blocked.FindString(allowedMarkup.ReplaceAllString(text, "")); found != "" {
-		return fmt.Errorf("has %q, which the Content-Security-Policy of the pages stops; put styles into static/custom.css",
+		return fmt.Errorf("has %q, which the pages' Content-Security-Policy blocks; put styles into static/custom.css",
 			strings.TrimSpace(found))
 	}
 	return nil

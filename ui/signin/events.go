@@ -164,7 +164,7 @@ func (s *stream) follow(ctx context.Context, send func([]byte) error) {
 				}
 				continue
 			}
-			look = s.flow.View // it has expired, which nobody may have stored yet
+			look = s.flow.View // it has expired, which may not be stored yet
 		}
 		// Reading the attempt and writing the event need a deep stack, for the store, the
 		// ciphers and the network. A goroutine that did both itself would keep that stack
@@ -195,7 +195,7 @@ func (s *stream) sendState(ctx context.Context, look looking, send func([]byte) 
 	view, err := s.lookup(ctx, look)
 	if err != nil {
 		if kindOf(err) == endpoint.ErrorInternal && ctx.Err() == nil {
-			s.cfg.Log.ErrorContext(ctx, "a waiting page cannot be told", "error", err)
+			s.cfg.Log.ErrorContext(ctx, "a waiting page could not be notified", "error", err)
 		}
 		return false
 	}

@@ -356,7 +356,7 @@ func TestTakenConnectionsLogTheirRequest(t *testing.T) {
 		w.flow.failure = errors.New("the store is broken")
 		w.flow.mu.Unlock()
 		w.flow.move(login.Waiting, "") // which hints
-		if got, want := <-lines, "a waiting page cannot be told 192.0.2.7 <nil>"; got != want {
+		if got, want := <-lines, "a waiting page could not be notified 192.0.2.7 <nil>"; got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	})

@@ -15,7 +15,7 @@ import (
 // Errors of the handlers themselves.
 var (
 	errCrossOrigin = errors.New("signin: another site posted the form")
-	errFinished    = errors.New("signin: the attempt was used already")
+	errFinished    = errors.New("signin: the attempt was already used")
 )
 
 // kinds lists the errors that have a page of their own. Every other error is a server

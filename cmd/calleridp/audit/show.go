@@ -26,7 +26,7 @@ func showCommand() *cobra.Command {
 	var output *string
 	c := command.New(command.Text{
 		Use:   "show",
-		Short: "show the newest lines that match the filters, the newest last",
+		Short: "show the newest audit lines that match the filters, the newest last",
 		Long: "It marks a line that was changed, or that the server has not written. It does not notice missing lines: " +
 			"use calleridp audit verify for that.",
 		Example: "calleridp audit show --client shop --since 24h\ncalleridp audit show --event attempt. --sub SUB -o json\ncalleridp audit show --operator \"uid 0\" --limit 1000",

@@ -21,10 +21,10 @@ func verifyCommand() *cobra.Command {
 	var output *string
 	c := command.New(command.Text{
 		Use:   "verify",
-		Short: "find lines of the audit that are missing or were changed, moved or inserted",
+		Short: "find audit lines that are missing or were changed, moved or inserted",
 		Long: "It reads all files, names the file and line of each finding, and exits with status 1 if there is one. " +
 			"It also finds lines that were cut off at the end, because the store knows how far each chain was, except those of the last seconds before a crash.",
-		Example: "calleridp audit verify --config /etc/calleridp/calleridp.yaml\ncalleridp audit verify --dir ./audit --master-key-file master.key\njournalctl -t calleridp-audit -o cat | calleridp audit verify --file -",
+		Example: "calleridp audit verify --config /etc/calleridp/calleridp.yaml\ncalleridp audit verify --dir ./audit --master-key-file master.key\ncalleridp audit verify --file captured.jsonl",
 	}, func(ctx context.Context, _ []string, out io.Writer) error {
 		o, err := from.open(stream != "")
 		if err != nil {

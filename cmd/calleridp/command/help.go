@@ -98,7 +98,7 @@ func writeMembers(out io.Writer, members []*cobra.Command) {
 func helpCommand(root *cobra.Command) *cobra.Command {
 	c := New(Text{
 		Use:     "help [COMMAND]...",
-		Short:   "explain a command",
+		Short:   "show help for a command",
 		Example: root.Name() + " help client add",
 	}, func(_ context.Context, args []string, out io.Writer) error {
 		of, rest, err := root.Find(args)

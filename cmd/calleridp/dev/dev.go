@@ -81,7 +81,7 @@ calleridp dev --tls --host localhost --data ~/calleridp-dev`,
 	f.DurationVar(&o.attemptLife, "attempt-life", 5*time.Minute, "`time` for which a request on the phone stays open")
 	f.DurationVar(&o.coolDown, "cool-down", 0, "`time` for which a number cools down after a request was declined on the phone")
 	f.StringVar(&o.challenge, "challenge", config.ChallengeOff, "`when` browsers must solve a task before a push: off, auto or always")
-	f.StringVar(&o.registration, "registration", config.RegistrationClosed, "`who` may register clients: closed (nobody), token or open")
+	f.StringVar(&o.registration, "registration", config.RegistrationClosed, "`who` may register clients: closed, token or open")
 	f.BoolVar(&o.withoutPKCE, "registration-without-pkce", false, "excuse confidential clients that register themselves from PKCE, for test suites that do not know it")
 	command.Choice(c, &o.output, "output", "o", outputText, "`format` of what is printed: text, or json, which is one line with the URLs when it is ready", outputText, command.JSON)
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "log every request")
@@ -182,7 +182,7 @@ func run(ctx context.Context, o options, build serve.Build, out io.Writer) error
 		}
 		certificates, trusting = certificate, client
 	}
-	say("Making keys; this takes a few seconds at the first start.\n")
+	say("Generating keys. This takes a few seconds at the first start.\n")
 	log, _ := serve.NewLog(s)
 	program, err := build(ctx, s, log, true)
 	if errors.Is(err, postgres.ErrWrongMasterKey) {
@@ -244,7 +244,7 @@ func run(ctx context.Context, o options, build serve.Build, out io.Writer) error
 		say("  Account page       %s/account\n", issuer)
 		say("  Every page         %s/gallery\n", issuer)
 		say("  Operators' console %s/console/   (sign in with %s)\n\n", consoleURL, operatorNumber)
-		say("Open the demo application and sign in with +46 70 174 06 05, which approves by itself.\n")
+		say("Open the demo application and sign in with +46 70 174 06 05, which approves automatically.\n")
 		say("Your own number waits until you approve it on the simulated phone. Stop with Ctrl-C.\n")
 	})
 }

@@ -75,7 +75,7 @@ func settings(o options, issuer, phoneURL, shopURL string) (config.Settings, err
 			UserCodes:  wide,
 		},
 		Lifetimes: config.Lifetimes{Attempt: config.Duration(o.attemptLife)},
-		// What a client on this machine publishes may be read, and it is told of logouts.
+		// Clients on this machine may publish documents and get logout tokens.
 		ClientNetworks: []string{"127.0.0.0/8", "::1/128"},
 		RequestObjects: string(client.RequestObjectsAny), // unless a client registers an algorithm
 

@@ -123,9 +123,9 @@ func backChannel(ctx context.Context, check string, f *fetch.Client, to string) 
 	case err != nil:
 		return Result{check, Failed, fmt.Sprintf("%s: %v", what, err), "make it reachable; list its network in client_networks if it is your own"}
 	case reply.Status == http.StatusBadRequest:
-		return Result{check, OK, what + ": it responds, and refuses what is no logout token", ""}
+		return Result{check, OK, what + ": it responds, and refuses an invalid logout token", ""}
 	case reply.Status >= 200 && reply.Status < 300:
-		return Result{check, Failed, what + ": it accepts what is no logout token: anybody can sign its users out", fix}
+		return Result{check, Failed, what + ": it accepts an invalid logout token, so an attacker can sign its users out", fix}
 	}
-	return Result{check, Warning, fmt.Sprintf("%s: status %d to what is no logout token", what, reply.Status), fix}
+	return Result{check, Warning, fmt.Sprintf("%s: status %d for an invalid logout token", what, reply.Status), fix}
 }

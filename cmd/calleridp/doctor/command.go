@@ -12,7 +12,7 @@ import (
 )
 
 // errFailed is the error of a run in which a check has failed. The output says the rest.
-var errFailed = errors.New("something has to be put right: see FAILED above")
+var errFailed = errors.New("some checks failed; see FAILED above")
 
 // Command returns the command `calleridp doctor`. admin returns how to ask the server with
 // this admin socket.
@@ -21,7 +21,7 @@ func Command(admin func(socket string) Admin) *cobra.Command {
 	var file, output *string
 	c := command.New(command.Text{
 		Use:   "doctor",
-		Short: "look for what is wrong with a deployment, and say what to do about it",
+		Short: "diagnose a deployment and suggest fixes",
 		Long: `It checks the configuration, files and disk, the issuer's name and certificate, how
 requests reach the server through proxies, the clock, the keys, and Truecaller. Run it as
 the server's user, on the server's machine, before and after the first start. It changes
@@ -41,7 +41,7 @@ calleridp doctor --config /etc/calleridp/calleridp.yaml --output json`,
 		return nil
 	})
 	c.Flags().StringVar(&o.Client, "client", "", "also check the settings of the client with this `id`")
-	c.Flags().BoolVar(&o.TryAppKey, "try-app-key", false, "ask Truecaller whether it accepts the appKey, by a push to a number that no phone has")
+	c.Flags().BoolVar(&o.TryAppKey, "try-app-key", false, "check with Truecaller that the appKey is accepted, by a push to an unassigned number")
 	file = command.Config(c)
 	output = command.Output(c)
 	return c

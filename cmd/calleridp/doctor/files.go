@@ -14,9 +14,9 @@ import (
 // file is a file or directory with what it must be.
 type file struct {
 	key, path string
-	secret    bool // nobody else may read it
-	optional  bool // it appears when the server runs
-	folder    bool // the server makes files in it
+	secret    bool // only the server's user and group may read it
+	optional  bool // the running server creates it
+	folder    bool // the server creates files in it
 }
 
 // files checks who may read and change what the server relies on.

@@ -10,5 +10,5 @@ import (
 func ownerOf(fs.FileInfo) (uid int, ok bool) { return 0, false }
 
 func room(string) (free, all, freeFiles, allFiles uint64, err error) {
-	return 0, 0, 0, 0, errors.New("this system does not say it")
+	return 0, 0, 0, 0, errors.New("not available on this system")
 }

@@ -247,7 +247,7 @@ func TestProbeOfBackChannelLogout(t *testing.T) {
 	f := trusting(s, netip.MustParsePrefix("127.0.0.0/8"))
 	for code, want := range map[int]string{
 		400: "ok client: backchannel_logout_uri: it responds",
-		200: "FAILED client: backchannel_logout_uri: it accepts what is no logout token",
+		200: "FAILED client: backchannel_logout_uri: it accepts an invalid logout token",
 		204: "FAILED client: backchannel_logout_uri: it accepts",
 		404: "warning client: backchannel_logout_uri: status 404",
 		500: "warning client: backchannel_logout_uri: status 500",
@@ -256,7 +256,7 @@ func TestProbeOfBackChannelLogout(t *testing.T) {
 		says(t, want, []Result{backChannel(t.Context(), "client", f, s.URL)}, want)
 	}
 	if len(got) != 1 || strings.Count(got.Get("logout_token"), ".") != 0 {
-		t.Errorf("the client got %v, want what is no logout token", got)
+		t.Errorf("the client got %v, want an invalid logout token", got)
 	}
 	says(t, "another network", []Result{backChannel(t.Context(), "client", trusting(s), s.URL)}, "FAILED client: backchannel_logout_uri: ")
 }

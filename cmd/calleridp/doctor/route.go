@@ -206,7 +206,7 @@ func (e *examination) forged(p probed) {
 	case p.Client != forged.String():
 		e.add(check, OK, "an X-Forwarded-For that a client sends changes nothing", "")
 	case last == forged.String():
-		e.add(check, Failed, "the proxy passes on the X-Forwarded-For that clients send: whoever writes one has any address, and no limits.network budget",
+		e.add(check, Failed, "the proxy passes on the client's X-Forwarded-For: an attacker can choose any address and evade limits.network",
 			"let it overwrite or extend that header (proxy_set_header X-Forwarded-For $remote_addr)")
 	default:
 		e.add(check, NotChecked, fmt.Sprintf("doctor's own address %s is in trusted_proxies", last), "run doctor on another machine, or name the proxies in trusted_proxies more narrowly")

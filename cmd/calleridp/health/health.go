@@ -27,7 +27,7 @@ func Command() *cobra.Command {
 	var within time.Duration
 	c := command.New(command.Text{
 		Use:   "health",
-		Short: "ask the server on this machine whether it is ready, for the health checks of containers",
+		Short: "report whether the server on this machine is ready, for container health checks",
 		Long: `It requests /readyz at the configured listener. The exit status is 0 while the server can do its
 work, else 1. With --live it requests /healthz, which succeeds as long as the process responds.
 Of the configuration it reads only listen and tls.`,
@@ -48,7 +48,7 @@ calleridp health --live`,
 		_, err = fmt.Fprintln(out, "ok")
 		return err
 	})
-	c.Flags().BoolVar(&live, "live", false, "ask whether the process responds, and not whether it is ready")
+	c.Flags().BoolVar(&live, "live", false, "check only that the process responds, not that it is ready")
 	c.Flags().DurationVar(&within, "timeout", 3*time.Second, "`time` to wait for the response")
 	file = command.Config(c)
 	return c

@@ -5,7 +5,7 @@
 //	server.go  recognises a probe among the requests, and reports or streams
 //
 // A probe is a token in the path, in the place of a callback secret or of the id of an
-// attempt. It is sealed under the master key: whoever runs doctor has that key, and a
+// attempt. It is sealed under the master key: the user of doctor has that key, and a
 // stranger can neither make a probe nor read what a server reports. So every server of a
 // deployment recognises it, and none keeps anything of it. A probe that someone copies
 // from a proxy's log gives them a report that they cannot read, for as long as it is

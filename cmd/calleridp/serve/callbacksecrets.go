@@ -97,7 +97,7 @@ func (c *CallbackSecrets) rereadAll(ctx context.Context) {
 			text = err.Error()
 		}
 		if text != "" && c.logged[source.app] != text {
-			c.log.ErrorContext(ctx, "the new callback secret is not used; the one before stays good",
+			c.log.ErrorContext(ctx, "the new callback secret is not used; the previous one stays valid",
 				"app", source.app, "file", source.file, "problem", text)
 		}
 		c.logged[source.app] = text
@@ -123,7 +123,7 @@ func (c *CallbackSecrets) reread(ctx context.Context, source *secretSource) erro
 		return err
 	}
 	source.current = secret
-	c.log.InfoContext(ctx, "new callback secret in use; the one before stays good for a while",
+	c.log.InfoContext(ctx, "new callback secret in use; the previous one stays valid for an hour",
 		"app", source.app, "good_for", truecaller.SecretGrace.String())
 	return nil
 }

@@ -254,7 +254,7 @@ func (cs *Connections) remove(held *connection) {
 	cs.count(held, -1)
 }
 
-// observe is told by the server what a connection does.
+// observe handles the server's changes of a connection's state.
 func (cs *Connections) observe(c net.Conn, state http.ConnState) {
 	held := heldBy(c)
 	if held == nil {

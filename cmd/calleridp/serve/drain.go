@@ -27,7 +27,7 @@ func (p *Program) pause(delay time.Duration, failed <-chan error, log *slog.Logg
 	if delay == 0 {
 		return nil
 	}
-	log.Info("stopping: not ready any more, and serving on for load balancers to notice", "for", delay.String())
+	log.Info("stopping: not ready, and still serving until load balancers notice", "for", delay.String())
 	timer := time.NewTimer(delay)
 	defer timer.Stop()
 	select {
@@ -79,7 +79,7 @@ func (p *Program) lastResponses(next http.Handler) http.Handler {
 // nothing writes to the log, except a handler that ignores being cut off.
 func (p *Program) finish(web *http.Server, private []privateServer, log *slog.Logger) {
 	p.draining.Store(true)
-	log.Info("stopping: what is under way may finish", "at_most", drainTimeout.String())
+	log.Info("stopping: requests in progress may finish", "at_most", drainTimeout.String())
 	ctx, done := context.WithTimeout(context.Background(), drainTimeout)
 	defer done()
 	go p.Connections.closeSilent(ctx)

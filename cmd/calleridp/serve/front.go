@@ -76,7 +76,7 @@ func (f *front) start(ctx context.Context, log *slog.Logger) {
 		return
 	}
 	if err := f.acme.Start(ctx); err != nil {
-		log.Error("there is no certificate, and browsers get none; restart the server when the cause is gone", "error", err)
+		log.Error("no certificate could be loaded, so browsers cannot connect; fix the cause and restart the server", "error", err)
 	}
 }
 

@@ -4,5 +4,5 @@ package serve
 
 import "net"
 
-// peerOf says who has connected to a Unix socket: here, only that somebody may.
+// peerOf returns the name of a Unix socket's peer: on this system, the same for all.
 func peerOf(net.Conn) string { return "admin socket" }

@@ -202,7 +202,7 @@ func (p *Program) Run(
 	limits := []*Connections{p.Connections}
 	for _, optional := range []struct {
 		key, address string
-		limits       *Connections // nil: whoever reaches the address is trusted
+		limits       *Connections // nil: every client that reaches the address is trusted
 		server       *http.Server
 	}{
 		{"admin_listen", s.AdminListen, NewConnections(operatorConnections, operatorsPerNetwork, ClientAddresses{}), &http.Server{

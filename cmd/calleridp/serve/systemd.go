@@ -55,7 +55,7 @@ func inherited() (sockets, error) {
 	return opened, nil
 }
 
-// checkAdminSocket refuses a socket that every user of the machine could use: whoever can
+// checkAdminSocket refuses a socket that every user of the machine can open: a process that can
 // connect is an operator. systemd's own default is such a socket.
 func checkAdminSocket(l net.Listener) error {
 	if l.Addr().Network() != "unix" {
@@ -89,7 +89,7 @@ func (s sockets) Close() {
 // tell sends a message to the service manager, if there is one (sd_notify).
 func tell(log *slog.Logger, state ...string) {
 	if _, err := daemon.SdNotify(false, strings.Join(state, "\n")); err != nil {
-		log.Warn("systemd could not be told about the server's state", "error", err)
+		log.Warn("systemd was not notified of the server's state", "error", err)
 	}
 }
 
@@ -130,7 +130,7 @@ func watchdog(ctx context.Context, public http.Handler, log *slog.Logger) {
 	}
 }
 
-// discarded is a response that nobody reads.
+// discarded is a response that is not read.
 type discarded struct {
 	header http.Header
 	status int

@@ -39,7 +39,7 @@ func Command() *cobra.Command {
 	var o options
 	c := command.New(command.Text{
 		Use:   "simulate",
-		Short: "run the simulated Truecaller by itself, to rehearse serve without an appKey",
+		Short: "run only the simulated Truecaller, to rehearse serve without an appKey",
 		Long: `It prints the lines to put into the configuration, and serves Truecaller's interfaces and a
 page with the phones, on this machine only, because anyone who reaches it can approve any
 sign-in. A server with these lines warns at each start, and its pages say that no real phone
@@ -62,7 +62,7 @@ calleridp simulate --app-key rehearsal --callback-url http://127.0.0.1:8443/call
 func run(ctx context.Context, o options, out io.Writer) error {
 	host, _, err := net.SplitHostPort(o.listen)
 	if err != nil || !truecaller.IsLoopback(host) {
-		return command.Usagef("--listen %s is not a loopback address and a port, like 127.0.0.1:9441; whoever reaches the simulator can approve any sign-in", o.listen)
+		return command.Usagef("--listen %s is not a loopback address and a port, like 127.0.0.1:9441; a client that reaches the simulator can approve any sign-in", o.listen)
 	}
 	apps, err := o.apps()
 	if err != nil {
@@ -89,7 +89,7 @@ func run(ctx context.Context, o options, out io.Writer) error {
 	})
 	defer sim.Close()
 	web := &http.Server{Handler: simulator.OnThisMachine(sim.Handler()), ReadHeaderTimeout: 5 * time.Second}
-	fmt.Fprintf(out, `A SIMULATED TRUECALLER, for a rehearsal. Whoever opens its page can approve any sign-in:
+	fmt.Fprintf(out, `A SIMULATED TRUECALLER, for a rehearsal. Anyone who opens its page can approve any sign-in:
 remove these lines from the configuration before real users come.
 
 truecaller:

@@ -21,7 +21,7 @@ import (
 
 // Command returns the command `calleridp store`.
 func Command() *cobra.Command {
-	return command.Group(command.Text{Use: "store", Short: "copy everything to PostgreSQL or back, while no server runs"}, copyCommand())
+	return command.Group(command.Text{Use: "store", Short: "copy a whole store to PostgreSQL or back, while no server runs"}, copyCommand())
 }
 
 // options are the values of the flags.
@@ -35,7 +35,7 @@ func copyCommand() *cobra.Command {
 	var file *string
 	c := command.New(command.Text{
 		Use:     "copy",
-		Short:   "copy everything between the file in data_dir and the database that the configuration names, while no server runs",
+		Short:   "copy a whole store between data_dir and the configured database, while no server runs",
 		Example: "calleridp store copy --to postgres --config /etc/calleridp/calleridp.yaml",
 	}, func(ctx context.Context, _ []string, out io.Writer) error {
 		o.config = *file

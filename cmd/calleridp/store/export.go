@@ -45,7 +45,7 @@ func ExportCommand() *cobra.Command {
 		o.config = command.Config(c)
 		return c
 	}
-	return command.Group(command.Text{Use: "export", Short: "write clients or users of a backup to a file, as JSON"},
+	return command.Group(command.Text{Use: "export", Short: "export clients or users from a backup to a JSON file"},
 		one("clients", "export the clients that operators have added, with the hashes of their secrets"),
 		one("users", "export the users: sub and phone number, in the clear"),
 	)

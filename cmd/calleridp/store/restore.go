@@ -34,7 +34,7 @@ func RestoreCommand() *cobra.Command {
 	var o restoreOptions
 	c := command.New(command.Text{
 		Use:   "restore FILE",
-		Short: "restore a backup where there is no store, while no server runs",
+		Short: "restore a backup into a deployment without a store, while no server runs",
 		Long: "It needs the configuration and the master key of the deployment. The store in data_dir must be gone: move it away first. " +
 			"The new store is verified before a server may use it; after an interruption, run the command again. " +
 			"What was used, ended or deleted after the backup is as it was before: the command says what that means.",
@@ -151,7 +151,7 @@ func makeStore(ctx context.Context, s config.Settings, r *backup.Reader, o resto
 
 // decrypt writes the store's file of a backup, whole or not at all. What an interrupted
 // restore has left there is removed and not written into: it may be a link, in a folder of
-// somebody who may do less than who runs the command.
+// a user with fewer rights than the user who runs the command.
 func decrypt(ctx context.Context, r io.Reader, path string) error {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err

@@ -28,8 +28,8 @@ func VerifyCommand() *cobra.Command {
 	var file *string
 	c := command.New(command.Text{
 		Use:   "verify [FILE]",
-		Short: "check a backup without restoring it: every byte, every record, and whether the master key opens them",
-		Long: "Without FILE it checks the newest backup in backup.dir. If storage.engine is postgres, it checks the database itself, " +
+		Short: "verify a backup without restoring it: every byte, every record, and the master key",
+		Long: "Without FILE it verifies the newest backup in backup.dir. If storage.engine is postgres, it verifies the database, " +
 			"for example one that was restored, while no server uses it. It changes nothing.",
 		Example: "calleridp backup verify --config /etc/calleridp/calleridp.yaml",
 	}, func(ctx context.Context, args []string, out io.Writer) error {

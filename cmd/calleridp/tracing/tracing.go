@@ -44,7 +44,7 @@ type Options struct {
 	Sample   float64           // share of the traces that are recorded, from 0 to 1
 	Version  string            // of the program
 	Issuer   string            // names the deployment
-	Log      *slog.Logger      // is told when the collector fails, and when it works again
+	Log      *slog.Logger      // receives a line when the collector fails and when it works again
 	Roots    *x509.CertPool    // of the collector's certificate; nil: the system's
 	Sent     func(string, int) // counts spans by outcome: sent, failed, dropped; may be nil
 }

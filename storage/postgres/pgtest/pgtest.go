@@ -48,7 +48,7 @@ type Options struct {
 	TCP bool
 	// Certificate and Key, in PEM, let it speak TLS there.
 	Certificate, Key []byte
-	// Access replaces the lines of pg_hba.conf, which trust everybody.
+	// Access replaces the lines of pg_hba.conf, which trust all users.
 	Access []string
 }
 
