@@ -137,12 +137,12 @@ log: {level: info}
 		if !knows("new") || !named("Second name") {
 			t.Errorf("%s: the server has changed", mistake.new)
 		}
-		uses(mistake.new, "name: Second name", "level: debug")
 		if mistake.new == "" {
 			server.Configure("client_id: new\n", "client_id: new\n    name: New\n")
 		} else {
 			server.Configure(mistake.new, mistake.old)
 		}
+		uses(mistake.new, "name: Second name", "level: debug") // the command, too, reads the file
 	}
 	write("locales/en.json", "{") // a text that does not load
 	if line := reload(t, server, 7); !strings.Contains(line, "refused") || !strings.Contains(line, "overrides_dir") || !named("Second name") {

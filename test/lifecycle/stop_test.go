@@ -31,11 +31,17 @@ func (h *halfway) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", r.URL.RequestURI(), r.URL.Host, len(body))
+	// The server answers 100 when it begins to read the body: the request is in progress.
+	fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n", r.URL.RequestURI(), r.URL.Host, len(body))
+	answers := bufio.NewReader(conn)
+	if goOn, err := http.ReadResponse(answers, r); err != nil || goOn.StatusCode != http.StatusContinue {
+		conn.Close()
+		return nil, fmt.Errorf("got %v and %v, want status 100", goOn, err)
+	}
 	conn.Write(body[:len(body)/2])
 	h.once.Do(h.between)
 	conn.Write(body[len(body)/2:])
-	response, err := http.ReadResponse(bufio.NewReader(conn), r)
+	response, err := http.ReadResponse(answers, r)
 	if err != nil {
 		conn.Close()
 		return nil, err
