@@ -21,12 +21,13 @@ var layers = map[string]struct {
 	may []string
 	why string
 }{
-	"cmd":        {[]string{"ui", "storage", "provider", "truecaller", "keys"}, "cmd builds everything"},
+	"cmd":        {[]string{"ui", "storage", "provider", "truecaller", "keys", "durable"}, "cmd builds everything"},
 	"ui":         {[]string{"provider"}, "pages show what the provider decides; they know no store and no Truecaller"},
-	"storage":    {[]string{"provider", "truecaller", "keys"}, "engines implement the stores that the others declare"},
-	"provider":   {[]string{"truecaller", "keys"}, "the provider declares the stores and pages that it needs, and knows neither engine nor template"},
+	"storage":    {[]string{"provider", "truecaller", "keys", "durable"}, "engines implement the stores that the others declare"},
+	"provider":   {[]string{"truecaller", "keys", "durable"}, "the provider declares the stores and pages that it needs, and knows neither engine nor template"},
 	"truecaller": {nil, "speaks Truecaller and knows nothing of OpenID Connect"},
-	"keys":       {nil, "owns secrets, and needs nothing of ours"},
+	"keys":       {[]string{"durable"}, "owns secrets, and needs nothing of ours but the way to write a file"},
+	"durable":    {nil, "writes and locks files for all others"},
 	"test":       {nil, "tests of the built program use it from outside"},
 }
 
@@ -57,14 +58,14 @@ var rooms = map[string]struct {
 		"clients that register themselves are those of the registry; it knows no other endpoint"},
 	"logo":      {[]string{"endpoint", "client"}, "pages know a path; what is behind it is one folder"},
 	"discovery": {[]string{"endpoint"}, "the documents are made of what each room says of itself"},
-	"admin":     {[]string{"apikey", "audit", "audit/trail", "client", "grant", "limit", "login", "notify", "once", "session", "subject"}, "the operators' API changes the domain, and speaks no OpenID Connect"},
+	"admin":     {[]string{"apikey", "audit", "audit/trail", "client", "grant", "idempotency", "limit", "login", "notify", "session", "subject"}, "the operators' API changes the domain, and speaks no OpenID Connect"},
 
 	"console": {[]string{"endpoint", "apikey", "audit", "client", "session"},
 		"the operators' door is a client of the issuer, and seals its cookies as the endpoints do; what operators do is admin's"},
 
 	// The domain.
 	"apikey":      {[]string{"redact"}, domain},
-	"once":        {[]string{"redact"}, domain},
+	"idempotency": {[]string{"redact"}, domain},
 	"idtoken":     {[]string{"audit", "claims", "client", "clientkeys", "grant", "redact", "subject"}, domain},
 	"login":       {[]string{"audit", "clock", "consent", "grant", "redact", "limit", "session", "subject"}, domain},
 	"consent":     {[]string{"grant"}, domain},
@@ -108,6 +109,7 @@ var only = map[string]struct {
 	"github.com/zitadel/oidc/v3/pkg/oidc": {[]string{"provider/endpoint", "provider/clientauth", "provider/authorize", "provider/token", "provider/registration", "provider/deviceflow"},
 		"the library's types and errors stay in the rooms that speak the protocol"},
 	"github.com/danielgtaylor/huma/v2":     {[]string{"provider/admin"}, "only the operators' API is described by an OpenAPI document"},
+	"github.com/getkin/kin-openapi":        {[]string{"provider/admin"}, "only tests of the operators' API read its document back"},
 	"go.etcd.io/bbolt":                     {[]string{"storage/bolt", "test/load"}, "an engine is one folder, and storage/record is for all of them; the load test measures the floor below it"},
 	"github.com/jackc/pgx/v5":              {[]string{"storage/postgres", "storage/postgres/pgtest", "storage/postgres/crowd"}, "an engine is one folder, with its tests' server and the people of its measurements in it"},
 	"calleridp/storage/postgres/pgtest":    {[]string{"storage/postgres", "test/load"}, "the program knows no server of its own; tests and measurements start one"},

@@ -1,6 +1,7 @@
 package calleridp_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -31,7 +32,7 @@ func TestPagesNamesEveryTemplate(t *testing.T) {
 func TestDocumentsLinkToFilesThatExist(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^):#]*)(?:#([^):]*))?\)`)
 	links := 0
-	for _, pattern := range []string{"*.md", "docs/*.md", "docs/recipes/*.md", "examples/*/*.md"} {
+	for _, pattern := range []string{"*.md", "docs/*.md", "docs/operators/*.md", "docs/recipes/*.md", "examples/*/*.md"} {
 		documents, err := filepath.Glob(pattern)
 		if err != nil || len(documents) == 0 {
 			t.Fatal(pattern, err)
@@ -101,9 +102,11 @@ func TestDocumentsNameTestsThatExist(t *testing.T) {
 		t.Fatalf("%d tests, %v", len(declared), err)
 	}
 	documents, err := filepath.Glob("docs/*.md")
-	if err != nil {
+	more, errMore := filepath.Glob("docs/operators/*.md")
+	if err := errors.Join(err, errMore); err != nil {
 		t.Fatal(err)
 	}
+	documents = append(documents, more...)
 	mention := regexp.MustCompile("`((?:Test|Fuzz)[A-Z]\\w*\\*?)`")
 	mentions := 0
 	for _, file := range documents {

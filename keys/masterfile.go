@@ -6,10 +6,13 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"calleridp/durable"
 )
 
 // ErrNoMaster means that the master key's file does not exist.
@@ -52,7 +55,12 @@ func LoadMaster(path string) (*Master, error) {
 // CreateMaster writes a new master key to a file that only the owner can read. The
 // file must not exist yet.
 func CreateMaster(path string) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	err := durable.WriteFile(path, func(w io.Writer) error {
+		secret := make([]byte, MasterSize)
+		rand.Read(secret)
+		_, err := fmt.Fprintln(w, base64.StdEncoding.EncodeToString(secret))
+		return err
+	})
 	if errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("master key: %s exists and is not overwritten, because a store may be sealed under it", path)
 	}
@@ -62,11 +70,5 @@ func CreateMaster(path string) error {
 	if err != nil {
 		return fmt.Errorf("master key: %w", err)
 	}
-	secret := make([]byte, MasterSize)
-	rand.Read(secret)
-	_, err = fmt.Fprintln(f, base64.StdEncoding.EncodeToString(secret))
-	if err == nil {
-		err = f.Sync()
-	}
-	return errors.Join(err, f.Close())
+	return nil
 }

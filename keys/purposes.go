@@ -57,6 +57,8 @@ const (
 	PurposeAccountForm Purpose = "account-form"
 	// PurposeConsoleForm makes the token in the forms of the operators' console.
 	PurposeConsoleForm Purpose = "console-form"
+	// PurposeConsoleBond binds the session of an operator to a secret of the store.
+	PurposeConsoleBond Purpose = "console-bond"
 	// PurposePairwiseSub derives the sub of a user for one sector.
 	PurposePairwiseSub Purpose = "pairwise-sub"
 	// PurposePairwiseSID derives the sid of a session for one sector.

@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"fmt"
 	"io/fs"
@@ -27,6 +28,9 @@ func (u *UI) Prepare(c Config) (use func(), changed bool, err error) {
 	before := u.current.Load()
 	next := before.config
 	next.DeploymentName, next.Brand, next.Overrides = c.DeploymentName, c.Brand, c.Overrides
+	if same, err := before.isOf(next); err != nil || same {
+		return func() {}, false, err
+	}
 	d, err := draw(next)
 	if err != nil {
 		return nil, false, err
@@ -34,14 +38,23 @@ func (u *UI) Prepare(c Config) (use func(), changed bool, err error) {
 	if !slices.Equal(d.tags(), before.tags()) {
 		return nil, false, fmt.Errorf("the languages change from %q to %q, which needs a restart", before.tags(), d.tags())
 	}
-	changed = d.overrides != before.overrides || d.config.DeploymentName != before.config.DeploymentName ||
-		!reflect.DeepEqual(d.config.Brand, before.config.Brand)
 	return func() {
-		if changed {
-			u.previous.Store(before)
-			u.current.Store(d)
-		}
-	}, changed, nil
+		u.previous.Store(before)
+		u.current.Store(d)
+	}, true, nil
+}
+
+// isOf reports whether the pages would be drawn the same with c, whose languages are theirs.
+func (d *drawing) isOf(c Config) (bool, error) {
+	c.DeploymentName = cmp.Or(c.DeploymentName, c.AppName) // as draw does
+	if c.DeploymentName != d.config.DeploymentName || !reflect.DeepEqual(c.Brand, d.config.Brand) || (c.Overrides == nil) != (d.config.Overrides == nil) {
+		return false, nil
+	}
+	if c.Overrides == nil {
+		return true, nil
+	}
+	sum, err := digest(c.Overrides)
+	return sum == d.overrides, err
 }
 
 // digest returns a digest of all files.

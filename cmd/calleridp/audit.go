@@ -16,20 +16,21 @@ import (
 
 // auditing is the audit of a running server.
 type auditing struct {
-	audit.Keeper
+	audit.DurableRecorder
 	reader audit.Reader
 	trail  *trail.Trail // nil: the log alone has it
 }
 
 // openAudit opens the places that the configuration names. base is the log without sums,
 // which they have of themselves.
-func openAudit(ctx context.Context, s config.Settings, heads trail.Heads, base, log *slog.Logger, sums *audit.Sums) (*auditing, error) {
+func openAudit(ctx context.Context, s config.Settings, heads trail.Heads, restored *trail.Restoration, base, log *slog.Logger, sums *audit.Sums) (*auditing, error) {
 	a := &auditing{reader: noReader{}}
 	var to everywhere
 	c := trail.Config{
 		Server:   s.Audit.Server,
 		Host:     config.HostName(),
 		Alone:    s.Postgres == nil,
+		Restored: restored,
 		Version:  versionText(),
 		Key:      s.Master,
 		Log:      log,
@@ -60,7 +61,7 @@ func openAudit(ctx context.Context, s config.Settings, heads trail.Heads, base, 
 	if s.Audit.Goes(config.AuditLog) {
 		to = append(to, base.With("log", "audit").Handler())
 	}
-	a.Keeper = audit.Log(slog.New(to), sums)
+	a.DurableRecorder = audit.Log(slog.New(to), sums)
 	return a, nil
 }
 

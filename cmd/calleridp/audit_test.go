@@ -34,11 +34,11 @@ func TestAuditToSyslog(t *testing.T) {
 	}}}
 	var out bytes.Buffer
 	log := slog.New(slog.NewTextHandler(&out, nil))
-	a, err := openAudit(t.Context(), s, nil, log, log, nil)
+	a, err := openAudit(t.Context(), s, nil, nil, log, log, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := a.Keep(audit.WithOperator(t.Context(), "uid 0"), audit.Event{Name: audit.ClientAdded, Client: "shop"}); err != nil {
+	if err := a.RecordDurable(audit.WithOperator(t.Context(), "uid 0"), audit.Event{Name: audit.ClientAdded, Client: "shop"}); err != nil {
 		t.Fatal(err)
 	}
 	if err := a.close(); err != nil {
@@ -72,7 +72,7 @@ func TestAuditToSyslog(t *testing.T) {
 	}
 
 	s.Audit.SyslogSocket = filepath.Join(dir, "none")
-	if _, err := openAudit(t.Context(), s, nil, log, log, nil); err == nil || !strings.Contains(err.Error(), "audit.syslog_socket") {
+	if _, err := openAudit(t.Context(), s, nil, nil, log, log, nil); err == nil || !strings.Contains(err.Error(), "audit.syslog_socket") {
 		t.Errorf("without syslog: %v", err)
 	}
 }

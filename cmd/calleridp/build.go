@@ -16,6 +16,7 @@ import (
 	"calleridp/provider"
 	"calleridp/provider/admin"
 	"calleridp/provider/audit"
+	"calleridp/provider/audit/trail"
 	"calleridp/provider/client"
 	"calleridp/provider/console"
 	"calleridp/provider/endpoint"
@@ -64,7 +65,7 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 	if err := store.PinIssuer(ctx, s.Issuer); err != nil {
 		return nil, err
 	}
-	recorder, err := openAudit(ctx, s, store, base, log, sums)
+	recorder, err := openAudit(ctx, s, store, (*trail.Restoration)(store.restored), base, log, sums)
 	if err != nil {
 		return nil, err
 	}
@@ -73,6 +74,9 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 			recorder.close()
 		}
 	}()
+	if err := store.sayRestored(ctx, log); err != nil {
+		return nil, err
+	}
 	ring, err := keys.OpenRing(ctx, keys.Config{
 		Store:         store,
 		Master:        s.Master,
@@ -193,7 +197,7 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 		ShowDetail:     development,
 	})
 	if err != nil {
-		return nil, err
+		return nil, ofPages(s, err)
 	}
 	fetcher := fetch.New(fetch.Options{Networks: s.ClientNetworks})
 	op, err := provider.New(provider.Config{
@@ -250,7 +254,8 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 	}
 
 	backups := newBackups(store.backup, s, log)
-	now := &running{settings: s, store: store, outgoing: outgoing, receiver: receiver}
+	now := &running{store: store, outgoing: outgoing, receiver: receiver}
+	now.settings.Store(&s)
 	operations := admin.Config{
 		Issuer:   s.Issuer,
 		Clients:  registry,
@@ -270,7 +275,7 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 		AuditHeads:  store.AuditHeads,
 		Lines:       recorder.reader,
 		Stats:       store.stats,
-		Effective:   s.Effective(),
+		Effective:   now.effective,
 		Now:         now.status,
 		Log:         log,
 		Audit:       recorder,
@@ -291,7 +296,7 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 		Drain:      pages.Drain,
 		Background: []func(context.Context){store.Run, ring.Run, receiver.Run, secrets.Watch, sums.Run, op.Run, counted.Run},
 		LastLines:  sums.Flush,
-		Prepare:    reloading{registry, pages, fetcher, secrets}.prepare,
+		Prepare:    reloading{registry, pages, fetcher, secrets, door, now}.prepare,
 	}
 	now.program = program
 	if tracer != nil {
@@ -357,7 +362,7 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 	}
 	endpoints.Handler = public
 	if door != nil {
-		program.Console = consoleHandler(door, api, now, log)
+		program.Console = consoleHandler(s, door, api, counted, now, log)
 	}
 	public = probe.NewServer(s.Master, addresses, s.IsHTTPS()).Wrap(public)
 	hsts := s.TLS.HSTS.Duration

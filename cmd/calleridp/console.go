@@ -10,6 +10,7 @@ import (
 	"calleridp/provider/audit"
 	"calleridp/provider/client"
 	"calleridp/provider/console"
+	"calleridp/provider/funnel"
 	"calleridp/ui"
 	pages "calleridp/ui/console"
 )
@@ -44,14 +45,17 @@ func openDoor(
 }
 
 // consoleHandler returns the console's pages.
-func consoleHandler(door *console.Console, api *admin.API, now *running, log *slog.Logger) http.Handler {
+func consoleHandler(
+	s config.Settings, door *console.Console, api *admin.API, counted *funnel.Counter, now *running, log *slog.Logger,
+) http.Handler {
 	handler := pages.Handler(pages.Config{
-		Door:   door,
-		API:    api,
-		Funnel: now.store,
-		Health: now.facts,
-		Tokens: ui.Tokens(),
-		Log:    log,
+		Door:     door,
+		API:      api,
+		Defaults: s.Defaults(),
+		Funnel:   counted,
+		Health:   now.facts,
+		Tokens:   ui.Tokens(),
+		Log:      log,
 	})
 	if now.store.wrap != nil {
 		return now.store.wrap(handler)

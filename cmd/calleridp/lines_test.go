@@ -16,7 +16,7 @@ import (
 )
 
 // documents are those that tell users which commands to run.
-var documents = []string{"../../*.md", "../../docs/*.md", "../../docs/recipes/*.md", "../../examples/*/*.md", "../../deploy/*.md", "../../deploy/*/*.md"}
+var documents = []string{"../../*.md", "../../docs/*.md", "../../docs/operators/*.md", "../../docs/recipes/*.md", "../../examples/*/*.md", "../../deploy/*.md", "../../deploy/*/*.md"}
 
 // Every command in the code blocks of the documents is one that the program takes: its
 // words, its flags and the number of its arguments. So is every mention of a command in the

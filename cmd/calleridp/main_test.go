@@ -120,11 +120,28 @@ func TestHelpNamesEveryCommand(t *testing.T) {
 	}
 }
 
+// The help of a command lists each of its flags, also of one that runs alone and has members.
+func TestHelpListsEveryFlag(t *testing.T) {
+	envtest.Clear(t)
+	everyCommand(newRoot(), func(c *cobra.Command) {
+		if !c.HasParent() || !c.IsAvailableCommand() {
+			return
+		}
+		words := strings.Fields(c.CommandPath())[1:]
+		_, help, _ := runs(t, append(words, "-h")...)
+		c.LocalFlags().VisitAll(func(f *pflag.Flag) {
+			if (!c.HasSubCommands() || f.Name != "help") && !f.Hidden && !strings.Contains(help, "--"+f.Name+" ") {
+				t.Errorf("%s -h does not list --%s:\n%s", c.CommandPath(), f.Name, help)
+			}
+		})
+	})
+}
+
 // Each command has an example, which is a command line that it takes.
 func TestEveryCommandHasAnExample(t *testing.T) {
 	envtest.Clear(t)
 	everyCommand(newRoot(), func(c *cobra.Command) {
-		if c.HasSubCommands() {
+		if c.HasSubCommands() && c.Example == "" {
 			return
 		}
 		if c.Example == "" {
@@ -151,6 +168,8 @@ func TestHelp(t *testing.T) {
 		{"client -h", "add|edit|list|remove|rotate-secret|show"},
 		{"client add -h", "--redirect-uri uri"},
 		{"help client show", "calleridp client show CLIENT_ID: show an application"},
+		{"backup -h", "usage: calleridp backup [list|verify]"},
+		{"backup -h", "Flags of calleridp backup alone:"},
 		{"help client show", "Example:\n\n  calleridp client show shop\n"},
 		{"help help", "calleridp help client add"},
 		{"completion bash", "__complete"},

@@ -9,6 +9,7 @@ import (
 	"calleridp/cmd/calleridp/config"
 	"calleridp/cmd/calleridp/serve"
 	"calleridp/provider/client"
+	"calleridp/provider/console"
 	"calleridp/provider/fetch"
 	"calleridp/ui"
 )
@@ -19,6 +20,8 @@ type reloading struct {
 	pages    *ui.UI
 	fetcher  *fetch.Client
 	secrets  *serve.CallbackSecrets
+	door     *console.Console // nil: there is no console
+	now      *running         // shows the configuration
 }
 
 // prepare implements serve.Program's Prepare.
@@ -29,7 +32,7 @@ func (r reloading) prepare(s config.Settings) (use func(context.Context), change
 	}
 	usePages, differ, err := r.pages.Prepare(ui.Config{DeploymentName: s.UI.Name, Brand: s.Brand, Overrides: overrides(s)})
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, ofPages(s, err)
 	}
 	if differ {
 		changed = append(changed, "ui")
@@ -37,11 +40,18 @@ func (r reloading) prepare(s config.Settings) (use func(context.Context), change
 	if !slices.Equal(r.fetcher.Networks(), s.ClientNetworks) {
 		changed = append(changed, "client_networks")
 	}
+	if r.door != nil && !r.door.HasOperators(s.Operators, s.Console.Subs) {
+		changed = append(changed, "console")
+	}
 	return func(ctx context.Context) {
 		useClients()
 		usePages()
 		r.fetcher.SetNetworks(s.ClientNetworks)
 		r.secrets.Reload(ctx, s)
+		if r.door != nil {
+			r.door.SetOperators(s.Operators, s.Console.Subs)
+		}
+		r.now.settings.Store(&s)
 	}, changed, nil
 }
 
@@ -51,4 +61,13 @@ func overrides(s config.Settings) fs.FS {
 		return nil
 	}
 	return os.DirFS(s.UI.OverridesDir)
+}
+
+// ofPages says that an error of drawing the pages is one of the operator's files, if there are
+// any: the pages without them are tested.
+func ofPages(s config.Settings, err error) error {
+	if s.UI.OverridesDir == "" {
+		return err
+	}
+	return config.OverridesError(err)
 }

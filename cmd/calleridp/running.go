@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"calleridp/cmd/calleridp/config"
@@ -15,12 +16,15 @@ import (
 
 // running says how this server is: to the admin API, and to the console.
 type running struct {
-	settings config.Settings
+	settings atomic.Pointer[config.Settings] // in use; replaced by a reload
 	store    *storage
 	outgoing *truecaller.Client
 	receiver *truecaller.Receiver
 	program  *serve.Program // set before it serves
 }
+
+// effective returns the configuration in use, also after a reload, without its secrets.
+func (r *running) effective() any { return r.settings.Load().Effective() }
 
 // status returns how the server is, as the API shows it.
 func (r *running) status(ctx context.Context) (admin.Status, error) {
@@ -47,10 +51,11 @@ func (r *running) status(ctx context.Context) (admin.Status, error) {
 // wherever it comes from.
 func (r *running) certificate() admin.Certificate {
 	c := admin.Certificate{Source: "none", Ends: r.program.CertificateEnds()}
+	settings := r.settings.Load()
 	switch {
-	case r.settings.TLS.ACME.On():
+	case settings.TLS.ACME.On():
 		c.Source = "acme"
-	case r.settings.TLS.On() || !c.Ends.IsZero(): // dev makes its own
+	case settings.TLS.On() || !c.Ends.IsZero(): // dev makes its own
 		c.Source = "files"
 	}
 	return c
@@ -63,7 +68,7 @@ func (r *running) facts(ctx context.Context) []pages.Fact {
 	if err := r.store.Healthy(); err != nil {
 		facts = append(facts, pages.Fact{Name: "Store", Value: "does not take changes", Bad: true, Note: err.Error()})
 	} else {
-		facts = append(facts, pages.Fact{Name: "Store", Value: "takes changes", Good: true, Note: r.settings.Storage.Engine})
+		facts = append(facts, pages.Fact{Name: "Store", Value: "takes changes", Good: true, Note: r.settings.Load().Storage.Engine})
 	}
 	if n, err := r.store.InboxSize(ctx); err == nil {
 		facts = append(facts, pages.Fact{Name: "Callbacks in the inbox", Value: fmt.Sprint(n)})
@@ -96,7 +101,7 @@ func (r *running) certificateFacts(now time.Time) (facts []pages.Fact) {
 	if c := r.certificate(); c.Source != "none" {
 		facts = append(facts, certificateFact("Certificate", c.Ends, now))
 	}
-	own := r.settings.AdminTLS
+	own := r.settings.Load().AdminTLS
 	if own.CertFile == "" { // admin_listen has that of the public listener, or there is none
 		return facts
 	}

@@ -25,11 +25,16 @@ func TestCertificatesOfTheConsole(t *testing.T) {
 			t.Errorf("%s left: got %+v, want %+v", left, got, want)
 		}
 	}
-	r := &running{program: &serve.Program{}}
+	with := func(s config.Settings) *running {
+		r := &running{program: &serve.Program{}}
+		r.settings.Store(&s)
+		return r
+	}
+	r := with(config.Settings{})
 	if facts, c := r.certificateFacts(now), r.certificate(); len(facts) > 0 || c != (admin.Certificate{Source: "none"}) {
 		t.Errorf("without TLS: got %+v, %+v", facts, c)
 	}
-	r.settings.TLS.ACME.Directory = "https://acme.example/directory"
+	r = with(config.Settings{Config: config.Config{TLS: config.TLS{ACME: config.ACME{Directory: "https://acme.example/directory"}}}})
 	if facts, c := r.certificateFacts(now), r.certificate(); len(facts) != 1 || facts[0].Value != "none yet" || !facts[0].Bad || c.Source != "acme" {
 		t.Errorf("before ACME has one: got %+v, %+v", facts, c)
 	}
@@ -38,7 +43,7 @@ func TestCertificatesOfTheConsole(t *testing.T) {
 	if err := selfsigned.Write(own.CertFile, own.KeyFile, "localhost"); err != nil {
 		t.Fatal(err)
 	}
-	r = &running{program: &serve.Program{}, settings: config.Settings{Config: config.Config{AdminTLS: own}}}
+	r = with(config.Settings{Config: config.Config{AdminTLS: own}})
 	if facts := r.certificateFacts(time.Now()); len(facts) != 1 || !facts[0].Good && !facts[0].Bad || facts[0].Value == "none yet" {
 		t.Errorf("that of admin_listen: got %+v", facts)
 	}

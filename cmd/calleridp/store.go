@@ -20,9 +20,9 @@ import (
 	"calleridp/provider/console"
 	"calleridp/provider/funnel"
 	"calleridp/provider/grant"
+	"calleridp/provider/idempotency"
 	"calleridp/provider/login"
 	"calleridp/provider/notify"
-	"calleridp/provider/once"
 	"calleridp/provider/session"
 	"calleridp/provider/subject"
 	"calleridp/storage/backup"
@@ -41,7 +41,7 @@ type engine interface {
 	admin.People
 	admin.Grants
 	apikey.Store
-	once.Store
+	idempotency.Store
 	subject.Store
 	subject.RecordStore
 	session.Store
@@ -69,6 +69,9 @@ type storage struct {
 	listen func(ctx context.Context, heard postgres.Heard) // to other servers; nil: there are none
 	wrap   func(http.Handler) http.Handler                 // what serves requests; nil: as it is
 	backup backup.Store                                    // nil: the engine is backed up by its own tools
+
+	restored *bolt.Restoration // from which backup the store was restored, at the first start after it
+	forget   func(context.Context) error
 }
 
 // openStorage opens the engine that the configuration names. It waits for a database
@@ -83,14 +86,17 @@ func openStorage(ctx context.Context, s config.Settings, tells func(clientID str
 		if err != nil {
 			return nil, err
 		}
-		if err := sayRestored(ctx, store, log); err != nil {
+		restored, err := store.Restored(ctx)
+		if err != nil {
 			return nil, errors.Join(err, store.Close())
 		}
 		return &storage{
-			engine: store,
-			stats:  func() any { return store.Stats() },
-			watch:  func(m *metrics.Sources) { m.Store = store.Stats },
-			backup: store,
+			engine:   store,
+			restored: restored,
+			forget:   store.ForgetRestored,
+			stats:    func() any { return store.Stats() },
+			watch:    func(m *metrics.Sources) { m.Store = store.Stats },
+			backup:   store,
 		}, nil
 	}
 	o := *s.Postgres
@@ -122,15 +128,14 @@ func openStorage(ctx context.Context, s config.Settings, tells func(clientID str
 }
 
 // sayRestored logs once that the store was restored from a backup: what was used up or
-// ended after it is as before.
-func sayRestored(ctx context.Context, store *bolt.Store, log *slog.Logger) error {
-	restored, err := store.TakeRestored(ctx)
-	if err != nil || restored == nil {
-		return err
+// ended after it is as before. The audit must have its line before.
+func (s *storage) sayRestored(ctx context.Context, log *slog.Logger) error {
+	if s.restored == nil {
+		return nil
 	}
 	log.Warn("the store was restored from a backup; records that were ended or deleted after it are back",
-		"backup", restored.Taken.Format(time.RFC3339), "restored", restored.At.Format(time.RFC3339))
-	return nil
+		"backup", s.restored.Taken.Format(time.RFC3339), "restored", s.restored.At.Format(time.RFC3339))
+	return s.forget(ctx)
 }
 
 // warn logs what is probably a mistake in the database.

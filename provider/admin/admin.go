@@ -27,9 +27,9 @@ import (
 	"calleridp/provider/audit"
 	"calleridp/provider/audit/trail"
 	"calleridp/provider/client"
+	"calleridp/provider/idempotency"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
-	"calleridp/provider/once"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/go-chi/chi/v5"
@@ -40,6 +40,7 @@ type Clients interface {
 	Client(ctx context.Context, id string) (client.Client, error)
 	List(ctx context.Context) ([]client.Client, error)
 	CheckNew(ctx context.Context, c client.Client) error
+	CheckChange(id string) error
 	Add(ctx context.Context, c client.Client) (added client.Client, secret string, err error)
 	CheckEdit(known, next client.Client) error
 	Edit(ctx context.Context, id string, edit func(known client.Client) (client.Client, error)) (edited client.Client, secret string, err error)
@@ -71,23 +72,23 @@ type Config struct {
 	Grants   Grants
 	Notices  Notices
 	APIKeys  apikey.Store
-	Requests once.Store   // those with an Idempotency-Key
-	Backups  Backups      // nil: the engine has tools of its own
-	Limits   login.Limits // the rates of the budgets
-	Region   string       // in which national numbers are read; may be ""
+	Requests idempotency.Store // those with an Idempotency-Key
+	Backups  Backups           // nil: the engine has tools of its own
+	Limits   login.Limits      // the rates of the budgets
+	Region   string            // in which national numbers are read; may be ""
 
 	LongestLock time.Duration // how long a number may be locked at most
 	CoolDown    limit.CoolDown
 
-	Effective any                                   // the configuration in use, without its secrets
+	Effective func() any                            // the configuration in use, without its secrets
 	Now       func(context.Context) (Status, error) // how the server is, without its keys
 	// AuditHeads are what the store knows of the chains of the audit.
 	AuditHeads func(context.Context) ([]trail.Head, error)
 	Lines      audit.Reader // of the audit; its ErrNoReader is one that is in no file
 
-	Stats func() any   // counters, as they are written in JSON
-	Log   *slog.Logger // failures of our own
-	Audit audit.Keeper // what operators looked at and changed
+	Stats func() any            // counters, as they are written in JSON
+	Log   *slog.Logger          // failures of our own
+	Audit audit.DurableRecorder // what operators looked at and changed
 	// Docs returns the handler of /docs and what is below it, for the OpenAPI document of the
 	// API. nil: there is no such page.
 	Docs func(document []byte) http.Handler

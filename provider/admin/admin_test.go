@@ -18,6 +18,8 @@ import (
 	"calleridp/provider/audit"
 	"calleridp/provider/client"
 	"calleridp/storage/bolt"
+
+	"github.com/getkin/kin-openapi/routers"
 )
 
 // api is the API over a real store.
@@ -25,6 +27,7 @@ type api struct {
 	*admin.API
 	t        *testing.T
 	handler  http.Handler
+	router   routers.Router // by the document
 	registry *client.Registry
 	store    *bolt.Store
 	ring     *keys.Ring
@@ -53,8 +56,10 @@ func newAPI(t *testing.T, change ...func(*admin.Config)) *api {
 	}
 	a := &api{t: t, registry: registry, store: store, ring: ring, audit: &bytes.Buffer{}}
 	config := admin.Config{
-		Clients: registry, Keys: ring, Budgets: store, People: store, Sessions: store, Grants: store, Notices: store, APIKeys: store, Requests: store, Limits: budgets, LongestLock: 15 * time.Minute, CoolDown: coolDown, Region: "SE", Stats: func() any { return store.Stats() }, Effective: map[string]any{"issuer": "https://id.example.com"},
-		Now: func(context.Context) (admin.Status, error) { return admin.Status{Store: "healthy", Inbox: 3}, nil },
+		Clients: registry, Keys: ring, Budgets: store, People: store, Sessions: store, Grants: store, Notices: store, APIKeys: store, Requests: store, Limits: budgets, LongestLock: 15 * time.Minute, CoolDown: coolDown, Region: "SE", Stats: func() any { return store.Stats() }, Effective: func() any { return map[string]any{"issuer": "https://id.example.com"} },
+		Now: func(context.Context) (admin.Status, error) {
+			return admin.Status{Store: "healthy", Inbox: 3, Breakers: []admin.Breaker{}}, nil
+		},
 		Log: slog.New(slog.DiscardHandler), Audit: audit.Log(slog.New(slog.NewTextHandler(a.audit, nil)), nil),
 	}
 	for _, c := range change {
@@ -62,6 +67,7 @@ func newAPI(t *testing.T, change ...func(*admin.Config)) *api {
 	}
 	a.API = admin.New(config)
 	a.handler = a.API.Handler()
+	a.router = described(t, a.do("GET", "/openapi.json", "").Body.Bytes())
 	return a
 }
 
@@ -74,6 +80,7 @@ func (a *api) do(method, path, body string, headers ...string) *httptest.Respons
 	}
 	w := httptest.NewRecorder()
 	a.handler.ServeHTTP(w, r)
+	a.conforms(method, path, body, r.Header, w)
 	return w
 }
 
@@ -168,22 +175,24 @@ func TestLifeOfAClient(t *testing.T) {
 	}
 }
 
+// fullClient has everything that a client can have at once.
+const fullClient = `{"client_id":"full","client_name":"Full","client_uri":"https://f.example.com/","logo_uri":"https://f.example.com/l.png",
+	"tos_uri":"https://f.example.com/tos","policy_uri":"https://f.example.com/p","redirect_uris":["https://f.example.com/cb","https://f.example.com/cb2"],
+	"post_logout_redirect_uris":["https://f.example.com/bye"],"scope":"openid phone","id_token_signed_response_alg":"ES256","subject_type":"pairwise",
+	"default_max_age":600,"allowed_origins":["https://f.example.com"],"sector_host":"f.example.com","region":"SE","dangerously_without_pkce":true,
+	"default_scope":"openid","consent":"remember","colour":"#003366","colour_dark":"#99ccff","countries":["SE","NO"],"response_types":["code","id_token"],"scope_claims":"userinfo","device_flow":true,"initiate_login_uri":"https://f.example.com/login",
+	"id_token_encrypted_response_alg":"ECDH-ES","id_token_encrypted_response_enc":"A256GCM","userinfo_signed_response_alg":"EdDSA",
+	"userinfo_encrypted_response_alg":"ECDH-ES+A128KW","userinfo_encrypted_response_enc":"A128GCM","token_endpoint_auth_method":"private_key_jwt",
+	"request_object_signing_alg":"ES256","require_signed_request_object":true,"request_uris":["https://f.example.com/request"],
+	"token_endpoint_auth_signing_alg":"ES256","jwks":{"keys":[{"kty":"EC","crv":"P-256","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}]}}`
+
 func TestEverythingThatAClientCanHaveIsKept(t *testing.T) {
 	a := newAPI(t)
-	body := `{"client_id":"full","client_name":"Full","client_uri":"https://f.example.com/","logo_uri":"https://f.example.com/l.png",
-		"tos_uri":"https://f.example.com/tos","policy_uri":"https://f.example.com/p","redirect_uris":["https://f.example.com/cb","https://f.example.com/cb2"],
-		"post_logout_redirect_uris":["https://f.example.com/bye"],"scope":"openid phone","id_token_signed_response_alg":"ES256","subject_type":"pairwise",
-		"default_max_age":600,"allowed_origins":["https://f.example.com"],"sector_host":"f.example.com","region":"SE","dangerously_without_pkce":true,
-		"default_scope":"openid","consent":"remember","colour":"#003366","colour_dark":"#99ccff","countries":["SE","NO"],"response_types":["code","id_token"],"scope_claims":"userinfo","device_flow":true,"initiate_login_uri":"https://f.example.com/login",
-		"id_token_encrypted_response_alg":"ECDH-ES","id_token_encrypted_response_enc":"A256GCM","userinfo_signed_response_alg":"EdDSA",
-		"userinfo_encrypted_response_alg":"ECDH-ES+A128KW","userinfo_encrypted_response_enc":"A128GCM","token_endpoint_auth_method":"private_key_jwt",
-		"request_object_signing_alg":"ES256","require_signed_request_object":true,"request_uris":["https://f.example.com/request"],
-		"token_endpoint_auth_signing_alg":"ES256","jwks":{"keys":[{"kty":"EC","crv":"P-256","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}]}}`
 	var added, got map[string]any
-	a.call("POST", "/v1/clients", body, 201, &added)
+	a.call("POST", "/v1/clients", fullClient, 201, &added)
 	a.call("GET", "/v1/clients/full", "", 200, &got)
 	var want map[string]any
-	if err := json.Unmarshal([]byte(body), &want); err != nil {
+	if err := json.Unmarshal([]byte(fullClient), &want); err != nil {
 		t.Fatal(err)
 	}
 	for key, value := range want {

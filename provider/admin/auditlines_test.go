@@ -43,7 +43,7 @@ func TestAuditIsRead(t *testing.T) {
 	keeper := audit.Log(slog.New(written.Handler()), nil)
 	keep := func(operator string, e audit.Event) {
 		t.Helper()
-		if err := keeper.Keep(audit.WithOperator(t.Context(), operator), e); err != nil {
+		if err := keeper.RecordDurable(audit.WithOperator(t.Context(), operator), e); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -46,14 +46,16 @@ func (a *API) authenticate(next http.Handler) http.Handler {
 }
 
 // Authenticate returns the API key that a request presents, wherever it does. The error is a
-// Problem for one that is not valid, or after too many of those from one network.
+// Problem for one that is not valid, and another one after too many of those from one network.
+// A valid key is served whatever others of its network present: to look costs one read and one
+// hash, and there is nothing to guess.
 func (a *API) Authenticate(r *http.Request, text string) (apikey.Key, error) {
 	network, now := networkOf(r), time.Now()
-	if !a.failures.may(network, now) {
-		return apikey.Key{}, refused(http.StatusTooManyRequests, "too many requests with a wrong API key from %s; try again in a minute", network)
-	}
 	k, err := apikey.Authenticate(r.Context(), a.APIKeys, text, now)
 	if errors.Is(err, apikey.ErrUnauthenticated) {
+		if !a.failures.may(network, now) {
+			return apikey.Key{}, refused(http.StatusTooManyRequests, "too many requests with a wrong API key from %s; try again in a minute, or with a valid key", network)
+		}
 		a.failures.add(network, now)
 		a.Audit.Record(r.Context(), audit.Event{Name: audit.APIKeyRefused, Network: network})
 		p := refused(http.StatusUnauthorized, "the API key is not valid: it was removed or has expired, or never was one; calleridp api-key list shows those there are")
@@ -74,7 +76,7 @@ func networkOf(r *http.Request) string {
 }
 
 // failures counts wrong keys by network. To guess one of 2^256 is hopeless; this bounds what
-// trying costs the store. It is in memory, for each server alone: what it forgets when the
+// trying writes to the audit, and slows down a program with an old key. It is in memory, for each server alone: what it forgets when the
 // server stops is at most a minute old.
 type failures struct {
 	mu   sync.Mutex

@@ -64,7 +64,7 @@ type Client struct {
 	FrontChannelSession   bool   `json:"frontchannel_logout_session_required,omitempty"`
 
 	Created    time.Time `json:"created,omitzero" readOnly:"true"`
-	FromConfig bool      `json:"from_config,omitempty" readOnly:"true" doc:"Declared in the config file, and changed there."`
+	FromConfig bool      `json:"from_config,omitempty" readOnly:"true" doc:"Declared in the config file, and changed there; or the program's own."`
 	Registered bool      `json:"registered,omitempty" readOnly:"true" doc:"It registered itself."`
 	Warnings   []string  `json:"warnings,omitempty" readOnly:"true" doc:"What is unwise about it, where it was just made or changed."`
 }

@@ -88,7 +88,7 @@ func (a *API) clients() {
 	}, apikey.ClientsWrite, a.ReplaceClient)
 	register(a, huma.Operation{
 		OperationID: "rotate-client-secret", Method: http.MethodPost, Path: "/v1/clients/{id}/secret", Tags: []string{"Clients"},
-		Summary: "Give a client a new secret", Description: "In the response, once. The one before stays valid until the next time.",
+		Summary: "Give a client a new secret", Description: "In the response, once. The one before stays valid until the next time. A client that registered itself keeps its own.",
 		Errors: []int{http.StatusNotFound, http.StatusConflict},
 	}, apikey.ClientsWrite, a.RotateClientSecret)
 	register(a, huma.Operation{
@@ -242,7 +242,7 @@ func (a *API) edit(ctx context.Context, id, ifMatch string, next func(known Clie
 		after.ID = id
 		return readClient(after)
 	}
-	known, err := a.Clients.Client(ctx, id)
+	known, err := a.changeable(ctx, id)
 	if err != nil {
 		return nil, clientError(id, err)
 	}
@@ -273,7 +273,7 @@ func (a *API) RotateClientSecret(ctx context.Context, in *ClientAction) (*Reply[
 	if err := allowed(ctx, apikey.ClientsWrite); err != nil {
 		return nil, err
 	}
-	c, err := a.Clients.Client(ctx, in.ID)
+	c, err := a.changeable(ctx, in.ID)
 	if err == nil {
 		err = client.CheckRotation(c)
 	}
@@ -298,10 +298,7 @@ func (a *API) RemoveClient(ctx context.Context, in *ClientRef) (*Reply[Client], 
 	if err := allowed(ctx, apikey.ClientsWrite); err != nil {
 		return nil, err
 	}
-	c, err := a.Clients.Client(ctx, in.ID)
-	if err == nil && c.FromConfig {
-		err = client.ErrFromConfig
-	}
+	c, err := a.changeable(ctx, in.ID)
 	if err != nil {
 		return nil, clientError(in.ID, err)
 	}
@@ -312,6 +309,15 @@ func (a *API) RemoveClient(ctx context.Context, in *ClientRef) (*Reply[Client], 
 		return nil, clientError(in.ID, err)
 	}
 	return reply(shown(c)), nil
+}
+
+// changeable returns a client of the store, which operators may change.
+func (a *API) changeable(ctx context.Context, id string) (client.Client, error) {
+	c, err := a.Clients.Client(ctx, id)
+	if err == nil {
+		err = a.Clients.CheckChange(id)
+	}
+	return c, err
 }
 
 // clientError is what operators are told of the registry's refusals.
@@ -328,6 +334,8 @@ func clientError(id string, err error) error {
 		return refused(http.StatusConflict, "there is a client %s already", id)
 	case errors.Is(err, client.ErrFromConfig):
 		return refused(http.StatusConflict, "client %s is declared in the config file; change it there and restart", id)
+	case errors.Is(err, client.ErrOwn):
+		return refused(http.StatusConflict, "client %s is the program's own: the console signs operators in with it, and it follows console.url", id)
 	case errors.Is(err, client.ErrRegisteredItself):
 		return refused(http.StatusConflict, "client %s registered itself, and changes itself by its registration access token; you can remove it", id)
 	case errors.Is(err, client.ErrNoSecret):

@@ -13,6 +13,7 @@ import (
 
 	"calleridp/provider/admin"
 	"calleridp/provider/apikey"
+	"calleridp/provider/client"
 )
 
 const merge = "application/merge-patch+json"
@@ -252,5 +253,62 @@ func (a *api) without(ctx context.Context, method, path string, status int) {
 	a.handler.ServeHTTP(w, r)
 	if w.Code != status || (w.Header().Get("WWW-Authenticate") != "") != (status == 401) {
 		a.t.Errorf("%s %s: got %d %s, want %d", method, path, w.Code, w.Body, status)
+	}
+}
+
+// A client that registered itself hears of a new secret only by its own registration: an
+// operator does not change it, and its registration access token, secret and kind stay.
+func TestRegisteredClientsKeepTheirSecret(t *testing.T) {
+	a := newAPI(t)
+	known, err := a.registry.Register(t.Context(), client.Client{
+		Name: "Stranger", RedirectURIs: []string{"https://stranger.example.com/cb"}, Registration: &client.Registration{ApplicationType: "web"},
+	}, client.Terms{Most: 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := known.Client.ID
+	for range 2 { // of which the second would end the first secret
+		a.refuses("POST", "/v1/clients/"+id+"/secret", "", 409, "registered itself, and changes itself by its registration access token")
+	}
+	if strings.Contains(a.audit.String(), "client.secret_rotated") {
+		t.Errorf("the audit has a rotation:\n%s", a.audit)
+	}
+	if _, err := a.registry.Authenticate(t.Context(), id, known.Secret); err != nil {
+		t.Errorf("its secret: %v", err)
+	}
+	if _, err := a.registry.Registered(t.Context(), id, known.Token); err != nil {
+		t.Errorf("its registration access token: %v", err)
+	}
+
+	// What the API shows of it does not become an operator's client by an import.
+	var shown map[string]any
+	a.call("GET", "/v1/clients/"+id, "", 200, &shown)
+	a.call("DELETE", "/v1/clients/"+id, "", 200, &map[string]any{})
+	body, err := json.Marshal(map[string]any{"clients": []any{shown}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var done admin.Imported
+	a.call("POST", "/v1/clients/import", string(body), 200, &done)
+	if done.Added != 0 || len(done.Conflicts) != 1 || !strings.Contains(done.Conflicts[0].Reason, "registered itself, and has to do so again here") {
+		t.Errorf("import: %+v", done)
+	}
+	a.refuses("GET", "/v1/clients/"+id, "", 404, "there is no client")
+}
+
+// What is refused about the console's own client names it as that.
+func TestTheProgramsOwnClient(t *testing.T) {
+	a := newAPI(t)
+	if err := a.registry.AddOwn(client.Client{ID: "console", Public: true, Name: "Console", RedirectURIs: []string{"https://id.example.com/console/callback"}}); err != nil {
+		t.Fatal(err)
+	}
+	const own = "client console is the program's own"
+	a.refuses("POST", "/v1/clients/console/secret", "", 409, own)
+	a.refuses("DELETE", "/v1/clients/console", "", 409, own)
+	var p admin.Problem
+	etag := a.do("GET", "/v1/clients/console", "").Header().Get("ETag")
+	a.check("edit", a.do("PATCH", "/v1/clients/console", `{"client_name":"X"}`, "If-Match", etag), 409, &p)
+	if !strings.Contains(p.Detail, own) {
+		t.Errorf("edit: %+v", p)
 	}
 }

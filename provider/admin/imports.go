@@ -132,8 +132,12 @@ func (a *API) ImportClients(ctx context.Context, in *ImportClients) (*Reply[Impo
 
 func (a *API) importClient(ctx context.Context, p PortableClient, dryRun bool) (added bool, err error) {
 	c, err := p.client()
-	if err == nil && p.ID == "" {
+	switch {
+	case err != nil:
+	case p.ID == "":
 		err = errors.New("client_id is missing")
+	case p.Registered: // as an operator's, it would be trusted more than it was
+		err = errors.New("it registered itself, and has to do so again here; without registered, it is a client of yours")
 	}
 	if err != nil {
 		return false, &conflictError{err.Error()}

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"calleridp/provider/audit"
-	"calleridp/provider/once"
+	"calleridp/provider/idempotency"
 )
 
 // Once makes a request with POST happen once, however often it is sent.
@@ -60,7 +60,7 @@ func carryOut[I, O any](ctx context.Context, a *API, operation string, in *I, do
 	if err != nil {
 		return nil, err
 	}
-	r := once.Request{
+	r := idempotency.Request{
 		Key:    sha256.Sum256(mustJSON(access.Who, operation, sent.idempotencyKey())),
 		Digest: sha256.Sum256(request),
 		Began:  time.Now(),
@@ -74,7 +74,7 @@ func carryOut[I, O any](ctx context.Context, a *API, operation string, in *I, do
 	}
 	out, err := do(ctx, in)
 	kept := context.WithoutCancel(ctx) // who sent it may have gone
-	if p, ok := errors.AsType[*Problem](err); ok && p.Status < http.StatusInternalServerError || errors.Is(err, audit.ErrNotKept) {
+	if p, ok := errors.AsType[*Problem](err); ok && p.Status < http.StatusInternalServerError || errors.Is(err, audit.ErrNotRecorded) {
 		if failed := a.Requests.ForgetRequest(kept, r.Key); failed != nil {
 			a.Log.ErrorContext(ctx, "a refused request of an operator is not forgotten", "operation", operation, "error", failed)
 		}
@@ -96,7 +96,7 @@ func carryOut[I, O any](ctx context.Context, a *API, operation string, in *I, do
 }
 
 // again is the response to a request whose key is known.
-func again[O any](r, stored once.Request) (*O, error) {
+func again[O any](r, stored idempotency.Request) (*O, error) {
 	switch {
 	case stored.Digest != r.Digest:
 		return nil, refused(http.StatusUnprocessableEntity, "the Idempotency-Key was sent with another request before; use a new one")

@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"net/http"
+	"reflect"
 
 	"calleridp/provider/apikey"
 
@@ -39,7 +40,10 @@ func document(r chi.Router) huma.API {
 func register[I, O any](a *API, o huma.Operation, needs apikey.Scope, do func(context.Context, *I) (*O, error)) {
 	o.Security = []map[string][]string{{securityScheme: {string(needs)}}}
 	o.MaxBodyBytes = maxBody
-	o.Errors = append(o.Errors, http.StatusUnauthorized, http.StatusForbidden, http.StatusServiceUnavailable)
+	o.Errors = append(o.Errors, http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests, http.StatusServiceUnavailable)
+	if _, ok := reflect.TypeFor[I]().FieldByName("Body"); ok { // huma refuses those that it cannot read
+		o.Errors = append(o.Errors, http.StatusBadRequest, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
+	}
 	o.Middlewares = huma.Middlewares{func(ctx huma.Context, next func(huma.Context)) {
 		if err := allowed(ctx.Context(), needs); err != nil {
 			r, w := humachi.Unwrap(ctx)

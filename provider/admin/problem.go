@@ -94,7 +94,7 @@ func (a *API) problem(ctx context.Context, o *huma.Operation, err error) *Proble
 		return p
 	}
 	a.Log.ErrorContext(ctx, "an operator's request failed", "operation", o.OperationID, "error", err)
-	if errors.Is(err, audit.ErrNotKept) {
+	if errors.Is(err, audit.ErrNotRecorded) {
 		return refused(http.StatusServiceUnavailable, "%v", err)
 	}
 	var passing interface{ Unavailable() time.Duration } // as for requests of users

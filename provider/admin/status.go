@@ -89,7 +89,7 @@ func (a *API) ShowConfig(ctx context.Context, _ *struct{}) (*Reply[any], error) 
 		return nil, err
 	}
 	a.Audit.Record(ctx, audit.Event{Name: audit.ConfigShown})
-	return reply(a.Effective), nil
+	return reply(a.Effective()), nil
 }
 
 // ShowServer returns what clients have to know of the server.

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"calleridp/provider/apikey"
-	"calleridp/provider/once"
+	"calleridp/provider/idempotency"
 )
 
 // keyStore keeps API keys as long as nobody deletes them.
@@ -34,10 +34,10 @@ func (s keyStore) UseAPIKey(_ context.Context, id string, at time.Time) error {
 func (s keyStore) DeleteAPIKey(_ context.Context, id string) error { delete(s, id); return nil }
 
 // request is one that somebody has sent, as the API remembers it, with another body.
-func request(who, operation, key string) once.Request {
+func request(who, operation, key string) idempotency.Request {
 	raw, err := json.Marshal([]string{who, operation, key})
 	if err != nil {
 		panic(err)
 	}
-	return once.Request{Key: sha256.Sum256(raw), Began: time.Now()}
+	return idempotency.Request{Key: sha256.Sum256(raw), Began: time.Now()}
 }

@@ -1,8 +1,9 @@
 // Package audit is the account of who tried to sign in where, and who changed
 // what. An event never holds a secret or a whole phone number (invariant 10).
 //
-//	events.go  every event that the program can record
-//	log.go     a Keeper that makes lines of them
+//	events.go  what the catalogue says of an event; its entries, by noun:
+//	           attempts.go, clients.go, devices.go, sessions.go, operators.go, trailevents.go
+//	log.go     a DurableRecorder that makes lines of them
 //	change.go  a change that does not happen unless its line is kept
 //	read.go    what readers of the audit ask for and get
 //	sums.go    Sums, which keeps an attacker from filling the log: one line for many
@@ -58,23 +59,24 @@ type Recorder interface {
 	Record(ctx context.Context, e Event)
 }
 
-// Keeper is a Recorder that also keeps events before what they announce happens. It must
-// be safe for concurrent use.
-type Keeper interface {
+// DurableRecorder is a Recorder that also makes events durable before what they announce
+// happens. It must be safe for concurrent use.
+type DurableRecorder interface {
 	Recorder
-	// Keep returns nil once the event is durable, as far as its destination can tell. On an
-	// error, the event may have been kept or not, and what it announces must not happen.
-	Keep(ctx context.Context, e Event) error
+	// RecordDurable returns nil once the event is durable, as far as its destination can
+	// tell. On an error, the event may have been recorded or not, and what it announces must
+	// not happen.
+	RecordDurable(ctx context.Context, e Event) error
 }
 
-// Discard is a Keeper that keeps nothing.
-var Discard Keeper = discard{}
+// Discard is a DurableRecorder that keeps nothing.
+var Discard DurableRecorder = discard{}
 
 type discard struct{}
 
 func (discard) Record(context.Context, Event) {}
 
-func (discard) Keep(context.Context, Event) error { return nil }
+func (discard) RecordDurable(context.Context, Event) error { return nil }
 
 type operatorKey struct{}
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -117,34 +118,45 @@ func TestCatalogue(t *testing.T) {
 
 // Every declared name is described.
 func TestEveryNameIsDescribed(t *testing.T) {
-	source, err := os.ReadFile("events.go")
+	files, err := filepath.Glob("*.go")
 	if err != nil {
 		t.Fatal(err)
 	}
+	var source strings.Builder
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		source.Write(text)
+	}
 	names := 0
-	for line := range strings.Lines(string(source)) {
+	for line := range strings.Lines(source.String()) {
 		_, value, declared := strings.Cut(line, " Name = ")
 		if !declared {
 			continue
 		}
 		names++
 		name := Name(strings.Trim(strings.TrimSpace(value), `"`))
-		own := slices.ContainsFunc(Own, func(d Description) bool { return d.Name == name })
+		own := slices.ContainsFunc(TrailEvents, func(d Description) bool { return d.Name == name })
 		if _, described := descriptions[name]; !described && !own {
 			t.Errorf("%s is not in the catalogue", name)
 		}
 	}
-	if names != len(Events)+len(Own) {
-		t.Errorf("got %d names, want %d", names, len(Events)+len(Own))
+	if names != len(Events)+len(TrailEvents) {
+		t.Errorf("got %d names, want %d", names, len(Events)+len(TrailEvents))
 	}
 }
 
-var update = flag.Bool("update", false, "write the list of events in docs/operators.md")
+var update = flag.Bool("update", false, "write the list of events in docs/operators/audit.md")
 
 // The operators' manual has every event.
 func TestDocumentHasEveryEvent(t *testing.T) {
 	const (
-		document = "../../docs/operators.md"
+		document = "../../docs/operators/audit.md"
 		begin    = "<!-- audit -->\n"
 		end      = "<!-- /audit -->"
 	)
@@ -158,7 +170,7 @@ func TestDocumentHasEveryEvent(t *testing.T) {
 		t.Fatalf("%s has no list between %q and %q", document, begin, end)
 	}
 	var rows strings.Builder
-	for _, d := range slices.Concat(Events, Own) {
+	for _, d := range slices.Concat(Events, TrailEvents) {
 		keys := strings.ReplaceAll(strings.Join(d.Keys, ", "), "?", "")
 		fmt.Fprintf(&rows, "| `%s` | %s | %s | %s |\n", d.Name, keys, strings.Join(d.Per, ", "), d.Text)
 	}

@@ -18,7 +18,7 @@ type memory struct {
 }
 
 func (m *memory) Handle(ctx context.Context, r slog.Record) error {
-	m.durable = append(m.durable, Durably(ctx))
+	m.durable = append(m.durable, MustBeDurable(ctx))
 	if m.err != nil {
 		return m.err
 	}
@@ -59,7 +59,7 @@ func TestChange(t *testing.T) {
 		cancel()
 		return failure
 	})
-	if !errors.Is(err, failure) || errors.Is(err, ErrNotKept) {
+	if !errors.Is(err, failure) || errors.Is(err, ErrNotRecorded) {
 		t.Errorf("a change that fails: %v", err)
 	}
 	want := `client.removed client=shop operator="key ci"; change.failed change=client.removed client=shop error="no such client" operator="key ci"`
@@ -81,8 +81,8 @@ func TestThreat_NoChangeWithoutItsLine(t *testing.T) {
 		t.Error("it happened")
 		return nil
 	})
-	if !errors.Is(err, ErrNotKept) || !errors.Is(err, m.err) {
-		t.Errorf("got %v, want ErrNotKept and why", err)
+	if !errors.Is(err, ErrNotRecorded) || !errors.Is(err, m.err) {
+		t.Errorf("got %v, want ErrNotRecorded and why", err)
 	}
 }
 
@@ -95,13 +95,13 @@ func TestRecordIsNotDurable(t *testing.T) {
 	}
 }
 
-// Keep writes each event, also one that Sums would count only.
+// RecordDurable writes each event, also one that Sums would count only.
 func TestKeepIsNotSummedUp(t *testing.T) {
 	m := newMemory()
 	sums := NewSums(slog.New(m), nil)
 	k := Log(slog.New(m), sums)
 	for range 3 {
-		if err := k.Keep(t.Context(), Event{Name: GrantRevoked, Client: "shop"}); err != nil {
+		if err := k.RecordDurable(t.Context(), Event{Name: GrantRevoked, Client: "shop"}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -9,10 +9,11 @@ import (
 	"time"
 )
 
-// Log returns a Keeper that hands events to the log's handler, whatever the log's level. It
-// sums up events by Description.Per. If sums is nil, it writes every event. What Keep
-// promises is what the handler promises of a context for which Durably is true.
-func Log(l *slog.Logger, sums *Sums) Keeper {
+// Log returns a DurableRecorder that hands events to the log's handler, whatever the log's
+// level. It sums up events by Description.Per. If sums is nil, it writes every event. What
+// RecordDurable promises is what the handler promises of a context for which MustBeDurable
+// is true.
+func Log(l *slog.Logger, sums *Sums) DurableRecorder {
 	r := logRecorder{writer{Handler: l.Handler()}, sums}
 	if sums != nil {
 		r.writer.with = "recorder " + strconv.FormatInt(sums.recorders.Add(1), 10)
@@ -25,11 +26,11 @@ type logRecorder struct {
 	sums   *Sums
 }
 
-type durablyKey struct{}
+type durableKey struct{}
 
-// Durably reports whether a handler must return only once the line is durable, or with an
-// error: somebody waits for it.
-func Durably(ctx context.Context) bool { return ctx.Value(durablyKey{}) != nil }
+// MustBeDurable reports whether a handler must return only once the line is durable, or with an
+// error: the caller waits for it.
+func MustBeDurable(ctx context.Context) bool { return ctx.Value(durableKey{}) != nil }
 
 // Record implements Recorder.
 func (r logRecorder) Record(ctx context.Context, e Event) {
@@ -43,12 +44,13 @@ func (r logRecorder) Record(ctx context.Context, e Event) {
 	_ = r.write(ctx, d, e) // as a Logger does; there is no one to report it to
 }
 
-// Keep implements Keeper. It writes every event: who waits for a line needs that one.
-func (r logRecorder) Keep(ctx context.Context, e Event) error {
+// RecordDurable implements DurableRecorder. It writes every event, because
+// the caller needs the line of this one.
+func (r logRecorder) RecordDurable(ctx context.Context, e Event) error {
 	if r.sums != nil {
 		r.sums.observer.Event(e.Name)
 	}
-	return r.write(context.WithValue(ctx, durablyKey{}, true), describe(e), e)
+	return r.write(context.WithValue(ctx, durableKey{}, true), describe(e), e)
 }
 
 // describe returns what the catalogue says of an event.

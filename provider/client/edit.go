@@ -13,11 +13,11 @@ import (
 // now needs another kind of secret, the new one is returned. It takes effect at once on all
 // servers, because each use reads the client.
 //
-// The error is ErrNotFound, ErrFromConfig or ErrRegisteredItself, wraps FieldErrors if the
+// The error is ErrNotFound, ErrFromConfig, ErrOwn or ErrRegisteredItself, wraps FieldErrors if the
 // client would be invalid or its users would get other subs, or is that of edit.
 func (r *Registry) Edit(ctx context.Context, id string, edit func(known Client) (Client, error)) (edited Client, secret string, err error) {
-	if _, ok := r.inConfig(id); ok {
-		return Client{}, "", ErrFromConfig
+	if err := r.CheckChange(id); err != nil {
+		return Client{}, "", err
 	}
 	random := keys.RandomText(64)
 	err = r.store.UpdateClient(ctx, id, func(known *Client) error {

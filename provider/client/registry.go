@@ -23,6 +23,8 @@ var (
 	ErrUnauthenticated = errors.New("client: unknown client or wrong secret")
 	// ErrFromConfig means that the config file declares the client.
 	ErrFromConfig = errors.New("client: declared in the config file; change it there and reload the server")
+	// ErrOwn means that the program has made the client for itself.
+	ErrOwn = errors.New("client: the program's own; it follows the configuration")
 	// ErrRegisteredItself means that the client registered itself: only it changes what it
 	// has registered.
 	ErrRegisteredItself = errors.New("client: registered itself")
@@ -107,6 +109,18 @@ func (r *Registry) inConfig(id string) (c Client, ok bool) {
 	}
 	c, ok = (*r.config.Load())[id]
 	return c, ok
+}
+
+// CheckChange returns ErrFromConfig or ErrOwn for a client that is not in the store, so that
+// operators change it elsewhere, or not at all.
+func (r *Registry) CheckChange(id string) error {
+	if _, ok := r.own[id]; ok {
+		return ErrOwn
+	}
+	if _, ok := r.inConfig(id); ok {
+		return ErrFromConfig
+	}
+	return nil
 }
 
 // AddOwn adds or replaces a client of the program itself: it is found by its ID, and is in no
@@ -322,10 +336,11 @@ func prepared(c Client) (stored Client, secret string) {
 
 // RotateSecret gives the client a new secret and returns it; it cannot be read
 // again. The secret that it replaces stays valid until the next rotation, so that
-// the application can be updated meanwhile; rotate twice to revoke both.
+// the application can be updated meanwhile; rotate twice to revoke both. The error is that of
+// CheckChange or CheckRotation, or ErrNotFound.
 func (r *Registry) RotateSecret(ctx context.Context, id string) (string, error) {
-	if _, ok := r.inConfig(id); ok {
-		return "", ErrFromConfig
+	if err := r.CheckChange(id); err != nil {
+		return "", err
 	}
 	secret, random := "", keys.RandomText(64)
 	err := r.store.UpdateClient(ctx, id, func(c *Client) error {
@@ -342,11 +357,15 @@ func (r *Registry) RotateSecret(ctx context.Context, id string) (string, error) 
 	return secret, nil
 }
 
-// CheckRotation returns ErrFromConfig or ErrNoSecret if the client gets no new secret.
+// CheckRotation returns why an operator cannot rotate a client's secret: ErrFromConfig,
+// ErrRegisteredItself or ErrNoSecret. A self-registered client cannot learn of another secret,
+// because a read of its registration omits it (RFC 7592 §2.1): only the hash is stored.
 func CheckRotation(c Client) error {
 	switch {
 	case c.FromConfig:
 		return ErrFromConfig
+	case c.Registration != nil:
+		return ErrRegisteredItself
 	case !c.HasSecret():
 		return ErrNoSecret
 	}
@@ -356,8 +375,8 @@ func CheckRotation(c Client) error {
 // Remove deletes the client. That revokes its tokens, because every use of one
 // looks the client up.
 func (r *Registry) Remove(ctx context.Context, id string) error {
-	if _, ok := r.inConfig(id); ok {
-		return ErrFromConfig
+	if err := r.CheckChange(id); err != nil {
+		return err
 	}
 	if err := r.store.DeleteClient(ctx, id); err != nil {
 		return err

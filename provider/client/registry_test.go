@@ -238,6 +238,9 @@ func TestRegistry(t *testing.T) {
 		t.Errorf("after two the first is not: %v", err)
 	}
 
+	if err := r.AddOwn(client.Client{ID: "own", Public: true, RedirectURIs: []string{"https://id.example.com/console/callback"}}); err != nil {
+		t.Fatal(err)
+	}
 	for what, row := range map[string]struct {
 		err  error
 		want error
@@ -245,6 +248,9 @@ func TestRegistry(t *testing.T) {
 		"add a declared one":      {last(r.Add(ctx, declared())), client.ErrExists},
 		"add a stored one":        {last(r.Add(ctx, public)), client.ErrExists},
 		"rotate a declared one":   {one(r.RotateSecret(ctx, "declared")), client.ErrFromConfig},
+		"rotate one of its own":   {one(r.RotateSecret(ctx, "own")), client.ErrOwn},
+		"edit one of its own":     {last(r.Edit(ctx, "own", func(c client.Client) (client.Client, error) { return c, nil })), client.ErrOwn},
+		"remove one of its own":   {r.Remove(ctx, "own"), client.ErrOwn},
 		"rotate a public one":     {one(r.RotateSecret(ctx, "public")), client.ErrNoSecret},
 		"rotate an unknown one":   {one(r.RotateSecret(ctx, "nobody")), client.ErrNotFound},
 		"remove a declared one":   {r.Remove(ctx, "declared"), client.ErrFromConfig},

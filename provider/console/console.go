@@ -21,6 +21,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"calleridp/keys"
@@ -98,8 +99,8 @@ type APIKeys interface {
 type Config struct {
 	URL       string // of the console's origin, without a path: https://admin.example.com:9443
 	Issuer    string
-	Operators []Operator
-	Subs      []string // users who are operators though their number had another user first
+	Operators []Operator // until SetOperators
+	Subs      []string   // users who are operators though their number had another user first
 	Master    *keys.Master
 	Sessions  Sessions
 	Bindings  Bindings
@@ -114,10 +115,11 @@ type Config struct {
 	Endpoints http.Handler
 }
 
-// Console is the console's door. It is safe for concurrent use and keeps nothing: what it
-// knows of a browser is sealed in the browser's cookie, and checked with the store.
+// Console is the console's door. It is safe for concurrent use and keeps nothing of browsers:
+// what it knows of one is sealed in its cookie, and checked with the store.
 type Console struct {
 	cfg      Config
+	who      atomic.Pointer[operators]
 	secret   string // of the client, of this process: only this process uses it
 	oauth    oauth2.Config
 	verifier *oidc.IDTokenVerifier
@@ -131,7 +133,7 @@ func New(c Config) (*Console, error) {
 		return nil, errors.New("console: no URL of the console, or no algorithm")
 	}
 	secret := keys.RandomText(32)
-	return &Console{
+	door := &Console{
 		cfg:    c,
 		secret: secret,
 		oauth: oauth2.Config{
@@ -147,7 +149,21 @@ func New(c Config) (*Console, error) {
 		},
 		verifier: oidc.NewVerifier(c.Issuer, keySet(c.Verify), &oidc.Config{ClientID: ClientID, SupportedSigningAlgs: c.Algorithms}),
 		inside:   &http.Client{Transport: inside{c.Endpoints}},
-	}, nil
+	}
+	door.SetOperators(c.Operators, c.Subs)
+	return door, nil
+}
+
+// operators are who may sign in, as the configuration says now.
+type operators struct {
+	list []Operator
+	subs []string
+}
+
+// SetOperators replaces Config.Operators and Config.Subs. A session of an operator who is
+// no longer on the list ends with the next request.
+func (c *Console) SetOperators(list []Operator, subs []string) {
+	c.who.Store(&operators{slices.Clone(list), slices.Clone(subs)})
 }
 
 // Secure reports whether browsers reach the console over HTTPS. Only calleridp dev does
@@ -175,9 +191,15 @@ func (c *Console) Client() client.Client {
 	return own
 }
 
-// operator returns the entry of a number.
-func (c *Console) operator(n phone.Number) (Operator, bool) {
-	for _, o := range c.cfg.Operators {
+// HasOperators reports whether these are in use already.
+func (c *Console) HasOperators(list []Operator, subs []string) bool {
+	now := c.who.Load()
+	return slices.Equal(now.list, list) && slices.Equal(now.subs, subs)
+}
+
+// of returns the entry of a number.
+func (o *operators) of(n phone.Number) (Operator, bool) {
+	for _, o := range o.list {
 		if !n.IsZero() && o.Number.Line() == n.Line() {
 			return o, true
 		}
@@ -200,11 +222,12 @@ var (
 // admit decides whether a user with a verified number is an operator: the first one with
 // the number, who is remembered, and a user whom the configuration names.
 func (c *Console) admit(ctx context.Context, n phone.Number, sub string) (Operator, error) {
-	o, listed := c.operator(n)
+	now := c.who.Load()
+	o, listed := now.of(n)
 	if !listed {
 		return Operator{}, ErrNotListed
 	}
-	if slices.Contains(c.cfg.Subs, sub) {
+	if slices.Contains(now.subs, sub) {
 		return o, nil
 	}
 	user := userOf(sub)

@@ -12,9 +12,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"calleridp/keys"
 	"calleridp/provider/apikey"
 	"calleridp/provider/audit"
 	"calleridp/provider/console"
+	"calleridp/provider/endpoint"
 	"calleridp/provider/internal/testworld"
 	"calleridp/truecaller"
 )
@@ -167,6 +169,74 @@ func TestOperatorsSignIn(t *testing.T) {
 	}
 }
 
+// Every cookie of the console is bound to its host, and no script and no plain request has it.
+// That of a session is sent by pages of the console alone, and the browser drops it when the
+// session has ended.
+func TestCookies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlace(t)
+		check := func(what string, w *httptest.ResponseRecorder, name string, site http.SameSite, life int) {
+			t.Helper()
+			for _, c := range w.Result().Cookies() {
+				if c.Name != "__Host-"+name {
+					continue
+				}
+				if !c.Secure || !c.HttpOnly || c.Path != "/" || c.Domain != "" || c.SameSite != site || c.MaxAge != life {
+					t.Errorf("%s: the cookie is %v, want SameSite %d and %d s", what, c, site, life)
+				}
+				return
+			}
+			t.Errorf("%s: no cookie __Host-%s among %v", what, name, w.Result().Cookies())
+		}
+		const flow, session = "calleridp_console_flow", "calleridp_console"
+		idle := int(console.IdleAfter / time.Second)
+
+		w := httptest.NewRecorder()
+		if err := p.Begin(w, request(console.PathSignIn)); err != nil {
+			t.Fatal(err)
+		}
+		check("begun", w, flow, http.SameSiteLaxMode, 600)
+		began, err := w.Result().Location()
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer := p.response(began.Query(), testworld.Profile(t, testworld.Number))
+		back := httptest.NewRecorder()
+		if err := p.Callback(back, request(console.PathCallback+"?"+answer.Encode(), w.Result().Cookies()...)); err != nil {
+			t.Fatal(err)
+		}
+		check("signed in", back, flow, http.SameSiteLaxMode, -1)
+		check("signed in", back, session, http.SameSiteStrictMode, idle)
+
+		k, _ := apikey.New("laptop", apikey.Scopes, "test", time.Now(), time.Hour)
+		if err := p.Store.CreateAPIKey(t.Context(), k); err != nil {
+			t.Fatal(err)
+		}
+		w = httptest.NewRecorder()
+		if err := p.UseKey(w, request(console.PathSignIn), k); err != nil {
+			t.Fatal(err)
+		}
+		check("with a key", w, session, http.SameSiteStrictMode, idle)
+		cookie := w.Result().Cookies()[0]
+		time.Sleep(20 * time.Minute)
+		w = httptest.NewRecorder()
+		s, err := p.Session(w, request(console.PathHome, cookie))
+		if err != nil {
+			t.Fatal(err)
+		}
+		check("renewed", w, session, http.SameSiteStrictMode, idle)
+		w = httptest.NewRecorder()
+		if err := p.SignOut(w, request(console.PathHome, cookie), s); err != nil {
+			t.Fatal(err)
+		}
+		check("signed out", w, session, http.SameSiteStrictMode, -1)
+		// A cookie without the prefix, which a page on another host could have set, is none.
+		if _, err := p.Session(httptest.NewRecorder(), request(console.PathHome, &http.Cookie{Name: session, Value: cookie.Value})); !errors.Is(err, console.ErrSignedOut) {
+			t.Errorf("a cookie without __Host-: %v, want ErrSignedOut", err)
+		}
+	})
+}
+
 func TestUsersAreKeptOut(t *testing.T) {
 	p := newPlace(t)
 	if cookie, err := p.signIn(testworld.Profile(t, stranger)); !errors.Is(err, console.ErrNotListed) || cookie != nil {
@@ -304,8 +374,16 @@ func TestSessionsEnd(t *testing.T) {
 			t.Errorf("after signing out: %v, want ErrSignedOut", err)
 		}
 
-		// So does taking the number off the list, and what was made for something else.
+		// So does taking the number off the list, at a reload and at a restart.
 		cookie = p.mustSignIn()
+		p.SetOperators(p.cfg.Operators[1:], nil)
+		if _, _, err := p.session(cookie); !errors.Is(err, console.ErrSignedOut) {
+			t.Errorf("off the list, after a reload: %v, want ErrSignedOut", err)
+		}
+		p.SetOperators(p.cfg.Operators, nil)
+		if _, _, err := p.session(cookie); err != nil || !p.HasOperators(p.cfg.Operators, nil) || p.HasOperators(p.cfg.Operators[1:], nil) {
+			t.Errorf("on the list again: %v", err)
+		}
 		p.open(func(c *console.Config) { c.Operators = c.Operators[1:] })
 		if _, _, err := p.session(cookie); !errors.Is(err, console.ErrSignedOut) {
 			t.Errorf("off the list: %v, want ErrSignedOut", err)
@@ -353,6 +431,81 @@ func TestAPIKeys(t *testing.T) {
 			end()
 			if _, _, err := p.session(cookie); !errors.Is(err, console.ErrSignedOut) {
 				t.Errorf("%s: %v, want ErrSignedOut", what, err)
+			}
+		}
+	})
+}
+
+// An attacker with the master key, who knows what is no secret (the ID of an API key, the sid
+// and sub of an operator), forges no session and extends none: that needs a hash which only
+// the store has.
+func TestThreat_MasterKeyForgesNoSession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlace(t)
+		keyed := func(name string, scopes ...apikey.Scope) (apikey.Key, *http.Cookie) {
+			k, _ := apikey.New(name, scopes, "test", time.Now(), 24*time.Hour)
+			if err := p.Store.CreateAPIKey(t.Context(), k); err != nil {
+				t.Fatal(err)
+			}
+			w := httptest.NewRecorder()
+			if err := p.UseKey(w, request(console.PathSignIn), k); err != nil {
+				t.Fatal(err)
+			}
+			return k, w.Result().Cookies()[0]
+		}
+		strong, victim := keyed("strong", apikey.ClientsWrite)
+		_, own := keyed("weak", apikey.StatusRead)
+		operator := p.mustSignIn()
+		other, err := p.signIn(testworld.Profile(t, viewer))
+		if err != nil {
+			t.Fatal(err)
+		}
+		opened := func(c *http.Cookie) map[string]any {
+			said := map[string]any{}
+			if err := endpoint.Unseal(testworld.Master(), keys.PurposeConsoleSession, c.Value, &said); err != nil {
+				t.Fatal(err)
+			}
+			return said
+		}
+		// forge seals what a cookie says, changed, and returns what the console makes of it.
+		forge := func(c *http.Cookie, change func(map[string]any)) error {
+			said := opened(c)
+			for _, when := range []string{"Began", "Seen"} { // whole seconds, as they were
+				said[when] = int64(said[when].(float64))
+			}
+			change(said)
+			sealed, err := endpoint.Seal(testworld.Master(), keys.PurposeConsoleSession, said)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _, err = p.session(&http.Cookie{Name: c.Name, Value: sealed})
+			return err
+		}
+		for _, c := range []*http.Cookie{victim, own, operator, other} {
+			if err := forge(c, func(map[string]any) {}); err != nil {
+				t.Fatalf("a cookie as it was: %v", err)
+			}
+		}
+		admin := opened(operator)
+		for what, err := range map[string]error{
+			"another key's ID":          forge(own, func(b map[string]any) { b["Key"] = strong.ID }),
+			"no bond":                   forge(victim, func(b map[string]any) { delete(b, "Bond") }),
+			"an empty bond":             forge(victim, func(b map[string]any) { b["Bond"] = "" }),
+			"the bond of another":       forge(victim, func(b map[string]any) { b["Bond"] = opened(own)["Bond"] }),
+			"a later beginning":         forge(victim, func(b map[string]any) { b["Began"] = time.Now().Add(time.Hour).Unix() }),
+			"seen later":                forge(victim, func(b map[string]any) { b["Seen"] = time.Now().Add(time.Hour).Unix() }),
+			"an operator's sid and sub": forge(other, func(b map[string]any) { b["SID"], b["Sub"], b["Number"] = admin["SID"], admin["Sub"], admin["Number"] }),
+			"another operator's number": forge(other, func(b map[string]any) { b["Number"] = admin["Number"] }),
+			"an operator without bond":  forge(operator, func(b map[string]any) { delete(b, "Bond") }),
+		} {
+			if !errors.Is(err, console.ErrSignedOut) {
+				t.Errorf("%s: got %v, want ErrSignedOut", what, err)
+			}
+		}
+		time.Sleep(console.IdleAfter)
+		for what, c := range map[string]*http.Cookie{"an API key": victim, "an operator": operator} {
+			if err := forge(c, func(b map[string]any) { b["Seen"] = time.Now().Unix() }); !errors.Is(err, console.ErrSignedOut) {
+				t.Errorf("the expired cookie of %s, seen again: got %v, want ErrSignedOut", what, err)
 			}
 		}
 	})

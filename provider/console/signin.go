@@ -90,8 +90,15 @@ func (c *Console) Callback(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	now := time.Now().Unix()
-	s := browser{SID: claims.SID, Sub: sub, Number: o.Number.Digits(), Began: now, Seen: now}
-	if err := c.keep(w, s); err != nil {
+	b := browser{SID: claims.SID, Sub: sub, Number: o.Number.Digits(), Began: now, Seen: now}
+	on, err := c.anchorOf(r.Context(), b)
+	if errors.Is(err, ErrSignedOut) { // meanwhile, in another tab
+		return ErrDeclined
+	}
+	if err == nil {
+		err = c.keep(w, b, on)
+	}
+	if err != nil {
 		return err
 	}
 	c.cfg.Audit.Record(audit.WithOperator(r.Context(), who(sub)), audit.Event{Name: audit.ConsoleSignedIn, Subject: sub})

@@ -120,6 +120,31 @@ func (c *Counter) Write(ctx context.Context) {
 	}
 }
 
+// Funnel returns what the store has, as Store.Funnel does, and what this server has counted
+// and not written yet.
+func (c *Counter) Funnel(ctx context.Context, unit Unit, from, to time.Time) ([]Period, error) {
+	c.writing.Lock() // what is on its way to the store counts once
+	defer c.writing.Unlock()
+	all, err := c.store.Funnel(ctx, unit, from, to)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	unwritten := periods(c.waiting)
+	c.mu.Unlock()
+	for _, p := range unwritten {
+		if p.Unit != unit || p.Start.Before(from) || !p.Start.Before(to) {
+			continue
+		}
+		i, known := slices.BinarySearchFunc(all, p.Start, func(p Period, at time.Time) int { return p.Start.Compare(at) })
+		if !known {
+			all = slices.Insert(all, i, Period{Unit: unit, Start: p.Start})
+		}
+		all[i].Tally = all[i].Tally.Plus(p.Tally)
+	}
+	return all, nil
+}
+
 // periods returns the hours and their days.
 func periods(counted map[time.Time]Tally) []Period {
 	var all []Period

@@ -58,6 +58,16 @@ func stored(t *testing.T, s funnel.Store, unit funnel.Unit) []funnel.Period {
 	return all
 }
 
+// shown returns what the counter shows by the hour.
+func shown(t *testing.T, c *funnel.Counter) []funnel.Period {
+	t.Helper()
+	all, err := c.Funnel(t.Context(), funnel.Hour, time.Unix(0, 0), time.Now().Add(1000*time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
 func push(took time.Duration) login.Attempt {
 	now := time.Now()
 	return login.Attempt{Method: login.Push, Created: now.Add(-took), AuthTime: now}
@@ -83,6 +93,7 @@ func TestCountsAreWrittenOnceAMinute(t *testing.T) {
 		if got := stored(t, store, funnel.Hour); len(got) > 0 {
 			t.Fatalf("written before the minute is over: %+v", got)
 		}
+		early := shown(t, c)
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
 		counts := make([]uint64, len(funnel.Bounds)+1)
@@ -94,6 +105,9 @@ func TestCountsAreWrittenOnceAMinute(t *testing.T) {
 				{Step: funnel.Started, Method: "push", N: 1},
 			},
 			Times: []funnel.Times{{Method: "push", Counts: counts}},
+		}
+		if !reflect.DeepEqual(early, []funnel.Period{{Unit: funnel.Hour, Start: funnel.Hour.Of(start), Tally: want}}) {
+			t.Errorf("shown before it is written: %+v, want %+v", early, want)
 		}
 		for _, unit := range []funnel.Unit{funnel.Hour, funnel.Day} {
 			if got := stored(t, store, unit); !reflect.DeepEqual(got, []funnel.Period{{Unit: unit, Start: unit.Of(start), Tally: want}}) {
@@ -107,6 +121,12 @@ func TestCountsAreWrittenOnceAMinute(t *testing.T) {
 		time.Sleep(2 * time.Hour)
 		c.Attempt(t.Context(), "attempt.started", push(0))
 		time.Sleep(2 * time.Minute)
+		if got := shown(t, c); len(got) != 2 || got[0].N(funnel.Started, "") != 2 || got[1].N(funnel.Started, "") != 1 {
+			t.Errorf("shown while the store fails: %+v, want two in the first hour, one of them written, and one in the third", got)
+		}
+		if got, err := c.Funnel(t.Context(), funnel.Hour, start.Add(time.Hour), start.Add(2*time.Hour)); err != nil || len(got) > 0 {
+			t.Errorf("shown of an hour without counts: %+v, %v", got, err)
+		}
 		store.fails.Store(false)
 		time.Sleep(time.Minute)
 		synctest.Wait()

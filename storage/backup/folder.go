@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"calleridp/durable"
 	"calleridp/keys"
 	"calleridp/provider/clock"
 )
@@ -107,7 +108,7 @@ func (m *Maker) write(ctx context.Context) (File, error) {
 		return File{}, fmt.Errorf("backup: %s exists; make another one in a moment", made.Path)
 	}
 	temporary := made.Path + partial
-	file, err := os.OpenFile(temporary, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	file, err := durable.Create(temporary)
 	if err != nil {
 		return File{}, fmt.Errorf("backup: %w", err)
 	}
@@ -119,10 +120,7 @@ func (m *Maker) write(ctx context.Context) (File, error) {
 		made.Bytes = info.Size()
 	}
 	if err = errors.Join(err, file.Close()); err == nil {
-		err = os.Rename(temporary, made.Path)
-	}
-	if err == nil {
-		err = syncDir(m.cfg.Dir)
+		err = durable.Rename(temporary, made.Path)
 	}
 	if err != nil {
 		os.Remove(temporary)
@@ -246,17 +244,4 @@ func (m *Maker) deleteOld(made File) error {
 		failed = errors.Join(failed, os.Remove(old.Path))
 	}
 	return failed
-}
-
-// syncDir makes the entries of a folder durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	if err := d.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
-		return err
-	}
-	return nil
 }

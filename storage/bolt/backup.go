@@ -126,28 +126,26 @@ func (s *Store) watchGrowth(size int64, done <-chan struct{}, stop context.Cance
 // Restoration says from what a store was restored.
 type Restoration struct{ Taken, At time.Time }
 
-// TakeRestored returns what a restore has noted, and takes the note out; nil if there is
-// none.
-func (s *Store) TakeRestored(ctx context.Context) (*Restoration, error) {
-	noted, err := view(ctx, s, func(r reader) (bool, error) { return r.has(&meta, record.RestoredKey), nil })
-	if !noted || err != nil {
-		return nil, err
-	}
-	return update(ctx, s, func(t *txn) (*Restoration, error) {
+// Restored returns what a restore has noted, until ForgetRestored; nil if there is nothing.
+func (s *Store) Restored(ctx context.Context) (*Restoration, error) {
+	return view(ctx, s, func(r reader) (*Restoration, error) {
 		var text string
-		if found, err := t.get(&meta, record.RestoredKey, (*record.Text)(&text)); !found || err != nil {
+		if found, err := r.get(&meta, record.RestoredKey, (*record.Text)(&text)); !found || err != nil {
 			return nil, err
 		}
 		taken, at, _ := strings.Cut(text, " ")
-		var r Restoration
+		var is Restoration
 		var err1, err2 error
-		r.Taken, err1 = time.Parse(time.RFC3339, taken)
-		r.At, err2 = time.Parse(time.RFC3339, at)
-		if err := errors.Join(err1, err2); err != nil {
-			return nil, err
-		}
-		return &r, t.del(&meta, record.RestoredKey)
+		is.Taken, err1 = time.Parse(time.RFC3339, taken)
+		is.At, err2 = time.Parse(time.RFC3339, at)
+		return &is, errors.Join(err1, err2)
 	})
+}
+
+// ForgetRestored deletes the note of a restore, if there is one.
+func (s *Store) ForgetRestored(ctx context.Context) error {
+	_, err := update(ctx, s, func(t *txn) (struct{}, error) { return struct{}{}, t.del(&meta, record.RestoredKey) })
+	return err
 }
 
 // mapping returns how much address space to reserve for the file at path: twice its

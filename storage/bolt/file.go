@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"time"
 
+	"calleridp/durable"
+
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
 )
@@ -70,7 +72,7 @@ func markCreated(path string, sync bool) error {
 As long as this file exists, the server does not begin a new store in its place.
 Delete it together with the store.
 `, filepath.Base(path), time.Now().UTC().Format(time.DateOnly))
-	f, err := os.OpenFile(path+markerSuffix, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := durable.Create(path + markerSuffix)
 	if errors.Is(err, fs.ErrExist) {
 		return nil
 	}
@@ -82,7 +84,7 @@ Delete it together with the store.
 		err = f.Sync()
 	}
 	if err = errors.Join(err, f.Close()); err == nil && sync {
-		err = syncDir(filepath.Dir(path))
+		err = durable.SyncDir(filepath.Dir(path))
 	}
 	return err
 }
@@ -109,7 +111,7 @@ func createFile(path string, o Options, fill func(*bbolt.DB) error) error {
 	if o.NoSync {
 		return nil
 	}
-	return syncDir(filepath.Dir(path))
+	return durable.SyncDir(filepath.Dir(path))
 }
 
 // settings returns how bbolt opens the file at path.
@@ -152,7 +154,7 @@ func openVerified(path string, o Options, log *slog.Logger) (db *bbolt.DB, file 
 		return err
 	})
 	switch {
-	case errors.Is(err, berrors.ErrTimeout):
+	case errors.Is(err, berrors.ErrTimeout), errors.Is(err, durable.ErrLocked):
 		return nil, nil, fmt.Errorf("%w; stop that one first", ErrInUse)
 	case errors.Is(err, ErrForeignFile), errors.Is(err, ErrDamaged):
 		return nil, nil, fmt.Errorf("%w; %s", err, restore)
@@ -168,7 +170,7 @@ const restore = "keep the file for an examination, and restore the newest backup
 
 // inspect waits for the lock on a file and verifies it.
 func inspect(f *os.File, log *slog.Logger) error {
-	if err := lockFile(f, lockTimeout); err != nil {
+	if err := durable.Lock(f, lockTimeout); err != nil {
 		return err
 	}
 	info, err := f.Stat()
@@ -235,19 +237,6 @@ func (s *Store) whole() error {
 		return fmt.Errorf("%s: %w (it was cut off to %d bytes while it was in use); stop the server, and %s", s.path, ErrDamaged, info.Size(), restore)
 	} else if info.Size() > known {
 		s.length.Store(info.Size())
-	}
-	return nil
-}
-
-// syncDir makes a new file's entry in its folder durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	if err := d.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
-		return err
 	}
 	return nil
 }

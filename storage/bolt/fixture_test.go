@@ -25,10 +25,10 @@ import (
 	"calleridp/provider/consent"
 	"calleridp/provider/funnel"
 	"calleridp/provider/grant"
+	"calleridp/provider/idempotency"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
 	"calleridp/provider/notify"
-	"calleridp/provider/once"
 	"calleridp/provider/session"
 	"calleridp/provider/subject"
 	"calleridp/storage/record"
@@ -105,7 +105,7 @@ func writeFixture(t *testing.T, path, base string, start time.Time) {
 	apiKey := storagetest.Filled[apikey.Key](start)
 	apiKey.Expires = later
 	must(s.CreateAPIKey(ctx, apiKey))
-	request := storagetest.Filled[once.Request](start)
+	request := storagetest.Filled[idempotency.Request](start)
 	request.Began = start
 	must(s.EndRequest(ctx, request))
 	must(s.AdvanceAuditHead(ctx, trail.Head{Server: "web-1", First: 2, Seq: 3, Digest: [32]byte{4}, Time: start}))
@@ -224,7 +224,7 @@ func dump(t *testing.T, s *Store) map[string]string {
 	}
 	if apiKeys, err := s.APIKeys(ctx); err != nil || len(apiKeys) > 0 { // since version 4
 		add("API keys", apiKeys, err)
-		request, _, err := s.BeginRequest(ctx, once.Request{Key: storagetest.Filled[once.Request](time.Time{}).Key, Began: time.Now()})
+		request, _, err := s.BeginRequest(ctx, idempotency.Request{Key: storagetest.Filled[idempotency.Request](time.Time{}).Key, Began: time.Now()})
 		add("request", request, err)
 	}
 	set, version, err := s.SigningKeys(ctx)

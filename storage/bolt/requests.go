@@ -3,17 +3,17 @@ package bolt
 import (
 	"context"
 
-	"calleridp/provider/once"
+	"calleridp/provider/idempotency"
 	"calleridp/provider/redact"
 	"calleridp/storage/record"
 )
 
-var _ once.Store = (*Store)(nil)
+var _ idempotency.Store = (*Store)(nil)
 
-// BeginRequest implements once.Store.
-func (s *Store) BeginRequest(ctx context.Context, r once.Request) (stored once.Request, began bool, err error) {
+// BeginRequest implements idempotency.Store.
+func (s *Store) BeginRequest(ctx context.Context, r idempotency.Request) (stored idempotency.Request, began bool, err error) {
 	err = s.write(ctx, func(t *txn) error {
-		stored, began = once.Request{}, false
+		stored, began = idempotency.Request{}, false
 		found, err := t.get(&requests, r.Key[:], (*record.Request)(&stored))
 		if found || err != nil {
 			return err
@@ -24,16 +24,16 @@ func (s *Store) BeginRequest(ctx context.Context, r once.Request) (stored once.R
 	return stored, began && err == nil, err
 }
 
-// EndRequest implements once.Store.
-func (s *Store) EndRequest(ctx context.Context, r once.Request) error {
+// EndRequest implements idempotency.Store.
+func (s *Store) EndRequest(ctx context.Context, r idempotency.Request) error {
 	return s.write(ctx, func(t *txn) error { return t.putRequest(r) })
 }
 
-// ForgetRequest implements once.Store.
+// ForgetRequest implements idempotency.Store.
 func (s *Store) ForgetRequest(ctx context.Context, key redact.Hash) error {
 	return s.write(ctx, func(t *txn) error { return t.del(&requests, key[:]) })
 }
 
-func (t *txn) putRequest(r once.Request) error {
+func (t *txn) putRequest(r idempotency.Request) error {
 	return t.put(&requests, r.Key[:], r.Expires(), (*record.Request)(&r))
 }

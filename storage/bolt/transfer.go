@@ -13,6 +13,7 @@ import (
 	"slices"
 	"time"
 
+	"calleridp/durable"
 	"calleridp/keys"
 	"calleridp/provider/grant"
 	"calleridp/provider/login"
@@ -20,7 +21,6 @@ import (
 	"calleridp/storage/transfer"
 
 	"go.etcd.io/bbolt"
-	berrors "go.etcd.io/bbolt/errors"
 )
 
 var (
@@ -189,8 +189,8 @@ func (t *Target) create() error {
 	if err != nil {
 		return err
 	}
-	err = lockFile(file, lockTimeout)
-	if errors.Is(err, berrors.ErrTimeout) {
+	err = durable.Lock(file, lockTimeout)
+	if errors.Is(err, durable.ErrLocked) {
 		err = fmt.Errorf("%w: another copy into it is under way", ErrInUse)
 	}
 	if err == nil {
@@ -232,7 +232,7 @@ func (t *Target) clear() error {
 		return err
 	}
 	defer file.Close()
-	if lockFile(file, 0) != nil || t.ours(file) != nil {
+	if durable.Lock(file, 0) != nil || t.ours(file) != nil {
 		return nil
 	}
 	return file.Truncate(0)
@@ -413,7 +413,7 @@ func (t *Target) Commit(ctx context.Context) error {
 		return err
 	}
 	t.made = ""
-	return syncDir(filepath.Dir(t.path))
+	return durable.SyncDir(filepath.Dir(t.path)) // apart: the store has its name now
 }
 
 // Close closes the file. Unless it was committed, its name stays, without content: a server

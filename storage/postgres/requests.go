@@ -4,19 +4,19 @@ import (
 	"context"
 	"errors"
 
-	"calleridp/provider/once"
+	"calleridp/provider/idempotency"
 	"calleridp/provider/redact"
 	"calleridp/storage/record"
 )
 
-var _ once.Store = (*Store)(nil)
+var _ idempotency.Store = (*Store)(nil)
 
-// BeginRequest implements once.Store. Of two at once, one finds the other's row when it runs
+// BeginRequest implements idempotency.Store. Of two at once, one finds the other's row when it runs
 // again.
-func (s *Store) BeginRequest(ctx context.Context, r once.Request) (stored once.Request, began bool, err error) {
+func (s *Store) BeginRequest(ctx context.Context, r idempotency.Request) (stored idempotency.Request, began bool, err error) {
 	key, value := r.Key[:], s.sealRequest(r)
 	err = s.write(ctx, func(t *txn) error {
-		stored, began = once.Request{}, false
+		stored, began = idempotency.Request{}, false
 		var taken, old bool
 		var unreadable error
 		t.rows("SELECT key, value FROM requests WHERE key = $1 FOR UPDATE", []any{key}, func(key, value []byte) {
@@ -43,8 +43,8 @@ func (s *Store) BeginRequest(ctx context.Context, r once.Request) (stored once.R
 	return stored, began && err == nil, err
 }
 
-// EndRequest implements once.Store.
-func (s *Store) EndRequest(ctx context.Context, r once.Request) error {
+// EndRequest implements idempotency.Store.
+func (s *Store) EndRequest(ctx context.Context, r idempotency.Request) error {
 	value := s.sealRequest(r)
 	return s.write(ctx, func(t *txn) error {
 		t.put(`INSERT INTO requests (key, value, expires, due) VALUES ($1, $2, $3, $3)
@@ -54,7 +54,7 @@ func (s *Store) EndRequest(ctx context.Context, r once.Request) error {
 	})
 }
 
-// ForgetRequest implements once.Store.
+// ForgetRequest implements idempotency.Store.
 func (s *Store) ForgetRequest(ctx context.Context, key redact.Hash) error {
 	return s.write(ctx, func(t *txn) error {
 		t.put("DELETE FROM requests WHERE key = $1", key[:])
@@ -62,6 +62,6 @@ func (s *Store) ForgetRequest(ctx context.Context, key redact.Hash) error {
 	})
 }
 
-func (s *Store) sealRequest(r once.Request) []byte {
+func (s *Store) sealRequest(r idempotency.Request) []byte {
 	return s.sealer.Seal(&record.Requests, r.Key[:], r.Expires(), (*record.Request)(&r))
 }

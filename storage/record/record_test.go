@@ -14,9 +14,9 @@ import (
 	"calleridp/provider/consent"
 	"calleridp/provider/funnel"
 	"calleridp/provider/grant"
+	"calleridp/provider/idempotency"
 	"calleridp/provider/login"
 	"calleridp/provider/notify"
-	"calleridp/provider/once"
 	"calleridp/provider/session"
 	"calleridp/provider/subject"
 	"calleridp/storage/storagetest"
@@ -44,7 +44,7 @@ func definitions(now time.Time) []definition {
 	attempt := Attempt{Attempt: storagetest.Filled[login.Attempt](now), Lock: [32]byte{1, 2, 3}, Paid: []Paid{{Key: [32]byte{4}, Each: time.Hour}}}
 	initial := InitialToken(storagetest.Filled[client.InitialToken](now))
 	device := DeviceRequest(storagetest.Filled[grant.DeviceRequest](now))
-	apiKey, request := APIKey(storagetest.Filled[apikey.Key](now)), Request(storagetest.Filled[once.Request](now))
+	apiKey, request := APIKey(storagetest.Filled[apikey.Key](now)), Request(storagetest.Filled[idempotency.Request](now))
 	secret := CallbackSecret{Current: [32]byte{1}, Old: []truecaller.OldSecret{{Hash: [32]byte{2}, Until: now}}}
 	notice, receiver := Notice(storagetest.Filled[notify.Notice](now)), Receiver(storagetest.Filled[notify.Receiver](now))
 	head := AuditHead(storagetest.Filled[trail.Head](now))

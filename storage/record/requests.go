@@ -2,14 +2,14 @@ package record
 
 import (
 	"calleridp/keys"
-	"calleridp/provider/once"
+	"calleridp/provider/idempotency"
 )
 
-// Requests are found by their key (once.Request).
+// Requests are found by their key (idempotency.Request).
 var Requests = Kind{Name: "requests", purpose: keys.PurposeRequestRecord, version: 1, expires: true, empty: empty[Request]}
 
-// Request is a once.Request.
-type Request once.Request
+// Request is a idempotency.Request.
+type Request idempotency.Request
 
 func (r *Request) fields(c *codec, _ byte) {
 	hash(c, &r.Key)

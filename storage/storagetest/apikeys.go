@@ -9,7 +9,7 @@ import (
 
 	"calleridp/provider/apikey"
 	"calleridp/provider/grant"
-	"calleridp/provider/once"
+	"calleridp/provider/idempotency"
 	"calleridp/provider/subject"
 )
 
@@ -43,8 +43,8 @@ func testAPIKeys(t *testing.T, w *world) {
 }
 
 func testRequests(t *testing.T, w *world) {
-	r := once.Request{Key: newHash(), Digest: newHash(), Began: w.now}
-	began := func(r, stored once.Request, want bool) {
+	r := idempotency.Request{Key: newHash(), Digest: newHash(), Began: w.now}
+	began := func(r, stored idempotency.Request, want bool) {
 		t.Helper()
 		got, began, err := w.BeginRequest(w.ctx, r)
 		w.reads(stored)(got, err)
@@ -80,7 +80,7 @@ func testRequests(t *testing.T, w *world) {
 	began(again, again, true)
 
 	// After its life another one may have its key.
-	old := once.Request{Key: newHash(), Began: w.now.Add(-once.Life - time.Minute), Response: []byte("x")}
+	old := idempotency.Request{Key: newHash(), Began: w.now.Add(-idempotency.Retention - time.Minute), Response: []byte("x")}
 	w.must(w.EndRequest(w.ctx, old))
 	next := old
 	next.Began, next.Response = w.now, nil

@@ -22,10 +22,10 @@ import (
 	"calleridp/provider/console"
 	"calleridp/provider/funnel"
 	"calleridp/provider/grant"
+	"calleridp/provider/idempotency"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
 	"calleridp/provider/notify"
-	"calleridp/provider/once"
 	"calleridp/provider/session"
 	"calleridp/provider/subject"
 	"calleridp/truecaller"
@@ -49,7 +49,7 @@ type Engine interface {
 	admin.People
 	admin.Grants
 	apikey.Store
-	once.Store
+	idempotency.Store
 	client.Store
 	client.Assertions
 	notify.Store

@@ -18,9 +18,9 @@ import (
 	"calleridp/provider/consent"
 	"calleridp/provider/funnel"
 	"calleridp/provider/grant"
+	"calleridp/provider/idempotency"
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
-	"calleridp/provider/once"
 	"calleridp/provider/session"
 	"calleridp/provider/subject"
 	"calleridp/storage/storagetest"
@@ -106,7 +106,7 @@ func fill(t *testing.T, e storagetest.Engine, n int, now time.Time) (worlds []*w
 	apiKey := storagetest.Filled[apikey.Key](now)
 	apiKey.Expires = now.Add(time.Hour)
 	must(e.CreateAPIKey(ctx, apiKey))
-	must(e.EndRequest(ctx, once.Request{Key: [32]byte{9}, Digest: [32]byte{8}, Began: now, Response: []byte("done")}))
+	must(e.EndRequest(ctx, idempotency.Request{Key: [32]byte{9}, Digest: [32]byte{8}, Began: now, Response: []byte("done")}))
 	must(e.AdvanceAuditHead(ctx, trail.Head{Server: "web-1", First: 1, Seq: 2, Digest: [32]byte{3}, Time: now}))
 	must(e.AddFunnel(ctx, []funnel.Period{
 		{Unit: funnel.Hour, Start: funnel.Hour.Of(now), Tally: storagetest.Filled[funnel.Tally](now)},
@@ -226,7 +226,7 @@ func answers(t *testing.T, e storagetest.Engine, worlds []*world) map[string]any
 	add("device request", device, err)
 	apiKeys, err := e.APIKeys(ctx)
 	add("API keys", apiKeys, err)
-	sent, _, err := e.BeginRequest(ctx, once.Request{Key: [32]byte{9}, Began: time.Now()})
+	sent, _, err := e.BeginRequest(ctx, idempotency.Request{Key: [32]byte{9}, Began: time.Now()})
 	add("request that is carried out once", sent, err)
 	for _, unit := range []funnel.Unit{funnel.Hour, funnel.Day} {
 		counted, err := e.Funnel(ctx, unit, time.Unix(0, 0), time.Now().Add(time.Hour))

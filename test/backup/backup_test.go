@@ -178,13 +178,16 @@ func TestBackupDestroyRestore(t *testing.T) {
 		t.Fatal(err)
 	}
 	out := good(t, server, "restore", file)
-	for _, says := range []string{"read back and compared", "invalid_grant", "user.deleted", "--sign-out-all", "keys.removed"} {
+	for _, says := range []string{"read back and compared", "invalid_grant", "user.deleted", "--sign-out-all", "keys.removed", "lines that were cut off after the backup are not missed"} {
 		if !strings.Contains(out, says) {
 			t.Errorf("restore does not say %q:\n%s", says, out)
 		}
 	}
 	server.Start()
 	server.Logged("the store was restored from a backup")
+	if out := good(t, server, "audit", "verify"); !strings.Contains(out, "says that the store was restored from the backup of ") {
+		t.Errorf("audit verify does not say that the store was restored:\n%s", out)
+	}
 	if got := kept.sub(); got != sub {
 		t.Errorf("the sub is %s, want %s as before", got, sub)
 	}

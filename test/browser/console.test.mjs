@@ -155,7 +155,16 @@ function spilled() {
   return document.documentElement.scrollWidth > width ? [`${document.documentElement.scrollWidth} wide in a window of ${width}`] : [];
 }
 
-const paths = ['', '?range=7d', '?range=90d', 'clients', 'clients/demo', 'clients/new', 'users', 'limits', 'notices', 'keys', 'api-keys', 'audit', 'audit?event=console.', 'settings', 'nothing-here'];
+// tiny names what is smaller than 44 px to tap. A checkbox is tapped on its label, and the link
+// past the navigation is for keyboards.
+function tiny() {
+  return [...document.querySelectorAll('a:not(.skip), button, summary, select, textarea, input:not([type=hidden], [type=checkbox]), .check label')]
+    .map((e) => [e, e.getBoundingClientRect()])
+    .filter(([, r]) => r.width > 0 && (r.height < 43.5 || r.width < 43.5))
+    .map(([e, r]) => `${e.tagName.toLowerCase()} "${e.textContent.trim().slice(0, 20)}" ${Math.round(r.width)}x${Math.round(r.height)}`);
+}
+
+const paths = ['', '?range=7d', '?range=90d', 'clients', 'clients/demo', 'clients/new', 'users', 'grants', 'grants?client=demo', 'limits', 'notices', 'keys', 'api-keys', 'audit', 'audit?event=console.', 'settings', 'nothing-here'];
 
 for (const colorScheme of ['light', 'dark']) {
   test(`axe finds nothing, ${colorScheme}, and nothing spills over at 320 px or with text twice as large`, { timeout: limit }, async () => {
@@ -172,6 +181,7 @@ for (const colorScheme of ['light', 'dark']) {
         if (colorScheme === 'dark') continue;
         await page.setViewportSize({ width: 320, height: 640 });
         wrong.push(...(await page.evaluate(spilled)).map((what) => `${path}: ${what}`));
+        wrong.push(...(await page.evaluate(tiny)).map((what) => `${path}: too small to tap: ${what}`));
         await page.setViewportSize({ width: 1200, height: 900 });
         await page.addStyleTag({ content: 'html { font-size: 200%; }' });
         wrong.push(...(await page.evaluate(spilled)).map((what) => `${path}, large: ${what}`));
@@ -180,6 +190,24 @@ for (const colorScheme of ['light', 'dark']) {
     assert.equal(wrong.join('\n'), '');
   });
 }
+
+test('on a phone the navigation is a menu, and the configuration is short', { timeout: limit }, async () => {
+  await operating({ viewport: { width: 360, height: 740 }, javaScriptEnabled: false }, async (page) => {
+    await page.goto(at('settings'));
+    const { height } = await page.locator('html').boundingBox();
+    assert.ok(height < 6000, `the configuration is ${height} px high`);
+    assert.equal(await page.locator('nav a:visible').count(), 0);
+    await page.click('text=Menu');
+    assert.equal(await page.getAttribute('nav a[aria-current]:visible', 'href'), '/console/settings');
+    await page.click('nav a:visible >> text=Grants');
+    await page.waitForURL(at('grants'));
+    // What a client got is revoked from the list, and the list says so.
+    await page.click('button:has-text("Revoke") >> nth=0');
+    await page.waitForSelector('text=The grant was revoked.');
+    await page.goto(at('audit?event=user.grant_revoked'));
+    assert.equal(await page.locator('tbody tr').count(), 1);
+  });
+});
 
 test('by keyboard alone: past the navigation, to a client and back', { timeout: limit }, async () => {
   await operating({}, async (page) => {

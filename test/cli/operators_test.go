@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -16,14 +17,15 @@ import (
 	"syscall"
 	"testing"
 
+	"calleridp/cmd/calleridp/selfsigned"
 	"calleridp/test/harness"
 	"calleridp/truecaller/simulator"
 )
 
 // shell is what a line begins with in a block that sets up or manages the server.
-var shell = regexp.MustCompile(`^(calleridp|go build|install|openssl|useradd) `)
+var shell = regexp.MustCompile(`^(calleridp|curl|go build|install|openssl|useradd) `)
 
-// lineRule says how one line of docs/operators.md is run here. A line without a rule is run as it
+// lineRule says how one line of the operators' guide is run here. A line without a rule is run as it
 // is, and must succeed.
 type lineRule struct {
 	line string // as in the document; of a here-document its first line
@@ -68,10 +70,15 @@ var lineRules = []lineRule{
 	{line: "calleridp user find NUMBER", before: (*rehearsal).user, learn: map[string]string{"SUB": `sub +(\S+)`}},
 	{line: "calleridp keys rotate", instead: "calleridp keys rotate --force", why: "the next keys have to be published for a day before",
 		learn: map[string]string{"KEY": `(\S+) +RS256 +retired`}},
+	{line: "calleridp api-key add --name deploy --scope clients:read --scope clients:write --expires-in 720h",
+		learn: map[string]string{"KEY": `key: (\S+)`}},
 	{line: "calleridp api-key list", learn: map[string]string{"ID": `\n(\S+) +deploy`}},
 	{line: `curl --cacert admin.crt -H "Authorization: Bearer $KEY" https://localhost:9443/v1/clients`,
-		skip: true, why: "the example of a configuration has no admin_listen; TestAdminAPIOfARunningServer asks one"},
+		before: func(r *rehearsal) { r.must("cp /etc/calleridp/admin.crt .") }},
+	{line: `curl -H "If-Match: $ETAG" -H "Content-Type: application/merge-patch+json" -X PATCH -d '{"redirect_uris": ["https://shop.example/callback2"], "policy_uri": null}' --unix-socket /var/lib/calleridp/admin.sock http://calleridp/v1/clients/shop`,
+		before: (*rehearsal).etag},
 	{line: "calleridp doctor --config /etc/calleridp/calleridp.yaml --client shop", before: func(r *rehearsal) {
+		r.must("calleridp client remove shop")
 		r.must("calleridp client add --id shop --name Shop --redirect-uri http://127.0.0.1:8000/callback --public")
 	}},
 	{line: "calleridp audit verify --dir ./audit --master-key-file master.key", before: func(r *rehearsal) {
@@ -83,39 +90,49 @@ var lineRules = []lineRule{
 		skip: true, why: "the server runs here; test/backup restores one that is gone"},
 }
 
-// Every command in the code blocks of docs/operators.md is run, from top to bottom, in a
+// guide matches the pages of the operators' guide, in the order of docs/README.md.
+var guide = regexp.MustCompile(`\]\((operators/[a-z-]+\.md)\)`)
+
+// Every command in the code blocks of the operators' guide is run, from top to bottom, in a
 // root directory of its own, against the server that they set up.
 func TestOperatorsGuideRuns(t *testing.T) {
 	t.Parallel()
 	r := newRehearsal(t)
 	met := map[string]bool{}
-	commands := 0
-	for _, block := range harness.Blocks(harness.Source(t, "docs/operators.md")) {
-		if !slices.ContainsFunc(block.Lines, shell.MatchString) {
-			continue
-		}
-		for _, line := range block.Lines {
-			line = strings.TrimSpace(line)
-			if line == "" || strings.HasPrefix(line, "#") {
+	commands, pages := 0, 0
+	for _, found := range guide.FindAllStringSubmatch(harness.Source(t, "docs/README.md"), -1) {
+		page := "docs/" + found[1]
+		pages++
+		for _, block := range harness.Blocks(harness.Source(t, page)) {
+			if !slices.ContainsFunc(block.Lines, shell.MatchString) {
 				continue
 			}
-			commands++
-			first, _, _ := strings.Cut(line, "\n")
-			var rule lineRule
-			if i := slices.IndexFunc(lineRules, func(l lineRule) bool { return l.line == first }); i >= 0 {
-				rule = lineRules[i]
+			for _, line := range block.Lines {
+				line = strings.TrimSpace(line)
+				if line == "" || strings.HasPrefix(line, "#") {
+					continue
+				}
+				commands++
+				first, _, _ := strings.Cut(line, "\n")
+				var rule lineRule
+				if i := slices.IndexFunc(lineRules, func(l lineRule) bool { return l.line == first }); i >= 0 {
+					rule = lineRules[i]
+				}
+				met[first] = true
+				r.do(fmt.Sprintf("%s, block at line %d", page, block.Line), line, rule)
 			}
-			met[first] = true
-			r.do(block.Line, line, rule)
 		}
 	}
 	for _, rule := range lineRules {
 		if !met[rule.line] {
-			t.Errorf("docs/operators.md has no line %q any more: take its rule away", rule.line)
+			t.Errorf("the guide has no line %q any more: take its rule away", rule.line)
 		}
 		if (rule.skip || rule.instead != "") && rule.why == "" {
 			t.Errorf("%q: say why it is not run as it is", rule.line)
 		}
+	}
+	if all, err := filepath.Glob("../../docs/operators/*.md"); err != nil || len(all) != pages {
+		t.Errorf("docs/README.md lists %d pages of %q (%v)", pages, all, err)
 	}
 	if commands < 30 {
 		t.Errorf("got %d commands, want more", commands)
@@ -144,6 +161,10 @@ func newRehearsal(t *testing.T) *rehearsal {
 	if err := os.Symlink(harness.Binary(t), filepath.Join(bin, "calleridp")); err != nil {
 		t.Fatal(err)
 	}
+	// A response with a status from 400 on is a failure of curl, too.
+	if err := os.WriteFile(filepath.Join(root, ".curlrc"), []byte("silent\nfail-with-body\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	return &rehearsal{T: t, root: root, dir: root, ports: map[string]string{}, values: map[string]string{
 		"NUMBER": harness.Number(5),
 		"FILE":   "/etc/calleridp/calleridp.yaml",
@@ -151,7 +172,7 @@ func newRehearsal(t *testing.T) *rehearsal {
 }
 
 // do runs one line.
-func (r *rehearsal) do(at int, line string, rule lineRule) {
+func (r *rehearsal) do(at, line string, rule lineRule) {
 	r.Helper()
 	if rule.skip {
 		return
@@ -168,21 +189,21 @@ func (r *rehearsal) do(at int, line string, rule lineRule) {
 	}
 	out, err := r.shell(line)
 	if failed := err != nil; failed != (rule.fails != "") || !strings.Contains(out, rule.fails) {
-		r.Fatalf("docs/operators.md, block at line %d: %s: %v\n%s", at, line, err, out)
+		r.Fatalf("%s: %s: %v\n%s", at, line, err, out)
 	}
 	for name, expression := range rule.learn {
 		found := regexp.MustCompile(expression).FindStringSubmatch(out)
 		if found == nil {
-			r.Fatalf("docs/operators.md, block at line %d: %s printed no %s:\n%s", at, line, name, out)
+			r.Fatalf("%s: %s printed no %s:\n%s", at, line, name, out)
 		}
 		r.values[name] = found[1]
 	}
 }
 
 var (
-	placeholders = regexp.MustCompile(`\b[A-Z_]{2,}\b`)
+	placeholders = regexp.MustCompile(`\$?\b[A-Z_]{2,}\b`) // with $, the shell has it
 	paths        = regexp.MustCompile(`/(?:etc|usr/local|var|srv|run)/[^\s"';]*`)
-	addresses    = regexp.MustCompile(`\b127\.0\.0\.1:(\d{4})\b`)
+	addresses    = regexp.MustCompile(`\b(127\.0\.0\.1|localhost):\d{4}\b`)
 )
 
 // here returns a line with the values of its placeholders, and with paths and ports of this
@@ -196,7 +217,8 @@ func (r *rehearsal) here(line string) string {
 	})
 	line = addresses.ReplaceAllStringFunc(line, func(address string) string {
 		if r.ports[address] == "" {
-			r.ports[address] = "127.0.0.1:" + harness.FreePort(r)
+			host, _, _ := strings.Cut(address, ":")
+			r.ports[address] = host + ":" + harness.FreePort(r)
 		}
 		return r.ports[address]
 	})
@@ -211,7 +233,10 @@ func (r *rehearsal) command(ctx context.Context, line string) *exec.Cmd {
 	}
 	c := exec.CommandContext(ctx, "sh", "-c", "trap 'pwd > "+r.root+"/dir' EXIT\numask 077\n"+line)
 	c.Dir = r.dir
-	c.Env = append(os.Environ(), "PATH="+filepath.Join(r.root, "usr/local/bin")+":"+os.Getenv("PATH"))
+	c.Env = append(os.Environ(), "PATH="+filepath.Join(r.root, "usr/local/bin")+":"+os.Getenv("PATH"), "CURL_HOME="+r.root)
+	for name, value := range r.values {
+		c.Env = append(c.Env, name+"="+value)
+	}
 	config := r.here("/etc/calleridp/calleridp.yaml") // which names the socket, as an operator may set it
 	if _, err := os.Stat(config); err == nil && !strings.Contains(line, " --config ") {
 		c.Env = append(c.Env, "CALLERIDP_CONFIG="+config)
@@ -279,7 +304,13 @@ truecaller_apps:
   - {id: android, app_name: Example app, methods: [native], native_client_id: of-the-portal, oauth_url: TRUECALLER}
 registration: {mode: token}
 drain: {ready_delay: 0s}
+debug_listen: ` + r.here("127.0.0.1:6060") + `
+admin_listen: ` + strings.Replace(r.here("localhost:9443"), "localhost", "127.0.0.1", 1) + `
+admin_tls: {cert_file: /etc/calleridp/admin.crt, key_file: /etc/calleridp/admin.key}
 `
+	if err := selfsigned.Write(r.here("/etc/calleridp/admin.crt"), r.here("/etc/calleridp/admin.key"), "localhost"); err != nil {
+		r.Fatal(err)
+	}
 	text = strings.NewReplacer("ISSUER", issuer, "LISTEN", listen, "TRUECALLER", truecaller.URL).Replace(text)
 	if err := os.WriteFile(r.here("/etc/calleridp/calleridp.yaml"), []byte(paths.ReplaceAllStringFunc(text, r.here)), 0o600); err != nil {
 		r.Fatal(err)
@@ -316,6 +347,17 @@ func (r *rehearsal) start(line, at string) {
 		response.Body.Close()
 		return response.StatusCode == http.StatusOK
 	})
+}
+
+// etag adds the client that the guide edits by curl, and has ETAG stand for its entity tag.
+func (r *rehearsal) etag() {
+	r.must("calleridp client add --id shop --name Shop --redirect-uri https://shop.example/callback --policy-uri https://shop.example/privacy")
+	out, err := r.shell("curl -D - -o /dev/null --unix-socket /var/lib/calleridp/admin.sock http://calleridp/v1/clients/shop")
+	found := regexp.MustCompile(`(?i)etag: (\S+)`).FindStringSubmatch(out)
+	if err != nil || found == nil {
+		r.Fatalf("no entity tag: %v\n%s", err, out)
+	}
+	r.values["ETAG"] = found[1]
 }
 
 // notice has a notice wait for an application: it cannot be reached when a session ends that

@@ -10,7 +10,7 @@ import (
 // disturbances are what happens to servers and databases. Afterwards everything must go
 // on by itself. What is not among them: to end connections whose commits wait for a replica
 // that is away, and then to promote it. Others may have seen these commits, and said so
-// (docs/operators.md, Failover); TestTheOutcomeWaitsForTheReplica has what can be promised.
+// (docs/operators/many-servers.md, Failover); TestTheOutcomeWaitsForTheReplica has what can be promised.
 var disturbances = []struct {
 	name string
 	do   func(*cluster)

@@ -75,6 +75,20 @@ log: {level: info}
 		t.Fatal("before: the server has not the clients and the name of its configuration")
 	}
 	before := style()
+	// uses checks what operators are shown of the configuration in use.
+	uses := func(when string, want ...string) {
+		t.Helper()
+		shown, err := server.Command("config", "show")
+		if err != nil {
+			t.Fatalf("%s: config show: %v\n%s", when, err, shown)
+		}
+		for _, line := range want {
+			if !strings.Contains(shown, line+"\n") {
+				t.Errorf("%s: config show does not have %q:\n%s", when, line, shown)
+			}
+		}
+	}
+	uses("before", "client_id: old", "name: First name", "level: info", "default_region: SE")
 
 	if line := reload(t, server, 1); !strings.Contains(line, "nothing has changed") {
 		t.Errorf("without a change: got %s", line)
@@ -96,7 +110,8 @@ log: {level: info}
 	if knows("old") || !knows("new") || !named("Second name") {
 		t.Errorf("after: got old %v, new %v, second name %v; want new clients and the second name", knows("old"), knows("new"), named("Second name"))
 	}
-	browser.Get(server.Issuer + "/healthz") // which is logged for debugging alone
+	uses("after", "client_id: new", "name: Second name", "level: debug", "default_region: SE") // which needs a restart
+	browser.Get(server.Issuer + "/healthz")                                                    // which is logged for debugging alone
 	server.Logged(`"level":"DEBUG"`)
 	if now := style(); now == before {
 		t.Errorf("the stylesheet is still %s", now)
@@ -110,6 +125,7 @@ log: {level: info}
 	server.Configure("Second name", "Third name")
 	for i, mistake := range []struct{ old, new, says string }{
 		{"level: debug", "level: loud", "log.level"},
+		{"level: debug", "level: [", "calleridp.yaml"}, // no YAML
 		{"    name: New\n", "", "clients[1].name"},
 		{"client_id: new", "client_id: new\n    truecaller_app: other", "truecaller_app"},
 	} {
@@ -121,6 +137,7 @@ log: {level: info}
 		if !knows("new") || !named("Second name") {
 			t.Errorf("%s: the server has changed", mistake.new)
 		}
+		uses(mistake.new, "name: Second name", "level: debug")
 		if mistake.new == "" {
 			server.Configure("client_id: new\n", "client_id: new\n    name: New\n")
 		} else {
@@ -128,13 +145,13 @@ log: {level: info}
 		}
 	}
 	write("locales/en.json", "{") // a text that does not load
-	if line := reload(t, server, 6); !strings.Contains(line, "refused") || !strings.Contains(line, "overrides_dir") || !named("Second name") {
+	if line := reload(t, server, 7); !strings.Contains(line, "refused") || !strings.Contains(line, "overrides_dir") || !named("Second name") {
 		t.Errorf("a broken text: got %s", line)
 	}
 	if err := os.Remove(filepath.Join(texts, "locales/en.json")); err != nil {
 		t.Fatal(err)
 	}
-	if line := reload(t, server, 7); !strings.Contains(line, `"ui"`) || !named("Third name") {
+	if line := reload(t, server, 8); !strings.Contains(line, `"ui"`) || !named("Third name") {
 		t.Errorf("without the mistakes: got %s", line)
 	}
 	if log := server.Log(); strings.Contains(log, harness.ClientSecret) || strings.Contains(log, server.CallbackSecret) {

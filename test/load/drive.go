@@ -23,21 +23,11 @@ import (
 
 // measured is what one measurement found, for each call; times are seconds.
 type measured struct {
-	perSecond, cpu, databaseCPU, commits, trips, p50, p99, peak float64
+	perSecond, cpu, databaseCPU, commits, trips, written, p50, p99, peak float64
 }
 
-// median measures several times, and returns the measurement of the median CPU time.
-func median(runs int, measure func() (measured, error)) (measured, error) {
-	all := make([]measured, runs)
-	for i := range all {
-		var err error
-		if all[i], err = measure(); err != nil {
-			return measured{}, err
-		}
-	}
-	sort.Slice(all, func(i, j int) bool { return all[i].cpu+all[i].databaseCPU < all[j].cpu+all[j].databaseCPU })
-	return all[runs/2], nil
-}
+// sum is the CPU time of the server and of its database, in seconds.
+func (m measured) sum() float64 { return m.cpu + m.databaseCPU }
 
 // measure runs work n times, parallel at a time.
 func measure(ctx context.Context, s *server, parallel, n int, work func(context.Context) error) (measured, error) {
@@ -45,7 +35,8 @@ func measure(ctx context.Context, s *server, parallel, n int, work func(context.
 	cpu, err1 := s.cpu()
 	before, err2 := s.stats()
 	database, err3 := s.databaseCPU()
-	if err := errors.Join(err1, err2, err3); err != nil {
+	written, err4 := s.written()
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
 		return m, err
 	}
 	took := make([]float64, n)
@@ -77,12 +68,13 @@ func measure(ctx context.Context, s *server, parallel, n int, work func(context.
 	after, err2 := s.stats()
 	peak, err3 := s.memory("VmHWM")
 	database2, err4 := s.databaseCPU()
+	written2, err5 := s.written()
 	sort.Float64s(took)
 	return measured{
 		perSecond: float64(n) / whole, cpu: (cpu2 - cpu) / float64(n), databaseCPU: (database2 - database) / float64(n),
 		commits: float64(after.Commits-before.Commits) / float64(n), trips: float64(after.Trips-before.Trips) / float64(n),
-		p50: took[n/2], p99: took[n*99/100], peak: peak,
-	}, errors.Join(err1, err2, err3, err4)
+		written: (written2 - written) / float64(n), p50: took[n/2], p99: took[n*99/100], peak: peak,
+	}, errors.Join(err1, err2, err3, err4, err5)
 }
 
 // app is a relying party with its users' browsers.

@@ -6,6 +6,7 @@
 //
 //	go run ./test/load
 //	go run ./test/load -storage postgres  # beside a PostgreSQL that it starts, or -dsn-file
+//	go run ./test/load -compare OLD -runs 5   # beside another binary, and the ratio
 //	go run ./test/load -profile cpu.out   # and a CPU profile of the server
 //	go run ./test/load -flood 10000       # what so many bogus callbacks a second do
 //	go run ./test/load -waiting 10000     # what so many pages that wait cost
@@ -19,6 +20,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -32,6 +34,7 @@ type options struct {
 	calls    int
 	profile  string
 	binary   string
+	old      string
 	parallel []int
 	runs     int
 
@@ -69,6 +72,7 @@ func main() {
 	flag.StringVar(&o.storage, "storage", storageBolt, storageBolt+" or "+storagePostgres+": beside "+storageBolt+", a PostgreSQL server of its own; pages then wait at another server than the one that gets the callbacks")
 	flag.StringVar(&o.dsnFile, "dsn-file", "", "for -storage "+storagePostgres+", a `file` with the connection string of another, empty database")
 	flag.StringVar(&o.binary, "binary", "", "the built calleridp `file`; default builds one")
+	flag.StringVar(&o.old, "compare", "", "measure this calleridp `file` too, in turn with the other one, and print how many times its CPU time the other one needs; -runs makes it certain")
 	flag.IntVar(&o.flood, "flood", 0, "instead, send so many bogus callbacks a second, and see what sign-ins notice")
 	flag.DurationVar(&o.floodFor, "for", time.Minute, "how long the flood lasts")
 	flag.DurationVar(&o.idle, "idle", 30*time.Second, "how long the same is measured without it, before and after")
@@ -90,6 +94,14 @@ func main() {
 }
 
 func run(ctx context.Context, o options) error {
+	switch {
+	case o.storage != storageBolt && o.storage != storagePostgres:
+		return fmt.Errorf("-storage must be %s or %s (got %q)", storageBolt, storagePostgres, o.storage)
+	case o.old != "" && o.dsnFile != "":
+		return errors.New("-compare needs a database for each binary: leave out -dsn-file")
+	case o.runs < 1:
+		return fmt.Errorf("-runs must be at least 1 (got %d)", o.runs)
+	}
 	fmt.Printf("%d CPUs, %s\n\n", runtime.NumCPU(), runtime.Version())
 	if o.flood > 0 {
 		return flood(ctx, o)

@@ -335,6 +335,16 @@ func (s *server) cpu() (float64, error) {
 	return (user + system) / ticks, nil
 }
 
+// written is how many bytes the server has caused to be written to the disk.
+func (s *server) written() (float64, error) {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/io", s.process.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	_, rest, _ := strings.Cut(string(raw), "\nwrite_bytes: ")
+	return strconv.ParseFloat(strings.Fields(rest + " ?")[0], 64)
+}
+
 // memory is a figure of /proc/PID/status in MiB: VmRSS now, VmHWM at its peak.
 func (s *server) memory(what string) (float64, error) {
 	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.process.Process.Pid))

@@ -20,6 +20,8 @@ type auditPage struct {
 	Known []audit.Name // what is offered for Event
 	Lines []auditLine
 	Next  string // the address of the next page
+
+	Filtered bool // the form is open
 }
 
 type auditLine struct {
@@ -44,6 +46,7 @@ func (h *handler) audit(w http.ResponseWriter, r *http.Request, s console.Sessio
 		Until:    given.Get("until"),
 		Known:    knownEvents(),
 	}
+	p.Filtered = p.Event+p.Client+p.Subject+p.Operator+p.Since+p.Until != ""
 	in := &admin.AuditQuery{Cursor: given.Get("cursor"), Limit: 50, Client: p.Client, Subject: p.Subject, Operator: p.Operator}
 	for name := range strings.FieldsFuncSeq(p.Event, func(c rune) bool { return c == ',' || c == ' ' }) {
 		in.Event = append(in.Event, name)
@@ -94,7 +97,7 @@ func moment(wrong []string, name, text string) (time.Time, []string) {
 
 // knownEvents returns the names of events, and what those begin with that have a family.
 func knownEvents() (names []audit.Name) {
-	for _, d := range slices.Concat(audit.Events, audit.Own) {
+	for _, d := range slices.Concat(audit.Events, audit.TrailEvents) {
 		family, _, _ := strings.Cut(string(d.Name), ".")
 		names = append(names, d.Name, audit.Name(family+"."))
 	}

@@ -20,9 +20,9 @@ type chart struct {
 
 // The measures of a chart, in units of its viewBox.
 const (
-	chartWidth, chartHeight = 560, 220
+	chartWidth, chartHeight = 560, 232
 	chartLeft, chartRight   = 60, 8
-	chartTop, chartBottom   = 10, 26
+	chartTop, chartBottom   = 18, 38
 )
 
 // drawing is an SVG under construction. All that is written to it comes from numbers and

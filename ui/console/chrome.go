@@ -56,7 +56,7 @@ type pages map[string]*template.Template
 
 func parsePages() pages {
 	all := pages{}
-	functions := template.FuncMap{"time": shownTime, "second": shownSecond}
+	functions := template.FuncMap{"time": timeElement, "second": secondElement}
 	names, err := files.ReadDir("templates")
 	if err != nil {
 		panic("console: the templates are not built in: " + err.Error())
@@ -78,8 +78,20 @@ func shownTime(t time.Time) string {
 	return t.UTC().Format("2006-01-02 15:04 UTC")
 }
 
-// shownSecond returns a time for a page, to the second.
-func shownSecond(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
+// timeElement returns shownTime as an element, which is not broken into two lines.
+func timeElement(t time.Time) template.HTML { return element(t, shownTime(t)) }
+
+// secondElement is timeElement to the second.
+func secondElement(t time.Time) template.HTML {
+	return element(t, t.UTC().Format("2006-01-02 15:04:05 UTC"))
+}
+
+func element(t time.Time, shown string) template.HTML {
+	if t.IsZero() {
+		return ""
+	}
+	return template.HTML(`<time datetime="` + t.UTC().Format(time.RFC3339) + `">` + shown + `</time>`) // digits and UTC alone
+}
 
 // headers sets what every response has: no other site can frame a page, read it or load
 // anything into it, and nothing keeps it.
@@ -160,18 +172,19 @@ func (h *handler) page(w http.ResponseWriter, r *http.Request, s *console.Sessio
 
 // dids are what a page says after something was done: the address has the key alone.
 var dids = map[string]string{
-	"saved":    "The client was changed.",
-	"removed":  "The client was removed.",
-	"signout":  "The user is signed out everywhere.",
-	"erased":   "The user was erased.",
-	"revoked":  "The client's access was revoked.",
-	"ended":    "The session has ended.",
-	"retried":  "What waits is being tried now.",
-	"dropped":  "What waited was deleted.",
-	"rotated":  "The next keys are active.",
-	"keygone":  "The key was removed.",
-	"apikey":   "The API key was removed.",
-	"signedin": "You are signed in.",
+	"saved":     "The client was changed.",
+	"removed":   "The client was removed.",
+	"signout":   "The user is signed out everywhere.",
+	"erased":    "The user was erased.",
+	"revoked":   "The client's access was revoked.",
+	"grantgone": "The grant was revoked.",
+	"ended":     "The session has ended.",
+	"retried":   "What waits is being tried now.",
+	"dropped":   "What waited was deleted.",
+	"rotated":   "The next keys are active.",
+	"keygone":   "The key was removed.",
+	"apikey":    "The API key was removed.",
+	"signedin":  "You are signed in.",
 }
 
 // done sends the browser to a page after a change, so that reloading repeats nothing.

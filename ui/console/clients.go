@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"calleridp/provider/admin"
 	"calleridp/provider/console"
@@ -55,6 +56,8 @@ type clientPage struct {
 	Editable  bool
 	Removable bool
 	Rotatable bool
+	Grants    string // how many live; "" if the operator may not see them
+	GrantsAt  string
 }
 
 type fact struct {
@@ -74,6 +77,12 @@ func (h *handler) showClient(w http.ResponseWriter, r *http.Request, s console.S
 		return err
 	}
 	p.Client = got.Body
+	if (view{Operator: &s}).May("grants:read") {
+		if p.Grants, err = h.grantsOf(r, p.Client.ID); err != nil {
+			return err
+		}
+		p.GrantsAt = grantsPath(p.Client.ID)
+	}
 	h.drawClient(w, r, s, status, p)
 	return nil
 }
@@ -140,6 +149,9 @@ func plain(raw json.RawMessage) []string {
 	case string(raw) == "true":
 		return []string{"yes"}
 	case json.Unmarshal(raw, &text) == nil:
+		if at, err := time.Parse(time.RFC3339Nano, text); err == nil {
+			return []string{shownTime(at)}
+		}
 		return []string{text}
 	case json.Unmarshal(raw, &list) == nil:
 		return list

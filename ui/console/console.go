@@ -48,19 +48,20 @@ type Fact struct {
 	Good, Bad         bool
 }
 
-// Funnel is what was counted of sign-ins. The storage engines implement it.
+// Funnel is what was counted of sign-ins. *funnel.Counter is one.
 type Funnel interface {
 	Funnel(ctx context.Context, unit funnel.Unit, from, to time.Time) ([]funnel.Period, error)
 }
 
 // Config is what the pages need. All is required.
 type Config struct {
-	Door   Door
-	API    *admin.API
-	Funnel Funnel
-	Health func(ctx context.Context) []Fact // of this server, apart from what API tells
-	Tokens string                           // CSS: the custom properties of the design
-	Log    *slog.Logger
+	Door     Door
+	API      *admin.API
+	Defaults any // the configuration that API shows, if nothing were set
+	Funnel   Funnel
+	Health   func(ctx context.Context) []Fact // of this server, apart from what API tells
+	Tokens   string                           // CSS: the custom properties of the design
+	Log      *slog.Logger
 }
 
 // Handler serves everything below /console.
@@ -106,6 +107,8 @@ func Handler(c Config) http.Handler {
 	r.Post("/console/users/{sub}/erase", h.signedIn(h.eraseUser))
 	r.Post("/console/users/{sub}/revoke", h.signedIn(h.revokeApplication))
 	r.Post("/console/users/{sub}/sessions/end", h.signedIn(h.endSession))
+	r.Get("/console/grants", h.signedIn(h.grants))
+	r.Post("/console/grants/revoke", h.signedIn(h.revokeGrant))
 	r.Get("/console/limits", h.signedIn(h.limits))
 	r.Post("/console/limits", h.signedIn(h.limits))
 	r.Get("/console/notices", h.signedIn(h.notices))
@@ -142,6 +145,7 @@ var navigation = []struct {
 	{"Overview", console.PathHome, apikey.StatusRead},
 	{"Clients", "/console/clients", apikey.ClientsRead},
 	{"Users", "/console/users", apikey.UsersRead},
+	{"Grants", "/console/grants", apikey.GrantsRead},
 	{"Limits", "/console/limits", apikey.LimitsRead},
 	{"Logout notices", "/console/notices", apikey.NoticesRead},
 	{"Signing keys", "/console/keys", apikey.KeysRead},

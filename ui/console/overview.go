@@ -21,6 +21,8 @@ type overviewPage struct {
 	Spread chart
 	Steps  []step
 	Ends   []end
+	None   string // why there is nothing to show; "" if there is something
+	NoEnds string // what there is to say in place of Ends
 	Health []Fact
 }
 
@@ -78,11 +80,42 @@ func (h *handler) overview(w http.ResponseWriter, r *http.Request, s console.Ses
 	}
 	p.Volume, p.Took, p.Spread = volume(series, label, axis), took(series, label, axis), spread(total)
 	p.Tiles, p.Steps, p.Ends = tilesOf(total), stepsOf(total), endsOf(total)
+	if p.None, err = h.none(r, total); err != nil {
+		return err
+	}
+	p.NoEnds = noEnds(total)
 	if p.Health, err = h.health(r, s); err != nil {
 		return err
 	}
 	h.page(w, r, &s, http.StatusOK, "overview", view{Title: "Overview", Page: p})
 	return nil
+}
+
+// none says why nothing was counted in a range, "" if something was.
+func (h *handler) none(r *http.Request, total funnel.Tally) (string, error) {
+	if !total.Empty() {
+		return "", nil
+	}
+	longest, err := h.series(r, ranges[len(ranges)-1])
+	if err != nil {
+		return "", err
+	}
+	if slices.ContainsFunc(longest, func(p funnel.Period) bool { return !p.Empty() }) {
+		return "No sign-ins in this time.", nil
+	}
+	return "No sign-ins yet. Counts go back 90 days at most.", nil
+}
+
+// noEnds says what became of sign-ins of which none ended without success.
+func noEnds(total funnel.Tally) string {
+	started, finished := total.N(funnel.Started, ""), total.N(funnel.Finished, "")
+	switch {
+	case started == 0 && finished == 0:
+		return "No sign-in began in this time."
+	case finished >= started:
+		return "All finished."
+	}
+	return fmt.Sprintf("%d of %d finished. No other end was counted.", finished, started) // they wait, or ended while no server ran
 }
 
 // series returns every period of a range, also those without a count.

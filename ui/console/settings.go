@@ -1,6 +1,7 @@
 package console
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -16,11 +17,23 @@ type settingsPage struct{ Sections []section }
 // section is a table of the configuration, and what is in it.
 type section struct {
 	Name  string
-	Facts []entry
+	Facts []setting
+	Set   int // how many of them differ from the default
+	Open  bool
+}
+
+// setting is a key with its value in use.
+type setting struct {
+	entry
+	Set bool // it differs from the default
 }
 
 // entry is a key with its value.
 type entry struct{ Name, Value string }
+
+// mostOpen is how many settings a section has that is open before anyone asks for it: a
+// list of clients may be as long as it likes.
+const mostOpen = 20
 
 // settings shows the configuration in use. Secrets were left out before it gets here.
 func (h *handler) settings(w http.ResponseWriter, r *http.Request, s console.Session) error {
@@ -28,7 +41,7 @@ func (h *handler) settings(w http.ResponseWriter, r *http.Request, s console.Ses
 	if err != nil {
 		return err
 	}
-	sections, err := sectionsOf(got.Body)
+	sections, err := sectionsOf(got.Body, h.cfg.Defaults)
 	if err != nil {
 		return err
 	}
@@ -37,28 +50,60 @@ func (h *handler) settings(w http.ResponseWriter, r *http.Request, s console.Ses
 }
 
 // sectionsOf returns the single values of a configuration, and then one section for each
-// table and list of tables.
-func sectionsOf(shown any) ([]section, error) {
+// table and list of tables. Those with a setting that differs from the default are open;
+// without one, the first is.
+func sectionsOf(shown, usual any) ([]section, error) {
+	all, err := tables(shown)
+	if err != nil {
+		return nil, err
+	}
+	defaults, err := tables(usual)
+	if err != nil {
+		return nil, err
+	}
+	sections := []section{{Name: "Server"}}
+	for _, key := range slices.Sorted(maps.Keys(all)) {
+		facts, normal := flat("", all[key]), flat("", defaults[key])
+		single := len(facts) == 1 && facts[0].Name == ""
+		if !single {
+			sections = append(sections, section{Name: key})
+		}
+		in := &sections[len(sections)-1]
+		if single {
+			in, facts[0].Name = &sections[0], key
+			for i := range normal {
+				normal[i].Name = key
+			}
+		}
+		for _, f := range facts {
+			set := !slices.Contains(normal, f) && f.Value != ""
+			in.Facts = append(in.Facts, setting{f, set})
+			if set {
+				in.Set++
+			}
+		}
+	}
+	open := false
+	for i := range sections {
+		sections[i].Open = sections[i].Set > 0 && len(sections[i].Facts) <= mostOpen
+		open = open || sections[i].Open
+	}
+	sections[0].Open = sections[0].Open || !open
+	return sections, nil
+}
+
+// tables returns the top level of a configuration, as its JSON has it.
+func tables(shown any) (keys map[string]any, err error) {
 	raw, err := json.Marshal(shown)
+	if err == nil {
+		d := json.NewDecoder(bytes.NewReader(raw))
+		d.UseNumber()
+		err = d.Decode(&keys)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("console: the configuration cannot be shown: %w", err)
 	}
-	var keys map[string]any
-	d := json.NewDecoder(strings.NewReader(string(raw)))
-	d.UseNumber()
-	if err := d.Decode(&keys); err != nil {
-		return nil, fmt.Errorf("console: the configuration cannot be shown: %w", err)
-	}
-	sections := []section{{Name: "Server"}}
-	for _, key := range slices.Sorted(maps.Keys(keys)) {
-		facts := flat("", keys[key])
-		if len(facts) == 1 && facts[0].Name == "" {
-			sections[0].Facts = append(sections[0].Facts, entry{key, facts[0].Value})
-			continue
-		}
-		sections = append(sections, section{key, facts})
-	}
-	return sections, nil
+	return keys, nil
 }
 
 // flat returns the single values in v, each with its path. A list of single values is one.

@@ -2,7 +2,6 @@ package audit
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -34,9 +33,7 @@ func verifyCommand() *cobra.Command {
 			return err
 		}
 		if *output == command.JSON {
-			e := json.NewEncoder(out)
-			e.SetIndent("", "  ")
-			err = e.Encode(reports)
+			err = command.PrintJSON(out, reports)
 		} else {
 			err = printReports(out, reports)
 		}
@@ -117,7 +114,7 @@ func conclude(o opened, reports []trail.Report) error {
 	}
 	switch {
 	case wrong > 0:
-		return fmt.Errorf("%w: %d findings; keep the files as they are, and see docs/operators.md, Audit", errWrong, wrong)
+		return fmt.Errorf("%w: %d findings; keep the files as they are, and see docs/operators/audit.md", errWrong, wrong)
 	case len(reports) == 0:
 		return fmt.Errorf("there is no audit in %s; name its directory with --dir, or set audit.to to file", o.dir)
 	}

@@ -57,7 +57,11 @@ func groupUsage(c *cobra.Command) string {
 			names = append(names, member.Name())
 		}
 	}
-	return fmt.Sprintf("usage: %s %s", c.CommandPath(), strings.Join(names, "|"))
+	members := strings.Join(names, "|")
+	if runsAlone(c) {
+		members = "[" + members + "]"
+	}
+	return fmt.Sprintf("usage: %s %s", c.CommandPath(), members)
 }
 
 // flagError says in the words of this program what is wrong with a flag.

@@ -1,7 +1,9 @@
 package command
 
 import (
+	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -28,6 +30,15 @@ func Output(c *cobra.Command) *string {
 	var format string
 	Choice(c, &format, "output", "o", Table, "`format` of what is printed: table or json", Table, JSON)
 	return &format
+}
+
+// PrintJSON writes what a command prints as JSON, for readers and programs: indented, and with
+// addresses as they are.
+func PrintJSON(out io.Writer, v any) error {
+	e := json.NewEncoder(out)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
 }
 
 // Choice adds a flag that takes one of a few values. usage lists them; short is a letter

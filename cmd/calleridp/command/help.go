@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // helpWidth is the width, in columns, in which flags are explained.
@@ -26,6 +27,9 @@ func writeHelp(out io.Writer, c *cobra.Command) {
 		fmt.Fprintf(out, "%s\n\n%s\n\nCommands:\n", text, groupUsage(c))
 		writeMembers(out, c.Commands())
 		fmt.Fprintf(out, "\nRun one of them with -h to list its flags.\n")
+		if runsAlone(c) {
+			writeUse(out, c)
+		}
 		return
 	}
 	if c.Long != "" {
@@ -33,10 +37,27 @@ func writeHelp(out io.Writer, c *cobra.Command) {
 	} else {
 		fmt.Fprintf(out, "%s: %s\n", c.UseLine(), text)
 	}
+	writeUse(out, c)
+}
+
+// writeUse writes how a command is run: its example and its flags.
+func writeUse(out io.Writer, c *cobra.Command) {
 	if c.HasExample() {
 		fmt.Fprintf(out, "\nExample:\n\n%s\n", c.Example)
 	}
-	fmt.Fprintf(out, "\nFlags:\n\n%s", c.LocalFlags().FlagUsagesWrapped(helpWidth))
+	of := ""
+	if c.HasAvailableSubCommands() {
+		of = " of " + c.CommandPath() + " alone"
+	}
+	fmt.Fprintf(out, "\nFlags%s:\n\n%s", of, c.LocalFlags().FlagUsagesWrapped(helpWidth))
+}
+
+// runsAlone reports whether a command with members does something without one of them: then it
+// has flags of its own, and a group has not.
+func runsAlone(c *cobra.Command) bool {
+	runs := false
+	c.LocalFlags().VisitAll(func(f *pflag.Flag) { runs = runs || f.Name != "help" })
+	return runs
 }
 
 // writeCommands writes the help of the program: all commands, in their sections.

@@ -9,8 +9,89 @@ import (
 	"time"
 
 	"calleridp/provider/client"
+	"calleridp/provider/redact"
 	"calleridp/truecaller"
 )
+
+// Truecaller is a registration in Truecaller's developer portal. Register
+// ISSUER/callback/ID/CALLBACK_SECRET there as the callback URL.
+type Truecaller struct {
+	// ID identifies the app in this file and in the callback URL: letters, digits,
+	// '-', '_' and '.'. Default "default"; required in truecaller_apps.
+	ID string `yaml:"id"`
+	// AppName is the name that the phone shows; our pages show it too. Required.
+	AppName string `yaml:"app_name"`
+	// AppKeyFile is the file with the appKey. Required, unless
+	// CALLERIDP_TRUECALLER_APP_KEY holds it.
+	AppKeyFile string      `yaml:"app_key_file"`
+	AppKey     redact.Text `yaml:"app_key" secret:"environment"`
+	// CallbackSecretFile is the file with the secret last part of the callback URL:
+	// at least 32 letters and digits, for example from `openssl rand -hex 32`.
+	// Required, unless CALLERIDP_TRUECALLER_CALLBACK_SECRET holds it. The file is
+	// read again when it changes. The previous secret stays valid for an hour, even
+	// across a restart, so that you can change the URL in the portal meanwhile.
+	CallbackSecretFile string      `yaml:"callback_secret_file"`
+	CallbackSecret     redact.Text `yaml:"callback_secret" secret:"environment"`
+	// Methods are the ways to sign in: push (users type their number and approve on
+	// their phone), onetap (on Android phones, a button opens Truecaller) and native
+	// (Android applications with Truecaller's SDK, which bring its codes to the token
+	// endpoint). Default push. An app with only native needs neither app_key nor
+	// callback_secret. With onetap, the appKey is part of a public link and not a
+	// secret.
+	Methods []string `yaml:"methods"`
+	// OneTap configures the dialog that the button opens.
+	OneTap OneTap `yaml:"onetap"`
+	// NativeClientID is the OAuth client id that Truecaller's portal shows for an
+	// Android app. Required for the method native.
+	NativeClientID string `yaml:"native_client_id"`
+	// OAuthURL is the base URL at which codes of native applications are redeemed
+	// and their profiles fetched. Default https://oauth-account-noneu.truecaller.com.
+	OAuthURL string `yaml:"oauth_url"`
+	// APIURL is the base URL to which pushes are sent. Default
+	// https://api4.truecaller.com.
+	APIURL string `yaml:"api_url"`
+	// ProfileURLs are the base URLs from which profiles may be fetched. A callback can
+	// only choose among them; the first is used if it names none. Default
+	// https://profile4.truecaller.com and its -noneu and -eu siblings.
+	ProfileURLs []string `yaml:"profile_urls"`
+	// Timeout bounds one request to Truecaller, for all apps. Default 5s.
+	Timeout Duration `yaml:"timeout"`
+}
+
+// OneTap is Truecaller's own dialog, with a fixed vocabulary.
+type OneTap struct {
+	// PartnerName is the name under which the dialog shows us. Default app_name.
+	PartnerName string `yaml:"partner_name"`
+	// LoginPrefix begins the title: getstarted, continue (default), placeorder,
+	// completepurchase, checkout, completebooking, proceedwithbooking,
+	// continuewith, getdetails, viewmore, continuereading or proceed.
+	LoginPrefix string `yaml:"login_prefix"`
+	// LoginSuffix completes the title: verifymobile, login (default), signup,
+	// loginsignup, register or signin.
+	LoginSuffix string `yaml:"login_suffix"`
+	// CTAPrefix precedes the number on the button: use, continuewith (default) or
+	// proceedwith.
+	CTAPrefix string `yaml:"cta_prefix"`
+	// CTAColor is the colour of the button, like "#0066CC". Default Truecaller's.
+	CTAColor string `yaml:"cta_color"`
+	// CTATextColor is the colour of its text.
+	CTATextColor string `yaml:"cta_text_color"`
+	// BtnShape is its shape: round or rect.
+	BtnShape string `yaml:"btn_shape"`
+	// SkipOption is the alternative below the button: useanothernum (default),
+	// useanothermethod, manualdetails or later.
+	SkipOption string `yaml:"skip_option"`
+	// TTL is the time after which the dialog closes by itself, from 8s to 10m. If
+	// unset, it stays open.
+	TTL Duration `yaml:"ttl"`
+	// PrivacyURL links to your privacy policy. Default the client's.
+	PrivacyURL string `yaml:"privacy_url"`
+	// TermsURL links to your terms of service. Default the client's.
+	TermsURL string `yaml:"terms_url"`
+	// SeveralNumbers decides about profiles with more than one number: refuse
+	// (default) or first, which takes the first.
+	SeveralNumbers string `yaml:"several_numbers"`
+}
 
 // The methods of an app.
 const (

@@ -12,7 +12,7 @@ import (
 )
 
 // Audit configures the record of who signed in where, and who changed what. No log level
-// concerns it. See docs/operators.md, Audit.
+// concerns it. See docs/operators/audit.md.
 type Audit struct {
 	// To are the places that get each line: file, a chain of files in dir that
 	// `calleridp audit verify` checks and `calleridp audit show` reads; stdout; syslog, the

@@ -8,6 +8,24 @@ import (
 	"calleridp/truecaller/phone"
 )
 
+// Console configures the operators' console, a web interface at admin_listen. Operators
+// sign in to it with their phone, by this server.
+type Console struct {
+	// URL is where browsers reach admin_listen: https, host and port, without a path, like
+	// https://admin.example.com:9443. Give it a host name of its own: cookies do not
+	// tell ports apart. If unset, there is no console.
+	URL string `yaml:"url"`
+	// Numbers are the phone numbers of operators who may do everything, in international
+	// format, like +46701740605. The first user who signs in to the console with a number
+	// is its operator from then on.
+	Numbers []Number `yaml:"numbers"`
+	// Viewers are those of operators who may look at everything and change nothing.
+	Viewers []Number `yaml:"viewers"`
+	// Subs are users who are operators although their number had another user first, for
+	// example after they have erased themselves.
+	Subs []string `yaml:"subs"`
+}
+
 // checkConsole returns the operators of the console.
 func (d *decoder) checkConsole(c Config) (operators []console.Operator) {
 	if c.Console.URL == "" {

@@ -18,6 +18,14 @@ func (c Config) Effective() map[string]any {
 	return effective(reflect.ValueOf(c)).(map[string]any)
 }
 
+// Defaults returns what Effective would return if the file had nothing but the issuer and the
+// folder of the data.
+func (c Config) Defaults() map[string]any {
+	usual := Config{Issuer: c.Issuer, DataDir: c.DataDir}
+	usual.setDefaults()
+	return usual.Effective()
+}
+
 func effective(v reflect.Value) any {
 	switch x := v.Interface().(type) {
 	case redact.Text:

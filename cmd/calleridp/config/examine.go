@@ -13,7 +13,7 @@ import (
 // write, and whether the database can be used. It returns what is allowed and probably a
 // mistake. file is where the configuration comes from. The error is an *InvalidError.
 func (s Settings) Examine(ctx context.Context, file string) (warnings []string, err error) {
-	if invalid := s.checkWritable(); invalid != nil {
+	if invalid := append(s.checkWritable(), s.checkOverrides()...); invalid != nil {
 		return nil, &InvalidError{Source: source(file), Keys: invalid}
 	}
 	warnings = s.Warnings()

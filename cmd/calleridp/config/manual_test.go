@@ -7,6 +7,7 @@ import (
 	"go/parser"
 	"go/token"
 	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -16,7 +17,7 @@ var update = flag.Bool("update", false, "rewrite docs/configuration.md")
 
 const manualFile = "../../../docs/configuration.md"
 
-// docs/configuration.md is generated from the comments in config.go and clients.go, so
+// docs/configuration.md is generated from the comments of the configuration, so
 // that they always agree.
 func TestManualIsTheComments(t *testing.T) {
 	want := manual(t)
@@ -27,13 +28,20 @@ func TestManualIsTheComments(t *testing.T) {
 	}
 	have, err := os.ReadFile(manualFile)
 	if err != nil || string(have) != want {
-		t.Errorf("docs/configuration.md differs from the comments in config.go and clients.go (%v); rewrite it with: go test ./cmd/calleridp/config -run Manual -update", err)
+		t.Errorf("docs/configuration.md differs from the comments of the configuration (%v); rewrite it with: go test ./cmd/calleridp/config -run Manual -update", err)
 	}
 }
 
 func manual(t *testing.T) string {
 	structs, docs := map[string]*ast.StructType{}, map[string]string{}
-	for _, name := range []string{"config.go", "clients.go"} {
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
 		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
 		if err != nil {
 			t.Fatal(err)
@@ -41,7 +49,7 @@ func manual(t *testing.T) string {
 		for _, decl := range file.Decls {
 			if d, ok := decl.(*ast.GenDecl); ok && d.Tok == token.TYPE {
 				spec := d.Specs[0].(*ast.TypeSpec)
-				if s, ok := spec.Type.(*ast.StructType); ok {
+				if s, ok := spec.Type.(*ast.StructType); ok && s.Fields.NumFields() > 0 && s.Fields.List[0].Tag != nil { // a table of the file
 					structs[spec.Name.Name], docs[spec.Name.Name] = s, d.Doc.Text()
 				}
 			}
@@ -52,7 +60,7 @@ func manual(t *testing.T) string {
 	intro := strings.TrimPrefix(docs["Config"], "Config is the configuration file, a YAML document.")
 	intro = strings.Replace(intro, "docs/configuration.md is made of these comments.\n", "", 1)
 	b.WriteString("The configuration is one YAML file; [calleridp.example.yaml](../deploy/calleridp.example.yaml) is a start.\n`calleridp config check --config FILE` reports every error in one." + intro)
-	b.WriteString("\nThis page is generated from the comments in `config.go` and `clients.go` of `cmd/calleridp/config`.\n")
+	b.WriteString("\nThis page is generated from the comments in `cmd/calleridp/config`.\n")
 	type section struct{ key, typeName, field string }
 	written := map[string]bool{}
 	var write func(prefix, name string)

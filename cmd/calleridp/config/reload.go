@@ -9,7 +9,8 @@ import (
 
 // reloadable are the keys, and the tables, whose values a running server takes over when it
 // reads the configuration again. All others need a restart.
-var reloadable = []string{"clients", "client_networks", "ui", "log.level", "tls.cert_file", "tls.key_file"}
+var reloadable = []string{"clients", "client_networks", "ui", "log.level", "tls.cert_file", "tls.key_file",
+	"console.numbers", "console.viewers", "console.subs"}
 
 // isReloadable reports whether a running server takes over a change of the key.
 func isReloadable(key string) bool {
@@ -37,6 +38,8 @@ func (s Settings) Reload(next Settings) (used Settings, restart []string) {
 	used.Clients, used.Config.Clients = next.Clients, next.Config.Clients
 	used.ClientNetworks, used.Config.ClientNetworks = next.ClientNetworks, next.Config.ClientNetworks
 	used.Brand, used.UI = next.Brand, next.UI
+	used.Operators = next.Operators
+	used.Console.Numbers, used.Console.Viewers, used.Console.Subs = next.Console.Numbers, next.Console.Viewers, next.Console.Subs
 	used.LogLevel, used.Log.Level = next.LogLevel, next.Log.Level
 	used.TLS.CertFile, used.TLS.KeyFile = next.TLS.CertFile, next.TLS.KeyFile
 	used.Truecaller.CallbackSecretFile = next.Truecaller.CallbackSecretFile

@@ -9,6 +9,44 @@ import (
 	"calleridp/storage/postgres"
 )
 
+// Storage configures where the server keeps its records. The keys after engine are for
+// postgres only.
+type Storage struct {
+	// Engine is bolt, a file in data_dir for one server, or postgres, a PostgreSQL
+	// database (15 to 18) for any number of servers. Default bolt.
+	Engine string `yaml:"engine"`
+	// DSNFile is the file with the connection string, like
+	// postgres://calleridp:PASSWORD@db.example.com/calleridp?sslmode=verify-full. It may
+	// name several hosts; the one that takes changes is used. Connections over a network
+	// must check the server's certificate (sslmode=verify-full). Required, unless
+	// CALLERIDP_STORAGE_DSN holds it.
+	DSNFile string      `yaml:"dsn_file"`
+	DSN     redact.Text `yaml:"dsn" secret:"environment"`
+	// MaxConnections is how many connections each server opens, besides two: one listens,
+	// and one says which callbacks the server works on. Default 20.
+	MaxConnections Count `yaml:"max_connections"`
+	// Isolation is the level of transactions: read_committed, or serializable for
+	// databases that have no other. Default read_committed.
+	Isolation string `yaml:"isolation"`
+	// StatementTimeout is how long a statement may take. Default 10s.
+	StatementTimeout Duration `yaml:"statement_timeout"`
+	// LockTimeout is how long a statement waits for another transaction, at most
+	// statement_timeout. Default 5s.
+	LockTimeout Duration `yaml:"lock_timeout"`
+	// PoolTimeout is how long a request waits for a connection while all are in use, or
+	// none can be made. Default 5s.
+	PoolTimeout Duration `yaml:"pool_timeout"`
+	// Pooler is transaction if connections go through a pooler in transaction mode, like
+	// PgBouncer, else none. Set the timeouts for the database's user then, with ALTER
+	// ROLE. Default none.
+	Pooler string `yaml:"pooler"`
+	// ListenDSNFile is the file with the connection string of the one connection that
+	// bypasses the pooler, to hear at once what other servers change. If unset, a server
+	// behind a pooler looks twice a second.
+	ListenDSNFile string      `yaml:"listen_dsn_file"`
+	ListenDSN     redact.Text `yaml:"listen_dsn" secret:"environment"`
+}
+
 // The values of storage.engine, storage.isolation and storage.pooler.
 const (
 	EngineBolt     = "bolt"

@@ -13,6 +13,59 @@ import (
 	"calleridp/provider/redact"
 )
 
+// TLS is the server's certificate: from files, which are read again when they change, or
+// from an ACME server. Without either the server speaks plain HTTP and must run behind a
+// proxy that terminates TLS.
+type TLS struct {
+	// CertFile is the file with the certificate and its chain (PEM).
+	CertFile string `yaml:"cert_file"`
+	// KeyFile is the file with the private key (PEM).
+	KeyFile string `yaml:"key_file"`
+	// ACME obtains the certificate, and renews it.
+	ACME ACME `yaml:"acme"`
+	// HTTPListen is the address of a second listener, for plain HTTP, like :80. It redirects
+	// browsers that open the issuer's host to https, and answers ACME's challenge HTTP-01. If
+	// unset, there is none.
+	HTTPListen string `yaml:"http_listen"`
+	// HSTS is how long browsers that were here use https alone (RFC 6797), also behind a
+	// proxy; 0s sends no such header. Default 365d if the issuer is https.
+	HSTS Delay `yaml:"hsts"`
+	// HTTP1Only offers browsers no HTTP/2. A page that waits for an approval then needs
+	// about 12 KiB of memory and not 65.
+	HTTP1Only bool `yaml:"http1_only"`
+}
+
+// ACME obtains the certificate of the issuer's host from an ACME server (RFC 8555), for one
+// server with the embedded store. Account and certificate are kept in the folder acme of
+// data_dir. See docs/operators/proxies.md.
+type ACME struct {
+	// Directory is the directory URL of the ACME server, like
+	// https://acme-v02.api.letsencrypt.org/directory. If unset, there is no ACME.
+	Directory string `yaml:"directory"`
+	// AcceptTerms says that you accept the terms of service of the ACME server. Required.
+	AcceptTerms bool `yaml:"accept_terms"`
+	// Email is the address to which the ACME server may write. Optional.
+	Email string `yaml:"email"`
+	// CAFile is the file with the root certificates (PEM) that the ACME server's own
+	// certificate is checked against, for a private one. Default those of the system.
+	CAFile string `yaml:"ca_file"`
+	// KeyID is the key identifier of an external account (RFC 8555 section 7.3.4), for ACME
+	// servers that require one.
+	KeyID string `yaml:"key_id"`
+	// MACKeyFile is the file with its MAC key, in base64url. Required with key_id, unless
+	// CALLERIDP_TLS_ACME_MAC_KEY holds it.
+	MACKeyFile string      `yaml:"mac_key_file"`
+	MACKey     redact.Text `yaml:"mac_key" secret:"environment"`
+}
+
+// AdminTLS is the certificate of admin_listen. Its files are read again when they change.
+type AdminTLS struct {
+	// CertFile is the file with the certificate and its chain (PEM).
+	CertFile string `yaml:"cert_file"`
+	// KeyFile is the file with the private key (PEM).
+	KeyFile string `yaml:"key_file"`
+}
+
 // On reports whether the server speaks TLS itself.
 func (c TLS) On() bool { return c.CertFile != "" || c.ACME.On() }
 

@@ -11,6 +11,24 @@ import (
 	"calleridp/truecaller"
 )
 
+// Tracing sends traces of requests and sign-ins to an OpenTelemetry collector, as OTLP over
+// HTTP. The variables of OpenTelemetry (OTEL_...) are not read.
+type Tracing struct {
+	// Endpoint is the collector's URL, with its path, like
+	// http://127.0.0.1:4318/v1/traces. If unset, nothing is traced.
+	Endpoint string `yaml:"endpoint"`
+	// Sample is the share of traces that are recorded, above 0 and up to 1. All servers
+	// with the same share record the same sign-ins. Default 1.
+	Sample Share `yaml:"sample"`
+	// HeadersFile is the file with headers of requests to the collector, like its key: one
+	// a line, as Name: value. CALLERIDP_TRACING_HEADERS may hold them instead.
+	HeadersFile string      `yaml:"headers_file"`
+	Headers     redact.Text `yaml:"headers" secret:"environment"`
+	// CAFile is the file with the certificates (PEM) that may have signed the collector's.
+	// Default those of the system.
+	CAFile string `yaml:"ca_file"`
+}
+
 // The names and values that headers may have (RFC 9110 §5.1, §5.5).
 var (
 	headerName  = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")

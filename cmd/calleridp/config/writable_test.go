@@ -64,3 +64,27 @@ func TestCheckTriesToWrite(t *testing.T) {
 		})
 	}
 }
+
+// Files that the pages cannot be drawn with are refused by config check. Load does not draw the
+// pages: a server that loads it does so itself.
+func TestCheckDrawsThePages(t *testing.T) {
+	dir := t.TempDir()
+	valid(t, filepath.Join(dir, "data"))
+	pages := filepath.Join(dir, "pages")
+	if err := os.MkdirAll(filepath.Join(pages, "templates"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("CALLERIDP_UI_OVERRIDES_DIR", pages)
+	if _, err := check(t); err != nil {
+		t.Errorf("an empty folder: %v", err)
+	}
+	if err := os.WriteFile(filepath.Join(pages, "templates", "signin.html"), []byte("{{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := check(t); err == nil || !strings.Contains(err.Error(), "1 problem:\n  ui.overrides_dir: ") || !strings.Contains(err.Error(), "signin") {
+		t.Errorf("a broken template: got %v", err)
+	}
+	if _, err := Load(""); err != nil {
+		t.Errorf("Load draws the pages: %v", err)
+	}
+}

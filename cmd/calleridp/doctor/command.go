@@ -2,7 +2,6 @@ package doctor
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -51,10 +50,7 @@ calleridp doctor --config /etc/calleridp/calleridp.yaml --output json`,
 // write writes the results, one a line, with what to do below.
 func write(out io.Writer, results []Result, asJSON bool) error {
 	if asJSON {
-		e := json.NewEncoder(out)
-		e.SetEscapeHTML(false)
-		e.SetIndent("", "  ")
-		return e.Encode(results)
+		return command.PrintJSON(out, results)
 	}
 	for _, r := range results {
 		if _, err := fmt.Fprintf(out, "%-11s  %s: %s\n", r.Status, r.Check, r.Found); err != nil {

@@ -2,7 +2,8 @@
 // wrong in the first hour of a deployment, and says of each what to do.
 //
 //	doctor.go      results, the order of the checks, and what depends on what
-//	files.go       permissions and owners; disk_unix.go: room on the disk
+//	files.go       permissions and owners
+//	folders.go     the folders that the server writes, and the room on their disks
 //	issuer.go      the issuer's name, certificate and address
 //	route.go       how requests reach the server: callbacks, proxies, cookies, live events
 //	truecaller.go  Truecaller's hosts, the clock, the appKey

@@ -16,14 +16,12 @@ type file struct {
 	key, path string
 	secret    bool // only the server's user and group may read it
 	optional  bool // the running server creates it
+	folder    bool // the server creates files in it
 }
 
 // files checks who may read and change what the server relies on.
 func (e *examination) files() {
-	all := []file{
-		{key: "configuration", path: e.File},
-		{key: "data_dir", path: e.s.DataDir, secret: true, optional: true},
-	}
+	all := append([]file{{key: "configuration", path: e.File}}, e.folders()...)
 	if e.s.Postgres == nil {
 		all = append(all, file{key: "store", path: e.s.StoreFile(), secret: true, optional: true})
 	}
@@ -38,6 +36,9 @@ func (e *examination) files() {
 			continue
 		}
 		found, fix := f.problem(uid)
+		if found == "" && f.folder {
+			found, fix = f.unusable(uid)
+		}
 		if found == "" {
 			good++
 			continue
@@ -132,57 +133,4 @@ func userName(uid int) string {
 		return u.Username
 	}
 	return text
-}
-
-// Room that the store needs.
-const (
-	leastRoom = 64 << 20 // less is a failure
-	someRoom  = 1 << 30  // less is a warning
-)
-
-// disk checks the room on the disk of data_dir.
-func (e *examination) disk() {
-	dir := e.s.DataDir
-	for {
-		if _, err := os.Stat(dir); err == nil || filepath.Dir(dir) == dir {
-			break
-		}
-		dir = filepath.Dir(dir)
-	}
-	free, all, freeFiles, allFiles, err := room(dir)
-	if err != nil {
-		e.add("disk", NotChecked, fmt.Sprintf("the room in %s is not known (%v)", dir, err), "")
-		return
-	}
-	e.results = append(e.results, judgeRoom(e.s.DataDir, e.s.Postgres != nil, free, all, freeFiles, allFiles))
-}
-
-// judgeRoom says whether there is enough room. With a database, data_dir has hardly anything.
-func judgeRoom(dir string, database bool, free, all, freeFiles, allFiles uint64) Result {
-	found := fmt.Sprintf("%s has %s free of %s", dir, size(free), size(all))
-	fix := "make room, or move data_dir to a larger disk; a full disk fails every sign-in"
-	least, some := uint64(leastRoom), uint64(someRoom)
-	if database {
-		least, some = 1<<20, 16<<20
-	}
-	switch {
-	case allFiles > 0 && freeFiles < 16:
-		return Result{"disk", Failed, fmt.Sprintf("%s has room for %d more files", dir, freeFiles), fix}
-	case free < least:
-		return Result{"disk", Failed, found, fix}
-	case free < some:
-		return Result{"disk", Warning, found, fix}
-	}
-	return Result{"disk", OK, found, ""}
-}
-
-// size returns a number of bytes for people.
-func size(n uint64) string {
-	switch {
-	case n >= 10<<30:
-		return fmt.Sprintf("%d GiB", n>>30)
-	case n >= 10<<20:
-		return fmt.Sprintf("%d MiB", n>>20)
-	}
-	return fmt.Sprintf("%d KiB", n>>10)
 }

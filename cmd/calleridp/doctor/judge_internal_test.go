@@ -117,20 +117,22 @@ func TestJudgeCertificate(t *testing.T) {
 
 func TestJudgeRoom(t *testing.T) {
 	const gib = 1 << 30
+	file := space{dir: "/data", least: leastRoom, some: someRoom, full: "make room"}
+	database := space{dir: "/data", least: 1 << 20, some: 16 << 20, full: "make room"}
 	for _, row := range []struct {
-		database                         bool
+		space                            space
 		free, all, freeFiles, everyFiles uint64
 		want                             string
 	}{
-		{false, 5 * gib, 10 * gib, 1000, 2000, "ok disk: /data has 5120 MiB free of 10 GiB"},
-		{false, gib - 1, 10 * gib, 1000, 2000, "warning disk: /data has 1023 MiB free"},
-		{false, 63 << 20, 10 * gib, 1000, 2000, "FAILED disk: /data has 63 MiB free"},
-		{true, 63 << 20, 10 * gib, 1000, 2000, "ok disk"},
-		{true, 1<<20 - 1, 10 * gib, 1000, 2000, "FAILED disk"},
-		{false, 5 * gib, 10 * gib, 15, 2000, "FAILED disk: /data has room for 15 more files"},
-		{false, 5 * gib, 10 * gib, 0, 0, "ok disk"}, // a file system without a limit
+		{file, 5 * gib, 10 * gib, 1000, 2000, "ok disk: /data has 5120 MiB free of 10 GiB"},
+		{file, gib - 1, 10 * gib, 1000, 2000, "warning disk: /data has 1023 MiB free"},
+		{file, 63 << 20, 10 * gib, 1000, 2000, "FAILED disk: /data has 63 MiB free"},
+		{database, 63 << 20, 10 * gib, 1000, 2000, "ok disk"},
+		{database, 1<<20 - 1, 10 * gib, 1000, 2000, "FAILED disk"},
+		{file, 5 * gib, 10 * gib, 15, 2000, "FAILED disk: /data has room for 15 more files"},
+		{file, 5 * gib, 10 * gib, 0, 0, "ok disk"}, // a file system without a limit
 	} {
-		says(t, row.want, []Result{judgeRoom("/data", row.database, row.free, row.all, row.freeFiles, row.everyFiles)}, row.want)
+		says(t, row.want, []Result{row.space.judge(row.free, row.all, row.freeFiles, row.everyFiles)}, row.want)
 	}
 }
 

@@ -163,7 +163,7 @@ func TestAlertRules(t *testing.T) {
 			t.Errorf("no test has %s fire", alert[1])
 		}
 	}
-	runbooks := regexp.MustCompile(`runbook: (docs/[a-z/]+\.md)#([a-z0-9-]+)`).FindAllStringSubmatch(string(rules), -1)
+	runbooks := regexp.MustCompile(`runbook: (docs/[a-z/-]+\.md)#([a-z0-9-]+)`).FindAllStringSubmatch(string(rules), -1)
 	if len(alerts) < 15 || len(runbooks) != len(alerts) {
 		t.Errorf("%d alerts have %d runbooks, want one each", len(alerts), len(runbooks))
 	}

@@ -162,10 +162,10 @@ func TestFailingSourceIsNaN(t *testing.T) {
 	}
 }
 
-var update = flag.Bool("update", false, "rewrite the list of metrics in docs/operators.md")
+var update = flag.Bool("update", false, "rewrite the list of metrics in docs/operators/watch.md")
 
 const (
-	document = "../../../docs/operators.md"
+	document = "../../../docs/operators/watch.md"
 	begins   = "<!-- metrics -->\n"
 	ends     = "<!-- /metrics -->"
 )

@@ -64,10 +64,7 @@ func (r *request) addFlags(c *cobra.Command) {
 // printResponse writes a response: as JSON if the flag says so, else with text.
 func printResponse[T any](r request, response T, text func(io.Writer, T) error) error {
 	if *r.output == command.JSON {
-		e := json.NewEncoder(r.out)
-		e.SetEscapeHTML(false)
-		e.SetIndent("", "  ")
-		return e.Encode(response)
+		return command.PrintJSON(r.out, response)
 	}
 	return text(r.out, response)
 }

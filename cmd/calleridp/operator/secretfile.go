@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"calleridp/durable"
+
 	"github.com/spf13/cobra"
 )
 
@@ -56,9 +58,9 @@ func (f *secretFile) write(secret string) error {
 		err = f.temp.Sync()
 	}
 	if err == nil && f.replace {
-		err = os.Rename(f.temp.Name(), f.path)
+		err = durable.Rename(f.temp.Name(), f.path)
 	} else if err == nil {
-		err = os.Link(f.temp.Name(), f.path) // fails if the file has appeared meanwhile
+		err = durable.Link(f.temp.Name(), f.path) // fails if the file has appeared meanwhile
 	}
 	if err != nil {
 		return fmt.Errorf("--secret-file: the secret was made and could not be written: %w; make another with calleridp client rotate-secret", err)

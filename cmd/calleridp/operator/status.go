@@ -67,7 +67,7 @@ func ShowConfig() *cobra.Command {
 		Use:   "show",
 		Short: "show the configuration that the running server uses, defaults included",
 		Long: "The table is YAML, with the keys of the file. A secret is only said to be set, and a phone number is masked. " +
-			"What the file has now, the server may not have read yet.",
+			"After a reload (SIGHUP) it is what the server has taken over; what needs a restart shows as before.",
 		Example: "calleridp config show\ncalleridp config show -o json",
 	}, func(ctx context.Context, r request, _ []string) error {
 		return send(ctx, r, http.MethodGet, "/v1/config", nil, func(out io.Writer, shown *json.RawMessage) error {

@@ -11,6 +11,14 @@ import (
 	"calleridp/cmd/calleridp/config"
 )
 
+// admin_listen has so many connections, and so many from one network: operators' browsers and
+// programs, also if all come from behind one address. Without an API key or a session they
+// get nothing, but each is an open file of the process and a handshake.
+const (
+	operatorConnections = 256
+	operatorsPerNetwork = 64
+)
+
 // adminCertificate returns how admin_listen speaks TLS: with its own certificate, which is
 // watched until ctx ends, or that of the public listener. It is nil if there is no
 // admin_listen.

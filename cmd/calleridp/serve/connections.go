@@ -23,8 +23,8 @@ const (
 	reservedPerNetwork = 64
 )
 
-// Connections bounds the connections to the public listener, in all and from one
-// network. At a limit, a new connection takes the place of the one that has waited
+// Connections bounds the connections to a listener that strangers may reach, in all and from
+// one network. At a limit, a new connection takes the place of the one that has waited
 // longest for a request. If all are in use, it is accepted all the same, as one of a
 // few that are reserved: whether a connection brings a callback or a health check
 // shows only in its request. Another request gets 503 there, which tells the client
@@ -74,11 +74,15 @@ func NewConnections(most, perNetwork int, proxies ClientAddresses) *Connections 
 	}
 }
 
-// needsFiles returns how many open files the process needs at the limits: one a
-// connection, and some for everything else.
-func (cs *Connections) needsFiles() uint64 {
+// needsFiles returns how many open files the process needs at the limits of its listeners:
+// one a connection, and some for everything else.
+func needsFiles(limits ...*Connections) uint64 {
 	const others = 256
-	return uint64(cs.most) + reservedConnections + others
+	need := uint64(others)
+	for _, cs := range limits {
+		need += uint64(cs.most) + reservedConnections
+	}
+	return need
 }
 
 // Open returns the number of open connections.

@@ -29,6 +29,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -133,6 +134,9 @@ func Command(build Build, version string) *cobra.Command {
 				"version", version)
 			front.start(ctx, log)
 			tellReady(log)
+			// A start allocates several times the memory that it keeps (texts, templates,
+			// telephone metadata). The runtime would return it over minutes.
+			debug.FreeOSMemory()
 			go watchdog(ctx, program.Public, log)
 			go onHangup(ctx, signals, func(ctx context.Context) {
 				tellReloading(log)
@@ -195,11 +199,13 @@ func (p *Program) Run(
 	if err != nil {
 		return errors.Join(err, p.Store.Close())
 	}
+	limits := []*Connections{p.Connections}
 	for _, optional := range []struct {
 		key, address string
+		limits       *Connections // if nil, every client that reaches the address is trusted
 		server       *http.Server
 	}{
-		{"admin_listen", s.AdminListen, &http.Server{
+		{"admin_listen", s.AdminListen, NewConnections(operatorConnections, operatorsPerNetwork, ClientAddresses{}), &http.Server{
 			Handler:           p.counted(p.forOperators()),
 			ReadHeaderTimeout: headerTimeout,
 			ReadTimeout:       20 * time.Second,
@@ -209,12 +215,12 @@ func (p *Program) Run(
 			TLSConfig:         adminTLS,
 			ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		}},
-		{"metrics_listen", s.MetricsListen, &http.Server{
+		{"metrics_listen", s.MetricsListen, nil, &http.Server{
 			Handler:           p.Metrics,
 			ReadHeaderTimeout: headerTimeout,
 			WriteTimeout:      30 * time.Second,
 		}},
-		{"debug_listen", s.DebugListen, &http.Server{ // a profile takes longer than any write timeout
+		{"debug_listen", s.DebugListen, nil, &http.Server{ // a profile takes longer than any write timeout
 			Handler:           profiles(),
 			ReadHeaderTimeout: headerTimeout,
 		}},
@@ -227,6 +233,10 @@ func (p *Program) Run(
 			return errors.Join(err, p.Store.Close())
 		}
 		defer listener.Close()
+		if optional.limits != nil {
+			listener = optional.limits.serve(optional.server, listener)
+			limits = append(limits, optional.limits)
+		}
 		private = append(private, privateServer{listener, optional.server})
 	}
 	if p.plain != nil {
@@ -240,7 +250,7 @@ func (p *Program) Run(
 		private = append(private, privateServer{p.ConsoleListener, local})
 	}
 
-	if most, need := openFiles(), p.Connections.needsFiles(); most != 0 && most < need {
+	if most, need := openFiles(), needsFiles(limits...); most != 0 && most < need {
 		log.Warn("connections.max: the process may not open so many files; lower it, or raise the limit (LimitNOFILE of systemd, ulimit -n)",
 			"open_files", most, "needed", need)
 	}

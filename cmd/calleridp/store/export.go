@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +11,7 @@ import (
 
 	"calleridp/cmd/calleridp/command"
 	"calleridp/cmd/calleridp/config"
+	"calleridp/durable"
 	"calleridp/provider/admin"
 	"calleridp/provider/client"
 	"calleridp/provider/subject"
@@ -133,19 +133,8 @@ func exportFrom(ctx context.Context, from transfer.Reader, s config.Settings, wh
 
 // writePrivate writes a new file that only its owner can read, whole or not at all.
 func writePrivate(path string, p admin.Portable) error {
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	err := durable.WriteFile(path, func(w io.Writer) error { return command.PrintJSON(w, p) })
 	if err != nil {
-		return err
-	}
-	e := json.NewEncoder(file)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	err = e.Encode(p)
-	if err == nil {
-		err = file.Sync()
-	}
-	if err = errors.Join(err, file.Close()); err != nil {
-		os.Remove(path)
 		return fmt.Errorf("%s: %w", filepath.Base(path), err)
 	}
 	return nil

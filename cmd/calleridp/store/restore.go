@@ -13,6 +13,7 @@ import (
 
 	"calleridp/cmd/calleridp/command"
 	"calleridp/cmd/calleridp/config"
+	"calleridp/durable"
 	"calleridp/storage/backup"
 	"calleridp/storage/bolt"
 	"calleridp/storage/record"
@@ -90,7 +91,10 @@ func restore(ctx context.Context, path string, o restoreOptions, out io.Writer) 
 	case err != nil:
 		return fmt.Errorf("%s: nothing was restored: %w", path, err)
 	}
-	return reportRestored(out, r.Header, result, s, o)
+	if err := reportRestored(out, r.Header, result, s, o); err != nil {
+		return err
+	}
+	return reportAudit(ctx, out, s)
 }
 
 // acceptable refuses a backup of another deployment, and one that this version cannot
@@ -152,7 +156,7 @@ func decrypt(ctx context.Context, r io.Reader, path string) error {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	file, err := durable.Create(path)
 	if err != nil {
 		return err
 	}

@@ -38,7 +38,7 @@ func BenchmarkRecordToLog(b *testing.B) {
 	}
 }
 
-func open(b *testing.B) (*Trail, audit.Keeper) {
+func open(b *testing.B) (*Trail, audit.DurableRecorder) {
 	b.Helper()
 	t, err := Open(b.Context(), Config{Server: "web-1", Key: newKey(b, 1), Log: slog.New(slog.DiscardHandler),
 		Dir: b.TempDir(), Heads: &memory{heads: map[string]Head{}}, Keep: 1 << 60, MaxBytes: 1 << 30})
@@ -60,7 +60,7 @@ func BenchmarkRecord(b *testing.B) {
 		if i%1000 == 999 { // lets the goroutine that writes keep up, as a server does
 			b.StopTimer()
 			for len(t.queue) > 0 {
-				if err := r.Keep(b.Context(), e); err != nil {
+				if err := r.RecordDurable(b.Context(), e); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -99,7 +99,7 @@ func BenchmarkKeep(b *testing.B) {
 	_, r := open(b)
 	e := audit.Event{Name: audit.ClientAdded, Client: "shop"}
 	for b.Loop() {
-		if err := r.Keep(b.Context(), e); err != nil {
+		if err := r.RecordDurable(b.Context(), e); err != nil {
 			b.Fatal(err)
 		}
 	}

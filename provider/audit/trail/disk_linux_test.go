@@ -32,7 +32,7 @@ func TestThreat_AFullDisk(t *testing.T) {
 	w.keep(k, 2)
 	free := limited(t, uint64(len(read(t, w.files()[0]))+100)) // less than a line; a new file has not enough either
 	t.Cleanup(free)
-	err := k.Keep(t.Context(), audit.Event{Name: audit.ClientRemoved, Client: "shop"})
+	err := k.RecordDurable(t.Context(), audit.Event{Name: audit.ClientRemoved, Client: "shop"})
 	if err == nil {
 		t.Error("a line was kept on a full disk")
 	}
@@ -44,7 +44,7 @@ func TestThreat_AFullDisk(t *testing.T) {
 	for range 7 {
 		k.Record(t.Context(), audit.Event{Name: audit.SessionUsed})
 	}
-	if k.Keep(t.Context(), audit.Event{Name: audit.ClientRemoved, Client: "shop"}) == nil {
+	if k.RecordDurable(t.Context(), audit.Event{Name: audit.ClientRemoved, Client: "shop"}) == nil {
 		t.Error("a line was kept on a full disk")
 	}
 	limitedAgain()

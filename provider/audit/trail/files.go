@@ -108,14 +108,4 @@ func (s *scanner) scan() bool {
 	return len(text) > 0
 }
 
-// syncDir makes the names in a folder durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
-}
-
 func path(dir string, f file) string { return filepath.Join(dir, f.name) }

@@ -13,7 +13,7 @@ import (
 )
 
 // Handler returns what makes lines of the events that audit.Log hands to it. A line with
-// audit.Durably in its context is on the disk when Handle returns nil.
+// audit.MustBeDurable in its context is on the disk when Handle returns nil.
 func (t *Trail) Handler() slog.Handler { return handler{t: t} }
 
 type handler struct {
@@ -41,7 +41,7 @@ func (h handler) Handle(ctx context.Context, r slog.Record) error {
 		body = fmt.Appendf(nil, `"event":%s,"level":%q,"shortened":true`, appendText(nil, r.Message), r.Level)
 	}
 	e := entry{at: r.Time, body: body}
-	if audit.Durably(ctx) {
+	if audit.MustBeDurable(ctx) {
 		return h.t.keep(ctx, e)
 	}
 	return h.t.add(e)

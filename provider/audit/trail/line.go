@@ -89,6 +89,10 @@ type line struct {
 
 	File string `json:"file"` // of audit.file
 	Torn []torn `json:"torn"` // of audit.file
+
+	Taken time.Time `json:"taken"` // of audit.restored
+	Known uint64    `json:"known"` // of audit.restored
+	Found uint64    `json:"found"` // of audit.restored
 }
 
 // errForeign is the error of a line that is not one of ours, or was changed.

@@ -55,7 +55,7 @@ func TestReader(t *testing.T) {
 			if i < 3 {
 				on = ctx
 			}
-			if err := k.Keep(on, e); err != nil {
+			if err := k.RecordDurable(on, e); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -137,7 +137,7 @@ func TestThreat_ForgedLinesAreMarked(t *testing.T) {
 func TestAPageIsBounded(t *testing.T) {
 	w := newWorld(t)
 	trail, k := w.open()
-	if err := k.Keep(t.Context(), audit.Event{Name: audit.UserDeleted, Subject: "first"}); err != nil {
+	if err := k.RecordDurable(t.Context(), audit.Event{Name: audit.UserDeleted, Subject: "first"}); err != nil {
 		t.Fatal(err)
 	}
 	w.close(trail)

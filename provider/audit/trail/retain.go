@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"calleridp/durable"
 	"calleridp/provider/audit"
 	"calleridp/provider/clock"
 )
@@ -174,7 +175,7 @@ func (t *Trail) removeFile(ctx context.Context, is file, last bool) error {
 	if err := os.Remove(path(t.c.Dir, is)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return syncDir(t.c.Dir)
+	return durable.SyncDir(t.c.Dir)
 }
 
 // silent returns an error if a server writes the chain of this name in the folder, and keeps
@@ -187,7 +188,7 @@ func (t *Trail) silent(server string) (done func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := lock(f); err != nil {
+	if err := durable.Lock(f, 0); err != nil {
 		f.Close()
 		return nil, err
 	}

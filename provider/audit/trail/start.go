@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"calleridp/durable"
 	"calleridp/provider/audit"
 )
 
@@ -82,6 +83,7 @@ func (t *Trail) start(ctx context.Context) error {
 	}
 	slices.Reverse(t.w.torn)
 	t.durable = t.w.at
+	t.known, t.found = head.Seq, t.w.at.seq
 	if head.Seq <= t.w.at.seq {
 		return nil
 	}
@@ -134,14 +136,10 @@ func (t *Trail) takeLock() error {
 	if err != nil {
 		return err
 	}
-	for end := time.Now().Add(time.Second); ; time.Sleep(20 * time.Millisecond) {
-		if err = lock(f); err == nil {
-			t.lock = f
-			return nil
-		}
-		if time.Now().After(end) { // a server that was killed gives it up at once
-			f.Close()
-			return fmt.Errorf("%w (%w)", ErrInUse, err)
-		}
+	if err := durable.Lock(f, time.Second); err != nil { // a server that was killed gives it up at once
+		f.Close()
+		return fmt.Errorf("%w (%w)", ErrInUse, err)
 	}
+	t.lock = f
+	return nil
 }

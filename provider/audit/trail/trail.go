@@ -1,6 +1,6 @@
 // Package trail keeps the audit in files of its own: append-only JSON lines, each
 // authenticated and chained to the one before it under a key that only the server has.
-// What it finds, and what it cannot find, is in docs/operators.md, Audit.
+// What it finds, and what it cannot find, is in docs/operators/audit.md.
 //
 //	trail.go    opening, closing, and what its users call
 //	handler.go  events become lines
@@ -43,6 +43,10 @@ type Config struct {
 	// Alone means that no other server uses the store: a chain that it knows is this one's.
 	Alone bool
 
+	// Restored, if not nil, says that this is the first start with a store that was restored
+	// from a backup. A line records it, with what the backup knew of the chain.
+	Restored *Restoration
+
 	Version string // of the program, for audit.opened
 	Key     Key
 	Log     *slog.Logger // failures; what reaches it must not come back as an event
@@ -59,6 +63,9 @@ type Config struct {
 	// Also get each line, after the file.
 	Also []io.Writer
 }
+
+// Restoration says when a backup was taken, and when the store was restored from it.
+type Restoration struct{ Taken, At time.Time }
 
 const (
 	// queued is how many events may wait for the goroutine that writes: some seconds of a
@@ -91,6 +98,8 @@ type Trail struct {
 	closed  error
 
 	w writer // of the goroutine
+
+	known, found uint64 // at the start: the newest line that the store knew, and that the files had
 
 	mu      sync.Mutex
 	durable place  // what is on the disk
@@ -133,8 +142,12 @@ func Open(ctx context.Context, c Config) (*Trail, error) {
 			return nil, fmt.Errorf("trail: %s: %w", c.Dir, err)
 		}
 	}
-	opened := audit.Event{Name: audit.Opened}
-	if err := t.w.write([]entry{t.own(opened.Name, slog.LevelInfo, slog.String("version", c.Version))}, true); err != nil {
+	begin := []entry{t.own(audit.Opened, slog.LevelInfo, slog.String("version", c.Version))}
+	if c.Restored != nil && c.Dir != "" {
+		begin = append(begin, t.own(audit.Restored, slog.LevelWarn, slog.Time("taken", c.Restored.Taken), slog.Time("restored", c.Restored.At),
+			slog.Uint64("known", t.known), slog.Uint64("found", t.found)))
+	}
+	if err := t.w.write(begin, true); err != nil {
 		t.w.close()
 		t.unlock()
 		return nil, fmt.Errorf("trail: the audit cannot be written: %w", err)

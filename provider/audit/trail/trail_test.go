@@ -83,7 +83,7 @@ func (w *world) config() Config {
 }
 
 // open opens a trail, and what records into it.
-func (w *world) open(change ...func(*Config)) (*Trail, audit.Keeper) {
+func (w *world) open(change ...func(*Config)) (*Trail, audit.DurableRecorder) {
 	w.t.Helper()
 	c := w.config()
 	for _, f := range change {
@@ -127,10 +127,10 @@ func (w *world) kill(trail *Trail) {
 }
 
 // keep keeps n events.
-func (w *world) keep(k audit.Keeper, n int) {
+func (w *world) keep(k audit.DurableRecorder, n int) {
 	w.t.Helper()
 	for i := range n {
-		if err := k.Keep(w.t.Context(), audit.Event{Name: audit.ClientAdded, Client: fmt.Sprint("client-", i)}); err != nil {
+		if err := k.RecordDurable(w.t.Context(), audit.Event{Name: audit.ClientAdded, Client: fmt.Sprint("client-", i)}); err != nil {
 			w.t.Fatal(err)
 		}
 	}

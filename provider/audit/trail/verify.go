@@ -49,6 +49,10 @@ type Report struct {
 	More     int       `json:"more"`     // problems beyond the first of them
 }
 
+// storeBehind is how much older than the newest line a head may be. A server tells the store
+// every headEvery; after a crash, lines of so long follow the head.
+const storeBehind = time.Minute
+
 // mostProblems bounds how many problems a report lists.
 const mostProblems = 100
 
@@ -252,6 +256,10 @@ func (c *chain) line(l line, is file, where Finding) {
 	case audit.Gap:
 		where.Text = "says that the server found lines missing when it started"
 		c.note(where)
+	case audit.Restored:
+		where.Text = fmt.Sprintf("says that the store was restored from the backup of %s, which knew line %d; the files had line %d. Lines that were cut off behind that one before are not missed",
+			l.Taken.UTC().Format(time.RFC3339), l.Known, l.Found)
+		c.note(where)
 	}
 }
 
@@ -277,6 +285,10 @@ func (c *chain) tornEnd(f *os.File, is file, declared torn, where Finding) error
 
 // ends verifies that no line is missing at the end, as far as the store knows.
 func (c *chain) ends() {
+	if c.head != nil && c.at.seq > c.head.Seq && c.report.To.Sub(c.head.Time) > storeBehind {
+		c.note(Finding{Text: fmt.Sprintf("the store is older than the files: it knows line %d, of %s. It was restored from a backup, or could not be written. Lines that were cut off behind line %d are not missed",
+			c.head.Seq, c.head.Time.UTC().Format(time.RFC3339), c.at.seq)})
+	}
 	switch {
 	case c.v.Heads == nil:
 		return

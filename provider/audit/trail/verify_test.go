@@ -33,7 +33,7 @@ var sample = sync.OnceValues(func() (map[string][]byte, []Head) {
 		}
 		k := audit.Log(slog.New(t.Handler()), nil)
 		for i := range 6 {
-			if err := k.Keep(context.Background(), audit.Event{Name: audit.ClientAdded, Client: fmt.Sprint("client-", i)}); err != nil {
+			if err := k.RecordDurable(context.Background(), audit.Event{Name: audit.ClientAdded, Client: fmt.Sprint("client-", i)}); err != nil {
 				panic(err)
 			}
 		}

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"calleridp/durable"
 	"calleridp/provider/audit"
 )
 
@@ -270,7 +271,7 @@ func (w *writer) begin(now time.Time) error {
 	for f == nil {
 		is, _ = parseName(newName(w.t.c.Server, now, w.at.seq+1))
 		var err error
-		f, err = os.OpenFile(path(w.t.c.Dir, is), os.O_WRONLY|os.O_APPEND|os.O_CREATE|os.O_EXCL, 0o600)
+		f, err = durable.CreateAppend(path(w.t.c.Dir, is))
 		switch {
 		case errors.Is(err, os.ErrExist):
 			now = now.Add(time.Millisecond)
@@ -288,7 +289,7 @@ func (w *writer) begin(now time.Time) error {
 		err = f.Sync()
 	}
 	if err == nil {
-		err = syncDir(w.t.c.Dir)
+		err = durable.SyncDir(w.t.c.Dir)
 	}
 	if err != nil {
 		f.Close()

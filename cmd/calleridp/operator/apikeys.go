@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -82,63 +81,4 @@ func writeNewAPIKey(out io.Writer, k admin.APIKey) error {
 	}
 	_, err := fmt.Fprintf(out, "\nkey: %s\n\nThe key is shown only this once.\n", k.Key)
 	return err
-}
-
-// Session returns the command `calleridp session`.
-func Session() *cobra.Command {
-	return command.Group(command.Text{Use: "session", Short: "end a session of a user"},
-		collection[admin.UserSession]{argument: "SID", path: "/v1/sessions/"}.command(command.Text{
-			Use:     "end",
-			Short:   "end one session; calleridp user show names them",
-			Example: "calleridp session end 5Q3bY9rKcVxW8eTt2LmZ0g",
-		}, http.MethodDelete, "", func(out io.Writer, s admin.UserSession) error {
-			_, err := fmt.Fprintf(out, "session %s has ended\n", s.SID)
-			return err
-		}),
-	)
-}
-
-// Grant returns the command `calleridp grant`.
-func Grant() *cobra.Command {
-	return command.Group(command.Text{Use: "grant", Short: "show and revoke what applications may do for users"},
-		grantList(),
-		collection[admin.Grant]{argument: "ID", path: "/v1/grants/"}.command(command.Text{
-			Use:     "revoke",
-			Short:   "revoke a grant and its tokens; the user's consent stays",
-			Example: "calleridp grant revoke 5Q3bY9rKcVxW8eTt2LmZ0g",
-		}, http.MethodDelete, "", func(out io.Writer, g admin.Grant) error {
-			_, err := fmt.Fprintf(out, "grant %s of client %s is revoked\n", g.ID, g.ClientID)
-			return err
-		}),
-	)
-}
-
-func grantList() *cobra.Command {
-	var client, sub string
-	c := newCommand(command.Text{
-		Use:     "list",
-		Short:   "list the grants of an application or of a user",
-		Example: "calleridp grant list --client shop",
-	}, func(ctx context.Context, r request, _ []string) error {
-		query := url.Values{}
-		for name, value := range map[string]string{"client_id": client, "sub": sub} {
-			if value != "" {
-				query.Set(name, value)
-			}
-		}
-		return send(ctx, r, http.MethodGet, "/v1/grants?"+query.Encode(), nil, writeGrants)
-	})
-	c.Flags().StringVar(&client, "client", "", "only those of this `client_id`")
-	c.Flags().StringVar(&sub, "sub", "", "only those of the user with this `sub`")
-	command.Complete(c, "client", completeClientFlag)
-	return c
-}
-
-func writeGrants(out io.Writer, all []admin.Grant) error {
-	return table(out, func(w io.Writer) {
-		fmt.Fprintln(w, "ID\tCLIENT ID\tSUB\tCREATED\tOFFLINE\tSCOPE")
-		for _, g := range all {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%t\t%s\n", g.ID, g.ClientID, g.Sub, minute(g.Created), g.Offline, g.Scope)
-		}
-	})
 }

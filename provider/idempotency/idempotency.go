@@ -1,6 +1,6 @@
-// Package once owns requests that are carried out once, however often they are sent: those
+// Package idempotency stores requests that are carried out once, however often they are sent:
 // with an Idempotency-Key. It knows no HTTP.
-package once
+package idempotency
 
 import (
 	"context"
@@ -9,8 +9,8 @@ import (
 	"calleridp/provider/redact"
 )
 
-// Life is how long a request is remembered.
-const Life = 24 * time.Hour
+// Retention is how long a request is remembered.
+const Retention = 24 * time.Hour
 
 // Request is one that was sent with a key.
 type Request struct {
@@ -27,7 +27,7 @@ type Request struct {
 }
 
 // Expires returns when the request is forgotten.
-func (r Request) Expires() time.Time { return r.Began.Add(Life) }
+func (r Request) Expires() time.Time { return r.Began.Add(Retention) }
 
 // Store keeps requests. Writes are durable when they return.
 type Store interface {

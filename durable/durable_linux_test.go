@@ -1,0 +1,23 @@
+package durable
+
+import (
+	"os"
+	"syscall"
+	"testing"
+)
+
+// /proc is a file system that cannot sync folders.
+func TestSyncDirWithoutSupport(t *testing.T) {
+	const dir = "/proc/self"
+	d, err := os.Open(dir)
+	if err != nil {
+		t.Skip(err)
+	}
+	defer d.Close()
+	if err := syscall.Fsync(int(d.Fd())); err == nil {
+		t.Skip("/proc syncs folders")
+	}
+	if err := SyncDir(dir); err != nil {
+		t.Error(err)
+	}
+}
