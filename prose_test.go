@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package calleridp_test
 
 import (
@@ -40,7 +42,7 @@ var bannedWords = map[string]string{
 // unchecked are files, and beginnings of paths, whose words the style does not cover yet, or
 // that are generated from such files.
 var unchecked = []string{
-	"docs/operators", // with docs/configuration.md, the last pages to be rewritten
+	"docs/operators/", // with docs/configuration.md, the last pages to be rewritten
 	"docs/pages.md",
 	"docs/configuration.md",
 	"cmd/calleridp/config/",

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package durable creates files that only their owner can read, makes them and their names
 // survive a power cut, and locks files.
 package durable

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package keys owns the program's own keys: the master key, which seals stored
 // values, and the signing keys with their states (next, active, retired), their
 // rotation and the JWKS. Private keys never leave it. It imports no other package

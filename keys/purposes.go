@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package keys
 
 // Purpose separates the uses of the master key: a value sealed or authenticated

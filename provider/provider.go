@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package provider is the OpenID Provider. It assembles the rooms of the protocol
 // and mounts their paths; it holds no rule of the protocol itself.
 //

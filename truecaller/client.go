@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package truecaller implements Truecaller's interfaces and knows nothing of OpenID
 // Connect: the push to a phone, the callback with its outcome, and the profile that
 // the callback's token fetches.

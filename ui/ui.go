@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package ui assembles the pages that users see. It has no rule of its own: each
 // subject has a room.
 //

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Command calleridp is an OpenID Provider that signs users in with Truecaller.
 //
 //	build.go    assembles the whole program, in one function

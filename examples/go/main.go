@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // An application that signs users in with Truecaller, through coreos/go-oidc and
 // golang.org/x/oauth2.
 package main

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // An application that signs users in with Truecaller, through express-openid-connect.
 import { randomBytes } from 'node:crypto';
 import express from 'express';

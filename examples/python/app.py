@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An application that signs users in with Truecaller, through Flask and Authlib."""
 
 import os

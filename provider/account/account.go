@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package account is the account page: what is stored about the user of the
 // browser's session, where they are signed in, which applications have access,
 // and the forms that end or delete these.

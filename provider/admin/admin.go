@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package admin is the operators' API: what they may look at and change while the server
 // runs. Its operations are methods of API; Handler serves them over HTTP (huma on chi), with
 // the OpenAPI document that is generated from them at /openapi.json and a page of it at /docs.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package apikey owns the keys with which programs and operators use the admin API over the
 // network: what a key may do, until when, and how it is recognised. It knows no HTTP.
 package apikey

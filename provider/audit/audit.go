@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package audit is the account of who tried to sign in where, and who changed
 // what. An event never holds a secret or a whole phone number (invariant 10).
 //

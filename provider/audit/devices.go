@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package audit
 
 // The events of devices that ask for a sign-in (RFC 8628).

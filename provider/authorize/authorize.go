@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package authorize is the authorization endpoint (OpenID Connect Core §3.1.2),
 // and what the pages may do with the sign-in that it begins.
 //

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package backchannel tells applications that a session has ended, with a logout token
 // over a direct request (OpenID Connect Back-Channel Logout 1.0). It makes the token at each
 // delivery; package notify decides when there is one.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package checksession is the check_session_iframe: a page of ours within a page of a
 // client's, which tells that page when the browser's state has changed (OpenID Connect
 // Session Management 1.0 §3.2). The page compares values in the browser, and asks the

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package claims
 
 // The authentication context classes (acr, OpenID Connect Core §2): how the user has proved

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package claims makes a user's claims: one pure function for the ID token of every
 // grant and for userinfo, so that they never differ (OpenID Connect Core §5.4; two
 // values for one claim break a broker's sign-in).

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package client owns the registry of relying parties: what each may request, how it
 // authenticates and what its users see. The terms are those of RFC 7591 and OpenID
 // Connect Dynamic Client Registration.

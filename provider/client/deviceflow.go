@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package client
 
 // validateDeviceFlow returns why the client cannot use the device flow (RFC 8628) here,

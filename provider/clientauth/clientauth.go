@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package clientauth authenticates the clients that call direct endpoints (RFC
 // 6749 §2.3): the token, revocation and introspection endpoints.
 //

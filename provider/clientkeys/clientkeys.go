@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package clientkeys knows the public keys that clients have registered (jwks) or publish
 // (jwks_uri): those that verify what they have signed, and those that something is
 // encrypted to.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package clock decides what becomes of stored times that lie ahead. A clock that
 // was fast, and was put right, leaves them in the store. What they belong to would
 // live for as much longer as the clock was wrong, or lock everyone out for as long.

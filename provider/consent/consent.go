@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package consent owns what users have allowed to applications of third parties. A
 // consent is stored for a user, a client and a set of scopes: a client that requests
 // more prompts the user again.

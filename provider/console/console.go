@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package console decides who may use the operators' console, and keeps them signed in. The
 // pages are in ui/console; what they do goes through provider/admin.
 //

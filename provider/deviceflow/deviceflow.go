@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package deviceflow lets users sign in on devices that have no browser: the device
 // authorization endpoint (RFC 8628 §3.1) and the page on which the user enters the code
 // that the device shows (§3.3).

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package discovery serves the provider's documents: its metadata (OpenID Connect
 // Discovery §4, RFC 8414 §3), its public keys (RFC 7517 §5), and which issuer serves a
 // host (webfinger.go).

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package endpoint holds what all protocol endpoints have in common. The rooms
 // of the protocol (authorize, token, logout, account, discovery) import it and
 // the domain packages; it imports none of them.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package endpoint
 
 // Metadata is what a room contributes to the discovery document (OpenID Connect

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package fetch reads what clients have published at addresses of their own, such as
 // their keys (jwks_uri). A client's developer chooses the address, so it must not
 // reach into the operator's network (OWASP: server-side request forgery).

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package funnel counts how far sign-ins come and how long their approval takes, by the
 // hour and by the day, for the operators' console.
 //

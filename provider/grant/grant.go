@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package grant owns what one sign-in gave one client: the authorization code,
 // the access tokens and the refresh family. Its decisions are pure functions
 // that stores run inside one transaction, so that a code or a refresh token is

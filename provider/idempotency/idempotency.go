@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package idempotency stores requests that are carried out once, however often they are sent:
 // with an Idempotency-Key. It knows no HTTP.
 package idempotency

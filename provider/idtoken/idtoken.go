@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package idtoken makes ID tokens (OpenID Connect Core §2) and userinfo that is a JWT
 // (§5.3.2), reads ID tokens when a client sends one back as a hint, and knows each user's
 // sub and each session's sid as each client knows them (Core §8).

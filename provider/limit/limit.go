@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package limit decides how often something may happen. Its decisions are pure
 // functions of the stored state and the time (GCRA); stores apply them inside
 // the transaction that does the limited thing (invariant 7).

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package login is the centre of the program: the attempt, one try to prove
 // possession of a phone number through Truecaller, as a state machine.
 //

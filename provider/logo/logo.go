@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package logo serves the logos of clients (logo_uri) for our pages:
 // it fetches them, re-encodes them, and serves them. No page refers to the address of a
 // client, which would tell the client who looks at our pages.

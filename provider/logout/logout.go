@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package logout is the end_session_endpoint (OpenID Connect RP-Initiated Logout
 // 1.0), with the prompt before it and the page after it, in which clients hear of it
 // (frontchannel.go).

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package notify tells clients what has happened, in the background: a durable queue of
 // notices, which the transaction of a fact writes, and what delivers them. It knows neither
 // the form of a notice nor how it travels: a Sender of each Kind does.

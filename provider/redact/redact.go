@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package redact is how a secret prints: as a mark that says that something was
 // left out (invariant 10). Text and Hash print so. A type of a secret that must not
 // be confused with another one has methods of its own that call this package:

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package registration lets clients register themselves (OpenID Connect Dynamic Client
 // Registration 1.0, RFC 7591) and manage what they have registered (RFC 7592). They are
 // strangers: each of them needs PKCE, asks for consent, and shows no logo on a page, unless the

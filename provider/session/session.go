@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package session owns browser sessions: a browser in which a user has signed in.
 // A session lets a second client sign the same user in without another push, until
 // it ends or expires.

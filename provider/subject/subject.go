@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package subject owns the user as clients know them: an opaque sub, bound to a
 // phone number and, where the profile has one, to Truecaller's own id. Truecaller
 // has two kinds of ids: that of the profiles that push and one-tap read, and the

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package token is the token endpoint (RFC 6749 §3.2, OpenID Connect Core §3.1.3),
 // and what becomes of the tokens: userinfo, introspection, revocation.
 //

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package backup makes, keeps and reads backups of the embedded store.
 //
 //	backup.go    what a backup is

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package bolt is the embedded engine. It implements every store that the other
 // packages declare in one file, for one process, with every value sealed under
 // the master key.

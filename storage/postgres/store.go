@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package postgres is the engine for many processes on one PostgreSQL. It implements
 // every store that the other packages declare, with every value sealed under the
 // master key, like storage/bolt.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package record defines what every engine stores: each kind of record as bytes,
 // sealed under the master key, and the keyed hashes by which records are found.
 // It knows no database.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package storagetest is the contract of every storage engine: the comments of the
 // stores' interfaces as tests. Each engine's own test calls Run. What only one
 // engine does, with its files or its servers, is tested beside that engine.

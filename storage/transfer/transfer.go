@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package transfer copies everything that one engine has stored to another one, as a
 // stream of sealed records. It knows no engine, and no engine knows another one.
 //

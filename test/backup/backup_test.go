@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package backup backs the built server's store up while it serves, destroys the store,
 // restores it, and looks at what works afterwards. It also has the faults of disks and
 // clocks that a server meets in years.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The account page in a real browser: signing in to it, who has access, other
 // browsers, the copy and the end. With and without JavaScript, and by keyboard.
 import assert from 'node:assert/strict';

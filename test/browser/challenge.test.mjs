@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The challenge on the sign-in page, in a real browser: solved by a script under
 // the strict content security policy, told to who cannot see it, explained to
 // who has no JavaScript.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The question whether an application may have what it asks for, in a real
 // browser: with and without JavaScript, by keyboard, and no.
 import assert from 'node:assert/strict';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The operators' console in a real browser: signing in by CallerIdP itself, what operators
 // do most, who is kept out, and the bar of accessibility that the pages of users have.
 import assert from 'node:assert/strict';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // An application that posts its authorization request: browsers withhold the session
 // cookie from a form of another site, and a page of ours sends it again.
 import assert from 'node:assert/strict';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The page of an attempt that has ended without success: its first button works now,
 // and it counts down until the same number may be tried again.
 import assert from 'node:assert/strict';

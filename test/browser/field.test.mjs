@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The number field and the list of countries, in a real browser.
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The main path in Debian's Firefox, with and without JavaScript.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';

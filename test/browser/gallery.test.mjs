@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Every page in every state, as the gallery of `calleridp dev` shows them: axe finds
 // nothing at WCAG 2.2 AA, nothing overflows on a small phone or is cut when text is
 // twice as large, and the keyboard reaches everything in order.

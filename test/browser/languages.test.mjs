@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Choosing a language, and numbers in a language's digits, in a real browser.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One-tap in a real browser that says that it runs on Android. The link that the
 // page opens is handed to the simulator, which follows it as the phone would.
 import assert from 'node:assert/strict';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The number field's script, without a browser: it reads by the rule of the server, whose
 // answers stand in testdata/readings.json (truecaller/phone, TestThreat_AnExitCode...).
 import assert from 'node:assert/strict';

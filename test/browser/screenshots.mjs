@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Takes the screenshots in docs/images anew, from the gallery of `calleridp dev`:
 //
 //   go build -o /tmp/calleridp ./cmd/calleridp

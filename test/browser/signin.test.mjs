@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The sign-in in a real browser, against the built binary.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The waiting page when the network, a proxy or the computer's sleep is in the way.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';

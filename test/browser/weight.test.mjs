@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the sign-in page weighs, as a browser gets it: compressed, and each file once.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package cli runs the built binary's commands beside the running server.
 package cli
 

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package deploy runs the tools of others over the files of the folder deploy.
 package deploy
 

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package flow walks whole sign-ins against the built binary: every row of the
 // simulator's table, and what Truecaller's interface promises.
 package flow

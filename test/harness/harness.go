@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package harness runs the built binary for tests, and signs in to it with an
 // HTTP client that behaves like a browser without JavaScript.
 package harness

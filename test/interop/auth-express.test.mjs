@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Auth.js (@auth/express) with a generic OpenID Connect provider, as docs/recipes/node.md
 // sets it up: its own pages, its session in cookies of an https site, refresh tokens rotated in its callback.
 import assert from 'node:assert/strict';

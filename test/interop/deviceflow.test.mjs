@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The device flow (RFC 8628): openid-client as the device, Chromium as its user's browser.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';

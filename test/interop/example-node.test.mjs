@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 import { exampleWorks } from '../lib/example.mjs';
 
 exampleWorks('node');

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // express-openid-connect in its default mode, an ID token by form post, against the built
 // binary: the application is another site than the provider, over TLS, as its cookies need.
 import assert from 'node:assert/strict';

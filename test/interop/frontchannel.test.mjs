@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Front-channel logout in a browser: each application that took part in the session gets
 // its own cookies in a frame, and the user goes on to the one that they came from.
 import assert from 'node:assert/strict';

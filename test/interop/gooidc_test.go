@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package interop runs the sign-in with OpenID Connect clients that others
 // wrote. This file: coreos/go-oidc with golang.org/x/oauth2.
 package interop

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Keycloak as a hub (docs/recipes/hubs.md): it imports our discovery document, its users sign
 // in here, and sessions end in both directions.
 import assert from 'node:assert/strict';

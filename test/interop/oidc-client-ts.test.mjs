@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // oidc-client-ts in a page: the response in the fragment, which no server sees, and the
 // token endpoint and userinfo called from the page's own origin.
 import assert from 'node:assert/strict';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // openid-client 6, the strictest of the JavaScript clients, against the built
 // binary.
 import assert from 'node:assert/strict';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // passport-openidconnect, as docs/recipes/node.md sets it up. It knows no PKCE, so its client
 // is exempt; another client shows what happens without the exemption.
 import assert from 'node:assert/strict';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Sessions as an application's page sees them: oidc-client-ts renews silently in a frame,
 // and watches the page of the check_session_iframe.
 import assert from 'node:assert/strict';

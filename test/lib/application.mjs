@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What tests do with an application whose users sign in through a redirect.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

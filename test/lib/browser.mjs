@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Debian's Chromium, driven by playwright-core.
 import assert from 'node:assert/strict';
 import { chromium } from 'playwright-core';

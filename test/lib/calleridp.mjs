@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Starts the built binary for a test and stops it again. CALLERIDP names the
 // binary; test/all builds it and sets that.
 import { spawn } from 'node:child_process';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Tests an application of examples/ from the outside: started as its README says, with a
 // browser in front and the built binary behind it.
 import assert from 'node:assert/strict';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Debian's Firefox, driven through Marionette, the remote protocol that is built
 // into it: JSON with a length before it over TCP, which geckodriver translates
 // WebDriver (W3C) to. playwright-core drives a Firefox of its own only, geckodriver

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A Keycloak server of its own for a test: in a folder of its own, on loopback, with a
 // database in memory. KEYCLOAK names the archive of its distribution; test/all fetches it.
 import { execFile, spawn } from 'node:child_process';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How long tests wait, in milliseconds.
 
 // timeout is how long a test waits for what must happen. A test that passes does not wait

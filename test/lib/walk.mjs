@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A browser without a screen: keeps cookies, fills the sign-in form, follows
 // redirects and meta refreshes, and stops where the flow leaves the provider.
 

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package lifecycle tests what a service manager does with the built binary: start it, make
 // it read its configuration again, and stop it.
 package lifecycle

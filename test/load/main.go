@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Command load measures whole sign-ins against the built binary: every browser
 // request, the push, the callback, the profile, the tokens and userinfo, with a
 // durable store and with the simulated Truecaller in a process of its own. Then

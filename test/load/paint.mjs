@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // When the largest thing on the sign-in page is there (largest contentful paint),
 // for somebody who comes for the first time, over a slow 4G network: 1.6 Mbit/s
 // down, 0.75 up, and 150 ms from a request to its answer, as Lighthouse has it.

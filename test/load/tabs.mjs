@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Two hundred tabs of one browser wait at once. All share one profile, and so the
 // six connections that a browser has to a server over HTTP/1.1. All are approved,
 // and every one must get to the client with its code.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Command mutation breaks the program in one place after the other, and lists the
 // changes that no test of the same package, or of those in -also, notices.
 //

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package nodes tests several servers over one PostgreSQL.
 package nodes
 

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package proxies runs the built program behind real proxies, with the files of
 // deploy/proxy and with each mistake that `calleridp doctor` names.
 package proxies

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package upgrade starts the built server on the stores that released ones have left: a file of
 // the embedded engine and a dump of PostgreSQL, in testdata, one folder for each release. The
 // folder next is that of the release to come.

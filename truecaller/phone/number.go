@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package phone represents phone numbers: it parses user input into the E.164 form that
 // other packages compare, and masks numbers for logs and pages. It is the only importer
 // of nyaruka/phonenumbers.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package simulator simulates Truecaller for development and tests, including its
 // failures. It implements the push interface, one-tap links, the profile interface and
 // the OAuth interface, sends callbacks, and shows the phones on a web page. It is used

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package console draws the operators' web interface. It has no rule of its own: who may use
 // it is decided by provider/console, and whatever it shows or changes goes through the
 // operations of provider/admin, as a request of the API does.

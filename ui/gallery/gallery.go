@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package gallery shows every page in every state, with canned data, for developers who
 // work on the pages and for the tests that look at them:
 //

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package language holds the machinery of the pages' languages: the catalogues of
 // texts with an operator's texts over them, the choice of a language for a request,
 // plural forms, digits, the direction of writing and the names of countries. It

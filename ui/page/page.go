@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package page draws every page that a user sees: the templates, what each of them
 // may show, the assets, the operator's brand and the security headers. It decides
 // nothing, and receives views from the provider and from package signin.

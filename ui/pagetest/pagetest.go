@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package pagetest holds what the tests of several rooms check on a page.
 package pagetest
 

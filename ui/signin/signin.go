@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package signin handles what a browser sends from the pages of a sign-in:
 //
 //	POST /language                selects another language      -> the same page

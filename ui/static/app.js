@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the pages do beyond plain HTML. It is written for old engines too: an engine
 // that cannot run it, or lacks an interface, keeps the page that refreshes itself.
 (function () {

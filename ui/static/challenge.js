@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Solves the challenge of a sign-in page: finds a number that, appended to the seed, has
 // a SHA-256 with enough leading zero bits. It works in small slices, so that the page
 // stays responsive, and starts when the user starts to type. It is written for old

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The number field. It groups digits while the user types, as their country writes mobile
 // numbers, and shows the whole number before it is submitted. Nothing that the user types
 // leaves the page before the form does. Input that this script cannot parse stays as it

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One-tap: the button that opens Truecaller on the same Android phone. The number field
 // beside it always stays usable.
 (function () {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The page within a client's page that tells it of changes (OpenID Connect Session
 // Management 1.0, section 3.2). A message is the client's ID and its session_state, with
 // a space between them. The answer is changed, unchanged, or error where this page cannot

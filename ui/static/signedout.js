@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The page after signing out goes on once the frames of other applications are loaded, or
 // have had their time. Without a script it refreshes itself.
 (function () {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package acme obtains the server's certificate from an ACME server (RFC 8555) and renews
 // it. Account, certificate and key are files in one folder, which only the server's user
 // can read.

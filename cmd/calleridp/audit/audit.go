@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package audit has the commands that read the files of the audit: whether a server runs
 // or not, and on another machine, too.
 //

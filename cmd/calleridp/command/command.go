@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package command makes the tree of subcommands, in one style: help with an example, a
 // usage error in one line with the way out, exit status 0, 1 or 2. Under it is cobra,
 // which parses, completes and writes manual pages.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package command
 
 // Nearest returns the known name that is most like an unknown one, "" for none.

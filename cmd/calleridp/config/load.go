@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package config reads and checks the configuration: a YAML file and the
 // environment, which wins.
 //

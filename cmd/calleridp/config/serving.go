@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package config
 
 // Connections are the limits of connections to listen. At a limit, a new connection

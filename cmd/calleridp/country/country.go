@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package country looks up the country of a network in a local file in MaxMind's
 // format. No request leaves the machine.
 package country

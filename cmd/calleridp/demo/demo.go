@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package demo is the application of `calleridp dev`: a relying party that shows
 // the claims it received. It uses the libraries that most Go applications use,
 // coreos/go-oidc and golang.org/x/oauth2.

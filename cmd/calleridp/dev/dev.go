@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package dev runs everything on one machine: the provider, assembled as for
 // `calleridp serve`, a simulated Truecaller that it reaches over HTTP, and a demo
 // application.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package doctor has the command `calleridp doctor`: it looks for everything that goes
 // wrong in the first hour of a deployment, and says of each what to do.
 //

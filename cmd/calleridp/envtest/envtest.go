@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package envtest keeps the environment of a developer's shell out of tests.
 package envtest
 

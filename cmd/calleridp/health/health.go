@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package health has the command `calleridp health`: the health check of containers whose
 // image has no other program that could ask.
 package health

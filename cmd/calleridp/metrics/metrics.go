@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package metrics counts what other packages report through the observers that
 // they declare, and serves it to Prometheus.
 //

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package operator has the commands with which operators manage the running
 // server: client, registration-token, keys, api-key, user, session, grant, limit, status,
 // and config show. They are clients of its admin API (package admin), which they reach over a

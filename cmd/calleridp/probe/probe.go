@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package probe shows `calleridp doctor` how requests reach a server: through the same
 // proxies, on the same paths and over the same addresses as callbacks and live events.
 //

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package selfsigned writes certificates that sign themselves, for development
 // and tests.
 package selfsigned

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package serve runs the server: it opens the listeners, serves requests until its
 // context ends, and lets those under way finish.
 //

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package simulate has the command `calleridp simulate`: the simulated Truecaller by
 // itself, with which `calleridp serve` can be rehearsed before there is an appKey.
 package simulate

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package store has the command that copies a whole store from one engine to the other.
 // Unlike the commands of operator it works on the store itself, while no server does.
 package store

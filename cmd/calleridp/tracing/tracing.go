@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package tracing records OpenTelemetry traces of requests and of sign-in attempts, and
 // sends them to a collector (OTLP over HTTP).
 //

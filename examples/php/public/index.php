@@ -1,4 +1,5 @@
 <?php
+// SPDX-License-Identifier: Apache-2.0
 // claim returns what the provider says about the user: null if no user is signed in.
 function claim(string $name): ?string
 {

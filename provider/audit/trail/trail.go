@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package trail keeps the audit in files of its own: append-only JSON lines, each
 // authenticated and chained to the one before it under a key that only the server has.
 // What it finds, and what it cannot find, is in docs/operators/audit.md.

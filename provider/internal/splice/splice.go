@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package splice changes sealed texts for fuzzing. A sealed text differs in each
 // process, so a fuzz target changes one instead of making one up.
 package splice

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package testworld is a whole provider for tests: the rooms of the protocol over
 // the real store, engine and keys. Only Truecaller is played by doubles, and pages
 // are written down as JSON instead of drawn.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package leak finds secrets in what values print (invariant 10). Only tests import it.
 package leak
 

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package crowd fills a database with made-up people, through the engine's own import, to
 // measure what many people cost (go run ./test/load -people). Every record is sealed as
 // the engine seals it; nothing but the record being written is in memory.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package pgtest runs a PostgreSQL server for tests: a real one, in a folder of its
 // own, on a Unix socket. It needs the programs of Debian's package postgresql, in
 // /usr/lib/postgresql/*/bin, or another folder with a version's. A test that cannot start
