@@ -81,7 +81,7 @@ fresh('who has to wait is told, by keyboard alone, and the page stays alive', {}
 fresh('without JavaScript, the page says what to do, before and after', { javaScriptEnabled: false }, async (context) => {
   const page = await context.newPage();
   await page.goto(server.demo + '/login');
-  assert.match(await page.textContent('form'), /needs JavaScript\. Turn it on, or use another browser\./);
+  assert.match(await page.textContent('form'), /needs JavaScript\. Turn JavaScript on, or use another browser\./);
   const answer = page.waitForResponse((r) => r.url().endsWith('/signin'));
   await page.fill('#phone', '+46701740605');
   await page.click('#submit');

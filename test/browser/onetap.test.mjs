@@ -138,7 +138,7 @@ onPhone('another number: the field gets the focus, as the person has asked for',
   await say(page, 'Truecaller is open');
   const [dialog] = await phone.pending('46701740607');
   await phone.decide(dialog.requestId, 'another');
-  await say(page, 'Type the number');
+  await say(page, 'Enter the number');
   assert.equal(await page.evaluate(() => document.activeElement.id), 'phone');
   await page.fill('#phone', '0701740605');
   await press(page, '#submit');

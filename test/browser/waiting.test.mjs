@@ -224,7 +224,7 @@ waits('the title says that it is done, and the next page is announced', '4670174
 
 waits('what a person needs to know is there', '46701740661', async (page) => {
   const text = await page.textContent('#waiting');
-  for (const part of ['+46•••••0661', 'Demo shop', 'Open Truecaller', 'Send again', 'Use another number', 'Cancel', 'Did somebody ask you to do this?']) {
+  for (const part of ['+46•••••0661', 'Demo shop', 'Open Truecaller', 'Send again', 'Use another number', 'Cancel', 'Did someone ask you to do this?']) {
     assert.ok(text.includes(part), part);
   }
   assert.match(await page.textContent('#left'), /^[45]:\d\d$/);

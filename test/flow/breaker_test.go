@@ -44,7 +44,7 @@ func TestTruecallerDoesNotAnswer(t *testing.T) {
 		page := try(9)
 		wait, err := strconv.Atoi(page.Header.Get("Retry-After"))
 		if page.Status != http.StatusServiceUnavailable || err != nil || wait < 1 || wait > 31 || page.Sealed() == "" ||
-			!strings.Contains(page.Body, "Truecaller is not answering at the moment. You can try again in 1\u00a0minute.") {
+			!strings.Contains(page.Body, "Truecaller is not responding right now. You can try again in 1\u00a0minute.") {
 			t.Errorf("status %d, Retry-After %q, want 503 and 1 to 31\n%s", page.Status, page.Header.Get("Retry-After"), page.Body)
 		}
 	}

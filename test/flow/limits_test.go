@@ -133,7 +133,7 @@ func compareWalks(t *testing.T, with, without walk) {
 		t.Errorf("the number may be submitted again after %s with an account, %s without; want the same", with.waits, without.waits)
 	}
 	for i, text := range map[int]string{
-		0: "2 more tries are possible for now", 1: "You can send another in 1\u00a0minute", 3: "One more try is possible for now",
+		0: "You have 2 attempts left for now", 1: "You can send a new one in 1\u00a0minute", 3: "You have one attempt left for now",
 		8: "Another request can be sent to this number in 4\u00a0hours", 9: "You can try again in 4\u00a0hours",
 	} {
 		if !strings.Contains(with.pages[i], text) {

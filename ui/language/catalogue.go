@@ -54,15 +54,21 @@ func parseCatalogue(raw []byte) (catalogue, error) {
 		if t["other"] == "" {
 			return nil, fmt.Errorf("%s has no text", key)
 		}
-		for _, s := range t {
+		for category, s := range t {
 			// The texts become parts of templates.
 			if strings.Contains(s, "{{") || strings.Contains(s, "}}") || strings.Contains(s, "[[") {
 				return nil, fmt.Errorf("%s: doubled brackets are the templates' own", key)
 			}
+			t[category] = ending.ReplaceAllString(s, "$1-\u2060$2")
 		}
 	}
 	return c, nil
 }
+
+// ending matches the hyphen between a name in Latin letters, or a placeholder, and an
+// ending in another script, as Tamil and Malayalam write it: {client}-இல். A line must
+// not end there, so a word joiner (U+2060) follows the hyphen.
+var ending = regexp.MustCompile(`([}A-Za-z])-([^\P{L}\p{Latin}])`)
 
 // check compares a catalogue with that of the source language.
 func (c catalogue) check(tag language.Tag, sourceTexts catalogue) error {

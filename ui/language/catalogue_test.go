@@ -3,6 +3,7 @@
 package language
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -107,5 +108,22 @@ func TestTextsAreEscapedAndValuesIsolated(t *testing.T) {
 				t.Errorf("got %s, %v, want %s", got, err, row.want)
 			}
 		})
+	}
+}
+
+func TestAnEndingStaysWithItsName(t *testing.T) {
+	for raw, want := range map[string]string{
+		"{client}-இல் உள்நுழையுங்கள்": "{client}-\u2060இல் உள்நுழையுங்கள்",
+		"Truecaller-ൽ തുടരുക":         "Truecaller-\u2060ൽ തുടരുക",
+		"i Truecaller-appen":          "i Truecaller-appen",
+		"{client}\u2011এ যান":         "{client}\u2011এ যান",
+	} {
+		quoted, err := json.Marshal(map[string]string{"a": raw})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c, err := parseCatalogue(quoted); err != nil || c["a"]["other"] != want {
+			t.Errorf("%s: got %q, %v, want %q", raw, c["a"]["other"], err, want)
+		}
 	}
 }

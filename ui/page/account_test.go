@@ -55,7 +55,7 @@ func TestTheAccountPage(t *testing.T) {
 		if forms, tokens := strings.Count(body, "<form "), strings.Count(body, `name="token" value="token-1"`); forms != 4 || tokens != forms {
 			t.Errorf("got %d forms and %d tokens, want 4 of each:\n%s", forms, tokens, body)
 		}
-		if strings.Count(body, "This browser") != 1 || strings.Contains(body, `id="did"`) || strings.Contains(body, "somebody else") {
+		if strings.Count(body, "This browser") != 1 || strings.Contains(body, `id="did"`) || strings.Contains(body, "someone else") {
 			t.Error(body)
 		}
 		if h := answer.Header(); !strings.Contains(h.Get("Content-Security-Policy"), "form-action 'self';") || h.Get("Cross-Origin-Opener-Policy") != "same-origin" {
@@ -63,7 +63,7 @@ func TestTheAccountPage(t *testing.T) {
 		}
 		v.NumberLost, v.Did, v.Applications = true, account.DidSignOut, nil
 		answer = drawAccount(p, v)
-		pagetest.Want(t, answer, 200, "somebody else", `id="did" class="notice" role="status"`, "You are signed out there.", "No application has access.")
+		pagetest.Want(t, answer, 200, "someone else", `id="did" class="notice" role="status"`, "You are signed out there.", "No app has access.")
 	})
 }
 

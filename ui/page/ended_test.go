@@ -19,7 +19,7 @@ var primary = regexp.MustCompile(`<button [^>]*class="primary[^>]*>([^<]+)<`)
 // However an attempt has ended: the first button of the page works now. What does not
 // is disabled, and the page says when it will.
 func TestTheFirstButtonOfAnEndedAttemptWorks(t *testing.T) {
-	const again, another, typeIt, leave = "Try again", "Use another number", "Type my number instead", "Back to "
+	const again, another, typeIt, leave = "Try again", "Use another number", "Enter my number instead", "Back to "
 	const disabled = `<button id="again" class="secondary" disabled>Try again</button>`
 	synctest.Test(t, func(t *testing.T) {
 		p, now := newPages(t), time.Now()
@@ -112,7 +112,7 @@ func TestAnEndedAttemptWhoseNumberCoolsDown(t *testing.T) {
 		page := drawEnded(p, v).Body.String()
 		pagetest.WellFormed(t, "cooling down", page)
 		pagetest.Contains(t, page,
-			"<noscript><p class=\"problem\">Before a request is sent to your phone, your browser must pass a short check, and that needs JavaScript. Turn it on, or come back in 9\u00a0minutes.</p></noscript>",
+			"<noscript><p class=\"problem\">Before we send a request to your phone, your browser must pass a short check, which needs JavaScript. Turn JavaScript on, or come back in 9\u00a0minutes.</p></noscript>",
 			`<noscript><button class="primary" name="another" value="1">Use another number</button></noscript>`,
 			`<button class="primary scripted">Try again</button>`)
 		v.AnotherAt = v.UnsolvedAt

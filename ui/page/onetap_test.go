@@ -90,7 +90,7 @@ func TestOneTapPage(t *testing.T) {
 func TestOneTapWithoutANumberField(t *testing.T) {
 	p := newPages(t)
 	noNumber := func(what, page string) {
-		if pagetest.WellFormed(t, what, page); strings.Contains(page, "number instead") || strings.Contains(page, "your mobile number") || strings.Contains(page, "type your number") {
+		if pagetest.WellFormed(t, what, page); strings.Contains(page, "number instead") || strings.Contains(page, "your mobile number") || strings.Contains(page, "enter your number") {
 			t.Errorf("%s: got a sentence about a number that cannot be typed:\n%s", what, page)
 		}
 	}
@@ -100,7 +100,7 @@ func TestOneTapWithoutANumberField(t *testing.T) {
 	alone.Problem = &authorize.Problem{Kind: authorize.Limited, RetryAt: time.Now().Add(10 * time.Minute)}
 	refused := drawOneTap(p, pagetest.AndroidAgent, alone)
 	noNumber("the refusal", refused.Body.String())
-	pagetest.Want(t, refused, 429, `role="alert"`, "too many tries")
+	pagetest.Want(t, refused, 429, `role="alert"`, "too many attempts")
 	alone.Problem, alone.Tries = nil, &login.Tries{Left: 2}
 	pagetest.Want(t, drawOneTap(p, pagetest.AndroidAgent, alone), 200, `id="tries"`)
 

@@ -213,15 +213,15 @@ func TestWhatIsLeft(t *testing.T) {
 			return answer
 		}
 		soon := time.Now().Add(11*time.Minute - time.Second)
-		const none, few = "There were too many tries. You can try again in 11\u00a0minutes.", "2 more tries are possible for now."
+		const none, few = "There were too many attempts. You can try again in 11\u00a0minutes.", "You have 2 attempts left for now."
 		pagetest.Want(t, signIn(authorize.SignInView{Tries: &login.Tries{Next: soon}}), 200, none, `aria-describedby="tries hint"`)
 		pagetest.Want(t, signIn(authorize.SignInView{Tries: &login.Tries{Left: 2}}), 200, few, `aria-describedby="tries hint"`)
-		pagetest.Want(t, signIn(authorize.SignInView{Tries: &login.Tries{Left: 1}}), 200, "One more try is possible for now.")
+		pagetest.Want(t, signIn(authorize.SignInView{Tries: &login.Tries{Left: 1}}), 200, "You have one attempt left for now.")
 		mistake := &authorize.Problem{Kind: authorize.PhoneTooShort}
 		pagetest.Want(t, signIn(authorize.SignInView{Tries: &login.Tries{Left: 2}, Problem: mistake}), 422, few, "too short", `aria-describedby="problem tries hint"`)
 		limited := &authorize.Problem{Kind: authorize.Limited, RetryAt: soon}
 		answer := signIn(authorize.SignInView{Tries: &login.Tries{Next: soon}, Problem: limited})
-		if pagetest.Want(t, answer, 429, none); strings.Count(answer.Body.String(), "too many tries") != 1 {
+		if pagetest.Want(t, answer, 429, none); strings.Count(answer.Body.String(), "too many attempts") != 1 {
 			t.Error("got the sentence twice, want it once")
 		}
 		if left, err := strconv.Atoi(answer.Header().Get("Retry-After")); err != nil || left < 600 || left > 660 {
@@ -260,7 +260,7 @@ func TestChallengeOnThePage(t *testing.T) {
 		always := &authorize.ChallengeView{Sealed: "sealed-challenge", Seed: "the-seed", Bits: 17}
 		answer, csp := show(authorize.SignInView{Challenge: always})
 		pagetest.Want(t, answer, 200, `name="challenge" value="sealed-challenge"`, `name="solution" id="solution" data-seed="the-seed" data-bits="17"`,
-			`role="status"`, "needs JavaScript. Turn it on, or use another browser.")
+			`role="status"`, "needs JavaScript. Turn JavaScript on, or use another browser.")
 		if csp != policy {
 			t.Errorf("got %s, want that of a page without a challenge: %s", csp, policy)
 		}
@@ -271,11 +271,11 @@ func TestChallengeOnThePage(t *testing.T) {
 
 		soon := time.Now().Add(9*time.Minute - time.Second)
 		auto := &authorize.ChallengeView{Sealed: "s", Seed: "s", Bits: 17, Without: soon}
-		const until = "Turn it on, or come back in 9\u00a0minutes."
+		const until = "Turn JavaScript on, or come back in 9\u00a0minutes."
 		answer, _ = show(authorize.SignInView{Challenge: auto})
 		pagetest.Want(t, answer, 200, until)
 		answer, _ = show(authorize.SignInView{Challenge: auto, Tries: &login.Tries{Left: 2}})
-		pagetest.Want(t, answer, 200, until, "2 more tries")
+		pagetest.Want(t, answer, 200, until, "2 attempts left")
 		answer, _ = show(authorize.SignInView{Challenge: auto, Problem: &authorize.Problem{Kind: authorize.Unsolved, RetryAt: soon}})
 		if pagetest.Want(t, answer, 429, until, "must pass a short check", `aria-describedby="problem hint"`); answer.Header().Get("Retry-After") == "" || strings.Contains(answer.Body.String(), "aria-invalid") {
 			t.Errorf("got %v, want Retry-After, and no mistake in the number:\n%s", answer.Header(), answer.Body)

@@ -98,7 +98,7 @@ var hooks = map[string][]string{
 	"ended":         {`id="ended"`, `/again"`, `/leave"`, `id="again"`, `id="wait"`, `id="now"`},
 	"consent":       {`id="consent"`, `id="allow"`, `id="deny"`, `name="request"`},
 	"usercode":      {`action="{{.Base}}/device"`, `name="user_code"`},
-	"confirmdevice": {`action="{{.Base}}/device/confirm"`, `name="request"`, `{{.Code}}`, `value="continue"`, `value="deny"`, `device.confirm.warning`},
+	"confirmdevice": {`action="{{.Base}}/device/confirm"`, `name="request"`, `{{.Code}}`, `value="continue"`, `value="deny"`, `device.confirm.caution`},
 	"formpost":      {`id="formpost"`, `{{.Action}}`, `{{range .Fields}}`},
 	"signout":       {`id="submit"`, `name="request"`},
 	"error":         {`id="error"`, `.Correlation}}`},

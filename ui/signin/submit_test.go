@@ -88,10 +88,10 @@ func TestARefusedNumberKeepsWhatWasTyped(t *testing.T) {
 		)
 		answer := w.do(request("POST", "/signin", url.Values{"request": {"sealed"}, "phone": {`+46 <"70"`}}))
 		pagetest.Want(t, answer, status, `value="&#43;46 &lt;&#34;70&#34;"`, `aria-invalid="true"`, `aria-describedby="problem hint"`, `id="problem"`, `name="request" value="sealed"`)
-		if (kind == authorize.LockedElsewhere) != strings.Contains(answer.Body.String(), "Somebody asked for this number from another browser. If it was not you, decline that request on the phone. You can send another in 3\u00a0minutes.") {
+		if (kind == authorize.LockedElsewhere) != strings.Contains(answer.Body.String(), "Someone sent a request to this number from another browser. If it was not you, decline that request on your phone. You can send a new one in 3\u00a0minutes.") {
 			t.Errorf("%s: got another page than for this problem:\n%s", kind, answer.Body)
 		}
-		if (kind == authorize.Unavailable) != strings.Contains(answer.Body.String(), "Truecaller is not answering at the moment. You can try again in 3\u00a0minutes.") {
+		if (kind == authorize.Unavailable) != strings.Contains(answer.Body.String(), "Truecaller is not responding right now. You can try again in 3\u00a0minutes.") {
 			t.Errorf("%s: got another page than for this problem:\n%s", kind, answer.Body)
 		}
 		if answer.Header().Get("Retry-After") == "" {
@@ -123,7 +123,7 @@ func TestAGuessIsSubmittedAsOne(t *testing.T) {
 	// The page that confirms the number keeps the guess.
 	w.flow.refusal = refusal(authorize.Problem{Kind: authorize.PhoneConfirm}, authorize.SignInView{Phone: "+46 70 174 06 05", Region: "SE"})
 	answer := w.do(request("POST", "/signin", url.Values{"region": {"SE"}, "guessed": {"SE"}, "phone": {"0701740605"}}))
-	pagetest.Want(t, answer, 200, `role="status">Is this your number? Then continue.`, `value="&#43;46 70 174 06 05"`, `name="guessed" value="SE"`, `<option value="SE" selected>`,
+	pagetest.Want(t, answer, 200, `role="status">Is this your number? If so, continue.`, `value="&#43;46 70 174 06 05"`, `name="guessed" value="SE"`, `<option value="SE" selected>`,
 		`name="confirmed" value="&#43;46 70 174 06 05"`)
 	if strings.Contains(answer.Body.String(), "aria-invalid") {
 		t.Error("got a mistake in the number, want a request to confirm it")
