@@ -123,6 +123,7 @@ type AttemptView struct {
 	Number     string       // masked; "" as long as it is unknown (one-tap)
 	Client     endpoint.ClientView
 	UILocales  []string
+	Created    time.Time
 	Expires    time.Time
 	AgainAt    time.Time    // when another request may be sent to the same number
 	UnsolvedAt time.Time    // when that takes no solved challenge; zero: it takes none

@@ -20,10 +20,12 @@ type signInView struct {
 	Phone     string
 	Region    string
 	Guessed   bool          // Region comes from the browser's language
+	Code      string        // the calling code of Region, as +46; "" for none
 	Countries []option      // before all the others
 	List      template.HTML // all the others
 
 	Problem string // authorize.ProblemKind; "" for none
+	Wrong   bool   // Problem is a mistake in the field
 	Confirm bool   // Problem is no mistake: the user must confirm the number
 	App     string // for other_app: under which Truecaller shows the open request
 	Open    string // the page of that request; "" for none
@@ -71,7 +73,7 @@ func (p *Pages) SignIn(w http.ResponseWriter, r *http.Request, v authorize.SignI
 		view:     view,
 		policy:   p.signInPolicy(view, v.FormAction),
 		again:    signInAgain(v),
-		block:    countries.all,
+		blocks:   blocks{countriesMark[1]: countries.all},
 	})
 }
 
@@ -81,6 +83,7 @@ func (p *Pages) signInPolicy(view *signInView, formAction string) policy {
 	}
 	pol := policy{
 		script:     p.assets.signIn[signInParts{number: !view.WithoutPush, oneTap: view.OneTap != nil}],
+		joins:      !view.WithoutPush,
 		connect:    view.OneTap != nil,
 		formAction: formAction,
 	}
@@ -120,6 +123,7 @@ func (view *signInView) setProblem(v authorize.SignInView, now time.Time) {
 	if v.Problem != nil {
 		view.Problem = string(v.Problem.Kind)
 		view.Confirm = v.Problem.Kind == authorize.PhoneConfirm
+		view.Wrong = problemStatus(v.Problem) == http.StatusUnprocessableEntity
 		problemWaits = namesWait(v.Problem.Kind)
 	}
 	if v.Tries != nil && !problemWaits {

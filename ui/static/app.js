@@ -1,6 +1,10 @@
 // What the pages do beyond plain HTML. It is written for old engines too: an engine
 // that cannot run it, or lacks an interface, keeps the page that refreshes itself.
-(function () {
+(function (start) {
+  'use strict';
+  // The script of the number field stands in the head, and runs before the page is there.
+  if (document.readyState === 'loading') { document.addEventListener('DOMContentLoaded', start); } else { start(); }
+})(function () {
   'use strict';
 
   function byId(id) { return document.getElementById(id); }
@@ -86,7 +90,7 @@
     var end = 0, again = 0;
 
     // Without a script the list of languages is open, because the page refreshes itself.
-    var languages = document.querySelector('.languages .early');
+    var languages = document.querySelector('.early');
     if (languages) { languages.open = false; languages.className = ''; }
 
     function ask() {
@@ -137,7 +141,10 @@
     function tell(news) {
       if (over || leaving) { return; }
       heard = Date.now();
-      if (news.opened && page.hasAttribute('data-opened')) { status = page.getAttribute('data-opened'); }
+      if (news.opened && page.hasAttribute('data-opened')) {
+        status = page.getAttribute('data-opened');
+        step(2);
+      }
       if (say.textContent !== status) { say.textContent = status; }
       end = heard + news.seconds * 1000;
       again = heard + news.again * 1000;
@@ -150,6 +157,15 @@
       clearTimeout(timer);
       close();
       if (news.state === 'approved') { approved(); } else { location.replace(base); }
+    }
+
+    // step marks the step that the user is at, from 0.
+    function step(current) {
+      var all = page.querySelectorAll('.steps li'), i;
+      for (i = 0; i < all.length; i++) {
+        all[i].className = i < current ? 'past' : i === current ? 'now' : '';
+        if (i === current) { all[i].setAttribute('aria-current', 'step'); } else { all[i].removeAttribute('aria-current'); }
+      }
     }
 
     // Removing the element does not stop a scheduled refresh. Stopping the page does, and
@@ -220,9 +236,15 @@
 
     function tick() {
       show(byId('left'), end);
+      var ring = byId('ring'), lifetime = ring ? ring.getAttribute('data-lifetime') : 0, left = Math.max(0, end - Date.now()) / 1000;
+      if (ring) {
+        ring.setAttribute('stroke-dasharray', Math.min(100, 100 * left / lifetime).toFixed(1) + ' 100');
+        if (left <= 30) { ring.parentNode.parentNode.className = 'ring late'; }
+      }
       var wait = byId('again-in');
       if (wait) {
         show(wait, again);
+        (byId('again-wait') || wait).hidden = again >= end - 1000; // the ring says that
         if (again <= Date.now()) {
           byId('again').disabled = false;
           wait = byId('again-wait') || wait;
@@ -235,11 +257,22 @@
     }
 
     function approved() {
-      var done = byId('approved');
+      // A page that goes on at once is drawn by the next one.
+      if (!document.startViewTransition || !page.hasAttribute('data-manual')) { showApproved(); leave(); return; }
+      document.startViewTransition(showApproved).ready.then(null, function () {}); // skipped
+    }
+
+    function showApproved() {
+      var done = byId('approved'), head = document.querySelector('.card > .head'), badge = done.querySelector('.head');
       document.title = page.getAttribute('data-approved');
       page.hidden = true;
+      if (head && badge) { head.hidden = true; }
       done.hidden = false;
       done.querySelector('h1').focus();
+    }
+
+    function leave() {
+      var done = byId('approved');
       // The link names the request that this page has shown: another tab may have brought
       // a newer one. An app's own scheme opens only when the user presses the link.
       var on = done.querySelector('a');
@@ -270,4 +303,4 @@
 
     if (document.readyState === 'complete') { ask(); } else { window.addEventListener('load', ask); }
   }
-})();
+});
