@@ -139,6 +139,11 @@ func signInScenes() []scene {
 			r.Header.Del("Accept-Language") // the page would guess a country from it
 			p.SignIn(b.w, r, authorize.SignInView{Client: arabic, UILocales: b.uiLocales, Request: sealed})
 		}},
+		signIn("-known", authorize.SignInView{
+			Client: shop,
+			Region: "SE",
+			Known:  &authorize.KnownView{Number: "+46•••••05", Since: time.Now().Add(-75 * time.Hour)},
+		}),
 		signIn("-prefilled", authorize.SignInView{Client: longName, Region: "SE", Phone: typed}),
 	}
 	soon := time.Now().Add(4*time.Minute + 10*time.Second)

@@ -397,3 +397,24 @@ func TestSignInLeadsWithAnotherNumberWhileTheOwnIsLocked(t *testing.T) {
 		}
 	}
 }
+
+// A known browser is greeted with two digits of the number, and its number field stays.
+func TestTheSignInPageGreetsAKnownBrowser(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPages(t)
+		v := authorize.SignInView{Region: "SE", Known: &authorize.KnownView{Number: "+46•••••05", Since: time.Now().Add(-73 * time.Hour)}}
+		answer := drawSignIn(p, v)
+		pagetest.WellFormed(t, "known", answer.Body.String())
+		pagetest.Want(t, answer, 200, ">3 days ago</time>. Approve once more", `<form id="known" method="post" action="/signin">`,
+			`<button class="primary" name="known" value="1">`, `<span>Continue as <bdi class="number" dir="ltr">&#43;46 •••• 05</bdi></span></button>`,
+			`id="phone"`, `<button id="submit" class="secondary"`)
+		if html := answer.Body.String(); strings.Contains(html, "autofocus") || strings.Count(html, `class="primary"`) != 1 {
+			t.Errorf("got a focus in the number field, or two primary buttons:\n%s", html)
+		}
+		// One-tap is as short, and needs no number.
+		v.OneTap = &authorize.OneTapView{Nonce: "nonce", Link: pagetest.OneTapLink}
+		if html := drawSignIn(p, v, [2]string{"User-Agent", pagetest.AndroidAgent}).Body.String(); strings.Contains(html, `id="known"`) {
+			t.Errorf("beside one-tap: got a greeting, want none:\n%s", html)
+		}
+	})
+}

@@ -24,6 +24,9 @@ type signInView struct {
 	Countries []option      // before all the others
 	List      template.HTML // all the others
 
+	Known  *moment // when the user signed in who is greeted; nil for none
+	Number string  // of that user: two digits
+
 	Problem string // authorize.ProblemKind; "" for none
 	Wrong   bool   // Problem is a mistake in the field
 	Confirm bool   // Problem is no mistake: the user must confirm the number
@@ -54,6 +57,10 @@ func (p *Pages) SignIn(w http.ResponseWriter, r *http.Request, v authorize.SignI
 		Told:        p.exhibit.OneTap,
 		WithoutPush: v.WithoutPush,
 		Manual:      !IsWeb(v.FormAction),
+	}
+	if v.Known != nil && view.OneTap == nil {
+		since := momentOf(now, v.Known.Since)
+		view.Known, view.Number = &since, shownNumber(v.Known.Number)
 	}
 	countries := p.countries[choice.Tag]()
 	view.setCountry(r, countries, v.Region, v.Countries)
