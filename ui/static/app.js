@@ -257,22 +257,12 @@
     }
 
     function approved() {
-      // A page that goes on at once is drawn by the next one.
-      if (!document.startViewTransition || !page.hasAttribute('data-manual')) { showApproved(); leave(); return; }
-      document.startViewTransition(showApproved).ready.then(null, function () {}); // skipped
-    }
-
-    function showApproved() {
-      var done = byId('approved'), head = document.querySelector('.card > .head'), badge = done.querySelector('.head');
+      var done = byId('approved'), head = document.querySelector('.card > .head');
       document.title = page.getAttribute('data-approved');
       page.hidden = true;
-      if (head && badge) { head.hidden = true; }
+      if (head && done.querySelector('.head')) { head.hidden = true; }
       done.hidden = false;
       done.querySelector('h1').focus();
-    }
-
-    function leave() {
-      var done = byId('approved');
       // The link names the request that this page has shown: another tab may have brought
       // a newer one. An app's own scheme opens only when the user presses the link.
       var on = done.querySelector('a');
