@@ -26,6 +26,8 @@ const (
 	PurposeOneTapNonce Purpose = "one-tap-nonce"
 	// PurposeDevice seals what a device cookie says.
 	PurposeDevice Purpose = "device"
+	// PurposeGreeting seals who has signed in last in a browser, in its device cookie.
+	PurposeGreeting Purpose = "greeting"
 	// PurposeDeviceRequest seals the request of a device in the form that asks the user
 	// whether they have started it.
 	PurposeDeviceRequest Purpose = "device-request"

@@ -62,6 +62,7 @@ func (f *Flow) view(ctx context.Context, id login.ID, browser login.BrowserSecre
 		Client:     f.views.of(c, q),
 		Opened:     !a.Invoked.IsZero(),
 		UILocales:  q.UILocales,
+		Created:    a.Created,
 		Expires:    a.Expires,
 		AgainAt:    f.attempts.AgainAt(a),
 		UnsolvedAt: f.attempts.UnsolvedAt(a),

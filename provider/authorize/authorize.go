@@ -165,6 +165,9 @@ func (e *Endpoint) showSignIn(w http.ResponseWriter, r *http.Request, q *request
 	if err != nil {
 		return err
 	}
+	if err := e.greetings.greet(r.Context(), &v, e.cookies.Devices(r)); err != nil {
+		return err
+	}
 	e.pages.SignIn(w, r, v)
 	return nil
 }
@@ -242,6 +245,7 @@ type room struct {
 	front     front
 	codes     codes
 	consents  consents
+	greetings greetings
 	form      signInForm
 }
 

@@ -91,7 +91,7 @@ func (ds devices) known(ctx context.Context, cookie []string, n phone.Number) (s
 
 // Remember returns the device cookie of a browser that has finished an attempt, whose
 // cookie before was this one: with its number first. An attempt without a sign-in
-// changes nothing.
+// changes nothing. Behind the devices is the greeting of the next sign-in page.
 func (f *Flow) Remember(ctx context.Context, id login.ID, browser login.BrowserSecret, cookie []string) ([]string, error) {
 	a, err := f.attempts.Recall(ctx, id, browser)
 	if err == nil && a.State != login.Done {
@@ -104,7 +104,7 @@ func (f *Flow) Remember(ctx context.Context, id login.ID, browser login.BrowserS
 	remembered := make([]string, 1, maxDevices)
 	d, at, ok := f.devices.open(cookie, a.Number, now)
 	for i, other := range cookie {
-		if (!ok || i != at) && len(remembered) < maxDevices {
+		if (!ok || i != at) && !isGreeting(other) && len(remembered) < maxDevices {
 			remembered = append(remembered, other)
 		}
 	}
@@ -112,6 +112,9 @@ func (f *Flow) Remember(ctx context.Context, id login.ID, browser login.BrowserS
 		d = device{ID: keys.RandomText(16), Sub: a.Sub, SignOuts: a.SignOuts}
 	}
 	d.Until = now.Add(DeviceLife).Unix()
-	remembered[0], err = f.devices.seal(d, a.Number)
-	return remembered, err
+	if remembered[0], err = f.devices.seal(d, a.Number); err != nil {
+		return cookie, err
+	}
+	greet, err := f.greetings.seal(greeting{Sub: a.Sub, SignOuts: a.SignOuts, Since: now.Unix(), Until: d.Until})
+	return append(remembered, greet), err
 }

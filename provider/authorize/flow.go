@@ -139,7 +139,8 @@ func New(cfg Config) (*Endpoint, *Flow, error) {
 			later:    later,
 			audit:    cfg.Audit,
 		},
-		consents: consents{store: cfg.Consents, people: cfg.People, master: cfg.Master, lifetime: cfg.Lifetimes.Request, views: views{cfg.Browser}, audit: cfg.Audit},
+		consents:  consents{store: cfg.Consents, people: cfg.People, master: cfg.Master, lifetime: cfg.Lifetimes.Request, views: views{cfg.Browser}, audit: cfg.Audit},
+		greetings: greetings{master: cfg.Master, people: cfg.People},
 		form: signInForm{
 			sealer:     sealer{master: cfg.Master, lifetime: cfg.Lifetimes.Request},
 			clients:    clients,

@@ -28,6 +28,11 @@ func (e *Endpoint) ReopenSignIn(w http.ResponseWriter, r *http.Request, page Reo
 	if err := e.form.explain(&v, q, page.Network, page.Problem); err != nil {
 		return err
 	}
+	if q.ClientID != endpoint.AccountClientID {
+		if err := e.greetings.greet(r.Context(), &v, e.cookies.Devices(r)); err != nil {
+			return err
+		}
+	}
 	e.pages.SignIn(w, r, v)
 	return nil
 }

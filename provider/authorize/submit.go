@@ -48,7 +48,7 @@ func (f *Flow) Submit(ctx context.Context, s Submission) (login.ID, error) {
 		return err
 	}
 
-	number, err := s.number(region)
+	number, err := f.numberOf(ctx, s, region)
 	if mistake, ok := errors.AsType[*phone.ParseError](err); ok {
 		return "", showing(mistake.Number, refused(Problem{Kind: ProblemKind(mistake.Kind)}, s.Phone))
 	}
@@ -95,6 +95,19 @@ func (f *Flow) Submit(ctx context.Context, s Submission) (login.ID, error) {
 		return "", refused(Problem{Kind: Unavailable, RetryAt: down.RetryAt}, s.Phone)
 	}
 	return a.ID, err
+}
+
+// numberOf returns the number that a form is about: what was typed, or that of the user whom
+// the page greeted. It returns a *phone.ParseError if there is none.
+func (f *Flow) numberOf(ctx context.Context, s Submission, region string) (phone.Number, error) {
+	if !s.Known {
+		return s.number(region)
+	}
+	n, _, err := f.greetings.number(ctx, s.Devices)
+	if err == nil && n.IsZero() { // the greeting has ended since
+		err = &phone.ParseError{Kind: phone.Empty}
+	}
+	return n, err
 }
 
 // otherApp returns the problem of a number for which the browser has an open attempt at

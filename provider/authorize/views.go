@@ -50,6 +50,7 @@ type SignInView struct {
 	// of the redirect URI, which the page's CSP must allow as a form-action,
 	// because browsers apply it to the redirects after a form too.
 	FormAction string
+	Known      *KnownView   // who has signed in last in this browser; nil for none
 	Problem    *Problem     // why the page is shown again; nil at first
 	Tries      *login.Tries // what the browser's network has left; nil while that is plenty
 
@@ -61,6 +62,13 @@ type SignInView struct {
 	WithoutPush bool
 	// OneTap is the link for Android phones; nil where there is none.
 	OneTap *OneTapView
+}
+
+// KnownView is the user who has signed in last in a browser. The form of their button has
+// known and no number.
+type KnownView struct {
+	Number string // with its last two digits only
+	Since  time.Time
 }
 
 // OneTapView is a link that opens Truecaller on the same phone. The click that
@@ -125,6 +133,7 @@ type AttemptView struct {
 	Number     string       // masked; "" as long as it is unknown (one-tap)
 	Client     endpoint.ClientView
 	UILocales  []string
+	Created    time.Time
 	Expires    time.Time
 	AgainAt    time.Time    // when another request may be sent to the same number
 	UnsolvedAt time.Time    // when that takes no solved challenge; zero: it takes none
@@ -170,6 +179,9 @@ type Finished struct {
 type Submission struct {
 	Request string // the sealed authorization request
 	Phone   string // as typed
+	// Known is the number of the user whom the browser's device cookie greets, in place of
+	// Phone.
+	Known   bool
 	Region  string // country chosen on the page, "" for the default
 	Guessed bool   // Region was not chosen: the page proposed it, and did not show the number in it
 	// Confirmed is the number that the page asked about, as it showed it; "" for none.

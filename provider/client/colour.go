@@ -15,8 +15,8 @@ import (
 // The grounds on which the pages write in the accent. A test of package ui holds
 // them to be those of the stylesheet.
 var (
-	LightGrounds = []string{"#ffffff", "#f3f5f8", "#eef4fb"}
-	DarkGrounds  = []string{"#171e27", "#0d1218", "#1c2733"}
+	LightGrounds = []string{"#ffffff", "#f4f3ef", "#f3f2ed"}
+	DarkGrounds  = []string{"#191b1f", "#0f1013", "#22252a"}
 )
 
 // minContrast is what WCAG 2.2 requires for text of any size (1.4.3, level AA).

@@ -44,6 +44,7 @@ for (const javaScriptEnabled of [true, false]) {
     assert.equal(await page.locator('form[action="/account/signout"]').count(), 1);
     await other.goto(server.issuer + '/account');
     assert.equal(await other.locator('#phone').count(), 1, 'the other browser is asked to sign in');
+    await page.click('#account summary'); // an application is one row until it is opened
     await page.locator('form[action="/account/revoke"] button').click();
     await page.waitForSelector('#did');
     assert.equal(await page.locator('form[action="/account/revoke"]').count(), 0);
@@ -86,6 +87,7 @@ test('the account by keyboard: everything is reached, in its order, and can be p
       const e = document.activeElement;
       return e.id || e.form?.getAttribute('action') || e.tagName.toLowerCase();
     }));
+    if (i === 0) await page.keyboard.press('Enter'); // opens the row of the application
   }
   assert.deepEqual(seen, ['summary', '/account/revoke', '/account/signout', 'everywhere', 'download', 'delete']);
   await page.keyboard.press('Enter');

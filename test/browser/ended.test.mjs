@@ -27,7 +27,7 @@ async function cancelled(page, number) {
 const buttons = (page) => page.$$eval('.actions button', (all) => all.filter((b) => b.offsetParent).map(
   (b) => `${b.className.split(' ')[0]} ${b.textContent}${b.disabled ? ', not now' : ''}`));
 
-const lockedButtons = ['primary Use another number', 'secondary Try again, not now', 'secondary Back to Demo shop'];
+const lockedButtons = ['primary Use another number', 'secondary Try again, not now', 'quiet Back to Demo shop'];
 
 for (const javaScriptEnabled of [true, false]) {
   const how = javaScriptEnabled ? 'with JavaScript' : 'without JavaScript';
@@ -108,7 +108,7 @@ fresh('the keyboard reaches what works, in order', {}, async (context) => {
 fresh('without JavaScript, a number that takes a challenge is not the first choice', { javaScriptEnabled: false }, async (context) => {
   const page = await context.newPage();
   await page.goto(server.issuer + '/gallery/expired-again?lang=en');
-  assert.deepEqual(await buttons(page), ['primary Use another number', 'secondary Back to Lingon Market']);
+  assert.deepEqual(await buttons(page), ['primary Use another number', 'quiet Back to Lingon Market']);
 });
 
 fresh('where no number works now, the way back is the first choice', {}, async (context) => {

@@ -157,6 +157,52 @@ fresh('the list of countries: a code that is typed wins, and then the country th
   assert.equal((await claims(page)).phone_number, '+46701740605');
 });
 
+// The country stands before the number. A code that was not typed by hand goes there.
+fresh('a number that is filled in leaves its code to the country, and one that is typed when it is done', {}, async (page) => {
+  await open(page);
+  const plate = () => page.locator('.code').evaluate((e) => e.textContent.replace(/\s+/g, ' ').trim());
+  // A browser that fills in a number says nothing of keys.
+  const filled = (number) => page.$eval('#phone', (e, number) => { e.value = number; e.dispatchEvent(new Event('input', { bubbles: true })); }, number);
+  assert.equal(await plate(), 'SE +46');
+  await filled('+91 99999 99999');
+  assert.deepEqual([await value(page), await country(page), await plate()], ['99999 99999', 'IN', 'IN +91']);
+  assert.equal(await shown(page), 'The request goes to +91 99999 99999.');
+  await page.fill('#phone', '');
+  await page.locator('#phone').pressSequentially('+46701740605');
+  assert.deepEqual([await value(page), await plate()], ['+46 70 174 06 05', 'SE +46'], 'not while it is typed');
+  await page.locator('#phone').blur();
+  assert.deepEqual([await value(page), await shown(page)], ['70 174 06 05', 'The request goes to +46 70 174 06 05.']);
+  await page.selectOption('#region', 'CA');
+  await filled('+1 506 234 5678');
+  assert.deepEqual([await value(page), await plate()], ['506-234-5678', 'CA +1']);
+  await page.selectOption('#region', 'NO');
+  assert.equal(await plate(), 'NO +47');
+  await page.fill('#phone', '+46701740605');
+  await page.click('#submit');
+  assert.equal((await claims(page)).phone_number, '+46701740605');
+});
+
+// However a number is taken apart, it stays the number.
+fresh('numbers of every country stay themselves when their code goes to the country', {}, async (page) => {
+  await open(page);
+  const numbers = JSON.parse(await readFile(new URL('testdata/numbers.json', import.meta.url)));
+  const [moved, wrong] = await page.evaluate((numbers) => {
+    const field = document.getElementById('phone'), region = document.getElementById('region'), hint = document.getElementById('hint');
+    let moved = 0;
+    const wrong = [];
+    for (const [country, , abroad, whole] of numbers) {
+      region.value = 'SE';
+      field.value = abroad;
+      field.dispatchEvent(new Event('input'));
+      if (!hint.textContent.includes(' ' + whole + '.')) wrong.push([country, abroad, field.value, hint.textContent]);
+      if (!field.value.startsWith('+')) moved++;
+    }
+    return [moved, wrong];
+  }, numbers);
+  assert.deepEqual(wrong, []);
+  assert.ok(moved > 0.9 * numbers.length, `${moved} of ${numbers.length} moved`);
+});
+
 fresh('countries of one code: who has chosen Canada stays there', {}, async (page) => {
   await open(page);
   await page.selectOption('#region', 'CA');

@@ -18,8 +18,8 @@ let server, browser, scenes, languages;
 before(async () => {
   [server, browser] = await Promise.all([dev(), launch()]);
   const list = await (await fetch(server.issuer + '/gallery')).text();
-  scenes = [...list.matchAll(/<li>([a-z0-9-]+)/g)].map((m) => m[1]);
-  languages = [...new Set([...list.matchAll(/hreflang="([a-zA-Z-]+)"/g)].map((m) => m[1]))];
+  scenes = [...list.matchAll(/data-scene="([a-z0-9-]+)"/g)].map((m) => m[1]);
+  languages = [...new Set([...list.matchAll(/<option value="[a-zA-Z-]+" lang="([a-zA-Z-]+)"/g)].map((m) => m[1]))];
   assert.ok(scenes.length > 50 && languages.length > 10, `${scenes.length} scenes in ${languages}`);
   for (const scene of main) assert.ok(scenes.includes(scene), `no scene ${scene}`);
 });
@@ -80,7 +80,7 @@ function spilled() {
     const name = `${e.tagName.toLowerCase()}${e.id ? '#' + e.id : ''}${e.className && typeof e.className === 'string' ? '.' + e.className.split(' ')[0] : ''}`;
     if (box.right > width + 1 || box.left < -1) found.push(`${name} reaches from ${Math.round(box.left)} to ${Math.round(box.right)} in ${width}`);
     const cuts = style.overflowX !== 'visible' && style.overflowX !== 'auto' && style.overflowX !== 'scroll';
-    if (cuts && e.tagName !== 'SELECT' && e.tagName !== 'INPUT' && e.scrollWidth > e.clientWidth + 1) found.push(`${name} cuts its text`);
+    if (cuts && !e.closest('[aria-hidden=true]') && e.tagName !== 'SELECT' && e.tagName !== 'INPUT' && e.scrollWidth > e.clientWidth + 1) found.push(`${name} cuts its text`);
     if (e.tagName === 'BUTTON' && e.scrollHeight > e.clientHeight + 1) found.push(`${name} is too low for its text`);
   }
   return found;
@@ -138,7 +138,7 @@ test('the keyboard reaches everything in its order, and shows where it is', { ti
     for (let i = 0; i < want.length; i++) {
       await page.keyboard.press('Tab');
       const [step, ring] = await page.evaluate(() => {
-        const e = document.activeElement, s = getComputedStyle(e);
+        const e = document.activeElement, s = getComputedStyle(e.closest('.tel') ?? e); // the number field has one ring
         return [e.dataset.step, s.outlineStyle !== 'none' && parseFloat(s.outlineWidth) >= 2];
       });
       if (Number(step) !== i) wrong.push(`step ${i} is ${step}, want ${want[i]}`);
@@ -162,7 +162,7 @@ test('nothing moves for people who asked for that', { timeout: limit }, async ()
 
 test('forced colours: what is framed stays framed', { timeout: limit }, async () => {
   const frameless = (page) => page.evaluate(() => [...document.querySelectorAll('button, a.primary, input:not([type=hidden]), select')]
-    .filter((e) => e.checkVisibility() && !e.classList.contains('quiet') && parseFloat(getComputedStyle(e).borderTopWidth) < 1)
+    .filter((e) => e.checkVisibility() && !e.classList.contains('quiet') && parseFloat(getComputedStyle(e.closest('.tel') ?? e).borderTopWidth) < 1)
     .map((e) => 'no frame: ' + e.outerHTML.slice(0, 60)));
   assert.equal((await each({ forcedColors: 'active' }, main.map((s) => address(s, 'en')), frameless)).join('\n'), '');
 });

@@ -27,6 +27,8 @@ const pictures = {
   'languages': [['signin', 'hi'], ['waiting', 'hi'], ['signin', 'ar'], ['waiting', 'ar']],
   'narrow-forced': [['signin', 'en', narrow], ['waiting', 'en', narrow], ['signin', 'en', forced], ['waiting', 'en', forced]],
   'consent-account': [['consent', 'en'], ['account', 'en']],
+  'outcomes': [['approved', 'en'], ['declined', 'en'], ['expired-again', 'en'], ['mismatch', 'en']],
+  'known': [['signin-known', 'en'], ['signin-phone-too-short', 'en'], ['error-not-your-browser', 'en']],
 };
 
 const [server, browser] = await Promise.all([dev(), launch()]);
@@ -37,7 +39,7 @@ try {
       const context = await browser.newContext({ viewport: { width: 380, height: 720 }, reducedMotion: 'reduce', ...options });
       const page = await context.newPage();
       await page.goto(`${server.issuer}/gallery/${scene}?lang=${lang}`);
-      await page.evaluate(() => document.querySelector('.simulation').remove());
+      await page.evaluate(() => { document.querySelector('.simulation').remove(); document.activeElement.blur(); });
       pages.push((await page.screenshot({ fullPage: true })).toString('base64'));
       await context.close();
     }

@@ -176,7 +176,14 @@ fresh('a second visit signs in without another push, until signing out', {}, asy
   await page.click('#submit');
   await page.waitForSelector('#signed-out');
   await page.goto(server.demo + '/login');
-  assert.equal(await page.locator('#phone').count(), 1, 'after signing out the number is asked for again');
+  assert.equal(await page.locator('#phone').isVisible(), true, 'after signing out the number is asked for again');
+  // The browser is known, by two digits; its user approves as before.
+  assert.match(await page.innerText('#known'), /Continue as \+46 •••• 05/);
+  assert.doesNotMatch(await page.content(), /0605|701740605/);
+  const asked = page.waitForRequest(/\/attempt\/[^/]+$/);
+  await page.click('#known button');
+  await asked;
+  assert.equal((await claims(page)).sub, first.sub);
 });
 
 fresh('cancelling on the waiting page leads back to the number field', {}, async (context) => {

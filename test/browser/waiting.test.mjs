@@ -73,7 +73,7 @@ waits('a proxy answers 502 for a while', '46701740653', async (page, context, de
   const before = refused;
   while (refused === before) await pause(50); // it goes on asking
   assert.ok(Date.now() - begun > 500 * (refused - 3), `and not without a pause: ${refused} times in ${Date.now() - begun} ms`);
-  assert.equal(await page.locator('h1').first().innerText(), 'Approve on your phone', 'the proxy\'s page is not shown');
+  assert.equal(await page.locator('h1').first().innerText(), 'Look at your phone', 'the proxy\'s page is not shown');
   await page.unroute('**/attempt/*/{status,events}');
   await says(page, usual);
   await decide('approve');
@@ -214,7 +214,7 @@ waits('"send again" opens when the lock ends, without a word to screen readers',
 
 waits('the title says that it is done, and the next page is announced', '46701740659', async (page, context, decide) => {
   await takenOver(page);
-  assert.equal(await page.title(), 'Approve on your phone');
+  assert.equal(await page.title(), 'Look at your phone');
   await page.route(/\/attempt\/[^/]+\/continue/, (route) => route.fulfill({ contentType: 'text/html', status: 204, body: '' })); // stay to look
   await decide('approve');
   await page.waitForFunction(() => document.title === 'Approved');
@@ -224,7 +224,7 @@ waits('the title says that it is done, and the next page is announced', '4670174
 
 waits('what a person needs to know is there', '46701740661', async (page) => {
   const text = await page.textContent('#waiting');
-  for (const part of ['+46•••••0661', 'Demo shop', 'Open Truecaller', 'Send again', 'Use another number', 'Cancel', 'Did someone ask you to do this?']) {
+  for (const part of ['+46 •••• 0661', 'Demo shop', 'Open Truecaller', 'Send again', 'Use another number', 'Cancel', 'Did someone ask you to do this?']) {
     assert.ok(text.includes(part), part);
   }
   assert.match(await page.textContent('#left'), /^[45]:\d\d$/);

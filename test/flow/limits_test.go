@@ -33,7 +33,7 @@ func told(page harness.Page) string {
 	for pattern, with := range map[string]string{
 		`name="challenge" value="[^"]*"`: `name="challenge"`, `data-seed="[^"]*"`: `data-seed=""`,
 		`nonce="[^"]*"`: `nonce=""`, `name="request" value="[^"]*"`: `name="request"`, `/attempt/[A-Za-z0-9_-]{22}`: "/attempt/id",
-		`name="retry" value="\d+"`: `name="retry"`, `46•+\d+`: "masked", `467017406\d\d`: "number", `data-(seconds|again)="\d+"`: `data-seconds=""`, `\d+:\d\d`: "m:ss",
+		`name="retry" value="\d+"`: `name="retry"`, `46 •+ \d+`: "masked", `467017406\d\d`: "number", `data-(seconds|again)="\d+"`: `data-seconds=""`, `\d+:\d\d`: "m:ss",
 		`/continue\?for=[A-Za-z0-9_-]+`: "/continue", // the request that the page has shown
 	} {
 		body = regexp.MustCompile(pattern).ReplaceAllString(body, with)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 
 	"github.com/nyaruka/phonenumbers"
 )
@@ -24,6 +25,17 @@ func (n Number) Masked() string {
 	code := n.countryCodeLen()
 	tail := max(0, min(4, len(n.digits)-code-3))
 	return "+" + n.digits[:code] + hidden + n.digits[len(n.digits)-tail:]
+}
+
+// Hint returns the number for a browser whose user may be another one by now: as Masked,
+// with two digits at most.
+func (n Number) Hint() string {
+	masked := n.Masked()
+	code, tail, _ := strings.Cut(masked, hidden)
+	if n.IsZero() {
+		return ""
+	}
+	return code + hidden + tail[max(0, len(tail)-2):]
 }
 
 // countryCodeLen returns the length of the country code, one to three digits; no code

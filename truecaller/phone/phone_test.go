@@ -165,6 +165,14 @@ func TestInvariant10_NumbersMaskThemselves(t *testing.T) {
 			t.Errorf("the number is shown as %q, want %q", s, want)
 		}
 	}
+	for number, want := range map[string]string{"46701740605": "+46•••••05", "2901234": "+290•••••4"} {
+		if n, err := FromDigits(number); err != nil || n.Hint() != want {
+			t.Errorf("got the hint %q, %v, want %q", n.Hint(), err, want)
+		}
+	}
+	if hint := (Number{}).Hint(); hint != "" {
+		t.Errorf("the zero Number has the hint %q, want an empty text", hint)
+	}
 	if Masked := (Number{}).Masked(); Masked != "" {
 		t.Errorf("the zero Number is masked as %q, want an empty text", Masked)
 	}

@@ -3,18 +3,21 @@
 // Package gallery shows every page in every state, with canned data, for developers who
 // work on the pages and for the tests that look at them:
 //
-//	/gallery                                        the list of pages
+//	/gallery?lang=sv&theme=dark&dir=rtl&width=320   all pages, small
 //	/gallery/{page}?lang=sv&theme=dark&dir=rtl      one page
 //
 // theme is light or dark; without it, the browser decides. dir overrides the language's
-// direction. No link on these pages leads anywhere. The gallery is for development: it
-// reveals nothing secret, and has no place in production.
+// direction. With framed, the list may have the page in a frame. No link on these pages leads
+// anywhere. The gallery is for development: it reveals nothing secret, and has no place in
+// production.
 package gallery
 
 import (
+	"embed"
 	"fmt"
 	"html/template"
 	"net/http"
+	"slices"
 	"strings"
 
 	"calleridp/provider/endpoint"
@@ -27,7 +30,7 @@ const pathGallery = "/gallery"
 type gallery struct {
 	pages     *page.Pages
 	languages []*language.Language
-	style     string            // the path of the stylesheet
+	listStyle string            // the path of the list's own stylesheet
 	styles    map[string]string // the names of the stylesheets, by theme
 }
 
@@ -41,40 +44,65 @@ func Handler(pages *page.Pages, languages *language.Set, base string) http.Handl
 			"color-scheme: light dark", "color-scheme: "+theme)
 		g.styles[theme] = pages.AddStyle(theme+".css", themed.Replace)
 	}
-	g.style = base + page.PathStatic + pages.Style()
+	own, err := files.ReadFile("gallery.css")
+	if err != nil {
+		panic(err) // it is embedded
+	}
+	g.listStyle = base + page.PathStatic + pages.AddStyle("gallery.css", func(css string) string { return css + string(own) })
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+pathGallery, g.list)
 	mux.HandleFunc("GET "+pathGallery+"/{page}", g.page)
 	return mux
 }
 
-var galleryList = template.Must(template.New("").Parse(`<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>Gallery</title>
-<link rel="stylesheet" href="{{.Style}}"></head><body><main><h1>Gallery</h1>
-<ul>{{range $name := .Scenes}}<li>{{$name}}{{range $lang, $own := $.Languages}} · <a href="/gallery/{{$name}}?lang={{$lang}}" hreflang="{{$lang}}" lang="{{$lang}}">{{$own}}</a>
-(<a href="/gallery/{{$name}}?lang={{$lang}}&amp;theme=light">light</a>, <a href="/gallery/{{$name}}?lang={{$lang}}&amp;theme=dark">dark</a>){{end}}</li>
-{{end}}</ul></main></body></html>
-`))
+//go:embed gallery.html gallery.css
+var files embed.FS
 
+var galleryList = template.Must(template.ParseFS(files, "gallery.html"))
+
+// listView is what the list of pages shows: what was chosen, and what may be.
+type listView struct {
+	Style                   string
+	Lang, Theme, Dir, Width string
+	Languages               []*language.Language
+	Widths                  []string
+	Groups                  []group
+}
+
+// widths are those of the windows that the list shows, in pixels; each has a class of
+// gallery.css.
+var widths = []string{"360", "320", "768", "1280"}
+
+// list shows every page small, in a frame of its own, as the query chooses.
 func (g *gallery) list(w http.ResponseWriter, r *http.Request) {
-	names := []string{}
-	for _, s := range scenes() {
-		names = append(names, s.name)
+	query := r.URL.Query()
+	view := listView{
+		Style:     g.listStyle,
+		Lang:      query.Get("lang"),
+		Theme:     query.Get("theme"),
+		Dir:       query.Get("dir"),
+		Width:     query.Get("width"),
+		Languages: g.languages,
+		Widths:    widths,
+		Groups:    groups(),
 	}
-	own := map[string]string{}
-	for _, l := range g.languages {
-		own[l.Tag] = l.Name()
+	if !slices.ContainsFunc(g.languages, func(l *language.Language) bool { return l.Tag == view.Lang }) {
+		view.Lang = g.languages[0].Tag
 	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
-	galleryList.Execute(w, map[string]any{"Style": g.style, "Scenes": names, "Languages": own})
+	if !slices.Contains(widths, view.Width) {
+		view.Width = widths[0]
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; frame-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'")
+	galleryList.Execute(w, view) // an error means that the browser has gone
 }
 
 func (g *gallery) page(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
 	r = r.Clone(r.Context())
 	r.Header.Del("Cookie") // the address decides the language
-	exhibit := page.Exhibit{Style: g.styles[query.Get("theme")]}
+	exhibit := page.Exhibit{Style: g.styles[query.Get("theme")], Framed: query.Has("framed")}
 	if dir := query.Get("dir"); dir == "ltr" || dir == "rtl" {
 		exhibit.Dir = dir
 	}

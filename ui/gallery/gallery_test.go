@@ -87,7 +87,16 @@ func TestEveryPageInEveryStateAndLanguage(t *testing.T) {
 			}
 		}
 	}
-	pagetest.Want(t, open(gallery, ""), 200, "/gallery/waiting?lang=sv", "Svenska")
+	list := open(gallery, "?lang=sv&theme=dark&width=320")
+	pagetest.Want(t, list, 200, `data-scene="waiting" href="/gallery/waiting?lang=sv&amp;theme=dark&amp;dir="`, "Svenska", `class="tiles w320"`)
+	if csp := list.Header().Get("Content-Security-Policy"); !strings.Contains(csp, "frame-src 'self'") || strings.Contains(csp, "unsafe") {
+		t.Errorf("the list: got the CSP %s, want frames of its own pages", csp)
+	}
+	pagetest.Want(t, open(gallery, "?lang=<b>&width=9"), 200, `href="/gallery/waiting?lang=en&amp;`, `class="tiles w360"`)
+	framed := open(gallery, "/waiting?lang=en&framed=").Header()
+	if csp := framed.Get("Content-Security-Policy"); !strings.Contains(csp, "frame-ancestors 'self'; ") || framed.Get("X-Frame-Options") != "" {
+		t.Errorf("a framed page: got %v, want its own origin allowed", framed)
+	}
 	pagetest.Want(t, open(gallery, "/nothing"), 404)
 }
 

@@ -75,6 +75,9 @@ const (
 	attemptLeft = 4*time.Minute + 42*time.Second
 )
 
+// attemptBegan returns when an attempt of five minutes began of which attemptLeft is left.
+func attemptBegan() time.Time { return time.Now().Add(attemptLeft - 5*time.Minute) }
+
 // inLanguage returns the request of a browser that prefers the ui_locales, for pages that
 // ignore them.
 func (b browser) inLanguage() *http.Request {
@@ -86,14 +89,38 @@ func (b browser) inLanguage() *http.Request {
 // scenes returns all pages in all states, in the order in which users meet them.
 func scenes() []scene {
 	var all []scene
-	all = append(all, signInScenes()...)
-	all = append(all, oneTapScenes()...)
-	all = append(all, limitScenes()...)
-	all = append(all, attemptScenes()...)
-	all = append(all, consentScenes()...)
-	all = append(all, deviceScenes()...)
-	all = append(all, accountScenes()...)
-	return append(all, otherScenes()...)
+	for _, g := range groups() {
+		all = append(all, g.scenes...)
+	}
+	return all
+}
+
+// group is what the list shows under one title.
+type group struct {
+	Title  string
+	scenes []scene
+}
+
+// Scenes returns the names of the group's scenes.
+func (g group) Scenes() []string {
+	var names []string
+	for _, s := range g.scenes {
+		names = append(names, s.name)
+	}
+	return names
+}
+
+func groups() []group {
+	return []group{
+		{"Sign in", signInScenes()},
+		{"On an Android phone", oneTapScenes()},
+		{"Few tries, and challenges", limitScenes()},
+		{"Waiting and outcomes", attemptScenes()},
+		{"Consent", consentScenes()},
+		{"Account", accountScenes()},
+		{"Devices without a browser", deviceScenes()},
+		{"Signing out, and errors", otherScenes()},
+	}
 }
 
 func signIn(name string, v authorize.SignInView) scene {
@@ -114,6 +141,11 @@ func signInScenes() []scene {
 			r.Header.Del("Accept-Language") // the page would guess a country from it
 			p.SignIn(b.w, r, authorize.SignInView{Client: arabic, UILocales: b.uiLocales, Request: sealed})
 		}},
+		signIn("-known", authorize.SignInView{
+			Client: shop,
+			Region: "SE",
+			Known:  &authorize.KnownView{Number: "+46•••••05", Since: time.Now().Add(-75 * time.Hour)},
+		}),
 		signIn("-prefilled", authorize.SignInView{Client: longName, Region: "SE", Phone: typed}),
 	}
 	soon := time.Now().Add(4*time.Minute + 10*time.Second)
@@ -210,14 +242,14 @@ func attemptScenes() []scene {
 			v.Client = shop
 		}
 		v.ID, v.Number, v.App = attemptID, masked, v.Client.Name
-		v.Expires, v.AgainAt = time.Now().Add(attemptLeft), time.Now().Add(again)
+		v.Created, v.Expires, v.AgainAt = attemptBegan(), time.Now().Add(attemptLeft), time.Now().Add(again)
 		return scene{name: name, platform: "Linux", show: showAttempt(v)}
 	}
 	onAndroid := attempt("waiting-android", authorize.AttemptView{State: login.Waiting}, attemptLeft)
 	onAndroid.platform = "Android"
 	oneTap := func(name string, v authorize.AttemptView) scene {
 		v.ID, v.Method, v.Client, v.App = attemptID, login.OneTap, shop, "Lingon Market"
-		v.Expires = time.Now().Add(attemptLeft)
+		v.Created, v.Expires = attemptBegan(), time.Now().Add(attemptLeft)
 		v.Link = func(string) string { return "#" }
 		return scene{name: name, show: showAttempt(v)}
 	}

@@ -179,7 +179,7 @@ var values = map[string]value{
 	"deployment": {field: "$.Deployment", markup: "<bdi>%s</bdi>"},
 	"app":        {field: "$.App", markup: "<bdi>%s</bdi>"},
 	"number":     {field: "$.Number", markup: `<bdi class="number" dir="ltr">%s</bdi>`},
-	"typed":      {field: `""`, markup: `<bdi class="number" dir="ltr">%s</bdi>`}, // filled in by the script
+	"typed":      {field: `"+00 00 00000-0000"`, markup: `<bdi class="number" dir="ltr">%s</bdi>`}, // room for what the script fills in
 	"left":       {field: "digits $.Left", markup: `<span id="left" class="clock" role="timer" data-seconds="{{$.LeftSeconds}}" data-zero="{{zero}}">%s</span>`},
 	"again":      {field: "digits $.Again", markup: `<span id="again-in" class="clock" data-seconds="{{$.AgainSeconds}}" data-zero="{{zero}}">%s</span>`},
 	"tries":      {field: "digits $.Tries", count: "$.Tries"},

@@ -84,7 +84,7 @@ func TestTypography(t *testing.T) {
 var warnings = []string{
 	"problem.locked_elsewhere", "waiting.advice", "waiting.advice.text", "outcome.mismatch.text",
 	"consent.lead", "consent.scope.*", "account.everywhere.text", "account.step.delete.text",
-	"device.confirm.*", "device.elsewhere", "error.not_your_browser.text",
+	"device.confirm.*", "device.elsewhere", "error.not_your_browser.text", "browser.advice*",
 }
 
 // Each note names a text that exists or, with a star, several. Each text that warns, or

@@ -4,6 +4,7 @@ package page
 
 import (
 	"net/http"
+	"strings"
 	"time"
 
 	"calleridp/provider/account"
@@ -14,6 +15,7 @@ type accountView struct {
 	chrome
 
 	Name         string
+	Initials     string
 	Number       string // masked
 	NumberLost   bool
 	Did          string // account.AccountDeed; "" for none
@@ -33,13 +35,15 @@ type accountRow struct {
 	Shares []share
 
 	Browser, OS, Country string // of a session
+	Icon                 string // of its device
 	Here                 bool
+	Once                 bool // Since and Used read the same
 }
 
 // Account implements provider.Pages.
 func (p *Pages) Account(w http.ResponseWriter, r *http.Request, v account.AccountView) {
 	now, choice := time.Now(), p.choose(r, nil)
-	view := &accountView{Name: v.Name, Number: v.Number, NumberLost: v.NumberLost, Did: string(v.Did), Token: v.Token}
+	view := &accountView{Name: v.Name, Initials: initials(v.Name), Number: shownNumber(v.Number), NumberLost: v.NumberLost, Did: string(v.Did), Token: v.Token}
 	for i, a := range v.Applications {
 		view.Applications = append(view.Applications, accountRow{
 			Row:    i + 1,
@@ -48,7 +52,7 @@ func (p *Pages) Account(w http.ResponseWriter, r *http.Request, v account.Accoun
 			ID:     a.Client.ID,
 			Since:  momentOf(now, a.Since),
 			Used:   momentOf(now, a.LastUsed),
-			Client: showClient(a.Client),
+			Client: showClient(a.Client).under(p.cfg.Base),
 			Open:   webURL(a.Open),
 			Shares: shares(a.Scopes, v.Number),
 		})
@@ -64,6 +68,12 @@ func (p *Pages) Account(w http.ResponseWriter, r *http.Request, v account.Accoun
 			Browser: s.Device.Browser,
 			OS:      s.Device.OS,
 			Here:    s.Here,
+			Once:    momentOf(now, s.Created).reads(momentOf(now, s.LastUsed)),
+			Icon:    "computer",
+		}
+		switch s.Device.OS {
+		case "Android", "HarmonyOS", "KaiOS", "iOS":
+			row.Icon = "phone"
 		}
 		if s.Country != "" {
 			row.Country = choice.Country(s.Country)
@@ -77,6 +87,18 @@ func (p *Pages) Account(w http.ResponseWriter, r *http.Request, v account.Accoun
 		view:     view,
 		policy:   policy{opener: sameOriginOpener},
 	})
+}
+
+// initials returns the initials of the first and the last part of a name, "" if it has none.
+func initials(name string) string {
+	parts := strings.Fields(name)
+	switch len(parts) {
+	case 0:
+		return ""
+	case 1:
+		return initial(parts[0])
+	}
+	return initial(parts[0]) + initial(parts[len(parts)-1])
 }
 
 // accountStepView is what the pages show to which the account page leads.
@@ -94,7 +116,7 @@ func (p *Pages) AccountStep(w http.ResponseWriter, r *http.Request, v account.Ac
 		template: "accountstep",
 		language: p.choose(r, nil),
 		status:   http.StatusOK,
-		view:     &accountStepView{Step: string(v.Step), Number: v.Number, Token: v.Token},
+		view:     &accountStepView{Step: string(v.Step), Number: shownNumber(v.Number), Token: v.Token},
 		policy:   policy{opener: sameOriginOpener},
 	})
 }

@@ -47,9 +47,9 @@ func TestTheAccountPage(t *testing.T) {
 		}
 		answer := drawAccount(p, v)
 		iso := now.Add(-72 * time.Hour).UTC().Format(time.RFC3339)
-		pagetest.Want(t, answer, 200, `Asha &lt;b&gt;&#34;Rao&#34;`, "46•••••0605", `<bdi>Lingon Market</bdi>`, `Access given <time datetime="`+iso+`">3 days ago</time>`, `last used <time datetime=`, ">less than an hour ago<",
+		pagetest.Want(t, answer, 200, `Asha &lt;b&gt;&#34;Rao&#34;`, "46 •••• 0605", `<bdi>Lingon Market</bdi>`, `Access given <time datetime="`+iso+`">3 days ago</time>`, `last used <time datetime=`, ">less than an hour ago<",
 			`name="client" value="shop"`, `name="session" value="sid-1"`, `name="session" value="sid-2"`, "This browser", "Unknown browser", ">1 hour ago<", ">3 months ago<", ">2 days ago<",
-			`<button class="secondary short" aria-describedby="a1">`, `id="a1"`, `<button class="secondary short" aria-describedby="s2">`, `id="s2"`)
+			`<button class="quiet danger" aria-describedby="a1">`, `id="a1"`, `<button class="quiet" aria-describedby="s2">`, `id="s2"`)
 		body, _, _ := strings.Cut(answer.Body.String(), "</main>")
 		// Every form has the token.
 		if forms, tokens := strings.Count(body, "<form "), strings.Count(body, `name="token" value="token-1"`); forms != 4 || tokens != forms {

@@ -55,8 +55,13 @@ const (
 // customStyle is the operator's addition to the stylesheet.
 const customStyle = "static/custom.css"
 
-// comment matches the lines of a script that are for us, and would be a tenth of the page.
-var comment = regexp.MustCompile(`(?m)^[ \t]*//.*\n`)
+// Parts of our scripts and of our stylesheet that are for us, and would be a tenth of the
+// page: whole lines of comment, and indentation.
+var (
+	comment      = regexp.MustCompile(`(?m)^[ \t]*//.*\n`)
+	styleComment = regexp.MustCompile(`(?s)/\*.*?\*/`)
+	indentation  = regexp.MustCompile(`(?m)^\s+`)
+)
 
 func loadAssets(files fs.FS, logo *Image, groups string) (*assets, error) {
 	a := &assets{byName: map[string]asset{}}
@@ -76,6 +81,7 @@ func loadAssets(files fs.FS, logo *Image, groups string) (*assets, error) {
 			return nil, err
 		}
 	}
+	style = indentation.ReplaceAll(styleComment.ReplaceAll(style, nil), nil)
 	switch custom, err := fs.ReadFile(files, customStyle); {
 	case err == nil:
 		style = slices.Concat(style, []byte("\n"), custom)
@@ -89,7 +95,7 @@ func loadAssets(files fs.FS, logo *Image, groups string) (*assets, error) {
 	field = bytes.Replace(field, []byte("GROUPS"), table, 1)
 
 	for _, plain := range []*[]byte{&script, &solver, &field, &oneTap, &session, &signedOut} {
-		*plain = comment.ReplaceAll(*plain, nil)
+		*plain = indentation.ReplaceAll(comment.ReplaceAll(*plain, nil), nil)
 	}
 	a.style = a.add("app.css", cssType, style)
 	a.icon = a.add("icon.svg", "image/svg+xml", icon)
@@ -99,9 +105,9 @@ func loadAssets(files fs.FS, logo *Image, groups string) (*assets, error) {
 	a.signedOut = a.add("signedout.js", javaScript, signedOut)
 	a.signIn = map[signInParts]string{
 		{}:                           a.script,
-		{number: true}:               a.add("signin.js", javaScript, slices.Concat(script, field)),
+		{number: true}:               a.add("signin.js", javaScript, slices.Concat(field, script)),
 		{oneTap: true}:               a.add("onetap.js", javaScript, slices.Concat(script, oneTap)),
-		{number: true, oneTap: true}: a.add("signin.js", javaScript, slices.Concat(script, field, oneTap)),
+		{number: true, oneTap: true}: a.add("signin.js", javaScript, slices.Concat(field, script, oneTap)),
 	}
 	if logo != nil {
 		a.logo = a.add("logo"+extensions[logo.Type], logo.Type, logo.Bytes)

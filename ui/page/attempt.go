@@ -42,6 +42,9 @@ type waitingView struct {
 	WithoutPush               bool         // no number can be typed instead
 	Left, Again               string       // m:ss
 	LeftSeconds, AgainSeconds int
+	Lifetime                  int  // seconds from the attempt's start to its end
+	Percent                   int  // of Lifetime that is left
+	Sooner                    bool // Again ends before Left
 	Later                     bool // the lock outlasts the attempt by so much that a clock would not help
 	Manual                    bool // the user must press a link to return to the client
 	Still                     bool // the page does not refresh itself
@@ -56,16 +59,19 @@ func (p *Pages) Waiting(w http.ResponseWriter, r *http.Request, v authorize.Atte
 		App:          p.appName(v),
 		Attempt:      string(v.ID),
 		Serves:       v.Serves,
-		Number:       v.Number,
+		Number:       shownNumber(v.Number),
 		Opened:       v.Opened,
 		WithoutPush:  v.WithoutPush,
 		LeftSeconds:  seconds(now, v.Expires),
 		AgainSeconds: seconds(now, v.AgainAt),
+		Lifetime:     max(1, seconds(v.Created, v.Expires)),
+		Sooner:       v.AgainAt.Before(v.Expires.Add(-time.Second)),
 		Later:        v.AgainAt.After(v.Expires.Add(time.Minute)),
 		Manual:       !IsWeb(v.FormAction),
 		Still:        p.exhibit.Still,
 	}
 	view.Left, view.Again = clock(view.LeftSeconds), clock(view.AgainSeconds)
+	view.Percent = min(100, (100*view.LeftSeconds+view.Lifetime-1)/view.Lifetime)
 	if v.Link != nil {
 		view.Link = template.URL(v.Link(choice.Tag)) // truecaller.App.DeepLink makes it from validated parts
 	} else if opensTruecaller(r.Header) {
@@ -137,6 +143,8 @@ type endedView struct {
 	Number  string // masked
 	Outcome string
 
+	Badge, Look  string // see badge
+	AnotherFirst bool   // another number is what helps
 	Another      bool   // another number may be tried now
 	Again        string // m:ss until the same one may be tried again
 	AgainSeconds int
@@ -152,12 +160,14 @@ func (p *Pages) Ended(w http.ResponseWriter, r *http.Request, v authorize.Attemp
 		chrome:       chromeOf(v.Client),
 		retry:        retryOf(v, now),
 		Attempt:      string(v.ID),
-		Number:       v.Number,
+		Number:       shownNumber(v.Number),
 		Outcome:      outcome(v),
 		Another:      !v.WithoutPush && !v.AnotherAt.After(now),
 		AgainSeconds: seconds(now, v.AgainAt),
 		Still:        p.exhibit.Still,
 	}
+	view.Badge, view.Look = outcomeBadge(view.Outcome)
+	view.AnotherFirst = view.Another && (view.Outcome == "another" || view.Outcome == "mismatch")
 	view.Again = clock(view.AgainSeconds)
 	view.Clock = view.Locked && view.Wait.Hours == 0
 	pol := policy{formAction: v.FormAction}
@@ -173,6 +183,24 @@ func (p *Pages) Ended(w http.ResponseWriter, r *http.Request, v authorize.Attemp
 		view:     view,
 		policy:   pol,
 	})
+}
+
+// outcomeBadge returns the badge of an outcome. To decline or to cancel is a choice and no
+// mistake.
+func outcomeBadge(outcome string) (name, look string) {
+	switch outcome {
+	case "expired", "onetap_expired":
+		return "clock", "dashed"
+	case "mismatch":
+		return "differ", "warn"
+	case "failed":
+		return "problem", "bad"
+	case "unavailable":
+		return "problem", "warn"
+	case "another", "several", "several_only":
+		return "device", ""
+	}
+	return "cross", ""
 }
 
 // outcomes holds the texts for how an attempt ended without success. Every other

@@ -13,9 +13,15 @@ import (
 	"strings"
 )
 
-// blockMark is where a page's block goes. No value on a page contains this byte,
-// because html/template replaces it.
-const blockMark template.HTML = "\x00"
+// Marks are where a page's blocks go: a zero byte and the block's name. No value on a page
+// contains this byte, because html/template replaces it.
+const (
+	countriesMark template.HTML = "\x00c"
+	languagesMark template.HTML = "\x00l"
+)
+
+// blocks holds the blocks of a page by their names: the second bytes of their marks.
+type blocks map[byte]*block
 
 // block is a part of a page that is the same for every user, compressed once.
 //
@@ -38,11 +44,10 @@ func newBlock(text string) *block {
 	return &block{plain: []byte(text), deflated: b.Bytes()}
 }
 
-// write sends a page with its block at the mark. An operator's template may leave the
+// write sends a page with its blocks at their marks. An operator's template may leave a
 // block out.
-func (b *block) write(w http.ResponseWriter, r *http.Request, status int, page []byte) {
-	before, after, marked := bytes.Cut(page, []byte(blockMark))
-	if !marked {
+func (bs blocks) write(w http.ResponseWriter, r *http.Request, status int, page []byte) {
+	if bytes.IndexByte(page, 0) < 0 {
 		w.WriteHeader(status)
 		w.Write(page) // an error means that the browser has gone
 		return
@@ -54,30 +59,48 @@ func (b *block) write(w http.ResponseWriter, r *http.Request, status int, page [
 	out.Reset()
 	if acceptsGzip(r) {
 		h.Set("Content-Encoding", "gzip")
-		b.zip(out, before, after)
+		bs.zip(out, page)
 	} else {
-		out.Write(before)
-		out.Write(b.plain)
-		out.Write(after)
+		bs.parts(page, func(text []byte) { out.Write(text) }, func(b *block) { out.Write(b.plain) })
 	}
 	h.Set("Content-Length", strconv.Itoa(out.Len()))
 	w.WriteHeader(status)
 	w.Write(out.Bytes()) // an error means that the browser has gone
 }
 
+// parts calls text with what stands between the marks of a page, and shared with the blocks,
+// in the page's order.
+func (bs blocks) parts(page []byte, text func([]byte), shared func(*block)) {
+	for {
+		before, rest, marked := bytes.Cut(page, []byte{0})
+		text(before)
+		if !marked {
+			return
+		}
+		if len(rest) > 0 && bs[rest[0]] != nil {
+			shared(bs[rest[0]])
+			rest = rest[1:]
+		}
+		page = rest
+	}
+}
+
 // zip writes a page as one gzip member (RFC 1952 §2.3).
-func (b *block) zip(out *bytes.Buffer, before, after []byte) {
+func (bs blocks) zip(out *bytes.Buffer, page []byte) {
 	out.Write([]byte{0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255}) // deflate, without name, time and system
-	store(out, before)
-	out.Write(b.deflated)
-	store(out, after)
+	sum, length := uint32(0), 0
+	add := func(text []byte) { sum, length = crc32.Update(sum, crc32.IEEETable, text), length+len(text) }
+	bs.parts(page, func(text []byte) {
+		store(out, text)
+		add(text)
+	}, func(b *block) {
+		out.Write(b.deflated)
+		add(b.plain)
+	})
 	out.Write([]byte{1, 0, 0, 0xff, 0xff}) // the last block, empty
-	sum := crc32.ChecksumIEEE(before)
-	sum = crc32.Update(sum, crc32.IEEETable, b.plain)
-	sum = crc32.Update(sum, crc32.IEEETable, after)
 	var trailer [8]byte
 	binary.LittleEndian.PutUint32(trailer[:], sum)
-	binary.LittleEndian.PutUint32(trailer[4:], uint32(len(before)+len(b.plain)+len(after)))
+	binary.LittleEndian.PutUint32(trailer[4:], uint32(length))
 	out.Write(trailer[:])
 }
 

@@ -32,15 +32,15 @@ func gunzip(t *testing.T, zipped []byte) string {
 
 func TestAPageWithABlockIsOneGzipStream(t *testing.T) {
 	for _, text := range []string{"", "x", strings.Repeat("<option>Sweden +46</option>\n", 1000)} {
-		b := newBlock(text)
+		shared := blocks{countriesMark[1]: newBlock(text), languagesMark[1]: newBlock("<li>" + text)}
 		for _, before := range []int{0, 1, 4000, 65535, 65536, 200_000} {
 			for _, after := range []int{0, 1, 65535 * 2} {
-				page := strings.Repeat("a", before) + string(blockMark) + strings.Repeat("z", after)
-				want := strings.Replace(page, string(blockMark), text, 1)
+				page := strings.Repeat("a", before) + string(countriesMark) + strings.Repeat("z", after) + string(languagesMark) + "end"
+				want := strings.NewReplacer(string(countriesMark), text, string(languagesMark), "<li>"+text).Replace(page)
 				for _, encoding := range []string{"", "gzip"} {
 					r, answer := httptest.NewRequest("GET", "/", nil), httptest.NewRecorder()
 					r.Header.Set("Accept-Encoding", encoding)
-					b.write(answer, r, http.StatusTeapot, []byte(page))
+					shared.write(answer, r, http.StatusTeapot, []byte(page))
 					got := answer.Body.String()
 					if answer.Header().Get("Content-Encoding") != encoding || answer.Code != http.StatusTeapot || answer.Header().Get("Vary") != "Accept-Encoding" {
 						t.Fatalf("got %d %v, want 418 in the encoding %q", answer.Code, answer.Header(), encoding)

@@ -94,7 +94,7 @@ func TestAccentGroundsAreTheStylesheets(t *testing.T) {
 			}
 		}
 	}
-	if a, err := client.ParseAccent("#0066cc", "#6db3ff"); err != nil || a == nil {
+	if a, err := client.ParseAccent("#2a4bd7", "#a3b5ff"); err != nil || a == nil {
 		t.Errorf("the stylesheet's own accent: got %v, want nil", err)
 	}
 }

@@ -21,6 +21,7 @@ type chrome struct {
 	Nonce               string
 	Base                string
 	Style, Script, Icon string
+	Joins               bool         // the script changes how the page is laid out, and so runs before it is drawn
 	Solver              string       // the script that solves a challenge; "" for none
 	Logo                string       // "" for none
 	Accent              template.CSS // "" for the stylesheet's own
@@ -38,6 +39,7 @@ func (c *chrome) frame() *chrome { return c }
 type clientView struct {
 	Name, Initial    string
 	Logo             string // the path of a picture of ours, under Base; "" for none
+	Picture          string // the same with Base, for the application's mark
 	URI, TOS, Policy string // https, or ""
 	Home             string // the host of URI
 	Accent           *client.Accent
@@ -63,13 +65,35 @@ func showClient(c endpoint.ClientView) clientView {
 	if v.Name == "" {
 		v.Name = c.ID
 	}
-	for _, r := range v.Name {
+	v.Initial = initial(v.Name)
+	return v
+}
+
+// initial returns the first letter or digit of a name as a capital, "" if it has none.
+func initial(name string) string {
+	for _, r := range name {
 		if unicode.IsLetter(r) || unicode.IsDigit(r) {
-			v.Initial = string(unicode.ToUpper(r))
-			break
+			return string(unicode.ToUpper(r))
 		}
 	}
-	return v
+	return ""
+}
+
+// under returns the client with its picture's address.
+func (c clientView) under(base string) clientView {
+	if c.Logo != "" {
+		c.Picture = base + c.Logo
+	}
+	return c
+}
+
+// shownNumber returns a masked number as the pages write it: +46•••••0605 as +46 •••• 0605.
+func shownNumber(masked string) string {
+	before, after, ok := strings.Cut(masked, "•")
+	if !ok {
+		return masked
+	}
+	return before + " •••• " + strings.TrimLeft(after, "•")
 }
 
 // logoPath returns the path of a client's picture, "" for anything else: a page loads no

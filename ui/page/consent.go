@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"calleridp/provider/authorize"
+	"calleridp/provider/claims"
 )
 
 // consentView is what the consent prompt shows.
@@ -22,7 +23,7 @@ func (p *Pages) Consent(w http.ResponseWriter, r *http.Request, v authorize.Cons
 	view := &consentView{
 		chrome:  chromeOf(v.Client),
 		Request: v.Request,
-		Number:  v.Number,
+		Number:  shownNumber(v.Number),
 		Shares:  shares(v.Scopes, v.Number),
 	}
 	p.show(w, r, response{
@@ -39,13 +40,18 @@ func (p *Pages) Consent(w http.ResponseWriter, r *http.Request, v authorize.Cons
 // share is one line of what a client gets.
 type share struct {
 	Scope  string
+	Icon   string // its name
 	Number string // masked, for the line about it
 }
 
 func shares(scopes []string, number string) []share {
 	var lines []share
 	for _, scope := range scopes {
-		lines = append(lines, share{Scope: scope, Number: number})
+		icon := scope
+		if scope == claims.Phone {
+			icon = "phone"
+		}
+		lines = append(lines, share{Scope: scope, Icon: icon, Number: shownNumber(number)})
 	}
 	return lines
 }

@@ -24,7 +24,7 @@ func TestTheConsentPage(t *testing.T) {
 	answer := pagetest.Draw("/authorize", func(w http.ResponseWriter, r *http.Request) { p.Consent(w, r, v) })
 	pagetest.Want(t, answer, 200, `id="consent"`, `<h1>Give <bdi>Lingon Market</bdi> access?</h1>`, `action="/consent"`, `name="request" value="sealed"`,
 		`<button id="allow" class="primary" name="decision" value="allow">`, `<button id="deny" class="secondary" name="decision" value="deny">`,
-		`<li>Your phone number, <bdi class="number" dir="ltr">&#43;46•••••0605</bdi></li>`, "which is not verified", "https://shop.example/privacy", "https://shop.example/terms")
+		`<span>Your phone number, <bdi class="number" dir="ltr">&#43;46 •••• 0605</bdi></span></li>`, `Your email address <span class="tag">not verified</span>`, "https://shop.example/privacy", "https://shop.example/terms")
 	for _, link := range []string{v.Client.URI, v.Client.PolicyURI, v.Client.TOSURI} {
 		if want := `<a href="` + link + `" rel="noopener noreferrer nofollow">`; link == "" || !strings.Contains(answer.Body.String(), want) {
 			t.Errorf("got no %s", want)

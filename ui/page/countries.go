@@ -21,6 +21,7 @@ type Country struct {
 // countryList is the list of countries beside the number field, in one language.
 type countryList struct {
 	text map[string]string // by region: "Sweden +46"
+	code map[string]string // by region: "+46"
 	all  *block            // an option for every country, in the language's order
 }
 
@@ -32,7 +33,7 @@ type option struct {
 
 // newCountryList sorts all countries as a language's readers expect.
 func newCountryList(l *language.Language, countries []Country) *countryList {
-	type entry struct{ region, name, text string }
+	type entry struct{ region, name, code, text string }
 	mark := ""
 	if l.Dir == "rtl" {
 		mark = "\u200e" // without it, the plus would stand behind the code
@@ -40,13 +41,13 @@ func newCountryList(l *language.Language, countries []Country) *countryList {
 	var all []entry
 	for _, c := range countries {
 		name := l.Country(c.Region)
-		all = append(all, entry{region: c.Region, name: name, text: name + " " + mark + "+" + strconv.Itoa(c.Code)})
+		all = append(all, entry{region: c.Region, name: name, code: "+" + strconv.Itoa(c.Code), text: name + " " + mark + "+" + strconv.Itoa(c.Code)})
 	}
 	order := l.Collator()
 	slices.SortFunc(all, func(a, b entry) int { return order.CompareString(a.name, b.name) })
-	list, options := &countryList{text: map[string]string{}}, strings.Builder{}
+	list, options := &countryList{text: map[string]string{}, code: map[string]string{}}, strings.Builder{}
 	for _, e := range all {
-		list.text[e.region] = e.text
+		list.text[e.region], list.code[e.region] = e.text, e.code
 		options.WriteString(`<option value="` + e.region + `">` + html.EscapeString(e.text) + "</option>\n")
 	}
 	list.all = newBlock(options.String())
@@ -96,5 +97,5 @@ func (view *signInView) setCountry(r *http.Request, list *countryList, chosen st
 		chosen = list.guess(r, countries)
 		view.Guessed = chosen != ""
 	}
-	view.Region, view.Countries, view.List = chosen, list.top(chosen, countries), blockMark
+	view.Region, view.Code, view.Countries, view.List = chosen, list.code[chosen], list.top(chosen, countries), countriesMark
 }

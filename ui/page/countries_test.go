@@ -102,7 +102,7 @@ func TestGuess(t *testing.T) {
 
 func TestTheListOfCountries(t *testing.T) {
 	p := newPages(t)
-	top := regexp.MustCompile(`(?s)<div class="picker"><select id="region" name="region"[^>]*>\n(.*?)<option value="AF">`)
+	top := regexp.MustCompile(`(?s)<div class="country">.*?<select id="region" name="region"[^>]*>\n(.*?)<option value="AF">`)
 	for _, row := range []struct {
 		what, accept string
 		view         authorize.SignInView

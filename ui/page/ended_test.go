@@ -19,8 +19,8 @@ var primary = regexp.MustCompile(`<button [^>]*class="primary[^>]*>([^<]+)<`)
 // However an attempt has ended: the first button of the page works now. What does not
 // is disabled, and the page says when it will.
 func TestTheFirstButtonOfAnEndedAttemptWorks(t *testing.T) {
-	const again, another, typeIt, leave = "Try again", "Use another number", "Enter my number instead", "Back to "
-	const disabled = `<button id="again" class="secondary" disabled>Try again</button>`
+	const again, afresh, another, typeIt, leave = "Try again", "Send a new request", "Use another number", "Enter my number instead", "Back to "
+	const disabled = `<button id="again" class="secondary" disabled>`
 	synctest.Test(t, func(t *testing.T) {
 		p, now := newPages(t), time.Now()
 		later := now.Add(5 * time.Minute)
@@ -57,8 +57,12 @@ func TestTheFirstButtonOfAnEndedAttemptWorks(t *testing.T) {
 				what := string(end.State) + " " + string(end.Reason) + ", " + row.what
 				pagetest.WellFormed(t, what, page)
 				want := row.want
-				if end.Reason == login.AnotherNumber && row.want == again {
-					want = another // what the user has chosen on the phone
+				switch {
+				case row.want != again:
+				case end.Reason == login.AnotherNumber, end.Reason == login.PhoneMismatch:
+					want = another // what the user has chosen on the phone, or whose phone it was
+				case end.State == login.Expired:
+					want = afresh
 				}
 				buttons := primary.FindAllStringSubmatch(page, -1)
 				if len(buttons) != 1 || !strings.HasPrefix(buttons[0][1], want) {
@@ -112,9 +116,9 @@ func TestAnEndedAttemptWhoseNumberCoolsDown(t *testing.T) {
 		page := drawEnded(p, v).Body.String()
 		pagetest.WellFormed(t, "cooling down", page)
 		pagetest.Contains(t, page,
-			"<noscript><p class=\"problem\">Before we send a request to your phone, your browser must pass a short check, which needs JavaScript. Turn JavaScript on, or come back in 9\u00a0minutes.</p></noscript>",
+			"<noscript><p class=\"problem\">"+string(icon("problem"))+"Before we send a request to your phone, your browser must pass a short check, which needs JavaScript. Turn JavaScript on, or come back in 9\u00a0minutes.</p></noscript>",
 			`<noscript><button class="primary" name="another" value="1">Use another number</button></noscript>`,
-			`<button class="primary scripted">Try again</button>`)
+			`<button class="primary scripted">Send a new request</button>`)
 		v.AnotherAt = v.UnsolvedAt
 		if page := drawEnded(p, v).Body.String(); strings.Contains(page, "Use another number") {
 			t.Errorf("got another number, for which the network has no tries:\n%s", page)

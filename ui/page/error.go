@@ -14,10 +14,13 @@ import (
 type errorView struct {
 	chrome
 
-	Error       string // endpoint.ErrorKind
-	Correlation string
-	Detail      string
-	Restart     string // https, where the user starts again; "" for none
+	Error        string // endpoint.ErrorKind
+	Correlation  string
+	Detail       string
+	Restart      string // https, where the user starts again; "" for none
+	Retry        string // the page itself, where trying again may help; "" for none
+	Badge, Look  string // see badge
+	WrongBrowser bool
 }
 
 // statuses holds the statuses that ErrorKind promises.
@@ -52,6 +55,11 @@ func (p *Pages) Error(w http.ResponseWriter, r *http.Request, v endpoint.ErrorVi
 		status = v.Status
 	}
 	view := &errorView{Error: string(v.Kind), Correlation: v.Correlation, Restart: webURL(v.Restart)}
+	view.Badge, view.Look = errorBadge(v.Kind)
+	view.WrongBrowser = v.Kind == endpoint.ErrorNotYourBrowser
+	if path := r.URL.RequestURI(); v.Kind == endpoint.ErrorInternal && r.Method == http.MethodGet && Repeatable(path) {
+		view.Retry = path
+	}
 	pol := policy{opener: sameOriginOpener}
 	if view.Restart != "" {
 		view.chrome = chromeOf(v.Client)
@@ -70,6 +78,21 @@ func (p *Pages) Error(w http.ResponseWriter, r *http.Request, v endpoint.ErrorVi
 		policy:   pol,
 		again:    shownAgain,
 	})
+}
+
+// errorBadge returns the badge of a kind of errors.
+func errorBadge(kind endpoint.ErrorKind) (name, look string) {
+	switch kind {
+	case endpoint.ErrorInternal:
+		return "problem", "bad"
+	case endpoint.ErrorNotYourBrowser:
+		return "windows", "warn"
+	case endpoint.ErrorRequestExpired:
+		return "clock", "dashed"
+	case endpoint.ErrorFinished:
+		return "check", ""
+	}
+	return "problem", "warn"
 }
 
 // internalError shows an error whose cause is in the log only (invariant 10).

@@ -17,7 +17,7 @@ func (p *Pages) Home(w http.ResponseWriter, r *http.Request) {
 		template: "home",
 		language: p.choose(r, nil),
 		status:   http.StatusOK,
-		view:     &homeView{},
+		view:     &homeView{chrome{Client: clientView{own: true}}},
 		policy:   policy{opener: sameOriginOpener},
 	})
 }

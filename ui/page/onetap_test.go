@@ -122,7 +122,7 @@ func TestOneTapWithoutANumberField(t *testing.T) {
 // its waiting page has a link that opens Truecaller.
 func TestTruecallerOnTheSamePhone(t *testing.T) {
 	p := newPages(t)
-	const link = `<a id="truecaller" class="secondary" href="intent:#Intent;action=android.intent.action.MAIN;category=android.intent.category.LAUNCHER;package=com.truecaller;end">`
+	const link = `<a id="truecaller" class="primary" href="intent:#Intent;action=android.intent.action.MAIN;category=android.intent.category.LAUNCHER;package=com.truecaller;end">`
 	v := pagetest.Attempt()
 	show := func(agent string) string {
 		page := drawWaiting(p, v, [2]string{"User-Agent", agent}).Body.String()

@@ -11,7 +11,6 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
-	"html/template"
 	"io/fs"
 	"log/slog"
 	"net/http"
@@ -61,9 +60,9 @@ type Pages struct {
 	cfg       Config
 	assets    *assets
 	templates templates
-	countries map[string]func() *countryList      // by language
-	buttons   map[string]map[string]template.HTML // of the list of languages, by form and language
-	exhibit   Exhibit                             // zero in service
+	countries map[string]func() *countryList // by language
+	buttons   map[string]map[string]*block   // of the list of languages, by form and language
+	exhibit   Exhibit                        // zero in service
 }
 
 var _ provider.Pages = (*Pages)(nil)
@@ -100,6 +99,8 @@ type Exhibit struct {
 	// Still keeps a page where it is: it does not refresh itself, runs no script that
 	// sends requests, and its link to the client leads nowhere.
 	Still bool
+	// Framed lets pages of the same origin have the page in a frame.
+	Framed bool
 	// OneTap is what the script would say beside the one-tap button: absent, opened or
 	// declined. If empty, the script is on the page and says it.
 	OneTap string
@@ -129,7 +130,7 @@ type response struct {
 	view     view
 	policy   policy
 	again    again  // in another language
-	block    *block // stands at blockMark; nil for none
+	blocks   blocks // nil for none but the list of languages
 }
 
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
@@ -138,7 +139,7 @@ var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 // error page and not half of this one.
 func (p *Pages) show(w http.ResponseWriter, r *http.Request, resp response) {
 	nonce := newNonce()
-	p.frame(r, resp, nonce)
+	p.frame(r, &resp, nonce)
 	b := buffers.Get().(*bytes.Buffer)
 	defer buffers.Put(b)
 	b.Reset()
@@ -146,13 +147,11 @@ func (p *Pages) show(w http.ResponseWriter, r *http.Request, resp response) {
 		p.failed(w, r, resp, err)
 		return
 	}
-	resp.policy.writeHeaders(w.Header(), nonce)
-	if resp.block != nil {
-		resp.block.write(w, r, resp.status, b.Bytes())
-		return
+	if p.exhibit.Framed {
+		resp.policy.framedBy = sameOrigin
 	}
-	w.WriteHeader(resp.status)
-	w.Write(b.Bytes()) // an error means that the browser has gone
+	resp.policy.writeHeaders(w.Header(), nonce)
+	resp.blocks.write(w, r, resp.status, b.Bytes())
 }
 
 // failed reports that a page does not render.
@@ -171,7 +170,7 @@ func (p *Pages) failed(w http.ResponseWriter, r *http.Request, resp response, er
 }
 
 // frame fills in what every page shows.
-func (p *Pages) frame(r *http.Request, resp response, nonce string) {
+func (p *Pages) frame(r *http.Request, resp *response, nonce string) {
 	c := resp.view.frame()
 	c.Nonce = nonce
 	c.Base = p.cfg.Base
@@ -187,12 +186,23 @@ func (p *Pages) frame(r *http.Request, resp response, nonce string) {
 	}
 	c.Script = resp.policy.script
 	c.Solver = resp.policy.solver
+	c.Joins = resp.policy.joins
 	c.Lang = resp.language.Tag
 	c.Dir = cmp.Or(p.exhibit.Dir, resp.language.Dir)
 	c.Switch = p.switcher(r, resp)
 	if c.Client.own {
-		c.Client = showClient(endpoint.ClientView{Name: p.cfg.DeploymentName})
+		c.Client = p.ownMark()
 	}
+	c.Client = c.Client.under(p.cfg.Base)
+}
+
+// ownMark returns the deployment as the application of a page of its own.
+func (p *Pages) ownMark() clientView {
+	v := showClient(endpoint.ClientView{Name: p.cfg.DeploymentName})
+	if p.assets.logo != "" {
+		v.Logo = PathStatic + p.assets.logo
+	}
+	return v
 }
 
 // newNonce returns a fresh nonce for a page's Content-Security-Policy.

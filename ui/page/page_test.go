@@ -214,8 +214,8 @@ func TestWhatIsLeft(t *testing.T) {
 		}
 		soon := time.Now().Add(11*time.Minute - time.Second)
 		const none, few = "There were too many attempts. You can try again in 11\u00a0minutes.", "You have 2 attempts left for now."
-		pagetest.Want(t, signIn(authorize.SignInView{Tries: &login.Tries{Next: soon}}), 200, none, `aria-describedby="tries hint"`)
-		pagetest.Want(t, signIn(authorize.SignInView{Tries: &login.Tries{Left: 2}}), 200, few, `aria-describedby="tries hint"`)
+		pagetest.Want(t, signIn(authorize.SignInView{Tries: &login.Tries{Next: soon}}), 200, none, `aria-describedby="rest tries hint"`)
+		pagetest.Want(t, signIn(authorize.SignInView{Tries: &login.Tries{Left: 2}}), 200, few, `aria-describedby="rest tries hint"`)
 		pagetest.Want(t, signIn(authorize.SignInView{Tries: &login.Tries{Left: 1}}), 200, "You have one attempt left for now.")
 		mistake := &authorize.Problem{Kind: authorize.PhoneTooShort}
 		pagetest.Want(t, signIn(authorize.SignInView{Tries: &login.Tries{Left: 2}, Problem: mistake}), 422, few, "too short", `aria-describedby="problem tries hint"`)
@@ -235,7 +235,7 @@ func TestWhatIsLeft(t *testing.T) {
 		locked := pagetest.Attempt()
 		locked.AgainAt, locked.Tries = time.Now().Add(5*time.Hour-time.Second), &login.Tries{}
 		answer = drawWaiting(p, locked)
-		if pagetest.Want(t, answer, 200, "Another request can be sent to this number in 5\u00a0hours.", `<button id="again" class="secondary" disabled>Send again</button>`); strings.Contains(answer.Body.String(), "again-in") {
+		if pagetest.Want(t, answer, 200, "Another request can be sent to this number in 5\u00a0hours.", `<button id="again" class="quiet" disabled>Send again</button>`); strings.Contains(answer.Body.String(), "again-in") {
 			t.Error("got a clock that counts hours, want none")
 		}
 	})
@@ -264,9 +264,9 @@ func TestChallengeOnThePage(t *testing.T) {
 		if csp != policy {
 			t.Errorf("got %s, want that of a page without a challenge: %s", csp, policy)
 		}
-		scripts := regexp.MustCompile(`<script src="/static/([a-z]+)-[^"]+" nonce="[^"]+" defer>`).FindAllStringSubmatch(answer.Body.String(), -1)
-		if len(scripts) != 2 || scripts[0][1] != "challenge" || scripts[1][1] != "signin" {
-			t.Errorf("got the scripts %q, want challenge and signin", scripts)
+		scripts := regexp.MustCompile(`<script src="/static/([a-z]+)-[^"]+" nonce="[^"]+"( defer)?></script>`).FindAllStringSubmatch(answer.Body.String(), -1)
+		if len(scripts) != 2 || scripts[0][1] != "challenge" || scripts[0][2] == "" || scripts[1][1] != "signin" || scripts[1][2] != "" {
+			t.Errorf("got the scripts %q, want challenge, deferred, and signin, before the page is drawn", scripts)
 		}
 
 		soon := time.Now().Add(9*time.Minute - time.Second)
@@ -367,7 +367,7 @@ func TestSignInNamesTheOpenRequestOfAnotherApp(t *testing.T) {
 	}
 	pagetest.Want(t, draw("Örtagård <b>"), 429,
 		"A request from <bdi>Örtagård &lt;b&gt;</bdi> to this number is still open. Finish that one first, or enter another number.",
-		`/attempt/abcdefghijklmnopqrstuv">Approve on your phone</a>`,
+		`/attempt/abcdefghijklmnopqrstuv">Look at your phone</a>`,
 		`name="attempt" value="abcdefghijklmnopqrstuv"`, `name="app" value="Örtagård &lt;b&gt;"`)
 	pagetest.Want(t, draw(""), 429, "A request from <bdi>Lingon ID</bdi>")
 }
@@ -394,8 +394,29 @@ func TestSignInLeadsWithAnotherNumberWhileTheOwnIsLocked(t *testing.T) {
 		if said := strings.Contains(w.Body.String(), "Another request can be sent to this number in 4\u00a0minutes."); said != (kind == authorize.Locked) {
 			t.Errorf("%s: the page says when the number works: %v", kind, said)
 		}
-		if invalid := strings.Contains(w.Body.String(), "aria-invalid"); invalid != (kind != authorize.Locked) {
-			t.Errorf("%s: the field is said to be wrong: %v", kind, invalid)
+		if invalid := strings.Contains(w.Body.String(), "aria-invalid"); invalid {
+			t.Errorf("%s: the field is said to be wrong", kind)
 		}
 	}
+}
+
+// A known browser is greeted with two digits of the number, and its number field stays.
+func TestTheSignInPageGreetsAKnownBrowser(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPages(t)
+		v := authorize.SignInView{Region: "SE", Known: &authorize.KnownView{Number: "+46•••••05", Since: time.Now().Add(-73 * time.Hour)}}
+		answer := drawSignIn(p, v)
+		pagetest.WellFormed(t, "known", answer.Body.String())
+		pagetest.Want(t, answer, 200, ">3 days ago</time>. Approve once more", `<form id="known" method="post" action="/signin">`,
+			`<button class="primary" name="known" value="1">`, `<span>Continue as <bdi class="number" dir="ltr">&#43;46 •••• 05</bdi></span></button>`,
+			`id="phone"`, `<button id="submit" class="secondary"`)
+		if html := answer.Body.String(); strings.Contains(html, "autofocus") || strings.Count(html, `class="primary"`) != 1 {
+			t.Errorf("got a focus in the number field, or two primary buttons:\n%s", html)
+		}
+		// One-tap is as short, and needs no number.
+		v.OneTap = &authorize.OneTapView{Nonce: "nonce", Link: pagetest.OneTapLink}
+		if html := drawSignIn(p, v, [2]string{"User-Agent", pagetest.AndroidAgent}).Body.String(); strings.Contains(html, `id="known"`) {
+			t.Errorf("beside one-tap: got a greeting, want none:\n%s", html)
+		}
+	})
 }

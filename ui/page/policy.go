@@ -19,15 +19,19 @@ const sameOriginOpener = "same-origin"
 // policy is what differs between the security headers of pages.
 type policy struct {
 	script     string   // the name of the page's script; "" for none
+	joins      bool     // the script runs before the page is drawn
 	solver     string   // the name of the script that solves the page's challenge; "" for none
 	connect    bool     // the script sends requests to the server
 	formAction string   // beside 'self'; "" for none
 	forms      string   // in place of 'self' and formAction
 	referrer   string   // "" for same-origin
 	frames     []string // addresses that the page has in frames
-	framedBy   string   // the origin whose pages may have the page in a frame; "" for none
+	framedBy   string   // sameOrigin, or the origin whose pages may have the page in a frame; "" for none
 	opener     string   // Cross-Origin-Opener-Policy; "" for none
 }
+
+// sameOrigin is the CSP source of the page's own origin.
+const sameOrigin = "'self'"
 
 // permissions turns off what a sign-in by phone never uses.
 const permissions = "accelerometer=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), magnetometer=(), " +
@@ -84,7 +88,11 @@ func (p policy) contentSecurityPolicy(nonce string) string {
 		}
 	}
 	b.WriteString("; frame-ancestors ")
-	b.WriteString(cmp.Or(cspSource(p.framedBy), "'none'"))
+	if p.framedBy == sameOrigin {
+		b.WriteString(sameOrigin)
+	} else {
+		b.WriteString(cmp.Or(cspSource(p.framedBy), "'none'"))
+	}
 	b.WriteString("; base-uri 'none'")
 	return b.String()
 }

@@ -22,10 +22,15 @@ type signInView struct {
 	Phone     string
 	Region    string
 	Guessed   bool          // Region comes from the browser's language
+	Code      string        // the calling code of Region, as +46; "" for none
 	Countries []option      // before all the others
 	List      template.HTML // all the others
 
+	Known  *moment // when the user signed in who is greeted; nil for none
+	Number string  // of that user: two digits
+
 	Problem string // authorize.ProblemKind; "" for none
+	Wrong   bool   // Problem is a mistake in the field
 	Confirm bool   // Problem is no mistake: the user must confirm the number
 	App     string // for other_app: under which Truecaller shows the open request
 	Open    string // the page of that request; "" for none
@@ -55,6 +60,10 @@ func (p *Pages) SignIn(w http.ResponseWriter, r *http.Request, v authorize.SignI
 		WithoutPush: v.WithoutPush,
 		Manual:      !IsWeb(v.FormAction),
 	}
+	if v.Known != nil && view.OneTap == nil {
+		since := momentOf(now, v.Known.Since)
+		view.Known, view.Number = &since, shownNumber(v.Known.Number)
+	}
 	countries := p.countries[choice.Tag]()
 	view.setCountry(r, countries, v.Region, v.Countries)
 	view.setProblem(v, now)
@@ -73,7 +82,7 @@ func (p *Pages) SignIn(w http.ResponseWriter, r *http.Request, v authorize.SignI
 		view:     view,
 		policy:   p.signInPolicy(view, v.FormAction),
 		again:    signInAgain(v),
-		block:    countries.all,
+		blocks:   blocks{countriesMark[1]: countries.all},
 	})
 }
 
@@ -83,6 +92,7 @@ func (p *Pages) signInPolicy(view *signInView, formAction string) policy {
 	}
 	pol := policy{
 		script:     p.assets.signIn[signInParts{number: !view.WithoutPush, oneTap: view.OneTap != nil}],
+		joins:      !view.WithoutPush,
 		connect:    view.OneTap != nil,
 		formAction: formAction,
 	}
@@ -122,6 +132,7 @@ func (view *signInView) setProblem(v authorize.SignInView, now time.Time) {
 	if v.Problem != nil {
 		view.Problem = string(v.Problem.Kind)
 		view.Confirm = v.Problem.Kind == authorize.PhoneConfirm
+		view.Wrong = problemStatus(v.Problem) == http.StatusUnprocessableEntity
 		problemWaits = namesWait(v.Problem.Kind)
 	}
 	if v.Tries != nil && !problemWaits {

@@ -36,10 +36,10 @@ const numberForm, languageForm = "number", "language"
 
 // languageButtons returns the buttons of a page, by form and by the page's language.
 // They are the same for every user.
-func languageButtons(languages []*language.Language, base string) map[string]map[string]template.HTML {
+func languageButtons(languages []*language.Language, base string) map[string]map[string]*block {
 	order := collate.New(xlanguage.Und)
 	slices.SortFunc(languages, func(a, b *language.Language) int { return order.CompareString(a.Name(), b.Name()) })
-	all := map[string]map[string]template.HTML{numberForm: {}, languageForm: {}}
+	all := map[string]map[string]*block{numberForm: {}, languageForm: {}}
 	for form, byPage := range all {
 		for _, page := range languages {
 			var b strings.Builder
@@ -51,7 +51,7 @@ func languageButtons(languages []*language.Language, base string) map[string]map
 				fmt.Fprintf(&b, `<li><button form="%s" formaction="%s%s" name="lang" value="%s" lang="%[4]s" dir="%s"%s>%s</button></li>`+"\n",
 					form, html.EscapeString(base), endpoint.PathLanguage, l.Tag, l.Dir, current, html.EscapeString(l.Name()))
 			}
-			byPage[page.Tag] = template.HTML(b.String())
+			byPage[page.Tag] = newBlock(b.String())
 		}
 	}
 	return all
@@ -95,21 +95,22 @@ func Repeatable(path string) bool {
 }
 
 // switcher returns the list of languages of a page, nil for none.
-func (p *Pages) switcher(r *http.Request, resp response) *switcher {
+func (p *Pages) switcher(r *http.Request, resp *response) *switcher {
 	if len(p.buttons[languageForm]) < 2 || resp.again.never {
 		return nil
 	}
 	s := &switcher{
 		Own:     true,
 		Current: resp.language.Name(),
-		Buttons: p.buttons[languageForm][resp.language.Tag],
+		Buttons: languagesMark,
 		Open:    resp.template == "waiting",
 	}
+	buttons := p.buttons[languageForm][resp.language.Tag]
 	if requested := resp.language.Requested; requested != "" {
 		s.Fields = append(s.Fields, [2]string{"from", requested})
 	}
 	if resp.again.numberForm {
-		s.Own, s.Buttons = false, p.buttons[numberForm][resp.language.Tag]
+		s.Own, buttons = false, p.buttons[numberForm][resp.language.Tag]
 	} else if len(resp.again.fields) == 0 {
 		path := strings.TrimPrefix(r.URL.RequestURI(), p.cfg.Base)
 		if r.Method != http.MethodGet || !Repeatable(path) {
@@ -118,5 +119,9 @@ func (p *Pages) switcher(r *http.Request, resp response) *switcher {
 		resp.again.add("back", path)
 	}
 	s.Fields = append(s.Fields, resp.again.fields...)
+	if resp.blocks == nil {
+		resp.blocks = blocks{}
+	}
+	resp.blocks[languagesMark[1]] = buttons
 	return s
 }

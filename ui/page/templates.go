@@ -71,7 +71,10 @@ func parse(raw map[string]string, l *language.Language) (map[string]*template.Te
 	}
 	pages := map[string]*template.Template{}
 	for _, name := range Names {
-		t, err := template.New(name).Funcs(l.Functions()).Option("missingkey=error").Parse(filled[layout] + filled[name] + builtIn[name])
+		t, err := template.New(name).Funcs(l.Functions()).Funcs(drawing()).Option("missingkey=error").Parse(filled[layout])
+		if err == nil { // by itself, so that it may have a head of its own in place of the layout's
+			t, err = t.Parse(filled[name] + builtIn[name])
+		}
 		if err != nil {
 			return nil, fmt.Errorf("%s in %s: %w", name, l.Tag, err)
 		}

@@ -41,6 +41,11 @@ type moment struct {
 	ISO                 string // for the datetime attribute
 }
 
+// reads reports whether a sentence says the same of another moment.
+func (m moment) reads(other moment) bool {
+	return m.Hours == other.Hours && m.Days == other.Days && m.Months == other.Months
+}
+
 func momentOf(now, then time.Time) moment {
 	m := moment{ISO: then.UTC().Format(time.RFC3339)}
 	switch hours := int(max(now.Sub(then), 0) / time.Hour); {

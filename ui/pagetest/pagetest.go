@@ -35,6 +35,7 @@ func Attempt() authorize.AttemptView {
 		State:      login.Waiting,
 		Number:     "+46•••••0605",
 		Client:     Shop,
+		Created:    time.Now(),
 		Expires:    time.Now().Add(5 * time.Minute),
 		AgainAt:    time.Now().Add(5 * time.Minute),
 		FormAction: "https://shop.example",
@@ -91,7 +92,7 @@ var (
 	tags       = regexp.MustCompile(`<(/?)([a-z0-9]+)((?:\s+[a-zA-Z-]+(?:="[^"<]*")?)*)\s*/?>`)
 	attributes = regexp.MustCompile(`([a-z-]+)(?:="([^"]*)")?`)
 	references = regexp.MustCompile(`(?:for|aria-describedby)="([^"]*)"`)
-	void       = map[string]bool{"meta": true, "link": true, "input": true, "img": true, "br": true, "hr": true, "path": true, "rect": true}
+	void       = map[string]bool{"meta": true, "link": true, "input": true, "img": true, "br": true, "hr": true, "path": true, "rect": true, "circle": true}
 )
 
 // WellFormed fails the test unless a page's tags nest, nothing else looks like a tag,

@@ -64,7 +64,7 @@ func TestTheAttemptsPageByState(t *testing.T) {
 		}{
 			{login.Created, "", 200, []string{`id="waiting"`, `id="cancel"`, `id="again"`}},
 			{login.Pushing, "", 200, []string{`id="waiting"`}},
-			{login.Waiting, "", 200, []string{`id="waiting"`, `<meta http-equiv="refresh" content="3">`, `46•••••0605</bdi>`, "request from <bdi>Lingon ID</bdi>"}},
+			{login.Waiting, "", 200, []string{`id="waiting"`, `<meta http-equiv="refresh" content="3">`, `46 •••• 0605</bdi>`, "request from <bdi>Lingon ID</bdi>"}},
 			{login.TokenReceived, "", 200, []string{`id="waiting"`}},
 			{login.Done, "", 410, []string{`id="error"`, "finished"}},
 			{login.Expired, "", 200, []string{`data-outcome="expired"`}},

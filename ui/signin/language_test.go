@@ -281,7 +281,7 @@ func TestDigitsOnAPage(t *testing.T) {
 			answer := w.do(r)
 			pagetest.Want(t, answer, 200, `<span id="left" class="clock" role="timer" data-seconds="300" data-zero="`+row.zero+`">`+row.left+`</span>`,
 				`<span id="again-in" class="clock" data-seconds="300" data-zero="`+row.zero+`">`+row.left+`</span>`,
-				`<bdi class="number" dir="ltr">&#43;46•••••0605</bdi>`)
+				`<bdi class="number" dir="ltr">&#43;46 •••• 0605</bdi>`)
 			pagetest.WellFormed(t, row.accept, answer.Body.String())
 
 			r = request("POST", "/signin", url.Values{"request": {"sealed"}})
@@ -294,7 +294,7 @@ func TestDigitsOnAPage(t *testing.T) {
 			r = ours("GET", ourPath, nil)
 			r.Header.Set("Accept-Language", row.accept)
 			body := w.do(r).Body.String()
-			_, body, _ = strings.Cut(body, `<p class="small">`)
+			_, body, _ = strings.Cut(body, `<p class="hint">`)
 			if body, _, _ = strings.Cut(body, "</p>"); !strings.Contains(body, row.locked) {
 				t.Errorf("%s: got %q, want %q in it", row.accept, body, row.locked)
 			}

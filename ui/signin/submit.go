@@ -21,6 +21,7 @@ func (m mounted) submit(w http.ResponseWriter, r *http.Request) error {
 	id, err := m.flow.Submit(r.Context(), authorize.Submission{
 		Request:   form.Get("request"),
 		Phone:     form.Get("phone"),
+		Known:     form.Has("known"),
 		Region:    form.Get("region"),
 		Guessed:   form.Has("guessed") && form.Get("guessed") == form.Get("region"),
 		Confirmed: form.Get("confirmed"),

@@ -87,7 +87,10 @@ func TestARefusedNumberKeepsWhatWasTyped(t *testing.T) {
 			authorize.SignInView{Phone: `+46 <"70"`, FormAction: "https://shop.example"},
 		)
 		answer := w.do(request("POST", "/signin", url.Values{"request": {"sealed"}, "phone": {`+46 <"70"`}}))
-		pagetest.Want(t, answer, status, `value="&#43;46 &lt;&#34;70&#34;"`, `aria-invalid="true"`, `aria-describedby="problem hint"`, `id="problem"`, `name="request" value="sealed"`)
+		pagetest.Want(t, answer, status, `value="&#43;46 &lt;&#34;70&#34;"`, `aria-describedby="problem hint"`, `id="problem"`, `name="request" value="sealed"`)
+		if strings.Contains(answer.Body.String(), `aria-invalid="true"`) != (status == 422) {
+			t.Errorf("%s: got another field than for a status of %d:\n%s", kind, status, answer.Body)
+		}
 		if (kind == authorize.LockedElsewhere) != strings.Contains(answer.Body.String(), "Someone sent a request to this number from another browser. If it was not you, decline that request on your phone. You can send a new one in 3\u00a0minutes.") {
 			t.Errorf("%s: got another page than for this problem:\n%s", kind, answer.Body)
 		}

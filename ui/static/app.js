@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the pages do beyond plain HTML. It is written for old engines too: an engine
 // that cannot run it, or lacks an interface, keeps the page that refreshes itself.
-(function () {
+(function (start) {
+  'use strict';
+  // The script of the number field stands in the head, and runs before the page is there.
+  if (document.readyState === 'loading') { document.addEventListener('DOMContentLoaded', start); } else { start(); }
+})(function () {
   'use strict';
 
   function byId(id) { return document.getElementById(id); }
@@ -87,7 +91,7 @@
     var end = 0, again = 0;
 
     // Without a script the list of languages is open, because the page refreshes itself.
-    var languages = document.querySelector('.languages .early');
+    var languages = document.querySelector('.early');
     if (languages) { languages.open = false; languages.className = ''; }
 
     function ask() {
@@ -138,7 +142,10 @@
     function tell(news) {
       if (over || leaving) { return; }
       heard = Date.now();
-      if (news.opened && page.hasAttribute('data-opened')) { status = page.getAttribute('data-opened'); }
+      if (news.opened && page.hasAttribute('data-opened')) {
+        status = page.getAttribute('data-opened');
+        step(2);
+      }
       if (say.textContent !== status) { say.textContent = status; }
       end = heard + news.seconds * 1000;
       again = heard + news.again * 1000;
@@ -151,6 +158,15 @@
       clearTimeout(timer);
       close();
       if (news.state === 'approved') { approved(); } else { location.replace(base); }
+    }
+
+    // step marks the step that the user is at, from 0.
+    function step(current) {
+      var all = page.querySelectorAll('.steps li'), i;
+      for (i = 0; i < all.length; i++) {
+        all[i].className = i < current ? 'past' : i === current ? 'now' : '';
+        if (i === current) { all[i].setAttribute('aria-current', 'step'); } else { all[i].removeAttribute('aria-current'); }
+      }
     }
 
     // Removing the element does not stop a scheduled refresh. Stopping the page does, and
@@ -221,9 +237,15 @@
 
     function tick() {
       show(byId('left'), end);
+      var ring = byId('ring'), lifetime = ring ? ring.getAttribute('data-lifetime') : 0, left = Math.max(0, end - Date.now()) / 1000;
+      if (ring) {
+        ring.setAttribute('stroke-dasharray', Math.min(100, 100 * left / lifetime).toFixed(1) + ' 100');
+        if (left <= 30) { ring.parentNode.parentNode.className = 'ring late'; }
+      }
       var wait = byId('again-in');
       if (wait) {
         show(wait, again);
+        (byId('again-wait') || wait).hidden = again >= end - 1000; // the ring says that
         if (again <= Date.now()) {
           byId('again').disabled = false;
           wait = byId('again-wait') || wait;
@@ -236,9 +258,10 @@
     }
 
     function approved() {
-      var done = byId('approved');
+      var done = byId('approved'), head = document.querySelector('.card > .head');
       document.title = page.getAttribute('data-approved');
       page.hidden = true;
+      if (head && done.querySelector('.head')) { head.hidden = true; }
       done.hidden = false;
       done.querySelector('h1').focus();
       // The link names the request that this page has shown: another tab may have brought
@@ -271,4 +294,4 @@
 
     if (document.readyState === 'complete') { ask(); } else { window.addEventListener('load', ask); }
   }
-})();
+});

@@ -3,14 +3,17 @@
 // numbers, and shows the whole number before it is submitted. Nothing that the user types
 // leaves the page before the form does. Input that this script cannot parse stays as it
 // is: the server parses more.
-(function () {
+document.documentElement.className = 'joined'; // before the page is drawn, so that nothing moves
+
+document.addEventListener('DOMContentLoaded', function () {
   'use strict';
 
   // truecaller/phone.Groups documents the lines of this table.
   var table = GROUPS;
 
   var phone = document.getElementById('phone'), region = document.getElementById('region');
-  var hint = document.getElementById('hint'), asked = document.getElementById('asked'), guessed = document.getElementById('guessed');
+  var hint = document.getElementById('hint'), code = document.querySelector('.code'), asked = document.getElementById('asked'), guessed = document.getElementById('guessed');
+  var problem = document.getElementById('problem');
   if (!table || !phone || !region || !hint || !asked) { return; }
 
   var plans = {}, codes = {}; // by calling code; of each region
@@ -170,13 +173,35 @@
     last = now;
     // Any other beginning means something in the chosen country, which therefore stays.
     if (found && found.from === '+' && codes[region.value] !== found.plan.code) { region.value = found.plan.main; }
+    plate();
     show(found ? found.whole : '');
+  }
+
+  // plate writes the chosen country over its list.
+  function plate() {
+    if (!code) { return; }
+    code.querySelector('.plate').textContent = region.value || '\u00b7\u00b7';
+    code.querySelector('span').textContent = codes[region.value] ? '+' + codes[region.value] : '';
+  }
+
+  // settle takes the country code out of a number that nobody is typing any more, because
+  // the chosen country says it. It leaves a number that would mean something else then.
+  function settle() {
+    var found = read(phone.value), national, again;
+    if (!found || !found.whole || found.from !== '+' || codes[region.value] !== found.plan.code) { return; }
+    national = found.text.slice(found.plan.code.length + 2);
+    again = read(national);
+    if (!again || again.whole !== found.whole) { return; }
+    phone.value = again.text || national;
+    last = plain(phone.value);
   }
 
   // show shows the number to which the request goes. A number that was shown needs no
   // confirmation.
   function show(number) {
     var text;
+    // A question or a problem is about the number as it came: only another one replaces it.
+    if (problem && plain(phone.value) === plain(phone.defaultValue)) { number = ''; }
     if (guessed) { guessed.disabled = number !== ''; }
     if (hint.getAttribute('data-number') === number) { return; }
     hint.setAttribute('data-number', number);
@@ -189,10 +214,12 @@
   }
 
   phone.addEventListener('input', function (event) {
-    if (!event.isComposing) { write(/^delete/.test(event.inputType || '')); }
+    if (event.isComposing) { return; }
+    write(/^delete/.test(event.inputType || ''));
+    if (!event.inputType || /Paste|Replacement/.test(event.inputType)) { settle(); } // pasted, or filled in by the browser
   });
   phone.addEventListener('compositionend', function () { write(false); });
-  phone.addEventListener('change', function () { write(false); });
+  phone.addEventListener('change', function () { write(false); settle(); });
 
   // The country that the user chose last overrides a code that they typed before.
   region.addEventListener('change', function () {
@@ -201,4 +228,4 @@
     write(false);
   });
   window.addEventListener('pageshow', function () { write(false); });
-})();
+});

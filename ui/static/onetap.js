@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // One-tap: the button that opens Truecaller on the same Android phone. The number field
 // beside it always stays usable.
-(function () {
+(function (start) {
+  'use strict';
+  if (document.readyState === 'loading') { document.addEventListener('DOMContentLoaded', start); } else { start(); }
+})(function () {
   'use strict';
 
   var form = document.getElementById('onetap');
@@ -200,4 +203,4 @@
     if (!event.persisted) { return; }
     if (mine && mine.attempt) { mine.over = false; ask(); } else { say.textContent = ''; }
   });
-})();
+});

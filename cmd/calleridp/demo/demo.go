@@ -6,21 +6,16 @@
 package demo
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
-	"embed"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"html/template"
 	"log/slog"
 	"net/http"
 	"net/url"
-	"sort"
 	"sync"
-	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
@@ -33,6 +28,7 @@ type Config struct {
 	ClientSecret string
 	BaseURL      string       // URL of the demo, without a trailing slash
 	Phone        string       // URL of the simulated phone, for a link
+	Tokens       string       // the colours of the provider's pages, as CSS
 	HTTP         *http.Client // trusts the issuer's certificate
 	Log          *slog.Logger
 }
@@ -49,6 +45,7 @@ type Demo struct {
 // session is a signed-in browser, found by its cookie.
 type session struct {
 	idToken  string
+	requests []string       // what was sent for it
 	claims   map[string]any // of the ID token
 	userinfo map[string]any
 }
@@ -211,7 +208,9 @@ func (d *Demo) exchange(ctx context.Context, p *oidc.Provider, f flow, q url.Val
 	if err := id.VerifyAccessToken(token.AccessToken); err != nil {
 		return session{}, err
 	}
-	s := session{idToken: raw}
+	s := session{idToken: raw, requests: []string{
+		"GET " + config.Endpoint.AuthURL, "POST " + config.Endpoint.TokenURL, "GET " + p.UserInfoEndpoint(),
+	}}
 	if err := id.Claims(&s.claims); err != nil {
 		return session{}, err
 	}
@@ -250,8 +249,10 @@ func (d *Demo) claims(w http.ResponseWriter, r *http.Request) {
 	d.show(w, http.StatusOK, view{
 		Title:    "Signed in",
 		Account:  d.cfg.Issuer + "/account",
+		Person:   personOf(s.claims),
 		IDToken:  rows(s.claims),
 		Userinfo: rows(s.userinfo),
+		Requests: s.requests,
 	})
 }
 
@@ -273,71 +274,4 @@ func (d *Demo) logout(w http.ResponseWriter, r *http.Request) {
 	d.mu.Unlock()
 	q := url.Values{"id_token_hint": {s.idToken}, "post_logout_redirect_uri": {d.cfg.BaseURL + "/"}}
 	http.Redirect(w, r, metadata.EndSession+"?"+q.Encode(), http.StatusSeeOther)
-}
-
-// view is what page.html shows.
-type view struct {
-	Title, Note, Phone, Account, Nonce, CSS string
-	SignIn                                  bool
-	IDToken, Userinfo                       []row
-}
-
-func (v view) Style() template.CSS { return template.CSS(v.CSS) }
-
-// row is a claim, formatted.
-type row struct{ Name, Value, Meaning string }
-
-func rows(claims map[string]any) []row {
-	var all []row
-	for name, value := range claims {
-		r := row{Name: name}
-		switch v := value.(type) {
-		case string:
-			r.Value = v
-		case float64:
-			raw, _ := json.Marshal(int64(v))
-			r.Value = string(raw)
-			if v > 1e9 {
-				r.Meaning = time.Unix(int64(v), 0).UTC().Format("2006-01-02 15:04:05 MST")
-			}
-		default:
-			raw, _ := json.Marshal(v)
-			r.Value = string(raw)
-		}
-		all = append(all, r)
-	}
-	sort.Slice(all, func(i, j int) bool { return all[i].Name < all[j].Name })
-	return all
-}
-
-//go:embed page.html page.css
-var files embed.FS
-
-var page = template.Must(template.ParseFS(files, "page.html"))
-
-func (d *Demo) show(w http.ResponseWriter, status int, v view) {
-	css, err := files.ReadFile("page.css")
-	if err != nil {
-		panic(err) // it is embedded
-	}
-	v.CSS, v.Nonce = string(css), rand.Text()
-	var body bytes.Buffer
-	if err := page.Execute(&body, v); err != nil {
-		d.cfg.Log.Error("demo: a page could not be drawn", "error", err)
-		http.Error(w, "Something went wrong.", http.StatusInternalServerError)
-		return
-	}
-	h := w.Header()
-	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Security-Policy",
-		"default-src 'none'; style-src 'nonce-"+v.Nonce+"'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
-	w.Write(body.Bytes())
-}
-
-func (d *Demo) fail(w http.ResponseWriter, what string, err error) {
-	d.cfg.Log.Warn("demo", "what", what, "error", err)
-	d.show(w, http.StatusBadGateway, view{Title: "It did not work", Note: what})
 }

@@ -29,6 +29,7 @@ import (
 	"calleridp/truecaller"
 	"calleridp/truecaller/phone"
 	"calleridp/truecaller/simulator"
+	"calleridp/ui"
 
 	"github.com/spf13/cobra"
 )
@@ -215,6 +216,7 @@ func run(ctx context.Context, o options, build serve.Build, out io.Writer) error
 		ClientSecret: "demo-secret",
 		BaseURL:      shopURL,
 		Phone:        phoneURL,
+		Tokens:       ui.Tokens(),
 		HTTP:         trusting,
 		Log:          log,
 	})
