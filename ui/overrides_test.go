@@ -124,7 +124,7 @@ func TestOverridesAreCheckedAtTheStart(t *testing.T) {
 // A template cannot name a field that only another page shows.
 func TestATemplateNamesItsOwnPagesFieldsOnly(t *testing.T) {
 	for _, row := range []struct{ page, field string }{
-		{"signin", "Outcome"}, {"signin", "Number"}, {"waiting", "Phone"}, {"onward", "Attempt"}, {"ended", "Token"},
+		{"signin", "Outcome"}, {"signin", "Attempt"}, {"waiting", "Phone"}, {"onward", "Attempt"}, {"ended", "Token"},
 		{"consent", "Detail"}, {"account", "Request"}, {"accountstep", "Sessions"}, {"formpost", "Onward"},
 		{"signout", "Number"}, {"signedout", "Request"}, {"home", "Request"}, {"error", "Fields"},
 	} {
