@@ -210,6 +210,8 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 		Records:      store,
 		Assertions:   store,
 		Notices:      store,
+		Streams:      store,
+		Signals:      provider.Signals{Enabled: s.Signals.Enabled},
 		Notified:     observed,
 		Fetch:        fetcher,
 		Registration: s.Registration.Policy(),

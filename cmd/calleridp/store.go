@@ -24,6 +24,7 @@ import (
 	"calleridp/provider/notify"
 	"calleridp/provider/once"
 	"calleridp/provider/session"
+	"calleridp/provider/signals"
 	"calleridp/provider/subject"
 	"calleridp/storage/backup"
 	"calleridp/storage/bolt"
@@ -51,6 +52,7 @@ type engine interface {
 	client.Store
 	client.Assertions
 	notify.Store
+	signals.Store
 	trail.Heads
 	funnel.Store
 	console.Bindings

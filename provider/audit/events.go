@@ -67,6 +67,12 @@ const (
 	LogoutDelivered Name = "logout.delivered"
 	LogoutRefused   Name = "logout.refused"
 	LogoutAbandoned Name = "logout.abandoned"
+	StreamCreated   Name = "stream.created"
+	StreamChanged   Name = "stream.changed"
+	StreamDeleted   Name = "stream.deleted"
+	StreamPaused    Name = "stream.paused"
+	SignalRefused   Name = "signal.refused"
+	SignalAbandoned Name = "signal.abandoned"
 )
 
 // The events of the account page. SessionEnded is one of the logout endpoint,
@@ -351,6 +357,42 @@ var Events = []Description{
 		Keys: keys("client sub sid? reason"),
 		Per:  keys("client"),
 		Text: "A client could not be told that a session had ended: for a day, or in ten tries.",
+	},
+	{
+		Name: StreamCreated,
+		Keys: keys("client network"),
+		Text: "A receiver created its stream of events.",
+	},
+	{
+		Name: StreamChanged,
+		Keys: keys("client network"),
+		Per:  keys("client network"),
+		Text: "A receiver changed its stream, or the status of it.",
+	},
+	{
+		Name: StreamDeleted,
+		Keys: keys("client network"),
+		Text: "A receiver deleted its stream, with what waited for it.",
+	},
+	{
+		Name:  StreamPaused,
+		Level: slog.LevelWarn,
+		Keys:  keys("client reason"),
+		Text:  "A stream was paused, because its receiver does not take events. They are held for 14 days from when they happened.",
+	},
+	{
+		Name:  SignalRefused,
+		Level: slog.LevelWarn,
+		Keys:  keys("client sub? kind reason"),
+		Per:   keys("client"),
+		Text:  "A receiver refused an event for good: it is not sent again. `kind`: the event, or `poll`.",
+	},
+	{
+		Name:  SignalAbandoned,
+		Level: slog.LevelWarn,
+		Keys:  keys("client sub? kind reason"),
+		Per:   keys("client"),
+		Text:  "A receiver did not get an event within 14 days.",
 	},
 	{
 		Name: SessionEnded,

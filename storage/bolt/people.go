@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"calleridp/provider/notify"
+	"calleridp/provider/signals"
 	"calleridp/provider/subject"
 	"calleridp/storage/record"
 	"calleridp/truecaller/phone"
@@ -116,13 +118,22 @@ func (t *txn) putPerson(p subject.Person, n phone.Number) error {
 	return nil
 }
 
-// loseNumber marks a user whose number belongs to another one now.
+// loseNumber marks a user whose number belongs to another one now, and ends the user's
+// sessions: what vouched for them is another's.
 func (t *txn) loseNumber(sub string) error {
 	p, err := t.person(sub)
-	if err != nil || p == nil {
+	if err != nil || p == nil || p.NumberLost {
+		return err
+	}
+	lost := func(by []signals.Knower) []notify.Notice { return signals.Lost(t.now, sub, by) }
+	if err := t.tellOf(sub, "", signals.NumberLost, lost); err != nil {
+		return err
+	}
+	if err := t.endSessionsOf(sub); err != nil {
 		return err
 	}
 	p.NumberLost = true
+	p.SignOuts++
 	return t.put(&people, []byte(sub), never, (*record.Person)(p))
 }
 

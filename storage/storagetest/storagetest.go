@@ -27,6 +27,7 @@ import (
 	"calleridp/provider/notify"
 	"calleridp/provider/once"
 	"calleridp/provider/session"
+	"calleridp/provider/signals"
 	"calleridp/provider/subject"
 	"calleridp/truecaller"
 	"calleridp/truecaller/phone"
@@ -53,6 +54,7 @@ type Engine interface {
 	client.Store
 	client.Assertions
 	notify.Store
+	signals.Store
 	trail.Heads
 	funnel.Store
 	console.Bindings
@@ -118,6 +120,10 @@ func Run(t *testing.T, fresh func(t *testing.T) Place) {
 		{"Participants", testParticipants},
 		{"ParallelParticipants", testParallelParticipants},
 		{"Notices", testNotices},
+		{"Streams", testStreams},
+		{"Signals", testSignals},
+		{"SignalsOfALostNumber", testSignalsOfALostNumber},
+		{"StreamsAreReceivers", testStreamsAreReceivers},
 		{"Receivers", testReceivers},
 		{"NoticesAreBounded", testNoticesAreBounded},
 		{"ReceiversTakeTurns", testReceiversTakeTurns},

@@ -100,6 +100,9 @@ type Config struct {
 	// DeviceFlow configures sign-in on devices without a browser (RFC 8628).
 	DeviceFlow DeviceFlow `yaml:"device_flow"`
 
+	// Signals configures what applications learn of their users after the sign-in.
+	Signals Signals `yaml:"signals"`
+
 	// Lifetimes are how long attempts, codes, tokens and sessions are valid.
 	Lifetimes Lifetimes `yaml:"lifetimes"`
 
@@ -431,6 +434,14 @@ type DeviceFlow struct {
 	// UserCodes is how many codes may be entered from one IPv4 address or IPv6 /64, with the
 	// wider networks as in network. Default 20/1h.
 	UserCodes Rate `yaml:"user_codes"`
+}
+
+// Signals configures the transmitter of the OpenID Shared Signals Framework 1.0: applications
+// hear that a session was revoked, that a number has another user, or that an account was
+// deleted. Each client that may have a stream of events has signals. See docs/signals.md.
+type Signals struct {
+	// Enabled turns the transmitter on. Default false.
+	Enabled bool `yaml:"enabled"`
 }
 
 // Lifetimes are how long attempts, codes, tokens and sessions are valid.

@@ -74,6 +74,7 @@ func settings(o options, issuer, phoneURL, shopURL string) (config.Settings, err
 			Deployment: wide,
 			UserCodes:  wide,
 		},
+		Signals:   config.Signals{Enabled: true},
 		Lifetimes: config.Lifetimes{Attempt: config.Duration(o.attemptLife)},
 		// What a client on this machine publishes may be read, and it is told of logouts.
 		ClientNetworks: []string{"127.0.0.0/8", "::1/128"},

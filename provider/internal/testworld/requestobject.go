@@ -12,6 +12,7 @@ import (
 
 	"calleridp/provider/client"
 	"calleridp/provider/fetch"
+	"calleridp/provider/redact"
 
 	"github.com/go-jose/go-jose/v4"
 )
@@ -127,4 +128,9 @@ func (p *Published) Asked() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return slices.Clone(p.asked)
+}
+
+// PostSET is for nobody here.
+func (*Published) PostSET(context.Context, string, redact.Text, string) (fetch.Reply, error) {
+	return fetch.Reply{}, fetch.ErrResponse
 }
