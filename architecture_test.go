@@ -59,7 +59,7 @@ var rooms = map[string]struct {
 		"clients that register themselves are those of the registry; it knows no other endpoint"},
 	"logo":      {[]string{"endpoint", "client"}, "pages know a path; what is behind it is one folder"},
 	"discovery": {[]string{"endpoint"}, "the documents are made of what each room says of itself"},
-	"admin":     {[]string{"apikey", "audit", "audit/trail", "client", "grant", "limit", "login", "notify", "once", "session", "subject"}, "the operators' API changes the domain, and speaks no OpenID Connect"},
+	"admin":     {[]string{"apikey", "audit", "audit/trail", "client", "grant", "limit", "login", "notify", "once", "session", "signals", "subject"}, "the operators' API changes the domain, and speaks no OpenID Connect"},
 
 	"console": {[]string{"endpoint", "apikey", "audit", "client", "session"},
 		"the operators' door is a client of the issuer, and seals its cookies as the endpoints do; what operators do is admin's"},

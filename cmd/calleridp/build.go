@@ -262,6 +262,7 @@ func build(ctx context.Context, s config.Settings, log *slog.Logger, development
 		Sessions: store,
 		Grants:   store,
 		Notices:  store,
+		Streams:  store,
 		APIKeys:  store,
 		Requests: store,
 		Limits:   limits,

@@ -77,6 +77,7 @@ func newRoot() *cobra.Command {
 			operator.Keys(),
 			operator.Limit(),
 			operator.Notice(),
+			operator.Stream(),
 			operator.RegistrationToken(),
 			operator.Session(),
 			operator.Status(),

@@ -70,6 +70,7 @@ type Config struct {
 	Sessions Sessions
 	Grants   Grants
 	Notices  Notices
+	Streams  Streams
 	APIKeys  apikey.Store
 	Requests once.Store   // those with an Idempotency-Key
 	Backups  Backups      // nil: the engine has tools of its own
@@ -121,6 +122,7 @@ func New(c Config) *API {
 	a.limits()
 	a.registrationTokens()
 	a.notices()
+	a.streams()
 	a.apiKeys()
 	a.backups()
 	a.imports()

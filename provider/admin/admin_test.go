@@ -53,7 +53,7 @@ func newAPI(t *testing.T, change ...func(*admin.Config)) *api {
 	}
 	a := &api{t: t, registry: registry, store: store, ring: ring, audit: &bytes.Buffer{}}
 	config := admin.Config{
-		Clients: registry, Keys: ring, Budgets: store, People: store, Sessions: store, Grants: store, Notices: store, APIKeys: store, Requests: store, Limits: budgets, LongestLock: 15 * time.Minute, CoolDown: coolDown, Region: "SE", Stats: func() any { return store.Stats() }, Effective: map[string]any{"issuer": "https://id.example.com"},
+		Clients: registry, Keys: ring, Budgets: store, People: store, Sessions: store, Grants: store, Notices: store, Streams: store, APIKeys: store, Requests: store, Limits: budgets, LongestLock: 15 * time.Minute, CoolDown: coolDown, Region: "SE", Stats: func() any { return store.Stats() }, Effective: map[string]any{"issuer": "https://id.example.com"},
 		Now: func(context.Context) (admin.Status, error) { return admin.Status{Store: "healthy", Inbox: 3}, nil },
 		Log: slog.New(slog.DiscardHandler), Audit: audit.Log(slog.New(slog.NewTextHandler(a.audit, nil)), nil),
 	}

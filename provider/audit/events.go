@@ -106,6 +106,9 @@ const (
 	ConsoleRefused      Name = "console.refused"
 	NoticesRetried      Name = "notices.retried"
 	NoticesDropped      Name = "notices.dropped"
+	StreamStopped       Name = "stream.stopped"
+	StreamResumed       Name = "stream.resumed"
+	StreamRemoved       Name = "stream.removed"
 	BackupMade          Name = "backup.made"
 	ClientImported      Name = "client.imported"
 	UserImported        Name = "user.imported"
@@ -509,7 +512,23 @@ var Events = []Description{
 		Name: NoticesDropped,
 		Keys: keys("client"),
 		Text: "An operator deleted what waited for a client.",
-	}, {
+	},
+	{
+		Name: StreamStopped,
+		Keys: keys("client"),
+		Text: "An operator paused the event stream of a client.",
+	},
+	{
+		Name: StreamResumed,
+		Keys: keys("client"),
+		Text: "An operator resumed the event stream of a client.",
+	},
+	{
+		Name: StreamRemoved,
+		Keys: keys("client"),
+		Text: "An operator removed the event stream of a client, with what waited for it.",
+	},
+	{
 		Name:  ChangeFailed,
 		Level: slog.LevelWarn,
 		Keys:  keys("change client? sub? sid? of? kid? alg? force? kind? error"),
