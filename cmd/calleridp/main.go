@@ -78,6 +78,7 @@ func newRoot() *cobra.Command {
 			operator.Limit(),
 			operator.Notice(),
 			operator.Stream(),
+			operator.Number(),
 			operator.RegistrationToken(),
 			operator.Session(),
 			operator.Status(),

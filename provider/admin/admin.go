@@ -117,6 +117,7 @@ func New(c Config) *API {
 	a.clients()
 	a.keys()
 	a.users()
+	a.numbers()
 	a.sessions()
 	a.grants()
 	a.limits()

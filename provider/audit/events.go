@@ -106,6 +106,7 @@ const (
 	ConsoleRefused      Name = "console.refused"
 	NoticesRetried      Name = "notices.retried"
 	NoticesDropped      Name = "notices.dropped"
+	NumberRecycled      Name = "number.recycled"
 	StreamStopped       Name = "stream.stopped"
 	StreamResumed       Name = "stream.resumed"
 	StreamRemoved       Name = "stream.removed"
@@ -512,6 +513,11 @@ var Events = []Description{
 		Name: NoticesDropped,
 		Keys: keys("client"),
 		Text: "An operator deleted what waited for a client.",
+	},
+	{
+		Name: NumberRecycled,
+		Keys: keys("number sub reason"),
+		Text: "A user lost their number, because the source in `reason` says that it was recycled: `operator`.",
 	},
 	{
 		Name: StreamStopped,

@@ -3,6 +3,7 @@ package bolt
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"calleridp/provider/notify"
 	"calleridp/provider/signals"
@@ -171,5 +172,23 @@ func (s *Store) ImportPerson(ctx context.Context, p subject.Person, dryRun bool)
 			return add, err
 		}
 		return true, t.putPerson(p, p.Number)
+	})
+}
+
+// RecycleNumber implements admin.People.
+func (s *Store) RecycleNumber(ctx context.Context, n phone.Number, since time.Time) (subject.Person, error) {
+	defer s.wakeNotices()
+	return update(ctx, s, func(t *txn) (subject.Person, error) {
+		p, err := present(t.personOf(n))
+		if err != nil {
+			return subject.Person{}, err
+		}
+		if err := subject.Recycled(p, since); err != nil {
+			return subject.Person{}, err
+		}
+		if err := t.loseNumber(p.Sub); err != nil {
+			return subject.Person{}, err
+		}
+		return p, t.unbind(n, p.Sub)
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"calleridp/provider/grant"
 	"calleridp/provider/session"
@@ -356,4 +357,33 @@ func (s *Store) ImportPerson(ctx context.Context, p subject.Person, dryRun bool)
 		return t.putPerson(p, o)
 	})
 	return added && err == nil, err
+}
+
+// RecycleNumber implements admin.People.
+func (s *Store) RecycleNumber(ctx context.Context, n phone.Number, since time.Time) (subject.Person, error) {
+	defer s.wakeNotices()
+	return update(ctx, s, func(t *txn) (subject.Person, error) {
+		o := t.lockNumber(n)
+		if err := t.look(); err != nil {
+			return subject.Person{}, err
+		}
+		p, err := o.person()
+		switch {
+		case err != nil:
+			return subject.Person{}, err
+		case p == nil:
+			return subject.Person{}, subject.ErrNotFound
+		}
+		if err := subject.Recycled(*p, since); err != nil {
+			return subject.Person{}, err
+		}
+		if err := t.loseNumber(*p, o); err != nil {
+			return subject.Person{}, err
+		}
+		for _, key := range o.keys {
+			t.put("DELETE FROM numbers WHERE key = $1", key)
+			t.learn(&record.Numbers, key, nil)
+		}
+		return *p, nil
+	})
 }

@@ -316,3 +316,39 @@ func testStreamsAreReceivers(t *testing.T, w *world) {
 	w.same(waiting, 2)
 	w.same(w.signals("a"), []string{want[0], want[2]})
 }
+
+// A number of which an operator says that it was recycled is bound to none, and its user loses
+// it as to another user, unless it was verified since.
+func testRecycledNumbers(t *testing.T, w *world) {
+	w.stream("a")
+	p := w.user()
+	s := w.opened(p.Sub, []string{"openid", "phone"}, "a")
+	_, err := w.RecycleNumber(w.ctx, newNumber(), w.now)
+	w.is(err, subject.ErrNotFound)
+	_, err = w.RecycleNumber(w.ctx, p.Number, p.VerifiedAt)
+	w.is(err, subject.ErrVerifiedSince)
+	if !w.account(p.Sub).Bound || len(w.signals("a")) != 0 {
+		t.Fatal("a number that was verified on that day is lost")
+	}
+	was, err := w.RecycleNumber(w.ctx, p.Number, p.VerifiedAt.Add(time.Second))
+	w.must(err)
+	w.same(was, p)
+	w.reopen()
+	w.noSession(s)
+	got := w.account(p.Sub)
+	if got.Bound || !got.Person.NumberLost {
+		t.Errorf("after it was recycled: %+v", got.Person)
+	}
+	if all := w.signals("a"); len(all) < 3 || all[0] != "identifier-recycled" || all[1] != "token-claims-change number-lost" {
+		t.Errorf("a got %v", all)
+	}
+	_, err = w.RecycleNumber(w.ctx, p.Number, p.VerifiedAt.Add(time.Second))
+	w.is(err, subject.ErrNotFound)
+	// The next sign-in with it is a new user's.
+	a := w.attempt()
+	a.Number = p.Number
+	w.must(w.CreateAttempt(w.ctx, a, lockOf(w.attempt()), w.now))
+	if known := w.approve(a.ID, w.person(p.Number)); known != nil {
+		t.Errorf("the number is bound to %+v", known)
+	}
+}

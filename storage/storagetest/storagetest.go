@@ -124,6 +124,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Place) {
 		{"Signals", testSignals},
 		{"SignalsOfALostNumber", testSignalsOfALostNumber},
 		{"StreamsAreReceivers", testStreamsAreReceivers},
+		{"RecycledNumbers", testRecycledNumbers},
 		{"Receivers", testReceivers},
 		{"NoticesAreBounded", testNoticesAreBounded},
 		{"ReceiversTakeTurns", testReceiversTakeTurns},
