@@ -75,7 +75,7 @@ var rooms = map[string]struct {
 	"claims":      {[]string{"subject"}, domain},
 	"session":     {[]string{"clock", "redact"}, domain},
 	"notify":      {[]string{"grant", "session"}, domain},
-	"signals":     {[]string{"claims", "consent", "grant", "notify", "redact", "session"}, domain},
+	"signals":     {[]string{"claims", "consent", "grant", "notify", "redact", "session", "subject"}, domain},
 	"grant":       {[]string{"clock", "limit", "redact"}, domain},
 	"subject":     {[]string{"consent", "grant", "session"}, domain},
 	"clock":       {nil, domain},

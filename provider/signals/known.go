@@ -9,26 +9,17 @@ import (
 	"calleridp/provider/consent"
 	"calleridp/provider/grant"
 	"calleridp/provider/session"
+	"calleridp/provider/subject"
 )
 
-// Known says that a client with a stream has got something of a user: a code, or tokens. It
-// outlives sessions and grants, because a number is recycled when its user has not signed in
-// for months. It ends when the user takes the client's access away, or is deleted.
-type Known struct {
-	Sub      string
-	ClientID string
-	Phone    bool // the user's number was among it; what was not is another record
-	At       time.Time
-}
-
 // Learnt returns what a grant makes of a client's knowledge.
-func Learnt(g grant.Grant) []Known {
+func Learnt(g grant.Grant) []subject.Known {
 	if g.Sub == "" {
 		return nil
 	}
-	all := []Known{{Sub: g.Sub, ClientID: g.ClientID, At: g.Created}}
+	all := []subject.Known{{Sub: g.Sub, ClientID: g.ClientID, At: g.Created}}
 	if tellsNumber(g.Scopes, g.IDTokenClaims, g.UserinfoClaims) {
-		all = append(all, Known{Sub: g.Sub, ClientID: g.ClientID, Phone: true, At: g.Created})
+		all = append(all, subject.Known{Sub: g.Sub, ClientID: g.ClientID, Phone: true, At: g.Created})
 	}
 	return all
 }
@@ -47,7 +38,7 @@ type Knower struct {
 
 // Knowers returns the clients that know a user, by everything that is stored about that user,
 // ordered by client.
-func Knowers(known []Known, sessions []session.Session, grants []grant.Grant, consents []consent.Consent) []Knower {
+func Knowers(known []subject.Known, sessions []session.Session, grants []grant.Grant, consents []consent.Consent) []Knower {
 	all := map[string]Knower{}
 	add := func(clientID string, at time.Time, phone bool) {
 		k := all[clientID]

@@ -51,6 +51,7 @@ func (r reader) account(sub string) (found subject.Record, err error) {
 			}
 		}
 	}
+	found.Known = r.knownOf(sub)
 	found.Consents, err = r.consentsOf(sub)
 	return found, err
 }

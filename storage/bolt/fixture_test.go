@@ -155,7 +155,7 @@ func writeFixture(t *testing.T, path, base string, start time.Time) {
 	must(s.write(ctx, func(t *txn) error {
 		n, to := storagetest.Filled[notify.Notice](start), storagetest.Filled[notify.Receiver](start)
 		to.ID = n.Receiver
-		stream, k := storagetest.Filled[signals.Stream](start), storagetest.Filled[signals.Known](start)
+		stream, k := storagetest.Filled[signals.Stream](start), storagetest.Filled[subject.Known](start)
 		return errors.Join(t.putNotice(n), t.putReceiver(to), t.changeStream(stream.ClientID, signals.Update{Stream: &stream}),
 			t.put(&known, record.KnownKey(k), never, (*record.Known)(&k)))
 	}))
@@ -286,8 +286,8 @@ func dump(t *testing.T, s *Store) map[string]string {
 	}
 	if all, err := s.Streams(ctx); err != nil || len(all) > 0 { // since version 4
 		add("streams", all, err)
-		who := storagetest.Filled[signals.Known](time.Time{}).Sub
-		knows, err := view(ctx, s, func(r reader) ([]signals.Known, error) { return r.knownOf(who), nil })
+		who := storagetest.Filled[subject.Known](time.Time{}).Sub
+		knows, err := view(ctx, s, func(r reader) ([]subject.Known, error) { return r.knownOf(who), nil })
 		add("known", knows, err)
 		removed, err := s.SubjectRemoved(ctx, "shop", [32]byte{5})
 		add("removed", removed, err)

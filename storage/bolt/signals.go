@@ -7,6 +7,7 @@ import (
 	"calleridp/provider/grant"
 	"calleridp/provider/notify"
 	"calleridp/provider/signals"
+	"calleridp/provider/subject"
 	"calleridp/storage/record"
 )
 
@@ -180,9 +181,9 @@ func (t *txn) learn(g grant.Grant) error {
 }
 
 // knownOf returns which clients know a user; what cannot be read tells nothing.
-func (r reader) knownOf(sub string) (all []signals.Known) {
+func (r reader) knownOf(sub string) (all []subject.Known) {
 	for key, value := range r.prefixed(&known, record.KnownPrefix(sub)) {
-		var k signals.Known
+		var k subject.Known
 		if r.open(&known, key, value, (*record.Known)(&k)) == nil {
 			all = append(all, k)
 		}
@@ -196,7 +197,7 @@ func (t *txn) forgetKnown(sub, clientID string) error {
 		return t.dropPrefix(&known, record.KnownPrefix(sub))
 	}
 	for _, phone := range []bool{false, true} {
-		if err := t.del(&known, record.KnownKey(signals.Known{Sub: sub, ClientID: clientID, Phone: phone})); err != nil {
+		if err := t.del(&known, record.KnownKey(subject.Known{Sub: sub, ClientID: clientID, Phone: phone})); err != nil {
 			return err
 		}
 	}

@@ -32,6 +32,7 @@ func (s *Store) Account(ctx context.Context, sub string) (subject.Record, error)
 			found.Grants = append(found.Grants, g)
 			return err
 		})
+		t.knownOf(sub, &found.Known)
 		t.consentsOf(sub, func(c consent.Consent) { found.Consents = append(found.Consents, c) })
 		if err := t.look(); err != nil {
 			return err

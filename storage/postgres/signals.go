@@ -187,7 +187,7 @@ func (t *txn) teach(g grant.Grant) {
 
 // knowing is what is stored of who knows a user, beside sessions and grants.
 type knowing struct {
-	known    []signals.Known
+	known    []subject.Known
 	consents []consent.Consent
 }
 
@@ -197,15 +197,20 @@ func (t *txn) knowing(sub string) *knowing {
 	if t.s.options.Tells == nil {
 		return k
 	}
-	first, end := rangeOf(record.KnownPrefix(sub))
-	t.rows("SELECT key, value FROM known WHERE key >= $1 AND key < $2", []any{first, end}, func(key, value []byte) {
-		var one signals.Known
-		if t.s.sealer.Open(&record.KnownBy, key, value, (*record.Known)(&one)) == nil {
-			k.known = append(k.known, one)
-		}
-	})
+	t.knownOf(sub, &k.known)
 	t.consentsOf(sub, func(c consent.Consent) { k.consents = append(k.consents, c) })
 	return k
+}
+
+// knownOf queues a query for the clients that know a user.
+func (t *txn) knownOf(sub string, into *[]subject.Known) {
+	first, end := rangeOf(record.KnownPrefix(sub))
+	t.rows("SELECT key, value FROM known WHERE key >= $1 AND key < $2 ORDER BY key", []any{first, end}, func(key, value []byte) {
+		var k subject.Known
+		if t.s.sealer.Open(&record.KnownBy, key, value, (*record.Known)(&k)) == nil {
+			*into = append(*into, k)
+		}
+	})
 }
 
 // by returns the clients that know the user.
@@ -222,7 +227,7 @@ func (t *txn) forgetKnown(sub, clientID string) {
 	}
 	var keys [][]byte
 	for _, phone := range []bool{false, true} {
-		keys = append(keys, record.KnownKey(signals.Known{Sub: sub, ClientID: clientID, Phone: phone}))
+		keys = append(keys, record.KnownKey(subject.Known{Sub: sub, ClientID: clientID, Phone: phone}))
 	}
 	t.put("DELETE FROM known WHERE key = ANY($1)", keys)
 }

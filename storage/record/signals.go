@@ -5,6 +5,7 @@ import (
 
 	"calleridp/keys"
 	"calleridp/provider/signals"
+	"calleridp/provider/subject"
 )
 
 // Streams are found by their client id.
@@ -36,8 +37,8 @@ func (s *Stream) fields(c *codec, _ byte) {
 	c.time(&s.Verified)
 }
 
-// Known is a signals.Known.
-type Known signals.Known
+// Known is a subject.Known.
+type Known subject.Known
 
 func (k *Known) fields(c *codec, _ byte) {
 	text(c, &k.Sub)
@@ -48,7 +49,7 @@ func (k *Known) fields(c *codec, _ byte) {
 
 // KnownKey is the length of the sub, the sub, the client and what it knows, so that those of
 // one user are next to each other.
-func KnownKey(k signals.Known) []byte {
+func KnownKey(k subject.Known) []byte {
 	what := byte('u')
 	if k.Phone {
 		what = 'p'

@@ -172,6 +172,11 @@ func testSignals(t *testing.T, w *world) {
 
 	p := w.user()
 	s := w.opened(p.Sub, []string{"openid"}, "a", "b", "off", "few", Silent)
+	var knowers []string
+	for _, k := range w.account(p.Sub).Known {
+		knowers = append(knowers, k.ClientID)
+	}
+	w.same(knowers, []string{"a", "b", "few", "off"}) // those with a stream
 	quiet("a", "b", "few", "late")
 	w.endSession(s.ID)
 	w.reopen()
@@ -191,6 +196,11 @@ func testSignals(t *testing.T, w *world) {
 	// Access that is taken away: that client alone, and then it knows the user no more.
 	s = w.opened(p.Sub, []string{"openid", "phone"}, "a", "b", "few")
 	w.must(w.RevokeClient(w.ctx, p.Sub, "b"))
+	for _, k := range w.account(p.Sub).Known {
+		if k.ClientID == "b" {
+			t.Errorf("its access is gone, and it knows the user: %+v", k)
+		}
+	}
 	if all := w.signals("b"); len(all) < 2 || all[0] != "token-claims-change access-removed" || !slices.Contains(all, "session-revoked "+s.ID+" access-removed") {
 		t.Errorf("access removed: %v", all)
 	}
