@@ -87,13 +87,13 @@ func (t *Transmitter) poll(r *http.Request, c client.Client) (any, error) {
 	if in.MaxEvents != nil {
 		most = min(max(*in.MaxEvents, 0), maxEvents)
 	}
+	if len(in.Acknowledged)+len(in.Errors) > maxAcks {
+		return nil, invalid("ack and setErrs have too many members")
+	}
 	done := in.Acknowledged
 	for id, wrong := range in.Errors {
 		t.cfg.Audit.Record(ctx, audit.Event{Name: audit.SignalRefused, Client: c.ID, Kind: "poll", Reason: clipped(wrong.Err)})
 		done = append(done, id)
-	}
-	if len(done) > maxAcks {
-		return nil, invalid("ack and setErrs have too many members")
 	}
 	if !in.ReturnImmediately && most > 0 && t.polls.enter(c.ID) {
 		defer t.polls.leave(c.ID)
