@@ -79,6 +79,9 @@ func (t *Transmitter) settled(ctx context.Context, s signals.Stream, n notify.No
 // judge returns the client and the stream of a notice, or what becomes of the notice without a
 // look at its receiver.
 func (t *Transmitter) judge(ctx context.Context, n notify.Notice) (c client.Client, s signals.Stream, res notify.Result) {
+	if !t.cfg.Enabled {
+		return c, s, dropped("signals are turned off")
+	}
 	clientID, _ := signals.ClientOf(n.Receiver)
 	c, err := t.cfg.Clients.Client(ctx, clientID)
 	switch {

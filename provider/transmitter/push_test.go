@@ -10,7 +10,9 @@ import (
 
 	"calleridp/provider/fetch"
 	"calleridp/provider/internal/testworld"
+	"calleridp/provider/notify"
 	"calleridp/provider/redact"
+	"calleridp/provider/transmitter"
 )
 
 // poster stands for receivers on the network, in a bubble without one.
@@ -105,4 +107,13 @@ func TestPush(t *testing.T) {
 		cancel()
 		<-ended
 	})
+}
+
+// A deployment that has turned signals off sends nothing that was kept before.
+func TestNothingIsSentWhereSignalsAreOff(t *testing.T) {
+	off := transmitter.New(transmitter.Config{})
+	res := off.Send(t.Context(), notify.Notice{Kind: notify.Signal, Receiver: "stream:app", Event: "session-revoked", At: time.Now()})
+	if res.Outcome != notify.Dropped || res.Reason == "" {
+		t.Errorf("got %+v, want that it is dropped, with a reason", res)
+	}
 }
