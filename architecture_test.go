@@ -39,7 +39,7 @@ var rooms = map[string]struct {
 	may []string
 	why string
 }{
-	"provider": {[]string{"backchannel", "notify", "endpoint", "authorize", "checksession", "clientauth", "token", "logout", "account", "discovery", "idtoken",
+	"provider": {[]string{"backchannel", "notify", "signals", "transmitter", "endpoint", "authorize", "checksession", "clientauth", "token", "logout", "account", "discovery", "idtoken",
 		"audit", "client", "clientkeys", "consent", "deviceflow", "grant", "logo", "registration", "session", "subject"}, "provider assembles the rooms and has no rule of the protocol"},
 
 	// The rooms of the protocol import the domain and endpoint, never each other.
@@ -47,20 +47,22 @@ var rooms = map[string]struct {
 	"clientauth": {[]string{"endpoint", "audit", "client", "clientkeys", "redact"}, "who calls an endpoint does not depend on what it is"},
 	"authorize": {[]string{"endpoint", "idtoken", "audit", "claims", "client", "clock", "consent", "grant", "limit", "login", "redact", "session", "subject"},
 		"the authorization endpoint knows no other endpoint"},
-	"token": {[]string{"endpoint", "clientauth", "idtoken", "audit", "claims", "client", "grant", "limit", "login", "redact", "subject"},
+	"token": {[]string{"endpoint", "clientauth", "idtoken", "audit", "claims", "client", "grant", "limit", "login", "redact", "signals", "subject"},
 		"clients authenticate at the token endpoint, so it imports clientauth, and no other room"},
 	"deviceflow": {[]string{"endpoint", "clientauth", "audit", "client", "grant", "limit", "redact"},
 		"clients authenticate at the device authorization endpoint, too; it declares the sign-in that it needs"},
 	"logout": {[]string{"endpoint", "idtoken", "audit", "client", "session"}, "logout knows no other endpoint"},
 	"backchannel": {[]string{"endpoint", "idtoken", "audit", "client", "fetch", "notify"},
 		"it makes and sends logout tokens; what ends sessions knows nothing of it"},
+	"transmitter": {[]string{"endpoint", "idtoken", "audit", "client", "fetch", "notify", "redact", "signals", "subject"},
+		"it manages streams and makes and sends events; what happens to users knows nothing of it"},
 	"account":      {[]string{"endpoint", "audit", "claims", "client", "consent", "grant", "session", "subject"}, "the account page declares the sign-in that it needs"},
 	"checksession": {[]string{"endpoint", "client"}, "the page that watches a session reads its cookie in the browser, and knows no session"},
 	"registration": {[]string{"endpoint", "audit", "claims", "client", "fetch", "limit", "redact"},
 		"clients that register themselves are those of the registry; it knows no other endpoint"},
 	"logo":      {[]string{"endpoint", "client"}, "pages know a path; what is behind it is one folder"},
 	"discovery": {[]string{"endpoint"}, "the documents are made of what each room says of itself"},
-	"admin":     {[]string{"apikey", "audit", "audit/trail", "client", "grant", "idempotency", "limit", "login", "notify", "session", "subject"}, "the operators' API changes the domain, and speaks no OpenID Connect"},
+	"admin":     {[]string{"apikey", "audit", "audit/trail", "client", "grant", "idempotency", "limit", "login", "notify", "session", "signals", "subject"}, "the operators' API changes the domain, and speaks no OpenID Connect"},
 
 	"console": {[]string{"endpoint", "apikey", "audit", "client", "session"},
 		"the operators' door is a client of the issuer, and seals its cookies as the endpoints do; what operators do is admin's"},
@@ -76,6 +78,7 @@ var rooms = map[string]struct {
 	"claims":      {[]string{"subject"}, domain},
 	"session":     {[]string{"clock", "redact"}, domain},
 	"notify":      {[]string{"grant", "session"}, domain},
+	"signals":     {[]string{"claims", "consent", "grant", "notify", "redact", "session", "subject"}, domain},
 	"grant":       {[]string{"clock", "limit", "redact"}, domain},
 	"subject":     {[]string{"consent", "grant", "session"}, domain},
 	"clock":       {nil, domain},
@@ -85,7 +88,7 @@ var rooms = map[string]struct {
 	"funnel":      {[]string{"audit", "limit", "login"}, domain},
 	"redact":      {nil, domain},
 
-	"fetch": {nil, "it reads what clients have published, and knows nothing of them"},
+	"fetch": {[]string{"redact"}, "it reads what clients have published, and knows nothing of them"},
 
 	"redact/leak": {nil, "finds secrets in what values print, for the tests of all layers"},
 
@@ -108,7 +111,7 @@ var only = map[string]struct {
 	by  []string
 	why string
 }{
-	"github.com/zitadel/oidc/v3/pkg/oidc": {[]string{"provider/endpoint", "provider/clientauth", "provider/authorize", "provider/token", "provider/registration", "provider/deviceflow"},
+	"github.com/zitadel/oidc/v3/pkg/oidc": {[]string{"provider/endpoint", "provider/clientauth", "provider/authorize", "provider/token", "provider/registration", "provider/deviceflow", "provider/transmitter"},
 		"the library's types and errors stay in the rooms that speak the protocol"},
 	"github.com/danielgtaylor/huma/v2":     {[]string{"provider/admin"}, "only the operators' API is described by an OpenAPI document"},
 	"github.com/getkin/kin-openapi":        {[]string{"provider/admin"}, "only tests of the operators' API read its document back"},

@@ -50,6 +50,10 @@ const (
 const (
 	// PurposeRefreshToken authenticates refresh tokens.
 	PurposeRefreshToken Purpose = "refresh-token"
+	// PurposeSignalToken authenticates the access tokens of receivers of signals.
+	PurposeSignalToken Purpose = "signal-token"
+	// PurposeSignalTxn derives what the events of one fact have in common, for one client.
+	PurposeSignalTxn Purpose = "signal-txn"
 	// PurposeLaterCode derives the authorization code that a consent form gives when its
 	// first one has expired.
 	PurposeLaterCode Purpose = "later-code"
@@ -81,6 +85,8 @@ const (
 	PurposeLimitHash Purpose = "limit-hash"
 	// PurposeDeletedHash hides the sub of a deleted user.
 	PurposeDeletedHash Purpose = "deleted-hash"
+	// PurposeSignalSubject hides the subject of which a client wants no events.
+	PurposeSignalSubject Purpose = "signal-subject"
 	// PurposeBackup seals the key of a backup.
 	PurposeBackup Purpose = "backup"
 	// PurposeCopyDigest compares the records of two stores, and tells nothing of them.
@@ -146,4 +152,10 @@ const (
 	PurposeAuditHeadRecord Purpose = "audit-head-record"
 	// PurposeFunnelRecord seals what was counted of sign-ins.
 	PurposeFunnelRecord Purpose = "funnel-record"
+	// PurposeStreamRecord seals the event streams of clients.
+	PurposeStreamRecord Purpose = "stream-record"
+	// PurposeKnownRecord seals which clients know a user.
+	PurposeKnownRecord Purpose = "known-record"
+	// PurposeRemovedSubjectRecord seals that a client wants no events of a subject.
+	PurposeRemovedSubjectRecord Purpose = "removed-subject-record"
 )

@@ -58,8 +58,10 @@ import (
 	"calleridp/provider/notify"
 	"calleridp/provider/registration"
 	"calleridp/provider/session"
+	"calleridp/provider/signals"
 	"calleridp/provider/subject"
 	"calleridp/provider/token"
+	"calleridp/provider/transmitter"
 	"calleridp/truecaller"
 
 	"github.com/go-chi/chi/v5"
@@ -84,6 +86,7 @@ type Fetcher interface {
 	logo.Fetcher
 	registration.Fetcher
 	backchannel.Poster
+	transmitter.Poster
 }
 
 // Pages draws everything that a user sees. *ui.UI is one.
@@ -115,6 +118,7 @@ type Config struct {
 	Records    subject.RecordStore
 	Assertions client.Assertions
 	Notices    notify.Store
+	Streams    signals.Store
 	Fetch      Fetcher // reads what clients publish, and tells them things
 
 	Notified notify.Observer // counts notices; if nil, none are counted
@@ -122,6 +126,9 @@ type Config struct {
 	Devices    grant.DeviceStore
 	Budgets    deviceflow.Budgets
 	DeviceFlow deviceflow.Policy // the zero value: there is no device flow
+
+	// Signals says whether clients may have streams of events.
+	Signals Signals
 
 	Registration registration.Policy // of clients that register themselves; the zero value: none may
 
@@ -163,6 +170,9 @@ type Config struct {
 	Dev bool
 }
 
+// Signals are the settings of the transmitter of signals.
+type Signals struct{ Enabled bool }
+
 // Provider serves the protocol's endpoints. It is safe for concurrent use and
 // holds no state.
 type Provider struct {
@@ -178,6 +188,7 @@ type Provider struct {
 	devices   *deviceflow.Endpoint
 	documents *discovery.Documents
 	notices   *notify.Deliverer
+	streams   *transmitter.Transmitter
 }
 
 // New checks the configuration and builds the rooms. There is nothing to close.
@@ -185,8 +196,8 @@ func New(cfg Config) (*Provider, error) {
 	switch {
 	case cfg.Engine == nil || cfg.Pages == nil || cfg.Ring == nil || cfg.Master == nil || cfg.Clients == nil:
 		return nil, errors.New("provider: Engine, Pages, Ring, Master and Clients are required")
-	case cfg.Grants == nil || cfg.Sessions == nil || cfg.People == nil || cfg.Consents == nil || cfg.Records == nil || cfg.Assertions == nil || cfg.Notices == nil || cfg.Fetch == nil:
-		return nil, errors.New("provider: Grants, Sessions, People, Consents, Records, Assertions, Notices and Fetch are required")
+	case cfg.Grants == nil || cfg.Sessions == nil || cfg.People == nil || cfg.Consents == nil || cfg.Records == nil || cfg.Assertions == nil || cfg.Notices == nil || cfg.Streams == nil || cfg.Fetch == nil:
+		return nil, errors.New("provider: Grants, Sessions, People, Consents, Records, Assertions, Notices, Streams and Fetch are required")
 	case cfg.DeviceFlow.Enabled && (cfg.Devices == nil || cfg.Budgets == nil):
 		return nil, errors.New("provider: Devices and Budgets are required for DeviceFlow")
 	case cfg.Log == nil || cfg.Audit == nil:
@@ -294,6 +305,7 @@ func New(cfg Config) (*Provider, error) {
 		Tokens:         tokens,
 		Master:         cfg.Master,
 		GrantPolicy:    cfg.Lifetimes.grants(),
+		Signals:        cfg.Signals.Enabled,
 		Front:          slices.ContainsFunc(cfg.ResponseTypes, func(t client.ResponseType) bool { return client.InFront(string(t)) }),
 		Failures:       failures,
 		Audit:          cfg.Audit,
@@ -357,14 +369,28 @@ func New(cfg Config) (*Provider, error) {
 		Audit:   cfg.Audit,
 		Log:     cfg.Log,
 	})
+	p.streams = transmitter.New(transmitter.Config{
+		Issuer:  cfg.Issuer,
+		Enabled: cfg.Signals.Enabled,
+		Direct:  direct,
+		Keys:    cfg.Ring,
+		Master:  cfg.Master,
+		Tokens:  tokens,
+		Clients: cfg.Clients,
+		People:  cfg.People,
+		Store:   cfg.Streams,
+		Post:    cfg.Fetch,
+		Addr:    cfg.ClientAddr,
+		Audit:   cfg.Audit,
+		Log:     cfg.Log,
+	})
 	if cfg.Notified == nil {
 		cfg.Notified = uncounted{}
 	}
 	p.notices = notify.NewDeliverer(notify.Config{
 		Store:    cfg.Notices,
-		Senders:  map[notify.Kind]notify.Sender{notify.Logout: channel},
+		Senders:  map[notify.Kind]notify.Sender{notify.Logout: channel, notify.Signal: p.streams},
 		Observer: cfg.Notified,
-		Ended:    channel.Ended,
 		Log:      cfg.Log,
 	})
 
@@ -405,6 +431,7 @@ func (p *Provider) Mount(r chi.Router) {
 	p.account.Mount(r)
 	p.register.Mount(r)
 	p.devices.Mount(r)
+	p.streams.Mount(r)
 }
 
 // Run removes clients that registered themselves and were never used, and tells clients

@@ -22,6 +22,7 @@ import (
 	"calleridp/provider/fetch"
 	"calleridp/provider/internal/testworld"
 	"calleridp/provider/login"
+	"calleridp/provider/redact"
 )
 
 // responding returns a world with every algorithm and response type, whose client "app"
@@ -342,4 +343,9 @@ func TestThreat_NothingLeavesUnencrypted(t *testing.T) {
 			})
 		})
 	}
+}
+
+// PostSET is for nobody here.
+func (published) PostSET(context.Context, string, redact.Text, string) (fetch.Reply, error) {
+	return fetch.Reply{}, fetch.ErrResponse
 }

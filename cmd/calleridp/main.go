@@ -79,6 +79,8 @@ func newRoot() *cobra.Command {
 			operator.Keys(),
 			operator.Limit(),
 			operator.Notice(),
+			operator.Stream(),
+			operator.Number(),
 			operator.RegistrationToken(),
 			operator.Session(),
 			operator.Status(),

@@ -26,6 +26,7 @@ import (
 	"calleridp/provider/login"
 	"calleridp/provider/notify"
 	"calleridp/provider/session"
+	"calleridp/provider/signals"
 	"calleridp/provider/subject"
 	"calleridp/storage/backup"
 	"calleridp/storage/bolt"
@@ -53,6 +54,7 @@ type engine interface {
 	client.Store
 	client.Assertions
 	notify.Store
+	signals.Store
 	trail.Heads
 	funnel.Store
 	console.Bindings

@@ -31,6 +31,13 @@ type storedPerson struct {
 	Sessions        []storedSession `json:"sessions"`
 	Consents        []storedConsent `json:"consents"`
 	Grants          []storedGrant   `json:"grants"`
+	Signals         []storedKnown   `json:"signals,omitempty"` // clients that hear of the user
+}
+
+type storedKnown struct {
+	ClientID string    `json:"client_id"`
+	Phone    bool      `json:"phone_number"` // that it has got the number
+	At       time.Time `json:"last_used_at"`
 }
 
 type storedProfile struct {
@@ -157,6 +164,9 @@ func export(record subject.Record, issuer string, now time.Time) ([]byte, error)
 			LastUsed: c.LastUsed,
 			Shown:    c.Shown,
 		})
+	}
+	for _, k := range record.Known {
+		out.Signals = append(out.Signals, storedKnown{ClientID: k.ClientID, Phone: k.Phone, At: k.At})
 	}
 	for _, g := range record.Grants {
 		out.Grants = append(out.Grants, storedGrant{

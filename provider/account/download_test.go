@@ -36,6 +36,7 @@ func TestDownloadIsComplete(t *testing.T) {
 		"Record.Sessions.Sub":      true,
 		"Record.Grants.Sub":        true,
 		"Record.Consents.Sub":      true,
+		"Record.Known.Sub":         true,
 	}
 	var walk func(name string, v reflect.Value)
 	walk = func(name string, v reflect.Value) {
@@ -70,8 +71,8 @@ func TestDownloadIsComplete(t *testing.T) {
 				t.Errorf("%s: got\n%s\nwant %s in the file", name, text, want)
 			}
 		case v.Kind() == reflect.Bool: // true in the record, and under a name of its own
-			if strings.Count(text, ": true") < 4 { // yours, inactive, revoked, offline
-				t.Errorf("%s: got\n%s\nwant four members that are true", name, text)
+			if strings.Count(text, ": true") < 5 { // yours, inactive, revoked, offline, known
+				t.Errorf("%s: got\n%s\nwant five members that are true", name, text)
 			}
 		default:
 			t.Errorf("%s: got a %s, want a kind that this test knows", name, v.Kind())

@@ -73,6 +73,7 @@ type Config struct {
 	Sessions Sessions
 	Grants   Grants
 	Notices  Notices
+	Streams  Streams
 	APIKeys  apikey.Store
 	Requests idempotency.Store // those with an Idempotency-Key
 	Backups  Backups           // nil: the engine has tools of its own
@@ -119,11 +120,13 @@ func New(c Config) *API {
 	a.clients()
 	a.keys()
 	a.users()
+	a.numbers()
 	a.sessions()
 	a.grants()
 	a.limits()
 	a.registrationTokens()
 	a.notices()
+	a.streams()
 	a.apiKeys()
 	a.backups()
 	a.imports()

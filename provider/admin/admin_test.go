@@ -48,7 +48,7 @@ func newAPI(t *testing.T, change ...func(*admin.Config)) *api {
 	}
 	t.Cleanup(func() { store.Close() })
 	fixed := client.Client{ID: "fixed", Name: "Fixed", SecretHashes: []client.SecretHash{client.HashSecret("s")}, RedirectURIs: []string{"https://f.example.com/cb"}}
-	registry, err := client.NewRegistry([]client.Client{fixed}, store, client.Deployment{ResponseTypes: client.ResponseTypes[:2], DeviceFlow: true})
+	registry, err := client.NewRegistry([]client.Client{fixed}, store, client.Deployment{ResponseTypes: client.ResponseTypes[:2], DeviceFlow: true, Signals: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +58,7 @@ func newAPI(t *testing.T, change ...func(*admin.Config)) *api {
 	}
 	a := &api{t: t, registry: registry, store: store, ring: ring, audit: &bytes.Buffer{}}
 	config := admin.Config{
-		Clients: registry, Keys: ring, Budgets: store, People: store, Sessions: store, Grants: store, Notices: store, APIKeys: store, Requests: store, Limits: budgets, LongestLock: 15 * time.Minute, CoolDown: coolDown, Region: "SE", Stats: func() any { return store.Stats() }, Effective: func() any { return map[string]any{"issuer": "https://id.example.com"} },
+		Clients: registry, Keys: ring, Budgets: store, People: store, Sessions: store, Grants: store, Notices: store, Streams: store, APIKeys: store, Requests: store, Limits: budgets, LongestLock: 15 * time.Minute, CoolDown: coolDown, Region: "SE", Stats: func() any { return store.Stats() }, Effective: func() any { return map[string]any{"issuer": "https://id.example.com"} },
 		Now: func(context.Context) (admin.Status, error) {
 			return admin.Status{Store: "healthy", Inbox: 3, Breakers: []admin.Breaker{}}, nil
 		},
@@ -182,7 +182,7 @@ const fullClient = `{"client_id":"full","client_name":"Full","client_uri":"https
 	"tos_uri":"https://f.example.com/tos","policy_uri":"https://f.example.com/p","redirect_uris":["https://f.example.com/cb","https://f.example.com/cb2"],
 	"post_logout_redirect_uris":["https://f.example.com/bye"],"scope":"openid phone","id_token_signed_response_alg":"ES256","subject_type":"pairwise",
 	"default_max_age":600,"allowed_origins":["https://f.example.com"],"sector_host":"f.example.com","region":"SE","dangerously_without_pkce":true,
-	"default_scope":"openid","consent":"remember","colour":"#003366","colour_dark":"#99ccff","countries":["SE","NO"],"response_types":["code","id_token"],"scope_claims":"userinfo","device_flow":true,"initiate_login_uri":"https://f.example.com/login",
+	"default_scope":"openid","consent":"remember","colour":"#003366","colour_dark":"#99ccff","countries":["SE","NO"],"response_types":["code","id_token"],"scope_claims":"userinfo","device_flow":true,"signals":true,"initiate_login_uri":"https://f.example.com/login",
 	"id_token_encrypted_response_alg":"ECDH-ES","id_token_encrypted_response_enc":"A256GCM","userinfo_signed_response_alg":"EdDSA",
 	"userinfo_encrypted_response_alg":"ECDH-ES+A128KW","userinfo_encrypted_response_enc":"A128GCM","token_endpoint_auth_method":"private_key_jwt",
 	"request_object_signing_alg":"ES256","require_signed_request_object":true,"request_uris":["https://f.example.com/request"],

@@ -49,6 +49,7 @@ type Client struct {
 	SectorHost       string          `json:"sector_host,omitempty" doc:"The sector of a pairwise client; by default its redirect host."`
 	DeviceFlow       bool            `json:"device_flow,omitempty"`
 	InitiateLoginURI string          `json:"initiate_login_uri,omitempty"`
+	Signals          bool            `json:"signals,omitempty" doc:"It may have a stream of events about its users (Shared Signals Framework 1.0)."`
 	Region           string          `json:"region,omitempty"`
 	Countries        []string        `json:"countries,omitempty" doc:"At the top of the list of countries."`
 	Consent          string          `json:"consent,omitempty" doc:"none, remember or always; if left out, none."`
@@ -91,6 +92,7 @@ func registered(in Client) (client.Client, error) {
 		Responses:              in.ResponseMetadata.Responses(),
 		SectorHost:             in.SectorHost,
 		DeviceFlow:             in.DeviceFlow,
+		Signals:                in.Signals,
 		InitiateLoginURI:       in.InitiateLoginURI,
 		Region:                 in.Region,
 		Countries:              in.Countries,
@@ -151,6 +153,7 @@ func shown(c client.Client) Client {
 		ResponseMetadata:       c.Responses.Metadata(),
 		SectorHost:             c.SectorHost,
 		DeviceFlow:             c.DeviceFlow,
+		Signals:                c.Signals,
 		InitiateLoginURI:       c.InitiateLoginURI,
 		Region:                 c.Region,
 		Countries:              c.Countries,

@@ -12,6 +12,7 @@ import (
 	"calleridp/provider/apikey"
 	"calleridp/provider/audit"
 	"calleridp/provider/notify"
+	"calleridp/provider/signals"
 
 	"github.com/danielgtaylor/huma/v2"
 )
@@ -79,6 +80,9 @@ func (a *API) receivers(ctx context.Context) ([]Receiver, error) {
 	}
 	out := make([]Receiver, 0, len(all))
 	for _, s := range all {
+		if _, isStream := signals.ClientOf(s.ID); isStream { // see streams.go
+			continue
+		}
 		out = append(out, Receiver{
 			Client:    s.ID,
 			Waiting:   s.Waiting,

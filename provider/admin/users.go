@@ -31,6 +31,10 @@ type People interface {
 	// PersonOf returns the user to whom the number is bound now, in whatever
 	// spelling (phone.SameLine), or subject.ErrNotFound.
 	PersonOf(ctx context.Context, n phone.Number) (subject.Person, error)
+	// RecycleNumber has the user of a number lose it, as if another user had got it, if
+	// subject.Recycled agrees, and returns the user as they were. The number is bound to
+	// none then. The error is subject.ErrNotFound or that of subject.Recycled.
+	RecycleNumber(ctx context.Context, n phone.Number, since time.Time) (subject.Person, error)
 	// ListPeople returns at most so many users, in the order of their subs, behind the
 	// sub after.
 	ListPeople(ctx context.Context, after string, most int) ([]subject.Person, error)

@@ -27,4 +27,4 @@ type Description struct {
 func keys(list string) []string { return strings.Fields(list) }
 
 // Events is the catalogue: every event that the program records, except TrailEvents.
-var Events = slices.Concat(attemptEvents, clientEvents, deviceEvents, sessionEvents, operatorEvents)
+var Events = slices.Concat(attemptEvents, clientEvents, deviceEvents, sessionEvents, signalEvents, operatorEvents)

@@ -39,6 +39,10 @@ const (
 	APIKeyRemoved       Name = "api_key.removed"
 	APIKeyRefused       Name = "api_key.refused"
 	ChangeFailed        Name = "change.failed"
+	NumberRecycled      Name = "number.recycled"
+	StreamStopped       Name = "stream.stopped"
+	StreamResumed       Name = "stream.resumed"
+	StreamRemoved       Name = "stream.removed"
 )
 
 var operatorEvents = []Description{
@@ -209,5 +213,25 @@ var operatorEvents = []Description{
 		Keys:  keys("network"),
 		Per:   keys("network"),
 		Text:  "A request to `admin_listen` had an API key that is not valid.",
+	},
+	{
+		Name: NumberRecycled,
+		Keys: keys("number sub reason"),
+		Text: "A user lost their number, because the source in `reason` says that it was recycled: `operator`.",
+	},
+	{
+		Name: StreamStopped,
+		Keys: keys("client"),
+		Text: "An operator paused the event stream of a client.",
+	},
+	{
+		Name: StreamResumed,
+		Keys: keys("client"),
+		Text: "An operator resumed the event stream of a client.",
+	},
+	{
+		Name: StreamRemoved,
+		Keys: keys("client"),
+		Text: "An operator removed the event stream of a client, with the waiting events.",
 	},
 }

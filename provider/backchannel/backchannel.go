@@ -149,7 +149,7 @@ func (ch *Channel) token(c client.Client, n notify.Notice, now time.Time) (strin
 	return ch.cfg.Keys.Sign(c.SigningAlg(), tokenType, payload)
 }
 
-// Ended records what became of a notice. It is notify.Config's Ended.
+// Ended implements notify.Sender: it records what became of a notice.
 func (ch *Channel) Ended(ctx context.Context, n notify.Notice, res notify.Result) {
 	name, recorded := map[notify.Outcome]audit.Name{
 		notify.Delivered: audit.LogoutDelivered,

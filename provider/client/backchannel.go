@@ -2,7 +2,11 @@
 
 package client
 
-import "calleridp/provider/fetch"
+import (
+	"strings"
+
+	"calleridp/provider/fetch"
+)
 
 // BackChannel is how a client hears from our server that a session has ended (OpenID Connect
 // Back-Channel Logout 1.0 §2.2).
@@ -42,12 +46,20 @@ func checkBackChannel(c Client) (reason string) {
 	return ""
 }
 
-// Told reports whether a client may hear that a session has ended: not if the configuration
-// declares it without such an address. Stored clients may; what delivers the notices looks
-// them up.
-func (r *Registry) Told(clientID string) bool {
+// Told reports whether a receiver of notices may be told something: a client that a session has
+// ended, a stream what is about its client's users. Not if the configuration declares the client
+// without an address for logout tokens, or without signals. Stored clients may; what delivers
+// the notices looks them up.
+func (r *Registry) Told(receiver string) bool {
+	clientID, isStream := strings.CutPrefix(receiver, "stream:") // signals.Lane
 	c, declared := r.inConfig(clientID)
-	return !declared || c.BackChannel.LogoutURI != ""
+	switch {
+	case !declared:
+		return true
+	case isStream:
+		return c.Signals
+	}
+	return c.BackChannel.LogoutURI != ""
 }
 
 // Told is Registry.Told for clients of which there is no registry.

@@ -83,6 +83,7 @@ type Client struct {
 	FrontChannel     FrontChannel
 	BackChannel      BackChannel
 	DeviceFlow       bool   // its devices may ask for a sign-in without a browser (RFC 8628)
+	Signals          bool   // it may have a stream of events about its users (Shared Signals Framework 1.0)
 	InitiateLoginURI string // https, where a sign-in begins at the client (OpenID Connect Core §4)
 
 	// Registration is set if the client registered itself: a stranger's.

@@ -58,6 +58,7 @@ func Validate(c Client) FieldErrors {
 	}
 	invalid = append(invalid, validateAuth(c)...)
 	invalid = append(invalid, validateResponses(c)...)
+	invalid = append(invalid, validateSignals(c)...)
 	// A native application needs none: it brings its codes to the token endpoint.
 	// Nor does one of devices without a browser.
 	if len(c.RedirectURIs) == 0 && !c.Native && !c.DeviceFlow {
@@ -171,6 +172,7 @@ type Deployment struct {
 	Unsigned      bool           // clients may register for ID tokens without a signature
 	ResponseTypes []ResponseType // those that clients may use; empty: code
 	DeviceFlow    bool           // clients may use the device flow
+	Signals       bool           // clients may have streams of events
 
 	RequestObjects RequestObjectMode
 
@@ -207,6 +209,7 @@ func (d Deployment) validate(c Client) (*App, FieldErrors) {
 	invalid = append(invalid, d.validateResponses(c)...)
 	invalid = append(invalid, d.validateResponseTypes(c)...)
 	invalid = append(invalid, d.validateDeviceFlow(c)...)
+	invalid = append(invalid, d.validateSignals(c)...)
 	invalid = append(invalid, d.validateRequestObjects(c)...)
 	return app, invalid
 }

@@ -50,6 +50,7 @@ const (
 	Client       Scheme = iota // a client authenticates: Basic (RFC 6749 §5.2)
 	Bearer                     // an access token: Bearer (RFC 6750 §3)
 	Registration               // a token of registration: Bearer, where it is missing or wrong (RFC 7592 §2)
+	Receiver                   // a token of a receiver of signals: Bearer, where it is missing, wrong or not enough
 )
 
 // Answer is a response with another status than 200.
@@ -211,9 +212,10 @@ func (d *Direct) refuse(w http.ResponseWriter, r *http.Request, e DirectEndpoint
 // which names no error when the request had no token.
 func challengeOf(s Scheme, e *Refusal) string {
 	switch {
-	case s == Registration && e.Status != http.StatusUnauthorized:
+	case s == Registration && e.Status != http.StatusUnauthorized,
+		s == Receiver && e.Status != http.StatusUnauthorized && e.Status != http.StatusForbidden:
 		return ""
-	case s == Registration || s == Bearer && e.Status != http.StatusMethodNotAllowed && e.Status < 500:
+	case s == Registration || s == Receiver || s == Bearer && e.Status != http.StatusMethodNotAllowed && e.Status < 500:
 		challenge := `Bearer realm="calleridp"`
 		if e.OAuth.ErrorType != "" {
 			challenge += `, error="` + string(e.OAuth.ErrorType) + `", error_description="` + e.OAuth.Description + `"`

@@ -17,6 +17,14 @@ const (
 	PathEndSession     = "/logout"
 	PathRegister       = "/register" // and, with + "/" + client_id, the client configuration endpoint
 
+	PathSSFDiscovery     = "/.well-known/ssf-configuration"
+	PathSSFStreams       = "/ssf/streams"
+	PathSSFStatus        = "/ssf/status"
+	PathSSFAddSubject    = "/ssf/subjects/add"
+	PathSSFRemoveSubject = "/ssf/subjects/remove"
+	PathSSFVerify        = "/ssf/verify"
+	PathSSFPoll          = "/ssf/poll/" // + stream_id
+
 	PathDeviceAuthorization = "/device_authorization"
 	PathDevice              = "/device"         // GET: the page with the field; POST user_code
 	PathDeviceConfirm       = "/device/confirm" // POST request=sealed, decision=continue or deny

@@ -4,6 +4,7 @@ package fetch
 
 import (
 	"errors"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -44,6 +45,32 @@ func TestPost(t *testing.T) {
 	got = nil
 	if _, err = New(Options{}).Post(t.Context(), address, url.Values{"a": {"b"}}); !errors.Is(err, ErrAddress) || got != nil {
 		t.Errorf("to loopback without its network: got %v and the form %v, want ErrAddress", err, got)
+	}
+}
+
+func TestPostSET(t *testing.T) {
+	var got *http.Request
+	var body string
+	address, c := published(t, func(w http.ResponseWriter, r *http.Request) {
+		raw, _ := io.ReadAll(r.Body)
+		got, body = r, string(raw)
+		w.WriteHeader(http.StatusBadRequest)
+		w.Write([]byte(`{"err":"invalid_key"}` + strings.Repeat(" ", 1<<20)))
+	})
+	reply, err := c.PostSET(t.Context(), address, "Bearer secret", "a.b.c")
+	if err != nil || reply.Status != 400 || !strings.HasPrefix(reply.Body, `{"err":"invalid_key"}`) || len(reply.Body) > maxIgnored {
+		t.Errorf("got status %d, %d bytes, %v, want the beginning of the body", reply.Status, len(reply.Body), err)
+	}
+	for name, want := range map[string]string{"Content-Type": "application/secevent+jwt", "Accept": "application/json", "Authorization": "Bearer secret"} {
+		if got.Header.Get(name) != want {
+			t.Errorf("%s: got %q, want %q", name, got.Header.Get(name), want)
+		}
+	}
+	if body != "a.b.c" || got.Method != http.MethodPost {
+		t.Errorf("%s with the body %q, want the token", got.Method, body)
+	}
+	if _, err := c.PostSET(t.Context(), address, "", "a.b.c"); err != nil || got.Header.Get("Authorization") != "" {
+		t.Errorf("without a header: %q, %v", got.Header.Get("Authorization"), err)
 	}
 }
 

@@ -5,6 +5,7 @@ package notify
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -17,6 +18,8 @@ type Sender interface {
 	// Stranger reports whether the receiver has registered itself: all strangers together
 	// get less room.
 	Stranger(ctx context.Context, receiver string) bool
+	// Ended is called when a notice of its kind is done with.
+	Ended(ctx context.Context, n Notice, res Result)
 }
 
 // Observer counts tries.
@@ -31,9 +34,7 @@ type Config struct {
 	Store    Store
 	Senders  map[Kind]Sender
 	Observer Observer
-	// Ended is called when a notice is done with.
-	Ended func(ctx context.Context, n Notice, res Result)
-	Log   *slog.Logger
+	Log      *slog.Logger
 }
 
 // Bounds of the work at one time.
@@ -205,9 +206,10 @@ func (d *Deliverer) deliver(ctx context.Context, receiver string) (more bool, er
 	}
 	var res Result
 	begun := time.Now()
-	switch sender := d.cfg.Senders[n.Kind]; {
+	sender := d.cfg.Senders[n.Kind]
+	switch {
 	case tooOld(n, time.Now()):
-		res = Result{Outcome: Abandoned, Reason: "undelivered for a day"}
+		res = Result{Outcome: Abandoned, Reason: fmt.Sprintf("undelivered for %d hours", int(n.Kind.Kept().Hours()))}
 	case sender == nil:
 		res = Result{Outcome: Dropped, Reason: "this server sends no such notices"}
 	default:
@@ -222,6 +224,9 @@ func (d *Deliverer) deliver(ctx context.Context, receiver string) (more bool, er
 	if err := d.cfg.Store.SettleNotice(ctx, n, decide); err != nil {
 		return false, err
 	}
+	if res.Outcome == Later {
+		return false, nil
+	}
 	d.cfg.Observer.Notified(ctx, n.Kind, res.Outcome, took)
 	failed := res.Outcome == Failed
 	if _, _, done := decide(Receiver{}, n); done {
@@ -229,7 +234,9 @@ func (d *Deliverer) deliver(ctx context.Context, receiver string) (more bool, er
 			res.Outcome = Abandoned
 			d.cfg.Observer.Notified(ctx, n.Kind, res.Outcome, 0)
 		}
-		d.cfg.Ended(ctx, n, res)
+		if sender != nil {
+			sender.Ended(ctx, n, res)
+		}
 	}
 	return !failed, nil
 }

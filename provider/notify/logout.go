@@ -22,7 +22,7 @@ func Everywhere(at time.Time, sessions []session.Session, grants []grant.Grant) 
 	add := func(client, sub, sid string, met time.Time) {
 		if to := (told{client, sid}); client != "" && !seen[to] {
 			seen[to] = true
-			all = append(all, Notice{ID: newID(at, len(all)), Receiver: client, Kind: Logout, Sub: sub, SID: sid, At: at, Met: met})
+			all = append(all, Notice{ID: NewID(at, len(all)), Receiver: client, Kind: Logout, Sub: sub, SID: sid, At: at, Met: met})
 		}
 	}
 	for _, s := range sessions {

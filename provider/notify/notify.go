@@ -14,6 +14,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"calleridp/keys"
@@ -22,25 +23,35 @@ import (
 // Kind is what a notice is about.
 type Kind string
 
-// Logout says that a session has ended.
-const Logout Kind = "logout"
+// The kinds.
+const (
+	// Logout says that a session has ended, to a client.
+	Logout Kind = "logout"
+	// Signal is an event of a client's stream (package signals).
+	Signal Kind = "signal"
+)
+
+// Kinds are all kinds.
+var Kinds = []Kind{Logout, Signal}
 
 // Notice is a fact that a client is to be told. It has the user's and the session's own
 // identifiers: those of the client are made at each delivery, as are its signature and
 // times, because keys change.
 type Notice struct {
 	ID       string // stable over all tries, and in the order of At
-	Receiver string // client_id
+	Receiver string // client_id, or the stream of one (signals.Lane)
 	Kind     Kind
+	Event    string // of a Signal: its type
 	Sub      string
 	SID      string // "" for all sessions of the user at the client
 	At       time.Time
 	Met      time.Time // when the client last got something there
 	Tries    uint32    // that have failed
+	Detail   string    // of a Signal: what its event says besides, without personal data
 }
 
-// newID returns the ID of the nth notice of one moment.
-func newID(at time.Time, n int) string {
+// NewID returns the ID of the nth notice of one moment.
+func NewID(at time.Time, n int) string {
 	return fmt.Sprintf("%016x%04x", at.UnixNano(), n) + keys.RandomText(16)
 }
 
@@ -64,12 +75,16 @@ type Standing struct {
 
 // Bounds of the queue.
 const (
-	// Kept is for how long after its fact a notice is tried: longer than a session at an
-	// application that a browser still has, usually.
+	// Kept is for how long after its fact a logout notice is tried: longer than a session at
+	// an application that a browser still has, usually.
 	Kept = 24 * time.Hour
-	// MaxWaiting is how many notices wait for one receiver. A further one is not kept: a
-	// client that is gone must not fill the store.
+	// SignalsKept is the same for a signal: a receiver may be away for a week and more.
+	SignalsKept = 14 * 24 * time.Hour
+	// MaxWaiting is how many logout notices wait for one receiver. A further one is not kept:
+	// a client that is gone must not fill the store.
 	MaxWaiting = 1000
+	// MaxSignals is the same for signals.
+	MaxSignals = 20_000
 	// ReceiverKept is how long it is known how the deliveries to a client went.
 	ReceiverKept = 30 * 24 * time.Hour
 	// Held is for how long a server holds a receiver after its last call about it. It is
@@ -79,7 +94,35 @@ const (
 )
 
 // Expires returns when a store may forget a notice that it could not be asked about.
-func (n Notice) Expires() time.Time { return n.At.Add(Kept + time.Hour) }
+func (n Notice) Expires() time.Time { return n.At.Add(n.Kind.Kept() + time.Hour) }
+
+// Kept returns for how long after its fact a notice of this kind is tried.
+func (k Kind) Kept() time.Duration {
+	if k == Signal {
+		return SignalsKept
+	}
+	return Kept
+}
+
+// MaxWaiting returns how many notices of this kind wait for one receiver.
+func (k Kind) MaxWaiting() int {
+	if k == Signal {
+		return MaxSignals
+	}
+	return MaxWaiting
+}
+
+// Numbered returns notices of one moment with their IDs, in the order of which they are
+// delivered. One that has an ID keeps it.
+func Numbered(all []Notice) []Notice {
+	numbered := slices.Clone(all)
+	for i := range numbered {
+		if numbered[i].ID == "" {
+			numbered[i].ID = NewID(numbered[i].At, i)
+		}
+	}
+	return numbered
+}
 
 // Errors of stores.
 var (

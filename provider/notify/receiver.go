@@ -17,9 +17,13 @@ const (
 	Failed    Outcome = "failed"    // another try follows
 	Abandoned Outcome = "abandoned" // it has failed for too long or too often
 	Dropped   Outcome = "dropped"   // the receiver is gone, or wants no such notices any more
+
+	// Later is no try: the receiver takes no notices now, by its own choice or an operator's.
+	// It is asked for again after RetryAfter.
+	Later Outcome = "later"
 )
 
-// Outcomes are all outcomes.
+// Outcomes are all outcomes of tries.
 var Outcomes = []Outcome{Delivered, Refused, Failed, Abandoned, Dropped}
 
 // Result is what a Sender says of a try.
@@ -34,7 +38,7 @@ const (
 	firstPause = 5 * time.Second
 	factor     = 4
 	maxPause   = time.Hour
-	maxTries   = 10 // of one notice
+	maxTries   = 10 // of one logout notice; a signal is tried as long as it is kept
 	maxReason  = 200
 )
 
@@ -51,12 +55,15 @@ func after(r Receiver, n Notice, res Result, now time.Time, jitter float64) (_ R
 		return r, n, true
 	case Dropped, Abandoned:
 		return r, n, true
+	case Later:
+		r.Next = now.Add(res.RetryAfter)
+		return r, n, false
 	}
 	r.Failed, r.Reason = now, clipped(res.Reason)
 	r.Next = now.Add(max(pause(r.Failures, jitter), min(res.RetryAfter, maxPause)))
 	r.Failures++
 	n.Tries++
-	return r, n, n.Tries >= maxTries
+	return r, n, n.Kind != Signal && n.Tries >= maxTries
 }
 
 // pause returns how long to wait after so many failures before this one, less up to a
@@ -73,7 +80,7 @@ func pause(failures uint32, jitter float64) time.Duration {
 }
 
 // tooOld reports whether a notice is not tried any more.
-func tooOld(n Notice, now time.Time) bool { return now.Sub(n.At) >= Kept }
+func tooOld(n Notice, now time.Time) bool { return now.Sub(n.At) >= n.Kind.Kept() }
 
 func clipped(reason string) string {
 	if len(reason) > maxReason {

@@ -56,3 +56,19 @@ func TestPause(t *testing.T) {
 		t.Errorf("after very many: got %s", got)
 	}
 }
+
+// A signal is tried for as long as it is kept, and one that is put off is as it was.
+func TestSignalsAreTriedAsLongAsTheyAreKept(t *testing.T) {
+	now := time.Now()
+	n := Notice{Kind: Signal, At: now.Add(-13 * 24 * time.Hour), Tries: 1000}
+	if tooOld(n, now) || !tooOld(n, now.Add(24*time.Hour)) || !n.Expires().After(now.Add(24*time.Hour)) {
+		t.Errorf("after 13 and 14 days: too old %v and %v", tooOld(n, now), tooOld(n, now.Add(24*time.Hour)))
+	}
+	if r, next, done := after(Receiver{}, n, Result{Outcome: Failed, Reason: "status 500"}, now, 0); done || next.Tries != 1001 || r.Failures != 1 {
+		t.Errorf("the thousandth failure: got %+v, %+v, done %v", r, next, done)
+	}
+	r, next, done := after(Receiver{Failures: 2}, n, Result{Outcome: Later, RetryAfter: time.Hour}, now, 0)
+	if done || next != n || r.Failures != 2 || !r.Next.Equal(now.Add(time.Hour)) || !r.Failed.IsZero() {
+		t.Errorf("put off: got %+v, %+v, done %v", r, next, done)
+	}
+}

@@ -17,6 +17,7 @@ import (
 	"calleridp/provider/fetch"
 	"calleridp/provider/internal/testworld"
 	"calleridp/provider/limit"
+	"calleridp/provider/redact"
 	"calleridp/provider/registration"
 )
 
@@ -386,4 +387,9 @@ func addInitialToken(t *testing.T, w *testworld.World, note string, life time.Du
 		err = w.Clients.AddInitialToken(t.Context(), token)
 	}
 	return token, text, err
+}
+
+// PostSET is for nobody here.
+func (published) PostSET(context.Context, string, redact.Text, string) (fetch.Reply, error) {
+	return fetch.Reply{}, fetch.ErrResponse
 }

@@ -20,6 +20,9 @@ type Record struct {
 	Sessions []session.Session // those that live
 	Grants   []grant.Grant     // those that have not expired; they may be revoked
 	Consents []consent.Consent
+	// Known are the clients that hear of the user in their streams of events (package
+	// signals), because they have got something of them.
+	Known []Known
 }
 
 // RecordStore reads and ends what is stored about a user. Each operation is atomic and

@@ -13,6 +13,7 @@ import (
 	"calleridp/provider/endpoint"
 	"calleridp/provider/grant"
 	"calleridp/provider/redact"
+	"calleridp/provider/signals"
 )
 
 // revoke ends a token (RFC 7009): an access token alone, a refresh token with the
@@ -22,6 +23,9 @@ func (e *Endpoint) revoke(r *http.Request, c client.Client, in endpoint.Paramete
 	ctx, token := r.Context(), in.Get("token")
 	if token == "" {
 		return nil, endpoint.InvalidRequest("token missing")
+	}
+	if signals.IsToken(redact.Text(token)) {
+		return nil, errUnrevocable()
 	}
 	var err error
 	if id, _, ok := grant.ParseRefreshToken(e.mac, token); ok {

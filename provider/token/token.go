@@ -7,6 +7,7 @@
 //	code.go        authorization_code          refresh.go   refresh_token
 //	exchange.go    token exchange: a native application's Truecaller code
 //	devicecode.go  device_code: polls of a device without a browser
+//	clientcredentials.go  client_credentials: receivers of signals
 //	issue.go       the one function that makes a token response
 //	policy.go      what must still hold at every use of a grant
 //	userinfo.go    introspect.go    revoke.go
@@ -32,6 +33,7 @@ import (
 	"calleridp/provider/grant"
 	"calleridp/provider/idtoken"
 	"calleridp/provider/login"
+	"calleridp/provider/signals"
 	"calleridp/provider/subject"
 	"calleridp/truecaller"
 
@@ -71,6 +73,7 @@ type Config struct {
 	Devices        grant.DeviceStore
 	DeviceInterval time.Duration
 	Front          bool // the authorization endpoint gives tokens, too; for discovery
+	Signals        bool // clients may be receivers of signals, with a grant of their own
 	Failures       endpoint.Failures
 	Audit          audit.Recorder
 	Steps          endpoint.Steps // may be nil
@@ -106,6 +109,9 @@ func New(cfg Config) *Endpoint {
 	if cfg.DeviceInterval > 0 {
 		e.polls = newPolls(cfg.DeviceInterval)
 		e.grants = append(e.grants, grantType{name: oidc.GrantTypeDeviceCode, check: checkDeviceCode, serve: e.pollDevice})
+	}
+	if cfg.Signals {
+		e.grants = append(e.grants, grantType{name: oidc.GrantTypeClientCredentials, check: checkClientCredentials, serve: e.clientCredentials})
 	}
 	return e
 }
@@ -147,7 +153,7 @@ func (e *Endpoint) Metadata() endpoint.Metadata {
 		{Name: "token_endpoint_auth_methods_supported", Value: clientauth.All()},
 		{Name: "token_endpoint_auth_signing_alg_values_supported", Value: clientauth.Algorithms()},
 		{Name: "grant_types_supported", Value: e.grantTypes()},
-		{Name: "scopes_supported", Value: claims.Scopes},
+		{Name: "scopes_supported", Value: e.scopes()},
 		{Name: "subject_types_supported", Value: e.cfg.Tokens.SubjectTypes()},
 		{Name: "claim_types_supported", Value: []string{"normal"}},
 		{Name: "claims_supported", Value: e.claimNames()},
@@ -178,6 +184,13 @@ func (e *Endpoint) grantTypes() []oidc.GrantType {
 		names = append(names, oidc.GrantTypeImplicit)
 	}
 	return names
+}
+
+func (e *Endpoint) scopes() []string {
+	if e.cfg.Signals {
+		return slices.Concat(claims.Scopes, signals.Scopes)
+	}
+	return claims.Scopes
 }
 
 func (e *Endpoint) claimNames() []string {

@@ -8,7 +8,9 @@ import (
 
 	"calleridp/provider/consent"
 	"calleridp/provider/grant"
+	"calleridp/provider/notify"
 	"calleridp/provider/session"
+	"calleridp/provider/signals"
 	"calleridp/provider/subject"
 	"calleridp/storage/record"
 )
@@ -51,6 +53,7 @@ func (r reader) account(sub string) (found subject.Record, err error) {
 			}
 		}
 	}
+	found.Known = r.knownOf(sub)
 	found.Consents, err = r.consentsOf(sub)
 	return found, err
 }
@@ -74,7 +77,11 @@ func (s *Store) RevokeClient(ctx context.Context, sub, clientID string) error {
 	ofClient := func(g grant.Grant) bool { return g.ClientID == clientID }
 	defer s.wakeNotices()
 	return s.write(ctx, func(t *txn) error {
-		if err := t.tellOf(sub, clientID); err != nil {
+		withdrawn := func(by []signals.Knower) []notify.Notice { return signals.Withdrawn(t.now, sub, clientID, by) }
+		if err := t.tellOf(sub, clientID, signals.AccessRemoved, withdrawn); err != nil {
+			return err
+		}
+		if err := t.forgetKnown(sub, clientID); err != nil {
 			return err
 		}
 		if err := t.endGrants(t.owned(&personIndex, sub), ofClient); err != nil {
@@ -92,7 +99,7 @@ func (s *Store) EndSessions(ctx context.Context, sub string) error {
 		if err != nil {
 			return err
 		}
-		if err := t.tellOf(sub, ""); err != nil {
+		if err := t.tellOf(sub, "", signals.SignedOut, nil); err != nil {
 			return err
 		}
 		if person != nil {
@@ -101,20 +108,25 @@ func (s *Store) EndSessions(ctx context.Context, sub string) error {
 				return err
 			}
 		}
-		all := t.owned(&personIndex, sub)
-		if err := t.endGrants(all, online); err != nil {
+		return t.endSessionsOf(sub)
+	})
+}
+
+// endSessionsOf ends all sessions of a user, with the grants that end with them.
+func (t *txn) endSessionsOf(sub string) error {
+	all := t.owned(&personIndex, sub)
+	if err := t.endGrants(all, online); err != nil {
+		return err
+	}
+	for _, e := range all {
+		if e.of != &sessions {
+			continue
+		}
+		if err := t.forget(&sessions, e.key); err != nil {
 			return err
 		}
-		for _, e := range all {
-			if e.of != &sessions {
-				continue
-			}
-			if err := t.forget(&sessions, e.key); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // DeletePerson implements subject.RecordStore.
@@ -125,7 +137,11 @@ func (s *Store) DeletePerson(ctx context.Context, sub string) error {
 		if err != nil || person == nil {
 			return err
 		}
-		if err := t.tellOf(sub, ""); err != nil {
+		purged := func(by []signals.Knower) []notify.Notice { return signals.Purged(t.now, sub, by) }
+		if err := t.tellOf(sub, "", signals.Deleted, purged); err != nil {
+			return err
+		}
+		if err := t.forgetKnown(sub, ""); err != nil {
 			return err
 		}
 		if err := t.unbind(person.Number, sub); err != nil {

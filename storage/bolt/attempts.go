@@ -15,6 +15,7 @@ import (
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
 	"calleridp/provider/session"
+	"calleridp/provider/signals"
 	"calleridp/provider/subject"
 	"calleridp/storage/record"
 	"calleridp/truecaller/phone"
@@ -239,6 +240,7 @@ func (s *Store) ApproveAttempt(
 	ctx context.Context, id login.ID, number phone.Number,
 	step func(login.Attempt, *subject.Person) (login.Approval, error),
 ) (login.Approval, error) {
+	defer s.wakeNotices()
 	return update(ctx, s, func(t *txn) (approval login.Approval, err error) {
 		stored, err := t.attempt(id)
 		if err != nil {
@@ -313,6 +315,9 @@ func (s *Store) FinishAttempt(
 		if err := t.putSession(signIn.Session); err != nil || signIn.Code.Grant.ID == "" {
 			return signIn, err
 		}
+		if err := t.tell(signals.Established(t.now, signIn.Code.Grant)...); err != nil {
+			return signIn, err
+		}
 		return signIn, t.createCode(signIn.Code)
 	})
 }
@@ -333,6 +338,9 @@ func (s *Store) RedeemAttempt(
 			return signIn, errors.New("bolt: a redeemed attempt needs a grant and an access token")
 		}
 		if err := t.putStep(stored, login.Update{Attempt: signIn.Attempt}); err != nil {
+			return signIn, err
+		}
+		if err := t.learn(*signIn.Redemption.Grant); err != nil {
 			return signIn, err
 		}
 		return signIn, t.redeem(signIn.Redemption)

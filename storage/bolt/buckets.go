@@ -61,13 +61,16 @@ var (
 	requests        = of(&record.Requests, 'q')
 	auditHeads      = of(&record.AuditHeads, 0)
 	funnels         = of(&record.Funnel, 'f')
+	streams         = of(&record.Streams, 0)
+	known           = of(&record.KnownBy, 0)
+	removedSubjects = of(&record.RemovedSubjects, 0)
 	expiry          = index("expiry") // mark, expiry, key: see sweep.go
 )
 
 var buckets = []*bucket{
 	&meta, &signingKeys, &clients, &people, &deleted, &personIndex, &numbers, &limits, &attempts, &correlations, &forms, &browserAttempts,
 	&callbackSecrets, &deliveries, &sessions, &sessionIDs, &codes, &grants, &sessionGrants, &accessTokens, &consents, &assertions, &initialTokens,
-	&receivers, &notices, &deviceRequests, &funnels, &apiKeys, &requests, &auditHeads, &expiry,
+	&receivers, &notices, &deviceRequests, &funnels, &apiKeys, &requests, &auditHeads, &streams, &known, &removedSubjects, &expiry,
 }
 
 // reader is a transaction that reads.

@@ -32,6 +32,7 @@ import (
 	"calleridp/provider/login"
 	"calleridp/provider/notify"
 	"calleridp/provider/session"
+	"calleridp/provider/signals"
 	"calleridp/provider/subject"
 	"calleridp/storage/record"
 	"calleridp/storage/storagetest"
@@ -156,8 +157,11 @@ func writeFixture(t *testing.T, path, base string, start time.Time) {
 	must(s.write(ctx, func(t *txn) error {
 		n, to := storagetest.Filled[notify.Notice](start), storagetest.Filled[notify.Receiver](start)
 		to.ID = n.Receiver
-		return errors.Join(t.putNotice(n), t.putReceiver(to))
+		stream, k := storagetest.Filled[signals.Stream](start), storagetest.Filled[subject.Known](start)
+		return errors.Join(t.putNotice(n), t.putReceiver(to), t.changeStream(stream.ClientID, signals.Update{Stream: &stream}),
+			t.put(&known, record.KnownKey(k), never, (*record.Known)(&k)))
 	}))
+	must(s.RemoveSubject(ctx, "shop", [32]byte{5}))
 
 	var lines []string
 	for field, value := range dump(t, s) {
@@ -281,6 +285,14 @@ func dump(t *testing.T, s *Store) map[string]string {
 	}
 	if all, err := s.AuditHeads(ctx); err != nil || len(all) > 0 { // since version 4
 		add("audit heads", all, err)
+	}
+	if all, err := s.Streams(ctx); err != nil || len(all) > 0 { // since version 4
+		add("streams", all, err)
+		who := storagetest.Filled[subject.Known](time.Time{}).Sub
+		knows, err := view(ctx, s, func(r reader) ([]subject.Known, error) { return r.knownOf(who), nil })
+		add("known", knows, err)
+		removed, err := s.SubjectRemoved(ctx, "shop", [32]byte{5})
+		add("removed", removed, err)
 	}
 	k := storagetest.Filled[consent.Consent](time.Time{})
 	allowed, err := s.Consent(ctx, k.Sub, k.ClientID)

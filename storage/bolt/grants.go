@@ -44,6 +44,11 @@ func (t *txn) createCode(code grant.Code) error {
 	if err := t.putCode(code); err != nil {
 		return err
 	}
+	if !code.Denied {
+		if err := t.learn(g); err != nil {
+			return err
+		}
+	}
 	return t.redeem(code.Front.Redemption())
 }
 

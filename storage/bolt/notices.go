@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/binary"
 	"maps"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"calleridp/provider/grant"
 	"calleridp/provider/notify"
 	"calleridp/provider/session"
+	"calleridp/provider/signals"
 	"calleridp/storage/record"
 )
 
@@ -73,13 +75,20 @@ func (h *held) leave(id string) {
 	delete(h.until, id)
 }
 
-// tell stores notices, for those clients that may be told, as far as there is room.
-func (t *txn) tell(all []notify.Notice) error {
+// tell stores notices, for those receivers that may be told, as far as there is room. Those
+// of one call have happened at once, in their order.
+func (t *txn) tell(all ...notify.Notice) error {
 	if t.s.options.Tells == nil {
 		return nil
 	}
-	for _, n := range all {
-		if !t.s.options.Tells(n.Receiver) || t.waiting(n.Receiver, notify.MaxWaiting) >= notify.MaxWaiting {
+	for _, n := range notify.Numbered(all) {
+		if takes, err := t.takes(n); err != nil || !takes {
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		if most := n.Kind.MaxWaiting(); t.waiting(n.Receiver, most) >= most {
 			continue
 		}
 		if err := t.putNotice(n); err != nil {
@@ -97,16 +106,47 @@ func (t *txn) tell(all []notify.Notice) error {
 
 // tellEnded stores the notices of sessions that the transaction ends.
 func (t *txn) tellEnded(ended ...session.Session) error {
-	return t.tell(notify.Ended(t.now, ended...))
+	all := notify.Ended(t.now, ended...)
+	return t.tell(append(all, signals.Revoked(all, signals.SignedOut)...)...)
 }
 
-// tellOf stores the notices of a user's sessions and grants: of all clients, or of one.
-func (t *txn) tellOf(sub, clientID string) error {
+// takes reports whether a notice is for a receiver that may be told, and a signal for a
+// client that has a stream for it.
+func (t *txn) takes(n notify.Notice) (bool, error) {
+	if !t.s.options.Tells(n.Receiver) {
+		return false, nil
+	}
+	clientID, isStream := signals.ClientOf(n.Receiver)
+	if !isStream {
+		return true, nil
+	}
+	stream, err := t.stream(clientID)
+	return stream != nil && stream.Takes(signals.Event(n.Event)), err
+}
+
+// tellOf stores the notices of a user's sessions and grants, of all clients or of one, and
+// those that more makes of the clients that know the user.
+func (t *txn) tellOf(sub, clientID string, why signals.Cause, more func(by []signals.Knower) []notify.Notice) error {
 	if t.s.options.Tells == nil {
 		return nil
 	}
-	var ofSessions []session.Session
-	var ofGrants []grant.Grant
+	ofSessions, ofGrants := t.openOf(sub)
+	all := notify.Everywhere(t.now, ofSessions, ofGrants)
+	if clientID != "" {
+		all = notify.Of(clientID, all)
+	}
+	if more != nil {
+		consents, err := t.consentsOf(sub)
+		if err != nil {
+			return err
+		}
+		all = append(all, more(signals.Knowers(t.knownOf(sub), ofSessions, ofGrants, consents))...)
+	}
+	return t.tell(append(all, signals.Revoked(all, why)...)...)
+}
+
+// openOf returns the sessions and grants of a user that can be read.
+func (t *txn) openOf(sub string) (ofSessions []session.Session, ofGrants []grant.Grant) {
 	for _, e := range t.owned(&personIndex, sub) {
 		switch e.of {
 		case &sessions:
@@ -120,11 +160,7 @@ func (t *txn) tellOf(sub, clientID string) error {
 			}
 		}
 	}
-	all := notify.Everywhere(t.now, ofSessions, ofGrants)
-	if clientID != "" {
-		all = notify.Of(clientID, all)
-	}
-	return t.tell(all)
+	return ofSessions, ofGrants
 }
 
 func (t *txn) putNotice(n notify.Notice) error {
@@ -147,15 +183,7 @@ func (r reader) waiting(receiver string, most int) (n int) {
 
 // noticesOf returns the keys and values of a receiver's notices, in their order.
 func (r reader) noticesOf(receiver string) func(yield func(key, value []byte) bool) {
-	return func(yield func(key, value []byte) bool) {
-		prefix := record.NoticeKey(receiver, "")
-		cursor := r.tx.Bucket(notices.id).Cursor()
-		for k, v := cursor.Seek(prefix); bytes.HasPrefix(k, prefix); k, v = cursor.Next() {
-			if !yield(k, v) {
-				return
-			}
-		}
-	}
+	return r.prefixed(&notices, record.NoticeKey(receiver, ""))
 }
 
 // told returns every receiver that has notices.
@@ -350,18 +378,12 @@ func (s *Store) RetryReceiver(ctx context.Context, id string) error {
 
 // DropNotices implements notify.Queue.
 func (s *Store) DropNotices(ctx context.Context, receiver string) (int, error) {
-	return update(ctx, s, func(t *txn) (int, error) {
-		var keys [][]byte
-		for key := range t.noticesOf(receiver) {
-			keys = append(keys, bytes.Clone(key))
-		}
-		for _, key := range keys {
-			if err := t.del(&notices, key); err != nil {
-				return 0, err
-			}
-		}
-		return len(keys), nil
-	})
+	return update(ctx, s, func(t *txn) (int, error) { return t.dropNotices(receiver) })
+}
+
+func (t *txn) dropNotices(receiver string) (int, error) {
+	n := t.waiting(receiver, math.MaxInt)
+	return n, t.dropPrefix(&notices, record.NoticeKey(receiver, ""))
 }
 
 // NoticesWaiting implements notify.Queue.

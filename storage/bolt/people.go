@@ -5,7 +5,10 @@ package bolt
 import (
 	"context"
 	"fmt"
+	"time"
 
+	"calleridp/provider/notify"
+	"calleridp/provider/signals"
 	"calleridp/provider/subject"
 	"calleridp/storage/record"
 	"calleridp/truecaller/phone"
@@ -118,13 +121,22 @@ func (t *txn) putPerson(p subject.Person, n phone.Number) error {
 	return nil
 }
 
-// loseNumber marks a user whose number belongs to another one now.
+// loseNumber marks a user whose number belongs to another one now, and ends the user's
+// sessions: what vouched for them is another's.
 func (t *txn) loseNumber(sub string) error {
 	p, err := t.person(sub)
-	if err != nil || p == nil {
+	if err != nil || p == nil || p.NumberLost {
+		return err
+	}
+	lost := func(by []signals.Knower) []notify.Notice { return signals.Lost(t.now, sub, by) }
+	if err := t.tellOf(sub, "", signals.NumberLost, lost); err != nil {
+		return err
+	}
+	if err := t.endSessionsOf(sub); err != nil {
 		return err
 	}
 	p.NumberLost = true
+	p.SignOuts++
 	return t.put(&people, []byte(sub), never, (*record.Person)(p))
 }
 
@@ -162,5 +174,23 @@ func (s *Store) ImportPerson(ctx context.Context, p subject.Person, dryRun bool)
 			return add, err
 		}
 		return true, t.putPerson(p, p.Number)
+	})
+}
+
+// RecycleNumber implements admin.People.
+func (s *Store) RecycleNumber(ctx context.Context, n phone.Number, since time.Time) (subject.Person, error) {
+	defer s.wakeNotices()
+	return update(ctx, s, func(t *txn) (subject.Person, error) {
+		p, err := present(t.personOf(n))
+		if err != nil {
+			return subject.Person{}, err
+		}
+		if err := subject.Recycled(p, since); err != nil {
+			return subject.Person{}, err
+		}
+		if err := t.loseNumber(p.Sub); err != nil {
+			return subject.Person{}, err
+		}
+		return p, t.unbind(n, p.Sub)
 	})
 }

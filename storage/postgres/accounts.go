@@ -8,6 +8,7 @@ import (
 	"calleridp/provider/consent"
 	"calleridp/provider/grant"
 	"calleridp/provider/session"
+	"calleridp/provider/signals"
 	"calleridp/provider/subject"
 	"calleridp/storage/record"
 )
@@ -33,6 +34,7 @@ func (s *Store) Account(ctx context.Context, sub string) (subject.Record, error)
 			found.Grants = append(found.Grants, g)
 			return err
 		})
+		t.knownOf(sub, &found.Known)
 		t.consentsOf(sub, func(c consent.Consent) { found.Consents = append(found.Consents, c) })
 		if err := t.look(); err != nil {
 			return err
@@ -63,10 +65,13 @@ func (s *Store) RevokeClient(ctx context.Context, sub, clientID string) error {
 		t.run("SELECT FROM consents WHERE key = $1 FOR UPDATE", consentKey(sub, clientID))
 		all := t.endingSessions("sub", []byte(sub)) // which stay
 		grants, end := t.grantsOf("sub", []byte(sub))
+		knowing := t.knowing(sub)
 		if err := t.look(); err != nil {
 			return err
 		}
-		t.tellOf(*all, *grants, clientID)
+		withdrawn := signals.Withdrawn(t.s.options.now(), sub, clientID, knowing.by(*all, *grants))
+		t.tellOf(*all, *grants, clientID, signals.AccessRemoved, withdrawn...)
+		t.forgetKnown(sub, clientID)
 		end(ofClient)
 		t.put("DELETE FROM consents WHERE key = $1", consentKey(sub, clientID))
 		return nil
@@ -84,7 +89,7 @@ func (s *Store) EndSessions(ctx context.Context, sub string) error {
 		if err := t.look(); err != nil {
 			return err
 		}
-		t.tellOf(*all, *grants, "")
+		t.tellOf(*all, *grants, "", signals.SignedOut)
 		end(online)
 		if *exists {
 			person.SignOuts++
@@ -112,13 +117,16 @@ func (s *Store) DeletePerson(ctx context.Context, sub string) error {
 		sessions := t.endingSessions("sub", []byte(sub)) // each in the order of its keys, as every operation does
 		t.run("SELECT FROM codes WHERE sub = $1 ORDER BY key FOR UPDATE", []byte(sub))
 		grants := t.endingGrants(sub)
+		knowing := t.knowing(sub)
 		if err := t.look(); err != nil || !*exists {
 			return err
 		}
 		if person.Number != before.Number {
 			return errAgain
 		}
-		t.tellOf(*sessions, *grants, "")
+		purged := signals.Purged(t.s.options.now(), sub, knowing.by(*sessions, *grants))
+		t.tellOf(*sessions, *grants, "", signals.Deleted, purged...)
+		t.forgetKnown(sub, "")
 		for i, key := range o.keys {
 			if o.subs[i] == sub {
 				t.put("DELETE FROM numbers WHERE key = $1", key)

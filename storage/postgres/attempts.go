@@ -354,6 +354,7 @@ func (s *Store) ApproveAttempt(
 	ctx context.Context, id login.ID, number phone.Number,
 	run func(login.Attempt, *subject.Person) (login.Approval, error),
 ) (login.Approval, error) {
+	defer s.wakeNotices()
 	var o *owners
 	lock := func(t *txn, likely record.Attempt) {
 		o = &owners{}
@@ -376,7 +377,9 @@ func (s *Store) ApproveAttempt(
 		case number.IsZero():
 			return u, approval, errNoNumber
 		default:
-			t.putPerson(approval.Person, o)
+			if err := t.putPerson(approval.Person, o); err != nil {
+				return u, approval, err
+			}
 			t.foreseeConsent(approval.Person.Sub, a.ClientID)
 		}
 		return login.Update{Attempt: approval.Attempt, Effects: approval.Effects}, approval, nil
@@ -395,6 +398,7 @@ func (s *Store) RedeemAttempt(
 			return u, signIn, errors.New("postgres: a redeemed attempt needs a grant and an access token")
 		}
 		t.putLiving(signIn.Redemption.Grant.Sub)
+		t.teach(*signIn.Redemption.Grant)
 		t.redeem(signIn.Redemption)
 		return login.Update{Attempt: signIn.Attempt}, signIn, nil
 	})

@@ -126,12 +126,4 @@ func consentKey(sub, clientID string) []byte {
 
 // consentRange returns the first key that a consent of the user can have, and the
 // first one after them.
-func consentRange(sub string) (first, end []byte) {
-	first, end = consentKey(sub, ""), consentKey(sub, "")
-	for i := len(end) - 1; i >= 0; i-- {
-		if end[i]++; end[i] != 0 {
-			break
-		}
-	}
-	return first, end
-}
+func consentRange(sub string) (first, end []byte) { return rangeOf(consentKey(sub, "")) }

@@ -10,6 +10,7 @@ import (
 	"calleridp/provider/consent"
 	"calleridp/provider/login"
 	"calleridp/provider/session"
+	"calleridp/provider/signals"
 	"calleridp/provider/subject"
 	"calleridp/storage/record"
 )
@@ -132,5 +133,6 @@ func (t *txn) giveSession(signIn login.SignIn, early *approver) (session.Session
 		stored, _ = stored.Used(g.ClientID, g.Created)
 	}
 	t.putSession(stored)
+	t.tell(signals.Established(t.s.options.now(), g)...)
 	return s, t.createCode(code, uses)
 }

@@ -79,6 +79,9 @@ func (t *txn) createCode(code grant.Code, u *codeUses) error {
 		u.consent.LastUsed = g.Created
 		t.putConsent(u.consent)
 	}
+	if !code.Denied {
+		t.teach(g)
+	}
 	key := code.Hash[:]
 	value := t.s.sealer.Seal(&record.Codes, key, code.Kept(), (*record.Code)(&code))
 	t.put("INSERT INTO codes (key, grant_id, sid, sub, value, expires, due) VALUES ($1, $2, $3, $4, $5, $6, $6)",
@@ -339,16 +342,21 @@ func (s *Store) DropAccessToken(ctx context.Context, hash grant.TokenHash) error
 // what revokes the grants that match, and deletes the matching codes that were not
 // redeemed.
 func (t *txn) grantsOf(column string, owner []byte) (all *[]grant.Grant, end func(match func(grant.Grant) bool)) {
+	return t.grantsWhere(column+" = $1 AND "+column+" <> ''", owner)
+}
+
+// grantsWhere is grantsOf for a condition with one argument.
+func (t *txn) grantsWhere(condition string, arg any) (all *[]grant.Grant, end func(match func(grant.Grant) bool)) {
 	var allCodes []grant.Code
 	var allGrants []grant.Grant
-	of := " WHERE " + column + " = $1 AND " + column + " <> '' ORDER BY key FOR UPDATE"
-	t.each("SELECT key, value FROM codes"+of, []any{owner}, func(key, value []byte) error {
+	of := " WHERE " + condition + " ORDER BY key FOR UPDATE"
+	t.each("SELECT key, value FROM codes"+of, []any{arg}, func(key, value []byte) error {
 		var c grant.Code
 		err := t.s.sealer.Open(&record.Codes, key, value, (*record.Code)(&c))
 		allCodes = append(allCodes, c)
 		return err
 	})
-	t.each("SELECT key, value FROM grants"+of, []any{owner}, func(key, value []byte) error {
+	t.each("SELECT key, value FROM grants"+of, []any{arg}, func(key, value []byte) error {
 		var g grant.Grant
 		err := t.s.sealer.Open(&record.Grants, key, value, (*record.Grant)(&g))
 		allGrants = append(allGrants, g)

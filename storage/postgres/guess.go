@@ -88,7 +88,7 @@ func (t *txn) absent(k *record.Kind, key []byte) bool {
 // lockOrder is the order in which transactions lock rows of these tables. Those of a new
 // attempt or client are the exception: it has none to lock, and locks limits first.
 var lockOrder = []string{"meta", "signing_keys", "device_requests", "initial_tokens", "clients", "callback_secrets", "attempts", "forms", "numbers", "people", "consents",
-	"sessions", "codes", "grants", "access_tokens", "assertions", "limits", "deliveries", "receivers", "notices", "funnel", "api_keys", "requests", "deleted", "audit_heads", "outcomes"}
+	"sessions", "codes", "grants", "access_tokens", "known", "assertions", "limits", "deliveries", "streams", "receivers", "notices", "removed_subjects", "funnel", "api_keys", "requests", "deleted", "audit_heads", "outcomes"}
 
 // statement is what is known of one of ours by its text.
 type statement struct {

@@ -11,6 +11,7 @@ import (
 	"calleridp/provider/grant"
 	"calleridp/provider/notify"
 	"calleridp/provider/session"
+	"calleridp/provider/signals"
 	"calleridp/storage/record"
 
 	"github.com/jackc/pgx/v5"
@@ -19,44 +20,60 @@ import (
 
 var _ notify.Store = (*Store)(nil)
 
-// tell queues notices, for those clients that may be told, as far as there is room. What
-// other transactions write at the same time may exceed it by a few.
-func (t *txn) tell(all []notify.Notice) {
+// tell queues notices, for those receivers that may be told, as far as there is room. Those of
+// one call have happened at once, in their order. What other transactions write at the same
+// time may exceed the bound by a few.
+func (t *txn) tell(all ...notify.Notice) {
 	if t.s.options.Tells == nil {
 		return
 	}
-	all = slices.Clone(all)
+	all = notify.Numbered(all)
 	slices.SortStableFunc(all, func(a, b notify.Notice) int { return strings.Compare(a.Receiver, b.Receiver) }) // rows are locked in one order
 	for _, n := range all {
-		if !t.s.options.Tells(n.Receiver) {
-			continue
+		if t.s.options.Tells(n.Receiver) {
+			t.putNotice(n)
 		}
-		to := []byte(n.Receiver)
-		value := t.s.sealer.Seal(&record.Receivers, to, t.at.Add(notify.ReceiverKept), &record.Receiver{ID: n.Receiver})
-		// A row that is about to expire is renewed, or the sweep would take it from its notices.
-		t.put(`INSERT INTO receivers (key, value, node, until, expires, due) VALUES ($1, $2, '', '-infinity', $3, $3)
-			ON CONFLICT (key) DO UPDATE SET value = EXCLUDED.value, expires = EXCLUDED.expires WHERE receivers.expires < EXCLUDED.expires - $4::interval`,
-			to, value, expiryOf(value), notify.ReceiverKept-2*notify.Kept)
-		key := record.NoticeKey(n.Receiver, n.ID)
-		value = t.s.sealer.Seal(&record.Notices, key, n.Expires(), (*record.Notice)(&n))
-		t.put(`INSERT INTO notices (key, receiver, value, expires, due) SELECT $1, $2, $3, $4, $4
-			WHERE (SELECT count(*) FROM (SELECT FROM notices WHERE receiver = $2 LIMIT $5) AS waiting) < $5`,
-			key, to, value, expiryOf(value), notify.MaxWaiting)
 	}
+}
+
+// ofStream is the condition under which a signal is written: $1 and $2 are the client and the
+// event; without a client, it always is.
+const ofStream = "($1 = ''::bytea OR EXISTS (SELECT FROM streams WHERE key = $1 AND $2 = ANY(events)))"
+
+// putNotice queues a notice.
+func (t *txn) putNotice(n notify.Notice) {
+	to := []byte(n.Receiver)
+	clientID, isStream := signals.ClientOf(n.Receiver)
+	if !isStream || signals.Event(n.Event).AboutStream() {
+		clientID = ""
+	}
+	of, event := []byte(clientID), n.Event
+	value := t.s.sealer.Seal(&record.Receivers, to, t.at.Add(notify.ReceiverKept), &record.Receiver{ID: n.Receiver})
+	// A row that is about to expire is renewed, or the sweep would take it from its notices.
+	t.put(`INSERT INTO receivers (key, value, node, until, expires, due) SELECT $3::bytea, $4::bytea, '', '-infinity', $5::timestamptz, $5::timestamptz WHERE `+ofStream+`
+		ON CONFLICT (key) DO UPDATE SET value = EXCLUDED.value, expires = EXCLUDED.expires WHERE receivers.expires < EXCLUDED.expires - $6::interval`,
+		of, event, to, value, expiryOf(value), notify.ReceiverKept-2*n.Kind.Kept())
+	key := record.NoticeKey(n.Receiver, n.ID)
+	value = t.s.sealer.Seal(&record.Notices, key, n.Expires(), (*record.Notice)(&n))
+	t.put(`INSERT INTO notices (key, receiver, value, expires, due) SELECT $3::bytea, $4::bytea, $5::bytea, $6::timestamptz, $6::timestamptz WHERE `+ofStream+`
+		AND (SELECT count(*) FROM (SELECT FROM notices WHERE receiver = $4 LIMIT $7) AS waiting) < $7`,
+		of, event, key, to, value, expiryOf(value), n.Kind.MaxWaiting())
 }
 
 // tellEnded queues the notices of sessions that the transaction ends.
 func (t *txn) tellEnded(ended ...session.Session) {
-	t.tell(notify.Ended(t.s.options.now(), ended...))
+	all := notify.Ended(t.s.options.now(), ended...)
+	t.tell(append(all, signals.Revoked(all, signals.SignedOut)...)...)
 }
 
-// tellOf queues the notices of a user's sessions and grants: of all clients, or of one.
-func (t *txn) tellOf(sessions []session.Session, grants []grant.Grant, clientID string) {
+// tellOf queues the notices of a user's sessions and grants, of all clients or of one, and
+// more, which come before the signals of the sessions.
+func (t *txn) tellOf(sessions []session.Session, grants []grant.Grant, clientID string, why signals.Cause, more ...notify.Notice) {
 	all := notify.Everywhere(t.s.options.now(), sessions, grants)
 	if clientID != "" {
 		all = notify.Of(clientID, all)
 	}
-	t.tell(all)
+	t.tell(slices.Concat(all, more, signals.Revoked(all, why))...)
 }
 
 // TakeReceivers implements notify.Store.

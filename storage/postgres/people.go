@@ -7,7 +7,10 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
+	"calleridp/provider/grant"
+	"calleridp/provider/session"
 	"calleridp/provider/subject"
 	"calleridp/storage/record"
 	"calleridp/truecaller/phone"
@@ -115,6 +118,10 @@ type owners struct {
 	keys   [][]byte
 	subs   []string // "": none
 	people map[string]*subject.Person
+	// What one of them loses with the number; nil in a guess.
+	sessions *[]session.Session
+	grants   *[]grant.Grant
+	end      func(match func(grant.Grant) bool)
 }
 
 // person returns the user to whom the number belongs, nil for none. A number that leads
@@ -171,7 +178,11 @@ func (t *txn) lockNumber(n phone.Number) *owners {
 	slices.SortFunc(sorted, bytes.Compare)
 	b.run("INSERT INTO numbers (key, sub, value) SELECT key, '', '' FROM unnest($1::bytea[]) AS key ON CONFLICT DO NOTHING", sorted)
 	b.all(len(sorted), "SELECT FROM numbers WHERE key = ANY($1) ORDER BY key FOR UPDATE", sorted)
-	return b.owners(n, " FOR NO KEY UPDATE")
+	o := b.owners(n, " FOR NO KEY UPDATE")
+	const theirs = "sub IN (SELECT sub FROM numbers WHERE key = ANY($1) AND sub <> '')"
+	o.sessions = t.sessionsWhere(theirs, sorted, func(session.Session) bool { return true })
+	o.grants, o.end = t.grantsWhere(theirs, sorted)
+	return o
 }
 
 // guessNumber is lockNumber for a guess, which is made for numbers of one spelling.
@@ -241,14 +252,16 @@ func (b *batch) all(n int, sql string, args ...any) {
 
 // putPerson stores a user, to whom the number belongs from now on. The user who had
 // the number before stays and has lost it: a sub is never issued again.
-func (t *txn) putPerson(p subject.Person, o *owners) {
+func (t *txn) putPerson(p subject.Person, o *owners) error {
 	t.put("SELECT refuse_deleted($1)", t.s.tombstone(p.Sub))
 	t.storePerson(p)
 	for i, key := range o.keys {
 		today, owner := i == 0, o.subs[i]
 		if before := o.people[owner]; owner != "" && owner != p.Sub && before != nil && !before.NumberLost {
-			before.NumberLost = true
-			t.storePerson(*before)
+			if err := t.loseNumber(*before, o); err != nil {
+				return err
+			}
+			before.NumberLost = true // also where another spelling leads to them
 		}
 		switch {
 		case today && owner != p.Sub:
@@ -263,6 +276,7 @@ func (t *txn) putPerson(p subject.Person, o *owners) {
 			t.put("DELETE FROM numbers WHERE key = $1", key)
 		}
 	}
+	return nil
 }
 
 // keepNumber undoes lockNumber where no user gets the number.
@@ -342,8 +356,36 @@ func (s *Store) ImportPerson(ctx context.Context, p subject.Person, dryRun bool)
 			t.keepNumber(o)
 			return nil
 		}
-		t.putPerson(p, o)
-		return nil
+		return t.putPerson(p, o)
 	})
 	return added && err == nil, err
+}
+
+// RecycleNumber implements admin.People.
+func (s *Store) RecycleNumber(ctx context.Context, n phone.Number, since time.Time) (subject.Person, error) {
+	defer s.wakeNotices()
+	return update(ctx, s, func(t *txn) (subject.Person, error) {
+		o := t.lockNumber(n)
+		if err := t.look(); err != nil {
+			return subject.Person{}, err
+		}
+		p, err := o.person()
+		switch {
+		case err != nil:
+			return subject.Person{}, err
+		case p == nil:
+			return subject.Person{}, subject.ErrNotFound
+		}
+		if err := subject.Recycled(*p, since); err != nil {
+			return subject.Person{}, err
+		}
+		if err := t.loseNumber(*p, o); err != nil {
+			return subject.Person{}, err
+		}
+		for _, key := range o.keys {
+			t.put("DELETE FROM numbers WHERE key = $1", key)
+			t.learn(&record.Numbers, key, nil)
+		}
+		return *p, nil
+	})
 }

@@ -97,10 +97,17 @@ func (s *Store) EndSession(ctx context.Context, id string) (session.Session, err
 // deletes, and returns those of them that have not expired and can be read. column is sid
 // or sub, or key for one session.
 func (t *txn) endingSessions(column string, owner []byte) *[]session.Session {
+	return t.sessionsWhere(column+" = $1", owner, func(s session.Session) bool {
+		return column == "key" || s.ID == string(owner) || s.Sub == string(owner)
+	})
+}
+
+// sessionsWhere is endingSessions for a condition with one argument, of those that are.
+func (t *txn) sessionsWhere(condition string, arg any, is func(session.Session) bool) *[]session.Session {
 	var found []session.Session
-	t.rows("SELECT key, value FROM sessions WHERE "+column+" = $1 ORDER BY key FOR UPDATE", []any{owner}, func(key, value []byte) {
+	t.rows("SELECT key, value FROM sessions WHERE "+condition+" ORDER BY key FOR UPDATE", []any{arg}, func(key, value []byte) {
 		var s session.Session
-		if !t.s.expired(value) && t.s.sealer.Open(&record.Sessions, key, value, (*record.Session)(&s)) == nil && (column == "key" || s.ID == string(owner) || s.Sub == string(owner)) {
+		if !t.s.expired(value) && t.s.sealer.Open(&record.Sessions, key, value, (*record.Session)(&s)) == nil && is(s) {
 			found = append(found, s)
 		}
 	})

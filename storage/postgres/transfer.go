@@ -13,6 +13,7 @@ import (
 
 	"calleridp/keys"
 	"calleridp/provider/grant"
+	"calleridp/provider/signals"
 	"calleridp/storage/record"
 	"calleridp/storage/transfer"
 	"calleridp/truecaller"
@@ -370,6 +371,8 @@ func column(name string, k *record.Kind, stored transfer.Stored) (any, error) {
 		found = columnOfGrant(name, grant.Grant(*r))
 	case *record.Notice:
 		found = map[string]any{"receiver": []byte(r.Receiver)}[name]
+	case *record.Stream:
+		found = map[string]any{"events": eventsOf(signals.Stream(*r))}[name]
 	case *record.AccessToken:
 		found = map[string]any{"grant_id": []byte(r.GrantID)}[name]
 	}

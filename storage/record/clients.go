@@ -80,6 +80,7 @@ func (r *Client) fields(c *codec, version byte) {
 		c.flag(&r.BackChannel.SessionRequired)
 		c.flag(&r.DeviceFlow)
 		text(c, &r.InitiateLoginURI)
+		c.flag(&r.Signals)
 	}
 }
 

@@ -27,6 +27,8 @@ func (n *Notice) fields(c *codec, _ byte) {
 	c.time(&n.At)
 	c.time(&n.Met)
 	number(c, &n.Tries)
+	text(c, &n.Event)
+	text(c, &n.Detail)
 }
 
 // Receiver is a notify.Receiver.

@@ -86,6 +86,7 @@ func Kinds() []*Kind {
 		&Meta, &SigningKeys, &Clients, &People, &Deleted, &Numbers, &Limits, &Attempts, &Correlations, &Forms,
 		&CallbackSecrets, &Deliveries, &Sessions, &SessionIDs, &Codes, &Grants, &Consents, &AccessTokens, &Assertions,
 		&InitialTokens, &Receivers, &Notices, &DeviceRequests, &Funnel, &APIKeys, &Requests, &AuditHeads,
+		&Streams, &KnownBy, &RemovedSubjects,
 	}
 }
 

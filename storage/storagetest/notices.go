@@ -9,6 +9,7 @@ import (
 
 	"calleridp/provider/notify"
 	"calleridp/provider/session"
+	"calleridp/provider/signals"
 	"calleridp/provider/subject"
 )
 
@@ -16,7 +17,7 @@ import (
 const Silent = "silent"
 
 // Tells is Options.Tells of an engine under test.
-func Tells(clientID string) bool { return clientID != Silent }
+func Tells(receiver string) bool { return receiver != Silent && receiver != signals.Lane(Silent) }
 
 // told are the receivers and sids of what waits for these clients, which are taken for it
 // and left again.

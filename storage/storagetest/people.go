@@ -64,7 +64,7 @@ func testPeople(t *testing.T, w *world) {
 	}
 	kept, err := w.Person(w.ctx, p.Sub)
 	w.must(err)
-	p.NumberLost = true
+	p.NumberLost, p.SignOuts = true, p.SignOuts+1
 	w.same(kept, p)
 
 	// A new profile replaces the stored one.

@@ -29,6 +29,7 @@ import (
 	"calleridp/provider/login"
 	"calleridp/provider/notify"
 	"calleridp/provider/session"
+	"calleridp/provider/signals"
 	"calleridp/provider/subject"
 	"calleridp/truecaller"
 	"calleridp/truecaller/phone"
@@ -55,6 +56,7 @@ type Engine interface {
 	client.Store
 	client.Assertions
 	notify.Store
+	signals.Store
 	trail.Heads
 	funnel.Store
 	console.Bindings
@@ -120,6 +122,11 @@ func Run(t *testing.T, fresh func(t *testing.T) Place) {
 		{"Participants", testParticipants},
 		{"ParallelParticipants", testParallelParticipants},
 		{"Notices", testNotices},
+		{"Streams", testStreams},
+		{"Signals", testSignals},
+		{"SignalsOfALostNumber", testSignalsOfALostNumber},
+		{"StreamsAreReceivers", testStreamsAreReceivers},
+		{"RecycledNumbers", testRecycledNumbers},
 		{"Receivers", testReceivers},
 		{"NoticesAreBounded", testNoticesAreBounded},
 		{"ReceiversTakeTurns", testReceiversTakeTurns},

@@ -24,6 +24,7 @@ import (
 	"calleridp/provider/limit"
 	"calleridp/provider/login"
 	"calleridp/provider/session"
+	"calleridp/provider/signals"
 	"calleridp/provider/subject"
 	"calleridp/storage/storagetest"
 	"calleridp/truecaller"
@@ -118,6 +119,13 @@ func fill(t *testing.T, e storagetest.Engine, n int, now time.Time) (worlds []*w
 		_, err := e.UseCallbackSecret(ctx, "app", [32]byte{secret}, now, time.Hour)
 		must(err)
 	}
+	for _, id := range []string{"news", "kept"} {
+		stream := storagetest.Filled[signals.Stream](now)
+		stream.ClientID, stream.Status, stream.AllRequested = id, signals.Enabled, true
+		_, err := e.ChangeStream(ctx, id, func(*signals.Stream) (signals.Update, error) { return signals.Update{Stream: &stream}, nil })
+		must(err)
+	}
+	must(e.RemoveSubject(ctx, "news", [32]byte{6}))
 	for i := range n {
 		w := newWorld(i, now)
 		worlds = append(worlds, w)
@@ -161,6 +169,9 @@ func fill(t *testing.T, e storagetest.Engine, n int, now time.Time) (worlds []*w
 		news.Hash, news.Grant.ID, news.Grant.ClientID, news.FormExpires, news.Front = w.hash("news"), w.id("news"), "news", time.Time{}, nil
 		must(e.CreateCode(ctx, news))
 		must(e.RevokeClient(ctx, w.person.Sub, "news"))
+		kept := news // of a client with a stream, which knows the user from now on
+		kept.Hash, kept.Grant.ID, kept.Grant.ClientID, kept.Denied = w.hash("kept"), w.id("kept"), "kept", false
+		must(e.CreateCode(ctx, kept))
 		w.vary(t, e)
 	}
 	return worlds
@@ -252,6 +263,10 @@ func answers(t *testing.T, e storagetest.Engine, worlds []*world) map[string]any
 		add("first notice of "+id, n, err)
 		add("left "+id, nil, e.LeaveReceiver(ctx, id, 0))
 	}
+	streams, err := e.Streams(ctx)
+	add("streams", streams, err)
+	wanted, err := e.SubjectRemoved(ctx, "news", [32]byte{6})
+	add("removed subject", wanted, err)
 	for _, w := range worlds {
 		add2 := func(name string, v any, err error) { add(w.id(name), v, err) }
 		a, err := e.Attempt(ctx, w.attempt.ID)

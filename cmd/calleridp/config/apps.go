@@ -262,6 +262,7 @@ func (s Settings) ClientDeployment() client.Deployment {
 		Unsigned:      s.Keys.DangerouslyUnsignedIDTokens,
 		ResponseTypes: client.ParseResponseTypes(s.ResponseTypes),
 		DeviceFlow:    s.DeviceFlow.Enabled,
+		Signals:       s.Signals.Enabled,
 	}
 	here.RequestObjects, _ = client.ParseRequestObjectMode(s.RequestObjects) // Check refuses others
 	for _, app := range s.Apps {

@@ -127,6 +127,9 @@ type Client struct {
 	// DeviceFlow lets its devices sign users in that have no browser (RFC 8628), if
 	// device_flow.enabled does. Such a client needs no redirect_uris.
 	DeviceFlow bool `yaml:"device_flow"`
+	// Signals lets it have a stream of events about its users, if signals.enabled does: see
+	// docs/signals.md. It must be confidential.
+	Signals bool `yaml:"signals"`
 	// InitiateLoginURI is its page where a sign-in begins (https, OpenID Connect Core
 	// section 4). The account page and the pages of expired requests lead there, with iss.
 	InitiateLoginURI string `yaml:"initiate_login_uri"`
@@ -225,6 +228,7 @@ func (d *decoder) checkClient(key string, c Client) client.Client {
 		Pairwise:         c.SubjectType == "pairwise",
 		SectorHost:       c.SectorHost,
 		DeviceFlow:       c.DeviceFlow,
+		Signals:          c.Signals,
 		InitiateLoginURI: c.InitiateLoginURI,
 		Region:           c.Region,
 		Countries:        c.Countries,

@@ -101,6 +101,8 @@ type Config struct {
 
 	// DeviceFlow configures sign-in on devices without a browser (RFC 8628).
 	DeviceFlow DeviceFlow `yaml:"device_flow"`
+	// Signals configures the events that applications get about their users after the sign-in.
+	Signals Signals `yaml:"signals"`
 
 	// Lifetimes are how long attempts, codes, tokens and sessions are valid.
 	Lifetimes Lifetimes `yaml:"lifetimes"`

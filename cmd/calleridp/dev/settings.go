@@ -76,6 +76,7 @@ func settings(o options, issuer, phoneURL, shopURL string) (config.Settings, err
 			Deployment: wide,
 			UserCodes:  wide,
 		},
+		Signals:   config.Signals{Enabled: true},
 		Lifetimes: config.Lifetimes{Attempt: config.Duration(o.attemptLife)},
 		// Clients on this machine may publish documents and get logout tokens.
 		ClientNetworks: []string{"127.0.0.0/8", "::1/128"},

@@ -109,8 +109,8 @@ func New(version, goVersion string) *Metrics {
 	m.lines = m.counter("calleridp_log_lines_total",
 		"Warnings and errors (warn, error) outside the audit, also those that the log sums up or that are below its level.", "level")
 	m.notices = m.counter("calleridp_notices_total",
-		"Tries to tell a client something, by kind (logout) and outcome: delivered, refused (status 400), failed (another try follows), "+
-			"abandoned (for a day, or in ten tries), dropped (the client is gone or wants none).",
+		"Tries to tell a client something, by kind (logout, signal) and outcome: delivered, refused (status 400), failed (another try follows), "+
+			"abandoned (a logout for a day or in ten tries, a signal for 14 days), dropped (the client is gone or wants none).",
 		"kind", "outcome")
 	m.requests = m.counter("calleridp_http_requests_total",
 		"Requests by route and status; route none stands for unmatched paths.", "route", "status")
@@ -121,8 +121,10 @@ func New(version, goVersion string) *Metrics {
 		prometheus.Labels{"version": version, "go_version": goVersion})
 	// Rare events that alerts wait for are at zero from the start: an increase from nothing
 	// to one is none.
-	for _, outcome := range notify.Outcomes {
-		m.notices.WithLabelValues(string(notify.Logout), string(outcome))
+	for _, kind := range notify.Kinds {
+		for _, outcome := range notify.Outcomes {
+			m.notices.WithLabelValues(string(kind), string(outcome))
+		}
 	}
 	for _, outcome := range []string{tracing.Sent, tracing.Failed, tracing.Dropped} {
 		m.spans.WithLabelValues(outcome)

@@ -97,6 +97,7 @@ func (f *clientFlags) define(cmd *cobra.Command) {
 	command.Choice(cmd, &f.c.Consent, "consent", "", "none", "`when` users see a consent prompt: none, remember (once, and when it requests more) or always", "none", "remember", "always")
 	command.Choice(cmd, &f.c.ScopeClaims, "scope-claims", "", "both", "`where` it gets the claims of its scopes: both (ID tokens and userinfo), id_token or userinfo", "both", "id_token", "userinfo")
 	set.BoolVar(&f.c.DeviceFlow, "device-flow", false, "its devices sign users in that have no browser (RFC 8628); device_flow.enabled of the configuration turns it on")
+	set.BoolVar(&f.c.Signals, "signals", false, "it may have a stream of events about its users (Shared Signals Framework); signals.enabled of the configuration turns them on")
 	set.StringVar(&f.c.InitiateLoginURI, "initiate-login-uri", "", "https `url` where a sign-in begins at the client")
 	set.StringVar(&f.c.Region, "region", "", "`country` of national phone numbers, like IN; default the deployment's")
 	set.StringArrayVar(&f.c.Countries, "country", nil, "`country` listed first, like IN; may be repeated; default the deployment's")

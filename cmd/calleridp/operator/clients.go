@@ -227,6 +227,7 @@ func writeClient(out io.Writer, c admin.Client) error {
 			{"consent", c.Consent},
 			{"scope_claims", c.ScopeClaims},
 			{"device_flow", flag(c.DeviceFlow)},
+			{"signals", flag(c.Signals)},
 			{"initiate_login_uri", c.InitiateLoginURI},
 			{"default_acr_values", strings.Join(c.DefaultACR, " ")},
 			{"region", c.Region},

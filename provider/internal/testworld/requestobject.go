@@ -14,6 +14,7 @@ import (
 
 	"calleridp/provider/client"
 	"calleridp/provider/fetch"
+	"calleridp/provider/redact"
 
 	"github.com/go-jose/go-jose/v4"
 )
@@ -129,4 +130,9 @@ func (p *Published) Asked() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return slices.Clone(p.asked)
+}
+
+// PostSET refuses.
+func (*Published) PostSET(context.Context, string, redact.Text, string) (fetch.Reply, error) {
+	return fetch.Reply{}, fetch.ErrResponse
 }

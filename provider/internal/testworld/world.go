@@ -108,6 +108,7 @@ func New(t testing.TB, change ...func(*Config)) *World {
 			Records:       store,
 			Assertions:    store,
 			Notices:       store,
+			Streams:       store,
 			Devices:       store,
 			Budgets:       store,
 			Fetch:         fetch.New(fetch.Options{}),
@@ -149,6 +150,7 @@ func New(t testing.TB, change ...func(*Config)) *World {
 		ResponseTypes:  cfg.Provider.ResponseTypes,
 		RequestObjects: cfg.Provider.RequestObjects,
 		DeviceFlow:     cfg.Provider.DeviceFlow.Enabled,
+		Signals:        cfg.Provider.Signals.Enabled,
 	}); err != nil {
 		t.Fatal(err)
 	}

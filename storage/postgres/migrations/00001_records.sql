@@ -151,6 +151,19 @@ CREATE TABLE notices (
 ) WITH (autovacuum_vacuum_scale_factor = 0.02);
 CREATE INDEX notices_receiver ON notices (receiver, key);
 CREATE INDEX notices_due ON notices (due);
+CREATE TABLE streams (
+    key    bytea PRIMARY KEY,
+    events text[] NOT NULL, -- what is kept for it when it happens
+    value  bytea NOT NULL
+);
+CREATE TABLE known (
+    key   bytea PRIMARY KEY,
+    value bytea NOT NULL
+) WITH (fillfactor = 90);
+CREATE TABLE removed_subjects (
+    key   bytea PRIMARY KEY,
+    value bytea NOT NULL
+);
 CREATE TABLE device_requests (
     key     bytea PRIMARY KEY,
     value   bytea NOT NULL,
