@@ -47,9 +47,17 @@ async function each(options, pages, look, tabs = 3) {
   return wrong;
 }
 
+// settled ends what moves once: what appears has its colours then.
+const settled = (page) => page.evaluate(() => {
+  for (const a of document.getAnimations()) {
+    if (a.effect.getComputedTiming().endTime !== Infinity) a.finish();
+  }
+});
+
 // axe needs to run a script in the page, which the pages' own policy forbids: for
 // this alone it is set aside. The other tests hold the policy.
 const inspected = async (page) => {
+  await settled(page);
   await page.addScriptTag({ path: axe });
   const found = await page.evaluate((tags) => globalThis.axe.run(document, { runOnly: { type: 'tag', values: tags }, resultTypes: ['violations'] }), rules);
   return found.violations.map((v) => `${v.id}: ${v.help}: ${v.nodes.map((n) => n.target.join(' ')).join(', ')}`);

@@ -21,7 +21,13 @@ async function field() {
   });
   const elements = { phone: element(), region: element(), hint: element(), asked: element(), guessed: element() };
   elements.asked.cloneNode = () => ({ querySelector: () => ({}), firstChild: null });
-  const document = { getElementById: (id) => elements[id], activeElement: null };
+  const parts = { '.plate': element(), span: element() };
+  const document = {
+    documentElement: {}, activeElement: null,
+    getElementById: (id) => elements[id],
+    querySelector: () => ({ querySelector: (what) => parts[what] }),
+    addEventListener: (name, run) => run(), // the page is there
+  };
   runInNewContext(script, { document, window: { addEventListener() {} } });
   return (typed, region) => {
     elements.phone.value = typed;
