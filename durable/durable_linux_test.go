@@ -13,11 +13,11 @@ func TestSyncDirWithoutSupport(t *testing.T) {
 	const dir = "/proc/self"
 	d, err := os.Open(dir)
 	if err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	defer d.Close()
 	if err := syscall.Fsync(int(d.Fd())); err == nil {
-		t.Skip("/proc syncs folders")
+		t.Fatal("/proc syncs folders: the test needs another file system")
 	}
 	if err := SyncDir(dir); err != nil {
 		t.Error(err)

@@ -32,7 +32,7 @@ var quiet = []string{
 func TestDashboardOverPrometheus(t *testing.T) {
 	program, err := exec.LookPath("prometheus")
 	if err != nil {
-		t.Skip("prometheus is not installed")
+		t.Fatal("prometheus is not installed; test/all downloads it")
 	}
 	port, at := harness.FreePort(t), "127.0.0.1:"+harness.FreePort(t)
 	server := harness.ServeWith(t, func(callbackURL string) http.Handler {
