@@ -63,6 +63,9 @@ type Stream struct {
 	Verified     time.Time // when the last verification was requested; zero: never
 }
 
+// HeldByOperator reports whether an operator has paused the stream: its receiver cannot end that.
+func (s Stream) HeldByOperator() bool { return s.By == ByOperator && s.Status != Enabled }
+
 // Delivered returns the events that the stream carries (events_delivered).
 func (s Stream) Delivered() []Event {
 	if s.AllRequested {

@@ -49,8 +49,8 @@ func (t *Transmitter) setStatus(r *http.Request, c client.Client) (any, error) {
 	}
 	now := time.Now()
 	s, err := t.change(r.Context(), c, in.ID, func(s signals.Stream) (signals.Update, error) {
-		if s.By == signals.ByOperator && s.Status != signals.Enabled {
-			return signals.Update{}, refusal(http.StatusForbidden, "invalid_request", "an operator of the transmitter has stopped the stream")
+		if s.HeldByOperator() {
+			return signals.Update{}, held()
 		}
 		s.Status, s.Reason, s.By, s.Changed = in.Status, in.Reason, signals.ByReceiver, now
 		return signals.Update{Stream: &s, Drop: s.Status == signals.Disabled}, nil

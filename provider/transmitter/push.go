@@ -61,7 +61,12 @@ func (t *Transmitter) Send(ctx context.Context, n notify.Notice) notify.Result {
 func (t *Transmitter) settled(ctx context.Context, s signals.Stream, n notify.Notice, res notify.Result) notify.Result {
 	now := time.Now()
 	stands := res.Outcome == notify.Failed || res.Outcome == notify.Later
-	if !stands || s.Status != signals.Enabled || now.Sub(n.At) < signals.PausedAfter || signals.Event(n.Event).AboutStream() {
+	// A stream that was paused has its time again from when it is resumed.
+	since := n.At
+	if s.Changed.After(since) {
+		since = s.Changed
+	}
+	if !stands || s.Status != signals.Enabled || now.Sub(since) < signals.PausedAfter || signals.Event(n.Event).AboutStream() {
 		return res
 	}
 	_, err := t.cfg.Store.ChangeStream(ctx, s.ClientID, func(known *signals.Stream) (signals.Update, error) {

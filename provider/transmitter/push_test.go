@@ -6,6 +6,7 @@ import (
 	"context"
 	"net/url"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -32,11 +33,24 @@ func (p poster) PostSET(_ context.Context, address string, authorization redact.
 func TestPush(t *testing.T) {
 	testworld.Ring()
 	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex // of what the receiver does, and of what it has seen
 		away, keyless := true, false
 		var tried, got []event
+		set := func(change func()) {
+			mu.Lock()
+			defer mu.Unlock()
+			change()
+		}
+		seen := func(events *[]event) []event {
+			mu.Lock()
+			defer mu.Unlock()
+			return slices.Clone(*events)
+		}
 		w := testworld.New(t, receivers("app"), func(c *testworld.Config) {
-			c.Provider.Fetch = poster{fetch.New(fetch.Options{}), func(address string, authorization redact.Text, set string) (fetch.Reply, error) {
-				e := readEvent(t, set)
+			c.Provider.Fetch = poster{fetch.New(fetch.Options{}), func(address string, authorization redact.Text, token string) (fetch.Reply, error) {
+				e := readEvent(t, token)
+				mu.Lock()
+				defer mu.Unlock()
 				tried = append(tried, e)
 				switch {
 				case address != "https://app.example/events" || authorization != "Bearer x":
@@ -73,19 +87,19 @@ func TestPush(t *testing.T) {
 		}
 		want := signOuts(3)
 		time.Sleep(7 * 24 * time.Hour)
-		first := tried[0].claims["jti"]
-		away, keyless = false, true
+		first := seen(&tried)[0].claims["jti"]
+		set(func() { away, keyless = false, true })
 		time.Sleep(2 * time.Hour)
-		keyless = false
+		set(func() { keyless = false })
 		time.Sleep(2 * time.Hour)
-		if sids := sidsOf(got); !slices.Equal(sids, want) {
+		if sids := sidsOf(seen(&got)); !slices.Equal(sids, want) {
 			t.Fatalf("after a week: got %v, want %v", sids, want)
 		}
-		if got[0].claims["jti"] != first {
+		if seen(&got)[0].claims["jti"] != first {
 			t.Error("the event has another jti than at its first try")
 		}
 
-		got, away = nil, true
+		set(func() { got, away = nil, true })
 		want = signOuts(2)
 		time.Sleep(8*24*time.Hour + 2*time.Hour)
 		app = newReceiver(t, w, "app")
@@ -95,15 +109,15 @@ func TestPush(t *testing.T) {
 		if n := len(w.Events("stream.paused")); n != 1 {
 			t.Errorf("%d events stream.paused, want 1", n)
 		}
-		away = false
+		set(func() { away = false })
 		time.Sleep(2 * time.Hour)
-		if len(got) != 1 || got[0].uri != ssf+"stream-updated" || got[0].body["status"] != "paused" || got[0].about() != id {
+		if got := seen(&got); len(got) != 1 || got[0].uri != ssf+"stream-updated" || got[0].body["status"] != "paused" || got[0].about() != id {
 			t.Fatalf("back again: got %v, want that the stream is paused", uris(got))
 		}
 		app = newReceiver(t, w, "app")
 		app.call("POST", "/ssf/status", `{"stream_id":"`+id+`","status":"enabled"}`, 200)
 		time.Sleep(time.Minute)
-		if sids := sidsOf(got[1:]); !slices.Equal(sids, want) {
+		if sids := sidsOf(seen(&got)[1:]); !slices.Equal(sids, want) {
 			t.Errorf("enabled again: got %v, want %v", sids, want)
 		}
 		cancel()
@@ -117,5 +131,43 @@ func TestNothingIsSentWhereSignalsAreOff(t *testing.T) {
 	res := off.Send(t.Context(), notify.Notice{Kind: notify.Signal, Receiver: "stream:app", Event: "session-revoked", At: time.Now()})
 	if res.Outcome != notify.Dropped || res.Reason == "" {
 		t.Errorf("got %+v, want that it is dropped, with a reason", res)
+	}
+}
+
+// A polled stream that was paused, for whatever reason, has its time again when its receiver
+// resumes it.
+func TestAResumedStreamIsPolled(t *testing.T) {
+	testworld.Ring()
+	for who, pause := range map[string]bool{"paused because its receiver stayed away": false, "paused by its receiver": true} {
+		t.Run(who, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := testworld.New(t, receivers("app"))
+				app := newReceiver(t, w, "app")
+				id := app.stream(`{"events_requested":["` + caep + `session-revoked"]}`)
+				ctx, cancel := context.WithCancel(t.Context())
+				ended := make(chan struct{})
+				go func() { w.Provider.Run(ctx); close(ended) }()
+				if pause {
+					app.call("POST", "/ssf/status", `{"stream_id":"`+id+`","status":"paused"}`, 200)
+				}
+				tokens, session := w.Tokens("app", "openid")
+				w.Get("/logout?"+url.Values{"id_token_hint": {tokens.ID}}.Encode(), session)
+				time.Sleep(9 * 24 * time.Hour)
+				app = newReceiver(t, w, "app")
+				if status := app.call("GET", "/ssf/status?stream_id="+id, "", 200); status["status"] != "paused" {
+					t.Fatalf("after nine days: got %v, want paused", status)
+				}
+				app.call("POST", "/ssf/status", `{"stream_id":"`+id+`","status":"enabled"}`, 200)
+				time.Sleep(5 * time.Minute)
+				if status := app.call("GET", "/ssf/status?stream_id="+id, "", 200); status["status"] != "enabled" {
+					t.Errorf("resumed: got %v, want enabled", status)
+				}
+				if got := app.poll(id); !slices.Contains(uris(got), "caep/event-type/session-revoked") {
+					t.Errorf("resumed: got %v, want the session's end", uris(got))
+				}
+				cancel()
+				<-ended
+			})
+		})
 	}
 }

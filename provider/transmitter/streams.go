@@ -257,7 +257,10 @@ func (t *Transmitter) configure(r *http.Request, c client.Client, whole bool) (a
 
 // remove deletes a stream with what waits for it (SSF §8.1.1.5).
 func (t *Transmitter) remove(r *http.Request, c client.Client) (any, error) {
-	_, err := t.change(r.Context(), c, r.URL.Query().Get("stream_id"), func(signals.Stream) (signals.Update, error) {
+	_, err := t.change(r.Context(), c, r.URL.Query().Get("stream_id"), func(s signals.Stream) (signals.Update, error) {
+		if s.HeldByOperator() {
+			return signals.Update{}, held() // a new stream would end the pause
+		}
 		return signals.Update{Drop: true}, nil
 	})
 	if err != nil {

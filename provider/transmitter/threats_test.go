@@ -9,8 +9,10 @@ import (
 	"net/url"
 	"slices"
 	"testing"
+	"time"
 
 	"calleridp/provider/internal/testworld"
+	"calleridp/provider/signals"
 )
 
 // The phone number's loss to another user: those clients of the user who had it that got the
@@ -136,5 +138,25 @@ func TestThreat_SubjectsAreNotProbed(t *testing.T) {
 	signOut(tokens.ID, session)
 	if got := uris(pair.poll(id)); !slices.Contains(got, "caep/event-type/session-revoked") {
 		t.Errorf("of a subject that was added again: got %v", got)
+	}
+}
+
+// A receiver that an operator has paused makes itself no other stream.
+func TestThreat_AReceiverEndsNoOperatorsPause(t *testing.T) {
+	w := testworld.New(t, receivers("app"))
+	app := newReceiver(t, w, "app")
+	id := app.stream(`{}`)
+	_, err := w.Store.ChangeStream(t.Context(), "app", func(s *signals.Stream) (signals.Update, error) {
+		return signals.Stopped(*s, signals.ByOperator, "by hand", time.Now()), nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	app.call("POST", "/ssf/status", `{"stream_id":"`+id+`","status":"enabled"}`, 403)
+	app.call("DELETE", "/ssf/streams?stream_id="+id, "", 403)
+	app.call("POST", "/ssf/streams", `{}`, 409)
+	app.call("PATCH", "/ssf/streams", `{"stream_id":"`+id+`","description":"x"}`, 200)
+	if status := app.call("GET", "/ssf/status?stream_id="+id, "", 200); status["status"] != "paused" {
+		t.Errorf("got %v, want paused", status)
 	}
 }

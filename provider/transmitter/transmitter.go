@@ -229,6 +229,11 @@ func invalid(description string) error {
 	return refusal(http.StatusBadRequest, "invalid_request", description)
 }
 
+// held is the refusal to end an operator's pause.
+func held() error {
+	return refusal(http.StatusForbidden, "invalid_request", "an operator of the transmitter has paused the stream")
+}
+
 // notFound is the refusal for a stream that is not the client's.
 func notFound() error {
 	return refusal(http.StatusNotFound, "not_found", "there is no such stream of this receiver")

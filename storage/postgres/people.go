@@ -382,9 +382,11 @@ func (s *Store) RecycleNumber(ctx context.Context, n phone.Number, since time.Ti
 		if err := t.loseNumber(*p, o); err != nil {
 			return subject.Person{}, err
 		}
-		for _, key := range o.keys {
-			t.put("DELETE FROM numbers WHERE key = $1", key)
-			t.learn(&record.Numbers, key, nil)
+		for i, key := range o.keys { // another spelling may be another user's
+			if o.subs[i] == p.Sub {
+				t.put("DELETE FROM numbers WHERE key = $1", key)
+				t.learn(&record.Numbers, key, nil)
+			}
 		}
 		return *p, nil
 	})

@@ -95,7 +95,7 @@ limits: {number: 100/1h, network: 100/1h}
 		t.Errorf("client add: %v\n%s\nwant a refusal", err, out)
 	}
 	out, err = server.Command("client", "add", "--name", "X", "--redirect-uri", "https://x.example/cb", "--alg", "none")
-	if err != nil || !strings.Contains(out, `note: id_token_signed_response_alg: "none" leaves ID tokens without a signature`) {
+	if err != nil || !strings.Contains(out, `note: id_token_signed_response_alg: "none" leaves ID tokens unsigned`) {
 		t.Errorf("client add: %v\n%s\nwant a note", err, out)
 	}
 }
