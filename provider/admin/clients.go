@@ -335,7 +335,7 @@ func clientError(id string, err error) error {
 	case errors.Is(err, client.ErrExists):
 		return refused(http.StatusConflict, "there is a client %s already", id)
 	case errors.Is(err, client.ErrFromConfig):
-		return refused(http.StatusConflict, "client %s is declared in the config file; change it there and restart", id)
+		return refused(http.StatusConflict, "client %s is declared in the config file; change it there, and reload the server (SIGHUP)", id)
 	case errors.Is(err, client.ErrOwn):
 		return refused(http.StatusConflict, "client %s is the program's own: the console signs operators in with it, and it follows console.url", id)
 	case errors.Is(err, client.ErrRegisteredItself):

@@ -24,7 +24,7 @@ type Status struct {
 	Version  string    `json:"version"`
 	Store    string    `json:"store" doc:"healthy, or why nothing can be written."`
 	Inbox    int       `json:"inbox" doc:"Callbacks of Truecaller that are not processed yet."`
-	Notices  int       `json:"notices" doc:"Logout notices that wait for clients."`
+	Notices  int       `json:"notices" doc:"Logout notices and events that wait for clients."`
 	Breakers []Breaker `json:"breakers" doc:"The circuit breakers of Truecaller's hosts that have had a request."`
 	// LastCallback tells an operator whether Truecaller reaches the server.
 	LastCallback time.Time   `json:"last_callback_at,omitzero" doc:"When this server took the last callback of Truecaller. Absent: none since its start."`

@@ -52,7 +52,7 @@ func TestAdminAPIOfARunningServer(t *testing.T) {
 	one(t, "client demo is declared in the config file", "client", "edit", "demo", "--name", "X", "--socket", server.Socket)
 
 	status := good(t, "status", "--socket", server.Socket)
-	if !strings.Contains(status, "store                   healthy\n") || !strings.Contains(status, "truecaller              not asked since the start\n") {
+	if !strings.Contains(status, "store                      healthy\n") || !strings.Contains(status, "truecaller                 not asked since the start\n") {
 		t.Errorf("status printed\n%s", status)
 	}
 	effective := good(t, "config", "show", "--socket", server.Socket)

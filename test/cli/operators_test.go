@@ -81,7 +81,7 @@ var lineRules = []lineRule{
 		before: (*rehearsal).etag},
 	{line: "calleridp doctor --config /etc/calleridp/calleridp.yaml --client shop", before: func(r *rehearsal) {
 		r.must("calleridp client remove shop")
-		r.must("calleridp client add --id shop --name Shop --redirect-uri http://127.0.0.1:8000/callback --public")
+		r.must("calleridp client add --id shop --name Shop --redirect-uri http://127.0.0.1:8000/callback")
 	}},
 	{line: "calleridp audit verify --dir ./audit --master-key-file master.key", before: func(r *rehearsal) {
 		r.must("cp -r /var/lib/calleridp/audit /etc/calleridp/master.key .")

@@ -10,6 +10,9 @@ import (
 	"path/filepath"
 )
 
+// ownIt is what to do about a file or directory that only another user may write.
+const ownIt = "; run this as the server's user, and make that user its owner"
+
 // StoreFile returns the path of the store.
 func (s Settings) StoreFile() string { return filepath.Join(s.DataDir, "calleridp.db") }
 
@@ -19,7 +22,7 @@ func (s Settings) checkWritable() []KeyError {
 	var invalid []KeyError
 	refuse := func(key, reason string) {
 		if reason != "" {
-			invalid = append(invalid, KeyError{Key: key, Reason: reason + "; run this as the server's user, and make that user its owner"})
+			invalid = append(invalid, KeyError{Key: key, Reason: reason})
 		}
 	}
 	refuse("data_dir", unwritable(s.DataDir))
@@ -38,7 +41,7 @@ func (s Settings) checkWritable() []KeyError {
 	if file, err := os.OpenFile(s.StoreFile(), os.O_RDWR, 0); err == nil {
 		file.Close()
 	} else if len(invalid) == 0 && !errors.Is(err, fs.ErrNotExist) {
-		refuse("data_dir", fmt.Sprintf("%s cannot be written (%v)", s.StoreFile(), cause(err)))
+		refuse("data_dir", fmt.Sprintf("%s cannot be written (%v)%s", s.StoreFile(), cause(err), ownIt))
 	}
 	return invalid
 }
@@ -46,6 +49,7 @@ func (s Settings) checkWritable() []KeyError {
 // unwritable returns why no file can be made in a directory, "" if one can. If the
 // directory is missing, the one in which it would be made counts.
 func unwritable(dir string) (reason string) {
+	wanted := dir
 	for {
 		info, err := os.Stat(dir)
 		switch parent := filepath.Dir(dir); {
@@ -60,12 +64,15 @@ func unwritable(dir string) (reason string) {
 		break
 	}
 	file, err := os.CreateTemp(dir, ".calleridp-check-*")
-	if err != nil {
-		return fmt.Sprintf("%s cannot be written (%v)", dir, cause(err))
+	switch {
+	case err != nil && dir != wanted: // which may belong to another user, and should
+		return fmt.Sprintf("%s does not exist and cannot be created in %s (%v); create it, for the server's user alone: install -d -m 700 -o USER %[1]s", wanted, dir, cause(err))
+	case err != nil:
+		return fmt.Sprintf("%s cannot be written (%v)%s", dir, cause(err), ownIt)
 	}
 	file.Close()
 	if err := os.Remove(file.Name()); err != nil {
-		return fmt.Sprintf("%s cannot be written (%v)", dir, cause(err))
+		return fmt.Sprintf("%s cannot be written (%v)%s", dir, cause(err), ownIt)
 	}
 	return ""
 }

@@ -47,7 +47,7 @@ func TestCheckTriesToWrite(t *testing.T) {
 		"a socket below a file":     {dir, filepath.Join(file, "admin.sock"), "admin_socket: " + file + " is not a directory"},
 		"a socket beside":           {dir, filepath.Join(dir, "run", "admin.sock"), ""},
 		"a store that is not ours":  {filepath.Dir(store), "", "data_dir: " + store + " cannot be written (is a directory)"},
-		"one that nobody may write": {"/proc/calleridp", "", "data_dir: /proc cannot be written ("},
+		"one that nobody may write": {"/proc/calleridp", "", "data_dir: /proc/calleridp does not exist and cannot be created in /proc ("},
 	} {
 		t.Run(what, func(t *testing.T) {
 			valid(t, row.data)

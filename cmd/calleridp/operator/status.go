@@ -33,7 +33,7 @@ func writeStatus(out io.Writer, s admin.Status) error {
 		fmt.Fprintf(w, "version\t%s\n", s.Version)
 		fmt.Fprintf(w, "store\t%s\n", s.Store)
 		fmt.Fprintf(w, "callbacks in the inbox\t%d\n", s.Inbox)
-		fmt.Fprintf(w, "logout notices\t%d waiting\n", s.Notices)
+		fmt.Fprintf(w, "logout notices and events\t%d waiting\n", s.Notices)
 		for _, b := range s.Breakers {
 			fmt.Fprintf(w, "truecaller, %s\t%s\t%s\n", b.Purpose, b.State, b.Host)
 		}

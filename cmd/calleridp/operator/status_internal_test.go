@@ -19,14 +19,14 @@ func TestStatusIsATable(t *testing.T) {
 	if err := writeStatus(&out, s); err != nil {
 		t.Fatal(err)
 	}
-	want := `version                 v1
-store                   healthy
-callbacks in the inbox  2
-logout notices          1 waiting
-truecaller, push        open  t.example
-last callback           2026-11-30 06:20 UTC
-certificate             until 2027-02-01 00:00 UTC, from acme
-signing key             active  RS256  k1
+	want := `version                    v1
+store                      healthy
+callbacks in the inbox     2
+logout notices and events  1 waiting
+truecaller, push           open  t.example
+last callback              2026-11-30 06:20 UTC
+certificate                until 2027-02-01 00:00 UTC, from acme
+signing key                active  RS256  k1
 `
 	if out.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", &out, want)
